@@ -19,7 +19,7 @@ SESSION_CALL_SECONDS = 30
 
 @dataclass(frozen=True)
 class Clients:
-    """`sessions` starts and stops: botocore repeats those with the same clientToken. `invoke` has one attempt.
+    """`sessions` starts and stops: botocore repeats those with the same clientToken. `invoke` is sent once.
 
     A default client sends InvokeCodeInterpreter up to three times after a read timeout or a 500, and the operation has no
     clientToken: the code would run again.

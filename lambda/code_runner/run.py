@@ -90,7 +90,7 @@ def run_code(request: RunRequest, run_id: str, place: Place, services: Services,
 
 
 def _answer_seconds(session_timeout_seconds: int, seconds_left: float) -> int:
-    """How long to wait for the code: its session's lifetime or the time there is, in tens so that clients are shared."""
+    """How long to wait for the code: its session's lifetime or the time there is, in tens: clients are shared."""
     available = int(seconds_left - RESERVED_SECONDS)
     if available < LEAST_SECONDS:
         raise DeadlineExceeded(

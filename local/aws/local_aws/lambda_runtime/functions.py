@@ -1,0 +1,118 @@
+"""All deployed functions and their workers: unpacked once a bundle, started on demand, kept warm, ended together."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import shutil
+import threading
+import zipfile
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from local_aws.lambda_runtime.worker import Function, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from local_aws.lambda_runtime.runtime_api import Answer
+
+
+@dataclass
+class _Pool:
+    """The warm workers of one version of a function."""
+
+    function: Function
+    idle: list[Worker] = field(default_factory=list[Worker])
+
+
+class Functions:
+    """Invokes functions by MiniStack's record of them; concurrency is MiniStack's to bound."""
+
+    def __init__(self, directory: Path, python: Path, endpoints: Mapping[str, str]) -> None:
+        """`directory` holds unpacked bundles and logs; `endpoints` is added to every function's environment."""
+        self._directory = directory
+        self._python = python
+        self._endpoints = endpoints
+        self._pools: dict[str, _Pool] = {}
+        self._workers: set[Worker] = set()
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def invoke(
+        self,
+        config: dict[str, Any],
+        code: bytes,
+        event: object,
+        request_id: str,
+        credentials: Callable[[], dict[str, str]],
+    ) -> Answer:
+        """Runs one event of the function that `config` describes (Lambda's FunctionConfiguration)."""
+        with self._lock:
+            pool = self._pool(config, code, credentials)
+            worker = pool.idle.pop() if pool.idle else self._start(pool.function)
+        try:
+            return worker.invoke(json.dumps(event).encode(), request_id)
+        finally:
+            with self._lock:
+                if worker.is_alive:
+                    pool.idle.append(worker)
+                else:
+                    worker.stop()
+                    self._workers.discard(worker)
+
+    def close(self) -> None:
+        """Ends every worker."""
+        with self._lock:
+            for worker in self._workers:
+                worker.stop()
+            self._workers.clear()
+            self._pools.clear()
+
+    def _start(self, function: Function) -> Worker:
+        worker = Worker(function, self._python, self._directory / f"worker-{next(self._numbers)}.log")
+        self._workers.add(worker)
+        return worker
+
+    def _pool(self, config: dict[str, Any], code: bytes, credentials: Callable[[], dict[str, str]]) -> _Pool:
+        arn: str = config["FunctionArn"]
+        variables: dict[str, str] = config.get("Environment", {}).get("Variables", {})
+        version = json.dumps(
+            [config.get("CodeSha256"), config["Handler"], config.get("Timeout"), variables], sort_keys=True
+        )
+        key = f"{arn} {version}"
+        if key not in self._pools:
+            for old in [other for other in self._pools if other.startswith(f"{arn} ")]:
+                for worker in self._pools.pop(old).idle:
+                    worker.stop()
+                    self._workers.discard(worker)
+            self._pools[key] = _Pool(self._function(config, code, {**variables, **credentials()}))
+        return self._pools[key]
+
+    def _function(self, config: dict[str, Any], code: bytes, variables: dict[str, str]) -> Function:
+        task = self._directory / f"{config['FunctionName']}-{next(self._numbers)}"
+        shutil.rmtree(task, ignore_errors=True)
+        with zipfile.ZipFile(io.BytesIO(code)) as bundle:
+            bundle.extractall(task)
+        name, region = config["FunctionName"], config["FunctionArn"].split(":")[3]
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            "LANG": "en_US.UTF-8",
+            "TZ": ":UTC",
+            "LAMBDA_TASK_ROOT": str(task),
+            "_HANDLER": config["Handler"],
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_EXECUTION_ENV": f"AWS_Lambda_{config.get('Runtime', 'python')}",
+            "AWS_LAMBDA_FUNCTION_NAME": name,
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.get("MemorySize", 128)),
+            "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
+            "AWS_LAMBDA_LOG_STREAM_NAME": "local",
+            "PYTHONUNBUFFERED": "1",
+            **self._endpoints,
+            **variables,
+        }
+        return Function(config["FunctionArn"], config["Handler"], task, environment, float(config.get("Timeout") or 3))

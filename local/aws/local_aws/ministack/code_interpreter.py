@@ -1,0 +1,51 @@
+"""`AWS::BedrockAgentCore::CodeInterpreterCustom`: an interpreter for CloudFormation, made by AgentCore's own API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import botocore.session
+from botocore.exceptions import ClientError
+
+
+class CodeInterpreterCustom:
+    """The resource type's handler. Its properties are the API's members in CloudFormation's spelling."""
+
+    def __init__(self) -> None:
+        self._control: Any = botocore.session.get_session().create_client("bedrock-agentcore-control")
+
+    def create(self, logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, str]]:  # noqa: ARG002 - the interface
+        """CreateCodeInterpreter; a refusal becomes the reason that the stack's event shows."""
+        network = properties["NetworkConfiguration"]
+        request: dict[str, Any] = {
+            "name": properties["Name"],
+            "networkConfiguration": {"networkMode": network["NetworkMode"], **_vpc(network)},
+            "executionRoleArn": properties.get("ExecutionRoleArn"),
+            "description": properties.get("Description"),
+            "tags": properties.get("Tags"),
+        }
+        try:
+            made = self._control.create_code_interpreter(**{name: value for name, value in request.items() if value})
+            interpreter = self._control.get_code_interpreter(codeInterpreterId=made["codeInterpreterId"])
+        except ClientError as error:
+            raise ValueError(str(error)) from error
+        return made["codeInterpreterId"], {
+            "CodeInterpreterId": made["codeInterpreterId"],
+            "CodeInterpreterArn": made["codeInterpreterArn"],
+            "Status": interpreter["status"],
+            "CreatedAt": interpreter["createdAt"].isoformat(),
+            "LastUpdatedAt": interpreter["lastUpdatedAt"].isoformat(),
+        }
+
+    def delete(self, physical_id: str, properties: dict[str, Any]) -> None:  # noqa: ARG002 - the interface
+        """DeleteCodeInterpreter; one that is gone is deleted."""
+        try:
+            self._control.delete_code_interpreter(codeInterpreterId=physical_id)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "ResourceNotFoundException":
+                raise ValueError(str(error)) from error
+
+
+def _vpc(network: dict[str, Any]) -> dict[str, Any]:
+    vpc = network.get("VpcConfig")
+    return {"vpcConfig": {"subnets": vpc["Subnets"], "securityGroups": vpc["SecurityGroups"]}} if vpc else {}

@@ -1,0 +1,24 @@
+"""MiniStack with AgentCore's resource type and a real Lambda runtime: `server PORT WORK_DIRECTORY LAMBDA_PYTHON`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from local_aws.lambda_runtime.functions import Functions
+from local_aws.ministack import hooks
+from local_aws.ministack.code_interpreter import CodeInterpreterCustom
+
+ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK_AGENTCORE", "AWS_EC2_METADATA_DISABLED")
+"""What a function needs beside what AWS itself gives it, to stay in the embedded AWS."""
+
+if __name__ == "__main__":
+    port, work, lambda_python = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
+    functions = Functions(work, lambda_python, {name: os.environ[name] for name in ENDPOINTS})
+    hooks.add_resource_type("AWS::BedrockAgentCore::CodeInterpreterCustom", CodeInterpreterCustom())
+    hooks.use_lambda_runtime(functions)
+    try:
+        hooks.serve(port)
+    finally:
+        functions.close()

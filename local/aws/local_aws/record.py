@@ -1,0 +1,71 @@
+"""Who runs: the record that `local start` leaves and the other commands read, believed while its process lives."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from local_aws.settings import StateDirectory
+
+
+@dataclass(frozen=True)
+class Running:
+    """One running embedded AWS. `started` is its start in clock ticks since boot: a pid alone may be reused."""
+
+    pid: int
+    started: int
+    url: str
+    agentcore_url: str
+    account: str
+    region: str
+    access_key_id: str
+    secret_access_key: str
+
+    def environment(self) -> dict[str, str]:
+        """The variables that make boto3, the AWS CLI and the CDK CLI use it."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ENDPOINT_URL_BEDROCK_AGENTCORE": self.agentcore_url,
+            "AWS_ENDPOINT_URL_BEDROCK_AGENTCORE_CONTROL": self.agentcore_url,
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def is_alive(self) -> bool:
+        """Whether the very process that wrote this still runs."""
+        return process_start(self.pid) == self.started
+
+    def save(self, state: StateDirectory) -> None:
+        """Writes the record whole or not at all, readable by its owner alone: it holds the secret key."""
+        draft = state.running.with_suffix(".new")
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(asdict(self)))
+        draft.replace(state.running)
+
+
+CLEARED = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE")
+"""Variables of a real account that would win over, or mix with, those of `Running.environment`."""
+
+
+def find(state: StateDirectory) -> Running | None:
+    """The embedded AWS that runs with this state directory, or None."""
+    with suppress(FileNotFoundError, ValueError, TypeError):
+        running = Running(**json.loads(state.running.read_text()))
+        if running.is_alive():
+            return running
+    return None
+
+
+def process_start(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot, or None when there is none or it has ended (proc(5), stat)."""
+    with suppress(OSError, IndexError, ValueError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if fields[0] == "Z" else int(fields[19])
+    return None

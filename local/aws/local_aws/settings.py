@@ -1,0 +1,77 @@
+"""Where the embedded AWS keeps what it needs, and whom it pretends to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+ROOT_ACCESS_KEY_ID = "AKIASANDPIPERLOCAL00"
+"""Always the same: the CDK CLI remembers an account by its access key. The secret is new at every start."""
+LEAST_FREE_BYTES = 300 * 1024 * 1024
+
+
+class LocalAwsError(Exception):
+    """The embedded AWS cannot do what was asked: what happened and what to do, in words for the person who asked."""
+
+
+@dataclass(frozen=True)
+class Runtimes:
+    """The Python environments that the embedded AWS runs beside its own, each with a lock of its own."""
+
+    directory: Path
+
+    @classmethod
+    def of_checkout(cls) -> Runtimes:
+        """Those of the checkout that this package lies in."""
+        return cls(Path(__file__).resolve().parents[2] / "runtimes")
+
+    @property
+    def ministack_python(self) -> Path:
+        """The interpreter of MiniStack's environment."""
+        return self._python("ministack")
+
+    @property
+    def lambda_python(self) -> Path:
+        """The interpreter of a Lambda worker."""
+        return self._python("lambda")
+
+    @property
+    def sandbox(self) -> Path:
+        """The environment that code in a sandbox sees."""
+        return self.directory / "sandbox" / ".venv"
+
+    def require(self) -> None:
+        """Raises LocalAwsError when one of them is not installed."""
+        for python in (self.ministack_python, self.lambda_python, self.sandbox / "bin" / "python"):
+            if not python.exists():
+                raise LocalAwsError(f"{python.parent.parent} is not installed: run `make setup`")
+
+    def _python(self, name: str) -> Path:
+        return self.directory / name / ".venv" / "bin" / "python"
+
+
+@dataclass(frozen=True)
+class StateDirectory:
+    """What a running embedded AWS leaves on disk: who it is (`running.json`) and its logs."""
+
+    path: Path
+
+    @property
+    def running(self) -> Path:
+        """The record of the running service."""
+        return self.path / "running.json"
+
+    @property
+    def work(self) -> Path:
+        """Unpacked functions; emptied at every start."""
+        return self.path / "work"
+
+    def log(self, name: str) -> Path:
+        """The log of one part: `service`, `aws` or `agentcore`."""
+        return self.path / f"{name}.log"
+
+
+PARTS = ("service", "aws", "agentcore")
+"""Everything that writes a log, in the order of `sandpiper local logs`."""
