@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 START_SECONDS = 60
+DIFFERS = (
+    "nothing is kept when it stops",
+    "a function runs on the Python of this machine, whatever runtime its template names",
+    "dashboards, alarms and log deliveries are recorded; alarms watch nothing",
+    "the access key of `local env` is the account's root; every role is judged by IAM",
+)
+"""How the parts around AgentCore differ from AWS; local-agentcore says its own in its health."""
 STOP_SECONDS = 30
 
 

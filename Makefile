@@ -1,0 +1,68 @@
+# The everyday commands. `make demo` and `make test` install what is missing first; `make help` lists the rest.
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+unexport VIRTUAL_ENV PYTHONDONTWRITEBYTECODE PYTHONPATH
+
+UV := .venv/bin/uv
+UV_VERSION := 0.13.8
+RUNTIMES := $(addprefix local/runtimes/,ministack lambda)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check unit format bench setup clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+demo: setup ## from nothing to a chart in S3 and in out/, on this machine alone
+	@sandpiper demo
+
+test: check unit ## everything that CI runs
+
+check: setup ## formatting, lint, types and who may import whom
+	@echo "· ruff"; ruff format --check -q . && ruff check -q .
+	@echo "· basedpyright"; basedpyright --level error
+	@echo "· import-linter"; lint-imports --no-cache > .import-linter.log || { cat .import-linter.log; exit 1; }
+
+unit: setup
+	@pytest -q
+
+format: setup ## formats the code
+	@ruff format -q . && ruff check -q --fix .
+
+bench: setup ## figures of speed and size, as ratios in one run
+	@python -m tests.benchmarks
+
+setup: build/system build/packages build/npm build/sandbox $(RUNTIMES:%=%/.venv/.ready) ## installs what is missing
+
+clean: ## removes what was installed and built
+	rm -rf .venv node_modules build out cdk.out .sandpiper local/runtimes/*/.venv
+
+# Debian packages: by apt where that needs no password, otherwise one command to type.
+build/system: tools/system-packages
+	@tools/system-packages
+	@mkdir -p build && touch $@
+
+.venv/bin/uv: | build/system
+	@echo "· uv $(UV_VERSION)"
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+
+build/packages: .venv/bin/uv pyproject.toml uv.lock $(wildcard */pyproject.toml local/*/pyproject.toml)
+	@echo "· Python packages"
+	@$(UV) sync -q --frozen --compile-bytecode --no-progress
+	@mkdir -p build && touch $@
+
+build/npm: build/packages package-lock.json
+	@echo "· CDK CLI"
+	@npm ci --silent --no-fund --no-audit
+	@touch $@
+
+build/sandbox: .venv/bin/uv local/runtimes/sandbox/install local/runtimes/sandbox/uv.lock
+	@echo "· sandbox libraries"
+	@local/runtimes/sandbox/install $(abspath $(UV))
+	@mkdir -p build && touch $@
+
+local/runtimes/%/.venv/.ready: .venv/bin/uv local/runtimes/%/uv.lock
+	@echo "· $* runtime"
+	@$(UV) sync -q --frozen --compile-bytecode --no-progress --project local/runtimes/$*
+	@touch $@

@@ -1,0 +1,19 @@
+"""The command line: one module a command, each a thin skin over a function that can be called without it."""
+
+from __future__ import annotations
+
+import typer
+
+from sandpiper.cli import demo, local, run
+
+app = typer.Typer(
+    name="sandpiper",
+    help="Managed sandboxes for code that nobody wrote by hand.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(local.app, name="local")
+app.command(epilog=run.EXAMPLES)(run.run)
+app.command()(demo.demo)

@@ -1,0 +1,127 @@
+"""`sandpiper demo`: from nothing to a chart in S3, through the templates and the bundle that go to AWS."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from local_aws import control, record
+from local_aws.settings import StateDirectory
+from sandpiper.cli.output import failures_as_messages, file_table, notes, print_skipped
+from sandpiper.failure import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from local_aws.record import Running
+    from sandpiper.workflow import Finished
+
+PROJECT = Path(__file__).resolve().parents[2]
+STATE = StateDirectory(Path(".sandpiper/demo"))
+EXAMPLES = ("claims_total", "bar_chart", "csv_report")
+NEXT = """[bold]Next[/]
+  export PATH="$PWD/.venv/bin:$PWD/node_modules/.bin:$PATH"
+  sandpiper local start                     the embedded AWS, to stay
+  eval "$(sandpiper local env)"             boto3, the AWS CLI and the CDK CLI use it from now on
+  cdk bootstrap && cdk deploy --all         what the demo deployed: environments/local.yaml
+  sandpiper run examples/bar_chart.py       your own code, through the same workflow
+  cdk synth -c environment=dev              the same for an AWS account: environments/dev.yaml"""
+
+
+@dataclass
+class Phases:
+    """Says what goes on, and how long each phase took."""
+
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
+
+    @contextmanager
+    def phase(self, name: str) -> Generator[Callable[[str], None]]:
+        """One phase; what it yields shows a line of detail while the phase goes on."""
+        begun = time.monotonic()
+        with notes.status(name) as status:
+            yield lambda detail: status.update(f"{name}: {detail[:100].replace('[', '(')}")
+        self.seconds[name] = time.monotonic() - begun
+        notes.print(f"[green]✓[/] {name} [dim]{self.seconds[name]:.1f} s[/]")
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the files that the examples leave.", metavar="DIR")] = Path(
+        "out"
+    ),
+) -> None:
+    """Deploy environments/local.yaml to an embedded AWS, run three examples through it, and stop it again."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever stops it, what it started stops with it
+    with failures_as_messages():
+        begun = time.monotonic()
+        phases = Phases()
+        try:
+            with phases.phase("embedded AWS ready"):
+                running, _ = control.start(STATE)
+                _use(running)
+            if not (sandbox := control.health(running)["sandbox"])["available"]:
+                raise Failure(f"no code can run: {sandbox['reason']}. {sandbox['fix'] or ''}")
+            _deploy(running, phases)
+            finished = _run_examples(out, phases)
+        finally:
+            control.stop(STATE)
+        for name, result in finished.items():
+            notes.print(
+                f"\n[bold]examples/{name}.py[/]  exit code {result.exit_code}, {result.result['executionTimeMs']} ms"
+            )
+            print(result.result["stdout"])
+        notes.print()
+        notes.print(file_table(file for result in finished.values() for file in result.files))
+        for result in finished.values():
+            print_skipped(result.result["skipped"])
+        notes.print(f"\ndone in {time.monotonic() - begun:.1f} s; the embedded AWS is stopped\n\n{NEXT}")
+        if any(result.exit_code for result in finished.values()):
+            raise Failure("an example failed; what it printed is above")
+
+
+def _use(running: Running) -> None:
+    """From here on this process and what it starts talk to the embedded AWS, whatever account its shell was set to."""
+    for name in record.CLEARED:
+        os.environ.pop(name, None)
+    os.environ.update(running.environment())
+
+
+def _deploy(running: Running, phases: Phases) -> None:
+    from sandpiper.toolchain import cdk
+
+    with phases.phase("cdk bootstrap") as detail:
+        cdk(["bootstrap", f"aws://{running.account}/{running.region}"], PROJECT, detail)
+    with phases.phase("cdk deploy") as detail:
+        output = (STATE.path / "cdk.out").resolve()
+        arguments = [
+            "deploy",
+            "--all",
+            "-c",
+            "environment=local",
+            "--require-approval",
+            "never",
+            "--output",
+            str(output),
+        ]
+        cdk(arguments, PROJECT, detail)
+
+
+def _run_examples(out: Path, phases: Phases) -> dict[str, Finished]:
+    import boto3
+
+    from sandpiper import deployment, workflow
+
+    session = boto3.Session()
+    place = deployment.find(session, "local", "demo")
+    finished: dict[str, Finished] = {}
+    for name in EXAMPLES:
+        with phases.phase(f"examples/{name}.py") as detail:
+            request: dict[str, object] = {"code": (PROJECT / "examples" / f"{name}.py").read_text()}
+            finished[name] = workflow.run(session, place, request, [], out, lambda seconds: detail(f"{seconds:.0f} s"))
+    return finished

@@ -1,0 +1,119 @@
+"""`sandpiper local`: the embedded AWS, in the background on loopback."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from local_aws import control, record
+from local_aws.settings import PARTS, LocalAwsError, StateDirectory
+from sandpiper.cli.output import failures_as_messages, notes
+
+app = typer.Typer(
+    help="The embedded AWS: starts in the background on this machine, without an account or Docker.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+START_EXAMPLES = """
+[bold]Examples[/]
+
+  sandpiper local start
+
+  eval "$(sandpiper local env)" && npx cdk deploy --all
+
+  sandpiper local start --port 4566 --state /tmp/second
+"""
+State = Annotated[Path, typer.Option(help="Folder for what it keeps while it runs.", metavar="DIR")]
+STATE = Path(".sandpiper/local")
+
+
+@app.command(epilog=START_EXAMPLES)
+def start(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the AWS endpoint; a free one unless given.")] = 0,
+    agentcore_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of AgentCore, likewise.")] = 0,
+    state: State = STATE,
+) -> None:
+    """Start it and wait until it is ready. It is for development and tests; it is not a microVM."""
+    with failures_as_messages():
+        begun = time.monotonic()
+        with notes.status("starting the embedded AWS"):
+            running, is_new = control.start(StateDirectory(state), port=port, agentcore_port=agentcore_port)
+        if not is_new:
+            notes.print(f"it runs already: {running.url}, process {running.pid}")
+            return
+        notes.print(f"ready after {time.monotonic() - begun:.1f} s: {running.url}, process {running.pid}")
+        _print_sandbox(control.health(running))
+        notes.print('next: eval "$(sandpiper local env)"')
+
+
+@app.command()
+def env(state: State = STATE) -> None:
+    """Print the shell commands that make boto3, the AWS CLI and the CDK CLI use it: eval "$(sandpiper local env)"."""
+    with failures_as_messages():
+        running = _running(state)
+        print("unset", *record.CLEARED)
+        for name, value in running.environment().items():
+            print(f"export {name}={shlex.quote(value)}")
+
+
+@app.command()
+def status(
+    state: State = STATE, as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False
+) -> None:
+    """Say whether it runs, what its sandbox can do and where it differs from AWS. Ends with 1 when it does not run."""
+    with failures_as_messages():
+        running = record.find(StateDirectory(state))
+        health = control.health(running) if running else {}
+    if as_json:
+        known = {"url": running.url, "agentcoreUrl": running.agentcore_url, "pid": running.pid} if running else {}
+        print(json.dumps({"running": running is not None, **known, "agentcore": health}, indent=2))
+    elif running is None:
+        notes.print("it does not run: sandpiper local start")
+    else:
+        notes.print(f"it runs: {running.url}, AgentCore at {running.agentcore_url}, process {running.pid}")
+        _print_sandbox(health)
+        for difference in (*control.DIFFERS, *health["differs"]):
+            notes.print(f"  differs from AWS: {difference}")
+    raise typer.Exit(0 if running else 1)
+
+
+@app.command()
+def stop(state: State = STATE) -> None:
+    """Stop it, with every session in it. What was deployed to it is gone."""
+    with failures_as_messages():
+        notes.print("stopped" if control.stop(StateDirectory(state)) else "nothing ran")
+
+
+@app.command()
+def logs(
+    part: Annotated[str | None, typer.Argument(help=f"One of {', '.join(PARTS)}; all unless given.")] = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")] = 40,
+    state: State = STATE,
+) -> None:
+    """Print the last lines of its logs."""
+    with failures_as_messages():
+        if part is not None and part not in PARTS:
+            raise LocalAwsError(f"part is {part!r}; allowed: {' | '.join(PARTS)}")
+        for name in (part,) if part else PARTS:
+            log = StateDirectory(state).log(name)
+            text = log.read_text(errors="replace") if log.exists() else ""
+            notes.print(f"[bold]{name}[/] {log}")
+            print("\n".join(text.splitlines()[-lines:]))
+
+
+def _running(state: Path) -> record.Running:
+    running = record.find(StateDirectory(state))
+    if running is None:
+        raise LocalAwsError("the embedded AWS does not run: sandpiper local start")
+    return running
+
+
+def _print_sandbox(health: dict[str, object]) -> None:
+    sandbox = health["sandbox"]
+    if isinstance(sandbox, dict) and not sandbox["available"]:
+        notes.print(f"[yellow]no code can run:[/] {sandbox['reason']}. {sandbox['fix'] or ''}", soft_wrap=True)

@@ -1,0 +1,84 @@
+"""`sandpiper run`: a program on this machine, run in a deployed sandbox through its state machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sandpiper.cli.output import failures_as_messages, file_table, notes, print_skipped
+from sandpiper.failure import Failure
+
+EXAMPLES = """
+[bold]Examples[/]
+
+  sandpiper run examples/bar_chart.py
+
+  echo 'print(6 * 7)' | sandpiper run -
+
+  sandpiper run report.py --input sales.csv --out reports --interpreter sandbox
+
+  sandpiper run examples/claims_total.py --json | jq .exitCode
+"""
+
+
+def run(
+    file: Annotated[str, typer.Argument(help="The program; - reads it from standard input.", metavar="FILE|-")],
+    interpreter: Annotated[str | None, typer.Option(help="Key of one of the tenant's interpreters.")] = None,
+    language: Annotated[str, typer.Option(help="python, javascript or typescript.")] = "python",
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Option("--input", help="A file to lie beside the code; may be repeated.", metavar="PATH"),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the files that the program leaves.", metavar="DIR")] = Path(
+        "out"
+    ),
+    session_timeout: Annotated[int, typer.Option(help="Lifetime of the session in seconds, 60 to 28800.")] = 300,
+    environment: Annotated[str, typer.Option(envvar="SANDPIPER_ENVIRONMENT", help="Which environment.")] = "local",
+    tenant: Annotated[str, typer.Option(envvar="SANDPIPER_TENANT", help="Which tenant of it.")] = "demo",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole result as JSON.")] = False,
+) -> None:
+    """Run a program in a sandbox and bring back what it printed and left.
+
+    Ends with the program's exit code, or with 2 when there is no result.
+    """
+    with failures_as_messages():
+        import boto3  # here, so that --help does not pay for it
+
+        from sandpiper import deployment, workflow
+
+        request: dict[str, object] = {
+            "code": _read(file),
+            "language": language,
+            "sessionTimeoutSeconds": session_timeout,
+        }
+        if interpreter is not None:
+            request["interpreter"] = interpreter
+        session = boto3.Session()
+        with notes.status("starting") as status:
+            place = deployment.find(session, environment, tenant)
+            finished = workflow.run(
+                session, place, request, inputs or [], out, lambda seconds: status.update(f"running, {seconds:.0f} s")
+            )
+    if as_json:
+        print(json.dumps(finished.result, indent=2))
+        raise typer.Exit(finished.exit_code)
+    for stream, text in ((sys.stdout, finished.result["stdout"]), (sys.stderr, finished.result["stderr"])):
+        if text:
+            print(text, file=stream)
+    if finished.files:
+        notes.print(file_table(finished.files))
+    print_skipped(finished.result["skipped"])
+    raise typer.Exit(finished.exit_code)
+
+
+def _read(file: str) -> str:
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text()
+    except OSError as error:
+        raise Failure(f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise Failure(f"{file}: not a text file in UTF-8") from None
