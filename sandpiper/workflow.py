@@ -65,8 +65,8 @@ def run(
 ) -> Finished:
     """Starts the state machine with `request`, waits and downloads what the program left into `out`.
 
-    `waiting` is called with the seconds since the start. Raises Failure for a request that is not one (before anything is
-    started), for an execution that failed and for files that cannot be written.
+    `waiting` is called with the seconds since the start. Raises Failure for a request that is not one (before
+    anything is started), for an execution that failed and for files that cannot be written.
     """
     whole = {**request, **({"inputs": _inputs(session, deployment, inputs)} if inputs else {})}
     try:

@@ -39,9 +39,9 @@ class Worker:
         self._log = log
         self._api = RuntimeApi()
         with log.open("wb") as output:
-            # -I: nothing of the host's environment or user site; awslambdaric itself puts the bundle first on the path.
+            # -m puts the working directory first on the path, as /var/task is; -s leaves out the user's packages.
             self._process = subprocess.Popen(  # noqa: S603 - a fixed command of this package
-                [python, "-I", "-m", "awslambdaric", function.handler],
+                [python, "-s", "-m", "awslambdaric", function.handler],
                 cwd=function.code,
                 env={**function.environment, "AWS_LAMBDA_RUNTIME_API": self._api.address},
                 stdin=subprocess.DEVNULL,

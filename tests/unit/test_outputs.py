@@ -1,0 +1,73 @@
+"""Which files come back, and how a result is made to fit a workflow's state."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from code_runner.changes import FoundFile
+from code_runner.fitting import fit
+from code_runner.outputs import changed, choose
+from sandpiper_contract.request import OutputLimits
+from sandpiper_contract.result import RunResult, SkippedFile, SkipReason
+
+STATE_BYTES = 256 * 1024
+
+
+def file(path: str, size: int = 1, sha256: str | None = "x") -> FoundFile:
+    return FoundFile(path, size, sha256, is_regular=True, is_readable=True)
+
+
+@dataclass
+class Kept:
+    """Stands where a run's storage stands, and keeps what it is given."""
+
+    texts: dict[str, str] = field(default_factory=dict[str, str])
+
+    def keep_own(self, name: str, text: str) -> str:
+        self.texts[name] = text
+        return f"s3://bucket/{name}"
+
+
+def test_an_input_comes_back_only_when_it_changed() -> None:
+    untouched = file("in.txt", sha256="2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae")
+    overwritten = file("in2.txt", sha256="0" * 64)
+    inputs = {"in.txt": b"foo", "in2.txt": b"foo"}
+    assert changed([untouched, overwritten, file("new")], inputs) == [overwritten, file("new")]
+
+
+def test_the_eleventh_file_is_skipped_by_name() -> None:
+    chosen, skipped = choose([file(f"{n:02}") for n in range(11)], OutputLimits())
+    assert [f.path for f in chosen] == [f"{n:02}" for n in range(10)]
+    assert skipped == [SkippedFile("10", 1, SkipReason.TOO_MANY_FILES)]
+
+
+def test_a_file_too_large_leaves_its_place_to_a_smaller_one() -> None:
+    chosen, skipped = choose([file("a", 9), file("b", 2), file("c", 1)], OutputLimits(max_bytes=10))
+    assert [f.path for f in chosen] == ["a", "c"]
+    assert skipped == [SkippedFile("b", 2, SkipReason.TOO_MANY_BYTES)]
+
+
+def test_a_small_result_stays_as_it_is() -> None:
+    result, kept = RunResult("out", "err", 0, 1.0), Kept()
+    assert fit(result, kept) == result
+    assert not kept.texts
+
+
+def test_a_long_stdout_is_cut_in_the_middle_and_whole_in_s3() -> None:
+    text, kept = "first line\n" + "é\n" * 1_000_000 + "last line", Kept()
+    result = fit(RunResult(text, "", 0, 1.0), kept)
+    assert kept.texts == {"stdout.txt": text}
+    assert result.stdout.startswith("first line")
+    assert result.stdout.endswith("last line")
+    assert result.stdout_uri == "s3://bucket/stdout.txt"
+    assert len(json.dumps(result.to_json())) < STATE_BYTES
+
+
+def test_ten_thousand_skipped_files_are_named_in_a_manifest() -> None:
+    skipped = tuple(SkippedFile(f"folder/file-{n}", n, SkipReason.TOO_MANY_FILES) for n in range(10_000))
+    kept = Kept()
+    result = fit(RunResult("", "", 0, 1.0, skipped=skipped), kept)
+    assert len(json.dumps(result.to_json())) < STATE_BYTES
+    assert len(json.loads(kept.texts["manifest.json"])["skipped"]) == 10_000
+    assert result.manifest_uri == "s3://bucket/manifest.json"
