@@ -1,0 +1,88 @@
+"""The bucket of inputs and outputs, and the bucket of its access logs.
+
+Not who may read it: each role's own policy says that, by folder.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,56}[a-z0-9]")
+LOGS_SUFFIX = "-logs"
+OLD_VERSIONS_DAYS = 30
+"""How long an overwritten or deleted object can be brought back."""
+UNFINISHED_UPLOADS_DAYS = 1
+
+
+class DataBucket(Construct):
+    """A private, encrypted, versioned bucket that answers over TLS alone, and a second one for its access logs.
+
+    The name is the caller's, so that other stacks know it without an export; it must be free in all of AWS. `retain`
+    keeps both buckets when the stack goes. Without it, CloudFormation deletes them if they are empty, and fails
+    otherwise: nothing here empties a bucket.
+
+    Raises ValueError, before any resource, for a name that S3 would refuse or a time under a day.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002 - the name that constructs have for it
+        *,
+        name: str,
+        retain: bool = True,
+        access_log_days: int = 30,
+        expire_days: Mapping[str, int] | None = None,
+    ) -> None:
+        """`expire_days` maps a folder, such as `tenants/claims/runs`, to the days that its objects live."""
+        lifetimes = dict(expire_days or {})
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"name is {name!r}; allowed: 3 to 58 of a-z 0-9 and hyphens, since the logs' adds 5")
+        for place, days in {"access_log_days": access_log_days, **lifetimes}.items():
+            if days < 1:
+                raise ValueError(f"{place} is {days}; allowed: whole days, 1 or more")
+        super().__init__(scope, id)
+
+        removal_policy = RemovalPolicy.RETAIN if retain else RemovalPolicy.DESTROY
+        logs = s3.Bucket(
+            self,
+            "AccessLogs",
+            bucket_name=name + LOGS_SUFFIX,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            enforce_ssl=True,
+            removal_policy=removal_policy,
+            lifecycle_rules=[s3.LifecycleRule(id="AccessLogs", expiration=Duration.days(access_log_days))],
+        )
+        self.bucket = s3.Bucket(
+            self,
+            "Data",
+            bucket_name=name,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            enforce_ssl=True,
+            versioned=True,
+            removal_policy=removal_policy,
+            server_access_logs_bucket=logs,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    id="Leftovers",
+                    noncurrent_version_expiration=Duration.days(OLD_VERSIONS_DAYS),
+                    abort_incomplete_multipart_upload_after=Duration.days(UNFINISHED_UPLOADS_DAYS),
+                ),
+                *(
+                    s3.LifecycleRule(id=folder, prefix=f"{folder}/", expiration=Duration.days(days))
+                    for folder, days in lifetimes.items()
+                ),
+            ],
+        )

@@ -1,0 +1,115 @@
+"""The Lambda function that runs sessions for one tenant, with a role that reaches that tenant's things alone.
+
+Not the code: by default it packs the installed `code_runner`, and any other bundle can be given.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, cast
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from sandpiper_constructs.bundle import bundle
+from sandpiper_constructs.findings import acknowledge
+from sandpiper_constructs.principals import service_principal
+from sandpiper_contract import metrics, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sandpiper_constructs.bucket_folder import BucketFolder
+    from sandpiper_constructs.interpreter import CodeInterpreter
+
+RUNTIME = lambda_.Runtime.PYTHON_3_14
+HANDLER = "code_runner.handlers.run_code"
+LONGEST_TIMEOUT_SECONDS = 900
+"""Lambda's own limit."""
+
+
+def interpreter_ids(interpreters: Mapping[str, CodeInterpreter]) -> str:
+    """A JSON object of interpreter keys and identifiers, the default first, as the function and the CLI read it."""
+    return json.dumps({key: interpreter.interpreter_id for key, interpreter in interpreters.items()})
+
+
+class SessionFunction(Construct):
+    """Runs a request in a session of one of the tenant's interpreters; the first in the mapping is the default.
+
+    The request names an interpreter by its key. IAM holds it to the ones given here, to reading the folder's inputs
+    and to writing the folder's runs.
+
+    Raises ValueError, before any resource, without an interpreter or for a timeout that Lambda would refuse.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002 - the name that constructs have for it
+        *,
+        tenant: str,
+        interpreters: Mapping[str, CodeInterpreter],
+        folder: BucketFolder,
+        code: lambda_.Code | None = None,
+        memory_mib: int = 512,
+        timeout_seconds: int = LONGEST_TIMEOUT_SECONDS,
+        reserved_concurrency: int | None = None,
+        log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
+    ) -> None:
+        if not interpreters:
+            raise ValueError("interpreters is empty; allowed: one or more, the default first")
+        if not 1 <= timeout_seconds <= LONGEST_TIMEOUT_SECONDS:
+            raise ValueError(f"timeout_seconds is {timeout_seconds}; allowed: 1 to {LONGEST_TIMEOUT_SECONDS}")
+        super().__init__(scope, id)
+
+        # The function's lines tell of runs and hold no data of theirs, so they need not outlive the stack.
+        log_group = logs.LogGroup(self, "Logs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY)
+        self.timeout_seconds = timeout_seconds
+        function = lambda_.Function(
+            self,
+            "Resource",
+            description=f"Runs code of tenant {tenant} in AgentCore Code Interpreter sessions",
+            runtime=RUNTIME,
+            architecture=lambda_.Architecture.ARM_64,
+            handler=HANDLER,
+            code=code or _code_runner(),
+            role=_role(self, log_group, folder),
+            memory_size=memory_mib,
+            timeout=Duration.seconds(timeout_seconds),
+            reserved_concurrent_executions=reserved_concurrency,
+            log_group=log_group,
+            # Code that may have run is never run again by a queue that nobody looks at.
+            retry_attempts=0,
+            environment={
+                settings.BUCKET: folder.bucket.bucket_name,
+                settings.PREFIX: folder.path,
+                settings.INTERPRETERS: interpreter_ids(interpreters),
+                "POWERTOOLS_SERVICE_NAME": tenant,
+                "POWERTOOLS_METRICS_NAMESPACE": metrics.NAMESPACE,
+            },
+        )
+        for interpreter in interpreters.values():
+            interpreter.grant_run(function)
+        self.function = cast("lambda_.IFunction", function)
+
+
+def _code_runner() -> lambda_.Code:
+    packed = bundle()
+    return lambda_.Code.from_asset(str(packed.directory), asset_hash=packed.digest)
+
+
+def _role(scope: Construct, log_group: logs.LogGroup, folder: BucketFolder) -> iam.IRole:
+    """A role without managed policies: its own log group, inputs to read, runs to write."""
+    role = iam.Role(scope, "Role", assumed_by=service_principal("lambda"))
+    log_group.grant_write(role)
+    for below, action, reason in (
+        (settings.INPUTS, "s3:GetObject", "A request names its own inputs, in the tenant's folder of inputs."),
+        (settings.RUNS, "s3:PutObject", "A program names its own files; they go to the tenant's folder of runs."),
+    ):
+        part = folder.below(below)
+        role.add_to_policy(part.object_statement(action))
+        acknowledge(role, {f"IAM5[Resource::{part.objects_arn}]": reason})
+    return cast("iam.IRole", role)

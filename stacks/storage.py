@@ -1,0 +1,40 @@
+"""The stack of an environment's data, apart from the tenants' so that theirs can be replaced and deleted freely."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+
+from sandpiper_constructs.data_bucket import DataBucket
+from sandpiper_contract import settings
+from stacks.naming import data_bucket_name, stack_name, tenant_path
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+    from sandpiper.environment import Environment
+
+
+class StorageStack(cdk.Stack):
+    """One bucket for all tenants, each in its own folder."""
+
+    def __init__(self, scope: Construct, *, environment: Environment) -> None:
+        super().__init__(
+            scope,
+            stack_name(environment, "storage"),
+            env=cdk.Environment(account=environment.account, region=environment.region),
+            description=f"Sandpiper {environment.name}: data of all tenants",
+            termination_protection=environment.termination_protection,
+        )
+        DataBucket(
+            self,
+            "DataBucket",
+            name=data_bucket_name(environment),
+            retain=environment.retain_data,
+            access_log_days=environment.log_retention_days,
+            expire_days={
+                f"{tenant_path(tenant)}/{settings.RUNS}": environment.run_retention_days
+                for tenant in environment.tenants
+            },
+        )
