@@ -21,8 +21,8 @@ SESSION_CALL_SECONDS = 30
 class Clients:
     """`sessions` starts and stops: botocore repeats those with the same clientToken. `invoke` is sent once.
 
-    A default client sends InvokeCodeInterpreter up to three times after a read timeout or a 500, and the operation has no
-    clientToken: the code would run again.
+    A default client sends InvokeCodeInterpreter up to three times after a read timeout or a 500, and the operation has
+    no clientToken: the code would run again.
     """
 
     sessions: BedrockAgentCoreClient

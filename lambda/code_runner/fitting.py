@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from code_runner.storage import RunStorage
+    from collections.abc import Callable
+
     from sandpiper_contract.result import RunResult
 
 STREAM_BYTES = 64 * 1024
@@ -15,16 +16,19 @@ LISTS_BYTES = 96 * 1024
 """As JSON. Two streams and the lists make 224 KiB, which leaves room for the state around the result."""
 
 
-def fit(result: RunResult, storage: RunStorage) -> RunResult:
-    """The result, long streams cut in the middle and long lists at the end, each whole in S3. Raises StorageError."""
-    stdout, stdout_uri = _stream("stdout.txt", result.stdout, storage)
-    stderr, stderr_uri = _stream("stderr.txt", result.stderr, storage)
+def fit(result: RunResult, keep: Callable[[str, str], str]) -> RunResult:
+    """The result, long streams cut in the middle and long lists at the end, each whole in S3.
+
+    `keep` puts a text by its name and returns its address; what it raises passes through.
+    """
+    stdout, stdout_uri = _stream("stdout.txt", result.stdout, keep)
+    stderr, stderr_uri = _stream("stderr.txt", result.stderr, keep)
     result = replace(result, stdout=stdout, stdout_uri=stdout_uri, stderr=stderr, stderr_uri=stderr_uri)
     whole = result.to_json()
     lists = {name: whole[name] for name in ("files", "skipped")}
     if _size(lists) <= LISTS_BYTES:
         return result
-    uri = storage.keep_own("manifest.json", json.dumps(lists))
+    uri = keep("manifest.json", json.dumps(lists))
     while _size([file.to_json() for file in (*result.files, *result.skipped)]) > LISTS_BYTES:
         result = replace(
             result,
@@ -34,10 +38,10 @@ def fit(result: RunResult, storage: RunStorage) -> RunResult:
     return replace(result, manifest_uri=uri)
 
 
-def _stream(name: str, text: str, storage: RunStorage) -> tuple[str, str | None]:
+def _stream(name: str, text: str, keep: Callable[[str, str], str]) -> tuple[str, str | None]:
     if len(text) * 6 <= STREAM_BYTES or _size(text) <= STREAM_BYTES:
         return text, None
-    uri = storage.keep_own(name, text)
+    uri = keep(name, text)
     half = STREAM_BYTES // 2
     while _size(text[:half]) + _size(text[-half:]) > STREAM_BYTES - 200:
         half = half * 3 // 4

@@ -57,8 +57,8 @@ class Services:
 def run_code(request: RunRequest, run_id: str, place: Place, services: Services, seconds_left: float) -> RunResult:
     """Runs the request's code once and returns what it printed and left.
 
-    `run_id` is unique for the run: outputs lie below it and the session's clientToken derives from it. `seconds_left` is
-    the time there is for all of it. Raises the contract's RunError; a failing program is a result.
+    `run_id` is unique for the run: outputs lie below it and the session's clientToken derives from it. `seconds_left`
+    is the time there is for all of it. Raises the contract's RunError; a failing program is a result.
     """
     interpreter_id = place.interpreter_id(request.interpreter)
     clients = services.clients(_answer_seconds(request.session_timeout_seconds, seconds_left))
@@ -86,7 +86,7 @@ def run_code(request: RunRequest, run_id: str, place: Place, services: Services,
         files=tuple(storage.keep(file) for file in files),
         skipped=(*skipped, *unread),
     )
-    return fit(result, storage)
+    return fit(result, storage.keep_own)
 
 
 def _answer_seconds(session_timeout_seconds: int, seconds_left: float) -> int:

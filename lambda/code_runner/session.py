@@ -127,8 +127,8 @@ def open_session(
 ) -> Generator[CodeSession]:
     """Starts a session and stops it, whatever happens between.
 
-    `client_token` makes a repeated start the same session (33 to 256 characters). A session that could not be stopped is
-    told to `not_stopped` with its id, and ends by its lifetime; it never hides the result or the error of the run.
+    `client_token` makes a repeated start the same session (33 to 256 characters). A session that could not be stopped
+    is told to `not_stopped` with its id, and ends by its lifetime; it never hides the result or the error of the run.
     """
     try:
         started = clients.sessions.start_code_interpreter_session(

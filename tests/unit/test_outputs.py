@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 
 from code_runner.changes import FoundFile
 from code_runner.fitting import fit
@@ -18,14 +17,11 @@ def file(path: str, size: int = 1, sha256: str | None = "x") -> FoundFile:
     return FoundFile(path, size, sha256, is_regular=True, is_readable=True)
 
 
-@dataclass
-class Kept:
-    """Stands where a run's storage stands, and keeps what it is given."""
+class Kept(dict[str, str]):
+    """What was kept, by name."""
 
-    texts: dict[str, str] = field(default_factory=dict[str, str])
-
-    def keep_own(self, name: str, text: str) -> str:
-        self.texts[name] = text
+    def keep(self, name: str, text: str) -> str:
+        self[name] = text
         return f"s3://bucket/{name}"
 
 
@@ -50,14 +46,14 @@ def test_a_file_too_large_leaves_its_place_to_a_smaller_one() -> None:
 
 def test_a_small_result_stays_as_it_is() -> None:
     result, kept = RunResult("out", "err", 0, 1.0), Kept()
-    assert fit(result, kept) == result
-    assert not kept.texts
+    assert fit(result, kept.keep) == result
+    assert not kept
 
 
 def test_a_long_stdout_is_cut_in_the_middle_and_whole_in_s3() -> None:
     text, kept = "first line\n" + "é\n" * 1_000_000 + "last line", Kept()
-    result = fit(RunResult(text, "", 0, 1.0), kept)
-    assert kept.texts == {"stdout.txt": text}
+    result = fit(RunResult(text, "", 0, 1.0), kept.keep)
+    assert kept == {"stdout.txt": text}
     assert result.stdout.startswith("first line")
     assert result.stdout.endswith("last line")
     assert result.stdout_uri == "s3://bucket/stdout.txt"
@@ -67,7 +63,7 @@ def test_a_long_stdout_is_cut_in_the_middle_and_whole_in_s3() -> None:
 def test_ten_thousand_skipped_files_are_named_in_a_manifest() -> None:
     skipped = tuple(SkippedFile(f"folder/file-{n}", n, SkipReason.TOO_MANY_FILES) for n in range(10_000))
     kept = Kept()
-    result = fit(RunResult("", "", 0, 1.0, skipped=skipped), kept)
+    result = fit(RunResult("", "", 0, 1.0, skipped=skipped), kept.keep)
     assert len(json.dumps(result.to_json())) < STATE_BYTES
-    assert len(json.loads(kept.texts["manifest.json"])["skipped"]) == 10_000
+    assert len(json.loads(kept["manifest.json"])["skipped"]) == 10_000
     assert result.manifest_uri == "s3://bucket/manifest.json"

@@ -43,58 +43,58 @@ def test_session_timeouts_at_the_limits_are_taken(seconds: int) -> None:
     assert RunRequest.from_json(CODE | {"sessionTimeoutSeconds": seconds}).session_timeout_seconds == seconds
 
 
-@pytest.mark.parametrize(
-    ("request_", "message"),
-    [
-        ("print(1)", "request is 'print(1)'; allowed: a JSON object"),
-        ({}, "code is None; allowed: a string that is not empty"),
-        ({"code": ""}, "code is ''; allowed: a string that is not empty"),
-        ({"code": " \n\t"}, r"code is ' \n\t'; allowed: code that is more than white space"),
-        ({"code": 5}, "code is 5; allowed: a string that is not empty"),
-        (CODE | {"language": "perl"}, "language is 'perl'; allowed: python | javascript | typescript"),
-        (
-            CODE | {"sessionTimeoutSeconds": 59},
-            "sessionTimeoutSeconds is 59; allowed: a whole number of seconds from 60 to 28,800",
-        ),
-        (
-            CODE | {"sessionTimeoutSeconds": 28_801},
-            "sessionTimeoutSeconds is 28801; allowed: a whole number of seconds from 60 to 28,800",
-        ),
-        (
-            CODE | {"sessionTimeoutSeconds": True},
-            "sessionTimeoutSeconds is True; allowed: a whole number of seconds from 60 to 28,800",
-        ),
-        (
-            CODE | {"timeout": 60},
-            "timeout is 60; allowed: no such field; the fields are "
-            "code, language, interpreter, sessionTimeoutSeconds, inputs, outputs",
-        ),
-        (CODE | {"inputs": {}}, "inputs is {}; allowed: a list"),
-        (
-            CODE | {"inputs": [{"path": "../x", "text": ""}]},
-            "inputs[0].path is '../x'; allowed: a relative path without '..', at most 255 characters",
-        ),
-        (
-            CODE | {"inputs": [{"path": "/etc/passwd", "text": ""}]},
-            "inputs[0].path is '/etc/passwd'; allowed: a relative path without '..', at most 255 characters",
-        ),
-        (
-            CODE | {"inputs": [{"path": "a", "text": ""}, {"path": "a", "text": ""}]},
-            "inputs[1].path is 'a'; allowed: each path once",
-        ),
-        (CODE | {"inputs": [{"path": "a"}]}, "inputs[0] is []; allowed: exactly one of text, base64, s3Uri"),
-        (CODE | {"inputs": [{"path": "a", "base64": "%"}]}, "inputs[0].base64 is '%'; allowed: base64"),
-        (CODE | {"inputs": [{"path": "a", "s3Uri": "b/c"}]}, "inputs[0].s3Uri is 'b/c'; allowed: s3://BUCKET/KEY"),
-        (
-            CODE | {"outputs": {"maxFiles": -1}},
-            "outputs.maxFiles is -1; allowed: a whole number of files from 0 to 1,000",
-        ),
-        (
-            CODE | {"outputs": {"files": 1}},
-            "outputs.files is 1; allowed: no such field; the fields are maxFiles, maxBytes",
-        ),
-    ],
-)
+REFUSALS: list[tuple[object, str]] = [
+    ("print(1)", "request is 'print(1)'; allowed: a JSON object"),
+    ({}, "code is None; allowed: a string that is not empty"),
+    ({"code": ""}, "code is ''; allowed: a string that is not empty"),
+    ({"code": " \n\t"}, r"code is ' \n\t'; allowed: code that is more than white space"),
+    ({"code": 5}, "code is 5; allowed: a string that is not empty"),
+    (CODE | {"language": "perl"}, "language is 'perl'; allowed: python | javascript | typescript"),
+    (
+        CODE | {"sessionTimeoutSeconds": 59},
+        "sessionTimeoutSeconds is 59; allowed: a whole number of seconds from 60 to 28,800",
+    ),
+    (
+        CODE | {"sessionTimeoutSeconds": 28_801},
+        "sessionTimeoutSeconds is 28801; allowed: a whole number of seconds from 60 to 28,800",
+    ),
+    (
+        CODE | {"sessionTimeoutSeconds": True},
+        "sessionTimeoutSeconds is True; allowed: a whole number of seconds from 60 to 28,800",
+    ),
+    (
+        CODE | {"timeout": 60},
+        "timeout is 60; allowed: no such field; the fields are "
+        "code, language, interpreter, sessionTimeoutSeconds, inputs, outputs",
+    ),
+    (CODE | {"inputs": {}}, "inputs is {}; allowed: a list"),
+    (
+        CODE | {"inputs": [{"path": "../x", "text": ""}]},
+        "inputs[0].path is '../x'; allowed: a relative path without '..', at most 255 characters",
+    ),
+    (
+        CODE | {"inputs": [{"path": "/etc/passwd", "text": ""}]},
+        "inputs[0].path is '/etc/passwd'; allowed: a relative path without '..', at most 255 characters",
+    ),
+    (
+        CODE | {"inputs": [{"path": "a", "text": ""}, {"path": "a", "text": ""}]},
+        "inputs[1].path is 'a'; allowed: each path once",
+    ),
+    (CODE | {"inputs": [{"path": "a"}]}, "inputs[0] is []; allowed: exactly one of text, base64, s3Uri"),
+    (CODE | {"inputs": [{"path": "a", "base64": "%"}]}, "inputs[0].base64 is '%'; allowed: base64"),
+    (CODE | {"inputs": [{"path": "a", "s3Uri": "b/c"}]}, "inputs[0].s3Uri is 'b/c'; allowed: s3://BUCKET/KEY"),
+    (
+        CODE | {"outputs": {"maxFiles": -1}},
+        "outputs.maxFiles is -1; allowed: a whole number of files from 0 to 1,000",
+    ),
+    (
+        CODE | {"outputs": {"files": 1}},
+        "outputs.files is 1; allowed: no such field; the fields are maxFiles, maxBytes",
+    ),
+]
+
+
+@pytest.mark.parametrize(("request_", "message"), REFUSALS)
 def test_a_refusal_names_field_value_and_what_is_allowed(request_: object, message: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         RunRequest.from_json(request_)
