@@ -24,7 +24,7 @@ check: setup ## formatting, lint, types and who may import whom
 	@echo "· import-linter"; lint-imports --no-cache > .import-linter.log || { cat .import-linter.log; exit 1; }
 
 unit: setup
-	@pytest -q
+	@pytest -q $(ARGS)
 
 format: setup ## formats the code
 	@ruff format -q . && ruff check -q --fix .

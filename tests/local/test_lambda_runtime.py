@@ -109,7 +109,8 @@ def test_a_timeout_and_an_exit_end_the_worker_in_lambdas_words(functions: Functi
 
 def test_events_at_the_same_time_have_a_worker_each(functions: Functions) -> None:
     with ThreadPoolExecutor(4) as threads:
-        answers = list(threads.map(lambda _: invoke(functions, {"sleep": 0.5}), range(4)))
+        started = [threads.submit(invoke, functions, {"sleep": 0.5}) for _ in range(4)]
+        answers = [future.result() for future in started]
     assert len({answer.body["pid"] for answer in answers}) == 4
 
 

@@ -10,6 +10,7 @@ import queue
 import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Invocation:
 class Answer:
     """What the function returned, or its error as Lambda shapes it (`errorType`, `errorMessage`, `stackTrace`)."""
 
-    body: object
+    body: Any  # JSON
     failed: bool
     log: str = ""
 

@@ -1,0 +1,88 @@
+"""An AWS with the product deployed to it, by the real CDK CLI: the embedded one, or AWS itself with SANDPIPER_TARGET=aws."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from local_aws import control, record
+from local_aws.settings import StateDirectory
+from sandpiper import deployment, workflow
+from sandpiper.toolchain import cdk
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from sandpiper.deployment import Deployment
+    from sandpiper.workflow import Finished
+
+PROJECT = Path(__file__).resolve().parents[2]
+ON_AWS = os.environ.get("SANDPIPER_TARGET") == "aws"
+"""With it the tests run against the account of the shell's credentials, where `cdk deploy` has been done before."""
+ENVIRONMENT = os.environ.get("SANDPIPER_ENVIRONMENT", "local")
+TENANT = os.environ.get("SANDPIPER_TENANT", "demo")
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Generator[record.Running | None]:
+    """The embedded AWS, which every boto3 client of the tests now talks to; None when the target is AWS."""
+    if ON_AWS:
+        yield None
+        return
+    state = StateDirectory(tmp_path_factory.mktemp("aws"))
+    running, _ = control.start(state)
+    with pytest.MonkeyPatch.context() as environment:
+        for name in record.CLEARED:
+            environment.delenv(name, raising=False)
+        for name, value in running.environment().items():
+            environment.setenv(name, value)
+        yield running
+        control.stop(state)
+
+
+@dataclass(frozen=True)
+class Product:
+    """The deployed product, as a workflow author meets it."""
+
+    session: boto3.Session
+    place: Deployment
+    out: Path
+
+    def run(self, code: str, **request: Any) -> Finished:
+        """Runs code through the state machine. Raises Failure where there is no result."""
+        return workflow.run(self.session, self.place, {"code": code, **request}, [], self.out, lambda _: None)
+
+    def live_sessions(self) -> list[str]:
+        """Ids of sessions that still run, on all of the tenant's interpreters."""
+        data = self.session.client("bedrock-agentcore")
+        return [
+            item["sessionId"]
+            for identifier in self.place.interpreters.values()
+            for item in data.list_code_interpreter_sessions(codeInterpreterIdentifier=identifier, status="READY")["items"]
+        ]
+
+    def executions(self) -> int:
+        """How many executions the workflow has seen."""
+        pages = self.session.client("stepfunctions").get_paginator("list_executions")
+        return sum(len(page["executions"]) for page in pages.paginate(stateMachineArn=self.place.run_code_arn))
+
+
+@pytest.fixture(scope="session")
+def deployed(aws: record.Running | None, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    """The tenant, deployed by `cdk bootstrap` and `cdk deploy`."""
+    if aws is not None:
+        cdk(["bootstrap", f"aws://{aws.account}/{aws.region}"], PROJECT, print)
+        output = tmp_path_factory.mktemp("cdk.out")
+        arguments = ["deploy", "--all", "-c", f"environment={ENVIRONMENT}", "--require-approval", "never"]
+        cdk([*arguments, "--output", str(output)], PROJECT, print)
+    return deployment.find(boto3.Session(), ENVIRONMENT, TENANT)
+
+
+@pytest.fixture
+def product(deployed: Deployment, tmp_path: Path) -> Product:
+    """The deployed product, with an empty folder for what programs leave."""
+    return Product(boto3.Session(), deployed, tmp_path / "out")

@@ -1,0 +1,33 @@
+"""A program that knows AWS and nothing of Sandpiper: plain boto3 on the deployed interpreter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import boto3
+
+if TYPE_CHECKING:
+    from tests.local.conftest import Product
+
+
+def test_ten_lines_of_boto3_run_code_on_the_deployed_interpreter(product: Product) -> None:
+    interpreter = product.place.interpreters["sandbox"]
+    client = boto3.client("bedrock-agentcore")
+    session = client.start_code_interpreter_session(codeInterpreterIdentifier=interpreter)["sessionId"]
+    there = {"codeInterpreterIdentifier": interpreter, "sessionId": session}
+    answer = client.invoke_code_interpreter(
+        **there, name="executeCode", arguments={"language": "python", "code": "print(6 * 7)"}
+    )
+    (event,) = answer["stream"]
+    client.stop_code_interpreter_session(**there)
+    assert event["result"]["structuredContent"]["stdout"] == "42"
+    assert client.get_code_interpreter_session(**there)["status"] == "TERMINATED"
+
+
+def test_the_interpreter_is_as_its_template_says(product: Product) -> None:
+    control = boto3.client("bedrock-agentcore-control")
+    modes = {
+        key: control.get_code_interpreter(codeInterpreterId=identifier)["networkConfiguration"]["networkMode"]
+        for key, identifier in product.place.interpreters.items()
+    }
+    assert modes == {"sandbox": "SANDBOX", "public": "PUBLIC"}
