@@ -1,0 +1,72 @@
+"""The operations of bedrock-agentcore-control: code interpreters as resources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .clock import Clock
+from .errors import Conflict
+from .interpreters import Interpreter, Interpreters
+from .paging import page
+from .sessions import Sessions
+
+Parameters = Mapping[str, Any]
+
+
+class ControlPlane:
+    """Each method is the operation of that name: members of its input in, members of its output out."""
+
+    def __init__(self, interpreters: Interpreters, sessions: Sessions, clock: Clock) -> None:
+        self._interpreters, self._sessions, self._clock = interpreters, sessions, clock
+
+    async def create_code_interpreter(self, parameters: Parameters) -> dict[str, Any]:
+        """CreateCodeInterpreter. It is ready at once."""
+        interpreter = self._interpreters.create(parameters)
+        return {
+            "codeInterpreterId": interpreter.identifier,
+            "codeInterpreterArn": interpreter.arn,
+            "createdAt": interpreter.created,
+            "status": "READY",
+        }
+
+    async def get_code_interpreter(self, parameters: Parameters) -> dict[str, Any]:
+        """GetCodeInterpreter."""
+        interpreter = self._interpreters.get(parameters["codeInterpreterId"])
+        return _summary(interpreter) | {"networkConfiguration": interpreter.network} | interpreter.recorded
+
+    async def list_code_interpreters(self, parameters: Parameters) -> dict[str, Any]:
+        """ListCodeInterpreters, of one type or of both."""
+        wanted = parameters.get("type")
+        found = [
+            interpreter
+            for interpreter in self._interpreters.all()
+            if wanted is None or (wanted == "SYSTEM") == interpreter.is_managed
+        ]
+        interpreters, next_token = page(found, parameters)
+        return {"codeInterpreterSummaries": [_summary(interpreter) for interpreter in interpreters], **next_token}
+
+    async def delete_code_interpreter(self, parameters: Parameters) -> dict[str, Any]:
+        """DeleteCodeInterpreter. Refused while it has live sessions; gone at once otherwise."""
+        interpreter = self._interpreters.get(parameters["codeInterpreterId"])
+        live = len(self._sessions.live(interpreter))
+        if live:
+            raise Conflict(f"Code interpreter {interpreter.identifier} has {live} active session(s): stop them first")
+        self._interpreters.delete(interpreter)
+        return {
+            "codeInterpreterId": interpreter.identifier,
+            "status": "DELETING",
+            "lastUpdatedAt": self._clock(),
+        }
+
+
+def _summary(interpreter: Interpreter) -> dict[str, Any]:
+    description = {"description": interpreter.recorded["description"]} if "description" in interpreter.recorded else {}
+    return description | {
+        "codeInterpreterId": interpreter.identifier,
+        "codeInterpreterArn": interpreter.arn,
+        "name": interpreter.name,
+        "status": "READY",
+        "createdAt": interpreter.created,
+        "lastUpdatedAt": interpreter.created,
+    }

@@ -1,0 +1,99 @@
+"""The operations of bedrock-agentcore that belong to code interpreters: sessions, and the tools that run in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .clock import Clock
+from .errors import SandboxEnded, ValidationFailed
+from .interpreters import SANDBOX, Interpreters
+from .paging import page
+from .sandbox.limits import Limits
+from .sessions import Ending, Sandboxes, Session, Sessions, log
+from .tools import NO_NETWORK_NOTE, TOOLS, Invocation, not_emulated
+
+DEFAULT_SESSION_SECONDS = 900
+RECORDED_MEMBERS = ("certificates", "filesystemConfigurations")
+Parameters = Mapping[str, Any]
+
+
+class DataPlane:
+    """Each method is the operation of that name: members of its input in, members of its output out."""
+
+    def __init__(
+        self, interpreters: Interpreters, sessions: Sessions, sandboxes: Sandboxes, limits: Limits, clock: Clock
+    ) -> None:
+        self._interpreters, self._sessions, self._sandboxes = interpreters, sessions, sandboxes
+        self._limits, self._clock = limits, clock
+
+    async def start_code_interpreter_session(self, parameters: Parameters) -> dict[str, Any]:
+        """StartCodeInterpreterSession."""
+        interpreter = self._interpreters.get(parameters["codeInterpreterIdentifier"])
+        session = await self._sessions.start(
+            interpreter,
+            self._sandboxes,
+            name=parameters.get("name"),
+            timeout_seconds=parameters.get("sessionTimeoutSeconds", DEFAULT_SESSION_SECONDS),
+            recorded={member: parameters[member] for member in RECORDED_MEMBERS if member in parameters},
+        )
+        if interpreter.network_mode != SANDBOX:
+            log.warning("Session %s: %s", session.identifier, NO_NETWORK_NOTE.format(mode=interpreter.network_mode))
+        return {
+            "codeInterpreterIdentifier": interpreter.identifier,
+            "sessionId": session.identifier,
+            "createdAt": session.created,
+        }
+
+    async def get_code_interpreter_session(self, parameters: Parameters) -> dict[str, Any]:
+        """GetCodeInterpreterSession, of a live or an ended one."""
+        interpreter = self._interpreters.get(parameters["codeInterpreterIdentifier"])
+        session = self._sessions.get(interpreter, parameters["sessionId"])
+        return self._summary(session) | {"sessionTimeoutSeconds": session.timeout_seconds} | session.recorded
+
+    async def list_code_interpreter_sessions(self, parameters: Parameters) -> dict[str, Any]:
+        """ListCodeInterpreterSessions, newest first, of one status or of both."""
+        interpreter = self._interpreters.get(parameters["codeInterpreterIdentifier"])
+        summaries = [self._summary(session) for session in self._sessions.all(interpreter)]
+        wanted = parameters.get("status")
+        items, next_token = page([item for item in summaries if wanted in (None, item["status"])], parameters)
+        return {"items": items, **next_token}
+
+    async def stop_code_interpreter_session(self, parameters: Parameters) -> dict[str, Any]:
+        """StopCodeInterpreterSession. Returns when nothing of the session runs any more."""
+        interpreter = self._interpreters.get(parameters["codeInterpreterIdentifier"])
+        session = await self._sessions.stop(interpreter, parameters["sessionId"])
+        return {
+            "codeInterpreterIdentifier": interpreter.identifier,
+            "sessionId": session.identifier,
+            "lastUpdatedAt": session.updated,
+        }
+
+    async def invoke_code_interpreter(self, parameters: Parameters) -> dict[str, Any]:
+        """InvokeCodeInterpreter: runs one tool to its end; the answer's stream has one event."""
+        interpreter = self._interpreters.get(parameters["codeInterpreterIdentifier"])
+        if "sessionId" not in parameters:
+            raise ValidationFailed("A session is required: start one and name it in sessionId")
+        tool = TOOLS.get(parameters["name"])
+        if tool is None:
+            raise not_emulated(f"The tool {parameters['name']}")
+        session = await self._sessions.active(interpreter, parameters["sessionId"])
+        arguments = parameters.get("arguments", {})
+        try:
+            result = await tool(Invocation(session.sandbox, interpreter.network_mode, self._limits, arguments))
+        except SandboxEnded as error:
+            if session.is_live(self._clock()):
+                log.error("Session %s: %s", session.identifier, error)
+            await self._sessions.end(session, Ending.FAILED if session.is_live(self._clock()) else Ending.EXPIRED)
+            raise session.cut_short() from error
+        return {"sessionId": session.identifier, "stream": [{"result": result}]}
+
+    def _summary(self, session: Session) -> dict[str, Any]:
+        name = {} if session.name is None else {"name": session.name}
+        return name | {
+            "codeInterpreterIdentifier": session.interpreter.identifier,
+            "sessionId": session.identifier,
+            "status": session.status(self._clock()),
+            "createdAt": session.created,
+            "lastUpdatedAt": session.updated or session.created,
+        }

@@ -1,0 +1,115 @@
+"""One emulator: its interpreters, its sessions, where their sandboxes come from, and the table of its operations."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from .clock import Clock, system_clock
+from .control_plane import ControlPlane
+from .data_plane import DataPlane
+from .errors import SandboxUnavailable, ValidationFailed
+from .health import health
+from .idempotency import Idempotency
+from .interpreters import Interpreters
+from .sandbox.blueprint import Blueprint
+from .sandbox.host import Sandbox
+from .sandbox.memory import Delegation, find_delegation
+from .sandbox.pool import Pool
+from .sandbox.sweep import emulator_name, sweep
+from .sessions import Sessions
+from .settings import Settings
+
+Operation = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
+
+log = logging.getLogger(__name__)
+
+
+class Emulator:
+    """Start it with `open`, call its `operations`, end it with `close`.
+
+    Where code cannot be isolated it opens all the same, and refuses to start sessions. It never runs code otherwise.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock = system_clock) -> None:
+        self.settings = settings
+        self.interpreters = Interpreters(account=settings.account, region=settings.region, clock=clock)
+        self.sessions = Sessions(maximum=settings.maximum_sessions, clock=clock)
+        self.unavailable: SandboxUnavailable | None = SandboxUnavailable("the emulator has not started", "Wait")
+        self.delegation: Delegation | None = None
+        self._directory = settings.state / emulator_name()
+        self._pool: Pool | None = None
+        self._idempotency = Idempotency()
+        control = ControlPlane(self.interpreters, self.sessions, clock)
+        data = DataPlane(self.interpreters, self.sessions, self, settings.limits, clock)
+        self.operations: Mapping[str, Operation] = {
+            "CreateCodeInterpreter": control.create_code_interpreter,
+            "GetCodeInterpreter": control.get_code_interpreter,
+            "ListCodeInterpreters": control.list_code_interpreters,
+            "DeleteCodeInterpreter": control.delete_code_interpreter,
+            "StartCodeInterpreterSession": data.start_code_interpreter_session,
+            "GetCodeInterpreterSession": data.get_code_interpreter_session,
+            "ListCodeInterpreterSessions": data.list_code_interpreter_sessions,
+            "StopCodeInterpreterSession": data.stop_code_interpreter_session,
+            "InvokeCodeInterpreter": data.invoke_code_interpreter,
+        }
+
+    async def open(self) -> None:
+        """Clears away what dead emulators left, and finds out by trying whether sandboxes start here."""
+        self.settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.delegation = find_delegation(f"{emulator_name()}-probe")
+        for name in sweep(self.settings.state, self.delegation):
+            log.info("Removed %s, which an emulator that was killed had left", name)
+        self._directory.mkdir()
+        try:
+            blueprint = Blueprint.create(self._directory, self.settings.runtime, self.settings.limits, self.delegation)
+            pool = Pool(blueprint, self.settings.pool)
+            first = await Sandbox.start(blueprint)
+        except SandboxUnavailable as error:
+            self.unavailable = error
+        else:
+            self.unavailable = None
+            self._pool = pool
+            if self.settings.pool:
+                pool.put(first)
+                pool.fill()
+            else:
+                await first.end()
+        self.sessions.watch_expiry()
+
+    async def take(self) -> Sandbox:
+        """Returns a fresh sandbox for a session.
+
+        Raises:
+            SandboxUnavailable: code cannot be isolated here.
+        """
+        if self._pool is None or self.unavailable is not None:
+            raise self.unavailable or SandboxUnavailable("the emulator is ending", "Start it again")
+        return await self._pool.take()
+
+    async def call(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Does an operation, at most once for each client token.
+
+        Raises:
+            ServiceError: as the service would.
+        """
+        try:
+            return await self._idempotency.once(operation, parameters, self.operations[operation])
+        except SandboxUnavailable as error:
+            raise ValidationFailed(f"No session can be started: {error.reason}. To do: {error.fix}") from error
+
+    def health(self) -> dict[str, Any]:
+        """Returns the health report."""
+        return health(
+            self.settings, self.unavailable, self.delegation, len(self.sessions.live()), len(self.interpreters)
+        )
+
+    async def close(self) -> None:
+        """Ends every sandbox and removes every file of this emulator. May be called twice."""
+        self.unavailable = self.unavailable or SandboxUnavailable("the emulator is ending", "Start it again")
+        await self.sessions.close()
+        if self._pool is not None:
+            await self._pool.close()
+        shutil.rmtree(self._directory, ignore_errors=True)

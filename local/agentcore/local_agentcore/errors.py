@@ -1,0 +1,109 @@
+"""What can go wrong, as types: the service's errors, and a machine on which code cannot be run safely."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class SandboxUnavailable(Exception):  # noqa: N818  a state of the machine, named as such in the health report
+    """Code cannot be isolated on this machine, so none is run.
+
+    Attributes:
+        reason: what is missing or refused.
+        fix: what to do about it.
+    """
+
+    def __init__(self, reason: str, fix: str) -> None:
+        super().__init__(f"{reason}. {fix}")
+        self.reason = reason
+        self.fix = fix
+
+
+class SandboxEnded(Exception):  # noqa: N818  an event; whether it is an error is for the session to say
+    """The sandbox went away while, or before, it was asked for something."""
+
+
+@dataclass(frozen=True)
+class FieldProblem:
+    """One member of a request that breaks the service model."""
+
+    name: str
+    message: str
+
+
+class ServiceError(Exception):
+    """An error that the service's model knows, on its way to the caller.
+
+    Attributes:
+        code: the exception's name in the service model.
+        status: its HTTP status there.
+    """
+
+    code = "InternalServerException"
+    status = 500
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def body(self) -> dict[str, object]:
+        """Returns the members that go over the wire."""
+        return {"message": self.message}
+
+
+class InternalServerError(ServiceError):
+    """The sandbox or the emulator failed, not the request."""
+
+
+class ResourceNotFound(ServiceError):
+    """No such interpreter or session."""
+
+    code, status = "ResourceNotFoundException", 404
+
+
+class Conflict(ServiceError):
+    """The request does not fit the state of what it names."""
+
+    code, status = "ConflictException", 409
+
+
+class ServiceQuotaExceeded(ServiceError):
+    """The emulator's own limit of sessions is reached."""
+
+    code, status = "ServiceQuotaExceededException", 402
+
+
+class UnknownOperation(ServiceError):
+    """No operation of the service has this method and path, or it is not emulated."""
+
+    code, status = "UnknownOperationException", 404
+
+
+class SerializationFailed(ServiceError):
+    """The request cannot be read as its operation's input."""
+
+    code, status = "SerializationException", 400
+
+
+class ValidationFailed(ServiceError):
+    """The request breaks a rule of the model or of the service.
+
+    Attributes:
+        reason: a value of the model's ValidationExceptionReason.
+        problems: the members at fault, if known.
+    """
+
+    code, status = "ValidationException", 400
+
+    def __init__(
+        self, message: str, *, reason: str = "FieldValidationFailed", problems: Sequence[FieldProblem] = ()
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.problems = tuple(problems)
+
+    def body(self) -> dict[str, object]:
+        """Returns the members that go over the wire."""
+        fields = [{"name": problem.name, "message": problem.message} for problem in self.problems]
+        return {"message": self.message, "reason": self.reason} | ({"fieldList": fields} if fields else {})

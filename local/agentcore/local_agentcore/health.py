@@ -1,0 +1,61 @@
+"""The health report: whether code can run here, within which limits, and what differs from AWS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .errors import SandboxUnavailable
+from .sandbox.limits import MEBIBYTE
+from .sandbox.memory import Delegation
+from .settings import Settings
+
+DIFFERENCES = [
+    "For development and tests: code is isolated by Linux namespaces, not by a microVM.",
+    "PUBLIC and VPC interpreters have no network yet, and SANDBOX ones do not reach Amazon S3 yet.",
+    "JavaScript and TypeScript are not emulated yet.",
+    "startCommandExecution, getTask and stopTask are not emulated yet.",
+    "Execution roles, certificates, file systems and tags are recorded and not acted on.",
+    "IAM is not evaluated: every caller may do everything.",
+    "Interpreters are ready, and deleted, at once.",
+    "The libraries installed are those of the runtime directory, not the hundreds of the service.",
+]
+"""One sentence each."""
+
+
+def health(
+    settings: Settings,
+    unavailable: SandboxUnavailable | None,
+    delegation: Delegation | None,
+    sessions: int,
+    interpreters: int,
+) -> dict[str, Any]:
+    """Returns the report as JSON values."""
+    limits = settings.limits
+    return {
+        "ready": True,
+        "sandbox": {
+            "available": unavailable is None,
+            "reason": None if unavailable is None else unavailable.reason,
+            "fix": None if unavailable is None else unavailable.fix,
+        },
+        "limits": {
+            "memory": describe_memory(delegation),
+            "memoryMiB": limits.memory_bytes // MEBIBYTE,
+            "diskMiB": limits.disk_bytes // MEBIBYTE,
+            "files": limits.files,
+            "processes": limits.processes,
+            "outputMiB": limits.output_bytes // MEBIBYTE,
+            "callSeconds": limits.call_seconds,
+            "sessions": settings.maximum_sessions,
+        },
+        "sessions": sessions,
+        "interpreters": interpreters,
+        "differs": DIFFERENCES,
+    }
+
+
+def describe_memory(delegation: Delegation | None) -> str:
+    """Returns in words how a sandbox's memory is bounded on this machine."""
+    if delegation is not None:
+        return f"a control group (version {delegation.hierarchy.version}) bounds each sandbox as a whole"
+    return "an address space limit bounds each process, and a watchdog each sandbox as a whole"

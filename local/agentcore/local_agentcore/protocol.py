@@ -1,0 +1,145 @@
+"""HTTP to values and back, driven by the service's own models. The one place that knows moto's internals.
+
+moto is chosen over code of our own because it is the field's server-side reading of botocore's models: the same files
+that every client speaks by.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from urllib.parse import unquote
+
+from botocore.model import OperationModel, StructureShape
+from moto.core.parse import PROTOCOL_PARSERS  # pyright: ignore[reportMissingTypeStubs]
+from moto.core.serialize import get_serializer_class  # pyright: ignore[reportMissingTypeStubs]
+from moto.core.utils import get_service_model  # pyright: ignore[reportMissingTypeStubs]
+
+from .errors import SerializationFailed, ServiceError, UnknownOperation
+from .validation import validate
+
+SERVICES = ("bedrock-agentcore-control", "bedrock-agentcore")
+PROTOCOL = "rest-json"
+
+
+@dataclass(frozen=True)
+class HttpRequest:
+    """What came in. Header names are in lower case."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """What goes out."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of a service model."""
+
+    service: str
+    model: OperationModel
+    method: str
+    path: re.Pattern[str]
+
+    @property
+    def name(self) -> str:
+        """Returns the operation's name in the model."""
+        return str(self.model.name)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that its model accepts."""
+
+    operation: Operation
+    parameters: dict[str, Any]
+
+
+@cache
+def _operations(names: frozenset[str]) -> list[Operation]:
+    operations: list[Operation] = []
+    for service in SERVICES:
+        model: Any = get_service_model(service)
+        for name in sorted(names.intersection(model.operation_names)):
+            operation = model.operation_model(name)
+            path = operation.http["requestUri"].split("?")[0]
+            pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path))
+            operations.append(Operation(service, operation, operation.http["method"], re.compile(f"{pattern}/?")))
+    return operations
+
+
+def parse(request: HttpRequest, names: frozenset[str]) -> Call:
+    """Reads a request as one of the operations called `names`, and checks it against the model.
+
+    Raises:
+        UnknownOperation: none of them has this method and path.
+        SerializationFailed: it cannot be read as that operation's input.
+        ValidationFailed: it breaks a constraint of the model.
+    """
+    for operation in _operations(names):
+        found = operation.path.fullmatch(request.path) if request.method == operation.method else None
+        if found is not None:
+            parameters = _parameters(request, operation, {k: unquote(v) for k, v in found.groupdict().items()})
+            shape = operation.model.input_shape
+            if isinstance(shape, StructureShape):
+                validate(parameters, shape)
+            return Call(operation, parameters)
+    raise UnknownOperation(f"{request.method} {request.path} is not an operation that this emulator has")
+
+
+def _parameters(request: HttpRequest, operation: Operation, path_parameters: dict[str, str]) -> dict[str, Any]:
+    try:
+        if request.body and not isinstance(json.loads(request.body), dict):
+            raise SerializationFailed("The body is not a JSON object")
+        parser: Any = PROTOCOL_PARSERS[PROTOCOL](operation.model, map_type=dict)
+        parsed: dict[str, Any] = parser.parse(
+            {
+                "method": request.method,
+                "url_path": request.path,
+                "url_params": path_parameters,
+                "values": request.query,
+                "headers": request.headers,
+                "body": request.body,
+            }
+        )
+    except SerializationFailed:
+        raise
+    except Exception as error:  # the parser has no error type of its own for a value of a wrong type
+        raise SerializationFailed(f"The request cannot be read as {operation.name}: {error}") from error
+    return {name: value for name, value in parsed.items() if value is not None}
+
+
+def serialise(call: Call, result: dict[str, Any], request_id: str) -> HttpAnswer:
+    """Returns the answer of an operation that succeeded; an event stream comes as one body."""
+    serializer: Any = get_serializer_class(call.operation.service, PROTOCOL)(operation_model=call.operation.model)
+    answer = serializer.serialize(result)
+    headers = {name.lower(): str(value) for name, value in answer["headers"].items()}
+    if call.operation.model.has_event_stream_output:
+        # moto leaves out members that travel as headers beside a stream.
+        output: Any = call.operation.model.output_shape
+        for name, member in output.members.items():
+            if member.serialization.get("location") == "header" and name in result:
+                headers[member.serialization["name"].lower()] = str(result[name])
+    body = answer["body"]
+    content = body if isinstance(body, bytes) else str(body).encode()
+    return HttpAnswer(int(answer["status_code"]), {**headers, "x-amzn-requestid": request_id}, content)
+
+
+def serialise_error(error: ServiceError, request_id: str) -> HttpAnswer:
+    """Returns the answer of a call that failed, before any event stream has begun."""
+    headers = {"content-type": "application/json", "x-amzn-errortype": error.code, "x-amzn-requestid": request_id}
+    return HttpAnswer(error.status, headers, json.dumps(error.body()).encode())

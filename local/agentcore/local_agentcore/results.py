@@ -1,0 +1,160 @@
+"""What a tool answers: the members of CodeInterpreterResult, as the service fills them.
+
+Texts and shapes were taken from answers of the service that were published; those that nobody has published are guessed
+here, in this one file, and say so.
+"""
+
+from __future__ import annotations
+
+import errno
+import signal
+from mimetypes import MimeTypes
+from typing import Any
+
+from .sandbox.host import Entry, Execution, FileProblem
+from .sandbox.limits import MEBIBYTE, Limits
+
+Result = dict[str, Any]
+MIME_TYPES = MimeTypes()  # Python's own table: what the host has in /etc/mime.types must not show
+UNKNOWN_MIME_TYPE = "application/octet-stream"
+TEXT_MIME_TYPE = "text/plain"
+
+
+def of_code(execution: Execution, seconds: float, notes: list[str]) -> Result:
+    """Returns executeCode's result: both streams stripped at both ends, as the service does."""
+    stdout, stderr = _text(execution.stdout).strip(), _text(execution.stderr).strip()
+    return _of_streams(stdout, _with_notes(stderr, notes, "\n"), execution.exit_code, seconds)
+
+
+def of_command(execution: Execution, seconds: float, notes: list[str]) -> Result:
+    """Returns executeCommand's result: the terminal's output, which is stderr when the command failed."""
+    output = _text(execution.stdout)
+    succeeded = execution.exit_code == 0
+    stderr = _with_notes("" if succeeded else output, notes, "\r\n")
+    return _of_streams(output if succeeded else "", stderr, execution.exit_code, seconds)
+
+
+def _of_streams(stdout: str, stderr: str, exit_code: int, seconds: float) -> Result:
+    blocks = [_text_block(stream) for stream in (stdout, stderr) if stream]
+    return {
+        "content": blocks or [_text_block("")],  # a run that prints nothing: guessed
+        "structuredContent": {
+            "stdout": stdout,
+            "stderr": stderr,
+            "exitCode": exit_code,
+            "executionTime": seconds,  # seconds, though the model's documentation says milliseconds
+        },
+        "isError": exit_code != 0,
+    }
+
+
+def notes_on(execution: Execution, limits: Limits, network_note: str | None) -> list[str]:
+    """Returns what is to be said on stderr besides the code's own words, one sentence a line."""
+    notes: list[str] = []
+    if execution.timed_out:
+        notes.append(f"The call's time limit of {limits.call_seconds:g} s was reached and the code was stopped.")
+    if execution.truncated:
+        notes.append(f"The call's output limit of {limits.output_bytes // MEBIBYTE} MiB was reached; the rest is lost.")
+    if execution.out_of_memory:
+        notes.append(f"The sandbox's memory limit of {limits.memory_bytes // MEBIBYTE} MiB was reached.")
+    if execution.death is not None:
+        notes.append(
+            f"The Python kernel died ({_described_end(execution.death)}): its variables are lost, the files are kept, "
+            "and the next call starts with a new kernel."
+        )
+    if network_note is not None and execution.exit_code != 0:
+        notes.append(network_note)
+    return notes
+
+
+def written(count: int) -> Result:
+    """Returns writeFiles' result. The service has no singular."""
+    return _message(f"Successfully wrote all {count} files")
+
+
+def removed(count: int) -> Result:
+    """Returns removeFiles' result."""
+    return _message(f"Successfully removed all {count} files")
+
+
+def listing(directory: str, entries: list[Entry]) -> Result:
+    """Returns listFiles' result: one level, no sizes, folders without a type."""
+    prefix = "/".join(part for part in directory.split("/") if part not in ("", "."))
+    blocks: list[dict[str, Any]] = []
+    for entry in entries:
+        path = f"{prefix}/{entry.name}" if prefix else entry.name
+        mime_type = {} if entry.is_directory else {"mimeType": mime_type_of(entry.name)}
+        description = "Directory" if entry.is_directory else "File"
+        blocks.append(
+            {
+                "type": "resource_link",
+                **mime_type,
+                "uri": f"file:///{path}",
+                "name": entry.name,
+                "description": description,
+            }
+        )
+    return {"content": blocks, "isError": False}
+
+
+def contents(files: list[tuple[str, bytes]]) -> Result:
+    """Returns readFiles' result: text where the bytes are UTF-8 text, a blob otherwise."""
+    return {"content": [_resource_block(path, data) for path, data in files], "isError": False}
+
+
+def path_traversal(path: str) -> Result:
+    """Returns the refusal of an absolute path or of `..`. Only its words "path traversal" are known; the rest is guessed."""
+    return _message(f"Invalid path '{path}': path traversal is not allowed, paths are relative", is_error=True)
+
+
+def file_problem(path: str, problem: FileProblem) -> Result:
+    """Returns the failure of a file operation. Nobody has published the service's: guessed."""
+    if problem.errno in (errno.EXDEV, errno.ELOOP):  # a link that leads out of the working directory
+        return path_traversal(path)
+    return _message(f"Error accessing '{path}': {problem}", is_error=True)
+
+
+def mime_type_of(name: str) -> str:
+    """Returns a file's media type by its name."""
+    return MIME_TYPES.guess_type(name, strict=True)[0] or UNKNOWN_MIME_TYPE
+
+
+def _resource_block(path: str, data: bytes) -> dict[str, Any]:
+    mime_type = mime_type_of(path)
+    body: dict[str, Any] = {"blob": data}
+    if b"\0" not in data:
+        try:
+            body = {"text": data.decode("utf-8")}
+        except UnicodeDecodeError:
+            pass
+    if "text" in body and mime_type == UNKNOWN_MIME_TYPE:
+        mime_type = TEXT_MIME_TYPE
+    return {"type": "resource", "resource": {"uri": f"file:///{path}", "mimeType": mime_type, **body}}
+
+
+def _message(text: str, *, is_error: bool = False) -> Result:
+    return {"content": [_text_block(text)], "isError": is_error}
+
+
+def _text_block(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+def _with_notes(text: str, notes: list[str], line_end: str) -> str:
+    if not notes:
+        return text
+    separator = line_end if text and not text.endswith("\n") else ""
+    return text + separator + line_end.join(notes)
+
+
+def _described_end(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"signal {-code}, {signal.Signals(-code).name}"
+    except ValueError:
+        return f"signal {-code}"

@@ -1,0 +1,161 @@
+"""Everything about a sandbox that is the same for all of one emulator: what is mounted where, and with which rights."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import SandboxUnavailable
+from . import layout, seccomp
+from .inside.supervisor import Configuration
+from .limits import Limits
+from .memory import Delegation
+from .runtime import Runtime
+
+STAGE = "/tmp/stage"  # noqa: S108  as in the stub
+INSIDE_SOURCE = Path(__file__).parent / "inside"
+SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+VERSION_WITH_DISABLE_USERNS = (0, 8, 0)
+START_SUPERVISOR = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from inside.supervisor import main; "
+    "del sys.path[0]; main(*sys.argv[2:])"
+)
+
+
+@dataclass(frozen=True)
+class Bubblewrap:
+    """The installed bubblewrap."""
+
+    path: str
+    version: tuple[int, ...]
+
+    @classmethod
+    def find(cls) -> Bubblewrap:
+        """Finds it on PATH.
+
+        Raises:
+            SandboxUnavailable: it is not installed.
+        """
+        path = shutil.which("bwrap")
+        if path is None:
+            raise SandboxUnavailable("bubblewrap is not installed", "sudo apt-get install bubblewrap")
+        text = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+        found = re.search(r"(\d+)\.(\d+)\.(\d+)", text)
+        return cls(path, tuple(int(part) for part in found.groups()) if found else (0, 0, 0))
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """How this emulator's sandboxes are built.
+
+    Attributes:
+        directory: where `create` put the small files that they share.
+        delegation: where their memory groups go, or None where a watchdog bounds memory.
+    """
+
+    directory: Path
+    runtime: Runtime
+    limits: Limits
+    bubblewrap: Bubblewrap
+    delegation: Delegation | None
+    filter_program: bytes
+
+    @classmethod
+    def create(cls, directory: Path, runtime: Path, limits: Limits, delegation: Delegation | None) -> Blueprint:
+        """Finds what is needed and writes the files that sandboxes share into `directory`.
+
+        Raises:
+            SandboxUnavailable: something is not installed.
+        """
+        bubblewrap, python = Bubblewrap.find(), Runtime.at(runtime)
+        filter_program = seccomp.program(memory_is_counted=delegation is not None)
+        etc = directory / "etc"
+        etc.mkdir(parents=True)
+        for name, text in layout.ETC_FILES.items():
+            (etc / name).write_text(text)
+        (directory / "pyvenv.cfg").write_text(python.configuration_inside())
+        for path in (etc, *etc.iterdir(), directory / "pyvenv.cfg"):
+            path.chmod(0o755 if path.is_dir() else 0o644)  # whatever this process's umask: another user reads them
+        return cls(directory, python, limits, bubblewrap, delegation, filter_program)
+
+    def plan(
+        self, *, uid: int | None, processes_file: Path | None, channel: int, filter_descriptor: int
+    ) -> dict[str, Any]:
+        """Returns what the stub needs to know to start one sandbox."""
+        sources = self._mounts()
+        writable = {
+            "work": {"bytes": self.limits.disk_bytes, "files": self.limits.files},
+            "tmp": {"bytes": self.limits.temporary_bytes, "files": self.limits.files},
+            "shm": {"bytes": self.limits.shared_memory_bytes, "files": self.limits.files},
+        }
+        return {
+            "uid": uid,
+            "control_group": None if processes_file is None else str(processes_file),
+            "sources": [str(source) for source, _ in sources],
+            "writable": writable,
+            "bwrap": self.bubblewrap.path,
+            "options": self._options([target for _, target in sources], filter_descriptor),
+            "command": [
+                self.runtime.python_inside,
+                "-I",
+                "-c",
+                START_SUPERVISOR,
+                str(Path(layout.INSIDE_PACKAGE).parent),
+                str(channel),
+                json.dumps(asdict(self._configuration())),
+            ],
+        }
+
+    def _mounts(self) -> list[tuple[Path, str]]:
+        """Returns what is staged for the sandbox, read-only: where it is on the host, and in the sandbox."""
+        mounts = [
+            (self.runtime.directory, layout.VIRTUAL_ENVIRONMENT),
+            (self.directory / "pyvenv.cfg", f"{layout.VIRTUAL_ENVIRONMENT}/pyvenv.cfg"),
+            (INSIDE_SOURCE, layout.INSIDE_PACKAGE),
+            *((self.directory / "etc" / name, f"/etc/{name}") for name in layout.ETC_FILES),
+            *((Path("/etc", name), f"/etc/{name}") for name in layout.ETC_FROM_HOST if Path("/etc", name).exists()),
+        ]
+        return [*mounts, (self.runtime.base, layout.BASE_PYTHON)] if self.runtime.needs_base else mounts
+
+    def _options(self, targets: list[str], filter_descriptor: int) -> list[str]:
+        """Returns bubblewrap's options. The network namespace is the stub's: it has loopback only."""
+        flags = "--unshare-user --unshare-ipc --unshare-pid --unshare-uts --unshare-cgroup-try --as-pid-1 --new-session"
+        options = flags.split()
+        if self.bubblewrap.version >= VERSION_WITH_DISABLE_USERNS:
+            options += ["--disable-userns"]  # the filter refuses new user namespaces, too
+        options += ["--cap-drop", "ALL", "--hostname", layout.HOST_NAME]
+        options += ["--uid", str(layout.SANDBOX_UID), "--gid", str(layout.SANDBOX_UID)]
+        options += ["--ro-bind", "/usr", "/usr"]
+        for name in SYSTEM_FOLDERS:
+            folder = Path("/", name)
+            if folder.is_symlink():
+                options += ["--symlink", os.readlink(folder), str(folder)]
+            elif folder.is_dir():
+                options += ["--ro-bind", str(folder), str(folder)]
+        for index, target in enumerate(targets):
+            options += ["--ro-bind", f"{STAGE}/{index}", target]
+        options += ["--proc", "/proc", "--dev", "/dev"]
+        for name, target in (("work", layout.WORKING_DIRECTORY), ("tmp", "/tmp"), ("shm", "/dev/shm")):  # noqa: S108
+            options += ["--bind", f"{STAGE}/{name}", target]
+        options += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", layout.WORKING_DIRECTORY]
+        for name, value in layout.environment(self.runtime.base_inside).items():
+            options += ["--setenv", name, value]
+        return [*options, "--seccomp", str(filter_descriptor)]
+
+    def _configuration(self) -> Configuration:
+        return Configuration(
+            working_directory=layout.WORKING_DIRECTORY,
+            directories=layout.FRESH_DIRECTORIES,
+            files=layout.FRESH_FILES,
+            chart_cache=(layout.CHART_CACHE_SOURCE, layout.CHART_CACHE),
+            resource_limits=self.limits.resource_limits(counted_by_group=self.delegation is not None),
+            output_bytes=self.limits.output_bytes,
+            grace_seconds=self.limits.grace_seconds,
+            read_bytes=self.limits.read_bytes,
+        )

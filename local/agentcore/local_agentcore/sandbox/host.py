@@ -1,0 +1,328 @@
+"""One running sandbox, seen from the host: start it, ask it for something, end it.
+
+The host never opens a file of the sandbox itself and believes nothing that comes out of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from ..errors import SandboxEnded
+from .blueprint import Blueprint
+from .channel import Channel
+from .inside.frames import Frame
+from .memory import MemoryGroup, descendants, watch
+from .preflight import explain
+from .sweep import group_name
+
+STUB = Path(__file__).parent / "stub.py"
+START_SECONDS = 60.0
+ANSWER_SECONDS = 60.0
+DIAGNOSIS_BYTES = 16 * 1024
+FIRST_UID, UIDS_OF_ONE_EMULATOR = 1 << 30, 512
+
+_numbers = itertools.count(1)
+
+
+class FileProblem(Exception):  # noqa: N818  the code's own affair more often than an error
+    """A file operation that the sandbox refused.
+
+    Attributes:
+        errno: as in the errno module, 0 if the sandbox did not say.
+    """
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.errno = number
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What became of a cell or command.
+
+    Attributes:
+        exit_code: 0 is success.
+        stdout: bytes as printed. A command's stderr is in it, since it has one terminal.
+        stderr: bytes as printed.
+        timed_out: the call's time limit was reached and the code stopped.
+        truncated: some output was thrown away.
+        death: how the kernel ended, if it did: its exit code, negative for a signal.
+        out_of_memory: the sandbox's memory limit ended something.
+    """
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+    timed_out: bool
+    truncated: bool
+    death: int | None
+    out_of_memory: bool
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One name in a folder."""
+
+    name: str
+    is_directory: bool
+
+
+class Sandbox:
+    """A started sandbox. Make one with `start`, and end it with `end`."""
+
+    def __init__(
+        self, blueprint: Blueprint, process: subprocess.Popen[bytes], channel: Channel, group: MemoryGroup | None
+    ) -> None:
+        self._limits = blueprint.limits
+        self._process = process
+        self._channel = channel
+        self._group = group
+        self._init: int | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._memory_kills = 0
+        self._ending: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(cls, blueprint: Blueprint) -> Sandbox:
+        """Starts a sandbox and returns when its kernel takes code.
+
+        Raises:
+            SandboxUnavailable: this machine does not let it start; says why.
+        """
+        number = next(_numbers)
+        group = None
+        if blueprint.delegation is not None:
+            group = blueprint.delegation.create(group_name(number), blueprint.limits.memory_bytes)
+        near, far = socket.socketpair()
+        try:
+            process = _spawn(blueprint, far, group, _unused_uid(number))
+        finally:
+            far.close()
+        sandbox = cls(blueprint, process, await Channel.over(near), group)
+        try:
+            await asyncio.wait_for(sandbox._channel.ready(), START_SECONDS)
+            sandbox._hold_init()
+        except (SandboxEnded, TimeoutError) as error:
+            diagnosis = await sandbox._diagnosis()
+            await sandbox.end()
+            raise explain(diagnosis or str(error), blueprint.bubblewrap.version) from error
+        except BaseException:
+            await sandbox.end()
+            raise
+        if process.stderr is not None:
+            process.stderr.close()
+        if group is None:
+            sandbox._watch = asyncio.create_task(sandbox._watch_memory())
+        return sandbox
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be asked for something."""
+        return not self._channel.ended.is_set()
+
+    @property
+    def process(self) -> int:
+        """The id, on the host, of the process that everything in the sandbox descends from."""
+        return self._process.pid
+
+    async def execute(self, code: str, *, clear_context: bool, seconds: float) -> Execution:
+        """Runs one cell of Python in the session's kernel.
+
+        Raises:
+            SandboxEnded: the sandbox went away, or did not keep its own time limit and was ended.
+        """
+        return await self._run({"op": "execute", "clear": clear_context}, code, seconds)
+
+    async def command(self, command: str, *, seconds: float) -> Execution:
+        """Runs one command in a fresh shell.
+
+        Raises:
+            SandboxEnded: as in `execute`.
+        """
+        return await self._run({"op": "command"}, command, seconds)
+
+    async def write_file(self, path: str, data: bytes) -> None:
+        """Writes a whole file beneath the working directory.
+
+        Raises:
+            FileProblem: it cannot be written.
+            SandboxEnded: the sandbox went away.
+        """
+        await self._file_request({"op": "write", "path": path}, data)
+
+    async def read_file(self, path: str) -> bytes:
+        """Returns a file's bytes. Raises as `write_file` does."""
+        return (await self._file_request({"op": "read", "path": path})).payload
+
+    async def remove_file(self, path: str) -> None:
+        """Removes a file. Raises as `write_file` does."""
+        await self._file_request({"op": "remove", "path": path})
+
+    async def list_directory(self, path: str) -> list[Entry]:
+        """Returns the entries of one folder, sorted by name. Raises as `write_file` does."""
+        return _entries((await self._file_request({"op": "list", "path": path})).payload)
+
+    async def end(self) -> None:
+        """Ends everything in the sandbox and waits until it has gone. May be called twice."""
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._end())
+        await asyncio.shield(self._ending)
+
+    async def _run(self, message: Mapping[str, Any], text: str, seconds: float) -> Execution:
+        kills = self._kills()
+        request = self._channel.request({**message, "seconds": seconds}, text.encode("utf-8", "surrogatepass"))
+        longest = None if seconds == float("inf") else seconds + self._limits.grace_seconds + ANSWER_SECONDS
+        try:
+            answer = await asyncio.wait_for(request, longest)
+        except TimeoutError as error:
+            self._kill()
+            raise SandboxEnded("the sandbox did not keep the time limit of a call") from error
+        return self._execution(answer, out_of_memory=self._kills() > kills)
+
+    def _execution(self, frame: Frame, *, out_of_memory: bool) -> Execution:
+        message = frame.message
+        exit_code, stdout_bytes, death = (message.get(name) for name in ("exit_code", "stdout_bytes", "death"))
+        if not isinstance(exit_code, int) or not isinstance(stdout_bytes, int):
+            self._kill()
+            raise SandboxEnded(f"the sandbox could not run this: {str(message.get('error'))[:1000]}")
+        return Execution(
+            exit_code=max(-255, min(exit_code, 255)),
+            stdout=frame.payload[: max(stdout_bytes, 0)],
+            stderr=frame.payload[max(stdout_bytes, 0) :],
+            timed_out=message.get("timed_out") is True,
+            truncated=message.get("truncated") is True,
+            death=death if isinstance(death, int) else None,
+            out_of_memory=out_of_memory,
+        )
+
+    async def _file_request(self, message: Mapping[str, Any], data: bytes = b"") -> Frame:
+        answer = await self._channel.request(message, data)
+        if "error" in answer.message:
+            number = answer.message.get("errno")
+            raise FileProblem(number if isinstance(number, int) else 0, str(answer.message["error"])[:1000])
+        return answer
+
+    def _hold_init(self) -> None:
+        """Opens the sandbox's process 1, so that killing it later cannot hit another process."""
+        children = Path(f"/proc/{self.process}/task/{self.process}/children").read_text().split()
+        if len(children) != 1:
+            raise SandboxEnded("bubblewrap has no single child")
+        self._init = os.pidfd_open(int(children[0]))
+
+    def _kill(self) -> None:
+        """Ends process 1, and with it everything in the sandbox."""
+        if self._init is None:  # it had not come that far: the stub, or bubblewrap and what it has started
+            for process in list(descendants(self.process)):
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            return
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._init, signal.SIGKILL)
+
+    async def _end(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        self._kill()
+        await self._channel.close()
+        while self._process.poll() is None:  # bubblewrap ends by itself once process 1 has
+            await asyncio.sleep(0.002)
+        if self._init is not None:
+            os.close(self._init)
+        if self._process.stderr is not None:
+            self._process.stderr.close()
+        if self._group is not None:
+            await self._group.remove()
+
+    def _kills(self) -> int:
+        return self._memory_kills if self._group is None else self._group.kills()
+
+    async def _watch_memory(self) -> None:
+        async def kill_code() -> None:
+            self._memory_kills += 1
+            with suppress(SandboxEnded, TimeoutError):
+                await asyncio.wait_for(self._channel.request({"op": "kill_code"}), 0.5)
+
+        await watch(self.process, self._limits.memory_bytes, kill_code, self._kill)
+
+    async def _diagnosis(self) -> str:
+        """Returns what a sandbox that did not start has left on stderr."""
+        stderr = self._process.stderr
+        if stderr is None:
+            return ""
+        self._kill()
+        text = await asyncio.to_thread(stderr.read, DIAGNOSIS_BYTES)
+        return text.decode("utf-8", "replace").strip()
+
+
+def _spawn(
+    blueprint: Blueprint, channel: socket.socket, group: MemoryGroup | None, uid: int | None
+) -> subprocess.Popen[bytes]:
+    filter_descriptor = os.memfd_create("filter")
+    try:
+        os.write(filter_descriptor, blueprint.filter_program)
+        os.lseek(filter_descriptor, 0, os.SEEK_SET)
+        plan = blueprint.plan(
+            uid=uid,
+            processes_file=None if group is None else group.processes_file,
+            channel=channel.fileno(),
+            filter_descriptor=filter_descriptor,
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(STUB)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={},  # or the code would read the host's in /proc/1/environ
+            cwd="/",
+            pass_fds=(channel.fileno(), filter_descriptor),
+            start_new_session=True,
+        )
+    finally:
+        os.close(filter_descriptor)
+    if process.stdin is not None:
+        with suppress(BrokenPipeError):  # the stub has ended; its stderr says why
+            process.stdin.write(json.dumps(plan).encode())
+            process.stdin.close()
+    return process
+
+
+def _unused_uid(number: int) -> int | None:
+    """Returns a user for one sandbox of a root emulator, or None for an ordinary user's.
+
+    One that no other sandbox has, so that RLIMIT_NPROC counts one sandbox's processes only.
+    """
+    if os.geteuid() != 0:
+        return None
+    widest = max(int(line.split()[2]) for line in Path("/proc/self/uid_map").read_text().splitlines())
+    own = os.getpid() * UIDS_OF_ONE_EMULATOR + number % UIDS_OF_ONE_EMULATOR
+    if widest >= FIRST_UID * 4 - 1:
+        return FIRST_UID + own
+    return widest // 2 + own % (widest // 4)  # in a container whose users are mapped
+
+
+def _entries(payload: bytes) -> list[Entry]:
+    try:
+        rows: object = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise FileProblem(0, "the sandbox sent no listing") from error
+    entries: list[Entry] = []
+    for row in cast("list[object]", rows) if isinstance(rows, list) else []:
+        match row:
+            case [str(name), bool(is_directory)]:
+                readable = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+                entries.append(Entry(readable, is_directory))
+            case _:
+                raise FileProblem(0, "the sandbox sent no listing")
+    return entries

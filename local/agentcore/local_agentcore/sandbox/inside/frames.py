@@ -1,0 +1,61 @@
+"""The frame that host and supervisor exchange: two lengths, a small JSON object, and bytes that are not interpreted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import struct
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+LENGTHS = struct.Struct("!II")
+MAXIMUM_MESSAGE_BYTES = 64 * 1024
+MAXIMUM_PAYLOAD_BYTES = 128 * 1024 * 1024
+
+
+class FrameError(ValueError):
+    """The other end broke the protocol. Its sender is not to be trusted any further."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One message: `message` has at most 64 KiB of JSON, `payload` at most 128 MiB."""
+
+    message: dict[str, Any]
+    payload: bytes = field(default=b"", repr=False)
+
+    def header(self) -> bytes:
+        """Returns everything that goes before the payload."""
+        text = json.dumps(self.message).encode()
+        if len(text) > MAXIMUM_MESSAGE_BYTES or len(self.payload) > MAXIMUM_PAYLOAD_BYTES:
+            raise FrameError(f"a frame of {len(text)} + {len(self.payload)} bytes is too large")
+        return LENGTHS.pack(len(text), len(self.payload)) + text
+
+
+async def receive(reader: asyncio.StreamReader) -> Frame:
+    """Returns the next frame.
+
+    Raises:
+        FrameError: sizes or JSON are not what a frame may have.
+        asyncio.IncompleteReadError: the other end has closed the socket.
+    """
+    message_bytes, payload_bytes = LENGTHS.unpack(await reader.readexactly(LENGTHS.size))
+    if message_bytes > MAXIMUM_MESSAGE_BYTES or payload_bytes > MAXIMUM_PAYLOAD_BYTES:
+        raise FrameError(f"a frame of {message_bytes} + {payload_bytes} bytes is announced, which is too large")
+    text = await reader.readexactly(message_bytes)
+    payload = await reader.readexactly(payload_bytes) if payload_bytes else b""
+    try:
+        message: object = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FrameError("a frame's message is not JSON") from error
+    if not isinstance(message, dict):
+        raise FrameError("a frame's message is not a JSON object")
+    return Frame(cast("dict[str, Any]", message), payload)
+
+
+async def send(writer: asyncio.StreamWriter, frame: Frame) -> None:
+    """Sends one frame whole: the two writes have no suspension point between them."""
+    writer.write(frame.header())
+    if frame.payload:
+        writer.write(frame.payload)
+    await writer.drain()

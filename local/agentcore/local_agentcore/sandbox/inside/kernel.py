@@ -1,0 +1,224 @@
+"""The Python kernel of a session: IPython's own shell in a process forked from the supervisor, so IPython is imported once.
+
+A fork takes a few milliseconds, so a kernel that died, or whose context is to be cleared, is replaced by another fork.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import importlib
+import io
+import os
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from .output import Budget, Collector
+from .processes import Processes, signal_group
+
+WORD = struct.Struct("!i")
+READY = 0
+CONTROL_DESCRIPTOR = 3
+PIPE_BYTES = 1024 * 1024  # a program that prints less than this never waits for the supervisor
+NICENESS = 10  # the supervisor keeps its turn on the processor whatever the code does
+SET_DUMPABLE = 4  # prctl(2)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one cell or command. `death` is the exit code of a kernel that died, negative for a signal."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+    timed_out: bool = False
+    truncated: bool = False
+    death: int | None = None
+
+
+def import_ipython() -> None:
+    """Imports what every kernel needs, once, and keeps the collector from copying those pages in each fork."""
+    importlib.import_module("IPython.core.interactiveshell")
+    gc.collect()
+    gc.freeze()
+
+
+class Kernel:
+    """One forked kernel, seen from the supervisor."""
+
+    def __init__(self, processes: Processes) -> None:
+        self._control, far_control = socket.socketpair()
+        self._stdout, far_stdout = _pipe()
+        self._stderr, far_stderr = _pipe()
+        process = os.fork()
+        if process == 0:
+            _become_kernel(far_control, far_stdout, far_stderr)
+        self._process = process
+        self._end = processes.end_of(process)
+        self._control.setblocking(False)
+        far_control.close()
+        os.close(far_stdout)
+        os.close(far_stderr)
+
+    async def started(self) -> bool:
+        """Waits until the kernel takes code. Returns False if it died first."""
+        return await self._word() == READY
+
+    async def run(self, code: bytes, seconds: float, grace_seconds: float, budget: Budget) -> Outcome:
+        """Runs one cell. At the time limit it is interrupted, which keeps the variables, and killed if that does not help."""
+        streams = Collector(self._stdout, budget), Collector(self._stderr, budget)
+        word = asyncio.ensure_future(self._converse(code))
+        timed_out = False
+        for limit, number in ((seconds, signal.SIGINT), (grace_seconds, signal.SIGKILL), (None, None)):
+            # Both are awaited: a child of the code may hold the kernel's socket open after the kernel has died.
+            done, _ = await asyncio.wait({word, self._end}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            if done:
+                break
+            timed_out = True
+            if number is not None:
+                signal_group(self._process, number)
+        status = word.result() if word.done() and not word.cancelled() else None
+        death: int | None = None
+        if status is None:
+            word.cancel()
+            self.kill()
+            death = await self._end
+        stdout, stderr = (stream.finish() for stream in streams)
+        return Outcome(1 if status is None else int(status != 0), stdout, stderr, timed_out, budget.exceeded, death)
+
+    def interrupt(self) -> None:
+        """Raises KeyboardInterrupt in the cell that is running."""
+        signal_group(self._process, signal.SIGINT)
+
+    def kill(self) -> None:
+        """Ends the kernel and its process group."""
+        signal_group(self._process, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Ends the kernel and gives back its descriptors."""
+        self.kill()
+        self._control.close()
+        os.close(self._stdout)
+        os.close(self._stderr)
+
+    async def _converse(self, code: bytes) -> int | None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.sock_sendall(self._control, WORD.pack(len(code)) + code)
+        except OSError:
+            return None
+        return await self._word()
+
+    async def _word(self) -> int | None:
+        """Returns the kernel's next word, or None when it has gone."""
+        loop, data = asyncio.get_running_loop(), b""
+        while len(data) < WORD.size:
+            try:
+                part = await loop.sock_recv(self._control, WORD.size - len(data))
+            except OSError:
+                return None
+            if not part:
+                return None
+            data += part
+        return int(WORD.unpack(data)[0])
+
+
+def _pipe() -> tuple[int, int]:
+    import fcntl
+
+    near, far = os.pipe()
+    fcntl.fcntl(near, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    os.set_blocking(near, False)
+    return near, far
+
+
+def _become_kernel(control: socket.socket, stdout: int, stderr: int) -> NoReturn:
+    """Turns the fork into a kernel: nothing of the supervisor stays within reach of the code."""
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, _ignore)
+        os.setsid()
+        stdin = os.open(os.devnull, os.O_RDONLY)
+        for target, source in enumerate((stdin, stdout, stderr)):
+            os.dup2(source, target)
+        os.dup2(control.fileno(), CONTROL_DESCRIPTOR, inheritable=False)
+        control.detach()
+        os.closerange(CONTROL_DESCRIPTOR + 1, 1 << 16)
+        # Only the supervisor hides its entries in /proc; the code may look at its own.
+        ctypes.CDLL(None).prctl(SET_DUMPABLE, 1, 0, 0, 0)
+        Path("/proc/self/oom_score_adj").write_text("1000")  # out of memory ends the code, not the supervisor
+        os.nice(NICENESS)
+        _serve(socket.socket(fileno=CONTROL_DESCRIPTOR))
+    finally:
+        os._exit(70)
+
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """An interrupt between two cells."""
+
+
+def _serve(control: socket.socket) -> NoReturn:
+    sys.stdout, sys.stderr = _text_stream(1), _text_stream(2)
+    sys.path.insert(0, "")  # the working directory, as in a notebook
+    shell, kernel, flush_c_streams = _shell(), os.getpid(), ctypes.CDLL(None).fflush
+    control.sendall(WORD.pack(READY))
+    while True:
+        size = control.recv(WORD.size, socket.MSG_WAITALL)
+        if len(size) < WORD.size:
+            os._exit(0)
+        code = control.recv(WORD.unpack(size)[0], socket.MSG_WAITALL).decode("utf-8", "replace")
+        succeeded = _run_cell(shell, code)
+        if os.getpid() != kernel:
+            os._exit(0)  # the code forked and its child came back here: one process answers, not two
+        for stream in (sys.stdout, sys.stderr):
+            _flush(stream.flush)
+        _flush(lambda: flush_c_streams(None))
+        control.sendall(WORD.pack(int(not succeeded)))
+
+
+def _run_cell(shell: Any, code: str) -> bool:
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        return bool(shell.run_cell(code, store_history=True).success)
+    except KeyboardInterrupt:
+        sys.stderr.write("KeyboardInterrupt\n")
+        return False
+    finally:
+        signal.signal(signal.SIGINT, _ignore)
+
+
+def _flush(flush: Callable[[], object]) -> None:
+    try:
+        flush()
+    except (OSError, ValueError):  # the code closed the stream, which is its own affair
+        return
+
+
+def _text_stream(descriptor: int) -> io.TextIOWrapper:
+    raw = open(descriptor, "wb", closefd=False)  # noqa: SIM115  a descriptor, open as long as the process
+    return io.TextIOWrapper(raw, "utf-8", "backslashreplace", line_buffering=True)
+
+
+def _shell() -> Any:
+    """IPython's shell with the service's manners: plain tracebacks on stderr, values without `Out[n]`."""
+    interactive_shell = importlib.import_module("IPython.core.interactiveshell").InteractiveShell
+    configuration = importlib.import_module("traitlets.config").Config()
+    configuration.HistoryManager.enabled = False
+    shell = interactive_shell.instance(config=configuration, colors="nocolor", xmode="Context")
+
+    def show_traceback(_kind: object, _error: object, lines: list[str]) -> None:
+        sys.stderr.write(shell.InteractiveTB.stb2text(lines) + "\n")
+
+    shell._showtraceback = show_traceback
+    shell.displayhook.write_output_prompt = lambda: None
+    shell.ask_exit = lambda: None  # exit() and quit() end a terminal, not a session
+    return shell

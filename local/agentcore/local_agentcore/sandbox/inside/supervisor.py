@@ -1,0 +1,178 @@
+"""Process 1 of a sandbox: owns the kernel, the commands and the files, and answers the host over one inherited socket.
+
+The code can neither kill it (process 1 ignores its own namespace's signals) nor look into it (not dumpable).
+When the host goes away its socket ends, this process ends, and with process 1 everything in the sandbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import json
+import os
+import resource
+import shutil
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .commands import run_command
+from .files import Files
+from .frames import Frame, FrameError, receive, send
+from .kernel import SET_DUMPABLE, Kernel, Outcome, import_ipython
+from .output import Budget
+from .processes import Processes
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What the host decides for one sandbox; sizes in bytes, times in seconds."""
+
+    working_directory: str
+    directories: list[str]
+    files: dict[str, str]
+    chart_cache: tuple[str, str]
+    resource_limits: dict[str, int]
+    output_bytes: int
+    grace_seconds: float
+    read_bytes: int
+
+
+class Supervisor:
+    """Answers requests as they come: one cell at a time, commands and files beside it."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._files = Files(configuration.working_directory)
+        self._processes = Processes()
+        self._turn = asyncio.Lock()
+        self._kernel = Kernel(self._processes)
+        self._operations: dict[str, Callable[[dict[str, Any], bytes], Awaitable[Frame]]] = {
+            "execute": self._execute,
+            "command": self._command,
+            "write": self._write,
+            "read": self._read,
+            "list": self._list,
+            "remove": self._remove,
+            "kill_code": self._kill_code,
+        }
+
+    async def serve(self, channel: socket.socket) -> NoReturn:
+        """Answers until the host closes the socket."""
+        reader, self._writer = await asyncio.open_connection(sock=channel)
+        await self._kernel.started()
+        await send(self._writer, Frame({"ready": True}))
+        answers: set[asyncio.Task[None]] = set()
+        while True:
+            try:
+                request = await receive(reader)
+            except (asyncio.IncompleteReadError, ConnectionError, FrameError):
+                os._exit(0)
+            answer = asyncio.create_task(self._answer(request))
+            answers.add(answer)
+            answer.add_done_callback(answers.discard)
+
+    async def _answer(self, request: Frame) -> None:
+        number = request.message["id"]
+        try:
+            answer = await self._operations[request.message["op"]](request.message, request.payload)
+        except OSError as error:
+            answer = Frame({"errno": error.errno or 0, "error": (error.strerror or str(error))[:1000]})
+        except Exception as error:
+            answer = Frame({"errno": 0, "error": f"{type(error).__name__}: {error}"[:1000]})
+        await send(self._writer, Frame({"id": number, **answer.message}, answer.payload))
+
+    async def _execute(self, message: dict[str, Any], code: bytes) -> Frame:
+        async with self._turn:
+            if message["clear"]:
+                await self._replace_kernel()
+            outcome = await self._kernel.run(
+                code, message["seconds"], self._configuration.grace_seconds, self._new_budget()
+            )
+            if outcome.death is not None:
+                await self._replace_kernel()
+        return _outcome_frame(outcome)
+
+    async def _command(self, message: dict[str, Any], command: bytes) -> Frame:
+        seconds, grace = message["seconds"], self._configuration.grace_seconds
+        return _outcome_frame(await run_command(command, seconds, grace, self._new_budget(), self._processes))
+
+    async def _write(self, message: dict[str, Any], data: bytes) -> Frame:
+        self._files.write(message["path"], data)
+        return Frame({})
+
+    async def _read(self, message: dict[str, Any], _payload: bytes) -> Frame:
+        return Frame({}, self._files.read(message["path"], self._configuration.read_bytes))
+
+    async def _list(self, message: dict[str, Any], _payload: bytes) -> Frame:
+        return Frame({}, json.dumps(self._files.entries(message["path"])).encode())
+
+    async def _remove(self, message: dict[str, Any], _payload: bytes) -> Frame:
+        self._files.remove(message["path"])
+        return Frame({})
+
+    async def _kill_code(self, _message: dict[str, Any], _payload: bytes) -> Frame:
+        """Ends every process but this one; process 1 may signal them all at once."""
+        try:
+            os.kill(-1, signal.SIGKILL)
+        except ProcessLookupError:
+            return Frame({})
+        return Frame({})
+
+    async def _replace_kernel(self) -> None:
+        self._kernel.close()
+        self._kernel = Kernel(self._processes)
+        await self._kernel.started()
+
+    def _new_budget(self) -> Budget:
+        return Budget(self._configuration.output_bytes)
+
+
+def _outcome_frame(outcome: Outcome) -> Frame:
+    return Frame(
+        {
+            "exit_code": outcome.exit_code,
+            "stdout_bytes": len(outcome.stdout),
+            "timed_out": outcome.timed_out,
+            "truncated": outcome.truncated,
+            "death": outcome.death,
+        },
+        outcome.stdout + outcome.stderr,
+    )
+
+
+def _prepare(configuration: Configuration) -> None:
+    """The working directory as a fresh session of the service has it, and matplotlib's fonts, which take seconds to find."""
+    root = Path(configuration.working_directory)
+    for name in configuration.directories:
+        (root / name).mkdir()
+    for name, text in configuration.files.items():
+        (root / name).write_text(text)
+    source, target = (Path(path) for path in configuration.chart_cache)
+    if source.is_dir():
+        shutil.copytree(source, target, copy_function=shutil.copyfile)
+
+
+def main(descriptor: str, configuration_json: str) -> NoReturn:
+    """Runs the supervisor on an inherited socket. Until it is ready, stderr leads to the host, to say what went wrong."""
+    configuration = Configuration(**json.loads(configuration_json))
+    channel = socket.socket(fileno=int(descriptor))
+    channel.set_inheritable(False)
+    ctypes.CDLL(None).prctl(SET_DUMPABLE, 0, 0, 0, 0)
+    for name, value in configuration.resource_limits.items():
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
+    _prepare(configuration)
+    import_ipython()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in range(3):
+        os.dup2(nothing, standard)
+    os.close(nothing)
+    asyncio.run(_run(channel, configuration))
+    os._exit(0)
+
+
+async def _run(channel: socket.socket, configuration: Configuration) -> None:
+    await Supervisor(configuration).serve(channel)

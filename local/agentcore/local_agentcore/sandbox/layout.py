@@ -1,0 +1,58 @@
+"""Where things are inside a sandbox. The paths are the real service's own, as its answers show them."""
+
+from __future__ import annotations
+
+WORKING_DIRECTORY = "/opt/amazon/genesis1p-tools/var"
+VIRTUAL_ENVIRONMENT = "/opt/amazon/genesis1p-tools/venv"
+BASE_PYTHON = "/opt/python"
+INSIDE_PACKAGE = "/opt/local-agentcore/inside"
+CHART_CACHE = "/tmp/matplotlib"  # noqa: S108  the sandbox's own /tmp
+CHART_CACHE_SOURCE = f"{VIRTUAL_ENVIRONMENT}/share/matplotlib-cache"
+SANDBOX_UID = 1000
+HOST_NAME = "localhost"
+
+FRESH_DIRECTORIES = [".ipython", "log", "node_modules", "nodejs-js-execution", "nodejs-ts-execution", "run"]
+FRESH_FILES = {
+    "package.json": '{\n  "name": "code-interpreter",\n  "private": true,\n  "dependencies": {}\n}\n',
+    "package-lock.json": '{\n  "name": "code-interpreter",\n  "lockfileVersion": 3,\n  "packages": {}\n}\n',
+}
+
+ETC_FILES = {
+    "passwd": (
+        f"root:x:0:0:root:/root:/bin/sh\n"
+        f"genesis1ptools:x:{SANDBOX_UID}:{SANDBOX_UID}::{WORKING_DIRECTORY}:/bin/sh\n"
+        f"nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+    ),
+    "group": f"root:x:0:\ngenesis1ptools:x:{SANDBOX_UID}:\nnogroup:x:65534:\n",
+    "hosts": "127.0.0.1 localhost\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+    "resolv.conf": "",
+}
+ETC_FROM_HOST = ["alternatives", "fonts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ssl/certs"]
+"""What programs in /usr need of /etc and what tells nothing about the host."""
+
+
+def environment(base_prefix: str) -> dict[str, str]:
+    """Returns the whole environment of a sandbox. Nothing of the host's is passed on.
+
+    Args:
+        base_prefix: where the base Python is inside the sandbox: `/opt/python`, or `/usr`.
+    """
+    variables = {
+        "PATH": f"{VIRTUAL_ENVIRONMENT}/bin:/usr/local/bin:/usr/bin:/bin",
+        "HOME": WORKING_DIRECTORY,
+        "USER": "genesis1ptools",
+        "LANG": "C.UTF-8",
+        "TERM": "xterm",
+        "TZ": "UTC",
+        "TMPDIR": "/tmp",  # noqa: S108  the sandbox's own
+        "IPYTHONDIR": f"{WORKING_DIRECTORY}/.ipython",
+        "MPLBACKEND": "Agg",
+        "MPLCONFIGDIR": CHART_CACHE,
+        "XDG_CACHE_HOME": "/tmp/.cache",  # noqa: S108  so that no library adds a folder to the session's listing
+        "PYTHONDONTWRITEBYTECODE": "1",  # so that importing one's own module adds no __pycache__ to it either
+        "VIRTUAL_ENV": VIRTUAL_ENVIRONMENT,
+    }
+    if base_prefix == BASE_PYTHON:
+        variables["LD_LIBRARY_PATH"] = f"{BASE_PYTHON}/lib"  # a Python built with a shared library finds it by this
+    return variables

@@ -1,0 +1,43 @@
+"""What one sandbox may use. Sizes in bytes, times in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MEBIBYTE = 1024 * 1024
+GIBIBYTE = 1024 * MEBIBYTE
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Less than the service gives (2 vCPU, 8 GB, 10 GB of disk), so that tests of many sessions fit one machine."""
+
+    memory_bytes: int = 2 * GIBIBYTE
+    address_space_bytes: int = 8 * GIBIBYTE
+    """For each process, where no control group bounds the sum of them."""
+    disk_bytes: int = 512 * MEBIBYTE
+    temporary_bytes: int = 256 * MEBIBYTE
+    shared_memory_bytes: int = 64 * MEBIBYTE
+    files: int = 65_536
+    processes: int = 256
+    open_files: int = 1024
+    output_bytes: int = 32 * MEBIBYTE
+    """Of one call, stdout and stderr together. The service's own limit is the 24 MiB of a reply."""
+    call_seconds: float = 900.0
+    """The service's limit of a synchronous call: 15 minutes (AgentCore quotas)."""
+    grace_seconds: float = 2.0
+    """Between the interrupt at the time limit and the kill."""
+    read_bytes: int = 100_000_000
+    """Of one file. The service's payload limit (AgentCore quotas)."""
+
+    def resource_limits(self, *, counted_by_group: bool) -> dict[str, int]:
+        """Returns the sandbox's rlimits by name, without the address space where a control group counts memory."""
+        limits = {
+            "NPROC": self.processes,
+            "NOFILE": self.open_files,
+            "CORE": 0,
+            "MSGQUEUE": 0,
+            "MEMLOCK": 0,
+            "SIGPENDING": 1024,
+        }
+        return limits if counted_by_group else limits | {"AS": self.address_space_bytes}

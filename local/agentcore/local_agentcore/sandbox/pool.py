@@ -1,0 +1,68 @@
+"""A few sandboxes started ahead, so that a session begins at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+
+from ..errors import SandboxUnavailable
+from .blueprint import Blueprint
+from .host import Sandbox
+
+log = logging.getLogger(__name__)
+
+
+class Pool:
+    """Hands out started sandboxes and starts others in their place. It owns those that nobody has taken yet."""
+
+    def __init__(self, blueprint: Blueprint, size: int) -> None:
+        self._blueprint = blueprint
+        self._size = size
+        self._ready: deque[Sandbox] = deque()
+        self._filling: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def take(self) -> Sandbox:
+        """Returns a sandbox that the caller has to end.
+
+        Raises:
+            SandboxUnavailable: none can be started.
+        """
+        while self._ready:
+            sandbox = self._ready.popleft()
+            if sandbox.alive:
+                self.fill()
+                return sandbox
+            await sandbox.end()
+        sandbox = await Sandbox.start(self._blueprint)
+        if self._closed:
+            await sandbox.end()
+            raise SandboxUnavailable("the emulator is ending", "Start it again")
+        self.fill()
+        return sandbox
+
+    def put(self, sandbox: Sandbox) -> None:
+        """Takes in a fresh sandbox that was started elsewhere."""
+        self._ready.append(sandbox)
+
+    def fill(self) -> None:
+        """Starts what is missing, in the background."""
+        if not self._closed and (self._filling is None or self._filling.done()):
+            self._filling = asyncio.create_task(self._fill())
+
+    async def close(self) -> None:
+        """Ends every sandbox that was not taken."""
+        self._closed = True
+        if self._filling is not None:
+            await self._filling
+        await asyncio.gather(*(sandbox.end() for sandbox in self._ready))
+        self._ready.clear()
+
+    async def _fill(self) -> None:
+        while len(self._ready) < self._size and not self._closed:
+            try:
+                self._ready.append(await Sandbox.start(self._blueprint))
+            except SandboxUnavailable as error:
+                log.warning("No sandbox could be started ahead: %s", error)
+                return

@@ -1,0 +1,62 @@
+"""The Python that sandboxed code finds: a virtual environment of the host, made so that it works at another path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import SandboxUnavailable
+from .layout import BASE_PYTHON, VIRTUAL_ENVIRONMENT
+
+INSTALL = "Set it up with `local/runtimes/sandbox/install`, or name another with --runtime"
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A virtual environment for sandboxes.
+
+    Attributes:
+        directory: the environment, on the host.
+        base: the Python installation that it was made from, on the host.
+        base_inside: where that installation is in a sandbox. One below /usr is there anyway.
+    """
+
+    directory: Path
+    base: Path
+    base_inside: str
+
+    @classmethod
+    def at(cls, directory: Path) -> Runtime:
+        """Reads a virtual environment.
+
+        Raises:
+            SandboxUnavailable: there is none, or its interpreter is a link, which would lead nowhere in a sandbox.
+        """
+        directory = directory.resolve()
+        configuration = directory / "pyvenv.cfg"
+        python = directory / "bin" / "python"
+        if not configuration.is_file() or not python.is_file():
+            raise SandboxUnavailable(f"there is no Python environment for sandboxes at {directory}", INSTALL)
+        if python.is_symlink() and not python.resolve().is_relative_to(directory):
+            raise SandboxUnavailable(f"{python} is a link; the environment needs Python as a copy", INSTALL)
+        settings = dict(
+            (part.strip() for part in line.split("=", 1))
+            for line in configuration.read_text().splitlines()
+            if "=" in line
+        )
+        base = Path(settings["home"]).resolve().parent
+        return cls(directory, base, str(base) if base.is_relative_to("/usr") else BASE_PYTHON)
+
+    @property
+    def needs_base(self) -> bool:
+        """Whether the base installation has to be mounted besides /usr."""
+        return self.base_inside == BASE_PYTHON
+
+    def configuration_inside(self) -> str:
+        """Returns the pyvenv.cfg that is true in a sandbox."""
+        return f"home = {self.base_inside}/bin\ninclude-system-site-packages = false\n"
+
+    @property
+    def python_inside(self) -> str:
+        """Returns the interpreter's path in a sandbox."""
+        return f"{VIRTUAL_ENVIRONMENT}/bin/python"

@@ -1,0 +1,113 @@
+"""The system-call filter of a sandbox: everything is allowed but what sandboxed code never needs.
+
+It is a second wall behind namespaces and dropped capabilities: it takes away the kernel's least exercised parts and what
+a namespace does not isolate.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import errno
+import os
+from functools import cache
+from typing import Any
+
+from ..errors import SandboxUnavailable
+
+REFUSED = [
+    "acct",
+    "add_key",
+    "adjtimex",
+    "bpf",
+    "chroot",
+    "clock_adjtime",
+    "clock_settime",
+    "delete_module",
+    "fanotify_init",
+    "finit_module",
+    "fsconfig",
+    "fsmount",
+    "fsopen",
+    "fspick",
+    "init_module",
+    "io_uring_enter",
+    "io_uring_register",
+    "io_uring_setup",
+    "kcmp",
+    "kexec_file_load",
+    "kexec_load",
+    "keyctl",
+    "lookup_dcookie",
+    "mbind",
+    "migrate_pages",
+    "mount",
+    "mount_setattr",
+    "move_mount",
+    "move_pages",
+    "name_to_handle_at",
+    "open_by_handle_at",
+    "open_tree",
+    "perf_event_open",
+    "personality",
+    "pidfd_getfd",
+    "pivot_root",
+    "process_vm_readv",
+    "process_vm_writev",
+    "ptrace",
+    "quotactl",
+    "reboot",
+    "request_key",
+    "set_mempolicy",
+    "setns",
+    "settimeofday",
+    "swapoff",
+    "swapon",
+    "syslog",
+    "umount2",
+    "unshare",
+    "userfaultfd",
+    "vhangup",
+]
+UNCOUNTED_MEMORY = ["memfd_create", "memfd_secret", "mq_open", "msgget", "semget", "shmget"]
+"""Memory that neither an rlimit nor the size of a file system bounds: refused where no control group counts it."""
+NAMESPACE_FLAGS = 0x7E020080
+"""CLONE_NEW: time, mount, cgroup, uts, ipc, user, pid, network."""
+SHARED_ANONYMOUS = 0x21
+"""MAP_SHARED | MAP_ANONYMOUS: uncounted, too."""
+TERMINAL_INPUT = (0x5412, 0x541C)
+"""TIOCSTI and TIOCLINUX put characters into a terminal's input."""
+SOCKET_FAMILIES = (1, 2, 10, 16)
+"""Unix, IPv4, IPv6, netlink. AF_VSOCK, for one, reaches a hypervisor's host from any network namespace."""
+
+
+@cache
+def program(*, memory_is_counted: bool) -> bytes:
+    """Returns the filter as BPF for `bwrap --seccomp`.
+
+    Raises:
+        SandboxUnavailable: the libseccomp library is not installed.
+    """
+    if ctypes.util.find_library("seccomp") is None:
+        raise SandboxUnavailable("libseccomp is not installed", "sudo apt-get install libseccomp2")
+    import pyseccomp  # pyright: ignore[reportMissingTypeStubs]  # it loads the library when imported
+
+    seccomp: Any = pyseccomp
+    refuse, unsupported = seccomp.ERRNO(errno.EPERM), seccomp.ERRNO(errno.EAFNOSUPPORT)
+    rules = seccomp.SyscallFilter(seccomp.ALLOW)  # 32-bit and x32 calls end the process: libseccomp's default
+    for name in REFUSED if memory_is_counted else REFUSED + UNCOUNTED_MEMORY:
+        rules.add_rule(refuse, name)
+    if not memory_is_counted:
+        rules.add_rule(refuse, "mmap", seccomp.Arg(3, seccomp.MASKED_EQ, SHARED_ANONYMOUS, SHARED_ANONYMOUS))
+    rules.add_rule(seccomp.ERRNO(errno.ENOSYS), "clone3")  # its flags lie behind a pointer; libc falls back to clone
+    for flag in (1 << bit for bit in range(32) if NAMESPACE_FLAGS >> bit & 1):
+        rules.add_rule(refuse, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, flag, flag))
+    for request in TERMINAL_INPUT:
+        rules.add_rule(refuse, "ioctl", seccomp.Arg(1, seccomp.MASKED_EQ, 0xFFFFFFFF, request))
+    for family in set(range(max(SOCKET_FAMILIES))) - set(SOCKET_FAMILIES):
+        rules.add_rule(unsupported, "socket", seccomp.Arg(0, seccomp.EQ, family))
+    rules.add_rule(unsupported, "socket", seccomp.Arg(0, seccomp.GT, max(SOCKET_FAMILIES)))
+    descriptor = os.memfd_create("seccomp")
+    with open(descriptor, "w+b") as file:  # noqa: PTH123  a descriptor
+        rules.export_bpf(file)
+        file.seek(0)
+        return file.read()

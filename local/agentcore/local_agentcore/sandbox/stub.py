@@ -1,0 +1,122 @@
+"""First step of a sandbox, in a process of its own: takes limits on, gives rights up, builds namespaces, becomes bwrap.
+
+It reads one JSON object from standard input, which `host` writes, and runs as `python -I -S stub.py`. Only the standard
+library, all of it imported before the user is changed: that user may not be able to read this Python's own folder.
+
+As root: join a control group, stage in a private mount namespace what the sandbox needs (the unprivileged user could
+not traverse /root, say), then become a user of no other sandbox. Everybody: own user, network and mount namespaces,
+loopback up, and the writable file systems, which bwrap itself cannot bound in number of files.
+"""
+
+import ctypes
+import fcntl
+import json
+import os
+import socket
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+STAGE = "/tmp/stage"  # noqa: S108  on a tmpfs that only this mount namespace sees
+CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000
+MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
+SET_DUMPABLE = 4
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def check(result: int, what: str) -> None:
+    """Ends the stub with a sentence if a system call failed."""
+    if result != 0:
+        sys.exit(f"{what}: {os.strerror(ctypes.get_errno())}")
+
+
+def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
+    """mount(2)."""
+    arguments = source.encode(), target.encode(), kind.encode(), flags, data.encode()
+    check(libc.mount(*arguments), f"mount {kind or source} on {target}")
+
+
+def private_mounts() -> None:
+    """Keeps what is mounted from here on out of every other mount namespace."""
+    mount("none", "/", "", MS_REC | MS_PRIVATE)
+
+
+def stage(sources: list[str], folders: list[str]) -> None:
+    """Binds each source to `/tmp/stage/INDEX`, where every user may read it, and makes the folders there."""
+    descriptors = [os.open(source, os.O_PATH) for source in sources]  # before /tmp is covered: they may lie in it
+    mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,nr_inodes=256,mode=755")  # noqa: S108
+    os.mkdir(STAGE)
+    for folder in folders:
+        os.mkdir(f"{STAGE}/{folder}")
+    for index, descriptor in enumerate(descriptors):
+        target = Path(f"{STAGE}/{index}")
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            target.mkdir()
+        else:
+            target.touch()
+        mount(f"/proc/self/fd/{descriptor}", str(target), "", MS_BIND | MS_REC)
+        os.close(descriptor)
+
+
+def become(uid: int) -> None:
+    """Drops root for good."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    libc.prctl(SET_DUMPABLE, 1, 0, 0, 0)  # or the process could not write its own uid_map
+
+
+def unshare(*, user: bool) -> None:
+    """Enters new namespaces; with `user`, as their root, which is nobody outside of them."""
+    uid, gid = os.getuid(), os.getgid()
+    check(libc.unshare(CLONE_NEWNS | (CLONE_NEWUSER | CLONE_NEWNET if user else 0)), "unshare")
+    if user:
+        for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+            Path(f"/proc/self/{name}").write_text(text)
+    private_mounts()
+
+
+def loopback_up() -> None:
+    """The only network that the sandbox has."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        answer = fcntl.ioctl(control, SIOCGIFFLAGS, struct.pack("16sH14x", b"lo", 0))
+        flags = struct.unpack_from("16sH", answer)[1]
+        fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | IFF_UP))
+
+
+def main(plan: dict[str, Any]) -> None:
+    """Follows the plan to the point where this process is bwrap."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(nothing, 1)
+    os.close(nothing)
+    if plan["control_group"] is not None:
+        Path(plan["control_group"]).write_text(str(os.getpid()))
+    writable: dict[str, dict[str, int]] = plan["writable"]
+    if plan["uid"] is not None:
+        unshare(user=False)
+        stage(plan["sources"], list(writable))
+        become(plan["uid"])
+        unshare(user=True)
+    else:
+        unshare(user=True)
+        stage(plan["sources"], list(writable))
+    for name, size in writable.items():
+        options = f"size={size['bytes']},nr_inodes={size['files']},mode=755"
+        mount("tmpfs", f"{STAGE}/{name}", "tmpfs", MS_NOSUID | MS_NODEV, options)
+    loopback_up()
+    # Options by descriptor: on the command line they would be for everybody to read.
+    options_descriptor = os.memfd_create("options", 0)
+    os.write(options_descriptor, "".join(f"{option}\0" for option in plan["options"]).encode())
+    os.lseek(options_descriptor, 0, os.SEEK_SET)
+    os.execve(plan["bwrap"], ["bwrap", "--args", str(options_descriptor), "--", *plan["command"]], {})  # noqa: S606
+
+
+if __name__ == "__main__":
+    try:
+        main(json.load(sys.stdin))
+    except OSError as error:
+        sys.exit(f"{error.filename or 'the sandbox'}: {error.strerror}")

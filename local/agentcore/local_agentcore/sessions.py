@@ -1,0 +1,210 @@
+"""Sessions: each holds one sandbox from its start to its end. A session's lifetime is hard, whatever its activity."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any, Protocol
+
+from .clock import Clock
+from .errors import (
+    Conflict,
+    InternalServerError,
+    ResourceNotFound,
+    ServiceQuotaExceeded,
+    ValidationFailed,
+)
+from .identifiers import session_id
+from .interpreters import Interpreter
+from .sandbox.host import Sandbox
+
+REMEMBERED_SESSIONS = 10_000
+EXPIRY_SCAN_SECONDS = 0.2
+
+log = logging.getLogger(__name__)
+
+
+class Sandboxes(Protocol):
+    """Where started sandboxes come from."""
+
+    async def take(self) -> Sandbox:
+        """Returns one that the session owns from here on."""
+        ...
+
+
+class Ending(Enum):
+    """Why a session is over."""
+
+    STOPPED = "stopped"
+    EXPIRED = "expired"
+    FAILED = "failed"
+
+
+@dataclass
+class Session:
+    """One session. Without an `ending` it is live."""
+
+    identifier: str
+    interpreter: Interpreter
+    name: str | None
+    timeout_seconds: int
+    created: datetime
+    sandbox: Sandbox = field(repr=False)
+    recorded: dict[str, Any]
+    ending: Ending | None = None
+    updated: datetime | None = None
+
+    @property
+    def expires(self) -> datetime:
+        """Returns when its lifetime is over: counted from its start, not from its last use."""
+        return self.created + timedelta(seconds=self.timeout_seconds)
+
+    def is_live(self, now: datetime) -> bool:
+        """Whether it has neither been ended nor outlived its time."""
+        return self.ending is None and now < self.expires
+
+    def status(self, now: datetime) -> str:
+        """Returns the model's CodeInterpreterSessionStatus."""
+        return "READY" if self.is_live(now) else "TERMINATED"
+
+    def cut_short(self) -> Exception:
+        """Returns the error for a call that was running when the session ended, or found it ended."""
+        match self.ending:
+            case Ending.STOPPED:
+                return Conflict(
+                    f"Code interpreter session {self.identifier} was terminated on user request "
+                    "before the request could complete."
+                )
+            case Ending.FAILED:
+                return InternalServerError(f"The sandbox of code interpreter session {self.identifier} has ended")
+            case _:
+                return not_active(self.identifier)
+
+
+def not_active(identifier: str) -> ValidationFailed:
+    """Returns the service's error for a session that was stopped or has expired, in its own words."""
+    return ValidationFailed(f"Code interpreter session {identifier} is not active")
+
+
+class Sessions:
+    """Starts, finds, lists and ends sessions."""
+
+    def __init__(self, *, maximum: int, clock: Clock) -> None:
+        self._maximum, self._clock = maximum, clock
+        self._by_id: OrderedDict[str, Session] = OrderedDict()
+        self._starting = 0
+        self._expiring: asyncio.Task[None] | None = None
+
+    async def start(
+        self, interpreter: Interpreter, sandboxes: Sandboxes, *, name: str | None, timeout_seconds: int,
+        recorded: dict[str, Any],
+    ) -> Session:  # fmt: skip
+        """Starts a session.
+
+        Raises:
+            ServiceQuotaExceeded: as many as allowed are live.
+            SandboxUnavailable: no sandbox can be started.
+        """
+        if len(self.live()) + self._starting >= self._maximum:
+            raise ServiceQuotaExceeded(f"The emulator's limit of {self._maximum} live sessions is reached")
+        self._starting += 1
+        try:
+            sandbox = await sandboxes.take()
+        finally:
+            self._starting -= 1
+        now = self._clock()
+        session = Session(session_id(now), interpreter, name, timeout_seconds, now, sandbox, recorded)
+        self._by_id[session.identifier] = session
+        self._forget_old()
+        log.info("Session %s of %s started, for %d s", session.identifier, interpreter.identifier, timeout_seconds)
+        return session
+
+    def get(self, interpreter: Interpreter, identifier: str) -> Session:
+        """Returns a session, live or not.
+
+        Raises:
+            ResourceNotFound: the interpreter never had it, or long ago.
+        """
+        session = self._by_id.get(identifier)
+        if session is None or session.interpreter.identifier != interpreter.identifier:
+            raise ResourceNotFound(f"Code interpreter session {identifier} not found")
+        return session
+
+    async def active(self, interpreter: Interpreter, identifier: str) -> Session:
+        """Returns a live session.
+
+        Raises:
+            ResourceNotFound: as in `get`.
+            ValidationFailed: it has ended.
+        """
+        session = self.get(interpreter, identifier)
+        await self._expire_if_due(session)
+        if session.ending is None and not session.sandbox.alive:
+            await self.end(session, Ending.FAILED)
+        if session.ending is not None:
+            raise not_active(identifier)
+        return session
+
+    async def stop(self, interpreter: Interpreter, identifier: str) -> Session:
+        """Ends a session at its owner's wish.
+
+        Raises:
+            ResourceNotFound: as in `get`.
+            Conflict: it has ended before.
+        """
+        session = self.get(interpreter, identifier)
+        await self._expire_if_due(session)
+        if session.ending is not None:
+            raise Conflict(f"Session already terminated: {identifier}")
+        await self.end(session, Ending.STOPPED)
+        return session
+
+    async def end(self, session: Session, ending: Ending) -> None:
+        """Ends a session and its sandbox."""
+        if session.ending is None:
+            session.ending, session.updated = ending, self._clock()
+            log.info("Session %s %s", session.identifier, ending.value)
+        await session.sandbox.end()
+
+    def live(self, interpreter: Interpreter | None = None) -> list[Session]:
+        """Returns the live sessions, of one interpreter or of all."""
+        now = self._clock()
+        return [session for session in self.all(interpreter) if session.is_live(now)]
+
+    def all(self, interpreter: Interpreter | None = None) -> list[Session]:
+        """Returns the sessions that are remembered, newest first."""
+        return [
+            session
+            for session in reversed(self._by_id.values())
+            if interpreter is None or session.interpreter.identifier == interpreter.identifier
+        ]
+
+    def watch_expiry(self) -> None:
+        """Begins to end sessions whose lifetime is over, whether or not somebody asks for them."""
+        self._expiring = asyncio.create_task(self._expire())
+
+    async def close(self) -> None:
+        """Ends all sessions."""
+        if self._expiring is not None:
+            self._expiring.cancel()
+        unended = [session for session in self._by_id.values() if session.ending is None]
+        await asyncio.gather(*(self.end(session, Ending.STOPPED) for session in unended))
+
+    async def _expire(self) -> None:
+        while True:
+            await asyncio.sleep(EXPIRY_SCAN_SECONDS)
+            for session in list(self._by_id.values()):
+                await self._expire_if_due(session)
+
+    async def _expire_if_due(self, session: Session) -> None:
+        if session.ending is None and self._clock() >= session.expires:
+            await self.end(session, Ending.EXPIRED)
+
+    def _forget_old(self) -> None:
+        ended = [session.identifier for session in self._by_id.values() if session.ending is not None]
+        for identifier in ended[: max(0, len(self._by_id) - REMEMBERED_SESSIONS)]:
+            del self._by_id[identifier]

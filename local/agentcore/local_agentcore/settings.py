@@ -1,0 +1,38 @@
+"""What one emulator is started with."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .sandbox.limits import Limits
+
+DEFAULT_ACCOUNT = "123456789012"
+DEFAULT_REGION = "us-east-1"
+
+
+def default_state() -> Path:
+    """Returns the folder for working files: one a user, in the system's temporary directory."""
+    return Path(tempfile.gettempdir(), f"local-agentcore-{os.getuid()}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The choices of whoever starts the emulator.
+
+    Attributes:
+        runtime: the virtual environment that sandboxed code finds.
+        state: where the emulator keeps small files while it runs.
+        pool: how many sandboxes are kept started ahead.
+        maximum_sessions: how many may be live at once (1,000 in the service).
+    """
+
+    runtime: Path
+    state: Path = field(default_factory=default_state)
+    account: str = DEFAULT_ACCOUNT
+    region: str = DEFAULT_REGION
+    pool: int = 1
+    maximum_sessions: int = 100
+    limits: Limits = field(default_factory=Limits)

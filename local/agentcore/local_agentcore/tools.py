@@ -1,0 +1,150 @@
+"""The tools of InvokeCodeInterpreter: what each does in a session's sandbox."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from . import results
+from .errors import FieldProblem, ValidationFailed
+from .interpreters import SANDBOX
+from .results import Result
+from .sandbox.host import FileProblem, Sandbox
+from .sandbox.limits import Limits
+
+PYTHON = "python"
+NO_NETWORK_NOTE = "Note: in the embedded AWS, code of a {mode} interpreter has no network yet."
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One call of a tool. The arguments are as the model defines them, each optional."""
+
+    sandbox: Sandbox
+    network_mode: str
+    limits: Limits
+    arguments: Mapping[str, Any]
+
+    def required(self, name: str) -> Any:
+        """Returns an argument that this tool cannot do without.
+
+        Raises:
+            ValidationFailed: it is not there.
+        """
+        value = self.arguments.get(name)
+        if value is None:
+            problem = FieldProblem(f"arguments.{name}", "failed to satisfy constraint: Member must not be null")
+            raise ValidationFailed(f"The tool requires the argument '{name}'", problems=[problem])
+        return value
+
+    @property
+    def network_note(self) -> str | None:
+        """Returns what failing code is told about a network that it would have on AWS."""
+        return None if self.network_mode == SANDBOX else NO_NETWORK_NOTE.format(mode=self.network_mode)
+
+
+Tool = Callable[[Invocation], Awaitable[Result]]
+
+
+async def execute_code(invocation: Invocation) -> Result:
+    """Runs Python in the session's kernel, which keeps its variables from call to call."""
+    code = invocation.required("code")
+    language = invocation.arguments.get("language", PYTHON)
+    runtime = invocation.arguments.get("runtime", PYTHON)
+    for kind, value in (("language", language), ("runtime", runtime)):
+        if value != PYTHON:
+            raise not_emulated(f"The {kind} {value}")
+    started = time.monotonic()
+    execution = await invocation.sandbox.execute(
+        code,
+        clear_context=bool(invocation.arguments.get("clearContext", False)),
+        seconds=invocation.limits.call_seconds,
+    )
+    notes = results.notes_on(execution, invocation.limits, invocation.network_note)
+    return results.of_code(execution, time.monotonic() - started, notes)
+
+
+async def execute_command(invocation: Invocation) -> Result:
+    """Runs a command in a fresh shell."""
+    command = invocation.required("command")
+    started = time.monotonic()
+    execution = await invocation.sandbox.command(command, seconds=invocation.limits.call_seconds)
+    notes = results.notes_on(execution, invocation.limits, invocation.network_note)
+    return results.of_command(execution, time.monotonic() - started, notes)
+
+
+async def write_files(invocation: Invocation) -> Result:
+    """Writes texts and blobs, all paths checked before the first is written."""
+    blocks: list[dict[str, Any]] = invocation.required("content")
+    for block in blocks:
+        if ("text" in block) == ("blob" in block):
+            raise ValidationFailed(f"The content of '{block['path']}' has to be either text or blob")
+
+    async def write(block: dict[str, Any]) -> None:
+        data = block["blob"] if "blob" in block else block["text"].encode("utf-8", "surrogatepass")
+        await invocation.sandbox.write_file(block["path"], data)
+
+    failure = await _each({block["path"]: block for block in blocks}, write)
+    return failure or results.written(len(blocks))
+
+
+async def read_files(invocation: Invocation) -> Result:
+    """Reads whole files. One that cannot be read fails the call."""
+    paths: list[str] = invocation.required("paths")
+    files: list[tuple[str, bytes]] = []
+
+    async def read(path: str) -> None:
+        files.append((path, await invocation.sandbox.read_file(path)))
+
+    return await _each({path: path for path in paths}, read) or results.contents(files)
+
+
+async def list_files(invocation: Invocation) -> Result:
+    """Lists one folder. Clients name it `directoryPath` or `path`; without either it is the working directory."""
+    directory: str = invocation.arguments.get("directoryPath") or invocation.arguments.get("path") or ""
+    listings: list[Result] = []
+
+    async def list_one(path: str) -> None:
+        listings.append(results.listing(path, await invocation.sandbox.list_directory(path)))
+
+    return await _each({directory: directory}, list_one) or listings[0]
+
+
+async def remove_files(invocation: Invocation) -> Result:
+    """Removes files."""
+    paths: list[str] = invocation.required("paths")
+    failure = await _each({path: path for path in paths}, invocation.sandbox.remove_file)
+    return failure or results.removed(len(paths))
+
+
+async def _each(items: Mapping[str, Any], action: Callable[[Any], Awaitable[None]]) -> Result | None:
+    """Does something with each path's item, in order. Returns the first failure as a result, or None.
+
+    A path that leads out is refused before anything is done. The sandbox refuses it again, links included.
+    """
+    for path in items:
+        if path.startswith("/") or ".." in path.split("/") or "\0" in path:
+            return results.path_traversal(path)
+    for path, item in items.items():
+        try:
+            await action(item)
+        except FileProblem as problem:
+            return results.file_problem(path, problem)
+    return None
+
+
+def not_emulated(what: str) -> ValidationFailed:
+    """Returns the error for a part of the service that this emulator does not have."""
+    return ValidationFailed(f"{what} is not emulated yet")
+
+
+TOOLS: Mapping[str, Tool] = {
+    "executeCode": execute_code,
+    "executeCommand": execute_command,
+    "writeFiles": write_files,
+    "readFiles": read_files,
+    "listFiles": list_files,
+    "removeFiles": remove_files,
+}
