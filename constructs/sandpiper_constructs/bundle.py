@@ -33,7 +33,7 @@ SERVICES = ("bedrock-agentcore", "s3", "sts")
 COMPILED_SUFFIXES = frozenset({".so", ".pyd", ".dylib", ".dll"})
 DROPPED = (
     *("*.pyi", "*/py.typed", "*.pyc", "*.pth", "*/examples-1.json"),
-    *("boto3/examples/*", "boto3/data/*", "*/tests/*", "*/test/*", "*/docs/*"),
+    *("boto3/examples/*", "boto3/data/*", "*/tests/*", "*/test/*"),
 )
 MODIFIED = 315_532_800
 """Seconds since the epoch at 1980-01-01, the first time that a zip archive can hold: every file's."""
