@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .clock import Clock
-from .errors import Conflict
-from .interpreters import Interpreter, Interpreters
+from .errors import ConflictError
 from .paging import page
-from .sessions import Sessions
+
+if TYPE_CHECKING:
+    from .clock import Clock
+    from .interpreters import Interpreter, Interpreters
+    from .sessions import Sessions
 
 Parameters = Mapping[str, Any]
 
@@ -51,7 +53,9 @@ class ControlPlane:
         interpreter = self._interpreters.get(parameters["codeInterpreterId"])
         live = len(self._sessions.live(interpreter))
         if live:
-            raise Conflict(f"Code interpreter {interpreter.identifier} has {live} active session(s): stop them first")
+            raise ConflictError(
+                f"Code interpreter {interpreter.identifier} has {live} active session(s): stop them first"
+            )
         self._interpreters.delete(interpreter)
         return {
             "codeInterpreterId": interpreter.identifier,

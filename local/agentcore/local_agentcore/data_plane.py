@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .clock import Clock
-from .errors import SandboxEnded, ValidationFailed
+from .errors import SandboxEndedError, ValidationError
 from .interpreters import SANDBOX, Interpreters
 from .paging import page
-from .sandbox.limits import Limits
 from .sessions import Ending, Sandboxes, Session, Sessions, log
 from .tools import NO_NETWORK_NOTE, TOOLS, Invocation, not_emulated
+
+if TYPE_CHECKING:
+    from .clock import Clock
+    from .sandbox.limits import Limits
 
 DEFAULT_SESSION_SECONDS = 900
 RECORDED_MEMBERS = ("certificates", "filesystemConfigurations")
@@ -73,7 +75,7 @@ class DataPlane:
         """InvokeCodeInterpreter: runs one tool to its end; the answer's stream has one event."""
         interpreter = self._interpreters.get(parameters["codeInterpreterIdentifier"])
         if "sessionId" not in parameters:
-            raise ValidationFailed("A session is required: start one and name it in sessionId")
+            raise ValidationError("A session is required: start one and name it in sessionId")
         tool = TOOLS.get(parameters["name"])
         if tool is None:
             raise not_emulated(f"The tool {parameters['name']}")
@@ -81,7 +83,7 @@ class DataPlane:
         arguments = parameters.get("arguments", {})
         try:
             result = await tool(Invocation(session.sandbox, interpreter.network_mode, self._limits, arguments))
-        except SandboxEnded as error:
+        except SandboxEndedError as error:
             if session.is_live(self._clock()):
                 log.error("Session %s: %s", session.identifier, error)
             await self._sessions.end(session, Ending.FAILED if session.is_live(self._clock()) else Ending.EXPIRED)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .clock import Clock, system_clock
 from .control_plane import ControlPlane
 from .data_plane import DataPlane
-from .errors import SandboxUnavailable, ValidationFailed
+from .errors import SandboxUnavailableError, ValidationError
 from .health import health
 from .idempotency import Idempotency
 from .interpreters import Interpreters
@@ -20,7 +20,9 @@ from .sandbox.memory import Delegation, find_delegation
 from .sandbox.pool import Pool
 from .sandbox.sweep import emulator_name, sweep
 from .sessions import Sessions
-from .settings import Settings
+
+if TYPE_CHECKING:
+    from .settings import Settings
 
 Operation = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -37,7 +39,9 @@ class Emulator:
         self.settings = settings
         self.interpreters = Interpreters(account=settings.account, region=settings.region, clock=clock)
         self.sessions = Sessions(maximum=settings.maximum_sessions, clock=clock)
-        self.unavailable: SandboxUnavailable | None = SandboxUnavailable("the emulator has not started", "Wait")
+        self.unavailable: SandboxUnavailableError | None = SandboxUnavailableError(
+            "the emulator has not started", "Wait"
+        )
         self.delegation: Delegation | None = None
         self._directory = settings.state / emulator_name()
         self._pool: Pool | None = None
@@ -67,7 +71,7 @@ class Emulator:
             blueprint = Blueprint.create(self._directory, self.settings.runtime, self.settings.limits, self.delegation)
             pool = Pool(blueprint, self.settings.pool)
             first = await Sandbox.start(blueprint)
-        except SandboxUnavailable as error:
+        except SandboxUnavailableError as error:
             self.unavailable = error
         else:
             self.unavailable = None
@@ -83,10 +87,10 @@ class Emulator:
         """Returns a fresh sandbox for a session.
 
         Raises:
-            SandboxUnavailable: code cannot be isolated here.
+            SandboxUnavailableError: code cannot be isolated here.
         """
         if self._pool is None or self.unavailable is not None:
-            raise self.unavailable or SandboxUnavailable("the emulator is ending", "Start it again")
+            raise self.unavailable or SandboxUnavailableError("the emulator is ending", "Start it again")
         return await self._pool.take()
 
     async def call(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,8 +101,8 @@ class Emulator:
         """
         try:
             return await self._idempotency.once(operation, parameters, self.operations[operation])
-        except SandboxUnavailable as error:
-            raise ValidationFailed(f"No session can be started: {error.reason}. To do: {error.fix}") from error
+        except SandboxUnavailableError as error:
+            raise ValidationError(f"No session can be started: {error.reason}. To do: {error.fix}") from error
 
     def health(self) -> dict[str, Any]:
         """Returns the health report."""
@@ -108,7 +112,7 @@ class Emulator:
 
     async def close(self) -> None:
         """Ends every sandbox and removes every file of this emulator. May be called twice."""
-        self.unavailable = self.unavailable or SandboxUnavailable("the emulator is ending", "Start it again")
+        self.unavailable = self.unavailable or SandboxUnavailableError("the emulator is ending", "Start it again")
         await self.sessions.close()
         if self._pool is not None:
             await self._pool.close()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
-class SandboxUnavailable(Exception):  # noqa: N818  a state of the machine, named as such in the health report
+class SandboxUnavailableError(Exception):
     """Code cannot be isolated on this machine, so none is run.
 
     Attributes:
@@ -20,7 +23,7 @@ class SandboxUnavailable(Exception):  # noqa: N818  a state of the machine, name
         self.fix = fix
 
 
-class SandboxEnded(Exception):  # noqa: N818  an event; whether it is an error is for the session to say
+class SandboxEndedError(Exception):
     """The sandbox went away while, or before, it was asked for something."""
 
 
@@ -56,37 +59,37 @@ class InternalServerError(ServiceError):
     """The sandbox or the emulator failed, not the request."""
 
 
-class ResourceNotFound(ServiceError):
+class ResourceNotFoundError(ServiceError):
     """No such interpreter or session."""
 
     code, status = "ResourceNotFoundException", 404
 
 
-class Conflict(ServiceError):
+class ConflictError(ServiceError):
     """The request does not fit the state of what it names."""
 
     code, status = "ConflictException", 409
 
 
-class ServiceQuotaExceeded(ServiceError):
+class ServiceQuotaExceededError(ServiceError):
     """The emulator's own limit of sessions is reached."""
 
     code, status = "ServiceQuotaExceededException", 402
 
 
-class UnknownOperation(ServiceError):
+class UnknownOperationError(ServiceError):
     """No operation of the service has this method and path, or it is not emulated."""
 
     code, status = "UnknownOperationException", 404
 
 
-class SerializationFailed(ServiceError):
+class SerializationError(ServiceError):
     """The request cannot be read as its operation's input."""
 
     code, status = "SerializationException", 400
 
 
-class ValidationFailed(ServiceError):
+class ValidationError(ServiceError):
     """The request breaks a rule of the model or of the service.
 
     Attributes:
@@ -106,4 +109,5 @@ class ValidationFailed(ServiceError):
     def body(self) -> dict[str, object]:
         """Returns the members that go over the wire."""
         fields = [{"name": problem.name, "message": problem.message} for problem in self.problems]
-        return {"message": self.message, "reason": self.reason} | ({"fieldList": fields} if fields else {})
+        body: dict[str, object] = {"message": self.message, "reason": self.reason}
+        return body | {"fieldList": fields} if fields else body

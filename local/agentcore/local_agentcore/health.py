@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .errors import SandboxUnavailable
 from .sandbox.limits import MEBIBYTE
-from .sandbox.memory import Delegation
-from .settings import Settings
+
+if TYPE_CHECKING:
+    from .errors import SandboxUnavailableError
+    from .sandbox.memory import Delegation
+    from .settings import Settings
 
 DIFFERENCES = [
     "For development and tests: code is isolated by Linux namespaces, not by a microVM.",
@@ -24,7 +26,7 @@ DIFFERENCES = [
 
 def health(
     settings: Settings,
-    unavailable: SandboxUnavailable | None,
+    unavailable: SandboxUnavailableError | None,
     delegation: Delegation | None,
     sessions: int,
     interpreters: int,

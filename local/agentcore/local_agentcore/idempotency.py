@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .errors import ValidationFailed
+from .errors import ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
 
 REMEMBERED_CALLS = 10_000
 TOKEN = "clientToken"  # noqa: S105  the member's name
@@ -28,7 +30,7 @@ class Idempotency:
         """Does `action`, or returns what it returned, or will return, for the same token. A failure is not remembered.
 
         Raises:
-            ValidationFailed: the token was used with other parameters.
+            ValidationError: the token was used with other parameters.
         """
         token = parameters.get(TOKEN)
         if token is None:
@@ -37,7 +39,7 @@ class Idempotency:
         earlier = self._calls.get((operation, token))
         if earlier is not None:
             if earlier[0] != request:
-                raise ValidationFailed(
+                raise ValidationError(
                     "The client token was used before with different parameters",
                     reason="IdempotentParameterMismatchException",
                 )

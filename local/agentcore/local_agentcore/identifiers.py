@@ -5,7 +5,10 @@ from __future__ import annotations
 import secrets
 import string
 import uuid
-from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 MANAGED_INTERPRETER = "aws.codeinterpreter.v1"
 SUFFIX_CHARACTERS = string.ascii_letters + string.digits

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .clock import Clock
-from .errors import Conflict, ResourceNotFound, ValidationFailed
+from .errors import ConflictError, ResourceNotFoundError, ValidationError
 from .identifiers import MANAGED_INTERPRETER, interpreter_arn, interpreter_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from .clock import Clock
 
 SANDBOX, PUBLIC, VPC = "SANDBOX", "PUBLIC", "VPC"
 
 
 @dataclass(frozen=True)
 class Interpreter:
-    """One interpreter. `recorded` are members of the request that this emulator keeps and answers, but does not act on."""
+    """One interpreter. `recorded` are members of its request that this emulator answers, but does not act on."""
 
     identifier: str
     arn: str
@@ -55,14 +58,14 @@ class Interpreters:
         """Creates a custom interpreter from the members of CreateCodeInterpreter.
 
         Raises:
-            Conflict: the name is taken.
-            ValidationFailed: VPC mode without a VPC.
+            ConflictError: the name is taken.
+            ValidationError: VPC mode without a VPC.
         """
         name, network = parameters["name"], parameters["networkConfiguration"]
         if any(interpreter.name == name for interpreter in self._by_id.values()):
-            raise Conflict(f"A code interpreter with the name {name} already exists in this account")
+            raise ConflictError(f"A code interpreter with the name {name} already exists in this account")
         if (network["networkMode"] == VPC) != ("vpcConfig" in network):
-            raise ValidationFailed("vpcConfig is required for the network mode VPC, and allowed for no other")
+            raise ValidationError("vpcConfig is required for the network mode VPC, and allowed for no other")
         identifier = interpreter_id(name)
         recorded = {member: parameters[member] for member in RECORDED_MEMBERS if member in parameters}
         interpreter = Interpreter(identifier, self._arn(identifier), name, self._clock(), network, recorded)
@@ -73,21 +76,21 @@ class Interpreters:
         """Returns an interpreter by its id or ARN.
 
         Raises:
-            ResourceNotFound: there is none.
+            ResourceNotFoundError: there is none.
         """
         found = self._by_id.get(identifier.rpartition("/")[2])
         if found is None or identifier not in (found.identifier, found.arn):
-            raise ResourceNotFound(f"Code interpreter {identifier} not found")
+            raise ResourceNotFoundError(f"Code interpreter {identifier} not found")
         return found
 
     def delete(self, interpreter: Interpreter) -> None:
         """Deletes a custom interpreter.
 
         Raises:
-            ValidationFailed: it is AWS's own.
+            ValidationError: it is AWS's own.
         """
         if interpreter.is_managed:
-            raise ValidationFailed(f"{interpreter.identifier} is managed by AWS and cannot be deleted")
+            raise ValidationError(f"{interpreter.identifier} is managed by AWS and cannot be deleted")
         del self._by_id[interpreter.identifier]
 
     def all(self) -> list[Interpreter]:

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from botocore.model import OperationModel, StructureShape
+from botocore.model import StructureShape
 from moto.core.parse import PROTOCOL_PARSERS  # pyright: ignore[reportMissingTypeStubs]
 from moto.core.serialize import get_serializer_class  # pyright: ignore[reportMissingTypeStubs]
 from moto.core.utils import get_service_model  # pyright: ignore[reportMissingTypeStubs]
 
-from .errors import SerializationFailed, ServiceError, UnknownOperation
+from .errors import SerializationError, ServiceError, UnknownOperationError
 from .validation import validate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SERVICES = ("bedrock-agentcore-control", "bedrock-agentcore")
 PROTOCOL = "rest-json"
@@ -51,7 +53,7 @@ class Operation:
     """One operation of a service model."""
 
     service: str
-    model: OperationModel
+    model: Any  # moto's OperationModel, a botocore one
     method: str
     path: re.Pattern[str]
 
@@ -86,9 +88,9 @@ def parse(request: HttpRequest, names: frozenset[str]) -> Call:
     """Reads a request as one of the operations called `names`, and checks it against the model.
 
     Raises:
-        UnknownOperation: none of them has this method and path.
-        SerializationFailed: it cannot be read as that operation's input.
-        ValidationFailed: it breaks a constraint of the model.
+        UnknownOperationError: none of them has this method and path.
+        SerializationError: it cannot be read as that operation's input.
+        ValidationError: it breaks a constraint of the model.
     """
     for operation in _operations(names):
         found = operation.path.fullmatch(request.path) if request.method == operation.method else None
@@ -98,13 +100,13 @@ def parse(request: HttpRequest, names: frozenset[str]) -> Call:
             if isinstance(shape, StructureShape):
                 validate(parameters, shape)
             return Call(operation, parameters)
-    raise UnknownOperation(f"{request.method} {request.path} is not an operation that this emulator has")
+    raise UnknownOperationError(f"{request.method} {request.path} is not an operation that this emulator has")
 
 
 def _parameters(request: HttpRequest, operation: Operation, path_parameters: dict[str, str]) -> dict[str, Any]:
     try:
         if request.body and not isinstance(json.loads(request.body), dict):
-            raise SerializationFailed("The body is not a JSON object")
+            raise SerializationError("The body is not a JSON object")
         parser: Any = PROTOCOL_PARSERS[PROTOCOL](operation.model, map_type=dict)
         parsed: dict[str, Any] = parser.parse(
             {
@@ -116,10 +118,10 @@ def _parameters(request: HttpRequest, operation: Operation, path_parameters: dic
                 "body": request.body,
             }
         )
-    except SerializationFailed:
+    except SerializationError:
         raise
     except Exception as error:  # the parser has no error type of its own for a value of a wrong type
-        raise SerializationFailed(f"The request cannot be read as {operation.name}: {error}") from error
+        raise SerializationError(f"The request cannot be read as {operation.name}: {error}") from error
     return {name: value for name, value in parsed.items() if value is not None}
 
 

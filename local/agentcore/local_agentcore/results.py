@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import errno
 import signal
+from contextlib import suppress
 from mimetypes import MimeTypes
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .sandbox.host import Entry, Execution, FileProblem
 from .sandbox.limits import MEBIBYTE, Limits
+
+if TYPE_CHECKING:
+    from .sandbox.host import Entry, Execution, FileOperationError
 
 Result = dict[str, Any]
 MIME_TYPES = MimeTypes()  # Python's own table: what the host has in /etc/mime.types must not show
@@ -103,11 +106,11 @@ def contents(files: list[tuple[str, bytes]]) -> Result:
 
 
 def path_traversal(path: str) -> Result:
-    """Returns the refusal of an absolute path or of `..`. Only its words "path traversal" are known; the rest is guessed."""
+    """Returns the refusal of an absolute path or of `..`. Its words "path traversal" are known, the rest is guessed."""
     return _message(f"Invalid path '{path}': path traversal is not allowed, paths are relative", is_error=True)
 
 
-def file_problem(path: str, problem: FileProblem) -> Result:
+def file_problem(path: str, problem: FileOperationError) -> Result:
     """Returns the failure of a file operation. Nobody has published the service's: guessed."""
     if problem.errno in (errno.EXDEV, errno.ELOOP):  # a link that leads out of the working directory
         return path_traversal(path)
@@ -123,10 +126,8 @@ def _resource_block(path: str, data: bytes) -> dict[str, Any]:
     mime_type = mime_type_of(path)
     body: dict[str, Any] = {"blob": data}
     if b"\0" not in data:
-        try:
+        with suppress(UnicodeDecodeError):
             body = {"text": data.decode("utf-8")}
-        except UnicodeDecodeError:
-            pass
     if "text" in body and mime_type == UNKNOWN_MIME_TYPE:
         mime_type = TEXT_MIME_TYPE
     return {"type": "resource", "resource": {"uri": f"file:///{path}", "mimeType": mime_type, **body}}

@@ -8,19 +8,21 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from .clock import Clock
 from .errors import (
-    Conflict,
+    ConflictError,
     InternalServerError,
-    ResourceNotFound,
-    ServiceQuotaExceeded,
-    ValidationFailed,
+    ResourceNotFoundError,
+    ServiceQuotaExceededError,
+    ValidationError,
 )
 from .identifiers import session_id
-from .interpreters import Interpreter
-from .sandbox.host import Sandbox
+
+if TYPE_CHECKING:
+    from .clock import Clock
+    from .interpreters import Interpreter
+    from .sandbox.host import Sandbox
 
 REMEMBERED_SESSIONS = 10_000
 EXPIRY_SCAN_SECONDS = 0.2
@@ -75,7 +77,7 @@ class Session:
         """Returns the error for a call that was running when the session ended, or found it ended."""
         match self.ending:
             case Ending.STOPPED:
-                return Conflict(
+                return ConflictError(
                     f"Code interpreter session {self.identifier} was terminated on user request "
                     "before the request could complete."
                 )
@@ -85,9 +87,9 @@ class Session:
                 return not_active(self.identifier)
 
 
-def not_active(identifier: str) -> ValidationFailed:
+def not_active(identifier: str) -> ValidationError:
     """Returns the service's error for a session that was stopped or has expired, in its own words."""
-    return ValidationFailed(f"Code interpreter session {identifier} is not active")
+    return ValidationError(f"Code interpreter session {identifier} is not active")
 
 
 class Sessions:
@@ -106,11 +108,11 @@ class Sessions:
         """Starts a session.
 
         Raises:
-            ServiceQuotaExceeded: as many as allowed are live.
-            SandboxUnavailable: no sandbox can be started.
+            ServiceQuotaExceededError: as many as allowed are live.
+            SandboxUnavailableError: no sandbox can be started.
         """
         if len(self.live()) + self._starting >= self._maximum:
-            raise ServiceQuotaExceeded(f"The emulator's limit of {self._maximum} live sessions is reached")
+            raise ServiceQuotaExceededError(f"The emulator's limit of {self._maximum} live sessions is reached")
         self._starting += 1
         try:
             sandbox = await sandboxes.take()
@@ -127,19 +129,19 @@ class Sessions:
         """Returns a session, live or not.
 
         Raises:
-            ResourceNotFound: the interpreter never had it, or long ago.
+            ResourceNotFoundError: the interpreter never had it, or long ago.
         """
         session = self._by_id.get(identifier)
         if session is None or session.interpreter.identifier != interpreter.identifier:
-            raise ResourceNotFound(f"Code interpreter session {identifier} not found")
+            raise ResourceNotFoundError(f"Code interpreter session {identifier} not found")
         return session
 
     async def active(self, interpreter: Interpreter, identifier: str) -> Session:
         """Returns a live session.
 
         Raises:
-            ResourceNotFound: as in `get`.
-            ValidationFailed: it has ended.
+            ResourceNotFoundError: as in `get`.
+            ValidationError: it has ended.
         """
         session = self.get(interpreter, identifier)
         await self._expire_if_due(session)
@@ -153,13 +155,13 @@ class Sessions:
         """Ends a session at its owner's wish.
 
         Raises:
-            ResourceNotFound: as in `get`.
-            Conflict: it has ended before.
+            ResourceNotFoundError: as in `get`.
+            ConflictError: it has ended before.
         """
         session = self.get(interpreter, identifier)
         await self._expire_if_due(session)
         if session.ending is not None:
-            raise Conflict(f"Session already terminated: {identifier}")
+            raise ConflictError(f"Session already terminated: {identifier}")
         await self.end(session, Ending.STOPPED)
         return session
 

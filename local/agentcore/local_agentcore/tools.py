@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import results
-from .errors import FieldProblem, ValidationFailed
+from .errors import FieldProblem, ValidationError
 from .interpreters import SANDBOX
 from .results import Result
-from .sandbox.host import FileProblem, Sandbox
-from .sandbox.limits import Limits
+from .sandbox.host import FileOperationError, Sandbox
+
+if TYPE_CHECKING:
+    from .sandbox.limits import Limits
 
 PYTHON = "python"
 NO_NETWORK_NOTE = "Note: in the embedded AWS, code of a {mode} interpreter has no network yet."
@@ -31,12 +33,12 @@ class Invocation:
         """Returns an argument that this tool cannot do without.
 
         Raises:
-            ValidationFailed: it is not there.
+            ValidationError: it is not there.
         """
         value = self.arguments.get(name)
         if value is None:
             problem = FieldProblem(f"arguments.{name}", "failed to satisfy constraint: Member must not be null")
-            raise ValidationFailed(f"The tool requires the argument '{name}'", problems=[problem])
+            raise ValidationError(f"The tool requires the argument '{name}'", problems=[problem])
         return value
 
     @property
@@ -80,7 +82,7 @@ async def write_files(invocation: Invocation) -> Result:
     blocks: list[dict[str, Any]] = invocation.required("content")
     for block in blocks:
         if ("text" in block) == ("blob" in block):
-            raise ValidationFailed(f"The content of '{block['path']}' has to be either text or blob")
+            raise ValidationError(f"The content of '{block['path']}' has to be either text or blob")
 
     async def write(block: dict[str, Any]) -> None:
         data = block["blob"] if "blob" in block else block["text"].encode("utf-8", "surrogatepass")
@@ -130,14 +132,14 @@ async def _each(items: Mapping[str, Any], action: Callable[[Any], Awaitable[None
     for path, item in items.items():
         try:
             await action(item)
-        except FileProblem as problem:
+        except FileOperationError as problem:
             return results.file_problem(path, problem)
     return None
 
 
-def not_emulated(what: str) -> ValidationFailed:
+def not_emulated(what: str) -> ValidationError:
     """Returns the error for a part of the service that this emulator does not have."""
-    return ValidationFailed(f"{what} is not emulated yet")
+    return ValidationError(f"{what} is not emulated yet")
 
 
 TOOLS: Mapping[str, Tool] = {

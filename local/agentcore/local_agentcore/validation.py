@@ -1,15 +1,17 @@
-"""Checks a parsed request against the service's own model, as the service does: types, required, lengths, patterns, …"""
+"""Checks a parsed request against the service's own model, as the service does: types, lengths, patterns, …"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
-from .errors import FieldProblem, ValidationFailed
+from .errors import FieldProblem, ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -30,19 +32,18 @@ def validate(parameters: dict[str, Any], shape: StructureShape) -> None:
     """Checks a request.
 
     Raises:
-        ValidationFailed: with every member at fault.
+        ValidationError: with every member at fault.
     """
     problems = list(_problems(parameters, shape, ""))
     if not problems:
         return
     count = f"{len(problems)} validation error{'s' if len(problems) > 1 else ''} detected"
     details = "; ".join(f"Value at '{problem.name}' {problem.message}" for problem in problems)
-    raise ValidationFailed(f"{count}: {details}", problems=problems)
+    raise ValidationError(f"{count}: {details}", problems=problems)
 
 
 def _problems(value: Any, shape: Shape, path: str) -> Iterator[FieldProblem]:
-    expected = PYTHON_TYPES.get(shape.type_name, (object,))
-    if not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected):
+    if not _has_type(value, PYTHON_TYPES.get(shape.type_name, (object,))):
         yield FieldProblem(path, f"failed to satisfy constraint: Member must be a {shape.type_name}")
         return
     yield from _own_problems(value, shape, path)
@@ -58,6 +59,11 @@ def _problems(value: Any, shape: Shape, path: str) -> Iterator[FieldProblem]:
                 yield from _problems(item, shape.value, f"{path}.{key}")
         case _:
             pass
+
+
+def _has_type(value: object, expected: tuple[type, ...]) -> bool:
+    """Python counts True as an integer; the service does not."""
+    return isinstance(value, expected) and (not isinstance(value, bool) or bool in expected or object in expected)
 
 
 def _member_problems(value: dict[str, Any], shape: StructureShape, path: str) -> Iterator[FieldProblem]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import SandboxUnavailable
+from ..errors import SandboxUnavailableError
 from . import layout, seccomp
 from .inside.supervisor import Configuration
-from .limits import Limits
-from .memory import Delegation
 from .runtime import Runtime
+
+if TYPE_CHECKING:
+    from .limits import Limits
+    from .memory import Delegation
 
 STAGE = "/tmp/stage"  # noqa: S108  as in the stub
 INSIDE_SOURCE = Path(__file__).parent / "inside"
@@ -40,12 +41,12 @@ class Bubblewrap:
         """Finds it on PATH.
 
         Raises:
-            SandboxUnavailable: it is not installed.
+            SandboxUnavailableError: it is not installed.
         """
         path = shutil.which("bwrap")
         if path is None:
-            raise SandboxUnavailable("bubblewrap is not installed", "sudo apt-get install bubblewrap")
-        text = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+            raise SandboxUnavailableError("bubblewrap is not installed", "sudo apt-get install bubblewrap")
+        text = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603  bubblewrap itself
         found = re.search(r"(\d+)\.(\d+)\.(\d+)", text)
         return cls(path, tuple(int(part) for part in found.groups()) if found else (0, 0, 0))
 
@@ -71,7 +72,7 @@ class Blueprint:
         """Finds what is needed and writes the files that sandboxes share into `directory`.
 
         Raises:
-            SandboxUnavailable: something is not installed.
+            SandboxUnavailableError: something is not installed.
         """
         bubblewrap, python = Bubblewrap.find(), Runtime.at(runtime)
         filter_program = seccomp.program(memory_is_counted=delegation is not None)
@@ -135,13 +136,13 @@ class Blueprint:
         for name in SYSTEM_FOLDERS:
             folder = Path("/", name)
             if folder.is_symlink():
-                options += ["--symlink", os.readlink(folder), str(folder)]
+                options += ["--symlink", str(folder.readlink()), str(folder)]
             elif folder.is_dir():
                 options += ["--ro-bind", str(folder), str(folder)]
         for index, target in enumerate(targets):
             options += ["--ro-bind", f"{STAGE}/{index}", target]
         options += ["--proc", "/proc", "--dev", "/dev"]
-        for name, target in (("work", layout.WORKING_DIRECTORY), ("tmp", "/tmp"), ("shm", "/dev/shm")):  # noqa: S108
+        for name, target in (("work", layout.WORKING_DIRECTORY), ("tmp", "/tmp"), ("shm", "/dev/shm")):  # noqa: S108  the sandbox's own
             options += ["--bind", f"{STAGE}/{name}", target]
         options += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", layout.WORKING_DIRECTORY]
         for name, value in layout.environment(self.runtime.base_inside).items():

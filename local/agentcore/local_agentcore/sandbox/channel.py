@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import socket
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import SandboxEnded
+from ..errors import SandboxEndedError
 from .inside.frames import Frame, FrameError, receive, send
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
 
 BUFFER_BYTES = 1024 * 1024
 
@@ -39,31 +41,31 @@ class Channel:
         """Waits for the supervisor's first word, then goes on receiving.
 
         Raises:
-            SandboxEnded: it ended before it was ready.
+            SandboxEndedError: it ended before it was ready.
         """
         try:
             frame = await receive(self._reader)
         except (asyncio.IncompleteReadError, ConnectionError, FrameError) as error:
-            raise SandboxEnded("the sandbox ended before it was ready") from error
+            raise SandboxEndedError("the sandbox ended before it was ready") from error
         if frame.message.get("ready") is not True:
-            raise SandboxEnded("the sandbox did not say that it is ready")
+            raise SandboxEndedError("the sandbox did not say that it is ready")
         self._receiver = asyncio.create_task(self._receive())
 
     async def request(self, message: Mapping[str, Any], payload: bytes = b"") -> Frame:
         """Sends a request and returns its answer.
 
         Raises:
-            SandboxEnded: there is no sandbox any more, or it does not keep to the protocol.
+            SandboxEndedError: there is no sandbox any more, or it does not keep to the protocol.
         """
         if self.ended.is_set():
-            raise SandboxEnded("the sandbox has ended")
+            raise SandboxEndedError("the sandbox has ended")
         number = next(self._numbers)
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
             await send(self._writer, Frame({"id": number, **message}, payload))
             return await answer
         except (ConnectionError, FrameError) as error:
-            raise SandboxEnded("the sandbox has ended") from error
+            raise SandboxEndedError("the sandbox has ended") from error
         finally:
             self._waiting.pop(number, None)
 
@@ -94,4 +96,4 @@ class Channel:
         self.ended.set()
         for answer in self._waiting.values():
             if not answer.done():
-                answer.set_exception(SandboxEnded("the sandbox has ended"))
+                answer.set_exception(SandboxEndedError("the sandbox has ended"))

@@ -13,19 +13,22 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from ..errors import SandboxEnded
-from .blueprint import Blueprint
+from ..errors import SandboxEndedError
 from .channel import Channel
-from .inside.frames import Frame
 from .memory import MemoryGroup, descendants, watch
 from .preflight import explain
 from .sweep import group_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .blueprint import Blueprint
+    from .inside.frames import Frame
 
 STUB = Path(__file__).parent / "stub.py"
 START_SECONDS = 60.0
@@ -36,7 +39,7 @@ FIRST_UID, UIDS_OF_ONE_EMULATOR = 1 << 30, 512
 _numbers = itertools.count(1)
 
 
-class FileProblem(Exception):  # noqa: N818  the code's own affair more often than an error
+class FileOperationError(Exception):
     """A file operation that the sandbox refused.
 
     Attributes:
@@ -99,7 +102,7 @@ class Sandbox:
         """Starts a sandbox and returns when its kernel takes code.
 
         Raises:
-            SandboxUnavailable: this machine does not let it start; says why.
+            SandboxUnavailableError: this machine does not let it start; says why.
         """
         number = next(_numbers)
         group = None
@@ -114,7 +117,7 @@ class Sandbox:
         try:
             await asyncio.wait_for(sandbox._channel.ready(), START_SECONDS)
             sandbox._hold_init()
-        except (SandboxEnded, TimeoutError) as error:
+        except (SandboxEndedError, TimeoutError) as error:
             diagnosis = await sandbox._diagnosis()
             await sandbox.end()
             raise explain(diagnosis or str(error), blueprint.bubblewrap.version) from error
@@ -141,7 +144,7 @@ class Sandbox:
         """Runs one cell of Python in the session's kernel.
 
         Raises:
-            SandboxEnded: the sandbox went away, or did not keep its own time limit and was ended.
+            SandboxEndedError: the sandbox went away, or did not keep its own time limit and was ended.
         """
         return await self._run({"op": "execute", "clear": clear_context}, code, seconds)
 
@@ -149,7 +152,7 @@ class Sandbox:
         """Runs one command in a fresh shell.
 
         Raises:
-            SandboxEnded: as in `execute`.
+            SandboxEndedError: as in `execute`.
         """
         return await self._run({"op": "command"}, command, seconds)
 
@@ -157,8 +160,8 @@ class Sandbox:
         """Writes a whole file beneath the working directory.
 
         Raises:
-            FileProblem: it cannot be written.
-            SandboxEnded: the sandbox went away.
+            FileOperationError: it cannot be written.
+            SandboxEndedError: the sandbox went away.
         """
         await self._file_request({"op": "write", "path": path}, data)
 
@@ -188,7 +191,7 @@ class Sandbox:
             answer = await asyncio.wait_for(request, longest)
         except TimeoutError as error:
             self._kill()
-            raise SandboxEnded("the sandbox did not keep the time limit of a call") from error
+            raise SandboxEndedError("the sandbox did not keep the time limit of a call") from error
         return self._execution(answer, out_of_memory=self._kills() > kills)
 
     def _execution(self, frame: Frame, *, out_of_memory: bool) -> Execution:
@@ -196,7 +199,7 @@ class Sandbox:
         exit_code, stdout_bytes, death = (message.get(name) for name in ("exit_code", "stdout_bytes", "death"))
         if not isinstance(exit_code, int) or not isinstance(stdout_bytes, int):
             self._kill()
-            raise SandboxEnded(f"the sandbox could not run this: {str(message.get('error'))[:1000]}")
+            raise SandboxEndedError(f"the sandbox could not run this: {str(message.get('error'))[:1000]}")
         return Execution(
             exit_code=max(-255, min(exit_code, 255)),
             stdout=frame.payload[: max(stdout_bytes, 0)],
@@ -211,14 +214,14 @@ class Sandbox:
         answer = await self._channel.request(message, data)
         if "error" in answer.message:
             number = answer.message.get("errno")
-            raise FileProblem(number if isinstance(number, int) else 0, str(answer.message["error"])[:1000])
+            raise FileOperationError(number if isinstance(number, int) else 0, str(answer.message["error"])[:1000])
         return answer
 
     def _hold_init(self) -> None:
         """Opens the sandbox's process 1, so that killing it later cannot hit another process."""
         children = Path(f"/proc/{self.process}/task/{self.process}/children").read_text().split()
         if len(children) != 1:
-            raise SandboxEnded("bubblewrap has no single child")
+            raise SandboxEndedError("bubblewrap has no single child")
         self._init = os.pidfd_open(int(children[0]))
 
     def _kill(self) -> None:
@@ -251,7 +254,7 @@ class Sandbox:
     async def _watch_memory(self) -> None:
         async def kill_code() -> None:
             self._memory_kills += 1
-            with suppress(SandboxEnded, TimeoutError):
+            with suppress(SandboxEndedError, TimeoutError):
                 await asyncio.wait_for(self._channel.request({"op": "kill_code"}), 0.5)
 
         await watch(self.process, self._limits.memory_bytes, kill_code, self._kill)
@@ -279,7 +282,7 @@ def _spawn(
             channel=channel.fileno(),
             filter_descriptor=filter_descriptor,
         )
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603  the stub, with a plan of our own
             [sys.executable, "-I", "-S", str(STUB)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -316,7 +319,7 @@ def _entries(payload: bytes) -> list[Entry]:
     try:
         rows: object = json.loads(payload)
     except (ValueError, RecursionError) as error:
-        raise FileProblem(0, "the sandbox sent no listing") from error
+        raise FileOperationError(0, "the sandbox sent no listing") from error
     entries: list[Entry] = []
     for row in cast("list[object]", rows) if isinstance(rows, list) else []:
         match row:
@@ -324,5 +327,5 @@ def _entries(payload: bytes) -> list[Entry]:
                 readable = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
                 entries.append(Entry(readable, is_directory))
             case _:
-                raise FileProblem(0, "the sandbox sent no listing")
+                raise FileOperationError(0, "the sandbox sent no listing")
     return entries

@@ -6,7 +6,7 @@ WORKING_DIRECTORY = "/opt/amazon/genesis1p-tools/var"
 VIRTUAL_ENVIRONMENT = "/opt/amazon/genesis1p-tools/venv"
 BASE_PYTHON = "/opt/python"
 INSIDE_PACKAGE = "/opt/local-agentcore/inside"
-CHART_CACHE = "/tmp/matplotlib"  # noqa: S108  the sandbox's own /tmp
+CHART_CACHE = "/tmp/matplotlib"  # noqa: S108  the sandbox's own
 CHART_CACHE_SOURCE = f"{VIRTUAL_ENVIRONMENT}/share/matplotlib-cache"
 SANDBOX_UID = 1000
 HOST_NAME = "localhost"
@@ -49,7 +49,7 @@ def environment(base_prefix: str) -> dict[str, str]:
         "IPYTHONDIR": f"{WORKING_DIRECTORY}/.ipython",
         "MPLBACKEND": "Agg",
         "MPLCONFIGDIR": CHART_CACHE,
-        "XDG_CACHE_HOME": "/tmp/.cache",  # noqa: S108  so that no library adds a folder to the session's listing
+        "XDG_CACHE_HOME": "/tmp/.cache",  # noqa: S108  no library adds a folder to the listing
         "PYTHONDONTWRITEBYTECODE": "1",  # so that importing one's own module adds no __pycache__ to it either
         "VIRTUAL_ENV": VIRTUAL_ENVIRONMENT,
     }

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from typing import TYPE_CHECKING
 
-from ..errors import SandboxUnavailable
-from .blueprint import Blueprint
+from ..errors import SandboxUnavailableError
 from .host import Sandbox
+
+if TYPE_CHECKING:
+    from .blueprint import Blueprint
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +30,7 @@ class Pool:
         """Returns a sandbox that the caller has to end.
 
         Raises:
-            SandboxUnavailable: none can be started.
+            SandboxUnavailableError: none can be started.
         """
         while self._ready:
             sandbox = self._ready.popleft()
@@ -38,7 +41,7 @@ class Pool:
         sandbox = await Sandbox.start(self._blueprint)
         if self._closed:
             await sandbox.end()
-            raise SandboxUnavailable("the emulator is ending", "Start it again")
+            raise SandboxUnavailableError("the emulator is ending", "Start it again")
         self.fill()
         return sandbox
 
@@ -63,6 +66,6 @@ class Pool:
         while len(self._ready) < self._size and not self._closed:
             try:
                 self._ready.append(await Sandbox.start(self._blueprint))
-            except SandboxUnavailable as error:
+            except SandboxUnavailableError as error:
                 log.warning("No sandbox could be started ahead: %s", error)
                 return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import SandboxUnavailable
+from ..errors import SandboxUnavailableError
 
 APPARMOR_SWITCH = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 DEBIAN_SWITCH = Path("/proc/sys/kernel/unprivileged_userns_clone")
@@ -24,7 +24,7 @@ IN_A_CONTAINER = (
 )
 
 
-def explain(diagnosis: str, bubblewrap_version: tuple[int, ...]) -> SandboxUnavailable:
+def explain(diagnosis: str, bubblewrap_version: tuple[int, ...]) -> SandboxUnavailableError:
     """Returns the error for a sandbox that did not start.
 
     Args:
@@ -33,12 +33,12 @@ def explain(diagnosis: str, bubblewrap_version: tuple[int, ...]) -> SandboxUnava
     """
     for path, obstacle, reason, fix in SWITCHES:
         if path.is_file() and path.read_text().strip() == obstacle:
-            return SandboxUnavailable(f"{reason} ({diagnosis})", fix)
+            return SandboxUnavailableError(f"{reason} ({diagnosis})", fix)
     if "Operation not permitted" in diagnosis or "unshare" in diagnosis or "mount" in diagnosis:
-        return SandboxUnavailable(f"namespaces are refused here ({diagnosis})", IN_A_CONTAINER)
+        return SandboxUnavailableError(f"namespaces are refused here ({diagnosis})", IN_A_CONTAINER)
     version = ".".join(str(part) for part in bubblewrap_version)
     last_line = diagnosis.strip().splitlines()[-1] if diagnosis.strip() else "it ended without a word"
-    return SandboxUnavailable(
+    return SandboxUnavailableError(
         f"a sandbox does not start with bubblewrap {version}: {last_line}",
         "Check the environment for sandboxes with `local/runtimes/sandbox/install`",
     )

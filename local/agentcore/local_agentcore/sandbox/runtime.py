@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import SandboxUnavailable
+from ..errors import SandboxUnavailableError
 from .layout import BASE_PYTHON, VIRTUAL_ENVIRONMENT
 
 INSTALL = "Set it up with `local/runtimes/sandbox/install`, or name another with --runtime"
@@ -30,20 +30,17 @@ class Runtime:
         """Reads a virtual environment.
 
         Raises:
-            SandboxUnavailable: there is none, or its interpreter is a link, which would lead nowhere in a sandbox.
+            SandboxUnavailableError: there is none, or its interpreter is a link, which would lead nowhere in a sandbox.
         """
         directory = directory.resolve()
         configuration = directory / "pyvenv.cfg"
         python = directory / "bin" / "python"
         if not configuration.is_file() or not python.is_file():
-            raise SandboxUnavailable(f"there is no Python environment for sandboxes at {directory}", INSTALL)
+            raise SandboxUnavailableError(f"there is no Python environment for sandboxes at {directory}", INSTALL)
         if python.is_symlink() and not python.resolve().is_relative_to(directory):
-            raise SandboxUnavailable(f"{python} is a link; the environment needs Python as a copy", INSTALL)
-        settings = dict(
-            (part.strip() for part in line.split("=", 1))
-            for line in configuration.read_text().splitlines()
-            if "=" in line
-        )
+            raise SandboxUnavailableError(f"{python} is a link; the environment needs Python as a copy", INSTALL)
+        lines = (line.partition("=") for line in configuration.read_text().splitlines())
+        settings = {name.strip(): value.strip() for name, _, value in lines}
         base = Path(settings["home"]).resolve().parent
         return cls(directory, base, str(base) if base.is_relative_to("/usr") else BASE_PYTHON)
 

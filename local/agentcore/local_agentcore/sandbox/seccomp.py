@@ -1,7 +1,7 @@
 """The system-call filter of a sandbox: everything is allowed but what sandboxed code never needs.
 
-It is a second wall behind namespaces and dropped capabilities: it takes away the kernel's least exercised parts and what
-a namespace does not isolate.
+It is a second wall behind namespaces and dropped capabilities: it takes away the kernel's least exercised parts and
+what a namespace does not isolate.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 from functools import cache
 from typing import Any
 
-from ..errors import SandboxUnavailable
+from ..errors import SandboxUnavailableError
 
 REFUSED = [
     "acct",
@@ -85,10 +85,10 @@ def program(*, memory_is_counted: bool) -> bytes:
     """Returns the filter as BPF for `bwrap --seccomp`.
 
     Raises:
-        SandboxUnavailable: the libseccomp library is not installed.
+        SandboxUnavailableError: the libseccomp library is not installed.
     """
     if ctypes.util.find_library("seccomp") is None:
-        raise SandboxUnavailable("libseccomp is not installed", "sudo apt-get install libseccomp2")
+        raise SandboxUnavailableError("libseccomp is not installed", "sudo apt-get install libseccomp2")
     import pyseccomp  # pyright: ignore[reportMissingTypeStubs]  # it loads the library when imported
 
     seccomp: Any = pyseccomp

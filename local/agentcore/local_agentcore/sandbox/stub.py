@@ -47,13 +47,13 @@ def private_mounts() -> None:
 def stage(sources: list[str], folders: list[str]) -> None:
     """Binds each source to `/tmp/stage/INDEX`, where every user may read it, and makes the folders there."""
     descriptors = [os.open(source, os.O_PATH) for source in sources]  # before /tmp is covered: they may lie in it
-    mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,nr_inodes=256,mode=755")  # noqa: S108
-    os.mkdir(STAGE)
+    mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,nr_inodes=256,mode=755")  # noqa: S108  covered for this process and its children only
+    Path(STAGE).mkdir()
     for folder in folders:
-        os.mkdir(f"{STAGE}/{folder}")
+        Path(STAGE, folder).mkdir()
     for index, descriptor in enumerate(descriptors):
         target = Path(f"{STAGE}/{index}")
-        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+        if Path(f"/proc/self/fd/{descriptor}").is_dir():
             target.mkdir()
         else:
             target.touch()

@@ -1,6 +1,6 @@
 """Clears away what emulators left that were killed before they could do so themselves. Live ones are left alone.
 
-Nothing that runs survives an emulator, since sandboxes end with its sockets; small folders and empty control groups may.
+Nothing that runs survives an emulator, since sandboxes end with its sockets; folders and empty control groups may.
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .memory import Delegation
+if TYPE_CHECKING:
+    from .memory import Delegation
 
 PREFIX = "local-agentcore-"
 
 
 def start_time(process: int) -> str | None:
-    """Returns when a process started, in ticks since boot, or None if there is none. With the id it names it for good."""
+    """Returns when a process started, in ticks since boot; None without one. With its id this names it for good."""
     try:
         text = Path(f"/proc/{process}/stat").read_text()
     except OSError:

@@ -1,7 +1,7 @@
 """Shell commands: each in a fresh shell, on a terminal of its own, as the service runs them.
 
-The service's answers have CRLF line ends and pip's progress bars, so its commands write to one terminal, where stdout and
-stderr cannot be told apart.
+The service's answers have CRLF line ends and pip's progress bars, so its commands write to one terminal, where stdout
+and stderr cannot be told apart.
 """
 
 from __future__ import annotations

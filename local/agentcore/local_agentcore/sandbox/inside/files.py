@@ -10,8 +10,11 @@ import errno
 import os
 import stat
 import struct
-from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 OPENAT2 = 437  # the same on every architecture
 RESOLVE_NO_MAGICLINKS = 0x02
@@ -29,7 +32,7 @@ class Files:
 
     def write(self, path: str, data: bytes) -> None:
         """Writes a whole file, with the folders above it."""
-        folder = os.path.dirname(path)
+        folder = os.path.dirname(path)  # noqa: PTH120  a text on its way to openat2, not a path to be normalised
         self._make_folders(folder)
         with self._beneath(path, os.O_WRONLY | os.O_CREAT, FILE_MODE) as descriptor:
             _require_regular(descriptor, path)

@@ -1,4 +1,4 @@
-"""The Python kernel of a session: IPython's own shell in a process forked from the supervisor, so IPython is imported once.
+"""The Python kernel of a session: IPython's own shell, forked from the supervisor, so that IPython is imported once.
 
 A fork takes a few milliseconds, so a kernel that died, or whose context is to be cleared, is replaced by another fork.
 """
@@ -15,14 +15,16 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .output import Budget, Collector
 from .processes import Processes, signal_group
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
 
 WORD = struct.Struct("!i")
 READY = 0
@@ -73,7 +75,7 @@ class Kernel:
         return await self._word() == READY
 
     async def run(self, code: bytes, seconds: float, grace_seconds: float, budget: Budget) -> Outcome:
-        """Runs one cell. At the time limit it is interrupted, which keeps the variables, and killed if that does not help."""
+        """Runs one cell. At the time limit it is interrupted, which keeps the variables; then killed."""
         streams = Collector(self._stdout, budget), Collector(self._stderr, budget)
         word = asyncio.ensure_future(self._converse(code))
         timed_out = False
@@ -204,7 +206,7 @@ def _flush(flush: Callable[[], object]) -> None:
 
 
 def _text_stream(descriptor: int) -> io.TextIOWrapper:
-    raw = open(descriptor, "wb", closefd=False)  # noqa: SIM115  a descriptor, open as long as the process
+    raw = open(descriptor, "wb", closefd=False)  # noqa: SIM115  open as long as the process
     return io.TextIOWrapper(raw, "utf-8", "backslashreplace", line_buffering=True)
 
 

@@ -14,10 +14,9 @@ import resource
 import shutil
 import signal
 import socket
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .commands import run_command
 from .files import Files
@@ -25,6 +24,9 @@ from .frames import Frame, FrameError, receive, send
 from .kernel import SET_DUMPABLE, Kernel, Outcome, import_ipython
 from .output import Budget
 from .processes import Processes
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def _outcome_frame(outcome: Outcome) -> Frame:
 
 
 def _prepare(configuration: Configuration) -> None:
-    """The working directory as a fresh session of the service has it, and matplotlib's fonts, which take seconds to find."""
+    """Makes the working directory of a fresh session, and copies matplotlib's list of fonts: slow to make."""
     root = Path(configuration.working_directory)
     for name in configuration.directories:
         (root / name).mkdir()
@@ -157,7 +159,7 @@ def _prepare(configuration: Configuration) -> None:
 
 
 def main(descriptor: str, configuration_json: str) -> NoReturn:
-    """Runs the supervisor on an inherited socket. Until it is ready, stderr leads to the host, to say what went wrong."""
+    """Runs the supervisor on an inherited socket. Until it is ready, stderr leads to the host: what went wrong."""
     configuration = Configuration(**json.loads(configuration_json))
     channel = socket.socket(fileno=int(descriptor))
     channel.set_inheritable(False)
