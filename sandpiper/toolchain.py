@@ -14,20 +14,21 @@ from sandpiper.failure import Failure
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+PROJECT = Path(__file__).resolve().parents[1]
 TAIL_LINES = 30
 
 
-def cdk(arguments: Sequence[str], project: Path, progress: Callable[[str], None]) -> None:
-    """Runs `cdk ARGUMENTS` in `project`; `progress` gets each line that it prints.
+def cdk(arguments: Sequence[str], directory: Path, progress: Callable[[str], None]) -> None:
+    """Runs `cdk ARGUMENTS` in `directory`; `progress` gets each line that it prints.
 
     Raises Failure with the last of its output when it ends with an error.
     """
-    command_line = project / "node_modules" / "aws-cdk" / "bin" / "cdk"
+    command_line = PROJECT / "node_modules" / "aws-cdk" / "bin" / "cdk"
     if not command_line.exists():
         raise Failure(f"{command_line} is not installed: run `make setup`")
     process = subprocess.Popen(  # noqa: S603 - the pinned CLI with our own arguments
         [str(node()), str(command_line), *arguments],
-        cwd=project,
+        cwd=directory,
         env={**os.environ, "JSII_NODE": str(node()), "CI": "true"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

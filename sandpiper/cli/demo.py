@@ -14,8 +14,9 @@ import typer
 
 from local_aws import control, record
 from local_aws.settings import StateDirectory
-from sandpiper.cli.output import failures_as_messages, file_table, notes, print_skipped
+from sandpiper.cli.output import failures_as_messages, notes, print_files, print_skipped, report
 from sandpiper.failure import Failure
+from sandpiper.toolchain import PROJECT, cdk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from local_aws.record import Running
     from sandpiper.workflow import Finished
 
-PROJECT = Path(__file__).resolve().parents[2]
 STATE = StateDirectory(Path(".sandpiper/demo"))
 EXAMPLES = ("claims_total", "bar_chart", "csv_report")
 NEXT = """[bold]Next[/]
@@ -72,15 +72,15 @@ def demo(
         finally:
             control.stop(STATE)
         for name, result in finished.items():
-            notes.print(
-                f"\n[bold]examples/{name}.py[/]  exit code {result.exit_code}, {result.result['executionTimeMs']} ms"
-            )
-            print(result.result["stdout"])
-        notes.print()
-        notes.print(file_table(file for result in finished.values() for file in result.files))
+            code, milliseconds = result.exit_code, result.result["executionTimeMs"]
+            report.print(f"\n[bold]examples/{name}.py[/]  exit code {code}, {milliseconds} ms")
+            report.print(result.result["stdout"] + result.result["stderr"], markup=False)
+        report.print()
+        print_files(report, [file for result in finished.values() for file in result.files])
         for result in finished.values():
-            print_skipped(result.result["skipped"])
-        notes.print(f"\ndone in {time.monotonic() - begun:.1f} s; the embedded AWS is stopped\n\n{NEXT}")
+            print_skipped(report, result.result["skipped"])
+        seconds = time.monotonic() - begun
+        report.print(f"\ndone in {seconds:.1f} s; the embedded AWS is stopped\n\n{NEXT}", soft_wrap=True)
         if any(result.exit_code for result in finished.values()):
             raise Failure("an example failed; what it printed is above")
 
@@ -93,10 +93,9 @@ def _use(running: Running) -> None:
 
 
 def _deploy(running: Running, phases: Phases) -> None:
-    from sandpiper.toolchain import cdk
-
     with phases.phase("cdk bootstrap") as detail:
-        cdk(["bootstrap", f"aws://{running.account}/{running.region}"], PROJECT, detail)
+        # Not in the project: there the CLI would synthesise the app first, which bootstrapping does not need.
+        cdk(["bootstrap", f"aws://{running.account}/{running.region}"], STATE.path, detail)
     with phases.phase("cdk deploy") as detail:
         output = (STATE.path / "cdk.out").resolve()
         arguments = [

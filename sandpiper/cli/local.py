@@ -46,6 +46,7 @@ def start(
         if not is_new:
             notes.print(f"it runs already: {running.url}, process {running.pid}")
             return
+        notes.print(control.WARNING)
         notes.print(f"ready after {time.monotonic() - begun:.1f} s: {running.url}, process {running.pid}")
         _print_sandbox(control.health(running))
         notes.print('next: eval "$(sandpiper local env)"')
@@ -75,6 +76,7 @@ def status(
     elif running is None:
         notes.print("it does not run: sandpiper local start")
     else:
+        notes.print(control.WARNING)
         notes.print(f"it runs: {running.url}, AgentCore at {running.agentcore_url}, process {running.pid}")
         _print_sandbox(health)
         for difference in (*control.DIFFERS, *health["differs"]):

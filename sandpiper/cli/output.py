@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
 notes = Console(stderr=True, highlight=False)
 """Progress and messages."""
+report = Console(highlight=False)
+"""What a command was asked for, where people and not programs read it."""
 FAILED = 2
 """Exit code of a command that could not do what was asked; 1 is left to programs that failed."""
 KIB = 1024
+WIDEST = 1_000
 
 
 @contextmanager
@@ -43,8 +46,8 @@ def _plain(text: str) -> str:
     return text.replace("[", r"\[")
 
 
-def file_table(files: Iterable[SavedFile]) -> Table:
-    """Name, type, size, address and local path of each file."""
+def print_files(console: Console, files: Iterable[SavedFile]) -> None:
+    """Prints name, type, size, address and local path of each file; as wide as it is, so that addresses stay whole."""
     table = Table("file", "type", "size", "S3 URI", "saved to", box=None, pad_edge=False, header_style="bold")
     for file in files:
         table.add_row(
@@ -55,15 +58,14 @@ def file_table(files: Iterable[SavedFile]) -> Table:
             _plain(str(file.saved_to)),
             style=None,
         )
-    for column in table.columns:
-        column.overflow = "fold"
-    return table
+    if table.row_count:
+        Console(file=console.file, width=WIDEST).print(table)
 
 
-def print_skipped(skipped: Iterable[Mapping[str, Any]]) -> None:
+def print_skipped(console: Console, skipped: Iterable[Mapping[str, Any]]) -> None:
     """One line for each file that did not come back."""
     for file in skipped:
-        notes.print(f"[yellow]skipped[/] {_plain(file['path'])} ({human_size(file['size'])}): {file['reason']}")
+        console.print(f"[yellow]skipped[/] {_plain(file['path'])} ({human_size(file['size'])}): {file['reason']}")
 
 
 def human_size(size: int) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from sandpiper.cli.output import failures_as_messages, file_table, notes, print_skipped
+from sandpiper.cli.output import failures_as_messages, notes, print_files, print_skipped
 from sandpiper.failure import Failure
 
 EXAMPLES = """
@@ -69,9 +69,8 @@ def run(
     for stream, text in ((sys.stdout, finished.result["stdout"]), (sys.stderr, finished.result["stderr"])):
         if text:
             print(text, file=stream)
-    if finished.files:
-        notes.print(file_table(finished.files))
-    print_skipped(finished.result["skipped"])
+    print_files(notes, finished.files)
+    print_skipped(notes, finished.result["skipped"])
     raise typer.Exit(finished.exit_code)
 
 

@@ -1,26 +1,26 @@
-"""An AWS with the product deployed to it, by the real CDK CLI: the embedded one, or AWS itself with SANDPIPER_TARGET=aws."""
+"""An AWS with the product deployed to it by the CDK CLI: the embedded one, or AWS itself with SANDPIPER_TARGET=aws."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+
 from local_aws import control, record
 from local_aws.settings import StateDirectory
 from sandpiper import deployment, workflow
-from sandpiper.toolchain import cdk
+from sandpiper.toolchain import PROJECT, cdk
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from sandpiper.deployment import Deployment
     from sandpiper.workflow import Finished
 
-PROJECT = Path(__file__).resolve().parents[2]
 ON_AWS = os.environ.get("SANDPIPER_TARGET") == "aws"
 """With it the tests run against the account of the shell's credentials, where `cdk deploy` has been done before."""
 ENVIRONMENT = os.environ.get("SANDPIPER_ENVIRONMENT", "local")
@@ -62,7 +62,9 @@ class Product:
         return [
             item["sessionId"]
             for identifier in self.place.interpreters.values()
-            for item in data.list_code_interpreter_sessions(codeInterpreterIdentifier=identifier, status="READY")["items"]
+            for item in data.list_code_interpreter_sessions(codeInterpreterIdentifier=identifier, status="READY")[
+                "items"
+            ]
         ]
 
     def executions(self) -> int:
@@ -75,8 +77,8 @@ class Product:
 def deployed(aws: record.Running | None, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     """The tenant, deployed by `cdk bootstrap` and `cdk deploy`."""
     if aws is not None:
-        cdk(["bootstrap", f"aws://{aws.account}/{aws.region}"], PROJECT, print)
         output = tmp_path_factory.mktemp("cdk.out")
+        cdk(["bootstrap", f"aws://{aws.account}/{aws.region}"], output, print)
         arguments = ["deploy", "--all", "-c", f"environment={ENVIRONMENT}", "--require-approval", "never"]
         cdk([*arguments, "--output", str(output)], PROJECT, print)
     return deployment.find(boto3.Session(), ENVIRONMENT, TENANT)

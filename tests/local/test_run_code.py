@@ -1,15 +1,17 @@
-"""The workflow from end to end: what a workflow author sees of programs that work, fail, and leave all kinds of files."""
+"""The workflow from end to end: what its author sees of programs that work, fail, and leave all kinds of files."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import random
 import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from sandpiper.failure import Failure
 
 if TYPE_CHECKING:
@@ -101,9 +103,11 @@ def test_an_eleventh_file_and_one_past_ten_megabytes_are_skipped_with_the_reason
 
 
 def test_more_bytes_than_one_answer_carries_come_in_several(product: Product) -> None:
-    code = "for n in range(3): open(f'{n}', 'wb').write(bytes([n]) * 9_000_000)"
+    code = "import random\nfor n in range(3): open(f'{n}', 'wb').write(random.Random(n).randbytes(9_000_000))"
     finished = product.run(code, outputs={"maxBytes": 30_000_000})
-    assert [(product.out / str(n)).read_bytes() for n in range(3)] == [bytes([n]) * 9_000_000 for n in range(3)]
+    assert [(product.out / str(n)).read_bytes() for n in range(3)] == [
+        random.Random(n).randbytes(9_000_000) for n in range(3)
+    ]
     assert finished.result["skipped"] == []
 
 
@@ -129,12 +133,17 @@ def test_an_input_may_lie_in_s3_below_the_tenants_inputs_only(product: Product) 
     [
         ({"code": ""}, "code is ''"),
         ({"code": "1", "sessionTimeoutSeconds": 59}, "sessionTimeoutSeconds is 59; allowed: .* from 60 to 28,800"),
-        ({"code": "1", "sessionTimeoutSeconds": 28_801}, "sessionTimeoutSeconds is 28801; allowed: .* from 60 to 28,800"),
+        (
+            {"code": "1", "sessionTimeoutSeconds": 28_801},
+            "sessionTimeoutSeconds is 28801; allowed: .* from 60 to 28,800",
+        ),
         ({"code": "1", "inputs": [{"path": "../x", "text": ""}]}, "inputs\\[0\\].path is '../x'; allowed: "),
         ({"code": "1", "colour": "red"}, "colour is 'red'"),
     ],
 )
-def test_a_bad_request_fails_by_name_before_any_session(product: Product, request_: dict[str, Any], message: str) -> None:
+def test_a_bad_request_fails_by_name_before_any_session(
+    product: Product, request_: dict[str, Any], message: str
+) -> None:
     workflows = product.session.client("stepfunctions")
     sessions_before = sum(1 for _ in all_sessions(product))
     execution = workflows.start_execution(stateMachineArn=product.place.run_code_arn, input=json.dumps(request_))
@@ -158,6 +167,8 @@ def test_an_unknown_interpreter_is_named_with_those_there_are(product: Product) 
 
 
 def test_public_code_has_no_network_here_and_is_told_so(product: Product) -> None:
-    result = product.run("import urllib.request as u; u.urlopen('http://192.0.2.1', timeout=5)", interpreter="public").result
+    result = product.run(
+        "import urllib.request as u; u.urlopen('http://192.0.2.1', timeout=5)", interpreter="public"
+    ).result
     assert result["exitCode"] == 1
     assert "no network" in result["stderr"].splitlines()[-1]

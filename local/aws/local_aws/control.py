@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 START_SECONDS = 60
+WARNING = "For development and tests: an emulation in Linux namespaces, not a microVM."
 DIFFERS = (
     "nothing is kept when it stops",
     "a function runs on the Python of this machine, whatever runtime its template names",

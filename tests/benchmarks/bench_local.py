@@ -1,0 +1,61 @@
+"""How fast the embedded AWS is ready, how much memory it holds, and how long a trivial `sandpiper run` takes."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from local_aws import control
+from local_aws.settings import StateDirectory
+from sandpiper.toolchain import cdk
+from tests.benchmarks.figure import Figure
+
+PROJECT = Path(__file__).resolve().parents[2]
+RUNS = 7
+
+
+def figures() -> list[Figure]:
+    """Starts, deploys, runs and stops an embedded AWS of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        state = StateDirectory(Path(folder, "state"))
+        begun = time.perf_counter()
+        running, _ = control.start(state)
+        ready = time.perf_counter() - begun
+        try:
+            memory = _resident_mib(running.pid)
+            os.environ.update(running.environment())
+            cdk(["bootstrap", f"aws://{running.account}/{running.region}"], PROJECT, _quiet)
+            cdk(["deploy", "--all", "--require-approval", "never", "--output", f"{folder}/cdk.out"], PROJECT, _quiet)
+            first, *others = [_run_seconds(folder) for _ in range(RUNS + 1)]
+        finally:
+            control.stop(state)
+    return [
+        Figure("embedded AWS ready", ready, "s", 3, "from `start` to its answer"),
+        Figure("embedded AWS memory", memory, "MiB", 300 * 1e6 / 2**20, "proportional set size of all its processes"),
+        Figure("first `sandpiper run`", first, "s", None, "with the Lambda worker's cold start"),
+        Figure("trivial `sandpiper run`", statistics.median(others), "s", 1, f"the whole command, median of {RUNS}"),
+    ]
+
+
+def _run_seconds(folder: str) -> float:
+    begun = time.perf_counter()
+    command = [Path(sys.executable).parent / "sandpiper", "run", "-", "--out", folder]
+    subprocess.run(command, input=b"print(1)", check=True)
+    return time.perf_counter() - begun
+
+
+def _resident_mib(pid: int) -> float:
+    """Memory of a process and all below it, shared pages counted once (proc(5), smaps_rollup)."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    own = next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return own + sum(_resident_mib(int(child)) for child in children)
+
+
+def _quiet(_: str) -> None:
+    """The CDK CLI's lines are not shown."""

@@ -1,0 +1,32 @@
+"""What holds for all tests: in CI a security or end-to-end test that was skipped fails the run."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+NEVER_SKIPPED = ("tests/security/", "tests/local/")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Turns a green run with such a skip into a red one."""
+    if os.environ.get("CI") and _skipped(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
+    """Names them."""
+    for node in _skipped(config):
+        terminalreporter.write_line(f"skipped, which CI does not accept: {node}", red=True)
+
+
+def _skipped(config: pytest.Config) -> list[str]:
+    reporter: TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
+    reports = reporter.stats.get("skipped", []) if reporter else []
+    return [report.nodeid for report in reports if report.nodeid.startswith(NEVER_SKIPPED)]
