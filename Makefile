@@ -8,7 +8,7 @@ UV_VERSION := 0.13.8
 RUNTIMES := $(addprefix local/runtimes/,ministack lambda)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit format bench setup clean
+.PHONY: help demo test check pytest format bench setup clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -16,14 +16,14 @@ help: ## this list
 demo: setup ## from nothing to a chart in S3 and in out/, on this machine alone
 	@sandpiper demo
 
-test: check unit ## everything that CI runs
+test: check pytest ## everything that CI runs
 
 check: setup ## formatting, lint, types and who may import whom
 	@echo "· ruff"; ruff format --check -q . && ruff check -q .
 	@echo "· basedpyright"; basedpyright --level error
 	@echo "· import-linter"; lint-imports --no-cache > .import-linter.log || { cat .import-linter.log; exit 1; }
 
-unit: setup
+pytest: setup ## the tests alone; ARGS="tests/unit -k name" for some of them
 	@pytest -q $(ARGS)
 
 format: setup ## formats the code

@@ -34,7 +34,7 @@ class SkipReason(StrEnum):
     TOO_MANY_FILES = "more files than outputs.maxFiles"
     TOO_MANY_BYTES = "more bytes in all than outputs.maxBytes"
     NOT_REGULAR = "not a regular file"
-    UNREADABLE = "the service did not return it"
+    UNREADABLE = "it could not be read"
     CHANGED = "it changed while it was read"
     TOO_LARGE = "larger than one answer of the service carries"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from code_runner.fitting import fit
 from code_runner.outputs import changed, choose, read
 from code_runner.session import open_session
 from code_runner.storage import RunStorage, run_token
-from sandpiper_contract.errors import DeadlineExceeded, InterpreterNotFound
+from sandpiper_contract.errors import DeadlineExceeded, InterpreterNotFound, SessionLost
 from sandpiper_contract.result import RunResult
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from code_runner.clients import Clients
+    from code_runner.session import CodeSession, Outcome
     from sandpiper_contract.errors import RunError
     from sandpiper_contract.request import RunRequest
 
@@ -64,6 +66,7 @@ def run_code(request: RunRequest, run_id: str, place: Place, services: Services,
     clients = services.clients(_answer_seconds(request.session_timeout_seconds, seconds_left))
     storage = RunStorage(services.s3, place.bucket, place.prefix, run_id)
     inputs = storage.load(request.inputs)
+    begun = time.monotonic()
     with open_session(
         clients,
         interpreter_id,
@@ -74,7 +77,7 @@ def run_code(request: RunRequest, run_id: str, place: Place, services: Services,
     ) as session:
         if inputs:
             session.write_files(inputs)
-        outcome = session.execute_code(request.code, request.language)
+        outcome = _execute(session, request, begun)
         largest = max(request.outputs.max_bytes, *(len(data) for data in inputs.values()), 0)
         chosen, skipped = choose(changed(find_files(session, largest), inputs), request.outputs)
         files, unread = read(session, chosen)
@@ -87,6 +90,19 @@ def run_code(request: RunRequest, run_id: str, place: Place, services: Services,
         skipped=(*skipped, *unread),
     )
     return fit(result, storage.keep_own)
+
+
+def _execute(session: CodeSession, request: RunRequest, begun: float) -> Outcome:
+    """Runs the code; a session that ended because its time was over says so instead of being merely lost."""
+    try:
+        return session.execute_code(request.code, request.language)
+    except SessionLost as lost:
+        seconds = request.session_timeout_seconds
+        if time.monotonic() - begun < seconds:
+            raise
+        raise DeadlineExceeded(
+            f"the session's {seconds} s (sessionTimeoutSeconds) were over before the code: {lost}"
+        ) from lost
 
 
 def _answer_seconds(session_timeout_seconds: int, seconds_left: float) -> int:

@@ -93,6 +93,21 @@ def test_files_of_every_kind_are_kept_or_named(product: Product) -> None:
     assert reasons == {"link": "not a regular file", "pipe": "not a regular file"}
 
 
+def test_names_that_no_tool_takes_and_folders_that_nobody_may_enter_are_named(product: Product) -> None:
+    result = product.run(
+        "import os\n"
+        "open(b'bad\\xff.txt', 'w').write('1')\n"
+        "open('two\\nlines.txt', 'w').write('1')\n"
+        "open('json.py', 'w').write('raise SystemExit(1)')\n"
+        "os.mkdir('closed'); open('closed/in', 'w').write('1'); os.chmod('closed', 0)\n"
+        "deep = '/'.join(['d' * 40] * 20); os.makedirs(deep); open(deep + '/file', 'w').write('1')\n"
+    ).result
+    assert [file["path"] for file in result["files"]] == ["json.py"]
+    reasons = {file["path"]: file["reason"] for file in result["skipped"]}
+    assert set(reasons.values()) == {"it could not be read"}
+    assert reasons.keys() == {r"bad\xff.txt", "two\nlines.txt", "closed", "/".join(["d" * 40] * 20) + "/file"}
+
+
 def test_an_eleventh_file_and_one_past_ten_megabytes_are_skipped_with_the_reason(product: Product) -> None:
     many = product.run("for n in range(11): open(f'{n:02}.txt', 'w').write('x')").result
     assert len(many["files"]) == 10
