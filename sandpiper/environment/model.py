@@ -35,7 +35,9 @@ def _only_retention_values(days: int) -> int:
 
 
 def _not_past(day: datetime.date, info: ValidationInfo) -> datetime.date:
-    if day < cast("Mapping[str, datetime.date]", info.context)["today"]:
+    given = cast("Mapping[str, datetime.date]", info.context or {})
+    today = given.get("today", datetime.datetime.now(datetime.UTC).date())
+    if day < today:
         raise ValueError
     return day
 
