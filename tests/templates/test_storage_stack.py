@@ -1,0 +1,95 @@
+"""The data is private, encrypted and kept for as long as the environment says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import aws_cdk as cdk
+import pytest
+
+from sandpiper_constructs.data_bucket import DataBucket
+
+if TYPE_CHECKING:
+    from tests.templates.conftest import Assembly
+
+BUCKET = "AWS::S3::Bucket"
+NAME = "sandpiper-dev-111122223333-eu-west-1"
+
+
+def _bucket(assembly: Assembly, stack: str, name: str) -> dict[str, Any]:
+    (found,) = (each for each in assembly[stack].resources(BUCKET).values() if each["BucketName"] == name)
+    return found
+
+
+@pytest.mark.parametrize("name", [NAME, f"{NAME}-logs"])
+def test_both_buckets_are_private_encrypted_and_their_owners(dev: Assembly, name: str) -> None:
+    bucket = _bucket(dev, "sandpiper-dev-storage", name)
+    assert all(bucket["PublicAccessBlockConfiguration"].values())
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    (encryption,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+
+
+def test_both_buckets_refuse_whatever_is_not_tls(dev: Assembly) -> None:
+    policies = dev["sandpiper-dev-storage"].resources("AWS::S3::BucketPolicy").values()
+    assert len(policies) == 2
+    for policy in policies:
+        (denied,) = (each for each in policy["PolicyDocument"]["Statement"] if each["Effect"] == "Deny")
+        assert denied["Action"] == "s3:*"
+        assert denied["Principal"] == {"AWS": "*"}
+        assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        assert len(denied["Resource"]) == 2
+
+
+def test_only_the_logging_service_is_allowed_by_a_bucket_policy(dev: Assembly) -> None:
+    allowed = [
+        statement
+        for policy in dev["sandpiper-dev-storage"].resources("AWS::S3::BucketPolicy").values()
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Allow"
+    ]
+    (logging,) = allowed
+    assert logging["Principal"] == {"Service": "logging.s3.amazonaws.com"}
+    assert logging["Action"] == "s3:PutObject"
+    assert logging["Condition"]["StringEquals"] == {"aws:SourceAccount": "111122223333"}
+
+
+def test_overwritten_data_can_be_brought_back_for_a_month(dev: Assembly) -> None:
+    bucket = _bucket(dev, "sandpiper-dev-storage", NAME)
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
+    assert rules["Leftovers"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+    assert rules["Leftovers"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+
+
+def test_runs_of_each_tenant_expire_and_nothing_else_does(dev: Assembly) -> None:
+    rules = _bucket(dev, "sandpiper-dev-storage", NAME)["LifecycleConfiguration"]["Rules"]
+    assert {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule} == {
+        "tenants/claims/runs/": 90,
+        "tenants/research/runs/": 90,
+    }
+
+
+@pytest.mark.parametrize(("environment", "policy"), [("dev", "Retain"), ("local", "Delete")])
+def test_data_outlives_its_stack_if_the_environment_says_so(
+    assemblies: dict[str, Assembly], environment: str, policy: str
+) -> None:
+    resources = assemblies[environment][f"sandpiper-{environment}-storage"].content["Resources"].values()
+    assert {each["DeletionPolicy"] for each in resources if each["Type"] == BUCKET} == {policy}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": "Data"}, "name is 'Data'"),
+        ({"name": "d" * 59}, "name is 'd+'"),
+        ({"name": "data", "access_log_days": 0}, "access_log_days is 0"),
+        ({"name": "data", "expire_days": {"runs": 0}}, "runs is 0"),
+    ],
+)
+def test_what_s3_would_refuse_is_refused_before_the_first_resource(options: dict[str, Any], message: str) -> None:
+    stack = cdk.Stack()
+    with pytest.raises(ValueError, match=message):
+        DataBucket(stack, "Data", **options)
+    assert not stack.node.children

@@ -1,0 +1,245 @@
+"""What a tenant's stack promises to those who run workflows, watch them and read its outputs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+import aws_cdk as cdk
+import pytest
+
+from sandpiper_constructs.bucket_folder import BucketFolder
+from sandpiper_constructs.session_function import SessionFunction
+from sandpiper_contract import errors
+
+if TYPE_CHECKING:
+    from tests.templates.conftest import Assembly, Template
+
+DEPLOYABLE_TYPES = {
+    "AWS::BedrockAgentCore::CodeInterpreterCustom",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::IAM::Policy",
+    "AWS::IAM::Role",
+    "AWS::Lambda::EventInvokeConfig",
+    "AWS::Lambda::Function",
+    "AWS::Logs::LogGroup",
+    "AWS::S3::Bucket",
+    "AWS::S3::BucketPolicy",
+    "AWS::StepFunctions::StateMachine",
+}
+"""What both AWS and the embedded AWS deploy; the latter refuses a whole template for one type that it does not know."""
+
+
+@pytest.fixture(scope="session")
+def demo(local: Assembly) -> Template:
+    return local["sandpiper-local-demo"]
+
+
+def _text(value: object) -> str:
+    """A string with its references as `<Id>` or `<Id.Attribute>`."""
+    if isinstance(value, str):
+        return value
+    ((function, argument),) = cast("dict[str, Any]", value).items()
+    if function == "Fn::Join":
+        return "".join(map(_text, argument[1]))
+    return f"<{argument if function == 'Ref' else '.'.join(argument)}>"
+
+
+def _states(template: Template) -> dict[str, Any]:
+    return json.loads(_text(template.only("AWS::StepFunctions::StateMachine")["DefinitionString"]))
+
+
+def test_only_types_that_deploy_everywhere(assemblies: dict[str, Assembly]) -> None:
+    used = {
+        resource["Type"]
+        for assembly in assemblies.values()
+        for template in assembly.templates.values()
+        for resource in template.content["Resources"].values()
+    }
+    assert used <= DEPLOYABLE_TYPES
+
+
+def test_tenants_wait_for_the_storage_and_import_nothing_from_it(dev: Assembly) -> None:
+    for tenant in ("claims", "research"):
+        artifact = dev.manifest["artifacts"][f"sandpiper-dev-{tenant}"]
+        assert "sandpiper-dev-storage" in artifact["dependencies"]
+    for template in dev.templates.values():
+        assert "Fn::ImportValue" not in json.dumps(template.content)
+        assert not any("Export" in output for output in template.content.get("Outputs", {}).values())
+
+
+@pytest.mark.parametrize(("environment", "protected"), [("dev", True), ("local", None)])
+def test_stacks_are_protected_from_deletion_if_the_environment_says_so(
+    assemblies: dict[str, Assembly], environment: str, protected: bool | None
+) -> None:
+    stacks = [
+        artifact["properties"]
+        for artifact in assemblies[environment].manifest["artifacts"].values()
+        if artifact["type"] == "aws:cloudformation:stack"
+    ]
+    assert {stack.get("terminationProtection") or None for stack in stacks} == {protected}
+
+
+def test_every_stack_says_what_it_is_and_whose(dev: Assembly) -> None:
+    assert {name: template.content["Description"] for name, template in dev.templates.items()} == {
+        "sandpiper-dev-storage": "Sandpiper dev: data of all tenants",
+        "sandpiper-dev-claims": "Sandpiper dev: code interpreters of tenant claims",
+        "sandpiper-dev-research": "Sandpiper dev: code interpreters of tenant research",
+    }
+    tags = dev["sandpiper-dev-claims"].only("AWS::BedrockAgentCore::CodeInterpreterCustom")["Tags"]
+    assert tags == {"sandpiper:environment": "dev", "sandpiper:tenant": "claims"}
+
+
+def test_outputs_are_what_the_command_line_reads(demo: Template) -> None:
+    outputs = {name: _text(output["Value"]) for name, output in demo.content["Outputs"].items()}
+    assert set(outputs) == {
+        "RunCodeStateMachineArn",
+        "DataBucketName",
+        "DataPrefix",
+        "Interpreters",
+        "SessionFunctionName",
+        "DashboardName",
+    }
+    assert outputs["DataBucketName"] == "sandpiper-local-123456789012-us-east-1"
+    assert outputs["DataPrefix"] == "tenants/demo"
+    assert list(json.loads(outputs["Interpreters"])) == ["sandbox", "public"]
+
+
+def test_the_function_knows_its_place_and_the_default_interpreter_comes_first(demo: Template) -> None:
+    function = demo.only("AWS::Lambda::Function")
+    variables = function["Environment"]["Variables"]
+    assert variables["SANDPIPER_BUCKET"] == "sandpiper-local-123456789012-us-east-1"
+    assert variables["SANDPIPER_PREFIX"] == "tenants/demo"
+    assert list(json.loads(_text(variables["SANDPIPER_INTERPRETERS"]))) == ["sandbox", "public"]
+    assert variables["POWERTOOLS_SERVICE_NAME"] == "demo"
+    assert variables["POWERTOOLS_METRICS_NAMESPACE"] == "Sandpiper"
+    assert function["Handler"] == "code_runner.handlers.run_code"
+    assert function["Architectures"] == ["arm64"]
+
+
+def test_the_function_has_the_size_that_the_environment_gives_it(dev: Assembly) -> None:
+    research = dev["sandpiper-dev-research"].only("AWS::Lambda::Function")
+    claims = dev["sandpiper-dev-claims"].only("AWS::Lambda::Function")
+    assert (research["MemorySize"], research["ReservedConcurrentExecutions"]) == (1024, 20)
+    assert (claims["MemorySize"], claims.get("ReservedConcurrentExecutions")) == (512, None)
+
+
+def test_lambda_runs_no_code_twice_by_itself(demo: Template) -> None:
+    assert demo.only("AWS::Lambda::EventInvokeConfig")["MaximumRetryAttempts"] == 0
+
+
+def test_the_workflow_sends_the_execution_and_the_request(demo: Template) -> None:
+    states = _states(demo)
+    assert states["States"][states["StartAt"]]["Parameters"] == {
+        "executionId.$": "$$.Execution.Id",
+        "request.$": "$",
+    }
+
+
+def test_the_workflow_retries_only_what_surely_has_not_run(demo: Template) -> None:
+    (retry,) = _states(demo)["States"]["RunCode"]["Retry"]
+    assert retry["ErrorEquals"] == [*errors.RETRYABLE, "Lambda.TooManyRequestsException"]
+    assert set(errors.RETRYABLE) == {name for name, error in errors.ERRORS.items() if error.retryable}
+    assert retry["JitterStrategy"] == "FULL"
+    assert retry["MaxDelaySeconds"] == 60
+    assert "SessionLost" not in retry["ErrorEquals"]
+
+
+def test_a_failed_execution_carries_the_error_and_its_cause(demo: Template) -> None:
+    states = _states(demo)["States"]
+    (catch,) = states["RunCode"]["Catch"]
+    assert catch == {"ErrorEquals": ["States.ALL"], "Next": "RunFailed"}
+    assert states["RunFailed"] == {"Type": "Fail", "ErrorPath": "$.Error", "CausePath": "$.Cause"}
+
+
+def test_a_task_outlives_its_function_and_the_workflow_its_task(demo: Template) -> None:
+    states = _states(demo)
+    task = states["States"]["RunCode"]["TimeoutSeconds"]
+    assert demo.only("AWS::Lambda::Function")["Timeout"] < task < states["TimeoutSeconds"]
+
+
+def test_executions_are_logged_and_their_data_is_not(demo: Template) -> None:
+    logging = demo.only("AWS::StepFunctions::StateMachine")["LoggingConfiguration"]
+    assert logging["Level"] == "ALL"
+    assert logging["IncludeExecutionData"] is False
+    assert demo.only("AWS::StepFunctions::StateMachine")["TracingConfiguration"] == {"Enabled": True}
+
+
+def test_alarms_count_failed_runs_and_throttled_calls(dev: Assembly) -> None:
+    alarms = {
+        alarm["AlarmName"]: alarm
+        for alarm in dev["sandpiper-dev-research"].resources("AWS::CloudWatch::Alarm").values()
+    }
+    errors_alarm = alarms["sandpiper-dev-research-errors"]
+    throttles_alarm = alarms["sandpiper-dev-research-throttles"]
+    assert (errors_alarm["Namespace"], errors_alarm["MetricName"]) == ("AWS/States", "ExecutionsFailed")
+    assert errors_alarm["Threshold"] == 3
+    assert (throttles_alarm["Namespace"], throttles_alarm["MetricName"]) == ("Sandpiper", "Throttled")
+    assert throttles_alarm["Dimensions"] == [{"Name": "service", "Value": "research"}]
+    for alarm in alarms.values():
+        assert alarm["TreatMissingData"] == "notBreaching"
+        assert "Metrics" not in alarm, "the form of metric math, which the embedded AWS refuses"
+
+
+def test_every_alarm_is_on_the_dashboard(demo: Template) -> None:
+    body = json.loads(_text(demo.only("AWS::CloudWatch::Dashboard")["DashboardBody"]))
+    shown = {arn for widget in body["widgets"] if widget["type"] == "alarm" for arn in widget["properties"]["alarms"]}
+    assert shown == {f"<{alarm}.Arn>" for alarm in demo.resources("AWS::CloudWatch::Alarm")}
+
+
+def test_the_dashboard_reads_agentcore_by_the_dimensions_that_it_has(demo: Template) -> None:
+    body = json.loads(_text(demo.only("AWS::CloudWatch::Dashboard")["DashboardBody"]))
+    lines = [line for widget in body["widgets"] for line in widget["properties"].get("metrics", [])]
+    agentcore = [line for line in lines if line[0] == "AWS/Bedrock-AgentCore"]
+    dimensions = {line[1]: set(line[2:-1:2]) for line in agentcore}
+    by_operation = {"Resource", "Operation"}
+    by_service = {"Resource", "Service"}
+    assert dimensions == {
+        "Invocations": by_operation,
+        "Latency": by_operation,
+        "Throttles": by_operation,
+        "UserErrors": by_operation,
+        "SystemErrors": by_operation,
+        "CPUUsed-vCPUHours": by_service,
+        "MemoryUsed-GBHours": by_service,
+    }
+
+
+def test_widgets_fit_a_dashboard(assemblies: dict[str, Assembly]) -> None:
+    for assembly in assemblies.values():
+        for template in assembly.templates.values():
+            for dashboard in template.resources("AWS::CloudWatch::Dashboard").values():
+                widgets = json.loads(_text(dashboard["DashboardBody"]))["widgets"]
+                assert len(widgets) <= 500
+                assert all(widget["x"] + widget["width"] <= 24 for widget in widgets)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"interpreters": {}}, "interpreters is empty"), ({"timeout_seconds": 901}, "901")]
+)
+def test_a_session_function_refuses_before_the_first_resource(options: dict[str, Any], message: str) -> None:
+    stack = cdk.Stack()
+    bucket = cdk.aws_s3.Bucket.from_bucket_name(stack, "Bucket", "data")
+    folder = BucketFolder(bucket=bucket, path="tenants/one")
+    given: dict[str, Any] = {"interpreters": {"one": object()}, **options}
+    with pytest.raises(ValueError, match=message):
+        SessionFunction(stack, "Function", tenant="one", folder=folder, **given)
+    assert [child.node.id for child in stack.node.children] == ["Bucket"]
+
+
+def test_an_alarm_topic_hears_of_every_alarm(tmp_path: Any) -> None:
+    from sandpiper.environment import Environment, SandboxInterpreter, Tenant
+    from stacks.environment_stacks import add_stacks
+    from tests.templates.conftest import new_app, read_assembly
+
+    topic = "arn:aws:sns:us-east-1:123456789012:alarms"
+    tenant = Tenant(interpreters={"sandbox": SandboxInterpreter()})
+    environment = Environment(
+        name="one", account="123456789012", region="us-east-1", alarm_topic_arn=topic, tenants={"demo": tenant}
+    )
+    app = new_app(tmp_path)
+    add_stacks(app, environment)
+    app.synth()
+    alarms = read_assembly(tmp_path)["sandpiper-one-demo"].resources("AWS::CloudWatch::Alarm").values()
+    assert [(alarm["AlarmActions"], alarm["OKActions"]) for alarm in alarms] == [([topic], [topic])] * 2
