@@ -1,0 +1,558 @@
+"""What a client of the emulated AgentCore may rely on: resources, sessions, limits, the server's start and end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local_agentcore.emulator import Emulator
+from local_agentcore.errors import ValidationError
+from local_agentcore.process import client, running_emulator
+from local_agentcore.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+MANAGED = "aws.codeinterpreter.v1"
+SANDBOX: dict[str, Any] = {"networkMode": "SANDBOX"}
+BAR_CHART = """import matplotlib.pyplot as plt
+plt.bar(["Q1", "Q2", "Q3", "Q4"], [12000, 8500, 15000, 9200])
+plt.title("Claims by Quarter")
+plt.ylabel("Amount ($)")
+plt.savefig("chart.png")
+print("Chart saved")"""
+
+
+class Session:
+    """A session under test."""
+
+    def __init__(self, data_plane: Any, interpreter: str = MANAGED, **parameters: Any) -> None:
+        self.client, self.interpreter = data_plane, interpreter
+        answer = data_plane.start_code_interpreter_session(codeInterpreterIdentifier=interpreter, **parameters)
+        self.identifier: str = answer["sessionId"]
+
+    def invoke(self, name: str, **arguments: Any) -> dict[str, Any]:
+        """Calls a tool and returns its result."""
+        answer = self.client.invoke_code_interpreter(
+            codeInterpreterIdentifier=self.interpreter, sessionId=self.identifier, name=name, arguments=arguments
+        )
+        (event,) = answer["stream"]
+        result: dict[str, Any] = event["result"]
+        return result
+
+    def python(self, code: str, **arguments: Any) -> dict[str, Any]:
+        """Runs code and returns its structured content."""
+        content: dict[str, Any] = self.invoke("executeCode", language="python", code=code, **arguments)[
+            "structuredContent"
+        ]
+        return content
+
+    def stop(self) -> None:
+        """Stops it, if it still is there."""
+        try:
+            self.client.stop_code_interpreter_session(
+                codeInterpreterIdentifier=self.interpreter, sessionId=self.identifier
+            )
+        except ClientError as error:
+            if code_of(error) not in ("ConflictException", "ResourceNotFoundException"):
+                raise
+
+
+def code_of(error: Any) -> str:
+    """Returns a service error's code."""
+    return str(error.response["Error"]["Code"])
+
+
+def message_of(error: Any) -> str:
+    """Returns a service error's message."""
+    return str(error.response["Error"]["Message"])
+
+
+def refusal(call: Callable[[], object]) -> tuple[str, str]:
+    """Returns code and message of the error that a call has to end with."""
+    with pytest.raises(ClientError) as raised:
+        call()
+    return code_of(raised.value), message_of(raised.value)
+
+
+def new_name() -> str:
+    """Returns an interpreter name that nobody has."""
+    return f"test_{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def sessions(agentcore: Any) -> Generator[Callable[..., Session]]:
+    """Starts sessions, and stops them after the test."""
+    started: list[Session] = []
+
+    def start(*arguments: Any, **parameters: Any) -> Session:
+        started.append(Session(agentcore, *arguments, **parameters))
+        return started[-1]
+
+    yield start
+    for session in started:
+        session.stop()
+
+
+@pytest.fixture
+def interpreter(agentcore_control: Any) -> Generator[str]:
+    """A custom interpreter of its own."""
+    answer = agentcore_control.create_code_interpreter(name=new_name(), networkConfiguration=SANDBOX)
+    identifier: str = answer["codeInterpreterId"]
+    yield identifier
+    try:
+        agentcore_control.delete_code_interpreter(codeInterpreterId=identifier)
+    except ClientError as error:
+        if code_of(error) != "ResourceNotFoundException":
+            raise
+
+
+# Interpreters
+
+
+def test_an_interpreter_is_created_found_listed_and_deleted(agentcore_control: Any) -> None:
+    name = new_name()
+    role = "arn:aws:iam::123456789012:role/execution"
+    created = agentcore_control.create_code_interpreter(
+        name=name, description="For a test", executionRoleArn=role, networkConfiguration={"networkMode": "PUBLIC"}
+    )
+    identifier = created["codeInterpreterId"]
+    assert re.fullmatch(f"{name}-[a-zA-Z0-9]{{10}}", identifier)
+    arn = f"arn:aws:bedrock-agentcore:us-east-1:123456789012:code-interpreter-custom/{identifier}"
+    assert created["codeInterpreterArn"] == arn
+    found = agentcore_control.get_code_interpreter(codeInterpreterId=identifier)
+    assert found["networkConfiguration"] == {"networkMode": "PUBLIC"}
+    assert (found["name"], found["status"], found["executionRoleArn"]) == (name, "READY", role)
+    listed = agentcore_control.list_code_interpreters(type="CUSTOM")["codeInterpreterSummaries"]
+    assert identifier in {summary["codeInterpreterId"] for summary in listed}
+    assert agentcore_control.delete_code_interpreter(codeInterpreterId=identifier)["status"] == "DELETING"
+    code, _ = refusal(lambda: agentcore_control.get_code_interpreter(codeInterpreterId=identifier))
+    assert code == "ResourceNotFoundException"
+
+
+def test_the_managed_interpreter_is_there_and_stays(agentcore_control: Any) -> None:
+    (summary,) = agentcore_control.list_code_interpreters(type="SYSTEM")["codeInterpreterSummaries"]
+    assert summary["codeInterpreterArn"] == f"arn:aws:bedrock-agentcore:us-east-1:aws:code-interpreter/{MANAGED}"
+    code, _ = refusal(lambda: agentcore_control.delete_code_interpreter(codeInterpreterId=MANAGED))
+    assert code == "ValidationException"
+
+
+def test_two_interpreters_cannot_share_a_name(agentcore_control: Any, interpreter: str) -> None:
+    name = interpreter.rpartition("-")[0]
+    code, message = refusal(lambda: agentcore_control.create_code_interpreter(name=name, networkConfiguration=SANDBOX))
+    assert code == "ConflictException"
+    assert name in message
+    agentcore_control.delete_code_interpreter(codeInterpreterId=interpreter)
+    again = agentcore_control.create_code_interpreter(name=name, networkConfiguration=SANDBOX)
+    agentcore_control.delete_code_interpreter(codeInterpreterId=again["codeInterpreterId"])
+
+
+def test_creating_again_with_the_same_token_creates_nothing(agentcore_control: Any) -> None:
+    request: dict[str, Any] = {"name": new_name(), "networkConfiguration": SANDBOX, "clientToken": str(uuid.uuid4())}
+    first = agentcore_control.create_code_interpreter(**request)
+    assert agentcore_control.create_code_interpreter(**request)["codeInterpreterId"] == first["codeInterpreterId"]
+    code, message = refusal(lambda: agentcore_control.create_code_interpreter(**(request | {"name": new_name()})))
+    assert (code, "different parameters" in message) == ("ValidationException", True)
+    agentcore_control.delete_code_interpreter(codeInterpreterId=first["codeInterpreterId"])
+
+
+def test_a_request_that_breaks_the_model_names_every_member_at_fault(agentcore_endpoint: str) -> None:
+    body = {"name": "9 lives", "networkConfiguration": {"networkMode": "SPACE"}, "description": ""}
+    request = urllib.request.Request(  # noqa: S310  loopback
+        f"{agentcore_endpoint}/code-interpreters", json.dumps(body).encode(), method="PUT"
+    )
+    with pytest.raises(urllib.error.HTTPError) as raised:
+        urllib.request.urlopen(request)  # noqa: S310  loopback
+    answer = json.loads(raised.value.read())
+    assert raised.value.code == 400
+    assert raised.value.headers["x-amzn-errortype"] == "ValidationException"
+    assert answer["reason"] == "FieldValidationFailed"
+    names = {field["name"] for field in answer["fieldList"]}
+    assert names == {"name", "networkConfiguration.networkMode", "description"}
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"not json", "SerializationException"),
+        (b"[]", "SerializationException"),
+        (b'{"name": 5, "networkConfiguration": {"networkMode": "SANDBOX"}}', "ValidationException"),
+        (b"{}", "ValidationException"),
+    ],
+)
+def test_a_body_that_is_no_request_is_refused(agentcore_endpoint: str, body: bytes, code: str) -> None:
+    request = urllib.request.Request(f"{agentcore_endpoint}/code-interpreters", body, method="PUT")  # noqa: S310
+    with pytest.raises(urllib.error.HTTPError) as raised:
+        urllib.request.urlopen(request)  # noqa: S310  loopback
+    assert (raised.value.code, raised.value.headers["x-amzn-errortype"]) == (400, code)
+
+
+def test_an_interpreter_with_live_sessions_is_not_deleted(
+    agentcore_control: Any, interpreter: str, sessions: Callable[..., Session]
+) -> None:
+    session = sessions(interpreter)
+    code, _ = refusal(lambda: agentcore_control.delete_code_interpreter(codeInterpreterId=interpreter))
+    assert code == "ConflictException"
+    session.stop()
+    agentcore_control.delete_code_interpreter(codeInterpreterId=interpreter)
+
+
+# Sessions
+
+
+def test_a_session_keeps_variables_files_and_its_own_count(sessions: Callable[..., Session]) -> None:
+    session = sessions()
+    session.python("x = 41\nopen('note.txt', 'w').write('kept')")
+    assert session.python("print(x + 1, open('note.txt').read())")["stdout"] == "42 kept"
+    assert session.invoke("executeCommand", command="cat note.txt")["structuredContent"]["stdout"] == "kept"
+    assert "Cell In[3], line 1" in session.python("y")["stderr"]
+
+
+def test_a_cleared_context_forgets_variables_and_keeps_files(sessions: Callable[..., Session]) -> None:
+    session = sessions()
+    session.python("x = 1\nopen('note.txt', 'w').write('kept')")
+    answer = session.python("print(open('note.txt').read(), 'x' in globals())", clearContext=True)
+    assert answer["stdout"] == "kept False"
+
+
+def test_sessions_share_neither_variables_nor_files(sessions: Callable[..., Session]) -> None:
+    first, second = sessions(), sessions()
+    first.python("x = 1\nopen('secret.txt', 'w').write('secret')")
+    assert first.python("print(x)")["stdout"] == "1"
+    assert "NameError" in second.python("x")["stderr"]
+    assert "secret.txt" not in second.python("import os; print(os.listdir('.'))")["stdout"]
+
+
+def test_starting_again_with_the_same_token_starts_nothing(
+    agentcore: Any, interpreter: str, sessions: Callable[..., Session]
+) -> None:
+    token = str(uuid.uuid4())
+    first, second = sessions(interpreter, clientToken=token), sessions(interpreter, clientToken=token)
+    assert first.identifier == second.identifier
+    listed = agentcore.list_code_interpreter_sessions(codeInterpreterIdentifier=interpreter)["items"]
+    assert [item["sessionId"] for item in listed] == [first.identifier]
+    first.stop()
+
+
+def test_sessions_are_listed_by_status_in_pages(
+    agentcore: Any, interpreter: str, sessions: Callable[..., Session]
+) -> None:
+    live, stopped, other = (sessions(interpreter, name=name) for name in ("live", "stopped", "other"))
+    stopped.stop()
+
+    def listed(**parameters: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = agentcore.list_code_interpreter_sessions(
+            codeInterpreterIdentifier=interpreter, **parameters
+        )
+        return answer
+
+    assert [item["sessionId"] for item in listed(status="TERMINATED")["items"]] == [stopped.identifier]
+    page = listed(maxResults=2)
+    rest = listed(maxResults=2, nextToken=page["nextToken"])
+    order = [item["sessionId"] for item in page["items"] + rest["items"]]
+    assert order == [other.identifier, stopped.identifier, live.identifier]
+    assert "nextToken" not in rest
+    found = agentcore.get_code_interpreter_session(codeInterpreterIdentifier=interpreter, sessionId=stopped.identifier)
+    assert (found["status"], found["name"], found["sessionTimeoutSeconds"]) == ("TERMINATED", "stopped", 900)
+    for session in (live, other):
+        session.stop()
+
+
+def test_what_does_not_exist_is_not_found(agentcore: Any, interpreter: str, sessions: Callable[..., Session]) -> None:
+    session = sessions()
+    attempts: list[Callable[[], object]] = [
+        lambda: agentcore.start_code_interpreter_session(codeInterpreterIdentifier="none-0123456789"),
+        lambda: agentcore.invoke_code_interpreter(
+            codeInterpreterIdentifier=MANAGED, sessionId="01K1PPWYE373Z99SS2A8ABW0TX", name="listFiles"
+        ),
+        lambda: agentcore.stop_code_interpreter_session(
+            codeInterpreterIdentifier=interpreter, sessionId=session.identifier
+        ),
+    ]
+    assert [refusal(attempt)[0] for attempt in attempts] == ["ResourceNotFoundException"] * 3
+
+
+def test_a_call_that_is_running_when_its_session_stops_is_told_so(sessions: Callable[..., Session]) -> None:
+    session, outcome = sessions(), list[tuple[str, str]]()
+    session.python("open('before', 'w')")
+    running = threading.Thread(
+        target=lambda: outcome.append(refusal(lambda: session.python("open('begun', 'w')\nwhile True: pass")))
+    )
+    running.start()
+    while not any(block["name"] == "begun" for block in session.invoke("listFiles", path="")["content"]):
+        time.sleep(0.02)
+    session.stop()
+    running.join()
+    ((code, message),) = outcome
+    assert code == "ConflictException"
+    end = f"session {session.identifier} was terminated on user request before the request could complete."
+    assert message.endswith(end)
+
+
+def test_a_session_that_is_used_still_ends_at_its_time(sessions: Callable[..., Session]) -> None:
+    session = sessions(sessionTimeoutSeconds=1)
+    assert session.python("print('alive')")["stdout"] == "alive"
+    while True:
+        try:
+            session.python("pass")
+        except ClientError as error:
+            assert code_of(error) == "ValidationException"
+            assert message_of(error) == f"Code interpreter session {session.identifier} is not active"
+            break
+
+
+def test_eight_hours_pass_by_the_clock_that_the_emulator_is_given(agentcore_runtime: Path, tmp_path: Path) -> None:
+    now = [datetime(2026, 1, 1, tzinfo=UTC)]
+
+    async def live() -> None:
+        emulator = Emulator(Settings(runtime=agentcore_runtime, state=tmp_path, pool=0), clock=lambda: now[0])
+        await emulator.open()
+        try:
+            started = await emulator.call(
+                "StartCodeInterpreterSession", {"codeInterpreterIdentifier": MANAGED, "sessionTimeoutSeconds": 28800}
+            )
+            call = {
+                "codeInterpreterIdentifier": MANAGED,
+                "sessionId": started["sessionId"],
+                "name": "executeCode",
+                "arguments": {"code": "print(1)", "language": "python"},
+            }
+            now[0] += timedelta(hours=7, minutes=59)
+            answer = await emulator.call("InvokeCodeInterpreter", call)
+            assert answer["stream"][0]["result"]["structuredContent"]["stdout"] == "1"
+            now[0] += timedelta(minutes=1)
+            with pytest.raises(ValidationError, match="is not active"):
+                await emulator.call("InvokeCodeInterpreter", call)
+            assert emulator.health()["sessions"] == 0
+        finally:
+            await emulator.close()
+
+    asyncio.run(live())
+    assert list(tmp_path.iterdir()) == []
+
+
+# Running code
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("import os; os._exit(0)", "exit code 0"),
+        ("import ctypes; ctypes.string_at(0)", "signal 11, SIGSEGV"),
+    ],
+)
+def test_a_kernel_that_dies_fails_the_run_and_not_the_session(
+    sessions: Callable[..., Session], code: str, words: str
+) -> None:
+    session = sessions()
+    session.python("x = 1\nopen('kept.txt', 'w').write('kept')\nprint('before')")
+    died = session.python(code)
+    assert died["exitCode"] == 1
+    assert words in died["stderr"]
+    after = session.python("print(open('kept.txt').read(), 'x' in globals())")
+    assert (after["stdout"], after["exitCode"]) == ("kept False", 0)
+
+
+def test_a_program_that_forks_and_returns_answers_once(sessions: Callable[..., Session]) -> None:
+    session = sessions()
+    session.python("import os\nchild = os.fork()\nif child: os.waitpid(child, 0)")
+    assert session.python("print('one')")["stdout"] == "one"
+
+
+def test_await_and_values_at_the_end_of_a_cell_work(sessions: Callable[..., Session]) -> None:
+    answer = sessions().python("import asyncio\nawait asyncio.sleep(0)\nprint('printed')\n6 * 7")
+    assert answer["stdout"] == "printed\n42"
+
+
+def test_commands_find_python_and_pip_and_no_path_of_the_host(sessions: Callable[..., Session]) -> None:
+    session = sessions()
+    for command, words in (("python --version", "Python 3."), ("python3 -c 'import numpy'", ""), ("pip list", "numpy")):
+        content = session.invoke("executeCommand", command=command)["structuredContent"]
+        assert content["exitCode"] == 0, content
+        assert words in content["stdout"]
+    shown = session.python("import sys, os; print(sys.executable, sys.base_prefix, sys.path, os.getcwd())")["stdout"]
+    assert "/opt/amazon/genesis1p-tools/var" in shown
+    assert os.path.expanduser("~") not in shown  # noqa: PTH111  as a text
+    assert "local/runtimes" not in shown
+
+
+def test_standard_error_of_a_command_that_succeeds_is_in_its_output(sessions: Callable[..., Session]) -> None:
+    content = sessions().invoke("executeCommand", command="echo out; echo err >&2")["structuredContent"]
+    assert (content["stdout"], content["stderr"]) == ("out\r\nerr\r\n", "")
+
+
+def test_a_chart_leaves_its_own_file_and_no_other(sessions: Callable[..., Session]) -> None:
+    session = sessions()
+    before = {block["name"] for block in session.invoke("listFiles", path="")["content"]}
+    assert session.python(BAR_CHART)["stdout"] == "Chart saved"
+    after = {block["name"] for block in session.invoke("listFiles", path="")["content"]}
+    assert after - before == {"chart.png"}
+    (block,) = session.invoke("readFiles", paths=["chart.png"])["content"]
+    assert block["resource"]["mimeType"] == "image/png"
+    assert block["resource"]["blob"].startswith(b"\x89PNG")
+
+
+def test_files_are_written_in_folders_and_overwritten_whole(sessions: Callable[..., Session]) -> None:
+    session = sessions()
+    session.invoke("writeFiles", content=[{"path": "a/b/c.txt", "text": "long text"}])
+    session.invoke("writeFiles", content=[{"path": "a/b/c.txt", "text": "short"}])
+    (block,) = session.invoke("readFiles", paths=["a/b/c.txt"])["content"]
+    assert block["resource"] == {"uri": "file:///a/b/c.txt", "mimeType": "text/plain", "text": "short"}
+    (entry,) = session.invoke("listFiles", directoryPath="a/b")["content"]
+    assert entry["uri"] == "file:///a/b/c.txt"
+
+
+def test_a_file_that_is_not_there_fails_the_tool_and_not_the_call(sessions: Callable[..., Session]) -> None:
+    session = sessions()
+    for name in ("readFiles", "removeFiles"):
+        result = session.invoke(name, paths=["none.txt"])
+        assert result["isError"]
+        assert "none.txt" in result["content"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("executeCode", {"code": "1", "language": "javascript"}, "javascript is not emulated yet"),
+        ("startCommandExecution", {"command": "true"}, "startCommandExecution is not emulated yet"),
+        ("executeCode", {"language": "python"}, "requires the argument 'code'"),
+        ("writeFiles", {"content": [{"path": "x"}]}, "either text or blob"),
+    ],
+)
+def test_what_a_tool_cannot_do_is_refused_in_words(
+    sessions: Callable[..., Session], name: str, arguments: dict[str, Any], words: str
+) -> None:
+    session = sessions()
+    code, message = refusal(lambda: session.invoke(name, **arguments))
+    assert code == "ValidationException"
+    assert words in message
+
+
+def test_failing_code_of_a_public_interpreter_is_told_that_it_has_no_network(
+    agentcore_control: Any, sessions: Callable[..., Session]
+) -> None:
+    created = agentcore_control.create_code_interpreter(name=new_name(), networkConfiguration={"networkMode": "PUBLIC"})
+    session = sessions(created["codeInterpreterId"])
+    failed = session.python("import urllib.request as r; r.urlopen('https://example.com')")
+    assert "no network yet" in failed["stderr"].splitlines()[-1]
+    assert session.python("print('fine')")["stderr"] == ""
+    session.stop()
+    agentcore_control.delete_code_interpreter(codeInterpreterId=created["codeInterpreterId"])
+
+
+# Limits and the server
+
+
+def test_the_limits_of_a_call_are_met_in_words(agentcore_runtime: Path, tmp_path: Path) -> None:
+    options = ("--call-seconds", "1", "--output-mib", "1", "--max-sessions", "1", "--pool", "0")
+    with running_emulator(agentcore_runtime, tmp_path, *options) as emulator:
+        session = Session(client("bedrock-agentcore", emulator.address, "us-east-1"))
+        session.python("x = 1")
+        slow = session.python("import time; time.sleep(100)")
+        assert slow["exitCode"] == 1
+        assert "KeyboardInterrupt" in slow["stderr"]
+        assert "time limit of 1 s" in slow["stderr"].splitlines()[-1]
+        stubborn = session.python("import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass")
+        assert "signal 9, SIGKILL" in stubborn["stderr"]
+        command = session.invoke("executeCommand", command="trap '' INT; sleep 100; sleep 100")["structuredContent"]
+        assert "time limit of 1 s" in command["stderr"]
+        loud = session.python("print('a' * 3_000_000)")
+        assert (loud["exitCode"], len(loud["stdout"])) == (0, 1 << 20)
+        assert "output limit of 1 MiB" in loud["stderr"]
+        code, message = refusal(lambda: Session(session.client))
+        assert (code, "limit of 1 live sessions" in message) == ("ServiceQuotaExceededException", True)
+
+
+def test_health_says_what_is_so(agentcore_endpoint: str, sessions: Callable[..., Session]) -> None:
+    def health() -> dict[str, Any]:
+        with urllib.request.urlopen(f"{agentcore_endpoint}/_local/health") as answer:  # noqa: S310  loopback
+            report: dict[str, Any] = json.load(answer)
+            return report
+
+    before = health()
+    assert before["ready"] is True
+    assert before["sandbox"] == {"available": True, "reason": None, "fix": None}
+    assert any("microVM" in sentence for sentence in before["differs"])
+    sessions()
+    assert health()["sessions"] == before["sessions"] + 1
+
+
+def test_without_bubblewrap_no_code_runs_and_the_rest_works(agentcore_runtime: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "PATH": "/nonexistent"}
+    with running_emulator(agentcore_runtime, tmp_path, environment=environment) as emulator:
+        assert not emulator.runs_code
+        control = client("bedrock-agentcore-control", emulator.address, "us-east-1")
+        created = control.create_code_interpreter(name=new_name(), networkConfiguration=SANDBOX)
+        data = client("bedrock-agentcore", emulator.address, "us-east-1")
+        _, message = refusal(
+            lambda: data.start_code_interpreter_session(codeInterpreterIdentifier=created["codeInterpreterId"])
+        )
+        assert "bubblewrap is not installed" in message
+        assert "sudo apt-get install bubblewrap" in message
+
+
+def test_a_runtime_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with running_emulator(tmp_path / "none", tmp_path) as emulator:
+        assert not emulator.runs_code
+        assert str(tmp_path / "none") in emulator.state
+
+
+def test_a_port_in_use_is_one_clear_line(agentcore_runtime: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "local_agentcore", "serve", "--port", port]
+        options = ["--runtime", str(agentcore_runtime), "--state", str(tmp_path)]
+        ended = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "microVM" in ended.stdout.splitlines()[0]
+    assert ended.stderr.splitlines() == [
+        f"Port {port} of 127.0.0.1 is in use: end the program that has it, or choose another with --port."
+    ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_server_ends_well_with_a_call_in_flight(
+    agentcore_runtime: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    outcome: list[str] = []
+    with running_emulator(agentcore_runtime, tmp_path) as emulator:
+        session = Session(client("bedrock-agentcore", emulator.address, "us-east-1"))
+        code = "open('begun', 'w')\nwhile True: pass"
+        running = threading.Thread(target=lambda: outcome.append(refusal(lambda: session.python(code))[0]))
+        running.start()
+        while not any(block["name"] == "begun" for block in session.invoke("listFiles", path="")["content"]):
+            time.sleep(0.02)
+        emulator.process.send_signal(number)
+        assert emulator.process.wait(30) == 0
+        running.join()
+    assert outcome == ["ConflictException"]
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
+
+
+def test_the_control_plane_works_with_an_older_client(agentcore_endpoint: str) -> None:
+    """A client of another botocore sends the members that it knows; here as bare HTTP with the least there may be."""
+    body = json.dumps({"name": new_name(), "networkConfiguration": SANDBOX}).encode()
+    create = urllib.request.Request(f"{agentcore_endpoint}/code-interpreters", body, method="PUT")  # noqa: S310
+    with urllib.request.urlopen(create) as answer:  # noqa: S310  loopback
+        assert answer.status == 202
+        identifier = json.load(answer)["codeInterpreterId"]
+    delete = urllib.request.Request(f"{agentcore_endpoint}/code-interpreters/{identifier}", method="DELETE")  # noqa: S310
+    with urllib.request.urlopen(delete) as answer:  # noqa: S310  loopback
+        assert answer.status == 202

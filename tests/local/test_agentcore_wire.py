@@ -1,0 +1,242 @@
+"""The emulator answers as the service did: each file in tests/wire is an answer of the service that was published.
+
+Its `fidelity` says how far a case may be trusted. Verbatim ones are compared whole, but for the time that a run took.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.eventstream import InvalidPayloadLength
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    Invoke = Callable[..., dict[str, Any]]
+
+MANAGED = "aws.codeinterpreter.v1"
+CASES = Path(__file__).resolve().parents[1] / "wire"
+
+
+def case(name: str) -> dict[str, Any]:
+    """Reads a published answer."""
+    loaded: dict[str, Any] = json.loads((CASES / f"{name}.json").read_text())
+    return loaded
+
+
+@pytest.fixture
+def session(agentcore: Any) -> Generator[str]:
+    """A fresh session of the managed interpreter."""
+    identifier: str = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
+    yield identifier
+    try:
+        agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=identifier)
+    except ClientError as error:
+        answer: Any = error.response
+        if answer["Error"]["Code"] != "ConflictException":  # the test has stopped it itself
+            raise
+
+
+@pytest.fixture
+def invoke(agentcore: Any, session: str) -> Invoke:
+    """Calls a tool in that session and returns its one result."""
+
+    def call(name: str, arguments: dict[str, Any] | None = None) -> dict[str, Any]:
+        answer = agentcore.invoke_code_interpreter(
+            codeInterpreterIdentifier=MANAGED, sessionId=session, name=name, arguments=arguments or {}
+        )
+        (event,) = answer["stream"]
+        result: dict[str, Any] = event["result"]
+        return result
+
+    return call
+
+
+def without_time(result: dict[str, Any]) -> dict[str, Any]:
+    """Returns a result with its time, which has to be a number of seconds, taken out."""
+    content = dict(result.get("structuredContent", {}))
+    if content:
+        assert 0 <= content.pop("executionTime") < 60
+    return {**result, "structuredContent": content} if content else result
+
+
+def replay(invoke: Invoke, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Sends a case's request. Returns what the emulator and what the service answered."""
+    published = case(name)
+    answer = invoke(published["request"]["name"], published["request"]["arguments"])
+    return without_time(answer), without_time(published["events"][0]["result"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "execute_code_python_ok",
+        "execute_code_ok_langchain_exec_c22_0",
+        "execute_command_ok",
+        "execute_command_nonzero_output_in_stderr",
+        "execute_command_not_found",
+    ],
+)
+def test_a_run_is_answered_word_for_word(invoke: Invoke, name: str) -> None:
+    answer, published = replay(invoke, name)
+    assert answer == published
+
+
+def test_files_are_written_used_read_and_removed_word_for_word(invoke: Invoke) -> None:
+    names = ("write_files_two_ok", "execute_code_reads_written_file", "read_files_text_ok", "remove_files_two_ok")
+    for name in names:
+        answer, published = replay(invoke, name)
+        assert answer == published, name
+
+
+def test_writing_one_file_has_no_singular(invoke: Invoke) -> None:
+    answer, published = replay(invoke, "write_files_one_ok")
+    assert answer == published
+
+
+def test_a_traceback_is_ipythons_word_for_word(invoke: Invoke) -> None:
+    for _ in range(3):
+        invoke("executeCode", {"code": "pass", "language": "python"})
+    answer, published = replay(invoke, "execute_code_error_langchain_eda_c32_0")
+    assert answer == published
+
+
+def test_a_run_that_prints_and_fails_has_both_streams_in_order(invoke: Invoke) -> None:
+    answer, published = replay(invoke, "execute_code_error_after_stdout")
+    assert answer["isError"] is published["isError"]
+    assert [block["type"] for block in answer["content"]] == [block["type"] for block in published["content"]]
+    assert answer["content"][0] == published["content"][0]
+    assert answer["structuredContent"].keys() == published["structuredContent"].keys()
+    assert answer["structuredContent"]["stderr"].endswith(published["structuredContent"]["stderr"])
+    assert answer["content"][1]["text"] == answer["structuredContent"]["stderr"]
+
+
+def test_a_file_that_is_listed_has_a_type_and_a_folder_has_none(invoke: Invoke) -> None:
+    invoke("writeFiles", {"content": [{"path": "data.txt", "text": "x"}, {"path": "code.py", "text": "x"}]})
+    published = {block["name"]: block for block in case("list_files_root")["events"][0]["result"]["content"]}
+    listed = {block["name"]: block for block in invoke("listFiles", {"path": ""})["content"]}
+    assert {name: listed[name] for name in published} == published
+
+
+def test_a_fresh_session_lists_what_the_services_does(invoke: Invoke) -> None:
+    listed = invoke("listFiles", {"directoryPath": "."})["content"]
+    names = case("list_files_fresh_2026")["names"]
+    for description, expected in names.items():
+        assert sorted(block["name"] for block in listed if block["description"] == description) == sorted(expected)
+    assert len(listed) == sum(len(expected) for expected in names.values())
+
+
+def test_a_binary_file_is_read_as_a_blob(invoke: Invoke) -> None:
+    image = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+    invoke("writeFiles", {"content": [{"path": "chart.png", "blob": image}]})
+    published = case("read_files_binary_shape")
+    answer = invoke("readFiles", published["request"]["arguments"])
+    expected = published["events"][0]["result"]
+    expected["content"][0]["resource"]["blob"] = image
+    assert answer == expected
+
+
+def test_the_members_of_each_result_are_the_services(invoke: Invoke) -> None:
+    calls: dict[str, tuple[str, dict[str, Any]]] = {
+        "executeCode python": ("executeCode", {"code": "print(1)", "language": "python"}),
+        "executeCommand": ("executeCommand", {"command": "echo 1"}),
+        "writeFiles": ("writeFiles", {"content": [{"path": "a.txt", "text": "a"}]}),
+        "listFiles": ("listFiles", {"directoryPath": ""}),
+        "readFiles": ("readFiles", {"paths": ["a.txt"]}),
+        "executeCode raising": ("executeCode", {"code": "1/0", "language": "python"}),
+    }
+    for row in case("result_matrix_observed")["rows"]:
+        result = invoke(*calls[row["call"]])
+        content = result.get("structuredContent")
+        observed = {
+            "call": row["call"],
+            "isError": result["isError"],
+            "content": [block["type"] for block in result["content"]],
+            "structuredContent": None if content is None else sorted(content),
+        }
+        members = row["structuredContent"]
+        assert observed == {**row, "structuredContent": None if members is None else sorted(members)}
+
+
+def test_the_exit_code_of_sys_exit_is_lost(invoke: Invoke) -> None:
+    published = case("behaviour_systemexit")
+    result = invoke("executeCode", {"code": published["code"], "language": "python"})
+    assert result["structuredContent"]["exitCode"] == published["structuredContent"]["exitCode"]
+
+
+def test_two_million_characters_are_returned_whole(invoke: Invoke) -> None:
+    published = case("behaviour_large_stdout")
+    result = invoke("executeCode", {"code": published["code"], "language": "python"})
+    assert len(result["structuredContent"]["stdout"]) == published["returned_chars"]
+
+
+def test_code_in_sandbox_mode_has_no_network_and_the_run_succeeds(invoke: Invoke) -> None:
+    # The runtime has no `requests`: the same attempt with the standard library. Later answers of the service say that
+    # the name is not known, earlier ones that the network is unreachable.
+    code = "import urllib.request as r\ntry:\n    r.urlopen('https://pokeapi.co')\nexcept Exception as e:\n    print(e)"
+    result = invoke("executeCode", {"code": code, "language": "python"})
+    assert "Name or service not known" in result["structuredContent"]["stdout"]
+    assert result["isError"] is case("execute_code_network_unreachable_sandbox")["events"][0]["result"]["isError"]
+
+
+def test_the_reply_limit_is_met_as_on_aws(invoke: Invoke) -> None:
+    assert "InvalidPayloadLength" in case("behaviour_read_limit_24MiB")["results"]["blob 18 MiB"]
+    invoke("executeCommand", {"command": "head -c 17M /dev/zero >17.bin; head -c 18M /dev/zero >18.bin"})
+    content = invoke("readFiles", {"paths": ["17.bin"]})["content"]
+    assert len(content[0]["resource"]["blob"]) == 17 << 20
+    with pytest.raises(InvalidPayloadLength):
+        invoke("readFiles", {"paths": ["18.bin"]})
+
+
+def test_an_absolute_path_and_a_way_up_are_refused(invoke: Invoke) -> None:
+    words = case("error_absolute_path_path_traversal")["error"]["contains"]
+    block = {"path": "/tmp/x", "text": "x"}  # noqa: S108  a path to be refused
+    for name, arguments in (
+        ("readFiles", {"paths": ["/etc/passwd"]}),
+        ("readFiles", {"paths": ["log/../../x"]}),
+        ("writeFiles", {"content": [block]}),
+        ("listFiles", {"directoryPath": "/"}),
+        ("removeFiles", {"paths": ["../x"]}),
+    ):
+        result = invoke(name, arguments)
+        assert result["isError"], name
+        assert words in result["content"][0]["text"], name
+
+
+def test_the_answers_headers_are_the_services(agentcore: Any, session: str) -> None:
+    published = case("invoke_http_headers")["response_metadata"]["HTTPHeaders"]
+    answer = agentcore.invoke_code_interpreter(
+        codeInterpreterIdentifier=MANAGED, sessionId=session, name="listFiles", arguments={"path": ""}
+    )
+    headers = answer["ResponseMetadata"]["HTTPHeaders"]
+    assert list(answer["stream"])
+    assert answer["sessionId"] == headers["x-amzn-code-interpreter-session-id"] == session
+    assert headers["content-type"] == published["content-type"]
+    assert headers["transfer-encoding"] == published["transfer-encoding"]
+    assert set(headers) >= set(published) - {"connection"}  # which uvicorn leaves to HTTP/1.1's default
+
+
+def test_a_session_that_is_over_is_not_active_and_cannot_be_stopped(agentcore: Any, session: str) -> None:
+    agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=session)
+    with pytest.raises(ClientError) as invoked:
+        agentcore.invoke_code_interpreter(codeInterpreterIdentifier=MANAGED, sessionId=session, name="listFiles")
+    with pytest.raises(ClientError) as stopped:
+        agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=session)
+    for name, error in (("error_session_not_active", invoked.value), ("error_stop_already_terminated", stopped.value)):
+        published = case(name)
+        message = published["error"]["Message"]
+        for placeholder in ("01M0AEVN6ENN7RJ2EPQ65VKE9Z", "<sessionId>"):
+            message = message.replace(placeholder, session)
+        response: Any = error.response
+        assert response["Error"] == {**published["error"], "Message": message}
+        assert response["ResponseMetadata"]["HTTPStatusCode"] == published["http_status"]
+
+
+def test_a_session_id_is_a_ulid_as_the_services_are(session: str) -> None:
+    for identifier in (session, *case("session_lifecycle_shapes")["session_id_examples"]):
+        assert re.fullmatch("[0-7][0-9A-HJKMNP-TV-Z]{25}", identifier)
