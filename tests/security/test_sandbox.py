@@ -1,0 +1,547 @@
+"""What code in a sandbox cannot do, each attempt beside one that must succeed: no test passes for want of trying.
+
+The code runs as users' code does: through the emulator's API. As root or as an ordinary user, the same must hold.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local_agentcore.process import client, running_emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+MANAGED = "aws.codeinterpreter.v1"
+MEMORY_MIB = 512
+DISK_MIB = 32
+HOST_SECRET = f"host-secret-{uuid.uuid4().hex}"
+OPTIONS = ("--memory-mib", str(MEMORY_MIB), "--disk-mib", str(DISK_MIB), "--output-mib", "1")
+CALL = """import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+def call(name, *arguments):
+    return 'ok' if getattr(libc, name)(*arguments) >= 0 else os.strerror(ctypes.get_errno())
+def syscall(number, *arguments):
+    return 'ok' if libc.syscall(number, *arguments) >= 0 else os.strerror(ctypes.get_errno())
+"""
+
+
+class Attacker:
+    """A session whose code is not friendly."""
+
+    def __init__(self, data_plane: Any) -> None:
+        self.client = data_plane
+        answer = data_plane.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)
+        self.identifier: str = answer["sessionId"]
+
+    def invoke(self, name: str, **arguments: Any) -> dict[str, Any]:
+        """Calls a tool."""
+        answer = self.client.invoke_code_interpreter(
+            codeInterpreterIdentifier=MANAGED, sessionId=self.identifier, name=name, arguments=arguments
+        )
+        (event,) = answer["stream"]
+        result: dict[str, Any] = event["result"]
+        return result
+
+    def run(self, code: str) -> dict[str, Any]:
+        """Runs Python and returns stdout, stderr and exit code."""
+        content: dict[str, Any] = self.invoke("executeCode", language="python", code=code)["structuredContent"]
+        return content
+
+    def told(self, code: str) -> Any:
+        """Runs Python that prints one JSON value, and returns it."""
+        content = self.run(code)
+        assert content["exitCode"] == 0, content["stderr"]
+        return json.loads(content["stdout"])
+
+    def stop(self) -> None:
+        """Ends the session."""
+        with contextlib.suppress(ClientError):
+            self.client.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=self.identifier)
+
+
+@pytest.fixture(scope="module")
+def data_plane(agentcore_runtime: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Any]:
+    """An emulator with tight limits, and a secret in its environment."""
+    environment = {**os.environ, "HOST_SECRET": HOST_SECRET}
+    state = tmp_path_factory.mktemp("state")
+    with running_emulator(agentcore_runtime, state, *OPTIONS, environment=environment) as emulator:
+        assert emulator.runs_code, emulator.state
+        yield client("bedrock-agentcore", emulator.address, "us-east-1")
+
+
+@pytest.fixture
+def attackers(data_plane: Any) -> Generator[Callable[[], Attacker]]:
+    """Starts sessions and ends them after the test."""
+    started: list[Attacker] = []
+
+    def start() -> Attacker:
+        started.append(Attacker(data_plane))
+        return started[-1]
+
+    yield start
+    for attacker in started:
+        attacker.stop()
+
+
+@pytest.fixture
+def attacker(attackers: Callable[[], Attacker]) -> Attacker:
+    """One such session."""
+    return attackers()
+
+
+def processes_with(mark: str) -> list[int]:
+    """Returns the host's processes whose command line holds a mark."""
+    found: list[int] = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if mark.encode() in path.read_bytes() and int(path.parent.name) != os.getpid():
+                found.append(int(path.parent.name))
+    return found
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Waits for something that must come; pytest's own patience is the limit."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.02)
+
+
+# What it may use
+
+
+def test_a_fork_bomb_is_bounded_and_the_session_lives(attacker: Attacker) -> None:
+    bomb = """import os, json, time, signal
+children, refused = [], ''
+for _ in range(5000):
+    try:
+        child = os.fork()
+    except OSError as error:
+        refused = error.strerror
+        break
+    if child == 0:
+        time.sleep(60)
+        os._exit(0)
+    children.append(child)
+for child in children:
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+print(json.dumps([len(children), refused]))"""
+    count, refused = attacker.told(bomb)
+    assert 10 < count < 300
+    assert refused == "Resource temporarily unavailable"
+    assert attacker.run("import subprocess; subprocess.run(['true'], check=True)")["exitCode"] == 0
+
+
+def test_one_sessions_processes_do_not_count_for_another(attackers: Callable[[], Attacker]) -> None:
+    first, second = attackers(), attackers()
+    sleepers = "import subprocess\nfor _ in range(200): subprocess.Popen(['sleep', '60'])\nprint('null')"
+    first.told(sleepers)
+    second.told(sleepers)
+
+
+@pytest.mark.parametrize(
+    "hoard",
+    [
+        "hoard = [bytearray(b'x') * (64 << 20) for _ in range(12)]",
+        "import mmap\nhoard = [mmap.mmap(-1, 64 << 20) for _ in range(12)]\nfor m in hoard: m.write(b'x' * len(m))",
+        "import os, time\nfor _ in range(12):\n"
+        "    if not os.fork(): x = bytearray(b'x') * (64 << 20); time.sleep(20); os._exit(0)\n"
+        "print([os.wait()[1] for _ in range(12)])",
+    ],
+    ids=["private", "shared", "spread over processes"],
+)
+def test_memory_is_bounded_and_the_session_lives(attacker: Attacker, hoard: str) -> None:
+    allowed = attacker.run(hoard.replace("12", "2").replace("20)", "0)"))
+    assert (allowed["exitCode"], allowed["stderr"]) == (0, "") or "Operation not permitted" in allowed["stderr"]
+    content = attacker.run(hoard)
+    # An ordinary user's sandbox cannot have memory that is shared and in no file, since nothing would count it.
+    bounded = (f"memory limit of {MEMORY_MIB} MiB was reached", "Operation not permitted")
+    assert any(words in content["stderr"] for words in bounded), content
+    assert attacker.run("print('alive')")["stdout"] == "alive"
+
+
+@pytest.mark.parametrize("folder", [".", "/tmp", "/dev/shm"])  # noqa: S108  the sandbox's own
+def test_disk_is_bounded_in_bytes_and_in_files(attacker: Attacker, folder: str) -> None:
+    flood = f"""import json, os
+os.chdir({folder!r})
+open('control', 'wb').write(b'x' * 1000)
+answers = []
+try:
+    with open('flood', 'wb', buffering=0) as file:
+        for _ in range(4096):
+            file.write(b'x' * (1 << 20))
+except OSError as error:
+    answers.append(error.strerror)
+os.remove('flood')
+os.mkdir('many')
+try:
+    for number in range(200_000):
+        os.close(os.open(f'many/{{number}}', os.O_CREAT | os.O_WRONLY))
+except OSError as error:
+    answers.append(error.strerror)
+print(json.dumps(answers))"""
+    assert attacker.told(flood) == ["No space left on device"] * 2
+
+
+def test_a_flood_of_output_is_cut_and_said(attacker: Attacker) -> None:
+    assert attacker.run("print('x' * 1000)")["stdout"] == "x" * 1000
+    for loud in (
+        attacker.run("import os\nfor _ in range(2000): os.write(1, b'x' * 65536); os.write(2, b'y' * 65536)"),
+        attacker.invoke("executeCommand", command="head -c 100M /dev/zero | tr '\\0' x")["structuredContent"],
+    ):
+        assert loud["exitCode"] == 0
+        assert len(loud["stdout"]) + len(loud["stderr"]) < (1 << 20) + 1000
+        assert "output limit of 1 MiB" in loud["stderr"]
+
+
+# What it can see
+
+
+def test_the_hosts_environment_is_in_no_process(attacker: Attacker) -> None:
+    environments = attacker.told("""import json, os
+os.environ['OWN'] = '1'
+seen = {}
+for name in filter(str.isdigit, os.listdir('/proc')):
+    try:
+        seen[name] = open(f'/proc/{name}/environ').read()
+    except OSError as error:
+        seen[name] = error.strerror
+print(json.dumps(seen))""")
+    assert any("genesis1p-tools" in text for text in environments.values())  # its own can be read
+    assert HOST_SECRET in Path(f"/proc/{_emulator()}/environ").read_text()  # and there is something to find
+    assert not any(HOST_SECRET in text for text in environments.values())
+    assert HOST_SECRET not in attacker.invoke("executeCommand", command="env")["structuredContent"]["stdout"]
+
+
+def _emulator() -> int:
+    (process,) = [one for one in processes_with("local_agentcore\0serve") if _holds_secret(one)]
+    return process
+
+
+def _holds_secret(process: int) -> bool:
+    try:
+        return HOST_SECRET in Path(f"/proc/{process}/environ").read_text()
+    except OSError:
+        return False
+
+
+def test_process_one_keeps_to_itself(attacker: Attacker) -> None:
+    answers = attacker.told("""import json, os, signal
+def attempt(action):
+    try:
+        return str(action())
+    except OSError as error:
+        return error.strerror
+print(json.dumps({
+    'own': attempt(lambda: sorted(os.listdir('/proc/self/fd'))[:2]),
+    'descriptors': attempt(lambda: os.listdir('/proc/1/fd')),
+    'memory': attempt(lambda: open('/proc/1/mem', 'rb')),
+    'environment': attempt(lambda: open('/proc/1/environ').read()),
+    'root': attempt(lambda: os.listdir('/proc/1/root')),
+    'kill': attempt(lambda: os.kill(1, signal.SIGKILL)),
+    'stop': attempt(lambda: os.kill(1, signal.SIGSTOP)),
+}))""")
+    assert answers["own"] == "['0', '1']"
+    assert {answers[name] for name in ("descriptors", "memory", "environment", "root")} == {"Permission denied"}
+    assert attacker.run("print('alive')")["stdout"] == "alive"  # the kernel discards both signals
+
+
+def test_there_are_no_descriptors_of_the_host(attacker: Attacker) -> None:
+    code = """import json, os
+print(json.dumps({name: os.readlink(f'/proc/self/fd/{name}') for name in os.listdir('/proc/self/fd')
+                  if os.path.lexists(f'/proc/self/fd/{name}')}))"""
+    kernel = attacker.told(code)
+    assert kernel["0"] == "/dev/null"
+    assert kernel["1"].startswith("pipe:")
+    kinds = {target.split(":")[0] for name, target in kernel.items() if int(name) > 2}
+    assert kinds <= {"socket", "anon_inode"}
+    assert sum(target.startswith("socket:") for target in kernel.values()) <= 3  # the kernel's own, and its loop's two
+    listed = attacker.invoke("executeCommand", command="ls -l /proc/self/fd")["structuredContent"]["stdout"]
+    links = [line for line in listed.splitlines() if " -> " in line]
+    assert len(links) == 4  # three streams, and the folder being listed
+    assert not any("socket:" in line for line in links)
+
+
+def test_there_are_no_processes_of_the_host(attacker: Attacker) -> None:
+    processes = attacker.told("import json, os; print(json.dumps(list(filter(str.isdigit, os.listdir('/proc')))))")
+    assert "1" in processes
+    assert len(processes) < 10
+    assert len(list(Path("/proc").glob("[0-9]*"))) > len(processes)
+
+
+def test_there_are_no_files_of_the_host(attacker: Attacker, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(HOST_SECRET)
+    tmp_path.chmod(0o755)
+    places = [str(tmp_path / "secret"), str(Path.home()), str(Path(__file__)), "/etc/shadow", "/var", "/root", "/sys"]
+    code = f"import json, os; print(json.dumps([path for path in {places!r} + ['/usr'] if os.path.exists(path)]))"
+    assert attacker.told(code) == ["/usr"]
+    passwords = attacker.run("print(open('/etc/passwd').read())")["stdout"]
+    assert "genesis1ptools" in passwords
+    assert len(passwords.splitlines()) == 3
+
+
+@pytest.mark.parametrize("path", ["/usr/x", "/etc/x", "/x", "/opt/x", "/opt/local-agentcore/inside/x", "/dev/x"])
+def test_only_its_own_folders_can_be_written(attacker: Attacker, path: str) -> None:
+    assert attacker.run("open('x', 'w'); open('/tmp/x', 'w'); open('/dev/shm/x', 'w')")["exitCode"] == 0
+    assert "Read-only file system" in attacker.run(f"open({path!r}, 'w')")["stderr"]
+
+
+def test_a_session_sees_no_other_sessions_files_or_processes(attackers: Callable[[], Attacker]) -> None:
+    first, second = attackers(), attackers()
+    first.run("for name in ('mine', '/tmp/mine', '/dev/shm/mine'): open(name, 'w').write('secret')")
+    first.run("import subprocess; subprocess.Popen(['sleep', '54321'])")
+    look = """import json, os, glob
+files = [name for name in ('mine', '/tmp/mine', '/dev/shm/mine') if os.path.exists(name)]
+commands = [open(path).read() for path in glob.glob('/proc/[0-9]*/cmdline')]
+print(json.dumps([files, any('54321' in command for command in commands)]))"""
+    assert first.told(look) == [["mine", "/tmp/mine", "/dev/shm/mine"], True]  # noqa: S108  the sandbox's own
+    assert second.told(look) == [[], False]
+
+
+# What it can reach
+
+
+def test_there_is_no_network_but_its_own_loopback(attacker: Attacker) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
+    ):
+        datagrams.bind(("127.0.0.1", 0))
+        port, datagram_port = listener.getsockname()[1], datagrams.getsockname()[1]
+        socket.create_connection(("127.0.0.1", port)).close()  # from here it is reachable
+        listener.accept()[0].close()
+        answers = attacker.told(f"""import json, socket
+def attempt(action):
+    try:
+        action()
+        return 'reached'
+    except OSError as error:
+        return error.strerror or str(error)
+def datagram(address):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.sendto(b'x', address)
+own = socket.create_server(('127.0.0.1', 0))
+def tcp(address):
+    return lambda: socket.create_connection(address, timeout=5)
+print(json.dumps({{
+    'own': attempt(tcp(own.getsockname())),
+    'host': attempt(tcp(('127.0.0.1', {port}))),
+    'metadata': attempt(tcp(('169.254.169.254', 80))),
+    'internet': attempt(tcp(('1.1.1.1', 443))),
+    'internet6': attempt(tcp(('2606:4700:4700::1111', 443))),
+    'datagram': attempt(lambda: datagram(('1.1.1.1', 53))),
+    'name': attempt(lambda: socket.getaddrinfo('amazon.com', 443)),
+    'host_datagram': attempt(lambda: datagram(('127.0.0.1', {datagram_port}))),
+    'raw': attempt(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)),
+    'packet': attempt(lambda: socket.socket(17, socket.SOCK_RAW)),
+    'vsock': attempt(lambda: socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)),
+    'bluetooth': attempt(lambda: socket.socket(31, socket.SOCK_RAW)),
+    'crypto': attempt(lambda: socket.socket(38, socket.SOCK_SEQPACKET)),
+}}))""")
+        assert answers["own"] == "reached"
+        assert answers["host"] == "Connection refused"
+        for name in ("metadata", "internet", "internet6", "datagram"):
+            assert "unreachable" in answers[name], (name, answers[name])
+        assert answers["name"] == "Name or service not known"
+        assert answers["raw"] == "Operation not permitted"
+        for name in ("packet", "vsock", "bluetooth", "crypto"):
+            assert answers[name] == "Address family not supported by protocol", name
+        datagrams.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            datagrams.recv(1)
+
+
+def test_the_hosts_abstract_sockets_are_out_of_reach(attacker: Attacker) -> None:
+    name = f"\0{uuid.uuid4().hex}"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(name)
+        listener.listen()
+        with socket.socket(socket.AF_UNIX) as control:
+            control.connect(name)
+        code = f"import socket; socket.socket(socket.AF_UNIX).connect({name!r})"
+        assert "Connection refused" in attacker.run(code)["stderr"]
+
+
+@pytest.mark.parametrize(
+    ("what", "attempt"),
+    [
+        ("a user namespace", "call('unshare', 0x10000000)"),
+        ("a mount namespace", "call('unshare', 0x00020000)"),
+        ("another's namespace", "call('setns', 0, 0)"),
+        ("a mount", "call('mount', b'none', b'/tmp', b'tmpfs', 0, None)"),
+        ("an unmount", "call('umount2', b'/tmp', 2)"),
+        ("another root", "call('chroot', b'/tmp')"),
+        ("tracing", "call('ptrace', 0, 0, 0, 0)"),
+        ("another's memory", "call('process_vm_readv', os.getpid(), None, 0, None, 0, 0)"),
+        ("a personality", "call('personality', 0x0040000)"),
+        ("the kernel's log", "call('klogctl', 3, ctypes.create_string_buffer(8), 8)"),
+        ("files by handle", "call('open_by_handle_at', 0, None, 0)"),
+        ("BPF", "syscall(321 if os.uname().machine == 'x86_64' else 280, 0, None, 0)"),
+        ("keys", "syscall(250 if os.uname().machine == 'x86_64' else 219, 0, -3, 0)"),
+        ("io_uring", "syscall(425, 8, ctypes.create_string_buffer(256))"),
+        ("user page faults", "syscall(323 if os.uname().machine == 'x86_64' else 282, 0)"),
+        ("performance events", "syscall(298 if os.uname().machine == 'x86_64' else 241, None, 0, -1, -1, 0)"),
+        ("another root user", "call('setuid', 0)"),
+        ("a device", "call('mknod', b'device', 0o20666, 0x103)"),
+        ("a host name", "call('sethostname', b'x', 1)"),
+    ],
+)
+def test_the_kernel_refuses(attacker: Attacker, what: str, attempt: str) -> None:
+    content = attacker.run(f"{CALL}print(call('getpid'), '|', {attempt})")
+    assert content["stdout"] in ("ok | Operation not permitted", "ok | Invalid argument"), (what, content)
+    if what != "another root user":  # which the kernel itself refuses, in other words
+        assert content["stdout"] == "ok | Operation not permitted"
+
+
+def test_new_namespaces_are_refused_to_clone_as_well(attacker: Attacker) -> None:
+    number = "56 if os.uname().machine == 'x86_64' else 220"
+    code = f"""{CALL}
+import sys
+def clone(flags):
+    child = libc.syscall({number}, flags | 17, 0, 0, 0, 0)
+    if child == 0:
+        os._exit(0)
+    return 'ok' if child > 0 else os.strerror(ctypes.get_errno())
+print(clone(0), '|', clone(0x10000000), '|', syscall(435, None, 0))"""
+    assert attacker.run(code)["stdout"] == "ok | Operation not permitted | Function not implemented"
+
+
+def test_it_has_no_capability_and_cannot_gain_one(attacker: Attacker) -> None:
+    status = attacker.run("print(open('/proc/self/status').read())")["stdout"]
+    lines = dict(line.split(":\t", 1) for line in status.splitlines())
+    assert {int(lines[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
+    assert lines["NoNewPrivs"] == "1"
+    assert lines["Seccomp"] == "2"
+
+
+# What it can make the host do
+
+
+def test_links_out_of_the_working_directory_are_not_followed(attacker: Attacker) -> None:
+    attacker.run("""import os
+open('real', 'w').write('inside')
+os.symlink('real', 'good')
+os.symlink('/etc/passwd', 'out')
+os.symlink('/proc/self/environ', 'self')
+os.symlink('/proc/1/root', 'root')
+os.symlink('../../../..', 'up')
+os.symlink('/tmp', 'folder')
+os.mkfifo('fifo')""")
+    (block,) = attacker.invoke("readFiles", paths=["good"])["content"]
+    assert block["resource"]["text"] == "inside"
+    for path in ("out", "self", "root/etc/passwd", "up/etc/passwd", "folder/x", "fifo"):
+        assert attacker.invoke("readFiles", paths=[path])["isError"], path
+        assert attacker.invoke("writeFiles", content=[{"path": path, "text": "x"}])["isError"], path
+    for path in ("up", "folder", "root"):
+        assert attacker.invoke("listFiles", path=path)["isError"], path
+    assert attacker.invoke("removeFiles", paths=["folder/matplotlib"])["isError"]
+    assert attacker.run("import os; print(os.path.exists('/tmp/x'))")["stdout"] == "False"
+
+
+def test_files_of_the_sandbox_cannot_be_linked_in(attacker: Attacker) -> None:
+    attempts = (
+        "for path in ('/etc/passwd', '/usr/bin/env', '/proc/self/environ'): print(call('link', path.encode(), b'l'))"
+    )
+    answers = attacker.run(f"{CALL}open('a', 'w')\nprint(call('link', b'a', b'b'))\n{attempts}")["stdout"]
+    assert answers.splitlines() == ["ok", *["Invalid cross-device link"] * 3]
+
+
+def test_names_in_a_listing_cannot_break_it(attacker: Attacker) -> None:
+    attacker.run("import os\nopen('plain', 'w')\nopen(b'\\xff\\n\\x1b[2J', 'w')\nopen('a\"}', 'w')")
+    names = [block["name"] for block in attacker.invoke("listFiles", path="")["content"]]
+    assert {"plain", 'a"}', "\ufffd\n\x1b[2J"} <= set(names)
+
+
+def test_code_that_speaks_on_the_kernels_socket_harms_its_own_session_at_most(
+    attackers: Callable[[], Attacker],
+) -> None:
+    attacker, other = attackers(), attackers()
+    assert attacker.run("x = 1")["exitCode"] == 0
+    attacker.run("import os\nfor fd in range(3, 64):\n    try: os.write(fd, b'\\xff' * 4096)\n    except OSError: pass")
+    attacker.run("import os; os.closerange(0, 64)")
+    assert attacker.run("print('alive')")["exitCode"] in (0, 1)
+    assert other.run("print('alive')")["stdout"] == "alive"
+
+
+# What is left of it
+
+
+def start_sleeper(attacker: Attacker) -> str:
+    """Leaves processes in a sandbox that try to outlive it. Returns a mark in their command lines."""
+    mark = str(uuid.uuid4().int)[:12]
+    daemon = f"""import os, signal
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+os.setsid()
+os.execvp('sleep', ['sleep', '{mark}'])"""
+    attacker.run(f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {daemon!r}])")
+    attacker.invoke("executeCommand", command=f"(setsid nohup sleep {mark} >/dev/null 2>&1 &)")
+    wait_until(lambda: len(processes_with(mark)) >= 2)
+    return mark
+
+
+def test_nothing_survives_a_stop(attackers: Callable[[], Attacker]) -> None:
+    attacker = attackers()
+    mark = start_sleeper(attacker)
+    attacker.stop()
+    assert processes_with(mark) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_survives_the_emulator(agentcore_runtime: Path, tmp_path: Path, number: signal.Signals) -> None:
+    with running_emulator(agentcore_runtime, tmp_path) as emulator:
+        mark = start_sleeper(Attacker(client("bedrock-agentcore", emulator.address, "us-east-1")))
+        process = emulator.process.pid
+        emulator.process.send_signal(number)
+        emulator.process.wait()
+    wait_until(lambda: processes_with(mark) == [])
+    with running_emulator(agentcore_runtime, tmp_path) as emulator:  # which sweeps what the first has left
+        assert [path.name for path in tmp_path.glob(f"local-agentcore-{process}-*")] == []
+        assert list(tmp_path.glob("local-agentcore-*"))  # its own
+    assert list(Path("/sys/fs/cgroup").rglob(f"local-agentcore-{process}-*")) == []
+
+
+def test_the_sweep_leaves_live_emulators_alone(agentcore_runtime: Path, tmp_path: Path) -> None:
+    with running_emulator(agentcore_runtime, tmp_path) as first:
+        attacker = Attacker(client("bedrock-agentcore", first.address, "us-east-1"))
+        attacker.run("x = 1")
+        with running_emulator(agentcore_runtime, tmp_path, "--pool", "0"):
+            pass
+        assert attacker.run("print(x)")["stdout"] == "1"
+        again = Attacker(attacker.client)
+        assert again.run("print('starts')")["stdout"] == "starts"
+
+
+def test_many_sessions_at_once_leave_nothing(agentcore_runtime: Path, tmp_path: Path) -> None:
+    with running_emulator(agentcore_runtime, tmp_path, "--pool", "2") as emulator:
+        failures: list[BaseException] = []
+
+        def live() -> None:
+            try:
+                attacker = Attacker(client("bedrock-agentcore", emulator.address, "us-east-1"))
+                assert attacker.run("print('alive')")["stdout"] == "alive"
+                attacker.stop()
+            except BaseException as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=live) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        assert all(name == "log" or name.startswith("local-agentcore-") for name in os.listdir(tmp_path))  # noqa: PTH208
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
