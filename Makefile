@@ -38,8 +38,8 @@ clean: ## removes what was installed and built
 	rm -rf .venv node_modules build out cdk.out .sandpiper local/runtimes/*/.venv
 
 # Debian packages: by apt where that needs no password, otherwise one command to type.
-build/system: tools/system-packages
-	@tools/system-packages
+build/system: tools/prerequisites
+	@tools/prerequisites $(PYTHON)
 	@mkdir -p build && touch $@
 
 .venv/bin/uv: | build/system
@@ -59,7 +59,7 @@ build/npm: build/packages package-lock.json
 
 build/sandbox: .venv/bin/uv local/runtimes/sandbox/install local/runtimes/sandbox/uv.lock
 	@echo "· sandbox libraries"
-	@local/runtimes/sandbox/install $(abspath $(UV))
+	@local/runtimes/sandbox/install $(abspath $(UV)) $(PYTHON)
 	@mkdir -p build && touch $@
 
 local/runtimes/%/.venv/.ready: .venv/bin/uv local/runtimes/%/uv.lock
