@@ -32,8 +32,9 @@ SERVICES = ("bedrock-agentcore", "s3", "sts")
 """The services whose models a bundle keeps; botocore's models of all services are 30 MB."""
 COMPILED_SUFFIXES = frozenset({".so", ".pyd", ".dylib", ".dll"})
 DROPPED = (
-    *("*.pyi", "*/py.typed", "*.pyc", "*.pth", "*/examples-1.json"),
-    *("boto3/examples/*", "boto3/data/*", "*/tests/*", "*/test/*"),
+    *("*.pyi", "*/py.typed", "*.pyc", "*.pth", "*/examples-1.json", "*/tests/*", "*/test/*"),
+    # What boto3 needs for its resources, which nobody may use in a bundle; its clients need nothing of it.
+    *("boto3/examples/*", "boto3/data/*"),
 )
 MODIFIED = 315_532_800
 """Seconds since the epoch at 1980-01-01, the first time that a zip archive can hold: every file's."""

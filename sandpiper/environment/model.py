@@ -134,8 +134,9 @@ TenantName = Annotated[
 class Tenant(Options):
     """Who shares nothing with others: interpreters, data, workflow, alarms. The first interpreter is the default."""
 
+    # More would not fit the function's environment variables, which have 4 KB together.
     interpreters: dict[InterpreterKey, Interpreter] = Field(
-        min_length=1, description="a mapping with at least one interpreter, such as sandbox: {}"
+        min_length=1, max_length=20, description="a mapping of 1 to 20 interpreters, such as sandbox: {}"
     )
     session_function: SessionFunctionOptions = Field(
         default=SessionFunctionOptions(), description="a mapping of memory_mib, timeout_seconds, reserved_concurrency"

@@ -6,13 +6,19 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 import aws_cdk as cdk
+import cdk_nag
 import pytest
 
+from sandpiper.environment import Environment, SandboxInterpreter, Tenant
 from sandpiper_constructs.bucket_folder import BucketFolder
 from sandpiper_constructs.session_function import SessionFunction
 from sandpiper_contract import errors
+from stacks.environment_stacks import add_stacks
+from tests.templates.conftest import ACCOUNT, REGION, new_app, read_assembly
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.templates.conftest import Assembly, Template
 
 DEPLOYABLE_TYPES = {
@@ -228,18 +234,27 @@ def test_a_session_function_refuses_before_the_first_resource(options: dict[str,
     assert [child.node.id for child in stack.node.children] == ["Bucket"]
 
 
-def test_an_alarm_topic_hears_of_every_alarm(tmp_path: Any) -> None:
-    from sandpiper.environment import Environment, SandboxInterpreter, Tenant
-    from stacks.environment_stacks import add_stacks
-    from tests.templates.conftest import new_app, read_assembly
+def _environment(**options: Any) -> Environment:
+    tenants = {"demo": Tenant(interpreters={"sandbox": SandboxInterpreter()})}
+    given: dict[str, Any] = {"name": "one", "account": ACCOUNT, "region": REGION, "tenants": tenants}
+    return Environment(**{**given, **options})
 
+
+def test_an_alarm_topic_hears_of_every_alarm(tmp_path: Path) -> None:
     topic = "arn:aws:sns:us-east-1:123456789012:alarms"
-    tenant = Tenant(interpreters={"sandbox": SandboxInterpreter()})
-    environment = Environment(
-        name="one", account="123456789012", region="us-east-1", alarm_topic_arn=topic, tenants={"demo": tenant}
-    )
     app = new_app(tmp_path)
-    add_stacks(app, environment)
+    add_stacks(app, _environment(alarm_topic_arn=topic))
     app.synth()
     alarms = read_assembly(tmp_path)["sandpiper-one-demo"].resources("AWS::CloudWatch::Alarm").values()
     assert [(alarm["AlarmActions"], alarm["OKActions"]) for alarm in alarms] == [([topic], [topic])] * 2
+
+
+def test_a_region_that_nobody_knows_is_a_warning_and_its_findings_are_explained_too(tmp_path: Path) -> None:
+    app = new_app(tmp_path)
+    add_stacks(app, _environment(region="eu-central-9"))
+    cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
+    app.synth()
+    warnings = (tmp_path / "sandpiper-one-storage.metadata.json").read_text()
+    assert "region eu-central-9 was not known to offer code interpreters" in warnings
+    role = next(iter(read_assembly(tmp_path)["sandpiper-one-demo"].resources("AWS::IAM::Role").values()))
+    assert "AWS::Partition" in json.dumps(role["Policies"]), "the CDK knows no partition for the region"

@@ -244,6 +244,12 @@ def test_an_exception_lasts_through_its_last_day(file: Path) -> None:
             "  claims:\n    alarms: {errors: 0}\n",
             "tenants.claims.alarms.errors is 0; allowed: a whole number of failed runs in five minutes, 1 or more",
         ),
+        (
+            "      sandbox:\n",
+            "".join(f"      sandbox{number}:\n" for number in range(20)),
+            "tenants.claims.interpreters is {'sandbox0': None, 'sandbox1': None, 'sandbox2': None, 'san…; "
+            "allowed: a mapping of 1 to 20 interpreters, such as sandbox: {}",
+        ),
         # Keys are values too.
         ("  claims:\n", "  Claims:\n", f"tenants.Claims is 'Claims'; allowed: {KEY}, and not storage"),
         ("  claims:\n", "  storage:\n", f"tenants.storage is 'storage'; allowed: {KEY}, and not storage"),
@@ -294,8 +300,7 @@ def test_a_mistake_is_told_by_file_place_value_and_what_is_allowed(
         (GOOD[: GOOD.index("  claims:")], "tenants is None; allowed: a mapping with at least one tenant"),
         (
             GOOD[: GOOD.index("      sandbox:")],
-            "tenants.claims.interpreters is None; "
-            "allowed: a mapping with at least one interpreter, such as sandbox: {}",
+            "tenants.claims.interpreters is None; allowed: a mapping of 1 to 20 interpreters, such as sandbox: {}",
         ),
     ],
 )

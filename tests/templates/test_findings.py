@@ -1,0 +1,39 @@
+"""Acknowledged findings stay explained in somebody else's app: without our flags, account or bucket name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+import cdk_nag
+import pytest
+from aws_cdk import aws_iam as iam
+
+from sandpiper_constructs.bucket_folder import BucketFolder
+from sandpiper_constructs.data_bucket import DataBucket
+from sandpiper_constructs.interpreter import CodeInterpreter
+from sandpiper_constructs.principals import service_principal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _app(directory: Path) -> tuple[cdk.App, cdk.Stack]:
+    app = cdk.App(outdir=str(directory), builtin_cloud_formation_validation=False)
+    cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
+    return app, cdk.Stack(app, "stack")
+
+
+def test_an_interpreter_with_a_bucket_of_its_own_stack(tmp_path: Path) -> None:
+    app, stack = _app(tmp_path)
+    data = DataBucket(stack, "Data", name="somebodys-data")
+    CodeInterpreter(stack, "One", name_prefix="one", folder=BucketFolder(bucket=data.bucket, path="code"))
+    app.synth()
+
+
+def test_an_unexplained_wildcard_still_fails(tmp_path: Path) -> None:
+    app, stack = _app(tmp_path)
+    role = iam.Role(stack, "Role", assumed_by=service_principal("lambda"))
+    role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=["*"]))
+    with pytest.raises(Exception, match=r"ValidationFailed: .*\n.*\n.*AwsSolutions-IAM5\[Resource::\*\]"):
+        app.synth()
