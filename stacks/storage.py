@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 
+from sandpiper.names import STORAGE, data_bucket_name, stack_name, tenant_folder
 from sandpiper_constructs.data_bucket import DataBucket
 from sandpiper_contract import settings
-from stacks.naming import data_bucket_name, stack_name, tenant_path
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -22,7 +22,7 @@ class StorageStack(cdk.Stack):
     def __init__(self, scope: Construct, *, environment: Environment) -> None:
         super().__init__(
             scope,
-            stack_name(environment, "storage"),
+            stack_name(environment.name, STORAGE),
             env=cdk.Environment(account=environment.account, region=environment.region),
             description=f"Sandpiper {environment.name}: data of all tenants",
             termination_protection=environment.termination_protection,
@@ -30,11 +30,11 @@ class StorageStack(cdk.Stack):
         DataBucket(
             self,
             "DataBucket",
-            name=data_bucket_name(environment),
+            name=data_bucket_name(environment.name, environment.account, environment.region),
             retain=environment.retain_data,
             access_log_days=environment.log_retention_days,
             expire_days={
-                f"{tenant_path(tenant)}/{settings.RUNS}": environment.run_retention_days
+                f"{tenant_folder(tenant)}/{settings.RUNS}": environment.run_retention_days
                 for tenant in environment.tenants
             },
         )

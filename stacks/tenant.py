@@ -8,6 +8,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_s3 as s3
 
 from sandpiper.environment import PublicInterpreter
+from sandpiper.names import data_bucket_name, stack_name, tenant_folder
 from sandpiper_constructs.alarms import TenantAlarms, Thresholds
 from sandpiper_constructs.bucket_folder import BucketFolder
 from sandpiper_constructs.dashboard import TenantDashboard
@@ -15,7 +16,6 @@ from sandpiper_constructs.interpreter import CodeInterpreter, PublicAccess
 from sandpiper_constructs.run_code_workflow import RunCodeWorkflow
 from sandpiper_constructs.session_function import SessionFunction, interpreter_ids
 from stacks.log_retention import RETENTION
-from stacks.naming import data_bucket_name, stack_name, tenant_path
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -36,7 +36,7 @@ class TenantStack(cdk.Stack):
     def __init__(self, scope: Construct, *, environment: Environment, name: str) -> None:
         """Raises KeyError for a name that the environment does not have."""
         tenant = environment.tenants[name]
-        full_name = stack_name(environment, name)
+        full_name = stack_name(environment.name, name)
         super().__init__(
             scope,
             full_name,
@@ -45,8 +45,9 @@ class TenantStack(cdk.Stack):
             termination_protection=environment.termination_protection,
         )
         cdk.Tags.of(self).add("sandpiper:tenant", name)
-        bucket = s3.Bucket.from_bucket_name(self, "DataBucket", data_bucket_name(environment))
-        folder = BucketFolder(bucket=bucket, path=tenant_path(name))
+        bucket_name = data_bucket_name(environment.name, environment.account, environment.region)
+        bucket = s3.Bucket.from_bucket_name(self, "DataBucket", bucket_name)
+        folder = BucketFolder(bucket=bucket, path=tenant_folder(name))
         retention = RETENTION[environment.log_retention_days]
 
         interpreters = self._interpreters(environment, name, tenant, folder)

@@ -42,6 +42,8 @@ class SessionFunction(Construct):
     The request names an interpreter by its key. IAM holds it to the ones given here, to reading the folder's inputs
     and to writing the folder's runs.
 
+    `code` is any bundle with the handler `code_runner.handlers.run_code`; without it, the installed `code_runner`.
+
     Raises ValueError, before any resource, without an interpreter or for a timeout that Lambda would refuse.
     """
 

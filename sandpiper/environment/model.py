@@ -11,10 +11,9 @@ from typing import Annotated, Literal, cast
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationInfo
 
 from sandpiper.environment.regions import INTERPRETER_REGIONS
+from sandpiper.names import STORAGE
 
 NETWORKS = "SANDBOX | PUBLIC"
-STORAGE = "storage"
-"""The name that the environment's own stack has where a tenant's stack has the tenant's."""
 LOG_RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),

@@ -99,7 +99,7 @@ def test_code_in_a_session_reaches_no_inputs_and_no_results_of_runs(local: Assem
 
 
 def test_the_function_runs_code_in_its_own_interpreters_alone(dev: Assembly) -> None:
-    for tenant in ("claims", "research"):
+    for tenant in ("claims", "analytics"):
         template = dev[f"sandpiper-dev-{tenant}"]
         own = list(template.resources("AWS::BedrockAgentCore::CodeInterpreterCustom"))
         granted = [

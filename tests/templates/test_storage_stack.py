@@ -67,7 +67,7 @@ def test_runs_of_each_tenant_expire_and_nothing_else_does(dev: Assembly) -> None
     rules = _bucket(dev, "sandpiper-dev-storage", NAME)["LifecycleConfiguration"]["Rules"]
     assert {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule} == {
         "tenants/claims/runs/": 90,
-        "tenants/research/runs/": 90,
+        "tenants/analytics/runs/": 90,
     }
 
 

@@ -67,7 +67,7 @@ def test_only_types_that_deploy_everywhere(assemblies: dict[str, Assembly]) -> N
 
 
 def test_tenants_wait_for_the_storage_and_import_nothing_from_it(dev: Assembly) -> None:
-    for tenant in ("claims", "research"):
+    for tenant in ("claims", "analytics"):
         artifact = dev.manifest["artifacts"][f"sandpiper-dev-{tenant}"]
         assert "sandpiper-dev-storage" in artifact["dependencies"]
     for template in dev.templates.values():
@@ -91,7 +91,7 @@ def test_every_stack_says_what_it_is_and_whose(dev: Assembly) -> None:
     assert {name: template.content["Description"] for name, template in dev.templates.items()} == {
         "sandpiper-dev-storage": "Sandpiper dev: data of all tenants",
         "sandpiper-dev-claims": "Sandpiper dev: code interpreters of tenant claims",
-        "sandpiper-dev-research": "Sandpiper dev: code interpreters of tenant research",
+        "sandpiper-dev-analytics": "Sandpiper dev: code interpreters of tenant analytics",
     }
     tags = dev["sandpiper-dev-claims"].only("AWS::BedrockAgentCore::CodeInterpreterCustom")["Tags"]
     assert tags == {"sandpiper:environment": "dev", "sandpiper:tenant": "claims"}
@@ -125,9 +125,9 @@ def test_the_function_knows_its_place_and_the_default_interpreter_comes_first(de
 
 
 def test_the_function_has_the_size_that_the_environment_gives_it(dev: Assembly) -> None:
-    research = dev["sandpiper-dev-research"].only("AWS::Lambda::Function")
+    analytics = dev["sandpiper-dev-analytics"].only("AWS::Lambda::Function")
     claims = dev["sandpiper-dev-claims"].only("AWS::Lambda::Function")
-    assert (research["MemorySize"], research["ReservedConcurrentExecutions"]) == (1024, 20)
+    assert (analytics["MemorySize"], analytics["ReservedConcurrentExecutions"]) == (1024, 20)
     assert (claims["MemorySize"], claims.get("ReservedConcurrentExecutions")) == (512, None)
 
 
@@ -175,14 +175,14 @@ def test_executions_are_logged_and_their_data_is_not(demo: Template) -> None:
 def test_alarms_count_failed_runs_and_throttled_calls(dev: Assembly) -> None:
     alarms = {
         alarm["AlarmName"]: alarm
-        for alarm in dev["sandpiper-dev-research"].resources("AWS::CloudWatch::Alarm").values()
+        for alarm in dev["sandpiper-dev-analytics"].resources("AWS::CloudWatch::Alarm").values()
     }
-    errors_alarm = alarms["sandpiper-dev-research-errors"]
-    throttles_alarm = alarms["sandpiper-dev-research-throttles"]
+    errors_alarm = alarms["sandpiper-dev-analytics-errors"]
+    throttles_alarm = alarms["sandpiper-dev-analytics-throttles"]
     assert (errors_alarm["Namespace"], errors_alarm["MetricName"]) == ("AWS/States", "ExecutionsFailed")
     assert errors_alarm["Threshold"] == 3
     assert (throttles_alarm["Namespace"], throttles_alarm["MetricName"]) == ("Sandpiper", "Throttled")
-    assert throttles_alarm["Dimensions"] == [{"Name": "service", "Value": "research"}]
+    assert throttles_alarm["Dimensions"] == [{"Name": "service", "Value": "analytics"}]
     for alarm in alarms.values():
         assert alarm["TreatMissingData"] == "notBreaching"
         assert "Metrics" not in alarm, "the form of metric math, which the embedded AWS refuses"

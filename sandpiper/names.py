@@ -1,0 +1,25 @@
+"""Names that are derived and never asked for: of stacks, the bucket, and each tenant's folder in it.
+
+What deploys and what reads a deployment agree on them here. A derived bucket name is also why a tenant's stack needs no
+export of the storage's, which CloudFormation would refuse to change while it is in use.
+"""
+
+from __future__ import annotations
+
+STORAGE = "storage"
+"""The environment's own stack has this where a tenant's has the tenant's name."""
+
+
+def stack_name(environment: str, part: str) -> str:
+    """The stack of a tenant, or of the environment's storage."""
+    return f"sandpiper-{environment}-{part}"
+
+
+def data_bucket_name(environment: str, account: str, region: str) -> str:
+    """The bucket of all tenants' data; the account and the region make it free in all of AWS."""
+    return f"sandpiper-{environment}-{account}-{region}"
+
+
+def tenant_folder(tenant: str) -> str:
+    """The tenant's folder in the bucket, without a slash at its end."""
+    return f"tenants/{tenant}"
