@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sandpiper.failure import Failure
+from sandpiper.names import stack_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,7 @@ class Deployment:
 
 def find(session: boto3.Session, environment: str, tenant: str) -> Deployment:
     """Reads the outputs of stack `sandpiper-ENVIRONMENT-TENANT`; raises Failure when it is not deployed."""
-    name = f"sandpiper-{environment}-{tenant}"
+    name = stack_name(environment, tenant)
     try:
         stacks = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:

@@ -54,7 +54,7 @@ class TenantStack(cdk.Stack):
         session_function = SessionFunction(
             self,
             "SessionFunction",
-            tenant=name,
+            service=full_name,
             interpreters=interpreters,
             folder=folder,
             memory_mib=tenant.session_function.memory_mib,
@@ -72,7 +72,7 @@ class TenantStack(cdk.Stack):
         alarms = TenantAlarms(
             self,
             "Alarms",
-            tenant=name,
+            service=full_name,
             workflow=workflow,
             name_prefix=full_name,
             thresholds=Thresholds(errors=tenant.alarms.errors, throttles=tenant.alarms.throttles),
@@ -82,7 +82,7 @@ class TenantStack(cdk.Stack):
             self,
             "Dashboard",
             name=full_name,
-            tenant=name,
+            service=full_name,
             workflow=workflow,
             interpreters=interpreters,
             alarms=alarms.alarms,

@@ -44,13 +44,15 @@ class TenantAlarms(Construct):
         scope: Construct,
         id: str,  # noqa: A002 - the name that constructs have for it
         *,
-        tenant: str,
+        service: str,
         workflow: RunCodeWorkflow,
         name_prefix: str,
         thresholds: Thresholds | None = None,
         topic_arn: str | None = None,
     ) -> None:
-        """Alarms are called `name_prefix` and `-errors` or `-throttles`; `topic_arn` hears of their start and end."""
+        """`service` is the session function's. Alarms are called `name_prefix` and `-errors` or `-throttles`; `topic_arn`
+        hears of their start and end.
+        """
         super().__init__(scope, id)
         limits = thresholds or Thresholds()
         table = (
@@ -62,7 +64,7 @@ class TenantAlarms(Construct):
             ),
             _Alarm(
                 name="throttles",
-                metric=run_metric(tenant, Metric.THROTTLED),
+                metric=run_metric(service, Metric.THROTTLED),
                 threshold=limits.throttles,
                 description="AgentCore refuses calls for their rate. Send fewer at once, or ask for a higher quota.",
             ),

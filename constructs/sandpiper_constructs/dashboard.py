@@ -53,12 +53,12 @@ class TenantDashboard(Construct):
         id: str,  # noqa: A002 - the name that constructs have for it
         *,
         name: str,
-        tenant: str,
+        service: str,
         workflow: RunCodeWorkflow,
         interpreters: Mapping[str, CodeInterpreter],
         alarms: Sequence[cloudwatch.Alarm],
     ) -> None:
-        """`name` is the dashboard's, unique in its account."""
+        """`name` is the dashboard's, unique in its account; `service` is the session function's."""
         super().__init__(scope, id)
         self.dashboard_name = name
         cloudwatch.Dashboard(
@@ -66,8 +66,8 @@ class TenantDashboard(Construct):
             "Resource",
             dashboard_name=name,
             widgets=[
-                [cloudwatch.AlarmStatusWidget(title=f"Alarms of {tenant}", alarms=list(alarms), width=COLUMNS)],
-                _run_graphs(tenant, workflow),
+                [cloudwatch.AlarmStatusWidget(title=f"Alarms of {service}", alarms=list(alarms), width=COLUMNS)],
+                _run_graphs(service, workflow),
                 *(_interpreter_graphs(key, interpreter) for key, interpreter in interpreters.items()),
                 _usage_graphs(interpreters),
             ],
@@ -80,12 +80,12 @@ def _row(graphs: Mapping[str, Sequence[cloudwatch.IMetric]]) -> list[cloudwatch.
     return [cloudwatch.GraphWidget(title=title, left=list(lines), width=width) for title, lines in graphs.items()]
 
 
-def _run_graphs(tenant: str, workflow: RunCodeWorkflow) -> list[cloudwatch.IWidget]:
+def _run_graphs(service: str, workflow: RunCodeWorkflow) -> list[cloudwatch.IWidget]:
     return _row(
         {
             "Workflow executions": [execution_metric(workflow, name, label) for name, label in EXECUTIONS.items()],
             "Execution time (ms)": [execution_metric(workflow, "ExecutionTime", "average")],
-            "Runs": [run_metric(tenant, metric) for metric in Metric],
+            "Runs": [run_metric(service, metric) for metric in Metric],
         }
     )
 

@@ -56,12 +56,12 @@ def execution_metric(workflow: RunCodeWorkflow, name: str, label: str | None = N
     return workflow.state_machine.metric(name, label=label, statistic=statistic, period=PERIOD)
 
 
-def run_metric(tenant: str, metric: contract.Metric) -> cloudwatch.Metric:
+def run_metric(service: str, metric: contract.Metric) -> cloudwatch.Metric:
     """A count that the session function emits."""
     return cloudwatch.Metric(
         namespace=contract.NAMESPACE,
         metric_name=metric.value,
-        dimensions_map={contract.TENANT_DIMENSION: tenant},
+        dimensions_map={contract.SERVICE_DIMENSION: service},
         statistic=cloudwatch.Stats.SUM,
         period=PERIOD,
     )

@@ -42,6 +42,7 @@ class SessionFunction(Construct):
     The request names an interpreter by its key. IAM holds it to the ones given here, to reading the folder's inputs
     and to writing the folder's runs.
 
+    `service` is what its logs and metrics are filed under: one tenant of one environment.
     `code` is any bundle with the handler `code_runner.handlers.run_code`; without it, the installed `code_runner`.
 
     Raises ValueError, before any resource, without an interpreter or for a timeout that Lambda would refuse.
@@ -52,7 +53,7 @@ class SessionFunction(Construct):
         scope: Construct,
         id: str,  # noqa: A002 - the name that constructs have for it
         *,
-        tenant: str,
+        service: str,
         interpreters: Mapping[str, CodeInterpreter],
         folder: BucketFolder,
         code: lambda_.Code | None = None,
@@ -73,7 +74,7 @@ class SessionFunction(Construct):
         function = lambda_.Function(
             self,
             "Resource",
-            description=f"Runs code of tenant {tenant} in AgentCore Code Interpreter sessions",
+            description=f"Runs code of {service} in AgentCore Code Interpreter sessions",
             runtime=RUNTIME,
             architecture=lambda_.Architecture.ARM_64,
             handler=HANDLER,
@@ -89,7 +90,7 @@ class SessionFunction(Construct):
                 settings.BUCKET: folder.bucket.bucket_name,
                 settings.PREFIX: folder.path,
                 settings.INTERPRETERS: interpreter_ids(interpreters),
-                "POWERTOOLS_SERVICE_NAME": tenant,
+                "POWERTOOLS_SERVICE_NAME": service,
                 "POWERTOOLS_METRICS_NAMESPACE": metrics.NAMESPACE,
             },
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 NAMESPACE = "Sandpiper"
-TENANT_DIMENSION = "service"
-"""The dimension that Powertools Metrics fills with its service's name, which is the tenant here."""
+SERVICE_DIMENSION = "service"
+"""The dimension that Powertools Metrics fills with its service's name: here one tenant of one environment."""
 
 
 class Metric(StrEnum):

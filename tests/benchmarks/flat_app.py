@@ -165,7 +165,7 @@ workflow = sfn.StateMachine(
 )
 
 throttled = cloudwatch.Metric(
-    namespace="Sandpiper", metric_name="Throttled", dimensions_map={"service": "demo"}, statistic="Sum"
+    namespace="Sandpiper", metric_name="Throttled", dimensions_map={"service": "sandpiper-local-demo"}, statistic="Sum"
 )
 alarms = [
     cloudwatch.Alarm(stack, "Errors", metric=workflow.metric_failed(), threshold=1, evaluation_periods=1),
@@ -200,7 +200,7 @@ rows: list[list[Any]] = [
         cloudwatch.GraphWidget(
             title="Runs",
             left=[
-                cloudwatch.Metric(namespace="Sandpiper", metric_name=name, dimensions_map={"service": "demo"})
+                cloudwatch.Metric(namespace="Sandpiper", metric_name=name, dimensions_map={"service": "sandpiper-local-demo"})
                 for name in (
                     *("Runs", "ProgramsFailed", "FilesKept", "FilesSkipped", "Throttled", "Errors"),
                     "SessionsNotStopped",

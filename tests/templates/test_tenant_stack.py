@@ -118,7 +118,7 @@ def test_the_function_knows_its_place_and_the_default_interpreter_comes_first(de
     assert variables["SANDPIPER_BUCKET"] == "sandpiper-local-123456789012-us-east-1"
     assert variables["SANDPIPER_PREFIX"] == "tenants/demo"
     assert list(json.loads(_text(variables["SANDPIPER_INTERPRETERS"]))) == ["sandbox", "public"]
-    assert variables["POWERTOOLS_SERVICE_NAME"] == "demo"
+    assert variables["POWERTOOLS_SERVICE_NAME"] == "sandpiper-local-demo"
     assert variables["POWERTOOLS_METRICS_NAMESPACE"] == "Sandpiper"
     assert function["Handler"] == "code_runner.handlers.run_code"
     assert function["Architectures"] == ["arm64"]
@@ -182,7 +182,7 @@ def test_alarms_count_failed_runs_and_throttled_calls(dev: Assembly) -> None:
     assert (errors_alarm["Namespace"], errors_alarm["MetricName"]) == ("AWS/States", "ExecutionsFailed")
     assert errors_alarm["Threshold"] == 3
     assert (throttles_alarm["Namespace"], throttles_alarm["MetricName"]) == ("Sandpiper", "Throttled")
-    assert throttles_alarm["Dimensions"] == [{"Name": "service", "Value": "analytics"}]
+    assert throttles_alarm["Dimensions"] == [{"Name": "service", "Value": "sandpiper-dev-analytics"}]
     for alarm in alarms.values():
         assert alarm["TreatMissingData"] == "notBreaching"
         assert "Metrics" not in alarm, "the form of metric math, which the embedded AWS refuses"
@@ -230,7 +230,7 @@ def test_a_session_function_refuses_before_the_first_resource(options: dict[str,
     folder = BucketFolder(bucket=bucket, path="tenants/one")
     given: dict[str, Any] = {"interpreters": {"one": object()}, **options}
     with pytest.raises(ValueError, match=message):
-        SessionFunction(stack, "Function", tenant="one", folder=folder, **given)
+        SessionFunction(stack, "Function", service="one", folder=folder, **given)
     assert [child.node.id for child in stack.node.children] == ["Bucket"]
 
 
