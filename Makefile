@@ -21,7 +21,7 @@ test: check pytest ## everything that CI runs
 check: setup ## formatting, lint, types and who may import whom
 	@echo "· ruff"; ruff format --check -q . && ruff check -q .
 	@echo "· basedpyright"; basedpyright --level error
-	@echo "· import-linter"; lint-imports --no-cache > .import-linter.log || { cat .import-linter.log; exit 1; }
+	@echo "· import-linter"; lint-imports --no-cache > build/import-linter.log || { cat build/import-linter.log; exit 1; }
 
 pytest: setup ## the tests alone; ARGS="tests/unit -k name" for some of them
 	@pytest -q $(ARGS)

@@ -200,7 +200,9 @@ rows: list[list[Any]] = [
         cloudwatch.GraphWidget(
             title="Runs",
             left=[
-                cloudwatch.Metric(namespace="Sandpiper", metric_name=name, dimensions_map={"service": "sandpiper-local-demo"})
+                cloudwatch.Metric(
+                    namespace="Sandpiper", metric_name=name, dimensions_map={"service": "sandpiper-local-demo"}
+                )
                 for name in (
                     *("Runs", "ProgramsFailed", "FilesKept", "FilesSkipped", "Throttled", "Errors"),
                     "SessionsNotStopped",
