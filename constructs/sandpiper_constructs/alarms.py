@@ -50,8 +50,9 @@ class TenantAlarms(Construct):
         thresholds: Thresholds | None = None,
         topic_arn: str | None = None,
     ) -> None:
-        """`service` is the session function's. Alarms are called `name_prefix` and `-errors` or `-throttles`; `topic_arn`
-        hears of their start and end.
+        """`service` is the session function's. Alarms are called `name_prefix` and `-errors` or `-throttles`.
+
+        `topic_arn` hears of their start and end.
         """
         super().__init__(scope, id)
         limits = thresholds or Thresholds()

@@ -13,12 +13,15 @@ import fcntl
 import json
 import os
 import socket
+import stat
 import struct
 import sys
 from pathlib import Path
 from typing import Any
 
 STAGE = "/tmp/stage"  # noqa: S108  on a tmpfs that only this mount namespace sees
+LOWER, NOTHING = f"{STAGE}/lower", f"{STAGE}/nothing"
+STAGE_OPTIONS = "size=8m,nr_inodes=256,mode=755"
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000
 MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
 SET_DUMPABLE = 4
@@ -33,10 +36,14 @@ def check(result: int, what: str) -> None:
         sys.exit(f"{what}: {os.strerror(ctypes.get_errno())}")
 
 
+def try_mount(source: str, target: str, kind: str, flags: int, data: str = "") -> bool:
+    """mount(2). Returns whether it succeeded."""
+    return libc.mount(source.encode(), target.encode(), kind.encode(), flags, data.encode()) == 0
+
+
 def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
-    """mount(2)."""
-    arguments = source.encode(), target.encode(), kind.encode(), flags, data.encode()
-    check(libc.mount(*arguments), f"mount {kind or source} on {target}")
+    """mount(2), or the stub's end."""
+    check(0 if try_mount(source, target, kind, flags, data) else -1, f"mount {kind or source} on {target}")
 
 
 def private_mounts() -> None:
@@ -45,20 +52,28 @@ def private_mounts() -> None:
 
 
 def stage(sources: list[str], folders: list[str]) -> None:
-    """Binds each source to `/tmp/stage/INDEX`, where every user may read it, and makes the folders there."""
-    descriptors = [os.open(source, os.O_PATH) for source in sources]  # before /tmp is covered: they may lie in it
-    mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,nr_inodes=256,mode=755")  # noqa: S108  covered for this process and its children only
-    Path(STAGE).mkdir()
-    for folder in folders:
-        Path(STAGE, folder).mkdir()
+    """Puts each source at `/tmp/stage/INDEX`, where every user may read it, and makes the folders there."""
+    descriptors = [os.open(source, os.O_RDONLY) for source in sources]  # before /tmp is covered: they may lie in it
+    mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, STAGE_OPTIONS)  # noqa: S108  for this process's children only
+    for folder in (STAGE, LOWER, NOTHING, *(f"{STAGE}/{name}" for name in folders)):
+        Path(folder).mkdir()
     for index, descriptor in enumerate(descriptors):
-        target = Path(f"{STAGE}/{index}")
-        if Path(f"/proc/self/fd/{descriptor}").is_dir():
-            target.mkdir()
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            stage_folder(descriptor, index)
         else:
-            target.touch()
-        mount(f"/proc/self/fd/{descriptor}", str(target), "", MS_BIND | MS_REC)
-        os.close(descriptor)
+            with open(descriptor, "rb") as source, Path(STAGE, str(index)).open("wb") as copy:  # noqa: PTH123
+                copy.write(source.read())
+
+
+def stage_folder(descriptor: int, index: int) -> None:
+    """Shows a folder through an overlay, since a bind mount tells everybody in /proc/self/mountinfo where it is from."""
+    lower, target = f"{LOWER}/{index}", f"{STAGE}/{index}"
+    Path(lower).mkdir()
+    Path(target).mkdir()
+    mount(f"/proc/self/fd/{descriptor}", lower, "", MS_BIND | MS_REC)
+    os.close(descriptor)
+    if not try_mount("overlay", target, "overlay", MS_NOSUID | MS_NODEV, f"lowerdir={lower}:{NOTHING}"):
+        mount(lower, target, "", MS_BIND | MS_REC)  # a kernel older than 5.11, or a file system that takes no overlay
 
 
 def become(uid: int) -> None:

@@ -91,6 +91,7 @@ class Kernel:
         death: int | None = None
         if status is None:
             word.cancel()
+            await asyncio.wait({word})  # it watches a descriptor whose number the next kernel may get
             self.kill()
             death = await self._end
         stdout, stderr = (stream.finish() for stream in streams)
