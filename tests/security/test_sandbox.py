@@ -294,6 +294,16 @@ def test_there_are_no_files_of_the_host(attacker: Attacker, tmp_path: Path) -> N
     assert len(passwords.splitlines()) == 3
 
 
+def test_its_mounts_do_not_tell_where_they_come_from(attacker: Attacker, agentcore_runtime: Path) -> None:
+    mounts = attacker.run("print(open('/proc/self/mountinfo').read())")["stdout"]
+    assert "/opt/amazon/genesis1p-tools/venv" in mounts
+    assert "local-agentcore-" not in mounts
+    base = next(line for line in (agentcore_runtime / "pyvenv.cfg").read_text().splitlines() if line.startswith("home"))
+    home = base.partition("=")[2].strip()
+    for path in (str(agentcore_runtime.resolve()), str(Path.home()), *([] if home.startswith("/usr") else [home])):
+        assert path not in mounts, path
+
+
 @pytest.mark.parametrize("path", ["/usr/x", "/etc/x", "/x", "/opt/x", "/opt/local-agentcore/inside/x", "/dev/x"])
 def test_only_its_own_folders_can_be_written(attacker: Attacker, path: str) -> None:
     assert attacker.run("open('x', 'w'); open('/tmp/x', 'w'); open('/dev/shm/x', 'w')")["exitCode"] == 0

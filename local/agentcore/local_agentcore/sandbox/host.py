@@ -175,7 +175,7 @@ class Sandbox:
 
     async def list_directory(self, path: str) -> list[Entry]:
         """Returns the entries of one folder, sorted by name. Raises as `write_file` does."""
-        return _entries((await self._file_request({"op": "list", "path": path})).payload)
+        return entries_of((await self._file_request({"op": "list", "path": path})).payload)
 
     async def end(self) -> None:
         """Ends everything in the sandbox and waits until it has gone. May be called twice."""
@@ -315,17 +315,28 @@ def _unused_uid(number: int) -> int | None:
     return widest // 2 + own % (widest // 4)  # in a container whose users are mapped
 
 
-def _entries(payload: bytes) -> list[Entry]:
+def entries_of(payload: bytes) -> list[Entry]:
+    """Reads what a sandbox says is a listing.
+
+    Raises:
+        FileOperationError: it is none.
+    """
     try:
         rows: object = json.loads(payload)
-    except (ValueError, RecursionError) as error:
-        raise FileOperationError(0, "the sandbox sent no listing") from error
+    except (ValueError, RecursionError):
+        rows = None
+    if not isinstance(rows, list):
+        raise FileOperationError(0, "the sandbox sent no listing")
     entries: list[Entry] = []
-    for row in cast("list[object]", rows) if isinstance(rows, list) else []:
+    for row in cast("list[object]", rows):
         match row:
             case [str(name), bool(is_directory)]:
-                readable = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-                entries.append(Entry(readable, is_directory))
+                entries.append(Entry(_readable(name), is_directory))
             case _:
                 raise FileOperationError(0, "the sandbox sent no listing")
     return entries
+
+
+def _readable(name: str) -> str:
+    """Returns a file's name, whose bytes need not be UTF-8, as text that can go into JSON."""
+    return name.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")

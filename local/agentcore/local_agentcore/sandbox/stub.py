@@ -66,7 +66,7 @@ def stage(sources: list[str], folders: list[str]) -> None:
 
 
 def stage_folder(descriptor: int, index: int) -> None:
-    """Shows a folder through an overlay, since a bind mount tells everybody in /proc/self/mountinfo where it is from."""
+    """Shows a folder through an overlay: a bind mount would tell in /proc/self/mountinfo where it comes from."""
     lower, target = f"{LOWER}/{index}", f"{STAGE}/{index}"
     Path(lower).mkdir()
     Path(target).mkdir()
