@@ -63,6 +63,7 @@ def demo(
         phases = Phases()
         try:
             with phases.phase("embedded AWS ready"):
+                control.stop(STATE)  # of a demo that was killed
                 running, _ = control.start(STATE)
                 _use(running)
             if not (sandbox := control.health(running)["sandbox"])["available"]:

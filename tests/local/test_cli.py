@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,15 +99,33 @@ def test_start_env_status_and_stop(state: Path) -> None:
 WHO_AM_I = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
 
 
+def test_two_starts_at_once_start_one(state: Path) -> None:
+    with ThreadPoolExecutor(2) as threads:
+        starts = [threads.submit(sandpiper, "local", "start", "--state", state) for _ in range(2)]
+        said = sorted("it runs already" in start.result().stderr for start in starts)
+    assert said == [False, True]
+
+
+def listening_addresses(pid: int) -> set[str]:
+    """IPv4 addresses that a process listens on, `other` for IPv6 (proc(5), net/tcp: state 0A, little-endian hex)."""
+    links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
+    sockets = {link.removeprefix("socket:[").removesuffix("]") for link in links if link.startswith("socket:[")}
+    found = set[str]()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            if state == "0A" and inode in sockets:
+                address = local.partition(":")[0]
+                found.add(socket.inet_ntoa(bytes.fromhex(address)[::-1]) if table == "tcp" else "other")
+    return found
+
+
 def test_every_port_is_on_loopback(state: Path) -> None:
     assert sandpiper("local", "start", "--state", state).returncode == 0
     running = record.find(StateDirectory(state))
     assert running is not None
-    listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=True).stdout.splitlines()
-    pids = {running.pid} | processes_below(running.pid)
-    ours = [line.split()[3] for line in listening if any(f"pid={pid}," in line for pid in pids)]
-    assert len(ours) >= 2
-    assert all(address.startswith("127.0.0.1:") for address in ours), ours
+    ours = {address for pid in {running.pid} | processes_below(running.pid) for address in listening_addresses(pid)}
+    assert ours == {"127.0.0.1"}
 
 
 def test_a_killed_service_takes_its_parts_along_and_its_leavings_are_cleaned_up(state: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -38,9 +39,16 @@ def start(
 
     Ports are free ones unless given. Raises LocalAwsError, with nothing left running, when it cannot start.
     """
-    if running := record.find(state):
-        return running, False
     _prepare(state)
+    with state.lock.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a second start waits for the first, and finds what it started
+        if running := record.find(state):
+            return running, False
+        return _start(state, port, agentcore_port, waiting), True
+
+
+def _start(state: StateDirectory, port: int, agentcore_port: int, waiting: Callable[[], None]) -> record.Running:
+    state.running.unlink(missing_ok=True)  # of a service that was killed
     command = [sys.executable, "-m", "local_aws.service", "--state", str(state.path.resolve())]
     command += ["--port", str(port), "--agentcore-port", str(agentcore_port)]
     with state.log("service").open("wb") as log:
@@ -51,7 +59,7 @@ def start(
         end = time.monotonic() + START_SECONDS
         while time.monotonic() < end:
             if running := record.find(state):
-                return running, True
+                return running
             if service.poll() is not None:
                 raise LocalAwsError(
                     state.log("service").read_text(errors="replace").strip() or "it ended without a word"
@@ -92,7 +100,6 @@ def _prepare(state: StateDirectory) -> None:
     try:
         state.path.mkdir(parents=True, exist_ok=True)
         state.path.chmod(0o700)
-        state.running.unlink(missing_ok=True)  # of a service that was killed
         free = shutil.disk_usage(state.path).free
     except OSError as error:
         raise LocalAwsError(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 READY_SECONDS = 30
 STOP_SECONDS = 10
 POLL_SECONDS = 0.02
+ENDING = (signal.SIGTERM, signal.SIGINT)
 PR_SET_PDEATHSIG = 1
 
 
@@ -39,8 +40,8 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="port of the AWS endpoint; 0 takes a free one")
     parser.add_argument("--agentcore-port", type=int, default=0, help="port of AgentCore; 0 takes a free one")
     arguments = parser.parse_args()
-    for wanted in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(wanted, _end)
+    for asked in ENDING:
+        signal.signal(asked, _end)
     try:
         with ExitStack() as parts:
             _serve(StateDirectory(arguments.state), arguments.port, arguments.agentcore_port, parts)
@@ -57,6 +58,8 @@ class _Ended(Exception):  # noqa: N818 - a signal, not an error
 
 
 def _end(*_: object) -> None:
+    for asked in ENDING:
+        signal.signal(asked, signal.SIG_IGN)  # a second one must not interrupt the way out
     raise _Ended
 
 

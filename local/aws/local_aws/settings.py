@@ -64,6 +64,11 @@ class StateDirectory:
         return self.path / "running.json"
 
     @property
+    def lock(self) -> Path:
+        """Held while one is started."""
+        return self.path / "lock"
+
+    @property
     def work(self) -> Path:
         """Unpacked functions; emptied at every start."""
         return self.path / "work"
