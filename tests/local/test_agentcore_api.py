@@ -164,6 +164,17 @@ def test_two_interpreters_cannot_share_a_name(agentcore_control: Any, interprete
     agentcore_control.delete_code_interpreter(codeInterpreterId=again["codeInterpreterId"])
 
 
+def test_an_interpreter_keeps_its_tags_and_is_known_by_its_arn(agentcore_control: Any) -> None:
+    created = agentcore_control.create_code_interpreter(
+        name=new_name(), networkConfiguration=SANDBOX, tags={"tenant": "demo", "team": "a"}
+    )
+    arn = created["codeInterpreterArn"]
+    agentcore_control.tag_resource(resourceArn=arn, tags={"team": "b"})
+    agentcore_control.untag_resource(resourceArn=arn, tagKeys=["tenant", "none"])
+    assert agentcore_control.list_tags_for_resource(resourceArn=arn)["tags"] == {"team": "b"}
+    agentcore_control.delete_code_interpreter(codeInterpreterId=created["codeInterpreterId"])
+
+
 def test_creating_again_with_the_same_token_creates_nothing(agentcore_control: Any) -> None:
     request: dict[str, Any] = {"name": new_name(), "networkConfiguration": SANDBOX, "clientToken": str(uuid.uuid4())}
     first = agentcore_control.create_code_interpreter(**request)
@@ -374,6 +385,17 @@ def test_a_program_that_forks_and_returns_answers_once(sessions: Callable[..., S
     session = sessions()
     session.python("import os\nchild = os.fork()\nif child: os.waitpid(child, 0)")
     assert session.python("print('one')")["stdout"] == "one"
+
+
+def test_calls_at_once_take_turns(sessions: Callable[..., Session]) -> None:
+    session, answers = sessions(), list[dict[str, Any]]()
+    cell = "import time\nbegun = globals().get('begun', 0) + 1\ntime.sleep(0.05)\nprint(begun)"
+    threads = [threading.Thread(target=lambda: answers.append(session.python(cell))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answer["stdout"] for answer in answers) == ["1", "2", "3", "4"]
 
 
 def test_await_and_values_at_the_end_of_a_cell_work(sessions: Callable[..., Session]) -> None:

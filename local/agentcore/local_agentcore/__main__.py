@@ -84,6 +84,7 @@ def main(argv: list[str] | None = None) -> int:
     from .server import LOOPBACK, listen, serve
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     try:
         listener = listen(options.port)
     except OSError as error:

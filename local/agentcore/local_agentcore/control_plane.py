@@ -63,6 +63,22 @@ class ControlPlane:
             "lastUpdatedAt": self._clock(),
         }
 
+    async def tag_resource(self, parameters: Parameters) -> dict[str, Any]:
+        """TagResource, of a code interpreter."""
+        self._interpreters.get(parameters["resourceArn"]).tags.update(parameters["tags"])
+        return {}
+
+    async def untag_resource(self, parameters: Parameters) -> dict[str, Any]:
+        """UntagResource, of a code interpreter."""
+        tags = self._interpreters.get(parameters["resourceArn"]).tags
+        for key in parameters["tagKeys"]:
+            tags.pop(key, None)
+        return {}
+
+    async def list_tags_for_resource(self, parameters: Parameters) -> dict[str, Any]:
+        """ListTagsForResource, of a code interpreter."""
+        return {"tags": dict(self._interpreters.get(parameters["resourceArn"]).tags)}
+
 
 def _summary(interpreter: Interpreter) -> dict[str, Any]:
     description = {"description": interpreter.recorded["description"]} if "description" in interpreter.recorded else {}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
+import stat
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +55,9 @@ class Emulator:
             "GetCodeInterpreter": control.get_code_interpreter,
             "ListCodeInterpreters": control.list_code_interpreters,
             "DeleteCodeInterpreter": control.delete_code_interpreter,
+            "TagResource": control.tag_resource,
+            "UntagResource": control.untag_resource,
+            "ListTagsForResource": control.list_tags_for_resource,
             "StartCodeInterpreterSession": data.start_code_interpreter_session,
             "GetCodeInterpreterSession": data.get_code_interpreter_session,
             "ListCodeInterpreterSessions": data.list_code_interpreter_sessions,
@@ -62,12 +67,11 @@ class Emulator:
 
     async def open(self) -> None:
         """Clears away what dead emulators left, and finds out by trying whether sandboxes start here."""
-        self.settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.delegation = find_delegation(f"{emulator_name()}-probe")
         for name in sweep(self.settings.state, self.delegation):
             log.info("Removed %s, which an emulator that was killed had left", name)
-        self._directory.mkdir()
         try:
+            self._make_directory()
             blueprint = Blueprint.create(self._directory, self.settings.runtime, self.settings.limits, self.delegation)
             pool = Pool(blueprint, self.settings.pool)
             first = await Sandbox.start(blueprint)
@@ -82,6 +86,13 @@ class Emulator:
             else:
                 await first.end()
         self.sessions.watch_expiry()
+
+    def _make_directory(self) -> None:
+        state = self.settings.state
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if state.stat().st_uid != os.geteuid() and state.parent.stat().st_mode & stat.S_IWOTH:
+            raise SandboxUnavailableError(f"{state} belongs to another user", "Choose another folder with --state")
+        self._directory.mkdir()
 
     async def take(self) -> Sandbox:
         """Returns a fresh sandbox for a session.

@@ -16,7 +16,7 @@ DIFFERENCES = [
     "PUBLIC and VPC interpreters have no network yet, and SANDBOX ones do not reach Amazon S3 yet.",
     "JavaScript and TypeScript are not emulated yet.",
     "startCommandExecution, getTask and stopTask are not emulated yet.",
-    "Execution roles, certificates, file systems and tags are recorded and not acted on.",
+    "Execution roles, certificates and file systems are recorded and not acted on.",
     "IAM is not evaluated: every caller may do everything.",
     "Interpreters are ready, and deleted, at once.",
     "The libraries installed are those of the runtime directory, not the hundreds of the service.",

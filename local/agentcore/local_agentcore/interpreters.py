@@ -27,6 +27,7 @@ class Interpreter:
     created: datetime
     network: dict[str, Any] = field(default_factory=lambda: {"networkMode": SANDBOX})
     recorded: dict[str, Any] = field(default_factory=dict[str, Any])
+    tags: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def network_mode(self) -> str:
@@ -68,7 +69,8 @@ class Interpreters:
             raise ValidationError("vpcConfig is required for the network mode VPC, and allowed for no other")
         identifier = interpreter_id(name)
         recorded = {member: parameters[member] for member in RECORDED_MEMBERS if member in parameters}
-        interpreter = Interpreter(identifier, self._arn(identifier), name, self._clock(), network, recorded)
+        tags = dict(parameters.get("tags", {}))
+        interpreter = Interpreter(identifier, self._arn(identifier), name, self._clock(), network, recorded, tags)
         self._by_id[identifier] = interpreter
         return interpreter
 

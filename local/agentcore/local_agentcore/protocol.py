@@ -10,6 +10,7 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -17,6 +18,7 @@ from botocore.model import StructureShape
 from moto.core.parse import PROTOCOL_PARSERS  # pyright: ignore[reportMissingTypeStubs]
 from moto.core.serialize import get_serializer_class  # pyright: ignore[reportMissingTypeStubs]
 from moto.core.utils import get_service_model  # pyright: ignore[reportMissingTypeStubs]
+from werkzeug.datastructures import MultiDict
 
 from .errors import SerializationError, ServiceError, UnknownOperationError
 from .validation import validate
@@ -30,11 +32,11 @@ PROTOCOL = "rest-json"
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """What came in. Header names are in lower case."""
+    """What came in: the path as it was sent, still encoded; header names in lower case."""
 
     method: str
     path: str
-    query: Mapping[str, str]
+    query: list[tuple[str, str]]
     headers: Mapping[str, str]
     body: bytes
 
@@ -113,7 +115,7 @@ def _parameters(request: HttpRequest, operation: Operation, path_parameters: dic
                 "method": request.method,
                 "url_path": request.path,
                 "url_params": path_parameters,
-                "values": request.query,
+                "values": MultiDict(request.query),
                 "headers": request.headers,
                 "body": request.body,
             }
@@ -136,9 +138,11 @@ def serialise(call: Call, result: dict[str, Any], request_id: str) -> HttpAnswer
         for name, member in output.members.items():
             if member.serialization.get("location") == "header" and name in result:
                 headers[member.serialization["name"].lower()] = str(result[name])
-    body = answer["body"]
+    status, body = int(answer["status_code"]), answer["body"]
+    if status == HTTPStatus.NO_CONTENT:  # moto sends an empty object, which HTTP does not allow
+        return HttpAnswer(status, {"x-amzn-requestid": request_id}, b"")
     content = body if isinstance(body, bytes) else str(body).encode()
-    return HttpAnswer(int(answer["status_code"]), {**headers, "x-amzn-requestid": request_id}, content)
+    return HttpAnswer(status, {**headers, "x-amzn-requestid": request_id}, content)
 
 
 def serialise_error(error: ServiceError, request_id: str) -> HttpAnswer:

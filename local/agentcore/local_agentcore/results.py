@@ -23,18 +23,18 @@ UNKNOWN_MIME_TYPE = "application/octet-stream"
 TEXT_MIME_TYPE = "text/plain"
 
 
-def of_code(execution: Execution, seconds: float, notes: list[str]) -> Result:
+def of_code(execution: Execution, notes: list[str]) -> Result:
     """Returns executeCode's result: both streams stripped at both ends, as the service does."""
     stdout, stderr = _text(execution.stdout).strip(), _text(execution.stderr).strip()
-    return _of_streams(stdout, _with_notes(stderr, notes, "\n"), execution.exit_code, seconds)
+    return _of_streams(stdout, _with_notes(stderr, notes, "\n"), execution.exit_code, execution.seconds)
 
 
-def of_command(execution: Execution, seconds: float, notes: list[str]) -> Result:
+def of_command(execution: Execution, notes: list[str]) -> Result:
     """Returns executeCommand's result: the terminal's output, which is stderr when the command failed."""
     output = _text(execution.stdout)
     succeeded = execution.exit_code == 0
     stderr = _with_notes("" if succeeded else output, notes, "\r\n")
-    return _of_streams(output if succeeded else "", stderr, execution.exit_code, seconds)
+    return _of_streams(output if succeeded else "", stderr, execution.exit_code, execution.seconds)
 
 
 def _of_streams(stdout: str, stderr: str, exit_code: int, seconds: float) -> Result:

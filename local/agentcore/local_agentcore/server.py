@@ -48,7 +48,7 @@ def create_application(emulator: Emulator) -> Starlette:
         try:
             body = await _body(request)
             incoming = protocol.HttpRequest(
-                request.method, request.url.path, dict(request.query_params), dict(request.headers), body
+                request.method, _raw_path(request), request.query_params.multi_items(), dict(request.headers), body
             )
             call = await _off_loop(len(body), lambda: protocol.parse(incoming, operations))
             result = await emulator.call(call.operation.name, call.parameters)
@@ -64,6 +64,11 @@ def create_application(emulator: Emulator) -> Starlette:
 
     methods = ["GET", "PUT", "POST", "DELETE"]
     return Starlette(routes=[Route(HEALTH_PATH, report), Route("/{path:path}", operation, methods=methods)])
+
+
+def _raw_path(request: Request) -> str:
+    """Returns the path as it was sent: an ARN in it has its slash encoded, which is no separator."""
+    return bytes(request.scope["raw_path"]).decode("ascii", "replace").partition("?")[0]
 
 
 async def _body(request: Request) -> bytes:

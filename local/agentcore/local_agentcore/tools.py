@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -58,23 +57,21 @@ async def execute_code(invocation: Invocation) -> Result:
     for kind, value in (("language", language), ("runtime", runtime)):
         if value != PYTHON:
             raise not_emulated(f"The {kind} {value}")
-    started = time.monotonic()
     execution = await invocation.sandbox.execute(
         code,
         clear_context=bool(invocation.arguments.get("clearContext", False)),
         seconds=invocation.limits.call_seconds,
     )
     notes = results.notes_on(execution, invocation.limits, invocation.network_note)
-    return results.of_code(execution, time.monotonic() - started, notes)
+    return results.of_code(execution, notes)
 
 
 async def execute_command(invocation: Invocation) -> Result:
     """Runs a command in a fresh shell."""
     command = invocation.required("command")
-    started = time.monotonic()
     execution = await invocation.sandbox.command(command, seconds=invocation.limits.call_seconds)
     notes = results.notes_on(execution, invocation.limits, invocation.network_note)
-    return results.of_command(execution, time.monotonic() - started, notes)
+    return results.of_command(execution, notes)
 
 
 async def write_files(invocation: Invocation) -> Result:

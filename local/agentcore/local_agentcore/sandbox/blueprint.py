@@ -14,12 +14,12 @@ from ..errors import SandboxUnavailableError
 from . import layout, seccomp
 from .inside.supervisor import Configuration
 from .runtime import Runtime
+from .stub import STAGE
 
 if TYPE_CHECKING:
     from .limits import Limits
     from .memory import Delegation
 
-STAGE = "/tmp/stage"  # noqa: S108  as in the stub
 INSIDE_SOURCE = Path(__file__).parent / "inside"
 SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 VERSION_WITH_DISABLE_USERNS = (0, 8, 0)

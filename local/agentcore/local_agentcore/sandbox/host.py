@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,7 @@ class Execution:
 
     Attributes:
         exit_code: 0 is success.
+        seconds: how long it took, without waiting for its turn.
         stdout: bytes as printed. A command's stderr is in it, since it has one terminal.
         stderr: bytes as printed.
         timed_out: the call's time limit was reached and the code stopped.
@@ -66,6 +68,7 @@ class Execution:
     """
 
     exit_code: int
+    seconds: float
     stdout: bytes
     stderr: bytes
     timed_out: bool
@@ -96,6 +99,7 @@ class Sandbox:
         self._watch: asyncio.Task[None] | None = None
         self._memory_kills = 0
         self._ending: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
 
     @classmethod
     async def start(cls, blueprint: Blueprint) -> Sandbox:
@@ -111,6 +115,11 @@ class Sandbox:
         near, far = socket.socketpair()
         try:
             process = _spawn(blueprint, far, group, _unused_uid(number))
+        except BaseException:
+            near.close()
+            if group is not None:
+                await group.remove()
+            raise
         finally:
             far.close()
         sandbox = cls(blueprint, process, await Channel.over(near), group)
@@ -141,12 +150,13 @@ class Sandbox:
         return self._process.pid
 
     async def execute(self, code: str, *, clear_context: bool, seconds: float) -> Execution:
-        """Runs one cell of Python in the session's kernel.
+        """Runs one cell of Python in the session's kernel, after those that were asked for before.
 
         Raises:
             SandboxEndedError: the sandbox went away, or did not keep its own time limit and was ended.
         """
-        return await self._run({"op": "execute", "clear": clear_context}, code, seconds)
+        async with self._turn:  # the time limit counts from here, not from when the call began to wait
+            return await self._run({"op": "execute", "clear": clear_context}, code, seconds)
 
     async def command(self, command: str, *, seconds: float) -> Execution:
         """Runs one command in a fresh shell.
@@ -184,17 +194,17 @@ class Sandbox:
         await asyncio.shield(self._ending)
 
     async def _run(self, message: Mapping[str, Any], text: str, seconds: float) -> Execution:
-        kills = self._kills()
+        kills, started = self._kills(), time.monotonic()
         request = self._channel.request({**message, "seconds": seconds}, text.encode("utf-8", "surrogatepass"))
-        longest = None if seconds == float("inf") else seconds + self._limits.grace_seconds + ANSWER_SECONDS
+        longest = seconds + self._limits.grace_seconds + ANSWER_SECONDS
         try:
             answer = await asyncio.wait_for(request, longest)
         except TimeoutError as error:
             self._kill()
             raise SandboxEndedError("the sandbox did not keep the time limit of a call") from error
-        return self._execution(answer, out_of_memory=self._kills() > kills)
+        return self._execution(answer, time.monotonic() - started, out_of_memory=self._kills() > kills)
 
-    def _execution(self, frame: Frame, *, out_of_memory: bool) -> Execution:
+    def _execution(self, frame: Frame, seconds: float, *, out_of_memory: bool) -> Execution:
         message = frame.message
         exit_code, stdout_bytes, death = (message.get(name) for name in ("exit_code", "stdout_bytes", "death"))
         if not isinstance(exit_code, int) or not isinstance(stdout_bytes, int):
@@ -202,6 +212,7 @@ class Sandbox:
             raise SandboxEndedError(f"the sandbox could not run this: {str(message.get('error'))[:1000]}")
         return Execution(
             exit_code=max(-255, min(exit_code, 255)),
+            seconds=seconds,
             stdout=frame.payload[: max(stdout_bytes, 0)],
             stderr=frame.payload[max(stdout_bytes, 0) :],
             timed_out=message.get("timed_out") is True,
