@@ -1,0 +1,61 @@
+"""The README's commands, as they stand there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+PROJECT = Path(__file__).resolve().parents[2]
+MADE_BY_COMMANDS = {"cdk.out", "out", ".sandpiper"}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Generator[Path]:
+    """The project under another path, so that what the commands write does not mix with what a person has there."""
+    for entry in PROJECT.iterdir():
+        if entry.name not in MADE_BY_COMMANDS:
+            (tmp_path / entry.name).symlink_to(entry)
+    yield tmp_path
+    subprocess.run([PROJECT / ".venv/bin/sandpiper", "local", "stop"], cwd=tmp_path, capture_output=True)
+
+
+def commands(heading: str) -> str:
+    """The first block of shell commands below a heading."""
+    section = (PROJECT / "README.md").read_text().partition(f"## {heading}\n")[2]
+    found = re.search(r"```sh\n(.*?)```", section, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def test_your_own_code(checkout: Path) -> None:
+    ran = subprocess.run(
+        ["bash", "-euxc", commands("Your own code")],
+        cwd=checkout,
+        env={**os.environ, "PWD": str(checkout)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "Chart saved" in ran.stdout
+    assert (checkout / "out" / "chart.png").read_bytes().startswith(b"\x89PNG")
+    assert ran.stderr.endswith("stopped\n")
+
+
+def test_your_own_account_is_synthesised(checkout: Path) -> None:
+    command = commands("Your own account").splitlines()[0]
+    path = f"{checkout}/.venv/bin:{checkout}/node_modules/.bin:{os.environ['PATH']}"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    ran = subprocess.run(
+        ["bash", "-euc", command], cwd=checkout, env={**environment, "PATH": path}, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert (checkout / "cdk.out" / "sandpiper-dev-analytics.template.json").is_file()
