@@ -24,6 +24,7 @@ from .channel import Channel
 from .memory import MemoryGroup, descendants, watch
 from .preflight import explain
 from .sweep import group_name
+from .users import unused_uid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +36,6 @@ STUB = Path(__file__).parent / "stub.py"
 START_SECONDS = 60.0
 ANSWER_SECONDS = 60.0
 DIAGNOSIS_BYTES = 16 * 1024
-FIRST_UID, UIDS_OF_ONE_EMULATOR = 1 << 30, 512
 
 _numbers = itertools.count(1)
 
@@ -114,7 +114,7 @@ class Sandbox:
             group = blueprint.delegation.create(group_name(number), blueprint.limits.memory_bytes)
         near, far = socket.socketpair()
         try:
-            process = _spawn(blueprint, far, group, _unused_uid(number))
+            process = _spawn(blueprint, far, group, unused_uid(number))
         except BaseException:
             near.close()
             if group is not None:
@@ -310,20 +310,6 @@ def _spawn(
             process.stdin.write(json.dumps(plan).encode())
             process.stdin.close()
     return process
-
-
-def _unused_uid(number: int) -> int | None:
-    """Returns a user for one sandbox of a root emulator, or None for an ordinary user's.
-
-    One that no other sandbox has, so that RLIMIT_NPROC counts one sandbox's processes only.
-    """
-    if os.geteuid() != 0:
-        return None
-    widest = max(int(line.split()[2]) for line in Path("/proc/self/uid_map").read_text().splitlines())
-    own = os.getpid() * UIDS_OF_ONE_EMULATOR + number % UIDS_OF_ONE_EMULATOR
-    if widest >= FIRST_UID * 4 - 1:
-        return FIRST_UID + own
-    return widest // 2 + own % (widest // 4)  # in a container whose users are mapped
 
 
 def entries_of(payload: bytes) -> list[Entry]:
