@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 import uuid
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,7 +29,6 @@ from local_agentcore.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from pathlib import Path
 
 MANAGED = "aws.codeinterpreter.v1"
 SANDBOX: dict[str, Any] = {"networkMode": "SANDBOX"}
@@ -578,3 +578,16 @@ def test_the_control_plane_works_with_an_older_client(agentcore_endpoint: str) -
     delete = urllib.request.Request(f"{agentcore_endpoint}/code-interpreters/{identifier}", method="DELETE")  # noqa: S310
     with urllib.request.urlopen(delete) as answer:  # noqa: S310  loopback
         assert answer.status == 202
+
+
+def test_the_readmes_example_runs(agentcore_endpoint: str) -> None:
+    text = (Path(__file__).resolve().parents[2] / "local" / "agentcore" / "README.md").read_text()
+    (example,) = re.findall(r"```python\n(import boto3.*?)```", text, re.DOTALL)
+    ended = subprocess.run(
+        [sys.executable, "-c", example.replace("http://127.0.0.1:5200", agentcore_endpoint)],
+        env={**os.environ, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.stdout, ended.stderr) == ("42\n", "")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import fcntl
 import gc
 import importlib
 import io
@@ -30,6 +31,7 @@ WORD = struct.Struct("!i")
 READY = 0
 CONTROL_DESCRIPTOR = 3
 PIPE_BYTES = 1024 * 1024  # a program that prints less than this never waits for the supervisor
+BROKEN_KERNEL = 70  # EX_SOFTWARE in sysexits.h: it did not come as far as running code
 NICENESS = 10  # the supervisor keeps its turn on the processor whatever the code does
 SET_DUMPABLE = 4  # prctl(2)
 
@@ -97,10 +99,6 @@ class Kernel:
         stdout, stderr = (stream.finish() for stream in streams)
         return Outcome(1 if status is None else int(status != 0), stdout, stderr, timed_out, budget.exceeded, death)
 
-    def interrupt(self) -> None:
-        """Raises KeyboardInterrupt in the cell that is running."""
-        signal_group(self._process, signal.SIGINT)
-
     def kill(self) -> None:
         """Ends the kernel and its process group."""
         signal_group(self._process, signal.SIGKILL)
@@ -135,8 +133,6 @@ class Kernel:
 
 
 def _pipe() -> tuple[int, int]:
-    import fcntl
-
     near, far = os.pipe()
     fcntl.fcntl(near, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     os.set_blocking(near, False)
@@ -162,7 +158,7 @@ def _become_kernel(control: socket.socket, stdout: int, stderr: int) -> NoReturn
         os.nice(NICENESS)
         _serve(socket.socket(fileno=CONTROL_DESCRIPTOR))
     finally:
-        os._exit(70)
+        os._exit(BROKEN_KERNEL)
 
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:

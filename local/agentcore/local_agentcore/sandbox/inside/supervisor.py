@@ -14,6 +14,7 @@ import resource
 import shutil
 import signal
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -118,10 +119,8 @@ class Supervisor:
 
     async def _kill_code(self, _message: dict[str, Any], _payload: bytes) -> Frame:
         """Ends every process but this one; process 1 may signal them all at once."""
-        try:
+        with suppress(ProcessLookupError):  # there is none
             os.kill(-1, signal.SIGKILL)
-        except ProcessLookupError:
-            return Frame({})
         return Frame({})
 
     async def _replace_kernel(self) -> None:
