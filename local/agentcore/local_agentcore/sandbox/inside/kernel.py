@@ -16,6 +16,7 @@ import signal
 import socket
 import struct
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -134,7 +135,8 @@ class Kernel:
 
 def _pipe() -> tuple[int, int]:
     near, far = os.pipe()
-    fcntl.fcntl(near, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    with suppress(PermissionError):  # an ordinary user has only so much for all pipes; a smaller one is slower, no more
+        fcntl.fcntl(near, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     os.set_blocking(near, False)
     return near, far
 
