@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .clock import Clock, system_clock
 from .control_plane import ControlPlane
 from .data_plane import DataPlane
-from .errors import SandboxUnavailableError, ValidationError
+from .errors import InternalServerError, SandboxUnavailableError
 from .health import health
 from .idempotency import Idempotency
 from .interpreters import Interpreters
@@ -113,7 +113,7 @@ class Emulator:
         try:
             return await self._idempotency.once(operation, parameters, self.operations[operation])
         except SandboxUnavailableError as error:
-            raise ValidationError(f"No session can be started: {error.reason}. To do: {error.fix}") from error
+            raise InternalServerError(f"No session can be started: {error.reason}. To do: {error.fix}") from error
 
     def health(self) -> dict[str, Any]:
         """Returns the health report."""
