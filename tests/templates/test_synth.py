@@ -21,10 +21,13 @@ REASON_CHARACTERS = 40
 def _synth(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Runs the CLI in a network namespace that has not even a loopback."""
     no_network = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
+    # In an ordinary user's namespace nobody owns /tmp, and jsii keeps no cache in a folder of nobody's.
+    without_cache = {"JSII_RUNTIME_PACKAGE_CACHE": "disabled"}
+    path = f"{ROOT}/.venv/bin:{os.environ['PATH']}"
     return subprocess.run(
         [*no_network, "node_modules/.bin/cdk", "synth", "--quiet", "--output", str(home / "out"), *arguments],
         cwd=ROOT,
-        env={"PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}", "HOME": str(home), "NO_COLOR": "1", **variables},
+        env={"PATH": path, "HOME": str(home), "NO_COLOR": "1", **without_cache, **variables},
         capture_output=True,
         text=True,
         timeout=120,
