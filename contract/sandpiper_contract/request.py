@@ -6,9 +6,10 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
-from sandpiper_contract.fields import Fields, refuse
+from sandpiper_contract.errors import InvalidRequest
+from sandpiper_contract.fields import Fields, refuse, refuse_unseen
 
 Language = Literal["python", "javascript", "typescript"]
 
@@ -22,6 +23,18 @@ MOST_FILES = 1_000
 MOST_BYTES = 100 * 1024 * 1024
 MOST_INPUTS = 100
 MOST_PATH_CHARACTERS = 255
+FIELDS = ("code", "language", "interpreter", "sessionTimeoutSeconds", "inputs", "outputs")
+SERVICE_OWN: tuple[str, ...] = (
+    ".ipython",
+    "log",
+    "node_modules",
+    "nodejs-js-execution",
+    "nodejs-ts-execution",
+    "package-lock.json",
+    "package.json",
+    "run",
+)
+"""What a fresh session's working directory already holds; seen on the service in 2026-03 and 2026-08."""
 
 _S3_URI = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.+)")
 
@@ -41,9 +54,9 @@ class S3Object:
     @classmethod
     def parse(cls, place: str, value: object) -> S3Object:
         """Reads `s3://BUCKET/KEY`; raises InvalidRequest naming `place`."""
-        match = _S3_URI.fullmatch(value) if isinstance(value, str) else None
+        match = _S3_URI.fullmatch(value) if isinstance(value, str) and value.isprintable() else None
         if match is None:
-            raise refuse(place, value, "s3://BUCKET/KEY")
+            raise refuse(place, value, "s3://BUCKET/KEY in printable characters")
         return cls(match[1], match[2])
 
 
@@ -77,10 +90,8 @@ class RunRequest:
     @classmethod
     def from_json(cls, raw: object) -> RunRequest:
         """Reads a request as Step Functions carries it; raises InvalidRequest for the first thing that is wrong."""
-        fields = Fields(raw, "request")
+        fields = Fields(raw, "request", FIELDS)
         code = fields.text("code")
-        if not code.strip():
-            raise refuse("code", code, "code that is more than white space")
         language: Language = fields.choice("language", LANGUAGES, "python")  # type: ignore[assignment]
         interpreter = fields.text("interpreter") if fields.has("interpreter") else None
         timeout = fields.whole_number(
@@ -88,47 +99,40 @@ class RunRequest:
         )
         inputs = tuple(_input_file(place, entry) for place, entry in fields.items("inputs", MOST_INPUTS))
         outputs = _output_limits(fields.take("outputs", {}))
-        fields.close()
-        _refuse_repeated(inputs)
+        _refuse_collisions(inputs)
         return cls(code, language, interpreter, timeout, inputs, outputs)
 
 
 def _output_limits(raw: object) -> OutputLimits:
-    fields = Fields(raw, "outputs")
-    limits = OutputLimits(
+    fields = Fields(raw, "outputs", ("maxFiles", "maxBytes"))
+    return OutputLimits(
         max_files=fields.whole_number("maxFiles", 0, MOST_FILES, DEFAULT_MAX_FILES, "files"),
         max_bytes=fields.whole_number("maxBytes", 0, MOST_BYTES, DEFAULT_MAX_BYTES, "bytes"),
     )
-    fields.close()
-    return limits
 
 
 def _input_file(place: str, raw: object) -> InputFile:
-    fields = Fields(raw, place)
+    fields = Fields(raw, place, ("path", *_CONTENT))
     path = relative_path(fields.place("path"), fields.take("path"))
-    given = [name for name in ("text", "base64", "s3Uri") if fields.has(name)]
+    given = [name for name in _CONTENT if fields.has(name)]
     if len(given) != 1:
-        raise refuse(place, given, "exactly one of text, base64, s3Uri")
-    value = fields.take(given[0])
-    at = fields.place(given[0])
-    fields.close()
-    return InputFile(path, _CONTENT[given[0]](at, value))
+        has = " and ".join(given) or "none of them"
+        raise InvalidRequest(f"{place} has {has}; allowed: exactly one of {', '.join(_CONTENT)}")
+    return InputFile(path, _CONTENT[given[0]](fields.place(given[0]), fields.take(given[0])))
 
 
 def _from_text(place: str, value: object) -> bytes:
-    if not isinstance(value, str):
-        raise refuse(place, value, "a string")
     try:
-        return value.encode()
-    except UnicodeEncodeError:
-        raise refuse(place, value, "text that UTF-8 can hold") from None
+        return cast("str", value).encode()
+    except (AttributeError, UnicodeEncodeError):
+        raise refuse_unseen(place, value, "a string that UTF-8 can hold") from None
 
 
 def _from_base64(place: str, value: object) -> bytes:
     try:
         return base64.b64decode(value if isinstance(value, str) else "!", validate=True)
     except (binascii.Error, ValueError):
-        raise refuse(place, value, "base64") from None
+        raise refuse_unseen(place, value, "a string in base64") from None
 
 
 _CONTENT = {"text": _from_text, "base64": _from_base64, "s3Uri": S3Object.parse}
@@ -136,7 +140,7 @@ _CONTENT = {"text": _from_text, "base64": _from_base64, "s3Uri": S3Object.parse}
 
 def relative_path(place: str, value: object) -> str:
     """A path under the working directory, as the service's file tools take it; raises InvalidRequest naming `place`."""
-    allowed = f"a relative path without '..', at most {MOST_PATH_CHARACTERS} characters"
+    allowed = f"a relative path of at most {MOST_PATH_CHARACTERS} printable characters, without '..'"
     if not isinstance(value, str) or not 0 < len(value) <= MOST_PATH_CHARACTERS:
         raise refuse(place, value, allowed)
     if value.startswith("/") or not value.isprintable() or any(part in ("", ".", "..") for part in value.split("/")):
@@ -144,9 +148,14 @@ def relative_path(place: str, value: object) -> str:
     return value
 
 
-def _refuse_repeated(inputs: tuple[InputFile, ...]) -> None:
-    seen: set[str] = set()
+def _refuse_collisions(inputs: tuple[InputFile, ...]) -> None:
+    """Two files at one place, a file where another needs a folder, and what the service itself keeps there."""
+    taken = set(SERVICE_OWN)
     for index, file in enumerate(inputs):
-        if file.path in seen:
-            raise refuse(f"inputs[{index}].path", file.path, "each path once")
-        seen.add(file.path)
+        place, parts = f"inputs[{index}].path", file.path.split("/")
+        if parts[0] in SERVICE_OWN:
+            raise refuse(place, file.path, "a path outside of what the service keeps: " + ", ".join(SERVICE_OWN))
+        above = {"/".join(parts[:length]) for length in range(1, len(parts))}
+        if file.path in taken or above & taken or any(other.startswith(f"{file.path}/") for other in taken):
+            raise refuse(place, file.path, "each path once, and no file where another needs a folder")
+        taken.add(file.path)

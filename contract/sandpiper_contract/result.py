@@ -37,11 +37,13 @@ class SkipReason(StrEnum):
     UNREADABLE = "it could not be read"
     CHANGED = "it changed while it was read"
     TOO_LARGE = "larger than one answer of the service carries"
+    NOT_STORED = "S3 did not take it"
+    NOT_LISTED = "the files could not be listed"
 
 
 @dataclass(frozen=True)
 class SkippedFile:
-    """A file that the program left and that was not kept. `size` is in bytes."""
+    """A file that the program left and that was not kept. `size` is in bytes. `.` stands for all of them."""
 
     path: str
     size: int

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, cast
 
 from sandpiper_contract.errors import InvalidRequest, ServiceFault
-from sandpiper_contract.request import relative_path
+from sandpiper_contract.request import SERVICE_OWN, relative_path
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from code_runner.session import CodeSession
+    from sandpiper_contract.request import OutputLimits
 
-SERVICE_OWN = (
-    ".ipython",
-    "log",
-    "node_modules",
-    "nodejs-js-execution",
-    "nodejs-ts-execution",
-    "package-lock.json",
-    "package.json",
-    "run",
-)
-"""What a fresh session's working directory already holds; seen on the service in 2026-03 and 2026-08."""
+MOST_ROWS = 10_000
+MARK = "sandpiper-files:"
+MOST_NAME_CHARACTERS = 4_096
 
-# Runs inside the sandbox, isolated (-I) so that a json.py which the program left is not imported. One line of JSON:
-# [path, size in bytes, sha256 or null, kind], kind one of file, other, unreadable. Links are named and never followed.
+# Runs inside the sandbox, isolated (-I) so that a json.py which the program left is not imported. One marked line of
+# JSON: [path, size in bytes, sha256 or null, kind]. Links are named and never followed. Only what the limits let
+# through is read, for its digest, and inputs, which are left out when they are as they were given.
 _LISTER = """
 import hashlib, json, os, stat, sys
-own, largest = set(json.loads(sys.argv[1])), int(sys.argv[2])
+task = json.loads(sys.argv[1])
+own, given = set(task["own"]), task["given"]
 found, folders = [], [""]
 
 def digest(path):
@@ -43,61 +42,109 @@ def look(path):
     info = os.lstat(path)
     if stat.S_ISDIR(info.st_mode):
         folders.append(path)
-    elif not stat.S_ISREG(info.st_mode):
-        found.append([path, info.st_size, None, "other"])
     else:
-        found.append([path, info.st_size, digest(path) if info.st_size <= largest else None, "file"])
+        found.append([path, info.st_size, None, "file" if stat.S_ISREG(info.st_mode) else "other"])
 
-def tried(path, action):
+def tried(row, action):
     try:
-        action(path)
+        action(row)
     except OSError:
-        found.append([path, 0, None, "unreadable"])
+        return False
+    return True
 
 while folders:
     folder = folders.pop()
     names = []
-    tried(folder, lambda path: names.extend(os.listdir(path or ".")))
+    if not tried(folder, lambda path: names.extend(os.listdir(path or "."))):
+        found.append([folder, 0, None, "unreadable"])
     for path in (os.path.join(folder, name) for name in names):
-        if path not in own:
-            tried(path, look)
+        if path not in own and not tried(path, look):
+            found.append([path, 0, None, "unreadable"])
+
+def take(row):
+    global files, size
+    path = row[0]
+    as_given = given.get(path)
+    if as_given and as_given[0] == row[1] and digest(path) == as_given[1]:
+        row[3] = "unchanged"
+    elif files > 0 and row[1] <= size:
+        row[2] = digest(path)
+        files, size = files - 1, size - row[1]
+
+files, size = task["maxFiles"], task["maxBytes"]
+found.sort(key=lambda row: row[0])
 for row in found:
+    if row[3] == "file" and not tried(row, take):
+        row[3] = "unreadable"
     row[0] = os.fsencode(row[0]).decode("utf-8", "backslashreplace")
-print(json.dumps(sorted(found)))
+rows = [row for row in found if row[3] != "unchanged"]
+more = len(rows) - task["mostRows"]
+if more > 0:
+    rows[task["mostRows"]:] = [["(and %d more)" % more, 0, None, "unreadable"]]
+print("\\n" + task["mark"] + json.dumps(rows))
 """
+
+
+class Kind(StrEnum):
+    """What a path is; `other` is a link, a pipe, a socket or a device."""
+
+    FILE = "file"
+    OTHER = "other"
+    UNREADABLE = "unreadable"
+
+
+KINDS = {kind.value: kind for kind in Kind}
 
 
 @dataclass(frozen=True)
 class FoundFile:
-    """A file below the working directory. `size` is in bytes; `sha256` is None when it was too large to be of use."""
+    """What the sandbox says of a path. `size` is in bytes; `sha256` is None where the limits leave the file out."""
 
     path: str
     size: int
     sha256: str | None
-    is_regular: bool
-    is_readable: bool
+    kind: Kind
 
 
-def find_files(session: CodeSession, largest_bytes: int) -> list[FoundFile]:
-    """All files below the working directory except the service's own, ordered by path, in one call.
+def find_files(session: CodeSession, inputs: Mapping[str, bytes], limits: OutputLimits) -> list[FoundFile]:
+    """What the program made or changed, ordered by path, in one call; the service's own folders are not looked into.
 
-    Files up to `largest_bytes` come with their digest. Raises ServiceFault when the listing fails.
+    Raises ServiceFault when there is no listing, and whatever the call raises.
     """
-    arguments = [json.dumps(SERVICE_OWN), str(largest_bytes)]
-    outcome = session.execute_command(shlex.join(["python3", "-I", "-c", _LISTER, *arguments]))
+    task = {
+        "own": SERVICE_OWN,
+        "given": {path: (len(data), hashlib.sha256(data).hexdigest()) for path, data in inputs.items()},
+        "maxFiles": limits.max_files,
+        "maxBytes": limits.max_bytes,
+        "mostRows": MOST_ROWS,
+        "mark": MARK,
+    }
+    outcome = session.execute_command(shlex.join(["python3", "-I", "-c", _LISTER, json.dumps(task)]))
     doing = "listing the files that the program left"
     if outcome.exit_code:
-        raise ServiceFault(f"{doing}: exit code {outcome.exit_code}: {outcome.stderr[-300:]}")
+        raise ServiceFault(f"{doing}: exit code {outcome.exit_code}")
     try:
-        return [_found(*row) for row in json.loads(outcome.stdout)]
-    except (TypeError, ValueError):
-        raise ServiceFault(f"{doing}: the answer is not a listing") from None
+        rows = json.loads(outcome.stdout.rpartition(MARK)[2])
+    except (ValueError, RecursionError):
+        rows = None
+    if not isinstance(rows, list) or len(cast("list[object]", rows)) > MOST_ROWS + 1:
+        raise ServiceFault(f"{doing}: the answer is not a listing")
+    return list({file.path: file for file in map(_found, cast("list[object]", rows))}.values())
 
 
-def _found(path: str, size: int, sha256: str | None, kind: str) -> FoundFile:
-    """One row. The program could have forged it, so a path that leads elsewhere is only ever named."""
+def _found(row: object) -> FoundFile:
+    """One row, taken strictly: the program could have forged it. A path that leads elsewhere is only ever named."""
+    match row:
+        case [str(path), int(size), str() | None as sha256, str(kind)] if size >= 0 and kind in KINDS:
+            path = path.encode("utf-8", "backslashreplace").decode()[:MOST_NAME_CHARACTERS]
+            return FoundFile(path, size, sha256, KINDS[kind] if _can_be_named(path) else Kind.UNREADABLE)
+        case _:
+            raise ServiceFault("listing the files that the program left: a row is not a file")
+
+
+def _can_be_named(path: str) -> bool:
     try:
         relative_path("path", path)
     except InvalidRequest:
-        kind = "unreadable" if kind == "file" else kind
-    return FoundFile(path, int(size), sha256, is_regular=kind != "other", is_readable=kind == "file")
+        return False
+    return True

@@ -6,15 +6,14 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 
-from code_runner.clients import clients
-from code_runner.run import Place, Services
+from code_runner.clients import AwsClients
+from code_runner.run import Place
 from code_runner.run import run_code as run
 from sandpiper_contract import settings
-from sandpiper_contract.errors import InvalidRequest, RunError, Throttled
+from sandpiper_contract.errors import InvalidRequest, RunError, ServiceFault, Throttled
 from sandpiper_contract.metrics import NAMESPACE, Metric
 from sandpiper_contract.request import RunRequest
 
@@ -27,17 +26,12 @@ logger = Logger()
 metrics = Metrics(namespace=NAMESPACE)
 
 
-def _not_stopped(session_id: str, error: RunError) -> None:
-    logger.error("session not stopped; its lifetime ends it", extra={"sessionId": session_id, "error": str(error)})
-    _count(Metric.SESSIONS_NOT_STOPPED)
-
-
 PLACE = Place(
     interpreters=json.loads(os.environ[settings.INTERPRETERS]),
     bucket=os.environ[settings.BUCKET],
     prefix=os.environ[settings.PREFIX],
 )
-SERVICES = Services(clients=clients, s3=boto3.client("s3"), not_stopped=_not_stopped)
+CLIENTS = AwsClients.default()
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -45,7 +39,8 @@ SERVICES = Services(clients=clients, s3=boto3.client("s3"), not_stopped=_not_sto
 def run_code(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
     """Runs the code of `{"executionId": ARN, "request": {…}}` and returns a RunResult as JSON.
 
-    Raises the contract's errors by name, which is what Step Functions matches. Code and output never go to the log.
+    Raises the contract's errors by name, which is what Step Functions matches; Lambda logs their messages, which is why
+    those hold no code and no data.
     """
     _count(Metric.RUNS)
     try:
@@ -54,6 +49,10 @@ def run_code(event: dict[str, Any], context: LambdaContext) -> dict[str, object]
         _count(Metric.THROTTLED if isinstance(error, Throttled) else Metric.ERRORS)
         logger.warning("run refused or lost", extra={"error": type(error).__name__, "retryable": error.retryable})
         raise
+    except Exception as error:
+        _count(Metric.ERRORS)
+        logger.exception("run failed by a fault of the session function")
+        raise ServiceFault(f"a fault of the session function ({type(error).__name__}); the code may have run") from None
     _count(Metric.PROGRAMS_FAILED, int(result.exit_code != 0))
     _count(Metric.FILES_KEPT, len(result.files))
     _count(Metric.FILES_SKIPPED, len(result.skipped))
@@ -67,8 +66,19 @@ def _run(event: dict[str, Any], context: LambdaContext) -> RunResult:
         raise InvalidRequest("executionId is missing; allowed: the execution's ARN, which the state machine passes")
     logger.append_keys(execution=execution)
     request = RunRequest.from_json(event.get("request"))
-    seconds_left = context.get_remaining_time_in_millis() / 1000
-    return run(request, execution.rpartition(":")[2], PLACE, SERVICES, seconds_left)
+    return run(
+        request,
+        execution.rpartition(":")[2],
+        PLACE,
+        CLIENTS,
+        seconds=context.get_remaining_time_in_millis() / 1000,
+        not_stopped=_not_stopped,
+    )
+
+
+def _not_stopped(session_id: str, error: RunError) -> None:
+    logger.error("session not stopped; its lifetime ends it", extra={"sessionId": session_id, "error": str(error)})
+    _count(Metric.SESSIONS_NOT_STOPPED)
 
 
 def _count(metric: Metric, value: int = 1) -> None:

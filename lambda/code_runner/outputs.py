@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sandpiper_contract.errors import PayloadTooLarge
+from code_runner.changes import Kind, find_files
+from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge, RunError
 from sandpiper_contract.result import SkippedFile, SkipReason
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from code_runner.changes import FoundFile
     from code_runner.session import CodeSession
     from sandpiper_contract.request import OutputLimits
+
+log = logging.getLogger(__name__)
 
 ANSWER_BYTES = 16 * 1024 * 1024
 """File bytes asked for in one call. botocore takes events of 24 MiB, after base64: 17 MiB passed and 18 MiB did not."""
@@ -29,10 +33,21 @@ class ReadFile:
     sha256: str
 
 
-def changed(found: Sequence[FoundFile], inputs: Mapping[str, bytes]) -> list[FoundFile]:
-    """What the program made or changed: everything but inputs that are as they were given."""
-    given = {path: hashlib.sha256(data).hexdigest() for path, data in inputs.items()}
-    return [file for file in found if file.sha256 is None or given.get(file.path) != file.sha256]
+def collect(
+    session: CodeSession, inputs: Mapping[str, bytes], limits: OutputLimits
+) -> tuple[list[ReadFile], list[SkippedFile]]:
+    """What the program made or changed: read, or skipped with the reason.
+
+    The code has run, so nothing is raised here: whatever goes wrong costs files and not the result.
+    """
+    try:
+        found = find_files(session, inputs, limits)
+    except RunError as error:
+        log.warning("files not listed: %s: %s", type(error).__name__, error)
+        return [], [SkippedFile(".", 0, SkipReason.NOT_LISTED)]
+    chosen, skipped = choose(found, limits)
+    files, unread = read(session, chosen)
+    return files, [*skipped, *unread]
 
 
 def choose(files: Sequence[FoundFile], limits: OutputLimits) -> tuple[list[FoundFile], list[SkippedFile]]:
@@ -50,9 +65,9 @@ def choose(files: Sequence[FoundFile], limits: OutputLimits) -> tuple[list[Found
 
 
 def _reason(file: FoundFile, taken: int, bytes_left: int, limits: OutputLimits) -> SkipReason | None:
-    if not file.is_regular:
+    if file.kind is Kind.OTHER:
         return SkipReason.NOT_REGULAR
-    if not file.is_readable:
+    if file.kind is Kind.UNREADABLE:
         return SkipReason.UNREADABLE
     if taken >= limits.max_files:
         return SkipReason.TOO_MANY_FILES
@@ -62,17 +77,17 @@ def _reason(file: FoundFile, taken: int, bytes_left: int, limits: OutputLimits) 
 
 
 def read(session: CodeSession, files: Sequence[FoundFile]) -> tuple[list[ReadFile], list[SkippedFile]]:
-    """The files' bytes, checked against the digest that the sandbox took; what did not come whole is skipped."""
+    """The files' bytes, checked against what the sandbox said of them; what did not come whole is skipped."""
     kept: list[ReadFile] = []
     skipped: list[SkippedFile] = []
     for batch in _batches(files):
         for file, answer in _read_batch(session, batch):
             if isinstance(answer, SkipReason):
                 skipped.append(SkippedFile(file.path, file.size, answer))
-            elif (digest := hashlib.sha256(answer).hexdigest()) != file.sha256:
-                skipped.append(SkippedFile(file.path, file.size, SkipReason.CHANGED))
-            else:
+            elif len(answer) == file.size and (digest := hashlib.sha256(answer).hexdigest()) == file.sha256:
                 kept.append(ReadFile(file.path, answer, digest))
+            else:
+                skipped.append(SkippedFile(file.path, file.size, SkipReason.CHANGED))
     return kept, skipped
 
 
@@ -91,14 +106,24 @@ def _batches(files: Sequence[FoundFile]) -> Iterator[list[FoundFile]]:
 
 def _read_batch(session: CodeSession, files: Sequence[FoundFile]) -> Iterator[tuple[FoundFile, bytes | SkipReason]]:
     """One call, or two halves where the service refuses the whole, so that one bad file does not cost the others."""
-    try:
-        answer, reason = session.read_files([file.path for file in files]), SkipReason.UNREADABLE
-    except PayloadTooLarge:
-        answer, reason = None, SkipReason.TOO_LARGE
-    if answer is None and len(files) > 1:
+    answer, reason = _read_once(session, [file.path for file in files])
+    if answer is None and len(files) > 1 and reason is not None:
         middle = len(files) // 2
         yield from _read_batch(session, files[:middle])
         yield from _read_batch(session, files[middle:])
         return
     for file in files:
-        yield file, (answer or {}).get(file.path, reason)
+        yield file, (answer or {}).get(file.path, reason or SkipReason.UNREADABLE)
+
+
+def _read_once(session: CodeSession, paths: list[str]) -> tuple[dict[str, bytes] | None, SkipReason | None]:
+    """The answer, or why a smaller question may have one; neither when no question has."""
+    try:
+        return session.read_files(paths), SkipReason.UNREADABLE
+    except PayloadTooLarge:
+        return None, SkipReason.TOO_LARGE
+    except InvalidRequest:
+        return None, SkipReason.UNREADABLE
+    except RunError as error:
+        log.warning("%d files not read: %s: %s", len(paths), type(error).__name__, error)
+        return None, None

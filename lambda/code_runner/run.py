@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from code_runner.changes import find_files
+from code_runner.deadline import Deadline
 from code_runner.fitting import fit
-from code_runner.outputs import changed, choose, read
+from code_runner.outputs import collect
 from code_runner.session import open_session
-from code_runner.storage import RunStorage, run_token
+from code_runner.storage import RunStorage
 from sandpiper_contract.errors import DeadlineExceeded, InterpreterNotFound, SessionLost
 from sandpiper_contract.result import RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mypy_boto3_s3 import S3Client
-
     from code_runner.clients import Clients
     from code_runner.session import CodeSession, Outcome
     from sandpiper_contract.errors import RunError
     from sandpiper_contract.request import RunRequest
 
-RESERVED_SECONDS = 20
-"""Kept of the time there is for what follows the code: reading its files, stopping the session, writing to S3."""
+ENDING_SECONDS = 20
+"""Kept of the time there is for stopping the session and writing to S3."""
+COLLECTING_SECONDS = 10
+"""Kept for listing and reading files, before that."""
 LEAST_SECONDS = 10
-"""With less than this left a run is not begun."""
+"""With less than this for the code a run is not begun."""
+SLOW_ANSWER_SECONDS = 10
+"""How much longer than its session may live an answer is waited for, so that the service has the last word."""
 
 
 @dataclass(frozen=True)
@@ -47,69 +48,59 @@ class Place:
         return self.interpreters[key]
 
 
-@dataclass(frozen=True)
-class Services:
-    """What a run calls. `clients` makes AgentCore clients that wait so many seconds for an answer to Invoke."""
-
-    clients: Callable[[int], Clients]
-    s3: S3Client
-    not_stopped: Callable[[str, RunError], None]
-
-
-def run_code(request: RunRequest, run_id: str, place: Place, services: Services, seconds_left: float) -> RunResult:
+def run_code(
+    request: RunRequest,
+    run_id: str,
+    place: Place,
+    clients: Clients,
+    *,
+    seconds: float,
+    not_stopped: Callable[[str, RunError], None],
+) -> RunResult:
     """Runs the request's code once and returns what it printed and left.
 
-    `run_id` is unique for the run: outputs lie below it and the session's clientToken derives from it. `seconds_left`
-    is the time there is for all of it. Raises the contract's RunError; a failing program is a result.
+    `run_id` is unique for the run: its outputs lie below it. `seconds` is the time there is for all of it, the end
+    included. `not_stopped` is told the id of a session that could not be stopped, and why. Raises the contract's
+    RunError, one that may be retried only where the code has not run; a failing program is a result.
     """
+    end = Deadline.after(seconds)
+    end.earlier(ENDING_SECONDS + COLLECTING_SECONDS).require(LEAST_SECONDS, "running the code")
     interpreter_id = place.interpreter_id(request.interpreter)
-    clients = services.clients(_answer_seconds(request.session_timeout_seconds, seconds_left))
-    storage = RunStorage(services.s3, place.bucket, place.prefix, run_id)
+    storage = RunStorage(clients.s3, place.bucket, place.prefix, run_id)
     inputs = storage.load(request.inputs)
-    begun = time.monotonic()
     with open_session(
         clients,
         interpreter_id,
         timeout_seconds=request.session_timeout_seconds,
-        name="sandpiper-run",
-        client_token=run_token(run_id),
-        not_stopped=services.not_stopped,
+        deadline=end.earlier(ENDING_SECONDS),
+        not_stopped=not_stopped,
     ) as session:
+        lifetime = Deadline.after(request.session_timeout_seconds)
         if inputs:
             session.write_files(inputs)
-        outcome = _execute(session, request, begun)
-        largest = max(request.outputs.max_bytes, *(len(data) for data in inputs.values()), 0)
-        chosen, skipped = choose(changed(find_files(session, largest), inputs), request.outputs)
-        files, unread = read(session, chosen)
+        outcome = _execute(session, request, lifetime, end)
+        read, skipped = collect(session, inputs, request.outputs)
+    files, not_stored = storage.keep_all(read)
     result = RunResult(
         stdout=outcome.stdout,
         stderr=outcome.stderr,
         exit_code=outcome.exit_code,
         execution_time_ms=round(outcome.seconds * 1000, 3),
-        files=tuple(storage.keep(file) for file in files),
-        skipped=(*skipped, *unread),
+        files=tuple(files),
+        skipped=(*skipped, *not_stored),
     )
     return fit(result, storage.keep_own)
 
 
-def _execute(session: CodeSession, request: RunRequest, begun: float) -> Outcome:
+def _execute(session: CodeSession, request: RunRequest, lifetime: Deadline, end: Deadline) -> Outcome:
     """Runs the code; a session that ended because its time was over says so instead of being merely lost."""
+    available = end.earlier(ENDING_SECONDS + COLLECTING_SECONDS).seconds_left
+    wait = min(lifetime.seconds_left + SLOW_ANSWER_SECONDS, available)
     try:
-        return session.execute_code(request.code, request.language)
+        return session.execute_code(request.code, request.language, wait)
     except SessionLost as lost:
-        seconds = request.session_timeout_seconds
-        if time.monotonic() - begun < seconds:
+        if lifetime.seconds_left > 0:
             raise
-        raise DeadlineExceeded(
-            f"the session's {seconds} s (sessionTimeoutSeconds) were over before the code: {lost}"
-        ) from lost
-
-
-def _answer_seconds(session_timeout_seconds: int, seconds_left: float) -> int:
-    """How long to wait for the code: its session's lifetime or the time there is, in tens: clients are shared."""
-    available = int(seconds_left - RESERVED_SECONDS)
-    if available < LEAST_SECONDS:
-        raise DeadlineExceeded(
-            f"{seconds_left:.0f} s are left; a run needs at least {LEAST_SECONDS + RESERVED_SECONDS} s"
-        )
-    return min(session_timeout_seconds + LEAST_SECONDS, available // 10 * 10)
+        seconds = request.session_timeout_seconds
+        message = f"the session's {seconds} s (sessionTimeoutSeconds) were over before the code: {lost}"
+        raise DeadlineExceeded(message) from lost

@@ -1,10 +1,11 @@
-"""Turns what botocore raises into the contract's errors."""
+"""Turns what calls to AWS raise into the contract's errors."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from botocore.eventstream import InvalidPayloadLength, ParserError
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -12,12 +13,15 @@ from botocore.exceptions import (
     EndpointConnectionError,
     ReadTimeoutError,
 )
+from urllib3.exceptions import HTTPError
+from urllib3.exceptions import ReadTimeoutError as BodyReadTimeoutError
 
 from sandpiper_contract.errors import (
     AccessDenied,
     DeadlineExceeded,
     InterpreterNotFound,
     InvalidRequest,
+    PayloadTooLarge,
     QuotaExceeded,
     RunError,
     ServiceFault,
@@ -28,6 +32,9 @@ from sandpiper_contract.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+FAILURES = (BotoCoreError, ClientError, HTTPError, ParserError)
+"""All that a call can raise. While a stream is read, urllib3's errors and botocore's parser's come as they are."""
 
 # In a stream the same names come in camelCase (botocore's EventStreamError), so the table is read without case.
 BY_CODE: dict[str, type[RunError]] = {
@@ -44,24 +51,33 @@ SESSION_ENDED = "is not active"
 """How the service's ValidationException for an expired or stopped session ends."""
 
 
-def from_service(doing: str, error: BotoCoreError | ClientError) -> RunError:
+def from_service(doing: str, error: Exception) -> RunError:
     """The contract's error for a failed call to AgentCore; `doing` says which, such as `starting a session`."""
-    if isinstance(error, ClientError):
-        code = error.response.get("Error", {}).get("Code", "")
-        message = error.response.get("Error", {}).get("Message", "")
-        kind = BY_CODE.get(code.lower(), ServiceFault)
-        if kind is InvalidRequest and message.endswith(SESSION_ENDED):
-            kind = SessionLost
-        return kind(f"{doing}: {code}: {message}")
-    if isinstance(error, ReadTimeoutError):
-        return DeadlineExceeded(f"{doing}: no answer in the time there was")
-    return ServiceFault(f"{doing}: {error}")
+    match error:
+        case ClientError():
+            return _from_answer(doing, error)
+        case ReadTimeoutError() | BodyReadTimeoutError():
+            return DeadlineExceeded(f"{doing}: no answer in the time there was")
+        case InvalidPayloadLength():
+            return PayloadTooLarge(f"{doing}: {error}")
+        case _:
+            return ServiceFault(f"{doing}: {error}")
 
 
-def was_accepted(error: BotoCoreError | ClientError) -> bool:
-    """Whether the service may have begun to run the code of a failed Invoke: all but a refusal and a failed connect."""
+def _from_answer(doing: str, error: ClientError) -> RunError:
+    answer = error.response.get("Error", {})
+    code, message = answer.get("Code", ""), answer.get("Message", "")
+    kind = BY_CODE.get(code.lower(), ServiceFault)
+    if kind is InvalidRequest and message.endswith(SESSION_ENDED):
+        kind = SessionLost
+    return kind(f"{doing}: {code}: {message}")
+
+
+def was_accepted(error: Exception) -> bool:
+    """Whether the service may have acted on a failed call: everything but a refusal and a connect that failed."""
     if isinstance(error, ClientError):
-        return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 200) not in range(400, 500)
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 200)  # none: it came in the stream
+        return status not in range(400, 500)
     return not isinstance(error, ConnectTimeoutError | EndpointConnectionError)
 
 
@@ -70,5 +86,5 @@ def storage_errors(doing: str, uri: str) -> Generator[None]:
     """Raises StorageError, naming the object, for whatever S3 answers."""
     try:
         yield
-    except (BotoCoreError, ClientError) as error:
+    except FAILURES as error:
         raise StorageError(f"{doing} {uri}: {error}") from error

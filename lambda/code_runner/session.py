@@ -9,19 +9,23 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
-from botocore.eventstream import ParserError
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from code_runner.service_errors import from_service, was_accepted
-from sandpiper_contract.errors import PayloadTooLarge, RunError, ServiceFault, SessionLost, Throttled
+from code_runner.service_errors import FAILURES, from_service, was_accepted
+from sandpiper_contract.errors import DeadlineExceeded, RunError, ServiceFault, SessionLost, Throttled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from code_runner.clients import Clients
+    from code_runner.deadline import Deadline
 
-THROTTLE_WAITS_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0)
-"""Waits before a throttled call is sent again: at 30 calls a second an account, 200 calls have passed by then."""
+WAITS_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Waits before a call is sent again: at 30 calls a second an account, 200 calls have passed by then."""
+LEAST_SECONDS = 3
+"""A call is not sent with less time than this for its answer."""
+TOOL_SECONDS = 60
+"""How long a call that runs no code of the user's may take."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,8 @@ class ToolAnswer:
     structured: dict[str, Any] = field(default_factory=dict[str, Any])
     is_error: bool = False
 
-    def text(self) -> str:
-        """What the text blocks say, for messages."""
-        return " ".join(str(block["text"]) for block in self.content if "text" in block)
-
-    def outcome(self, doing: str) -> Outcome:
-        """The answer of executeCode and executeCommand; raises ServiceFault when it is something else."""
+    def outcome(self) -> Outcome | None:
+        """The answer of executeCode and executeCommand, or None when it is something else."""
         answer = self.structured
         try:
             return Outcome(
@@ -57,62 +57,95 @@ class ToolAnswer:
                 seconds=float(answer["executionTime"]),
             )
         except (KeyError, TypeError, ValueError):
-            raise ServiceFault(f"{doing}: the service answered without an outcome: {self.text()[:200]}") from None
+            return None
 
 
 class CodeSession:
-    """A session that runs. Get one from `open_session`, which stops it."""
+    """A session that runs. Get one from `open_session`, which stops it.
 
-    def __init__(self, clients: Clients, interpreter_id: str, session_id: str) -> None:
+    No call waits beyond `deadline`: it raises DeadlineExceeded instead.
+    """
+
+    def __init__(self, clients: Clients, interpreter_id: str, session_id: str, deadline: Deadline) -> None:
         self._clients = clients
         self._interpreter_id = interpreter_id
+        self._deadline = deadline
         self.session_id = session_id
 
-    def execute_code(self, code: str, language: str) -> Outcome:
-        """Runs code once. A failing program is an Outcome; SessionLost means that it may have run and nobody knows."""
-        arguments = {"code": code, "language": language}
-        return self._invoke("executeCode", arguments, runs_code=True).outcome("running the code")
+    def execute_code(self, code: str, language: str, seconds: float) -> Outcome:
+        """Runs code once and waits up to `seconds`. A failing program is an Outcome.
+
+        Throttled and the other refusals mean that it did not run; SessionLost that it may have, and nobody knows.
+        """
+        doing = f"running the code in session {self.session_id}"
+        try:
+            answer = self._patiently(
+                doing, lambda: self._send("executeCode", {"code": code, "language": language}, seconds)
+            )
+        except FAILURES as error:
+            known = from_service(doing, error)
+            if was_accepted(error) and not isinstance(known, DeadlineExceeded):
+                raise SessionLost(f"{known}; the code may have run") from error
+            raise known from error
+        if (outcome := answer.outcome()) is None:
+            raise SessionLost(f"{doing}: the service answered without an outcome; the code may have run")
+        return outcome
 
     def execute_command(self, command: str) -> Outcome:
-        """Runs a command in a fresh shell of the session's working directory."""
-        return self._invoke("executeCommand", {"command": command}).outcome("running a command")
+        """Runs a command of our own in a fresh shell of the working directory. It may run more than once."""
+        outcome = self._tool("executeCommand", {"command": command}).outcome()
+        if outcome is None:
+            raise ServiceFault(f"running a command in session {self.session_id}: an answer without an outcome")
+        return outcome
 
     def write_files(self, files: Mapping[str, bytes]) -> None:
         """Writes files, by paths relative to the working directory, in one call."""
         content = [{"path": path, "blob": data} for path, data in files.items()]
-        answer = self._invoke("writeFiles", {"content": content})
-        if answer.is_error:
-            raise ServiceFault(f"writing the input files: {answer.text()}")
+        if self._tool("writeFiles", {"content": content}).is_error:
+            raise ServiceFault(f"writing the input files in session {self.session_id}: the service refused them")
 
     def read_files(self, paths: Sequence[str]) -> dict[str, bytes] | None:
         """Reads whole files in one call, or None when the service refuses it; a path it leaves out is missing.
 
         Raises PayloadTooLarge when the answer is more than one event carries (24 MiB after base64).
         """
-        answer = self._invoke("readFiles", {"paths": list(paths)})
+        answer = self._tool("readFiles", {"paths": list(paths)})
         return None if answer.is_error else dict(_resources(answer.content, paths))
 
-    def _invoke(self, tool: str, arguments: dict[str, Any], *, runs_code: bool = False) -> ToolAnswer:
+    def _tool(self, tool: str, arguments: dict[str, Any]) -> ToolAnswer:
+        """Calls a tool that does no harm when it is called again, which a fault of the service is worth."""
         doing = f"{tool} in session {self.session_id}"
 
         def call() -> ToolAnswer:
             try:
-                response = self._clients.invoke.invoke_code_interpreter(
-                    codeInterpreterIdentifier=self._interpreter_id,
-                    sessionId=self.session_id,
-                    name=cast("Any", tool),
-                    arguments=cast("Any", arguments),
-                )
-                return _merged(event["result"] for event in response["stream"] if "result" in event)
-            except (BotoCoreError, ClientError) as error:
-                known = from_service(doing, error)
-                if runs_code and was_accepted(error) and isinstance(known, Throttled | ServiceFault):
-                    raise SessionLost(f"{known}; the code may have run") from error
-                raise known from error
-            except ParserError as error:
-                raise PayloadTooLarge(f"{doing}: {error}") from error
+                return self._send(tool, arguments, TOOL_SECONDS)
+            except FAILURES as error:
+                raise from_service(doing, error) from error
 
-        return _patiently(call)
+        return self._patiently(doing, call)
+
+    def _patiently(self, doing: str, call: Callable[[], ToolAnswer]) -> ToolAnswer:
+        """Sends a call again that was throttled, as often as there is time, and one that is known to be repeatable."""
+        for wait in (random.uniform(0.5, 1.5) * wait for wait in WAITS_SECONDS):  # noqa: S311 - jitter, not a secret
+            self._deadline.require(LEAST_SECONDS, doing)
+            try:
+                return call()
+            except Exception as error:
+                if not _is_worth_another(error) or self._deadline.seconds_left < wait + LEAST_SECONDS:
+                    raise
+                time.sleep(wait)
+        return call()
+
+    def _send(self, tool: str, arguments: dict[str, Any], seconds: float) -> ToolAnswer:
+        """One InvokeCodeInterpreter, sent once. Raises one of FAILURES."""
+        client = self._clients.invoke(min(seconds, self._deadline.seconds_left))
+        response = client.invoke_code_interpreter(
+            codeInterpreterIdentifier=self._interpreter_id,
+            sessionId=self.session_id,
+            name=cast("Any", tool),
+            arguments=cast("Any", arguments),
+        )
+        return _merged(event["result"] for event in response["stream"] if "result" in event)
 
 
 @contextmanager
@@ -121,50 +154,47 @@ def open_session(
     interpreter_id: str,
     *,
     timeout_seconds: int,
-    name: str,
-    client_token: str,
+    deadline: Deadline,
     not_stopped: Callable[[str, RunError], None],
 ) -> Generator[CodeSession]:
     """Starts a session and stops it, whatever happens between.
 
-    `client_token` makes a repeated start the same session (33 to 256 characters). A session that could not be stopped
-    is told to `not_stopped` with its id, and ends by its lifetime; it never hides the result or the error of the run.
+    A session that could not be stopped, or whose start had no answer, is told to `not_stopped` and ends by its
+    lifetime; it never hides the result or the error of the run.
     """
+    doing = f"starting a session on {interpreter_id}"
     try:
         started = clients.sessions.start_code_interpreter_session(
-            codeInterpreterIdentifier=interpreter_id,
-            name=name,
-            sessionTimeoutSeconds=timeout_seconds,
-            clientToken=client_token,
+            codeInterpreterIdentifier=interpreter_id, name="sandpiper-run", sessionTimeoutSeconds=timeout_seconds
         )
-    except (BotoCoreError, ClientError) as error:
-        raise from_service(f"starting a session on {interpreter_id}", error) from error
+    except FAILURES as error:
+        known = from_service(doing, error)
+        if was_accepted(error):
+            not_stopped("unknown", known)
+        raise known from error
     session_id = started["sessionId"]
     try:
-        yield CodeSession(clients, interpreter_id, session_id)
+        yield CodeSession(clients, interpreter_id, session_id, deadline)
     finally:
         try:
             clients.sessions.stop_code_interpreter_session(
                 codeInterpreterIdentifier=interpreter_id, sessionId=session_id
             )
-        except (BotoCoreError, ClientError) as error:
+        except FAILURES as error:
             if not _already_ended(error):
                 not_stopped(session_id, from_service(f"stopping session {session_id}", error))
 
 
-def _already_ended(error: BotoCoreError | ClientError) -> bool:
+def _already_ended(error: Exception) -> bool:
     """A session that its lifetime ended answers a stop with ConflictException."""
     return isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") == "ConflictException"
 
 
-def _patiently(call: Callable[[], ToolAnswer]) -> ToolAnswer:
-    """Sends a throttled call again: Throttled always means that the service refused it whole."""
-    for wait in THROTTLE_WAITS_SECONDS:
-        try:
-            return call()
-        except Throttled:
-            time.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
-    return call()
+def _is_worth_another(error: Exception) -> bool:
+    """A refusal for the rate always; a fault only where `_tool` has already judged that the call may be repeated."""
+    if isinstance(error, RunError):
+        return isinstance(error, Throttled | ServiceFault)
+    return not was_accepted(error) and isinstance(from_service("", error), Throttled)
 
 
 def _merged(results: Iterator[Any]) -> ToolAnswer:

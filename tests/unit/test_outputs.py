@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 
-from code_runner.changes import FoundFile
+from code_runner.changes import FoundFile, Kind
 from code_runner.fitting import fit
-from code_runner.outputs import changed, choose
+from code_runner.outputs import choose
 from sandpiper_contract.request import OutputLimits
 from sandpiper_contract.result import RunResult, SkippedFile, SkipReason
 
 STATE_BYTES = 256 * 1024
 
 
-def file(path: str, size: int = 1, sha256: str | None = "x") -> FoundFile:
-    return FoundFile(path, size, sha256, is_regular=True, is_readable=True)
+def file(path: str, size: int = 1) -> FoundFile:
+    return FoundFile(path, size, None, Kind.FILE)
 
 
 class Kept(dict[str, str]):
@@ -23,13 +23,6 @@ class Kept(dict[str, str]):
     def keep(self, name: str, text: str) -> str:
         self[name] = text
         return f"s3://bucket/{name}"
-
-
-def test_an_input_comes_back_only_when_it_changed() -> None:
-    untouched = file("in.txt", sha256="2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae")
-    overwritten = file("in2.txt", sha256="0" * 64)
-    inputs = {"in.txt": b"foo", "in2.txt": b"foo"}
-    assert changed([untouched, overwritten, file("new")], inputs) == [overwritten, file("new")]
 
 
 def test_the_eleventh_file_is_skipped_by_name() -> None:
@@ -67,3 +60,10 @@ def test_ten_thousand_skipped_files_are_named_in_a_manifest() -> None:
     assert len(json.dumps(result.to_json())) < STATE_BYTES
     assert len(json.loads(kept["manifest.json"])["skipped"]) == 10_000
     assert result.manifest_uri == "s3://bucket/manifest.json"
+
+
+def test_what_s3_does_not_take_is_cut_all_the_same_and_says_so() -> None:
+    result = fit(RunResult("a" * 200_000, "", 0, 1.0), lambda _name, _text: None)
+    assert len(json.dumps(result.to_json())) < STATE_BYTES
+    assert "S3 did not take the whole" in result.stdout
+    assert result.stdout_uri is None
