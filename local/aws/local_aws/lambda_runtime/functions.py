@@ -11,6 +11,7 @@ import zipfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from local_aws.lambda_runtime.watcher import Watcher
 from local_aws.lambda_runtime.worker import Function, Worker
 
 if TYPE_CHECKING:
@@ -22,10 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Pool:
-    """The warm workers of one version of a function."""
+    """The warm workers of one version of a function: its code and all that its workers were started with."""
 
+    version: str
     function: Function
     idle: list[Worker] = field(default_factory=list[Worker])
+
+
+VERSIONED = ("CodeSha256", "Handler", "Timeout", "Environment", "Role", "Runtime", "MemorySize", "LoggingConfig")
+"""What of a function's configuration its workers keep from their start: where it changes, new ones are started."""
 
 
 class Functions:
@@ -36,10 +42,11 @@ class Functions:
         self._directory = directory
         self._python = python
         self._endpoints = endpoints
-        self._pools: dict[str, _Pool] = {}
+        self._pools: dict[str, _Pool] = {}  # by the function's ARN
         self._workers: set[Worker] = set()
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
+        self.watcher = Watcher()
 
     def invoke(
         self,
@@ -52,44 +59,54 @@ class Functions:
         """Runs one event of the function that `config` describes (Lambda's FunctionConfiguration)."""
         with self._lock:
             pool = self._pool(config, code, credentials)
-            worker = pool.idle.pop() if pool.idle else self._start(pool.function)
+            worker = self._idle(pool) or self._start(pool.function)
         try:
             return worker.invoke(json.dumps(event).encode(), request_id)
         finally:
             with self._lock:
-                if worker.is_alive:
+                if worker.is_alive and self._pools.get(config["FunctionArn"]) is pool:
                     pool.idle.append(worker)
                 else:
-                    worker.stop()
-                    self._workers.discard(worker)
+                    self._stop(worker)
 
     def close(self) -> None:
         """Ends every worker."""
         with self._lock:
-            for worker in self._workers:
-                worker.stop()
-            self._workers.clear()
+            for worker in list(self._workers):
+                self._stop(worker)
             self._pools.clear()
+        self.watcher.end()
+
+    def _idle(self, pool: _Pool) -> Worker | None:
+        while pool.idle:
+            worker = pool.idle.pop()
+            if worker.is_alive:
+                return worker
+            self._stop(worker)
+        return None
 
     def _start(self, function: Function) -> Worker:
-        worker = Worker(function, self._python, self._directory / f"worker-{next(self._numbers)}.log")
+        log = self._directory / f"worker-{next(self._numbers)}.log"
+        worker = Worker(function, self._python, log, self.watcher)
         self._workers.add(worker)
         return worker
 
+    def _stop(self, worker: Worker) -> None:
+        if worker in self._workers:  # else `close` has stopped it
+            self._workers.discard(worker)
+            worker.stop()
+
     def _pool(self, config: dict[str, Any], code: bytes, credentials: Callable[[], dict[str, str]]) -> _Pool:
         arn: str = config["FunctionArn"]
-        variables: dict[str, str] = config.get("Environment", {}).get("Variables", {})
-        version = json.dumps(
-            [config.get("CodeSha256"), config["Handler"], config.get("Timeout"), variables], sort_keys=True
-        )
-        key = f"{arn} {version}"
-        if key not in self._pools:
-            for old in [other for other in self._pools if other.startswith(f"{arn} ")]:
-                for worker in self._pools.pop(old).idle:
-                    worker.stop()
-                    self._workers.discard(worker)
-            self._pools[key] = _Pool(self._function(config, code, {**variables, **credentials()}))
-        return self._pools[key]
+        version = json.dumps([config.get(name) for name in VERSIONED], sort_keys=True)
+        pool = self._pools.get(arn)
+        if pool is None or pool.version != version:
+            variables: dict[str, str] = config.get("Environment", {}).get("Variables", {})
+            function = self._function(config, code, {**variables, **credentials()})
+            for worker in pool.idle if pool else []:
+                self._stop(worker)  # one that is busy is stopped when it has answered
+            pool = self._pools[arn] = _Pool(version, function)
+        return pool
 
     def _function(self, config: dict[str, Any], code: bytes, variables: dict[str, str]) -> Function:
         task = self._directory / f"{config['FunctionName']}-{next(self._numbers)}"
@@ -109,7 +126,7 @@ class Functions:
             "AWS_LAMBDA_FUNCTION_NAME": name,
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.get("MemorySize", 128)),
-            "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
+            "AWS_LAMBDA_LOG_GROUP_NAME": config.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{name}",
             "AWS_LAMBDA_LOG_STREAM_NAME": "local",
             "PYTHONUNBUFFERED": "1",
             **self._endpoints,

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+MAXIMUM_ANSWER_BYTES = 6 * 1024 * 1024 + 100
+"""Of a synchronous invocation; Lambda names this number when it refuses an answer."""
+
 
 @dataclass(frozen=True)
 class Invocation:
@@ -25,18 +28,27 @@ class Invocation:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the function returned, or its error as Lambda shapes it (`errorType`, `errorMessage`, `stackTrace`)."""
+    """What the function returned, or its error as Lambda shapes it (`errorType`, `errorMessage`, `stackTrace`).
+
+    `is_last` is set where the runtime ends after it: the function could not be initialised.
+    """
 
     body: Any  # JSON
     failed: bool
     log: str = ""
+    is_last: bool = False
+
+    @classmethod
+    def failure(cls, kind: str, message: str) -> Answer:
+        """An error that Lambda and not the function reports."""
+        return cls({"errorType": kind, "errorMessage": message}, failed=True)
 
 
 class RuntimeApi:
     """The HTTP server that one worker asks for work, on a free loopback port."""
 
     def __init__(self) -> None:
-        self._invocations: queue.SimpleQueue[Invocation] = queue.SimpleQueue()
+        self._invocations: queue.SimpleQueue[Invocation | None] = queue.SimpleQueue()
         self.answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._invocations, self.answers))
         self._server.daemon_threads = True
@@ -52,13 +64,14 @@ class RuntimeApi:
         self._invocations.put(invocation)
 
     def close(self) -> None:
-        """Stops serving."""
+        """Stops serving; a thread that waits for the next event ends."""
+        self._invocations.put(None)
         self._server.shutdown()
         self._server.server_close()
 
 
 def _handler(
-    invocations: queue.SimpleQueue[Invocation], answers: queue.SimpleQueue[Answer]
+    invocations: queue.SimpleQueue[Invocation | None], answers: queue.SimpleQueue[Answer]
 ) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -68,6 +81,9 @@ def _handler(
         def do_GET(self) -> None:
             """`…/invocation/next`: blocks until there is an event."""
             invocation = invocations.get()
+            if invocation is None:
+                self.close_connection = True
+                return
             self._reply(
                 200,
                 invocation.event,
@@ -82,7 +98,11 @@ def _handler(
             """`…/response`, `…/error` or `/init/error`."""
             body = self._body()
             self._reply(202, b'{"status":"OK"}', {})
-            answers.put(Answer(json.loads(body or b"null"), self.path.endswith("/error")))
+            failed = self.path.endswith("/error")
+            if len(body) > MAXIMUM_ANSWER_BYTES and not failed:
+                answers.put(_too_large(len(body)))
+            else:
+                answers.put(Answer(json.loads(body or b"null"), failed, is_last=self.path.endswith("/init/error")))
 
         def _body(self) -> bytes:
             if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
@@ -110,3 +130,10 @@ def _handler(
             """The worker's own output is the log."""
 
     return Handler
+
+
+def _too_large(size: int) -> Answer:
+    return Answer.failure(
+        "Function.ResponseSizeTooLarge",
+        f"Response payload size ({size} bytes) exceeded maximum allowed payload size ({MAXIMUM_ANSWER_BYTES} bytes).",
+    )

@@ -18,7 +18,4 @@ if __name__ == "__main__":
     functions = Functions(work, lambda_python, {name: os.environ[name] for name in ENDPOINTS})
     hooks.add_resource_type("AWS::BedrockAgentCore::CodeInterpreterCustom", CodeInterpreterCustom())
     hooks.use_lambda_runtime(functions)
-    try:
-        hooks.serve(port)
-    finally:
-        functions.close()
+    hooks.serve(port, functions.watcher.end)
