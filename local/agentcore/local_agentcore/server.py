@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from . import protocol
 from .errors import InternalServerError, ServiceError, ValidationError
+from .front import NoWebPages
 from .identifiers import request_id
 
 if TYPE_CHECKING:
@@ -63,7 +65,10 @@ def create_application(emulator: Emulator) -> Starlette:
         return Response(answer.body, answer.status, answer.headers)
 
     methods = ["GET", "PUT", "POST", "DELETE"]
-    return Starlette(routes=[Route(HEALTH_PATH, report), Route("/{path:path}", operation, methods=methods)])
+    return Starlette(
+        routes=[Route(HEALTH_PATH, report), Route("/{path:path}", operation, methods=methods)],
+        middleware=[Middleware(NoWebPages)],
+    )
 
 
 def _raw_path(request: Request) -> str:
