@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from contextlib import contextmanager
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from local_aws import control, record
+from local_aws import control, environment
+from local_aws.lock import taken
 from local_aws.settings import StateDirectory
 from sandpiper.cli.output import failures_as_messages, notes, print_files, print_skipped, report
 from sandpiper.failure import Failure
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from local_aws.record import Running
     from sandpiper.workflow import Finished
 
-STATE = StateDirectory(Path(".sandpiper/demo"))
+STATE = StateDirectory(Path(), "demo")
 EXAMPLES = ("claims_total", "bar_chart", "csv_report")
 NEXT = """[bold]Next[/]
   export PATH="$PWD/.venv/bin:$PWD/node_modules/.bin:$PATH"
@@ -58,14 +58,14 @@ def demo(
 ) -> None:
     """Deploy environments/local.yaml to an embedded AWS, run three examples through it, and stop it again."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever stops it, what it started stops with it
-    with failures_as_messages():
+    with failures_as_messages(), _alone():
         begun = time.monotonic()
         phases = Phases()
         try:
             with phases.phase("embedded AWS ready"):
                 control.stop(STATE)  # of a demo that was killed
                 running, _ = control.start(STATE)
-                _use(running)
+                environment.apply(running)
             if not (sandbox := control.health(running)["sandbox"])["available"]:
                 raise Failure(f"no code can run: {sandbox['reason']}. {sandbox['fix'] or ''}")
             _deploy(running, phases)
@@ -86,11 +86,14 @@ def demo(
             raise Failure("an example failed; what it printed is above")
 
 
-def _use(running: Running) -> None:
-    """From here on this process and what it starts talk to the embedded AWS, whatever account its shell was set to."""
-    for name in record.CLEARED:
-        os.environ.pop(name, None)
-    os.environ.update(running.environment())
+@contextmanager
+def _alone() -> Generator[None]:
+    """Raises Failure while another demo runs in this folder: they would stop each other's embedded AWS."""
+    control.prepare(STATE)
+    with (STATE.path / "demo.lock").open("w") as lock:
+        if not taken(lock):
+            raise Failure("a demo runs in this folder already: wait for it, or run this one in another folder")
+        yield
 
 
 def _deploy(running: Running, phases: Phases) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import shlex
+import signal
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from local_aws import control, record
+from local_aws import control, environment, record
 from local_aws.settings import PARTS, LocalAwsError, StateDirectory
 from sandpiper.cli.output import failures_as_messages, notes
 
@@ -28,8 +28,10 @@ START_EXAMPLES = """
 
   sandpiper local start --port 4566 --state /tmp/second
 """
-State = Annotated[Path, typer.Option(help="Folder for what it keeps while it runs.", metavar="DIR")]
-STATE = Path(".sandpiper/local")
+State = Annotated[
+    Path, typer.Option(help="Folder whose subfolder .sandpiper/local takes what it keeps while it runs.", metavar="DIR")
+]
+STATE = Path()
 
 
 @app.command(epilog=START_EXAMPLES)
@@ -39,6 +41,7 @@ def start(
     state: State = STATE,
 ) -> None:
     """Start it and wait until it is ready. It is for development and tests; it is not a microVM."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what it started ends with it
     with failures_as_messages():
         begun = time.monotonic()
         with notes.status("starting the embedded AWS"):
@@ -56,10 +59,7 @@ def start(
 def env(state: State = STATE) -> None:
     """Print the shell commands that make boto3, the AWS CLI and the CDK CLI use it: eval "$(sandpiper local env)"."""
     with failures_as_messages():
-        running = _running(state)
-        print("unset", *record.CLEARED)
-        for name, value in running.environment().items():
-            print(f"export {name}={shlex.quote(value)}")
+        print(environment.shell(_running(state)))
 
 
 @app.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from local_aws import control, record
+from local_aws import control, environment, record
 from local_aws.settings import StateDirectory
 from sandpiper import deployment, workflow
 from sandpiper.toolchain import PROJECT, cdk
@@ -35,11 +35,9 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Generator[record.Running | 
         return
     state = StateDirectory(tmp_path_factory.mktemp("aws"))
     running, _ = control.start(state)
-    with pytest.MonkeyPatch.context() as environment:
-        for name in record.CLEARED:
-            environment.delenv(name, raising=False)
-        for name, value in running.environment().items():
-            environment.setenv(name, value)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.changes(running, os.environ).items():
+            patch.delenv(name, raising=False) if value is None else patch.setenv(name, value)
         yield running
         control.stop(state)
 

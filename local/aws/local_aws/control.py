@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -10,12 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from local_aws import record
-from local_aws.settings import LEAST_FREE_BYTES, LocalAwsError, StateDirectory
+from local_aws import loopback, record
+from local_aws.lock import taken
+from local_aws.settings import LEAST_FREE_BYTES, LocalAwsError, StateDirectory, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +29,8 @@ DIFFERS = (
 )
 """How the parts around AgentCore differ from AWS; local-agentcore says its own in its health."""
 STOP_SECONDS = 30
+POLL_SECONDS = 0.05
+HEALTH_SECONDS = 5
 
 
 def start(
@@ -39,21 +40,43 @@ def start(
 
     Ports are free ones unless given. Raises LocalAwsError, with nothing left running, when it cannot start.
     """
-    _prepare(state)
+    prepare(state)
+    end = time.monotonic() + START_SECONDS
     with state.lock.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # a second start waits for the first, and finds what it started
-        if running := record.find(state):
-            return running, False
-        return _start(state, port, agentcore_port, waiting), True
+        while not taken(lock):  # by the service that runs, or by one that is on its way
+            if running := record.find(state):
+                return running, False
+            if time.monotonic() > end:
+                raise LocalAwsError(
+                    f"another one is starting or ending and does not get on; see {state.log('service')}"
+                )
+            waiting()
+            time.sleep(POLL_SECONDS)
+        return _start(state, port, agentcore_port, waiting, lock), True
 
 
-def _start(state: StateDirectory, port: int, agentcore_port: int, waiting: Callable[[], None]) -> record.Running:
+def _start(
+    state: StateDirectory, port: int, agentcore_port: int, waiting: Callable[[], None], lock: IO[str]
+) -> record.Running:
     state.running.unlink(missing_ok=True)  # of a service that was killed
-    command = [sys.executable, "-m", "local_aws.service", "--state", str(state.path.resolve())]
+    command = [
+        sys.executable,
+        "-m",
+        "local_aws.service",
+        "--state",
+        str(state.directory.resolve()),
+        "--name",
+        state.name,
+    ]
     command += ["--port", str(port), "--agentcore-port", str(agentcore_port)]
     with state.log("service").open("wb") as log:
         service = subprocess.Popen(  # noqa: S603 - a fixed command of this package
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=(lock.fileno(),),  # the service inherits the lock and has it until it ends
         )
     try:
         end = time.monotonic() + START_SECONDS
@@ -65,7 +88,7 @@ def _start(state: StateDirectory, port: int, agentcore_port: int, waiting: Calla
                     state.log("service").read_text(errors="replace").strip() or "it ended without a word"
                 )
             waiting()
-            time.sleep(0.05)
+            time.sleep(POLL_SECONDS)
         raise LocalAwsError(f"not ready after {START_SECONDS} s; see {state.log('service')}")
     except BaseException:  # Ctrl-C too: nothing may stay behind
         service.terminate()
@@ -75,7 +98,7 @@ def _start(state: StateDirectory, port: int, agentcore_port: int, waiting: Calla
 
 def stop(state: StateDirectory) -> bool:
     """Stops it and waits until it has ended; False when nothing ran."""
-    running = record.find(state)
+    running = _find_or_await(state)
     if running is None:
         return False
     with suppress(ProcessLookupError):
@@ -90,23 +113,47 @@ def stop(state: StateDirectory) -> bool:
     return True
 
 
-def health(running: record.Running) -> dict[str, Any]:
-    """What local-agentcore says of itself: whether it can run code, its limits, and how it differs from AWS."""
-    with urllib.request.urlopen(f"{running.agentcore_url}/_local/health", timeout=5) as answer:  # noqa: S310 - our own
-        return json.load(answer)
+def _find_or_await(state: StateDirectory) -> record.Running | None:
+    """What runs, or what is on its way: a service outlives a starter that was killed."""
+    end = time.monotonic() + START_SECONDS
+    while (running := record.find(state)) is None and _is_locked(state) and time.monotonic() < end:
+        time.sleep(POLL_SECONDS)
+    return running
 
 
-def _prepare(state: StateDirectory) -> None:
+def _is_locked(state: StateDirectory) -> bool:
     try:
-        state.path.mkdir(parents=True, exist_ok=True)
-        state.path.chmod(0o700)
-        free = shutil.disk_usage(state.path).free
+        with state.lock.open() as lock:
+            return not taken(lock)
+    except FileNotFoundError:
+        return False
+
+
+def health(running: record.Running) -> dict[str, Any]:
+    """What local-agentcore says of itself: whether it can run code, its limits, and how it differs from AWS.
+
+    Raises LocalAwsError when it does not answer.
+    """
+    try:
+        return json.loads(loopback.get(f"{running.agentcore_url}/_local/health", HEALTH_SECONDS))
     except OSError as error:
         raise LocalAwsError(
-            f"{state.path} cannot be used: {error.strerror}; choose another folder with --state"
+            f"AgentCore does not answer on {running.agentcore_url} ({error}): see `sandpiper local logs agentcore`, "
+            "or start anew with `sandpiper local stop`"
         ) from None
+
+
+def prepare(state: StateDirectory) -> None:
+    """Makes the state directory. Raises LocalAwsError when it cannot be used, or too little space is left."""
+    try:
+        state.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owner, free = state.path.stat().st_uid, shutil.disk_usage(state.path).free
+    except OSError as error:
+        raise unusable(state, error) from None
+    if owner != os.geteuid():
+        raise LocalAwsError(f"{state.path} belongs to another user: choose another folder with --state")
     if free < LEAST_FREE_BYTES:
         raise LocalAwsError(
-            f"{free >> 20} MiB are free in {state.path}, at least {LEAST_FREE_BYTES >> 20} are needed: "
+            f"{free >> 20} MiB are free in {state.directory}, at least {LEAST_FREE_BYTES >> 20} are needed: "
             "free some, or choose another folder with --state"
         )

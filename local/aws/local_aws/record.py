@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from local_aws.settings import unusable
 
 if TYPE_CHECKING:
     from local_aws.settings import StateDirectory
@@ -26,7 +29,7 @@ class Running:
     secret_access_key: str
 
     def environment(self) -> dict[str, str]:
-        """The variables that make boto3, the AWS CLI and the CDK CLI use it."""
+        """The variables that make boto3, the AWS CLI and the CDK CLI use it; `environment` clears what would win."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ENDPOINT_URL_BEDROCK_AGENTCORE": self.agentcore_url,
@@ -36,6 +39,10 @@ class Running:
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
             "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "CDK_DISABLE_CLI_TELEMETRY": "true",
         }
 
     def is_alive(self) -> bool:
@@ -50,17 +57,15 @@ class Running:
         draft.replace(state.running)
 
 
-CLEARED = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE")
-"""Variables of a real account that would win over, or mix with, those of `Running.environment`."""
-
-
 def find(state: StateDirectory) -> Running | None:
-    """The embedded AWS that runs with this state directory, or None."""
-    with suppress(FileNotFoundError, ValueError, TypeError):
+    """The embedded AWS that runs with this state directory, or None. Raises LocalAwsError when it cannot be read."""
+    try:
         running = Running(**json.loads(state.running.read_text()))
-        if running.is_alive():
-            return running
-    return None
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    except OSError as error:
+        raise unusable(state, error) from None
+    return running if running.is_alive() else None
 
 
 def process_start(pid: int) -> int | None:

@@ -1,6 +1,6 @@
 """The embedded AWS as one process: MiniStack and local-agentcore, which end as a whole when one of them ends.
 
-`python -m local_aws.service`; people start it by `sandpiper local start`.
+`python -m local_aws.service`, by `control.start`, whose lock on the state directory it inherits and has until it ends.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local_aws import record
+from local_aws import loopback, record
 from local_aws.settings import ACCOUNT, REGION, ROOT_ACCESS_KEY_ID, LocalAwsError, Runtimes, StateDirectory
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ def main() -> int:
     """Runs until SIGTERM or until a part ends. Exit code 2 and one line when it cannot start."""
     parser = argparse.ArgumentParser(prog="local_aws.service", description=__doc__)
     parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--name", required=True)
     parser.add_argument("--port", type=int, default=0, help="port of the AWS endpoint; 0 takes a free one")
     parser.add_argument("--agentcore-port", type=int, default=0, help="port of AgentCore; 0 takes a free one")
     arguments = parser.parse_args()
@@ -44,7 +44,8 @@ def main() -> int:
         signal.signal(asked, _end)
     try:
         with ExitStack() as parts:
-            _serve(StateDirectory(arguments.state), arguments.port, arguments.agentcore_port, parts)
+            state = StateDirectory(arguments.state, arguments.name)
+            _serve(state, arguments.port, arguments.agentcore_port, parts)
     except LocalAwsError as error:
         print(error, file=sys.stderr, flush=True)
         return 2
@@ -67,7 +68,7 @@ def _serve(state: StateDirectory, port: int, agentcore_port: int, parts: ExitSta
     runtimes = Runtimes.of_checkout()
     runtimes.require()
     shutil.rmtree(state.work, ignore_errors=True)
-    state.work.mkdir(parents=True)
+    state.work.mkdir(mode=0o700)
     port, agentcore_port = free_port(port), free_port(agentcore_port)
     running = record.Running(
         pid=os.getpid(),
@@ -97,7 +98,7 @@ def _serve(state: StateDirectory, port: int, agentcore_port: int, parts: ExitSta
     ]
     processes = {
         "agentcore": _start(state, "agentcore", agentcore, parts, os.environ),
-        "aws": _start(state, "aws", ministack, parts, _ministack_environment(running)),
+        "aws": _start(state, "aws", ministack, parts, _ministack_environment(running, state.work)),
     }
     _wait_until_ready(
         state,
@@ -111,7 +112,7 @@ def _serve(state: StateDirectory, port: int, agentcore_port: int, parts: ExitSta
     raise LocalAwsError(f"{' and '.join(ended)} ended unasked; see {state.log(ended[0])}")
 
 
-def _ministack_environment(running: record.Running) -> dict[str, str]:
+def _ministack_environment(running: record.Running, work: Path) -> dict[str, str]:
     """MiniStack's settings. IAM is on; the one access key that it knows is the account's root."""
     port = running.url.rpartition(":")[2]
     return {
@@ -125,6 +126,8 @@ def _ministack_environment(running: record.Running) -> dict[str, str]:
         "MINISTACK_REGION": running.region,
         "IOT_MTLS_ENABLED": "0",  # else it listens on 0.0.0.0
         "AUTH": "true",
+        "DOCKER_HOST": "unix:///nonexistent",  # else it ends containers of other MiniStacks on this machine
+        "TMPDIR": str(work),
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -171,7 +174,8 @@ def _wait_until_ready(
                 raise LocalAwsError(
                     f"{name} did not start: {_last_line(state.log(name))} (all of it: {state.log(name)})"
                 )
-            with suppress(OSError), urllib.request.urlopen(address, timeout=1):  # noqa: S310 - our own loopback address
+            with suppress(OSError):
+                loopback.get(address, 1)
                 del waiting[name]
         if time.monotonic() > end:
             raise LocalAwsError(f"{' and '.join(waiting)} not ready after {READY_SECONDS} s; see {state.path}")

@@ -54,9 +54,18 @@ class Runtimes:
 
 @dataclass(frozen=True)
 class StateDirectory:
-    """What a running embedded AWS leaves on disk: who it is (`running.json`) and its logs."""
+    """What a running embedded AWS leaves on disk: who it is (`running.json`), its logs and its work.
 
-    path: Path
+    All of it lies in `.sandpiper/NAME` below `directory`, which may be any folder: nothing else in it is touched.
+    """
+
+    directory: Path
+    name: str = "local"
+
+    @property
+    def path(self) -> Path:
+        """The folder that is ours alone."""
+        return self.directory / ".sandpiper" / self.name
 
     @property
     def running(self) -> Path:
@@ -65,7 +74,7 @@ class StateDirectory:
 
     @property
     def lock(self) -> Path:
-        """Held while one is started."""
+        """Locked by who starts one, and then by the service for its whole life."""
         return self.path / "lock"
 
     @property
@@ -80,3 +89,8 @@ class StateDirectory:
 
 PARTS = ("service", "aws", "agentcore")
 """Everything that writes a log, in the order of `sandpiper local logs`."""
+
+
+def unusable(state: StateDirectory, error: OSError) -> LocalAwsError:
+    """The error for a state directory that the operating system refuses."""
+    return LocalAwsError(f"{state.directory} cannot be used: {error.strerror}; choose another folder with --state")
