@@ -5,10 +5,10 @@ unexport VIRTUAL_ENV PYTHONDONTWRITEBYTECODE PYTHONPATH
 
 UV := .venv/bin/uv
 UV_VERSION := 0.13.8
-RUNTIMES := $(addprefix local/runtimes/,ministack lambda)
+RUNTIMES := $(addprefix local/runtimes/,sandbox ministack lambda)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check pytest format bench setup clean
+.PHONY: help demo test check pytest format bench setup clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -32,35 +32,44 @@ format: setup ## formats the code
 bench: setup ## figures of speed and size, as ratios in one run
 	@python -m tests.benchmarks
 
-setup: build/system build/packages build/npm build/sandbox $(RUNTIMES:%=%/.venv/.ready) ## installs what is missing
+setup: build/system .venv/.ready node_modules/.ready $(RUNTIMES:%=%/.venv/.ready) ## installs what is missing
 
-clean: ## removes what was installed and built
+clean: ## stops the embedded AWS; removes what was installed and built
+	-@[ ! -x .venv/bin/sandpiper ] || sandpiper local stop
 	rm -rf .venv node_modules build out cdk.out .sandpiper local/runtimes/*/.venv
+
+# A stamp lies inside of what it vouches for, so that one is never there without the other.
 
 # Debian packages: by apt where that needs no password, otherwise one command to type.
 build/system: tools/prerequisites
 	@tools/prerequisites $(PYTHON)
 	@mkdir -p build && touch $@
 
-.venv/bin/uv: | build/system
-	@echo "· uv $(UV_VERSION)"
-	@$(PYTHON) -m venv .venv
-	@.venv/bin/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+# Virtual environments do not move: this changes when the folder did, or when uv should be another.
+build/place: FORCE
+	@mkdir -p build && { echo '$(CURDIR) uv $(UV_VERSION)' | cmp -s - $@ || echo '$(CURDIR) uv $(UV_VERSION)' > $@; }
+FORCE:
 
-build/packages: .venv/bin/uv pyproject.toml uv.lock $(wildcard */pyproject.toml local/*/pyproject.toml)
+.venv/bin/uv: build/place | build/system
+	@echo "· uv $(UV_VERSION)"
+	@rm -rf .venv && $(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+.venv/.ready: .venv/bin/uv pyproject.toml uv.lock $(wildcard */pyproject.toml local/*/pyproject.toml)
 	@echo "· Python packages"
 	@$(UV) sync -q --frozen --compile-bytecode --no-progress
-	@mkdir -p build && touch $@
+	@touch $@
 
-build/npm: build/packages package-lock.json
+node_modules/.ready: .venv/.ready package-lock.json
 	@echo "· CDK CLI"
 	@npm ci --silent --no-fund --no-audit
 	@touch $@
 
-build/sandbox: .venv/bin/uv local/runtimes/sandbox/install local/runtimes/sandbox/uv.lock
+local/runtimes/sandbox/.venv/.ready: .venv/bin/uv local/runtimes/sandbox/install local/runtimes/sandbox/uv.lock
 	@echo "· sandbox libraries"
 	@local/runtimes/sandbox/install $(abspath $(UV)) $(PYTHON)
-	@mkdir -p build && touch $@
+	@touch $@
 
 local/runtimes/%/.venv/.ready: .venv/bin/uv local/runtimes/%/uv.lock
 	@echo "· $* runtime"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from sandpiper.cli import demo, local, run
@@ -17,3 +20,18 @@ app = typer.Typer(
 app.add_typer(local.app, name="local")
 app.command(epilog=run.EXAMPLES)(run.run)
 app.command()(demo.demo)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(version("sandpiper"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(  # pyright: ignore[reportUnusedFunction] - Typer calls it
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Managed sandboxes for code that nobody wrote by hand."""

@@ -79,7 +79,7 @@ def demo(
         report.print()
         print_files(report, [file for result in finished.values() for file in result.files])
         for result in finished.values():
-            print_skipped(report, result.result["skipped"])
+            print_skipped(report, result.result)
         seconds = time.monotonic() - begun
         report.print(f"\ndone in {seconds:.1f} s; the embedded AWS is stopped\n\n{NEXT}", soft_wrap=True)
         if any(result.exit_code for result in finished.values()):

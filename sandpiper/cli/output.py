@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from local_aws.settings import LocalAwsError
-from sandpiper.failure import Failure
+from sandpiper.failure import Failure, Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
@@ -24,6 +25,8 @@ report = Console(highlight=False)
 """What a command was asked for, where people and not programs read it."""
 FAILED = 2
 """Exit code of a command that could not do what was asked; 1 is left to programs that failed."""
+INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells have it."""
 KIB = 1024
 WIDEST = 1_000
 
@@ -33,39 +36,54 @@ def failures_as_messages() -> Generator[None]:
     """Prints a Failure in one message and ends the command with code 2; Ctrl-C ends it with 130."""
     try:
         yield
+    except Interrupted as interrupted:
+        notes.print(plain(str(interrupted)), soft_wrap=True)
+        raise typer.Exit(INTERRUPTED) from None
     except (Failure, LocalAwsError) as failure:
-        notes.print(f"[bold red]error:[/] {_plain(str(failure))}", soft_wrap=True)
+        notes.print(f"[bold red]error:[/] {plain(str(failure))}", soft_wrap=True)
         raise typer.Exit(FAILED) from None
     except KeyboardInterrupt:
         notes.print("interrupted")
-        raise typer.Exit(130) from None
+        raise typer.Exit(INTERRUPTED) from None
 
 
-def _plain(text: str) -> str:
-    """Text with nothing that Rich would take for markup."""
-    return text.replace("[", r"\[")
+def plain(text: str) -> str:
+    """Text that is shown as it is: no markup for Rich, and no control character that would steer a terminal."""
+    return escape("".join(character if character.isprintable() or character == "\n" else "�" for character in text))
+
+
+def name_of(path: str) -> str:
+    """A file's name on one line, whatever the program that made it put into it."""
+    return plain(path.replace("\n", "�"))
+
+
+def print_stream(stream: TextIO, text: str) -> None:
+    """What a program printed: as it is where a program reads it, without control characters where a terminal does."""
+    if text and stream.isatty():
+        text = "".join(character if character.isprintable() or character in "\n\t" else "�" for character in text)
+    if text:
+        print(text, file=stream)
 
 
 def print_files(console: Console, files: Iterable[SavedFile]) -> None:
     """Prints name, type, size, address and local path of each file; as wide as it is, so that addresses stay whole."""
     table = Table("file", "type", "size", "S3 URI", "saved to", box=None, pad_edge=False, header_style="bold")
     for file in files:
-        table.add_row(
-            _plain(file.name),
-            file.content_type,
-            human_size(file.size),
-            _plain(file.s3_uri),
-            _plain(str(file.saved_to)),
-            style=None,
-        )
+        saved_to = "[red]not saved[/]" if file.problem else name_of(str(file.saved_to))
+        table.add_row(name_of(file.name), file.content_type, human_size(file.size), name_of(file.s3_uri), saved_to)
     if table.row_count:
         Console(file=console.file, width=WIDEST).print(table)
 
 
-def print_skipped(console: Console, skipped: Iterable[Mapping[str, Any]]) -> None:
-    """One line for each file that did not come back."""
-    for file in skipped:
-        console.print(f"[yellow]skipped[/] {_plain(file['path'])} ({human_size(file['size'])}): {file['reason']}")
+def print_skipped(console: Console, result: Mapping[str, Any]) -> None:
+    """One line for each file that did not come back, and where the whole of a long result lies."""
+    for file in result["skipped"]:
+        console.print(f"[yellow]skipped[/] {name_of(file['path'])} ({human_size(file['size'])}): {file['reason']}")
+    for stream in ("stdout", "stderr"):
+        if address := result.get(f"{stream}Uri"):
+            console.print(f"[yellow]cut[/] {stream}: the whole is at {plain(address)}", soft_wrap=True)
+    if address := result.get("manifestUri"):
+        console.print(f"[yellow]cut[/] list of files: the whole is at {plain(address)}", soft_wrap=True)
 
 
 def human_size(size: int) -> str:

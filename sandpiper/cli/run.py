@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from sandpiper.cli.output import failures_as_messages, notes, print_files, print_skipped
+from sandpiper.cli.output import failures_as_messages, notes, print_files, print_skipped, print_stream
 from sandpiper.failure import Failure
+from sandpiper_contract.request import DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES
 
 EXAMPLES = """
 [bold]Examples[/]
@@ -27,7 +28,9 @@ EXAMPLES = """
 
 def run(
     file: Annotated[str, typer.Argument(help="The program; - reads it from standard input.", metavar="FILE|-")],
-    interpreter: Annotated[str | None, typer.Option(help="Key of one of the tenant's interpreters.")] = None,
+    interpreter: Annotated[
+        str | None, typer.Option(help="Key of one of the tenant's interpreters; its first unless given.")
+    ] = None,
     language: Annotated[str, typer.Option(help="python, javascript or typescript.")] = "python",
     inputs: Annotated[
         list[Path] | None,
@@ -36,6 +39,8 @@ def run(
     out: Annotated[Path, typer.Option(help="Folder for the files that the program leaves.", metavar="DIR")] = Path(
         "out"
     ),
+    max_files: Annotated[int, typer.Option(help="How many files come back at most.")] = DEFAULT_MAX_FILES,
+    max_bytes: Annotated[int, typer.Option(help="How many bytes they have in all at most.")] = DEFAULT_MAX_BYTES,
     session_timeout: Annotated[int, typer.Option(help="Lifetime of the session in seconds, 60 to 28800.")] = 300,
     environment: Annotated[str, typer.Option(envvar="SANDPIPER_ENVIRONMENT", help="Which environment.")] = "local",
     tenant: Annotated[str, typer.Option(envvar="SANDPIPER_TENANT", help="Which tenant of it.")] = "demo",
@@ -43,40 +48,39 @@ def run(
 ) -> None:
     """Run a program in a sandbox and bring back what it printed and left.
 
-    Ends with the program's exit code, or with 2 when there is no result.
+    Ends with the program's exit code, or with 2 when there is no result or a file could not be saved.
     """
     with failures_as_messages():
-        import boto3  # here, so that --help does not pay for it
-
-        from sandpiper import deployment, workflow
+        from sandpiper import deployment, workflow  # here, so that --help does not pay for boto3
 
         request: dict[str, object] = {
             "code": _read(file),
             "language": language,
             "sessionTimeoutSeconds": session_timeout,
+            "outputs": {"maxFiles": max_files, "maxBytes": max_bytes},
+            **({} if interpreter is None else {"interpreter": interpreter}),
         }
-        if interpreter is not None:
-            request["interpreter"] = interpreter
-        session = boto3.Session()
+        session = deployment.session_for(environment)
         with notes.status("starting") as status:
             place = deployment.find(session, environment, tenant)
             finished = workflow.run(
                 session, place, request, inputs or [], out, lambda seconds: status.update(f"running, {seconds:.0f} s")
             )
-    if as_json:
-        print(json.dumps(finished.result, indent=2))
-        raise typer.Exit(finished.exit_code)
-    for stream, text in ((sys.stdout, finished.result["stdout"]), (sys.stderr, finished.result["stderr"])):
-        if text:
-            print(text, file=stream)
-    print_files(notes, finished.files)
-    print_skipped(notes, finished.result["skipped"])
+        if as_json:
+            print(json.dumps(finished.result, indent=2))
+        else:
+            print_stream(sys.stdout, finished.result["stdout"])
+            print_stream(sys.stderr, finished.result["stderr"])
+            print_files(notes, finished.files)
+            print_skipped(notes, finished.result)
+        if problems := [saved.problem for saved in finished.files if saved.problem]:
+            raise Failure("\n".join(problems))
     raise typer.Exit(finished.exit_code)
 
 
 def _read(file: str) -> str:
     try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text()
+        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise Failure(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -10,14 +11,16 @@ import socket
 import subprocess
 import sys
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import boto3
 import pytest
 
-from local_aws import record
+from local_aws import environment, record
 from local_aws.settings import StateDirectory
 
 if TYPE_CHECKING:
@@ -30,11 +33,11 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 def sandpiper(
-    *arguments: str | Path, environment: dict[str, str] | None = None, text: str | None = None
+    *arguments: str | Path, variables: dict[str, str] | None = None, text: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [COMMAND, *arguments],
-        env={**os.environ, "COLUMNS": "400", **(environment or {})},
+        env={**os.environ, "COLUMNS": "400", **(variables or {})},
         input=text,
         capture_output=True,
         text=True,
@@ -105,6 +108,175 @@ def test_two_starts_at_once_start_one(state: Path) -> None:
         starts = [threads.submit(sandpiper, "local", "start", "--state", state) for _ in range(2)]
         said = sorted("it runs already" in start.result().stderr for start in starts)
     assert said == [False, True]
+
+
+def wait_for_record(place: StateDirectory) -> record.Running:
+    end = time.monotonic() + 60
+    while (running := record.find(place)) is None:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return running
+
+
+def services(state: Path) -> set[int]:
+    """Services that run with this state directory, ready or not."""
+    found = set[int]()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            arguments = (folder / "cmdline").read_bytes().split(b"\0")
+            if b"local_aws.service" in arguments and str(state).encode() in arguments:
+                found.add(int(folder.name))
+    return found
+
+
+def test_the_folder_of_the_state_is_left_as_it_was(state: Path) -> None:
+    (state / "work").mkdir()
+    (state / "work" / "thesis.txt").write_text("mine")
+    (state / "running.json").write_text("mine too")
+    state.chmod(0o755)
+    assert sandpiper("local", "start", "--state", state).returncode == 0
+    assert sandpiper("local", "stop", "--state", state).stderr == "stopped\n"
+    assert (state / "work" / "thesis.txt").read_text() == "mine"
+    assert (state / "running.json").read_text() == "mine too"
+    assert state.stat().st_mode & 0o777 == 0o755
+    assert {path.name for path in state.iterdir()} == {"work", "running.json", ".sandpiper"}
+    assert StateDirectory(state).path.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("command", ["start", "status", "stop", "env"])
+def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path, command: str) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    said = sandpiper("local", command, "--state", file)
+    assert said.returncode == 2
+    assert said.stderr == (f"error: {file} cannot be used: Not a directory; choose another folder with --state\n")
+
+
+def test_status_says_when_it_gets_no_answer(state: Path) -> None:
+    own = os.getpid()
+    place = StateDirectory(state)
+    place.path.mkdir(parents=True)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    record.Running(own, record.process_start(own) or 0, url, url, "1", "us-east-1", "key", "secret").save(place)
+    said = sandpiper("local", "status", "--state", state)
+    place.running.unlink()
+    assert said.returncode == 2
+    assert said.stderr.startswith(f"error: AgentCore does not answer on {url} (")
+    assert said.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_start_that_is_ended_leaves_nothing_behind(state: Path, number: signal.Signals) -> None:
+    starter = subprocess.Popen([COMMAND, "local", "start", "--state", state], stderr=subprocess.PIPE)
+    end = time.monotonic() + 30
+    while not (begun := services(state)):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    starter.send_signal(number)
+    starter.communicate(timeout=60)
+    assert starter.returncode == 130
+    wait_until_gone(begun)
+    assert not services(state)
+
+
+@pytest.mark.parametrize("command", ["start", "stop"])
+def test_a_starter_that_was_killed_leaves_one_service_that_is_found(state: Path, command: str) -> None:
+    starter = subprocess.Popen([COMMAND, "local", "start", "--state", state], stderr=subprocess.PIPE)
+    end = time.monotonic() + 30
+    while not (begun := services(state)):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    starter.kill()
+    starter.communicate(timeout=60)
+    said = sandpiper("local", command, "--state", state)
+    assert said.returncode == 0, said.stderr
+    if command == "start":
+        assert "it runs already" in said.stderr
+        assert services(state) == begun
+    else:
+        assert said.stderr == "stopped\n"
+        assert not services(state)
+
+
+BUSY = "import subprocess, time\ndef handler(event, context):\n    subprocess.Popen(['sleep', '600']); time.sleep(600)"
+
+
+def start_with_a_busy_worker(state: Path) -> tuple[record.Running, set[int]]:
+    """A running embedded AWS and all its processes, a function that is in its handler among them."""
+    assert sandpiper("local", "start", "--state", state).returncode == 0
+    running = wait_for_record(StateDirectory(state))
+    session = boto3.Session(running.access_key_id, running.secret_access_key, None, running.region)
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as files:
+        files.writestr("index.py", BUSY)
+    functions = session.client("lambda", endpoint_url=running.url)
+    functions.create_function(
+        FunctionName="busy",
+        Runtime="python3.11",
+        Handler="index.handler",
+        Role=f"arn:aws:iam::{running.account}:role/none",
+        Timeout=900,
+        Code={"ZipFile": archive.getvalue()},
+    )
+    functions.invoke(FunctionName="busy", InvocationType="Event")
+    end = time.monotonic() + 30
+    while not any(b"sleep\0" in command_of(pid) for pid in processes_below(running.pid)):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return running, {running.pid} | processes_below(running.pid)
+
+
+def command_of(pid: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+@pytest.mark.parametrize("ending", ["stop", "service", "start.py"])
+def test_nothing_survives_its_end_not_even_a_busy_function(state: Path, ending: str) -> None:
+    running, pids = start_with_a_busy_worker(state)
+    if ending == "stop":
+        assert sandpiper("local", "stop", "--state", state).stderr == "stopped\n"
+        assert not StateDirectory(state).work.exists()
+    elif ending == "service":
+        os.kill(running.pid, signal.SIGKILL)
+    else:
+        (ministack,) = (pid for pid in pids if b"ministack/start.py" in command_of(pid))
+        os.kill(ministack, signal.SIGKILL)
+    wait_until_gone(pids)
+
+
+FOREIGN = {
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+    "AWS_ENDPOINT_URL_STS": "http://192.0.2.1",
+    "AWS_PROFILE": "customer",
+    "AWS_SESSION_TOKEN": "theirs",
+    "AWS_USE_FIPS_ENDPOINT": "true",
+    "http_proxy": "http://192.0.2.1:3128",
+    "HTTPS_PROXY": "http://192.0.2.1:3128",
+}
+
+
+def test_a_shell_that_is_set_to_an_account_and_a_proxy_uses_the_embedded_aws_alone(state: Path) -> None:
+    assert sandpiper("local", "start", "--state", state, variables=FOREIGN).returncode == 0
+    assert sandpiper("local", "status", "--state", state, variables=FOREIGN).returncode == 0
+    shell = f'eval "$({COMMAND} local env --state {state})" && {sys.executable} -c "{WHO_AM_I}"'
+    who = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, env={**os.environ, **FOREIGN})
+    assert who.stdout == "arn:aws:iam::123456789012:root\n", who.stderr
+
+
+def test_the_environment_keeps_what_is_not_of_aws() -> None:
+    running = record.Running(1, 1, "http://127.0.0.1:1", "http://127.0.0.1:2", "1", "us-east-1", "key", "secret")
+    variables = {**FOREIGN, "HOME": "/home/me", "NO_PROXY": "intranet,localhost"}
+    environment.apply(running, variables)
+    assert variables["HOME"] == "/home/me"
+    assert variables["NO_PROXY"] == variables["no_proxy"] == "intranet,localhost,127.0.0.1"
+    assert not {"AWS_ENDPOINT_URL_STS", "AWS_PROFILE", "AWS_SESSION_TOKEN"} & set(variables)
+    assert variables["CDK_DISABLE_CLI_TELEMETRY"] == "true"
+    again = dict(variables)
+    environment.apply(running, again)
+    assert again == variables
 
 
 def listening_addresses(pid: int) -> set[str]:
@@ -178,7 +350,7 @@ def test_without_bubblewrap_it_starts_and_says_that_no_code_can_run(
         found = shutil.which(tool)
         assert found is not None
         (tools / tool).symlink_to(found)
-    started = sandpiper("local", "start", "--state", state, environment={"PATH": str(tools)})
+    started = sandpiper("local", "start", "--state", state, variables={"PATH": str(tools)})
     assert started.returncode == 0, started.stderr
     assert "no code can run" in started.stderr
     assert "apt-get install bubblewrap" in started.stderr
@@ -210,11 +382,66 @@ def test_run_ends_with_the_programs_exit_code_and_prints_json_when_asked(product
     assert product.live_sessions() == []
 
 
+def test_run_shows_its_result_even_where_its_files_cannot_be_saved(product: Product, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file where the folder should be")
+    run = sandpiper("run", "examples/csv_report.py", "--out", tmp_path / "out")
+    assert (run.returncode, run.stdout) == (2, "Report created\n")
+    assert f"s3://{product.place.bucket}/" in run.stderr
+    assert f"error: {tmp_path}/out/claims.csv cannot be written: " in run.stderr
+
+
+def test_run_validates_before_it_uploads(product: Product, tmp_path: Path) -> None:
+    large = tmp_path / "large.bin"
+    large.write_bytes(bytes(200_000))
+
+    def uploaded() -> int:
+        objects = product.session.client("s3")
+        return objects.list_objects_v2(Bucket=product.place.bucket, Prefix=f"{product.place.prefix}/inputs/")[
+            "KeyCount"
+        ]
+
+    before = uploaded()
+    run = sandpiper("run", "-", "--input", large, "--session-timeout", "59", text="1")
+    assert (run.returncode, "sessionTimeoutSeconds is 59" in run.stderr) == (2, True)
+    assert uploaded() == before
+
+
+@pytest.mark.usefixtures("product")
+def test_names_that_a_program_chose_do_not_steer_the_terminal(tmp_path: Path) -> None:
+    code = "open('a\\x1b[2J[bold]', 'w'); open('b\\nskipped forged', 'w')"
+    run = sandpiper("run", "-", "--out", tmp_path, text=code)
+    assert "\x1b" not in run.stderr
+    assert "[bold]" in run.stderr
+    assert "\nskipped forged" not in run.stderr
+
+
+def test_an_interrupted_run_says_what_goes_on(product: Product, tmp_path: Path) -> None:
+    run = subprocess.Popen(
+        [COMMAND, "run", "-", "--out", tmp_path], stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=PROJECT
+    )
+    assert run.stdin is not None
+    before = product.executions()
+    run.stdin.write(b"import time; time.sleep(5)")
+    run.stdin.close()
+    end = time.monotonic() + 30
+    while product.executions() == before:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    run.send_signal(signal.SIGINT)
+    assert run.stderr is not None
+    said = run.stderr.read().decode()
+    assert run.wait(30) == 130
+    assert "interrupted: the execution is aborted; code that runs already goes on" in said
+    while product.live_sessions():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["no-such-file.py"], "error: no-such-file.py: No such file or directory\n"),
-        (["-"], "error: InvalidRequest: code is ''; allowed: a string that is not empty\n"),
+        (["-"], "error: InvalidRequest: code is empty; allowed: a string that is more than white space\n"),
         (
             ["examples/claims_total.py", "--session-timeout", "59"],
             "error: InvalidRequest: sessionTimeoutSeconds is 59; allowed: "
@@ -228,6 +455,10 @@ def test_run_ends_with_the_programs_exit_code_and_prints_json_when_asked(product
             ["examples/claims_total.py", "--tenant", "nobody"],
             "error: the stack sandpiper-local-nobody is not deployed here: "
             "run `cdk deploy --all -c environment=local`\n",
+        ),
+        (
+            ["examples/claims_total.py", "--tenant", "storage"],
+            "error: the stack sandpiper-local-storage is not a tenant's: it has no output 'RunCodeStateMachineArn'\n",
         ),
         (["examples/claims_total.py", "--input", "gone.csv"], "error: --input gone.csv: No such file or directory\n"),
     ],
@@ -250,15 +481,36 @@ def test_an_interrupted_demo_leaves_nothing_behind(tmp_path: Path) -> None:
     demo = subprocess.Popen(
         [COMMAND, "demo", "--out", tmp_path / "out"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=tmp_path
     )
-    record_file = StateDirectory(tmp_path / ".sandpiper" / "demo")
-    end = time.monotonic() + 60
-    while (running := record.find(record_file)) is None:
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    place = StateDirectory(tmp_path, "demo")
+    running = wait_for_record(place)
     time.sleep(1)
     pids = {running.pid} | processes_below(running.pid) | processes_below(demo.pid)
     demo.send_signal(signal.SIGINT)
     output, _ = demo.communicate(timeout=60)
     assert demo.returncode == 130, output
     wait_until_gone(pids)
-    assert not record_file.running.exists()
+    assert not place.running.exists()
+
+
+def test_a_second_demo_in_a_folder_leaves_the_first_alone_and_one_after_a_killed_one_runs(tmp_path: Path) -> None:
+    command = [COMMAND, "demo", "--out", tmp_path / "out"]
+    place = StateDirectory(tmp_path, "demo")
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)
+    running = wait_for_record(place)
+    second = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert second.returncode == 2
+    assert "a demo runs in this folder already" in second.stderr
+    assert running.is_alive()
+    assert first.poll() is None
+    children = processes_below(first.pid)
+    first.kill()
+    first.wait()
+    for child in alive(children):
+        os.kill(child, signal.SIGKILL)  # the CDK CLI that it waited for
+    assert running.is_alive()
+    third = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)
+    wait_until_gone({running.pid})
+    wait_for_record(place)
+    third.send_signal(signal.SIGTERM)
+    third.wait(60)
+    assert not place.running.exists()

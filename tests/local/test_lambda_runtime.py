@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
+import threading
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from local_aws import record
 from local_aws.lambda_runtime.functions import Functions
 from local_aws.settings import Runtimes
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
 HANDLER = """
@@ -28,6 +33,8 @@ def handler(event, context):
         raise Throttled("too many")
     if event.get("exit"):
         os._exit(3)
+    if event.get("size"):
+        return "x" * event["size"]
     time.sleep(event.get("sleep", 0))
     try:
         import ministack
@@ -127,3 +134,71 @@ def test_a_bundle_that_cannot_be_imported_says_so(functions: Functions) -> None:
     assert answer.failed
     assert answer.body["errorType"] == "Runtime.ImportModuleError"
     assert "numpy" in answer.body["errorMessage"]
+
+
+def test_it_says_so_every_time(functions: Functions) -> None:
+    broken = [functions.invoke(config(), bundle("import numpy"), {}, "request-1", dict) for _ in range(3)]
+    assert [answer.body["errorType"] for answer in broken] == ["Runtime.ImportModuleError"] * 3
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_worker_that_died_while_idle_costs_no_event(functions: Functions) -> None:
+    first = invoke(functions, {}).body["pid"]
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: record.process_start(first) is None)
+    second = invoke(functions, {})
+    assert not second.failed
+    assert second.body["pid"] != first
+
+
+def test_another_role_means_its_credentials(functions: Functions) -> None:
+    def key_of(role: str) -> str:
+        credentials = {"AWS_ACCESS_KEY_ID": f"ASIA-{role}"}
+        answer = functions.invoke(config(Role=role), bundle(HANDLER), {}, "request-1", lambda: credentials)
+        return answer.body["environment"]["AWS_ACCESS_KEY_ID"]
+
+    assert [key_of("one"), key_of("two")] == ["ASIA-one", "ASIA-two"]
+
+
+def test_a_busy_worker_of_old_code_answers_and_ends(functions: Functions) -> None:
+    idle = invoke(functions, {}).body["pid"]
+    with ThreadPoolExecutor(1) as threads:
+        busy = threads.submit(invoke, functions, {"sleep": 1})
+        time.sleep(0.3)
+        assert not invoke(functions, {}, CodeSha256="2").failed
+        assert busy.result().body["pid"] == idle
+    eventually(lambda: record.process_start(idle) is None)
+
+
+def test_a_stopped_worker_leaves_no_thread(functions: Functions) -> None:
+    before = threading.active_count()
+    for version in range(4):
+        assert not invoke(functions, {}, CodeSha256=str(version)).failed
+    functions.close()
+    eventually(lambda: threading.active_count() <= before)
+
+
+def test_the_log_group_is_the_configured_one(functions: Functions) -> None:
+    def group(**changes: Any) -> str:
+        return invoke(functions, {}, **changes).body["environment"]["AWS_LAMBDA_LOG_GROUP_NAME"]
+
+    assert group() == "/aws/lambda/f"
+    assert group(LoggingConfig={"LogFormat": "JSON", "LogGroup": "/ours"}) == "/ours"
+
+
+def test_an_answer_above_six_megabytes_is_refused_in_lambdas_words(functions: Functions) -> None:
+    assert len(invoke(functions, {"size": 6_291_554}).body) == 6_291_554
+    answer = invoke(functions, {"size": 6_291_555})
+    assert answer.failed
+    assert answer.body == {
+        "errorType": "Function.ResponseSizeTooLarge",
+        "errorMessage": (
+            "Response payload size (6291557 bytes) exceeded maximum allowed payload size (6291556 bytes)."
+        ),
+    }
