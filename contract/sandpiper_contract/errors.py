@@ -44,7 +44,7 @@ class SessionLost(RunError):  # noqa: N818
 
 
 class PayloadTooLarge(RunError):  # noqa: N818
-    """An input or an output is larger than the service carries. Send it through S3."""
+    """The inputs, or what the program printed, are larger than one call of the service carries."""
 
 
 class DeadlineExceeded(RunError):  # noqa: N818
@@ -52,7 +52,7 @@ class DeadlineExceeded(RunError):  # noqa: N818
 
 
 class StorageError(RunError):
-    """S3 refused or lost an object. The message names it; the code has run if the object is an output."""
+    """S3 did not give an input, which the message names. The code has not run."""
 
 
 class ServiceFault(RunError):  # noqa: N818
