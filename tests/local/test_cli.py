@@ -210,12 +210,16 @@ def start_with_a_busy_worker(state: Path) -> tuple[record.Running, set[int]]:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as files:
         files.writestr("index.py", BUSY)
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    iam = session.client("iam", endpoint_url=running.url)
+    role = iam.create_role(RoleName="busy", AssumeRolePolicyDocument=document)["Role"]["Arn"]
     functions = session.client("lambda", endpoint_url=running.url)
     functions.create_function(
         FunctionName="busy",
         Runtime="python3.11",
         Handler="index.handler",
-        Role=f"arn:aws:iam::{running.account}:role/none",
+        Role=role,
         Timeout=900,
         Code={"ZipFile": archive.getvalue()},
     )
@@ -233,13 +237,13 @@ def command_of(pid: int) -> bytes:
     return b""
 
 
-@pytest.mark.parametrize("ending", ["stop", "service", "start.py"])
+@pytest.mark.parametrize("ending", ["stop", "kill service", "kill MiniStack"])
 def test_nothing_survives_its_end_not_even_a_busy_function(state: Path, ending: str) -> None:
     running, pids = start_with_a_busy_worker(state)
     if ending == "stop":
         assert sandpiper("local", "stop", "--state", state).stderr == "stopped\n"
         assert not StateDirectory(state).work.exists()
-    elif ending == "service":
+    elif ending == "kill service":
         os.kill(running.pid, signal.SIGKILL)
     else:
         (ministack,) = (pid for pid in pids if b"ministack/start.py" in command_of(pid))
@@ -502,7 +506,7 @@ def test_a_second_demo_in_a_folder_leaves_the_first_alone_and_one_after_a_killed
     assert "a demo runs in this folder already" in second.stderr
     assert running.is_alive()
     assert first.poll() is None
-    children = processes_below(first.pid)
+    children = processes_below(first.pid) - processes_below(running.pid) - {running.pid}
     first.kill()
     first.wait()
     for child in alive(children):

@@ -1,0 +1,156 @@
+"""Who may use the embedded AWS: programs with the account's secret key. No web page, and nobody who guesses."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import urllib.error
+import urllib.request
+import zipfile
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from local_aws import control
+from local_aws.settings import StateDirectory
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from local_aws.record import Running
+
+OPERATIONS = {
+    "sts": "get_caller_identity",
+    "s3": "list_buckets",
+    "iam": "list_roles",
+    "cloudformation": "list_stacks",
+    "lambda": "list_functions",
+    "stepfunctions": "list_state_machines",
+    "ssm": "describe_parameters",
+    "cloudwatch": "list_metrics",
+    "logs": "describe_log_groups",
+}
+REFUSED = {
+    "SignatureDoesNotMatch",
+    "InvalidSignatureException",
+    "InvalidClientTokenId",
+    "InvalidAccessKeyId",
+    "UnrecognizedClientException",
+}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Generator[Running]:
+    state = StateDirectory(tmp_path_factory.mktemp("aws"))
+    yield control.start(state)[0]
+    control.stop(state)
+
+
+def client(running: Running, service: str, key: str | None = None, secret: str | None = None, **config: Any) -> Any:
+    session = boto3.Session(key or running.access_key_id, secret or running.secret_access_key, None, running.region)
+    return session.client(service, endpoint_url=running.url, config=Config(**config))  # pyright: ignore
+
+
+def answer(url: str, headers: Mapping[str, str], method: str = "GET") -> tuple[int, str]:
+    """Status and body; with a Host header only the connection goes to the address of `url`."""
+    try:
+        request = urllib.request.Request(url, headers=dict(headers), method=method)  # noqa: S310 - loopback
+        with urllib.request.urlopen(request) as got:  # noqa: S310 - loopback
+            return got.status, got.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def health_addresses(running: Running) -> list[str]:
+    return [f"{running.url}/_ministack/health", f"{running.agentcore_url}/_local/health"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://example.com"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Host": "example.com"},
+        {"Host": "127.0.0.1"},
+        {"Host": "bucket.localhost:80"},
+    ],
+)
+def test_a_web_page_is_refused_by_both_endpoints_whatever_it_asks(running: Running, headers: dict[str, str]) -> None:
+    for address in health_addresses(running):
+        status, body = answer(address, headers)
+        assert status == 403
+        assert next(iter(headers)).lower() in json.loads(body)["message"].lower()
+
+
+def test_both_endpoints_answer_to_their_two_names(running: Running) -> None:
+    for address in health_addresses(running):
+        port = urlsplit(address).port
+        for name in ("127.0.0.1", "localhost"):
+            assert answer(address, {"Host": f"{name}:{port}"})[0] == 200
+
+
+@pytest.mark.parametrize("service", OPERATIONS)
+def test_a_key_without_its_secret_is_refused_and_the_roots_own_admitted(running: Running, service: str) -> None:
+    for key in (running.access_key_id, "test", running.account, "AKIAGUESSED000000000"):
+        with pytest.raises(ClientError) as refused:
+            getattr(client(running, service, key, "wrong"), OPERATIONS[service])()
+        assert refused.value.response.get("Error", {}).get("Code") in REFUSED
+    getattr(client(running, service), OPERATIONS[service])()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/"), ("POST", "/"), ("GET", "/bucket"), ("POST", "/_ministack/config"), ("POST", "/_ministack/reset")],
+)
+def test_what_is_not_signed_is_refused(running: Running, method: str, path: str) -> None:
+    assert answer(running.url + path, {}, method)[0] == 403
+
+
+def test_another_algorithm_does_not_pass_for_a_signature(running: Running) -> None:
+    scope = f"{running.access_key_id}/20260101/us-east-1/sts/aws4_request"
+    for algorithm in ("AWS4-FORGED", "AWS4-ECDSA-P256-SHA256", "Bearer"):
+        header = f"{algorithm} Credential={scope}, SignedHeaders=host, Signature=0"
+        assert answer(running.url, {"Authorization": header, "X-Amz-Date": "20260101T000000Z"}, "POST")[0] in (400, 403)
+
+
+@pytest.mark.parametrize("version", ["s3", "s3v4"])
+def test_a_presigned_url_is_good_for_what_it_was_signed_for_alone(running: Running, version: str) -> None:
+    s3 = client(running, "s3")
+    s3.create_bucket(Bucket=f"signed-{version}")
+    s3.put_object(Bucket=f"signed-{version}", Key="a b/c+d.txt", Body=b"1")
+    signer = client(running, "s3", signature_version=version)
+    url = signer.generate_presigned_url("get_object", Params={"Bucket": f"signed-{version}", "Key": "a b/c+d.txt"})
+    assert answer(url, {}) == (200, "1")
+    assert answer(url.replace("c%2Bd", "other"), {})[0] == 403
+    forged = client(running, "s3", running.access_key_id, "wrong", signature_version=version)
+    assert answer(forged.generate_presigned_url("list_buckets"), {})[0] == 403
+
+
+def test_the_secret_of_a_functions_session_cannot_be_told_from_names(running: Running) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as files:
+        files.writestr("index.py", "import os\ndef handler(event, context): return dict(os.environ)")
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = client(running, "iam").create_role(RoleName="r", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    functions = client(running, "lambda")
+    arn = functions.create_function(
+        FunctionName="f", Runtime="python3.11", Handler="index.handler", Role=role, Code={"ZipFile": archive.getvalue()}
+    )["FunctionArn"]
+    environment = json.load(functions.invoke(FunctionName="f")["Payload"])
+    digest = hashlib.sha256(f"{arn}:{role}".encode()).hexdigest()
+    guess = hashlib.sha256(f"secret:{digest}".encode()).hexdigest()
+    assert environment["AWS_SECRET_ACCESS_KEY"] != guess
+    session = boto3.Session(
+        environment["AWS_ACCESS_KEY_ID"],
+        environment["AWS_SECRET_ACCESS_KEY"],
+        environment["AWS_SESSION_TOKEN"],
+        running.region,
+    )
+    assert ":assumed-role/r/f" in session.client("sts", endpoint_url=running.url).get_caller_identity()["Arn"]
