@@ -60,15 +60,10 @@ def _start(
 ) -> record.Running:
     state.running.unlink(missing_ok=True)  # of a service that was killed
     command = [
-        sys.executable,
-        "-m",
-        "local_aws.service",
-        "--state",
-        str(state.directory.resolve()),
-        "--name",
-        state.name,
+        *(sys.executable, "-m", "local_aws.service"),
+        *("--state", str(state.directory.resolve()), "--name", state.name),
+        *("--port", str(port), "--agentcore-port", str(agentcore_port)),
     ]
-    command += ["--port", str(port), "--agentcore-port", str(agentcore_port)]
     with state.log("service").open("wb") as log:
         service = subprocess.Popen(  # noqa: S603 - a fixed command of this package
             command,
@@ -76,7 +71,7 @@ def _start(
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            pass_fds=(lock.fileno(),),  # the service inherits the lock and has it until it ends
+            pass_fds=(lock.fileno(),),  # the service inherits the lock, its parts do not, and has it until it ends
         )
     try:
         end = time.monotonic() + START_SECONDS
