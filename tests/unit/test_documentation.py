@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import BaseModel
 
 from sandpiper.environment.model import (
     AlarmThresholds,
@@ -17,9 +17,6 @@ from sandpiper.environment.model import (
 )
 from sandpiper_contract.errors import ERRORS, RETRYABLE
 from sandpiper_contract.request import FIELDS, SERVICE_OWN
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
 
 PROJECT = Path(__file__).resolve().parents[2]
 OPTIONS = (Environment, Tenant, SandboxInterpreter, PublicInterpreter, SessionFunctionOptions, AlarmThresholds)
@@ -33,7 +30,7 @@ def default_of(model: type[BaseModel], name: str) -> str:
     default = option.default
     if default is None or isinstance(default, bool):
         return words[default]
-    return "all of its defaults" if hasattr(default, "model_fields") else str(default)
+    return "all of its defaults" if isinstance(default, BaseModel) else str(default)
 
 
 @pytest.mark.parametrize("model", OPTIONS)
