@@ -17,7 +17,7 @@ DIFFERENCES = [
     "JavaScript and TypeScript are not emulated yet.",
     "startCommandExecution, getTask and stopTask are not emulated yet.",
     "Execution roles, certificates and file systems are recorded and not acted on.",
-    "IAM is not evaluated: every caller may do everything.",
+    "IAM does not judge AgentCore's own operations: every caller may start, use and stop sessions.",
     "Interpreters are ready, and deleted, at once.",
     "The libraries installed are those of the runtime directory, not the hundreds of the service.",
 ]
