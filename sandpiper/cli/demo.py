@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from local_aws.record import Running
+    from sandpiper.environment import Environment
     from sandpiper.workflow import Finished
 
 STATE = StateDirectory(Path(), "demo")
@@ -60,6 +61,7 @@ def demo(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever stops it, what it started stops with it
     with failures_as_messages(), _alone():
         begun = time.monotonic()
+        tenant = next(iter(_environment().tenants))
         phases = Phases()
         try:
             with phases.phase("embedded AWS ready"):
@@ -69,7 +71,7 @@ def demo(
             if not (sandbox := control.health(running)["sandbox"])["available"]:
                 raise Failure(f"no code can run: {sandbox['reason']}. {sandbox['fix'] or ''}")
             _deploy(running, phases)
-            finished = _run_examples(out, phases)
+            finished = _run_examples(tenant, out, phases)
         finally:
             control.stop(STATE)
         for name, result in finished.items():
@@ -82,6 +84,9 @@ def demo(
             print_skipped(report, result.result)
         seconds = time.monotonic() - begun
         report.print(f"\ndone in {seconds:.1f} s; the embedded AWS is stopped\n\n{NEXT}", soft_wrap=True)
+        problems = [file.problem for result in finished.values() for file in result.files if file.problem]
+        if problems:
+            raise Failure("\n".join(problems))
         if any(result.exit_code for result in finished.values()):
             raise Failure("an example failed; what it printed is above")
 
@@ -96,32 +101,33 @@ def _alone() -> Generator[None]:
         yield
 
 
+def _environment() -> Environment:
+    """What will be deployed; a file that cannot be is refused here, before anything is started."""
+    from sandpiper.environment import InvalidEnvironment, load
+
+    try:
+        return load(PROJECT / "environments" / "local.yaml")
+    except InvalidEnvironment as error:
+        raise Failure(str(error)) from None
+
+
 def _deploy(running: Running, phases: Phases) -> None:
     with phases.phase("cdk bootstrap") as detail:
         # Not in the project: there the CLI would synthesise the app first, which bootstrapping does not need.
         cdk(["bootstrap", f"aws://{running.account}/{running.region}"], STATE.path, detail)
     with phases.phase("cdk deploy") as detail:
         output = (STATE.path / "cdk.out").resolve()
-        arguments = [
-            "deploy",
-            "--all",
-            "-c",
-            "environment=local",
-            "--require-approval",
-            "never",
-            "--output",
-            str(output),
-        ]
-        cdk(arguments, PROJECT, detail)
+        chosen = ["--all", "--context", "environment=local", "--output", str(output)]
+        cdk(["deploy", *chosen, "--require-approval", "never"], PROJECT, detail)
 
 
-def _run_examples(out: Path, phases: Phases) -> dict[str, Finished]:
+def _run_examples(tenant: str, out: Path, phases: Phases) -> dict[str, Finished]:
     import boto3
 
     from sandpiper import deployment, workflow
 
     session = boto3.Session()
-    place = deployment.find(session, "local", "demo")
+    place = deployment.find(session, "local", tenant)
     finished: dict[str, Finished] = {}
     for name in EXAMPLES:
         with phases.phase(f"examples/{name}.py") as detail:

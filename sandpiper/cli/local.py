@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from local_aws import control, environment, record
 from local_aws.settings import PARTS, LocalAwsError, StateDirectory
-from sandpiper.cli.output import failures_as_messages, notes
+from sandpiper.cli.output import failures_as_messages, notes, report
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 app = typer.Typer(
     help="The embedded AWS: starts in the background on this machine, without an account or Docker.",
@@ -47,19 +51,23 @@ def start(
         with notes.status("starting the embedded AWS"):
             running, is_new = control.start(StateDirectory(state), port=port, agentcore_port=agentcore_port)
         if not is_new:
-            notes.print(f"it runs already: {running.url}, process {running.pid}")
+            notes.print(f"it runs already: {running.url}, process {running.pid}", soft_wrap=True)
             return
         notes.print(control.WARNING)
-        notes.print(f"ready after {time.monotonic() - begun:.1f} s: {running.url}, process {running.pid}")
-        _print_sandbox(control.health(running))
-        notes.print('next: eval "$(sandpiper local env)"')
+        seconds = time.monotonic() - begun
+        notes.print(f"ready after {seconds:.1f} s: {running.url}, process {running.pid}", soft_wrap=True)
+        _print_sandbox(notes, control.health(running))
+        notes.print(f'next: eval "$(sandpiper local env{_option(state)})"', soft_wrap=True)
 
 
 @app.command()
-def env(state: State = STATE) -> None:
+def env(
+    state: State = STATE,
+    unset: Annotated[bool, typer.Option("--unset", help="Print the commands that take them back.")] = False,
+) -> None:
     """Print the shell commands that make boto3, the AWS CLI and the CDK CLI use it: eval "$(sandpiper local env)"."""
     with failures_as_messages():
-        print(environment.shell(_running(state)))
+        print(environment.unset() if unset else environment.shell(_running(state)))
 
 
 @app.command()
@@ -69,26 +77,34 @@ def status(
     """Say whether it runs, what its sandbox can do and where it differs from AWS. Ends with 1 when it does not run."""
     with failures_as_messages():
         running = record.find(StateDirectory(state))
-        health = control.health(running) if running else {}
-    if as_json:
-        known = {"url": running.url, "agentcoreUrl": running.agentcore_url, "pid": running.pid} if running else {}
-        print(json.dumps({"running": running is not None, **known, "agentcore": health}, indent=2))
-    elif running is None:
-        notes.print("it does not run: sandpiper local start")
-    else:
-        notes.print(control.WARNING)
-        notes.print(f"it runs: {running.url}, AgentCore at {running.agentcore_url}, process {running.pid}")
-        _print_sandbox(health)
-        for difference in (*control.DIFFERS, *health["differs"]):
-            notes.print(f"  differs from AWS: {difference}")
-    raise typer.Exit(0 if running else 1)
+        if running is None:
+            print(json.dumps({"running": False}, indent=2)) if as_json else report.print(_not_there(state))
+            raise typer.Exit(1)
+        health = control.health(running)
+        differs = [*control.DIFFERS, *health["differs"]]
+        if as_json:
+            known = {"url": running.url, "agentcoreUrl": running.agentcore_url, "pid": running.pid, "differs": differs}
+            print(json.dumps({"running": True, **known, "agentcore": health}, indent=2))
+            return
+        where = f"it runs: {running.url}, AgentCore at {running.agentcore_url}, process {running.pid}"
+        report.print(control.WARNING, where, sep="\n", soft_wrap=True)
+        _print_sandbox(report, health)
+        limits = health["limits"]
+        report.print(
+            f"a session has {limits['memoryMiB']} MiB of memory, {limits['diskMiB']} MiB of disk and "
+            f"{limits['processes']} processes; {limits['memory']}",
+            soft_wrap=True,
+        )
+        for difference in differs:
+            report.print(f"differs from AWS: {difference}", soft_wrap=True)
 
 
 @app.command()
 def stop(state: State = STATE) -> None:
     """Stop it, with every session in it. What was deployed to it is gone."""
     with failures_as_messages():
-        notes.print("stopped" if control.stop(StateDirectory(state)) else "nothing ran")
+        where = StateDirectory(state)
+        notes.print("stopped" if control.stop(where) else f"nothing ran in {where.path}", soft_wrap=True)
 
 
 @app.command()
@@ -104,18 +120,27 @@ def logs(
         for name in (part,) if part else PARTS:
             log = StateDirectory(state).log(name)
             text = log.read_text(errors="replace") if log.exists() else ""
-            notes.print(f"[bold]{name}[/] {log}")
+            notes.print(f"[bold]{name}[/] {log}" if text else f"[bold]{name}[/] has no log in {log}", soft_wrap=True)
             print("\n".join(text.splitlines()[-lines:]))
 
 
 def _running(state: Path) -> record.Running:
     running = record.find(StateDirectory(state))
     if running is None:
-        raise LocalAwsError("the embedded AWS does not run: sandpiper local start")
+        raise LocalAwsError(_not_there(state))
     return running
 
 
-def _print_sandbox(health: dict[str, object]) -> None:
+def _not_there(state: Path) -> str:
+    return f"no embedded AWS runs in {StateDirectory(state).path}: sandpiper local start{_option(state)}"
+
+
+def _option(state: Path) -> str:
+    """What has to be typed to mean the same folder."""
+    return "" if state == STATE else f" --state {shlex.quote(str(state))}"
+
+
+def _print_sandbox(console: Console, health: dict[str, object]) -> None:
     sandbox = health["sandbox"]
     if isinstance(sandbox, dict) and not sandbox["available"]:
-        notes.print(f"[yellow]no code can run:[/] {sandbox['reason']}. {sandbox['fix'] or ''}", soft_wrap=True)
+        console.print(f"[yellow]no code can run:[/] {sandbox['reason']}. {sandbox['fix'] or ''}", soft_wrap=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import sys
@@ -10,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from local_aws import control
+from local_aws import control, environment
 from local_aws.settings import StateDirectory
 from sandpiper.toolchain import cdk
 from tests.benchmarks.figure import Figure
@@ -28,7 +27,7 @@ def figures() -> list[Figure]:
         ready = time.perf_counter() - begun
         try:
             memory = _resident_mib(running.pid)
-            os.environ.update(running.environment())
+            environment.apply(running)
             cdk(["bootstrap", f"aws://{running.account}/{running.region}"], PROJECT, _quiet)
             cdk(["deploy", "--all", "--require-approval", "never", "--output", f"{folder}/cdk.out"], PROJECT, _quiet)
             first, *others = [_run_seconds(folder) for _ in range(RUNS + 1)]

@@ -86,15 +86,25 @@ def test_start_env_status_and_stop(state: Path) -> None:
     who = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True, cwd=PROJECT)
     assert who.stdout == "arn:aws:iam::123456789012:root\n"
 
+    unset = subprocess.run(
+        ["sh", "-c", f'eval "$({COMMAND} local env --state {state})"; eval "$({COMMAND} local env --unset)"; env'],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PROJECT,
+    )
+    assert "AWS_" not in unset.stdout
+
     status = json.loads(sandpiper("local", "status", "--json", "--state", state).stdout)
     assert status["running"] is True
     assert status["agentcore"]["sandbox"]["available"] is True
-    assert "not a microVM" in sandpiper("local", "status", "--state", state).stderr
+    assert "nothing is kept when it stops" in status["differs"]
+    assert "not a microVM" in sandpiper("local", "status", "--state", state).stdout
 
     assert sandpiper("local", "logs", "agentcore", "--state", state).stdout.strip()
     stopped = sandpiper("local", "stop", "--state", state)
     assert (stopped.returncode, stopped.stderr) == (0, "stopped\n")
-    assert sandpiper("local", "stop", "--state", state).stderr == "nothing ran\n"
+    assert sandpiper("local", "stop", "--state", state).stderr == f"nothing ran in {state}/.sandpiper/local\n"
     assert sandpiper("local", "status", "--state", state).returncode == 1
     wait_until_gone(parts | {running.pid})
     assert not StateDirectory(state).running.exists()

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from local_aws.record import Running
 
 LOOPBACK = ("127.0.0.1", "localhost")
+OWN = ("CDK_DISABLE_CLI_TELEMETRY",)
+"""What is set beside variables of AWS."""
 
 
 def apply(running: Running, environment: MutableMapping[str, str] = os.environ) -> None:
@@ -29,6 +31,11 @@ def shell(running: Running) -> str:
         f"unset {name}" if value is None else f"export {name}={shlex.quote(value)}"
         for name, value in changes(running, os.environ).items()
     )
+
+
+def unset() -> str:
+    """Commands that take back what `shell` set."""
+    return "\n".join(f"unset {name}" for name in os.environ if name.startswith("AWS_") or name in OWN)
 
 
 def changes(running: Running, present: Mapping[str, str]) -> dict[str, str | None]:
