@@ -1,4 +1,4 @@
-"""What holds for all tests: in CI a security or end-to-end test that was skipped fails the run."""
+"""What holds for all tests: in CI a security or end-to-end test that was skipped, or let fail, fails the run."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
 
 def _skipped(config: pytest.Config) -> list[str]:
     reporter: TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
-    reports = reporter.stats.get("skipped", []) if reporter else []
+    reports = [report for kind in ("skipped", "xfailed") for report in reporter.stats.get(kind, [])] if reporter else []
     return [report.nodeid for report in reports if report.nodeid.startswith(NEVER_SKIPPED)]
