@@ -16,7 +16,7 @@ from constructs import Construct
 
 from sandpiper_constructs.findings import acknowledge_wildcards
 from sandpiper_constructs.principals import service_principal
-from sandpiper_contract.errors import RETRYABLE
+from sandpiper_contract.errors import ERRORS, RETRYABLE
 
 if TYPE_CHECKING:
     from sandpiper_constructs.session_function import SessionFunction
@@ -98,6 +98,8 @@ class RunCodeWorkflow(Construct):
             jitter_strategy=sfn.JitterType.FULL,
         )
         failed = sfn.Fail(self, "RunFailed", error_path="$.Error", cause_path="$.Cause")
+        # The contract's errors by name, so that a reader sees which there are; the rest is Lambda's own.
+        run.add_catch(failed, errors=list(ERRORS))
         run.add_catch(failed, errors=["States.ALL"])
 
         # Named so that Step Functions need not list every group in a resource policy, which has room for few.

@@ -119,7 +119,9 @@ def find_files(session: CodeSession, inputs: Mapping[str, bytes], limits: Output
         "mostRows": MOST_ROWS,
         "mark": MARK,
     }
-    outcome = session.execute_command(shlex.join(["python3", "-I", "-c", _LISTER, json.dumps(task)]))
+    outcome = session.execute_command(
+        shlex.join(["python3", "-I", "-c", _LISTER, json.dumps(task, ensure_ascii=False)])
+    )
     doing = "listing the files that the program left"
     if outcome.exit_code:
         raise ServiceFault(f"{doing}: exit code {outcome.exit_code}")

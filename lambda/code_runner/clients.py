@@ -50,7 +50,7 @@ class AwsClients:
             connect_timeout=CONNECT_SECONDS, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}
         )
         storing = Config(
-            connect_timeout=CONNECT_SECONDS, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3}
+            connect_timeout=CONNECT_SECONDS, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}
         )
         return cls(boto3.client("bedrock-agentcore", config=config), boto3.client("s3", config=storing))
 

@@ -80,7 +80,7 @@ def run_code(
             session.write_files(inputs)
         outcome = _execute(session, request, lifetime, end)
         read, skipped = collect(session, inputs, request.outputs)
-    files, not_stored = storage.keep_all(read)
+    files, not_stored = storage.keep_all(read, end)
     result = RunResult(
         stdout=outcome.stdout,
         stderr=outcome.stderr,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from code_runner.service_errors import storage_errors
-from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge, StorageError
+from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, PayloadTooLarge, StorageError
 from sandpiper_contract.request import S3Object
 from sandpiper_contract.result import OutputFile, SkippedFile, SkipReason
 from sandpiper_contract.settings import INPUTS, RUNS
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
+    from code_runner.deadline import Deadline
     from code_runner.outputs import ReadFile
     from sandpiper_contract.request import InputFile
 
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 MOST_INPUT_BYTES = 70 * 1024 * 1024
 """The service takes requests of 100 MB, and a file is a third longer in base64."""
+PUT_SECONDS = 5
+"""With less time than this no further object is written."""
 MOST_KEY_BYTES = 1_024
 """S3's own limit."""
 
@@ -54,14 +57,15 @@ class RunStorage:
             raise _too_large()
         return loaded
 
-    def keep_all(self, files: Iterable[ReadFile]) -> tuple[list[OutputFile], list[SkippedFile]]:
-        """Puts the program's files; one that S3 does not take is skipped, since the code has run."""
+    def keep_all(self, files: Iterable[ReadFile], deadline: Deadline) -> tuple[list[OutputFile], list[SkippedFile]]:
+        """Puts the program's files; one that S3 does not take, or not in time, is skipped, since the code has run."""
         kept: list[OutputFile] = []
         skipped: list[SkippedFile] = []
         for file in files:
             try:
+                deadline.require(PUT_SECONDS, f"writing {file.path}")
                 uri = self._put(f"files/{file.path}", file.data)
-            except StorageError as error:
+            except (StorageError, DeadlineExceeded) as error:
                 log.warning("%s", error)
                 skipped.append(SkippedFile(file.path, len(file.data), SkipReason.NOT_STORED))
             else:

@@ -17,13 +17,17 @@ if TYPE_CHECKING:
 BENCHMARKS = {"synth": bench_synth.figures, "local": bench_local.figures, "demo": bench_demo.figures}
 
 
+WIDEST = 160
+"""As wide as its rows, so that they stay rows where no terminal is."""
+
+
 def main() -> None:
     """Runs the named benchmarks, or all, one after another."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=" | ".join(BENCHMARKS))
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
-    console = Console(stderr=arguments.json)
+    console = Console(stderr=arguments.json, width=WIDEST)
     figures: list[Figure] = []
     for name in arguments.names or BENCHMARKS:
         with console.status(name):

@@ -13,6 +13,7 @@ from local_aws import control, environment, record
 from local_aws.settings import StateDirectory
 from sandpiper import deployment, workflow
 from sandpiper.toolchain import PROJECT, cdk
+from tests.local.target import ENVIRONMENT, ON_AWS, TENANT
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
 
     from sandpiper.deployment import Deployment
     from sandpiper.workflow import Finished
-
-ON_AWS = os.environ.get("SANDPIPER_TARGET") == "aws"
-"""With it the tests run against the account of the shell's credentials, where `cdk deploy` has been done before."""
-ENVIRONMENT = os.environ.get("SANDPIPER_ENVIRONMENT", "local")
-TENANT = os.environ.get("SANDPIPER_TENANT", "demo")
 
 
 @pytest.fixture(scope="session")

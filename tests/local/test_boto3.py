@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 import boto3
 
+from sandpiper.environment import load
+from sandpiper.toolchain import PROJECT
+from tests.local.target import ENVIRONMENT, TENANT
+
 if TYPE_CHECKING:
     from tests.local.conftest import Product
 
 
 def test_ten_lines_of_boto3_run_code_on_the_deployed_interpreter(product: Product) -> None:
-    interpreter = product.place.interpreters["sandbox"]
+    interpreter = next(iter(product.place.interpreters.values()))
     client = boto3.client("bedrock-agentcore")
     session = client.start_code_interpreter_session(codeInterpreterIdentifier=interpreter)["sessionId"]
     there = {"codeInterpreterIdentifier": interpreter, "sessionId": session}
@@ -30,4 +34,5 @@ def test_the_interpreter_is_as_its_template_says(product: Product) -> None:
         key: control.get_code_interpreter(codeInterpreterId=identifier)["networkConfiguration"]["networkMode"]
         for key, identifier in product.place.interpreters.items()
     }
-    assert modes == {"sandbox": "SANDBOX", "public": "PUBLIC"}
+    environment = load(PROJECT / "environments" / f"{ENVIRONMENT}.yaml")
+    assert modes == {key: option.network for key, option in environment.tenants[TENANT].interpreters.items()}

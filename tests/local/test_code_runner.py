@@ -183,7 +183,7 @@ def test_a_session_that_cannot_be_stopped_is_told_and_costs_nothing(product: Pro
     (session_id,) = runner.not_stopped
     assert product.live_sessions() == [session_id]
     product.session.client("bedrock-agentcore").stop_code_interpreter_session(
-        codeInterpreterIdentifier=product.place.interpreters["sandbox"], sessionId=session_id
+        codeInterpreterIdentifier=next(iter(product.place.interpreters.values())), sessionId=session_id
     )
 
 

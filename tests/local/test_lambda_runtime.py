@@ -202,3 +202,12 @@ def test_an_answer_above_six_megabytes_is_refused_in_lambdas_words(functions: Fu
             "Response payload size (6291557 bytes) exceeded maximum allowed payload size (6291556 bytes)."
         ),
     }
+
+
+def test_a_disk_that_takes_nothing_is_said_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    functions = Functions(tmp_path / "file", Runtimes.of_checkout().lambda_python, {})
+    answer = invoke(functions, {})
+    functions.close()
+    assert answer.failed
+    assert answer.body["errorMessage"].startswith(f"no worker can be started in {tmp_path}/file: Not a directory; free")

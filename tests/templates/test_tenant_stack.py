@@ -13,6 +13,7 @@ from sandpiper.environment import Environment, SandboxInterpreter, Tenant
 from sandpiper_constructs.bucket_folder import BucketFolder
 from sandpiper_constructs.session_function import SessionFunction
 from sandpiper_contract import errors
+from sandpiper_contract.errors import ERRORS
 from stacks.environment_stacks import add_stacks
 from tests.templates.conftest import ACCOUNT, REGION, new_app, read_assembly
 
@@ -154,7 +155,8 @@ def test_the_workflow_retries_only_what_surely_has_not_run(demo: Template) -> No
 
 def test_a_failed_execution_carries_the_error_and_its_cause(demo: Template) -> None:
     states = _states(demo)["States"]
-    (catch,) = states["RunCode"]["Catch"]
+    named, catch = states["RunCode"]["Catch"]
+    assert (set(named["ErrorEquals"]), named["Next"]) == (set(ERRORS), catch["Next"])
     assert catch == {"ErrorEquals": ["States.ALL"], "Next": "RunFailed"}
     assert states["RunFailed"] == {"Type": "Fail", "ErrorPath": "$.Error", "CausePath": "$.Cause"}
 

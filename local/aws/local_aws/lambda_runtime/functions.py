@@ -11,14 +11,13 @@ import zipfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from local_aws.lambda_runtime.runtime_api import Answer
 from local_aws.lambda_runtime.watcher import Watcher
 from local_aws.lambda_runtime.worker import Function, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
-
-    from local_aws.lambda_runtime.runtime_api import Answer
 
 
 @dataclass
@@ -58,8 +57,15 @@ class Functions:
     ) -> Answer:
         """Runs one event of the function that `config` describes (Lambda's FunctionConfiguration)."""
         with self._lock:
-            pool = self._pool(config, code, credentials)
-            worker = self._idle(pool) or self._start(pool.function)
+            try:
+                pool = self._pool(config, code, credentials)
+                worker = self._idle(pool) or self._start(pool.function)
+            except OSError as error:
+                return Answer.failure(
+                    "Runtime.Unavailable",
+                    f"no worker can be started in {self._directory}: {error.strerror}; free some space there, "
+                    "or start the embedded AWS with another --state",
+                )
         try:
             return worker.invoke(json.dumps(event).encode(), request_id)
         finally:
