@@ -8,9 +8,10 @@ import errno
 import logging
 import sys
 from pathlib import Path
+from typing import get_args
 
 from .sandbox.limits import MEBIBYTE, Limits
-from .settings import DEFAULT_ACCOUNT, DEFAULT_REGION, Settings, default_state
+from .settings import DEFAULT_ACCOUNT, DEFAULT_REGION, MemoryBy, Settings, default_state
 
 BANNER = (
     "local-agentcore emulates Amazon Bedrock AgentCore Code Interpreter for development and tests. "
@@ -49,6 +50,12 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add("--pool", type=int, default=1, metavar="N", help="sandboxes kept started ahead (%(default)s)")
     add("--max-sessions", type=int, default=100, metavar="N", help="live sessions at most (%(default)s)")
     add("--memory-mib", type=int, default=defaults.memory_bytes // MEBIBYTE, help="of one session (%(default)s)")
+    add(
+        "--memory-by",
+        choices=get_args(MemoryBy),
+        default="auto",
+        help="auto: a control group where this user may make one, else the watchdog; watchdog: as if there were none",
+    )
     add("--disk-mib", type=int, default=defaults.disk_bytes // MEBIBYTE, help="of one session (%(default)s)")
     add("--output-mib", type=int, default=defaults.output_bytes // MEBIBYTE, help="of one call (%(default)s)")
     add("--call-seconds", type=float, default=defaults.call_seconds, help="of one call (%(default)s)")
@@ -70,6 +77,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         region=options.region,
         pool=options.pool,
         maximum_sessions=options.max_sessions,
+        memory_by=options.memory_by,
         limits=limits,
     )
 

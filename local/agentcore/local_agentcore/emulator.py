@@ -67,9 +67,10 @@ class Emulator:
 
     async def open(self) -> None:
         """Clears away what dead emulators left, and finds out by trying whether sandboxes start here."""
-        self.delegation = find_delegation(f"{emulator_name()}-probe")
-        for name in sweep(self.settings.state, self.delegation):
+        delegation = find_delegation(f"{emulator_name()}-probe")
+        for name in sweep(self.settings.state, delegation):
             log.info("Removed %s, which an emulator that was killed had left", name)
+        self.delegation = delegation if self.settings.memory_by == "auto" else None
         try:
             self._make_directory()
             blueprint = Blueprint.create(self._directory, self.settings.runtime, self.settings.limits, self.delegation)

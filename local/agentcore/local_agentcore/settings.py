@@ -6,8 +6,11 @@ import os
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from .sandbox.limits import Limits
+
+MemoryBy = Literal["auto", "watchdog"]
 
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "us-east-1"
@@ -27,6 +30,7 @@ class Settings:
         state: where the emulator keeps small files while it runs.
         pool: how many sandboxes are kept started ahead.
         maximum_sessions: how many may be live at once (1,000 in the service).
+        memory_by: what bounds a sandbox's memory: a control group where one may be made, or never but the watchdog.
     """
 
     runtime: Path
@@ -35,4 +39,5 @@ class Settings:
     region: str = DEFAULT_REGION
     pool: int = 1
     maximum_sessions: int = 100
+    memory_by: MemoryBy = "auto"
     limits: Limits = field(default_factory=Limits)

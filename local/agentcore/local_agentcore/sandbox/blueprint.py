@@ -144,6 +144,10 @@ class Blueprint:
         options += ["--proc", "/proc", "--dev", "/dev"]
         for name, target in (("work", layout.WORKING_DIRECTORY), ("tmp", "/tmp"), ("shm", "/dev/shm")):  # noqa: S108  the sandbox's own
             options += ["--bind", f"{STAGE}/{name}", target]
+        if self.delegation is None:
+            # A shared mapping of /dev/zero is memory that no rlimit, no file system and not the watchdog counts.
+            # /dev/full reads as zeros, too, and cannot be mapped. Only writing to it is different: it is refused.
+            options += ["--dev-bind", "/dev/full", "/dev/zero"]
         options += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", layout.WORKING_DIRECTORY]
         for name, value in layout.environment(self.runtime.base_inside).items():
             options += ["--setenv", name, value]
