@@ -1,6 +1,6 @@
 """Process 1 of a sandbox: owns the kernel, the commands and the files, and answers the host over one inherited socket.
 
-The code can neither kill it (process 1 ignores its own namespace's signals) nor look into it (not dumpable).
+The code can neither kill it (the kernel discards what process 1 does not handle, and that is harmless) nor look into it (not dumpable).
 When the host goes away its socket ends, this process ends, and with process 1 everything in the sandbox.
 """
 
@@ -171,6 +171,9 @@ def main(descriptor: str, configuration_json: str) -> NoReturn:
     for standard in range(3):
         os.dup2(nothing, standard)
     os.close(nothing)
+    # Python's own handler, which asyncio.run would replace by another, would have the code's SIGINT end process 1. By
+    # default the kernel discards it here. Not SIG_IGN: commands would inherit that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     asyncio.run(_run(channel, configuration))
     os._exit(0)
 
