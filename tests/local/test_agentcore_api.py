@@ -300,23 +300,6 @@ def test_what_does_not_exist_is_not_found(agentcore: Any, interpreter: str, sess
     assert [refusal(attempt)[0] for attempt in attempts] == ["ResourceNotFoundException"] * 3
 
 
-def test_a_call_that_is_running_when_its_session_stops_is_told_so(sessions: Callable[..., Session]) -> None:
-    session, outcome = sessions(), list[tuple[str, str]]()
-    session.python("open('before', 'w')")
-    running = threading.Thread(
-        target=lambda: outcome.append(refusal(lambda: session.python("open('begun', 'w')\nwhile True: pass")))
-    )
-    running.start()
-    while not any(block["name"] == "begun" for block in session.invoke("listFiles", path="")["content"]):
-        time.sleep(0.02)
-    session.stop()
-    running.join()
-    ((code, message),) = outcome
-    assert code == "ConflictException"
-    end = f"session {session.identifier} was terminated on user request before the request could complete."
-    assert message.endswith(end)
-
-
 def test_a_session_that_is_used_still_ends_at_its_time(sessions: Callable[..., Session]) -> None:
     session = sessions(sessionTimeoutSeconds=1)
     assert session.python("print('alive')")["stdout"] == "alive"
