@@ -1,6 +1,7 @@
 """Process 1 of a sandbox: owns the kernel, the commands and the files, and answers the host over one inherited socket.
 
-The code can neither kill it (the kernel discards what process 1 does not handle, and that is harmless) nor look into it (not dumpable).
+The code can neither kill it (the kernel discards the signals that its process 1 does not handle) nor look into it (not
+dumpable).
 When the host goes away its socket ends, this process ends, and with process 1 everything in the sandbox.
 """
 
