@@ -138,10 +138,8 @@ def test_lines_of_a_file_are_printed_word_for_word(invoke: Invoke) -> None:
 def test_numbers_tables_and_charts_come_out_as_published(invoke: Invoke) -> None:
     answer, published = replay(invoke, "execute_code_ok_langchain_eda_c32_1")
     # The service sometimes has an empty line between two prints, and its last table is that of an older pandas.
-    lines, expected = (
-        list(filter(None, text["structuredContent"]["stdout"].partition("Value Counts")[0].splitlines()))
-        for text in (answer, published)
-    )
+    printed: list[str] = [result["structuredContent"]["stdout"] for result in (answer, published)]
+    lines, expected = ([line for line in text.partition("Value Counts")[0].splitlines() if line] for text in printed)
     assert lines == expected
     listed = {block["name"] for block in invoke("listFiles", {"path": ""})["content"]}
     assert listed >= {"distributions.png", "boxplots.png", "correlation_matrix.png", "sample_data.csv"}
