@@ -319,6 +319,15 @@ def test_its_mounts_do_not_tell_where_they_come_from(attacker: Attacker, agentco
         assert path not in mounts, path
 
 
+def test_no_file_tells_where_it_is_on_the_host(attacker: Attacker, agentcore_runtime: Path) -> None:
+    # But the base Python's own, which are as whoever built it has made them: they name the place it was built for.
+    own = attacker.invoke("executeCommand", command="LC_ALL=C grep -rlF genesis1p-tools/venv /opt | head -1")
+    assert "/opt/" in own["structuredContent"]["stdout"]  # files there can be searched, bytecode among them
+    places = " ".join(f"-e {path}/" for path in (agentcore_runtime.resolve(), Path(__file__).resolve().parents[2]))
+    found = attacker.invoke("executeCommand", command=f"LC_ALL=C grep -rlF {places} /opt /etc; true")
+    assert found["structuredContent"]["stdout"] == ""
+
+
 @pytest.mark.parametrize("path", ["/usr/x", "/etc/x", "/x", "/opt/x", "/opt/local-agentcore/inside/x", "/dev/x"])
 def test_only_its_own_folders_can_be_written(attacker: Attacker, path: str) -> None:
     assert attacker.run("open('x', 'w'); open('/tmp/x', 'w'); open('/dev/shm/x', 'w')")["exitCode"] == 0

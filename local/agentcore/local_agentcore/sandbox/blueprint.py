@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import py_compile
 import re
 import shutil
 import subprocess
@@ -81,7 +82,14 @@ class Blueprint:
         for name, text in layout.ETC_FILES.items():
             (etc / name).write_text(text)
         (directory / "pyvenv.cfg").write_text(python.configuration_inside())
-        for path in (etc, *etc.iterdir(), directory / "pyvenv.cfg"):
+        inside = directory / "inside"
+        inside.mkdir()
+        for module in INSIDE_SOURCE.glob("*.py"):
+            copy = inside / module.name
+            copy.write_bytes(module.read_bytes())
+            # Its bytecode says where it is in a sandbox; that beside the original says where it is on the host.
+            py_compile.compile(str(copy), dfile=f"{layout.INSIDE_PACKAGE}/{module.name}")
+        for path in directory.rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)  # whatever this process's umask: another user reads them
         return cls(directory, python, limits, bubblewrap, delegation, filter_program)
 
@@ -118,7 +126,7 @@ class Blueprint:
         mounts = [
             (self.runtime.directory, layout.VIRTUAL_ENVIRONMENT),
             (self.directory / "pyvenv.cfg", f"{layout.VIRTUAL_ENVIRONMENT}/pyvenv.cfg"),
-            (INSIDE_SOURCE, layout.INSIDE_PACKAGE),
+            (self.directory / "inside", layout.INSIDE_PACKAGE),
             *((self.directory / "etc" / name, f"/etc/{name}") for name in layout.ETC_FILES),
             *((Path("/etc", name), f"/etc/{name}") for name in layout.ETC_FROM_HOST if Path("/etc", name).exists()),
         ]
