@@ -29,8 +29,8 @@ pytest: setup ## the tests alone; ARGS="tests/unit -k name" for some of them
 format: setup ## formats the code
 	@ruff format -q . && ruff check -q --fix .
 
-bench: setup ## figures of speed and size, as ratios in one run
-	@python -m tests.benchmarks
+bench: setup ## figures of speed and size, as ratios in one run; ARGS=synth for one of them
+	@python -m tests.benchmarks $(ARGS)
 
 setup: build/system .venv/.ready node_modules/.ready $(RUNTIMES:%=%/.venv/.ready) ## installs what is missing
 

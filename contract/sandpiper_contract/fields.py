@@ -11,14 +11,16 @@ SHOWN_CHARACTERS = 60
 """How much of a refused value a message repeats."""
 
 
+def cut(text: str) -> str:
+    """As much of a text as a message repeats."""
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+
+
 def refuse(field: str, value: object, allowed: str) -> InvalidRequest:
     """The error for `field`, to be raised by the caller. It repeats the value: not for fields of code or data."""
     if not isinstance(value, str | int | float):
         return refuse_unseen(field, value, allowed)
-    shown = repr(value)
-    if len(shown) > SHOWN_CHARACTERS:
-        shown = shown[: SHOWN_CHARACTERS - 1] + "…"
-    return InvalidRequest(f"{field} is {shown}; allowed: {allowed}")
+    return InvalidRequest(f"{field} is {cut(repr(value))}; allowed: {allowed}")
 
 
 def refuse_unseen(field: str, value: object, allowed: str) -> InvalidRequest:
@@ -52,8 +54,7 @@ class Fields:
         self._where = where
         for name in self._members:
             if name not in known:
-                shown = name if len(name) <= SHOWN_CHARACTERS else name[: SHOWN_CHARACTERS - 1] + "…"
-                raise InvalidRequest(f"{self.place(shown)} is not a field; the fields are {', '.join(known)}")
+                raise InvalidRequest(f"{self.place(cut(name))} is not a field; the fields are {', '.join(known)}")
 
     def place(self, name: str) -> str:
         """The full path of a member, as messages write it."""

@@ -27,8 +27,11 @@ COLLECTING_SECONDS = 10
 """Kept for listing and reading files, before that."""
 LEAST_SECONDS = 10
 """With less than this for the code a run is not begun."""
-SLOW_ANSWER_SECONDS = 10
-"""How much longer than its session may live an answer is waited for, so that the service has the last word."""
+SLOW_ANSWER_SECONDS = 20
+"""How much longer than its session may live an answer is waited for, so that the service has the last word.
+
+Clients cut waits to whole tens, so that at least ten of these are left.
+"""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Union, cast, get_args, get_origin
 from pydantic import BaseModel
 
 from sandpiper.environment.model import NETWORKS, Environment
+from sandpiper_contract.fields import cut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
-
-SHOWN_CHARACTERS = 60
-"""How much of a refused value a message repeats."""
 
 
 class InvalidEnvironment(Exception):  # noqa: N818 - a name of the field, as the run errors of the contract are
@@ -40,8 +38,7 @@ class InvalidEnvironment(Exception):  # noqa: N818 - a name of the field, as the
 
 def shown(value: object) -> str:
     """The value as a message repeats it: on one line, cut when it is long."""
-    text = str(value) if isinstance(value, datetime.date) else repr(value)
-    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+    return cut(str(value) if isinstance(value, datetime.date) else repr(value))
 
 
 def from_validation(file: Path, error: ValidationError) -> InvalidEnvironment:

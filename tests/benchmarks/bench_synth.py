@@ -1,7 +1,6 @@
 """How much slower our app synthesises than a flat CDK script with the same resources, cdk-nag on both sides.
 
 Whole processes are measured, one of each in turn, so that both see the same machine; the first of each is not counted.
-Alone, `python tests/benchmarks/bench_synth.py` prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -49,11 +48,6 @@ def figures() -> list[Figure]:
     ]
 
 
-def main() -> None:
-    """Prints the figures as one line."""
-    print(json.dumps({figure.what: round(figure.value, 3) for figure in figures()}))
-
-
 def _synthesise(arguments: list[str]) -> tuple[float, dict[str, int]]:
     """Seconds of one whole process, and how many resources of each type it made."""
     with tempfile.TemporaryDirectory() as directory:
@@ -77,7 +71,3 @@ def _synthesise(arguments: list[str]) -> tuple[float, dict[str, int]]:
             for resource in json.loads(template.read_text())["Resources"].values()
         )
         return took, dict(sorted(types.items()))
-
-
-if __name__ == "__main__":
-    main()

@@ -10,14 +10,11 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from local_aws import loopback, record
 from local_aws.lock import taken
 from local_aws.settings import LEAST_FREE_BYTES, LocalAwsError, StateDirectory, unusable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 START_SECONDS = 60
 WARNING = "For development and tests: an emulation in Linux namespaces, not a microVM."
@@ -33,10 +30,8 @@ POLL_SECONDS = 0.05
 HEALTH_SECONDS = 5
 
 
-def start(
-    state: StateDirectory, *, port: int = 0, agentcore_port: int = 0, waiting: Callable[[], None] = lambda: None
-) -> tuple[record.Running, bool]:
-    """The running embedded AWS and whether this call started it; `waiting` is called while it gets ready.
+def start(state: StateDirectory, *, port: int = 0, agentcore_port: int = 0) -> tuple[record.Running, bool]:
+    """The running embedded AWS and whether this call started it.
 
     Ports are free ones unless given. Raises LocalAwsError, with nothing left running, when it cannot start.
     """
@@ -50,14 +45,11 @@ def start(
                 raise LocalAwsError(
                     f"another one is starting or ending and does not get on; see {state.log('service')}"
                 )
-            waiting()
             time.sleep(POLL_SECONDS)
-        return _start(state, port, agentcore_port, waiting, lock), True
+        return _start(state, port, agentcore_port, lock), True
 
 
-def _start(
-    state: StateDirectory, port: int, agentcore_port: int, waiting: Callable[[], None], lock: IO[str]
-) -> record.Running:
+def _start(state: StateDirectory, port: int, agentcore_port: int, lock: IO[str]) -> record.Running:
     state.running.unlink(missing_ok=True)  # of a service that was killed
     command = [
         *(sys.executable, "-m", "local_aws.service"),
@@ -82,7 +74,6 @@ def _start(
                 raise LocalAwsError(
                     state.log("service").read_text(errors="replace").strip() or "it ended without a word"
                 )
-            waiting()
             time.sleep(POLL_SECONDS)
         raise LocalAwsError(f"not ready after {START_SECONDS} s; see {state.log('service')}")
     except BaseException:  # Ctrl-C too: nothing may stay behind
