@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import bench_demo, bench_local, bench_synth
+from tests.benchmarks import bench_agentcore, bench_demo, bench_local, bench_synth
 
 if TYPE_CHECKING:
     from tests.benchmarks.figure import Figure
 
-BENCHMARKS = {"synth": bench_synth.figures, "local": bench_local.figures, "demo": bench_demo.figures}
+BENCHMARKS = {
+    "synth": bench_synth.figures,
+    "agentcore": bench_agentcore.figures,
+    "local": bench_local.figures,
+    "demo": bench_demo.figures,
+}
 
 
 WIDEST = 160
