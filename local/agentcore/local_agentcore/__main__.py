@@ -6,11 +6,13 @@ import argparse
 import asyncio
 import errno
 import logging
+import shutil
 import sys
 from pathlib import Path
 from typing import get_args
 
 from .sandbox.limits import MEBIBYTE, Limits
+from .sandbox.preflight import INSTALL_PROFILE, apparmor_profile
 from .settings import DEFAULT_ACCOUNT, DEFAULT_REGION, MemoryBy, Settings, default_state
 
 BANNER = (
@@ -59,6 +61,13 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add("--disk-mib", type=int, default=defaults.disk_bytes // MEBIBYTE, help="of one session (%(default)s)")
     add("--output-mib", type=int, default=defaults.output_bytes // MEBIBYTE, help="of one call (%(default)s)")
     add("--call-seconds", type=float, default=defaults.call_seconds, help="of one call (%(default)s)")
+    commands.add_parser(
+        "apparmor-profile",
+        help="print a profile for systems whose AppArmor restricts user namespaces (Ubuntu 23.10 and later)",
+        description="Prints an AppArmor profile with which this Python and bubblewrap may isolate code.",
+        epilog="example:\n  " + "\n  ".join(INSTALL_PROFILE.split("`")[1::2]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     return parser.parse_args(argv)
 
 
@@ -85,6 +94,9 @@ def settings_of(options: argparse.Namespace) -> Settings:
 def main(argv: list[str] | None = None) -> int:
     """Runs the command line. Returns the exit code."""
     options = arguments(argv)
+    if options.command == "apparmor-profile":
+        print(apparmor_profile(sys.executable, shutil.which("bwrap") or "/usr/bin/bwrap"), end="")
+        return 0
     print(BANNER, flush=True)
     # After the arguments: reading the service's models takes a moment that --help need not wait for.
     from .emulator import Emulator

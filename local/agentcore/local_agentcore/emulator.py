@@ -20,6 +20,7 @@ from .sandbox.blueprint import Blueprint
 from .sandbox.host import Sandbox
 from .sandbox.memory import Delegation, find_delegation
 from .sandbox.pool import Pool
+from .sandbox.preflight import require_linux
 from .sandbox.sweep import emulator_name, sweep
 from .sessions import Sessions
 
@@ -67,11 +68,9 @@ class Emulator:
 
     async def open(self) -> None:
         """Clears away what dead emulators left, and finds out by trying whether sandboxes start here."""
-        delegation = find_delegation(f"{emulator_name()}-probe")
-        for name in sweep(self.settings.state, delegation):
-            log.info("Removed %s, which an emulator that was killed had left", name)
-        self.delegation = delegation if self.settings.memory_by == "auto" else None
         try:
+            require_linux()
+            self._clear_away()
             self._make_directory()
             blueprint = Blueprint.create(self._directory, self.settings.runtime, self.settings.limits, self.delegation)
             pool = Pool(blueprint, self.settings.pool)
@@ -87,6 +86,12 @@ class Emulator:
             else:
                 await first.end()
         self.sessions.watch_expiry()
+
+    def _clear_away(self) -> None:
+        delegation = find_delegation(f"{emulator_name()}-probe")
+        for name in sweep(self.settings.state, delegation):
+            log.info("Removed %s, which an emulator that was killed had left", name)
+        self.delegation = delegation if self.settings.memory_by == "auto" else None
 
     def _make_directory(self) -> None:
         state = self.settings.state

@@ -1,7 +1,8 @@
-"""Why a sandbox did not start, and what to do about it, from what it left on stderr."""
+"""Why sandboxes do not start on a machine, and what to do about it."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from ..errors import SandboxUnavailableError
@@ -9,19 +10,63 @@ from ..errors import SandboxUnavailableError
 APPARMOR_SWITCH = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 DEBIAN_SWITCH = Path("/proc/sys/kernel/unprivileged_userns_clone")
 NAMESPACES_SWITCH = Path("/proc/sys/user/max_user_namespaces")
+INSTALL_PROFILE = (
+    "Install the profile that allows them to the emulator: `local-agentcore apparmor-profile | sudo tee "
+    "/etc/apparmor.d/local-agentcore` and `sudo apparmor_parser --replace /etc/apparmor.d/local-agentcore`"
+)
 SWITCHES = (
-    (APPARMOR_SWITCH, "1", "AppArmor refuses user namespaces to programs without a profile",
-     "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"),
+    (APPARMOR_SWITCH, "1", "AppArmor refuses user namespaces to programs without a profile", INSTALL_PROFILE),
     (DEBIAN_SWITCH, "0", "the kernel refuses user namespaces to ordinary users",
      "sudo sysctl kernel.unprivileged_userns_clone=1"),
     (NAMESPACES_SWITCH, "0", "the kernel allows no user namespaces", "sudo sysctl user.max_user_namespaces=10000"),
 )  # fmt: skip
 """A kernel setting, the value that stands in the way, what it means and what to do."""
 
-IN_A_CONTAINER = (
-    "In a container, allow user namespaces and mounts: for Docker "
-    "`--security-opt seccomp=unconfined --security-opt apparmor=unconfined --cap-add SYS_ADMIN`"
+CONTAINER_OPTIONS = (
+    "--cap-add SYS_ADMIN --security-opt seccomp=unconfined --security-opt apparmor=unconfined "
+    "--security-opt systempaths=unconfined --device /dev/net/tun"
 )
+"""Docker's own filter refuses mounts and namespaces, and its covers over parts of /proc keep a sandbox from having one."""
+DEV_CONTAINER = "Sandpiper's repository has a dev container (.devcontainer) that is set up for it"
+IN_A_CONTAINER = f"A container needs `{CONTAINER_OPTIONS}` (docker run). {DEV_CONTAINER}"
+NOT_LINUX = f"Run it on Linux, in a virtual machine or a container. {DEV_CONTAINER}"
+
+APPARMOR_PROFILE = """\
+# Lets the emulator of AgentCore isolate code: user namespaces for its Python, which makes them, and for bubblewrap.
+# AppArmor knows programs by their path, so whatever else runs on this Python gets them, too.
+abi <abi/4.0>,
+include <tunables/global>
+
+profile local-agentcore-python {python} flags=(unconfined) {{
+  userns,
+}}
+
+profile local-agentcore-bwrap {bubblewrap} flags=(unconfined) {{
+  userns,
+}}
+"""
+"""As Ubuntu 23.10 and later understand it (`apparmor.d(5)`, userns rules). Not yet seen on such a machine."""
+
+
+def require_linux() -> None:
+    """Checks the one thing that nothing can stand in for.
+
+    Raises:
+        SandboxUnavailableError: this is another system.
+    """
+    if sys.platform != "linux":
+        name = {"darwin": "macOS", "win32": "Windows"}.get(sys.platform, sys.platform)
+        raise SandboxUnavailableError(f"code is isolated by Linux namespaces, which {name} does not have", NOT_LINUX)
+
+
+def apparmor_profile(python: str, bubblewrap: str) -> str:
+    """Returns the text of an AppArmor profile for the emulator.
+
+    Args:
+        python: the interpreter that runs the emulator; links are followed, as the kernel does.
+        bubblewrap: bwrap's path.
+    """
+    return APPARMOR_PROFILE.format(python=Path(python).resolve(), bubblewrap=Path(bubblewrap).resolve())
 
 
 def explain(diagnosis: str, bubblewrap_version: tuple[int, ...]) -> SandboxUnavailableError:
