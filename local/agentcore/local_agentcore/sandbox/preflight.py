@@ -26,7 +26,7 @@ CONTAINER_OPTIONS = (
     "--cap-add SYS_ADMIN --security-opt seccomp=unconfined --security-opt apparmor=unconfined "
     "--security-opt systempaths=unconfined --device /dev/net/tun"
 )
-"""Docker's own filter refuses mounts and namespaces, and its covers over parts of /proc keep a sandbox from having one."""
+"""Docker's own filter refuses mounts and namespaces; its covers over parts of /proc keep a sandbox from having one."""
 DEV_CONTAINER = "Sandpiper's repository has a dev container (.devcontainer) that is set up for it"
 IN_A_CONTAINER = f"A container needs `{CONTAINER_OPTIONS}` (docker run). {DEV_CONTAINER}"
 NOT_LINUX = f"Run it on Linux, in a virtual machine or a container. {DEV_CONTAINER}"
