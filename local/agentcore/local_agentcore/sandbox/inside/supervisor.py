@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from .commands import run_command
 from .files import Files
 from .frames import Frame, FrameError, receive, send
-from .kernel import SET_DUMPABLE, Kernel, Outcome, import_ipython
+from .kernel import SET_DUMPABLE, Kernel, Outcome, make_shell
 from .output import Budget
 from .processes import Processes
 
@@ -167,7 +167,7 @@ def main(descriptor: str, configuration_json: str) -> NoReturn:
     for name, value in configuration.resource_limits.items():
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
     _prepare(configuration)
-    import_ipython()
+    make_shell()
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in range(3):
         os.dup2(nothing, standard)
