@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import errno
 import logging
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import get_args
 
 from .sandbox.limits import MEBIBYTE, Limits
 from .sandbox.preflight import INSTALL_PROFILE, apparmor_profile
-from .settings import DEFAULT_ACCOUNT, DEFAULT_REGION, MemoryBy, Settings, default_state
+from .settings import AUTHORITY_TOKEN_VARIABLE, DEFAULT_ACCOUNT, DEFAULT_REGION, MemoryBy, Settings, default_state
 
 BANNER = (
     "local-agentcore emulates Amazon Bedrock AgentCore Code Interpreter for development and tests. "
@@ -49,6 +50,11 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add("--state", type=Path, default=default_state(), metavar="DIR", help="folder for working files (%(default)s)")
     add("--account", default=DEFAULT_ACCOUNT, help="account id in ARNs (%(default)s)")
     add("--region", default=DEFAULT_REGION, help="region in ARNs (%(default)s)")
+    add(
+        "--authority",
+        metavar="URL",
+        help=f"who may do what; its token is in {AUTHORITY_TOKEN_VARIABLE} (none: all may)",
+    )
     add("--pool", type=int, default=1, metavar="N", help="sandboxes kept started ahead (%(default)s)")
     add("--max-sessions", type=int, default=100, metavar="N", help="live sessions at most (%(default)s)")
     add("--memory-mib", type=int, default=defaults.memory_bytes // MEBIBYTE, help="of one session (%(default)s)")
@@ -68,7 +74,10 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         epilog="example:\n  " + "\n  ".join(INSTALL_PROFILE.split("`")[1::2]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if options.command == "serve" and options.authority and not os.environ.get(AUTHORITY_TOKEN_VARIABLE):
+        parser.error(f"--authority needs the token that the authority knows, in {AUTHORITY_TOKEN_VARIABLE}")
+    return options
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
@@ -87,6 +96,8 @@ def settings_of(options: argparse.Namespace) -> Settings:
         pool=options.pool,
         maximum_sessions=options.max_sessions,
         memory_by=options.memory_by,
+        # Taken out, so that no process which this one starts finds it.
+        authority=options.authority and (options.authority, os.environ.pop(AUTHORITY_TOKEN_VARIABLE)),
         limits=limits,
     )
 

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from .authority import Authority
 from .clock import Clock, system_clock
 from .control_plane import ControlPlane
 from .data_plane import DataPlane
@@ -16,6 +17,7 @@ from .errors import InternalServerError, SandboxUnavailableError
 from .health import health
 from .idempotency import Idempotency
 from .interpreters import Interpreters
+from .permissions import Permissions
 from .sandbox.blueprint import Blueprint
 from .sandbox.host import Sandbox
 from .sandbox.memory import Delegation, find_delegation
@@ -42,6 +44,8 @@ class Emulator:
         self.settings = settings
         self.interpreters = Interpreters(account=settings.account, region=settings.region, clock=clock)
         self.sessions = Sessions(maximum=settings.maximum_sessions, clock=clock)
+        self.authority = None if settings.authority is None else Authority(*settings.authority)
+        self.permissions = Permissions(self.authority, self.interpreters)
         self.unavailable: SandboxUnavailableError | None = SandboxUnavailableError(
             "the emulator has not started", "Wait"
         )
@@ -133,4 +137,6 @@ class Emulator:
         await self.sessions.close()
         if self._pool is not None:
             await self._pool.close()
+        if self.authority is not None:
+            self.authority.close()
         shutil.rmtree(self._directory, ignore_errors=True)

@@ -55,6 +55,16 @@ class ServiceError(Exception):
         return {"message": self.message}
 
 
+class NotAuthorizedError(ServiceError):
+    """The caller is nobody that the account knows, or may not do this."""
+
+    status = 403
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class InternalServerError(ServiceError):
     """The sandbox or the emulator failed, not the request."""
 

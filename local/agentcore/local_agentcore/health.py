@@ -17,11 +17,11 @@ DIFFERENCES = [
     "JavaScript and TypeScript are not emulated yet.",
     "startCommandExecution, getTask and stopTask are not emulated yet.",
     "Execution roles, certificates and file systems are recorded and not acted on.",
-    "IAM does not judge AgentCore's own operations: every caller may start, use and stop sessions.",
     "Interpreters are ready, and deleted, at once.",
     "The libraries installed are those of the runtime directory, not the hundreds of the service.",
 ]
 """One sentence each."""
+WITHOUT_AUTHORITY = "IAM does not judge AgentCore's own operations: every caller may start, use and stop sessions."
 
 
 def health(
@@ -52,7 +52,7 @@ def health(
         },
         "sessions": sessions,
         "interpreters": interpreters,
-        "differs": DIFFERENCES,
+        "differs": DIFFERENCES if settings.authority else [*DIFFERENCES, WITHOUT_AUTHORITY],
     }
 
 

@@ -85,6 +85,12 @@ class Interpreters:
             raise ResourceNotFoundError(f"Code interpreter {identifier} not found")
         return found
 
+    def described(self, identifier: str) -> tuple[str, Mapping[str, str]]:
+        """Returns the ARN that an id or ARN means, and its tags, also where there is no such interpreter."""
+        found = self._by_id.get(identifier.rpartition("/")[2])
+        arn = identifier if identifier.startswith("arn:") else self._arn(identifier)
+        return arn, found.tags if found is not None and found.arn == arn else {}
+
     def delete(self, interpreter: Interpreter) -> None:
         """Deletes a custom interpreter.
 

@@ -39,6 +39,7 @@ class HttpRequest:
     query: list[tuple[str, str]]
     headers: Mapping[str, str]
     body: bytes
+    raw_query: str = ""
 
 
 @dataclass(frozen=True)

@@ -50,9 +50,15 @@ def create_application(emulator: Emulator) -> Starlette:
         try:
             body = await _body(request)
             incoming = protocol.HttpRequest(
-                request.method, _raw_path(request), request.query_params.multi_items(), dict(request.headers), body
+                request.method,
+                _raw_path(request),
+                request.query_params.multi_items(),
+                dict(request.headers),
+                body,
+                request.url.query,
             )
             call = await _off_loop(len(body), lambda: protocol.parse(incoming, operations))
+            await emulator.permissions.require(incoming, call.operation.name, call.parameters)
             result = await emulator.call(call.operation.name, call.parameters)
             answer = await asyncio.to_thread(protocol.serialise, call, result, number)
         except ServiceError as error:

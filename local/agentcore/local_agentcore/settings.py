@@ -14,6 +14,7 @@ MemoryBy = Literal["auto", "watchdog"]
 
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "us-east-1"
+AUTHORITY_TOKEN_VARIABLE = "LOCAL_AGENTCORE_AUTHORITY_TOKEN"  # noqa: S105  the variable's name
 
 
 def default_state() -> Path:
@@ -30,6 +31,7 @@ class Settings:
         state: where the emulator keeps small files while it runs.
         pool: how many sandboxes are kept started ahead.
         maximum_sessions: how many may be live at once (1,000 in the service).
+        authority: the URL that says who may do what, and its token; None: everybody may do everything.
         memory_by: what bounds a sandbox's memory: a control group where one may be made, or never but the watchdog.
     """
 
@@ -40,4 +42,5 @@ class Settings:
     pool: int = 1
     maximum_sessions: int = 100
     memory_by: MemoryBy = "auto"
+    authority: tuple[str, str] | None = field(default=None, repr=False)
     limits: Limits = field(default_factory=Limits)

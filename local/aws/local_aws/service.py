@@ -19,6 +19,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from local_agentcore.settings import AUTHORITY_TOKEN_VARIABLE
 from local_aws import loopback, record
 from local_aws.settings import ACCOUNT, REGION, ROOT_ACCESS_KEY_ID, LocalAwsError, Runtimes, StateDirectory
 
@@ -85,7 +86,9 @@ def _serve(state: StateDirectory, port: int, agentcore_port: int, parts: ExitSta
     agentcore = [
         *(sys.executable, "-m", "local_agentcore", "serve", "--port", str(agentcore_port)),
         *("--runtime", str(runtimes.sandbox), "--account", ACCOUNT, "--region", REGION),
+        *("--authority", f"{running.url}/_local"),
     ]
+    token = {AUTHORITY_TOKEN_VARIABLE: secrets.token_urlsafe(30)}
     # By path and not by name: of this environment, MiniStack's sees this one package and nothing else.
     start = Path(__file__).parent / "ministack" / "start.py"
     ministack = [
@@ -97,8 +100,8 @@ def _serve(state: StateDirectory, port: int, agentcore_port: int, parts: ExitSta
         str(runtimes.lambda_python),
     ]
     processes = {
-        "agentcore": _start(state, "agentcore", agentcore, parts, os.environ),
-        "aws": _start(state, "aws", ministack, parts, _ministack_environment(running, state.work)),
+        "agentcore": _start(state, "agentcore", agentcore, parts, {**os.environ, **token}),
+        "aws": _start(state, "aws", ministack, parts, _ministack_environment(running, state.work) | token),
     }
     _wait_until_ready(
         state,

@@ -1,18 +1,33 @@
-"""`AWS::BedrockAgentCore::CodeInterpreterCustom`: an interpreter for CloudFormation, made by AgentCore's own API."""
+"""`AWS::BedrockAgentCore::CodeInterpreterCustom`: an interpreter for CloudFormation, made by AgentCore's own API.
+
+MiniStack judges no resource that CloudFormation makes by the stack's role, so this type acts as the account's root too:
+with the authority's token, since MiniStack's only thread is here and could not answer whether the call is allowed.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import botocore.session
+from botocore import UNSIGNED
+from botocore.config import Config
 from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from botocore.awsrequest import AWSRequest
 
 
 class CodeInterpreterCustom:
     """The resource type's handler. Its properties are the API's members in CloudFormation's spelling."""
 
-    def __init__(self) -> None:
-        self._control: Any = botocore.session.get_session().create_client("bedrock-agentcore-control")
+    def __init__(self, token: str) -> None:
+        unsigned = Config(signature_version=UNSIGNED)
+        self._control: Any = botocore.session.get_session().create_client("bedrock-agentcore-control", config=unsigned)
+
+        def bear(request: AWSRequest, **_: object) -> None:
+            request.headers["authorization"] = f"Bearer {token}"
+
+        self._control.meta.events.register("before-send.bedrock-agentcore-control", bear)
 
     def create(self, logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, str]]:  # noqa: ARG002 - the interface
         """CreateCodeInterpreter; a refusal becomes the reason that the stack's event shows."""

@@ -34,8 +34,8 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """The answer to a request that is not served."""
+class Answer:
+    """The answer to a request that goes no further."""
 
     status: int
     headers: dict[str, str]
@@ -43,17 +43,17 @@ class Refusal:
 
 
 class Front:
-    """An ASGI application that passes on what is admitted; `refuse` judges signatures."""
+    """An ASGI application that passes on what is admitted: `answer` is asked for what it answers or refuses itself."""
 
     def __init__(
         self,
         application: Callable[[Message, Receive, Send], Awaitable[None]],
         port: int,
-        refuse: Callable[[Request], Refusal | None],
+        answer: Callable[[Request], Answer | None],
     ) -> None:
         self._application = application
         self._hosts = {f"127.0.0.1:{port}".encode(), f"localhost:{port}".encode()}
-        self._refuse = refuse
+        self._answer = answer
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serves one connection of ASGI."""
@@ -65,21 +65,21 @@ class Front:
             await self._application(scope, receive, send)
 
     async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
-        refusal = self._stranger(scope["headers"])
-        if refusal is None and not _is_open(scope):
+        answer = self._stranger(scope["headers"])
+        if answer is None and not _is_open(scope):
             body = await _whole(receive)
             if body is None:
                 return
             receive = _again(body, receive)
-            refusal = self._refuse(_request(scope, body))
-        if refusal is not None:
-            await _answer(refusal, send, is_head=scope["method"] == "HEAD")
+            answer = self._answer(_request(scope, body))
+        if answer is not None:
+            await _send(answer, send, is_head=scope["method"] == "HEAD")
             return
         # Loopback counts as TLS, so that TLS-only bucket policies admit it and still deny what they should.
         headers = [*scope["headers"], (b"x-forwarded-proto", b"https")]
         await self._application({**scope, "headers": headers}, receive, send)
 
-    def _stranger(self, headers: Sequence[tuple[bytes, bytes]]) -> Refusal | None:
+    def _stranger(self, headers: Sequence[tuple[bytes, bytes]]) -> Answer | None:
         names = [name for name in OF_A_BROWSER if any(header == name for header, _ in headers)]
         if names:
             return _denied(f"The header {names[0].decode()} was sent: web pages are not served.")
@@ -90,9 +90,9 @@ class Front:
         return None
 
 
-def _denied(message: str) -> Refusal:
+def _denied(message: str) -> Answer:
     body = json.dumps({"__type": "AccessDeniedException", "message": message}).encode()
-    return Refusal(403, {"content-type": "application/json"}, body)
+    return Answer(403, {"content-type": "application/json"}, body)
 
 
 def _is_open(scope: Message) -> bool:
@@ -129,8 +129,8 @@ def _request(scope: Message, body: bytes) -> Request:
     return Request(scope["method"], path, scope["query_string"].decode("utf-8", "replace"), headers, body)
 
 
-async def _answer(refusal: Refusal, send: Send, *, is_head: bool) -> None:
-    headers = {**refusal.headers, "content-length": str(len(refusal.body))}
+async def _send(answer: Answer, send: Send, *, is_head: bool) -> None:
+    headers = {**answer.headers, "content-length": str(len(answer.body))}
     encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": encoded})
-    await send({"type": "http.response.body", "body": b"" if is_head else refusal.body})
+    await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": b"" if is_head else answer.body})

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local_aws.lambda_runtime.functions import Functions
+    from local_aws.ministack.authority import Authority
+    from local_aws.ministack.front import Answer, Request
 
 _SESSION_KEY = secrets.token_bytes(32)
 
@@ -74,8 +76,11 @@ def _credentials(config: dict[str, Any]) -> dict[str, str]:
     return {**made, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token}
 
 
-def serve(port: int, at_end: Callable[[], None]) -> None:
+def serve(port: int, authority: Authority, at_end: Callable[[], None]) -> None:
     """Serves MiniStack on loopback until SIGTERM; then calls `at_end`, and waits for no thread that is busy."""
+
+    def answer(request: Request) -> Answer | None:
+        return authority.answer(request) or refusal(request)
 
     def end(*_: object) -> None:
         at_end()
@@ -88,5 +93,5 @@ def serve(port: int, at_end: Callable[[], None]) -> None:
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
     config.accesslog = None
-    front = Front(ministack.app.app, port, refusal)
+    front = Front(ministack.app.app, port, answer)
     asyncio.run(hypercorn_serve(front, config, shutdown_trigger=never))  # pyright: ignore[reportArgumentType] - ASGI

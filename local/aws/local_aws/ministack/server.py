@@ -8,6 +8,7 @@ from pathlib import Path
 
 from local_aws.lambda_runtime.functions import Functions
 from local_aws.ministack import hooks
+from local_aws.ministack.authority import TOKEN_VARIABLE, Authority
 from local_aws.ministack.code_interpreter import CodeInterpreterCustom
 
 ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK_AGENTCORE", "AWS_EC2_METADATA_DISABLED")
@@ -16,6 +17,7 @@ ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK_AGENTCORE", "AWS_EC2_
 if __name__ == "__main__":
     port, work, lambda_python = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
     functions = Functions(work, lambda_python, {name: os.environ[name] for name in ENDPOINTS})
-    hooks.add_resource_type("AWS::BedrockAgentCore::CodeInterpreterCustom", CodeInterpreterCustom())
+    token = os.environ.pop(TOKEN_VARIABLE)  # taken out, so that no process which this one starts finds it
+    hooks.add_resource_type("AWS::BedrockAgentCore::CodeInterpreterCustom", CodeInterpreterCustom(token))
     hooks.use_lambda_runtime(functions)
-    hooks.serve(port, functions.watcher.end)
+    hooks.serve(port, Authority(token), functions.watcher.end)

@@ -11,50 +11,71 @@ from __future__ import annotations
 
 import os
 import secrets
+from typing import Any
 from urllib.parse import parse_qs
 
 import ministack.app
 from ministack.core import iam_evaluator, router, sigv4
 
-from local_aws.ministack.front import Refusal, Request
+from local_aws.ministack.front import Answer, Request
 
 ACCOUNT = os.environ["MINISTACK_ACCOUNT_ID"]
 
 
-def refusal(request: Request) -> Refusal | None:
+class SignatureError(Exception):
+    """What is wrong with a signature: the code of AWS's Query services, and a message."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
+def refusal(request: Request) -> Answer | None:
     """The answer to a request whose signature, in its header or its query, is not the one of its access key."""
-    query = parse_qs(request.query, keep_blank_values=True)
-    failure = _signature_failure(request, query)
-    if failure is None:
-        return None
-    app = ministack.app
-    routing = app._routing_params(request.method, request.raw_path, request.headers, request.body, query)
-    service = router.detect_service(request.method, request.raw_path, request.headers, routing)
-    error = iam_evaluator.AuthError(*failure)
-    return Refusal(*app._credential_failure(service, "", secrets.token_hex(16), error, request.headers))
+    try:
+        signer(request)
+    except SignatureError as error:
+        app = ministack.app
+        query = _query(request)
+        routing = app._routing_params(request.method, request.raw_path, request.headers, request.body, query)
+        service = router.detect_service(request.method, request.raw_path, request.headers, routing)
+        failure = iam_evaluator.AuthError(error.code, error.message)
+        return Answer(*app._credential_failure(service, "", secrets.token_hex(16), failure, request.headers))
+    return None
 
 
-def _signature_failure(request: Request, query: dict[str, list[str]]) -> tuple[str, str] | None:
-    """Code and message of what is wrong with a signature of version 4, or of a presigned URL of version 2; or None."""
+def signer(request: Request, service: str | None = None) -> Any:
+    """MiniStack's credential of who signed a request: by version 4, or by a URL presigned with version 2.
+
+    Args:
+        request: as it arrived.
+        service: what the signature's scope has to name; None: anything.
+
+    Raises:
+        SignatureError: the signature is not the one of its access key, or nobody has that key.
+    """
+    query = _query(request)
     presigned = "authorization" not in request.headers
     if presigned and "X-Amz-Signature" not in query:
         return _presigned_by_version_2(request, query)
     signature = sigv4.parse_query_signature(query) if presigned else sigv4.parse_header_signature(request.headers)
     if isinstance(signature, tuple):
-        return signature
+        raise SignatureError(*signature)
     # The key that MiniStack will take for the caller's has to be the one that is checked here.
     is_hmac = signature.region_set is None
     if not is_hmac or signature.access_key_id != router.extract_access_key_id(request.headers, query):
-        return "IncompleteSignature", "Only Signature Version 4 (AWS4-HMAC-SHA256) is served"
+        raise SignatureError("IncompleteSignature", "Only Signature Version 4 (AWS4-HMAC-SHA256) is served")
+    if service not in (None, signature.service):
+        raise SignatureError("SignatureDoesNotMatch", f"Credential should be scoped to correct service: '{service}'.")
     if not (presigned and signature.service == "s3"):  # S3 itself judges until when its URLs are good
         skewed = sigv4.request_time_failure(signature)
         if skewed:
-            return skewed
+            raise SignatureError(*skewed)
     token = query.get("X-Amz-Security-Token", [""])[0] if presigned else request.headers.get("x-amz-security-token")
     credential = iam_evaluator.resolve_credential(signature.access_key_id, ACCOUNT, token)
     if isinstance(credential, iam_evaluator.CredentialResolutionError):
-        return credential.code, credential.message
-    return sigv4.header_signature_failure(
+        raise SignatureError(credential.code, credential.message)
+    failure = sigv4.header_signature_failure(
         signature,
         credential.secret_access_key,
         request.method,
@@ -64,15 +85,24 @@ def _signature_failure(request: Request, query: dict[str, list[str]]) -> tuple[s
         request.body,
         presigned=presigned,
     )
+    if failure:
+        raise SignatureError(*failure)
+    return credential
 
 
-def _presigned_by_version_2(request: Request, query: dict[str, list[str]]) -> tuple[str, str] | None:
+def _query(request: Request) -> dict[str, list[str]]:
+    return parse_qs(request.query, keep_blank_values=True)
+
+
+def _presigned_by_version_2(request: Request, query: dict[str, list[str]]) -> Any:
     """The same for the URLs that boto3 presigns for S3 in us-east-1 unless told otherwise."""
     key = query.get("AWSAccessKeyId", [""])[0]
     if not key or "Signature" not in query or key != router.extract_access_key_id(request.headers, query):
-        return "MissingAuthenticationToken", "Request is missing Authentication Token"
+        raise SignatureError("MissingAuthenticationToken", "Request is missing Authentication Token")
     signed = iam_evaluator.SignedRequest(
         key, request.method, request.raw_path, query, request.headers, sigv2=True, auth_path=request.raw_path
     )
     checked = iam_evaluator._sigv2_check(signed, ACCOUNT)
-    return (checked.code, checked.message) if isinstance(checked, iam_evaluator.AuthError) else None
+    if isinstance(checked, iam_evaluator.AuthError):
+        raise SignatureError(checked.code, checked.message)
+    return checked

@@ -1,0 +1,178 @@
+"""IAM for the emulator of AgentCore, which stands outside of MiniStack: who signed, what may they do, who is a role.
+
+Two routes on MiniStack's own front, behind a bearer token that only the emulator has besides: `POST /_local/authorize`
+and `POST /_local/credentials`. Written against MiniStack 1.5.33, like `hooks`.
+"""
+
+# MiniStack lies in an environment of its own, where this runs and the type checker does not look.
+# pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownLambdaType=false
+# pyright: reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import secrets
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ministack.core import iam_evaluator
+from ministack.services import iam, sts
+
+from local_aws.ministack.front import Answer, Request
+from local_aws.ministack.signatures import ACCOUNT, SignatureError, signer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PATH = "/_local/"
+TOKEN_VARIABLE = "LOCAL_AGENTCORE_AUTHORITY_TOKEN"  # noqa: S105 - the variable's name
+SERVICE = "bedrock-agentcore"
+SERVICE_PRINCIPAL = "bedrock-agentcore.amazonaws.com"
+SESSION_SECONDS = 3600
+SOURCE_IP = "127.0.0.1"
+REGION = os.environ["MINISTACK_REGION"]
+
+MULTIVALUED = {"aws:tagkeys", f"{SERVICE}:subnets", f"{SERVICE}:securitygroups"}
+
+CODES = {
+    "InvalidClientTokenId": "UnrecognizedClientException",
+    "InvalidToken": "UnrecognizedClientException",
+    "SignatureDoesNotMatch": "InvalidSignatureException",
+    "RequestTimeTooSkewed": "InvalidSignatureException",
+    "CredentialDateMismatch": "InvalidSignatureException",
+    "IncompleteSignature": "IncompleteSignatureException",
+    "MissingAuthenticationToken": "MissingAuthenticationTokenException",
+    "MissingAuthorizationParameter": "IncompleteSignatureException",
+}
+"""Names that services with a JSON protocol have for what Query services call otherwise (AWS, common errors)."""
+
+
+class Authority:
+    """Answers the emulator's two questions."""
+
+    def __init__(self, token: str) -> None:
+        self._bearer = f"Bearer {token}".encode()
+        self._questions = {f"{PATH}authorize": authorize, f"{PATH}credentials": credentials}
+
+    def answer(self, request: Request) -> Answer | None:
+        """The answer to a question, or None when the request asks none."""
+        if not request.raw_path.startswith(PATH):
+            return None
+        if not hmac.compare_digest(request.headers.get("authorization", "").encode(), self._bearer):
+            return _json(403, {"message": "The authority's token is required"})
+        question = self._questions.get(request.raw_path)
+        if question is None or request.method != "POST":
+            return _json(404, {"message": f"Questions are {' | '.join(self._questions)}, by POST"})
+        return _json(200, question(json.loads(request.body)))
+
+
+def authorize(question: Mapping[str, Any]) -> dict[str, Any]:
+    """Whether who signed a request to AgentCore may do `action` on `resource`."""
+    headers: dict[str, str] = question["headers"]
+    payload = question["payload_sha256"]
+    signed = Request(
+        question["method"],
+        question["path"],
+        question["query"],
+        # Beside the signed headers this adds nothing: it is where the signature's check finds the body's digest.
+        {**headers, "x-amz-content-sha256": payload},
+        b"",
+    )
+    try:
+        if headers.get("x-amz-content-sha256", payload) != payload:
+            raise SignatureError("SignatureDoesNotMatch", "The body is not the one that was signed")
+        caller = signer(signed, service=SERVICE)
+    except SignatureError as error:
+        return {"allowed": False, "code": CODES.get(error.code, error.code), "message": error.message}
+    principal = iam_evaluator.resolve_principal(caller.access_key_id, ACCOUNT, caller)
+    if isinstance(principal, iam_evaluator.AuthError):
+        return {"allowed": False, "code": CODES.get(principal.code, principal.code), "message": principal.message}
+    if principal.policies is None:  # the account's root
+        return {"allowed": True, "principal": principal.arn}
+    judged = iam_evaluator.evaluate(
+        _context(principal, question["action"], question["resource"], question["context"]),
+        principal.policies,
+        *principal.limits,
+    )
+    if judged.decision == "Allow":
+        return {"allowed": True, "principal": principal.arn}
+    message = _refusal(principal.arn, question["action"], question["resource"], is_explicit=judged.decision == "Deny")
+    return {"allowed": False, "code": "AccessDeniedException", "message": message}
+
+
+def credentials(question: Mapping[str, Any]) -> dict[str, Any]:
+    """A new session of an execution role, if its trust policy lets AgentCore assume it for this interpreter."""
+    role_arn, interpreter = question["role"], question["interpreter"]
+    name = role_arn.rpartition("/")[2]
+    role = iam._roles.get(name)
+    if role is None or role.get("Arn") != role_arn:
+        return {"refused": f"There is no role {role_arn}"}
+    if not _trusts(role, interpreter):
+        return {"refused": f"The trust policy of {role_arn} does not let {SERVICE_PRINCIPAL} assume it, {interpreter}"}
+    key, expires = f"ASIA{secrets.token_hex(8).upper()}", time.time() + SESSION_SECONDS
+    made = {"secret_access_key": secrets.token_urlsafe(30), "session_token": secrets.token_urlsafe(96)}
+    sts.register_session(
+        key,
+        {
+            "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/{question['session']}",
+            "UserId": f"{role['RoleId']}:{question['session']}",
+            "AccountId": ACCOUNT,
+            "PrincipalType": "AssumedRole",
+            "SecretAccessKey": made["secret_access_key"],
+            "SessionToken": made["session_token"],
+            "Expiration": expires,
+        },
+    )
+    return {"access_key_id": key, **made, "expiration": datetime.fromtimestamp(expires, UTC).isoformat()}
+
+
+def _trusts(role: Mapping[str, Any], interpreter: str) -> bool:
+    asked = iam_evaluator.EvalContext(
+        principal_arn=SERVICE_PRINCIPAL,
+        principal_type="Service",
+        principal_account="",
+        action="sts:AssumeRole",
+        resource_arn=role["Arn"],
+        region=REGION,
+        service_context={"aws:sourceaccount": ACCOUNT, "aws:sourcearn": interpreter},
+        secure_transport=True,
+        source_ip=SOURCE_IP,
+    )
+    trust = role["AssumeRolePolicyDocument"]
+    return iam_evaluator.evaluate_resource_policy(trust, asked, service=SERVICE_PRINCIPAL).decision == "Allow"
+
+
+def _context(principal: Any, action: str, resource: str, keys: Mapping[str, list[str]]) -> Any:
+    """What MiniStack's evaluator takes: a text for a key with one value, a list for one with several."""
+    named = {key.lower(): values for key, values in keys.items()}
+    return iam_evaluator.EvalContext(
+        principal_arn=principal.arn,
+        principal_type=principal.type,
+        principal_account=principal.account,
+        action=action,
+        resource_arn=resource,
+        region=REGION,
+        service_context={
+            "aws:tagkeys": None,
+            **{key: values if key in MULTIVALUED else values[0] for key, values in named.items()},
+        },
+        principal_keys=principal.keys,
+        secure_transport=True,
+        source_ip=SOURCE_IP,
+    )
+
+
+def _refusal(principal: str, action: str, resource: str, *, is_explicit: bool) -> str:
+    reason = (
+        "with an explicit deny in an identity-based policy"
+        if is_explicit
+        else f"because no identity-based policy allows the {action} action"
+    )
+    return f"User: {principal} is not authorized to perform: {action} on resource: {resource} {reason}"
+
+
+def _json(status: int, body: Mapping[str, Any]) -> Answer:
+    return Answer(status, {"content-type": "application/json"}, json.dumps(body).encode())
