@@ -142,6 +142,7 @@ class Emulator:
 
 @contextmanager
 def _emulator(*options: str) -> Generator[Emulator]:
+    options = ("--calls-per-second", "0", *options)  # what is measured would be throttled
     with tempfile.TemporaryDirectory() as folder, running_emulator(RUNTIME, Path(folder), *options) as running:
         yield Emulator(running.address, running.process.pid, Path(folder))
 

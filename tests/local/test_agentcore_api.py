@@ -482,7 +482,7 @@ def test_the_limits_of_a_call_are_met_in_words(agentcore_runtime: Path, tmp_path
         assert (loud["exitCode"], len(loud["stdout"])) == (0, 1 << 20)
         assert "output limit of 1 MiB" in loud["stderr"]
         code, message = refusal(lambda: Session(session.client))
-        assert (code, "limit of 1 live sessions" in message) == ("ServiceQuotaExceededException", True)
+        assert (code, "limit of 1 live code interpreter sessions" in message) == ("ServiceQuotaExceededException", True)
 
 
 def test_health_says_what_is_so(agentcore_endpoint: str, sessions: Callable[..., Session]) -> None:
@@ -543,7 +543,7 @@ def test_the_server_ends_well_with_a_call_in_flight(
         running = threading.Thread(target=lambda: outcome.append(refusal(lambda: session.python(code))[0]))
         running.start()
         while not any(block["name"] == "begun" for block in session.invoke("listFiles", path="")["content"]):
-            time.sleep(0.02)
+            time.sleep(0.05)  # below the rate at which calls are throttled
         emulator.process.send_signal(number)
         assert emulator.process.wait(30) == 0
         running.join()

@@ -12,9 +12,19 @@ import sys
 from pathlib import Path
 from typing import get_args
 
+from . import guesses
+from .option_types import number, text, whole_number
 from .sandbox.limits import MEBIBYTE, Limits
 from .sandbox.preflight import INSTALL_PROFILE, apparmor_profile
-from .settings import AUTHORITY_TOKEN_VARIABLE, DEFAULT_ACCOUNT, DEFAULT_REGION, MemoryBy, Settings, default_state
+from .settings import (
+    AUTHORITY_TOKEN_VARIABLE,
+    DEFAULT_ACCOUNT,
+    DEFAULT_REGION,
+    MemoryBy,
+    Quotas,
+    Settings,
+    default_state,
+)
 
 BANNER = (
     "local-agentcore emulates Amazon Bedrock AgentCore Code Interpreter for development and tests. "
@@ -26,6 +36,7 @@ EXAMPLE = """example:
   AWS_ENDPOINT_URL_BEDROCK_AGENTCORE_CONTROL=http://127.0.0.1:5200 \\
   aws bedrock-agentcore-control list-code-interpreters
 """
+MEGABYTE = 1_000_000
 PORT_PROBLEMS = {
     errno.EADDRINUSE: "is in use: end the program that has it, or choose another with --port",
     errno.EACCES: "is not yours to take: choose one above 1023 with --port",
@@ -34,7 +45,8 @@ PORT_PROBLEMS = {
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
-    defaults = Limits()
+    defaults, quotas = Limits(), Quotas()
+    count, mebibytes, seconds = whole_number(1, 1_000_000), whole_number(1, 1_000_000), number(0.001, 10_000_000)
     parser = argparse.ArgumentParser(prog="python -m local_agentcore", description=BANNER)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = commands.add_parser(
@@ -45,28 +57,46 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = serve.add_argument
-    add("--port", type=int, required=True, help="port on 127.0.0.1; 0 takes a free one and names it")
+    add(
+        "--port", type=whole_number(0, 65_535), required=True, help="port on 127.0.0.1; 0 takes a free one and names it"
+    )
     add("--runtime", type=Path, required=True, metavar="DIR", help="virtual environment that sandboxed code finds")
     add("--state", type=Path, default=default_state(), metavar="DIR", help="folder for working files (%(default)s)")
-    add("--account", default=DEFAULT_ACCOUNT, help="account id in ARNs (%(default)s)")
-    add("--region", default=DEFAULT_REGION, help="region in ARNs (%(default)s)")
+    account, region = text(r"\d{12}", "12 digits"), text(r"[a-z]{2,}(-[a-z]+)+-\d", "a region, as us-east-1")
+    add("--account", type=account, default=DEFAULT_ACCOUNT, help="account id in ARNs (%(default)s)")
+    add("--region", type=region, default=DEFAULT_REGION, help="region in ARNs (%(default)s)")
     add(
         "--authority",
         metavar="URL",
         help=f"who may do what; its token is in {AUTHORITY_TOKEN_VARIABLE} (none: all may)",
     )
-    add("--pool", type=int, default=1, metavar="N", help="sandboxes kept started ahead (%(default)s)")
-    add("--max-sessions", type=int, default=100, metavar="N", help="live sessions at most (%(default)s)")
-    add("--memory-mib", type=int, default=defaults.memory_bytes // MEBIBYTE, help="of one session (%(default)s)")
+    add("--pool", type=whole_number(0, 1000), default=1, metavar="N", help="sandboxes kept started ahead (%(default)s)")
+    add("--max-sessions", type=count, default=quotas.sessions, metavar="N", help="live ones at most (%(default)s)")
+    add("--max-interpreters", type=count, default=quotas.interpreters, metavar="N", help="at most (%(default)s)")
+    add(
+        "--calls-per-second",
+        type=number(0, 1_000_000),
+        default=quotas.calls_per_second,
+        metavar="N",
+        help="of each operation; what is over is throttled; 0 for no limit (%(default)s)",
+    )
+    megabytes = quotas.request_bytes / MEGABYTE
+    add("--request-mb", type=number(0.001, 1000), default=megabytes, metavar="N", help="of one request (%(default)g)")
+    event = quotas.event_bytes / MEBIBYTE
+    add("--event-mib", type=number(0.001, 1000), default=event, metavar="N", help="of one event (%(default)g)")
+    add("--memory-mib", type=mebibytes, default=defaults.memory_bytes // MEBIBYTE, help="of one session (%(default)s)")
     add(
         "--memory-by",
         choices=get_args(MemoryBy),
         default="auto",
         help="auto: a control group where this user may make one, else the watchdog; watchdog: as if there were none",
     )
-    add("--disk-mib", type=int, default=defaults.disk_bytes // MEBIBYTE, help="of one session (%(default)s)")
-    add("--output-mib", type=int, default=defaults.output_bytes // MEBIBYTE, help="of one call (%(default)s)")
-    add("--call-seconds", type=float, default=defaults.call_seconds, help="of one call (%(default)s)")
+    add("--disk-mib", type=mebibytes, default=defaults.disk_bytes // MEBIBYTE, help="of one session (%(default)s)")
+    add("--output-mib", type=mebibytes, default=defaults.output_bytes // MEBIBYTE, help="of one call (%(default)s)")
+    add("--call-seconds", type=seconds, default=defaults.call_seconds, help="of one call (%(default)s)")
+    add("--task-seconds", type=seconds, default=defaults.task_seconds, help="of one task (%(default)s)")
+    add("--guesses", type=Path, metavar="FILE", help="TOML or JSON: which guesses of the service are to be otherwise")
+    commands.add_parser("guesses", help="print what is guessed of the service, as a file for serve --guesses")
     commands.add_parser(
         "apparmor-profile",
         help="print a profile for systems whose AppArmor restricts user namespaces (Ubuntu 23.10 and later)",
@@ -81,12 +111,24 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    """Returns the settings that a command line asks for."""
+    """Returns the settings that a command line asks for.
+
+    Raises:
+        GuessesError: its file of guesses cannot be taken.
+    """
     limits = Limits(
         memory_bytes=options.memory_mib * MEBIBYTE,
         disk_bytes=options.disk_mib * MEBIBYTE,
         output_bytes=options.output_mib * MEBIBYTE,
         call_seconds=options.call_seconds,
+        task_seconds=options.task_seconds,
+    )
+    quotas = Quotas(
+        calls_per_second=options.calls_per_second,
+        sessions=options.max_sessions,
+        interpreters=options.max_interpreters,
+        request_bytes=round(options.request_mb * MEGABYTE),
+        event_bytes=round(options.event_mib * MEBIBYTE),
     )
     return Settings(
         runtime=options.runtime,
@@ -94,11 +136,12 @@ def settings_of(options: argparse.Namespace) -> Settings:
         account=options.account,
         region=options.region,
         pool=options.pool,
-        maximum_sessions=options.max_sessions,
         memory_by=options.memory_by,
         # Taken out, so that no process which this one starts finds it.
         authority=options.authority and (options.authority, os.environ.pop(AUTHORITY_TOKEN_VARIABLE)),
         limits=limits,
+        quotas=quotas,
+        guesses=guesses.Guesses() if options.guesses is None else guesses.load(options.guesses),
     )
 
 
@@ -108,7 +151,15 @@ def main(argv: list[str] | None = None) -> int:
     if options.command == "apparmor-profile":
         print(apparmor_profile(sys.executable, shutil.which("bwrap") or "/usr/bin/bwrap"), end="")
         return 0
+    if options.command == "guesses":
+        print(guesses.as_toml(), end="")
+        return 0
     print(BANNER, flush=True)
+    try:
+        settings = settings_of(options)
+    except guesses.GuessesError as error:
+        print(error, file=sys.stderr)
+        return 2
     # After the arguments: reading the service's models takes a moment that --help need not wait for.
     from .emulator import Emulator
     from .health import describe_memory
@@ -122,7 +173,7 @@ def main(argv: list[str] | None = None) -> int:
         problem = PORT_PROBLEMS.get(error.errno or 0, f"cannot be listened on: {error.strerror}")
         print(f"Port {options.port} of {LOOPBACK} {problem}.", file=sys.stderr)
         return 2
-    emulator = Emulator(settings_of(options))
+    emulator = Emulator(settings)
     address = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
 
     def ready() -> None:

@@ -10,6 +10,7 @@ from .paging import page
 
 if TYPE_CHECKING:
     from .clock import Clock
+    from .guesses import Guesses
     from .interpreters import Interpreter, Interpreters
     from .sessions import Sessions
 
@@ -19,17 +20,17 @@ Parameters = Mapping[str, Any]
 class ControlPlane:
     """Each method is the operation of that name: members of its input in, members of its output out."""
 
-    def __init__(self, interpreters: Interpreters, sessions: Sessions, clock: Clock) -> None:
-        self._interpreters, self._sessions, self._clock = interpreters, sessions, clock
+    def __init__(self, interpreters: Interpreters, sessions: Sessions, clock: Clock, guesses: Guesses) -> None:
+        self._interpreters, self._sessions, self._clock, self._guesses = interpreters, sessions, clock, guesses
 
     async def create_code_interpreter(self, parameters: Parameters) -> dict[str, Any]:
-        """CreateCodeInterpreter. It is ready at once."""
+        """CreateCodeInterpreter. It is ready at once, whatever the answer says."""
         interpreter = self._interpreters.create(parameters)
         return {
             "codeInterpreterId": interpreter.identifier,
             "codeInterpreterArn": interpreter.arn,
             "createdAt": interpreter.created,
-            "status": "READY",
+            "status": self._guesses.create_status,
         }
 
     async def get_code_interpreter(self, parameters: Parameters) -> dict[str, Any]:
@@ -45,17 +46,15 @@ class ControlPlane:
             for interpreter in self._interpreters.all()
             if wanted is None or (wanted == "SYSTEM") == interpreter.is_managed
         ]
-        interpreters, next_token = page(found, parameters)
+        interpreters, next_token = page(found, parameters, f"interpreters {wanted}", self._guesses)
         return {"codeInterpreterSummaries": [_summary(interpreter) for interpreter in interpreters], **next_token}
 
     async def delete_code_interpreter(self, parameters: Parameters) -> dict[str, Any]:
         """DeleteCodeInterpreter. Refused while it has live sessions; gone at once otherwise."""
         interpreter = self._interpreters.get(parameters["codeInterpreterId"])
-        live = len(self._sessions.live(interpreter))
+        live = self._sessions.count(interpreter)
         if live:
-            raise ConflictError(
-                f"Code interpreter {interpreter.identifier} has {live} active session(s): stop them first"
-            )
+            raise ConflictError(self._guesses.interpreter_in_use.format(identifier=interpreter.identifier, live=live))
         self._interpreters.delete(interpreter)
         return {
             "codeInterpreterId": interpreter.identifier,
@@ -65,7 +64,7 @@ class ControlPlane:
 
     async def tag_resource(self, parameters: Parameters) -> dict[str, Any]:
         """TagResource, of a code interpreter."""
-        self._interpreters.get(parameters["resourceArn"]).tags.update(parameters["tags"])
+        self._interpreters.tag(self._interpreters.get(parameters["resourceArn"]), parameters["tags"])
         return {}
 
     async def untag_resource(self, parameters: Parameters) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from .tools import NO_NETWORK_NOTE, TOOLS, Invocation, not_emulated
 
 if TYPE_CHECKING:
     from .clock import Clock
+    from .guesses import Guesses
     from .sandbox.limits import Limits
 
 DEFAULT_SESSION_SECONDS = 900
@@ -24,10 +25,11 @@ class DataPlane:
     """Each method is the operation of that name: members of its input in, members of its output out."""
 
     def __init__(
-        self, interpreters: Interpreters, sessions: Sessions, sandboxes: Sandboxes, limits: Limits, clock: Clock
-    ) -> None:
+        self, interpreters: Interpreters, sessions: Sessions, sandboxes: Sandboxes, limits: Limits, clock: Clock,
+        guesses: Guesses,
+    ) -> None:  # fmt: skip
         self._interpreters, self._sessions, self._sandboxes = interpreters, sessions, sandboxes
-        self._limits, self._clock = limits, clock
+        self._limits, self._clock, self._guesses = limits, clock, guesses
 
     async def start_code_interpreter_session(self, parameters: Parameters) -> dict[str, Any]:
         """StartCodeInterpreterSession."""
@@ -56,10 +58,11 @@ class DataPlane:
     async def list_code_interpreter_sessions(self, parameters: Parameters) -> dict[str, Any]:
         """ListCodeInterpreterSessions, newest first, of one status or of both."""
         interpreter = self._interpreters.get(parameters["codeInterpreterIdentifier"])
-        summaries = [self._summary(session) for session in self._sessions.all(interpreter)]
-        wanted = parameters.get("status")
-        items, next_token = page([item for item in summaries if wanted in (None, item["status"])], parameters)
-        return {"items": items, **next_token}
+        wanted, now = parameters.get("status"), self._clock()
+        found = [one for one in self._sessions.all(interpreter) if wanted in (None, one.status(now))]
+        of = f"sessions {interpreter.identifier} {wanted}"
+        sessions, next_token = page(found, parameters, of, self._guesses, newest_first=True)
+        return {"items": [self._summary(session) for session in sessions], **next_token}
 
     async def stop_code_interpreter_session(self, parameters: Parameters) -> dict[str, Any]:
         """StopCodeInterpreterSession. Returns when nothing of the session runs any more."""
@@ -75,19 +78,21 @@ class DataPlane:
         """InvokeCodeInterpreter: runs one tool to its end; the answer's stream has one event."""
         interpreter = self._interpreters.get(parameters["codeInterpreterIdentifier"])
         if "sessionId" not in parameters:
-            raise ValidationError("A session is required: start one and name it in sessionId")
+            raise ValidationError(self._guesses.session_required)
         tool = TOOLS.get(parameters["name"])
         if tool is None:
             raise not_emulated(f"The tool {parameters['name']}")
         session = await self._sessions.active(interpreter, parameters["sessionId"])
         arguments = parameters.get("arguments", {})
         try:
-            result = await tool(Invocation(session.sandbox, interpreter.network_mode, self._limits, arguments))
+            result = await tool(
+                Invocation(session.sandbox, interpreter.network_mode, self._limits, self._guesses, arguments)
+            )
         except SandboxEndedError as error:
             if session.is_live(self._clock()):
                 log.error("Session %s: %s", session.identifier, error)
             await self._sessions.end(session, Ending.FAILED if session.is_live(self._clock()) else Ending.EXPIRED)
-            raise session.cut_short() from error
+            raise session.cut_short(self._guesses) from error
         return {"sessionId": session.identifier, "stream": [{"result": result}]}
 
     def _summary(self, session: Session) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .authority import Authority
-from .clock import Clock, system_clock
+from .clock import Clock, MovableClock, system_clock
 from .control_plane import ControlPlane
 from .data_plane import DataPlane
 from .errors import InternalServerError, SandboxUnavailableError
@@ -25,8 +25,11 @@ from .sandbox.pool import Pool
 from .sandbox.preflight import require_linux
 from .sandbox.sweep import emulator_name, sweep
 from .sessions import Sessions
+from .throttle import Throttle
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from .settings import Settings
 
 Operation = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
@@ -42,8 +45,12 @@ class Emulator:
 
     def __init__(self, settings: Settings, clock: Clock = system_clock) -> None:
         self.settings = settings
-        self.interpreters = Interpreters(account=settings.account, region=settings.region, clock=clock)
-        self.sessions = Sessions(maximum=settings.maximum_sessions, clock=clock)
+        self._clock = clock = MovableClock(clock)
+        quotas, guesses = settings.quotas, settings.guesses
+        self.interpreters = Interpreters(
+            account=settings.account, region=settings.region, maximum=quotas.interpreters, clock=clock, guesses=guesses
+        )
+        self.sessions = Sessions(maximum=quotas.sessions, clock=clock, guesses=guesses)
         self.authority = None if settings.authority is None else Authority(*settings.authority)
         self.permissions = Permissions(self.authority, self.interpreters)
         self.unavailable: SandboxUnavailableError | None = SandboxUnavailableError(
@@ -52,9 +59,10 @@ class Emulator:
         self.delegation: Delegation | None = None
         self._directory = settings.state / emulator_name()
         self._pool: Pool | None = None
-        self._idempotency = Idempotency()
-        control = ControlPlane(self.interpreters, self.sessions, clock)
-        data = DataPlane(self.interpreters, self.sessions, self, settings.limits, clock)
+        self._idempotency = Idempotency(clock, guesses)
+        self._throttle = Throttle(quotas.calls_per_second, clock, guesses)
+        control = ControlPlane(self.interpreters, self.sessions, clock, guesses)
+        data = DataPlane(self.interpreters, self.sessions, self, settings.limits, clock, guesses)
         self.operations: Mapping[str, Operation] = {
             "CreateCodeInterpreter": control.create_code_interpreter,
             "GetCodeInterpreter": control.get_code_interpreter,
@@ -120,10 +128,25 @@ class Emulator:
         Raises:
             ServiceError: as the service would.
         """
+        self._throttle.admit(operation)
         try:
             return await self._idempotency.once(operation, parameters, self.operations[operation])
         except SandboxUnavailableError as error:
             raise InternalServerError(f"No session can be started: {error.reason}. To do: {error.fix}") from error
+
+    async def advance(self, seconds: float) -> datetime:
+        """Moves the emulator's time ahead and ends the sessions that do not live to see it. Returns the new time.
+
+        Raises:
+            ValueError: not that far; says what is allowed.
+        """
+        self._clock.advance(seconds)
+        await self.sessions.expire()
+        return self._clock()
+
+    def now(self) -> datetime:
+        """Returns the emulator's time."""
+        return self._clock()
 
     def health(self) -> dict[str, Any]:
         """Returns the health report."""

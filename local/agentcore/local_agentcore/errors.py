@@ -82,9 +82,15 @@ class ConflictError(ServiceError):
 
 
 class ServiceQuotaExceededError(ServiceError):
-    """The emulator's own limit of sessions is reached."""
+    """As many as the quota allows are there already."""
 
     code, status = "ServiceQuotaExceededException", 402
+
+
+class ThrottlingError(ServiceError):
+    """More calls of an operation a second than its quota allows. Nothing was done."""
+
+    code, status = "ThrottlingException", 429
 
 
 class UnknownOperationError(ServiceError):

@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from .errors import ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+    from datetime import datetime
+
+    from .clock import Clock
+    from .guesses import Guesses
 
 REMEMBERED_CALLS = 10_000
 TOKEN = "clientToken"  # noqa: S105  the member's name
 
 
-class Idempotency:
-    """Remembers the latest calls that had a token."""
+@dataclass(frozen=True)
+class _Call:
+    request: dict[str, Any]
+    answer: asyncio.Future[dict[str, Any]]
+    made: datetime
 
-    def __init__(self) -> None:
-        self._calls: OrderedDict[tuple[str, str], tuple[dict[str, Any], asyncio.Future[dict[str, Any]]]] = OrderedDict()
+
+class Idempotency:
+    """Remembers the latest calls that had a token, as long as the guess `client_token_seconds` says."""
+
+    def __init__(self, clock: Clock, guesses: Guesses) -> None:
+        self._clock, self._guesses = clock, guesses
+        self._calls: OrderedDict[tuple[str, str], _Call] = OrderedDict()
 
     async def once(
         self,
@@ -36,20 +50,23 @@ class Idempotency:
         if token is None:
             return await action(parameters)
         request = {name: value for name, value in parameters.items() if name != TOKEN and not name.startswith("trace")}
+        self._forget_old()
         earlier = self._calls.get((operation, token))
         if earlier is not None:
-            if earlier[0] != request:
-                raise ValidationError(
-                    "The client token was used before with different parameters",
-                    reason="IdempotentParameterMismatchException",
-                )
-            return await asyncio.shield(earlier[1])
+            if earlier.request != request:
+                raise ValidationError(self._guesses.token_mismatch, reason="IdempotentParameterMismatchException")
+            return await asyncio.shield(earlier.answer)
         answer = asyncio.ensure_future(action(parameters))
-        self._calls[operation, token] = (request, answer)
-        while len(self._calls) > REMEMBERED_CALLS:
-            self._calls.popitem(last=False)
+        self._calls[operation, token] = _Call(request, answer, self._clock())
         try:
             return await asyncio.shield(answer)
         except Exception:
             self._calls.pop((operation, token), None)
             raise
+
+    def _forget_old(self) -> None:
+        oldest = self._clock() - timedelta(seconds=self._guesses.client_token_seconds)
+        for key, call in list(self._calls.items()):  # in the order in which they were made
+            if call.made > oldest and len(self._calls) < REMEMBERED_CALLS:
+                return
+            del self._calls[key]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .errors import ConflictError, ResourceNotFoundError, ValidationError
+from .errors import ConflictError, ResourceNotFoundError, ServiceQuotaExceededError, ValidationError
 from .identifiers import MANAGED_INTERPRETER, interpreter_arn, interpreter_id
 
 if TYPE_CHECKING:
@@ -13,14 +14,18 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from .clock import Clock
+    from .guesses import Guesses
 
 SANDBOX, PUBLIC, VPC = "SANDBOX", "PUBLIC", "VPC"
+MAXIMUM_TAGS = 50
+"""Of one resource: TagsMap in the model."""
 
 
 @dataclass(frozen=True)
 class Interpreter:
     """One interpreter. `recorded` are members of its request that this emulator answers, but does not act on."""
 
+    number: int
     identifier: str
     arn: str
     name: str
@@ -46,9 +51,14 @@ RECORDED_MEMBERS = ("description", "executionRoleArn", "certificates", "filesyst
 class Interpreters:
     """Creates, finds and deletes interpreters."""
 
-    def __init__(self, *, account: str, region: str, clock: Clock) -> None:
+    def __init__(self, *, account: str, region: str, maximum: int, clock: Clock, guesses: Guesses) -> None:
+        """`maximum` is the quota of custom interpreters."""
         self._account, self._region, self._clock = account, region, clock
-        managed = Interpreter(MANAGED_INTERPRETER, self._arn(MANAGED_INTERPRETER), MANAGED_INTERPRETER, self._clock())
+        self._maximum, self._guesses = maximum, guesses
+        self._numbers = itertools.count()
+        managed = Interpreter(
+            next(self._numbers), MANAGED_INTERPRETER, self._arn(MANAGED_INTERPRETER), MANAGED_INTERPRETER, clock()
+        )
         self._by_id = {managed.identifier: managed}
 
     def __len__(self) -> int:
@@ -61,16 +71,21 @@ class Interpreters:
         Raises:
             ConflictError: the name is taken.
             ValidationError: VPC mode without a VPC.
+            ServiceQuotaExceededError: as many as allowed are there.
         """
         name, network = parameters["name"], parameters["networkConfiguration"]
         if any(interpreter.name == name for interpreter in self._by_id.values()):
-            raise ConflictError(f"A code interpreter with the name {name} already exists in this account")
+            raise ConflictError(self._guesses.name_taken.format(name=name))
         if (network["networkMode"] == VPC) != ("vpcConfig" in network):
-            raise ValidationError("vpcConfig is required for the network mode VPC, and allowed for no other")
+            raise ValidationError(self._guesses.vpc_mismatch)
+        if len(self._by_id) > self._maximum:  # the managed one is AWS's, and not counted
+            raise ServiceQuotaExceededError(self._guesses.interpreters_exceeded.format(maximum=self._maximum))
         identifier = interpreter_id(name)
         recorded = {member: parameters[member] for member in RECORDED_MEMBERS if member in parameters}
         tags = dict(parameters.get("tags", {}))
-        interpreter = Interpreter(identifier, self._arn(identifier), name, self._clock(), network, recorded, tags)
+        interpreter = Interpreter(
+            next(self._numbers), identifier, self._arn(identifier), name, self._clock(), network, recorded, tags
+        )
         self._by_id[identifier] = interpreter
         return interpreter
 
@@ -82,7 +97,7 @@ class Interpreters:
         """
         found = self._by_id.get(identifier.rpartition("/")[2])
         if found is None or identifier not in (found.identifier, found.arn):
-            raise ResourceNotFoundError(f"Code interpreter {identifier} not found")
+            raise ResourceNotFoundError(self._guesses.interpreter_not_found.format(identifier=identifier))
         return found
 
     def described(self, identifier: str) -> tuple[str, Mapping[str, str]]:
@@ -91,6 +106,16 @@ class Interpreters:
         arn = identifier if identifier.startswith("arn:") else self._arn(identifier)
         return arn, found.tags if found is not None and found.arn == arn else {}
 
+    def tag(self, interpreter: Interpreter, tags: Mapping[str, str]) -> None:
+        """Adds tags, or gives those that are there new values.
+
+        Raises:
+            ServiceQuotaExceededError: there would be too many; then none is added.
+        """
+        if len(interpreter.tags.keys() | tags.keys()) > MAXIMUM_TAGS:
+            raise ServiceQuotaExceededError(self._guesses.tags_exceeded.format(maximum=MAXIMUM_TAGS))
+        interpreter.tags.update(tags)
+
     def delete(self, interpreter: Interpreter) -> None:
         """Deletes a custom interpreter.
 
@@ -98,7 +123,7 @@ class Interpreters:
             ValidationError: it is AWS's own.
         """
         if interpreter.is_managed:
-            raise ValidationError(f"{interpreter.identifier} is managed by AWS and cannot be deleted")
+            raise ValidationError(self._guesses.managed_not_deletable.format(identifier=interpreter.identifier))
         del self._by_id[interpreter.identifier]
 
     def all(self) -> list[Interpreter]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from botocore.model import StructureShape
+from moto.core.eventstream import EventStreamEncoder  # pyright: ignore[reportMissingTypeStubs]
 from moto.core.parse import PROTOCOL_PARSERS  # pyright: ignore[reportMissingTypeStubs]
 from moto.core.serialize import get_serializer_class  # pyright: ignore[reportMissingTypeStubs]
 from moto.core.utils import get_service_model  # pyright: ignore[reportMissingTypeStubs]
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 SERVICES = ("bedrock-agentcore-control", "bedrock-agentcore")
 PROTOCOL = "rest-json"
+EVENT_STREAM = "application/vnd.amazon.eventstream"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class HttpAnswer:
     status: int
     headers: dict[str, str]
     body: bytes
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the body is an event stream."""
+        return self.headers.get("content-type") == EVENT_STREAM
 
 
 @dataclass(frozen=True)
@@ -144,6 +151,20 @@ def serialise(call: Call, result: dict[str, Any], request_id: str) -> HttpAnswer
         return HttpAnswer(status, {"x-amzn-requestid": request_id}, b"")
     content = body if isinstance(body, bytes) else str(body).encode()
     return HttpAnswer(status, {**headers, "x-amzn-requestid": request_id}, content)
+
+
+def in_stream(answer: HttpAnswer, error: ServiceError) -> HttpAnswer:
+    """Returns an answer whose event stream is that of `answer`, but has an error instead of the result.
+
+    The stream's members for errors begin in lower case, and botocore makes the error's code of that name.
+    """
+    headers = {
+        ":message-type": "exception",
+        ":exception-type": error.code[0].lower() + error.code[1:],
+        ":content-type": "application/json",
+    }
+    encoded: bytes = EventStreamEncoder().encode_message(headers, json.dumps(error.body()).encode())
+    return HttpAnswer(answer.status, answer.headers, encoded)
 
 
 def serialise_error(error: ServiceError, request_id: str) -> HttpAnswer:

@@ -2,6 +2,10 @@
 
 The Python that code finds is taken from `--agentcore-runtime`, the ini option `agentcore_runtime` or the environment
 variable LOCAL_AGENTCORE_RUNTIME, in this order, and without them from `local/runtimes/sandbox/.venv` below the root.
+Further options of `local_agentcore serve` are in the ini option `agentcore_options`.
+
+Calls are not throttled unless an option says so: they take a few milliseconds here, so a test that makes them one after
+another would exceed a rate that it cannot exceed on AWS.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     text = "virtual environment that code in the emulated AgentCore finds"
     parser.getgroup("local-agentcore").addoption("--agentcore-runtime", metavar="DIR", help=text)
     parser.addini("agentcore_runtime", text)
+    parser.addini("agentcore_options", "further options of `local_agentcore serve`", type="args", default=[])
 
 
 @pytest.fixture(scope="session")
@@ -42,12 +47,15 @@ def agentcore_runtime(pytestconfig: pytest.Config) -> Path:
 
 
 @pytest.fixture(scope="session")
-def agentcore_endpoint(agentcore_runtime: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+def agentcore_endpoint(
+    agentcore_runtime: Path, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[str]:
     """The URL of an emulator that runs for the whole test session, both planes on it.
 
     It fails, and does not skip, where code cannot be isolated: the message says what to do.
     """
-    with running_emulator(agentcore_runtime, tmp_path_factory.mktemp("agentcore")) as emulator:
+    options = ("--calls-per-second", "0", *pytestconfig.getini("agentcore_options"))
+    with running_emulator(agentcore_runtime, tmp_path_factory.mktemp("agentcore"), *options) as emulator:
         if not emulator.runs_code:
             pytest.fail(f"The emulated AgentCore can run no code: {emulator.state}")
         yield emulator.address

@@ -1,7 +1,7 @@
 """What a tool answers: the members of CodeInterpreterResult, as the service fills them.
 
-Texts and shapes were taken from answers of the service that were published; those that nobody has published are guessed
-here, in this one file, and say so.
+Texts and shapes were taken from answers of the service that were published; those that nobody has published are in
+`guesses.py`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from contextlib import suppress
 from mimetypes import MimeTypes
 from typing import TYPE_CHECKING, Any
 
+from .errors import ValidationError
 from .sandbox.limits import MEBIBYTE, Limits
 
 if TYPE_CHECKING:
+    from .guesses import Guesses
     from .sandbox.host import Entry, Execution, FileOperationError
 
 Result = dict[str, Any]
@@ -23,31 +25,31 @@ UNKNOWN_MIME_TYPE = "application/octet-stream"
 TEXT_MIME_TYPE = "text/plain"
 
 
-def of_code(execution: Execution, notes: list[str]) -> Result:
+def of_code(execution: Execution, notes: list[str], guesses: Guesses) -> Result:
     """Returns executeCode's result: both streams stripped at both ends, as the service does."""
     stdout, stderr = _text(execution.stdout).strip(), _text(execution.stderr).strip()
-    return _of_streams(stdout, _with_notes(stderr, notes, "\n"), execution.exit_code, execution.seconds)
+    return _of_streams(stdout, _with_notes(stderr, notes, "\n"), execution, guesses)
 
 
-def of_command(execution: Execution, notes: list[str]) -> Result:
+def of_command(execution: Execution, notes: list[str], guesses: Guesses) -> Result:
     """Returns executeCommand's result: the terminal's output, which is stderr when the command failed."""
     output = _text(execution.stdout)
     succeeded = execution.exit_code == 0
     stderr = _with_notes("" if succeeded else output, notes, "\r\n")
-    return _of_streams(output if succeeded else "", stderr, execution.exit_code, execution.seconds)
+    return _of_streams(output if succeeded else "", stderr, execution, guesses)
 
 
-def _of_streams(stdout: str, stderr: str, exit_code: int, seconds: float) -> Result:
+def _of_streams(stdout: str, stderr: str, execution: Execution, guesses: Guesses) -> Result:
     blocks = [_text_block(stream) for stream in (stdout, stderr) if stream]
     return {
-        "content": blocks or [_text_block("")],  # a run that prints nothing: guessed
+        "content": blocks or [_text_block("")] * guesses.empty_output_has_block,
         "structuredContent": {
             "stdout": stdout,
             "stderr": stderr,
-            "exitCode": exit_code,
-            "executionTime": seconds,  # seconds, though the model's documentation says milliseconds
+            "exitCode": execution.exit_code,
+            "executionTime": execution.seconds,  # seconds, though the model's documentation says milliseconds
         },
-        "isError": exit_code != 0,
+        "isError": execution.exit_code != 0,
     }
 
 
@@ -105,16 +107,23 @@ def contents(files: list[tuple[str, bytes]]) -> Result:
     return {"content": [_resource_block(path, data) for path, data in files], "isError": False}
 
 
-def path_traversal(path: str) -> Result:
-    """Returns the refusal of an absolute path or of `..`. Its words "path traversal" are known, the rest is guessed."""
-    return _message(f"Invalid path '{path}': path traversal is not allowed, paths are relative", is_error=True)
+def path_traversal(path: str, guesses: Guesses) -> Result:
+    """Returns the refusal of an absolute path or of `..`.
+
+    Raises:
+        ValidationError: if that is how it is refused.
+    """
+    text = guesses.path_traversal.format(path=path)
+    if guesses.path_traversal_as == "exception":
+        raise ValidationError(text)
+    return _message(text, is_error=True)
 
 
-def file_problem(path: str, problem: FileOperationError) -> Result:
-    """Returns the failure of a file operation. Nobody has published the service's: guessed."""
+def file_problem(path: str, problem: FileOperationError, guesses: Guesses) -> Result:
+    """Returns the failure of a file operation."""
     if problem.errno in (errno.EXDEV, errno.ELOOP):  # a link that leads out of the working directory
-        return path_traversal(path)
-    return _message(f"Error accessing '{path}': {problem}", is_error=True)
+        return path_traversal(path, guesses)
+    return _message(guesses.file_problem.format(path=path, problem=problem), is_error=True)
 
 
 def mime_type_of(name: str) -> str:

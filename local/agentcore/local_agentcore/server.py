@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, TypeVar
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from . import protocol
+from .clock import seconds_in
 from .errors import InternalServerError, ServiceError, ValidationError
 from .front import NoWebPages
 from .identifiers import request_id
+from .sandbox.limits import MEBIBYTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -26,13 +29,18 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from .emulator import Emulator
+    from .settings import Settings
 
 log = logging.getLogger(__name__)
 Outcome = TypeVar("Outcome")
 LOOPBACK = "127.0.0.1"
-HEALTH_PATH = "/_local/health"
-MAXIMUM_BODY_BYTES = 140_000_000
-"""The service's 100 MB of payload (AgentCore quotas), in base64."""
+HEALTH_PATH, CLOCK_PATH = "/_local/health", "/_local/clock"
+METHODS = ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"]
+"""All, so that what the service does not know is refused in its way."""
+SLACK_BYTES = 1_000_000
+"""Of a body beside its payload in base64: names, quotes, what JSON escapes."""
+DRAINED = 10
+"""As many times the limit is read of a request that is too large: a client that still sends may miss the answer."""
 IN_THREAD_BYTES = 64 * 1024
 """Bodies from this size on are read and written in a thread, so that other calls do not wait for them."""
 SECONDS_TO_FINISH = 2
@@ -45,10 +53,18 @@ def create_application(emulator: Emulator) -> Starlette:
     async def report(_request: Request) -> Response:
         return JSONResponse(emulator.health())
 
+    async def time(request: Request) -> Response:
+        if request.method == "POST":
+            try:
+                await emulator.advance(seconds_in(await request.body()))
+            except ValueError as error:
+                return JSONResponse({"message": str(error)}, 400)
+        return JSONResponse({"now": emulator.now().isoformat()})
+
     async def operation(request: Request) -> Response:
         number = request_id()
         try:
-            body = await _body(request)
+            body = await _body(request, emulator.settings)
             incoming = protocol.HttpRequest(
                 request.method,
                 _raw_path(request),
@@ -60,19 +76,24 @@ def create_application(emulator: Emulator) -> Starlette:
             call = await _off_loop(len(body), lambda: protocol.parse(incoming, operations))
             await emulator.permissions.require(incoming, call.operation.name, call.parameters)
             result = await emulator.call(call.operation.name, call.parameters)
-            answer = await asyncio.to_thread(protocol.serialise, call, result, number)
+            answer = _limited(await asyncio.to_thread(protocol.serialise, call, result, number), emulator.settings)
+        except ClientDisconnect:
+            return Response()  # to nobody
         except ServiceError as error:
             answer = protocol.serialise_error(error, number)
         except Exception as error:
             log.exception("Request %s failed", number)
             answer = protocol.serialise_error(InternalServerError(f"The emulator failed: {error!r}"), number)
-        if answer.headers.get("content-type") == "application/vnd.amazon.eventstream":
+        if answer.is_stream:
             return StreamingResponse(iter([answer.body]), answer.status, answer.headers)
         return Response(answer.body, answer.status, answer.headers)
 
-    methods = ["GET", "PUT", "POST", "DELETE"]
     return Starlette(
-        routes=[Route(HEALTH_PATH, report), Route("/{path:path}", operation, methods=methods)],
+        routes=[
+            Route(HEALTH_PATH, report),
+            Route(CLOCK_PATH, time, methods=["GET", "POST"]),
+            Route("/{path:path}", operation, methods=METHODS),
+        ],
         middleware=[Middleware(NoWebPages)],
     )
 
@@ -82,13 +103,28 @@ def _raw_path(request: Request) -> str:
     return bytes(request.scope["raw_path"]).decode("ascii", "replace").partition("?")[0]
 
 
-async def _body(request: Request) -> bytes:
-    body = bytearray()
+async def _body(request: Request, settings: Settings) -> bytes:
+    limit = settings.quotas.request_bytes
+    largest = limit if settings.guesses.request_limit_counts_base64 else limit * 4 // 3 + SLACK_BYTES
+    body, size = bytearray(), 0
     async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAXIMUM_BODY_BYTES:
-            raise ValidationError("The request is larger than the 100 MB that the service takes")
+        size += len(chunk)
+        if size <= largest:
+            body += chunk
+        elif size > largest * DRAINED:
+            break
+    if size > largest:
+        raise ValidationError(settings.guesses.request_too_large.format(megabytes=f"{limit / 1e6:g}"))
     return bytes(body)
+
+
+def _limited(answer: protocol.HttpAnswer, settings: Settings) -> protocol.HttpAnswer:
+    """Returns an answer with an event that is too large, as the guess `event_over_limit` says it is sent."""
+    limit = settings.quotas.event_bytes
+    if not answer.is_stream or len(answer.body) <= limit or settings.guesses.event_over_limit == "sent":
+        return answer
+    message = settings.guesses.event_too_large.format(mebibytes=f"{limit / MEBIBYTE:.3g}")
+    return protocol.in_stream(answer, ValidationError(message))
 
 
 async def _off_loop(size: int, work: Callable[[], Outcome]) -> Outcome:
@@ -127,6 +163,7 @@ async def serve(emulator: Emulator, listener: socket.socket, on_ready: Callable[
     configuration = uvicorn.Config(
         create_application(emulator),
         lifespan="off",
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,

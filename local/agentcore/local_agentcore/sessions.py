@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
@@ -21,6 +22,7 @@ from .identifiers import session_id
 
 if TYPE_CHECKING:
     from .clock import Clock
+    from .guesses import Guesses
     from .interpreters import Interpreter
     from .sandbox.host import Sandbox
 
@@ -50,6 +52,7 @@ class Ending(Enum):
 class Session:
     """One session. Without an `ending` it is live."""
 
+    number: int
     identifier: str
     interpreter: Interpreter
     name: str | None
@@ -73,16 +76,13 @@ class Session:
         """Returns the model's CodeInterpreterSessionStatus."""
         return "READY" if self.is_live(now) else "TERMINATED"
 
-    def cut_short(self) -> Exception:
+    def cut_short(self, guesses: Guesses) -> Exception:
         """Returns the error for a call that was running when the session ended, or found it ended."""
         match self.ending:
             case Ending.STOPPED:
-                return ConflictError(
-                    f"Code interpreter session {self.identifier} was terminated on user request "
-                    "before the request could complete."
-                )
+                return ConflictError(guesses.session_terminated.format(identifier=self.identifier))
             case Ending.FAILED:
-                return InternalServerError(f"The sandbox of code interpreter session {self.identifier} has ended")
+                return InternalServerError(guesses.session_failed.format(identifier=self.identifier))
             case _:
                 return not_active(self.identifier)
 
@@ -95,10 +95,11 @@ def not_active(identifier: str) -> ValidationError:
 class Sessions:
     """Starts, finds, lists and ends sessions."""
 
-    def __init__(self, *, maximum: int, clock: Clock) -> None:
-        self._maximum, self._clock = maximum, clock
+    def __init__(self, *, maximum: int, clock: Clock, guesses: Guesses) -> None:
+        self._maximum, self._clock, self._guesses = maximum, clock, guesses
         self._by_id: OrderedDict[str, Session] = OrderedDict()
-        self._starting = 0
+        self._starting: Counter[str] = Counter()
+        self._numbers = itertools.count()
         self._expiring: asyncio.Task[None] | None = None
 
     async def start(
@@ -111,15 +112,17 @@ class Sessions:
             ServiceQuotaExceededError: as many as allowed are live.
             SandboxUnavailableError: no sandbox can be started.
         """
-        if len(self.live()) + self._starting >= self._maximum:
-            raise ServiceQuotaExceededError(f"The emulator's limit of {self._maximum} live sessions is reached")
-        self._starting += 1
+        if self.count() >= self._maximum:
+            raise ServiceQuotaExceededError(self._guesses.sessions_exceeded.format(maximum=self._maximum))
+        self._starting[interpreter.identifier] += 1
         try:
             sandbox = await sandboxes.take()
         finally:
-            self._starting -= 1
+            self._starting[interpreter.identifier] -= 1
         now = self._clock()
-        session = Session(session_id(now), interpreter, name, timeout_seconds, now, sandbox, recorded)
+        session = Session(
+            next(self._numbers), session_id(now), interpreter, name, timeout_seconds, now, sandbox, recorded
+        )
         self._by_id[session.identifier] = session
         self._forget_old()
         log.info("Session %s of %s started, for %d s", session.identifier, interpreter.identifier, timeout_seconds)
@@ -133,7 +136,7 @@ class Sessions:
         """
         session = self._by_id.get(identifier)
         if session is None or session.interpreter.identifier != interpreter.identifier:
-            raise ResourceNotFoundError(f"Code interpreter session {identifier} not found")
+            raise ResourceNotFoundError(self._guesses.session_not_found.format(identifier=identifier))
         return session
 
     async def active(self, interpreter: Interpreter, identifier: str) -> Session:
@@ -172,6 +175,11 @@ class Sessions:
             log.info("Session %s %s", session.identifier, ending.value)
         await session.sandbox.end()
 
+    def count(self, interpreter: Interpreter | None = None) -> int:
+        """Returns how many sessions are live or about to be, of one interpreter or of all."""
+        starting = self._starting.total() if interpreter is None else self._starting[interpreter.identifier]
+        return len(self.live(interpreter)) + starting
+
     def live(self, interpreter: Interpreter | None = None) -> list[Session]:
         """Returns the live sessions, of one interpreter or of all."""
         now = self._clock()
@@ -196,11 +204,14 @@ class Sessions:
         unended = [session for session in self._by_id.values() if session.ending is None]
         await asyncio.gather(*(self.end(session, Ending.STOPPED) for session in unended))
 
+    async def expire(self) -> None:
+        """Ends the sessions whose lifetime is over."""
+        await asyncio.gather(*(self._expire_if_due(session) for session in list(self._by_id.values())))
+
     async def _expire(self) -> None:
         while True:
             await asyncio.sleep(EXPIRY_SCAN_SECONDS)
-            for session in list(self._by_id.values()):
-                await self._expire_if_due(session)
+            await self.expire()
 
     async def _expire_if_due(self, session: Session) -> None:
         if session.ending is None and self._clock() >= session.expires:

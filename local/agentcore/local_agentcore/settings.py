@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from .sandbox.limits import Limits
+from .guesses import Guesses
+from .sandbox.limits import MEBIBYTE, Limits
 
 MemoryBy = Literal["auto", "watchdog"]
 
@@ -23,6 +24,25 @@ def default_state() -> Path:
 
 
 @dataclass(frozen=True)
+class Quotas:
+    """What one account may do in one region, with the service's defaults (AgentCore quotas).
+
+    Attributes:
+        calls_per_second: of each operation; 0 for no limit.
+        sessions: live ones.
+        interpreters: custom ones.
+        request_bytes: of one request.
+        event_bytes: of one event of an answer.
+    """
+
+    calls_per_second: float = 30
+    sessions: int = 1000
+    interpreters: int = 1000
+    request_bytes: int = 100_000_000
+    event_bytes: int = 24 * MEBIBYTE
+
+
+@dataclass(frozen=True)
 class Settings:
     """The choices of whoever starts the emulator.
 
@@ -30,7 +50,6 @@ class Settings:
         runtime: the virtual environment that sandboxed code finds.
         state: where the emulator keeps small files while it runs.
         pool: how many sandboxes are kept started ahead.
-        maximum_sessions: how many may be live at once (1,000 in the service).
         authority: the URL that says who may do what, and its token; None: everybody may do everything.
         memory_by: what bounds a sandbox's memory: a control group where one may be made, or never but the watchdog.
     """
@@ -40,7 +59,8 @@ class Settings:
     account: str = DEFAULT_ACCOUNT
     region: str = DEFAULT_REGION
     pool: int = 1
-    maximum_sessions: int = 100
     memory_by: MemoryBy = "auto"
     authority: tuple[str, str] | None = field(default=None, repr=False)
     limits: Limits = field(default_factory=Limits)
+    quotas: Quotas = field(default_factory=Quotas)
+    guesses: Guesses = field(default_factory=Guesses)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from .results import Result
 from .sandbox.host import FileOperationError, Sandbox
 
 if TYPE_CHECKING:
+    from .guesses import Guesses
     from .sandbox.limits import Limits
 
 PYTHON = "python"
@@ -26,6 +27,7 @@ class Invocation:
     sandbox: Sandbox
     network_mode: str
     limits: Limits
+    guesses: Guesses
     arguments: Mapping[str, Any]
 
     def required(self, name: str) -> Any:
@@ -37,7 +39,7 @@ class Invocation:
         value = self.arguments.get(name)
         if value is None:
             problem = FieldProblem(f"arguments.{name}", "failed to satisfy constraint: Member must not be null")
-            raise ValidationError(f"The tool requires the argument '{name}'", problems=[problem])
+            raise ValidationError(self.guesses.argument_required.format(name=name), problems=[problem])
         return value
 
     @property
@@ -63,7 +65,7 @@ async def execute_code(invocation: Invocation) -> Result:
         seconds=invocation.limits.call_seconds,
     )
     notes = results.notes_on(execution, invocation.limits, invocation.network_note)
-    return results.of_code(execution, notes)
+    return results.of_code(execution, notes, invocation.guesses)
 
 
 async def execute_command(invocation: Invocation) -> Result:
@@ -71,7 +73,7 @@ async def execute_command(invocation: Invocation) -> Result:
     command = invocation.required("command")
     execution = await invocation.sandbox.command(command, seconds=invocation.limits.call_seconds)
     notes = results.notes_on(execution, invocation.limits, invocation.network_note)
-    return results.of_command(execution, notes)
+    return results.of_command(execution, notes, invocation.guesses)
 
 
 async def write_files(invocation: Invocation) -> Result:
@@ -85,7 +87,7 @@ async def write_files(invocation: Invocation) -> Result:
         data = block["blob"] if "blob" in block else block["text"].encode("utf-8", "surrogatepass")
         await invocation.sandbox.write_file(block["path"], data)
 
-    failure = await _each({block["path"]: block for block in blocks}, write)
+    failure = await _each(invocation, [(block["path"], block) for block in blocks], write)
     return failure or results.written(len(blocks))
 
 
@@ -97,7 +99,7 @@ async def read_files(invocation: Invocation) -> Result:
     async def read(path: str) -> None:
         files.append((path, await invocation.sandbox.read_file(path)))
 
-    return await _each({path: path for path in paths}, read) or results.contents(files)
+    return await _each(invocation, [(path, path) for path in paths], read) or results.contents(files)
 
 
 async def list_files(invocation: Invocation) -> Result:
@@ -108,29 +110,31 @@ async def list_files(invocation: Invocation) -> Result:
     async def list_one(path: str) -> None:
         listings.append(results.listing(path, await invocation.sandbox.list_directory(path)))
 
-    return await _each({directory: directory}, list_one) or listings[0]
+    return await _each(invocation, [(directory, directory)], list_one) or listings[0]
 
 
 async def remove_files(invocation: Invocation) -> Result:
     """Removes files."""
     paths: list[str] = invocation.required("paths")
-    failure = await _each({path: path for path in paths}, invocation.sandbox.remove_file)
+    failure = await _each(invocation, [(path, path) for path in paths], invocation.sandbox.remove_file)
     return failure or results.removed(len(paths))
 
 
-async def _each(items: Mapping[str, Any], action: Callable[[Any], Awaitable[None]]) -> Result | None:
+async def _each(
+    invocation: Invocation, items: Sequence[tuple[str, Any]], action: Callable[[Any], Awaitable[None]]
+) -> Result | None:
     """Does something with each path's item, in order. Returns the first failure as a result, or None.
 
     A path that leads out is refused before anything is done. The sandbox refuses it again, links included.
     """
-    for path in items:
+    for path, _ in items:
         if path.startswith("/") or ".." in path.split("/") or "\0" in path:
-            return results.path_traversal(path)
-    for path, item in items.items():
+            return results.path_traversal(path, invocation.guesses)
+    for path, item in items:
         try:
             await action(item)
         except FileOperationError as problem:
-            return results.file_problem(path, problem)
+            return results.file_problem(path, problem, invocation.guesses)
     return None
 
 

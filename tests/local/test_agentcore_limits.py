@@ -1,0 +1,331 @@
+"""The emulated AgentCore's quotas, its clock, and the table of what is guessed of the service."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+import tomllib
+import urllib.error
+import urllib.request
+from dataclasses import asdict, fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError, EventStreamError
+
+from local_agentcore import guesses
+from local_agentcore.clock import MovableClock
+from local_agentcore.emulator import Emulator
+from local_agentcore.errors import ServiceError, ServiceQuotaExceededError, ThrottlingError, ValidationError
+from local_agentcore.guesses import Guesses, GuessesError
+from local_agentcore.process import client, running_emulator
+from local_agentcore.settings import Quotas, Settings
+from local_agentcore.throttle import Throttle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+MANAGED = {"codeInterpreterIdentifier": "aws.codeinterpreter.v1"}
+SANDBOX: dict[str, Any] = {"networkMode": "SANDBOX"}
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+DOCUMENT = Path(guesses.__file__).parents[1] / "guesses.md"
+TOKEN = "a-token-that-is-long-enough-for-the-model"  # noqa: S105  a client token
+
+
+def refusal(call: Callable[[], object]) -> tuple[str, str]:
+    """Returns code and message of the error that a call has to end with."""
+    with pytest.raises(ClientError) as raised:
+        call()
+    response: Any = raised.value.response
+    return response["Error"]["Code"], response["Error"]["Message"]
+
+
+def with_emulator(settings: Settings, work: Callable[[Emulator], Coroutine[Any, Any, None]]) -> None:
+    """Does something with an emulator in this process, whose clock stands still unless it is moved."""
+
+    async def live() -> None:
+        emulator = Emulator(settings, clock=lambda: NOW)
+        await emulator.open()
+        try:
+            await work(emulator)
+        finally:
+            await emulator.close()
+
+    asyncio.run(live())
+
+
+# The rate of calls
+
+
+def test_calls_over_the_rate_are_refused_until_time_has_passed() -> None:
+    clock = MovableClock(lambda: NOW)
+    throttle = Throttle(30, clock, Guesses())
+
+    def admitted(calls: int, operation: str = "InvokeCodeInterpreter") -> int:
+        count = 0
+        for _ in range(calls):
+            try:
+                throttle.admit(operation)
+            except ThrottlingError:
+                continue
+            count += 1
+        return count
+
+    assert admitted(100) == 30
+    assert admitted(100, "StopCodeInterpreterSession") == 30  # each operation has a rate of its own
+    clock.advance(0.5)
+    assert admitted(100) == 15
+    clock.advance(3600)
+    assert admitted(100) == 30
+
+
+def test_the_emulator_throttles_as_it_is_told(agentcore_runtime: Path, tmp_path: Path) -> None:
+    with running_emulator(agentcore_runtime, tmp_path, "--calls-per-second", "2", "--pool", "0") as emulator:
+        control = client("bedrock-agentcore-control", emulator.address, "us-east-1")
+        answers = [control.list_code_interpreters, control.list_code_interpreters]
+        assert all(call()["codeInterpreterSummaries"] for call in answers)
+        with pytest.raises(ClientError) as raised:
+            for _ in range(50):
+                control.list_code_interpreters()
+        response: Any = raised.value.response
+        assert response["Error"] == {"Code": "ThrottlingException", "Message": "Rate exceeded"}
+        assert response["ResponseMetadata"]["HTTPStatusCode"] == 429
+        assert control.get_code_interpreter(codeInterpreterId="aws.codeinterpreter.v1")["status"] == "READY"
+
+
+def test_the_services_own_quotas_are_the_defaults() -> None:
+    assert Quotas() == Quotas(30, 1000, 1000, 100_000_000, 24 << 20)
+    limits = Settings(runtime=Path()).limits
+    assert (limits.call_seconds, limits.task_seconds) == (15 * 60, 8 * 60 * 60)
+
+
+# Quotas of what there is
+
+
+def test_interpreters_have_a_quota_that_the_managed_one_does_not_use_up(
+    agentcore_runtime: Path, tmp_path: Path
+) -> None:
+    settings = Settings(runtime=agentcore_runtime, state=tmp_path, pool=0, quotas=Quotas(interpreters=2))
+
+    async def work(emulator: Emulator) -> None:
+        made = [
+            await emulator.call("CreateCodeInterpreter", {"name": name, "networkConfiguration": SANDBOX})
+            for name in ("a", "b")
+        ]
+        third = {"name": "c", "networkConfiguration": SANDBOX}
+        with pytest.raises(ServiceQuotaExceededError, match="limit of 2 code interpreters"):
+            await emulator.call("CreateCodeInterpreter", third)
+        await emulator.call("DeleteCodeInterpreter", {"codeInterpreterId": made[0]["codeInterpreterId"]})
+        await emulator.call("CreateCodeInterpreter", third)
+
+    with_emulator(settings, work)
+
+
+def test_parallel_starts_stop_at_the_quota_and_hold_their_interpreter(agentcore_runtime: Path, tmp_path: Path) -> None:
+    settings = Settings(runtime=agentcore_runtime, state=tmp_path, pool=0, quotas=Quotas(sessions=2))
+
+    async def work(emulator: Emulator) -> None:
+        made = await emulator.call("CreateCodeInterpreter", {"name": "a", "networkConfiguration": SANDBOX})
+        identifier = made["codeInterpreterId"]
+        start = {"codeInterpreterIdentifier": identifier}
+        starting = [asyncio.ensure_future(emulator.call("StartCodeInterpreterSession", start)) for _ in range(5)]
+        await asyncio.sleep(0)
+        with pytest.raises(ServiceError) as raised:  # none of them has a session yet
+            await emulator.call("DeleteCodeInterpreter", {"codeInterpreterId": identifier})
+        assert raised.value.code == "ConflictException"
+        outcomes = await asyncio.gather(*starting, return_exceptions=True)
+        refused = [outcome for outcome in outcomes if isinstance(outcome, ServiceQuotaExceededError)]
+        assert (len(refused), len(emulator.sessions.live())) == (3, 2)
+
+    with_emulator(settings, work)
+
+
+def test_a_request_over_its_limit_is_refused_in_words_and_one_below_it_is_not(
+    agentcore_runtime: Path, tmp_path: Path
+) -> None:
+    with running_emulator(agentcore_runtime, tmp_path, "--request-mb", "3", "--pool", "0") as emulator:
+        data = client("bedrock-agentcore", emulator.address, "us-east-1")
+        session = data.start_code_interpreter_session(**MANAGED)["sessionId"]
+
+        def write(size: int) -> Any:
+            content = [{"path": "x", "blob": bytes(size)}]
+            return data.invoke_code_interpreter(
+                **MANAGED, sessionId=session, name="writeFiles", arguments={"content": content}
+            )
+
+        assert [event["result"]["isError"] for event in write(3_000_000)["stream"]] == [False]
+        code, message = refusal(lambda: write(9_000_000))
+        assert (code, message) == ("ValidationException", "The request is larger than the 3 MB that are allowed")
+
+
+def test_an_event_over_its_limit_can_be_refused_within_the_stream(agentcore_runtime: Path, tmp_path: Path) -> None:
+    file = tmp_path / "guesses.toml"
+    file.write_text('event_over_limit = "refused"\n')
+    options = ("--event-mib", "0.1", "--guesses", str(file), "--pool", "0")
+    with running_emulator(agentcore_runtime, tmp_path, *options) as emulator:
+        data = client("bedrock-agentcore", emulator.address, "us-east-1")
+        session = data.start_code_interpreter_session(**MANAGED)["sessionId"]
+
+        def printed(characters: int) -> list[Any]:
+            code = {"language": "python", "code": f"print('a' * {characters})"}
+            return list(
+                data.invoke_code_interpreter(**MANAGED, sessionId=session, name="executeCode", arguments=code)["stream"]
+            )
+
+        assert len(printed(10_000)) == 1
+        with pytest.raises(EventStreamError, match=r"validationException.*larger than the 0.1 MiB"):
+            printed(100_000)
+
+
+# The clock
+
+
+def moved(endpoint: str, body: bytes) -> tuple[int, dict[str, Any]]:
+    """Asks for another time. Returns status and answer."""
+    request = urllib.request.Request(f"{endpoint}/_local/clock", body, method="POST")  # noqa: S310  loopback
+    try:
+        with urllib.request.urlopen(request) as answer:  # noqa: S310  loopback
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_hours_pass_at_a_word_and_what_lives_by_the_clock_follows(agentcore_runtime: Path, tmp_path: Path) -> None:
+    with running_emulator(agentcore_runtime, tmp_path) as emulator:
+        data = client("bedrock-agentcore", emulator.address, "us-east-1")
+        first = data.start_code_interpreter_session(**MANAGED, clientToken=TOKEN)
+        session = {**MANAGED, "sessionId": first["sessionId"]}
+        outcome: list[str] = []
+        code = {"language": "python", "code": "open('begun', 'w')\nwhile True: pass"}
+        endless = threading.Thread(
+            target=lambda: outcome.append(
+                refusal(lambda: data.invoke_code_interpreter(**session, name="executeCode", arguments=code))[1]
+            )
+        )
+        endless.start()
+        while "begun" not in str(list(data.invoke_code_interpreter(**session, name="listFiles")["stream"])):
+            moved(emulator.address, b'{"advance_seconds": 0.1}')  # the clock throttles too
+        status, answer = moved(emulator.address, b'{"advance_seconds": 900}')
+        endless.join()
+        assert status == 200
+        assert datetime.fromisoformat(answer["now"]) > datetime.now(UTC) + timedelta(seconds=890)
+        assert outcome == [f"Code interpreter session {first['sessionId']} is not active"]
+        assert data.get_code_interpreter_session(**session)["status"] == "TERMINATED"
+        assert data.start_code_interpreter_session(**MANAGED, clientToken=TOKEN)["sessionId"] == first["sessionId"]
+        moved(emulator.address, b'{"advance_seconds": 86400}')
+        again = data.start_code_interpreter_session(**MANAGED, clientToken=TOKEN)  # the token is forgotten
+        assert again["createdAt"] - first["createdAt"] > timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b'{"advance_seconds": "1"}', b'{"advance_seconds": true}', b'{"advance": 1}']
+)
+def test_what_is_no_time_is_refused_in_words(agentcore_endpoint: str, body: bytes) -> None:
+    assert moved(agentcore_endpoint, body) == (400, {"message": 'The body has to be {"advance_seconds": N}, a number'})
+
+
+@pytest.mark.parametrize("seconds", [b"-1", b"1e300", b"NaN"])
+def test_the_clock_goes_neither_back_nor_to_the_end_of_time(agentcore_endpoint: str, seconds: bytes) -> None:
+    status, answer = moved(agentcore_endpoint, b'{"advance_seconds": %s}' % seconds)
+    assert status == 400
+    assert "allowed: 0 and more, ten years in all" in answer["message"]
+
+
+# Guesses
+
+
+def test_the_document_of_guesses_is_the_table() -> None:
+    text = DOCUMENT.read_text()
+    assert text.partition("```toml\n")[2].partition("```")[0] == guesses.as_toml()
+    assert [line.removeprefix("- ") for line in text.splitlines() if line.startswith("- ")] == list(guesses.ALWAYS)
+
+
+def test_the_printed_table_is_a_file_of_the_defaults(tmp_path: Path) -> None:
+    printed = subprocess.run(
+        [sys.executable, "-m", "local_agentcore", "guesses"], capture_output=True, text=True, check=True
+    ).stdout
+    file = tmp_path / "guesses.toml"
+    file.write_text(printed)
+    assert guesses.load(file) == Guesses()
+    assert tomllib.loads(printed) == asdict(Guesses())
+    as_json = tmp_path / "guesses.json"
+    as_json.write_text(json.dumps({"throttled": "Slow down", "client_token_seconds": 60}))
+    assert guesses.load(as_json) == Guesses(throttled="Slow down", client_token_seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"throtled": "x"}, "There is no guess called 'throtled'; there are: throttled, "),
+        ({"throttled": 5}, "allowed: a text without braces"),
+        ({"throttled": ""}, "allowed: a text without braces"),
+        ({"throttled": "{x}"}, "allowed: a text without braces"),
+        ({"name_taken": "{name.__class__}"}, "allowed: a text with the places name in braces"),
+        ({"name_taken": "{name!r}"}, "allowed: a text with the places name in braces"),
+        ({"name_taken": "{name"}, "allowed: a text with the places name in braces"),
+        ({"create_status": "DELETED"}, "allowed: READY | CREATING"),
+        ({"create_status": []}, "allowed: READY | CREATING"),
+        ({"empty_output_has_block": 1}, "allowed: true | false"),
+        ({"default_page_size": 0}, "allowed: a whole number over 0"),
+        ({"default_page_size": True}, "allowed: a whole number over 0"),
+        ({"client_token_seconds": "1"}, "allowed: a number over 0"),
+    ],
+)
+def test_a_guess_that_cannot_be_is_refused_with_what_is_allowed(values: dict[str, Any], words: str) -> None:
+    with pytest.raises(GuessesError) as raised:
+        guesses.guesses_of(values)
+    assert words in str(raised.value)
+
+
+def test_every_guess_changes_something() -> None:
+    source = "".join(
+        file.read_text() for file in Path(guesses.__file__).parent.rglob("*.py") if file.name != "guesses.py"
+    )
+    assert [guess.name for guess in fields(Guesses) if f"guesses.{guess.name}" not in source] == []
+
+
+def test_other_guesses_are_followed(agentcore_runtime: Path, tmp_path: Path) -> None:
+    other = Guesses(path_traversal_as="exception", empty_output_has_block=False, create_status="CREATING")
+    settings = Settings(runtime=agentcore_runtime, state=tmp_path, pool=0, guesses=other)
+
+    async def work(emulator: Emulator) -> None:
+        made = await emulator.call("CreateCodeInterpreter", {"name": "a", "networkConfiguration": SANDBOX})
+        assert made["status"] == "CREATING"
+        started = await emulator.call("StartCodeInterpreterSession", MANAGED)
+        call = {**MANAGED, "sessionId": started["sessionId"]}
+        quiet = await emulator.call(
+            "InvokeCodeInterpreter", {**call, "name": "executeCommand", "arguments": {"command": "true"}}
+        )
+        assert quiet["stream"][0]["result"]["content"] == []
+        with pytest.raises(ValidationError, match="path traversal"):
+            await emulator.call("InvokeCodeInterpreter", {**call, "name": "readFiles", "arguments": {"paths": ["/x"]}})
+
+    with_emulator(settings, work)
+
+
+# The command line
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--port", "70000", "'70000' is no whole number from 0 to 65535"),
+        ("--pool", "-1", "'-1' is no whole number from 0 to 1000"),
+        ("--max-sessions", "many", "'many' is no whole number from 1 to 1e+06"),
+        ("--call-seconds", "nan", "'nan' is no number from 0.001 to 1e+07"),
+        ("--account", "12", "'12' is not 12 digits"),
+        ("--region", "Frankfurt", "'Frankfurt' is not a region, as us-east-1"),
+        ("--guesses", "/nonexistent/guesses.toml", "The guesses in /nonexistent/guesses.toml cannot be read"),
+    ],
+)
+def test_an_option_that_cannot_be_is_one_clear_message(tmp_path: Path, option: str, value: str, words: str) -> None:
+    command = [sys.executable, "-m", "local_agentcore", "serve", "--port", "0", "--runtime", str(tmp_path)]
+    ended = subprocess.run([*command, option, value], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert words in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr
