@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import get_args
 
 from . import guesses
-from .option_types import number, text, whole_number
+from .network.named_hosts import NamedHost, require_distinct
+from .network.networks import NetworkSettings
+from .network.s3_gate import Upstream
+from .option_types import number, read_by, text, whole_number
 from .sandbox.limits import MEBIBYTE, Limits
 from .sandbox.preflight import INSTALL_PROFILE, apparmor_profile
 from .settings import (
@@ -70,6 +73,21 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         metavar="URL",
         help=f"who may do what; its token is in {AUTHORITY_TOKEN_VARIABLE} (none: all may)",
     )
+    add(
+        "--s3",
+        type=read_by(Upstream.at),
+        metavar="URL",
+        help="the S3 that sandboxes reach, on loopback (none: an error)",
+    )
+    for mode in ("VPC", "PUBLIC"):
+        add(
+            f"--{mode.lower()}-host",
+            type=read_by(NamedHost.read),
+            action="append",
+            default=[],
+            metavar="NAME:PORT=HOST:PORT",
+            help=f"a service that code of {mode} interpreters finds at NAME:PORT; may be given again",
+        )
     add("--pool", type=whole_number(0, 1000), default=1, metavar="N", help="sandboxes kept started ahead (%(default)s)")
     add("--max-sessions", type=count, default=quotas.sessions, metavar="N", help="live ones at most (%(default)s)")
     add("--max-interpreters", type=count, default=quotas.interpreters, metavar="N", help="at most (%(default)s)")
@@ -107,6 +125,11 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     if options.command == "serve" and options.authority and not os.environ.get(AUTHORITY_TOKEN_VARIABLE):
         parser.error(f"--authority needs the token that the authority knows, in {AUTHORITY_TOKEN_VARIABLE}")
+    for hosts in (options.vpc_host, options.public_host) if options.command == "serve" else ():
+        try:
+            require_distinct(hosts)
+        except ValueError as error:
+            parser.error(str(error))
     return options
 
 
@@ -139,6 +162,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         memory_by=options.memory_by,
         # Taken out, so that no process which this one starts finds it.
         authority=options.authority and (options.authority, os.environ.pop(AUTHORITY_TOKEN_VARIABLE)),
+        network=NetworkSettings(options.s3, tuple(options.vpc_host), tuple(options.public_host)),
         limits=limits,
         quotas=quotas,
         guesses=guesses.Guesses() if options.guesses is None else guesses.load(options.guesses),

@@ -16,7 +16,8 @@ from .data_plane import DataPlane
 from .errors import InternalServerError, SandboxUnavailableError
 from .health import health
 from .idempotency import Idempotency
-from .interpreters import Interpreters
+from .interpreters import SANDBOX, Interpreter, Interpreters
+from .network.networks import Networks
 from .permissions import Permissions
 from .sandbox.blueprint import Blueprint
 from .sandbox.host import Sandbox
@@ -24,7 +25,7 @@ from .sandbox.memory import Delegation, find_delegation
 from .sandbox.pool import Pool
 from .sandbox.preflight import require_linux
 from .sandbox.sweep import emulator_name, sweep
-from .sessions import Sessions
+from .sessions import Session, Sessions
 from .throttle import Throttle
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ class Emulator:
         )
         self.delegation: Delegation | None = None
         self._directory = settings.state / emulator_name()
-        self._pool: Pool | None = None
+        self._networks = Networks(settings.network, settings.region, self.authority)
+        self._pools: dict[str, Pool] = {}
         self._idempotency = Idempotency(clock, guesses)
         self._throttle = Throttle(quotas.calls_per_second, clock, guesses)
         control = ControlPlane(self.interpreters, self.sessions, clock, guesses)
@@ -84,14 +86,14 @@ class Emulator:
             require_linux()
             self._clear_away()
             self._make_directory()
-            blueprint = Blueprint.create(self._directory, self.settings.runtime, self.settings.limits, self.delegation)
+            blueprint = self._blueprint(SANDBOX)
             pool = Pool(blueprint, self.settings.pool)
             first = await Sandbox.start(blueprint)
         except SandboxUnavailableError as error:
             self.unavailable = error
         else:
             self.unavailable = None
-            self._pool = pool
+            self._pools[SANDBOX] = pool
             if self.settings.pool:
                 pool.put(first)
                 pool.fill()
@@ -112,15 +114,28 @@ class Emulator:
             raise SandboxUnavailableError(f"{state} belongs to another user", "Choose another folder with --state")
         self._directory.mkdir()
 
-    async def take(self) -> Sandbox:
-        """Returns a fresh sandbox for a session.
+    def _blueprint(self, mode: str) -> Blueprint:
+        settings = self.settings
+        return Blueprint.create(
+            self._directory / mode, settings.runtime, settings.limits, self.delegation, self._networks.reach(mode)
+        )
+
+    async def take(self, interpreter: Interpreter) -> Sandbox:
+        """Returns a fresh sandbox for a session of an interpreter.
 
         Raises:
             SandboxUnavailableError: code cannot be isolated here.
         """
-        if self._pool is None or self.unavailable is not None:
-            raise self.unavailable or SandboxUnavailableError("the emulator is ending", "Start it again")
-        return await self._pool.take()
+        if self.unavailable is not None:
+            raise self.unavailable
+        mode = interpreter.network_mode
+        if mode not in self._pools:  # sandboxes of a mode are started ahead once it has been used
+            self._pools[mode] = Pool(self._blueprint(mode), self.settings.pool)
+        return await self._pools[mode].take()
+
+    def connect(self, session: Session) -> None:
+        """Has the network of a session's sandbox served, with the role of its interpreter."""
+        session.sandbox.serve(self._networks.handlers(session.interpreter, session.identifier))
 
     async def call(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Does an operation, at most once for each client token.
@@ -158,8 +173,8 @@ class Emulator:
         """Ends every sandbox and removes every file of this emulator. May be called twice."""
         self.unavailable = self.unavailable or SandboxUnavailableError("the emulator is ending", "Start it again")
         await self.sessions.close()
-        if self._pool is not None:
-            await self._pool.close()
+        for pool in self._pools.values():
+            await pool.close()
         if self.authority is not None:
             self.authority.close()
         shutil.rmtree(self._directory, ignore_errors=True)

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 DIFFERENCES = [
     "For development and tests: code is isolated by Linux namespaces, not by a microVM.",
-    "PUBLIC and VPC interpreters have no network yet, and SANDBOX ones do not reach Amazon S3 yet.",
+    "Code of PUBLIC interpreters reaches the hosts that were named for it alone.",
     "JavaScript and TypeScript are not emulated yet.",
     "startCommandExecution, getTask and stopTask are not emulated yet.",
-    "Execution roles, certificates and file systems are recorded and not acted on.",
+    "Certificates and file systems are recorded and not acted on.",
     "Interpreters are ready, and deleted, at once.",
     "The libraries installed are those of the runtime directory, not the hundreds of the service.",
 ]

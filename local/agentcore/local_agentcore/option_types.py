@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Kind = TypeVar("Kind", int, float)
+Value = TypeVar("Value")
 
 
 def number(least: float, most: float) -> Callable[[str], float]:
@@ -30,6 +31,18 @@ def text(pattern: str, meaning: str) -> Callable[[str], str]:
         if re.fullmatch(pattern, value, re.ASCII):
             return value
         raise argparse.ArgumentTypeError(f"{value!r} is not {meaning}")
+
+    return read
+
+
+def read_by(reader: Callable[[str], Value]) -> Callable[[str], Value]:
+    """Returns the type of an option that `reader` reads; its ValueError says what is wrong with a value."""
+
+    def read(value: str) -> Value:
+        try:
+            return reader(value)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
 
     return read
 

@@ -35,8 +35,12 @@ log = logging.getLogger(__name__)
 class Sandboxes(Protocol):
     """Where started sandboxes come from."""
 
-    async def take(self) -> Sandbox:
-        """Returns one that the session owns from here on."""
+    async def take(self, interpreter: Interpreter) -> Sandbox:
+        """Returns one that a session of the interpreter owns from here on."""
+        ...
+
+    def connect(self, session: Session) -> None:
+        """Has the network of a session's sandbox served, as the session's."""
         ...
 
 
@@ -116,7 +120,7 @@ class Sessions:
             raise ServiceQuotaExceededError(self._guesses.sessions_exceeded.format(maximum=self._maximum))
         self._starting[interpreter.identifier] += 1
         try:
-            sandbox = await sandboxes.take()
+            sandbox = await sandboxes.take(interpreter)
         finally:
             self._starting[interpreter.identifier] -= 1
         now = self._clock()
@@ -124,6 +128,7 @@ class Sessions:
             next(self._numbers), session_id(now), interpreter, name, timeout_seconds, now, sandbox, recorded
         )
         self._by_id[session.identifier] = session
+        sandboxes.connect(session)
         self._forget_old()
         log.info("Session %s of %s started, for %d s", session.identifier, interpreter.identifier, timeout_seconds)
         return session

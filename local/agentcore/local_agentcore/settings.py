@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from .guesses import Guesses
+from .network.networks import NetworkSettings
 from .sandbox.limits import MEBIBYTE, Limits
 
 MemoryBy = Literal["auto", "watchdog"]
@@ -51,6 +52,7 @@ class Settings:
         state: where the emulator keeps small files while it runs.
         pool: how many sandboxes are kept started ahead.
         authority: the URL that says who may do what, and its token; None: everybody may do everything.
+        network: what sandboxes may reach.
         memory_by: what bounds a sandbox's memory: a control group where one may be made, or never but the watchdog.
     """
 
@@ -61,6 +63,7 @@ class Settings:
     pool: int = 1
     memory_by: MemoryBy = "auto"
     authority: tuple[str, str] | None = field(default=None, repr=False)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
     limits: Limits = field(default_factory=Limits)
     quotas: Quotas = field(default_factory=Quotas)
     guesses: Guesses = field(default_factory=Guesses)

@@ -86,7 +86,7 @@ def _serve(state: StateDirectory, port: int, agentcore_port: int, parts: ExitSta
     agentcore = [
         *(sys.executable, "-m", "local_agentcore", "serve", "--port", str(agentcore_port)),
         *("--runtime", str(runtimes.sandbox), "--account", ACCOUNT, "--region", REGION),
-        *("--authority", f"{running.url}/_local"),
+        *("--authority", f"{running.url}/_local", "--s3", running.url),
     ]
     token = {AUTHORITY_TOKEN_VARIABLE: secrets.token_urlsafe(30)}
     # By path and not by name: of this environment, MiniStack's sees this one package and nothing else.

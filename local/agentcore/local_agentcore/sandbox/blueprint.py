@@ -20,6 +20,7 @@ from .stub import STAGE
 if TYPE_CHECKING:
     from .limits import Limits
     from .memory import Delegation
+    from .reach import Reach
 
 INSIDE_SOURCE = Path(__file__).parent / "inside"
 SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
@@ -59,6 +60,7 @@ class Blueprint:
     Attributes:
         directory: where `create` put the small files that they share.
         delegation: where their memory groups go, or None where a watchdog bounds memory.
+        reach: their network.
     """
 
     directory: Path
@@ -66,10 +68,13 @@ class Blueprint:
     limits: Limits
     bubblewrap: Bubblewrap
     delegation: Delegation | None
+    reach: Reach
     filter_program: bytes
 
     @classmethod
-    def create(cls, directory: Path, runtime: Path, limits: Limits, delegation: Delegation | None) -> Blueprint:
+    def create(
+        cls, directory: Path, runtime: Path, limits: Limits, delegation: Delegation | None, reach: Reach
+    ) -> Blueprint:
         """Finds what is needed and writes the files that sandboxes share into `directory`.
 
         Raises:
@@ -79,7 +84,7 @@ class Blueprint:
         filter_program = seccomp.program(memory_is_counted=delegation is not None)
         etc = directory / "etc"
         etc.mkdir(parents=True)
-        for name, text in layout.ETC_FILES.items():
+        for name, text in layout.etc_files(reach.hosts).items():
             (etc / name).write_text(text)
         (directory / "pyvenv.cfg").write_text(python.configuration_inside())
         inside = directory / "inside"
@@ -91,7 +96,7 @@ class Blueprint:
             py_compile.compile(str(copy), dfile=f"{layout.INSIDE_PACKAGE}/{module.name}")
         for path in directory.rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)  # whatever this process's umask: another user reads them
-        return cls(directory, python, limits, bubblewrap, delegation, filter_program)
+        return cls(directory, python, limits, bubblewrap, delegation, reach, filter_program)
 
     def plan(
         self, *, uid: int | None, processes_file: Path | None, channel: int, filter_descriptor: int
@@ -108,6 +113,8 @@ class Blueprint:
             "control_group": None if processes_file is None else str(processes_file),
             "sources": [str(source) for source, _ in sources],
             "writable": writable,
+            "listeners": self.reach.listeners,
+            "channel": channel,
             "bwrap": self.bubblewrap.path,
             "options": self._options([target for _, target in sources], filter_descriptor),
             "command": [
@@ -127,7 +134,7 @@ class Blueprint:
             (self.runtime.directory, layout.VIRTUAL_ENVIRONMENT),
             (self.directory / "pyvenv.cfg", f"{layout.VIRTUAL_ENVIRONMENT}/pyvenv.cfg"),
             (self.directory / "inside", layout.INSIDE_PACKAGE),
-            *((self.directory / "etc" / name, f"/etc/{name}") for name in layout.ETC_FILES),
+            *((self.directory / "etc" / name, f"/etc/{name}") for name in layout.etc_files({})),
             *((Path("/etc", name), f"/etc/{name}") for name in layout.ETC_FROM_HOST if Path("/etc", name).exists()),
         ]
         return [*mounts, (self.runtime.base, layout.BASE_PYTHON)] if self.runtime.needs_base else mounts
@@ -157,7 +164,7 @@ class Blueprint:
             # /dev/full reads as zeros, too, and cannot be mapped. Only writing to it is different: it is refused.
             options += ["--dev-bind", "/dev/full", "/dev/zero"]
         options += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", layout.WORKING_DIRECTORY]
-        for name, value in layout.environment(self.runtime.base_inside).items():
+        for name, value in {**layout.environment(self.runtime.base_inside), **self.reach.environment}.items():
             options += ["--setenv", name, value]
         return [*options, "--seccomp", str(filter_descriptor)]
 

@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import SandboxEndedError
 from .channel import Channel
+from .listeners import Handler, Listener, receive_listeners
 from .memory import MemoryGroup, descendants, watch
 from .preflight import explain
 from .sweep import group_name
 from .users import unused_uid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from .blueprint import Blueprint
     from .inside.frames import Frame
@@ -89,11 +90,13 @@ class Sandbox:
     """A started sandbox. Make one with `start`, and end it with `end`."""
 
     def __init__(
-        self, blueprint: Blueprint, process: subprocess.Popen[bytes], channel: Channel, group: MemoryGroup | None
-    ) -> None:
+        self, blueprint: Blueprint, process: subprocess.Popen[bytes], channel: Channel, listeners: list[socket.socket],
+        group: MemoryGroup | None,
+    ) -> None:  # fmt: skip
         self._limits = blueprint.limits
         self._process = process
         self._channel = channel
+        self._listeners = [Listener(listener) for listener in listeners]
         self._group = group
         self._init: int | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -122,7 +125,8 @@ class Sandbox:
             raise
         finally:
             far.close()
-        sandbox = cls(blueprint, process, await Channel.over(near), group)
+        listeners = await receive_listeners(near, len(blueprint.reach.listeners))
+        sandbox = cls(blueprint, process, await Channel.over(near), listeners, group)
         try:
             await asyncio.wait_for(sandbox._channel.ready(), START_SECONDS)
             sandbox._hold_init()
@@ -148,6 +152,11 @@ class Sandbox:
     def process(self) -> int:
         """The id, on the host, of the process that everything in the sandbox descends from."""
         return self._process.pid
+
+    def serve(self, handlers: Sequence[Handler]) -> None:
+        """Begins to serve its listeners, each with the handler of the same place in the blueprint's reach."""
+        for listener, handler in zip(self._listeners, handlers, strict=True):
+            listener.serve(handler)
 
     async def execute(self, code: str, *, clear_context: bool, seconds: float) -> Execution:
         """Runs one cell of Python in the session's kernel, after those that were asked for before.
@@ -250,6 +259,8 @@ class Sandbox:
             self._watch.cancel()
         self._kill()
         await self._channel.close()
+        for listener in self._listeners:
+            await listener.close()
         while self._process.poll() is None:  # bubblewrap ends by itself once process 1 has
             await asyncio.sleep(0.002)
         if self._init is not None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 WORKING_DIRECTORY = "/opt/amazon/genesis1p-tools/var"
 VIRTUAL_ENVIRONMENT = "/opt/amazon/genesis1p-tools/venv"
 BASE_PYTHON = "/opt/python"
@@ -17,19 +22,24 @@ FRESH_FILES = {
     "package-lock.json": '{\n  "name": "code-interpreter",\n  "lockfileVersion": 3,\n  "packages": {}\n}\n',
 }
 
-ETC_FILES = {
-    "passwd": (
-        f"root:x:0:0:root:/root:/bin/sh\n"
-        f"genesis1ptools:x:{SANDBOX_UID}:{SANDBOX_UID}::{WORKING_DIRECTORY}:/bin/sh\n"
-        f"nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
-    ),
-    "group": f"root:x:0:\ngenesis1ptools:x:{SANDBOX_UID}:\nnogroup:x:65534:\n",
-    "hosts": "127.0.0.1 localhost\n",
-    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
-    "resolv.conf": "",
-}
 ETC_FROM_HOST = ["alternatives", "fonts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ssl/certs"]
 """What programs in /usr need of /etc and what tells nothing about the host."""
+
+
+def etc_files(hosts: Mapping[str, str]) -> dict[str, str]:
+    """Returns what is written for a sandbox in /etc, by name. `hosts` are further addresses by name."""
+    addresses = {"localhost": "127.0.0.1", **hosts}
+    return {
+        "passwd": (
+            f"root:x:0:0:root:/root:/bin/sh\n"
+            f"genesis1ptools:x:{SANDBOX_UID}:{SANDBOX_UID}::{WORKING_DIRECTORY}:/bin/sh\n"
+            f"nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+        ),
+        "group": f"root:x:0:\ngenesis1ptools:x:{SANDBOX_UID}:\nnogroup:x:65534:\n",
+        "hosts": "".join(f"{address} {name}\n" for name, address in addresses.items()),
+        "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+        "resolv.conf": "",
+    }
 
 
 def environment(base_prefix: str) -> dict[str, str]:

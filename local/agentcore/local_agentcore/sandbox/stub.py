@@ -5,7 +5,8 @@ library, all of it imported before the user is changed: that user may not be abl
 
 As root: join a control group, stage in a private mount namespace what the sandbox needs (the unprivileged user could
 not traverse /root, say), then become a user of no other sandbox. Everybody: own user, network and mount namespaces,
-loopback up, and the writable file systems, which bwrap itself cannot bound in number of files.
+loopback up with the listeners that the emulator serves, and the writable file systems, which bwrap itself cannot
+bound in number of files.
 """
 
 import ctypes
@@ -25,7 +26,9 @@ STAGE_OPTIONS = "size=8m,nr_inodes=256,mode=755"
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000
 MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
 SET_DUMPABLE = 4
-SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
+SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFNETMASK, IFF_UP = 0x8913, 0x8914, 0x8916, 0x891C, 0x1
+LOOPBACK_NETWORK = "127."
+BACKLOG = 128
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -102,6 +105,30 @@ def loopback_up() -> None:
         fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | IFF_UP))
 
 
+def give_address(number: int, address: str) -> None:
+    """Adds an address to loopback, under a label of its own."""
+    label = f"lo:{number}".encode()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        for request, value in ((SIOCSIFADDR, address), (SIOCSIFNETMASK, "255.255.255.255")):
+            fcntl.ioctl(control, request, struct.pack("16sHH4s8x", label, socket.AF_INET, 0, socket.inet_aton(value)))
+
+
+def hand_out_listeners(addresses: list[tuple[str, int]], channel: int) -> None:
+    """Opens listeners in this network namespace and passes them to the emulator, which stays outside of it."""
+    listeners: list[socket.socket] = []
+    for number, (address, port) in enumerate(addresses):
+        if not address.startswith(LOOPBACK_NETWORK):
+            give_address(number, address)
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.bind((address, port))
+        listener.listen(BACKLOG)
+        listeners.append(listener)
+    with socket.socket(fileno=os.dup(channel)) as emulator:
+        socket.send_fds(emulator, [b"L"], [listener.fileno() for listener in listeners])
+    for listener in listeners:
+        listener.close()
+
+
 def main(plan: dict[str, Any]) -> None:
     """Follows the plan to the point where this process is bwrap."""
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -123,6 +150,7 @@ def main(plan: dict[str, Any]) -> None:
         options = f"size={size['bytes']},nr_inodes={size['files']},mode=755"
         mount("tmpfs", f"{STAGE}/{name}", "tmpfs", MS_NOSUID | MS_NODEV, options)
     loopback_up()
+    hand_out_listeners(plan["listeners"], plan["channel"])
     # Options by descriptor: on the command line they would be for everybody to read.
     options_descriptor = os.memfd_create("options", 0)
     os.write(options_descriptor, "".join(f"{option}\0" for option in plan["options"]).encode())

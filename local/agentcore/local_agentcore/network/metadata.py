@@ -1,0 +1,93 @@
+"""The metadata service at 169.254.169.254: version 2 as the AWS SDKs ask it, for the credentials of a session's role.
+
+The service calls it MMDS and gives the same protocol (AgentCore developer guide, "Credentials Management"). Code that
+asks it on AWS finds the role by the name `execution_role` (seen in public accounts of it).
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+import h11
+
+from .http import Peer
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from .role import SessionRole
+
+ADDRESS = ("169.254.169.254", 80)
+ROLE_NAME = "execution_role"
+TOKEN_PATH = "/latest/api/token"  # noqa: S105  a path
+ROLES_PATH = "/latest/meta-data/iam/security-credentials"
+REGION_PATH = "/latest/meta-data/placement/region"
+TOKEN_HEADER, TTL_HEADER = "x-aws-ec2-metadata-token", "x-aws-ec2-metadata-token-ttl-seconds"
+LONGEST_TTL_SECONDS = 21_600
+TOKENS_AT_MOST = 1_000
+IDLE_SECONDS = 60.0
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+class Metadata:
+    """The metadata service of one session. Without a role it knows no credentials: 404, as an instance without one."""
+
+    def __init__(self, role: SessionRole | None, region: str) -> None:
+        self._role, self._region = role, region
+        self._tokens: dict[str, float] = {}
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serves one connection."""
+        peer = Peer(h11.SERVER, reader, writer)
+        try:
+            while isinstance(request := await peer.receive(IDLE_SECONDS), h11.Request):
+                await peer.answer(*await self._answer(request))
+                if not isinstance(await peer.receive(IDLE_SECONDS), h11.EndOfMessage) or not peer.next_request():
+                    return
+        except h11.RemoteProtocolError as error:
+            if peer.state.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+                await peer.answer(*_text(error.error_status_hint))
+
+    async def _answer(self, request: h11.Request) -> Answer:
+        headers = {name.decode(): value.decode("latin-1") for name, value in request.headers}
+        path = request.target.decode().partition("?")[0]
+        if "x-forwarded-for" in headers:  # somebody else's request, which a proxy let through
+            return _text(403)
+        if path == TOKEN_PATH:
+            return self._token(headers.get(TTL_HEADER, "")) if request.method == b"PUT" else _text(405)
+        if request.method not in {b"GET", b"HEAD"}:
+            return _text(405)
+        if self._tokens.get(headers.get(TOKEN_HEADER, ""), 0) <= time.monotonic():
+            return _text(401)
+        return await self._value(path.rstrip("/"))
+
+    def _token(self, ttl: str) -> Answer:
+        if not (ttl.isascii() and ttl.isdigit() and 1 <= int(ttl[:9]) <= LONGEST_TTL_SECONDS):
+            return _text(400)
+        now = time.monotonic()
+        self._tokens = {token: end for token, end in self._tokens.items() if end > now}
+        if len(self._tokens) >= TOKENS_AT_MOST:
+            return _text(503)
+        token = secrets.token_urlsafe(32)
+        self._tokens[token] = now + int(ttl)
+        return _text(200, token, {TTL_HEADER: ttl})
+
+    async def _value(self, path: str) -> Answer:
+        if path == REGION_PATH:
+            return _text(200, self._region)
+        if self._role is None or not path.startswith(ROLES_PATH):
+            return _text(404)
+        if path == ROLES_PATH:
+            return _text(200, ROLE_NAME)
+        if path != f"{ROLES_PATH}/{ROLE_NAME}":
+            return _text(404)
+        document = await self._role.document()
+        return 200, {"content-type": "application/json"}, json.dumps(document, indent=2).encode()
+
+
+def _text(status: int, text: str = "", headers: dict[str, str] | None = None) -> Answer:
+    return status, {"content-type": "text/plain", **(headers or {})}, text.encode()

@@ -1,0 +1,65 @@
+"""The execution role of one session, as the metadata service shows it: its credentials, or why it has none."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ..authority import RoleRefusedError
+
+if TYPE_CHECKING:
+    from ..authority import Authority, Credentials
+
+REFRESHED_BEFORE_EXPIRY = timedelta(minutes=20)
+"""Earlier than botocore asks for new ones (15 minutes), so that asking helps; at the latest at half of their life."""
+
+log = logging.getLogger(__name__)
+
+
+class SessionRole:
+    """Credentials are asked for when code asks, kept, and asked for anew before they expire. They are never logged."""
+
+    def __init__(self, authority: Authority, role_arn: str, interpreter_arn: str, session_id: str) -> None:
+        self._authority = authority
+        self._names = role_arn, interpreter_arn, session_id
+        self._turn = asyncio.Lock()
+        self._credentials: Credentials | None = None
+        self._good_until = datetime.min.replace(tzinfo=UTC)
+
+    async def document(self) -> dict[str, Any]:
+        """Returns what the metadata service answers for the role.
+
+        Of a role that cannot be assumed it is a guess that it shows as on EC2: a document with another code, which the
+        SDKs take for no credentials.
+        """
+        now = datetime.now(UTC)
+        try:
+            credentials = await self._current(now)
+        except RoleRefusedError as error:
+            role, _, session = self._names
+            log.warning("Session %s has no credentials: %s", session, error)
+            message = f"Bedrock AgentCore cannot assume the role {role}. Check its trust policy and that it exists."
+            return {"Code": "AssumeRoleUnauthorizedAccess", "Message": message, "LastUpdated": _iso(now)}
+        return {
+            "Code": "Success",
+            "LastUpdated": _iso(now),
+            "Type": "AWS-HMAC",
+            "AccessKeyId": credentials.access_key_id,
+            "SecretAccessKey": credentials.secret_access_key,
+            "Token": credentials.session_token,
+            "Expiration": _iso(credentials.expiration),
+        }
+
+    async def _current(self, now: datetime) -> Credentials:
+        async with self._turn:
+            if self._credentials is None or now >= self._good_until:
+                self._credentials = await self._authority.credentials(*self._names)
+                life = self._credentials.expiration - now
+                self._good_until = self._credentials.expiration - min(REFRESHED_BEFORE_EXPIRY, life / 2)
+            return self._credentials
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

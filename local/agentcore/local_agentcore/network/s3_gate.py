@@ -1,0 +1,186 @@
+"""The sandbox's way to S3: passes on what is S3's, as it is, to the one S3 that the emulator was given.
+
+Each request has a connection of its own to it, so that nothing of one can be taken for a part of another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from xml.sax.saxutils import escape
+
+import h11
+
+from .http import Peer
+from .s3_requests import refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
+LOOPBACK = ("127.0.0.1", "localhost")
+PORT_WITHOUT_UPSTREAM = 4566
+IDLE_SECONDS = 75.0
+CONNECT_SECONDS = 10.0
+HOP_BY_HOP = frozenset(
+    (b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
+     b"trailer", b"upgrade", b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port",
+     b"x-forwarded-proto", b"x-real-ip")
+)  # fmt: skip
+"""What concerns one connection only (RFC 9110, 7.6.1), and what a proxy says of who is behind it."""
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """The S3 that sandboxes reach."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def at(cls, url: str) -> Upstream:
+        """Reads its URL.
+
+        Raises:
+            ValueError: it is not one that a sandbox can have on its own loopback, under the same name and port.
+        """
+        parts = urlsplit(url)
+        if parts.scheme != "http" or parts.hostname not in LOOPBACK or parts.path.strip("/") or parts.query:
+            raise ValueError(f"{url} is not of the form http://127.0.0.1:PORT")
+        return cls(parts.hostname, parts.port or 80)
+
+    @property
+    def url(self) -> str:
+        """Its address, which is also the one of the gate inside a sandbox: signatures hold the name and the port."""
+        return f"http://{self.host}:{self.port}"
+
+
+class S3Gate:
+    """Serves connections of sandboxes; without an upstream with an error that says so."""
+
+    def __init__(self, upstream: Upstream | None) -> None:
+        self._upstream = upstream
+        port = upstream.port if upstream else PORT_WITHOUT_UPSTREAM
+        suffix = "" if port == 80 else f":{port}"
+        self._hosts = frozenset(f"{host}{suffix}".encode() for host in LOOPBACK)
+        self.address = ("127.0.0.1", port)
+        self.url = upstream.url if upstream else f"http://127.0.0.1:{port}"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serves one connection."""
+        client = Peer(h11.SERVER, reader, writer)
+        try:
+            while isinstance(request := await client.receive(IDLE_SECONDS), h11.Request):
+                if not await self._handle(client, request):
+                    await client.linger()
+                    return
+        except h11.RemoteProtocolError as error:
+            if client.state.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+                await _refuse(client, error.error_status_hint, "BadRequest", str(error))
+                await client.linger()
+
+    async def _handle(self, client: Peer, request: h11.Request) -> bool:
+        """Serves one request; returns whether the connection takes another."""
+        if self._upstream is None:
+            await _refuse(client, 503, "ServiceUnavailable", "This emulator was started without S3: it needs --s3 URL.")
+            return False
+        reason = refusal(request, self._hosts)
+        if reason is not None:
+            await _refuse(client, 403, "AccessDenied", f"A sandbox reaches S3 alone. {reason}.")
+            return False
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                streams = await asyncio.open_connection(self._upstream.host, self._upstream.port)
+        except (OSError, TimeoutError):
+            message = f"The S3 of this emulator, {self._upstream.url}, does not answer."
+            await _refuse(client, 503, "ServiceUnavailable", message)
+            return False
+        upstream = Peer(h11.CLIENT, *streams)
+        try:
+            return await _exchange(client, upstream, request)
+        finally:
+            await upstream.close()
+
+
+async def _exchange(client: Peer, upstream: Peer, request: h11.Request) -> bool:
+    """Passes on a request and its answer, both at once: S3 may answer before it has read everything."""
+    await upstream.send(
+        h11.Request(
+            method=request.method,
+            target=request.target,
+            headers=[*_end_to_end(request.headers.raw_items()), (b"Connection", b"close")],
+        )
+    )
+    sending = asyncio.create_task(_pass_body(client, upstream))
+    answering = asyncio.create_task(_pass_answer(upstream, client))
+    try:
+        await asyncio.wait({sending, answering}, return_when=asyncio.FIRST_COMPLETED)
+        if sending.done() and sending.exception() is not None:
+            return False  # the caller went away
+        try:
+            await answering
+        except (h11.ProtocolError, OSError, TimeoutError):
+            if client.state.our_state is h11.SEND_RESPONSE:  # nothing of an answer has been passed on yet
+                await _refuse(client, 502, "BadGateway", "The S3 of this emulator broke off.")
+            return False
+        if not sending.done() and not client.state.they_are_waiting_for_100_continue:
+            await asyncio.wait({sending}, timeout=1)
+        return client.next_request()
+    finally:
+        for task in (sending, answering):
+            task.cancel()
+            with suppress(asyncio.CancelledError, h11.ProtocolError, OSError, TimeoutError):
+                await task
+
+
+async def _pass_body(client: Peer, upstream: Peer) -> None:
+    """Passes on a request's body. Ends early when S3 takes no more of it: it has answered, or soon will.
+
+    Raises:
+        h11.RemoteProtocolError, OSError, TimeoutError: the caller did not send all of it.
+    """
+    while True:
+        event = await client.receive()
+        if isinstance(event, h11.ConnectionClosed):
+            raise ConnectionResetError("the caller closed the connection")
+        last = isinstance(event, h11.EndOfMessage)
+        if not last and not isinstance(event, h11.Data):
+            return
+        try:  # without trailers: what they say has not been judged
+            await upstream.send(h11.EndOfMessage() if last else h11.Data(data=bytes(event.data)))
+        except (h11.LocalProtocolError, OSError):
+            return
+        if last:
+            return
+
+
+async def _pass_answer(upstream: Peer, client: Peer) -> None:
+    """Passes on `100 Continue`, where it is awaited, and the answer."""
+    while True:
+        event = await upstream.receive()
+        if isinstance(event, h11.InformationalResponse):
+            if event.status_code == 100 and client.state.they_are_waiting_for_100_continue:
+                await client.send(h11.InformationalResponse(status_code=100, headers=[]))
+        elif isinstance(event, h11.Response):
+            headers = list(_end_to_end(event.headers.raw_items()))
+            await client.send(h11.Response(status_code=event.status_code, reason=event.reason, headers=headers))
+        elif isinstance(event, h11.Data):
+            await client.send(h11.Data(data=bytes(event.data)))
+        elif isinstance(event, h11.EndOfMessage):
+            await client.send(h11.EndOfMessage())
+            return
+        else:
+            raise h11.RemoteProtocolError("the upstream closed the connection")
+
+
+def _end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
+    return ((name, value) for name, value in headers if name.lower() not in HOP_BY_HOP)
+
+
+async def _refuse(client: Peer, status: int, code: str, message: str) -> None:
+    """Answers with an error as S3 writes it."""
+    text = f"{XML}<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+    await client.answer(status, {"content-type": "application/xml", "connection": "close"}, text.encode())

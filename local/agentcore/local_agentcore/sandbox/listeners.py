@@ -1,0 +1,89 @@
+"""Listeners of a sandbox's loopback, handed out of its network namespace: the emulator itself answers on them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+CONNECTIONS_AT_ONCE = 64
+"""Of one listener. Further ones wait in the kernel's queue, which is as long as the stub has made it."""
+HANDING_OVER_SECONDS = 60.0
+BUFFER_BYTES = 256 * 1024
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+log = logging.getLogger(__name__)
+
+
+async def receive_listeners(connection: socket.socket, count: int) -> list[socket.socket]:
+    """Returns the listeners that the stub sends as its first word; none when it ends without one."""
+    loop = asyncio.get_running_loop()
+    readable: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(connection, lambda: readable.done() or readable.set_result(None))
+    try:
+        await asyncio.wait_for(readable, HANDING_OVER_SECONDS)
+    except TimeoutError:
+        return []
+    finally:
+        loop.remove_reader(connection)
+    _, descriptors, _, _ = socket.recv_fds(connection, 1, count, socket.MSG_CMSG_CLOEXEC)
+    return [socket.socket(fileno=descriptor) for descriptor in descriptors]
+
+
+class Listener:
+    """Accepts connections from one sandbox, at most so many at once, and has each served by a handler."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        listener.setblocking(False)
+        self._listener = listener
+        self._places = asyncio.Semaphore(CONNECTIONS_AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def serve(self, handler: Handler) -> None:
+        """Begins to accept. Until then connections wait."""
+        self._start(self._accept(handler))
+
+    async def close(self) -> None:
+        """Ends what is being served, and the listener."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._listener.close()
+
+    def _start(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self, handler: Handler) -> None:
+        while True:
+            await self._places.acquire()
+            try:
+                connection, _ = await asyncio.get_running_loop().sock_accept(self._listener)
+            except OSError as error:  # this process has no descriptor left, or the caller has gone
+                self._places.release()
+                log.warning("A sandbox's connection could not be accepted: %s", error.strerror)
+                await asyncio.sleep(0.1)
+                continue
+            self._start(self._serve(connection, handler))
+
+    async def _serve(self, connection: socket.socket, handler: Handler) -> None:
+        try:
+            reader, writer = await asyncio.open_connection(sock=connection, limit=BUFFER_BYTES)
+            try:
+                await handler(reader, writer)
+            finally:
+                writer.close()
+                with suppress(OSError):
+                    await writer.wait_closed()
+        except (OSError, TimeoutError):
+            pass  # the caller went away, or took too long
+        except Exception:
+            log.exception("A connection of a sandbox failed")
+        finally:
+            connection.close()
+            self._places.release()
