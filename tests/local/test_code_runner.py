@@ -2,50 +2,47 @@
 
 from __future__ import annotations
 
-import io
 import json
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.awsrequest import AWSResponse
 
 from code_runner.clients import AwsClients, once
 from code_runner.run import Place, run_code
-from sandpiper_contract.errors import DeadlineExceeded, RunError
+from local_agentcore.faults import Rule
+from local_agentcore.steering import FaultOrders
+from sandpiper_contract.errors import DeadlineExceeded, RunError, SessionLost
 from sandpiper_contract.request import InputFile, RunRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
 
     from mypy_boto3_bedrock_agentcore import BedrockAgentCoreClient
     from mypy_boto3_s3 import S3Client
 
+    from local_aws.record import Running
     from sandpiper_contract.result import RunResult
     from tests.local.conftest import Product
 
-# The service's refusals and faults, as HTTP answers: the status and the error's name.
-FAULTS = {
-    "ThrottlingException": 429,
-    "ServiceQuotaExceededException": 402,
-    "ValidationException": 400,
-    "AccessDeniedException": 403,
-    "InternalServerException": 500,
-}
+FAULTS = (
+    "ThrottlingException",
+    "ServiceQuotaExceededException",
+    "ValidationException",
+    "AccessDeniedException",
+    "InternalServerException",
+)
+STOP = "StopCodeInterpreterSession"
 
 
 @dataclass
 class Runner:
-    """Runs requests by the library; records what is really sent, and answers for the service where a test says so.
-
-    The answers stand in for what neither the service nor its emulator can be made to do.
-    """
+    """Runs requests by the library, and records what is really sent. What goes wrong is ordered of the emulator."""
 
     product: Product
     sent: list[str] = field(default_factory=list[str])
     not_stopped: list[str] = field(default_factory=list[str])
-    answers: dict[str, Callable[[], AWSResponse | None]] = field(default_factory=dict[str, Any])
 
     def run(self, request: RunRequest, seconds: float = 900) -> RunResult:
         self.sent.clear()
@@ -60,12 +57,11 @@ class Runner:
         )
 
     def watch(self, client: Any) -> Any:
-        def before_send(request: Any, **_: object) -> AWSResponse | None:
+        def before_send(request: Any, **_: object) -> None:
             name = request.url.partition("?")[0].rpartition("/")[2]
             if name == "invoke":
                 name = json.loads(request.body)["name"]
             self.sent.append(name)
-            return self.answers.get(name, lambda: None)()
 
         client.meta.events.register_first("before-send.bedrock-agentcore.*", before_send, unique_id="watch")
         return client
@@ -90,12 +86,14 @@ class Watched:
         return self.runner.watch(once.__wrapped__(int(seconds)))
 
 
-def refusal(code: str) -> AWSResponse:
-    body = io.BytesIO(json.dumps({"message": "as the test wants it"}).encode())
-    raw: Any = body
-    headers: Any = {"x-amzn-errortype": code}
-    body.stream = lambda **_: iter([body.getvalue()])  # type: ignore[attr-defined]
-    return AWSResponse("http://test", FAULTS[code], headers, raw)
+@pytest.fixture
+def faults(aws: Running | None) -> Generator[FaultOrders]:
+    """Orders faults of the embedded AgentCore, for this test alone."""
+    if aws is None:
+        pytest.fail("AWS takes no orders of faults; these tests are the embedded AWS's")
+    orders = FaultOrders(aws.agentcore_url)
+    yield orders
+    orders.clear()
 
 
 @pytest.fixture
@@ -123,8 +121,10 @@ def test_a_run_costs_as_many_calls_as_it_needs_and_no_more(runner: Runner) -> No
 
 @pytest.mark.parametrize("code", FAULTS)
 @pytest.mark.parametrize("call", ["executeCommand", "readFiles"])
-def test_whatever_fails_after_the_code_ran_costs_files_and_not_the_result(runner: Runner, call: str, code: str) -> None:
-    runner.answers[call] = lambda: refusal(code)
+def test_whatever_fails_after_the_code_ran_costs_files_and_not_the_result(
+    runner: Runner, faults: FaultOrders, call: str, code: str
+) -> None:
+    faults.order(Rule("error", call, code=code))
     result = runner.run(LEAVES_A_FILE)
     assert (result.stdout, result.exit_code, result.files) == ("ran", 0, ())
     assert [file.path for file in result.skipped] == [{"executeCommand": ".", "readFiles": "out.txt"}[call]]
@@ -143,9 +143,9 @@ def test_whatever_fails_after_the_code_ran_costs_files_and_not_the_result(runner
     ],
 )
 def test_code_is_sent_again_only_after_a_refusal_for_its_rate(
-    runner: Runner, code: str, error: str, times: int
+    runner: Runner, faults: FaultOrders, code: str, error: str, times: int
 ) -> None:
-    runner.answers["executeCode"] = lambda: refusal(code)
+    faults.order(Rule("error", "executeCode", code=code))
     with pytest.raises(RunError) as raised:
         runner.run(LEAVES_A_FILE)
     assert type(raised.value).__name__ == error
@@ -160,8 +160,10 @@ def test_code_is_sent_again_only_after_a_refusal_for_its_rate(
         ("InternalServerException", "ServiceFault"),
     ],
 )
-def test_a_failure_before_the_code_is_named_and_nothing_ran(runner: Runner, code: str, error: str) -> None:
-    runner.answers["writeFiles"] = lambda: refusal(code)
+def test_a_failure_before_the_code_is_named_and_nothing_ran(
+    runner: Runner, faults: FaultOrders, code: str, error: str
+) -> None:
+    faults.order(Rule("error", "writeFiles", code=code))
     with pytest.raises(RunError) as raised:
         runner.run(LEAVES_A_FILE)
     assert type(raised.value).__name__ == error
@@ -169,19 +171,36 @@ def test_a_failure_before_the_code_is_named_and_nothing_ran(runner: Runner, code
     assert runner.sent[-1] == "stop"
 
 
-def test_a_passing_throttle_of_the_code_is_waited_for(runner: Runner) -> None:
-    refusals = iter([refusal("ThrottlingException"), None])
-    runner.answers["executeCode"] = lambda: next(refusals)
+def test_a_passing_throttle_of_the_code_is_waited_for(runner: Runner, faults: FaultOrders) -> None:
+    faults.order(Rule("throttling", "executeCode", times=1))
     assert runner.run(LEAVES_A_FILE).stdout == "ran"
     assert runner.sent.count("executeCode") == 2
 
 
-def test_a_session_that_cannot_be_stopped_is_told_and_costs_nothing(product: Product) -> None:
+@pytest.mark.parametrize("at", ["unanswered", "during", "after"])
+def test_code_whose_answer_is_lost_may_have_run_and_is_not_sent_again(
+    runner: Runner, faults: FaultOrders, at: Any
+) -> None:
+    faults.order(Rule("disconnect", "executeCode", at=at))
+    with pytest.raises(SessionLost, match="may have run"):
+        runner.run(LEAVES_A_FILE)
+    assert runner.sent == ["start", "writeFiles", "executeCode", "stop"]
+
+
+def test_code_whose_session_dies_is_lost_and_was_sent_once(runner: Runner, faults: FaultOrders) -> None:
+    faults.order(Rule("session_dies", "executeCode", seconds=0.2))
+    with pytest.raises(SessionLost, match="may have run"):
+        runner.run(RunRequest("while True: pass"))
+    assert runner.sent.count("executeCode") == 1
+
+
+def test_a_session_that_cannot_be_stopped_is_told_and_costs_nothing(product: Product, faults: FaultOrders) -> None:
     runner = Runner(product)
-    runner.answers["stop"] = lambda: refusal("AccessDeniedException")
+    faults.order(Rule("error", STOP, code="AccessDeniedException"))
     assert runner.run(RunRequest("print(1)", session_timeout_seconds=60)).stdout == "1"
     (session_id,) = runner.not_stopped
     assert product.live_sessions() == [session_id]
+    faults.clear()
     product.session.client("bedrock-agentcore").stop_code_interpreter_session(
         codeInterpreterIdentifier=next(iter(product.place.interpreters.values())), sessionId=session_id
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .errors import SandboxEndedError, ValidationError
+from .faults import IN_A_SESSION, INVOKE
 from .interpreters import SANDBOX, Interpreters
 from .paging import page
 from .sessions import Ending, Sandboxes, Session, Sessions, log
@@ -13,6 +15,7 @@ from .tools import NO_NETWORK_NOTE, TOOLS, Invocation, not_emulated
 
 if TYPE_CHECKING:
     from .clock import Clock
+    from .faults import Faults
     from .guesses import Guesses
     from .sandbox.limits import Limits
 
@@ -26,10 +29,11 @@ class DataPlane:
 
     def __init__(
         self, interpreters: Interpreters, sessions: Sessions, sandboxes: Sandboxes, limits: Limits, clock: Clock,
-        guesses: Guesses,
+        guesses: Guesses, faults: Faults,
     ) -> None:  # fmt: skip
         self._interpreters, self._sessions, self._sandboxes = interpreters, sessions, sandboxes
-        self._limits, self._clock, self._guesses = limits, clock, guesses
+        self._limits, self._clock, self._guesses, self._faults = limits, clock, guesses, faults
+        self._dying: set[asyncio.Task[None]] = set()
 
     async def start_code_interpreter_session(self, parameters: Parameters) -> dict[str, Any]:
         """StartCodeInterpreterSession."""
@@ -84,9 +88,16 @@ class DataPlane:
             raise not_emulated(f"The tool {parameters['name']}")
         session = await self._sessions.active(interpreter, parameters["sessionId"])
         arguments = parameters.get("arguments", {})
+        faults = self._faults.strike(IN_A_SESSION, INVOKE, parameters["name"])
+        slow_files = [rule for rule in faults if rule.kind == "slow_file"]
+        for rule in faults:
+            if rule.kind == "session_dies":
+                await self._let_die(session, rule.seconds or 0)
         try:
             result = await tool(
-                Invocation(session.sandbox, interpreter.network_mode, self._limits, self._guesses, arguments)
+                Invocation(
+                    session.sandbox, interpreter.network_mode, self._limits, self._guesses, arguments, slow_files
+                )
             )
         except SandboxEndedError as error:
             if session.is_live(self._clock()):
@@ -94,6 +105,20 @@ class DataPlane:
             await self._sessions.end(session, Ending.FAILED if session.is_live(self._clock()) else Ending.EXPIRED)
             raise session.cut_short(self._guesses) from error
         return {"sessionId": session.identifier, "stream": [{"result": result}]}
+
+    async def _let_die(self, session: Session, seconds: float) -> None:
+        """Ends a session's sandbox, as if by itself: before anything else, or so many seconds from now."""
+
+        async def die() -> None:
+            await asyncio.sleep(seconds)
+            await session.sandbox.end()
+
+        if seconds == 0:
+            await session.sandbox.end()
+            return
+        dying = asyncio.create_task(die())
+        self._dying.add(dying)
+        dying.add_done_callback(self._dying.discard)
 
     def _summary(self, session: Session) -> dict[str, Any]:
         name = {} if session.name is None else {"name": session.name}

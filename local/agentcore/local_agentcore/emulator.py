@@ -14,6 +14,7 @@ from .clock import Clock, MovableClock, system_clock
 from .control_plane import ControlPlane
 from .data_plane import DataPlane
 from .errors import InternalServerError, SandboxUnavailableError
+from .faults import Faults
 from .health import health
 from .idempotency import Idempotency
 from .interpreters import SANDBOX, Interpreter, Interpreters
@@ -62,9 +63,10 @@ class Emulator:
         self._networks = Networks(settings.network, settings.region, self.authority)
         self._pools: dict[str, Pool] = {}
         self._idempotency = Idempotency(clock, guesses)
+        self.faults = Faults()
         self._throttle = Throttle(quotas.calls_per_second, clock, guesses)
         control = ControlPlane(self.interpreters, self.sessions, clock, guesses)
-        data = DataPlane(self.interpreters, self.sessions, self, settings.limits, clock, guesses)
+        data = DataPlane(self.interpreters, self.sessions, self, settings.limits, clock, guesses, self.faults)
         self.operations: Mapping[str, Operation] = {
             "CreateCodeInterpreter": control.create_code_interpreter,
             "GetCodeInterpreter": control.get_code_interpreter,

@@ -93,6 +93,19 @@ class ThrottlingError(ServiceError):
     code, status = "ThrottlingException", 429
 
 
+class OrderedError(ServiceError):
+    """A fault that was ordered."""
+
+    def __init__(self, code: str, status: int) -> None:
+        super().__init__(f"{code} as the fault plan orders")
+        self.code, self.status = code, status
+
+    def body(self) -> dict[str, object]:
+        """Returns the members that go over the wire; a ValidationException has a reason."""
+        reason = {"reason": "FieldValidationFailed"} if self.code == ValidationError.code else {}
+        return super().body() | reason
+
+
 class UnknownOperationError(ServiceError):
     """No operation of the service has this method and path, or it is not emulated."""
 

@@ -17,6 +17,7 @@ import pytest
 
 from .process import client, running_emulator
 from .settings import DEFAULT_REGION
+from .steering import EmulatorClock, FaultOrders
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -71,3 +72,17 @@ def agentcore(agentcore_endpoint: str) -> Any:
 def agentcore_control(agentcore_endpoint: str) -> Any:
     """A boto3 client of the control plane (bedrock-agentcore-control)."""
     return client("bedrock-agentcore-control", agentcore_endpoint, DEFAULT_REGION)
+
+
+@pytest.fixture
+def agentcore_faults(agentcore_endpoint: str) -> Generator[FaultOrders]:
+    """Orders faults of the emulator, for this test alone."""
+    orders = FaultOrders(agentcore_endpoint)
+    yield orders
+    orders.clear()
+
+
+@pytest.fixture
+def agentcore_clock(agentcore_endpoint: str) -> EmulatorClock:
+    """The emulator's clock. What a test has moved stays so: sessions that others hold may be over."""
+    return EmulatorClock(agentcore_endpoint)

@@ -1,4 +1,4 @@
-"""HTTP on loopback: the service's operations, and the health report."""
+"""HTTP on loopback: the service's operations, and what the emulator has of its own."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from . import protocol
-from .clock import seconds_in
-from .errors import InternalServerError, ServiceError, ValidationError
+from .disconnection import Interrupted, ProtocolWithTransport
+from .errors import InternalServerError, OrderedError, ServiceError, ValidationError
+from .faults import AROUND_A_CALL, INVOKE, STATUSES, seconds_of
 from .front import NoWebPages
 from .identifiers import request_id
+from .local_api import local_routes
 from .sandbox.limits import MEBIBYTE
 
 if TYPE_CHECKING:
@@ -29,12 +31,12 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from .emulator import Emulator
+    from .faults import Rule
     from .settings import Settings
 
 log = logging.getLogger(__name__)
 Outcome = TypeVar("Outcome")
 LOOPBACK = "127.0.0.1"
-HEALTH_PATH, CLOCK_PATH = "/_local/health", "/_local/clock"
 METHODS = ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"]
 """All, so that what the service does not know is refused in its way."""
 SLACK_BYTES = 1_000_000
@@ -50,17 +52,6 @@ def create_application(emulator: Emulator) -> Starlette:
     """Returns the ASGI application of an emulator that is open."""
     operations = frozenset(emulator.operations)
 
-    async def report(_request: Request) -> Response:
-        return JSONResponse(emulator.health())
-
-    async def time(request: Request) -> Response:
-        if request.method == "POST":
-            try:
-                await emulator.advance(seconds_in(await request.body()))
-            except ValueError as error:
-                return JSONResponse({"message": str(error)}, 400)
-        return JSONResponse({"now": emulator.now().isoformat()})
-
     async def operation(request: Request) -> Response:
         number = request_id()
         try:
@@ -75,27 +66,59 @@ def create_application(emulator: Emulator) -> Starlette:
             )
             call = await _off_loop(len(body), lambda: protocol.parse(incoming, operations))
             await emulator.permissions.require(incoming, call.operation.name, call.parameters)
-            result = await emulator.call(call.operation.name, call.parameters)
-            answer = _limited(await asyncio.to_thread(protocol.serialise, call, result, number), emulator.settings)
+            return await _response_to(emulator, call, number)
         except ClientDisconnect:
             return Response()  # to nobody
         except ServiceError as error:
-            answer = protocol.serialise_error(error, number)
+            return _response(protocol.serialise_error(error, number))
         except Exception as error:
             log.exception("Request %s failed", number)
-            answer = protocol.serialise_error(InternalServerError(f"The emulator failed: {error!r}"), number)
-        if answer.is_stream:
-            return StreamingResponse(iter([answer.body]), answer.status, answer.headers)
-        return Response(answer.body, answer.status, answer.headers)
+            return _response(protocol.serialise_error(InternalServerError(f"The emulator failed: {error!r}"), number))
 
     return Starlette(
-        routes=[
-            Route(HEALTH_PATH, report),
-            Route(CLOCK_PATH, time, methods=["GET", "POST"]),
-            Route("/{path:path}", operation, methods=METHODS),
-        ],
+        routes=[*local_routes(emulator), Route("/{path:path}", operation, methods=METHODS)],
         middleware=[Middleware(NoWebPages)],
     )
+
+
+async def _response_to(emulator: Emulator, call: protocol.Call, number: str) -> Response:
+    """Does a call that is admitted, with what was ordered to go wrong."""
+    tool = call.parameters["name"] if call.operation.name == INVOKE else None
+    faults = emulator.faults.strike(AROUND_A_CALL, call.operation.name, tool)
+    await asyncio.sleep(seconds_of(faults))
+    disconnects = [rule for rule in faults if rule.kind == "disconnect"]
+    for rule in disconnects:
+        if rule.moment == "before":
+            return Interrupted("before", None)
+    try:
+        answer = await _answer(emulator, call, number, faults)
+    except ServiceError as error:
+        answer = protocol.serialise_error(error, number)
+    return Interrupted(disconnects[0].moment, answer) if disconnects else _response(answer)
+
+
+async def _answer(emulator: Emulator, call: protocol.Call, number: str, faults: list[Rule]) -> protocol.HttpAnswer:
+    for rule in faults:
+        if rule.kind in ("throttling", "error") and rule.moment == "before":
+            raise _ordered(rule)
+    result = await emulator.call(call.operation.name, call.parameters)
+    answer = _limited(await asyncio.to_thread(protocol.serialise, call, result, number), emulator.settings)
+    for rule in faults:
+        if rule.kind == "error":
+            raise _ordered(rule)
+        if rule.kind == "stream_error" and answer.is_stream:
+            return protocol.in_stream(answer, _ordered(rule))
+    return answer
+
+
+def _ordered(rule: Rule) -> OrderedError:
+    return OrderedError(rule.error_code, STATUSES[rule.error_code])
+
+
+def _response(answer: protocol.HttpAnswer) -> Response:
+    if answer.is_stream:
+        return StreamingResponse(iter([answer.body]), answer.status, answer.headers)
+    return Response(answer.body, answer.status, answer.headers)
 
 
 def _raw_path(request: Request) -> str:
@@ -163,6 +186,7 @@ async def serve(emulator: Emulator, listener: socket.socket, on_ready: Callable[
     configuration = uvicorn.Config(
         create_application(emulator),
         lifespan="off",
+        http=ProtocolWithTransport,
         ws="none",
         log_config=None,
         access_log=False,

@@ -152,9 +152,7 @@ class Sessions:
             ValidationError: it has ended.
         """
         session = self.get(interpreter, identifier)
-        await self._expire_if_due(session)
-        if session.ending is None and not session.sandbox.alive:
-            await self.end(session, Ending.FAILED)
+        await self._end_if_due(session)
         if session.ending is not None:
             raise not_active(identifier)
         return session
@@ -167,7 +165,7 @@ class Sessions:
             ConflictError: it has ended before.
         """
         session = self.get(interpreter, identifier)
-        await self._expire_if_due(session)
+        await self._end_if_due(session)
         if session.ending is not None:
             raise ConflictError(f"Session already terminated: {identifier}")
         await self.end(session, Ending.STOPPED)
@@ -210,17 +208,19 @@ class Sessions:
         await asyncio.gather(*(self.end(session, Ending.STOPPED) for session in unended))
 
     async def expire(self) -> None:
-        """Ends the sessions whose lifetime is over."""
-        await asyncio.gather(*(self._expire_if_due(session) for session in list(self._by_id.values())))
+        """Ends the sessions whose lifetime is over, and those whose sandbox has ended by itself."""
+        await asyncio.gather(*(self._end_if_due(session) for session in list(self._by_id.values())))
 
     async def _expire(self) -> None:
         while True:
             await asyncio.sleep(EXPIRY_SCAN_SECONDS)
             await self.expire()
 
-    async def _expire_if_due(self, session: Session) -> None:
+    async def _end_if_due(self, session: Session) -> None:
         if session.ending is None and self._clock() >= session.expires:
             await self.end(session, Ending.EXPIRED)
+        elif session.ending is None and not session.sandbox.alive:
+            await self.end(session, Ending.FAILED)
 
     def _forget_old(self) -> None:
         ended = [session.identifier for session in self._by_id.values() if session.ending is not None]

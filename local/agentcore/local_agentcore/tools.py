@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import results
 from .errors import FieldProblem, ValidationError
+from .faults import seconds_of
 from .interpreters import SANDBOX
 from .results import Result
 from .sandbox.host import FileOperationError, Sandbox
 
 if TYPE_CHECKING:
+    from .faults import Rule
     from .guesses import Guesses
     from .sandbox.limits import Limits
 
@@ -29,6 +32,7 @@ class Invocation:
     limits: Limits
     guesses: Guesses
     arguments: Mapping[str, Any]
+    slow_files: Sequence[Rule] = ()
 
     def required(self, name: str) -> Any:
         """Returns an argument that this tool cannot do without.
@@ -132,6 +136,7 @@ async def _each(
             return results.path_traversal(path, invocation.guesses)
     for path, item in items:
         try:
+            await asyncio.sleep(seconds_of(rule for rule in invocation.slow_files if rule.slows(path)))
             await action(item)
         except FileOperationError as problem:
             return results.file_problem(path, problem, invocation.guesses)

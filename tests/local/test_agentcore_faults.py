@@ -1,0 +1,355 @@
+"""Faults on order: each kind as a client sees it, which calls it strikes, and what a plan may say."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from http.client import IncompleteRead
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError, EventStreamError
+from urllib3.exceptions import ProtocolError
+
+from local_agentcore.faults import FORMS, OPERATIONS, STATUSES, TOOLS, FaultPlanError, Faults, Plan, Rule, plan_of
+from local_agentcore.protocol import SERVICES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from local_agentcore.steering import FaultOrders
+
+MANAGED = {"codeInterpreterIdentifier": "aws.codeinterpreter.v1"}
+INVOKE = "InvokeCodeInterpreter"
+LEAVES_A_MARK = {"language": "python", "code": "open('mark', 'a').write('x'); print('a' * 1000)"}
+
+
+@pytest.fixture
+def session(agentcore: Any) -> Generator[dict[str, str]]:
+    """A session, as the members that name it."""
+    where = {**MANAGED, "sessionId": agentcore.start_code_interpreter_session(**MANAGED)["sessionId"]}
+    yield where
+    if agentcore.get_code_interpreter_session(**where)["status"] == "READY":
+        agentcore.stop_code_interpreter_session(**where)
+
+
+@pytest.fixture
+def invoke(agentcore: Any, session: dict[str, str]) -> Callable[..., Any]:
+    """Calls a tool and returns its result."""
+
+    def call(name: str, **arguments: Any) -> Any:
+        (event,) = agentcore.invoke_code_interpreter(**session, name=name, arguments=arguments)["stream"]
+        return event["result"]
+
+    return call
+
+
+def refusal(call: Callable[[], object]) -> tuple[str, int]:
+    """Returns code and status of the error that a call has to end with."""
+    with pytest.raises(ClientError) as raised:
+        call()
+    response: Any = raised.value.response
+    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def marks(invoke: Callable[..., Any]) -> int:
+    """How often the code that leaves a mark has run in the session."""
+    result = invoke("readFiles", paths=["mark"])
+    return 0 if result["isError"] else len(result["content"][0]["resource"]["text"])
+
+
+# What each kind does
+
+
+def test_latency_is_waited_for(agentcore_faults: FaultOrders, invoke: Callable[..., Any]) -> None:
+    agentcore_faults.order(Rule("latency", "executeCode", seconds=0.3))
+    code = "import time; print(time.time())"
+    begun = time.time()
+    assert float(invoke("executeCode", language="python", code=code)["structuredContent"]["stdout"]) > begun + 0.3
+
+
+@pytest.mark.parametrize("code", STATUSES)
+def test_an_error_before_the_call_is_the_services_and_nothing_is_done(
+    agentcore_faults: FaultOrders, invoke: Callable[..., Any], code: str
+) -> None:
+    agentcore_faults.order(Rule("error", "executeCode", code=code, times=1))
+    assert refusal(lambda: invoke("executeCode", **LEAVES_A_MARK)) == (code, STATUSES[code])
+    assert marks(invoke) == 0
+    invoke("executeCode", **LEAVES_A_MARK)
+    assert marks(invoke) == 1
+
+
+def test_an_error_after_the_call_hides_that_it_was_done(
+    agentcore_faults: FaultOrders, invoke: Callable[..., Any]
+) -> None:
+    agentcore_faults.order(Rule("error", "executeCode", at="after"))
+    assert refusal(lambda: invoke("executeCode", **LEAVES_A_MARK)) == ("InternalServerException", 500)
+    assert marks(invoke) == 1
+
+
+def test_throttling_at_a_rate_is_the_same_for_the_same_seed(agentcore_faults: FaultOrders, agentcore: Any) -> None:
+    def outcomes(seed: int) -> list[bool]:
+        agentcore_faults.order(Rule("throttling", "ListCodeInterpreterSessions", rate=0.5), seed=seed)
+        struck: list[bool] = []
+        for _ in range(40):
+            try:
+                agentcore.list_code_interpreter_sessions(**MANAGED)
+                struck.append(False)
+            except ClientError as error:
+                response: Any = error.response
+                assert response["Error"]["Code"] == "ThrottlingException"
+                struck.append(True)
+        assert agentcore_faults.struck() == [sum(struck)]
+        return struck
+
+    assert outcomes(1) == outcomes(1) != outcomes(2)
+    assert 5 < sum(outcomes(1)) < 35
+
+
+def test_an_error_within_the_stream_is_an_event_stream_error(
+    agentcore_faults: FaultOrders, invoke: Callable[..., Any]
+) -> None:
+    agentcore_faults.order(Rule("stream_error", INVOKE, times=1, code="ThrottlingException"))
+    with pytest.raises(EventStreamError, match=r"\(throttlingException\)"):
+        invoke("executeCode", **LEAVES_A_MARK)
+    assert marks(invoke) == 1
+
+
+@pytest.mark.parametrize(
+    ("at", "error", "runs"),
+    [
+        ("before", ConnectionClosedError, 0),
+        ("unanswered", ConnectionClosedError, 1),
+        ("during", ProtocolError, 1),
+    ],
+)
+def test_a_disconnect_is_one_of_tcp(
+    agentcore_faults: FaultOrders, invoke: Callable[..., Any], at: Any, error: type[Exception], runs: int
+) -> None:
+    agentcore_faults.order(Rule("disconnect", "executeCode", at=at, times=1))
+    with pytest.raises(error):
+        invoke("executeCode", **LEAVES_A_MARK)
+    assert marks(invoke) == runs
+
+
+def test_a_disconnect_after_the_stream_leaves_its_event_and_no_end(
+    agentcore_faults: FaultOrders, agentcore: Any, session: dict[str, str]
+) -> None:
+    agentcore_faults.order(Rule("disconnect", "executeCode", at="after"))
+    answer = agentcore.invoke_code_interpreter(**session, name="executeCode", arguments=LEAVES_A_MARK)
+    events = iter(answer["stream"])
+    assert next(events)["result"]["isError"] is False
+    with pytest.raises(ProtocolError):
+        next(events)
+
+
+@pytest.mark.parametrize("at", ["before", "unanswered"])
+def test_a_plain_answer_is_lost_too(agentcore_faults: FaultOrders, agentcore_control: Any, at: Any) -> None:
+    agentcore_faults.order(Rule("disconnect", "ListCodeInterpreters", at=at, times=1))
+    with pytest.raises(ConnectionClosedError):
+        agentcore_control.list_code_interpreters()
+    assert agentcore_control.list_code_interpreters()["codeInterpreterSummaries"]
+
+
+def test_half_of_a_plain_answer_is_sent_with_the_length_of_the_whole(
+    agentcore_faults: FaultOrders, agentcore_endpoint: str, agentcore_control: Any
+) -> None:
+    agentcore_faults.order(Rule("disconnect", "ListCodeInterpreters", at="during", times=2))
+    request = urllib.request.Request(f"{agentcore_endpoint}/code-interpreters", b"", method="POST")  # noqa: S310
+    with pytest.raises(IncompleteRead), urllib.request.urlopen(request) as answer:  # noqa: S310  loopback
+        answer.read()
+    # botocore does not mind: to it, half an answer is one without members.
+    assert "codeInterpreterSummaries" not in agentcore_control.list_code_interpreters()
+
+
+def test_a_client_that_retries_runs_the_code_again(agentcore_endpoint: str, agentcore_faults: FaultOrders) -> None:
+    """boto3's default client sends Invoke again when the answer is lost, and there is no token against that."""
+    import botocore.session
+
+    data: Any = botocore.session.get_session().create_client(
+        "bedrock-agentcore",
+        endpoint_url=agentcore_endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106  the emulator does not look at it
+    )
+    where = {**MANAGED, "sessionId": data.start_code_interpreter_session(**MANAGED)["sessionId"]}
+    agentcore_faults.order(Rule("disconnect", "executeCode", at="unanswered", times=1))
+    answer = data.invoke_code_interpreter(**where, name="executeCode", arguments=LEAVES_A_MARK)
+    assert next(iter(answer["stream"]))["result"]["isError"] is False
+    read = data.invoke_code_interpreter(**where, name="readFiles", arguments={"paths": ["mark"]})
+    assert next(iter(read["stream"]))["result"]["content"][0]["resource"]["text"] == "xx"
+    data.stop_code_interpreter_session(**where)
+
+
+def test_a_session_that_dies_at_once_fails_its_call_and_is_not_active(
+    agentcore_faults: FaultOrders, agentcore: Any, session: dict[str, str], invoke: Callable[..., Any]
+) -> None:
+    agentcore_faults.order(Rule("session_dies", "executeCode"))
+    assert refusal(lambda: invoke("executeCode", **LEAVES_A_MARK)) == ("InternalServerException", 500)
+    assert refusal(lambda: invoke("listFiles", path="")) == ("ValidationException", 400)
+    assert agentcore.get_code_interpreter_session(**session)["status"] == "TERMINATED"
+
+
+def test_a_session_that_dies_later_takes_running_code_with_it(
+    agentcore_faults: FaultOrders, invoke: Callable[..., Any]
+) -> None:
+    agentcore_faults.order(Rule("session_dies", "executeCode", seconds=0.3))
+    endless = {"language": "python", "code": "while True: pass"}
+    assert refusal(lambda: invoke("executeCode", **endless)) == ("InternalServerException", 500)
+
+
+def test_a_session_that_dies_while_nobody_calls_is_seen_to_be_over(
+    agentcore_faults: FaultOrders, agentcore: Any, session: dict[str, str], invoke: Callable[..., Any]
+) -> None:
+    agentcore_faults.order(Rule("session_dies", "listFiles", seconds=0.05))
+    assert invoke("listFiles", path="")["isError"] is False
+    while agentcore.get_code_interpreter_session(**session)["status"] == "READY":
+        pass
+    assert refusal(lambda: invoke("listFiles", path="")) == ("ValidationException", 400)
+
+
+@pytest.mark.parametrize(("at", "status"), [("before", "READY"), ("after", "TERMINATED")])
+def test_a_stop_that_fails_leaves_the_session_alive_or_not_as_ordered(
+    agentcore_faults: FaultOrders, agentcore: Any, session: dict[str, str], at: Any, status: str
+) -> None:
+    agentcore_faults.order(Rule("error", "StopCodeInterpreterSession", at=at, times=1))
+    assert refusal(lambda: agentcore.stop_code_interpreter_session(**session)) == ("InternalServerException", 500)
+    assert agentcore.get_code_interpreter_session(**session)["status"] == status
+
+
+def test_a_slow_file_delays_its_call_and_no_other_file(
+    agentcore_faults: FaultOrders, invoke: Callable[..., Any]
+) -> None:
+    agentcore_faults.order(Rule("slow_file", "writeFiles", path="slow/*.csv", seconds=0.3))
+    code = "import os; print(os.stat('slow/a.csv').st_mtime - os.stat('fast.csv').st_mtime)"
+    content = [{"path": path, "text": "x"} for path in ("fast.csv", "slow/a.csv")]
+    invoke("writeFiles", content=content)
+    assert float(invoke("executeCode", language="python", code=code)["structuredContent"]["stdout"]) > 0.2
+
+
+# Which calls are struck
+
+
+def struck(rule: Rule, calls: int, operation: str = INVOKE, tool: str | None = "executeCode", seed: int = 0) -> str:
+    """Returns what becomes of calls: x for one that is struck."""
+    faults = Faults()
+    faults.follow(Plan((rule,), seed))
+    return "".join("x" if faults.strike([rule.kind], operation, tool) else "." for _ in range(calls))
+
+
+def test_a_rule_strikes_every_call_or_those_with_its_numbers_and_no_more_than_its_times() -> None:
+    assert struck(Rule("throttling"), 3) == "xxx"
+    assert struck(Rule("throttling", times=2), 4) == "xx.."
+    assert struck(Rule("throttling", calls=(2, 4)), 5) == ".x.x."
+    assert struck(Rule("throttling", calls=(2, 4), times=1), 5) == ".x..."
+    assert struck(Rule("throttling", rate=0.0), 9) == "........."
+    assert struck(Rule("throttling", rate=1.0), 3) == "xxx"
+
+
+def test_a_share_is_drawn_from_the_seed_whatever_other_rules_and_calls_there_are() -> None:
+    rule = Rule("throttling", "executeCode", rate=0.3)
+    alone = struck(rule, 60, seed=5)
+    faults = Faults()
+    faults.follow(Plan((rule, Rule("throttling", rate=0.9)), 5))
+    mixed = ""
+    for _ in range(60):
+        faults.strike(["throttling"], INVOKE, "readFiles")
+        mixed += "x" if rule in faults.strike(["throttling"], INVOKE, "executeCode") else "."
+    assert alone == mixed
+    assert 5 < alone.count("x") < 35
+
+
+def test_a_rule_means_an_operation_a_tool_or_whatever_its_kind_fits() -> None:
+    assert struck(Rule("throttling", INVOKE), 1) == "x"
+    assert struck(Rule("throttling", "executeCode"), 1) == "x"
+    assert struck(Rule("throttling", "readFiles"), 1) == "."
+    assert struck(Rule("slow_file", seconds=1), 1, tool="readFiles") == "x"
+    assert struck(Rule("slow_file", seconds=1), 1, operation="TagResource", tool=None) == "."
+
+
+def test_the_names_and_statuses_are_the_models(agentcore: Any, agentcore_control: Any) -> None:
+    models = [client.meta.service_model for client in (agentcore_control, agentcore)]
+    assert [model.service_name for model in models] == list(SERVICES)
+    names = {name for model in models for name in model.operation_names}
+    assert set(OPERATIONS) == {name for name in names if "CodeInterpreter" in name} | {
+        "TagResource",
+        "UntagResource",
+        "ListTagsForResource",
+    }
+    invoke = models[1].operation_model(INVOKE)
+    assert sorted(TOOLS) == sorted(invoke.input_shape.members["name"].enum)
+    shapes = {shape.name: shape.metadata["error"]["httpStatusCode"] for shape in invoke.error_shapes}
+    assert shapes == STATUSES
+
+
+# What a plan may say
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"kind": "explosion"}, "kind is 'explosion'; allowed: latency | "),
+        ({"kind": ["latency"]}, "kind is ['latency']; allowed: a text"),
+        ({"on": "executeCode"}, "kind is missing; allowed: latency | "),
+        ({"kind": "latency"}, "seconds is None; allowed: a number from 0 to 86400"),
+        ({"kind": "latency", "seconds": -1}, "seconds is -1; allowed: a number from 0 to 86400"),
+        ({"kind": "throttling", "seconds": 1}, "seconds is not a member of throttling, whose own are: none"),
+        ({"kind": "throttling", "on": "fly"}, "on is 'fly'; allowed for throttling: * | CreateCodeInterpreter | "),
+        ({"kind": "slow_file", "on": "executeCode", "seconds": 1}, "allowed for slow_file: * | InvokeCodeInterpreter"),
+        ({"kind": "throttling", "rate": 2}, "rate is 2; allowed: a number from 0 to 1"),
+        ({"kind": "throttling", "rate": True}, "rate is True; allowed: a number from 0 to 1"),
+        ({"kind": "throttling", "calls": [0]}, "calls is (0,); allowed: the numbers of calls, from 1 on"),
+        ({"kind": "throttling", "calls": "1"}, "calls is '1'; allowed: the numbers of calls, from 1 on"),
+        ({"kind": "throttling", "rate": 0.5, "calls": [1]}, "rate and calls are both given; allowed: one of them"),
+        ({"kind": "throttling", "times": 0}, "times is 0; allowed: a whole number from 1 on"),
+        ({"kind": "error", "code": "Teapot"}, "code is 'Teapot'; allowed: InternalServerException | "),
+        ({"kind": "error", "at": "during"}, "at is 'during'; allowed for error: before | after"),
+        ({"kind": "disconnect", "at": "never"}, "at is 'never'; allowed for disconnect: before | unanswered | "),
+        ({"kind": "latency", "seconds": 1, "second": 1}, "there is no 'second'; allowed: at, calls, code, kind, "),
+        ("latency", "is no object of members"),
+    ],
+)
+def test_a_rule_that_cannot_be_is_named_with_what_is_allowed(agentcore_endpoint: str, members: Any, words: str) -> None:
+    plan = json.dumps({"rules": [{"kind": "throttling"}, members]}).encode()
+    with pytest.raises(FaultPlanError) as raised:
+        plan_of(plan)
+    message = str(raised.value)
+    assert message.startswith("Rule 2")
+    assert words in message
+    request = urllib.request.Request(f"{agentcore_endpoint}/_local/faults", plan, method="PUT")  # noqa: S310  loopback
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request)  # noqa: S310  loopback
+    assert (refused.value.code, json.load(refused.value)) == (400, {"message": message})
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"rules": 1}', b'{"rules": [], "seed": 1.5}', b"\xff"])
+def test_what_is_no_plan_is_refused_in_words(body: bytes) -> None:
+    with pytest.raises(FaultPlanError, match=r"^(The plan|seed) "):
+        plan_of(body)
+
+
+def test_a_plan_is_the_same_in_python_and_in_json() -> None:
+    plan = Plan(
+        tuple(
+            Rule(kind, calls=(1, 3), times=2, seconds=1 if form.needs_seconds else None)  # type: ignore[arg-type]
+            for kind, form in FORMS.items()
+        ),
+        seed=3,
+    )
+    assert plan_of(plan.as_json()) == plan
+
+
+def test_a_plan_that_is_refused_leaves_the_one_before(agentcore_faults: FaultOrders, agentcore_endpoint: str) -> None:
+    agentcore_faults.order(Rule("latency", "TagResource", seconds=1), seed=4)
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(  # noqa: S310  loopback
+            urllib.request.Request(f"{agentcore_endpoint}/_local/faults", b"{}", method="PUT")  # noqa: S310
+        )
+    with urllib.request.urlopen(f"{agentcore_endpoint}/_local/faults") as answer:  # noqa: S310
+        rule = {"kind": "latency", "on": "TagResource", "seconds": 1, "seen": 0, "struck": 0}
+        assert json.load(answer) == {"seed": 4, "rules": [rule]}
+    agentcore_faults.clear()
+    assert agentcore_faults.struck() == []
