@@ -32,11 +32,11 @@ format: setup ## formats the code
 bench: setup ## figures of speed and size, as ratios in one run; ARGS=synth for one of them
 	@python -m tests.benchmarks $(ARGS)
 
-setup: build/system .venv/.ready node_modules/.ready $(RUNTIMES:%=%/.venv/.ready) ## installs what is missing
+setup: build/system .venv/.ready node_modules/.ready tests/policy/oracle/node_modules/.ready $(RUNTIMES:%=%/.venv/.ready) ## installs what is missing
 
 clean: ## stops the embedded AWS; removes what was installed and built
 	-@[ ! -x .venv/bin/sandpiper ] || sandpiper local stop
-	rm -rf .venv node_modules build out cdk.out .sandpiper local/runtimes/*/.venv
+	rm -rf .venv node_modules tests/policy/oracle/node_modules build out cdk.out .sandpiper local/runtimes/*/.venv
 
 # A stamp lies inside of what it vouches for, so that one is never there without the other.
 
@@ -64,6 +64,11 @@ FORCE:
 node_modules/.ready: .venv/.ready package-lock.json
 	@echo "· CDK CLI"
 	@npm ci --silent --no-fund --no-audit
+	@touch $@
+
+tests/policy/oracle/node_modules/.ready: .venv/.ready tests/policy/oracle/package-lock.json
+	@echo "· what the policy evaluator is compared with"
+	@npm ci --silent --no-fund --no-audit --prefix tests/policy/oracle
 	@touch $@
 
 local/runtimes/sandbox/.venv/.ready: .venv/bin/uv local/runtimes/sandbox/install local/runtimes/sandbox/uv.lock

@@ -68,6 +68,15 @@ class Outcome(Enum):
     NOT_ALLOWED = "implicitly denied"
 
 
+class Layer(Enum):
+    """The kinds of policies that a decision can lack, or be denied by, in AWS's words."""
+
+    IDENTITY = "identity-based policy"
+    BOUNDARY = "permissions boundary"
+    SESSION = "session policy"
+    RESOURCE = "resource-based policy"
+
+
 @dataclass(frozen=True)
 class Decision:
     """What became of a request, and why.
@@ -75,17 +84,38 @@ class Decision:
     Attributes:
         outcome: what became of it.
         statements: those that allow it, or the one that denies it; none where nothing allows it.
-        reason: a sentence for people.
+        layer: the kind of policy that denies it, or in which an allow is missing; None when it is allowed.
     """
 
     outcome: Outcome
-    statements: tuple[Statement, ...]
-    reason: str
+    statements: tuple[Statement, ...] = ()
+    layer: Layer | None = None
 
     @property
     def allowed(self) -> bool:
         """Whether it is allowed."""
         return self.outcome is Outcome.ALLOWED
+
+    @property
+    def reason(self) -> str:
+        """Why, in words for people: `denied by statement TlsOnly of the bucket policy`."""
+        by = " and ".join(map(str, self.statements))
+        if self.layer is None:
+            return f"allowed by {by or 'being the account root'}"
+        return f"denied by {by}" if by else f"no {self.layer.value} allows it"
+
+
+def access_denied(request: Request, decision: Decision) -> str:
+    """What a service says of a request that was not allowed ("Troubleshoot access denied error messages")."""
+    layer = (decision.layer or Layer.IDENTITY).value
+    article = "an" if layer[0] in "aeiou" else "a"
+    why = (
+        f"with an explicit deny in {article} {layer}"
+        if decision.outcome is Outcome.DENIED
+        else f"because no {layer} allows the {request.action} action"
+    )
+    asked = f"perform: {request.action} on resource: {request.resource}"
+    return f"User: {request.principal.name} is not authorized to {asked} {why}"
 
 
 def evaluate(request: Request, policies: Policies) -> Decision:
@@ -93,12 +123,12 @@ def evaluate(request: Request, policies: Policies) -> Decision:
     applied = _Applied(request, policies)
     denying = applied.denying()
     if denying is not None:
-        return Decision(Outcome.DENIED, (denying,), f"{denying} denies {request.action} on {request.resource}")
+        layer, statement = denying
+        return Decision(Outcome.DENIED, (statement,), layer)
     granted = applied.granted()
-    if isinstance(granted, str):
-        return Decision(Outcome.NOT_ALLOWED, (), f"{granted} {request.action} on {request.resource}")
-    by = ", ".join(map(str, granted)) or "being the account's root"
-    return Decision(Outcome.ALLOWED, granted, f"{by} allows {request.action} on {request.resource}")
+    if isinstance(granted, Layer):
+        return Decision(Outcome.NOT_ALLOWED, (), granted)
+    return Decision(Outcome.ALLOWED, granted)
 
 
 class _Applied:
@@ -120,12 +150,18 @@ class _Applied:
             if statement.covers(self._request.action, self._request.resource, self._context)
         ]
 
-    def denying(self) -> Statement | None:
+    def denying(self) -> tuple[Layer, Statement] | None:
         """The first statement that denies the request, or None."""
-        limits = [*(self._boundary or ()), *(self._session or ())]
-        for statement in [*self._identity, *limits, *self._resource]:
-            if statement.effect is Effect.DENY and self._concerns(statement):
-                return statement
+        layers = {
+            Layer.IDENTITY: self._identity,
+            Layer.BOUNDARY: self._boundary or (),
+            Layer.SESSION: self._session or (),
+            Layer.RESOURCE: self._resource,
+        }
+        for layer, statements in layers.items():
+            for statement in statements:
+                if statement.effect is Effect.DENY and self._concerns(statement):
+                    return layer, statement
         return None
 
     def _concerns(self, denying: Statement) -> bool:
@@ -134,13 +170,13 @@ class _Applied:
         bounded = denying.not_named and self._boundary is not None
         return bounded or denying.naming(self._request.principal) is not Named.NOT
 
-    def granted(self) -> tuple[Statement, ...] | str:
-        """The statements that allow the request, or the beginning of a sentence on what is missing."""
+    def granted(self) -> tuple[Statement, ...] | Layer:
+        """The statements that allow the request, or where one is missing."""
         principal = self._request.principal
         named = self._resource_allows()
         itself = tuple(statement for level, statement in named if level is Named.ITSELF)
         if not principal.account:  # a service, a provider, anybody: the resource's policy alone
-            return itself or "no statement of a resource-based policy lets this principal do"
+            return itself or Layer.RESOURCE
         if principal.account != self._request.account:
             return self._across(tuple(statement for _, statement in named))
         if itself:  # neither a boundary nor a session policy limits what is granted to the principal itself
@@ -148,31 +184,29 @@ class _Applied:
         by_role = tuple(statement for level, statement in named if level is Named.BY_ROLE)
         if by_role:
             return self._missing_limit() or by_role
-        by_account = tuple(statement for level, statement in named if level is Named.BY_ACCOUNT)
-        if self._policies.resource_rules and not by_account:
-            return "no statement of the resource's own policy, which has to, lets this principal do"
-        own = self._own()
-        return own if isinstance(own, str) else (*own, *(by_account if self._policies.resource_rules else ()))
+        if not self._policies.resource_rules:
+            return self._own()
+        return self._across(tuple(statement for level, statement in named if level is Named.BY_ACCOUNT))
 
-    def _across(self, granting: tuple[Statement, ...]) -> tuple[Statement, ...] | str:
-        """Between accounts both sides have to allow."""
+    def _across(self, granting: tuple[Statement, ...]) -> tuple[Statement, ...] | Layer:
+        """Where both sides have to allow: between accounts, and where the resource's policy rules."""
         if not granting:
-            return "no resource-based policy of the other account lets this principal do"
+            return Layer.RESOURCE
         own = self._own()
-        return own if isinstance(own, str) else (*own, *granting)
+        return own if isinstance(own, Layer) else (*own, *granting)
 
-    def _own(self) -> tuple[Statement, ...] | str:
+    def _own(self) -> tuple[Statement, ...] | Layer:
         """What the principal's own policies allow, within their limits."""
         if self._request.principal.kind is Kind.ROOT:
             return ()
         allowing = _allowing(self._identity)
-        return (self._missing_limit() or allowing) if allowing else "no identity-based policy allows"
+        return (self._missing_limit() or allowing) if allowing else Layer.IDENTITY
 
-    def _missing_limit(self) -> str | None:
+    def _missing_limit(self) -> Layer | None:
         if self._boundary is not None and not _allowing(self._boundary):
-            return "no permissions boundary allows"
+            return Layer.BOUNDARY
         if self._session is not None and not _allowing(self._session):
-            return "no session policy allows"
+            return Layer.SESSION
         return None
 
     def _resource_allows(self) -> list[tuple[Named, Statement]]:

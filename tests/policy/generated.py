@@ -7,9 +7,11 @@ request's own, so that about as many requests are allowed as are not.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 ACCOUNT, OTHER = "111122223333", "444455556666"
 REGION = "us-east-1"
@@ -26,11 +28,15 @@ SERVICE = "bedrock-agentcore.amazonaws.com"
 SERVICES = (SERVICE, "lambda.amazonaws.com", "states.amazonaws.com")
 ROLE_BEHIND = {SESSION: ROLE, FOREIGN: FOREIGN_ROLE, USER: USER}
 
-STRING = ("StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase")
-STRING += ("StringLike", "StringNotLike")
+STRING = (
+    *("StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase"),
+    *("StringLike", "StringNotLike"),
+)
 ARN = ("ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike")
-NUMERIC = ("NumericEquals", "NumericNotEquals", "NumericLessThan", "NumericLessThanEquals")
-NUMERIC += ("NumericGreaterThan", "NumericGreaterThanEquals")
+NUMERIC = (
+    *("NumericEquals", "NumericNotEquals", "NumericLessThan", "NumericLessThanEquals"),
+    *("NumericGreaterThan", "NumericGreaterThanEquals"),
+)
 DATE = ("DateEquals", "DateNotEquals", "DateLessThan", "DateLessThanEquals", "DateGreaterThan", "DateGreaterThanEquals")
 OPERATORS: Mapping[str, Sequence[str]] = {
     "text": STRING,
@@ -54,7 +60,9 @@ class Key:
 COMMON: Mapping[str, Key] = {
     "aws:ResourceAccount": Key("text", (ACCOUNT, OTHER, "${aws:PrincipalAccount}")),
     "aws:PrincipalAccount": Key("text", (ACCOUNT, OTHER, "1111*")),
-    "aws:PrincipalArn": Key("arn", (ROLE, USER, FOREIGN_ROLE, f"arn:aws:iam::{ACCOUNT}:role/*", "arn:aws:iam::*:user/*")),
+    "aws:PrincipalArn": Key(
+        "arn", (ROLE, USER, FOREIGN_ROLE, f"arn:aws:iam::{ACCOUNT}:role/*", "arn:aws:iam::*:user/*")
+    ),
     "aws:PrincipalTag/team": Key("text", ("claims", "Claims", "motor", "cl*")),
     "aws:SecureTransport": Key("truth", ("true", "false")),
     "aws:SourceIp": Key("address", ("10.1.0.0/16", "10.1.2.3/32", "192.0.2.0/24", "2001:db8::/32")),
@@ -129,7 +137,9 @@ def _object(dice: random.Random) -> Case:
 
 def _list(dice: random.Random) -> Case:
     keys = {
-        "s3:prefix": Key("text", ("tenants/demo/*", "tenants/demo/sandbox/", "", "${aws:username}/*", "tenants/??mo/*")),
+        "s3:prefix": Key(
+            "text", ("tenants/demo/*", "tenants/demo/sandbox/", "", "${aws:username}/*", "tenants/??mo/*")
+        ),
         "s3:delimiter": Key("text", ("/",)),
         "s3:max-keys": Key("number", ("10", "100", "1000", "10.5")),
     }
@@ -256,9 +266,7 @@ KINDS: Sequence[Callable[[random.Random], Case]] = (
 )
 
 
-def _case(
-    dice: random.Random, request: Request, *, with_resource_policy: float = 0, asking: str | None = None
-) -> Case:
+def _case(dice: random.Random, request: Request, *, with_resource_policy: float = 0, asking: str | None = None) -> Case:
     principal = asking or dice.choice((SESSION, SESSION, USER, FOREIGN if with_resource_policy else SESSION))
     context = {**_context(dice, principal, request), **request.context}
     make = _Maker(dice, request, context)
@@ -285,7 +293,9 @@ def _context(dice: random.Random, principal: str, request: Request) -> dict[str,
         common["aws:ResourceAccount"] = ACCOUNT
     if principal in SERVICES:
         arn = dice.choice((INTERPRETER, INTERPRETER.replace("demo", "evil"), SOURCES["aws:SourceArn"].values[-1]))
-        return common | _some(dice, {"aws:SourceAccount": dice.choice((ACCOUNT, ACCOUNT, OTHER)), "aws:SourceArn": arn}, 0.9)
+        return common | _some(
+            dice, {"aws:SourceAccount": dice.choice((ACCOUNT, ACCOUNT, OTHER)), "aws:SourceArn": arn}, 0.9
+        )
     common |= {"aws:PrincipalArn": ROLE_BEHIND[principal], "aws:PrincipalAccount": principal.split(":")[4]}
     if principal == USER:
         common["aws:username"] = "alice"

@@ -77,9 +77,11 @@ def simulated(some: list[Case]) -> list[dict[str, Any]]:
 def test_all_generated_cases_are_decided_alike() -> None:
     generated = cases(CASES, SEED)
     answers = simulated(generated)
-    unusable = [(case, answer) for case, answer in zip(generated, answers, strict=True) if answer["errors"] or answer["ignored"]]
+    unusable = [
+        (case, answer) for case, answer in zip(generated, answers, strict=True) if answer["errors"] or answer["ignored"]
+    ]
     assert unusable == []
     pairs = [(case, OUTCOMES[answer["result"]], decided(case)) for case, answer in zip(generated, answers, strict=True)]
     assert [pair for pair in pairs if pair[1] is not pair[2]] == []
     counts = Counter(outcome for _, _, outcome in pairs)
-    assert all(counts[outcome] > CASES * 0.15 for outcome in Outcome), counts
+    assert all(counts[outcome] > CASES * 0.1 for outcome in Outcome), counts

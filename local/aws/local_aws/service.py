@@ -19,6 +19,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import local_aws
+import sandpiper_policy
 from local_agentcore.settings import AUTHORITY_TOKEN_VARIABLE
 from local_aws import loopback, record
 from local_aws.settings import ACCOUNT, REGION, ROOT_ACCESS_KEY_ID, LocalAwsError, Runtimes, StateDirectory
@@ -89,15 +91,11 @@ def _serve(state: StateDirectory, port: int, agentcore_port: int, parts: ExitSta
         *("--authority", f"{running.url}/_local", "--s3", running.url),
     ]
     token = {AUTHORITY_TOKEN_VARIABLE: secrets.token_urlsafe(30)}
-    # By path and not by name: of this environment, MiniStack's sees this one package and nothing else.
-    start = Path(__file__).parent / "ministack" / "start.py"
+    # By path and not by name: of this environment, MiniStack's sees these packages and nothing else.
+    packages = [str(Path(package.__file__ or "").parent) for package in (local_aws, sandpiper_policy)]
     ministack = [
-        str(runtimes.ministack_python),
-        "-I",
-        str(start),
-        str(port),
-        str(state.work),
-        str(runtimes.lambda_python),
+        *(str(runtimes.ministack_python), "-I", str(Path(__file__).parent / "ministack" / "start.py"), *packages, "--"),
+        *(str(port), str(state.work), str(runtimes.lambda_python)),
     ]
     processes = {
         "agentcore": _start(state, "agentcore", agentcore, parts, {**os.environ, **token}),

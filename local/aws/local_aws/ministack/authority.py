@@ -21,8 +21,14 @@ from typing import TYPE_CHECKING, Any
 from ministack.core import iam_evaluator
 from ministack.services import iam, sts
 
+from local_aws.ministack import policies
 from local_aws.ministack.front import Answer, Request
 from local_aws.ministack.signatures import ACCOUNT, SignatureError, signer
+from sandpiper_policy.document import Kind, policy
+from sandpiper_policy.errors import PolicyError
+from sandpiper_policy.evaluate import Policies, access_denied, evaluate
+from sandpiper_policy.evaluate import Request as PolicyRequest
+from sandpiper_policy.principals import Principal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,15 +98,14 @@ def authorize(question: Mapping[str, Any]) -> dict[str, Any]:
         return {"allowed": False, "code": CODES.get(principal.code, principal.code), "message": principal.message}
     if principal.policies is None:  # the account's root
         return {"allowed": True, "principal": principal.arn}
-    judged = iam_evaluator.evaluate(
-        _context(principal, question["action"], question["resource"], question["context"]),
-        principal.policies,
-        *principal.limits,
-    )
-    if judged.decision == "Allow":
+    asked = policies.request(_context(principal, question["action"], question["resource"], question["context"]))
+    try:
+        decision = evaluate(asked, policies.gather(principal.policies, principal.limits))
+    except PolicyError as error:
+        return {"allowed": False, "code": "AccessDeniedException", "message": str(error)}
+    if decision.allowed:
         return {"allowed": True, "principal": principal.arn}
-    message = _refusal(principal.arn, question["action"], question["resource"], is_explicit=judged.decision == "Deny")
-    return {"allowed": False, "code": "AccessDeniedException", "message": message}
+    return {"allowed": False, "code": "AccessDeniedException", "message": access_denied(asked, decision)}
 
 
 def credentials(question: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,19 +135,19 @@ def credentials(question: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _trusts(role: Mapping[str, Any], interpreter: str) -> bool:
-    asked = iam_evaluator.EvalContext(
-        principal_arn=SERVICE_PRINCIPAL,
-        principal_type="Service",
-        principal_account="",
-        action="sts:AssumeRole",
-        resource_arn=role["Arn"],
-        region=REGION,
-        service_context={"aws:sourceaccount": ACCOUNT, "aws:sourcearn": interpreter},
-        secure_transport=True,
-        source_ip=SOURCE_IP,
-    )
-    trust = role["AssumeRolePolicyDocument"]
-    return iam_evaluator.evaluate_resource_policy(trust, asked, service=SERVICE_PRINCIPAL).decision == "Allow"
+    keys = {
+        "aws:SourceAccount": ACCOUNT,
+        "aws:SourceArn": interpreter,
+        "aws:PrincipalIsAWSService": "true",
+        "aws:SecureTransport": "true",
+        "aws:CurrentTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    asked = PolicyRequest(Principal.of(SERVICE_PRINCIPAL), "sts:AssumeRole", role["Arn"], ACCOUNT, keys)
+    try:
+        trust = policy("the trust policy", Kind.TRUST, role["AssumeRolePolicyDocument"])
+    except PolicyError:
+        return False
+    return evaluate(asked, Policies(resource=trust, resource_rules=True)).allowed
 
 
 def _context(principal: Any, action: str, resource: str, keys: Mapping[str, list[str]]) -> Any:
@@ -163,15 +168,6 @@ def _context(principal: Any, action: str, resource: str, keys: Mapping[str, list
         secure_transport=True,
         source_ip=SOURCE_IP,
     )
-
-
-def _refusal(principal: str, action: str, resource: str, *, is_explicit: bool) -> str:
-    reason = (
-        "with an explicit deny in an identity-based policy"
-        if is_explicit
-        else f"because no identity-based policy allows the {action} action"
-    )
-    return f"User: {principal} is not authorized to perform: {action} on resource: {resource} {reason}"
 
 
 def _json(status: int, body: Mapping[str, Any]) -> Answer:

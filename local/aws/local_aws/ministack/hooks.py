@@ -1,4 +1,5 @@
-"""The places where MiniStack is extended, behind one interface. Beside `signatures`, nothing else knows its inside.
+"""The places where MiniStack is extended, behind one interface. Beside `signatures`, `policies`
+and `authority`, nothing else knows its inside.
 
 Written against MiniStack 1.5.33. After a bump, `tests/local` tells whether the places are still where they were.
 """

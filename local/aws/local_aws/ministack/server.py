@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from local_aws.lambda_runtime.functions import Functions
-from local_aws.ministack import hooks
+from local_aws.ministack import hooks, policies
 from local_aws.ministack.authority import TOKEN_VARIABLE, Authority
 from local_aws.ministack.code_interpreter import CodeInterpreterCustom
 
@@ -18,6 +18,7 @@ if __name__ == "__main__":
     port, work, lambda_python = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
     functions = Functions(work, lambda_python, {name: os.environ[name] for name in ENDPOINTS})
     token = os.environ.pop(TOKEN_VARIABLE)  # taken out, so that no process which this one starts finds it
+    policies.install()
     hooks.add_resource_type("AWS::BedrockAgentCore::CodeInterpreterCustom", CodeInterpreterCustom(token))
     hooks.use_lambda_runtime(functions)
     hooks.serve(port, Authority(token), functions.watcher.end)

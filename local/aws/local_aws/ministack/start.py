@@ -1,17 +1,19 @@
-"""Makes the package `local_aws`, and nothing else of its environment, importable in MiniStack's."""
+"""Makes packages importable in MiniStack's environment, and nothing else of theirs: `start PACKAGE... -- ARGUMENTS`."""
 
 import importlib.util
 import runpy
 import sys
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parents[1]
-spec = importlib.util.spec_from_file_location(
-    "local_aws", PACKAGE / "__init__.py", submodule_search_locations=[str(PACKAGE)]
-)
-if spec is None or spec.loader is None:
-    raise ImportError(f"{PACKAGE} is not a package")
-module = importlib.util.module_from_spec(spec)
-sys.modules["local_aws"] = module
-spec.loader.exec_module(module)
+end = sys.argv.index("--")
+packages, sys.argv[1:] = [Path(package) for package in sys.argv[1:end]], sys.argv[end + 1 :]
+for package in packages:
+    spec = importlib.util.spec_from_file_location(
+        package.name, package / "__init__.py", submodule_search_locations=[str(package)]
+    )
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{package} is not a package")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[package.name] = module
+    spec.loader.exec_module(module)
 runpy.run_module("local_aws.ministack.server", run_name="__main__")
