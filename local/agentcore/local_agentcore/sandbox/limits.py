@@ -13,8 +13,8 @@ class Limits:
     """Less than the service gives (2 vCPU, 8 GB, 10 GB of disk), so that tests of many sessions fit one machine."""
 
     memory_bytes: int = 2 * GIBIBYTE
-    address_space_bytes: int = 8 * GIBIBYTE
-    """For each process, where no control group bounds the sum of them."""
+    private_memory_bytes: int = 8 * GIBIBYTE
+    """For each process, where no control group bounds the sum of them. Not its address space: V8 reserves more."""
     disk_bytes: int = 512 * MEBIBYTE
     temporary_bytes: int = 256 * MEBIBYTE
     shared_memory_bytes: int = 64 * MEBIBYTE
@@ -33,7 +33,7 @@ class Limits:
     """Of one file. The service's payload limit (AgentCore quotas)."""
 
     def resource_limits(self, *, counted_by_group: bool) -> dict[str, int]:
-        """Returns the sandbox's rlimits by name, without the address space where a control group counts memory."""
+        """Returns the sandbox's rlimits by name, without that of memory where a control group counts memory."""
         limits = {
             "NPROC": self.processes,
             "NOFILE": self.open_files,
@@ -42,4 +42,4 @@ class Limits:
             "MEMLOCK": 0,
             "SIGPENDING": 1024,
         }
-        return limits if counted_by_group else limits | {"AS": self.address_space_bytes}
+        return limits if counted_by_group else limits | {"DATA": self.private_memory_bytes}

@@ -1,0 +1,217 @@
+"""Code that takes all it can get: it is bounded, its session lives on, and other sessions do not notice."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local_agentcore.sandbox.memory import descendants
+from tests.security.conftest import OUTPUT_MIB
+from tests.security.speakers import PYTHON
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.security.conftest import Attacker, Host
+    from tests.security.speakers import Speaker
+
+PROCESSES = {
+    "python": """
+started, refused = [], 'never'
+for _ in range(5000):
+    try:
+        child = os.fork()
+    except OSError as error:
+        refused = errno.errorcode[error.errno]
+        break
+    if child == 0:
+        time.sleep(60)
+        os._exit(0)
+    started.append(child)
+for child in started:
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+print(f'started={len(started)}\\nrefused={refused}')""",
+    # A bash that cannot fork tries again for a while, a dash says so and ends.
+    "shell": """
+said=$(timeout 5 sh -c 'trap "kill 0" EXIT; for n in $(seq 2000); do sleep 60 & echo $n; done' 2>&1)
+echo "started=$(echo "$said" | grep -c '^[0-9]*$')"
+case $said in
+  *"Resource temporarily unavailable"* | *"Cannot fork"*) echo refused=EAGAIN;;
+  *) echo refused=never;;
+esac""",
+    "deno": """
+const started = [];
+let refused = "never";
+for (let number = 0; number < 5000 && refused === "never"; number++) {
+  try { started.push(new Deno.Command("sleep", { args: ["60"] }).spawn()); } catch (error) {
+    refused = errors[/os error (\\d+)/.exec(error.message)[1]];
+  }
+}
+for (const child of started) { child.kill("SIGKILL"); await child.status; }
+console.log(`started=${started.length}\\nrefused=${refused}`);""",
+}
+
+
+def test_processes_are_bounded_and_the_session_lives(attacker: Attacker, speaker: Speaker) -> None:
+    answers = speaker.told(attacker, PROCESSES[speaker.name])
+    assert 10 < int(answers["started"]) < 300
+    assert answers["refused"] == "EAGAIN"
+    assert attacker.lives()
+
+
+FORK_BOMB = {
+    "python": """
+if not os.fork():
+    os.setsid()
+    while True:
+        try:
+            os.fork()
+        except OSError:
+            pass""",
+    "shell": "bomb() { bomb | bomb & }; (setsid bash -c 'bomb() { bomb | bomb & }; while :; do bomb; done' &) >&- 2>&-",
+    "deno": """
+const bomb = "bomb() { bomb | bomb & }; while :; do bomb; done";
+new Deno.Command("bash", { args: ["-c", bomb], stdout: "null", stderr: "null" }).spawn().unref();
+Deno.exit(0);""",
+}
+
+
+def test_a_fork_bomb_hurts_nobody_else_and_ends_with_its_session(
+    attackers: Callable[[], Attacker], speaker: Speaker, host: Host
+) -> None:
+    attacker, other = attackers(), attackers()
+    before = set(descendants(host.process))
+    speaker.said(attacker, FORK_BOMB[speaker.name])
+    most = 0
+    for _ in range(10):
+        assert other.lives()
+        most = max(most, len(set(descendants(host.process)) - before))
+    assert 10 < most < 300
+    attacker.stop()
+    assert other.lives()
+
+
+BUSY = {
+    "python": """
+for _ in range(40):
+    if not os.fork():
+        while True:
+            pass""",
+    "shell": "for n in $(seq 40); do (while :; do :; done) >/dev/null 2>&1 & done",
+    "deno": """
+const busy = { args: ["-c", "while :; do :; done"], stdout: "null", stderr: "null" };
+for (let number = 0; number < 40; number++) new Deno.Command("sh", busy).spawn().unref();
+Deno.exit(0);""",
+}
+
+
+def test_busy_processes_leave_time_for_others(attackers: Callable[[], Attacker], speaker: Speaker, host: Host) -> None:
+    attacker, other = attackers(), attackers()
+    speaker.said(attacker, BUSY[speaker.name])
+    for _ in range(5):
+        assert other.lives()
+        assert attacker.lives()
+    assert len(running(host)) >= 20
+
+
+def running(host: Host) -> list[int]:
+    """Returns the processes below an emulator that have or want a processor."""
+    found: list[int] = []
+    for process in descendants(host.process):
+        try:
+            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if state == "R":
+            found.append(process)
+    return found
+
+
+DISK = {
+    "python": """
+os.chdir(FOLDER)
+def flood():
+    with open('flood', 'wb', buffering=0) as file:
+        for _ in range(4096):
+            file.write(b'x' * (1 << 20))
+def many():
+    os.mkdir('many')
+    for number in range(200_000):
+        os.close(os.open(f'many/{number}', os.O_CREAT | os.O_WRONLY))
+tell('control', lambda: write('control'))
+tell('bytes', flood)
+os.remove('flood')
+tell('files', many)""",
+    "shell": """
+cd FOLDER
+bytes() { head -c 4G /dev/zero >flood; }
+files() { mkdir many; seq -f many/%g 200000 | xargs touch 2>&1 | head -1; return 1; }
+tell control write control
+tell bytes bytes
+rm flood
+tell files files""",
+    "deno": """
+Deno.chdir(FOLDER);
+const mebibyte = new Uint8Array(1 << 20).fill(1);
+await tell("control", () => write("control"));
+await tell("bytes", () => {
+  const file = Deno.openSync("flood", { create: true, write: true });
+  for (let number = 0; number < 4096; number++) file.writeSync(mebibyte);
+});
+Deno.removeSync("flood");
+await tell("files", () => {
+  Deno.mkdirSync("many");
+  for (let number = 0; number < 200_000; number++) Deno.createSync(`many/${number}`).close();
+});""",
+}
+
+
+@pytest.mark.parametrize("folder", [".", "/tmp", "/dev/shm"])  # noqa: S108  the sandbox's own
+def test_disk_is_bounded_in_bytes_and_in_files(attacker: Attacker, speaker: Speaker, folder: str) -> None:
+    answers = speaker.told(attacker, DISK[speaker.name].replace("FOLDER", repr(folder)))
+    assert answers == {"control": "ok", "bytes": "ENOSPC", "files": "ENOSPC"}
+    assert attacker.lives()
+
+
+LOUD = {
+    "python": "for _ in range(1000):\n    os.write(1, b'x' * 65536)\n    os.write(2, b'y' * 65536)",
+    "shell": "head -c 64M /dev/zero | tr '\\0' x; head -c 64M /dev/zero | tr '\\0' y >&2",
+    "deno": """
+const [x, y] = [new Uint8Array(65536).fill(120), new Uint8Array(65536).fill(121)];
+for (let number = 0; number < 1000; number++) { Deno.stdout.writeSync(x); Deno.stderr.writeSync(y); }""",
+}
+
+
+def test_a_flood_of_output_is_cut_and_said(attacker: Attacker, speaker: Speaker) -> None:
+    said = attacker.python("print('x' * 1000)")["stdout"]
+    assert said == "x" * 1000
+    loud = speaker.said(attacker, LOUD[speaker.name])
+    assert loud["exitCode"] == 0
+    assert len(loud["stdout"]) + len(loud["stderr"]) < (OUTPUT_MIB << 20) + 1000
+    assert f"output limit of {OUTPUT_MIB} MiB" in loud["stderr"]
+
+
+NEVER_SILENT = {
+    "python": "if not os.fork():\n    while True: os.write(1, b'x' * 65536)",
+    "shell": "(trap '' HUP; while :; do echo noise; done) &",
+    "deno": 'new Deno.Command("yes").spawn().unref();\nDeno.exit(0);',
+}
+
+
+def test_what_never_stops_printing_holds_no_call(attacker: Attacker, speaker: Speaker) -> None:
+    for _ in range(2):
+        first = speaker.said(attacker, NEVER_SILENT[speaker.name])
+        assert len(first["stdout"]) < (OUTPUT_MIB << 20) + 1000
+    assert attacker.python("1 + 1")["exitCode"] == 0
+    assert attacker.shell("echo alive")["stdout"] == "alive\r\n"
+
+
+def test_one_sessions_processes_do_not_count_for_another(attackers: Callable[[], Attacker]) -> None:
+    sleepers = "for _ in range(200): subprocess.Popen(['sleep', '60'])\nprint('started=200')"
+    for attacker in (attackers(), attackers()):
+        assert PYTHON.told(attacker, sleepers) == {"started": "200"}
+    assert len(os.listdir("/proc")) > 400  # noqa: PTH208  both at once
