@@ -435,8 +435,6 @@ def test_a_file_that_is_not_there_fails_the_tool_and_not_the_call(sessions: Call
 @pytest.mark.parametrize(
     ("name", "arguments", "words"),
     [
-        ("executeCode", {"code": "1", "language": "javascript"}, "javascript is not emulated yet"),
-        ("startCommandExecution", {"command": "true"}, "startCommandExecution is not emulated yet"),
         ("executeCode", {"language": "python"}, "requires the argument 'code'"),
         ("writeFiles", {"content": [{"path": "x"}]}, "either text or blob"),
     ],

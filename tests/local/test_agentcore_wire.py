@@ -26,9 +26,7 @@ MANAGED = "aws.codeinterpreter.v1"
 CASES = Path(__file__).resolve().parents[1] / "wire"
 COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
-_TASKS = "startCommandExecution and its tasks are not emulated yet"
 NOT_COMPARED = {
-    "behaviour_limits_and_languages": "JavaScript and networks are not emulated yet; of the rest only a word is known",
     "behaviour_sleep600_timeout300": "it took 15 minutes, and shows the retries of a client",
     "behaviour_stream_exception_member": "measured on a client; the emulator has no error to send within a stream",
     "behaviour_ttl_hard": "it takes minutes; test_agentcore_api.py ends sessions at their time, of one second",
@@ -37,13 +35,6 @@ NOT_COMPARED = {
     "execute_code_clear_context_describe": "neither the program nor its data were published",
     "execute_code_ok_langchain_eda_c34_2": "its data, of 299,130 rows, were not published",
     "execute_command_pip_install_public_ok": "networks are not emulated yet",
-    "get_task_canceled": _TASKS,
-    "get_task_completed": _TASKS,
-    "get_task_working": _TASKS,
-    "start_command_execution_ok": _TASKS,
-    "start_command_execution_short_id": _TASKS,
-    "stop_task_completed_error": _TASKS,
-    "stop_task_ok": _TASKS,
 }
 """Published answers that no test reads, each with the reason."""
 
@@ -194,6 +185,38 @@ def test_a_run_that_prints_and_fails_has_both_streams_in_order(invoke: Invoke) -
     assert answer["structuredContent"].keys() == published["structuredContent"].keys()
     assert answer["structuredContent"]["stderr"].endswith(published["structuredContent"]["stderr"])
     assert answer["content"][1]["text"] == answer["structuredContent"]["stderr"]
+
+
+def test_javascript_and_typescript_print_as_published(invoke: Invoke) -> None:
+    facts = case("behaviour_limits_and_languages")["facts"]  # the rest of it is about networks and times
+    answer = invoke("executeCode", {"code": "console.log(6*7)", "language": "javascript"})
+    assert answer["structuredContent"]["stdout"] == facts["javascript console.log(6*7)"]
+    answer = invoke("executeCode", {"code": "const n: number = 42; console.log(n)", "language": "typescript"})
+    assert answer["structuredContent"]["stdout"] == facts["typescript const n: number"]
+
+
+@pytest.mark.parametrize("name", ["start_command_execution_ok", "start_command_execution_short_id"])
+def test_a_task_is_submitted_works_and_is_canceled_word_for_word(invoke: Invoke, name: str) -> None:
+    request = case("start_command_execution_ok")["request"]
+    answer, published = invoke(request["name"], request["arguments"]), case(name)["events"][0]["result"]
+    task = answer["structuredContent"]["taskId"]
+    assert answer == {**published, "structuredContent": {**published["structuredContent"], "taskId": task}}
+    assert invoke("getTask", {"taskId": task}) == case("get_task_working")["events"][0]["result"]
+    assert invoke("stopTask", {"taskId": task}) == case("stop_task_ok")["events"][0]["result"]
+    assert invoke("getTask", {"taskId": task})["structuredContent"] == case("get_task_canceled")["structuredContent"]
+
+
+def test_a_task_completes_word_for_word(invoke: Invoke) -> None:
+    published = case("get_task_completed")
+    printed = published["structuredContent"]["stdout"].rstrip()
+    task = invoke("startCommandExecution", {"command": f"echo {printed}"})["structuredContent"]["taskId"]
+    answer = invoke("getTask", {"taskId": task})
+    while answer["structuredContent"]["taskStatus"] == "working":
+        answer = invoke("getTask", {"taskId": task})
+    assert answer["isError"] is published["isError"]
+    assert without_time(answer)["structuredContent"] == without_time(published)["structuredContent"]
+    refused = case("stop_task_completed_error")["events"][0]["result"]
+    assert invoke("stopTask", {"taskId": task}) == refused
 
 
 @pytest.mark.parametrize("name", ["list_files_root", "list_files_root_csv_py"])

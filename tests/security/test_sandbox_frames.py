@@ -11,7 +11,7 @@ import pytest
 
 from local_agentcore.errors import SandboxEndedError
 from local_agentcore.sandbox.channel import Channel
-from local_agentcore.sandbox.host import FileOperationError, entries_of
+from local_agentcore.sandbox.host import OperationError, entries_of
 from local_agentcore.sandbox.inside.frames import LENGTHS, MAXIMUM_MESSAGE_BYTES, MAXIMUM_PAYLOAD_BYTES
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def test_a_sandbox_that_is_not_ready_in_so_many_words_is_none() -> None:
 @pytest.mark.parametrize("listing", [b"", b"5", b"[[1, 2]]", b'[["a"]]', b'[["a", "b"]]', b'{"a": 1}', b"[" * 100_000])
 def test_what_is_no_listing_is_refused(listing: bytes) -> None:
     assert [entry.name for entry in entries_of(b'[["a", true]]')] == ["a"]
-    with pytest.raises(FileOperationError):
+    with pytest.raises(OperationError):
         entries_of(listing)
 
 

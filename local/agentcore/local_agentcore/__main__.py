@@ -112,6 +112,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add("--disk-mib", type=mebibytes, default=defaults.disk_bytes // MEBIBYTE, help="of one session (%(default)s)")
     add("--output-mib", type=mebibytes, default=defaults.output_bytes // MEBIBYTE, help="of one call (%(default)s)")
     add("--call-seconds", type=seconds, default=defaults.call_seconds, help="of one call (%(default)s)")
+    tasks = defaults.task_output_bytes // MEBIBYTE
+    add("--task-output-mib", type=mebibytes, default=tasks, help="of one session's tasks together (%(default)s)")
     add("--task-seconds", type=seconds, default=defaults.task_seconds, help="of one task (%(default)s)")
     add("--guesses", type=Path, metavar="FILE", help="TOML or JSON: which guesses of the service are to be otherwise")
     commands.add_parser("guesses", help="print what is guessed of the service, as a file for serve --guesses")
@@ -144,6 +146,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         disk_bytes=options.disk_mib * MEBIBYTE,
         output_bytes=options.output_mib * MEBIBYTE,
         call_seconds=options.call_seconds,
+        task_output_bytes=options.task_output_mib * MEBIBYTE,
         task_seconds=options.task_seconds,
     )
     quotas = Quotas(

@@ -11,7 +11,7 @@ from .faults import IN_A_SESSION, INVOKE
 from .interpreters import SANDBOX, Interpreters
 from .paging import page
 from .sessions import Ending, Sandboxes, Session, Sessions, log
-from .tools import NO_NETWORK_NOTE, TOOLS, Invocation, not_emulated
+from .tools import NO_NETWORK_NOTE, TOOLS, Invocation
 
 if TYPE_CHECKING:
     from .clock import Clock
@@ -83,9 +83,7 @@ class DataPlane:
         interpreter = self._interpreters.get(parameters["codeInterpreterIdentifier"])
         if "sessionId" not in parameters:
             raise ValidationError(self._guesses.session_required)
-        tool = TOOLS.get(parameters["name"])
-        if tool is None:
-            raise not_emulated(f"The tool {parameters['name']}")
+        tool = TOOLS[parameters["name"]]
         session = await self._sessions.active(interpreter, parameters["sessionId"])
         arguments = parameters.get("arguments", {})
         faults = self._faults.strike(IN_A_SESSION, INVOKE, parameters["name"])

@@ -111,6 +111,17 @@ class Guesses:
         "A session that died by itself: the words, and that it is an InternalServerException.",
     )
     # Tools
+    runtime_mismatch: str = _guess(
+        "{language} runs with {runtimes}, not with {runtime}",
+        "A runtime of another language: the words, and that it is a ValidationException.",
+    )
+    task_not_started: str = _guess(
+        "The command execution task cannot be started: {problem}",
+        "No process could be made for it: the words, and that it is a result with isError.",
+    )
+    task_not_found: str = _guess(
+        "Task not found: {task}", "An id that the session never had: the words, and that it is a result with isError."
+    )
     argument_required: str = _guess(
         "The tool requires the argument '{name}'", "The model has every argument of every tool optional."
     )
@@ -128,6 +139,9 @@ class Guesses:
 
 
 ALWAYS = (
+    "JavaScript and TypeScript run in a process a call: files stay, variables do not, and the exit code is its own.",
+    "What a task has printed is told when it has ended, as executeCommand does; of a canceled one, never.",
+    "A task that ends with another exit code than 0, or at its time limit, is `failed`, with isError.",
     "A client that hangs up ends nothing: its call goes on in the session until it is done.",
     "An operation answers with an interpreter's id, also when it was named by its ARN.",
     "A refused request counts against the rate as an accepted one does, unless it breaks the model.",

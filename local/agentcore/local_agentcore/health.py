@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 DIFFERENCES = [
     "For development and tests: code is isolated by Linux namespaces, not by a microVM.",
     "Code of PUBLIC interpreters reaches the hosts that were named for it alone.",
-    "JavaScript and TypeScript are not emulated yet.",
-    "startCommandExecution, getTask and stopTask are not emulated yet.",
+    "JavaScript and TypeScript run in a process a call: whether the service keeps their variables is not known.",
     "Certificates and file systems are recorded and not acted on.",
     "Interpreters are ready, and deleted, at once.",
     "The libraries installed are those of the runtime directory, not the hundreds of the service.",
@@ -65,4 +64,4 @@ def describe_memory(delegation: Delegation | None) -> str:
     """Returns in words how a sandbox's memory is bounded on this machine."""
     if delegation is not None:
         return f"a control group (version {delegation.hierarchy.version}) bounds each sandbox as a whole"
-    return "an address space limit bounds each process, and a watchdog each sandbox as a whole"
+    return "a limit on its data bounds each process, and a watchdog each sandbox as a whole"

@@ -17,7 +17,7 @@ from .sandbox.limits import MEBIBYTE, Limits
 
 if TYPE_CHECKING:
     from .guesses import Guesses
-    from .sandbox.host import Entry, Execution, FileOperationError
+    from .sandbox.host import Entry, Execution, OperationError, TaskReport, TaskState
 
 Result = dict[str, Any]
 MIME_TYPES = MimeTypes()  # Python's own table: what the host has in /etc/mime.types must not show
@@ -53,11 +53,14 @@ def _of_streams(stdout: str, stderr: str, execution: Execution, guesses: Guesses
     }
 
 
-def notes_on(execution: Execution, limits: Limits, network_note: str | None) -> list[str]:
-    """Returns what is to be said on stderr besides the code's own words, one sentence a line."""
+def notes_on(execution: Execution, limits: Limits, seconds: float, network_note: str | None) -> list[str]:
+    """Returns what is to be said on stderr besides the code's own words, one sentence a line.
+
+    `seconds` was its time limit.
+    """
     notes: list[str] = []
     if execution.timed_out:
-        notes.append(f"The call's time limit of {limits.call_seconds:g} s was reached and the code was stopped.")
+        notes.append(f"The time limit of {seconds:g} s was reached and the code was stopped.")
     if execution.truncated:
         notes.append(f"The call's output limit of {limits.output_bytes // MEBIBYTE} MiB was reached; the rest is lost.")
     if execution.out_of_memory:
@@ -70,6 +73,55 @@ def notes_on(execution: Execution, limits: Limits, network_note: str | None) -> 
     if network_note is not None and execution.exit_code != 0:
         notes.append(network_note)
     return notes
+
+
+def task_started(task: str) -> Result:
+    """Returns startCommandExecution's result."""
+    content = {"taskId": task, "taskStatus": "submitted", "stdout": "", "stderr": ""}
+    return {**_message("Successfully started a command execution task"), "structuredContent": content}
+
+
+def task_not_started(problem: OperationError, guesses: Guesses) -> Result:
+    """Returns the result for a command that no process could be made for."""
+    return _message(guesses.task_not_started.format(problem=problem), is_error=True)
+
+
+def of_task(execution: Execution, notes: list[str], guesses: Guesses) -> Result:
+    """Returns getTask's result for a task that has ended: as executeCommand's, and its status."""
+    result = of_command(execution, notes, guesses)
+    status = "completed" if execution.exit_code == 0 else "failed"
+    return {**result, "structuredContent": {"taskStatus": status, **result["structuredContent"]}}
+
+
+def of_unfinished_task(task: str, state: TaskState, guesses: Guesses) -> Result:
+    """Returns getTask's result for a task that works, was canceled or is not known."""
+    match state:
+        case "working":  # nobody has seen it say what it has printed so far
+            content = {"taskStatus": "working", "stdout": "", "stderr": ""}
+        case "canceled":
+            content = {"taskStatus": "canceled"}
+        case _:
+            return task_missing(task, guesses)
+    return {**_message(f"Task is {state}"), "structuredContent": content}
+
+
+def task_canceled() -> Result:
+    """Returns stopTask's result."""
+    return _message("Successfully canceled a command execution task")
+
+
+def task_not_canceled(task: str, report: TaskReport, guesses: Guesses) -> Result:
+    """Returns the refusal to stop a task that does not work. Known of one that completed."""
+    if report.state == "missing":
+        return task_missing(task, guesses)
+    ended = "COMPLETED" if report.execution is not None and report.execution.exit_code == 0 else "FAILED"
+    status = "CANCELED" if report.state == "canceled" else ended
+    return _message(f"Task cannot be canceled (current status: TaskStatus.{status})", is_error=True)
+
+
+def task_missing(task: str, guesses: Guesses) -> Result:
+    """Returns the result for a task that the session never had, or has forgotten."""
+    return _message(guesses.task_not_found.format(task=task), is_error=True)
 
 
 def written(count: int) -> Result:
@@ -119,7 +171,7 @@ def path_traversal(path: str, guesses: Guesses) -> Result:
     return _message(text, is_error=True)
 
 
-def file_problem(path: str, problem: FileOperationError, guesses: Guesses) -> Result:
+def file_problem(path: str, problem: OperationError, guesses: Guesses) -> Result:
     """Returns the failure of a file operation."""
     if problem.errno in (errno.EXDEV, errno.ELOOP):  # a link that leads out of the working directory
         return path_traversal(path, guesses)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,14 +13,17 @@ from .errors import FieldProblem, ValidationError
 from .faults import seconds_of
 from .interpreters import SANDBOX
 from .results import Result
-from .sandbox.host import FileOperationError, Sandbox
+from .sandbox.host import OperationError
 
 if TYPE_CHECKING:
     from .faults import Rule
     from .guesses import Guesses
+    from .sandbox.host import Execution, Sandbox
     from .sandbox.limits import Limits
 
 PYTHON = "python"
+RUNTIMES = {PYTHON: (PYTHON,), "javascript": ("deno", "nodejs"), "typescript": ("deno", "nodejs")}
+"""What may run a language, the default first (the model's documentation of LanguageRuntime)."""
 NO_NETWORK_NOTE = "Note: in the embedded AWS, code of a {mode} interpreter has no network yet."
 
 
@@ -46,38 +50,71 @@ class Invocation:
             raise ValidationError(self.guesses.argument_required.format(name=name), problems=[problem])
         return value
 
-    @property
-    def network_note(self) -> str | None:
-        """Returns what failing code is told about a network that it would have on AWS."""
-        return None if self.network_mode == SANDBOX else NO_NETWORK_NOTE.format(mode=self.network_mode)
+    def notes_on(self, execution: Execution, seconds: float) -> list[str]:
+        """Returns what is said on stderr besides the program's own words. `seconds` was its time limit."""
+        # Failing code is told about a network that it would have on AWS.
+        network = None if self.network_mode == SANDBOX else NO_NETWORK_NOTE.format(mode=self.network_mode)
+        return results.notes_on(execution, self.limits, seconds, network)
 
 
 Tool = Callable[[Invocation], Awaitable[Result]]
 
 
 async def execute_code(invocation: Invocation) -> Result:
-    """Runs Python in the session's kernel, which keeps its variables from call to call."""
-    code = invocation.required("code")
+    """Runs Python in the session's kernel, which keeps its variables, or a program of another language on its own."""
+    code, seconds = invocation.required("code"), invocation.limits.call_seconds
     language = invocation.arguments.get("language", PYTHON)
-    runtime = invocation.arguments.get("runtime", PYTHON)
-    for kind, value in (("language", language), ("runtime", runtime)):
-        if value != PYTHON:
-            raise not_emulated(f"The {kind} {value}")
-    execution = await invocation.sandbox.execute(
-        code,
-        clear_context=bool(invocation.arguments.get("clearContext", False)),
-        seconds=invocation.limits.call_seconds,
-    )
-    notes = results.notes_on(execution, invocation.limits, invocation.network_note)
-    return results.of_code(execution, notes, invocation.guesses)
+    runtimes = RUNTIMES[language]
+    runtime = invocation.arguments.get("runtime", runtimes[0])
+    if runtime not in runtimes:
+        words = invocation.guesses.runtime_mismatch.format(
+            language=language, runtimes=" or ".join(runtimes), runtime=runtime
+        )
+        problem = FieldProblem("arguments.runtime", f"failed to satisfy constraint: {words}")
+        raise ValidationError(words, problems=[problem])
+    if language == PYTHON:
+        clear = bool(invocation.arguments.get("clearContext", False))
+        execution = await invocation.sandbox.execute(code, clear_context=clear, seconds=seconds)
+    else:
+        execution = await invocation.sandbox.script(code, language, runtime, seconds=seconds)
+    return results.of_code(execution, invocation.notes_on(execution, seconds), invocation.guesses)
 
 
 async def execute_command(invocation: Invocation) -> Result:
     """Runs a command in a fresh shell."""
-    command = invocation.required("command")
-    execution = await invocation.sandbox.command(command, seconds=invocation.limits.call_seconds)
-    notes = results.notes_on(execution, invocation.limits, invocation.network_note)
-    return results.of_command(execution, notes, invocation.guesses)
+    command, seconds = invocation.required("command"), invocation.limits.call_seconds
+    execution = await invocation.sandbox.command(command, seconds=seconds)
+    return results.of_command(execution, invocation.notes_on(execution, seconds), invocation.guesses)
+
+
+async def start_command_execution(invocation: Invocation) -> Result:
+    """Starts a command in a fresh shell, which runs on without a caller as long as the session does."""
+    command, task = invocation.required("command"), str(uuid.uuid4())
+    try:
+        await invocation.sandbox.start_task(task, command, seconds=invocation.limits.task_seconds)
+    except OperationError as problem:
+        return results.task_not_started(problem, invocation.guesses)
+    return results.task_started(task)
+
+
+async def get_task(invocation: Invocation) -> Result:
+    """Says how a task stands, and what it has printed once it has ended."""
+    task = invocation.required("taskId")
+    report = await invocation.sandbox.task(task)
+    if report.execution is None:
+        return results.of_unfinished_task(task, report.state, invocation.guesses)
+    notes = invocation.notes_on(report.execution, invocation.limits.task_seconds)
+    return results.of_task(report.execution, notes, invocation.guesses)
+
+
+async def stop_task(invocation: Invocation) -> Result:
+    """Ends a task that works."""
+    task = invocation.required("taskId")
+    report = await invocation.sandbox.task(task)
+    if report.state == "working":
+        await invocation.sandbox.stop_task(task)
+        return results.task_canceled()
+    return results.task_not_canceled(task, report, invocation.guesses)
 
 
 async def write_files(invocation: Invocation) -> Result:
@@ -138,14 +175,9 @@ async def _each(
         try:
             await asyncio.sleep(seconds_of(rule for rule in invocation.slow_files if rule.slows(path)))
             await action(item)
-        except FileOperationError as problem:
+        except OperationError as problem:
             return results.file_problem(path, problem, invocation.guesses)
     return None
-
-
-def not_emulated(what: str) -> ValidationError:
-    """Returns the error for a part of the service that this emulator does not have."""
-    return ValidationError(f"{what} is not emulated yet")
 
 
 TOOLS: Mapping[str, Tool] = {
@@ -155,4 +187,7 @@ TOOLS: Mapping[str, Tool] = {
     "readFiles": read_files,
     "listFiles": list_files,
     "removeFiles": remove_files,
+    "startCommandExecution": start_command_execution,
+    "getTask": get_task,
+    "stopTask": stop_task,
 }

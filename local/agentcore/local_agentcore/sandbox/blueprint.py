@@ -176,6 +176,7 @@ class Blueprint:
             chart_cache=(layout.CHART_CACHE_SOURCE, layout.CHART_CACHE),
             resource_limits=self.limits.resource_limits(counted_by_group=self.delegation is not None),
             output_bytes=self.limits.output_bytes,
+            task_output_bytes=self.limits.task_output_bytes,
             grace_seconds=self.limits.grace_seconds,
             read_bytes=self.limits.read_bytes,
         )

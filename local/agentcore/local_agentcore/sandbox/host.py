@@ -17,7 +17,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ..errors import SandboxEndedError
 from .channel import Channel
@@ -34,15 +34,17 @@ if TYPE_CHECKING:
     from .inside.frames import Frame
 
 STUB = Path(__file__).parent / "stub.py"
+TaskState = Literal["missing", "working", "ended", "canceled"]
 START_SECONDS = 60.0
 ANSWER_SECONDS = 60.0
 DIAGNOSIS_BYTES = 16 * 1024
+KILLED = 128 + signal.SIGKILL
 
 _numbers = itertools.count(1)
 
 
-class FileOperationError(Exception):
-    """A file operation that the sandbox refused.
+class OperationError(Exception):
+    """Something about a file or a task that the sandbox refused.
 
     Attributes:
         errno: as in the errno module, 0 if the sandbox did not say.
@@ -76,6 +78,14 @@ class Execution:
     truncated: bool
     death: int | None
     out_of_memory: bool
+
+
+@dataclass(frozen=True)
+class TaskReport:
+    """How a task stands. Its execution is there once it has ended, and only if it ended by itself."""
+
+    state: TaskState
+    execution: Execution | None
 
 
 @dataclass(frozen=True)
@@ -175,26 +185,61 @@ class Sandbox:
         """
         return await self._run({"op": "command"}, command, seconds)
 
+    async def script(self, code: str, language: str, runtime: str, *, seconds: float) -> Execution:
+        """Runs one program of JavaScript or TypeScript, in a process of its own.
+
+        Raises:
+            SandboxEndedError: as in `execute`.
+        """
+        return await self._run({"op": "script", "language": language, "runtime": runtime}, code, seconds)
+
+    async def start_task(self, identifier: str, command: str, *, seconds: float) -> None:
+        """Starts a command that nobody waits for, under an id of the caller's.
+
+        Raises:
+            OperationError: it cannot be started.
+            SandboxEndedError: the sandbox went away.
+        """
+        message = {"op": "start_task", "task": identifier, "seconds": seconds}
+        await self._request(message, command.encode("utf-8", "surrogatepass"))
+
+    async def task(self, identifier: str) -> TaskReport:
+        """Returns how a task stands. Raises as `start_task` does."""
+        frame = await self._request({"op": "task", "task": identifier})
+        match frame.message.get("state"):
+            case "missing" | "working" | "canceled" as state:
+                return TaskReport(state, None)
+            case _:
+                elapsed = frame.message.get("elapsed")
+        seconds = float(elapsed) if isinstance(elapsed, (int, float)) else 0.0
+        # Which of the session's processes the memory limit has ended is not known; a task that was killed may be one.
+        killed = frame.message.get("exit_code") == KILLED and self._kills() > 0
+        return TaskReport("ended", self._execution(frame, seconds, out_of_memory=killed))
+
+    async def stop_task(self, identifier: str) -> None:
+        """Ends a task that works, and returns when its command has gone. Raises as `start_task` does."""
+        await self._request({"op": "stop_task", "task": identifier})
+
     async def write_file(self, path: str, data: bytes) -> None:
         """Writes a whole file beneath the working directory.
 
         Raises:
-            FileOperationError: it cannot be written.
+            OperationError: it cannot be written.
             SandboxEndedError: the sandbox went away.
         """
-        await self._file_request({"op": "write", "path": path}, data)
+        await self._request({"op": "write", "path": path}, data)
 
     async def read_file(self, path: str) -> bytes:
         """Returns a file's bytes. Raises as `write_file` does."""
-        return (await self._file_request({"op": "read", "path": path})).payload
+        return (await self._request({"op": "read", "path": path})).payload
 
     async def remove_file(self, path: str) -> None:
         """Removes a file. Raises as `write_file` does."""
-        await self._file_request({"op": "remove", "path": path})
+        await self._request({"op": "remove", "path": path})
 
     async def list_directory(self, path: str) -> list[Entry]:
         """Returns the entries of one folder, sorted by name. Raises as `write_file` does."""
-        return entries_of((await self._file_request({"op": "list", "path": path})).payload)
+        return entries_of((await self._request({"op": "list", "path": path})).payload)
 
     async def end(self) -> None:
         """Ends everything in the sandbox and waits until it has gone. May be called twice."""
@@ -230,11 +275,11 @@ class Sandbox:
             out_of_memory=out_of_memory,
         )
 
-    async def _file_request(self, message: Mapping[str, Any], data: bytes = b"") -> Frame:
+    async def _request(self, message: Mapping[str, Any], data: bytes = b"") -> Frame:
         answer = await self._channel.request(message, data)
         if "error" in answer.message:
             number = answer.message.get("errno")
-            raise FileOperationError(number if isinstance(number, int) else 0, str(answer.message["error"])[:1000])
+            raise OperationError(number if isinstance(number, int) else 0, str(answer.message["error"])[:1000])
         return answer
 
     def _hold_init(self) -> None:
@@ -327,21 +372,21 @@ def entries_of(payload: bytes) -> list[Entry]:
     """Reads what a sandbox says is a listing.
 
     Raises:
-        FileOperationError: it is none.
+        OperationError: it is none.
     """
     try:
         rows: object = json.loads(payload)
     except (ValueError, RecursionError):
         rows = None
     if not isinstance(rows, list):
-        raise FileOperationError(0, "the sandbox sent no listing")
+        raise OperationError(0, "the sandbox sent no listing")
     entries: list[Entry] = []
     for row in cast("list[object]", rows):
         match row:
             case [str(name), bool(is_directory)]:
                 entries.append(Entry(_readable(name), is_directory))
             case _:
-                raise FileOperationError(0, "the sandbox sent no listing")
+                raise OperationError(0, "the sandbox sent no listing")
     return entries
 
 

@@ -62,6 +62,12 @@ def environment(base_prefix: str) -> dict[str, str]:
         "XDG_CACHE_HOME": "/tmp/.cache",  # noqa: S108  no library adds a folder to the listing
         "PYTHONDONTWRITEBYTECODE": "1",  # so that importing one's own module adds no __pycache__ to it either
         "VIRTUAL_ENV": VIRTUAL_ENVIRONMENT,
+        "DENO_DIR": "/tmp/.deno",  # noqa: S108  as above
+        "DENO_NO_PROMPT": "1",
+        "DENO_NO_UPDATE_CHECK": "1",
+        "NPM_CONFIG_CACHE": "/tmp/.npm",  # noqa: S108  as above
+        "NPM_CONFIG_UPDATE_NOTIFIER": "false",
+        "NODE_REPL_HISTORY": "",
     }
     if base_prefix == BASE_PYTHON:
         variables["LD_LIBRARY_PATH"] = f"{BASE_PYTHON}/lib"  # a Python built with a shared library finds it by this

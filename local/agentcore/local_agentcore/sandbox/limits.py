@@ -25,8 +25,10 @@ class Limits:
     """Of one call, stdout and stderr together. The service's own limit is the 24 MiB of a reply."""
     call_seconds: float = 900.0
     """The service's limit of a synchronous call: 15 minutes (AgentCore quotas)."""
+    task_output_bytes: int = 64 * MEBIBYTE
+    """Of all of a session's tasks together, as long as they are remembered."""
     task_seconds: float = 28_800.0
-    """The service's limit of a task: 8 hours (AgentCore quotas)."""
+    """The service's limit of an asynchronous command: 8 hours (AgentCore quotas)."""
     grace_seconds: float = 2.0
     """Between the interrupt at the time limit and the kill."""
     read_bytes: int = 100_000_000

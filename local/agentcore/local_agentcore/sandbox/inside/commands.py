@@ -6,7 +6,6 @@ and stderr cannot be told apart.
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
 import pty
@@ -14,12 +13,11 @@ import signal
 import struct
 import subprocess
 import termios
-from contextlib import suppress
 from pathlib import Path
 
-from .kernel import NICENESS, Outcome
+from .kernel import Outcome
 from .output import Budget, Collector
-from .processes import Processes, signal_group
+from .processes import Processes, end_within, shell_status, yield_to_supervisor
 
 WINDOW = struct.pack("HHHH", 24, 80, 0, 0)
 SHELL_NAME = "/bin/sh"
@@ -30,50 +28,45 @@ async def run_command(
     command: bytes, seconds: float, grace_seconds: float, budget: Budget, processes: Processes
 ) -> Outcome:
     """Runs one command to its end. All that it printed is in `stdout`; at the time limit its process group is ended."""
-    terminal, far_end = pty.openpty()
-    try:
-        fcntl.ioctl(far_end, termios.TIOCSWINSZ, WINDOW)
-        os.set_blocking(terminal, False)
-        shell = next(shell for shell in SHELLS if Path(shell).exists())
-        process = subprocess.Popen(  # noqa: S603  running what it is given is this program's purpose
-            [SHELL_NAME, "-c", command],
-            executable=shell,
-            stdin=subprocess.DEVNULL,
-            stdout=far_end,
-            stderr=far_end,
-            start_new_session=True,
-        )
-        end = processes.end_of(process.pid)
-        _yield_to_supervisor(process.pid)
-    except BaseException:
-        os.close(terminal)
-        raise
-    finally:
-        os.close(far_end)
-    collector = Collector(terminal, budget)
-    timed_out = False
-    for limit, number in ((seconds, signal.SIGINT), (grace_seconds, signal.SIGKILL), (None, None)):
-        if (await asyncio.wait({end}, timeout=limit))[0]:
-            break
-        timed_out = True
-        if number is not None:
-            signal_group(process.pid, number)
-    process.returncode = end.result()
-    output = collector.finish()
-    os.close(terminal)
-    return Outcome(_shell_status(process.returncode), output, b"", timed_out, budget.exceeded)
+    running = RunningCommand(command, budget, processes)
+    return await running.outcome(seconds, grace_seconds)
 
 
-def _yield_to_supervisor(process: int) -> None:
-    """Lets the out-of-memory killer take a command before the supervisor, and the scheduler prefer the supervisor.
+class RunningCommand:
+    """One command that has been started, on its own terminal."""
 
-    From outside, after its exec: a fork of the supervisor must not become dumpable while it still is its copy.
-    """
-    with suppress(OSError):  # it has ended already
-        Path(f"/proc/{process}/oom_score_adj").write_text("1000")
-        os.setpriority(os.PRIO_PROCESS, process, NICENESS)
+    def __init__(self, command: bytes, budget: Budget, processes: Processes) -> None:
+        self._budget = budget
+        self._terminal, far_end = pty.openpty()
+        try:
+            fcntl.ioctl(far_end, termios.TIOCSWINSZ, WINDOW)
+            os.set_blocking(self._terminal, False)
+            shell = next(shell for shell in SHELLS if Path(shell).exists())
+            self._process = subprocess.Popen(  # noqa: S603  running what it is given is this program's purpose
+                [SHELL_NAME, "-c", command],
+                executable=shell,
+                stdin=subprocess.DEVNULL,
+                stdout=far_end,
+                stderr=far_end,
+                start_new_session=True,
+            )
+            self._end = processes.end_of(self._process.pid)
+            yield_to_supervisor(self._process.pid)
+        except BaseException:
+            os.close(self._terminal)
+            raise
+        finally:
+            os.close(far_end)
+        self._collector = Collector(self._terminal, budget)
 
+    async def outcome(self, seconds: float, grace_seconds: float) -> Outcome:
+        """Waits for its end, which comes at the time limit at the latest."""
+        timed_out = await end_within(self._end, self._process.pid, seconds, grace_seconds, signal.SIGINT)
+        self._process.returncode = self._end.result()
+        output = self._collector.finish()
+        os.close(self._terminal)
+        return Outcome(shell_status(self._process.returncode), output, b"", timed_out, self._budget.exceeded)
 
-def _shell_status(code: int) -> int:
-    """A shell says 128 + n for a program that signal n ended."""
-    return 128 - code if code < 0 else code
+    async def cancel(self, grace_seconds: float) -> None:
+        """Ends it: asks it to, and kills it after the grace. Whoever waits for its outcome gets it."""
+        await end_within(self._end, self._process.pid, 0, grace_seconds, signal.SIGTERM)

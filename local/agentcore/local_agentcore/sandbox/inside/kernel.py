@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .output import Budget, Collector
-from .processes import Processes, signal_group
+from .processes import NICENESS, Processes, signal_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,6 @@ READY = 0
 CONTROL_DESCRIPTOR = 3
 PIPE_BYTES = 1024 * 1024  # a program that prints less than this never waits for the supervisor
 BROKEN_KERNEL = 70  # EX_SOFTWARE in sysexits.h: it did not come as far as running code
-NICENESS = 10  # the supervisor keeps its turn on the processor whatever the code does
 SET_DUMPABLE = 4  # prctl(2)
 
 
@@ -65,8 +64,8 @@ class Kernel:
 
     def __init__(self, processes: Processes) -> None:
         self._control, far_control = socket.socketpair()
-        self._stdout, far_stdout = _pipe()
-        self._stderr, far_stderr = _pipe()
+        self._stdout, far_stdout = nonblocking_pipe()
+        self._stderr, far_stderr = nonblocking_pipe()
         process = os.fork()
         if process == 0:
             _become_kernel(far_control, far_stdout, far_stderr)
@@ -137,7 +136,8 @@ class Kernel:
         return int(WORD.unpack(data)[0])
 
 
-def _pipe() -> tuple[int, int]:
+def nonblocking_pipe() -> tuple[int, int]:
+    """Returns a pipe's two ends: reading from the first never waits."""
     near, far = os.pipe()
     with suppress(PermissionError):  # an ordinary user has only so much for all pipes; a smaller one is slower, no more
         fcntl.fcntl(near, fcntl.F_SETPIPE_SZ, PIPE_BYTES)

@@ -12,17 +12,28 @@ LAST_READS = 16  # enough to empty a pipe of 1 MiB twice; a program that goes on
 
 @dataclass
 class Budget:
-    """How many bytes one call may still return. `exceeded` says that some were thrown away."""
+    """How many bytes one call may still return. `exceeded` says that some were thrown away.
+
+    `shared` is a budget that others take from as well.
+    """
 
     remaining: int
+    shared: Budget | None = None
     exceeded: bool = False
+    taken: int = 0
 
     def take(self, data: bytes) -> bytes:
         """Returns as much of `data` as may be kept."""
-        kept = data[: self.remaining]
+        kept = data[: self.remaining] if self.shared is None else self.shared.take(data[: self.remaining])
         self.remaining -= len(kept)
+        self.taken += len(kept)
         self.exceeded = self.exceeded or len(kept) < len(data)
         return kept
+
+    def give_back(self) -> None:
+        """Returns to the shared budget what was taken from it: it is kept no longer."""
+        if self.shared is not None:
+            self.shared.remaining += self.taken
 
 
 class Collector:

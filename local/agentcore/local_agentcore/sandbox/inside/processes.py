@@ -6,6 +6,9 @@ import asyncio
 import os
 import signal
 from contextlib import suppress
+from pathlib import Path
+
+NICENESS = 10  # the supervisor keeps its turn on the processor whatever the code does
 
 
 class Processes:
@@ -36,3 +39,33 @@ def signal_group(process: int, number: signal.Signals) -> None:
     """Signals a child and all that it started in its own process group. One that has ended is no error."""
     with suppress(ProcessLookupError):
         os.killpg(process, number)
+
+
+async def end_within(
+    end: asyncio.Future[int], process: int, seconds: float | None, grace_seconds: float, first: signal.Signals
+) -> bool:
+    """Waits for a child's end. At the time limit its process group gets `first`, and SIGKILL after the grace.
+
+    Returns whether the limit was reached.
+    """
+    for limit, number in ((seconds, first), (grace_seconds, signal.SIGKILL), (None, None)):
+        if (await asyncio.wait({end}, timeout=limit))[0]:
+            return number is not first
+        if number is not None:
+            signal_group(process, number)
+    return True
+
+
+def yield_to_supervisor(process: int) -> None:
+    """Lets the out-of-memory killer take a program before the supervisor, and the scheduler prefer the supervisor.
+
+    From outside, after its exec: a fork of the supervisor must not become dumpable while it still is its copy.
+    """
+    with suppress(OSError):  # it has ended already
+        Path(f"/proc/{process}/oom_score_adj").write_text("1000")
+        os.setpriority(os.PRIO_PROCESS, process, NICENESS)
+
+
+def shell_status(code: int) -> int:
+    """A shell says 128 + n for a program that signal n ended."""
+    return 128 - code if code < 0 else code

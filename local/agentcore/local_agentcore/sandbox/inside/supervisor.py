@@ -26,6 +26,8 @@ from .frames import Frame, FrameError, receive, send
 from .kernel import SET_DUMPABLE, Kernel, Outcome, make_shell
 from .output import Budget
 from .processes import Processes
+from .scripts import run_script
+from .tasks import ENDED, MISSING, Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -41,6 +43,7 @@ class Configuration:
     chart_cache: tuple[str, str]
     resource_limits: dict[str, int]
     output_bytes: int
+    task_output_bytes: int
     grace_seconds: float
     read_bytes: int
 
@@ -52,6 +55,8 @@ class Supervisor:
         self._configuration = configuration
         self._files = Files(configuration.working_directory)
         self._processes = Processes()
+        self._tasks = Tasks(self._processes, self._new_task_budget, configuration.grace_seconds)
+        self._task_budget = Budget(configuration.task_output_bytes)
         self._turn = asyncio.Lock()
         self._kernel = Kernel(self._processes)
         self._operations: dict[str, Callable[[dict[str, Any], bytes], Awaitable[Frame]]] = {
@@ -62,6 +67,10 @@ class Supervisor:
             "list": self._list,
             "remove": self._remove,
             "kill_code": self._kill_code,
+            "script": self._script,
+            "start_task": self._start_task,
+            "task": self._task,
+            "stop_task": self._stop_task,
         }
 
     async def serve(self, channel: socket.socket) -> NoReturn:
@@ -101,8 +110,27 @@ class Supervisor:
         return _outcome_frame(outcome)
 
     async def _command(self, message: dict[str, Any], command: bytes) -> Frame:
-        seconds, grace = message["seconds"], self._configuration.grace_seconds
+        seconds, grace = message["seconds"], self._grace_seconds
         return _outcome_frame(await run_command(command, seconds, grace, self._new_budget(), self._processes))
+
+    async def _script(self, message: dict[str, Any], code: bytes) -> Frame:
+        kind, seconds, grace = (message["language"], message["runtime"]), message["seconds"], self._grace_seconds
+        return _outcome_frame(await run_script(code, kind, seconds, grace, self._new_budget(), self._processes))
+
+    async def _start_task(self, message: dict[str, Any], command: bytes) -> Frame:
+        self._tasks.start(message["task"], command, message["seconds"])
+        return Frame({})
+
+    async def _task(self, message: dict[str, Any], _payload: bytes) -> Frame:
+        task = self._tasks.find(message["task"])
+        if task is None or task.outcome is None or task.state != ENDED:
+            return Frame({"state": MISSING if task is None else task.state})
+        outcome = _outcome_frame(task.outcome)
+        return Frame({**outcome.message, "state": task.state, "elapsed": task.seconds}, outcome.payload)
+
+    async def _stop_task(self, message: dict[str, Any], _payload: bytes) -> Frame:
+        await self._tasks.cancel(message["task"])
+        return Frame({})
 
     async def _write(self, message: dict[str, Any], data: bytes) -> Frame:
         self._files.write(message["path"], data)
@@ -129,8 +157,15 @@ class Supervisor:
         self._kernel = Kernel(self._processes)
         await self._kernel.started()
 
+    @property
+    def _grace_seconds(self) -> float:
+        return self._configuration.grace_seconds
+
     def _new_budget(self) -> Budget:
         return Budget(self._configuration.output_bytes)
+
+    def _new_task_budget(self) -> Budget:
+        return Budget(self._configuration.output_bytes, self._task_budget)
 
 
 def _outcome_frame(outcome: Outcome) -> Frame:

@@ -1,0 +1,71 @@
+"""JavaScript and TypeScript: a program a call, in a process of its own, with the working directory as its place.
+
+The program goes to the runtime's standard input, so that no file of ours shows in a listing, and relative imports begin
+in the working directory. Variables end with the process; files stay.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+
+from .kernel import Outcome, nonblocking_pipe
+from .output import Budget, Collector
+from .processes import Processes, end_within, shell_status, yield_to_supervisor
+
+DENO = ["deno", "run", "--allow-all", "--no-lock", "--quiet"]  # the sandbox is the wall, and a lock would be listed
+RUNTIMES = {
+    ("javascript", "deno"): [*DENO, "--ext=js", "-"],
+    ("typescript", "deno"): [*DENO, "--ext=ts", "-"],
+    ("javascript", "nodejs"): ["node", "--input-type=commonjs", "-"],
+    ("typescript", "nodejs"): [
+        "node",
+        "--input-type=module-typescript",
+        "--experimental-transform-types",  # enums and namespaces, which are more than types to take out
+        "--disable-warning=ExperimentalWarning",
+        "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON",
+        "-",
+    ],
+}
+CANNOT_RUN = 126  # a shell's word for it
+PLAIN = {"NO_COLOR": "1"}  # nobody reads the answer on a terminal
+
+
+async def run_script(
+    code: bytes, kind: tuple[str, str], seconds: float, grace_seconds: float, budget: Budget, processes: Processes
+) -> Outcome:
+    """Runs one program of a language and runtime to its end. At the time limit its process group is ended."""
+    (stdout, far_stdout), (stderr, far_stderr) = nonblocking_pipe(), nonblocking_pipe()
+    try:
+        with tempfile.TemporaryFile() as program:  # it never has a name
+            program.write(code)
+            program.seek(0)
+            process = subprocess.Popen(  # noqa: S603  running what it is given is this program's purpose
+                RUNTIMES[kind],
+                env=os.environ | PLAIN,
+                stdin=program,
+                stdout=far_stdout,
+                stderr=far_stderr,
+                start_new_session=True,
+            )
+        end = processes.end_of(process.pid)
+        yield_to_supervisor(process.pid)
+    except BaseException as error:
+        os.close(stdout)
+        os.close(stderr)
+        if not isinstance(error, OSError):
+            raise
+        # Not among the libraries; no room in /tmp; too many processes: the program's failure, not the session's.
+        return Outcome(CANNOT_RUN, b"", f"{RUNTIMES[kind][0]} cannot be started: {error.strerror}\n".encode())
+    finally:
+        os.close(far_stdout)
+        os.close(far_stderr)
+    streams = Collector(stdout, budget), Collector(stderr, budget)
+    timed_out = await end_within(end, process.pid, seconds, grace_seconds, signal.SIGINT)
+    process.returncode = end.result()
+    printed, complained = (stream.finish() for stream in streams)
+    os.close(stdout)
+    os.close(stderr)
+    return Outcome(shell_status(process.returncode), printed, complained, timed_out, budget.exceeded)

@@ -1,0 +1,188 @@
+"""Commands that nobody waits for: startCommandExecution, getTask and stopTask."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local_agentcore.process import client, running_emulator
+from tests.local.test_languages import MANAGED, caller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    Invoke = Callable[..., dict[str, Any]]
+
+PATIENCE_SECONDS = 60.0
+
+
+@pytest.fixture
+def invoke(agentcore: Any) -> Generator[Invoke]:
+    """Calls a tool in a fresh session."""
+    session = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
+    yield caller(agentcore, session)
+    agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=session)
+
+
+def start(invoke: Invoke, command: str) -> str:
+    """Starts a task and returns its id."""
+    identifier: str = invoke("startCommandExecution", command=command)["structuredContent"]["taskId"]
+    return identifier
+
+
+def ended(invoke: Invoke, task: str) -> dict[str, Any]:
+    """Waits for a task's end and returns getTask's answer."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        answer = invoke("getTask", taskId=task)
+        if answer["structuredContent"]["taskStatus"] != "working":
+            return answer
+        time.sleep(0.02)
+    raise TimeoutError(task)
+
+
+def test_a_task_goes_on_without_a_caller_and_its_id_is_a_uuid(invoke: Invoke) -> None:
+    task = start(invoke, "until [ -e go ]; do sleep 0.01; done; echo finished")
+    assert str(uuid.UUID(task)) == task
+    assert invoke("getTask", taskId=task)["structuredContent"]["taskStatus"] == "working"
+    invoke("executeCommand", command="touch go")
+    answer = ended(invoke, task)
+    assert answer["structuredContent"].pop("executionTime") > 0
+    assert answer["structuredContent"] == {
+        "taskStatus": "completed",
+        "stdout": "finished\r\n",
+        "stderr": "",
+        "exitCode": 0,
+    }
+    assert answer["isError"] is False
+
+
+def test_a_task_that_fails_has_its_output_on_stderr(invoke: Invoke) -> None:
+    answer = ended(invoke, start(invoke, "echo out; echo err >&2; exit 3"))
+    content = answer["structuredContent"]
+    assert (content["taskStatus"], content["stdout"], content["stderr"]) == ("failed", "", "out\r\nerr\r\n")
+    assert (content["exitCode"], answer["isError"]) == (3, True)
+
+
+def test_a_canceled_task_has_gone(invoke: Invoke) -> None:
+    task = start(invoke, "trap '' TERM; touch begun; while true; do sleep 0.1; done")
+    invoke("executeCommand", command="until [ -e begun ]; do sleep 0.01; done")
+    count = "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c 'touch [b]egun'"
+    assert invoke("executeCommand", command=count)["structuredContent"]["stdout"] == "1\r\n"
+    assert invoke("stopTask", taskId=task)["isError"] is False
+    assert "0" in invoke("executeCommand", command=count)["structuredContent"]["stderr"]
+    assert invoke("getTask", taskId=task)["structuredContent"] == {"taskStatus": "canceled"}
+    assert "TaskStatus.CANCELED" in invoke("stopTask", taskId=task)["content"][0]["text"]
+
+
+def test_an_id_of_no_task_is_an_error_of_the_tool(invoke: Invoke) -> None:
+    for name in ("getTask", "stopTask"):
+        answer = invoke(name, taskId="570c94a7-db4a-4b6e-ad7d-45fc722a3aee")
+        assert answer["isError"]
+        assert "570c94a7-db4a-4b6e-ad7d-45fc722a3aee" in answer["content"][0]["text"]
+
+
+def test_many_tasks_at_once_keep_their_outputs_apart(invoke: Invoke) -> None:
+    tasks = [start(invoke, f"for i in $(seq 200); do echo {number}; done") for number in range(40)]
+    for number, task in enumerate(tasks):
+        assert ended(invoke, task)["structuredContent"]["stdout"] == f"{number}\r\n" * 200
+
+
+@pytest.fixture(scope="module")
+def small(agentcore_runtime: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Any]:
+    """An emulator with little room for output."""
+    options = ("--output-mib", "1", "--task-output-mib", "2", "--task-seconds", "2")
+    with running_emulator(agentcore_runtime, tmp_path_factory.mktemp("small"), *options) as emulator:
+        yield client("bedrock-agentcore", emulator.address, "us-east-1")
+
+
+@pytest.fixture
+def small_session(small: Any) -> Generator[Invoke]:
+    """Calls a tool in a fresh session of it."""
+    session = small.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
+    yield caller(small, session)
+    small.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=session)
+
+
+def test_output_is_bounded_for_a_task_and_for_all_of_them(small_session: Invoke) -> None:
+    flood = "head -c 3M /dev/zero | tr '\\0' x"
+    lengths: list[int] = []
+    for _ in range(3):
+        content = ended(small_session, start(small_session, flood))["structuredContent"]
+        lengths.append(len(content["stdout"]))
+        assert "output limit" in content["stderr"]
+    assert lengths == [1 << 20, 1 << 20, 0]
+
+
+def test_a_task_ends_at_its_own_time_limit(small_session: Invoke) -> None:
+    content = ended(small_session, start(small_session, "echo begun; sleep 600"))["structuredContent"]
+    assert content["taskStatus"] == "failed"
+    assert content["stderr"].splitlines() == ["begun", "The time limit of 2 s was reached and the code was stopped."]
+
+
+def test_tasks_end_with_their_session(agentcore: Any) -> None:
+    session = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
+    mark = f"6{uuid.uuid4().int % 10**8}"
+    start(caller(agentcore, session), f"sleep {mark}")
+    assert sleeping(mark)
+    agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=session)
+    assert not sleeping(mark)
+
+
+def sleeping(mark: str) -> bool:
+    """Whether a process of this machine sleeps for that long."""
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if f"sleep\0{mark}\0".encode() == line.read_bytes():
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def test_everything_at_once_neither_mixes_nor_waits_for_ever(invoke: Invoke) -> None:
+    problems: list[str] = []
+
+    def expect(found: object, wanted: object) -> None:
+        if found != wanted:
+            problems.append(f"{found!r} is not {wanted!r}")
+
+    def code(number: int, language: str, text: str) -> None:
+        for turn in range(4):
+            answer = invoke("executeCode", language=language, code=text.replace("WORD", f"{number}-{turn}"))
+            expect(answer["structuredContent"]["stdout"], "\n".join([f"{number}-{turn}"] * 100))
+
+    def command(number: int) -> None:
+        for turn in range(8):
+            answer = invoke("executeCommand", command=f"for i in $(seq 100); do echo {number}-{turn}; done")
+            expect(answer["structuredContent"]["stdout"], f"{number}-{turn}\r\n" * 100)
+
+    def task(number: int) -> None:
+        for turn in range(4):
+            answer = ended(invoke, start(invoke, f"for i in $(seq 100); do echo {number}-{turn}; done"))
+            expect(answer["structuredContent"]["stdout"], f"{number}-{turn}\r\n" * 100)
+
+    def files(number: int) -> None:
+        for turn in range(8):
+            path = f"file-{number}"
+            invoke("writeFiles", content=[{"path": path, "text": f"{number}-{turn}" * 10_000}])
+            answer = invoke("readFiles", paths=[path])
+            expect(answer["content"][0]["resource"]["text"], f"{number}-{turn}" * 10_000)
+
+    python, javascript = "for _ in range(100): print('WORD')", "for (let i = 0; i < 100; i++) console.log('WORD')"
+    jobs: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
+    for number in range(2):
+        jobs += [(code, (number, "python", python)), (code, (number, "javascript", javascript))]
+        jobs += [(command, (number,)), (task, (number,)), (files, (number,))]
+    threads = [threading.Thread(target=job, args=arguments, daemon=True) for job, arguments in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE_SECONDS * 2)
+    assert not any(thread.is_alive() for thread in threads)
+    assert problems == []
