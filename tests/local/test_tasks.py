@@ -186,3 +186,19 @@ def test_everything_at_once_neither_mixes_nor_waits_for_ever(invoke: Invoke) -> 
         thread.join(PATIENCE_SECONDS * 2)
     assert not any(thread.is_alive() for thread in threads)
     assert problems == []
+
+
+def test_a_kernel_that_dies_leaves_tasks_and_files(invoke: Invoke) -> None:
+    task = start(invoke, "until [ -e go ]; do sleep 0.01; done; echo finished")
+    died = invoke("executeCode", language="python", code="open('go-on', 'w').close()\nimport os\nos._exit(7)")
+    assert "its variables are lost, the files are kept" in died["structuredContent"]["stderr"]
+    assert "exit code 7" in died["structuredContent"]["stderr"]
+    for runtime, code in (
+        ("deno", "Deno.kill(Deno.pid, 'SIGKILL')"),
+        ("nodejs", "process.kill(process.pid, 'SIGKILL')"),
+    ):
+        killed = invoke("executeCode", language="javascript", runtime=runtime, code=code)
+        assert (killed["structuredContent"]["exitCode"], killed["isError"]) == (137, True)
+    assert invoke("getTask", taskId=task)["structuredContent"]["taskStatus"] == "working"
+    invoke("executeCommand", command="mv go-on go")
+    assert ended(invoke, task)["structuredContent"]["stdout"] == "finished\r\n"

@@ -126,6 +126,15 @@ class Guesses:
         "The tool requires the argument '{name}'", "The model has every argument of every tool optional."
     )
     empty_output_has_block: bool = _guess(True, "Whether a run that prints nothing has one empty text block, or none.")
+    image_shown_as: Literal["image", "nothing"] = _guess(
+        "image",
+        "An image that Python shows (plt.show(), display(), the last value): a block after the text, or nothing.",
+    )
+    table_shown_as: Literal["resource", "text", "nothing"] = _guess(
+        "resource",
+        "The HTML of what Python shows, a DataFrame, say, beside its plain text in stdout: a block of a resource or of "
+        "text, or nothing.",
+    )
     path_traversal: str = _guess(
         "Invalid path '{path}': path traversal is not allowed, paths are relative",
         'An absolute path or `..`; only its words "path traversal" are known.',
@@ -139,6 +148,7 @@ class Guesses:
 
 
 ALWAYS = (
+    "Figures that are open when a cell ends are not shown unless the code has called plt.show(), which closes them.",
     "JavaScript and TypeScript run in a process a call: files stay, variables do not, and the exit code is its own.",
     "What a task has printed is told when it has ended, as executeCommand does; of a canceled one, never.",
     "A task that ends with another exit code than 0, or at its time limit, is `failed`, with isError.",

@@ -16,7 +16,10 @@ from .errors import ValidationError
 from .sandbox.limits import MEBIBYTE, Limits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .guesses import Guesses
+    from .sandbox.displays import Display
     from .sandbox.host import Entry, Execution, OperationError, TaskReport, TaskState
 
 Result = dict[str, Any]
@@ -28,7 +31,8 @@ TEXT_MIME_TYPE = "text/plain"
 def of_code(execution: Execution, notes: list[str], guesses: Guesses) -> Result:
     """Returns executeCode's result: both streams stripped at both ends, as the service does."""
     stdout, stderr = _text(execution.stdout).strip(), _text(execution.stderr).strip()
-    return _of_streams(stdout, _with_notes(stderr, notes, "\n"), execution, guesses)
+    shown = [block for display in execution.displays.shown for block in _display_blocks(display, guesses)]
+    return _of_streams(stdout, _with_notes(stderr, notes, "\n"), execution, guesses, shown)
 
 
 def of_command(execution: Execution, notes: list[str], guesses: Guesses) -> Result:
@@ -39,8 +43,10 @@ def of_command(execution: Execution, notes: list[str], guesses: Guesses) -> Resu
     return _of_streams(output if succeeded else "", stderr, execution, guesses)
 
 
-def _of_streams(stdout: str, stderr: str, execution: Execution, guesses: Guesses) -> Result:
-    blocks = [_text_block(stream) for stream in (stdout, stderr) if stream]
+def _of_streams(
+    stdout: str, stderr: str, execution: Execution, guesses: Guesses, shown: Sequence[dict[str, Any]] = ()
+) -> Result:
+    blocks = [*(_text_block(stream) for stream in (stdout, stderr) if stream), *shown]
     return {
         "content": blocks or [_text_block("")] * guesses.empty_output_has_block,
         "structuredContent": {
@@ -53,6 +59,18 @@ def _of_streams(stdout: str, stderr: str, execution: Execution, guesses: Guesses
     }
 
 
+def _display_blocks(display: Display, guesses: Guesses) -> list[dict[str, Any]]:
+    """Returns the block for something that a cell has shown, if it is to have one."""
+    if display.mime_type.startswith("image/"):
+        block = {"type": "image", "data": display.data, "mimeType": display.mime_type}
+        return [block] * (guesses.image_shown_as == "image")
+    text = _text(display.data)
+    if guesses.table_shown_as == "text":
+        return [{**_text_block(text), "mimeType": display.mime_type}]
+    resource = {"type": "text", "mimeType": display.mime_type, "text": text}
+    return [{"type": "resource", "resource": resource}] * (guesses.table_shown_as == "resource")
+
+
 def notes_on(execution: Execution, limits: Limits, seconds: float, network_note: str | None) -> list[str]:
     """Returns what is to be said on stderr besides the code's own words, one sentence a line.
 
@@ -63,6 +81,8 @@ def notes_on(execution: Execution, limits: Limits, seconds: float, network_note:
         notes.append(f"The time limit of {seconds:g} s was reached and the code was stopped.")
     if execution.truncated:
         notes.append(f"The call's output limit of {limits.output_bytes // MEBIBYTE} MiB was reached; the rest is lost.")
+    if execution.displays.dropped:
+        notes.append(f"{execution.displays.dropped} more were shown than there is room for in one result.")
     if execution.out_of_memory:
         notes.append(f"The sandbox's memory limit of {limits.memory_bytes // MEBIBYTE} MiB was reached.")
     if execution.death is not None:

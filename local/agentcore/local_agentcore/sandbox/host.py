@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ..errors import SandboxEndedError
 from .channel import Channel
+from .displays import Displays, displays_of
 from .listeners import Handler, Listener, receive_listeners
 from .memory import MemoryGroup, descendants, watch
 from .preflight import explain
@@ -38,6 +39,7 @@ TaskState = Literal["missing", "working", "ended", "canceled"]
 START_SECONDS = 60.0
 ANSWER_SECONDS = 60.0
 DIAGNOSIS_BYTES = 16 * 1024
+EXECUTION_MEMBERS = ("exit_code", "stdout_bytes", "stderr_bytes", "death")
 KILLED = 128 + signal.SIGKILL
 
 _numbers = itertools.count(1)
@@ -68,6 +70,7 @@ class Execution:
         truncated: some output was thrown away.
         death: how the kernel ended, if it did: its exit code, negative for a signal.
         out_of_memory: the sandbox's memory limit ended something.
+        displays: what a cell has shown besides text.
     """
 
     exit_code: int
@@ -78,6 +81,7 @@ class Execution:
     truncated: bool
     death: int | None
     out_of_memory: bool
+    displays: Displays
 
 
 @dataclass(frozen=True)
@@ -260,19 +264,20 @@ class Sandbox:
 
     def _execution(self, frame: Frame, seconds: float, *, out_of_memory: bool) -> Execution:
         message = frame.message
-        exit_code, stdout_bytes, death = (message.get(name) for name in ("exit_code", "stdout_bytes", "death"))
-        if not isinstance(exit_code, int) or not isinstance(stdout_bytes, int):
+        exit_code, out, err, death = (message.get(name) for name in EXECUTION_MEMBERS)
+        if not isinstance(exit_code, int) or not isinstance(out, int) or not isinstance(err, int):
             self._kill()
             raise SandboxEndedError(f"the sandbox could not run this: {str(message.get('error'))[:1000]}")
         return Execution(
             exit_code=max(-255, min(exit_code, 255)),
             seconds=seconds,
-            stdout=frame.payload[: max(stdout_bytes, 0)],
-            stderr=frame.payload[max(stdout_bytes, 0) :],
+            stdout=frame.payload[: max(out, 0)],
+            stderr=frame.payload[max(out, 0) : max(out, 0) + max(err, 0)],
             timed_out=message.get("timed_out") is True,
             truncated=message.get("truncated") is True,
             death=death if isinstance(death, int) else None,
             out_of_memory=out_of_memory,
+            displays=displays_of(frame.payload[max(out, 0) + max(err, 0) :]),
         )
 
     async def _request(self, message: Mapping[str, Any], data: bytes = b"") -> Frame:

@@ -22,6 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .displays import MAXIMUM_SENT_BYTES, Displays, choose_backend, connect
 from .output import Budget, Collector
 from .processes import NICENESS, Processes, signal_group
 
@@ -35,11 +36,15 @@ CONTROL_DESCRIPTOR = 3
 PIPE_BYTES = 1024 * 1024  # a program that prints less than this never waits for the supervisor
 BROKEN_KERNEL = 70  # EX_SOFTWARE in sysexits.h: it did not come as far as running code
 SET_DUMPABLE = 4  # prctl(2)
+DISPLAYS = Displays()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one cell or command. `death` is the exit code of a kernel that died, negative for a signal."""
+    """What became of one cell or command. `death` is the exit code of a kernel that died, negative for a signal.
+
+    `displays` is what a cell has shown besides text, as the kernel sent it.
+    """
 
     exit_code: int
     stdout: bytes
@@ -47,6 +52,7 @@ class Outcome:
     timed_out: bool = False
     truncated: bool = False
     death: int | None = None
+    displays: bytes = b""
 
 
 def make_shell() -> None:
@@ -83,25 +89,26 @@ class Kernel:
     async def run(self, code: bytes, seconds: float, grace_seconds: float, budget: Budget) -> Outcome:
         """Runs one cell. At the time limit it is interrupted, which keeps the variables; then killed."""
         streams = Collector(self._stdout, budget), Collector(self._stderr, budget)
-        word = asyncio.ensure_future(self._converse(code))
+        answer = asyncio.ensure_future(self._converse(code))
         timed_out = False
         for limit, number in ((seconds, signal.SIGINT), (grace_seconds, signal.SIGKILL), (None, None)):
             # Both are awaited: a child of the code may hold the kernel's socket open after the kernel has died.
-            done, _ = await asyncio.wait({word, self._end}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({answer, self._end}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
             if done:
                 break
             timed_out = True
             if number is not None:
                 signal_group(self._process, number)
-        status = word.result() if word.done() and not word.cancelled() else None
+        status, displays = answer.result() if answer.done() and not answer.cancelled() else (None, b"")
         death: int | None = None
         if status is None:
-            word.cancel()
-            await asyncio.wait({word})  # it watches a descriptor whose number the next kernel may get
+            answer.cancel()
+            await asyncio.wait({answer})  # it watches a descriptor whose number the next kernel may get
             self.kill()
             death = await self._end
         stdout, stderr = (stream.finish() for stream in streams)
-        return Outcome(1 if status is None else int(status != 0), stdout, stderr, timed_out, budget.exceeded, death)
+        exit_code = 1 if status is None else int(status != 0)
+        return Outcome(exit_code, stdout, stderr, timed_out, budget.exceeded, death, displays)
 
     def kill(self) -> None:
         """Ends the kernel and its process group."""
@@ -114,26 +121,36 @@ class Kernel:
         os.close(self._stdout)
         os.close(self._stderr)
 
-    async def _converse(self, code: bytes) -> int | None:
+    async def _converse(self, code: bytes) -> tuple[int | None, bytes]:
+        """Sends a cell. Returns its status and what it showed; no status when the kernel has gone or talks nonsense."""
         loop = asyncio.get_running_loop()
         try:
             await loop.sock_sendall(self._control, WORD.pack(len(code)) + code)
         except OSError:
-            return None
-        return await self._word()
+            return None, b""
+        status, size = await self._word(), await self._word()
+        if size is None or not 0 <= size <= MAXIMUM_SENT_BYTES:
+            return None, b""
+        displays = await self._received(size)
+        return (None, b"") if displays is None else (status, displays)
 
     async def _word(self) -> int | None:
         """Returns the kernel's next word, or None when it has gone."""
-        loop, data = asyncio.get_running_loop(), b""
-        while len(data) < WORD.size:
+        data = await self._received(WORD.size)
+        return None if data is None else int(WORD.unpack(data)[0])
+
+    async def _received(self, size: int) -> bytes | None:
+        """Returns so many bytes of the kernel's, or None when it has gone."""
+        loop, data = asyncio.get_running_loop(), bytearray()
+        while len(data) < size:
             try:
-                part = await loop.sock_recv(self._control, WORD.size - len(data))
+                part = await loop.sock_recv(self._control, size - len(data))
             except OSError:
                 return None
             if not part:
                 return None
             data += part
-        return int(WORD.unpack(data)[0])
+        return bytes(data)
 
 
 def nonblocking_pipe() -> tuple[int, int]:
@@ -174,6 +191,7 @@ def _ignore(_number: int, _frame: FrameType | None) -> None:
 def _serve(control: socket.socket) -> NoReturn:
     sys.stdout, sys.stderr = _text_stream(1), _text_stream(2)
     sys.path.insert(0, "")  # the working directory, as in a notebook
+    choose_backend()
     shell, kernel, flush_c_streams = _shell(), os.getpid(), ctypes.CDLL(None).fflush
     control.sendall(WORD.pack(READY))
     while True:
@@ -187,7 +205,8 @@ def _serve(control: socket.socket) -> NoReturn:
         for stream in (sys.stdout, sys.stderr):
             _flush(stream.flush)
         _flush(lambda: flush_c_streams(None))
-        control.sendall(WORD.pack(int(not succeeded)))
+        shown = DISPLAYS.taken()
+        control.sendall(WORD.pack(int(not succeeded)) + WORD.pack(len(shown)) + shown)
 
 
 def _run_cell(shell: Any, code: str) -> bool:
@@ -213,6 +232,10 @@ def _text_stream(descriptor: int) -> io.TextIOWrapper:
     return io.TextIOWrapper(raw, "utf-8", "backslashreplace", line_buffering=True)
 
 
+def _enable_no_gui(_name: str | None = None) -> None:
+    """`%matplotlib inline` asks for none."""
+
+
 @cache
 def _shell() -> Any:
     """IPython's shell with the service's manners: plain tracebacks on stderr, values without `Out[n]`."""
@@ -226,5 +249,7 @@ def _shell() -> Any:
 
     shell._showtraceback = show_traceback
     shell.displayhook.write_output_prompt = lambda: None
+    shell.enable_gui = _enable_no_gui
     shell.ask_exit = lambda: None  # exit() and quit() end a terminal, not a session
+    connect(shell, DISPLAYS)
     return shell

@@ -173,11 +173,12 @@ def _outcome_frame(outcome: Outcome) -> Frame:
         {
             "exit_code": outcome.exit_code,
             "stdout_bytes": len(outcome.stdout),
+            "stderr_bytes": len(outcome.stderr),
             "timed_out": outcome.timed_out,
             "truncated": outcome.truncated,
             "death": outcome.death,
         },
-        outcome.stdout + outcome.stderr,
+        outcome.stdout + outcome.stderr + outcome.displays,
     )
 
 

@@ -1,0 +1,53 @@
+"""What a cell has shown besides text, read from what its sandbox says of it, which is not believed."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from typing import Any, cast
+
+from .inside.displays import MAXIMUM_BYTES, MAXIMUM_NUMBER, MIME_TYPES
+
+
+@dataclass(frozen=True)
+class Display:
+    """One image, or a text of a type other than plain."""
+
+    mime_type: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Displays:
+    """All that one cell has shown, in order. `dropped` is how many there was no room for."""
+
+    shown: tuple[Display, ...] = ()
+    dropped: int = 0
+
+
+def displays_of(payload: bytes) -> Displays:
+    """Reads what a kernel sent. Whatever is not as it should be is left out."""
+    try:
+        message: Any = json.loads(payload) if payload else None
+    except (ValueError, RecursionError):
+        return Displays()
+    if not isinstance(message, dict):
+        return Displays()
+    items, dropped = (cast("dict[str, Any]", message).get(name) for name in ("shown", "dropped"))
+    if not isinstance(items, list) or not isinstance(dropped, int):
+        return Displays()
+    shown: list[Display] = []
+    room = MAXIMUM_BYTES
+    for item in cast("list[object]", items)[:MAXIMUM_NUMBER]:
+        match item:
+            case {"mimeType": str(mime_type), "data": str(text)} if mime_type in MIME_TYPES and len(text) <= room:
+                try:
+                    shown.append(Display(mime_type, base64.b64decode(text, validate=True)))
+                except (binascii.Error, ValueError):
+                    continue
+                room -= len(text)
+            case _:
+                continue
+    return Displays(tuple(shown), max(dropped, 0))

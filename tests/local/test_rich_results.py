@@ -1,0 +1,149 @@
+"""What Python shows besides text comes back as content blocks, what it only draws or saves does not."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local_agentcore.guesses import Guesses
+from local_agentcore.results import of_code
+from local_agentcore.sandbox.displays import Display, Displays, displays_of
+from local_agentcore.sandbox.host import Execution
+from local_agentcore.sandbox.inside import displays
+from tests.local.test_languages import MANAGED, caller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    Invoke = Callable[..., dict[str, Any]]
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture(scope="module")
+def session(agentcore: Any) -> Generator[Invoke]:
+    """Calls a tool in one session, in which pyplot is imported."""
+    identifier = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
+    call = caller(agentcore, identifier)
+    call("executeCode", language="python", code="import matplotlib.pyplot as plt, pandas as pd\nfrom PIL import Image")
+    yield call
+    agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=identifier)
+
+
+def run(invoke: Invoke, code: str) -> list[dict[str, Any]]:
+    """Runs Python that succeeds, and returns the content."""
+    result = invoke("executeCode", language="python", code=code)
+    assert result["structuredContent"]["exitCode"] == 0, result["structuredContent"]["stderr"]
+    blocks: list[dict[str, Any]] = result["content"]
+    return blocks
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "plt.figure(); plt.plot([1, 2]); plt.show()",
+        "%matplotlib inline\nplt.figure(); plt.plot([1, 2]); plt.show()",
+        "plt.figure(); plt.plot([1, 2]); plt.savefig('a.png'); plt.close()\n"
+        "from IPython.display import Image as Shown\nShown(filename='a.png')",
+        "Image.new('RGB', (9, 9), 'red')",
+        "display(Image.new('RGB', (9, 9), 'red'))",
+    ],
+    ids=["plt.show", "inline", "a file", "last value", "display"],
+)
+def test_an_image_that_is_shown_is_a_block_alone(session: Invoke, code: str) -> None:
+    (block,) = run(session, code)
+    assert (block["type"], block["mimeType"]) == ("image", "image/png")
+    assert block["data"].startswith(PNG)
+
+
+def test_images_come_after_the_text_in_their_order(session: Invoke) -> None:
+    code = "for colour in ('red', 'lime'): display(Image.new('RGB', (1, 1), colour))\nprint('text')"
+    text, red, green = run(session, code)
+    assert text == {"type": "text", "text": "text"}
+    assert red["data"] != green["data"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "plt.figure(); plt.plot([1]); plt.savefig('saved.png')",
+        "plt.figure(); plt.plot([1]); plt.savefig('saved.png'); plt.close('all')",
+        "import matplotlib\nmatplotlib.use('Agg')\nplt.figure(); plt.plot([1]); plt.show()",
+        "image = Image.new('RGB', (9, 9)); image.save('saved.png')",
+    ],
+    ids=["saved", "closed", "Agg", "PIL"],
+)
+def test_a_figure_that_is_drawn_or_saved_is_no_block(session: Invoke, code: str) -> None:
+    assert run(session, "plt.switch_backend('module://matplotlib_inline.backend_inline')") == [
+        {"type": "text", "text": ""}
+    ]
+    assert run(session, code) == [{"type": "text", "text": ""}]
+
+
+def test_figures_stay_open_for_code_that_collects_them(session: Invoke) -> None:
+    collected = (
+        "import matplotlib\nmatplotlib.use('Agg')\nplt.close('all')\nplt.plot([1])\nplt.show()\nplt.get_fignums()"
+    )
+    assert run(session, collected) == [{"type": "text", "text": "[1]"}]
+
+
+def test_a_table_is_text_and_html(session: Invoke) -> None:
+    for code in ("pd.DataFrame({'a': [1, 2]})", "display(pd.DataFrame({'a': [1, 2]}))"):
+        text, table = run(session, code)
+        assert text == {"type": "text", "text": "a\n0  1\n1  2"}
+        assert (table["type"], table["resource"]["mimeType"]) == ("resource", "text/html")
+        assert "<td>1</td>" in table["resource"]["text"]
+    assert [block["type"] for block in run(session, "print(pd.DataFrame({'a': [1, 2]}))")] == ["text"]
+
+
+def test_what_failing_code_has_shown_is_not_lost(session: Invoke) -> None:
+    result = session("executeCode", language="python", code="display(Image.new('RGB', (1, 1)))\n1/0")
+    assert [block["type"] for block in result["content"]] == ["text", "image"]
+    assert result["isError"]
+
+
+def test_number_and_size_are_bounded_and_it_is_said(session: Invoke) -> None:
+    many = f"for _ in range({displays.MAXIMUM_NUMBER + 7}): display(Image.new('RGB', (1, 1)))"
+    *images, text = reversed(run(session, many))
+    assert len(images) == displays.MAXIMUM_NUMBER
+    assert text["text"].startswith("7 more were shown")
+    noise = "import os\nfor _ in range(6): display(Image.frombytes('RGB', (1000, 1000), os.urandom(3_000_000)))"
+    *images, text = reversed(run(session, noise))
+    assert 0 < sum(len(base64.b64encode(image["data"])) for image in images) <= displays.MAXIMUM_BYTES
+    assert "more were shown" in text["text"]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"{",
+        b"[" * 100_000,
+        b"7",
+        b'{"shown": 7, "dropped": 0}',
+        b'{"shown": [7, {}, {"mimeType": "image/png"}], "dropped": 0}',
+        b'{"shown": [{"mimeType": "text/x", "data": "eA=="}], "dropped": 0}',
+        b'{"shown": [{"mimeType": "image/png", "data": "!"}], "dropped": 0}',
+        json.dumps({"shown": [{"mimeType": "image/png", "data": "\ud800"}], "dropped": -3}).encode(),
+        json.dumps({"shown": [{"mimeType": "image/png", "data": "A" * (20 << 20)}], "dropped": 0}).encode(),
+    ],
+)
+def test_nonsense_from_a_sandbox_shows_nothing(payload: bytes) -> None:
+    assert displays_of(payload) == Displays()
+    assert displays_of(b'{"shown": [{"mimeType": "image/png", "data": "eA=="}], "dropped": 0}').shown
+
+
+@pytest.mark.parametrize(
+    ("guesses", "types"),
+    [
+        (Guesses(), ["image", "resource"]),
+        (Guesses(image_shown_as="nothing", table_shown_as="text"), ["text"]),
+        (Guesses(table_shown_as="nothing"), ["image"]),
+    ],
+)
+def test_the_form_of_what_is_shown_can_be_chosen(guesses: Guesses, types: list[str]) -> None:
+    shown = Displays((Display("image/png", PNG), Display("text/html", b"<b>")))
+    execution = Execution(0, 0.0, b"", b"", False, False, None, False, shown)
+    assert [block["type"] for block in of_code(execution, [], guesses)["content"]] == types
