@@ -1,4 +1,4 @@
-"""The emulator's own HTTP API, below /_local: what it can do here, its clock, and faults on order."""
+"""The emulator's own HTTP API, below /_local: what it can do here, its clock, faults on order, live sessions."""
 
 from __future__ import annotations
 
@@ -40,8 +40,21 @@ def local_routes(emulator: Emulator) -> list[Route]:
             emulator.faults.follow(Plan())
         return JSONResponse(emulator.faults.report())
 
+    async def sessions(_request: Request) -> Response:
+        live = [
+            {"codeInterpreterIdentifier": session.interpreter.identifier, "sessionId": session.identifier}
+            for session in emulator.sessions.live()
+        ]
+        return JSONResponse({"live": live})
+
+    async def session(request: Request) -> Response:
+        await emulator.sessions.end_by_id(request.path_params["identifier"])
+        return JSONResponse({})
+
     return [
         Route("/_local/health", health),
+        Route("/_local/sessions", sessions),
+        Route("/_local/sessions/{identifier}", session, methods=["DELETE"]),
         Route("/_local/clock", clock, methods=["GET", "POST"]),
         Route("/_local/faults", faults, methods=["GET", "PUT", "DELETE"]),
     ]

@@ -4,6 +4,10 @@ The Python that code finds is taken from `--agentcore-runtime`, the ini option `
 variable LOCAL_AGENTCORE_RUNTIME, in this order, and without them from `local/runtimes/sandbox/.venv` below the root.
 Further options of `local_agentcore serve` are in the ini option `agentcore_options`.
 
+A session that a test leaves running costs money on AWS. After each test such sessions are stopped, with a warning that
+names them; the ini option `agentcore_leftover_sessions` is `stop`, or `fail`, which stops them and fails the test, or
+`keep`. Sessions of fixtures with a wider scope than the test are not its leftovers.
+
 Calls are not throttled unless an option says so: they take a few milliseconds here, so a test that makes them one after
 another would exceed a rate that it cannot exceed on AWS.
 """
@@ -11,19 +15,21 @@ another would exceed a rate that it cannot exceed on AWS.
 from __future__ import annotations
 
 import os
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from .process import client, running_emulator
 from .settings import DEFAULT_REGION
-from .steering import EmulatorClock, FaultOrders
+from .steering import EmulatorClock, FaultOrders, LiveSessions
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
 RUNTIME_VARIABLE = "LOCAL_AGENTCORE_RUNTIME"
+LEFTOVERS = ("stop", "fail", "keep")
 DEFAULT_RUNTIME = "local/runtimes/sandbox/.venv"
 
 
@@ -32,7 +38,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     text = "virtual environment that code in the emulated AgentCore finds"
     parser.getgroup("local-agentcore").addoption("--agentcore-runtime", metavar="DIR", help=text)
     parser.addini("agentcore_runtime", text)
+    parser.addini("agentcore_leftover_sessions", f"what becomes of them: {' | '.join(LEFTOVERS)}", default=LEFTOVERS[0])
     parser.addini("agentcore_options", "further options of `local_agentcore serve`", type="args", default=[])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuses what the ini options cannot be."""
+    leftovers = config.getini("agentcore_leftover_sessions")
+    if leftovers not in LEFTOVERS:
+        raise pytest.UsageError(f"agentcore_leftover_sessions is {leftovers!r}; allowed: {' | '.join(LEFTOVERS)}")
 
 
 @pytest.fixture(scope="session")
@@ -86,3 +100,23 @@ def agentcore_faults(agentcore_endpoint: str) -> Generator[FaultOrders]:
 def agentcore_clock(agentcore_endpoint: str) -> EmulatorClock:
     """The emulator's clock. What a test has moved stays so: sessions that others hold may be over."""
     return EmulatorClock(agentcore_endpoint)
+
+
+@pytest.fixture(autouse=True)
+def agentcore_leftovers(request: pytest.FixtureRequest) -> Generator[None]:
+    """Sees to the sessions that a test has started and not stopped, as `agentcore_leftover_sessions` says."""
+    wanted = request.config.getini("agentcore_leftover_sessions")
+    if wanted == "keep" or "agentcore_endpoint" not in request.fixturenames:
+        yield
+        return
+    sessions = LiveSessions(request.getfixturevalue("agentcore_endpoint"))
+    before = sessions.ids()
+    yield
+    left = sorted(sessions.ids() - before)
+    for session in left:
+        sessions.end(session)
+    if left:
+        message = f"The test left sessions running: {', '.join(left)}"
+        if wanted == "fail":
+            pytest.fail(message, pytrace=False)
+        warnings.warn(message, pytest.PytestWarning, stacklevel=1)

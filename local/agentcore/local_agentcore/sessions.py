@@ -171,6 +171,12 @@ class Sessions:
         await self.end(session, Ending.STOPPED)
         return session
 
+    async def end_by_id(self, identifier: str) -> None:
+        """Ends a session, whoever's it is; one that has ended, or never was, is left alone."""
+        session = self._by_id.get(identifier)
+        if session is not None and session.ending is None:
+            await self.end(session, Ending.STOPPED)
+
     async def end(self, session: Session, ending: Ending) -> None:
         """Ends a session and its sandbox."""
         if session.ending is None:

@@ -1,4 +1,4 @@
-"""A running emulator's own API from Python: faults on order, and the clock. The fixtures of pytest give these."""
+"""A running emulator's own API from Python: faults on order, the clock, live sessions; pytest fixtures give them."""
 
 from __future__ import annotations
 
@@ -55,6 +55,21 @@ class EmulatorClock:
         """
         answer = _request("POST", self._url, json.dumps({"advance_seconds": seconds}).encode())
         return datetime.fromisoformat(answer["now"])
+
+
+class LiveSessions:
+    """The sessions that live in the emulator at an address, of all interpreters. Neither rates nor faults apply."""
+
+    def __init__(self, address: str) -> None:
+        self._url = f"{address}/_local/sessions"
+
+    def ids(self) -> set[str]:
+        """Returns their ids."""
+        return {session["sessionId"] for session in _request("GET", self._url)["live"]}
+
+    def end(self, identifier: str) -> None:
+        """Ends one, if it lives."""
+        _request("DELETE", f"{self._url}/{identifier}")
 
 
 def _request(method: str, url: str, body: bytes | None = None) -> Any:

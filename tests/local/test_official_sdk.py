@@ -1,0 +1,181 @@
+"""AWS's own SDK for AgentCore against the emulator: each public member of its code interpreter client.
+
+The SDK finds the emulator by its own environment variables, which it reads when it is imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+REGION = "us-east-1"
+ROLE = "arn:aws:iam::123456789012:role/execution"
+MANAGED = "aws.codeinterpreter.v1"
+ENDPOINTS = ("BEDROCK_AGENTCORE_CP_ENDPOINT", "BEDROCK_AGENTCORE_DP_ENDPOINT")
+MODULE = "bedrock_agentcore.tools.code_interpreter_client"
+
+
+@pytest.fixture(scope="module")
+def sdk(agentcore_endpoint: str) -> Generator[Any]:
+    """The SDK's module, imported anew with its variables set."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ENDPOINTS:
+            patch.setenv(name, agentcore_endpoint)
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "test")
+        for name in [name for name in sys.modules if name.partition(".")[0] == "bedrock_agentcore"]:
+            patch.delitem(sys.modules, name)
+        yield importlib.import_module(MODULE)
+        for name in [name for name in sys.modules if name.partition(".")[0] == "bedrock_agentcore"]:
+            del sys.modules[name]
+
+
+@pytest.fixture
+def client(sdk: Any) -> Generator[Any]:
+    """A client of the SDK; its session is stopped after the test."""
+    client = sdk.CodeInterpreter(REGION)
+    yield client
+    client.stop()
+
+
+@pytest.fixture
+def interpreter(client: Any) -> Generator[str]:
+    """A custom interpreter, made by the SDK."""
+    made = client.create_code_interpreter(
+        name=f"sdk_{uuid.uuid4().hex[:12]}",
+        execution_role_arn=ROLE,
+        network_configuration={"networkMode": "SANDBOX"},
+        description="Of the SDK",
+        tags={"team": "a"},
+        client_token=uuid.uuid4().hex + uuid.uuid4().hex,
+    )
+    identifier: str = made["codeInterpreterId"]
+    yield identifier
+    client.stop()
+    client.delete_code_interpreter(identifier)
+
+
+def result_of(answer: Any) -> dict[str, Any]:
+    """Returns the one result of an answer's stream."""
+    (event,) = answer["stream"]
+    result: dict[str, Any] = event["result"]
+    return result
+
+
+def stdout_of(answer: Any) -> str:
+    """Returns what code printed."""
+    return str(result_of(answer)["structuredContent"]["stdout"])
+
+
+def test_every_public_member_is_used_below(sdk: Any) -> None:
+    of_the_client: dict[str, Any] = dict(inspect.getmembers_static(sdk.CodeInterpreter))
+    of_the_module: dict[str, Any] = dict(inspect.getmembers_static(sdk))
+    members = [name for name in of_the_client if not name.startswith("_")]
+    functions = [
+        name
+        for name, value in of_the_module.items()
+        if inspect.isfunction(value) and value.__module__ == MODULE and not name.startswith("_")
+    ]
+    assert len(members) > 10
+    assert functions == ["code_session"]
+    source = Path(__file__).read_text()
+    names = [f"client.{name}" for name in members] + [f"sdk.{name}(" for name in functions]
+    assert [name for name in names if name not in source] == []
+
+
+def test_an_interpreter_is_created_found_and_listed(client: Any, interpreter: str) -> None:
+    found = client.get_code_interpreter(interpreter)
+    assert (found["status"], found["description"]) == ("READY", "Of the SDK")
+    assert found["executionRoleArn"] == ROLE
+    listed: list[str] = []
+    token: str | None = None
+    while True:
+        page = client.list_code_interpreters(interpreter_type="CUSTOM", max_results=1, next_token=token)
+        listed += [summary["codeInterpreterId"] for summary in page["codeInterpreterSummaries"]]
+        if (token := page.get("nextToken")) is None:
+            break
+    assert interpreter in listed
+    assert len(listed) == len(set(listed))
+
+
+def test_an_interpreter_that_was_deleted_is_gone(client: Any) -> None:
+    made = client.create_code_interpreter(name=f"sdk_{uuid.uuid4().hex[:12]}", execution_role_arn=ROLE)
+    identifier = made["codeInterpreterId"]
+    assert client.get_code_interpreter(identifier)["networkConfiguration"] == {"networkMode": "PUBLIC"}  # its default
+    assert client.delete_code_interpreter(identifier)["status"] == "DELETING"
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        client.get_code_interpreter(identifier)
+
+
+def test_a_session_is_started_described_listed_and_stopped(client: Any, interpreter: str) -> None:
+    identifier = client.start(identifier=interpreter, name="of the sdk", session_timeout_seconds=60)
+    assert (client.identifier, client.session_id) == (interpreter, identifier)
+    found = client.get_session()
+    assert (found["name"], found["status"], found["sessionTimeoutSeconds"]) == ("of the sdk", "READY", 60)
+    assert [item["sessionId"] for item in client.list_sessions(status="READY")["items"]] == [identifier]
+    assert client.stop() is True
+    assert (client.identifier, client.session_id) == (None, None)
+    assert client.get_session(interpreter, identifier)["status"] == "TERMINATED"
+    assert [item["sessionId"] for item in client.list_sessions(interpreter)["items"]] == [identifier]
+
+
+def test_a_session_can_be_taken_over_by_its_names(sdk: Any, client: Any) -> None:
+    client.start()
+    client.execute_code("x = 5")
+    other = sdk.CodeInterpreter(REGION)
+    other.identifier, other.session_id = client.identifier, client.session_id
+    assert stdout_of(other.execute_code("print(x)")) == "5"
+
+
+def test_invoking_starts_a_session_of_the_managed_interpreter(client: Any) -> None:
+    names = {block["name"] for block in result_of(client.invoke("listFiles", {"path": ""}))["content"]}
+    assert "package.json" in names
+    assert client.identifier == MANAGED
+
+
+def test_code_keeps_its_variables_until_the_context_is_cleared(client: Any) -> None:
+    assert result_of(client.execute_code("x = 41"))["isError"] is False
+    assert stdout_of(client.execute_code("print(x + 1)")) == "42"
+    assert result_of(client.clear_context())["isError"] is False
+    assert stdout_of(client.execute_code("print('x' in globals())")) == "False"
+    client.execute_code("y = 1")
+    assert stdout_of(client.execute_code("print('y' in globals())", clear_context=True)) == "False"
+
+
+def test_a_command_runs_in_the_sessions_shell(client: Any) -> None:
+    content = result_of(client.execute_command("echo out; exit 3"))["structuredContent"]
+    assert (content["stderr"], content["exitCode"]) == ("out\r\n", 3)
+
+
+def test_a_package_that_is_there_is_not_installed_again(client: Any) -> None:
+    assert "Requirement already satisfied: numpy" in stdout_of(client.install_packages(["numpy"]))
+
+
+def test_files_go_up_and_come_down_as_text_and_as_bytes(client: Any) -> None:
+    image = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+    assert result_of(client.upload_file("notes/a.txt", "ä text", description="Notes"))["isError"] is False
+    files = [{"path": "b.csv", "content": "x,y\n1,2\n"}, {"path": "c.png", "content": image}]
+    assert result_of(client.upload_files(files))["content"][0]["text"] == "Successfully wrote all 2 files"
+    assert client.download_file("notes/a.txt") == "ä text"
+    assert client.download_file("c.png") == image
+    found = client.download_files(["notes/a.txt", "b.csv", "c.png"])
+    assert found == {"/notes/a.txt": "ä text", "/b.csv": "x,y\n1,2\n", "/c.png": image}
+    with pytest.raises(FileNotFoundError):
+        client.download_file("none.txt")
+
+
+def test_the_context_manager_starts_and_stops(sdk: Any, client: Any) -> None:
+    with sdk.code_session(REGION) as session:
+        assert stdout_of(session.execute_code("print(6 * 7)")) == "42"
+        names = (session.identifier, session.session_id)
+    assert client.get_session(*names)["status"] == "TERMINATED"
