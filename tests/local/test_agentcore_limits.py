@@ -93,7 +93,7 @@ def test_the_emulator_throttles_as_it_is_told(agentcore_runtime: Path, tmp_path:
             for _ in range(50):
                 control.list_code_interpreters()
         response: Any = raised.value.response
-        assert response["Error"] == {"Code": "ThrottlingException", "Message": "Rate exceeded"}
+        assert response["Error"] == {"Code": "ThrottlingException", "Message": "Rate exceeded."}
         assert response["ResponseMetadata"]["HTTPStatusCode"] == 429
         assert control.get_code_interpreter(codeInterpreterId="aws.codeinterpreter.v1")["status"] == "READY"
 

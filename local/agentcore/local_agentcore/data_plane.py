@@ -66,7 +66,9 @@ class DataPlane:
         found = [one for one in self._sessions.all(interpreter) if wanted in (None, one.status(now))]
         of = f"sessions {interpreter.identifier} {wanted}"
         sessions, next_token = page(found, parameters, of, self._guesses, newest_first=True)
-        return {"items": [self._summary(session) for session in sessions], **next_token}
+        updated = [{"lastUpdatedAt": session.updated or session.created} for session in sessions]
+        items = [self._summary(session) | last for session, last in zip(sessions, updated, strict=True)]
+        return {"items": items, **next_token}
 
     async def stop_code_interpreter_session(self, parameters: Parameters) -> dict[str, Any]:
         """StopCodeInterpreterSession. Returns when nothing of the session runs any more."""
@@ -125,5 +127,4 @@ class DataPlane:
             "sessionId": session.identifier,
             "status": session.status(self._clock()),
             "createdAt": session.created,
-            "lastUpdatedAt": session.updated or session.created,
         }

@@ -34,7 +34,7 @@ class Guesses:
     """One guess a field. A text may use the places in braces that its default has."""
 
     # Limits
-    throttled: str = _guess("Rate exceeded", "The words of ThrottlingException; these are other services' of AWS.")
+    throttled: str = _guess("Rate exceeded.", "The words of ThrottlingException; these are AgentCore Memory's.")
     throttle_burst_seconds: float = _guess(
         1.0, "How many seconds' worth of calls are admitted at once; the quota only says how many a second."
     )
@@ -67,6 +67,9 @@ class Guesses:
     # Resources
     create_status: Literal["READY", "CREATING"] = _guess(
         "READY", "What CreateCodeInterpreter answers; it is ready at once here, whatever it says."
+    )
+    managed_name: str = _guess(
+        "aws.codeinterpreter.v1", "The name of AWS's own interpreter; its id does not fit the model's names."
     )
     name_taken: str = _guess(
         "A code interpreter with the name {name} already exists in this account", "The words of ConflictException."
@@ -158,6 +161,7 @@ ALWAYS = (
     "Sessions that ended stay in lists as TERMINATED, the latest 10,000; of all, the newest come first.",
     "A token of StartCodeInterpreterSession answers with its session also when that has ended.",
     "The header content-type of a request is not looked at.",
+    "writeFiles checks each path before it writes; on a full disk the files before the one that failed stay.",
 )
 """Guesses that cannot be configured."""
 

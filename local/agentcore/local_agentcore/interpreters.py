@@ -57,7 +57,7 @@ class Interpreters:
         self._maximum, self._guesses = maximum, guesses
         self._numbers = itertools.count()
         managed = Interpreter(
-            next(self._numbers), MANAGED_INTERPRETER, self._arn(MANAGED_INTERPRETER), MANAGED_INTERPRETER, clock()
+            next(self._numbers), MANAGED_INTERPRETER, self._arn(MANAGED_INTERPRETER), guesses.managed_name, clock()
         )
         self._by_id = {managed.identifier: managed}
 
