@@ -5,9 +5,11 @@ Everything goes through boto3 and HTTP, as a user's program does; the kernel is 
 
 from __future__ import annotations
 
+import json
 import statistics
 import tempfile
 import time
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -36,6 +38,7 @@ def figures() -> list[Figure]:
     start, no_op, kernel_mib = _kernel()
     peer = f"Jupyter kernel: start {start:.2f} s, no-op {no_op * 1e3:.1f} ms, {kernel_mib:.0f} MiB of its own"
     with _emulator("--pool", str(POOL)) as emulator:
+        emulator.wait_for_pool(POOL)
         from_pool = statistics.median(emulator.start_seconds(POOL))
         session = emulator.start()
         no_ops = [_seconds(lambda: emulator.run(session, NO_OP)) for _ in range(NO_OPS)]
@@ -65,9 +68,18 @@ class Emulator:
     """A running emulator and its managed interpreter, as one client sees it."""
 
     def __init__(self, address: str, process: int, state: Path) -> None:
+        self._address = address
         self._data: Any = client("bedrock-agentcore", address, REGION)
         self._process, self._state = process, state
         self._sessions: list[str] = []
+
+    def wait_for_pool(self, size: int) -> None:
+        """Waits until as many sandboxes as `size` are started ahead."""
+        while True:
+            with urllib.request.urlopen(f"{self._address}/_local/health") as answer:  # noqa: S310  loopback
+                if json.load(answer)["startedAhead"]["SANDBOX"] >= size:
+                    return
+            time.sleep(0.1)
 
     def start(self) -> str:
         """Starts a session and returns its id."""
@@ -83,7 +95,8 @@ class Emulator:
         answer = self._data.invoke_code_interpreter(
             codeInterpreterIdentifier=MANAGED, sessionId=session, name="executeCode", arguments=arguments
         )
-        result = next(iter(answer["stream"]))["result"]
+        (event,) = answer["stream"]  # read to its end, which gives the connection back
+        result = event["result"]
         if result["isError"]:
             raise RuntimeError(result["structuredContent"]["stderr"])
         return len(result["structuredContent"]["stdout"])
@@ -143,7 +156,10 @@ class Emulator:
 @contextmanager
 def _emulator(*options: str) -> Generator[Emulator]:
     options = ("--calls-per-second", "0", *options)  # what is measured would be throttled
-    with tempfile.TemporaryDirectory() as folder, running_emulator(RUNTIME, Path(folder), *options) as running:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_emulator(RUNTIME, Path(folder), *options) as running,
+    ):
         yield Emulator(running.address, running.process.pid, Path(folder))
 
 

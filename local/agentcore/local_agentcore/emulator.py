@@ -167,9 +167,10 @@ class Emulator:
 
     def health(self) -> dict[str, Any]:
         """Returns the health report."""
-        return health(
+        report = health(
             self.settings, self.unavailable, self.delegation, len(self.sessions.live()), len(self.interpreters)
         )
+        return report | {"startedAhead": {mode: len(pool) for mode, pool in self._pools.items()}}
 
     async def close(self) -> None:
         """Ends every sandbox and removes every file of this emulator. May be called twice."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ from .host import Sandbox
 
 if TYPE_CHECKING:
     from .blueprint import Blueprint
+
+QUIET_SECONDS = 0.05
+"""A sandbox is started ahead when none was asked for this long: starting one takes the processor from the caller."""
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +29,11 @@ class Pool:
         self._ready: deque[Sandbox] = deque()
         self._filling: asyncio.Task[None] | None = None
         self._closed = False
+        self._asked = time.monotonic()
+
+    def __len__(self) -> int:
+        """Returns how many are started and wait."""
+        return len(self._ready)
 
     async def take(self) -> Sandbox:
         """Returns a sandbox that the caller has to end.
@@ -32,6 +41,7 @@ class Pool:
         Raises:
             SandboxUnavailableError: none can be started.
         """
+        self._asked = time.monotonic()
         while self._ready:
             sandbox = self._ready.popleft()
             if sandbox.alive:
@@ -64,6 +74,9 @@ class Pool:
 
     async def _fill(self) -> None:
         while len(self._ready) < self._size and not self._closed:
+            if (busy := self._asked + QUIET_SECONDS - time.monotonic()) > 0:
+                await asyncio.sleep(busy)
+                continue
             try:
                 self._ready.append(await Sandbox.start(self._blueprint))
             except SandboxUnavailableError as error:
