@@ -13,12 +13,18 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import botocore.session
 import pytest
+from botocore.config import Config
 from botocore.eventstream import InvalidPayloadLength
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EventStreamError, ParamValidationError
+
+from local_agentcore.faults import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+
+    from local_agentcore.steering import EmulatorClock, FaultOrders
 
     Invoke = Callable[..., dict[str, Any]]
 
@@ -27,13 +33,7 @@ CASES = Path(__file__).resolve().parents[1] / "wire"
 COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
 NOT_COMPARED = {
-    "behaviour_sleep600_timeout300": "it took 15 minutes, and shows the retries of a client",
-    "behaviour_stream_exception_member": "measured on a client; the emulator has no error to send within a stream",
-    "behaviour_ttl_hard": "it takes minutes; test_agentcore_api.py ends sessions at their time, of one second",
     "environment_commands_2025_08": "what is installed on the service's machines",
-    "error_param_validation_client_side": "botocore refuses it before there is a request",
-    "execute_code_clear_context_describe": "neither the program nor its data were published",
-    "execute_code_ok_langchain_eda_c34_2": "its data, of 299,130 rows, were not published",
     "execute_command_pip_install_public_ok": "networks are not emulated yet",
 }
 """Published answers that no test reads, each with the reason."""
@@ -78,6 +78,11 @@ def invoke(agentcore: Any, session: str) -> Invoke:
         return result
 
     return call
+
+
+def code_of(error: Any) -> str:
+    """Returns a service error's code."""
+    return str(error.response["Error"]["Code"])
 
 
 def without_time(result: dict[str, Any]) -> dict[str, Any]:
@@ -134,6 +139,38 @@ def test_numbers_tables_and_charts_come_out_as_published(invoke: Invoke) -> None
     assert lines == expected
     listed = {block["name"] for block in invoke("listFiles", {"path": ""})["content"]}
     assert listed >= {"distributions.png", "boxplots.png", "correlation_matrix.png", "sample_data.csv"}
+
+
+def test_a_file_of_299130_rows_is_counted_as_published(invoke: Invoke) -> None:
+    """Its rows were not published, but their numbers were: this makes a file that has those."""
+    made = """both, kimberlys, crocodiles = 120, 7149, 5953
+rows = ['Kimberly X,Crocodile'] * both + ['Kimberly X,Goat'] * (kimberlys - both)
+rows += ['A B,Crocodile'] * (crocodiles - both)
+with open('data.csv', 'w') as file:
+    file.write('\\n'.join(['Name,Preferred_Animal', *rows, *['A B,Goat'] * (299130 - len(rows))]))"""
+    assert invoke("executeCode", {"code": made, "language": "python"})["isError"] is False
+    answer, published = replay(invoke, "execute_code_ok_langchain_eda_c34_2")
+    # The service sometimes has an empty line between two prints.
+    printed: list[str] = [result["structuredContent"]["stdout"] for result in (answer, published)]
+    lines, expected = ([line for line in text.splitlines() if line] for text in printed)
+    assert lines == expected
+    assert answer["isError"] is published["isError"]
+
+
+def test_a_table_is_printed_as_published_from_a_cleared_context(invoke: Invoke) -> None:
+    """Neither program nor data were published, but what the data count up to was: this makes columns that do."""
+    code = """import pandas as pd
+def column(top, times, different):
+    rest = [f'{top} {number % (different - 1)}' for number in range(299130 - times)]
+    return [top] * times + rest
+table = pd.DataFrame({'Name': column('Lisa White', 222, 1722), 'Place': column('Prague', 5587, 55),
+                      'Animal': column('Goat', 6141, 50), 'Thing': column('Pencil', 6058, 51)})
+print(table.describe())"""
+    invoke("executeCode", {"code": "before = 1", "language": "python"})
+    published = case("execute_code_clear_context_describe")
+    answer = invoke("executeCode", {**published["request"]["arguments"], "code": code})
+    assert without_time(answer) == without_time(published["events"][0]["result"])
+    assert "NameError" in invoke("executeCode", {"code": "before", "language": "python"})["structuredContent"]["stderr"]
 
 
 def test_pip_without_a_network_fails_in_the_published_words(invoke: Invoke) -> None:
@@ -369,3 +406,84 @@ def test_a_call_that_is_running_when_its_session_stops_is_told_so(agentcore: Any
 def test_a_session_id_is_a_ulid_as_the_services_are(session: str) -> None:
     for identifier in (session, *case("session_lifecycle_shapes")["session_id_examples"]):
         assert re.fullmatch("[0-7][0-9A-HJKMNP-TV-Z]{25}", identifier)
+
+
+def test_a_session_ends_at_its_time_whether_it_is_used_or_not(agentcore: Any, agentcore_clock: EmulatorClock) -> None:
+    published = case("behaviour_ttl_hard")
+    seconds: int = published["sessionTimeoutSeconds"]
+
+    def start() -> str:
+        answer = agentcore.start_code_interpreter_session(
+            codeInterpreterIdentifier=MANAGED, sessionTimeoutSeconds=seconds
+        )
+        identifier: str = answer["sessionId"]
+        return identifier
+
+    def outcome(session: str) -> str:
+        try:
+            agentcore.invoke_code_interpreter(codeInterpreterIdentifier=MANAGED, sessionId=session, name="listFiles")
+        except ClientError as error:
+            return code_of(error)
+        return "ok"
+
+    for times in (published["active"], published["idle"]):
+        session, passed, outcomes = start(), 0, dict[str, str]()
+        for time_of_call in times:
+            agentcore_clock.advance(int(time_of_call) - passed)
+            passed = int(time_of_call)
+            outcomes[time_of_call] = outcome(session)
+        assert outcomes == times
+
+
+def test_a_client_that_sends_long_code_again_is_told_in_the_end_that_its_session_is_over(
+    agentcore_endpoint: str, agentcore_clock: EmulatorClock, agentcore_faults: FaultOrders
+) -> None:
+    """As published, with a second for the client's five minutes: three attempts, and the session's time passes."""
+    published = case("behaviour_sleep600_timeout300")
+    impatient: Any = botocore.session.get_session().create_client(
+        "bedrock-agentcore",
+        endpoint_url=agentcore_endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106  the emulator does not look at it
+        config=Config(read_timeout=1, retries={"total_max_attempts": 3}),
+    )
+    started = impatient.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionTimeoutSeconds=900)
+    agentcore_faults.order(Rule("latency", "executeCode", seconds=0))  # which counts the attempts
+    outcome: list[str] = []
+
+    def run() -> None:
+        with pytest.raises(ClientError) as raised:
+            impatient.invoke_code_interpreter(
+                codeInterpreterIdentifier=MANAGED,
+                sessionId=started["sessionId"],
+                name="executeCode",
+                arguments={"code": "import time; time.sleep(600)", "language": "python"},
+            )
+        outcome.append(code_of(raised.value))
+
+    running = threading.Thread(target=run)
+    running.start()
+    while agentcore_faults.struck() != [3]:
+        time.sleep(0.02)
+    agentcore_clock.advance(900)
+    running.join()
+    assert outcome == [published["observed"].split()[0]]
+
+
+def test_an_error_within_the_stream_is_raised_as_measured(invoke: Invoke, agentcore_faults: FaultOrders) -> None:
+    published = case("behaviour_stream_exception_member")
+    (kind,) = re.findall(r":exception-type (\w+)", published["wire"])
+    agentcore_faults.order(Rule("stream_error", "listFiles", code="ValidationException"))
+    with pytest.raises(EventStreamError) as raised:
+        invoke("listFiles", {"path": ""})
+    assert code_of(raised.value) == kind
+    assert f"code '{kind}'" in published["raised"]
+
+
+def test_arguments_as_a_text_do_not_leave_the_client(agentcore: Any, session: str) -> None:
+    with pytest.raises(ParamValidationError) as raised:
+        agentcore.invoke_code_interpreter(
+            codeInterpreterIdentifier=MANAGED, sessionId=session, name="executeCode", arguments='{"code": "1"}'
+        )
+    assert type(raised.value).__name__ in case("error_param_validation_client_side")["error"]["Code"]
