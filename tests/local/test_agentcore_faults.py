@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.error
 import urllib.request
+from dataclasses import fields
 from http.client import IncompleteRead
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, EventStreamError
 from urllib3.exceptions import ProtocolError
 
-from local_agentcore.faults import FORMS, OPERATIONS, STATUSES, TOOLS, FaultPlanError, Faults, Plan, Rule, plan_of
+from local_agentcore import faults
+from local_agentcore.faults import (
+    FORMS,
+    OPERATIONS,
+    STATUSES,
+    TOOLS,
+    FaultPlanError,
+    Faults,
+    Moment,
+    Plan,
+    Rule,
+    plan_of,
+)
 from local_agentcore.protocol import SERVICES
 
 if TYPE_CHECKING:
@@ -353,3 +368,11 @@ def test_a_plan_that_is_refused_leaves_the_one_before(agentcore_faults: FaultOrd
         assert json.load(answer) == {"seed": 4, "rules": [rule]}
     agentcore_faults.clear()
     assert agentcore_faults.struck() == []
+
+
+def test_the_page_on_faults_names_every_kind_and_member_and_its_plan_is_one() -> None:
+    page = (Path(faults.__file__).parents[1] / "faults.md").read_text()
+    for name in (*FORMS, *(member.name for member in fields(Rule)), *get_args(Moment)):
+        assert f"`{name}`" in page or f'"{name}"' in page or f"{name}=" in page, name
+    (plan,) = re.findall(r"-d '(.*?)'", page, re.DOTALL)
+    assert [rule.kind for rule in plan_of(plan.encode()).rules] == ["throttling", "latency"]

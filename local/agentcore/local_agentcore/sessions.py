@@ -215,7 +215,8 @@ class Sessions:
 
     async def expire(self) -> None:
         """Ends the sessions whose lifetime is over, and those whose sandbox has ended by itself."""
-        await asyncio.gather(*(self._end_if_due(session) for session in list(self._by_id.values())))
+        unended = [session for session in self._by_id.values() if session.ending is None]
+        await asyncio.gather(*(self._end_if_due(session) for session in unended))
 
     async def _expire(self) -> None:
         while True:
