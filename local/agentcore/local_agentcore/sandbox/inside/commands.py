@@ -42,14 +42,15 @@ class RunningCommand:
             fcntl.ioctl(far_end, termios.TIOCSWINSZ, WINDOW)
             os.set_blocking(self._terminal, False)
             shell = next(shell for shell in SHELLS if Path(shell).exists())
-            self._process = subprocess.Popen(  # noqa: S603  running what it is given is this program's purpose
-                [SHELL_NAME, "-c", command],
-                executable=shell,
-                stdin=subprocess.DEVNULL,
-                stdout=far_end,
-                stderr=far_end,
-                start_new_session=True,
-            )
+            with processes.first_to_go:
+                self._process = subprocess.Popen(  # noqa: S603  running what it is given is this program's purpose
+                    [SHELL_NAME, "-c", command],
+                    executable=shell,
+                    stdin=subprocess.DEVNULL,
+                    stdout=far_end,
+                    stderr=far_end,
+                    start_new_session=True,
+                )
             self._end = processes.end_of(self._process.pid)
             yield_to_supervisor(self._process.pid)
         except BaseException:

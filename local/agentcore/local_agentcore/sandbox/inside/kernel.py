@@ -19,7 +19,6 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .displays import MAXIMUM_SENT_BYTES, Displays, choose_backend, connect
@@ -72,7 +71,8 @@ class Kernel:
         self._control, far_control = socket.socketpair()
         self._stdout, far_stdout = nonblocking_pipe()
         self._stderr, far_stderr = nonblocking_pipe()
-        process = os.fork()
+        with processes.first_to_go:
+            process = os.fork()
         if process == 0:
             _become_kernel(far_control, far_stdout, far_stderr)
         self._process = process
@@ -177,7 +177,6 @@ def _become_kernel(control: socket.socket, stdout: int, stderr: int) -> NoReturn
         os.closerange(CONTROL_DESCRIPTOR + 1, 1 << 16)
         # Only the supervisor hides its entries in /proc; the code may look at its own.
         ctypes.CDLL(None).prctl(SET_DUMPABLE, 1, 0, 0, 0)
-        Path("/proc/self/oom_score_adj").write_text("1000")  # out of memory ends the code, not the supervisor
         os.nice(NICENESS)
         _serve(socket.socket(fileno=CONTROL_DESCRIPTOR))
     finally:

@@ -6,15 +6,33 @@ import asyncio
 import os
 import signal
 from contextlib import suppress
-from pathlib import Path
 
 NICENESS = 10  # the supervisor keeps its turn on the processor whatever the code does
+
+
+class FirstToGo:
+    """What is started within is what the out-of-memory killer takes first: it and all below it inherit a score.
+
+    Set from outside it would come too late for what a program starts at once. The supervisor has that score itself for
+    the moment of the fork, and opens its own before it hides its entries in /proc.
+    """
+
+    def __init__(self) -> None:
+        self._score = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
+        self._own = os.pread(self._score, 8, 0)
+
+    def __enter__(self) -> None:
+        os.pwrite(self._score, b"1000", 0)
+
+    def __exit__(self, *_error: object) -> None:
+        os.pwrite(self._score, self._own, 0)
 
 
 class Processes:
     """Gives out a future for the end of each child: its exit code, negative for a signal."""
 
-    def __init__(self) -> None:
+    def __init__(self, first_to_go: FirstToGo) -> None:
+        self.first_to_go = first_to_go
         self._loop = asyncio.get_running_loop()
         self._ends: dict[int, asyncio.Future[int]] = {}
         self._loop.add_signal_handler(signal.SIGCHLD, self._collect)
@@ -57,13 +75,9 @@ async def end_within(
 
 
 def yield_to_supervisor(process: int) -> None:
-    """Lets the out-of-memory killer take a program before the supervisor, and the scheduler prefer the supervisor.
-
-    From outside, after its exec: a fork of the supervisor must not become dumpable while it still is its copy.
-    """
+    """Has the scheduler prefer the supervisor to a program's process group: it may have started something by now."""
     with suppress(OSError):  # it has ended already
-        Path(f"/proc/{process}/oom_score_adj").write_text("1000")
-        os.setpriority(os.PRIO_PROCESS, process, NICENESS)
+        os.setpriority(os.PRIO_PGRP, process, NICENESS)
 
 
 def shell_status(code: int) -> int:

@@ -42,14 +42,15 @@ async def run_script(
         with tempfile.TemporaryFile() as program:  # it never has a name
             program.write(code)
             program.seek(0)
-            process = subprocess.Popen(  # noqa: S603  running what it is given is this program's purpose
-                RUNTIMES[kind],
-                env=os.environ | PLAIN,
-                stdin=program,
-                stdout=far_stdout,
-                stderr=far_stderr,
-                start_new_session=True,
-            )
+            with processes.first_to_go:
+                process = subprocess.Popen(  # noqa: S603  running what it is given is this program's purpose
+                    RUNTIMES[kind],
+                    env=os.environ | PLAIN,
+                    stdin=program,
+                    stdout=far_stdout,
+                    stderr=far_stderr,
+                    start_new_session=True,
+                )
         end = processes.end_of(process.pid)
         yield_to_supervisor(process.pid)
     except BaseException as error:

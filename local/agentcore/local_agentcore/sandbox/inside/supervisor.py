@@ -25,7 +25,7 @@ from .files import Files
 from .frames import Frame, FrameError, receive, send
 from .kernel import SET_DUMPABLE, Kernel, Outcome, make_shell
 from .output import Budget
-from .processes import Processes
+from .processes import FirstToGo, Processes
 from .scripts import run_script
 from .tasks import ENDED, MISSING, Tasks
 
@@ -51,10 +51,10 @@ class Configuration:
 class Supervisor:
     """Answers requests as they come: one cell at a time, commands and files beside it."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, first_to_go: FirstToGo) -> None:
         self._configuration = configuration
         self._files = Files(configuration.working_directory)
-        self._processes = Processes()
+        self._processes = Processes(first_to_go)
         self._tasks = Tasks(self._processes, self._new_task_budget, configuration.grace_seconds)
         self._task_budget = Budget(configuration.task_output_bytes)
         self._turn = asyncio.Lock()
@@ -199,6 +199,7 @@ def main(descriptor: str, configuration_json: str) -> NoReturn:
     configuration = Configuration(**json.loads(configuration_json))
     channel = socket.socket(fileno=int(descriptor))
     channel.set_inheritable(False)
+    first_to_go = FirstToGo()
     ctypes.CDLL(None).prctl(SET_DUMPABLE, 0, 0, 0, 0)
     for name, value in configuration.resource_limits.items():
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
@@ -211,9 +212,9 @@ def main(descriptor: str, configuration_json: str) -> NoReturn:
     # Python's own handler, which asyncio.run would replace by another, would have the code's SIGINT end process 1. By
     # default the kernel discards it here. Not SIG_IGN: commands would inherit that.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    asyncio.run(_run(channel, configuration))
+    asyncio.run(_run(channel, configuration, first_to_go))
     os._exit(0)
 
 
-async def _run(channel: socket.socket, configuration: Configuration) -> None:
-    await Supervisor(configuration).serve(channel)
+async def _run(channel: socket.socket, configuration: Configuration, first_to_go: FirstToGo) -> None:
+    await Supervisor(configuration, first_to_go).serve(channel)
