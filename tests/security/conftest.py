@@ -29,6 +29,7 @@ CALL_SECONDS = 60
 LIMITS = (
     *("--memory-mib", str(MEMORY_MIB), "--disk-mib", str(DISK_MIB)),
     *("--output-mib", str(OUTPUT_MIB), "--call-seconds", str(CALL_SECONDS)),
+    *("--calls-per-second", "0"),
 )
 PROJECT = Path(__file__).parents[2]
 ORDINARY_USER = 1_900_000_000
@@ -67,12 +68,18 @@ class Host:
 
     emulator: EmulatorProcess
     user: User
+    state: Path
     secret: str
 
     @property
     def process(self) -> int:
         """Its process id."""
         return self.emulator.process.pid
+
+    @property
+    def counts_memory(self) -> bool:
+        """Whether a control group bounds the memory of its sandboxes, and no watchdog."""
+        return "control group" in self.emulator.state
 
     def attacker(self) -> Attacker:
         """Starts a session."""
@@ -82,9 +89,9 @@ class Host:
 class Attacker:
     """A session whose code is not friendly."""
 
-    def __init__(self, data_plane: Any) -> None:
+    def __init__(self, data_plane: Any, **options: Any) -> None:
         self.client = data_plane
-        answer = data_plane.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)
+        answer = data_plane.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED, **options)
         self.identifier: str = answer["sessionId"]
 
     def invoke(self, name: str, **arguments: Any) -> dict[str, Any]:
@@ -120,16 +127,17 @@ class Attacker:
 
 
 @contextlib.contextmanager
-def hosting(user: User, runtime: Path, *options: str) -> Generator[Host]:
-    """Starts an emulator as a user, in a new folder of that user's, and ends it."""
+def hosting(user: User, runtime: Path, *options: str, state: Path | None = None) -> Generator[Host]:
+    """Starts an emulator as a user, in a new folder of that user's or in that of another emulator, and ends it."""
     secret = f"host-secret-{uuid.uuid4().hex}"
-    with tempfile.TemporaryDirectory(prefix="security-") as name:
-        state = Path(name)
-        if user.uid is not None:
-            os.chown(state, user.uid, user.uid)
+    with contextlib.ExitStack() as stack:
+        if state is None:
+            state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="security-")))
+            if user.uid is not None:
+                os.chown(state, user.uid, user.uid)
         environment = user.environment(state, runtime) | {"HOST_SECRET": secret}
-        with running_emulator(runtime, state, *options, environment=environment) as emulator:
-            yield Host(emulator, user, secret)
+        emulator = stack.enter_context(running_emulator(runtime, state, *options, environment=environment))
+        yield Host(emulator, user, state, secret)
 
 
 @pytest.fixture(scope="session", params=USERS, ids=lambda user: user.name)

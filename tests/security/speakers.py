@@ -66,6 +66,7 @@ NUMBERS = {
     "umount2": (166, 39),
     "unshare": (272, 97),
     "userfaultfd": (323, 282),
+    "write": (1, 64),
 }
 """System calls by number, on each machine: libc has no function for some of them."""
 
@@ -286,4 +287,4 @@ def _deno_tells(name: str, attempt: Attempt) -> str:
 PYTHON = Speaker("python", lambda attacker, text: attacker.python(text), PYTHON_PRELUDE, _python_tells)
 SHELL = Speaker("shell", lambda attacker, text: attacker.shell(text), SHELL_PRELUDE, _shell_tells)
 DENO = Speaker("deno", lambda attacker, text: attacker.deno(text), DENO_PRELUDE, _deno_tells)
-SPEAKERS = {speaker.name: speaker for speaker in (PYTHON, SHELL)}
+SPEAKERS = {speaker.name: speaker for speaker in (PYTHON, SHELL, DENO)}

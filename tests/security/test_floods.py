@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local_agentcore.sandbox.memory import descendants
-from tests.security.conftest import OUTPUT_MIB
-from tests.security.speakers import PYTHON
+from tests.security.conftest import MEMORY_MIB, OUTPUT_MIB
+from tests.security.speakers import PYTHON, SPEAKERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,6 +129,84 @@ def running(host: Host) -> list[int]:
         if state == "R":
             found.append(process)
     return found
+
+
+HOARDS = {
+    "python": "hoard = [bytearray(b'x') * (64 << 20) for _ in range(COUNT)]",
+    "shell": "head -c $((COUNT * 64))M /dev/zero | tail -c $((COUNT * 64))M | wc -c",  # tail keeps all of it
+    "deno": "const hoard = Array.from({ length: COUNT }, () => new Uint8Array(64 << 20).fill(1));",
+}
+SHARED = {
+    "python": (
+        "import mmap\nhoard = [mmap.mmap(-1, 64 << 20) for _ in range(COUNT)]\nfor m in hoard: m.write(b'x' * len(m))"
+    ),
+    "deno": """
+const shared = () => new Uint8Array(new SharedArrayBuffer(64 << 20)).fill(1);
+const hoard = Array.from({ length: COUNT }, shared);""",
+}
+"""Memory of several processes or threads. A shell has none."""
+SHARED_BY_DEVICE = {
+    "python": """
+import mmap
+file = open('/dev/zero', 'r+b', buffering=0)
+assert file.read(9) == bytes(9)
+hoard = [mmap.mmap(file.fileno(), 64 << 20) for _ in range(COUNT)]
+for m in hoard: m.write(b'x' * len(m))"""
+}
+"""A shared mapping of /dev/zero. Neither a shell nor Deno maps files."""
+SPREAD = {
+    "python": """
+children = []
+for _ in range(COUNT):
+    ready, said = os.pipe()
+    child = os.fork()
+    if child == 0:
+        hoard = bytearray(b'x') * (64 << 20)
+        os.write(said, b'x')
+        time.sleep(60)
+        os._exit(0)
+    children.append(child)
+    os.close(said)
+    os.read(ready, 1)  # it has all it wants, or was ended
+for child in children: os.kill(child, signal.SIGKILL)""",
+    "shell": """
+for n in $(seq COUNT); do
+  mkfifo ready$n
+  (head -c 64M /dev/zero; echo >ready$n; sleep 60) 2>/dev/null | tail -c 64M >/dev/null &
+  read line <ready$n
+done
+kill $(jobs -p)""",
+}
+"""In many processes, each of which has little. Deno's would be shells."""
+
+
+@pytest.mark.parametrize(
+    ("speaker", "hoard"),
+    [
+        pytest.param(SPEAKERS[language], text, id=f"{language}, {kind}")
+        for kind, texts in (
+            ("private", HOARDS),
+            ("shared", SHARED),
+            ("/dev/zero", SHARED_BY_DEVICE),
+            ("spread", SPREAD),
+        )
+        for language, text in texts.items()
+        if language in SPEAKERS
+    ],
+)
+def test_memory_is_bounded_and_the_session_lives(attacker: Attacker, speaker: Speaker, hoard: str, host: Host) -> None:
+    attacker.python("kept = 1")
+    allowed = speaker.said(attacker, hoard.replace("COUNT", "2"))
+    # Without a control group there is no memory that is shared and in no file, since nothing would count it.
+    refused = ("Operation not permitted", "No such device") if "mmap" in hoard else ()
+    assert (allowed["exitCode"], allowed["stderr"]) == (0, "") or any(words in allowed["stderr"] for words in refused)
+    content = speaker.said(attacker, hoard.replace("COUNT", "12"))
+    bounded = (f"memory limit of {MEMORY_MIB} MiB was reached", *refused)
+    assert any(words in content["stderr"] for words in bounded), content
+    after = attacker.python("kept")
+    if speaker is not PYTHON:  # a control group has the worst ended, a watchdog all of it, and the next call says so
+        assert after["stdout"] == "1" or (not host.counts_memory and "its variables are lost" in after["stderr"])
+    assert attacker.lives()
 
 
 DISK = {

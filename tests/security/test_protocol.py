@@ -1,4 +1,7 @@
-"""What comes out of a sandbox is hostile: a supervisor that was taken over gains nothing by what it says."""
+"""What comes out of a sandbox is hostile: a supervisor that was taken over gains nothing by what it says.
+
+And code that attacks the supervisor, its kernel or its parents harms its own session at most.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,15 @@ from local_agentcore.errors import SandboxEndedError
 from local_agentcore.sandbox.channel import Channel
 from local_agentcore.sandbox.host import OperationError, entries_of
 from local_agentcore.sandbox.inside.frames import LENGTHS, MAXIMUM_MESSAGE_BYTES, MAXIMUM_PAYLOAD_BYTES
+from tests.security.conftest import one_user
+from tests.security.speakers import number_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from local_agentcore.sandbox.inside.frames import Frame
+    from tests.security.conftest import Attacker
+    from tests.security.speakers import Speaker
 
 
 def frame(message: object, payload: bytes = b"") -> bytes:
@@ -100,3 +109,59 @@ def test_what_is_no_listing_is_refused(listing: bytes) -> None:
 def test_a_name_that_is_no_text_is_made_readable() -> None:
     (entry,) = entries_of(b'[["a\\ud800b", false]]')
     assert entry.name.encode() == "a\ufffdb".encode()
+
+
+NOISE = {
+    "python": """
+for one in range(3, 64):
+    try: os.write(one, b'\\xff' * 4096)
+    except OSError: pass
+os.closerange(0, 64)""",
+    "shell": """
+for one in $(seq 0 63); do eval "printf '\\377%.0s' \\$(seq 4096) >&$one"; eval "exec $one>&- $one<&-"; done 2>/dev/null
+for one in /proc/[0-9]*/fd/*; do printf xxxxxxxx >>$one; done 2>/dev/null""",
+    "deno": f"""
+const noise = new Uint8Array(4096).fill(255);
+for (let one = 3; one < 64; one++) try {{ call({number_of("write")}, one, noise, noise.length); }} catch {{}}
+for (let one = 0; one < 64; one++) try {{ call({number_of("close")}, one); }} catch {{}}
+Deno.exit(0);""",
+}
+"""To every descriptor that it has, which are closed afterwards; a shell's, to those of others as well."""
+KILL_ALL = {
+    "python": "os.kill(-1, signal.SIGKILL)",
+    "shell": "kill -9 -1; kill -9 1; kill -9 $PPID; kill -9 0",
+    "deno": f"call({number_of('kill')}, -1, 9);",
+}
+STOP_ALL = {
+    "python": "os.kill(os.getppid(), signal.SIGSTOP)\nos.kill(-1, signal.SIGSTOP)\nprint('stopped')",
+    "shell": "kill -STOP $PPID; kill -STOP -1; echo stopped",
+    "deno": f"call({number_of('kill')}, -1, 19); console.log('stopped');",
+}
+"""Process 1 is the parent of all of them."""
+FORGERIES = {
+    "python": """
+import importlib.util
+spec = importlib.util.find_spec('inside')
+for one in sorted(os.listdir('/proc/1/task')): open(f'/proc/1/task/{one}/comm').read()
+sys.modules['inside'] = None; os._exit = lambda code: None; print('patched')
+raise SystemExit(255)""",
+    "shell": "exec 3<>/proc/1/fd/3; echo forged >&3",
+    "deno": 'Deno.openSync("/proc/1/fd/3", { write: true });',
+}
+
+
+@one_user
+@pytest.mark.parametrize("attack", [NOISE, KILL_ALL, STOP_ALL, FORGERIES], ids=["noise", "kill", "stop", "forge"])
+def test_an_attack_on_what_runs_it_harms_its_own_session_at_most(
+    attackers: Callable[[], Attacker], speaker: Speaker, attack: dict[str, str]
+) -> None:
+    attacker, other = attackers(), attackers()
+    assert attacker.python("x = 1")["exitCode"] == 0
+    assert other.python("x = 1")["exitCode"] == 0
+    speaker.said(attacker, attack[speaker.name])
+    if attack is STOP_ALL:  # the kernel as well, which the time limit would end
+        attacker.shell("kill -CONT -1")
+    fresh = attacker.python("print('alive')", clear=True)
+    assert "alive" in fresh["stdout"]  # whatever it has written is gone with its kernel
+    assert attacker.lives()
+    assert other.python("print(x)")["stdout"] == "1"

@@ -1,0 +1,180 @@
+"""What one session can do to another: nothing. Neither now, nor by what it leaves for those that come after it."""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.security.conftest import one_user
+from tests.security.speakers import PYTHON, attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.security.conftest import Attacker, Host
+    from tests.security.speakers import Speaker
+
+HOME = "/opt/amazon/genesis1p-tools/var"
+TOOLS = "/opt/amazon/genesis1p-tools/venv"
+OWN_FOLDERS = (HOME, "/tmp", "/dev/shm")  # noqa: S108  the sandbox's own
+
+
+def test_a_session_sees_no_other_sessions_files_or_processes(
+    attackers: Callable[[], Attacker], speaker: Speaker
+) -> None:
+    owner, other = attackers(), attackers()
+    for folder in OWN_FOLDERS:
+        speaker.tries(owner, {"made": attempt("write", f"{folder}/mine")})
+    process = owner.python("import subprocess; print(subprocess.Popen(['sleep', '54321']).pid)")["stdout"]
+    look = {folder: attempt("read", f"{folder}/mine") for folder in OWN_FOLDERS}
+    assert speaker.tries(owner, look) == dict.fromkeys(OWN_FOLDERS, "x")
+    assert speaker.tries(other, look) == dict.fromkeys(OWN_FOLDERS, "ENOENT")
+    commands = "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"
+    assert "sleep 54321" in owner.shell(commands)["stdout"]
+    assert "sleep 54321" not in other.shell(commands)["stdout"]
+    assert speaker.tries(owner, {"own": attempt("signal_to", int(process), 0)}) == {"own": "ok"}
+
+
+LISTEN = """
+name = '{name}'
+listening = socket.socket(socket.AF_UNIX)
+listening.bind(name.replace('@', chr(0), 1))
+listening.listen(8)
+print('listening=yes')"""
+
+
+@pytest.mark.parametrize("name", ["@{mark}", "/tmp/{mark}", "/dev/shm/{mark}", HOME + "/{mark}"])  # noqa: S108
+def test_a_sessions_unix_sockets_are_its_own(attackers: Callable[[], Attacker], speaker: Speaker, name: str) -> None:
+    owner, other = attackers(), attackers()
+    name = name.format(mark=uuid.uuid4().hex)
+    assert PYTHON.told(owner, LISTEN.format(name=name)) == {"listening": "yes"}
+    call = {"call": attempt("connect", name)}
+    assert speaker.tries(owner, call) == {"call": "ok"}
+    assert speaker.tries(other, call) == {"call": "ECONNREFUSED" if name.startswith("@") else "ENOENT"}
+
+
+def test_the_hosts_unix_sockets_are_out_of_reach(
+    attacker: Attacker, speaker: Speaker, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    names = [f"@{uuid.uuid4().hex}", str(tmp_path_factory.mktemp("s") / "socket")]
+    listeners = [socket.socket(socket.AF_UNIX) for _ in names]
+    for name, listener in zip(names, listeners, strict=True):
+        listener.bind(name.replace("@", "\0", 1))
+        listener.listen()
+        with socket.socket(socket.AF_UNIX) as control:  # from here it is reachable
+            control.connect(name.replace("@", "\0", 1))
+    known = ["/run/docker.sock", "/run/systemd/private", "/var/run/dbus/system_bus_socket"]
+    answers = speaker.tries(attacker, {name: attempt("connect", name) for name in [*names, *known]})
+    assert answers == {names[0]: "ECONNREFUSED"} | dict.fromkeys([names[1], *known], "ENOENT")
+    for listener in listeners:
+        listener.close()
+
+
+# What the next session finds
+
+SITE_PACKAGES = f"{TOOLS}/lib/python3.11/site-packages"
+OF_ALL_SESSIONS = [
+    *(f"{TOOLS}/bin/{name}" for name in ("python", "python3", "pip", "deno", "node", "sh", "ls")),
+    *(f"{TOOLS}/{name}" for name in ("pyvenv.cfg", "share/matplotlib-cache/x")),
+    *(f"SITE/{name}" for name in ("x.pth", "sitecustomize.py", "usercustomize.py", "numpy/__init__.py", "boto3.py")),
+    *("/opt/python/lib/x", "/opt/x", "/opt/local-agentcore/inside/supervisor.py", "/opt/local-agentcore/inside/x.so"),
+    *("/usr/bin/env", "/usr/lib/x.so", "/usr/local/bin/python", "/usr/local/lib/x", "/bin/sh", "/lib/x.so", "/x"),
+    *("/etc/passwd", "/etc/hosts", "/etc/resolv.conf", "/etc/profile", "/etc/bash.bashrc", "/etc/ld.so.preload"),
+    *("/etc/ld.so.cache", "/etc/ipython/ipython_config.py", "/etc/npmrc", "/etc/python3.11/sitecustomize.py"),
+    *("/dev/x", "/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/proc/sysrq-trigger"),
+    *("/proc/sys/vm/overcommit_memory", "/proc/sys/net/core/somaxconn"),
+]
+REFUSED = {"EROFS", "EACCES", "EPERM", "ENOENT"}
+"""Read-only; not this user's; or there is nothing and none can be made."""
+OF_ONE_SESSION = [
+    *(f"{HOME}/.ipython/profile_default/startup/00.py", f"{HOME}/.local/lib/python3.11/site-packages/usercustomize.py"),
+    *(f"{HOME}/sitecustomize.py", f"{HOME}/json.py", f"{HOME}/python", f"{HOME}/bin/ls", f"{HOME}/.bashrc"),
+    *(f"{HOME}/.profile", f"{HOME}/.npmrc", f"{HOME}/package.json", f"{HOME}/node_modules/left-pad/index.js"),
+    *(f"{HOME}/deno.json", f"{HOME}/.aws/config", f"{HOME}/.config/pip/pip.conf", f"{HOME}/.config/matplotlib/x"),
+    *("/tmp/.cache/deno/x", "/tmp/matplotlib/matplotlibrc", "/tmp/sh", "/dev/shm/x"),  # noqa: S108
+]
+FINGERPRINT = f"""
+import hashlib, os
+for folder in {OWN_FOLDERS!r}:
+    for path, folders, files in sorted(os.walk(folder)):
+        for name in sorted(files):
+            whole = os.path.join(path, name)
+            print(whole + '=' + hashlib.sha256(open(whole, 'rb').read()).hexdigest())
+for name in ('numpy', 'json', 'IPython'):
+    print(f'{{name}}={{__import__(name).__file__}}')
+print('environment=' + repr(sorted(os.environ.items())).replace(chr(10), ' '))"""
+
+
+def stamps(runtime: Path) -> dict[str, tuple[int, int]]:
+    """Returns size and time of change of each file of the runtime, on the host."""
+    return {str(path): (status.st_size, status.st_mtime_ns) for path in runtime.rglob("*") for status in [path.lstat()]}
+
+
+def test_the_next_session_finds_everything_as_this_one_did(
+    attackers: Callable[[], Attacker], speaker: Speaker, agentcore_runtime: Path
+) -> None:
+    before = stamps(agentcore_runtime)
+    pristine = attackers()
+    site = pristine.python("import numpy, pathlib; print(pathlib.Path(numpy.__file__).parents[1])")["stdout"]
+    fresh = PYTHON.told(pristine, FINGERPRINT)
+    attacker = attackers()
+    attacker.shell(f"mkdir -p {' '.join(path.rpartition('/')[0] for path in OF_ONE_SESSION)}")
+    shared = {path: attempt("write", path.replace("SITE", site)) for path in OF_ALL_SESSIONS}
+    own = {path: attempt("write", path) for path in OF_ONE_SESSION}
+    answers = speaker.tries(attacker, shared | own)
+    assert {path: answers[path] for path in own} == dict.fromkeys(own, "ok")
+    assert {path: answers[path] for path in shared if answers[path] not in REFUSED} == {}
+    changed = PYTHON.told(attacker, FINGERPRINT)
+    assert changed != fresh  # the fingerprint shows what it has changed of its own
+    attacker.stop()
+    for _ in range(3):  # one that was started ahead, one that replaced it, one more
+        assert PYTHON.told(attackers(), FINGERPRINT) == fresh
+    assert stamps(agentcore_runtime) == before
+
+
+PATCH = """
+import ctypes, mmap, os
+path = '/usr/bin/env'
+def where(mark):
+    with open(path, 'rb') as file:
+        mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ, flags=mmap.MAP_PRIVATE)
+    return mapped, mapped.find(mark)
+mapped, place = where(b'GNU')
+address = next(int(line.split('-')[0], 16) for line in open('/proc/self/maps') if line.rstrip().endswith(path))
+with open('/proc/self/mem', 'r+b', buffering=0) as memory:
+    memory.seek(address + place)
+    memory.write(b'XXX')
+print(f'own={mapped[place:place + 3].decode()}')
+print(f'file={open(path, "rb").read()[place:place + 3].decode()}')"""
+
+
+@one_user
+def test_changing_a_programs_pages_in_memory_changes_no_program(attackers: Callable[[], Attacker]) -> None:
+    # By Python alone: it is one mechanism of the kernel, /proc/self/mem of what is mapped and not writable.
+    assert PYTHON.told(attackers(), PATCH) == {"own": "XXX", "file": "GNU"}
+    assert attackers().shell("env --version | head -1")["stdout"].startswith("env (GNU")
+
+
+def test_users_of_the_host_are_not_shared_by_sessions(host: Host, attackers: Callable[[], Attacker]) -> None:
+    first, second = attackers(), attackers()
+    for one in (first, second):
+        one.python("import subprocess; subprocess.Popen(['sleep', '98765'])")
+    owners = [
+        path.stat().st_uid
+        for path in Path("/proc").glob("[0-9]*")
+        for command in [_command(path)]
+        if command == "sleep\x0098765\x00"
+    ]
+    assert len(owners) == 2
+    assert len(set(owners)) == (2 if host.user.name == "root" else 1)
+
+
+def _command(path: Path) -> str:
+    try:
+        return (path / "cmdline").read_text()
+    except OSError:
+        return ""
