@@ -238,7 +238,9 @@ def test_a_stop_that_fails_leaves_the_session_alive_or_not_as_ordered(
 def test_a_slow_file_delays_its_call_and_no_other_file(
     agentcore_faults: FaultOrders, invoke: Callable[..., Any]
 ) -> None:
-    agentcore_faults.order(Rule("slow_file", "writeFiles", path="slow/*.csv", seconds=0.3))
+    rule = Rule("slow_file", "writeFiles", path="slow/*.csv", seconds=0.3)
+    assert (rule.slows("slow/a.csv"), rule.slows("fast.csv")) == (True, False)
+    agentcore_faults.order(rule)
     code = "import os; print(os.stat('slow/a.csv').st_mtime - os.stat('fast.csv').st_mtime)"
     content = [{"path": path, "text": "x"} for path in ("fast.csv", "slow/a.csv")]
     invoke("writeFiles", content=content)
@@ -274,6 +276,10 @@ def test_a_share_is_drawn_from_the_seed_whatever_other_rules_and_calls_there_are
         faults.strike(["throttling"], INVOKE, "readFiles")
         mixed += "x" if rule in faults.strike(["throttling"], INVOKE, "executeCode") else "."
     assert alone == mixed
+    twins = Rule("throttling", rate=0.5), Rule("error", rate=0.5)
+    faults.follow(Plan(twins, 5))
+    struck_rules = [faults.strike(["throttling", "error"], INVOKE, None) for _ in range(20)]
+    assert any(len(rules) == 1 for rules in struck_rules)
     assert 5 < alone.count("x") < 35
 
 

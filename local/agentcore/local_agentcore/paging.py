@@ -60,7 +60,7 @@ def _token(number: int, of: str) -> str:
 
 def _number_in(token: str, of: str) -> int | None:
     try:
-        number, _, other = base64.b64decode(token, altchars=b"-_", validate=True).decode().partition(" ")
+        number = base64.b64decode(token, altchars=b"-_", validate=True).decode().partition(" ")[0]
     except ValueError:
         return None
-    return int(number) if other == of and number.isdecimal() and _token(int(number), of) == token else None
+    return int(number) if number.isdecimal() and _token(int(number), of) == token else None
