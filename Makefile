@@ -6,6 +6,7 @@ unexport VIRTUAL_ENV PYTHONDONTWRITEBYTECODE PYTHONPATH
 UV := .venv/bin/uv
 UV_VERSION := 0.13.8
 RUNTIMES := $(addprefix local/runtimes/,sandbox ministack lambda)
+LOCKED := locked/default.txt locked/longer.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check pytest format bench setup clean FORCE
@@ -71,9 +72,9 @@ tests/policy/oracle/node_modules/.ready: .venv/.ready tests/policy/oracle/packag
 	@npm ci --silent --no-fund --no-audit --prefix tests/policy/oracle
 	@touch $@
 
-local/runtimes/sandbox/.venv/.ready: .venv/bin/uv local/runtimes/sandbox/install local/runtimes/sandbox/uv.lock
+local/runtimes/sandbox/.venv/.ready: .venv/.ready $(addprefix local/agentcore/local_agentcore/,libraries.py $(LOCKED))
 	@echo "· sandbox libraries"
-	@local/runtimes/sandbox/install $(abspath $(UV)) $(PYTHON)
+	@local-agentcore install-libraries $(@D) >/dev/null
 	@touch $@
 
 local/runtimes/%/.venv/.ready: .venv/bin/uv local/runtimes/%/uv.lock

@@ -1,4 +1,4 @@
 """Amazon Bedrock AgentCore Code Interpreter, emulated on loopback for development and tests.
 
-Start it with `python -m local_agentcore serve`, or take the pytest fixtures of `local_agentcore.pytest_plugin`.
+Start it with `local-agentcore serve`, or take the pytest fixtures of `local_agentcore.pytest_plugin`.
 """

@@ -1,4 +1,4 @@
-"""The command line: `python -m local_agentcore serve`."""
+"""The command line: `local-agentcore serve`, or `python -m local_agentcore serve`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from . import guesses
+from . import guesses, libraries
 from .network.named_hosts import NamedHost, require_distinct
 from .network.networks import NetworkSettings
 from .network.s3_gate import Upstream
@@ -34,7 +34,8 @@ BANNER = (
     "It is not a microVM: do not give it code that you would not run on this machine."
 )
 EXAMPLE = """example:
-  python -m local_agentcore serve --port 5200 --runtime local/runtimes/sandbox/.venv
+  local-agentcore install-libraries
+  local-agentcore serve --port 5200
   AWS_ENDPOINT_URL_BEDROCK_AGENTCORE=http://127.0.0.1:5200 \\
   AWS_ENDPOINT_URL_BEDROCK_AGENTCORE_CONTROL=http://127.0.0.1:5200 \\
   aws bedrock-agentcore-control list-code-interpreters
@@ -50,7 +51,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     defaults, quotas = Limits(), Quotas()
     count, mebibytes, seconds = whole_number(1, 1_000_000), whole_number(1, 1_000_000), number(0.001, 10_000_000)
-    parser = argparse.ArgumentParser(prog="python -m local_agentcore", description=BANNER)
+    parser = argparse.ArgumentParser(prog="local-agentcore", description=BANNER)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = commands.add_parser(
         "serve",
@@ -63,7 +64,13 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add(
         "--port", type=whole_number(0, 65_535), required=True, help="port on 127.0.0.1; 0 takes a free one and names it"
     )
-    add("--runtime", type=Path, required=True, metavar="DIR", help="virtual environment that sandboxed code finds")
+    add(
+        "--runtime",
+        type=Path,
+        default=libraries.default_place(),
+        metavar="DIR",
+        help="environment that sandboxed code finds (%(default)s)",
+    )
     add("--state", type=Path, default=default_state(), metavar="DIR", help="folder for working files (%(default)s)")
     account, region = text(r"\d{12}", "12 digits"), text(r"[a-z]{2,}(-[a-z]+)+-\d", "a region, as us-east-1")
     add("--account", type=account, default=DEFAULT_ACCOUNT, help="account id in ARNs (%(default)s)")
@@ -116,6 +123,15 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add("--task-output-mib", type=mebibytes, default=tasks, help="of one session's tasks together (%(default)s)")
     add("--task-seconds", type=seconds, default=defaults.task_seconds, help="of one task (%(default)s)")
     add("--guesses", type=Path, metavar="FILE", help="TOML or JSON: which guesses of the service are to be otherwise")
+    installer = commands.add_parser(
+        "install-libraries",
+        help="install the Python, the packages, the Deno and the Node that sandboxed code finds",
+        description="Installs a locked list of packages, each checked by its hash, from PyPI or the index that pip or "
+        "uv is set to; by uv where that is installed.",
+    )
+    installer.add_argument("--longer", action="store_true", help="the longer list: more of the service's catalogue")
+    place = installer.add_argument("place", nargs="?", type=Path, default=libraries.default_place(), metavar="DIR")
+    place.help = "where to; what is there is replaced (%(default)s)"
     commands.add_parser("guesses", help="print what is guessed of the service, as a file for serve --guesses")
     commands.add_parser(
         "apparmor-profile",
@@ -172,6 +188,17 @@ def settings_of(options: argparse.Namespace) -> Settings:
     )
 
 
+def install_libraries(place: Path, *, longer: bool) -> int:
+    """Installs what sandboxed code finds. Returns the exit code."""
+    try:
+        done = libraries.install(place, libraries.LISTS["longer" if longer else "default"])
+    except libraries.InstallError as error:
+        print(f"The libraries were not installed: {error}", file=sys.stderr)
+        return 1
+    print(f"{'Installed' if done else 'Nothing to do'}: {place}")
+    return 0
+
+
 def main(argv: list[str] | None = None) -> int:
     """Runs the command line. Returns the exit code."""
     options = arguments(argv)
@@ -181,6 +208,8 @@ def main(argv: list[str] | None = None) -> int:
     if options.command == "guesses":
         print(guesses.as_toml(), end="")
         return 0
+    if options.command == "install-libraries":
+        return install_libraries(options.place, longer=options.longer)
     print(BANNER, flush=True)
     try:
         settings = settings_of(options)

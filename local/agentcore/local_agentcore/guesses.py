@@ -1,6 +1,6 @@
 """What nobody has published of the service, each a guess with its reason: one table, and a file may say otherwise.
 
-`python -m local_agentcore guesses` prints it as a file to edit, `serve --guesses FILE` takes it, and `guesses.md` in
+`local-agentcore guesses` prints it as a file to edit, `serve --guesses FILE` takes it, and `guesses.md` in
 the distribution's folder is the same table. Once somebody has seen the service do it, a guess becomes code and leaves
 the table.
 """

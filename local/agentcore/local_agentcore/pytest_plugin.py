@@ -1,8 +1,8 @@
 """pytest fixtures: an emulator for the session, and boto3 clients that talk to it.
 
 The Python that code finds is taken from `--agentcore-runtime`, the ini option `agentcore_runtime` or the environment
-variable LOCAL_AGENTCORE_RUNTIME, in this order, and without them from `local/runtimes/sandbox/.venv` below the root.
-Further options of `local_agentcore serve` are in the ini option `agentcore_options`.
+variable LOCAL_AGENTCORE_RUNTIME, in this order; without them it is where `local-agentcore install-libraries` puts it.
+Further options of `local-agentcore serve` are in the ini option `agentcore_options`.
 
 A session that a test leaves running costs money on AWS. After each test such sessions are stopped, with a warning that
 names them; the ini option `agentcore_leftover_sessions` is `stop`, or `fail`, which stops them and fails the test, or
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .libraries import default_place
 from .process import client, running_emulator
 from .settings import DEFAULT_REGION
 from .steering import EmulatorClock, FaultOrders, LiveSessions
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 RUNTIME_VARIABLE = "LOCAL_AGENTCORE_RUNTIME"
 LEFTOVERS = ("stop", "fail", "keep")
-DEFAULT_RUNTIME = "local/runtimes/sandbox/.venv"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("local-agentcore").addoption("--agentcore-runtime", metavar="DIR", help=text)
     parser.addini("agentcore_runtime", text)
     parser.addini("agentcore_leftover_sessions", f"what becomes of them: {' | '.join(LEFTOVERS)}", default=LEFTOVERS[0])
-    parser.addini("agentcore_options", "further options of `local_agentcore serve`", type="args", default=[])
+    parser.addini("agentcore_options", "further options of `local-agentcore serve`", type="args", default=[])
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -56,7 +56,7 @@ def agentcore_runtime(pytestconfig: pytest.Config) -> Path:
         pytestconfig.getoption("--agentcore-runtime")
         or pytestconfig.getini("agentcore_runtime")
         or os.environ.get(RUNTIME_VARIABLE)
-        or DEFAULT_RUNTIME
+        or default_place()
     )
     return pytestconfig.rootpath / str(chosen)
 

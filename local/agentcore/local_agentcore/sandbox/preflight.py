@@ -85,5 +85,5 @@ def explain(diagnosis: str, bubblewrap_version: tuple[int, ...]) -> SandboxUnava
     last_line = diagnosis.strip().splitlines()[-1] if diagnosis.strip() else "it ended without a word"
     return SandboxUnavailableError(
         f"a sandbox does not start with bubblewrap {version}: {last_line}",
-        "Check the environment for sandboxes with `local/runtimes/sandbox/install`",
+        "Make the environment for sandboxes anew with `local-agentcore install-libraries DIR`",
     )

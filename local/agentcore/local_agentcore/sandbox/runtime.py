@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SandboxUnavailableError
 from .layout import BASE_PYTHON, VIRTUAL_ENVIRONMENT
-
-INSTALL = "Set it up with `local/runtimes/sandbox/install`, or name another with --runtime"
 
 
 @dataclass(frozen=True)
@@ -33,12 +32,14 @@ class Runtime:
             SandboxUnavailableError: there is none, or its interpreter is a link, which would lead nowhere in a sandbox.
         """
         directory = directory.resolve()
+        install = f"Make it with `local-agentcore install-libraries {shlex.quote(str(directory))}`, or name another"
+        fix = f"{install} with --runtime"
         configuration = directory / "pyvenv.cfg"
         python = directory / "bin" / "python"
         if not configuration.is_file() or not python.is_file():
-            raise SandboxUnavailableError(f"there is no Python environment for sandboxes at {directory}", INSTALL)
+            raise SandboxUnavailableError(f"there is no Python environment for sandboxes at {directory}", fix)
         if python.is_symlink() and not python.resolve().is_relative_to(directory):
-            raise SandboxUnavailableError(f"{python} is a link; the environment needs Python as a copy", INSTALL)
+            raise SandboxUnavailableError(f"{python} is a link; the environment needs Python as a copy", fix)
         lines = (line.partition("=") for line in configuration.read_text().splitlines())
         settings = {name.strip(): value.strip() for name, _, value in lines}
         base = Path(settings["home"]).resolve().parent

@@ -1,0 +1,215 @@
+"""local-agentcore on its own: from its wheel in an empty environment, and the installer of what code finds."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import marshal
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local_agentcore import libraries
+from local_agentcore.process import client
+from local_agentcore.sandbox.layout import VIRTUAL_ENVIRONMENT
+from local_agentcore.sandbox.runtime import Runtime
+from tests.local.test_languages import MANAGED, caller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROJECT = Path(__file__).resolve().parents[2]
+UV = str(Path(sys.executable).parent / "uv")
+
+
+def run(*command: str, **variables: str) -> str:
+    """Runs a command that succeeds. Returns its stdout."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | variables)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(("name", "options"), [("default", []), ("longer", ["--extra", "longer"])])
+def test_the_lists_are_those_of_the_lock(name: str, options: list[str]) -> None:
+    where = ["--project", str(PROJECT / "local/runtimes/sandbox")]
+    form = ["--quiet", "--no-dev", "--no-emit-project", "--no-header", "--no-annotate"]
+    assert run(UV, "export", *where, "--frozen", *form, *options) == libraries.LISTS[name].read_text()
+
+
+def test_the_longer_list_has_all_of_the_default_one() -> None:
+    pins = {name: set(re.findall(r"^\S+==\S+", path.read_text(), re.M)) for name, path in libraries.LISTS.items()}
+    assert pins["default"] < pins["longer"]
+
+
+def test_the_page_of_libraries_is_that_of_the_lists() -> None:
+    page = run(sys.executable, str(PROJECT / "tools/libraries_page.py"))
+    assert page == (PROJECT / "local/agentcore/libraries.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "module", ["awscli", "boto3", "duckdb", "matplotlib", "openpyxl", "PIL", "requests", "sklearn"]
+)
+def test_what_examples_use_is_installed(agentcore_runtime: Path, module: str) -> None:
+    assert list(agentcore_runtime.glob(f"lib/python3.*/site-packages/{module}/__init__.py"))
+
+
+class Shelf:
+    """A folder of packages, which is the only index."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self._folder = folder
+        for installer in ("PIP", "UV"):
+            patch.setenv(f"{installer}_FIND_LINKS", str(folder))
+            patch.setenv(f"{installer}_NO_INDEX", "1")
+
+    def requirements(self, version: str, *, honest: bool = True) -> Path:
+        """Makes a package with a module and a program. Returns the list that pins it, to a false hash unless honest."""
+        name = f"tiny-{version}-py3-none-any.whl"
+        information = f"tiny-{version}.dist-info"
+        files = {
+            "tiny.py": f"def main():\n    print('{version}')\n",
+            f"{information}/METADATA": f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n",
+            f"{information}/WHEEL": "Wheel-Version: 1.0\nGenerator: a test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            f"{information}/entry_points.txt": "[console_scripts]\ntiny = tiny:main\n",
+        }
+        rows = [f"{path},sha256={_digest(text)},{len(text)}" for path, text in files.items()]
+        files[f"{information}/RECORD"] = "\n".join([*rows, f"{information}/RECORD,,", ""])
+        with zipfile.ZipFile(self._folder / name, "w") as wheel:
+            for path, text in files.items():
+                wheel.writestr(path, text)
+        found = hashlib.sha256((self._folder / name).read_bytes()).hexdigest() if honest else "0" * 64
+        requirements = self._folder / f"{version}-{honest}.txt"
+        requirements.write_text(f"tiny=={version} \\\n    --hash=sha256:{found}\n")
+        return requirements
+
+
+def _digest(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    """An index of one package."""
+    (tmp_path / "index").mkdir()
+    return Shelf(tmp_path / "index", monkeypatch)
+
+
+def printed(place: Path) -> str:
+    """What the package in an environment prints."""
+    return run(str(place / "bin" / "python"), "-I", "-c", "import tiny; tiny.main()").strip()
+
+
+@pytest.mark.parametrize("by", ["uv", "pip"])
+def test_an_environment_is_made_for_another_place(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    if by == "pip":
+
+        def no_uv(_name: str, path: str) -> None:  # noqa: ARG001  as shutil.which is called
+            return None
+
+        monkeypatch.setattr(libraries.shutil, "which", no_uv)
+    place = tmp_path / "a place" / "environment"
+    assert libraries.install(place, shelf.requirements("1.0"))
+    assert printed(place) == "1.0"
+    assert Runtime.at(place).directory == place
+    script = place / "bin" / "tiny"
+    assert f"{VIRTUAL_ENVIRONMENT}/bin/python" in script.read_text()
+    assert os.access(script, os.X_OK)
+    (bytecode,) = place.glob("lib/python3.*/site-packages/__pycache__/tiny.*.pyc")
+    expected = bytecode.parent.parent / "tiny.py"
+    inside = marshal.loads(bytecode.read_bytes()[16:]).co_filename  # noqa: S302  what was just compiled
+    assert inside == f"{VIRTUAL_ENVIRONMENT}/{expected.relative_to(place)}"
+    named = [path for path in place.rglob("*") if path.is_file() and os.fsencode(tmp_path) in path.read_bytes()]
+    assert named == [place / "pyvenv.cfg"]
+    assert all(path.stat().st_mode & 0o444 == 0o444 for path in place.rglob("*") if not path.is_symlink())
+
+
+def test_what_is_there_is_replaced_by_what_is_whole_alone(shelf: Shelf, tmp_path: Path) -> None:
+    place = tmp_path / "environment"
+    first = shelf.requirements("1.0")
+    assert libraries.install(place, first)
+    assert not libraries.install(place, first)
+    (tmp_path / "environment.part-of-one-that-was-killed").mkdir()
+    with pytest.raises(libraries.InstallError, match=r"(?i)hash"):
+        libraries.install(place, shelf.requirements("2.0", honest=False))
+    assert printed(place) == "1.0"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["environment", "environment.lock", "index"]
+    assert libraries.install(place, shelf.requirements("2.0"))
+    assert printed(place) == "2.0"
+
+
+def test_a_failure_leaves_nothing_that_could_be_taken_for_an_environment(shelf: Shelf, tmp_path: Path) -> None:
+    with pytest.raises(libraries.InstallError):
+        libraries.install(tmp_path / "environment", shelf.requirements("1.0", honest=False))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["environment.lock", "index"]
+
+
+def test_a_folder_of_something_else_is_left_alone(shelf: Shelf, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("finished")
+    with pytest.raises(libraries.InstallError, match="something else"):
+        libraries.install(tmp_path / "mine", shelf.requirements("1.0"))
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "finished"
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The console script in an environment that has nothing but the wheel and what it depends on."""
+    folder = tmp_path_factory.mktemp("wheel")
+    run(UV, "build", "--quiet", "--offline", "--wheel", "--out-dir", str(folder), str(PROJECT / "local/agentcore"))
+    (wheel,) = folder.glob("*.whl")
+    run(UV, "venv", "--quiet", "--python", sys.executable, str(folder / "environment"))
+    run(UV, "pip", "install", "--quiet", "--python", str(folder / "environment"), str(wheel))
+    return folder / "environment" / "bin" / "local-agentcore"
+
+
+def served(program: Path, home: Path, check: Callable[[str], None]) -> None:
+    """Serves with the program alone, without any option, and hands over its first word that names the address."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home)}
+    command = [str(program), "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=home) as emulator:
+        try:
+            assert emulator.stdout is not None
+            check(next(line for line in emulator.stdout if line.startswith("Ready on ")))
+        finally:
+            emulator.terminate()
+
+
+def test_the_wheel_alone_serves(program: Path, agentcore_runtime: Path, tmp_path: Path) -> None:
+    place = tmp_path / ".local/share/local-agentcore"
+    place.mkdir(parents=True)
+    (place / "libraries").symlink_to(agentcore_runtime)
+
+    def check(ready: str) -> None:
+        address = re.search(r"http://[0-9.:]+", ready)
+        assert address is not None, ready
+        data_plane: Any = client("bedrock-agentcore", address[0], "us-east-1")
+        session = data_plane.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
+        answer = caller(data_plane, session)("executeCode", language="python", code="6 * 7")
+        assert answer["structuredContent"]["stdout"] == "42"
+
+    served(program, tmp_path, check)
+
+
+def test_without_libraries_it_says_the_command(program: Path, tmp_path: Path) -> None:
+    def check(ready: str) -> None:
+        assert f"`local-agentcore install-libraries {tmp_path}/.local/share/local-agentcore/libraries`" in ready
+
+    served(program, tmp_path, check)
+
+
+def test_the_wheel_has_the_lists_and_says_what_it_is(program: Path) -> None:
+    (package,) = program.parents[1].glob("lib/python3.*/site-packages/local_agentcore")
+    for path in libraries.LISTS.values():
+        assert (package / "locked" / path.name).read_bytes() == path.read_bytes()
+    (metadata,) = package.parent.glob("local_agentcore-*.dist-info/METADATA")
+    assert "It is not a microVM" in metadata.read_text()
+    assert shutil.which("local-agentcore", path=str(program.parent)) == str(program)
