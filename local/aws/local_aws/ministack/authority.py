@@ -19,16 +19,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ministack.core import iam_evaluator
-from ministack.services import iam, sts
+from ministack.services import sts
 
-from local_aws.ministack import policies
+from local_aws.ministack import policies, roles
 from local_aws.ministack.front import Answer, Request
 from local_aws.ministack.signatures import ACCOUNT, SignatureError, signer
-from sandpiper_policy.document import Kind, policy
 from sandpiper_policy.errors import PolicyError
-from sandpiper_policy.evaluate import Policies, access_denied, evaluate
-from sandpiper_policy.evaluate import Request as PolicyRequest
-from sandpiper_policy.principals import Principal
+from sandpiper_policy.evaluate import access_denied, evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,19 +107,16 @@ def authorize(question: Mapping[str, Any]) -> dict[str, Any]:
 
 def credentials(question: Mapping[str, Any]) -> dict[str, Any]:
     """A new session of an execution role, if its trust policy lets AgentCore assume it for this interpreter."""
-    role_arn, interpreter = question["role"], question["interpreter"]
-    name = role_arn.rpartition("/")[2]
-    role = iam._roles.get(name)
-    if role is None or role.get("Arn") != role_arn:
-        return {"refused": f"There is no role {role_arn}"}
-    if not _trusts(role, interpreter):
-        return {"refused": f"The trust policy of {role_arn} does not let {SERVICE_PRINCIPAL} assume it, {interpreter}"}
+    try:
+        role = roles.assume(SERVICE_PRINCIPAL, question["role"], question["interpreter"])
+    except roles.RoleError as error:
+        return {"refused": str(error)}
     key, expires = f"ASIA{secrets.token_hex(8).upper()}", time.time() + SESSION_SECONDS
     made = {"secret_access_key": secrets.token_urlsafe(30), "session_token": secrets.token_urlsafe(96)}
     sts.register_session(
         key,
         {
-            "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/{question['session']}",
+            "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{role['RoleName']}/{question['session']}",
             "UserId": f"{role['RoleId']}:{question['session']}",
             "AccountId": ACCOUNT,
             "PrincipalType": "AssumedRole",
@@ -132,22 +126,6 @@ def credentials(question: Mapping[str, Any]) -> dict[str, Any]:
         },
     )
     return {"access_key_id": key, **made, "expiration": datetime.fromtimestamp(expires, UTC).isoformat()}
-
-
-def _trusts(role: Mapping[str, Any], interpreter: str) -> bool:
-    keys = {
-        "aws:SourceAccount": ACCOUNT,
-        "aws:SourceArn": interpreter,
-        "aws:PrincipalIsAWSService": "true",
-        "aws:SecureTransport": "true",
-        "aws:CurrentTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }
-    asked = PolicyRequest(Principal.of(SERVICE_PRINCIPAL), "sts:AssumeRole", role["Arn"], ACCOUNT, keys)
-    try:
-        trust = policy("the trust policy", Kind.TRUST, role["AssumeRolePolicyDocument"])
-    except PolicyError:
-        return False
-    return evaluate(asked, Policies(resource=trust, resource_rules=True)).allowed
 
 
 def _context(principal: Any, action: str, resource: str, keys: Mapping[str, list[str]]) -> Any:

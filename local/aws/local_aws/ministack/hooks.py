@@ -11,6 +11,7 @@ Written against MiniStack 1.5.33. After a bump, `tests/local` tells whether the 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import hashlib
 import hmac
 import os
@@ -22,9 +23,10 @@ import ministack.app
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 from ministack.core.lambda_runtime import execution_credentials
-from ministack.services import lambda_svc, sts
+from ministack.services import lambda_svc, stepfunctions, sts
 from ministack.services.cloudformation import provisioners
 
+from local_aws.ministack import roles
 from local_aws.ministack.front import Front
 from local_aws.ministack.signatures import refusal
 
@@ -60,10 +62,45 @@ def use_lambda_runtime(functions: Functions) -> None:
 
     def execute(function: dict[str, Any], event: object, request_id: str) -> dict[str, Any]:
         config = function.get("config") or function
+        try:
+            roles.assume("lambda.amazonaws.com", config["Role"], config["FunctionArn"])
+        except roles.RoleError as error:
+            message = f"The role defined for the function cannot be assumed by Lambda. {error}"
+            return {"body": {"errorType": "AccessDeniedException", "errorMessage": message}, "log": "", "error": True}
         answer = functions.invoke(config, function["code_zip"], event, request_id, lambda: _credentials(config))
         return {"body": answer.body, "log": answer.log, **({"error": True} if answer.failed else {})}
 
     lambda_svc._execute_function_warm = execute
+
+
+def use_roles_of_state_machines() -> None:
+    """Judges every call of a function from a state machine by the machine's role, which MiniStack only records.
+
+    Error and cause are those of AWS. Tasks that call other services are still done as the account's root.
+    """
+    run, call = stepfunctions._run_execution, stepfunctions._call_lambda
+    running: contextvars.ContextVar[str] = contextvars.ContextVar("running")
+
+    def run_execution(execution_arn: str) -> None:
+        token = running.set(execution_arn)
+        try:
+            run(execution_arn)
+        finally:
+            running.reset(token)
+
+    def call_lambda(function: str, event: object) -> object:
+        execution = stepfunctions._executions[running.get()]
+        machine = stepfunctions._state_machines[execution["stateMachineArn"]]
+        arn = lambda_svc._get_func_record_for_ref(function)[1]["FunctionArn"]
+        try:
+            role = roles.assume("states.amazonaws.com", machine["roleArn"], machine["stateMachineArn"])
+            roles.require(role, running.get().rpartition(":")[2], "lambda:InvokeFunction", arn)
+        except roles.RoleError as error:
+            cause = f"{error} (Service: Lambda, Status Code: 403)"
+            raise stepfunctions._ExecutionError("Lambda.AWSLambdaException", cause) from None
+        return call(function, event)
+
+    stepfunctions._run_execution, stepfunctions._call_lambda = run_execution, call_lambda
 
 
 def _credentials(config: dict[str, Any]) -> dict[str, str]:

@@ -63,6 +63,7 @@ class _Result(iam_evaluator.EvalResult):  # pyright: ignore[reportGeneralTypeIss
     """MiniStack's result, with what it was made from: a resource's policy is added in a second step."""
 
     policies: Policies = field(default_factory=Policies)
+    made: Decision = field(default_factory=lambda: Decision(Outcome.NOT_ALLOWED))
 
 
 _asking: contextvars.ContextVar[tuple[str, Policies] | None] = contextvars.ContextVar("asking", default=None)
@@ -91,6 +92,11 @@ def parse_policy_document(document: str | Mapping[str, Any]) -> list[Any]:
 
 def _permissions_boundary(*arguments: Any) -> list[list[list[Any]]]:
     return [_Boundary(layer) for layer in _original_boundary(*arguments)]
+
+
+def boundary_of_role(name: str, account: str) -> list[list[list[Any]]]:
+    """The limit that a role's permissions boundary is, for `evaluate_identity`; empty when it has none."""
+    return _permissions_boundary(iam._roles, name, account)
 
 
 def evaluate_identity(context: Any, policies: list[Any], *limits: list[Any]) -> Any:
@@ -242,7 +248,9 @@ def _identity_policy(document: str | Mapping[str, Any]) -> Policy:
 
 def _result(context: Any, gathered: Policies, decision: Decision) -> Any:
     sid = decision.statements[0].sid if decision.statements else ""
-    return _Result(DECISIONS[decision.outcome], context.principal_arn, sid, decision.reason, policies=gathered)
+    return _Result(
+        DECISIONS[decision.outcome], context.principal_arn, sid, decision.reason, policies=gathered, made=decision
+    )
 
 
 def _malformed(context: Any, error: PolicyError) -> Any:

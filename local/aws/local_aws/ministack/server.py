@@ -21,4 +21,5 @@ if __name__ == "__main__":
     policies.install()
     hooks.add_resource_type("AWS::BedrockAgentCore::CodeInterpreterCustom", CodeInterpreterCustom(token))
     hooks.use_lambda_runtime(functions)
+    hooks.use_roles_of_state_machines()
     hooks.serve(port, Authority(token), functions.watcher.end)
