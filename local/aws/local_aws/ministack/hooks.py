@@ -24,7 +24,7 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 from ministack.core.lambda_runtime import execution_credentials
 from ministack.services import lambda_svc, stepfunctions, sts
-from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks
 
 from local_aws.ministack import roles
 from local_aws.ministack.front import Front
@@ -55,6 +55,34 @@ class ResourceType(Protocol):
 def add_resource_type(name: str, resource_type: ResourceType) -> None:
     """Makes CloudFormation accept `name`. Handlers run on the server's own thread: they must not call it over HTTP."""
     provisioners._RESOURCE_HANDLERS[name] = {"create": resource_type.create, "delete": resource_type.delete}
+
+
+def evaluate_joins_in_conditions() -> None:
+    """Makes CloudFormation's conditions know Fn::Join, with which the CDK's bootstrap asks whom its roles trust.
+
+    Without it every such condition holds, and those roles trust a principal without a name.
+    """
+    original = engine._evaluate_conditions
+
+    def evaluate(template: dict[str, Any], params: dict[str, dict[str, Any]]) -> dict[str, bool]:
+        return original({**template, "Conditions": _joined(template.get("Conditions", {}), params)}, params)
+
+    for module in (engine, changesets, handlers, stacks):
+        module._evaluate_conditions = evaluate
+
+
+def _joined(value: Any, params: dict[str, dict[str, Any]]) -> Any:
+    """A condition with its Fn::Join done, of texts and of parameters, where a list is a text with commas."""
+    if isinstance(value, list):
+        return [_joined(item, params) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "Ref" in value:
+        return params[value["Ref"]]["Value"] if value["Ref"] in params else value
+    if "Fn::Join" not in value:
+        return {name: _joined(item, params) for name, item in value.items()}
+    delimiter, items = _joined(value["Fn::Join"], params)
+    return delimiter.join(items.split(",") if isinstance(items, str) else [str(item) for item in items])
 
 
 def use_lambda_runtime(functions: Functions) -> None:

@@ -11,6 +11,7 @@ role in `aws:PrincipalArn`, and drops what it cannot read of a policy. Written a
 from __future__ import annotations
 
 import contextvars
+import json
 import logging
 import os
 from dataclasses import dataclass, field
@@ -123,7 +124,7 @@ def combine_resource_policy(
 ) -> Any:
     """The decision by who asks and by the policy of the resource."""
     try:
-        of_resource = policy("the resource's policy", Kind.RESOURCE, document) if document else None
+        of_resource = _of_resource(document)
     except PolicyError as error:
         return _malformed(context, error)
     of_caller = identity.policies
@@ -139,10 +140,8 @@ def evaluate_resource_policy(
     document: str | Mapping[str, Any] | None, context: Any, service: str | None = None, **_: bool
 ) -> Any:
     """What the policy of a resource alone says of a caller, or of a service that calls for itself."""
-    if not document:
-        return iam_evaluator.EvalResult("ImplicitDeny", context.principal_arn)
     try:
-        gathered = Policies([EVERYTHING], None, None, policy("the resource's policy", Kind.RESOURCE, document), True)
+        gathered = Policies([EVERYTHING], None, None, _of_resource(document), resource_rules=True)
     except PolicyError as error:
         return _malformed(context, error)
     decisions = [decide(context, gathered)]
@@ -240,6 +239,12 @@ def _read(parsed: Any) -> Policy:
     if isinstance(parsed, _Parsed):
         return _identity_policy(parsed.document)
     return Policy("a policy that does not exist", Kind.IDENTITY, ())  # a boundary whose document is gone allows nothing
+
+
+def _of_resource(document: str | Mapping[str, Any] | None) -> Policy | None:
+    """A resource's policy; None where there is none, which MiniStack may write as one without statements."""
+    content: Any = json.loads(document) if isinstance(document, str) and document else document
+    return policy("the resource's policy", Kind.RESOURCE, content) if content and content.get("Statement") else None
 
 
 def _identity_policy(document: str | Mapping[str, Any]) -> Policy:
