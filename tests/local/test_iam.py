@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import urllib.error
+import urllib.request
 import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from sandpiper.failure import Failure
@@ -105,7 +109,9 @@ def run_with_input(product: Product) -> None:
 
 
 def run_with_output(product: Product) -> None:
-    product.run("open('out.txt', 'w').write('x')")
+    result = product.run("open('out.txt', 'w').write('x')").result
+    if result["skipped"]:
+        raise Failure(result["skipped"][0]["reason"])
 
 
 def run_and_end(product: Product) -> None:
@@ -149,7 +155,7 @@ CAUSES: Mapping[Grant, tuple[Callable[[Product], None], str]] = {
     ),
     Grant(SESSION_FUNCTION, "bedrock-agentcore:StopCodeInterpreterSession"): (run_and_end, "^1 session stayed"),
     Grant(SESSION_FUNCTION, "s3:GetObject"): (run_with_input, r"^StorageError: .*\(AccessDenied\)"),
-    Grant(SESSION_FUNCTION, "s3:PutObject"): (run_with_output, r"^StorageError: .*\(AccessDenied\)"),
+    Grant(SESSION_FUNCTION, "s3:PutObject"): (run_with_output, "^S3 did not take it$"),
     Grant(STATE_MACHINE, "lambda:InvokeFunction"): (
         run,
         r"not authorized to perform: lambda:InvokeFunction on resource: arn:",
@@ -274,3 +280,365 @@ def invoke_with(product: Product, role: str) -> Any:
         return json.load(functions.invoke(FunctionName="of-another")["Payload"])
     finally:
         functions.delete_function(FunctionName="of-another")
+
+
+def test_a_grant_of_the_caller_counts_where_the_role_trusts_the_account_alone(
+    product: Product, callers: dict[str, boto3.Session]
+) -> None:
+    iam = product.session.client("iam")
+    user = iam.create_user(UserName="may-little")["User"]["Arn"]
+    key = iam.create_access_key(UserName="may-little")["AccessKey"]
+    session = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name=REGION)
+    by_account = iam.create_role(RoleName="by-account", AssumeRolePolicyDocument=trust(AWS=ACCOUNT))["Role"]["Arn"]
+    by_name = iam.create_role(RoleName="by-name", AssumeRolePolicyDocument=trust(AWS=user))["Role"]["Arn"]
+    assert assumed(session, by_name).client("sts").get_caller_identity()["Arn"].endswith("assumed-role/by-name/test")
+    with pytest.raises(ClientError, match="not authorized to perform: sts:AssumeRole"):
+        assumed(session, by_account)
+    iam.put_user_policy(UserName="may-little", PolicyName="it", PolicyDocument=allow("sts:AssumeRole"))
+    assumed(session, by_account)
+    with pytest.raises(ClientError, match="not authorized to perform: sts:AssumeRole"):
+        assumed(callers["user"], by_name)
+
+
+def test_the_cdk_acts_in_the_roles_of_its_bootstrap(product: Product) -> None:
+    deploying = assumed(product.session, f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-deploy-role-{ACCOUNT}-{REGION}")
+    deploying.client("cloudformation").describe_stacks()
+    with pytest.raises(ClientError) as refused:
+        deploying.client("iam").create_user(UserName="nobody")
+    assert code_of(refused) == "AccessDenied"
+    reading = assumed(product.session, f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-lookup-role-{ACCOUNT}-{REGION}")
+    with pytest.raises(ClientError) as refused:
+        reading.client("cloudformation").create_stack(StackName="none", TemplateBody="{}")
+    assert code_of(refused) == "AccessDenied"
+
+
+# What IAM is told of a request.
+
+
+@pytest.fixture
+def bucket(deployed: Any) -> Generator[str]:  # noqa: ARG001 - as above
+    s3, name = boto3.client("s3"), "iam-context"
+    s3.create_bucket(Bucket=name)
+    for key in ("in/a.txt", "out/a.txt"):
+        s3.put_object(Bucket=name, Key=key, Body=b"x")
+    yield name
+    for item in s3.list_objects_v2(Bucket=name).get("Contents", []):
+        s3.delete_object(Bucket=name, Key=item.get("Key", ""))
+    s3.delete_bucket(Bucket=name)
+
+
+@pytest.fixture
+def judged(deployed: Any) -> Generator[Callable[..., boto3.Session]]:  # noqa: ARG001 - as above
+    """Makes a session of a role with the statements that are given."""
+    iam, name = boto3.client("iam"), "judged"
+    iam.create_role(RoleName=name, Path="/of/tests/", AssumeRolePolicyDocument=trust(AWS=ACCOUNT))
+
+    def make(*statements: dict[str, Any], **options: Any) -> boto3.Session:
+        put(iam, name, "all", [{"Effect": "Allow", **statement} for statement in statements])
+        return assumed(boto3.Session(), f"arn:aws:iam::{ACCOUNT}:role/of/tests/{name}", **options)
+
+    yield make
+    iam.delete_role_policy(RoleName=name, PolicyName="all")
+    iam.delete_role(RoleName=name)
+
+
+def succeeds(call: Callable[[], Any]) -> bool:
+    try:
+        call()
+    except ClientError as error:
+        assert error.response.get("Error", {}).get("Code") in ("AccessDenied", "AccessDeniedException", "403"), error
+        return False
+    return True
+
+
+def upload_in_parts(s3: Any, bucket: str, key: str) -> None:
+    upload = s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+    part = s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"x")
+    parts = {"Parts": [{"ETag": part["ETag"], "PartNumber": 1}]}
+    s3.complete_multipart_upload(Bucket=bucket, Key=key, UploadId=upload, MultipartUpload=parts)
+
+
+def copy(s3: Any, bucket: str, source: str, target: str) -> None:
+    s3.copy_object(Bucket=bucket, Key=target, CopySource={"Bucket": bucket, "Key": source})
+
+
+def delete_several(s3: Any, bucket: str, *keys: str) -> None:
+    answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys]})
+    if answer.get("Errors"):
+        raise ClientError({"Error": {"Code": answer["Errors"][0]["Code"], "Message": ""}}, "DeleteObjects")
+
+
+OPERATIONS: Mapping[str, tuple[Callable[[Any, str], Any], Callable[[Any, str], Any]]] = {
+    "s3:GetObject": (
+        lambda s3, b: s3.get_object(Bucket=b, Key="in/a.txt"),
+        lambda s3, b: s3.get_object(Bucket=b, Key="out/a.txt"),
+    ),
+    "s3:GetObject of HeadObject": (
+        lambda s3, b: s3.head_object(Bucket=b, Key="in/a.txt"),
+        lambda s3, b: s3.head_object(Bucket=b, Key="out/a.txt"),
+    ),
+    "s3:PutObject": (
+        lambda s3, b: s3.put_object(Bucket=b, Key="in/b", Body=b""),
+        lambda s3, b: s3.put_object(Bucket=b, Key="out/b", Body=b""),
+    ),
+    "s3:PutObject of parts": (
+        lambda s3, b: upload_in_parts(s3, b, "in/c"),
+        lambda s3, b: upload_in_parts(s3, b, "out/c"),
+    ),
+    "s3:PutObject s3:GetObject of a copy": (
+        lambda s3, b: copy(s3, b, "in/a.txt", "in/d"),
+        lambda s3, b: copy(s3, b, "out/a.txt", "in/d"),
+    ),
+    "s3:DeleteObject": (
+        lambda s3, b: s3.delete_object(Bucket=b, Key="in/e"),
+        lambda s3, b: s3.delete_object(Bucket=b, Key="out/a.txt"),
+    ),
+    "s3:DeleteObject of several": (
+        lambda s3, b: delete_several(s3, b, "in/e", "in/f"),
+        lambda s3, b: delete_several(s3, b, "in/e", "out/a.txt"),
+    ),
+    "s3:PutObject of a name with slashes": (
+        lambda s3, b: s3.put_object(Bucket=b, Key="in//b/", Body=b""),
+        lambda s3, b: s3.put_object(Bucket=b, Key="/in/b", Body=b""),
+    ),
+    "s3:PutObject of a name with dots": (
+        lambda s3, b: s3.put_object(Bucket=b, Key="in/%2e%2e/b", Body=b""),
+        lambda s3, b: s3.put_object(Bucket=b, Key="x/../in/b", Body=b""),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_of_s3_is_judged_on_the_object_that_it_touches(
+    name: str, judged: Callable[..., boto3.Session], bucket: str
+) -> None:
+    actions, (inside, outside) = [word for word in name.split() if word.startswith("s3:")], OPERATIONS[name]
+    s3 = judged({"Action": actions, "Resource": f"arn:aws:s3:::{bucket}/in/*"}).client("s3")
+    assert (succeeds(lambda: inside(s3, bucket)), succeeds(lambda: outside(s3, bucket))) == (True, False)
+    other = judged({"Action": "s3:GetBucketLocation", "Resource": "*"}).client("s3")
+    assert not succeeds(lambda: inside(other, bucket))
+
+
+def test_a_listing_is_judged_by_its_prefix(judged: Callable[..., boto3.Session], bucket: str) -> None:
+    condition = {"StringLike": {"s3:prefix": "in/*"}}
+    listing = {"Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{bucket}", "Condition": condition}
+    s3 = judged(listing).client("s3")
+    for list_, allowed in (
+        (lambda: s3.list_objects_v2(Bucket=bucket, Prefix="in/"), True),
+        (lambda: s3.list_objects(Bucket=bucket, Prefix="in/deep"), True),
+        (lambda: s3.list_objects_v2(Bucket=bucket, Prefix="out/"), False),
+        (lambda: s3.list_objects_v2(Bucket=bucket), False),
+        (lambda: s3.list_object_versions(Bucket=bucket, Prefix="in/"), False),
+        (lambda: s3.list_multipart_uploads(Bucket=bucket, Prefix="in/"), False),
+        (lambda: s3.list_buckets(), False),
+    ):
+        assert succeeds(list_) is allowed
+
+
+KEYS: Mapping[str, Any] = {
+    "aws:ResourceAccount": ACCOUNT,
+    "s3:ResourceAccount": ACCOUNT,
+    "aws:PrincipalAccount": ACCOUNT,
+    "aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/of/tests/judged",
+    "aws:PrincipalType": "AssumedRole",
+    "aws:SecureTransport": "true",
+    "aws:RequestedRegion": REGION,
+    "aws:SourceIp": "127.0.0.1",
+    "aws:PrincipalIsAWSService": "false",
+}
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_global_keys_have_the_values_that_aws_gives(
+    key: str, judged: Callable[..., boto3.Session], bucket: str
+) -> None:
+    for value, allowed in ((KEYS[key], True), ("other", False)):
+        condition = {"StringEquals": {key: value}}
+        s3 = judged({"Action": "s3:GetObject", "Resource": "*", "Condition": condition}).client("s3")
+        assert succeeds(lambda s3=s3: s3.get_object(Bucket=bucket, Key="in/a.txt")) is allowed
+
+
+def test_variables_sessions_and_boundaries_limit(judged: Callable[..., boto3.Session], bucket: str) -> None:
+    everything = {"Action": "s3:*", "Resource": "*"}
+    iam = boto3.client("iam")
+
+    def reads(session: boto3.Session, folder: str) -> bool:
+        return succeeds(lambda: session.client("s3").get_object(Bucket=bucket, Key=f"{folder}/a.txt"))
+
+    tagged = {"Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/${{aws:PrincipalTag/folder}}/*"}
+    iam.tag_role(RoleName="judged", Tags=[{"Key": "folder", "Value": "in"}])
+    by_tag = judged(tagged)
+    assert (reads(by_tag, "in"), reads(by_tag, "out")) == (True, False)
+    inside = allow("s3:GetObject", resource=f"arn:aws:s3:::{bucket}/in/*")
+    with_session_policy = judged(everything, Policy=inside)
+    assert (reads(with_session_policy, "in"), reads(with_session_policy, "out")) == (True, False)
+    boundary = iam.create_policy(PolicyName="inside", PolicyDocument=inside)["Policy"].get("Arn", "")
+    iam.put_role_permissions_boundary(RoleName="judged", PermissionsBoundary=boundary)
+    bounded = judged(everything)
+    assert (reads(bounded, "in"), reads(bounded, "out")) == (True, False)
+    iam.delete_role_permissions_boundary(RoleName="judged")
+    iam.delete_policy(PolicyArn=boundary)
+    assert reads(judged(everything), "out")
+
+
+def test_a_bucket_policy_denies_and_lets_in(judged: Callable[..., boto3.Session], bucket: str) -> None:
+    s3, role = boto3.client("s3"), f"arn:aws:iam::{ACCOUNT}:role/of/tests/judged"
+
+    def hang(effect: str, **more: Any) -> None:
+        statement = {"Effect": effect, "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/in/*", **more}
+        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+
+    def reads(session: boto3.Session) -> bool:
+        return succeeds(lambda: session.client("s3").get_object(Bucket=bucket, Key="in/a.txt"))
+
+    may, may_not = judged({"Action": "s3:*", "Resource": "*"}), {"Action": "s3:ListBucket", "Resource": "*"}
+    hang("Deny", Principal={"AWS": role})
+    assert not reads(may)
+    hang("Deny", Principal="*", Condition={"Bool": {"aws:SecureTransport": "false"}})
+    assert reads(may)
+    hang("Allow", Principal={"AWS": role})
+    assert reads(judged(may_not))
+    hang("Allow", Principal={"AWS": ACCOUNT})
+    assert not reads(judged(may_not))
+
+
+@pytest.mark.parametrize("version", ["s3", "s3v4"])
+def test_a_presigned_url_may_what_its_signer_may(
+    version: str, judged: Callable[..., boto3.Session], bucket: str
+) -> None:
+    session = judged({"Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/in/*"})
+    signer = session.client("s3", config=Config(signature_version=version))
+    for key, status in (("in/a.txt", 200), ("out/a.txt", 403)):
+        url = signer.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key})
+        try:
+            with urllib.request.urlopen(url) as answer:  # noqa: S310 - of the embedded AWS
+                assert answer.status == status
+        except urllib.error.HTTPError as error:
+            assert error.code == status
+            error.close()
+
+
+# AgentCore's own operations.
+
+INTERPRETERS = f"arn:aws:bedrock-agentcore:{REGION}:{ACCOUNT}:code-interpreter-custom"
+MANAGED = "aws.codeinterpreter.v1"
+NETWORK: Any = {"networkMode": "SANDBOX"}
+
+
+def may(judged: Callable[..., boto3.Session], *statements: dict[str, Any]) -> Any:
+    return judged(*statements).client("bedrock-agentcore-control")
+
+
+def test_creating_takes_everything_as_resource_and_its_tags_count(judged: Callable[..., boto3.Session]) -> None:
+    creating = {"Action": "bedrock-agentcore:CreateCodeInterpreter", "Resource": "*"}
+    tagged = {"StringEquals": {"aws:RequestTag/team": "a"}, "ForAllValues:StringEquals": {"aws:TagKeys": ["team"]}}
+    tags = {"tags": {"team": "a"}}
+
+    def creates(statement: dict[str, Any], **more: Any) -> bool:
+        control = may(judged, statement)
+        made: list[str] = []
+        allowed = succeeds(
+            lambda: made.append(
+                control.create_code_interpreter(name="judged", networkConfiguration=NETWORK, **more)[
+                    "codeInterpreterId"
+                ]
+            )
+        )
+        for identifier in made:
+            boto3.client("bedrock-agentcore-control").delete_code_interpreter(codeInterpreterId=identifier)
+        return allowed
+
+    assert creates(creating)
+    assert not creates(creating | {"Resource": f"{INTERPRETERS}/*"})
+    assert creates(creating | {"Condition": tagged}, **tags)
+    assert not creates(creating | {"Condition": tagged})
+    assert not creates(creating | {"Condition": tagged}, tags={"team": "a", "cost": "b"})
+
+
+def test_giving_an_interpreter_a_role_takes_passing_it(judged: Callable[..., boto3.Session]) -> None:
+    role = f"arn:aws:iam::{ACCOUNT}:role/may-all"
+    creating = {"Action": "bedrock-agentcore:CreateCodeInterpreter", "Resource": "*"}
+    passing = {"Action": "iam:PassRole", "Resource": role}
+    for statement, allowed in (
+        (passing | {"Condition": {"StringEquals": {"iam:PassedToService": "bedrock-agentcore.amazonaws.com"}}}, True),
+        (passing | {"Condition": {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}}, False),
+        (passing | {"Resource": f"{role}-not"}, False),
+    ):
+        control = may(judged, creating, statement)
+        request = {"name": "judged", "networkConfiguration": NETWORK, "executionRoleArn": role}
+        if not allowed:
+            with pytest.raises(ClientError, match=f"not authorized to perform: iam:PassRole on resource: {role}"):
+                control.create_code_interpreter(**request)
+            continue
+        made = control.create_code_interpreter(**request)["codeInterpreterId"]
+        boto3.client("bedrock-agentcore-control").delete_code_interpreter(codeInterpreterId=made)
+
+
+def test_sessions_are_judged_on_the_arn_of_their_interpreter(judged: Callable[..., boto3.Session]) -> None:
+    root_control, root = boto3.client("bedrock-agentcore-control"), boto3.client("bedrock-agentcore")
+    made = root_control.create_code_interpreter(name="judged", networkConfiguration=NETWORK, tags={"team": "a"})
+    identifier, arn = made["codeInterpreterId"], made["codeInterpreterArn"]
+    session = root.start_code_interpreter_session(codeInterpreterIdentifier=identifier)["sessionId"]
+    on = {"codeInterpreterIdentifier": identifier}
+    calls: dict[str, Callable[[Any, Any], Any]] = {
+        "GetCodeInterpreter": lambda c, _: c.get_code_interpreter(codeInterpreterId=identifier),
+        "ListTagsForResource": lambda c, _: c.list_tags_for_resource(resourceArn=arn),
+        "TagResource": lambda c, _: c.tag_resource(resourceArn=arn, tags={"team": "a"}),
+        "UntagResource": lambda c, _: c.untag_resource(resourceArn=arn, tagKeys=["none"]),
+        "GetCodeInterpreterSession": lambda _, d: d.get_code_interpreter_session(**on, sessionId=session),
+        "ListCodeInterpreterSessions": lambda _, d: d.list_code_interpreter_sessions(**on),
+        "InvokeCodeInterpreter": lambda _, d: list(
+            d.invoke_code_interpreter(**on, sessionId=session, name="listFiles", arguments={})["stream"]
+        ),
+        "StopCodeInterpreterSession": lambda _, d: d.stop_code_interpreter_session(**on, sessionId=session),
+        "StartCodeInterpreterSession": lambda _, d: d.stop_code_interpreter_session(
+            **on, sessionId=d.start_code_interpreter_session(**on)["sessionId"]
+        ),
+    }
+    stop = {"Action": "bedrock-agentcore:StopCodeInterpreterSession", "Resource": arn}
+    for operation, call in calls.items():
+        only = {"Action": f"bedrock-agentcore:{operation}"}
+        for resource, allowed in (
+            (f"{INTERPRETERS}/*".replace("-custom", ""), False),
+            (f"{INTERPRETERS}/judged_evil-*", False),
+            (f"{INTERPRETERS}/judged-*", True),
+        ):
+            also = [stop] if operation.startswith("Start") else []
+            role = judged(only | {"Resource": resource}, *also)
+            clients = role.client("bedrock-agentcore-control"), role.client("bedrock-agentcore")
+            assert succeeds(lambda call=call, clients=clients: call(*clients)) is allowed, (operation, resource)
+    tagged = {"Action": "bedrock-agentcore:GetCodeInterpreter", "Resource": "*"}
+    for team, allowed in (("a", True), ("b", False)):
+        control = may(
+            judged,
+            "bedrock-agentcore-control",
+            tagged | {"Condition": {"StringEquals": {"aws:ResourceTag/team": team}}},
+        )
+        assert succeeds(lambda c=control: c.get_code_interpreter(codeInterpreterId=identifier)) is allowed
+    deleting = may(judged, {"Action": "bedrock-agentcore:DeleteCodeInterpreter", "Resource": arn})
+    deleting.delete_code_interpreter(codeInterpreterId=identifier)
+
+
+def test_the_managed_interpreter_has_an_arn_of_its_own(judged: Callable[..., boto3.Session]) -> None:
+    reading = {"Action": "bedrock-agentcore:GetCodeInterpreter"}
+    for resource, allowed in (
+        (f"arn:aws:bedrock-agentcore:{REGION}:aws:code-interpreter/{MANAGED}", True),
+        (f"arn:aws:bedrock-agentcore:{REGION}:{ACCOUNT}:code-interpreter/*", False),
+    ):
+        control = may(judged, reading | {"Resource": resource})
+        assert succeeds(lambda c=control: c.get_code_interpreter(codeInterpreterId=MANAGED)) is allowed
+
+
+def test_a_wrong_signature_is_nobodys(product: Product) -> None:
+    key = product.session.get_credentials()
+    assert key is not None
+    for session, code in (
+        (boto3.Session("AKIAGUESSED000000000", "x", region_name=REGION), "UnrecognizedClientException"),
+        (boto3.Session(key.access_key, "wrong", region_name=REGION), "InvalidSignatureException"),
+    ):
+        with pytest.raises(ClientError) as refused:
+            session.client("bedrock-agentcore-control").list_code_interpreters()
+        assert code_of(refused) == code
+    with pytest.raises(ClientError) as refused:
+        boto3.client("bedrock-agentcore-control", config=Config(signature_version=UNSIGNED)).list_code_interpreters()
+    assert code_of(refused) == "MissingAuthenticationTokenException"

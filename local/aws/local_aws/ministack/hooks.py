@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import ministack.app
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
+from ministack.core import iam_actions
 from ministack.core.lambda_runtime import execution_credentials
 from ministack.services import lambda_svc, stepfunctions, sts
 from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks
@@ -55,6 +56,19 @@ class ResourceType(Protocol):
 def add_resource_type(name: str, resource_type: ResourceType) -> None:
     """Makes CloudFormation accept `name`. Handlers run on the server's own thread: they must not call it over HTTP."""
     provisioners._RESOURCE_HANDLERS[name] = {"create": resource_type.create, "delete": resource_type.delete}
+
+
+def judge_objects_by_their_names() -> None:
+    """Makes IAM see the key of an object as S3 stores it: MiniStack drops empty parts, so `/a/b` passed for `a/b`."""
+    original = iam_actions.extract_resource_arn
+
+    def arn(service: str, method: str, path: str, *rest: Any) -> str:
+        found = original(service, method, path, *rest)
+        bucket, slash, key = path.lstrip("/").partition("/")
+        of_path = f"arn:aws:s3:::{'/'.join(part for part in path.split('/') if part)}"
+        return f"arn:aws:s3:::{bucket}{slash}{key}" if service == "s3" and key and found == of_path else found
+
+    iam_actions.extract_resource_arn = arn
 
 
 def evaluate_joins_in_conditions() -> None:

@@ -20,6 +20,7 @@ if __name__ == "__main__":
     token = os.environ.pop(TOKEN_VARIABLE)  # taken out, so that no process which this one starts finds it
     policies.install()
     hooks.add_resource_type("AWS::BedrockAgentCore::CodeInterpreterCustom", CodeInterpreterCustom(token))
+    hooks.judge_objects_by_their_names()
     hooks.evaluate_joins_in_conditions()
     hooks.use_lambda_runtime(functions)
     hooks.use_roles_of_state_machines()
