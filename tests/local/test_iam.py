@@ -240,6 +240,11 @@ def assumed(session: boto3.Session, role: str, **options: Any) -> boto3.Session:
     return boto3.Session(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"], REGION)
 
 
+def any_client(session: Any, service: str, config: Config) -> Any:
+    """A client of a service for which no stubs are installed."""
+    return session.client(service, config=config)
+
+
 def code_of(error: pytest.ExceptionInfo[ClientError]) -> str:
     return error.value.response.get("Error", {}).get("Code", "")
 
@@ -518,6 +523,26 @@ def test_a_presigned_url_may_what_its_signer_may(
             error.close()
 
 
+def test_a_request_that_is_no_action_of_iam_is_the_roots_alone(callers: dict[str, boto3.Session]) -> None:
+    for name, session in callers.items():
+        xray = any_client(session, "xray", config=Config(retries={"total_max_attempts": 1}))
+        with pytest.raises(ClientError) as failed:  # MiniStack has no such service: the root learns that
+            xray.get_trace_segment_destination()
+        assert (code_of(failed) == "AccessDenied") is (name != "root"), (name, failed.value)
+
+
+def test_a_policy_that_cannot_be_read_denies_everything(judged: Callable[..., boto3.Session], bucket: str) -> None:
+    everything = {"Action": "s3:*", "Resource": "*"}
+    for broken in (
+        everything | {"Condition": {"StringMatches": {"aws:PrincipalAccount": ACCOUNT}}},
+        everything | {"Resource": "data/*"},
+    ):
+        session = judged(everything, {"Effect": "Deny", **broken})
+        assert not succeeds(lambda s=session: s.client("s3").get_object(Bucket=bucket, Key="in/a.txt"))
+    session = judged(everything)
+    assert succeeds(lambda s=session: s.client("s3").get_object(Bucket=bucket, Key="in/a.txt"))
+
+
 # AgentCore's own operations.
 
 INTERPRETERS = f"arn:aws:bedrock-agentcore:{REGION}:{ACCOUNT}:code-interpreter-custom"
@@ -611,7 +636,6 @@ def test_sessions_are_judged_on_the_arn_of_their_interpreter(judged: Callable[..
     for team, allowed in (("a", True), ("b", False)):
         control = may(
             judged,
-            "bedrock-agentcore-control",
             tagged | {"Condition": {"StringEquals": {"aws:ResourceTag/team": team}}},
         )
         assert succeeds(lambda c=control: c.get_code_interpreter(codeInterpreterId=identifier)) is allowed

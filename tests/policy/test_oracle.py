@@ -8,13 +8,19 @@ from __future__ import annotations
 import json
 import subprocess
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from sandpiper_policy.document import Kind, policy
 from sandpiper_policy.evaluate import Outcome, Policies, Request, evaluate
 from sandpiper_policy.principals import Principal
-from tests.policy.generated import Case, cases
+from tests.policy.generated import ACCOUNT, BUCKET, SESSION, Case, cases
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ORACLE = Path(__file__).parent / "oracle"
 CASES, SEED = 10_000, 3
@@ -85,3 +91,48 @@ def test_all_generated_cases_are_decided_alike() -> None:
     assert [pair for pair in pairs if pair[1] is not pair[2]] == []
     counts = Counter(outcome for _, _, outcome in pairs)
     assert all(counts[outcome] > CASES * 0.1 for outcome in Outcome), counts
+
+
+ANY = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+GET = Case(SESSION, "s3:GetObject", f"{BUCKET}/a", ACCOUNT, {})
+PUT_ONLY = {"Version": "2012-10-17", "Statement": ANY | {"Action": "s3:PutObject"}}
+
+
+def _if(operator: str, key: str, wanted: str, given: str) -> Case:
+    statement = ANY | {"Condition": {operator: {key: wanted}}}
+    return replace(GET, identity=[{"Version": "2012-10-17", "Statement": statement}], context={key: given})
+
+
+DIFFERENCES: Mapping[str, tuple[Case, Outcome, Outcome]] = {
+    # Identity and access management, "Session policies": permissions that a resource-based policy gives to the ARN of
+    # the session itself come on top of what the session policy leaves.
+    "a resource names the session itself, and its session policy does not allow": (
+        replace(
+            GET,
+            session=PUT_ONLY,
+            of_resource={"Version": "2012-10-17", "Statement": ANY | {"Principal": {"AWS": SESSION}}},
+        ),
+        Outcome.ALLOWED,
+        Outcome.NOT_ALLOWED,
+    ),
+    # Condition operators, "IP address condition operators": NotIpAddress is every address but the given one.
+    "an address of another family is not the one that is named": (
+        _if("NotIpAddress", "aws:SourceIp", "10.1.2.3", "2001:db8::7"),
+        Outcome.ALLOWED,
+        Outcome.NOT_ALLOWED,
+    ),
+    # Condition operators, "Date condition operators": a date, or seconds of epoch time.
+    "a number of seconds is a date": (
+        _if("DateGreaterThan", "aws:CurrentTime", "1577836800", "1999-01-01T00:00:00Z"),
+        Outcome.NOT_ALLOWED,
+        Outcome.ALLOWED,
+    ),
+}
+"""Cases, what AWS's IAM User Guide makes of them, as the evaluator does, and what the other one says."""
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_where_the_two_differ_the_documentation_decides(name: str) -> None:
+    case, documented, other = DIFFERENCES[name]
+    (answer,) = simulated([case])
+    assert (decided(case), OUTCOMES[answer["result"]]) == (documented, other)

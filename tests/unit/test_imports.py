@@ -1,4 +1,4 @@
-"""What the import rules of `pyproject.toml` cannot say: the contract needs nothing, and the app's imports are few."""
+"""What the import rules of `pyproject.toml` cannot say: the leaves need nothing, and the app's imports are few."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-def test_the_contract_needs_the_standard_library_alone() -> None:
-    modules = [path.stem for path in (PROJECT / "contract" / "sandpiper_contract").glob("[!_]*.py")]
-    statements = [f"import sys; sys.path.insert(0, {str(PROJECT / 'contract')!r})"]
-    statements += [f"import sandpiper_contract.{module}" for module in modules]
+@pytest.mark.parametrize(("folder", "package"), [("contract", "sandpiper_contract"), ("policy", "sandpiper_policy")])
+def test_a_leaf_needs_the_standard_library_alone(folder: str, package: str) -> None:
+    modules = [path.stem for path in (PROJECT / folder / package).glob("[!_]*.py")]
+    statements = [f"import sys; sys.path.insert(0, {str(PROJECT / folder)!r})"]
+    statements += [f"import {package}.{module}" for module in modules]
     ran = subprocess.run([sys.executable, "-I", "-S", "-c", "\n".join(statements)], capture_output=True, text=True)
     assert (len(modules) > 4, ran.returncode, ran.stderr) == (True, 0, "")
 

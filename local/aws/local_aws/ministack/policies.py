@@ -44,6 +44,7 @@ EVERYTHING = policy(
 PRINCIPAL_TYPES = {"Root": "Account"}
 """Where MiniStack has another word than `aws:PrincipalType`."""
 _original_parse = iam_evaluator.parse_policy_document
+_original_check = iam_evaluator.check_credentials
 _original_boundary = iam_evaluator._permissions_boundary
 
 
@@ -75,10 +76,19 @@ def install() -> None:
     """Puts these functions into the place of MiniStack's."""
     for function in (
         *(parse_policy_document, _permissions_boundary, evaluate_trust_policy),
-        *(evaluate_resource_policy, combine_resource_policy),
+        *(evaluate_resource_policy, combine_resource_policy, check_credentials),
     ):
         setattr(iam_evaluator, function.__name__, function)
     iam_evaluator.evaluate = evaluate_identity
+
+
+def check_credentials(access_key_id: str, service: str | None = None) -> Any:
+    """Refuses a request for which MiniStack knows no action, unless the root asks: no policy could have allowed it."""
+    failure = _original_check(access_key_id, service)
+    if failure is not None or iam_evaluator.is_root_access_key(access_key_id):
+        return failure
+    log.warning("%s: a request to %s has no action that IAM knows: it is refused", access_key_id, service)
+    return iam_evaluator.AuthError("AccessDenied", f"No policy can allow this request: {service} has no action for it")
 
 
 def parse_policy_document(document: str | Mapping[str, Any]) -> list[Any]:
