@@ -528,7 +528,7 @@ def test_a_request_that_is_no_action_of_iam_is_the_roots_alone(callers: dict[str
         xray = any_client(session, "xray", config=Config(retries={"total_max_attempts": 1}))
         with pytest.raises(ClientError) as failed:  # MiniStack has no such service: the root learns that
             xray.get_trace_segment_destination()
-        assert (code_of(failed) == "AccessDenied") is (name != "root"), (name, failed.value)
+        assert ("No policy can allow this request" in str(failed.value)) is (name != "root")
 
 
 def test_a_policy_that_cannot_be_read_denies_everything(judged: Callable[..., boto3.Session], bucket: str) -> None:
