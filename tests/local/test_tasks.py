@@ -202,3 +202,21 @@ def test_a_kernel_that_dies_leaves_tasks_and_files(invoke: Invoke) -> None:
     assert invoke("getTask", taskId=task)["structuredContent"]["taskStatus"] == "working"
     invoke("executeCommand", command="mv go-on go")
     assert ended(invoke, task)["structuredContent"]["stdout"] == "finished\r\n"
+
+
+def test_a_session_without_a_process_to_spare_goes_on(invoke: Invoke) -> None:
+    answer: dict[str, Any] = {"isError": False}
+    for _ in range(400):
+        if answer["isError"]:
+            break
+        answer = invoke("startCommandExecution", command="exec sleep 600")
+    assert "cannot be started: Resource temporarily unavailable" in answer["content"][0]["text"]
+    for name, arguments in (
+        ("executeCommand", {"command": "echo 1"}),
+        ("executeCode", {"language": "javascript", "code": "1"}),
+        ("executeCode", {"language": "python", "code": "1", "clearContext": True}),
+    ):
+        refused = invoke(name, **arguments)
+        assert "cannot be started: Resource temporarily unavailable" in refused["structuredContent"]["stderr"], refused
+        assert refused["isError"]
+    assert invoke("executeCode", language="python", code="print(2)")["structuredContent"]["stdout"] == "2"

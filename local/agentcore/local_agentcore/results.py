@@ -37,7 +37,7 @@ def of_code(execution: Execution, notes: list[str], guesses: Guesses) -> Result:
 
 def of_command(execution: Execution, notes: list[str], guesses: Guesses) -> Result:
     """Returns executeCommand's result: the terminal's output, which is stderr when the command failed."""
-    output = _text(execution.stdout)
+    output = _text(execution.stdout + execution.stderr)  # on stderr is why there was no shell
     succeeded = execution.exit_code == 0
     stderr = _with_notes("" if succeeded else output, notes, "\r\n")
     return _of_streams(output if succeeded else "", stderr, execution, guesses)

@@ -33,6 +33,7 @@ WORD = struct.Struct("!i")
 READY = 0
 CONTROL_DESCRIPTOR = 3
 PIPE_BYTES = 1024 * 1024  # a program that prints less than this never waits for the supervisor
+CANNOT_RUN = 126  # a shell's word for it
 BROKEN_KERNEL = 70  # EX_SOFTWARE in sysexits.h: it did not come as far as running code
 SET_DUMPABLE = 4  # prctl(2)
 DISPLAYS = Displays()
@@ -64,6 +65,11 @@ def make_shell() -> None:
     gc.freeze()
 
 
+def could_not_start(what: str, error: OSError) -> Outcome:
+    """Returns the failure of a call for which there is no process, or no room: the session goes on."""
+    return Outcome(CANNOT_RUN, b"", f"{what} cannot be started: {error.strerror}\n".encode())
+
+
 class Kernel:
     """One forked kernel, seen from the supervisor."""
 
@@ -71,8 +77,15 @@ class Kernel:
         self._control, far_control = socket.socketpair()
         self._stdout, far_stdout = nonblocking_pipe()
         self._stderr, far_stderr = nonblocking_pipe()
-        with processes.first_to_go:
-            process = os.fork()
+        try:
+            with processes.first_to_go:
+                process = os.fork()
+        except OSError:
+            self._control.close()
+            far_control.close()
+            for descriptor in (self._stdout, self._stderr, far_stdout, far_stderr):
+                os.close(descriptor)
+            raise
         if process == 0:
             _become_kernel(far_control, far_stdout, far_stderr)
         self._process = process

@@ -29,14 +29,17 @@ RUNTIMES = {
         "-",
     ],
 }
-CANNOT_RUN = 126  # a shell's word for it
 PLAIN = {"NO_COLOR": "1"}  # nobody reads the answer on a terminal
 
 
 async def run_script(
     code: bytes, kind: tuple[str, str], seconds: float, grace_seconds: float, budget: Budget, processes: Processes
 ) -> Outcome:
-    """Runs one program of a language and runtime to its end. At the time limit its process group is ended."""
+    """Runs one program of a language and runtime to its end. At the time limit its process group is ended.
+
+    Raises:
+        OSError: the runtime is not among the libraries, there is no room for the program, or for its process.
+    """
     (stdout, far_stdout), (stderr, far_stderr) = nonblocking_pipe(), nonblocking_pipe()
     try:
         with tempfile.TemporaryFile() as program:  # it never has a name
@@ -53,13 +56,10 @@ async def run_script(
                 )
         end = processes.end_of(process.pid)
         yield_to_supervisor(process.pid)
-    except BaseException as error:
+    except BaseException:
         os.close(stdout)
         os.close(stderr)
-        if not isinstance(error, OSError):
-            raise
-        # Not among the libraries; no room in /tmp; too many processes: the program's failure, not the session's.
-        return Outcome(CANNOT_RUN, b"", f"{RUNTIMES[kind][0]} cannot be started: {error.strerror}\n".encode())
+        raise
     finally:
         os.close(far_stdout)
         os.close(far_stderr)

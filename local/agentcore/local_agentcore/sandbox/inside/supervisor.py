@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from .commands import run_command
 from .files import Files
 from .frames import Frame, FrameError, receive, send
-from .kernel import SET_DUMPABLE, Kernel, Outcome, make_shell
+from .kernel import SET_DUMPABLE, Kernel, Outcome, could_not_start, make_shell
 from .output import Budget
 from .processes import FirstToGo, Processes
 from .scripts import run_script
@@ -100,22 +100,32 @@ class Supervisor:
 
     async def _execute(self, message: dict[str, Any], code: bytes) -> Frame:
         async with self._turn:
-            if message["clear"]:
-                await self._replace_kernel()
-            outcome = await self._kernel.run(
-                code, message["seconds"], self._configuration.grace_seconds, self._new_budget()
-            )
+            try:
+                if message["clear"]:
+                    await self._replace_kernel()
+            except OSError as error:
+                return _outcome_frame(could_not_start("A new Python kernel", error))
+            outcome = await self._kernel.run(code, message["seconds"], self._grace_seconds, self._new_budget())
             if outcome.death is not None:
-                await self._replace_kernel()
+                with suppress(OSError):  # the next cell finds the dead one, and tries again
+                    await self._replace_kernel()
         return _outcome_frame(outcome)
 
     async def _command(self, message: dict[str, Any], command: bytes) -> Frame:
         seconds, grace = message["seconds"], self._grace_seconds
-        return _outcome_frame(await run_command(command, seconds, grace, self._new_budget(), self._processes))
+        try:
+            outcome = await run_command(command, seconds, grace, self._new_budget(), self._processes)
+        except OSError as error:
+            outcome = could_not_start("A shell", error)
+        return _outcome_frame(outcome)
 
     async def _script(self, message: dict[str, Any], code: bytes) -> Frame:
         kind, seconds, grace = (message["language"], message["runtime"]), message["seconds"], self._grace_seconds
-        return _outcome_frame(await run_script(code, kind, seconds, grace, self._new_budget(), self._processes))
+        try:
+            outcome = await run_script(code, kind, seconds, grace, self._new_budget(), self._processes)
+        except OSError as error:
+            outcome = could_not_start(kind[1], error)
+        return _outcome_frame(outcome)
 
     async def _start_task(self, message: dict[str, Any], command: bytes) -> Frame:
         self._tasks.start(message["task"], command, message["seconds"])
@@ -153,8 +163,8 @@ class Supervisor:
         return Frame({})
 
     async def _replace_kernel(self) -> None:
-        self._kernel.close()
-        self._kernel = Kernel(self._processes)
+        old, self._kernel = self._kernel, Kernel(self._processes)
+        old.close()
         await self._kernel.started()
 
     @property
