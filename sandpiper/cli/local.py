@@ -91,10 +91,12 @@ def status(
         _print_sandbox(report, health)
         limits = health["limits"]
         report.print(
-            f"a session has {limits['memoryMiB']} MiB of memory, {limits['diskMiB']} MiB of disk and "
-            f"{limits['processes']} processes; {limits['memory']}",
+            f"a session has {limits['cpus']:g} processors ({limits['processors']}), {limits['memoryMiB']} MiB of "
+            f"memory ({limits['memory']}), {limits['diskMiB']} MiB of disk and {limits['processes']} processes",
             soft_wrap=True,
         )
+        for mode, reach in health["networks"].items():
+            report.print(f"{mode} reaches {reach}", soft_wrap=True)
         for difference in differs:
             report.print(f"differs from AWS: {difference}", soft_wrap=True)
 

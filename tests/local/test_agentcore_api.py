@@ -448,18 +448,6 @@ def test_what_a_tool_cannot_do_is_refused_in_words(
     assert words in message
 
 
-def test_failing_code_of_a_public_interpreter_is_told_that_it_has_no_network(
-    agentcore_control: Any, sessions: Callable[..., Session]
-) -> None:
-    created = agentcore_control.create_code_interpreter(name=new_name(), networkConfiguration={"networkMode": "PUBLIC"})
-    session = sessions(created["codeInterpreterId"])
-    failed = session.python("import urllib.request as r; r.urlopen('https://example.com')")
-    assert "no network yet" in failed["stderr"].splitlines()[-1]
-    assert session.python("print('fine')")["stderr"] == ""
-    session.stop()
-    agentcore_control.delete_code_interpreter(codeInterpreterId=created["codeInterpreterId"])
-
-
 # Limits and the server
 
 

@@ -95,6 +95,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
             metavar="NAME:PORT=HOST:PORT",
             help=f"a service that code of {mode} interpreters finds at NAME:PORT; may be given again",
         )
+    add("--public-hosts-only", action="store_true", help="code of PUBLIC interpreters finds nothing but those")
     add("--pool", type=whole_number(0, 1000), default=1, metavar="N", help="sandboxes kept started ahead (%(default)s)")
     add("--max-sessions", type=count, default=quotas.sessions, metavar="N", help="live ones at most (%(default)s)")
     add("--max-interpreters", type=count, default=quotas.interpreters, metavar="N", help="at most (%(default)s)")
@@ -109,6 +110,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add("--request-mb", type=number(0.001, 1000), default=megabytes, metavar="N", help="of one request (%(default)g)")
     event = quotas.event_bytes / MEBIBYTE
     add("--event-mib", type=number(0.001, 1000), default=event, metavar="N", help="of one event (%(default)g)")
+    add("--cpus", type=number(0.01, 1000), default=defaults.processors, help="of one session (%(default)g)")
     add("--memory-mib", type=mebibytes, default=defaults.memory_bytes // MEBIBYTE, help="of one session (%(default)s)")
     add(
         "--memory-by",
@@ -117,6 +119,13 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help="auto: a control group where this user may make one, else the watchdog; watchdog: as if there were none",
     )
     add("--disk-mib", type=mebibytes, default=defaults.disk_bytes // MEBIBYTE, help="of one session (%(default)s)")
+    temporary = defaults.temporary_bytes // MEBIBYTE
+    add(
+        "--temporary-mib",
+        type=mebibytes,
+        default=temporary,
+        help="of the temporary folder of one session (%(default)s)",
+    )
     add("--output-mib", type=mebibytes, default=defaults.output_bytes // MEBIBYTE, help="of one call (%(default)s)")
     add("--call-seconds", type=seconds, default=defaults.call_seconds, help="of one call (%(default)s)")
     tasks = defaults.task_output_bytes // MEBIBYTE
@@ -158,8 +167,10 @@ def settings_of(options: argparse.Namespace) -> Settings:
         GuessesError: its file of guesses cannot be taken.
     """
     limits = Limits(
+        processors=options.cpus,
         memory_bytes=options.memory_mib * MEBIBYTE,
         disk_bytes=options.disk_mib * MEBIBYTE,
+        temporary_bytes=options.temporary_mib * MEBIBYTE,
         output_bytes=options.output_mib * MEBIBYTE,
         call_seconds=options.call_seconds,
         task_output_bytes=options.task_output_mib * MEBIBYTE,
@@ -181,7 +192,9 @@ def settings_of(options: argparse.Namespace) -> Settings:
         memory_by=options.memory_by,
         # Taken out, so that no process which this one starts finds it.
         authority=options.authority and (options.authority, os.environ.pop(AUTHORITY_TOKEN_VARIABLE)),
-        network=NetworkSettings(options.s3, tuple(options.vpc_host), tuple(options.public_host)),
+        network=NetworkSettings(
+            options.s3, tuple(options.vpc_host), tuple(options.public_host), options.public_hosts_only
+        ),
         limits=limits,
         quotas=quotas,
         guesses=guesses.Guesses() if options.guesses is None else guesses.load(options.guesses),
@@ -234,7 +247,7 @@ def main(argv: list[str] | None = None) -> int:
 
     def ready() -> None:
         if emulator.unavailable is None:
-            state = f"in sandboxes; {describe_memory(emulator.delegation)}"
+            state = f"in sandboxes; {describe_memory(emulator.groups)}"
         else:
             state = f"WITHOUT running code: {emulator.unavailable.reason}. To do: {emulator.unavailable.fix}"
         print(f"Ready on {address}, {state}", flush=True)

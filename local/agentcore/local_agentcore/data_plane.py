@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import SandboxEndedError, ValidationError
 from .faults import IN_A_SESSION, INVOKE
-from .interpreters import SANDBOX, Interpreters
 from .paging import page
 from .sessions import Ending, Sandboxes, Session, Sessions, log
-from .tools import NO_NETWORK_NOTE, TOOLS, Invocation
+from .tools import TOOLS, Invocation
 
 if TYPE_CHECKING:
     from .clock import Clock
     from .faults import Faults
     from .guesses import Guesses
+    from .interpreters import Interpreters
     from .sandbox.limits import Limits
 
 DEFAULT_SESSION_SECONDS = 900
@@ -45,8 +45,6 @@ class DataPlane:
             timeout_seconds=parameters.get("sessionTimeoutSeconds", DEFAULT_SESSION_SECONDS),
             recorded={member: parameters[member] for member in RECORDED_MEMBERS if member in parameters},
         )
-        if interpreter.network_mode != SANDBOX:
-            log.warning("Session %s: %s", session.identifier, NO_NETWORK_NOTE.format(mode=interpreter.network_mode))
         return {
             "codeInterpreterIdentifier": interpreter.identifier,
             "sessionId": session.identifier,
@@ -94,11 +92,7 @@ class DataPlane:
             if rule.kind == "session_dies":
                 await self._let_die(session, rule.seconds or 0)
         try:
-            result = await tool(
-                Invocation(
-                    session.sandbox, interpreter.network_mode, self._limits, self._guesses, arguments, slow_files
-                )
-            )
+            result = await tool(Invocation(session.sandbox, self._limits, self._guesses, arguments, slow_files))
         except SandboxEndedError as error:
             if session.is_live(self._clock()):
                 log.error("Session %s: %s", session.identifier, error)

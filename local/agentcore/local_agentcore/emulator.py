@@ -21,8 +21,8 @@ from .interpreters import SANDBOX, Interpreter, Interpreters
 from .network.networks import Networks
 from .permissions import Permissions
 from .sandbox.blueprint import Blueprint
+from .sandbox.groups import MEMORY, ControlGroups, find_places
 from .sandbox.host import Sandbox
-from .sandbox.memory import Delegation, find_delegation
 from .sandbox.pool import Pool
 from .sandbox.preflight import require_linux
 from .sandbox.sweep import emulator_name, sweep
@@ -58,7 +58,7 @@ class Emulator:
         self.unavailable: SandboxUnavailableError | None = SandboxUnavailableError(
             "the emulator has not started", "Wait"
         )
-        self.delegation: Delegation | None = None
+        self.groups = ControlGroups()
         self._directory = settings.state / emulator_name()
         self._networks = Networks(settings.network, settings.region, self.authority)
         self._pools: dict[str, Pool] = {}
@@ -104,10 +104,10 @@ class Emulator:
         self.sessions.watch_expiry()
 
     def _clear_away(self) -> None:
-        delegation = find_delegation(f"{emulator_name()}-probe")
-        for name in sweep(self.settings.state, delegation):
+        groups = find_places(f"{emulator_name()}-probe", self.settings.limits)
+        for name in sweep(self.settings.state, groups):
             log.info("Removed %s, which an emulator that was killed had left", name)
-        self.delegation = delegation if self.settings.memory_by == "auto" else None
+        self.groups = groups if self.settings.memory_by == "auto" else groups.without(MEMORY)
 
     def _make_directory(self) -> None:
         state = self.settings.state
@@ -119,7 +119,7 @@ class Emulator:
     def _blueprint(self, mode: str) -> Blueprint:
         settings = self.settings
         return Blueprint.create(
-            self._directory / mode, settings.runtime, settings.limits, self.delegation, self._networks.reach(mode)
+            self._directory / mode, settings.runtime, settings.limits, self.groups, self._networks.reach(mode)
         )
 
     async def take(self, interpreter: Interpreter) -> Sandbox:
@@ -168,7 +168,12 @@ class Emulator:
     def health(self) -> dict[str, Any]:
         """Returns the health report."""
         report = health(
-            self.settings, self.unavailable, self.delegation, len(self.sessions.live()), len(self.interpreters)
+            self.settings,
+            self.unavailable,
+            self.groups,
+            self._networks.describe(),
+            len(self.sessions.live()),
+            len(self.interpreters),
         )
         return report | {"startedAhead": {mode: len(pool) for mode, pool in self._pools.items()}}
 

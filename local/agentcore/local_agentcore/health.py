@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .sandbox.groups import MEMORY, PROCESSORS
 from .sandbox.limits import MEBIBYTE
 
 if TYPE_CHECKING:
     from .errors import SandboxUnavailableError
-    from .sandbox.memory import Delegation
+    from .sandbox.groups import ControlGroups
     from .settings import Settings
 
 DIFFERENCES = [
     "For development and tests: code is isolated by Linux namespaces, not by a microVM.",
-    "Code of PUBLIC interpreters reaches the hosts that were named for it alone.",
+    "SANDBOX and VPC interpreters resolve no public names; VPC ones reach the hosts that are named for them.",
+    "Files lie in memory: of a session's disk no more can be used than its memory has room for.",
     "JavaScript and TypeScript run in a process a call: whether the service keeps their variables is not known.",
     "Certificates and file systems are recorded and not acted on.",
     "Interpreters are ready, and deleted, at once.",
@@ -26,7 +28,8 @@ WITHOUT_AUTHORITY = "IAM does not judge AgentCore's own operations: every caller
 def health(
     settings: Settings,
     unavailable: SandboxUnavailableError | None,
-    delegation: Delegation | None,
+    groups: ControlGroups,
+    networks: dict[str, str],
     sessions: int,
     interpreters: int,
 ) -> dict[str, Any]:
@@ -40,9 +43,13 @@ def health(
             "fix": None if unavailable is None else unavailable.fix,
         },
         "limits": {
-            "memory": describe_memory(delegation),
+            "memory": describe_memory(groups),
+            "processors": _describe_processors(groups),
+            "cpus": limits.processors,
             "memoryMiB": limits.memory_bytes // MEBIBYTE,
             "diskMiB": limits.disk_bytes // MEBIBYTE,
+            "diskInMemoryMiB": limits.file_systems()["work"] // MEBIBYTE,
+            "temporaryMiB": limits.file_systems()["tmp"] // MEBIBYTE,
             "files": limits.files,
             "processes": limits.processes,
             "outputMiB": limits.output_bytes // MEBIBYTE,
@@ -54,14 +61,23 @@ def health(
             "requestBytes": settings.quotas.request_bytes,
             "eventBytes": settings.quotas.event_bytes,
         },
+        "networks": networks,
         "sessions": sessions,
         "interpreters": interpreters,
         "differs": DIFFERENCES if settings.authority else [*DIFFERENCES, WITHOUT_AUTHORITY],
     }
 
 
-def describe_memory(delegation: Delegation | None) -> str:
+def _describe_processors(groups: ControlGroups) -> str:
+    version = groups.version_of(PROCESSORS)
+    if version is not None:
+        return f"a control group (version {version}) bounds each sandbox as a whole"
+    return "not bounded: this user may make no control group for them here"
+
+
+def describe_memory(groups: ControlGroups) -> str:
     """Returns in words how a sandbox's memory is bounded on this machine."""
-    if delegation is not None:
-        return f"a control group (version {delegation.hierarchy.version}) bounds each sandbox as a whole"
+    version = groups.version_of(MEMORY)
+    if version is not None:
+        return f"a control group (version {version}) bounds each sandbox as a whole"
     return "a limit on its data bounds each process, and a watchdog each sandbox as a whole"

@@ -71,7 +71,7 @@ def _display_blocks(display: Display, guesses: Guesses) -> list[dict[str, Any]]:
     return [{"type": "resource", "resource": resource}] * (guesses.table_shown_as == "resource")
 
 
-def notes_on(execution: Execution, limits: Limits, seconds: float, network_note: str | None) -> list[str]:
+def notes_on(execution: Execution, limits: Limits, seconds: float) -> list[str]:
     """Returns what is to be said on stderr besides the code's own words, one sentence a line.
 
     `seconds` was its time limit.
@@ -84,14 +84,14 @@ def notes_on(execution: Execution, limits: Limits, seconds: float, network_note:
     if execution.displays.dropped:
         notes.append(f"{execution.displays.dropped} more were shown than there is room for in one result.")
     if execution.out_of_memory:
-        notes.append(f"The sandbox's memory limit of {limits.memory_bytes // MEBIBYTE} MiB was reached.")
+        notes.append(
+            f"The sandbox's memory limit of {limits.memory_bytes // MEBIBYTE} MiB was reached: its files count, too."
+        )
     if execution.death is not None:
         notes.append(
             f"The Python kernel died ({_described_end(execution.death)}): its variables are lost, the files are kept, "
             "and the next call starts with a new kernel."
         )
-    if network_note is not None and execution.exit_code != 0:
-        notes.append(network_note)
     return notes
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from . import results
 from .errors import FieldProblem, ValidationError
 from .faults import seconds_of
-from .interpreters import SANDBOX
 from .results import Result
 from .sandbox.host import OperationError
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 PYTHON = "python"
 RUNTIMES = {PYTHON: (PYTHON,), "javascript": ("deno", "nodejs"), "typescript": ("deno", "nodejs")}
 """What may run a language, the default first (the model's documentation of LanguageRuntime)."""
-NO_NETWORK_NOTE = "Note: in the embedded AWS, code of a {mode} interpreter has no network yet."
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,6 @@ class Invocation:
     """One call of a tool. The arguments are as the model defines them, each optional."""
 
     sandbox: Sandbox
-    network_mode: str
     limits: Limits
     guesses: Guesses
     arguments: Mapping[str, Any]
@@ -52,9 +49,7 @@ class Invocation:
 
     def notes_on(self, execution: Execution, seconds: float) -> list[str]:
         """Returns what is said on stderr besides the program's own words. `seconds` was its time limit."""
-        # Failing code is told about a network that it would have on AWS.
-        network = None if self.network_mode == SANDBOX else NO_NETWORK_NOTE.format(mode=self.network_mode)
-        return results.notes_on(execution, self.limits, seconds, network)
+        return results.notes_on(execution, self.limits, seconds)
 
 
 Tool = Callable[[Invocation], Awaitable[Result]]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..errors import SandboxUnavailableError
 from ..interpreters import PUBLIC, SANDBOX, VPC
+from ..sandbox.outside import slirp
 from ..sandbox.reach import Reach
 from . import named_hosts
 from .metadata import ADDRESS, Metadata
@@ -27,19 +29,21 @@ class NetworkSettings:
     Attributes:
         s3: the S3 of every mode; None: an error that says so.
         vpc_hosts: what a VPC interpreter finds in its VPC.
-        public_hosts: what a PUBLIC interpreter finds beside, or instead of, the outside world.
+        public_hosts: what a PUBLIC interpreter finds beside the outside world.
+        public_hosts_only: it finds them instead.
     """
 
     s3: Upstream | None = None
     vpc_hosts: tuple[named_hosts.NamedHost, ...] = ()
     public_hosts: tuple[named_hosts.NamedHost, ...] = ()
+    public_hosts_only: bool = False
 
 
 class Networks:
     """Sandboxes are made for a mode, and serve a session from when they become its."""
 
     def __init__(self, settings: NetworkSettings, region: str, authority: Authority | None) -> None:
-        self._region, self._authority = region, authority
+        self._settings, self._region, self._authority = settings, region, authority
         self._gate = S3Gate(settings.s3)
         self._hosts: Mapping[str, Sequence[named_hosts.NamedHost]] = {
             SANDBOX: (),
@@ -48,7 +52,11 @@ class Networks:
         }
 
     def reach(self, mode: str) -> Reach:
-        """Returns what sandboxes of a network mode have."""
+        """Returns what sandboxes of a network mode have.
+
+        Raises:
+            SandboxUnavailableError: this machine cannot give it; says what to do.
+        """
         hosts = self._hosts[mode]
         environment = {
             "AWS_ENDPOINT_URL_S3": self._gate.url,
@@ -56,7 +64,30 @@ class Networks:
             "AWS_DEFAULT_REGION": self._region,
         }
         listeners = (self._gate.address, ADDRESS, *named_hosts.listeners(hosts))
-        return Reach(listeners, named_hosts.addresses(hosts), environment)
+        outside = mode == PUBLIC and not self._settings.public_hosts_only
+        if outside:
+            slirp()
+        return Reach(listeners, named_hosts.addresses(hosts), environment, outside)
+
+    def describe(self) -> dict[str, str]:
+        """Returns in words what each mode reaches here, or why it reaches nothing."""
+        s3 = "no S3 (the emulator was started without --s3)"
+        if self._settings.s3 is not None:
+            s3 = f"the S3 at {self._settings.s3.url}"
+        return {
+            SANDBOX: s3,
+            PUBLIC: f"{s3}, {self._outside()}{_and(self._settings.public_hosts)}",
+            VPC: f"{s3}{_and(self._settings.vpc_hosts)}",
+        }
+
+    def _outside(self) -> str:
+        if self._settings.public_hosts_only:
+            return "not the outside world (--public-hosts-only)"
+        try:
+            slirp()
+        except SandboxUnavailableError as error:
+            return f"but no session can be started: {error.reason}. To do: {error.fix}"
+        return "the outside world by slirp4netns, without this host and private networks"
 
     def handlers(self, interpreter: Interpreter, session_id: str) -> list[Handler]:
         """Returns who serves the listeners of the session's sandbox, in the order of its reach."""
@@ -66,3 +97,7 @@ class Networks:
             session_role = SessionRole(self._authority, role, interpreter.arn, session_id)
         hosts = named_hosts.handlers(self._hosts[interpreter.network_mode])
         return [self._gate.serve, Metadata(session_role, self._region).serve, *hosts]
+
+
+def _and(hosts: Sequence[named_hosts.NamedHost]) -> str:
+    return "".join(f", {host.name}:{host.port}" for host in hosts)

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SandboxUnavailableError
 from . import layout, seccomp
 from .inside.supervisor import Configuration
+from .outside import NAME_SERVER, refused_networks
 from .runtime import Runtime
 from .stub import STAGE
 
 if TYPE_CHECKING:
+    from .groups import ControlGroups
     from .limits import Limits
-    from .memory import Delegation
     from .reach import Reach
 
 INSIDE_SOURCE = Path(__file__).parent / "inside"
@@ -59,7 +60,7 @@ class Blueprint:
 
     Attributes:
         directory: where `create` put the small files that they share.
-        delegation: where their memory groups go, or None where a watchdog bounds memory.
+        groups: where their control groups go; a watchdog bounds memory where those do not.
         reach: their network.
     """
 
@@ -67,24 +68,22 @@ class Blueprint:
     runtime: Runtime
     limits: Limits
     bubblewrap: Bubblewrap
-    delegation: Delegation | None
+    groups: ControlGroups
     reach: Reach
     filter_program: bytes
 
     @classmethod
-    def create(
-        cls, directory: Path, runtime: Path, limits: Limits, delegation: Delegation | None, reach: Reach
-    ) -> Blueprint:
+    def create(cls, directory: Path, runtime: Path, limits: Limits, groups: ControlGroups, reach: Reach) -> Blueprint:
         """Finds what is needed and writes the files that sandboxes share into `directory`.
 
         Raises:
             SandboxUnavailableError: something is not installed.
         """
         bubblewrap, python = Bubblewrap.find(), Runtime.at(runtime)
-        filter_program = seccomp.program(memory_is_counted=delegation is not None)
+        filter_program = seccomp.program(memory_is_counted=groups.count_memory)
         etc = directory / "etc"
         etc.mkdir(parents=True)
-        for name, text in layout.etc_files(reach.hosts).items():
+        for name, text in layout.etc_files(reach.hosts, NAME_SERVER if reach.outside else None).items():
             (etc / name).write_text(text)
         (directory / "pyvenv.cfg").write_text(python.configuration_inside())
         inside = directory / "inside"
@@ -96,24 +95,24 @@ class Blueprint:
             py_compile.compile(str(copy), dfile=f"{layout.INSIDE_PACKAGE}/{module.name}")
         for path in directory.rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)  # whatever this process's umask: another user reads them
-        return cls(directory, python, limits, bubblewrap, delegation, reach, filter_program)
+        return cls(directory, python, limits, bubblewrap, groups, reach, filter_program)
 
     def plan(
-        self, *, uid: int | None, processes_file: Path | None, channel: int, filter_descriptor: int
+        self, *, uid: int | None, processes_files: list[Path], channel: int, filter_descriptor: int
     ) -> dict[str, Any]:
         """Returns what the stub needs to know to start one sandbox."""
         sources = self._mounts()
         writable = {
-            "work": {"bytes": self.limits.disk_bytes, "files": self.limits.files},
-            "tmp": {"bytes": self.limits.temporary_bytes, "files": self.limits.files},
-            "shm": {"bytes": self.limits.shared_memory_bytes, "files": self.limits.files},
+            name: {"bytes": size, "files": self.limits.files} for name, size in self.limits.file_systems().items()
         }
         return {
             "uid": uid,
-            "control_group": None if processes_file is None else str(processes_file),
+            "control_groups": [str(file) for file in processes_files],
             "sources": [str(source) for source, _ in sources],
             "writable": writable,
             "listeners": self.reach.listeners,
+            "outside": self.reach.outside,
+            "refused_networks": refused_networks() if self.reach.outside else [],
             "channel": channel,
             "bwrap": self.bubblewrap.path,
             "options": self._options([target for _, target in sources], filter_descriptor),
@@ -159,7 +158,7 @@ class Blueprint:
         options += ["--proc", "/proc", "--dev", "/dev"]
         for name, target in (("work", layout.WORKING_DIRECTORY), ("tmp", "/tmp"), ("shm", "/dev/shm")):  # noqa: S108  the sandbox's own
             options += ["--bind", f"{STAGE}/{name}", target]
-        if self.delegation is None:
+        if not self.groups.count_memory:
             # A shared mapping of /dev/zero is memory that no rlimit, no file system and not the watchdog counts.
             # /dev/full reads as zeros, too, and cannot be mapped. Only writing to it is different: it is refused.
             options += ["--dev-bind", "/dev/full", "/dev/zero"]
@@ -174,7 +173,7 @@ class Blueprint:
             directories=layout.FRESH_DIRECTORIES,
             files=layout.FRESH_FILES,
             chart_cache=(layout.CHART_CACHE_SOURCE, layout.CHART_CACHE),
-            resource_limits=self.limits.resource_limits(counted_by_group=self.delegation is not None),
+            resource_limits=self.limits.resource_limits(counted_by_group=self.groups.count_memory),
             output_bytes=self.limits.output_bytes,
             task_output_bytes=self.limits.task_output_bytes,
             grace_seconds=self.limits.grace_seconds,

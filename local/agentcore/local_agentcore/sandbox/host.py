@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from ..errors import SandboxEndedError
 from .channel import Channel
 from .displays import Displays, displays_of
-from .listeners import Handler, Listener, receive_listeners
-from .memory import MemoryGroup, descendants, watch
+from .listeners import Handler, Listener, receive_descriptors
+from .memory import descendants, watch
+from .outside import Outside
 from .preflight import explain
 from .sweep import group_name
 from .users import unused_uid
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .blueprint import Blueprint
+    from .groups import Groups
     from .inside.frames import Frame
 
 STUB = Path(__file__).parent / "stub.py"
@@ -105,13 +107,15 @@ class Sandbox:
 
     def __init__(
         self, blueprint: Blueprint, process: subprocess.Popen[bytes], channel: Channel, listeners: list[socket.socket],
-        group: MemoryGroup | None,
+        groups: Groups,
     ) -> None:  # fmt: skip
         self._limits = blueprint.limits
         self._process = process
         self._channel = channel
         self._listeners = [Listener(listener) for listener in listeners]
-        self._group = group
+        self._groups = groups
+        self._memory_is_watched = not blueprint.groups.count_memory
+        self._outside: Outside | None = None
         self._init: int | None = None
         self._watch: asyncio.Task[None] | None = None
         self._memory_kills = 0
@@ -126,22 +130,26 @@ class Sandbox:
             SandboxUnavailableError: this machine does not let it start; says why.
         """
         number = next(_numbers)
-        group = None
-        if blueprint.delegation is not None:
-            group = blueprint.delegation.create(group_name(number), blueprint.limits.memory_bytes)
+        groups = blueprint.groups.create(group_name(number), blueprint.limits)
         near, far = socket.socketpair()
+        uid = unused_uid(number)
         try:
-            process = _spawn(blueprint, far, group, unused_uid(number))
+            process = _spawn(blueprint, far, groups, uid)
         except BaseException:
             near.close()
-            if group is not None:
-                await group.remove()
+            await groups.remove()
             raise
         finally:
             far.close()
-        listeners = await receive_listeners(near, len(blueprint.reach.listeners))
-        sandbox = cls(blueprint, process, await Channel.over(near), listeners, group)
+        listeners = len(blueprint.reach.listeners)
+        descriptors = await receive_descriptors(near, listeners + (2 if blueprint.reach.outside else 0))
+        opened = [socket.socket(fileno=descriptor) for descriptor in descriptors[:listeners]]
+        namespaces = descriptors[listeners:]
+        sandbox = cls(blueprint, process, await Channel.over(near), opened, groups)
         try:
+            if namespaces:
+                user_namespace, network_namespace = namespaces
+                sandbox._outside = await Outside.join(user_namespace, network_namespace, uid, groups.processes_files)
             await asyncio.wait_for(sandbox._channel.ready(), START_SECONDS)
             sandbox._hold_init()
         except (SandboxEndedError, TimeoutError) as error:
@@ -151,9 +159,12 @@ class Sandbox:
         except BaseException:
             await sandbox.end()
             raise
+        finally:
+            for descriptor in namespaces:
+                os.close(descriptor)
         if process.stderr is not None:
             process.stderr.close()
-        if group is None:
+        if sandbox._memory_is_watched:
             sandbox._watch = asyncio.create_task(sandbox._watch_memory())
         return sandbox
 
@@ -311,17 +322,18 @@ class Sandbox:
         await self._channel.close()
         for listener in self._listeners:
             await listener.close()
+        if self._outside is not None:
+            await self._outside.end()
         while self._process.poll() is None:  # bubblewrap ends by itself once process 1 has
             await asyncio.sleep(0.002)
         if self._init is not None:
             os.close(self._init)
         if self._process.stderr is not None:
             self._process.stderr.close()
-        if self._group is not None:
-            await self._group.remove()
+        await self._groups.remove()
 
     def _kills(self) -> int:
-        return self._memory_kills if self._group is None else self._group.kills()
+        return self._memory_kills if self._memory_is_watched else self._groups.kills()
 
     async def _watch_memory(self) -> None:
         async def kill_code() -> None:
@@ -341,16 +353,14 @@ class Sandbox:
         return text.decode("utf-8", "replace").strip()
 
 
-def _spawn(
-    blueprint: Blueprint, channel: socket.socket, group: MemoryGroup | None, uid: int | None
-) -> subprocess.Popen[bytes]:
+def _spawn(blueprint: Blueprint, channel: socket.socket, groups: Groups, uid: int | None) -> subprocess.Popen[bytes]:
     filter_descriptor = os.memfd_create("filter")
     try:
         os.write(filter_descriptor, blueprint.filter_program)
         os.lseek(filter_descriptor, 0, os.SEEK_SET)
         plan = blueprint.plan(
             uid=uid,
-            processes_file=None if group is None else group.processes_file,
+            processes_files=groups.processes_files,
             channel=channel.fileno(),
             filter_descriptor=filter_descriptor,
         )

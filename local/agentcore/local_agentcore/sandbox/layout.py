@@ -26,8 +26,13 @@ ETC_FROM_HOST = ["alternatives", "fonts", "ld.so.cache", "ld.so.conf", "ld.so.co
 """What programs in /usr need of /etc and what tells nothing about the host."""
 
 
-def etc_files(hosts: Mapping[str, str]) -> dict[str, str]:
-    """Returns what is written for a sandbox in /etc, by name. `hosts` are further addresses by name."""
+def etc_files(hosts: Mapping[str, str], name_server: str | None = None) -> dict[str, str]:
+    """Returns what is written for a sandbox in /etc, by name.
+
+    Args:
+        hosts: further addresses by name.
+        name_server: who is asked for other names; None: nobody.
+    """
     addresses = {"localhost": "127.0.0.1", **hosts}
     return {
         "passwd": (
@@ -37,8 +42,8 @@ def etc_files(hosts: Mapping[str, str]) -> dict[str, str]:
         ),
         "group": f"root:x:0:\ngenesis1ptools:x:{SANDBOX_UID}:\nnogroup:x:65534:\n",
         "hosts": "".join(f"{address} {name}\n" for name, address in addresses.items()),
-        "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
-        "resolv.conf": "",
+        "nsswitch.conf": f"passwd: files\ngroup: files\nhosts: files{' dns' if name_server else ''}\n",
+        "resolv.conf": f"nameserver {name_server}\n" if name_server else "",
     }
 
 

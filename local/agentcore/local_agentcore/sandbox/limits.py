@@ -6,17 +6,20 @@ from dataclasses import dataclass
 
 MEBIBYTE = 1024 * 1024
 GIBIBYTE = 1024 * MEBIBYTE
+LEAST_PROCESS_BYTES = 80 * MEBIBYTE
+"""What the supervisor, a kernel and a command need at least."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Less than the service gives (2 vCPU, 8 GB, 10 GB of disk), so that tests of many sessions fit one machine."""
+    """By default what the service gives a session: 2 vCPU, 8 GB of memory, 10 GB of disk (AgentCore quotas)."""
 
-    memory_bytes: int = 2 * GIBIBYTE
+    processors: float = 2.0
+    memory_bytes: int = 8 * GIBIBYTE
     private_memory_bytes: int = 8 * GIBIBYTE
     """For each process, where no control group bounds the sum of them. Not its address space: V8 reserves more."""
-    disk_bytes: int = 512 * MEBIBYTE
-    temporary_bytes: int = 256 * MEBIBYTE
+    disk_bytes: int = 10 * GIBIBYTE
+    temporary_bytes: int = GIBIBYTE
     shared_memory_bytes: int = 64 * MEBIBYTE
     files: int = 65_536
     processes: int = 256
@@ -33,6 +36,16 @@ class Limits:
     """Between the interrupt at the time limit and the kill."""
     read_bytes: int = 100_000_000
     """Of one file. The service's payload limit (AgentCore quotas)."""
+
+    def file_systems(self) -> dict[str, int]:
+        """Returns the sizes of the working directory, /tmp and /dev/shm.
+
+        They lie in memory and count there. So that what fills them hears of it as of a full disk, and no process has to
+        be ended for it, a part of the memory is out of their reach: 512 MiB by default.
+        """
+        room = max(self.memory_bytes - max(self.memory_bytes // 16, LEAST_PROCESS_BYTES), MEBIBYTE)
+        temporary, shared = min(self.temporary_bytes, room // 8), min(self.shared_memory_bytes, room // 16)
+        return {"work": min(self.disk_bytes, room - temporary - shared), "tmp": temporary, "shm": shared}
 
     def resource_limits(self, *, counted_by_group: bool) -> dict[str, int]:
         """Returns the sandbox's rlimits by name, without that of memory where a control group counts memory."""

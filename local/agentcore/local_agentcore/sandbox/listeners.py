@@ -18,8 +18,8 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 log = logging.getLogger(__name__)
 
 
-async def receive_listeners(connection: socket.socket, count: int) -> list[socket.socket]:
-    """Returns the listeners that the stub sends as its first word; none when it ends without one."""
+async def receive_descriptors(connection: socket.socket, count: int) -> list[int]:
+    """Returns the descriptors that the stub sends with its first word; none when it ends without one."""
     loop = asyncio.get_running_loop()
     readable: asyncio.Future[None] = loop.create_future()
     loop.add_reader(connection, lambda: readable.done() or readable.set_result(None))
@@ -30,13 +30,14 @@ async def receive_listeners(connection: socket.socket, count: int) -> list[socke
     finally:
         loop.remove_reader(connection)
     _, descriptors, _, _ = socket.recv_fds(connection, 1, count, socket.MSG_CMSG_CLOEXEC)
-    return [socket.socket(fileno=descriptor) for descriptor in descriptors]
+    return descriptors
 
 
 class Listener:
     """Accepts connections from one sandbox, at most so many at once, and has each served by a handler."""
 
     def __init__(self, listener: socket.socket) -> None:
+        """It takes the socket over."""
         listener.setblocking(False)
         self._listener = listener
         self._places = asyncio.Semaphore(CONNECTIONS_AT_ONCE)

@@ -1,4 +1,4 @@
-"""What the network of a sandbox has. The same for all sandboxes of one network mode, which are started ahead."""
+"""What the network of a sandbox has, the same for all sandboxes of one network mode: they are started ahead."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reach:
-    """A namespace with nothing but its own loopback, where the emulator itself listens.
+    """A namespace with its own loopback, where the emulator itself listens, and nothing else but what is said here.
 
     Attributes:
         listeners: address and port of each listener that is opened inside and served by the emulator, in this order.
         hosts: addresses by name, for /etc/hosts.
         environment: variables that lead programs to the listeners.
+        outside: whether it has the outside world as well, by `outside`.
     """
 
     listeners: tuple[tuple[str, int], ...] = ()
     hosts: Mapping[str, str] = field(default_factory=dict[str, str])
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    outside: bool = False

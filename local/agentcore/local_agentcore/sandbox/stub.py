@@ -29,6 +29,9 @@ SET_DUMPABLE = 4
 SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFNETMASK, IFF_UP = 0x8913, 0x8914, 0x8916, 0x891C, 0x1
 LOOPBACK_NETWORK = "127."
 BACKLOG = 128
+SIOCADDRT, REJECT = 0x890B, 0x0201
+ROUTE = "L16s16x16sH62x"
+"""Of `struct rtentry`: a word of padding, destination, gateway, mask and flags (RTF_UP | RTF_REJECT)."""
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -113,8 +116,25 @@ def give_address(number: int, address: str) -> None:
             fcntl.ioctl(control, request, struct.pack("16sHH4s8x", label, socket.AF_INET, 0, socket.inet_aton(value)))
 
 
-def hand_out_listeners(addresses: list[tuple[str, int]], channel: int) -> None:
-    """Opens listeners in this network namespace and passes them to the emulator, which stays outside of it."""
+def refuse_networks(networks: list[str]) -> None:
+    """Makes routes that lead nowhere, before there is one that leads somewhere."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        for network in networks:
+            address, _, length = network.partition("/")
+            mask = socket.inet_ntoa(((1 << 32) - (1 << 32 - int(length))).to_bytes(4, "big"))
+            fcntl.ioctl(control, SIOCADDRT, struct.pack(ROUTE, 0, *map(socket_address, (address, mask)), REJECT))
+
+
+def socket_address(address: str) -> bytes:
+    """A sockaddr_in."""
+    return struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(address))
+
+
+def hand_out(addresses: list[tuple[str, int]], channel: int, *, namespaces: bool) -> None:
+    """Opens listeners in this network namespace and passes them to the emulator, which stays outside of it.
+
+    With `namespaces`, those that a way to the outside world joins follow: the user's, and the network's.
+    """
     listeners: list[socket.socket] = []
     for number, (address, port) in enumerate(addresses):
         if not address.startswith(LOOPBACK_NETWORK):
@@ -123,10 +143,13 @@ def hand_out_listeners(addresses: list[tuple[str, int]], channel: int) -> None:
         listener.bind((address, port))
         listener.listen(BACKLOG)
         listeners.append(listener)
+    descriptors = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY) for kind in ("user", "net") if namespaces]
     with socket.socket(fileno=os.dup(channel)) as emulator:
-        socket.send_fds(emulator, [b"L"], [listener.fileno() for listener in listeners])
+        socket.send_fds(emulator, [b"L"], [*(listener.fileno() for listener in listeners), *descriptors])
     for listener in listeners:
         listener.close()
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def main(plan: dict[str, Any]) -> None:
@@ -135,8 +158,8 @@ def main(plan: dict[str, Any]) -> None:
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
     os.close(nothing)
-    if plan["control_group"] is not None:
-        Path(plan["control_group"]).write_text(str(os.getpid()))
+    for group in plan["control_groups"]:
+        Path(group).write_text(str(os.getpid()))
     writable: dict[str, dict[str, int]] = plan["writable"]
     if plan["uid"] is not None:
         unshare(user=False)
@@ -150,7 +173,8 @@ def main(plan: dict[str, Any]) -> None:
         options = f"size={size['bytes']},nr_inodes={size['files']},mode=755"
         mount("tmpfs", f"{STAGE}/{name}", "tmpfs", MS_NOSUID | MS_NODEV, options)
     loopback_up()
-    hand_out_listeners(plan["listeners"], plan["channel"])
+    refuse_networks(plan["refused_networks"])
+    hand_out(plan["listeners"], plan["channel"], namespaces=plan["outside"])
     # Options by descriptor: on the command line they would be for everybody to read.
     options_descriptor = os.memfd_create("options", 0)
     os.write(options_descriptor, "".join(f"{option}\0" for option in plan["options"]).encode())

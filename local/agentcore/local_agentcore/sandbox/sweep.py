@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .memory import Delegation
+    from .groups import ControlGroups
 
 PREFIX = "local-agentcore-"
 
@@ -42,14 +42,14 @@ def is_left_over(name: str) -> bool:
     return name.startswith(PREFIX) and parts[0].isdigit() and len(parts) > 1 and start_time(int(parts[0])) != parts[1]
 
 
-def sweep(state: Path, delegation: Delegation | None) -> list[str]:
+def sweep(state: Path, groups: ControlGroups) -> list[str]:
     """Removes what dead emulators left. Returns the names of what was removed."""
     removed: list[str] = []
     for path in state.glob(f"{PREFIX}*"):
         if is_left_over(path.name) and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
             removed.append(path.name)
-    for group in delegation.groups(PREFIX) if delegation is not None else ():
+    for group in groups.named(PREFIX):
         if is_left_over(group.name):
             with suppress(OSError):  # its last process is still on its way out
                 group.rmdir()

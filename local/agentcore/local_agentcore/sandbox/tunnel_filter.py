@@ -1,0 +1,88 @@
+"""What leaves a sandbox for the outside world: a filter in the kernel, on the tunnel that slirp reads from.
+
+Routes alone would not do. A socket that names the tunnel as its device (SO_BINDTODEVICE, IP_PKTINFO) needs no route,
+and what it sends to a multicast address would reach services of the host.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import socket
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+TUNNEL = Path("/dev/net/tun")
+TUNATTACHFILTER = 0x401054D5
+PIDFD_GETFD = 438
+LOAD_HALF, LOAD_WORD, AND, IF_EQUAL, RETURN = 0x28, 0x20, 0x54, 0x15, 0x06
+ETHERTYPE_AT, DESTINATION_AT = 12, 30
+IPV4, ARP = 0x0800, 0x0806
+WHOLE_FRAME, NOTHING = 0xFFFFFFFF, 0
+
+Step = tuple[int, int, int, int]
+"""Code, how many steps to leave out if true and if false, and operand (classic BPF)."""
+
+
+def program(admitted: str, refused: Iterable[str]) -> list[Step]:
+    """Returns the filter: address resolution passes, and IPv4 to `admitted` and to what is in no refused network."""
+    steps = [
+        (LOAD_HALF, 0, 0, ETHERTYPE_AT),
+        *_return_if(ARP, WHOLE_FRAME),
+        (IF_EQUAL, 1, 0, IPV4),
+        (RETURN, 0, 0, NOTHING),
+        (LOAD_WORD, 0, 0, DESTINATION_AT),
+        *_return_if(_number(admitted), WHOLE_FRAME),
+    ]
+    for network in refused:
+        address, _, length = network.partition("/")
+        mask = (1 << 32) - (1 << 32 - int(length))
+        steps += [(LOAD_WORD, 0, 0, DESTINATION_AT), (AND, 0, 0, mask), *_return_if(_number(address), NOTHING)]
+    return [*steps, (RETURN, 0, 0, WHOLE_FRAME)]
+
+
+def attach(process: int, steps: list[Step]) -> None:
+    """Sets the filter on the tunnel that a process has open.
+
+    Raises:
+        OSError: it has none, or this process may not touch it.
+    """
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+    tunnel = _tunnel_of(process)
+    try:
+        fcntl.ioctl(tunnel, TUNATTACHFILTER, struct.pack("HP", len(steps), ctypes.addressof(code)))
+    finally:
+        os.close(tunnel)
+
+
+def _return_if(value: int, result: int) -> tuple[Step, Step]:
+    return (IF_EQUAL, 0, 1, value), (RETURN, 0, 0, result)
+
+
+def _number(address: str) -> int:
+    return int.from_bytes(socket.inet_aton(address), "big")
+
+
+def _tunnel_of(process: int) -> int:
+    """Returns a descriptor of the tunnel that another process has open."""
+    for link in Path(f"/proc/{process}/fd").iterdir():
+        if link.readlink() == TUNNEL:
+            pidfd = os.pidfd_open(process)
+            try:
+                return _copied(pidfd, int(link.name))
+            finally:
+                os.close(pidfd)
+    raise FileNotFoundError(f"process {process} has no tunnel")
+
+
+def _copied(pidfd: int, descriptor: int) -> int:
+    libc = ctypes.CDLL(None, use_errno=True)
+    copy = libc.syscall(PIDFD_GETFD, pidfd, descriptor, 0)
+    if copy < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return copy
