@@ -8,6 +8,7 @@ import json
 import urllib.error
 import urllib.request
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from local_agentcore.settings import AUTHORITY_TOKEN_VARIABLE
 from local_aws import control
 from local_aws.settings import StateDirectory
 
@@ -56,10 +58,10 @@ def client(running: Running, service: str, key: str | None = None, secret: str |
     return session.client(service, endpoint_url=running.url, config=Config(**config))  # pyright: ignore
 
 
-def answer(url: str, headers: Mapping[str, str], method: str = "GET") -> tuple[int, str]:
+def answer(url: str, headers: Mapping[str, str], method: str = "GET", body: bytes | None = None) -> tuple[int, str]:
     """Status and body; with a Host header only the connection goes to the address of `url`."""
     try:
-        request = urllib.request.Request(url, headers=dict(headers), method=method)  # noqa: S310 - loopback
+        request = urllib.request.Request(url, body, dict(headers), method=method)  # noqa: S310 - loopback
         with urllib.request.urlopen(request) as got:  # noqa: S310 - loopback
             return got.status, got.read().decode()
     except urllib.error.HTTPError as error:
@@ -154,3 +156,36 @@ def test_the_secret_of_a_functions_session_cannot_be_told_from_names(running: Ru
         running.region,
     )
     assert ":assumed-role/r/f" in session.client("sts", endpoint_url=running.url).get_caller_identity()["Arn"]
+
+
+QUESTION = {"role": "arn:aws:iam::123456789012:role/none", "interpreter": "arn:aws:x:::y", "session": "s"}
+
+
+def token_of(running: Running) -> str:
+    """The authority's token, which a process of the same user can read of the emulator that got it."""
+    children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+    for child in children:
+        for variable in Path(f"/proc/{child}/environ").read_text().split("\0"):
+            if variable.startswith(f"{AUTHORITY_TOKEN_VARIABLE}="):
+                return variable.partition("=")[2]
+    raise LookupError(AUTHORITY_TOKEN_VARIABLE)
+
+
+def test_what_the_emulator_may_ask_nobody_else_may(running: Running) -> None:
+    body = json.dumps(QUESTION).encode()
+    right = f"Bearer {token_of(running)}"
+    credentials = f"{running.url}/_local/credentials"
+    assert answer(credentials, {"Authorization": right}, "POST", body) == (
+        200,
+        json.dumps({"refused": f"There is no role {QUESTION['role']}"}),
+    )
+    for wrong in ({}, *({"Authorization": value} for value in ("Bearer ", "Bearer x", right[:-1], right.lower()))):
+        for path in ("credentials", "authorize", "../_local/credentials", "credentials/", "%63redentials"):
+            assert answer(f"{running.url}/_local/{path}", wrong, "POST", body)[0] in (400, 403), (path, wrong)
+
+
+@pytest.mark.parametrize("authorization", ["Bearer ", "Bearer x", ""])
+def test_a_guessed_token_opens_no_interpreter(running: Running, authorization: str) -> None:
+    headers = {"Authorization": authorization} if authorization else {}
+    status, body = answer(f"{running.agentcore_url}/code-interpreters", headers, "POST")
+    assert (status, "codeInterpreterSummaries" in body) == (403, False)
