@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,7 @@ from tests.security.conftest import one_user
 from tests.security.speakers import attempt
 
 if TYPE_CHECKING:
-    from tests.security.conftest import Attacker
+    from tests.security.conftest import Attacker, Host
     from tests.security.speakers import Speaker
 
 pytestmark = one_user
@@ -192,3 +193,12 @@ def test_a_file_that_grows_as_it_is_read_is_cut_off(attacker: Attacker) -> None:
     assert answer["isError"]
     assert "too large" in answer["content"][0]["text"]
     assert not attacker.invoke("readFiles", paths=["small"])["isError"]
+
+
+def test_many_files_fill_no_memory_of_the_emulator(attacker: Attacker, host: Host) -> None:
+    attacker.python("open('sparse', 'w').truncate(60_000_000)")  # as cheap as it is large
+    answer = attacker.invoke("readFiles", paths=["sparse"] * 20)
+    assert answer["isError"]
+    assert "too large together" in answer["content"][0]["text"]
+    peak = next(line for line in Path(f"/proc/{host.process}/status").read_text().splitlines() if "VmHWM" in line)
+    assert int(peak.split()[1]) < 600_000  # of 1,200,000 that were asked for

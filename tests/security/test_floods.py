@@ -180,6 +180,48 @@ kill $(jobs -p)""",
 """In many processes, each of which has little. Deno's would be shells."""
 
 
+IN_THE_KERNEL = {
+    "sockets": """
+children = []
+for _ in range(COUNT // 2):
+    ready, said = os.pipe()
+    child = os.fork()
+    if child == 0:
+        pairs = [socket.socketpair() for _ in range(310)]
+        for one in (end for pair in pairs for end in pair):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
+            one.setblocking(False)
+            try:
+                for _ in range(8): one.send(b'x' * 65536)
+            except OSError: pass
+        os.write(said, b'x')
+        time.sleep(60)
+        os._exit(0)
+    children.append(child)
+    os.close(said)
+    os.read(ready, 1)
+for child in children: os.kill(child, signal.SIGKILL)""",
+    "page tables": """
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+for _ in range(COUNT * 32):  # a page table of 4 KiB for each 2 MiB that are looked at, and not a page of memory
+    start = _libc.mmap(None, 1 << 30, 1, 0x4022, -1, 0)
+    for offset in range(0, 1 << 30, 2 << 20): ctypes.c_char.from_address(start + offset).value""",
+}
+
+
+@pytest.mark.parametrize("hoard", IN_THE_KERNEL.values(), ids=list(IN_THE_KERNEL))
+def test_memory_that_the_kernel_holds_for_it_is_bounded(attacker: Attacker, hoard: str) -> None:
+    # By Python alone: it is the kernel's memory, whoever asks for it.
+    allowed = PYTHON.said(attacker, hoard.replace("COUNT", "2"))
+    assert (allowed["exitCode"], allowed["stderr"]) == (0, "")
+    attacker.python("1", clear=True)  # which gives it back
+    content = PYTHON.said(attacker, hoard.replace("COUNT", "12"))
+    assert f"memory limit of {MEMORY_MIB} MiB was reached" in content["stderr"], content
+    attacker.python("1")
+    assert attacker.lives()
+
+
 @pytest.mark.parametrize(
     ("speaker", "hoard"),
     [

@@ -212,6 +212,15 @@ def install_libraries(place: Path, *, longer: bool) -> int:
     return 0
 
 
+def _raise_descriptor_limit() -> None:
+    """Takes as many descriptors as the system allows: each session needs some, and so do connections of its code."""
+    if sys.platform != "win32":
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def main(argv: list[str] | None = None) -> int:
     """Runs the command line. Returns the exit code."""
     options = arguments(argv)
@@ -252,6 +261,7 @@ def main(argv: list[str] | None = None) -> int:
             state = f"WITHOUT running code: {emulator.unavailable.reason}. To do: {emulator.unavailable.fix}"
         print(f"Ready on {address}, {state}", flush=True)
 
+    _raise_descriptor_limit()
     asyncio.run(serve(emulator, listener, ready))
     return 0
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -134,6 +136,9 @@ async def read_files(invocation: Invocation) -> Result:
 
     async def read(path: str) -> None:
         files.append((path, await invocation.sandbox.read_file(path)))
+        # Each may be as long as code has made it; an answer of that size could not be sent anyway.
+        if sum(len(data) for _, data in files) > invocation.limits.read_bytes:
+            raise OperationError(errno.EFBIG, f"the files are too large together: {os.strerror(errno.EFBIG)}")
 
     return await _each(invocation, [(path, path) for path in paths], read) or results.contents(files)
 

@@ -66,7 +66,7 @@ class Metadata:
         return await self._value(path.rstrip("/"))
 
     def _token(self, ttl: str) -> Answer:
-        if not (ttl.isascii() and ttl.isdigit() and 1 <= int(ttl[:9]) <= LONGEST_TTL_SECONDS):
+        if not (ttl.isascii() and ttl.isdigit() and len(ttl) < 10 and 1 <= int(ttl) <= LONGEST_TTL_SECONDS):
             return _text(400)
         now = time.monotonic()
         self._tokens = {token: end for token, end in self._tokens.items() if end > now}

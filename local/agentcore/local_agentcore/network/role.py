@@ -12,6 +12,8 @@ from ..authority import RoleRefusedError
 if TYPE_CHECKING:
     from ..authority import Authority, Credentials
 
+REFUSED_FOR = timedelta(seconds=1)
+"""How long a refusal is kept: code that asks without pause neither floods the authority nor the log."""
 REFRESHED_BEFORE_EXPIRY = timedelta(minutes=20)
 """Earlier than botocore asks for new ones (15 minutes), so that asking helps; at the latest at half of their life."""
 
@@ -27,6 +29,8 @@ class SessionRole:
         self._turn = asyncio.Lock()
         self._credentials: Credentials | None = None
         self._good_until = datetime.min.replace(tzinfo=UTC)
+        self._refusal: RoleRefusedError | None = None
+        self._refused_until = self._good_until
 
     async def document(self) -> dict[str, Any]:
         """Returns what the metadata service answers for the role.
@@ -37,9 +41,8 @@ class SessionRole:
         now = datetime.now(UTC)
         try:
             credentials = await self._current(now)
-        except RoleRefusedError as error:
-            role, _, session = self._names
-            log.warning("Session %s has no credentials: %s", session, error)
+        except RoleRefusedError:
+            role = self._names[0]
             message = f"Bedrock AgentCore cannot assume the role {role}. Check its trust policy and that it exists."
             return {"Code": "AssumeRoleUnauthorizedAccess", "Message": message, "LastUpdated": _iso(now)}
         return {
@@ -54,8 +57,15 @@ class SessionRole:
 
     async def _current(self, now: datetime) -> Credentials:
         async with self._turn:
+            if self._refusal is not None and now < self._refused_until:
+                raise self._refusal
             if self._credentials is None or now >= self._good_until:
-                self._credentials = await self._authority.credentials(*self._names)
+                try:
+                    self._credentials = await self._authority.credentials(*self._names)
+                except RoleRefusedError as error:
+                    log.warning("Session %s has no credentials: %s", self._names[2], error)
+                    self._refusal, self._refused_until = error, now + REFUSED_FOR
+                    raise
                 life = self._credentials.expiration - now
                 self._good_until = self._credentials.expiration - min(REFRESHED_BEFORE_EXPIRY, life / 2)
             return self._credentials

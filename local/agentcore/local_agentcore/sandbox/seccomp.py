@@ -70,6 +70,8 @@ REFUSED = [
 ]
 UNCOUNTED_MEMORY = ["memfd_create", "memfd_secret", "mq_open", "msgget", "semget", "shmget"]
 """Memory that neither an rlimit nor the size of a file system bounds: refused where no control group counts it."""
+SOCKET_LEVEL, BUFFER_SIZES = 1, (7, 8)
+"""SOL_SOCKET; SO_SNDBUF and SO_RCVBUF. A socket's buffers are such memory, too: there, these have no effect."""
 NAMESPACE_FLAGS = 0x7E020080
 """CLONE_NEW: time, mount, cgroup, uts, ipc, user, pid, network."""
 SHARED_ANONYMOUS = 0x21
@@ -98,6 +100,9 @@ def program(*, memory_is_counted: bool) -> bytes:
         rules.add_rule(refuse, name)
     if not memory_is_counted:
         rules.add_rule(refuse, "mmap", seccomp.Arg(3, seccomp.MASKED_EQ, SHARED_ANONYMOUS, SHARED_ANONYMOUS))
+        for option in BUFFER_SIZES:
+            level, name = seccomp.Arg(1, seccomp.EQ, SOCKET_LEVEL), seccomp.Arg(2, seccomp.EQ, option)
+            rules.add_rule(seccomp.ERRNO(0), "setsockopt", level, name)
     rules.add_rule(seccomp.ERRNO(errno.ENOSYS), "clone3")  # its flags lie behind a pointer; libc falls back to clone
     for flag in (1 << bit for bit in range(32) if NAMESPACE_FLAGS >> bit & 1):
         rules.add_rule(refuse, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, flag, flag))
