@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandpiper.toolchain import node
 from sandpiper_policy.document import Kind, policy
 from sandpiper_policy.evaluate import Outcome, Policies, Request, evaluate
 from sandpiper_policy.principals import Principal
@@ -70,7 +71,7 @@ def simulation(case: Case) -> dict[str, Any]:
 def simulated(some: list[Case]) -> list[dict[str, Any]]:
     """What the other one says of each."""
     ran = subprocess.run(
-        ["node", "simulate.mjs"],
+        [node(), "simulate.mjs"],
         cwd=ORACLE,
         input=json.dumps([simulation(case) for case in some]),
         capture_output=True,
