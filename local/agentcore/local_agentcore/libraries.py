@@ -133,6 +133,8 @@ def _make(environment: Path, requirements: Path) -> None:
     _link_node(environment)
     _say_where_python_is(environment)
     _find_fonts(environment, python)
+    for bytecode in list(environment.rglob("__pycache__")):  # ensurepip's, with the paths that it has here
+        shutil.rmtree(bytecode)
     # Bytecode now, since a sandbox cannot write it, and with the paths that the sandbox has. Some packages hold
     # templates that are no Python: those cannot be compiled. The packages' own tests are a quarter of the work.
     compile_all = [python, "-I", "-m", "compileall", "-qq", "-f", "-j", "0"]
