@@ -189,3 +189,15 @@ def test_a_guessed_token_opens_no_interpreter(running: Running, authorization: s
     headers = {"Authorization": authorization} if authorization else {}
     status, body = answer(f"{running.agentcore_url}/code-interpreters", headers, "POST")
     assert (status, "codeInterpreterSummaries" in body) == (403, False)
+
+
+@pytest.mark.parametrize("version", ["s3v4", "s3"])
+@pytest.mark.parametrize("bucket", ["clusters", "restapis", "latest", "2015-03-31"])
+def test_a_url_that_is_presigned_for_s3_opens_no_other_service(running: Running, version: str, bucket: str) -> None:
+    client(running, "s3").create_bucket(Bucket="plain-bucket")
+    client(running, "s3").put_object(Bucket="plain-bucket", Key="functions", Body=b"content")
+    s3 = client(running, "s3", signature_version=version)
+    plain = s3.generate_presigned_url("get_object", Params={"Bucket": "plain-bucket", "Key": "functions"})
+    assert answer(plain, {}) == (200, "content")
+    astray = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "functions"})
+    assert answer(astray, {})[0] == 403

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import secrets
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 import ministack.app
 from ministack.core import iam_evaluator, router, sigv4
@@ -34,14 +34,30 @@ def refusal(request: Request) -> Answer | None:
     """The answer to a request whose signature, in its header or its query, is not the one of its access key."""
     try:
         signer(request)
+        _require_own_service(request)
     except SignatureError as error:
-        app = ministack.app
-        query = _query(request)
-        routing = app._routing_params(request.method, request.raw_path, request.headers, request.body, query)
-        service = router.detect_service(request.method, request.raw_path, request.headers, routing)
         failure = iam_evaluator.AuthError(error.code, error.message)
-        return Answer(*app._credential_failure(service, "", secrets.token_hex(16), failure, request.headers))
+        answer = ministack.app._credential_failure(
+            _service(request), "", secrets.token_hex(16), failure, request.headers
+        )
+        return Answer(*answer)
     return None
+
+
+def _service(request: Request) -> str:
+    """Whose request MiniStack takes it for."""
+    path, query = unquote(request.raw_path), _query(request)
+    routing = ministack.app._routing_params(request.method, path, request.headers, request.body, query)
+    return router.detect_service(request.method, path, request.headers, routing)
+
+
+def _require_own_service(request: Request) -> None:
+    """Refuses a URL presigned for S3 that MiniStack, which goes by paths there, would take to another service."""
+    query = _query(request)
+    scope = query.get("X-Amz-Credential", ["////"])[0].split("/")
+    for_s3 = "Signature" in query or scope[3:4] == ["s3"]
+    if "authorization" not in request.headers and for_s3 and (service := _service(request)) != "s3":
+        raise SignatureError("SignatureDoesNotMatch", f"Credential should be scoped to correct service: '{service}'.")
 
 
 def signer(request: Request, service: str | None = None) -> Any:
