@@ -94,8 +94,9 @@ class Attempt:
 def attempt(verb: str, *arguments: int | str) -> Attempt:
     """Returns an attempt.
 
-    `read`, `write`, `names` (of a folder), `read_link`, `fifo`, `connect` (to a Unix socket; `@` begins an abstract
-    name) take a path; `hard_link` and `symbolic_link` what is linked and where; `signal_to` a process and a number.
+    `read`, `write`, `names` (of a folder), `read_link`, `fifo` and `connect` (to a Unix socket; `@` begins an abstract
+    name) take a path; `tcp` and `udp` a host and a port; `look_up` a name; `hard_link` and `symbolic_link` what is
+    linked and where; `signal_to` a process and a number.
     """
     return Attempt(verb, arguments)
 
@@ -131,13 +132,23 @@ def names(path):
 def connect(path):
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect('\\0' + path[1:] if path.startswith('@') else path)
+def tcp(host, port):
+    socket.create_connection((host, port), 10).close()
+def udp(host, port):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+        datagrams.connect((host, port))
+        datagrams.send(b'x')
+        time.sleep(0.1)
+        datagrams.send(b'x')  # what the first met is said to the second
+def look_up(name):
+    socket.getaddrinfo(name, 443)
 read_link, hard_link, symbolic_link, fifo, signal_to = os.readlink, os.link, os.symlink, os.mkfifo, os.kill
 """
 
 ERRORS = [
     *("EPERM", "EACCES", "EROFS", "ENOENT", "ENOSPC", "EINVAL", "ENOSYS", "ESRCH", "EAGAIN", "EXDEV", "ECONNREFUSED"),
     *("EAFNOSUPPORT", "ENXIO", "ENODEV", "EBADF", "EEXIST", "ENOMEM", "EMFILE", "EBUSY", "ENOTDIR", "EISDIR", "ELOOP"),
-    *("EFBIG", "EIO", "ENOTTY"),
+    *("EFBIG", "EIO", "ENOTTY", "ENETUNREACH", "EHOSTUNREACH", "ETIMEDOUT"),
 ]
 """Which a shell's tools say in words; one whose words begin as another's do comes before it."""
 BY_PYTHON = """
@@ -171,6 +182,9 @@ hard_link() { ln -P -- "$1" "$2"; }
 symbolic_link() { ln -s -- "$1" "$2"; }
 fifo() { mkfifo -- "$1"; }
 signal_to() { kill "-$2" "$1"; }
+tcp() { : 3<>"/dev/tcp/$1/$2"; }
+udp() { (exec 3<>"/dev/udp/$1/$2" && printf x >&3 && sleep 0.1 && printf x >&3); }
+look_up() { getent ahosts "$1" || { echo "Name not known"; return 1; }; }
 tell() {
   name=$1; shift
   if said=$("$@" 2>&1); then printf '%s=%s\\n' "$name" "${said:-ok}"
@@ -183,10 +197,12 @@ reason() {
     + "    *) echo \"$1\" | tr '\\n' ' ';;\n  esac\n}\n"
 )
 
+IN_DENO = ("close", "connect", "kill", "mknodat", "socket", "write")
 DENO_PRELUDE = (
     f"const errors = {json.dumps(errno.errorcode)};\n"
     + "".join(
-        f"const {name.upper()} = {number_of(name)};\n" for name in ("close", "connect", "kill", "mknodat", "socket")
+        f"const {name.upper()} = {number_of(name)};\n"
+        for name in ("close", "connect", "kill", "mknodat", "socket", "write")
     )
     + """
 const libc = Deno.dlopen("libc.so.6", {
@@ -215,6 +231,18 @@ const hard_link = (path, name) => Deno.linkSync(path, name);
 const symbolic_link = (path, name) => Deno.symlinkSync(path, name);
 const fifo = (path) => call(MKNODAT, -100, path, 0o10644, 0);
 const signal_to = (process, number) => call(KILL, process, number);
+const tcp = async (hostname, port) => (await Deno.connect({ hostname, port })).close();
+const look_up = (hostname) => tcp(hostname, 443);
+function udp(host, port) {
+  const address = new Uint8Array([2, 0, port >> 8, port & 255, ...host.split(".").map(Number), ...Array(8).fill(0)]);
+  const descriptor = call(SOCKET, 2, 2, 0);
+  try {
+    call(CONNECT, descriptor, address, address.length);
+    call(WRITE, descriptor, "x", 1);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    call(WRITE, descriptor, "x", 1);
+  } finally { call(CLOSE, descriptor); }
+}
 function connect(path) {
   const address = new Uint8Array(2 + path.length + (path.startsWith("@") ? 0 : 1));
   address.set([1, 0]);
