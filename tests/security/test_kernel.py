@@ -55,6 +55,8 @@ REFUSED = {
     "a character device": call("mknodat", AT_FDCWD, "device", 0o20666, 0x103),
     "a block device": call("mknodat", AT_FDCWD, "device", 0o60666, 0x800),
     "root's group": call("setgroups", 1, Room(4)),
+    "memory that stays": call("mlockall", 1),
+    "the disk before others": call("ioprio_set", 1, 0, 1 << 13),
     "input for a terminal": call("ioctl", 1, 0x5412, "x"),
     "input for the console": call("ioctl", 1, 0x541C, "x"),
 }
@@ -63,6 +65,7 @@ REFUSED_OTHERWISE = {
     "root": (call("setuid", 0), "EINVAL"),  # no such user in the namespace
     "root's group alone": (call("setgid", 0), "EINVAL"),
     "a namespace behind a pointer": (call("clone3", Room(88), 88), "ENOSYS"),
+    "the processor before others": (call("setpriority", 0, 0, -20), "EACCES"),
     "packets": (call("socket", 17, 3, 0), "EAFNOSUPPORT"),
     "a hypervisor's socket": (call("socket", 40, 1, 0), "EAFNOSUPPORT"),
     "the kernel's cryptography": (call("socket", 38, 5, 0), "EAFNOSUPPORT"),

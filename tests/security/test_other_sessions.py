@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.security.conftest import one_user
-from tests.security.speakers import PYTHON, attempt
+from tests.security.speakers import PYTHON, SPEAKERS, attempt, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +72,29 @@ def test_the_hosts_unix_sockets_are_out_of_reach(
     assert answers == {names[0]: "ECONNREFUSED"} | dict.fromkeys([names[1], *known], "ENOENT")
     for listener in listeners:
         listener.close()
+
+
+WATCHES = {
+    "python": """
+made = 0
+while made < 500 and _libc.inotify_init1(0) >= 0: made += 1
+print(f'made={made}')""",
+    "deno": f"""
+let made = 0;
+try {{ while (made < 500) {{ call({number_of("inotify_init1")}, 0); made++; }} }} catch {{}}
+console.log(`made=${{made}}`);""",
+}
+"""A shell has no descriptor for one."""
+KEPT = "import ctypes; kept = [one for one in (ctypes.CDLL(None).inotify_init1(0) for _ in range(500)) if one >= 0]"
+
+
+@pytest.mark.parametrize("speaker", [SPEAKERS[name] for name in WATCHES], ids=list(WATCHES))
+def test_one_session_leaves_watches_of_files_for_others(attackers: Callable[[], Attacker], speaker: Speaker) -> None:
+    attacker, other = attackers(), attackers()
+    assert attacker.python(KEPT)["exitCode"] == 0
+    assert attacker.python("len(kept)")["stdout"] == "32"
+    assert speaker.told(attacker, WATCHES[speaker.name]) == {"made": "0"}
+    assert int(speaker.told(other, WATCHES[speaker.name])["made"]) >= 20
 
 
 # What the next session finds

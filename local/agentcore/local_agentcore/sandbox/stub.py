@@ -17,6 +17,7 @@ import socket
 import stat
 import struct
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ STAGE_OPTIONS = "size=8m,nr_inodes=256,mode=755"
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000
 MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
 SET_DUMPABLE = 4
+OF_THE_USER = {"max_inotify_instances": 32, "max_inotify_watches": 16_384}
+"""What the kernel counts for a user of the host and everything in the user namespaces below: sandboxes of an ordinary
+user would take it from each other and from that user."""
 SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFNETMASK, IFF_UP = 0x8913, 0x8914, 0x8916, 0x891C, 0x1
 LOOPBACK_NETWORK = "127."
 BACKLOG = 128
@@ -97,6 +101,9 @@ def unshare(*, user: bool) -> None:
     if user:
         for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
             Path(f"/proc/self/{name}").write_text(text)
+        for name, most in OF_THE_USER.items():
+            with suppress(OSError):  # an older kernel, or a container whose /proc/sys is read-only
+                Path("/proc/sys/user", name).write_text(str(most))
     private_mounts()
 
 
