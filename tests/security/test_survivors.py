@@ -186,20 +186,19 @@ def test_many_sessions_at_once_leave_nothing(agentcore_runtime: Path, tmp_path: 
 
 
 @one_user
-def test_starting_and_stopping_leaves_nothing_in_the_emulator(host: Host) -> None:
-    def descriptors() -> list[str]:
-        return os.listdir(f"/proc/{host.process}/fd")  # noqa: PTH208
+def test_starting_and_stopping_leaves_nothing_in_the_emulator(user: User, agentcore_runtime: Path) -> None:
+    with hosting(user, agentcore_runtime, *LIMITS, "--pool", "0") as host:
+        data_plane = client("bedrock-agentcore", host.emulator.address, "us-east-1")
+        descriptors, children = Path(f"/proc/{host.process}/fd"), f"/proc/{host.process}/task/{host.process}/children"
 
-    def children() -> list[str]:
-        return Path(f"/proc/{host.process}/task/{host.process}/children").read_text().split()
+        def live() -> None:
+            attacker = Attacker(data_plane)
+            attacker.python("import subprocess; subprocess.Popen(['sleep', '1000'])")
+            attacker.stop()
 
-    data_plane = client("bedrock-agentcore", host.emulator.address, "us-east-1")
-    Attacker(data_plane).stop()
-    wait_until(lambda: len(children()) == 1)  # that one is started ahead
-    before = len(descriptors())
-    for _ in range(10):
-        attacker = Attacker(data_plane)
-        attacker.python("import subprocess; subprocess.Popen(['sleep', '1000'])")
-        attacker.stop()
-    wait_until(lambda: len(children()) == 1)
-    assert len(descriptors()) <= before
+        live()
+        before = len(list(descriptors.iterdir()))
+        for _ in range(8):
+            live()
+        assert Path(children).read_text() == ""
+        assert len(list(descriptors.iterdir())) <= before
