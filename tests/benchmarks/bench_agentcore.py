@@ -45,6 +45,7 @@ def figures() -> list[Figure]:
         output = min(_seconds(lambda: emulator.run(session, f"print('x' * {OUTPUT_BYTES})")) for _ in range(5))
     with _emulator("--pool", "0") as emulator:
         cold = statistics.median(emulator.start_seconds(COLD_STARTS))
+    with _emulator("--pool", "0") as emulator:
         burst = _seconds(lambda: emulator.burst(MANY))
         resting = emulator.private_mib_a_session()
     with _emulator("--pool", "0") as emulator:
@@ -111,16 +112,18 @@ class Emulator:
         return [_seconds(self.start) for _ in range(count)]
 
     def burst(self, count: int) -> None:
-        """Has as many sessions as `count` live, the missing ones started at once, and a no-op run in each."""
+        """Starts as many sessions as `count`, all at once."""
         with ThreadPoolExecutor(count) as threads:
-            missing = [threads.submit(self.start) for _ in range(count - len(self._sessions))]
-            for started in missing:
+            for started in [threads.submit(self.start) for _ in range(count)]:
                 started.result()
-        for session in self._sessions:
-            self.run(session, NO_OP)
 
     def private_mib_a_session(self) -> float:
-        """Memory of all sandboxes by proportional size, in which a page of a hundred counts a hundredth in each."""
+        """Memory of all sandboxes by proportional size, in which a page of a hundred counts a hundredth in each.
+
+        Each session has run a no-op before.
+        """
+        for session in self._sessions:
+            self.run(session, NO_OP)
         return sum(map(_proportional_mib, _descendants(self._process))) / len(self._sessions)
 
     def leavings_of(self, cycles: int) -> list[tuple[float, str, float | None, str]]:

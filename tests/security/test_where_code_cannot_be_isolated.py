@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from local_agentcore.emulator import Emulator
 from local_agentcore.process import client, running_emulator
-from local_agentcore.sandbox.preflight import CONTAINER_OPTIONS
+from local_agentcore.sandbox.preflight import CONTAINER_OPTIONS, explain
 from local_agentcore.settings import Settings
 from sandpiper.toolchain import PROJECT
 
@@ -42,6 +42,7 @@ assert libc.unshare(0x00020000) == 0  # a mount namespace
 assert libc.mount(b"none", b"/", b"", 1 << 18 | 1 << 14, b"") == 0  # private, and all below it
 assert libc.mount(b"tmpfs", b"/proc/irq", b"tmpfs", 1, b"") == 0
 """
+APPARMOR = "proc/sys/kernel/apparmor_restrict_unprivileged_userns"
 MACHINES = {
     "no user namespaces": (
         NO_USER_NAMESPACES,
@@ -86,6 +87,23 @@ def test_another_system_than_linux_is_named(
     assert unavailable is not None
     assert "macOS" in unavailable.reason
     assert ".devcontainer" in unavailable.fix
+
+
+@pytest.mark.parametrize(
+    ("files", "reason", "fix"),
+    [
+        ({APPARMOR: "1\n"}, "AppArmor", "local-agentcore apparmor-profile"),
+        ({APPARMOR: "0\n"}, "refused here", "--cap-add SYS_ADMIN"),
+        ({APPARMOR: "1\n", ".dockerenv": ""}, "refused here", "--cap-add SYS_ADMIN"),
+    ],
+)
+def test_the_refusal_names_who_refuses(files: dict[str, str], reason: str, fix: str, tmp_path: Path) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    explained = explain("bwrap: setting up uid map: Permission denied", (0, 9, 0), tmp_path)
+    assert reason in explained.reason
+    assert fix in explained.fix
 
 
 def test_the_dev_container_has_what_a_container_is_told_to_need() -> None:

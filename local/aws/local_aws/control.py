@@ -22,7 +22,8 @@ DIFFERS = (
     "nothing is kept when it stops",
     "a function runs on the Python of this machine, whatever runtime its template names",
     "dashboards, alarms and log deliveries are recorded; alarms watch nothing",
-    "the access key of `local env` is the account's root; every role is judged by IAM",
+    "IAM judges every role; the access key of `local env` is the account's root, and so are CloudFormation and a state "
+    "machine's tasks that call anything but a function",
 )
 """How the parts around AgentCore differ from AWS; local-agentcore says its own in its health."""
 STOP_SECONDS = 30

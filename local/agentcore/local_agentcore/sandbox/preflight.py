@@ -7,18 +7,24 @@ from pathlib import Path
 
 from ..errors import SandboxUnavailableError
 
-APPARMOR_SWITCH = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
-DEBIAN_SWITCH = Path("/proc/sys/kernel/unprivileged_userns_clone")
-NAMESPACES_SWITCH = Path("/proc/sys/user/max_user_namespaces")
+SYSTEM = Path("/")
+IN_CONTAINERS = (".dockerenv", "run/.containerenv")
+"""What Docker and Podman put into a container's root."""
+REFUSALS = ("unshare", "mount", "uid map", "uid_map", "Operation not permitted", "Permission denied")
+"""What the stub or bubblewrap says when namespaces are refused."""
 INSTALL_PROFILE = (
     "Install the profile that allows them to the emulator: `local-agentcore apparmor-profile | sudo tee "
     "/etc/apparmor.d/local-agentcore` and `sudo apparmor_parser --replace /etc/apparmor.d/local-agentcore`"
 )
+NO_NAMESPACES = (
+    "proc/sys/user/max_user_namespaces", "0",
+    "the kernel allows no user namespaces", "sudo sysctl user.max_user_namespaces=10000",
+)  # fmt: skip
 SWITCHES = (
-    (APPARMOR_SWITCH, "1", "AppArmor refuses user namespaces to programs without a profile", INSTALL_PROFILE),
-    (DEBIAN_SWITCH, "0", "the kernel refuses user namespaces to ordinary users",
-     "sudo sysctl kernel.unprivileged_userns_clone=1"),
-    (NAMESPACES_SWITCH, "0", "the kernel allows no user namespaces", "sudo sysctl user.max_user_namespaces=10000"),
+    ("proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1",
+     "AppArmor refuses user namespaces to ordinary users' programs without a profile", INSTALL_PROFILE),
+    ("proc/sys/kernel/unprivileged_userns_clone", "0",
+     "the kernel refuses user namespaces to ordinary users", "sudo sysctl kernel.unprivileged_userns_clone=1"),
 )  # fmt: skip
 """A kernel setting, the value that stands in the way, what it means and what to do."""
 
@@ -69,21 +75,30 @@ def apparmor_profile(python: str, bubblewrap: str) -> str:
     return APPARMOR_PROFILE.format(python=Path(python).resolve(), bubblewrap=Path(bubblewrap).resolve())
 
 
-def explain(diagnosis: str, bubblewrap_version: tuple[int, ...]) -> SandboxUnavailableError:
+def explain(diagnosis: str, bubblewrap_version: tuple[int, ...], system: Path = SYSTEM) -> SandboxUnavailableError:
     """Returns the error for a sandbox that did not start.
 
     Args:
         diagnosis: the last words of the stub, bubblewrap or the supervisor.
         bubblewrap_version: as installed.
+        system: the root folder of the machine.
     """
-    for path, obstacle, reason, fix in SWITCHES:
-        if path.is_file() and path.read_text().strip() == obstacle:
-            return SandboxUnavailableError(f"{reason} ({diagnosis})", fix)
-    if "Operation not permitted" in diagnosis or "unshare" in diagnosis or "mount" in diagnosis:
-        return SandboxUnavailableError(f"namespaces are refused here ({diagnosis})", IN_A_CONTAINER)
+    if any(words in diagnosis for words in REFUSALS):
+        reason, fix = _who_refuses(system)
+        return SandboxUnavailableError(f"{reason} ({diagnosis})", fix)
     version = ".".join(str(part) for part in bubblewrap_version)
     last_line = diagnosis.strip().splitlines()[-1] if diagnosis.strip() else "it ended without a word"
     return SandboxUnavailableError(
         f"a sandbox does not start with bubblewrap {version}: {last_line}",
         "Make the environment for sandboxes anew with `local-agentcore install-libraries DIR`",
     )
+
+
+def _who_refuses(system: Path) -> tuple[str, str]:
+    """Returns the reason and the fix. The machine's switches are no remedy for somebody in a container."""
+    in_container = any((system / name).exists() for name in IN_CONTAINERS)
+    for name, obstacle, reason, fix in (NO_NAMESPACES, *(() if in_container else SWITCHES)):
+        switch = system / name
+        if switch.is_file() and switch.read_text().strip() == obstacle:
+            return reason, fix
+    return "namespaces are refused here", IN_A_CONTAINER
