@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import subprocess
 from contextlib import ExitStack, suppress
@@ -18,15 +19,22 @@ if TYPE_CHECKING:
 ROOT = Path("/sys/fs/cgroup")
 PROCESSES_FILE = "cgroup.procs"
 PERIOD_MICROSECONDS = 100_000
+REMOVAL_TRIES = 200
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Controller:
-    """What a group can bound, in one version of the kernel's interface: the files to write, and what to write."""
+    """What a group can bound, in one version of the kernel's interface: the files to write, and what to write.
+
+    `where_there` are files that only some kernels have.
+    """
 
     name: str
     version: int
     files: Callable[[Limits], dict[str, str]]
+    where_there: Callable[[Limits], dict[str, str]] = lambda _: {}
 
 
 def _quota(limits: Limits) -> int:
@@ -35,8 +43,10 @@ def _quota(limits: Limits) -> int:
 
 MEMORY, PROCESSORS = "memory", "cpu"
 CONTROLLERS = (
-    Controller(MEMORY, 1, lambda limits: {"memory.limit_in_bytes": str(limits.memory_bytes)}),
-    Controller(MEMORY, 2, lambda limits: {"memory.max": str(limits.memory_bytes)}),
+    Controller(MEMORY, 1, lambda limits: {"memory.limit_in_bytes": str(limits.memory_bytes)},
+               lambda limits: {"memory.memsw.limit_in_bytes": str(limits.memory_bytes)}),  # memory and swap together
+    Controller(MEMORY, 2, lambda limits: {"memory.max": str(limits.memory_bytes)},
+               lambda _: {"memory.swap.max": "0"}),
     Controller(PROCESSORS, 1, lambda limits: {
         "cpu.cfs_period_us": str(PERIOD_MICROSECONDS), "cpu.cfs_quota_us": str(_quota(limits))
     }),
@@ -78,11 +88,13 @@ class Groups:
     async def remove(self) -> None:
         """Removes the groups as soon as their last process has gone."""
         for path in self.paths:
-            for _ in range(200):
+            for _ in range(REMOVAL_TRIES):
                 with suppress(OSError):
                     path.rmdir()
                     break
                 await asyncio.sleep(0.01)
+            else:
+                log.warning("The control group %s is still in use; the next emulator removes it", path)
 
 
 @dataclass(frozen=True)
@@ -119,6 +131,9 @@ class ControlGroups:
                 for controller in place.controllers:
                     for file, text in controller.files(limits).items():
                         (path / file).write_text(text)
+                    for file, text in controller.where_there(limits).items():
+                        if (path / file).exists():
+                            (path / file).write_text(text)
             undo.pop_all()
         return Groups(tuple(place.parent / name for place in self.places))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import logging
 import os
 import signal
 import socket
@@ -44,6 +45,7 @@ DIAGNOSIS_BYTES = 16 * 1024
 EXECUTION_MEMBERS = ("exit_code", "stdout_bytes", "stderr_bytes", "death")
 KILLED = 128 + signal.SIGKILL
 
+log = logging.getLogger(__name__)
 _numbers = itertools.count(1)
 
 
@@ -142,10 +144,19 @@ class Sandbox:
         finally:
             far.close()
         listeners = len(blueprint.reach.listeners)
-        descriptors = await receive_descriptors(near, listeners + (2 if blueprint.reach.outside else 0))
+        descriptors: list[int] = []
+        try:
+            descriptors = await receive_descriptors(near, listeners + (2 if blueprint.reach.outside else 0))
+            channel = await Channel.over(near)
+        except BaseException:
+            near.close()
+            for descriptor in descriptors:
+                os.close(descriptor)
+            await _abandon(process, groups)
+            raise
         opened = [socket.socket(fileno=descriptor) for descriptor in descriptors[:listeners]]
         namespaces = descriptors[listeners:]
-        sandbox = cls(blueprint, process, await Channel.over(near), opened, groups)
+        sandbox = cls(blueprint, process, channel, opened, groups)
         try:
             if namespaces:
                 user_namespace, network_namespace = namespaces
@@ -308,9 +319,7 @@ class Sandbox:
     def _kill(self) -> None:
         """Ends process 1, and with it everything in the sandbox."""
         if self._init is None:  # it had not come that far: the stub, or bubblewrap and what it has started
-            for process in list(descendants(self.process)):
-                with suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGKILL)
+            _kill_with_descendants(self.process)
             return
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._init, signal.SIGKILL)
@@ -341,7 +350,11 @@ class Sandbox:
             with suppress(SandboxEndedError, TimeoutError):
                 await asyncio.wait_for(self._channel.request({"op": "kill_code"}), 0.5)
 
-        await watch(self.process, self._limits.memory_bytes, kill_code, self._kill)
+        try:
+            await watch(self.process, self._limits.memory_bytes, kill_code, self._kill)
+        except Exception:  # unbounded it must not go on
+            log.exception("The memory of a sandbox could not be watched: it is ended")
+            self._kill()
 
     async def _diagnosis(self) -> str:
         """Returns what a sandbox that did not start has left on stderr."""
@@ -351,6 +364,22 @@ class Sandbox:
         self._kill()
         text = await asyncio.to_thread(stderr.read, DIAGNOSIS_BYTES)
         return text.decode("utf-8", "replace").strip()
+
+
+def _kill_with_descendants(process: int) -> None:
+    for one in list(descendants(process)):
+        with suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
+
+
+async def _abandon(process: subprocess.Popen[bytes], groups: Groups) -> None:
+    """Ends what was spawned before there is a sandbox that could."""
+    _kill_with_descendants(process.pid)
+    while process.poll() is None:
+        await asyncio.sleep(0.002)
+    if process.stderr is not None:
+        process.stderr.close()
+    await groups.remove()
 
 
 def _spawn(blueprint: Blueprint, channel: socket.socket, groups: Groups, uid: int | None) -> subprocess.Popen[bytes]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +19,9 @@ STATUS = re.compile(rb"^(FDSize|Pss_Anon|RssAnon|VmPTE):\s+(\d+)", re.MULTILINE)
 SOCKET_BYTES = 212_992
 """What a socket takes in before its writer has to wait (`net.core.wmem_default`). The filter keeps it from asking for
 more where nothing counts the kernel's memory."""
+
+_scanner = ThreadPoolExecutor(1, "memory")
+"""What code does decides how long a scan takes: it must not keep the loop from other sessions."""
 
 
 def descendants(process: int) -> Iterator[int]:
@@ -33,31 +38,45 @@ def at_most_bytes(process: int) -> int:
 
     Pages that forks share count for each of them, and every place for a descriptor as a socket full of data.
     """
-    total = 0
-    for one in descendants(process):
-        with suppress(OSError):
-            status = dict(STATUS.findall(Path(f"/proc/{one}/status").read_bytes()))
-            kibibytes = int(status.get(b"RssAnon", 0)) + int(status.get(b"VmPTE", 0))
-            total += kibibytes * 1024 + int(status.get(b"FDSize", 0)) * SOCKET_BYTES
-    return total
+    return sum(map(_at_most_bytes, descendants(process)))
+
+
+def _at_most_bytes(process: int) -> int:
+    with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+        status = dict(STATUS.findall(Path(f"/proc/{process}/status").read_bytes()))
+        kibibytes = int(status.get(b"RssAnon", 0)) + int(status.get(b"VmPTE", 0))
+        return kibibytes * 1024 + int(status.get(b"FDSize", 0)) * SOCKET_BYTES
+    return 0
 
 
 def bytes_used(process: int) -> int:
     """Returns the same with each page and each socket counted once: this takes the kernel a hundred times as long."""
-    kibibytes = 0
+    total = 0
     sockets: set[str] = set()
     for one in descendants(process):
-        with suppress(OSError):
+        try:
             text = Path(f"/proc/{one}/smaps_rollup").read_bytes() + Path(f"/proc/{one}/status").read_bytes()
             sizes = dict(STATUS.findall(text))
-            kibibytes += int(sizes.get(b"Pss_Anon", 0)) + int(sizes.get(b"VmPTE", 0))
-        with suppress(OSError):
-            for descriptor in Path(f"/proc/{one}/fd").iterdir():
-                with suppress(OSError):
-                    target = str(descriptor.readlink())
-                    if target.startswith("socket:"):
-                        sockets.add(target)
-    return kibibytes * 1024 + len(sockets) * SOCKET_BYTES
+            total += (int(sizes.get(b"Pss_Anon", 0)) + int(sizes.get(b"VmPTE", 0))) * 1024
+            sockets.update(_sockets(one))
+        except (FileNotFoundError, ProcessLookupError):  # it has ended
+            continue
+        except OSError:  # it hides: then what it may hold counts
+            total += _at_most_bytes(one)
+    return total + len(sockets) * SOCKET_BYTES
+
+
+def _sockets(process: int) -> Iterator[str]:
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            target = str(descriptor.readlink())
+            if target.startswith("socket:"):
+                yield target
+
+
+def exceeds(process: int, memory_bytes: int) -> bool:
+    """Whether a process and all below it hold more than `memory_bytes`. Asked exactly only where it may be so."""
+    return at_most_bytes(process) > memory_bytes and bytes_used(process) > memory_bytes
 
 
 async def watch(
@@ -67,10 +86,13 @@ async def watch(
 
     If that brings no relief within half a second, the sandbox is ended: what runs inside is not relied on.
     """
-    excessive_scans = 0
+    excessive_scans, pause = 0, SCAN_SECONDS
     while True:
-        await asyncio.sleep(SCAN_SECONDS)
-        if at_most_bytes(process) <= memory_bytes or bytes_used(process) <= memory_bytes:
+        await asyncio.sleep(pause)
+        begun = time.monotonic()
+        excessive = await asyncio.get_running_loop().run_in_executor(_scanner, exceeds, process, memory_bytes)
+        pause = max(SCAN_SECONDS, time.monotonic() - begun)
+        if not excessive:
             excessive_scans = 0
             continue
         if excessive_scans == 0:

@@ -120,14 +120,19 @@ class Outside:
                 pass_fds=descriptors,
                 start_new_session=True,
             )
+        except BaseException:
+            os.close(ready)
+            os.close(alive)
+            raise
         finally:
             for descriptor in (far_ready, far_alive):
                 os.close(descriptor)
         outside = cls(process, alive)
         try:
             if process.stdin is not None:
-                process.stdin.write(json.dumps(plan).encode())
-                process.stdin.close()
+                with suppress(BrokenPipeError):  # the stub has ended; its last words say why
+                    process.stdin.write(json.dumps(plan).encode())
+                    process.stdin.close()
             if not await _becomes_ready(ready):
                 raise SandboxUnavailableError(f"slirp4netns does not start: {outside._last_words()}", WITHOUT)
             _filter(process.pid)
