@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
+import select
+import socket
 import urllib.error
 import urllib.request
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -201,3 +205,82 @@ def test_a_url_that_is_presigned_for_s3_opens_no_other_service(running: Running,
     assert answer(plain, {}) == (200, "content")
     astray = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "functions"})
     assert answer(astray, {})[0] == 403
+
+
+# Bodies: MiniStack holds them in memory, and one process serves everybody
+
+MEBIBYTE = 1024 * 1024
+
+
+def put_endlessly(running: Running, path: str, headers: Mapping[str, str], most: int) -> tuple[int, str]:
+    """Sends chunks of a mebibyte until the other end closes, or so many bytes; returns the answer, 0 without one."""
+    where = urlsplit(running.url)
+    with socket.create_connection((where.hostname, where.port), 60) as connection:
+        lines = {"Host": where.netloc, "Transfer-Encoding": "chunked", **headers}
+        head = [f"PUT {path} HTTP/1.1", *(f"{name}: {value}" for name, value in lines.items())]
+        connection.sendall("\r\n".join([*head, "", ""]).encode())
+        chunk = b"%x\r\n" % MEBIBYTE + bytes(MEBIBYTE) + b"\r\n"
+        with contextlib.suppress(ConnectionError):
+            for _ in range(most // MEBIBYTE):
+                if select.select([connection], [], [], 0)[0]:
+                    break
+                connection.sendall(chunk)
+            else:
+                connection.sendall(b"0\r\n\r\n")
+        reader = connection.makefile("rb")
+        with contextlib.suppress(ConnectionError):
+            status = reader.readline()
+            return int(status.split()[1]), reader.read().decode()
+    return 0, ""
+
+
+def most_memory(running: Running) -> dict[str, int]:
+    """The bytes that each of its processes has had at most since this was last asked."""
+    most: dict[str, int] = {}
+    for child in Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split():
+        text = Path(f"/proc/{child}/status").read_text()
+        most[child] = int(text.partition("VmHWM:")[2].split()[0]) * 1024
+        Path(f"/proc/{child}/clear_refs").write_text("5")  # begins anew from what it has now (proc(5))
+    return most
+
+
+@pytest.mark.parametrize("key", ["AKIAGUESSED000000000", "the root's"])
+def test_a_body_is_not_kept_for_who_has_only_made_a_signature_up(running: Running, key: str) -> None:
+    key = running.access_key_id if key == "the root's" else key
+    now = datetime.now(UTC)
+    headers = {
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={key}/{now:%Y%m%d}/us-east-1/s3/aws4_request, "
+        f"SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature={'0' * 64}",
+        "X-Amz-Date": f"{now:%Y%m%dT%H%M%SZ}",
+        "X-Amz-Content-Sha256": "UNSIGNED-PAYLOAD",
+    }
+    most_memory(running)
+    before = most_memory(running)
+    status, body = put_endlessly(running, "/bucket/key", headers, 200 * MEBIBYTE)
+    assert status == 403, body
+    after = most_memory(running)
+    assert [child for child in before if after[child] - before[child] > 40 * MEBIBYTE] == []
+
+
+def test_a_body_has_a_limit(running: Running) -> None:
+    s3 = client(running, "s3")
+    s3.create_bucket(Bucket="large")
+    url = client(running, "s3", signature_version="s3v4").generate_presigned_url(
+        "put_object", Params={"Bucket": "large", "Key": "key"}
+    )
+    path = url.removeprefix(running.url)
+    assert put_endlessly(running, path, {}, 2 * MEBIBYTE)[0] == 200
+    status, body = put_endlessly(running, path, {}, 270 * MEBIBYTE)
+    assert (status, "<Code>EntityTooLarge</Code>" in body, "256 MiB" in body) == (413, True, True)
+    assert s3.head_object(Bucket="large", Key="key")["ContentLength"] == 2 * MEBIBYTE
+
+
+def test_what_needs_no_signature_takes_next_to_no_body(running: Running) -> None:
+    path = "/_ministack/cfn-response/guessed"
+    assert put_endlessly(running, path, {}, MEBIBYTE)[0] == 200
+    assert put_endlessly(running, path, {}, 2 * MEBIBYTE)[0] == 413
+
+
+@pytest.mark.parametrize("path", ["/_ministack/healthy", "/_ministack/health/x", "/_ministack/health%2Fx"])
+def test_beside_the_health_nothing_is_open(running: Running, path: str) -> None:
+    assert answer(running.url + path, {})[0] == 403

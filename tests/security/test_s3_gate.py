@@ -10,9 +10,12 @@ import contextlib
 import socket
 import threading
 from typing import TYPE_CHECKING
+from unittest.mock import AsyncMock
 
+import h11
 import pytest
 
+from local_agentcore.network import s3_gate
 from local_agentcore.network.s3_gate import S3Gate, Upstream
 from local_agentcore.sandbox.listeners import Listener
 
@@ -96,7 +99,7 @@ def running_gate(upstream: Upstream | None) -> Generator[int]:
 
     async def serve() -> Listener:
         served = Listener(listener)
-        served.serve(S3Gate(upstream).serve)
+        served.serve(S3Gate(upstream).for_a_sandbox())
         return served
 
     served = asyncio.run_coroutine_threadsafe(serve(), loop).result(10)
@@ -196,7 +199,7 @@ def test_continue_comes_from_s3(world: World) -> None:
 
 
 def test_who_sends_waits_for_who_reads(world: World) -> None:
-    caller = world.call(b"PUT /bucket/key HTTP/1.1\r\nHost: HOST\r\nContent-Length: 9999999999\r\n" + SIGNED + b"\r\n")
+    caller = world.call(b"PUT /bucket/key HTTP/1.1\r\nHost: HOST\r\nContent-Length: 239999999\r\n" + SIGNED + b"\r\n")
     s3 = world.arrived()
     s3.until(b"\r\n\r\n")
     caller.connection.settimeout(1)
@@ -205,6 +208,84 @@ def test_who_sends_waits_for_who_reads(world: World) -> None:
         while sent < 200 * MEBIBYTE:
             sent += caller.connection.send(bytes(MEBIBYTE))
     assert MEBIBYTE <= sent < 100 * MEBIBYTE  # what the kernel's buffers and the gate's hold, then it stops
+
+
+PUT = b"PUT /bucket/key HTTP/1.1\r\nHost: HOST\r\n" + SIGNED
+
+
+def test_a_body_that_says_it_is_too_large_arrives_nowhere(world: World) -> None:
+    caller = world.call(PUT + b"Content-Length: 268435457\r\n\r\n")
+    answer = caller.rest()
+    assert (b" 413 " in answer, b"<Code>EntityTooLarge</Code>" in answer, b"256 MiB" in answer) == (True, True, True)
+    assert world.nothing_arrived()
+    world.call(PUT + b"Content-Length: 268435456\r\n\r\n")
+    world.arrived()
+
+
+def test_an_endless_body_is_broken_off(world: World) -> None:
+    caller = world.call(PUT + b"Transfer-Encoding: chunked\r\n\r\n")
+    s3 = world.arrived()
+    arrived: list[int] = []
+    reading = threading.Thread(target=lambda: arrived.append(_count(s3.connection)))
+    reading.start()
+    chunk = b"100000\r\n" + bytes(MEBIBYTE) + b"\r\n"
+    with contextlib.suppress(ConnectionError):
+        for _ in range(300):
+            caller.connection.sendall(chunk)
+    assert caller.rest().startswith(b"HTTP/1.1 413 ")
+    reading.join()
+    assert 255 * MEBIBYTE < arrived[0] < 257 * MEBIBYTE
+
+
+def _count(connection: socket.socket) -> int:
+    count = 0
+    with contextlib.suppress(ConnectionError):
+        while data := connection.recv(MEBIBYTE):
+            count += len(data)
+    return count
+
+
+def test_a_sandbox_has_so_many_uploads_at_once(world: World) -> None:
+    callers = served(6, lambda: world.call(PUT + b"Content-Length: 3\r\n\r\nabc"))
+    upstream = served(4, world.arrived)
+    control = world.call(b"GET /bucket/key HTTP/1.1\r\nHost: HOST\r\n" + SIGNED + b"\r\n")
+    assert b"GET /bucket/key" in world.arrived().until(b"\r\n\r\n")  # who sends nothing does not wait
+    assert world.nothing_arrived()
+    for s3 in upstream:
+        s3.connection.sendall(OK)
+    for s3 in served(2, world.arrived):
+        s3.connection.sendall(OK)
+    for caller in callers:
+        assert caller.until(b"ok") == OK
+    control.connection.close()
+
+
+def test_an_exchange_that_is_cancelled_while_it_ends_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    ending = asyncio.Event()
+
+    async def slow_to_end(*_: object) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ending.set()
+            await asyncio.sleep(0.05)
+
+    async def answered(*_: object) -> None:
+        raise OSError
+
+    async def cancelled() -> None:
+        client, upstream = AsyncMock(), AsyncMock()
+        request = h11.Request(method="GET", target="/", headers=[("Host", "s3")])
+        exchange = s3_gate._exchange  # pyright: ignore[reportPrivateUsage]
+        exchanging = asyncio.create_task(exchange(client, upstream, request))
+        await asyncio.wait_for(ending.wait(), 10)
+        exchanging.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await exchanging
+
+    monkeypatch.setattr(s3_gate, "_pass_body", slow_to_end)
+    monkeypatch.setattr(s3_gate, "_pass_answer", answered)
+    asyncio.run(cancelled())
 
 
 def test_a_dead_upstream_is_said(world: World) -> None:

@@ -96,7 +96,7 @@ class Networks:
         if role is not None and self._authority is not None:
             session_role = SessionRole(self._authority, role, interpreter.arn, session_id)
         hosts = named_hosts.handlers(self._hosts[interpreter.network_mode])
-        return [self._gate.serve, Metadata(session_role, self._region).serve, *hosts]
+        return [self._gate.for_a_sandbox(), Metadata(session_role, self._region).serve, *hosts]
 
 
 def _and(hosts: Sequence[named_hosts.NamedHost]) -> str:

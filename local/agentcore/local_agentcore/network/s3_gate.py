@@ -6,7 +6,7 @@ Each request has a connection of its own to it, so that nothing of one can be ta
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -20,11 +20,17 @@ from .s3_requests import refusal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ..sandbox.listeners import Handler
+
 XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
 LOOPBACK = ("127.0.0.1", "localhost")
 PORT_WITHOUT_UPSTREAM = 4566
 IDLE_SECONDS = 75.0
 CONNECT_SECONDS = 10.0
+BODY_BYTES = 256 * 1024 * 1024
+"""Of a request. An S3 in memory holds it all, and S3's own limit (5 GiB) is more than many machines have."""
+UPLOADS_AT_ONCE = 4
+"""Of one sandbox: so many bodies are on their way to S3, further ones wait."""
 HOP_BY_HOP = frozenset(
     (b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
      b"trailer", b"upgrade", b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port",
@@ -58,6 +64,10 @@ class Upstream:
         return f"http://{self.host}:{self.port}"
 
 
+class _TooLargeError(Exception):
+    """A body is larger than a request may have."""
+
+
 class S3Gate:
     """Serves connections of sandboxes; without an upstream with an error that says so."""
 
@@ -69,12 +79,21 @@ class S3Gate:
         self.address = ("127.0.0.1", port)
         self.url = upstream.url if upstream else f"http://127.0.0.1:{port}"
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serves one connection."""
-        client = Peer(h11.SERVER, reader, writer)
+    def for_a_sandbox(self) -> Handler:
+        """Returns who serves the connections of one sandbox."""
+        uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await self._serve(Peer(h11.SERVER, reader, writer), uploads)
+
+        return serve
+
+    async def _serve(self, client: Peer, uploads: asyncio.Semaphore) -> None:
         try:
             while isinstance(request := await client.receive(IDLE_SECONDS), h11.Request):
-                if not await self._handle(client, request):
+                async with uploads if _has_body(request) else nullcontext():
+                    goes_on = await self._handle(client, request)
+                if not goes_on:
                     await client.linger()
                     return
         except h11.RemoteProtocolError as error:
@@ -91,6 +110,9 @@ class S3Gate:
         if reason is not None:
             await _refuse(client, 403, "AccessDenied", f"A sandbox reaches S3 alone. {reason}.")
             return False
+        if _length(request) > BODY_BYTES:
+            await _refuse_body(client)
+            return False
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 streams = await asyncio.open_connection(self._upstream.host, self._upstream.port)
@@ -101,12 +123,29 @@ class S3Gate:
         upstream = Peer(h11.CLIENT, *streams)
         try:
             return await _exchange(client, upstream, request)
+        except _TooLargeError:
+            if client.state.our_state is h11.SEND_RESPONSE:  # nothing of an answer has been passed on yet
+                await _refuse_body(client)
+            return False
         finally:
             await upstream.close()
 
 
+def _length(request: h11.Request) -> int:
+    """The length that a request names; h11 has seen to it that it is a number, and that there is one."""
+    return int(dict(request.headers).get(b"content-length", b"0"))
+
+
+def _has_body(request: h11.Request) -> bool:
+    return _length(request) > 0 or b"transfer-encoding" in dict(request.headers)
+
+
 async def _exchange(client: Peer, upstream: Peer, request: h11.Request) -> bool:
-    """Passes on a request and its answer, both at once: S3 may answer before it has read everything."""
+    """Passes on a request and its answer, both at once: S3 may answer before it has read everything.
+
+    Raises:
+        _TooLargeError: the body is.
+    """
     await upstream.send(
         h11.Request(
             method=request.method,
@@ -118,7 +157,9 @@ async def _exchange(client: Peer, upstream: Peer, request: h11.Request) -> bool:
     answering = asyncio.create_task(_pass_answer(upstream, client))
     try:
         await asyncio.wait({sending, answering}, return_when=asyncio.FIRST_COMPLETED)
-        if sending.done() and sending.exception() is not None:
+        if sending.done() and (error := sending.exception()) is not None:
+            if isinstance(error, _TooLargeError):
+                raise error
             return False  # the caller went away
         try:
             await answering
@@ -130,10 +171,9 @@ async def _exchange(client: Peer, upstream: Peer, request: h11.Request) -> bool:
             await asyncio.wait({sending}, timeout=1)
         return client.next_request()
     finally:
-        for task in (sending, answering):
-            task.cancel()
-            with suppress(asyncio.CancelledError, h11.ProtocolError, OSError, TimeoutError):
-                await task
+        sending.cancel()
+        answering.cancel()
+        await asyncio.gather(sending, answering, return_exceptions=True)
 
 
 async def _pass_body(client: Peer, upstream: Peer) -> None:
@@ -141,7 +181,9 @@ async def _pass_body(client: Peer, upstream: Peer) -> None:
 
     Raises:
         h11.RemoteProtocolError, OSError, TimeoutError: the caller did not send all of it.
+        _TooLargeError: it is.
     """
+    left = BODY_BYTES
     while True:
         event = await client.receive()
         if isinstance(event, h11.ConnectionClosed):
@@ -149,6 +191,10 @@ async def _pass_body(client: Peer, upstream: Peer) -> None:
         last = isinstance(event, h11.EndOfMessage)
         if not last and not isinstance(event, h11.Data):
             return
+        if isinstance(event, h11.Data):
+            left -= len(event.data)
+            if left < 0:
+                raise _TooLargeError
         try:  # without trailers: what they say has not been judged
             await upstream.send(h11.EndOfMessage() if last else h11.Data(data=bytes(event.data)))
         except (h11.LocalProtocolError, OSError):
@@ -184,3 +230,8 @@ async def _refuse(client: Peer, status: int, code: str, message: str) -> None:
     """Answers with an error as S3 writes it."""
     text = f"{XML}<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
     await client.answer(status, {"content-type": "application/xml", "connection": "close"}, text.encode())
+
+
+async def _refuse_body(client: Peer) -> None:
+    message = f"A sandbox sends at most {BODY_BYTES // 2**20} MiB in a request: upload larger objects in parts."
+    await _refuse(client, 413, "EntityTooLarge", message)

@@ -60,12 +60,20 @@ class Authority:
         self._bearer = f"Bearer {token}".encode()
         self._questions = {f"{PATH}authorize": authorize, f"{PATH}credentials": credentials}
 
-    def answer(self, request: Request) -> Answer | None:
-        """The answer to a question, or None when the request asks none."""
-        if not request.raw_path.startswith(PATH):
+    def is_asked(self, request: Request) -> bool:
+        """Whether a request is meant for it."""
+        return request.raw_path.startswith(PATH)
+
+    def refusal(self, request: Request) -> Answer | None:
+        """The answer to who has not the token; None for the emulator."""
+        if hmac.compare_digest(request.headers.get("authorization", "").encode(), self._bearer):
             return None
-        if not hmac.compare_digest(request.headers.get("authorization", "").encode(), self._bearer):
-            return _json(403, {"message": "The authority's token is required"})
+        return _json(403, {"message": "The authority's token is required"})
+
+    def answer(self, request: Request) -> Answer:
+        """The answer to a question."""
+        if (refused := self.refusal(request)) is not None:
+            return refused
         question = self._questions.get(request.raw_path)
         if question is None or request.method != "POST":
             return _json(404, {"message": f"Questions are {' | '.join(self._questions)}, by POST"})

@@ -17,8 +17,17 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
 
-OPEN = (("GET", "/_ministack/health"), ("PUT", "/_ministack/cfn-response/"))
+MEBIBYTE = 1024 * 1024
+BODY_BYTES = 256 * MEBIBYTE
+"""Of a request: MiniStack holds all of it in memory. S3 itself takes 5 GiB, and parts of uploads are as good here."""
+OPEN_BODY_BYTES = MEBIBYTE
+"""Of a request that needs no signature. CloudFormation takes 4 KiB of a custom resource."""
+DRAINED_BYTES = 64 * MEBIBYTE
+"""Read and thrown away of what is refused: a client that still sends may miss the answer."""
+HEALTH = ("GET", "/_ministack/health")
+CUSTOM_RESOURCE = ("PUT", "/_ministack/cfn-response/")
 """What needs no signature: how it is, and a custom resource's answer, whose address is its secret as on AWS."""
+XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
 OF_A_BROWSER = (b"origin", b"sec-fetch-site")
 
 
@@ -42,18 +51,31 @@ class Answer:
     body: bytes
 
 
+class _HungUpError(Exception):
+    """The caller went away before its body was whole."""
+
+
+class _TooLargeError(Exception):
+    """A body is larger than may be."""
+
+
 class Front:
-    """An ASGI application that passes on what is admitted: `answer` is asked for what it answers or refuses itself."""
+    """An ASGI application that passes on what is admitted.
+
+    `early` is asked before the body is read, with a request that has none: its answer is for what is refused whatever
+    the body. `answer` is asked for what it answers or refuses itself.
+    """
 
     def __init__(
         self,
         application: Callable[[Message, Receive, Send], Awaitable[None]],
         port: int,
+        early: Callable[[Request], Answer | None],
         answer: Callable[[Request], Answer | None],
     ) -> None:
         self._application = application
         self._hosts = {f"127.0.0.1:{port}".encode(), f"localhost:{port}".encode()}
-        self._answer = answer
+        self._early, self._answer = early, answer
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serves one connection of ASGI."""
@@ -66,18 +88,34 @@ class Front:
 
     async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
         answer = self._stranger(scope["headers"])
-        if answer is None and not _is_open(scope):
-            body = await _whole(receive)
-            if body is None:
+        if answer is None:
+            try:
+                answer, body = await self._judged(scope, receive)
+            except _HungUpError:
                 return
             receive = _again(body, receive)
-            answer = self._answer(_request(scope, body))
         if answer is not None:
             await _send(answer, send, is_head=scope["method"] == "HEAD")
             return
         # Loopback counts as TLS, so that TLS-only bucket policies admit it and still deny what they should.
         headers = [*scope["headers"], (b"x-forwarded-proto", b"https")]
         await self._application({**scope, "headers": headers}, receive, send)
+
+    async def _judged(self, scope: Message, receive: Receive) -> tuple[Answer | None, bytes]:
+        """Returns the answer to a request that goes no further, and the body of one that does."""
+        is_open = _is_open(scope["method"], scope["path"])
+        limit = OPEN_BODY_BYTES if is_open else BODY_BYTES
+        head = _request(scope, b"")
+        refused = None if is_open else self._early(head)
+        if refused is None and int(head.headers.get("content-length", "0")) > limit:
+            refused = _too_large(limit)
+        try:
+            body = await _whole(receive, 0 if refused else limit)
+        except _TooLargeError:
+            return refused or _too_large(limit), b""
+        if is_open or refused:
+            return refused, body
+        return self._answer(_request(scope, body)), body
 
     def _stranger(self, headers: Sequence[tuple[bytes, bytes]]) -> Answer | None:
         names = [name for name in OF_A_BROWSER if any(header == name for header, _ in headers)]
@@ -95,20 +133,34 @@ def _denied(message: str) -> Answer:
     return Answer(403, {"content-type": "application/json"}, body)
 
 
-def _is_open(scope: Message) -> bool:
-    return any(scope["method"] == method and scope["path"].startswith(path) for method, path in OPEN)
+def _too_large(limit: int) -> Answer:
+    """The error in S3's words: what is as large is meant for S3."""
+    message = f"A request has at most {limit // MEBIBYTE} MiB here: upload larger objects in parts"
+    body = f"{XML}<Error><Code>EntityTooLarge</Code><Message>{message}</Message></Error>"
+    return Answer(413, {"content-type": "application/xml"}, body.encode())
 
 
-async def _whole(receive: Receive) -> bytes | None:
-    """The body, or None when the caller hung up."""
-    body = bytearray()
-    while True:
+def _is_open(method: str, path: str) -> bool:
+    return (method, path) == HEALTH or (method == CUSTOM_RESOURCE[0] and path.startswith(CUSTOM_RESOURCE[1]))
+
+
+async def _whole(receive: Receive, limit: int) -> bytes:
+    """Returns the body. Raises _HungUpError, and _TooLargeError, of which no more than `limit` was ever in memory."""
+    body, size, more = bytearray(), 0, True
+    while more and size <= limit + DRAINED_BYTES:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return None
-        body += message.get("body", b"")
-        if not message.get("more_body", False):
-            return bytes(body)
+            raise _HungUpError
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size <= limit:
+            body += chunk
+        else:
+            body.clear()
+        more = message.get("more_body", False)
+    if size > limit:
+        raise _TooLargeError
+    return bytes(body)
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

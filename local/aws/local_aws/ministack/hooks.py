@@ -29,7 +29,7 @@ from ministack.services.cloudformation import changesets, engine, handlers, prov
 
 from local_aws.ministack import roles
 from local_aws.ministack.front import Front
-from local_aws.ministack.signatures import refusal
+from local_aws.ministack.signatures import early_refusal, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,8 +159,11 @@ def _credentials(config: dict[str, Any]) -> dict[str, str]:
 def serve(port: int, authority: Authority, at_end: Callable[[], None]) -> None:
     """Serves MiniStack on loopback until SIGTERM; then calls `at_end`, and waits for no thread that is busy."""
 
+    def early(request: Request) -> Answer | None:
+        return authority.refusal(request) if authority.is_asked(request) else early_refusal(request)
+
     def answer(request: Request) -> Answer | None:
-        return authority.answer(request) or refusal(request)
+        return authority.answer(request) if authority.is_asked(request) else refusal(request)
 
     def end(*_: object) -> None:
         at_end()
@@ -173,5 +176,5 @@ def serve(port: int, authority: Authority, at_end: Callable[[], None]) -> None:
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
     config.accesslog = None
-    front = Front(ministack.app.app, port, answer)
+    front = Front(ministack.app.app, port, early, answer)
     asyncio.run(hypercorn_serve(front, config, shutdown_trigger=never))  # pyright: ignore[reportArgumentType] - ASGI

@@ -30,18 +30,32 @@ class SignatureError(Exception):
         self.code, self.message = code, message
 
 
+def early_refusal(request: Request) -> Answer | None:
+    """The answer to a request that is refused whatever its body, which `request` has not.
+
+    That is the whole judgement where the signature does not depend on the body: S3's names a digest, or none.
+    """
+    try:
+        signer(request, body_arrived=False)
+    except SignatureError as error:
+        return _failure(request, error)
+    return None
+
+
 def refusal(request: Request) -> Answer | None:
     """The answer to a request whose signature, in its header or its query, is not the one of its access key."""
     try:
         signer(request)
         _require_own_service(request)
     except SignatureError as error:
-        failure = iam_evaluator.AuthError(error.code, error.message)
-        answer = ministack.app._credential_failure(
-            _service(request), "", secrets.token_hex(16), failure, request.headers
-        )
-        return Answer(*answer)
+        return _failure(request, error)
     return None
+
+
+def _failure(request: Request, error: SignatureError) -> Answer:
+    failure = iam_evaluator.AuthError(error.code, error.message)
+    answer = ministack.app._credential_failure(_service(request), "", secrets.token_hex(16), failure, request.headers)
+    return Answer(*answer)
 
 
 def _service(request: Request) -> str:
@@ -60,12 +74,13 @@ def _require_own_service(request: Request) -> None:
         raise SignatureError("SignatureDoesNotMatch", f"Credential should be scoped to correct service: '{service}'.")
 
 
-def signer(request: Request, service: str | None = None) -> Any:
+def signer(request: Request, service: str | None = None, *, body_arrived: bool = True) -> Any:
     """MiniStack's credential of who signed a request: by version 4, or by a URL presigned with version 2.
 
     Args:
         request: as it arrived.
         service: what the signature's scope has to name; None: anything.
+        body_arrived: whether `request` has its body. If not, a signature that depends on it is not checked.
 
     Raises:
         SignatureError: the signature is not the one of its access key, or nobody has that key.
@@ -91,6 +106,8 @@ def signer(request: Request, service: str | None = None) -> Any:
     credential = iam_evaluator.resolve_credential(signature.access_key_id, ACCOUNT, token)
     if isinstance(credential, iam_evaluator.CredentialResolutionError):
         raise SignatureError(credential.code, credential.message)
+    if not (body_arrived or (presigned and signature.service == "s3") or _names_a_digest(request)):
+        return credential
     failure = sigv4.header_signature_failure(
         signature,
         credential.secret_access_key,
@@ -104,6 +121,12 @@ def signer(request: Request, service: str | None = None) -> Any:
     if failure:
         raise SignatureError(*failure)
     return credential
+
+
+def _names_a_digest(request: Request) -> bool:
+    """Whether the signature is over what a header says of the body, and not over its chunks or over the body."""
+    digest = request.headers.get("x-amz-content-sha256", "")
+    return bool(digest) and not digest.startswith("STREAMING-AWS4-HMAC-SHA256-PAYLOAD")
 
 
 def _query(request: Request) -> dict[str, list[str]]:
