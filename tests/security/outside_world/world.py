@@ -43,9 +43,12 @@ def datagrams(port: int) -> socket.socket:
 
 
 if __name__ == "__main__":
-    listener = socket.create_server(("::", TCP_PORT), family=socket.AF_INET6, dualstack_ipv6=True)
+    listener, resolver = (
+        socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True) for port in (TCP_PORT, DNS_PORT)
+    )
     for work, arguments in (
         (serve_tcp, (listener,)),
+        (serve_tcp, (resolver,)),
         (serve_udp, (datagrams(UDP_PORT),)),
         (serve_dns, (datagrams(DNS_PORT), sys.argv[1])),
     ):

@@ -20,30 +20,58 @@ if TYPE_CHECKING:
 TUNNEL = Path("/dev/net/tun")
 TUNATTACHFILTER = 0x401054D5
 PIDFD_GETFD = 438
-LOAD_HALF, LOAD_WORD, AND, IF_EQUAL, RETURN = 0x28, 0x20, 0x54, 0x15, 0x06
-ETHERTYPE_AT, DESTINATION_AT = 12, 30
+LOAD_BYTE, LOAD_HALF, LOAD_WORD, AND, IF_EQUAL, IF_ANY_BIT, RETURN = 0x30, 0x28, 0x20, 0x54, 0x15, 0x45, 0x06
+LOAD_HEADER_LENGTH, LOAD_HALF_AFTER_HEADER = 0xB1, 0x48
+"""The first puts the length of the IP header at its operand into the index register; the second adds it to its own."""
+ETHERTYPE_AT, IP_AT, FRAGMENT_AT, PROTOCOL_AT, DESTINATION_AT = 12, 14, 20, 23, 30
+DESTINATION_PORT_AT = IP_AT + 2
+"""Without the IP header, whose length differs."""
 IPV4, ARP = 0x0800, 0x0806
+MORE_FRAGMENTS_OR_OFFSET = 0x3FFF
+TCP, UDP, DNS_PORT = 6, 17, 53
 WHOLE_FRAME, NOTHING = 0xFFFFFFFF, 0
 
 Step = tuple[int, int, int, int]
 """Code, how many steps to leave out if true and if false, and operand (classic BPF)."""
 
 
-def program(admitted: str, refused: Iterable[str]) -> list[Step]:
-    """Returns the filter: address resolution passes, and IPv4 to `admitted` and to what is in no refused network."""
+def program(name_server: str, refused: Iterable[str]) -> list[Step]:
+    """Returns the filter: address resolution passes, IPv4 to what is in no refused network, and names to be resolved.
+
+    What is sent to `name_server` slirp passes on to the resolver of this host, which may be this host. Which ports it
+    takes there differs between its versions; here it is the one of DNS.
+    """
+    to_name_server = _if_dns()
     steps = [
         (LOAD_HALF, 0, 0, ETHERTYPE_AT),
         *_return_if(ARP, WHOLE_FRAME),
         (IF_EQUAL, 1, 0, IPV4),
         (RETURN, 0, 0, NOTHING),
         (LOAD_WORD, 0, 0, DESTINATION_AT),
-        *_return_if(_number(admitted), WHOLE_FRAME),
+        (IF_EQUAL, 0, len(to_name_server), _number(name_server)),
+        *to_name_server,
     ]
     for network in refused:
         address, _, length = network.partition("/")
         mask = (1 << 32) - (1 << 32 - int(length))
         steps += [(LOAD_WORD, 0, 0, DESTINATION_AT), (AND, 0, 0, mask), *_return_if(_number(address), NOTHING)]
     return [*steps, (RETURN, 0, 0, WHOLE_FRAME)]
+
+
+def _if_dns() -> list[Step]:
+    """Passes whole datagrams and segments to the port of DNS alone. A fragment does not show its port, or forges it."""
+    return [
+        (LOAD_HALF, 0, 0, FRAGMENT_AT),
+        (IF_ANY_BIT, 6, 0, MORE_FRAGMENTS_OR_OFFSET),
+        (LOAD_BYTE, 0, 0, PROTOCOL_AT),
+        (IF_EQUAL, 1, 0, UDP),
+        (IF_EQUAL, 0, 3, TCP),
+        (LOAD_HEADER_LENGTH, 0, 0, IP_AT),
+        (LOAD_HALF_AFTER_HEADER, 0, 0, DESTINATION_PORT_AT),
+        (IF_EQUAL, 1, 0, DNS_PORT),
+        (RETURN, 0, 0, NOTHING),
+        (RETURN, 0, 0, WHOLE_FRAME),
+    ]
 
 
 def attach(process: int, steps: list[Step]) -> None:
