@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from local_agentcore.sandbox.layout import COVERED_FILES, COVERED_FOLDERS, HOST_NAME
 from tests.security.conftest import PROJECT, one_user
 from tests.security.speakers import SPEAKERS, attempt
 
@@ -144,6 +145,32 @@ def test_its_mounts_do_not_tell_where_they_come_from(
     home = base.partition("=")[2].strip()
     for path in (str(agentcore_runtime.resolve()), str(Path.home()), *([] if home.startswith("/usr") else [home])):
         assert path not in mounts, path
+
+
+OF_ROOT_ALONE = ("slabinfo", "timer_list", "vmallocinfo", "kcore", "kmsg", "kpageflags")
+OF_ITS_OWN_NETWORK = ("arp", "route", "unix", "tcp", "udp", "dev")
+
+
+def test_proc_tells_neither_how_the_host_was_started_nor_what_it_has(attacker: Attacker, speaker: Speaker) -> None:
+    covered = {path: attempt("read", path) for path in COVERED_FILES} | {
+        path: attempt("names", path) for path in COVERED_FOLDERS
+    }
+    refused = {name: attempt("read", f"/proc/{name}") for name in OF_ROOT_ALONE}
+    network = {name: attempt("read", f"/proc/net/{name}") for name in OF_ITS_OWN_NETWORK}
+    control = {"version": attempt("read", "/proc/version"), "name": attempt("read", "/proc/sys/kernel/hostname")}
+    answers = speaker.tries(attacker, covered | refused | network | control)
+    assert answers["version"].strip("|") == Path("/proc/version").read_text().strip()
+    assert answers["name"].strip("|") == HOST_NAME
+    assert Path("/proc/cmdline").read_text().strip()  # there is something to cover
+    told = {path: answers[path] for path in covered if Path(path).exists() and answers[path] not in {"", "ok"}}
+    assert told == {}
+    assert {name for name in refused if answers[name] not in {"EACCES", "EPERM", "ENOENT"}} == set()
+    own, hosts = answers["dev"], Path("/proc/net/dev").read_text()
+    assert {line.partition(":")[0].strip() for line in own.split("|") if ":" in line} == {"lo"}
+    assert "lo:" in hosts
+    for name in ("arp", "unix"):
+        told_of_host = [line for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:] if "/" in line]
+        assert not any(line.split()[-1] in answers[name] for line in told_of_host)
 
 
 @one_user

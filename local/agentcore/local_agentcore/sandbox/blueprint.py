@@ -16,7 +16,7 @@ from . import layout, seccomp
 from .inside.supervisor import Configuration
 from .outside import NAME_SERVER, refused_networks
 from .runtime import Runtime
-from .stub import STAGE
+from .stub import NOTHING, STAGE
 
 if TYPE_CHECKING:
     from .groups import ControlGroups
@@ -86,6 +86,7 @@ class Blueprint:
         for name, text in layout.etc_files(reach.hosts, NAME_SERVER if reach.outside else None).items():
             (etc / name).write_text(text)
         (directory / "pyvenv.cfg").write_text(python.configuration_inside())
+        (directory / "empty").touch()
         inside = directory / "inside"
         inside.mkdir()
         for module in INSIDE_SOURCE.glob("*.py"):
@@ -136,6 +137,8 @@ class Blueprint:
             *((self.directory / "etc" / name, f"/etc/{name}") for name in layout.etc_files({})),
             *((Path("/etc", name), f"/etc/{name}") for name in layout.ETC_FROM_HOST if Path("/etc", name).exists()),
         ]
+        # Once staged, it covers whatever else tells of the host.
+        mounts.append((self.directory / "empty", layout.COVERED_FILES[0]))
         return [*mounts, (self.runtime.base, layout.BASE_PYTHON)] if self.runtime.needs_base else mounts
 
     def _options(self, targets: list[str], filter_descriptor: int) -> list[str]:
@@ -153,9 +156,14 @@ class Blueprint:
                 options += ["--symlink", str(folder.readlink()), str(folder)]
             elif folder.is_dir():
                 options += ["--ro-bind", str(folder), str(folder)]
+        options += ["--proc", "/proc", "--dev", "/dev"]
         for index, target in enumerate(targets):
             options += ["--ro-bind", f"{STAGE}/{index}", target]
-        options += ["--proc", "/proc", "--dev", "/dev"]
+        empty = f"{STAGE}/{targets.index(layout.COVERED_FILES[0])}"
+        for source, covered in ((empty, layout.COVERED_FILES[1:]), (NOTHING, layout.COVERED_FOLDERS)):
+            for target in covered:
+                if Path(target).exists():  # as the host's kernel is configured, which is the sandbox's as well
+                    options += ["--ro-bind", source, target]
         for name, target in (("work", layout.WORKING_DIRECTORY), ("tmp", "/tmp"), ("shm", "/dev/shm")):  # noqa: S108  the sandbox's own
             options += ["--bind", f"{STAGE}/{name}", target]
         if not self.groups.count_memory:

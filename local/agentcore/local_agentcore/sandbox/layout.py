@@ -24,6 +24,14 @@ FRESH_FILES = {
 
 ETC_FROM_HOST = ["alternatives", "fonts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ssl/certs"]
 """What programs in /usr need of /etc and what tells nothing about the host."""
+COVERED_FILES = (
+    *("/proc/cmdline", "/proc/config.gz", "/proc/consoles", "/proc/diskstats", "/proc/interrupts", "/proc/iomem"),
+    *("/proc/ioports", "/proc/kallsyms", "/proc/key-users", "/proc/keys", "/proc/locks", "/proc/modules"),
+    *("/proc/partitions", "/proc/sched_debug"),
+)
+COVERED_FOLDERS = ("/proc/bus", "/proc/fs", "/proc/scsi")
+"""What the kernel tells of the host in a sandbox's /proc as well, to everybody: how it was started, its devices, keys
+and modules. What only root may read is refused anyway; the processors and the memory are what libraries ask for."""
 
 
 def etc_files(hosts: Mapping[str, str], name_server: str | None = None) -> dict[str, str]:
