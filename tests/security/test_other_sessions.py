@@ -23,6 +23,16 @@ TOOLS = "/opt/amazon/genesis1p-tools/venv"
 OWN_FOLDERS = (HOME, "/tmp", "/dev/shm")  # noqa: S108  the sandbox's own
 
 
+COMMANDS = {
+    "python": "for one in filter(str.isdigit, os.listdir('/proc')): tell(one, lambda: read(f'/proc/{one}/cmdline'))",
+    "shell": "for one in $(names /proc); do case $one in [1-9]*) tell $one read /proc/$one/cmdline;; esac; done",
+    "deno": """
+for (const one of names("/proc").split(" ")) {
+  if (/^\\d+$/.test(one)) await tell(one, () => read(`/proc/${one}/cmdline`));
+}""",
+}
+
+
 def test_a_session_sees_no_other_sessions_files_or_processes(
     attackers: Callable[[], Attacker], speaker: Speaker
 ) -> None:
@@ -33,9 +43,8 @@ def test_a_session_sees_no_other_sessions_files_or_processes(
     look = {folder: attempt("read", f"{folder}/mine") for folder in OWN_FOLDERS}
     assert speaker.tries(owner, look) == dict.fromkeys(OWN_FOLDERS, "x")
     assert speaker.tries(other, look) == dict.fromkeys(OWN_FOLDERS, "ENOENT")
-    commands = "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"
-    assert "sleep 54321" in owner.shell(commands)["stdout"]
-    assert "sleep 54321" not in other.shell(commands)["stdout"]
+    assert "sleep|54321|" in speaker.told(owner, COMMANDS[speaker.name]).values()
+    assert "sleep|54321|" not in speaker.told(other, COMMANDS[speaker.name]).values()
     assert speaker.tries(owner, {"own": attempt("signal_to", int(process), 0)}) == {"own": "ok"}
 
 

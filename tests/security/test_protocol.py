@@ -138,16 +138,34 @@ STOP_ALL = {
     "deno": f"call({number_of('kill')}, -1, 19); console.log('stopped');",
 }
 """Process 1 is the parent of all of them."""
+FORGED = frame({"id": 1, "note": "forged"}, b"payload")
+"""An answer to a request. Taken, it is that; nobody having asked, it ends the sandbox."""
+IN_SHELL = "".join(map("\\x{:02x}".format, FORGED))
 FORGERIES = {
-    "python": """
-import importlib.util
-spec = importlib.util.find_spec('inside')
-for one in sorted(os.listdir('/proc/1/task')): open(f'/proc/1/task/{one}/comm').read()
+    "python": f"""
+forged = bytes.fromhex({FORGED.hex()!r})
+for one in range(3, 64):
+    try: os.write(one, forged)
+    except OSError: pass
+    try: open(f'/proc/1/fd/{{one}}', 'wb', buffering=0).write(forged)
+    except OSError: pass
 sys.modules['inside'] = None; os._exit = lambda code: None; print('patched')
 raise SystemExit(255)""",
-    "shell": "exec 3<>/proc/1/fd/3; echo forged >&3",
-    "deno": 'Deno.openSync("/proc/1/fd/3", { write: true });',
+    "shell": f"""
+forged='{IN_SHELL}'
+for one in $(seq 3 63); do eval "printf '$forged' >&$one"; printf "$forged" >/proc/1/fd/$one; done 2>/dev/null""",
+    "deno": f"""
+const forged = Uint8Array.from({list(FORGED)});
+for (let one = 3; one < 64; one++) {{
+  try {{ call({number_of("write")}, one, forged, forged.length); }} catch {{}}
+  try {{ Deno.writeFileSync(`/proc/1/fd/${{one}}`, forged); }} catch {{}}
+}}""",
 }
+
+
+def test_the_forged_answer_would_be_taken_if_it_came_by_the_channel() -> None:
+    answer = answer_of(FORGED)
+    assert (answer.message["note"], answer.payload) == ("forged", b"payload")
 
 
 @one_user
