@@ -168,7 +168,8 @@ def test_status_says_when_it_gets_no_answer(state: Path) -> None:
     place.path.mkdir(parents=True)
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    record.Running(own, record.process_start(own) or 0, url, url, "1", "us-east-1", "key", "secret").save(place)
+    started = record.process_start(own) or 0
+    record.Running(own, started, url, url, "1", "us-east-1", "key", "secret", "token").save(place)
     said = sandpiper("local", "status", "--state", state)
     place.running.unlink()
     assert said.returncode == 2
@@ -281,7 +282,9 @@ def test_a_shell_that_is_set_to_an_account_and_a_proxy_uses_the_embedded_aws_alo
 
 
 def test_the_environment_keeps_what_is_not_of_aws() -> None:
-    running = record.Running(1, 1, "http://127.0.0.1:1", "http://127.0.0.1:2", "1", "us-east-1", "key", "secret")
+    running = record.Running(
+        1, 1, "http://127.0.0.1:1", "http://127.0.0.1:2", "1", "us-east-1", "key", "secret", "token"
+    )
     variables = {**FOREIGN, "HOME": "/home/me", "NO_PROXY": "intranet,localhost"}
     environment.apply(running, variables)
     assert variables["HOME"] == "/home/me"

@@ -21,7 +21,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from local_agentcore.settings import AUTHORITY_TOKEN_VARIABLE
+from local_agentcore.settings import AUTHORITY_TOKEN_VARIABLE, STEERING_TOKEN_VARIABLE
+from local_agentcore.steering import EmulatorClock, FaultOrders, LiveSessions
 from local_aws import control
 from local_aws.settings import StateDirectory
 
@@ -284,3 +285,40 @@ def test_what_needs_no_signature_takes_next_to_no_body(running: Running) -> None
 @pytest.mark.parametrize("path", ["/_ministack/healthy", "/_ministack/health/x", "/_ministack/health%2Fx"])
 def test_beside_the_health_nothing_is_open(running: Running, path: str) -> None:
     assert answer(running.url + path, {})[0] == 403
+
+
+STEERING = [
+    *(("GET", "faults"), ("PUT", "faults"), ("DELETE", "faults"), ("GET", "clock"), ("POST", "clock")),
+    *(("GET", "sessions"), ("DELETE", "sessions/x")),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), STEERING)
+def test_who_steers_the_emulator_needs_the_token_for_it(running: Running, method: str, path: str) -> None:
+    body = {"PUT": b'{"rules": []}', "POST": b'{"advance_seconds": 0}'}.get(method)
+    address, right = f"{running.agentcore_url}/_local/{path}", f"Bearer {running.steering_token}"
+    for wrong in ("", "Bearer ", "Bearer None", right[:-1], right.lower(), f"Bearer {token_of(running)}"):
+        status, said = answer(address, {"Authorization": wrong} if wrong else {}, method, body)
+        assert (status, STEERING_TOKEN_VARIABLE in said) == (403, True), wrong
+    assert answer(address, {"Authorization": right}, method, body)[0] == 200
+
+
+def test_python_steers_with_the_token_of_the_environment(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with pytest.raises(PermissionError, match=STEERING_TOKEN_VARIABLE):
+        FaultOrders(running.agentcore_url).clear()
+    monkeypatch.setenv(STEERING_TOKEN_VARIABLE, running.environment()[STEERING_TOKEN_VARIABLE])
+    FaultOrders(running.agentcore_url).clear()
+    EmulatorClock(running.agentcore_url).now()
+    sessions = LiveSessions(running.agentcore_url)
+    sessions.end("x/../../faults?a b")  # nothing of this name lives
+    assert sessions.ids() == set()
+
+
+def test_an_order_has_a_limit(running: Running) -> None:
+    address, token = f"{running.agentcore_url}/_local/faults", {"Authorization": f"Bearer {running.steering_token}"}
+    plan = b'{"rules": []}'
+    assert answer(address, token, "PUT", plan.ljust(MEBIBYTE))[0] == 200
+    assert answer(address, token, "PUT", plan.ljust(MEBIBYTE + 1))[0] == 413

@@ -23,6 +23,7 @@ from .settings import (
     AUTHORITY_TOKEN_VARIABLE,
     DEFAULT_ACCOUNT,
     DEFAULT_REGION,
+    STEERING_TOKEN_VARIABLE,
     MemoryBy,
     Quotas,
     Settings,
@@ -78,7 +79,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add(
         "--authority",
         metavar="URL",
-        help=f"who may do what; its token is in {AUTHORITY_TOKEN_VARIABLE} (none: all may)",
+        help=f"who may do what; its token is in {AUTHORITY_TOKEN_VARIABLE}, and the one for faults, clock and live "
+        f"sessions in {STEERING_TOKEN_VARIABLE} (none: all may)",
     )
     add(
         "--s3",
@@ -192,6 +194,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         memory_by=options.memory_by,
         # Taken out, so that no process which this one starts finds it.
         authority=options.authority and (options.authority, os.environ.pop(AUTHORITY_TOKEN_VARIABLE)),
+        steering_token=os.environ.pop(STEERING_TOKEN_VARIABLE, None),
         network=NetworkSettings(
             options.s3, tuple(options.vpc_host), tuple(options.public_host), options.public_hosts_only
         ),

@@ -17,6 +17,7 @@ MemoryBy = Literal["auto", "watchdog"]
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "us-east-1"
 AUTHORITY_TOKEN_VARIABLE = "LOCAL_AGENTCORE_AUTHORITY_TOKEN"  # noqa: S105  the variable's name
+STEERING_TOKEN_VARIABLE = "LOCAL_AGENTCORE_STEERING_TOKEN"  # noqa: S105  the variable's name
 
 
 def default_state() -> Path:
@@ -52,6 +53,7 @@ class Settings:
         state: where the emulator keeps small files while it runs.
         pool: how many sandboxes are kept started ahead.
         authority: the URL that says who may do what, and its token; None: everybody may do everything.
+        steering_token: what who steers the emulator has to know where there is an authority; None: nobody may there.
         network: what sandboxes may reach.
         memory_by: what bounds a sandbox's memory: a control group where one may be made, or never but the watchdog.
     """
@@ -63,6 +65,7 @@ class Settings:
     pool: int = 1
     memory_by: MemoryBy = "auto"
     authority: tuple[str, str] | None = field(default=None, repr=False)
+    steering_token: str | None = field(default=None, repr=False)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     limits: Limits = field(default_factory=Limits)
     quotas: Quotas = field(default_factory=Quotas)

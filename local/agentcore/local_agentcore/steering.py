@@ -1,17 +1,29 @@
-"""A running emulator's own API from Python: faults on order, the clock, live sessions; pytest fixtures give them."""
+"""A running emulator's own API from Python: faults on order, the clock, live sessions; pytest fixtures give them.
+
+The embedded AWS asks for a token, which `sandpiper local env` exports; it is taken from the environment. Without it, or
+with a wrong one, every call raises PermissionError; OSError when the emulator does not answer.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import urllib.error
 import urllib.request
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from .faults import Plan
+from .settings import STEERING_TOKEN_VARIABLE
 
 if TYPE_CHECKING:
     from .faults import Rule
+
+TIMEOUT_SECONDS = 60.0
+"""More than it takes to end all sessions, which moving the clock may."""
+FORBIDDEN = 403
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # an emulator is on loopback
 
 
 class FaultOrders:
@@ -69,14 +81,17 @@ class LiveSessions:
 
     def end(self, identifier: str) -> None:
         """Ends one, if it lives."""
-        _request("DELETE", f"{self._url}/{identifier}")
+        _request("DELETE", f"{self._url}/{quote(identifier, safe='')}")
 
 
 def _request(method: str, url: str, body: bytes | None = None) -> Any:
-    request = urllib.request.Request(url, body, method=method)  # noqa: S310  an emulator's own address
+    token = os.environ.get(STEERING_TOKEN_VARIABLE)
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310  an emulator's own address
     try:
-        with urllib.request.urlopen(request) as answer:  # noqa: S310
+        with _opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
-            raise ValueError(json.load(error)["message"]) from None
+            message = json.load(error)["message"]
+        raise (PermissionError if error.code == FORBIDDEN else ValueError)(message) from None

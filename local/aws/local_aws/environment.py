@@ -6,13 +6,15 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
+from local_aws.settings import STEERING_TOKEN_VARIABLE
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
     from local_aws.record import Running
 
 LOOPBACK = ("127.0.0.1", "localhost")
-OWN = ("CDK_DISABLE_CLI_TELEMETRY",)
+OWN = ("CDK_DISABLE_CLI_TELEMETRY", STEERING_TOKEN_VARIABLE)
 """What is set beside variables of AWS."""
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local_aws.settings import unusable
+from local_aws.settings import STEERING_TOKEN_VARIABLE, unusable
 
 if TYPE_CHECKING:
     from local_aws.settings import StateDirectory
@@ -27,6 +27,7 @@ class Running:
     region: str
     access_key_id: str
     secret_access_key: str
+    steering_token: str
 
     def environment(self) -> dict[str, str]:
         """The variables that make boto3, the AWS CLI and the CDK CLI use it; `environment` clears what would win."""
@@ -34,6 +35,7 @@ class Running:
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ENDPOINT_URL_BEDROCK_AGENTCORE": self.agentcore_url,
             "AWS_ENDPOINT_URL_BEDROCK_AGENTCORE_CONTROL": self.agentcore_url,
+            STEERING_TOKEN_VARIABLE: self.steering_token,
             "AWS_ACCESS_KEY_ID": self.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
             "AWS_REGION": self.region,

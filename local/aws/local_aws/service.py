@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import local_aws
 import sandpiper_policy
-from local_agentcore.settings import AUTHORITY_TOKEN_VARIABLE
+from local_agentcore.settings import AUTHORITY_TOKEN_VARIABLE, STEERING_TOKEN_VARIABLE
 from local_aws import loopback, record
 from local_aws.settings import ACCOUNT, REGION, ROOT_ACCESS_KEY_ID, LocalAwsError, Runtimes, StateDirectory
 
@@ -82,6 +82,7 @@ def _serve(state: StateDirectory, port: int, agentcore_port: int, parts: ExitSta
         region=REGION,
         access_key_id=ROOT_ACCESS_KEY_ID,
         secret_access_key=secrets.token_urlsafe(30),
+        steering_token=secrets.token_urlsafe(30),
     )
     parts.callback(shutil.rmtree, state.work, ignore_errors=True)
     parts.callback(state.running.unlink, missing_ok=True)
@@ -91,6 +92,7 @@ def _serve(state: StateDirectory, port: int, agentcore_port: int, parts: ExitSta
         *("--authority", f"{running.url}/_local", "--s3", running.url),
     ]
     token = {AUTHORITY_TOKEN_VARIABLE: secrets.token_urlsafe(30)}
+    steering = {STEERING_TOKEN_VARIABLE: running.steering_token}
     # By path and not by name: of this environment, MiniStack's sees these packages and nothing else.
     packages = [str(Path(package.__file__ or "").parent) for package in (local_aws, sandpiper_policy)]
     ministack = [
@@ -98,7 +100,7 @@ def _serve(state: StateDirectory, port: int, agentcore_port: int, parts: ExitSta
         *(str(port), str(state.work), str(runtimes.lambda_python)),
     ]
     processes = {
-        "agentcore": _start(state, "agentcore", agentcore, parts, {**os.environ, **token}),
+        "agentcore": _start(state, "agentcore", agentcore, parts, os.environ | token | steering),
         "aws": _start(state, "aws", ministack, parts, _ministack_environment(running, state.work) | token),
     }
     _wait_until_ready(

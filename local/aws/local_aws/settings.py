@@ -9,6 +9,7 @@ ACCOUNT = "123456789012"
 REGION = "us-east-1"
 ROOT_ACCESS_KEY_ID = "AKIASANDPIPERLOCAL00"
 """Always the same: the CDK CLI remembers an account by its access key. The secret is new at every start."""
+STEERING_TOKEN_VARIABLE = "LOCAL_AGENTCORE_STEERING_TOKEN"  # noqa: S105 - the name; local_agentcore's own
 LEAST_FREE_BYTES = 300 * 1024 * 1024
 
 

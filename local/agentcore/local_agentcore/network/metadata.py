@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import h11
 
+from ..errors import InternalServerError
 from .http import Peer
 
 if TYPE_CHECKING:
@@ -85,7 +86,10 @@ class Metadata:
             return _text(200, ROLE_NAME)
         if path != f"{ROLES_PATH}/{ROLE_NAME}":
             return _text(404)
-        document = await self._role.document()
+        try:
+            document = await self._role.document()
+        except InternalServerError:  # which the role has logged
+            return _text(500)
         return 200, {"content-type": "application/json"}, json.dumps(document, indent=2).encode()
 
 

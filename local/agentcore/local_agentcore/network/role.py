@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..authority import RoleRefusedError
+from ..errors import InternalServerError
 
 if TYPE_CHECKING:
     from ..authority import Authority, Credentials
 
 REFUSED_FOR = timedelta(seconds=1)
-"""How long a refusal is kept: code that asks without pause neither floods the authority nor the log."""
+"""How long a refusal, or that nobody could be asked, is kept: code that asks without pause floods neither the authority
+nor the log."""
 REFRESHED_BEFORE_EXPIRY = timedelta(minutes=20)
 """Earlier than botocore asks for new ones (15 minutes), so that asking helps; at the latest at half of their life."""
 
@@ -29,7 +31,7 @@ class SessionRole:
         self._turn = asyncio.Lock()
         self._credentials: Credentials | None = None
         self._good_until = datetime.min.replace(tzinfo=UTC)
-        self._refusal: RoleRefusedError | None = None
+        self._refusal: RoleRefusedError | InternalServerError | None = None
         self._refused_until = self._good_until
 
     async def document(self) -> dict[str, Any]:
@@ -37,6 +39,9 @@ class SessionRole:
 
         Of a role that cannot be assumed it is a guess that it shows as on EC2: a document with another code, which the
         SDKs take for no credentials.
+
+        Raises:
+            InternalServerError: nobody can tell.
         """
         now = datetime.now(UTC)
         try:
@@ -62,7 +67,7 @@ class SessionRole:
             if self._credentials is None or now >= self._good_until:
                 try:
                     self._credentials = await self._authority.credentials(*self._names)
-                except RoleRefusedError as error:
+                except (RoleRefusedError, InternalServerError) as error:
                     log.warning("Session %s has no credentials: %s", self._names[2], error)
                     self._refusal, self._refused_until = error, now + REFUSED_FOR
                     raise

@@ -1,0 +1,71 @@
+"""What code that asks for its role's credentials gets when nobody can be asked for them, and what it costs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import h11
+
+from local_agentcore.errors import InternalServerError
+from local_agentcore.network import role
+from local_agentcore.network.metadata import ROLE_NAME, ROLES_PATH, TOKEN_HEADER, TOKEN_PATH, TTL_HEADER, Metadata
+
+if TYPE_CHECKING:
+    import pytest
+
+
+class Silent:
+    """An authority that cannot be asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def credentials(self, *_: str) -> None:
+        self.asked += 1
+        raise InternalServerError("IAM could not be asked")
+
+
+async def conversation(metadata: Metadata, requests: int) -> list[int]:
+    """Asks for credentials so many times on one connection; returns the statuses."""
+    server = await asyncio.start_server(metadata.serve, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    caller = h11.Connection(h11.CLIENT)
+
+    async def ask(method: str, path: str, name: str, value: str) -> h11.Response:
+        request = h11.Request(method=method, target=path, headers=[("Host", "169.254.169.254"), (name, value)])
+        writer.write((caller.send(request) or b"") + (caller.send(h11.EndOfMessage()) or b""))
+        found = None
+        while not isinstance(event := caller.next_event(), h11.EndOfMessage):
+            if event is h11.NEED_DATA:
+                caller.receive_data(await asyncio.wait_for(reader.read(65536), 10))
+            assert not isinstance(event, h11.ConnectionClosed), "the connection broke off"
+            found = event if isinstance(event, h11.Response) else found
+            tokens.extend([bytes(event.data)] if isinstance(event, h11.Data) else [])
+        caller.start_next_cycle()
+        assert found is not None
+        return found
+
+    tokens: list[bytes] = []
+    await ask("PUT", TOKEN_PATH, TTL_HEADER, "60")
+    token = b"".join(tokens).decode()
+    path = f"{ROLES_PATH}/{ROLE_NAME}"
+    statuses = [(await ask("GET", path, TOKEN_HEADER, token)).status_code for _ in range(requests)]
+    writer.close()
+    server.close()
+    return statuses
+
+
+def test_without_an_answer_the_authority_is_asked_once_and_the_log_has_one_line(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(role, "REFUSED_FOR", timedelta(hours=1))
+    authority = Silent()
+    session = role.SessionRole(authority, "role", "interpreter", "session")  # pyright: ignore[reportArgumentType]
+    with caplog.at_level(logging.WARNING):
+        assert asyncio.run(conversation(Metadata(session, "us-east-1"), 50)) == [500] * 50
+    assert authority.asked == 1
+    logged = [record for record in caplog.records if record.name.startswith("local_agentcore")]
+    assert len(logged) == 1
