@@ -89,15 +89,15 @@ class Host:
 class Attacker:
     """A session whose code is not friendly."""
 
-    def __init__(self, data_plane: Any, **options: Any) -> None:
-        self.client = data_plane
-        answer = data_plane.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED, **options)
+    def __init__(self, data_plane: Any, interpreter: str = MANAGED, **options: Any) -> None:
+        self.client, self._interpreter = data_plane, interpreter
+        answer = data_plane.start_code_interpreter_session(codeInterpreterIdentifier=interpreter, **options)
         self.identifier: str = answer["sessionId"]
 
     def invoke(self, name: str, **arguments: Any) -> dict[str, Any]:
         """Calls a tool."""
         answer = self.client.invoke_code_interpreter(
-            codeInterpreterIdentifier=MANAGED, sessionId=self.identifier, name=name, arguments=arguments
+            codeInterpreterIdentifier=self._interpreter, sessionId=self.identifier, name=name, arguments=arguments
         )
         (event,) = answer["stream"]
         result: dict[str, Any] = event["result"]
@@ -123,7 +123,9 @@ class Attacker:
     def stop(self) -> None:
         """Ends the session."""
         with contextlib.suppress(ClientError):
-            self.client.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=self.identifier)
+            self.client.stop_code_interpreter_session(
+                codeInterpreterIdentifier=self._interpreter, sessionId=self.identifier
+            )
 
 
 @contextlib.contextmanager

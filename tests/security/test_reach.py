@@ -1,17 +1,22 @@
-"""What code of a SANDBOX interpreter reaches by the network, tried in each language. Other modes: `test_network.py`."""
+"""What code reaches by the network, and what it does not, tried in each language. The outside world: `test_network`."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
+import uuid
 from typing import TYPE_CHECKING
 
+import pytest
+
+from local_agentcore.process import client
+from tests.security.conftest import Attacker, one_user
 from tests.security.speakers import PYTHON, attempt
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from tests.security.conftest import Attacker
+    from tests.security.conftest import Host
     from tests.security.speakers import Speaker
 
 OWN = """
@@ -79,3 +84,56 @@ def test_nothing_but_its_own_loopback_is_reached(attacker: Attacker, speaker: Sp
         datagrams.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             assert datagrams.recv(10) is None  # nothing came
+
+
+NETWORKS = {
+    "VPC": {
+        "networkMode": "VPC",
+        "vpcConfig": {"subnets": ["subnet-01234567"], "securityGroups": ["sg-01234567"]},
+    },
+    "PUBLIC": {"networkMode": "PUBLIC"},
+}
+
+
+@one_user
+@pytest.mark.parametrize("mode", NETWORKS)
+def test_other_modes_do_not_reach_the_host_either(host: Host, mode: str, speaker: Speaker) -> None:
+    control = client("bedrock-agentcore-control", host.emulator.address, "us-east-1")
+    made = control.create_code_interpreter(name=f"n{uuid.uuid4().hex[:20]}", networkConfiguration=NETWORKS[mode])
+    data = client("bedrock-agentcore", host.emulator.address, "us-east-1")
+    attacker = Attacker(data, made["codeInterpreterId"])
+    own = PYTHON.told(attacker, OWN)
+    with host_services() as (port, datagrams):
+        for address in ("127.0.0.1", "::1"):  # from here they are reachable
+            socket.create_connection((address, port)).close()
+        # What PUBLIC mode filters gets no answer at all; `test_network` waits for that.
+        filtered = {
+            "gateway of slirp": attempt("tcp", "10.0.2.2", port),
+            "a private network": attempt("tcp", "192.168.0.1", port),
+            "container metadata": attempt("tcp", "169.254.170.2", 80),
+        }
+        answers = speaker.tries(
+            attacker,
+            ({} if mode == "PUBLIC" else filtered)
+            | {
+                "own": attempt("tcp", "127.0.0.1", int(own["tcp"])),
+                "own datagram": attempt("udp", "127.0.0.1", int(own["udp"])),
+                "metadata, its own": attempt("tcp", "169.254.169.254", 80),
+                "host": attempt("tcp", "127.0.0.1", port),
+                "host by IPv6": attempt("tcp", "::1", port),
+                "host's datagram": attempt("udp", "127.0.0.1", datagrams.getsockname()[1]),
+                "metadata by IPv6": attempt("tcp", "fd00:ec2::254", 80),
+                "the internet by IPv6": attempt("tcp", "2606:4700:4700::1111", 443),
+                "another port of it": attempt("tcp", "169.254.169.254", 81),
+            },
+        )
+        assert {name for name, answer in answers.items() if answer == "ok"} == {
+            "own",
+            "own datagram",
+            "metadata, its own",
+        }
+        datagrams.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            assert datagrams.recv(10) is None  # nothing came
+    attacker.stop()
+    control.delete_code_interpreter(codeInterpreterId=made["codeInterpreterId"])
