@@ -31,7 +31,8 @@ NEXT = """[bold]Next[/]
   export PATH="$PWD/.venv/bin:$PWD/node_modules/.bin:$PATH"
   sandpiper local start                     the embedded AWS, to stay
   eval "$(sandpiper local env)"             boto3, the AWS CLI and the CDK CLI use it from now on
-  cdk bootstrap && cdk deploy --all         what the demo deployed: environments/local.yaml
+  cdk bootstrap && cdk deploy --all --require-approval never
+                                            what the demo deployed: environments/local.yaml
   sandpiper run examples/bar_chart.py       your own code, through the same workflow
   cdk synth -c environment=dev              the same for an AWS account: environments/dev.yaml"""
 

@@ -28,7 +28,7 @@ START_EXAMPLES = """
 
   sandpiper local start
 
-  eval "$(sandpiper local env)" && npx cdk deploy --all
+  eval "$(sandpiper local env)" && cdk bootstrap && cdk deploy --all --require-approval never
 
   sandpiper local start --port 4566 --state /tmp/second
 """

@@ -86,7 +86,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "--s3",
         type=read_by(Upstream.at),
         metavar="URL",
-        help="the S3 that sandboxes reach, on loopback (none: an error)",
+        help="the S3 that sandboxes reach, on loopback; without it S3 answers 503 there",
     )
     for mode in ("VPC", "PUBLIC"):
         add(
