@@ -74,7 +74,7 @@ tests/policy/oracle/node_modules/.ready: .venv/.ready tests/policy/oracle/packag
 
 local/runtimes/sandbox/.venv/.ready: .venv/.ready $(addprefix local/agentcore/local_agentcore/,libraries.py $(LOCKED))
 	@echo "· sandbox libraries"
-	@local-agentcore install-libraries $(@D) >/dev/null
+	@local-agentcore install-libraries --quiet $(@D)
 	@touch $@
 
 local/runtimes/%/.venv/.ready: .venv/bin/uv local/runtimes/%/uv.lock

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local_agentcore import libraries
+from local_agentcore.errors import SandboxUnavailableError
 from local_agentcore.process import client
 from local_agentcore.sandbox.layout import VIRTUAL_ENVIRONMENT
 from local_agentcore.sandbox.runtime import Runtime
@@ -152,12 +153,29 @@ def test_a_failure_leaves_nothing_that_could_be_taken_for_an_environment(shelf: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["environment.lock", "index"]
 
 
-def test_a_folder_of_something_else_is_left_alone(shelf: Shelf, tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("finished")
+@pytest.mark.parametrize("name", ["thesis.txt", "pyvenv.cfg"])
+def test_a_folder_of_something_else_is_left_alone(shelf: Shelf, tmp_path: Path, name: str) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / name).write_text("finished")
     with pytest.raises(libraries.InstallError, match="something else"):
-        libraries.install(tmp_path / "mine", shelf.requirements("1.0"))
-    assert (tmp_path / "mine" / "thesis.txt").read_text() == "finished"
+        libraries.install(mine, shelf.requirements("1.0"))
+    assert (mine / name).read_text() == "finished"
+    with pytest.raises(SandboxUnavailableError) as raised:
+        Runtime.at(mine)
+    assert raised.value.fix.startswith("Make one with `local-agentcore install-libraries` and leave --runtime out")
+
+
+def test_an_empty_folder_is_filled_with_a_line_a_step(
+    shelf: Shelf, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "empty").mkdir()
+    with caplog.at_level("INFO"):
+        assert libraries.install(tmp_path / "empty", shelf.requirements("1.0"))
+    assert printed(tmp_path / "empty") == "1.0"
+    words = ["Making an environment", "Downloading and installing 1 packages", "Compiling", "Putting it"]
+    said = [record.message for record in caplog.records if record.name == libraries.__name__]
+    assert all(line.startswith(start) for line, start in zip(said, words, strict=True))
 
 
 @pytest.fixture(scope="module")

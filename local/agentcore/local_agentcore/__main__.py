@@ -141,8 +141,9 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "uv is set to; by uv where that is installed.",
     )
     installer.add_argument("--longer", action="store_true", help="the longer list: more of the service's catalogue")
+    installer.add_argument("--quiet", action="store_true", help="say nothing but why it fails")
     place = installer.add_argument("place", nargs="?", type=Path, default=libraries.default_place(), metavar="DIR")
-    place.help = "where to; what is there is replaced (%(default)s)"
+    place.help = "where to; what this command put there is replaced, anything else refused (%(default)s)"
     commands.add_parser("guesses", help="print what is guessed of the service, as a file for serve --guesses")
     commands.add_parser(
         "apparmor-profile",
@@ -204,14 +205,16 @@ def settings_of(options: argparse.Namespace) -> Settings:
     )
 
 
-def install_libraries(place: Path, *, longer: bool) -> int:
-    """Installs what sandboxed code finds. Returns the exit code."""
+def install_libraries(place: Path, *, longer: bool, quiet: bool) -> int:
+    """Installs what sandboxed code finds, with a line on stderr a step unless quiet. Returns the exit code."""
+    logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         done = libraries.install(place, libraries.LISTS["longer" if longer else "default"])
     except libraries.InstallError as error:
         print(f"The libraries were not installed: {error}", file=sys.stderr)
         return 1
-    print(f"{'Installed' if done else 'Nothing to do'}: {place}")
+    if not quiet:
+        print(f"{'Installed' if done else 'Nothing to do'}: {place}")
     return 0
 
 
@@ -234,7 +237,7 @@ def main(argv: list[str] | None = None) -> int:
         print(guesses.as_toml(), end="")
         return 0
     if options.command == "install-libraries":
-        return install_libraries(options.place, longer=options.longer)
+        return install_libraries(options.place, longer=options.longer, quiet=options.quiet)
     print(BANNER, flush=True)
     try:
         settings = settings_of(options)

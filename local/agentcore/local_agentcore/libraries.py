@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +25,8 @@ from .sandbox.layout import CHART_CACHE_SOURCE, VIRTUAL_ENVIRONMENT
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+log = logging.getLogger(__name__)
 
 LOCKED = Path(__file__).parent / "locked"
 LISTS = {"default": LOCKED / "default.txt", "longer": LOCKED / "longer.txt"}
@@ -57,6 +61,17 @@ def default_place() -> Path:
     return base / "local-agentcore" / "libraries"
 
 
+def may_install_at(place: Path) -> bool:
+    """Returns whether nothing of somebody else is at `place`: nothing, an empty folder, or what this file made."""
+    try:
+        found = {entry.name for entry in place.iterdir()}
+    except FileNotFoundError:
+        return True
+    except OSError:  # a file, or a folder that this user may not read
+        return False
+    return not found or {STAMP, "pyvenv.cfg"} <= found
+
+
 def install(place: Path, requirements: Path) -> bool:
     """Makes the environment at `place`, by uv where there is one, else by pip. Returns whether there was work.
 
@@ -67,8 +82,8 @@ def install(place: Path, requirements: Path) -> bool:
     """
     place = place.absolute()
     made_from = _made_from(requirements)
-    if place.exists() and not (place / "pyvenv.cfg").is_file():
-        raise InstallError(f"{place} is something else than an environment for sandboxes: name another folder")
+    if not may_install_at(place):
+        raise InstallError(f"{place} is something else than what install-libraries made: name another folder")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with _alone(place):
@@ -78,6 +93,7 @@ def install(place: Path, requirements: Path) -> bool:
             try:
                 _make(new, requirements)
                 (new / STAMP).write_text(made_from)
+                log.info("Putting it in its place")
                 _make_readable(new)
                 _move(new, place)
             finally:
@@ -118,12 +134,15 @@ def _alone(place: Path) -> Generator[None]:
 def _make(environment: Path, requirements: Path) -> None:
     """Fills an empty folder."""
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
+    log.info("Making an environment of Python %d.%d", *sys.version_info[:2])
     try:
         venv.EnvBuilder(symlinks=False, with_pip=uv is None).create(environment)
     except subprocess.CalledProcessError as error:
         raise InstallError("this Python has no ensurepip: sudo apt-get install python3-venv, or install uv") from error
     python = str(environment / "bin" / "python")
     where, packages = ["--require-hashes", "--requirement", str(requirements)], ["--no-deps", "--only-binary", ":all:"]
+    number = len(re.findall(r"^[^\s#]+==", requirements.read_text(), re.MULTILINE))
+    log.info("Downloading and installing %d packages, which can be more than 1 GB and take minutes", number)
     if uv is None:
         _run([python, "-I", "-m", "pip", "install", "-qq", "--no-compile", *packages, *where], environment)
     else:
@@ -137,6 +156,7 @@ def _make(environment: Path, requirements: Path) -> None:
         shutil.rmtree(bytecode)
     # Bytecode now, since a sandbox cannot write it, and with the paths that the sandbox has. Some packages hold
     # templates that are no Python: those cannot be compiled. The packages' own tests are a quarter of the work.
+    log.info("Compiling them")
     compile_all = [python, "-I", "-m", "compileall", "-qq", "-f", "-j", "0"]
     compile_all += [
         "-x",
@@ -194,6 +214,7 @@ def _find_fonts(environment: Path, python: str) -> None:
     if any(environment.glob("lib/python3.*/site-packages/matplotlib")):
         cache = environment / Path(CHART_CACHE_SOURCE).relative_to(VIRTUAL_ENVIRONMENT)
         cache.mkdir(parents=True)
+        log.info("Looking for fonts")
         _run([python, "-I", "-c", "import matplotlib.font_manager"], environment, MPLCONFIGDIR=str(cache))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SandboxUnavailableError
+from ..libraries import may_install_at
 from .layout import BASE_PYTHON, VIRTUAL_ENVIRONMENT
 
 
@@ -32,8 +33,11 @@ class Runtime:
             SandboxUnavailableError: there is none, or its interpreter is a link, which would lead nowhere in a sandbox.
         """
         directory = directory.resolve()
-        install = f"Make it with `local-agentcore install-libraries {shlex.quote(str(directory))}`, or name another"
-        fix = f"{install} with --runtime"
+        # Never a command that would have to replace what somebody else put there.
+        make = f"it with `local-agentcore install-libraries {shlex.quote(str(directory))}`"
+        if not may_install_at(directory):
+            make = "one with `local-agentcore install-libraries` and leave --runtime out"
+        fix = f"Make {make}, or name another with --runtime"
         configuration = directory / "pyvenv.cfg"
         python = directory / "bin" / "python"
         if not configuration.is_file() or not python.is_file():
