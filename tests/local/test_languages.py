@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,10 +12,10 @@ from local_agentcore.process import client, running_emulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from pathlib import Path
 
     Invoke = Callable[..., dict[str, Any]]
 
+PROJECT = Path(__file__).resolve().parents[2]
 MANAGED = "aws.codeinterpreter.v1"
 WORKING_DIRECTORY = "/opt/amazon/genesis1p-tools/var"
 KINDS = [(language, runtime) for language in ("javascript", "typescript") for runtime in ("deno", "nodejs")]
@@ -108,7 +109,7 @@ def test_files_folder_and_listing_are_the_sessions(invoke: Invoke) -> None:
     before = invoke("listFiles", path="")
     for runtime, directory in (("deno", "Deno.cwd()"), ("nodejs", "process.cwd()")):
         for language in ("javascript", "typescript"):
-            code = f"console.log({directory}, new Error().stack.includes('/work/'))"
+            code = f"console.log({directory}, new Error().stack.includes({str(PROJECT)!r}))"
             assert run(invoke, code, language, runtime)["stdout"] == f"{WORKING_DIRECTORY} false"
     assert invoke("listFiles", path="") == before
     run(invoke, "Deno.writeTextFileSync('shared.txt', 'from deno')", "typescript")
