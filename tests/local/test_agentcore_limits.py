@@ -20,6 +20,7 @@ import pytest
 from botocore.exceptions import ClientError, EventStreamError
 
 from local_agentcore import guesses
+from local_agentcore.__main__ import arguments
 from local_agentcore.clock import MovableClock
 from local_agentcore.emulator import Emulator
 from local_agentcore.errors import ServiceError, ServiceQuotaExceededError, ThrottlingError, ValidationError
@@ -326,6 +327,8 @@ def test_other_guesses_are_followed(agentcore_runtime: Path, tmp_path: Path) -> 
         ("--call-seconds", "nan", "'nan' is no number from 0.001 to 1e+07"),
         ("--account", "12", "'12' is not 12 digits"),
         ("--region", "Frankfurt", "'Frankfurt' is not a region, as us-east-1"),
+        ("--state", "/etc/passwd", "The folder /etc/passwd of --state cannot be made: File exists."),
+        ("--state", "/proc/x", "The folder /proc/x of --state cannot be made: No such file or directory."),
         ("--guesses", "/nonexistent/guesses.toml", "The guesses in /nonexistent/guesses.toml cannot be read"),
     ],
 )
@@ -333,5 +336,13 @@ def test_an_option_that_cannot_be_is_one_clear_message(tmp_path: Path, option: s
     command = [sys.executable, "-m", "local_agentcore", "serve", "--port", "0", "--runtime", str(tmp_path)]
     ended = subprocess.run([*command, option, value], capture_output=True, text=True, check=False)
     assert ended.returncode == 2
-    assert words in ended.stderr.splitlines()[-1]
-    assert "Traceback" not in ended.stderr
+    (line,) = ended.stderr.splitlines()
+    assert words in line
+    assert line.startswith(("local-agentcore serve: error: argument --", "The "))
+
+
+def test_the_command_line_has_defaults_and_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_AGENTCORE_RUNTIME", "/an/environment")
+    assert arguments(["serve"]).port == 5200
+    assert arguments(["serve"]).runtime == Path("/an/environment")
+    assert arguments(["serve", "--runtime", "/another"]).runtime == Path("/another")

@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import NoReturn, get_args
 
 from . import guesses, libraries
 from .network.named_hosts import NamedHost, require_distinct
@@ -22,7 +22,9 @@ from .sandbox.preflight import INSTALL_PROFILE, apparmor_profile
 from .settings import (
     AUTHORITY_TOKEN_VARIABLE,
     DEFAULT_ACCOUNT,
+    DEFAULT_PORT,
     DEFAULT_REGION,
+    RUNTIME_VARIABLE,
     STEERING_TOKEN_VARIABLE,
     MemoryBy,
     Quotas,
@@ -36,7 +38,7 @@ BANNER = (
 )
 EXAMPLE = """example:
   local-agentcore install-libraries
-  local-agentcore serve --port 5200
+  local-agentcore serve
   AWS_ENDPOINT_URL_BEDROCK_AGENTCORE=http://127.0.0.1:5200 \\
   AWS_ENDPOINT_URL_BEDROCK_AGENTCORE_CONTROL=http://127.0.0.1:5200 \\
   aws bedrock-agentcore-control list-code-interpreters
@@ -48,11 +50,19 @@ PORT_PROBLEMS = {
 }
 
 
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with an option, without the usage of every other one."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program with one line."""
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     defaults, quotas = Limits(), Quotas()
     count, mebibytes, seconds = whole_number(1, 1_000_000), whole_number(1, 1_000_000), number(0.001, 10_000_000)
-    parser = argparse.ArgumentParser(prog="local-agentcore", description=BANNER)
+    parser = Parser(prog="local-agentcore", description=BANNER)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = commands.add_parser(
         "serve",
@@ -63,14 +73,17 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     add = serve.add_argument
     add(
-        "--port", type=whole_number(0, 65_535), required=True, help="port on 127.0.0.1; 0 takes a free one and names it"
+        "--port",
+        type=whole_number(0, 65_535),
+        default=DEFAULT_PORT,
+        help="port on 127.0.0.1; 0 takes a free one and names it (%(default)s)",
     )
     add(
         "--runtime",
         type=Path,
-        default=libraries.default_place(),
+        default=Path(os.environ.get(RUNTIME_VARIABLE) or libraries.default_place()),
         metavar="DIR",
-        help="environment that sandboxed code finds (%(default)s)",
+        help=f"environment that sandboxed code finds; without, that of {RUNTIME_VARIABLE} if it is set (%(default)s)",
     )
     add("--state", type=Path, default=default_state(), metavar="DIR", help="folder for working files (%(default)s)")
     account, region = text(r"\d{12}", "12 digits"), text(r"[a-z]{2,}(-[a-z]+)+-\d", "a region, as us-east-1")
@@ -154,12 +167,12 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     options = parser.parse_args(argv)
     if options.command == "serve" and options.authority and not os.environ.get(AUTHORITY_TOKEN_VARIABLE):
-        parser.error(f"--authority needs the token that the authority knows, in {AUTHORITY_TOKEN_VARIABLE}")
+        serve.error(f"--authority needs the token that the authority knows, in {AUTHORITY_TOKEN_VARIABLE}")
     for hosts in (options.vpc_host, options.public_host) if options.command == "serve" else ():
         try:
             require_distinct(hosts)
         except ValueError as error:
-            parser.error(str(error))
+            serve.error(str(error))
     return options
 
 
@@ -267,6 +280,11 @@ def main(argv: list[str] | None = None) -> int:
             state = f"WITHOUT running code: {emulator.unavailable.reason}. To do: {emulator.unavailable.fix}"
         print(f"Ready on {address}, {state}", flush=True)
 
+    try:
+        settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"The folder {settings.state} of --state cannot be made: {error.strerror}.", file=sys.stderr)
+        return 2
     _raise_descriptor_limit()
     asyncio.run(serve(emulator, listener, ready))
     return 0

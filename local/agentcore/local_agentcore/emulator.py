@@ -114,7 +114,11 @@ class Emulator:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         if state.stat().st_uid != os.geteuid() and state.parent.stat().st_mode & stat.S_IWOTH:
             raise SandboxUnavailableError(f"{state} belongs to another user", "Choose another folder with --state")
-        self._directory.mkdir()
+        try:
+            self._directory.mkdir()
+        except OSError as error:
+            reason = f"{state} takes no folder: {error.strerror}"
+            raise SandboxUnavailableError(reason, "Choose another folder with --state") from error
 
     def _blueprint(self, mode: str) -> Blueprint:
         settings = self.settings

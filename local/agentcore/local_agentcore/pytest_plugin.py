@@ -22,14 +22,13 @@ import pytest
 
 from .libraries import default_place
 from .process import client, running_emulator
-from .settings import DEFAULT_REGION
+from .settings import DEFAULT_REGION, RUNTIME_VARIABLE
 from .steering import EmulatorClock, FaultOrders, LiveSessions
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-RUNTIME_VARIABLE = "LOCAL_AGENTCORE_RUNTIME"
 LEFTOVERS = ("stop", "fail", "keep")
 
 

@@ -14,9 +14,11 @@ from .sandbox.limits import MEBIBYTE, Limits
 
 MemoryBy = Literal["auto", "watchdog"]
 
+DEFAULT_PORT = 5200
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "us-east-1"
 AUTHORITY_TOKEN_VARIABLE = "LOCAL_AGENTCORE_AUTHORITY_TOKEN"  # noqa: S105  the variable's name
+RUNTIME_VARIABLE = "LOCAL_AGENTCORE_RUNTIME"
 STEERING_TOKEN_VARIABLE = "LOCAL_AGENTCORE_STEERING_TOKEN"  # noqa: S105  the variable's name
 
 
