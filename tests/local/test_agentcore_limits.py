@@ -325,6 +325,7 @@ def test_other_guesses_are_followed(agentcore_runtime: Path, tmp_path: Path) -> 
         ("--pool", "-1", "'-1' is no whole number from 0 to 1000"),
         ("--max-sessions", "many", "'many' is no whole number from 1 to 1e+06"),
         ("--call-seconds", "nan", "'nan' is no number from 0.001 to 1e+07"),
+        ("--memory-mib", "127", "'127' is no whole number from 128 to 1e+06"),
         ("--account", "12", "'12' is not 12 digits"),
         ("--region", "Frankfurt", "'Frankfurt' is not a region, as us-east-1"),
         ("--state", "/etc/passwd", "The folder /etc/passwd of --state cannot be made: File exists."),

@@ -17,7 +17,7 @@ from .network.named_hosts import NamedHost, require_distinct
 from .network.networks import NetworkSettings
 from .network.s3_gate import Upstream
 from .option_types import number, read_by, text, whole_number
-from .sandbox.limits import MEBIBYTE, Limits
+from .sandbox.limits import LEAST_MEMORY_BYTES, MEBIBYTE, Limits
 from .sandbox.preflight import INSTALL_PROFILE, apparmor_profile
 from .settings import (
     AUTHORITY_TOKEN_VARIABLE,
@@ -126,7 +126,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     event = quotas.event_bytes / MEBIBYTE
     add("--event-mib", type=number(0.001, 1000), default=event, metavar="N", help="of one event (%(default)g)")
     add("--cpus", type=number(0.01, 1000), default=defaults.processors, help="of one session (%(default)g)")
-    add("--memory-mib", type=mebibytes, default=defaults.memory_bytes // MEBIBYTE, help="of one session (%(default)s)")
+    memory = whole_number(LEAST_MEMORY_BYTES // MEBIBYTE, 1_000_000)
+    add("--memory-mib", type=memory, default=defaults.memory_bytes // MEBIBYTE, help="of one session (%(default)s)")
     add(
         "--memory-by",
         choices=get_args(MemoryBy),
