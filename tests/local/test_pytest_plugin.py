@@ -27,7 +27,8 @@ def test_code_runs(agentcore, agentcore_control, agentcore_endpoint):
     answer = agentcore.invoke_code_interpreter(
         **session, name="executeCode", arguments={"language": "python", "code": "6 * 7"}
     )
-    assert next(iter(answer["stream"]))["result"]["structuredContent"]["stdout"] == "42"
+    (event,) = answer["stream"]  # read to its end, or its connection stays open
+    assert event["result"]["structuredContent"]["stdout"] == "42"
     agentcore.stop_code_interpreter_session(**session)
 
 def test_a_fault_is_ordered(agentcore, agentcore_faults):

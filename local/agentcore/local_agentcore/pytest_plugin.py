@@ -76,15 +76,19 @@ def agentcore_endpoint(
 
 
 @pytest.fixture(scope="session")
-def agentcore(agentcore_endpoint: str) -> Any:
+def agentcore(agentcore_endpoint: str) -> Generator[Any]:
     """A boto3 client of the data plane (bedrock-agentcore). It sends every call once."""
-    return client("bedrock-agentcore", agentcore_endpoint, DEFAULT_REGION)
+    made = client("bedrock-agentcore", agentcore_endpoint, DEFAULT_REGION)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")
-def agentcore_control(agentcore_endpoint: str) -> Any:
+def agentcore_control(agentcore_endpoint: str) -> Generator[Any]:
     """A boto3 client of the control plane (bedrock-agentcore-control)."""
-    return client("bedrock-agentcore-control", agentcore_endpoint, DEFAULT_REGION)
+    made = client("bedrock-agentcore-control", agentcore_endpoint, DEFAULT_REGION)
+    yield made
+    made.close()
 
 
 @pytest.fixture

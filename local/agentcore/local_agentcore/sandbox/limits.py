@@ -9,7 +9,7 @@ GIBIBYTE = 1024 * MEBIBYTE
 LEAST_PROCESS_BYTES = 80 * MEBIBYTE
 """What the supervisor, a kernel and a command need at least."""
 LEAST_MEMORY_BYTES = 128 * MEBIBYTE
-"""Of a sandbox: that and its file systems. With 16 MiB none starts; with little more, nothing but small code runs."""
+"""Of a sandbox, with its file systems. In a control group of 16 MiB none starts; with little more, only small code runs."""
 
 
 @dataclass(frozen=True)
