@@ -9,7 +9,7 @@ GIBIBYTE = 1024 * MEBIBYTE
 LEAST_PROCESS_BYTES = 80 * MEBIBYTE
 """What the supervisor, a kernel and a command need at least."""
 LEAST_MEMORY_BYTES = 128 * MEBIBYTE
-"""Of a sandbox, with its file systems. In a control group of 16 MiB none starts; with little more, only small code runs."""
+"""Of a sandbox, with its files. A control group of 16 MiB starts none; one a little larger runs only small code."""
 
 
 @dataclass(frozen=True)
