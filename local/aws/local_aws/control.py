@@ -8,13 +8,17 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from contextlib import suppress
-from typing import IO, Any
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, Any
 
 from local_aws import loopback, record
 from local_aws.lock import taken
 from local_aws.settings import LEAST_FREE_BYTES, LocalAwsError, StateDirectory, unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 START_SECONDS = 60
 WARNING = "For development and tests: an emulation in Linux namespaces, not a microVM."
@@ -26,6 +30,7 @@ DIFFERS = (
     "machine's tasks that call anything but a function",
 )
 """How the parts around AgentCore differ from AWS; local-agentcore says its own in its health."""
+INTERRUPTS = (signal.SIGTERM, signal.SIGINT)
 STOP_SECONDS = 30
 POLL_SECONDS = 0.05
 HEALTH_SECONDS = 5
@@ -57,16 +62,17 @@ def _start(state: StateDirectory, port: int, agentcore_port: int, lock: IO[str])
         *("--state", str(state.directory.resolve()), "--name", state.name),
         *("--port", str(port), "--agentcore-port", str(agentcore_port)),
     ]
-    with state.log("service").open("wb") as log:
-        service = subprocess.Popen(  # noqa: S603 - a fixed command of this package
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            pass_fds=(lock.fileno(),),  # the service inherits the lock, its parts do not, and has it until it ends
-        )
+    service: subprocess.Popen[bytes] | None = None
     try:
+        with state.log("service").open("wb") as log, _signals_later():
+            service = subprocess.Popen(  # noqa: S603 - a fixed command of this package
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=(lock.fileno(),),  # the service inherits the lock, its parts do not, and has it until it ends
+            )
         end = time.monotonic() + START_SECONDS
         while time.monotonic() < end:
             if running := record.find(state):
@@ -78,9 +84,27 @@ def _start(state: StateDirectory, port: int, agentcore_port: int, lock: IO[str])
             time.sleep(POLL_SECONDS)
         raise LocalAwsError(f"not ready after {START_SECONDS} s; see {state.log('service')}")
     except BaseException:  # Ctrl-C too: nothing may stay behind
-        service.terminate()
-        service.wait()
+        if service is not None:
+            service.terminate()
+            service.wait()
         raise
+
+
+@contextmanager
+def _signals_later() -> Generator[None]:
+    """Holds back what would interrupt: a process that is just being started has no name yet by which to end it."""
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():  # no signal interrupts it
+        yield
+        return
+    handlers = {number: signal.signal(number, lambda number, _: came.append(number)) for number in INTERRUPTS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    for number in came:
+        signal.raise_signal(number)
 
 
 def stop(state: StateDirectory) -> bool:
