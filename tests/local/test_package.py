@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PROJECT = Path(__file__).resolve().parents[2]
+WORKSPACE = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
+PARTS = [PROJECT, *(PROJECT / member for member in WORKSPACE)]
+"""Each is a distribution."""
 UV = str(Path(sys.executable).parent / "uv")
 
 
@@ -178,6 +182,15 @@ def test_an_empty_folder_is_filled_with_a_line_a_step(
     assert all(line.startswith(start) for line, start in zip(said, words, strict=True))
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_every_wheel_has_the_license(part: Path, tmp_path: Path) -> None:
+    run(UV, "build", "--quiet", "--offline", "--wheel", "--out-dir", str(tmp_path), str(part))
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as files:
+        (name,) = (name for name in files.namelist() if name.endswith(".dist-info/licenses/LICENSE"))
+        assert files.read(name) == (PROJECT / "LICENSE").read_bytes()
+
+
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The console script in an environment that has nothing but the wheel and what it depends on."""
@@ -231,3 +244,4 @@ def test_the_wheel_has_the_lists_and_says_what_it_is(program: Path) -> None:
     (metadata,) = package.parent.glob("local_agentcore-*.dist-info/METADATA")
     assert "It is not a microVM" in metadata.read_text()
     assert shutil.which("local-agentcore", path=str(program.parent)) == str(program)
+    assert f"Version: {run(str(program), '--version').strip()}\n" in metadata.read_text()

@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn, get_args
 
@@ -63,6 +64,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     defaults, quotas = Limits(), Quotas()
     count, mebibytes, seconds = whole_number(1, 1_000_000), whole_number(1, 1_000_000), number(0.001, 10_000_000)
     parser = Parser(prog="local-agentcore", description=BANNER)
+    parser.add_argument("--version", action="version", version=version("local-agentcore"))
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = commands.add_parser(
         "serve",
