@@ -78,6 +78,13 @@ def marks(invoke: Callable[..., Any]) -> int:
 # What each kind does
 
 
+def test_an_order_of_what_is_no_rule_says_what_is_one(agentcore_faults: FaultOrders) -> None:
+    not_a_rule: Any = "latency"
+    with pytest.raises(TypeError) as raised:
+        agentcore_faults.order(not_a_rule)
+    assert str(raised.value) == f"'latency' is no Rule; allowed: Rule(kind, …) with kind one of {' | '.join(FORMS)}"
+
+
 def test_latency_is_waited_for(agentcore_faults: FaultOrders, invoke: Callable[..., Any]) -> None:
     agentcore_faults.order(Rule("latency", "executeCode", seconds=0.3))
     code = "import time; print(time.time())"

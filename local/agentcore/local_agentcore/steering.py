@@ -11,14 +11,11 @@ import os
 import urllib.error
 import urllib.request
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
-from .faults import Plan
+from .faults import FORMS, Plan, Rule
 from .settings import STEERING_TOKEN_VARIABLE
-
-if TYPE_CHECKING:
-    from .faults import Rule
 
 TIMEOUT_SECONDS = 60.0
 """More than it takes to end all sessions, which moving the clock may."""
@@ -36,8 +33,12 @@ class FaultOrders:
         """Has it follow these rules from now on, instead of those before.
 
         Raises:
+            TypeError: one of them is no Rule.
             ValueError: it does not take them.
         """
+        for rule in rules:
+            if not isinstance(rule, Rule):  # pyright: ignore[reportUnnecessaryIsInstance] - tests are seldom typed
+                raise TypeError(f"{rule!r} is no Rule; allowed: Rule(kind, …) with kind one of {' | '.join(FORMS)}")
         _request("PUT", self._url, Plan(rules, seed).as_json())
 
     def struck(self) -> list[int]:
