@@ -106,7 +106,10 @@ class Decision:
 
 
 def access_denied(request: Request, decision: Decision) -> str:
-    """What a service says of a request that was not allowed ("Troubleshoot access denied error messages")."""
+    """What a service says of a request that was not allowed ("Troubleshoot access denied error messages").
+
+    S3 puts the resource into quotes (seen in its answers since 2025).
+    """
     layer = (decision.layer or Layer.IDENTITY).value
     article = "an" if layer[0] in "aeiou" else "a"
     why = (
@@ -114,7 +117,8 @@ def access_denied(request: Request, decision: Decision) -> str:
         if decision.outcome is Outcome.DENIED
         else f"because no {layer} allows the {request.action} action"
     )
-    asked = f"perform: {request.action} on resource: {request.resource}"
+    resource = f'"{request.resource}"' if request.action.startswith("s3:") else request.resource
+    asked = f"perform: {request.action} on resource: {resource}"
     return f"User: {request.principal.name} is not authorized to {asked} {why}"
 
 

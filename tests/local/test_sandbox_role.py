@@ -99,6 +99,28 @@ def test_all_else_is_denied(product: Product, interpreter: str) -> None:
     assert result["stdout"].splitlines() == [*(f"{name} AccessDenied" for name in REFUSED), "b'x'"], result["stderr"]
 
 
+NAMED = {
+    "s3:PutObject": ("s3.put_object(Bucket=bucket, Key=f'{other}/b.txt', Body=b'1')", "{bucket}/{other}/b.txt"),
+    "s3:ListBucket": ("s3.list_objects_v2(Bucket=bucket)", "{bucket}"),
+    "s3:GetObject": (
+        "s3.copy_object(Bucket=bucket, Key=f'{own}/c', CopySource={'Bucket': bucket, 'Key': f'{other}/secret.txt'})",
+        "{bucket}/{other}/secret.txt",
+    ),
+}
+"""What is refused by which action, and the resource that the refusal names."""
+
+
+@pytest.mark.parametrize("action", NAMED)
+def test_a_refusal_names_who_may_not_do_what_to_which_resource(product: Product, action: str) -> None:
+    code, resource = NAMED[action]
+    said = inside(product, "boto3", code)["stderr"].strip().splitlines()[-1]
+    folders = f"{product.place.prefix}/sandbox"
+    arn = f"arn:aws:s3:::{resource.format(bucket=product.place.bucket, other=f'{folders}/elsewhere')}"
+    asked = f'is not authorized to perform: {action} on resource: "{arn}"'
+    assert "User: arn:aws:sts::123456789012:assumed-role/sandpiper-" in said
+    assert said.endswith(f"{asked} because no identity-based policy allows the {action} action")
+
+
 def test_the_credentials_are_those_of_the_interpreters_own_role(product: Product) -> None:
     code = "print(boto3.Session().get_credentials().get_frozen_credentials().access_key[:4])"
     assert inside(product, "boto3", code)["stdout"] == "ASIA"

@@ -269,13 +269,19 @@ def test_what_is_missing_is_named() -> None:
 
 def test_the_sentence_that_services_answer() -> None:
     request = Request(Principal.of(SESSION), "s3:GetObject", f"{BUCKET}/a", ACCOUNT)
-    asked = f"User: {SESSION} is not authorized to perform: s3:GetObject on resource: {BUCKET}/a"
+    asked = f'User: {SESSION} is not authorized to perform: s3:GetObject on resource: "{BUCKET}/a"'
     for policies, why in (
         (Policies(), "because no identity-based policy allows the s3:GetObject action"),
         (Policies([identity(DENY_ALL)]), "with an explicit deny in an identity-based policy"),
         (Policies([identity(ALL)], boundary=LIMIT), "because no permissions boundary allows the s3:GetObject action"),
     ):
         assert access_denied(request, evaluate(request, policies)) == f"{asked} {why}"
+
+
+def test_the_sentence_of_other_services_has_the_resource_without_quotes() -> None:
+    request = Request(Principal.of(SESSION), "sns:Publish", "arn:aws:sns:us-east-1:123456789012:a", ACCOUNT)
+    said = access_denied(request, evaluate(request, Policies()))
+    assert f" on resource: {request.resource} because no " in said
 
 
 @pytest.mark.parametrize(("principal", "unlimited"), NAMED)

@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ministack.core import iam_evaluator
+from ministack.core import iam_actions, iam_evaluator
 from ministack.services import iam
 
 from sandpiper_policy.document import Kind, Policy, policy
 from sandpiper_policy.errors import PolicyError
-from sandpiper_policy.evaluate import Decision, Outcome, Policies, Request, evaluate
+from sandpiper_policy.evaluate import Decision, Outcome, Policies, Request, access_denied, evaluate
 from sandpiper_policy.principals import Principal
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ PRINCIPAL_TYPES = {"Root": "Account"}
 """Where MiniStack has another word than `aws:PrincipalType`."""
 _original_parse = iam_evaluator.parse_policy_document
 _original_check = iam_evaluator.check_credentials
+_original_denied = iam_actions.access_denied_response
 _original_boundary = iam_evaluator._permissions_boundary
 
 
@@ -72,6 +73,10 @@ _asking: contextvars.ContextVar[tuple[str, Policies] | None] = contextvars.Conte
 """Who is about to assume a role, with their policies."""
 
 
+_refused: contextvars.ContextVar[tuple[str, str, str] | None] = contextvars.ContextVar("refused", default=None)
+"""Action, caller and AWS's sentence of what was refused last."""
+
+
 def install() -> None:
     """Puts these functions into the place of MiniStack's."""
     for function in (
@@ -80,6 +85,16 @@ def install() -> None:
     ):
         setattr(iam_evaluator, function.__name__, function)
     iam_evaluator.evaluate = evaluate_identity
+    iam_actions.access_denied_response = access_denied_response
+
+
+def access_denied_response(service: str, action: str, principal_arn: str, request_id: str, **members: Any) -> Any:
+    """MiniStack's answer in AWS's words, with the resource, where it has no words of the service's own for it."""
+    refused = _refused.get()
+    has_words = members.get("error_code") or members.get("message") or members.get("resource_policy_arn")
+    if refused is not None and refused[:2] == (action, principal_arn) and not has_words:
+        members["message"] = refused[2]
+    return _original_denied(service, action, principal_arn, request_id, **members)
 
 
 def check_credentials(access_key_id: str, service: str | None = None) -> Any:
@@ -263,6 +278,9 @@ def _identity_policy(document: str | Mapping[str, Any]) -> Policy:
 
 def _result(context: Any, gathered: Policies, decision: Decision) -> Any:
     sid = decision.statements[0].sid if decision.statements else ""
+    if not decision.allowed and context.resource_arn != "*":  # MiniStack's stands for an action without resource, too
+        words = access_denied(request(context), decision)
+        _refused.set((context.action, context.principal_arn, words))
     return _Result(
         DECISIONS[decision.outcome], context.principal_arn, sid, decision.reason, policies=gathered, made=decision
     )
