@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from local_aws import control, environment, record
-from local_aws.settings import PARTS, LocalAwsError, StateDirectory
+from local_aws.settings import PARTS, Hosts, LocalAwsError, StateDirectory
 from sandpiper.cli.output import failures_as_messages, notes, report
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ START_EXAMPLES = """
   eval "$(sandpiper local env)" && cdk bootstrap && cdk deploy --all --require-approval never
 
   sandpiper local start --port 4566 --state /tmp/second
+
+  sandpiper local start --vpc-host db.internal:5432=127.0.0.1:5432
 """
 State = Annotated[
     Path, typer.Option(help="Folder whose subfolder .sandpiper/local takes what it keeps while it runs.", metavar="DIR")
@@ -42,16 +44,37 @@ STATE = Path()
 def start(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the AWS endpoint; a free one unless given.")] = 0,
     agentcore_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of AgentCore, likewise.")] = 0,
+    vpc_hosts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--vpc-host",
+            help="A service that code of VPC interpreters finds at NAME:PORT; may be repeated.",
+            metavar="NAME:PORT=HOST:PORT",
+        ),
+    ] = None,
+    public_hosts: Annotated[
+        list[str] | None,
+        typer.Option("--public-host", help="Likewise, of PUBLIC interpreters.", metavar="NAME:PORT=HOST:PORT"),
+    ] = None,
+    public_hosts_only: Annotated[
+        bool, typer.Option("--public-hosts-only", help="Code of PUBLIC interpreters finds nothing but those.")
+    ] = False,
     state: State = STATE,
 ) -> None:
     """Start it and wait until it is ready. It is for development and tests; it is not a microVM."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what it started ends with it
     with failures_as_messages():
         begun = time.monotonic()
+        hosts = Hosts(vpc_hosts or (), public_hosts or (), public_hosts_only)
         with notes.status("starting the embedded AWS"):
-            running, is_new = control.start(StateDirectory(state), port=port, agentcore_port=agentcore_port)
+            running, is_new = control.start(
+                StateDirectory(state), port=port, agentcore_port=agentcore_port, hosts=hosts
+            )
         if not is_new:
             notes.print(f"it runs already: {running.url}, process {running.pid}", soft_wrap=True)
+            if port or agentcore_port or hosts != Hosts():
+                again = f"sandpiper local stop{_option(state)}"
+                notes.print(f"what was asked for here is not in force: {again}, then start it anew", soft_wrap=True)
             return
         notes.print(control.WARNING)
         seconds = time.monotonic() - begun

@@ -10,12 +10,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -24,7 +26,7 @@ from local_aws import environment, record
 from local_aws.settings import StateDirectory
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from tests.local.conftest import Product
 
@@ -111,6 +113,63 @@ def test_start_env_status_and_stop(state: Path) -> None:
 
 
 WHO_AM_I = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
+
+
+def test_the_version_is_printed() -> None:
+    assert sandpiper("--version").stdout == f"{version('sandpiper')}\n"
+
+
+NAMES_A_HOST = """
+import socket, sys
+try:
+    print(socket.create_connection(("db.internal", 5432), 5).recv(4))
+except OSError:
+    print("refused")
+"""
+
+
+@pytest.mark.parametrize("mode", ["VPC", "PUBLIC"])
+def test_code_finds_the_hosts_that_start_is_told(state: Path, mode: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        named = f"db.internal:5432=127.0.0.1:{server.getsockname()[1]}"
+        option = f"--{mode.lower()}-host"
+        started = sandpiper("local", "start", "--state", state, option, named, "--public-hosts-only")
+        assert started.returncode == 0, started.stderr
+        again = sandpiper("local", "start", "--state", state, option, named).stderr
+        assert "what was asked for here is not in force" in again
+        running = wait_for_record(StateDirectory(state))
+        with running_code(running, mode) as run:
+            threading.Thread(target=lambda: server.accept()[0].sendall(b"here"), daemon=True).start()
+            assert run(NAMES_A_HOST) == "b'here'"
+        with running_code(running, "PUBLIC" if mode == "VPC" else "VPC") as run:
+            assert run(NAMES_A_HOST) == "refused"
+
+
+@contextmanager
+def running_code(running: record.Running, mode: str) -> Generator[Callable[[str], str]]:
+    """A session of an interpreter with a network mode; what it runs gives its stdout."""
+    session = boto3.Session(running.access_key_id, running.secret_access_key, None, running.region)
+    control: Any = session.client("bedrock-agentcore-control", endpoint_url=running.agentcore_url)
+    data: Any = session.client("bedrock-agentcore", endpoint_url=running.agentcore_url)
+    vpc = {"vpcConfig": {"subnets": ["subnet-12345678"], "securityGroups": ["sg-12345678"]}} if mode == "VPC" else {}
+    made = control.create_code_interpreter(name=f"of_{mode}", networkConfiguration={"networkMode": mode, **vpc})
+    names = {"codeInterpreterIdentifier": made["codeInterpreterId"]}
+    names["sessionId"] = data.start_code_interpreter_session(**names)["sessionId"]
+
+    def run(code: str) -> str:
+        arguments = {"language": "python", "code": code}
+        (event,) = data.invoke_code_interpreter(**names, name="executeCode", arguments=arguments)["stream"]
+        return event["result"]["structuredContent"]["stdout"]
+
+    yield run
+    data.stop_code_interpreter_session(**names)
+
+
+@pytest.mark.parametrize("option", ["--vpc-host", "--public-host"])
+def test_a_host_that_cannot_be_is_named(state: Path, option: str) -> None:
+    said = sandpiper("local", "start", "--state", state, option, "db.internal")
+    form = "NAME:PORT=HOST:PORT, as in db.internal:5432=127.0.0.1:5432"
+    assert (said.returncode, said.stderr) == (2, f"error: {option}: db.internal is not of the form {form}\n")
 
 
 def test_two_starts_at_once_start_one(state: Path) -> None:

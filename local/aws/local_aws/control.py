@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from local_aws import loopback, record
 from local_aws.lock import taken
-from local_aws.settings import LEAST_FREE_BYTES, LocalAwsError, StateDirectory, unusable
+from local_aws.settings import LEAST_FREE_BYTES, Hosts, LocalAwsError, StateDirectory, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -36,10 +36,13 @@ POLL_SECONDS = 0.05
 HEALTH_SECONDS = 5
 
 
-def start(state: StateDirectory, *, port: int = 0, agentcore_port: int = 0) -> tuple[record.Running, bool]:
+def start(
+    state: StateDirectory, *, port: int = 0, agentcore_port: int = 0, hosts: Hosts | None = None
+) -> tuple[record.Running, bool]:
     """The running embedded AWS and whether this call started it.
 
-    Ports are free ones unless given. Raises LocalAwsError, with nothing left running, when it cannot start.
+    Ports are free ones unless given; without `hosts` code finds none by name. Raises LocalAwsError, with nothing left
+    running, when it cannot start.
     """
     prepare(state)
     end = time.monotonic() + START_SECONDS
@@ -52,15 +55,16 @@ def start(state: StateDirectory, *, port: int = 0, agentcore_port: int = 0) -> t
                     f"another one is starting or ending and does not get on; see {state.log('service')}"
                 )
             time.sleep(POLL_SECONDS)
-        return _start(state, port, agentcore_port, lock), True
+        return _start(state, port, agentcore_port, hosts or Hosts(), lock), True
 
 
-def _start(state: StateDirectory, port: int, agentcore_port: int, lock: IO[str]) -> record.Running:
+def _start(state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, lock: IO[str]) -> record.Running:
     state.running.unlink(missing_ok=True)  # of a service that was killed
     command = [
         *(sys.executable, "-m", "local_aws.service"),
         *("--state", str(state.directory.resolve()), "--name", state.name),
         *("--port", str(port), "--agentcore-port", str(agentcore_port)),
+        *hosts.options(),
     ]
     service: subprocess.Popen[bytes] | None = None
     try:

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING
 
 import local_aws
 import sandpiper_policy
+from local_agentcore.network.named_hosts import NamedHost, require_distinct
 from local_agentcore.settings import AUTHORITY_TOKEN_VARIABLE, STEERING_TOKEN_VARIABLE
 from local_aws import loopback, record
-from local_aws.settings import ACCOUNT, REGION, ROOT_ACCESS_KEY_ID, LocalAwsError, Runtimes, StateDirectory
+from local_aws.settings import ACCOUNT, REGION, ROOT_ACCESS_KEY_ID, Hosts, LocalAwsError, Runtimes, StateDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,13 +43,17 @@ def main() -> int:
     parser.add_argument("--name", required=True)
     parser.add_argument("--port", type=int, default=0, help="port of the AWS endpoint; 0 takes a free one")
     parser.add_argument("--agentcore-port", type=int, default=0, help="port of AgentCore; 0 takes a free one")
+    parser.add_argument("--vpc-host", action="append", default=[], help="NAME:PORT=HOST:PORT, as of local-agentcore")
+    parser.add_argument("--public-host", action="append", default=[], help="likewise")
+    parser.add_argument("--public-hosts-only", action="store_true", help="likewise")
     arguments = parser.parse_args()
+    hosts = Hosts(arguments.vpc_host, arguments.public_host, arguments.public_hosts_only)
     for asked in ENDING:
         signal.signal(asked, _end)
     try:
         with ExitStack() as parts:
             state = StateDirectory(arguments.state, arguments.name)
-            _serve(state, arguments.port, arguments.agentcore_port, parts)
+            _serve(state, arguments.port, arguments.agentcore_port, hosts, parts)
     except LocalAwsError as error:
         print(error, file=sys.stderr, flush=True)
         return 2
@@ -67,7 +72,8 @@ def _end(*_: object) -> None:
     raise _Ended
 
 
-def _serve(state: StateDirectory, port: int, agentcore_port: int, parts: ExitStack) -> None:
+def _serve(state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, parts: ExitStack) -> None:
+    _check(hosts)
     runtimes = Runtimes.of_checkout()
     runtimes.require()
     shutil.rmtree(state.work, ignore_errors=True)
@@ -90,6 +96,7 @@ def _serve(state: StateDirectory, port: int, agentcore_port: int, parts: ExitSta
         *(sys.executable, "-m", "local_agentcore", "serve", "--port", str(agentcore_port)),
         *("--runtime", str(runtimes.sandbox), "--account", ACCOUNT, "--region", REGION),
         *("--authority", f"{running.url}/_local", "--s3", running.url),
+        *hosts.options(),
     ]
     token = {AUTHORITY_TOKEN_VARIABLE: secrets.token_urlsafe(30)}
     steering = {STEERING_TOKEN_VARIABLE: running.steering_token}
@@ -113,6 +120,15 @@ def _serve(state: StateDirectory, port: int, agentcore_port: int, parts: ExitSta
         time.sleep(0.2)
     ended = [name for name, process in processes.items() if process.poll() is not None]
     raise LocalAwsError(f"{' and '.join(ended)} ended unasked; see {state.log(ended[0])}")
+
+
+def _check(hosts: Hosts) -> None:
+    """Raises LocalAwsError for hosts that AgentCore would not take."""
+    for option, values in (("--vpc-host", hosts.vpc), ("--public-host", hosts.public)):
+        try:
+            require_distinct([NamedHost.read(value) for value in values])
+        except ValueError as error:
+            raise LocalAwsError(f"{option}: {error}") from None
 
 
 def _ministack_environment(running: record.Running, work: Path) -> dict[str, str]:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -86,6 +91,25 @@ class StateDirectory:
     def log(self, name: str) -> Path:
         """The log of one part: `service`, `aws` or `agentcore`."""
         return self.path / f"{name}.log"
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """Services that code in VPC and in PUBLIC interpreters finds by name, each as `NAME:PORT=HOST:PORT`.
+
+    With `public_only` code of PUBLIC interpreters finds those instead of the outside world.
+    """
+
+    vpc: Sequence[str] = ()
+    public: Sequence[str] = ()
+    public_only: bool = False
+
+    def options(self) -> list[str]:
+        """The options of `local-agentcore serve` for them."""
+        named = [
+            (f"--{mode}-host", host) for mode, hosts in (("vpc", self.vpc), ("public", self.public)) for host in hosts
+        ]
+        return [*chain.from_iterable(named), *(["--public-hosts-only"] if self.public_only else [])]
 
 
 PARTS = ("service", "aws", "agentcore")
