@@ -196,6 +196,14 @@ def test_each_operation_is_held_to_its_own_model(name: str, parameters: dict[str
     assert sorted(broken(name, parameters)) == sorted(names)
 
 
+def test_of_very_many_members_at_fault_the_first_are_named() -> None:
+    arguments = {"paths": [1] * 500, "content": [EMPTY] * 500}
+    names = broken(
+        "InvokeCodeInterpreter", {"codeInterpreterIdentifier": "a", "name": "readFiles", "arguments": arguments}
+    )
+    assert names == [f"arguments.paths.{number}.member" for number in range(1, 101)]
+
+
 # Pages
 
 

@@ -6,17 +6,18 @@ that every client speaks by.
 
 from __future__ import annotations
 
+import binascii
 import json
 import re
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 from botocore.model import StructureShape
 from moto.core.eventstream import EventStreamEncoder  # pyright: ignore[reportMissingTypeStubs]
-from moto.core.parse import PROTOCOL_PARSERS  # pyright: ignore[reportMissingTypeStubs]
+from moto.core.parse import RestJSONParser  # pyright: ignore[reportMissingTypeStubs]
 from moto.core.serialize import get_serializer_class  # pyright: ignore[reportMissingTypeStubs]
 from moto.core.utils import get_service_model  # pyright: ignore[reportMissingTypeStubs]
 from werkzeug.datastructures import MultiDict
@@ -40,7 +41,7 @@ class HttpRequest:
     path: str
     query: list[tuple[str, str]]
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes | bytearray
     raw_query: str = ""
 
 
@@ -81,6 +82,19 @@ class Call:
     parameters: dict[str, Any]
 
 
+class _Parser(RestJSONParser):
+    """moto's, but that it reads a body once, copies no blob, and refuses what is no JSON object."""
+
+    def __init__(self, operation: Operation) -> None:
+        super().__init__(operation.model, blob_parser=binascii.a2b_base64, map_type=dict)
+
+    def _initial_body_parse(self, body_contents: bytes | bytearray) -> dict[str, Any]:
+        content: object = json.loads(body_contents) if body_contents else {}
+        if not isinstance(content, dict):
+            raise SerializationError("The body is not a JSON object")
+        return cast("dict[str, Any]", content)
+
+
 @cache
 def _operations(names: frozenset[str]) -> list[Operation]:
     operations: list[Operation] = []
@@ -115,9 +129,7 @@ def parse(request: HttpRequest, names: frozenset[str]) -> Call:
 
 def _parameters(request: HttpRequest, operation: Operation, path_parameters: dict[str, str]) -> dict[str, Any]:
     try:
-        if request.body and not isinstance(json.loads(request.body), dict):
-            raise SerializationError("The body is not a JSON object")
-        parser: Any = PROTOCOL_PARSERS[PROTOCOL](operation.model, map_type=dict)
+        parser: Any = _Parser(operation)
         parsed: dict[str, Any] = parser.parse(
             {
                 "method": request.method,

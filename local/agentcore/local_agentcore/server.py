@@ -126,7 +126,7 @@ def _raw_path(request: Request) -> str:
     return bytes(request.scope["raw_path"]).decode("ascii", "replace").partition("?")[0]
 
 
-async def _body(request: Request, settings: Settings) -> bytes:
+async def _body(request: Request, settings: Settings) -> bytearray:
     limit = settings.quotas.request_bytes
     largest = limit if settings.guesses.request_limit_counts_base64 else limit * 4 // 3 + SLACK_BYTES
     body, size = bytearray(), 0
@@ -138,7 +138,7 @@ async def _body(request: Request, settings: Settings) -> bytes:
             break
     if size > largest:
         raise ValidationError(settings.guesses.request_too_large.format(megabytes=f"{limit / 1e6:g}"))
-    return bytes(body)
+    return body
 
 
 def _limited(answer: protocol.HttpAnswer, settings: Settings) -> protocol.HttpAnswer:
