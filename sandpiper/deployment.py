@@ -7,23 +7,32 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local_aws import record
+from local_aws.settings import StateDirectory
 from sandpiper.failure import Failure
 from sandpiper.names import stack_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+LOOPBACK = ("127.0.0.1", "localhost")
 LOCAL = 'for the embedded AWS, run `sandpiper local start` and `eval "$(sandpiper local env)"`'
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """One tenant as it is deployed. `interpreters` holds identifiers by key, the default first."""
+    """One tenant as it is deployed, in an account behind an endpoint.
 
+    `interpreters` holds identifiers by key, the default first.
+    """
+
+    account: str
+    endpoint: str
     run_code_arn: str
     bucket: str
     prefix: str
@@ -33,7 +42,7 @@ class Deployment:
 def session_for(environment: str) -> boto3.Session:
     """A session in the region that the shell names, or else in the environment file's. Raises Failure for neither."""
     try:
-        session = boto3.Session()
+        session = boto3.Session(region_name=os.environ.get("AWS_REGION"))  # which boto3 itself does not look at
     except BotoCoreError as error:
         raise Failure(f"AWS cannot be used: {error}") from None
     if session.region_name:
@@ -49,26 +58,61 @@ def session_for(environment: str) -> boto3.Session:
         raise Failure(str(error)) from None
 
 
+def require_meant(session: boto3.Session, environment: str) -> None:
+    """Raises Failure where `local` would go to AWS while an embedded AWS runs here: its variables were not set."""
+    endpoint = session.client("cloudformation").meta.endpoint_url
+    if environment != "local" or urlsplit(endpoint).hostname in LOOPBACK:
+        return
+    if running := record.find(StateDirectory(Path())):
+        raise Failure(
+            f"this would go to {endpoint}, and not to the embedded AWS that runs here at {running.url}: "
+            'run `eval "$(sandpiper local env)"`; for AWS itself, name another --environment, or run '
+            "`sandpiper local stop`"
+        )
+
+
 def find(session: boto3.Session, environment: str, tenant: str) -> Deployment:
     """Reads the outputs of the tenant's stack; raises Failure when it is not deployed."""
     name = stack_name(environment, tenant)
+    client = session.client("cloudformation")
     try:
-        stacks = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+        stacks = client.describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
         if "does not exist" not in str(error):
             raise Failure(f"the stack {name} cannot be read: {error}") from None
-        deploy = f"run `cdk deploy --all -c environment={environment}`"
-        raise Failure(f"the stack {name} is not deployed here: {deploy}") from None
+        fix = _to_deploy(environment, tenant)
+        raise Failure(f"the stack {name} is not deployed at {client.meta.endpoint_url}: {fix}") from None
     except BotoCoreError as error:
         hint = f"; {LOCAL}" if environment == "local" or "AWS_ENDPOINT_URL" in os.environ else ""
         raise Failure(f"AWS cannot be reached ({error}){hint}") from None
     outputs = {output.get("OutputKey"): output.get("OutputValue", "") for output in stacks[0].get("Outputs", [])}
     try:
         return Deployment(
+            account=stacks[0].get("StackId", "").split(":")[4],
+            endpoint=client.meta.endpoint_url,
             run_code_arn=outputs["RunCodeStateMachineArn"],
             bucket=outputs["DataBucketName"],
             prefix=outputs["DataPrefix"],
             interpreters=json.loads(outputs["Interpreters"]),
         )
     except KeyError as missing:
-        raise Failure(f"the stack {name} is not a tenant's: it has no output {missing}") from None
+        raise Failure(
+            f"the stack {name} is not a tenant's: it has no output {missing}; choose another --tenant"
+        ) from None
+
+
+def _to_deploy(environment: str, tenant: str) -> str:
+    """What to do about a stack that is missing: another name, where the environment's file has none, or a deploy."""
+    from sandpiper.environment import InvalidEnvironment, load
+
+    file = Path("environments", f"{environment}.yaml")
+    if not file.exists():
+        names = " | ".join(sorted(path.stem for path in file.parent.glob("*.yaml")))
+        return f"choose another --environment{f' of {names}' if names else ''}, and a --tenant of it"
+    try:
+        tenants = load(file).tenants
+    except InvalidEnvironment as error:
+        return str(error)
+    if tenant not in tenants:
+        return f"--tenant is {tenant!r}; {file} has {' | '.join(tenants)}"
+    return f"run `cdk bootstrap` once and `cdk deploy --all -c environment={environment}`"

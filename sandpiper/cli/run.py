@@ -13,6 +13,8 @@ from sandpiper.cli.output import failures_as_messages, notes, print_files, print
 from sandpiper.failure import Failure
 from sandpiper_contract.request import DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES
 
+LANGUAGES = {".py": "python", ".js": "javascript", ".mjs": "javascript", ".ts": "typescript"}
+"""By the suffix of a file's name."""
 EXAMPLES = """
 [bold]Examples[/]
 
@@ -31,7 +33,9 @@ def run(
     interpreter: Annotated[
         str | None, typer.Option(help="Key of one of the tenant's interpreters; its first unless given.")
     ] = None,
-    language: Annotated[str, typer.Option(help="python, javascript or typescript.")] = "python",
+    language: Annotated[
+        str | None, typer.Option(help="python, javascript or typescript; by the file's suffix unless given.")
+    ] = None,
     inputs: Annotated[
         list[Path] | None,
         typer.Option("--input", help="A file to lie beside the code; may be repeated.", metavar="PATH"),
@@ -55,14 +59,16 @@ def run(
 
         request: dict[str, object] = {
             "code": _read(file),
-            "language": language,
+            "language": language or _language(file),
             "sessionTimeoutSeconds": session_timeout,
             "outputs": {"maxFiles": max_files, "maxBytes": max_bytes},
             **({} if interpreter is None else {"interpreter": interpreter}),
         }
         session = deployment.session_for(environment)
+        deployment.require_meant(session, environment)
         with notes.status("starting") as status:
             place = deployment.find(session, environment, tenant)
+            notes.print(f"account {place.account} at {place.endpoint}", soft_wrap=True)
             finished = workflow.run(
                 session, place, request, inputs or [], out, lambda seconds: status.update(f"running, {seconds:.0f} s")
             )
@@ -76,6 +82,15 @@ def run(
         if problems := [saved.problem for saved in finished.files if saved.problem]:
             raise Failure("\n".join(problems))
     raise typer.Exit(finished.exit_code)
+
+
+def _language(file: str) -> str:
+    """The language of a program by its file's name; Python's when it comes from standard input."""
+    language = LANGUAGES.get(Path(file).suffix.lower()) if file != "-" else LANGUAGES[".py"]
+    if language is None:
+        suffixes, names = " | ".join(LANGUAGES), " | ".join(dict.fromkeys(LANGUAGES.values()))
+        raise Failure(f"{file}: its suffix tells no language; allowed: {suffixes}, or --language {names}")
+    return language
 
 
 def _read(file: str) -> str:
