@@ -14,7 +14,7 @@ import typer
 from local_aws import control, environment
 from local_aws.lock import taken
 from local_aws.settings import StateDirectory
-from sandpiper.cli.output import failures_as_messages, notes, print_files, print_skipped, report
+from sandpiper.cli.output import failures_as_messages, human_time, notes, print_files, print_skipped, report
 from sandpiper.failure import Failure
 from sandpiper.toolchain import PROJECT, cdk
 
@@ -76,8 +76,8 @@ def demo(
         finally:
             control.stop(STATE)
         for name, result in finished.items():
-            code, milliseconds = result.exit_code, result.result["executionTimeMs"]
-            report.print(f"\n[bold]examples/{name}.py[/]  exit code {code}, {milliseconds} ms")
+            took = human_time(result.result["executionTimeMs"])
+            report.print(f"\n[bold]examples/{name}.py[/]  exit code {result.exit_code}, {took}")
             report.print(result.result["stdout"] + result.result["stderr"], markup=False)
         report.print()
         print_files(report, [file for result in finished.values() for file in result.files])

@@ -138,14 +138,15 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")] = 40,
     state: State = STATE,
 ) -> None:
-    """Print the last lines of its logs."""
+    """Print the last lines of its logs, those of each part below its name."""
     with failures_as_messages():
         if part is not None and part not in PARTS:
             raise LocalAwsError(f"part is {part!r}; allowed: {' | '.join(PARTS)}")
         for name in (part,) if part else PARTS:
             log = StateDirectory(state).log(name)
             text = log.read_text(errors="replace") if log.exists() else ""
-            notes.print(f"[bold]{name}[/] {log}" if text else f"[bold]{name}[/] has no log in {log}", soft_wrap=True)
+            # To where the lines go: the heading of a part stays above them, whatever becomes of the output.
+            report.print(f"[bold]{name}[/] {log}" if text else f"[bold]{name}[/] has no log in {log}", soft_wrap=True)
             print("\n".join(text.splitlines()[-lines:]))
 
 

@@ -86,6 +86,11 @@ def print_skipped(console: Console, result: Mapping[str, Any]) -> None:
         console.print(f"[yellow]cut[/] list of files: the whole is at {plain(address)}", soft_wrap=True)
 
 
+def human_time(milliseconds: float) -> str:
+    """A time as people read it."""
+    return f"{milliseconds:.0f} ms" if milliseconds < 999.5 else f"{milliseconds / 1000:,.1f} s"
+
+
 def human_size(size: int) -> str:
     """Bytes as people read them."""
     return f"{size:,} B" if size < 10 * KIB else f"{size / KIB:,.0f} KiB"

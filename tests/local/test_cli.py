@@ -437,6 +437,7 @@ def test_run_prints_what_the_program_printed_and_saves_its_files(product: Produc
     assert (run.returncode, run.stdout) == (0, "Report created\n"), run.stderr
     assert "claims.csv" in run.stderr
     assert f"s3://{product.place.bucket}/" in run.stderr
+    assert run.stderr.startswith(f"account 123456789012 at {os.environ['AWS_ENDPOINT_URL']}\n")
     assert (tmp_path / "claims.csv").stat().st_size == 65
 
 
@@ -480,6 +481,60 @@ def test_run_validates_before_it_uploads(product: Product, tmp_path: Path) -> No
     run = sandpiper("run", "-", "--input", large, "--session-timeout", "59", text="1")
     assert (run.returncode, "sessionTimeoutSeconds is 59" in run.stderr) == (2, True)
     assert uploaded() == before
+
+
+@pytest.mark.usefixtures("product")
+@pytest.mark.parametrize(
+    ("name", "options", "printed"),
+    [
+        ("a.py", (), "2\n"),
+        ("a.js", (), "1,1\n"),
+        ("a.MJS", (), "1,1\n"),
+        ("a.ts", (), "1,1\n"),
+        ("a.py", ("--language", "javascript"), "1,1\n"),
+        ("a", ("--language", "python"), "2\n"),
+    ],
+)
+def test_a_program_runs_in_the_language_of_its_suffix_unless_told(
+    tmp_path: Path, name: str, options: tuple[str, ...], printed: str
+) -> None:
+    program = tmp_path / name
+    of_python, of_typescript = "print(len([1, 1]))", "const a: number[] = [1, 1]; console.log(String(a))"
+    of_javascript = "console.log(String([1, 1]))"
+    program.write_text({"2\n": of_python}.get(printed, of_typescript if name == "a.ts" else of_javascript))
+    run = sandpiper("run", program, *options, "--out", tmp_path)
+    assert (run.returncode, run.stdout) == (0, printed), run.stderr
+
+
+def test_run_says_where_it_goes_and_does_not_go_to_aws_where_the_embedded_one_was_meant(state: Path) -> None:
+    """Without the variables that `local env` prints, whatever else the shell has: credentials, say, and a region."""
+    assert sandpiper("local", "start", "--state", state).returncode == 0
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    # A proxy that nobody listens at: were anything sent to AWS, it would not arrive.
+    bare |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
+    bare |= {"HTTPS_PROXY": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1", "COLUMNS": "400"}
+
+    def run(*options: str) -> str:
+        command = [COMMAND, "run", "-", *options]
+        done = subprocess.run(command, cwd=state, env=bare, input="1", capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (2, "")
+        return done.stderr
+
+    running = wait_for_record(StateDirectory(state))
+    aws = "https://cloudformation.us-east-1.amazonaws.com"
+    assert run().startswith(
+        f"error: this would go to {aws}, and not to the embedded AWS that runs here at {running.url}"
+    )
+    assert "AWS cannot be reached" in run("--environment", "dev")
+    assert sandpiper("local", "stop", "--state", state).returncode == 0
+    assert "AWS cannot be reached" in run()
+
+
+def test_logs_have_each_part_below_its_name(state: Path) -> None:
+    assert sandpiper("local", "start", "--state", state).returncode == 0
+    shown = sandpiper("local", "logs", "--state", state, "-n", "1000").stdout
+    aws, agentcore = shown.index(f"\naws {state}"), shown.index(f"\nagentcore {state}")
+    assert aws < shown.index("services available on port") < agentcore < shown.index("local-agentcore emulates")
 
 
 @pytest.mark.usefixtures("product")
@@ -529,20 +584,38 @@ def test_an_interrupted_run_says_what_goes_on(product: Product, tmp_path: Path) 
         ),
         (
             ["examples/claims_total.py", "--tenant", "nobody"],
-            "error: the stack sandpiper-local-nobody is not deployed here: "
-            "run `cdk deploy --all -c environment=local`\n",
+            "error: the stack sandpiper-local-nobody is not deployed at {endpoint}: "
+            "--tenant is 'nobody'; environments/local.yaml has demo\n",
+        ),
+        (
+            ["examples/claims_total.py", "--environment", "nowhere"],
+            "error: the stack sandpiper-nowhere-demo is not deployed at {endpoint}: "
+            "choose another --environment of dev | local, and a --tenant of it\n",
+        ),
+        (
+            ["examples/claims_total.py", "--environment", "dev", "--tenant", "claims"],
+            "error: the stack sandpiper-dev-claims is not deployed at {endpoint}: "
+            "run `cdk bootstrap` once and `cdk deploy --all -c environment=dev`\n",
         ),
         (
             ["examples/claims_total.py", "--tenant", "storage"],
-            "error: the stack sandpiper-local-storage is not a tenant's: it has no output 'RunCodeStateMachineArn'\n",
+            "error: the stack sandpiper-local-storage is not a tenant's: it has no output 'RunCodeStateMachineArn'; "
+            "choose another --tenant\n",
         ),
         (["examples/claims_total.py", "--input", "gone.csv"], "error: --input gone.csv: No such file or directory\n"),
+        (
+            ["README.md"],
+            "error: README.md: its suffix tells no language; allowed: .py | .js | .mjs | .ts, "
+            "or --language python | javascript | typescript\n",
+        ),
     ],
 )
 def test_run_says_in_one_message_what_was_wrong(product: Product, arguments: list[str], message: str) -> None:
     before = product.executions()
     run = sandpiper("run", *arguments, text="")
-    assert (run.returncode, run.stdout, run.stderr) == (2, "", message)
+    endpoint = os.environ["AWS_ENDPOINT_URL"]
+    said = run.stderr.removeprefix(f"account 123456789012 at {endpoint}\n")
+    assert (run.returncode, run.stdout, said) == (2, "", message.format(endpoint=endpoint))
     assert product.executions() == before
 
 
