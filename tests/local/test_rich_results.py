@@ -105,6 +105,12 @@ def test_what_failing_code_has_shown_is_not_lost(session: Invoke) -> None:
     assert result["isError"]
 
 
+@pytest.mark.parametrize("data", ["\u00e4", "z", ""])
+def test_an_image_without_data_is_shown_as_its_text(session: Invoke, data: str) -> None:
+    shown = f"display({{'image/png': {data!r}, 'text/plain': 'no image'}}, raw=True)"
+    assert run(session, shown) == [{"type": "text", "text": "no image"}]
+
+
 def test_number_and_size_are_bounded_and_it_is_said(session: Invoke) -> None:
     many = f"for _ in range({displays.MAXIMUM_NUMBER + 7}): display(Image.new('RGB', (1, 1)))"
     *images, text = reversed(run(session, many))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 from typing import Any
@@ -27,10 +26,10 @@ class Displays:
 
     def show(self, bundle: dict[str, Any]) -> bool:
         """Takes the best form of one thing. Returns whether it is an image, whose text nobody needs to see."""
-        mime_type = next((mime_type for mime_type in MIME_TYPES if bundle.get(mime_type)), None)
-        if mime_type is None:
+        forms = ((mime_type, _base64(bundle[mime_type], mime_type)) for mime_type in MIME_TYPES if mime_type in bundle)
+        mime_type, data = next((form for form in forms if form[1]), ("", ""))
+        if not data:
             return False
-        data = _base64(bundle[mime_type], mime_type)
         if len(self._shown) < MAXIMUM_NUMBER and self._bytes + len(data) <= MAXIMUM_BYTES:
             self._shown.append({"mimeType": mime_type, "data": data})
             self._bytes += len(data)
@@ -75,7 +74,7 @@ def choose_backend() -> None:
 
 
 def _base64(value: Any, mime_type: str) -> str:
-    """Returns what a formatter gave as base64: bytes, text, or base64 already."""
+    """Returns what a formatter gave as base64: bytes, text, or base64 already; nothing for what is none of them."""
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     text = str(value)
@@ -83,5 +82,5 @@ def _base64(value: Any, mime_type: str) -> str:
         return base64.b64encode(text.encode("utf-8", "replace")).decode()
     try:
         return base64.b64encode(base64.b64decode(text)).decode()
-    except binascii.Error:
+    except ValueError:
         return ""

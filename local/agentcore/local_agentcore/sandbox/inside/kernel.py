@@ -16,6 +16,7 @@ import signal
 import socket
 import struct
 import sys
+import traceback
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -26,8 +27,8 @@ from .output import Budget, Collector
 from .processes import NICENESS, Processes, signal_group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import FrameType
+    from typing import TextIO
 
 WORD = struct.Struct("!i")
 READY = 0
@@ -201,42 +202,58 @@ def _ignore(_number: int, _frame: FrameType | None) -> None:
 
 
 def _serve(control: socket.socket) -> NoReturn:
-    sys.stdout, sys.stderr = _text_stream(1), _text_stream(2)
+    stdout, stderr = sys.stdout, sys.stderr = _text_stream(1), _text_stream(2)
     sys.path.insert(0, "")  # the working directory, as in a notebook
     choose_backend()
     shell, kernel, flush_c_streams = _shell(), os.getpid(), ctypes.CDLL(None).fflush
+    _show_tracebacks(shell, stderr)
     control.sendall(WORD.pack(READY))
     while True:
         size = control.recv(WORD.size, socket.MSG_WAITALL)
         if len(size) < WORD.size:
             os._exit(0)
         code = control.recv(WORD.unpack(size)[0], socket.MSG_WAITALL).decode("utf-8", "replace")
-        succeeded = _run_cell(shell, code)
+        succeeded = _run_cell(shell, code, stderr)
         if os.getpid() != kernel:
             os._exit(0)  # the code forked and its child came back here: one process answers, not two
-        for stream in (sys.stdout, sys.stderr):
-            _flush(stream.flush)
-        _flush(lambda: flush_c_streams(None))
+        for stream in (stdout, stderr, sys.stdout, sys.stderr):
+            _flush(stream)
+        flush_c_streams(None)
         shown = DISPLAYS.taken()
         control.sendall(WORD.pack(int(not succeeded)) + WORD.pack(len(shown)) + shown)
 
 
-def _run_cell(shell: Any, code: str) -> bool:
+def _run_cell(shell: Any, code: str, stderr: TextIO) -> bool:
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         return bool(shell.run_cell(code, store_history=True).success)
     except KeyboardInterrupt:
-        sys.stderr.write("KeyboardInterrupt\n")
+        _write(stderr, "KeyboardInterrupt\n")
+        return False
+    except Exception:  # of IPython itself, as when the code has put something else in the place of sys.stderr
+        _write(stderr, traceback.format_exc())
         return False
     finally:
         signal.signal(signal.SIGINT, _ignore)
 
 
-def _flush(flush: Callable[[], object]) -> None:
-    try:
-        flush()
-    except (OSError, ValueError):  # the code closed the stream, which is its own affair
-        return
+def _show_tracebacks(shell: Any, stderr: TextIO) -> None:
+    """Has tracebacks written to the kernel's own stderr, as the service's kernel does, wherever sys.stderr leads."""
+
+    def show(_kind: object, _error: object, lines: list[str]) -> None:
+        _write(stderr, shell.InteractiveTB.stb2text(lines) + "\n")
+
+    shell._showtraceback = show
+
+
+def _write(stream: TextIO, text: str) -> None:
+    with suppress(OSError, ValueError):  # the code closed it, which is its own affair
+        stream.write(text)
+
+
+def _flush(stream: Any) -> None:
+    with suppress(Exception):  # the code closed it, or put something else in its place
+        stream.flush()
 
 
 def _text_stream(descriptor: int) -> io.TextIOWrapper:
@@ -255,11 +272,6 @@ def _shell() -> Any:
     configuration = importlib.import_module("traitlets.config").Config()
     configuration.HistoryManager.enabled = False
     shell = interactive_shell.instance(config=configuration, colors="nocolor", xmode="Context")
-
-    def show_traceback(_kind: object, _error: object, lines: list[str]) -> None:
-        sys.stderr.write(shell.InteractiveTB.stb2text(lines) + "\n")
-
-    shell._showtraceback = show_traceback
     shell.displayhook.write_output_prompt = lambda: None
     shell.enable_gui = _enable_no_gui
     shell.ask_exit = lambda: None  # exit() and quit() end a terminal, not a session
