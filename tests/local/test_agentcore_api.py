@@ -370,6 +370,33 @@ def test_a_program_that_forks_and_returns_answers_once(sessions: Callable[..., S
     assert session.python("print('one')")["stdout"] == "one"
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "class Tee:\n    def __init__(self, stream): self.write = stream.write\n"
+        "sys.stdout, sys.stderr = Tee(sys.stdout), Tee(sys.stderr)",
+        "import io; sys.stdout, sys.stderr = sys.__stdout__, io.StringIO()",
+    ],
+    ids=["without flush", "others"],
+)
+def test_code_that_puts_other_streams_in_the_place_of_its_own_keeps_its_kernel(
+    sessions: Callable[..., Session], change: str
+) -> None:
+    session = sessions()
+    assert session.python(f"import sys\nx = 1\nprint('before', end='')\n{change}")["stdout"] == "before"
+    failed = session.python("print('printed')\nx / 0")
+    assert failed["stdout"] == "printed"
+    assert failed["stderr"].endswith("ZeroDivisionError: division by zero")
+
+
+def test_code_that_takes_its_streams_away_fails_and_keeps_its_kernel(sessions: Callable[..., Session]) -> None:
+    session = sessions()
+    assert session.python("import sys\nprint('before')\nsys.stdout = None")["stdout"] == "before"
+    failed = session.python("print('printed')")
+    assert (failed["exitCode"], "AttributeError" in failed["stderr"], "died" in failed["stderr"]) == (1, True, False)
+    assert session.python("print('again')", clearContext=True)["stdout"] == "again"
+
+
 def test_calls_at_once_take_turns(sessions: Callable[..., Session]) -> None:
     session, answers = sessions(), list[dict[str, Any]]()
     cell = "import time\nbegun = globals().get('begun', 0) + 1\ntime.sleep(0.05)\nprint(begun)"
@@ -432,9 +459,27 @@ def test_a_file_that_is_not_there_fails_the_tool_and_not_the_call(sessions: Call
         assert "none.txt" in result["content"][0]["text"]
 
 
+@pytest.mark.parametrize("path", ["a" * 256, "a/" * 2048 + "a", "a" * 100_000, "\u00e4" * 20_000])
+def test_a_path_that_is_too_long_fails_the_tool_and_not_the_session(
+    sessions: Callable[..., Session], path: str
+) -> None:
+    session = sessions()
+    attempts: list[tuple[str, dict[str, Any]]] = [
+        ("readFiles", {"paths": [path]}),
+        ("removeFiles", {"paths": [path]}),
+        ("listFiles", {"directoryPath": path}),
+        ("writeFiles", {"content": [{"path": path, "text": ""}]}),
+    ]
+    for name, arguments in attempts:
+        result = session.invoke(name, **arguments)
+        assert (result["isError"], "File name too long" in result["content"][0]["text"]) == (True, True)
+    assert session.python("print('alive')")["stdout"] == "alive"
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "words"),
     [
+        ("getTask", {"taskId": "a" * 100_000}, "more than a sandbox takes at once"),
         ("executeCode", {"language": "python"}, "requires the argument 'code'"),
         ("writeFiles", {"content": [{"path": "x"}]}, "either text or blob"),
     ],
@@ -446,6 +491,7 @@ def test_what_a_tool_cannot_do_is_refused_in_words(
     code, message = refusal(lambda: session.invoke(name, **arguments))
     assert code == "ValidationException"
     assert words in message
+    assert session.python("print('alive')")["stdout"] == "alive"
 
 
 # Limits and the server

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import SandboxEndedError, ValidationError
 from .faults import IN_A_SESSION, INVOKE
 from .paging import page
+from .sandbox.inside.frames import FrameError
 from .sessions import Ending, Sandboxes, Session, Sessions, log
 from .tools import TOOLS, Invocation
 
@@ -98,6 +99,8 @@ class DataPlane:
                 log.error("Session %s: %s", session.identifier, error)
             await self._sessions.end(session, Ending.FAILED if session.is_live(self._clock()) else Ending.EXPIRED)
             raise session.cut_short(self._guesses) from error
+        except FrameError as error:
+            raise ValidationError(f"The arguments are more than a sandbox takes at once: {error}") from error
         return {"sessionId": session.identifier, "stream": [{"result": result}]}
 
     async def _let_die(self, session: Session, seconds: float) -> None:

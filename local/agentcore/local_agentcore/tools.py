@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PYTHON = "python"
 RUNTIMES = {PYTHON: (PYTHON,), "javascript": ("deno", "nodejs"), "typescript": ("deno", "nodejs")}
 """What may run a language, the default first (the model's documentation of LanguageRuntime)."""
+PATH_MAX = 4096
+"""The kernel's (limits.h)."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,9 @@ async def stop_task(invocation: Invocation) -> Result:
     report = await invocation.sandbox.task(task)
     if report.state == "working":
         await invocation.sandbox.stop_task(task)
-        return results.task_canceled()
+        report = await invocation.sandbox.task(task)  # it may have ended by itself in between
+        if report.state == "canceled":
+            return results.task_canceled()
     return results.task_not_canceled(task, report, invocation.guesses)
 
 
@@ -174,6 +178,8 @@ async def _each(
     for path, item in items:
         try:
             await asyncio.sleep(seconds_of(rule for rule in invocation.slow_files if rule.slows(path)))
+            if len(path) >= PATH_MAX:  # the kernel says so of most, but far longer ones are more than a frame holds
+                raise OperationError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
             await action(item)
         except OperationError as problem:
             return results.file_problem(path, problem, invocation.guesses)

@@ -55,6 +55,7 @@ class Channel:
         """Sends a request and returns its answer.
 
         Raises:
+            FrameError: the request is larger than a frame. Nothing of it was sent.
             SandboxEndedError: there is no sandbox any more, or it does not keep to the protocol.
         """
         if self.ended.is_set():
@@ -64,7 +65,7 @@ class Channel:
         try:
             await send(self._writer, Frame({"id": number, **message}, payload))
             return await answer
-        except (ConnectionError, FrameError) as error:
+        except ConnectionError as error:
             raise SandboxEndedError("the sandbox has ended") from error
         finally:
             self._waiting.pop(number, None)
