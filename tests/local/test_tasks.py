@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 import uuid
@@ -10,11 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from local_agentcore.emulator import Emulator
 from local_agentcore.process import client, running_emulator
+from local_agentcore.settings import Settings
 from tests.local.test_languages import MANAGED, caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+
+    from local_agentcore.sandbox.host import TaskReport
 
     Invoke = Callable[..., dict[str, Any]]
 
@@ -75,7 +80,7 @@ def test_a_canceled_task_has_gone(invoke: Invoke) -> None:
     count = "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c 'touch [b]egun'"
     assert invoke("executeCommand", command=count)["structuredContent"]["stdout"] == "1\r\n"
     assert invoke("stopTask", taskId=task)["isError"] is False
-    assert "0" in invoke("executeCommand", command=count)["structuredContent"]["stderr"]
+    assert invoke("executeCommand", command=count)["structuredContent"]["stderr"] == "0\r\n"
     assert invoke("getTask", taskId=task)["structuredContent"] == {"taskStatus": "canceled"}
     assert "TaskStatus.CANCELED" in invoke("stopTask", taskId=task)["content"][0]["text"]
 
@@ -220,3 +225,84 @@ def test_a_session_without_a_process_to_spare_goes_on(invoke: Invoke) -> None:
         assert "cannot be started: Resource temporarily unavailable" in refused["structuredContent"]["stderr"], refused
         assert refused["isError"]
     assert invoke("executeCode", language="python", code="print(2)")["structuredContent"]["stdout"] == "2"
+
+
+IGNORES_SIGNALS = (
+    "(trap '' INT TERM; while true; do echo >> alive; sleep 0.01; done) & until [ -e alive ]; do :; done; "
+)
+
+
+def lives(invoke: Invoke) -> bool:
+    """Whether what ignores signals still writes."""
+    command = "before=$(wc -l < alive); sleep 0.5; [ $(wc -l < alive) -gt $before ]"
+    result: dict[str, Any] = invoke("executeCommand", command=command)
+    return not result["isError"]
+
+
+def test_a_canceled_task_leaves_nothing_that_its_shell_has_started(invoke: Invoke) -> None:
+    task = start(invoke, f"{IGNORES_SIGNALS} wait")
+    invoke("executeCommand", command="until [ -e alive ]; do sleep 0.01; done")
+    assert lives(invoke)
+    assert invoke("stopTask", taskId=task)["isError"] is False
+    assert not lives(invoke)
+
+
+def test_a_command_at_its_time_limit_leaves_nothing_and_one_that_ends_does(
+    agentcore_runtime: Path, tmp_path: Path
+) -> None:
+    with running_emulator(agentcore_runtime, tmp_path, "--call-seconds", "2", "--pool", "0") as emulator:
+        data: Any = client("bedrock-agentcore", emulator.address, "us-east-1")
+        session = data.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
+        invoke = caller(data, session)
+        assert (
+            "time limit" in invoke("executeCommand", command=f"{IGNORES_SIGNALS} wait")["structuredContent"]["stderr"]
+        )
+        assert not lives(invoke)
+        assert invoke("executeCommand", command=f"rm alive; {IGNORES_SIGNALS}")["isError"] is False
+        assert lives(invoke)
+
+
+def test_what_a_canceled_task_has_printed_takes_no_room_from_others(small_session: Invoke) -> None:
+    for number in range(3):
+        task = start(small_session, f"head -c 1M /dev/zero | tr '\\0' x; touch {number}; sleep 600")
+        small_session("executeCommand", command=f"until [ -e {number} ]; do sleep 0.01; done")
+        assert small_session("stopTask", taskId=task)["isError"] is False
+    assert ended(small_session, start(small_session, "echo room"))["structuredContent"]["stdout"] == "room\r\n"
+
+
+def test_a_task_that_ends_while_it_is_about_to_be_stopped_is_not_said_to_be_canceled(
+    agentcore_runtime: Path, tmp_path: Path
+) -> None:
+    async def live() -> None:
+        emulator = Emulator(Settings(runtime=agentcore_runtime, state=tmp_path, pool=0))
+        await emulator.open()
+        try:
+            started = await emulator.call("StartCodeInterpreterSession", {"codeInterpreterIdentifier": MANAGED})
+
+            async def invoke(name: str, **arguments: Any) -> dict[str, Any]:
+                call = {"codeInterpreterIdentifier": MANAGED, "sessionId": started["sessionId"]}
+                answer = await emulator.call("InvokeCodeInterpreter", {**call, "name": name, "arguments": arguments})
+                result: dict[str, Any] = answer["stream"][0]["result"]
+                return result
+
+            until_told = "until [ -e go ]; do sleep 0.01; done; echo finished"
+            task = (await invoke("startCommandExecution", command=until_told))["structuredContent"]["taskId"]
+            (session,) = emulator.sessions.live()
+            ask = session.sandbox.task
+
+            async def ask_and_let_it_end(identifier: str) -> TaskReport:
+                session.sandbox.task = ask
+                report = await ask(identifier)
+                await invoke("executeCommand", command="touch go")
+                while (await ask(identifier)).state == "working":
+                    await asyncio.sleep(0.01)
+                return report
+
+            session.sandbox.task = ask_and_let_it_end
+            refused = await invoke("stopTask", taskId=task)
+            assert refused["content"][0]["text"].endswith("(current status: TaskStatus.COMPLETED)")
+            assert (await invoke("getTask", taskId=task))["structuredContent"]["stdout"] == "finished\r\n"
+        finally:
+            await emulator.close()
+
+    asyncio.run(live())

@@ -34,6 +34,7 @@ class Budget:
         """Returns to the shared budget what was taken from it: it is kept no longer."""
         if self.shared is not None:
             self.shared.remaining += self.taken
+            self.taken = 0
 
 
 class Collector:

@@ -8,6 +8,7 @@ import signal
 from contextlib import suppress
 
 NICENESS = 10  # the supervisor keeps its turn on the processor whatever the code does
+GROUP_LOOK_SECONDS = 0.01
 
 
 class FirstToGo:
@@ -64,14 +65,24 @@ async def end_within(
 ) -> bool:
     """Waits for a child's end. At the time limit its process group gets `first`, and SIGKILL after the grace.
 
-    Returns whether the limit was reached.
+    Returns whether the limit was reached; then nothing of the group is left.
     """
-    for limit, number in ((seconds, first), (grace_seconds, signal.SIGKILL), (None, None)):
-        if (await asyncio.wait({end}, timeout=limit))[0]:
-            return number is not first
-        if number is not None:
-            signal_group(process, number)
+    if (await asyncio.wait({end}, timeout=seconds))[0]:
+        return False
+    signal_group(process, first)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(_group_has_gone(process), grace_seconds)
+    signal_group(process, signal.SIGKILL)
+    await asyncio.wait({end})
     return True
+
+
+async def _group_has_gone(process: int) -> None:
+    """Waits for all of a process group: a shell may end at the first signal, and what it started ignore that."""
+    with suppress(ProcessLookupError):
+        while True:
+            os.killpg(process, 0)
+            await asyncio.sleep(GROUP_LOOK_SECONDS)
 
 
 def yield_to_supervisor(process: int) -> None:

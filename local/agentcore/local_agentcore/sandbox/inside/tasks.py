@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from .commands import RunningCommand
@@ -39,9 +39,12 @@ class Task:
         """Follows the command to its end."""
         outcome = await self.command.outcome(seconds, grace_seconds)
         self.seconds = time.monotonic() - self.started
-        self.outcome = outcome
-        if self.state == WORKING:
+        if self.state == CANCELED:  # what it has printed is told to nobody: its room is for others
+            outcome = replace(outcome, stdout=b"")
+            self.budget.give_back()
+        else:
             self.state = ENDED
+        self.outcome = outcome
 
 
 class Tasks:
