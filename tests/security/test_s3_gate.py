@@ -10,7 +10,7 @@ import contextlib
 import socket
 import threading
 from typing import TYPE_CHECKING
-from unittest.mock import AsyncMock
+from unittest.mock import AsyncMock, MagicMock
 
 import h11
 import pytest
@@ -58,14 +58,14 @@ class Wire:
 class World:
     """A gate, who calls it, and the upstream's listener."""
 
-    def __init__(self, gate_port: int, upstream: socket.socket) -> None:
-        self.gate_port, self.listener = gate_port, upstream
+    def __init__(self, gate_ports: list[int], upstream: socket.socket) -> None:
+        self._gate_ports, self.listener = gate_ports, upstream
         self.host = f"127.0.0.1:{upstream.getsockname()[1]}".encode()
         self._open: list[socket.socket] = []
 
-    def call(self, request: bytes) -> Wire:
-        """Connects to the gate and sends bytes, in which HOST stands for the right Host."""
-        self._open.append(socket.create_connection(("127.0.0.1", self.gate_port)))
+    def call(self, request: bytes, sandbox: int = 0) -> Wire:
+        """Connects to a sandbox's gate and sends bytes, in which HOST stands for the right Host."""
+        self._open.append(socket.create_connection(("127.0.0.1", self._gate_ports[sandbox])))
         self._open[-1].sendall(request.replace(b"HOST", self.host))
         return Wire(self._open[-1])
 
@@ -91,22 +91,28 @@ class World:
 
 
 @contextlib.contextmanager
-def running_gate(upstream: Upstream | None) -> Generator[int]:
-    """Serves a gate as the emulator does, and gives its port."""
-    loop, listener = asyncio.new_event_loop(), socket.create_server(("127.0.0.1", 0))
+def running_gate(upstream: Upstream | None, sandboxes: int = 1) -> Generator[list[int]]:
+    """Serves a gate as the emulator does, and gives the port of each sandbox."""
+    loop, gate = asyncio.new_event_loop(), S3Gate(upstream)
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(sandboxes)]
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
 
-    async def serve() -> Listener:
-        served = Listener(listener)
-        served.serve(S3Gate(upstream).for_a_sandbox())
-        return served
+    async def serve() -> list[Listener]:
+        serving = [Listener(listener) for listener in listeners]
+        for one in serving:
+            one.serve(gate.for_a_sandbox())
+        return serving
 
-    served = asyncio.run_coroutine_threadsafe(serve(), loop).result(10)
+    async def close(serving: list[Listener]) -> None:
+        for one in serving:
+            await one.close()
+
+    serving = asyncio.run_coroutine_threadsafe(serve(), loop).result(10)
     try:
-        yield listener.getsockname()[1]
+        yield [listener.getsockname()[1] for listener in listeners]
     finally:
-        asyncio.run_coroutine_threadsafe(served.close(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(close(serving), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
@@ -114,11 +120,11 @@ def running_gate(upstream: Upstream | None) -> Generator[int]:
 
 @pytest.fixture
 def world() -> Generator[World]:
-    """A gate before an upstream."""
+    """Two sandboxes' gate before an upstream."""
     with socket.create_server(("127.0.0.1", 0)) as upstream:
         port = upstream.getsockname()[1]
-        with running_gate(Upstream("127.0.0.1", port)) as gate_port:
-            made = World(gate_port, upstream)
+        with running_gate(Upstream("127.0.0.1", port), sandboxes=2) as gate_ports:
+            made = World(gate_ports, upstream)
             yield made
             made.close()
 
@@ -260,6 +266,42 @@ def test_a_sandbox_has_so_many_uploads_at_once(world: World) -> None:
     control.connection.close()
 
 
+@pytest.fixture
+def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three MiB for the bodies of all sandboxes; for gates that are made after it."""
+    monkeypatch.setattr(s3_gate, "BODIES_BYTES", 3 * MEBIBYTE)
+
+
+@pytest.mark.usefixtures("little_room")
+@pytest.mark.parametrize("length", [b"Content-Length: 2097152", b"Transfer-Encoding: chunked"], ids=["said", "chunked"])
+def test_the_bodies_of_all_sandboxes_have_a_limit_together(world: World, length: bytes) -> None:
+    mark = b"200000\r\n" if length.endswith(b"chunked") else b""
+    upload = PUT + length + b"\r\n\r\n" + mark + bytes(2 * MEBIBYTE - 1)  # all but its end
+    first = world.call(upload, sandbox=0)
+    s3 = world.arrived()
+    assert _read(s3, 2 * MEBIBYTE - 1)
+    refused = world.call(upload, sandbox=1).rest()
+    assert (b" 503 " in refused, b"<Code>SlowDown</Code>" in refused) == (True, True)
+    world.arrived().connection.close()
+    s3.connection.sendall(OK)
+    assert first.until(b"ok") == OK
+    first.connection.shutdown(socket.SHUT_WR)
+    first.rest()  # the gate is done with it
+    world.call(upload, sandbox=1)  # there is room again
+    assert _read(world.arrived(), 2 * MEBIBYTE - 1)
+
+
+def _read(wire: Wire, count: int) -> bool:
+    """Whether so many bytes of a body arrive."""
+    wire.until(b"\r\n\r\n")
+    while wire.read.count(b"\0") < count:
+        data = wire.connection.recv(MEBIBYTE)
+        if not data:
+            return False
+        wire.read += data
+    return True
+
+
 def test_an_exchange_that_is_cancelled_while_it_ends_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     ending = asyncio.Event()
 
@@ -274,10 +316,10 @@ def test_an_exchange_that_is_cancelled_while_it_ends_is_cancelled(monkeypatch: p
         raise OSError
 
     async def cancelled() -> None:
-        client, upstream = AsyncMock(), AsyncMock()
+        client, upstream, body = AsyncMock(), AsyncMock(), MagicMock()
         request = h11.Request(method="GET", target="/", headers=[("Host", "s3")])
         exchange = s3_gate._exchange  # pyright: ignore[reportPrivateUsage]
-        exchanging = asyncio.create_task(exchange(client, upstream, request))
+        exchanging = asyncio.create_task(exchange(client, upstream, request, body))
         await asyncio.wait_for(ending.wait(), 10)
         exchanging.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -295,7 +337,7 @@ def test_a_dead_upstream_is_said(world: World) -> None:
 
 
 def test_without_an_upstream_the_answer_says_so() -> None:
-    with running_gate(None) as port, socket.create_connection(("127.0.0.1", port)) as connection:
+    with running_gate(None) as (port,), socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(b"GET /bucket HTTP/1.1\r\nHost: 127.0.0.1:4566\r\n" + SIGNED + b"\r\n")
         answer = Wire(connection).rest()
     assert answer.startswith(b"HTTP/1.1 503 ")

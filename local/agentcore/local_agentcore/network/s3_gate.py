@@ -31,6 +31,14 @@ BODY_BYTES = 256 * 1024 * 1024
 """Of a request. An S3 in memory holds it all, and S3's own limit (5 GiB) is more than many machines have."""
 UPLOADS_AT_ONCE = 4
 """Of one sandbox: so many bodies are on their way to S3, further ones wait."""
+BODIES_BYTES = 2 * UPLOADS_AT_ONCE * BODY_BYTES
+"""Of all sandboxes: so much of bodies is on its way to S3, further ones are refused. None of them takes it all."""
+TOO_LARGE = (
+    413,
+    "EntityTooLarge",
+    f"A sandbox sends at most {BODY_BYTES // 2**20} MiB in a request: upload larger objects in parts.",
+)
+TOO_MUCH = (503, "SlowDown", "The sandboxes of this emulator send too much at once: try again later.")
 HOP_BY_HOP = frozenset(
     (b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
      b"trailer", b"upgrade", b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port",
@@ -64,8 +72,41 @@ class Upstream:
         return f"http://{self.host}:{self.port}"
 
 
-class _TooLargeError(Exception):
-    """A body is larger than a request may have."""
+class _RefusedError(Exception):
+    """A body is not passed on, or no further; its arguments are the answer's status, code and message."""
+
+
+@dataclass
+class _Room:
+    """What is left of the bytes that bodies may have together, of all sandboxes."""
+
+    left: int
+
+
+class _Body:
+    """How much of one body has come; what it takes of the room is given back at its end."""
+
+    def __init__(self, room: _Room) -> None:
+        self._room, self._bytes = room, 0
+
+    def __enter__(self) -> _Body:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._room.left += self._bytes
+
+    def take(self, count: int) -> None:
+        """Counts bytes that have come.
+
+        Raises:
+            _RefusedError: they are too many.
+        """
+        if self._bytes + count > BODY_BYTES:
+            raise _RefusedError(*TOO_LARGE)
+        if count > self._room.left:
+            raise _RefusedError(*TOO_MUCH)
+        self._bytes += count
+        self._room.left -= count
 
 
 class S3Gate:
@@ -73,6 +114,7 @@ class S3Gate:
 
     def __init__(self, upstream: Upstream | None) -> None:
         self._upstream = upstream
+        self._room = _Room(BODIES_BYTES)
         port = upstream.port if upstream else PORT_WITHOUT_UPSTREAM
         suffix = "" if port == 80 else f":{port}"
         self._hosts = frozenset(f"{host}{suffix}".encode() for host in LOOPBACK)
@@ -111,7 +153,7 @@ class S3Gate:
             await _refuse(client, 403, "AccessDenied", f"A sandbox reaches S3 alone. {reason}.")
             return False
         if _length(request) > BODY_BYTES:
-            await _refuse_body(client)
+            await _refuse(client, *TOO_LARGE)
             return False
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -122,10 +164,11 @@ class S3Gate:
             return False
         upstream = Peer(h11.CLIENT, *streams)
         try:
-            return await _exchange(client, upstream, request)
-        except _TooLargeError:
+            with _Body(self._room) as body:
+                return await _exchange(client, upstream, request, body)
+        except _RefusedError as refused:
             if client.state.our_state is h11.SEND_RESPONSE:  # nothing of an answer has been passed on yet
-                await _refuse_body(client)
+                await _refuse(client, *refused.args)
             return False
         finally:
             await upstream.close()
@@ -140,11 +183,11 @@ def _has_body(request: h11.Request) -> bool:
     return _length(request) > 0 or b"transfer-encoding" in dict(request.headers)
 
 
-async def _exchange(client: Peer, upstream: Peer, request: h11.Request) -> bool:
+async def _exchange(client: Peer, upstream: Peer, request: h11.Request, body: _Body) -> bool:
     """Passes on a request and its answer, both at once: S3 may answer before it has read everything.
 
     Raises:
-        _TooLargeError: the body is.
+        _RefusedError: it has, or all bodies have, too many bytes.
     """
     await upstream.send(
         h11.Request(
@@ -153,12 +196,12 @@ async def _exchange(client: Peer, upstream: Peer, request: h11.Request) -> bool:
             headers=[*_end_to_end(request.headers.raw_items()), (b"Connection", b"close")],
         )
     )
-    sending = asyncio.create_task(_pass_body(client, upstream))
+    sending = asyncio.create_task(_pass_body(client, upstream, body))
     answering = asyncio.create_task(_pass_answer(upstream, client))
     try:
         await asyncio.wait({sending, answering}, return_when=asyncio.FIRST_COMPLETED)
         if sending.done() and (error := sending.exception()) is not None:
-            if isinstance(error, _TooLargeError):
+            if isinstance(error, _RefusedError):
                 raise error
             return False  # the caller went away
         try:
@@ -176,14 +219,13 @@ async def _exchange(client: Peer, upstream: Peer, request: h11.Request) -> bool:
         await asyncio.gather(sending, answering, return_exceptions=True)
 
 
-async def _pass_body(client: Peer, upstream: Peer) -> None:
+async def _pass_body(client: Peer, upstream: Peer, body: _Body) -> None:
     """Passes on a request's body. Ends early when S3 takes no more of it: it has answered, or soon will.
 
     Raises:
         h11.RemoteProtocolError, OSError, TimeoutError: the caller did not send all of it.
-        _TooLargeError: it is.
+        _RefusedError: it is too large, or there is no room for it.
     """
-    left = BODY_BYTES
     while True:
         event = await client.receive()
         if isinstance(event, h11.ConnectionClosed):
@@ -192,9 +234,7 @@ async def _pass_body(client: Peer, upstream: Peer) -> None:
         if not last and not isinstance(event, h11.Data):
             return
         if isinstance(event, h11.Data):
-            left -= len(event.data)
-            if left < 0:
-                raise _TooLargeError
+            body.take(len(event.data))
         try:  # without trailers: what they say has not been judged
             await upstream.send(h11.EndOfMessage() if last else h11.Data(data=bytes(event.data)))
         except (h11.LocalProtocolError, OSError):
@@ -230,8 +270,3 @@ async def _refuse(client: Peer, status: int, code: str, message: str) -> None:
     """Answers with an error as S3 writes it."""
     text = f"{XML}<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
     await client.answer(status, {"content-type": "application/xml", "connection": "close"}, text.encode())
-
-
-async def _refuse_body(client: Peer) -> None:
-    message = f"A sandbox sends at most {BODY_BYTES // 2**20} MiB in a request: upload larger objects in parts."
-    await _refuse(client, 413, "EntityTooLarge", message)
