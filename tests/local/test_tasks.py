@@ -101,7 +101,7 @@ def test_many_tasks_at_once_keep_their_outputs_apart(invoke: Invoke) -> None:
 @pytest.fixture(scope="module")
 def small(agentcore_runtime: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Any]:
     """An emulator with little room for output."""
-    options = ("--output-mib", "1", "--task-output-mib", "2", "--task-seconds", "2")
+    options = ("--output-mib", "1", "--task-output-mib", "2", "--task-seconds", "2", "--calls-per-second", "0")
     with running_emulator(agentcore_runtime, tmp_path_factory.mktemp("small"), *options) as emulator:
         yield client("bedrock-agentcore", emulator.address, "us-east-1")
 
