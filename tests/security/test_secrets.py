@@ -115,6 +115,13 @@ def test_there_are_no_processes_of_the_host(attacker: Attacker, speaker: Speaker
     assert speaker.tries(attacker, wanted) == {str(host.process): "ESRCH", "1": "ok"}
 
 
+def test_the_command_of_process_1_does_not_tell_how_the_sandbox_is_set_up(attacker: Attacker, speaker: Speaker) -> None:
+    command = speaker.tries(attacker, {"command": attempt("read", "/proc/1/cmdline")})["command"]
+    assert "supervisor" in command
+    assert "{" not in command
+    assert "bytes" not in command
+
+
 def places_of_the_host(host: Host, secret: Path) -> Iterable[str]:
     """Returns what is on the host and must not be in a sandbox."""
     yield str(secret)
@@ -141,6 +148,8 @@ def test_its_mounts_do_not_tell_where_they_come_from(
     mounts = speaker.tries(attacker, {"mounts": attempt("read", "/proc/self/mountinfo")})["mounts"]
     assert VIRTUAL_ENVIRONMENT in mounts
     assert "local-agentcore-" not in mounts
+    assert "stage" not in mounts
+    assert "lowerdir=/" not in mounts
     base = next(line for line in (agentcore_runtime / "pyvenv.cfg").read_text().splitlines() if line.startswith("home"))
     home = base.partition("=")[2].strip()
     for path in (str(agentcore_runtime.resolve()), str(Path.home()), *([] if home.startswith("/usr") else [home])):

@@ -124,8 +124,8 @@ class Blueprint:
                 START_SUPERVISOR,
                 str(Path(layout.INSIDE_PACKAGE).parent),
                 str(channel),
-                json.dumps(asdict(self._configuration())),
             ],
+            "configuration": json.dumps(asdict(self._configuration())),
         }
 
     def _mounts(self) -> list[tuple[Path, str]]:

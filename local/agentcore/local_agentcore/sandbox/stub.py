@@ -21,8 +21,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-STAGE = "/tmp/stage"  # noqa: S108  on a tmpfs that only this mount namespace sees
-LOWER, NOTHING = f"{STAGE}/lower", f"{STAGE}/nothing"
+STAGE = "/tmp"  # noqa: S108  covered by a tmpfs that only this mount namespace sees
+LOWER, NOTHING = "lower", f"{STAGE}/nothing"
 STAGE_OPTIONS = "size=8m,nr_inodes=256,mode=755"
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000
 MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
@@ -62,10 +62,11 @@ def private_mounts() -> None:
 
 
 def stage(sources: list[str], folders: list[str]) -> None:
-    """Puts each source at `/tmp/stage/INDEX`, where every user may read it, and makes the folders there."""
+    """Puts each source at `STAGE/INDEX`, where every user may read it, and makes the folders there."""
     descriptors = [os.open(source, os.O_RDONLY) for source in sources]  # before /tmp is covered: they may lie in it
-    mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, STAGE_OPTIONS)  # noqa: S108  for this process's children only
-    for folder in (STAGE, LOWER, NOTHING, *(f"{STAGE}/{name}" for name in folders)):
+    mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, STAGE_OPTIONS)  # for this process's children only
+    os.chdir(STAGE)
+    for folder in (LOWER, NOTHING, *folders):
         Path(folder).mkdir()
     for index, descriptor in enumerate(descriptors):
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
@@ -73,16 +74,20 @@ def stage(sources: list[str], folders: list[str]) -> None:
         else:
             with open(descriptor, "rb") as source, Path(STAGE, str(index)).open("wb") as copy:  # noqa: PTH123
                 copy.write(source.read())
+    os.chdir("/")
 
 
 def stage_folder(descriptor: int, index: int) -> None:
-    """Shows a folder through an overlay: a bind mount would tell in /proc/self/mountinfo where it comes from."""
-    lower, target = f"{LOWER}/{index}", f"{STAGE}/{index}"
+    """Shows a folder through an overlay: a bind mount would tell in /proc/self/mountinfo where it comes from.
+
+    Relative to the stage, since an overlay tells there what it was given.
+    """
+    lower, target = f"{LOWER}/{index}", str(index)
     Path(lower).mkdir()
     Path(target).mkdir()
     mount(f"/proc/self/fd/{descriptor}", lower, "", MS_BIND | MS_REC)
     os.close(descriptor)
-    if not try_mount("overlay", target, "overlay", MS_NOSUID | MS_NODEV, f"lowerdir={lower}:{NOTHING}"):
+    if not try_mount("overlay", target, "overlay", MS_NOSUID | MS_NODEV, f"lowerdir={lower}:{Path(NOTHING).name}"):
         mount(lower, target, "", MS_BIND | MS_REC)  # a kernel older than 5.11, or a file system that takes no overlay
 
 
@@ -159,6 +164,14 @@ def hand_out(addresses: list[tuple[str, int]], channel: int, *, namespaces: bool
         os.close(descriptor)
 
 
+def in_memory(name: str, text: str) -> int:
+    """Returns a descriptor to read a text from."""
+    descriptor = os.memfd_create(name, 0)
+    os.write(descriptor, text.encode())
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
 def main(plan: dict[str, Any]) -> None:
     """Follows the plan to the point where this process is bwrap."""
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -182,10 +195,11 @@ def main(plan: dict[str, Any]) -> None:
     loopback_up()
     refuse_networks(plan["refused_networks"])
     hand_out(plan["listeners"], plan["channel"], namespaces=plan["outside"])
-    # Options by descriptor: on the command line they would be for everybody to read.
-    options_descriptor = os.memfd_create("options", 0)
-    os.write(options_descriptor, "".join(f"{option}\0" for option in plan["options"]).encode())
-    os.lseek(options_descriptor, 0, os.SEEK_SET)
+    # Both by descriptor: on the command line they would be for everybody to read.
+    options_descriptor = in_memory("options", "".join(f"{option}\0" for option in plan["options"]))
+    configuration_descriptor = in_memory("configuration", plan["configuration"])
+    os.dup2(configuration_descriptor, 0)
+    os.close(configuration_descriptor)
     os.execve(plan["bwrap"], ["bwrap", "--args", str(options_descriptor), "--", *plan["command"]], {})  # noqa: S606
 
 

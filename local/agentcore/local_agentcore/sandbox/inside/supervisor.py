@@ -15,6 +15,7 @@ import resource
 import shutil
 import signal
 import socket
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -204,9 +205,12 @@ def _prepare(configuration: Configuration) -> None:
         shutil.copytree(source, target, copy_function=shutil.copyfile)
 
 
-def main(descriptor: str, configuration_json: str) -> NoReturn:
-    """Runs the supervisor on an inherited socket. Until it is ready, stderr leads to the host: what went wrong."""
-    configuration = Configuration(**json.loads(configuration_json))
+def main(descriptor: str) -> NoReturn:
+    """Runs the supervisor on an inherited socket, as standard input says.
+
+    Until it is ready, stderr leads to the host: what went wrong.
+    """
+    configuration = Configuration(**json.load(sys.stdin))
     channel = socket.socket(fileno=int(descriptor))
     channel.set_inheritable(False)
     first_to_go = FirstToGo()
