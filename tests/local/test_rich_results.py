@@ -10,8 +10,8 @@ import pytest
 
 from local_agentcore.guesses import Guesses
 from local_agentcore.results import of_code
+from local_agentcore.sandbox.answers import Execution
 from local_agentcore.sandbox.displays import Display, Displays, displays_of
-from local_agentcore.sandbox.host import Execution
 from local_agentcore.sandbox.inside import displays
 from tests.local.test_languages import MANAGED, caller
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local_agentcore.errors import SandboxEndedError
+from local_agentcore.sandbox.answers import OperationError, entries_of
 from local_agentcore.sandbox.channel import Channel
-from local_agentcore.sandbox.host import OperationError, entries_of
 from local_agentcore.sandbox.inside.frames import LENGTHS, MAXIMUM_MESSAGE_BYTES, MAXIMUM_PAYLOAD_BYTES
 from tests.security.conftest import one_user
 from tests.security.speakers import number_of

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .guesses import Guesses
+    from .sandbox.answers import Entry, Execution, OperationError, TaskReport, TaskState
     from .sandbox.displays import Display
-    from .sandbox.host import Entry, Execution, OperationError, TaskReport, TaskState
 
 Result = dict[str, Any]
 MIME_TYPES = MimeTypes()  # Python's own table: what the host has in /etc/mime.types must not show

@@ -14,12 +14,13 @@ from . import results
 from .errors import FieldProblem, ValidationError
 from .faults import seconds_of
 from .results import Result
-from .sandbox.host import OperationError
+from .sandbox.answers import OperationError
 
 if TYPE_CHECKING:
     from .faults import Rule
     from .guesses import Guesses
-    from .sandbox.host import Execution, Sandbox
+    from .sandbox.answers import Execution
+    from .sandbox.host import Sandbox
     from .sandbox.limits import Limits
 
 PYTHON = "python"

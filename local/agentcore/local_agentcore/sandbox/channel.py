@@ -71,8 +71,8 @@ class Channel:
             self._waiting.pop(number, None)
 
     async def close(self) -> None:
-        """Closes the socket, which ends the supervisor if it is still there."""
-        self._writer.close()
+        """Closes the socket, which ends the supervisor if it is still there. What is not sent yet is lost."""
+        self._writer.transport.abort()
         if self._receiver is not None:
             self._receiver.cancel()
             with suppress(asyncio.CancelledError):
