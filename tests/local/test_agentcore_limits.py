@@ -20,11 +20,11 @@ import pytest
 from botocore.exceptions import ClientError, EventStreamError
 
 from local_agentcore import guesses
-from local_agentcore.__main__ import arguments
 from local_agentcore.clock import MovableClock
 from local_agentcore.emulator import Emulator
 from local_agentcore.errors import ServiceError, ServiceQuotaExceededError, ThrottlingError, ValidationError
 from local_agentcore.guesses import Guesses, GuessesError
+from local_agentcore.options import arguments
 from local_agentcore.process import client, running_emulator
 from local_agentcore.settings import Quotas, Settings
 from local_agentcore.throttle import Throttle
