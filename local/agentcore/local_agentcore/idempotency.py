@@ -57,12 +57,14 @@ class Idempotency:
                 raise ValidationError(self._guesses.token_mismatch, reason="IdempotentParameterMismatchException")
             return await asyncio.shield(earlier.answer)
         answer = asyncio.ensure_future(action(parameters))
-        self._calls[operation, token] = _Call(request, answer, self._clock())
-        try:
-            return await asyncio.shield(answer)
-        except Exception:
-            self._calls.pop((operation, token), None)
-            raise
+        self._calls[operation, token] = call = _Call(request, answer, self._clock())
+        answer.add_done_callback(lambda _: self._forget_failure((operation, token), call))
+        return await asyncio.shield(answer)
+
+    def _forget_failure(self, key: tuple[str, str], call: _Call) -> None:
+        """Whoever waited for it: the first caller may have been cancelled."""
+        if (call.answer.cancelled() or call.answer.exception() is not None) and self._calls.get(key) is call:
+            del self._calls[key]
 
     def _forget_old(self) -> None:
         oldest = self._clock() - timedelta(seconds=self._guesses.client_token_seconds)

@@ -15,6 +15,7 @@ from .errors import (
     ConflictError,
     InternalServerError,
     ResourceNotFoundError,
+    SandboxUnavailableError,
     ServiceQuotaExceededError,
     ValidationError,
 )
@@ -105,6 +106,7 @@ class Sessions:
         self._starting: Counter[str] = Counter()
         self._numbers = itertools.count()
         self._expiring: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def start(
         self, interpreter: Interpreter, sandboxes: Sandboxes, *, name: str | None, timeout_seconds: int,
@@ -114,7 +116,7 @@ class Sessions:
 
         Raises:
             ServiceQuotaExceededError: as many as allowed are live.
-            SandboxUnavailableError: no sandbox can be started.
+            SandboxUnavailableError: no sandbox can be started, or all is about to end.
         """
         if self.count() >= self._maximum:
             raise ServiceQuotaExceededError(self._guesses.sessions_exceeded.format(maximum=self._maximum))
@@ -123,6 +125,9 @@ class Sessions:
             sandbox = await sandboxes.take(interpreter)
         finally:
             self._starting[interpreter.identifier] -= 1
+        if self._closed:
+            await sandbox.end()
+            raise SandboxUnavailableError("the emulator is ending", "Start it again")
         now = self._clock()
         session = Session(
             next(self._numbers), session_id(now), interpreter, name, timeout_seconds, now, sandbox, recorded
@@ -207,7 +212,8 @@ class Sessions:
         self._expiring = asyncio.create_task(self._expire())
 
     async def close(self) -> None:
-        """Ends all sessions."""
+        """Ends all sessions. Those that are being started end as soon as they have."""
+        self._closed = True
         if self._expiring is not None:
             self._expiring.cancel()
         unended = [session for session in self._by_id.values() if session.ending is None]
@@ -221,7 +227,10 @@ class Sessions:
     async def _expire(self) -> None:
         while True:
             await asyncio.sleep(EXPIRY_SCAN_SECONDS)
-            await self.expire()
+            try:
+                await self.expire()
+            except Exception:  # one session that does not end well must not have the others live for ever
+                log.exception("A session did not end as it should")
 
     async def _end_if_due(self, session: Session) -> None:
         if session.ending is None and self._clock() >= session.expires:

@@ -48,10 +48,7 @@ class Pool:
                 self.fill()
                 return sandbox
             await sandbox.end()
-        sandbox = await Sandbox.start(self._blueprint)
-        if self._closed:
-            await sandbox.end()
-            raise SandboxUnavailableError("the emulator is ending", "Start it again")
+        sandbox = await self._start()
         self.fill()
         return sandbox
 
@@ -78,7 +75,14 @@ class Pool:
                 await asyncio.sleep(busy)
                 continue
             try:
-                self._ready.append(await Sandbox.start(self._blueprint))
+                self._ready.append(await self._start())
             except SandboxUnavailableError as error:
                 log.warning("No sandbox could be started ahead: %s", error)
                 return
+
+    async def _start(self) -> Sandbox:
+        try:
+            return await Sandbox.start(self._blueprint)
+        except OSError as error:  # no descriptor, process or memory left
+            reason, fix = f"one more cannot be started: {error.strerror}", "Stop sessions, or see to `ulimit -n -u`"
+            raise SandboxUnavailableError(reason, fix) from error
