@@ -109,17 +109,21 @@ def test_without_a_descriptor_to_spare_a_start_says_so_and_what_is_there_ends_we
 
 def test_sessions_expire_after_one_that_did_not_end_well(with_emulator: Callable[[Work], None]) -> None:
     async def work(emulator: Emulator) -> None:
-        for seconds in (1, 2):
-            await emulator.call("StartCodeInterpreterSession", {**MANAGED, "sessionTimeoutSeconds": seconds})
+        for _ in range(2):
+            await emulator.call("StartCodeInterpreterSession", MANAGED)
         later, first = emulator.sessions.live()
-        end = first.sandbox.end
+        end, tried = first.sandbox.end, asyncio.Event()
 
         async def end_badly() -> None:
             first.sandbox.end = end
+            tried.set()
             raise OSError("for a test")
 
         first.sandbox.end = end_badly
         async with asyncio.timeout(PATIENCE_SECONDS):
+            first.timeout_seconds = 0
+            await tried.wait()
+            later.timeout_seconds = 0
             while later.sandbox.alive:
                 await asyncio.sleep(0.05)
         await first.sandbox.end()
