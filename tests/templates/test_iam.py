@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from local_aws.ministack.resource_actions import HANDLING
 from tests.templates.conftest import statements
 
 if TYPE_CHECKING:
@@ -127,3 +128,14 @@ def test_only_services_are_trusted(assemblies: dict[str, Assembly], environment:
 def test_no_role_has_a_managed_policy(assemblies: dict[str, Assembly], environment: str) -> None:
     for template in assemblies[environment].templates.values():
         assert not [name for name, role in template.resources("AWS::IAM::Role").items() if "ManagedPolicyArns" in role]
+
+
+def test_the_embedded_aws_knows_what_deploying_each_type_takes(assemblies: dict[str, Assembly]) -> None:
+    types = {
+        resource["Type"]
+        for assembly in assemblies.values()
+        for template in assembly.templates.values()
+        for resource in template.content["Resources"].values()
+    }
+    assert "AWS::IAM::Role" in types
+    assert types <= HANDLING.keys()

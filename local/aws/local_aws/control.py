@@ -26,8 +26,8 @@ DIFFERS = (
     "nothing is kept when it stops",
     "a function runs on the Python of this machine, whatever runtime its template names",
     "dashboards, alarms and log deliveries are recorded; alarms watch nothing",
-    "IAM judges every role; the access key of `local env` is the account's root, and so are CloudFormation and a state "
-    "machine's tasks that call anything but a function",
+    "IAM judges every role; the access key of `local env` is the account's root",
+    "CloudFormation's role is asked for what makes, changes and ends a resource, not for what only reads",
 )
 """How the parts around AgentCore differ from AWS; local-agentcore says its own in its health."""
 INTERRUPTS = (signal.SIGTERM, signal.SIGINT)

@@ -1,7 +1,7 @@
 """`AWS::BedrockAgentCore::CodeInterpreterCustom`: an interpreter for CloudFormation, made by AgentCore's own API.
 
-MiniStack judges no resource that CloudFormation makes by the stack's role, so this type acts as the account's root too:
-with the authority's token, since MiniStack's only thread is here and could not answer whether the call is allowed.
+Whether the stack's role may make one is judged before, by `cloudformation`. The call itself is made as the account's
+root, with the authority's token, since MiniStack's only thread is here and could not answer whether it is allowed.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The places where MiniStack is extended, behind one interface. Beside `signatures`, `policies`
-and `authority`, nothing else knows its inside.
+"""The places where MiniStack is extended, behind one interface. Beside `signatures`, `policies`, `roles`, `authority`,
+`cloudformation` and `state_machines`, nothing else knows its inside.
 
 Written against MiniStack 1.5.33. After a bump, `tests/local` tells whether the places are still where they were.
 """
@@ -11,7 +11,6 @@ Written against MiniStack 1.5.33. After a bump, `tests/local` tells whether the 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import hashlib
 import hmac
 import os
@@ -24,7 +23,7 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 from ministack.core import iam_actions
 from ministack.core.lambda_runtime import execution_credentials
-from ministack.services import lambda_svc, stepfunctions, sts
+from ministack.services import lambda_svc, sts
 from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks
 
 from local_aws.ministack import roles
@@ -113,36 +112,6 @@ def use_lambda_runtime(functions: Functions) -> None:
         return {"body": answer.body, "log": answer.log, **({"error": True} if answer.failed else {})}
 
     lambda_svc._execute_function_warm = execute
-
-
-def use_roles_of_state_machines() -> None:
-    """Judges every call of a function from a state machine by the machine's role, which MiniStack only records.
-
-    Error and cause are those of AWS. Tasks that call other services are still done as the account's root.
-    """
-    run, call = stepfunctions._run_execution, stepfunctions._call_lambda
-    running: contextvars.ContextVar[str] = contextvars.ContextVar("running")
-
-    def run_execution(execution_arn: str) -> None:
-        token = running.set(execution_arn)
-        try:
-            run(execution_arn)
-        finally:
-            running.reset(token)
-
-    def call_lambda(function: str, event: object) -> object:
-        execution = stepfunctions._executions[running.get()]
-        machine = stepfunctions._state_machines[execution["stateMachineArn"]]
-        arn = lambda_svc._get_func_record_for_ref(function)[1]["FunctionArn"]
-        try:
-            role = roles.assume("states.amazonaws.com", machine["roleArn"], machine["stateMachineArn"])
-            roles.require(role, running.get().rpartition(":")[2], "lambda:InvokeFunction", arn)
-        except roles.RoleError as error:
-            cause = f"{error} (Service: Lambda, Status Code: 403)"
-            raise stepfunctions._ExecutionError("Lambda.AWSLambdaException", cause) from None
-        return call(function, event)
-
-    stepfunctions._run_execution, stepfunctions._call_lambda = run_execution, call_lambda
 
 
 def _credentials(config: dict[str, Any]) -> dict[str, str]:

@@ -13,7 +13,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ministack.core import iam_evaluator
-from ministack.services import iam
+from ministack.services import iam, tagging
 
 from local_aws.ministack import policies
 from sandpiper_policy.evaluate import access_denied
@@ -56,25 +56,62 @@ def assume(service: str, role_arn: str, source_arn: str) -> dict[str, Any]:
     return role
 
 
-def require(role: Mapping[str, Any], session: str, action: str, resource: str) -> None:
-    """Returns when a session of a role may do something to a resource.
+def session(role: Mapping[str, Any], name: str) -> Any:
+    """Who acts in a session of a role: MiniStack's `PrincipalInfo`, with the policies of this moment."""
+    return iam_evaluator.PrincipalInfo(
+        arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/{role['RoleName']}/{name}",
+        type="AssumedRole",
+        account=ACCOUNT,
+        policies=iam_evaluator._gather_role_policies(role["RoleName"], ACCOUNT),
+        keys={},
+        limits=policies.boundary_of_role(role["RoleName"], ACCOUNT),
+    )
+
+
+def caller() -> Any:
+    """Who signed the request that is being answered, in the same shape.
+
+    Raises:
+        RoleError: nobody did, or not any more.
+    """
+    found = iam_evaluator.resolve_principal(iam_evaluator._verified_key.get(), ACCOUNT)
+    if isinstance(found, iam_evaluator.AuthError):
+        raise RoleError(found.message)
+    return found
+
+
+def require(asking: Any, action: str, resource: str, keys: Mapping[str, Any] | None = None) -> None:
+    """Returns when whoever `session` or `caller` tells may do something to a resource.
 
     Raises:
         RoleError: it may not.
     """
-    arn, name = f"arn:aws:sts::{ACCOUNT}:assumed-role/{role['RoleName']}/{session}", role["RoleName"]
-    asked = _context(arn, "AssumedRole", action, resource, {})
-    decided = iam_evaluator.evaluate(
-        asked, iam_evaluator._gather_role_policies(name, ACCOUNT), *policies.boundary_of_role(name, ACCOUNT)
-    )
-    found = iam_evaluator._resource_policy(action.partition(":")[0], resource)
+    if asking.policies is None:  # the account's root
+        return
+    tags = _tags(resource) if iam_evaluator._names_condition_key(asking.policies, "aws:resourcetag/") else {}
+    asked = _context(asking.arn, asking.type, action, resource, {**tags, **(keys or {})}, asking.keys)
+    decided = iam_evaluator.evaluate(asked, asking.policies, *asking.limits)
+    service = action.partition(":")[0]
+    found = iam_evaluator._resource_policy(service, resource)
     if found is not None:
-        decided = policies.combine_resource_policy(decided, asked, *found)
-    if decided.decision != "Allow":
+        required = service in iam_evaluator._POLICY_REQUIRED
+        decided = policies.combine_resource_policy(decided, asked, *found, required=required)
+    if not decided.made.allowed:  # `decision` lets who assumes a role pass, for its trust policy to decide
         raise RoleError(access_denied(policies.request(asked), decided.made))
 
 
-def _context(principal: str, kind: str, action: str, resource: str, keys: Mapping[str, str]) -> Any:
+def _tags(resource: str) -> dict[str, Any]:
+    return {f"aws:resourcetag/{name}": value for name, value in (tagging.resource_tags(resource) or {}).items()}
+
+
+def _context(
+    principal: str,
+    kind: str,
+    action: str,
+    resource: str,
+    keys: Mapping[str, Any],
+    of_principal: Mapping[str, Any] | None = None,
+) -> Any:
     return iam_evaluator.EvalContext(
         principal_arn=principal,
         principal_type=kind,
@@ -82,7 +119,8 @@ def _context(principal: str, kind: str, action: str, resource: str, keys: Mappin
         action=action,
         resource_arn=resource,
         region=REGION,
-        service_context={"aws:tagkeys": None, **keys},
+        service_context={"aws:tagkeys": None, **{name.lower(): value for name, value in keys.items()}},
+        principal_keys=dict(of_principal or {}),
         secure_transport=True,
         source_ip=SOURCE_IP,
     )

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from local_aws.lambda_runtime.functions import Functions
-from local_aws.ministack import hooks, policies
+from local_aws.ministack import cloudformation, hooks, policies, state_machines
 from local_aws.ministack.authority import TOKEN_VARIABLE, Authority
 from local_aws.ministack.code_interpreter import CodeInterpreterCustom
 
@@ -23,5 +23,6 @@ if __name__ == "__main__":
     hooks.judge_objects_by_their_names()
     hooks.evaluate_joins_in_conditions()
     hooks.use_lambda_runtime(functions)
-    hooks.use_roles_of_state_machines()
+    cloudformation.install()
+    state_machines.install()
     hooks.serve(port, Authority(token), functions.watcher.end)

