@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.local.target import ON_AWS
@@ -366,10 +367,12 @@ def test_the_cdks_execution_role_may_be_narrowed(deployed: Deployment) -> None: 
     )["Credentials"]
     deploy = boto3.Session(credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"])
     narrowed = Role(named.format("cfn-exec"))
-    for grant, expected in (({"Effect": "Deny"}, "ROLLBACK_COMPLETE"), ({}, "CREATE_COMPLETE")):
-        narrowed.may(allow("s3:CreateBucket") | grant)
-        assert executed_change_set(narrowed, deploy) == expected
-    boto3.client("iam").delete_role_policy(RoleName=narrowed.name, PolicyName="it")
+    try:
+        for grant, expected in (({"Effect": "Deny"}, "ROLLBACK_COMPLETE"), ({}, "CREATE_COMPLETE")):
+            narrowed.may(allow("s3:CreateBucket") | grant)
+            assert executed_change_set(narrowed, deploy) == expected
+    finally:
+        boto3.client("iam").delete_role_policy(RoleName=narrowed.name, PolicyName="it")
 
 
 def test_without_a_role_cloudformation_may_do_what_its_caller_may(aws: record.Running | None) -> None:  # noqa: ARG001
@@ -563,6 +566,43 @@ def test_a_refusal_can_be_caught(machine_role: Role, called: str) -> None:  # no
         assert (done["status"], json.loads(done["output"])) == ("SUCCEEDED", "caught")
         machine_role.may(allow("s3:DeleteObject", resource="arn:aws:s3:::of-tasks/out/*"))
         assert "caught" not in execute(arn)["output"]
+
+
+def test_a_state_that_is_tried_by_itself_is_done_in_the_role_that_it_is_tried_with(
+    machine_role: Role,
+    called: str,  # noqa: ARG001 - the bucket
+) -> None:
+    head = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::aws-sdk:s3:headObject",
+        "Parameters": {"Bucket": "of-tasks", "Key": "in/there.txt"},
+        "End": True,
+    }
+    # `test_state` of the client goes to a host of its own (`sync-`), which no loopback address has.
+    config = Config(inject_host_prefix=False)
+    for action, status in (("s3:GetObject", "SUCCEEDED"), ("s3:PutObject", "FAILED")):
+        machine_role.may(allow(action))
+        tried = boto3.client("stepfunctions", config=config).test_state(
+            definition=json.dumps(head), roleArn=machine_role.arn
+        )
+        assert tried["status"] == status
+
+
+def test_a_task_that_waits_for_its_token_fails_when_it_may_not_be_started(
+    machine_role: Role,
+    called: str,
+) -> None:
+    send = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+        "Parameters": {"QueueUrl": called, "MessageBody": {"token.$": "$$.Task.Token"}},
+        "TimeoutSeconds": 1,
+        "End": True,
+    }
+    with machine(machine_role, ("Send", send)) as arn:
+        for grants, error in (((allow("sqs:SendMessage"),), "States.Timeout"), ((), "SQS.AmazonSQSException")):
+            machine_role.may(*grants)
+            assert execute(arn)["error"] == error
 
 
 def test_a_distributed_map_reads_its_items_and_starts_its_executions_in_the_role(
