@@ -217,7 +217,7 @@ def put_endlessly(running: Running, path: str, headers: Mapping[str, str], most:
     """Sends chunks of a mebibyte until the other end closes, or so many bytes; returns the answer, 0 without one."""
     where = urlsplit(running.url)
     with socket.create_connection((where.hostname, where.port), 60) as connection:
-        lines = {"Host": where.netloc, "Transfer-Encoding": "chunked", **headers}
+        lines = {"Host": where.netloc, "Transfer-Encoding": "chunked", "Connection": "close", **headers}
         head = [f"PUT {path} HTTP/1.1", *(f"{name}: {value}" for name, value in lines.items())]
         connection.sendall("\r\n".join([*head, "", ""]).encode())
         chunk = b"%x\r\n" % MEBIBYTE + bytes(MEBIBYTE) + b"\r\n"
