@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import socket
 import struct
@@ -26,11 +27,14 @@ from botocore.exceptions import ClientError
 from local_agentcore.errors import SandboxUnavailableError
 from local_agentcore.process import client
 from local_agentcore.sandbox.outside import slirp
-from tests.security.conftest import USERS, Host, User, commands, hosting, one_user, wait_until
+from tests.security.conftest import USERS, Attacker, Host, User, commands, hosting, one_user, wait_until
 from tests.security.outside_world.world import TCP_PORT, UDP_PORT
+from tests.security.speakers import SPEAKERS, attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator, Mapping
+
+    from tests.security.speakers import Speaker
 
 WORLD = Path(__file__).parent / "outside_world"
 TUNNEL = Path("/dev/net/tun")
@@ -42,7 +46,7 @@ def attempt(action):
     except OSError as error:
         return 'refused: ' + (error.strerror or str(error))
 def options(sock, device):
-    sock.settimeout(5)
+    sock.settimeout(2)
     if device:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
     return sock
@@ -87,39 +91,23 @@ def assert_here(attempts: list[tuple[Any, ...]]) -> None:
     assert [item for item in zip(attempts, answers, strict=True) if item[1].startswith("refused")] == []
 
 
-class Session:
+class Session(Attacker):
     """A session of an interpreter of its own."""
 
-    def __init__(self, host: Host, mode: str, **parameters: Any) -> None:
+    def __init__(self, host: Host, mode: str) -> None:
         address = host.emulator.address
         control = client("bedrock-agentcore-control", address, "us-east-1")
         network = {"networkMode": mode} | (
             {"vpcConfig": {"subnets": ["subnet-01234567"], "securityGroups": ["sg-01234567"]}} if mode == "VPC" else {}
         )
-        made = control.create_code_interpreter(
-            name=f"n{uuid.uuid4().hex[:20]}", networkConfiguration=network, **parameters
-        )
-        self.client = client("bedrock-agentcore", address, "us-east-1")
-        self.names = {"codeInterpreterIdentifier": made["codeInterpreterId"]}
-        self.names["sessionId"] = self.client.start_code_interpreter_session(**self.names)["sessionId"]
-
-    def run(self, code: str) -> dict[str, Any]:
-        """Runs Python."""
-        answer = self.client.invoke_code_interpreter(
-            **self.names, name="executeCode", arguments={"language": "python", "code": code}
-        )
-        (event,) = answer["stream"]
-        return event["result"]["structuredContent"]
+        made = control.create_code_interpreter(name=f"n{uuid.uuid4().hex[:20]}", networkConfiguration=network)
+        super().__init__(client("bedrock-agentcore", address, "us-east-1"), made["codeInterpreterId"])
 
     def attempts(self, *attempts: tuple[Any, ...]) -> list[str]:
         """Makes attempts from inside."""
-        content = self.run(f"import sys\nsys.argv = ['', {json.dumps(attempts)!r}]\n{ATTEMPTS}")
+        content = self.python(f"import sys\nsys.argv = ['', {json.dumps(attempts)!r}]\n{ATTEMPTS}")
         assert content["exitCode"] == 0, content["stderr"]
         return json.loads(content["stdout"])
-
-    def stop(self) -> None:
-        """Ends the session."""
-        self.client.stop_code_interpreter_session(**self.names)
 
 
 @dataclass(frozen=True)
@@ -278,8 +266,8 @@ def test_nothing_of_the_host_is_reached(network_host: Host, services: Services, 
     assert_here(attempts)
     session = Session(network_host, mode)
     own = "own = __import__('socket').create_server(('127.0.0.1', 0)); print(own.getsockname()[1])"
-    port = int(session.run(own)["stdout"])
-    assert session.run(f"__import__('socket').create_connection(('127.0.0.1', {port})).close()")["exitCode"] == 0
+    port = int(session.python(own)["stdout"])
+    assert session.python(f"__import__('socket').create_connection(('127.0.0.1', {port})).close()")["exitCode"] == 0
     assert refused(session.attempts(*attempts), attempts)
     outside = [("tcp", "1.1.1.1", 443), ("udp", "1.1.1.1", 53), ("tcp", "2606:4700:4700::1111", 443),
                ("name", "amazon.com"), ("multicast", GROUP, GROUP_PORT), ("tcp", "169.254.169.254", 81)]  # fmt: skip
@@ -304,40 +292,109 @@ def test_a_public_interpreter_reaches_the_hosts_that_were_named(network_host: Ho
     session.stop()
 
 
-METADATA = """import json, urllib.request, urllib.error
-def ask(path, token, method='GET', **headers):
-    names = {'X-aws-ec2-metadata-token': token, **{key.replace('_', '-'): value for key, value in headers.items()}}
-    request = urllib.request.Request('http://169.254.169.254/latest/' + path, method=method, headers=names)
+SERVICE = "http://169.254.169.254/latest/"
+TOKEN, TOKEN_TTL = "X-aws-ec2-metadata-token: ", "X-aws-ec2-metadata-token-ttl-seconds: "
+METADATA = {
+    "python": f"""
+import urllib.request, urllib.error
+def asked(method, path, headers):
+    named = dict(one.split(': ') for one in headers)
     try:
-        return urllib.request.urlopen(request).read().decode()
+        answer = urllib.request.urlopen(urllib.request.Request('{SERVICE}' + path, method=method, headers=named))
     except urllib.error.HTTPError as error:
-        return error.code
-ttl = 'X_aws_ec2_metadata_token_ttl_seconds'
-token = ask('api/token', '', 'PUT', **{ttl: '60'})
-roles = 'meta-data/iam/security-credentials/'
-"""
+        answer = error
+    return f'{{answer.code}} {{answer.read().decode()}}'.strip()
+token = asked('PUT', 'api/token', ['{TOKEN_TTL}60']).split()[1]
+def ask(name, method, path, *headers):
+    print(f"{{name}}={{asked(method, path, [one.replace('TOKEN', token) for one in headers])}}")
+print(f'token={{token}}')
+""",
+    "shell": f"""
+token=$(curl -s -X PUT -H '{TOKEN_TTL}60' '{SERVICE}api/token')
+ask() {{
+  name=$1 method=$2 path=$3 headers=(); shift 3
+  for header in "$@"; do headers+=(-H "${{header/TOKEN/$token}}"); done
+  answer=$(curl -s -o answer -w '%{{http_code}}' -X "$method" "${{headers[@]}}" "{SERVICE}$path")
+  echo "$name=$answer$(test -s answer && echo " $(cat answer)")"
+}}
+echo "token=$token"
+""",
+    "deno": f"""
+async function asked(method, path, headers) {{
+  const answer = await fetch("{SERVICE}" + path, {{ method, headers: headers.map((one) => one.split(": ")) }});
+  return `${{answer.status}} ${{await answer.text()}}`.trim();
+}}
+const token = (await asked("PUT", "api/token", ["{TOKEN_TTL}60"])).split(" ")[1];
+async function ask(name, method, path, ...headers) {{
+  console.log(`${{name}}=${{await asked(method, path, headers.map((one) => one.replace("TOKEN", token)))}}`);
+}}
+console.log(`token=${{token}}`);
+""",
+}
+"""Each gets a token and tells it; `ask` tells the status and body of an answer, TOKEN in a header being the token."""
+ASK: dict[str, Callable[[list[str]], str]] = {
+    "python": lambda words: f"ask({', '.join(map(json.dumps, words))})",
+    "shell": lambda words: shlex.join(["ask", *words]),
+    "deno": lambda words: f"await ask({', '.join(map(json.dumps, words))});",
+}
+REGION, ROLES = "meta-data/placement/region", "meta-data/iam/security-credentials/"
+QUESTIONS = {
+    "region": (("GET", REGION, f"{TOKEN}TOKEN"), "200 us-east-1"),
+    "region with a guess": (("GET", REGION, f"{TOKEN}guess"), "401"),
+    "roles": (("GET", ROLES, f"{TOKEN}TOKEN"), "404"),
+    "roles without a token": (("GET", ROLES), "401"),
+    "token without a time": (("PUT", "api/token"), "400"),
+    "token for too long": (("PUT", "api/token", f"{TOKEN_TTL}99999"), "400"),
+    "token by POST": (("POST", "api/token", f"{TOKEN_TTL}9"), "405"),
+    "token for another": (("PUT", "api/token", f"{TOKEN_TTL}9", "X-Forwarded-For: 1.2.3.4"), "403"),
+    "another path": (("GET", "user-data", f"{TOKEN}TOKEN"), "404"),
+}
+
+
+def metadata(session: Session, speaker: Speaker, questions: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Has a session ask its metadata service, and returns the answers by name, and the token."""
+    asking = "\n".join(ASK[speaker.name]([name, *words]) for name, words in questions.items())
+    return speaker.told(session, METADATA[speaker.name] + asking)
 
 
 @one_user
-def test_the_metadata_service_wants_a_token_and_knows_no_credentials_without_a_role(network_host: Host) -> None:
+def test_the_metadata_service_wants_a_token_and_knows_no_credentials_without_a_role(
+    network_host: Host, speaker: Speaker
+) -> None:
     session = Session(network_host, "SANDBOX")
-    content = session.run(f"""{METADATA}
-print(json.dumps([ask('meta-data/placement/region', token), ask('meta-data/placement/region', 'guess'),
-                  ask(roles, token), ask(roles, ''), ask('api/token', '', 'PUT'),
-                  ask('api/token', '', 'PUT', **{{ttl: '99999'}}), ask('api/token', '', 'POST', **{{ttl: '9'}}),
-                  ask('api/token', '', 'PUT', X_Forwarded_For='1.2.3.4', **{{ttl: '9'}}), ask('user-data', token)]))""")
-    assert json.loads(content["stdout"]) == ["us-east-1", 401, 404, 401, 400, 400, 405, 403, 404]
+    answers = metadata(session, speaker, {name: question for name, (question, _) in QUESTIONS.items()})
+    assert len(answers.pop("token")) > 30
+    assert answers == {name: answer for name, (_, answer) in QUESTIONS.items()}
     session.stop()
 
 
-def test_one_sessions_token_is_of_no_use_in_another(network_host: Host) -> None:
+def test_one_sessions_token_is_of_no_use_in_another(network_host: Host, speaker: Speaker) -> None:
     first, second = Session(network_host, "SANDBOX"), Session(network_host, "SANDBOX")
-    token = first.run(f"{METADATA}print(token)")["stdout"]
-    region = f"{METADATA}print(ask('meta-data/placement/region', {token!r}))"
-    assert first.run(region)["stdout"] == "us-east-1"
-    assert second.run(region)["stdout"] == "401"
+    token = metadata(first, speaker, {})["token"]
+    region = {"region": ("GET", REGION, f"{TOKEN}{token}")}
+    assert metadata(first, speaker, region)["region"] == "200 us-east-1"
+    assert metadata(second, speaker, region)["region"] == "401"
     first.stop()
     second.stop()
+
+
+REACH = {
+    "shell": (
+        'reach() { (timeout 2 bash -c ": 3<>/dev/tcp/$1/$2" 2>/dev/null && echo "$1=reached" || echo "$1=refused") & }',
+        "reach {address} {port}",
+        "wait",
+    ),
+    "deno": (
+        """
+const late = new Promise((_, refuse) => setTimeout(() => refuse(new Error("late")), 2000));
+const all = [];
+const reach = (hostname, port) => all.push(Promise.race([Deno.connect({ hostname, port }), late])
+  .then(() => console.log(`${hostname}=reached`), () => console.log(`${hostname}=refused`)));""",
+        'reach("{address}", {port});',
+        "await Promise.all(all);\nDeno.exit(0);",
+    ),
+}
+"""All at once, since what is filtered gets no answer. Python's attempts are `ATTEMPTS`."""
 
 
 # PUBLIC: the outside world by slirp4netns
@@ -373,6 +430,26 @@ if os.geteuid() == 0:  # the outside world is root's to make; whoever is not roo
             assert heard == [b"echo"] * 2
             assert len(services.heard) == before  # nor did a datagram arrive whose answer was lost
         assert session.attempts(("tcp", world.address, TCP_PORT)) == ["outside"]  # it has had a network all the time
+        session.stop()
+
+    @pytest.mark.parametrize("speaker", [SPEAKERS[name] for name in REACH], ids=list(REACH))
+    def test_what_is_not_outside_is_reached_in_no_language(
+        public_host: Host, world: World, services: Services, speaker: Speaker
+    ) -> None:
+        assert_here([("tcp", world.private, TCP_PORT), ("tcp", world.host_side, services.tcp),
+                     ("udp", world.host_side, services.udp)])  # fmt: skip
+        session = Session(public_host, "PUBLIC")
+        places = {world.private: TCP_PORT, world.address6: TCP_PORT} | dict.fromkeys(
+            (world.host_side, "10.0.2.2", "10.0.2.3", "127.0.0.1", "192.168.0.1", "169.254.170.2"), services.tcp
+        )
+        begin, reach, end = REACH[speaker.name]
+        lines = [reach.replace("{address}", address).replace("{port}", str(port))
+                 for address, port in {**places, world.address: TCP_PORT}.items()]  # fmt: skip
+        answers = speaker.told(session, "\n".join([begin, *lines, end]))
+        assert answers == dict.fromkeys(places, "refused") | {world.address: "reached"}
+        before = len(services.heard)
+        speaker.tries(session, {"datagram": attempt("udp", world.host_side, services.udp)})
+        assert len(services.heard) == before
         session.stop()
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -433,7 +510,7 @@ def test_who_may_not_open_a_tunnel_is_told_what_to_do(user: User, agentcore_runt
             assert str(TUNNEL) in message
             assert "--public-hosts-only" in message
         sandbox = Session(host, "SANDBOX")
-        assert sandbox.run("print('works')")["stdout"] == "works"
+        assert sandbox.python("print('works')")["stdout"] == "works"
 
 
 def test_slirp_is_asked_for_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
