@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import marshal
 import os
@@ -149,6 +150,24 @@ def test_what_is_there_is_replaced_by_what_is_whole_alone(shelf: Shelf, tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["environment", "environment.lock", "index"]
     assert libraries.install(place, shelf.requirements("2.0"))
     assert printed(place) == "2.0"
+
+
+def test_what_was_there_comes_back_when_its_successor_cannot_take_its_place(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, rename = tmp_path / "environment", Path.rename
+    assert libraries.install(place, shelf.requirements("1.0"))
+
+    def refuse_the_new_one(path: Path, target: Path) -> Path:
+        if path.parent == target.parent and target == place:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return rename(path, target)
+
+    with monkeypatch.context() as patch, pytest.raises(libraries.InstallError, match="Input/output error"):
+        patch.setattr(Path, "rename", refuse_the_new_one)
+        libraries.install(place, shelf.requirements("2.0"))
+    assert printed(place) == "1.0"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["environment", "environment.lock", "index"]
 
 
 def test_a_failure_leaves_nothing_that_could_be_taken_for_an_environment(shelf: Shelf, tmp_path: Path) -> None:

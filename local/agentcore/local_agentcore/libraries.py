@@ -237,6 +237,11 @@ def _move(new: Path, place: Path) -> None:
     try:
         if place.exists():
             place.rename(old / "old")
-        new.rename(place)
+        try:
+            new.rename(place)
+        except OSError:
+            if (old / "old").exists():
+                (old / "old").rename(place)
+            raise
     finally:
         shutil.rmtree(old, ignore_errors=True)
