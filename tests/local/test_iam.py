@@ -507,6 +507,16 @@ def test_a_bucket_policy_denies_and_lets_in(judged: Callable[..., boto3.Session]
     assert not reads(judged(may_not))
 
 
+@pytest.mark.parametrize("document", ["{", "[]", "5", '{"Statement": [{"Effect": "Allow"}]}'])
+def test_a_bucket_policy_that_is_none_lets_nobody_in(
+    judged: Callable[..., boto3.Session], bucket: str, document: str
+) -> None:
+    client = judged({"Action": "s3:*", "Resource": "*"}).client("s3", config=Config(retries={"total_max_attempts": 1}))
+    assert succeeds(lambda: client.get_object(Bucket=bucket, Key="in/a.txt"))
+    boto3.client("s3").put_bucket_policy(Bucket=bucket, Policy=document)  # MiniStack takes what S3 refuses
+    assert not succeeds(lambda: client.get_object(Bucket=bucket, Key="in/a.txt"))
+
+
 @pytest.mark.parametrize("version", ["s3", "s3v4"])
 def test_a_presigned_url_may_what_its_signer_may(
     version: str, judged: Callable[..., boto3.Session], bucket: str

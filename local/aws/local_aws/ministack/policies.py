@@ -14,6 +14,7 @@ import contextvars
 import json
 import logging
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -267,9 +268,18 @@ def _read(parsed: Any) -> Policy:
 
 
 def _of_resource(document: str | Mapping[str, Any] | None) -> Policy | None:
-    """A resource's policy; None where there is none, which MiniStack may write as one without statements."""
-    content: Any = json.loads(document) if isinstance(document, str) and document else document
-    return policy("the resource's policy", Kind.RESOURCE, content) if content and content.get("Statement") else None
+    """A resource's policy; None where there is none, which MiniStack may write as one without statements.
+
+    Raises:
+        PolicyError: it is none that IAM knows. MiniStack lets a bucket have one, which S3 would not.
+    """
+    content: Any = document
+    if isinstance(document, str):
+        with suppress(ValueError):  # `policy` says so better
+            content = json.loads(document)
+    if not document or (isinstance(content, dict) and not content.get("Statement")):
+        return None
+    return policy("the resource's policy", Kind.RESOURCE, document)
 
 
 def _identity_policy(document: str | Mapping[str, Any]) -> Policy:
