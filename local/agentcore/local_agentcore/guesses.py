@@ -159,7 +159,8 @@ ALWAYS = (
     "An operation answers with an interpreter's id, also when it was named by its ARN.",
     "A refused request counts against the rate as an accepted one does, unless it breaks the model.",
     "Sessions that ended stay in lists as TERMINATED, the latest 10,000; of all, the newest come first.",
-    "A token of StartCodeInterpreterSession answers with its session also when that has ended.",
+    "A client token is answered as at first also when its session has ended, or its interpreter was deleted.",
+    "A command at its time limit and a canceled task take along what their shell has started, after a grace of 2 s.",
     "The header content-type of a request is not looked at.",
     "writeFiles checks each path before it writes; on a full disk the files before the one that failed stay.",
 )
