@@ -7,7 +7,7 @@ import json
 import urllib.error
 import urllib.request
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ import boto3
 import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 
 from sandpiper.failure import Failure
 from tests.local.target import ON_AWS
@@ -591,7 +591,8 @@ def test_creating_takes_everything_as_resource_and_its_tags_count(judged: Callab
 
 
 def test_giving_an_interpreter_a_role_takes_passing_it(judged: Callable[..., boto3.Session]) -> None:
-    role = f"arn:aws:iam::{ACCOUNT}:role/may-all"
+    by_agentcore = trust(Service="bedrock-agentcore.amazonaws.com")
+    role = boto3.client("iam").create_role(RoleName="passed", AssumeRolePolicyDocument=by_agentcore)["Role"]["Arn"]
     creating = {"Action": "bedrock-agentcore:CreateCodeInterpreter", "Resource": "*"}
     passing = {"Action": "iam:PassRole", "Resource": role}
     for statement, allowed in (
@@ -607,6 +608,77 @@ def test_giving_an_interpreter_a_role_takes_passing_it(judged: Callable[..., bot
             continue
         made = control.create_code_interpreter(**request)["codeInterpreterId"]
         boto3.client("bedrock-agentcore-control").delete_code_interpreter(codeInterpreterId=made)
+
+
+def trust_of(name: str, account: str = ACCOUNT) -> str:
+    """A trust policy for the interpreters of a name."""
+    document = json.loads(trust(Service="bedrock-agentcore.amazonaws.com"))
+    conditions = {
+        "StringEquals": {"aws:SourceAccount": account},
+        "ArnLike": {"aws:SourceArn": f"{INTERPRETERS}/{name}-??????????"},
+    }
+    return json.dumps(document | {"Statement": [{**document["Statement"][0], "Condition": conditions}]})
+
+
+TRUSTS = {
+    "it": (trust_of("validated"), True),
+    "every interpreter": (trust(Service="bedrock-agentcore.amazonaws.com"), True),
+    "another interpreter": (trust_of("validated_not"), False),
+    "it in another account": (trust_of("validated", "999999999999"), False),
+    "another service": (trust(Service="lambda.amazonaws.com"), False),
+    "nobody, for it is not there": (None, False),
+}
+
+
+@pytest.mark.parametrize("by", ["API", "CloudFormation"])
+@pytest.mark.parametrize("trusted", TRUSTS)
+@pytest.mark.usefixtures("deployed")
+def test_an_interpreter_gets_no_role_that_it_could_not_assume(trusted: str, by: str) -> None:
+    iam, control = boto3.client("iam"), boto3.client("bedrock-agentcore-control")
+    document, allowed = TRUSTS[trusted]
+    role = f"arn:aws:iam::{ACCOUNT}:role/validated"
+    if document is not None:
+        iam.create_role(RoleName="validated", AssumeRolePolicyDocument=document)
+    try:
+        said = created_by_api(role) if by == "API" else created_by_cloudformation(role)
+        left = [one.get("name") for one in control.list_code_interpreters(type="CUSTOM")["codeInterpreterSummaries"]]
+    finally:
+        if document is not None:
+            iam.delete_role(RoleName="validated")
+    assert "validated" not in left
+    assert (said == "") is allowed, said
+    if not allowed:
+        assert "CodeInterpreter role validation failed" in said
+        assert role in said
+
+
+def created_by_api(role: str) -> str:
+    """What AgentCore says against an interpreter with a role; the interpreter is deleted again."""
+    control = boto3.client("bedrock-agentcore-control")
+    try:
+        made = control.create_code_interpreter(name="validated", networkConfiguration=NETWORK, executionRoleArn=role)
+    except control.exceptions.ValidationException as error:
+        return str(error)
+    control.delete_code_interpreter(codeInterpreterId=made["codeInterpreterId"])
+    return ""
+
+
+def created_by_cloudformation(role: str) -> str:
+    """What a stack's events say against it; the stack is deleted again."""
+    stacks = boto3.client("cloudformation")
+    network = {"NetworkMode": NETWORK["networkMode"]}
+    properties = {"Name": "validated", "NetworkConfiguration": network, "ExecutionRoleArn": role}
+    resource = {"Type": "AWS::BedrockAgentCore::CodeInterpreterCustom", "Properties": properties}
+    stacks.create_stack(StackName="validated", TemplateBody=json.dumps({"Resources": {"It": resource}}))
+    with suppress(WaiterError):
+        stacks.get_waiter("stack_create_complete").wait(
+            StackName="validated", WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+        )
+    events = stacks.describe_stack_events(StackName="validated")["StackEvents"]
+    stacks.delete_stack(StackName="validated")
+    stacks.get_waiter("stack_delete_complete").wait(StackName="validated", WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+    failed = [event for event in events if event.get("ResourceStatus") == "CREATE_FAILED"]
+    return " ".join(event.get("ResourceStatusReason", "") for event in failed)
 
 
 def test_sessions_are_judged_on_the_arn_of_their_interpreter(judged: Callable[..., boto3.Session]) -> None:

@@ -129,7 +129,9 @@ def test_the_credentials_are_those_of_the_interpreters_own_role(product: Product
         assert "(AccessDenied)" in inside(product, "boto3", code, interpreter)["stderr"]
 
 
-def test_a_role_that_does_not_trust_the_interpreter_gives_no_credentials(product: Product) -> None:
+def test_a_role_that_does_not_trust_the_interpreter_gives_no_credentials(
+    product: Product, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     iam = product.session.client("iam")
     (role,) = [r for r in iam.list_roles()["Roles"] if "InterpretersandboxExecutionRol" in r["RoleName"]]
     name = role["RoleName"]
@@ -143,6 +145,16 @@ def test_a_role_that_does_not_trust_the_interpreter_gives_no_credentials(product
     finally:
         iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
     assert inside(product, "boto3", code)["exitCode"] == 0
+    logs = tmp_path_factory.getbasetemp().glob("aws*/.sandpiper/local/agentcore.log")
+    lines = [
+        line
+        for log in logs
+        for line in log.read_text().splitlines()
+        if f" has no credentials of {role['Arn']}: " in line
+    ]
+    assert lines
+    arn = "arn:aws:bedrock-agentcore:us-east-1:123456789012:code-interpreter-custom/local_demo_sandbox"
+    assert f"its trust policy does not allow it for aws:SourceAccount 123456789012 and aws:SourceArn {arn}" in lines[0]
 
 
 def test_the_managed_interpreter_has_no_role_and_no_credentials(product: Product) -> None:

@@ -166,6 +166,11 @@ TLS_ONLY = {
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
     },
 }
+SERVICES = [f"{service}.amazonaws.com" for service in ("bedrock-agentcore", "lambda", "states")]
+OF_ALL_THREE = {
+    "Version": "2012-10-17",
+    "Statement": {"Effect": "Allow", "Principal": {"Service": SERVICES}, "Action": "sts:AssumeRole"},
+}
 BUCKET = {"Resources": {"Data": {"Type": "AWS::S3::Bucket"}}}
 EVERYTHING_OF_THE_PRODUCT = {
     "Resources": {
@@ -183,7 +188,7 @@ EVERYTHING_OF_THE_PRODUCT = {
         },
         "Runs": {
             "Type": "AWS::IAM::Role",
-            "Properties": {"AssumeRolePolicyDocument": TRUST["lambda.amazonaws.com"]},
+            "Properties": {"AssumeRolePolicyDocument": OF_ALL_THREE},
         },
         "Reads": {
             "Type": "AWS::IAM::Policy",

@@ -185,7 +185,7 @@ def test_what_the_emulator_may_ask_nobody_else_may(running: Running) -> None:
         json.dumps({"refused": f"There is no role {QUESTION['role']}"}),
     )
     for wrong in ({}, *({"Authorization": value} for value in ("Bearer ", "Bearer x", right[:-1], right.lower()))):
-        for path in ("credentials", "authorize", "../_local/credentials", "credentials/", "%63redentials"):
+        for path in ("credentials", "authorize", "assumable", "../_local/credentials", "credentials/", "%63redentials"):
             assert answer(f"{running.url}/_local/{path}", wrong, "POST", body)[0] in (400, 403), (path, wrong)
 
 

@@ -63,7 +63,7 @@ class Authority:
     """The other side's client. Each question is one request on a kept connection."""
 
     def __init__(self, url: str, token: str) -> None:
-        """`url` is what `/authorize` and `/credentials` stand below."""
+        """`url` is what `/authorize`, `/assumable` and `/credentials` stand below."""
         self._url, self._token = url.rstrip("/"), f"Bearer {token}"
         # A pool of its own: whoever waits for the authority must not hold up what runs in asyncio's threads.
         self._threads = ThreadPoolExecutor(CONNECTIONS, "authority")
@@ -98,6 +98,18 @@ class Authority:
             raise RoleRefusedError(str(answer["refused"]))
         expiration = datetime.fromisoformat(answer.pop("expiration"))
         return Credentials(expiration=expiration, **answer)
+
+    async def require_assumable(self, role_arn: str, interpreter_arn: str) -> None:
+        """Returns when the service may assume a role for an interpreter, which need not be there yet.
+
+        Raises:
+            RoleRefusedError: it may not.
+            InternalServerError: the authority cannot be asked.
+        """
+        question = {"role": role_arn, "interpreter": interpreter_arn}
+        answer = await self._in_thread(lambda: self._ask("assumable", question))
+        if "refused" in answer:
+            raise RoleRefusedError(str(answer["refused"]))
 
     def close(self) -> None:
         """Closes what is open. Questions on their way are answered or fail."""

@@ -54,7 +54,7 @@ class Emulator:
         )
         self.sessions = Sessions(maximum=quotas.sessions, clock=clock, guesses=guesses)
         self.authority = None if settings.authority is None else Authority(*settings.authority)
-        self.permissions = Permissions(self.authority, self.interpreters)
+        self.permissions = Permissions(self.authority, self.interpreters, guesses)
         self.unavailable: SandboxUnavailableError | None = SandboxUnavailableError(
             "the emulator has not started", "Wait"
         )

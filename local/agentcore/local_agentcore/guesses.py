@@ -74,6 +74,12 @@ class Guesses:
     name_taken: str = _guess(
         "A code interpreter with the name {name} already exists in this account", "The words of ConflictException."
     )
+    role_refused: str = _guess(
+        "CodeInterpreter role validation failed for '{role}'. Please verify that the role exists and its trust policy "
+        "allows assumption by this service",
+        "CreateCodeInterpreter with a role that is not there or does not trust the service, where there is an IAM to "
+        "ask: a ValidationException that begins so (Terraform waits for it); the rest is CreateAgentRuntime's.",
+    )
     interpreter_not_found: str = _guess(
         "Code interpreter {identifier} not found", "The words of ResourceNotFoundException."
     )

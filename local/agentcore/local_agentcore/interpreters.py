@@ -106,6 +106,10 @@ class Interpreters:
         arn = identifier if identifier.startswith("arn:") else self._arn(identifier)
         return arn, found.tags if found is not None and found.arn == arn else {}
 
+    def arn_of_one_called(self, name: str) -> str:
+        """Returns an ARN such as an interpreter of that name gets."""
+        return self._arn(interpreter_id(name))
+
     def tag(self, interpreter: Interpreter, tags: Mapping[str, str]) -> None:
         """Adds tags, or gives those that are there new values.
 

@@ -6,14 +6,17 @@ operation has the operation's name. Create and ListCodeInterpreters know no reso
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
-from .authority import Need
+from .authority import Need, RoleRefusedError
+from .errors import ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .authority import Authority
+    from .guesses import Guesses
     from .interpreters import Interpreters
     from .protocol import HttpRequest
 
@@ -33,25 +36,37 @@ RESOURCES: Mapping[str, str | None] = {
 }
 """The member of each operation's input that names the interpreter, by id or ARN; None: `*`."""
 SERVICE = "bedrock-agentcore"
+ROLE = "executionRoleArn"
+"""Of CreateCodeInterpreter alone."""
+
+log = logging.getLogger(__name__)
 
 
 class Permissions:
     """Judges every call before it is done. Without an authority everybody may do everything."""
 
-    def __init__(self, authority: Authority | None, interpreters: Interpreters) -> None:
-        self._authority, self._interpreters = authority, interpreters
+    def __init__(self, authority: Authority | None, interpreters: Interpreters, guesses: Guesses) -> None:
+        self._authority, self._interpreters, self._guesses = authority, interpreters, guesses
 
     async def require(self, request: HttpRequest, operation: str, parameters: Mapping[str, Any]) -> None:
         """Returns when whoever signed the request may do all that its operation takes.
 
         Raises:
             NotAuthorizedError: the signature is wrong, or no policy allows it.
+            ValidationError: the role that an interpreter is to have cannot be assumed by the service.
             InternalServerError: nobody can tell.
         """
         if self._authority is None or self._authority.is_itself(request.headers):
             return
         for need in self.needs(operation, parameters):
             await self._authority.authorize(request, need)
+        if ROLE in parameters:
+            try:
+                arn = self._interpreters.arn_of_one_called(parameters["name"])
+                await self._authority.require_assumable(parameters[ROLE], arn)
+            except RoleRefusedError as error:
+                log.info("No interpreter %s: %s", parameters["name"], error)
+                raise ValidationError(self._guesses.role_refused.format(role=parameters[ROLE])) from error
 
     def needs(self, operation: str, parameters: Mapping[str, Any]) -> list[Need]:
         """Returns what an operation takes; one that no line of the table knows is refused by KeyError."""
@@ -61,7 +76,7 @@ class Permissions:
             arn, tags = self._interpreters.described(str(parameters[member]))
             context = {f"aws:ResourceTag/{key}": [value] for key, value in tags.items()}
             return [Need(action, arn, context | _tags_in(parameters))]
-        role = parameters.get("executionRoleArn")
+        role = parameters.get(ROLE)
         passing = [] if role is None else [_passing(str(role))]
         return [Need(action, "*", _network(parameters) | _tags_in(parameters)), *passing]
 

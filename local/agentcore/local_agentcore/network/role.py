@@ -68,7 +68,10 @@ class SessionRole:
                 try:
                     self._credentials = await self._authority.credentials(*self._names)
                 except (RoleRefusedError, InternalServerError) as error:
-                    log.warning("Session %s has no credentials: %s", self._names[2], error)
+                    role, interpreter, session = self._names
+                    log.warning(
+                        "Code in session %s of %s has no credentials of %s: %s", session, interpreter, role, error
+                    )
                     self._refusal, self._refused_until = error, now + REFUSED_FOR
                     raise
                 life = self._credentials.expiration - now

@@ -1,7 +1,7 @@
 """IAM for the emulator of AgentCore, which stands outside of MiniStack: who signed, what may they do, who is a role.
 
-Two routes on MiniStack's own front, behind a bearer token that only the emulator has besides: `POST /_local/authorize`
-and `POST /_local/credentials`. Written against MiniStack 1.5.33, like `hooks`.
+Routes on MiniStack's own front, behind a bearer token that only the emulator has besides: `POST /_local/authorize`,
+`POST /_local/assumable` and `POST /_local/credentials`. Written against MiniStack 1.5.33, like `hooks`.
 """
 
 # MiniStack lies in an environment of its own, where this runs and the type checker does not look.
@@ -22,6 +22,7 @@ from ministack.core import iam_evaluator
 from ministack.services import sts
 
 from local_aws.ministack import policies, roles
+from local_aws.ministack.code_interpreter import SERVICE_PRINCIPAL
 from local_aws.ministack.front import Answer, Request
 from local_aws.ministack.signatures import ACCOUNT, SignatureError, signer
 from sandpiper_policy.errors import PolicyError
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 PATH = "/_local/"
 TOKEN_VARIABLE = "LOCAL_AGENTCORE_AUTHORITY_TOKEN"  # noqa: S105 - the variable's name
 SERVICE = "bedrock-agentcore"
-SERVICE_PRINCIPAL = "bedrock-agentcore.amazonaws.com"
 SESSION_SECONDS = 3600
 SOURCE_IP = "127.0.0.1"
 REGION = os.environ["MINISTACK_REGION"]
@@ -54,11 +54,11 @@ CODES = {
 
 
 class Authority:
-    """Answers the emulator's two questions."""
+    """Answers the emulator's questions."""
 
     def __init__(self, token: str) -> None:
         self._bearer = f"Bearer {token}".encode()
-        self._questions = {f"{PATH}authorize": authorize, f"{PATH}credentials": credentials}
+        self._questions = {f"{PATH}{question.__name__}": question for question in (authorize, assumable, credentials)}
 
     def is_asked(self, request: Request) -> bool:
         """Whether a request is meant for it."""
@@ -111,6 +111,15 @@ def authorize(question: Mapping[str, Any]) -> dict[str, Any]:
     if decision.allowed:
         return {"allowed": True, "principal": principal.arn}
     return {"allowed": False, "code": "AccessDeniedException", "message": access_denied(asked, decision)}
+
+
+def assumable(question: Mapping[str, Any]) -> dict[str, Any]:
+    """Whether a role exists and lets AgentCore assume it for an interpreter."""
+    try:
+        roles.assume(SERVICE_PRINCIPAL, question["role"], question["interpreter"])
+    except roles.RoleError as error:
+        return {"refused": str(error)}
+    return {}
 
 
 def credentials(question: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,12 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from local_aws.ministack import roles
+
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSRequest
+
+SERVICE_PRINCIPAL = "bedrock-agentcore.amazonaws.com"
 
 
 class CodeInterpreterCustom:
@@ -31,6 +35,8 @@ class CodeInterpreterCustom:
 
     def create(self, logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, str]]:  # noqa: ARG002 - the interface
         """CreateCodeInterpreter; a refusal becomes the reason that the stack's event shows."""
+        if role := properties.get("ExecutionRoleArn"):
+            _require_assumable(role, properties["Name"])
         network = properties["NetworkConfiguration"]
         request: dict[str, Any] = {
             "name": properties["Name"],
@@ -59,6 +65,15 @@ class CodeInterpreterCustom:
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") != "ResourceNotFoundException":
                 raise ValueError(str(error)) from error
+
+
+def _require_assumable(role: str, name: str) -> None:
+    """What AgentCore asks of IAM for everybody else: here it would wait for this very thread."""
+    interpreter = f"arn:aws:bedrock-agentcore:{roles.REGION}:{roles.ACCOUNT}:code-interpreter-custom/{name}-0000000000"
+    try:
+        roles.assume(SERVICE_PRINCIPAL, role, interpreter)
+    except roles.RoleError as error:
+        raise ValueError(f"CodeInterpreter role validation failed: {error}") from error
 
 
 def _vpc(network: dict[str, Any]) -> dict[str, Any]:

@@ -52,7 +52,10 @@ def assume(service: str, role_arn: str, source_arn: str) -> dict[str, Any]:
         {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": source_arn},
     )
     if not policies.evaluate_trust_policy(role["AssumeRolePolicyDocument"], service, asked):
-        raise RoleError(f"{service} is not authorized to perform: sts:AssumeRole on resource: {role_arn}")
+        raise RoleError(
+            f"{service} is not authorized to perform: sts:AssumeRole on resource: {role_arn} because its trust policy "
+            f"does not allow it for aws:SourceAccount {ACCOUNT} and aws:SourceArn {source_arn}"
+        )
     return role
 
 
