@@ -342,6 +342,33 @@ def test_an_option_that_cannot_be_is_one_clear_message(tmp_path: Path, option: s
     assert line.startswith(("local-agentcore serve: error: argument --", "The "))
 
 
+@pytest.mark.parametrize("when", ["at its start", "once it runs"])
+def test_a_state_that_takes_no_files_is_named_to_who_starts_a_session(
+    agentcore_runtime: Path, tmp_path: Path, when: str
+) -> None:
+    state = Path("/proc") if when == "at its start" else tmp_path
+    with running_emulator(agentcore_runtime, tmp_path, "--state", str(state)) as emulator:
+        assert emulator.runs_code is (when == "once it runs")
+        for folder in tmp_path.glob(
+            "*/SANDBOX"
+        ):  # made at its start; that of another mode is made with its first session
+            folder.rename(tmp_path / "moved")
+            folder.parent.rename(tmp_path / "moved-too")
+            folder.parent.touch()
+        control = client("bedrock-agentcore-control", emulator.address, "us-east-1")
+        vpc = {"subnets": ["subnet-12345678"], "securityGroups": ["sg-12345678"]}
+        made = control.create_code_interpreter(
+            name="late", networkConfiguration={"networkMode": "VPC", "vpcConfig": vpc}
+        )
+        with pytest.raises(ClientError) as refused:
+            client("bedrock-agentcore", emulator.address, "us-east-1").start_code_interpreter_session(
+                codeInterpreterIdentifier=made["codeInterpreterId"]
+            )
+    said = refused.value.response.get("Error", {}).get("Message", "")
+    assert said.startswith(f"No session can be started: {state}")
+    assert "hoose another folder with --state" in said
+
+
 def test_the_command_line_has_defaults_and_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCAL_AGENTCORE_RUNTIME", "/an/environment")
     assert arguments(["serve"]).port == 5200

@@ -122,9 +122,12 @@ class Emulator:
 
     def _blueprint(self, mode: str) -> Blueprint:
         settings = self.settings
-        return Blueprint.create(
-            self._directory / mode, settings.runtime, settings.limits, self.groups, self._networks.reach(mode)
-        )
+        reach = self._networks.reach(mode)
+        try:
+            return Blueprint.create(self._directory / mode, settings.runtime, settings.limits, self.groups, reach)
+        except OSError as error:
+            reason = f"{self._directory / mode} cannot be written: {error.strerror}"
+            raise SandboxUnavailableError(reason, "Make room there, or choose another folder with --state") from error
 
     async def take(self, interpreter: Interpreter) -> Sandbox:
         """Returns a fresh sandbox for a session of an interpreter.
