@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import errno
 import hashlib
 import marshal
@@ -21,9 +20,10 @@ import pytest
 from local_agentcore import libraries
 from local_agentcore.errors import SandboxUnavailableError
 from local_agentcore.process import client
-from local_agentcore.sandbox.layout import VIRTUAL_ENVIRONMENT
+from local_agentcore.sandbox.layout import SESSION_ENVIRONMENT, VIRTUAL_ENVIRONMENT
 from local_agentcore.sandbox.runtime import Runtime
 from tests.local.test_languages import MANAGED, caller
+from tests.local.wheels import wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,27 +77,12 @@ class Shelf:
 
     def requirements(self, version: str, *, honest: bool = True) -> Path:
         """Makes a package with a module and a program. Returns the list that pins it, to a false hash unless honest."""
-        name = f"tiny-{version}-py3-none-any.whl"
-        information = f"tiny-{version}.dist-info"
-        files = {
-            "tiny.py": f"def main():\n    print('{version}')\n",
-            f"{information}/METADATA": f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n",
-            f"{information}/WHEEL": "Wheel-Version: 1.0\nGenerator: a test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-            f"{information}/entry_points.txt": "[console_scripts]\ntiny = tiny:main\n",
-        }
-        rows = [f"{path},sha256={_digest(text)},{len(text)}" for path, text in files.items()]
-        files[f"{information}/RECORD"] = "\n".join([*rows, f"{information}/RECORD,,", ""])
-        with zipfile.ZipFile(self._folder / name, "w") as wheel:
-            for path, text in files.items():
-                wheel.writestr(path, text)
-        found = hashlib.sha256((self._folder / name).read_bytes()).hexdigest() if honest else "0" * 64
+        name, data = wheel("tiny", version)
+        (self._folder / name).write_bytes(data)
+        found = hashlib.sha256(data).hexdigest() if honest else "0" * 64
         requirements = self._folder / f"{version}-{honest}.txt"
         requirements.write_text(f"tiny=={version} \\\n    --hash=sha256:{found}\n")
         return requirements
-
-
-def _digest(text: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
 
 
 @pytest.fixture
@@ -127,7 +112,7 @@ def test_an_environment_is_made_for_another_place(
     assert printed(place) == "1.0"
     assert Runtime.at(place).directory == place
     script = place / "bin" / "tiny"
-    assert f"{VIRTUAL_ENVIRONMENT}/bin/python" in script.read_text()
+    assert f"{SESSION_ENVIRONMENT}/bin/python" in script.read_text()
     assert os.access(script, os.X_OK)
     (bytecode,) = place.glob("lib/python3.*/site-packages/__pycache__/tiny.*.pyc")
     expected = bytecode.parent.parent / "tiny.py"

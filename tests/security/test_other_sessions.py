@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 HOME = "/opt/amazon/genesis1p-tools/var"
 TOOLS = "/opt/amazon/genesis1p-tools/venv"
-OWN_FOLDERS = (HOME, "/tmp", "/dev/shm")  # noqa: S108  the sandbox's own
+INSTALLED = "/opt/amazon/genesis1p-tools/session"
+OWN_FOLDERS = (HOME, INSTALLED, "/tmp", "/dev/shm")  # noqa: S108  the sandbox's own
 
 
 COMMANDS = {
@@ -111,10 +112,10 @@ def test_one_session_leaves_watches_of_files_for_others(attackers: Callable[[], 
 
 # What the next session finds
 
-SITE_PACKAGES = f"{TOOLS}/lib/python3.11/site-packages"
 OF_ALL_SESSIONS = [
     *(f"{TOOLS}/bin/{name}" for name in ("python", "python3", "pip", "deno", "node", "sh", "ls")),
     *(f"{TOOLS}/{name}" for name in ("pyvenv.cfg", "share/matplotlib-cache/x")),
+    *(f"{INSTALLED}/pyvenv.cfg", "OWN_SITE/libraries.pth"),
     *(f"SITE/{name}" for name in ("x.pth", "sitecustomize.py", "usercustomize.py", "numpy/__init__.py", "boto3.py")),
     *("/opt/python/lib/x", "/opt/x", "/opt/local-agentcore/inside/supervisor.py", "/opt/local-agentcore/inside/x.so"),
     *("/usr/bin/env", "/usr/lib/x.so", "/usr/local/bin/python", "/usr/local/lib/x", "/bin/sh", "/lib/x.so", "/x"),
@@ -130,6 +131,8 @@ OF_ONE_SESSION = [
     *(f"{HOME}/sitecustomize.py", f"{HOME}/json.py", f"{HOME}/python", f"{HOME}/bin/ls", f"{HOME}/.bashrc"),
     *(f"{HOME}/.profile", f"{HOME}/.npmrc", f"{HOME}/package.json", f"{HOME}/node_modules/left-pad/index.js"),
     *(f"{HOME}/deno.json", f"{HOME}/.aws/config", f"{HOME}/.config/pip/pip.conf", f"{HOME}/.config/matplotlib/x"),
+    *(f"OWN_SITE/{name}" for name in ("x.pth", "sitecustomize.py", "usercustomize.py", "boto3.py", "pip/__init__.py")),
+    *(f"{INSTALLED}/bin/{name}" for name in ("ls", "pip", "deno")),
     *("/tmp/.cache/deno/x", "/tmp/matplotlib/matplotlibrc", "/tmp/sh", "/dev/shm/x"),  # noqa: S108
 ]
 FINGERPRINT = f"""
@@ -157,9 +160,13 @@ def test_the_next_session_finds_everything_as_this_one_did(
     site = pristine.python("import numpy, pathlib; print(pathlib.Path(numpy.__file__).parents[1])")["stdout"]
     fresh = PYTHON.told(pristine, FINGERPRINT)
     attacker = attackers()
-    attacker.shell(f"mkdir -p {' '.join(path.rpartition('/')[0] for path in OF_ONE_SESSION)}")
-    shared = {path: attempt("write", path.replace("SITE", site)) for path in OF_ALL_SESSIONS}
-    own = {path: attempt("write", path) for path in OF_ONE_SESSION}
+
+    def placed(path: str) -> str:
+        return path.replace("OWN_SITE", site.replace(TOOLS, INSTALLED)).replace("SITE", site)
+
+    attacker.shell(f"mkdir -p {' '.join(placed(path).rpartition('/')[0] for path in OF_ONE_SESSION)}")
+    shared = {path: attempt("write", placed(path)) for path in OF_ALL_SESSIONS}
+    own = {path: attempt("write", placed(path)) for path in OF_ONE_SESSION}
     answers = speaker.tries(attacker, shared | own)
     assert {path: answers[path] for path in own} == dict.fromkeys(own, "ok")
     assert {path: answers[path] for path in shared if answers[path] not in REFUSED} == {}

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .sandbox.layout import CHART_CACHE_SOURCE, VIRTUAL_ENVIRONMENT
+from .sandbox.layout import CHART_CACHE_SOURCE, SESSION_ENVIRONMENT, VIRTUAL_ENVIRONMENT
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -195,8 +195,8 @@ def _link_node(environment: Path) -> None:
 
 
 def _say_where_python_is(environment: Path) -> None:
-    """Has each script start the Python that it finds in a sandbox."""
-    here, there = os.fsencode(environment / "bin"), os.fsencode(f"{VIRTUAL_ENVIRONMENT}/bin")
+    """Has each script start the Python of a sandbox that sees what was installed in the session, too."""
+    here, there = os.fsencode(environment / "bin"), os.fsencode(f"{SESSION_ENVIRONMENT}/bin")
     for script in environment.glob("bin/*"):
         if script.is_symlink() or not script.is_file():
             continue

@@ -86,6 +86,7 @@ class Blueprint:
         for name, text in layout.etc_files(reach.hosts, NAME_SERVER if reach.outside else None).items():
             (etc / name).write_text(text)
         (directory / "pyvenv.cfg").write_text(python.configuration_inside())
+        (directory / "libraries.pth").write_text(python.libraries_inside())
         (directory / "empty").touch()
         inside = directory / "inside"
         inside.mkdir()
@@ -111,6 +112,7 @@ class Blueprint:
             "control_groups": [str(file) for file in processes_files],
             "sources": [str(source) for source, _ in sources],
             "writable": writable,
+            "folders": list(layout.ON_DISK),
             "listeners": self.reach.listeners,
             "outside": self.reach.outside,
             "refused_networks": refused_networks() if self.reach.outside else [],
@@ -133,6 +135,11 @@ class Blueprint:
         mounts = [
             (self.runtime.directory, layout.VIRTUAL_ENVIRONMENT),
             (self.directory / "pyvenv.cfg", f"{layout.VIRTUAL_ENVIRONMENT}/pyvenv.cfg"),
+            (self.directory / "pyvenv.cfg", f"{layout.SESSION_ENVIRONMENT}/pyvenv.cfg"),
+            (
+                self.directory / "libraries.pth",
+                f"{layout.SESSION_ENVIRONMENT}/{self.runtime.site_packages}/libraries.pth",
+            ),
             (self.directory / "inside", layout.INSIDE_PACKAGE),
             *((self.directory / "etc" / name, f"/etc/{name}") for name in layout.etc_files({})),
             *((Path("/etc", name), f"/etc/{name}") for name in layout.ETC_FROM_HOST if Path("/etc", name).exists()),
@@ -157,6 +164,10 @@ class Blueprint:
             elif folder.is_dir():
                 options += ["--ro-bind", str(folder), str(folder)]
         options += ["--proc", "/proc", "--dev", "/dev"]
+        for name, target in {**layout.ON_DISK, "tmp": "/tmp", "shm": "/dev/shm"}.items():  # noqa: S108  the sandbox's own
+            options += ["--bind", f"{STAGE}/{name}", target]
+        for path, source in self.runtime.links_inside.items():
+            options += ["--symlink", source, f"{layout.SESSION_ENVIRONMENT}/{path}"]
         for index, target in enumerate(targets):
             options += ["--ro-bind", f"{STAGE}/{index}", target]
         empty = f"{STAGE}/{targets.index(layout.COVERED_FILES[0])}"
@@ -164,8 +175,6 @@ class Blueprint:
             for target in covered:
                 if Path(target).exists():  # as the host's kernel is configured, which is the sandbox's as well
                     options += ["--ro-bind", source, target]
-        for name, target in (("work", layout.WORKING_DIRECTORY), ("tmp", "/tmp"), ("shm", "/dev/shm")):  # noqa: S108  the sandbox's own
-            options += ["--bind", f"{STAGE}/{name}", target]
         if not self.groups.count_memory:
             # A shared mapping of /dev/zero is memory that no rlimit, no file system and not the watchdog counts.
             # /dev/full reads as zeros, too, and cannot be mapped. Only writing to it is different: it is refused.

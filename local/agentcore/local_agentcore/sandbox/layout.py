@@ -9,6 +9,11 @@ if TYPE_CHECKING:
 
 WORKING_DIRECTORY = "/opt/amazon/genesis1p-tools/var"
 VIRTUAL_ENVIRONMENT = "/opt/amazon/genesis1p-tools/venv"
+SESSION_ENVIRONMENT = "/opt/amazon/genesis1p-tools/session"
+"""The session's own environment, empty at first: its Python sees the libraries of the other one, which all share and
+nobody writes, and pip installs into it. What is installed comes first."""
+ON_DISK = {"work/var": WORKING_DIRECTORY, "work/session": SESSION_ENVIRONMENT}
+"""What shares the session's disk, by folder there."""
 BASE_PYTHON = "/opt/python"
 INSIDE_PACKAGE = "/opt/local-agentcore/inside"
 CHART_CACHE = "/tmp/matplotlib"  # noqa: S108  the sandbox's own
@@ -62,7 +67,7 @@ def environment(base_prefix: str) -> dict[str, str]:
         base_prefix: where the base Python is inside the sandbox: `/opt/python`, or `/usr`.
     """
     variables = {
-        "PATH": f"{VIRTUAL_ENVIRONMENT}/bin:/usr/local/bin:/usr/bin:/bin",
+        "PATH": f"{SESSION_ENVIRONMENT}/bin:{VIRTUAL_ENVIRONMENT}/bin:/usr/local/bin:/usr/bin:/bin",
         "HOME": WORKING_DIRECTORY,
         "USER": "genesis1ptools",
         "LANG": "C.UTF-8",
@@ -74,7 +79,7 @@ def environment(base_prefix: str) -> dict[str, str]:
         "MPLCONFIGDIR": CHART_CACHE,
         "XDG_CACHE_HOME": "/tmp/.cache",  # noqa: S108  no library adds a folder to the listing
         "PYTHONDONTWRITEBYTECODE": "1",  # so that importing one's own module adds no __pycache__ to it either
-        "VIRTUAL_ENV": VIRTUAL_ENVIRONMENT,
+        "VIRTUAL_ENV": SESSION_ENVIRONMENT,
         "DENO_DIR": "/tmp/.deno",  # noqa: S108  as above
         "DENO_NO_PROMPT": "1",
         "DENO_NO_UPDATE_CHECK": "1",

@@ -40,7 +40,7 @@ class Limits:
     """Of one file. The service's payload limit (AgentCore quotas)."""
 
     def file_systems(self) -> dict[str, int]:
-        """Returns the sizes of the working directory, /tmp and /dev/shm.
+        """Returns the sizes of the disk (the working directory and what is installed), /tmp and /dev/shm.
 
         They lie in memory and count there. So that what fills them hears of it as of a full disk, and no process has to
         be ended for it, a part of the memory is out of their reach: 512 MiB by default.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import SandboxUnavailableError
 from ..libraries import may_install_at
-from .layout import BASE_PYTHON, VIRTUAL_ENVIRONMENT
+from .layout import BASE_PYTHON, SESSION_ENVIRONMENT, VIRTUAL_ENVIRONMENT
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,13 @@ class Runtime:
         directory: the environment, on the host.
         base: the Python installation that it was made from, on the host.
         base_inside: where that installation is in a sandbox. One below /usr is there anyway.
+        site_packages: the folder of its libraries, from the environment's own.
     """
 
     directory: Path
     base: Path
     base_inside: str
+    site_packages: Path
 
     @classmethod
     def at(cls, directory: Path) -> Runtime:
@@ -40,14 +42,16 @@ class Runtime:
         fix = f"Make {make}, or name another with --runtime"
         configuration = directory / "pyvenv.cfg"
         python = directory / "bin" / "python"
-        if not configuration.is_file() or not python.is_file():
+        site_packages = next(directory.glob("lib/python3.*/site-packages"), None)
+        if not configuration.is_file() or not python.is_file() or site_packages is None:
             raise SandboxUnavailableError(f"there is no Python environment for sandboxes at {directory}", fix)
         if python.is_symlink() and not python.resolve().is_relative_to(directory):
             raise SandboxUnavailableError(f"{python} is a link; the environment needs Python as a copy", fix)
         lines = (line.partition("=") for line in configuration.read_text().splitlines())
         settings = {name.strip(): value.strip() for name, _, value in lines}
         base = Path(settings["home"]).resolve().parent
-        return cls(directory, base, str(base) if base.is_relative_to("/usr") else BASE_PYTHON)
+        base_inside = str(base) if base.is_relative_to("/usr") else BASE_PYTHON
+        return cls(directory, base, base_inside, site_packages.relative_to(directory))
 
     @property
     def needs_base(self) -> bool:
@@ -55,10 +59,20 @@ class Runtime:
         return self.base_inside == BASE_PYTHON
 
     def configuration_inside(self) -> str:
-        """Returns the pyvenv.cfg that is true in a sandbox."""
+        """Returns the pyvenv.cfg that is true in a sandbox, of both environments."""
         return f"home = {self.base_inside}/bin\ninclude-system-site-packages = false\n"
 
     @property
     def python_inside(self) -> str:
         """Returns the interpreter's path in a sandbox."""
-        return f"{VIRTUAL_ENVIRONMENT}/bin/python"
+        return f"{SESSION_ENVIRONMENT}/bin/python"
+
+    def libraries_inside(self) -> str:
+        """Returns what has Python in the session's environment see these libraries, behind its own: a .pth file."""
+        return f"import site; site.addsitedir({f'{VIRTUAL_ENVIRONMENT}/{self.site_packages}'!r})\n"
+
+    @property
+    def links_inside(self) -> dict[str, str]:
+        """Returns what else the session's environment begins with: links, by path in it, as `venv` makes them."""
+        names = ("python", "python3", self.site_packages.parts[1])
+        return {f"bin/{name}": f"{VIRTUAL_ENVIRONMENT}/bin/python" for name in names} | {"lib64": "lib"}

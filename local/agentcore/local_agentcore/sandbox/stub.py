@@ -192,6 +192,9 @@ def main(plan: dict[str, Any]) -> None:
     for name, size in writable.items():
         options = f"size={size['bytes']},nr_inodes={size['files']},mode=755"
         mount("tmpfs", f"{STAGE}/{name}", "tmpfs", MS_NOSUID | MS_NODEV, options)
+    for folder in plan["folders"]:
+        Path(STAGE, folder).mkdir()
+        Path(STAGE, folder).chmod(0o755)
     loopback_up()
     refuse_networks(plan["refused_networks"])
     hand_out(plan["listeners"], plan["channel"], namespaces=plan["outside"])

@@ -20,6 +20,7 @@ import traceback
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .displays import MAXIMUM_SENT_BYTES, Displays, choose_backend, connect
@@ -59,9 +60,12 @@ class Outcome:
 def make_shell() -> None:
     """Makes the shell that every kernel gets a copy of, and keeps the collector from copying its pages in each fork.
 
-    It has run a cell, so that what the first cell brings about is shared, too: 5 of a session's 25 MiB.
+    It has run a cell, so that what the first cell brings about is shared, too: 5 of a session's 25 MiB. What the code
+    installs is for kernels alone: process 1 imports nothing that the code can write.
     """
     _shell().run_cell("pass", silent=True)
+    _import_path()
+    sys.path[:] = [folder for folder in sys.path if not Path(folder).is_relative_to(sys.prefix)]
     gc.collect()
     gc.freeze()
 
@@ -203,7 +207,7 @@ def _ignore(_number: int, _frame: FrameType | None) -> None:
 
 def _serve(control: socket.socket) -> NoReturn:
     stdout, stderr = sys.stdout, sys.stderr = _text_stream(1), _text_stream(2)
-    sys.path.insert(0, "")  # the working directory, as in a notebook
+    sys.path[:] = ["", *_import_path()]  # first the working directory, as in a notebook
     choose_backend()
     shell, kernel, flush_c_streams = _shell(), os.getpid(), ctypes.CDLL(None).fflush
     _show_tracebacks(shell, stderr)
@@ -263,6 +267,11 @@ def _text_stream(descriptor: int) -> io.TextIOWrapper:
 
 def _enable_no_gui(_name: str | None = None) -> None:
     """`%matplotlib inline` asks for none."""
+
+
+@cache
+def _import_path() -> list[str]:
+    return list(sys.path)
 
 
 @cache
