@@ -14,7 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sandpiper.failure import Failure, Interrupted
 from sandpiper_contract.errors import InvalidRequest
-from sandpiper_contract.request import RunRequest, S3Object, relative_path
+from sandpiper_contract.kinds import S3Object, relative_path
+from sandpiper_contract.requests import RunCode
 from sandpiper_contract.settings import INPUTS
 
 if TYPE_CHECKING:
@@ -75,9 +76,9 @@ def run(
     return Finished(result, [_download(session, file, out) for file in result["files"]])
 
 
-def _check(request: Mapping[str, object]) -> RunRequest:
+def _check(request: Mapping[str, object]) -> RunCode:
     try:
-        return RunRequest.from_json(request)
+        return RunCode.from_json(request)
     except InvalidRequest as error:
         raise Failure(f"InvalidRequest: {error}") from None
 

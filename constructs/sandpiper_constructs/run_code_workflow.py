@@ -57,9 +57,9 @@ TRACE_ACTIONS = (
 class RunCodeWorkflow(Construct):
     """Takes a request of the contract, answers with its result.
 
-    The function is sent `{"executionId": …, "request": …}`. An error of the contract that may be retried is retried
-    with growing, jittered waits; any other ends the execution as failed with that error's name and cause. Executions
-    are logged without their data, since a request is somebody's code.
+    The function is sent the operation run_code, for this state of this execution. An error of the contract that may be
+    retried is retried with growing, jittered waits; any other ends the execution as failed with that error's name and
+    cause. Executions are logged without their data, since a request is somebody's code.
     """
 
     def __init__(
@@ -81,7 +81,8 @@ class RunCodeWorkflow(Construct):
             lambda_function=session_function.function,
             payload=sfn.TaskInput.from_object(
                 {
-                    "executionId": sfn.JsonPath.execution_id,
+                    "operation": "run_code",
+                    "run": {"execution": sfn.JsonPath.execution_id, "state": sfn.JsonPath.state_name},
                     "request": sfn.JsonPath.object_at("$"),
                 }
             ),

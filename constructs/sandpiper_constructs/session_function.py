@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sandpiper_constructs.interpreter import CodeInterpreter
 
 RUNTIME = lambda_.Runtime.PYTHON_3_14
-HANDLER = "code_runner.handlers.run_code"
+HANDLER = "code_runner.handlers.run_operation"
 LONGEST_TIMEOUT_SECONDS = 900
 """Lambda's own limit."""
 
@@ -40,10 +40,10 @@ class SessionFunction(Construct):
     """Runs a request in a session of one of the tenant's interpreters; the first in the mapping is the default.
 
     The request names an interpreter by its key. IAM holds it to the ones given here, to reading the folder's inputs
-    and to writing the folder's runs.
+    and to keeping the folder's runs.
 
     `service` is what its logs and metrics are filed under: one tenant of one environment.
-    `code` is any bundle with the handler `code_runner.handlers.run_code`; without it, the installed `code_runner`.
+    `code` is any bundle with the handler `code_runner.handlers.run_operation`; without it, the installed `code_runner`.
 
     Raises ValueError, before any resource, without an interpreter or for a timeout that Lambda would refuse.
     """
@@ -105,14 +105,19 @@ def _code_runner() -> lambda_.Code:
 
 
 def _role(scope: Construct, log_group: logs.LogGroup, folder: BucketFolder) -> iam.IRole:
-    """A role without managed policies: its own log group, inputs to read, runs to write."""
+    """A role without managed policies: its own log group, inputs to read, runs to keep."""
     role = iam.Role(scope, "Role", assumed_by=service_principal("lambda"))
     log_group.grant_write(role)
-    for below, action, reason in (
-        (settings.INPUTS, "s3:GetObject", "A request names its own inputs, in the tenant's folder of inputs."),
-        (settings.RUNS, "s3:PutObject", "A program names its own files; they go to the tenant's folder of runs."),
+    for below, actions, reason in (
+        (settings.INPUTS, ("s3:GetObject",), "A request names its own inputs, in the tenant's folder of inputs."),
+        (
+            settings.RUNS,
+            # Reading is for the claim of a run that is repeated, and for links, which are as good as their signer.
+            ("s3:GetObject", "s3:PutObject"),
+            "A program names its own files; they go to the tenant's folder of runs.",
+        ),
     ):
         part = folder.below(below)
-        role.add_to_policy(part.object_statement(action))
+        role.add_to_policy(part.object_statement(*actions))
         acknowledge_wildcards(role, {part.objects_arn: reason})
     return cast("iam.IRole", role)

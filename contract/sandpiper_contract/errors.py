@@ -52,11 +52,15 @@ class DeadlineExceeded(RunError):  # noqa: N818
 
 
 class StorageError(RunError):
-    """S3 did not give an input, which the message names. The code has not run."""
+    """S3 did not give an input or take the run's claim, which the message names. The code has not run."""
 
 
 class ServiceFault(RunError):  # noqa: N818
     """The service failed, or answered what its model does not allow. The message says whether the code was accepted."""
+
+
+class CodeFailed(RunError):  # noqa: N818
+    """The program ended with another exit code than 0, and the request asked for that to be an error. Mend it."""
 
 
 ERRORS: dict[str, type[RunError]] = {error.__name__: error for error in RunError.__subclasses__()}

@@ -1,88 +1,32 @@
-"""Finds what a program left in the working directory, with one command and no listing before."""
+"""Finds what a program left in the working directory, with one call and no listing before."""
 
 from __future__ import annotations
 
-import hashlib
+import base64
 import json
 import shlex
+import zlib
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, cast
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sandpiper_contract.errors import InvalidRequest, ServiceFault
-from sandpiper_contract.request import SERVICE_OWN, relative_path
+from sandpiper_contract.files import SERVICE_OWN
+from sandpiper_contract.kinds import relative_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from code_runner.session import CodeSession
-    from sandpiper_contract.request import OutputLimits
+    from code_runner.tool_calls import ToolCalls
+    from sandpiper_contract.files import Outputs
 
 MOST_ROWS = 10_000
 MARK = "sandpiper-files:"
 MOST_NAME_CHARACTERS = 4_096
-
-# Runs inside the sandbox, isolated (-I) so that a json.py which the program left is not imported. One marked line of
-# JSON: [path, size in bytes, sha256 or null, kind]. Links are named and never followed. Only what the limits let
-# through is read, for its digest, and inputs, which are left out when they are as they were given.
-_LISTER = """
-import hashlib, json, os, stat, sys
-task = json.loads(sys.argv[1])
-own, given = set(task["own"]), task["given"]
-found, folders = [], [""]
-
-def digest(path):
-    sha256 = hashlib.sha256()
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-        while block := file.read(1 << 20):
-            sha256.update(block)
-    return sha256.hexdigest()
-
-def look(path):
-    info = os.lstat(path)
-    if stat.S_ISDIR(info.st_mode):
-        folders.append(path)
-    else:
-        found.append([path, info.st_size, None, "file" if stat.S_ISREG(info.st_mode) else "other"])
-
-def tried(row, action):
-    try:
-        action(row)
-    except OSError:
-        return False
-    return True
-
-while folders:
-    folder = folders.pop()
-    names = []
-    if not tried(folder, lambda path: names.extend(os.listdir(path or "."))):
-        found.append([folder, 0, None, "unreadable"])
-    for path in (os.path.join(folder, name) for name in names):
-        if path not in own and not tried(path, look):
-            found.append([path, 0, None, "unreadable"])
-
-def take(row):
-    global files, size
-    path = row[0]
-    as_given = given.get(path)
-    if as_given and as_given[0] == row[1] and digest(path) == as_given[1]:
-        row[3] = "unchanged"
-    elif files > 0 and row[1] <= size:
-        row[2] = digest(path)
-        files, size = files - 1, size - row[1]
-
-files, size = task["maxFiles"], task["maxBytes"]
-found.sort(key=lambda row: row[0])
-for row in found:
-    if row[3] == "file" and not tried(row, take):
-        row[3] = "unreadable"
-    row[0] = os.fsencode(row[0]).decode("utf-8", "backslashreplace")
-rows = [row for row in found if row[3] != "unchanged"]
-more = len(rows) - task["mostRows"]
-if more > 0:
-    rows[task["mostRows"]:] = [["(and %d more)" % more, 0, None, "unreadable"]]
-print("\\n" + task["mark"] + json.dumps(rows))
-"""
+GIVEN_DIGITS = 32
+"""Of an input's SHA-256, sent to recognise it: a command's text has room for 128 KiB."""
 
 
 class Kind(StrEnum):
@@ -90,6 +34,7 @@ class Kind(StrEnum):
 
     FILE = "file"
     OTHER = "other"
+    UNCHOSEN = "unchosen"
     UNREADABLE = "unreadable"
 
 
@@ -106,42 +51,80 @@ class FoundFile:
     kind: Kind
 
 
-def find_files(session: CodeSession, inputs: Mapping[str, bytes], limits: OutputLimits) -> list[FoundFile]:
-    """What the program made or changed, ordered by path, in one call; the service's own folders are not looked into.
+@dataclass(frozen=True)
+class Given:
+    """An input as it was written: its length in bytes and its SHA-256."""
 
-    Raises ServiceFault when there is no listing, and whatever the call raises.
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Files by path, and the sandbox's clock when they were looked at, in ns."""
+
+    files: tuple[FoundFile, ...]
+    clock: int
+
+
+@cache
+def _lister() -> str:
+    return (Path(__file__).parent / "lister.py").read_text()
+
+
+def find_files(session: ToolCalls, given: Mapping[str, Given], outputs: Outputs, seen: int) -> Listing:
+    """What was made or changed since `seen` or is asked for by name, ordered by path, in one call.
+
+    The service's own folders are not looked into. Raises ServiceFault when there is no listing, and whatever the call
+    raises.
     """
+    outcome = session.execute_own_command(shlex.join(lister_command(given, outputs, seen)))
+    if outcome.exit_code:
+        raise ServiceFault(f"{_DOING}: exit code {outcome.exit_code}")
+    return listing(outcome.stdout)
+
+
+_DOING = "listing the files that the program left"
+
+
+def lister_command(given: Mapping[str, Given], outputs: Outputs, seen: int) -> list[str]:
+    """The command, by words, whose output `listing` reads."""
     task = {
         "own": SERVICE_OWN,
-        "given": {path: (len(data), hashlib.sha256(data).hexdigest()) for path, data in inputs.items()},
-        "maxFiles": limits.max_files,
-        "maxBytes": limits.max_bytes,
+        "given": {path: (file.size, file.sha256[:GIVEN_DIGITS]) for path, file in given.items()},
+        "patterns": None if outputs.paths is None else [pattern.expression() for pattern in outputs.paths],
+        "maxFiles": outputs.max_files,
+        "maxBytes": outputs.max_bytes,
         "mostRows": MOST_ROWS,
+        "seen": seen,
         "mark": MARK,
     }
-    outcome = session.execute_command(
-        shlex.join(["python3", "-I", "-c", _LISTER, json.dumps(task, ensure_ascii=False)])
-    )
-    doing = "listing the files that the program left"
-    if outcome.exit_code:
-        raise ServiceFault(f"{doing}: exit code {outcome.exit_code}")
+    packed = base64.b85encode(zlib.compress(json.dumps(task).encode())).decode()
+    return ["python3", "-I", "-c", _lister(), packed]
+
+
+def listing(printed: str) -> Listing:
+    """Reads the lister's output, strictly: the program could have forged it. Raises ServiceFault."""
     try:
-        rows = json.loads(outcome.stdout.rpartition(MARK)[2])
+        answer = json.loads(printed.rpartition(MARK)[2])
     except (ValueError, RecursionError):
-        rows = None
-    if not isinstance(rows, list) or len(cast("list[object]", rows)) > MOST_ROWS + 1:
-        raise ServiceFault(f"{doing}: the answer is not a listing")
-    return list({file.path: file for file in map(_found, cast("list[object]", rows))}.values())
+        answer = None
+    match answer:
+        case {"clock": int(clock), "files": [*rows]} if clock >= 0 and len(rows) <= MOST_ROWS + 1:
+            found = map(_found, rows)
+            return Listing(tuple({file.path: file for file in found}.values()), clock)
+        case _:
+            raise ServiceFault(f"{_DOING}: the answer is not a listing")
 
 
 def _found(row: object) -> FoundFile:
-    """One row, taken strictly: the program could have forged it. A path that leads elsewhere is only ever named."""
+    """One row. A path that leads elsewhere is only ever named."""
     match row:
         case [str(path), int(size), str() | None as sha256, str(kind)] if size >= 0 and kind in KINDS:
             path = path.encode("utf-8", "backslashreplace").decode()[:MOST_NAME_CHARACTERS]
             return FoundFile(path, size, sha256, KINDS[kind] if _can_be_named(path) else Kind.UNREADABLE)
         case _:
-            raise ServiceFault("listing the files that the program left: a row is not a file")
+            raise ServiceFault(f"{_DOING}: a row is not a file")
 
 
 def _can_be_named(path: str) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 import boto3
@@ -14,6 +13,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 CONNECT_SECONDS = 5
+ANSWER_SECONDS = 10
+"""Sessions and S3 were published at under 2 s a call, so a longer wait is a lost answer."""
 WAIT_STEP_SECONDS = 10
 """Waits for an answer are cut to whole steps of this, so that runs share clients: making one costs milliseconds."""
 
@@ -36,40 +37,51 @@ class Clients(Protocol):
         ...
 
 
-@dataclass(frozen=True)
 class AwsClients:
-    """Clients of the region and credentials of boto3's default chain, kept for the life of the process."""
+    """Clients of one boto3 session, made when first used and kept."""
 
-    sessions: BedrockAgentCoreClient
-    s3: S3Client
+    def __init__(self, session: boto3.Session | None = None) -> None:
+        """`session` has the region and the credentials; without it they are boto3's default chain's."""
+        self._session = session or boto3.Session()
+        self._once = lru_cache(maxsize=8)(self._invoking)
 
-    @classmethod
-    def default(cls) -> AwsClients:
-        """Makes them. Both were published at under 2 s a call, so a longer wait is a lost answer."""
+    @property
+    def sessions(self) -> BedrockAgentCoreClient:
+        """As Clients has it."""
+        return self._repeating[0]
+
+    @property
+    def s3(self) -> S3Client:
+        """As Clients has it."""
+        return self._repeating[1]
+
+    @cached_property
+    def _repeating(self) -> tuple[BedrockAgentCoreClient, S3Client]:
         config = Config(
-            connect_timeout=CONNECT_SECONDS, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=ANSWER_SECONDS,
+            retries={"mode": "standard", "total_max_attempts": 3},
         )
-        storing = Config(
-            connect_timeout=CONNECT_SECONDS, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}
-        )
-        return cls(boto3.client("bedrock-agentcore", config=config), boto3.client("s3", config=storing))
+        return self._session.client("bedrock-agentcore", config=config), self._session.client("s3", config=config)
+
+    def warm(self) -> None:
+        """Makes the clients that every run needs, which takes tens of milliseconds, before the first run."""
+        _ = self._repeating
 
     def invoke(self, seconds: float) -> BedrockAgentCoreClient:
         """As Clients has it."""
-        return once(max(int(seconds) // WAIT_STEP_SECONDS * WAIT_STEP_SECONDS, WAIT_STEP_SECONDS // 2))
+        return self._once(max(int(seconds) // WAIT_STEP_SECONDS * WAIT_STEP_SECONDS, WAIT_STEP_SECONDS // 2))
 
+    def _invoking(self, read_timeout_seconds: int) -> BedrockAgentCoreClient:
+        """A client with exactly one attempt.
 
-@lru_cache(maxsize=8)
-def once(read_timeout_seconds: int) -> BedrockAgentCoreClient:
-    """A client with exactly one attempt.
-
-    A default client sends InvokeCodeInterpreter up to three times after a read timeout or a 500, and the operation has
-    no clientToken: the code would run again.
-    """
-    config = Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=read_timeout_seconds,
-        retries={"total_max_attempts": 1},
-        tcp_keepalive=True,
-    )
-    return boto3.client("bedrock-agentcore", config=config)
+        A default client sends InvokeCodeInterpreter up to three times after a read timeout or a 500, and the operation
+        has no clientToken: the code would run again.
+        """
+        config = Config(
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=read_timeout_seconds,
+            retries={"total_max_attempts": 1},
+            tcp_keepalive=True,
+        )
+        return self._session.client("bedrock-agentcore", config=config)

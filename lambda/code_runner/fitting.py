@@ -3,49 +3,62 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from sandpiper_contract.result import RunResult
+    from sandpiper_contract.kinds import S3Object
+    from sandpiper_contract.records import Record
 
 STREAM_BYTES = 64 * 1024
 LISTS_BYTES = 96 * 1024
 """As JSON. Two streams and the lists make 224 KiB, which leaves room for the state around the result."""
 
+Result = TypeVar("Result", bound="Record")
 
-def fit(result: RunResult, keep: Callable[[str, str], str | None]) -> RunResult:
+
+def fit(result: Result, keep: Callable[[str, str], S3Object | None]) -> Result:
     """The result, long streams cut in the middle and long lists at the end, each whole in S3.
 
     `keep` puts a text by its name and returns its address, or None where that failed.
     """
-    stdout, stdout_uri = _stream("stdout.txt", result.stdout, keep)
-    stderr, stderr_uri = _stream("stderr.txt", result.stderr, keep)
-    result = replace(result, stdout=stdout, stdout_uri=stdout_uri, stderr=stderr, stderr_uri=stderr_uri)
-    whole = result.to_json()
-    lists = {name: whole[name] for name in ("files", "skipped")}
+    has = {field.name for field in fields(cast("Any", result))}
+    whole = cast("Any", result)
+    for stream in sorted({"stdout", "stderr"} & has):
+        text, uri = _stream(f"{stream}.txt", getattr(whole, stream), keep)
+        whole = replace(whole, **{stream: text, f"{stream}_uri": uri})
+    return _lists(whole, keep) if "manifest_uri" in has else whole
+
+
+def _lists(result: Any, keep: Callable[[str, str], S3Object | None]) -> Any:
+    lists = {"files": _json(result.files), "skipped": _json(result.skipped)}
     if _size(lists) <= LISTS_BYTES:
         return result
     uri = keep("manifest.json", json.dumps(lists))
-    while _size([file.to_json() for file in (*result.files, *result.skipped)]) > LISTS_BYTES:
-        if result.skipped:  # first: a file that was kept is worth more than the name of one that was not
-            result = replace(result, skipped=result.skipped[: len(result.skipped) * 3 // 4])
+    files, skipped = result.files, result.skipped
+    while _size(_json((*files, *skipped))) > LISTS_BYTES:
+        if skipped:  # first: a file that was kept is worth more than the name of one that was not
+            skipped = skipped[: len(skipped) * 3 // 4]
         else:
-            result = replace(result, files=result.files[: len(result.files) * 3 // 4])
-    return replace(result, manifest_uri=uri)
+            files = files[: len(files) * 3 // 4]
+    return replace(result, files=files, skipped=skipped, manifest_uri=uri)
 
 
-def _stream(name: str, text: str, keep: Callable[[str, str], str | None]) -> tuple[str, str | None]:
+def _json(records: Sequence[Record]) -> list[object]:
+    return [record.to_json() for record in records]
+
+
+def _stream(name: str, text: str, keep: Callable[[str, str], S3Object | None]) -> tuple[str, S3Object | None]:
     if len(text) * 6 <= STREAM_BYTES or _size(text) <= STREAM_BYTES:
         return text, None
-    uri = keep(name, text)
+    address = keep(name, text)
     half = STREAM_BYTES // 2
     while _size(text[:half]) + _size(text[-half:]) > STREAM_BYTES - 200:
         half = half * 3 // 4
-    where = f"the whole is at {uri}" if uri else "S3 did not take the whole"
-    return f"{text[:half]}\n… {len(text) - 2 * half:,} characters left out; {where} …\n{text[-half:]}", uri
+    where = f"the whole is at {address.uri}" if address else "S3 did not take the whole"
+    return f"{text[:half]}\n… {len(text) - 2 * half:,} characters left out; {where} …\n{text[-half:]}", address
 
 
 def _size(value: object) -> int:

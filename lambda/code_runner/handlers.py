@@ -1,4 +1,4 @@
-"""Lambda's entry: the event becomes a typed request once, the run is called, its result goes back as JSON."""
+"""Lambda's entry: the event becomes a typed request once, its operation is called, its result goes back as JSON."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 
 from code_runner.clients import AwsClients
-from code_runner.run import Place
-from code_runner.run import run_code as run
+from code_runner.deadline import Deadline
+from code_runner.operations import Operations, Place
 from sandpiper_contract import settings
-from sandpiper_contract.errors import InvalidRequest, RunError, ServiceFault, Throttled
+from sandpiper_contract.errors import CodeFailed, RunError, ServiceFault, Throttled
+from sandpiper_contract.events import Event
 from sandpiper_contract.metrics import NAMESPACE, Metric
-from sandpiper_contract.request import RunRequest
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from sandpiper_contract.result import RunResult
+    from sandpiper_contract.records import Record
 
 logger = Logger()
 metrics = Metrics(namespace=NAMESPACE)
@@ -31,13 +31,15 @@ PLACE = Place(
     bucket=os.environ[settings.BUCKET],
     prefix=os.environ[settings.PREFIX],
 )
-CLIENTS = AwsClients.default()
+CLIENTS = AwsClients()
+# Made while Lambda initialises, which it does with more CPU than the first call has.
+CLIENTS.warm()
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
-def run_code(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
-    """Runs the code of `{"executionId": ARN, "request": {…}}` and returns a RunResult as JSON.
+def run_operation(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
+    """Does `{"operation": …, "run": {…}, "request": {…}}`, as sandpiper_contract.events has it.
 
     Raises the contract's errors by name, which is what Step Functions matches; Lambda logs their messages, which is why
     those hold no code and no data.
@@ -45,6 +47,9 @@ def run_code(event: dict[str, Any], context: LambdaContext) -> dict[str, object]
     _count(Metric.RUNS)
     try:
         result = _run(event, context)
+    except CodeFailed:
+        _count(Metric.PROGRAMS_FAILED)
+        raise
     except RunError as error:
         _count(Metric.THROTTLED if isinstance(error, Throttled) else Metric.ERRORS)
         logger.warning("run refused or lost", extra={"error": type(error).__name__, "retryable": error.retryable})
@@ -53,27 +58,31 @@ def run_code(event: dict[str, Any], context: LambdaContext) -> dict[str, object]
         _count(Metric.ERRORS)
         logger.exception("run failed by a fault of the session function")
         raise ServiceFault(f"a fault of the session function ({type(error).__name__}); the code may have run") from None
-    _count(Metric.PROGRAMS_FAILED, int(result.exit_code != 0))
-    _count(Metric.FILES_KEPT, len(result.files))
-    _count(Metric.FILES_SKIPPED, len(result.skipped))
-    logger.info("run done", extra={"exitCode": result.exit_code, "executionTimeMs": result.execution_time_ms})
-    return result.to_json()
+    answer = result.to_json()
+    _count(Metric.PROGRAMS_FAILED, int(answer.get("exitCode", 0) != 0))
+    _count(Metric.FILES_KEPT, _length(answer, "files"))
+    _count(Metric.FILES_SKIPPED, _length(answer, "skipped"))
+    logger.info(
+        "run done", extra={name: answer[name] for name in ("exitCode", "executionTimeMs", "status") if name in answer}
+    )
+    return answer
 
 
-def _run(event: dict[str, Any], context: LambdaContext) -> RunResult:
-    execution = event.get("executionId")
-    if not isinstance(execution, str) or not execution:
-        raise InvalidRequest("executionId is missing; allowed: the execution's ARN, which the state machine passes")
-    logger.append_keys(execution=execution)
-    request = RunRequest.from_json(event.get("request"))
-    return run(
-        request,
-        execution.rpartition(":")[2],
-        PLACE,
-        CLIENTS,
-        seconds=context.get_remaining_time_in_millis() / 1000,
+def _run(raw: dict[str, Any], context: LambdaContext) -> Record:
+    event = Event.from_json(raw, "event")
+    logger.append_keys(execution=event.run.execution, operation=event.operation)
+    operations = Operations(
+        run=event.run,
+        place=PLACE,
+        clients=CLIENTS,
+        end=Deadline.after(context.get_remaining_time_in_millis() / 1000),
         not_stopped=_not_stopped,
     )
+    return getattr(operations, event.operation)(event.typed_request())
+
+
+def _length(answer: dict[str, Any], name: str) -> int:
+    return len(answer.get(name, ()))
 
 
 def _not_stopped(session_id: str, error: RunError) -> None:

@@ -1,22 +1,26 @@
-"""Chooses which files come back and reads them in as few calls as the service's limit for one answer allows."""
+"""Chooses which files come back, reads them in as few calls as one answer's limit allows, and keeps them."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from code_runner.changes import Kind, find_files
-from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge, RunError
-from sandpiper_contract.result import SkippedFile, SkipReason
+from code_runner.figures import find_files_and_figures
+from code_runner.storage import inline
+from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, PayloadTooLarge, RunError, StorageError
+from sandpiper_contract.files import SkippedFile, SkipReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from code_runner.changes import FoundFile
-    from code_runner.session import CodeSession
-    from sandpiper_contract.request import OutputLimits
+    from code_runner.changes import FoundFile, Given, Listing
+    from code_runner.deadline import Deadline
+    from code_runner.storage import Storage
+    from code_runner.tool_calls import ToolCalls
+    from sandpiper_contract.files import OutputFile, Outputs
 
 log = logging.getLogger(__name__)
 
@@ -25,70 +29,121 @@ ANSWER_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class ReadFile:
-    """A file of the program, whole."""
+class Keeper:
+    """Where files go: S3, or the result itself, which has room for `inline_bytes` (None: any number)."""
 
-    path: str
-    data: bytes
-    sha256: str
+    storage: Storage | None
+    inline_bytes: int | None
+    deadline: Deadline
 
 
-def collect(
-    session: CodeSession, inputs: Mapping[str, bytes], limits: OutputLimits
-) -> tuple[list[ReadFile], list[SkippedFile]]:
-    """What the program made or changed: read, or skipped with the reason.
+@dataclass
+class Collected:
+    """What came back and what did not. `clock` is the sandbox's, in ns, at the time that the files were looked at."""
+
+    files: list[OutputFile] = field(default_factory=list["OutputFile"])
+    skipped: list[SkippedFile] = field(default_factory=list[SkippedFile])
+    clock: int = 0
+
+    def skip(self, file: FoundFile, reason: SkipReason) -> None:
+        """Names a file that does not come back."""
+        self.skipped.append(SkippedFile(file.path, file.size, reason))
+
+
+def collect(session: ToolCalls, given: Mapping[str, Given], outputs: Outputs, seen: int, keeper: Keeper) -> Collected:
+    """What was made or changed since `seen`, or is asked for: kept, or skipped with the reason.
 
     The code has run, so nothing is raised here: whatever goes wrong costs files and not the result.
     """
+    collected = Collected(clock=seen)
+    if not outputs.looks:
+        return collected
     try:
-        found = find_files(session, inputs, limits)
+        found = _listing(session, given, outputs, seen, collected)
     except RunError as error:
         log.warning("files not listed: %s: %s", type(error).__name__, error)
-        return [], [SkippedFile(".", 0, SkipReason.NOT_LISTED)]
-    chosen, skipped = choose(found, limits)
-    files, unread = read(session, chosen)
-    return files, [*skipped, *unread]
+        collected.skipped.append(SkippedFile(".", 0, SkipReason.NOT_LISTED))
+        return collected
+    collected.clock = found.clock
+    _note_missing(found, outputs, collected)
+    for batch in _batches(choose(found.files, outputs, collected)):
+        for file, answer in _read_batch(session, batch):
+            _keep(file, answer, outputs, keeper, collected)
+    return collected
 
 
-def choose(files: Sequence[FoundFile], limits: OutputLimits) -> tuple[list[FoundFile], list[SkippedFile]]:
-    """The files to read and those to skip, with the reason. A large file leaves its place to a smaller one after it."""
+def _listing(
+    session: ToolCalls, given: Mapping[str, Given], outputs: Outputs, seen: int, collected: Collected
+) -> Listing:
+    """With the figures kept before, where they are asked for and can be."""
+    if outputs.figures:
+        try:
+            return find_files_and_figures(session, given, outputs, seen)
+        except RunError as error:
+            log.warning("figures not kept: %s: %s", type(error).__name__, error)
+            collected.skipped.append(SkippedFile("figures", 0, SkipReason.NO_FIGURES))
+    return find_files(session, given, outputs, seen)
+
+
+def _note_missing(found: Listing, outputs: Outputs, collected: Collected) -> None:
+    there = {file.path for file in found.files}
+    for pattern in outputs.paths or ():
+        if pattern.is_name and pattern.glob not in there:
+            collected.skipped.append(SkippedFile(pattern.glob, 0, SkipReason.NOT_FOUND))
+
+
+def choose(files: Sequence[FoundFile], outputs: Outputs, collected: Collected) -> list[FoundFile]:
+    """The files to read; the others are skipped. A large file leaves its place to a smaller one after it."""
     chosen: list[FoundFile] = []
-    skipped: list[SkippedFile] = []
-    left = limits.max_bytes
+    left = outputs.max_bytes
     for file in files:
-        if reason := _reason(file, len(chosen), left, limits):
-            skipped.append(SkippedFile(file.path, file.size, reason))
+        if reason := _reason(file, len(chosen), left, outputs):
+            collected.skip(file, reason)
         else:
             chosen.append(file)
             left -= file.size
-    return chosen, skipped
+    return chosen
 
 
-def _reason(file: FoundFile, taken: int, bytes_left: int, limits: OutputLimits) -> SkipReason | None:
-    if file.kind is Kind.OTHER:
-        return SkipReason.NOT_REGULAR
-    if file.kind is Kind.UNREADABLE:
-        return SkipReason.UNREADABLE
-    if taken >= limits.max_files:
+_BY_KIND = {
+    Kind.OTHER: SkipReason.NOT_REGULAR,
+    Kind.UNREADABLE: SkipReason.UNREADABLE,
+    Kind.UNCHOSEN: SkipReason.NOT_CHOSEN,
+}
+
+
+def _reason(file: FoundFile, taken: int, bytes_left: int, outputs: Outputs) -> SkipReason | None:
+    if file.kind in _BY_KIND:
+        return _BY_KIND[file.kind]
+    if taken >= outputs.max_files:
         return SkipReason.TOO_MANY_FILES
     if file.size > bytes_left:
         return SkipReason.TOO_MANY_BYTES
     return None
 
 
-def read(session: CodeSession, files: Sequence[FoundFile]) -> tuple[list[ReadFile], list[SkippedFile]]:
-    """The files' bytes, checked against what the sandbox said of them; what did not come whole is skipped."""
-    kept: list[ReadFile] = []
-    skipped: list[SkippedFile] = []
-    for batch in _batches(files):
-        for file, answer in _read_batch(session, batch):
-            if isinstance(answer, SkipReason):
-                skipped.append(SkippedFile(file.path, file.size, answer))
-            elif len(answer) == file.size and (digest := hashlib.sha256(answer).hexdigest()) == file.sha256:
-                kept.append(ReadFile(file.path, answer, digest))
-            else:
-                skipped.append(SkippedFile(file.path, file.size, SkipReason.CHANGED))
-    return kept, skipped
+def _keep(file: FoundFile, answer: bytes | SkipReason, outputs: Outputs, keeper: Keeper, collected: Collected) -> None:
+    """Checks a file's bytes against what the sandbox said of them, and keeps them."""
+    if isinstance(answer, SkipReason):
+        collected.skip(file, answer)
+        return
+    sha256 = hashlib.sha256(answer).hexdigest()
+    if len(answer) != file.size or sha256 != file.sha256:
+        collected.skip(file, SkipReason.CHANGED)
+        return
+    if keeper.storage is not None:
+        try:
+            kept = keeper.storage.keep(file.path, answer, sha256, keeper.deadline, outputs.link_seconds)
+        except (StorageError, DeadlineExceeded) as error:
+            log.warning("%s", error)
+        else:
+            collected.files.append(kept)
+            return
+    room = keeper.inline_bytes
+    if room is not None and sum(len(other.base64 or b"") for other in collected.files) + file.size > room:
+        collected.skip(file, SkipReason.NOT_STORED)
+    else:
+        collected.files.append(inline(file.path, answer, sha256))
 
 
 def _batches(files: Sequence[FoundFile]) -> Iterator[list[FoundFile]]:
@@ -104,7 +159,7 @@ def _batches(files: Sequence[FoundFile]) -> Iterator[list[FoundFile]]:
         yield batch
 
 
-def _read_batch(session: CodeSession, files: Sequence[FoundFile]) -> Iterator[tuple[FoundFile, bytes | SkipReason]]:
+def _read_batch(session: ToolCalls, files: Sequence[FoundFile]) -> Iterator[tuple[FoundFile, bytes | SkipReason]]:
     """One call, or two halves where the service refuses the whole, so that one bad file does not cost the others."""
     answer, reason = _read_once(session, [file.path for file in files])
     if answer is None and len(files) > 1 and reason is not None:
@@ -116,7 +171,7 @@ def _read_batch(session: CodeSession, files: Sequence[FoundFile]) -> Iterator[tu
         yield file, (answer or {}).get(file.path, reason or SkipReason.UNREADABLE)
 
 
-def _read_once(session: CodeSession, paths: list[str]) -> tuple[dict[str, bytes] | None, SkipReason | None]:
+def _read_once(session: ToolCalls, paths: list[str]) -> tuple[dict[str, bytes] | None, SkipReason | None]:
     """The answer, or why a smaller question may have one; neither when no question has."""
     try:
         return session.read_files(paths), SkipReason.UNREADABLE

@@ -1,151 +1,191 @@
-"""One Code Interpreter session: started once, always stopped, its tools as typed methods."""
+"""One Code Interpreter session: started once, always stopped, and what is done in it.
+
+The operations of the contract as plain methods. For at most once over retries see `operations`, which claims runs in S3
+before it comes here.
+"""
 
 from __future__ import annotations
 
-import random
-import time
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import unquote
+import logging
+import secrets
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import ClientError
 
+from code_runner.deadline import Deadline
+from code_runner.inputs import write_inputs
+from code_runner.outputs import Collected, Keeper, collect
+from code_runner.programs import Code, Command, as_file
 from code_runner.service_errors import FAILURES, from_service, was_accepted
-from sandpiper_contract.errors import DeadlineExceeded, RunError, ServiceFault, SessionLost, Throttled
+from code_runner.tool_calls import LONGEST_CALL_SECONDS, ToolCalls
+from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, RunError, SessionLost
+from sandpiper_contract.files import Outputs
+from sandpiper_contract.results import RunResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
+    from code_runner.changes import Given
     from code_runner.clients import Clients
-    from code_runner.deadline import Deadline
+    from code_runner.storage import Storage
+    from code_runner.tool_calls import Outcome, Task
+    from sandpiper_contract.files import InputFile
 
-WAITS_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0)
-"""Waits before a call is sent again: at 30 calls a second an account, 200 calls have passed by then."""
-LEAST_SECONDS = 3
-"""A call is not sent with less time than this for its answer."""
-TOOL_SECONDS = 60
-"""How long a call that runs no code of the user's may take."""
+log = logging.getLogger(__name__)
+
+COLLECTING_SECONDS = 10
+"""Kept of the time there is for listing and reading files."""
+SLOW_ANSWER_SECONDS = 20
+"""How much longer than its session may live an answer is waited for, so that the service has the last word.
+
+Clients cut waits to whole tens, so that at least ten of these are left.
+"""
+
+
+class Sending(Protocol):
+    """Who must know that code is about to be sent, and that it was refused."""
+
+    def accept(self) -> None:
+        """Called just before; raises to keep the code from being sent."""
+        ...
+
+    def refused(self) -> None:
+        """Called when it surely has not run."""
+        ...
+
+
+class Unclaimed:
+    """Nobody: the code runs at most once for this call, and a second call runs it again."""
+
+    def accept(self) -> None:
+        """As Sending has it."""
+
+    def refused(self) -> None:
+        """As Sending has it."""
+
+
+UNCLAIMED = Unclaimed()
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What code or a command printed and how it ended. `seconds` is the service's own measurement."""
+class Files:
+    """Where a session's files come from and go to; without a bucket they travel in requests and results."""
 
-    stdout: str
-    stderr: str
-    exit_code: int
-    seconds: float
+    storage: Storage | None = None
+    inline_bytes: int | None = None
 
 
-@dataclass(frozen=True)
-class ToolAnswer:
-    """One tool's answer, its events merged."""
+class CodeSession(ToolCalls):
+    """A session that runs. Get one from `open_session`, which stops it, or join one that is open.
 
-    content: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    structured: dict[str, Any] = field(default_factory=dict[str, Any])
-    is_error: bool = False
-
-    def outcome(self) -> Outcome | None:
-        """The answer of executeCode and executeCommand, or None when it is something else."""
-        answer = self.structured
-        try:
-            return Outcome(
-                stdout=str(answer["stdout"]),
-                stderr=str(answer["stderr"]),
-                exit_code=int(answer["exitCode"]),
-                seconds=float(answer["executionTime"]),
-            )
-        except (KeyError, TypeError, ValueError):
-            return None
-
-
-class CodeSession:
-    """A session that runs. Get one from `open_session`, which stops it.
-
-    No call waits beyond `deadline`: it raises DeadlineExceeded instead.
+    `deadline` is when the last call must have ended, `lifetime` when the service ends the session, if that is known.
+    `seen` is the sandbox's clock, in ns, when its files were last looked at: what changed since is new.
     """
 
-    def __init__(self, clients: Clients, interpreter_id: str, session_id: str, deadline: Deadline) -> None:
-        self._clients = clients
-        self._interpreter_id = interpreter_id
-        self._deadline = deadline
-        self.session_id = session_id
+    def __init__(
+        self,
+        clients: Clients,
+        interpreter_id: str,
+        session_id: str,
+        deadline: Deadline,
+        *,
+        files: Files | None = None,
+        lifetime: Deadline | None = None,
+        seen: int = 0,
+    ) -> None:
+        super().__init__(clients, interpreter_id, session_id, deadline)
+        self._files = files or Files()
+        self._lifetime = lifetime
+        self.seen = seen
 
-    def execute_code(self, code: str, language: str, seconds: float) -> Outcome:
-        """Runs code once and waits up to `seconds`. A failing program is an Outcome.
+    def run(
+        self,
+        program: Code | Command,
+        *,
+        inputs: Sequence[InputFile] = (),
+        outputs: Outputs | None = None,
+        sending: Sending = UNCLAIMED,
+    ) -> RunResult:
+        """Runs a program once and brings its files back. A failing program is a result.
 
-        Throttled and the other refusals mean that it did not run; SessionLost that it may have, and nobody knows.
+        Raises the contract's RunError, one that may be retried only where the program has not run.
         """
-        doing = f"running the code in session {self.session_id}"
-        try:
-            answer = self._patiently(
-                doing, lambda: self._send("executeCode", {"code": code, "language": language}, seconds)
-            )
-        except FAILURES as error:
-            known = from_service(doing, error)
-            if was_accepted(error) and not isinstance(known, DeadlineExceeded):
-                raise SessionLost(f"{known}; the code may have run") from error
-            raise known from error
-        if (outcome := answer.outcome()) is None:
-            raise SessionLost(f"{doing}: the service answered without an outcome; the code may have run")
-        return outcome
-
-    def execute_command(self, command: str) -> Outcome:
-        """Runs a command of our own in a fresh shell of the working directory. It may run more than once."""
-        outcome = self._tool("executeCommand", {"command": command}).outcome()
-        if outcome is None:
-            raise ServiceFault(f"running a command in session {self.session_id}: an answer without an outcome")
-        return outcome
-
-    def write_files(self, files: Mapping[str, bytes]) -> None:
-        """Writes files, by paths relative to the working directory, in one call."""
-        content = [{"path": path, "blob": data} for path, data in files.items()]
-        if self._tool("writeFiles", {"content": content}).is_error:
-            raise ServiceFault(f"writing the input files in session {self.session_id}: the service refused them")
-
-    def read_files(self, paths: Sequence[str]) -> dict[str, bytes] | None:
-        """Reads whole files in one call, or None when the service refuses it; a path it leaves out is missing.
-
-        Raises PayloadTooLarge when the answer is more than one event carries (24 MiB after base64).
-        """
-        answer = self._tool("readFiles", {"paths": list(paths)})
-        return None if answer.is_error else dict(_resources(answer.content, paths))
-
-    def _tool(self, tool: str, arguments: dict[str, Any]) -> ToolAnswer:
-        """Calls a tool that does no harm when it is called again, which a fault of the service is worth."""
-        doing = f"{tool} in session {self.session_id}"
-
-        def call() -> ToolAnswer:
-            try:
-                return self._send(tool, arguments, TOOL_SECONDS)
-            except FAILURES as error:
-                raise from_service(doing, error) from error
-
-        return self._patiently(doing, call)
-
-    def _patiently(self, doing: str, call: Callable[[], ToolAnswer]) -> ToolAnswer:
-        """Sends a call again that was throttled, as often as there is time, and one that is known to be repeatable."""
-        for wait in (random.uniform(0.5, 1.5) * wait for wait in WAITS_SECONDS):  # noqa: S311 - jitter, not a secret
-            self._deadline.require(LEAST_SECONDS, doing)
-            try:
-                return call()
-            except Exception as error:
-                if not _is_worth_another(error) or self._deadline.seconds_left < wait + LEAST_SECONDS:
-                    raise
-                time.sleep(wait)
-        return call()
-
-    def _send(self, tool: str, arguments: dict[str, Any], seconds: float) -> ToolAnswer:
-        """One InvokeCodeInterpreter, sent once. Raises one of FAILURES."""
-        client = self._clients.invoke(min(seconds, self._deadline.seconds_left))
-        response = client.invoke_code_interpreter(
-            codeInterpreterIdentifier=self._interpreter_id,
-            sessionId=self.session_id,
-            name=cast("Any", tool),
-            arguments=cast("Any", arguments),
+        given = self.write_inputs(inputs)
+        sending.accept()
+        outcome = self._execute(program, sending)
+        collected = self.collect(outputs, given=given)
+        return RunResult(
+            stdout=outcome.stdout,
+            stderr=outcome.stderr,
+            exit_code=outcome.exit_code,
+            execution_time_ms=milliseconds(outcome.seconds),
+            files=tuple(collected.files),
+            skipped=tuple(collected.skipped),
         )
-        return _merged(event["result"] for event in response["stream"] if "result" in event)
+
+    def start(self, program: Code | Command, *, inputs: Sequence[InputFile] = (), sending: Sending = UNCLAIMED) -> Task:
+        """Starts a program once that runs on without a caller, for up to eight hours. `get_task` says how it is."""
+        command, files = as_file(program)
+        self.write_inputs([*inputs, *files])
+        sending.accept()
+        return self.start_command_execution(command.text, refused=sending.refused)
+
+    def stopped_task(self, task_id: str) -> Task:
+        """Ends a started command, unless it has ended already, and says how it is then."""
+        with suppress(InvalidRequest):
+            self.stop_task(task_id)
+        return self.get_task(task_id)
+
+    def write_inputs(self, inputs: Sequence[InputFile]) -> dict[str, Given]:
+        """Puts files beside the program and says how each was written, so that it is known again."""
+        return write_inputs(self, inputs, self._files.storage)
+
+    def collect(self, outputs: Outputs | None = None, *, given: dict[str, Given] | None = None) -> Collected:
+        """Brings back what changed since the last look, or what is asked for; nothing is raised.
+
+        `given` are inputs, which are left out while they are as they were written.
+        """
+        keeper = Keeper(self._files.storage, self._files.inline_bytes, self._deadline)
+        collected = collect(self, given or {}, outputs or Outputs(), self.seen, keeper)
+        self.seen = collected.clock
+        return collected
+
+    def look(self) -> None:
+        """Takes the files that are there for known, without bringing any back."""
+        self.seen = collect(self, {}, Outputs(max_files=0), self.seen, Keeper(None, 0, self._deadline)).clock
+
+    def close(self) -> bool:
+        """Ends the session; says whether this call did. Raises RunError when the service does not answer."""
+        return stop_session(self._clients, self.interpreter_id, self.session_id)
+
+    def _execute(self, program: Code | Command, sending: Sending) -> Outcome:
+        """Sends the program; a session that ended because its time was over says so instead of being merely lost."""
+        left = self._deadline.earlier(COLLECTING_SECONDS).seconds_left
+        lifetime = LONGEST_CALL_SECONDS if self._lifetime is None else self._lifetime.seconds_left
+        seconds = min(lifetime + SLOW_ANSWER_SECONDS, left)
+        try:
+            if isinstance(program, Command):
+                return self.execute_command(program.text, seconds=seconds, refused=sending.refused)
+            return self.execute_code(
+                program.text,
+                program.language,
+                runtime=program.runtime,
+                clear_context=program.clear_context,
+                seconds=seconds,
+                refused=sending.refused,
+            )
+        except SessionLost as lost:
+            if self._lifetime is None or self._lifetime.seconds_left > 0:
+                raise
+            message = f"the session's time (sessionTimeoutSeconds) was over before the program: {lost}"
+            raise DeadlineExceeded(message) from lost
+
+
+def milliseconds(seconds: float) -> float:
+    """The service reports seconds, whatever its model says; the contract's unit is milliseconds."""
+    return round(seconds * 1000, 3)
 
 
 @contextmanager
@@ -156,70 +196,78 @@ def open_session(
     timeout_seconds: int,
     deadline: Deadline,
     not_stopped: Callable[[str, RunError], None],
+    files: Files | None = None,
+    client_token: str | None = None,
 ) -> Generator[CodeSession]:
     """Starts a session and stops it, whatever happens between.
 
     A session that could not be stopped, or whose start had no answer, is told to `not_stopped` and ends by its
     lifetime; it never hides the result or the error of the run.
     """
+    session = start_session(
+        clients,
+        interpreter_id,
+        timeout_seconds=timeout_seconds,
+        deadline=deadline,
+        not_stopped=not_stopped,
+        files=files,
+        client_token=client_token,
+    )
+    try:
+        yield session
+    finally:
+        stop_or_tell(clients, interpreter_id, session.session_id, not_stopped)
+
+
+def start_session(
+    clients: Clients,
+    interpreter_id: str,
+    *,
+    timeout_seconds: int,
+    deadline: Deadline,
+    not_stopped: Callable[[str, RunError], None],
+    files: Files | None = None,
+    client_token: str | None = None,
+) -> CodeSession:
+    """Starts a session, which is the caller's to stop. The same `client_token` again gives the same session."""
     doing = f"starting a session on {interpreter_id}"
+    lifetime = Deadline.after(timeout_seconds)
     try:
         started = clients.sessions.start_code_interpreter_session(
-            codeInterpreterIdentifier=interpreter_id, name="sandpiper-run", sessionTimeoutSeconds=timeout_seconds
+            codeInterpreterIdentifier=interpreter_id,
+            name="sandpiper-run",
+            sessionTimeoutSeconds=timeout_seconds,
+            clientToken=client_token or secrets.token_hex(32),
         )
     except FAILURES as error:
         known = from_service(doing, error)
         if was_accepted(error):
             not_stopped("unknown", known)
         raise known from error
-    session_id = started["sessionId"]
+    return CodeSession(clients, interpreter_id, started["sessionId"], deadline, files=files, lifetime=lifetime)
+
+
+def stop_session(clients: Clients, interpreter_id: str, session_id: str) -> bool:
+    """Ends a session; False when it had ended before. Raises RunError."""
     try:
-        yield CodeSession(clients, interpreter_id, session_id, deadline)
-    finally:
-        try:
-            clients.sessions.stop_code_interpreter_session(
-                codeInterpreterIdentifier=interpreter_id, sessionId=session_id
-            )
-        except FAILURES as error:
-            if not _already_ended(error):
-                not_stopped(session_id, from_service(f"stopping session {session_id}", error))
+        clients.sessions.stop_code_interpreter_session(codeInterpreterIdentifier=interpreter_id, sessionId=session_id)
+    except FAILURES as error:
+        if not _already_ended(error):
+            raise from_service(f"stopping session {session_id}", error) from error
+        return False
+    return True
+
+
+def stop_or_tell(
+    clients: Clients, interpreter_id: str, session_id: str, not_stopped: Callable[[str, RunError], None]
+) -> None:
+    """Ends a session that nobody waits for."""
+    try:
+        stop_session(clients, interpreter_id, session_id)
+    except RunError as error:
+        not_stopped(session_id, error)
 
 
 def _already_ended(error: Exception) -> bool:
     """A session that its lifetime ended answers a stop with ConflictException."""
     return isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") == "ConflictException"
-
-
-def _is_worth_another(error: Exception) -> bool:
-    """A refusal for the rate always; a fault only where `_tool` has already judged that the call may be repeated."""
-    if isinstance(error, RunError):
-        return isinstance(error, Throttled | ServiceFault)
-    return not was_accepted(error) and isinstance(from_service("", error), Throttled)
-
-
-def _merged(results: Iterator[Any]) -> ToolAnswer:
-    """One answer from all events: the service sends one today, and its model allows more."""
-    content: list[dict[str, Any]] = []
-    structured: dict[str, Any] = {}
-    is_error = False
-    for result in results:
-        content += result.get("content", [])
-        is_error = is_error or result.get("isError", False)
-        for name, value in result.get("structuredContent", {}).items():
-            joined = name in ("stdout", "stderr") and name in structured
-            structured[name] = structured[name] + value if joined else value
-    return ToolAnswer(content, structured, is_error)
-
-
-def _resources(content: list[dict[str, Any]], paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    """Each path that was asked for with its bytes: text and blob alike, so that nothing is decoded on the way."""
-    wanted = set(paths)
-    for block in content:
-        resource = block.get("resource")
-        if resource is None:
-            continue
-        path = str(resource.get("uri", "")).removeprefix("file:///")
-        if path not in wanted:
-            path = unquote(path)
-        if path in wanted:
-            yield path, resource["blob"] if "blob" in resource else str(resource.get("text", "")).encode()

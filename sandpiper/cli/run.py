@@ -11,7 +11,7 @@ import typer
 
 from sandpiper.cli.output import failures_as_messages, notes, print_files, print_skipped, print_stream
 from sandpiper.failure import Failure
-from sandpiper_contract.request import DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES
+from sandpiper_contract.files import DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES
 
 LANGUAGES = {".py": "python", ".js": "javascript", ".mjs": "javascript", ".ts": "typescript"}
 """By the suffix of a file's name."""

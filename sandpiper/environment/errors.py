@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Union, cast, get_args, get_origin
 from pydantic import BaseModel
 
 from sandpiper.environment.model import NETWORKS, Environment
-from sandpiper_contract.fields import cut
+from sandpiper_contract.kinds import cut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from code_runner.clients import AwsClients, once
-from code_runner.run import Place, run_code
+from code_runner.clients import AwsClients
+from code_runner.deadline import Deadline
+from code_runner.operations import Operations, Place
 from local_agentcore.faults import Rule
 from local_agentcore.steering import FaultOrders
 from sandpiper_contract.errors import DeadlineExceeded, RunError, SessionLost
-from sandpiper_contract.request import InputFile, RunRequest
+from sandpiper_contract.files import InputFile
+from sandpiper_contract.requests import RunCode
+from sandpiper_contract.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from local_aws.record import Running
-    from sandpiper_contract.result import RunResult
+    from sandpiper_contract.results import RunResult
     from tests.local.conftest import Product
 
 FAULTS = (
@@ -44,17 +47,16 @@ class Runner:
     sent: list[str] = field(default_factory=list[str])
     not_stopped: list[str] = field(default_factory=list[str])
 
-    def run(self, request: RunRequest, seconds: float = 900) -> RunResult:
+    def run(self, request: RunCode, seconds: float = 900) -> RunResult:
         self.sent.clear()
         place = self.product.place
-        return run_code(
-            request,
-            str(uuid.uuid4()),
-            Place(place.interpreters, place.bucket, place.prefix),
-            Watched(AwsClients.default(), self),
-            seconds=seconds,
+        return Operations(
+            run=Run(str(uuid.uuid4())),
+            place=Place(place.interpreters, place.bucket, place.prefix),
+            clients=Watched(AwsClients(), self),
+            end=Deadline.after(seconds),
             not_stopped=lambda session_id, _: self.not_stopped.append(session_id),
-        )
+        ).run_code(request)
 
     def watch(self, client: Any) -> Any:
         def before_send(request: Any, **_: object) -> None:
@@ -83,7 +85,7 @@ class Watched:
         return self.real.s3
 
     def invoke(self, seconds: float) -> BedrockAgentCoreClient:
-        return self.runner.watch(once.__wrapped__(int(seconds)))
+        return self.runner.watch(self.real.invoke(seconds))
 
 
 @pytest.fixture
@@ -99,21 +101,21 @@ def faults(aws: Running | None) -> Generator[FaultOrders]:
 @pytest.fixture
 def runner(product: Product, monkeypatch: pytest.MonkeyPatch) -> Generator[Runner]:
     """A runner that does not wait between attempts, and whose sessions have all been stopped in the end."""
-    monkeypatch.setattr("code_runner.session.WAITS_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr("code_runner.tool_calls.WAITS_SECONDS", (0.01, 0.01))
     runner = Runner(product)
     yield runner
     assert runner.not_stopped == []
     assert product.live_sessions() == []
 
 
-LEAVES_A_FILE = RunRequest("open('out.txt', 'w').write('1'); print('ran')", inputs=(InputFile("in.txt", b"1"),))
+LEAVES_A_FILE = RunCode(code="open('out.txt', 'w').write('1'); print('ran')", inputs=(InputFile.of("in.txt", b"1"),))
 WHOLE_RUN = ["start", "writeFiles", "executeCode", "executeCommand", "readFiles", "stop"]
 
 
 def test_a_run_costs_as_many_calls_as_it_needs_and_no_more(runner: Runner) -> None:
-    assert runner.run(RunRequest("print(1)")).files == ()
+    assert runner.run(RunCode(code="print(1)")).files == ()
     assert runner.sent == ["start", "executeCode", "executeCommand", "stop"]
-    assert len(runner.run(RunRequest("for n in range(10): open(f'{n}', 'w').write('x')")).files) == 10
+    assert len(runner.run(RunCode(code="for n in range(10): open(f'{n}', 'w').write('x')")).files) == 10
     assert runner.sent == ["start", "executeCode", "executeCommand", "readFiles", "stop"]
     assert [file.path for file in runner.run(LEAVES_A_FILE).files] == ["out.txt"]
     assert runner.sent == WHOLE_RUN
@@ -190,14 +192,14 @@ def test_code_whose_answer_is_lost_may_have_run_and_is_not_sent_again(
 def test_code_whose_session_dies_is_lost_and_was_sent_once(runner: Runner, faults: FaultOrders) -> None:
     faults.order(Rule("session_dies", "executeCode", seconds=0.2))
     with pytest.raises(SessionLost, match="may have run"):
-        runner.run(RunRequest("while True: pass"))
+        runner.run(RunCode(code="while True: pass"))
     assert runner.sent.count("executeCode") == 1
 
 
 def test_a_session_that_cannot_be_stopped_is_told_and_costs_nothing(product: Product, faults: FaultOrders) -> None:
     runner = Runner(product)
     faults.order(Rule("error", STOP, code="AccessDeniedException"))
-    assert runner.run(RunRequest("print(1)", session_timeout_seconds=60)).stdout == "1"
+    assert runner.run(RunCode(code="print(1)", session_timeout_seconds=60)).stdout == "1"
     (session_id,) = runner.not_stopped
     assert product.live_sessions() == [session_id]
     faults.clear()
@@ -208,28 +210,28 @@ def test_a_session_that_cannot_be_stopped_is_told_and_costs_nothing(product: Pro
 
 def test_code_longer_than_its_session_lives_is_a_deadline_and_was_sent_once(runner: Runner) -> None:
     with pytest.raises(
-        DeadlineExceeded, match=r"the session's 3 s \(sessionTimeoutSeconds\) were over before the code"
+        DeadlineExceeded, match=r"the session's time \(sessionTimeoutSeconds\) was over before the program"
     ):
-        runner.run(RunRequest("import time; time.sleep(60)", session_timeout_seconds=3))
+        runner.run(RunCode(code="import time; time.sleep(60)", session_timeout_seconds=3))
     assert runner.sent.count("executeCode") == 1
 
 
 def test_code_longer_than_the_time_there_is_was_sent_once_and_its_session_is_stopped(runner: Runner) -> None:
     with pytest.raises(DeadlineExceeded, match="no answer in the time there was"):
-        runner.run(RunRequest("import time; time.sleep(60)"), seconds=41)
+        runner.run(RunCode(code="import time; time.sleep(60)"), seconds=41)
     assert runner.sent == ["start", "executeCode", "stop"]
 
 
 def test_a_run_is_not_begun_with_too_little_time_left(runner: Runner) -> None:
     with pytest.raises(DeadlineExceeded, match="at least 10 s are needed"):
-        runner.run(RunRequest("1"), seconds=35)
+        runner.run(RunCode(code="1"), seconds=35)
     assert runner.sent == []
 
 
 def test_files_without_number_cost_no_more_than_their_names(runner: Runner) -> None:
     """All are named, and none that the limits leave out is read."""
     code = "import os\nfor n in range(12_000):\n    with open(f'{n:05}', 'wb') as f: f.truncate(100_000)\nprint('ran')"
-    result = runner.run(RunRequest(code), seconds=90)
+    result = runner.run(RunCode(code=code), seconds=90)
     assert result.stdout == "ran"
     assert [file.path for file in result.files] == [f"{n:05}" for n in range(10)]
     assert result.manifest_uri is not None

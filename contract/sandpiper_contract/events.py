@@ -1,0 +1,24 @@
+"""What a workflow sends to the session function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from sandpiper_contract.kinds import Anything, Choice
+from sandpiper_contract.operations import OPERATIONS
+from sandpiper_contract.records import Of, Record
+from sandpiper_contract.run import Run
+
+
+@dataclass(frozen=True)
+class Event(Record):
+    """One operation for one run."""
+
+    operation: Annotated[str, Choice(tuple(OPERATIONS)), "What is asked."]
+    run: Annotated[Run, Of(Run), "Which run it is for."]
+    request: Annotated[object, Anything(), "The operation's request."]
+
+    def typed_request(self) -> Record:
+        """The request as its operation has it; raises InvalidRequest."""
+        return OPERATIONS[self.operation].request.from_json(self.request)

@@ -1,0 +1,210 @@
+"""Files that a run is given and files that it leaves."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+from sandpiper_contract.errors import InvalidRequest
+from sandpiper_contract.kinds import (
+    Base64,
+    Flag,
+    Items,
+    Output,
+    Path,
+    S3Folder,
+    S3Object,
+    S3Uri,
+    Text,
+    Utf8,
+    WholeNumber,
+    Word,
+)
+from sandpiper_contract.records import Record
+
+DEFAULT_MAX_FILES = 10
+DEFAULT_MAX_BYTES = 10 * 1024 * 1024
+MOST_FILES = 1_000
+MOST_BYTES = 5 * 1024**3
+"""The service's limit for a file in S3, and S3's for one copy."""
+MOST_INPUTS = 100
+MOST_PATTERNS = 100
+MOST_PATTERN_CHARACTERS = 255
+LINK_SECONDS = (60, 43_200)
+"""A link ends with the credentials that signed it: at the latest after the 12 hours that a role's may live."""
+SERVICE_OWN: tuple[str, ...] = (
+    ".ipython",
+    "log",
+    "node_modules",
+    "nodejs-js-execution",
+    "nodejs-ts-execution",
+    "package-lock.json",
+    "package.json",
+    "run",
+)
+"""What a fresh session's working directory already holds; seen on the service in 2026-03 and 2026-08."""
+
+
+@dataclass(frozen=True)
+class InputFile(Record):
+    """A file that lies in the working directory before the code runs: its content, or where in S3 it is."""
+
+    path: Annotated[str, Path(), "Where the file lies, relative to the working directory; for a prefix, the folder."]
+    text: Annotated[bytes | None, Utf8(), "The content as text."] = None
+    base64: Annotated[bytes | None, Base64(), "The content in base64."] = None
+    s3_uri: Annotated[S3Object | None, S3Uri(), "The object that holds the content."] = None
+    s3_prefix: Annotated[S3Object | None, S3Folder(), "A folder in S3, copied with its subfolders below `path`."] = None
+
+    def __post_init__(self) -> None:
+        """Exactly one content."""
+        given = [name for name, value in self._contents.items() if value is not None]
+        if len(given) != 1:
+            has = " and ".join(given) or "none of them"
+            raise InvalidRequest(f"it has {has}; allowed: exactly one of {', '.join(self._contents)}")
+
+    @property
+    def _contents(self) -> dict[str, object]:
+        return {"text": self.text, "base64": self.base64, "s3Uri": self.s3_uri, "s3Prefix": self.s3_prefix}
+
+    @property
+    def data(self) -> bytes | None:
+        """The content, where it came with the request."""
+        return self.text if self.text is not None else self.base64
+
+    @classmethod
+    def of(cls, path: str, data: bytes) -> InputFile:
+        """A file with these bytes."""
+        return cls(path, base64=data)
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A glob: `*` and `?` stay within a folder, `**` crosses folders, `[…]` is one of some characters."""
+
+    glob: str
+
+    @property
+    def is_name(self) -> bool:
+        """Whether it can match one path alone, which is then missed when it is not there."""
+        return not any(character in self.glob for character in "*?[")
+
+    def expression(self) -> str:
+        """The same as a regular expression for a whole path."""
+        return "".join(_translated(part) for part in _GLOB_PARTS.findall(self.glob))
+
+
+_GLOB_PARTS = re.compile(r"\*\*/|\*\*|\*|\?|\[!?[^]]+]|.")
+_TRANSLATIONS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+
+
+def _translated(part: str) -> str:
+    if part in _TRANSLATIONS:
+        return _TRANSLATIONS[part]
+    if len(part) > 1:  # a set of characters; `!` negates in a glob, `^` in an expression
+        inside = part[1:-1].replace("\\", "\\\\").replace("[", "\\[")
+        return f"[^/{inside[1:]}]" if inside.startswith("!") else f"[{inside.replace('^', chr(92) + '^')}]"
+    return re.escape(part)
+
+
+class Glob:
+    """A pattern of paths under the working directory."""
+
+    def read(self, place: str, value: object) -> Pattern:
+        """As Kind has it."""
+        return Pattern(Path().read(place, value))
+
+    def write(self, value: Pattern) -> object:
+        """As Kind has it."""
+        return value.glob
+
+    def schema(self) -> dict[str, object]:
+        """As Kind has it."""
+        return Path().schema()
+
+
+@dataclass(frozen=True)
+class Outputs(Record):
+    """Which of the files that the code leaves come back; each other one is named in `skipped`."""
+
+    paths: Annotated[
+        tuple[Pattern, ...] | None,
+        Items(Glob(), MOST_PATTERNS),
+        "Names and globs to bring back, changed or not. Without it, whatever is new or changed; [] looks for nothing.",
+    ] = None
+    max_files: Annotated[int, WholeNumber(0, MOST_FILES, "files"), "How many files come back at most."] = (
+        DEFAULT_MAX_FILES
+    )
+    max_bytes: Annotated[int, WholeNumber(0, MOST_BYTES, "bytes"), "How many bytes come back at most, in all."] = (
+        DEFAULT_MAX_BYTES
+    )
+    figures: Annotated[bool, Flag(), "Keep open matplotlib figures as figure-1.png, figure-2.png, …"] = False
+    link_seconds: Annotated[
+        int | None,
+        WholeNumber(*LINK_SECONDS, "seconds"),
+        "Add a link to each file that anybody may download it by, for so long. Histories keep links.",
+    ] = None
+
+    @property
+    def looks(self) -> bool:
+        """Whether there is anything to look for."""
+        return self.paths != () or self.figures
+
+
+class SkipReason(StrEnum):
+    """Why a file that the program left is not in `files`."""
+
+    TOO_MANY_FILES = "more files than outputs.maxFiles"
+    TOO_MANY_BYTES = "more bytes in all than outputs.maxBytes"
+    NOT_REGULAR = "not a regular file"
+    NOT_FOUND = "no such file"
+    NOT_CHOSEN = "not among outputs.paths"
+    UNREADABLE = "it could not be read"
+    CHANGED = "it changed while it was read"
+    TOO_LARGE = "larger than can be carried without an execution role"
+    NOT_STORED = "S3 did not take it, and it is too large for the result"
+    NOT_LISTED = "the files could not be listed"
+    NO_FIGURES = "the figures could not be kept"
+
+
+@dataclass(frozen=True)
+class OutputFile(Record):
+    """A file that the program made or changed: in S3, or here in base64 when there is no S3."""
+
+    path: Annotated[str, Text(), "Relative to the working directory."]
+    name: Annotated[str, Text(), "The last part of the path."]
+    content_type: Annotated[str, Text(), "By the file's name; application/octet-stream when it tells nothing."]
+    size: Annotated[int, WholeNumber(0, MOST_BYTES, "bytes"), "In bytes."]
+    sha256: Annotated[str, Text(), "Of the content, in hexadecimal."]
+    s3_uri: Annotated[S3Object | None, S3Uri(), "Where the content is."] = None
+    link: Annotated[str | None, Text(), "A link to download it by, where the request asked for one."] = None
+    base64: Annotated[bytes | None, Base64(), "The content, without a bucket or when S3 did not take it."] = None
+
+
+@dataclass(frozen=True)
+class SkippedFile(Record):
+    """A file that the program left and that was not kept. The path `.` stands for all of them."""
+
+    path: Annotated[str, Output(), "Relative to the working directory."]
+    size: Annotated[int, WholeNumber(0, 2**63, "bytes"), "In bytes."]
+    reason: Annotated[SkipReason, Word(SkipReason), "Why."]
+
+
+def refuse_collisions(inputs: tuple[InputFile, ...]) -> None:
+    """Two files at one place, a file where another needs a folder, and what the service itself keeps there."""
+    taken = set(SERVICE_OWN)
+    for index, file in enumerate(inputs):
+        place, parts = f"inputs[{index}].path is {file.path!r}", file.path.split("/")
+        if parts[0] in SERVICE_OWN:
+            own = ", ".join(SERVICE_OWN)
+            raise InvalidRequest(f"{place}; allowed: a path outside of what the service keeps: {own}")
+        above = {"/".join(parts[:length]) for length in range(1, len(parts))}
+        if file.path in taken or above & taken or any(other.startswith(f"{file.path}/") for other in taken):
+            raise InvalidRequest(f"{place}; allowed: each path once, and no file where another needs a folder")
+        taken.add(file.path)
+
+
+DEFAULT_OUTPUTS = Outputs()
+NOTHING = Outputs(paths=())
+"""Look for no files."""

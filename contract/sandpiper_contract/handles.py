@@ -1,0 +1,31 @@
+"""What a workflow carries from one operation to the next. Its fields are the product's; pass them on as they came."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from sandpiper_contract.kinds import Flag, Text, WholeNumber
+from sandpiper_contract.records import Of, Record
+
+
+@dataclass(frozen=True)
+class SessionHandle(Record):
+    """An open session."""
+
+    interpreter: Annotated[str, Text(255), "The interpreter's key."]
+    session_id: Annotated[str, Text(255), "The service's name for the session."]
+    seen: Annotated[
+        int,
+        WholeNumber(0, 2**63, "nanoseconds"),
+        "By the sandbox's clock, when its files were last looked at: what changed since is new.",
+    ] = 0
+
+
+@dataclass(frozen=True)
+class TaskHandle(Record):
+    """A command that was started."""
+
+    session: Annotated[SessionHandle, Of(SessionHandle), "Where it runs."]
+    task_id: Annotated[str, Text(255), "The service's name for the command."]
+    closes: Annotated[bool, Flag(), "Whether the session ends with the command."] = True

@@ -1,0 +1,325 @@
+"""The kinds of values in the contract's JSON. Each reads an untyped value, writes it back and describes itself.
+
+Every refusal names the field, what it is and what is allowed.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping, Sized
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from sandpiper_contract.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from enum import StrEnum
+
+SHOWN_CHARACTERS = 60
+"""How much of a refused value a message repeats."""
+MOST_PATH_CHARACTERS = 255
+_S3_URI = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.+)")
+
+
+def cut(text: str) -> str:
+    """As much of a text as a message repeats."""
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+
+
+def refuse(place: str, value: object, allowed: str) -> InvalidRequest:
+    """The error for a field, to be raised by the caller. It repeats the value: not for fields of code or data."""
+    if not isinstance(value, str | int | float):
+        return refuse_unseen(place, value, allowed)
+    return InvalidRequest(f"{place} is {cut(repr(value))}; allowed: {allowed}")
+
+
+def refuse_unseen(place: str, value: object, allowed: str) -> InvalidRequest:
+    """The same without the value: an error's message goes to logs, where nobody's code and data belong."""
+    return InvalidRequest(f"{place} is {_shape(value)}; allowed: {allowed}")
+
+
+def _shape(value: object) -> str:
+    if value is None:
+        return "missing"
+    if value == "":
+        return "empty"
+    size = len(value) if isinstance(value, Sized) else 0
+    for kind, name in ((str, "a string of {:,} characters"), (list, "a list of {:,}"), (Mapping, "an object of {:,}")):
+        if isinstance(value, kind):
+            return name.format(size)
+    return f"a {type(value).__name__}"
+
+
+class Kind(Protocol):
+    """What a field holds."""
+
+    def read(self, place: str, value: object) -> Any:
+        """The typed value, or InvalidRequest naming `place`, the field's path in the request."""
+        ...
+
+    def write(self, value: Any) -> object:
+        """The value as JSON."""
+        ...
+
+    def schema(self) -> dict[str, object]:
+        """The kind as JSON Schema, draft 2020-12."""
+        ...
+
+
+class _Plain:
+    """A kind whose values are the same in JSON."""
+
+    def write(self, value: Any) -> object:
+        return value
+
+
+@dataclass(frozen=True)
+class Text(_Plain):
+    """A string that is more than white space. A refusal does not repeat it."""
+
+    most_characters: int | None = None
+
+    def read(self, place: str, value: object) -> str:
+        if not isinstance(value, str) or not value.strip():
+            raise refuse_unseen(place, value, "a string that is more than white space")
+        if self.most_characters is not None and len(value) > self.most_characters:
+            raise refuse_unseen(place, value, f"a string of at most {self.most_characters:,} characters")
+        if (at := _surrogate(value)) is not None:
+            raise InvalidRequest(f"{place} has half a surrogate pair at character {at}; allowed: a string for UTF-8")
+        return value
+
+    def schema(self) -> dict[str, object]:
+        most = {} if self.most_characters is None else {"maxLength": self.most_characters}
+        return {"type": "string", "pattern": r"\S", **most}
+
+
+def _surrogate(value: str) -> int | None:
+    """Where a string cannot be encoded: JSON can carry half a pair, no service takes one."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        return error.start
+    return None
+
+
+class Output(_Plain):
+    """What a program printed: any string."""
+
+    def read(self, place: str, value: object) -> str:
+        if not isinstance(value, str):
+            raise refuse_unseen(place, value, "a string")
+        return value
+
+    def schema(self) -> dict[str, object]:
+        return {"type": "string"}
+
+
+class Anything(_Plain):
+    """Any JSON, to be read by who knows what it is."""
+
+    def read(self, place: str, value: object) -> object:  # noqa: ARG002 - as Kind has it
+        return value
+
+    def schema(self) -> dict[str, object]:
+        return {}
+
+
+@dataclass(frozen=True)
+class Choice(_Plain):
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    def read(self, place: str, value: object) -> str:
+        if not isinstance(value, str) or value not in self.words:
+            raise refuse(place, value, " | ".join(self.words))
+        return value
+
+    def schema(self) -> dict[str, object]:
+        return {"enum": list(self.words)}
+
+
+@dataclass(frozen=True)
+class Word(_Plain):
+    """One of the words of an enumeration, as its member."""
+
+    words: type[StrEnum]
+
+    def read(self, place: str, value: object) -> StrEnum:
+        try:
+            return self.words(value)
+        except ValueError:
+            raise refuse(place, value, " | ".join(self.words)) from None
+
+    def write(self, value: StrEnum) -> object:
+        return value.value
+
+    def schema(self) -> dict[str, object]:
+        return {"enum": [word.value for word in self.words]}
+
+
+@dataclass(frozen=True)
+class WholeNumber(_Plain):
+    """A whole number from `low` to `high`, both included."""
+
+    low: int
+    high: int
+    unit: str
+
+    def read(self, place: str, value: object) -> int:
+        if type(value) is not int or not self.low <= value <= self.high:
+            raise refuse(place, value, f"a whole number of {self.unit} from {self.low:,} to {self.high:,}")
+        return value
+
+    def schema(self) -> dict[str, object]:
+        return {"type": "integer", "minimum": self.low, "maximum": self.high}
+
+
+@dataclass(frozen=True)
+class Number(_Plain):
+    """A number that is not negative."""
+
+    unit: str
+
+    def read(self, place: str, value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+            raise refuse(place, value, f"a number of {self.unit}, 0 or more")
+        return float(value)
+
+    def schema(self) -> dict[str, object]:
+        return {"type": "number", "minimum": 0}
+
+
+class Flag(_Plain):
+    """True or false."""
+
+    def read(self, place: str, value: object) -> bool:
+        if not isinstance(value, bool):
+            raise refuse(place, value, "true | false")
+        return value
+
+    def schema(self) -> dict[str, object]:
+        return {"type": "boolean"}
+
+
+class Path(_Plain):
+    """A path under the working directory, as the service's file tools take it."""
+
+    def read(self, place: str, value: object) -> str:
+        return relative_path(place, value)
+
+    def schema(self) -> dict[str, object]:
+        return {"type": "string", "minLength": 1, "maxLength": MOST_PATH_CHARACTERS, "pattern": "^[^/]"}
+
+
+def relative_path(place: str, value: object) -> str:
+    """A path under the working directory; raises InvalidRequest naming `place`."""
+    allowed = f"a relative path of at most {MOST_PATH_CHARACTERS} printable characters, without '..'"
+    if not isinstance(value, str) or not 0 < len(value) <= MOST_PATH_CHARACTERS:
+        raise refuse(place, value, allowed)
+    if value.startswith("/") or not value.isprintable() or any(part in ("", ".", "..") for part in value.split("/")):
+        raise refuse(place, value, allowed)
+    return value
+
+
+class Utf8(_Plain):
+    """A file's content as text; its bytes are UTF-8. A refusal does not repeat it."""
+
+    def read(self, place: str, value: object) -> bytes:
+        try:
+            return cast("str", value).encode()
+        except (AttributeError, UnicodeEncodeError):
+            raise refuse_unseen(place, value, "a string that UTF-8 can hold") from None
+
+    def write(self, value: bytes) -> object:
+        return value.decode()
+
+    def schema(self) -> dict[str, object]:
+        return {"type": "string"}
+
+
+class Base64:
+    """A file's content in base64, which carries any bytes. A refusal does not repeat it."""
+
+    def read(self, place: str, value: object) -> bytes:
+        try:
+            return base64.b64decode(value if isinstance(value, str) else "!", validate=True)
+        except (binascii.Error, ValueError):
+            raise refuse_unseen(place, value, "a string in base64") from None
+
+    def write(self, value: bytes) -> object:
+        return base64.b64encode(value).decode()
+
+    def schema(self) -> dict[str, object]:
+        return {"type": "string", "contentEncoding": "base64"}
+
+
+@dataclass(frozen=True)
+class S3Object:
+    """An object's address, or a prefix of such."""
+
+    bucket: str
+    key: str
+
+    @property
+    def uri(self) -> str:
+        """The address as people write it."""
+        return f"s3://{self.bucket}/{self.key}"
+
+    @classmethod
+    def parse(cls, place: str, value: object) -> S3Object:
+        """Reads `s3://BUCKET/KEY`; raises InvalidRequest naming `place`."""
+        match = _S3_URI.fullmatch(value) if isinstance(value, str) and value.isprintable() else None
+        if match is None:
+            raise refuse(place, value, "s3://BUCKET/KEY in printable characters")
+        return cls(match[1], match[2])
+
+
+class S3Uri:
+    """An object's address."""
+
+    def read(self, place: str, value: object) -> S3Object:
+        return S3Object.parse(place, value)
+
+    def write(self, value: S3Object) -> object:
+        return value.uri
+
+    def schema(self) -> dict[str, object]:
+        return {"type": "string", "pattern": f"^{_S3_URI.pattern}$"}
+
+
+class S3Folder(S3Uri):
+    """A prefix that ends with a slash, so that it means a folder and not every name that begins so."""
+
+    def read(self, place: str, value: object) -> S3Object:
+        folder = S3Object.parse(place, value)
+        if not folder.key.endswith("/"):
+            raise refuse(place, value, "s3://BUCKET/FOLDER/ with a slash at its end")
+        return folder
+
+    def schema(self) -> dict[str, object]:
+        return {"type": "string", "pattern": f"^{_S3_URI.pattern}(?<=/)$"}
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list of one kind."""
+
+    of: Kind
+    most: int
+
+    def read(self, place: str, value: object) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise refuse_unseen(place, value, "a list")
+        entries = cast("list[object]", value)
+        if len(entries) > self.most:
+            raise refuse_unseen(place, entries, f"a list of at most {self.most:,}")
+        return tuple(self.of.read(f"{place}[{index}]", entry) for index, entry in enumerate(entries))
+
+    def write(self, value: tuple[Any, ...]) -> object:
+        return [self.of.write(entry) for entry in value]
+
+    def schema(self) -> dict[str, object]:
+        return {"type": "array", "items": self.of.schema(), "maxItems": self.most}

@@ -1,0 +1,32 @@
+"""Every operation by its name: what it is asked, what it answers, and whether it may be repeated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sandpiper_contract import requests, results
+
+if TYPE_CHECKING:
+    from sandpiper_contract.records import Record
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation."""
+
+    request: type[Record]
+    result: type[Record]
+
+
+OPERATIONS: dict[str, Operation] = {
+    "run_code": Operation(requests.RunCode, results.RunResult),
+    "run_command": Operation(requests.RunCommand, results.RunResult),
+    "start_command": Operation(requests.StartCommand, results.StartedCommand),
+    "poll_command": Operation(requests.PollCommand, results.CommandState),
+    "stop_command": Operation(requests.StopCommand, results.CommandState),
+    "open_session": Operation(requests.OpenSession, results.OpenedSession),
+    "run_in_session": Operation(requests.RunInSession, results.RunResult),
+    "close_session": Operation(requests.CloseSession, results.ClosedSession),
+    "collect_files": Operation(requests.CollectFiles, results.CollectedFiles),
+}

@@ -1,0 +1,123 @@
+"""JSON objects as frozen dataclasses whose annotations say what each field holds, so that one text is all there is.
+
+A field is `name: Annotated[type, kind, "what it is"]`; in JSON its name is in camelCase. A field without a default is
+required. Rules between fields stand in `__post_init__`, which raises InvalidRequest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast, get_type_hints
+
+from sandpiper_contract.errors import InvalidRequest
+from sandpiper_contract.kinds import cut, refuse_unseen
+
+if TYPE_CHECKING:
+    from sandpiper_contract.kinds import Kind
+
+
+class Record:
+    """A JSON object of the contract."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @classmethod
+    def from_json(cls, raw: object, where: str = "request") -> Self:
+        """Reads an object that stands at `where`; raises InvalidRequest for the first thing that is wrong with it."""
+        return read(cls, raw, where)
+
+    def to_json(self) -> dict[str, object]:
+        """The object as JSON carries it, without the fields that are None."""
+        values = ((field, getattr(self, field.attribute)) for field in fields_of(type(self)))
+        return {field.name: field.kind.write(value) for field, value in values if value is not None}
+
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a record: its name in Python and in JSON, what it holds and what it is for."""
+
+    attribute: str
+    name: str
+    kind: Kind
+    about: str
+    required: bool
+    default: object
+
+
+@cache
+def fields_of(record: type[Record]) -> tuple[Field, ...]:
+    """The record's fields in their order."""
+    hints = get_type_hints(record, include_extras=True)
+    return tuple(
+        Field(field.name, camel_case(field.name), *_described(hints[field.name]), *_default(field))
+        for field in dataclasses.fields(cast("Any", record))
+    )
+
+
+def _described(hint: Any) -> tuple[Kind, str]:
+    kind, about = hint.__metadata__
+    return kind, about
+
+
+def _default(field: dataclasses.Field[Any]) -> tuple[bool, object]:
+    if field.default_factory is not dataclasses.MISSING:
+        return False, field.default_factory()
+    required = field.default is dataclasses.MISSING
+    return required, None if required else field.default
+
+
+def camel_case(name: str) -> str:
+    """`s3_uri` as `s3Uri`."""
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
+def read(record: type[R], raw: object, where: str) -> R:
+    """Reads an object that stands at `where`; raises InvalidRequest for the first thing that is wrong with it.
+
+    Fields that are not known are refused before anything else: a misspelt one is often why a known one is missing.
+    """
+    if not isinstance(raw, Mapping):
+        raise refuse_unseen(where, raw, "a JSON object")
+    members = cast("Mapping[str, object]", raw)
+    fields = fields_of(record)
+    known = [field.name for field in fields]
+    for name in members:
+        if name not in known:
+            raise InvalidRequest(f"{_place(where, cut(str(name)))} is not a field; the fields are {', '.join(known)}")
+    values = {
+        field.attribute: field.kind.read(_place(where, field.name), members.get(field.name))
+        for field in fields
+        if field.required or field.name in members
+    }
+    try:
+        return record(**values)
+    except InvalidRequest as error:
+        raise error if where == "request" else InvalidRequest(f"{where}: {error}") from None
+
+
+def _place(where: str, name: str) -> str:
+    """A field's path as messages write it."""
+    return name if where == "request" else f"{where}.{name}"
+
+
+@dataclass(frozen=True)
+class Of:
+    """The kind of a field that holds a record."""
+
+    record: type[Record]
+
+    def read(self, place: str, value: object) -> Record:
+        return read(self.record, value, place)
+
+    def write(self, value: Record) -> object:
+        return value.to_json()
+
+    def schema(self) -> dict[str, object]:
+        return {"$ref": f"#/$defs/{self.record.__name__}"}

@@ -1,0 +1,195 @@
+"""What each operation is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from sandpiper_contract.errors import InvalidRequest
+from sandpiper_contract.files import DEFAULT_OUTPUTS, MOST_INPUTS, InputFile, Outputs, refuse_collisions
+from sandpiper_contract.handles import SessionHandle, TaskHandle
+from sandpiper_contract.kinds import Choice, Flag, Items, S3Object, S3Uri, Text, WholeNumber
+from sandpiper_contract.records import Of, Record
+
+Language = Literal["python", "javascript", "typescript"]
+Runtime = Literal["nodejs", "deno", "python"]
+
+LANGUAGES: tuple[Language, ...] = ("python", "javascript", "typescript")
+RUNTIMES: dict[Language, tuple[Runtime, ...]] = {
+    "python": ("python",),
+    "javascript": ("deno", "nodejs"),
+    "typescript": ("deno", "nodejs"),
+}
+"""What may run a language, the service's default first."""
+SESSION_TIMEOUT_SECONDS = (60, 28_800)
+"""The workflow connector's limits; the service itself takes 1 to 28,800."""
+DEFAULT_SESSION_TIMEOUT_SECONDS = 300
+DEFAULT_COMMAND_TIMEOUT_SECONDS = 3_600
+"""For commands that run on without a caller, whose session is what bounds them."""
+
+_Code = Annotated[str | None, Text(), "The program."]
+_CodeS3Uri = Annotated[S3Object | None, S3Uri(), "The object that holds the program, in place of `code`."]
+_Language = Annotated[Language, Choice(LANGUAGES), "What the program is written in."]
+_Runtime = Annotated[
+    Runtime | None,
+    Choice(("deno", "nodejs", "python")),
+    "What runs JavaScript and TypeScript: deno unless said. Python is run by python alone.",
+]
+_Interpreter = Annotated[str | None, Text(), "A key of the tenant's interpreters; its first unless said."]
+_SessionTimeout = Annotated[
+    int,
+    WholeNumber(*SESSION_TIMEOUT_SECONDS, "seconds"),
+    "How long the session lives at most, from its start, whatever happens in it.",
+]
+_Inputs = Annotated[
+    tuple[InputFile, ...], Items(Of(InputFile), MOST_INPUTS), "Files beside the program before it runs."
+]
+_Outputs = Annotated[Outputs, Of(Outputs), "Which files come back."]
+_FailOnError = Annotated[bool, Flag(), "End with the error CodeFailed when the exit code is not 0."]
+_Session = Annotated[SessionHandle, Of(SessionHandle), "What open_session or a call in the session returned."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCode(Record):
+    """A program to run once in a session of its own."""
+
+    code: _Code = None
+    code_s3_uri: _CodeS3Uri = None
+    language: _Language = "python"
+    runtime: _Runtime = None
+    interpreter: _Interpreter = None
+    session_timeout_seconds: _SessionTimeout = DEFAULT_SESSION_TIMEOUT_SECONDS
+    inputs: _Inputs = ()
+    outputs: _Outputs = DEFAULT_OUTPUTS
+    fail_on_error: _FailOnError = False
+
+    def __post_init__(self) -> None:
+        """One program, a runtime of its language, inputs that do not collide."""
+        one_of(code=self.code, codeS3Uri=self.code_s3_uri)
+        runs(self.language, self.runtime)
+        refuse_collisions(self.inputs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCommand(Record):
+    """A shell command to run once in a session of its own."""
+
+    command: Annotated[str, Text(), "Run by /bin/sh in the working directory."]
+    interpreter: _Interpreter = None
+    session_timeout_seconds: _SessionTimeout = DEFAULT_SESSION_TIMEOUT_SECONDS
+    inputs: _Inputs = ()
+    outputs: _Outputs = DEFAULT_OUTPUTS
+    fail_on_error: _FailOnError = False
+
+    def __post_init__(self) -> None:
+        """Inputs that do not collide."""
+        refuse_collisions(self.inputs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartCommand(Record):
+    """A command, or a program, that runs on without a caller, for up to eight hours, in a session of its own.
+
+    A program is written to a file and run from there, since only commands may pass 15 minutes.
+    """
+
+    command: Annotated[str | None, Text(), "Run by /bin/sh in the working directory."] = None
+    code: _Code = None
+    code_s3_uri: _CodeS3Uri = None
+    language: _Language = "python"
+    runtime: _Runtime = None
+    interpreter: _Interpreter = None
+    session_timeout_seconds: _SessionTimeout = DEFAULT_COMMAND_TIMEOUT_SECONDS
+    inputs: _Inputs = ()
+
+    def __post_init__(self) -> None:
+        """One command or program, a runtime of its language, inputs that do not collide."""
+        one_of(command=self.command, code=self.code, codeS3Uri=self.code_s3_uri)
+        runs(self.language, self.runtime)
+        refuse_collisions(self.inputs)
+
+
+_Task = Annotated[TaskHandle, Of(TaskHandle), "What start_command returned."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PollCommand(Record):
+    """Asks how a started command is. Once it has ended, brings its files back and ends its session."""
+
+    task: _Task
+    outputs: _Outputs = DEFAULT_OUTPUTS
+    fail_on_error: _FailOnError = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopCommand(Record):
+    """Ends a started command, brings back what it has left so far and ends its session."""
+
+    task: _Task
+    outputs: _Outputs = DEFAULT_OUTPUTS
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenSession(Record):
+    """A session for several programs, which share its variables and files. It is the caller's to close."""
+
+    interpreter: _Interpreter = None
+    session_timeout_seconds: _SessionTimeout = DEFAULT_SESSION_TIMEOUT_SECONDS
+    inputs: _Inputs = ()
+
+    def __post_init__(self) -> None:
+        """Inputs that do not collide."""
+        refuse_collisions(self.inputs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInSession(Record):
+    """A program or a command to run once in an open session."""
+
+    session: _Session
+    code: _Code = None
+    code_s3_uri: _CodeS3Uri = None
+    command: Annotated[str | None, Text(), "Run by /bin/sh in the working directory."] = None
+    language: _Language = "python"
+    runtime: _Runtime = None
+    clear_context: Annotated[bool, Flag(), "Forget the variables of earlier programs first."] = False
+    inputs: _Inputs = ()
+    outputs: _Outputs = DEFAULT_OUTPUTS
+    fail_on_error: _FailOnError = False
+
+    def __post_init__(self) -> None:
+        """One program or command, a runtime of its language, inputs that do not collide."""
+        one_of(code=self.code, codeS3Uri=self.code_s3_uri, command=self.command)
+        runs(self.language, self.runtime)
+        refuse_collisions(self.inputs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloseSession(Record):
+    """Ends an open session. One that has ended is no error."""
+
+    session: _Session
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectFiles(Record):
+    """Brings files of an open session back without running anything."""
+
+    session: _Session
+    outputs: _Outputs = DEFAULT_OUTPUTS
+
+
+def one_of(**given: object) -> None:
+    """Raises InvalidRequest unless exactly one is not None."""
+    has = [name for name, value in given.items() if value is not None]
+    if len(has) != 1:
+        raise InvalidRequest(
+            f"the request has {' and '.join(has) or 'none of them'}; allowed: exactly one of {', '.join(given)}"
+        )
+
+
+def runs(language: Language, runtime: Runtime | None) -> None:
+    """Raises InvalidRequest for a runtime that does not run the language."""
+    if runtime is not None and runtime not in RUNTIMES[language]:
+        allowed = " | ".join(RUNTIMES[language])
+        raise InvalidRequest(f"runtime is {runtime!r} for language {language!r}; allowed: {allowed}")

@@ -1,0 +1,320 @@
+"""The contract's operations, each claimed in S3 before it begins, so that a retry or a redrive runs nothing twice."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from code_runner.claim import Claim, Lost, OwnSession, Settled, take
+from code_runner.fitting import fit
+from code_runner.programs import Code, Command
+from code_runner.session import (
+    CodeSession,
+    Files,
+    milliseconds,
+    open_session,
+    start_session,
+    stop_or_tell,
+    stop_session,
+)
+from code_runner.storage import Storage
+from sandpiper_contract import requests, results
+from sandpiper_contract.errors import CodeFailed, InterpreterNotFound, RunError, SessionLost
+from sandpiper_contract.handles import SessionHandle, TaskHandle
+from sandpiper_contract.kinds import S3Object
+from sandpiper_contract.settings import INPUTS, RUNS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    from code_runner.clients import Clients
+    from code_runner.deadline import Deadline
+    from sandpiper_contract.records import Record
+    from sandpiper_contract.run import Run
+
+ENDING_SECONDS = 20
+"""Kept of the time there is for stopping the session and writing to S3."""
+LEAST_SECONDS = 10
+"""With less than this for the code a run is not begun."""
+COLLECTING_SECONDS = 10
+INLINE_BYTES = 64 * 1024
+"""Of files that a result carries itself: a third more in base64, in a workflow's state of 256 KiB."""
+
+Result = TypeVar("Result", bound="Record")
+Ended = TypeVar("Ended", results.RunResult, results.CommandState)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a tenant's runs happen: interpreter identifiers by key, the default first, and its part of the bucket."""
+
+    interpreters: Mapping[str, str]
+    bucket: str
+    prefix: str
+
+    def interpreter_key(self, key: str | None) -> str:
+        """The key, or the default's; raises InterpreterNotFound naming the keys there are."""
+        if key is None:
+            return next(iter(self.interpreters))
+        if key not in self.interpreters:
+            raise InterpreterNotFound(f"interpreter is {key!r}; allowed: {' | '.join(self.interpreters)}")
+        return key
+
+    def folder(self, *parts: str) -> S3Object:
+        """A folder below the tenant's."""
+        return S3Object(self.bucket, "/".join((self.prefix, *parts)))
+
+
+@dataclass(frozen=True)
+class Operations:
+    """What one invocation does for one run. `end` is when all of it must be over.
+
+    Every method takes a request of the contract and returns its result, or raises the contract's RunError, one that may
+    be retried only where the code has not run. `not_stopped` is told the id of a session that could not be stopped, and
+    why.
+    """
+
+    run: Run
+    place: Place
+    clients: Clients
+    end: Deadline
+    not_stopped: Callable[[str, RunError], None]
+
+    def run_code(self, request: requests.RunCode) -> results.RunResult:
+        """A program in a session of its own."""
+        return self._alone(request, lambda: self._code(request))
+
+    def run_command(self, request: requests.RunCommand) -> results.RunResult:
+        """A command in a session of its own."""
+        return self._alone(request, lambda: Command(request.command))
+
+    def start_command(self, request: requests.StartCommand) -> results.StartedCommand:
+        """A command, or a program as a file, that runs on in a session of its own after the answer."""
+
+        def work(claim: Claim) -> results.StartedCommand:
+            key = self.place.interpreter_key(request.interpreter)
+            program = Command(request.command) if request.command is not None else self._code(request)
+            with self._kept_open(claim, key, request.session_timeout_seconds) as session:
+                task = session.start(program, inputs=request.inputs, sending=_Claimed(claim, session, owned=True))
+            handle = TaskHandle(SessionHandle(key, session.session_id), task.task_id)
+            return results.StartedCommand(handle, task.status)
+
+        return self._once(request, results.StartedCommand, work)
+
+    def poll_command(self, request: requests.PollCommand) -> results.CommandState:
+        """How the command is; once it has ended, with its files, and without its session."""
+        return self._checked(request.fail_on_error, self._task_state(request))
+
+    def stop_command(self, request: requests.StopCommand) -> results.CommandState:
+        """Ends the command, with what it has left so far."""
+        return self._task_state(request, stop=True)
+
+    def open_session(self, request: requests.OpenSession) -> results.OpenedSession:
+        """A session that is open until it is closed or its lifetime ends."""
+
+        def work(claim: Claim) -> results.OpenedSession:
+            key = self.place.interpreter_key(request.interpreter)
+            with self._kept_open(claim, key, request.session_timeout_seconds) as session:
+                if session.write_inputs(request.inputs):
+                    session.look()
+            return results.OpenedSession(SessionHandle(key, session.session_id, session.seen))
+
+        return self._once(request, results.OpenedSession, work)
+
+    def run_in_session(self, request: requests.RunInSession) -> results.RunResult:
+        """A program or a command in an open session, whose variables and files it shares."""
+
+        def work(claim: Claim) -> results.RunResult:
+            session = self._joined(request.session)
+            program = Command(request.command) if request.command is not None else self._code(request)
+            sending = _Claimed(claim, session, owned=False)
+            result = session.run(program, inputs=request.inputs, outputs=request.outputs, sending=sending)
+            return replace(result, session=replace(request.session, seen=session.seen))
+
+        return self._checked(request.fail_on_error, self._once(request, results.RunResult, work))
+
+    def close_session(self, request: requests.CloseSession) -> results.ClosedSession:
+        """Ends an open session; one that has ended is no error, so it is not claimed."""
+        handle = request.session
+        interpreter_id = self.place.interpreters[self.place.interpreter_key(handle.interpreter)]
+        return results.ClosedSession(stop_session(self.clients, interpreter_id, handle.session_id))
+
+    def collect_files(self, request: requests.CollectFiles) -> results.CollectedFiles:
+        """Files of an open session."""
+
+        def work(_: Claim) -> results.CollectedFiles:
+            session = self._joined(request.session)
+            collected = session.collect(request.outputs)
+            handle = replace(request.session, seen=session.seen)
+            return results.CollectedFiles(tuple(collected.files), tuple(collected.skipped), handle)
+
+        return self._once(request, results.CollectedFiles, work)
+
+    def _alone(
+        self, request: requests.RunCode | requests.RunCommand, program: Callable[[], Code | Command]
+    ) -> results.RunResult:
+        def work(claim: Claim) -> results.RunResult:
+            interpreter_id = self.place.interpreters[self.place.interpreter_key(request.interpreter)]
+            sent = program()
+            with open_session(
+                self.clients,
+                interpreter_id,
+                timeout_seconds=request.session_timeout_seconds,
+                deadline=self._working_end,
+                not_stopped=self.not_stopped,
+                files=self._files,
+                client_token=claim.client_token,
+            ) as session:
+                sending = _Claimed(claim, session, owned=True)
+                return session.run(sent, inputs=request.inputs, outputs=request.outputs, sending=sending)
+
+        return self._checked(request.fail_on_error, self._once(request, results.RunResult, work))
+
+    def _task_state(
+        self, request: requests.PollCommand | requests.StopCommand, *, stop: bool = False
+    ) -> results.CommandState:
+        """May be asked as often as anybody likes; once the command has ended, that is kept before its session goes."""
+        handle, task_id = request.task.session, request.task.task_id
+
+        def work(_: Claim) -> results.CommandState:
+            session = self._joined(handle)
+            task = session.stopped_task(task_id) if stop else session.get_task(task_id)
+            if task.running:
+                return results.CommandState(task.status, ended=False)
+            collected = session.collect(request.outputs)
+            return results.CommandState(
+                status=task.status,
+                ended=True,
+                stdout=task.stdout,
+                stderr=task.stderr,
+                exit_code=task.exit_code,
+                execution_time_ms=None if task.seconds is None else milliseconds(task.seconds),
+                files=tuple(collected.files),
+                skipped=tuple(collected.skipped),
+            )
+
+        state = self._once(request, results.CommandState, work, is_last=lambda found: found.ended)
+        if state.ended and request.task.closes:
+            interpreter_id = self.place.interpreters[self.place.interpreter_key(handle.interpreter)]
+            stop_or_tell(self.clients, interpreter_id, handle.session_id, self.not_stopped)
+        return state
+
+    def _once(
+        self,
+        request: Record,
+        result: type[Result],
+        work: Callable[[Claim], Result],
+        is_last: Callable[[Result], bool] = lambda _: True,
+    ) -> Result:
+        """Does the work if this run has not been accepted before, and keeps how it ended, once that `is_last`."""
+        self.end.earlier(ENDING_SECONDS + COLLECTING_SECONDS).require(LEAST_SECONDS, "beginning the run")
+        match take(self.clients.s3, self._claim_address, request.to_json(), self._working_end):
+            case Settled(RunError() as error):
+                raise error
+            case Settled(found):
+                return result.from_json(found, "result")
+            case Lost(uri, session):
+                if session is not None:
+                    stop_or_tell(self.clients, session.interpreter_id, session.session_id, self.not_stopped)
+                raise SessionLost(
+                    f"{uri}: an earlier attempt of this run sent the code and left no result; it may have run, and is "
+                    "not run again"
+                )
+            case Claim() as claim:
+                self._end_abandoned(claim, request)
+        try:
+            done = fit(work(claim), self._storage.keep_own)
+        except RunError as error:
+            claim.settle(error=error)
+            raise
+        claim.settle(result=done.to_json() if is_last(done) else None)
+        return done
+
+    def _end_abandoned(self, claim: Claim, request: Record) -> None:
+        """An attempt that died may have started a session: the same clientToken gives it, or a new one; it is ended."""
+        seconds = getattr(request, "session_timeout_seconds", None)
+        if seconds is None:
+            return
+        interpreter_id = self.place.interpreters[self.place.interpreter_key(getattr(request, "interpreter", None))]
+        for token in claim.abandoned:
+            with open_session(
+                self.clients,
+                interpreter_id,
+                timeout_seconds=seconds,
+                deadline=self._working_end,
+                not_stopped=self.not_stopped,
+                client_token=token,
+            ):
+                pass
+
+    @contextmanager
+    def _kept_open(self, claim: Claim, interpreter: str, timeout_seconds: int) -> Generator[CodeSession]:
+        """A session that is stopped only when something fails before it is handed to the caller."""
+        interpreter_id = self.place.interpreters[interpreter]
+        session = start_session(
+            self.clients,
+            interpreter_id,
+            timeout_seconds=timeout_seconds,
+            deadline=self._working_end,
+            not_stopped=self.not_stopped,
+            files=self._files,
+            client_token=claim.client_token,
+        )
+        try:
+            yield session
+        except BaseException:
+            stop_or_tell(self.clients, interpreter_id, session.session_id, self.not_stopped)
+            raise
+
+    def _joined(self, handle: SessionHandle) -> CodeSession:
+        interpreter_id = self.place.interpreters[self.place.interpreter_key(handle.interpreter)]
+        return CodeSession(
+            self.clients, interpreter_id, handle.session_id, self._working_end, files=self._files, seen=handle.seen
+        )
+
+    def _code(self, request: requests.RunCode | requests.StartCommand | requests.RunInSession) -> Code:
+        text = request.code if request.code_s3_uri is None else self._storage.program(request.code_s3_uri)
+        clear_context = isinstance(request, requests.RunInSession) and request.clear_context
+        return Code(cast("str", text), request.language, request.runtime, clear_context)
+
+    def _checked(self, fail_on_error: bool, result: Ended) -> Ended:
+        """The result, or CodeFailed where the request asks for it; what the program left is kept all the same."""
+        if fail_on_error and result.exit_code:
+            kept = self._claim_address.uri
+            raise CodeFailed(f"the program ended with exit code {result.exit_code}; the whole result is at {kept}")
+        return result
+
+    @property
+    def _claim_address(self) -> S3Object:
+        return self.place.folder(RUNS, self.run.key, "claim.json")
+
+    @property
+    def _storage(self) -> Storage:
+        return Storage(self.clients.s3, self.place.folder(INPUTS), self.place.folder(RUNS, self.run.key))
+
+    @property
+    def _files(self) -> Files:
+        return Files(self._storage, INLINE_BYTES)
+
+    @property
+    def _working_end(self) -> Deadline:
+        return self.end.earlier(ENDING_SECONDS)
+
+
+@dataclass(frozen=True)
+class _Claimed:
+    """Tells the claim what becomes of the code."""
+
+    claim: Claim
+    session: CodeSession
+    owned: bool
+
+    def accept(self) -> None:
+        """As Sending has it."""
+        own = OwnSession(self.session.interpreter_id, self.session.session_id) if self.owned else None
+        self.claim.accept(own)
+
+    def refused(self) -> None:
+        """As Sending has it."""
+        self.claim.not_accepted()
