@@ -98,9 +98,9 @@ for key in ("sandbox", "public"):
 function_logs = logs.LogGroup(stack, "FunctionLogs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=DESTROY)
 role = iam.Role(stack, "FunctionRole", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
 function_logs.grant_write(role)
-for action, folder in (("s3:GetObject", "inputs"), ("s3:PutObject", "runs")):
+for actions, folder in ((["s3:GetObject"], "inputs"), (["s3:GetObject", "s3:PutObject"], "runs")):
     objects = f"arn:aws:s3:::{NAME}/tenants/demo/{folder}/*"
-    role.add_to_policy(iam.PolicyStatement(actions=[action], resources=[objects]))
+    role.add_to_policy(iam.PolicyStatement(actions=actions, resources=[objects]))
     cdk.Validations.of(role).acknowledge(
         cdk.Acknowledgment(id=f"AwsSolutions::AwsSolutions-IAM5[Resource::{objects}]", reason="A folder.")
     )
@@ -118,7 +118,7 @@ function = lambda_.Function(
     "Function",
     runtime=lambda_.Runtime.PYTHON_3_14,
     architecture=lambda_.Architecture.ARM_64,
-    handler="code_runner.handlers.run_code",
+    handler="code_runner.handlers.run_operation",
     code=lambda_.Code.from_asset(sys.argv[1], asset_hash="flat"),
     role=role,
     memory_size=512,

@@ -108,7 +108,7 @@ import boto3, importlib.metadata
 for service in {sorted(SERVICES)!r}:
     boto3.client(service, region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
 import code_runner.handlers
-assert callable(code_runner.handlers.run_code)
+assert callable(code_runner.handlers.run_operation)
 for module in list(sys.modules.values()):
     origin = getattr(module, "__file__", None) or ""
     assert "site-packages" not in origin, origin

@@ -121,7 +121,7 @@ def test_the_function_knows_its_place_and_the_default_interpreter_comes_first(de
     assert list(json.loads(_text(variables["SANDPIPER_INTERPRETERS"]))) == ["sandbox", "public"]
     assert variables["POWERTOOLS_SERVICE_NAME"] == "sandpiper-local-demo"
     assert variables["POWERTOOLS_METRICS_NAMESPACE"] == "Sandpiper"
-    assert function["Handler"] == "code_runner.handlers.run_code"
+    assert function["Handler"] == "code_runner.handlers.run_operation"
     assert function["Architectures"] == ["arm64"]
 
 
@@ -136,10 +136,11 @@ def test_lambda_runs_no_code_twice_by_itself(demo: Template) -> None:
     assert demo.only("AWS::Lambda::EventInvokeConfig")["MaximumRetryAttempts"] == 0
 
 
-def test_the_workflow_sends_the_execution_and_the_request(demo: Template) -> None:
+def test_the_workflow_sends_an_operation_for_this_state_of_this_execution(demo: Template) -> None:
     states = _states(demo)
     assert states["States"][states["StartAt"]]["Parameters"] == {
-        "executionId.$": "$$.Execution.Id",
+        "operation": "run_code",
+        "run": {"execution.$": "$$.Execution.Id", "state.$": "$$.State.Name"},
         "request.$": "$",
     }
 

@@ -16,7 +16,9 @@ from sandpiper.environment.model import (
     Tenant,
 )
 from sandpiper_contract.errors import ERRORS, RETRYABLE
-from sandpiper_contract.request import FIELDS, SERVICE_OWN
+from sandpiper_contract.files import SERVICE_OWN
+from sandpiper_contract.records import fields_of
+from sandpiper_contract.requests import RunCode
 
 PROJECT = Path(__file__).resolve().parents[2]
 OPTIONS = (Environment, Tenant, SandboxInterpreter, PublicInterpreter, SessionFunctionOptions, AlarmThresholds)
@@ -49,7 +51,7 @@ def test_the_page_on_the_environment_file_shows_a_real_one() -> None:
 def test_the_page_on_run_code_has_every_field_and_error() -> None:
     page = (PROJECT / "docs" / "run-code.md").read_text()
     rows = {line.split("|")[1].strip(" `").partition(".")[0] for line in page.splitlines() if line.startswith("| `")}
-    assert set(FIELDS) <= rows
+    assert {field.name for field in fields_of(RunCode)} <= rows
     assert ERRORS.keys() <= rows
     for name in RETRYABLE:
         assert any(line.startswith(f"| `{name}` ") and "| yes; " in line for line in page.splitlines())

@@ -6,9 +6,10 @@ import json
 
 from code_runner.changes import FoundFile, Kind
 from code_runner.fitting import fit
-from code_runner.outputs import choose
-from sandpiper_contract.request import OutputLimits
-from sandpiper_contract.result import RunResult, SkippedFile, SkipReason
+from code_runner.outputs import Collected, choose
+from sandpiper_contract.files import Outputs, SkippedFile, SkipReason
+from sandpiper_contract.kinds import S3Object
+from sandpiper_contract.results import RunResult
 
 STATE_BYTES = 256 * 1024
 
@@ -20,21 +21,23 @@ def file(path: str, size: int = 1) -> FoundFile:
 class Kept(dict[str, str]):
     """What was kept, by name."""
 
-    def keep(self, name: str, text: str) -> str:
+    def keep(self, name: str, text: str) -> S3Object:
         self[name] = text
-        return f"s3://bucket/{name}"
+        return S3Object("bucket", name)
 
 
 def test_the_eleventh_file_is_skipped_by_name() -> None:
-    chosen, skipped = choose([file(f"{n:02}") for n in range(11)], OutputLimits())
+    collected = Collected()
+    chosen = choose([file(f"{n:02}") for n in range(11)], Outputs(), collected)
     assert [f.path for f in chosen] == [f"{n:02}" for n in range(10)]
-    assert skipped == [SkippedFile("10", 1, SkipReason.TOO_MANY_FILES)]
+    assert collected.skipped == [SkippedFile("10", 1, SkipReason.TOO_MANY_FILES)]
 
 
 def test_a_file_too_large_leaves_its_place_to_a_smaller_one() -> None:
-    chosen, skipped = choose([file("a", 9), file("b", 2), file("c", 1)], OutputLimits(max_bytes=10))
+    collected = Collected()
+    chosen = choose([file("a", 9), file("b", 2), file("c", 1)], Outputs(max_bytes=10), collected)
     assert [f.path for f in chosen] == ["a", "c"]
-    assert skipped == [SkippedFile("b", 2, SkipReason.TOO_MANY_BYTES)]
+    assert collected.skipped == [SkippedFile("b", 2, SkipReason.TOO_MANY_BYTES)]
 
 
 def test_a_small_result_stays_as_it_is() -> None:
@@ -49,7 +52,7 @@ def test_a_long_stdout_is_cut_in_the_middle_and_whole_in_s3() -> None:
     assert kept == {"stdout.txt": text}
     assert result.stdout.startswith("first line")
     assert result.stdout.endswith("last line")
-    assert result.stdout_uri == "s3://bucket/stdout.txt"
+    assert result.stdout_uri == S3Object("bucket", "stdout.txt")
     assert len(json.dumps(result.to_json())) < STATE_BYTES
 
 
@@ -59,7 +62,7 @@ def test_ten_thousand_skipped_files_are_named_in_a_manifest() -> None:
     result = fit(RunResult("", "", 0, 1.0, skipped=skipped), kept.keep)
     assert len(json.dumps(result.to_json())) < STATE_BYTES
     assert len(json.loads(kept["manifest.json"])["skipped"]) == 10_000
-    assert result.manifest_uri == "s3://bucket/manifest.json"
+    assert result.manifest_uri == S3Object("bucket", "manifest.json")
 
 
 def test_what_s3_does_not_take_is_cut_all_the_same_and_says_so() -> None:

@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 
 from sandpiper_contract.errors import ERRORS, RETRYABLE, InvalidRequest
-from sandpiper_contract.request import OutputLimits, RunRequest, S3Object
+from sandpiper_contract.files import Outputs
+from sandpiper_contract.kinds import S3Object
+from sandpiper_contract.requests import RunCode
 
 CODE: dict[str, Any] = {"code": "print(1)"}
-FIELDS = "code, language, interpreter, sessionTimeoutSeconds, inputs, outputs"
+FIELDS = "code, codeS3Uri, language, runtime, interpreter, sessionTimeoutSeconds, inputs, outputs, failOnError"
+OUTPUTS = "paths, maxFiles, maxBytes, figures, linkSeconds"
+CONTENTS = "text, base64, s3Uri, s3Prefix"
 SECONDS = "a whole number of seconds from 60 to 28,800"
 PATH = "a relative path of at most 255 printable characters, without '..'"
 ONCE = "each path once, and no file where another needs a folder"
@@ -19,13 +23,13 @@ ADDRESS = "s3://BUCKET/KEY in printable characters"
 
 
 def test_code_alone_is_a_request_with_the_connectors_defaults() -> None:
-    request = RunRequest.from_json(CODE)
-    assert request == RunRequest(code="print(1)", language="python", session_timeout_seconds=300)
-    assert request.outputs == OutputLimits(max_files=10, max_bytes=10 * 1024 * 1024)
+    request = RunCode.from_json(CODE)
+    assert request == RunCode(code="print(1)", language="python", session_timeout_seconds=300)
+    assert request.outputs == Outputs(max_files=10, max_bytes=10 * 1024 * 1024)
 
 
 def test_inputs_come_as_text_base64_or_address() -> None:
-    request = RunRequest.from_json(
+    request = RunCode.from_json(
         CODE
         | {
             "inputs": [
@@ -35,7 +39,7 @@ def test_inputs_come_as_text_base64_or_address() -> None:
             ]
         }
     )
-    contents = {file.path: file.content for file in request.inputs}
+    contents = {file.path: file.data if file.data is not None else file.s3_uri for file in request.inputs}
     assert contents == {
         "a.txt": "é".encode(),
         "data/b.bin": b"\0\xff",
@@ -45,12 +49,16 @@ def test_inputs_come_as_text_base64_or_address() -> None:
 
 @pytest.mark.parametrize("seconds", [60, 300, 28_800])
 def test_session_timeouts_at_the_limits_are_taken(seconds: int) -> None:
-    assert RunRequest.from_json(CODE | {"sessionTimeoutSeconds": seconds}).session_timeout_seconds == seconds
+    assert RunCode.from_json(CODE | {"sessionTimeoutSeconds": seconds}).session_timeout_seconds == seconds
 
 
 REFUSALS: list[tuple[object, str]] = [
     ("print(1)", "request is a string of 8 characters; allowed: a JSON object"),
-    ({}, "code is missing; allowed: a string that is more than white space"),
+    ({}, "the request has none of them; allowed: exactly one of code, codeS3Uri"),
+    (
+        CODE | {"codeS3Uri": "s3://bucket/program.py"},
+        "the request has code and codeS3Uri; allowed: exactly one of code, codeS3Uri",
+    ),
     ({"Code": "print(1)"}, f"Code is not a field; the fields are {FIELDS}"),
     ({"code": ""}, "code is empty; allowed: a string that is more than white space"),
     ({"code": " \n\t"}, "code is a string of 3 characters; allowed: a string that is more than white space"),
@@ -74,7 +82,7 @@ REFUSALS: list[tuple[object, str]] = [
         CODE | {"inputs": [{"path": "a/b", "text": ""}, {"path": "a", "text": ""}]},
         f"inputs[1].path is 'a'; allowed: {ONCE}",
     ),
-    (CODE | {"inputs": [{"path": "a"}]}, "inputs[0] has none of them; allowed: exactly one of text, base64, s3Uri"),
+    (CODE | {"inputs": [{"path": "a"}]}, f"inputs[0]: it has none of them; allowed: exactly one of {CONTENTS}"),
     (
         CODE | {"inputs": [{"path": "a", "base64": "%"}]},
         "inputs[0].base64 is a string of 1 characters; allowed: a string in base64",
@@ -86,14 +94,14 @@ REFUSALS: list[tuple[object, str]] = [
         f"inputs[0].s3Uri is 's3://bucket/\\ud800'; allowed: {ADDRESS}",
     ),
     (CODE | {"outputs": {"maxFiles": -1}}, "outputs.maxFiles is -1; allowed: a whole number of files from 0 to 1,000"),
-    (CODE | {"outputs": {"files": 1}}, "outputs.files is not a field; the fields are maxFiles, maxBytes"),
+    (CODE | {"outputs": {"files": 1}}, f"outputs.files is not a field; the fields are {OUTPUTS}"),
 ]
 
 
 @pytest.mark.parametrize(("request_", "message"), REFUSALS)
 def test_a_refusal_names_field_value_and_what_is_allowed(request_: object, message: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        RunRequest.from_json(request_)
+        RunCode.from_json(request_)
     assert str(refusal.value) == message
 
 
@@ -104,7 +112,7 @@ SECRET = "hunter2" * 20
 @pytest.mark.parametrize("value", [{"password": SECRET}, [SECRET], {SECRET: 1}, 7 * [{"path": "a", "text": [SECRET]}]])
 def test_a_refusal_does_not_repeat_code_or_data(field: str, value: object) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        RunRequest.from_json({**CODE, field: value})
+        RunCode.from_json({**CODE, field: value})
     assert "hunter2" not in str(refusal.value)
 
 
