@@ -88,3 +88,17 @@ def storage_errors(doing: str, uri: str) -> Generator[None]:
         yield
     except FAILURES as error:
         raise StorageError(f"{doing} {uri}: {error}") from error
+
+
+def session_had_ended(error: BaseException | None) -> bool:
+    """Whether a call was refused because its session had expired or been stopped before: nothing of it ran.
+
+    Looks through what the error was raised from. A call that was under way when its session ended fails otherwise.
+    """
+    while error is not None:
+        if isinstance(error, ClientError) and not was_accepted(error):
+            answer = error.response.get("Error", {})
+            if answer.get("Code") == "ValidationException" and answer.get("Message", "").endswith(SESSION_ENDED):
+                return True
+        error = error.__cause__
+    return False

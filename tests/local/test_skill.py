@@ -1,0 +1,611 @@
+"""The tools of an agent, as its document has them: every example of input, the six patterns, uploads, what is saved."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import inspect
+import io
+import json
+import subprocess
+import sys
+import uuid
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import botocore.session
+import pytest
+from botocore.validate import ParamValidator
+
+from code_runner.clients import AwsClients
+from code_runner.tool_answers import (
+    SHOWN_CHARACTERS,
+    Changed,
+    Failed,
+    FilesRead,
+    Listed,
+    Pushed,
+    Ran,
+    WorkspaceFile,
+    WorkspaceListing,
+)
+from code_runner.tool_specs import TOOL_SPECS, TOOLS
+from code_runner.tools import SESSION_REPLACED, CodeInterpreterTools
+from local_agentcore.faults import Rule
+from local_agentcore.process import client, running_emulator
+from local_agentcore.steering import EmulatorClock, FaultOrders
+from sandpiper_contract.errors import InvalidRequest, RunError
+from tests.local import web
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from local_aws.record import Running
+    from tests.local.conftest import Product
+
+    Make = Callable[..., CodeInterpreterTools]
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "agent_skill"
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+PIP = b"[global]\ncert = ca.pem\n[install]\ntarget = .\n"
+"""pip's settings. The emulator's own packages are read-only, so others are installed beside the code."""
+
+
+def program(name: str) -> str:
+    return (EXAMPLES / f"{name}.py").read_text()
+
+
+@pytest.fixture
+def make(product: Product) -> Generator[Make]:
+    """Makes tools in the deployed product, each with a workspace of its own, and closes them."""
+    made: list[CodeInterpreterTools] = []
+    not_stopped: list[str] = []
+
+    def tools(**options: Any) -> CodeInterpreterTools:
+        options = {"prefix": f"agents/{uuid.uuid4()}", "bucket": product.place.bucket, **options}
+        interpreter = next(iter(product.place.interpreters.values()))
+
+        def told(session_id: str, _: RunError) -> None:
+            not_stopped.append(session_id)
+
+        made.append(CodeInterpreterTools(options.pop("interpreter_id", interpreter), not_stopped=told, **options))
+        return made[-1]
+
+    yield tools
+    for each in made:
+        each.close()
+    assert (product.live_sessions(), not_stopped) == ([], [])
+
+
+@pytest.fixture
+def tools(make: Make) -> CodeInterpreterTools:
+    return make()
+
+
+@pytest.fixture
+def faults(aws: Running | None) -> Generator[FaultOrders]:
+    """Orders faults of the embedded AgentCore, for this test alone."""
+    if aws is None:
+        pytest.fail("AWS takes no orders of faults; these tests are the embedded AWS's")
+    orders = FaultOrders(aws.agentcore_url)
+    yield orders
+    orders.clear()
+
+
+def ran(answer: object) -> Ran:
+    assert isinstance(answer, Ran), answer
+    return answer
+
+
+def failed(answer: object) -> Failed:
+    assert isinstance(answer, Failed), answer
+    assert "Traceback" not in answer.message
+    return answer
+
+
+def end_session(product: Product) -> None:
+    """Ends the live session as an operator does; its expiry is answered alike."""
+    (session,) = product.live_sessions()
+    product.session.client("bedrock-agentcore").stop_code_interpreter_session(
+        codeInterpreterIdentifier=next(iter(product.place.interpreters.values())), sessionId=session
+    )
+
+
+# The document's examples of input, one after another in one session.
+
+
+def test_every_example_of_input_runs(tools: CodeInterpreterTools) -> None:
+    done: set[str] = set()
+
+    def example(tool: str, index: int = 0) -> Any:
+        done.add(f"{tool}-{index}")
+        return tools.call(tool, TOOLS[tool].examples[index])
+
+    assert "mean   2.0  5.0" in ran(example("execute_code")).stdout
+    chart = ran(example("execute_code", 1))
+    assert (chart.stdout, chart.exit_code) == ("Done", 0)
+    assert [file.path for file in chart.saved] == ["code-interpreter/sine.png"]
+    checked = ran(example("execute_command", 1))
+    assert checked.stdout.startswith("Python 3.")
+    assert checked.exit_code == 0
+    assert "No matching distribution" in ran(example("execute_command")).stderr  # its interpreter has no network
+    assert example("file_operations") == Changed(operation="write", paths=("config.json",))
+    assert json.loads(ran(tools.execute_command("cat config.json")).stdout) == {"key": "value"}
+    listed = example("file_operations", 1)
+    assert isinstance(listed, Listed)
+    assert {"config.json", "sine.png"} <= {entry.path for entry in listed.entries if entry.kind == "file"}
+    ran(tools.execute_code("open('output.csv', 'w').write('a,b\\n1,2\\n')"))
+    read = example("file_operations", 2)
+    assert isinstance(read, FilesRead)
+    assert [file.text for file in read.files] == ["a,b\n1,2\n"]
+    ran(tools.execute_code("open('results.json', 'w').write('{}'); open('chart.png', 'wb').write(b'\\x89PNG')"))
+    pushed = example("ci_push_to_workspace")
+    assert isinstance(pushed, Pushed)
+    assert [file.path for file in pushed.saved] == ["code-interpreter/chart.png", "code-interpreter/results.json"]
+    everything = example("ci_push_to_workspace", 1)
+    assert isinstance(everything, Pushed)
+    names = {"chart.png", "config.json", "output.csv", "results.json", "sine.png"}
+    assert {file.source for file in everything.saved} == names
+    assert everything.not_saved == ()
+    picture = example("workspace_read")
+    assert isinstance(picture, WorkspaceFile)
+    assert (picture.base64, picture.text, picture.content_type) == (b"\x89PNG", None, "image/png")
+    results = example("workspace_read", 1)
+    assert isinstance(results, WorkspaceFile)
+    assert (results.text, results.content_type) == ("{}", "application/json")
+    found = example("workspace_list")
+    assert isinstance(found, WorkspaceListing)
+    assert {file.path for file in found.files} == {f"code-interpreter/{name}" for name in names}
+    assert done == {f"{tool.name}-{index}" for tool in TOOLS.values() for index in range(len(tool.examples))}
+
+
+# Its six patterns.
+
+
+def test_pattern_1_data_analysis(tools: CodeInterpreterTools) -> None:
+    answer = ran(tools.execute_code(program("data_analysis")))
+    assert answer.exit_code == 0
+    assert answer.stdout.startswith("=== Summary Statistics ===")
+    assert "Profit Margin: " in answer.stdout
+
+
+def test_pattern_2_visualization(tools: CodeInterpreterTools) -> None:
+    answer = ran(tools.execute_code(program("visualization"), output_filename="dashboard.png"))
+    assert answer.stdout == "Dashboard saved"
+    (saved,) = answer.saved
+    picture = tools.workspace_read(saved.path)
+    assert isinstance(picture, WorkspaceFile)
+    assert picture.base64 is not None
+    assert picture.base64.startswith(b"\x89PNG")
+    assert hashlib.sha256(picture.base64).hexdigest() == saved.sha256 == picture.sha256
+
+
+def test_pattern_3_machine_learning(tools: CodeInterpreterTools) -> None:
+    answer = ran(tools.execute_code(program("machine_learning")))
+    assert answer.exit_code == 0, answer.stderr
+    assert "virginica" in answer.stdout
+
+
+def test_pattern_4_sql(tools: CodeInterpreterTools) -> None:
+    answer = ran(tools.execute_code(program("sql_with_duckdb")))
+    assert answer.exit_code == 0, answer.stderr
+    assert answer.stdout.splitlines()[1].split() == ["Customer_19", "5", "1282.5"]
+
+
+def test_pattern_6_several_steps(tools: CodeInterpreterTools) -> None:
+    load = "import pandas as pd\ndf = pd.DataFrame({'sales': [10, None, 30]}).dropna()\nprint(len(df))"
+    assert ran(tools.execute_code(load)).stdout == "2"
+    chart = (
+        "import matplotlib\nmatplotlib.use('Agg')\nimport matplotlib.pyplot as plt\n"
+        "df['sales'].plot()\nplt.savefig('sales.png')"
+    )
+    assert [file.path for file in ran(tools.execute_code(chart, output_filename="sales.png")).saved] == [
+        "code-interpreter/sales.png"
+    ]
+    assert ran(tools.execute_code("df.to_csv('clean.csv', index=False)")).exit_code == 0
+    read = tools.file_operations("read", ["clean.csv"])
+    assert isinstance(read, FilesRead)
+    assert [file.text for file in read.files] == ["sales\n10.0\n30.0\n"]
+
+
+@pytest.fixture(scope="module")
+def public_agentcore(
+    agentcore_runtime: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[tuple[str, str, bytes]]:
+    """An AgentCore with a web of the tests' own: its address, a PUBLIC interpreter, and the web's certificate."""
+    with web.serving(tmp_path_factory.mktemp("web")) as served:
+        hosts = [f"--public-host={name}:443=127.0.0.1:{served.port}" for name in (web.API, web.INDEX)]
+        with running_emulator(
+            agentcore_runtime, tmp_path_factory.mktemp("agentcore"), *hosts, "--public-hosts-only"
+        ) as emulator:
+            control = client("bedrock-agentcore-control", emulator.address, "us-east-1")
+            made = control.create_code_interpreter(name="public", networkConfiguration={"networkMode": "PUBLIC"})
+            yield emulator.address, made["codeInterpreterId"], served.certificate
+
+
+@pytest.fixture
+def public_tools(
+    make: Make, public_agentcore: tuple[str, str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> CodeInterpreterTools:
+    """Tools whose code finds that web, and trusts its certificate as one of a company's own is trusted."""
+    address, interpreter, certificate = public_agentcore
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_AGENTCORE", address)
+    uploads = {"ca.pem": certificate, ".config/pip/pip.conf": PIP}
+    clients = AwsClients()
+    clients.warm()
+    return make(interpreter_id=interpreter, uploads=uploads, clients=clients)
+
+
+def test_pattern_5_data_from_the_web(public_tools: CodeInterpreterTools) -> None:
+    ran(public_tools.execute_code("import os; os.environ['REQUESTS_CA_BUNDLE'] = 'ca.pem'"))
+    answer = ran(public_tools.execute_code(program("fetch_data_from_web")))
+    assert answer.exit_code == 0, answer.stderr
+    assert [line.split() for line in answer.stdout.splitlines()] == [
+        ["name", "value"],
+        ["0", "first", "1"],
+        ["1", "second", "2"],
+    ]
+
+
+def test_a_package_is_installed_where_there_is_a_network(public_tools: CodeInterpreterTools) -> None:
+    installed = ran(public_tools.call("execute_command", TOOLS["execute_command"].examples[0]))
+    assert (installed.exit_code, installed.hint) == (0, None), installed.stderr
+    assert ran(public_tools.execute_code("import yfinance; print(yfinance.__version__)")).stdout == "0.0.1"
+
+
+def test_a_package_is_refused_in_words_where_there_is_no_network(tools: CodeInterpreterTools) -> None:
+    refused = ran(tools.call("execute_command", TOOLS["execute_command"].examples[0]))
+    assert refused.exit_code == 1
+    assert refused.hint is not None
+    assert "PUBLIC mode" in refused.hint
+
+
+def test_a_session_past_its_lifetime_is_replaced_with_a_word(
+    public_tools: CodeInterpreterTools, public_agentcore: tuple[str, str, bytes]
+) -> None:
+    assert ran(public_tools.execute_code("kept = 1; print(kept)")).notice is None
+    EmulatorClock(public_agentcore[0]).advance(901)
+    answer = ran(public_tools.execute_code("print('kept' in globals())"))
+    assert (answer.stdout, answer.notice) == ("False", SESSION_REPLACED)
+    listed = public_tools.file_operations("list")
+    assert isinstance(listed, Listed)
+    assert "ca.pem" in {entry.path for entry in listed.entries}
+    assert listed.notice is None
+
+
+# The session.
+
+
+def test_nothing_is_started_before_it_is_needed_and_leaving_stops_it(make: Make, product: Product) -> None:
+    with make() as tools:
+        assert isinstance(tools.workspace_list("code-interpreter/"), WorkspaceListing)
+        failed(tools.execute_code(""))
+        assert product.live_sessions() == []
+        ran(tools.execute_code("1"))
+        assert len(product.live_sessions()) == 1
+    assert product.live_sessions() == []
+    assert "closed" in failed(tools.execute_code("1")).message
+    assert product.live_sessions() == []
+
+
+def test_an_error_on_the_way_stops_it_too(make: Make, product: Product) -> None:
+    with pytest.raises(KeyError), make() as tools:
+        ran(tools.execute_code("1"))
+        raise KeyError
+    assert product.live_sessions() == []
+
+
+CALLS: dict[str, Callable[[CodeInterpreterTools], Any]] = {
+    "execute_code": lambda tools: tools.execute_code("print('ran')"),
+    "execute_command": lambda tools: tools.execute_command("echo ran"),
+    "read": lambda tools: tools.file_operations("read", ["given.txt"]),
+    "write": lambda tools: tools.file_operations("write", content=[{"path": "a.txt", "text": "a"}]),
+    "list": lambda tools: tools.file_operations("list", ["."]),
+    "remove": lambda tools: tools.file_operations("remove", ["given.txt"]),
+    "push": lambda tools: tools.ci_push_to_workspace(["given.txt"]),
+    "push all": lambda tools: tools.ci_push_to_workspace(),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=list(CALLS))
+def test_an_ended_session_is_replaced_once_and_the_caller_is_told(
+    make: Make, product: Product, call: Callable[[CodeInterpreterTools], Any]
+) -> None:
+    tools = make(uploads={"given.txt": b"given"})
+    ran(tools.execute_code("x = 1; open('made.txt', 'w').write('made')"))
+    end_session(product)
+    answer = call(tools)
+    assert (answer.ok, answer.notice) == (True, SESSION_REPLACED)
+    if isinstance(answer, Pushed):
+        assert [file.source for file in answer.saved] == ["given.txt"]
+    after = ran(tools.execute_code("import os; print('x' in globals(), os.path.exists('made.txt'))"))
+    assert (after.stdout, after.notice) == ("False False", None)
+
+
+def test_the_word_comes_with_a_failure_too(tools: CodeInterpreterTools, product: Product, faults: FaultOrders) -> None:
+    ran(tools.execute_code("1"))
+    end_session(product)
+    faults.order(Rule("error", "StartCodeInterpreterSession", code="AccessDeniedException"))
+    answer = failed(tools.execute_code("print(1)"))
+    assert (answer.error, answer.notice) == ("AccessDenied", SESSION_REPLACED)
+    faults.clear()
+    assert ran(tools.execute_code("print(1)")).stdout == "1"
+
+
+def test_code_that_may_have_run_is_not_run_again(
+    tools: CodeInterpreterTools, product: Product, faults: FaultOrders
+) -> None:
+    ran(tools.execute_code("count = 0"))
+    faults.order(Rule("disconnect", "executeCode", at="after", times=1))
+    answer = failed(tools.execute_code("count += 1"))
+    assert (answer.error, answer.retryable) == ("SessionLost", False)
+    assert "may have run" in answer.message
+    assert ran(tools.execute_code("print(count)")).stdout == "1"
+    faults.order(Rule("session_dies", "executeCode", seconds=0.2, times=1))
+    answer = failed(tools.execute_code("while True: pass"))
+    assert (answer.error, answer.notice) == ("SessionLost", None)
+    assert product.live_sessions() == []
+    assert ran(tools.execute_code("print(1)")).notice == SESSION_REPLACED
+
+
+# Uploads.
+
+
+def archive() -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as packed:
+        packed.writestr("inside.csv", "a,b\n1,2\n")
+    return data.getvalue()
+
+
+def test_uploads_lie_there_before_the_first_call(make: Make, product: Product) -> None:
+    folder = f"uploads/{uuid.uuid4()}/"
+    s3 = boto3.client("s3")
+    for name, data in {"in.zip": archive(), "sub/é.txt": "ünï".encode(), "empty.txt": b""}.items():
+        s3.put_object(Bucket=product.place.bucket, Key=f"{folder}{name}", Body=data)
+    tools = make(uploads={"p.png": PIXEL}, uploads_uri=f"s3://{product.place.bucket}/{folder}")
+    read = tools.file_operations("read", ["in.zip", "sub/é.txt", "p.png", "empty.txt"])
+    assert isinstance(read, FilesRead)
+    contents = [file.base64 if file.text is None else file.text for file in read.files]
+    assert contents == [archive(), "ünï", PIXEL, ""]
+    unpack = "import zipfile; print(zipfile.ZipFile('in.zip').read('inside.csv').decode())"
+    assert ran(tools.execute_code(unpack)).stdout == "a,b\n1,2"
+
+
+@pytest.mark.parametrize("path", ["/a", "../a", "a/../b", "", "log/x"])
+def test_an_upload_that_cannot_be_is_refused_before_anything_is_called(path: str) -> None:
+    with pytest.raises(InvalidRequest, match="allowed: "):
+        CodeInterpreterTools("aws.codeinterpreter.v1", bucket="b", uploads={path: b""})
+
+
+def test_uploads_that_are_not_there_leave_no_session(make: Make, product: Product) -> None:
+    tools = make(uploads_uri="s3://nobody-has-this-bucket/folder/")
+    assert failed(tools.execute_code("1")).error == "StorageError"
+    assert product.live_sessions() == []
+
+
+def test_uploads_that_cannot_be_written_leave_no_session(make: Make, product: Product, faults: FaultOrders) -> None:
+    faults.order(Rule("error", "writeFiles", code="AccessDeniedException"))
+    tools = make(uploads={"a.txt": b"a"})
+    assert failed(tools.execute_code("1")).error == "AccessDenied"
+    assert product.live_sessions() == []
+
+
+# What is saved.
+
+
+def test_a_missing_output_is_told_and_the_rest_of_the_answer_is_there(tools: CodeInterpreterTools) -> None:
+    answer = ran(tools.execute_code("print('Done')", output_filename="chart.png"))
+    assert (answer.stdout, answer.exit_code, answer.saved) == ("Done", 0, ())
+    (missing,) = answer.not_saved
+    assert missing.path == "chart.png"
+    assert "no such file" in missing.reason
+
+
+def test_the_latest_wins_and_older_versions_are_kept(tools: CodeInterpreterTools, product: Product) -> None:
+    versions: list[str | None] = []
+    for number in (1, 2):
+        answer = ran(tools.execute_code(f"open('n.txt', 'w').write('{number}')", output_filename="n.txt"))
+        versions.append(answer.saved[0].version_id)
+    latest = tools.workspace_read("code-interpreter/n.txt")
+    assert isinstance(latest, WorkspaceFile)
+    assert latest.text == "2"
+    s3 = boto3.client("s3")
+    found = s3.list_object_versions(Bucket=product.place.bucket, Prefix="agents/")
+    kept = {version.get("VersionId"): version.get("Key", "") for version in found.get("Versions", [])}
+    assert len(set(versions)) == 2
+    older = s3.get_object(Bucket=product.place.bucket, Key=kept[versions[0]], VersionId=versions[0] or "")
+    assert older["Body"].read() == b"1"
+    assert kept[versions[0]].endswith("/code-interpreter/n.txt")
+
+
+def test_bytes_are_whole_and_names_are_taken_literally(tools: CodeInterpreterTools) -> None:
+    every = bytes(range(256)) * 40
+    names = ["a b.bin", "[x]*.bin", "ünï.bin"]
+    code = (
+        f"for name in {names!r}:\n    with open(name, 'wb') as f: f.write(bytes(range(256)) * 40)\nopen('xx.bin','w')"
+    )
+    ran(tools.execute_code(code))
+    pushed = tools.ci_push_to_workspace(names)
+    assert isinstance(pushed, Pushed)
+    assert pushed.not_saved == ()
+    assert {file.source for file in pushed.saved} == set(names)
+    assert {file.sha256 for file in pushed.saved} == {hashlib.sha256(every).hexdigest()}
+    for file in pushed.saved:
+        back = tools.workspace_read(file.path)
+        assert isinstance(back, WorkspaceFile)
+        assert back.base64 == every
+
+
+def test_all_files_of_the_root_and_nothing_else(tools: CodeInterpreterTools) -> None:
+    code = "import os\nos.mkdir('sub')\nfor n in ('a.txt', '.hidden', 'sub/b.txt', 'log/c.txt'): open(n, 'w').write(n)"
+    assert ran(tools.execute_code(f"{code}\nos.symlink('a.txt', 'link')")).exit_code == 0
+    pushed = tools.ci_push_to_workspace()
+    assert isinstance(pushed, Pushed)
+    assert {file.source for file in pushed.saved} == {"a.txt", ".hidden"}
+    assert [file.path for file in pushed.not_saved] == ["link"]
+
+
+def test_two_files_of_one_name_are_refused_and_nothing_is_saved(tools: CodeInterpreterTools) -> None:
+    ran(tools.execute_code("import os\nfor d in 'ab':\n    os.mkdir(d); open(f'{d}/x.csv', 'w').write(d)"))
+    message = failed(tools.ci_push_to_workspace(["a/x.csv", "b/x.csv"])).message
+    assert "paths[1] is 'b/x.csv', and paths[0] has the same name" in message
+    assert tools.workspace_list("code-interpreter/") == WorkspaceListing(files=())
+    alone = tools.ci_push_to_workspace(["b/x.csv"])
+    assert isinstance(alone, Pushed)
+    assert [file.path for file in alone.saved] == ["code-interpreter/x.csv"]
+
+
+def test_a_refusal_by_s3_costs_the_file_and_not_the_answer(make: Make) -> None:
+    tools = make(bucket="nobody-has-this-bucket")
+    answer = ran(tools.execute_code("open('a.txt', 'w').write('a'); print('ran')", output_filename="a.txt"))
+    assert (answer.stdout, answer.saved) == ("ran", ())
+    assert "NoSuchBucket" in answer.not_saved[0].reason
+
+
+# What a model gets wrong.
+
+
+def test_some_files_are_read_where_others_are_not_there(tools: CodeInterpreterTools) -> None:
+    ran(tools.execute_code("open('a.txt', 'w').write('a')"))
+    answer = tools.file_operations("read", ["a.txt", "none.txt"])
+    assert isinstance(answer, FilesRead)
+    assert [file.path for file in answer.files] == ["a.txt"]
+    assert [file.path for file in answer.not_read] == ["none.txt"]
+    assert "no such file" in failed(tools.file_operations("read", ["none.txt"])).message
+
+
+WRONG: list[tuple[str, dict[str, Any], str]] = [
+    ("execute_code", {}, "code is missing"),
+    ("execute_code", {"code": " "}, "code is a string of 1 characters; allowed"),
+    ("execute_code", {"code": "1", "language": "r"}, "language is 'r'; allowed: python | javascript | typescript"),
+    ("execute_code", {"code": "1", "output_filename": "/etc/passwd"}, "output_filename is '/etc/passwd'; allowed"),
+    ("execute_code", {"code": "1", "timeout": 5}, "timeout is not a parameter of execute_code"),
+    ("execute_command", {"command": ["ls"]}, "command is a list of 1; allowed"),
+    ("file_operations", {"operation": "copy"}, "operation is 'copy'; allowed: read | write | list | remove"),
+    ("file_operations", {"operation": "read"}, "read needs paths"),
+    ("file_operations", {"operation": "remove", "paths": ["."]}, "remove needs paths"),
+    ("file_operations", {"operation": "read", "paths": ["../x"]}, "paths[0] is '../x'; allowed"),
+    ("file_operations", {"operation": "write", "paths": ["x"]}, "write needs content"),
+    ("file_operations", {"operation": "list", "content": []}, "content is for write alone"),
+    (
+        "file_operations",
+        {"operation": "write", "content": [{"path": "p.png", "blob": "iVBO"}]},
+        "content[0].blob is not a field; the fields are path, text. write takes text alone. For a binary file",
+    ),
+    (
+        "file_operations",
+        {"operation": "write", "content": [{"path": "p.png", "text": PIXEL}]},
+        "For a binary file, make it with execute_code",
+    ),
+    (
+        "file_operations",
+        {"operation": "write", "content": [{"path": "p.png", "text": PIXEL.decode("latin-1")}]},
+        "content[0].text has a zero character, so it is not text. write takes text alone",
+    ),
+    (
+        "file_operations",
+        {"operation": "write", "content": [{"path": "p", "text": PIXEL.decode("utf-8", "surrogateescape")}]},
+        "allowed: a string that UTF-8 can hold. write takes text alone",
+    ),
+    ("ci_push_to_workspace", {"paths": []}, "or leave it out to save all"),
+    ("ci_push_to_workspace", {"paths": "a.txt"}, "paths is a string of 5 characters; allowed: a list"),
+    ("workspace_read", {"path": "code-interpreter/../secret"}, "allowed: a relative path"),
+    ("workspace_read", {"path": "secret"}, "allowed: code-interpreter/NAME"),
+    ("workspace_read", {"path": "code-interpreter/a/b"}, "allowed: code-interpreter/NAME"),
+    ("workspace_read", {"path": "code-interpreter/none"}, "the workspace has no such file"),
+    ("workspace_list", {"path": ""}, "path is empty"),
+    ("workspace_list", {"path": "../"}, "allowed: 'code-interpreter/'"),
+    ("delete_everything", {}, "tool is 'delete_everything'; allowed: execute_code"),
+]
+
+
+@pytest.mark.parametrize(("tool", "tool_input", "message"), WRONG)
+def test_what_a_model_gets_wrong_is_told_and_starts_no_session(
+    tools: CodeInterpreterTools, product: Product, tool: str, tool_input: dict[str, Any], message: str
+) -> None:
+    answer = failed(tools.call(tool, tool_input))
+    assert answer.error == "InvalidRequest"
+    assert message in answer.message
+    assert product.live_sessions() == []
+
+
+def test_what_lies_beside_the_folder_is_not_listed_nor_read(make: Make, product: Product) -> None:
+    prefix = f"agents/{uuid.uuid4()}"
+    s3 = boto3.client("s3")
+    for name in ("code-interpreter/in.txt", "code-interpreter-2/out.txt", "out.txt"):
+        s3.put_object(Bucket=product.place.bucket, Key=f"{prefix}/{name}", Body=b"x")
+    tools = make(prefix=prefix)
+    found = tools.workspace_list("code-interpreter")
+    assert isinstance(found, WorkspaceListing)
+    assert [file.path for file in found.files] == ["code-interpreter/in.txt"]
+    assert isinstance(tools.workspace_read("code-interpreter/in.txt"), WorkspaceFile)
+    for path in ("out.txt", "code-interpreter-2/out.txt", "code-interpreter/../out.txt"):
+        failed(tools.workspace_read(path))
+
+
+# What a model is shown.
+
+
+def test_a_failing_program_is_an_answer_without_a_traceback_of_ours(tools: CodeInterpreterTools) -> None:
+    answer = ran(tools.execute_code("1 / 0"))
+    assert answer.exit_code == 1
+    assert "ZeroDivisionError" in answer.stderr
+    assert "code_runner" not in answer.stderr
+
+
+def test_long_output_is_cut_in_json_and_whole_in_the_value(tools: CodeInterpreterTools) -> None:
+    answer = ran(tools.execute_code("print('x' * 100_000)"))
+    assert answer.stdout == "x" * 100_000
+    shown = str(answer.to_json()["stdout"])
+    assert "60,000 characters left out" in shown
+    assert len(shown) < SHOWN_CHARACTERS + 200
+
+
+def test_answers_are_json(tools: CodeInterpreterTools) -> None:
+    answer = ran(tools.execute_code("open('p.png', 'wb').write(b'\\x89PNG\\0'); print(1)", output_filename="p.png"))
+    told = json.loads(json.dumps(answer.to_json()))
+    assert (told["stdout"], told["exitCode"], told["saved"][0]["path"]) == ("1", 0, "code-interpreter/p.png")
+    read = json.loads(json.dumps(tools.workspace_read("code-interpreter/p.png").to_json()))
+    assert base64.b64decode(read["base64"]) == b"\x89PNG\0"
+    assert read["contentType"] == "image/png"
+
+
+def test_the_descriptions_are_what_converse_takes() -> None:
+    shape = botocore.session.get_session().get_service_model("bedrock-runtime").operation_model("Converse").input_shape
+    request = {"modelId": "any", "toolConfig": {"tools": list(TOOL_SPECS)}}
+    assert shape is not None
+    assert ParamValidator().validate(request, shape).generate_report() == ""
+    for spec in (spec["toolSpec"] for spec in TOOL_SPECS):
+        schema = spec["inputSchema"]["json"]
+        assert schema.keys() == {"type", "properties", "required"}
+        assert all(json.dumps(example) in spec["description"] for example in TOOLS[spec["name"]].examples)
+        assert "$ref" not in json.dumps(schema)
+
+
+def test_the_tools_have_the_parameters_and_defaults_of_their_document() -> None:
+    signatures = {name: str(inspect.signature(getattr(CodeInterpreterTools, name))) for name in TOOLS}
+    parameters = {name: signature.partition(" ->")[0] for name, signature in signatures.items()}
+    assert parameters == {
+        "execute_code": "(self, code: 'str', language: 'str' = 'python', output_filename: 'str' = '')",
+        "execute_command": "(self, command: 'str')",
+        "file_operations": "(self, operation: 'str', paths: 'list[str] | None' = None, "
+        "content: 'list[dict[str, str]] | None' = None)",
+        "ci_push_to_workspace": "(self, paths: 'list[str] | None' = None)",
+        "workspace_read": "(self, path: 'str')",
+        "workspace_list": "(self, path: 'str')",
+    }
+    for tool in TOOLS.values():
+        method = inspect.signature(getattr(CodeInterpreterTools, tool.name))
+        assert [parameter.name for parameter in tool.parameters] == list(method.parameters)[1:]
+
+
+def test_the_session_function_does_not_import_the_tools() -> None:
+    statement = "import code_runner.operations, sys; print([m for m in sys.modules if 'tool_s' in m or 'tool_a' in m])"
+    assert subprocess.run([sys.executable, "-c", statement], capture_output=True, text=True).stdout == "[]\n"
