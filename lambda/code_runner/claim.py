@@ -3,6 +3,8 @@
 A claim is one object that changes by conditional puts alone, `claimed → accepted → done`. `accepted` is written just
 before the code is sent, so whoever finds a claim accepted and without a result knows that the code may have run, and
 does not send it again. Of two that hold the same run, the one that writes second is refused and sends nothing.
+
+A put that reaches S3 late, after botocore has given it up, does no harm: what it names as the object before it is gone.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import json
 import logging
 import secrets
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -36,7 +38,12 @@ OTHERS_SECONDS = 30
 LOOK_SECONDS = 1.0
 TAKEOVERS = 5
 """How often a claim may change hands under the eyes of one attempt."""
-REFUSED = ("PreconditionFailed", "ConditionalRequestConflict")
+WRITES = 3
+"""How often one change of a claim is tried, when S3 was writing another or an earlier answer was lost."""
+CHANGED = "PreconditionFailed"
+CONFLICT = "ConditionalRequestConflict"
+"""S3 was writing the object at that moment and asks for the same again.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html"""
 
 
 class State(StrEnum):
@@ -44,7 +51,7 @@ class State(StrEnum):
 
     CLAIMED = "claimed"
     RELEASED = "released"
-    """The code was not accepted, its session was ended, the run is anybody's again."""
+    """The code was not accepted, the run is anybody's again."""
     ACCEPTED = "accepted"
     DONE = "done"
 
@@ -62,13 +69,15 @@ class Entry:
     """The claim as it lies in S3.
 
     `attempt` is random and differs for each invocation. `generation` grows with each attempt that may start a session,
-    and the session's clientToken follows from it. `request` is the SHA-256 of the request.
+    and the session's clientToken follows from it; sessions of the generations from `unended` on may still be there.
+    `request` is the SHA-256 of the operation and its request.
     """
 
     state: State
     attempt: str
     generation: int
     request: str
+    unended: int = 1
     session: OwnSession | None = None
     result: Mapping[str, Any] | None = None
     error: Mapping[str, str] | None = None
@@ -81,6 +90,7 @@ class Entry:
             "attempt": self.attempt,
             "generation": self.generation,
             "request": self.request,
+            "unended": self.unended,
             "session": session,
             "result": self.result,
             "error": self.error,
@@ -123,13 +133,22 @@ class Claim:
     address: S3Object
     entry: Entry
     etag: str
-    abandoned: tuple[str, ...] = field(default=())
-    """clientTokens of earlier attempts that ended without a word, whose sessions may still be there."""
+    leaves_a_session: bool = False
+    """Set when a session of this run could not be ended, so that the next attempt tries again."""
 
     @property
     def client_token(self) -> str:
         """For starting a session: the same attempt's repeated start is the same session."""
-        return _client_token(self.address, self.entry.generation)
+        return self._client_token(self.entry.generation)
+
+    @property
+    def abandoned(self) -> tuple[str, ...]:
+        """clientTokens of earlier attempts that ended without a word, whose sessions may still be there."""
+        return tuple(map(self._client_token, range(self.entry.unended, self.entry.generation)))
+
+    def _client_token(self, generation: int) -> str:
+        """https://docs.aws.amazon.com/bedrock-agentcore/latest/APIReference: 33 to 256 letters, digits and hyphens."""
+        return hashlib.sha256(f"{self.address.uri} {generation}".encode()).hexdigest()
 
     def accept(self, session: OwnSession | None) -> None:
         """Writes that the code is about to be sent. `session` is the one that ends with the run, if any does.
@@ -157,7 +176,8 @@ class Claim:
         elif self.entry.state is State.ACCEPTED:
             entry = replace(self.entry, state=State.DONE, error=_told(error))
         else:
-            entry = replace(self.entry, state=State.RELEASED)
+            unended = self.entry.unended if self.leaves_a_session else self.entry.generation + 1
+            entry = replace(self.entry, state=State.RELEASED, unended=unended)
         try:
             written = _put(self.s3, self.address, entry, if_match=self.etag)
         except StorageError as problem:
@@ -167,12 +187,14 @@ class Claim:
                 log.warning("claim not settled: another attempt of the same run took it over")
 
 
-def take(s3: S3Client, address: S3Object, request: Mapping[str, Any], deadline: Deadline) -> Claim | Settled | Lost:
+def take(
+    s3: S3Client, address: S3Object, operation: str, request: Mapping[str, Any], deadline: Deadline
+) -> Claim | Settled | Lost:
     """Takes the run at `address` for this attempt, unless it has ended or been accepted.
 
     Raises InvalidRequest when the run was another request's, StorageError when S3 does not answer.
     """
-    digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps([operation, request], sort_keys=True).encode()).hexdigest()
     entry = Entry(State.CLAIMED, secrets.token_hex(16), 1, digest)
     if etag := _put(s3, address, entry, if_match=None):
         return Claim(s3, address, entry, etag)
@@ -186,10 +208,9 @@ def take(s3: S3Client, address: S3Object, request: Mapping[str, Any], deadline: 
             return Settled(_ended(found))
         if found.state is State.ACCEPTED:
             return Lost(address.uri, found.session)
-        mine = replace(entry, generation=found.generation + 1)
-        left = () if found.state is State.RELEASED else (_client_token(address, found.generation),)
+        mine = replace(entry, generation=found.generation + 1, unended=found.unended)
         if taken := _put(s3, address, mine, if_match=etag):
-            return Claim(s3, address, mine, taken, left)
+            return Claim(s3, address, mine, taken)
     raise StorageError(f"{address.uri}: the run changed hands {TAKEOVERS} times while it was looked at")
 
 
@@ -204,23 +225,33 @@ def _watch(s3: S3Client, address: S3Object, deadline: Deadline) -> Entry:
 def _put(s3: S3Client, address: S3Object, entry: Entry, *, if_match: str | None) -> str | None:
     """Writes the entry if the object is as it was (`None`: not there) and returns its ETag, or None if it is not.
 
-    botocore repeats a put whose answer was lost; the second is refused then, though the first was taken.
+    botocore repeats a put whose answer was lost, and the second is refused though the first was taken. So what is there
+    is looked at: this very entry is a success, and an earlier one of the same attempt is written over.
     """
-    condition: dict[str, Any] = {"IfNoneMatch": "*"} if if_match is None else {"IfMatch": if_match}
-    with storage_errors("writing the claim", address.uri):
-        try:
-            return s3.put_object(
-                Bucket=address.bucket,
-                Key=address.key,
-                Body=entry.to_bytes(),
-                ContentType="application/json",
-                **condition,
-            )["ETag"]
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") not in REFUSED:
-                raise
-    found, etag = _get(s3, address)
-    return etag if found == entry else None
+    for _ in range(WRITES):
+        condition: dict[str, Any] = {"IfNoneMatch": "*"} if if_match is None else {"IfMatch": if_match}
+        with storage_errors("writing the claim", address.uri):
+            try:
+                return s3.put_object(
+                    Bucket=address.bucket,
+                    Key=address.key,
+                    Body=entry.to_bytes(),
+                    ContentType="application/json",
+                    **condition,
+                )["ETag"]
+            except ClientError as error:
+                code = error.response.get("Error", {}).get("Code")
+                if code == CONFLICT:
+                    continue
+                if code != CHANGED:
+                    raise
+        found, etag = _get(s3, address)
+        if found == entry:
+            return etag
+        if found.attempt != entry.attempt:
+            return None
+        if_match = etag
+    raise StorageError(f"writing the claim {address.uri}: S3 was writing it each of {WRITES} times")
 
 
 def _get(s3: S3Client, address: S3Object) -> tuple[Entry, str]:
@@ -242,8 +273,3 @@ def _ended(entry: Entry) -> Mapping[str, Any] | RunError:
         return entry.result
     told = entry.error or {}
     return ERRORS.get(told.get("name", ""), SessionLost)(told.get("message", "the run ended without a result"))
-
-
-def _client_token(address: S3Object, generation: int) -> str:
-    """https://docs.aws.amazon.com/bedrock-agentcore/latest/APIReference: 33 to 256 letters, digits and hyphens."""
-    return hashlib.sha256(f"{address.uri} {generation}".encode()).hexdigest()

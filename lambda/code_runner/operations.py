@@ -162,7 +162,7 @@ class Operations:
                 interpreter_id,
                 timeout_seconds=request.session_timeout_seconds,
                 deadline=self._working_end,
-                not_stopped=self.not_stopped,
+                not_stopped=self._told_of(claim),
                 files=self._files,
                 client_token=claim.client_token,
             ) as session:
@@ -209,7 +209,8 @@ class Operations:
     ) -> Result:
         """Does the work if this run has not been accepted before, and keeps how it ended, once that `is_last`."""
         self.end.earlier(ENDING_SECONDS + COLLECTING_SECONDS).require(LEAST_SECONDS, "beginning the run")
-        match take(self.clients.s3, self._claim_address, request.to_json(), self._working_end):
+        what = type(request).__name__, request.to_json()
+        match take(self.clients.s3, self._claim_address, *what, self._working_end):
             case Settled(RunError() as error):
                 raise error
             case Settled(found):
@@ -222,8 +223,9 @@ class Operations:
                     "not run again"
                 )
             case Claim() as claim:
-                self._end_abandoned(claim, request)
+                pass
         try:
+            self._end_abandoned(claim, request)
             done = fit(work(claim), self._storage.keep_own)
         except RunError as error:
             claim.settle(error=error)
@@ -232,39 +234,57 @@ class Operations:
         return done
 
     def _end_abandoned(self, claim: Claim, request: Record) -> None:
-        """An attempt that died may have started a session: the same clientToken gives it, or a new one; it is ended."""
+        """An attempt that died may have started a session: the same clientToken gives it, or a new one; it is ended.
+
+        One that cannot be had costs the run nothing: it is told, and ends by its lifetime.
+        """
         seconds = getattr(request, "session_timeout_seconds", None)
         if seconds is None:
             return
         interpreter_id = self.place.interpreters[self.place.interpreter_key(getattr(request, "interpreter", None))]
+        tell = self._told_of(claim)
         for token in claim.abandoned:
-            with open_session(
-                self.clients,
-                interpreter_id,
-                timeout_seconds=seconds,
-                deadline=self._working_end,
-                not_stopped=self.not_stopped,
-                client_token=token,
-            ):
-                pass
+            try:
+                session = start_session(
+                    self.clients,
+                    interpreter_id,
+                    timeout_seconds=seconds,
+                    deadline=self._working_end,
+                    not_stopped=_told_below,
+                    client_token=token,
+                )
+            except RunError as error:
+                tell("unknown", error)
+            else:
+                stop_or_tell(self.clients, interpreter_id, session.session_id, tell)
+
+    def _told_of(self, claim: Claim) -> Callable[[str, RunError], None]:
+        """Tells of a session that could not be stopped, and has the claim remember it."""
+
+        def tell(session_id: str, error: RunError) -> None:
+            claim.leaves_a_session = True
+            self.not_stopped(session_id, error)
+
+        return tell
 
     @contextmanager
     def _kept_open(self, claim: Claim, interpreter: str, timeout_seconds: int) -> Generator[CodeSession]:
         """A session that is stopped only when something fails before it is handed to the caller."""
         interpreter_id = self.place.interpreters[interpreter]
+        tell = self._told_of(claim)
         session = start_session(
             self.clients,
             interpreter_id,
             timeout_seconds=timeout_seconds,
             deadline=self._working_end,
-            not_stopped=self.not_stopped,
+            not_stopped=tell,
             files=self._files,
             client_token=claim.client_token,
         )
         try:
             yield session
         except BaseException:
-            stop_or_tell(self.clients, interpreter_id, session.session_id, self.not_stopped)
+            stop_or_tell(self.clients, interpreter_id, session.session_id, tell)
             raise
 
     def _joined(self, handle: SessionHandle) -> CodeSession:
@@ -300,6 +320,10 @@ class Operations:
     @property
     def _working_end(self) -> Deadline:
         return self.end.earlier(ENDING_SECONDS)
+
+
+def _told_below(session_id: str, error: RunError) -> None:
+    """For a start whose every failure is told where it is called."""
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,8 @@ BY_CODE: dict[str, type[RunError]] = {
 
 SESSION_ENDED = "is not active"
 """How the service's ValidationException for an expired or stopped session ends."""
+ENDED_UNDER_WAY = "conflictexception"
+"""What a call gets whose session is stopped while the call is under way."""
 
 
 def from_service(doing: str, error: Exception) -> RunError:
@@ -74,8 +76,14 @@ def _from_answer(doing: str, error: ClientError) -> RunError:
 
 
 def was_accepted(error: Exception) -> bool:
-    """Whether the service may have acted on a failed call: everything but a refusal and a connect that failed."""
+    """Whether the service may have acted on a failed call: everything but a refusal and a connect that failed.
+
+    The answer for a session that has ended is no refusal: it may have ended while the call was under way.
+    """
     if isinstance(error, ClientError):
+        answer = error.response.get("Error", {})
+        if answer.get("Code", "").lower() == ENDED_UNDER_WAY or answer.get("Message", "").endswith(SESSION_ENDED):
+            return True
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 200)  # none: it came in the stream
         return status not in range(400, 500)
     return not isinstance(error, ConnectTimeoutError | EndpointConnectionError)

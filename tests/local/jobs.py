@@ -1,0 +1,129 @@
+"""Programs that say in S3 that they have run: what becomes of them is counted, whatever their callers were told."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from base64 import b64decode
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sandpiper_contract.kinds import S3Object
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.local.attempts import Attempt, Attempts, Fault, Moment
+    from tests.local.conftest import Product
+
+LEFT = b"what the program left"
+PATIENCE_SECONDS = 30.0
+SANDBOX = "sandbox"
+"""The key of the tenant's first interpreter."""
+
+
+@dataclass
+class Job:
+    """One run of one operation, which may take several attempts.
+
+    The program puts an object of a new name each time that it runs, and leaves a file. An input is written first.
+    """
+
+    product: Product
+    attempts: Attempts
+    operation: str
+    mark: str = field(default_factory=lambda: str(uuid.uuid4()))
+    session: Mapping[str, Any] | None = None
+    """The handle of an open session, for an operation that needs one."""
+
+    def attempt(self, *, kill: tuple[str, Moment] | None = None, faults: Mapping[str, Fault] | None = None) -> Attempt:
+        """One attempt in a process of its own; the run is the same each time."""
+        return self.attempts.make(self.event, kill=kill, faults=faults)
+
+    @property
+    def event(self) -> dict[str, Any]:
+        """What a workflow sends."""
+        return self._event(self.operation, self._request())
+
+    def open(self) -> None:
+        """Opens a session for what runs in one."""
+        opened = self.attempts.make(self._event("open_session", {}))
+        assert opened.result is not None, opened
+        self.session = opened.result["session"]
+
+    def close(self) -> None:
+        """Ends the open session, if there is one."""
+        if self.session is not None:
+            self.attempts.make(self._event("close_session", {"session": self.session}))
+
+    def finish(self, started: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Waits for a started command and returns what it came to."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < until:
+            asked = {"task": started["task"], "outputs": {"paths": ["left.txt"]}}
+            polled = self.attempts.make(self._event("poll_command", asked))
+            assert polled.result is not None, polled
+            if polled.result["ended"]:
+                return polled.result
+        raise TimeoutError(self.mark)
+
+    def ran(self) -> int:
+        """How often the program has run."""
+        found = self._s3.list_objects_v2(Bucket=self.product.place.bucket, Prefix=f"{self._folder}/")
+        return found["KeyCount"]
+
+    def wait_until_it_ran(self) -> None:
+        """For a command that runs on: until it has said so."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        while self.ran() == 0:
+            if time.monotonic() > until:
+                raise TimeoutError(self.mark)
+            time.sleep(0.05)
+
+    def whole(self, result: Mapping[str, Any]) -> bool:
+        """Whether the result has the file that the program left, to the byte."""
+        (file,) = result["files"]
+        if "base64" in file:
+            data = b64decode(file["base64"])
+        else:
+            address = S3Object.parse("s3Uri", file["s3Uri"])
+            data = self._s3.get_object(Bucket=address.bucket, Key=address.key)["Body"].read()
+        return (data, file["sha256"]) == (LEFT, hashlib.sha256(LEFT).hexdigest())
+
+    def live(self) -> list[str]:
+        """Sessions that run and are not the one that was opened on purpose."""
+        own = self.session["sessionId"] if self.session else None
+        return [session for session in self.product.live_sessions() if session != own]
+
+    @property
+    def _s3(self) -> Any:
+        return self.product.session.client("s3")
+
+    @property
+    def _folder(self) -> str:
+        return f"{self.product.place.prefix}/sandbox/{SANDBOX}/at-most-once/{self.mark}"
+
+    @property
+    def program(self) -> str:
+        """Python that says in S3 that it ran."""
+        return (
+            "import uuid, boto3\n"
+            f"key = '{self._folder}/' + str(uuid.uuid4())\n"
+            f"boto3.client('s3').put_object(Bucket={self.product.place.bucket!r}, Key=key, Body=b'')\n"
+            f"open('left.txt', 'wb').write({LEFT!r})\n"
+        )
+
+    def _request(self) -> dict[str, Any]:
+        given = {"path": "program.py", "text": self.program}
+        in_session = {"session": self.session} if self.session else {}
+        match self.operation:
+            case "open_session":
+                return {"inputs": [given]}
+            case "run_command" | "start_command":
+                return {"command": "python3 program.py", "inputs": [given]}
+            case _:
+                return {"code": self.program, "inputs": [given], **in_session}
+
+    def _event(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        return {"operation": operation, "run": {"execution": self.mark, "state": operation}, "request": request}

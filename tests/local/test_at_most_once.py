@@ -1,0 +1,123 @@
+"""A Lambda that is killed at any step, and the same event again: code runs at most once, and no session stays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.local.attempts import Attempts
+from tests.local.jobs import Job
+from tests.local.target import ON_AWS
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from sandpiper.deployment import Deployment
+    from tests.local.attempts import Moment
+    from tests.local.conftest import Product
+
+pytestmark = pytest.mark.skipif(ON_AWS, reason="it is the library that is killed here, not the function")
+
+Row = tuple[str, int]
+"""What the retry comes to, and how often the code has run in all."""
+ONCE: Row = ("result", 1)
+UNSENT: Row = ("SessionLost", 0)
+LOST: Row = ("SessionLost", 1)
+NO_CODE: Row = ("result", 0)
+FIRST: dict[str, tuple[Row, Row]] = {
+    "claimed": (ONCE, ONCE),
+    "start": (ONCE, ONCE),
+    "writeFiles": (ONCE, ONCE),
+    "accepted": (ONCE, UNSENT),
+}
+LAST: dict[str, tuple[Row, Row]] = {
+    "readFiles": (LOST, LOST),
+    "file": (LOST, LOST),
+    "stop": (LOST, LOST),
+    "done": (LOST, ONCE),
+}
+"""Once the code may have been sent, only the record of its end gives a retry anything but SessionLost."""
+KILLS: dict[str, dict[str, tuple[Row, Row]]] = {
+    # the step              before it was sent, after it was answered
+    "run_code": {**FIRST, "executeCode": (UNSENT, LOST), "executeCommand": (LOST, LOST), **LAST},
+    "run_command": {**FIRST, "executeCommand": (UNSENT, LOST), "executeCommand 2": (LOST, LOST), **LAST},
+    "start_command": {**FIRST, "startCommandExecution": (UNSENT, LOST), "done": (LOST, ONCE)},
+    "run_in_session": {
+        **{step: rows for step, rows in FIRST.items() if step != "start"},
+        "executeCode": (UNSENT, LOST),
+        "executeCommand": (LOST, LOST),
+        **{step: rows for step, rows in LAST.items() if step != "stop"},
+    },
+    "open_session": dict.fromkeys(("claimed", "start", "writeFiles", "executeCommand", "done"), (NO_CODE, NO_CODE)),
+}
+"""Every call that the operation makes of AWS, in its order."""
+AFTER = 1
+CASES = [
+    (operation, step, moment, *rows[number])
+    for operation, steps in KILLS.items()
+    for step, rows in steps.items()
+    for number, moment in enumerate(("before", "after"))
+    if operation == "run_code" or number == AFTER
+]
+"""After one step and before the next AWS is the same, so that one of them is enough of the other operations."""
+
+
+@pytest.fixture(scope="module")
+def attempts(deployed: Deployment) -> Generator[Attempts]:
+    """The process that makes attempts."""
+    with Attempts(deployed) as attempts:
+        yield attempts
+
+
+@pytest.fixture
+def job(request: pytest.FixtureRequest, product: Product, attempts: Attempts) -> Generator[Job]:
+    """A job of the operation that the test names; in an open session where it needs one."""
+    job = Job(product, attempts, request.param)
+    if job.operation == "run_in_session":
+        job.open()
+    yield job
+    job.close()
+    assert product.live_sessions() == []
+
+
+@pytest.mark.parametrize("job", KILLS, indirect=True)
+def test_an_attempt_that_nothing_happens_to_takes_exactly_the_steps_of_the_table(job: Job) -> None:
+    attempt = job.attempt()
+    assert attempt.sent == tuple(KILLS[job.operation])
+    _check_result(job, attempt.result)
+
+
+@pytest.mark.parametrize(
+    ("job", "step", "moment", "outcome", "ran"),
+    CASES,
+    indirect=["job"],
+    ids=[f"{operation}-{moment}-{step}" for operation, step, moment, *_ in CASES],
+)
+def test_a_kill_and_a_retry(job: Job, step: str, moment: Moment, outcome: str, ran: int) -> None:
+    assert job.attempt(kill=(step, moment)).outcome == "killed"
+    if ran and outcome == "SessionLost" and job.operation == "start_command":
+        job.wait_until_it_ran()
+    retry = job.attempt()
+    assert retry.outcome == outcome, retry.message
+    again = job.attempt()
+    assert (again.outcome, again.result, again.message) == (retry.outcome, retry.result, retry.message)
+    if retry.result is not None:
+        _check_result(job, retry.result)
+    assert job.ran() == ran
+    assert job.live() == []
+
+
+def _check_result(job: Job, result: Any) -> None:
+    """It is whole; what it leaves open on purpose is closed."""
+    match job.operation:
+        case "open_session":
+            assert job.product.live_sessions() == [result["session"]["sessionId"]]
+            job.session = result["session"]
+        case "start_command":
+            assert job.whole(job.finish(result))
+            assert job.ran() == 1
+        case _:
+            assert (result["exitCode"], result["skipped"]) == (0, [])
+            assert job.whole(result)
+            assert job.ran() == 1
