@@ -41,6 +41,8 @@ Fault = Literal["denied", "down", "lost", "lost once"]
 LONGEST_WAIT_SECONDS = 0.02
 WATCH_SECONDS = 0.05
 """In place of the 30 s for which a claim that another had accepted is watched."""
+ANSWER_SECONDS = 2
+"""In place of the 10 s for which an answer of S3, or to a start or a stop, is waited for."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ class _Wire:
 
 
 def _step(request: Any) -> str:
-    path = unquote(urlsplit(request.url).path)
+    path = unquote(urlsplit(str(request.url)).path)
     if path.endswith("/claim.json"):
         return "look" if request.method == "GET" else str(json.loads(_body(request))["state"])
     if "/runs/" in path:
@@ -173,8 +175,8 @@ def _step(request: Any) -> str:
 
 def _body(request: Any) -> bytes:
     body: Any = request.body
-    if isinstance(body, bytes):
-        return body
+    if not hasattr(body, "read"):
+        return bytes(body)
     data: bytes = body.read()
     body.seek(0)
     return data
@@ -210,10 +212,12 @@ def _forked(order: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _serve() -> None:
-    from code_runner import claim, handlers  # it reads the surroundings
+    from code_runner import claim, clients
+
+    claim.OTHERS_SECONDS, clients.ANSWER_SECONDS = WATCH_SECONDS, ANSWER_SECONDS
+    from code_runner import handlers  # now, since it makes its clients at once
 
     assert handlers.CLIENTS
-    claim.OTHERS_SECONDS = WATCH_SECONDS
     sleep = time.sleep
     time.sleep = lambda seconds, /: sleep(min(float(seconds), LONGEST_WAIT_SECONDS))
     for line in sys.stdin:
