@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from sandpiper_contract.errors import InvalidRequest
 from sandpiper_contract.kinds import (
@@ -23,6 +23,7 @@ from sandpiper_contract.kinds import (
     Word,
 )
 from sandpiper_contract.records import Record
+from sandpiper_contract.rules import ExactlyOne
 
 DEFAULT_MAX_FILES = 10
 DEFAULT_MAX_BYTES = 10 * 1024 * 1024
@@ -51,22 +52,13 @@ SERVICE_OWN: tuple[str, ...] = (
 class InputFile(Record):
     """A file that lies in the working directory before the code runs: its content, or where in S3 it is."""
 
+    RULES = (ExactlyOne(("text", "base64", "s3_uri", "s3_prefix")),)
+
     path: Annotated[str, Path(), "Where the file lies, relative to the working directory; for a prefix, the folder."]
     text: Annotated[bytes | None, Utf8(), "The content as text."] = None
     base64: Annotated[bytes | None, Base64(), "The content in base64."] = None
     s3_uri: Annotated[S3Object | None, S3Uri(), "The object that holds the content."] = None
     s3_prefix: Annotated[S3Object | None, S3Folder(), "A folder in S3, copied with its subfolders below `path`."] = None
-
-    def __post_init__(self) -> None:
-        """Exactly one content."""
-        given = [name for name, value in self._contents.items() if value is not None]
-        if len(given) != 1:
-            has = " and ".join(given) or "none of them"
-            raise InvalidRequest(f"it has {has}; allowed: exactly one of {', '.join(self._contents)}")
-
-    @property
-    def _contents(self) -> dict[str, object]:
-        return {"text": self.text, "base64": self.base64, "s3Uri": self.s3_uri, "s3Prefix": self.s3_prefix}
 
     @property
     def data(self) -> bytes | None:
@@ -81,31 +73,43 @@ class InputFile(Record):
 
 @dataclass(frozen=True)
 class Pattern:
-    """A glob: `*` and `?` stay within a folder, `**` crosses folders, `[…]` is one of some characters."""
+    """A glob: `*` and `?` stay within a folder, `**/` is any folders or none, `[…]` or `[!…]` one of some characters.
+
+    Names that begin with a dot are like any other.
+    """
 
     glob: str
 
     @property
     def is_name(self) -> bool:
         """Whether it can match one path alone, which is then missed when it is not there."""
-        return not any(character in self.glob for character in "*?[")
+        return self.expression() == re.escape(self.glob)
 
     def expression(self) -> str:
-        """The same as a regular expression for a whole path."""
-        return "".join(_translated(part) for part in _GLOB_PARTS.findall(self.glob))
+        """The same as a regular expression for a whole path, for Python from 3.10 on, with DOTALL."""
+        *folders, last = self.glob.split("/")
+        steps = [step for step, before in zip(folders, ["", *folders], strict=False) if not step == before == "**"]
+        above = "".join("(?:[^/]+/)*" if step == "**" else f"{_segment(step)}/" for step in steps)
+        return above + (".+" if last == "**" else _segment(last))
 
 
-_GLOB_PARTS = re.compile(r"\*\*/|\*\*|\*|\?|\[!?[^]]+]|.")
-_TRANSLATIONS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+_PARTS = re.compile(r"\*+|\?|\[(?:(?P<not>!)|(?!!))(?P<set>.[^]]*)]|.", re.DOTALL)
+_RANGES = re.compile(r"(.)-(.)|(.)", re.DOTALL)
 
 
-def _translated(part: str) -> str:
-    if part in _TRANSLATIONS:
-        return _TRANSLATIONS[part]
-    if len(part) > 1:  # a set of characters; `!` negates in a glob, `^` in an expression
-        inside = part[1:-1].replace("\\", "\\\\").replace("[", "\\[")
-        return f"[^/{inside[1:]}]" if inside.startswith("!") else f"[{inside.replace('^', chr(92) + '^')}]"
-    return re.escape(part)
+def _segment(glob: str) -> str:
+    """One part of a path, as fnmatch has it."""
+    return "".join(map(_translated, _PARTS.finditer(glob)))
+
+
+def _translated(part: re.Match[str]) -> str:
+    if part["set"] is None:
+        return {"*": "[^/]*", "?": "[^/]"}.get(part[0][0], re.escape(part[0]))
+    ranges = [(low or one, high or one) for low, high, one in _RANGES.findall(part["set"])]
+    inside = "".join(f"{re.escape(low)}-{re.escape(high)}" for low, high in ranges if low <= high)
+    if part["not"]:
+        return f"[^/{inside}]"
+    return f"[{inside}]" if inside else "(?!)"
 
 
 class Glob:
@@ -172,8 +176,8 @@ class SkipReason(StrEnum):
 class OutputFile(Record):
     """A file that the program made or changed: in S3, or here in base64 when there is no S3."""
 
-    path: Annotated[str, Text(), "Relative to the working directory."]
-    name: Annotated[str, Text(), "The last part of the path."]
+    path: Annotated[str, Path(), "Relative to the working directory."]
+    name: Annotated[str, Path(), "The last part of the path."]
     content_type: Annotated[str, Text(), "By the file's name; application/octet-stream when it tells nothing."]
     size: Annotated[int, WholeNumber(0, MOST_BYTES, "bytes"), "In bytes."]
     sha256: Annotated[str, Text(), "Of the content, in hexadecimal."]
@@ -193,18 +197,42 @@ class SkippedFile(Record):
 
 def refuse_collisions(inputs: tuple[InputFile, ...]) -> None:
     """Two files at one place, a file where another needs a folder, and what the service itself keeps there."""
-    taken = set(SERVICE_OWN)
+    files: set[str] = set()
+    folders: set[str] = set()
     for index, file in enumerate(inputs):
         place, parts = f"inputs[{index}].path is {file.path!r}", file.path.split("/")
         if parts[0] in SERVICE_OWN:
             own = ", ".join(SERVICE_OWN)
             raise InvalidRequest(f"{place}; allowed: a path outside of what the service keeps: {own}")
         above = {"/".join(parts[:length]) for length in range(1, len(parts))}
-        if file.path in taken or above & taken or any(other.startswith(f"{file.path}/") for other in taken):
+        if file.path in files | folders or above & files:
             raise InvalidRequest(f"{place}; allowed: each path once, and no file where another needs a folder")
-        taken.add(file.path)
+        files.add(file.path)
+        folders |= above
 
 
+class InputsApart:
+    """The rule that inputs do not collide. JSON Schema cannot say it."""
+
+    def check(self, record: HasInputs) -> None:
+        """As Rule has it."""
+        refuse_collisions(record.inputs)
+
+    def schema(self, record: type[Record]) -> dict[str, object]:  # noqa: ARG002 - as Rule has it
+        """As Rule has it."""
+        return {}
+
+
+class HasInputs(Protocol):
+    """A request with files."""
+
+    @property
+    def inputs(self) -> tuple[InputFile, ...]:
+        """As they lie in the working directory."""
+        ...
+
+
+INPUTS_APART = InputsApart()
 DEFAULT_OUTPUTS = Outputs()
 NOTHING = Outputs(paths=())
 """Look for no files."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from sandpiper_contract.kinds import Flag, Text, WholeNumber
+from sandpiper_contract.kinds import MOST_NUMBER, Flag, Text, WholeNumber
 from sandpiper_contract.records import Of, Record
 
 
@@ -17,7 +17,7 @@ class SessionHandle(Record):
     session_id: Annotated[str, Text(255), "The service's name for the session."]
     seen: Annotated[
         int,
-        WholeNumber(0, 2**63, "nanoseconds"),
+        WholeNumber(0, MOST_NUMBER, "microseconds"),
         "By the sandbox's clock, when its files were last looked at: what changed since is new.",
     ] = 0
 

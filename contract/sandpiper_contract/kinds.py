@@ -19,8 +19,32 @@ if TYPE_CHECKING:
 
 SHOWN_CHARACTERS = 60
 """How much of a refused value a message repeats."""
+MOST_SHOWN_BITS = 256
+"""Of a whole number that a message repeats; Python does not print one of more than 4,300 digits."""
 MOST_PATH_CHARACTERS = 255
-_S3_URI = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.+)")
+MOST_URI_CHARACTERS = len("s3://") + 63 + 1 + 1_024
+"""By S3's limits for the name of a bucket and for a key."""
+MOST_NUMBER = 2**53
+"""Above it JSON's numbers are not exact: Step Functions reads them as JavaScript does.
+https://docs.aws.amazon.com/step-functions/latest/dg/concepts-state-machine-data.html"""
+
+# Patterns of JSON Schema, which are ECMAScript's: what stands in them means the same to Python.
+_ANY = r"[^\u0000-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff]"
+"""A character that is no control character, no end of a line and no half of a surrogate pair."""
+_BUCKET = "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+PATH_PATTERN = rf"(?!(?:.*/)?\.{{0,2}}(?:/|$)){_ANY}+"
+S3_URI_PATTERN = f"s3://{_BUCKET}/{_ANY}+"
+S3_FOLDER_PATTERN = f"{S3_URI_PATTERN}/"
+BASE64_PATTERN = "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
+_PATH = re.compile(PATH_PATTERN)
+_S3_URI = re.compile(S3_URI_PATTERN)
+
+
+class Missing:
+    """What a field holds that is not there; null is a value, and no field's."""
+
+
+MISSING = Missing()
 
 
 def cut(text: str) -> str:
@@ -30,7 +54,7 @@ def cut(text: str) -> str:
 
 def refuse(place: str, value: object, allowed: str) -> InvalidRequest:
     """The error for a field, to be raised by the caller. It repeats the value: not for fields of code or data."""
-    if not isinstance(value, str | int | float):
+    if not isinstance(value, str | int | float) or (isinstance(value, int) and value.bit_length() > MOST_SHOWN_BITS):
         return refuse_unseen(place, value, allowed)
     return InvalidRequest(f"{place} is {cut(repr(value))}; allowed: {allowed}")
 
@@ -41,15 +65,17 @@ def refuse_unseen(place: str, value: object, allowed: str) -> InvalidRequest:
 
 
 def _shape(value: object) -> str:
-    if value is None:
+    if value is MISSING:
         return "missing"
+    if value is None:
+        return "null"
     if value == "":
         return "empty"
     size = len(value) if isinstance(value, Sized) else 0
     for kind, name in ((str, "a string of {:,} characters"), (list, "a list of {:,}"), (Mapping, "an object of {:,}")):
         if isinstance(value, kind):
             return name.format(size)
-    return f"a {type(value).__name__}"
+    return "true or false" if isinstance(value, bool) else "a number"
 
 
 class Kind(Protocol):
@@ -119,7 +145,9 @@ class Output(_Plain):
 class Anything(_Plain):
     """Any JSON, to be read by who knows what it is."""
 
-    def read(self, place: str, value: object) -> object:  # noqa: ARG002 - as Kind has it
+    def read(self, place: str, value: object) -> object:
+        if value is MISSING:
+            raise refuse_unseen(place, value, "any JSON")
         return value
 
     def schema(self) -> dict[str, object]:
@@ -138,7 +166,7 @@ class Choice(_Plain):
         return value
 
     def schema(self) -> dict[str, object]:
-        return {"enum": list(self.words)}
+        return {"type": "string", "enum": list(self.words)}
 
 
 @dataclass(frozen=True)
@@ -157,21 +185,22 @@ class Word(_Plain):
         return value.value
 
     def schema(self) -> dict[str, object]:
-        return {"enum": [word.value for word in self.words]}
+        return {"type": "string", "enum": [word.value for word in self.words]}
 
 
 @dataclass(frozen=True)
 class WholeNumber(_Plain):
-    """A whole number from `low` to `high`, both included."""
+    """A whole number from `low` to `high`, both included. 300.0 is one, too, as in JSON Schema and in JavaScript."""
 
     low: int
     high: int
     unit: str
 
     def read(self, place: str, value: object) -> int:
-        if type(value) is not int or not self.low <= value <= self.high:
+        whole = int(value) if isinstance(value, float) and value.is_integer() else value
+        if type(whole) is not int or not self.low <= whole <= self.high:
             raise refuse(place, value, f"a whole number of {self.unit} from {self.low:,} to {self.high:,}")
-        return value
+        return whole
 
     def schema(self) -> dict[str, object]:
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
@@ -184,12 +213,12 @@ class Number(_Plain):
     unit: str
 
     def read(self, place: str, value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-            raise refuse(place, value, f"a number of {self.unit}, 0 or more")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_NUMBER:
+            raise refuse(place, value, f"a number of {self.unit} from 0 to {MOST_NUMBER:,}")
         return float(value)
 
     def schema(self) -> dict[str, object]:
-        return {"type": "number", "minimum": 0}
+        return {"type": "number", "minimum": 0, "maximum": MOST_NUMBER}
 
 
 class Flag(_Plain):
@@ -211,15 +240,13 @@ class Path(_Plain):
         return relative_path(place, value)
 
     def schema(self) -> dict[str, object]:
-        return {"type": "string", "minLength": 1, "maxLength": MOST_PATH_CHARACTERS, "pattern": "^[^/]"}
+        return {"type": "string", "maxLength": MOST_PATH_CHARACTERS, "pattern": f"^{PATH_PATTERN}$"}
 
 
 def relative_path(place: str, value: object) -> str:
     """A path under the working directory; raises InvalidRequest naming `place`."""
-    allowed = f"a relative path of at most {MOST_PATH_CHARACTERS} printable characters, without '..'"
-    if not isinstance(value, str) or not 0 < len(value) <= MOST_PATH_CHARACTERS:
-        raise refuse(place, value, allowed)
-    if value.startswith("/") or not value.isprintable() or any(part in ("", ".", "..") for part in value.split("/")):
+    if not isinstance(value, str) or len(value) > MOST_PATH_CHARACTERS or not _PATH.fullmatch(value):
+        allowed = f"a relative path of at most {MOST_PATH_CHARACTERS} characters, no control characters, without '..'"
         raise refuse(place, value, allowed)
     return value
 
@@ -253,7 +280,7 @@ class Base64:
         return base64.b64encode(value).decode()
 
     def schema(self) -> dict[str, object]:
-        return {"type": "string", "contentEncoding": "base64"}
+        return {"type": "string", "contentEncoding": "base64", "pattern": f"^{BASE64_PATTERN}$"}
 
 
 @dataclass(frozen=True)
@@ -271,10 +298,10 @@ class S3Object:
     @classmethod
     def parse(cls, place: str, value: object) -> S3Object:
         """Reads `s3://BUCKET/KEY`; raises InvalidRequest naming `place`."""
-        match = _S3_URI.fullmatch(value) if isinstance(value, str) and value.isprintable() else None
-        if match is None:
-            raise refuse(place, value, "s3://BUCKET/KEY in printable characters")
-        return cls(match[1], match[2])
+        if not isinstance(value, str) or len(value) > MOST_URI_CHARACTERS or not _S3_URI.fullmatch(value):
+            raise refuse(place, value, "s3://BUCKET/KEY without control characters")
+        bucket, _, key = value.removeprefix("s3://").partition("/")
+        return cls(bucket, key)
 
 
 class S3Uri:
@@ -287,7 +314,7 @@ class S3Uri:
         return value.uri
 
     def schema(self) -> dict[str, object]:
-        return {"type": "string", "pattern": f"^{_S3_URI.pattern}$"}
+        return {"type": "string", "maxLength": MOST_URI_CHARACTERS, "pattern": f"^{S3_URI_PATTERN}$"}
 
 
 class S3Folder(S3Uri):
@@ -300,7 +327,7 @@ class S3Folder(S3Uri):
         return folder
 
     def schema(self) -> dict[str, object]:
-        return {"type": "string", "pattern": f"^{_S3_URI.pattern}(?<=/)$"}
+        return {"type": "string", "maxLength": MOST_URI_CHARACTERS, "pattern": f"^{S3_FOLDER_PATTERN}$"}
 
 
 @dataclass(frozen=True)

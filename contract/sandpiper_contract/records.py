@@ -1,7 +1,7 @@
 """JSON objects as frozen dataclasses whose annotations say what each field holds, so that one text is all there is.
 
 A field is `name: Annotated[type, kind, "what it is"]`; in JSON its name is in camelCase. A field without a default is
-required. Rules between fields stand in `__post_init__`, which raises InvalidRequest.
+required. What holds between fields stands in `RULES`.
 """
 
 from __future__ import annotations
@@ -10,19 +10,37 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar, cast, get_type_hints
 
 from sandpiper_contract.errors import InvalidRequest
-from sandpiper_contract.kinds import cut, refuse_unseen
+from sandpiper_contract.kinds import MISSING, cut, refuse_unseen
 
 if TYPE_CHECKING:
     from sandpiper_contract.kinds import Kind
 
 
+class Rule(Protocol):
+    """What holds between fields."""
+
+    def check(self, record: Any) -> None:
+        """Raises InvalidRequest where a record does not keep to it."""
+        ...
+
+    def schema(self, record: Any) -> dict[str, object]:
+        """The rule as JSON Schema for a type of records, as far as that can say it."""
+        ...
+
+
 class Record:
     """A JSON object of the contract."""
 
+    RULES: ClassVar[tuple[Rule, ...]] = ()
     __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def __post_init__(self) -> None:
+        """Every rule."""
+        for rule in self.RULES:
+            rule.check(self)
 
     @classmethod
     def from_json(cls, raw: object, where: str = "request") -> Self:
@@ -90,9 +108,10 @@ def read(record: type[R], raw: object, where: str) -> R:
     known = [field.name for field in fields]
     for name in members:
         if name not in known:
-            raise InvalidRequest(f"{_place(where, cut(str(name)))} is not a field; the fields are {', '.join(known)}")
+            shown = cut(name if name.isprintable() else repr(name))
+            raise InvalidRequest(f"{_place(where, shown)} is not a field; the fields are {', '.join(known)}")
     values = {
-        field.attribute: field.kind.read(_place(where, field.name), members.get(field.name))
+        field.attribute: field.kind.read(_place(where, field.name), members.get(field.name, MISSING))
         for field in fields
         if field.required or field.name in members
     }

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from sandpiper_contract.errors import InvalidRequest
-from sandpiper_contract.files import DEFAULT_OUTPUTS, MOST_INPUTS, InputFile, Outputs, refuse_collisions
+from sandpiper_contract.files import DEFAULT_OUTPUTS, INPUTS_APART, MOST_INPUTS, InputFile, Outputs
 from sandpiper_contract.handles import SessionHandle, TaskHandle
 from sandpiper_contract.kinds import Choice, Flag, Items, S3Object, S3Uri, Text, WholeNumber
 from sandpiper_contract.records import Of, Record
+from sandpiper_contract.rules import ExactlyOne, Never, Where
 
 Language = Literal["python", "javascript", "typescript"]
 Runtime = Literal["nodejs", "deno", "python"]
@@ -21,6 +21,7 @@ RUNTIMES: dict[Language, tuple[Runtime, ...]] = {
     "typescript": ("deno", "nodejs"),
 }
 """What may run a language, the service's default first."""
+_ALL_RUNTIMES: tuple[Runtime, ...] = ("deno", "nodejs", "python")
 SESSION_TIMEOUT_SECONDS = (60, 28_800)
 """The workflow connector's limits; the service itself takes 1 to 28,800."""
 DEFAULT_SESSION_TIMEOUT_SECONDS = 300
@@ -32,10 +33,10 @@ _CodeS3Uri = Annotated[S3Object | None, S3Uri(), "The object that holds the prog
 _Language = Annotated[Language, Choice(LANGUAGES), "What the program is written in."]
 _Runtime = Annotated[
     Runtime | None,
-    Choice(("deno", "nodejs", "python")),
+    Choice(_ALL_RUNTIMES),
     "What runs JavaScript and TypeScript: deno unless said. Python is run by python alone.",
 ]
-_Interpreter = Annotated[str | None, Text(), "A key of the tenant's interpreters; its first unless said."]
+_Interpreter = Annotated[str | None, Text(255), "A key of the tenant's interpreters; its first unless said."]
 _SessionTimeout = Annotated[
     int,
     WholeNumber(*SESSION_TIMEOUT_SECONDS, "seconds"),
@@ -46,12 +47,26 @@ _Inputs = Annotated[
 ]
 _Outputs = Annotated[Outputs, Of(Outputs), "Which files come back."]
 _FailOnError = Annotated[bool, Flag(), "End with the error CodeFailed when the exit code is not 0."]
+_RUNTIMES = tuple(
+    Where("runtime", (runtime,), "language", tuple(language for language in LANGUAGES if runtime in RUNTIMES[language]))
+    for runtime in _ALL_RUNTIMES
+)
+_LANGUAGE_OF_CODE = (
+    Where("language", ("javascript", "typescript"), "command", (None,)),
+    Where("runtime", _ALL_RUNTIMES, "command", (None,)),
+)
+_FIGURES = Where("outputs.figures", (True,), "language", ("python",))
+_NO_FIGURES = Never(
+    "outputs.figures", True, "figures are what a program leaves open in its session; a command saves its"
+)
 _Session = Annotated[SessionHandle, Of(SessionHandle), "What open_session or a call in the session returned."]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunCode(Record):
     """A program to run once in a session of its own."""
+
+    RULES = (ExactlyOne(("code", "code_s3_uri")), *_RUNTIMES, _FIGURES, INPUTS_APART)
 
     code: _Code = None
     code_s3_uri: _CodeS3Uri = None
@@ -63,16 +78,12 @@ class RunCode(Record):
     outputs: _Outputs = DEFAULT_OUTPUTS
     fail_on_error: _FailOnError = False
 
-    def __post_init__(self) -> None:
-        """One program, a runtime of its language, inputs that do not collide."""
-        one_of(code=self.code, codeS3Uri=self.code_s3_uri)
-        runs(self.language, self.runtime)
-        refuse_collisions(self.inputs)
-
 
 @dataclass(frozen=True, kw_only=True)
 class RunCommand(Record):
     """A shell command to run once in a session of its own."""
+
+    RULES = (_NO_FIGURES, INPUTS_APART)
 
     command: Annotated[str, Text(), "Run by /bin/sh in the working directory."]
     interpreter: _Interpreter = None
@@ -81,10 +92,6 @@ class RunCommand(Record):
     outputs: _Outputs = DEFAULT_OUTPUTS
     fail_on_error: _FailOnError = False
 
-    def __post_init__(self) -> None:
-        """Inputs that do not collide."""
-        refuse_collisions(self.inputs)
-
 
 @dataclass(frozen=True, kw_only=True)
 class StartCommand(Record):
@@ -92,6 +99,8 @@ class StartCommand(Record):
 
     A program is written to a file and run from there, since only commands may pass 15 minutes.
     """
+
+    RULES = (ExactlyOne(("command", "code", "code_s3_uri")), *_RUNTIMES, *_LANGUAGE_OF_CODE, INPUTS_APART)
 
     command: Annotated[str | None, Text(), "Run by /bin/sh in the working directory."] = None
     code: _Code = None
@@ -102,12 +111,6 @@ class StartCommand(Record):
     session_timeout_seconds: _SessionTimeout = DEFAULT_COMMAND_TIMEOUT_SECONDS
     inputs: _Inputs = ()
 
-    def __post_init__(self) -> None:
-        """One command or program, a runtime of its language, inputs that do not collide."""
-        one_of(command=self.command, code=self.code, codeS3Uri=self.code_s3_uri)
-        runs(self.language, self.runtime)
-        refuse_collisions(self.inputs)
-
 
 _Task = Annotated[TaskHandle, Of(TaskHandle), "What start_command returned."]
 
@@ -115,6 +118,8 @@ _Task = Annotated[TaskHandle, Of(TaskHandle), "What start_command returned."]
 @dataclass(frozen=True, kw_only=True)
 class PollCommand(Record):
     """Asks how a started command is. Once it has ended, brings its files back and ends its session."""
+
+    RULES = (_NO_FIGURES,)
 
     task: _Task
     outputs: _Outputs = DEFAULT_OUTPUTS
@@ -125,6 +130,8 @@ class PollCommand(Record):
 class StopCommand(Record):
     """Ends a started command, brings back what it has left so far and ends its session."""
 
+    RULES = (_NO_FIGURES,)
+
     task: _Task
     outputs: _Outputs = DEFAULT_OUTPUTS
 
@@ -133,18 +140,26 @@ class StopCommand(Record):
 class OpenSession(Record):
     """A session for several programs, which share its variables and files. It is the caller's to close."""
 
+    RULES = (INPUTS_APART,)
+
     interpreter: _Interpreter = None
     session_timeout_seconds: _SessionTimeout = DEFAULT_SESSION_TIMEOUT_SECONDS
     inputs: _Inputs = ()
-
-    def __post_init__(self) -> None:
-        """Inputs that do not collide."""
-        refuse_collisions(self.inputs)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunInSession(Record):
     """A program or a command to run once in an open session."""
+
+    RULES = (
+        ExactlyOne(("code", "code_s3_uri", "command")),
+        *_RUNTIMES,
+        *_LANGUAGE_OF_CODE,
+        _FIGURES,
+        Where("outputs.figures", (True,), "command", (None,)),
+        Where("clear_context", (True,), "command", (None,)),
+        INPUTS_APART,
+    )
 
     session: _Session
     code: _Code = None
@@ -156,12 +171,6 @@ class RunInSession(Record):
     inputs: _Inputs = ()
     outputs: _Outputs = DEFAULT_OUTPUTS
     fail_on_error: _FailOnError = False
-
-    def __post_init__(self) -> None:
-        """One program or command, a runtime of its language, inputs that do not collide."""
-        one_of(code=self.code, codeS3Uri=self.code_s3_uri, command=self.command)
-        runs(self.language, self.runtime)
-        refuse_collisions(self.inputs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,19 +186,3 @@ class CollectFiles(Record):
 
     session: _Session
     outputs: _Outputs = DEFAULT_OUTPUTS
-
-
-def one_of(**given: object) -> None:
-    """Raises InvalidRequest unless exactly one is not None."""
-    has = [name for name, value in given.items() if value is not None]
-    if len(has) != 1:
-        raise InvalidRequest(
-            f"the request has {' and '.join(has) or 'none of them'}; allowed: exactly one of {', '.join(given)}"
-        )
-
-
-def runs(language: Language, runtime: Runtime | None) -> None:
-    """Raises InvalidRequest for a runtime that does not run the language."""
-    if runtime is not None and runtime not in RUNTIMES[language]:
-        allowed = " | ".join(RUNTIMES[language])
-        raise InvalidRequest(f"runtime is {runtime!r} for language {language!r}; allowed: {allowed}")

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import quote
 
-from sandpiper_contract.errors import InvalidRequest
 from sandpiper_contract.kinds import Text, WholeNumber
 from sandpiper_contract.records import Record
 
-MOST_KEY_BYTES = 512
-"""Of S3's 1,024 for a key, so that files' own paths have the rest."""
+LONGEST_PART = 120
+"""Of a key, in bytes; five of them leave files' own paths half of S3's 1,024."""
+NONE = "=none"
+"""Stands for a part that is not there. A quoted part has no `=`."""
+_ARN = re.compile(
+    r"arn:aws[a-z-]*:states:[a-z0-9-]+:\d{12}:(?:execution|express):(?P<workflow>[^:]+):(?P<name>.+)", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -28,26 +34,21 @@ class Run(Record):
     index: Annotated[int | None, WholeNumber(0, 2**31, "items"), "$$.Map.Item.Index, in an inline Map."] = None
     iteration: Annotated[int | None, WholeNumber(0, 2**31, "rounds"), "In a loop: which round this is."] = None
 
-    def __post_init__(self) -> None:
-        """A key that S3 can hold."""
-        if len(self.key.encode()) > MOST_KEY_BYTES:
-            raise InvalidRequest(f"the run's key is {len(self.key.encode())} bytes; allowed: {MOST_KEY_BYTES}")
-
     @property
     def key(self) -> str:
-        """The run's folder below the tenant's runs, such as `WORKFLOW/EXECUTION/STATE`."""
-        # arn:PARTITION:states:REGION:ACCOUNT:execution:WORKFLOW:NAME; express executions have one part more.
-        sections = self.execution.split(":", 6)
-        name = sections[6] if len(sections) == 7 and sections[0] == "arn" else self.execution
-        parts = [part for section in name.split(":") for part in section.split("/") if part]
-        numbers = [f"{label}-{value}" for label, value in self._numbers.items() if value is not None]
-        return "/".join(_quoted(part) for part in (*parts, *([self.state] if self.state else []), *numbers))
+        """The run's folder below the tenant's runs: `WORKFLOW/EXECUTION/STATE`, and `item=3`, `round=2` below it.
 
-    @property
-    def _numbers(self) -> dict[str, int | None]:
-        return {"item": self.index, "round": self.iteration}
+        No two runs of an account and a region share one, and none lies where another keeps its files.
+        """
+        # An express execution's name has a colon, a distributed map's workflow a slash: both are quoted.
+        arn = _ARN.fullmatch(self.execution)
+        names = (arn["workflow"], arn["name"]) if arn else (None, self.execution)
+        numbers = {"item": self.index, "round": self.iteration}
+        counted = [f"{label}={value}" for label, value in numbers.items() if value is not None]
+        return "/".join([*(NONE if name is None else _quoted(name) for name in (*names, self.state)), *counted])
 
 
-def _quoted(part: str) -> str:
-    """A part of a key without what means something else; dots alone would be a step up for who reads it as a path."""
-    return quote(part, safe=" ()") if part.strip(".") else part.replace(".", "%2E")
+def _quoted(name: str) -> str:
+    """A name as one part of a key; dots alone would be a step up for who reads it as a path."""
+    part = quote(name, safe=" ()") if name.strip(".") else name.replace(".", "%2E")
+    return part if len(part) <= LONGEST_PART else f"=sha256-{hashlib.sha256(name.encode()).hexdigest()}"

@@ -61,7 +61,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Listing:
-    """Files by path, and the sandbox's clock when they were looked at, in ns."""
+    """Files by path, and the sandbox's clock when they were looked at, in µs: JSON carries ns inexactly."""
 
     files: tuple[FoundFile, ...]
     clock: int

@@ -39,7 +39,7 @@ class Keeper:
 
 @dataclass
 class Collected:
-    """What came back and what did not. `clock` is the sandbox's, in ns, at the time that the files were looked at."""
+    """What came back and what did not. `clock` is the sandbox's, in µs, at the time that the files were looked at."""
 
     files: list[OutputFile] = field(default_factory=list["OutputFile"])
     skipped: list[SkippedFile] = field(default_factory=list[SkippedFile])

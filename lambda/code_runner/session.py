@@ -81,7 +81,7 @@ class CodeSession(ToolCalls):
     """A session that runs. Get one from `open_session`, which stops it, or join one that is open.
 
     `deadline` is when the last call must have ended, `lifetime` when the service ends the session, if that is known.
-    `seen` is the sandbox's clock, in ns, when its files were last looked at: what changed since is new.
+    `seen` is the sandbox's clock, in µs, when its files were last looked at: what changed since is new.
     """
 
     def __init__(

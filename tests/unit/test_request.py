@@ -17,9 +17,9 @@ FIELDS = "code, codeS3Uri, language, runtime, interpreter, sessionTimeoutSeconds
 OUTPUTS = "paths, maxFiles, maxBytes, figures, linkSeconds"
 CONTENTS = "text, base64, s3Uri, s3Prefix"
 SECONDS = "a whole number of seconds from 60 to 28,800"
-PATH = "a relative path of at most 255 printable characters, without '..'"
+PATH = "a relative path of at most 255 characters, no control characters, without '..'"
 ONCE = "each path once, and no file where another needs a folder"
-ADDRESS = "s3://BUCKET/KEY in printable characters"
+ADDRESS = "s3://BUCKET/KEY without control characters"
 
 
 def test_code_alone_is_a_request_with_the_connectors_defaults() -> None:
@@ -54,10 +54,10 @@ def test_session_timeouts_at_the_limits_are_taken(seconds: int) -> None:
 
 REFUSALS: list[tuple[object, str]] = [
     ("print(1)", "request is a string of 8 characters; allowed: a JSON object"),
-    ({}, "the request has none of them; allowed: exactly one of code, codeS3Uri"),
+    ({}, "none is given; allowed: exactly one of code, codeS3Uri"),
     (
         CODE | {"codeS3Uri": "s3://bucket/program.py"},
-        "the request has code and codeS3Uri; allowed: exactly one of code, codeS3Uri",
+        "code and codeS3Uri are given; allowed: exactly one of code, codeS3Uri",
     ),
     ({"Code": "print(1)"}, f"Code is not a field; the fields are {FIELDS}"),
     ({"code": ""}, "code is empty; allowed: a string that is more than white space"),
@@ -82,12 +82,15 @@ REFUSALS: list[tuple[object, str]] = [
         CODE | {"inputs": [{"path": "a/b", "text": ""}, {"path": "a", "text": ""}]},
         f"inputs[1].path is 'a'; allowed: {ONCE}",
     ),
-    (CODE | {"inputs": [{"path": "a"}]}, f"inputs[0]: it has none of them; allowed: exactly one of {CONTENTS}"),
+    (CODE | {"inputs": [{"path": "a"}]}, f"inputs[0]: none is given; allowed: exactly one of {CONTENTS}"),
     (
         CODE | {"inputs": [{"path": "a", "base64": "%"}]},
         "inputs[0].base64 is a string of 1 characters; allowed: a string in base64",
     ),
-    (CODE | {"inputs": [{"path": "a", "text": 7}]}, "inputs[0].text is a int; allowed: a string that UTF-8 can hold"),
+    (
+        CODE | {"inputs": [{"path": "a", "text": 7}]},
+        "inputs[0].text is a number; allowed: a string that UTF-8 can hold",
+    ),
     (CODE | {"inputs": [{"path": "a", "s3Uri": "b/c"}]}, f"inputs[0].s3Uri is 'b/c'; allowed: {ADDRESS}"),
     (
         CODE | {"inputs": [{"path": "a", "s3Uri": "s3://bucket/\ud800"}]},

@@ -1,0 +1,168 @@
+"""Values of the contract's kinds as Hypothesis makes them: right ones, ones at an edge, and whatever JSON there is."""
+
+from __future__ import annotations
+
+import base64
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import strategies as st
+
+from sandpiper_contract import kinds
+from sandpiper_contract.events import Event
+from sandpiper_contract.files import SERVICE_OWN, Glob
+from sandpiper_contract.operations import OPERATIONS
+from sandpiper_contract.records import Of, fields_of
+from sandpiper_contract.rules import ExactlyOne
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hypothesis.strategies import SearchStrategy
+
+    from sandpiper_contract.records import Record
+
+Json = Any
+RECORDS: dict[str, type[Record]] = {
+    record.__name__: record for each in OPERATIONS.values() for record in (each.request, each.result)
+}
+"""Every request and result."""
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=8)
+JSON: SearchStrategy[Json] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(min_value=-(10**400), max_value=10**400)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | ANY_TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+NAMES = st.sampled_from(["a", "b", "A", "a b", "Grüße", "…", "\u202f", ".x", "...", "*", "[a-z]", *SERVICE_OWN[:2]])
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
+ODD_PATHS = st.sampled_from(
+    ["/a", "a/", "a//b", ".", "..", "../a", "a/..", "a/./b", "a\n", "a\x7f", "a\u2028", "\ud800"]
+)
+URIS = st.builds("s3://{}/{}".format, st.sampled_from(["abc", "a.b-c", "x" * 63]), PATHS)
+ODD_URIS = st.sampled_from(
+    ["s3://ab/c", "s3://abc", "s3://abc/", "s3://abc//", "s3://ABC/d", "https://abc/d", "s3://abc/\n"]
+)
+BASE64 = st.binary(max_size=5).map(lambda data: base64.b64encode(data).decode())
+ODD_BASE64 = st.sampled_from(
+    ["=", "A", "AA", "AAA", "AA=", "AA==", "AAAA=", "AAAA====", "AA==AA==", "AR==", "A-_A", "AAAA\n", " "]
+)
+
+
+def _numbers(low: int, high: int) -> SearchStrategy[Json]:
+    whole = st.sampled_from([low, high]) | st.integers(low, high)
+    return whole | whole.map(float).filter(lambda number: low <= number <= high)
+
+
+VALUES: dict[type, Callable[[Any], SearchStrategy[Json]]] = {
+    kinds.Text: lambda _: st.sampled_from(["x", " x", "é\n"]),
+    kinds.Output: lambda _: ANY_TEXT,
+    kinds.Anything: lambda _: JSON,
+    kinds.Choice: lambda kind: st.sampled_from(kind.words),
+    kinds.Word: lambda kind: st.sampled_from([word.value for word in kind.words]),
+    kinds.WholeNumber: lambda kind: _numbers(kind.low, kind.high),
+    kinds.Number: lambda _: _numbers(0, kinds.MOST_NUMBER) | st.floats(0, 1e6),
+    kinds.Flag: lambda _: st.booleans(),
+    kinds.Path: lambda _: PATHS,
+    Glob: lambda _: PATHS,
+    kinds.Utf8: lambda _: st.text(max_size=5),
+    kinds.Base64: lambda _: BASE64,
+    kinds.S3Uri: lambda _: URIS,
+    kinds.S3Folder: lambda _: URIS.map(lambda uri: f"{uri}/"),
+    kinds.Items: lambda kind: st.lists(of(kind.of), max_size=3),
+    Of: lambda kind: objects(kind.record),
+}
+"""Values that a kind takes."""
+
+EDGES: dict[type, Callable[[Any], SearchStrategy[Json]]] = {
+    kinds.Text: lambda kind: st.sampled_from(
+        ["", " ", "\x1c", "\ud800", "x" * (kind.most_characters or 1), "x" * 2049]
+    ),
+    kinds.WholeNumber: lambda kind: st.sampled_from([kind.low - 1, kind.high + 1, kind.low + 0.5, 1e300, True]),
+    kinds.Number: lambda _: st.sampled_from([-1, -0.0, kinds.MOST_NUMBER + 2, 1e300, 10**400, False]),
+    kinds.Path: lambda _: ODD_PATHS | st.sampled_from(["x" * 255, "x" * 256]),
+    Glob: lambda _: ODD_PATHS,
+    kinds.Base64: lambda _: ODD_BASE64,
+    kinds.S3Uri: lambda _: ODD_URIS | st.sampled_from([f"s3://{'b' * 63}/{'k' * most}" for most in (1024, 1025)]),
+    kinds.S3Folder: lambda _: ODD_URIS | URIS,
+    kinds.Items: lambda kind: of(kind.of).map(lambda value: [value] * (kind.most + 1)) if kind.most < 1000 else JSON,
+}
+"""Values at a kind's edges, on either side."""
+
+
+def of(kind: Any) -> SearchStrategy[Json]:
+    """Values that a kind takes."""
+    return VALUES[type(kind)](kind)
+
+
+def edges(kind: object) -> SearchStrategy[Json]:
+    """Values at a kind's edges, or any at all where it has none."""
+    return EDGES.get(type(kind), lambda _: JSON)(kind)
+
+
+@cache
+def objects(record: type[Record]) -> SearchStrategy[Json]:
+    """Objects that a record takes, as far as each field goes; between them, most keep to the rules."""
+    required = {field.name: of(field.kind) for field in fields_of(record) if field.required}
+    optional = {field.name: of(field.kind) for field in fields_of(record) if not field.required}
+    found = st.fixed_dictionaries(required, optional=optional)
+    for rule in record.RULES:
+        if isinstance(rule, ExactlyOne):
+            one_each = [{fields_by_attribute(record)[field].name} for field in rule.fields]
+            found = st.builds(_with_one, found, st.sampled_from(one_each), of_fields(record, rule.fields)) | found
+    return found
+
+
+def fields_by_attribute(record: type[Record]) -> dict[str, Any]:
+    return {field.attribute: field for field in fields_of(record)}
+
+
+def of_fields(record: type[Record], attributes: tuple[str, ...]) -> SearchStrategy[Json]:
+    fields = fields_by_attribute(record)
+    return st.fixed_dictionaries({fields[each].name: of(fields[each].kind) for each in attributes})
+
+
+def _with_one(value: Json, kept: set[str], ones: Json) -> Json:
+    return {name: value[name] for name in value if name not in ones} | {name: ones[name] for name in kept}
+
+
+@st.composite
+def near(draw: Any, record: type[Record]) -> Json:
+    """An object that is right, or has one thing in it that may be wrong, at any depth."""
+    value = draw(objects(record))
+    change = draw(st.sampled_from(["none", "edge", "edge", "any", "unknown", "lost", "inner"]))
+    fields = fields_of(record)
+    field = draw(st.sampled_from(fields))
+    if change == "edge":
+        fields = [each for each in fields if type(each.kind) in EDGES] or fields
+        field = draw(st.sampled_from(fields))
+        return value | {field.name: draw(edges(field.kind))}
+    if change == "any":
+        return value | {field.name: draw(JSON)}
+    if change == "unknown":
+        return value | {draw(ANY_TEXT): draw(JSON)}
+    if change == "lost":
+        return {name: member for name, member in value.items() if name != field.name}
+    inner = [each for each in fields if isinstance(each.kind, Of)]
+    items = [each for each in fields if isinstance(each.kind, kinds.Items) and isinstance(each.kind.of, Of)]
+    if change == "inner" and inner + items:
+        field = draw(st.sampled_from(inner + items))
+        kind: Any = field.kind
+        changed = draw(near(kind.record)) if isinstance(kind, Of) else draw(st.lists(near(kind.of.record), max_size=2))
+        return value | {field.name: changed}
+    return value
+
+
+@st.composite
+def near_events(draw: Any) -> Json:
+    """An event whose request is nearly one of its operation's."""
+    name = draw(st.sampled_from(list(OPERATIONS)))
+    event = draw(near(Event))
+    return (
+        event | {"operation": name, "request": draw(near(OPERATIONS[name].request))} if draw(st.booleans()) else event
+    )

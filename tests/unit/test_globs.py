@@ -1,0 +1,56 @@
+"""Globs mean what Python's own mean, part by part of a path."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatchcase
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sandpiper_contract.files import Pattern
+
+
+def matches(globs: list[str], parts: list[str]) -> bool:
+    """The reference: fnmatch for a part, and `**` for any folders or, at the end, whatever is below."""
+    if not globs:
+        return not parts
+    first, *others = globs
+    if first == "**":
+        return any(matches(others, parts[skipped:]) for skipped in range(len(parts) + 1)) if others else bool(parts)
+    return bool(parts) and fnmatchcase(parts[0], first) and matches(others, parts[1:])
+
+
+PARTS = st.text("ab.-]^![\\&~|", min_size=1, max_size=4)
+PIECES = st.sampled_from(["*", "**", "?", "[ab]", "[!a]", "[a-b]", "[b-a]", "[!b-a]", "[]a]", "[!]]", "[", "]", "[^a]"])
+GLOBS = st.lists(PIECES | PARTS, min_size=1, max_size=3).map("".join) | st.text("ab-]^![*?", min_size=1, max_size=6)
+
+
+@settings(max_examples=1000)
+@given(st.lists(st.just("**") | GLOBS, min_size=1, max_size=4), st.lists(PARTS, min_size=1, max_size=4))
+def test_a_glob_matches_what_python_s_does(globs: list[str], parts: list[str]) -> None:
+    expression = Pattern("/".join(globs)).expression()
+    found = re.compile(expression, re.DOTALL).fullmatch("/".join(parts)) is not None
+    assert found is matches(globs, parts), expression
+
+
+@pytest.mark.parametrize(
+    ("glob", "there", "not_there"),
+    [
+        ("*.csv", ["a.csv", ".csv", "a\n.csv"], ["d/a.csv", "a.csv.gz"]),
+        ("**/*.csv", ["a.csv", "d/a.csv", "d/e/a.csv"], ["a.txt"]),
+        ("out/**", ["out/a", "out/d/a"], ["out", "a"]),
+        ("data[1].csv", ["data1.csv"], ["data[1].csv"]),
+        ("data[[]1].csv", ["data[1].csv"], ["data1.csv"]),
+        ("Grüße ?.txt", ["Grüße 1.txt"], ["Grüße /.txt"]),
+    ],
+)
+def test_globs_by_example(glob: str, there: list[str], not_there: list[str]) -> None:
+    expression = re.compile(Pattern(glob).expression(), re.DOTALL)
+    assert [path for path in there + not_there if expression.fullmatch(path)] == there
+
+
+@given(GLOBS)
+def test_what_is_a_name_matches_itself_and_nothing_else_is_one(glob: str) -> None:
+    assert Pattern(glob).is_name is (not set("*?") & set(glob) and re.search(r"\[[^!].*]|\[!.+]", glob) is None)

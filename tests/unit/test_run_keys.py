@@ -1,0 +1,58 @@
+"""Where a run's claim and files lie: known again when it is sent again, and shared with no other run."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sandpiper_contract.run import Run
+
+ARN = "arn:aws:states:eu-west-1:123456789012"
+
+
+@pytest.mark.parametrize(
+    ("run", "key"),
+    [
+        (Run(f"{ARN}:execution:flow:daily-1", "Run code"), "flow/daily-1/Run code"),
+        (Run(f"{ARN}:execution:flow:daily-1", "Run", 0, 2), "flow/daily-1/Run/item=0/round=2"),
+        (Run(f"{ARN}:execution:flow/Rows:0f-1", "Run"), "flow%2FRows/0f-1/Run"),
+        (Run(f"{ARN}:express:flow:daily-1:0f-1", "Run"), "flow/daily-1%3A0f-1/Run"),
+        (Run("arn:aws-cn:states:cn-north-1:123456789012:execution:flow:1", "Grüße"), "flow/1/Gr%C3%BC%C3%9Fe"),
+        (Run("notebook 7"), "=none/notebook 7/=none"),
+        (Run("../..", ".."), "=none/..%2F../%2E%2E"),
+    ],
+)
+def test_a_key_is_read_by_people(run: Run, key: str) -> None:
+    assert run.key == key
+
+
+NAMES = st.sampled_from(["a", "b", "a/b", "a:b", "=none", "item=1", "item-1", "files", ".", "..", "%2E", "a" * 200])
+EXECUTIONS = st.one_of(
+    NAMES,
+    st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=5),
+    st.builds("{}:{}:{}:{}".format, st.just(ARN), st.sampled_from(["execution", "express"]), NAMES, NAMES),
+)
+NUMBERS = st.none() | st.integers(0, 2)
+RUNS = st.builds(Run, EXECUTIONS, st.none() | NAMES, NUMBERS, NUMBERS)
+
+
+def identity(run: Run) -> tuple[object, ...]:
+    """What makes a run: whether a workflow is an express one does not, since no other has its name."""
+    return (re.sub(":express:", ":execution:", run.execution), run.state, run.index, run.iteration)
+
+
+@settings(max_examples=1000)
+@given(RUNS, RUNS)
+def test_no_two_runs_share_a_key_and_none_lies_among_another_s_files(one: Run, other: Run) -> None:
+    assert (one.key == other.key) is (identity(one) == identity(other))
+    assert not one.key.startswith((f"{other.key}/files", f"{other.key}/claim.json"))
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=2048), st.none() | NAMES)
+def test_a_key_has_room_for_files_below_it_and_no_step_up(execution: str, state: str | None) -> None:
+    key = Run(execution, state, 2**31, 2**31).key
+    assert len(key.encode()) <= 512
+    assert not {"", ".", ".."} & set(key.split("/"))
