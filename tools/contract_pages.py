@@ -1,13 +1,19 @@
-"""Writes docs/contract from sandpiper_contract: a JSON Schema for every request and result, and the table of errors."""
+"""Writes docs/contract from sandpiper_contract: JSON Schemas, and tables of the fields and of the errors."""
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sandpiper_contract.errors import ERRORS, RunError
-from sandpiper_contract.schemas import schemas
+from sandpiper_contract.records import fields_of
+from sandpiper_contract.schemas import every_record, schemas
+
+if TYPE_CHECKING:
+    from sandpiper_contract.records import Field, Record
 
 PROJECT = Path(__file__).resolve().parents[1]
 ERRORS_HEAD = """# Errors
@@ -17,6 +23,12 @@ A run without a result ends with one of these names, and with no other of the pr
 
 | Error | What happened | Send again as it is | What to do |
 |---|---|---|---|
+"""
+
+FIELDS_HEAD = """# Fields
+
+Every record of the contract, as its JSON has it. A field that is not named here is refused, and so is null: leave out
+what is not meant. A whole number may be written `300` or `300.0`; above 2^53 JSON's numbers are not exact.
 """
 
 
@@ -32,7 +44,26 @@ def pages() -> dict[str, str]:
     """Every page by its file's name."""
     found = {f"{name}.json": json.dumps(schema, indent=2) + "\n" for name, schema in schemas().items()}
     rows = [" | ".join(_row(name, error)) for name, error in ERRORS.items()]
-    return found | {"errors.md": ERRORS_HEAD + "".join(f"| {row} |\n" for row in rows)}
+    records = {record.__name__: record for record in every_record()}
+    fields = FIELDS_HEAD + "".join(map(_fields, records.values()))
+    return found | {"fields.md": fields, "errors.md": ERRORS_HEAD + "".join(f"| {row} |\n" for row in rows)}
+
+
+def _fields(record: type[Record]) -> str:
+    rows = [
+        f"| `{field.name}` | {'required' if field.required else _default(field)} | {field.about} |"
+        for field in fields_of(record)
+    ]
+    about = inspect.cleandoc(record.__doc__ or "")
+    return (
+        f"\n## {record.__name__}\n\n{about}\n\n| Field | Default | What it is |\n|---|---|---|\n"
+        + "\n".join(rows)
+        + "\n"
+    )
+
+
+def _default(field: Field) -> str:
+    return "" if field.default is None else f"`{json.dumps(field.kind.write(field.default))}`"
 
 
 def _row(name: str, error: type[RunError]) -> tuple[str, ...]:

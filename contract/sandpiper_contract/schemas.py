@@ -31,6 +31,16 @@ def schemas() -> dict[str, dict[str, object]]:
     return found
 
 
+def every_record() -> Iterator[type[Record]]:
+    """Every record of the contract, some more than once."""
+    for operation in OPERATIONS.values():
+        for record in (operation.request, operation.result):
+            yield record
+            yield from _within(record)
+    yield Event
+    yield from _within(Event)
+
+
 def schema_of(record: type[Record]) -> dict[str, object]:
     """A record's schema, whole: the records in it are in its `$defs`."""
     inner = {each.__name__: _object(each) for each in _within(record)}

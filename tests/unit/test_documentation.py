@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
 from sandpiper.environment.model import (
@@ -15,10 +19,13 @@ from sandpiper.environment.model import (
     SessionFunctionOptions,
     Tenant,
 )
-from sandpiper_contract.errors import ERRORS, RETRYABLE
-from sandpiper_contract.files import SERVICE_OWN
+from sandpiper_contract.events import Event
+from sandpiper_contract.files import SERVICE_OWN, Outputs
+from sandpiper_contract.operations import OPERATIONS
 from sandpiper_contract.records import fields_of
 from sandpiper_contract.requests import RunCode
+from sandpiper_contract.results import RunResult
+from sandpiper_contract.schemas import schemas
 
 PROJECT = Path(__file__).resolve().parents[2]
 OPTIONS = (Environment, Tenant, SandboxInterpreter, PublicInterpreter, SessionFunctionOptions, AlarmThresholds)
@@ -48,11 +55,36 @@ def test_the_page_on_the_environment_file_shows_a_real_one() -> None:
     assert (PROJECT / "environments" / "dev.yaml").read_text().rstrip() in page
 
 
-def test_the_page_on_run_code_has_every_field_and_error() -> None:
+def test_the_page_on_run_code_has_every_field_and_the_folders_of_the_service() -> None:
     page = (PROJECT / "docs" / "run-code.md").read_text()
-    rows = {line.split("|")[1].strip(" `").partition(".")[0] for line in page.splitlines() if line.startswith("| `")}
-    assert {field.name for field in fields_of(RunCode)} <= rows
-    assert ERRORS.keys() <= rows
-    for name in RETRYABLE:
-        assert any(line.startswith(f"| `{name}` ") and "| yes; " in line for line in page.splitlines())
+    rows = {line.split("|")[1].strip(" `") for line in page.splitlines() if line.startswith("| `")}
+    fields = {field.name for field in fields_of(RunCode)} - {"outputs"}
+    assert fields | {f"outputs.{field.name}" for field in fields_of(Outputs)} <= rows
+    assert {field.name for field in fields_of(RunResult)} - {"session"} <= set(re.findall(r"`(\w+)`", page))
     assert all(f"`{name}`" in page for name in SERVICE_OWN)
+
+
+def examples() -> dict[str, list[Any]]:
+    """The examples of the page on the operations, in their order, by the operation's name."""
+    page = (PROJECT / "docs" / "operations.md").read_text()
+    sections = re.split(r"^## `(\w+)`$", page, flags=re.MULTILINE)[1:]
+    blocks = {
+        name: re.findall(r"^```json\n(.*?)^```$", text, re.DOTALL | re.MULTILINE) for name, text in pairs(sections)
+    }
+    return {name: [json.loads(block) for block in found] for name, found in blocks.items()}
+
+
+def pairs(sections: list[str]) -> list[tuple[str, str]]:
+    return list(zip(sections[::2], sections[1::2], strict=True))
+
+
+def test_every_operation_is_shown_with_an_event_and_its_result_that_its_schemas_take() -> None:
+    assert list(examples()) == list(OPERATIONS)
+    for name, (*events, result) in examples().items():
+        for event in events:
+            Draft202012Validator(schemas()["event"]).validate(event)
+            assert event["operation"] == name
+            Event.from_json(event, "event").typed_request()
+        assert events
+        Draft202012Validator(schemas()[f"{name}.result"]).validate(result)
+        assert OPERATIONS[name].result.from_json(result, "result").to_json() == result

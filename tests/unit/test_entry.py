@@ -1,0 +1,128 @@
+"""Lambda's entry on events that are none: each ends with InvalidRequest, before AWS is asked for anything."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from sandpiper_contract import settings as variables
+from sandpiper_contract.errors import InvalidRequest, ServiceFault
+from sandpiper_contract.events import Event
+from tests.unit.contract_values import JSON, near_events
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+REQUEST = {"code": "print(1)"}
+EVENT = {"operation": "run_code", "run": {"execution": "mine"}, "request": REQUEST}
+
+
+class Untouchable:
+    """Clients of AWS that count who asks for one, and give none."""
+
+    def __init__(self) -> None:
+        self.touched = 0
+
+    def _refuse(self) -> NoReturn:
+        self.touched += 1
+        raise RuntimeError("AWS is asked for something")
+
+    sessions = property(_refuse)
+    s3 = property(_refuse)
+
+    def invoke(self, seconds: float) -> NoReturn:  # noqa: ARG002 - as Clients has it
+        self._refuse()
+
+
+@dataclass(frozen=True)
+class Context:
+    """What Lambda tells a function of its invocation."""
+
+    function_name: str = "session-function"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:eu-west-1:123456789012:function:session-function"
+    aws_request_id: str = "1"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 900_000
+
+
+@pytest.fixture(scope="module")
+def entry() -> Any:
+    """The module as Lambda imports it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(variables.BUCKET, "data")
+        patch.setenv(variables.PREFIX, "tenants/one")
+        patch.setenv(variables.INTERPRETERS, json.dumps({"sandbox": "sandbox-1"}))
+        patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        patch.setenv("POWERTOOLS_SERVICE_NAME", "one")
+        yield importlib.import_module("code_runner.handlers")
+
+
+def refused(entry: ModuleType, event: object) -> str:
+    """The refusal of an event; fails where AWS was asked for something."""
+    clients = Untouchable()
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(InvalidRequest) as refusal:
+        patch.setattr(entry, "CLIENTS", clients)
+        entry.run_operation(event, Context())
+    assert clients.touched == 0
+    json.dumps(str(refusal.value)).encode()
+    return str(refusal.value)
+
+
+def is_valid(event: object) -> bool:
+    try:
+        Event.from_json(event, "event").typed_request()
+    except InvalidRequest:
+        return False
+    return True
+
+
+def test_a_right_event_asks_aws(entry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    clients = Untouchable()
+    monkeypatch.setattr(entry, "CLIENTS", clients)
+    with pytest.raises(ServiceFault, match="RuntimeError"):
+        entry.run_operation(EVENT, Context())
+    assert clients.touched == 1
+
+
+QUIET = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@QUIET
+@given(event=JSON | st.dictionaries(st.sampled_from(["operation", "run", "request"]), JSON))
+def test_whatever_json_is_no_event_is_refused(entry: Any, event: object) -> None:
+    assert "\n" not in refused(entry, event)
+
+
+@QUIET
+@given(event=near_events())
+def test_an_event_that_is_nearly_right_is_refused(entry: Any, event: object) -> None:
+    assume(not is_valid(event))
+    assert "allowed: " in refused(entry, event) or "is not a field" in refused(entry, event)
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        ([], "event is a list of 0; allowed: a JSON object"),
+        ({}, "event.operation is missing; allowed: run_code | "),
+        (EVENT | {"operation": "__class__"}, "event.operation is '__class__'; allowed: run_code | "),
+        (EVENT | {"run": None}, "event.run is null; allowed: a JSON object"),
+        ({"operation": "run_code", "run": EVENT["run"]}, "event.request is missing; allowed: any JSON"),
+        (EVENT | {"request": None}, "request is null; allowed: a JSON object"),
+        (EVENT | {"request": REQUEST | {"a\nb": 1}}, r"'a\nb' is not a field"),
+        (
+            EVENT | {"request": REQUEST | {"sessionTimeoutSeconds": 10**5000}},
+            "sessionTimeoutSeconds is a number; allow",
+        ),
+    ],
+)
+def test_the_refusal_says_what_is_wrong(entry: Any, event: object, message: str) -> None:
+    assert refused(entry, event).startswith(message)
