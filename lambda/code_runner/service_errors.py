@@ -99,9 +99,10 @@ def storage_errors(doing: str, uri: str) -> Generator[None]:
 
 
 def session_had_ended(error: BaseException | None) -> bool:
-    """Whether a call was refused because its session had expired or been stopped before: nothing of it ran.
+    """Whether the service says that the call's session is over, looking through what the error was raised from.
 
-    Looks through what the error was raised from. A call that was under way when its session ended fails otherwise.
+    It says so of a call that came too late, and of one that was under way when the lifetime ended, too; not of one that
+    was under way when its session was stopped.
     """
     while error is not None:
         if isinstance(error, ClientError) and not was_accepted(error):

@@ -62,9 +62,8 @@ MOST_SAVED_BYTES = 100 * 1024 * 1024
 NEVER = 2**63 - 1
 """By the sandbox's clock: with it nothing counts as changed, and only what is asked for is named."""
 SESSION_REPLACED = (
-    "The session had ended, by its lifetime or because it was stopped, and is replaced by a new one: variables, files "
-    "and installed packages of earlier calls are gone. Uploaded files are there again, and what was saved to the "
-    "workspace is still there."
+    "The session had ended, by its lifetime or because it was stopped: variables, files and installed packages of "
+    "earlier calls are gone. The new one has the uploaded files, and what was saved to the workspace is still there."
 )
 NO_NETWORK = (
     "The code found no network. An interpreter in SANDBOX mode has none: use what is installed (pip list), or files "
@@ -105,6 +104,15 @@ class _Uploads:
     folder: S3Object | None
 
 
+@dataclass(frozen=True)
+class _Open:
+    """A session, and when its lifetime ends: not before `earliest_end`, surely by `latest_end`."""
+
+    session: CodeSession
+    earliest_end: Deadline
+    latest_end: Deadline
+
+
 class CodeInterpreterTools:
     """The tools of one agent, as methods. A context manager: leaving it stops the session.
 
@@ -142,7 +150,7 @@ class CodeInterpreterTools:
         self._bucket = bucket
         self._prefix = f"{prefix.strip('/')}/".lstrip("/")
         self._not_stopped = not_stopped
-        self._session: CodeSession | None = None
+        self._open: _Open | None = None
         self._notice: str | None = None
         self._closed = False
         self._turn = threading.RLock()
@@ -159,9 +167,9 @@ class CodeInterpreterTools:
         """Stops the session, if there is one. One that cannot be stopped is told to `not_stopped`; later calls fail."""
         with self._turn:
             self._closed = True
-            session, self._session = self._session, None
-            if session is not None:
-                self._stop(session)
+            current, self._open = self._open, None
+            if current is not None:
+                self._stop(current.session)
 
     def call(self, name: str, tool_input: object) -> Answer:
         """Calls a tool by its name with what a model sent for it."""
@@ -195,7 +203,7 @@ class CodeInterpreterTools:
                 saved, not_saved = self._save(_named(session, [path]), [path])
                 return replace(ran, saved=saved, not_saved=not_saved)
 
-            return self._in_session(run)
+            return self._in_session(run, runs_code=True)
 
         return self._answer(work)
 
@@ -204,7 +212,7 @@ class CodeInterpreterTools:
 
         def work() -> Ran:
             (line,) = read_arguments("execute_command", command=command)
-            return self._in_session(lambda session: _ran(session.run(Command(line), outputs=NOTHING)))
+            return self._in_session(lambda session: _ran(session.run(Command(line), outputs=NOTHING)), runs_code=True)
 
         return self._answer(work)
 
@@ -275,24 +283,37 @@ class CodeInterpreterTools:
             notice, self._notice = self._notice, None
             return answer if notice is None else replace(answer, notice=notice)
 
-    def _in_session(self, work: Callable[[CodeSession], _Result]) -> _Result:
-        """Does the work in the session, which is replaced once if it had ended before the work began."""
-        session = self._session or self._start()
+    def _in_session(self, work: Callable[[CodeSession], _Result], *, runs_code: bool = False) -> _Result:
+        """Does the work in the session, which is replaced once if it had ended before the work began.
+
+        Code that was under way when its session's lifetime ended is answered as if it had come too late, so that it is
+        sent to the new session only where the old one cannot have taken it.
+        """
+        if self._open is not None and self._open.latest_end.seconds_left <= 0:
+            self._forget()
+        current = self._open or self._start()
         try:
-            return work(session)
+            return work(current.session)
         except RunError as error:
             if not session_had_ended(error):
                 raise
-        self._session, self._notice = None, SESSION_REPLACED
-        return work(self._start())
+            self._forget()
+            if runs_code and current.earliest_end.seconds_left <= 0:
+                raise
+        return work(self._start().session)
 
-    def _start(self) -> CodeSession:
+    def _forget(self) -> None:
+        """The session has ended, of which the caller of the next answer is told."""
+        self._open, self._notice = None, SESSION_REPLACED
+
+    def _start(self) -> _Open:
         """A session with the uploads in it. One whose uploads could not be written is stopped again."""
         folder = self._uploads.folder
         files = self._uploads.files
         if folder is not None:
             files = (*uploaded(self._clients.s3, folder), *files)
             refuse_collisions(files)
+        earliest_end = Deadline.after(self._session_seconds)
         session = start_session(
             self._clients,
             self._interpreter_id,
@@ -300,13 +321,14 @@ class CodeInterpreterTools:
             deadline=Deadline(math.inf),  # each call is bounded by its own time, and the session by its lifetime
             not_stopped=self._not_stopped,
         )
+        latest_end = Deadline.after(self._session_seconds)
         try:
             session.write_inputs(files)
         except BaseException:
             self._stop(session)
             raise
-        self._session = session
-        return session
+        self._open = _Open(session, earliest_end, latest_end)
+        return self._open
 
     def _stop(self, session: CodeSession) -> None:
         stop_or_tell(self._clients, self._interpreter_id, session.session_id, self._not_stopped)

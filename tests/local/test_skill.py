@@ -9,6 +9,7 @@ import io
 import json
 import subprocess
 import sys
+import time
 import uuid
 import zipfile
 from pathlib import Path
@@ -352,6 +353,44 @@ def test_code_that_may_have_run_is_not_run_again(
     assert (answer.error, answer.notice) == ("SessionLost", None)
     assert product.live_sessions() == []
     assert ran(tools.execute_code("print(1)")).notice == SESSION_REPLACED
+
+
+@pytest.fixture
+def starts(monkeypatch: pytest.MonkeyPatch) -> tuple[AwsClients, list[str]]:
+    """Clients that note each start of a session, and leave for sessions that live for seconds."""
+    monkeypatch.setattr("code_runner.tools.SESSION_TIMEOUT_SECONDS", (1, 900))
+    clients, noted = AwsClients(), list[str]()
+
+    def note(**_: object) -> None:
+        noted.append("start")
+
+    clients.sessions.meta.events.register("before-call.bedrock-agentcore.StartCodeInterpreterSession", note)
+    return clients, noted
+
+
+def test_code_that_ran_when_its_session_expired_is_not_run_again(
+    make: Make, starts: tuple[AwsClients, list[str]]
+) -> None:
+    clients, noted = starts
+    tools = make(clients=clients, session_timeout_seconds=3)
+    answer = failed(tools.execute_code("import time; time.sleep(60)"))
+    assert (answer.error, answer.retryable, answer.notice) == ("DeadlineExceeded", False, SESSION_REPLACED)
+    assert noted == ["start"]
+    assert ran(tools.execute_code("print(1)")).notice is None
+    assert noted == ["start", "start"]
+
+
+def test_code_that_comes_after_its_session_expired_runs_in_a_new_one(
+    make: Make, product: Product, starts: tuple[AwsClients, list[str]]
+) -> None:
+    clients, noted = starts
+    tools = make(clients=clients, session_timeout_seconds=3)
+    ran(tools.execute_code("x = 1"))
+    while product.live_sessions():
+        time.sleep(0.2)
+    time.sleep(1)  # until the tools' own clock has no doubt that it is over
+    answer = ran(tools.execute_code("print('x' in globals())"))
+    assert (answer.stdout, answer.notice, noted) == ("False", SESSION_REPLACED, ["start", "start"])
 
 
 # Uploads.
