@@ -1,4 +1,4 @@
-"""The README's commands, as they stand there."""
+"""The commands of the README and of the pages, as they stand there."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def checkout(tmp_path: Path) -> Generator[Path]:
     subprocess.run([PROJECT / ".venv/bin/sandpiper", "local", "stop"], cwd=tmp_path, capture_output=True)
 
 
-def commands(heading: str) -> str:
+def commands(heading: str, page: str = "README.md") -> str:
     """The first block of shell commands below a heading."""
-    section = (PROJECT / "README.md").read_text().partition(f"## {heading}\n")[2]
+    section = (PROJECT / page).read_text().partition(f"# {heading}\n")[2]
     found = re.search(r"```sh\n(.*?)```", section, re.DOTALL)
     assert found is not None
     return found[1]
@@ -47,6 +47,22 @@ def test_your_own_code(checkout: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     assert "Chart saved" in ran.stdout
     assert (checkout / "out" / "chart.png").read_bytes().startswith(b"\x89PNG")
+    assert ran.stderr.endswith("stopped\n")
+
+
+def test_tools_for_an_agent(checkout: Path) -> None:
+    ran = subprocess.run(
+        ["bash", "-euxc", commands("Tools for an agent", "docs/agent-skill.md")],
+        cwd=checkout,
+        env={**os.environ, "PWD": str(checkout)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert '"stdout": "39"' in ran.stdout
+    assert ran.stdout.count('"path": "code-interpreter/sales.png"') == 3
+    assert "notSaved" in ran.stdout
     assert ran.stderr.endswith("stopped\n")
 
 

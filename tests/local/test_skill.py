@@ -7,11 +7,13 @@ import hashlib
 import inspect
 import io
 import json
+import runpy
 import subprocess
 import sys
 import time
 import uuid
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -295,6 +297,13 @@ def test_nothing_is_started_before_it_is_needed_and_leaving_stops_it(make: Make,
     assert product.live_sessions() == []
 
 
+def test_calls_at_once_share_one_session(tools: CodeInterpreterTools, product: Product) -> None:
+    ran_at_once = list(ThreadPoolExecutor(4).map(tools.execute_code, [f"x{n} = 1; print({n})" for n in range(4)]))
+    assert [ran(answer).stdout for answer in ran_at_once] == ["0", "1", "2", "3"]
+    assert len(product.live_sessions()) == 1
+    assert ran(tools.execute_code("print(x0 + x1 + x2 + x3)")).stdout == "4"
+
+
 def test_an_error_on_the_way_stops_it_too(make: Make, product: Product) -> None:
     with pytest.raises(KeyError), make() as tools:
         ran(tools.execute_code("1"))
@@ -482,6 +491,20 @@ def test_bytes_are_whole_and_names_are_taken_literally(tools: CodeInterpreterToo
         assert back.base64 == every
 
 
+def test_a_large_file_is_whole_or_is_told(tools: CodeInterpreterTools) -> None:
+    code = "import hashlib, os\nfor n in (12, 20):\n    data = os.urandom(n << 20); open(f'{n}.bin', 'wb').write(data)"
+    printed = ran(tools.execute_code(f"{code}\n    print(hashlib.sha256(data).hexdigest())")).stdout.split()
+    pushed = tools.ci_push_to_workspace()
+    assert isinstance(pushed, Pushed)
+    assert [(file.source, file.size, file.sha256) for file in pushed.saved] == [("12.bin", 12 << 20, printed[0])]
+    assert [file.path for file in pushed.not_saved] == ["20.bin"]
+    assert "compress or split it" in pushed.not_saved[0].reason
+    back = tools.workspace_read("code-interpreter/12.bin")
+    assert isinstance(back, WorkspaceFile)
+    assert back.sha256 == printed[0]
+    assert "larger than one answer" in failed(tools.file_operations("read", ["20.bin"])).message
+
+
 def test_all_files_of_the_root_and_nothing_else(tools: CodeInterpreterTools) -> None:
     code = "import os\nos.mkdir('sub')\nfor n in ('a.txt', '.hidden', 'sub/b.txt', 'log/c.txt'): open(n, 'w').write(n)"
     assert ran(tools.execute_code(f"{code}\nos.symlink('a.txt', 'link')")).exit_code == 0
@@ -626,6 +649,40 @@ def test_the_descriptions_are_what_converse_takes() -> None:
         assert schema.keys() == {"type", "properties", "required"}
         assert all(json.dumps(example) in spec["description"] for example in TOOLS[spec["name"]].examples)
         assert "$ref" not in json.dumps(schema)
+
+
+class ScriptedModel:
+    """Says what it was told to, in place of a model of Bedrock's; every request must be one that Converse takes."""
+
+    def __init__(self, *messages: list[dict[str, Any]]) -> None:
+        self.messages = list(messages)
+        self.results: list[dict[str, Any]] = []
+
+    def converse(self, **request: Any) -> dict[str, Any]:
+        shape = botocore.session.get_session().get_service_model("bedrock-runtime").operation_model("Converse")
+        assert shape.input_shape is not None
+        assert ParamValidator().validate(request, shape.input_shape).generate_report() == ""
+        self.results += [block["toolResult"] for block in request["messages"][-1]["content"] if "toolResult" in block]
+        return {"output": {"message": {"role": "assistant", "content": self.messages.pop(0)}}}
+
+
+def test_a_model_uses_them_through_converse(tools: CodeInterpreterTools) -> None:
+    def use(identifier: str, name: str, **tool_input: object) -> dict[str, Any]:
+        return {"toolUse": {"toolUseId": identifier, "name": name, "input": tool_input}}
+
+    save = "open('a.txt', 'w').write('a'); print(6 * 7)"
+    model = ScriptedModel(
+        [use("one", "execute_code", code=save, output_filename="a.txt")],
+        [use("two", "workspace_read", path="code-interpreter/a.txt"), use("three", "workspace_read", path="../b")],
+        [{"text": "It is 42."}],
+    )
+    example = runpy.run_path(str(EXAMPLES / "converse.py"))
+    assert example["ask"](model, "any", tools, "What is six times seven?") == "It is 42."
+    told = {result["toolUseId"]: (result["status"], result["content"][0]["json"]) for result in model.results}
+    assert [status for status, _ in told.values()] == ["success", "success", "error"]
+    assert told["one"][1]["stdout"].startswith("42")
+    assert told["two"][1]["text"] == "a"
+    assert told["three"][1]["error"] == "InvalidRequest"
 
 
 def test_the_tools_have_the_parameters_and_defaults_of_their_document() -> None:
