@@ -105,7 +105,7 @@ def session_had_ended(error: BaseException | None) -> bool:
     was under way when its session was stopped.
     """
     while error is not None:
-        if isinstance(error, ClientError) and not was_accepted(error):
+        if isinstance(error, ClientError):
             answer = error.response.get("Error", {})
             if answer.get("Code") == "ValidationException" and answer.get("Message", "").endswith(SESSION_ENDED):
                 return True
