@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from code_runner.changes import lister_command, listing
+from sandpiper_contract.files import Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,9 +32,12 @@ def _sandpiper_epilogue(command):
 _sandpiper_epilogue({command!r})
 del _sandpiper_epilogue
 """
+FIGURES = Pattern("figure-*.png")
 
 
 def find_files_and_figures(session: ToolCalls, given: Mapping[str, Given], outputs: Outputs, seen: int) -> Listing:
     """What `find_files` finds, after every open figure was saved as `figure-NUMBER.png`. Raises RunError."""
+    if outputs.paths is not None:
+        outputs = replace(outputs, paths=(*outputs.paths, FIGURES))
     outcome = session.execute_code(_EPILOGUE.format(command=lister_command(given, outputs, seen)))
     return listing(outcome.stdout)

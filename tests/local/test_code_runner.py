@@ -15,7 +15,7 @@ from code_runner.operations import Operations, Place
 from local_agentcore.faults import Rule
 from local_agentcore.steering import FaultOrders
 from sandpiper_contract.errors import DeadlineExceeded, RunError, SessionLost
-from sandpiper_contract.files import InputFile
+from sandpiper_contract.files import InputFile, Outputs
 from sandpiper_contract.requests import RunCode
 from sandpiper_contract.run import Run
 
@@ -119,6 +119,13 @@ def test_a_run_costs_as_many_calls_as_it_needs_and_no_more(runner: Runner) -> No
     assert runner.sent == ["start", "executeCode", "executeCommand", "readFiles", "stop"]
     assert [file.path for file in runner.run(LEAVES_A_FILE).files] == ["out.txt"]
     assert runner.sent == WHOLE_RUN
+
+
+def test_figures_come_back_beside_the_files_that_are_asked_for(runner: Runner) -> None:
+    code = "import matplotlib.pyplot as plt; plt.plot([1, 2]); open('other.txt', 'w').write('1')"
+    result = runner.run(RunCode(code=code, outputs=Outputs(paths=(), figures=True)))
+    assert [file.path for file in result.files] == ["figure-1.png"]
+    assert [file.path for file in result.skipped] == ["other.txt"]
 
 
 @pytest.mark.parametrize("code", FAULTS)

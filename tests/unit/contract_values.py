@@ -14,6 +14,7 @@ from sandpiper_contract.files import SERVICE_OWN, Glob
 from sandpiper_contract.operations import OPERATIONS
 from sandpiper_contract.records import Of, fields_of
 from sandpiper_contract.rules import ExactlyOne
+from sandpiper_contract.schemas import every_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,10 +24,8 @@ if TYPE_CHECKING:
     from sandpiper_contract.records import Record
 
 Json = Any
-RECORDS: dict[str, type[Record]] = {
-    record.__name__: record for each in OPERATIONS.values() for record in (each.request, each.result)
-}
-"""Every request and result."""
+RECORDS: dict[str, type[Record]] = {record.__name__: record for record in every_record() if record is not Event}
+"""Every request and result, and what is in them."""
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=8)
 JSON: SearchStrategy[Json] = st.recursive(
