@@ -62,7 +62,10 @@ class AwsClients:
             read_timeout=ANSWER_SECONDS,
             retries={"mode": "standard", "total_max_attempts": 3},
         )
-        return self._session.client("bedrock-agentcore", config=config), self._session.client("s3", config=config)
+        # Unless told, botocore signs links for us-east-1 and other old regions with version 2, which does not cover
+        # parameters that somebody adds and opens no object that is encrypted by KMS.
+        signing = config.merge(Config(signature_version="s3v4"))
+        return self._session.client("bedrock-agentcore", config=config), self._session.client("s3", config=signing)
 
     def warm(self) -> None:
         """Makes the clients that every run needs, which takes tens of milliseconds, before the first run."""
