@@ -57,7 +57,7 @@ FORCE:
 	@.venv/bin/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
 	@touch $@
 
-.venv/.ready: .venv/bin/uv pyproject.toml uv.lock $(wildcard */pyproject.toml local/*/pyproject.toml)
+.venv/.ready: .venv/bin/uv pyproject.toml uv.lock $(wildcard */pyproject.toml local/*/pyproject.toml examples/*/pyproject.toml)
 	@echo "· Python packages"
 	@$(UV) sync -q --frozen --compile-bytecode --no-progress
 	@touch $@

@@ -127,6 +127,20 @@ def render(tmp_path: Path) -> Callable[[Callable[[cdk.Stack], object]], Template
     return render_stack
 
 
+def documents(assembly: Assembly) -> dict[str, dict[str, Any]]:
+    """Every policy document by stack, resource and purpose."""
+    found: dict[str, dict[str, Any]] = {}
+    for stack, template in sorted(assembly.templates.items()):
+        for name, role in template.resources("AWS::IAM::Role").items():
+            found[f"{stack}/{name}/trust"] = role["AssumeRolePolicyDocument"]
+            for policy in role.get("Policies", []):
+                found[f"{stack}/{name}/{policy['PolicyName']}"] = policy["PolicyDocument"]
+        for kind in ("AWS::IAM::Policy", "AWS::S3::BucketPolicy"):
+            for name, policy in template.resources(kind).items():
+                found[f"{stack}/{name}"] = policy["PolicyDocument"]
+    return found
+
+
 def statements(document: dict[str, Any]) -> list[dict[str, Any]]:
     """A policy's statements, with actions and resources always as lists."""
     found = cast("list[dict[str, Any]]", document["Statement"])

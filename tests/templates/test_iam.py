@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local_aws.ministack.resource_actions import HANDLING
-from tests.templates.conftest import statements
+from tests.templates.conftest import documents, statements
 
 if TYPE_CHECKING:
     from tests.templates.conftest import Assembly
@@ -23,25 +23,11 @@ GOLDEN = Path(__file__).parent / "golden"
 ENVIRONMENTS = ("dev", "local")
 
 
-def _documents(assembly: Assembly) -> dict[str, dict[str, Any]]:
-    """Every policy document by stack, resource and purpose."""
-    found: dict[str, dict[str, Any]] = {}
-    for stack, template in sorted(assembly.templates.items()):
-        for name, role in template.resources("AWS::IAM::Role").items():
-            found[f"{stack}/{name}/trust"] = role["AssumeRolePolicyDocument"]
-            for policy in role.get("Policies", []):
-                found[f"{stack}/{name}/{policy['PolicyName']}"] = policy["PolicyDocument"]
-        for kind in ("AWS::IAM::Policy", "AWS::S3::BucketPolicy"):
-            for name, policy in template.resources(kind).items():
-                found[f"{stack}/{name}"] = policy["PolicyDocument"]
-    return found
-
-
 def _allowed(assembly: Assembly) -> list[tuple[str, dict[str, Any]]]:
     """What identities are allowed: every statement that is neither a trust nor a denial."""
     return [
         (place, statement)
-        for place, document in _documents(assembly).items()
+        for place, document in documents(assembly).items()
         for statement in statements(document)
         if statement["Effect"] == "Allow" and "Principal" not in statement
     ]
@@ -50,7 +36,7 @@ def _allowed(assembly: Assembly) -> list[tuple[str, dict[str, Any]]]:
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_documents_are_the_ones_that_were_reviewed(assemblies: dict[str, Assembly], environment: str) -> None:
     golden = GOLDEN / f"iam-{environment}.json"
-    text = json.dumps(_documents(assemblies[environment]), indent=2, sort_keys=True) + "\n"
+    text = json.dumps(documents(assemblies[environment]), indent=2, sort_keys=True) + "\n"
     if os.environ.get("REWRITE_GOLDEN"):
         golden.write_text(text)
     assert text == golden.read_text(), "if this is meant: REWRITE_GOLDEN=1 pytest tests/templates/test_iam.py"
@@ -116,7 +102,7 @@ def test_the_function_runs_code_in_its_own_interpreters_alone(dev: Assembly) -> 
 def test_only_services_are_trusted(assemblies: dict[str, Assembly], environment: str) -> None:
     trusted = {
         json.dumps(statement["Principal"])
-        for place, document in _documents(assemblies[environment]).items()
+        for place, document in documents(assemblies[environment]).items()
         if place.endswith("/trust")
         for statement in document["Statement"]
     }

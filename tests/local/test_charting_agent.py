@@ -1,0 +1,439 @@
+"""The charting agent of the examples: a scripted model asks for code to be run, everything else is real.
+
+The agent acts with the role that its stack gives it, deployed without the runtime, which the embedded AWS does not
+have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import boto3
+import pytest
+import uvicorn
+from strands.models import Model
+
+from charting_agent.conversation import answer
+from charting_agent.python_tool import run_python
+from charting_agent.server import create_app
+from charting_agent.settings import MANAGED_INTERPRETER, MissingSetting, Settings
+from local_agentcore.faults import Rule
+from local_agentcore.steering import FaultOrders
+from tests.templates.charting_agent import NAME, synthesise
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable, Generator
+
+    from strands.types.content import Message, Messages
+    from strands.types.streaming import StreamEvent
+
+    from local_aws.record import Running
+
+PROJECT = Path(__file__).resolve().parents[2]
+QUESTION = """Analyze the following sales data:
+- Product A: [100, 120, 95, 140, 160, 180, 200]
+- Product B: [80, 85, 90, 95, 100, 105, 110]
+- Product C: [200, 180, 220, 190, 240, 260, 280]
+Please visualize the sales trends and calculate growth rates."""
+SALES = """
+import matplotlib.pyplot as plt
+import pandas as pd
+sales = pd.DataFrame({
+    "A": [100, 120, 95, 140, 160, 180, 200],
+    "B": [80, 85, 90, 95, 100, 105, 110],
+    "C": [200, 180, 220, 190, 240, 260, 280],
+})
+sales.plot(marker="o", title="Sales trends")
+plt.show()
+print("Overall Growth Rates:")
+for name in sales:
+    print(f"Product {name}: {(sales[name].iloc[-1] / sales[name].iloc[0] - 1) * 100:.1f}%")
+print("\\nPeriod-over-Period Growth Rates:")
+for name in sales:
+    print(f"\\nProduct {name}:")
+    print([f"{growth * 100:.1f}%" for growth in sales[name].pct_change().dropna()])
+"""
+PRINTED = """Overall Growth Rates:
+Product A: 100.0%
+Product B: 37.5%
+Product C: 40.0%
+
+Period-over-Period Growth Rates:
+
+Product A:
+['20.0%', '-20.8%', '47.4%', '14.3%', '12.5%', '11.1%']
+
+Product B:
+['6.2%', '5.9%', '5.6%', '5.3%', '5.0%', '4.8%']
+
+Product C:
+['-10.0%', '22.2%', '-13.6%', '26.3%', '8.3%', '7.7%']"""
+ONE_FIGURE = "import matplotlib.pyplot as plt; plt.plot([1, 2]); print('drawn')"
+LINK = re.compile(r"\*\*Figure (\d+)\*\*: \[View Graph]\((.*)\)\n └── Direct Link: (.*)")
+
+
+class ScriptedModel(Model):
+    """Calls execute_python with the code that the script has for the prompt, and then says something of the result."""
+
+    def __init__(self, code: dict[str, str], says: str = "{stdout}{stderr}") -> None:
+        """`says` is filled in from the `structuredContent` that the model reads."""
+        self._code = code
+        self._says = says
+        self.read: list[dict[str, Any]] = []
+        """The results as the model has seen them."""
+
+    def update_config(self, **_: Any) -> None:
+        """As Model has it."""
+
+    def get_config(self) -> dict[str, Any]:
+        """As Model has it."""
+        return {}
+
+    def structured_output(self, *_: Any, **__: Any) -> AsyncGenerator[Any, None]:
+        """As Model has it."""
+        raise NotImplementedError
+
+    async def stream(self, messages: Messages, *_: Any, **__: Any) -> AsyncIterable[StreamEvent]:
+        """As Model has it."""
+        yield {"messageStart": {"role": "assistant"}}
+        results = [result for message in messages for result in results_in(message)]
+        if results:
+            self.read += results
+            for event in text(self._says.format(**results[-1]["structuredContent"])):
+                yield event
+            yield {"messageStop": {"stopReason": "end_turn"}}
+            return
+        for event in text("Let me calculate that. "):
+            yield event
+        prompt = messages[0]["content"][0].get("text", "")
+        arguments = json.dumps({"code": self._code[prompt], "description": "Sales\nand growth"})
+        yield {"contentBlockStart": {"start": {"toolUse": {"name": "execute_python", "toolUseId": "one"}}}}
+        yield {"contentBlockDelta": {"delta": {"toolUse": {"input": arguments}}}}
+        yield {"contentBlockStop": {}}
+        yield {"messageStop": {"stopReason": "tool_use"}}
+
+
+def text(said: str) -> list[StreamEvent]:
+    return [
+        {"contentBlockStart": {"start": {}}},
+        {"contentBlockDelta": {"delta": {"text": said}}},
+        {"contentBlockStop": {}},
+    ]
+
+
+def results_in(message: Message) -> list[dict[str, Any]]:
+    tool_results = [block["toolResult"] for block in message["content"] if "toolResult" in block]
+    return [json.loads(block.get("text", "")) for result in tool_results for block in result["content"]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the agent is deployed. `admin` is who looks at it."""
+
+    settings: Settings
+    role: str
+    admin: boto3.Session
+
+    def ask(self, model: Model, prompt: str = QUESTION) -> str:
+        return asyncio.run(answer(self.settings, model, prompt))
+
+    def live_sessions(self) -> list[Any]:
+        found = self.admin.client("bedrock-agentcore").list_code_interpreter_sessions(
+            codeInterpreterIdentifier=self.settings.interpreter_id, status="READY"
+        )
+        return list(found["items"])
+
+
+@pytest.fixture(scope="module")
+def deployed_agent(aws: Running | None, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """The agent's stack, as far as the embedded AWS has its resources; its settings are the runtime's variables."""
+    if aws is None:
+        pytest.fail("these tests take grants away from the agent: they are the embedded AWS's")
+    template = synthesise(tmp_path_factory.mktemp("agent"))[NAME].content
+    (runtime,) = (name for name, each in template["Resources"].items() if each["Type"].endswith("::Runtime"))
+    properties = template["Resources"].pop(runtime)["Properties"]
+    variables: dict[str, Any] = properties["EnvironmentVariables"] | {"ROLE": properties["RoleArn"]}
+    names = {name.replace("_", ""): name for name in variables}
+    template["Outputs"] = {short: {"Value": variables[name]} for short, name in names.items()}
+    del template["Parameters"], template["Rules"]  # of `cdk bootstrap`, which nothing here needs
+    credentials = boto3.Session().get_credentials()
+    assert credentials is not None
+    admin = boto3.Session(credentials.access_key, credentials.secret_key, region_name=aws.region)
+    cloudformation = admin.client("cloudformation")
+    body = json.dumps(template)
+    cloudformation.create_stack(StackName=NAME, TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=NAME, WaiterConfig={"Delay": 1})
+    (stack,) = cloudformation.describe_stacks(StackName=NAME)["Stacks"]
+    found = {names[each.get("OutputKey", "")]: each.get("OutputValue", "") for each in stack.get("Outputs", [])}
+    role = found.pop("ROLE")
+    trust = {"Effect": "Allow", "Principal": {"AWS": aws.account}, "Action": "sts:AssumeRole"}
+    admin.client("iam").update_assume_role_policy(RoleName=role.rpartition("/")[2], PolicyDocument=document(trust))
+    return Place(Settings.from_environment(found), role, admin)
+
+
+def document(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+@pytest.fixture
+def place(deployed_agent: Place, monkeypatch: pytest.MonkeyPatch) -> Generator[Place]:
+    """The process acts with the agent's role. All sessions have been stopped in the end."""
+    assumed = deployed_agent.admin.client("sts").assume_role(RoleArn=deployed_agent.role, RoleSessionName="test")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", assumed["Credentials"]["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", assumed["Credentials"]["SecretAccessKey"])
+    monkeypatch.setenv("AWS_SESSION_TOKEN", assumed["Credentials"]["SessionToken"])
+    yield deployed_agent
+    assert deployed_agent.live_sessions() == []
+
+
+@pytest.fixture
+def refused(deployed_agent: Place) -> Generator[None]:
+    """The role may put nothing into S3."""
+    iam, name = deployed_agent.admin.client("iam"), deployed_agent.role.rpartition("/")[2]
+    denial = {"Effect": "Deny", "Action": "s3:PutObject", "Resource": "*"}
+    iam.put_role_policy(RoleName=name, PolicyName="refused", PolicyDocument=document(denial))
+    yield
+    iam.delete_role_policy(RoleName=name, PolicyName="refused")
+
+
+def links_in(said: str) -> list[tuple[int, str]]:
+    """Figures and their links, as they are appended to an answer: each link twice, and whole."""
+    found: list[tuple[str, str, str]] = LINK.findall(said)
+    assert all(link == direct for _, link, direct in found)
+    return [(int(figure), link) for figure, link, _ in found]
+
+
+def download(url: str) -> bytes:
+    with urllib.request.urlopen(url) as found:  # noqa: S310 - of the embedded AWS
+        assert found.headers["Content-Type"] == "image/png"
+        return found.read()
+
+
+def size_of(png: bytes) -> tuple[int, int]:
+    """Width and height in pixels; fails for what is no PNG."""
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    assert png[12:16] == b"IHDR"
+    assert png[-8:-4] == b"IEND"
+    return int.from_bytes(png[16:20]), int.from_bytes(png[20:24])
+
+
+@contextmanager
+def served(settings: Settings, model: Model) -> Generator[str]:
+    """The application on a port of loopback."""
+    config = uvicorn.Config(create_app(settings, model), host="127.0.0.1", port=0, log_level="warning")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def invoke(url: str, payload: object) -> Any:
+    data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    request = urllib.request.Request(f"{url}/invocations", data, {"Content-Type": "application/json"})  # noqa: S310
+    with urllib.request.urlopen(request) as found:  # noqa: S310 - the test's own
+        assert found.headers["Content-Type"] == "application/json"
+        return json.load(found)
+
+
+def test_the_sales_question_gives_the_growth_and_a_link_to_the_chart(place: Place) -> None:
+    said = place.ask(ScriptedModel({QUESTION: SALES}))
+    assert said.startswith(f"Let me calculate that. {PRINTED}\n\n **Generated Visualizations (S3 URLs - Valid for")
+    ((figure, link),) = links_in(said)
+    assert figure == 1
+    assert parse_qs(urlsplit(link).query)["X-Amz-Expires"] == ["3600"]
+    width, height = size_of(download(link))
+    assert width > 300
+    assert height > 200
+
+
+def test_the_sales_question_over_http(place: Place) -> None:
+    with served(place.settings, ScriptedModel({QUESTION: SALES})) as url:
+        said = invoke(url, {"prompt": QUESTION})
+        with urllib.request.urlopen(f"{url}/ping") as pong:  # noqa: S310 - the test's own
+            assert json.load(pong)["status"] == "Healthy"
+    assert PRINTED in said
+    ((_, link),) = links_in(said)
+    size_of(download(link))
+
+
+@pytest.mark.parametrize("payload", [{}, [], "a", {"prompt": ""}, {"prompt": 1}, b"{"], ids=str)
+def test_what_is_no_prompt_is_refused_in_a_sentence(place: Place, payload: object) -> None:
+    with served(place.settings, ScriptedModel({})) as url, pytest.raises(urllib.error.HTTPError) as refused:
+        invoke(url, payload)
+    with refused.value as answered:
+        said = json.load(answered)
+    assert answered.code == 400
+    if payload != b"{":
+        assert said == {"error": 'the payload has no prompt; allowed: {"prompt": "a question"}'}
+
+
+def test_a_model_that_cuts_a_link_does_not_matter(place: Place) -> None:
+    model = ScriptedModel({QUESTION: ONE_FIGURE}, says="See {image_urls[0][url]:.40}")
+    said = place.ask(model)
+    whole = model.read[0]["structuredContent"]["image_urls"][0]["url"]
+    assert f"See {whole[:40]}\n\n" in said
+    ((_, link),) = links_in(said)
+    assert link == whole
+    size_of(download(link))
+
+
+def test_the_result_has_every_key(place: Place) -> None:
+    result = run_python(place.settings, ONE_FIGURE, "A line")
+    output, debug = result["structuredContent"], result["debug_info"]
+    (image,) = output.pop("image_urls")
+    assert image.keys() == {"figure", "url", "s3_key"}
+    assert image["figure"] == 1
+    assert image["s3_key"].startswith("agent-outputs/")
+    stored = boto3.client("s3").get_object(Bucket=str(place.settings.bucket), Key=image["s3_key"])
+    assert stored["ContentType"] == "image/png"
+    assert stored["Body"].read() == download(image["url"])
+    assert output.pop("executionTime") > 0
+    assert output == {"stdout": "drawn", "stderr": "", "exitCode": 0}
+    assert result["content"] == [{"type": "text", "text": "drawn"}]
+    assert result["isError"] is False
+    commented = f"# A line\n{ONE_FIGURE}"
+    assert debug.pop("code_size") > len(commented)
+    assert debug.pop("img_code_preview").endswith(commented)
+    assert debug == {
+        "original_code_size": len(commented),
+        "stdout_length": 5,
+        "img_marker_found": True,
+        "stdout_tail": "drawn",
+        "images_found": 1,
+        "s3_available": True,
+        "s3_upload_success": True,
+        "uploaded_count": 1,
+        "s3_bucket": place.settings.bucket,
+    }
+
+
+def test_code_without_a_figure_says_so(place: Place) -> None:
+    result = run_python(place.settings, "print('no figure')")
+    assert result["structuredContent"].keys() == {"stdout", "stderr", "exitCode", "executionTime"}
+    assert (result["debug_info"]["images_found"], result["debug_info"]["img_marker_found"]) == (0, False)
+    said = place.ask(ScriptedModel({QUESTION: "print('no figure')"}))
+    assert said == "Let me calculate that. no figure"
+
+
+def test_code_that_prints_nothing_has_one_empty_text(place: Place) -> None:
+    result = run_python(place.settings, "x = 1")
+    assert result["content"] == [{"type": "text", "text": ""}]
+
+
+def test_every_figure_has_its_link(place: Place) -> None:
+    code = "import matplotlib.pyplot as plt\nfor n in (3, 1, 12): plt.figure(n, figsize=(n, 1), dpi=100)"
+    links = links_in(place.ask(ScriptedModel({QUESTION: code})))
+    assert sorted((figure, size_of(download(link))) for figure, link in links) == [
+        (number, (number * 100, 100)) for number in (1, 3, 12)
+    ]
+
+
+@pytest.mark.usefixtures("refused")
+def test_a_figure_that_s3_does_not_take_comes_in_base64(place: Place) -> None:
+    result = run_python(place.settings, ONE_FIGURE)
+    output, debug = result["structuredContent"], result["debug_info"]
+    (image,) = output["images"]
+    assert image["i"] == 1
+    size_of(base64.b64decode(image["d"], validate=True))
+    assert "image_urls" not in output
+    assert (debug["s3_available"], debug["s3_upload_success"], debug["uploaded_count"]) == (True, False, 0)
+    assert debug["s3_fallback_message"] == debug["fallback_reason"] == "S3 upload failed, using base64 fallback"
+    assert "AccessDenied" in debug["s3_upload_error_fig1"]
+
+
+def test_without_a_bucket_a_figure_comes_in_base64_and_costs_the_model_nothing(place: Place) -> None:
+    debug = run_python(replace(place.settings, bucket=None), ONE_FIGURE)["debug_info"]
+    assert (debug["s3_available"], debug["fallback_reason"]) == (False, "no bucket is configured")
+    model = ScriptedModel({QUESTION: ONE_FIGURE})
+    said = asyncio.run(answer(replace(place.settings, bucket=None), model, QUESTION))
+    (found,) = re.findall(r"\*\*Figure 1\*\*: data:image/png;base64,(.+)$", said, re.MULTILINE)
+    size_of(base64.b64decode(found, validate=True))
+    assert model.read[0]["structuredContent"]["images"] == [{"i": 1, "d": "(appended to the answer)"}]
+    assert found not in json.dumps(model.read)
+
+
+def test_code_that_fails_is_an_error_that_the_model_reads_and_keeps_its_figures(place: Place) -> None:
+    model = ScriptedModel({QUESTION: f"{ONE_FIGURE}\n1 / 0"})
+    said = place.ask(model)
+    (result,) = model.read
+    assert result["isError"] is True
+    assert result["structuredContent"]["exitCode"] == 1
+    assert result["structuredContent"]["stdout"] == "drawn"
+    assert "ZeroDivisionError: division by zero" in result["structuredContent"]["stderr"]
+    assert [block["text"] for block in result["content"]] == ["drawn", result["structuredContent"]["stderr"]]
+    ((_, link),) = links_in(said)
+    size_of(download(link))
+
+
+def test_an_interpreter_that_the_role_may_not_use_is_an_error_that_the_model_reads(place: Place) -> None:
+    result = run_python(replace(place.settings, interpreter_id=MANAGED_INTERPRETER), "print(1)")
+    assert result["isError"] is True
+    assert result["structuredContent"]["exitCode"] == 1
+    assert result["structuredContent"]["stderr"].startswith("Error executing code: starting a session on ")
+    debug = result["debug_info"]
+    assert debug.keys() == {"error_type", "error_message", "code_size"}
+    assert debug["error_type"] == "AccessDenied"
+
+
+def test_code_whose_answer_is_lost_is_an_error_and_its_session_is_stopped(place: Place, aws: Running) -> None:
+    orders = FaultOrders(aws.agentcore_url)
+    orders.order(Rule("disconnect", "executeCode", at="unanswered", times=1))
+    try:
+        result = run_python(place.settings, "print(1)")
+    finally:
+        orders.clear()
+    assert (result["isError"], result["debug_info"]["error_type"]) == (True, "SessionLost")
+
+
+def test_two_prompts_at_once_do_not_mix(place: Place) -> None:
+    draw = "import matplotlib.pyplot as plt; plt.figure(figsize=({n}, 1), dpi=100); print('prompt {n}')"
+    prompts = {f"prompt {n}": draw.format(n=n) for n in (2, 3, 4, 5)}
+    payloads = [{"prompt": prompt} for prompt in prompts]
+    with served(place.settings, ScriptedModel(prompts)) as url, ThreadPoolExecutor(len(prompts)) as several:
+        answers = several.map(partial(invoke, url), payloads)
+    for prompt, said in zip(prompts, answers, strict=True):
+        assert said.startswith(f"Let me calculate that. {prompt}\n")
+        ((_, link),) = links_in(said)
+        assert size_of(download(link)) == (int(prompt[-1]) * 100, 100)
+
+
+def test_a_start_without_a_model_says_what_is_missing() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "MODEL_ID"}
+    main = PROJECT / "examples" / "charting_agent" / "main.py"
+    ran = subprocess.run([sys.executable, main], env=environment, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 2
+    assert ran.stderr == "MODEL_ID is not set; allowed: a model or an inference profile of Amazon Bedrock\n"
+
+
+def test_settings_come_from_the_environment_and_a_missing_one_is_named() -> None:
+    with pytest.raises(MissingSetting, match="MODEL_ID is not set; allowed: "):
+        Settings.from_environment({"S3_BUCKET": "b"})
+    assert Settings.from_environment({"MODEL_ID": "m", "S3_BUCKET": ""}) == Settings("m")
+    assert Settings.from_environment(
+        {"MODEL_ID": "m", "S3_BUCKET": "b", "S3_FOLDER": "f", "CODE_INTERPRETER_ID": "i"}
+    ) == Settings("m", "i", "b", "f")
