@@ -37,4 +37,9 @@ class StorageStack(cdk.Stack):
                 f"{tenant_folder(tenant)}/{settings.RUNS}": environment.run_retention_days
                 for tenant in environment.tenants
             },
+            passing=[
+                f"{tenant_folder(name)}/{settings.SANDBOX}/{key}/{settings.STAGING}"
+                for name, tenant in environment.tenants.items()
+                for key in tenant.interpreters
+            ],
         )

@@ -15,19 +15,13 @@ from sandpiper_constructs.dashboard import TenantDashboard
 from sandpiper_constructs.interpreter import CodeInterpreter, PublicAccess
 from sandpiper_constructs.run_code_workflow import RunCodeWorkflow
 from sandpiper_constructs.session_function import SessionFunction, interpreter_ids
+from sandpiper_contract import settings
 from stacks.log_retention import RETENTION
 
 if TYPE_CHECKING:
     from constructs import Construct
 
     from sandpiper.environment import Environment, SandboxInterpreter, Tenant
-
-SANDBOX_FOLDER = "sandbox"
-"""Below the tenant's folder: what code in sessions may read and write itself, a folder an interpreter.
-
-Inputs and results of runs lie beside it, in `inputs` and `runs`, where no execution role reaches: code in a sandbox
-can neither forge a result nor read another run's.
-"""
 
 
 class TenantStack(cdk.Stack):
@@ -108,7 +102,9 @@ class TenantStack(cdk.Stack):
                 name_prefix=f"{environment.name}_{name}_{key}".replace("-", "_"),
                 public=_public_access(options),
                 description=options.description,
-                folder=folder.below(SANDBOX_FOLDER).below(key),
+                # Inputs and results of runs lie beside it, where no execution role reaches: code in a sandbox can
+                # neither forge a result nor read another run's.
+                folder=folder.below(settings.SANDBOX).below(key),
             )
             for key, options in tenant.interpreters.items()
         }

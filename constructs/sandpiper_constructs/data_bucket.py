@@ -13,13 +13,15 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,56}[a-z0-9]")
 LOGS_SUFFIX = "-logs"
 OLD_VERSIONS_DAYS = 30
 """How long an overwritten or deleted object can be brought back."""
 UNFINISHED_UPLOADS_DAYS = 1
+PASSING_DAYS = 1
+"""How long what passes through a folder lives there at most, and then how long its old versions do."""
 
 
 class DataBucket(Construct):
@@ -41,8 +43,12 @@ class DataBucket(Construct):
         retain: bool = True,
         access_log_days: int = 30,
         expire_days: Mapping[str, int] | None = None,
+        passing: Sequence[str] = (),
     ) -> None:
-        """`expire_days` maps a folder, such as `tenants/claims/runs`, to the days that its objects live."""
+        """`expire_days` maps a folder, such as `tenants/claims/runs`, to the days that its objects live.
+
+        `passing` are folders through which objects only pass: nothing of them is kept longer than it must.
+        """
         lifetimes = dict(expire_days or {})
         if not _NAME.fullmatch(name):
             raise ValueError(f"name is {name!r}; allowed: 3 to 58 of a-z 0-9 and hyphens, since the logs' adds 5")
@@ -86,6 +92,15 @@ class DataBucket(Construct):
                 *(
                     s3.LifecycleRule(id=folder, prefix=f"{folder}/", expiration=Duration.days(days))
                     for folder, days in lifetimes.items()
+                ),
+                *(
+                    s3.LifecycleRule(
+                        id=folder,
+                        prefix=f"{folder}/",
+                        expiration=Duration.days(PASSING_DAYS),
+                        noncurrent_version_expiration=Duration.days(PASSING_DAYS),
+                    )
+                    for folder in passing
                 ),
             ],
         )

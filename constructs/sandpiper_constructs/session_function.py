@@ -39,8 +39,8 @@ def interpreter_ids(interpreters: Mapping[str, CodeInterpreter]) -> str:
 class SessionFunction(Construct):
     """Runs a request in a session of one of the tenant's interpreters; the first in the mapping is the default.
 
-    The request names an interpreter by its key. IAM holds it to the ones given here, to reading the folder's inputs
-    and to keeping the folder's runs.
+    The request names an interpreter by its key. IAM holds it to the ones given here, to reading the folder's inputs,
+    to keeping the folder's runs, and to the staging folder inside each interpreter's own.
 
     `service` is what its logs and metrics are filed under: one tenant of one environment.
     `code` is any bundle with the handler `code_runner.handlers.run_operation`; without it, the installed `code_runner`.
@@ -79,7 +79,7 @@ class SessionFunction(Construct):
             architecture=lambda_.Architecture.ARM_64,
             handler=HANDLER,
             code=code or _code_runner(),
-            role=_role(self, log_group, folder),
+            role=_role(self, log_group, folder, interpreters),
             memory_size=memory_mib,
             timeout=Duration.seconds(timeout_seconds),
             reserved_concurrent_executions=reserved_concurrency,
@@ -104,20 +104,31 @@ def _code_runner() -> lambda_.Code:
     return lambda_.Code.from_asset(str(packed.directory), asset_hash=packed.digest)
 
 
-def _role(scope: Construct, log_group: logs.LogGroup, folder: BucketFolder) -> iam.IRole:
-    """A role without managed policies: its own log group, inputs to read, runs to keep."""
+def _role(
+    scope: Construct, log_group: logs.LogGroup, folder: BucketFolder, interpreters: Mapping[str, CodeInterpreter]
+) -> iam.IRole:
+    """A role without managed policies: its own log group, inputs to read, runs to keep, files in staging."""
     role = iam.Role(scope, "Role", assumed_by=service_principal("lambda"))
     log_group.grant_write(role)
-    for below, actions, reason in (
-        (settings.INPUTS, ("s3:GetObject",), "A request names its own inputs, in the tenant's folder of inputs."),
+    inputs, sandbox = folder.below(settings.INPUTS), folder.below(settings.SANDBOX)
+    role.add_to_policy(inputs.list_statement())
+    for part, actions, reason in (
+        (inputs, ("s3:GetObject",), "A request names its own inputs, in the tenant's folder of inputs."),
         (
-            settings.RUNS,
+            folder.below(settings.RUNS),
             # Reading is for the claim of a run that is repeated, and for links, which are as good as their signer.
-            ("s3:GetObject", "s3:PutObject"),
+            ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"),
             "A program names its own files; they go to the tenant's folder of runs.",
         ),
+        *(
+            (
+                sandbox.below(key).below(settings.STAGING),
+                ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"),
+                "Large files stop over here, under the name of their run, between a session and the other folders.",
+            )
+            for key in interpreters
+        ),
     ):
-        part = folder.below(below)
         role.add_to_policy(part.object_statement(*actions))
         acknowledge_wildcards(role, {part.objects_arn: reason})
     return cast("iam.IRole", role)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 from sandpiper_contract.errors import InvalidRequest
 from sandpiper_contract.kinds import (
@@ -21,9 +21,13 @@ from sandpiper_contract.kinds import (
     Utf8,
     WholeNumber,
     Word,
+    cut,
 )
 from sandpiper_contract.records import Record
 from sandpiper_contract.rules import ExactlyOne
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 DEFAULT_MAX_FILES = 10
 DEFAULT_MAX_BYTES = 10 * 1024 * 1024
@@ -196,18 +200,22 @@ class SkippedFile(Record):
 
 
 def refuse_collisions(inputs: tuple[InputFile, ...]) -> None:
-    """Two files at one place, a file where another needs a folder, and what the service itself keeps there."""
-    files: set[str] = set()
-    folders: set[str] = set()
-    for index, file in enumerate(inputs):
-        place, parts = f"inputs[{index}].path is {file.path!r}", file.path.split("/")
+    """Two inputs at one place, one where another needs a folder, and what the service itself keeps there."""
+    refuse_same_places((f"inputs[{index}].path", file.path) for index, file in enumerate(inputs))
+
+
+def refuse_same_places(files: Iterable[tuple[str, str]]) -> None:
+    """The same for any files, as pairs of where the request names each and its path. Raises InvalidRequest."""
+    taken, folders = set[str](), set[str]()
+    for where, path in files:
+        place, parts = f"{where} is {cut(repr(path))}", path.split("/")
         if parts[0] in SERVICE_OWN:
             own = ", ".join(SERVICE_OWN)
             raise InvalidRequest(f"{place}; allowed: a path outside of what the service keeps: {own}")
         above = {"/".join(parts[:length]) for length in range(1, len(parts))}
-        if file.path in files | folders or above & files:
+        if path in taken or path in folders or above & taken:
             raise InvalidRequest(f"{place}; allowed: each path once, and no file where another needs a folder")
-        files.add(file.path)
+        taken.add(path)
         folders |= above
 
 

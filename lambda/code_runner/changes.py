@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import shlex
-import zlib
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from code_runner.inside import answer, own_command, run_inside
+from code_runner.tool_calls import TOOL_SECONDS
 from sandpiper_contract.errors import InvalidRequest, ServiceFault
 from sandpiper_contract.files import SERVICE_OWN
 from sandpiper_contract.kinds import relative_path
@@ -23,10 +19,11 @@ if TYPE_CHECKING:
     from sandpiper_contract.files import Outputs
 
 MOST_ROWS = 10_000
-MARK = "sandpiper-files:"
 MOST_NAME_CHARACTERS = 4_096
 GIVEN_DIGITS = 32
 """Of an input's SHA-256, sent to recognise it: a command's text has room for 128 KiB."""
+DIGESTED_BYTES_A_SECOND = 100_000_000
+"""What a slow sandbox reads for its digest, so that the listing of gigabytes is given time."""
 
 
 class Kind(StrEnum):
@@ -53,10 +50,13 @@ class FoundFile:
 
 @dataclass(frozen=True)
 class Given:
-    """An input as it was written: its length in bytes and its SHA-256."""
+    """An input as it was written: its length in bytes, and its SHA-256 or when it was put there (ns, sandbox's clock).
+
+    The time is for files of gigabytes, which are not read again only to be known.
+    """
 
     size: int
-    sha256: str
+    mark: str | int
 
 
 @dataclass(frozen=True)
@@ -67,49 +67,49 @@ class Listing:
     clock: int
 
 
-@cache
-def _lister() -> str:
-    return (Path(__file__).parent / "lister.py").read_text()
-
-
 def find_files(session: ToolCalls, given: Mapping[str, Given], outputs: Outputs, seen: int) -> Listing:
     """What was made or changed since `seen` or is asked for by name, ordered by path, in one call.
 
     The service's own folders are not looked into. Raises ServiceFault when there is no listing, and whatever the call
     raises.
     """
-    outcome = session.execute_own_command(shlex.join(lister_command(given, outputs, seen)))
-    if outcome.exit_code:
-        raise ServiceFault(f"{_DOING}: exit code {outcome.exit_code}")
-    return listing(outcome.stdout)
+    seconds = TOOL_SECONDS + outputs.max_bytes / DIGESTED_BYTES_A_SECOND
+    return _listing(run_inside(session, _DOING, LISTER, lister_task(given, outputs, seen), seconds))
 
 
+LISTER = "lister"
 _DOING = "listing the files that the program left"
 
 
 def lister_command(given: Mapping[str, Given], outputs: Outputs, seen: int) -> list[str]:
     """The command, by words, whose output `listing` reads."""
-    task = {
+    return own_command(LISTER, lister_task(given, outputs, seen))
+
+
+def lister_task(given: Mapping[str, Given], outputs: Outputs, seen: int) -> dict[str, object]:
+    """What the lister is asked for."""
+    return {
         "own": SERVICE_OWN,
-        "given": {path: (file.size, file.sha256[:GIVEN_DIGITS]) for path, file in given.items()},
+        "given": {path: (file.size, _short(file.mark)) for path, file in given.items()},
         "patterns": None if outputs.paths is None else [pattern.expression() for pattern in outputs.paths],
         "maxFiles": outputs.max_files,
         "maxBytes": outputs.max_bytes,
         "mostRows": MOST_ROWS,
         "seen": seen,
-        "mark": MARK,
     }
-    packed = base64.b85encode(zlib.compress(json.dumps(task).encode())).decode()
-    return ["python3", "-I", "-c", _lister(), packed]
+
+
+def _short(mark: str | int) -> str | int:
+    return mark[:GIVEN_DIGITS] if isinstance(mark, str) else mark
 
 
 def listing(printed: str) -> Listing:
     """Reads the lister's output, strictly: the program could have forged it. Raises ServiceFault."""
-    try:
-        answer = json.loads(printed.rpartition(MARK)[2])
-    except (ValueError, RecursionError):
-        answer = None
-    match answer:
+    return _listing(answer(_DOING, printed))
+
+
+def _listing(told: Any) -> Listing:
+    match told:
         case {"clock": int(clock), "files": [*rows]} if clock >= 0 and len(rows) <= MOST_ROWS + 1:
             found = map(_found, rows)
             return Listing(tuple({file.path: file for file in found}.values()), clock)

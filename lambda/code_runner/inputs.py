@@ -5,41 +5,51 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from code_runner import direct
 from code_runner.changes import Given
-from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge
+from code_runner.parts import write_in_parts
+from code_runner.sizes import CALL_BYTES, DIRECT_BYTES, batches
+from code_runner.sources import sources
+from sandpiper_contract.errors import PayloadTooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from code_runner.deadline import Deadline
+    from code_runner.sources import Source
     from code_runner.storage import Storage
     from code_runner.tool_calls import ToolCalls
     from sandpiper_contract.files import InputFile
 
-MOST_CALL_BYTES = 70 * 1024 * 1024
-"""The service takes requests of 100 MB, and a file is a third longer in base64."""
 
-
-def write_inputs(session: ToolCalls, inputs: Sequence[InputFile], storage: Storage | None) -> dict[str, Given]:
+def write_inputs(
+    session: ToolCalls, inputs: Sequence[InputFile], storage: Storage | None, deadline: Deadline
+) -> dict[str, Given]:
     """Writes the inputs and says how each was written.
 
-    Raises InvalidRequest for an object elsewhere, PayloadTooLarge for more than a call carries, StorageError when S3
-    refuses.
+    Raises InvalidRequest for what is not an input, PayloadTooLarge for what cannot be carried, StorageError when S3
+    refuses. All sizes are known, and judged, before the first file is written.
     """
-    files: dict[str, bytes] = {}
-    left = MOST_CALL_BYTES
-    for file in inputs:
-        files[file.path] = file.data if file.data is not None else _fetched(file, storage, left)
-        left -= len(files[file.path])
-    if left < 0:
-        raise PayloadTooLarge(f"inputs: more than {MOST_CALL_BYTES:,} bytes in all, which is what one call carries")
-    if files:
+    found = sources(inputs, storage)
+    small = [source for source in found if source.size <= CALL_BYTES]
+    medium = [source for source in found if CALL_BYTES < source.size <= DIRECT_BYTES]
+    large = [source for source in found if source.size > DIRECT_BYTES]
+    for source in large:
+        if storage is None or storage.staging is None:
+            raise PayloadTooLarge(f"{source.place}: {source.size:,} bytes; allowed: {DIRECT_BYTES:,}")
+        _ = source.stored
+    given: dict[str, Given] = {}
+    for batch in batches(small):
+        files = {source.path: source.read(storage, 0, source.size) for source in batch}
         session.write_files(files)
-    return {path: Given(len(data), hashlib.sha256(data).hexdigest()) for path, data in files.items()}
+        given |= {path: Given(len(data), hashlib.sha256(data).hexdigest()) for path, data in files.items()}
+    for source in medium:
+        given[source.path] = Given(source.size, write_in_parts(session, source.path, _parts(source, storage)))
+    if large and storage is not None:
+        given |= direct.fetch(session, storage, large, deadline)
+    return given
 
 
-def _fetched(file: InputFile, storage: Storage | None, most_bytes: int) -> bytes:
-    if storage is None:
-        raise InvalidRequest("s3Uri: there is no bucket here; allowed: text, base64")
-    if file.s3_uri is None:
-        raise InvalidRequest("s3Prefix: not built yet")
-    return storage.get("s3Uri", file.s3_uri, most_bytes)
+def _parts(source: Source, storage: Storage | None) -> Iterator[bytes]:
+    for start in range(0, source.size, CALL_BYTES):
+        yield source.read(storage, start, min(start + CALL_BYTES, source.size))

@@ -78,7 +78,7 @@ def chosen(rows: list[list[Any]], task: dict[str, Any], patterns: list[re.Patter
         if kind == "file":
             try:
                 asked_for = patterns is not None and wanted
-                if not asked_for and (changed < task["seen"] or as_given(path, length, task["given"])):
+                if not asked_for and (changed < task["seen"] or as_given(row, task["given"])):
                     continue
                 if not wanted:
                     row[3] = "unchosen"
@@ -92,9 +92,13 @@ def chosen(rows: list[list[Any]], task: dict[str, Any], patterns: list[re.Patter
         yield row
 
 
-def as_given(path: str, length: int, given: dict[str, Any]) -> bool:
-    """Whether an input is as it was written."""
-    return path in given and given[path][0] == length and digest(path).startswith(given[path][1])
+def as_given(row: list[Any], given: dict[str, Any]) -> bool:
+    """Whether an input is as it was written: by its length, and by its digest or the time of its last change."""
+    path, length, _, _, changed = row
+    if path not in given or given[path][0] != length:
+        return False
+    mark = given[path][1]
+    return mark == changed if isinstance(mark, int) else digest(path).startswith(mark)
 
 
 def digest(path: str) -> str:

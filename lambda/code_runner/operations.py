@@ -23,7 +23,7 @@ from sandpiper_contract import requests, results
 from sandpiper_contract.errors import CodeFailed, InterpreterNotFound, RunError, SessionLost
 from sandpiper_contract.handles import SessionHandle, TaskHandle
 from sandpiper_contract.kinds import S3Object
-from sandpiper_contract.settings import INPUTS, RUNS
+from sandpiper_contract.settings import INPUTS, RUNS, SANDBOX, STAGING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -155,15 +155,15 @@ class Operations:
         self, request: requests.RunCode | requests.RunCommand, program: Callable[[], Code | Command]
     ) -> results.RunResult:
         def work(claim: Claim) -> results.RunResult:
-            interpreter_id = self.place.interpreters[self.place.interpreter_key(request.interpreter)]
+            key = self.place.interpreter_key(request.interpreter)
             sent = program()
             with open_session(
                 self.clients,
-                interpreter_id,
+                self.place.interpreters[key],
                 timeout_seconds=request.session_timeout_seconds,
                 deadline=self._working_end,
                 not_stopped=self._told_of(claim),
-                files=self._files,
+                files=self._files(key),
                 client_token=claim.client_token,
             ) as session:
                 sending = _Claimed(claim, session, owned=True)
@@ -278,7 +278,7 @@ class Operations:
             timeout_seconds=timeout_seconds,
             deadline=self._working_end,
             not_stopped=tell,
-            files=self._files,
+            files=self._files(interpreter),
             client_token=claim.client_token,
         )
         try:
@@ -288,9 +288,10 @@ class Operations:
             raise
 
     def _joined(self, handle: SessionHandle) -> CodeSession:
-        interpreter_id = self.place.interpreters[self.place.interpreter_key(handle.interpreter)]
+        key = self.place.interpreter_key(handle.interpreter)
+        interpreter_id, files = self.place.interpreters[key], self._files(key)
         return CodeSession(
-            self.clients, interpreter_id, handle.session_id, self._working_end, files=self._files, seen=handle.seen
+            self.clients, interpreter_id, handle.session_id, self._working_end, files=files, seen=handle.seen
         )
 
     def _code(self, request: requests.RunCode | requests.StartCommand | requests.RunInSession) -> Code:
@@ -313,9 +314,10 @@ class Operations:
     def _storage(self) -> Storage:
         return Storage(self.clients.s3, self.place.folder(INPUTS), self.place.folder(RUNS, self.run.key))
 
-    @property
-    def _files(self) -> Files:
-        return Files(self._storage, INLINE_BYTES)
+    def _files(self, interpreter: str) -> Files:
+        """What a session of this interpreter, by its key, works with."""
+        staging = self.place.folder(SANDBOX, interpreter, STAGING, self.run.key)
+        return Files(replace(self._storage, staging=staging), INLINE_BYTES)
 
     @property
     def _working_end(self) -> Deadline:

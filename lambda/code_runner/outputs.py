@@ -7,8 +7,12 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from code_runner import direct
 from code_runner.changes import Kind, find_files
 from code_runner.figures import find_files_and_figures
+from code_runner.not_kept import NotKeptError
+from code_runner.parts import split
+from code_runner.sizes import CALL_BYTES, DIRECT_BYTES, batches
 from code_runner.storage import inline
 from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, PayloadTooLarge, RunError, StorageError
 from sandpiper_contract.files import SkippedFile, SkipReason
@@ -18,14 +22,12 @@ if TYPE_CHECKING:
 
     from code_runner.changes import FoundFile, Given, Listing
     from code_runner.deadline import Deadline
-    from code_runner.storage import Storage
+    from code_runner.parts import Parts
+    from code_runner.storage import Storage, Stored
     from code_runner.tool_calls import ToolCalls
     from sandpiper_contract.files import OutputFile, Outputs
 
 log = logging.getLogger(__name__)
-
-ANSWER_BYTES = 16 * 1024 * 1024
-"""File bytes asked for in one call. botocore takes events of 24 MiB, after base64: 17 MiB passed and 18 MiB did not."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,16 @@ def collect(session: ToolCalls, given: Mapping[str, Given], outputs: Outputs, se
         return collected
     collected.clock = found.clock
     _note_missing(found, outputs, collected)
-    for batch in _batches(choose(found.files, outputs, collected)):
+    chosen = choose(found.files, outputs, collected)
+    for batch in batches([file for file in chosen if file.size <= CALL_BYTES]):
         for file, answer in _read_batch(session, batch):
             _keep(file, answer, outputs, keeper, collected)
+    for file in chosen:
+        if CALL_BYTES < file.size <= DIRECT_BYTES:
+            _keep_in_parts(session, file, outputs, keeper, collected)
+    if large := [file for file in chosen if file.size > DIRECT_BYTES]:
+        _keep_directly(session, large, outputs, keeper, collected)
+    collected.files.sort(key=lambda file: file.path)
     return collected
 
 
@@ -139,24 +148,67 @@ def _keep(file: FoundFile, answer: bytes | SkipReason, outputs: Outputs, keeper:
         else:
             collected.files.append(kept)
             return
-    room = keeper.inline_bytes
-    if room is not None and sum(len(other.base64 or b"") for other in collected.files) + file.size > room:
-        collected.skip(file, SkipReason.NOT_STORED)
-    else:
+    if _has_room(file, keeper, collected):
         collected.files.append(inline(file.path, answer, sha256))
+    else:
+        collected.skip(file, SkipReason.NOT_STORED)
 
 
-def _batches(files: Sequence[FoundFile]) -> Iterator[list[FoundFile]]:
-    batch: list[FoundFile] = []
-    size = 0
-    for file in files:
-        if batch and size + file.size > ANSWER_BYTES:
-            yield batch
-            batch, size = [], 0
-        batch.append(file)
-        size += file.size
-    if batch:
-        yield batch
+def _has_room(file: FoundFile, keeper: Keeper, collected: Collected) -> bool:
+    """Whether the result itself can carry the file."""
+    taken = sum(len(other.base64 or b"") for other in collected.files)
+    return keeper.inline_bytes is None or taken + file.size <= keeper.inline_bytes
+
+
+def _keep_in_parts(session: ToolCalls, file: FoundFile, outputs: Outputs, keeper: Keeper, collected: Collected) -> None:
+    """Keeps a file that is too large for one call."""
+    try:
+        with split(session, file) as parts:
+            collected.files.append(_kept_parts(file, parts, outputs, keeper, collected))
+    except NotKeptError as error:
+        collected.skip(file, error.reason)
+    except RunError as error:
+        log.warning("%s not read: %s: %s", file.path, type(error).__name__, error)
+        collected.skip(file, SkipReason.UNREADABLE)
+
+
+def _kept_parts(file: FoundFile, parts: Parts, outputs: Outputs, keeper: Keeper, collected: Collected) -> OutputFile:
+    sha256 = str(file.sha256)
+    if keeper.storage is not None:
+        try:
+            return keeper.storage.keep_parts(file.path, parts.read(), sha256, keeper.deadline, outputs.link_seconds)
+        except (StorageError, DeadlineExceeded) as error:
+            log.warning("%s", error)
+    if not _has_room(file, keeper, collected):
+        raise NotKeptError(SkipReason.NOT_STORED)
+    return inline(file.path, b"".join(parts.read()), sha256)
+
+
+def _keep_directly(
+    session: ToolCalls, files: Sequence[FoundFile], outputs: Outputs, keeper: Keeper, collected: Collected
+) -> None:
+    """Keeps files that are too large for the function, where the interpreter has a role that reaches S3."""
+    storage = keeper.storage
+    if storage is None or storage.staging is None:
+        for file in files:
+            collected.skip(file, SkipReason.TOO_LARGE)
+        return
+
+    def keep(file: FoundFile, staged: Stored) -> OutputFile:
+        return storage.keep_staged(file.path, staged, str(file.sha256), keeper.deadline, outputs.link_seconds)
+
+    left = list(files)
+    try:
+        for file, kept in direct.send(session, storage, files, keep):
+            left.remove(file)
+            if isinstance(kept, SkipReason):
+                collected.skip(file, kept)
+            else:
+                collected.files.append(kept)
+    except RunError as error:
+        log.warning("%d large files not sent: %s: %s", len(left), type(error).__name__, error)
+        for file in left:
+            collected.skip(file, SkipReason.UNREADABLE)
 
 
 def _read_batch(session: ToolCalls, files: Sequence[FoundFile]) -> Iterator[tuple[FoundFile, bytes | SkipReason]]:

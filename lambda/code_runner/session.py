@@ -140,7 +140,7 @@ class CodeSession(ToolCalls):
 
     def write_inputs(self, inputs: Sequence[InputFile]) -> dict[str, Given]:
         """Puts files beside the program and says how each was written, so that it is known again."""
-        return write_inputs(self, inputs, self._files.storage)
+        return write_inputs(self, inputs, self._files.storage, self._deadline)
 
     def collect(self, outputs: Outputs | None = None, *, given: dict[str, Given] | None = None) -> Collected:
         """Brings back what changed since the last look, or what is asked for; nothing is raised.

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import logging
 import mimetypes
+import secrets
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from code_runner.service_errors import storage_errors
+from code_runner.not_kept import NotKeptError
+from code_runner.service_errors import FAILURES, storage_errors
+from code_runner.sizes import COPY_BYTES
+from code_runner.uploads import SHA256_METADATA, error_code, holds, upload
 from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge, StorageError
-from sandpiper_contract.files import OutputFile
+from sandpiper_contract.files import MOST_BYTES, OutputFile, SkipReason
 from sandpiper_contract.kinds import S3Object
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
     from mypy_boto3_s3 import S3Client
 
     from code_runner.deadline import Deadline
+    from code_runner.uploads import Upload
 
 log = logging.getLogger(__name__)
 
@@ -27,16 +35,31 @@ PUT_SECONDS = 5
 """With less time than this no further object is written."""
 MOST_KEY_BYTES = 1_024
 """S3's own limit."""
-SHA256_METADATA = "sha256"
+MOST_FOLDER_OBJECTS = 1_000
+"""Of a folder of inputs, which is what one listing holds."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An object as it was looked at: its size in bytes, and its ETag, which it must still have when it is read."""
+
+    address: S3Object
+    size: int
+    etag: str
 
 
 @dataclass(frozen=True)
 class Storage:
-    """`inputs` and `run` are folders without a slash at their end: what may be read, and where the run writes."""
+    """`inputs`, `run` and `staging` are folders without a slash at their end.
+
+    They are what may be read, where the run writes, and where files stop over that are too large for the function on
+    their way between S3 and a sandbox, which acts with its execution role there; None without such a role.
+    """
 
     s3: S3Client
     inputs: S3Object
     run: S3Object
+    staging: S3Object | None = None
 
     def program(self, source: S3Object) -> str:
         """A program that lies in S3. Raises InvalidRequest, PayloadTooLarge, StorageError."""
@@ -51,13 +74,48 @@ class Storage:
 
         Raises InvalidRequest for one that lies elsewhere, PayloadTooLarge for a longer one, StorageError.
         """
+        stored = self.stored(field, source, most_bytes)
+        return self.read(stored, 0, stored.size)
+
+    def stored(self, field: str, source: S3Object, most_bytes: int = MOST_BYTES) -> Stored:
+        """Looks at an object of the folder of inputs. Raises as `get` does."""
         self.require_input(field, source)
-        # Without leave to list, S3 answers AccessDenied for an object that is not there.
-        with storage_errors("reading, where it may be missing,", source.uri):
-            answer = self.s3.get_object(Bucket=source.bucket, Key=source.key)
-            if answer["ContentLength"] > most_bytes:
-                size = answer["ContentLength"]
-                raise PayloadTooLarge(f"{field} {source.uri}: {size:,} bytes; allowed: {most_bytes:,}")
+        # Without leave to list its very name, S3 answers 403 for an object that is not there.
+        with storage_errors(f"{field}: reading, where it may be missing,", source.uri):
+            found = self.s3.head_object(Bucket=source.bucket, Key=source.key)
+        if found["ContentLength"] > most_bytes:
+            size = found["ContentLength"]
+            raise PayloadTooLarge(f"{field} {source.uri}: {size:,} bytes; allowed: {most_bytes:,}")
+        return Stored(source, found["ContentLength"], found["ETag"])
+
+    def folder(self, field: str, folder: S3Object) -> list[Stored]:
+        """The objects below a folder of inputs, whose address ends with a slash. Raises as `get` does."""
+        self.require_input(field, folder)
+        with storage_errors(f"{field}: listing", folder.uri):
+            found = self.s3.list_objects_v2(Bucket=folder.bucket, Prefix=folder.key, MaxKeys=MOST_FOLDER_OBJECTS)
+        # A console writes an empty object whose name ends with a slash for each folder that it shows.
+        objects = [
+            Stored(S3Object(folder.bucket, entry.get("Key", "")), entry.get("Size", 0), entry.get("ETag", ""))
+            for entry in found.get("Contents", [])
+            if entry.get("Size") or not entry.get("Key", "").endswith("/")
+        ]
+        if found["IsTruncated"] or not objects:
+            number = f"more than {MOST_FOLDER_OBJECTS:,}" if found["IsTruncated"] else "none"
+            raise InvalidRequest(f"{field} {folder.uri}: {number}; allowed: 1 to {MOST_FOLDER_OBJECTS:,} objects")
+        for stored in objects:
+            if stored.size > MOST_BYTES:
+                raise PayloadTooLarge(f"{field} {stored.address.uri}: {stored.size:,} bytes; allowed: {MOST_BYTES:,}")
+        return objects
+
+    def read(self, stored: Stored, start: int, end: int) -> bytes:
+        """The bytes from `start` to before `end`. Raises StorageError, also for an object that was changed."""
+        if start == end:
+            return b""
+        address = stored.address
+        with storage_errors("reading", address.uri):
+            answer = self.s3.get_object(
+                Bucket=address.bucket, Key=address.key, IfMatch=stored.etag, Range=f"bytes={start}-{end - 1}"
+            )
             return answer["Body"].read()
 
     def require_input(self, field: str, source: S3Object) -> None:
@@ -81,9 +139,78 @@ class Storage:
                     IfNoneMatch="*",
                 )
             except ClientError as error:
-                if error.response.get("Error", {}).get("Code") != "PreconditionFailed" or not self._is(target, sha256):
+                if error_code(error) != "PreconditionFailed" or not holds(self.s3, target, sha256):
                     raise
         return self.kept(path, len(data), sha256, target, link_seconds)
+
+    def keep_parts(
+        self, path: str, parts: Iterable[bytes], sha256: str, deadline: Deadline, link_seconds: int | None
+    ) -> OutputFile:
+        """Puts a file that comes in parts, of 5 MiB at least but for the last. Whatever they raise, nothing is left."""
+        size = 0
+        with self._upload(path, sha256, deadline) as uploading:
+            for part in parts:
+                deadline.require(PUT_SECONDS, f"writing {path}")
+                uploading.put(part)
+                size += len(part)
+        return self.kept(path, size, sha256, uploading.target, link_seconds)
+
+    def keep_staged(
+        self, path: str, staged: Stored, sha256: str, deadline: Deadline, link_seconds: int | None
+    ) -> OutputFile:
+        """Copies a file that lies in staging to the run's, inside S3. Raises as `keep` does.
+
+        NotKeptError when it is no longer the object that was looked at.
+        """
+        with self._upload(path, sha256, deadline) as uploading:
+            try:
+                _copy(staged, uploading, deadline)
+            except ClientError as error:
+                if error_code(error) == "PreconditionFailed":
+                    raise NotKeptError(SkipReason.CHANGED) from error
+                raise
+        return self.kept(path, staged.size, sha256, uploading.target, link_seconds)
+
+    def staging_places(self, count: int) -> list[S3Object]:
+        """Addresses in the staging folder that nobody has had. Raises StorageError where there is no such folder."""
+        if self.staging is None:
+            raise StorageError("there is no staging folder")
+        folder = f"{self.staging.key}/{secrets.token_hex(8)}"
+        return [S3Object(self.staging.bucket, f"{folder}/{number}") for number in range(count)]
+
+    @property
+    def staging_uri(self) -> str:
+        """The staging folder, as messages name it."""
+        return "" if self.staging is None else self.staging.uri
+
+    def stage(self, source: Stored, place: S3Object, deadline: Deadline) -> None:
+        """Copies an input to staging, inside S3. Raises StorageError, DeadlineExceeded."""
+        with storage_errors("copying to", place.uri), upload(self.s3, place) as uploading:
+            _copy(source, uploading, deadline)
+
+    def staged(self, place: S3Object) -> Stored:
+        """Looks at what lies in staging. Raises StorageError."""
+        with storage_errors("reading", place.uri):
+            found = self.s3.head_object(Bucket=place.bucket, Key=place.key)
+        return Stored(place, found["ContentLength"], found["ETag"])
+
+    def unstage(self, place: S3Object) -> None:
+        """Deletes from staging. What could not be deleted is logged; the bucket's lifecycle ends it in a day."""
+        try:
+            self.s3.delete_object(Bucket=place.bucket, Key=place.key)
+        except FAILURES as error:
+            log.warning("%s not deleted: %s", place.uri, error)
+
+    @contextmanager
+    def _upload(self, path: str, sha256: str, deadline: Deadline) -> Generator[Upload]:
+        """An upload of a file of the run's, finished unless the block raises. Raises as `keep` does."""
+        deadline.require(PUT_SECONDS, f"writing {path}")
+        target = self._target(f"files/{path}")
+        with (
+            storage_errors("writing", target.uri),
+            upload(self.s3, target, sha256=sha256, content_type=content_type(path)) as uploading,
+        ):
+            yield uploading
 
     def kept(self, path: str, size: int, sha256: str, target: S3Object, link_seconds: int | None) -> OutputFile:
         """What the result says of a file that lies in S3."""
@@ -119,15 +246,16 @@ class Storage:
             raise StorageError(f"writing {target.uri}: its key is longer than S3's {MOST_KEY_BYTES} bytes")
         return target
 
-    def _is(self, target: S3Object, sha256: str) -> bool:
-        """Whether the object is this very file, put by a call whose answer was lost."""
-        found = self.s3.head_object(Bucket=target.bucket, Key=target.key)
-        return found["Metadata"].get(SHA256_METADATA) == sha256
-
     def _link(self, target: S3Object, seconds: int) -> str:
         return self.s3.generate_presigned_url(
             "get_object", Params={"Bucket": target.bucket, "Key": target.key}, ExpiresIn=seconds
         )
+
+
+def _copy(source: Stored, uploading: Upload, deadline: Deadline) -> None:
+    for start in range(0, source.size, COPY_BYTES):
+        deadline.require(PUT_SECONDS, f"copying {source.address.uri}")
+        uploading.copy(source.address, source.etag, start, min(start + COPY_BYTES, source.size))
 
 
 def content_type(path: str) -> str:

@@ -155,9 +155,9 @@ class ToolCalls:
         """
         return self._run("executeCommand", "running the command", {"command": command}, seconds, refused)
 
-    def execute_own_command(self, command: str) -> Outcome:
+    def execute_own_command(self, command: str, seconds: float = TOOL_SECONDS) -> Outcome:
         """Runs a command of the product's own, which does no harm when it runs more than once."""
-        outcome = self._tool("executeCommand", {"command": command}).outcome()
+        outcome = self._tool("executeCommand", {"command": command}, seconds).outcome()
         if outcome is None:
             raise ServiceFault(f"running a command in session {self.session_id}: an answer without an outcome")
         return outcome
@@ -232,13 +232,13 @@ class ToolCalls:
             raise InvalidRequest(f"{tool} in session {self.session_id}: {answer.text or 'the service refused it'}")
         return answer
 
-    def _tool(self, tool: str, arguments: dict[str, Any]) -> ToolAnswer:
+    def _tool(self, tool: str, arguments: dict[str, Any], seconds: float = TOOL_SECONDS) -> ToolAnswer:
         """Calls a tool that does no harm when it is called again, which a fault of the service is worth."""
         doing = f"{tool} in session {self.session_id}"
 
         def call() -> ToolAnswer:
             try:
-                return self._send(tool, arguments, TOOL_SECONDS)
+                return self._send(tool, arguments, seconds)
             except FAILURES as error:
                 raise from_service(doing, error) from error
 

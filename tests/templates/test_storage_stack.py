@@ -63,12 +63,20 @@ def test_overwritten_data_can_be_brought_back_for_a_month(dev: Assembly) -> None
     assert rules["Leftovers"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
 
 
-def test_runs_of_each_tenant_expire_and_nothing_else_does(dev: Assembly) -> None:
+def test_runs_and_staging_of_each_tenant_expire_and_nothing_else_does(dev: Assembly) -> None:
     rules = _bucket(dev, "sandpiper-dev-storage", NAME)["LifecycleConfiguration"]["Rules"]
     assert {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule} == {
         "tenants/claims/runs/": 90,
         "tenants/analytics/runs/": 90,
+        "tenants/claims/sandbox/sandbox/staging/": 1,
+        "tenants/analytics/sandbox/sandbox/staging/": 1,
     }
+
+
+def test_what_was_in_staging_is_not_kept_as_an_old_version(dev: Assembly) -> None:
+    rules = _bucket(dev, "sandpiper-dev-storage", NAME)["LifecycleConfiguration"]["Rules"]
+    old = [rule for rule in rules if rule.get("Prefix", "").endswith("/staging/")]
+    assert [rule["NoncurrentVersionExpiration"] for rule in old] == [{"NoncurrentDays": 1}] * 2
 
 
 @pytest.mark.parametrize(("environment", "policy"), [("dev", "Retain"), ("local", "Delete")])

@@ -1,0 +1,110 @@
+"""Carries files between a sandbox and S3 with the interpreter's execution role, past the function's memory.
+
+The role reaches the interpreter's own folder alone, so each file stops over in its staging folder: the function copies
+it there or from there inside S3, and deletes it there whatever happens.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from code_runner.changes import Given
+from code_runner.inside import run_inside
+from code_runner.not_kept import NotKeptError
+from code_runner.parts import hidden_folder
+from code_runner.sizes import DIRECT_BYTES
+from code_runner.tool_calls import LONGEST_CALL_SECONDS
+from sandpiper_contract.errors import DeadlineExceeded, ServiceFault, StorageError
+from sandpiper_contract.files import SkipReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Sequence
+
+    from code_runner.changes import FoundFile
+    from code_runner.deadline import Deadline
+    from code_runner.sources import Source
+    from code_runner.storage import Storage, Stored
+    from code_runner.tool_calls import ToolCalls
+    from sandpiper_contract.files import OutputFile
+    from sandpiper_contract.kinds import S3Object
+
+log = logging.getLogger(__name__)
+
+CARRIER = "carrier"
+REASONS = {
+    "unreadable": SkipReason.UNREADABLE,
+    "changed": SkipReason.CHANGED,
+    "refused": SkipReason.TOO_LARGE,
+}
+
+
+@contextmanager
+def _staged(storage: Storage, count: int) -> Generator[list[S3Object]]:
+    """Addresses in the staging folder, at which nothing is left."""
+    places = storage.staging_places(count)
+    try:
+        yield places
+    finally:
+        for place in places:
+            storage.unstage(place)
+
+
+def send(
+    session: ToolCalls,
+    storage: Storage,
+    files: Sequence[FoundFile],
+    keep: Callable[[FoundFile, Stored], OutputFile],
+) -> Iterator[tuple[FoundFile, OutputFile | SkipReason]]:
+    """Has all the files sent by one command; `keep` takes each from staging. Raises RunError."""
+    with _staged(storage, len(files)) as places:
+        told = [(file.path, file.size, file.sha256, place.uri) for file, place in zip(files, places, strict=True)]
+        task = {"do": "send", "files": told}
+        words = run_inside(session, "sending large files to S3", CARRIER, task, LONGEST_CALL_SECONDS)
+        for file, place, word in zip(files, places, _each(words, len(files)), strict=True):
+            try:
+                yield file, keep(file, _sent(file, storage.staged(place))) if word == "sent" else _reason(word)
+            except NotKeptError as error:
+                yield file, error.reason
+            except (StorageError, DeadlineExceeded) as error:
+                log.warning("%s", error)
+                yield file, SkipReason.NOT_STORED
+
+
+def _sent(file: FoundFile, staged: Stored) -> Stored:
+    if staged.size != file.size:
+        raise NotKeptError(SkipReason.CHANGED)
+    return staged
+
+
+def _reason(word: object) -> SkipReason:
+    return REASONS.get(word, SkipReason.UNREADABLE) if isinstance(word, str) else SkipReason.UNREADABLE
+
+
+def fetch(session: ToolCalls, storage: Storage, sources: Sequence[Source], deadline: Deadline) -> dict[str, Given]:
+    """Has all the inputs fetched by one command. Raises RunError."""
+    given: dict[str, Given] = {}
+    with _staged(storage, len(sources)) as places, hidden_folder(session) as folder:
+        for source, place in zip(sources, places, strict=True):
+            storage.stage(source.stored, place, deadline)
+        told = [(place.uri, source.size, source.path) for source, place in zip(sources, places, strict=True)]
+        task = {"do": "fetch", "folder": folder, "files": told}
+        times = run_inside(session, "fetching large inputs from S3", CARRIER, task, LONGEST_CALL_SECONDS)
+        for source, changed in zip(sources, _each(times, len(sources)), strict=True):
+            if not isinstance(changed, int):
+                raise StorageError(
+                    f"{source.place}: {source.size:,} bytes, which the session could not copy from S3 itself; an input "
+                    f"of more than {DIRECT_BYTES:,} needs an execution role that reads below {storage.staging_uri}"
+                )
+            given[source.path] = Given(source.size, changed)
+    return given
+
+
+def _each(answer: Any, count: int) -> list[object]:
+    """The answer for each file. Raises ServiceFault when there are not as many."""
+    match answer:
+        case [*each] if len(each) == count:
+            return each
+        case _:
+            raise ServiceFault("the sandbox's answer is not about the files that it was asked for")

@@ -1,0 +1,380 @@
+"""Files of every size and name, in and out, exact to the byte; and nothing left on the way, however a run ends."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from code_runner.clients import AwsClients
+from code_runner.deadline import Deadline
+from code_runner.operations import Operations, Place
+from code_runner.programs import Code
+from code_runner.session import Files, open_session
+from local_agentcore.faults import Rule
+from local_agentcore.steering import FaultOrders
+from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge, RunError, StorageError
+from sandpiper_contract.files import InputFile, Outputs, SkipReason
+from sandpiper_contract.kinds import S3Object
+from sandpiper_contract.requests import RunCode
+from sandpiper_contract.run import Run
+from tests.local.target import ON_AWS
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from local_aws.record import Running
+    from sandpiper_contract.results import RunResult
+    from tests.local.conftest import Product
+
+pytestmark = pytest.mark.skipif(ON_AWS, reason="it writes into the deployed bucket, and orders faults")
+
+MIB = 1024 * 1024
+ROOM = Outputs(max_bytes=1024 * MIB, max_files=100)
+BLOCK = bytes(range(256)) * 4096
+WRITE = (
+    "block = bytes(range(256)) * 4096\n"
+    "def write(path, size, mark):\n"
+    "    with open(path, 'wb') as file:\n"
+    "        for n in range(-(-size // len(block))):\n"
+    "            file.write((f'{mark} {n:09}'.encode() + block)[: min(len(block), size - n * len(block))])\n"
+)
+"""The same bytes as `content` has, without two parts alike."""
+
+
+@cache
+def content(size: int, mark: str) -> bytes:
+    """Bytes that differ in each place and for each mark."""
+    blocks = (
+        (f"{mark} {n:09}".encode() + BLOCK)[: min(len(BLOCK), size - n * len(BLOCK))]
+        for n in range(-(-size // len(BLOCK)))
+    )
+    return b"".join(blocks)
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass
+class Runner:
+    """Runs requests as the deployed function does, and sees what lies in the bucket."""
+
+    product: Product
+
+    def __post_init__(self) -> None:
+        self.s3: Any = self.product.session.client("s3")
+        self.bucket = self.product.place.bucket
+        self.prefix = self.product.place.prefix
+        self.last = ""
+
+    def run(self, code: str, *, inputs: tuple[InputFile, ...] = (), outputs: Outputs = ROOM) -> RunResult:
+        place, run = self.product.place, Run(str(uuid.uuid4()))
+        self.last = run.key
+        return Operations(
+            run=run,
+            place=Place(place.interpreters, place.bucket, place.prefix),
+            clients=AwsClients(),
+            end=Deadline.after(900),
+            not_stopped=lambda session_id, error: pytest.fail(f"{session_id} not stopped: {error}"),
+        ).run_code(RunCode(code=code, inputs=inputs, outputs=outputs))
+
+    def given(self, path: str, size: int, name: str) -> InputFile:
+        """An input in S3."""
+        return InputFile(path, s3_uri=self.put(f"inputs/{name}", content(size, name)))
+
+    def put(self, path: str, data: bytes) -> S3Object:
+        key = f"{self.prefix}/{path}"
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=data)
+        return S3Object(self.bucket, key)
+
+    def get(self, address: S3Object) -> bytes:
+        return self.s3.get_object(Bucket=address.bucket, Key=address.key)["Body"].read()
+
+    def keys(self, folder: str) -> list[str]:
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=f"{self.prefix}/{folder}")
+        return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+    def uploads(self) -> list[str]:
+        return [entry["Key"] for entry in self.s3.list_multipart_uploads(Bucket=self.bucket).get("Uploads", [])]
+
+
+@pytest.fixture
+def runner(product: Product, monkeypatch: pytest.MonkeyPatch) -> Generator[Runner]:
+    """Whatever a test does, nothing is left: no session, no staged object, no upload that has not ended."""
+    monkeypatch.setattr("code_runner.tool_calls.WAITS_SECONDS", (0.01, 0.01))
+    runner = Runner(product)
+    yield runner
+    assert product.live_sessions() == []
+    assert [key for key in runner.keys("sandbox/") if "/staging/" in key] == []
+    assert runner.uploads() == []
+    for key in (*runner.keys("runs/"), *runner.keys("inputs/")):  # MiniStack has it all in memory
+        runner.s3.delete_object(Bucket=runner.bucket, Key=key)
+
+
+@pytest.fixture
+def faults(aws: Running | None) -> Generator[FaultOrders]:
+    """Orders faults of the embedded AgentCore, for this test alone."""
+    assert aws is not None
+    orders = FaultOrders(aws.agentcore_url)
+    yield orders
+    orders.clear()
+
+
+SIZES = {"0 bytes": 0, "17 MiB": 17 * MIB, "18 MiB": 18 * MIB, "90 MB": 90_000_000, "120 MB": 120_000_000}
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+def test_a_file_comes_in_and_goes_out_whole(runner: Runner, size: int) -> None:
+    seen = (
+        "import hashlib, os\nprint(hashlib.sha256(open('deep/in.bin', 'rb').read()).hexdigest())\n"
+        "print([name for name in os.listdir() if 'sandpiper' in name])\n"
+    )
+    result = runner.run(
+        f"{seen}{WRITE}write('deep/out.bin', {size}, 'out')", inputs=(runner.given("deep/in.bin", size, "in"),)
+    )
+    assert result.stdout.splitlines() == [digest(content(size, "in")), "[]"], result.stderr
+    (file,) = result.files
+    assert (file.path, file.name, file.size, file.sha256) == (
+        "deep/out.bin",
+        "out.bin",
+        size,
+        digest(content(size, "out")),
+    )
+    address = S3Object(runner.bucket, f"{runner.prefix}/runs/{runner.last}/files/deep/out.bin")
+    assert file.s3_uri == address
+    assert runner.get(address) == content(size, "out")
+    found = runner.s3.head_object(Bucket=runner.bucket, Key=address.key)
+    assert (found["ContentType"], found["Metadata"]) == ("application/octet-stream", {"sha256": file.sha256})
+    assert result.skipped == ()
+
+
+def test_files_of_all_ways_come_together_in_the_order_of_their_paths(runner: Runner) -> None:
+    sizes = {"a": 120_000_000, "b": 1, "c": 17 * MIB, "d": 101_000_000, "e": 0}
+    code = WRITE + "".join(f"write({path!r}, {size}, {path!r})\n" for path, size in sizes.items())
+    files = runner.run(code).files
+    assert {file.path: (file.size, file.sha256) for file in files} == {
+        path: (size, digest(content(size, path))) for path, size in sizes.items()
+    }
+    assert [file.path for file in files] == sorted(sizes)
+    assert all(runner.get(file.s3_uri) == content(file.size, file.path) for file in files if file.s3_uri)
+
+
+@pytest.mark.parametrize("size", [3, 17 * MIB, 101_000_000], ids=["small", "in parts", "direct"])
+def test_an_input_comes_back_only_when_it_was_changed(runner: Runner, size: int) -> None:
+    inputs = (runner.given("same.bin", size, "same"), runner.given("changed.bin", size, "before"))
+    result = runner.run(f"{WRITE}write('changed.bin', {size}, 'after!')", inputs=inputs)
+    assert [(file.path, file.sha256) for file in result.files] == [("changed.bin", digest(content(size, "after!")))]
+    assert result.skipped == ()
+
+
+NAMES = ("Ünïcode 日本語 🎉.bin", "Case.txt", "case.txt", "-rf", "a b'c\"d$(e).bin", "deep/er/x.bin")
+
+
+def test_names_are_kept_as_they_are_at_every_size(runner: Runner) -> None:
+    sizes = dict.fromkeys(NAMES, 5) | {f"large/{NAMES[0]}": 17 * MIB, "large/-rf $(x)'": 101_000_000}
+    inputs = tuple(runner.given(path, size, path) for path, size in sizes.items())
+    code = (
+        "import os, pathlib\n"
+        "for path in [p for p in pathlib.Path('.').rglob('*') if p.is_file() and p.parts[0] in TOPS]:\n"
+        "    target = pathlib.Path('out', path)\n"
+        "    target.parent.mkdir(parents=True, exist_ok=True)\n"
+        "    target.write_bytes(path.read_bytes())\n"
+    ).replace("TOPS", repr({path.split("/")[0] for path in sizes}))
+    result = runner.run(code, inputs=inputs)
+    assert {file.path: file.sha256 for file in result.files} == {
+        f"out/{path}": digest(content(size, path)) for path, size in sizes.items()
+    }, (result.stderr, result.skipped)
+
+
+def test_a_folder_in_s3_comes_with_its_subfolders(runner: Runner) -> None:
+    sizes = {"a.txt": 3, "A.txt": 4, "sub/b ü.bin": 17 * MIB, "sub/er/empty": 0, "sub/large.bin": 101_000_000}
+    for path, size in sizes.items():
+        runner.put(f"inputs/set/{path}", content(size, path))
+    runner.put("inputs/set/sub/", b"")
+    runner.put("inputs/setting/not.txt", b"1")
+    given = InputFile("data", s3_prefix=S3Object(runner.bucket, f"{runner.prefix}/inputs/set/"))
+    code = (
+        "import hashlib, json, pathlib\n"
+        "files = [p for p in pathlib.Path('data').rglob('*') if p.is_file()]\n"
+        "print(json.dumps({str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}))\n"
+    )
+    result = runner.run(code, inputs=(given,))
+    assert json.loads(result.stdout) == {f"data/{path}": digest(content(size, path)) for path, size in sizes.items()}
+    assert result.files == ()
+
+
+def test_a_link_in_place_of_a_large_file_is_not_followed(runner: Runner) -> None:
+    code = f"{WRITE}import os\nwrite('real', 101_000_000, 'x')\nos.symlink('real', 'link')\nos.mkfifo('pipe')\n"
+    result = runner.run(code)
+    assert [file.path for file in result.files] == ["real"]
+    assert {file.path: file.reason for file in result.skipped} == dict.fromkeys(
+        ("link", "pipe"), SkipReason.NOT_REGULAR
+    )
+
+
+@pytest.mark.parametrize("size", [17 * MIB, 101_000_000], ids=["in parts", "direct"])
+@pytest.mark.parametrize("becomes", ["a link", "another file", "longer"])
+def test_a_file_that_changes_after_it_was_listed_does_not_come_back(runner: Runner, size: int, becomes: str) -> None:
+    """A program that was left behind waits for the listing to be over, which it sees by the lister's process."""
+    change = {
+        "a link": "os.remove('out'); os.symlink('other', 'out')",
+        "another file": f"write('out', {size}, 'after!')",
+        "longer": "open('out', 'ab').write(b'more')",
+    }[becomes]
+    behind = (
+        f"{WRITE}import glob, os, time\n"
+        "def listing():\n"
+        "    for path in glob.glob('/proc/[0-9]*/cmdline'):\n"
+        "        try: text = open(path, 'rb').read()\n"
+        "        except OSError: continue\n"
+        "        if b'CLOCK_REALTIME_COARSE' in text and text.startswith(b'python3'): return True\n"
+        "while not listing(): time.sleep(0.001)\n"
+        "while listing(): time.sleep(0.001)\n"
+        f"{change}\n"
+    )
+    code = (
+        f"{WRITE}import subprocess, sys\nwrite('out', {size}, 'before')\nopen('other', 'wb').write(b'1')\n"
+        f"p = subprocess.Popen([sys.executable, '-c', {behind!r}])\n"
+    )
+    result = runner.run(code, outputs=Outputs(max_bytes=1024 * MIB, paths=ROOM.paths))
+    assert "out" not in [file.path for file in result.files]
+    assert {file.path: file.reason for file in result.skipped}["out"] in (SkipReason.CHANGED, SkipReason.UNREADABLE)
+
+
+@pytest.fixture
+def no_role(runner: Runner) -> Generator[Runner]:
+    """The interpreter's role reaches nothing of its staging folder."""
+    iam: Any = runner.product.session.client("iam")
+    (name,) = [r["RoleName"] for r in iam.list_roles()["Roles"] if "InterpretersandboxExecutionRol" in r["RoleName"]]
+    denied = {"Effect": "Deny", "Action": "s3:*", "Resource": f"arn:aws:s3:::{runner.bucket}/*/staging/*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [denied]})
+    iam.put_role_policy(RoleName=name, PolicyName="NoStaging", PolicyDocument=document)
+    yield runner
+    iam.delete_role_policy(RoleName=name, PolicyName="NoStaging")
+
+
+def test_without_a_role_for_it_a_large_file_is_named_and_the_others_come(no_role: Runner) -> None:
+    result = no_role.run(f"{WRITE}write('large', 101_000_000, 'x')\nwrite('small', 17_000_000, 'x')")
+    assert [file.path for file in result.files] == ["small"]
+    assert [(file.path, file.size, file.reason) for file in result.skipped] == [
+        ("large", 101_000_000, SkipReason.TOO_LARGE)
+    ]
+
+
+def test_without_a_role_for_it_a_large_input_is_refused_before_the_code(no_role: Runner) -> None:
+    given = no_role.given("in.bin", 101_000_000, "in")
+    with pytest.raises(StorageError, match=r"inputs\[0\].s3Uri: 101,000,000 bytes, .* needs an execution role"):
+        no_role.run("print('ran')", inputs=(given,))
+
+
+@pytest.mark.parametrize("step", ["writeFiles", "executeCommand"])
+@pytest.mark.parametrize("size", [17 * MIB, 101_000_000], ids=["in parts", "direct"])
+def test_an_input_that_fails_on_its_way_leaves_nothing(
+    runner: Runner, faults: FaultOrders, size: int, step: str
+) -> None:
+    given = runner.given("in.bin", size, "in")
+    faults.order(Rule("error", step, code="AccessDeniedException"))
+    if size > 100_000_000 and step == "writeFiles":
+        assert runner.run("print('ran')", inputs=(given,)).stdout == "ran"  # no such step on this way
+        return
+    with pytest.raises(RunError) as raised:
+        runner.run("print('ran')", inputs=(given,))
+    assert type(raised.value).__name__ == "AccessDenied"
+
+
+def test_a_part_that_cannot_be_read_costs_its_file_and_leaves_no_upload(runner: Runner, faults: FaultOrders) -> None:
+    faults.order(Rule("error", "readFiles", code="AccessDeniedException"))
+    result = runner.run(f"{WRITE}write('out', 90_000_000, 'x')")
+    assert [(file.path, file.reason) for file in result.skipped] == [("out", SkipReason.UNREADABLE)]
+
+
+def test_without_a_bucket_parts_are_joined_in_memory(runner: Runner) -> None:
+    with open_session(
+        AwsClients(),
+        next(iter(runner.product.place.interpreters.values())),
+        timeout_seconds=300,
+        deadline=Deadline.after(300),
+        not_stopped=lambda session_id, error: pytest.fail(f"{session_id} not stopped: {error}"),
+        files=Files(),
+    ) as session:
+        given = (InputFile.of("in.bin", content(18 * MIB, "in")),)
+        result = session.run(
+            Code("open('out.bin', 'wb').write(open('in.bin', 'rb').read())"), inputs=given, outputs=ROOM
+        )
+        assert [file.base64 for file in result.files] == [content(18 * MIB, "in")]
+        assert "sandpiper" not in str(session.list_files())
+        large = session.run(Code(f"{WRITE}write('large', 101_000_000, 'x')"), outputs=ROOM)
+        assert [(file.path, file.reason) for file in large.skipped] == [("large", SkipReason.TOO_LARGE)]
+
+
+def test_what_is_no_input_is_refused_by_name_and_limit(runner: Runner) -> None:
+    for number in range(3):
+        runner.put(f"inputs/odd/{number}/../x", b"1")
+    for path in ("same/b", "same/b/c"):
+        runner.put(f"inputs/{path}", b"1")
+    folder = f"{runner.prefix}/inputs"
+
+    def refused(error: type[RunError], message: str, *inputs: InputFile) -> None:
+        with pytest.raises(error, match=message):
+            runner.run("1", inputs=inputs)
+
+    def prefix(path: str, key: str) -> InputFile:
+        return InputFile(path, s3_prefix=S3Object(runner.bucket, key))
+
+    refused(
+        InvalidRequest,
+        r"inputs\[0\].s3Prefix s3://.*/nothing/: none; allowed: 1 to 1,000",
+        prefix("a", f"{folder}/nothing/"),
+    )
+    refused(
+        InvalidRequest, r"inputs\[0\].s3Prefix is .*; allowed: what lies below ", prefix("a", f"{runner.prefix}/runs/")
+    )
+    refused(
+        InvalidRequest, r"inputs\[0\].s3Prefix: a file's path is 'a/0/../x'; allowed: ", prefix("a", f"{folder}/odd/")
+    )
+    refused(
+        InvalidRequest,
+        r"inputs\[0\].s3Prefix is 'd/b/c'; allowed: .* no file where another needs a folder",
+        prefix("d", f"{folder}/same/"),
+    )
+    refused(
+        StorageError,
+        r"inputs\[0\].s3Uri: reading, where it may be missing, s3://",
+        InputFile("a", s3_uri=S3Object(runner.bucket, f"{folder}/no")),
+    )
+    refused(
+        PayloadTooLarge,
+        r"inputs\[0\]: 100,000,001 bytes; allowed: an object in S3",
+        InputFile.of("a", bytes(100_000_001)),
+    )
+
+
+def test_the_deployed_function_may_do_all_of_it_with_its_own_role(runner: Runner) -> None:
+    sizes = {"small": 3, "in parts": 17 * MIB, "direct": 101_000_000}
+    for path, size in sizes.items():
+        runner.put(f"inputs/role/{path}", content(size, path))
+    address = f"s3://{runner.bucket}/{runner.prefix}/inputs/role/"
+    finished = runner.product.run(
+        "import os, shutil; shutil.copytree('in', 'out')",
+        inputs=[{"path": "in", "s3Prefix": address}],
+        outputs={"maxBytes": 500_000_000},
+    )
+    assert {file["path"]: file["sha256"] for file in finished.result["files"]} == {
+        f"out/{path}": digest(content(size, path)) for path, size in sizes.items()
+    }, finished.result
+
+
+def test_a_folder_of_more_than_a_thousand_objects_is_refused(runner: Runner) -> None:
+    for number in range(1_001):
+        runner.put(f"inputs/many/{number}", b"1")
+    many = InputFile("a", s3_prefix=S3Object(runner.bucket, f"{runner.prefix}/inputs/many/"))
+    with pytest.raises(InvalidRequest, match=r"more than 1,000; allowed: 1 to 1,000 objects"):
+        runner.run("1", inputs=(many,))
+    runner.s3.delete_object(Bucket=runner.bucket, Key=f"{runner.prefix}/inputs/many/0")
+    assert runner.run("import os; print(len(os.listdir('a')))", inputs=(many,)).stdout == "1000"
