@@ -123,7 +123,7 @@ def _role(
         *(
             (
                 sandbox.below(key).below(settings.STAGING),
-                ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"),
+                ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
                 "Large files stop over here, under the name of their run, between a session and the other folders.",
             )
             for key in interpreters

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 10
 """Sessions and S3 were published at under 2 s a call, so a longer wait is a lost answer."""
+COPY_SECONDS = 120
+"""S3 may answer a copy only when it is done, and a copy may be of 5 GiB."""
 WAIT_STEP_SECONDS = 10
 """Waits for an answer are cut to whole steps of this, so that runs share clients: making one costs milliseconds."""
 
@@ -30,6 +32,11 @@ class Clients(Protocol):
     @property
     def s3(self) -> S3Client:
         """Reads inputs and writes outputs."""
+        ...
+
+    @property
+    def copying(self) -> S3Client:
+        """Copies large objects inside S3, once, and waits up to COPY_SECONDS for the answer."""
         ...
 
     def invoke(self, seconds: float) -> BedrockAgentCoreClient:
@@ -54,6 +61,16 @@ class AwsClients:
     def s3(self) -> S3Client:
         """As Clients has it."""
         return self._repeating[1]
+
+    @property
+    def copying(self) -> S3Client:
+        """As Clients has it."""
+        return self._copying
+
+    @cached_property
+    def _copying(self) -> S3Client:
+        config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=COPY_SECONDS, retries={"total_max_attempts": 1})
+        return self._session.client("s3", config=config)
 
     @cached_property
     def _repeating(self) -> tuple[BedrockAgentCoreClient, S3Client]:

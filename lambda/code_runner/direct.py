@@ -7,7 +7,6 @@ it there or from there inside S3, and deletes it there whatever happens.
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from code_runner.changes import Given
@@ -20,15 +19,15 @@ from sandpiper_contract.errors import DeadlineExceeded, ServiceFault, StorageErr
 from sandpiper_contract.files import SkipReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from code_runner.changes import FoundFile
     from code_runner.deadline import Deadline
     from code_runner.sources import Source
-    from code_runner.storage import Storage, Stored
+    from code_runner.staging import Staging
+    from code_runner.storage import Stored
     from code_runner.tool_calls import ToolCalls
     from sandpiper_contract.files import OutputFile
-    from sandpiper_contract.kinds import S3Object
 
 log = logging.getLogger(__name__)
 
@@ -40,31 +39,20 @@ REASONS = {
 }
 
 
-@contextmanager
-def _staged(storage: Storage, count: int) -> Generator[list[S3Object]]:
-    """Addresses in the staging folder, at which nothing is left."""
-    places = storage.staging_places(count)
-    try:
-        yield places
-    finally:
-        for place in places:
-            storage.unstage(place)
-
-
 def send(
     session: ToolCalls,
-    storage: Storage,
+    staging: Staging,
     files: Sequence[FoundFile],
     keep: Callable[[FoundFile, Stored], OutputFile],
 ) -> Iterator[tuple[FoundFile, OutputFile | SkipReason]]:
     """Has all the files sent by one command; `keep` takes each from staging. Raises RunError."""
-    with _staged(storage, len(files)) as places:
+    with staging.places(len(files)) as places:
         told = [(file.path, file.size, file.sha256, place.uri) for file, place in zip(files, places, strict=True)]
         task = {"do": "send", "files": told}
         words = run_inside(session, "sending large files to S3", CARRIER, task, LONGEST_CALL_SECONDS)
         for file, place, word in zip(files, places, _each(words, len(files)), strict=True):
             try:
-                yield file, keep(file, _sent(file, storage.staged(place))) if word == "sent" else _reason(word)
+                yield file, keep(file, _sent(file, staging.look(place))) if word == "sent" else _reason(word)
             except NotKeptError as error:
                 yield file, error.reason
             except (StorageError, DeadlineExceeded) as error:
@@ -82,12 +70,12 @@ def _reason(word: object) -> SkipReason:
     return REASONS.get(word, SkipReason.UNREADABLE) if isinstance(word, str) else SkipReason.UNREADABLE
 
 
-def fetch(session: ToolCalls, storage: Storage, sources: Sequence[Source], deadline: Deadline) -> dict[str, Given]:
+def fetch(session: ToolCalls, staging: Staging, sources: Sequence[Source], deadline: Deadline) -> dict[str, Given]:
     """Has all the inputs fetched by one command. Raises RunError."""
     given: dict[str, Given] = {}
-    with _staged(storage, len(sources)) as places, hidden_folder(session) as folder:
+    with staging.places(len(sources)) as places, hidden_folder(session) as folder:
         for source, place in zip(sources, places, strict=True):
-            storage.stage(source.stored, place, deadline)
+            staging.put(source.stored, place, deadline)
         told = [(place.uri, source.size, source.path) for source, place in zip(sources, places, strict=True)]
         task = {"do": "fetch", "folder": folder, "files": told}
         times = run_inside(session, "fetching large inputs from S3", CARRIER, task, LONGEST_CALL_SECONDS)
@@ -95,7 +83,7 @@ def fetch(session: ToolCalls, storage: Storage, sources: Sequence[Source], deadl
             if not isinstance(changed, int):
                 raise StorageError(
                     f"{source.place}: {source.size:,} bytes, which the session could not copy from S3 itself; an input "
-                    f"of more than {DIRECT_BYTES:,} needs an execution role that reads below {storage.staging_uri}"
+                    f"of more than {DIRECT_BYTES:,} needs an execution role that reads below {staging.folder.uri}"
                 )
             given[source.path] = Given(source.size, changed)
     return given

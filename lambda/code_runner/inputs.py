@@ -34,8 +34,9 @@ def write_inputs(
     small = [source for source in found if source.size <= CALL_BYTES]
     medium = [source for source in found if CALL_BYTES < source.size <= DIRECT_BYTES]
     large = [source for source in found if source.size > DIRECT_BYTES]
+    staging = None if storage is None else storage.staging
     for source in large:
-        if storage is None or storage.staging is None:
+        if staging is None:
             raise PayloadTooLarge(f"{source.place}: {source.size:,} bytes; allowed: {DIRECT_BYTES:,}")
         _ = source.stored
     given: dict[str, Given] = {}
@@ -45,8 +46,8 @@ def write_inputs(
         given |= {path: Given(len(data), hashlib.sha256(data).hexdigest()) for path, data in files.items()}
     for source in medium:
         given[source.path] = Given(source.size, write_in_parts(session, source.path, _parts(source, storage)))
-    if large and storage is not None:
-        given |= direct.fetch(session, storage, large, deadline)
+    if large and staging is not None:
+        given |= direct.fetch(session, staging, large, deadline)
     return given
 
 

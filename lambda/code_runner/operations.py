@@ -18,6 +18,7 @@ from code_runner.session import (
     stop_or_tell,
     stop_session,
 )
+from code_runner.staging import Staging
 from code_runner.storage import Storage
 from sandpiper_contract import requests, results
 from sandpiper_contract.errors import CodeFailed, InterpreterNotFound, RunError, SessionLost
@@ -316,7 +317,7 @@ class Operations:
 
     def _files(self, interpreter: str) -> Files:
         """What a session of this interpreter, by its key, works with."""
-        staging = self.place.folder(SANDBOX, interpreter, STAGING, self.run.key)
+        staging = Staging(self.clients, self.place.folder(SANDBOX, interpreter, STAGING, self.run.key))
         return Files(replace(self._storage, staging=staging), INLINE_BYTES)
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import mimetypes
-import secrets
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from code_runner.not_kept import NotKeptError
-from code_runner.service_errors import FAILURES, storage_errors
+from code_runner.service_errors import storage_errors
 from code_runner.sizes import COPY_BYTES
 from code_runner.uploads import SHA256_METADATA, error_code, holds, upload
 from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge, StorageError
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from code_runner.deadline import Deadline
+    from code_runner.staging import Staging
     from code_runner.uploads import Upload
 
 log = logging.getLogger(__name__)
@@ -50,16 +50,15 @@ class Stored:
 
 @dataclass(frozen=True)
 class Storage:
-    """`inputs`, `run` and `staging` are folders without a slash at their end.
+    """`inputs` and `run` are folders without a slash at their end: what may be read, and where the run writes.
 
-    They are what may be read, where the run writes, and where files stop over that are too large for the function on
-    their way between S3 and a sandbox, which acts with its execution role there; None without such a role.
+    `staging` is for files that are too large for the function; None where the interpreter has no role that reaches it.
     """
 
     s3: S3Client
     inputs: S3Object
     run: S3Object
-    staging: S3Object | None = None
+    staging: Staging | None = None
 
     def program(self, source: S3Object) -> str:
         """A program that lies in S3. Raises InvalidRequest, PayloadTooLarge, StorageError."""
@@ -170,36 +169,6 @@ class Storage:
                     raise NotKeptError(SkipReason.CHANGED) from error
                 raise
         return self.kept(path, staged.size, sha256, uploading.target, link_seconds)
-
-    def staging_places(self, count: int) -> list[S3Object]:
-        """Addresses in the staging folder that nobody has had. Raises StorageError where there is no such folder."""
-        if self.staging is None:
-            raise StorageError("there is no staging folder")
-        folder = f"{self.staging.key}/{secrets.token_hex(8)}"
-        return [S3Object(self.staging.bucket, f"{folder}/{number}") for number in range(count)]
-
-    @property
-    def staging_uri(self) -> str:
-        """The staging folder, as messages name it."""
-        return "" if self.staging is None else self.staging.uri
-
-    def stage(self, source: Stored, place: S3Object, deadline: Deadline) -> None:
-        """Copies an input to staging, inside S3. Raises StorageError, DeadlineExceeded."""
-        with storage_errors("copying to", place.uri), upload(self.s3, place) as uploading:
-            _copy(source, uploading, deadline)
-
-    def staged(self, place: S3Object) -> Stored:
-        """Looks at what lies in staging. Raises StorageError."""
-        with storage_errors("reading", place.uri):
-            found = self.s3.head_object(Bucket=place.bucket, Key=place.key)
-        return Stored(place, found["ContentLength"], found["ETag"])
-
-    def unstage(self, place: S3Object) -> None:
-        """Deletes from staging. What could not be deleted is logged; the bucket's lifecycle ends it in a day."""
-        try:
-            self.s3.delete_object(Bucket=place.bucket, Key=place.key)
-        except FAILURES as error:
-            log.warning("%s not deleted: %s", place.uri, error)
 
     @contextmanager
     def _upload(self, path: str, sha256: str, deadline: Deadline) -> Generator[Upload]:

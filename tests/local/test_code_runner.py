@@ -84,6 +84,10 @@ class Watched:
     def s3(self) -> S3Client:
         return self.real.s3
 
+    @property
+    def copying(self) -> S3Client:
+        return self.real.copying
+
     def invoke(self, seconds: float) -> BedrockAgentCoreClient:
         return self.runner.watch(self.real.invoke(seconds))
 

@@ -1,0 +1,71 @@
+"""The folder where files stop over on their way between S3 and a sandbox, which acts with its execution role there.
+
+Code of the interpreter's other sessions reaches it too, as all of the interpreter's own folder. So names are not to be
+guessed, nothing stays, and nothing is taken from it that is not as it was looked at.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from code_runner.clients import COPY_SECONDS
+from code_runner.service_errors import FAILURES, storage_errors
+from code_runner.storage import Stored
+from sandpiper_contract.kinds import S3Object
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from code_runner.clients import Clients
+    from code_runner.deadline import Deadline
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Staging:
+    """`folder` is a run's own, without a slash at its end."""
+
+    clients: Clients
+    folder: S3Object
+
+    @contextmanager
+    def places(self, count: int) -> Generator[list[S3Object]]:
+        """Addresses that nobody has had, at which nothing is left.
+
+        What could not be deleted is logged; the bucket's lifecycle ends it in a day.
+        """
+        folder = f"{self.folder.key}/{secrets.token_hex(8)}"
+        places = [S3Object(self.folder.bucket, f"{folder}/{number}") for number in range(count)]
+        try:
+            yield places
+        finally:
+            for place in places:
+                try:
+                    self.clients.s3.delete_object(Bucket=place.bucket, Key=place.key)
+                except FAILURES as error:
+                    log.warning("%s not deleted: %s", place.uri, error)
+
+    def put(self, source: Stored, place: S3Object, deadline: Deadline) -> None:
+        """Copies an input here, inside S3.
+
+        Raises StorageError, also for one that was changed, or DeadlineExceeded when there is no time to wait for it.
+        """
+        deadline.require(COPY_SECONDS, f"copying {source.address.uri}")
+        with storage_errors(f"copying {source.address.uri} to", place.uri):
+            self.clients.copying.copy_object(
+                Bucket=place.bucket,
+                Key=place.key,
+                CopySource={"Bucket": source.address.bucket, "Key": source.address.key},
+                CopySourceIfMatch=source.etag,
+            )
+
+    def look(self, place: S3Object) -> Stored:
+        """What a session has put here. Raises StorageError."""
+        with storage_errors("reading", place.uri):
+            found = self.clients.s3.head_object(Bucket=place.bucket, Key=place.key)
+        return Stored(place, found["ContentLength"], found["ETag"])
