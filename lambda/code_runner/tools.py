@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from code_runner.clients import AwsClients
 from code_runner.deadline import Deadline
-from code_runner.inputs import MOST_CALL_BYTES
 from code_runner.outputs import Collected, Keeper, collect
 from code_runner.programs import Code, Command
 from code_runner.service_errors import session_had_ended
 from code_runner.session import start_session, stop_or_tell
+from code_runner.sizes import MOST_CALL_BYTES
 from code_runner.storage import content_type
 from code_runner.tool_answers import (
     Answer,

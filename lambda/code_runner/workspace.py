@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from code_runner.inputs import MOST_CALL_BYTES
 from code_runner.service_errors import storage_errors
+from code_runner.sizes import MOST_CALL_BYTES
 from code_runner.storage import MOST_KEY_BYTES, SHA256_METADATA, content_type
 from code_runner.tool_answers import SavedFile, WorkspaceEntry, WorkspaceFile, WorkspaceListing, content
 from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge, StorageError
