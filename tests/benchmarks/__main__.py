@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import bench_agentcore, bench_demo, bench_local, bench_synth
+from tests.benchmarks import bench_agentcore, bench_demo, bench_files, bench_local, bench_synth
 
 if TYPE_CHECKING:
     from tests.benchmarks.figure import Figure
@@ -19,6 +19,7 @@ BENCHMARKS = {
     "agentcore": bench_agentcore.figures,
     "local": bench_local.figures,
     "demo": bench_demo.figures,
+    "files": bench_files.figures,
 }
 
 
