@@ -89,7 +89,7 @@ def sent(path: str, size: int, sha256: str, uri: str) -> str:
 
 
 def fetch(task: dict[str, Any]) -> list[int | None]:
-    """Fetches objects, as [where from, size, path]; the answer has the time (ns) of each file's change, or null."""
+    """Fetches objects, as [where from, size, path]; the answer has the time (µs) of each file's change, or null."""
     shutil.rmtree(task["folder"], ignore_errors=True)
     os.mkdir(task["folder"], 0o700)  # noqa: PTH102
     return [
@@ -107,7 +107,7 @@ def fetched(uri: str, size: int, path: str, whole: str) -> int | None:
     except OSError:
         return None
     put(whole, path)
-    return os.lstat(path).st_ctime_ns
+    return os.lstat(path).st_ctime_ns // 1000
 
 
 def put(whole: str, path: str) -> None:

@@ -50,7 +50,7 @@ class FoundFile:
 
 @dataclass(frozen=True)
 class Given:
-    """An input as it was written: its length in bytes, and its SHA-256 or when it was put there (ns, sandbox's clock).
+    """An input as it was written: its length in bytes, and its SHA-256 or when it was put there (µs, sandbox's clock).
 
     The time is for files of gigabytes, which are not read again only to be known.
     """
