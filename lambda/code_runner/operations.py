@@ -98,7 +98,7 @@ class Operations:
             program = Command(request.command) if request.command is not None else self._code(request)
             with self._kept_open(claim, key, request.session_timeout_seconds) as session:
                 task = session.start(program, inputs=request.inputs, sending=_Claimed(claim, session, owned=True))
-            handle = TaskHandle(SessionHandle(key, session.session_id), task.task_id)
+            handle = TaskHandle(SessionHandle(key, session.session_id, session.seen), task.task_id)
             return results.StartedCommand(handle, task.status)
 
         return self._once(request, results.StartedCommand, work)

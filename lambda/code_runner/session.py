@@ -128,7 +128,8 @@ class CodeSession(ToolCalls):
     def start(self, program: Code | Command, *, inputs: Sequence[InputFile] = (), sending: Sending = UNCLAIMED) -> Task:
         """Starts a program once that runs on without a caller, for up to eight hours. `get_task` says how it is."""
         command, files = as_file(program)
-        self.write_inputs([*inputs, *files])
+        if self.write_inputs([*inputs, *files]):
+            self.look()  # who asks for the command's files later does not know what it was given
         sending.accept()
         return self.start_command_execution(command.text, refused=sending.refused)
 

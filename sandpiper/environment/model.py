@@ -158,7 +158,9 @@ class Environment(Options):
     log_retention_days: Annotated[int, AfterValidator(_only_retention_values)] = Field(
         default=30, description="one of " + ", ".join(map(str, LOG_RETENTION_DAYS))
     )
-    run_retention_days: int = Field(default=90, ge=1, le=3_650, description="a whole number of days from 1 to 3650")
+    # A run's claim lies with its files, and Step Functions takes a redrive for 14 days.
+    # https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
+    run_retention_days: int = Field(default=90, ge=14, le=3_650, description="a whole number of days from 14 to 3650")
     alarm_topic_arn: str | None = Field(
         default=None,
         pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$",

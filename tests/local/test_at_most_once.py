@@ -42,7 +42,12 @@ KILLS: dict[str, dict[str, tuple[Row, Row]]] = {
     # the step              before it was sent, after it was answered
     "run_code": {**FIRST, "executeCode": (UNSENT, LOST), "executeCommand": (LOST, LOST), **LAST},
     "run_command": {**FIRST, "executeCommand": (UNSENT, LOST), "executeCommand 2": (LOST, LOST), **LAST},
-    "start_command": {**FIRST, "startCommandExecution": (UNSENT, LOST), "done": (LOST, ONCE)},
+    "start_command": {
+        **dict.fromkeys(("claimed", "start", "writeFiles", "executeCommand"), (ONCE, ONCE)),
+        "accepted": (ONCE, UNSENT),
+        "startCommandExecution": (UNSENT, LOST),
+        "done": (LOST, ONCE),
+    },
     "run_in_session": {
         **{step: rows for step, rows in FIRST.items() if step != "start"},
         "executeCode": (UNSENT, LOST),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,7 +145,10 @@ Deno.exit(0);""",
 def test_a_link_that_comes_and_goes_is_never_followed(attacker: Attacker, speaker: Speaker) -> None:
     speaker.said(attacker, SWAPPING[speaker.name])
     outcomes: set[str] = set()
-    for number in range(150):
+    until = time.monotonic() + 60
+    for number in itertools.count():
+        if (number >= 150 and len(outcomes) > 1) or time.monotonic() > until:
+            break
         content = [{"path": f"swap/raced{number}", "text": "x"}]
         answer = attacker.invoke("writeFiles", content=content)
         outcomes.add(answer["content"][0]["text"].partition("'")[0] if answer["isError"] else "written")

@@ -168,7 +168,7 @@ def test_an_exception_lasts_through_its_last_day(file: Path) -> None:
         (
             "name: dev",
             'name: dev\nrun_retention_days: "90"',
-            "run_retention_days is '90'; allowed: a whole number of days from 1 to 3650",
+            "run_retention_days is '90'; allowed: a whole number of days from 14 to 3650",
         ),
         (
             "  claims:\n",
