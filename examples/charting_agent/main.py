@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from strands.models import BedrockModel
-
-from charting_agent.server import create_app
+from charting_agent.server import bedrock, create_app
 from charting_agent.settings import MissingSetting, Settings
-
-MOST_TOKENS = 4_096
-"""Of one turn of the model's."""
 
 
 def main() -> int:
@@ -20,7 +15,7 @@ def main() -> int:
     except MissingSetting as error:
         print(error, file=sys.stderr)
         return 2
-    create_app(settings, BedrockModel(model_id=settings.model_id, max_tokens=MOST_TOKENS)).run()
+    create_app(settings, bedrock(settings)).run()
     return 0
 
 

@@ -21,18 +21,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import boto3
 import pytest
 import uvicorn
+from moto.core.eventstream import EventStreamEncoder  # pyright: ignore[reportMissingTypeStubs]
 from strands.models import Model
 
 from charting_agent.conversation import answer
 from charting_agent.python_tool import run_python
-from charting_agent.server import create_app
+from charting_agent.server import bedrock, create_app
 from charting_agent.settings import MANAGED_INTERPRETER, MissingSetting, Settings
 from local_agentcore.faults import Rule
 from local_agentcore.steering import FaultOrders
@@ -132,7 +134,6 @@ class ScriptedModel(Model):
 
 def text(said: str) -> list[StreamEvent]:
     return [
-        {"contentBlockStart": {"start": {}}},
         {"contentBlockDelta": {"delta": {"text": said}}},
         {"contentBlockStop": {}},
     ]
@@ -252,6 +253,45 @@ def served(settings: Settings, model: Model) -> Generator[str]:
         thread.join()
 
 
+@contextmanager
+def bedrock_of(model: ScriptedModel) -> Generator[tuple[str, list[str]]]:
+    """Bedrock's ConverseStream on loopback, answered by the script; and the paths that were called."""
+    paths: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            paths.append(unquote(self.path))
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            assert [each["toolSpec"]["name"] for each in asked["toolConfig"]["tools"]] == ["execute_python"]
+
+            async def frames() -> bytes:
+                events = [event async for event in model.stream(asked["messages"])]
+                return b"".join(frame(name, body) for event in events for name, body in event.items())
+
+            self.send_response(200)
+            self.send_header("Content-Type", "application/vnd.amazon.eventstream")
+            self.end_headers()
+            self.wfile.write(asyncio.run(frames()))
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as the base class has it
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", paths
+        finally:
+            server.shutdown()
+
+
+def frame(name: str, body: Any) -> bytes:
+    """One event as Bedrock sends it."""
+    headers = {":event-type": name, ":content-type": "application/json", ":message-type": "event"}
+    payload = json.dumps({"contentBlockIndex": 0, **body} if name.startswith("contentBlock") else body)
+    encoded: bytes = EventStreamEncoder().encode_message(headers, payload.encode())
+    return encoded
+
+
 def invoke(url: str, payload: object) -> Any:
     data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     request = urllib.request.Request(f"{url}/invocations", data, {"Content-Type": "application/json"})  # noqa: S310
@@ -276,6 +316,16 @@ def test_the_sales_question_over_http(place: Place) -> None:
         said = invoke(url, {"prompt": QUESTION})
         with urllib.request.urlopen(f"{url}/ping") as pong:  # noqa: S310 - the test's own
             assert json.load(pong)["status"] == "Healthy"
+    assert PRINTED in said
+    ((_, link),) = links_in(said)
+    size_of(download(link))
+
+
+def test_the_sales_question_through_the_client_of_bedrock(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with bedrock_of(ScriptedModel({QUESTION: SALES})) as (url, paths):
+        monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", url)
+        said = place.ask(bedrock(place.settings))
+    assert paths == [f"/model/{place.settings.model_id}/converse-stream"] * 2
     assert PRINTED in said
     ((_, link),) = links_in(said)
     size_of(download(link))

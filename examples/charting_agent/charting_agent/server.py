@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from bedrock_agentcore.runtime import BedrockAgentCoreApp
 from starlette.exceptions import HTTPException
+from strands.models import BedrockModel
 
 from charting_agent.conversation import answer
 
@@ -13,6 +14,14 @@ if TYPE_CHECKING:
     from strands.models import Model
 
     from charting_agent.settings import Settings
+
+MOST_TOKENS = 4_096
+"""Of one turn of the model's."""
+
+
+def bedrock(settings: Settings) -> Model:
+    """The model of the settings, in the region and with the credentials of boto3's default chain."""
+    return BedrockModel(model_id=settings.model_id, max_tokens=MOST_TOKENS)
 
 
 def create_app(settings: Settings, model: Model) -> BedrockAgentCoreApp:
