@@ -189,6 +189,11 @@ class OutputFile(Record):
     link: Annotated[str | None, Text(), "A link to download it by, where the request asked for one."] = None
     base64: Annotated[bytes | None, Base64(), "The content, without a bucket or when S3 did not take it."] = None
 
+    @property
+    def data(self) -> bytes | None:
+        """The content, where it came with the result."""
+        return self.base64
+
 
 @dataclass(frozen=True)
 class SkippedFile(Record):

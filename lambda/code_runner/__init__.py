@@ -1,4 +1,5 @@
 """Runs a program in an AgentCore Code Interpreter session: at most once, with every file that it leaves named.
 
-`run.run_code` is the whole of it, for a Lambda (`handlers`), a script or a notebook.
+A script or a notebook opens a session with `session.open_session`; a Lambda has its entry in `handlers`; an agent gets
+its tools from `tools`.
 """

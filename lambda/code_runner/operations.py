@@ -12,7 +12,6 @@ from code_runner.programs import Code, Command
 from code_runner.session import (
     CodeSession,
     Files,
-    milliseconds,
     open_session,
     start_session,
     stop_or_tell,
@@ -146,7 +145,7 @@ class Operations:
 
         def work(_: Claim) -> results.CollectedFiles:
             session = self._joined(request.session)
-            collected = session.collect(request.outputs)
+            collected = session.collect_files(request.outputs)
             handle = replace(request.session, seen=session.seen)
             return results.CollectedFiles(tuple(collected.files), tuple(collected.skipped), handle)
 
@@ -180,20 +179,8 @@ class Operations:
 
         def work(_: Claim) -> results.CommandState:
             session = self._joined(handle)
-            task = session.stopped_task(task_id) if stop else session.get_task(task_id)
-            if task.running:
-                return results.CommandState(task.status, ended=False)
-            collected = session.collect(request.outputs)
-            return results.CommandState(
-                status=task.status,
-                ended=True,
-                stdout=task.stdout,
-                stderr=task.stderr,
-                exit_code=task.exit_code,
-                execution_time_ms=None if task.seconds is None else milliseconds(task.seconds),
-                files=tuple(collected.files),
-                skipped=tuple(collected.skipped),
-            )
+            look = session.stop_command if stop else session.poll_command
+            return look(task_id, outputs=request.outputs)
 
         state = self._once(request, results.CommandState, work, is_last=lambda found: found.ended)
         if state.ended and request.task.closes:

@@ -10,7 +10,12 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    PartialCredentialsError,
     ReadTimeoutError,
 )
 from urllib3.exceptions import HTTPError
@@ -36,9 +41,23 @@ if TYPE_CHECKING:
 FAILURES = (BotoCoreError, ClientError, HTTPError, ParserError)
 """All that a call can raise. While a stream is read, urllib3's errors and botocore's parser's come as they are."""
 
+NOT_SENT = (
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    PartialCredentialsError,
+)
+"""What botocore raises before a request has left this machine."""
+
 # In a stream the same names come in camelCase (botocore's EventStreamError), so the table is read without case.
 BY_CODE: dict[str, type[RunError]] = {
     "accessdeniedexception": AccessDenied,
+    "expiredtokenexception": AccessDenied,
+    "invalidsignatureexception": AccessDenied,
+    "unrecognizedclientexception": AccessDenied,
     "resourcenotfoundexception": InterpreterNotFound,
     "throttlingexception": Throttled,
     "servicequotaexceededexception": QuotaExceeded,
@@ -60,6 +79,12 @@ def from_service(doing: str, error: Exception) -> RunError:
             return _from_answer(doing, error)
         case ReadTimeoutError() | BodyReadTimeoutError():
             return DeadlineExceeded(f"{doing}: no answer in the time there was")
+        case NoRegionError():
+            return InvalidRequest(f"{doing}: no region; set AWS_DEFAULT_REGION, or give AwsClients a boto3.Session")
+        case NoCredentialsError() | PartialCredentialsError() | CredentialRetrievalError():
+            return AccessDenied(f"{doing}: {error}; set AWS_PROFILE, or give AwsClients a boto3.Session")
+        case ParamValidationError():
+            return InvalidRequest(f"{doing}: {error}")
         case InvalidPayloadLength():
             return PayloadTooLarge(f"{doing}: {error}")
         case _:
@@ -76,7 +101,7 @@ def _from_answer(doing: str, error: ClientError) -> RunError:
 
 
 def was_accepted(error: Exception) -> bool:
-    """Whether the service may have acted on a failed call: everything but a refusal and a connect that failed.
+    """Whether the service may have acted on a failed call: everything but a refusal and what was not sent.
 
     The answer for a session that has ended is no refusal: it may have ended while the call was under way.
     """
@@ -86,7 +111,7 @@ def was_accepted(error: Exception) -> bool:
             return True
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 200)  # none: it came in the stream
         return status not in range(400, 500)
-    return not isinstance(error, ConnectTimeoutError | EndpointConnectionError)
+    return not isinstance(error, NOT_SENT)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """One Code Interpreter session: started once, always stopped, and what is done in it.
 
-The operations of the contract as plain methods. For at most once over retries see `operations`, which claims runs in S3
-before it comes here.
+The operations of the contract as plain methods, for scripts and notebooks. For at most once over retries see
+`operations`, which claims runs in S3 before it comes here.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import ClientError
 
+from code_runner.clients import AwsClients
 from code_runner.deadline import Deadline
 from code_runner.inputs import write_inputs
 from code_runner.outputs import Collected, Keeper, collect
@@ -22,7 +23,8 @@ from code_runner.service_errors import FAILURES, from_service, was_accepted
 from code_runner.tool_calls import LONGEST_CALL_SECONDS, ToolCalls
 from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, RunError, SessionLost
 from sandpiper_contract.files import Outputs
-from sandpiper_contract.results import RunResult
+from sandpiper_contract.requests import DEFAULT_SESSION_TIMEOUT_SECONDS
+from sandpiper_contract.results import CommandState, RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -32,9 +34,12 @@ if TYPE_CHECKING:
     from code_runner.storage import Storage
     from code_runner.tool_calls import Outcome, Task
     from sandpiper_contract.files import InputFile
+    from sandpiper_contract.requests import Language, Runtime
 
 log = logging.getLogger(__name__)
 
+MANAGED = "aws.codeinterpreter.v1"
+"""The interpreter that every account has. Its code acts with no role."""
 COLLECTING_SECONDS = 10
 """Kept of the time there is for listing and reading files."""
 SLOW_ANSWER_SECONDS = 20
@@ -100,6 +105,29 @@ class CodeSession(ToolCalls):
         self._lifetime = lifetime
         self.seen = seen
 
+    def run_code(
+        self,
+        code: str,
+        language: Language = "python",
+        *,
+        runtime: Runtime | None = None,
+        clear_context: bool = False,
+        inputs: Sequence[InputFile] = (),
+        outputs: Outputs | None = None,
+    ) -> RunResult:
+        """Runs a program once, as `run` does. Python's variables are there for the next one."""
+        return self.run(Code(code, language, runtime, clear_context), inputs=inputs, outputs=outputs)
+
+    def run_command(
+        self, command: str, *, inputs: Sequence[InputFile] = (), outputs: Outputs | None = None
+    ) -> RunResult:
+        """Runs a line for /bin/sh once, as `run` does."""
+        return self.run(Command(command), inputs=inputs, outputs=outputs)
+
+    def start_command(self, command: str, *, inputs: Sequence[InputFile] = ()) -> Task:
+        """Starts a line for /bin/sh once, as `start` does."""
+        return self.start(Command(command), inputs=inputs)
+
     def run(
         self,
         program: Code | Command,
@@ -115,7 +143,7 @@ class CodeSession(ToolCalls):
         given = self.write_inputs(inputs)
         sending.accept()
         outcome = self._execute(program, sending)
-        collected = self.collect(outputs, given=given)
+        collected = self.collect_files(outputs, given=given)
         return RunResult(
             stdout=outcome.stdout,
             stderr=outcome.stderr,
@@ -126,24 +154,41 @@ class CodeSession(ToolCalls):
         )
 
     def start(self, program: Code | Command, *, inputs: Sequence[InputFile] = (), sending: Sending = UNCLAIMED) -> Task:
-        """Starts a program once that runs on without a caller, for up to eight hours. `get_task` says how it is."""
+        """Starts a program once that runs on without a caller, for up to eight hours. `poll_command` says how it is."""
         command, files = as_file(program)
         if self.write_inputs([*inputs, *files]):
             self.look()  # who asks for the command's files later does not know what it was given
         sending.accept()
         return self.start_command_execution(command.text, refused=sending.refused)
 
-    def stopped_task(self, task_id: str) -> Task:
-        """Ends a started command, unless it has ended already, and says how it is then."""
+    def poll_command(self, task_id: str, *, outputs: Outputs | None = None) -> CommandState:
+        """How a started command is; once it has ended, with its files."""
+        task = self.get_task(task_id)
+        if task.running:
+            return CommandState(task.status, ended=False)
+        collected = self.collect_files(outputs)
+        return CommandState(
+            status=task.status,
+            ended=True,
+            stdout=task.stdout,
+            stderr=task.stderr,
+            exit_code=task.exit_code,
+            execution_time_ms=None if task.seconds is None else milliseconds(task.seconds),
+            files=tuple(collected.files),
+            skipped=tuple(collected.skipped),
+        )
+
+    def stop_command(self, task_id: str, *, outputs: Outputs | None = None) -> CommandState:
+        """Ends a started command, unless it has ended already, and says how it is then, with what it has left."""
         with suppress(InvalidRequest):
             self.stop_task(task_id)
-        return self.get_task(task_id)
+        return self.poll_command(task_id, outputs=outputs)
 
     def write_inputs(self, inputs: Sequence[InputFile]) -> dict[str, Given]:
         """Puts files beside the program and says how each was written, so that it is known again."""
         return write_inputs(self, inputs, self._files.storage, self._deadline)
 
-    def collect(self, outputs: Outputs | None = None, *, given: dict[str, Given] | None = None) -> Collected:
+    def collect_files(self, outputs: Outputs | None = None, *, given: dict[str, Given] | None = None) -> Collected:
         """Brings back what changed since the last look, or what is asked for; nothing is raised.
 
         `given` are inputs, which are left out while they are as they were written.
@@ -157,7 +202,7 @@ class CodeSession(ToolCalls):
         """Takes the files that are there for known, without bringing any back."""
         self.seen = collect(self, {}, Outputs(max_files=0), self.seen, Keeper(None, 0, self._deadline)).clock
 
-    def close(self) -> bool:
+    def close_session(self) -> bool:
         """Ends the session; says whether this call did. Raises RunError when the service does not answer."""
         return stop_session(self._clients, self.interpreter_id, self.session_id)
 
@@ -189,22 +234,32 @@ def milliseconds(seconds: float) -> float:
     return round(seconds * 1000, 3)
 
 
+def log_not_stopped(session_id: str, error: RunError) -> None:
+    """Says in the log that a session goes on until its lifetime ends it."""
+    log.error("session %s not stopped; its lifetime ends it: %s", session_id, error)
+
+
 @contextmanager
 def open_session(
-    clients: Clients,
-    interpreter_id: str,
+    clients: Clients | None = None,
+    interpreter_id: str = MANAGED,
     *,
-    timeout_seconds: int,
-    deadline: Deadline,
-    not_stopped: Callable[[str, RunError], None],
+    timeout_seconds: int = DEFAULT_SESSION_TIMEOUT_SECONDS,
+    deadline: Deadline | None = None,
+    not_stopped: Callable[[str, RunError], None] = log_not_stopped,
     files: Files | None = None,
     client_token: str | None = None,
 ) -> Generator[CodeSession]:
     """Starts a session and stops it, whatever happens between.
 
+    `clients` has region and credentials; without it they are boto3's default chain's, and
+    `AwsClients(boto3.Session(…))` gives others. `deadline` is when the last call must have ended, without it the end of
+    the session's lifetime. Without `files` there is no bucket: inputs and results carry the files' bytes.
+
     A session that could not be stopped, or whose start had no answer, is told to `not_stopped` and ends by its
     lifetime; it never hides the result or the error of the run.
     """
+    clients = clients or AwsClients()
     session = start_session(
         clients,
         interpreter_id,
@@ -225,8 +280,8 @@ def start_session(
     interpreter_id: str,
     *,
     timeout_seconds: int,
-    deadline: Deadline,
-    not_stopped: Callable[[str, RunError], None],
+    deadline: Deadline | None = None,
+    not_stopped: Callable[[str, RunError], None] = log_not_stopped,
     files: Files | None = None,
     client_token: str | None = None,
 ) -> CodeSession:
@@ -245,7 +300,8 @@ def start_session(
         if was_accepted(error):
             not_stopped("unknown", known)
         raise known from error
-    return CodeSession(clients, interpreter_id, started["sessionId"], deadline, files=files, lifetime=lifetime)
+    session_id = started["sessionId"]
+    return CodeSession(clients, interpreter_id, session_id, deadline or lifetime, files=files, lifetime=lifetime)
 
 
 def stop_session(clients: Clients, interpreter_id: str, session_id: str) -> bool:

@@ -11,6 +11,8 @@ CALL_BYTES = 16 * 1024 * 1024
 """Of files in one call. botocore takes events of 24 MiB, after base64: 17 MiB passed and 18 MiB did not."""
 MOST_CALL_BYTES = 70 * 1024 * 1024
 """Of files that one writeFiles takes: the service takes requests of 100 MB, and a file is a third longer in base64."""
+REQUEST_BYTES = 100_000_000
+"""The service's limit for what one call carries to it (AgentCore quotas)."""
 DIRECT_BYTES = 100_000_000
 """A file above this goes between the sandbox and S3 with the execution role, and never through the function."""
 COPY_BYTES = 256 * 1024 * 1024

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import unquote
 
 from code_runner.service_errors import FAILURES, from_service, was_accepted
+from code_runner.sizes import REQUEST_BYTES
 from sandpiper_contract.errors import (
     DeadlineExceeded,
     InvalidRequest,
@@ -25,7 +27,7 @@ from sandpiper_contract.errors import (
 from sandpiper_contract.results import RUNNING, STATUSES, TaskStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from code_runner.clients import Clients
     from code_runner.deadline import Deadline
@@ -179,7 +181,10 @@ class ToolCalls:
         self._accepted("stopTask", {"taskId": task_id})
 
     def write_files(self, files: Mapping[str, bytes]) -> None:
-        """Writes files, by paths relative to the working directory, in one call."""
+        """Writes files, by paths relative to the working directory, in one call.
+
+        Raises PayloadTooLarge for more than one call carries (100 MB).
+        """
         content = [{"path": path, "blob": data} for path, data in files.items()]
         self._accepted("writeFiles", {"content": content})
 
@@ -221,7 +226,7 @@ class ToolCalls:
             elif not isinstance(known, DeadlineExceeded | PayloadTooLarge):
                 raise SessionLost(f"{known}; it may have run") from error
             raise known from error
-        except DeadlineExceeded:  # there was no time left to send it
+        except RunError:  # there was no time left to send it, or it is too large
             refused()
             raise
 
@@ -257,7 +262,12 @@ class ToolCalls:
         return call()
 
     def _send(self, tool: str, arguments: dict[str, Any], seconds: float) -> ToolAnswer:
-        """One InvokeCodeInterpreter, sent once. Raises one of FAILURES."""
+        """One InvokeCodeInterpreter, sent once. Raises one of FAILURES, or PayloadTooLarge before it is sent."""
+        if (size := _size(arguments)) > REQUEST_BYTES:
+            raise PayloadTooLarge(
+                f"{tool} in session {self.session_id}: {size:,} bytes; one call carries {REQUEST_BYTES:,}: "
+                "send fewer at a time, or let the code fetch them from S3"
+            )
         client = self._clients.invoke(min(seconds, self._deadline.seconds_left))
         response = client.invoke_code_interpreter(
             codeInterpreterIdentifier=self.interpreter_id,
@@ -266,6 +276,17 @@ class ToolCalls:
             arguments=cast("Any", arguments),
         )
         return _merged(event["result"] for event in response["stream"] if "result" in event)
+
+
+def _size(value: object) -> int:
+    """What arguments come to, before JSON and base64 make them longer."""
+    if isinstance(value, Mapping):
+        return sum(map(_size, cast("Mapping[str, object]", value).values()))
+    if isinstance(value, list):
+        return sum(map(_size, cast("list[object]", value)))
+    if isinstance(value, bytes):
+        return len(value)
+    return len(value.encode("utf-8", "surrogatepass")) if isinstance(value, str) else 0
 
 
 def _task(doing: str, answer: ToolAnswer, task_id: str) -> Task:

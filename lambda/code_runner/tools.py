@@ -18,7 +18,7 @@ from code_runner.deadline import Deadline
 from code_runner.outputs import Collected, Keeper, collect
 from code_runner.programs import Code, Command
 from code_runner.service_errors import session_had_ended
-from code_runner.session import start_session, stop_or_tell
+from code_runner.session import log_not_stopped, start_session, stop_or_tell
 from code_runner.sizes import MOST_CALL_BYTES
 from code_runner.storage import content_type
 from code_runner.tool_answers import (
@@ -92,10 +92,6 @@ Answered = TypeVar("Answered", bound=Answer)
 _Result = TypeVar("_Result")
 
 
-def _log_not_stopped(session_id: str, error: RunError) -> None:
-    log.error("session %s not stopped; its lifetime ends it: %s", session_id, error)
-
-
 @dataclass(frozen=True)
 class _Uploads:
     """What lies in a session before the first call."""
@@ -130,7 +126,7 @@ class CodeInterpreterTools:
         uploads_uri: str | None = None,
         session_timeout_seconds: int = SESSION_SECONDS,
         clients: Clients | None = None,
-        not_stopped: Callable[[str, RunError], None] = _log_not_stopped,
+        not_stopped: Callable[[str, RunError], None] = log_not_stopped,
     ) -> None:
         """Calls nothing yet. Raises InvalidRequest for what cannot be.
 

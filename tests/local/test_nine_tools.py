@@ -1,0 +1,459 @@
+"""The nine tools as typed methods, in both modes: the managed interpreter and a custom one.
+
+What a method sends and what it makes of an answer are compared with the service's own, where those were published.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from code_runner.clients import AwsClients
+from code_runner.deadline import Deadline
+from code_runner.session import MANAGED, open_session
+from code_runner.sizes import REQUEST_BYTES
+from code_runner.tool_calls import ListedFile, ToolCalls
+from local_agentcore.faults import Rule
+from sandpiper_contract.errors import (
+    AccessDenied,
+    DeadlineExceeded,
+    InvalidRequest,
+    PayloadTooLarge,
+    QuotaExceeded,
+    RunError,
+    SessionLost,
+    Throttled,
+)
+from sandpiper_contract.files import SERVICE_OWN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from mypy_boto3_bedrock_agentcore import BedrockAgentCoreClient
+
+    from code_runner.session import CodeSession
+    from code_runner.tool_calls import Task
+    from local_agentcore.steering import FaultOrders
+
+WIRE = Path(__file__).resolve().parents[1] / "wire"
+REGION = "us-east-1"
+ROLE = "arn:aws:iam::123456789012:role/execution"
+PATIENCE_SECONDS = 30
+MEBIBYTE = 1024 * 1024
+
+
+class Recording(AwsClients):
+    """The real clients, which remember the tools that were called and with what."""
+
+    def __init__(self) -> None:
+        super().__init__(boto3.Session(region_name=REGION))
+        self.calls: list[tuple[str, Any]] = []
+
+    def invoke(self, seconds: float) -> BedrockAgentCoreClient:
+        client: Any = super().invoke(seconds)
+        event = "provide-client-params.bedrock-agentcore.InvokeCodeInterpreter"
+        client.meta.events.register_first(event, self._note, unique_id="recording")
+        return client
+
+    def _note(self, params: Any, **_: object) -> None:
+        self.calls.append((params["name"], params["arguments"]))
+
+
+@dataclass
+class Tools:
+    """A session, and what was sent to it."""
+
+    session: CodeSession
+    clients: Recording
+
+    @property
+    def sent(self) -> tuple[str, Any]:
+        """The last call: the tool's name and its arguments."""
+        return self.clients.calls[-1]
+
+    def until_ended(self, task_id: str) -> Task:
+        until = time.monotonic() + PATIENCE_SECONDS
+        while (task := self.session.get_task(task_id)).running:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        return task
+
+
+@pytest.fixture(scope="module")
+def custom(agentcore_control: Any) -> Generator[str]:
+    """A custom interpreter."""
+    made = agentcore_control.create_code_interpreter(
+        name=f"nine_{uuid.uuid4().hex[:12]}", executionRoleArn=ROLE, networkConfiguration={"networkMode": "SANDBOX"}
+    )
+    yield made["codeInterpreterId"]
+    agentcore_control.delete_code_interpreter(codeInterpreterId=made["codeInterpreterId"])
+
+
+@pytest.fixture(params=["managed", "custom"])
+def interpreter(request: pytest.FixtureRequest, custom: str) -> str:
+    """Each mode's interpreter."""
+    return {"managed": MANAGED, "custom": custom}[request.param]
+
+
+@pytest.fixture
+def shell(agentcore_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The environment of a person's shell, and nothing else that AWS's libraries look at."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in environment(agentcore_endpoint).items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+@pytest.fixture
+def clients(shell: pytest.MonkeyPatch) -> Recording:
+    """Clients that find the emulator as a person's would, by the environment."""
+    assert shell
+    return Recording()
+
+
+@pytest.fixture
+def tools(clients: Recording, interpreter: str) -> Generator[Tools]:
+    """A fresh session of that interpreter."""
+    with open_session(clients, interpreter) as session:
+        yield Tools(session, clients)
+
+
+def environment(endpoint: str) -> dict[str, str]:
+    """What a person's shell has, with AWS at that endpoint for boto3 and for the official SDK."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "BEDROCK_AGENTCORE_DP_ENDPOINT": endpoint,
+        "BEDROCK_AGENTCORE_CP_ENDPOINT": endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": REGION,
+    }
+
+
+def published(name: str) -> tuple[tuple[str, Any], dict[str, Any]]:
+    """What was sent to the service, and its result."""
+    case = json.loads((WIRE / f"{name}.json").read_text())
+    return (case["request"]["name"], case["request"]["arguments"]), case["events"][0]["result"]
+
+
+@dataclass
+class Run:
+    """A published run: how the method is called for it."""
+
+    name: str
+    call: Callable[[ToolCalls, Any], Any]
+    before: dict[str, bytes] = field(default_factory=dict[str, bytes])
+
+
+def code(tools: ToolCalls, arguments: Any) -> Any:
+    return tools.execute_code(arguments["code"], arguments["language"])
+
+
+def command(tools: ToolCalls, arguments: Any) -> Any:
+    return tools.execute_command(arguments["command"])
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        Run("execute_code_python_ok", code),
+        Run("execute_code_reads_written_file", code, {"data.txt": b"pikachu"}),
+        Run("execute_command_ok", command),
+        Run("execute_command_nonzero_output_in_stderr", command),
+        Run("execute_command_not_found", command),
+    ],
+    ids=lambda run: run.name,
+)
+def test_execute_code_and_execute_command_send_and_answer_as_published(tools: Tools, run: Run) -> None:
+    if run.before:
+        tools.session.write_files(run.before)
+    sent, result = published(run.name)
+    outcome = run.call(tools.session, sent[1])
+    assert tools.sent == sent
+    structured = result["structuredContent"]
+    assert (outcome.stdout, outcome.stderr, outcome.exit_code) == (
+        structured["stdout"],
+        structured["stderr"],
+        structured["exitCode"],
+    )
+    assert outcome.content == tuple(result["content"])
+    assert 0 < outcome.seconds < PATIENCE_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("language", "runtime", "program"),
+    [
+        ("python", None, "print(6 * 7)"),
+        ("python", "python", "print(6 * 7)"),
+        ("javascript", None, "console.log(6 * 7)"),
+        ("javascript", "nodejs", "console.log(6 * 7)"),
+        ("typescript", "deno", "const n: number = 6 * 7; console.log(n)"),
+    ],
+)
+def test_execute_code_takes_the_services_languages_and_runtimes(
+    tools: Tools, language: Any, runtime: Any, program: str
+) -> None:
+    outcome = tools.session.execute_code(program, language, runtime=runtime)
+    assert (outcome.stdout.strip(), outcome.stderr, outcome.exit_code) == ("42", "", 0)
+    given = {} if runtime is None else {"runtime": runtime}
+    assert tools.sent == ("executeCode", {"code": program, "language": language, **given})
+
+
+def test_execute_code_keeps_variables_until_the_context_is_cleared(tools: Tools) -> None:
+    tools.session.execute_code("x = 41")
+    assert tools.session.execute_code("print(x + 1)").stdout == "42"
+    assert tools.session.execute_code("print('x' in globals())", clear_context=True).stdout == "False"
+    assert tools.sent[1]["clearContext"] is published("execute_code_clear_context_describe")[0][1]["clearContext"]
+
+
+def test_a_failing_program_is_an_outcome(tools: Tools) -> None:
+    outcome = tools.session.execute_code("print('before'); 1/0")
+    assert (outcome.stdout, outcome.exit_code) == ("before", 1)
+    assert "ZeroDivisionError: division by zero" in outcome.stderr
+
+
+def test_start_command_execution_and_get_task_and_stop_task_send_and_answer_as_published(tools: Tools) -> None:
+    sent, result = published("start_command_execution_ok")
+    started = tools.session.start_command_execution(sent[1]["command"])
+    assert tools.sent == sent
+    structured = result["structuredContent"]
+    assert replace(started, task_id="") == replace(started, task_id="", status=structured["taskStatus"], stdout="")
+    assert len(started.task_id) == len(structured["taskId"])
+
+    working = tools.session.get_task(started.task_id)
+    assert tools.sent == ("getTask", {"taskId": started.task_id})
+    assert (working.status, working.stdout, working.exit_code) == ("working", "", None)
+    assert working.status == published("get_task_working")[1]["structuredContent"]["taskStatus"]
+
+    tools.session.stop_task(started.task_id)
+    assert tools.sent == ("stopTask", {"taskId": started.task_id})
+    assert tools.session.get_task(started.task_id).status == "canceled"
+
+
+def test_a_task_that_has_ended_says_how_and_can_not_be_stopped(tools: Tools) -> None:
+    started = tools.session.start_command_execution("echo out; exit 3")
+    ended = tools.until_ended(started.task_id)
+    assert (ended.stdout + ended.stderr, ended.exit_code) == ("out\r\n", 3)
+    assert ended.seconds is not None
+    done = tools.session.start_command_execution("echo done")
+    assert tools.until_ended(done.task_id).status == "completed"
+    refusal = published("stop_task_completed_error")[1]["content"][0]["text"]
+    with pytest.raises(InvalidRequest) as raised:
+        tools.session.stop_task(done.task_id)
+    assert str(raised.value).endswith(refusal)
+
+
+def test_write_files_and_read_files_keep_every_byte(tools: Tools) -> None:
+    files = {
+        "data.txt": b"pikachu",
+        "deep/er/all.bin": bytes(range(256)),
+        "empty": b"",
+        "gr\u00fc\u00dfe 1.txt": b"\xff\r\n",
+    }
+    tools.session.write_files(files)
+    name, arguments = tools.sent
+    assert (name, [set(entry) for entry in arguments["content"]]) == ("writeFiles", [{"path", "blob"}] * len(files))
+    assert tools.session.read_files(list(files)) == files
+    assert tools.session.read_files(["data.txt"]) == {"data.txt": b"pikachu"}
+    assert tools.sent == published("read_files_text_ok")[0]
+    assert tools.session.read_files(["none.txt"]) is None
+
+
+def test_list_files_names_what_is_there(tools: Tools) -> None:
+    fresh = json.loads((WIRE / "list_files_fresh_2026.json").read_text())["names"]
+    kinds = {"Directory": "folder", "File": "file"}
+    expected = {ListedFile(name, kinds[kind]) for kind, names in fresh.items() for name in names}  # type: ignore[arg-type]
+    assert set(tools.session.list_files()) == expected
+    assert {file.name for file in expected} == set(SERVICE_OWN)
+    tools.session.write_files({"deep/a.txt": b"1"})
+    assert tools.session.list_files("deep") == [ListedFile("a.txt", "file")]
+    assert tools.sent == ("listFiles", {"directoryPath": "deep"})
+
+
+def test_remove_files_removes_them(tools: Tools) -> None:
+    tools.session.write_files({"code.py": b"1", "data.txt": b"2"})
+    sent, _ = published("remove_files_two_ok")
+    tools.session.remove_files(sent[1]["paths"])
+    assert tools.sent == sent
+    assert {file.name for file in tools.session.list_files()} == set(SERVICE_OWN)
+
+
+REFUSED: list[Callable[[ToolCalls], object]] = [
+    lambda tools: tools.write_files({"/etc/x": b""}),
+    lambda tools: tools.write_files({"../x": b""}),
+    lambda tools: tools.list_files("../.."),
+    lambda tools: tools.remove_files(["none.txt"]),
+    lambda tools: tools.get_task("none"),
+    lambda tools: tools.stop_task("none"),
+]
+
+
+@pytest.mark.parametrize("call", REFUSED)
+def test_what_a_tool_refuses_is_an_invalid_request_that_names_the_tool(
+    tools: Tools, call: Callable[[ToolCalls], object]
+) -> None:
+    with pytest.raises(InvalidRequest, match=f" in session {tools.session.session_id}: "):
+        call(tools.session)
+
+
+# The limits of the service's table of quotas, where the client can see them.
+
+
+def test_more_than_one_call_carries_is_refused_before_it_is_sent(tools: Tools) -> None:
+    too_much = b"x" * (REQUEST_BYTES // 2)
+    with pytest.raises(PayloadTooLarge, match=r"writeFiles .* one call carries 100,000,000: .* S3"):
+        tools.session.write_files({"a": too_much, "b": too_much, "c": b""})
+    refusals: list[None] = []
+    for run in (tools.session.execute_code, tools.session.execute_command, tools.session.start_command_execution):
+        with pytest.raises(PayloadTooLarge, match="one call carries"):
+            run("#" * (REQUEST_BYTES + 1), refused=lambda: refusals.append(None))
+    assert len(refusals) == 3
+    assert tools.clients.calls == []
+
+
+def test_more_than_one_answer_carries_is_named_and_half_of_it_comes(tools: Tools) -> None:
+    tools.session.execute_code("for n in 'ab': open(n, 'wb').write(n.encode() * (12 << 20))")
+    with pytest.raises(PayloadTooLarge):
+        tools.session.read_files(["a", "b"])
+    assert tools.session.read_files(["a"]) == {"a": b"a" * (12 * MEBIBYTE)}
+
+
+def test_a_call_that_waits_too_long_says_so_and_what_to_do(tools: Tools) -> None:
+    with pytest.raises(DeadlineExceeded, match="no answer in the time there was") as raised:
+        tools.session.execute_command("sleep 60", seconds=3)
+    assert "start_command" in raised.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("fault", "operation", "error"),
+    [
+        (Rule("throttling", "StartCodeInterpreterSession"), "start", Throttled),
+        (Rule("throttling", "listFiles"), "tool", Throttled),
+        (Rule("error", "StartCodeInterpreterSession", code="ServiceQuotaExceededException"), "start", QuotaExceeded),
+    ],
+)
+def test_rates_and_numbers_that_are_exceeded_are_errors_that_may_be_retried(
+    clients: Recording,
+    interpreter: str,
+    agentcore_faults: FaultOrders,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Rule,
+    operation: str,
+    error: type[RunError],
+) -> None:
+    monkeypatch.setattr("code_runner.tool_calls.WAITS_SECONDS", (0.01, 0.01))
+    agentcore_faults.order(fault)
+    with pytest.raises(error) as raised, open_session(clients, interpreter) as session:
+        assert operation == "tool"
+        session.list_files()
+    assert raised.value.retryable
+    assert operation == "start" or len(clients.calls) == 3
+
+
+@pytest.mark.parametrize("seconds", [0, 28_801])
+def test_a_lifetime_that_the_service_does_not_give_is_refused(
+    clients: Recording, interpreter: str, seconds: int
+) -> None:
+    with (
+        pytest.raises(InvalidRequest, match="sessionTimeoutSeconds"),
+        open_session(clients, interpreter, timeout_seconds=seconds),
+    ):
+        pytest.fail("it started")
+
+
+def test_a_call_after_the_end_of_its_session_is_a_lost_session(clients: Recording, interpreter: str) -> None:
+    with open_session(clients, interpreter, deadline=Deadline.after(60)) as session:
+        session.close_session()
+        with pytest.raises(SessionLost, match="is not active"):
+            session.list_files()
+
+
+def test_a_call_past_the_time_there_is_is_not_sent(clients: Recording, interpreter: str) -> None:
+    with open_session(clients, interpreter, timeout_seconds=2) as session:
+        with pytest.raises(DeadlineExceeded, match="at least 3 s are needed"):
+            session.list_files()
+        assert clients.calls == []
+
+
+@pytest.mark.parametrize(
+    ("missing", "error", "variable"),
+    [
+        (("AWS_DEFAULT_REGION",), InvalidRequest, "DEFAULT_REGION"),
+        (("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), AccessDenied, "PROFILE"),
+    ],
+)
+def test_a_shell_that_is_not_set_up_is_told_what_to_set(
+    shell: pytest.MonkeyPatch,
+    missing: tuple[str, ...],
+    error: type[RunError],
+    variable: str,
+) -> None:
+    for name in missing:
+        shell.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        shell.setenv(name, os.devnull)
+    shell.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    told: list[str] = []
+    with (
+        pytest.raises(error, match=rf"; set AWS_{variable}, or give AwsClients a boto3\.Session"),
+        open_session(not_stopped=lambda session, _: told.append(session)),
+    ):
+        pytest.fail("it started")
+    assert told == []
+
+
+# The service's five-minute trial: start, invoke, stop.
+
+TRIAL = """
+from bedrock_agentcore.tools.code_interpreter_client import CodeInterpreter
+import json
+
+code_client = CodeInterpreter("us-east-1")
+code_client.start()
+try:
+    resp = code_client.invoke("executeCode", {
+        "language": "python",
+        "code": (
+            "import pandas as pd\\n"
+            "df = pd.DataFrame({'x': range(10)})\\n"
+            "df['y'] = df['x'] ** 2\\n"
+            "print(df.tail())\\n"
+        ),
+    })
+    for event in resp["stream"]:
+        print(json.dumps(event["result"], indent=2))
+finally:
+    code_client.stop()
+"""
+TAIL = ["x   y", "5  5  25", "6  6  36", "7  7  49", "8  8  64", "9  9  81"]
+
+
+def run_script(script: str, variables: dict[str, str]) -> str:
+    """Runs a script as a person would; returns what it printed."""
+    done = subprocess.run([sys.executable, "-"], input=script, env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_five_minute_trial_runs_with_the_official_sdk(agentcore_endpoint: str) -> None:
+    result = json.loads(run_script(TRIAL, environment(agentcore_endpoint)))
+    assert (result["isError"], result["structuredContent"]["exitCode"]) == (False, 0)
+    assert [line.strip() for line in result["structuredContent"]["stdout"].splitlines()] == TAIL
+
+
+def test_the_five_minute_trial_as_it_was_printed_sends_backslashes_and_is_told_so(agentcore_endpoint: str) -> None:
+    """The page doubles its backslashes, which makes one line of four; it runs all the same, to the answer for that."""
+    result = json.loads(run_script(TRIAL.replace("\\n", "\\\\n"), environment(agentcore_endpoint)))
+    assert (result["isError"], result["structuredContent"]["exitCode"]) == (True, 1)
+    assert "SyntaxError: unexpected character after line continuation character" in json.dumps(result)
