@@ -53,7 +53,8 @@ def _text(value: object) -> str:
     return f"<{argument if function == 'Ref' else '.'.join(argument)}>"
 
 
-def _states(template: Template) -> dict[str, Any]:
+def states_of(template: Template) -> dict[str, Any]:
+    """The definition of the one state machine."""
     return json.loads(_text(template.only("AWS::StepFunctions::StateMachine")["DefinitionString"]))
 
 
@@ -137,7 +138,7 @@ def test_lambda_runs_no_code_twice_by_itself(demo: Template) -> None:
 
 
 def test_the_workflow_sends_an_operation_for_this_state_of_this_execution(demo: Template) -> None:
-    states = _states(demo)
+    states = states_of(demo)
     assert states["States"][states["StartAt"]]["Parameters"] == {
         "operation": "run_code",
         "run": {"execution.$": "$$.Execution.Id", "state.$": "$$.State.Name"},
@@ -146,7 +147,7 @@ def test_the_workflow_sends_an_operation_for_this_state_of_this_execution(demo: 
 
 
 def test_the_workflow_retries_only_what_surely_has_not_run(demo: Template) -> None:
-    (retry,) = _states(demo)["States"]["RunCode"]["Retry"]
+    (retry,) = states_of(demo)["States"]["RunCode"]["Retry"]
     assert retry["ErrorEquals"] == [*errors.RETRYABLE, "Lambda.TooManyRequestsException"]
     assert set(errors.RETRYABLE) == {name for name, error in errors.ERRORS.items() if error.retryable}
     assert retry["JitterStrategy"] == "FULL"
@@ -155,7 +156,7 @@ def test_the_workflow_retries_only_what_surely_has_not_run(demo: Template) -> No
 
 
 def test_a_failed_execution_carries_the_error_and_its_cause(demo: Template) -> None:
-    states = _states(demo)["States"]
+    states = states_of(demo)["States"]
     named, catch = states["RunCode"]["Catch"]
     assert (set(named["ErrorEquals"]), named["Next"]) == (set(ERRORS), catch["Next"])
     assert catch == {"ErrorEquals": ["States.ALL"], "Next": "RunFailed"}
@@ -163,7 +164,7 @@ def test_a_failed_execution_carries_the_error_and_its_cause(demo: Template) -> N
 
 
 def test_a_task_outlives_its_function_and_the_workflow_its_task(demo: Template) -> None:
-    states = _states(demo)
+    states = states_of(demo)
     task = states["States"]["RunCode"]["TimeoutSeconds"]
     assert demo.only("AWS::Lambda::Function")["Timeout"] < task < states["TimeoutSeconds"]
 

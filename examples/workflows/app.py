@@ -1,0 +1,59 @@
+"""Workflows of one's own on a session function of one's own: `cdk deploy --app "python examples/workflows/app.py"`."""
+
+from __future__ import annotations
+
+import os
+
+import aws_cdk as cdk
+import cdk_nag
+
+from connector import connector
+from long_command import LONGEST_SECONDS, long_command
+from one_session import one_session
+from sandpiper_constructs.bucket_folder import BucketFolder
+from sandpiper_constructs.data_bucket import DataBucket
+from sandpiper_constructs.interpreter import CodeInterpreter
+from sandpiper_constructs.session_function import SessionFunction
+from sandpiper_constructs.session_workflow import SessionWorkflow
+from sandpiper_contract.settings import SANDBOX
+
+NAME = "workflow-examples"
+WORKFLOWS = {
+    "connector": (connector, 3_600),
+    "long-command": (long_command, LONGEST_SECONDS + 3_600),
+    "one-session": (one_session, 7_200),
+}
+"""What makes each one's states, and the seconds that it may take."""
+
+
+class WorkflowExamples(cdk.Stack):
+    """A bucket, an interpreter, a session function and the three workflows."""
+
+    def __init__(self, scope: cdk.App, *, account: str, region: str) -> None:
+        super().__init__(scope, NAME, env=cdk.Environment(account=account, region=region))
+        data = DataBucket(self, "DataBucket", name=f"{NAME}-{account}-{region}", retain=False)
+        folder = BucketFolder(bucket=data.bucket, path=f"tenants/{NAME}")
+        key = "sandbox"
+        own = folder.below(SANDBOX).below(key)
+        interpreter = CodeInterpreter(self, "Interpreter", name_prefix="workflow_examples", folder=own)
+        function = SessionFunction(
+            self, "SessionFunction", service=NAME, interpreters={key: interpreter}, folder=folder
+        )
+        for name, (states, seconds) in WORKFLOWS.items():
+            workflow = SessionWorkflow(
+                self,
+                name,
+                name=f"{NAME}-{name}",
+                session_function=function,
+                states=lambda scope, states=states: states(scope, function),
+                timeout_seconds=seconds,
+            )
+            output = "".join(map(str.capitalize, name.split("-")))
+            cdk.CfnOutput(self, f"{output}Arn", value=workflow.state_machine.state_machine_arn)
+        cdk.CfnOutput(self, "InterpreterId", value=interpreter.interpreter_id)
+
+
+app = cdk.App(analytics_reporting=False)
+WorkflowExamples(app, account=os.environ["CDK_DEFAULT_ACCOUNT"], region=os.environ["CDK_DEFAULT_REGION"])
+cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
+app.synth()

@@ -1,0 +1,50 @@
+"""A code execution as one task of a process: its result in a variable, and parts of it mapped into others.
+
+Input: `{"code": "…"}`. Output: `codeResult` with the whole result, and what the mapping makes of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import aws_stepfunctions as sfn
+
+from sandpiper_constructs.operation_task import OperationTask
+from sandpiper_contract.errors import RETRYABLE
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+    from sandpiper_constructs.session_function import SessionFunction
+
+SESSION_TIMEOUT_SECONDS = 300
+MAY_HAVE_RUN = ["SessionLost", "ServiceFault", "DeadlineExceeded", "Lambda.Unknown", "States.Timeout"]
+
+
+def connector(scope: Construct, session_function: SessionFunction) -> sfn.IChainable:
+    """The task, the mapping, and where each kind of error leads."""
+    execute = OperationTask(
+        scope,
+        "Execute code",
+        session_function=session_function,
+        operation="run_code",
+        request={"code": sfn.JsonPath.string_at("$.code"), "sessionTimeoutSeconds": SESSION_TIMEOUT_SECONDS},
+        result_path="$.codeResult",  # the result variable
+    )
+    mapped = sfn.Pass(
+        scope,
+        "Map the result",
+        parameters={
+            "codeResult": sfn.JsonPath.object_at("$.codeResult"),
+            # the result expression = {output: stdout, files: files}
+            "output": sfn.JsonPath.string_at("$.codeResult.stdout"),
+            "files": sfn.JsonPath.object_at("$.codeResult.files"),
+        },
+    )
+    for errors, name in (
+        (list(RETRYABLE), "Try later"),  # the service was busy for as long as it was retried
+        (MAY_HAVE_RUN, "Look what it has done"),
+        (["States.ALL"], "Mend the request"),
+    ):
+        execute.add_catch(sfn.Pass(scope, name, result_path=sfn.JsonPath.DISCARD), errors=errors, result_path="$.error")
+    return execute.next(mapped)

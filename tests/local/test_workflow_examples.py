@@ -1,0 +1,156 @@
+"""The workflows of the examples, deployed by the CDK CLI to the embedded AWS: what they answer, and what they leave."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from local_agentcore.faults import Rule
+from local_agentcore.steering import FaultOrders
+from sandpiper.toolchain import PROJECT, cdk
+from tests.local.target import ON_AWS
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from local_aws.record import Running
+
+pytestmark = pytest.mark.skipif(ON_AWS, reason="it deploys the examples, and orders faults")
+
+EXAMPLES = PROJECT / "examples"
+PATIENCE_SECONDS = 120
+CSV = "Status,Amount\nRejected,45000\nApproved,12000\nApproved,3000\n"
+
+
+@dataclass(frozen=True)
+class Workflows:
+    """The deployed stack's outputs."""
+
+    outputs: dict[str, str]
+
+    def run(self, name: str, **request: Any) -> dict[str, Any]:
+        """Runs a workflow to its end; returns its output, or the error that it failed with."""
+        workflows: Any = boto3.client("stepfunctions")
+        execution = workflows.start_execution(
+            stateMachineArn=self.outputs[f"{name}Arn"], name=str(uuid.uuid4()), input=json.dumps(request)
+        )["executionArn"]
+        until = time.monotonic() + PATIENCE_SECONDS
+        while (found := workflows.describe_execution(executionArn=execution))["status"] == "RUNNING":
+            assert time.monotonic() < until, workflows.get_execution_history(executionArn=execution)["events"][-3:]
+            time.sleep(0.1)
+        return json.loads(found["output"]) if found["status"] == "SUCCEEDED" else {"failed": found["error"]}
+
+    def live(self) -> list[Any]:
+        """Sessions that run."""
+        data: Any = boto3.client("bedrock-agentcore")
+        interpreter = self.outputs["InterpreterId"]
+        return data.list_code_interpreter_sessions(codeInterpreterIdentifier=interpreter, status="READY")["items"]
+
+    def size(self, uri: str) -> int:
+        """Of an object."""
+        bucket, key = uri.removeprefix("s3://").split("/", 1)
+        return boto3.client("s3").head_object(Bucket=bucket, Key=key)["ContentLength"]
+
+
+@pytest.fixture(scope="module")
+def stack(aws: Running, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The examples' stack, deployed as the page says; its outputs."""
+    output = str(tmp_path_factory.mktemp("cdk.out"))
+    cdk(["bootstrap", f"aws://{aws.account}/{aws.region}"], Path(output), print)
+    app = f"{sys.executable} {EXAMPLES / 'workflows' / 'app.py'}"
+    cdk(["deploy", "--app", app, "--require-approval", "never", "--output", output], PROJECT, print)
+    found: Any = boto3.client("cloudformation").describe_stacks(StackName="workflow-examples")["Stacks"][0]
+    return {each["OutputKey"]: each["OutputValue"] for each in found["Outputs"]}
+
+
+@pytest.fixture
+def workflows(stack: dict[str, str]) -> Generator[Workflows]:
+    """The workflows; whatever a test does, no session runs after it."""
+    found = Workflows(stack)
+    yield found
+    assert found.live() == []
+
+
+@pytest.fixture
+def faults(aws: Running) -> Generator[FaultOrders]:
+    """Orders faults of the embedded AgentCore, for this test alone."""
+    orders = FaultOrders(aws.agentcore_url)
+    yield orders
+    orders.clear()
+
+
+@pytest.mark.parametrize(
+    ("example", "printed", "files"),
+    [
+        ("claims_total", "Total claims: $44,700", []),
+        ("bar_chart", "Chart saved", [("chart.png", "image/png")]),
+        ("csv_report", "Report created", [("claims.csv", "text/csv")]),
+    ],
+)
+def test_the_connector_maps_its_result_into_variables(
+    workflows: Workflows, example: str, printed: str, files: list[tuple[str, str]]
+) -> None:
+    variables = workflows.run("Connector", code=(EXAMPLES / f"{example}.py").read_text())
+    assert variables.keys() == {"codeResult", "output", "files"}
+    result = variables["codeResult"]
+    assert (result["stdout"], result["stderr"], result["exitCode"]) == (printed, "", 0)
+    assert 0 < result["executionTimeMs"] < 60_000
+    assert (variables["output"], variables["files"]) == (printed, result["files"])
+    assert [(file["name"], file["contentType"]) for file in variables["files"]] == files
+    assert [file["size"] for file in variables["files"]] == [workflows.size(file["s3Uri"]) for file in result["files"]]
+
+
+def test_the_connector_catches_errors_by_name(workflows: Workflows, faults: FaultOrders) -> None:
+    refused = workflows.run("Connector", code="")
+    assert refused["error"]["Error"] == "InvalidRequest"
+    assert "code is empty" in refused["error"]["Cause"]
+    faults.order(Rule("session_dies", "executeCode", seconds=0.2))
+    lost = workflows.run("Connector", code="while True: pass")
+    assert (lost["error"]["Error"], lost["code"]) == ("SessionLost", "while True: pass")
+
+
+def test_a_program_that_fails_is_a_result_of_the_connector(workflows: Workflows) -> None:
+    variables = workflows.run("Connector", code="print('before'); 1/0")
+    assert (variables["output"], variables["codeResult"]["exitCode"]) == ("before", 1)
+
+
+def test_a_long_command_is_polled_until_it_has_ended(workflows: Workflows) -> None:
+    state = workflows.run("LongCommand", command="sleep 3; echo done > left.txt; echo out", pollSeconds=1)
+    assert (state["status"], state["ended"], state["stdout"], state["exitCode"]) == ("completed", True, "out\r\n", 0)
+    assert [file["path"] for file in state["files"]] == ["left.txt"]
+
+
+def test_a_long_command_that_fails_is_a_state_with_its_exit_code(workflows: Workflows) -> None:
+    state = workflows.run("LongCommand", command="exit 3", pollSeconds=1)
+    assert (state["ended"], state["exitCode"]) == (True, 3)
+
+
+def test_a_long_command_that_nobody_can_ask_is_stopped(workflows: Workflows, faults: FaultOrders) -> None:
+    faults.order(Rule("error", "getTask", code="AccessDeniedException", times=1))
+    assert workflows.run("LongCommand", command="sleep 600", pollSeconds=1) == {"failed": "AccessDenied"}
+
+
+def test_three_programs_share_one_session(workflows: Workflows) -> None:
+    result = workflows.run("OneSession", csv=CSV)
+    assert (result["stdout"], result["exitCode"]) == ("drawn", 0)
+    assert [file["path"] for file in result["files"]] == ["figure-1.png"]
+
+
+@pytest.mark.parametrize("csv", ["", "Other\n1\n", "Status,Amount\nRejected,none\n"], ids=["first", "second", "third"])
+def test_a_program_that_fails_closes_the_session_and_fails_the_workflow(workflows: Workflows, csv: str) -> None:
+    assert workflows.run("OneSession", csv=csv) == {"failed": "CodeFailed"}
+
+
+def test_a_session_that_dies_in_the_middle_fails_the_workflow_by_name(
+    workflows: Workflows, faults: FaultOrders
+) -> None:
+    faults.order(Rule("session_dies", "executeCode", seconds=0.05, times=1))
+    assert workflows.run("OneSession", csv=CSV) == {"failed": "SessionLost"}

@@ -1,0 +1,114 @@
+"""An operation as a state: what a workflow sends for it, and what its author is told at synthesis."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_stepfunctions as sfn
+
+from sandpiper_constructs.bucket_folder import BucketFolder
+from sandpiper_constructs.interpreter import CodeInterpreter
+from sandpiper_constructs.operation_task import OperationTask
+from sandpiper_constructs.session_function import SessionFunction
+from sandpiper_constructs.session_workflow import SessionWorkflow
+from sandpiper_contract.errors import RETRYABLE
+from sandpiper_contract.operations import OPERATIONS
+from sandpiper_contract.records import fields_of
+from tests.templates.conftest import statements
+from tests.templates.test_tenant_stack import states_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.templates.conftest import Template
+
+    Render = Callable[[Callable[[cdk.Stack], object]], Template]
+
+RUN = {"execution.$": "$$.Execution.Id", "state.$": "$$.State.Name"}
+
+
+def workflow(stack: cdk.Stack, **task: Any) -> SessionWorkflow:
+    """A workflow of one task."""
+    bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "bucket")
+    function = SessionFunction(
+        stack,
+        "Function",
+        service="a",
+        interpreters={"one": CodeInterpreter(stack, "One", name_prefix="one")},
+        folder=BucketFolder(bucket=bucket, path="tenants/a"),
+        code=lambda_.Code.from_inline("pass"),
+    )
+    return SessionWorkflow(
+        stack,
+        "Workflow",
+        name="one",
+        session_function=function,
+        states=lambda scope: OperationTask(scope, "Task", session_function=function, **task),
+        timeout_seconds=3_600,
+    )
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_operation_is_a_state(render: Render, operation: str) -> None:
+    known = [field.name for field in fields_of(OPERATIONS[operation].request)]
+    request = {name: sfn.JsonPath.object_at(f"$.{name}") for name in known}
+    template = render(lambda stack: workflow(stack, operation=operation, request=request))
+    task = states_of(template)["States"]["Task"]
+    assert task["Parameters"] == {
+        "operation": operation,
+        "run": RUN,
+        "request": {f"{name}.$": f"$.{name}" for name in known},
+    }
+    (retry,) = task["Retry"]
+    assert retry["ErrorEquals"] == [*RETRYABLE, "Lambda.TooManyRequestsException"]
+
+
+def test_without_a_request_it_is_the_states_input(render: Render) -> None:
+    template = render(lambda stack: workflow(stack, operation="run_code", result_path="$.result"))
+    task = states_of(template)["States"]["Task"]
+    assert (task["Parameters"]["request.$"], task["ResultPath"]) == ("$", "$.result")
+
+
+def test_items_of_a_map_and_rounds_of_a_loop_are_runs_of_their_own(render: Render) -> None:
+    template = render(lambda stack: workflow(stack, operation="run_code", in_map=True, round_path="$.round"))
+    run = states_of(template)["States"]["Task"]["Parameters"]["run"]
+    assert run == {**RUN, "index.$": "$$.Map.Item.Index", "iteration.$": "$.round"}
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        ({"operation": "run"}, "operation is 'run'; allowed: run_code | run_command | "),
+        (
+            {"operation": "poll_command", "request": {"taskId": "1"}},
+            "Task: taskId is not a field of poll_command; the fields are task, outputs, failOnError",
+        ),
+    ],
+)
+def test_what_the_contract_does_not_have_is_refused_at_synthesis(task: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=r"allowed|not a field") as raised:
+        workflow(cdk.Stack(), **task)
+    assert str(raised.value).startswith(message)
+
+
+def test_the_workflow_may_invoke_its_function_and_nothing_more(render: Render) -> None:
+    template = render(lambda stack: workflow(stack, operation="run_code"))
+    (function,) = template.resources("AWS::Lambda::Function")
+    role = next(
+        role
+        for role in template.resources("AWS::IAM::Role").values()
+        if "states.amazonaws.com" in json.dumps(role["AssumeRolePolicyDocument"])
+    )
+    (policy,) = role["Policies"]
+    granted = {
+        action: statement["Resource"]
+        for statement in statements(policy["PolicyDocument"])
+        for action in statement["Action"]
+        if not action.startswith(("logs:", "xray:"))
+    }
+    assert granted == {"lambda:InvokeFunction": [{"Fn::GetAtt": [function, "Arn"]}]}
