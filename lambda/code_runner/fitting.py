@@ -6,6 +6,8 @@ import json
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from sandpiper_contract.files import SkippedFile, SkipReason
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 STREAM_BYTES = 64 * 1024
 LISTS_BYTES = 96 * 1024
 """As JSON. Two streams and the lists make 224 KiB, which leaves room for the state around the result."""
+ROW_BYTES = 200
+"""Of the row that says how many were left out."""
 
 Result = TypeVar("Result", bound="Record")
 
@@ -22,7 +26,8 @@ Result = TypeVar("Result", bound="Record")
 def fit(result: Result, keep: Callable[[str, str], S3Object | None]) -> Result:
     """The result, long streams cut in the middle and long lists at the end, each whole in S3.
 
-    `keep` puts a text by its name and returns its address, or None where that failed.
+    `keep` puts a text by its name and returns its address, or None where that failed; the list then ends with a row for
+    those that are left out.
     """
     has = {field.name for field in fields(cast("Any", result))}
     whole = cast("Any", result)
@@ -38,11 +43,14 @@ def _lists(result: Any, keep: Callable[[str, str], S3Object | None]) -> Any:
         return result
     uri = keep("manifest.json", json.dumps(lists))
     files, skipped = result.files, result.skipped
-    while _size(_json((*files, *skipped))) > LISTS_BYTES:
+    while _size(_json((*files, *skipped))) > LISTS_BYTES - ROW_BYTES:
         if skipped:  # first: a file that was kept is worth more than the name of one that was not
             skipped = skipped[: len(skipped) * 3 // 4]
         else:
             files = files[: len(files) * 3 // 4]
+    if uri is None:
+        left_out = len(result.files) + len(result.skipped) - len(files) - len(skipped)
+        skipped = (*skipped, SkippedFile(f"(and {left_out:,} more)", 0, SkipReason.NOT_STORED))
     return replace(result, files=files, skipped=skipped, manifest_uri=uri)
 
 

@@ -7,6 +7,7 @@ import json
 from code_runner.changes import FoundFile, Kind
 from code_runner.fitting import fit
 from code_runner.outputs import Collected, choose
+from code_runner.storage import inline
 from sandpiper_contract.files import Outputs, SkippedFile, SkipReason
 from sandpiper_contract.kinds import S3Object
 from sandpiper_contract.results import RunResult
@@ -63,6 +64,16 @@ def test_ten_thousand_skipped_files_are_named_in_a_manifest() -> None:
     assert len(json.dumps(result.to_json())) < STATE_BYTES
     assert len(json.loads(kept["manifest.json"])["skipped"]) == 10_000
     assert result.manifest_uri == S3Object("bucket", "manifest.json")
+
+
+def test_files_that_neither_s3_nor_the_result_takes_are_counted_in_the_result() -> None:
+    files = tuple(inline(f"file-{n:03}", b"1" * 60, "0" * 64) for n in range(1_000))
+    whole = RunResult("a" * 200_000, "b" * 200_000, 0, 1.0, files=files)
+    result = fit(whole, lambda _name, _text: None)
+    assert len(json.dumps(result.to_json())) < STATE_BYTES
+    assert 0 < len(result.files) < 1_000
+    row = SkippedFile(f"(and {1_000 - len(result.files)} more)", 0, SkipReason.NOT_STORED)
+    assert result.skipped == (row,)
 
 
 def test_what_s3_does_not_take_is_cut_all_the_same_and_says_so() -> None:
