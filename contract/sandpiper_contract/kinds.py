@@ -246,7 +246,10 @@ class Path(_Plain):
 def relative_path(place: str, value: object) -> str:
     """A path under the working directory; raises InvalidRequest naming `place`."""
     if not isinstance(value, str) or len(value) > MOST_PATH_CHARACTERS or not _PATH.fullmatch(value):
-        allowed = f"a relative path of at most {MOST_PATH_CHARACTERS} characters, no control characters, without '..'"
+        allowed = (
+            f"a relative path of at most {MOST_PATH_CHARACTERS} characters, no control characters, "
+            "no part that is '.', '..' or empty"
+        )
         raise refuse(place, value, allowed)
     return value
 
@@ -271,10 +274,14 @@ class Base64:
     """A file's content in base64, which carries any bytes. A refusal does not repeat it."""
 
     def read(self, place: str, value: object) -> bytes:
+        text = value if isinstance(value, str) else "!"
         try:
-            return base64.b64decode(value if isinstance(value, str) else "!", validate=True)
+            data = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError):
             raise refuse_unseen(place, value, "a string in base64") from None
+        if len(text) != -(-len(data) // 3) * 4:  # Python takes padding after what needs none
+            raise refuse_unseen(place, value, "a string in base64")
+        return data
 
     def write(self, value: bytes) -> object:
         return base64.b64encode(value).decode()

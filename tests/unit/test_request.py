@@ -17,7 +17,7 @@ FIELDS = "code, codeS3Uri, language, runtime, interpreter, sessionTimeoutSeconds
 OUTPUTS = "paths, maxFiles, maxBytes, figures, linkSeconds"
 CONTENTS = "text, base64, s3Uri, s3Prefix"
 SECONDS = "a whole number of seconds from 60 to 28,800"
-PATH = "a relative path of at most 255 characters, no control characters, without '..'"
+PATH = "a relative path of at most 255 characters, no control characters, no part that is '.', '..' or empty"
 ONCE = "each path once, and no file where another needs a folder"
 ADDRESS = "s3://BUCKET/KEY without control characters"
 
@@ -86,6 +86,10 @@ REFUSALS: list[tuple[object, str]] = [
     (
         CODE | {"inputs": [{"path": "a", "base64": "%"}]},
         "inputs[0].base64 is a string of 1 characters; allowed: a string in base64",
+    ),
+    (
+        CODE | {"inputs": [{"path": "a", "base64": "AAAA="}]},
+        "inputs[0].base64 is a string of 5 characters; allowed: a string in base64",
     ),
     (
         CODE | {"inputs": [{"path": "a", "text": 7}]},
