@@ -6,12 +6,22 @@ One table checks what a model sends and describes the tools to it, so that both 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from sandpiper_contract.errors import InvalidRequest
-from sandpiper_contract.kinds import MOST_PATH_CHARACTERS, Choice, Items, Path, Text, cut, refuse_unseen
+from sandpiper_contract.kinds import (
+    MOST_PATH_CHARACTERS,
+    PATH_PATTERN,
+    Choice,
+    Items,
+    Path,
+    Text,
+    cut,
+    refuse_unseen,
+)
 from sandpiper_contract.records import Record, fields_of
 from sandpiper_contract.requests import LANGUAGES
 
@@ -27,7 +37,19 @@ BINARY_ADVICE = (
 )
 
 
-class OptionalPath(Path):
+class SandboxPath(Path):
+    """A path under the working directory, which models write with `./` before it, too."""
+
+    def read(self, place: str, value: object) -> str:
+        """As Kind has it."""
+        return super().read(place, re.sub(r"^(\./+)+", "", value) if isinstance(value, str) else value)
+
+    def schema(self) -> dict[str, object]:
+        """As Kind has it."""
+        return {"type": "string", "maxLength": MOST_PATH_CHARACTERS, "pattern": rf"^(?:\./+)*{PATH_PATTERN}$"}
+
+
+class OptionalPath(SandboxPath):
     """A path, or an empty string for none."""
 
     def read(self, place: str, value: object) -> str:
@@ -39,12 +61,18 @@ class OptionalPath(Path):
         return {"type": "string", "maxLength": MOST_PATH_CHARACTERS}
 
 
-class FolderOrFile(Path):
-    """A path, or `.` for the working directory."""
+class FolderOrFile(SandboxPath):
+    """A path, or `.` for the working directory; a folder's may end with a slash."""
 
     def read(self, place: str, value: object) -> str:
         """As Kind has it."""
-        return ROOT if value == ROOT else super().read(place, value)
+        if value in (ROOT, f"{ROOT}/"):
+            return ROOT
+        return super().read(place, value.removesuffix("/") if isinstance(value, str) else value)
+
+    def schema(self) -> dict[str, object]:
+        """As Kind has it."""
+        return {"type": "string", "maxLength": MOST_PATH_CHARACTERS}
 
 
 class PlainText:
@@ -73,7 +101,7 @@ class PlainText:
 class TextFile(Record):
     """A text file to write."""
 
-    path: Annotated[str, Path(), "Where it lies, relative to the working directory."]
+    path: Annotated[str, SandboxPath(), "Where it lies, relative to the working directory."]
     text: Annotated[bytes, PlainText(), "Its content."]
 
 
@@ -225,7 +253,7 @@ TOOLS: dict[str, Tool] = {
             "ci_push_to_workspace",
             "Save sandbox files to the shared workspace (S3). Omit paths to save all files in the sandbox root. The "
             "workspace is flat: a file keeps the last part of its path as its name.",
-            (Parameter("paths", Items(Path(), MOST_PATHS), "File paths in the sandbox.", None),),
+            (Parameter("paths", Items(SandboxPath(), MOST_PATHS), "File paths in the sandbox.", None),),
             ({"paths": ["chart.png", "results.json"]}, {}),
         ),
         Tool(

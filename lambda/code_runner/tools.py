@@ -19,7 +19,7 @@ from code_runner.outputs import Collected, Keeper, collect
 from code_runner.programs import Code, Command
 from code_runner.service_errors import session_had_ended
 from code_runner.session import log_not_stopped, start_session, stop_or_tell
-from code_runner.sizes import MOST_CALL_BYTES
+from code_runner.sizes import DIRECT_BYTES, MOST_CALL_BYTES
 from code_runner.storage import content_type
 from code_runner.tool_answers import (
     Answer,
@@ -57,7 +57,7 @@ log = logging.getLogger(__name__)
 
 SESSION_SECONDS = 900
 """The service's own default for the life of a session."""
-MOST_SAVED_BYTES = 100 * 1024 * 1024
+MOST_SAVED_BYTES = DIRECT_BYTES
 """Of the files that one call saves, which pass through memory."""
 NEVER = 2**63 - 1
 """By the sandbox's clock: with it nothing counts as changed, and only what is asked for is named."""
@@ -81,8 +81,8 @@ NOT_SAVED: dict[SkipReason, str] = {
     SkipReason.NOT_FOUND: "the sandbox has no such file; the name must be exactly the one that the code saved",
     SkipReason.NOT_REGULAR: "it is a link, a pipe or a device, which are not followed; save a regular file",
     SkipReason.TOO_MANY_FILES: f"one call saves at most {MOST_FILES:,} files; name it in a further call",
-    SkipReason.TOO_MANY_BYTES: f"one call saves at most {MOST_SAVED_BYTES:,} bytes in all; name it in a further call",
-    SkipReason.TOO_LARGE: "it is larger than one answer of the service carries, about 17 MiB; compress or split it",
+    SkipReason.TOO_MANY_BYTES: f"one call saves at most {MOST_SAVED_BYTES:,} bytes in all; name it in a further call, "
+    "or compress or split it where it is larger than that alone",
 }
 
 NOT_THERE = "the sandbox has no such file that can be read; the operation list shows what is there"

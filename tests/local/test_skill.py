@@ -491,17 +491,36 @@ def test_bytes_are_whole_and_names_are_taken_literally(tools: CodeInterpreterToo
         assert back.base64 == every
 
 
+def test_a_path_may_begin_at_the_working_directory(tools: CodeInterpreterTools) -> None:
+    assert tools.file_operations("write", content=[{"path": "./sub/a.txt", "text": "a"}]).ok
+    saved = ran(tools.execute_code("open('b.txt', 'w').write('b')", output_filename="./b.txt")).saved
+    assert [file.source for file in saved] == ["b.txt"]
+    pushed = tools.ci_push_to_workspace(["./sub/a.txt"])
+    assert isinstance(pushed, Pushed)
+    assert [file.path for file in pushed.saved] == ["code-interpreter/a.txt"]
+    read = tools.file_operations("read", ["././b.txt"])
+    assert isinstance(read, FilesRead)
+    assert [(file.path, file.text) for file in read.files] == [("b.txt", "b")]
+    for folder in ("./", "./sub", "sub/"):
+        assert tools.file_operations("list", [folder]).ok
+    assert failed(tools.file_operations("read", ["./../x"])).error == "InvalidRequest"
+
+
 def test_a_large_file_is_whole_or_is_told(tools: CodeInterpreterTools) -> None:
-    code = "import hashlib, os\nfor n in (12, 20):\n    data = os.urandom(n << 20); open(f'{n}.bin', 'wb').write(data)"
+    code = "import hashlib, os\nopen('large.bin', 'wb').truncate(100_000_001)\nfor n in (12, 20):\n"
+    code += "    data = os.urandom(n << 20); open(f'{n}.bin', 'wb').write(data)"
     printed = ran(tools.execute_code(f"{code}\n    print(hashlib.sha256(data).hexdigest())")).stdout.split()
     pushed = tools.ci_push_to_workspace()
     assert isinstance(pushed, Pushed)
-    assert [(file.source, file.size, file.sha256) for file in pushed.saved] == [("12.bin", 12 << 20, printed[0])]
-    assert [file.path for file in pushed.not_saved] == ["20.bin"]
+    assert [(file.source, file.size, file.sha256) for file in pushed.saved] == [
+        ("12.bin", 12 << 20, printed[0]),
+        ("20.bin", 20 << 20, printed[1]),
+    ]
+    assert [file.path for file in pushed.not_saved] == ["large.bin"]
     assert "compress or split it" in pushed.not_saved[0].reason
-    back = tools.workspace_read("code-interpreter/12.bin")
+    back = tools.workspace_read("code-interpreter/20.bin")
     assert isinstance(back, WorkspaceFile)
-    assert back.sha256 == printed[0]
+    assert back.sha256 == printed[1]
     assert "larger than one answer" in failed(tools.file_operations("read", ["20.bin"])).message
 
 
