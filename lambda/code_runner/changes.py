@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 MOST_ROWS = 10_000
 MOST_NAME_CHARACTERS = 4_096
 GIVEN_DIGITS = 32
-"""Of an input's SHA-256, sent to recognise it: a command's text has room for 128 KiB."""
+"""Of an input's SHA-256, sent to recognise it, since a command has room for little."""
+MOST_COMMAND_BYTES = 120 * 1024
+"""Of the lister's command: Linux takes 128 KiB in one argument of a program, which a shell's line is."""
 DIGESTED_BYTES_A_SECOND = 100_000_000
 """What a slow sandbox reads for its digest, so that the listing of gigabytes is given time."""
 
@@ -73,8 +76,12 @@ def find_files(session: ToolCalls, given: Mapping[str, Given], outputs: Outputs,
     The service's own folders are not looked into. Raises ServiceFault when there is no listing, and whatever the call
     raises.
     """
-    seconds = TOOL_SECONDS + outputs.max_bytes / DIGESTED_BYTES_A_SECOND
-    return _listing(run_inside(session, _DOING, LISTER, lister_task(given, outputs, seen), seconds))
+    return _listing(run_inside(session, _DOING, LISTER, lister_task(given, outputs, seen), listing_seconds(outputs)))
+
+
+def listing_seconds(outputs: Outputs) -> float:
+    """How long a listing may take."""
+    return TOOL_SECONDS + outputs.max_bytes / DIGESTED_BYTES_A_SECOND
 
 
 LISTER = "lister"
@@ -84,6 +91,11 @@ _DOING = "listing the files that the program left"
 def lister_command(given: Mapping[str, Given], outputs: Outputs, seen: int) -> list[str]:
     """The command, by words, whose output `listing` reads."""
     return own_command(LISTER, lister_task(given, outputs, seen))
+
+
+def can_be_told(given: Mapping[str, Given], outputs: Outputs) -> bool:
+    """Whether the lister's command has room for so many inputs."""
+    return len(shlex.join(lister_command(given, outputs, 0))) <= MOST_COMMAND_BYTES
 
 
 def lister_task(given: Mapping[str, Given], outputs: Outputs, seen: int) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from code_runner.changes import lister_command, listing
+from code_runner.changes import lister_command, listing, listing_seconds
 from sandpiper_contract.files import Pattern
 
 if TYPE_CHECKING:
@@ -39,5 +39,6 @@ def find_files_and_figures(session: ToolCalls, given: Mapping[str, Given], outpu
     """What `find_files` finds, after every open figure was saved as `figure-NUMBER.png`. Raises RunError."""
     if outputs.paths is not None:
         outputs = replace(outputs, paths=(*outputs.paths, FIGURES))
-    outcome = session.execute_code(_EPILOGUE.format(command=lister_command(given, outputs, seen)))
+    epilogue = _EPILOGUE.format(command=lister_command(given, outputs, seen))
+    outcome = session.execute_code(epilogue, seconds=listing_seconds(outputs))
     return listing(outcome.stdout)

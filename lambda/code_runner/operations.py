@@ -10,12 +10,14 @@ from code_runner.claim import Claim, Lost, OwnSession, Settled, take
 from code_runner.fitting import fit
 from code_runner.programs import Code, Command
 from code_runner.session import (
+    COLLECTING_SECONDS,
     CodeSession,
     Files,
     open_session,
     start_session,
     stop_or_tell,
     stop_session,
+    stopped_in_time,
 )
 from code_runner.staging import Staging
 from code_runner.storage import Storage
@@ -37,7 +39,8 @@ ENDING_SECONDS = 20
 """Kept of the time there is for stopping the session and writing to S3."""
 LEAST_SECONDS = 10
 """With less than this for the code a run is not begun."""
-COLLECTING_SECONDS = 10
+SENDING_SECONDS = 5
+"""With less than this for it the code is not sent."""
 INLINE_BYTES = 64 * 1024
 """Of files that a result carries itself: a third more in base64, in a workflow's state of 256 KiB."""
 
@@ -96,7 +99,8 @@ class Operations:
             key = self.place.interpreter_key(request.interpreter)
             program = Command(request.command) if request.command is not None else self._code(request)
             with self._kept_open(claim, key, request.session_timeout_seconds) as session:
-                task = session.start(program, inputs=request.inputs, sending=_Claimed(claim, session, owned=True))
+                sending = _Claimed(claim, session, self._working_end, owned=True)
+                task = session.start(program, inputs=request.inputs, sending=sending)
             handle = TaskHandle(SessionHandle(key, session.session_id, session.seen), task.task_id)
             return results.StartedCommand(handle, task.status)
 
@@ -128,7 +132,7 @@ class Operations:
         def work(claim: Claim) -> results.RunResult:
             session = self._joined(request.session)
             program = Command(request.command) if request.command is not None else self._code(request)
-            sending = _Claimed(claim, session, owned=False)
+            sending = _Claimed(claim, session, self._working_end, owned=False)
             result = session.run(program, inputs=request.inputs, outputs=request.outputs, sending=sending)
             return replace(result, session=replace(request.session, seen=session.seen))
 
@@ -166,7 +170,7 @@ class Operations:
                 files=self._files(key),
                 client_token=claim.client_token,
             ) as session:
-                sending = _Claimed(claim, session, owned=True)
+                sending = _Claimed(claim, session, self._working_end, owned=True)
                 return session.run(sent, inputs=request.inputs, outputs=request.outputs, sending=sending)
 
         return self._checked(request.fail_on_error, self._once(request, results.RunResult, work))
@@ -270,7 +274,8 @@ class Operations:
             client_token=claim.client_token,
         )
         try:
-            yield session
+            with stopped_in_time(self.clients, session, self._working_end, tell):
+                yield session
         except BaseException:
             stop_or_tell(self.clients, interpreter_id, session.session_id, tell)
             raise
@@ -322,10 +327,12 @@ class _Claimed:
 
     claim: Claim
     session: CodeSession
+    end: Deadline
     owned: bool
 
     def accept(self) -> None:
-        """As Sending has it."""
+        """As Sending has it. Inputs may have taken the time that the code needs: then it is not sent."""
+        self.end.earlier(COLLECTING_SECONDS).require(SENDING_SECONDS, "sending the code")
         own = OwnSession(self.session.interpreter_id, self.session.session_id) if self.owned else None
         self.claim.accept(own)
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import ClientError
 
+from code_runner.changes import can_be_told
 from code_runner.clients import AwsClients
 from code_runner.deadline import Deadline
 from code_runner.inputs import write_inputs
@@ -42,6 +44,8 @@ MANAGED = "aws.codeinterpreter.v1"
 """The interpreter that every account has. Its code acts with no role."""
 COLLECTING_SECONDS = 10
 """Kept of the time there is for listing and reading files."""
+OVERRUN_SECONDS = 8
+"""How long after its deadline a session is stopped whatever is still under way: calls to S3 are not cut to it."""
 SLOW_ANSWER_SECONDS = 20
 """How much longer than its session may live an answer is waited for, so that the service has the last word.
 
@@ -140,7 +144,11 @@ class CodeSession(ToolCalls):
 
         Raises the contract's RunError, one that may be retried only where the program has not run.
         """
+        outputs = outputs or Outputs()
         given = self.write_inputs(inputs)
+        if given and outputs.looks and not can_be_told(given, outputs):
+            self.look()
+            given = {}
         sending.accept()
         outcome = self._execute(program, sending)
         collected = self.collect_files(outputs, given=given)
@@ -260,6 +268,7 @@ def open_session(
     lifetime; it never hides the result or the error of the run.
     """
     clients = clients or AwsClients()
+    deadline = deadline or Deadline.after(timeout_seconds)
     session = start_session(
         clients,
         interpreter_id,
@@ -270,9 +279,29 @@ def open_session(
         client_token=client_token,
     )
     try:
-        yield session
+        with stopped_in_time(clients, session, deadline, not_stopped):
+            yield session
     finally:
         stop_or_tell(clients, interpreter_id, session.session_id, not_stopped)
+
+
+@contextmanager
+def stopped_in_time(
+    clients: Clients, session: CodeSession, deadline: Deadline, not_stopped: Callable[[str, RunError], None]
+) -> Generator[None]:
+    """Ends the session OVERRUN_SECONDS after the deadline if the block is still under way then.
+
+    Lambda ends a function without a word, so that a session must be stopped before, even while S3 keeps it waiting.
+    """
+    seconds = min(max(deadline.seconds_left, 0) + OVERRUN_SECONDS, threading.TIMEOUT_MAX)
+    told = (clients, session.interpreter_id, session.session_id, not_stopped)
+    timer = threading.Timer(seconds, stop_or_tell, told)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def start_session(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ import pytest
 from code_runner.clients import AwsClients
 from code_runner.deadline import Deadline
 from code_runner.operations import Operations, Place
+from code_runner.programs import Code
+from code_runner.session import CodeSession, open_session
 from local_agentcore.faults import Rule
 from local_agentcore.steering import FaultOrders
 from sandpiper_contract.errors import DeadlineExceeded, RunError, SessionLost
@@ -21,6 +24,7 @@ from sandpiper_contract.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from contextlib import AbstractContextManager
 
     from mypy_boto3_bedrock_agentcore import BedrockAgentCoreClient
     from mypy_boto3_s3 import S3Client
@@ -57,6 +61,17 @@ class Runner:
             end=Deadline.after(seconds),
             not_stopped=lambda session_id, _: self.not_stopped.append(session_id),
         ).run_code(request)
+
+    def open(self, seconds: float) -> AbstractContextManager[CodeSession]:
+        """A session without a claim and without a bucket."""
+        self.sent.clear()
+        return open_session(
+            Watched(AwsClients(), self),
+            next(iter(self.product.place.interpreters.values())),
+            timeout_seconds=300,
+            deadline=Deadline.after(seconds),
+            not_stopped=lambda session_id, _: self.not_stopped.append(session_id),
+        )
 
     def watch(self, client: Any) -> Any:
         def before_send(request: Any, **_: object) -> None:
@@ -237,6 +252,35 @@ def test_a_run_is_not_begun_with_too_little_time_left(runner: Runner) -> None:
     with pytest.raises(DeadlineExceeded, match="at least 10 s are needed"):
         runner.run(RunCode(code="1"), seconds=35)
     assert runner.sent == []
+
+
+def test_code_is_not_sent_when_its_inputs_have_taken_the_time(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("code_runner.operations.SENDING_SECONDS", 900)
+    with pytest.raises(DeadlineExceeded, match="sending the code"):
+        runner.run(LEAVES_A_FILE)
+    assert runner.sent == ["start", "writeFiles", "stop"]
+
+
+def test_a_session_is_stopped_in_time_while_something_else_keeps_its_run_waiting(
+    runner: Runner, product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As S3 may, whose calls know nothing of the deadline."""
+    monkeypatch.setattr("code_runner.session.OVERRUN_SECONDS", 0.5)
+    with runner.open(0.5) as session:
+        assert product.live_sessions() == [session.session_id]
+        until = time.monotonic() + 60
+        while product.live_sessions() and time.monotonic() < until:
+            time.sleep(0.1)
+        assert product.live_sessions() == []
+    assert runner.sent == ["start", "stop", "stop"]
+
+
+def test_inputs_too_many_for_a_command_are_known_again(runner: Runner) -> None:
+    inputs = [InputFile.of("".join(uuid.uuid4().hex for _ in range(7)), b"1") for _ in range(1_000)]
+    with runner.open(300) as session:
+        result = session.run(Code("open('new.txt', 'w').write('1')"), inputs=inputs)
+    assert [file.path for file in result.files] == ["new.txt"]
+    assert result.skipped == ()
 
 
 def test_files_without_number_cost_no_more_than_their_names(runner: Runner) -> None:
