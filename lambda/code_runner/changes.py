@@ -11,7 +11,7 @@ from code_runner.inside import answer, own_command, run_inside
 from code_runner.tool_calls import TOOL_SECONDS
 from sandpiper_contract.errors import InvalidRequest, ServiceFault
 from sandpiper_contract.files import SERVICE_OWN
-from sandpiper_contract.kinds import relative_path
+from sandpiper_contract.kinds import MOST_NUMBER, relative_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,7 +122,7 @@ def listing(printed: str) -> Listing:
 
 def _listing(told: Any) -> Listing:
     match told:
-        case {"clock": int(clock), "files": [*rows]} if clock >= 0 and len(rows) <= MOST_ROWS + 1:
+        case {"clock": int(clock), "files": [*rows]} if 0 <= clock <= MOST_NUMBER and len(rows) <= MOST_ROWS + 1:
             found = map(_found, rows)
             return Listing(tuple({file.path: file for file in found}.values()), clock)
         case _:
@@ -132,7 +132,7 @@ def _listing(told: Any) -> Listing:
 def _found(row: object) -> FoundFile:
     """One row. A path that leads elsewhere is only ever named."""
     match row:
-        case [str(path), int(size), str() | None as sha256, str(kind)] if size >= 0 and kind in KINDS:
+        case [str(path), int(size), str() | None as sha256, str(kind)] if 0 <= size <= MOST_NUMBER and kind in KINDS:
             path = path.encode("utf-8", "backslashreplace").decode()[:MOST_NAME_CHARACTERS]
             return FoundFile(path, size, sha256, KINDS[kind] if _can_be_named(path) else Kind.UNREADABLE)
         case _:

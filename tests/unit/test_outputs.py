@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 
-from code_runner.changes import FoundFile, Kind
+import pytest
+
+from code_runner.changes import FoundFile, Kind, listing
 from code_runner.fitting import fit
+from code_runner.inside import MARK
 from code_runner.outputs import Collected, choose
 from code_runner.storage import inline
+from sandpiper_contract.errors import ServiceFault
 from sandpiper_contract.files import Outputs, SkippedFile, SkipReason
 from sandpiper_contract.kinds import S3Object
 from sandpiper_contract.results import RunResult
@@ -39,6 +43,24 @@ def test_a_file_too_large_leaves_its_place_to_a_smaller_one() -> None:
     chosen = choose([file("a", 9), file("b", 2), file("c", 1)], Outputs(max_bytes=10), collected)
     assert [f.path for f in chosen] == ["a", "c"]
     assert collected.skipped == [SkippedFile("b", 2, SkipReason.TOO_MANY_BYTES)]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"clock": 2**60, "files": []},
+        {"clock": -1, "files": []},
+        {"clock": 1, "files": [["a", 2**60, None, "file"]]},
+        {"clock": 1, "files": [["a", -1, None, "file"]]},
+        {"clock": 1, "files": [["a", 1, None, "folder"]]},
+        {"clock": 1, "files": "a"},
+    ],
+)
+def test_a_forged_listing_is_none(forged: object) -> None:
+    """What a result cannot hold would make it unreadable to who asks for it again."""
+    assert listing(f'{MARK}{{"clock": 1, "files": [["a", 1, null, "file"]]}}').files == (file("a"),)
+    with pytest.raises(ServiceFault):
+        listing(MARK + json.dumps(forged))
 
 
 def test_a_small_result_stays_as_it_is() -> None:
