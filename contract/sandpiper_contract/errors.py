@@ -65,7 +65,7 @@ class PayloadTooLarge(RunError):  # noqa: N818
 
 
 class DeadlineExceeded(RunError):  # noqa: N818
-    """The code did not end in the time there was. It was stopped, and what it had printed is gone."""
+    """The code did not end in the time there was. It was stopped, or goes on in a session that stays open."""
 
     remedy = "Give it more time or less work; for more than 15 minutes use `start_command`."
 

@@ -33,7 +33,7 @@ class Failed(Answer):
 
     error: Annotated[str, Choice(tuple(ERRORS)), "The contract's name for what happened."]
     message: Annotated[str, Output(), "What, where, what is allowed, what to do."]
-    retryable: Annotated[bool, Flag(), "Whether the same call may be made again; if not, it may have run."]
+    retryable: Annotated[bool, Flag(), "Whether the same call may be made again as it is."]
 
     @classmethod
     def of(cls, error: RunError) -> Failed:
