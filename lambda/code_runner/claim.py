@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from botocore.exceptions import ClientError
 
-from code_runner.service_errors import storage_errors
+from code_runner.service_errors import error_code, storage_errors
 from sandpiper_contract.errors import ERRORS, InvalidRequest, RunError, SessionLost, StorageError
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def _put(s3: S3Client, address: S3Object, entry: Entry, *, if_match: str | None)
                     **condition,
                 )["ETag"]
             except ClientError as error:
-                code = error.response.get("Error", {}).get("Code")
+                code = error_code(error)
                 if code == CONFLICT:
                     continue
                 if code != CHANGED:

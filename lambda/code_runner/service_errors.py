@@ -114,6 +114,11 @@ def was_accepted(error: Exception) -> bool:
     return not isinstance(error, NOT_SENT)
 
 
+def error_code(error: ClientError) -> str:
+    """The service's word for what is wrong."""
+    return error.response.get("Error", {}).get("Code", "")
+
+
 @contextmanager
 def storage_errors(doing: str, uri: str) -> Generator[None]:
     """Raises StorageError, naming the object, for whatever S3 answers."""

@@ -21,7 +21,7 @@ from code_runner.deadline import Deadline
 from code_runner.inputs import write_inputs
 from code_runner.outputs import Collected, Keeper, collect
 from code_runner.programs import Code, Command, as_file
-from code_runner.service_errors import FAILURES, from_service, was_accepted
+from code_runner.service_errors import FAILURES, error_code, from_service, was_accepted
 from code_runner.tool_calls import LONGEST_CALL_SECONDS, ToolCalls
 from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, RunError, SessionLost
 from sandpiper_contract.files import Outputs
@@ -356,4 +356,4 @@ def stop_or_tell(
 
 def _already_ended(error: Exception) -> bool:
     """A session that its lifetime ended answers a stop with ConflictException."""
-    return isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") == "ConflictException"
+    return isinstance(error, ClientError) and error_code(error) == "ConflictException"

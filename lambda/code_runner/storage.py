@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-import mimetypes
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from code_runner.content_types import content_type
 from code_runner.not_kept import NotKeptError
-from code_runner.service_errors import storage_errors
+from code_runner.service_errors import error_code, storage_errors
 from code_runner.sizes import COPY_BYTES
-from code_runner.uploads import SHA256_METADATA, error_code, holds, upload
+from code_runner.uploads import SHA256_METADATA, holds, upload
 from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge, StorageError
 from sandpiper_contract.files import MOST_BYTES, OutputFile, SkipReason
 from sandpiper_contract.kinds import S3Object
@@ -225,11 +225,6 @@ def _copy(source: Stored, uploading: Upload, deadline: Deadline) -> None:
     for start in range(0, source.size, COPY_BYTES):
         deadline.require(PUT_SECONDS, f"copying {source.address.uri}")
         uploading.copy(source.address, source.etag, start, min(start + COPY_BYTES, source.size))
-
-
-def content_type(path: str) -> str:
-    """The type by the file's name, as the connector reports it; bytes without a known name are octets."""
-    return mimetypes.guess_type(path)[0] or "application/octet-stream"
 
 
 def inline(path: str, data: bytes, sha256: str) -> OutputFile:

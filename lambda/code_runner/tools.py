@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from code_runner.clients import AwsClients
+from code_runner.content_types import content_type
 from code_runner.deadline import Deadline
 from code_runner.outputs import Collected, Keeper, collect
 from code_runner.programs import Code, Command
 from code_runner.service_errors import session_had_ended
 from code_runner.session import log_not_stopped, start_session, stop_or_tell
 from code_runner.sizes import DIRECT_BYTES, MOST_CALL_BYTES
-from code_runner.storage import content_type
 from code_runner.tool_answers import (
     Answer,
     Changed,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from code_runner.service_errors import FAILURES
+from code_runner.content_types import OCTETS
+from code_runner.service_errors import FAILURES, error_code
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SHA256_METADATA = "sha256"
-OCTETS = "application/octet-stream"
 TAKEN = ("PreconditionFailed", "NoSuchUpload")
 """What S3 answers when an earlier attempt of the same call has succeeded and its answer was lost."""
 
@@ -105,8 +105,3 @@ def holds(s3: S3Client, target: S3Object, sha256: str) -> bool:
     """Whether the object is this very file, put by a call whose answer was lost."""
     found = s3.head_object(Bucket=target.bucket, Key=target.key)
     return found["Metadata"].get(SHA256_METADATA) == sha256
-
-
-def error_code(error: ClientError) -> str:
-    """S3's word for what is wrong."""
-    return error.response.get("Error", {}).get("Code", "")

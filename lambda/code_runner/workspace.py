@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from code_runner.service_errors import storage_errors
+from code_runner.content_types import content_type
+from code_runner.service_errors import error_code, storage_errors
 from code_runner.sizes import MOST_CALL_BYTES
-from code_runner.storage import MOST_KEY_BYTES, SHA256_METADATA, content_type
+from code_runner.storage import MOST_KEY_BYTES, SHA256_METADATA
 from code_runner.tool_answers import SavedFile, WorkspaceEntry, WorkspaceFile, WorkspaceListing, content
 from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge, StorageError
 from sandpiper_contract.files import InputFile, refuse_collisions
@@ -68,7 +69,7 @@ class Workspace:
             try:
                 answer = self.s3.get_object(Bucket=source.bucket, Key=source.key)
             except ClientError as error:
-                if error.response.get("Error", {}).get("Code") == "NoSuchKey":
+                if error_code(error) == "NoSuchKey":
                     message = f"path is {path!r}; the workspace has no such file. See workspace_list({FOLDER!r})"
                     raise InvalidRequest(message) from None
                 raise

@@ -1,0 +1,26 @@
+"""What a file is called decides its content type, and nothing else does."""
+
+from __future__ import annotations
+
+import pytest
+
+from code_runner.content_types import content_type
+
+
+@pytest.mark.parametrize(
+    ("path", "type_"),
+    [
+        ("chart.png", "image/png"),
+        ("a/b/REPORT.CSV", "text/csv"),
+        ("report.csv.gz", "application/gzip"),
+        ("book.xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+        ("notes.txt", "text/plain"),
+        ("data:text/html,x", "application/octet-stream"),
+        ("data:日/x,y", "application/octet-stream"),
+        ("folder.png/x", "application/octet-stream"),
+        (".png", "application/octet-stream"),
+        ("", "application/octet-stream"),
+    ],
+)
+def test_a_type_by_its_name(path: str, type_: str) -> None:
+    assert content_type(path) == type_
