@@ -6,6 +6,7 @@ platform. It refuses compiled files, because a bundle of pure Python fits every 
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -18,7 +19,7 @@ import tempfile
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
 CACHE = Path("build")
+BOTOCORE_DATA = ("botocore", "data")
 SERVICES = ("bedrock-agentcore", "s3", "sts")
 """The services whose models a bundle keeps; botocore's models of all services are 30 MB."""
 COMPILED_SUFFIXES = frozenset({".so", ".pyd", ".dylib", ".dll"})
@@ -127,7 +129,7 @@ def _installed_files(distribution: Distribution) -> Iterator[tuple[PurePosixPath
 
 
 def _kept(place: PurePosixPath) -> bool:
-    if place.parts[:2] == ("botocore", "data") and len(place.parts) > 3:
+    if place.parts[:2] == BOTOCORE_DATA and len(place.parts) > 3:
         return place.parts[2] in SERVICES and not fnmatch(str(place), "*/examples-1.json")
     return not any(fnmatch(str(place), pattern) for pattern in DROPPED)
 
@@ -145,7 +147,10 @@ def _write(parts: list[Distribution], directory: Path) -> None:
             for place, file in _files(part).items():
                 target = unfinished / place
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, target)
+                if place.parts[:2] == BOTOCORE_DATA:
+                    _write_lean(file, target)
+                else:
+                    shutil.copyfile(file, target)
             _write_metadata(part, unfinished)
         _compile(unfinished)
         _settle(unfinished)
@@ -157,6 +162,34 @@ def _write(parts: list[Distribution], directory: Path) -> None:
                 raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _write_lean(file: Path, target: Path) -> None:
+    """Writes JSON of botocore's without its documentation, other services' endpoints and compression.
+
+    botocore reads it at each cold start, and most of it is text for people.
+    """
+    compressed = file.suffix == ".gz"
+    data = json.loads(gzip.decompress(file.read_bytes()) if compressed else file.read_bytes())
+    if file.name == "endpoints.json":
+        for partition in data["partitions"]:
+            services = partition["services"].items()
+            partition["services"] = {name: service for name, service in services if name in SERVICES}
+    lean = json.dumps(_undocumented(data), separators=(",", ":"))
+    (target.with_suffix("") if compressed else target).write_text(lean, encoding="utf-8")
+
+
+def _undocumented(data: Any) -> Any:
+    """The same with every documentation empty: botocore insists on a few. A member of that name is no text."""
+    if isinstance(data, list):
+        return [_undocumented(entry) for entry in cast("list[Any]", data)]
+    if isinstance(data, dict):
+        members = cast("dict[str, Any]", data).items()
+        return {
+            name: "" if name == "documentation" and isinstance(value, str) else _undocumented(value)
+            for name, value in members
+        }
+    return data
 
 
 def _write_metadata(part: Distribution, root: Path) -> None:

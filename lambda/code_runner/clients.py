@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import boto3
+import botocore.session
 from botocore.config import Config
 
 if TYPE_CHECKING:
+    import boto3
     from mypy_boto3_bedrock_agentcore import BedrockAgentCoreClient
     from mypy_boto3_s3 import S3Client
 
@@ -45,11 +46,12 @@ class Clients(Protocol):
 
 
 class AwsClients:
-    """Clients of one boto3 session, made when first used and kept."""
+    """Clients of one session, made when first used and kept."""
 
     def __init__(self, session: boto3.Session | None = None) -> None:
-        """`session` has the region and the credentials; without it they are boto3's default chain's."""
-        self._session = session or boto3.Session()
+        """`session` has the region and the credentials; without it they are the default chain's."""
+        # Not by boto3, whose resources and transfers nobody needs here: Lambda would import them at each cold start.
+        self._client: Any = session.client if session else botocore.session.get_session().create_client
         self._once = lru_cache(maxsize=8)(self._invoking)
 
     @property
@@ -70,7 +72,7 @@ class AwsClients:
     @cached_property
     def _copying(self) -> S3Client:
         config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=COPY_SECONDS, retries={"total_max_attempts": 1})
-        return self._session.client("s3", config=config)
+        return self._client("s3", config=config)
 
     @cached_property
     def _repeating(self) -> tuple[BedrockAgentCoreClient, S3Client]:
@@ -82,7 +84,7 @@ class AwsClients:
         # Unless told, botocore signs links for us-east-1 and other old regions with version 2, which does not cover
         # parameters that somebody adds and opens no object that is encrypted by KMS.
         signing = config.merge(Config(signature_version="s3v4"))
-        return self._session.client("bedrock-agentcore", config=config), self._session.client("s3", config=signing)
+        return self._client("bedrock-agentcore", config=config), self._client("s3", config=signing)
 
     def warm(self) -> None:
         """Makes the clients that every run needs, which takes tens of milliseconds, before the first run."""
@@ -104,4 +106,4 @@ class AwsClients:
             retries={"total_max_attempts": 1},
             tcp_keepalive=True,
         )
-        return self._session.client("bedrock-agentcore", config=config)
+        return self._client("bedrock-agentcore", config=config)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.metadata
 import io
+import json
 import subprocess
 import sys
 import zipfile
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
+import botocore
 import pytest
 
 from sandpiper_constructs import bundle as bundling
@@ -20,7 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MEBIBYTE = 1024 * 1024
-SERVICES = {"bedrock-agentcore", "s3", "sts"}
+OFFLINE: dict[str, tuple[str, dict[str, str]]] = {
+    "bedrock-agentcore": ("list_code_interpreter_sessions", {"codeInterpreterIdentifier": "aws.codeinterpreter.v1"}),
+    "s3": ("get_object", {"Bucket": "data", "Key": "file"}),
+    "sts": ("get_caller_identity", {}),
+}
+"""What each service's whole model is needed for, endpoint and serialisation and signature, without a call."""
+SERVICES = set(OFFLINE)
 
 
 @pytest.fixture(scope="module")
@@ -99,14 +108,49 @@ def test_it_has_the_models_of_the_services_in_use_and_no_others(packed: Bundle) 
     }
 
 
+def test_its_models_are_botocores_without_the_words(packed: Bundle) -> None:
+    installed = Path(botocore.__file__).parent / "data"
+    kept = sorted((packed.directory / "botocore" / "data").rglob("*.json"))
+    assert len(kept) > len(SERVICES)
+    for path in kept:
+        place = path.relative_to(packed.directory / "botocore" / "data")
+        source = installed / place
+        text = source.read_bytes() if source.is_file() else gzip.decompress(Path(f"{source}.gz").read_bytes())
+        whole = json.loads(text)
+        if place.name == "endpoints.json":
+            for partition in whole["partitions"]:
+                partition["services"] = {name: partition["services"].get(name) for name in SERVICES}
+        _same_but_for_words(str(place), json.loads(path.read_bytes()), whole)
+
+
+def _same_but_for_words(place: str, lean: Any, whole: Any) -> None:
+    if isinstance(whole, dict):
+        members = cast("dict[str, Any]", whole)
+        present = {name: value for name, value in members.items() if value is not None}
+        assert lean.keys() == present.keys(), place
+        for name, value in present.items():
+            if name == "documentation" and isinstance(value, str):
+                assert lean[name] == "", place
+            else:
+                _same_but_for_words(f"{place}/{name}", lean[name], value)
+    elif isinstance(whole, list):
+        entries = cast("list[Any]", whole)
+        assert len(lean) == len(entries), place
+        for index, entry in enumerate(entries):
+            _same_but_for_words(f"{place}/{index}", lean[index], entry)
+    else:
+        assert lean == whole, place
+
+
 def test_it_runs_with_nothing_else_installed(packed: Bundle) -> None:
     """Python sees its standard library and the bundle: no site-packages, no variables, no working directory."""
     script = f"""
 import sys
 sys.path.insert(0, {str(packed.directory)!r})
 import boto3, importlib.metadata
-for service in {sorted(SERVICES)!r}:
-    boto3.client(service, region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
+for service, method in {OFFLINE!r}.items():
+    client = boto3.client(service, region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
+    assert client.generate_presigned_url(*method).startswith("https://")
 import code_runner.handlers
 assert callable(code_runner.handlers.run_operation)
 for module in list(sys.modules.values()):
