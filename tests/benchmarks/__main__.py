@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import bench_agentcore, bench_demo, bench_files, bench_local, bench_synth
+from tests.benchmarks import bench_agentcore, bench_demo, bench_files, bench_local, bench_runtime, bench_synth
 
 if TYPE_CHECKING:
     from tests.benchmarks.figure import Figure
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 BENCHMARKS = {
     "synth": bench_synth.figures,
     "agentcore": bench_agentcore.figures,
+    "runtime": bench_runtime.figures,
     "local": bench_local.figures,
     "demo": bench_demo.figures,
     "files": bench_files.figures,
