@@ -43,7 +43,7 @@ CALLS_A_SECOND = 30
 """Of InvokeCodeInterpreter, AgentCore's quota for an account."""
 FILES = (1, 10, 100)
 INPUTS = [{"path": "in.txt", "text": "1"}]
-COLD_STARTS, WARM_JOBS = 11, 40
+COLD_STARTS, WARM_JOBS = 11, 30
 WARM_PAUSE_SECONDS = 0.1
 """Before each job, whose four calls are otherwise throttled."""
 MEBIBYTE = 1024 * 1024
