@@ -44,6 +44,14 @@ SENDING_SECONDS = 5
 INLINE_BYTES = 64 * 1024
 """Of files that a result carries itself: a third more in base64, in a workflow's state of 256 KiB."""
 
+_WITH_OUTPUTS = (
+    requests.RunCode,
+    requests.RunCommand,
+    requests.PollCommand,
+    requests.StopCommand,
+    requests.RunInSession,
+    requests.CollectFiles,
+)
 Result = TypeVar("Result", bound="Record")
 Ended = TypeVar("Ended", results.RunResult, results.CommandState)
 
@@ -206,7 +214,7 @@ class Operations:
             case Settled(RunError() as error):
                 raise error
             case Settled(found):
-                return result.from_json(found, "result")
+                return self._linked_again(request, result.from_json(found, "result"))
             case Lost(uri, session):
                 if session is not None:
                     stop_or_tell(self.clients, session.interpreter_id, session.session_id, self.not_stopped)
@@ -224,6 +232,17 @@ class Operations:
             raise
         claim.settle(result=done.to_json() if is_last(done) else None)
         return done
+
+    def _linked_again(self, request: Record, result: Result) -> Result:
+        """Links end, so that who asks for a result again is given new ones."""
+        seconds = request.outputs.link_seconds if isinstance(request, _WITH_OUTPUTS) else None
+        if seconds is None:
+            return result
+        files = (
+            file if file.s3_uri is None else replace(file, link=self._storage.link(file.s3_uri, seconds))
+            for file in cast("results.RunResult", result).files
+        )
+        return cast("Result", replace(cast("results.RunResult", result), files=tuple(files)))
 
     def _end_abandoned(self, claim: Claim, request: Record) -> None:
         """An attempt that died may have started a session: the same clientToken gives it, or a new one; it is ended.

@@ -190,7 +190,7 @@ class Storage:
             size=size,
             sha256=sha256,
             s3_uri=target,
-            link=None if link_seconds is None else self._link(target, link_seconds),
+            link=None if link_seconds is None else self.link(target, link_seconds),
         )
 
     def keep_own(self, name: str, text: str) -> S3Object | None:
@@ -215,7 +215,8 @@ class Storage:
             raise StorageError(f"writing {target.uri}: its key is longer than S3's {MOST_KEY_BYTES} bytes")
         return target
 
-    def _link(self, target: S3Object, seconds: int) -> str:
+    def link(self, target: S3Object, seconds: int) -> str:
+        """What anybody may download an object of the run's by, for so long."""
         return self.s3.generate_presigned_url(
             "get_object", Params={"Bucket": target.bucket, "Key": target.key}, ExpiresIn=seconds
         )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
@@ -51,11 +53,11 @@ class Runner:
     sent: list[str] = field(default_factory=list[str])
     not_stopped: list[str] = field(default_factory=list[str])
 
-    def run(self, request: RunCode, seconds: float = 900) -> RunResult:
+    def run(self, request: RunCode, seconds: float = 900, run: Run | None = None) -> RunResult:
         self.sent.clear()
         place = self.product.place
         return Operations(
-            run=Run(str(uuid.uuid4())),
+            run=run or Run(str(uuid.uuid4())),
             place=Place(place.interpreters, place.bucket, place.prefix),
             clients=Watched(AwsClients(), self),
             end=Deadline.after(seconds),
@@ -145,6 +147,30 @@ def test_figures_come_back_beside_the_files_that_are_asked_for(runner: Runner) -
     result = runner.run(RunCode(code=code, outputs=Outputs(paths=(), figures=True)))
     assert [file.path for file in result.files] == ["figure-1.png"]
     assert [file.path for file in result.skipped] == ["other.txt"]
+
+
+def test_a_link_is_for_anybody_and_is_new_when_the_result_is_asked_for_again(runner: Runner) -> None:
+    request = RunCode(code="open('a.txt', 'w').write('a')", outputs=Outputs(link_seconds=60))
+    run, place = Run(str(uuid.uuid4())), runner.product.place
+    s3: Any = AwsClients().s3
+    (file,) = runner.run(request, run=run).files
+    assert download(file.link) == b"a"
+    with pytest.raises(HTTPError, match="403"):
+        download(str(file.link).partition("?")[0])
+
+    claim = {"Bucket": place.bucket, "Key": f"{place.prefix}/runs/{run.key}/claim.json"}
+    entry = json.loads(s3.get_object(**claim)["Body"].read())
+    entry["result"]["files"][0]["link"] = "https://example.org/ended"
+    s3.put_object(**claim, Body=json.dumps(entry))
+    (again,) = runner.run(request, run=run).files
+    assert runner.sent == []
+    assert replace(again, link=file.link) == file
+    assert download(again.link) == b"a"
+
+
+def download(link: str | None) -> bytes:
+    with urlopen(str(link)) as found:  # noqa: S310 - of the embedded AWS
+        return found.read()
 
 
 @pytest.mark.parametrize("code", FAULTS)
