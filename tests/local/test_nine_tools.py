@@ -34,7 +34,7 @@ from sandpiper_contract.errors import (
     SessionLost,
     Throttled,
 )
-from sandpiper_contract.files import SERVICE_OWN
+from sandpiper_contract.files import SERVICE_OWN, InputFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -289,6 +289,16 @@ def test_remove_files_removes_them(tools: Tools) -> None:
     assert {file.name for file in tools.session.list_files()} == set(SERVICE_OWN)
 
 
+def test_region_and_credentials_may_be_given_where_the_environment_has_none(
+    shell: pytest.MonkeyPatch, interpreter: str
+) -> None:
+    for name in ("AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        shell.delenv(name)
+    given = boto3.Session("test", "test", region_name=REGION)
+    with open_session(AwsClients(given), interpreter) as session:
+        assert session.run_code("print(6 * 7)").stdout == "42"
+
+
 REFUSED: list[Callable[[ToolCalls], object]] = [
     lambda tools: tools.write_files({"/etc/x": b""}),
     lambda tools: tools.write_files({"../x": b""}),
@@ -411,6 +421,37 @@ def test_a_shell_that_is_not_set_up_is_told_what_to_set(
     ):
         pytest.fail("it started")
     assert told == []
+
+
+# The contract's operations as methods, without a bucket.
+
+
+def test_programs_and_commands_of_a_session_share_its_files_which_come_back_as_bytes(tools: Tools) -> None:
+    session = tools.session
+    first = session.run_code("open('a.bin', 'wb').write(bytes(range(256)))", inputs=[InputFile.of("in.txt", b"1")])
+    assert [(file.path, file.data, file.s3_uri) for file in first.files] == [("a.bin", bytes(range(256)), None)]
+    second = session.run_command("cat in.txt; cp a.bin b.bin")
+    assert (second.stdout, second.exit_code, [file.path for file in second.files]) == ("1", 0, ["b.bin"])
+    session.write_files({"c.txt": b"2"})
+    assert [(file.path, file.data) for file in session.collect_files().files] == [("c.txt", b"2")]
+    assert session.collect_files().files == []
+
+
+def test_a_started_command_is_asked_for_and_stopped_with_what_it_has_left(tools: Tools) -> None:
+    task = tools.session.start_command("echo begun > left.txt; sleep 600", inputs=[InputFile.of("in.txt", b"1")])
+    until = time.monotonic() + PATIENCE_SECONDS
+    while tools.session.read_files(["left.txt"]) is None:
+        assert time.monotonic() < until
+    polled = tools.session.poll_command(task.task_id)
+    assert (polled.ended, polled.files) == (False, ())
+    stopped = tools.session.stop_command(task.task_id)
+    assert (stopped.status, stopped.ended) == ("canceled", True)
+    assert [(file.path, file.data) for file in stopped.files] == [("left.txt", b"begun\n")]
+    assert tools.session.stop_command(task.task_id).status == "canceled"
+
+
+def test_a_session_is_closed_once(tools: Tools) -> None:
+    assert (tools.session.close_session(), tools.session.close_session()) == (True, False)
 
 
 # The service's five-minute trial: start, invoke, stop.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 import uuid
@@ -106,6 +107,14 @@ def test_the_connector_maps_its_result_into_variables(
     assert (variables["output"], variables["files"]) == (printed, result["files"])
     assert [(file["name"], file["contentType"]) for file in variables["files"]] == files
     assert [file["size"] for file in variables["files"]] == [workflows.size(file["s3Uri"]) for file in result["files"]]
+
+
+def test_the_connectors_page_shows_the_mapping_as_it_is_deployed(workflows: Workflows) -> None:
+    deployed: Any = boto3.client("stepfunctions").describe_state_machine(
+        stateMachineArn=workflows.outputs["ConnectorArn"]
+    )
+    (shown,) = re.findall(r"```json\n(.*?)```", (PROJECT / "docs" / "connector.md").read_text(), re.DOTALL)
+    assert json.loads(deployed["definition"])["States"]["Map the result"] == json.loads(shown)
 
 
 def test_the_connector_catches_errors_by_name(workflows: Workflows, faults: FaultOrders) -> None:

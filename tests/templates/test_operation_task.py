@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import aws_cdk as cdk
@@ -19,7 +20,7 @@ from sandpiper_constructs.session_workflow import SessionWorkflow
 from sandpiper_contract.errors import RETRYABLE
 from sandpiper_contract.operations import OPERATIONS
 from sandpiper_contract.records import fields_of
-from tests.templates.conftest import statements
+from tests.templates.conftest import ROOT, statements
 from tests.templates.test_tenant_stack import states_of
 
 if TYPE_CHECKING:
@@ -32,10 +33,10 @@ if TYPE_CHECKING:
 RUN = {"execution.$": "$$.Execution.Id", "state.$": "$$.State.Name"}
 
 
-def workflow(stack: cdk.Stack, **task: Any) -> SessionWorkflow:
-    """A workflow of one task."""
+def session_function(stack: cdk.Stack) -> SessionFunction:
+    """A session function, whose code is nobody's."""
     bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "bucket")
-    function = SessionFunction(
+    return SessionFunction(
         stack,
         "Function",
         service="a",
@@ -43,6 +44,11 @@ def workflow(stack: cdk.Stack, **task: Any) -> SessionWorkflow:
         folder=BucketFolder(bucket=bucket, path="tenants/a"),
         code=lambda_.Code.from_inline("pass"),
     )
+
+
+def workflow(stack: cdk.Stack, **task: Any) -> SessionWorkflow:
+    """A workflow of one task."""
+    function = session_function(stack)
     return SessionWorkflow(
         stack,
         "Workflow",
@@ -112,3 +118,14 @@ def test_the_workflow_may_invoke_its_function_and_nothing_more(render: Render) -
         if not action.startswith(("logs:", "xray:"))
     }
     assert granted == {"lambda:InvokeFunction": [{"Fn::GetAtt": [function, "Arn"]}]}
+
+
+def test_the_page_on_workflows_shows_what_works(render: Render) -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "workflows.md").read_text(), re.DOTALL)
+
+    def fill(stack: cdk.Stack) -> None:
+        exec(program, {"self": stack, "sfn": sfn, "session_function": session_function(stack)})  # noqa: S102 - our page
+
+    task = states_of(render(fill))["States"]["Count"]
+    assert task["Parameters"]["request"] == {"command.$": "$.command", "outputs": {"paths": []}}
+    assert task["ResultPath"] == "$.counted"

@@ -20,10 +20,10 @@ from sandpiper.environment.model import (
     Tenant,
 )
 from sandpiper_contract.events import Event
-from sandpiper_contract.files import SERVICE_OWN, Outputs
+from sandpiper_contract.files import DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES, SERVICE_OWN, Outputs
 from sandpiper_contract.operations import OPERATIONS
 from sandpiper_contract.records import fields_of
-from sandpiper_contract.requests import RunCode
+from sandpiper_contract.requests import DEFAULT_SESSION_TIMEOUT_SECONDS, SESSION_TIMEOUT_SECONDS, RunCode
 from sandpiper_contract.results import RunResult
 from sandpiper_contract.schemas import schemas
 
@@ -88,3 +88,12 @@ def test_every_operation_is_shown_with_an_event_and_its_result_that_its_schemas_
         assert events
         Draft202012Validator(schemas()[f"{name}.result"]).validate(result)
         assert OPERATIONS[name].result.from_json(result, "result").to_json() == result
+
+
+def test_the_page_on_the_connector_has_all_that_its_results_have_and_its_limits() -> None:
+    page = (PROJECT / "docs" / "connector.md").read_text()
+    assert all(f"`{field}`" in page for field in ("stdout", "stderr", "exitCode", "executionTimeMs", "skipped"))
+    assert all(f"`files[].{field}`" in page for field in ("name", "contentType", "size", "s3Uri"))
+    low, high = SESSION_TIMEOUT_SECONDS
+    assert f"{low} to {high:,}, {DEFAULT_SESSION_TIMEOUT_SECONDS} |" in page
+    assert f"at most {DEFAULT_MAX_FILES} files and {DEFAULT_MAX_BYTES // 2**20} MB" in page
