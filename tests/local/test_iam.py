@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import urllib.error
 import urllib.request
 import uuid
@@ -18,6 +19,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError, WaiterError
 
+from code_runner.sizes import DIRECT_BYTES
 from sandpiper.failure import Failure
 from tests.local.target import ON_AWS
 
@@ -86,9 +88,10 @@ def actions_of(statement: Mapping[str, Any]) -> list[str]:
 
 
 def folder_of(statement: Mapping[str, Any], role: str) -> str:
-    """The session function reads two folders; every other role has each action once."""
-    objects = str(statement["Resource"])
-    return objects.split("/")[-2] if role == SESSION_FUNCTION and objects.startswith("arn:aws:s3:::") else ""
+    """The session function reaches three folders; every other role has each action once."""
+    resources = statement["Resource"]
+    objects: str = resources if isinstance(resources, str) else resources[0]
+    return objects.split("/")[-2] if role == SESSION_FUNCTION and re.match(r"arn:aws:s3:::.*/", objects) else ""
 
 
 def reduce(statement: dict[str, Any], grant: Grant) -> dict[str, Any] | None:
@@ -119,6 +122,26 @@ def run_with_input(product: Product) -> None:
         Bucket=product.place.bucket, Key=f"{product.place.prefix}/inputs/iam/in.txt", Body=b"x"
     )
     product.run("print(1)", inputs=[{"path": "in.txt", "s3Uri": uri}])
+
+
+def run_with_folder(product: Product) -> None:
+    folder = f"{product.place.prefix}/inputs/iam-folder/"
+    product.session.client("s3").put_object(Bucket=product.place.bucket, Key=f"{folder}in.txt", Body=b"x")
+    product.run("print(1)", inputs=[{"path": "in", "s3Prefix": f"s3://{product.place.bucket}/{folder}"}])
+
+
+def run_with_large_files(product: Product) -> None:
+    """A large input and a large output pass the function by, through the staging folder, where nothing stays."""
+    s3, bucket, prefix = product.session.client("s3"), product.place.bucket, product.place.prefix
+    s3.put_object(Bucket=bucket, Key=f"{prefix}/inputs/iam/large.bin", Body=bytes(DIRECT_BYTES + 1))
+    large = [{"path": "large.bin", "s3Uri": f"s3://{bucket}/{prefix}/inputs/iam/large.bin"}]
+    code = f"open('made.bin', 'wb').truncate({DIRECT_BYTES + 1})"
+    result = product.run(code, inputs=large, outputs={"maxBytes": 2 * DIRECT_BYTES}).result
+    staged = s3.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/sandbox/sandbox/staging/").get("Contents", [])
+    for left in staged:
+        s3.delete_object(Bucket=bucket, Key=left.get("Key", ""))
+    if result["skipped"] or staged:
+        raise Failure(f"skipped: {result['skipped']}, staged: {staged}")
 
 
 def run_again(product: Product) -> None:
@@ -177,12 +200,19 @@ CAUSES: Mapping[Grant, tuple[Callable[[Product], None], str]] = {
         r"^AccessDenied: .*not authorized to perform: bedrock-agentcore:InvokeCodeInterpreter on resource: arn:",
     ),
     Grant(SESSION_FUNCTION, "bedrock-agentcore:StopCodeInterpreterSession"): (run_and_end, "^1 session stayed"),
-    Grant(SESSION_FUNCTION, "s3:GetObject", "inputs"): (run_with_input, r"^StorageError: .*\(AccessDenied\)"),
+    Grant(SESSION_FUNCTION, "s3:GetObject", "inputs"): (
+        run_with_input,
+        r"^StorageError: .*\(403\) when calling the Head",
+    ),
     Grant(SESSION_FUNCTION, "s3:GetObject", "runs"): (
         run_again,
         r"^StorageError: reading the claim .*\(AccessDenied\)",
     ),
     Grant(SESSION_FUNCTION, "s3:PutObject", "runs"): (run, r"^StorageError: writing the claim .*\(AccessDenied\)"),
+    Grant(SESSION_FUNCTION, "s3:ListBucket"): (run_with_folder, r"^StorageError: .*\(AccessDenied\)"),
+    Grant(SESSION_FUNCTION, "s3:PutObject", "staging"): (run_with_large_files, r"^StorageError: .*\(AccessDenied\)"),
+    Grant(SESSION_FUNCTION, "s3:GetObject", "staging"): (run_with_large_files, r"^skipped: \[\{'path': 'made.bin'"),
+    Grant(SESSION_FUNCTION, "s3:DeleteObject", "staging"): (run_with_large_files, r"^skipped: \[\], staged: \[\{"),
     Grant(STATE_MACHINE, "lambda:InvokeFunction"): (
         run,
         r"not authorized to perform: lambda:InvokeFunction on resource: arn:",
@@ -202,6 +232,9 @@ WITHOUT_A_CAUSE_HERE = {
         Grant(SESSION_FUNCTION, "logs:CreateLogStream"),
         Grant(SESSION_FUNCTION, "logs:PutLogEvents"),
     ],
+    "it tidies up after an upload that failed half-way, which the bucket's lifecycle does, too, a day later": [
+        Grant(SESSION_FUNCTION, "s3:AbortMultipartUpload", "runs"),
+    ],
     "Step Functions has them to deliver its logs and traces, which MiniStack does not": [
         Grant(STATE_MACHINE, action)
         for action in (
@@ -212,7 +245,7 @@ WITHOUT_A_CAUSE_HERE = {
         )
     ],
 }
-"""Grants that only AWS itself uses."""
+"""Grants that only AWS itself uses, and one whose lack nobody sees."""
 
 
 def test_every_deployed_grant_is_in_one_of_the_tables(product: Product) -> None:
