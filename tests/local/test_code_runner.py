@@ -21,7 +21,7 @@ from local_agentcore.faults import Rule
 from local_agentcore.steering import FaultOrders
 from sandpiper_contract.errors import DeadlineExceeded, RunError, SessionLost
 from sandpiper_contract.files import InputFile, Outputs
-from sandpiper_contract.requests import RunCode
+from sandpiper_contract.requests import CloseSession, CollectFiles, PollCommand, RunCode, StartCommand, StopCommand
 from sandpiper_contract.run import Run
 
 if TYPE_CHECKING:
@@ -55,6 +55,10 @@ class Runner:
 
     def run(self, request: RunCode, seconds: float = 900, run: Run | None = None) -> RunResult:
         self.sent.clear()
+        return self.operations(seconds, run).run_code(request)
+
+    def operations(self, seconds: float = 900, run: Run | None = None) -> Operations:
+        """What one invocation does, for a run of its own unless it is told."""
         place = self.product.place
         return Operations(
             run=run or Run(str(uuid.uuid4())),
@@ -62,7 +66,7 @@ class Runner:
             clients=Watched(AwsClients(), self),
             end=Deadline.after(seconds),
             not_stopped=lambda session_id, _: self.not_stopped.append(session_id),
-        ).run_code(request)
+        )
 
     def open(self, seconds: float) -> AbstractContextManager[CodeSession]:
         """A session without a claim and without a bucket."""
@@ -147,6 +151,26 @@ def test_figures_come_back_beside_the_files_that_are_asked_for(runner: Runner) -
     result = runner.run(RunCode(code=code, outputs=Outputs(paths=(), figures=True)))
     assert [file.path for file in result.files] == ["figure-1.png"]
     assert [file.path for file in result.skipped] == ["other.txt"]
+
+
+def test_a_command_that_is_stopped_leaves_its_files_and_no_session(runner: Runner) -> None:
+    task = runner.operations().start_command(StartCommand(command="echo 1 > a.txt; sleep 600")).task
+    until = time.monotonic() + 60
+    while not (found := runner.operations().collect_files(CollectFiles(session=task.session)).files):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    assert [file.path for file in found] == ["a.txt"]
+    assert not runner.operations().poll_command(PollCommand(task=task)).ended
+
+    run = Run(str(uuid.uuid4()))
+    stopped = runner.operations(run=run).stop_command(StopCommand(task=task))
+    assert (stopped.status, stopped.ended) == ("canceled", True)
+    assert [(file.path, file.sha256) for file in stopped.files] == [("a.txt", found[0].sha256)]
+    assert runner.product.live_sessions() == []
+    assert runner.operations(run=run).stop_command(StopCommand(task=task)) == stopped
+    with pytest.raises(SessionLost):
+        runner.operations().poll_command(PollCommand(task=task))
+    assert not runner.operations().close_session(CloseSession(session=task.session)).closed
 
 
 def test_a_link_is_for_anybody_and_is_new_when_the_result_is_asked_for_again(runner: Runner) -> None:
