@@ -17,6 +17,8 @@ from botocore.exceptions import (
     ParamValidationError,
     PartialCredentialsError,
     ReadTimeoutError,
+    SSOError,
+    TokenRetrievalError,
 )
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import ReadTimeoutError as BodyReadTimeoutError
@@ -41,15 +43,14 @@ if TYPE_CHECKING:
 FAILURES = (BotoCoreError, ClientError, HTTPError, ParserError)
 """All that a call can raise. While a stream is read, urllib3's errors and botocore's parser's come as they are."""
 
-NOT_SENT = (
-    ConnectTimeoutError,
+NO_CREDENTIALS = (
     CredentialRetrievalError,
-    EndpointConnectionError,
     NoCredentialsError,
-    NoRegionError,
-    ParamValidationError,
     PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
 )
+NOT_SENT = (ConnectTimeoutError, EndpointConnectionError, NoRegionError, ParamValidationError, *NO_CREDENTIALS)
 """What botocore raises before a request has left this machine."""
 
 # In a stream the same names come in camelCase (botocore's EventStreamError), so the table is read without case.
@@ -81,7 +82,7 @@ def from_service(doing: str, error: Exception) -> RunError:
             return DeadlineExceeded(f"{doing}: no answer in the time there was")
         case NoRegionError():
             return InvalidRequest(f"{doing}: no region; set AWS_DEFAULT_REGION, or give AwsClients a boto3.Session")
-        case NoCredentialsError() | PartialCredentialsError() | CredentialRetrievalError():
+        case _ if isinstance(error, NO_CREDENTIALS):
             return AccessDenied(f"{doing}: {error}; set AWS_PROFILE, or give AwsClients a boto3.Session")
         case ParamValidationError():
             return InvalidRequest(f"{doing}: {error}")
