@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from aws_cdk import aws_stepfunctions as sfn
 
-from sandpiper_constructs.operation_task import OperationTask
-from sandpiper_contract.errors import RETRYABLE
+from sandpiper_constructs.operation_task import RETRIED, OperationTask
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from sandpiper_constructs.session_function import SessionFunction
 
 SESSION_TIMEOUT_SECONDS = 300
-MAY_HAVE_RUN = ["SessionLost", "ServiceFault", "DeadlineExceeded", "Lambda.Unknown", "States.Timeout"]
+HAS_NOT_RUN = ["InvalidRequest", "AccessDenied", "InterpreterNotFound", "StorageError"]
 
 
 def connector(scope: Construct, session_function: SessionFunction) -> sfn.IChainable:
@@ -42,9 +41,10 @@ def connector(scope: Construct, session_function: SessionFunction) -> sfn.IChain
         },
     )
     for errors, name in (
-        (list(RETRYABLE), "Try later"),  # the service was busy for as long as it was retried
-        (MAY_HAVE_RUN, "Look what it has done"),
-        (["States.ALL"], "Mend the request"),
+        (list(RETRIED), "Try later"),  # the service was busy for as long as it was retried
+        (HAS_NOT_RUN, "Mend the request"),
+        (["States.ALL"], "Look what it has done"),  # whatever else it is, the code may have run
     ):
-        execute.add_catch(sfn.Pass(scope, name, result_path=sfn.JsonPath.DISCARD), errors=errors, result_path="$.error")
+        to_do = sfn.Pass(scope, name, result=sfn.Result.from_string(name), result_path="$.toDo")
+        execute.add_catch(to_do, errors=errors, result_path="$.error")
     return execute.next(mapped)

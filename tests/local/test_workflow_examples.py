@@ -119,11 +119,11 @@ def test_the_connectors_page_shows_the_mapping_as_it_is_deployed(workflows: Work
 
 def test_the_connector_catches_errors_by_name(workflows: Workflows, faults: FaultOrders) -> None:
     refused = workflows.run("Connector", code="")
-    assert refused["error"]["Error"] == "InvalidRequest"
+    assert (refused["error"]["Error"], refused["toDo"]) == ("InvalidRequest", "Mend the request")
     assert "code is empty" in refused["error"]["Cause"]
     faults.order(Rule("session_dies", "executeCode", seconds=0.2))
     lost = workflows.run("Connector", code="while True: pass")
-    assert (lost["error"]["Error"], lost["code"]) == ("SessionLost", "while True: pass")
+    assert (lost["error"]["Error"], lost["toDo"]) == ("SessionLost", "Look what it has done")
 
 
 def test_a_program_that_fails_is_a_result_of_the_connector(workflows: Workflows) -> None:
