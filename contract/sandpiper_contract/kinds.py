@@ -38,6 +38,7 @@ S3_FOLDER_PATTERN = f"{S3_URI_PATTERN}/"
 BASE64_PATTERN = "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 _PATH = re.compile(PATH_PATTERN)
 _S3_URI = re.compile(S3_URI_PATTERN)
+_S3_FOLDER = re.compile(S3_FOLDER_PATTERN)
 
 
 class Missing:
@@ -329,7 +330,7 @@ class S3Folder(S3Uri):
 
     def read(self, place: str, value: object) -> S3Object:
         folder = S3Object.parse(place, value)
-        if not folder.key.endswith("/"):
+        if not _S3_FOLDER.fullmatch(folder.uri):
             raise refuse(place, value, "s3://BUCKET/FOLDER/ with a slash at its end")
         return folder
 

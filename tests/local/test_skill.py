@@ -56,7 +56,7 @@ PIXEL = base64.b64decode(
 )
 
 
-PIP = b"[global]\ncert = ca.pem\n[install]\ntarget = .\n"
+PIP = b"[global]\ncert = ca.pem\n"
 """pip's settings. The emulator's own packages are read-only, so others are installed beside the code."""
 
 

@@ -60,6 +60,13 @@ REFUSALS: list[tuple[object, str]] = [
         "code and codeS3Uri are given; allowed: exactly one of code, codeS3Uri",
     ),
     ({"Code": "print(1)"}, f"Code is not a field; the fields are {FIELDS}"),
+    *(
+        (
+            CODE | {"inputs": [{"path": "in", "s3Prefix": f"s3://bucket/{key}"}]},
+            f"inputs[0].s3Prefix is 's3://bucket/{key}'; allowed: s3://BUCKET/FOLDER/ with a slash at its end",
+        )
+        for key in ("/", "tenants")
+    ),
     ({"code": ""}, "code is empty; allowed: a string that is more than white space"),
     ({"code": " \n\t"}, "code is a string of 3 characters; allowed: a string that is more than white space"),
     ({"code": {"password": "x"}}, "code is an object of 1; allowed: a string that is more than white space"),
