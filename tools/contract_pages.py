@@ -19,7 +19,8 @@ PROJECT = Path(__file__).resolve().parents[1]
 ERRORS_HEAD = """# Errors
 
 A run without a result ends with one of these names, and with no other of the product's; a workflow matches them in
-`Retry` and `Catch`. The message says what happened, to what, and what is allowed. It repeats no code and no data.
+`Retry` and `Catch`. The message says what happened, to what, and what is allowed; the session function's ends with what
+the last two columns say. It repeats no code and no data.
 
 | Error | What happened | Send again as it is | What to do |
 |---|---|---|---|

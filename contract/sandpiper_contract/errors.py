@@ -6,7 +6,7 @@ happened, as `docs/contract/errors.md` has it.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class RunError(Exception):
@@ -18,6 +18,10 @@ class RunError(Exception):
 
     retryable: ClassVar[bool] = False
     remedy: ClassVar[str]
+
+    def advised(self) -> Self:
+        """The same error for who sees its message alone, which ends with whether to retry and what to do."""
+        return type(self)(f"{self}. Retryable: {'yes' if self.retryable else 'no'}. {self.remedy}")
 
 
 class InvalidRequest(RunError):  # noqa: N818 - these are names of the contract

@@ -54,17 +54,18 @@ def run_operation(event: dict[str, Any], context: LambdaContext) -> dict[str, ob
     _count(Metric.RUNS)
     try:
         result = _run(event, context)
-    except CodeFailed:
+    except CodeFailed as error:
         _count(Metric.PROGRAMS_FAILED)
-        raise
+        raise error.advised() from error
     except RunError as error:
         _count(Metric.THROTTLED if isinstance(error, Throttled) else Metric.ERRORS)
         logger.warning("run refused or lost", extra={"error": type(error).__name__, "retryable": error.retryable})
-        raise
+        raise error.advised() from error
     except Exception as error:
         _count(Metric.ERRORS)
         logger.exception("run failed by a fault of the session function")
-        raise ServiceFault(f"a fault of the session function ({type(error).__name__}); the code may have run") from None
+        fault = ServiceFault(f"a fault of the session function ({type(error).__name__}); the code may have run")
+        raise fault.advised() from None
     answer = result.to_json()
     _count(Metric.PROGRAMS_FAILED, int(answer.get("exitCode", 0) != 0))
     _count(Metric.FILES_KEPT, _length(answer, "files"))

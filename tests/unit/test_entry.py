@@ -125,4 +125,6 @@ def test_an_event_that_is_nearly_right_is_refused(entry: Any, event: object) -> 
     ],
 )
 def test_the_refusal_says_what_is_wrong(entry: Any, event: object, message: str) -> None:
-    assert refused(entry, event).startswith(message)
+    refusal = refused(entry, event)
+    assert refusal.startswith(message)
+    assert refusal.endswith(f". Retryable: no. {InvalidRequest.remedy}")
