@@ -325,6 +325,13 @@ def test_a_session_is_stopped_in_time_while_something_else_keeps_its_run_waiting
     assert runner.sent == ["start", "stop", "stop"]
 
 
+def test_a_caller_who_is_interrupted_leaves_no_session(runner: Runner) -> None:
+    with pytest.raises(KeyboardInterrupt), runner.open(300) as session:
+        assert runner.product.live_sessions() == [session.session_id]
+        raise KeyboardInterrupt
+    assert runner.sent == ["start", "stop"]
+
+
 def test_inputs_too_many_for_a_command_are_known_again(runner: Runner) -> None:
     inputs = [InputFile.of("".join(uuid.uuid4().hex for _ in range(7)), b"1") for _ in range(1_000)]
     with runner.open(300) as session:
