@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from sandpiper_contract.kinds import Anything, Choice
 from sandpiper_contract.operations import OPERATIONS
-from sandpiper_contract.records import Of, Record
+from sandpiper_contract.records import Of, Record, record
 from sandpiper_contract.run import Run
 
 
-@dataclass(frozen=True)
+@record
 class Event(Record):
     """One operation for one run."""
 

@@ -23,7 +23,7 @@ from sandpiper_contract.kinds import (
     Word,
     cut,
 )
-from sandpiper_contract.records import Record
+from sandpiper_contract.records import Record, record
 from sandpiper_contract.rules import ExactlyOne
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ SERVICE_OWN: tuple[str, ...] = (
 """What a fresh session's working directory already holds; seen on the service in 2026-03 and 2026-08."""
 
 
-@dataclass(frozen=True)
+@record
 class InputFile(Record):
     """A file that lies in the working directory before the code runs: its content, or where in S3 it is."""
 
@@ -132,7 +132,7 @@ class Glob:
         return Path().schema()
 
 
-@dataclass(frozen=True)
+@record
 class Outputs(Record):
     """Which of the files that the code leaves come back; each other one is named in `skipped`."""
 
@@ -176,7 +176,7 @@ class SkipReason(StrEnum):
     NO_FIGURES = "the figures could not be kept"
 
 
-@dataclass(frozen=True)
+@record
 class OutputFile(Record):
     """A file that the program made or changed: in S3, or here in base64 when there is no S3."""
 
@@ -195,7 +195,7 @@ class OutputFile(Record):
         return self.base64
 
 
-@dataclass(frozen=True)
+@record
 class SkippedFile(Record):
     """A file that the program left and that was not kept. The path `.` stands for all of them."""
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from sandpiper_contract.kinds import MOST_NUMBER, Flag, Text, WholeNumber
-from sandpiper_contract.records import Of, Record
+from sandpiper_contract.records import Of, Record, record
 
 
-@dataclass(frozen=True)
+@record
 class SessionHandle(Record):
     """An open session."""
 
@@ -22,7 +21,7 @@ class SessionHandle(Record):
     ] = 0
 
 
-@dataclass(frozen=True)
+@record
 class TaskHandle(Record):
     """A command that was started."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from sandpiper_contract.files import DEFAULT_OUTPUTS, INPUTS_APART, MOST_INPUTS, InputFile, Outputs
 from sandpiper_contract.handles import SessionHandle, TaskHandle
 from sandpiper_contract.kinds import Choice, Flag, Items, S3Object, S3Uri, Text, WholeNumber
-from sandpiper_contract.records import Of, Record
+from sandpiper_contract.records import Of, Record, record
 from sandpiper_contract.rules import ExactlyOne, Never, Where
 
 Language = Literal["python", "javascript", "typescript"]
@@ -62,7 +61,7 @@ _NO_FIGURES = Never(
 _Session = Annotated[SessionHandle, Of(SessionHandle), "What open_session or a call in the session returned."]
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(kw_only=True)
 class RunCode(Record):
     """A program to run once in a session of its own."""
 
@@ -79,7 +78,7 @@ class RunCode(Record):
     fail_on_error: _FailOnError = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(kw_only=True)
 class RunCommand(Record):
     """A shell command to run once in a session of its own."""
 
@@ -93,7 +92,7 @@ class RunCommand(Record):
     fail_on_error: _FailOnError = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(kw_only=True)
 class StartCommand(Record):
     """A command, or a program, that runs on without a caller, for up to eight hours, in a session of its own.
 
@@ -115,7 +114,7 @@ class StartCommand(Record):
 _Task = Annotated[TaskHandle, Of(TaskHandle), "What start_command returned."]
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(kw_only=True)
 class PollCommand(Record):
     """Asks how a started command is. Once it has ended, brings its files back and ends its session."""
 
@@ -126,7 +125,7 @@ class PollCommand(Record):
     fail_on_error: _FailOnError = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(kw_only=True)
 class StopCommand(Record):
     """Ends a started command, brings back what it has left so far and ends its session."""
 
@@ -136,7 +135,7 @@ class StopCommand(Record):
     outputs: _Outputs = DEFAULT_OUTPUTS
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(kw_only=True)
 class OpenSession(Record):
     """A session for several programs, which share its variables and files. It is the caller's to close."""
 
@@ -147,7 +146,7 @@ class OpenSession(Record):
     inputs: _Inputs = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(kw_only=True)
 class RunInSession(Record):
     """A program or a command to run once in an open session."""
 
@@ -173,14 +172,14 @@ class RunInSession(Record):
     fail_on_error: _FailOnError = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(kw_only=True)
 class CloseSession(Record):
     """Ends an open session. One that has ended is no error."""
 
     session: _Session
 
 
-@dataclass(frozen=True, kw_only=True)
+@record(kw_only=True)
 class CollectFiles(Record):
     """Brings files of an open session back without running anything."""
 

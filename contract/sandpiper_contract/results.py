@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from sandpiper_contract.files import MOST_FILES, OutputFile, SkippedFile
 from sandpiper_contract.handles import SessionHandle, TaskHandle
 from sandpiper_contract.kinds import Choice, Flag, Items, Number, Output, S3Object, S3Uri, WholeNumber
-from sandpiper_contract.records import Of, Record
+from sandpiper_contract.records import Of, Record, record
 
 MOST_SKIPPED = 100_000
 TaskStatus = Literal["submitted", "working", "completed", "canceled", "failed"]
@@ -28,7 +27,7 @@ _StderrUri = Annotated[S3Object | None, S3Uri(), "Where a long stderr is whole."
 _ExitCode = Annotated[int, WholeNumber(-(2**31), 2**32, "exit code"), "0 means success."]
 
 
-@dataclass(frozen=True)
+@record
 class RunResult(Record):
     """What one program printed, how it ended and which files it left."""
 
@@ -46,7 +45,7 @@ class RunResult(Record):
     )
 
 
-@dataclass(frozen=True)
+@record
 class StartedCommand(Record):
     """A command that runs on."""
 
@@ -54,7 +53,7 @@ class StartedCommand(Record):
     status: Annotated[TaskStatus, Choice(STATUSES), "The service's word for how it is."]
 
 
-@dataclass(frozen=True)
+@record
 class CommandState(Record):
     """How a started command is. The files, and an exit code, are there once it has ended."""
 
@@ -71,21 +70,21 @@ class CommandState(Record):
     manifest_uri: _Manifest = None
 
 
-@dataclass(frozen=True)
+@record
 class OpenedSession(Record):
     """A session that is open until it is closed or its lifetime ends."""
 
     session: Annotated[SessionHandle, Of(SessionHandle), "What the other operations take."]
 
 
-@dataclass(frozen=True)
+@record
 class ClosedSession(Record):
     """A session that has ended."""
 
     closed: Annotated[bool, Flag(), "Whether this call ended it; false when it had ended before."]
 
 
-@dataclass(frozen=True)
+@record
 class CollectedFiles(Record):
     """Files of an open session."""
 

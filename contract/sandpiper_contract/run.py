@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import quote
 
 from sandpiper_contract.kinds import Text, WholeNumber
-from sandpiper_contract.records import Record
+from sandpiper_contract.records import Record, record
 
 LONGEST_PART = 120
 """Of a key, in bytes; five of them leave files' own paths half of S3's 1,024."""
@@ -20,7 +19,7 @@ _ARN = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@record
 class Run(Record):
     """A state of an execution, as Step Functions' context object names it.
 

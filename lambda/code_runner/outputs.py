@@ -7,11 +7,9 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from code_runner import direct
 from code_runner.changes import Kind, find_files
 from code_runner.figures import find_files_and_figures
 from code_runner.not_kept import NotKeptError
-from code_runner.parts import split
 from code_runner.sizes import CALL_BYTES, DIRECT_BYTES, batches
 from code_runner.storage import inline
 from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, PayloadTooLarge, RunError, StorageError
@@ -162,6 +160,8 @@ def _has_room(file: FoundFile, keeper: Keeper, collected: Collected) -> bool:
 
 def _keep_in_parts(session: ToolCalls, file: FoundFile, outputs: Outputs, keeper: Keeper, collected: Collected) -> None:
     """Keeps a file that is too large for one call."""
+    from code_runner.parts import split  # here and below, so that a function's start does not pay for large files
+
     try:
         with split(session, file) as parts:
             collected.files.append(_kept_parts(file, parts, outputs, keeper, collected))
@@ -193,6 +193,7 @@ def _keep_directly(
         for file in files:
             collected.skip(file, SkipReason.TOO_LARGE)
         return
+    from code_runner import direct
 
     def keep(file: FoundFile, staged: Stored) -> OutputFile:
         return storage.keep_staged(file.path, staged, str(file.sha256), keeper.deadline, outputs.link_seconds)

@@ -18,7 +18,6 @@ from botocore.exceptions import ClientError
 from code_runner.changes import can_be_told
 from code_runner.clients import AwsClients
 from code_runner.deadline import Deadline
-from code_runner.inputs import write_inputs
 from code_runner.outputs import Collected, Keeper, collect
 from code_runner.programs import Code, Command, as_file
 from code_runner.service_errors import FAILURES, error_code, from_service, was_accepted
@@ -194,6 +193,10 @@ class CodeSession(ToolCalls):
 
     def write_inputs(self, inputs: Sequence[InputFile]) -> dict[str, Given]:
         """Puts files beside the program and says how each was written, so that it is known again."""
+        if not inputs:
+            return {}
+        from code_runner.inputs import write_inputs  # here, so that a function's start does not pay for it
+
         return write_inputs(self, inputs, self._files.storage, self._deadline)
 
     def collect_files(self, outputs: Outputs | None = None, *, given: dict[str, Given] | None = None) -> Collected:
