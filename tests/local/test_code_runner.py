@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 from dataclasses import dataclass, field, replace
@@ -17,10 +18,12 @@ from code_runner.deadline import Deadline
 from code_runner.operations import Operations, Place
 from code_runner.programs import Code
 from code_runner.session import CodeSession, open_session
+from code_runner.storage import MOST_CODE_BYTES
 from local_agentcore.faults import Rule
 from local_agentcore.steering import FaultOrders
 from sandpiper_contract.errors import DeadlineExceeded, RunError, SessionLost
 from sandpiper_contract.files import InputFile, Outputs
+from sandpiper_contract.kinds import S3Object
 from sandpiper_contract.requests import CloseSession, CollectFiles, PollCommand, RunCode, StartCommand, StopCommand
 from sandpiper_contract.run import Run
 
@@ -78,6 +81,14 @@ class Runner:
             deadline=Deadline.after(seconds),
             not_stopped=lambda session_id, _: self.not_stopped.append(session_id),
         )
+
+    def stored(self, folder: str, data: bytes | None) -> S3Object:
+        """The address of an object below the tenant's folder, put there unless there is no data."""
+        place = self.product.place
+        source = S3Object(place.bucket, f"{place.prefix}/{folder}/{uuid.uuid4()}.py")
+        if data is not None:
+            self.product.session.client("s3").put_object(Bucket=source.bucket, Key=source.key, Body=data)
+        return source
 
     def watch(self, client: Any) -> Any:
         def before_send(request: Any, **_: object) -> None:
@@ -347,3 +358,27 @@ def test_files_without_number_cost_no_more_than_their_names(runner: Runner) -> N
     assert result.stdout == "ran"
     assert [file.path for file in result.files] == [f"{n:05}" for n in range(10)]
     assert result.manifest_uri is not None
+
+
+PROGRAMS: list[tuple[str, bytes | None, str]] = [
+    ("inputs", None, "StorageError"),
+    ("inputs", b"print('\xff')", "InvalidRequest"),
+    ("runs", b"print(1)", "InvalidRequest"),
+    ("inputs", b"#" * (MOST_CODE_BYTES + 1), "PayloadTooLarge"),
+]
+
+
+@pytest.mark.parametrize(("folder", "data", "error"), PROGRAMS, ids=["missing", "no text", "elsewhere", "too large"])
+def test_a_program_in_s3_that_cannot_be_run_is_refused_by_name_and_starts_nothing(
+    runner: Runner, folder: str, data: bytes | None, error: str
+) -> None:
+    source = runner.stored(folder, data)
+    with pytest.raises(RunError, match=re.escape(source.uri)) as raised:
+        runner.run(RunCode(code_s3_uri=source))
+    assert type(raised.value).__name__ == error
+    assert runner.sent == []
+
+
+def test_a_program_may_lie_in_s3(runner: Runner) -> None:
+    source = runner.stored("inputs", "print('aus S3: ü')".encode())
+    assert runner.run(RunCode(code_s3_uri=source)).stdout == "aus S3: ü"
