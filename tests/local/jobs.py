@@ -36,6 +36,8 @@ class Job:
     mark: str = field(default_factory=lambda: str(uuid.uuid4()))
     session: Mapping[str, Any] | None = None
     """The handle of an open session, for an operation that needs one."""
+    task: Mapping[str, Any] | None = None
+    """The handle of a started command, for an operation that needs one."""
 
     def attempt(self, *, kill: tuple[str, Moment] | None = None, faults: Mapping[str, Fault] | None = None) -> Attempt:
         """One attempt in a process of its own; the run is the same each time."""
@@ -51,6 +53,38 @@ class Job:
         opened = self.attempts.make(self._event("open_session", {}))
         assert opened.result is not None, opened
         self.session = opened.result["session"]
+
+    def leave_file(self) -> None:
+        """Runs the program in the open session, and brings nothing back."""
+        request: dict[str, Any] = {"session": self.session, "code": self.program, "outputs": {"paths": []}}
+        left = self.attempts.make(self._event("run_in_session", request))
+        assert left.result is not None, left
+
+    def start(self) -> None:
+        """Starts the program as a command, which has ended, or sleeps, before this returns."""
+        given = {"path": "program.py", "text": self.program}
+        command = "python3 program.py" + ("; sleep 600" if self.operation == "stop_command" else "")
+        started = self.attempts.make(self._event("start_command", {"command": command, "inputs": [given]}))
+        assert started.result is not None, started
+        self.task = started.result["task"]
+        self.wait_until_it_ran()
+        until = time.monotonic() + PATIENCE_SECONDS
+        while self.operation == "poll_command" and self._status() == "working":
+            if time.monotonic() > until:
+                raise TimeoutError(self.mark)
+            time.sleep(0.05)
+
+    def _status(self) -> str:
+        assert self.task is not None
+        data = self.product.session.client("bedrock-agentcore")
+        answer = data.invoke_code_interpreter(
+            codeInterpreterIdentifier=self.product.place.interpreters[SANDBOX],
+            sessionId=self.task["session"]["sessionId"],
+            name="getTask",
+            arguments={"taskId": self.task["taskId"]},
+        )
+        (event,) = answer["stream"]
+        return event["result"]["structuredContent"]["taskStatus"]  # pyright: ignore[reportTypedDictNotRequiredAccess]
 
     def close(self) -> None:
         """Ends the open session, if there is one."""
@@ -110,8 +144,8 @@ class Job:
         return (
             "import uuid, boto3\n"
             f"key = '{self._folder}/' + str(uuid.uuid4())\n"
+            f"with open('left.txt', 'wb') as left: left.write({LEFT!r})\n"
             f"boto3.client('s3').put_object(Bucket={self.product.place.bucket!r}, Key=key, Body=b'')\n"
-            f"open('left.txt', 'wb').write({LEFT!r})\n"
         )
 
     def _request(self) -> dict[str, Any]:
@@ -122,6 +156,10 @@ class Job:
                 return {"inputs": [given]}
             case "run_command" | "start_command":
                 return {"command": "python3 program.py", "inputs": [given]}
+            case "poll_command" | "stop_command":
+                return {"task": self.task}
+            case "collect_files":
+                return {"session": self.session, "outputs": {"paths": ["left.txt"]}}
             case _:
                 return {"code": self.program, "inputs": [given], **in_session}
 

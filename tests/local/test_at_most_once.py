@@ -38,6 +38,7 @@ LAST: dict[str, tuple[Row, Row]] = {
     "done": (LOST, ONCE),
 }
 """Once the code may have been sent, only the record of its end gives a retry anything but SessionLost."""
+COLLECTED = ("executeCommand", "readFiles", "file")
 KILLS: dict[str, dict[str, tuple[Row, Row]]] = {
     # the step              before it was sent, after it was answered
     "run_code": {**FIRST, "executeCode": (UNSENT, LOST), "executeCommand": (LOST, LOST), **LAST},
@@ -54,6 +55,10 @@ KILLS: dict[str, dict[str, tuple[Row, Row]]] = {
         "executeCommand": (LOST, LOST),
         **{step: rows for step, rows in LAST.items() if step != "stop"},
     },
+    # What sends no code of anybody's does the same again, and what it left is known.
+    "poll_command": dict.fromkeys(("claimed", "getTask", *COLLECTED, "done", "stop"), (ONCE, ONCE)),
+    "stop_command": dict.fromkeys(("claimed", "stopTask", "getTask", *COLLECTED, "done", "stop"), (ONCE, ONCE)),
+    "collect_files": dict.fromkeys(("claimed", *COLLECTED, "done"), (ONCE, ONCE)),
     "open_session": dict.fromkeys(("claimed", "start", "writeFiles", "executeCommand", "done"), (NO_CODE, NO_CODE)),
 }
 """Every call that the operation makes of AWS, in its order."""
@@ -79,8 +84,12 @@ def attempts(deployed: Deployment) -> Generator[Attempts]:
 def job(request: pytest.FixtureRequest, product: Product, attempts: Attempts) -> Generator[Job]:
     """A job of the operation that the test names; in an open session where it needs one."""
     job = Job(product, attempts, request.param)
-    if job.operation == "run_in_session":
+    if job.operation in ("run_in_session", "collect_files"):
         job.open()
+    if job.operation == "collect_files":
+        job.leave_file()
+    if job.operation in ("poll_command", "stop_command"):
+        job.start()
     yield job
     job.close()
     assert product.live_sessions() == []
@@ -121,6 +130,10 @@ def _check_result(job: Job, result: Any) -> None:
             job.session = result["session"]
         case "start_command":
             assert job.whole(job.finish(result))
+            assert job.ran() == 1
+        case "stop_command" | "collect_files":
+            assert result["skipped"] == []
+            assert job.whole(result)
             assert job.ran() == 1
         case _:
             assert (result["exitCode"], result["skipped"]) == (0, [])
