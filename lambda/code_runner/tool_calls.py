@@ -223,7 +223,10 @@ class ToolCalls:
             known = from_service(doing, error)
             if not was_accepted(error):
                 refused()
-            elif not isinstance(known, DeadlineExceeded | PayloadTooLarge):
+            elif isinstance(known, PayloadTooLarge):
+                message = f"{known}: it ran, and printed more than one answer carries; let it write to a file"
+                raise PayloadTooLarge(message) from error
+            elif not isinstance(known, DeadlineExceeded):
                 raise SessionLost(f"{known}; it may have run") from error
             raise known from error
         except RunError:  # there was no time left to send it, or it is too large

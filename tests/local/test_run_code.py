@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandpiper.failure import Failure
+from sandpiper.toolchain import PROJECT
 from tests.local.target import ON_AWS
 
 if TYPE_CHECKING:
@@ -218,3 +222,16 @@ def test_public_code_has_a_network_that_is_not_this_machine_s(product: Product) 
         refused = product.run(connect, interpreter="public").result
     assert refused["exitCode"] == 1
     assert "Connection refused" in refused["stderr"]
+
+
+@pytest.mark.skipif(ON_AWS, reason="the page names the local environment")
+@pytest.mark.usefixtures("deployed")
+def test_the_program_of_the_page_starts_it() -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", (PROJECT / "docs/run-code.md").read_text(), re.DOTALL)
+    done = subprocess.run([sys.executable, "-"], input=program, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("42\n", "")
+
+
+def test_printing_more_than_an_answer_carries_says_so(product: Product) -> None:
+    with pytest.raises(Failure, match=r"PayloadTooLarge: .*it ran, and printed more than one answer carries"):
+        product.run("print('x' * 20_000_000)")

@@ -26,6 +26,8 @@ DIFFERS = (
     "nothing is kept when it stops",
     "a function runs on the Python of this machine, whatever runtime its template names",
     "dashboards, alarms and log deliveries are recorded; alarms watch nothing",
+    "Step Functions takes what AWS refuses: a path that leads nowhere (null here), a Wait's path to no number, "
+    "input of more than 256 KiB or that is no JSON",
     "IAM judges every role; the access key of `local env` is the account's root",
     "CloudFormation's role is asked for what makes, changes and ends a resource, not for what only reads",
 )
