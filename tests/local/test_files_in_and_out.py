@@ -242,7 +242,7 @@ def test_a_file_that_changes_after_it_was_listed_does_not_come_back(
 
         return changed
 
-    monkeypatch.setattr("code_runner.outputs.split", after_the_change(parts.split))
+    monkeypatch.setattr("code_runner.parts.split", after_the_change(parts.split))
     monkeypatch.setattr("code_runner.direct.send", after_the_change(direct.send))
     result = runner.run(f"{WRITE}write('other', {size}, 'x')\nwrite('out', {size}, 'x')", outputs=ONLY_OUT)
     assert result.files == ()
