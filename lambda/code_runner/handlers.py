@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import gc
 
-gc.disable()  # what is made while Lambda initialises stays; to look through it again and again is a tenth of the time
+gc.disable()  # what is made while Lambda initialises stays: there is nothing to collect
 
 import json
 import os

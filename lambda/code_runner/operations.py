@@ -72,6 +72,10 @@ class Place:
             raise InterpreterNotFound(f"interpreter is {key!r}; allowed: {' | '.join(self.interpreters)}")
         return key
 
+    def interpreter_id(self, key: str | None) -> str:
+        """The identifier of the interpreter of that key, or of the default. Raises as `interpreter_key` does."""
+        return self.interpreters[self.interpreter_key(key)]
+
     def folder(self, *parts: str) -> S3Object:
         """A folder below the tenant's."""
         return S3Object(self.bucket, "/".join((self.prefix, *parts)))
@@ -149,7 +153,7 @@ class Operations:
     def close_session(self, request: requests.CloseSession) -> results.ClosedSession:
         """Ends an open session; one that has ended is no error, so it is not claimed."""
         handle = request.session
-        interpreter_id = self.place.interpreters[self.place.interpreter_key(handle.interpreter)]
+        interpreter_id = self.place.interpreter_id(handle.interpreter)
         return results.ClosedSession(stop_session(self.clients, interpreter_id, handle.session_id))
 
     def collect_files(self, request: requests.CollectFiles) -> results.CollectedFiles:
@@ -196,7 +200,7 @@ class Operations:
 
         state = self._once(request, results.CommandState, work, is_last=lambda found: found.ended)
         if state.ended and request.task.closes:
-            interpreter_id = self.place.interpreters[self.place.interpreter_key(handle.interpreter)]
+            interpreter_id = self.place.interpreter_id(handle.interpreter)
             stop_or_tell(self.clients, interpreter_id, handle.session_id, self.not_stopped)
         return state
 
@@ -252,7 +256,7 @@ class Operations:
         seconds = getattr(request, "session_timeout_seconds", None)
         if seconds is None:
             return
-        interpreter_id = self.place.interpreters[self.place.interpreter_key(getattr(request, "interpreter", None))]
+        interpreter_id = self.place.interpreter_id(getattr(request, "interpreter", None))
         tell = self._told_of(claim)
         for token in claim.abandoned:
             try:

@@ -18,12 +18,11 @@ from code_runner.deadline import Deadline
 from code_runner.operations import Operations, Place
 from sandpiper_contract.requests import RunCode
 from sandpiper_contract.run import Run
+from tests.watched import WatchedClients
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mypy_boto3_bedrock_agentcore import BedrockAgentCoreClient
-    from mypy_boto3_s3 import S3Client
 
 INTERPRETER = "aws.codeinterpreter.v1"
 PAUSE_SECONDS = 1 / 25
@@ -48,36 +47,13 @@ class Calls:
         self.tools.append(params["name"])
 
 
-@dataclass(frozen=True)
-class _Watched:
-    """The product's own clients, watched."""
-
-    real: AwsClients
-    calls: Calls
-
-    @property
-    def sessions(self) -> BedrockAgentCoreClient:
-        return self.real.sessions
-
-    @property
-    def s3(self) -> S3Client:
-        return self.real.s3
-
-    @property
-    def copying(self) -> S3Client:
-        return self.real.copying
-
-    def invoke(self, seconds: float) -> BedrockAgentCoreClient:
-        return self.calls.watch(self.real.invoke(seconds))
-
-
 def ours(place: Place, request: Mapping[str, object]) -> tuple[list[str], int]:
     """The product's run_code. Returns the tools that were called and how many files came back."""
     calls = Calls()
     operations = Operations(
         run=Run(str(uuid.uuid4())),
         place=place,
-        clients=_Watched(AwsClients(), calls),
+        clients=WatchedClients(AwsClients(), calls.watch),
         end=Deadline.after(SECONDS),
         not_stopped=_not_stopped,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+from local_agentcore.steering import FaultOrders
 from local_aws import control, environment, record
 from local_aws.settings import StateDirectory
 from sandpiper import deployment, workflow
@@ -82,3 +83,13 @@ def deployed(aws: record.Running | None, tmp_path_factory: pytest.TempPathFactor
 def product(deployed: Deployment, tmp_path: Path) -> Product:
     """The deployed product, with an empty folder for what programs leave."""
     return Product(boto3.Session(), deployed, tmp_path / "out")
+
+
+@pytest.fixture
+def faults(aws: record.Running | None) -> Generator[FaultOrders]:
+    """Orders faults of the embedded AgentCore, for one test alone."""
+    if aws is None:
+        pytest.fail("AWS takes no orders of faults; these tests are the embedded AWS's")
+    orders = FaultOrders(aws.agentcore_url)
+    yield orders
+    orders.clear()

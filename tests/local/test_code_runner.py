@@ -20,21 +20,18 @@ from code_runner.programs import Code
 from code_runner.session import CodeSession, open_session
 from code_runner.storage import MOST_CODE_BYTES
 from local_agentcore.faults import Rule
-from local_agentcore.steering import FaultOrders
 from sandpiper_contract.errors import DeadlineExceeded, RunError, SessionLost
 from sandpiper_contract.files import InputFile, Outputs
 from sandpiper_contract.kinds import S3Object
 from sandpiper_contract.requests import CloseSession, CollectFiles, PollCommand, RunCode, StartCommand, StopCommand
 from sandpiper_contract.run import Run
+from tests.watched import WatchedClients
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from contextlib import AbstractContextManager
 
-    from mypy_boto3_bedrock_agentcore import BedrockAgentCoreClient
-    from mypy_boto3_s3 import S3Client
-
-    from local_aws.record import Running
+    from local_agentcore.steering import FaultOrders
     from sandpiper_contract.results import RunResult
     from tests.local.conftest import Product
 
@@ -66,7 +63,7 @@ class Runner:
         return Operations(
             run=run or Run(str(uuid.uuid4())),
             place=Place(place.interpreters, place.bucket, place.prefix),
-            clients=Watched(AwsClients(), self),
+            clients=WatchedClients(AwsClients(), self.watch),
             end=Deadline.after(seconds),
             not_stopped=lambda session_id, _: self.not_stopped.append(session_id),
         )
@@ -75,7 +72,7 @@ class Runner:
         """A session without a claim and without a bucket."""
         self.sent.clear()
         return open_session(
-            Watched(AwsClients(), self),
+            WatchedClients(AwsClients(), self.watch),
             next(iter(self.product.place.interpreters.values())),
             timeout_seconds=300,
             deadline=Deadline.after(seconds),
@@ -99,39 +96,6 @@ class Runner:
 
         client.meta.events.register_first("before-send.bedrock-agentcore.*", before_send, unique_id="watch")
         return client
-
-
-@dataclass
-class Watched:
-    """The real clients, watched."""
-
-    real: AwsClients
-    runner: Runner
-
-    @property
-    def sessions(self) -> BedrockAgentCoreClient:
-        return self.runner.watch(self.real.sessions)
-
-    @property
-    def s3(self) -> S3Client:
-        return self.real.s3
-
-    @property
-    def copying(self) -> S3Client:
-        return self.real.copying
-
-    def invoke(self, seconds: float) -> BedrockAgentCoreClient:
-        return self.runner.watch(self.real.invoke(seconds))
-
-
-@pytest.fixture
-def faults(aws: Running | None) -> Generator[FaultOrders]:
-    """Orders faults of the embedded AgentCore, for this test alone."""
-    if aws is None:
-        pytest.fail("AWS takes no orders of faults; these tests are the embedded AWS's")
-    orders = FaultOrders(aws.agentcore_url)
-    yield orders
-    orders.clear()
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from code_runner.operations import Operations, Place
 from code_runner.programs import Code
 from code_runner.session import Files, open_session
 from local_agentcore.faults import Rule
-from local_agentcore.steering import FaultOrders
 from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge, RunError, StorageError
 from sandpiper_contract.files import InputFile, Outputs, Pattern, SkipReason
 from sandpiper_contract.kinds import S3Object
@@ -29,7 +28,7 @@ from tests.local.target import ON_AWS
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from local_aws.record import Running
+    from local_agentcore.steering import FaultOrders
     from sandpiper_contract.results import RunResult
     from tests.local.conftest import Product
 
@@ -117,15 +116,6 @@ def runner(product: Product, monkeypatch: pytest.MonkeyPatch) -> Generator[Runne
     assert runner.uploads() == []
     for key in (*runner.keys("runs/"), *runner.keys("inputs/")):  # MiniStack has it all in memory
         runner.s3.delete_object(Bucket=runner.bucket, Key=key)
-
-
-@pytest.fixture
-def faults(aws: Running | None) -> Generator[FaultOrders]:
-    """Orders faults of the embedded AgentCore, for this test alone."""
-    assert aws is not None
-    orders = FaultOrders(aws.agentcore_url)
-    yield orders
-    orders.clear()
 
 
 SIZES = {"0 bytes": 0, "17 MiB": 17 * MIB, "18 MiB": 18 * MIB, "90 MB": 90_000_000, "120 MB": 120_000_000}

@@ -35,31 +35,25 @@ def commands(heading: str, page: str = "README.md") -> str:
     return found[1]
 
 
-def test_your_own_code(checkout: Path) -> None:
+def run(checkout: Path, script: str) -> subprocess.CompletedProcess[str]:
+    """Types the commands into a shell, which stops at the first that fails."""
+    environment = {**os.environ, "PWD": str(checkout)}
     ran = subprocess.run(
-        ["bash", "-euxc", commands("Your own code")],
-        cwd=checkout,
-        env={**os.environ, "PWD": str(checkout)},
-        capture_output=True,
-        text=True,
-        timeout=300,
+        ["bash", "-euxc", script], cwd=checkout, env=environment, capture_output=True, text=True, timeout=300
     )
     assert ran.returncode == 0, ran.stderr
+    return ran
+
+
+def test_your_own_code(checkout: Path) -> None:
+    ran = run(checkout, commands("Your own code"))
     assert "Chart saved" in ran.stdout
     assert (checkout / "out" / "chart.png").read_bytes().startswith(b"\x89PNG")
     assert ran.stderr.endswith("stopped\n")
 
 
 def test_tools_for_an_agent(checkout: Path) -> None:
-    ran = subprocess.run(
-        ["bash", "-euxc", commands("Tools for an agent", "docs/agent-skill.md")],
-        cwd=checkout,
-        env={**os.environ, "PWD": str(checkout)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert ran.returncode == 0, ran.stderr
+    ran = run(checkout, commands("Tools for an agent", "docs/agent-skill.md"))
     assert '"stdout": "39"' in ran.stdout
     assert ran.stdout.count('"path": "code-interpreter/sales.png"') == 3
     assert "notSaved" in ran.stdout

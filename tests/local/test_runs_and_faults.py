@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local_agentcore.faults import Rule
-from local_agentcore.steering import FaultOrders, LiveSessions
+from local_agentcore.steering import LiveSessions
 from tests.local.attempts import Attempts
 from tests.local.jobs import Job
 from tests.local.target import ON_AWS
@@ -16,6 +16,7 @@ from tests.local.target import ON_AWS
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from local_agentcore.steering import FaultOrders
     from local_aws.record import Running
     from sandpiper.deployment import Deployment
     from tests.local.attempts import Attempt, Fault
@@ -115,14 +116,6 @@ def attempts(deployed: Deployment) -> Generator[Attempts]:
     """The process that makes attempts."""
     with Attempts(deployed) as attempts:
         yield attempts
-
-
-@pytest.fixture
-def faults(aws: Running) -> Generator[FaultOrders]:
-    """Orders faults of the embedded AgentCore, for this test alone."""
-    orders = FaultOrders(aws.agentcore_url)
-    yield orders
-    orders.clear()
 
 
 @pytest.fixture

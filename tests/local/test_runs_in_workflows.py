@@ -18,7 +18,6 @@ import boto3
 import pytest
 
 from local_agentcore.faults import Rule
-from local_agentcore.steering import FaultOrders
 from tests.local.attempts import Attempts
 from tests.local.jobs import PATIENCE_SECONDS, Job
 from tests.local.target import ENVIRONMENT, ON_AWS, TENANT
@@ -26,6 +25,7 @@ from tests.local.target import ENVIRONMENT, ON_AWS, TENANT
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
+    from local_agentcore.steering import FaultOrders
     from local_aws.record import Running
     from tests.local.conftest import Product
 
@@ -47,14 +47,6 @@ def job(product: Product) -> Generator[Job]:
     with Attempts(product.place) as attempts:
         yield Job(product, attempts, "run_code")
     assert product.live_sessions() == []
-
-
-@pytest.fixture
-def faults(aws: Running) -> Generator[FaultOrders]:
-    """Orders faults of the embedded AgentCore, for this test alone."""
-    orders = FaultOrders(aws.agentcore_url)
-    yield orders
-    orders.clear()
 
 
 @pytest.fixture(scope="module")

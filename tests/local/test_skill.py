@@ -38,14 +38,14 @@ from code_runner.tool_specs import TOOL_SPECS, TOOLS
 from code_runner.tools import SESSION_REPLACED, CodeInterpreterTools
 from local_agentcore.faults import Rule
 from local_agentcore.process import client, running_emulator
-from local_agentcore.steering import EmulatorClock, FaultOrders
+from local_agentcore.steering import EmulatorClock
 from sandpiper_contract.errors import InvalidRequest, RunError
 from tests.local import web
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from local_aws.record import Running
+    from local_agentcore.steering import FaultOrders
     from tests.local.conftest import Product
 
     Make = Callable[..., CodeInterpreterTools]
@@ -89,16 +89,6 @@ def make(product: Product) -> Generator[Make]:
 @pytest.fixture
 def tools(make: Make) -> CodeInterpreterTools:
     return make()
-
-
-@pytest.fixture
-def faults(aws: Running | None) -> Generator[FaultOrders]:
-    """Orders faults of the embedded AgentCore, for this test alone."""
-    if aws is None:
-        pytest.fail("AWS takes no orders of faults; these tests are the embedded AWS's")
-    orders = FaultOrders(aws.agentcore_url)
-    yield orders
-    orders.clear()
 
 
 def ran(answer: object) -> Ran:

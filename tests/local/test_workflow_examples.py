@@ -15,13 +15,13 @@ import boto3
 import pytest
 
 from local_agentcore.faults import Rule
-from local_agentcore.steering import FaultOrders
 from sandpiper.toolchain import PROJECT, cdk
 from tests.local.target import ON_AWS
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from local_agentcore.steering import FaultOrders
     from local_aws.record import Running
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="it deploys the examples, and orders faults")
@@ -78,14 +78,6 @@ def workflows(stack: dict[str, str]) -> Generator[Workflows]:
     found = Workflows(stack)
     yield found
     assert found.live() == []
-
-
-@pytest.fixture
-def faults(aws: Running) -> Generator[FaultOrders]:
-    """Orders faults of the embedded AgentCore, for this test alone."""
-    orders = FaultOrders(aws.agentcore_url)
-    yield orders
-    orders.clear()
 
 
 @pytest.mark.parametrize(
