@@ -110,7 +110,7 @@ def _to_deploy(environment: str, tenant: str) -> str:
         names = " | ".join(sorted(path.stem for path in file.parent.glob("*.yaml")))
         return f"choose another --environment{f' of {names}' if names else ''}, and a --tenant of it"
     try:
-        tenants = load(file).tenants
+        tenants = load(file).all_tenants
     except InvalidEnvironment as error:
         return str(error)
     if tenant not in tenants:

@@ -7,16 +7,20 @@ export of the storage's, which CloudFormation would refuse to change while it is
 from __future__ import annotations
 
 STORAGE = "storage"
-"""The environment's own stack has this where a tenant's has the tenant's name."""
+NETWORK = "network"
+FLEET = "fleet"
+"""The environment's own stacks have these where a tenant's has the tenant's name."""
+UNNAMED = "main"
+"""What the tenant of an environment file with one unnamed tenant is called."""
 
 
 def stack_name(environment: str, part: str) -> str:
-    """The stack of a tenant, or of the environment's storage."""
+    """The stack of a tenant, or of the environment's storage, network or fleet."""
     return f"sandpiper-{environment}-{part}"
 
 
 def data_bucket_name(environment: str, account: str, region: str) -> str:
-    """The bucket of all tenants' data; the account and the region make it free in all of AWS."""
+    """The bucket of all tenants' data, where it is made; the account and the region make it free in all of AWS."""
     return f"sandpiper-{environment}-{account}-{region}"
 
 

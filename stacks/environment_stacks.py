@@ -20,5 +20,5 @@ def add_stacks(app: cdk.App, environment: Environment) -> None:
     if not environment.region_is_known:
         message = f"region {environment.region} was not known to offer code interpreters when this version was made"
         cdk.Annotations.of(storage).add_warning_v2("sandpiper:region", message)
-    for name in environment.tenants:
+    for name in environment.all_tenants:
         TenantStack(app, environment=environment, name=name).add_stack_dependency(storage)

@@ -31,15 +31,15 @@ class StorageStack(cdk.Stack):
             self,
             "DataBucket",
             name=data_bucket_name(environment.name, environment.account, environment.region),
-            retain=environment.retain_data,
-            access_log_days=environment.log_retention_days,
+            retain=environment.data_bucket.retain,
+            access_log_days=environment.data_bucket.retention_days.access_logs,
             expire_days={
-                f"{tenant_folder(tenant)}/{settings.RUNS}": environment.run_retention_days
-                for tenant in environment.tenants
+                f"{tenant_folder(tenant)}/{settings.RUNS}": environment.data_bucket.retention_days.runs
+                for tenant in environment.all_tenants
             },
             passing=[
                 f"{tenant_folder(name)}/{settings.SANDBOX}/{key}/{settings.STAGING}"
-                for name, tenant in environment.tenants.items()
+                for name, tenant in environment.all_tenants.items()
                 for key in tenant.interpreters
             ],
         )

@@ -21,7 +21,7 @@ from stacks.log_retention import RETENTION
 if TYPE_CHECKING:
     from constructs import Construct
 
-    from sandpiper.environment import Environment, SandboxInterpreter, Tenant
+    from sandpiper.environment import Environment, Interpreter, Tenant
 
 
 class TenantStack(cdk.Stack):
@@ -29,7 +29,7 @@ class TenantStack(cdk.Stack):
 
     def __init__(self, scope: Construct, *, environment: Environment, name: str) -> None:
         """Raises KeyError for a name that the environment does not have."""
-        tenant = environment.tenants[name]
+        tenant = environment.all_tenants[name]
         full_name = stack_name(environment.name, name)
         super().__init__(
             scope,
@@ -42,7 +42,7 @@ class TenantStack(cdk.Stack):
         bucket_name = data_bucket_name(environment.name, environment.account, environment.region)
         bucket = s3.Bucket.from_bucket_name(self, "DataBucket", bucket_name)
         folder = BucketFolder(bucket=bucket, path=tenant_folder(name))
-        retention = RETENTION[environment.log_retention_days]
+        retention = RETENTION[environment.logs.retention_days]
 
         interpreters = self._interpreters(environment, name, tenant, folder)
         session_function = SessionFunction(
@@ -110,7 +110,7 @@ class TenantStack(cdk.Stack):
         }
 
 
-def _public_access(options: SandboxInterpreter | PublicInterpreter) -> PublicAccess | None:
+def _public_access(options: Interpreter) -> PublicAccess | None:
     if not isinstance(options, PublicInterpreter):
         return None
     return PublicAccess(reason=options.reason, owner=options.owner, expires=options.expires)

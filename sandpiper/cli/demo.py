@@ -62,7 +62,7 @@ def demo(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever stops it, what it started stops with it
     with failures_as_messages(), _alone():
         begun = time.monotonic()
-        tenant = next(iter(_environment().tenants))
+        tenant = next(iter(_environment().all_tenants))
         phases = Phases()
         try:
             with phases.phase("embedded AWS ready"):

@@ -5,22 +5,18 @@ Not what is built from it (`stacks`), and nothing here needs the CDK or an AWS a
 
 from sandpiper.environment.errors import InvalidEnvironment
 from sandpiper.environment.file import load
-from sandpiper.environment.model import (
-    AlarmThresholds,
-    Environment,
-    PublicInterpreter,
-    SandboxInterpreter,
-    SessionFunctionOptions,
-    Tenant,
-)
+from sandpiper.environment.interpreter import Interpreter, PublicInterpreter, SandboxInterpreter, VpcInterpreter
+from sandpiper.environment.model import AlarmThresholds, Environment, SessionFunctionOptions, Tenant
 
 __all__ = [
     "AlarmThresholds",
     "Environment",
+    "Interpreter",
     "InvalidEnvironment",
     "PublicInterpreter",
     "SandboxInterpreter",
     "SessionFunctionOptions",
     "Tenant",
+    "VpcInterpreter",
     "load",
 ]

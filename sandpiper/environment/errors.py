@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel
 
-from sandpiper.environment.model import NETWORKS, Environment
+from sandpiper.environment.interpreter import NETWORKS
+from sandpiper.environment.model import Environment
 from sandpiper_contract.kinds import cut
 
 if TYPE_CHECKING:

@@ -1,115 +1,140 @@
 """What a platform engineer writes in `environments/NAME.yaml`, as types: the options, their limits and their defaults.
 
-Every description below is also what an error message says is allowed. Reading a file and telling what is wrong with it
-is in `file` and `errors`; what is built from an environment is in `stacks`, which this package never imports.
+Reading a file is in `file`, what is wrong with one in `errors`, what holds between options in `checks`; what is built
+from an environment is in `stacks`, which this package never imports.
 """
 
 import datetime
-from collections.abc import Mapping
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationInfo
+from pydantic import AfterValidator, Field
 
-from sandpiper.environment.regions import INTERPRETER_REGIONS
-from sandpiper.names import STORAGE
-
-NETWORKS = "SANDBOX | PUBLIC"
-LOG_RETENTION_DAYS = (
-    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
-    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+from sandpiper.environment.interpreter import Interpreter, LastDay
+from sandpiper.environment.network import Network
+from sandpiper.environment.options import (
+    A_LOG_RETENTION,
+    ACCOUNT,
+    PARTITION,
+    AsTuple,
+    EmptyAsDefault,
+    LogRetentionDays,
+    Options,
+    Sentence,
+    option,
 )
-"""The values that CloudWatch Logs takes (PutRetentionPolicy)."""
+from sandpiper.environment.regions import INTERPRETER_REGIONS
+from sandpiper.environment.storage import DataBucket
+from sandpiper.names import FLEET, NETWORK, STORAGE, UNNAMED
 
-
-class Options(BaseModel):
-    """A mapping of the file: its keys are known, its types exact, its values fixed once they are read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-def _only_retention_values(days: int) -> int:
-    if days not in LOG_RETENTION_DAYS:
-        raise ValueError
-    return days
-
-
-def _not_past(day: datetime.date, info: ValidationInfo) -> datetime.date:
-    given = cast("Mapping[str, datetime.date]", info.context or {})
-    today = given.get("today", datetime.datetime.now(datetime.UTC).date())
-    if day < today:
-        raise ValueError
-    return day
-
-
-def _empty_as_default(value: object) -> object:
-    """`sandbox:` with nothing after it reads as None in YAML and means an interpreter with every default."""
-    return {} if value is None else value
-
-
-Sentence = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
-Description = Annotated[
-    str | None,
-    Field(
-        pattern=r"^[A-Za-z0-9_ -]{1,200}$",
-        description="1 to 200 of A-Z a-z 0-9 _ - and spaces, as the service takes it",
-    ),
-]
-
-
-class SandboxInterpreter(Options):
-    """An interpreter whose code reaches S3 and nothing else of the network."""
-
-    network: Literal["SANDBOX"] = Field(default="SANDBOX", description=NETWORKS)
-    description: Description = None
-
-
-class PublicInterpreter(Options):
-    """An interpreter whose code reaches the internet: somebody says why, answers for it, and until when."""
-
-    network: Literal["PUBLIC"] = Field(description=NETWORKS)
-    reason: Sentence = Field(description="why this interpreter needs the internet, in 1 to 200 characters")
-    owner: Sentence = Field(description="who answers for it, in 1 to 200 characters")
-    expires: Annotated[datetime.date, AfterValidator(_not_past)] = Field(
-        description="a date such as 2027-06-30, today or later"
-    )
-    description: Description = None
-
-
-def _network_of(raw: object) -> str:
-    if isinstance(raw, Mapping):
-        return str(cast("Mapping[str, object]", raw).get("network", "SANDBOX"))
-    return raw.network if isinstance(raw, SandboxInterpreter | PublicInterpreter) else "SANDBOX"
-
-
-Interpreter = Annotated[
-    Annotated[SandboxInterpreter, Tag("SANDBOX")] | Annotated[PublicInterpreter, Tag("PUBLIC")],
-    Discriminator(_network_of),
-    BeforeValidator(_empty_as_default),
-]
+EMBEDDED_ACCOUNT = "123456789012"
+"""The embedded AWS. AWS's documentation has it in its examples, so it is nobody's."""
+RESERVED = (STORAGE, NETWORK, FLEET)
+"""Names of the environment's own stacks, which no tenant may have."""
 
 
 class SessionFunctionOptions(Options):
     """The Lambda function that runs sessions for a tenant."""
 
-    memory_mib: int = Field(default=512, ge=128, le=10_240, description="a whole number of MiB from 128 to 10240")
-    timeout_seconds: int = Field(default=900, ge=60, le=900, description="a whole number of seconds from 60 to 900")
-    reserved_concurrency: int | None = Field(
-        default=None, ge=1, le=1_000, description="a whole number of functions at once from 1 to 1000"
+    architecture: Literal["arm64", "x86_64"] = option("its processor; arm64 costs less", "arm64 | x86_64", "arm64")
+    runtime: Literal["python3.12", "python3.13", "python3.14"] = option(
+        "its Python", "python3.12 | python3.13 | python3.14", "python3.14"
+    )
+    memory_mib: int = option("its memory", "a whole number of MiB from 128 to 10240", 512, ge=128, le=10_240)
+    timeout_seconds: int = option(
+        "the most that a run takes, files included", "a whole number of seconds from 60 to 900", 900, ge=60, le=900
+    )
+    reserved_concurrency: int | None = option(
+        "the most runs at once, kept free for this tenant", "a whole number from 1 to 1000", None, ge=1, le=1_000
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = option(
+        "what it logs; code and data never", "DEBUG | INFO | WARNING | ERROR", "INFO"
     )
 
 
 class AlarmThresholds(Options):
     """How many in five minutes raise an alarm."""
 
-    errors: int = Field(default=1, ge=1, description="a whole number of failed runs in five minutes, 1 or more")
-    throttles: int = Field(default=5, ge=1, description="a whole number of throttled calls in five minutes, 1 or more")
+    errors: int = option("failed runs", "a whole number of failed runs in five minutes, 1 or more", 1, ge=1)
+    throttles: int = option("throttled calls", "a whole number of throttled calls in five minutes, 1 or more", 5, ge=1)
 
 
-def _not_storage(name: str) -> str:
-    if name == STORAGE:
+class Logs(Options):
+    """Logs of functions and workflows."""
+
+    retention_days: LogRetentionDays = option("how long they are kept", A_LOG_RETENTION, 30)
+
+
+class Budget(Options):
+    """What a month may cost: a mail when it is likely to cost more. It stops nothing."""
+
+    usd_a_month: int = option(
+        "for everything with this environment's tag", "a whole number of dollars, 1 or more", ge=1
+    )
+    emails: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=50)], ...],
+        AsTuple,
+        Field(min_length=1, max_length=10),
+    ] = option("who is told", "a list of 1 to 10 e-mail addresses")
+
+
+class Quotas(Options):
+    """What the account has been granted: what is planned is held to it, nothing is asked of AWS.
+
+    The defaults are AWS's own, November 2026:
+    https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/bedrock-agentcore-limits.html
+    """
+
+    live_sessions: int = option("sessions at once", "a whole number, 1 or more", 1_000, ge=1)
+    calls_per_second: int = option("of each operation on sessions", "a whole number, 1 or more", 30, ge=1)
+    interpreters: int = option("custom interpreters", "a whole number, 1 or more", 1_000, ge=1)
+    functions_at_once: int = option("Lambda's concurrent executions", "a whole number, 1 or more", 1_000, ge=1)
+
+
+class AcceptedFinding(Options):
+    """A finding of a rule that somebody accepts at one resource, and until when."""
+
+    finding: str = option(
+        "the rule, as the report has it", "such as AwsSolutions-S1", pattern=r"^[A-Za-z0-9]+(-[A-Za-z0-9]+)+(\[.+\])?$"
+    )
+    at: str = option(
+        "the resource, as the report has it",
+        "a construct's path such as sandpiper-prod-storage/DataBucket/Data",
+        pattern=r"^[^/\s]+(/[^/]+)*$",
+    )
+    reason: Sentence = option("for the reviewer", "why it is accepted, in 1 to 200 characters")
+    owner: Sentence = option("for the reviewer", "who answers for it, in 1 to 200 characters")
+    expires: LastDay | None = option(
+        "its last day: past it nothing is synthesised, and for 30 days before it there is a warning",
+        "a date such as 2027-06-30, today or later; it may be left out for the embedded AWS alone",
+        None,
+    )
+
+
+def _not_reserved(name: str) -> str:
+    if name in RESERVED:
         raise ValueError
     return name
 
+
+def _not_aws_own(name: str) -> str:
+    if name.lower().startswith(("aws:", "sandpiper:")):
+        raise ValueError
+    return name
+
+
+_TAG_TEXT = r"^[\w .:/=+@-]*$"
+TagName = Annotated[
+    str,
+    Field(
+        pattern=_TAG_TEXT,
+        min_length=1,
+        max_length=128,
+        description="1 to 128 of letters, digits, spaces and . : / = + - @ _, not beginning with aws: or sandpiper:",
+    ),
+    AfterValidator(_not_aws_own),
+]
+Tags = Annotated[dict[TagName, Annotated[str, Field(pattern=_TAG_TEXT, max_length=256)]], Field(max_length=40)]
+A_TAG_MAPPING = "a mapping of at most 40 tags, values of at most 256 letters, digits, spaces and . : / = + - @ _"
 
 InterpreterKey = Annotated[
     str,
@@ -124,51 +149,118 @@ TenantName = Annotated[
     Field(
         pattern=r"^[a-z](-?[a-z0-9])*$",
         max_length=24,
-        description=f"at most 24 of a-z 0-9 and single hyphens, a letter first, and not {STORAGE}",
+        description="at most 24 of a-z 0-9 and single hyphens, a letter first, and not " + " | ".join(RESERVED),
     ),
-    AfterValidator(_not_storage),
+    AfterValidator(_not_reserved),
 ]
+Interpreters = Annotated[dict[InterpreterKey, Interpreter], Field(min_length=1, max_length=20)]
+# More would not fit the function's environment variables, which have 4 KB together.
+INTERPRETERS = "a mapping of 1 to 20 interpreters, such as sandbox: {}"
 
 
 class Tenant(Options):
     """Who shares nothing with others: interpreters, data, workflow, alarms. The first interpreter is the default."""
 
-    # More would not fit the function's environment variables, which have 4 KB together.
-    interpreters: dict[InterpreterKey, Interpreter] = Field(
-        min_length=1, max_length=20, description="a mapping of 1 to 20 interpreters, such as sandbox: {}"
+    interpreters: Interpreters = option("by the key that requests use; the first is the default", INTERPRETERS)
+    owner: Sentence | None = option(
+        "who answers for it, if not the environment's owner", "who answers for it, in 1 to 200 characters", None
     )
-    session_function: SessionFunctionOptions = Field(
-        default=SessionFunctionOptions(), description="a mapping of memory_mib, timeout_seconds, reserved_concurrency"
+    tags: Tags = option("tags of its resources, beside the environment's", A_TAG_MAPPING, {})
+    session_function: Annotated[SessionFunctionOptions, EmptyAsDefault] = option(
+        "the Lambda function that runs its sessions",
+        "a mapping of " + ", ".join(SessionFunctionOptions.model_fields),
+        SessionFunctionOptions(),
     )
-    alarms: AlarmThresholds = Field(default=AlarmThresholds(), description="a mapping of errors, throttles")
+    alarms: Annotated[AlarmThresholds, EmptyAsDefault] = option(
+        "when somebody is called", "a mapping of errors, throttles", AlarmThresholds()
+    )
 
 
 class Environment(Options):
-    """One account and region with its tenants."""
+    """One account and region with its tenants. `name` is part of every stack's and resource's name."""
 
-    # No hyphen: `sandpiper-NAME-TENANT` then names one environment and one tenant, and never two pairs of them.
-    name: str = Field(
+    name: str = option(
+        "part of every name: stacks, bucket, workflows",
+        "at most 20 of a-z 0-9, a letter first, and the same as the file's name",
         pattern=r"^[a-z][a-z0-9]{0,19}$",
-        description="at most 20 of a-z 0-9, a letter first, and the same as the file's name",
     )
-    account: str = Field(pattern=r"^[0-9]{12}$", description="12 digits in quotes")
-    region: str = Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-[0-9]$", description="an AWS region such as us-east-1")
-    retain_data: bool = Field(default=True, description="true or false")
-    termination_protection: bool = Field(default=True, description="true or false")
-    log_retention_days: Annotated[int, AfterValidator(_only_retention_values)] = Field(
-        default=30, description="one of " + ", ".join(map(str, LOG_RETENTION_DAYS))
+    account: str = option("where it is deployed", "12 digits in quotes", pattern=f"^{ACCOUNT}$")
+    region: str = option(
+        "likewise; AgentCore has to be there",
+        "an AWS region such as us-east-1",
+        pattern=r"^[a-z]{2,4}(-[a-z]+)+-[0-9]$",
     )
-    # A run's claim lies with its files, and Step Functions takes a redrive for 14 days.
-    # https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
-    run_retention_days: int = Field(default=90, ge=14, le=3_650, description="a whole number of days from 14 to 3650")
-    alarm_topic_arn: str | None = Field(
-        default=None,
-        pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$",
-        description="the ARN of an SNS topic",
+    owner: Sentence = option("a tag of everything, for who finds it", "who answers for it, in 1 to 200 characters")
+    interpreters: Interpreters | None = option(
+        f"of an environment with one tenant, which is then called {UNNAMED}; instead of tenants", INTERPRETERS, None
     )
-    tenants: dict[TenantName, Tenant] = Field(min_length=1, description="a mapping with at least one tenant")
+    tenants: Annotated[dict[TenantName, Tenant], Field(min_length=1)] | None = option(
+        "one stack each; instead of interpreters", "a mapping with at least one tenant", None
+    )
+    tags: Tags = option("tags of all resources", A_TAG_MAPPING, {})
+    availability_zones: dict[
+        Annotated[str, Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-[0-9][a-z]$", description="a zone such as eu-west-1a")],
+        Annotated[str, Field(pattern=r"^[a-z]{2,5}[0-9]+-az[0-9]+$")],
+    ] = option(
+        "zones for VPC mode: this account's names and what they are everywhere (`aws ec2 describe-availability-zones`)",
+        "a mapping such as eu-west-1a: euw1-az1, in zones that AgentCore supports",
+        {},
+    )
+    network: Annotated[Network, EmptyAsDefault] | None = option(
+        "a VPC of its own for interpreters in VPC mode", "a mapping of " + ", ".join(Network.model_fields), None
+    )
+    data_bucket: Annotated[DataBucket, EmptyAsDefault] = option(
+        "where data is kept", "a mapping of " + ", ".join(DataBucket.model_fields), DataBucket()
+    )
+    logs: Annotated[Logs, EmptyAsDefault] = option(
+        "logs of functions and workflows", "a mapping of retention_days", Logs()
+    )
+    alarm_topic_arn: str | None = option(
+        "who is told when an alarm begins and ends",
+        "the ARN of an SNS topic",
+        None,
+        pattern=rf"^arn:{PARTITION}:sns:[a-z0-9-]+:{ACCOUNT}:[A-Za-z0-9_-]{{1,256}}$",
+    )
+    budget: Budget | None = option("what a month may cost", "a mapping of usd_a_month, emails", None)
+    quotas: Annotated[Quotas, EmptyAsDefault] = option(
+        "what AWS has granted the account", "a mapping of " + ", ".join(Quotas.model_fields), Quotas()
+    )
+    permissions_boundary: str | None = option(
+        "the most that any role made here may ever do",
+        "the ARN of a managed policy, such as arn:aws:iam::111122223333:policy/NAME",
+        None,
+        pattern=rf"^arn:{PARTITION}:iam::({ACCOUNT}|aws):policy/[!-~]{{1,512}}$",
+    )
+    accepted_findings: Annotated[tuple[AcceptedFinding, ...], AsTuple] = option(
+        "findings of rules that somebody accepts",
+        "a list of mappings of " + ", ".join(AcceptedFinding.model_fields),
+        (),
+    )
+    termination_protection: bool = option("whether stacks refuse to be deleted", "true or false", True)
+
+    @property
+    def all_tenants(self) -> dict[str, Tenant]:
+        """The tenants by name, the unnamed one among them."""
+        if self.interpreters is not None:
+            return {UNNAMED: Tenant(interpreters=self.interpreters)}
+        return self.tenants or {}
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether it is for the embedded AWS, where nothing expires."""
+        return self.account == EMBEDDED_ACCOUNT
 
     @property
     def region_is_known(self) -> bool:
         """Whether the region was known to offer custom interpreters when this version was made."""
         return self.region in INTERPRETER_REGIONS
+
+    def last_days(self) -> dict[str, datetime.date]:
+        """Everything that ends on a day, by its place in the file."""
+        found = {
+            f"tenants.{name}.interpreters.{key}.expires": interpreter.expires
+            for name, tenant in self.all_tenants.items()
+            for key, interpreter in tenant.interpreters.items()
+            if interpreter.network == "PUBLIC"
+        } | {f"accepted_findings[{index}].expires": one.expires for index, one in enumerate(self.accepted_findings)}
+        return {place: day for place, day in found.items() if day is not None}

@@ -35,4 +35,4 @@ def test_the_interpreter_is_as_its_template_says(product: Product) -> None:
         for key, identifier in product.place.interpreters.items()
     }
     environment = load(PROJECT / "environments" / f"{ENVIRONMENT}.yaml")
-    assert modes == {key: option.network for key, option in environment.tenants[TENANT].interpreters.items()}
+    assert modes == {key: option.network for key, option in environment.all_tenants[TENANT].interpreters.items()}

@@ -1,0 +1,191 @@
+"""An interpreter as an environment file has it: its network, what its code may reach, who may run code in it."""
+
+import datetime
+from collections.abc import Mapping
+from typing import Annotated, Literal, cast
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationInfo
+
+from sandpiper.environment.options import (
+    A_KEY,
+    A_ROLE,
+    ACCOUNT,
+    PARTITION,
+    AsTuple,
+    EmptyAsDefault,
+    KeyArn,
+    Options,
+    RoleArn,
+    Sentence,
+    option,
+)
+
+NETWORKS = "SANDBOX | PUBLIC | VPC"
+MOST_SESSION_SECONDS = 28_800
+"""https://docs.aws.amazon.com/bedrock-agentcore/latest/APIReference/API_StartCodeInterpreterSession.html"""
+MOST_CERTIFICATES = 10
+MOST_SUBNETS = MOST_SECURITY_GROUPS = 16
+"""AWS::BedrockAgentCore::CodeInterpreterCustom, VpcConfig."""
+
+Description = Annotated[str, Field(pattern=r"^[A-Za-z0-9_ -]{1,200}$")]
+
+
+def _not_past(day: datetime.date, info: ValidationInfo) -> datetime.date:
+    given = cast("Mapping[str, datetime.date]", info.context or {})
+    today = given.get("today", datetime.datetime.now(datetime.UTC).date())
+    if day < today:
+        raise ValueError
+    return day
+
+
+LastDay = Annotated[datetime.date, AfterValidator(_not_past)]
+
+
+class S3Access(Options):
+    """A folder of a bucket, for code in an interpreter."""
+
+    uri: str = option(
+        "the folder, without wildcards",
+        "s3://BUCKET/FOLDER/ with a slash at its end and without * ? $",
+        pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([^/*?$\x00-\x1f]+/)+$",
+    )
+    account: str | None = option(
+        "whose bucket it is, if not this account's", "12 digits in quotes", None, pattern=f"^{ACCOUNT}$"
+    )
+    key: KeyArn | None = option("what encrypts it, if a KMS key does", A_KEY, None)
+
+    @property
+    def bucket(self) -> str:
+        """The bucket's name."""
+        return self.uri.removeprefix("s3://").partition("/")[0]
+
+    @property
+    def folder(self) -> str:
+        """The folder, without a slash at its end."""
+        return self.uri.removeprefix("s3://").partition("/")[2].removesuffix("/")
+
+
+def _uri_alone(raw: object) -> object:
+    """`s3://BUCKET/FOLDER/` is short for a mapping with nothing but `uri`."""
+    return {"uri": raw} if isinstance(raw, str) else raw
+
+
+S3Folders = Annotated[tuple[Annotated[S3Access, BeforeValidator(_uri_alone)], ...], AsTuple, Field(max_length=50)]
+FOLDERS = "a list of at most 50 folders, each s3://BUCKET/FOLDER/ or a mapping of uri, account, key"
+
+
+class SessionLimits(Options):
+    """How long sessions live: hard, from their start, whatever happens in them."""
+
+    default_seconds: int = option(
+        "of a request that does not say",
+        f"a whole number of seconds from 60 to {MOST_SESSION_SECONDS}",
+        300,
+        ge=60,
+        le=MOST_SESSION_SECONDS,
+    )
+    longest_seconds: int = option(
+        "the most that a request may ask for",
+        f"a whole number of seconds from 60 to {MOST_SESSION_SECONDS}, at least default_seconds",
+        MOST_SESSION_SECONDS,
+        ge=60,
+        le=MOST_SESSION_SECONDS,
+    )
+
+
+class AnyInterpreter(Options):
+    """What interpreters of every network have."""
+
+    description: Description | None = option(
+        "shown in AWS", "1 to 200 of A-Z a-z 0-9 _ - and spaces, as the service takes it", None
+    )
+    read: S3Folders = option("folders of S3 that its code may read, beside its own", FOLDERS, ())
+    write: S3Folders = option("folders of S3 that its code may read and write, beside its own", FOLDERS, ())
+    session: Annotated[SessionLimits, EmptyAsDefault] = option(
+        "how long its sessions live", "a mapping of default_seconds, longest_seconds", SessionLimits()
+    )
+    certificates: Annotated[
+        tuple[
+            Annotated[
+                str,
+                Field(pattern=rf"^arn:{PARTITION}:secretsmanager:[a-z0-9-]+:{ACCOUNT}:secret:[A-Za-z0-9/_+=.@-]+$"),
+            ],
+            ...,
+        ],
+        AsTuple,
+        Field(max_length=MOST_CERTIFICATES),
+    ] = option(
+        "secrets with root certificates that its code trusts as well",
+        f"a list of at most {MOST_CERTIFICATES} ARNs of secrets in Secrets Manager",
+        (),
+    )
+    execution_role: Literal["own", "none"] | RoleArn = option(
+        "whom its code acts as: a role of its own, nobody, or a role that exists and trusts the service",
+        f"own | none | {A_ROLE}",
+        "own",
+        union_mode="left_to_right",
+    )
+    callers: Annotated[tuple[RoleArn, ...], AsTuple, Field(max_length=50)] = option(
+        "roles that may run code in it beside the session function; those of other accounts by a role to assume",
+        f"a list of at most 50, each {A_ROLE}",
+        (),
+    )
+
+
+class SandboxInterpreter(AnyInterpreter):
+    """An interpreter whose code reaches S3 and nothing else of the network."""
+
+    network: Literal["SANDBOX"] = option("what code reaches: S3 and DNS alone", NETWORKS, "SANDBOX")
+
+
+class PublicInterpreter(AnyInterpreter):
+    """An interpreter whose code reaches the internet: somebody says why, answers for it, and until when."""
+
+    network: Literal["PUBLIC"] = option("what code reaches: the internet", NETWORKS)
+    reason: Sentence = option("for the reviewer", "why this interpreter needs the internet, in 1 to 200 characters")
+    owner: Sentence = option("for the reviewer", "who answers for it, in 1 to 200 characters")
+    expires: LastDay | None = option(
+        "its last day: past it nothing is synthesised, and for 30 days before it there is a warning",
+        "a date such as 2027-06-30, today or later; it may be left out for the embedded AWS alone",
+        None,
+    )
+
+
+class VpcInterpreter(AnyInterpreter):
+    """An interpreter whose code reaches what a VPC lets it: the environment's own, or one that exists."""
+
+    network: Literal["VPC"] = option("what code reaches: what the VPC lets it", NETWORKS)
+    subnets: Annotated[
+        tuple[Annotated[str, Field(pattern="^subnet-[0-9a-z]{8,17}$")], ...], AsTuple, Field(max_length=MOST_SUBNETS)
+    ] = option(
+        "private subnets that exist; without any, those of the environment's own network",
+        f"a list of at most {MOST_SUBNETS} ids such as subnet-0123456789abcdef0",
+        (),
+    )
+    security_groups: Annotated[
+        tuple[Annotated[str, Field(pattern="^sg-[0-9a-z]{8,17}$")], ...],
+        AsTuple,
+        Field(max_length=MOST_SECURITY_GROUPS),
+    ] = option(
+        "security groups that exist; with subnets, and only then",
+        f"a list of at most {MOST_SECURITY_GROUPS} ids such as sg-0123456789abcdef0",
+        (),
+    )
+
+
+_KINDS = (SandboxInterpreter, PublicInterpreter, VpcInterpreter)
+
+
+def _network_of(raw: object) -> str:
+    if isinstance(raw, Mapping):
+        return str(cast("Mapping[str, object]", raw).get("network", "SANDBOX"))
+    return raw.network if isinstance(raw, _KINDS) else "SANDBOX"
+
+
+Interpreter = Annotated[
+    Annotated[SandboxInterpreter, Tag("SANDBOX")]
+    | Annotated[PublicInterpreter, Tag("PUBLIC")]
+    | Annotated[VpcInterpreter, Tag("VPC")],
+    Discriminator(_network_of),
+    EmptyAsDefault,
+]
