@@ -39,11 +39,14 @@ _PREFIX = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
 
 @dataclass(frozen=True, kw_only=True)
 class PublicAccess:
-    """Why an interpreter's code may reach the internet, who answers for it, and until when. It is in the template."""
+    """Why an interpreter's code may reach the internet, who answers for it, and until when. It is in the template.
+
+    Without `expires` it lasts for ever, which is for the embedded AWS.
+    """
 
     reason: str
     owner: str
-    expires: datetime.date
+    expires: datetime.date | None = None
 
     def __post_init__(self) -> None:
         for name in ("reason", "owner"):
@@ -104,7 +107,8 @@ class CodeInterpreter(Construct):
         )
         if public is not None:
             resource = cast("agentcore.CfnCodeInterpreterCustom", interpreter.node.default_child)
-            access = {"Reason": public.reason, "Owner": public.owner, "Expires": public.expires.isoformat()}
+            expires = public.expires.isoformat() if public.expires else "never"
+            access = {"Reason": public.reason, "Owner": public.owner, "Expires": expires}
             resource.add_metadata("Sandpiper::PublicAccess", access)
         self.interpreter_arn = interpreter.code_interpreter_arn
         self.interpreter_id = interpreter.code_interpreter_id

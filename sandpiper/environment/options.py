@@ -5,7 +5,7 @@ JSON Schema for editors, the reference page and the error messages are all made 
 """
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -35,7 +35,7 @@ def _only_retention_values(days: int) -> int:
 
 def _as_tuple(value: object) -> object:
     """YAML has lists, a value that stays as it is has tuples."""
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(cast("list[object]", value)) if isinstance(value, list) else value
 
 
 def _empty_as_default(value: object) -> object:
