@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sandpiper.environment.options import AsTuple, Options, option
+from sandpiper.environment.options import A_LOG_RETENTION, AsTuple, LogRetentionDays, Options, option
 
 ENDPOINTS = "a list of at most 20 services of AWS by their endpoint's name, such as logs or secretsmanager"
 
@@ -34,6 +34,10 @@ class Network(Options):
         "a list of at most 100 names such as *.example.com",
         (),
     )
-    query_log_days: int = option(
-        "how long the log of DNS queries is kept", "as logs.retention_days", 90, ge=1, le=3_653
+    s3_prefix_list: str | None = option(
+        "S3's prefix list in the region, where this version does not know it: `aws ec2 describe-managed-prefix-lists`",
+        "the id of com.amazonaws.REGION.s3, such as pl-6da54004",
+        None,
+        pattern="^pl-[0-9a-f]{8,17}$",
     )
+    query_log_days: LogRetentionDays = option("how long the log of DNS queries is kept", A_LOG_RETENTION, 90)

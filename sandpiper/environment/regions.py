@@ -34,3 +34,26 @@ INTERPRETER_REGIONS = frozenset(
         "us-west-2",
     }
 )
+
+S3_PREFIX_LISTS = {
+    "ap-northeast-1": "pl-61a54008",
+    "ap-northeast-2": "pl-78a54011",
+    "ap-south-1": "pl-78a54011",
+    "ap-southeast-1": "pl-6fa54006",
+    "ap-southeast-2": "pl-6ca54005",
+    "ca-central-1": "pl-7da54014",
+    "eu-central-1": "pl-6ea54007",
+    "eu-north-1": "pl-c3aa4faa",
+    "eu-west-1": "pl-6da54004",
+    "eu-west-2": "pl-7ca54015",
+    "eu-west-3": "pl-23ad484a",
+    "sa-east-1": "pl-6aa54003",
+    "us-east-1": "pl-63a5400a",
+    "us-east-2": "pl-7ba54012",
+    "us-west-1": "pl-6ba54002",
+    "us-west-2": "pl-68a54001",
+}
+"""S3's managed prefix list (`com.amazonaws.REGION.s3`), for which CloudFormation has no name: it is the same in every
+account. AWS's pages show two of them (DescribePrefixLists); the others are those of public templates that agree. In any
+other region, and where one should be wrong, `network.s3_prefix_list` says it: a wrong one is refused, or leads nowhere.
+"""
