@@ -24,6 +24,11 @@ def data_bucket_name(environment: str, account: str, region: str) -> str:
     return f"sandpiper-{environment}-{account}-{region}"
 
 
+def data_key_parameter(environment: str) -> str:
+    """The SSM parameter that holds the ARN of the data bucket's key, where the environment has a key of its own."""
+    return f"/sandpiper/{environment}/data-key-arn"
+
+
 def tenant_folder(tenant: str) -> str:
     """The tenant's folder in the bucket, without a slash at its end."""
     return f"tenants/{tenant}"

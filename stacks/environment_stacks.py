@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 def add_stacks(app: cdk.App, environment: Environment) -> None:
     """Adds the storage and a stack for each tenant. Tenants wait for the storage and for nothing of each other."""
     cdk.Tags.of(app).add("sandpiper:environment", environment.name)
-    storage = StorageStack(app, environment=environment)
+    # A bucket that exists has its own stack, or none, somewhere else.
+    storage = None if environment.data_bucket.name else StorageStack(app, environment=environment)
+    tenants = [TenantStack(app, environment=environment, name=name) for name in environment.all_tenants]
+    if storage is not None:
+        for tenant in tenants:
+            tenant.add_stack_dependency(storage)
     if not environment.region_is_known:
         message = f"region {environment.region} was not known to offer code interpreters when this version was made"
-        cdk.Annotations.of(storage).add_warning_v2("sandpiper:region", message)
-    for name in environment.all_tenants:
-        TenantStack(app, environment=environment, name=name).add_stack_dependency(storage)
+        cdk.Annotations.of(tenants[0]).add_warning_v2("sandpiper:region", message)

@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
-from aws_cdk import aws_s3 as s3
 
 from sandpiper.environment import PublicInterpreter
-from sandpiper.names import data_bucket_name, stack_name, tenant_folder
+from sandpiper.names import stack_name
 from sandpiper_constructs.alarms import TenantAlarms, Thresholds
-from sandpiper_constructs.bucket_folder import BucketFolder
 from sandpiper_constructs.dashboard import TenantDashboard
 from sandpiper_constructs.interpreter import CodeInterpreter, PublicAccess
 from sandpiper_constructs.run_code_workflow import RunCodeWorkflow
 from sandpiper_constructs.session_function import SessionFunction, interpreter_ids
 from sandpiper_contract import settings
 from stacks.log_retention import RETENTION
+from stacks.storage import data_folder
 
 if TYPE_CHECKING:
     from constructs import Construct
 
     from sandpiper.environment import Environment, Interpreter, Tenant
+    from sandpiper_constructs.bucket_folder import BucketFolder
 
 
 class TenantStack(cdk.Stack):
@@ -39,9 +39,7 @@ class TenantStack(cdk.Stack):
             termination_protection=environment.termination_protection,
         )
         cdk.Tags.of(self).add("sandpiper:tenant", name)
-        bucket_name = data_bucket_name(environment.name, environment.account, environment.region)
-        bucket = s3.Bucket.from_bucket_name(self, "DataBucket", bucket_name)
-        folder = BucketFolder(bucket=bucket, path=tenant_folder(name))
+        folder = data_folder(self, environment, name)
         retention = RETENTION[environment.logs.retention_days]
 
         interpreters = self._interpreters(environment, name, tenant, folder)
@@ -51,9 +49,12 @@ class TenantStack(cdk.Stack):
             service=full_name,
             interpreters=interpreters,
             folder=folder,
+            architecture=tenant.session_function.architecture,
+            runtime=tenant.session_function.runtime,
             memory_mib=tenant.session_function.memory_mib,
             timeout_seconds=tenant.session_function.timeout_seconds,
             reserved_concurrency=tenant.session_function.reserved_concurrency,
+            log_level=tenant.session_function.log_level,
             log_retention=retention,
         )
         workflow = RunCodeWorkflow(
@@ -83,7 +84,7 @@ class TenantStack(cdk.Stack):
         )
         outputs = {
             "RunCodeStateMachineArn": workflow.state_machine.state_machine_arn,
-            "DataBucketName": bucket.bucket_name,
+            "DataBucketName": folder.bucket.bucket_name,
             "DataPrefix": folder.path,
             "Interpreters": interpreter_ids(interpreters),
             "SessionFunctionName": session_function.function.function_name,

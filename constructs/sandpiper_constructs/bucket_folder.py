@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aws_cdk import Stack
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 class BucketFolder:
     """Every object whose key begins with `path` and a slash.
 
-    Its statements hold for a bucket of the stack's own account. A bucket's name alone is no such promise: when its
-    owner deletes it, another account can take the name, and would be sent the data.
+    Its statements hold for a bucket of one account, the stack's own unless `account` says otherwise. A bucket's name
+    alone is no such promise: when its owner deletes it, another account can take the name, and would be sent the data.
+    `key_arn` is the KMS key that encrypts the bucket, if one does.
     """
 
     bucket: s3.IBucket
     path: str
+    account: str | None = None
+    key_arn: str | None = None
 
     def __post_init__(self) -> None:
         parts = self.path.split("/")
@@ -30,7 +33,7 @@ class BucketFolder:
 
     def below(self, name: str) -> BucketFolder:
         """A folder inside this one."""
-        return BucketFolder(bucket=self.bucket, path=f"{self.path}/{name}")
+        return replace(self, path=f"{self.path}/{name}")
 
     @property
     def keys(self) -> str:
@@ -45,7 +48,7 @@ class BucketFolder:
     def object_statement(self, *actions: str) -> iam.PolicyStatement:
         """Allows actions on the objects, such as `s3:GetObject`."""
         return iam.PolicyStatement(
-            actions=list(actions), resources=[self.objects_arn], conditions={"StringEquals": self._own_account}
+            actions=list(actions), resources=[self.objects_arn], conditions={"StringEquals": self._of_account}
         )
 
     def list_statement(self) -> iam.PolicyStatement:
@@ -53,9 +56,31 @@ class BucketFolder:
         return iam.PolicyStatement(
             actions=["s3:ListBucket"],
             resources=[self.bucket.bucket_arn],
-            conditions={"StringEquals": self._own_account, "StringLike": {"s3:prefix": self.keys}},
+            conditions={"StringEquals": self._of_account, "StringLike": {"s3:prefix": self.keys}},
         )
 
+    def key_statements(self, *, write: bool) -> list[iam.PolicyStatement]:
+        """Allows S3, and nobody else, to use the bucket's KMS key for whoever reads or writes. Without a key, nothing.
+
+        A multipart upload reads what it has written, so a writer decrypts as well. The encryption context is the
+        bucket where it has a bucket key, and the object where it has none.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+        """
+        if self.key_arn is None:
+            return []
+        stack = Stack.of(self.bucket)
+        via_s3 = {"kms:ViaService": f"s3.{stack.region}.{stack.url_suffix}"}
+        return [
+            iam.PolicyStatement(
+                actions=["kms:Decrypt", *(["kms:GenerateDataKey"] if write else [])],
+                resources=[self.key_arn],
+                conditions={
+                    "StringEquals": via_s3,
+                    "ArnLike": {"kms:EncryptionContext:aws:s3:arn": [self.bucket.bucket_arn, self.objects_arn]},
+                },
+            )
+        ]
+
     @property
-    def _own_account(self) -> dict[str, str]:
-        return {"aws:ResourceAccount": Stack.of(self.bucket).account}
+    def _of_account(self) -> dict[str, str]:
+        return {"aws:ResourceAccount": self.account or Stack.of(self.bucket).account}

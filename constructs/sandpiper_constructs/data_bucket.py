@@ -15,10 +15,10 @@ from constructs import Construct
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from aws_cdk import aws_kms as kms
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,56}[a-z0-9]")
 LOGS_SUFFIX = "-logs"
-OLD_VERSIONS_DAYS = 30
-"""How long an overwritten or deleted object can be brought back."""
 UNFINISHED_UPLOADS_DAYS = 1
 PASSING_DAYS = 1
 """How long what passes through a folder lives there at most, and then how long its old versions do."""
@@ -41,18 +41,23 @@ class DataBucket(Construct):
         *,
         name: str,
         retain: bool = True,
+        key: kms.IKey | None = None,
         access_log_days: int = 30,
+        old_version_days: int = 30,
         expire_days: Mapping[str, int] | None = None,
         passing: Sequence[str] = (),
     ) -> None:
-        """`expire_days` maps a folder, such as `tenants/claims/runs`, to the days that its objects live.
+        """`key` encrypts it, or S3's own key does; its access logs have S3's, since S3 delivers to no other.
 
+        `old_version_days` is how long an overwritten or deleted object can be brought back.
+        `expire_days` maps a folder, such as `tenants/claims/runs`, to the days that its objects live.
         `passing` are folders through which objects only pass: nothing of them is kept longer than it must.
         """
         lifetimes = dict(expire_days or {})
         if not _NAME.fullmatch(name):
             raise ValueError(f"name is {name!r}; allowed: 3 to 58 of a-z 0-9 and hyphens, since the logs' adds 5")
-        for place, days in {"access_log_days": access_log_days, **lifetimes}.items():
+        times = {"access_log_days": access_log_days, "old_version_days": old_version_days, **lifetimes}
+        for place, days in times.items():
             if days < 1:
                 raise ValueError(f"{place} is {days}; allowed: whole days, 1 or more")
         super().__init__(scope, id)
@@ -76,7 +81,10 @@ class DataBucket(Construct):
             self,
             "Data",
             bucket_name=name,
-            encryption=s3.BucketEncryption.S3_MANAGED,
+            encryption=s3.BucketEncryption.S3_MANAGED if key is None else s3.BucketEncryption.KMS,
+            encryption_key=key,
+            # One call to KMS for many objects, not one for each.
+            bucket_key_enabled=True if key else None,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
@@ -86,7 +94,7 @@ class DataBucket(Construct):
             lifecycle_rules=[
                 s3.LifecycleRule(
                     id="Leftovers",
-                    noncurrent_version_expiration=Duration.days(OLD_VERSIONS_DAYS),
+                    noncurrent_version_expiration=Duration.days(old_version_days),
                     abort_incomplete_multipart_upload_after=Duration.days(UNFINISHED_UPLOADS_DAYS),
                 ),
                 *(

@@ -135,7 +135,11 @@ def _execution_role(scope: Construct, role_id: str, interpreter_name: str, folde
     )
     policies: dict[str, iam.PolicyDocument] = {}
     if folder is not None:
-        statements = [folder.object_statement("s3:GetObject", "s3:PutObject"), folder.list_statement()]
+        statements = [
+            folder.object_statement("s3:GetObject", "s3:PutObject"),
+            folder.list_statement(),
+            *folder.key_statements(write=True),
+        ]
         policies["Folder"] = iam.PolicyDocument(statements=statements)
     role = iam.Role(
         scope,

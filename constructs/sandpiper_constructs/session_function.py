@@ -6,7 +6,7 @@ Not the code: by default it packs the installed `code_runner`, and any other bun
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sandpiper_constructs.bucket_folder import BucketFolder
     from sandpiper_constructs.interpreter import CodeInterpreter
 
-RUNTIME = lambda_.Runtime.PYTHON_3_14
+NEWEST_RUNTIME = "python3.14"
 HANDLER = "code_runner.handlers.run_operation"
 LONGEST_TIMEOUT_SECONDS = 900
 """Lambda's own limit."""
@@ -57,9 +57,12 @@ class SessionFunction(Construct):
         interpreters: Mapping[str, CodeInterpreter],
         folder: BucketFolder,
         code: lambda_.Code | None = None,
+        architecture: Literal["arm64", "x86_64"] = "arm64",
+        runtime: str = NEWEST_RUNTIME,
         memory_mib: int = 512,
         timeout_seconds: int = LONGEST_TIMEOUT_SECONDS,
         reserved_concurrency: int | None = None,
+        log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO",
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
     ) -> None:
         if not interpreters:
@@ -75,8 +78,8 @@ class SessionFunction(Construct):
             self,
             "Resource",
             description=f"Runs code of {service} in AgentCore Code Interpreter sessions",
-            runtime=RUNTIME,
-            architecture=lambda_.Architecture.ARM_64,
+            runtime=lambda_.Runtime(runtime, lambda_.RuntimeFamily.PYTHON, supports_inline_code=True),
+            architecture=lambda_.Architecture.custom(architecture),
             handler=HANDLER,
             code=code or _code_runner(),
             role=_role(self, log_group, folder, interpreters),
@@ -92,6 +95,7 @@ class SessionFunction(Construct):
                 settings.INTERPRETERS: interpreter_ids(interpreters),
                 "POWERTOOLS_SERVICE_NAME": service,
                 "POWERTOOLS_METRICS_NAMESPACE": metrics.NAMESPACE,
+                "POWERTOOLS_LOG_LEVEL": log_level,
             },
         )
         for interpreter in interpreters.values():
@@ -131,4 +135,6 @@ def _role(
     ):
         role.add_to_policy(part.object_statement(*actions))
         acknowledge_wildcards(role, {part.objects_arn: reason})
+    for statement in folder.key_statements(write=True):
+        role.add_to_policy(statement)
     return cast("iam.IRole", role)

@@ -9,7 +9,7 @@ import aws_cdk as cdk
 import cdk_nag
 import pytest
 
-from sandpiper.environment import Environment, SandboxInterpreter, Tenant
+from sandpiper.environment import Environment, SandboxInterpreter, SessionFunctionOptions, Tenant
 from sandpiper_constructs.bucket_folder import BucketFolder
 from sandpiper_constructs.session_function import SessionFunction
 from sandpiper_contract import errors
@@ -240,7 +240,7 @@ def test_a_session_function_refuses_before_the_first_resource(options: dict[str,
 
 def _environment(**options: Any) -> Environment:
     tenants = {"demo": Tenant(interpreters={"sandbox": SandboxInterpreter()})}
-    given: dict[str, Any] = {"name": "one", "account": ACCOUNT, "region": REGION, "tenants": tenants}
+    given: dict[str, Any] = {"name": "one", "account": ACCOUNT, "region": REGION, "owner": "tests", "tenants": tenants}
     return Environment(**{**given, **options})
 
 
@@ -258,7 +258,19 @@ def test_a_region_that_nobody_knows_is_a_warning_and_its_findings_are_explained_
     add_stacks(app, _environment(region="eu-central-9"))
     cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
     app.synth()
-    warnings = (tmp_path / "sandpiper-one-storage.metadata.json").read_text()
+    warnings = (tmp_path / "sandpiper-one-demo.metadata.json").read_text()
     assert "region eu-central-9 was not known to offer code interpreters" in warnings
     role = next(iter(read_assembly(tmp_path)["sandpiper-one-demo"].resources("AWS::IAM::Role").values()))
     assert "AWS::Partition" in json.dumps(role["Policies"]), "the CDK knows no partition for the region"
+
+
+def test_the_session_function_is_what_its_options_say(tmp_path: Path) -> None:
+    options = SessionFunctionOptions(architecture="x86_64", runtime="python3.12", log_level="WARNING")
+    tenant = Tenant(interpreters={"sandbox": SandboxInterpreter()}, session_function=options)
+    app = new_app(tmp_path)
+    add_stacks(app, _environment(tenants={"demo": tenant}))
+    app.synth()
+    functions = read_assembly(tmp_path)["sandpiper-one-demo"].resources("AWS::Lambda::Function").values()
+    (function,) = (each for each in functions if "SANDPIPER_INTERPRETERS" in each["Environment"]["Variables"])
+    assert (function["Architectures"], function["Runtime"]) == (["x86_64"], "python3.12")
+    assert function["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"] == "WARNING"
