@@ -133,6 +133,8 @@ TagName = Annotated[
     ),
     AfterValidator(_not_aws_own),
 ]
+Owner = Annotated[str, Field(pattern=r"^[\w .:/=+@-]*\w[\w .:/=+@-]*$", max_length=200)]
+A_TAGGED_OWNER = "who answers for it, in 1 to 200 letters, digits, spaces and . : / = + - @ _, since it is a tag"
 Tags = Annotated[dict[TagName, Annotated[str, Field(pattern=_TAG_TEXT, max_length=256)]], Field(max_length=40)]
 A_TAG_MAPPING = "a mapping of at most 40 tags, values of at most 256 letters, digits, spaces and . : / = + - @ _"
 
@@ -162,9 +164,7 @@ class Tenant(Options):
     """Who shares nothing with others: interpreters, data, workflow, alarms. The first interpreter is the default."""
 
     interpreters: Interpreters = option("by the key that requests use; the first is the default", INTERPRETERS)
-    owner: Sentence | None = option(
-        "who answers for it, if not the environment's owner", "who answers for it, in 1 to 200 characters", None
-    )
+    owner: Owner | None = option("who answers for it, if not the environment's owner", A_TAGGED_OWNER, None)
     tags: Tags = option("tags of its resources, beside the environment's", A_TAG_MAPPING, {})
     session_function: Annotated[SessionFunctionOptions, EmptyAsDefault] = option(
         "the Lambda function that runs its sessions",
@@ -190,7 +190,7 @@ class Environment(Options):
         "an AWS region such as us-east-1",
         pattern=r"^[a-z]{2,4}(-[a-z]+)+-[0-9]$",
     )
-    owner: Sentence = option("a tag of everything, for who finds it", "who answers for it, in 1 to 200 characters")
+    owner: Owner = option("a tag of everything, for who finds it", A_TAGGED_OWNER)
     interpreters: Interpreters | None = option(
         f"of an environment with one tenant, which is then called {UNNAMED}; instead of tenants", INTERPRETERS, None
     )
