@@ -3,7 +3,7 @@
 Not what is built from it (`stacks`), and nothing here needs the CDK or an AWS account.
 """
 
-from sandpiper.environment.errors import InvalidEnvironment
+from sandpiper.environment.errors import InvalidEnvironment, Problem
 from sandpiper.environment.file import load
 from sandpiper.environment.interpreter import Interpreter, PublicInterpreter, SandboxInterpreter, VpcInterpreter
 from sandpiper.environment.model import AlarmThresholds, Environment, SessionFunctionOptions, Tenant
@@ -13,6 +13,7 @@ __all__ = [
     "Environment",
     "Interpreter",
     "InvalidEnvironment",
+    "Problem",
     "PublicInterpreter",
     "SandboxInterpreter",
     "SessionFunctionOptions",

@@ -1,4 +1,4 @@
-"""Reads `environments/NAME.yaml` into an `Environment`, or says in one sentence why it cannot."""
+"""Reads `environments/NAME.yaml` into an `Environment`, or says all that is wrong with it."""
 
 from __future__ import annotations
 
@@ -7,39 +7,86 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.constructor import DuplicateKeyError, SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from sandpiper.environment.errors import InvalidEnvironment, from_validation, shown
+from sandpiper.environment.errors import Fault, InvalidEnvironment, Place, Problem, path_of, shown
+from sandpiper.environment.lines import Lines
 from sandpiper.environment.model import Environment
+from sandpiper.environment.validation import faults_of, without_faults
 
 if TYPE_CHECKING:
     import datetime
 
     from ruamel.yaml.error import StringMark
+    from ruamel.yaml.nodes import ScalarNode
 
 
 def load(path: Path | str, *, today: datetime.date | None = None) -> Environment:
-    """Reads an environment file. `today`, by default the day in UTC, decides which interpreters' access has expired.
+    """Reads an environment file. `today`, by default the day in UTC, decides what has expired.
 
     Raises InvalidEnvironment, and nothing else, for a file that is missing, is not YAML or is not an environment.
     """
     file = Path(path)
-    document = _parsed(file, _text(file))
+    text = _text(file)
+    document = _parsed(file, text)
+    context = {"today": today} if today else None
+    faults: list[Fault] = []
+    environment, lost = None, set[Place]()
     try:
-        environment = Environment.model_validate(document, context={"today": today} if today else None)
+        environment = Environment.model_validate(document, context=context)
     except ValidationError as error:
-        raise from_validation(file, error) from None
-    if environment.name != file.stem:
-        # A file copied and not edited would otherwise deploy over the environment that it was copied from.
-        raise InvalidEnvironment(
-            file=file,
-            at="name",
+        faults = faults_of(document, error)
+        environment, lost = without_faults(document, context)
+    if environment is not None:
+        faults += _still_told(_misnamed(environment, file), faults, lost)
+    if faults or environment is None:
+        raise InvalidEnvironment(*_problems(file, text, faults))
+    return environment
+
+
+def _misnamed(environment: Environment, file: Path) -> list[Fault]:
+    # A file copied and not edited would otherwise deploy over the environment that it was copied from.
+    if environment.name == file.stem:
+        return []
+    return [
+        Fault(
+            place=("name",),
             problem=f"is {shown(environment.name)}",
             allowed=f"{shown(file.stem)}, as the file is called",
-            value=environment.name,
+            remedy="rename one of them",
         )
-    return environment
+    ]
+
+
+def _still_told(more: list[Fault], faults: list[Fault], lost: set[Place]) -> list[Fault]:
+    """Faults between options, without those that only follow from a fault of an option."""
+    gone = lost | {fault.place for fault in faults}
+    return [
+        fault
+        for fault in more
+        if not any(place[: len(one)] == one for place in (fault.place, *fault.rests_on) for one in gone)
+    ]
+
+
+def _problems(file: Path, text: str, faults: list[Fault]) -> list[Problem]:
+    """In the order of the file, but unknown keys first: they are often why a known one is missing."""
+    lines = Lines(text)
+    found = [
+        (
+            not fault.is_unknown_key,
+            Problem(
+                file=file,
+                line=lines.of(fault.place),
+                at=path_of(fault.place),
+                problem=fault.problem,
+                allowed=fault.allowed,
+                remedy=fault.remedy,
+            ),
+        )
+        for fault in faults
+    ]
+    return [problem for _, problem in sorted(found, key=lambda one: (one[0], one[1].line or 0))]
 
 
 def _text(file: Path) -> str:
@@ -48,42 +95,64 @@ def _text(file: Path) -> str:
     except FileNotFoundError:
         names = sorted(each.name for each in file.parent.glob("*.yaml"))
         allowed = "one of " + ", ".join(names) if names else "a YAML file"
-        raise InvalidEnvironment(file=file, at="the file", problem="does not exist", allowed=allowed) from None
+        remedy = "choose one of them, or write one with `sandpiper init`"
+        raise _unusable(file, "does not exist", allowed, remedy) from None
     except UnicodeDecodeError as error:
-        problem = f"is not UTF-8 at byte {error.start}"
-        raise InvalidEnvironment(file=file, at="the file", problem=problem, allowed="UTF-8 text") from None
-    except OSError as error:
-        problem = f"cannot be read ({error.strerror})"
-        raise InvalidEnvironment(file=file, at="the file", problem=problem, allowed="a YAML file") from None
+        raise _unusable(file, f"is not UTF-8 at byte {error.start}", "UTF-8 text", "save it as UTF-8") from None
+    except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise _unusable(file, f"cannot be read ({reason})", "a YAML file", "name a file that can be read") from None
     if not text.strip():
-        raise InvalidEnvironment(file=file, at="the file", problem="is empty", allowed=_TOP_LEVEL)
+        raise _unusable(file, "is empty", _TOP_LEVEL, "write one with `sandpiper init`")
     return text
+
+
+class _Constructor(SafeConstructor):
+    """Leaves a day that the calendar does not have as it is written, for the model to refuse at its place."""
+
+    def construct_yaml_timestamp(self, node: ScalarNode, values: object = None) -> object:
+        try:
+            return cast("object", super().construct_yaml_timestamp(node, values))
+        except ValueError:
+            return cast("str", node.value)
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:timestamp", _Constructor.construct_yaml_timestamp)
 
 
 def _parsed(file: Path, text: str) -> object:
     # Pure Python: the C parser reads YAML 1.1, in which `on` is true and 012 is ten.
     parser = YAML(typ="safe", pure=True)
+    parser.Constructor = _Constructor
     try:
         return cast("object", parser.load(text))  # pyright: ignore[reportUnknownMemberType]
     except DuplicateKeyError as error:
-        at, problem = _told(error)
+        line, problem = _told(error)
         key = problem.split('"')[1]
-        raise InvalidEnvironment(
-            file=file, at=at, problem=f"has the key {shown(key)} again", allowed="each key once", value=key
-        ) from None
+        raise _not_yaml(file, line, f"has the key {shown(key)} again", "each key once", "take one away") from None
     except MarkedYAMLError as error:
-        at, problem = _told(error)
-        raise InvalidEnvironment(file=file, at=at, problem=f"is not YAML ({problem})", allowed="YAML 1.2") from None
-    except (YAMLError, ValueError, RecursionError) as error:
-        problem = f"is not YAML ({' '.join(str(error).split())})"
-        raise InvalidEnvironment(file=file, at="the file", problem=problem, allowed="YAML 1.2") from None
+        line, problem = _told(error)
+        raise _not_yaml(file, line, f"is not YAML ({problem})") from None
+    except (YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise _not_yaml(file, None, f"is not YAML ({' '.join(str(error).split())})") from None
 
 
-def _told(error: Any) -> tuple[str, str]:
-    """Where the parser stopped, counted from 1, and why. The library leaves the members of MarkedYAMLError untyped."""
+def _unusable(file: Path, problem: str, allowed: str, remedy: str, line: int | None = None) -> InvalidEnvironment:
+    at = "the file" if line is None else "this line"
+    return InvalidEnvironment(Problem(file=file, line=line, at=at, problem=problem, allowed=allowed, remedy=remedy))
+
+
+def _not_yaml(
+    file: Path, line: int | None, problem: str, allowed: str = "YAML 1.2", remedy: str = "mend it there or just above"
+) -> InvalidEnvironment:
+    return _unusable(file, problem, allowed, remedy, line)
+
+
+def _told(error: Any) -> tuple[int | None, str]:
+    """The line where the parser stopped, from 1, and why. The library leaves MarkedYAMLError's members untyped."""
     mark: StringMark | None = error.problem_mark or error.context_mark
     problem: str = error.problem or error.context
-    return ("the file" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}"), problem
+    return (None if mark is None else mark.line + 1), problem
 
 
 _TOP_LEVEL = "a mapping of " + ", ".join(Environment.model_fields)

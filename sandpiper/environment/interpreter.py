@@ -34,7 +34,7 @@ def _not_past(day: datetime.date, info: ValidationInfo) -> datetime.date:
     given = cast("Mapping[str, datetime.date]", info.context or {})
     today = given.get("today", datetime.datetime.now(datetime.UTC).date())
     if day < today:
-        raise ValueError
+        raise ValueError("decide again: set a later day, or take away what it permits")
     return day
 
 
@@ -146,7 +146,7 @@ class PublicInterpreter(AnyInterpreter):
     owner: Sentence = option("for the reviewer", "who answers for it, in 1 to 200 characters")
     expires: LastDay | None = option(
         "its last day: past it nothing is synthesised, and for 30 days before it there is a warning",
-        "a date such as 2027-06-30, today or later; it may be left out for the embedded AWS alone",
+        "a date such as 2027-06-30, today or later (the embedded AWS alone may go without)",
         None,
     )
 

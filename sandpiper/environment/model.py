@@ -105,20 +105,20 @@ class AcceptedFinding(Options):
     owner: Sentence = option("for the reviewer", "who answers for it, in 1 to 200 characters")
     expires: LastDay | None = option(
         "its last day: past it nothing is synthesised, and for 30 days before it there is a warning",
-        "a date such as 2027-06-30, today or later; it may be left out for the embedded AWS alone",
+        "a date such as 2027-06-30, today or later (the embedded AWS alone may go without)",
         None,
     )
 
 
 def _not_reserved(name: str) -> str:
     if name in RESERVED:
-        raise ValueError
+        raise ValueError("choose another name: the environment's own stacks have it")
     return name
 
 
 def _not_aws_own(name: str) -> str:
     if name.lower().startswith(("aws:", "sandpiper:")):
-        raise ValueError
+        raise ValueError("choose another name")
     return name
 
 

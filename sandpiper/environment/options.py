@@ -29,7 +29,7 @@ def option(title: str, allowed: str, default: Any = ..., **limits: Any) -> Any:
 
 def _only_retention_values(days: int) -> int:
     if days not in LOG_RETENTION_DAYS:
-        raise ValueError
+        raise ValueError(f"say {min(LOG_RETENTION_DAYS, key=lambda one: abs(one - days))}, which is next to it")
     return days
 
 

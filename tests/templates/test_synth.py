@@ -69,7 +69,11 @@ def test_a_bad_environment_is_one_line_and_no_traceback(tmp_path: Path) -> None:
     done = _synth(tmp_path, "-c", "environment=nowhere")
     assert done.returncode == 1
     lines = done.stderr.splitlines()
-    assert lines[0] == "environments/nowhere.yaml: the file does not exist; allowed: one of dev.yaml, local.yaml"
+    there = ", ".join(sorted(path.name for path in (ROOT / "environments").glob("*.yaml")))
+    assert lines[0] == (
+        f"environments/nowhere.yaml: the file does not exist; allowed: one of {there}; "
+        "choose one of them, or write one with `sandpiper init`"
+    )
     assert "Traceback" not in done.stderr
     assert "app.py: Subprocess exited with error 1" in lines[1]
     assert len(lines) == 2

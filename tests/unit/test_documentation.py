@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from pydantic import BaseModel
 
-from sandpiper.environment.model import (
-    AlarmThresholds,
-    Environment,
-    PublicInterpreter,
-    SandboxInterpreter,
-    SessionFunctionOptions,
-    Tenant,
-)
+from sandpiper.environment import load
+from sandpiper.environment.options import Options
 from sandpiper_contract.events import Event
 from sandpiper_contract.files import DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES, SERVICE_OWN, Outputs
 from sandpiper_contract.operations import OPERATIONS
@@ -28,31 +23,36 @@ from sandpiper_contract.results import RunResult
 from sandpiper_contract.schemas import schemas
 
 PROJECT = Path(__file__).resolve().parents[2]
-OPTIONS = (Environment, Tenant, SandboxInterpreter, PublicInterpreter, SessionFunctionOptions, AlarmThresholds)
 
 
-def default_of(model: type[BaseModel], name: str) -> str:
-    option = model.model_fields[name]
-    if option.is_required():
-        return "required"
-    words = {None: "unset", True: "true", False: "false"}
-    default = option.default
-    if default is None or isinstance(default, bool):
-        return words[default]
-    return "all of its defaults" if isinstance(default, BaseModel) else str(default)
+def kinds_of(model: type[Options]) -> list[type[Options]]:
+    return [each for kind in model.__subclasses__() for each in (kind, *kinds_of(kind))]
 
 
-@pytest.mark.parametrize("model", OPTIONS)
-def test_the_page_on_the_environment_file_has_every_option(model: type[BaseModel]) -> None:
+def test_the_page_on_the_environment_file_is_what_the_types_say(tmp_path: Path) -> None:
+    made = tmp_path / "environment.md"
+    subprocess.run([sys.executable, str(PROJECT / "tools" / "environment_page.py"), str(made)], check=True)
     page = (PROJECT / "docs" / "environment.md").read_text()
+    assert made.read_text() == page, "if this is meant: python tools/environment_page.py"
+
+
+@pytest.mark.parametrize("model", kinds_of(Options))
+def test_the_page_on_the_environment_file_has_every_option(model: type[Options]) -> None:
+    page = (PROJECT / "docs" / "environment.md").read_text()
+    assert len(kinds_of(Options)) >= 17
     for name, option in model.model_fields.items():
-        allowed = (option.description or "").replace("|", r"\|")
-        assert f"| `{name}` | {default_of(model, name)} | {allowed} |" in page
+        assert option.title, f"{name} says what it is for"
+        assert option.description, f"{name} says what is allowed"
+        assert f"| `{name}` |" in page
 
 
-def test_the_page_on_the_environment_file_shows_a_real_one() -> None:
+def test_the_shortest_environment_file_has_six_lines_and_can_be_read(tmp_path: Path) -> None:
     page = (PROJECT / "docs" / "environment.md").read_text()
-    assert (PROJECT / "environments" / "dev.yaml").read_text().rstrip() in page
+    shortest = page.split("```yaml\n")[1].split("```")[0]
+    assert len(shortest.splitlines()) == 6
+    file = tmp_path / "first.yaml"
+    file.write_text(shortest)
+    assert list(load(file).all_tenants) == ["main"]
 
 
 def test_the_page_on_run_code_has_every_field_and_the_folders_of_the_service() -> None:

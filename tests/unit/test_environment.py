@@ -1,15 +1,28 @@
-"""An environment file is read into types with a reviewer's defaults, or refused in one line that says what to mend."""
+"""An environment file is read into types with a reviewer's defaults, or refused with all that is wrong with it."""
 
 from __future__ import annotations
 
 import datetime
 import re
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
+from ruamel.yaml import YAML
 
-from sandpiper.environment import Environment, InvalidEnvironment, PublicInterpreter, SandboxInterpreter, load
+from sandpiper.environment import (
+    Environment,
+    InvalidEnvironment,
+    Problem,
+    PublicInterpreter,
+    SandboxInterpreter,
+    Tenant,
+    VpcInterpreter,
+    load,
+)
 from sandpiper.environment.regions import INTERPRETER_REGIONS
 
 ROOT = Path(__file__).parents[2]
@@ -18,6 +31,7 @@ GOOD = """\
 name: dev
 account: "111122223333"
 region: eu-west-1
+owner: platform team
 tenants:
   claims:
     interpreters:
@@ -29,12 +43,16 @@ tenants:
         expires: 2027-06-30
 """
 TOP_LEVEL = (
-    "name, account, region, retain_data, termination_protection, log_retention_days, run_retention_days, "
-    "alarm_topic_arn, tenants"
+    "name, account, region, owner, interpreters, tenants, tags, availability_zones, network, data_bucket, logs, "
+    "alarm_topic_arn, budget, quotas, permissions_boundary, accepted_findings, termination_protection"
 )
+INTERPRETER = "description, read, write, session, certificates, execution_role, callers, network"
+NOT_YAML = "allowed: YAML 1.2; mend it there or just above"
 KEY = "at most 24 of a-z 0-9 and single hyphens, a letter first"
 NAME = "at most 20 of a-z 0-9, a letter first, and the same as the file's name"
-DAY = "a date such as 2027-06-30, today or later"
+DAY = "a date such as 2027-06-30, today or later (the embedded AWS alone may go without)"
+TENANT = f"{KEY}, and not storage | network | fleet"
+OPTIONAL = "change it, or take it out for the default"
 
 
 @pytest.fixture
@@ -47,15 +65,30 @@ def _read(file: Path, text: str) -> Environment:
     return load(file, today=TODAY)
 
 
-def _refusal(file: Path, content: str | bytes) -> str:
-    """The message about a bad file, without the folder that the test put it in."""
+def _problems(file: Path, content: str | bytes) -> tuple[Problem, ...]:
+    """What is told of a bad file."""
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(InvalidEnvironment) as caught:
         load(file, today=TODAY)
-    message = str(caught.value)
-    assert message == f"{caught.value.file}: {caught.value.at} {caught.value.problem}; allowed: {caught.value.allowed}"
-    assert "\n" not in message
-    return message.removeprefix(f"{file.parent}/")
+    problems = caught.value.problems
+    assert str(caught.value).splitlines() == [str(problem) for problem in problems]
+    assert all(problem.file == file for problem in problems)
+    return problems
+
+
+def _refusals(file: Path, content: str | bytes) -> list[str]:
+    """The lines about a bad file, without the folder that the test put it in."""
+    return [str(problem).removeprefix(f"{file.parent}/") for problem in _problems(file, content)]
+
+
+def _refusal(file: Path, content: str | bytes) -> str:
+    """The one line about a file with one fault."""
+    (line,) = _refusals(file, content)
+    return line
+
+
+def _tenant(environment: Environment) -> Tenant:
+    return environment.all_tenants["claims"]
 
 
 @pytest.mark.parametrize("name", ["local", "dev"])
@@ -67,19 +100,19 @@ def test_the_environments_of_the_repository_can_be_read(name: str) -> None:
 
 def test_what_is_not_said_has_the_default_that_a_reviewer_would_choose(file: Path) -> None:
     environment = _read(file, GOOD)
-    assert environment.retain_data
+    assert environment.data_bucket.retain
     assert environment.termination_protection
-    assert environment.log_retention_days == 30
-    assert environment.run_retention_days == 90
+    assert environment.logs.retention_days == 30
+    assert environment.data_bucket.retention_days.runs == 90
     assert environment.alarm_topic_arn is None
-    tenant = environment.tenants["claims"]
+    tenant = _tenant(environment)
     assert (tenant.session_function.memory_mib, tenant.session_function.timeout_seconds) == (512, 900)
     assert tenant.session_function.reserved_concurrency is None
     assert (tenant.alarms.errors, tenant.alarms.throttles) == (1, 5)
 
 
 def test_an_interpreter_is_a_sandbox_unless_it_says_public(file: Path) -> None:
-    interpreters = _read(file, GOOD).tenants["claims"].interpreters
+    interpreters = _tenant(_read(file, GOOD)).interpreters
     assert interpreters["sandbox"] == SandboxInterpreter()
     assert interpreters["sandbox"].network == "SANDBOX"
     web = interpreters["web"]
@@ -88,9 +121,9 @@ def test_an_interpreter_is_a_sandbox_unless_it_says_public(file: Path) -> None:
 
 
 def test_the_first_interpreter_in_the_file_comes_first(file: Path) -> None:
-    assert list(_read(file, GOOD).tenants["claims"].interpreters) == ["sandbox", "web"]
+    assert list(_tenant(_read(file, GOOD)).interpreters) == ["sandbox", "web"]
     swapped = GOOD.replace("sandbox:", "zero:").replace("web:", "alpha:")
-    assert list(_read(file, swapped).tenants["claims"].interpreters) == ["zero", "alpha"]
+    assert list(_tenant(_read(file, swapped)).interpreters) == ["zero", "alpha"]
 
 
 def test_what_was_read_cannot_be_changed(file: Path) -> None:
@@ -122,199 +155,274 @@ def test_an_exception_lasts_through_its_last_day(file: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        # An unknown key names the known ones, and is told before the key that it should have been.
-        ("name: dev", "nam: dev", f"nam is not an option; allowed: {TOP_LEVEL}"),
+        # An unknown key names the known ones, and the one that was meant.
+        (
+            "name: dev",
+            "name: dev\ntag: {}",
+            f"2: tag is not an option; allowed: {TOP_LEVEL}; write tags, or take it out",
+        ),
+        ("name: dev", "name: dev\n5: {}", f"2: 5 is not an option; allowed: {TOP_LEVEL}; take it out"),
         (
             "  claims:\n",
             "  claims:\n    alarm: {}\n",
-            "tenants.claims.alarm is not an option; allowed: interpreters, session_function, alarms",
+            "7: tenants.claims.alarm is not an option; allowed: interpreters, owner, tags, session_function, alarms; "
+            "write alarms, or take it out",
         ),
         (
             "  claims:\n",
             "  claims:\n    session_function: {memory: 512}\n",
-            "tenants.claims.session_function.memory is not an option; "
-            "allowed: memory_mib, timeout_seconds, reserved_concurrency",
+            "7: tenants.claims.session_function.memory is not an option; allowed: architecture, runtime, memory_mib, "
+            "timeout_seconds, reserved_concurrency, log_level; write memory_mib, or take it out",
         ),
         (
             "      sandbox:\n",
             "      sandbox: {reason: mine}\n",
-            "tenants.claims.interpreters.sandbox.reason is not an option; allowed: network, description",
+            f"8: tenants.claims.interpreters.sandbox.reason is not an option; allowed: {INTERPRETER}; "
+            "take it out, or say network: PUBLIC",
+        ),
+        (
+            "      sandbox:\n",
+            "      sandbox: {subnets: [subnet-01234567]}\n",
+            f"8: tenants.claims.interpreters.sandbox.subnets is not an option; allowed: {INTERPRETER}; "
+            "take it out, or say network: VPC",
         ),
         # Something is missing.
-        ("name: dev\n", "", f"name is missing; allowed: {NAME}"),
-        ('account: "111122223333"\n', "", "account is missing; allowed: 12 digits in quotes"),
-        ("region: eu-west-1\n", "", "region is missing; allowed: an AWS region such as us-east-1"),
+        ('account: "111122223333"\n', "", " account is missing; allowed: 12 digits in quotes; add it"),
+        ("region: eu-west-1\n", "", " region is missing; allowed: an AWS region such as us-east-1; add it"),
         (
             "        reason: Packages from PyPI\n",
             "",
-            "tenants.claims.interpreters.web.reason is missing; "
-            "allowed: why this interpreter needs the internet, in 1 to 200 characters",
+            "9: tenants.claims.interpreters.web.reason is missing; "
+            "allowed: why this interpreter needs the internet, in 1 to 200 characters; add it",
         ),
         (
             "        owner: platform team\n",
             "",
-            "tenants.claims.interpreters.web.owner is missing; allowed: who answers for it, in 1 to 200 characters",
-        ),
-        (
-            "        expires: 2027-06-30\n",
-            "",
-            f"tenants.claims.interpreters.web.expires is missing; allowed: {DAY}",
+            "9: tenants.claims.interpreters.web.owner is missing; "
+            "allowed: who answers for it, in 1 to 200 characters; add it",
         ),
         # Wrong types: nothing is converted.
-        ('"111122223333"', "111122223333", "account is 111122223333; allowed: 12 digits in quotes"),
-        ("name: dev", "name: [dev]", f"name is ['dev']; allowed: {NAME}"),
-        ("name: dev", "name: dev\nretain_data: yes", "retain_data is 'yes'; allowed: true or false"),
-        ("name: dev", "name: dev\nretain_data: 1", "retain_data is 1; allowed: true or false"),
+        (
+            '"111122223333"',
+            "111122223333",
+            "2: account is 111122223333; allowed: 12 digits in quotes; put it in quotes",
+        ),
+        ("name: dev", "name: [dev]", f"1: name is ['dev']; allowed: {NAME}; change it"),
         (
             "name: dev",
-            'name: dev\nrun_retention_days: "90"',
-            "run_retention_days is '90'; allowed: a whole number of days from 14 to 3650",
+            "name: dev\ntermination_protection: yes",
+            "2: termination_protection is 'yes'; allowed: true or false; write true or false",
+        ),
+        (
+            "name: dev",
+            "name: dev\ntermination_protection: 1",
+            f"2: termination_protection is 1; allowed: true or false; {OPTIONAL}",
+        ),
+        (
+            "name: dev",
+            'name: dev\ndata_bucket:\n  retention_days:\n    runs: "90"',
+            "4: data_bucket.retention_days.runs is '90'; allowed: a whole number of days from 14 to 3650; "
+            "write it without quotes",
         ),
         (
             "  claims:\n",
             "  claims:\n    alarms: 5\n",
-            "tenants.claims.alarms is 5; allowed: a mapping of errors, throttles",
+            f"7: tenants.claims.alarms is 5; allowed: a mapping of errors, throttles; {OPTIONAL}",
         ),
         (
             "      sandbox:\n",
             "      sandbox: SANDBOX\n",
-            "tenants.claims.interpreters.sandbox is 'SANDBOX'; allowed: a mapping of network, description",
+            f"8: tenants.claims.interpreters.sandbox is 'SANDBOX'; allowed: a mapping of {INTERPRETER}; change it",
         ),
         (
             "expires: 2027-06-30",
             'expires: "2027-06-30"',
-            f"tenants.claims.interpreters.web.expires is '2027-06-30'; allowed: {DAY}",
+            f"13: tenants.claims.interpreters.web.expires is '2027-06-30'; allowed: {DAY}; "
+            "write it as YYYY-MM-DD, without quotes",
         ),
         (
             "expires: 2027-06-30",
             "expires: 2027-07-01 10:00:00",
-            f"tenants.claims.interpreters.web.expires is 2027-07-01 10:00:00; allowed: {DAY}",
+            f"13: tenants.claims.interpreters.web.expires is 2027-07-01 10:00:00; allowed: {DAY}; {OPTIONAL}",
         ),
         # Impossible values.
-        ("name: dev", "name: Dev", f"name is 'Dev'; allowed: {NAME}"),
-        ("name: dev", "name: de-v", f"name is 'de-v'; allowed: {NAME}"),
-        ("name: dev", "name: prod", "name is 'prod'; allowed: 'dev', as the file is called"),
-        ('"111122223333"', '"1111"', "account is '1111'; allowed: 12 digits in quotes"),
-        ("eu-west-1", "Ireland", "region is 'Ireland'; allowed: an AWS region such as us-east-1"),
+        ("name: dev", "name: Dev", f"1: name is 'Dev'; allowed: {NAME}; change it"),
+        ("name: dev", "name: de-v", f"1: name is 'de-v'; allowed: {NAME}; change it"),
+        ("name: dev", "name: prod", "1: name is 'prod'; allowed: 'dev', as the file is called; rename one of them"),
+        ('"111122223333"', '"1111"', "2: account is '1111'; allowed: 12 digits in quotes; change it"),
+        ("eu-west-1", "Ireland", "3: region is 'Ireland'; allowed: an AWS region such as us-east-1; change it"),
+        ("eu-west-1", "", "3: region is empty; allowed: an AWS region such as us-east-1; change it"),
         (
             "name: dev",
-            "name: dev\nlog_retention_days: 31",
-            "log_retention_days is 31; allowed: one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, "
-            "1096, 1827, 2192, 2557, 2922, 3288, 3653",
+            "name: dev\nlogs: {retention_days: 32}",
+            "2: logs.retention_days is 32; allowed: one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, "
+            "731, 1096, 1827, 2192, 2557, 2922, 3288, 3653; say 30, which is next to it",
         ),
         (
             "name: dev",
             "name: dev\nalarm_topic_arn: alarms",
-            "alarm_topic_arn is 'alarms'; allowed: the ARN of an SNS topic",
+            f"2: alarm_topic_arn is 'alarms'; allowed: the ARN of an SNS topic; {OPTIONAL}",
+        ),
+        (
+            "name: dev",
+            "name: dev\ndata_bucket: {key: alias/mine}",
+            "2: data_bucket.key is 'alias/mine'; allowed: aws | own | the ARN of a KMS key, such as "
+            f"arn:aws:kms:eu-west-1:111122223333:key/ID (not of an alias); {OPTIONAL}",
         ),
         (
             "PUBLIC",
-            "VPC",
-            "tenants.claims.interpreters.web.network is 'VPC'; allowed: SANDBOX | PUBLIC",
+            "NAT",
+            "10: tenants.claims.interpreters.web.network is 'NAT'; allowed: SANDBOX | PUBLIC | VPC; change it",
         ),
         (
             "PUBLIC",
             "[PUBLIC]",
-            "tenants.claims.interpreters.web.network is ['PUBLIC']; allowed: SANDBOX | PUBLIC",
+            "10: tenants.claims.interpreters.web.network is ['PUBLIC']; allowed: SANDBOX | PUBLIC | VPC; change it",
         ),
         (
             "expires: 2027-06-30",
             "expires: 2027-06-29",
-            f"tenants.claims.interpreters.web.expires is 2027-06-29; allowed: {DAY}",
-        ),
-        (
-            "reason: Packages from PyPI",
-            'reason: "  "',
-            "tenants.claims.interpreters.web.reason is '  '; "
-            "allowed: why this interpreter needs the internet, in 1 to 200 characters",
-        ),
-        (
-            "      sandbox:\n",
-            "      sandbox: {description: 'Code, mostly'}\n",
-            "tenants.claims.interpreters.sandbox.description is 'Code, mostly'; "
-            "allowed: 1 to 200 of A-Z a-z 0-9 _ - and spaces, as the service takes it",
-        ),
-        (
-            "  claims:\n",
-            "  claims:\n    session_function: {timeout_seconds: 901}\n",
-            "tenants.claims.session_function.timeout_seconds is 901; allowed: a whole number of seconds from 60 to 900",
-        ),
-        (
-            "  claims:\n",
-            "  claims:\n    alarms: {errors: 0}\n",
-            "tenants.claims.alarms.errors is 0; allowed: a whole number of failed runs in five minutes, 1 or more",
-        ),
-        (
-            "      sandbox:\n",
-            "".join(f"      sandbox{number}:\n" for number in range(20)),
-            "tenants.claims.interpreters is {'sandbox0': None, 'sandbox1': None, 'sandbox2': None, 'san…; "
-            "allowed: a mapping of 1 to 20 interpreters, such as sandbox: {}",
-        ),
-        # Keys are values too.
-        ("  claims:\n", "  Claims:\n", f"tenants.Claims is 'Claims'; allowed: {KEY}, and not storage"),
-        ("  claims:\n", "  storage:\n", f"tenants.storage is 'storage'; allowed: {KEY}, and not storage"),
-        ("      sandbox:\n", "      5:\n", f"tenants.claims.interpreters.5 is 5; allowed: {KEY}"),
-        ("      sandbox:\n", "      a--b:\n", f"tenants.claims.interpreters.a--b is 'a--b'; allowed: {KEY}"),
-        # Not YAML, or not one document of it.
-        ("region:", "name: dev\nregion:", "line 3, column 1 has the key 'name' again; allowed: each key once"),
-        (
-            "name: dev",
-            "name: [dev",
-            "line 2, column 8 is not YAML (expected ',' or ']', but got ':'); allowed: YAML 1.2",
-        ),
-        (
-            "name: dev",
-            "\tname: dev",
-            "line 1, column 1 is not YAML (found character '\\t' that cannot start any token); allowed: YAML 1.2",
-        ),
-        (
-            "name: dev",
-            "name: !!python/object:os.system dev",
-            "line 1, column 7 is not YAML (could not determine a constructor for the tag "
-            "'tag:yaml.org,2002:python/object:os.system'); allowed: YAML 1.2",
+            f"13: tenants.claims.interpreters.web.expires is 2027-06-29; allowed: {DAY}; "
+            "decide again: set a later day, or take away what it permits",
         ),
         (
             "expires: 2027-06-30",
             "expires: 2027-13-01",
-            "the file is not YAML (month must be in 1..12); allowed: YAML 1.2",
+            f"13: tenants.claims.interpreters.web.expires is '2027-13-01'; allowed: {DAY}; "
+            "write it as YYYY-MM-DD, without quotes",
+        ),
+        (
+            "reason: Packages from PyPI",
+            'reason: "  "',
+            "11: tenants.claims.interpreters.web.reason is '  '; "
+            "allowed: why this interpreter needs the internet, in 1 to 200 characters; change it",
+        ),
+        (
+            "      sandbox:\n",
+            "      sandbox: {description: 'Code, mostly'}\n",
+            "8: tenants.claims.interpreters.sandbox.description is 'Code, mostly'; "
+            f"allowed: 1 to 200 of A-Z a-z 0-9 _ - and spaces, as the service takes it; {OPTIONAL}",
+        ),
+        (
+            "  claims:\n",
+            "  claims:\n    session_function: {timeout_seconds: 901}\n",
+            "7: tenants.claims.session_function.timeout_seconds is 901; "
+            f"allowed: a whole number of seconds from 60 to 900; {OPTIONAL}",
+        ),
+        (
+            "      sandbox:\n",
+            "".join(f"      sandbox{number}:\n" for number in range(20)),
+            "7: tenants.claims.interpreters has 21; "
+            "allowed: a mapping of 1 to 20 interpreters, such as sandbox: {}; change it",
+        ),
+        (
+            "      sandbox:\n",
+            "      sandbox:\n        read:\n        - s3://bucket/good/\n        - s3://bucket\n",
+            "11: tenants.claims.interpreters.sandbox.read[1] is 's3://bucket'; "
+            "allowed: s3://BUCKET/FOLDER/ with a slash at its end and without * ? $; change it",
+        ),
+        (
+            "PUBLIC\n        reason: Packages from PyPI\n        owner: platform team\n        expires: 2027-06-30\n",
+            f"VPC\n        security_groups: [{', '.join(f'sg-{number:08}' for number in range(17))}]\n",
+            "11: tenants.claims.interpreters.web.security_groups has 17; "
+            f"allowed: a list of at most 16 ids such as sg-0123456789abcdef0; {OPTIONAL}",
+        ),
+        # Keys are values too.
+        ("  claims:\n", "  Claims:\n", f"6: tenants.Claims is 'Claims'; allowed: {TENANT}; rename it"),
+        (
+            "  claims:\n",
+            "  storage:\n",
+            f"6: tenants.storage is 'storage'; allowed: {TENANT}; "
+            "choose another name: the environment's own stacks have it",
+        ),
+        ("      sandbox:\n", "      5:\n", f"8: tenants.claims.interpreters.5 is 5; allowed: {KEY}; rename it"),
+        (
+            "      sandbox:\n",
+            "      a--b:\n",
+            f"8: tenants.claims.interpreters.a--b is 'a--b'; allowed: {KEY}; rename it",
+        ),
+        # Not YAML, or not one document of it.
+        (
+            "region:",
+            "name: dev\nregion:",
+            "3: this line has the key 'name' again; allowed: each key once; take one away",
+        ),
+        (
+            "name: dev",
+            "name: [dev",
+            f"2: this line is not YAML (expected ',' or ']', but got ':'); {NOT_YAML}",
+        ),
+        (
+            "name: dev",
+            "\tname: dev",
+            f"1: this line is not YAML (found character '\\t' that cannot start any token); {NOT_YAML}",
+        ),
+        (
+            "name: dev",
+            "name: !!python/object:os.system dev",
+            "1: this line is not YAML (could not determine a constructor for the tag "
+            f"'tag:yaml.org,2002:python/object:os.system'); {NOT_YAML}",
         ),
     ],
 )
-def test_a_mistake_is_told_by_file_place_value_and_what_is_allowed(
+def test_a_mistake_is_told_by_file_line_place_value_what_is_allowed_and_what_to_do(
     file: Path, before: str, after: str, message: str
 ) -> None:
     assert GOOD.count(before) == 1
-    assert _refusal(file, GOOD.replace(before, after)) == f"dev.yaml: {message}"
+    assert _refusal(file, GOOD.replace(before, after)) == f"dev.yaml:{message}"
+
+
+def test_everything_that_is_wrong_is_told_at_once_unknown_keys_first_and_then_in_the_order_of_the_file(
+    file: Path,
+) -> None:
+    bad = GOOD.replace("name: dev", "nam: dev").replace("eu-west-1", "Ireland").replace("PUBLIC", "PUBLC")
+    assert _refusals(file, bad) == [
+        f"dev.yaml:1: nam is not an option; allowed: {TOP_LEVEL}; write name, or take it out",
+        f"dev.yaml: name is missing; allowed: {NAME}; add it",
+        "dev.yaml:3: region is 'Ireland'; allowed: an AWS region such as us-east-1; change it",
+        "dev.yaml:10: tenants.claims.interpreters.web.network is 'PUBLC'; allowed: SANDBOX | PUBLIC | VPC; change it",
+    ]
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", f"the file is empty; allowed: a mapping of {TOP_LEVEL}"),
-        ("# nothing yet\n", f"the file is None; allowed: a mapping of {TOP_LEVEL}"),
-        ("[]", f"the file is []; allowed: a mapping of {TOP_LEVEL}"),
-        ("{}", f"name is missing; allowed: {NAME}"),
-        (b"\xff\xfe", "the file is not UTF-8 at byte 0; allowed: UTF-8 text"),
-        ("a: 1\n---\nb: 2\n", "line 2, column 1 is not YAML (but found another document); allowed: YAML 1.2"),
-        ("name: &it [*it]\n", f"name is [[...]]; allowed: {NAME}"),
-        (GOOD[: GOOD.index("  claims:")], "tenants is None; allowed: a mapping with at least one tenant"),
+        ("", f" the file is empty; allowed: a mapping of {TOP_LEVEL}; write one with `sandpiper init`"),
+        ("# nothing yet\n", f" the file is empty; allowed: a mapping of {TOP_LEVEL}; change it"),
+        ("[]", f" the file is []; allowed: a mapping of {TOP_LEVEL}; change it"),
+        (b"\xff\xfe", " the file is not UTF-8 at byte 0; allowed: UTF-8 text; save it as UTF-8"),
+        ("a: 1\n---\nb: 2\n", f"2: this line is not YAML (but found another document); {NOT_YAML}"),
         (
             GOOD[: GOOD.index("      sandbox:")],
-            "tenants.claims.interpreters is None; allowed: a mapping of 1 to 20 interpreters, such as sandbox: {}",
+            "7: tenants.claims.interpreters is empty; "
+            "allowed: a mapping of 1 to 20 interpreters, such as sandbox: {}; change it",
         ),
     ],
 )
 def test_a_file_that_is_no_environment_at_all(file: Path, content: str | bytes, message: str) -> None:
-    assert _refusal(file, content) == f"dev.yaml: {message}"
+    assert _refusal(file, content) == f"dev.yaml:{message}"
+
+
+def test_an_empty_mapping_lacks_all_that_is_required(file: Path) -> None:
+    assert [problem.at for problem in _problems(file, "{}")] == ["name", "account", "region", "owner"]
+
+
+def test_a_list_that_holds_itself_is_a_mistake_like_another(file: Path) -> None:
+    assert f"dev.yaml:1: name is [[...]]; allowed: {NAME}; change it" in _refusals(file, "name: &it [*it]\n")
 
 
 def test_depth_that_would_exhaust_the_parser_is_an_answer_too(file: Path) -> None:
     assert "is not YAML" in _refusal(file, "[" * 5_000)
 
 
+def test_a_number_with_too_many_digits_to_show_is_an_answer_too(file: Path) -> None:
+    (problem, *_) = _problems(file, GOOD.replace("eu-west-1", "0x" + "f" * 5_000))
+    assert (problem.at, problem.problem) == ("region", "is a int that is too long to show")
+
+
 def test_a_long_value_is_cut(file: Path) -> None:
     message = _refusal(file, GOOD.replace("eu-west-1", "x" * 500))
-    assert message == f"dev.yaml: region is '{'x' * 58}…; allowed: an AWS region such as us-east-1"
+    assert message == f"dev.yaml:3: region is '{'x' * 58}…; allowed: an AWS region such as us-east-1; change it"
 
 
 def test_a_missing_file_names_those_that_are_there(file: Path) -> None:
@@ -322,7 +430,10 @@ def test_a_missing_file_names_those_that_are_there(file: Path) -> None:
     missing = file.with_name("prod.yaml")
     with pytest.raises(InvalidEnvironment) as caught:
         load(missing)
-    assert str(caught.value) == f"{missing}: the file does not exist; allowed: one of dev.yaml"
+    assert str(caught.value) == (
+        f"{missing}: the file does not exist; allowed: one of dev.yaml; "
+        "choose one of them, or write one with `sandpiper init`"
+    )
 
 
 def test_a_directory_is_no_file(tmp_path: Path) -> None:
@@ -330,8 +441,88 @@ def test_a_directory_is_no_file(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_an_error_gives_its_parts_to_programs(file: Path) -> None:
-    file.write_text(GOOD.replace("eu-west-1", "Ireland"))
-    with pytest.raises(InvalidEnvironment) as caught:
-        load(file, today=TODAY)
-    assert (caught.value.file, caught.value.at, caught.value.value) == (file, "region", "Ireland")
+def test_a_problem_gives_its_parts_to_programs(file: Path) -> None:
+    (problem,) = _problems(file, GOOD.replace("eu-west-1", "Ireland"))
+    assert problem == Problem(
+        file=file,
+        line=3,
+        at="region",
+        problem="is 'Ireland'",
+        allowed="an AWS region such as us-east-1",
+        remedy="change it",
+    )
+
+
+@given(text=st.text())
+def test_any_text_is_an_environment_or_problems(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    _is_an_answer(tmp_path_factory, text)
+
+
+KEYS = st.sampled_from(
+    [
+        *(name for model in (Environment, Tenant, PublicInterpreter, VpcInterpreter) for name in model.model_fields),
+        *("claims", "SANDBOX", "PUBLIC", "uri", "account", "key", "<<", "", "[key]"),
+    ]
+)
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.dates(),
+    st.datetimes(),
+    st.binary(max_size=4),
+    st.sampled_from(["SANDBOX", "PUBLIC", "VPC", "dev", "111122223333", "eu-west-1", "s3://bucket/folder/", "own"]),
+)
+DOCUMENTS = st.recursive(
+    SCALARS,
+    lambda inside: st.one_of(
+        st.lists(inside, max_size=3),
+        st.dictionaries(KEYS, inside, max_size=5),
+        st.dictionaries(st.one_of(SCALARS, st.tuples(SCALARS)), inside, max_size=2),
+    ),
+    max_leaves=25,
+)
+_GOOD = {
+    "name": "dev",
+    "account": "111122223333",
+    "region": "eu-west-1",
+    "owner": "platform team",
+    "interpreters": {"sandbox": None},
+}
+
+
+@given(
+    first=st.dictionaries(KEYS, DOCUMENTS, max_size=4),
+    tenant=st.dictionaries(KEYS, DOCUMENTS, max_size=4),
+    interpreter=st.dictionaries(KEYS, DOCUMENTS, max_size=4),
+)
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_any_structure_is_an_environment_or_problems(
+    tmp_path_factory: pytest.TempPathFactory,
+    first: dict[str, object],
+    tenant: dict[str, object],
+    interpreter: dict[str, object],
+) -> None:
+    document: dict[str, object] = {
+        **_GOOD,
+        "tenants": {"claims": {"interpreters": {"sandbox": interpreter, "web": None}, **tenant}},
+        **first,
+    }
+    text = StringIO()
+    YAML(typ="safe", pure=True).dump(document, text)
+    _is_an_answer(tmp_path_factory, text.getvalue())
+
+
+def _is_an_answer(folders: pytest.TempPathFactory, text: str) -> None:
+    file = folders.getbasetemp() / "dev.yaml"
+    file.write_text(text, encoding="utf-8", errors="surrogatepass")
+    try:
+        assert isinstance(load(file, today=TODAY), Environment)
+    except InvalidEnvironment as error:
+        assert error.problems
+        for problem in error.problems:
+            assert str(problem).isprintable()
+            assert problem.at
+            assert problem.remedy
