@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
 
-from sandpiper.environment import PublicInterpreter
+from sandpiper.environment import PublicInterpreter, VpcInterpreter
 from sandpiper.names import stack_name
 from sandpiper_constructs.alarms import TenantAlarms, Thresholds
+from sandpiper_constructs.bucket_folder import BucketFolder
+from sandpiper_constructs.callers import Callers
 from sandpiper_constructs.dashboard import TenantDashboard
-from sandpiper_constructs.interpreter import CodeInterpreter, PublicAccess
+from sandpiper_constructs.interpreter import CodeInterpreter
+from sandpiper_constructs.network_access import SANDBOX, PublicAccess, VpcAccess
 from sandpiper_constructs.run_code_workflow import RunCodeWorkflow
 from sandpiper_constructs.session_function import SessionFunction, interpreter_ids
 from sandpiper_contract import settings
@@ -18,10 +23,13 @@ from stacks.log_retention import RETENTION
 from stacks.storage import data_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from constructs import Construct
 
     from sandpiper.environment import Environment, Interpreter, Tenant
-    from sandpiper_constructs.bucket_folder import BucketFolder
+    from sandpiper.environment.interpreter import S3Access
+    from sandpiper_constructs.network_access import NetworkAccess
 
 
 class TenantStack(cdk.Stack):
@@ -89,6 +97,7 @@ class TenantStack(cdk.Stack):
             "Interpreters": interpreter_ids(interpreters),
             "SessionFunctionName": session_function.function.function_name,
             "DashboardName": dashboard.dashboard_name,
+            **self._caller_roles(tenant, interpreters),
         }
         for output, value in outputs.items():
             cdk.CfnOutput(self, output, value=value)
@@ -97,21 +106,63 @@ class TenantStack(cdk.Stack):
         self, environment: Environment, name: str, tenant: Tenant, folder: BucketFolder
     ) -> dict[str, CodeInterpreter]:
         return {
-            key: CodeInterpreter(
-                self,
-                f"Interpreter-{key}",
-                name_prefix=f"{environment.name}_{name}_{key}".replace("-", "_"),
-                public=_public_access(options),
-                description=options.description,
-                # Inputs and results of runs lie beside it, where no execution role reaches: code in a sandbox can
-                # neither forge a result nor read another run's.
-                folder=folder.below(settings.SANDBOX).below(key),
-            )
+            key: self._interpreter(f"{environment.name}__{name}__{key}", key, options, folder)
             for key, options in tenant.interpreters.items()
         }
 
+    def _interpreter(self, place: str, key: str, options: Interpreter, folder: BucketFolder) -> CodeInterpreter:
+        """`place` names it in its account: two underscores tell the parts apart, where a hyphen becomes one."""
+        own = options.execution_role == "own"
+        return CodeInterpreter(
+            self,
+            f"Interpreter-{key}",
+            name_prefix=place.replace("-", "_"),
+            network=_network(options),
+            description=options.description,
+            # Inputs and results of runs lie beside it, where no execution role reaches: code in a sandbox can
+            # neither forge a result nor read another run's.
+            folder=folder.below(settings.SANDBOX).below(key) if own else None,
+            read=self._folders(f"Read-{key}", options.read),
+            write=self._folders(f"Write-{key}", options.write),
+            certificates=options.certificates,
+            execution_role=self._execution_role(key, options),
+        )
 
-def _public_access(options: Interpreter) -> PublicAccess | None:
-    if not isinstance(options, PublicInterpreter):
-        return None
-    return PublicAccess(reason=options.reason, owner=options.owner, expires=options.expires)
+    def _folders(self, id: str, folders: Sequence[S3Access]) -> list[BucketFolder]:  # noqa: A002 - as constructs have it
+        return [
+            BucketFolder(
+                bucket=s3.Bucket.from_bucket_name(self, f"{id}-{index}", folder.bucket),
+                path=folder.folder,
+                account=folder.account,
+                key_arn=folder.key,
+            )
+            for index, folder in enumerate(folders)
+        ]
+
+    def _caller_roles(self, tenant: Tenant, interpreters: Mapping[str, CodeInterpreter]) -> dict[str, str]:
+        """Lets callers in; returns the roles that those of other accounts assume, by the names of outputs."""
+        callers = {
+            key: Callers(self, f"Callers-{key}", interpreter=interpreters[key], role_arns=options.callers)
+            for key, options in tenant.interpreters.items()
+            if options.callers
+        }
+        return {f"CallerRole{_word(key)}": each.role.role_arn for key, each in callers.items() if each.role}
+
+    def _execution_role(self, key: str, options: Interpreter) -> Literal["own", "none"] | iam.IRole:
+        given = options.execution_role
+        if given in ("own", "none"):
+            return given
+        return iam.Role.from_role_arn(self, f"ExecutionRole-{key}", given, mutable=False)
+
+
+def _network(options: Interpreter) -> NetworkAccess:
+    if isinstance(options, PublicInterpreter):
+        return PublicAccess(reason=options.reason, owner=options.owner, expires=options.expires)
+    if isinstance(options, VpcInterpreter):
+        return VpcAccess(subnets=options.subnets, security_groups=options.security_groups)
+    return SANDBOX
+
+
+def _word(key: str) -> str:
+    """An interpreter's key as part of an output's name, which takes letters and digits alone."""
+    return "".join(part.capitalize() for part in key.split("-"))

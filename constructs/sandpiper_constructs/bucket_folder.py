@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from aws_cdk import Stack
+from aws_cdk import Stack, Token
 from aws_cdk import aws_iam as iam
 
 if TYPE_CHECKING:
     from aws_cdk import aws_s3 as s3
+
+_ACCOUNT = re.compile(r"[0-9]{12}")
+READ = ("s3:GetObject",)
+# S3 has no action of its own for the parts of a large upload, but one for giving it up, which the AWS CLI and boto3 do
+# when a part fails; without it the parts stay and are billed.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
+WRITE = ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +27,8 @@ class BucketFolder:
     Its statements hold for a bucket of one account, the stack's own unless `account` says otherwise. A bucket's name
     alone is no such promise: when its owner deletes it, another account can take the name, and would be sent the data.
     `key_arn` is the KMS key that encrypts the bucket, if one does.
+
+    Raises ValueError for a path with wildcards and for what is no account.
     """
 
     bucket: s3.IBucket
@@ -30,6 +40,8 @@ class BucketFolder:
         parts = self.path.split("/")
         if not all(parts) or any(character in self.path for character in "*?$"):
             raise ValueError(f"path is {self.path!r}; allowed: names joined by single slashes, without * ? $")
+        if self.account and not Token.is_unresolved(self.account) and not _ACCOUNT.fullmatch(self.account):
+            raise ValueError(f"account is {self.account!r}; allowed: 12 digits, or None for the bucket's stack's")
 
     def below(self, name: str) -> BucketFolder:
         """A folder inside this one."""
@@ -69,7 +81,9 @@ class BucketFolder:
         if self.key_arn is None:
             return []
         stack = Stack.of(self.bucket)
-        via_s3 = {"kms:ViaService": f"s3.{stack.region}.{stack.url_suffix}"}
+        # A key and its bucket are in one region, which need not be the stack's.
+        region = stack.region if Token.is_unresolved(self.key_arn) else self.key_arn.split(":")[3]
+        via_s3 = {"kms:ViaService": f"s3.{region}.{stack.url_suffix}"}
         return [
             iam.PolicyStatement(
                 actions=["kms:Decrypt", *(["kms:GenerateDataKey"] if write else [])],

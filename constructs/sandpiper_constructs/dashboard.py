@@ -10,21 +10,13 @@ from typing import TYPE_CHECKING
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from sandpiper_constructs.metrics import (
-    Operation,
-    OperationMetric,
-    Usage,
-    execution_metric,
-    operation_metric,
-    run_metric,
-    usage_metric,
-)
+from sandpiper_constructs.metrics import Operation, OperationMetric, Usage, execution_metric, run_metric
 from sandpiper_contract.metrics import Metric
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sandpiper_constructs.interpreter import CodeInterpreter
+    from sandpiper_constructs.interpreter_access import ICodeInterpreter
     from sandpiper_constructs.run_code_workflow import RunCodeWorkflow
 
 COLUMNS = 24
@@ -55,7 +47,7 @@ class TenantDashboard(Construct):
         name: str,
         service: str,
         workflow: RunCodeWorkflow,
-        interpreters: Mapping[str, CodeInterpreter],
+        interpreters: Mapping[str, ICodeInterpreter],
         alarms: Sequence[cloudwatch.Alarm],
     ) -> None:
         """`name` is the dashboard's, unique in its account; `service` is the session function's."""
@@ -90,11 +82,11 @@ def _run_graphs(service: str, workflow: RunCodeWorkflow) -> list[cloudwatch.IWid
     )
 
 
-def _interpreter_graphs(key: str, interpreter: CodeInterpreter) -> list[cloudwatch.IWidget]:
+def _interpreter_graphs(key: str, interpreter: ICodeInterpreter) -> list[cloudwatch.IWidget]:
     return _row(
         {
             f"{key} ({interpreter.network}): {title}": [
-                operation_metric(interpreter, operation, metric, f"{word} {metric.value}")
+                interpreter.metric(metric, operation=operation, label=f"{word} {metric.value}")
                 for metric in metrics
                 for operation, word in OPERATIONS.items()
             ]
@@ -103,11 +95,11 @@ def _interpreter_graphs(key: str, interpreter: CodeInterpreter) -> list[cloudwat
     )
 
 
-def _usage_graphs(interpreters: Mapping[str, CodeInterpreter]) -> list[cloudwatch.IWidget]:
+def _usage_graphs(interpreters: Mapping[str, ICodeInterpreter]) -> list[cloudwatch.IWidget]:
     return _row(
         {
             f"{title}, up to an hour late": [
-                usage_metric(interpreter, usage, key) for key, interpreter in interpreters.items()
+                interpreter.metric_usage(usage, label=key) for key, interpreter in interpreters.items()
             ]
             for title, usage in USAGE_GRAPHS.items()
         }

@@ -1,6 +1,7 @@
 """What is measured of a tenant, one function a metric: which namespace, which dimensions, which statistic.
 
-Not what is shown (`dashboard`) and not what raises an alarm (`alarms`).
+Not what AgentCore measures of one interpreter, which is asked of it (`interpreter_access`), not what is shown
+(`dashboard`) and not what raises an alarm (`alarms`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from sandpiper_contract import metrics as contract
 
 if TYPE_CHECKING:
-    from sandpiper_constructs.interpreter import CodeInterpreter
     from sandpiper_constructs.run_code_workflow import RunCodeWorkflow
 
 AGENTCORE_NAMESPACE = "AWS/Bedrock-AgentCore"
@@ -28,16 +28,19 @@ class Operation(StrEnum):
     START = "StartCodeInterpreterSession"
     INVOKE = "InvokeCodeInterpreter"
     STOP = "StopCodeInterpreterSession"
+    SESSION = "CodeInterpreterSession"
+    """A session from its start to its end, which Duration is measured of."""
 
 
 class OperationMetric(StrEnum):
-    """What AgentCore measures of each operation. Latency is in milliseconds, the others are counts."""
+    """What AgentCore measures of each operation. Latency is in milliseconds, the first four are counts."""
 
     INVOCATIONS = "Invocations"
     THROTTLES = "Throttles"
     SYSTEM_ERRORS = "SystemErrors"
     USER_ERRORS = "UserErrors"
     LATENCY = "Latency"
+    DURATION = "Duration"
 
 
 class Usage(StrEnum):
@@ -64,31 +67,4 @@ def run_metric(service: str, metric: contract.Metric) -> cloudwatch.Metric:
         dimensions_map={contract.SERVICE_DIMENSION: service},
         statistic=cloudwatch.Stats.SUM,
         period=PERIOD,
-    )
-
-
-def operation_metric(
-    interpreter: CodeInterpreter, operation: Operation, metric: OperationMetric, label: str
-) -> cloudwatch.Metric:
-    """What AgentCore measures of one operation on one interpreter."""
-    statistic = cloudwatch.Stats.percentile(90) if metric is OperationMetric.LATENCY else cloudwatch.Stats.SUM
-    return cloudwatch.Metric(
-        namespace=AGENTCORE_NAMESPACE,
-        metric_name=metric.value,
-        dimensions_map={"Resource": interpreter.interpreter_arn, "Operation": operation.value},
-        statistic=statistic,
-        period=PERIOD,
-        label=label,
-    )
-
-
-def usage_metric(interpreter: CodeInterpreter, usage: Usage, label: str) -> cloudwatch.Metric:
-    """Hours of a vCPU or of a GB that an interpreter's sessions used."""
-    return cloudwatch.Metric(
-        namespace=AGENTCORE_NAMESPACE,
-        metric_name=usage.value,
-        dimensions_map={"Service": "AgentCore.CodeInterpreter", "Resource": interpreter.interpreter_arn},
-        statistic=cloudwatch.Stats.SUM,
-        period=Duration.hours(1),
-        label=label,
     )

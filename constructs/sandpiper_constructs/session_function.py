@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sandpiper_constructs.bucket_folder import BucketFolder
-    from sandpiper_constructs.interpreter import CodeInterpreter
+    from sandpiper_constructs.interpreter_access import ICodeInterpreter
 
 NEWEST_RUNTIME = "python3.14"
 HANDLER = "code_runner.handlers.run_operation"
@@ -31,7 +31,7 @@ LONGEST_TIMEOUT_SECONDS = 900
 """Lambda's own limit."""
 
 
-def interpreter_ids(interpreters: Mapping[str, CodeInterpreter]) -> str:
+def interpreter_ids(interpreters: Mapping[str, ICodeInterpreter]) -> str:
     """A JSON object of interpreter keys and identifiers, the default first, as the function and the CLI read it."""
     return json.dumps({key: interpreter.interpreter_id for key, interpreter in interpreters.items()})
 
@@ -54,7 +54,7 @@ class SessionFunction(Construct):
         id: str,  # noqa: A002 - the name that constructs have for it
         *,
         service: str,
-        interpreters: Mapping[str, CodeInterpreter],
+        interpreters: Mapping[str, ICodeInterpreter],
         folder: BucketFolder,
         code: lambda_.Code | None = None,
         architecture: Literal["arm64", "x86_64"] = "arm64",
@@ -109,7 +109,7 @@ def _code_runner() -> lambda_.Code:
 
 
 def _role(
-    scope: Construct, log_group: logs.LogGroup, folder: BucketFolder, interpreters: Mapping[str, CodeInterpreter]
+    scope: Construct, log_group: logs.LogGroup, folder: BucketFolder, interpreters: Mapping[str, ICodeInterpreter]
 ) -> iam.IRole:
     """A role without managed policies: its own log group, inputs to read, runs to keep, files in staging."""
     role = iam.Role(scope, "Role", assumed_by=service_principal("lambda"))

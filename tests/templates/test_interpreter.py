@@ -5,15 +5,19 @@ from __future__ import annotations
 import datetime
 import fnmatch
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
 from sandpiper_constructs.bucket_folder import BucketFolder
-from sandpiper_constructs.interpreter import LONGEST_NAME, CodeInterpreter, PublicAccess
+from sandpiper_constructs.execution_role import ExecutionRole
+from sandpiper_constructs.interpreter import LONGEST_NAME, CodeInterpreter
+from sandpiper_constructs.metrics import Operation, OperationMetric, Usage
+from sandpiper_constructs.network_access import PublicAccess, VpcAccess
 from sandpiper_constructs.principals import service_principal
 
 if TYPE_CHECKING:
@@ -24,6 +28,10 @@ if TYPE_CHECKING:
     Render = Callable[[Callable[[cdk.Stack], object]], Template]
 
 TYPE = "AWS::BedrockAgentCore::CodeInterpreterCustom"
+SUBNET, GROUP = "subnet-0123456789abcdef0", "sg-0123456789abcdef0"
+VPC = VpcAccess(subnets=[SUBNET], security_groups=[GROUP])
+SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:roots-AbCdEf"  # noqa: S105 - its ARN
+CUSTOM = "arn:aws:bedrock-agentcore:us-east-1:123456789012:code-interpreter-custom/one-a1B2c3D4e5"
 PUBLIC = PublicAccess(reason="Packages from PyPI", owner="platform team", expires=datetime.date(2099, 1, 1))
 
 
@@ -33,7 +41,7 @@ def test_without_a_word_about_it_the_network_is_sandbox(render: Render) -> None:
 
 
 def test_public_comes_with_its_reason_in_the_template(render: Render) -> None:
-    template = render(lambda stack: CodeInterpreter(stack, "One", name_prefix="one", public=PUBLIC))
+    template = render(lambda stack: CodeInterpreter(stack, "One", name_prefix="one", network=PUBLIC))
     (resource,) = (each for each in template.content["Resources"].values() if each["Type"] == TYPE)
     assert resource["Properties"]["NetworkConfiguration"] == {"NetworkMode": "PUBLIC"}
     assert resource["Metadata"]["Sandpiper::PublicAccess"] == {
@@ -77,7 +85,7 @@ def test_its_role_reads_writes_and_lists_its_folder_in_this_account(render: Rend
     (policy,) = render(fill).only("AWS::IAM::Role")["Policies"]
     objects, keys = policy["PolicyDocument"]["Statement"]
     account = {"aws:ResourceAccount": "123456789012"}
-    assert objects["Action"] == ["s3:GetObject", "s3:PutObject"]
+    assert objects["Action"] == ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"]
     assert objects["Resource"] == "arn:aws:s3:::data/a/b/*"
     assert objects["Condition"] == {"StringEquals": account}
     assert keys["Action"] == "s3:ListBucket"
@@ -85,20 +93,248 @@ def test_its_role_reads_writes_and_lists_its_folder_in_this_account(render: Rend
     assert keys["Condition"] == {"StringEquals": account, "StringLike": {"s3:prefix": "a/b/*"}}
 
 
-def test_who_may_run_code_may_start_use_and_stop_sessions_of_this_interpreter_alone(render: Render) -> None:
+def test_other_folders_are_read_or_written_in_their_accounts_and_with_their_keys_through_s3_alone(
+    render: Render,
+) -> None:
+    key = "arn:aws:kms:eu-west-1:999999999999:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+    def fill(stack: cdk.Stack) -> None:
+        theirs = s3.Bucket.from_bucket_name(stack, "Theirs", "theirs")
+        ours = s3.Bucket.from_bucket_name(stack, "Ours", "ours")
+        CodeInterpreter(
+            stack,
+            "One",
+            name_prefix="one",
+            read=[BucketFolder(bucket=theirs, path="in", account="999999999999", key_arn=key)],
+            write=[BucketFolder(bucket=ours, path="out", key_arn=key)],
+        )
+
+    (policy,) = render(fill).only("AWS::IAM::Role")["Policies"]
+    found = {
+        str(each["Action"]): each for each in policy["PolicyDocument"]["Statement"] if "s3:List" not in each["Action"]
+    }
+    reading, writing = found["s3:GetObject"], found["['s3:AbortMultipartUpload', 's3:GetObject', 's3:PutObject']"]
+    assert (reading["Resource"], writing["Resource"]) == ("arn:aws:s3:::theirs/in/*", "arn:aws:s3:::ours/out/*")
+    assert reading["Condition"] == {"StringEquals": {"aws:ResourceAccount": "999999999999"}}
+    assert writing["Condition"] == {"StringEquals": {"aws:ResourceAccount": "123456789012"}}
+    decrypting, encrypting = found["kms:Decrypt"], found["['kms:Decrypt', 'kms:GenerateDataKey']"]
+    for statement, bucket, objects in ((decrypting, "theirs", "theirs/in/*"), (encrypting, "ours", "ours/out/*")):
+        assert statement["Resource"] == key
+        assert statement["Condition"]["StringEquals"] == {
+            "kms:ViaService": {"Fn::Join": ["", ["s3.eu-west-1.", {"Ref": "AWS::URLSuffix"}]]}
+        }
+        context = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{objects}"]
+        assert statement["Condition"]["ArnLike"] == {"kms:EncryptionContext:aws:s3:arn": context}
+
+
+def test_more_folders_than_a_role_takes_are_refused_before_it_is_made() -> None:
+    stack = cdk.Stack()
+    bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "data")
+    folders = [BucketFolder(bucket=bucket, path=f"folder-{number}") for number in range(60)]
+    with pytest.raises(ValueError, match=r"the policy for 60 folders has \d+ characters; allowed: 10240"):
+        ExecutionRole(stack, "Role", interpreter_name="one", read=folders)
+    assert stack.node.try_find_child("Role") is None
+
+
+GRANTS = {
+    "run": ("StartCodeInterpreterSession", "InvokeCodeInterpreter", "StopCodeInterpreterSession"),
+    "invoke": ("InvokeCodeInterpreter", "GetCodeInterpreterSession"),
+    "use": (
+        *("StartCodeInterpreterSession", "InvokeCodeInterpreter", "StopCodeInterpreterSession"),
+        *("GetCodeInterpreterSession", "ListCodeInterpreterSessions"),
+    ),
+    "read": ("GetCodeInterpreter", "GetCodeInterpreterSession", "ListCodeInterpreterSessions"),
+}
+STARTING = ("run", "use")
+
+
+@pytest.mark.parametrize("grant", GRANTS)
+def test_a_grant_is_for_this_interpreter_alone(render: Render, grant: str) -> None:
     def fill(stack: cdk.Stack) -> None:
         caller = iam.Role(stack, "Caller", assumed_by=service_principal("lambda"))
-        CodeInterpreter(stack, "One", name_prefix="one").grant_run(caller)
+        getattr(CodeInterpreter(stack, "One", name_prefix="one"), f"grant_{grant}")(caller)
 
     template = render(fill)
     (interpreter,) = template.resources(TYPE)
     (statement,) = template.only("AWS::IAM::Policy")["PolicyDocument"]["Statement"]
-    assert sorted(statement["Action"]) == [
-        "bedrock-agentcore:InvokeCodeInterpreter",
-        "bedrock-agentcore:StartCodeInterpreterSession",
-        "bedrock-agentcore:StopCodeInterpreterSession",
-    ]
+    assert sorted(statement["Action"]) == sorted(f"bedrock-agentcore:{action}" for action in GRANTS[grant])
     assert statement["Resource"] == {"Fn::GetAtt": [interpreter, "CodeInterpreterArn"]}
+
+
+@pytest.mark.parametrize("grant", GRANTS)
+def test_who_starts_sessions_and_nobody_else_reads_the_certificates(render: Render, grant: str) -> None:
+    def fill(stack: cdk.Stack) -> None:
+        caller = iam.Role(stack, "Caller", assumed_by=service_principal("lambda"))
+        getattr(CodeInterpreter(stack, "One", name_prefix="one", certificates=[SECRET]), f"grant_{grant}")(caller)
+
+    template = render(fill)
+    assert template.only(TYPE)["Certificates"] == [{"CertificateLocation": {"SecretArn": SECRET}}]
+    policies = [
+        statement
+        for name, policy in template.resources("AWS::IAM::Policy").items()
+        for statement in policy["PolicyDocument"]["Statement"]
+        if name.startswith("Caller") and "secretsmanager" in str(statement["Action"])
+    ]
+    reading = {"Action": "secretsmanager:GetSecretValue", "Effect": "Allow", "Resource": SECRET}
+    assert policies == ([reading] if grant in STARTING else [])
+    assert not any("Policies" in role for role in template.resources("AWS::IAM::Role").values())
+
+
+@pytest.mark.parametrize(
+    ("arn", "identifier"),
+    [
+        (CUSTOM, "one-a1B2c3D4e5"),
+        (
+            "arn:aws:bedrock-agentcore:us-east-1:aws:code-interpreter/aws.codeinterpreter.v1",
+            "aws.codeinterpreter.v1",
+        ),
+    ],
+)
+def test_an_interpreter_that_exists_is_granted_by_its_arn(render: Render, arn: str, identifier: str) -> None:
+    def fill(stack: cdk.Stack) -> None:
+        caller = iam.Role(stack, "Caller", assumed_by=service_principal("lambda"))
+        known = CodeInterpreter.from_arn(stack, "Known", arn)
+        assert known.interpreter_id == identifier
+        known.grant_use(caller)
+
+    (statement,) = render(fill).only("AWS::IAM::Policy")["PolicyDocument"]["Statement"]
+    assert statement["Resource"] == arn
+
+
+@pytest.mark.parametrize("arn", ["one-a1B2c3D4e5", CUSTOM.replace("-custom", ""), CUSTOM + "/x", CUSTOM[:-1]])
+def test_what_is_no_interpreters_arn_is_refused(arn: str) -> None:
+    with pytest.raises(ValueError, match=r"arn is .*; allowed: arn:aws:bedrock-agentcore:REGION:ACCOUNT:"):
+        CodeInterpreter.from_arn(cdk.Stack(), "Known", arn)
+
+
+def test_the_managed_interpreter_is_of_the_account_aws(render: Render) -> None:
+    def fill(stack: cdk.Stack) -> None:
+        caller = iam.Role(stack, "Caller", assumed_by=service_principal("lambda"))
+        managed = CodeInterpreter.managed(stack, "Managed")
+        assert (managed.interpreter_id, managed.network) == ("aws.codeinterpreter.v1", "SANDBOX")
+        managed.grant_run(caller)
+
+    (statement,) = render(fill).only("AWS::IAM::Policy")["PolicyDocument"]["Statement"]
+    resource = "arn:aws:bedrock-agentcore:us-east-1:aws:code-interpreter/aws.codeinterpreter.v1"
+    assert statement["Resource"] in (
+        resource,
+        {"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, resource.removeprefix("arn:aws")]]},
+    )
+
+
+def test_metrics_have_the_dimensions_of_the_documentation() -> None:
+    known = CodeInterpreter.from_arn(cdk.Stack(), "Known", CUSTOM)
+    invoking = {"Resource": CUSTOM, "Operation": "InvokeCodeInterpreter"}
+    for metric, name, statistic, dimensions in (
+        (known.metric_invocations(), "Invocations", "Sum", invoking),
+        (known.metric_throttles(), "Throttles", "Sum", invoking),
+        (known.metric_system_errors(), "SystemErrors", "Sum", invoking),
+        (known.metric_user_errors(), "UserErrors", "Sum", invoking),
+        (known.metric_latency(), "Latency", "p90", invoking),
+        (
+            known.metric_throttles(Operation.START),
+            "Throttles",
+            "Sum",
+            {"Resource": CUSTOM, "Operation": "StartCodeInterpreterSession"},
+        ),
+        (known.metric_duration(), "Duration", "Average", {"Resource": CUSTOM, "Operation": "CodeInterpreterSession"}),
+        (
+            known.metric_usage(Usage.CPU),
+            "CPUUsed-vCPUHours",
+            "Sum",
+            {"Resource": CUSTOM, "Service": "AgentCore.CodeInterpreter"},
+        ),
+        (known.metric("New", statistic="Maximum"), "New", "Maximum", {"Resource": CUSTOM}),
+        (known.metric(OperationMetric.LATENCY), "Latency", "p90", {"Resource": CUSTOM}),
+    ):
+        assert metric.namespace == "AWS/Bedrock-AgentCore"
+        assert (metric.metric_name, metric.statistic, metric.dimensions) == (name, statistic, dimensions)
+
+
+def test_a_vpc_is_the_given_subnets_and_groups_and_no_group_is_made(render: Render) -> None:
+    template = render(lambda stack: CodeInterpreter(stack, "One", name_prefix="one", network=VPC))
+    assert template.only(TYPE)["NetworkConfiguration"] == {
+        "NetworkMode": "VPC",
+        "VpcConfig": {"Subnets": [SUBNET], "SecurityGroups": [GROUP]},
+    }
+    assert not template.resources("AWS::EC2::SecurityGroup")
+
+
+def test_subnets_and_groups_may_be_constructs(render: Render) -> None:
+    def fill(stack: cdk.Stack) -> None:
+        isolated = ec2.SubnetConfiguration(name="only", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
+        vpc = ec2.Vpc(stack, "Vpc", availability_zones=["us-east-1a"], subnet_configuration=[isolated])
+        group = ec2.SecurityGroup(stack, "Group", vpc=cast("ec2.IVpc", vpc), allow_all_outbound=False)
+        access = VpcAccess(subnets=vpc.isolated_subnets, security_groups=[cast("ec2.ISecurityGroup", group)])
+        CodeInterpreter(stack, "One", name_prefix="one", network=access)
+
+    template = render(fill)
+    (group,) = template.resources("AWS::EC2::SecurityGroup")
+    (subnet,) = template.resources("AWS::EC2::Subnet")
+    assert template.only(TYPE)["NetworkConfiguration"]["VpcConfig"] == {
+        "Subnets": [{"Ref": subnet}],
+        "SecurityGroups": [{"Fn::GetAtt": [group, "GroupId"]}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("subnets", "groups", "what"),
+    [
+        ([], [GROUP], "subnets has 0 items"),
+        ([SUBNET], [], "security_groups has 0 items"),
+        ([f"{SUBNET[:-2]}{number:02}" for number in range(17)], [GROUP], "subnets has 17 items"),
+        ([SUBNET, SUBNET], [GROUP], "subnets has an item twice"),
+        ([GROUP], [GROUP], "subnets has 'sg-"),
+        ([SUBNET], ["default"], "security_groups has 'default'"),
+    ],
+)
+def test_a_vpc_that_the_service_would_refuse_is_refused(subnets: list[str], groups: list[str], what: str) -> None:
+    with pytest.raises(ValueError, match=f"{what}.*; allowed: 1 to 16, each once"):
+        VpcAccess(subnets=subnets, security_groups=groups)
+
+
+def test_an_interpreter_can_be_without_a_role(render: Render) -> None:
+    template = render(lambda stack: CodeInterpreter(stack, "One", name_prefix="one", execution_role="none"))
+    assert "ExecutionRoleArn" not in template.only(TYPE)
+    assert not template.resources("AWS::IAM::Role")
+
+
+def test_to_a_role_that_exists_nothing_is_attached(render: Render) -> None:
+    arn = "arn:aws:iam::123456789012:role/path/theirs"
+
+    def fill(stack: cdk.Stack) -> None:
+        role = iam.Role.from_role_arn(stack, "Theirs", arn)
+        CodeInterpreter(stack, "One", name_prefix="one", execution_role=role, certificates=[SECRET])
+
+    template = render(fill)
+    assert template.only(TYPE)["ExecutionRoleArn"] == arn
+    assert {each["Type"] for each in template.content["Resources"].values()} == {TYPE}
+
+
+@pytest.mark.parametrize(("service", "refused"), [("lambda", True), ("bedrock-agentcore", False)])
+def test_a_role_that_the_service_may_not_assume_is_refused_at_synthesis(
+    render: Render, service: str, refused: bool
+) -> None:
+    def fill(stack: cdk.Stack) -> None:
+        role = cast("iam.IRole", iam.Role(stack, "Mine", assumed_by=service_principal(service)))
+        CodeInterpreter(stack, "One", name_prefix="one", execution_role=role)
+
+    if not refused:
+        render(fill)
+        return
+    with pytest.raises(
+        RuntimeError, match=r"execution_role is stack/Mine, whose trust does not admit bedrock-agentcore"
+    ):
+        render(fill)
+
+
+def test_folders_are_for_a_role_of_its_own_alone() -> None:
+    stack = cdk.Stack()
+    bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "data")
+    with pytest.raises(ValueError, match="folder, read and write are what a role of its own may do"):
+        CodeInterpreter(
+            stack, "One", name_prefix="one", execution_role="none", read=[BucketFolder(bucket=bucket, path="a")]
+        )
 
 
 def _names(options: dict[str, Any], place: str = "One") -> tuple[str, str]:
@@ -106,12 +342,22 @@ def _names(options: dict[str, Any], place: str = "One") -> tuple[str, str]:
     stack = cdk.Stack()
     given: dict[str, Any] = {"name_prefix": "one", **options}
     interpreter = CodeInterpreter(stack, place, **given)
+    assert interpreter.execution_role is not None
     role = interpreter.execution_role.node.default_child
     assert isinstance(role, cdk.CfnResource)
     return interpreter.interpreter_name, str(stack.resolve(role.logical_id))
 
 
-@pytest.mark.parametrize("change", [{"description": "Other"}, {"public": PUBLIC}, {"name_prefix": "two"}])
+CREATE_ONLY: dict[str, dict[str, Any]] = {
+    "description": {"description": "Other"},
+    "public": {"network": PUBLIC},
+    "VPC": {"network": VPC},
+    "prefix": {"name_prefix": "two"},
+    "certificates": {"certificates": [SECRET]},
+}
+
+
+@pytest.mark.parametrize("change", CREATE_ONLY.values(), ids=CREATE_ONLY)
 def test_what_can_only_be_set_at_creation_changes_the_name_and_the_role(change: dict[str, Any]) -> None:
     before, after = _names({}), _names(change)
     assert before[0] != after[0]
@@ -122,8 +368,27 @@ def test_another_place_is_another_role_and_so_another_name() -> None:
     assert _names({}, "One") != _names({}, "Two")
 
 
-def test_the_same_inputs_keep_the_name() -> None:
-    assert _names({"description": "Same"}) == _names({"description": "Same"})
+def test_the_same_inputs_keep_the_name_in_whatever_order() -> None:
+    one, two = ("0123456789abcdef0", "0123456789abcdef1")
+
+    def ordered(*ids: str) -> dict[str, Any]:
+        vpc = VpcAccess(subnets=[f"subnet-{each}" for each in ids], security_groups=[f"sg-{each}" for each in ids])
+        return {"network": vpc, "certificates": [SECRET + each for each in ids]}
+
+    assert _names(ordered(one, two)) == _names(ordered(two, one))
+    assert _names(ordered(one, two)) != _names(ordered(one))
+
+
+def test_another_role_another_name() -> None:
+    stack = cdk.Stack()
+    roles = [iam.Role.from_role_arn(stack, name, f"arn:aws:iam::123456789012:role/{name}") for name in ("A", "B")]
+    made = iam.Role(stack, "C", assumed_by=service_principal("bedrock-agentcore"))
+    given: list[Any] = ["own", "none", *roles, made]
+    names = {
+        CodeInterpreter(cdk.Stack(stack, f"S{number}"), "One", name_prefix="one", execution_role=role).interpreter_name
+        for number, role in enumerate(given)
+    }
+    assert len(names) == len(given)
 
 
 def test_a_long_prefix_is_cut_and_still_tells_interpreters_apart() -> None:
@@ -144,12 +409,15 @@ def test_a_long_prefix_is_cut_and_still_tells_interpreters_apart() -> None:
         ("description", ""),
         ("description", "with, comma"),
         ("description", "x" * 201),
+        ("certificates", ["secret"]),
+        ("certificates", [f"{SECRET}{number}" for number in range(11)]),
+        ("certificates", [SECRET, SECRET]),
     ],
 )
 def test_what_the_service_would_refuse_is_refused_before_the_first_resource(option: str, value: str) -> None:
     stack = cdk.Stack()
     given: dict[str, Any] = {"name_prefix": "one", option: value}
-    with pytest.raises(ValueError, match=rf"{option} is .*; allowed: "):
+    with pytest.raises(ValueError, match=rf"{option} (is|has) .*; allowed: "):
         CodeInterpreter(stack, "One", **given)
     assert not stack.node.children
 

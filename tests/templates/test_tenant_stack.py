@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tests.templates.conftest import Assembly, Template
 
+INTERPRETER = "AWS::BedrockAgentCore::CodeInterpreterCustom"
 DEPLOYABLE_TYPES = {
     "AWS::BedrockAgentCore::CodeInterpreterCustom",
     "AWS::CloudWatch::Alarm",
@@ -274,3 +275,45 @@ def test_the_session_function_is_what_its_options_say(tmp_path: Path) -> None:
     (function,) = (each for each in functions if "SANDPIPER_INTERPRETERS" in each["Environment"]["Variables"])
     assert (function["Architectures"], function["Runtime"]) == (["x86_64"], "python3.12")
     assert function["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"] == "WARNING"
+
+
+def test_an_interpreter_has_what_the_environment_gives_it_and_no_finding_is_left(tmp_path: Path) -> None:
+    secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:roots-AbCdEf"  # noqa: S105 - its ARN
+    caller, stranger = f"arn:aws:iam::{ACCOUNT}:role/app/notebooks", "arn:aws:iam::999999999999:role/partner"
+    theirs = f"arn:aws:iam::{ACCOUNT}:role/theirs"
+    vpc = {"subnets": ["subnet-0123456789abcdef0"], "security_groups": ["sg-0123456789abcdef0"]}
+    interpreters: dict[str, Any] = {
+        "own": {
+            "read": ["s3://reference/tables/", {"uri": "s3://partner/in/", "account": "999999999999"}],
+            "write": ["s3://reports/claims/"],
+            "certificates": [secret],
+            "callers": [caller, stranger],
+        },
+        "in-vpc": {"network": "VPC", **vpc, "execution_role": "none", "callers": [stranger]},
+        "theirs": {"execution_role": theirs},
+    }
+    app = new_app(tmp_path)
+    add_stacks(app, _environment(tenants={"demo": {"interpreters": interpreters}}))
+    cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
+    app.synth()
+    template = read_assembly(tmp_path)["sandpiper-one-demo"]
+    found = {each["Name"].split("__")[2]: each for each in template.resources(INTERPRETER).values()}
+    own, in_vpc, given = (
+        next(each for name, each in found.items() if name.startswith(key)) for key in ("own", "in_vpc", "theirs")
+    )
+    assert own["Certificates"] == [{"CertificateLocation": {"SecretArn": secret}}]
+    assert in_vpc["NetworkConfiguration"]["VpcConfig"] == {
+        "Subnets": vpc["subnets"],
+        "SecurityGroups": vpc["security_groups"],
+    }
+    assert ("ExecutionRoleArn" in in_vpc, given["ExecutionRoleArn"]) == (False, theirs)
+    policies = {name: str(role.get("Policies")) for name, role in template.resources("AWS::IAM::Role").items()}
+    (folders,) = (text for name, text in policies.items() if name.startswith("InterpreterownExecutionRole"))
+    for part in ("reference/tables/*", "partner/in/*", "999999999999", "reports/claims/*", "sandbox/own/*"):
+        assert part in folders
+    assert {name for name in template.content["Outputs"] if name.startswith("Caller")} == {
+        "CallerRoleOwn",
+        "CallerRoleInVpc",
+    }
+    attached = [policy["Roles"] for policy in template.resources("AWS::IAM::Policy").values()]
+    assert ["notebooks"] in attached
