@@ -1,27 +1,46 @@
-"""All stacks of one environment, in the order in which they are deployed."""
+"""All stacks of one environment, with what holds for every resource in them: tags and the permissions boundary."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 
+from stacks.fleet import FleetStack
 from stacks.storage import StorageStack
+from stacks.tags import ENVIRONMENT_TAG, OWNER_TAG, TENANT_TAG, add_tags
 from stacks.tenant import TenantStack
 
 if TYPE_CHECKING:
+    from constructs import Construct
+
     from sandpiper.environment import Environment
 
 
 def add_stacks(app: cdk.App, environment: Environment) -> None:
-    """Adds the storage and a stack for each tenant. Tenants wait for the storage and for nothing of each other."""
-    cdk.Tags.of(app).add("sandpiper:environment", environment.name)
-    # A bucket that exists has its own stack, or none, somewhere else.
-    storage = None if environment.data_bucket.name else StorageStack(app, environment=environment)
-    tenants = [TenantStack(app, environment=environment, name=name) for name in environment.all_tenants]
-    if storage is not None:
-        for tenant in tenants:
-            tenant.add_stack_dependency(storage)
+    """Adds the storage, a stack for each tenant, and the fleet's.
+
+    Tenants wait for the storage and for nothing of each other; nobody waits for the fleet's.
+    """
+    add_tags(app, {**environment.tags, ENVIRONMENT_TAG: environment.name, OWNER_TAG: environment.owner})
+    fleet = FleetStack(app, environment=environment)
     if not environment.region_is_known:
         message = f"region {environment.region} was not known to offer code interpreters when this version was made"
-        cdk.Annotations.of(tenants[0]).add_warning_v2("sandpiper:region", message)
+        cdk.Annotations.of(fleet).add_warning_v2("sandpiper:region", message)
+    # A bucket that exists has its own stack, or none, somewhere else.
+    storage = None if environment.data_bucket.name else StorageStack(app, environment=environment)
+    for name, tenant in environment.all_tenants.items():
+        stack = TenantStack(app, environment=environment, name=name)
+        add_tags(stack, {**tenant.tags, TENANT_TAG: name, OWNER_TAG: tenant.owner})
+        if storage is not None:
+            stack.add_stack_dependency(storage)
+    if environment.permissions_boundary is not None:
+        for stack in app.node.children:
+            _bound(cast("Construct", stack), environment.permissions_boundary)
+
+
+def _bound(stack: Construct, arn: str) -> None:
+    """Bounds every role of a stack, those that the CDK makes for custom resources among them."""
+    policy = iam.ManagedPolicy.from_managed_policy_arn(stack, "PermissionsBoundary", arn)
+    iam.PermissionsBoundary.of(stack).apply(policy)

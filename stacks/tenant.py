@@ -46,7 +46,6 @@ class TenantStack(cdk.Stack):
             description=f"Sandpiper {environment.name}: code interpreters of tenant {name}",
             termination_protection=environment.termination_protection,
         )
-        cdk.Tags.of(self).add("sandpiper:tenant", name)
         folder = data_folder(self, environment, name)
         retention = RETENTION[environment.logs.retention_days]
 

@@ -7,7 +7,7 @@ Not what AgentCore measures of one interpreter, which is asked of it (`interpret
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 AGENTCORE_NAMESPACE = "AWS/Bedrock-AgentCore"
 """https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/observability-tool-metrics.html"""
 PERIOD = Duration.minutes(5)
+SERVICE = "AgentCore.CodeInterpreter"
+SUM, AVERAGE, MAXIMUM = cloudwatch.Stats.SUM, cloudwatch.Stats.AVERAGE, cloudwatch.Stats.MAXIMUM
+"""Asked of the CDK once: a dashboard has hundreds of lines, and each question goes to another process."""
 
 
 class Operation(StrEnum):
@@ -55,16 +58,39 @@ def execution_metric(workflow: RunCodeWorkflow, name: str, label: str | None = N
 
     An alarm's metric has no label: with one the CDK writes the form of metric math, which the embedded AWS refuses.
     """
-    statistic = cloudwatch.Stats.AVERAGE if name == "ExecutionTime" else cloudwatch.Stats.SUM
+    statistic = AVERAGE if name == "ExecutionTime" else SUM
     return workflow.state_machine.metric(name, label=label, statistic=statistic, period=PERIOD)
 
 
-def run_metric(service: str, metric: contract.Metric) -> cloudwatch.Metric:
-    """A count that the session function emits."""
+def live_sessions_metric() -> cloudwatch.Metric:
+    """The most sessions that lived at once, of all interpreters of the account: AgentCore counts no others."""
     return cloudwatch.Metric(
+        namespace=AGENTCORE_NAMESPACE,
+        metric_name="ActiveSessionCount",
+        dimensions_map={"Service": SERVICE},
+        statistic=MAXIMUM,
+        period=PERIOD,
+    )
+
+
+def refused_functions_metric() -> cloudwatch.Metric:
+    """How often Lambda refused to start a function of the account, whichever, because too many ran."""
+    return cloudwatch.Metric(namespace="AWS/Lambda", metric_name="Throttles", statistic=SUM, period=PERIOD)
+
+
+def account_throttles_metric() -> cloudwatch.IMetric:
+    """Calls that AgentCore refused for their rate, on all interpreters: a query, which the embedded AWS refuses."""
+    query = 'SELECT SUM(Throttles) FROM SCHEMA("AWS/Bedrock-AgentCore", Operation, Resource)'
+    return cast("cloudwatch.IMetric", cloudwatch.MathExpression(expression=query, using_metrics={}, period=PERIOD))
+
+
+def run_metric(service: str, metric: contract.Metric, label: str | None = None) -> cloudwatch.Metric:
+    """A count that the session function emits. An alarm's metric has no label, as an execution's."""
+    return cloudwatch.Metric(
+        label=label,
         namespace=contract.NAMESPACE,
         metric_name=metric.value,
         dimensions_map={contract.SERVICE_DIMENSION: service},
-        statistic=cloudwatch.Stats.SUM,
+        statistic=SUM,
         period=PERIOD,
     )

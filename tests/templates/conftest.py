@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import aws_cdk as cdk
 
@@ -84,6 +84,18 @@ def new_app(directory: Path) -> cdk.App:
     return cdk.App(
         outdir=str(directory), context=flags, builtin_cloud_formation_validation=False, analytics_reporting=False
     )
+
+
+def synthesise(directory: Path, options: Mapping[str, Any], **more: Any) -> Assembly:
+    """The cloud assembly of an environment that is no file; what `options` leave out is that of the test account."""
+    from sandpiper.environment import Environment
+    from stacks.environment_stacks import add_stacks
+
+    given = {"name": "one", "account": ACCOUNT, "region": REGION, "owner": "tests", **options, **more}
+    app = new_app(directory)
+    add_stacks(app, Environment.model_validate(given))
+    app.synth()
+    return read_assembly(directory)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,124 @@
+"""What watches an environment as a whole: the account's quotas, every tenant on one dashboard, the budget."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.templates.conftest import synthesise
+
+if TYPE_CHECKING:
+    from tests.templates.conftest import Assembly, Template
+
+TOPIC = "arn:aws:sns:eu-west-1:111122223333:alarms"
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
+    return synthesise(
+        tmp_path_factory.mktemp("watched"),
+        {
+            "account": "111122223333",
+            "region": "eu-west-1",
+            "alarm_topic_arn": TOPIC,
+            "quotas": {"live_sessions": 2_500},
+        },
+        budget={"usd_a_month": 400, "emails": ("a@example.com", "b@example.com")},
+        tenants={name: {"interpreters": {"sandbox": {}}} for name in ("claims", "analytics")},
+    )
+
+
+@pytest.fixture(scope="module")
+def fleet(watched: Assembly) -> Template:
+    return watched["sandpiper-one-fleet"]
+
+
+def _alarms(fleet: Template) -> dict[str, dict[str, Any]]:
+    return {alarm["AlarmName"]: alarm for alarm in fleet.resources("AWS::CloudWatch::Alarm").values()}
+
+
+def _widgets(fleet: Template) -> list[dict[str, Any]]:
+    body = fleet.only("AWS::CloudWatch::Dashboard")["DashboardBody"]
+    text = body if isinstance(body, str) else "".join(str(part) for part in body["Fn::Join"][1])
+    return json.loads(text)["widgets"]
+
+
+def test_it_waits_for_no_stack_and_no_stack_for_it(watched: Assembly) -> None:
+    artifacts = watched.manifest["artifacts"]
+    stacks = {name for name, artifact in artifacts.items() if artifact["type"] == "aws:cloudformation:stack"}
+    assert not stacks & set(artifacts["sandpiper-one-fleet"]["dependencies"])
+    assert not [name for name in stacks if "sandpiper-one-fleet" in artifacts[name].get("dependencies", ())]
+
+
+def test_live_sessions_are_held_to_the_quota_before_it_is_reached(fleet: Template) -> None:
+    alarm = _alarms(fleet)["sandpiper-one-fleet-live-sessions"]
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == (
+        "AWS/Bedrock-AgentCore",
+        "ActiveSessionCount",
+        "Maximum",
+    )
+    assert alarm["Dimensions"] == [{"Name": "Service", "Value": "AgentCore.CodeInterpreter"}]
+    assert alarm["Threshold"] == 2_000
+    assert "2500" in alarm["AlarmDescription"]
+
+
+def test_throttles_are_those_of_everybody_in_the_account(fleet: Template) -> None:
+    (query,) = _alarms(fleet)["sandpiper-one-fleet-throttles"]["Metrics"]
+    assert query["Expression"] == 'SELECT SUM(Throttles) FROM SCHEMA("AWS/Bedrock-AgentCore", Operation, Resource)'
+    refused = _alarms(fleet)["sandpiper-one-fleet-refused-functions"]
+    assert (refused["Namespace"], refused["MetricName"], refused.get("Dimensions")) == ("AWS/Lambda", "Throttles", None)
+
+
+def test_somebody_hears_of_every_alarm(fleet: Template) -> None:
+    assert {(*alarm["AlarmActions"], *alarm["OKActions"]) for alarm in _alarms(fleet).values()} == {(TOPIC, TOPIC)}
+
+
+def test_the_embedded_aws_gets_no_alarm_that_it_refuses(local: Assembly) -> None:
+    alarms = _alarms(local["sandpiper-local-fleet"])
+    assert set(alarms) == {f"sandpiper-local-fleet-{name}" for name in ("live-sessions", "refused-functions")}
+    assert not [name for name, alarm in alarms.items() if "Metrics" in alarm]
+
+
+def test_every_tenant_is_a_line_in_every_graph_of_tenants(fleet: Template) -> None:
+    lines = {
+        widget["properties"]["title"]: [
+            (metric[1], metric[3], metric[-1]["label"]) for metric in widget["properties"]["metrics"]
+        ]
+        for widget in _widgets(fleet)
+        if widget["type"] == "metric" and widget["properties"]["metrics"][0][0] == "Sandpiper"
+    }
+    assert lines == {
+        title: [(metric, f"sandpiper-one-{tenant}", tenant) for tenant in ("claims", "analytics")]
+        for title, metric in {
+            "Runs": "Runs",
+            "Runs without a result": "Errors",
+            "Throttled calls": "Throttled",
+            "Sessions that could not be stopped": "SessionsNotStopped",
+        }.items()
+    }
+
+
+def test_the_quota_is_drawn_where_live_sessions_are(fleet: Template) -> None:
+    (widget,) = (each for each in _widgets(fleet) if each["properties"]["title"] == "Live sessions of the account")
+    assert widget["properties"]["annotations"]["horizontal"] == [
+        {"value": 2_500, "label": "quota", "yAxis": "left"},
+    ]
+
+
+def test_a_budget_counts_what_has_the_environments_tag_and_tells_everybody(watched: Assembly, fleet: Template) -> None:
+    budget = fleet.only("AWS::Budgets::Budget")
+    assert budget["Budget"]["BudgetLimit"] == {"Amount": 400, "Unit": "USD"}
+    assert budget["Budget"]["CostFilters"] == {"TagKeyValue": ["user:sandpiper:environment$one"]}
+    told = [{"Address": mail, "SubscriptionType": "EMAIL"} for mail in ("a@example.com", "b@example.com")]
+    notifications = {
+        each["Notification"]["NotificationType"]: each["Subscribers"] for each in budget["NotificationsWithSubscribers"]
+    }
+    assert notifications == {"FORECASTED": told, "ACTUAL": told}
+    others = [template for name, template in watched.templates.items() if name != fleet.name]
+    assert not [template.name for template in others if template.resources("AWS::Budgets::Budget")]
+
+
+def test_no_budget_unless_there_is_one(dev: Assembly) -> None:
+    assert not dev["sandpiper-dev-fleet"].resources("AWS::Budgets::Budget")
