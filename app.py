@@ -1,4 +1,7 @@
-"""The CDK app: reads an environment and builds its stacks. `cdk synth -c environment=NAME`; without a name, `local`."""
+"""The CDK app: reads an environment and builds its stacks. `cdk synth -c environment=NAME`; without a name, `local`.
+
+A name that ends in `.yaml` is the path of a file that lies elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def main() -> int:
     app = cdk.App(builtin_cloud_formation_validation=validation, analytics_reporting=False)
     name = app.node.try_get_context("environment") or "local"
     try:
-        environment = load(Path("environments", f"{name}.yaml"))
+        environment = load(Path(name) if name.endswith(".yaml") else Path("environments", f"{name}.yaml"))
     except InvalidEnvironment as error:
         print(error, file=sys.stderr)
         return 1

@@ -14,6 +14,7 @@ from local_aws import control, environment, record
 from local_aws.settings import StateDirectory
 from sandpiper import deployment, workflow
 from sandpiper.toolchain import PROJECT, cdk
+from tests.local.environments import Environments
 from tests.local.target import ENVIRONMENT, ON_AWS, TENANT
 
 if TYPE_CHECKING:
@@ -69,11 +70,31 @@ class Product:
 
 
 @pytest.fixture(scope="session")
-def deployed(aws: record.Running | None, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    """The tenant, deployed by `cdk bootstrap` and `cdk deploy`."""
+def bootstrapped(aws: record.Running | None, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The embedded AWS after `cdk bootstrap`."""
+    if aws is not None:
+        cdk(["bootstrap", f"aws://{aws.account}/{aws.region}"], tmp_path_factory.mktemp("cdk.out"), print)
+
+
+@pytest.fixture
+def environments(bootstrapped: None, tmp_path: Path) -> Generator[Environments]:  # noqa: ARG001
+    """Environments of a test's own, which go with it."""
+    if ON_AWS:
+        pytest.skip("an environment of a test's own is for the embedded AWS alone")
+    made = Environments(tmp_path)
+    yield made
+    made.destroy()
+
+
+@pytest.fixture(scope="session")
+def deployed(
+    aws: record.Running | None,
+    bootstrapped: None,  # noqa: ARG001
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Deployment:
+    """The tenant, deployed by `cdk deploy`."""
     if aws is not None:
         output = tmp_path_factory.mktemp("cdk.out")
-        cdk(["bootstrap", f"aws://{aws.account}/{aws.region}"], output, print)
         arguments = ["deploy", "--all", "-c", f"environment={ENVIRONMENT}", "--require-approval", "never"]
         cdk([*arguments, "--output", str(output)], PROJECT, print)
     return deployment.find(boto3.Session(), ENVIRONMENT, TENANT)

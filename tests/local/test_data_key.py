@@ -1,0 +1,33 @@
+"""A data bucket with a KMS key of its own: deployed, used by a run, and left alone by a second deployment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import boto3
+
+from sandpiper import workflow
+
+if TYPE_CHECKING:
+    from tests.local.environments import Environments
+
+KEYED = """\
+  key: own
+interpreters:
+  sandbox:
+"""
+
+
+def test_a_run_keeps_its_files_in_a_bucket_with_a_key_of_its_own(environments: Environments) -> None:
+    file = environments.write("keyed", KEYED)
+    environments.deploy(file)
+    place = environments.tenant(file, "main")
+    (key,) = boto3.client("kms").list_keys()["Keys"]
+    assert boto3.client("kms").get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"] is True
+
+    program = {"code": "open('left.txt', 'w').write('kept')"}
+    done = workflow.run(boto3.Session(), place, program, [], environments.folder / "out", lambda _: None)
+    assert [(each.name, each.size) for each in done.files] == [("left.txt", 4)]
+
+    again = environments.deploy(file)
+    assert again.count("(no changes)") == 2, again
