@@ -195,8 +195,10 @@ def _keep_directly(
         return
     from code_runner import direct
 
+    copying = storage.staging.clients.copying
+
     def keep(file: FoundFile, staged: Stored) -> OutputFile:
-        return storage.keep_staged(file.path, staged, str(file.sha256), keeper.deadline, outputs.link_seconds)
+        return storage.keep_staged(file.path, staged, str(file.sha256), copying, keeper.deadline, outputs.link_seconds)
 
     left = list(files)
     try:
