@@ -44,9 +44,10 @@ def send(
     staging: Staging,
     files: Sequence[FoundFile],
     keep: Callable[[FoundFile, Stored], OutputFile],
+    deadline: Deadline,
 ) -> Iterator[tuple[FoundFile, OutputFile | SkipReason]]:
     """Has all the files sent by one command; `keep` takes each from staging. Raises RunError."""
-    with staging.places(len(files)) as places:
+    with staging.places(len(files), deadline) as places:
         told = [(file.path, file.size, file.sha256, place.uri) for file, place in zip(files, places, strict=True)]
         task = {"do": "send", "files": told}
         words = run_inside(session, "sending large files to S3", CARRIER, task, LONGEST_CALL_SECONDS)
@@ -77,7 +78,7 @@ def _kept(
 def fetch(session: ToolCalls, staging: Staging, sources: Sequence[Source], deadline: Deadline) -> dict[str, Given]:
     """Has all the inputs fetched by one command. Raises RunError."""
     given: dict[str, Given] = {}
-    with staging.places(len(sources)) as places, hidden_folder(session) as folder:
+    with staging.places(len(sources), deadline) as places, hidden_folder(session) as folder:
         for source, place in zip(sources, places, strict=True):
             staging.put(source.stored, place, deadline)
         told = [(place.uri, source.size, source.path) for source, place in zip(sources, places, strict=True)]

@@ -202,7 +202,7 @@ def _keep_directly(
 
     left = list(files)
     try:
-        for file, kept in direct.send(session, storage.staging, files, keep):
+        for file, kept in direct.send(session, storage.staging, files, keep, keeper.deadline):
             left.remove(file)
             if isinstance(kept, SkipReason):
                 collected.skip(file, kept)

@@ -223,6 +223,25 @@ def test_a_folder_in_s3_comes_with_its_subfolders(runner: Runner) -> None:
     assert result.files == ()
 
 
+def test_what_is_staged_is_deleted_by_one_call_and_not_long_after_the_deadline(runner: Runner) -> None:
+    clients, sent = AwsClients(), list[str]()
+    events: Any = clients.s3.meta.events
+
+    def note(model: Any, **_: object) -> None:
+        sent.append(model.name)
+
+    events.register("before-call.s3", note)
+    staging = Staging(clients, S3Object(runner.bucket, f"{runner.prefix}/sandbox/sandbox/staging/{uuid.uuid4()}"))
+    with staging.places(3, Deadline.after(60)) as places:
+        for place in places:
+            runner.s3.put_object(Bucket=place.bucket, Key=place.key)
+    assert sent == ["DeleteObjects"]
+    assert not set(runner.keys("sandbox/")) & {place.key for place in places}
+    with staging.places(3, Deadline.after(-60)):
+        pass
+    assert sent == ["DeleteObjects"]
+
+
 def test_a_link_in_place_of_a_large_file_is_not_followed(runner: Runner) -> None:
     code = f"{WRITE}import os\nwrite('real', 101_000_000, 'x')\nos.symlink('real', 'link')\nos.mkfifo('pipe')\n"
     result = runner.run(code)
