@@ -66,7 +66,7 @@ class Sending(Protocol):
         ...
 
 
-class Unclaimed:
+class _Unclaimed:
     """Nobody: the code runs at most once for this call, and a second call runs it again."""
 
     def accept(self) -> None:
@@ -76,12 +76,15 @@ class Unclaimed:
         """As Sending has it."""
 
 
-UNCLAIMED = Unclaimed()
+UNCLAIMED = _Unclaimed()
 
 
 @dataclass(frozen=True)
 class Files:
-    """Where a session's files come from and go to; without a bucket they travel in requests and results."""
+    """Where a session's files come from and go to; without a bucket they travel in requests and results.
+
+    `inline_bytes` is how much a result may carry of them, None for any number.
+    """
 
     storage: Storage | None = None
     inline_bytes: int | None = None
@@ -157,7 +160,7 @@ class CodeSession(ToolCalls):
             stdout=outcome.stdout,
             stderr=outcome.stderr,
             exit_code=outcome.exit_code,
-            execution_time_ms=milliseconds(outcome.seconds),
+            execution_time_ms=_milliseconds(outcome.seconds),
             files=tuple(collected.files),
             skipped=tuple(collected.skipped),
         )
@@ -182,7 +185,7 @@ class CodeSession(ToolCalls):
             stdout=task.stdout,
             stderr=task.stderr,
             exit_code=task.exit_code,
-            execution_time_ms=None if task.seconds is None else milliseconds(task.seconds),
+            execution_time_ms=None if task.seconds is None else _milliseconds(task.seconds),
             files=tuple(collected.files),
             skipped=tuple(collected.skipped),
         )
@@ -252,7 +255,7 @@ class CodeSession(ToolCalls):
             raise DeadlineExceeded(message) from lost
 
 
-def milliseconds(seconds: float) -> float:
+def _milliseconds(seconds: float) -> float:
     """The service reports seconds, whatever its model says; the contract's unit is milliseconds."""
     return round(seconds * 1000, 3)
 

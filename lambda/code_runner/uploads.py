@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SHA256_METADATA = "sha256"
+"""What an object's metadata has of the file that the function put, by which it is known again."""
 TAKEN = ("PreconditionFailed", "NoSuchUpload")
 """What S3 answers when an earlier attempt of the same call has succeeded and its answer was lost."""
 
