@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sandpiper_constructs.session_function import SessionFunction
 
 RETRIED = (*RETRYABLE, "Lambda.TooManyRequestsException")
-"""Errors after which the code surely has not run: the contract's, and Lambda's refusal to start the function.
+"""Errors after which a retry runs no code twice: the contract's, and Lambda's refusal to start the function.
 
 Lambda's other service errors are left out on purpose: after them the function may have run.
 https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception
@@ -70,7 +70,11 @@ class OperationTask(tasks.LambdaInvoke):
         unknown = [name for name in request or {} if name not in known]
         if unknown:
             raise ValueError(f"{id}: {unknown[0]} is not a field of {operation}; the fields are {', '.join(known)}")
-        run: dict[str, Any] = {"execution": sfn.JsonPath.execution_id, "state": sfn.JsonPath.state_name}
+        run: dict[str, Any] = {
+            "execution": sfn.JsonPath.execution_id,
+            "state": sfn.JsonPath.state_name,
+            "started": sfn.JsonPath.execution_start_time,
+        }
         if in_map:
             run["index"] = sfn.JsonPath.number_at("$$.Map.Item.Index")
         if round_path is not None:

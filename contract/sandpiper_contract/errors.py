@@ -12,7 +12,7 @@ from typing import ClassVar, Self
 class RunError(Exception):
     """A run that has no result; the message says what happened and where.
 
-    `retryable` means: the code was not accepted by the service, so the same request may be sent again as it is.
+    `retryable` means: the same request may be sent again as it is, for the same run, and no code runs a second time.
     `remedy` is what to do.
     """
 
@@ -62,6 +62,13 @@ class SessionLost(RunError):  # noqa: N818
     remedy = "Look what the code has done; start another execution only if it may run twice."
 
 
+class RunUnderWay(RunError):  # noqa: N818
+    """An earlier attempt of the run may still be at it, and this one could wait no longer. The code may have run."""
+
+    retryable = True
+    remedy = "Send the request again for the same run; as another execution the code may run twice."
+
+
 class PayloadTooLarge(RunError):  # noqa: N818
     """The inputs, or what the program printed, are larger than a call carries. After large inputs nothing has run."""
 
@@ -96,4 +103,4 @@ ERRORS: dict[str, type[RunError]] = {error.__name__: error for error in RunError
 """Every error of the contract by the name that Step Functions sees."""
 
 RETRYABLE: tuple[str, ...] = tuple(name for name, error in ERRORS.items() if error.retryable)
-"""Names of the errors after which the same request may be sent again: its code has not run."""
+"""Names of the errors after which the same request may be sent again for the same run: no code runs twice."""

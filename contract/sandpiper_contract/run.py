@@ -32,6 +32,9 @@ class Run(Record):
     state: Annotated[str | None, Text(80), "$$.State.Name"] = None
     index: Annotated[int | None, WholeNumber(0, 2**31, "items"), "$$.Map.Item.Index, in an inline Map."] = None
     iteration: Annotated[int | None, WholeNumber(0, 2**31, "rounds"), "In a loop: which round this is."] = None
+    started: Annotated[
+        str | None, Text(64), "$$.Execution.StartTime: an execution that has the name of an earlier one is known by it."
+    ] = None
 
     @property
     def key(self) -> str:

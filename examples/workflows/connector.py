@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from aws_cdk import aws_stepfunctions as sfn
 
-from sandpiper_constructs.operation_task import RETRIED, OperationTask
+from sandpiper_constructs.operation_task import OperationTask
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sandpiper_constructs.session_function import SessionFunction
 
 SESSION_TIMEOUT_SECONDS = 300
+BUSY = ["Throttled", "QuotaExceeded", "Lambda.TooManyRequestsException"]
 HAS_NOT_RUN = ["InvalidRequest", "AccessDenied", "InterpreterNotFound", "StorageError"]
 
 
@@ -41,7 +42,7 @@ def connector(scope: Construct, session_function: SessionFunction) -> sfn.IChain
         },
     )
     for errors, name in (
-        (list(RETRIED), "Try later"),  # the service was busy for as long as it was retried
+        (BUSY, "Try later"),  # the service was for as long as it was retried
         (HAS_NOT_RUN, "Mend the request"),
         (["States.ALL"], "Look what it has done"),  # whatever else it is, the code may have run
     ):

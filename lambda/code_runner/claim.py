@@ -4,6 +4,10 @@ A claim is one object that changes by conditional puts alone, `claimed → accep
 before the code is sent, so whoever finds a claim accepted and without a result knows that the code may have run, and
 does not send it again. Of two that hold the same run, the one that writes second is refused and sends nothing.
 
+With `accepted` goes how long its attempt may live, so that a second attempt waits for the result as long as one may
+come. That time is measured by S3's clock alone, from the object's `Last-Modified` to the `Date` of the answer that
+shows it: no clock of a function is compared with another's.
+
 A put that reaches S3 late, after botocore has given it up, does no harm: what it names as the object before it is gone.
 """
 
@@ -12,29 +16,33 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import secrets
 import time
 from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from botocore.exceptions import ClientError
 
+from code_runner.deadline import Deadline
 from code_runner.service_errors import error_code, storage_errors
-from sandpiper_contract.errors import ERRORS, InvalidRequest, RunError, SessionLost, StorageError
+from sandpiper_contract.errors import ERRORS, InvalidRequest, RunError, RunUnderWay, SessionLost, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from mypy_boto3_s3 import S3Client
 
-    from code_runner.deadline import Deadline
     from sandpiper_contract.kinds import S3Object
 
 log = logging.getLogger(__name__)
 
 OTHERS_SECONDS = 30
-"""How long a claim that another attempt has had accepted is watched for its result, before the run is lost."""
+"""How long a claim is watched for its result that does not say how long its attempt may live, as older ones do not."""
+CLOCKS_SECONDS = 5
+"""S3 tells whole seconds, and its hosts' clocks may differ a little: so much later an attempt is over for certain."""
 LOOK_SECONDS = 1.0
 TAKEOVERS = 5
 """How often a claim may change hands under the eyes of one attempt."""
@@ -70,7 +78,8 @@ class Entry:
 
     `attempt` is random and differs for each invocation. `generation` grows with each attempt that may start a session,
     and the session's clientToken follows from it; sessions of the generations from `unended` on may still be there.
-    `request` is the SHA-256 of the operation and its request.
+    `request` is the digest of what was asked. `over_in` goes with `accepted`: so many seconds after this was written
+    its attempt has ended, or Lambda has ended it.
     """
 
     state: State
@@ -78,6 +87,7 @@ class Entry:
     generation: int
     request: str
     unended: int = 1
+    over_in: int | None = None
     session: OwnSession | None = None
     result: Mapping[str, Any] | None = None
     error: Mapping[str, str] | None = None
@@ -91,6 +101,7 @@ class Entry:
             "generation": self.generation,
             "request": self.request,
             "unended": self.unended,
+            "over_in": self.over_in,
             "session": session,
             "result": self.result,
             "error": self.error,
@@ -111,6 +122,20 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class _Found:
+    """An entry as S3 gave it, with the object's ETag and its age in seconds by S3's clock."""
+
+    entry: Entry
+    etag: str
+    age: float
+
+    @property
+    def over(self) -> bool | None:
+        """Whether the attempt that wrote it has ended for certain; None where that is not told."""
+        return None if self.entry.over_in is None else self.age >= self.entry.over_in + CLOCKS_SECONDS
+
+
+@dataclass(frozen=True)
 class Settled:
     """A run that has ended before: its result as JSON, or the contract's error."""
 
@@ -119,7 +144,10 @@ class Settled:
 
 @dataclass(frozen=True)
 class Lost:
-    """A run that was accepted before and has no end. `session` is to be ended, if one was to end with the run."""
+    """A run that was accepted by an attempt that is over, and has no end.
+
+    `session` is to be ended, if one was to end with the run.
+    """
 
     uri: str
     session: OwnSession | None
@@ -127,12 +155,13 @@ class Lost:
 
 @dataclass
 class Claim:
-    """A run that this attempt holds. Get one from `take`."""
+    """A run that this attempt holds, which is over at `end`. Get one from `take`."""
 
     s3: S3Client
     address: S3Object
     entry: Entry
     etag: str
+    end: Deadline
     leaves_a_session: bool = False
     """Set when a session of this run could not be ended, so that the next attempt tries again."""
 
@@ -156,7 +185,8 @@ class Claim:
         Raises SessionLost when another attempt has taken the run over, StorageError when nothing is known: the code
         must not be sent in either case.
         """
-        entry = replace(self.entry, state=State.ACCEPTED, session=session)
+        over_in = math.ceil(self.end.seconds_left)
+        entry = replace(self.entry, state=State.ACCEPTED, session=session, over_in=over_in)
         etag = _put(self.s3, self.address, entry, if_match=self.etag)
         if etag is None:
             raise SessionLost(f"another attempt took the run at {self.address.uri} over; this one sent no code")
@@ -164,7 +194,7 @@ class Claim:
 
     def not_accepted(self) -> None:
         """The service refused the code, so that it surely has not run."""
-        self.entry = replace(self.entry, state=State.CLAIMED, session=None)
+        self.entry = replace(self.entry, state=State.CLAIMED, session=None, over_in=None)
 
     def settle(self, *, result: Mapping[str, Any] | None = None, error: RunError | None = None) -> None:
         """Writes how the run ended; one whose code was never accepted is anybody's again.
@@ -188,36 +218,53 @@ class Claim:
 
 
 def take(
-    s3: S3Client, address: S3Object, operation: str, request: Mapping[str, Any], deadline: Deadline
+    s3: S3Client, address: S3Object, requests: Sequence[str], *, watch_until: Deadline, end: Deadline
 ) -> Claim | Settled | Lost:
     """Takes the run at `address` for this attempt, unless it has ended or been accepted.
 
-    Raises InvalidRequest when the run was another request's, StorageError when S3 does not answer.
+    `requests` are digests of what is asked, and a run that has any of them is the same; a new one is given the first.
+    While another attempt lives that had the run accepted, its result is waited for until `watch_until`. `end` is when
+    this attempt is over, whatever happens.
+
+    Raises InvalidRequest when the run was another request's, RunUnderWay when the other attempt may still live at
+    `watch_until`, StorageError when S3 does not answer.
     """
-    digest = hashlib.sha256(json.dumps([operation, request], sort_keys=True).encode()).hexdigest()
-    entry = Entry(State.CLAIMED, secrets.token_hex(16), 1, digest)
+    entry = Entry(State.CLAIMED, secrets.token_hex(16), 1, requests[0])
     if etag := _put(s3, address, entry, if_match=None):
-        return Claim(s3, address, entry, etag)
+        return Claim(s3, address, entry, etag, end)
     for _ in range(TAKEOVERS):
-        found, etag = _get(s3, address)
-        if found.request != digest:
-            raise InvalidRequest(f"the run at {address.uri} was made with another request; allowed: the same again")
-        if found.state is State.ACCEPTED:
-            found = _watch(s3, address, deadline)
-        if found.state is State.DONE:
-            return Settled(_ended(found))
-        if found.state is State.ACCEPTED:
-            return Lost(address.uri, found.session)
-        mine = replace(entry, generation=found.generation + 1, unended=found.unended)
-        if taken := _put(s3, address, mine, if_match=etag):
-            return Claim(s3, address, mine, taken)
+        found = _get(s3, address)
+        if found.entry.request not in requests:
+            raise InvalidRequest(
+                f"the run at {address.uri} was made with another request, or by an earlier execution of that name; "
+                "allowed: the same again"
+            )
+        if found.entry.state is State.ACCEPTED:
+            found = _watched(s3, address, watch_until)
+        if found.entry.state is State.DONE:
+            return Settled(_ended(found.entry))
+        if found.entry.state is State.ACCEPTED:
+            return Lost(address.uri, found.entry.session)
+        mine = replace(entry, generation=found.entry.generation + 1, unended=found.entry.unended)
+        if taken := _put(s3, address, mine, if_match=found.etag):
+            return Claim(s3, address, mine, taken, end)
     raise StorageError(f"{address.uri}: the run changed hands {TAKEOVERS} times while it was looked at")
 
 
-def _watch(s3: S3Client, address: S3Object, deadline: Deadline) -> Entry:
-    """Whoever had the run accepted may be about to write its end: looks for it as long as there is time."""
-    patience = min(time.monotonic() + OTHERS_SECONDS, deadline.at)
-    while (found := _get(s3, address)[0]).state is State.ACCEPTED and time.monotonic() + LOOK_SECONDS < patience:
+def _watched(s3: S3Client, address: S3Object, until: Deadline) -> _Found:
+    """A run that was accepted, once it is otherwise or its attempt is over. Raises RunUnderWay when there is no time.
+
+    An attempt that does not say when it is over is taken to be after OTHERS_SECONDS, or when there is no time.
+    """
+    patience = Deadline(min(Deadline.after(OTHERS_SECONDS).at, until.at))
+    while (found := _get(s3, address)).entry.state is State.ACCEPTED and not found.over:
+        if found.over is None and patience.seconds_left < LOOK_SECONDS:
+            break
+        if until.seconds_left < LOOK_SECONDS:
+            raise RunUnderWay(
+                f"{address.uri}: an earlier attempt of this run sent the code and may still live; this one has no time "
+                "left to wait for its result, and has run and stopped nothing"
+            )
         time.sleep(LOOK_SECONDS)
     return found
 
@@ -245,22 +292,25 @@ def _put(s3: S3Client, address: S3Object, entry: Entry, *, if_match: str | None)
                     continue
                 if code != CHANGED:
                     raise
-        found, etag = _get(s3, address)
-        if found == entry:
-            return etag
-        if found.attempt != entry.attempt:
+        found = _get(s3, address)
+        if found.entry == entry:
+            return found.etag
+        if found.entry.attempt != entry.attempt:
             return None
-        if_match = etag
+        if_match = found.etag
     raise StorageError(f"writing the claim {address.uri}: S3 was writing it each of {WRITES} times")
 
 
-def _get(s3: S3Client, address: S3Object) -> tuple[Entry, str]:
+def _get(s3: S3Client, address: S3Object) -> _Found:
     with storage_errors("reading the claim", address.uri):
         answer = s3.get_object(Bucket=address.bucket, Key=address.key)
         data = answer["Body"].read()
     try:
-        return Entry.from_bytes(data), answer["ETag"]
-    except ValueError as error:
+        # Both times are S3's own. https://docs.aws.amazon.com/AmazonS3/latest/API/RESTCommonResponseHeaders.html
+        now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        age = (now - answer["LastModified"]).total_seconds()
+        return _Found(Entry.from_bytes(data), answer["ETag"], age)
+    except (KeyError, ValueError) as error:
         raise StorageError(f"reading the claim {address.uri}: {error}") from error
 
 

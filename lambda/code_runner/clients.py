@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +21,18 @@ COPY_SECONDS = 120
 """S3 may answer a copy only when it is done, and a copy may be of 5 GiB."""
 WAIT_STEP_SECONDS = 10
 """Waits for an answer are cut to whole steps of this, so that runs share clients: making one costs milliseconds."""
+
+
+QUIET_SECONDS = 60
+"""How long a connection may be quiet before it is probed, and how long between probes."""
+PROBES = tuple(
+    (socket.IPPROTO_TCP, getattr(socket, name), QUIET_SECONDS)
+    for name in ("TCP_KEEPIDLE", "TCP_KEEPALIVE", "TCP_KEEPINTVL")  # the first is Linux's, the second macOS's for it
+    if hasattr(socket, name)
+)
+"""NAT gateways and firewalls forget a connection that is quiet for minutes (350 s at AWS), which one is that waits for
+code. The kernel by itself probes after two hours.
+https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html#nat-gateway-troubleshooting-timeout"""
 
 
 class Clients(Protocol):
@@ -106,4 +119,7 @@ class AwsClients:
             retries={"total_max_attempts": 1},
             tcp_keepalive=True,
         )
-        return self._client("bedrock-agentcore", config=config)
+        client = self._client("bedrock-agentcore", config=config)
+        # botocore's configuration has no more than on or off. https://github.com/boto/botocore/issues/2916
+        client._endpoint.http_session._socket_options.extend(PROBES)
+        return client

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from code_runner.changes import Given
 from code_runner.inside import run_inside
 from code_runner.not_kept import NotKeptError
-from code_runner.parts import hidden_folder
+from code_runner.parts import CARRIER, hidden_folder
 from code_runner.sizes import DIRECT_BYTES
 from code_runner.tool_calls import LONGEST_CALL_SECONDS
 from sandpiper_contract.errors import DeadlineExceeded, ServiceFault, StorageError
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from code_runner.storage import Stored
     from code_runner.tool_calls import ToolCalls
     from sandpiper_contract.files import OutputFile
+    from sandpiper_contract.kinds import S3Object
 
 log = logging.getLogger(__name__)
 
-CARRIER = "carrier"
 REASONS = {
     "unreadable": SkipReason.UNREADABLE,
     "changed": SkipReason.CHANGED,
@@ -44,36 +44,41 @@ def send(
     staging: Staging,
     files: Sequence[FoundFile],
     keep: Callable[[FoundFile, Stored], OutputFile],
+    deadline: Deadline,
 ) -> Iterator[tuple[FoundFile, OutputFile | SkipReason]]:
     """Has all the files sent by one command; `keep` takes each from staging. Raises RunError."""
-    with staging.places(len(files)) as places:
+    with staging.places(len(files), deadline) as places:
         told = [(file.path, file.size, file.sha256, place.uri) for file, place in zip(files, places, strict=True)]
         task = {"do": "send", "files": told}
         words = run_inside(session, "sending large files to S3", CARRIER, task, LONGEST_CALL_SECONDS)
         for file, place, word in zip(files, places, _each(words, len(files)), strict=True):
-            try:
-                yield file, keep(file, _sent(file, staging.look(place))) if word == "sent" else _reason(word)
-            except NotKeptError as error:
-                yield file, error.reason
-            except (StorageError, DeadlineExceeded) as error:
-                log.warning("%s", error)
-                yield file, SkipReason.NOT_STORED
+            yield file, _kept(file, word, staging, place, keep)
 
 
-def _sent(file: FoundFile, staged: Stored) -> Stored:
-    if staged.size != file.size:
-        raise NotKeptError(SkipReason.CHANGED)
-    return staged
-
-
-def _reason(word: object) -> SkipReason:
-    return REASONS.get(word, SkipReason.UNREADABLE) if isinstance(word, str) else SkipReason.UNREADABLE
+def _kept(
+    file: FoundFile,
+    word: object,
+    staging: Staging,
+    place: S3Object,
+    keep: Callable[[FoundFile, Stored], OutputFile],
+) -> OutputFile | SkipReason:
+    """What becomes of a file of which the sandbox says this word."""
+    if word != "sent":
+        return REASONS.get(str(word), SkipReason.UNREADABLE)
+    try:
+        staged = staging.look(place)
+        return keep(file, staged) if staged.size == file.size else SkipReason.CHANGED
+    except NotKeptError as error:
+        return error.reason
+    except (StorageError, DeadlineExceeded) as error:
+        log.warning("%s", error)
+        return SkipReason.NOT_STORED
 
 
 def fetch(session: ToolCalls, staging: Staging, sources: Sequence[Source], deadline: Deadline) -> dict[str, Given]:
     """Has all the inputs fetched by one command. Raises RunError."""
     given: dict[str, Given] = {}
-    with staging.places(len(sources)) as places, hidden_folder(session) as folder:
+    with staging.places(len(sources), deadline) as places, hidden_folder(session) as folder:
         for source, place in zip(sources, places, strict=True):
             staging.put(source.stored, place, deadline)
         told = [(place.uri, source.size, source.path) for source, place in zip(sources, places, strict=True)]

@@ -68,8 +68,6 @@ def run_operation(event: dict[str, Any], context: LambdaContext) -> dict[str, ob
         raise fault.advised() from None
     answer = result.to_json()
     _count(Metric.PROGRAMS_FAILED, int(answer.get("exitCode", 0) != 0))
-    _count(Metric.FILES_KEPT, _length(answer, "files"))
-    _count(Metric.FILES_SKIPPED, _length(answer, "skipped"))
     logger.info(
         "run done", extra={name: answer[name] for name in ("exitCode", "executionTimeMs", "status") if name in answer}
     )
@@ -85,12 +83,14 @@ def _run(raw: dict[str, Any], context: LambdaContext) -> Record:
         clients=CLIENTS,
         end=Deadline.after(context.get_remaining_time_in_millis() / 1000),
         not_stopped=_not_stopped,
+        left=_left,
     )
     return getattr(operations, event.operation)(event.typed_request())
 
 
-def _length(answer: dict[str, Any], name: str) -> int:
-    return len(answer.get(name, ()))
+def _left(kept: int, skipped: int) -> None:
+    _count(Metric.FILES_KEPT, kept)
+    _count(Metric.FILES_SKIPPED, skipped)
 
 
 def _not_stopped(session_id: str, error: RunError) -> None:

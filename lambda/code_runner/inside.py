@@ -22,7 +22,8 @@ MARK = "sandpiper-answer:"
 
 
 @cache
-def _text(program: str) -> str:
+def program_text(program: str) -> str:
+    """The text of a program of this folder, by its name."""
     return (Path(__file__).parent / f"{program}.py").read_text()
 
 
@@ -32,7 +33,7 @@ def own_command(program: str, task: Mapping[str, Any]) -> list[str]:
     `python3 -I` keeps what the user's code left from being imported.
     """
     packed = base64.b85encode(zlib.compress(json.dumps({**task, "mark": MARK}).encode())).decode()
-    return ["python3", "-I", "-c", _text(program), packed]
+    return ["python3", "-I", "-c", program_text(program), packed]
 
 
 def answer(doing: str, printed: str) -> Any:

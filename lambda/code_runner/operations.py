@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from code_runner.claim import Claim, Lost, OwnSession, Settled, take
+from code_runner.digests import digests
 from code_runner.fitting import fit
 from code_runner.programs import Code, Command
 from code_runner.session import (
@@ -87,7 +88,7 @@ class Operations:
 
     Every method takes a request of the contract and returns its result, or raises the contract's RunError, one that may
     be retried only where the code has not run. `not_stopped` is told the id of a session that could not be stopped, and
-    why.
+    why; `left` how many files the run has left and kept, and how many were skipped, once.
     """
 
     run: Run
@@ -95,6 +96,7 @@ class Operations:
     clients: Clients
     end: Deadline
     not_stopped: Callable[[str, RunError], None]
+    left: Callable[[int, int], None] = lambda kept, skipped: None  # noqa: ARG005 - nobody counts
 
     def run_code(self, request: requests.RunCode) -> results.RunResult:
         """A program in a session of its own."""
@@ -213,8 +215,8 @@ class Operations:
     ) -> Result:
         """Does the work if this run has not been accepted before, and keeps how it ended, once that `is_last`."""
         self.end.earlier(ENDING_SECONDS + COLLECTING_SECONDS).require(LEAST_SECONDS, "beginning the run")
-        what = type(request).__name__, request.to_json()
-        match take(self.clients.s3, self._claim_address, *what, self._working_end):
+        asked = digests(self.run, request)
+        match take(self.clients.s3, self._claim_address, asked, watch_until=self._working_end, end=self.end):
             case Settled(RunError() as error):
                 raise error
             case Settled(found):
@@ -230,7 +232,9 @@ class Operations:
                 pass
         try:
             self._end_abandoned(claim, request)
-            done = fit(work(claim), self._storage.keep_own)
+            whole = work(claim)
+            self.left(len(getattr(whole, "files", ())), len(getattr(whole, "skipped", ())))
+            done = fit(whole, self._storage.keep_own)
         except RunError as error:
             claim.settle(error=error)
             raise
@@ -251,7 +255,8 @@ class Operations:
     def _end_abandoned(self, claim: Claim, request: Record) -> None:
         """An attempt that died may have started a session: the same clientToken gives it, or a new one; it is ended.
 
-        One that cannot be had costs the run nothing: it is told, and ends by its lifetime.
+        One that cannot be had costs the run nothing, nor does one for which the run would lack the time: it is told,
+        and ends by its lifetime.
         """
         seconds = getattr(request, "session_timeout_seconds", None)
         if seconds is None:
@@ -260,6 +265,7 @@ class Operations:
         tell = self._told_of(claim)
         for token in claim.abandoned:
             try:
+                self._working_end.earlier(COLLECTING_SECONDS).require(LEAST_SECONDS, "ending an earlier session")
                 session = start_session(
                     self.clients,
                     interpreter_id,

@@ -195,12 +195,14 @@ def _keep_directly(
         return
     from code_runner import direct
 
+    copying = storage.staging.clients.copying
+
     def keep(file: FoundFile, staged: Stored) -> OutputFile:
-        return storage.keep_staged(file.path, staged, str(file.sha256), keeper.deadline, outputs.link_seconds)
+        return storage.keep_staged(file.path, staged, str(file.sha256), copying, keeper.deadline, outputs.link_seconds)
 
     left = list(files)
     try:
-        for file, kept in direct.send(session, storage.staging, files, keep):
+        for file, kept in direct.send(session, storage.staging, files, keep, keeper.deadline):
             left.remove(file)
             if isinstance(kept, SkipReason):
                 collected.skip(file, kept)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CARRIER = "carrier"
+"""The program of this folder that cuts, joins, sends and fetches files inside the sandbox."""
+
 
 @contextmanager
 def hidden_folder(session: ToolCalls) -> Generator[str]:
@@ -64,14 +67,9 @@ class Parts:
 @contextmanager
 def split(session: ToolCalls, file: FoundFile) -> Generator[Parts]:
     """The file in parts, as long as the block lasts. Raises RunError."""
-    doing = f"splitting {file.path}"
     with hidden_folder(session) as folder:
-        run_inside(
-            session,
-            doing,
-            "carrier",
-            {"do": "split", "path": file.path, "folder": folder, "partBytes": CALL_BYTES},
-        )
+        task = {"do": "split", "path": file.path, "folder": folder, "partBytes": CALL_BYTES}
+        run_inside(session, f"splitting {file.path}", CARRIER, task)
         yield Parts(session, file, folder)
 
 
@@ -84,6 +82,6 @@ def write_in_parts(session: ToolCalls, path: str, parts: Iterable[bytes]) -> str
             sha256.update(part)
             count += 1
         task = {"do": "join", "path": path, "folder": folder, "parts": count, "sha256": sha256.hexdigest()}
-        if run_inside(session, f"joining {path}", "carrier", task) is not True:
+        if run_inside(session, f"joining {path}", CARRIER, task) is not True:
             raise ServiceFault(f"joining {path}: the sandbox has other bytes than were sent; the code has not run")
     return sha256.hexdigest()

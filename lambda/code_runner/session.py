@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import ClientError
@@ -21,7 +23,7 @@ from code_runner.deadline import Deadline
 from code_runner.outputs import Collected, Keeper, collect
 from code_runner.programs import Code, Command, as_file
 from code_runner.service_errors import FAILURES, error_code, from_service, was_accepted
-from code_runner.tool_calls import LONGEST_CALL_SECONDS, ToolCalls
+from code_runner.tool_calls import LONGEST_CALL_SECONDS, WAITS_SECONDS, ToolCalls
 from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, RunError, SessionLost
 from sandpiper_contract.files import Outputs
 from sandpiper_contract.requests import DEFAULT_SESSION_TIMEOUT_SECONDS
@@ -64,7 +66,7 @@ class Sending(Protocol):
         ...
 
 
-class Unclaimed:
+class _Unclaimed:
     """Nobody: the code runs at most once for this call, and a second call runs it again."""
 
     def accept(self) -> None:
@@ -74,12 +76,15 @@ class Unclaimed:
         """As Sending has it."""
 
 
-UNCLAIMED = Unclaimed()
+UNCLAIMED = _Unclaimed()
 
 
 @dataclass(frozen=True)
 class Files:
-    """Where a session's files come from and go to; without a bucket they travel in requests and results."""
+    """Where a session's files come from and go to; without a bucket they travel in requests and results.
+
+    `inline_bytes` is how much a result may carry of them, None for any number.
+    """
 
     storage: Storage | None = None
     inline_bytes: int | None = None
@@ -155,7 +160,7 @@ class CodeSession(ToolCalls):
             stdout=outcome.stdout,
             stderr=outcome.stderr,
             exit_code=outcome.exit_code,
-            execution_time_ms=milliseconds(outcome.seconds),
+            execution_time_ms=_milliseconds(outcome.seconds),
             files=tuple(collected.files),
             skipped=tuple(collected.skipped),
         )
@@ -180,16 +185,26 @@ class CodeSession(ToolCalls):
             stdout=task.stdout,
             stderr=task.stderr,
             exit_code=task.exit_code,
-            execution_time_ms=None if task.seconds is None else milliseconds(task.seconds),
+            execution_time_ms=None if task.seconds is None else _milliseconds(task.seconds),
             files=tuple(collected.files),
             skipped=tuple(collected.skipped),
         )
 
     def stop_command(self, task_id: str, *, outputs: Outputs | None = None) -> CommandState:
-        """Ends a started command, unless it has ended already, and says how it is then, with what it has left."""
+        """Ends a started command, unless it has ended already, and says how it is then, with what it has left.
+
+        The service may call it working for a while after it took the stop: it is asked until it does not. A state that
+        has not `ended` says that the time for that is over.
+        """
         with suppress(InvalidRequest):
             self.stop_task(task_id)
-        return self.poll_command(task_id, outputs=outputs)
+        waits = chain(WAITS_SECONDS, repeat(WAITS_SECONDS[-1]))
+        while not (state := self.poll_command(task_id, outputs=outputs)).ended:
+            wait = next(waits)
+            if self._deadline.earlier(COLLECTING_SECONDS).seconds_left < wait:
+                break
+            time.sleep(wait)
+        return state
 
     def write_inputs(self, inputs: Sequence[InputFile]) -> dict[str, Given]:
         """Puts files beside the program and says how each was written, so that it is known again."""
@@ -240,7 +255,7 @@ class CodeSession(ToolCalls):
             raise DeadlineExceeded(message) from lost
 
 
-def milliseconds(seconds: float) -> float:
+def _milliseconds(seconds: float) -> float:
     """The service reports seconds, whatever its model says; the contract's unit is milliseconds."""
     return round(seconds * 1000, 3)
 

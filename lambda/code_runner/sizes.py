@@ -15,8 +15,6 @@ REQUEST_BYTES = 100_000_000
 """The service's limit for what one call carries to it (AgentCore quotas)."""
 DIRECT_BYTES = 100_000_000
 """A file above this goes between the sandbox and S3 with the execution role, and never through the function."""
-COPY_BYTES = 256 * 1024 * 1024
-"""Of one copy inside S3, so that each has its answer within the client's timeout."""
 
 
 class Sized(Protocol):

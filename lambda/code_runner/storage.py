@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
+import base64
 import logging
-from contextlib import contextmanager
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from code_runner.content_types import content_type
 from code_runner.not_kept import NotKeptError
-from code_runner.service_errors import error_code, storage_errors
-from code_runner.sizes import COPY_BYTES
+from code_runner.service_errors import FAILURES, error_code, storage_errors, was_accepted
 from code_runner.uploads import SHA256_METADATA, holds, upload
 from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge, StorageError
 from sandpiper_contract.files import MOST_BYTES, OutputFile, SkipReason
 from sandpiper_contract.kinds import S3Object
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Iterable, Mapping
 
     from mypy_boto3_s3 import S3Client
 
     from code_runner.deadline import Deadline
     from code_runner.staging import Staging
-    from code_runner.uploads import Upload
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +32,10 @@ MOST_CODE_BYTES = 10 * 1024 * 1024
 """Of a program that is read from S3."""
 PUT_SECONDS = 5
 """With less time than this no further object is written."""
+COPIED_BYTES_A_SECOND = 50_000_000
+"""What a slow copy inside S3 does, so that a copy of gigabytes is given time."""
+COPY_WAITS_SECONDS = (1.0, 3.0)
+"""Before a copy inside S3 is sent again."""
 MOST_KEY_BYTES = 1_024
 """S3's own limit."""
 MOST_FOLDER_OBJECTS = 1_000
@@ -140,48 +143,55 @@ class Storage:
             except ClientError as error:
                 if error_code(error) != "PreconditionFailed" or not holds(self.s3, target, sha256):
                     raise
-        return self.kept(path, len(data), sha256, target, link_seconds)
+        return self._kept(path, len(data), sha256, target, link_seconds)
 
     def keep_parts(
         self, path: str, parts: Iterable[bytes], sha256: str, deadline: Deadline, link_seconds: int | None
     ) -> OutputFile:
         """Puts a file that comes in parts, of 5 MiB at least but for the last. Whatever they raise, nothing is left."""
+        deadline.require(PUT_SECONDS, f"writing {path}")
+        target = self._target(f"files/{path}")
         size = 0
-        with self._upload(path, sha256, deadline) as uploading:
+        with storage_errors("writing", target.uri), upload(self.s3, target, sha256, content_type(path)) as uploading:
             for part in parts:
                 deadline.require(PUT_SECONDS, f"writing {path}")
                 uploading.put(part)
                 size += len(part)
-        return self.kept(path, size, sha256, uploading.target, link_seconds)
+        return self._kept(path, size, sha256, target, link_seconds)
 
     def keep_staged(
-        self, path: str, staged: Stored, sha256: str, deadline: Deadline, link_seconds: int | None
+        self, path: str, staged: Stored, sha256: str, copying: S3Client, deadline: Deadline, link_seconds: int | None
     ) -> OutputFile:
-        """Copies a file that lies in staging to the run's, inside S3. Raises as `keep` does.
+        """Copies a file that lies in staging to the run's, inside S3, whose word the digest in the result is.
 
-        NotKeptError when it is no longer the object that was looked at.
+        `sha256` is the sandbox's word, by which what an earlier attempt has copied is known again. `copying` waits as
+        long as a copy takes. Raises as `keep` does, and NotKeptError when `staged` is no longer the object that was
+        looked at.
         """
-        with self._upload(path, sha256, deadline) as uploading:
-            try:
-                _copy(staged, uploading, deadline)
-            except ClientError as error:
-                if error_code(error) == "PreconditionFailed":
-                    raise NotKeptError(SkipReason.CHANGED) from error
-                raise
-        return self.kept(path, staged.size, sha256, uploading.target, link_seconds)
-
-    @contextmanager
-    def _upload(self, path: str, sha256: str, deadline: Deadline) -> Generator[Upload]:
-        """An upload of a file of the run's, finished unless the block raises. Raises as `keep` does."""
-        deadline.require(PUT_SECONDS, f"writing {path}")
         target = self._target(f"files/{path}")
-        with (
-            storage_errors("writing", target.uri),
-            upload(self.s3, target, sha256=sha256, content_type=content_type(path)) as uploading,
-        ):
-            yield uploading
+        with storage_errors("writing", target.uri):
+            try:
+                digest = _copy(staged, target, content_type(path), copying, deadline)
+            except ClientError as error:
+                if error_code(error) != "PreconditionFailed":
+                    raise
+                digest = self._digest_of(target)
+                if digest is None:
+                    raise NotKeptError(SkipReason.CHANGED) from error
+                if digest != sha256:
+                    raise
+        if digest is None:
+            raise StorageError(f"writing {target.uri}: S3 answered without its SHA-256")
+        return self._kept(path, staged.size, digest, target, link_seconds)
 
-    def kept(self, path: str, size: int, sha256: str, target: S3Object, link_seconds: int | None) -> OutputFile:
+    def _digest_of(self, target: S3Object) -> str | None:
+        """The SHA-256 of what an earlier attempt has copied; None where there is nothing."""
+        try:
+            return _digest(self.s3.head_object(Bucket=target.bucket, Key=target.key, ChecksumMode="ENABLED"))
+        except ClientError:
+            return None
+
+    def _kept(self, path: str, size: int, sha256: str, target: S3Object, link_seconds: int | None) -> OutputFile:
         """What the result says of a file that lies in S3."""
         return OutputFile(
             path=path,
@@ -222,10 +232,45 @@ class Storage:
         )
 
 
-def _copy(source: Stored, uploading: Upload, deadline: Deadline) -> None:
-    for start in range(0, source.size, COPY_BYTES):
-        deadline.require(PUT_SECONDS, f"copying {source.address.uri}")
-        uploading.copy(source.address, source.etag, start, min(start + COPY_BYTES, source.size))
+def _copy(source: Stored, target: S3Object, content_type: str, copying: S3Client, deadline: Deadline) -> str | None:
+    """Copies an object inside S3 to a name that is free; the answer is its SHA-256, as S3 tells it.
+
+    Sent again where S3 was busy or gave no answer, as often as there is time for another whole copy.
+    """
+
+    def copy() -> str | None:
+        deadline.require(PUT_SECONDS + source.size / COPIED_BYTES_A_SECOND, f"copying {source.address.uri}")
+        # Whole and not in parts, of which S3 has a SHA-256 each and none of the object (S3 User Guide, "Checking object
+        # integrity": of a multipart upload, SHA-256 is composite).
+        answer = copying.copy_object(
+            Bucket=target.bucket,
+            Key=target.key,
+            CopySource={"Bucket": source.address.bucket, "Key": source.address.key},
+            CopySourceIfMatch=source.etag,
+            IfNoneMatch="*",
+            ChecksumAlgorithm="SHA256",
+            ContentType=content_type,
+            MetadataDirective="REPLACE",  # what the sandbox said of it is not taken over
+        )
+        return _digest(answer["CopyObjectResult"])
+
+    for wait in COPY_WAITS_SECONDS:
+        try:
+            return copy()
+        except FAILURES as error:
+            if isinstance(error, ClientError) and not was_accepted(error):
+                raise
+            log.warning("copying %s: %s", source.address.uri, error)
+            time.sleep(wait)
+    return copy()
+
+
+def _digest(told: Mapping[str, Any]) -> str | None:
+    """A whole object's SHA-256 in hexadecimal, which S3 computes itself and tells in base64."""
+    try:
+        return base64.b64decode(told["ChecksumSHA256"], validate=True).hex()
+    except (KeyError, ValueError):  # there is none, or one of parts, which ends with their number
+        return None
 
 
 def inline(path: str, data: bytes, sha256: str) -> OutputFile:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from code_runner.content_types import OCTETS
 from code_runner.service_errors import FAILURES, error_code
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SHA256_METADATA = "sha256"
+"""What an object's metadata has of the file that the function put, by which it is known again."""
 TAKEN = ("PreconditionFailed", "NoSuchUpload")
 """What S3 answers when an earlier attempt of the same call has succeeded and its answer was lost."""
 
@@ -44,21 +44,7 @@ class Upload:
         )
         self.parts.append({"PartNumber": number, "ETag": answer["ETag"]})
 
-    def copy(self, source: S3Object, etag: str, start: int, end: int) -> None:
-        """Adds bytes of another object, inside S3, as long as that one is the one with this ETag."""
-        number = len(self.parts) + 1
-        answer = self.s3.upload_part_copy(
-            Bucket=self.target.bucket,
-            Key=self.target.key,
-            UploadId=self.upload_id,
-            PartNumber=number,
-            CopySource={"Bucket": source.bucket, "Key": source.key},
-            CopySourceIfMatch=etag,
-            CopySourceRange=f"bytes={start}-{end - 1}",
-        )
-        self.parts.append({"PartNumber": number, "ETag": answer["CopyPartResult"].get("ETag", "")})
-
-    def complete(self, sha256: str | None) -> None:
+    def complete(self, sha256: str) -> None:
         """Makes the object, unless there is one; one with this SHA-256 is this very upload's."""
         try:
             self.s3.complete_multipart_upload(
@@ -69,7 +55,7 @@ class Upload:
                 IfNoneMatch="*",
             )
         except ClientError as error:
-            if error_code(error) not in TAKEN or sha256 is None or not holds(self.s3, self.target, sha256):
+            if error_code(error) not in TAKEN or not holds(self.s3, self.target, sha256):
                 raise
             self.abort()
 
@@ -82,15 +68,13 @@ class Upload:
 
 
 @contextmanager
-def upload(
-    s3: S3Client, target: S3Object, *, sha256: str | None = None, content_type: str = OCTETS
-) -> Generator[Upload]:
+def upload(s3: S3Client, target: S3Object, sha256: str, content_type: str) -> Generator[Upload]:
     """An upload that is completed at the end of the block, and aborted when anything is raised there."""
     begun = s3.create_multipart_upload(
         Bucket=target.bucket,
         Key=target.key,
         ContentType=content_type,
-        Metadata={} if sha256 is None else {SHA256_METADATA: sha256},
+        Metadata={SHA256_METADATA: sha256},
     )
     uploading = Upload(s3, target, begun["UploadId"])
     try:

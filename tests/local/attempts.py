@@ -5,7 +5,9 @@ before, and writes one answer a line. A step is a call of AWS by name: `claimed`
 the puts of the claim, `look` reads it, `file` puts a file; the others are AgentCore's. The second call of a name is
 `NAME 2`.
 
-Waits between tries are cut short here; what is sent, and what is made of the answers, is the product's own.
+Waits between tries are cut short here; what is sent, and what is made of the answers, is the product's own. An attempt
+reads claims as if an hour had passed since they were written, so that whoever wrote them is over, unless it is told
+that others live.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import timedelta
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import unquote, urlsplit
 
@@ -40,7 +44,9 @@ Fault = Literal["denied", "down", "lost", "lost once"]
 """Of a step at S3: refused; never reached; done each time, and the answer lost; the same for its first time only."""
 LONGEST_WAIT_SECONDS = 0.02
 WATCH_SECONDS = 0.05
-"""In place of the 30 s for which a claim that another had accepted is watched."""
+"""In place of the 30 s for which a claim is watched that does not say how long its attempt may live."""
+LATER_SECONDS = 3_600
+"""More than any attempt may live."""
 ANSWER_SECONDS = 2
 """In place of the 10 s for which an answer of S3, or to a start or a stop, is waited for."""
 
@@ -98,9 +104,11 @@ class Attempts:
         *,
         kill: tuple[str, Moment] | None = None,
         faults: Mapping[str, Fault] | None = None,
+        others_live: bool = False,
     ) -> Attempt:
         """One attempt at an event, in a fresh process."""
-        order = {"event": event, "kill": kill, "faults": faults or {}}
+        later = 0 if others_live else LATER_SECONDS
+        order = {"event": event, "kill": kill, "faults": faults or {}, "later": later}
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         self._server.stdin.write(json.dumps(order) + "\n")
@@ -134,6 +142,8 @@ class _Wire:
 
     kill: tuple[str, Moment] | None
     faults: Mapping[str, Fault]
+    later: int
+    """How much later than it is S3 says that it is, to who looks at a claim."""
     sent: list[str] = field(default_factory=list[str])
     _counted: Counter[str] = field(default_factory=Counter[str])
 
@@ -151,6 +161,9 @@ class _Wire:
         if fault == "down":
             raise EndpointConnectionError(endpoint_url=request.url)
         response = real(session, request)
+        if name == "look":
+            date = parsedate_to_datetime(response.headers["date"]) + timedelta(seconds=self.later)
+            response.headers["date"] = format_datetime(date, usegmt=True)
         if self.kill == (step, "after") or fault:
             _ = response.content  # all of the answer has come
         self._die_at(step, "after")
@@ -185,7 +198,7 @@ def _body(request: Any) -> bytes:
 def _attempt(order: Mapping[str, Any]) -> dict[str, Any]:
     from code_runner import handlers  # before the fork it has been, which is what takes long
 
-    wire = _Wire(tuple(order["kill"]) if order["kill"] else None, order["faults"])
+    wire = _Wire(tuple(order["kill"]) if order["kill"] else None, order["faults"], order["later"])
     real = URLLib3Session.send
     URLLib3Session.send = lambda self, request: wire.send(real, self, request)
     try:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 import uuid
 from base64 import b64decode
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sandpiper_contract.kinds import S3Object
+from sandpiper_contract.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,8 +43,21 @@ class Job:
     """The handle of a started command, for an operation that needs one."""
 
     def attempt(self, *, kill: tuple[str, Moment] | None = None, faults: Mapping[str, Fault] | None = None) -> Attempt:
-        """One attempt in a process of its own; the run is the same each time."""
+        """One attempt in a process of its own, when those before are over; the run is the same each time."""
         return self.attempts.make(self.event, kill=kill, faults=faults)
+
+    def wait_until_accepted(self) -> None:
+        """Until an attempt is about to send the code."""
+        key = Run.from_json(self.event["run"]).key
+        place, until = self.product.place, time.monotonic() + PATIENCE_SECONDS
+        while True:
+            with suppress(self._s3.exceptions.NoSuchKey):
+                claim = self._s3.get_object(Bucket=place.bucket, Key=f"{place.prefix}/runs/{key}/claim.json")
+                if json.load(claim["Body"])["state"] == "accepted":
+                    return
+            if time.monotonic() > until:
+                raise TimeoutError(self.mark)
+            time.sleep(0.05)
 
     @property
     def event(self) -> dict[str, Any]:

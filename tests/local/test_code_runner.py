@@ -19,6 +19,7 @@ from code_runner.operations import Operations, Place
 from code_runner.programs import Code
 from code_runner.session import CodeSession, open_session
 from code_runner.storage import MOST_CODE_BYTES
+from code_runner.tool_calls import Task, ToolCalls
 from local_agentcore.faults import Rule
 from sandpiper_contract.errors import DeadlineExceeded, RunError, SessionLost
 from sandpiper_contract.files import InputFile, Outputs
@@ -42,7 +43,7 @@ FAULTS = (
     "AccessDeniedException",
     "InternalServerException",
 )
-STOP = "StopCodeInterpreterSession"
+START, STOP = "StartCodeInterpreterSession", "StopCodeInterpreterSession"
 
 
 @dataclass
@@ -52,6 +53,7 @@ class Runner:
     product: Product
     sent: list[str] = field(default_factory=list[str])
     not_stopped: list[str] = field(default_factory=list[str])
+    left: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
 
     def run(self, request: RunCode, seconds: float = 900, run: Run | None = None) -> RunResult:
         self.sent.clear()
@@ -66,6 +68,7 @@ class Runner:
             clients=WatchedClients(AwsClients(), self.watch),
             end=Deadline.after(seconds),
             not_stopped=lambda session_id, _: self.not_stopped.append(session_id),
+            left=lambda kept, skipped: self.left.append((kept, skipped)),
         )
 
     def open(self, seconds: float) -> AbstractContextManager[CodeSession]:
@@ -146,6 +149,60 @@ def test_a_command_that_is_stopped_leaves_its_files_and_no_session(runner: Runne
     with pytest.raises(SessionLost):
         runner.operations().poll_command(PollCommand(task=task))
     assert not runner.operations().close_session(CloseSession(session=task.session)).closed
+
+
+def test_a_command_that_goes_on_after_its_stop_is_asked_for_until_it_has_ended(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the service may; the emulator ends it at once."""
+    task = runner.operations().start_command(StartCommand(command="sleep 600")).task
+    still = iter([Task(task.task_id, "working")] * 3)
+    get_task = ToolCalls.get_task
+
+    def ask(calls: ToolCalls, task_id: str) -> Task:
+        return next(still, None) or get_task(calls, task_id)
+
+    monkeypatch.setattr(ToolCalls, "get_task", ask)
+    stopped = runner.operations().stop_command(StopCommand(task=task))
+    assert (stopped.status, stopped.ended) == ("canceled", True)
+    assert next(still, None) is None
+
+
+def test_a_command_that_does_not_end_in_time_is_told_as_it_is_and_may_be_stopped_again(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, task = Run(str(uuid.uuid4())), runner.operations().start_command(StartCommand(command="sleep 600")).task
+
+    def working(_: ToolCalls, task_id: str) -> Task:
+        return Task(task_id, "working")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ToolCalls, "get_task", working)
+        stopped = runner.operations(41, run).stop_command(StopCommand(task=task))
+    assert (stopped.status, stopped.ended) == ("working", False)
+    assert runner.operations(run=run).stop_command(StopCommand(task=task)).ended
+
+
+def test_sessions_of_earlier_attempts_do_not_cost_the_run_its_time(product: Product, faults: FaultOrders) -> None:
+    runner, run = Runner(product), Run(str(uuid.uuid4()))
+    request = RunCode(code="print('ran')")
+    for _ in range(3):  # none can be stopped, so that the next attempt finds them all
+        faults.order(Rule("error", STOP), Rule("error", "executeCode", code="AccessDeniedException"))
+        with pytest.raises(RunError):
+            runner.run(request, run=run)
+    sessions = product.live_sessions()
+    assert len(sessions) == 3
+    runner.not_stopped.clear()
+    faults.order(Rule("latency", START, seconds=5, times=1))
+    assert runner.run(request, seconds=44, run=run).stdout == "ran"
+    assert runner.sent == ["start", "stop", "start", "executeCode", "executeCommand", "stop"]
+    assert runner.not_stopped == ["unknown", "unknown"]
+    faults.clear()
+    (interpreter, *_) = product.place.interpreters.values()
+    for session_id in product.live_sessions():
+        product.session.client("bedrock-agentcore").stop_code_interpreter_session(
+            codeInterpreterIdentifier=interpreter, sessionId=session_id
+        )
 
 
 def test_a_link_is_for_anybody_and_is_new_when_the_result_is_asked_for_again(runner: Runner) -> None:
@@ -322,6 +379,8 @@ def test_files_without_number_cost_no_more_than_their_names(runner: Runner) -> N
     assert result.stdout == "ran"
     assert [file.path for file in result.files] == [f"{n:05}" for n in range(10)]
     assert result.manifest_uri is not None
+    assert len(result.skipped) < 9_991
+    assert runner.left == [(10, 9_991)]  # the listing ends with a row for what it has no room for
 
 
 PROGRAMS: list[tuple[str, bytes | None, str]] = [

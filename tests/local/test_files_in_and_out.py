@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import ReadTimeoutError
 
-from code_runner import direct, parts
+from code_runner import direct, inside, parts
 from code_runner.clients import AwsClients
 from code_runner.deadline import Deadline
+from code_runner.not_kept import NotKeptError
 from code_runner.operations import Operations, Place
 from code_runner.programs import Code
 from code_runner.session import Files, open_session
+from code_runner.sizes import DIRECT_BYTES
+from code_runner.staging import Staging
+from code_runner.storage import Storage
 from local_agentcore.faults import Rule
-from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge, RunError, StorageError
+from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, PayloadTooLarge, RunError, StorageError
 from sandpiper_contract.files import InputFile, Outputs, Pattern, SkipReason
 from sandpiper_contract.kinds import S3Object
 from sandpiper_contract.requests import RunCode
@@ -26,9 +35,11 @@ from sandpiper_contract.run import Run
 from tests.local.target import ON_AWS
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
+    from code_runner.storage import Stored
     from local_agentcore.steering import FaultOrders
+    from sandpiper_contract.files import OutputFile
     from sandpiper_contract.results import RunResult
     from tests.local.conftest import Product
 
@@ -60,6 +71,13 @@ def content(size: int, mark: str) -> bytes:
 
 def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+class RawResponse(io.BytesIO):
+    """An answer's body as botocore reads it."""
+
+    def stream(self, *_: object) -> Generator[bytes]:
+        yield self.read()
 
 
 @dataclass
@@ -141,8 +159,12 @@ def test_a_file_comes_in_and_goes_out_whole(runner: Runner, size: int) -> None:
     address = S3Object(runner.bucket, f"{runner.prefix}/runs/{runner.last}/files/deep/out.bin")
     assert file.s3_uri == address
     assert runner.get(address) == content(size, "out")
-    found = runner.s3.head_object(Bucket=runner.bucket, Key=address.key)
-    assert (found["ContentType"], found["Metadata"]) == ("application/octet-stream", {"sha256": file.sha256})
+    found = runner.s3.head_object(Bucket=runner.bucket, Key=address.key, ChecksumMode="ENABLED")
+    assert found["ContentType"] == "application/octet-stream"
+    if size > DIRECT_BYTES:
+        assert base64.b64decode(found["ChecksumSHA256"]).hex() == file.sha256
+    else:
+        assert found["Metadata"] == {"sha256": file.sha256}
     assert result.skipped == ()
 
 
@@ -201,6 +223,25 @@ def test_a_folder_in_s3_comes_with_its_subfolders(runner: Runner) -> None:
     assert result.files == ()
 
 
+def test_what_is_staged_is_deleted_by_one_call_and_not_long_after_the_deadline(runner: Runner) -> None:
+    clients, sent = AwsClients(), list[str]()
+    events: Any = clients.s3.meta.events
+
+    def note(model: Any, **_: object) -> None:
+        sent.append(model.name)
+
+    events.register("before-call.s3", note)
+    staging = Staging(clients, S3Object(runner.bucket, f"{runner.prefix}/sandbox/sandbox/staging/{uuid.uuid4()}"))
+    with staging.places(3, Deadline.after(60)) as places:
+        for place in places:
+            runner.s3.put_object(Bucket=place.bucket, Key=place.key)
+    assert sent == ["DeleteObjects"]
+    assert not set(runner.keys("sandbox/")) & {place.key for place in places}
+    with staging.places(3, Deadline.after(-60)):
+        pass
+    assert sent == ["DeleteObjects"]
+
+
 def test_a_link_in_place_of_a_large_file_is_not_followed(runner: Runner) -> None:
     code = f"{WRITE}import os\nwrite('real', 101_000_000, 'x')\nos.symlink('real', 'link')\nos.mkfifo('pipe')\n"
     result = runner.run(code)
@@ -237,6 +278,84 @@ def test_a_file_that_changes_after_it_was_listed_does_not_come_back(
     result = runner.run(f"{WRITE}write('other', {size}, 'x')\nwrite('out', {size}, 'x')", outputs=ONLY_OUT)
     assert result.files == ()
     assert {file.path: file.reason for file in result.skipped} == {"out": reason, "other": SkipReason.NOT_CHOSEN}
+
+
+def test_the_digest_of_a_large_file_is_of_what_lies_in_s3_whatever_the_sandbox_says(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = inside.program_text
+
+    def lying(program: str) -> str:
+        return text(program).replace("pipe.write(block)", "pipe.write(bytes(len(block)))")
+
+    assert lying("carrier") != text("carrier")
+    monkeypatch.setattr("code_runner.inside.program_text", lying)
+    (file,) = runner.run(f"{WRITE}write('out', 101_000_000, 'x')").files
+    assert (file.size, file.sha256) == (101_000_000, digest(bytes(101_000_000)))
+    assert file.s3_uri is not None
+    assert runner.get(file.s3_uri) == bytes(101_000_000)
+
+
+def test_a_staged_file_is_kept_once_and_only_as_it_was_looked_at(runner: Runner) -> None:
+    clients = AwsClients()
+    run = S3Object(runner.bucket, f"{runner.prefix}/runs/staged")
+    storage = Storage(clients.s3, S3Object(runner.bucket, f"{runner.prefix}/inputs"), run)
+    place = runner.put("inputs/staged", b"first")
+
+    def keep(staged: Stored, sha256: str) -> OutputFile:
+        return storage.keep_staged("out", staged, sha256, clients.copying, Deadline.after(60), None)
+
+    looked_at = Staging(clients, place).look(place)
+    runner.put("inputs/staged", b"other")
+    with pytest.raises(NotKeptError, match=SkipReason.CHANGED):
+        keep(looked_at, digest(b"first"))
+    assert runner.keys("runs/staged/") == []
+    now = Staging(clients, place).look(place)
+    kept = keep(now, digest(b"other"))
+    assert (kept.size, kept.sha256) == (5, digest(b"other"))
+    assert keep(now, digest(b"other")) == kept  # as after an answer that was lost
+    with pytest.raises(StorageError, match="PreconditionFailed"):
+        keep(now, digest(b"another"))
+    with pytest.raises(DeadlineExceeded, match=r"1 s are left; at least 105 s are needed"):
+        storage.keep_staged("late", replace(now, size=5_000_000_000), "", clients.copying, Deadline.after(1.4), None)
+
+
+def busy(clients: AwsClients) -> None:
+    """The next copy is refused for the rate."""
+    body: Any = RawResponse(b"<Error><Code>SlowDown</Code></Error>")
+    answers = [AWSResponse("", 503, HTTPHeaders(), body)]
+
+    def refuse(**_: object) -> Any:
+        return answers.pop() if answers else None
+
+    clients.copying.meta.events.register("before-send.s3.CopyObject", refuse)
+
+
+def lost(clients: AwsClients) -> None:
+    """The next copy is made, and its answer does not come."""
+    errors = [ReadTimeoutError(endpoint_url="here")]
+
+    def lose(**_: object) -> None:
+        if errors:
+            raise errors.pop()
+
+    clients.copying.meta.events.register("after-call.s3.CopyObject", lose)
+
+
+@pytest.mark.parametrize("disturb", [busy, lost])
+def test_a_copy_that_s3_was_too_busy_for_or_whose_answer_was_lost_is_sent_again(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, disturb: Callable[[AwsClients], None]
+) -> None:
+    monkeypatch.setattr("code_runner.storage.COPY_WAITS_SECONDS", (0.01,))
+    clients = AwsClients()
+    disturb(clients)
+    place = runner.put("inputs/staged", b"once")
+    run = S3Object(runner.bucket, f"{runner.prefix}/runs/{disturb.__name__}")
+    storage = Storage(clients.s3, S3Object(runner.bucket, f"{runner.prefix}/inputs"), run)
+    staged = Staging(clients, place).look(place)
+    kept = storage.keep_staged("out", staged, digest(b"once"), clients.copying, Deadline.after(60), None)
+    assert (kept.size, kept.sha256, kept.s3_uri) == (4, digest(b"once"), S3Object(run.bucket, f"{run.key}/files/out"))
+    assert runner.get(S3Object(run.bucket, f"{run.key}/files/out")) == b"once"
 
 
 @pytest.fixture

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(ON_AWS, reason="it makes roles and state machines, and kills the function's process")
 
 START = "StartCodeInterpreterSession"
-WATCH_SECONDS = 30.0
-"""How long the function watches a claim that a dead attempt had accepted."""
+LIVES_SECONDS = 60
+"""How long an attempt may live where a test is to see what comes after; 900 s are the function's own."""
 RETRY = {"IntervalSeconds": 1, "MaxAttempts": 2, "BackoffRate": 1}
 LAMBDA_ERRORS = ["Lambda.Unknown", "Lambda.ServiceException", "Lambda.SdkClientException", "Runtime.ExitError"]
 """What the death of a function's process is called."""
@@ -120,13 +120,21 @@ def start(job: Job, machine: str, request: Any, name: str | None = None) -> str:
 def ended(job: Job, execution: str) -> dict[str, Any]:
     """The execution, once it has ended."""
     workflows = job.product.session.client("stepfunctions")
-    until = time.monotonic() + PATIENCE_SECONDS + WATCH_SECONDS
+    until = time.monotonic() + PATIENCE_SECONDS + 2 * LIVES_SECONDS
     while time.monotonic() < until:
         found: Any = workflows.describe_execution(executionArn=execution)
         if found["status"] != "RUNNING":
             return found
         time.sleep(0.1)
     raise TimeoutError(execution)
+
+
+def errors_of(job: Job, execution: str) -> list[str]:
+    """What the execution's attempts ended with, in their order."""
+    pages = job.product.session.client("stepfunctions").get_paginator("get_execution_history")
+    events: list[Any] = [event for page in pages.paginate(executionArn=execution) for event in page["events"]]
+    failed = (event.get("lambdaFunctionFailedEventDetails") or event.get("taskFailedEventDetails") for event in events)
+    return [details["error"] for details in failed if details]
 
 
 def workers(aws: Running, function: str) -> Iterator[int]:
@@ -147,11 +155,23 @@ def ancestors(pid: int) -> Iterator[int]:
         yield pid
 
 
+@pytest.fixture
+def short_lived(function: str) -> Generator[str]:
+    """The function, whose attempts are over soon."""
+    client: Any = boto3.client("lambda")
+    usual = client.get_function_configuration(FunctionName=function)["Timeout"]
+    client.update_function_configuration(FunctionName=function, Timeout=LIVES_SECONDS)
+    yield function
+    client.update_function_configuration(FunctionName=function, Timeout=usual)
+
+
 def test_a_lambda_that_dies_after_it_sent_the_code_is_retried_and_runs_nothing_again(
-    job: Job, aws: Running, faults: FaultOrders, function: str, machine: Callable[[States], str]
+    job: Job, aws: Running, faults: FaultOrders, short_lived: str, machine: Callable[[States], str]
 ) -> None:
+    """The first retry cannot know that it is dead, nor wait until it must be; the second can."""
+    function = short_lived
     faults.order(Rule("latency", "executeCommand", seconds=20, times=1))  # it dies while it waits for the listing
-    state = {**task(function, retried=LAMBDA_ERRORS), "End": True}
+    state = {**task(function, retried=[*LAMBDA_ERRORS, "RunUnderWay"]), "End": True}
     execution = start(job, machine({"Run": state}), job.event["request"])
     job.wait_until_it_ran()
     killed = list(workers(aws, function))
@@ -162,6 +182,7 @@ def test_a_lambda_that_dies_after_it_sent_the_code_is_retried_and_runs_nothing_a
     found = ended(job, execution)
     assert (found["status"], found["error"]) == ("FAILED", "SessionLost"), found
     assert "an earlier attempt of this run sent the code" in found["cause"]
+    assert errors_of(job, execution)[1:] == ["RunUnderWay", "SessionLost"]
     assert job.ran() == 1
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Render = Callable[[Callable[[cdk.Stack], object]], Template]
 
-RUN = {"execution.$": "$$.Execution.Id", "state.$": "$$.State.Name"}
+RUN = {"execution.$": "$$.Execution.Id", "state.$": "$$.State.Name", "started.$": "$$.Execution.StartTime"}
 
 
 def session_function(stack: cdk.Stack) -> SessionFunction:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sandpiper_contract import settings as variables
 from sandpiper_contract.errors import InvalidRequest, ServiceFault
 from sandpiper_contract.events import Event
+from sandpiper_contract.results import RunResult
 from tests.unit.contract_values import JSON, near_events
 
 if TYPE_CHECKING:
@@ -90,6 +91,19 @@ def test_a_right_event_asks_aws(entry: Any, monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(ServiceFault, match="RuntimeError"):
         entry.run_operation(EVENT, Context())
     assert clients.touched == 1
+
+
+def test_files_are_counted_as_the_run_left_them_whatever_of_their_names_the_result_has_room_for(
+    entry: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run_code(operations: Any, _: object) -> RunResult:
+        operations.left(10, 11_990)
+        return RunResult(stdout="", stderr="", exit_code=0, execution_time_ms=1)
+
+    monkeypatch.setattr(entry.Operations, "run_code", run_code)
+    entry.run_operation(EVENT, Context())
+    (counted,) = (json.loads(line) for line in capsys.readouterr().out.splitlines() if "FilesKept" in line)
+    assert (counted["FilesKept"], counted["FilesSkipped"]) == ([10], [11_990])
 
 
 QUIET = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -131,5 +131,5 @@ def test_a_refusal_does_not_repeat_code_or_data(field: str, value: object) -> No
 
 
 def test_only_errors_of_code_that_did_not_run_may_be_retried() -> None:
-    assert set(RETRYABLE) == {"Throttled", "QuotaExceeded"}
+    assert set(RETRYABLE) == {"Throttled", "QuotaExceeded", "RunUnderWay"}
     assert {"SessionLost", "DeadlineExceeded", "ServiceFault"} <= ERRORS.keys() - set(RETRYABLE)

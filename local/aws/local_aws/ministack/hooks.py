@@ -23,7 +23,7 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 from ministack.core import iam_actions
 from ministack.core.lambda_runtime import execution_credentials
-from ministack.services import lambda_svc, sts
+from ministack.services import lambda_svc, s3, sts
 from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks
 
 from local_aws.ministack import roles
@@ -68,6 +68,27 @@ def judge_objects_by_their_names() -> None:
         return f"arn:aws:s3:::{bucket}{slash}{key}" if service == "s3" and key and found == of_path else found
 
     iam_actions.extract_resource_arn = arn
+
+
+def copy_objects_as_asked() -> None:
+    """Makes CopyObject heed If-None-Match and answer with the checksum that it is asked for, as S3 does."""
+    original = s3._copy_object
+
+    def copy(bucket: str, key: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+        found = s3._ensure_bucket(bucket)
+        if found and (refused := s3._check_put_preconditions(headers, found["objects"].get(key))):
+            return refused
+        algorithm = headers.get("x-amz-checksum-algorithm", "").upper()
+        status, answered, body = original(bucket, key, headers)
+        if status == 200 and algorithm:
+            copied = s3._ensure_bucket(bucket)["objects"][key]
+            checksum = s3._compute_s3_checksum(algorithm, s3._read_body(bucket, key, copied))
+            copied["checksums"] = {algorithm: checksum}
+            told = f"<Checksum{algorithm}>{checksum}</Checksum{algorithm}><ChecksumType>FULL_OBJECT</ChecksumType>"
+            body = body.replace(b"</CopyObjectResult>", told.encode() + b"</CopyObjectResult>")
+        return status, answered, body
+
+    s3._copy_object = copy
 
 
 def evaluate_joins_in_conditions() -> None:

@@ -21,6 +21,7 @@ if __name__ == "__main__":
     policies.install()
     hooks.add_resource_type("AWS::BedrockAgentCore::CodeInterpreterCustom", CodeInterpreterCustom(token))
     hooks.judge_objects_by_their_names()
+    hooks.copy_objects_as_asked()
     hooks.evaluate_joins_in_conditions()
     hooks.use_lambda_runtime(functions)
     cloudformation.install()

@@ -1,0 +1,38 @@
+"""How connections are kept that wait for code."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from code_runner.clients import QUIET_SECONDS, AwsClients
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="it has another name here")
+def test_a_connection_that_waits_for_code_is_probed_before_a_nat_gateway_forgets_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[socket.socket] = []
+
+    class Refused(socket.socket):
+        def connect(self, _: Any) -> None:
+            made.append(self.dup())
+            raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "socket", Refused)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    session = boto3.Session("key", "secret", region_name="eu-west-1")
+    with pytest.raises(EndpointConnectionError):
+        AwsClients(session).invoke(900).invoke_code_interpreter(
+            codeInterpreterIdentifier="sandbox-1", sessionId="1", name="executeCode"
+        )
+    (connection,) = made
+    with connection:
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert QUIET_SECONDS < 350
+        for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL):
+            assert connection.getsockopt(socket.IPPROTO_TCP, option) == QUIET_SECONDS

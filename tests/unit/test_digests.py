@@ -1,0 +1,74 @@
+"""By what a run knows its own request: it stays over upgrades, and differs for whatever differs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from code_runner.digests import digests
+from sandpiper_contract.files import InputFile, Outputs
+from sandpiper_contract.kinds import Flag, Items, Text
+from sandpiper_contract.records import Of, Record, record
+from sandpiper_contract.requests import RunCode, RunCommand
+from sandpiper_contract.run import Run
+
+RUN = Run("arn:aws:states:eu-west-1:123456789012:execution:flow:daily-1", "Run")
+
+
+@record
+class Part(Record):
+    """A record in a request."""
+
+    name: Annotated[str, Text(), "A name."]
+
+
+@record
+class Asked(Record):
+    """A request of this version."""
+
+    one: Annotated[Part, Of(Part), "A part."]
+    more: Annotated[tuple[Part, ...], Items(Of(Part), 9), "Parts."] = ()
+
+
+@record
+class LaterPart(Record):
+    """The same part in the next version, which has more fields."""
+
+    name: Annotated[str, Text(), "A name."]
+    loud: Annotated[bool, Flag(), "New."] = False
+
+
+@record
+class LaterAsked(Record):
+    """The same request in the next version, which has more fields."""
+
+    one: Annotated[LaterPart, Of(LaterPart), "A part."]
+    more: Annotated[tuple[LaterPart, ...], Items(Of(LaterPart), 9), "Parts."] = ()
+    quick: Annotated[bool, Flag(), "New."] = False
+
+
+LaterAsked.__name__ = Asked.__name__
+
+
+def test_a_version_with_more_fields_knows_the_requests_of_the_one_before() -> None:
+    request = {"one": {"name": "a"}, "more": [{"name": "b"}]}
+    known, _ = digests(RUN, Asked.from_json(request))
+    assert digests(RUN, LaterAsked.from_json(request))[0] == known
+    assert digests(RUN, LaterAsked.from_json(request | {"quick": False}))[0] == known
+    assert digests(RUN, LaterAsked.from_json(request | {"quick": True}))[0] != known
+    assert digests(RUN, LaterAsked.from_json(request | {"one": {"name": "a", "loud": True}}))[0] != known
+
+
+def test_whatever_is_asked_otherwise_or_by_another_has_a_digest_of_its_own() -> None:
+    asked: list[tuple[Run, Record]] = [
+        (RUN, RunCode(code="1")),
+        (RUN, RunCode(code="2")),
+        (RUN, RunCommand(command="1")),
+        (RUN, RunCode(code="1", outputs=Outputs(max_files=1))),
+        (RUN, RunCode(code="1", inputs=(InputFile.of("a", b"1"),))),
+        (RUN, RunCode(code="1", inputs=(InputFile.of("a", b"2"),))),
+        (Run(RUN.execution, "Run", started="2026-11-21T07:00:00.000Z"), RunCode(code="1")),
+        (Run(RUN.execution, "Run", started="2027-03-01T07:00:00.000Z"), RunCode(code="1")),
+        (Run(RUN.execution.replace("eu-west-1", "eu-west-3"), "Run"), RunCode(code="1")),
+        (Run(RUN.execution.replace("1234", "4321"), "Run"), RunCode(code="1")),
+    ]
+    assert len({digests(*each)[0] for each in asked}) == len(asked)
