@@ -31,6 +31,8 @@ class Template:
 
     name: str
     content: dict[str, Any]
+    size: int
+    """In bytes."""
 
     def resources(self, type_: str) -> dict[str, dict[str, Any]]:
         """Properties of all resources of a type, by logical id."""
@@ -67,12 +69,8 @@ def in_the_repository() -> Iterator[None]:
 
 
 def read_assembly(directory: Path) -> Assembly:
-    templates = {
-        path.name.removesuffix(".template.json"): Template(
-            path.name.removesuffix(".template.json"), json.loads(path.read_text())
-        )
-        for path in directory.glob("*.template.json")
-    }
+    texts = {path.name.removesuffix(".template.json"): path.read_bytes() for path in directory.glob("*.template.json")}
+    templates = {name: Template(name, json.loads(text), len(text)) for name, text in texts.items()}
     return Assembly(templates, json.loads((directory / "manifest.json").read_text()))
 
 

@@ -1,0 +1,61 @@
+"""A new tenant or interpreter is nobody else's affair: other tenants' templates stay as they are, byte by byte."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.templates.conftest import synthesise
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SMALL: dict[str, Any] = {"claims": {"interpreters": {"one": {}}}, "analytics": {"interpreters": {"two": {}}}}
+GROWN: dict[str, dict[str, Any]] = {
+    "a tenant": {"aardvark": {"interpreters": {"three": {}}}, **SMALL},
+    "an interpreter": {**SMALL, "claims": {"interpreters": {"three": {}, "one": {}}}},
+}
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    directory = tmp_path_factory.mktemp("before")
+    synthesise(directory, {"tenants": SMALL})
+    return _bytes(directory)
+
+
+def _bytes(directory: Path) -> dict[str, bytes]:
+    return {path.name.removesuffix(".template.json"): path.read_bytes() for path in directory.glob("*.template.json")}
+
+
+@pytest.mark.parametrize(
+    ("what", "changed", "added"),
+    [("a tenant", {"storage", "fleet"}, {"aardvark"}), ("an interpreter", {"storage", "claims"}, set[str]())],
+)
+def test_what_grows_changes_no_other_tenant(
+    before: dict[str, bytes], tmp_path: Path, what: str, changed: set[str], added: set[str]
+) -> None:
+    synthesise(tmp_path, {"tenants": GROWN[what]})
+    after = _bytes(tmp_path)
+    assert after.keys() - before.keys() == {f"sandpiper-one-{name}" for name in added}
+    assert {name for name in before if after[name] != before[name]} == {f"sandpiper-one-{name}" for name in changed}
+    old, new = (json.loads(one["sandpiper-one-storage"]) for one in (before, after))
+    for template in (old, new):
+        for resource in template["Resources"].values():
+            resource.get("Properties", {}).pop("LifecycleConfiguration", None)
+    assert new == old, "the storage has rules for new folders, and nothing else"
+
+
+def test_a_tenant_that_goes_takes_nothing_of_others_with_it(before: dict[str, bytes], tmp_path: Path) -> None:
+    synthesise(tmp_path, {"tenants": {"analytics": SMALL["analytics"]}})
+    after = _bytes(tmp_path)
+    assert "sandpiper-one-claims" not in after
+    assert after["sandpiper-one-analytics"] == before["sandpiper-one-analytics"]
+
+
+def test_no_stack_exports_or_imports(before: dict[str, bytes]) -> None:
+    for name, template in before.items():
+        assert b"Fn::ImportValue" not in template, name
+        assert not [output for output in json.loads(template).get("Outputs", {}).values() if "Export" in output], name

@@ -1,0 +1,81 @@
+"""GovCloud and China: everything of the environment is in its own partition, without one ARN of another."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import aws_cdk as cdk
+import cdk_nag
+import pytest
+
+from sandpiper.environment import Environment
+from stacks.environment_stacks import add_stacks
+from tests.templates.conftest import documents, new_app, read_assembly
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.templates.conftest import Assembly
+
+PARTITIONS = {"us-gov-west-1": "aws-us-gov", "cn-north-1": "aws-cn"}
+SERVICES = {"bedrock-agentcore", "lambda", "states", "logging.s3"}
+
+
+def _options(region: str, partition: str) -> dict[str, Any]:
+    """An environment with everything that names an ARN."""
+    role = f"arn:{partition}:iam::444455556666:role/agent"
+    return {
+        "name": "elsewhere",
+        "account": "111122223333",
+        "region": region,
+        "owner": "tests",
+        "alarm_topic_arn": f"arn:{partition}:sns:{region}:111122223333:alarms",
+        "permissions_boundary": f"arn:{partition}:iam::111122223333:policy/boundary",
+        "data_bucket": {"key": "own"},
+        "tenants": {
+            "claims": {
+                "interpreters": {
+                    "one": {"read": ["s3://their-data/shared/"], "write": ["s3://their-data/ours/"]},
+                    "two": {"network": "PUBLIC", "reason": "pip", "owner": "tests", "callers": [role]},
+                }
+            }
+        },
+    }
+
+
+@pytest.fixture(scope="module", params=PARTITIONS)
+def elsewhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Assembly, str, Path]:
+    """The environment in another partition, with the rules of cdk-nag."""
+    region: str = request.param
+    directory = tmp_path_factory.mktemp(region)
+    app = new_app(directory)
+    add_stacks(app, Environment.model_validate(_options(region, PARTITIONS[region])))
+    cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
+    app.synth()
+    return read_assembly(directory), PARTITIONS[region], directory
+
+
+def test_every_arn_is_of_the_partition(elsewhere: tuple[Assembly, str, Path]) -> None:
+    assembly, partition, _ = elsewhere
+    literal = set[str]()
+    for template in assembly.templates.values():
+        literal |= set(re.findall(r"\barn:([a-z-]+):", json.dumps(template.content)))
+    assert literal == {partition}
+
+
+def test_services_are_trusted_by_their_names_of_the_partition(elsewhere: tuple[Assembly, str, Path]) -> None:
+    assembly, partition, _ = elsewhere
+    trusted = {
+        statement["Principal"]["Service"]
+        for document in documents(assembly).values()
+        for statement in document["Statement"]
+        if "Service" in statement.get("Principal", {})
+    }
+    assert trusted == {f"{name}.amazonaws.com" for name in SERVICES}, partition
+
+
+def test_a_region_with_the_service_is_no_warning(elsewhere: tuple[Assembly, str, Path]) -> None:
+    *_, directory = elsewhere
+    assert "was not known" not in (directory / "sandpiper-elsewhere-fleet.metadata.json").read_text()
