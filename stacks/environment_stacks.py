@@ -8,6 +8,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from stacks.fleet import FleetStack
+from stacks.network import NetworkStack
 from stacks.storage import StorageStack
 from stacks.tags import ENVIRONMENT_TAG, OWNER_TAG, TENANT_TAG, add_tags
 from stacks.tenant import TenantStack
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def add_stacks(app: cdk.App, environment: Environment) -> None:
-    """Adds the storage, a stack for each tenant, and the fleet's.
+    """Adds storage, network, a stack for each tenant, and the fleet's.
 
-    Tenants wait for the storage and for nothing of each other; nobody waits for the fleet's.
+    Tenants wait for the first two and for nothing of each other; nobody waits for the fleet's.
     """
     add_tags(app, {**environment.tags, ENVIRONMENT_TAG: environment.name, OWNER_TAG: environment.owner})
     fleet = FleetStack(app, environment=environment)
@@ -29,12 +30,17 @@ def add_stacks(app: cdk.App, environment: Environment) -> None:
         message = f"region {environment.region} was not known to offer code interpreters when this version was made"
         cdk.Annotations.of(fleet).add_warning_v2("sandpiper:region", message)
     # A bucket that exists has its own stack, or none, somewhere else.
-    storage = None if environment.data_bucket.name else StorageStack(app, environment=environment)
+    before: list[cdk.Stack] = [] if environment.data_bucket.name else [StorageStack(app, environment=environment)]
+    vpc = None
+    if environment.network is not None:
+        network = NetworkStack(app, environment=environment, network=environment.network)
+        before.append(network)
+        vpc = network.access
     for name, tenant in environment.all_tenants.items():
-        stack = TenantStack(app, environment=environment, name=name)
+        stack = TenantStack(app, environment=environment, name=name, vpc=vpc)
         add_tags(stack, {**tenant.tags, TENANT_TAG: name, OWNER_TAG: tenant.owner})
-        if storage is not None:
-            stack.add_stack_dependency(storage)
+        for needed in before:
+            stack.add_stack_dependency(needed)
     if environment.permissions_boundary is not None:
         for stack in app.node.children:
             _bound(cast("Construct", stack), environment.permissions_boundary)

@@ -35,8 +35,11 @@ if TYPE_CHECKING:
 class TenantStack(cdk.Stack):
     """A tenant's interpreters, session function, workflow, alarms and dashboard."""
 
-    def __init__(self, scope: Construct, *, environment: Environment, name: str) -> None:
-        """Raises KeyError for a name that the environment does not have."""
+    def __init__(self, scope: Construct, *, environment: Environment, name: str, vpc: VpcAccess | None = None) -> None:
+        """`vpc` is for interpreters in VPC mode that name no subnets.
+
+        Raises KeyError for a name that the environment does not have.
+        """
         tenant = environment.all_tenants[name]
         full_name = stack_name(environment.name, name)
         super().__init__(
@@ -49,6 +52,7 @@ class TenantStack(cdk.Stack):
         folder = data_folder(self, environment, name)
         retention = RETENTION[environment.logs.retention_days]
 
+        self._vpc = vpc
         interpreters = self._interpreters(environment, name, tenant, folder)
         session_function = SessionFunction(
             self,
@@ -116,7 +120,7 @@ class TenantStack(cdk.Stack):
             self,
             f"Interpreter-{key}",
             name_prefix=place.replace("-", "_"),
-            network=_network(options),
+            network=self._network(options),
             description=options.description,
             # Inputs and results of runs lie beside it, where no execution role reaches: code in a sandbox can
             # neither forge a result nor read another run's.
@@ -126,6 +130,15 @@ class TenantStack(cdk.Stack):
             certificates=options.certificates,
             execution_role=self._execution_role(key, options),
         )
+
+    def _network(self, options: Interpreter) -> NetworkAccess:
+        if isinstance(options, PublicInterpreter):
+            return PublicAccess(reason=options.reason, owner=options.owner, expires=options.expires)
+        if not isinstance(options, VpcInterpreter):
+            return SANDBOX
+        if self._vpc is not None and not options.subnets:
+            return self._vpc
+        return VpcAccess(subnets=options.subnets, security_groups=options.security_groups)
 
     def _folders(self, id: str, folders: Sequence[S3Access]) -> list[BucketFolder]:  # noqa: A002 - as constructs have it
         return [
@@ -152,14 +165,6 @@ class TenantStack(cdk.Stack):
         if given in ("own", "none"):
             return given
         return iam.Role.from_role_arn(self, f"ExecutionRole-{key}", given, mutable=False)
-
-
-def _network(options: Interpreter) -> NetworkAccess:
-    if isinstance(options, PublicInterpreter):
-        return PublicAccess(reason=options.reason, owner=options.owner, expires=options.expires)
-    if isinstance(options, VpcInterpreter):
-        return VpcAccess(subnets=options.subnets, security_groups=options.security_groups)
-    return SANDBOX
 
 
 def _word(key: str) -> str:

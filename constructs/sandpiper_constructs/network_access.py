@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 MOST_IN_VPC = 16
 """AWS::BedrockAgentCore::CodeInterpreterCustom, VpcConfig: 1 to 16 subnets, and as many security groups."""
-_SUBNET = re.compile(r"subnet-[0-9a-zA-Z]{8,17}")
-_SECURITY_GROUP = re.compile(r"sg-[0-9a-zA-Z]{8,17}")
+_PARAMETER = r"\{\{resolve:ssm:[^{}]+\}\}"
+_SUBNET = re.compile(rf"subnet-[0-9a-zA-Z]{{8,17}}|{_PARAMETER}")
+_SECURITY_GROUP = re.compile(rf"sg-[0-9a-zA-Z]{{8,17}}|{_PARAMETER}")
 _Configuration = agentcore.CfnCodeInterpreterCustom.CodeInterpreterNetworkConfigurationProperty
 
 
@@ -79,6 +80,10 @@ class VpcAccess:
     Both exist before: no security group is made here, since one that is made unseen lets everything out. In which zones
     AgentCore takes subnets is in https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/agentcore-vpc.html.
 
+    An id may be a reference to a parameter of Systems Manager, `{{resolve:ssm:NAME}}`. When another network takes the
+    place of the first, its parameters need other names: by these the interpreter's own name changes, under which it
+    could not be replaced.
+
     Raises ValueError for none, for more than 16, for one that is given twice, and for what is no id.
     """
 
@@ -91,7 +96,10 @@ class VpcAccess:
             ("subnets", self.subnet_ids, _SUBNET, "subnet-0123456789abcdef0"),
             ("security_groups", self.security_group_ids, _SECURITY_GROUP, "sg-0123456789abcdef0"),
         ):
-            allowed = f"allowed: 1 to {MOST_IN_VPC}, each once, by ids such as {example} or as constructs"
+            allowed = (
+                f"allowed: 1 to {MOST_IN_VPC}, each once, by ids such as {example}, by parameters such as "
+                "{{resolve:ssm:/a/b}} or as constructs"
+            )
             if not 1 <= len(ids) <= MOST_IN_VPC:
                 raise ValueError(f"{name} has {len(ids)} items; {allowed}")
             if len(set(ids)) < len(ids):

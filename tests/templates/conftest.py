@@ -50,10 +50,21 @@ class Template:
 
 @dataclass(frozen=True)
 class Assembly:
-    """A cloud assembly: its templates by stack name, and its manifest."""
+    """A cloud assembly: its templates by stack name, its manifest, and the folder that it lies in."""
 
     templates: dict[str, Template]
     manifest: dict[str, Any]
+    directory: Path
+
+    @property
+    def region(self) -> str:
+        """The one of all its stacks."""
+        (found,) = {
+            str(each["environment"]).rpartition("/")[2]
+            for each in self.manifest["artifacts"].values()
+            if "environment" in each
+        }
+        return found
 
     def __getitem__(self, stack: str) -> Template:
         return self.templates[stack]
@@ -71,7 +82,7 @@ def in_the_repository() -> Iterator[None]:
 def read_assembly(directory: Path) -> Assembly:
     texts = {path.name.removesuffix(".template.json"): path.read_bytes() for path in directory.glob("*.template.json")}
     templates = {name: Template(name, json.loads(text), len(text)) for name, text in texts.items()}
-    return Assembly(templates, json.loads((directory / "manifest.json").read_text()))
+    return Assembly(templates, json.loads((directory / "manifest.json").read_text()), directory)
 
 
 def new_app(directory: Path) -> cdk.App:

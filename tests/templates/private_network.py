@@ -1,0 +1,61 @@
+"""An environment with a network of its own, and interpreters in it and elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.templates.conftest import new_app, read_assembly
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.templates.conftest import Assembly
+
+ENVIRONMENT = """
+name: private
+account: "111122223333"
+region: eu-west-1
+owner: somebody
+availability_zones: {eu-west-1a: euw1-az1, eu-west-1c: euw1-az3}
+network:
+  endpoints: [logs, ecr.dkr]
+  domains: ["*.example.com"]
+  query_log_days: 365
+tenants:
+  claims:
+    interpreters:
+      private:
+        network: VPC
+        read: [s3://reference-data/rates/]
+        write:
+          - {uri: s3://partner.data/inbox/, account: "222233334444"}
+      elsewhere:
+        network: VPC
+        read: [s3://not-from-here/rates/]
+        subnets: [subnet-0123456789abcdef0]
+        security_groups: [sg-0123456789abcdef0]
+      sandbox:
+        read: [s3://not-from-here-either/rates/]
+"""
+
+
+def synthesised(directory: Path, **changes: str) -> Assembly:
+    """All stacks of the environment, with texts of its file changed. cdk-nag fails them where it finds something."""
+    text = ENVIRONMENT
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    directory.mkdir()
+    file = directory / "private.yaml"
+    file.write_text(text)
+    import aws_cdk as cdk
+    import cdk_nag
+
+    from sandpiper.environment import load
+    from stacks.environment_stacks import add_stacks
+
+    app = new_app(directory / "out")
+    add_stacks(app, load(file))
+    cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
+    app.synth()
+    return read_assembly(directory / "out")

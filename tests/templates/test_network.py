@@ -1,0 +1,310 @@
+"""From the network nothing leads out but to what its environment names, and no name is resolved besides."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+import aws_cdk as cdk
+import pytest
+
+from sandpiper_constructs.sandbox_network import SandboxNetwork
+from tests.templates.conftest import ACCOUNT, REGION, Assembly, Template, statements
+from tests.templates.private_network import synthesised
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+OTHER_ACCOUNT = "222233334444"
+PREFIX_LIST = "pl-6da54004"
+
+
+@pytest.fixture(scope="module")
+def private(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
+    return synthesised(tmp_path_factory.mktemp("private") / "one")
+
+
+@pytest.fixture(scope="module")
+def network(private: Assembly) -> Template:
+    return private["sandpiper-private-network"]
+
+
+def resolved(value: Any) -> str:
+    """A text with the names of its references in angle brackets."""
+    if isinstance(value, str):
+        return value
+    ((function, argument),) = cast("dict[str, Any]", value).items()
+    if function == "Fn::Join":
+        delimiter, parts = argument
+        return delimiter.join(map(resolved, parts))
+    return f"<{argument if isinstance(argument, str) else '.'.join(argument)}>"
+
+
+def test_a_network_is_made_only_where_an_environment_has_one(local: Assembly, private: Assembly) -> None:
+    assert "sandpiper-local-network" not in local.templates
+    assert "sandpiper-private-network" in private.templates
+
+
+def test_nothing_leads_out_of_the_vpc(network: Template) -> None:
+    types = {resource["Type"] for resource in network.content["Resources"].values()}
+    ways_out = {"InternetGateway", "NatGateway", "EgressOnlyInternetGateway", "VPCGatewayAttachment", "Route", "EIP"}
+    assert not types & {f"AWS::EC2::{way}" for way in ways_out}
+    assert "Custom::" not in json.dumps(network.content)
+    assert not any(subnet["MapPublicIpOnLaunch"] for subnet in network.resources("AWS::EC2::Subnet").values())
+
+
+def test_no_group_lets_anything_out_to_everywhere(network: Template) -> None:
+    groups = network.resources("AWS::EC2::SecurityGroup")
+    rules = [
+        *(rule for group in groups.values() for rule in group["SecurityGroupEgress"]),
+        *network.resources("AWS::EC2::SecurityGroupEgress").values(),
+    ]
+    assert len(groups) == 2
+    assert all(group["SecurityGroupEgress"] for group in groups.values()), "AWS gives all to a group without a rule"
+    assert {rule.get("CidrIp", "255.255.255.255/32") for rule in rules} == {"255.255.255.255/32"}
+    assert not any("CidrIpv6" in rule for rule in rules)
+
+
+def test_interpreters_reach_s3_and_the_endpoints_by_tls_alone(network: Template) -> None:
+    (endpoint, *others) = (
+        each for each in network.resources("AWS::EC2::VPCEndpoint").values() if each["VpcEndpointType"] == "Interface"
+    )
+    (of_endpoints,) = endpoint["SecurityGroupIds"]
+    assert all(other["SecurityGroupIds"] == [of_endpoints] for other in others)
+    groups = network.resources("AWS::EC2::SecurityGroup")
+    (ingress,) = groups[of_endpoints["Ref"]]["SecurityGroupIngress"]
+    interpreters = ingress["SourceSecurityGroupId"]
+    assert (ingress["IpProtocol"], ingress["FromPort"], ingress["ToPort"]) == ("tcp", 443, 443)
+    to_endpoints = network.only("AWS::EC2::SecurityGroupEgress")
+    (to_s3,) = groups[interpreters["Ref"]]["SecurityGroupEgress"]
+    assert "SecurityGroupIngress" not in groups[interpreters["Ref"]]
+    assert to_s3["DestinationPrefixListId"] == PREFIX_LIST
+    assert (to_endpoints["GroupId"], to_endpoints["DestinationSecurityGroupId"]) == (interpreters, of_endpoints)
+    for rule in (to_s3, to_endpoints):
+        assert (rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) == ("tcp", 443, 443)
+
+
+def test_the_way_to_s3_is_for_the_buckets_of_this_network_and_their_accounts(network: Template) -> None:
+    (endpoint,) = (
+        each for each in network.resources("AWS::EC2::VPCEndpoint").values() if each["VpcEndpointType"] == "Gateway"
+    )
+    assert resolved(endpoint["ServiceName"]) == "com.amazonaws.<AWS::Region>.s3"
+    allowed: dict[str, str] = {}
+    for statement in statements(endpoint["PolicyDocument"]):
+        assert statement["Effect"] == "Allow"
+        assert set(statement["Action"]) <= {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"}
+        assert set(statement["Condition"]) == {"StringEquals"}
+        assert statement["Condition"]["StringEquals"]["aws:PrincipalAccount"] == "111122223333"
+        owner = statement["Condition"]["StringEquals"]["aws:ResourceAccount"]
+        allowed |= dict.fromkeys(statement["Resource"], owner)
+    buckets = {
+        "sandpiper-private-111122223333-eu-west-1": "111122223333",
+        "reference-data": "111122223333",
+        "partner.data": OTHER_ACCOUNT,
+    }
+    assert allowed == {
+        f"arn:aws:s3:::{name}{objects}": owner for name, owner in buckets.items() for objects in ("", "/*")
+    }
+
+
+def test_endpoints_admit_this_accounts_principals_alone(network: Template) -> None:
+    endpoints = [
+        each for each in network.resources("AWS::EC2::VPCEndpoint").values() if each["VpcEndpointType"] == "Interface"
+    ]
+    assert {resolved(each["ServiceName"]) for each in endpoints} == {
+        "com.amazonaws.eu-west-1.logs",
+        "com.amazonaws.eu-west-1.ecr.dkr",
+    }
+    for endpoint in endpoints:
+        assert endpoint["PrivateDnsEnabled"] is True
+        assert len(endpoint["SubnetIds"]) == 2
+        (statement,) = statements(endpoint["PolicyDocument"])
+        assert statement["Condition"]["StringEquals"] == {"aws:PrincipalAccount": "111122223333"}
+
+
+def test_the_firewall_allows_its_list_and_then_blocks_all_others(network: Template) -> None:
+    lists = {
+        name: {resolved(domain) for domain in each["Domains"]}
+        for name, each in network.resources("AWS::Route53Resolver::FirewallDomainList").items()
+    }
+    rules = sorted(
+        network.only("AWS::Route53Resolver::FirewallRuleGroup")["FirewallRules"], key=lambda rule: rule["Priority"]
+    )
+    assert len({rule["Priority"] for rule in rules}) == 3
+    listed = [(rule["Action"], lists[rule["FirewallDomainListId"]["Ref"]]) for rule in rules]
+    s3 = "s3.eu-west-1.<AWS::URLSuffix>"
+    assert listed == [
+        (
+            "ALLOW",
+            {
+                s3,
+                f"sandpiper-private-111122223333-eu-west-1.{s3}",
+                f"reference-data.{s3}",
+                f"partner.data.{s3}",
+                "logs.eu-west-1.<AWS::URLSuffix>",
+                "*.dkr.ecr.eu-west-1.<AWS::URLSuffix>",
+            },
+        ),
+        ("ALLOW", {"*.example.com"}),
+        ("BLOCK", {"*"}),
+    ]
+    assert rules[1]["FirewallDomainRedirectionAction"] == "INSPECT_REDIRECTION_DOMAIN"
+    assert rules[2]["BlockResponse"] == "NXDOMAIN"
+
+
+def test_the_firewall_is_the_vpcs_and_fails_closed(network: Template) -> None:
+    association = network.only("AWS::Route53Resolver::FirewallRuleGroupAssociation")
+    (vpc,) = network.resources("AWS::EC2::VPC")
+    (group,) = network.resources("AWS::Route53Resolver::FirewallRuleGroup")
+    assert association["VpcId"] == {"Ref": vpc}
+    assert association["FirewallRuleGroupId"] == {"Ref": group}
+    # Closed is what Resolver does by itself; only FirewallFailOpen could change it.
+    assert "FailOpen" not in json.dumps(network.content)
+
+
+def test_queries_and_connections_are_logged_for_as_long_as_the_file_says(network: Template) -> None:
+    (vpc,) = network.resources("AWS::EC2::VPC")
+    groups = network.resources("AWS::Logs::LogGroup")
+    assert [group["RetentionInDays"] for group in groups.values()] == [365, 365]
+    flows = network.only("AWS::EC2::FlowLog")
+    assert (flows["ResourceId"], flows["TrafficType"]) == ({"Ref": vpc}, "ALL")
+    assert flows["LogGroupName"]["Ref"] in groups
+    queries = network.only("AWS::Route53Resolver::ResolverQueryLoggingConfig")
+    assert queries["DestinationArn"]["Fn::GetAtt"][0] in groups
+    assert queries["DestinationArn"]["Fn::GetAtt"][0] != flows["LogGroupName"]["Ref"]
+    assert network.only("AWS::Route53Resolver::ResolverQueryLoggingConfigAssociation")["ResourceId"] == {"Ref": vpc}
+
+
+def test_the_logs_writer_is_the_accounts_flow_logs_and_writes_one_group(network: Template) -> None:
+    role = network.only("AWS::IAM::Role")
+    (trust,) = statements(role["AssumeRolePolicyDocument"])
+    assert trust["Principal"] == {"Service": "vpc-flow-logs.amazonaws.com"}
+    assert trust["Condition"]["StringEquals"] == {"aws:SourceAccount": "111122223333"}
+    (policy,) = role["Policies"]
+    (may,) = statements(policy["PolicyDocument"])
+    assert not any("*" in action for action in may["Action"])
+    assert may["Resource"] == [{"Fn::GetAtt": [network.only("AWS::EC2::FlowLog")["LogGroupName"]["Ref"], "Arn"]}]
+
+
+def subnets(template: Template) -> dict[str, str]:
+    return {each["AvailabilityZone"]: each["CidrBlock"] for each in template.resources("AWS::EC2::Subnet").values()}
+
+
+def test_a_zone_more_moves_no_other_subnet(private: Assembly, network: Template, tmp_path: Path) -> None:
+    more = synthesised(tmp_path / "more", **{"eu-west-1a: euw1-az1": "eu-west-1b: euw1-az2, eu-west-1a: euw1-az1"})
+    assert subnets(network) == {"eu-west-1a": "10.64.0.0/23", "eu-west-1c": "10.64.4.0/23"}
+    assert subnets(more["sandpiper-private-network"]) == subnets(network) | {"eu-west-1b": "10.64.2.0/23"}
+    before, after = (
+        {name: subnet["CidrBlock"] for name, subnet in each.resources("AWS::EC2::Subnet").items()}
+        for each in (private["sandpiper-private-network"], more["sandpiper-private-network"])
+    )
+    assert before.items() <= after.items()
+
+
+def places(template: Template) -> set[str]:
+    return {each["Name"] for each in template.resources("AWS::SSM::Parameter").values()}
+
+
+def test_another_network_is_told_at_another_place(network: Template, tmp_path: Path) -> None:
+    changes = {
+        "cidr": {"  endpoints:": "  cidr: 10.96.0.0/20\n  endpoints:"},
+        "zones": {"eu-west-1c: euw1-az3": "eu-west-1b: euw1-az2"},
+    }
+    for what, change in changes.items():
+        other = synthesised(tmp_path / what, **change)["sandpiper-private-network"]
+        assert not places(other) & places(network), what
+    same = synthesised(tmp_path / "same", **{"[logs, ecr.dkr]": "[logs]"})["sandpiper-private-network"]
+    assert places(same) == places(network)
+
+
+INTERPRETER = "AWS::BedrockAgentCore::CodeInterpreterCustom"
+
+
+def interpreters(assembly: Assembly) -> dict[str, dict[str, Any]]:
+    """The interpreters by the key in their names."""
+    found = assembly["sandpiper-private-claims"].resources(INTERPRETER).values()
+    return {each["Name"].split("__")[2].rpartition("_")[0]: each for each in found}
+
+
+def test_interpreters_without_subnets_of_their_own_are_in_it(private: Assembly, network: Template) -> None:
+    told = {f"{{{{resolve:ssm:{place}}}}}" for place in places(network)}
+    configured = {key: each["NetworkConfiguration"] for key, each in interpreters(private).items()}
+    vpc = configured["private"]["VpcConfig"]
+    assert len(vpc["Subnets"]) == 2
+    assert {*vpc["Subnets"], *vpc["SecurityGroups"]} == told
+    assert configured["elsewhere"]["VpcConfig"]["Subnets"] == ["subnet-0123456789abcdef0"]
+    assert configured["sandbox"] == {"NetworkMode": "SANDBOX"}
+
+
+def test_an_interpreter_has_another_name_in_another_network(private: Assembly, tmp_path: Path) -> None:
+    other = synthesised(tmp_path / "cidr", **{"  endpoints:": "  cidr: 10.96.0.0/20\n  endpoints:"})
+    same = synthesised(tmp_path / "same", **{"[logs, ecr.dkr]": "[logs]"})
+    names, of_other, of_same = (
+        {key: each["Name"] for key, each in interpreters(each).items()} for each in (private, other, same)
+    )
+    assert {key for key in names if names[key] != of_other[key]} == {"private"}
+    assert of_same == names
+
+
+def test_nothing_is_imported_from_another_stack(private: Assembly, assemblies: dict[str, Assembly]) -> None:
+    for assembly in (private, *assemblies.values()):
+        for template in assembly.templates.values():
+            text = json.dumps(template.content)
+            assert "Fn::ImportValue" not in text, template.name
+            assert '"Export"' not in text, template.name
+
+
+def test_nothing_is_looked_up(private: Assembly) -> None:
+    assert "missing" not in private.manifest
+
+
+def test_a_region_whose_prefix_list_is_not_known_takes_the_option(tmp_path: Path) -> None:
+    there = {"eu-west-1": "ap-southeast-7", "euw1": "apse7"}
+    with pytest.raises(Exception, match=r"network\.s3_prefix_list is not set.*ap-southeast-7"):
+        synthesised(tmp_path / "without", **there)
+    told = synthesised(tmp_path / "told", **there, **{"  endpoints:": "  s3_prefix_list: pl-0123abcd\n  endpoints:"})
+    assert "pl-0123abcd" in json.dumps(told["sandpiper-private-network"].content)
+
+
+def test_alone_it_needs_nothing_but_zones_buckets_and_the_prefix_list(
+    render: Callable[[Callable[[cdk.Stack], object]], Template],
+) -> None:
+    template = render(
+        lambda stack: SandboxNetwork(
+            stack, "Network", zones=[f"{REGION}a"], s3_prefix_list="pl-63a5400a", buckets={ACCOUNT: ["data"]}
+        )
+    )
+    assert [each["VpcEndpointType"] for each in template.resources("AWS::EC2::VPCEndpoint").values()] == ["Gateway"]
+    (group,) = template.resources("AWS::EC2::SecurityGroup").values()
+    assert [rule["DestinationPrefixListId"] for rule in group["SecurityGroupEgress"]] == ["pl-63a5400a"]
+    names = {
+        resolved(name)
+        for each in template.resources("AWS::Route53Resolver::FirewallDomainList").values()
+        for name in each["Domains"]
+    }
+    # SDKs call S3 by either name in this one region.
+    assert names == {
+        "*",
+        *(f"{bucket}s3.{region}<AWS::URLSuffix>" for bucket in ("", "data.") for region in ("", "us-east-1.")),
+    }
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [
+        ("cidr", "8.8.0.0/20", "cidr is '8.8.0.0/20'"),
+        ("cidr", "10.0.0.0/28", "allowed: a private IPv4 range of 16 to 24 bits"),
+        ("cidr", "10.0.0.1/20", "cidr is '10.0.0.1/20': 10.0.0.1/20 has host bits set"),
+        ("zones", (), "zones is empty"),
+        ("zones", ("us-east-1a", "us-east-1a"), "different zones"),
+        ("zones", ("us-east-1z",), "with a letter from a to h"),
+        ("buckets", {ACCOUNT: ()}, "buckets has none"),
+    ],
+)
+def test_what_cannot_be_used_is_told_before_any_resource(argument: str, value: Any, message: str) -> None:
+    stack = cdk.Stack(cdk.App(), "stack")
+    options: dict[str, Any] = {"zones": ["us-east-1a"], "s3_prefix_list": "pl-1", "buckets": {ACCOUNT: ["data"]}}
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
+        SandboxNetwork(stack, "Network", **(options | {argument: value}))
+    assert not stack.node.children
