@@ -10,6 +10,8 @@ STORAGE = "storage"
 NETWORK = "network"
 FLEET = "fleet"
 """The environment's own stacks have these where a tenant's has the tenant's name."""
+TENANTS = "tenants"
+"""The folder of the data bucket in which every tenant has its own."""
 UNNAMED = "main"
 """What the tenant of an environment file with one unnamed tenant is called."""
 
@@ -31,4 +33,4 @@ def data_key_parameter(environment: str) -> str:
 
 def tenant_folder(tenant: str) -> str:
     """The tenant's folder in the bucket, without a slash at its end."""
-    return f"tenants/{tenant}"
+    return f"{TENANTS}/{tenant}"

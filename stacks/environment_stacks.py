@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
+from sandpiper.environment import cautions
 from stacks.fleet import FleetStack
 from stacks.network import NetworkStack
 from stacks.storage import StorageStack
@@ -26,9 +27,8 @@ def add_stacks(app: cdk.App, environment: Environment) -> None:
     """
     add_tags(app, {**environment.tags, ENVIRONMENT_TAG: environment.name, OWNER_TAG: environment.owner})
     fleet = FleetStack(app, environment=environment)
-    if not environment.region_is_known:
-        message = f"region {environment.region} was not known to offer code interpreters when this version was made"
-        cdk.Annotations.of(fleet).add_warning_v2("sandpiper:region", message)
+    for caution in cautions(environment):
+        cdk.Annotations.of(fleet).add_warning_v2(f"sandpiper:{caution.at}", f"{caution.at}: {caution.text}")
     # A bucket that exists has its own stack, or none, somewhere else.
     before: list[cdk.Stack] = [] if environment.data_bucket.name else [StorageStack(app, environment=environment)]
     vpc = None

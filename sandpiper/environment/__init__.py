@@ -3,6 +3,7 @@
 Not what is built from it (`stacks`), and nothing here needs the CDK or an AWS account.
 """
 
+from sandpiper.environment.cautions import Caution, cautions
 from sandpiper.environment.errors import InvalidEnvironment, Problem
 from sandpiper.environment.file import load
 from sandpiper.environment.interpreter import Interpreter, PublicInterpreter, SandboxInterpreter, VpcInterpreter
@@ -10,6 +11,7 @@ from sandpiper.environment.model import AlarmThresholds, Environment, SessionFun
 
 __all__ = [
     "AlarmThresholds",
+    "Caution",
     "Environment",
     "Interpreter",
     "InvalidEnvironment",
@@ -19,5 +21,6 @@ __all__ = [
     "SessionFunctionOptions",
     "Tenant",
     "VpcInterpreter",
+    "cautions",
     "load",
 ]

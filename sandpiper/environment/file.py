@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError, SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from sandpiper.environment.checks import check
 from sandpiper.environment.errors import Fault, InvalidEnvironment, Place, Problem, path_of, shown
 from sandpiper.environment.lines import Lines
 from sandpiper.environment.model import Environment
@@ -39,7 +40,7 @@ def load(path: Path | str, *, today: datetime.date | None = None) -> Environment
         faults = faults_of(document, error)
         environment, lost = without_faults(document, context)
     if environment is not None:
-        faults += _still_told(_misnamed(environment, file), faults, lost)
+        faults += _still_told([*_misnamed(environment, file), *check(environment)], faults, lost)
     if faults or environment is None:
         raise InvalidEnvironment(*_problems(file, text, faults))
     return environment

@@ -39,6 +39,8 @@ def _not_past(day: datetime.date, info: ValidationInfo) -> datetime.date:
 
 
 LastDay = Annotated[datetime.date, AfterValidator(_not_past)]
+A_LAST_DAY = "a date such as 2027-06-30, today or later (the embedded AWS alone may go without)"
+A_REVIEWED_OWNER = "who answers for it, in 1 to 200 characters"
 
 
 class S3Access(Options):
@@ -48,6 +50,7 @@ class S3Access(Options):
         "the folder, without wildcards",
         "s3://BUCKET/FOLDER/ with a slash at its end and without * ? $",
         pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([^/*?$\x00-\x1f]+/)+$",
+        examples=["s3://some-bucket/folder/"],
     )
     account: str | None = option(
         "whose bucket it is, if not this account's", "12 digits in quotes", None, pattern=f"^{ACCOUNT}$"
@@ -142,11 +145,15 @@ class PublicInterpreter(AnyInterpreter):
     """An interpreter whose code reaches the internet: somebody says why, answers for it, and until when."""
 
     network: Literal["PUBLIC"] = option("what code reaches: the internet", NETWORKS)
-    reason: Sentence = option("for the reviewer", "why this interpreter needs the internet, in 1 to 200 characters")
-    owner: Sentence = option("for the reviewer", "who answers for it, in 1 to 200 characters")
+    reason: Sentence = option(
+        "for the reviewer",
+        "why this interpreter needs the internet, in 1 to 200 characters",
+        examples=["Packages from PyPI"],
+    )
+    owner: Sentence = option("for the reviewer", A_REVIEWED_OWNER, examples=["platform team"])
     expires: LastDay | None = option(
         "its last day: past it nothing is synthesised, and for 30 days before it there is a warning",
-        "a date such as 2027-06-30, today or later (the embedded AWS alone may go without)",
+        A_LAST_DAY,
         None,
     )
 

@@ -4,12 +4,11 @@ Reading a file is in `file`, what is wrong with one in `errors`, what holds betw
 from an environment is in `stacks`, which this package never imports.
 """
 
-import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from sandpiper.environment.interpreter import Interpreter, LastDay
+from sandpiper.environment.interpreter import A_LAST_DAY, A_REVIEWED_OWNER, Interpreter, LastDay
 from sandpiper.environment.network import Network
 from sandpiper.environment.options import (
     A_LOG_RETENTION,
@@ -22,7 +21,6 @@ from sandpiper.environment.options import (
     Sentence,
     option,
 )
-from sandpiper.environment.regions import INTERPRETER_REGIONS
 from sandpiper.environment.storage import DataBucket
 from sandpiper.names import FLEET, NETWORK, STORAGE, UNNAMED
 
@@ -68,13 +66,13 @@ class Budget(Options):
     """What a month may cost: a mail when it is likely to cost more. It stops nothing."""
 
     usd_a_month: int = option(
-        "for everything with this environment's tag", "a whole number of dollars, 1 or more", ge=1
+        "for everything with this environment's tag", "a whole number of dollars, 1 or more", ge=1, examples=[500]
     )
     emails: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=50)], ...],
         AsTuple,
         Field(min_length=1, max_length=10),
-    ] = option("who is told", "a list of 1 to 10 e-mail addresses")
+    ] = option("who is told", "a list of 1 to 10 e-mail addresses", examples=[["platform@example.com"]])
 
 
 class Quotas(Options):
@@ -94,18 +92,24 @@ class AcceptedFinding(Options):
     """A finding of a rule that somebody accepts at one resource, and until when."""
 
     finding: str = option(
-        "the rule, as the report has it", "such as AwsSolutions-S1", pattern=r"^[A-Za-z0-9]+(-[A-Za-z0-9]+)+(\[.+\])?$"
+        "the rule, as the report has it",
+        "such as AwsSolutions-S1",
+        pattern=r"^[A-Za-z0-9]+(-[A-Za-z0-9]+)+(\[.+\])?$",
+        examples=["AwsSolutions-S1"],
     )
     at: str = option(
         "the resource, as the report has it",
         "a construct's path such as sandpiper-prod-storage/DataBucket/Data",
         pattern=r"^[^/\s]+(/[^/]+)*$",
+        examples=["sandpiper-prod-storage/DataBucket/Data"],
     )
-    reason: Sentence = option("for the reviewer", "why it is accepted, in 1 to 200 characters")
-    owner: Sentence = option("for the reviewer", "who answers for it, in 1 to 200 characters")
+    reason: Sentence = option(
+        "for the reviewer", "why it is accepted, in 1 to 200 characters", examples=["The logs' bucket has no logs"]
+    )
+    owner: Sentence = option("for the reviewer", A_REVIEWED_OWNER, examples=["platform team"])
     expires: LastDay | None = option(
         "its last day: past it nothing is synthesised, and for 30 days before it there is a warning",
-        "a date such as 2027-06-30, today or later (the embedded AWS alone may go without)",
+        A_LAST_DAY,
         None,
     )
 
@@ -183,14 +187,18 @@ class Environment(Options):
         "part of every name: stacks, bucket, workflows",
         "at most 20 of a-z 0-9, a letter first, and the same as the file's name",
         pattern=r"^[a-z][a-z0-9]{0,19}$",
+        examples=["prod"],
     )
-    account: str = option("where it is deployed", "12 digits in quotes", pattern=f"^{ACCOUNT}$")
+    account: str = option(
+        "where it is deployed", "12 digits in quotes", pattern=f"^{ACCOUNT}$", examples=["111122223333"]
+    )
     region: str = option(
         "likewise; AgentCore has to be there",
         "an AWS region such as us-east-1",
         pattern=r"^[a-z]{2,4}(-[a-z]+)+-[0-9]$",
+        examples=["eu-west-1"],
     )
-    owner: Owner = option("a tag of everything, for who finds it", A_TAGGED_OWNER)
+    owner: Owner = option("a tag of everything, for who finds it", A_TAGGED_OWNER, examples=["platform team"])
     interpreters: Interpreters | None = option(
         f"of an environment with one tenant, which is then called {UNNAMED}; instead of tenants", INTERPRETERS, None
     )
@@ -206,7 +214,7 @@ class Environment(Options):
         "a mapping such as eu-west-1a: euw1-az1, in zones that AgentCore supports",
         {},
     )
-    network: Annotated[Network, EmptyAsDefault] | None = option(
+    network: Annotated[Network | None, EmptyAsDefault] = option(
         "a VPC of its own for interpreters in VPC mode", "a mapping of " + ", ".join(Network.model_fields), None
     )
     data_bucket: Annotated[DataBucket, EmptyAsDefault] = option(
@@ -249,18 +257,3 @@ class Environment(Options):
     def is_embedded(self) -> bool:
         """Whether it is for the embedded AWS, where nothing expires."""
         return self.account == EMBEDDED_ACCOUNT
-
-    @property
-    def region_is_known(self) -> bool:
-        """Whether the region was known to offer custom interpreters when this version was made."""
-        return self.region in INTERPRETER_REGIONS
-
-    def last_days(self) -> dict[str, datetime.date]:
-        """Everything that ends on a day, by its place in the file."""
-        found = {
-            f"tenants.{name}.interpreters.{key}.expires": interpreter.expires
-            for name, tenant in self.all_tenants.items()
-            for key, interpreter in tenant.interpreters.items()
-            if interpreter.network == "PUBLIC"
-        } | {f"accepted_findings[{index}].expires": one.expires for index, one in enumerate(self.accepted_findings)}
-        return {place: day for place, day in found.items() if day is not None}

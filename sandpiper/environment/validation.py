@@ -68,9 +68,10 @@ def _mend(document: object, option: _Option) -> Place:
             if example is None and option.is_required and place == option.place:
                 place = place[:-1]
                 continue
-            mapping[place[-1]] = example
             if example is None:
                 _remove(mapping, place[-1])
+            else:
+                mapping[place[-1]] = example
             return place
         # An item of a list: without it, the others would be told at wrong places.
         place = place[:-1]

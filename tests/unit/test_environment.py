@@ -21,6 +21,7 @@ from sandpiper.environment import (
     SandboxInterpreter,
     Tenant,
     VpcInterpreter,
+    cautions,
     load,
 )
 from sandpiper.environment.regions import INTERPRETER_REGIONS
@@ -95,7 +96,8 @@ def _tenant(environment: Environment) -> Tenant:
 def test_the_environments_of_the_repository_can_be_read(name: str) -> None:
     environment = load(ROOT / "environments" / f"{name}.yaml")
     assert environment.name == name
-    assert environment.region_is_known
+    assert environment.region in INTERPRETER_REGIONS
+    assert cautions(environment) == ()
 
 
 def test_what_is_not_said_has_the_default_that_a_reviewer_would_choose(file: Path) -> None:
@@ -140,9 +142,8 @@ def test_an_interpreter_made_without_a_file_has_to_last_too() -> None:
 
 
 def test_an_unknown_region_is_no_error(file: Path) -> None:
-    environment = _read(file, GOOD.replace("eu-west-1", "eu-central-9"))
-    assert not environment.region_is_known
-    assert "eu-west-1" in INTERPRETER_REGIONS
+    environment = _read(file, GOOD.replace("eu-west-1", "eu-central-9").replace("2027-06-30", "2027-12-31"))
+    assert [caution.at for caution in cautions(environment, today=TODAY)] == ["region"]
 
 
 def test_an_exception_lasts_through_its_last_day(file: Path) -> None:
@@ -404,7 +405,7 @@ def test_a_file_that_is_no_environment_at_all(file: Path, content: str | bytes, 
 
 
 def test_an_empty_mapping_lacks_all_that_is_required(file: Path) -> None:
-    assert [problem.at for problem in _problems(file, "{}")] == ["name", "account", "region", "owner"]
+    assert [problem.at for problem in _problems(file, "{}")] == ["name", "account", "region", "owner", "tenants"]
 
 
 def test_a_list_that_holds_itself_is_a_mistake_like_another(file: Path) -> None:

@@ -1,0 +1,189 @@
+"""What holds between the options of an environment file: a table of small functions, each of which yields faults.
+
+What a single option allows is in its type. What costs nobody anything today is in `cautions`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from sandpiper.environment.arn_checks import ARN_CHECKS
+from sandpiper.environment.errors import Fault, path_of, shown
+from sandpiper.environment.folder_checks import FOLDER_CHECKS
+from sandpiper.environment.interpreter import A_LAST_DAY, PublicInterpreter, VpcInterpreter
+from sandpiper.environment.network_checks import NETWORK_CHECKS
+from sandpiper.environment.places import interpreters_of, tenants_of
+from sandpiper.names import data_bucket_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from sandpiper.environment.errors import Place
+    from sandpiper.environment.model import Environment
+
+    Check = Callable[[Environment], Iterable[Fault]]
+
+KEPT_FREE = 100
+"""Of an account's concurrent executions, Lambda lets no function reserve the last hundred.
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html"""
+MOST_LIFECYCLE_RULES = 1_000
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lifecycle-mgmt.html"""
+LONGEST_BUCKET_NAME = 58
+"""63 are S3's, and the bucket of the access logs adds `-logs`."""
+MOST_TAGS = 45
+"""A resource takes 50, and five are Sandpiper's and the CDK's own."""
+
+
+def check(environment: Environment) -> list[Fault]:
+    """Everything that is wrong between options."""
+    return [fault for one in CHECKS for fault in one(environment)]
+
+
+def lifecycle_rules(environment: Environment) -> int:
+    """How many lifecycle rules the data bucket has: one for all, one a tenant and lifetime, one an interpreter."""
+    days = environment.data_bucket.retention_days
+    lifetimes = sum(each is not None for each in (days.runs, days.inputs, days.sandbox))
+    return 1 + lifetimes * len(environment.all_tenants) + sum(1 for _ in interpreters_of(environment))
+
+
+def _one_way_to_say_tenants(environment: Environment) -> Iterator[Fault]:
+    both = environment.interpreters is not None and environment.tenants is not None
+    if both or (environment.interpreters is None and environment.tenants is None):
+        yield Fault(
+            place=("tenants",),
+            problem="is there beside interpreters" if both else "is missing, and so is interpreters",
+            allowed="either interpreters, of one tenant without a name, or tenants",
+            remedy="move the interpreters into a tenant" if both else "add one of them",
+            rests_on=(("interpreters",),),
+        )
+
+
+def _what_is_permitted_ends(environment: Environment) -> Iterator[Fault]:
+    if environment.is_embedded:
+        return
+    public = {place: one.expires for place, one in interpreters_of(environment) if isinstance(one, PublicInterpreter)}
+    accepted: dict[Place, object] = {
+        ("accepted_findings", index): one.expires for index, one in enumerate(environment.accepted_findings)
+    }
+    for place, last_day in {**public, **accepted}.items():
+        if last_day is None:
+            yield Fault(
+                place=(*place, "expires"),
+                problem="is missing",
+                allowed=A_LAST_DAY,
+                remedy="say until when it is needed",
+                rests_on=(("account",),),
+            )
+
+
+def _sessions_do_not_outlive_their_longest(environment: Environment) -> Iterator[Fault]:
+    for place, interpreter in interpreters_of(environment):
+        session = interpreter.session
+        if session.default_seconds > session.longest_seconds:
+            yield Fault(
+                place=(*place, "session", "default_seconds"),
+                problem=f"is {session.default_seconds}",
+                allowed=f"at most longest_seconds, which is {session.longest_seconds}",
+                remedy="make one shorter or the other longer",
+                rests_on=((*place, "session", "longest_seconds"),),
+            )
+
+
+def _lists_have_nothing_twice(environment: Environment) -> Iterator[Fault]:
+    lists: dict[Place, tuple[object, ...]] = {}
+    for place, one in interpreters_of(environment):
+        lists |= {(*place, "certificates"): one.certificates, (*place, "callers"): one.callers}
+        if isinstance(one, VpcInterpreter):
+            lists |= {(*place, "subnets"): one.subnets, (*place, "security_groups"): one.security_groups}
+    if environment.network is not None:
+        lists[("network", "endpoints")] = environment.network.endpoints
+        lists[("network", "domains")] = environment.network.domains
+    if environment.budget is not None:
+        lists[("budget", "emails")] = environment.budget.emails
+    for place, values in lists.items():
+        for value, times in Counter(values).items():
+            if times > 1:
+                yield Fault(
+                    place=place,
+                    problem=f"has {shown(value)} {times} times",
+                    allowed="each once",
+                    remedy="take the others out",
+                )
+
+
+def _concurrency_is_there(environment: Environment) -> Iterator[Fault]:
+    reserved = {place: one.session_function.reserved_concurrency or 0 for place, one in tenants_of(environment)}
+    most = environment.quotas.functions_at_once - KEPT_FREE
+    if sum(reserved.values()) > max(most, 0):
+        largest = max(reserved, key=lambda place: reserved[place])
+        yield Fault(
+            place=(*largest, "session_function", "reserved_concurrency"),
+            problem=f"is the largest of {sum(reserved.values())} that tenants reserve together",
+            allowed=f"{max(most, 0)} together: quotas.functions_at_once without {KEPT_FREE} that Lambda keeps free",
+            remedy="reserve less, or have the quota raised and say it in quotas.functions_at_once",
+            rests_on=(("quotas", "functions_at_once"),),
+        )
+
+
+def _interpreters_are_granted(environment: Environment) -> Iterator[Fault]:
+    found, most = sum(1 for _ in interpreters_of(environment)), environment.quotas.interpreters
+    if found > most:
+        yield Fault(
+            place=("quotas", "interpreters"),
+            problem=f"is {most}, and the file has {found}",
+            allowed="as many as the file has, if AWS has granted them",
+            remedy="have fewer interpreters, or have the quota raised and say it here",
+        )
+
+
+def _bucket_holds_the_lifetimes(environment: Environment) -> Iterator[Fault]:
+    found = lifecycle_rules(environment)
+    if environment.data_bucket.name is None and found > MOST_LIFECYCLE_RULES:
+        yield Fault(
+            place=("tenants",),
+            problem=f"need {found} lifecycle rules of the data bucket",
+            allowed=f"{MOST_LIFECYCLE_RULES}, as S3 has it",
+            remedy="move some tenants into an environment of their own",
+        )
+
+
+def _bucket_name_fits(environment: Environment) -> Iterator[Fault]:
+    name = data_bucket_name(environment.name, environment.account, environment.region)
+    if environment.data_bucket.name is None and len(name) > LONGEST_BUCKET_NAME:
+        yield Fault(
+            place=("name",),
+            problem=f"makes the bucket's name {name} of {len(name)} characters",
+            allowed=f"{LONGEST_BUCKET_NAME}, and 5 more for the bucket of its access logs",
+            remedy="choose a shorter name",
+            rests_on=(("region",), ("account",)),
+        )
+
+
+def _tags_fit(environment: Environment) -> Iterator[Fault]:
+    for place, tenant in tenants_of(environment):
+        found = len(environment.tags | tenant.tags)
+        if found > MOST_TAGS:
+            yield Fault(
+                place=(*place, "tags"),
+                problem=f"has {found} tags together with {path_of(('tags',))}",
+                allowed=f"{MOST_TAGS} together, since a resource takes 50 and some are its own",
+                remedy="take some out",
+                rests_on=(("tags",),),
+            )
+
+
+CHECKS: tuple[Check, ...] = (
+    _one_way_to_say_tenants,
+    _what_is_permitted_ends,
+    _sessions_do_not_outlive_their_longest,
+    _lists_have_nothing_twice,
+    _concurrency_is_there,
+    _interpreters_are_granted,
+    _bucket_holds_the_lifetimes,
+    _bucket_name_fits,
+    _tags_fit,
+    *ARN_CHECKS,
+    *FOLDER_CHECKS,
+    *NETWORK_CHECKS,
+)

@@ -1,0 +1,108 @@
+"""Which folders of S3 interpreters may be given: no interpreter writes where another one reads or writes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sandpiper.environment.errors import Fault, path_of, shown
+from sandpiper.environment.places import interpreters_of
+from sandpiper.names import TENANTS, data_bucket_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandpiper.environment.errors import Place
+    from sandpiper.environment.model import Environment
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A folder that an interpreter has."""
+
+    interpreter: Place
+    option: str
+    index: int
+    uri: str
+    steps: tuple[str, ...]
+    """The bucket, and each folder below it."""
+
+    @property
+    def place(self) -> Place:
+        return (*self.interpreter, self.option, self.index)
+
+
+def _given(environment: Environment) -> list[_Given]:
+    return [
+        _Given(place, option, index, folder.uri, (folder.bucket, *folder.folder.split("/")))
+        for place, interpreter in interpreters_of(environment)
+        for option in ("read", "write")
+        for index, folder in enumerate(getattr(interpreter, option))
+    ]
+
+
+def _overlaps(environment: Environment) -> Iterator[tuple[_Given, _Given]]:
+    """Every pair of folders of which the first lies in the second, or is the same and comes later in the file."""
+    by_steps = defaultdict[tuple[str, ...], list[_Given]](list)
+    order: dict[Place, int] = {}
+    for number, one in enumerate(_given(environment)):
+        by_steps[one.steps].append(one)
+        order[one.place] = number
+    for steps, inner in by_steps.items():
+        for depth in range(2, len(steps) + 1):
+            for outer in by_steps.get(steps[:depth], []):
+                yield from (
+                    (one, outer) for one in inner if depth < len(steps) or order[one.place] > order[outer.place]
+                )
+
+
+def _folders_do_not_overlap(environment: Environment) -> Iterator[Fault]:
+    for inner, outer in _overlaps(environment):
+        if inner.interpreter == outer.interpreter:
+            yield Fault(
+                place=inner.place,
+                problem=f"lies in {outer.option}[{outer.index}] of the same interpreter: {shown(inner.uri)}",
+                allowed="each folder once, for reading or for writing",
+                remedy="take one of them out",
+                rests_on=(outer.place,),
+            )
+        elif "write" in (inner.option, outer.option):
+            yield Fault(
+                place=inner.place,
+                problem=f"lies in {path_of(outer.place)}, which is another interpreter's: {shown(inner.uri)}",
+                allowed="no folder of another interpreter, if one of the two writes",
+                remedy="give each a folder of its own",
+                rests_on=(outer.place,),
+            )
+
+
+def _own_data_is_nobodys_folder(environment: Environment) -> Iterator[Fault]:
+    own = environment.data_bucket.name
+    own = own or data_bucket_name(environment.name, environment.account, environment.region)
+    for one in _given(environment):
+        if one.steps[:2] == (own, TENANTS):
+            yield Fault(
+                place=one.place,
+                problem=f"lies in Sandpiper's own data: {shown(one.uri)}",
+                allowed=f"no folder in {TENANTS}/ of {own}: there, each interpreter has its own already",
+                remedy="take it out, or copy what is needed to another folder",
+                rests_on=(("name",), ("account",), ("region",), ("data_bucket", "name")),
+            )
+
+
+def _nobody_has_no_folders(environment: Environment) -> Iterator[Fault]:
+    for place, interpreter in interpreters_of(environment):
+        if interpreter.execution_role == "none":
+            for option in ("read", "write"):
+                if getattr(interpreter, option):
+                    yield Fault(
+                        place=(*place, option),
+                        problem="is there with execution_role: none",
+                        allowed="folders for code that acts as somebody",
+                        remedy=f"take {option} out, or say execution_role: own",
+                        rests_on=((*place, "execution_role"),),
+                    )
+
+
+FOLDER_CHECKS = (_folders_do_not_overlap, _own_data_is_nobodys_folder, _nobody_has_no_folders)
