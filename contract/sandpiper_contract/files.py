@@ -152,7 +152,7 @@ class Outputs(Record):
     max_bytes: Annotated[int, WholeNumber(0, MOST_BYTES, "bytes"), "How many bytes come back at most, in all."] = (
         DEFAULT_MAX_BYTES
     )
-    figures: Annotated[bool, Flag(), "Keep open matplotlib figures as figure-1.png, figure-2.png, …"] = False
+    figures: Annotated[bool, Flag(), "Keep matplotlib figures, open or shown, as figure-1.png, figure-2.png, …"] = False
     link_seconds: Annotated[
         int | None,
         WholeNumber(*LINK_SECONDS, "seconds"),

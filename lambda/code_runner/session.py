@@ -11,7 +11,7 @@ import secrets
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 from code_runner.changes import can_be_told
 from code_runner.clients import AwsClients
 from code_runner.deadline import Deadline
+from code_runner.figures import remember_shown
 from code_runner.outputs import Collected, Keeper, collect
 from code_runner.programs import Code, Command, as_file
 from code_runner.service_errors import FAILURES, error_code, from_service, was_accepted
@@ -174,6 +175,9 @@ class CodeSession(ToolCalls):
         if given and outputs.looks and not can_be_told(given, outputs):
             self.look()
             given = {}
+        if outputs.figures and isinstance(program, Code):
+            remember_shown(self, clear_context=program.clear_context)
+            program = replace(program, clear_context=False)
         sending.accept()
         outcome = self._execute(program, sending)
         collected = self._collect(outputs, given)

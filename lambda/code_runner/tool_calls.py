@@ -204,10 +204,12 @@ class ToolCalls:
 
     def execute_own_command(self, command: str, seconds: float = TOOL_SECONDS) -> Outcome:
         """Runs a command of the product's own, which does no harm when it runs more than once."""
-        outcome = self._tool("executeCommand", {"command": command}, seconds).outcome()
-        if outcome is None:
-            raise ServiceFault(f"running a command in session {self.session_id}: an answer without an outcome")
-        return outcome
+        return self._run_own("executeCommand", {"command": command}, seconds)
+
+    def execute_own_code(self, code: str, *, clear_context: bool = False) -> Outcome:
+        """Runs Python of the product's own in the programs' interpreter, likewise."""
+        cleared = {"clearContext": True} if clear_context else {}
+        return self._run_own("executeCode", {"code": code, "language": "python", **cleared}, TOOL_SECONDS)
 
     def start_command_execution(self, command: str, *, refused: Callable[[], None] = nothing) -> Task:
         """Starts a command once that runs on without a caller, for up to eight hours."""
@@ -266,6 +268,11 @@ class ToolCalls:
         doing = f"{doing} in session {self.session_id}"
         if (outcome := self._once(tool, doing, arguments, seconds, refused).outcome()) is None:
             raise SessionLost(f"{doing}: the service answered without an outcome; it may have run")
+        return outcome
+
+    def _run_own(self, tool: str, arguments: dict[str, Any], seconds: float) -> Outcome:
+        if (outcome := self._tool(tool, arguments, seconds).outcome()) is None:
+            raise ServiceFault(f"{tool} in session {self.session_id}: an answer without an outcome")
         return outcome
 
     def _once(

@@ -36,7 +36,7 @@ LINK_SECONDS = 3_600
 FIGURES = Outputs(paths=(), figures=True, link_seconds=LINK_SECONDS)
 FIGURES_WITHOUT_BUCKET = Outputs(paths=(), figures=True)
 PROLOGUE = "import matplotlib; matplotlib.use('Agg')\n"
-"""Without it plt.show() closes the figure that it shows, as in a notebook, before it can be kept."""
+"""Figures are kept, so that none needs to be sent where plt.show() would show it."""
 
 
 @dataclass(frozen=True)
