@@ -35,6 +35,8 @@ WAITING_SECONDS = sum(min(FIRST_WAIT_SECONDS * 2**attempt, LONGEST_WAIT_SECONDS)
 """The longest that all retries wait together."""
 START_SECONDS = 30
 """What a task may take beyond the function's own timeout: its start and the way back."""
+LONG_ATTEMPTS = 3
+"""How many attempts may take as long as the function may: the run itself, and two that wait for one still under way."""
 
 
 class OperationTask(tasks.LambdaInvoke):

@@ -12,6 +12,7 @@ from aws_cdk import aws_stepfunctions as sfn
 
 from sandpiper_constructs.operation_task import (
     ATTEMPTS,
+    LONG_ATTEMPTS,
     START_SECONDS,
     WAITING_SECONDS,
     OperationTask,
@@ -59,7 +60,9 @@ class RunCodeWorkflow(SessionWorkflow):
             session_function=session_function,
             states=states,
             # A task's timeout ends a run that hangs, as a failure that alarms count. This one is for what is left.
-            timeout_seconds=task_seconds(session_function) + WAITING_SECONDS + (ATTEMPTS + 1) * START_SECONDS,
+            timeout_seconds=(
+                LONG_ATTEMPTS * task_seconds(session_function) + WAITING_SECONDS + (ATTEMPTS + 1) * START_SECONDS
+            ),
             comment="Runs code that nobody wrote by hand in a session of its own",
             log_retention=log_retention,
         )

@@ -57,9 +57,15 @@ class QuotaExceeded(RunError):  # noqa: N818
 
 
 class SessionLost(RunError):  # noqa: N818
-    """The session ended, or the service accepted the code and no result came. The code may have run."""
+    """The session has ended or is not known, or the service accepted the code and no result came.
 
-    remedy = "Look what the code has done; start another execution only if it may run twice."
+    The code may have run, unless the message says that it has not.
+    """
+
+    remedy = (
+        "If the code may have run, look what it has done, and start another execution only if it may run twice; if it "
+        "has not, send it to another session."
+    )
 
 
 class RunUnderWay(RunError):  # noqa: N818

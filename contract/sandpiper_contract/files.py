@@ -22,6 +22,7 @@ from sandpiper_contract.kinds import (
     WholeNumber,
     Word,
     cut,
+    instance,
 )
 from sandpiper_contract.records import Record, record
 from sandpiper_contract.rules import ExactlyOne
@@ -123,6 +124,10 @@ class Glob:
         """As Kind has it."""
         return Pattern(Path().read(place, value))
 
+    def check(self, place: str, value: object) -> Pattern:
+        """As Kind has it."""
+        return self.read(place, instance(place, value, Pattern).glob)
+
     def write(self, value: Pattern) -> object:
         """As Kind has it."""
         return value.glob
@@ -147,7 +152,7 @@ class Outputs(Record):
     max_bytes: Annotated[int, WholeNumber(0, MOST_BYTES, "bytes"), "How many bytes come back at most, in all."] = (
         DEFAULT_MAX_BYTES
     )
-    figures: Annotated[bool, Flag(), "Keep open matplotlib figures as figure-1.png, figure-2.png, …"] = False
+    figures: Annotated[bool, Flag(), "Keep matplotlib figures, open or shown, as figure-1.png, figure-2.png, …"] = False
     link_seconds: Annotated[
         int | None,
         WholeNumber(*LINK_SECONDS, "seconds"),
@@ -169,6 +174,8 @@ class SkipReason(StrEnum):
     NOT_FOUND = "no such file"
     NOT_CHOSEN = "not among outputs.paths"
     UNREADABLE = "it could not be read"
+    PATH_TOO_LONG = "its path is longer than 255 characters"
+    CONTROL_CHARACTERS = "its path has control characters"
     CHANGED = "it changed while it was read"
     TOO_LARGE = "larger than can be carried without an execution role"
     NOT_STORED = "S3 did not take it, and it is too large for the result"

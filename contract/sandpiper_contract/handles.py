@@ -19,6 +19,11 @@ class SessionHandle(Record):
         WholeNumber(0, MOST_NUMBER, "microseconds"),
         "By the sandbox's clock, when its files were last looked at: what changed since is new.",
     ] = 0
+    ends: Annotated[
+        int | None,
+        WholeNumber(0, MOST_NUMBER, "seconds"),
+        "When its lifetime ends, in seconds since 1970: a call after it is known not to have run anything.",
+    ] = None
 
 
 @record

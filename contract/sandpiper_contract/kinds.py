@@ -1,6 +1,7 @@
 """The kinds of values in the contract's JSON. Each reads an untyped value, writes it back and describes itself.
 
-Every refusal names the field, what it is and what is allowed.
+A kind also checks a value that is typed already, since a record may be made in Python, too. Every refusal names the
+field, what it is and what is allowed.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import binascii
 import re
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from sandpiper_contract.errors import InvalidRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from enum import StrEnum
 
 SHOWN_CHARACTERS = 60
@@ -38,7 +40,10 @@ S3_FOLDER_PATTERN = f"{S3_URI_PATTERN}/"
 BASE64_PATTERN = "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 _PATH = re.compile(PATH_PATTERN)
 _S3_URI = re.compile(S3_URI_PATTERN)
-_S3_FOLDER = re.compile(S3_FOLDER_PATTERN)
+_S3_ROOT = re.compile(f"s3://{_BUCKET}/+")
+
+
+T = TypeVar("T")
 
 
 class Missing:
@@ -70,13 +75,30 @@ def _shape(value: object) -> str:
         return "missing"
     if value is None:
         return "null"
-    if value == "":
+    if isinstance(value, str) and not value:
         return "empty"
     size = len(value) if isinstance(value, Sized) else 0
-    for kind, name in ((str, "a string of {:,} characters"), (list, "a list of {:,}"), (Mapping, "an object of {:,}")):
+    for kind, name in _SHAPES:
         if isinstance(value, kind):
             return name.format(size)
-    return "true or false" if isinstance(value, bool) else "a number"
+    return f"of type {type(value).__name__}"
+
+
+_SHAPES: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (str, "a string of {:,} characters"),
+    (bytes, "{:,} bytes"),
+    ((list, tuple), "a list of {:,}"),
+    (Mapping, "an object of {:,}"),
+    (bool, "true or false"),
+    ((int, float), "a number"),
+)
+
+
+def instance(place: str, value: object, of: type[T]) -> T:
+    """The value, where it is of a type of Python's or ours; raises InvalidRequest naming `place`."""
+    if not isinstance(value, of):
+        raise refuse_unseen(place, value, of.__name__)
+    return value
 
 
 class Kind(Protocol):
@@ -84,6 +106,10 @@ class Kind(Protocol):
 
     def read(self, place: str, value: object) -> Any:
         """The typed value, or InvalidRequest naming `place`, the field's path in the request."""
+        ...
+
+    def check(self, place: str, value: object) -> Any:
+        """A value that Python code gives, as `read` would have made it; raises InvalidRequest where it makes none."""
         ...
 
     def write(self, value: Any) -> object:
@@ -97,6 +123,12 @@ class Kind(Protocol):
 
 class _Plain:
     """A kind whose values are the same in JSON."""
+
+    def read(self, place: str, value: object) -> Any:
+        raise NotImplementedError
+
+    def check(self, place: str, value: object) -> Any:
+        return self.read(place, value)
 
     def write(self, value: Any) -> object:
         return value
@@ -171,7 +203,17 @@ class Choice(_Plain):
 
 
 @dataclass(frozen=True)
-class Word(_Plain):
+class WordAmong(Choice):
+    """One of a few words, of which the rule `Among` says which are allowed beside another field's value."""
+
+    def read(self, place: str, value: object) -> str:
+        if not isinstance(value, str):
+            raise refuse(place, value, " | ".join(self.words))
+        return value
+
+
+@dataclass(frozen=True)
+class Word:
     """One of the words of an enumeration, as its member."""
 
     words: type[StrEnum]
@@ -181,6 +223,9 @@ class Word(_Plain):
             return self.words(value)
         except ValueError:
             raise refuse(place, value, " | ".join(self.words)) from None
+
+    def check(self, place: str, value: object) -> StrEnum:
+        return self.read(place, value)
 
     def write(self, value: StrEnum) -> object:
         return value.value
@@ -255,7 +300,7 @@ def relative_path(place: str, value: object) -> str:
     return value
 
 
-class Utf8(_Plain):
+class Utf8:
     """A file's content as text; its bytes are UTF-8. A refusal does not repeat it."""
 
     def read(self, place: str, value: object) -> bytes:
@@ -263,6 +308,14 @@ class Utf8(_Plain):
             return cast("str", value).encode()
         except (AttributeError, UnicodeEncodeError):
             raise refuse_unseen(place, value, "a string that UTF-8 can hold") from None
+
+    def check(self, place: str, value: object) -> bytes:
+        data = instance(place, value, bytes)
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            raise refuse_unseen(place, value, "bytes that are text in UTF-8") from None
+        return data
 
     def write(self, value: bytes) -> object:
         return value.decode()
@@ -283,6 +336,9 @@ class Base64:
         if len(text) != -(-len(data) // 3) * 4:  # Python takes padding after what needs none
             raise refuse_unseen(place, value, "a string in base64")
         return data
+
+    def check(self, place: str, value: object) -> bytes:
+        return instance(place, value, bytes)
 
     def write(self, value: bytes) -> object:
         return base64.b64encode(value).decode()
@@ -306,7 +362,10 @@ class S3Object:
     @classmethod
     def parse(cls, place: str, value: object) -> S3Object:
         """Reads `s3://BUCKET/KEY`; raises InvalidRequest naming `place`."""
-        if not isinstance(value, str) or len(value) > MOST_URI_CHARACTERS or not _S3_URI.fullmatch(value):
+        if isinstance(value, str) and len(value) > MOST_URI_CHARACTERS:
+            allowed = f"s3://BUCKET/KEY of at most {MOST_URI_CHARACTERS:,} characters"
+            raise InvalidRequest(f"{place} is {cut(repr(value))} of {len(value):,} characters; allowed: {allowed}")
+        if not isinstance(value, str) or not _S3_URI.fullmatch(value):
             raise refuse(place, value, "s3://BUCKET/KEY without control characters")
         bucket, _, key = value.removeprefix("s3://").partition("/")
         return cls(bucket, key)
@@ -317,6 +376,12 @@ class S3Uri:
 
     def read(self, place: str, value: object) -> S3Object:
         return S3Object.parse(place, value)
+
+    def check(self, place: str, value: object) -> S3Object:
+        address = instance(place, value, S3Object)
+        if self.read(place, address.uri) != address:
+            raise refuse(place, address.uri, "a bucket's name and a key, each a string")
+        return address
 
     def write(self, value: S3Object) -> object:
         return value.uri
@@ -329,9 +394,12 @@ class S3Folder(S3Uri):
     """A prefix that ends with a slash, so that it means a folder and not every name that begins so."""
 
     def read(self, place: str, value: object) -> S3Object:
+        if isinstance(value, str) and _S3_ROOT.fullmatch(value):
+            raise InvalidRequest(f"{place} is {cut(repr(value))}, which names no folder; allowed: s3://BUCKET/FOLDER/")
         folder = S3Object.parse(place, value)
-        if not _S3_FOLDER.fullmatch(folder.uri):
-            raise refuse(place, value, "s3://BUCKET/FOLDER/ with a slash at its end")
+        if not folder.key.endswith("/"):  # a long address is cut in the message, which then does not show its end
+            shown = f"{place} is {cut(repr(value))}, without a slash at its end"
+            raise InvalidRequest(f"{shown}; allowed: s3://BUCKET/FOLDER/")
         return folder
 
     def schema(self) -> dict[str, object]:
@@ -352,6 +420,14 @@ class Items:
         if len(entries) > self.most:
             raise refuse_unseen(place, entries, f"a list of at most {self.most:,}")
         return tuple(self.of.read(f"{place}[{index}]", entry) for index, entry in enumerate(entries))
+
+    def check(self, place: str, value: object) -> tuple[Any, ...]:
+        if not isinstance(value, tuple | list):
+            raise refuse_unseen(place, value, "a tuple or a list")
+        entries = cast("Sequence[object]", value)
+        if len(entries) > self.most:
+            raise refuse_unseen(place, entries, f"a list of at most {self.most:,}")
+        return tuple(self.of.check(f"{place}[{index}]", entry) for index, entry in enumerate(entries))
 
     def write(self, value: tuple[Any, ...]) -> object:
         return [self.of.write(entry) for entry in value]

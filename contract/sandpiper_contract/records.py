@@ -1,7 +1,8 @@
 """JSON objects as frozen dataclasses whose annotations say what each field holds, so that one text is all there is.
 
 A field is `name: Annotated[type, kind, "what it is"]`; in JSON its name is in camelCase. A field without a default is
-required. What holds between fields stands in `RULES`.
+required. What holds between fields stands in `RULES`. A record that is made in Python is held to the same as one that
+is read, and refused in the same words.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import (
 )
 
 from sandpiper_contract.errors import InvalidRequest
-from sandpiper_contract.kinds import MISSING, cut, refuse_unseen
+from sandpiper_contract.kinds import MISSING, cut, instance, refuse_unseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,9 +52,24 @@ class Record:
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def __post_init__(self) -> None:
-        """Every rule."""
+        """Every field and every rule, where Python code makes the record: `read` has checked the fields by then."""
+        for field in fields_of(type(self)):
+            value = getattr(self, field.attribute)
+            if field.required or value is not field.default:
+                vars(self)[field.attribute] = field.kind.check(field.name, value)
+        self._keep_to_rules()
+
+    def _keep_to_rules(self) -> None:
         for rule in self.RULES:
             rule.check(self)
+
+    @classmethod
+    def _of_checked(cls, values: Mapping[str, object]) -> Self:
+        """The record of these values, all of them, which are checked already, but for the rules."""
+        made = cls.__new__(cls)
+        vars(made).update(values)
+        made._keep_to_rules()
+        return made
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and vars(self) == vars(other)
@@ -149,11 +165,12 @@ def read(record: type[R], raw: object, where: str) -> R:
             raise InvalidRequest(f"{_place(where, shown)} is not a field; the fields are {', '.join(known)}")
     values = {
         field.attribute: field.kind.read(_place(where, field.name), members.get(field.name, MISSING))
-        for field in fields
         if field.required or field.name in members
+        else field.default
+        for field in fields
     }
     try:
-        return record(**values)
+        return record._of_checked(values)  # pyright: ignore[reportPrivateUsage] - of this file
     except InvalidRequest as error:
         raise error if where == "request" else InvalidRequest(f"{where}: {error}") from None
 
@@ -171,6 +188,9 @@ class Of:
 
     def read(self, place: str, value: object) -> Record:
         return read(self.record, value, place)
+
+    def check(self, place: str, value: object) -> Record:
+        return instance(place, value, self.record)
 
     def write(self, value: Record) -> object:
         return value.to_json()

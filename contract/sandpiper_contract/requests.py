@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from sandpiper_contract.files import DEFAULT_OUTPUTS, INPUTS_APART, MOST_INPUTS, InputFile, Outputs
 from sandpiper_contract.handles import SessionHandle, TaskHandle
-from sandpiper_contract.kinds import Choice, Flag, Items, S3Object, S3Uri, Text, WholeNumber
+from sandpiper_contract.kinds import Choice, Flag, Items, S3Object, S3Uri, Text, WholeNumber, WordAmong
 from sandpiper_contract.records import Of, Record, record
-from sandpiper_contract.rules import ExactlyOne, Never, Where
+from sandpiper_contract.rules import Among, ExactlyOne, Never, Where
 
 Language = Literal["python", "javascript", "typescript"]
 Runtime = Literal["nodejs", "deno", "python"]
@@ -32,7 +32,7 @@ _CodeS3Uri = Annotated[S3Object | None, S3Uri(), "The object that holds the prog
 _Language = Annotated[Language, Choice(LANGUAGES), "What the program is written in."]
 _Runtime = Annotated[
     Runtime | None,
-    Choice(_ALL_RUNTIMES),
+    WordAmong(_ALL_RUNTIMES),
     "What runs JavaScript and TypeScript: deno unless said. Python is run by python alone.",
 ]
 _Interpreter = Annotated[str | None, Text(255), "A key of the tenant's interpreters; its first unless said."]
@@ -46,10 +46,7 @@ _Inputs = Annotated[
 ]
 _Outputs = Annotated[Outputs, Of(Outputs), "Which files come back."]
 _FailOnError = Annotated[bool, Flag(), "End with the error CodeFailed when the exit code is not 0."]
-_RUNTIMES = tuple(
-    Where("runtime", (runtime,), "language", tuple(language for language in LANGUAGES if runtime in RUNTIMES[language]))
-    for runtime in _ALL_RUNTIMES
-)
+_RUNTIME = Among("runtime", {**RUNTIMES}, "language")
 _LANGUAGE_OF_CODE = (
     Where("language", ("javascript", "typescript"), "command", (None,)),
     Where("runtime", _ALL_RUNTIMES, "command", (None,)),
@@ -65,7 +62,7 @@ _Session = Annotated[SessionHandle, Of(SessionHandle), "What open_session or a c
 class RunCode(Record):
     """A program to run once in a session of its own."""
 
-    RULES = (ExactlyOne(("code", "code_s3_uri")), *_RUNTIMES, _FIGURES, INPUTS_APART)
+    RULES = (ExactlyOne(("code", "code_s3_uri")), _RUNTIME, _FIGURES, INPUTS_APART)
 
     code: _Code = None
     code_s3_uri: _CodeS3Uri = None
@@ -99,7 +96,7 @@ class StartCommand(Record):
     A program is written to a file and run from there, since only commands may pass 15 minutes.
     """
 
-    RULES = (ExactlyOne(("command", "code", "code_s3_uri")), *_RUNTIMES, *_LANGUAGE_OF_CODE, INPUTS_APART)
+    RULES = (ExactlyOne(("command", "code", "code_s3_uri")), _RUNTIME, *_LANGUAGE_OF_CODE, INPUTS_APART)
 
     command: Annotated[str | None, Text(), "Run by /bin/sh in the working directory."] = None
     code: _Code = None
@@ -152,7 +149,7 @@ class RunInSession(Record):
 
     RULES = (
         ExactlyOne(("code", "code_s3_uri", "command")),
-        *_RUNTIMES,
+        _RUNTIME,
         *_LANGUAGE_OF_CODE,
         _FIGURES,
         Where("outputs.figures", (True,), "command", (None,)),

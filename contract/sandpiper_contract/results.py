@@ -24,7 +24,9 @@ _Stdout = Annotated[str, Output(), "What the program printed, cut in the middle 
 _Stderr = Annotated[str, Output(), "What it printed as errors, cut likewise."]
 _StdoutUri = Annotated[S3Object | None, S3Uri(), "Where a long stdout is whole."]
 _StderrUri = Annotated[S3Object | None, S3Uri(), "Where a long stderr is whole."]
-_ExitCode = Annotated[int, WholeNumber(-(2**31), 2**32, "exit code"), "0 means success."]
+EXIT_CODE = WholeNumber(-(2**31), 2**32, "exit code")
+MILLISECONDS = Number("ms")
+_ExitCode = Annotated[int, EXIT_CODE, "0 means success."]
 
 
 @record
@@ -34,7 +36,7 @@ class RunResult(Record):
     stdout: _Stdout
     stderr: _Stderr
     exit_code: _ExitCode
-    execution_time_ms: Annotated[float, Number("ms"), "As the service measured it, in milliseconds."]
+    execution_time_ms: Annotated[float, MILLISECONDS, "As the service measured it, in milliseconds."]
     files: _Files = ()
     skipped: _Skipped = ()
     stdout_uri: _StdoutUri = None
@@ -61,8 +63,8 @@ class CommandState(Record):
     ended: Annotated[bool, Flag(), "Whether the status is the last one."]
     stdout: _Stdout = ""
     stderr: _Stderr = ""
-    exit_code: Annotated[int | None, WholeNumber(-(2**31), 2**32, "exit code"), "0 means success."] = None
-    execution_time_ms: Annotated[float | None, Number("ms"), "As the service measured it, in milliseconds."] = None
+    exit_code: Annotated[int | None, EXIT_CODE, "0 means success."] = None
+    execution_time_ms: Annotated[float | None, MILLISECONDS, "As the service measured it, in milliseconds."] = None
     files: _Files = ()
     skipped: _Skipped = ()
     stdout_uri: _StdoutUri = None

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sandpiper_contract.errors import InvalidRequest
+from sandpiper_contract.kinds import cut
 from sandpiper_contract.records import camel_case, fields_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sandpiper_contract.records import Record
 
@@ -30,9 +31,13 @@ class ExactlyOne:
         """As Rule has it."""
         given = [camel_case(field) for field in self.fields if _value(record, field) is not None]
         if len(given) != 1:
-            allowed = ", ".join(map(camel_case, self.fields))
-            is_given = f"{' and '.join(given)} are given" if given else "none is given"
-            raise InvalidRequest(f"{is_given}; allowed: exactly one of {allowed}")
+            fields = ", ".join(map(camel_case, self.fields))
+            message = (
+                f"{' and '.join(given)} are given; allowed: exactly one of {fields}"
+                if given
+                else f"none of {fields} is given; allowed: exactly one of them"
+            )
+            raise InvalidRequest(message)
 
     def schema(self, record: type[Record]) -> dict[str, object]:  # noqa: ARG002 - as Rule has it
         """As Rule has it."""
@@ -67,6 +72,38 @@ class Where:
             "if": _has(self.field, self.values, required=True),
             "then": _has(self.needs, self.among, required=default not in self.among),
         }
+
+
+@dataclass(frozen=True)
+class Among:
+    """A field has one of the words that another field's word has in a table, or is not there.
+
+    Every word of the other field is in the table; the first field's kind is `WordAmong`.
+    """
+
+    field: str
+    table: Mapping[str, Sequence[str]]
+    by: str
+
+    def check(self, record: Record) -> None:
+        """As Rule has it."""
+        value, key = _value(record, self.field), cast("str", _value(record, self.by))
+        if value is not None and value not in self.table[key]:
+            field = f"{camel_case(self.field)} is {cut(repr(value))}"
+            words = " | ".join(self.table[key])
+            raise InvalidRequest(f"{field} where {camel_case(self.by)} is {key}; allowed: {words}")
+
+    def schema(self, record: type[Record]) -> dict[str, object]:
+        """As Rule has it."""
+        (default,) = [field.default for field in fields_of(record) if field.attribute == self.by]
+        choices = [
+            {
+                "if": _has(self.by, (key,), required=key != default),
+                "then": _has(self.field, words, required=False),
+            }
+            for key, words in self.table.items()
+        ]
+        return {"allOf": choices}
 
 
 @dataclass(frozen=True)

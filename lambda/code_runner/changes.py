@@ -11,7 +11,7 @@ from code_runner.inside import answer, own_command, run_inside
 from code_runner.tool_calls import TOOL_SECONDS
 from sandpiper_contract.errors import InvalidRequest, ServiceFault
 from sandpiper_contract.files import SERVICE_OWN
-from sandpiper_contract.kinds import MOST_NUMBER, relative_path
+from sandpiper_contract.kinds import MOST_NUMBER, MOST_PATH_CHARACTERS, relative_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +36,8 @@ class Kind(StrEnum):
     OTHER = "other"
     UNCHOSEN = "unchosen"
     UNREADABLE = "unreadable"
+    PATH_TOO_LONG = "path too long"
+    CONTROL_CHARACTERS = "control characters"
 
 
 KINDS = {kind.value: kind for kind in Kind}
@@ -134,14 +136,18 @@ def _found(row: object) -> FoundFile:
     match row:
         case [str(path), int(size), str() | None as sha256, str(kind)] if 0 <= size <= MOST_NUMBER and kind in KINDS:
             path = path.encode("utf-8", "backslashreplace").decode()[:MOST_NAME_CHARACTERS]
-            return FoundFile(path, size, sha256, KINDS[kind] if _can_be_named(path) else Kind.UNREADABLE)
+            known = KINDS[kind]
+            return FoundFile(path, size, sha256, _nameable(path) if known is Kind.FILE else known)
         case _:
             raise ServiceFault(f"{_DOING}: a row is not a file")
 
 
-def _can_be_named(path: str) -> bool:
+def _nameable(path: str) -> Kind:
+    """A file, or why no result can have one at this path."""
+    if len(path) > MOST_PATH_CHARACTERS:
+        return Kind.PATH_TOO_LONG
     try:
         relative_path("path", path)
     except InvalidRequest:
-        return False
-    return True
+        return Kind.CONTROL_CHARACTERS
+    return Kind.FILE

@@ -9,6 +9,7 @@ gc.disable()  # what is made while Lambda initialises stays: there is nothing to
 
 import json
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
 logger = Logger()
 metrics = Metrics(namespace=NAMESPACE)
-
-
+WHOLE_TRACES = 1_000
+"""Python's own limit."""
 PLACE = Place(
     interpreters=json.loads(os.environ[settings.INTERPRETERS]),
     bucket=os.environ[settings.BUCKET],
@@ -51,21 +52,22 @@ def run_operation(event: dict[str, Any], context: LambdaContext) -> dict[str, ob
     Raises the contract's errors by name, which is what Step Functions matches; Lambda logs their messages, which is why
     those hold no code and no data.
     """
+    sys.tracebacklimit = WHOLE_TRACES
     _count(Metric.RUNS)
     try:
         result = _run(event, context)
     except CodeFailed as error:
         _count(Metric.PROGRAMS_FAILED)
-        raise error.advised() from error
+        raise _without_trace(error) from error
     except RunError as error:
         _count(Metric.THROTTLED if isinstance(error, Throttled) else Metric.ERRORS)
         logger.warning("run refused or lost", extra={"error": type(error).__name__, "retryable": error.retryable})
-        raise error.advised() from error
+        raise _without_trace(error) from error
     except Exception as error:
         _count(Metric.ERRORS)
         logger.exception("run failed by a fault of the session function")
         fault = ServiceFault(f"a fault of the session function ({type(error).__name__}); the code may have run")
-        raise fault.advised() from None
+        raise _without_trace(fault) from None
     answer = result.to_json()
     _count(Metric.PROGRAMS_FAILED, int(answer.get("exitCode", 0) != 0))
     logger.info(
@@ -91,6 +93,15 @@ def _run(raw: dict[str, Any], context: LambdaContext) -> Record:
 def _left(kept: int, skipped: int) -> None:
     _count(Metric.FILES_KEPT, kept)
     _count(Metric.FILES_SKIPPED, skipped)
+
+
+def _without_trace(error: RunError) -> RunError:
+    """The error as its caller sees it: all is in the message, and a fault of the function's own has been logged whole.
+
+    What Lambda's runtime client takes of the traceback is `stackTrace` in the Cause that Step Functions shows.
+    """
+    sys.tracebacklimit = 0
+    return error.advised()
 
 
 def _not_stopped(session_id: str, error: RunError) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from code_runner.claim import Claim, Lost, OwnSession, Settled, take
+from code_runner.deadline import Deadline
 from code_runner.digests import digests
 from code_runner.fitting import fit
 from code_runner.programs import Code, Command
@@ -24,6 +26,7 @@ from code_runner.staging import Staging
 from code_runner.storage import Storage
 from sandpiper_contract import requests, results
 from sandpiper_contract.errors import CodeFailed, InterpreterNotFound, RunError, SessionLost
+from sandpiper_contract.files import SkipReason
 from sandpiper_contract.handles import SessionHandle, TaskHandle
 from sandpiper_contract.kinds import S3Object
 from sandpiper_contract.settings import INPUTS, RUNS, SANDBOX, STAGING
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
     from code_runner.clients import Clients
-    from code_runner.deadline import Deadline
     from sandpiper_contract.records import Record
     from sandpiper_contract.run import Run
 
@@ -115,8 +117,8 @@ class Operations:
             with self._kept_open(claim, key, request.session_timeout_seconds) as session:
                 sending = _Claimed(claim, session, self._working_end, owned=True)
                 task = session.start(program, inputs=request.inputs, sending=sending)
-            handle = TaskHandle(SessionHandle(key, session.session_id, session.seen), task.task_id)
-            return results.StartedCommand(handle, task.status)
+            handle = _handle(key, session)
+            return results.StartedCommand(TaskHandle(handle, task.task_id), task.status)
 
         return self._once(request, results.StartedCommand, work)
 
@@ -136,7 +138,7 @@ class Operations:
             with self._kept_open(claim, key, request.session_timeout_seconds) as session:
                 if session.write_inputs(request.inputs):
                     session.look()
-            return results.OpenedSession(SessionHandle(key, session.session_id, session.seen))
+            return results.OpenedSession(_handle(key, session))
 
         return self._once(request, results.OpenedSession, work)
 
@@ -164,6 +166,8 @@ class Operations:
         def work(_: Claim) -> results.CollectedFiles:
             session = self._joined(request.session)
             collected = session.collect_files(request.outputs)
+            if any(file.reason is SkipReason.NOT_LISTED for file in collected.skipped):
+                session.list_files()  # raises where the session has ended
             handle = replace(request.session, seen=session.seen)
             return results.CollectedFiles(tuple(collected.files), tuple(collected.skipped), handle)
 
@@ -313,7 +317,13 @@ class Operations:
         key = self.place.interpreter_key(handle.interpreter)
         interpreter_id, files = self.place.interpreters[key], self._files(key)
         return CodeSession(
-            self.clients, interpreter_id, handle.session_id, self._working_end, files=files, seen=handle.seen
+            self.clients,
+            interpreter_id,
+            handle.session_id,
+            self._working_end,
+            files=files,
+            lifetime=None if handle.ends is None else Deadline.after(handle.ends - time.time()),
+            seen=handle.seen,
         )
 
     def _code(self, request: requests.RunCode | requests.StartCommand | requests.RunInSession) -> Code:
@@ -344,6 +354,12 @@ class Operations:
     @property
     def _working_end(self) -> Deadline:
         return self.end.earlier(ENDING_SECONDS)
+
+
+def _handle(interpreter: str, session: CodeSession) -> SessionHandle:
+    """For the calls that follow, in a session that was started here."""
+    ends = None if session.lifetime is None else int(time.time() + session.lifetime.seconds_left)
+    return SessionHandle(interpreter, session.session_id, session.seen, ends)
 
 
 def _told_below(session_id: str, error: RunError) -> None:

@@ -116,6 +116,8 @@ _BY_KIND = {
     Kind.OTHER: SkipReason.NOT_REGULAR,
     Kind.UNREADABLE: SkipReason.UNREADABLE,
     Kind.UNCHOSEN: SkipReason.NOT_CHOSEN,
+    Kind.PATH_TOO_LONG: SkipReason.PATH_TOO_LONG,
+    Kind.CONTROL_CHARACTERS: SkipReason.CONTROL_CHARACTERS,
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandpiper_contract.files import InputFile
 from sandpiper_contract.requests import RUNTIMES
@@ -22,12 +22,20 @@ class Code:
     runtime: Runtime | None = None
     clear_context: bool = False
 
+    def asked(self) -> dict[str, Any]:
+        """As the contract's requests name it."""
+        return {"code": self.text, "language": self.language, "runtime": self.runtime}
+
 
 @dataclass(frozen=True)
 class Command:
     """A line for /bin/sh."""
 
     text: str
+
+    def asked(self) -> dict[str, Any]:
+        """As the contract's requests name it."""
+        return {"command": self.text}
 
 
 _STARTS: dict[tuple[Language, Runtime], tuple[str, tuple[str, ...]]] = {

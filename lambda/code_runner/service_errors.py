@@ -69,6 +69,8 @@ BY_CODE: dict[str, type[RunError]] = {
 
 SESSION_ENDED = "is not active"
 """How the service's ValidationException for an expired or stopped session ends."""
+START = "StartCodeInterpreterSession"
+"""The one call for which what is not there is the interpreter; for the others it is the session."""
 ENDED_UNDER_WAY = "conflictexception"
 """What a call gets whose session is stopped while the call is under way."""
 
@@ -97,6 +99,8 @@ def _from_answer(doing: str, error: ClientError) -> RunError:
     code, message = answer.get("Code", ""), answer.get("Message", "")
     kind = BY_CODE.get(code.lower(), ServiceFault)
     if kind is InvalidRequest and message.endswith(SESSION_ENDED):
+        kind = SessionLost
+    if kind is InterpreterNotFound and error.operation_name != START:
         kind = SessionLost
     return kind(f"{doing}: {code}: {message}")
 

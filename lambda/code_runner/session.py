@@ -11,22 +11,33 @@ import secrets
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from botocore.exceptions import ClientError
 
 from code_runner.changes import can_be_told
 from code_runner.clients import AwsClients
 from code_runner.deadline import Deadline
+from code_runner.figures import remember_shown
 from code_runner.outputs import Collected, Keeper, collect
 from code_runner.programs import Code, Command, as_file
 from code_runner.service_errors import FAILURES, error_code, from_service, was_accepted
 from code_runner.tool_calls import LONGEST_CALL_SECONDS, WAITS_SECONDS, ToolCalls
 from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, RunError, SessionLost
-from sandpiper_contract.files import Outputs
-from sandpiper_contract.requests import DEFAULT_SESSION_TIMEOUT_SECONDS
+from sandpiper_contract.files import DEFAULT_OUTPUTS, InputFile, Outputs
+from sandpiper_contract.handles import TaskHandle
+from sandpiper_contract.kinds import Items, Text, WholeNumber, instance, refuse_unseen
+from sandpiper_contract.records import Of
+from sandpiper_contract.requests import (
+    DEFAULT_SESSION_TIMEOUT_SECONDS,
+    SESSION_TIMEOUT_SECONDS,
+    CollectFiles,
+    PollCommand,
+    RunInSession,
+    StartCommand,
+)
 from sandpiper_contract.results import CommandState, RunResult
 
 if TYPE_CHECKING:
@@ -36,13 +47,16 @@ if TYPE_CHECKING:
     from code_runner.clients import Clients
     from code_runner.storage import Storage
     from code_runner.tool_calls import Outcome, Task
-    from sandpiper_contract.files import InputFile
     from sandpiper_contract.requests import Language, Runtime
 
 log = logging.getLogger(__name__)
 
 MANAGED = "aws.codeinterpreter.v1"
 """The interpreter that every account has. Its code acts with no role."""
+LIFETIME = WholeNumber(1, SESSION_TIMEOUT_SECONDS[1], "seconds")
+"""Of a session, as the service has it."""
+MOST_WRITTEN = 1_000
+"""Inputs at a time, which is what a folder in S3 may have."""
 COLLECTING_SECONDS = 10
 """Kept of the time there is for listing and reading files."""
 OVERRUN_SECONDS = 8
@@ -108,9 +122,8 @@ class CodeSession(ToolCalls):
         lifetime: Deadline | None = None,
         seen: int = 0,
     ) -> None:
-        super().__init__(clients, interpreter_id, session_id, deadline)
-        self._files = files or Files()
-        self._lifetime = lifetime
+        super().__init__(clients, interpreter_id, session_id, deadline, lifetime=lifetime)
+        self._files = Files() if files is None else instance("files", files, Files)
         self.seen = seen
 
     def run_code(
@@ -146,16 +159,28 @@ class CodeSession(ToolCalls):
     ) -> RunResult:
         """Runs a program once and brings its files back. A failing program is a result.
 
-        Raises the contract's RunError, one that may be retried only where the program has not run.
+        Raises the contract's RunError, one that may be retried only where the program has not run, and InvalidRequest
+        for what the contract does not take before anything is sent.
         """
-        outputs = outputs or Outputs()
-        given = self.write_inputs(inputs)
+        clear_context = isinstance(program, Code) and program.clear_context
+        asked = RunInSession(
+            session=self._handle,
+            **_program(program).asked(),
+            clear_context=clear_context,
+            inputs=cast("tuple[InputFile, ...]", inputs),
+            outputs=self._wanted(outputs),
+        )
+        outputs = asked.outputs
+        given = self._before_code(asked.inputs)
         if given and outputs.looks and not can_be_told(given, outputs):
             self.look()
             given = {}
+        if outputs.figures and isinstance(program, Code):
+            remember_shown(self, clear_context=program.clear_context)
+            program = replace(program, clear_context=False)
         sending.accept()
         outcome = self._execute(program, sending)
-        collected = self.collect_files(outputs, given=given)
+        collected = self._collect(outputs, given)
         return RunResult(
             stdout=outcome.stdout,
             stderr=outcome.stderr,
@@ -167,18 +192,20 @@ class CodeSession(ToolCalls):
 
     def start(self, program: Code | Command, *, inputs: Sequence[InputFile] = (), sending: Sending = UNCLAIMED) -> Task:
         """Starts a program once that runs on without a caller, for up to eight hours. `poll_command` says how it is."""
+        asked = StartCommand(**_program(program).asked(), inputs=cast("tuple[InputFile, ...]", inputs))
         command, files = as_file(program)
-        if self.write_inputs([*inputs, *files]):
+        if self._before_code([*asked.inputs, *files]):
             self.look()  # who asks for the command's files later does not know what it was given
         sending.accept()
-        return self.start_command_execution(command.text, refused=sending.refused)
+        return self._start_execution(command.text, sending.refused)
 
     def poll_command(self, task_id: str, *, outputs: Outputs | None = None) -> CommandState:
         """How a started command is; once it has ended, with its files."""
+        asked = PollCommand(task=TaskHandle(self._handle, task_id), outputs=self._wanted(outputs))
         task = self.get_task(task_id)
         if task.running:
             return CommandState(task.status, ended=False)
-        collected = self.collect_files(outputs)
+        collected = self._collect(asked.outputs, {})
         return CommandState(
             status=task.status,
             ended=True,
@@ -196,37 +223,57 @@ class CodeSession(ToolCalls):
         The service may call it working for a while after it took the stop: it is asked until it does not. A state that
         has not `ended` says that the time for that is over.
         """
+        PollCommand(task=TaskHandle(self._handle, task_id), outputs=self._wanted(outputs))
         with suppress(InvalidRequest):
             self.stop_task(task_id)
         waits = chain(WAITS_SECONDS, repeat(WAITS_SECONDS[-1]))
         while not (state := self.poll_command(task_id, outputs=outputs)).ended:
             wait = next(waits)
-            if self._deadline.earlier(COLLECTING_SECONDS).seconds_left < wait:
+            if self.deadline.earlier(COLLECTING_SECONDS).seconds_left < wait:
                 break
             time.sleep(wait)
         return state
 
     def write_inputs(self, inputs: Sequence[InputFile]) -> dict[str, Given]:
         """Puts files beside the program and says how each was written, so that it is known again."""
-        if not inputs:
+        files = Items(Of(InputFile), MOST_WRITTEN).check("inputs", inputs)
+        if not files:
             return {}
         from code_runner.inputs import write_inputs  # here, so that a function's start does not pay for it
 
-        return write_inputs(self, inputs, self._files.storage, self._deadline)
+        return write_inputs(self, files, self._files.storage, self.deadline)
 
-    def collect_files(self, outputs: Outputs | None = None, *, given: dict[str, Given] | None = None) -> Collected:
-        """Brings back what changed since the last look, or what is asked for; nothing is raised.
+    def collect_files(self, outputs: Outputs | None = None) -> Collected:
+        """Brings back what changed since the last look, or what is asked for; what goes wrong costs files alone.
 
-        `given` are inputs, which are left out while they are as they were written.
+        Raises InvalidRequest for what the contract does not take.
         """
-        keeper = Keeper(self._files.storage, self._files.inline_bytes, self._deadline)
-        collected = collect(self, given or {}, outputs or Outputs(), self.seen, keeper)
+        return self._collect(CollectFiles(session=self._handle, outputs=self._wanted(outputs)).outputs, {})
+
+    def _wanted(self, outputs: Outputs | None) -> Outputs:
+        """Which files are asked for. Raises InvalidRequest for links, where there is no bucket to give them."""
+        wanted = DEFAULT_OUTPUTS if outputs is None else instance("outputs", outputs, Outputs)
+        if wanted.link_seconds is not None and self._files.storage is None:
+            raise InvalidRequest(f"outputs.linkSeconds is {wanted.link_seconds}; allowed: only with a bucket (Files)")
+        return wanted
+
+    def _before_code(self, inputs: Sequence[InputFile]) -> dict[str, Given]:
+        """Puts files beside code that is not sent yet, of which a session that is lost is told."""
+        try:
+            return self.write_inputs(inputs)
+        except SessionLost as lost:
+            raise SessionLost(f"{lost}; it has not run") from lost
+
+    def _collect(self, outputs: Outputs, given: dict[str, Given]) -> Collected:
+        """`given` are inputs, which are left out while they are as they were written. Nothing is raised."""
+        keeper = Keeper(self._files.storage, self._files.inline_bytes, self.deadline)
+        collected = collect(self, given, outputs, self.seen, keeper)
         self.seen = collected.clock
         return collected
 
     def look(self) -> None:
         """Takes the files that are there for known, without bringing any back."""
-        self.seen = collect(self, {}, Outputs(max_files=0), self.seen, Keeper(None, 0, self._deadline)).clock
+        self.seen = collect(self, {}, Outputs(max_files=0), self.seen, Keeper(None, 0, self.deadline)).clock
 
     def close_session(self) -> bool:
         """Ends the session; says whether this call did. Raises RunError when the service does not answer."""
@@ -234,25 +281,26 @@ class CodeSession(ToolCalls):
 
     def _execute(self, program: Code | Command, sending: Sending) -> Outcome:
         """Sends the program; a session that ended because its time was over says so instead of being merely lost."""
-        left = self._deadline.earlier(COLLECTING_SECONDS).seconds_left
-        lifetime = LONGEST_CALL_SECONDS if self._lifetime is None else self._lifetime.seconds_left
+        left = self.deadline.earlier(COLLECTING_SECONDS).seconds_left
+        lifetime = LONGEST_CALL_SECONDS if self.lifetime is None else self.lifetime.seconds_left
         seconds = min(lifetime + SLOW_ANSWER_SECONDS, left)
         try:
             if isinstance(program, Command):
-                return self.execute_command(program.text, seconds=seconds, refused=sending.refused)
-            return self.execute_code(
-                program.text,
-                program.language,
-                runtime=program.runtime,
-                clear_context=program.clear_context,
-                seconds=seconds,
-                refused=sending.refused,
+                return self._execute_command(program.text, seconds, sending.refused)
+            return self._execute_code(
+                program.text, program.language, program.runtime, program.clear_context, seconds, sending.refused
             )
         except SessionLost as lost:
-            if self._lifetime is None or self._lifetime.seconds_left > 0:
+            if self.lifetime is None or self.lifetime.seconds_left > 0 or lifetime <= 0:
                 raise
             message = f"the session's time (sessionTimeoutSeconds) was over before the program: {lost}"
             raise DeadlineExceeded(message) from lost
+
+
+def _program(program: Code | Command) -> Code | Command:
+    if not isinstance(program, Code | Command):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may err
+        raise refuse_unseen("program", program, "Code | Command")
+    return program
 
 
 def _milliseconds(seconds: float) -> float:
@@ -283,10 +331,10 @@ def open_session(
     the session's lifetime. Without `files` there is no bucket: inputs and results carry the files' bytes.
 
     A session that could not be stopped, or whose start had no answer, is told to `not_stopped` and ends by its
-    lifetime; it never hides the result or the error of the run.
+    lifetime; it never hides the result or the error of the run. Raises InvalidRequest for what cannot be, before
+    anything is sent.
     """
     clients = clients or AwsClients()
-    deadline = deadline or Deadline.after(timeout_seconds)
     session = start_session(
         clients,
         interpreter_id,
@@ -297,7 +345,7 @@ def open_session(
         client_token=client_token,
     )
     try:
-        with stopped_in_time(clients, session, deadline, not_stopped):
+        with stopped_in_time(clients, session, session.deadline, not_stopped):
             yield session
     finally:
         stop_or_tell(clients, interpreter_id, session.session_id, not_stopped)
@@ -333,6 +381,15 @@ def start_session(
     client_token: str | None = None,
 ) -> CodeSession:
     """Starts a session, which is the caller's to stop. The same `client_token` again gives the same session."""
+    Text(255).check("interpreter_id", interpreter_id)
+    LIFETIME.check("timeout_seconds", timeout_seconds)
+    for place, value, of in (
+        ("deadline", deadline, Deadline),
+        ("files", files, Files),
+        ("client_token", client_token, str),
+    ):
+        if value is not None:
+            instance(place, value, of)
     doing = f"starting a session on {interpreter_id}"
     lifetime = Deadline.after(timeout_seconds)
     try:

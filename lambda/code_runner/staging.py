@@ -80,6 +80,8 @@ class Staging:
                 Key=place.key,
                 CopySource={"Bucket": source.address.bucket, "Key": source.address.key},
                 CopySourceIfMatch=source.etag,
+                # Its tags stay behind: to read them is a permission of its own, and the copy lives for a moment.
+                TaggingDirective="REPLACE",
             )
 
     def look(self, place: S3Object) -> Stored:

@@ -16,7 +16,7 @@ from code_runner.service_errors import FAILURES, error_code, storage_errors, was
 from code_runner.uploads import SHA256_METADATA, holds, upload
 from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge, StorageError
 from sandpiper_contract.files import MOST_BYTES, OutputFile, SkipReason
-from sandpiper_contract.kinds import S3Object
+from sandpiper_contract.kinds import S3Object, S3Uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,6 +36,12 @@ COPIED_BYTES_A_SECOND = 50_000_000
 """What a slow copy inside S3 does, so that a copy of gigabytes is given time."""
 COPY_WAITS_SECONDS = (1.0, 3.0)
 """Before a copy inside S3 is sent again."""
+UNSEEN = {
+    "404": "there is no such object; put it there, or give the address of one that is there",
+    "403": "the object is not there, or this role may not read it; put it there, mend its address, or grant the role "
+    "to read it",
+}
+"""What S3's answers to a look at an object mean: without leave to list its very name, it is 403 for one not there."""
 MOST_KEY_BYTES = 1_024
 """S3's own limit."""
 MOST_FOLDER_OBJECTS = 1_000
@@ -63,6 +69,11 @@ class Storage:
     run: S3Object
     staging: Staging | None = None
 
+    def __post_init__(self) -> None:
+        """Raises InvalidRequest for what is no address, before anything is sent whose files could not be kept."""
+        S3Uri().check("inputs", self.inputs)
+        S3Uri().check("run", self.run)
+
     def program(self, source: S3Object) -> str:
         """A program that lies in S3. Raises InvalidRequest, PayloadTooLarge, StorageError."""
         data = self.get("codeS3Uri", source, MOST_CODE_BYTES)
@@ -82,9 +93,13 @@ class Storage:
     def stored(self, field: str, source: S3Object, most_bytes: int = MOST_BYTES) -> Stored:
         """Looks at an object of the folder of inputs. Raises as `get` does."""
         self.require_input(field, source)
-        # Without leave to list its very name, S3 answers 403 for an object that is not there.
-        with storage_errors(f"{field}: reading, where it may be missing,", source.uri):
-            found = self.s3.head_object(Bucket=source.bucket, Key=source.key)
+        with storage_errors(f"{field}: reading", source.uri):
+            try:
+                found = self.s3.head_object(Bucket=source.bucket, Key=source.key)
+            except ClientError as error:
+                if error_code(error) not in UNSEEN:
+                    raise
+                raise StorageError(f"{field} {source.uri}: {UNSEEN[error_code(error)]}") from error
         if found["ContentLength"] > most_bytes:
             size = found["ContentLength"]
             raise PayloadTooLarge(f"{field} {source.uri}: {size:,} bytes; allowed: {most_bytes:,}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from sandpiper_contract.errors import ERRORS, RunError
 from sandpiper_contract.files import MOST_BYTES, MOST_FILES
-from sandpiper_contract.kinds import Base64, Choice, Flag, Items, Number, Output, Text, WholeNumber
+from sandpiper_contract.kinds import MOST_NUMBER, Base64, Choice, Flag, Items, Number, Output, Text, WholeNumber
 from sandpiper_contract.records import Of, Record
 from sandpiper_contract.results import MOST_SKIPPED
 
@@ -41,7 +41,7 @@ class Failed(Answer):
         return cls(error=type(error).__name__, message=str(error), retryable=error.retryable)
 
 
-_Path = Annotated[str, Text(), "Relative to the sandbox's working directory."]
+_Path = Annotated[str, Output(), "Relative to the sandbox's working directory."]
 _Address = Annotated[str, Text(), "Its address in the workspace, which workspace_read takes."]
 _ContentType = Annotated[str, Text(), "By the file's name; application/octet-stream when it tells nothing."]
 _Size = Annotated[int, WholeNumber(0, MOST_BYTES, "bytes"), "In bytes."]
@@ -103,7 +103,7 @@ class Pushed(Answer):
 class ReadFile(Record):
     """A file whole."""
 
-    path: Annotated[str, Text(), "As it was asked for."]
+    path: Annotated[str, Output(), "As it was asked for."]
     content_type: _ContentType
     size: _Size
     sha256: _Sha256
@@ -124,7 +124,7 @@ class Changed(Answer):
     """Files of the sandbox that were written or removed."""
 
     operation: Annotated[str, Choice(("write", "remove")), "What was done."]
-    paths: Annotated[tuple[str, ...], Items(Text(), MOST_FILES), "With which files."]
+    paths: Annotated[tuple[str, ...], Items(Output(), MOST_FILES), "With which files."]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +139,7 @@ class Entry(Record):
 class Listed(Answer):
     """What lies in folders of the sandbox, the service's own files among it."""
 
-    entries: Annotated[tuple[Entry, ...], Items(Of(Entry), MOST_SKIPPED), "By folder, as they were asked for."]
+    entries: Annotated[tuple[Entry, ...], Items(Of(Entry), MOST_NUMBER), "By folder, as they were asked for."]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +152,7 @@ class WorkspaceEntry(Record):
     """A file of the workspace."""
 
     path: _Address
-    size: _Size
+    size: Annotated[int, WholeNumber(0, MOST_NUMBER, "bytes"), "In bytes."]
     modified: Annotated[str, Text(), "When it was saved, in ISO 8601."]
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import unquote
 
-from code_runner.service_errors import FAILURES, from_service, was_accepted
+from code_runner.service_errors import FAILURES, from_service, session_had_ended, was_accepted
 from code_runner.sizes import REQUEST_BYTES
 from sandpiper_contract.errors import (
     DeadlineExceeded,
@@ -24,10 +25,13 @@ from sandpiper_contract.errors import (
     SessionLost,
     Throttled,
 )
-from sandpiper_contract.results import RUNNING, STATUSES, TaskStatus
+from sandpiper_contract.handles import SessionHandle, TaskHandle
+from sandpiper_contract.kinds import MOST_NUMBER, Base64, Items, Number, Output, instance
+from sandpiper_contract.requests import RunInSession, StartCommand
+from sandpiper_contract.results import EXIT_CODE, MILLISECONDS, RUNNING, STATUSES, TaskStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from code_runner.clients import Clients
     from code_runner.deadline import Deadline
@@ -41,6 +45,12 @@ TOOL_SECONDS = 60
 """How long a call that runs no code of the user's may take."""
 LONGEST_CALL_SECONDS = 900
 """The service's limit for a call that waits for code."""
+CLOCKS_SECONDS = 5
+"""How much earlier than it was reckoned a session may end, for clocks that differ."""
+STARTING_SECONDS = 60
+"""How much later: it lives from its start, which may be answered late."""
+PATHS = Items(Output(), MOST_NUMBER)
+SECONDS = Number("seconds")
 
 
 @dataclass(frozen=True)
@@ -97,11 +107,11 @@ class ToolAnswer:
             return Outcome(
                 stdout=str(answer["stdout"]),
                 stderr=str(answer["stderr"]),
-                exit_code=int(answer["exitCode"]),
-                seconds=float(answer["executionTime"]),
+                exit_code=_exit_code(answer["exitCode"]),
+                seconds=_seconds(answer["executionTime"]),
                 content=tuple(self.content),
             )
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, InvalidRequest):
             return None
 
     @property
@@ -117,13 +127,24 @@ def nothing() -> None:
 class ToolCalls:
     """The tools of one session. No call waits beyond `deadline`: it raises DeadlineExceeded instead.
 
-    Every method raises the contract's RunError. A refusal by the tool itself, such as for a file that is not there, is
-    InvalidRequest with the service's words.
+    `lifetime` is when the service ends the session, if that is known. Every method raises the contract's RunError. What
+    the contract does not take is InvalidRequest before anything is sent. A refusal by the tool itself, such as for a
+    file that is not there, is InvalidRequest with the service's words.
     """
 
-    def __init__(self, clients: Clients, interpreter_id: str, session_id: str, deadline: Deadline) -> None:
+    def __init__(
+        self,
+        clients: Clients,
+        interpreter_id: str,
+        session_id: str,
+        deadline: Deadline,
+        *,
+        lifetime: Deadline | None = None,
+    ) -> None:
         self._clients = clients
-        self._deadline = deadline
+        self._handle = SessionHandle(interpreter_id, session_id)
+        self.lifetime = lifetime
+        self.deadline = deadline
         self.interpreter_id = interpreter_id
         self.session_id = session_id
 
@@ -139,8 +160,26 @@ class ToolCalls:
     ) -> Outcome:
         """Runs code once and waits up to `seconds`. A failing program is an Outcome.
 
-        `refused` is called when the code surely did not run. SessionLost means that it may have, and nobody knows.
+        `refused` is called when the code surely did not run. SessionLost that does not say so means that it may have,
+        and nobody knows.
         """
+        with telling(refused):
+            RunInSession(
+                session=self._handle, code=code, language=language, runtime=runtime, clear_context=clear_context
+            )
+            SECONDS.check("seconds", seconds)
+        return self._execute_code(code, language, runtime, clear_context, seconds, refused)
+
+    def _execute_code(
+        self,
+        code: str,
+        language: Language,
+        runtime: Runtime | None,
+        clear_context: bool,
+        seconds: float,
+        refused: Callable[[], None],
+    ) -> Outcome:
+        """What is checked, or was read from a request, is sent."""
         arguments: dict[str, Any] = {"code": code, "language": language}
         if runtime is not None:
             arguments["runtime"] = runtime
@@ -155,17 +194,30 @@ class ToolCalls:
 
         The service writes all output of a command that fails to stderr.
         """
+        with telling(refused):
+            RunInSession(session=self._handle, command=command)
+            SECONDS.check("seconds", seconds)
+        return self._execute_command(command, seconds, refused)
+
+    def _execute_command(self, command: str, seconds: float, refused: Callable[[], None]) -> Outcome:
         return self._run("executeCommand", "running the command", {"command": command}, seconds, refused)
 
     def execute_own_command(self, command: str, seconds: float = TOOL_SECONDS) -> Outcome:
         """Runs a command of the product's own, which does no harm when it runs more than once."""
-        outcome = self._tool("executeCommand", {"command": command}, seconds).outcome()
-        if outcome is None:
-            raise ServiceFault(f"running a command in session {self.session_id}: an answer without an outcome")
-        return outcome
+        return self._run_own("executeCommand", {"command": command}, seconds)
+
+    def execute_own_code(self, code: str, *, clear_context: bool = False) -> Outcome:
+        """Runs Python of the product's own in the programs' interpreter, likewise."""
+        cleared = {"clearContext": True} if clear_context else {}
+        return self._run_own("executeCode", {"code": code, "language": "python", **cleared}, TOOL_SECONDS)
 
     def start_command_execution(self, command: str, *, refused: Callable[[], None] = nothing) -> Task:
         """Starts a command once that runs on without a caller, for up to eight hours."""
+        with telling(refused):
+            StartCommand(command=command)
+        return self._start_execution(command, refused)
+
+    def _start_execution(self, command: str, refused: Callable[[], None]) -> Task:
         doing = f"starting the command in session {self.session_id}"
         answer = self._once("startCommandExecution", doing, {"command": command}, TOOL_SECONDS, refused)
         if "taskId" not in answer.structured:
@@ -174,10 +226,12 @@ class ToolCalls:
 
     def get_task(self, task_id: str) -> Task:
         """How a started command is."""
+        TaskHandle(self._handle, task_id)
         return _task(f"getTask in session {self.session_id}", self._tool("getTask", {"taskId": task_id}), task_id)
 
     def stop_task(self, task_id: str) -> None:
         """Ends a started command; one that has ended is refused with InvalidRequest."""
+        TaskHandle(self._handle, task_id)
         self._accepted("stopTask", {"taskId": task_id})
 
     def write_files(self, files: Mapping[str, bytes]) -> None:
@@ -185,7 +239,10 @@ class ToolCalls:
 
         Raises PayloadTooLarge for more than one call carries (100 MB).
         """
-        content = [{"path": path, "blob": data} for path, data in files.items()]
+        content = [
+            {"path": Output().check("a path of files", path), "blob": Base64().check(f"files[{path!r}]", data)}
+            for path, data in cast("Mapping[object, object]", instance("files", files, Mapping)).items()
+        ]
         self._accepted("writeFiles", {"content": content})
 
     def read_files(self, paths: Sequence[str]) -> dict[str, bytes] | None:
@@ -193,17 +250,17 @@ class ToolCalls:
 
         Raises PayloadTooLarge when the answer is more than one event carries (24 MiB after base64).
         """
-        answer = self._tool("readFiles", {"paths": list(paths)})
+        answer = self._tool("readFiles", {"paths": list(PATHS.check("paths", paths))})
         return None if answer.is_error else dict(_resources(answer.content, paths))
 
     def list_files(self, folder: str = "") -> list[ListedFile]:
         """The names in one folder, hidden ones too."""
-        answer = self._accepted("listFiles", {"directoryPath": folder})
+        answer = self._accepted("listFiles", {"directoryPath": Output().check("folder", folder)})
         return [_listed(block) for block in answer.content if block.get("type") == "resource_link"]
 
     def remove_files(self, paths: Sequence[str]) -> None:
         """Removes files."""
-        self._accepted("removeFiles", {"paths": list(paths)})
+        self._accepted("removeFiles", {"paths": list(PATHS.check("paths", paths))})
 
     def _run(
         self, tool: str, doing: str, arguments: dict[str, Any], seconds: float, refused: Callable[[], None]
@@ -213,16 +270,29 @@ class ToolCalls:
             raise SessionLost(f"{doing}: the service answered without an outcome; it may have run")
         return outcome
 
+    def _run_own(self, tool: str, arguments: dict[str, Any], seconds: float) -> Outcome:
+        if (outcome := self._tool(tool, arguments, seconds).outcome()) is None:
+            raise ServiceFault(f"{tool} in session {self.session_id}: an answer without an outcome")
+        return outcome
+
     def _once(
         self, tool: str, doing: str, arguments: dict[str, Any], seconds: float, refused: Callable[[], None]
     ) -> ToolAnswer:
         """Sends somebody's code. A refusal for the rate is sent again; nothing is, once it may have been accepted."""
+        sent = [0.0]
+
+        def send() -> ToolAnswer:
+            sent[0] = time.monotonic()
+            return self._send(tool, arguments, seconds)
+
         try:
-            return self._patiently(doing, lambda: self._send(tool, arguments, seconds))
+            return self._patiently(doing, send)
         except FAILURES as error:
             known = from_service(doing, error)
-            if not was_accepted(error):
+            if not was_accepted(error) or (session_had_ended(error) and self._came_too_late(sent[0])):
                 refused()
+                if isinstance(known, SessionLost):
+                    raise SessionLost(f"{known}; it has not run") from error
             elif isinstance(known, PayloadTooLarge):
                 message = f"{known}: it ran, and printed more than one answer carries; let it write to a file"
                 raise PayloadTooLarge(message) from error
@@ -232,6 +302,16 @@ class ToolCalls:
         except RunError:  # there was no time left to send it, or it is too large
             refused()
             raise
+
+    def _came_too_late(self, sent: float) -> bool:
+        """Whether a call of that moment, to which the service says that its session is over, surely found it so.
+
+        One that was under way when its session was stopped is answered otherwise, and one under way when the lifetime
+        ended is not: so the answer tells where the lifetime cannot have ended meanwhile.
+        """
+        if self.lifetime is None:
+            return False
+        return self.lifetime.earlier(CLOCKS_SECONDS).seconds_left > 0 or sent > self.lifetime.at + STARTING_SECONDS
 
     def _accepted(self, tool: str, arguments: dict[str, Any]) -> ToolAnswer:
         """The answer of a tool that did what it was asked; raises InvalidRequest with the service's words otherwise."""
@@ -255,11 +335,11 @@ class ToolCalls:
     def _patiently(self, doing: str, call: Callable[[], ToolAnswer]) -> ToolAnswer:
         """Sends a call again that was throttled, as often as there is time, and one that is known to be repeatable."""
         for wait in (random.uniform(0.5, 1.5) * wait for wait in WAITS_SECONDS):  # noqa: S311 - jitter, not a secret
-            self._deadline.require(LEAST_SECONDS, doing)
+            self.deadline.require(LEAST_SECONDS, doing)
             try:
                 return call()
             except Exception as error:
-                if not _is_worth_another(error) or self._deadline.seconds_left < wait + LEAST_SECONDS:
+                if not _is_worth_another(error) or self.deadline.seconds_left < wait + LEAST_SECONDS:
                     raise
                 time.sleep(wait)
         return call()
@@ -271,7 +351,7 @@ class ToolCalls:
                 f"{tool} in session {self.session_id}: {size:,} bytes; one call carries {REQUEST_BYTES:,}: "
                 "send fewer at a time, or let the code fetch them from S3"
             )
-        client = self._clients.invoke(min(seconds, self._deadline.seconds_left))
+        client = self._clients.invoke(min(seconds, self.deadline.seconds_left))
         response = client.invoke_code_interpreter(
             codeInterpreterIdentifier=self.interpreter_id,
             sessionId=self.session_id,
@@ -279,6 +359,24 @@ class ToolCalls:
             arguments=cast("Any", arguments),
         )
         return _merged(event["result"] for event in response["stream"] if "result" in event)
+
+
+@contextmanager
+def telling(refused: Callable[[], None]) -> Generator[None]:
+    """Tells who must know of it when the block raises RunError, since nothing was sent."""
+    try:
+        yield
+    except RunError:
+        refused()
+        raise
+
+
+def _exit_code(value: object) -> int:
+    return EXIT_CODE.read("exitCode", value)
+
+
+def _seconds(value: Any) -> float:
+    return MILLISECONDS.read("executionTime", float(value) * 1000) / 1000
 
 
 def _size(value: object) -> int:
@@ -298,14 +396,18 @@ def _task(doing: str, answer: ToolAnswer, task_id: str) -> Task:
         raise InvalidRequest(f"{doing}: {answer.text or 'the service refused it'}")
     if found.get("taskStatus") not in STATUSES:
         raise ServiceFault(f"{doing}: an answer without a task's state")
-    return Task(
-        task_id,
-        cast("TaskStatus", found["taskStatus"]),
-        str(found.get("stdout", "")),
-        str(found.get("stderr", "")),
-        found.get("exitCode"),
-        found.get("executionTime"),
-    )
+    exit_code, seconds = found.get("exitCode"), found.get("executionTime")
+    try:
+        return Task(
+            task_id,
+            cast("TaskStatus", found["taskStatus"]),
+            str(found.get("stdout", "")),
+            str(found.get("stderr", "")),
+            None if exit_code is None else _exit_code(exit_code),
+            None if seconds is None else _seconds(seconds),
+        )
+    except (TypeError, ValueError, InvalidRequest) as error:
+        raise ServiceFault(f"{doing}: an answer whose task is none: {error}") from error
 
 
 def _listed(block: Mapping[str, Any]) -> ListedFile:

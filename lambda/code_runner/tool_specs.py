@@ -19,7 +19,9 @@ from sandpiper_contract.kinds import (
     Items,
     Path,
     Text,
+    Utf8,
     cut,
+    instance,
     refuse_unseen,
 )
 from sandpiper_contract.records import Record, fields_of
@@ -84,9 +86,11 @@ class PlainText:
             data = cast("str", value).encode()
         except (AttributeError, UnicodeEncodeError):
             raise refuse_unseen(place, value, "a string that UTF-8 can hold") from None
-        if b"\0" in data:
-            raise InvalidRequest(f"{place} has a zero character, so it is not text")
-        return data
+        return _without_zero(place, data)
+
+    def check(self, place: str, value: object) -> bytes:
+        """As Kind has it."""
+        return _without_zero(place, Utf8().check(place, value))
 
     def write(self, value: bytes) -> object:
         """As Kind has it."""
@@ -95,6 +99,12 @@ class PlainText:
     def schema(self) -> dict[str, object]:
         """As Kind has it."""
         return {"type": "string"}
+
+
+def _without_zero(place: str, data: bytes) -> bytes:
+    if b"\0" in data:
+        raise InvalidRequest(f"{place} has a zero character, so it is not text")
+    return data
 
 
 @dataclass(frozen=True)
@@ -114,6 +124,10 @@ class TextEntry:
             return TextFile.from_json(value, place)
         except InvalidRequest as error:
             raise InvalidRequest(f"{error}. {BINARY_ADVICE}") from None
+
+    def check(self, place: str, value: object) -> TextFile:
+        """As Kind has it."""
+        return instance(place, value, TextFile)
 
     def write(self, value: TextFile) -> object:
         """As Kind has it."""

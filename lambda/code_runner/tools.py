@@ -6,8 +6,9 @@ Not for a workflow's runs, which `operations` claims in S3. A call here is sent 
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 from code_runner.clients import AwsClients
 from code_runner.lasting_session import SESSION_REPLACED, LastingSession, Uploads
@@ -17,14 +18,24 @@ from code_runner.saving import push, refuse_same_names, save
 from code_runner.session import log_not_stopped
 from code_runner.tool_answers import Answer, Changed, Failed, FilesRead, Listed, Pushed, Ran
 from code_runner.tool_specs import TOOL_SPECS, TOOLS, read_arguments
-from code_runner.workspace import Workspace
+from code_runner.workspace import FOLDER, Workspace
 from sandpiper_contract.errors import InvalidRequest, RunError
 from sandpiper_contract.files import NOTHING, InputFile, refuse_collisions
-from sandpiper_contract.kinds import S3Folder, WholeNumber, refuse, relative_path
+from sandpiper_contract.kinds import (
+    Base64,
+    Output,
+    S3Folder,
+    S3Object,
+    Text,
+    WholeNumber,
+    instance,
+    refuse,
+    relative_path,
+)
 from sandpiper_contract.requests import SESSION_TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from code_runner.clients import Clients
     from code_runner.session import CodeSession
@@ -76,15 +87,18 @@ class CodeInterpreterTools:
         there as it is and is not unpacked. `clients` has region and credentials; without it they are boto3's default
         chain's, and `AwsClients(boto3.Session(…))` gives others.
         """
+        Text(255).check("interpreter_id", interpreter_id)
         self._clients = clients or AwsClients()
         lifetime = WholeNumber(*SESSION_TIMEOUT_SECONDS, "seconds")
         seconds = lifetime.read("session_timeout_seconds", session_timeout_seconds)
         folder = None if uploads_uri is None else S3Folder().read("uploads_uri", uploads_uri)
-        files = tuple(InputFile.of(relative_path("uploads", path), data) for path, data in (uploads or {}).items())
+        given = cast("Mapping[object, object]", instance("uploads", uploads or {}, Mapping))
+        files = tuple(_upload(path, data) for path, data in given.items())
         refuse_collisions(files)
         self._session = LastingSession(self._clients, interpreter_id, seconds, Uploads(files, folder), not_stopped)
         self._bucket = bucket
-        self._prefix = f"{prefix.strip('/')}/".lstrip("/")
+        self._prefix = f"{Output().check('prefix', prefix).strip('/')}/".lstrip("/")
+        S3Folder().check("workspace", S3Object(bucket, f"{self._prefix}{FOLDER}"))
         self._closed = False
         self._turn = threading.RLock()
 
@@ -199,6 +213,10 @@ class CodeInterpreterTools:
                 answer = Failed.of(error)
             notice = self._session.take_notice()
             return answer if notice is None else replace(answer, notice=notice)
+
+
+def _upload(path: object, data: object) -> InputFile:
+    return InputFile.of(relative_path("uploads", path), Base64().check(f"uploads[{path!r}]", data))
 
 
 def _ran(result: RunResult) -> Ran:

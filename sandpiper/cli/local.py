@@ -13,7 +13,7 @@ import typer
 
 from local_aws import control, environment, record
 from local_aws.settings import PARTS, Hosts, LocalAwsError, StateDirectory
-from sandpiper.cli.output import failures_as_messages, notes, report
+from sandpiper.cli.output import failures_as_messages, notes, plain, report
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,9 +67,7 @@ def start(
         begun = time.monotonic()
         hosts = Hosts(vpc_hosts or (), public_hosts or (), public_hosts_only)
         with notes.status("starting the embedded AWS"):
-            running, is_new = control.start(
-                StateDirectory(state), port=port, agentcore_port=agentcore_port, hosts=hosts
-            )
+            running, is_new = control.start(_place(state), port=port, agentcore_port=agentcore_port, hosts=hosts)
         if not is_new:
             notes.print(f"it runs already: {running.url}, process {running.pid}", soft_wrap=True)
             if port or agentcore_port or hosts != Hosts():
@@ -99,7 +97,7 @@ def status(
 ) -> None:
     """Say whether it runs, what its sandbox can do and where it differs from AWS. Ends with 1 when it does not run."""
     with failures_as_messages():
-        running = record.find(StateDirectory(state))
+        running = record.find(_place(state))
         if running is None:
             print(json.dumps({"running": False}, indent=2)) if as_json else report.print(_not_there(state))
             raise typer.Exit(1)
@@ -126,10 +124,17 @@ def status(
 
 @app.command()
 def stop(state: State = STATE) -> None:
-    """Stop it, with every session in it. What was deployed to it is gone."""
+    """Stop it, with every session in it; what was deployed to it is gone. Ends with 0 when none runs there, too."""
     with failures_as_messages():
-        where = StateDirectory(state)
-        notes.print("stopped" if control.stop(where) else f"nothing ran in {where.path}", soft_wrap=True)
+        where = _place(state)
+        if control.stop(where):
+            notes.print(f"stopped the embedded AWS in {plain(str(where.path))}", soft_wrap=True)
+        else:
+            notes.print(
+                f"no embedded AWS runs in {plain(str(where.path))}: nothing was stopped. One that was started in "
+                "another folder is stopped there, or with --state DIR",
+                soft_wrap=True,
+            )
 
 
 @app.command()
@@ -143,7 +148,7 @@ def logs(
         if part is not None and part not in PARTS:
             raise LocalAwsError(f"part is {part!r}; allowed: {' | '.join(PARTS)}")
         for name in (part,) if part else PARTS:
-            log = StateDirectory(state).log(name)
+            log = _place(state).log(name)
             text = log.read_text(errors="replace") if log.exists() else ""
             # To where the lines go: the heading of a part stays above them, whatever becomes of the output.
             report.print(f"[bold]{name}[/] {log}" if text else f"[bold]{name}[/] has no log in {log}", soft_wrap=True)
@@ -151,14 +156,22 @@ def logs(
 
 
 def _running(state: Path) -> record.Running:
-    running = record.find(StateDirectory(state))
+    running = record.find(_place(state))
     if running is None:
         raise LocalAwsError(_not_there(state))
     return running
 
 
+def _place(state: Path) -> StateDirectory:
+    """By its whole path, which tells one folder from another. Raises LocalAwsError where there is none."""
+    try:
+        return StateDirectory(state.absolute())
+    except FileNotFoundError:
+        raise LocalAwsError("the current folder is gone: change to another, or choose one with --state") from None
+
+
 def _not_there(state: Path) -> str:
-    return f"no embedded AWS runs in {StateDirectory(state).path}: sandpiper local start{_option(state)}"
+    return f"no embedded AWS runs in {_place(state).path}: sandpiper local start{_option(state)}"
 
 
 def _option(state: Path) -> str:

@@ -32,12 +32,10 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Generator[record.Running | 
         yield None
         return
     state = StateDirectory(tmp_path_factory.mktemp("aws"))
-    running, _ = control.start(state)
-    with pytest.MonkeyPatch.context() as patch:
+    with control.temporary(state) as running, pytest.MonkeyPatch.context() as patch:
         for name, value in environment.changes(running, os.environ).items():
             patch.delenv(name, raising=False) if value is None else patch.setenv(name, value)
         yield running
-        control.stop(state)
 
 
 @dataclass(frozen=True)

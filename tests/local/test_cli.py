@@ -35,7 +35,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 def sandpiper(
-    *arguments: str | Path, variables: dict[str, str] | None = None, text: str | None = None
+    *arguments: str | Path, variables: dict[str, str] | None = None, text: str | None = None, cwd: Path = PROJECT
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [COMMAND, *arguments],
@@ -44,7 +44,7 @@ def sandpiper(
         capture_output=True,
         text=True,
         timeout=120,
-        cwd=PROJECT,
+        cwd=cwd,
     )
 
 
@@ -105,8 +105,7 @@ def test_start_env_status_and_stop(state: Path) -> None:
 
     assert sandpiper("local", "logs", "agentcore", "--state", state).stdout.strip()
     stopped = sandpiper("local", "stop", "--state", state)
-    assert (stopped.returncode, stopped.stderr) == (0, "stopped\n")
-    assert sandpiper("local", "stop", "--state", state).stderr == f"nothing ran in {state}/.sandpiper/local\n"
+    assert (stopped.returncode, stopped.stderr) == (0, stop_message(state))
     assert sandpiper("local", "status", "--state", state).returncode == 1
     wait_until_gone(parts | {running.pid})
     assert not StateDirectory(state).running.exists()
@@ -198,13 +197,29 @@ def services(state: Path) -> set[int]:
     return found
 
 
+def stop_message(state: Path) -> str:
+    return f"stopped the embedded AWS in {state}/.sandpiper/local\n"
+
+
+def test_stopping_names_the_folder_that_it_was_typed_in(state: Path, tmp_path: Path) -> None:
+    other = tmp_path / "[red]elsewhere"
+    other.mkdir()
+    assert sandpiper("local", "start", cwd=state).returncode == 0
+    said = sandpiper("local", "stop", cwd=other)
+    assert (said.returncode, said.stdout) == (0, "")
+    assert said.stderr.startswith(f"no embedded AWS runs in {other}/.sandpiper/local: nothing was stopped.")
+    assert record.find(StateDirectory(state)) is not None
+    assert sandpiper("local", "stop", cwd=state).stderr == stop_message(state)
+    other.rmdir()
+
+
 def test_the_folder_of_the_state_is_left_as_it_was(state: Path) -> None:
     (state / "work").mkdir()
     (state / "work" / "thesis.txt").write_text("mine")
     (state / "running.json").write_text("mine too")
     state.chmod(0o755)
     assert sandpiper("local", "start", "--state", state).returncode == 0
-    assert sandpiper("local", "stop", "--state", state).stderr == "stopped\n"
+    assert sandpiper("local", "stop", "--state", state).stderr == stop_message(state)
     assert (state / "work" / "thesis.txt").read_text() == "mine"
     assert (state / "running.json").read_text() == "mine too"
     assert state.stat().st_mode & 0o777 == 0o755
@@ -265,7 +280,7 @@ def test_a_starter_that_was_killed_leaves_one_service_that_is_found(state: Path,
         assert "it runs already" in said.stderr
         assert services(state) == begun
     else:
-        assert said.stderr == "stopped\n"
+        assert said.stderr == stop_message(state)
         assert not services(state)
 
 
@@ -307,11 +322,48 @@ def command_of(pid: int) -> bytes:
     return b""
 
 
+TEMPORARY = """
+import sys, time
+from pathlib import Path
+from local_agentcore.process import running_emulator
+from local_aws import control
+from local_aws.settings import Runtimes, StateDirectory
+with {} as running:
+    print({}, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("context", "pid"),
+    [
+        ("control.temporary(StateDirectory(Path(sys.argv[1])))", "running.pid"),
+        ("running_emulator(Runtimes.of_checkout().sandbox, Path(sys.argv[1]))", "running.process.pid"),
+    ],
+    ids=["embedded AWS", "emulator"],
+)
+def test_what_tests_start_ends_with_a_test_run_that_is_killed(
+    state: Path, context: str, pid: str, number: signal.Signals
+) -> None:
+    starter = subprocess.Popen(
+        [sys.executable, "-c", TEMPORARY.format(context, pid), state], stdout=subprocess.PIPE, text=True
+    )
+    assert starter.stdout is not None
+    service = int(starter.stdout.readline())
+    begun = {service} | processes_below(service)
+    starter.send_signal(number)
+    starter.communicate(timeout=60)
+    assert starter.returncode == -number
+    wait_until_gone(begun)
+    assert {path.name for path in state.iterdir()} <= {".sandpiper", "log"}
+
+
 @pytest.mark.parametrize("ending", ["stop", "kill service", "kill MiniStack"])
 def test_nothing_survives_its_end_not_even_a_busy_function(state: Path, ending: str) -> None:
     running, pids = start_with_a_busy_worker(state)
     if ending == "stop":
-        assert sandpiper("local", "stop", "--state", state).stderr == "stopped\n"
+        assert sandpiper("local", "stop", "--state", state).stderr == stop_message(state)
         assert not StateDirectory(state).work.exists()
     elif ending == "kill service":
         os.kill(running.pid, signal.SIGKILL)

@@ -16,7 +16,6 @@ import pytest
 from code_runner.clients import AwsClients
 from code_runner.deadline import Deadline
 from code_runner.operations import Operations, Place
-from code_runner.programs import Code
 from code_runner.session import CodeSession, open_session
 from code_runner.storage import MOST_CODE_BYTES
 from code_runner.tool_calls import Task, ToolCalls
@@ -24,7 +23,16 @@ from local_agentcore.faults import Rule
 from sandpiper_contract.errors import DeadlineExceeded, RunError, SessionLost
 from sandpiper_contract.files import InputFile, Outputs
 from sandpiper_contract.kinds import S3Object
-from sandpiper_contract.requests import CloseSession, CollectFiles, PollCommand, RunCode, StartCommand, StopCommand
+from sandpiper_contract.requests import (
+    CloseSession,
+    CollectFiles,
+    OpenSession,
+    PollCommand,
+    RunCode,
+    RunInSession,
+    StartCommand,
+    StopCommand,
+)
 from sandpiper_contract.run import Run
 from tests.watched import WatchedClients
 
@@ -71,13 +79,13 @@ class Runner:
             left=lambda kept, skipped: self.left.append((kept, skipped)),
         )
 
-    def open(self, seconds: float) -> AbstractContextManager[CodeSession]:
+    def open(self, seconds: float, lifetime_seconds: int = 300) -> AbstractContextManager[CodeSession]:
         """A session without a claim and without a bucket."""
         self.sent.clear()
         return open_session(
             WatchedClients(AwsClients(), self.watch),
             next(iter(self.product.place.interpreters.values())),
-            timeout_seconds=300,
+            timeout_seconds=lifetime_seconds,
             deadline=Deadline.after(seconds),
             not_stopped=lambda session_id, _: self.not_stopped.append(session_id),
         )
@@ -205,6 +213,32 @@ def test_sessions_of_earlier_attempts_do_not_cost_the_run_its_time(product: Prod
         )
 
 
+def test_a_session_that_has_ended_is_lost_and_what_was_not_sent_is_said_not_to_have_run(runner: Runner) -> None:
+    session = runner.operations().open_session(OpenSession()).session
+    task = runner.operations().start_command(StartCommand(command="sleep 600")).task
+    for handle in (session, task.session):
+        assert runner.operations().close_session(CloseSession(session=handle)).closed
+    run = Run(str(uuid.uuid4()))
+    for inputs in ((), (InputFile.of("a", b""),)):
+        with pytest.raises(SessionLost, match=r"is not active; it has not run$") as lost:
+            runner.operations(run=run).run_in_session(RunInSession(session=session, code="1", inputs=inputs))
+        assert "send it to another session" in str(lost.value.advised())
+        run = Run(str(uuid.uuid4()))
+    for attempt in (
+        lambda: runner.operations().poll_command(PollCommand(task=task)),
+        lambda: runner.operations().collect_files(CollectFiles(session=session)),
+    ):
+        with pytest.raises(SessionLost, match=r"is not active$"):
+            attempt()
+
+
+def test_a_session_of_an_old_handle_may_have_ended_while_the_code_was_under_way(runner: Runner) -> None:
+    session = runner.operations().open_session(OpenSession()).session
+    assert runner.operations().close_session(CloseSession(session=session)).closed
+    with pytest.raises(SessionLost, match=r"is not active; it may have run$"):
+        runner.operations().run_in_session(RunInSession(session=replace(session, ends=None), code="1"))
+
+
 def test_a_link_is_for_anybody_and_is_new_when_the_result_is_asked_for_again(runner: Runner) -> None:
     request = RunCode(code="open('a.txt', 'w').write('a')", outputs=Outputs(link_seconds=60))
     run, place = Run(str(uuid.uuid4())), runner.product.place
@@ -317,10 +351,9 @@ def test_a_session_that_cannot_be_stopped_is_told_and_costs_nothing(product: Pro
 
 
 def test_code_longer_than_its_session_lives_is_a_deadline_and_was_sent_once(runner: Runner) -> None:
-    with pytest.raises(
-        DeadlineExceeded, match=r"the session's time \(sessionTimeoutSeconds\) was over before the program"
-    ):
-        runner.run(RunCode(code="import time; time.sleep(60)", session_timeout_seconds=3))
+    over = r"the session's time \(sessionTimeoutSeconds\) was over before the program"
+    with pytest.raises(DeadlineExceeded, match=over), runner.open(300, lifetime_seconds=5) as session:
+        session.run_code("import time; time.sleep(60)")
     assert runner.sent.count("executeCode") == 1
 
 
@@ -362,14 +395,6 @@ def test_a_caller_who_is_interrupted_leaves_no_session(runner: Runner) -> None:
         assert runner.product.live_sessions() == [session.session_id]
         raise KeyboardInterrupt
     assert runner.sent == ["start", "stop"]
-
-
-def test_inputs_too_many_for_a_command_are_known_again(runner: Runner) -> None:
-    inputs = [InputFile.of("".join(uuid.uuid4().hex for _ in range(7)), b"1") for _ in range(1_000)]
-    with runner.open(300) as session:
-        result = session.run(Code("open('new.txt', 'w').write('1')"), inputs=inputs)
-    assert [file.path for file in result.files] == ["new.txt"]
-    assert result.skipped == ()
 
 
 def test_files_without_number_cost_no_more_than_their_names(runner: Runner) -> None:

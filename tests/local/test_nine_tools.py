@@ -20,13 +20,14 @@ import pytest
 
 from code_runner.clients import AwsClients
 from code_runner.deadline import Deadline
-from code_runner.session import MANAGED, open_session
+from code_runner.session import MANAGED, CodeSession, open_session
 from code_runner.sizes import REQUEST_BYTES
 from code_runner.tool_calls import ListedFile, ToolCalls
 from local_agentcore.faults import Rule
 from sandpiper_contract.errors import (
     AccessDenied,
     DeadlineExceeded,
+    InterpreterNotFound,
     InvalidRequest,
     PayloadTooLarge,
     QuotaExceeded,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
     from mypy_boto3_bedrock_agentcore import BedrockAgentCoreClient
 
-    from code_runner.session import CodeSession
     from code_runner.tool_calls import Task
     from local_agentcore.steering import FaultOrders
 
@@ -371,22 +371,27 @@ def test_rates_and_numbers_that_are_exceeded_are_errors_that_may_be_retried(
     assert operation == "start" or len(clients.calls) == 3
 
 
-@pytest.mark.parametrize("seconds", [0, 28_801])
-def test_a_lifetime_that_the_service_does_not_give_is_refused(
-    clients: Recording, interpreter: str, seconds: int
-) -> None:
-    with (
-        pytest.raises(InvalidRequest, match="sessionTimeoutSeconds"),
-        open_session(clients, interpreter, timeout_seconds=seconds),
-    ):
-        pytest.fail("it started")
-
-
 def test_a_call_after_the_end_of_its_session_is_a_lost_session(clients: Recording, interpreter: str) -> None:
     with open_session(clients, interpreter, deadline=Deadline.after(60)) as session:
         session.close_session()
-        with pytest.raises(SessionLost, match="is not active"):
+        with pytest.raises(SessionLost, match=r"is not active"):
             session.list_files()
+        for call in (session.run_code, session.run_command, session.start_command):
+            with pytest.raises(SessionLost, match=r"is not active; it has not run$"):
+                call("1")
+        with pytest.raises(SessionLost, match=r"is not active; it has not run$"):
+            session.run_code("1", inputs=[InputFile.of("a", b"")])
+
+
+def test_a_session_that_nobody_knows_is_lost_and_ran_nothing(clients: Recording, interpreter: str) -> None:
+    session = CodeSession(clients, interpreter, "01K0Z3M5W7Q9S2T4V6X8Y0A1B3", Deadline.after(60))
+    with pytest.raises(SessionLost, match=r"not found; it has not run$"):
+        session.run_code("1")
+    for call in (session.list_files, session.close_session, lambda: session.poll_command("none")):
+        with pytest.raises(SessionLost, match=r"not found$"):
+            call()
+    with pytest.raises(InterpreterNotFound), open_session(clients, f"{interpreter}-none"):
+        pytest.fail("it started")
 
 
 def test_a_call_past_the_time_there_is_is_not_sent(clients: Recording, interpreter: str) -> None:

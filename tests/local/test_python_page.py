@@ -24,24 +24,18 @@ PRINTED = [
     ["x   y", "5  5  25", "6  6  36", "7  7  49", "8  8  64", "9  9  81"],
     ["42"],
     ["figure-1.png image/png SIZE SIZE", "summary.csv text/csv 169 169", "[]"],
+    [],
     ["s3://my-bucket/runs/2026-11-21/files/total.txt"],
     ["completed 0 ['score.txt']"],
 ]
 
-pytestmark = pytest.mark.skipif(ON_AWS, reason="it makes the bucket that the page names")
+pytestmark = pytest.mark.skipif(ON_AWS, reason="the page makes a bucket")
 
 
-@pytest.fixture(scope="module")
-def bucket(aws: Running) -> str:
-    """The bucket of the page."""
-    assert aws.agentcore_url
-    boto3.client("s3").create_bucket(Bucket="my-bucket")
-    return "my-bucket"
-
-
-@pytest.mark.usefixtures("bucket")
 @pytest.mark.parametrize(("program", "printed"), list(zip(PROGRAMS, PRINTED, strict=True)))
-def test_a_program_of_the_page_prints_what_it_is_for(program: str, printed: list[str]) -> None:
+def test_a_program_of_the_page_prints_what_it_is_for(aws: Running, program: str, printed: list[str]) -> None:
+    """In their order: one of them makes the bucket of the next."""
+    assert aws.agentcore_url
     done = subprocess.run([sys.executable, "-"], input=program, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert [re.sub(r"(?<=png )\d{4,} \d{4,}", "SIZE SIZE", line) for line in done.stdout.splitlines()] == printed

@@ -49,7 +49,7 @@ def test_your_own_code(checkout: Path) -> None:
     ran = run(checkout, commands("Your own code"))
     assert "Chart saved" in ran.stdout
     assert (checkout / "out" / "chart.png").read_bytes().startswith(b"\x89PNG")
-    assert ran.stderr.endswith("stopped\n")
+    assert ran.stderr.endswith(f"stopped the embedded AWS in {checkout}/.sandpiper/local\n")
 
 
 def test_tools_for_an_agent(checkout: Path) -> None:
@@ -57,7 +57,7 @@ def test_tools_for_an_agent(checkout: Path) -> None:
     assert '"stdout": "39"' in ran.stdout
     assert ran.stdout.count('"path": "code-interpreter/sales.png"') == 3
     assert "notSaved" in ran.stdout
-    assert ran.stderr.endswith("stopped\n")
+    assert ran.stderr.endswith(f"stopped the embedded AWS in {checkout}/.sandpiper/local\n")
 
 
 def test_your_own_account_is_synthesised(checkout: Path) -> None:

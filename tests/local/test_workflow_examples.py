@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 import sys
 import time
 import uuid
@@ -101,6 +103,50 @@ def test_the_connector_maps_its_result_into_variables(
     assert [file["size"] for file in variables["files"]] == [workflows.size(file["s3Uri"]) for file in result["files"]]
 
 
+VARY = {"executionTimeMs", "size", "seen"}
+"""Numbers of which the page shows an example. A size varies with the version of matplotlib."""
+
+
+def is_like(shown: Any, real: Any) -> bool:
+    """Whether what came back is what the page shows, where `…` is any text."""
+    kinds: set[object] = {type(shown), type(real)}
+    if kinds == {dict}:
+        return shown.keys() == real.keys() and all(
+            type(real[name]) in (int, float) if name in VARY else is_like(shown[name], real[name]) for name in shown
+        )
+    if kinds == {list}:
+        return len(shown) == len(real) and all(map(is_like, shown, real))
+    if kinds == {str}:
+        return re.fullmatch(".+".join(map(re.escape, shown.split("…"))), real, re.DOTALL) is not None
+    return shown == real
+
+
+PAGE = (PROJECT / "docs" / "workflows.md").read_text().partition("### Start them\n")[2].partition("\n## ")[0]
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    re.findall(r"```sh\n(.*?)```.*?```json\n(.*?)```", PAGE, re.DOTALL),
+    ids=["connector", "long command", "one session"],
+)
+def test_the_pages_commands_print_what_it_shows(workflows: Workflows, command: str, shown: str) -> None:
+    assert workflows.outputs
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    ran = subprocess.run(
+        ["bash", "-euc", command], cwd=PROJECT, env={**os.environ, "PATH": path}, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert is_like(json.loads(shown), json.loads(ran.stdout)), ran.stdout
+
+
+def test_a_workflow_that_fails_is_said_and_is_exit_code_1(workflows: Workflows) -> None:
+    assert workflows.outputs
+    command = [sys.executable, EXAMPLES / "workflows" / "start.py", "OneSession", json.dumps({"csv": "Other\n1\n"})]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("FAILED: CodeFailed: ")
+
+
 def test_the_connectors_page_shows_the_mapping_as_it_is_deployed(workflows: Workflows) -> None:
     deployed: Any = boto3.client("stepfunctions").describe_state_machine(
         stateMachineArn=workflows.outputs["ConnectorArn"]
@@ -112,7 +158,10 @@ def test_the_connectors_page_shows_the_mapping_as_it_is_deployed(workflows: Work
 def test_the_connector_catches_errors_by_name(workflows: Workflows, faults: FaultOrders) -> None:
     refused = workflows.run("Connector", code="")
     assert (refused["error"]["Error"], refused["toDo"]) == ("InvalidRequest", "Mend the request")
-    assert "code is empty" in refused["error"]["Cause"]
+    cause = json.loads(refused["error"]["Cause"])
+    assert list(cause)[:2] == ["errorMessage", "errorType"]
+    assert "code is empty" in cause["errorMessage"]
+    assert (cause["errorType"], cause["stackTrace"]) == ("InvalidRequest", [])
     faults.order(Rule("session_dies", "executeCode", seconds=0.2))
     lost = workflows.run("Connector", code="while True: pass")
     assert (lost["error"]["Error"], lost["toDo"]) == ("SessionLost", "Look what it has done")

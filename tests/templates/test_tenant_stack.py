@@ -141,12 +141,16 @@ def test_the_workflow_sends_an_operation_for_this_state_of_this_execution(demo: 
     states = states_of(demo)
     assert states["States"][states["StartAt"]]["Parameters"] == {
         "operation": "run_code",
-        "run": {"execution.$": "$$.Execution.Id", "state.$": "$$.State.Name"},
+        "run": {
+            "execution.$": "$$.Execution.Id",
+            "state.$": "$$.State.Name",
+            "started.$": "$$.Execution.StartTime",
+        },
         "request.$": "$",
     }
 
 
-def test_the_workflow_retries_only_what_surely_has_not_run(demo: Template) -> None:
+def test_the_workflow_retries_only_what_then_runs_nothing_twice(demo: Template) -> None:
     (retry,) = states_of(demo)["States"]["RunCode"]["Retry"]
     assert retry["ErrorEquals"] == [*errors.RETRYABLE, "Lambda.TooManyRequestsException"]
     assert set(errors.RETRYABLE) == {name for name, error in errors.ERRORS.items() if error.retryable}

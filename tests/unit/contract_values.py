@@ -63,6 +63,7 @@ VALUES: dict[type, Callable[[Any], SearchStrategy[Json]]] = {
     kinds.Output: lambda _: ANY_TEXT,
     kinds.Anything: lambda _: JSON,
     kinds.Choice: lambda kind: st.sampled_from(kind.words),
+    kinds.WordAmong: lambda kind: st.sampled_from(kind.words),
     kinds.Word: lambda kind: st.sampled_from([word.value for word in kind.words]),
     kinds.WholeNumber: lambda kind: _numbers(kind.low, kind.high),
     kinds.Number: lambda _: _numbers(0, kinds.MOST_NUMBER) | st.floats(0, 1e6),
@@ -82,6 +83,7 @@ EDGES: dict[type, Callable[[Any], SearchStrategy[Json]]] = {
     kinds.Text: lambda kind: st.sampled_from(
         ["", " ", "\x1c", "\ud800", "x" * (kind.most_characters or 1), "x" * 2049]
     ),
+    kinds.WordAmong: lambda kind: st.sampled_from([*kind.words, "", "python3"]),
     kinds.WholeNumber: lambda kind: st.sampled_from([kind.low - 1, kind.high + 1, kind.low + 0.5, 1e300, True]),
     kinds.Number: lambda _: st.sampled_from([-1, -0.0, kinds.MOST_NUMBER + 2, 1e300, 10**400, False]),
     kinds.Path: lambda _: ODD_PATHS | st.sampled_from(["x" * 255, "x" * 256]),

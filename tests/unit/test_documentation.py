@@ -97,3 +97,12 @@ def test_the_page_on_the_connector_has_all_that_its_results_have_and_its_limits(
     low, high = SESSION_TIMEOUT_SECONDS
     assert f"{low} to {high:,}, {DEFAULT_SESSION_TIMEOUT_SECONDS} |" in page
     assert f"at most {DEFAULT_MAX_FILES} files and {DEFAULT_MAX_BYTES // 2**20} MB" in page
+
+
+def test_one_list_has_every_page_and_what_it_is_for() -> None:
+    docs = PROJECT / "docs"
+    rows = re.findall(r"^\| (.+) \| (.+) \|$", (docs / "README.md").read_text(), re.MULTILINE)[1:]
+    listed = {(docs / link).resolve() for row in rows for link in re.findall(r"\]\(([^)]+)\)", " ".join(row))}
+    assert all(path.exists() for path in listed)
+    pages = [*docs.rglob("*.md"), *(PROJECT / "local").glob("agentcore/*.md"), *(PROJECT / "examples").rglob("*.md")]
+    assert {path.resolve() for path in pages} - {docs / "README.md"} <= listed

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
+import sys
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -63,6 +66,7 @@ def entry() -> Any:
         patch.setenv(variables.INTERPRETERS, json.dumps({"sandbox": "sandbox-1"}))
         patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
         patch.setenv("POWERTOOLS_SERVICE_NAME", "one")
+        patch.setattr(sys, "tracebacklimit", 1_000, raising=False)  # which the function changes
         yield importlib.import_module("code_runner.handlers")
 
 
@@ -142,3 +146,16 @@ def test_the_refusal_says_what_is_wrong(entry: Any, event: object, message: str)
     refusal = refused(entry, event)
     assert refusal.startswith(message)
     assert refusal.endswith(f". Retryable: no. {InvalidRequest.remedy}")
+
+
+def test_a_fault_of_the_function_is_logged_whole_and_told_without_a_trace(
+    entry: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = io.StringIO()
+    monkeypatch.setattr(entry.logger.registered_handler, "stream", log)
+    monkeypatch.setattr(entry, "CLIENTS", Untouchable())
+    for count in (1, 2):  # the second comes after an error that was told
+        with pytest.raises(ServiceFault) as fault:
+            entry.run_operation(EVENT, Context())
+        assert traceback.extract_tb(fault.tb) == []
+        assert log.getvalue().count("in _refuse") == count

@@ -54,7 +54,7 @@ def test_session_timeouts_at_the_limits_are_taken(seconds: int) -> None:
 
 REFUSALS: list[tuple[object, str]] = [
     ("print(1)", "request is a string of 8 characters; allowed: a JSON object"),
-    ({}, "none is given; allowed: exactly one of code, codeS3Uri"),
+    ({}, "none of code, codeS3Uri is given; allowed: exactly one of them"),
     (
         CODE | {"codeS3Uri": "s3://bucket/program.py"},
         "code and codeS3Uri are given; allowed: exactly one of code, codeS3Uri",
@@ -63,10 +63,27 @@ REFUSALS: list[tuple[object, str]] = [
     *(
         (
             CODE | {"inputs": [{"path": "in", "s3Prefix": f"s3://bucket/{key}"}]},
-            f"inputs[0].s3Prefix is 's3://bucket/{key}'; allowed: s3://BUCKET/FOLDER/ with a slash at its end",
+            f"inputs[0].s3Prefix is 's3://bucket/{shown}; allowed: s3://BUCKET/FOLDER/",
         )
-        for key in ("/", "tenants")
+        for key, shown in (
+            ("", "', which names no folder"),
+            ("/", "/', which names no folder"),
+            ("tenants", "tenants', without a slash at its end"),
+            ("t" * 60, f"{'t' * 46}…, without a slash at its end"),
+        )
     ),
+    (
+        CODE | {"inputs": [{"path": "in", "s3Uri": f"s3://bucket/{'k' * 2000}"}]},
+        f"inputs[0].s3Uri is 's3://bucket/{'k' * 46}… of 2,012 characters; allowed: "
+        "s3://BUCKET/KEY of at most 1,093 characters",
+    ),
+    (CODE | {"runtime": "python3"}, "runtime is 'python3' where language is python; allowed: python"),
+    (CODE | {"runtime": "deno"}, "runtime is 'deno' where language is python; allowed: python"),
+    (
+        CODE | {"runtime": "python", "language": "typescript"},
+        "runtime is 'python' where language is typescript; allowed: deno | nodejs",
+    ),
+    (CODE | {"runtime": 3}, "runtime is 3; allowed: deno | nodejs | python"),
     ({"code": ""}, "code is empty; allowed: a string that is more than white space"),
     ({"code": " \n\t"}, "code is a string of 3 characters; allowed: a string that is more than white space"),
     ({"code": {"password": "x"}}, "code is an object of 1; allowed: a string that is more than white space"),
@@ -89,7 +106,7 @@ REFUSALS: list[tuple[object, str]] = [
         CODE | {"inputs": [{"path": "a/b", "text": ""}, {"path": "a", "text": ""}]},
         f"inputs[1].path is 'a'; allowed: {ONCE}",
     ),
-    (CODE | {"inputs": [{"path": "a"}]}, f"inputs[0]: none is given; allowed: exactly one of {CONTENTS}"),
+    (CODE | {"inputs": [{"path": "a"}]}, f"inputs[0]: none of {CONTENTS} is given; allowed: exactly one of them"),
     (
         CODE | {"inputs": [{"path": "a", "base64": "%"}]},
         "inputs[0].base64 is a string of 1 characters; allowed: a string in base64",

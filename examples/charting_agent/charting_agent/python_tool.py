@@ -34,8 +34,9 @@ ENDING_SECONDS = 60
 """For bringing the figures back."""
 LINK_SECONDS = 3_600
 FIGURES = Outputs(paths=(), figures=True, link_seconds=LINK_SECONDS)
+FIGURES_WITHOUT_BUCKET = Outputs(paths=(), figures=True)
 PROLOGUE = "import matplotlib; matplotlib.use('Agg')\n"
-"""Without it plt.show() closes the figure that it shows, as in a notebook, before it can be kept."""
+"""Figures are kept, so that none needs to be sent where plt.show() would show it."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,9 @@ def run_python(settings: Settings, code: str, description: str = "") -> dict[str
     program = PROLOGUE + commented
     # A boto3 session is no thread's but its own.
     clients = AwsClients()
-    storage = _storage(settings, clients)
+    storage = None
     try:
+        storage = _storage(settings, clients)
         with open_session(
             clients,
             settings.interpreter_id,
@@ -88,7 +90,7 @@ def run_python(settings: Settings, code: str, description: str = "") -> dict[str
             not_stopped=lambda session_id, error: log.warning("session %s not stopped: %s", session_id, error),
             files=Files(storage),
         ) as session:
-            ran = session.run(Code(program), outputs=FIGURES)
+            ran = session.run(Code(program), outputs=FIGURES if storage else FIGURES_WITHOUT_BUCKET)
     except RunError as error:
         return of_error(program, error)
     return of_run(program, commented, ran, settings.bucket, storage.refusals if storage else {})

@@ -9,7 +9,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from . import guesses, libraries
+from . import guesses, libraries, lifetime
 from .options import BANNER, arguments, settings_of
 from .sandbox.preflight import apparmor_profile
 
@@ -55,6 +55,8 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     if options.command == "install-libraries":
         return install_libraries(options.place, longer=options.longer, quiet=options.quiet)
+    if options.until_end_of_input:
+        lifetime.end_with_input()
     print(BANNER, flush=True)
     try:
         settings = settings_of(options)

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
-from . import guesses, libraries
+from . import guesses, libraries, lifetime
 from .network.named_hosts import NamedHost, require_distinct
 from .network.networks import NetworkSettings
 from .network.s3_gate import Upstream
@@ -164,6 +164,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help="auto: a control group where this user may make one, else the watchdog; watchdog: as if there were none",
     )
     add("--guesses", type=Path, metavar="FILE", help="TOML or JSON: which guesses of the service are to be otherwise")
+    add(lifetime.OPTION, action="store_true", help=lifetime.HELP)
     installer = commands.add_parser(
         "install-libraries",
         help="install the Python, the packages, the Deno and the Node that sandboxed code finds",

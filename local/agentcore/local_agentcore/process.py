@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
+from . import lifetime
+
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
@@ -47,7 +49,7 @@ class EmulatorProcess:
 def running_emulator(
     runtime: Path, state: Path, *options: str, environment: dict[str, str] | None = None
 ) -> Generator[EmulatorProcess]:
-    """Starts an emulator on a free port, and ends it.
+    """Starts an emulator on a free port, and ends it; it ends with this process, too, if that is killed.
 
     Args:
         runtime: the virtual environment that sandboxed code finds.
@@ -58,10 +60,11 @@ def running_emulator(
     Raises:
         DidNotStart: it ended instead.
     """
-    command = [sys.executable, "-m", "local_agentcore", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "local_agentcore", "serve", "--port", "0", lifetime.OPTION]
     with (state / "log").open("w+") as log:
         process = subprocess.Popen(  # noqa: S603  this package
             [*command, "--runtime", str(runtime), "--state", str(state), *options],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -73,8 +76,9 @@ def running_emulator(
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
             process.wait(END_SECONDS)
-            if process.stdout is not None:
-                process.stdout.close()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
 
 
 def client(service: str, address: str, region: str) -> Any:

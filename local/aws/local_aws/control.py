@@ -39,12 +39,18 @@ HEALTH_SECONDS = 5
 
 
 def start(
-    state: StateDirectory, *, port: int = 0, agentcore_port: int = 0, hosts: Hosts | None = None
+    state: StateDirectory,
+    *,
+    port: int = 0,
+    agentcore_port: int = 0,
+    hosts: Hosts | None = None,
+    until_end_of: int | None = None,
 ) -> tuple[record.Running, bool]:
     """The running embedded AWS and whether this call started it.
 
-    Ports are free ones unless given; without `hosts` code finds none by name. Raises LocalAwsError, with nothing left
-    running, when it cannot start.
+    Ports are free ones unless given; without `hosts` code finds none by name. It outlives this process, unless
+    `until_end_of` is the reading end of a pipe: then it ends when the other end is closed. Raises LocalAwsError, with
+    nothing left running, when it cannot start.
     """
     prepare(state)
     end = time.monotonic() + START_SECONDS
@@ -57,23 +63,39 @@ def start(
                     f"another one is starting or ending and does not get on; see {state.log('service')}"
                 )
             time.sleep(POLL_SECONDS)
-        return _start(state, port, agentcore_port, hosts or Hosts(), lock), True
+        return _start(state, port, agentcore_port, hosts or Hosts(), lock, until_end_of), True
 
 
-def _start(state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, lock: IO[str]) -> record.Running:
+@contextmanager
+def temporary(state: StateDirectory) -> Generator[record.Running]:
+    """An embedded AWS for a block. It ends with this process, too, if that is killed. Raises LocalAwsError."""
+    read, write = os.pipe()
+    try:
+        running, _ = start(state, until_end_of=read)
+        yield running
+    finally:
+        stop(state)
+        os.close(read)
+        os.close(write)
+
+
+def _start(
+    state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, lock: IO[str], until_end_of: int | None
+) -> record.Running:
     state.running.unlink(missing_ok=True)  # of a service that was killed
     command = [
         *(sys.executable, "-m", "local_aws.service"),
         *("--state", str(state.directory.resolve()), "--name", state.name),
         *("--port", str(port), "--agentcore-port", str(agentcore_port)),
         *hosts.options(),
+        *([] if until_end_of is None else ["--until-end-of-input"]),
     ]
     service: subprocess.Popen[bytes] | None = None
     try:
         with state.log("service").open("wb") as log, _signals_later():
             service = subprocess.Popen(  # noqa: S603 - a fixed command of this package
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if until_end_of is None else until_end_of,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

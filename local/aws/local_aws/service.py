@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import local_aws
 import sandpiper_policy
+from local_agentcore import lifetime
 from local_agentcore.network.named_hosts import NamedHost, require_distinct
 from local_agentcore.settings import AUTHORITY_TOKEN_VARIABLE, STEERING_TOKEN_VARIABLE
 from local_aws import loopback, record
@@ -46,10 +47,13 @@ def main() -> int:
     parser.add_argument("--vpc-host", action="append", default=[], help="NAME:PORT=HOST:PORT, as of local-agentcore")
     parser.add_argument("--public-host", action="append", default=[], help="likewise")
     parser.add_argument("--public-hosts-only", action="store_true", help="likewise")
+    parser.add_argument(lifetime.OPTION, action="store_true", help=lifetime.HELP)
     arguments = parser.parse_args()
     hosts = Hosts(arguments.vpc_host, arguments.public_host, arguments.public_hosts_only)
     for asked in ENDING:
         signal.signal(asked, _end)
+    if arguments.until_end_of_input:
+        lifetime.end_with_input()
     try:
         with ExitStack() as parts:
             state = StateDirectory(arguments.state, arguments.name)

@@ -1,0 +1,32 @@
+"""Starts one of the workflows, waits for it and prints its output: `start.py Connector '{"code": "print(6 * 7)"}'`.
+
+A workflow that fails is its error and cause on stderr, and exit code 1.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import boto3
+
+STACK = "workflow-examples"
+
+
+def main(workflow: str, request: str) -> int:
+    """Runs `workflow`, by the name that the stack's outputs have it by, with `request` in JSON."""
+    stacks, workflows = boto3.client("cloudformation"), boto3.client("stepfunctions")
+    outputs = stacks.describe_stacks(StackName=STACK)["Stacks"][0].get("Outputs", [])
+    arns = {output.get("OutputKey", ""): output.get("OutputValue", "") for output in outputs}
+    execution = workflows.start_execution(stateMachineArn=arns[f"{workflow}Arn"], input=request)["executionArn"]
+    while (state := workflows.describe_execution(executionArn=execution))["status"] == "RUNNING":
+        time.sleep(0.5)
+    if state["status"] != "SUCCEEDED":
+        print(f"{state['status']}: {state.get('error')}: {state.get('cause')}", file=sys.stderr)
+        return 1
+    print(state.get("output"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,155 @@
+"""What a script gives wrongly is refused by name before anything is sent."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from code_runner.deadline import Deadline
+from code_runner.programs import Code, Command
+from code_runner.session import CodeSession, open_session, start_session
+from code_runner.storage import Storage
+from code_runner.tools import CodeInterpreterTools
+from sandpiper_contract.errors import InvalidRequest
+from sandpiper_contract.files import InputFile, Outputs
+from sandpiper_contract.kinds import S3Object
+from tests.unit.test_entry import Untouchable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from code_runner.tools import CodeInterpreterTools as Tools
+
+Call = "Callable[[Any], object]"
+BLANK = "a string that is more than white space"
+LANGUAGES = "python | javascript | typescript"
+LIFETIME = "a whole number of seconds from 1 to 28,800"
+NONE: Any = None
+FIGURES: Any = Outputs(figures=True)
+
+SESSION: dict[str, Callable[[Any], object]] = {
+    f"code is a number; allowed: {BLANK}": lambda session: session.run_code(5),
+    f"language is 'ruby'; allowed: {LANGUAGES}": lambda session: session.run_code("1", language="ruby"),
+    "runtime is 'python3' where language is python; allowed: python": lambda session: session.run_code(
+        "1", runtime="python3"
+    ),
+    "clearContext is a list of 0; allowed: true | false": lambda session: session.run_code("1", clear_context=[]),
+    "inputs[0] is an object of 2; allowed: InputFile": lambda session: session.run_code(
+        "1", inputs=[{"path": "a", "text": "b"}]
+    ),
+    "inputs is of type InputFile; allowed: a tuple or a list": lambda session: session.run_code(
+        "1", inputs=InputFile.of("a", b"")
+    ),
+    "outputs is an object of 0; allowed: Outputs": lambda session: session.run_code("1", outputs={}),
+    "outputs.figures is true; allowed: only where language is python": lambda session: session.run_code(
+        "1", "javascript", outputs=FIGURES
+    ),
+    "outputs.figures is true; allowed: only without command": lambda session: session.run_command(
+        "ls", outputs=FIGURES
+    ),
+    "outputs.linkSeconds is 60; allowed: only with a bucket (Files)": lambda session: session.run_code(
+        "1", outputs=Outputs(link_seconds=60)
+    ),
+    f"command is empty; allowed: {BLANK}": lambda session: session.run_command(""),
+    "program is a string of 8 characters; allowed: Code | Command": lambda session: session.run("print(1)"),
+    "none of command, code, codeS3Uri is given; allowed: exactly one of them": lambda session: session.start(
+        Code(NONE)
+    ),  # pyright: ignore[reportArgumentType]
+    f"command is a list of 1; allowed: {BLANK}": lambda session: session.start_command(["ls"]),
+    "inputs[1].path is 'a'; allowed: each path once, and no file where another needs a folder": lambda session: (
+        session.start(Command("ls"), inputs=[InputFile.of("a", b"")] * 2)
+    ),
+    f"taskId is a number; allowed: {BLANK}": lambda session: session.poll_command(5),
+    f"taskId is null; allowed: {BLANK}": lambda session: session.stop_command(None),
+    "outputs is a list of 1; allowed: Outputs": lambda session: session.collect_files(["a.txt"]),
+    "inputs[0] is a string of 5 characters; allowed: InputFile": lambda session: session.write_inputs(["a.txt"]),
+    "paths is a string of 5 characters; allowed: a tuple or a list": lambda session: session.read_files("a.txt"),
+    "paths[0] is a number; allowed: a string": lambda session: session.remove_files([1]),
+    "folder is null; allowed: a string": lambda session: session.list_files(None),
+    "files is a list of 1; allowed: Mapping": lambda session: session.write_files(["a.txt"]),
+    "files['a'] is a string of 1 characters; allowed: bytes": lambda session: session.write_files({"a": "b"}),
+    "seconds is '5'; allowed: a number of seconds from 0 to 9,007,199,254,740,992": lambda session: (
+        session.execute_command("ls", seconds="5")
+    ),
+    f"language is 5; allowed: {LANGUAGES}": lambda session: session.execute_code("1", 5),
+}
+
+
+@pytest.mark.parametrize(("message", "call"), SESSION.items(), ids=SESSION)
+def test_a_session_refuses_before_it_sends(message: str, call: Callable[[CodeSession], object]) -> None:
+    clients: Any = Untouchable()
+    with pytest.raises(InvalidRequest) as refusal:
+        call(CodeSession(clients, "aws.codeinterpreter.v1", "1", Deadline.after(60)))
+    assert str(refusal.value) == message
+    assert clients.touched == 0
+
+
+@pytest.mark.parametrize("tool", ["execute_code", "execute_command", "start_command_execution"])
+def test_who_waits_for_a_refusal_is_told_of_one_before_sending(tool: str) -> None:
+    told: list[str] = []
+    clients: Any = Untouchable()
+    session = CodeSession(clients, "aws.codeinterpreter.v1", "1", Deadline.after(60))
+    with suppress(InvalidRequest):
+        getattr(session, tool)("", refused=lambda: told.append("refused"))
+    assert told == ["refused"]
+
+
+START: dict[str, dict[str, Any]] = {
+    f"timeout_seconds is '60'; allowed: {LIFETIME}": {"timeout_seconds": "60"},
+    f"timeout_seconds is 0; allowed: {LIFETIME}": {"timeout_seconds": 0},
+    f"timeout_seconds is 28801; allowed: {LIFETIME}": {"timeout_seconds": 28_801},
+    f"timeout_seconds is null; allowed: {LIFETIME}": {"timeout_seconds": None},
+    f"interpreter_id is null; allowed: {BLANK}": {"interpreter_id": None},
+    "deadline is a number; allowed: Deadline": {"deadline": 60},
+    "files is of type S3Object; allowed: Files": {"files": S3Object("abc", "d")},
+    "client_token is a number; allowed: str": {"client_token": 7},
+}
+
+
+@pytest.mark.parametrize(("message", "arguments"), START.items(), ids=START)
+def test_a_session_is_not_started_with_what_cannot_be(message: str, arguments: dict[str, Any]) -> None:
+    clients: Any = Untouchable()
+    given: dict[str, Any] = {"interpreter_id": "aws.codeinterpreter.v1", "timeout_seconds": 60} | arguments
+    with pytest.raises(InvalidRequest) as refusal:
+        start_session(clients, **given)
+    assert str(refusal.value) == message
+    with pytest.raises(InvalidRequest) as refusal, open_session(clients, **given):
+        pytest.fail("it started")
+    assert str(refusal.value) == message
+    assert clients.touched == 0
+
+
+def test_a_bucket_whose_files_no_result_could_name_is_refused_at_once() -> None:
+    s3: Any = None
+    with pytest.raises(InvalidRequest, match="run is 's3://My_Bucket/runs'; allowed: s3://BUCKET/KEY"):
+        Storage(s3, inputs=S3Object("my-bucket", "inputs"), run=S3Object("My_Bucket", "runs"))
+
+
+TOOLS: dict[str, dict[str, Any]] = {
+    f"interpreter_id is a number; allowed: {BLANK}": {"interpreter_id": 5},
+    "workspace is 's3://Not_A_Bucket/code-interpreter/'; allowed: s3://BUCKET/KEY without control characters": {
+        "bucket": "Not_A_Bucket"
+    },
+    "prefix is null; allowed: a string": {"prefix": None},
+    "session_timeout_seconds is '60'; allowed: a whole number of seconds from 60 to 28,800": {
+        "session_timeout_seconds": "60"
+    },
+    "uploads is a list of 1; allowed: Mapping": {"uploads": ["a.txt"]},
+    "uploads['a.txt'] is a string of 4 characters; allowed: bytes": {"uploads": {"a.txt": "text"}},
+    "uploads_uri is 's3://abc/d', without a slash at its end; allowed: s3://BUCKET/FOLDER/": {
+        "uploads_uri": "s3://abc/d"
+    },
+}
+
+
+@pytest.mark.parametrize(("message", "arguments"), TOOLS.items(), ids=TOOLS)
+def test_tools_are_not_made_of_what_cannot_be(message: str, arguments: dict[str, Any]) -> None:
+    clients: Any = Untouchable()
+    given: dict[str, Any] = {"interpreter_id": "aws.codeinterpreter.v1", "bucket": "abc"} | arguments
+    make: type[Tools] = CodeInterpreterTools
+    with pytest.raises(InvalidRequest) as refusal:
+        make(**given, clients=clients)
+    assert str(refusal.value) == message
+    assert clients.touched == 0
