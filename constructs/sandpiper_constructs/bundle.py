@@ -6,6 +6,7 @@ platform. It refuses compiled files, because a bundle of pure Python fits every 
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import importlib.metadata
@@ -60,14 +61,22 @@ def bundle(distribution: str = "code-runner", *, cache: Path = CACHE) -> Bundle:
     Each module's bytecode is added for the Python that packs; another Python ignores it.
     Raises NotBundleable.
     """
-    parts = _closure(distribution)
-    recipe = (sys.implementation.cache_tag, SERVICES, DROPPED, _hash(Path(__file__).read_bytes()))
-    content = [(part.name, part.version, _fingerprint(part)) for part in parts]
-    digest = _hash(json.dumps([recipe, content]).encode())
+    digest = digest_of(distribution)
     directory = cache / f"{distribution}-{digest[:16]}"
     if not directory.is_dir():
-        _write(parts, directory)
+        _write(_closure(distribution), directory)
     return Bundle(directory, digest)
+
+
+@functools.cache
+def digest_of(distribution: str) -> str:
+    """What changes with a bundle's content: each part's, and how it is packed. Found once in a process.
+
+    Raises NotBundleable.
+    """
+    recipe = (sys.implementation.cache_tag, SERVICES, DROPPED, _hash(Path(__file__).read_bytes()))
+    content = [(part.name, part.version, _fingerprint(part)) for part in _closure(distribution)]
+    return _hash(json.dumps([recipe, content]).encode())
 
 
 def _closure(distribution: str) -> list[Distribution]:

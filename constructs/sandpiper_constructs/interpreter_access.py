@@ -12,7 +12,17 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from sandpiper_constructs.metrics import AGENTCORE_NAMESPACE, PERIOD, Operation, OperationMetric, Usage
+from sandpiper_constructs.metrics import (
+    AGENTCORE_NAMESPACE,
+    AVERAGE,
+    PERCENTILE_90,
+    PERIOD,
+    SERVICE,
+    SUM,
+    Operation,
+    OperationMetric,
+    Usage,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,10 +31,7 @@ RUN_ACTIONS = ("StartCodeInterpreterSession", "InvokeCodeInterpreter", "StopCode
 INVOKE_ACTIONS = ("InvokeCodeInterpreter", "GetCodeInterpreterSession")
 USE_ACTIONS = (*RUN_ACTIONS, "GetCodeInterpreterSession", "ListCodeInterpreterSessions")
 READ_ACTIONS = ("GetCodeInterpreter", "GetCodeInterpreterSession", "ListCodeInterpreterSessions")
-_STATISTICS: dict[str, str] = {
-    OperationMetric.LATENCY: cloudwatch.Stats.percentile(90),
-    OperationMetric.DURATION: cloudwatch.Stats.AVERAGE,
-}
+_STATISTICS: dict[str, str] = {OperationMetric.LATENCY: PERCENTILE_90, OperationMetric.DURATION: AVERAGE}
 
 
 class ICodeInterpreter(Construct):
@@ -74,7 +81,7 @@ class ICodeInterpreter(Construct):
             namespace=AGENTCORE_NAMESPACE,
             metric_name=str(name),
             dimensions_map=dimensions | ({"Operation": operation.value} if operation else {}),
-            statistic=statistic or _STATISTICS.get(name, cloudwatch.Stats.SUM),
+            statistic=statistic or _STATISTICS.get(name, SUM),
             period=period,
             label=label,
         )
@@ -108,8 +115,8 @@ class ICodeInterpreter(Construct):
         return cloudwatch.Metric(
             namespace=AGENTCORE_NAMESPACE,
             metric_name=usage.value,
-            dimensions_map={"Service": "AgentCore.CodeInterpreter", "Resource": self.interpreter_arn},
-            statistic=cloudwatch.Stats.SUM,
+            dimensions_map={"Service": SERVICE, "Resource": self.interpreter_arn},
+            statistic=SUM,
             period=Duration.hours(1),
             label=label,
         )

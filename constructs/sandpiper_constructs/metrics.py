@@ -22,6 +22,7 @@ AGENTCORE_NAMESPACE = "AWS/Bedrock-AgentCore"
 PERIOD = Duration.minutes(5)
 SERVICE = "AgentCore.CodeInterpreter"
 SUM, AVERAGE, MAXIMUM = cloudwatch.Stats.SUM, cloudwatch.Stats.AVERAGE, cloudwatch.Stats.MAXIMUM
+PERCENTILE_90 = cloudwatch.Stats.percentile(90)
 """Asked of the CDK once: a dashboard has hundreds of lines, and each question goes to another process."""
 
 

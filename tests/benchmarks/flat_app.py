@@ -1,7 +1,7 @@
-"""The resources of `environments/local.yaml` as a flat CDK script: no environment file, no constructs of ours.
+"""An environment's resources as a flat CDK script: no environment file, no constructs of ours.
 
 It is the yardstick of `bench_synth`: what synthesis costs before any structure. It deploys nothing that anybody should
-use. The one argument is the directory of the function's code.
+use. The arguments are the directory of the function's code, how many tenants, and how many interpreters each.
 """
 
 # The CDK's classes and interfaces name some parameters differently; a script does not care, a type checker does.
@@ -22,15 +22,55 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 
+DIRECTORY = sys.argv[1]
+TENANTS = [f"tenant-{number:03}" for number in range(int(sys.argv[2]))]
+KEYS = [f"key-{number:02}" for number in range(int(sys.argv[3]))]
 DESTROY = cdk.RemovalPolicy.DESTROY
-NAME = "sandpiper-local-123456789012-us-east-1"
-env = cdk.Environment(account="123456789012", region="us-east-1")
+NAME = "sandpiper-big-111122223333-eu-west-1"
+RUN_METRICS = (
+    *("Runs", "ProgramsFailed", "FilesKept", "FilesSkipped", "Throttled", "Errors"),
+    "SessionsNotStopped",
+)
+OPERATIONS = ("StartCodeInterpreterSession", "InvokeCodeInterpreter", "StopCodeInterpreterSession")
+env = cdk.Environment(account="111122223333", region="eu-west-1")
 
 app = cdk.App(
     builtin_cloud_formation_validation=False,
     analytics_reporting=False,
     context={"@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy": True, "@aws-cdk/core:enablePartitionLiterals": True},
 )
+cdk.Tags.of(app).add("sandpiper:environment", "big")
+cdk.Tags.of(app).add("sandpiper:owner", "tests")
+
+
+def run_metric(tenant: str, name: str) -> cloudwatch.Metric:
+    return cloudwatch.Metric(
+        namespace="Sandpiper", metric_name=name, dimensions_map={"service": f"flat-{tenant}"}, statistic="Sum"
+    )
+
+
+def account_metric(namespace: str, name: str) -> cloudwatch.Metric:
+    return cloudwatch.Metric(namespace=namespace, metric_name=name, statistic="Sum")
+
+
+fleet = cdk.Stack(app, "flat-fleet", env=env)
+fleet_alarms = [
+    cloudwatch.Alarm(fleet, name, metric=account_metric("AWS/Account", name), threshold=1, evaluation_periods=1)
+    for name in ("Sessions", "Functions", "Throttles")
+]
+cloudwatch.Dashboard(
+    fleet,
+    "Dashboard",
+    widgets=[
+        [cloudwatch.AlarmStatusWidget(alarms=fleet_alarms, width=24)],
+        [cloudwatch.GraphWidget(title="Sessions", left=[account_metric("AWS/Account", "Sessions")])],
+        [
+            cloudwatch.GraphWidget(title=name, left=[run_metric(tenant, name) for tenant in TENANTS])
+            for name in ("Runs", "Errors", "Throttled", "SessionsNotStopped")
+        ],
+    ],
+)
+
 storage = cdk.Stack(app, "flat-storage", env=env)
 private: dict[str, Any] = {
     "encryption": s3.BucketEncryption.S3_MANAGED,
@@ -57,200 +97,203 @@ s3.Bucket(
             noncurrent_version_expiration=cdk.Duration.days(30),
             abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
         ),
-        s3.LifecycleRule(prefix="tenants/demo/runs/", expiration=cdk.Duration.days(90)),
+        *(
+            s3.LifecycleRule(prefix=f"tenants/{tenant}/{folder}/", expiration=cdk.Duration.days(90))
+            for tenant in TENANTS
+            for folder in ("runs", *(f"sandbox/{key}/staging" for key in KEYS))
+        ),
     ],
     **private,
 )
 
-stack = cdk.Stack(app, "flat-demo", env=env)
-stack.add_stack_dependency(storage)
-bucket = s3.Bucket.from_bucket_name(stack, "Data", NAME)
-interpreters: dict[str, agentcore.CodeInterpreterCustom] = {}
-for key in ("sandbox", "public"):
-    objects = f"arn:aws:s3:::{NAME}/tenants/demo/sandbox/{key}/*"
-    execution_role = iam.Role(
+
+def acknowledge(role: iam.Role, resource: str) -> None:
+    finding = f"AwsSolutions::AwsSolutions-IAM5[Resource::{resource}]"
+    cdk.Validations.of(role).acknowledge(cdk.Acknowledgment(id=finding, reason="A folder."))
+
+
+def tenant_stack(tenant: str) -> None:
+    stack = cdk.Stack(app, f"flat-{tenant}", env=env)
+    stack.add_stack_dependency(storage)
+    cdk.Tags.of(stack).add("sandpiper:tenant", tenant)
+    bucket = s3.Bucket.from_bucket_name(stack, "Data", NAME)
+    interpreters: dict[str, agentcore.CodeInterpreterCustom] = {}
+    for key in KEYS:
+        objects = f"arn:aws:s3:::{NAME}/tenants/{tenant}/sandbox/{key}/*"
+        execution_role = iam.Role(
+            stack,
+            f"ExecutionRole-{key}",
+            assumed_by=iam.ServicePrincipal(
+                "bedrock-agentcore.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": "111122223333"}}
+            ),
+            inline_policies={
+                "Folder": iam.PolicyDocument(
+                    statements=[
+                        iam.PolicyStatement(actions=["s3:GetObject", "s3:PutObject"], resources=[objects]),
+                        iam.PolicyStatement(actions=["s3:ListBucket"], resources=[bucket.bucket_arn]),
+                    ]
+                )
+            },
+        )
+        acknowledge(execution_role, objects)
+        interpreters[key] = agentcore.CodeInterpreterCustom(
+            stack,
+            f"Interpreter-{key}",
+            code_interpreter_custom_name=f"big_{tenant}_{key}".replace("-", "_"),
+            execution_role=execution_role,
+            network_configuration=agentcore.CodeInterpreterNetworkConfiguration.using_sandbox_network(),
+        )
+
+    function_logs = logs.LogGroup(stack, "FunctionLogs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=DESTROY)
+    role = iam.Role(stack, "FunctionRole", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    function_logs.grant_write(role)
+    for actions, folder in (
+        (["s3:GetObject"], "inputs"),
+        (["s3:GetObject", "s3:PutObject"], "runs"),
+        *((["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], f"sandbox/{key}/staging") for key in KEYS),
+    ):
+        objects = f"arn:aws:s3:::{NAME}/tenants/{tenant}/{folder}/*"
+        role.add_to_policy(iam.PolicyStatement(actions=actions, resources=[objects]))
+        acknowledge(role, objects)
+    for interpreter in interpreters.values():
+        role.add_to_policy(
+            iam.PolicyStatement(
+                actions=[f"bedrock-agentcore:{operation}" for operation in OPERATIONS],
+                resources=[interpreter.code_interpreter_arn],
+            )
+        )
+    function = lambda_.Function(
         stack,
-        f"ExecutionRole-{key}",
-        assumed_by=iam.ServicePrincipal(
-            "bedrock-agentcore.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": "123456789012"}}
-        ),
+        "Function",
+        runtime=lambda_.Runtime.PYTHON_3_14,
+        architecture=lambda_.Architecture.ARM_64,
+        handler="code_runner.handlers.run_operation",
+        code=lambda_.Code.from_asset(DIRECTORY, asset_hash="flat"),
+        role=role,
+        memory_size=512,
+        timeout=cdk.Duration.seconds(900),
+        log_group=function_logs,
+        retry_attempts=0,
+        environment={
+            "SANDPIPER_BUCKET": NAME,
+            "SANDPIPER_PREFIX": f"tenants/{tenant}",
+            "SANDPIPER_INTERPRETERS": json.dumps({key: one.code_interpreter_id for key, one in interpreters.items()}),
+        },
+    )
+
+    workflow_logs = logs.LogGroup(stack, "WorkflowLogs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=DESTROY)
+    workflow_role = iam.Role(
+        stack,
+        "WorkflowRole",
+        assumed_by=iam.ServicePrincipal("states.amazonaws.com"),
         inline_policies={
-            "Folder": iam.PolicyDocument(
+            "RunCode": iam.PolicyDocument(
                 statements=[
-                    iam.PolicyStatement(actions=["s3:GetObject", "s3:PutObject"], resources=[objects]),
-                    iam.PolicyStatement(actions=["s3:ListBucket"], resources=[bucket.bucket_arn]),
+                    iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn]),
+                    iam.PolicyStatement(actions=["logs:CreateLogDelivery", "xray:PutTraceSegments"], resources=["*"]),
                 ]
             )
         },
     )
-    cdk.Validations.of(execution_role).acknowledge(
-        cdk.Acknowledgment(id=f"AwsSolutions::AwsSolutions-IAM5[Resource::{objects}]", reason="A folder.")
+    acknowledge(workflow_role, "*")
+    run = tasks.LambdaInvoke(
+        stack, "RunCode", lambda_function=function, payload_response_only=True, retry_on_service_exceptions=False
     )
-    network = agentcore.CodeInterpreterNetworkConfiguration
-    interpreters[key] = agentcore.CodeInterpreterCustom(
+    run.add_retry(errors=["Throttled"], interval=cdk.Duration.seconds(2), max_attempts=8)
+    run.add_catch(sfn.Fail(stack, "RunFailed", error_path="$.Error", cause_path="$.Cause"))
+    workflow = sfn.StateMachine(
         stack,
-        f"Interpreter-{key}",
-        code_interpreter_custom_name=f"local_demo_{key}",
-        execution_role=execution_role,
-        network_configuration=(network.using_public_network() if key == "public" else network.using_sandbox_network()),
+        "Workflow",
+        definition_body=sfn.DefinitionBody.from_chainable(run),
+        timeout=cdk.Duration.seconds(1_442),
+        role=workflow_role.without_policy_updates(),
+        logs=sfn.LogOptions(destination=workflow_logs, level=sfn.LogLevel.ALL, include_execution_data=False),
+        tracing_enabled=True,
     )
+    alarms = [
+        cloudwatch.Alarm(stack, "Errors", metric=workflow.metric_failed(), threshold=1, evaluation_periods=1),
+        cloudwatch.Alarm(stack, "Throttles", metric=run_metric(tenant, "Throttled"), threshold=5, evaluation_periods=1),
+    ]
+    dashboard(stack, tenant, workflow, interpreters, alarms)
+    for output, value in {
+        "RunCodeStateMachineArn": workflow.state_machine_arn,
+        "DataBucketName": NAME,
+        "DataPrefix": f"tenants/{tenant}",
+        "Interpreters": json.dumps({key: one.code_interpreter_id for key, one in interpreters.items()}),
+        "SessionFunctionName": function.function_name,
+        "DashboardName": "flat",
+    }.items():
+        cdk.CfnOutput(stack, output, value=value)
 
-function_logs = logs.LogGroup(stack, "FunctionLogs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=DESTROY)
-role = iam.Role(stack, "FunctionRole", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-function_logs.grant_write(role)
-for actions, folder in ((["s3:GetObject"], "inputs"), (["s3:GetObject", "s3:PutObject"], "runs")):
-    objects = f"arn:aws:s3:::{NAME}/tenants/demo/{folder}/*"
-    role.add_to_policy(iam.PolicyStatement(actions=actions, resources=[objects]))
-    cdk.Validations.of(role).acknowledge(
-        cdk.Acknowledgment(id=f"AwsSolutions::AwsSolutions-IAM5[Resource::{objects}]", reason="A folder.")
-    )
-role.add_to_policy(
-    iam.PolicyStatement(
-        actions=[
-            f"bedrock-agentcore:{verb}"
-            for verb in ("StartCodeInterpreterSession", "InvokeCodeInterpreter", "StopCodeInterpreterSession")
+
+def dashboard(
+    stack: cdk.Stack,
+    tenant: str,
+    workflow: sfn.StateMachine,
+    interpreters: dict[str, agentcore.CodeInterpreterCustom],
+    alarms: list[cloudwatch.Alarm],
+) -> None:
+    rows: list[list[Any]] = [
+        [cloudwatch.AlarmStatusWidget(alarms=alarms, width=24)],
+        [
+            cloudwatch.GraphWidget(
+                title="Executions",
+                left=[
+                    workflow.metric_started(),
+                    workflow.metric_succeeded(),
+                    workflow.metric_failed(),
+                    workflow.metric_timed_out(),
+                ],
+            ),
+            cloudwatch.GraphWidget(title="Time", left=[workflow.metric_time()]),
+            cloudwatch.GraphWidget(title="Runs", left=[run_metric(tenant, name) for name in RUN_METRICS]),
         ],
-        resources=[interpreter.code_interpreter_arn for interpreter in interpreters.values()],
-    )
-)
-function = lambda_.Function(
-    stack,
-    "Function",
-    runtime=lambda_.Runtime.PYTHON_3_14,
-    architecture=lambda_.Architecture.ARM_64,
-    handler="code_runner.handlers.run_operation",
-    code=lambda_.Code.from_asset(sys.argv[1], asset_hash="flat"),
-    role=role,
-    memory_size=512,
-    timeout=cdk.Duration.seconds(900),
-    log_group=function_logs,
-    retry_attempts=0,
-    environment={
-        "SANDPIPER_BUCKET": NAME,
-        "SANDPIPER_PREFIX": "tenants/demo",
-        "SANDPIPER_INTERPRETERS": json.dumps({key: one.code_interpreter_id for key, one in interpreters.items()}),
-    },
-)
-
-workflow_logs = logs.LogGroup(stack, "WorkflowLogs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=DESTROY)
-workflow_role = iam.Role(
-    stack,
-    "WorkflowRole",
-    assumed_by=iam.ServicePrincipal("states.amazonaws.com"),
-    inline_policies={
-        "RunCode": iam.PolicyDocument(
-            statements=[
-                iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn]),
-                iam.PolicyStatement(actions=["logs:CreateLogDelivery", "xray:PutTraceSegments"], resources=["*"]),
+    ]
+    for interpreter in interpreters.values():
+        rows.append(
+            [
+                cloudwatch.GraphWidget(
+                    title=title,
+                    left=[
+                        agentcore_metric(interpreter, "Operation", operation, name)
+                        for name in names
+                        for operation in OPERATIONS
+                    ],
+                )
+                for title, names in {
+                    "Calls": ["Invocations"],
+                    "Latency": ["Latency"],
+                    "Failed": ["Throttles", "UserErrors", "SystemErrors"],
+                }.items()
             ]
         )
-    },
-)
-cdk.Validations.of(workflow_role).acknowledge(
-    cdk.Acknowledgment(id="AwsSolutions::AwsSolutions-IAM5[Resource::*]", reason="No resources.")
-)
-run = tasks.LambdaInvoke(
-    stack, "RunCode", lambda_function=function, payload_response_only=True, retry_on_service_exceptions=False
-)
-run.add_retry(errors=["Throttled"], interval=cdk.Duration.seconds(2), max_attempts=8)
-run.add_catch(sfn.Fail(stack, "RunFailed", error_path="$.Error", cause_path="$.Cause"))
-workflow = sfn.StateMachine(
-    stack,
-    "Workflow",
-    definition_body=sfn.DefinitionBody.from_chainable(run),
-    timeout=cdk.Duration.seconds(1_442),
-    role=workflow_role.without_policy_updates(),
-    logs=sfn.LogOptions(destination=workflow_logs, level=sfn.LogLevel.ALL, include_execution_data=False),
-    tracing_enabled=True,
-)
-
-throttled = cloudwatch.Metric(
-    namespace="Sandpiper", metric_name="Throttled", dimensions_map={"service": "sandpiper-local-demo"}, statistic="Sum"
-)
-alarms = [
-    cloudwatch.Alarm(stack, "Errors", metric=workflow.metric_failed(), threshold=1, evaluation_periods=1),
-    cloudwatch.Alarm(stack, "Throttles", metric=throttled, threshold=5, evaluation_periods=1),
-]
-
-
-def agentcore_metric(key: str, operation: str, name: str) -> cloudwatch.Metric:
-    return cloudwatch.Metric(
-        namespace="AWS/Bedrock-AgentCore",
-        metric_name=name,
-        dimensions_map={"Resource": interpreters[key].code_interpreter_arn, "Operation": operation},
-        statistic="Sum",
-        label=f"{operation} {name}",
-    )
-
-
-operations = ("StartCodeInterpreterSession", "InvokeCodeInterpreter", "StopCodeInterpreterSession")
-rows: list[list[Any]] = [
-    [cloudwatch.AlarmStatusWidget(alarms=alarms, width=24)],
-    [
-        cloudwatch.GraphWidget(
-            title="Executions",
-            left=[
-                workflow.metric_started(),
-                workflow.metric_succeeded(),
-                workflow.metric_failed(),
-                workflow.metric_timed_out(),
-            ],
-        ),
-        cloudwatch.GraphWidget(title="Time", left=[workflow.metric_time()]),
-        cloudwatch.GraphWidget(
-            title="Runs",
-            left=[
-                cloudwatch.Metric(
-                    namespace="Sandpiper", metric_name=name, dimensions_map={"service": "sandpiper-local-demo"}
-                )
-                for name in (
-                    *("Runs", "ProgramsFailed", "FilesKept", "FilesSkipped", "Throttled", "Errors"),
-                    "SessionsNotStopped",
-                )
-            ],
-        ),
-    ],
-]
-for key in interpreters:
     rows.append(
         [
             cloudwatch.GraphWidget(
-                title=title,
-                left=[agentcore_metric(key, operation, name) for name in names for operation in operations],
+                title=name,
+                left=[
+                    agentcore_metric(one, "Service", "AgentCore.CodeInterpreter", name) for one in interpreters.values()
+                ],
             )
-            for title, names in {
-                "Calls": ["Invocations"],
-                "Latency": ["Latency"],
-                "Failed": ["Throttles", "UserErrors", "SystemErrors"],
-            }.items()
+            for name in ("CPUUsed-vCPUHours", "MemoryUsed-GBHours")
         ]
     )
-rows.append(
-    [
-        cloudwatch.GraphWidget(
-            title=name,
-            left=[
-                cloudwatch.Metric(
-                    namespace="AWS/Bedrock-AgentCore",
-                    metric_name=name,
-                    dimensions_map={"Service": "AgentCore.CodeInterpreter", "Resource": one.code_interpreter_arn},
-                )
-                for one in interpreters.values()
-            ],
-        )
-        for name in ("CPUUsed-vCPUHours", "MemoryUsed-GBHours")
-    ]
-)
-cloudwatch.Dashboard(stack, "Dashboard", widgets=rows)
-for output, value in {
-    "RunCodeStateMachineArn": workflow.state_machine_arn,
-    "DataBucketName": NAME,
-    "DataPrefix": "tenants/demo",
-    "Interpreters": interpreters["sandbox"].code_interpreter_id,
-    "SessionFunctionName": function.function_name,
-    "DashboardName": "flat",
-}.items():
-    cdk.CfnOutput(stack, output, value=value)
+    cloudwatch.Dashboard(stack, "Dashboard", widgets=rows)
 
+
+def agentcore_metric(
+    interpreter: agentcore.CodeInterpreterCustom, dimension: str, value: str, name: str
+) -> cloudwatch.Metric:
+    return cloudwatch.Metric(
+        namespace="AWS/Bedrock-AgentCore",
+        metric_name=name,
+        dimensions_map={"Resource": interpreter.code_interpreter_arn, dimension: value},
+        statistic="Sum",
+        label=f"{value} {name}",
+    )
+
+
+for each in TENANTS:
+    tenant_stack(each)
 cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
 app.synth()
