@@ -1,11 +1,15 @@
 """Packs an installed distribution and what it depends on into a directory that Lambda runs.
 
-Not an installer: it copies what is already in the environment, so it needs no network, no Docker and no target
-platform. It refuses compiled files, because a bundle of pure Python fits every architecture and Python version.
+Not an installer: it copies what uv (or pip) has put into the environment, from a lock file and its hashes. So synthesis
+resolves and downloads nothing, needs no Docker, and what was tested is what is deployed. Installing for a target
+platform would only be needed for compiled files; those are refused, because a bundle of pure Python fits every
+architecture and Python version. Bytecode is added to it: for the Python that packs, which the embedded AWS runs, and
+for Lambda's own if the machine has it. Any other Python ignores it and compiles at its start.
 """
 
 from __future__ import annotations
 
+import csv
 import functools
 import gzip
 import hashlib
@@ -13,12 +17,12 @@ import importlib.metadata
 import importlib.util
 import json
 import os
-import py_compile
 import shutil
+import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from fnmatch import fnmatch
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,7 +30,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from importlib.metadata import Distribution
 
 CACHE = Path("build")
@@ -55,28 +59,43 @@ class Bundle:
     digest: str
 
 
-def bundle(distribution: str = "code-runner", *, cache: Path = CACHE) -> Bundle:
+def bundle(distribution: str = "code-runner", *, runtime: str | None = None, cache: Path = CACHE) -> Bundle:
     """Packs `distribution` with its dependencies, once for each content, below `cache`.
 
-    Each module's bytecode is added for the Python that packs; another Python ignores it.
+    `runtime` is Lambda's name of a Python, such as python3.14; a command of that name gives the bytecode for it.
     Raises NotBundleable.
     """
-    digest = digest_of(distribution)
+    compilers = _compilers(runtime)
+    digest = _hash(json.dumps([digest_of(distribution), sorted(compilers)]).encode())
     directory = cache / f"{distribution}-{digest[:16]}"
     if not directory.is_dir():
-        _write(_closure(distribution), directory)
+        _write(_closure(distribution), compilers.values(), directory)
     return Bundle(directory, digest)
 
 
 @functools.cache
 def digest_of(distribution: str) -> str:
-    """What changes with a bundle's content: each part's, and how it is packed. Found once in a process.
+    """What changes with a bundle's sources: each part's, and how they are packed. Found once in a process.
 
     Raises NotBundleable.
     """
-    recipe = (sys.implementation.cache_tag, SERVICES, DROPPED, _hash(Path(__file__).read_bytes()))
+    recipe = (SERVICES, DROPPED, _hash(Path(__file__).read_bytes()))
     content = [(part.name, part.version, _fingerprint(part)) for part in _closure(distribution)]
     return _hash(json.dumps([recipe, content]).encode())
+
+
+@functools.cache
+def _compilers(runtime: str | None) -> dict[str, str]:
+    """The Pythons that compile, by the name that their bytecode has: the one that packs, and Lambda's if it is here."""
+    found = {str(sys.implementation.cache_tag): sys.executable}
+    command = shutil.which(runtime) if runtime else None
+    if command is not None:
+        # A command may be there and start no Python: version managers have such ones.
+        tag = "import sys; print(sys.implementation.cache_tag)"
+        answer = subprocess.run([command, "-S", "-c", tag], capture_output=True, text=True, check=False)  # noqa: S603
+        if answer.returncode == 0:
+            found.setdefault(answer.stdout.strip(), command)
+    return found
 
 
 def _closure(distribution: str) -> list[Distribution]:
@@ -97,16 +116,22 @@ def _closure(distribution: str) -> list[Distribution]:
 
 
 def _fingerprint(part: Distribution) -> str:
-    """What changes with a part's content. A wheel's RECORD lists every file's hash; sources are hashed one by one."""
-    if not _editable(part):
-        return _hash((part.read_text("RECORD") or "").encode())
-    return _hash("".join(f"{place}\0{_hash(file.read_bytes())}\n" for place, file in _files(part).items()).encode())
+    """What changes with a part's content. A wheel's RECORD lists every file's hash; sources are hashed one by one.
+
+    Only of the files that are packed: the rest of a RECORD tells who installed it, and how.
+    """
+    if _editable(part):
+        hashes = {str(place): _hash(file.read_bytes()) for place, file in _files(part).items()}
+    else:
+        lines = csv.reader((part.read_text("RECORD") or "").splitlines())
+        hashes = {name: known for name, known, _ in lines if known and _packed(PurePosixPath(name)) and _kept(name)}
+    return _hash(json.dumps(hashes, sort_keys=True).encode())
 
 
 def _files(part: Distribution) -> dict[PurePosixPath, Path]:
     """What a distribution brings, sorted by its place in the bundle. Raises NotBundleable for what is compiled."""
     files = _source_files(part.name) if _editable(part) else _installed_files(part)
-    kept = {place: file for place, file in sorted(files) if _kept(place)}
+    kept = {place: file for place, file in sorted(files) if _kept(str(place))}
     compiled = [str(place) for place in kept if place.suffix in COMPILED_SUFFIXES]
     if compiled:
         raise NotBundleable(f"{part.name} {part.version} is compiled ({compiled[0]}); a bundle is pure Python")
@@ -133,21 +158,26 @@ def _source_files(name: str) -> Iterator[tuple[PurePosixPath, Path]]:
 def _installed_files(distribution: Distribution) -> Iterator[tuple[PurePosixPath, Path]]:
     """A wheel's modules and data, as its RECORD lists them; scripts lie outside and metadata is written anew."""
     for place in distribution.files or ():
-        if ".." not in place.parts and not place.parts[0].endswith((".dist-info", ".data")):
+        if _packed(place):
             yield PurePosixPath(*place.parts), Path(str(place.locate()))
 
 
-def _kept(place: PurePosixPath) -> bool:
-    if place.parts[:2] == BOTOCORE_DATA and len(place.parts) > 3:
-        return place.parts[2] in SERVICES and not fnmatch(str(place), "*/examples-1.json")
-    return not any(fnmatch(str(place), pattern) for pattern in DROPPED)
+def _packed(place: PurePosixPath) -> bool:
+    return ".." not in place.parts and not place.parts[0].endswith((".dist-info", ".data"))
+
+
+def _kept(name: str) -> bool:
+    parts = name.split("/")
+    if tuple(parts[:2]) == BOTOCORE_DATA and len(parts) > 3:
+        return parts[2] in SERVICES and not fnmatchcase(name, "*/examples-1.json")
+    return not any(fnmatchcase(name, pattern) for pattern in DROPPED)
 
 
 def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _write(parts: list[Distribution], directory: Path) -> None:
+def _write(parts: list[Distribution], compilers: Iterable[str], directory: Path) -> None:
     """Writes beside its final place and renames, so that a directory of that name is always whole."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=directory.parent))
@@ -161,7 +191,8 @@ def _write(parts: list[Distribution], directory: Path) -> None:
                 else:
                     shutil.copyfile(file, target)
             _write_metadata(part, unfinished)
-        _compile(unfinished)
+        for compiler in compilers:
+            _compile(unfinished, compiler)
         _settle(unfinished)
         try:
             unfinished.rename(directory)
@@ -209,17 +240,23 @@ def _write_metadata(part: Distribution, root: Path) -> None:
     (directory / "METADATA").write_text(text, encoding="utf-8")
 
 
-def _compile(root: Path) -> None:
-    """Adds bytecode that is used without a look at the source's time, which a bundle does not keep."""
-    for source in sorted(root.rglob("*.py")):
-        place = source.relative_to(root).as_posix()
-        py_compile.compile(
-            str(source),
-            dfile=f"/var/task/{place}",
-            doraise=True,
-            optimize=0,
-            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-        )
+def _compile(root: Path, python: str) -> None:
+    """Adds bytecode that is used without a look at the source's time, which a bundle does not keep.
+
+    In a process of its own that has loaded nothing else: what a file compiles to also depends, in the marks of shared
+    strings, on what the process has seen before.
+    """
+    arguments = ("--invalidation-mode", "unchecked-hash", "-o", "0", "-s", str(root), "-p", "/var/task", "-q")
+    done = subprocess.run(  # noqa: S603 - a Python of this machine
+        [python, "-s", "-S", "-m", "compileall", *arguments, str(root)],
+        # The search path is for commands of version managers, which look for the Python that they start.
+        env={"PATH": os.environ.get("PATH", ""), "PYTHONHASHSEED": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise NotBundleable(f"{python} compiles not all of the bundle: {done.stdout.strip()}{done.stderr.strip()}")
 
 
 def _settle(root: Path) -> None:

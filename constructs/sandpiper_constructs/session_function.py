@@ -81,7 +81,7 @@ class SessionFunction(Construct):
             runtime=lambda_.Runtime(runtime, lambda_.RuntimeFamily.PYTHON, supports_inline_code=True),
             architecture=lambda_.Architecture.custom(architecture),
             handler=HANDLER,
-            code=code or _code_runner(),
+            code=code or _code_runner(runtime),
             role=_role(self, log_group, folder, interpreters),
             memory_size=memory_mib,
             timeout=Duration.seconds(timeout_seconds),
@@ -103,8 +103,8 @@ class SessionFunction(Construct):
         self.function = cast("lambda_.IFunction", function)
 
 
-def _code_runner() -> lambda_.Code:
-    packed = bundle()
+def _code_runner(runtime: str) -> lambda_.Code:
+    packed = bundle(runtime=runtime)
     return lambda_.Code.from_asset(str(packed.directory), asset_hash=packed.digest)
 
 

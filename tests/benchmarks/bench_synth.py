@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 from sandpiper_constructs.bundle import bundle
+from sandpiper_constructs.session_function import NEWEST_RUNTIME
 from tests.benchmarks.figure import Figure
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -31,7 +32,7 @@ def figures() -> list[Figure]:
     """Synthesises both apps in turn. Raises ValueError if they do not make the same resources, type by type."""
     with tempfile.TemporaryDirectory() as name:
         workplace = Path(name)
-        packed = bundle(cache=workplace / "build")
+        packed = bundle(runtime=NEWEST_RUNTIME, cache=workplace / "build")
         before = _tree(packed.directory)
         found: list[Figure] = []
         seconds: dict[int, float] = {}
@@ -76,7 +77,8 @@ def _compared(workplace: Path, code: Path, size: int, tenants: int, interpreters
 
 def _environment(tenants: int, interpreters: int) -> str:
     """An environment file, in YAML's subset that JSON is."""
-    keys = {f"key-{number:02}": {} for number in range(interpreters)}
+    defaults: dict[str, str] = {}
+    keys = {f"key-{number:02}": defaults for number in range(interpreters)}
     return json.dumps(
         {
             "name": "big",

@@ -6,6 +6,7 @@ import gzip
 import importlib.metadata
 import io
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -16,8 +17,9 @@ import botocore
 import pytest
 
 from sandpiper_constructs import bundle as bundling
-from sandpiper_constructs.bundle import Bundle, NotBundleable, bundle
+from sandpiper_constructs.bundle import Bundle, NotBundleable, bundle, digest_of
 from sandpiper_contract import settings
+from tests.templates.conftest import synthesise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,13 +66,53 @@ def test_it_is_small(packed: Bundle, record_property: Callable[[str, object], No
     assert everything < 6 * MEBIBYTE
 
 
-def test_it_is_the_same_each_time(packed: Bundle, tmp_path: Path) -> None:
-    again = bundle(cache=tmp_path)
-    assert again.digest == packed.digest
-    first, second = _files(packed), _files(again)
-    assert list(first) == list(second)
-    assert [place for place in first if first[place].read_bytes() != second[place].read_bytes()] == []
-    assert {path.stat().st_mtime for path in second.values()} == {bundling.MODIFIED}
+BUILD = """
+import os, sys
+os.umask(int(sys.argv[1], 8))
+from pathlib import Path
+from sandpiper_constructs.bundle import bundle
+packed = bundle(cache=Path("cache"))
+print(packed.directory.resolve(), packed.digest)
+"""
+PLACES = [
+    ("022", {"TZ": "UTC", "LC_ALL": "C", "PYTHONHASHSEED": "1"}),
+    ("077", {"TZ": "Asia/Kolkata", "LC_ALL": "tr_TR.UTF-8", "PYTHONHASHSEED": "2", "PYTHONOPTIMIZE": "2"}),
+]
+"""Two users: what files they make may be read by others or not, their clock, language and order of sets."""
+
+
+def test_it_is_the_same_for_everybody(packed: Bundle, tmp_path: Path) -> None:
+    seen = [_content(packed)]
+    for mask, variables in PLACES:
+        place = tmp_path / mask
+        place.mkdir()
+        done = subprocess.run(
+            [sys.executable, "-c", BUILD, mask],
+            cwd=place,
+            env={"PATH": "/usr/bin:/bin", **variables},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        directory, digest = done.stdout.split()
+        assert digest == packed.digest
+        seen.append(_content(Bundle(Path(directory), digest)))
+    assert len(seen[0]) > 1_000
+    for other in seen[1:]:
+        assert other.keys() == seen[0].keys()
+        assert [place for place in seen[0] if other[place] != seen[0][place]] == []
+
+
+def _content(packed: Bundle) -> dict[str, tuple[bytes, int, float]]:
+    """Every file and folder: its bytes, its mode and its time."""
+    return {
+        str(path.relative_to(packed.directory)): (
+            path.read_bytes() if path.is_file() else b"",
+            path.stat().st_mode,
+            path.stat().st_mtime,
+        )
+        for path in sorted(packed.directory.rglob("*"))
+    }
 
 
 def test_it_is_packed_once(packed: Bundle) -> None:
@@ -81,6 +123,21 @@ def test_it_is_packed_once(packed: Bundle) -> None:
     assert [path.name for path in packed.directory.parent.iterdir()] == [packed.directory.name]
 
 
+def test_an_unchanged_synthesis_builds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = {"tenants": {"demo": {"interpreters": {"one": {}}}}}
+
+    def built() -> dict[Path, int]:
+        return {path: path.stat().st_ctime_ns for path in Path("build").rglob("*")}
+
+    synthesise(tmp_path / "first", options)
+    before = built()
+    assert any(path.name == "handlers.py" for path in before)
+    digest_of.cache_clear()
+    synthesise(tmp_path / "second", options)
+    assert built() == before
+
+
 def test_a_changed_source_is_another_bundle(packed: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changed = tmp_path / "changed.py"
     changed.write_text("CHANGED = True\n")
@@ -89,7 +146,11 @@ def test_a_changed_source_is_another_bundle(packed: Bundle, tmp_path: Path, monk
         return [(PurePosixPath(name.replace("-", "_"), "changed.py"), changed)]
 
     monkeypatch.setattr(bundling, "_source_files", sources)
+    digest_of.cache_clear()
     assert bundle(cache=tmp_path / "cache").digest != packed.digest
+    monkeypatch.undo()
+    digest_of.cache_clear()
+    assert bundle(cache=packed.directory.parent) == packed
 
 
 def test_it_is_pure_python_without_tests_stubs_or_scripts(packed: Bundle) -> None:
@@ -176,6 +237,31 @@ def test_its_bytecode_is_used_without_a_look_at_the_source(packed: Bundle) -> No
     compiled = packed.directory / "boto3" / "__pycache__" / f"session.{sys.implementation.cache_tag}.pyc"
     flags = int.from_bytes(compiled.read_bytes()[4:8], "little")
     assert flags == 0b01, "hash-based, unchecked (PEP 552)"
+
+
+def test_it_has_bytecode_for_lambdas_python_where_the_machine_has_that(tmp_path: Path) -> None:
+    own = sys.implementation.cache_tag
+    others = {version: f"python3.{version}" for version in range(12, 15) if _starts(f"python3.{version}")}
+    for version, runtime in others.items():
+        found = bundle(runtime=runtime, cache=tmp_path).directory
+        assert {path.suffixes[0] for path in found.rglob("*.pyc")} == {f".{own}", f".cpython-3{version}"}
+    if not others:
+        pytest.skip("no other Python of Lambda's on this machine")
+
+
+def test_a_command_that_starts_no_python_is_no_python(
+    packed: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Version managers put a command for every version on the path, also for those that are not there."""
+    command = tmp_path / "python3.99"
+    command.write_text("#!/bin/sh\nexit 127\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert bundle(runtime="python3.99", cache=packed.directory.parent) == packed
+
+
+def _starts(command: str) -> bool:
+    return bool(shutil.which(command)) and subprocess.run([command, "-c", ""], check=False).returncode == 0
 
 
 def test_what_is_compiled_is_refused(tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ def test_synthesis_needs_no_network_and_no_credentials_and_explains_every_findin
     assert done.returncode == 0, done.stderr
     templates = {path.name for path in (tmp_path / "out").glob("*.template.json")}
     assert f"sandpiper-{environment}-storage.template.json" in templates
+    assert "missing" not in json.loads((tmp_path / "out" / "manifest.json").read_text()), "what AWS was to be asked"
     nag = _report(tmp_path)["AwsSolutions"]
     assert nag["conclusion"] == "success"
     assert nag["violations"] == []
