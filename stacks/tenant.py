@@ -8,7 +8,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
-from sandpiper.environment import PublicInterpreter, VpcInterpreter
+from sandpiper.environment import PublicInterpreter, SessionLimits, VpcInterpreter
 from sandpiper.names import stack_name
 from sandpiper_constructs.alarms import TenantAlarms, Thresholds
 from sandpiper_constructs.bucket_folder import BucketFolder
@@ -65,6 +65,11 @@ class TenantStack(cdk.Stack):
             memory_mib=tenant.session_function.memory_mib,
             timeout_seconds=tenant.session_function.timeout_seconds,
             reserved_concurrency=tenant.session_function.reserved_concurrency,
+            session_seconds={
+                key: (options.session.default_seconds, options.session.longest_seconds)
+                for key, options in tenant.interpreters.items()
+                if options.session != SessionLimits()
+            },
             log_level=tenant.session_function.log_level,
             log_retention=retention,
         )

@@ -44,6 +44,8 @@ class SessionFunction(Construct):
 
     `service` is what its logs and metrics are filed under: one tenant of one environment.
     `code` is any bundle with the handler `code_runner.handlers.run_operation`; without it, the installed `code_runner`.
+    `session_seconds` has, by interpreter key, how long a session lives that nobody asked a time for, and the longest
+    that a request may ask for; without it, 300 and 28,800.
 
     Raises ValueError, before any resource, without an interpreter or for a timeout that Lambda would refuse.
     """
@@ -62,6 +64,7 @@ class SessionFunction(Construct):
         memory_mib: int = 512,
         timeout_seconds: int = LONGEST_TIMEOUT_SECONDS,
         reserved_concurrency: int | None = None,
+        session_seconds: Mapping[str, tuple[int, int]] | None = None,
         log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO",
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
     ) -> None:
@@ -93,6 +96,7 @@ class SessionFunction(Construct):
                 settings.BUCKET: folder.bucket.bucket_name,
                 settings.PREFIX: folder.path,
                 settings.INTERPRETERS: interpreter_ids(interpreters),
+                **({settings.SESSION_SECONDS: json.dumps(session_seconds)} if session_seconds else {}),
                 "POWERTOOLS_SERVICE_NAME": service,
                 "POWERTOOLS_METRICS_NAMESPACE": metrics.NAMESPACE,
                 "POWERTOOLS_LOG_LEVEL": log_level,

@@ -36,10 +36,11 @@ _Runtime = Annotated[
     "What runs JavaScript and TypeScript: deno unless said. Python is run by python alone.",
 ]
 _Interpreter = Annotated[str | None, Text(255), "A key of the tenant's interpreters; its first unless said."]
+_ABOUT_TIMEOUT = "How long the session lives at most, from its start, whatever happens in it. Unless said, {unless}."
 _SessionTimeout = Annotated[
-    int,
+    int | None,
     WholeNumber(*SESSION_TIMEOUT_SECONDS, "seconds"),
-    "How long the session lives at most, from its start, whatever happens in it.",
+    _ABOUT_TIMEOUT.format(unless=f"the interpreter's own, which is {DEFAULT_SESSION_TIMEOUT_SECONDS} s unless set"),
 ]
 _Inputs = Annotated[
     tuple[InputFile, ...], Items(Of(InputFile), MOST_INPUTS), "Files beside the program before it runs."
@@ -69,7 +70,7 @@ class RunCode(Record):
     language: _Language = "python"
     runtime: _Runtime = None
     interpreter: _Interpreter = None
-    session_timeout_seconds: _SessionTimeout = DEFAULT_SESSION_TIMEOUT_SECONDS
+    session_timeout_seconds: _SessionTimeout = None
     inputs: _Inputs = ()
     outputs: _Outputs = DEFAULT_OUTPUTS
     fail_on_error: _FailOnError = False
@@ -83,7 +84,7 @@ class RunCommand(Record):
 
     command: Annotated[str, Text(), "Run by /bin/sh in the working directory."]
     interpreter: _Interpreter = None
-    session_timeout_seconds: _SessionTimeout = DEFAULT_SESSION_TIMEOUT_SECONDS
+    session_timeout_seconds: _SessionTimeout = None
     inputs: _Inputs = ()
     outputs: _Outputs = DEFAULT_OUTPUTS
     fail_on_error: _FailOnError = False
@@ -104,7 +105,13 @@ class StartCommand(Record):
     language: _Language = "python"
     runtime: _Runtime = None
     interpreter: _Interpreter = None
-    session_timeout_seconds: _SessionTimeout = DEFAULT_COMMAND_TIMEOUT_SECONDS
+    session_timeout_seconds: Annotated[
+        int | None,
+        WholeNumber(*SESSION_TIMEOUT_SECONDS, "seconds"),
+        _ABOUT_TIMEOUT.format(
+            unless=f"{DEFAULT_COMMAND_TIMEOUT_SECONDS} s, or the interpreter's longest if that is less"
+        ),
+    ] = None
     inputs: _Inputs = ()
 
 
@@ -139,7 +146,7 @@ class OpenSession(Record):
     RULES = (INPUTS_APART,)
 
     interpreter: _Interpreter = None
-    session_timeout_seconds: _SessionTimeout = DEFAULT_SESSION_TIMEOUT_SECONDS
+    session_timeout_seconds: _SessionTimeout = None
     inputs: _Inputs = ()
 
 
@@ -182,3 +189,7 @@ class CollectFiles(Record):
 
     session: _Session
     outputs: _Outputs = DEFAULT_OUTPUTS
+
+
+Starting = RunCode | RunCommand | StartCommand | OpenSession
+"""Requests that start a session."""

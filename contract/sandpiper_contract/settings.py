@@ -8,6 +8,8 @@ PREFIX = "SANDPIPER_PREFIX"
 """The tenant's part of the bucket, without a slash at its end."""
 INTERPRETERS = "SANDPIPER_INTERPRETERS"
 """JSON object: the tenant's interpreter keys, the default first, each with its identifier."""
+SESSION_SECONDS = "SANDPIPER_SESSION_SECONDS"
+"""JSON object: keys of interpreters with times of their own for sessions, each with `[unless asked, longest]`."""
 
 RUNS = "runs"
 INPUTS = "inputs"

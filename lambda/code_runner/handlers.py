@@ -36,6 +36,7 @@ PLACE = Place(
     interpreters=json.loads(os.environ[settings.INTERPRETERS]),
     bucket=os.environ[settings.BUCKET],
     prefix=os.environ[settings.PREFIX],
+    session_seconds=json.loads(os.environ.get(settings.SESSION_SECONDS, "{}")),
 )
 CLIENTS = AwsClients()
 # Made while Lambda initialises, which it does with more CPU than the first call has.

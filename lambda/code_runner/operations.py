@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from code_runner.claim import Claim, Lost, OwnSession, Settled, take
@@ -25,7 +25,7 @@ from code_runner.session import (
 from code_runner.staging import Staging
 from code_runner.storage import Storage
 from sandpiper_contract import requests, results
-from sandpiper_contract.errors import CodeFailed, InterpreterNotFound, RunError, SessionLost
+from sandpiper_contract.errors import CodeFailed, InterpreterNotFound, InvalidRequest, RunError, SessionLost
 from sandpiper_contract.files import SkipReason
 from sandpiper_contract.handles import SessionHandle, TaskHandle
 from sandpiper_contract.kinds import S3Object
@@ -55,6 +55,8 @@ _WITH_OUTPUTS = (
     requests.RunInSession,
     requests.CollectFiles,
 )
+_STARTING = (requests.RunCode, requests.RunCommand, requests.StartCommand, requests.OpenSession)
+_SESSION_SECONDS = (requests.DEFAULT_SESSION_TIMEOUT_SECONDS, requests.SESSION_TIMEOUT_SECONDS[1])
 Result = TypeVar("Result", bound="Record")
 Ended = TypeVar("Ended", results.RunResult, results.CommandState)
 
@@ -66,6 +68,8 @@ class Place:
     interpreters: Mapping[str, str]
     bucket: str
     prefix: str
+    session_seconds: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, "tuple[int, int]"])
+    """By interpreter key: how long a session lives that nobody asked a time for, and the longest that one may."""
 
     def interpreter_key(self, key: str | None) -> str:
         """The key, or the default's; raises InterpreterNotFound naming the keys there are."""
@@ -78,6 +82,21 @@ class Place:
     def interpreter_id(self, key: str | None) -> str:
         """The identifier of the interpreter of that key, or of the default. Raises as `interpreter_key` does."""
         return self.interpreters[self.interpreter_key(key)]
+
+    def lifetime(self, request: requests.Starting) -> int:
+        """How many seconds the session that the request starts lives. Raises InvalidRequest for too many."""
+        key = self.interpreter_key(request.interpreter)
+        default, longest = self.session_seconds.get(key, _SESSION_SECONDS)
+        asked = request.session_timeout_seconds
+        if asked is None:
+            is_command = isinstance(request, requests.StartCommand)
+            return min(requests.DEFAULT_COMMAND_TIMEOUT_SECONDS, longest) if is_command else default
+        if asked > longest:
+            least = requests.SESSION_TIMEOUT_SECONDS[0]
+            raise InvalidRequest(
+                f"sessionTimeoutSeconds is {asked}; allowed: {least} to {longest:,} seconds for the interpreter {key}"
+            )
+        return asked
 
     def folder(self, *parts: str) -> S3Object:
         """A folder below the tenant's."""
@@ -114,7 +133,7 @@ class Operations:
         def work(claim: Claim) -> results.StartedCommand:
             key = self.place.interpreter_key(request.interpreter)
             program = Command(request.command) if request.command is not None else self._code(request)
-            with self._kept_open(claim, key, request.session_timeout_seconds) as session:
+            with self._kept_open(claim, key, self.place.lifetime(request)) as session:
                 sending = _Claimed(claim, session, self._working_end, owned=True)
                 task = session.start(program, inputs=request.inputs, sending=sending)
             handle = _handle(key, session)
@@ -135,7 +154,7 @@ class Operations:
 
         def work(claim: Claim) -> results.OpenedSession:
             key = self.place.interpreter_key(request.interpreter)
-            with self._kept_open(claim, key, request.session_timeout_seconds) as session:
+            with self._kept_open(claim, key, self.place.lifetime(request)) as session:
                 if session.write_inputs(request.inputs):
                     session.look()
             return results.OpenedSession(_handle(key, session))
@@ -182,7 +201,7 @@ class Operations:
             with open_session(
                 self.clients,
                 self.place.interpreters[key],
-                timeout_seconds=request.session_timeout_seconds,
+                timeout_seconds=self.place.lifetime(request),
                 deadline=self._working_end,
                 not_stopped=self._told_of(claim),
                 files=self._files(key),
@@ -218,6 +237,8 @@ class Operations:
         is_last: Callable[[Result], bool] = lambda _: True,
     ) -> Result:
         """Does the work if this run has not been accepted before, and keeps how it ended, once that `is_last`."""
+        if isinstance(request, _STARTING):
+            self.place.lifetime(request)  # refused before anything is asked of AWS
         self.end.earlier(ENDING_SECONDS + COLLECTING_SECONDS).require(LEAST_SECONDS, "beginning the run")
         asked = digests(self.run, request)
         match take(self.clients.s3, self._claim_address, asked, watch_until=self._working_end, end=self.end):
@@ -262,10 +283,9 @@ class Operations:
         One that cannot be had costs the run nothing, nor does one for which the run would lack the time: it is told,
         and ends by its lifetime.
         """
-        seconds = getattr(request, "session_timeout_seconds", None)
-        if seconds is None:
+        if not isinstance(request, _STARTING):
             return
-        interpreter_id = self.place.interpreter_id(getattr(request, "interpreter", None))
+        interpreter_id, seconds = self.place.interpreter_id(request.interpreter), self.place.lifetime(request)
         tell = self._told_of(claim)
         for token in claim.abandoned:
             try:

@@ -6,7 +6,13 @@ Not what is built from it (`stacks`), and nothing here needs the CDK or an AWS a
 from sandpiper.environment.cautions import Caution, cautions
 from sandpiper.environment.errors import InvalidEnvironment, Problem
 from sandpiper.environment.file import load
-from sandpiper.environment.interpreter import Interpreter, PublicInterpreter, SandboxInterpreter, VpcInterpreter
+from sandpiper.environment.interpreter import (
+    Interpreter,
+    PublicInterpreter,
+    SandboxInterpreter,
+    SessionLimits,
+    VpcInterpreter,
+)
 from sandpiper.environment.model import AlarmThresholds, Environment, SessionFunctionOptions, Tenant
 
 __all__ = [
@@ -19,6 +25,7 @@ __all__ = [
     "PublicInterpreter",
     "SandboxInterpreter",
     "SessionFunctionOptions",
+    "SessionLimits",
     "Tenant",
     "VpcInterpreter",
     "cautions",

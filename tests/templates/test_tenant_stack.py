@@ -9,7 +9,7 @@ import aws_cdk as cdk
 import cdk_nag
 import pytest
 
-from sandpiper.environment import Environment, SandboxInterpreter, SessionFunctionOptions, Tenant
+from sandpiper.environment import Environment, SandboxInterpreter, SessionFunctionOptions, SessionLimits, Tenant
 from sandpiper_constructs.bucket_folder import BucketFolder
 from sandpiper_constructs.session_function import SessionFunction
 from sandpiper_contract import errors
@@ -263,7 +263,7 @@ def test_a_region_that_nobody_knows_is_a_warning_and_its_findings_are_explained_
     cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
     app.synth()
     warnings = (tmp_path / "sandpiper-one-fleet.metadata.json").read_text()
-    assert "region eu-central-9 was not known to offer code interpreters" in warnings
+    assert "eu-central-9 was not known to offer code interpreters" in warnings
     role = next(iter(read_assembly(tmp_path)["sandpiper-one-demo"].resources("AWS::IAM::Role").values()))
     assert "AWS::Partition" in json.dumps(role["Policies"]), "the CDK knows no partition for the region"
 
@@ -320,3 +320,18 @@ def test_an_interpreter_has_what_the_environment_gives_it_and_no_finding_is_left
     }
     attached = [policy["Roles"] for policy in template.resources("AWS::IAM::Policy").values()]
     assert ["notebooks"] in attached
+
+
+def test_sessions_of_an_interpreter_live_as_long_as_its_options_say(tmp_path: Path) -> None:
+    limits = SessionLimits(default_seconds=120, longest_seconds=600)
+    tenant = Tenant(interpreters={"sandbox": SandboxInterpreter(), "short": SandboxInterpreter(session=limits)})
+    app = new_app(tmp_path)
+    add_stacks(app, _environment(tenants={"demo": tenant}))
+    app.synth()
+    functions = read_assembly(tmp_path)["sandpiper-one-demo"].resources("AWS::Lambda::Function").values()
+    (variables,) = (
+        each["Environment"]["Variables"]
+        for each in functions
+        if "SANDPIPER_INTERPRETERS" in each["Environment"]["Variables"]
+    )
+    assert json.loads(variables["SANDPIPER_SESSION_SECONDS"]) == {"short": [120, 600]}

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from sandpiper_contract import settings as variables
 from sandpiper_contract.errors import InvalidRequest, ServiceFault
 from sandpiper_contract.events import Event
+from sandpiper_contract.requests import OpenSession, RunCode, StartCommand
 from sandpiper_contract.results import RunResult
 from tests.unit.contract_values import JSON, near_events
 
@@ -63,7 +64,8 @@ def entry() -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(variables.BUCKET, "data")
         patch.setenv(variables.PREFIX, "tenants/one")
-        patch.setenv(variables.INTERPRETERS, json.dumps({"sandbox": "sandbox-1"}))
+        patch.setenv(variables.INTERPRETERS, json.dumps({"sandbox": "sandbox-1", "short": "short-1"}))
+        patch.setenv(variables.SESSION_SECONDS, json.dumps({"short": [120, 600]}))
         patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
         patch.setenv("POWERTOOLS_SERVICE_NAME", "one")
         patch.setattr(sys, "tracebacklimit", 1_000, raising=False)  # which the function changes
@@ -159,3 +161,28 @@ def test_a_fault_of_the_function_is_logged_whole_and_told_without_a_trace(
             entry.run_operation(EVENT, Context())
         assert traceback.extract_tb(fault.tb) == []
         assert log.getvalue().count("in _refuse") == count
+
+
+def test_a_session_that_would_outlive_its_interpreters_longest_is_refused(entry: Any) -> None:
+    asked = {"code": "1", "interpreter": "short", "sessionTimeoutSeconds": 601}
+    message = refused(entry, {"operation": "run_code", "run": EVENT["run"], "request": asked})
+    assert message.startswith("sessionTimeoutSeconds is 601; allowed: 60 to 600 seconds for the interpreter short")
+
+
+@pytest.mark.parametrize(
+    ("request_type", "given", "seconds"),
+    [
+        (RunCode, {"code": "1"}, 300),
+        (RunCode, {"code": "1", "session_timeout_seconds": 28_800}, 28_800),
+        (RunCode, {"code": "1", "interpreter": "short"}, 120),
+        (RunCode, {"code": "1", "interpreter": "short", "session_timeout_seconds": 600}, 600),
+        (OpenSession, {"interpreter": "short"}, 120),
+        # A command that runs on has nobody who waits, and gets more.
+        (StartCommand, {"command": "make"}, 3_600),
+        (StartCommand, {"command": "make", "interpreter": "short"}, 600),
+    ],
+)
+def test_a_session_lives_as_long_as_its_request_or_its_interpreter_says(
+    entry: Any, request_type: Any, given: dict[str, Any], seconds: int
+) -> None:
+    assert entry.PLACE.lifetime(request_type(**given)) == seconds
