@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 
@@ -22,8 +22,9 @@ def test_a_run_keeps_its_files_in_a_bucket_with_a_key_of_its_own(environments: E
     file = environments.write("keyed", KEYED)
     environments.deploy(file)
     place = environments.tenant(file, "main")
-    (key,) = boto3.client("kms").list_keys()["Keys"]
-    assert boto3.client("kms").get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"] is True
+    kms: Any = boto3.client("kms")
+    (key,) = kms.list_keys()["Keys"]
+    assert kms.get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"] is True
 
     program = {"code": "open('left.txt', 'w').write('kept')"}
     done = workflow.run(boto3.Session(), place, program, [], environments.folder / "out", lambda _: None)

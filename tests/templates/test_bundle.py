@@ -125,7 +125,7 @@ def test_it_is_packed_once(packed: Bundle) -> None:
 
 def test_an_unchanged_synthesis_builds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    options = {"tenants": {"demo": {"interpreters": {"one": {}}}}}
+    options: dict[str, Any] = {"tenants": {"demo": {"interpreters": {"one": {}}}}}
 
     def built() -> dict[Path, int]:
         return {path: path.stat().st_ctime_ns for path in Path("build").rglob("*")}
