@@ -109,7 +109,8 @@ class SessionFunction(Construct):
 
 def _code_runner(runtime: str) -> lambda_.Code:
     packed = bundle(runtime=runtime)
-    return lambda_.Code.from_asset(str(packed.directory), asset_hash=packed.digest)
+    # Absolute, since the CDK's own process may be in another folder.
+    return lambda_.Code.from_asset(str(packed.directory.absolute()), asset_hash=packed.digest)
 
 
 def _role(

@@ -16,8 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from sandpiper.environment import SessionFunctionOptions
 from sandpiper_constructs.bundle import bundle
-from sandpiper_constructs.session_function import NEWEST_RUNTIME
 from tests.benchmarks.figure import Figure
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -32,7 +32,7 @@ def figures() -> list[Figure]:
     """Synthesises both apps in turn. Raises ValueError if they do not make the same resources, type by type."""
     with tempfile.TemporaryDirectory() as name:
         workplace = Path(name)
-        packed = bundle(runtime=NEWEST_RUNTIME, cache=workplace / "build")
+        packed = bundle(runtime=SessionFunctionOptions().runtime, cache=workplace / "build")
         before = _tree(packed.directory)
         found: list[Figure] = []
         seconds: dict[int, float] = {}
