@@ -68,12 +68,12 @@ class S3Access(Options):
         return self.uri.removeprefix("s3://").partition("/")[2].removesuffix("/")
 
 
-def _uri_alone(raw: object) -> object:
+def uri_alone(raw: object) -> object:
     """`s3://BUCKET/FOLDER/` is short for a mapping with nothing but `uri`."""
     return {"uri": raw} if isinstance(raw, str) else raw
 
 
-S3Folders = Annotated[tuple[Annotated[S3Access, BeforeValidator(_uri_alone)], ...], AsTuple, Field(max_length=50)]
+S3Folders = Annotated[tuple[Annotated[S3Access, BeforeValidator(uri_alone)], ...], Field(max_length=50), AsTuple]
 FOLDERS = "a list of at most 50 folders, each s3://BUCKET/FOLDER/ or a mapping of uri, account, key"
 
 
@@ -115,8 +115,8 @@ class AnyInterpreter(Options):
             ],
             ...,
         ],
-        AsTuple,
         Field(max_length=MOST_CERTIFICATES),
+        AsTuple,
     ] = option(
         "secrets with root certificates that its code trusts as well",
         f"a list of at most {MOST_CERTIFICATES} ARNs of secrets in Secrets Manager",
@@ -128,7 +128,7 @@ class AnyInterpreter(Options):
         "own",
         union_mode="left_to_right",
     )
-    callers: Annotated[tuple[RoleArn, ...], AsTuple, Field(max_length=50)] = option(
+    callers: Annotated[tuple[RoleArn, ...], Field(max_length=50), AsTuple] = option(
         "roles that may run code in it beside the session function; those of other accounts by a role to assume",
         f"a list of at most 50, each {A_ROLE}",
         (),
@@ -163,7 +163,7 @@ class VpcInterpreter(AnyInterpreter):
 
     network: Literal["VPC"] = option("what code reaches: what the VPC lets it", NETWORKS)
     subnets: Annotated[
-        tuple[Annotated[str, Field(pattern="^subnet-[0-9a-z]{8,17}$")], ...], AsTuple, Field(max_length=MOST_SUBNETS)
+        tuple[Annotated[str, Field(pattern="^subnet-[0-9a-z]{8,17}$")], ...], Field(max_length=MOST_SUBNETS), AsTuple
     ] = option(
         "private subnets that exist; without any, those of the environment's own network",
         f"a list of at most {MOST_SUBNETS} ids such as subnet-0123456789abcdef0",
@@ -171,8 +171,8 @@ class VpcInterpreter(AnyInterpreter):
     )
     security_groups: Annotated[
         tuple[Annotated[str, Field(pattern="^sg-[0-9a-z]{8,17}$")], ...],
-        AsTuple,
         Field(max_length=MOST_SECURITY_GROUPS),
+        AsTuple,
     ] = option(
         "security groups that exist; with subnets, and only then",
         f"a list of at most {MOST_SECURITY_GROUPS} ids such as sg-0123456789abcdef0",

@@ -70,8 +70,8 @@ class Budget(Options):
     )
     emails: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=50)], ...],
-        AsTuple,
         Field(min_length=1, max_length=10),
+        AsTuple,
     ] = option("who is told", "a list of 1 to 10 e-mail addresses", examples=[["platform@example.com"]])
 
 

@@ -23,12 +23,12 @@ class Network(Options):
         pattern=r"^(10\.[0-9]{1,3}|172\.(1[6-9]|2[0-9]|3[01])|192\.168)\.[0-9]{1,3}\.[0-9]{1,3}/(1[6-9]|2[0-4])$",
     )
     endpoints: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")], ...], AsTuple, Field(max_length=20)
+        tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")], ...], Field(max_length=20), AsTuple
     ] = option("services of AWS that code may reach beside S3", ENDPOINTS, ())
     domains: Annotated[
         tuple[Annotated[str, Field(pattern=r"^(\*\.)?([a-z0-9-]{1,63}\.)+[a-z]{2,63}$")], ...],
-        AsTuple,
         Field(max_length=100),
+        AsTuple,
     ] = option(
         "names that code may resolve, beside those of the endpoints; the DNS Firewall refuses all others",
         "a list of at most 100 names such as *.example.com",

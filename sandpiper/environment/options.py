@@ -38,16 +38,18 @@ def _as_tuple(value: object) -> object:
     return tuple(cast("list[object]", value)) if isinstance(value, list) else value
 
 
-def _empty_as_default(value: object) -> object:
+def empty_as_default(value: object) -> object:
     """`sandbox:` with nothing after it reads as None in YAML and means every default."""
     return {} if value is None else value
 
 
 AsTuple = BeforeValidator(_as_tuple)
-EmptyAsDefault = BeforeValidator(_empty_as_default)
+EmptyAsDefault = BeforeValidator(empty_as_default)
 
 Sentence = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
-LogRetentionDays = Annotated[int, AfterValidator(_only_retention_values)]
+LogRetentionDays = Annotated[
+    int, AfterValidator(_only_retention_values), Field(json_schema_extra={"enum": list(LOG_RETENTION_DAYS)})
+]
 A_LOG_RETENTION = "one of " + ", ".join(map(str, LOG_RETENTION_DAYS))
 
 ACCOUNT = "[0-9]{12}"

@@ -40,7 +40,7 @@ def _report(home: Path) -> dict[str, dict[str, Any]]:
     return {plugin["pluginName"]: plugin for plugin in report["pluginReports"]}
 
 
-@pytest.mark.parametrize("environment", ["dev", "local"])
+@pytest.mark.parametrize("environment", ["dev", "local", "prod"])
 def test_synthesis_needs_no_network_and_no_credentials_and_explains_every_finding(
     tmp_path: Path, environment: str
 ) -> None:

@@ -92,7 +92,7 @@ def _tenant(environment: Environment) -> Tenant:
     return environment.all_tenants["claims"]
 
 
-@pytest.mark.parametrize("name", ["local", "dev"])
+@pytest.mark.parametrize("name", ["local", "dev", "prod"])
 def test_the_environments_of_the_repository_can_be_read(name: str) -> None:
     environment = load(ROOT / "environments" / f"{name}.yaml")
     assert environment.name == name

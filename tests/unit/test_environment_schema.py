@@ -1,0 +1,114 @@
+"""Editors know an environment file by its JSON Schema, which is written from the types that read it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from jsonschema import Draft202012Validator
+from ruamel.yaml import YAML
+
+from sandpiper.environment import InvalidEnvironment, load
+from sandpiper.environment.schema import schema
+
+PROJECT = Path(__file__).parents[2]
+FILES = sorted((PROJECT / "environments").glob("*.yaml"))
+GOOD = """\
+name: dev
+account: "111122223333"
+region: eu-west-1
+owner: platform team
+network:
+logs:
+tenants:
+  claims:
+    interpreters:
+      sandbox:
+      web:
+        network: PUBLIC
+        reason: Packages from PyPI
+        owner: platform team
+        expires: "2999-06-30"
+      inside:
+        network: VPC
+        read: [s3://bucket/a/, {uri: s3://bucket/b/, account: "444455556666"}]
+availability_zones: {eu-west-1a: euw1-az1, eu-west-1b: euw1-az2}
+"""
+BROKEN = {
+    "an unknown key": ("logs:", "log:"),
+    "an unknown key of an interpreter": ("sandbox:", "sandbox: {reason: mine}"),
+    "a number for text": ('"111122223333"', "111122223333"),
+    "an impossible name": ("name: dev", "name: de-v"),
+    "an impossible time": ("logs:", "logs: {retention_days: 31}"),
+    "an unknown network": ("PUBLIC", "NAT"),
+    "something that is missing": ("        reason: Packages from PyPI\n", ""),
+    "a name that is reserved": ("claims:", "fleet:"),
+    "an impossible key": ("inside:", "In_side:"),
+    "neither tenants nor interpreters": (GOOD[GOOD.index("tenants:") : GOOD.index("availability")], ""),
+    "both": ("logs:", "interpreters: {sandbox: }"),
+    "too many": ("sandbox:", "sandbox: {callers: [" + ", ".join(["arn:aws:iam::111122223333:role/a"] * 51) + "]}"),
+    "a folder without its slash": ("s3://bucket/b/", "s3://bucket/b"),
+    "a folder without its slash, in short": ("s3://bucket/a/", "s3://bucket/a"),
+}
+
+
+def _parsed(text: str) -> Any:
+    """As an editor parses it: a date is text."""
+    found: object = YAML(typ="safe", pure=True).load(text)
+    return json.loads(json.dumps(found, default=str))
+
+
+def _errors(text: str) -> list[str]:
+    validator = Draft202012Validator(schema())
+    return [error.message for error in validator.iter_errors(_parsed(text))]
+
+
+def test_the_file_is_what_the_types_say(tmp_path: Path) -> None:
+    made = tmp_path / "schema.json"
+    subprocess.run([sys.executable, str(PROJECT / "tools" / "environment_schema.py"), str(made)], check=True)
+    kept = (PROJECT / "docs" / "environment.schema.json").read_text()
+    assert made.read_text() == kept, "if this is meant: python tools/environment_schema.py"
+
+
+def test_it_is_a_schema_of_its_dialect_in_which_every_option_says_what_it_is_for_and_what_is_allowed() -> None:
+    whole = schema()
+    assert whole["$schema"] == Draft202012Validator.META_SCHEMA["$schema"]
+    Draft202012Validator.check_schema(whole)
+    for model in (whole, *whole["$defs"].values()):
+        assert model["additionalProperties"] is False
+        properties = cast("dict[str, dict[str, Any]]", model["properties"])
+        for name, option in properties.items():
+            assert option["title"], name
+            assert option["description"], name
+            assert not (option.get("type") == "array" and "maxLength" in option), name
+
+
+@pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
+def test_the_files_of_the_repository_name_it_and_hold_to_it(file: Path) -> None:
+    text = file.read_text()
+    marker, _, address = text.splitlines()[0].partition("=")
+    assert marker == "# yaml-language-server: $schema"
+    assert (file.parent / address).resolve() == PROJECT / "docs" / "environment.schema.json"
+    assert _errors(text) == []
+
+
+def test_what_is_right_for_one_is_right_for_the_other(tmp_path: Path) -> None:
+    assert _errors(GOOD) == []
+    file = tmp_path / "dev.yaml"
+    file.write_text(GOOD.replace('"2999-06-30"', "2999-06-30"))
+    assert load(file)
+
+
+@pytest.mark.parametrize(("before", "after"), BROKEN.values(), ids=BROKEN)
+def test_what_is_wrong_for_one_is_wrong_for_the_other(tmp_path: Path, before: str, after: str) -> None:
+    assert GOOD.count(before) == 1
+    broken = GOOD.replace(before, after)
+    assert _errors(broken)
+    file = tmp_path / "dev.yaml"
+    file.write_text(broken.replace('"2999-06-30"', "2999-06-30"))
+    with pytest.raises(InvalidEnvironment):
+        load(file)
