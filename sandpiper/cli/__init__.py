@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sandpiper.cli import demo, local, run
+from sandpiper.cli import demo, init, local, run
 
 app = typer.Typer(
     name="sandpiper",
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.add_typer(local.app, name="local")
 app.command(epilog=run.EXAMPLES)(run.run)
 app.command()(demo.demo)
+app.command(epilog=init.EXAMPLES)(init.init)
 
 
 def _print_version(wanted: bool) -> None:

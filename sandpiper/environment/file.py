@@ -29,7 +29,11 @@ def load(path: Path | str, *, today: datetime.date | None = None) -> Environment
     Raises InvalidEnvironment, and nothing else, for a file that is missing, is not YAML or is not an environment.
     """
     file = Path(path)
-    text = _text(file)
+    return from_text(_text(file), file, today=today)
+
+
+def from_text(text: str, file: Path, *, today: datetime.date | None = None) -> Environment:
+    """The environment that a text is, as `load` has it of the file, which need not exist. Raises InvalidEnvironment."""
     document = _parsed(file, text)
     context = {"today": today} if today else None
     faults: list[Fault] = []

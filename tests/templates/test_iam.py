@@ -106,7 +106,8 @@ def test_only_services_are_trusted(assemblies: dict[str, Assembly], environment:
         if place.endswith("/trust")
         for statement in document["Statement"]
     }
-    services = {"bedrock-agentcore", "lambda", "states"} | ({"vpc-flow-logs"} if environment == "prod" else set())
+    of_the_network = ["vpc-flow-logs"] if environment == "prod" else []
+    services = ["bedrock-agentcore", "lambda", "states", *of_the_network]
     assert trusted == {json.dumps({"Service": f"{name}.amazonaws.com"}) for name in services}
 
 
