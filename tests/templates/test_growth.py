@@ -12,17 +12,25 @@ from tests.templates.conftest import synthesise
 if TYPE_CHECKING:
     from pathlib import Path
 
-SMALL: dict[str, Any] = {"claims": {"interpreters": {"one": {}}}, "analytics": {"interpreters": {"two": {}}}}
+NETWORK: dict[str, Any] = {
+    "region": "eu-west-1",
+    "availability_zones": {"eu-west-1a": "euw1-az1", "eu-west-1c": "euw1-az3"},
+    "network": {},
+}
+SMALL: dict[str, Any] = {
+    "claims": {"interpreters": {"one": {"network": "VPC"}}},
+    "analytics": {"interpreters": {"two": {"network": "VPC"}}},
+}
 GROWN: dict[str, dict[str, Any]] = {
     "a tenant": {"aardvark": {"interpreters": {"three": {}}}, **SMALL},
-    "an interpreter": {**SMALL, "claims": {"interpreters": {"three": {}, "one": {}}}},
+    "an interpreter": {**SMALL, "claims": {"interpreters": {"three": {}, "one": {"network": "VPC"}}}},
 }
 
 
 @pytest.fixture(scope="module")
 def before(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     directory = tmp_path_factory.mktemp("before")
-    synthesise(directory, {"tenants": SMALL})
+    synthesise(directory, {**NETWORK, "tenants": SMALL})
     return _bytes(directory)
 
 
@@ -37,7 +45,7 @@ def _bytes(directory: Path) -> dict[str, bytes]:
 def test_what_grows_changes_no_other_tenant(
     before: dict[str, bytes], tmp_path: Path, what: str, changed: set[str], added: set[str]
 ) -> None:
-    synthesise(tmp_path, {"tenants": GROWN[what]})
+    synthesise(tmp_path, {**NETWORK, "tenants": GROWN[what]})
     after = _bytes(tmp_path)
     assert after.keys() - before.keys() == {f"sandpiper-one-{name}" for name in added}
     assert {name for name in before if after[name] != before[name]} == {f"sandpiper-one-{name}" for name in changed}
@@ -49,13 +57,14 @@ def test_what_grows_changes_no_other_tenant(
 
 
 def test_a_tenant_that_goes_takes_nothing_of_others_with_it(before: dict[str, bytes], tmp_path: Path) -> None:
-    synthesise(tmp_path, {"tenants": {"analytics": SMALL["analytics"]}})
+    synthesise(tmp_path, {**NETWORK, "tenants": {"analytics": SMALL["analytics"]}})
     after = _bytes(tmp_path)
     assert "sandpiper-one-claims" not in after
     assert after["sandpiper-one-analytics"] == before["sandpiper-one-analytics"]
 
 
 def test_no_stack_exports_or_imports(before: dict[str, bytes]) -> None:
+    assert "sandpiper-one-network" in before
     for name, template in before.items():
         assert b"Fn::ImportValue" not in template, name
         assert not [output for output in json.loads(template).get("Outputs", {}).values() if "Export" in output], name
