@@ -173,6 +173,18 @@ def _tags_fit(environment: Environment) -> Iterator[Fault]:
             )
 
 
+def _budgets_are_there(environment: Environment) -> Iterator[Fault]:
+    """CloudFormation has no AWS::Budgets::Budget in GovCloud, whose bills go to an account outside of it."""
+    if environment.budget is not None and environment.region.startswith("us-gov-"):
+        yield Fault(
+            place=("budget",),
+            problem=f"is there, and {environment.region} has no AWS Budgets",
+            allowed="no budget in GovCloud",
+            remedy="make it in the account that pays, which is outside GovCloud",
+            rests_on=(("region",),),
+        )
+
+
 CHECKS: tuple[Check, ...] = (
     _one_way_to_say_tenants,
     _what_is_permitted_ends,
@@ -183,6 +195,7 @@ CHECKS: tuple[Check, ...] = (
     _bucket_holds_the_lifetimes,
     _bucket_name_fits,
     _tags_fit,
+    _budgets_are_there,
     *ARN_CHECKS,
     *FOLDER_CHECKS,
     *NETWORK_CHECKS,

@@ -219,7 +219,17 @@ BAD: dict[str, tuple[str, str, str]] = {
         "tenants.t.tags",
         "has 46 tags together with tags",
     ),
+    "a budget where there are none": (
+        "region: us-gov-west-1\n" + one() + "budget: {usd_a_month: 5, emails: [a@example.com]}\n",
+        "budget",
+        "is there, and us-gov-west-1 has no AWS Budgets",
+    ),
 }
+
+
+def _headed(rest: str) -> str:
+    """A whole file; the rest may begin with another region."""
+    return (HEAD.replace("region: eu-west-1\n", "") if rest.startswith("region: ") else HEAD) + rest
 
 
 @pytest.fixture
@@ -236,7 +246,7 @@ def _problems(file: Path, text: str) -> tuple[Problem, ...]:
 
 @pytest.mark.parametrize(("rest", "at", "problem"), BAD.values(), ids=BAD)
 def test_what_does_not_go_together_is_told_at_its_place(file: Path, rest: str, at: str, problem: str) -> None:
-    told = _problems(file, HEAD + rest)
+    told = _problems(file, _headed(rest))
     assert [(one.at, one.problem) for one in told] == [(at, problem)]
     assert told[0].allowed
     assert told[0].remedy
@@ -244,7 +254,7 @@ def test_what_does_not_go_together_is_told_at_its_place(file: Path, rest: str, a
 
 @pytest.mark.parametrize(("rest", "at", "problem"), BAD.values(), ids=BAD)
 def test_it_is_told_beside_an_option_that_is_wrong_itself(file: Path, rest: str, at: str, problem: str) -> None:
-    told = _problems(file, HEAD + rest + "termination_protection: maybe\nlogs: {retention_days: 2, rest: 1}\n")
+    told = _problems(file, _headed(rest) + "termination_protection: maybe\nlogs: {retention_days: 2, rest: 1}\n")
     assert {"termination_protection", "logs.retention_days", "logs.rest", at} == {one.at for one in told}
     assert (at, problem) in [(one.at, one.problem) for one in told]
 
@@ -267,7 +277,7 @@ GOOD: dict[str, str] = {
 
 @pytest.mark.parametrize("rest", GOOD.values(), ids=GOOD)
 def test_what_goes_together_is_taken(file: Path, rest: str) -> None:
-    file.write_text(HEAD + rest)
+    file.write_text(_headed(rest))
     assert isinstance(load(file, today=TODAY), Environment)
 
 
@@ -307,7 +317,7 @@ def test_what_only_follows_from_a_fault_is_not_told(file: Path, before: str, aft
 def test_every_check_has_found_something(file: Path) -> None:
     silent: set[Check] = set(CHECKS)
     for rest, *_ in BAD.values():
-        file.write_text(HEAD + rest)
+        file.write_text(_headed(rest))
         for check in set(silent):
             if _finds(check, file):
                 silent.discard(check)
