@@ -19,6 +19,7 @@ import aws_cdk as cdk  # noqa: E402
 import cdk_nag  # noqa: E402
 
 from sandpiper.environment import InvalidEnvironment, load  # noqa: E402
+from stacks.accepted_findings import acknowledge, require_used  # noqa: E402
 from stacks.environment_stacks import add_stacks  # noqa: E402
 
 
@@ -28,14 +29,16 @@ def main() -> int:
     validation = os.environ.get("CDK_VALIDATION") == "true"
     app = cdk.App(builtin_cloud_formation_validation=validation, analytics_reporting=False)
     name = app.node.try_get_context("environment") or "local"
+    file = Path(name) if name.endswith(".yaml") else Path("environments", f"{name}.yaml")
     try:
-        environment = load(Path(name) if name.endswith(".yaml") else Path("environments", f"{name}.yaml"))
+        environment = load(file)
+        add_stacks(app, environment)
+        acknowledge(app, environment, file)
+        cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
+        require_used(Path(app.synth().directory), environment, file)
     except InvalidEnvironment as error:
         print(error, file=sys.stderr)
         return 1
-    add_stacks(app, environment)
-    cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
-    app.synth()
     return 0
 
 

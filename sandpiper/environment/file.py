@@ -18,6 +18,7 @@ from sandpiper.environment.validation import faults_of, without_faults
 
 if TYPE_CHECKING:
     import datetime
+    from collections.abc import Sequence
 
     from ruamel.yaml.error import StringMark
     from ruamel.yaml.nodes import ScalarNode
@@ -46,7 +47,7 @@ def from_text(text: str, file: Path, *, today: datetime.date | None = None) -> E
     if environment is not None:
         faults += _still_told([*_misnamed(environment, file), *check(environment)], faults, lost)
     if faults or environment is None:
-        raise InvalidEnvironment(*_problems(file, text, faults))
+        raise InvalidEnvironment(*problems_of(file, text, faults))
     return environment
 
 
@@ -74,8 +75,9 @@ def _still_told(more: list[Fault], faults: list[Fault], lost: set[Place]) -> lis
     ]
 
 
-def _problems(file: Path, text: str, faults: list[Fault]) -> list[Problem]:
-    """In the order of the file, but unknown keys first: they are often why a known one is missing."""
+def problems_of(file: Path, text: str, faults: Sequence[Fault]) -> list[Problem]:
+    """Faults with their lines, in the order of the file, but unknown keys first: they are often why a known one is
+    missing."""
     lines = Lines(text)
     found = [
         (

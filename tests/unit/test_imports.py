@@ -26,4 +26,10 @@ def test_the_app_knows_the_environment_the_stacks_and_the_cdk() -> None:
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     ours_and_others = {name for name in imported if name and name.partition(".")[0] not in sys.stdlib_module_names}
-    assert ours_and_others == {"aws_cdk", "cdk_nag", "sandpiper.environment", "stacks.environment_stacks"}
+    assert ours_and_others == {
+        "aws_cdk",
+        "cdk_nag",
+        "sandpiper.environment",
+        "stacks.accepted_findings",
+        "stacks.environment_stacks",
+    }

@@ -1,0 +1,81 @@
+"""What an environment accepts is acknowledged at its own resource, and refused where there is nothing to accept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import aws_cdk as cdk
+import cdk_nag
+import pytest
+from aws_cdk import aws_iam as iam
+
+from sandpiper.environment import Environment, InvalidEnvironment, load
+from sandpiper_constructs.principals import service_principal
+from stacks.accepted_findings import acknowledge, require_used
+
+POLICY = "stack/Role/DefaultPolicy/Resource"
+WILDCARD = "AwsSolutions-IAM5[Resource::*]"
+
+
+def _environment(folder: Path, finding: str, at: str) -> tuple[Environment, Path]:
+    file = folder / "dev.yaml"
+    file.write_text(f"""\
+name: dev
+account: "111122223333"
+region: eu-west-1
+owner: platform team
+interpreters:
+  sandbox:
+accepted_findings:
+- finding: {finding}
+  at: {at}
+  reason: Nothing narrower is possible
+  owner: somebody
+  expires: 2999-06-30
+""")
+    return load(file), file
+
+
+def _app(folder: Path) -> cdk.App:
+    """An app with one finding: a wildcard in a role's policy."""
+    app = cdk.App(outdir=str(folder / "out"), builtin_cloud_formation_validation=False)
+    cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
+    role = iam.Role(cdk.Stack(app, "stack"), "Role", assumed_by=service_principal("lambda"))
+    role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=["*"]))
+    return app
+
+
+def test_it_is_in_the_report_with_its_reason_its_owner_and_its_last_day(tmp_path: Path) -> None:
+    environment, file = _environment(tmp_path, WILDCARD, POLICY)
+    app = _app(tmp_path)
+    acknowledge(app, environment, file)
+    assembly = Path(app.synth().directory)
+    require_used(assembly, environment, file)
+    report = json.loads((assembly / "validation-report.json").read_text())
+    (finding,) = (one for plugin in report["pluginReports"] for one in plugin["suppressedViolations"])
+    assert finding["acknowledgedAt"] == POLICY
+    assert finding["reason"] == "Nothing narrower is possible (accepted by somebody, until 2999-06-30)"
+
+
+def test_a_resource_that_does_not_exist_is_refused_before_synthesis(tmp_path: Path) -> None:
+    environment, file = _environment(tmp_path, WILDCARD, "stack/Rule/DefaultPolicy")
+    with pytest.raises(InvalidEnvironment) as caught:
+        acknowledge(_app(tmp_path), environment, file)
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.at) == (9, "accepted_findings[0].at")
+    assert problem.problem == "is 'stack/Rule/DefaultPolicy', and there is no such construct"
+
+
+def test_a_rule_that_found_nothing_there_is_refused_after_synthesis(tmp_path: Path) -> None:
+    environment, file = _environment(tmp_path, "AwsSolutions-S1", POLICY)
+    app = _app(tmp_path)
+    acknowledge(app, environment, file)
+    cdk.Validations.of(app.node.find_child("stack").node.find_child("Role")).acknowledge(
+        cdk.Acknowledgment(id=f"AwsSolutions::{WILDCARD}", reason="for the test")
+    )
+    with pytest.raises(InvalidEnvironment) as caught:
+        require_used(Path(app.synth().directory), environment, file)
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.at) == (8, "accepted_findings[0].finding")
+    assert problem.problem == f"is 'AwsSolutions-S1', and {POLICY} has no such finding"
