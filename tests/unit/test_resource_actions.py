@@ -17,14 +17,19 @@ TOPIC = "arn:aws:sns:us-east-1:123456789012:topic"
 NAMED: dict[str, Any] = {
     "Bucket": "bucket",
     "FunctionName": "function",
+    "GroupId": "sg-0123456789abcdef0",
     "LogGroupName": "/a/group",
     "Queues": ["https://sqs.us-east-1.amazonaws.com/123456789012/queue"],
+    "ResolverQueryLogConfigId": "rqlc-0123456789abcdef0",
     "Roles": ["role", "another"],
+    "RouteTableId": "rtb-0123456789abcdef0",
     "TargetFunctionArn": "arn:aws:lambda:us-east-1:123456789012:function:function",
     "TopicArn": TOPIC,
     "Topics": [TOPIC],
 }
 """Properties that name another resource."""
+LISTED_WRONG = {"logs:DeleteDeliverySource": "delivery-source"}
+"""AWS's list has a delivery destination here, which the call does not take."""
 NAMES = {
     "AWS::KMS::Alias": "alias/key",
     "AWS::Lambda::LayerVersion": "arn:aws:lambda:us-east-1:123456789012:layer:layer:1",
@@ -40,7 +45,8 @@ def resources_of(action: str) -> list[str]:
     service, _, name = action.partition(":")
     described, types = listed("actions", service)[name.lower()], listed("resourceTypes", service)
     assert described["name"] == name
-    arns = [types[item["name"].lower()]["arn"] for item in described["resourceTypes"]]
+    kinds = [LISTED_WRONG.get(action, item["name"]) for item in described["resourceTypes"]]
+    arns = [types[kind.lower()]["arn"] for kind in kinds]
     return [".+".join(re.escape(part) for part in re.split(r"\$\{\w+\}", arn)) for arn in arns] or [r"\*"]
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import json
 import os
 import secrets
 import signal
@@ -23,7 +24,7 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 from ministack.core import iam_actions
 from ministack.core.lambda_runtime import execution_credentials
-from ministack.services import lambda_svc, s3, sts
+from ministack.services import cloudcontrol, lambda_svc, s3, sts
 from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks
 
 from local_aws.ministack import roles
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from local_aws.lambda_runtime.functions import Functions
     from local_aws.ministack.authority import Authority
     from local_aws.ministack.front import Answer, Request
+    from local_aws.ministack.recorded import Recorded
 
 _SESSION_KEY = secrets.token_bytes(32)
 
@@ -55,6 +57,33 @@ class ResourceType(Protocol):
 def add_resource_type(name: str, resource_type: ResourceType) -> None:
     """Makes CloudFormation accept `name`. Handlers run on the server's own thread: they must not call it over HTTP."""
     provisioners._RESOURCE_HANDLERS[name] = {"create": resource_type.create, "delete": resource_type.delete}
+
+
+def record_resource_type(name: str, recorded: Recorded) -> None:
+    """Makes CloudFormation accept `name`, and Cloud Control's API tell the properties of what was made."""
+    place = {"account": roles.ACCOUNT, "region": roles.REGION}
+
+    def keep(physical_id: str, properties: dict[str, Any]) -> tuple[str, dict[str, str]]:
+        attributes = recorded.attributes_of(physical_id, place)
+        cloudcontrol._resources[cloudcontrol._resource_key(name, physical_id)] = {
+            "TypeName": name,
+            "Identifier": physical_id,
+            "Properties": json.dumps({**properties, **attributes}),
+        }
+        return physical_id, attributes
+
+    def create(logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, str]]:
+        given = recorded.name_in(properties) or provisioners._physical_name(stack_name, logical_id)
+        return keep(recorded.new_id(given), properties)
+
+    def update(physical_id: str, _: Any, properties: dict[str, Any], __: str) -> tuple[str, dict[str, str]]:
+        return keep(physical_id, properties)
+
+    def delete(physical_id: str, _: Any) -> None:
+        cloudcontrol._resources.pop(cloudcontrol._resource_key(name, physical_id), None)
+
+    provisioners._RESOURCE_HANDLERS[name] = {"create": create, "update": update, "delete": delete}
+    provisioners._REPLACING_PROPERTIES[name] = frozenset(recorded.create_only)
 
 
 def judge_objects_by_their_names() -> None:

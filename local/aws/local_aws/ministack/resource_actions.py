@@ -64,6 +64,8 @@ def _attached(on: str, put: str, delete: str) -> Handling:
 
 _FUNCTION = "arn:aws:lambda:{region}:{account}:function:"
 _EC2 = "arn:aws:ec2:{region}:{account}:"
+_RESOLVER = "arn:aws:route53resolver:{region}:{account}:"
+_LOGS = "arn:aws:logs:{region}:{account}:"
 _ON_CREATE = frozenset({"AssumeRolePolicyDocument", "Code", "PermissionsBoundary"})
 """Settings that the action which makes the resource has for itself."""
 
@@ -76,6 +78,14 @@ HANDLING: Mapping[str, Handling] = {
         made_on="*",
         passes={"ExecutionRoleArn": "bedrock-agentcore.amazonaws.com"},
     ),
+    "AWS::Budgets::Budget": Handling(
+        "arn:aws:budgets::{account}:budget/{name}",
+        create=("budgets:ModifyBudget",),
+        update=("budgets:ModifyBudget",),
+        delete=("budgets:ModifyBudget",),
+        made_on="arn:aws:budgets::{account}:budget/*",
+        settings={"ResourceTags": "budgets:TagResource"},
+    ),
     "AWS::CloudFormation::Stack": Handling(
         "arn:aws:cloudformation:{region}:{account}:stack/{name}/*",
         create=("cloudformation:CreateStack",),
@@ -86,6 +96,15 @@ HANDLING: Mapping[str, Handling] = {
         "arn:aws:cloudwatch:{region}:{account}:alarm:{name}",
         create=("cloudwatch:PutMetricAlarm",),
         update=("cloudwatch:PutMetricAlarm",),
+        delete=("cloudwatch:DeleteAlarms",),
+        name="AlarmName",
+        settings={"Tags": "cloudwatch:TagResource"},
+        longest=255,
+    ),
+    "AWS::CloudWatch::CompositeAlarm": Handling(
+        "arn:aws:cloudwatch:{region}:{account}:alarm:{name}",
+        create=("cloudwatch:PutCompositeAlarm",),
+        update=("cloudwatch:PutCompositeAlarm",),
         delete=("cloudwatch:DeleteAlarms",),
         name="AlarmName",
         settings={"Tags": "cloudwatch:TagResource"},
@@ -112,6 +131,21 @@ HANDLING: Mapping[str, Handling] = {
         },
         longest=255,
     ),
+    "AWS::EC2::FlowLog": Handling(
+        f"{_EC2}vpc-flow-log/{{name}}",
+        create=("ec2:CreateFlowLogs",),
+        delete=("ec2:DeleteFlowLogs",),
+        made_on=f"{_EC2}vpc-flow-log/*",
+        settings={"Tags": "ec2:CreateTags"},
+        passes={"DeliverLogsPermissionArn": "vpc-flow-logs.amazonaws.com"},
+    ),
+    "AWS::EC2::RouteTable": Handling(
+        f"{_EC2}route-table/{{name}}",
+        create=("ec2:CreateRouteTable",),
+        delete=("ec2:DeleteRouteTable",),
+        made_on=f"{_EC2}route-table/*",
+        settings={"Tags": "ec2:CreateTags"},
+    ),
     "AWS::EC2::SecurityGroup": Handling(
         f"{_EC2}security-group/{{name}}",
         create=("ec2:CreateSecurityGroup",),
@@ -123,6 +157,16 @@ HANDLING: Mapping[str, Handling] = {
             "Tags": "ec2:CreateTags",
         },
     ),
+    "AWS::EC2::SecurityGroupEgress": Handling(
+        f"{_EC2}security-group/{{GroupId}}",
+        create=("ec2:AuthorizeSecurityGroupEgress",),
+        delete=("ec2:RevokeSecurityGroupEgress",),
+    ),
+    "AWS::EC2::SecurityGroupIngress": Handling(
+        f"{_EC2}security-group/{{GroupId}}",
+        create=("ec2:AuthorizeSecurityGroupIngress",),
+        delete=("ec2:RevokeSecurityGroupIngress",),
+    ),
     "AWS::EC2::Subnet": Handling(
         f"{_EC2}subnet/{{name}}",
         create=("ec2:CreateSubnet",),
@@ -130,6 +174,11 @@ HANDLING: Mapping[str, Handling] = {
         delete=("ec2:DeleteSubnet",),
         made_on=f"{_EC2}subnet/*",
         settings={"Tags": "ec2:CreateTags"},
+    ),
+    "AWS::EC2::SubnetRouteTableAssociation": Handling(
+        f"{_EC2}route-table/{{RouteTableId}}",
+        create=("ec2:AssociateRouteTable",),
+        delete=("ec2:DisassociateRouteTable",),
     ),
     "AWS::EC2::VPC": Handling(
         f"{_EC2}vpc/{{name}}",
@@ -276,6 +325,30 @@ HANDLING: Mapping[str, Handling] = {
     "AWS::Lambda::Version": Handling(
         f"{_FUNCTION}{{FunctionName}}", create=("lambda:PublishVersion",), delete=("lambda:DeleteFunction",)
     ),
+    "AWS::Logs::Delivery": Handling(
+        f"{_LOGS}delivery:{{name}}",
+        create=("logs:CreateDelivery",),
+        update=("logs:UpdateDeliveryConfiguration",),
+        delete=("logs:DeleteDelivery",),
+        made_on=f"{_LOGS}delivery:*",
+        settings={"Tags": "logs:TagResource"},
+    ),
+    "AWS::Logs::DeliveryDestination": Handling(
+        f"{_LOGS}delivery-destination:{{name}}",
+        create=("logs:PutDeliveryDestination",),
+        update=("logs:PutDeliveryDestination",),
+        delete=("logs:DeleteDeliveryDestination",),
+        name="Name",
+        settings={"DeliveryDestinationPolicy": "logs:PutDeliveryDestinationPolicy", "Tags": "logs:TagResource"},
+    ),
+    "AWS::Logs::DeliverySource": Handling(
+        f"{_LOGS}delivery-source:{{name}}",
+        create=("logs:PutDeliverySource",),
+        update=("logs:PutDeliverySource",),
+        delete=("logs:DeleteDeliverySource",),
+        name="Name",
+        settings={"Tags": "logs:TagResource"},
+    ),
     "AWS::Logs::LogGroup": Handling(
         "arn:aws:logs:{region}:{account}:log-group:{name}",
         create=("logs:CreateLogGroup",),
@@ -292,6 +365,7 @@ HANDLING: Mapping[str, Handling] = {
     "AWS::Logs::MetricFilter": _attached(
         "arn:aws:logs:{region}:{account}:log-group:{LogGroupName}", "logs:PutMetricFilter", "logs:DeleteMetricFilter"
     ),
+    "AWS::Logs::QueryDefinition": _attached("*", "logs:PutQueryDefinition", "logs:DeleteQueryDefinition"),
     "AWS::Logs::ResourcePolicy": _attached("*", "logs:PutResourcePolicy", "logs:DeleteResourcePolicy"),
     "AWS::Logs::SubscriptionFilter": Handling(
         "arn:aws:logs:{region}:{account}:log-group:{LogGroupName}",
@@ -299,6 +373,41 @@ HANDLING: Mapping[str, Handling] = {
         update=("logs:PutSubscriptionFilter",),
         delete=("logs:DeleteSubscriptionFilter",),
         passes={"RoleArn": "logs.amazonaws.com"},
+    ),
+    "AWS::Route53Resolver::FirewallDomainList": Handling(
+        f"{_RESOLVER}firewall-domain-list/{{name}}",
+        create=("route53resolver:CreateFirewallDomainList",),
+        delete=("route53resolver:DeleteFirewallDomainList",),
+        made_on=f"{_RESOLVER}firewall-domain-list/*",
+        settings={"Domains": "route53resolver:UpdateFirewallDomains", "Tags": "route53resolver:TagResource"},
+    ),
+    "AWS::Route53Resolver::FirewallRuleGroup": Handling(
+        f"{_RESOLVER}firewall-rule-group/{{name}}",
+        create=("route53resolver:CreateFirewallRuleGroup",),
+        delete=("route53resolver:DeleteFirewallRuleGroup",),
+        made_on=f"{_RESOLVER}firewall-rule-group/*",
+        settings={"FirewallRules": "route53resolver:CreateFirewallRule", "Tags": "route53resolver:TagResource"},
+        endings={"FirewallRules": "route53resolver:DeleteFirewallRule"},
+    ),
+    "AWS::Route53Resolver::FirewallRuleGroupAssociation": Handling(
+        f"{_RESOLVER}firewall-rule-group-association/{{name}}",
+        create=("route53resolver:AssociateFirewallRuleGroup",),
+        update=("route53resolver:UpdateFirewallRuleGroupAssociation",),
+        delete=("route53resolver:DisassociateFirewallRuleGroup",),
+        made_on=f"{_RESOLVER}firewall-rule-group-association/*",
+        settings={"Tags": "route53resolver:TagResource"},
+    ),
+    "AWS::Route53Resolver::ResolverQueryLoggingConfig": Handling(
+        f"{_RESOLVER}resolver-query-log-config/{{name}}",
+        create=("route53resolver:CreateResolverQueryLogConfig",),
+        delete=("route53resolver:DeleteResolverQueryLogConfig",),
+        made_on=f"{_RESOLVER}resolver-query-log-config/*",
+        settings={"Tags": "route53resolver:TagResource"},
+    ),
+    "AWS::Route53Resolver::ResolverQueryLoggingConfigAssociation": Handling(
+        f"{_RESOLVER}resolver-query-log-config/{{ResolverQueryLogConfigId}}",
+        create=("route53resolver:AssociateResolverQueryLogConfig",),
+        delete=("route53resolver:DisassociateResolverQueryLogConfig",),
     ),
     "AWS::S3::Bucket": Handling(
         "arn:aws:s3:::{name}",

@@ -10,6 +10,7 @@ from local_aws.lambda_runtime.functions import Functions
 from local_aws.ministack import cloudformation, hooks, policies, state_machines
 from local_aws.ministack.authority import TOKEN_VARIABLE, Authority
 from local_aws.ministack.code_interpreter import CodeInterpreterCustom
+from local_aws.ministack.recorded import RECORDED
 
 ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK_AGENTCORE", "AWS_EC2_METADATA_DISABLED")
 """What a function needs beside what AWS itself gives it, to stay in the embedded AWS."""
@@ -20,6 +21,8 @@ if __name__ == "__main__":
     token = os.environ.pop(TOKEN_VARIABLE)  # taken out, so that no process which this one starts finds it
     policies.install()
     hooks.add_resource_type("AWS::BedrockAgentCore::CodeInterpreterCustom", CodeInterpreterCustom(token))
+    for name, recorded in RECORDED.items():
+        hooks.record_resource_type(name, recorded)
     hooks.judge_objects_by_their_names()
     hooks.copy_objects_as_asked()
     hooks.evaluate_joins_in_conditions()
