@@ -95,17 +95,22 @@ def env(
 def status(
     state: State = STATE, as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False
 ) -> None:
-    """Say whether it runs, what its sandbox can do and where it differs from AWS. Ends with 1 when it does not run."""
+    """Say whether it runs, what its sandbox can do, what is recorded only and where it differs from AWS.
+
+    Ends with 1 when it does not run.
+    """
     with failures_as_messages():
         running = record.find(_place(state))
         if running is None:
             print(json.dumps({"running": False}, indent=2)) if as_json else report.print(_not_there(state))
             raise typer.Exit(1)
         health = control.health(running)
+        environment.apply(running)
+        recorded = control.recorded_only(running)
         differs = [*control.DIFFERS, *health["differs"]]
         if as_json:
             known = {"url": running.url, "agentcoreUrl": running.agentcore_url, "pid": running.pid, "differs": differs}
-            print(json.dumps({"running": True, **known, "agentcore": health}, indent=2))
+            print(json.dumps({"running": True, **known, "recordedOnly": recorded, "agentcore": health}, indent=2))
             return
         where = f"it runs: {running.url}, AgentCore at {running.agentcore_url}, process {running.pid}"
         report.print(control.WARNING, where, sep="\n", soft_wrap=True)
@@ -118,6 +123,8 @@ def status(
         )
         for mode, reach in health["networks"].items():
             report.print(f"{mode} reaches {reach}", soft_wrap=True)
+        for one in recorded:
+            report.print(f"recorded only: {one['type']} {one['identifier']}", soft_wrap=True)
         for difference in differs:
             report.print(f"differs from AWS: {difference}", soft_wrap=True)
 

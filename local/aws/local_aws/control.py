@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from local_aws import loopback, record
 from local_aws.lock import taken
+from local_aws.ministack.recorded import RECORDED
 from local_aws.settings import LEAST_FREE_BYTES, Hosts, LocalAwsError, StateDirectory, unusable
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ WARNING = "For development and tests: an emulation in Linux namespaces, not a mi
 DIFFERS = (
     "nothing is kept when it stops",
     "a function runs on the Python of this machine, whatever runtime its template names",
-    "dashboards, alarms and log deliveries are recorded; alarms watch nothing",
+    "dashboards and alarms are recorded; alarms watch nothing",
+    "a VPC with all that is in it is recorded: what code of VPC interpreters reaches is what --vpc-host names",
+    "resource types that are recorded only do nothing; `local status` lists those that are deployed",
     "Step Functions takes what AWS refuses: a path that leads nowhere (null here), a Wait's path to no number, "
     "input of more than 256 KiB or that is no JSON",
     "IAM judges every role; the access key of `local env` is the account's root",
@@ -178,6 +181,31 @@ def health(running: record.Running) -> dict[str, Any]:
     except OSError as error:
         raise LocalAwsError(
             f"AgentCore does not answer on {running.agentcore_url} ({error}): see `sandpiper local logs agentcore`, "
+            "or start anew with `sandpiper local stop`"
+        ) from None
+
+
+def recorded_only(running: record.Running) -> list[dict[str, Any]]:
+    """What is deployed of the types that are recorded and do nothing: each one's type, identifier and properties.
+
+    Raises LocalAwsError when the AWS endpoint does not answer.
+    """
+    import boto3  # here, since most commands do without it
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    session: Any = boto3
+    config = Config(connect_timeout=HEALTH_SECONDS, read_timeout=HEALTH_SECONDS, retries={"total_max_attempts": 1})
+    try:
+        client = session.client("cloudcontrol", config=config)
+        return [
+            {"type": kind, "identifier": one["Identifier"], "properties": json.loads(one["Properties"])}
+            for kind in RECORDED
+            for one in client.list_resources(TypeName=kind)["ResourceDescriptions"]
+        ]
+    except (BotoCoreError, ClientError) as error:
+        raise LocalAwsError(
+            f"the AWS endpoint does not answer on {running.url} ({error}): see `sandpiper local logs aws`, "
             "or start anew with `sandpiper local stop`"
         ) from None
 

@@ -1,0 +1,193 @@
+"""An environment with a network of its own: deployed, code run in it, changed, and gone again."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from local_aws import control, environment
+from local_aws.settings import Hosts, StateDirectory
+from sandpiper import workflow
+from sandpiper.toolchain import cdk
+from tests.local.environments import Environments
+from tests.local.target import ON_AWS
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+pytestmark = pytest.mark.skipif(ON_AWS, reason="its own environment is for the embedded AWS alone")
+DATABASE = "database.corp.internal"
+PRIVATE = """
+availability_zones: {us-east-1a: use1-az4, us-east-1b: use1-az6}
+network:
+  endpoints: [logs]
+  domains: ["*.corp.internal"]
+interpreters:
+  private:
+    network: VPC
+"""
+REACHES = f"""
+import socket, urllib.request
+print(urllib.request.urlopen("http://{DATABASE}:{{port}}/", timeout=5).read().decode())
+try:
+    urllib.request.urlopen("http://example.com/", timeout=5)
+except OSError as error:
+    print("nothing else")
+"""
+
+
+class Answering(BaseHTTPRequestHandler):
+    """A service that stands for one in the VPC."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"from the VPC")
+
+
+@pytest.fixture(scope="module")
+def port() -> Generator[int]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def state(port: int, tmp_path_factory: pytest.TempPathFactory) -> Generator[StateDirectory]:
+    """An embedded AWS of this module's own, in whose VPCs one service is found."""
+    state = StateDirectory(tmp_path_factory.mktemp("aws"))
+    running, _ = control.start(state, hosts=Hosts(vpc=[f"{DATABASE}:{port}=127.0.0.1:{port}"]))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.changes(running, os.environ).items():
+            patch.delenv(name, raising=False) if value is None else patch.setenv(name, value)
+        cdk(["bootstrap", f"aws://{running.account}/{running.region}"], tmp_path_factory.mktemp("cdk.out"), print)
+        yield state
+        control.stop(state)
+
+
+@pytest.fixture(scope="module")
+def deployed(state: StateDirectory, tmp_path_factory: pytest.TempPathFactory) -> tuple[Environments, Path]:  # noqa: ARG001
+    environments = Environments(tmp_path_factory.mktemp("environments"))
+    file = environments.write("private", PRIVATE)
+    environments.deploy(file)
+    return environments, file
+
+
+def run(environments: Environments, file: Path, code: str) -> str:
+    place = environments.tenant(file, "main")
+    done = workflow.run(boto3.Session(), place, {"code": code}, [], environments.folder / "out", lambda _: None)
+    return str(done.result["stdout"]).strip()
+
+
+def recorded(state: StateDirectory) -> dict[str, list[dict[str, Any]]]:
+    """What `local status` lists, by type."""
+    command = [Path(sys.executable).with_name("sandpiper"), "local", "status", "--json", "--state", state.directory]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for one in json.loads(said.stdout)["recordedOnly"]:
+        found.setdefault(one["type"], []).append(one)
+    return found
+
+
+def test_code_reaches_what_the_vpc_has_and_nothing_else(deployed: tuple[Environments, Path], port: int) -> None:
+    assert run(*deployed, REACHES.format(port=port)) == "from the VPC\nnothing else"
+
+
+def test_code_has_its_own_folder(deployed: tuple[Environments, Path]) -> None:
+    environments, file = deployed
+    place = environments.tenant(file, "main")
+    keeps = f"""
+import boto3
+s3 = boto3.client("s3")
+key = "{place.prefix}/sandbox/private/kept.txt"
+s3.put_object(Bucket="{place.bucket}", Key=key, Body=b"kept")
+print(s3.get_object(Bucket="{place.bucket}", Key=key)["Body"].read().decode())
+"""
+    assert run(environments, file, keeps) == "kept"
+
+
+def test_the_interpreter_is_in_the_environments_network(deployed: tuple[Environments, Path]) -> None:
+    environments, file = deployed
+    (identifier,) = environments.tenant(file, "main").interpreters.values()
+    vpc = boto3.client("bedrock-agentcore-control").get_code_interpreter(codeInterpreterId=identifier)[
+        "networkConfiguration"
+    ]["vpcConfig"]
+    ec2: Any = boto3.Session().client("ec2")
+    subnets = ec2.describe_subnets(SubnetIds=vpc["subnets"])["Subnets"]
+    assert {each["AvailabilityZone"]: each["CidrBlock"] for each in subnets} == {
+        "us-east-1a": "10.64.0.0/23",
+        "us-east-1b": "10.64.2.0/23",
+    }
+    (group,) = ec2.describe_security_groups(GroupIds=vpc["securityGroups"])["SecurityGroups"]
+    assert {group["VpcId"]} == {each["VpcId"] for each in subnets}
+
+
+def test_what_is_recorded_only_is_listed_with_its_properties(
+    deployed: tuple[Environments, Path],  # noqa: ARG001 - what is listed
+    state: StateDirectory,
+) -> None:
+    found = recorded(state)
+    assert {kind.removeprefix("AWS::"): len(each) for kind, each in found.items()} == {
+        "EC2::FlowLog": 1,
+        "EC2::SecurityGroupEgress": 1,
+        "Route53Resolver::FirewallDomainList": 3,
+        "Route53Resolver::FirewallRuleGroup": 1,
+        "Route53Resolver::FirewallRuleGroupAssociation": 1,
+        "Route53Resolver::ResolverQueryLoggingConfig": 1,
+        "Route53Resolver::ResolverQueryLoggingConfigAssociation": 1,
+    }
+    (group,) = found["AWS::Route53Resolver::FirewallRuleGroup"]
+    lists = {each["identifier"]: each["properties"] for each in found["AWS::Route53Resolver::FirewallDomainList"]}
+    rules = sorted(group["properties"]["FirewallRules"], key=lambda rule: int(rule["Priority"]))
+    assert [(rule["Action"], rule["FirewallDomainListId"] in lists) for rule in rules] == [
+        ("ALLOW", True),
+        ("ALLOW", True),
+        ("BLOCK", True),
+    ]
+    assert lists[rules[-1]["FirewallDomainListId"]]["Domains"] == ["*"]
+    assert "logs.us-east-1.amazonaws.com" in lists[rules[0]["FirewallDomainListId"]]["Domains"]
+    text = subprocess.run(
+        [Path(sys.executable).with_name("sandpiper"), "local", "status", "--state", state.directory],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+    assert f"recorded only: AWS::Route53Resolver::FirewallRuleGroup {group['identifier']}" in text
+
+
+def test_another_name_changes_the_list_and_another_range_makes_another_network(
+    deployed: tuple[Environments, Path], state: StateDirectory, port: int
+) -> None:
+    environments, file = deployed
+    before = recorded(state)["AWS::Route53Resolver::FirewallDomainList"]
+    (interpreter,) = environments.tenant(file, "main").interpreters.values()
+    file.write_text(file.read_text().replace('"*.corp.internal"', '"*.example.com"'))
+    environments.deploy(file)
+    after = recorded(state)["AWS::Route53Resolver::FirewallDomainList"]
+    assert {each["identifier"] for each in after} == {each["identifier"] for each in before}
+    assert ["*.example.com"] in [each["properties"]["Domains"] for each in after]
+    assert list(environments.tenant(file, "main").interpreters.values()) == [interpreter]
+
+    file.write_text(file.read_text().replace("  endpoints:", "  cidr: 10.96.0.0/20\n  endpoints:"))
+    environments.deploy(file)
+    (replaced,) = environments.tenant(file, "main").interpreters.values()
+    assert replaced != interpreter
+    assert run(environments, file, REACHES.format(port=port)).startswith("from the VPC")
+    (flow_log,) = recorded(state)["AWS::EC2::FlowLog"]
+    ec2: Any = boto3.Session().client("ec2")
+    (vpc,) = ec2.describe_vpcs(VpcIds=[flow_log["properties"]["ResourceId"]])["Vpcs"]
+    assert vpc["CidrBlock"] == "10.96.0.0/20"
+
+    environments.destroy()
+    assert recorded(state) == {}
