@@ -36,11 +36,11 @@ interpreters:
     network: VPC
 """
 REACHES = f"""
-import socket, urllib.request
+import urllib.request
 print(urllib.request.urlopen("http://{DATABASE}:{{port}}/", timeout=5).read().decode())
 try:
     urllib.request.urlopen("http://example.com/", timeout=5)
-except OSError as error:
+except OSError:
     print("nothing else")
 """
 
@@ -83,6 +83,12 @@ def deployed(state: StateDirectory, tmp_path_factory: pytest.TempPathFactory) ->
     return environments, file
 
 
+def any_client(service: str) -> Any:
+    """A client of a service for which no stubs are installed."""
+    session: Any = boto3
+    return session.client(service)
+
+
 def run(environments: Environments, file: Path, code: str) -> str:
     place = environments.tenant(file, "main")
     done = workflow.run(boto3.Session(), place, {"code": code}, [], environments.folder / "out", lambda _: None)
@@ -119,10 +125,9 @@ print(s3.get_object(Bucket="{place.bucket}", Key=key)["Body"].read().decode())
 def test_the_interpreter_is_in_the_environments_network(deployed: tuple[Environments, Path]) -> None:
     environments, file = deployed
     (identifier,) = environments.tenant(file, "main").interpreters.values()
-    vpc = boto3.client("bedrock-agentcore-control").get_code_interpreter(codeInterpreterId=identifier)[
-        "networkConfiguration"
-    ]["vpcConfig"]
-    ec2: Any = boto3.Session().client("ec2")
+    interpreter = any_client("bedrock-agentcore-control").get_code_interpreter(codeInterpreterId=identifier)
+    vpc = interpreter["networkConfiguration"]["vpcConfig"]
+    ec2 = any_client("ec2")
     subnets = ec2.describe_subnets(SubnetIds=vpc["subnets"])["Subnets"]
     assert {each["AvailabilityZone"]: each["CidrBlock"] for each in subnets} == {
         "us-east-1a": "10.64.0.0/23",
@@ -185,7 +190,7 @@ def test_another_name_changes_the_list_and_another_range_makes_another_network(
     assert replaced != interpreter
     assert run(environments, file, REACHES.format(port=port)).startswith("from the VPC")
     (flow_log,) = recorded(state)["AWS::EC2::FlowLog"]
-    ec2: Any = boto3.Session().client("ec2")
+    ec2 = any_client("ec2")
     (vpc,) = ec2.describe_vpcs(VpcIds=[flow_log["properties"]["ResourceId"]])["Vpcs"]
     assert vpc["CidrBlock"] == "10.96.0.0/20"
 

@@ -45,7 +45,7 @@ def resources_of(action: str) -> list[str]:
     service, _, name = action.partition(":")
     described, types = listed("actions", service)[name.lower()], listed("resourceTypes", service)
     assert described["name"] == name
-    kinds = [LISTED_WRONG.get(action, item["name"]) for item in described["resourceTypes"]]
+    kinds = [str(LISTED_WRONG.get(action, item["name"])) for item in described["resourceTypes"]]
     arns = [types[kind.lower()]["arn"] for kind in kinds]
     return [".+".join(re.escape(part) for part in re.split(r"\$\{\w+\}", arn)) for arn in arns] or [r"\*"]
 
