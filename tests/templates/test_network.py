@@ -261,7 +261,7 @@ def test_nothing_is_looked_up(private: Assembly) -> None:
 
 def test_a_region_whose_prefix_list_is_not_known_takes_the_option(tmp_path: Path) -> None:
     there = {"eu-west-1": "ap-southeast-7", "euw1": "apse7"}
-    with pytest.raises(Exception, match=r"network\.s3_prefix_list is not set.*ap-southeast-7"):
+    with pytest.raises(Exception, match=r"network\.s3_prefix_list .*ap-southeast-7"):
         synthesised(tmp_path / "without", **there)
     told = synthesised(tmp_path / "told", **there, **{"  endpoints:": "  s3_prefix_list: pl-0123abcd\n  endpoints:"})
     assert "pl-0123abcd" in json.dumps(told["sandpiper-private-network"].content)
