@@ -18,6 +18,7 @@ from sandpiper_constructs.interpreter import CodeInterpreter
 from sandpiper_constructs.network_access import SANDBOX, PublicAccess, VpcAccess
 from sandpiper_constructs.run_code_workflow import RunCodeWorkflow
 from sandpiper_constructs.session_function import SessionFunction, interpreter_ids
+from sandpiper_constructs.session_stopper import SessionStopper
 from sandpiper_contract import settings
 from stacks.log_retention import RETENTION
 from stacks.storage import data_folder
@@ -54,6 +55,9 @@ class TenantStack(cdk.Stack):
 
         self._vpc = vpc
         interpreters = self._interpreters(environment, name, tenant, folder)
+        stopper = SessionStopper(
+            self, "SessionStopper", service=full_name, interpreters=interpreters, log_retention=retention
+        )
         session_function = SessionFunction(
             self,
             "SessionFunction",
@@ -73,6 +77,7 @@ class TenantStack(cdk.Stack):
             log_level=tenant.session_function.log_level,
             log_retention=retention,
         )
+        session_function.node.add_dependency(*stopper.entries)
         workflow = RunCodeWorkflow(
             self,
             "RunCode",
@@ -105,7 +110,7 @@ class TenantStack(cdk.Stack):
             "Interpreters": interpreter_ids(interpreters),
             "SessionFunctionName": session_function.function.function_name,
             "DashboardName": dashboard.dashboard_name,
-            **self._caller_roles(tenant, interpreters),
+            **self._caller_roles(tenant, interpreters, stopper),
         }
         for output, value in outputs.items():
             cdk.CfnOutput(self, output, value=value)
@@ -156,13 +161,17 @@ class TenantStack(cdk.Stack):
             for index, folder in enumerate(folders)
         ]
 
-    def _caller_roles(self, tenant: Tenant, interpreters: Mapping[str, CodeInterpreter]) -> dict[str, str]:
+    def _caller_roles(
+        self, tenant: Tenant, interpreters: Mapping[str, CodeInterpreter], stopper: SessionStopper
+    ) -> dict[str, str]:
         """Lets callers in; returns the roles that those of other accounts assume, by the names of outputs."""
         callers = {
             key: Callers(self, f"Callers-{key}", interpreter=interpreters[key], role_arns=options.callers)
             for key, options in tenant.interpreters.items()
             if options.callers
         }
+        for each in callers.values():
+            each.node.add_dependency(*stopper.entries)
         return {f"CallerRole{_word(key)}": each.role.role_arn for key, each in callers.items() if each.role}
 
     def _execution_role(self, key: str, options: Interpreter) -> Literal["own", "none"] | iam.IRole:

@@ -1,3 +1,79 @@
 """CDK constructs for AgentCore Code Interpreters: the interpreter, the function and the workflow that use it, its data,
-and what watches them. Each is in the module of its name and can be used in any CDK app.
+and what watches them. Each is in the module of its name, can be had from here and be used in any CDK app.
+
+A module is imported when something of it is asked for: each takes its part of the CDK, and half a second, with it.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sandpiper_constructs.alarms import TenantAlarms, Thresholds
+    from sandpiper_constructs.bucket_folder import BucketFolder
+    from sandpiper_constructs.callers import Callers
+    from sandpiper_constructs.dashboard import TenantDashboard
+    from sandpiper_constructs.data_bucket import DataBucket
+    from sandpiper_constructs.execution_role import ExecutionRole
+    from sandpiper_constructs.interpreter import CodeInterpreter
+    from sandpiper_constructs.interpreter_access import ICodeInterpreter
+    from sandpiper_constructs.metrics import Operation, OperationMetric, Usage
+    from sandpiper_constructs.network_access import SANDBOX, PublicAccess, VpcAccess
+    from sandpiper_constructs.operation_task import OperationTask
+    from sandpiper_constructs.run_code_workflow import RunCodeWorkflow
+    from sandpiper_constructs.sandbox_network import SandboxNetwork
+    from sandpiper_constructs.session_function import SessionFunction
+    from sandpiper_constructs.session_stopper import SessionStopper
+    from sandpiper_constructs.session_workflow import SessionWorkflow
+
+_MODULES = {
+    "alarms": ("TenantAlarms", "Thresholds"),
+    "bucket_folder": ("BucketFolder",),
+    "callers": ("Callers",),
+    "dashboard": ("TenantDashboard",),
+    "data_bucket": ("DataBucket",),
+    "execution_role": ("ExecutionRole",),
+    "interpreter": ("CodeInterpreter",),
+    "interpreter_access": ("ICodeInterpreter",),
+    "metrics": ("Operation", "OperationMetric", "Usage"),
+    "network_access": ("SANDBOX", "PublicAccess", "VpcAccess"),
+    "operation_task": ("OperationTask",),
+    "run_code_workflow": ("RunCodeWorkflow",),
+    "sandbox_network": ("SandboxNetwork",),
+    "session_function": ("SessionFunction",),
+    "session_stopper": ("SessionStopper",),
+    "session_workflow": ("SessionWorkflow",),
+}
+_PLACES = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [
+    "SANDBOX",
+    "BucketFolder",
+    "Callers",
+    "CodeInterpreter",
+    "DataBucket",
+    "ExecutionRole",
+    "ICodeInterpreter",
+    "Operation",
+    "OperationMetric",
+    "OperationTask",
+    "PublicAccess",
+    "RunCodeWorkflow",
+    "SandboxNetwork",
+    "SessionFunction",
+    "SessionStopper",
+    "SessionWorkflow",
+    "TenantAlarms",
+    "TenantDashboard",
+    "Thresholds",
+    "Usage",
+    "VpcAccess",
+]
+
+
+def __getattr__(name: str) -> object:
+    """The public name, from its module."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)

@@ -84,7 +84,7 @@ class SessionFunction(Construct):
             runtime=lambda_.Runtime(runtime, lambda_.RuntimeFamily.PYTHON, supports_inline_code=True),
             architecture=lambda_.Architecture.custom(architecture),
             handler=HANDLER,
-            code=code or _code_runner(runtime),
+            code=code or packed_code_runner(runtime),
             role=_role(self, log_group, folder, interpreters),
             memory_size=memory_mib,
             timeout=Duration.seconds(timeout_seconds),
@@ -107,7 +107,8 @@ class SessionFunction(Construct):
         self.function = cast("lambda_.IFunction", function)
 
 
-def _code_runner(runtime: str) -> lambda_.Code:
+def packed_code_runner(runtime: str) -> lambda_.Code:
+    """The installed `code_runner` with what it needs, for a runtime such as python3.14."""
     packed = bundle(runtime=runtime)
     # Absolute, since the CDK's own process may be in another folder.
     return lambda_.Code.from_asset(str(packed.directory.absolute()), asset_hash=packed.digest)

@@ -20,6 +20,7 @@ UNTAGGED = {
     "AWS::Lambda::EventInvokeConfig",
     "AWS::Lambda::Permission",
     "AWS::S3::BucketPolicy",
+    "Custom::SandpiperLiveSessions",
 }
 """Types that take no tags, of those in use."""
 TAGS = {

@@ -92,7 +92,7 @@ def test_the_function_runs_code_in_its_own_interpreters_alone(dev: Assembly) -> 
         granted = [
             resource
             for place, statement in _allowed(dev)
-            if place.startswith(template.name) and statement["Action"][0].startswith("bedrock-agentcore:")
+            if place.startswith(template.name) and "bedrock-agentcore:InvokeCodeInterpreter" in statement["Action"]
             for resource in statement["Resource"]
         ]
         assert granted == [{"Fn::GetAtt": [name, "CodeInterpreterArn"]} for name in own]
@@ -125,4 +125,4 @@ def test_the_embedded_aws_knows_what_deploying_each_type_takes(local: Assembly, 
         for resource in template.content["Resources"].values()
     }
     assert "AWS::IAM::Role" in types
-    assert types <= HANDLING.keys()
+    assert {type_ for type_ in types if not type_.startswith("Custom::")} <= HANDLING.keys()

@@ -35,6 +35,7 @@ DEPLOYABLE_TYPES = {
     "AWS::S3::Bucket",
     "AWS::S3::BucketPolicy",
     "AWS::StepFunctions::StateMachine",
+    "Custom::SandpiperLiveSessions",
 }
 """What both AWS and the embedded AWS deploy; the latter refuses a whole template for one type that it does not know."""
 
@@ -52,6 +53,13 @@ def _text(value: object) -> str:
     if function == "Fn::Join":
         return "".join(map(_text, argument[1]))
     return f"<{argument if function == 'Ref' else '.'.join(argument)}>"
+
+
+def session_function_of(template: Template) -> dict[str, Any]:
+    """The function that runs sessions; beside it is the one that stops them before an interpreter is deleted."""
+    functions = template.resources("AWS::Lambda::Function").values()
+    (function,) = (each for each in functions if each["Handler"] == "code_runner.handlers.run_operation")
+    return function
 
 
 def states_of(template: Template) -> dict[str, Any]:
@@ -115,7 +123,7 @@ def test_outputs_are_what_the_command_line_reads(demo: Template) -> None:
 
 
 def test_the_function_knows_its_place_and_the_default_interpreter_comes_first(demo: Template) -> None:
-    function = demo.only("AWS::Lambda::Function")
+    function = session_function_of(demo)
     variables = function["Environment"]["Variables"]
     assert variables["SANDPIPER_BUCKET"] == "sandpiper-local-123456789012-us-east-1"
     assert variables["SANDPIPER_PREFIX"] == "tenants/demo"
@@ -127,10 +135,25 @@ def test_the_function_knows_its_place_and_the_default_interpreter_comes_first(de
 
 
 def test_the_function_has_the_size_that_the_environment_gives_it(dev: Assembly) -> None:
-    analytics = dev["sandpiper-dev-analytics"].only("AWS::Lambda::Function")
-    claims = dev["sandpiper-dev-claims"].only("AWS::Lambda::Function")
+    analytics = session_function_of(dev["sandpiper-dev-analytics"])
+    claims = session_function_of(dev["sandpiper-dev-claims"])
     assert (analytics["MemorySize"], analytics["ReservedConcurrentExecutions"]) == (1024, 20)
     assert (claims["MemorySize"], claims.get("ReservedConcurrentExecutions")) == (512, None)
+
+
+def test_what_starts_sessions_goes_before_what_stops_them_and_that_before_the_interpreters(demo: Template) -> None:
+    resources = demo.content["Resources"]
+    entries = {name: each for name, each in resources.items() if each["Type"] == "Custom::SandpiperLiveSessions"}
+    assert len(entries) == 2
+    (function,) = (
+        each
+        for each in resources.values()
+        if each["Type"] == "AWS::Lambda::Function" and "run_operation" in each["Properties"]["Handler"]
+    )
+    assert entries.keys() <= set(function["DependsOn"])
+    interpreters = {each["Properties"]["InterpreterId"]["Fn::GetAtt"][0] for each in entries.values()}
+    assert interpreters == demo.resources(INTERPRETER).keys()
+    assert all(each["Properties"]["ServiceTimeout"] == "900" for each in entries.values())
 
 
 def test_lambda_runs_no_code_twice_by_itself(demo: Template) -> None:
@@ -170,7 +193,7 @@ def test_a_failed_execution_carries_the_error_and_its_cause(demo: Template) -> N
 def test_a_task_outlives_its_function_and_the_workflow_its_task(demo: Template) -> None:
     states = states_of(demo)
     task = states["States"]["RunCode"]["TimeoutSeconds"]
-    assert demo.only("AWS::Lambda::Function")["Timeout"] < task < states["TimeoutSeconds"]
+    assert session_function_of(demo)["Timeout"] < task < states["TimeoutSeconds"]
 
 
 def test_executions_are_logged_and_their_data_is_not(demo: Template) -> None:
@@ -274,8 +297,7 @@ def test_the_session_function_is_what_its_options_say(tmp_path: Path) -> None:
     app = new_app(tmp_path)
     add_stacks(app, _environment(tenants={"demo": tenant}))
     app.synth()
-    functions = read_assembly(tmp_path)["sandpiper-one-demo"].resources("AWS::Lambda::Function").values()
-    (function,) = (each for each in functions if "SANDPIPER_INTERPRETERS" in each["Environment"]["Variables"])
+    function = session_function_of(read_assembly(tmp_path)["sandpiper-one-demo"])
     assert (function["Architectures"], function["Runtime"]) == (["x86_64"], "python3.12")
     assert function["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"] == "WARNING"
 

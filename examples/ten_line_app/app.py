@@ -1,0 +1,18 @@
+"""An interpreter, its bucket and the function that runs code in it: `cdk deploy --app "python app.py"`."""
+
+import os
+
+import aws_cdk as cdk
+
+from sandpiper_constructs import BucketFolder, CodeInterpreter, DataBucket, SessionFunction, SessionStopper
+
+app = cdk.App()
+stack = cdk.Stack(app, "ten-lines")
+bucket = DataBucket(stack, "Data", name=f"ten-lines-{os.environ['CDK_DEFAULT_ACCOUNT']}", retain=False).bucket
+folder = BucketFolder(bucket=bucket, path="ten-lines")
+interpreter = CodeInterpreter(stack, "Sandbox", name_prefix="ten_lines", folder=folder.below("sandbox/python"))
+function = SessionFunction(stack, "Run", service="ten-lines", interpreters={"python": interpreter}, folder=folder)
+stopper = SessionStopper(stack, "Stopper", service="ten-lines", interpreters={"python": interpreter})
+function.node.add_dependency(*stopper.entries)
+cdk.CfnOutput(stack, "FunctionName", value=function.function.function_name)
+app.synth()

@@ -1,0 +1,285 @@
+"""A stack whose interpreter has live sessions is deleted, changed and rolled back; the ten-line app is that stack."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from code_runner.deadline import Deadline
+from code_runner.session_stopper import NotStopped, stop_all
+from sandpiper.toolchain import PROJECT, cdk
+from tests.local.target import ON_AWS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    from local_aws.record import Running
+
+pytestmark = pytest.mark.skipif(ON_AWS, reason="it deploys an example, and takes grants away")
+
+EXAMPLE = PROJECT / "examples" / "ten_line_app" / "app.py"
+PATIENCE_SECONDS = 120
+INTERPRETER = "AWS::BedrockAgentCore::CodeInterpreterCustom"
+ENTRY = "Custom::SandpiperLiveSessions"
+Template = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def example(aws: Running, tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """The example's template, deployed by the CDK CLI, which also brings its code to S3."""
+    output = tmp_path_factory.mktemp("cdk.out")
+    cdk(["bootstrap", f"aws://{aws.account}/{aws.region}"], output, print)
+    app = f"{sys.executable} {EXAMPLE}"
+    cdk(["deploy", "--app", app, "--require-approval", "never", "--output", str(output)], PROJECT, print)
+    return json.loads((output / "ten-lines.template.json").read_text())
+
+
+def test_the_ten_lines_run_code(example: Template) -> None:
+    assert example["Resources"]
+    stacks: Any = boto3.client("cloudformation")
+    (output,) = stacks.describe_stacks(StackName="ten-lines")["Stacks"][0]["Outputs"]
+    request = {"operation": "run_code", "run": {"execution": "a", "state": "b"}, "request": {"code": "print(6 * 7)"}}
+    function: Any = boto3.client("lambda")
+    answer = json.loads(
+        function.invoke(FunctionName=output["OutputValue"], Payload=json.dumps(request))["Payload"].read()
+    )
+    assert (answer["stdout"].strip(), answer["exitCode"]) == ("42", 0)
+
+
+@dataclass
+class Stack:
+    """A copy of the example under names of its own."""
+
+    name: str
+    template: Template
+
+    @property
+    def interpreter_id(self) -> str:
+        """Of the interpreter that the stack has now."""
+        resources: Any = boto3.client("cloudformation").describe_stack_resources(StackName=self.name)["StackResources"]
+        (found,) = (each["PhysicalResourceId"] for each in resources if each["ResourceType"] == INTERPRETER)
+        return found
+
+    def resource(self, type_: str) -> Template:
+        """The one resource of a type in its template."""
+        (found,) = (each for each in self.template["Resources"].values() if each["Type"] == type_)
+        return found
+
+    def create(self) -> str:
+        """Makes it; returns its status."""
+        boto3.client("cloudformation").create_stack(
+            StackName=self.name, TemplateBody=json.dumps(self.template), Capabilities=["CAPABILITY_IAM"]
+        )
+        return self.settled()
+
+    def update(self) -> str:
+        """Updates it to what its template is now; returns its status."""
+        boto3.client("cloudformation").update_stack(
+            StackName=self.name, TemplateBody=json.dumps(self.template), Capabilities=["CAPABILITY_IAM"]
+        )
+        return self.settled()
+
+    def delete(self, keep: Sequence[str] = ()) -> str:
+        """Deletes it, with a second try without some resources; returns its status."""
+        stacks: Any = boto3.client("cloudformation")
+        identifier = stacks.describe_stacks(StackName=self.name)["Stacks"][0]["StackId"]
+        stacks.delete_stack(StackName=self.name, RetainResources=list(keep))
+        return self.settled(identifier)
+
+    def settled(self, identifier: str = "") -> str:
+        """The status that it comes to."""
+        until, stacks = time.monotonic() + PATIENCE_SECONDS, boto3.client("cloudformation")
+        while time.monotonic() < until:
+            status = stacks.describe_stacks(StackName=identifier or self.name)["Stacks"][0]["StackStatus"]
+            if not status.endswith("IN_PROGRESS"):
+                return status
+            time.sleep(0.1)
+        raise AssertionError(f"{self.name} does not settle")
+
+    def replaced(self) -> None:
+        """Changes what can be set at creation only, as the construct would: with another name."""
+        properties = self.resource(INTERPRETER)["Properties"]
+        properties["Name"] = properties["Name"][:-8] + uuid.uuid4().hex[:8]
+        properties["Description"] = "Changed"
+        # The construct replaces the role with the interpreter, for the trust holds its name.
+        text = json.dumps(self.template["Resources"])
+        self.template["Resources"] = json.loads(text.replace(self._name, properties["Name"]))
+        self._name = properties["Name"]
+
+    def __post_init__(self) -> None:
+        self._name: str = self.resource(INTERPRETER)["Properties"]["Name"]
+
+
+@pytest.fixture
+def stack(example: Template) -> Generator[Stack]:
+    """The example, deployed under other names; gone after the test."""
+    unique = f"s{uuid.uuid4().hex[:8]}"
+    text = json.dumps(example).replace("ten_lines", unique).replace("ten-lines", unique)
+    found = Stack(f"stack-{unique}", json.loads(text))
+    assert found.create() == "CREATE_COMPLETE"
+    yield found
+    names = [
+        each["StackName"]
+        for each in boto3.client("cloudformation").list_stacks()["StackSummaries"]
+        if each["StackStatus"] != "DELETE_COMPLETE"
+    ]
+    assert found.name not in names or found.delete() == "DELETE_COMPLETE"
+
+
+def start(interpreter_id: str, count: int = 1) -> list[str]:
+    data: Any = boto3.client("bedrock-agentcore")
+    return [
+        data.start_code_interpreter_session(codeInterpreterIdentifier=interpreter_id)["sessionId"] for _ in range(count)
+    ]
+
+
+def live(interpreter_id: str) -> list[str]:
+    data: Any = boto3.client("bedrock-agentcore")
+    found = data.list_code_interpreter_sessions(codeInterpreterIdentifier=interpreter_id, status="READY")["items"]
+    return [each["sessionId"] for each in found]
+
+
+def exists(interpreter_id: str) -> bool:
+    control: Any = boto3.client("bedrock-agentcore-control")
+    try:
+        control.get_code_interpreter(codeInterpreterId=interpreter_id)
+    except control.exceptions.ResourceNotFoundException:
+        return False
+    return True
+
+
+def test_a_stack_with_live_sessions_is_deleted(stack: Stack) -> None:
+    interpreter = stack.interpreter_id
+    start(interpreter, 3)
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert not exists(interpreter)
+
+
+def test_without_its_entry_it_is_not(stack: Stack) -> None:
+    entries = [name for name, each in stack.template["Resources"].items() if each["Type"] == ENTRY]
+    for each in stack.template["Resources"].values():
+        if isinstance(each.get("DependsOn"), list):
+            each["DependsOn"] = [name for name in each["DependsOn"] if name not in entries]
+    del stack.template["Resources"][entries[0]]
+    assert stack.update() == "UPDATE_COMPLETE"
+    start(stack.interpreter_id)
+    assert stack.delete() == "DELETE_FAILED"
+    stop_all(boto3.client("bedrock-agentcore"), stack.interpreter_id, Deadline.after(60))
+
+
+def test_an_interpreter_with_live_sessions_is_replaced(stack: Stack) -> None:
+    before = stack.interpreter_id
+    start(before, 2)
+    stack.replaced()
+    assert stack.update() == "UPDATE_COMPLETE"
+    after = stack.interpreter_id
+    assert before != after
+    assert not exists(before)
+    assert exists(after)
+
+
+def test_a_rollback_stops_nothing_of_what_stays(stack: Stack) -> None:
+    before = stack.interpreter_id
+    sessions = start(before, 2)
+    stack.replaced()
+    (entry,) = (name for name, each in stack.template["Resources"].items() if each["Type"] == ENTRY)
+    broken = {"Name": "broken", "NetworkConfiguration": {"NetworkMode": "SANDBOX"}, "ExecutionRoleArn": "none"}
+    stack.template["Resources"]["Broken"] = {"Type": INTERPRETER, "Properties": broken, "DependsOn": [entry]}
+    assert stack.update() == "UPDATE_ROLLBACK_COMPLETE"
+    assert stack.interpreter_id == before
+    assert sorted(live(before)) == sorted(sessions)
+
+
+def test_an_interpreter_that_is_removed_goes_with_its_sessions(stack: Stack) -> None:
+    before = stack.interpreter_id
+    start(before)
+    stack.template["Resources"] = {
+        name: each
+        for name, each in stack.template["Resources"].items()
+        if name.startswith(("Data", "StopperRole", "StopperLogs"))
+        or (name.startswith("Stopper") and each["Type"] == "AWS::Lambda::Function")
+    }
+    stack.template.pop("Outputs")
+    assert stack.update() == "UPDATE_COMPLETE"
+    assert not exists(before)
+
+
+def test_an_interpreter_that_somebody_deleted_hinders_nobody(stack: Stack) -> None:
+    boto3.client("bedrock-agentcore-control").delete_code_interpreter(codeInterpreterId=stack.interpreter_id)
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
+def test_who_may_not_stop_sessions_says_what_to_do(stack: Stack) -> None:
+    iam: Any = boto3.client("iam")
+    resources: Any = boto3.client("cloudformation").describe_stack_resources(StackName=stack.name)["StackResources"]
+    (role,) = (
+        each["PhysicalResourceId"]
+        for each in resources
+        if each["LogicalResourceId"].startswith("StopperRole") and each["ResourceType"] == "AWS::IAM::Role"
+    )
+    (grant,) = (name for name in iam.list_role_policies(RoleName=role)["PolicyNames"] if "Grant" in name)
+    interpreter = stack.interpreter_id
+    start(interpreter)
+    iam.delete_role_policy(RoleName=role, PolicyName=grant)
+    assert stack.delete() == "DELETE_FAILED"
+    events: Any = boto3.client("cloudformation").describe_stack_events(StackName=stack.name)["StackEvents"]
+    told = " ".join(each.get("ResourceStatusReason", "") for each in events)
+    assert f"stop-code-interpreter-session --code-interpreter-identifier {interpreter} --session-id ID" in told
+    assert "AccessDenied" in told
+    # MiniStack, unlike AWS, has deleted the function that the entry needs.
+    stop_all(boto3.client("bedrock-agentcore"), interpreter, Deadline.after(60))
+    (entry,) = (name for name, each in stack.template["Resources"].items() if each["Type"] == ENTRY)
+    assert stack.delete(keep=[entry]) == "DELETE_COMPLETE"
+
+
+@pytest.fixture
+def alone(aws: Running) -> Generator[str]:  # noqa: ARG001 - boto3 talks to it
+    """An interpreter of no stack."""
+    control: Any = boto3.client("bedrock-agentcore-control")
+    made = control.create_code_interpreter(
+        name=f"alone_{uuid.uuid4().hex[:8]}", networkConfiguration={"networkMode": "SANDBOX"}
+    )["codeInterpreterId"]
+    yield made
+    if exists(made):
+        stop_all(boto3.client("bedrock-agentcore"), made, Deadline.after(60))
+        control.delete_code_interpreter(codeInterpreterId=made)
+
+
+def before_stops(data: Any, do: Callable[[], object]) -> None:
+    """Does something before each stop that a client sends."""
+
+    def before(**_: object) -> None:
+        do()
+
+    data.meta.events.register("before-call.bedrock-agentcore.StopCodeInterpreterSession", before)
+
+
+def test_a_session_that_starts_meanwhile_is_stopped_too(alone: str) -> None:
+    first, late = start(alone), list[str]()
+    data: Any = boto3.client("bedrock-agentcore")
+    before_stops(data, lambda: late or late.extend(start(alone)))
+    stop_all(data, alone, Deadline.after(60))
+    assert (len(first), len(late), live(alone)) == (1, 1, [])
+
+
+def test_a_session_that_somebody_else_stops_is_stopped(alone: str) -> None:
+    (session,) = start(alone)
+    data, other = boto3.client("bedrock-agentcore"), boto3.client("bedrock-agentcore")
+    before_stops(data, lambda: other.stop_code_interpreter_session(codeInterpreterIdentifier=alone, sessionId=session))
+    stop_all(data, alone, Deadline.after(60))
+    assert live(alone) == []
+
+
+def test_it_ends_in_time_and_names_what_lives(alone: str) -> None:
+    start(alone, 2)
+    data = boto3.client("bedrock-agentcore")
+    before_stops(data, lambda: start(alone))
+    with pytest.raises(NotStopped, match=f"sessions of {alone} may still live"):
+        stop_all(data, alone, Deadline.after(2))
