@@ -1,6 +1,6 @@
 """Starts one of the workflows, waits for it and prints its output: `start.py Connector '{"code": "print(6 * 7)"}'`.
 
-A workflow that fails is its error and cause on stderr, and exit code 1.
+A workflow that fails is its error and cause on stderr, and exit code 1. What cannot be started is exit code 2.
 """
 
 from __future__ import annotations
@@ -13,11 +13,19 @@ import boto3
 STACK = "workflow-examples"
 
 
-def main(workflow: str, request: str) -> int:
-    """Runs `workflow`, by the name that the stack's outputs have it by, with `request` in JSON."""
+def main(arguments: list[str]) -> int:
+    """Runs a workflow, by the name that the stack's outputs have it by, with a request in JSON."""
+    if len(arguments) != 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    workflow, request = arguments
     stacks, workflows = boto3.client("cloudformation"), boto3.client("stepfunctions")
     outputs = stacks.describe_stacks(StackName=STACK)["Stacks"][0].get("Outputs", [])
     arns = {output.get("OutputKey", ""): output.get("OutputValue", "") for output in outputs}
+    if f"{workflow}Arn" not in arns:
+        names = " | ".join(name.removesuffix("Arn") for name in arns if name.endswith("Arn"))
+        print(f"{workflow} is no workflow of the stack {STACK}; allowed: {names}", file=sys.stderr)
+        return 2
     execution = workflows.start_execution(stateMachineArn=arns[f"{workflow}Arn"], input=request)["executionArn"]
     while (state := workflows.describe_execution(executionArn=execution))["status"] == "RUNNING":
         time.sleep(0.5)
@@ -29,4 +37,4 @@ def main(workflow: str, request: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import botocore.session
 from botocore.config import Config
 
+from sandpiper_contract.errors import InvalidRequest
+
 if TYPE_CHECKING:
     import boto3
     from mypy_boto3_bedrock_agentcore import BedrockAgentCoreClient
@@ -62,7 +64,12 @@ class AwsClients:
     """Clients of one session, made when first used and kept."""
 
     def __init__(self, session: boto3.Session | None = None) -> None:
-        """`session` has the region and the credentials; without it they are the default chain's."""
+        """`session` has the region and the credentials; without it they are the default chain's.
+
+        Raises InvalidRequest for anything else.
+        """
+        if session is not None and not callable(getattr(session, "client", None)):
+            raise InvalidRequest(f"session is a {type(session).__name__}; allowed: a boto3.Session, or none")
         # Not by boto3, whose resources and transfers nobody needs here: Lambda would import them at each cold start.
         self._client: Any = session.client if session else botocore.session.get_session().create_client
         self._once = lru_cache(maxsize=8)(self._invoking)

@@ -32,5 +32,5 @@ class Deadline:
         """Raises DeadlineExceeded unless so many seconds are left."""
         if self.seconds_left < seconds:
             raise DeadlineExceeded(
-                f"{doing}: {max(self.seconds_left, 0):.0f} s are left; at least {seconds:.0f} s are needed"
+                f"{doing}: {max(self.seconds_left, 0):.1f} s are left; at least {seconds:g} s are needed"
             )

@@ -381,6 +381,9 @@ def start_session(
     client_token: str | None = None,
 ) -> CodeSession:
     """Starts a session, which is the caller's to stop. The same `client_token` again gives the same session."""
+    if not hasattr(type(clients), "invoke"):
+        allowed = "AwsClients(), or AwsClients(boto3.Session(…))"
+        raise InvalidRequest(f"clients is a {type(clients).__name__}; allowed: {allowed}")
     Text(255).check("interpreter_id", interpreter_id)
     LIFETIME.check("timeout_seconds", timeout_seconds)
     for place, value, of in (

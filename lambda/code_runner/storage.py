@@ -37,7 +37,7 @@ COPIED_BYTES_A_SECOND = 50_000_000
 COPY_WAITS_SECONDS = (1.0, 3.0)
 """Before a copy inside S3 is sent again."""
 UNSEEN = {
-    "404": "there is no such object; put it there, or give the address of one that is there",
+    "404": "there is no such object, or no such bucket; put it there, or give the address of one that is there",
     "403": "the object is not there, or this role may not read it; put it there, mend its address, or grant the role "
     "to read it",
 }

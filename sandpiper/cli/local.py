@@ -102,7 +102,10 @@ def status(
     with failures_as_messages():
         running = record.find(_place(state))
         if running is None:
-            print(json.dumps({"running": False}, indent=2)) if as_json else report.print(_not_there(state))
+            if as_json:
+                print(json.dumps({"running": False}, indent=2))
+            else:
+                report.print(plain(_not_there(state)), soft_wrap=True)
             raise typer.Exit(1)
         health = control.health(running)
         environment.apply(running)

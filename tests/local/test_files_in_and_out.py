@@ -456,7 +456,7 @@ def test_what_is_no_input_is_refused_by_name_and_limit(runner: Runner) -> None:
     )
     refused(
         StorageError,
-        r"inputs\[0\].s3Uri s3://.*/no: (there is no such object; |the object is not there, or this role may not)",
+        r"inputs\[0\].s3Uri s3://.*/no: (there is no such object, or|the object is not there, or this role)",
         InputFile("a", s3_uri=S3Object(runner.bucket, f"{folder}/no")),
     )
     refused(

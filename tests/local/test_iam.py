@@ -202,7 +202,7 @@ CAUSES: Mapping[Grant, tuple[Callable[[Product], None], str]] = {
     Grant(SESSION_FUNCTION, "bedrock-agentcore:StopCodeInterpreterSession"): (run_and_end, "^1 session stayed"),
     Grant(SESSION_FUNCTION, "s3:GetObject", "inputs"): (
         run_with_input,
-        r"^StorageError: .*\(403\) when calling the Head",
+        r"^StorageError: .*: the object is not there, or this role may not read it;",
     ),
     Grant(SESSION_FUNCTION, "s3:GetObject", "runs"): (
         run_again,

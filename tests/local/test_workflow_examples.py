@@ -103,7 +103,7 @@ def test_the_connector_maps_its_result_into_variables(
     assert [file["size"] for file in variables["files"]] == [workflows.size(file["s3Uri"]) for file in result["files"]]
 
 
-VARY = {"executionTimeMs", "size", "seen"}
+VARY = {"executionTimeMs", "size", "seen", "ends"}
 """Numbers of which the page shows an example. A size varies with the version of matplotlib."""
 
 

@@ -143,10 +143,16 @@ def test_nothing_survives_the_emulator(user: User, agentcore_runtime: Path, numb
         host.emulator.process.wait()
         for mark in marks:
             wait_until(lambda mark=mark: processes_with(mark) == [])
+        # A group goes only when the last of its processes has gone.
+        wait_until(lambda: not any(file.read_text() for group in _groups_of(process) for file in group.glob("*.procs")))
         with hosting(user, agentcore_runtime, "--pool", "0", state=state):  # which sweeps what the first has left
             assert [path.name for path in state.glob(f"local-agentcore-{process}-*")] == []
             assert list(state.glob("local-agentcore-*"))  # its own
-    assert list(Path("/sys/fs/cgroup").rglob(f"local-agentcore-{process}-*")) == []
+    assert _groups_of(process) == []
+
+
+def _groups_of(emulator: int) -> list[Path]:
+    return list(Path("/sys/fs/cgroup").rglob(f"local-agentcore-{emulator}-*"))
 
 
 @one_user

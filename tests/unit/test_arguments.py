@@ -5,8 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 
+from code_runner.clients import AwsClients
 from code_runner.deadline import Deadline
 from code_runner.programs import Code, Command
 from code_runner.session import CodeSession, open_session, start_session
@@ -153,3 +155,12 @@ def test_tools_are_not_made_of_what_cannot_be(message: str, arguments: dict[str,
         make(**given, clients=clients)
     assert str(refusal.value) == message
     assert clients.touched == 0
+
+
+def test_a_boto3_session_in_place_of_clients_is_told_what_goes_there() -> None:
+    session: Any = boto3.Session(region_name="eu-west-1")
+    with pytest.raises(InvalidRequest, match=r"clients is a Session; allowed: AwsClients\(\), or AwsClients\(boto3"):
+        open_session(session).__enter__()
+    name: Any = "eu-west-1"
+    with pytest.raises(InvalidRequest, match=r"session is a str; allowed: a boto3.Session, or none"):
+        AwsClients(name)
