@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from sandpiper.cli import demo, init, local, run
+from sandpiper.cli import demo, init, local, plan, run
+from sandpiper.cli.usage import TwoMeansChanges
 
 app = typer.Typer(
     name="sandpiper",
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 app.add_typer(local.app, name="local")
 app.command(epilog=run.EXAMPLES)(run.run)
+app.command(cls=TwoMeansChanges, epilog=plan.EXAMPLES)(plan.plan)
 app.command()(demo.demo)
 app.command(epilog=init.EXAMPLES)(init.init)
 

@@ -32,8 +32,8 @@ WIDEST = 1_000
 
 
 @contextmanager
-def failures_as_messages() -> Generator[None]:
-    """Prints a Failure in one message and ends the command with code 2; Ctrl-C ends it with 130."""
+def failures_as_messages(code: int = FAILED) -> Generator[None]:
+    """Prints a Failure in one message and ends the command with a code; Ctrl-C ends it with 130."""
     try:
         yield
     except Interrupted as interrupted:
@@ -41,7 +41,7 @@ def failures_as_messages() -> Generator[None]:
         raise typer.Exit(INTERRUPTED) from None
     except (Failure, LocalAwsError) as failure:
         notes.print(f"[bold red]error:[/] {plain(str(failure))}", soft_wrap=True)
-        raise typer.Exit(FAILED) from None
+        raise typer.Exit(code) from None
     except KeyboardInterrupt:
         notes.print("interrupted")
         raise typer.Exit(INTERRUPTED) from None

@@ -1,0 +1,27 @@
+"""How reports of several indented lines look in a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandpiper.cli.output import plain, report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sandpiper.plan.words import Line, Tone
+
+STYLES: dict[Tone, str] = {
+    "head": "bold",
+    "loss": "bold red",
+    "more": "green",
+    "less": "yellow",
+    "note": "dim",
+    "plain": "",
+}
+
+
+def print_lines(lines: Iterable[Line]) -> None:
+    """Prints each line whole, so that it can be searched for."""
+    for line in lines:
+        report.print("  " * line.depth + plain(line.text), style=STYLES[line.tone], soft_wrap=True)

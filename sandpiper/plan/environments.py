@@ -1,0 +1,83 @@
+"""Which environment a command is about: by its name, its file, or the assembly that is given."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.exceptions import BotoCoreError
+
+from sandpiper import deployment
+from sandpiper.environment import InvalidEnvironment, load
+from sandpiper.environment.model import Environment, Quotas
+from sandpiper.failure import Failure
+from sandpiper.plan import assembly
+from sandpiper.plan.deployed import Account
+from sandpiper.plan.template import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandpiper.plan.assembly import Assembly
+
+DEFAULT = "local"
+NAME = re.compile(r"[a-z][a-z0-9]{0,19}")
+REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """An environment by its name; `environment` is what its file says, where there is one."""
+
+    name: str
+    given: str
+    environment: Environment | None
+
+    @property
+    def quotas(self) -> Quotas:
+        """What the account has been granted: AWS's own without a file."""
+        return self.environment.quotas if self.environment else Quotas()
+
+    def synthesise(self, progress: Callable[[str], None]) -> Assembly:
+        """Its cloud assembly. Raises Failure."""
+        given = str(Path(self.given).resolve()) if self.given.endswith(".yaml") else self.given
+        return assembly.synthesise(given, progress)
+
+    def account(self, place: Place | None = None) -> Account:
+        """Where it is deployed: an assembly's place, or its file's, or the shell's. Raises Failure."""
+        if place is None and self.environment is not None:
+            place = Place(self.environment.account, self.environment.region)
+        if place is None or not REGION.fullmatch(place.region):
+            session = deployment.session_for(self.name)
+        else:
+            session = _session(place.region)
+        deployment.require_meant(session, self.name)
+        return Account(session, place)
+
+
+def choose(given: str | None, made: Assembly | None = None) -> Chosen:
+    """The environment that is meant. Raises Failure for one that is unknown, or not the assembly's."""
+    name = given or (made.environment if made else DEFAULT)
+    file = Path(name) if name.endswith(".yaml") else Path("environments", f"{name}.yaml")
+    if made is not None and file.stem != made.environment:
+        raise Failure(
+            f"--environment is {name!r}, and the assembly is that of {made.environment}: leave one of them out"
+        )
+    if not name.endswith(".yaml") and not NAME.fullmatch(name):
+        raise Failure(f"--environment is {name!r}; allowed: at most 20 of a-z 0-9, a letter first, or a .yaml file")
+    if made is not None and not file.exists():
+        return Chosen(file.stem, name, None)
+    try:
+        return Chosen(file.stem, name, load(file))
+    except InvalidEnvironment as error:
+        raise Failure(str(error)) from None
+
+
+def _session(region: str) -> boto3.Session:
+    try:
+        return boto3.Session(region_name=region)
+    except BotoCoreError as error:  # a profile that does not exist
+        raise Failure(f"AWS cannot be used: {error}") from None

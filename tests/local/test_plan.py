@@ -1,0 +1,172 @@
+"""`sandpiper plan` on an environment that is deployed, changed and deployed again: what it says, and that it was right."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+
+if TYPE_CHECKING:
+    from tests.local.environments import Environments
+
+COMMAND = Path(sys.executable).parent / "sandpiper"
+PROJECT = Path(__file__).resolve().parents[2]
+NOTHING, CHANGES, ERROR = 0, 2, 1
+
+FIRST = """\
+  retention_days:
+    runs: 90
+tenants:
+  claims:
+    interpreters:
+      run:
+"""
+NETWORK = (
+    FIRST
+    + """\
+        network: PUBLIC
+        reason: a test
+        owner: a test
+"""
+)
+FOLDER = (
+    NETWORK
+    + """\
+        read: [s3://shared-data/prices/]
+"""
+)
+RETENTION = FOLDER.replace("runs: 90", "runs: 14")
+RESERVED = (
+    RETENTION
+    + """\
+    session_function:
+      reserved_concurrency: 40
+"""
+)
+RENAMED = RESERVED.replace("claims", "payments")
+
+
+def sandpiper(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    left_out = {name for name, value in variables.items() if not value}
+    environment = {name: value for name, value in {**os.environ, **variables}.items() if name not in left_out}
+    return subprocess.run(
+        [COMMAND, *arguments], env=environment, capture_output=True, text=True, timeout=300, cwd=PROJECT
+    )
+
+
+def plan(file: Path, code: int) -> str:
+    """What it says, in one text; it has to end with a code."""
+    done = sandpiper("plan", "-e", file)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_each_change_is_told_before_it_is_deployed_and_nothing_after(environments: Environments) -> None:
+    def deploy(rest: str, *stacks: str) -> None:
+        file = environments.write("planned", rest)
+        environments.deploy(file, *stacks)
+        assert "nothing to do: " in plan(file, NOTHING)
+        assert "There were no differences" in environments.cdk("diff", file)
+
+    file = environments.write("planned", FIRST)
+    words = plan(file, CHANGES)
+    assert "sandpiper-planned-claims (tenant claims): new" in words
+    assert "+ interpreter run is made in SANDBOX" in words
+    deploy(FIRST)
+
+    identifier = environments.tenant(file, "claims").interpreters["run"]
+    data = boto3.client("bedrock-agentcore")
+    session = data.start_code_interpreter_session(codeInterpreterIdentifier=identifier)["sessionId"]
+    words = plan(environments.write("planned", NETWORK), CHANGES)
+    first, rest = words.split("sandpiper-planned-claims (tenant claims): changed")
+    assert f"interpreter run is replaced under 1 live session: {session} since " in first
+    assert "NetworkConfiguration.NetworkMode SANDBOX → PUBLIC" in rest
+    assert "± execution role of interpreter run is replaced, with the same permissions" in rest
+    data.stop_code_interpreter_session(codeInterpreterIdentifier=identifier, sessionId=session)
+    assert session not in plan(file, CHANGES)
+    deploy(NETWORK)
+    assert environments.tenant(file, "claims").interpreters["run"] != identifier
+
+    identifier = environments.tenant(file, "claims").interpreters["run"]
+    words = plan(environments.write("planned", FOLDER), CHANGES)
+    assert "may now s3:GetObject on arn:aws:s3:::shared-data/prices/* where aws:ResourceAccount is" in words
+    assert "replaced" not in words
+    deploy(FOLDER)
+    assert environments.tenant(file, "claims").interpreters["run"] == identifier
+
+    bucket = environments.tenant(file, "claims").bucket
+    boto3.client("s3").put_object(Bucket=bucket, Key="tenants/claims/runs/one", Body=b"kept")
+    words = plan(environments.write("planned", RETENTION), CHANGES)
+    assert words.splitlines()[1] == "! loses data"
+    assert "objects below tenants/claims/runs/" in words
+    assert "live 14 days instead of 90 days; 0 are older and expire" in words
+    deploy(RETENTION)
+
+    words = plan(environments.write("planned", RESERVED), CHANGES)
+    assert "~ function SessionFunction changes in place: ReservedConcurrentExecutions nothing → 40" in words
+    assert "live sessions: 40 of 1,000, 960 left (at most, one a run: 40 by reserved concurrency)" in words
+    deploy(RESERVED)
+
+    words = plan(environments.write("planned", RENAMED), CHANGES)
+    assert "sandpiper-planned-payments (tenant payments): new" in words
+    assert "sandpiper-planned-claims (tenant claims): gone from the environment, and still deployed" in words
+    assert f"its data stays in s3://{bucket}/tenants/claims/" in words
+    environments.deploy(file)
+    assert "gone" in plan(file, CHANGES)
+    cloudformation = boto3.client("cloudformation")
+    cloudformation.delete_stack(StackName="sandpiper-planned-claims")
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName="sandpiper-planned-claims")
+    assert "nothing to do: " in plan(file, NOTHING)
+
+    printed = json.loads(sandpiper("plan", "--json", "--assembly", environments.folder / "planned.out").stdout)
+    assert printed["hasChanges"] is False
+    assert {stack["change"] for stack in printed["stacks"]} == {"unchanged"}
+
+
+@pytest.mark.usefixtures("bootstrapped")
+@pytest.mark.parametrize(
+    ("arguments", "variables", "told"),
+    [
+        (("-e", "nowhere"), {}, "environments/nowhere.yaml: the file does not exist"),
+        (("-e", "No/Such"), {}, "--environment is 'No/Such'; allowed: at most 20 of a-z 0-9, a letter first"),
+        (("--assembly", "docs"), {}, "docs is not the cloud assembly of an environment: manifest.json: No such file"),
+        (("-e", "dev"), {}, "these credentials are those of account 123456789012; the environment is in"),
+        (("--no-such-option",), {}, "No such option"),
+    ],
+)
+def test_what_cannot_be_planned_is_said_in_one_message(
+    arguments: tuple[str, ...], variables: dict[str, str], told: str
+) -> None:
+    done = sandpiper("plan", *arguments, **variables)
+    assert (done.returncode, done.stdout) == (ERROR, "")
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.usefixtures("bootstrapped")
+def test_without_credentials_or_region_it_says_so(environments: Environments, tmp_path: Path) -> None:
+    nobody = {
+        "AWS_ACCESS_KEY_ID": "",
+        "AWS_SECRET_ACCESS_KEY": "",
+        "AWS_SESSION_TOKEN": "",
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+    }
+    file = environments.write("nobody", FIRST)
+    environments.cdk("synth", file, "--quiet")
+    assembly = environments.folder / "nobody.out"
+    done = sandpiper("plan", "--assembly", assembly, **nobody)
+    assert (done.returncode, done.stderr.count("\n")) == (ERROR, 1)
+    assert "error: no credentials: sign in" in done.stderr
+
+    manifest = assembly / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("/us-east-1", "/unknown-region"))
+    done = sandpiper("plan", "--assembly", assembly, AWS_REGION="", AWS_DEFAULT_REGION="", **nobody)
+    assert done.returncode == ERROR
+    assert "no region: set AWS_REGION" in done.stderr
