@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sandpiper.cli import demo, init, local, plan, run
+from sandpiper.cli import demo, init, local, plan, run, status
 from sandpiper.cli.usage import TwoMeansChanges
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.add_typer(local.app, name="local")
 app.command(epilog=run.EXAMPLES)(run.run)
 app.command(cls=TwoMeansChanges, epilog=plan.EXAMPLES)(plan.plan)
+app.command(cls=TwoMeansChanges, epilog=status.EXAMPLES)(status.status)
 app.command()(demo.demo)
 app.command(epilog=init.EXAMPLES)(init.init)
 

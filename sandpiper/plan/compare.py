@@ -157,8 +157,8 @@ def _sections(before: Template, after: Template) -> Iterator[str]:
         will: object = after.plain(after.content.get(section))
         if section == "Resources" or was == will:
             continue
-        if isinstance(was, dict) and isinstance(will, dict):
-            old, new = cast("dict[str, Any]", was), cast("dict[str, Any]", will)
+        old, new = (cast("dict[str, Any]", one) if isinstance(one, dict) else None for one in (was, will))
+        if old is not None and new is not None:
             names = [name for name in dict.fromkeys((*new, *old)) if old.get(name) != new.get(name)]
             yield f"{section.lower()}: {', '.join(f'{name} {_how(old, new, name)}' for name in names)}"
         else:

@@ -249,6 +249,11 @@ class Template:
         return text
 
 
+def is_known(plain: str) -> bool:
+    """Whether a plain value is what was deployed, with no part that only a deployment knows."""
+    return "<" not in plain
+
+
 def referenced(value: object) -> str:
     """The logical id that a Ref or GetAtt names; "" for anything else."""
     if not isinstance(value, dict):

@@ -180,6 +180,14 @@ def _grant(grant: Grant, verb: str) -> str:
     return f"{verb}{who} {', '.join(grant.actions)}{on}{_where(grant)}"
 
 
+def grant_in_words(grant: Grant) -> str:
+    """A statement as a sentence without its subject."""
+    verb = {"Allow": "may", "Deny": "may not"}.get(grant.effect, grant.effect)
+    who = f"{' and '.join(grant.principals)} " if grant.principals else ""
+    on = f" on {', '.join(grant.resources)}" if grant.resources else ""
+    return f"{who}{verb} {', '.join(grant.actions)}{on}{_where(grant)}"
+
+
 def _trust(grant: Grant, verb: str) -> str:
     return f"{verb} {', '.join(grant.principals)}{_where(grant)} ({', '.join(grant.actions)})"
 

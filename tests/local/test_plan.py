@@ -1,4 +1,4 @@
-"""`sandpiper plan` on an environment that is deployed, changed and deployed again: what it says, and that it was right."""
+"""`sandpiper plan` on an environment that is deployed, changed and deployed again."""
 
 from __future__ import annotations
 

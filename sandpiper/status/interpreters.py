@@ -1,0 +1,49 @@
+"""Reads an interpreter by AgentCore and compares it with the template."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from botocore.exceptions import ClientError
+
+from sandpiper.plan.deployed import code_of
+from sandpiper.status.comparison import Difference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandpiper.plan.deployed import Account
+    from sandpiper.status.physical import PhysicalTemplate
+
+PROPERTIES = ("Name", "Description", "ExecutionRoleArn", "NetworkConfiguration")
+
+
+def find(account: Account, identifier: str) -> dict[str, Any] | None:
+    """GetCodeInterpreter, or None for one that is not there."""
+    try:
+        client = account.session.client("bedrock-agentcore-control")
+        return cast("dict[str, Any]", client.get_code_interpreter(codeInterpreterId=identifier))
+    except ClientError as error:
+        if code_of(error) == "ResourceNotFoundException":
+            return None
+        raise
+
+
+def read(account: Account, template: PhysicalTemplate, logical_id: str) -> Iterator[Difference]:
+    """What differs between an interpreter and its template."""
+    found = find(account, template.physical_ids[logical_id])
+    if found is None:
+        yield Difference.gone()
+        return
+    properties = template.plain_properties(template.resources[logical_id])
+    network, actual = properties["NetworkConfiguration"], found["networkConfiguration"]
+    vpc, actual_vpc = network.get("VpcConfig", {}), actual.get("vpcConfig", {})
+    for name, expected, value in (
+        ("Name", properties["Name"], found["name"]),
+        ("Description", properties.get("Description"), found.get("description")),
+        ("ExecutionRoleArn", properties.get("ExecutionRoleArn"), found.get("executionRoleArn")),
+        ("NetworkConfiguration.NetworkMode", network["NetworkMode"], actual["networkMode"]),
+        ("NetworkConfiguration.VpcConfig.Subnets", vpc.get("Subnets"), actual_vpc.get("subnets")),
+        ("NetworkConfiguration.VpcConfig.SecurityGroups", vpc.get("SecurityGroups"), actual_vpc.get("securityGroups")),
+    ):
+        yield from Difference.between(name, expected, value)

@@ -1,0 +1,96 @@
+"""Asks AWS for the status of an environment."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from sandpiper.failure import Failure
+from sandpiper.names import stack_name
+from sandpiper.plan.deployed import code_of, failing_as_messages
+from sandpiper.status import drift, interpreters
+from sandpiper.status.model import AlarmStatus, FailedRun, InterpreterStatus, StackStatus, Status, TenantStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandpiper.plan.deployed import Account, DeployedStack
+
+MOST_FAILURES = 3
+DELETED = "DELETED"
+
+
+def status(account: Account, environment: str, *, with_drift: bool) -> Status:
+    """The status of an environment. Raises Failure where nothing of it is deployed."""
+    stacks = list(account.stacks(environment).values())
+    if not stacks:
+        raise Failure(
+            f"{environment} is not deployed in account {account.place.account}, {account.place.region}: run "
+            f"`cdk bootstrap` once and `cdk deploy --all -c environment={environment}`"
+        )
+    drifted, unchecked = drift.of_stacks(account, stacks) if with_drift else ([], [])
+    with failing_as_messages("the read actions of Lambda, Step Functions, AgentCore and CloudWatch"):
+        return Status(
+            environment=environment,
+            account=account.place.account,
+            region=account.place.region,
+            stacks=tuple(StackStatus(name=one.name, status=one.status, changed=one.changed) for one in stacks),
+            tenants=tuple(_tenant(account, environment, one) for one in stacks if "Interpreters" in one.outputs),
+            alarms=tuple(_alarms(account, environment)),
+            drift=tuple(drifted),
+            unchecked=tuple(unchecked),
+        )
+
+
+def _tenant(account: Account, environment: str, stack: DeployedStack) -> TenantStatus:
+    function, workflow = stack.outputs["SessionFunctionName"], stack.outputs["RunCodeStateMachineArn"]
+    identifiers: dict[str, str] = json.loads(stack.outputs["Interpreters"])
+    return TenantStatus(
+        name=stack.name.removeprefix(stack_name(environment, "")),
+        function=function,
+        function_state=_state(account, function),
+        workflow=workflow,
+        interpreters=tuple(_interpreter(account, key, identifier) for key, identifier in identifiers.items()),
+        last_failures=tuple(_failures(account, workflow)),
+    )
+
+
+def _state(account: Account, function: str) -> str:
+    try:
+        return account.session.client("lambda").get_function_configuration(FunctionName=function).get("State", "")
+    except ClientError as error:
+        if code_of(error) == "ResourceNotFoundException":
+            return DELETED
+        raise
+
+
+def _interpreter(account: Account, key: str, identifier: str) -> InterpreterStatus:
+    found: dict[str, Any] = interpreters.find(account, identifier) or {}
+    return InterpreterStatus(
+        key=key,
+        identifier=identifier,
+        network=found.get("networkConfiguration", {}).get("networkMode", ""),
+        status=found.get("status", DELETED),
+        live_sessions=len(account.sessions(identifier)) if found else 0,
+    )
+
+
+def _failures(account: Account, workflow: str) -> Iterator[FailedRun]:
+    client = account.session.client("stepfunctions")
+    try:
+        page = client.list_executions(stateMachineArn=workflow, statusFilter="FAILED", maxResults=MOST_FAILURES)
+    except ClientError as error:
+        if code_of(error) == "StateMachineDoesNotExist":
+            return
+        raise
+    for one in page["executions"]:
+        yield FailedRun(execution=one["name"], at=one.get("stopDate"))
+
+
+def _alarms(account: Account, environment: str) -> Iterator[AlarmStatus]:
+    pages = account.session.client("cloudwatch").get_paginator("describe_alarms")
+    for page in pages.paginate(AlarmNamePrefix=stack_name(environment, ""), StateValue="ALARM"):
+        for one in page["MetricAlarms"]:
+            yield AlarmStatus(name=one.get("AlarmName", ""), reason=one.get("StateReason", ""))

@@ -1,0 +1,117 @@
+"""`sandpiper status`: what is deployed, and what was changed behind CloudFormation's back."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+if TYPE_CHECKING:
+    from tests.local.environments import Environments
+
+COMMAND = Path(sys.executable).parent / "sandpiper"
+PROJECT = Path(__file__).resolve().parents[2]
+AS_IT_SHOULD_BE, DRIFTED, ERROR = 0, 2, 1
+TWO = """\
+interpreters:
+  run:
+  spare:
+"""
+
+
+def status(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, "status", *arguments],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=PROJECT,
+    )
+
+
+def as_json(file: Path, code: int) -> dict[str, Any]:
+    done = status("-e", file, "--json")
+    assert done.returncode == code, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def test_what_was_changed_behind_cloudformations_back_is_shown(environments: Environments) -> None:
+    file = environments.write("watched", TWO)
+    assert status("-e", file).returncode == ERROR
+    assert (
+        "watched is not deployed in account 123456789012, us-east-1: run `cdk bootstrap`" in status("-e", file).stderr
+    )
+    environments.deploy(file)
+
+    identifiers = environments.tenant(file, "main").interpreters
+    data = boto3.client("bedrock-agentcore")
+    session = data.start_code_interpreter_session(codeInterpreterIdentifier=identifiers["run"])["sessionId"]
+    found = as_json(file, AS_IT_SHOULD_BE)
+    assert found["drift"] == []
+    assert [stack["status"] for stack in found["stacks"]] == ["CREATE_COMPLETE"] * 3
+    (tenant,) = found["tenants"]
+    assert (tenant["name"], tenant["functionState"], tenant["lastFailures"]) == ("main", "Active", [])
+    assert [(one["key"], one["network"], one["status"], one["liveSessions"]) for one in tenant["interpreters"]] == [
+        ("run", "SANDBOX", "READY", 1),
+        ("spare", "SANDBOX", "READY", 0),
+    ]
+    data.stop_code_interpreter_session(codeInterpreterIdentifier=identifiers["run"], sessionId=session)
+
+    iam, (role,) = boto3.client("iam"), roles_of("InterpreterrunExecutionRole")
+    document: Any = iam.get_role_policy(RoleName=role, PolicyName="Folders")["PolicyDocument"]
+    document["Statement"].append({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::secret/*"})
+    iam.put_role_policy(RoleName=role, PolicyName="Folders", PolicyDocument=json.dumps(document))
+    boto3.client("bedrock-agentcore-control").delete_code_interpreter(codeInterpreterId=identifiers["spare"])
+    boto3.client("s3").put_bucket_versioning(
+        Bucket=environments.tenant(file, "main").bucket, VersioningConfiguration={"Status": "Suspended"}
+    )
+
+    drift = {one["resource"].partition(" sandpiper")[0]: one for one in as_json(file, DRIFTED)["drift"]}
+    assert set(drift) == {"execution role of interpreter run", "interpreter spare", "bucket"}
+    policy = drift["execution role of interpreter run"]
+    assert (policy["property"], policy["expected"]) == ("policy Folders", "nothing")
+    assert policy["found"] == "may s3:GetObject on arn:aws:s3:::secret/*"
+    assert "take the change back, or write it into the environment file" in policy["remedy"]
+    gone = drift["interpreter spare"]
+    assert (gone["expected"], gone["found"]) == ("is there", "is deleted")
+    assert "change its description in the environment file and run `cdk deploy`" in gone["remedy"]
+    assert (drift["bucket"]["expected"], drift["bucket"]["found"]) == ("Enabled", "Suspended")
+
+    words = status("-e", file)
+    assert words.returncode == DRIFTED
+    assert words.stdout.count("! drift: ") == 3
+    assert f"interpreter spare ({identifiers['spare']}): DELETED, 0 live sessions" in words.stdout
+    quick = status("-e", file, "--no-drift")
+    assert (quick.returncode, quick.stdout.count("! drift: ")) == (AS_IT_SHOULD_BE, 0)
+
+
+def roles_of(logical_id: str) -> list[str]:
+    pages = boto3.client("iam").get_paginator("list_roles").paginate()
+    names = [role["RoleName"] for page in pages for role in page["Roles"]]
+    return [name for name in names if name.startswith("sandpiper-watched-main-") and logical_id[:20] in name]
+
+
+@pytest.mark.usefixtures("bootstrapped")
+@pytest.mark.parametrize(
+    ("arguments", "variables", "told"),
+    [
+        (("-e", "nowhere"), {}, "environments/nowhere.yaml: the file does not exist"),
+        (("-e", "dev"), {}, "these credentials are those of account 123456789012"),
+        (("--no-such-option",), {}, "No such option"),
+        ((), {"AWS_PROFILE": "nobody"}, "AWS cannot be used: The config profile (nobody) could not be found"),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_one_message(
+    arguments: tuple[str, ...], variables: dict[str, str], told: str
+) -> None:
+    done = status(*arguments, **variables)
+    assert (done.returncode, done.stdout) == (ERROR, "")
+    assert told in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
