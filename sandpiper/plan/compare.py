@@ -127,14 +127,16 @@ def _resources(before: Template | None, after: Template | None) -> tuple[list[Re
             continue
         differences = of_resource(before, was, after, will)
         rest = [one for one in differences if not _is_told(kind, one)]
-        if rest:
-            replaced = was.logical_id != will.logical_id or any(one.effect == "replaced" for one in rest)
+        replaced = was.logical_id != will.logical_id or any(one.effect == "replaced" for one in rest)
+        if rest or (replaced and kind != ROLE):  # a role that is made anew is told with its permissions
             found.append(
                 ResourceChange(
                     resource=label, type=kind, change="replaced" if replaced else "changed", properties=tuple(rest)
                 )
             )
-        elif not differences and (was.properties, was.attributes) != (will.properties, will.attributes):
+        elif (
+            not replaced and not differences and (was.properties, was.attributes) != (will.properties, will.attributes)
+        ):
             follows.append(label)
     return found, follows
 

@@ -17,6 +17,7 @@ from sandpiper.plan.assembly import open_assembly
 from sandpiper.plan.compare import make
 from sandpiper.plan.deployed import DeployedStack
 from sandpiper.plan.model import Objects, Plan, Session, StackPlan
+from sandpiper.plan.template import ROLE
 from sandpiper.plan.words import report
 from tests.templates.conftest import ROOT, synthesise
 
@@ -148,6 +149,7 @@ def test_a_network_that_changes_replaces_the_interpreter_and_ends_its_sessions(p
     assert [name.partition("-")[0][:14] for name in observed.asked] == ["Interpreterrun"], "and of no other"
     (role,) = changed.permissions
     assert (role.holder, role.change) == ("execution role of interpreter run", "replaced")
+    assert role.holder not in changed.follows
     assert not (role.gains or role.loses or role.trust_gains or role.trust_loses)
     words = said(plan)
     first, *_ = words.split("sandpiper-one-claims (tenant claims): changed")
@@ -180,10 +182,14 @@ def test_a_folder_to_read_is_a_grant_and_replaces_nothing(plans: Plans) -> None:
 def test_a_boundary_is_told_of_every_role(plans: Plans) -> None:
     boundary = "arn:aws:iam::123456789012:policy/most"
     before = one_tenant({"run": {}})
-    plan = plans.plan(before, {**before, "permissions_boundary": boundary})
+    observed = Observed()
+    plan = plans.plan(before, {**before, "permissions_boundary": boundary}, observed)
     changed = only_changed(plan)
     assert {one.boundary.after for one in changed.permissions if one.boundary} == {boundary}
-    assert len(changed.permissions) == 3
+    assert {one.holder for one in changed.permissions if one.boundary} == {
+        observed.stacks[changed.name].template.labels[name]
+        for name in observed.stacks[changed.name].template.of_type(ROLE)
+    }
     assert f"is bounded by {boundary} instead of no boundary" in said(plan)
 
 
