@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 
@@ -22,7 +22,7 @@ def test_a_run_keeps_its_files_in_a_bucket_with_a_key_of_its_own(environments: E
     file = environments.write("keyed", KEYED)
     environments.deploy(file)
     place = environments.tenant(file, "main")
-    kms: Any = boto3.client("kms")
+    kms = cast("Any", boto3.client("kms"))
     (key,) = kms.list_keys()["Keys"]
     assert kms.get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"] is True
 
