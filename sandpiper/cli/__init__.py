@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sandpiper.cli import demo, init, local, plan, run, status
+from sandpiper.cli import demo, deployment_policy, init, local, plan, run, status
 from sandpiper.cli.usage import TwoMeansChanges
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command(cls=TwoMeansChanges, epilog=plan.EXAMPLES)(plan.plan)
 app.command(cls=TwoMeansChanges, epilog=status.EXAMPLES)(status.status)
 app.command()(demo.demo)
 app.command(epilog=init.EXAMPLES)(init.init)
+app.command()(deployment_policy.deployment_policy)
 
 
 def _print_version(wanted: bool) -> None:

@@ -30,9 +30,13 @@ data_bucket:
 
 @dataclass
 class Environments:
-    """Writes environment files into a folder and deploys them."""
+    """Writes environment files into a folder and deploys them.
+
+    `options` are arguments for every command of the CDK CLI.
+    """
 
     folder: Path
+    options: tuple[str, ...] = ()
     deployed: list[Path] = field(default_factory=list["Path"])
 
     def write(self, name: str, rest: str, *, head: str = HEAD) -> Path:
@@ -51,7 +55,11 @@ class Environments:
         """A command of the CDK CLI for an environment; returns what it printed."""
         lines: list[str] = []
         output = self.folder / f"{file.stem}.out"
-        cdk([command, *arguments, "-c", f"environment={file}", "--output", str(output)], PROJECT, lines.append)
+        cdk(
+            [command, *arguments, "-c", f"environment={file}", *self.options, "--output", str(output)],
+            PROJECT,
+            lines.append,
+        )
         return "\n".join(lines)
 
     def template(self, file: Path, stack: str) -> dict[str, Any]:

@@ -124,7 +124,7 @@ def create(template: Mapping[str, Any], session: Any = boto3, **options: Any) ->
     stack: str = session.client("cloudformation").create_stack(
         StackName=f"judged-{uuid.uuid4().hex[:8]}",
         TemplateBody=json.dumps(template),
-        Capabilities=["CAPABILITY_IAM"],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
         **options,
     )["StackId"]
     return stack, settled(stack)

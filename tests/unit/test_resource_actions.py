@@ -120,6 +120,17 @@ def test_condition_keys_tell_of_tags_boundaries_and_the_service_that_is_given_a_
     assert rule[-1] == Needed("iam:PassRole", role, {"iam:PassedToService": "events.amazonaws.com"})
 
 
+def test_condition_keys_tell_of_the_tags_that_a_resource_has_when_it_is_changed_or_ended() -> None:
+    before = {"Tags": [{"Key": "team", "Value": "a"}], "Description": "x"}
+    has = {"aws:ResourceTag/team": "a"}
+    on = "arn:aws:kms:us-east-1:123456789012:key/k"
+    assert to_delete("AWS::KMS::Key", "k", before, PLACE) == [Needed("kms:ScheduleKeyDeletion", on, has)]
+    described, retagged = before | {"Description": "y"}, before | {"Tags": [{"Key": "team", "Value": "b"}]}
+    assert to_update("AWS::KMS::Key", "k", before, described, PLACE) == [Needed("kms:UpdateKeyDescription", on, has)]
+    asked = {"aws:RequestTag/team": "b", "aws:TagKeys": ["team"]}
+    assert to_update("AWS::KMS::Key", "k", before, retagged, PLACE) == [Needed("kms:TagResource", on, has | asked)]
+
+
 def test_a_type_that_the_table_does_not_know_takes_every_action_of_its_service() -> None:
     assert needs(to_create("AWS::Cognito::UserPool", "users", {}, PLACE)) == [("cognito-idp:*", "*")]
     assert needs(to_create("AWS::CDK::Metadata", "x", {}, PLACE)) == []

@@ -32,6 +32,8 @@ OPERATIONS = (
     *("CreateStack", "UpdateStack", "DeleteStack", "RollbackStack", "ContinueUpdateRollback"),
     *("CreateChangeSet", "ExecuteChangeSet"),
 )
+NAMED_OTHERWISE = {"AWS::Logs::LogGroup"}
+"""Types that MiniStack names otherwise than CloudFormation does, by stack and logical id, which policies go by."""
 PLACE = {"account": roles.ACCOUNT, "region": roles.REGION}
 
 _acting: contextvars.ContextVar[Callable[[], Any]] = contextvars.ContextVar("acting", default=roles.caller)
@@ -120,6 +122,8 @@ def create(resource_type: str, logical_id: str, properties: Properties, stack_na
         stack_name, logical_id, lowercase=of_type.lower_case, max_len=of_type.longest
     )
     _require(resource_actions.to_create(resource_type, str(name), properties, PLACE))
+    if resource_type in NAMED_OTHERWISE:
+        properties = {of_type.name: name, **properties}
     return _provision(resource_type, logical_id, properties, stack_name)
 
 
@@ -128,6 +132,8 @@ def update(
 ) -> tuple[Any, ...]:
     """Changes a resource, if whoever acts may."""
     _require(resource_actions.to_update(resource_type, physical_id, before, after, PLACE))
+    if resource_type in NAMED_OTHERWISE:
+        after = {resource_actions.handling(resource_type).name: physical_id, **after}
     return _update(resource_type, physical_id, before, after, *rest, **options)
 
 

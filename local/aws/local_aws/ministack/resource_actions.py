@@ -547,18 +547,28 @@ def to_update(
         made = str(after.get(of_type.name, name))
         return [*to_create(resource_type, made, after, place), *to_delete(resource_type, name, before, place)]
     actions = [*(of_type.settings[key] for key in changed if key not in others), *(of_type.update if others else ())]
+    keys = _own_keys(before)
+    if "Tags" in changed:
+        keys |= _tag_keys(after.get("Tags"))
+    if boundary := after.get("PermissionsBoundary"):
+        keys["iam:PermissionsBoundary"] = str(boundary)
     return [
-        *(Needed(action, resource) for action in actions for resource in _resources(of_type.on, name, after, place)),
+        *(
+            Needed(action, resource, keys)
+            for action in actions
+            for resource in _resources(of_type.on, name, after, place)
+        ),
         *_passed(of_type, after, changed),
     ]
 
 
 def to_delete(resource_type: str, name: str, properties: Properties, place: Mapping[str, str]) -> list[Needed]:
     """What ending a resource takes."""
-    of_type = handling(resource_type)
+    of_type, properties = handling(resource_type), _as_written(properties)
     endings = [action for setting, action in of_type.endings.items() if properties.get(setting)]
+    keys = _own_keys(properties)
     return [
-        Needed(action, resource)
+        Needed(action, resource, keys)
         for action in (*endings, *of_type.delete)
         for resource in _resources(of_type.on, name, properties, place)
     ]
@@ -591,6 +601,18 @@ def _roles(value: Any) -> list[str]:
         return [value]
     items = cast("Sequence[Mapping[str, Any]]", value or ())
     return [str(item["RoleArn"]) for item in items if "RoleArn" in item]
+
+
+def _own_keys(properties: Properties) -> dict[str, str | list[str]]:
+    """Condition keys for the tags and the boundary of a resource that exists."""
+    keys = {
+        name.replace("RequestTag", "ResourceTag"): value
+        for name, value in _tag_keys(properties.get("Tags")).items()
+        if name != "aws:TagKeys"
+    }
+    if boundary := properties.get("PermissionsBoundary"):
+        keys["iam:PermissionsBoundary"] = str(boundary)
+    return keys
 
 
 def _tag_keys(tags: Any) -> dict[str, str | list[str]]:

@@ -1,0 +1,59 @@
+"""`sandpiper deployment-policy`: the policies for the role in which CloudFormation deploys an environment."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sandpiper.cli.output import failures_as_messages, notes, plain
+from sandpiper.failure import Failure
+
+
+def deployment_policy(
+    environment: Annotated[
+        str,
+        typer.Option(
+            "--environment", "-e", envvar="SANDPIPER_ENVIRONMENT", help="Which environment; or the path of its file."
+        ),
+    ] = "local",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the policies, a file each; printed unless given.", metavar="DIR")
+    ] = None,
+    qualifier: Annotated[
+        str, typer.Option(help="The qualifier that `cdk bootstrap` was given, if any.", metavar="TEXT")
+    ] = "hnb659fds",
+) -> None:
+    """Write the IAM policies with which this environment can be deployed, changed and deleted, and nothing else.
+
+    For `cdk bootstrap --cloudformation-execution-policies`, instead of AdministratorAccess.
+    """
+    with failures_as_messages():
+        from sandpiper.deployment_policy import UNCUT, cut_names, documents
+        from sandpiper.environment import InvalidEnvironment, load
+
+        file = Path(environment) if environment.endswith(".yaml") else Path("environments", f"{environment}.yaml")
+        try:
+            loaded = load(file)
+        except InvalidEnvironment as error:
+            raise Failure(str(error)) from None
+        policies = documents(loaded, qualifier)
+        if len(cut_names(loaded.name)) == UNCUT:
+            notes.print(
+                f"warning: CloudFormation may cut generated names after {cut_names(loaded.name)}, so the policy admits "
+                f"roles and functions of every environment whose name begins like that",
+                soft_wrap=True,
+            )
+        if out is None:
+            print(json.dumps(policies, indent=2))
+            return
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            for name, document in policies.items():
+                path = out / f"{name}.json"
+                path.write_text(json.dumps(document, separators=(",", ":")) + "\n")
+                notes.print(plain(f"wrote {path}"), soft_wrap=True)
+        except OSError as error:
+            raise Failure(f"--out {out}: {error.strerror}") from None

@@ -1,0 +1,492 @@
+"""What CloudFormation's role may do to deploy one environment, change it and delete it, and nothing else.
+
+For `cdk bootstrap --cloudformation-execution-policies`, instead of AdministratorAccess. Whoever deploys with it makes
+interpreters and runs no code in them. Not what runs later: each role of the environment has its own policy.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from sandpiper.environment import VpcInterpreter
+from sandpiper.environment.arn_checks import partition_of
+from sandpiper.names import data_bucket_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from sandpiper.environment import Environment
+
+MOST_CHARACTERS = 6_144
+"""Of a managed policy, spaces not counted: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
+MOST_POLICIES = 10
+"""Managed policies of a role, unless the account was granted more (the same page)."""
+QUALIFIER = "hnb659fds"
+"""The CDK's own, in the names of what `cdk bootstrap` makes."""
+UNCUT = 24
+"""CloudFormation cuts generated names to 64 characters: of a long stack's name at least so many are left. AWS does not
+document it; it is what names such as `infrastructure-prod-vpc--CustomVpcRestrictDefaultSG-0123456789AB` show."""
+ENVIRONMENT_TAG = "sandpiper:environment"
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Actions on resources. Texts in braces are what `_places` has; `needed` says which environments need it.
+
+    `types` are the CloudFormation types that take it.
+    """
+
+    name: str
+    types: tuple[str, ...]
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    conditions: Mapping[str, Mapping[str, str | list[str]]] = field(default_factory=dict[str, "Mapping[str, Any]"])
+    needed: Callable[[Environment], bool] = lambda _: True
+
+
+def _has_bucket(environment: Environment) -> bool:
+    return environment.data_bucket.name is None
+
+
+def _has_key(environment: Environment) -> bool:
+    return _has_bucket(environment) and environment.data_bucket.key == "own"
+
+
+def _has_network(environment: Environment) -> bool:
+    return environment.network is not None
+
+
+def _has_vpc_interpreters(environment: Environment) -> bool:
+    return any(
+        isinstance(interpreter, VpcInterpreter)
+        for tenant in environment.all_tenants.values()
+        for interpreter in tenant.interpreters.values()
+    )
+
+
+def _has_boundary(environment: Environment) -> bool:
+    return environment.permissions_boundary is not None
+
+
+def _has_no_boundary(environment: Environment) -> bool:
+    return not _has_boundary(environment)
+
+
+_ASKED_FOR = {"StringEquals": {f"aws:RequestTag/{ENVIRONMENT_TAG}": "{environment}"}}
+_TAGGED = {"StringEquals": {f"aws:ResourceTag/{ENVIRONMENT_TAG}": "{environment}"}}
+_BOUNDED = {"StringEquals": {"iam:PermissionsBoundary": "{boundary}"}}
+_INTERPRETERS = "arn:{partition}:bedrock-agentcore:{region}:{account}:code-interpreter-custom/{environment}__*"
+_ROLES = "arn:{partition}:iam::{account}:role/{names}*"
+_FUNCTIONS = "arn:{partition}:lambda:{region}:{account}:function:{names}*"
+_LOGS = "arn:{partition}:logs:{region}:{account}:log-group:"
+_EC2 = "arn:{partition}:ec2:{region}:{account}:"
+_RESOLVER = "arn:{partition}:route53resolver:{region}:{account}:"
+_NETWORK_TYPES = tuple(
+    f"AWS::EC2::{name}"
+    for name in (
+        *("VPC", "Subnet", "RouteTable", "SubnetRouteTableAssociation", "SecurityGroup", "SecurityGroupEgress"),
+        *("SecurityGroupIngress", "VPCEndpoint", "FlowLog"),
+    )
+)
+_FIREWALL_TYPES = tuple(
+    f"AWS::Route53Resolver::{name}"
+    for name in (
+        *("FirewallDomainList", "FirewallRuleGroup", "FirewallRuleGroupAssociation"),
+        *("ResolverQueryLoggingConfig", "ResolverQueryLoggingConfigAssociation"),
+    )
+)
+
+
+def _of(service: str, *names: str) -> tuple[str, ...]:
+    return tuple(f"{service}:{name}" for name in names)
+
+
+GRANTS: tuple[Grant, ...] = (
+    Grant(
+        "MakeInterpreters",
+        ("AWS::BedrockAgentCore::CodeInterpreterCustom",),
+        _of("bedrock-agentcore", "CreateCodeInterpreter"),
+        ("*",),  # it takes no resource; the tag is what IAM can hold it to
+        _ASKED_FOR,
+    ),
+    Grant(
+        "Interpreters",
+        ("AWS::BedrockAgentCore::CodeInterpreterCustom",),
+        _of(
+            "bedrock-agentcore",
+            *("GetCodeInterpreter", "DeleteCodeInterpreter", "ListTagsForResource", "TagResource", "UntagResource"),
+        ),
+        (_INTERPRETERS,),
+    ),
+    Grant(
+        # https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/agentcore-vpc.html
+        "InterpretersInVpcs",
+        ("AWS::BedrockAgentCore::CodeInterpreterCustom",),
+        _of("iam", "CreateServiceLinkedRole"),
+        (
+            "arn:{partition}:iam::{account}:role/aws-service-role/network.bedrock-agentcore.amazonaws.com/"
+            "AWSServiceRoleForBedrockAgentCoreNetwork",
+        ),
+        {"StringEquals": {"iam:AWSServiceName": "network.bedrock-agentcore.amazonaws.com"}},
+        _has_vpc_interpreters,
+    ),
+    Grant("MakeRoles", ("AWS::IAM::Role",), _of("iam", "CreateRole"), (_ROLES,), needed=_has_no_boundary),
+    Grant(
+        "MakeBoundedRoles",
+        ("AWS::IAM::Role",),
+        _of("iam", "CreateRole", "PutRolePermissionsBoundary"),
+        (_ROLES,),
+        _BOUNDED,
+        _has_boundary,
+    ),
+    Grant(
+        "Roles",
+        ("AWS::IAM::Role", "AWS::IAM::Policy"),
+        _of(
+            "iam",
+            *("GetRole", "UpdateRole", "UpdateRoleDescription", "UpdateAssumeRolePolicy", "DeleteRole"),
+            *("PutRolePolicy", "GetRolePolicy", "DeleteRolePolicy", "ListRolePolicies", "ListAttachedRolePolicies"),
+            *("ListRoleTags", "TagRole", "UntagRole"),
+        ),
+        (_ROLES,),
+    ),
+    Grant(
+        "HandOverRoles",
+        ("AWS::BedrockAgentCore::CodeInterpreterCustom", "AWS::Lambda::Function", "AWS::StepFunctions::StateMachine"),
+        _of("iam", "PassRole"),
+        (_ROLES,),
+        {
+            "StringEquals": {
+                "iam:PassedToService": [
+                    "bedrock-agentcore.amazonaws.com",
+                    "lambda.amazonaws.com",
+                    "states.amazonaws.com",
+                ]
+            }
+        },
+    ),
+    Grant(
+        "Functions",
+        ("AWS::Lambda::Function", "AWS::Lambda::EventInvokeConfig"),
+        _of(
+            "lambda",
+            *("CreateFunction", "GetFunction", "GetFunctionConfiguration", "DeleteFunction"),
+            *("UpdateFunctionCode", "UpdateFunctionConfiguration", "GetFunctionCodeSigningConfig"),
+            *("GetFunctionRecursionConfig", "GetRuntimeManagementConfig"),
+            *("PutFunctionConcurrency", "GetFunctionConcurrency", "DeleteFunctionConcurrency"),
+            *("PutFunctionEventInvokeConfig", "GetFunctionEventInvokeConfig", "UpdateFunctionEventInvokeConfig"),
+            *("DeleteFunctionEventInvokeConfig", "ListTags", "TagResource", "UntagResource"),
+        ),
+        (_FUNCTIONS,),
+    ),
+    Grant(
+        # The one function that a stack calls itself, when it ends live sessions. It runs nobody's code.
+        "EndLiveSessions",
+        ("Custom::SandpiperLiveSessions",),
+        _of("lambda", "InvokeFunction"),
+        (_FUNCTIONS + "SessionStopper*",),
+    ),
+    Grant(
+        "CodeOfFunctions",
+        ("AWS::Lambda::Function",),
+        _of("s3", "GetObject"),
+        ("arn:{partition}:s3:::cdk-{qualifier}-assets-{account}-{region}/*",),
+    ),
+    Grant(
+        "Workflows",
+        ("AWS::StepFunctions::StateMachine",),
+        _of(
+            "states",
+            *("CreateStateMachine", "DescribeStateMachine", "UpdateStateMachine", "DeleteStateMachine"),
+            *("ListTagsForResource", "TagResource", "UntagResource"),
+        ),
+        ("arn:{partition}:states:{region}:{account}:stateMachine:{prefix}*",),
+    ),
+    Grant(
+        "Logs",
+        ("AWS::Logs::LogGroup",),
+        _of(
+            "logs",
+            *("CreateLogGroup", "DeleteLogGroup", "PutRetentionPolicy", "DeleteRetentionPolicy"),
+            *("ListTagsForResource", "TagResource", "UntagResource", "GetDataProtectionPolicy"),
+        ),
+        (_LOGS + "{prefix}*", _LOGS + "/aws/vendedlogs/states/{prefix}*"),
+    ),
+    Grant(
+        "FindLogs",
+        ("AWS::Logs::LogGroup",),
+        _of("logs", "DescribeLogGroups", "DescribeResourcePolicies", "DescribeIndexPolicies"),
+        ("*",),
+    ),
+    Grant(
+        "Alarms",
+        ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"),
+        _of(
+            "cloudwatch",
+            *("PutMetricAlarm", "PutCompositeAlarm", "DescribeAlarms", "DeleteAlarms"),
+            *("ListTagsForResource", "TagResource", "UntagResource"),
+        ),
+        ("arn:{partition}:cloudwatch:{region}:{account}:alarm:{prefix}*",),
+    ),
+    Grant(
+        "Dashboards",
+        ("AWS::CloudWatch::Dashboard",),
+        _of(
+            "cloudwatch",
+            *("PutDashboard", "GetDashboard", "DeleteDashboards", "TagResource", "UntagResource"),
+        ),
+        ("arn:{partition}:cloudwatch::{account}:dashboard/{prefix}*",),
+    ),
+    Grant(
+        "Budget",
+        ("AWS::Budgets::Budget",),
+        _of("budgets", "ViewBudget", "ModifyBudget", "ListTagsForResource", "TagResource", "UntagResource"),
+        ("arn:{partition}:budgets::{account}:budget/sandpiper-{environment}",),
+        needed=lambda environment: environment.budget is not None,
+    ),
+    Grant(
+        "Buckets",
+        ("AWS::S3::Bucket", "AWS::S3::BucketPolicy"),
+        _of(
+            "s3",
+            *("CreateBucket", "DeleteBucket", "ListBucket", "GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy"),
+            *("GetEncryptionConfiguration", "PutEncryptionConfiguration"),
+            *("GetLifecycleConfiguration", "PutLifecycleConfiguration", "GetBucketLogging", "PutBucketLogging"),
+            *("GetBucketOwnershipControls", "PutBucketOwnershipControls"),
+            *("GetBucketPublicAccessBlock", "PutBucketPublicAccessBlock"),
+            *("GetBucketVersioning", "PutBucketVersioning", "GetBucketTagging", "PutBucketTagging"),
+            *("ListTagsForResource", "TagResource", "UntagResource"),
+        ),
+        ("arn:{partition}:s3:::{bucket}", "arn:{partition}:s3:::{bucket}-logs"),
+        needed=_has_bucket,
+    ),
+    Grant("MakeKeys", ("AWS::KMS::Key",), _of("kms", "CreateKey"), ("*",), _ASKED_FOR, _has_key),
+    Grant(
+        "TagKeys",
+        ("AWS::KMS::Key",),
+        _of("kms", "TagResource"),
+        ("arn:{partition}:kms:{region}:{account}:key/*",),
+        _ASKED_FOR,
+        _has_key,
+    ),
+    Grant(
+        "Keys",
+        ("AWS::KMS::Key",),
+        _of(
+            "kms",
+            *("DescribeKey", "GetKeyPolicy", "PutKeyPolicy", "EnableKeyRotation", "GetKeyRotationStatus"),
+            *("UpdateKeyDescription", "ListResourceTags", "UntagResource", "ScheduleKeyDeletion"),
+        ),
+        ("arn:{partition}:kms:{region}:{account}:key/*",),
+        _TAGGED,
+        _has_key,
+    ),
+    Grant(
+        "Parameters",
+        ("AWS::SSM::Parameter",),
+        _of(
+            "ssm",
+            *("PutParameter", "GetParameter", "GetParameters", "DeleteParameter", "DeleteParameters"),
+            *("ListTagsForResource", "AddTagsToResource", "RemoveTagsFromResource"),
+        ),
+        ("arn:{partition}:ssm:{region}:{account}:parameter/sandpiper/{environment}/*",),
+    ),
+    Grant(
+        "VersionOfBootstrap",
+        (),
+        _of("ssm", "GetParameters"),
+        ("arn:{partition}:ssm:{region}:{account}:parameter/cdk-bootstrap/{qualifier}/version",),
+    ),
+    Grant("FindParameters", ("AWS::SSM::Parameter",), _of("ssm", "DescribeParameters"), ("*",)),
+    Grant(
+        "MakeNetwork",
+        _NETWORK_TYPES,
+        _of(
+            "ec2",
+            *("CreateVpc", "CreateSubnet", "CreateRouteTable", "CreateSecurityGroup", "CreateVpcEndpoint"),
+            *("CreateFlowLogs", "CreateTags", "ModifyVpcAttribute", "ModifySubnetAttribute", "ModifyVpcEndpoint"),
+            *("AuthorizeSecurityGroupEgress", "AuthorizeSecurityGroupIngress", "RevokeSecurityGroupEgress"),
+            *("RevokeSecurityGroupIngress", "AssociateRouteTable", "DisassociateRouteTable"),
+        ),
+        tuple(
+            _EC2 + kind
+            for kind in (
+                *("vpc/*", "subnet/*", "route-table/*", "security-group/*", "security-group-rule/*"),
+                *("vpc-endpoint/*", "vpc-flow-log/*"),
+            )
+        ),
+        needed=_has_network,
+    ),
+    Grant(
+        "DeleteNetwork",
+        _NETWORK_TYPES,
+        _of(
+            "ec2",
+            *("DeleteVpc", "DeleteSubnet", "DeleteRouteTable", "DeleteSecurityGroup", "DeleteVpcEndpoints"),
+            *("DeleteFlowLogs", "DeleteTags"),
+        ),
+        tuple(
+            _EC2 + kind
+            for kind in (
+                *("vpc/*", "subnet/*", "route-table/*", "security-group/*", "vpc-endpoint/*", "vpc-flow-log/*"),
+            )
+        ),
+        _TAGGED,
+        _has_network,
+    ),
+    Grant(
+        "FindNetwork",
+        _NETWORK_TYPES,
+        _of(
+            "ec2",
+            *("DescribeVpcs", "DescribeVpcAttribute", "DescribeSubnets", "DescribeRouteTables"),
+            *("DescribeSecurityGroups", "DescribeSecurityGroupRules", "DescribeVpcEndpoints", "DescribeFlowLogs"),
+            *("DescribePrefixLists", "DescribeManagedPrefixLists", "DescribeAvailabilityZones"),
+            *("DescribeNetworkAcls", "DescribeVpcEndpointServices"),
+        ),
+        ("*",),
+        needed=_has_network,
+    ),
+    Grant(
+        "HandOverTheFlowLogsRole",
+        ("AWS::EC2::FlowLog",),
+        _of("iam", "PassRole"),
+        (_ROLES,),
+        {"StringEquals": {"iam:PassedToService": "vpc-flow-logs.amazonaws.com"}},
+        _has_network,
+    ),
+    Grant(
+        "MakeDnsFirewall",
+        _FIREWALL_TYPES,
+        _of(
+            "route53resolver",
+            *("CreateFirewallDomainList", "GetFirewallDomainList", "ListFirewallDomains", "UpdateFirewallDomains"),
+            *("CreateFirewallRuleGroup", "GetFirewallRuleGroup", "ListFirewallRules", "CreateFirewallRule"),
+            *("UpdateFirewallRule", "DeleteFirewallRule", "AssociateFirewallRuleGroup"),
+            *("GetFirewallRuleGroupAssociation", "UpdateFirewallRuleGroupAssociation"),
+            *("CreateResolverQueryLogConfig", "GetResolverQueryLogConfig", "AssociateResolverQueryLogConfig"),
+            *("DisassociateResolverQueryLogConfig", "ListTagsForResource", "TagResource", "UntagResource"),
+        ),
+        tuple(
+            _RESOLVER + kind
+            for kind in (
+                *("firewall-domain-list/*", "firewall-rule-group/*", "firewall-rule-group-association/*"),
+                *("resolver-query-log-config/*",),
+            )
+        ),
+        needed=_has_network,
+    ),
+    Grant(
+        "DeleteDnsFirewall",
+        _FIREWALL_TYPES,
+        _of(
+            "route53resolver",
+            *("DeleteFirewallDomainList", "DeleteFirewallRuleGroup", "DisassociateFirewallRuleGroup"),
+            *("DeleteResolverQueryLogConfig",),
+        ),
+        tuple(
+            _RESOLVER + kind
+            for kind in (
+                *("firewall-domain-list/*", "firewall-rule-group/*", "firewall-rule-group-association/*"),
+                *("resolver-query-log-config/*",),
+            )
+        ),
+        _TAGGED,
+        _has_network,
+    ),
+    Grant(
+        # What Route 53 Resolver asks of its caller for a log of queries, and for a VPC.
+        # https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/resolver-query-logs.html
+        "LogDnsQueries",
+        _FIREWALL_TYPES,
+        (
+            *_of("logs", "CreateLogDelivery", "GetLogDelivery", "UpdateLogDelivery", "DeleteLogDelivery"),
+            *_of("logs", "ListLogDeliveries", "PutResourcePolicy"),
+            *_of("route53resolver", "GetResolverQueryLogConfigAssociation", "ListFirewallRuleGroupAssociations"),
+            *_of("route53resolver", "ListResolverQueryLogConfigAssociations"),
+        ),
+        ("*",),
+        needed=_has_network,
+    ),
+)
+"""By what is deployed. Actions that only read are those that CloudFormation's own handlers call."""
+
+
+def documents(environment: Environment, qualifier: str = QUALIFIER) -> dict[str, dict[str, Any]]:
+    """The managed policies by name, as few as IAM's size of one allows."""
+    bins: list[list[dict[str, Any]]] = []
+    for statement in sorted(statements(environment, qualifier), key=_size, reverse=True):
+        room = next((each for each in bins if _size(_document([*each, statement])) <= MOST_CHARACTERS), None)
+        if room is None:
+            bins.append([statement])
+        else:
+            room.append(statement)
+    return {
+        f"sandpiper-{environment.name}-deployment-{number}": _document(each)
+        for number, each in enumerate(bins, start=1)
+    }
+
+
+def statements(environment: Environment, qualifier: str = QUALIFIER) -> Iterator[dict[str, Any]]:
+    """What is allowed: the table's, and what the environment's file names."""
+    places = _places(environment, qualifier)
+    for grant in GRANTS:
+        if grant.needed(environment):
+            yield {
+                "Sid": grant.name,
+                "Effect": "Allow",
+                "Action": list(grant.actions),
+                "Resource": [resource.format_map(places) for resource in grant.resources],
+                **({"Condition": _filled(grant.conditions, places)} if grant.conditions else {}),
+            }
+    interpreters = [each for tenant in environment.all_tenants.values() for each in tenant.interpreters.values()]
+    if given := sorted({each.execution_role for each in interpreters} - {"own", "none"}):
+        passed_to = {"StringEquals": {"iam:PassedToService": "bedrock-agentcore.amazonaws.com"}}
+        yield _statement("HandOverGivenRoles", ["iam:PassRole"], given) | {"Condition": passed_to}
+    callers = {role for each in interpreters for role in each.callers if role.split(":")[4] == environment.account}
+    if callers:
+        actions = ["iam:PutRolePolicy", "iam:GetRolePolicy", "iam:DeleteRolePolicy"]
+        yield _statement("PoliciesOfCallers", actions, sorted(callers))
+
+
+def cut_names(environment: str) -> str:
+    """What names that CloudFormation makes up for an environment's stacks begin with."""
+    prefix = f"sandpiper-{environment}-"
+    return prefix if len(prefix) <= UNCUT + 1 else prefix[:UNCUT]
+
+
+def _places(environment: Environment, qualifier: str) -> dict[str, str]:
+    return {
+        "partition": partition_of(environment.region),
+        "region": environment.region,
+        "account": environment.account,
+        "environment": environment.name,
+        "prefix": f"sandpiper-{environment.name}-",
+        "names": cut_names(environment.name),
+        "bucket": data_bucket_name(environment.name, environment.account, environment.region),
+        "boundary": environment.permissions_boundary or "",
+        "qualifier": qualifier,
+    }
+
+
+def _statement(name: str, actions: list[str], resources: list[str]) -> dict[str, Any]:
+    return {"Sid": name, "Effect": "Allow", "Action": actions, "Resource": resources}
+
+
+def _filled(value: Any, places: Mapping[str, str]) -> Any:
+    """Conditions with their texts filled in."""
+    if isinstance(value, str):
+        return value.format_map(places)
+    if isinstance(value, list):
+        return [_filled(each, places) for each in cast("list[Any]", value)]
+    return {name: _filled(each, places) for name, each in value.items()}
+
+
+def _document(of: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": of}
+
+
+def _size(value: object) -> int:
+    return len(json.dumps(value, separators=(",", ":")))

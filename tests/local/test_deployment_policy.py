@@ -1,0 +1,143 @@
+"""An environment is deployed, changed and destroyed with its own small policies, which allow nothing of another's."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from sandpiper import deployment_policy, workflow
+from sandpiper.environment import load
+from sandpiper.toolchain import cdk
+from tests.local.target import ON_AWS
+from tests.local.test_service_roles import ACCOUNT, REGION, allow, create, document, reasons, refused, user
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.local.environments import Environments
+
+pytestmark = pytest.mark.skipif(ON_AWS, reason="it bootstraps with policies of its own")
+
+QUALIFIER = "small"
+INTERPRETER = "AWS::BedrockAgentCore::CodeInterpreterCustom"
+ROLE = f"cdk-{QUALIFIER}-cfn-exec-role-{ACCOUNT}-{REGION}"
+ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/sandbox-boundary"
+FIRST = f"""\
+  key: own
+permissions_boundary: {BOUNDARY}
+interpreters:
+  sandbox:
+"""
+CHANGED = f"""\
+  key: own
+permissions_boundary: {BOUNDARY}
+logs: {{retention_days: 14}}
+interpreters:
+  sandbox:
+    description: Another one
+    write: [s3://reference-data/rates/]
+"""
+
+
+@pytest.fixture
+def small(environments: Environments) -> Path:
+    """The file of an environment that the CDK deploys with this environment's policies, and no others."""
+    iam = boto3.client("iam")
+    services = ("s3", "kms", "logs", "lambda", "bedrock-agentcore", "xray", "cloudwatch")
+    everything = document(allow(*(f"{service}:*" for service in services)))
+    iam.create_policy(PolicyName=BOUNDARY.rpartition("/")[2], PolicyDocument=everything)
+    file = environments.write("small", FIRST)
+    arns = [
+        iam.create_policy(PolicyName=name, PolicyDocument=json.dumps(policy))["Policy"].get("Arn", "")
+        for name, policy in deployment_policy.documents(load(file), QUALIFIER).items()
+    ]
+    cdk(
+        [
+            *("bootstrap", f"aws://{ACCOUNT}/{REGION}", "--qualifier", QUALIFIER),
+            *("--toolkit-stack-name", f"CDKToolkit-{QUALIFIER}"),
+            *("--cloudformation-execution-policies", ",".join(arns)),
+        ],
+        environments.folder,
+        print,
+    )
+    environments.options = ("-c", f"@aws-cdk/core:bootstrapQualifier={QUALIFIER}")
+    return file
+
+
+def test_an_environment_is_deployed_changed_and_destroyed_with_its_own_policies(
+    environments: Environments, small: Path
+) -> None:
+    attached = boto3.client("iam").list_attached_role_policies(RoleName=ROLE)["AttachedPolicies"]
+    assert {each.get("PolicyName", "").rpartition("-")[0] for each in attached} == {"sandpiper-small-deployment"}
+
+    environments.deploy(small)
+    before = environments.tenant(small, "main").interpreters["sandbox"]
+    environments.write("small", CHANGED)
+    environments.deploy(small)
+    place = environments.tenant(small, "main")
+    assert place.interpreters["sandbox"] != before
+    program = {"code": "print(6 * 7)"}
+    done = workflow.run(boto3.Session(), place, program, [], environments.folder / "out", lambda _: None)
+    assert done.result["stdout"].strip() == "42"
+
+    runs_no_code(place.interpreters["sandbox"])
+    touches_nothing_of_others()
+    environments.destroy()
+    environments.deployed.clear()
+    stacks = boto3.client("cloudformation").describe_stacks()["Stacks"]
+    assert [each["StackName"] for each in stacks if each["StackName"].startswith("sandpiper-small-")] == []
+
+
+def runs_no_code(interpreter: str) -> None:
+    """Neither in the environment's interpreter nor in AWS's own: who has the policies is refused."""
+    allowed = [
+        statement
+        for each in boto3.client("iam").list_attached_role_policies(RoleName=ROLE)["AttachedPolicies"]
+        for statement in statements(each.get("PolicyArn", ""))
+    ]
+    with user(*allowed) as session:
+        code = session.client("bedrock-agentcore")
+        for each in (interpreter, "aws.codeinterpreter.v1"):
+            with pytest.raises(ClientError, match="StartCodeInterpreterSession"):
+                code.start_code_interpreter_session(codeInterpreterIdentifier=each)
+        assert session.client("bedrock-agentcore-control").get_code_interpreter(codeInterpreterId=interpreter)
+
+
+def statements(policy_arn: str) -> list[dict[str, Any]]:
+    policies: Any = boto3.client("iam")
+    version = policies.get_policy(PolicyArn=policy_arn)["Policy"]["DefaultVersionId"]
+    found = policies.get_policy_version(PolicyArn=policy_arn, VersionId=version)["PolicyVersion"]["Document"]
+    return found["Statement"]
+
+
+def touches_nothing_of_others() -> None:
+    """CloudFormation fails in the role, each time at what is another's."""
+    tags = {"sandpiper:environment": "small"}
+    mine = {"Name": "small__main__sandbox_1", "NetworkConfiguration": {"NetworkMode": "SANDBOX"}, "Tags": tags}
+    trust: Any = {"Version": "2012-10-17", "Statement": []}
+    function = {
+        "Runtime": "python3.14",
+        "Handler": "a.b",
+        "Code": {"ZipFile": "x"},
+        "FunctionName": "sandpiper-small-f",
+    }
+    foreign_role = f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-deploy-role-{ACCOUNT}-{REGION}"
+    cases: tuple[tuple[str, dict[str, Any], str], ...] = (
+        ("AWS::S3::Bucket", {"BucketName": f"sandpiper-other-{ACCOUNT}-{REGION}"}, "s3:CreateBucket"),
+        (INTERPRETER, mine | {"Tags": {"sandpiper:environment": "other"}}, "bedrock-agentcore:CreateCodeInterpreter"),
+        (INTERPRETER, mine | {"ExecutionRoleArn": foreign_role}, "iam:PassRole"),
+        ("AWS::Lambda::Function", function | {"Role": foreign_role}, "iam:PassRole"),
+        ("AWS::IAM::Role", {"RoleName": "sandpiper-other-x", "AssumeRolePolicyDocument": trust}, "iam:CreateRole"),
+        ("AWS::IAM::Role", {"RoleName": "sandpiper-small-x", "AssumeRolePolicyDocument": trust}, "iam:CreateRole"),
+        ("AWS::SSM::Parameter", {"Name": "/sandpiper/other/x", "Type": "String", "Value": "1"}, "ssm:PutParameter"),
+        ("AWS::DynamoDB::Table", {"TableName": "sandpiper-small-x"}, "dynamodb:CreateTable"),
+    )
+    for kind, properties, action in cases:
+        stack, status = create({"Resources": {"It": {"Type": kind, "Properties": properties}}}, RoleARN=ROLE_ARN)
+        assert status == "ROLLBACK_COMPLETE", (kind, properties)
+        assert reasons(stack, "CREATE_FAILED")[0].startswith(refused(ROLE, action)), reasons(stack, "CREATE_FAILED")

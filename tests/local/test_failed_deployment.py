@@ -1,0 +1,123 @@
+"""A deployment that fails half-way leaves what was there before, and nothing of what it began."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from local_agentcore.faults import Rule
+from sandpiper import workflow
+from sandpiper.failure import Failure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from local_agentcore.steering import FaultOrders
+    from tests.local.environments import Environments
+
+QUOTA = Rule("error", "CreateCodeInterpreter", code="ServiceQuotaExceededException")
+"""The account may have no more interpreters."""
+BEFORE = "interpreters:\n  sandbox:\n"
+AFTER = "interpreters:\n  sandbox:\n    description: The next one\n"
+
+
+@dataclass(frozen=True)
+class Left:
+    """What of a tenant's stack there is in the account."""
+
+    interpreters: list[str]
+    roles: list[str]
+    functions: list[str]
+    workflows: list[str]
+    log_groups: list[str]
+
+
+def left(environment: str) -> Left:
+    prefix = f"sandpiper-{environment}-main"
+    control: Any = boto3.client("bedrock-agentcore-control")
+    interpreters = control.list_code_interpreters(type="CUSTOM", maxResults=100)["codeInterpreterSummaries"]
+    return Left(
+        sorted(each["codeInterpreterId"] for each in interpreters if each["name"].startswith(f"{environment}__")),
+        named(boto3.client("iam").list_roles()["Roles"], "RoleName", prefix),
+        named(boto3.client("lambda").list_functions()["Functions"], "FunctionName", prefix),
+        named(boto3.client("stepfunctions").list_state_machines()["stateMachines"], "name", prefix),
+        named(boto3.client("logs").describe_log_groups()["logGroups"], "logGroupName", prefix),
+    )
+
+
+def named(items: Any, key: str, part: str) -> list[str]:
+    return sorted(each[key] for each in items if part in each[key])
+
+
+def status(stack: str) -> str:
+    return boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
+
+
+def reasons(cloudformation: Any, stack: str) -> str:
+    events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+    return "; ".join(each["ResourceStatusReason"] for each in events if each["ResourceStatus"].endswith("FAILED"))
+
+
+def run(environments: Environments, file: Path, code: str) -> str:
+    place = environments.tenant(file, "main")
+    done = workflow.run(boto3.Session(), place, {"code": code}, [], environments.folder / "out", lambda _: None)
+    return done.result["stdout"].strip()
+
+
+def test_an_update_that_fails_leaves_the_interpreter_and_its_sessions(
+    environments: Environments, faults: FaultOrders
+) -> None:
+    file = environments.write("halfway", BEFORE)
+    environments.deploy(file)
+    old, before = environments.tenant(file, "main").interpreters["sandbox"], left("halfway")
+    data: Any = boto3.client("bedrock-agentcore")
+    session = data.start_code_interpreter_session(codeInterpreterIdentifier=old)["sessionId"]
+
+    def in_session(code: str) -> str:
+        answer = data.invoke_code_interpreter(
+            codeInterpreterIdentifier=old,
+            sessionId=session,
+            name="executeCode",
+            arguments={"code": code, "language": "python"},
+        )
+        (result,) = [event["result"] for event in answer["stream"] if "result" in event]
+        return result["structuredContent"]["stdout"].strip()
+
+    in_session("kept = 6 * 7")
+
+    environments.write("halfway", AFTER)
+    faults.order(QUOTA)
+    with pytest.raises(Failure, match="ServiceQuotaExceededException"):
+        environments.deploy(file)
+    assert status("sandpiper-halfway-main") == "UPDATE_ROLLBACK_COMPLETE"
+    assert "ServiceQuotaExceededException" in reasons(boto3.client("cloudformation"), "sandpiper-halfway-main")
+    assert in_session("print(kept)") == "42"
+    assert run(environments, file, "print('still')") == "still"
+    assert left("halfway") == before
+    assert before.interpreters == [old]
+
+    faults.clear()
+    data.stop_code_interpreter_session(codeInterpreterIdentifier=old, sessionId=session)
+    environments.deploy(file)
+    assert status("sandpiper-halfway-main") == "UPDATE_COMPLETE"
+    assert run(environments, file, "print('again')") == "again"
+    (new,) = left("halfway").interpreters
+    assert new != old
+
+
+def test_a_first_deployment_that_fails_leaves_the_bucket_alone(environments: Environments, faults: FaultOrders) -> None:
+    file = environments.write("begun", BEFORE)
+    faults.order(QUOTA)
+    with pytest.raises(Failure, match="ServiceQuotaExceededException"):
+        environments.deploy(file)
+    assert status("sandpiper-begun-main") == "ROLLBACK_COMPLETE"
+    assert left("begun") == Left([], [], [], [], [])
+    assert status("sandpiper-begun-storage") == "CREATE_COMPLETE"
+    assert named(boto3.client("s3").list_buckets()["Buckets"], "Name", "sandpiper-begun-")
+
+    faults.clear()
+    environments.deploy(file)
+    assert run(environments, file, "print('now')") == "now"
