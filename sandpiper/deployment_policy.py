@@ -400,10 +400,10 @@ GRANTS: tuple[Grant, ...] = (
         # What Route 53 Resolver asks of its caller for a log of queries, and for a VPC.
         # https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/resolver-query-logs.html
         "LogDnsQueries",
-        _FIREWALL_TYPES,
+        (*_FIREWALL_TYPES, "AWS::Logs::ResourcePolicy"),
         (
             *_of("logs", "CreateLogDelivery", "GetLogDelivery", "UpdateLogDelivery", "DeleteLogDelivery"),
-            *_of("logs", "ListLogDeliveries", "PutResourcePolicy"),
+            *_of("logs", "ListLogDeliveries", "PutResourcePolicy", "DeleteResourcePolicy"),
             *_of("route53resolver", "GetResolverQueryLogConfigAssociation", "ListFirewallRuleGroupAssociations"),
             *_of("route53resolver", "ListResolverQueryLogConfigAssociations"),
         ),

@@ -100,7 +100,6 @@ def test_an_update_that_fails_leaves_the_interpreter_and_its_sessions(
     assert before.interpreters == [old]
 
     faults.clear()
-    data.stop_code_interpreter_session(codeInterpreterIdentifier=old, sessionId=session)
     environments.deploy(file)
     assert status("sandpiper-halfway-main") == "UPDATE_COMPLETE"
     assert run(environments, file, "print('again')") == "again"

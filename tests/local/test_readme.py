@@ -39,7 +39,7 @@ def run(checkout: Path, script: str) -> subprocess.CompletedProcess[str]:
     """Types the commands into a shell, which stops at the first that fails."""
     environment = {**os.environ, "PWD": str(checkout)}
     ran = subprocess.run(
-        ["bash", "-euxc", script], cwd=checkout, env=environment, capture_output=True, text=True, timeout=300
+        ["bash", "-euxc", script], cwd=checkout, env=environment, capture_output=True, text=True, timeout=900
     )
     assert ran.returncode == 0, ran.stderr
     return ran
