@@ -43,6 +43,7 @@ class CodeInterpreterCustom:
             "networkConfiguration": {"networkMode": network["NetworkMode"], **_vpc(network)},
             "executionRoleArn": properties.get("ExecutionRoleArn"),
             "description": properties.get("Description"),
+            "certificates": _certificates(properties),
             "tags": properties.get("Tags"),
         }
         try:
@@ -79,3 +80,8 @@ def _require_assumable(role: str, name: str) -> None:
 def _vpc(network: dict[str, Any]) -> dict[str, Any]:
     vpc = network.get("VpcConfig")
     return {"vpcConfig": {"subnets": vpc["Subnets"], "securityGroups": vpc["SecurityGroups"]}} if vpc else {}
+
+
+def _certificates(properties: dict[str, Any]) -> list[dict[str, Any]]:
+    locations = [each["CertificateLocation"] for each in properties.get("Certificates", [])]
+    return [{"location": {"secretsManager": {"secretArn": each["SecretArn"]}}} for each in locations]
