@@ -117,11 +117,13 @@ def test_no_role_has_a_managed_policy(assemblies: dict[str, Assembly], environme
         assert not [name for name, role in template.resources("AWS::IAM::Role").items() if "ManagedPolicyArns" in role]
 
 
-def test_the_embedded_aws_knows_what_deploying_each_type_takes(local: Assembly, dev: Assembly) -> None:
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_embedded_aws_knows_what_deploying_each_type_takes(
+    assemblies: dict[str, Assembly], environment: str
+) -> None:
     types = {
         resource["Type"]
-        for assembly in (local, dev)
-        for template in assembly.templates.values()
+        for template in assemblies[environment].templates.values()
         for resource in template.content["Resources"].values()
     }
     assert "AWS::IAM::Role" in types
