@@ -26,6 +26,8 @@ termination_protection: false
 data_bucket:
   retain: false
 """
+# What an example of a production account has in place of it.
+EMBEDDED = (("444455556666", ACCOUNT), ("eu-west-1", "us-east-1"), ("euw1-", "use1-"))
 
 
 @dataclass
@@ -43,6 +45,16 @@ class Environments:
         """The file `NAME.yaml`: `head`, and what the test says, which may go on in `data_bucket` by two spaces."""
         file = self.folder / f"{name}.yaml"
         file.write_text(f"name: {name}\n{head}{rest}")
+        return file
+
+    def copy(self, name: str, *changes: tuple[str, str]) -> Path:
+        """A file of the repository's in the account and the zones of the embedded AWS, with changes of its text."""
+        text = (PROJECT / "environments" / f"{name}.yaml").read_text()
+        for before, after in (*EMBEDDED, *changes):
+            assert before in text, before
+            text = text.replace(before, after)
+        file = self.folder / f"{name}.yaml"
+        file.write_text(text)
         return file
 
     def deploy(self, file: Path, *stacks: str) -> str:

@@ -1,4 +1,4 @@
-"""An environment with a network of its own: deployed, code run in it, changed, and gone again."""
+"""The example of a production account, which has a network: deployed, code run in it, changed, and gone again."""
 
 from __future__ import annotations
 
@@ -26,15 +26,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="its own environment is for the embedded AWS alone")
 DATABASE = "database.corp.internal"
-PRIVATE = """
-availability_zones: {us-east-1a: use1-az4, us-east-1b: use1-az6}
-network:
-  endpoints: [logs]
-  domains: ["*.corp.internal"]
-interpreters:
-  private:
-    network: VPC
-"""
+CHANGES = (
+    ("data_bucket:\n", "termination_protection: false\ndata_bucket:\n  retain: false\n"),
+    ("  endpoints: [logs, secretsmanager]\n", '  endpoints: [logs, secretsmanager]\n  domains: ["*.corp.internal"]\n'),
+)
+"""What lets it go again, and a name that its code may ask for."""
+TENANT = "analytics"
+"""Whose code is in the environment's network."""
 REACHES = f"""
 import urllib.request
 print(urllib.request.urlopen("http://{DATABASE}:{{port}}/", timeout=5).read().decode())
@@ -78,7 +76,7 @@ def state(port: int, tmp_path_factory: pytest.TempPathFactory) -> Generator[Stat
 @pytest.fixture(scope="module")
 def deployed(state: StateDirectory, tmp_path_factory: pytest.TempPathFactory) -> tuple[Environments, Path]:  # noqa: ARG001
     environments = Environments(tmp_path_factory.mktemp("environments"))
-    file = environments.write("private", PRIVATE)
+    file = environments.copy("prod", *CHANGES)
     environments.deploy(file)
     return environments, file
 
@@ -89,8 +87,8 @@ def any_client(service: str) -> Any:
     return session.client(service)
 
 
-def run(environments: Environments, file: Path, code: str) -> str:
-    place = environments.tenant(file, "main")
+def run(environments: Environments, file: Path, code: str, tenant: str = TENANT) -> str:
+    place = environments.tenant(file, tenant)
     done = workflow.run(boto3.Session(), place, {"code": code}, [], environments.folder / "out", lambda _: None)
     return str(done.result["stdout"]).strip()
 
@@ -111,7 +109,7 @@ def test_code_reaches_what_the_vpc_has_and_nothing_else(deployed: tuple[Environm
 
 def test_code_has_its_own_folder(deployed: tuple[Environments, Path]) -> None:
     environments, file = deployed
-    place = environments.tenant(file, "main")
+    place = environments.tenant(file, TENANT)
     keeps = f"""
 import boto3
 s3 = boto3.client("s3")
@@ -122,9 +120,20 @@ print(s3.get_object(Bucket="{place.bucket}", Key=key)["Body"].read().decode())
     assert run(environments, file, keeps) == "kept"
 
 
+def test_another_tenants_code_reaches_nothing_of_it(deployed: tuple[Environments, Path], port: int) -> None:
+    asks = f"""
+import urllib.request
+try:
+    urllib.request.urlopen("http://{DATABASE}:{port}/", timeout=5)
+except OSError:
+    print("nothing")
+"""
+    assert run(*deployed, asks, "claims") == "nothing"
+
+
 def test_the_interpreter_is_in_the_environments_network(deployed: tuple[Environments, Path]) -> None:
     environments, file = deployed
-    (identifier,) = environments.tenant(file, "main").interpreters.values()
+    (identifier,) = environments.tenant(file, TENANT).interpreters.values()
     interpreter = any_client("bedrock-agentcore-control").get_code_interpreter(codeInterpreterId=identifier)
     vpc = interpreter["networkConfiguration"]["vpcConfig"]
     ec2 = any_client("ec2")
@@ -143,6 +152,7 @@ def test_what_is_recorded_only_is_listed_with_its_properties(
 ) -> None:
     found = recorded(state)
     assert {kind.removeprefix("AWS::"): len(each) for kind, each in found.items()} == {
+        "Budgets::Budget": 1,
         "EC2::FlowLog": 1,
         "EC2::SecurityGroupEgress": 1,
         "Route53Resolver::FirewallDomainList": 3,
@@ -151,6 +161,8 @@ def test_what_is_recorded_only_is_listed_with_its_properties(
         "Route53Resolver::ResolverQueryLoggingConfig": 1,
         "Route53Resolver::ResolverQueryLoggingConfigAssociation": 1,
     }
+    (budget,) = found["AWS::Budgets::Budget"]
+    assert budget["properties"]["Budget"]["BudgetLimit"] == {"Amount": 2000, "Unit": "USD"}
     (group,) = found["AWS::Route53Resolver::FirewallRuleGroup"]
     lists = {each["identifier"]: each["properties"] for each in found["AWS::Route53Resolver::FirewallDomainList"]}
     rules = sorted(group["properties"]["FirewallRules"], key=lambda rule: int(rule["Priority"]))
@@ -176,17 +188,19 @@ def test_another_name_changes_the_list_and_another_range_makes_another_network(
 ) -> None:
     environments, file = deployed
     before = recorded(state)["AWS::Route53Resolver::FirewallDomainList"]
-    (interpreter,) = environments.tenant(file, "main").interpreters.values()
+    (interpreter,) = environments.tenant(file, TENANT).interpreters.values()
     file.write_text(file.read_text().replace('"*.corp.internal"', '"*.example.com"'))
-    environments.deploy(file)
+    said = environments.deploy(file)
+    # Storage, two tenants and the fleet stay as they are.
+    assert said.count("(no changes)") == 4, said
     after = recorded(state)["AWS::Route53Resolver::FirewallDomainList"]
     assert {each["identifier"] for each in after} == {each["identifier"] for each in before}
     assert ["*.example.com"] in [each["properties"]["Domains"] for each in after]
-    assert list(environments.tenant(file, "main").interpreters.values()) == [interpreter]
+    assert list(environments.tenant(file, TENANT).interpreters.values()) == [interpreter]
 
-    file.write_text(file.read_text().replace("  endpoints:", "  cidr: 10.96.0.0/20\n  endpoints:"))
+    file.write_text(file.read_text().replace("10.64.0.0/20", "10.96.0.0/20"))
     environments.deploy(file)
-    (replaced,) = environments.tenant(file, "main").interpreters.values()
+    (replaced,) = environments.tenant(file, TENANT).interpreters.values()
     assert replaced != interpreter
     assert run(environments, file, REACHES.format(port=port)).startswith("from the VPC")
     (flow_log,) = recorded(state)["AWS::EC2::FlowLog"]
