@@ -642,7 +642,7 @@ def test_an_interrupted_run_says_what_goes_on(product: Product, tmp_path: Path) 
         (
             ["examples/claims_total.py", "--environment", "nowhere"],
             "error: the stack sandpiper-nowhere-demo is not deployed at {endpoint}: "
-            "choose another --environment of dev | local, and a --tenant of it\n",
+            "choose another --environment of dev | local | prod, and a --tenant of it\n",
         ),
         (
             ["examples/claims_total.py", "--environment", "dev", "--tenant", "claims"],

@@ -31,4 +31,4 @@ def test_a_run_keeps_its_files_in_a_bucket_with_a_key_of_its_own(environments: E
     assert [(each.name, each.size) for each in done.files] == [("left.txt", 4)]
 
     again = environments.deploy(file)
-    assert again.count("(no changes)") == 2, again
+    assert again.count("(no changes)") == 3, again

@@ -136,7 +136,7 @@ def test_a_role_that_does_not_trust_the_interpreter_gives_no_credentials(
     (role,) = [r for r in iam.list_roles()["Roles"] if "InterpretersandboxExecutionRol" in r["RoleName"]]
     name = role["RoleName"]
     trust: Any = iam.get_role(RoleName=name)["Role"].get("AssumeRolePolicyDocument")
-    elsewhere = json.loads(json.dumps(trust).replace("local_demo_sandbox", "local_demo_other"))
+    elsewhere = json.loads(json.dumps(trust).replace("local__demo__sandbox", "local__demo__other"))
     code = "s3.list_objects_v2(Bucket=bucket, Prefix=f'{own}/')"
     assert inside(product, "boto3", code)["exitCode"] == 0
     iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(elsewhere))
@@ -153,7 +153,7 @@ def test_a_role_that_does_not_trust_the_interpreter_gives_no_credentials(
         if f" has no credentials of {role['Arn']}: " in line
     ]
     assert lines
-    arn = "arn:aws:bedrock-agentcore:us-east-1:123456789012:code-interpreter-custom/local_demo_sandbox"
+    arn = "arn:aws:bedrock-agentcore:us-east-1:123456789012:code-interpreter-custom/local__demo__sandbox"
     assert f"its trust policy does not allow it for aws:SourceAccount 123456789012 and aws:SourceArn {arn}" in lines[0]
 
 

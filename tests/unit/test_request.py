@@ -24,7 +24,7 @@ ADDRESS = "s3://BUCKET/KEY without control characters"
 
 def test_code_alone_is_a_request_with_the_connectors_defaults() -> None:
     request = RunCode.from_json(CODE)
-    assert request == RunCode(code="print(1)", language="python", session_timeout_seconds=300)
+    assert request == RunCode(code="print(1)", language="python", session_timeout_seconds=None)
     assert request.outputs == Outputs(max_files=10, max_bytes=10 * 1024 * 1024)
 
 
