@@ -23,21 +23,6 @@ if TYPE_CHECKING:
     from tests.templates.conftest import Assembly, Template
 
 INTERPRETER = "AWS::BedrockAgentCore::CodeInterpreterCustom"
-DEPLOYABLE_TYPES = {
-    "AWS::BedrockAgentCore::CodeInterpreterCustom",
-    "AWS::CloudWatch::Alarm",
-    "AWS::CloudWatch::Dashboard",
-    "AWS::IAM::Policy",
-    "AWS::IAM::Role",
-    "AWS::Lambda::EventInvokeConfig",
-    "AWS::Lambda::Function",
-    "AWS::Logs::LogGroup",
-    "AWS::S3::Bucket",
-    "AWS::S3::BucketPolicy",
-    "AWS::StepFunctions::StateMachine",
-    "Custom::SandpiperLiveSessions",
-}
-"""What both AWS and the embedded AWS deploy; the latter refuses a whole template for one type that it does not know."""
 
 
 @pytest.fixture(scope="session")
@@ -65,16 +50,6 @@ def session_function_of(template: Template) -> dict[str, Any]:
 def states_of(template: Template) -> dict[str, Any]:
     """The definition of the one state machine."""
     return json.loads(_text(template.only("AWS::StepFunctions::StateMachine")["DefinitionString"]))
-
-
-def test_only_types_that_deploy_everywhere(assemblies: dict[str, Assembly]) -> None:
-    used = {
-        resource["Type"]
-        for assembly in assemblies.values()
-        for template in assembly.templates.values()
-        for resource in template.content["Resources"].values()
-    }
-    assert used <= DEPLOYABLE_TYPES
 
 
 def test_tenants_wait_for_the_storage_and_import_nothing_from_it(dev: Assembly) -> None:
