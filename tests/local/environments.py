@@ -1,4 +1,8 @@
-"""Environments of a test's own on the embedded AWS: deployed by the CDK CLI, changed, and destroyed after the test."""
+"""Environments of a test's own on the embedded AWS: deployed by the CDK CLI, changed, and deleted after the test.
+
+The app's stacks are synthesised in the test's process, where Python, Node and the CDK start once: the CLI gets the
+assembly. The app itself, as the CLI runs it, is what `deployed` in conftest.py and tests/templates/test_synth.py show.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,12 @@ import boto3
 
 from local_aws.settings import ACCOUNT
 from sandpiper import deployment
+from sandpiper.environment import load
 from sandpiper.toolchain import PROJECT, cdk
+from tests.templates.conftest import new_app
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from sandpiper.deployment import Deployment
@@ -34,11 +41,11 @@ EMBEDDED = (("444455556666", ACCOUNT), ("eu-west-1", "us-east-1"), ("euw1-", "us
 class Environments:
     """Writes environment files into a folder and deploys them.
 
-    `options` are arguments for every command of the CDK CLI.
+    `context` is for every synthesis, as `-c` gives it.
     """
 
     folder: Path
-    options: tuple[str, ...] = ()
+    context: dict[str, str] = field(default_factory=dict[str, str])
     deployed: list[Path] = field(default_factory=list["Path"])
 
     def write(self, name: str, rest: str, *, head: str = HEAD) -> Path:
@@ -61,18 +68,18 @@ class Environments:
         """`cdk deploy` of all its stacks, or of some; returns what it printed. Raises Failure where it fails."""
         if file not in self.deployed:
             self.deployed.append(file)
-        return self.cdk("deploy", file, *(stacks or ("--all",)), "--require-approval", "never")
+        quick = ("--method", "direct", "--concurrency", "4", "--require-approval", "never")
+        return self.cdk("deploy", file, *(stacks or ("--all",)), *quick)
 
     def cdk(self, command: str, file: Path, *arguments: str) -> str:
-        """A command of the CDK CLI for an environment; returns what it printed."""
+        """A command of the CDK CLI for an environment as its file is now; returns what it printed."""
         lines: list[str] = []
-        output = self.folder / f"{file.stem}.out"
-        cdk(
-            [command, *arguments, "-c", f"environment={file}", *self.options, "--output", str(output)],
-            PROJECT,
-            lines.append,
-        )
+        cdk([command, *arguments, "--app", str(self.synthesise(file))], PROJECT, lines.append)
         return "\n".join(lines)
+
+    def synthesise(self, file: Path) -> Path:
+        """The folder of its cloud assembly."""
+        return synthesise(file, self.folder / f"{file.stem}.out", self.context)
 
     def template(self, file: Path, stack: str) -> dict[str, Any]:
         """What was last synthesised."""
@@ -87,7 +94,22 @@ class Environments:
         for file in self.deployed:
             for bucket in _buckets(file.stem):
                 bucket.object_versions.delete()
-            self.cdk("destroy", file, "--all", "--force")
+            cloudformation = boto3.client("cloudformation")
+            found = cloudformation.describe_stacks()["Stacks"]
+            mine = [each["StackName"] for each in found if each["StackName"].startswith(f"sandpiper-{file.stem}-")]
+            for stack in sorted(mine, key=lambda name: name.endswith(("-storage", "-network"))):
+                cloudformation.delete_stack(StackName=stack)
+                cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+
+
+def synthesise(file: Path, output: Path, context: Mapping[str, str]) -> Path:
+    """Writes the cloud assembly of an environment into a folder, which it returns. Raises InvalidEnvironment."""
+    from stacks.environment_stacks import add_stacks  # here: it starts Node, which tests without an environment spare
+
+    app = new_app(output, context)
+    add_stacks(app, load(file))
+    app.synth()
+    return output
 
 
 def _buckets(environment: str) -> list[Any]:

@@ -65,7 +65,7 @@ def small(environments: Environments) -> Path:
         environments.folder,
         print,
     )
-    environments.options = ("-c", f"@aws-cdk/core:bootstrapQualifier={QUALIFIER}")
+    environments.context = {"@aws-cdk/core:bootstrapQualifier": QUALIFIER}
     return file
 
 
@@ -87,7 +87,8 @@ def test_an_environment_is_deployed_changed_and_destroyed_with_its_own_policies(
 
     runs_no_code(place.interpreters["sandbox"])
     touches_nothing_of_others()
-    environments.destroy()
+    boto3.resource("s3").Bucket(place.bucket).object_versions.delete()
+    environments.cdk("destroy", small, "--all", "--force")
     environments.deployed.clear()
     stacks = boto3.client("cloudformation").describe_stacks()["Stacks"]
     assert [each["StackName"] for each in stacks if each["StackName"].startswith("sandpiper-small-")] == []

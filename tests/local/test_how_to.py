@@ -1,22 +1,30 @@
-"""The pages of docs/how-to, step by step as they stand there, in an account with an environment called `dev`."""
+"""The pages of docs/how-to, step by step as they stand there, in an account with an environment called `dev`.
+
+The CDK CLI is typed as the pages have it. The app that it runs asks the test's process, which has started the CDK
+already, for the environment's assembly.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 
 from local_aws.settings import ACCOUNT, REGION
-from tests.local.environments import HEAD, Environments
+from sandpiper.environment import InvalidEnvironment
+from tests.local.environments import HEAD, Environments, synthesise
 from tests.local.target import ON_AWS
 from tests.local.test_readme import PROJECT, checkout, run
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
 __all__ = ["checkout"]
 pytestmark = pytest.mark.skipif(ON_AWS, reason="they make an environment of their own")
@@ -25,8 +33,44 @@ AWS_CLI = PROJECT / "local" / "runtimes" / "sandbox" / ".venv" / "bin" / "python
 """Has the AWS CLI that code in a sandbox finds."""
 
 
+ASKS = """\
+import json, os, sys, urllib.error, urllib.request
+name = json.loads(os.environ["CDK_CONTEXT_JSON"])["environment"]
+asked = json.dumps([os.path.abspath(each) for each in (f"environments/{name}.yaml", os.environ["CDK_OUTDIR"])])
+try:
+    urllib.request.build_opener(urllib.request.ProxyHandler({})).open(sys.argv[1], asked.encode()).read()
+except urllib.error.HTTPError as error:
+    sys.exit(error.read().decode())
+"""
+"""The app in the place of `app.py`."""
+
+
+class Synthesises(BaseHTTPRequestHandler):
+    """Answers when the assembly of a file lies in a folder, or with what is wrong with the file."""
+
+    def do_POST(self) -> None:
+        file, output = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        code, said = 200, ""
+        try:
+            synthesise(Path(file), Path(output), {})
+        except InvalidEnvironment as error:
+            code, said = 422, str(error)
+        self.send_response(code)
+        self.end_headers()
+        self.wfile.write(said.encode())
+
+
+@pytest.fixture(scope="module")
+def synthesiser() -> Generator[str]:
+    """Its address."""
+    server = HTTPServer(("127.0.0.1", 0), Synthesises)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+
+
 @pytest.fixture
-def place(checkout: Path, environments: Environments) -> Generator[Path]:
+def place(checkout: Path, environments: Environments, synthesiser: str) -> Generator[Path]:
     """A checkout with an empty folder of environments, whose `dev` goes after the test, and with `aws` to type."""
     (checkout / "environments").unlink()
     (checkout / "environments").mkdir()
@@ -34,6 +78,11 @@ def place(checkout: Path, environments: Environments) -> Generator[Path]:
     tools.mkdir()
     (tools / "aws").write_text(f'#!/bin/sh\nexec {AWS_CLI} -m awscli "$@"\n')
     (tools / "aws").chmod(0o755)
+    (tools / "app.py").write_text(ASKS)
+    settings = json.loads((checkout / "cdk.json").read_text())
+    (checkout / "cdk.json").unlink()
+    app = f".venv/bin/python -I tools-of-the-test/app.py {synthesiser}"
+    (checkout / "cdk.json").write_text(json.dumps({**settings, "app": app}))
     environments.folder = checkout
     yield checkout
     environments.deployed += (checkout / "environments").glob("dev.yaml")

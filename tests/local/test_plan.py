@@ -27,29 +27,22 @@ tenants:
     interpreters:
       run:
 """
-NETWORK = (
-    FIRST
-    + """\
+CHANGED = """\
+  retention_days:
+    runs: 14
+tenants:
+  claims:
+    interpreters:
+      run:
         network: PUBLIC
         reason: a test
         owner: a test
-"""
-)
-FOLDER = (
-    NETWORK
-    + """\
         read: [s3://shared-data/prices/]
-"""
-)
-RETENTION = FOLDER.replace("runs: 90", "runs: 14")
-RESERVED = (
-    RETENTION
-    + """\
     session_function:
       reserved_concurrency: 40
 """
-)
-RENAMED = RESERVED.replace("claims", "payments")
+FOLDER = CHANGED.replace("prices/]", "prices/, s3://shared-data/rates/]")
+RENAMED = CHANGED.replace("claims", "payments")
 
 
 def sandpiper(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -60,73 +53,59 @@ def sandpiper(*arguments: str | Path, **variables: str) -> subprocess.CompletedP
     )
 
 
-def plan(file: Path, code: int) -> str:
+def plan(code: int, *arguments: str | Path) -> str:
     """What it says, in one text; it has to end with a code."""
-    done = sandpiper("plan", "-e", file)
+    done = sandpiper("plan", *arguments)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
 
 
-def test_each_change_is_told_before_it_is_deployed_and_nothing_after(environments: Environments) -> None:
-    def deploy(rest: str, *stacks: str) -> None:
-        file = environments.write("planned", rest)
-        environments.deploy(file, *stacks)
-        assert "nothing to do: " in plan(file, NOTHING)
-        assert "There were no differences" in environments.cdk("diff", file)
+def test_changes_are_told_before_they_are_deployed_and_nothing_after(environments: Environments) -> None:
+    def changed(rest: str, code: int = CHANGES) -> str:
+        return plan(code, "--assembly", environments.synthesise(environments.write("planned", rest)))
 
     file = environments.write("planned", FIRST)
-    words = plan(file, CHANGES)
+    words = plan(CHANGES, "-e", file)
     assert "sandpiper-planned-claims (tenant claims): new" in words
     assert "+ interpreter run is made in SANDBOX" in words
-    deploy(FIRST)
+    environments.deploy(file)
+    assert "nothing to do: " in plan(NOTHING, "-e", file)
 
-    identifier = environments.tenant(file, "claims").interpreters["run"]
+    place = environments.tenant(file, "claims")
+    boto3.client("s3").put_object(Bucket=place.bucket, Key="tenants/claims/runs/one", Body=b"kept")
     data = boto3.client("bedrock-agentcore")
+    identifier = place.interpreters["run"]
     session = data.start_code_interpreter_session(codeInterpreterIdentifier=identifier)["sessionId"]
-    words = plan(environments.write("planned", NETWORK), CHANGES)
+    words = changed(CHANGED)
     first, rest = words.split("sandpiper-planned-claims (tenant claims): changed")
     assert f"interpreter run is replaced under 1 live session: {session} since " in first
     assert "NetworkConfiguration.NetworkMode SANDBOX → PUBLIC" in rest
-    assert "± execution role of interpreter run is replaced, with the same permissions" in rest
-    data.stop_code_interpreter_session(codeInterpreterIdentifier=identifier, sessionId=session)
-    assert session not in plan(file, CHANGES)
-    deploy(NETWORK)
-    assert environments.tenant(file, "claims").interpreters["run"] != identifier
-
-    identifier = environments.tenant(file, "claims").interpreters["run"]
-    words = plan(environments.write("planned", FOLDER), CHANGES)
-    assert "may now s3:GetObject on arn:aws:s3:::shared-data/prices/* where aws:ResourceAccount is" in words
-    assert "replaced" not in words
-    deploy(FOLDER)
-    assert environments.tenant(file, "claims").interpreters["run"] == identifier
-
-    bucket = environments.tenant(file, "claims").bucket
-    boto3.client("s3").put_object(Bucket=bucket, Key="tenants/claims/runs/one", Body=b"kept")
-    words = plan(environments.write("planned", RETENTION), CHANGES)
-    assert words.splitlines()[1] == "! loses data"
+    assert "± execution role of interpreter run is replaced" in rest
+    assert "may now s3:GetObject on arn:aws:s3:::shared-data/prices/* where aws:ResourceAccount is" in rest
+    assert "! loses data" in first.splitlines()
     assert "objects below tenants/claims/runs/" in words
     assert "live 14 days instead of 90 days; 0 are older and expire" in words
-    deploy(RETENTION)
-
-    words = plan(environments.write("planned", RESERVED), CHANGES)
-    assert "~ function SessionFunction changes in place: ReservedConcurrentExecutions nothing → 40" in words
+    assert "~ function SessionFunction changes in place: ReservedConcurrentExecutions nothing → 40" in rest
     assert "live sessions: 40 of 1,000, 960 left (at most, one a run: 40 by reserved concurrency)" in words
-    deploy(RESERVED)
+    data.stop_code_interpreter_session(codeInterpreterIdentifier=identifier, sessionId=session)
+    assert session not in changed(CHANGED)
 
-    words = plan(environments.write("planned", RENAMED), CHANGES)
-    assert "sandpiper-planned-payments (tenant payments): new" in words
-    assert "sandpiper-planned-claims (tenant claims): gone from the environment, and still deployed" in words
-    assert f"its data stays in s3://{bucket}/tenants/claims/" in words
     environments.deploy(file)
-    assert "gone" in plan(file, CHANGES)
-    cloudformation = boto3.client("cloudformation")
-    cloudformation.delete_stack(StackName="sandpiper-planned-claims")
-    cloudformation.get_waiter("stack_delete_complete").wait(StackName="sandpiper-planned-claims")
-    assert "nothing to do: " in plan(file, NOTHING)
-
-    printed = json.loads(sandpiper("plan", "--json", "--assembly", environments.folder / "planned.out").stdout)
+    assert environments.tenant(file, "claims").interpreters["run"] != identifier
+    assert "nothing to do: " in changed(CHANGED, NOTHING)
+    assert "There were no differences" in environments.cdk("diff", file)
+    printed = json.loads(plan(NOTHING, "--json", "--assembly", environments.synthesise(file)))
     assert printed["hasChanges"] is False
     assert {stack["change"] for stack in printed["stacks"]} == {"unchanged"}
+
+    words = changed(FOLDER)
+    assert "may now s3:GetObject on arn:aws:s3:::shared-data/rates/* where aws:ResourceAccount is" in words
+    assert "replaced" not in words
+
+    words = changed(RENAMED)
+    assert "sandpiper-planned-payments (tenant payments): new" in words
+    assert "sandpiper-planned-claims (tenant claims): gone from the environment, and still deployed" in words
+    assert f"its data stays in s3://{place.bucket}/tenants/claims/" in words
 
 
 @pytest.mark.usefixtures("bootstrapped")
@@ -159,8 +138,7 @@ def test_without_credentials_or_region_it_says_so(environments: Environments, tm
         "AWS_CONFIG_FILE": str(tmp_path / "none"),
     }
     file = environments.write("nobody", FIRST)
-    environments.cdk("synth", file, "--quiet")
-    assembly = environments.folder / "nobody.out"
+    assembly = environments.synthesise(file)
     done = sandpiper("plan", "--assembly", assembly, **nobody)
     assert (done.returncode, done.stderr.count("\n")) == (ERROR, 1)
     assert "error: no credentials: sign in" in done.stderr

@@ -85,13 +85,16 @@ def read_assembly(directory: Path) -> Assembly:
     return Assembly(templates, json.loads((directory / "manifest.json").read_text()), directory)
 
 
-def new_app(directory: Path) -> cdk.App:
-    """An app with the flags of cdk.json, which the CLI passes to the real one."""
+def new_app(directory: Path, context: Mapping[str, str] | None = None) -> cdk.App:
+    """An app with the flags of cdk.json, which the CLI passes to the real one, and what `-c` would add."""
     import aws_cdk as cdk
 
     flags = json.loads((ROOT / "cdk.json").read_text())["context"]
     return cdk.App(
-        outdir=str(directory), context=flags, builtin_cloud_formation_validation=False, analytics_reporting=False
+        outdir=str(directory),
+        context={**flags, **(context or {})},
+        builtin_cloud_formation_validation=False,
+        analytics_reporting=False,
     )
 
 
