@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -19,7 +20,6 @@ from tests.local.target import ENVIRONMENT, ON_AWS, TENANT
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
     from sandpiper.deployment import Deployment
     from sandpiper.workflow import Finished
@@ -68,7 +68,22 @@ class Product:
 
 
 @pytest.fixture(scope="session")
-def bootstrapped(aws: record.Running | None, tmp_path_factory: pytest.TempPathFactory) -> None:
+def quick_polls() -> Generator[None]:
+    """The CDK CLI does not sleep for seconds where the embedded AWS has long answered."""
+    if ON_AWS:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NODE_OPTIONS", f'--require "{Path(__file__).with_name("quick_polls.cjs")}"')
+        yield
+
+
+@pytest.fixture(scope="session")
+def bootstrapped(
+    aws: record.Running | None,
+    quick_polls: None,  # noqa: ARG001
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     """The embedded AWS after `cdk bootstrap`."""
     if aws is not None:
         cdk(["bootstrap", f"aws://{aws.account}/{aws.region}"], tmp_path_factory.mktemp("cdk.out"), print)

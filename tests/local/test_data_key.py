@@ -23,8 +23,8 @@ def test_a_run_keeps_its_files_in_a_bucket_with_a_key_of_its_own(environments: E
     environments.deploy(file)
     place = environments.tenant(file, "main")
     kms = cast("Any", boto3.client("kms"))
-    (key,) = kms.list_keys()["Keys"]
-    assert kms.get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"] is True
+    key = cast("Any", boto3.client("ssm")).get_parameter(Name="/sandpiper/keyed/data-key-arn")["Parameter"]["Value"]
+    assert kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"] is True
 
     program = {"code": "open('left.txt', 'w').write('kept')"}
     done = workflow.run(boto3.Session(), place, program, [], environments.folder / "out", lambda _: None)

@@ -61,11 +61,12 @@ def port() -> Generator[int]:
 
 
 @pytest.fixture(scope="module")
-def state(port: int, tmp_path_factory: pytest.TempPathFactory) -> Generator[StateDirectory]:
+def state(port: int, quick_polls: None, tmp_path_factory: pytest.TempPathFactory) -> Generator[StateDirectory]:  # noqa: ARG001
     """An embedded AWS of this module's own, in whose VPCs one service is found."""
     state = StateDirectory(tmp_path_factory.mktemp("aws"))
     running, _ = control.start(state, hosts=Hosts(vpc=[f"{DATABASE}:{port}=127.0.0.1:{port}"]))
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(boto3, "DEFAULT_SESSION", None)  # it may know another embedded AWS
         for name, value in environment.changes(running, os.environ).items():
             patch.delenv(name, raising=False) if value is None else patch.setenv(name, value)
         cdk(["bootstrap", f"aws://{running.account}/{running.region}"], tmp_path_factory.mktemp("cdk.out"), print)
@@ -190,7 +191,8 @@ def test_another_name_changes_the_list_and_another_range_makes_another_network(
     before = recorded(state)["AWS::Route53Resolver::FirewallDomainList"]
     (interpreter,) = environments.tenant(file, TENANT).interpreters.values()
     file.write_text(file.read_text().replace('"*.corp.internal"', '"*.example.com"'))
-    said = environments.deploy(file)
+    # By change sets, which tell what a stack's new template changes.
+    said = environments.cdk("deploy", file, "--all", "--require-approval", "never")
     # Storage, two tenants and the fleet stay as they are.
     assert said.count("(no changes)") == 4, said
     after = recorded(state)["AWS::Route53Resolver::FirewallDomainList"]
