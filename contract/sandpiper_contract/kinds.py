@@ -134,7 +134,7 @@ class _Plain:
         return value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Text(_Plain):
     """A string that is more than white space. A refusal does not repeat it."""
 
@@ -187,7 +187,7 @@ class Anything(_Plain):
         return {}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Choice(_Plain):
     """One of a few words."""
 
@@ -202,7 +202,7 @@ class Choice(_Plain):
         return {"type": "string", "enum": list(self.words)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class WordAmong(Choice):
     """One of a few words, of which the rule `Among` says which are allowed beside another field's value."""
 
@@ -212,7 +212,7 @@ class WordAmong(Choice):
         return value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Word:
     """One of the words of an enumeration, as its member."""
 
@@ -234,7 +234,7 @@ class Word:
         return {"type": "string", "enum": [word.value for word in self.words]}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class WholeNumber(_Plain):
     """A whole number from `low` to `high`, both included. 300.0 is one, too, as in JSON Schema and in JavaScript."""
 
@@ -252,7 +252,7 @@ class WholeNumber(_Plain):
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Number(_Plain):
     """A number that is not negative."""
 
@@ -406,7 +406,7 @@ class S3Folder(S3Uri):
         return {"type": "string", "maxLength": MOST_URI_CHARACTERS, "pattern": f"^{S3_FOLDER_PATTERN}$"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Items:
     """A list of one kind."""
 

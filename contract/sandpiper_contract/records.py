@@ -109,7 +109,7 @@ def record(cls: type[R] | None = None, *, kw_only: bool = False) -> Any:
     return make if cls is None else make(cls)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Field:
     """One field of a record: its name in Python and in JSON, what it holds and what it is for."""
 
@@ -180,7 +180,7 @@ def _place(where: str, name: str) -> str:
     return name if where == "request" else f"{where}.{name}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Of:
     """The kind of a field that holds a record."""
 

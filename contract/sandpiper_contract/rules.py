@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sandpiper_contract.records import Record
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ExactlyOne:
     """One of these fields is there, and no other of them."""
 
@@ -44,7 +44,7 @@ class ExactlyOne:
         return {"oneOf": [{"required": [camel_case(field)]} for field in self.fields]}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Where:
     """A field has some values only where another has one of some; `None` among them stands for one that is not there.
 
@@ -74,7 +74,7 @@ class Where:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Among:
     """A field has one of the words that another field's word has in a table, or is not there.
 
@@ -106,7 +106,7 @@ class Among:
         return {"allOf": choices}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Never:
     """A field has no such value here, for the reason given."""
 

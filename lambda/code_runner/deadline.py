@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sandpiper_contract.errors import DeadlineExceeded
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Deadline:
     """A moment on the monotonic clock."""
 

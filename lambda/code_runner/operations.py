@@ -61,7 +61,7 @@ Result = TypeVar("Result", bound="Record")
 Ended = TypeVar("Ended", results.RunResult, results.CommandState)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Place:
     """Where a tenant's runs happen: interpreter identifiers by key, the default first, and its part of the bucket."""
 
@@ -103,7 +103,7 @@ class Place:
         return S3Object(self.bucket, "/".join((self.prefix, *parts)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Operations:
     """What one invocation does for one run. `end` is when all of it must be over.
 
@@ -386,7 +386,7 @@ def _told_below(session_id: str, error: RunError) -> None:
     """For a start whose every failure is told where it is called."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class _Claimed:
     """Tells the claim what becomes of the code."""
 

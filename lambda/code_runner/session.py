@@ -93,7 +93,7 @@ class _Unclaimed:
 UNCLAIMED = _Unclaimed()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Files:
     """Where a session's files come from and go to; without a bucket they travel in requests and results.
 

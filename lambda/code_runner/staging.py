@@ -32,7 +32,7 @@ LATE_SECONDS = 5
 """How long after the deadline a deletion is still begun: one that came because the time was over is worth it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Staging:
     """`folder` is a run's own, without a slash at its end."""
 

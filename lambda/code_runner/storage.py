@@ -57,7 +57,7 @@ class Stored:
     etag: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Storage:
     """`inputs` and `run` are folders without a slash at their end: what may be read, and where the run writes.
 
