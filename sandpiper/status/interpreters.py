@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from sandpiper.plan.deployed import Account
     from sandpiper.status.physical import PhysicalTemplate
 
+_REFERENCE = re.compile(r"\{\{resolve:ssm:([^:{}]+)\}\}")
 PROPERTIES = ("Name", "Description", "ExecutionRoleArn", "NetworkConfiguration")
 
 
@@ -43,7 +45,34 @@ def read(account: Account, template: PhysicalTemplate, logical_id: str) -> Itera
         ("Description", properties.get("Description"), found.get("description")),
         ("ExecutionRoleArn", properties.get("ExecutionRoleArn"), found.get("executionRoleArn")),
         ("NetworkConfiguration.NetworkMode", network["NetworkMode"], actual["networkMode"]),
-        ("NetworkConfiguration.VpcConfig.Subnets", vpc.get("Subnets"), actual_vpc.get("subnets")),
-        ("NetworkConfiguration.VpcConfig.SecurityGroups", vpc.get("SecurityGroups"), actual_vpc.get("securityGroups")),
+        ("NetworkConfiguration.VpcConfig.Subnets", _ids(account, vpc.get("Subnets")), actual_vpc.get("subnets")),
+        (
+            "NetworkConfiguration.VpcConfig.SecurityGroups",
+            _ids(account, vpc.get("SecurityGroups")),
+            actual_vpc.get("securityGroups"),
+        ),
     ):
         yield from Difference.between(name, expected, value)
+
+
+def _ids(account: Account, values: list[str] | None) -> list[str] | None:
+    """Ids as CloudFormation had them of the parameters that a template names; a parameter that has gone stays a name.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references-ssm.html
+    """
+    if values is None:
+        return None
+    client: Any = account.session.client("ssm")
+
+    def resolved(value: str) -> str:
+        reference = _REFERENCE.fullmatch(value)
+        if reference is None:
+            return value
+        try:
+            return client.get_parameter(Name=reference[1])["Parameter"].get("Value", value)
+        except ClientError as error:
+            if code_of(error) == "ParameterNotFound":
+                return value
+            raise
+
+    return [resolved(value) for value in values]

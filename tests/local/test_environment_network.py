@@ -17,7 +17,7 @@ import pytest
 from local_aws import control, environment
 from local_aws.settings import Hosts, StateDirectory
 from sandpiper import workflow
-from sandpiper.toolchain import cdk
+from sandpiper.toolchain import PROJECT, cdk
 from tests.local.environments import Environments
 from tests.local.target import ON_AWS
 
@@ -145,6 +145,15 @@ def test_the_interpreter_is_in_the_environments_network(deployed: tuple[Environm
     }
     (group,) = ec2.describe_security_groups(GroupIds=vpc["securityGroups"])["SecurityGroups"]
     assert {group["VpcId"]} == {each["VpcId"] for each in subnets}
+
+
+def test_nothing_has_drifted_in_a_network_that_interpreters_know_by_parameters(
+    deployed: tuple[Environments, Path],
+) -> None:
+    command = [Path(sys.executable).parent / "sandpiper", "status", "-e", deployed[1], "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT)
+    assert json.loads(done.stdout)["drift"] == [], done.stderr
+    assert done.returncode == 0
 
 
 def test_what_is_recorded_only_is_listed_with_its_properties(
