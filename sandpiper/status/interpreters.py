@@ -62,7 +62,8 @@ def _ids(account: Account, values: list[str] | None) -> list[str] | None:
     """
     if values is None:
         return None
-    client: Any = account.session.client("ssm")
+    session: Any = account.session  # whose types are not those of every service
+    client = session.client("ssm")
 
     def resolved(value: str) -> str:
         reference = _REFERENCE.fullmatch(value)

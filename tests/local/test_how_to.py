@@ -99,11 +99,18 @@ def steps(page: str, only: str = "") -> str:
     script = [SHELL]
     for language, block in re.findall(r"^```(yaml|sh)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
         if language == "yaml":
-            script.append(f"printf %s {shlex.quote(f'name: dev{chr(10)}{HEAD}{block}')} > environments/dev.yaml")
+            script.append(f"printf %s {shlex.quote(whole_file(block))} > environments/dev.yaml")
             script.append('[ -z "${new:-}" ] || sed -i "s|key: KEY|key: $new|" environments/dev.yaml')
         else:
             script.append(block)
     return "\n".join(script)
+
+
+def whole_file(block: str) -> str:
+    """What a page shows of an environment file, under the lines that every file begins with."""
+    head, ours, kept = HEAD.partition("data_bucket:\n")
+    rest = block.replace(ours, ours + kept, 1) if ours in block else f"{ours}{kept}{block}"
+    return f"name: dev\n{head}{rest}"
 
 
 def interpreters() -> list[str]:
