@@ -135,14 +135,14 @@ class _Found:
         return None if self.entry.over_in is None else self.age >= self.entry.over_in + CLOCKS_SECONDS
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True)
 class Settled:
     """A run that has ended before: its result as JSON, or the contract's error."""
 
     result: Mapping[str, Any] | RunError
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True)
 class Lost:
     """A run that was accepted by an attempt that is over, and has no end.
 

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from sandpiper.workflow import Finished
 
 
+@pytest.fixture(scope="module", autouse=True)
+def a_default_session_of_its_own() -> None:
+    """boto3 keeps its default session, which may have the credentials of the module before."""
+    boto3.DEFAULT_SESSION = None
+
+
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Generator[record.Running | None]:
     """The embedded AWS, which every boto3 client of the tests now talks to; None when the target is AWS."""

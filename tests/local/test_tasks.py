@@ -134,7 +134,10 @@ def test_tasks_end_with_their_session(agentcore: Any) -> None:
     session = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
     mark = f"6{uuid.uuid4().int % 10**8}"
     start(caller(agentcore, session), f"sleep {mark}")
-    assert sleeping(mark)
+    begun = time.monotonic()
+    while not sleeping(mark):  # a task is answered for before its process is there
+        assert time.monotonic() - begun < 60
+        time.sleep(0.02)
     agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=session)
     assert not sleeping(mark)
 
