@@ -83,6 +83,13 @@ _FUNCTIONS = "arn:{partition}:lambda:{region}:{account}:function:{names}*"
 _LOGS = "arn:{partition}:logs:{region}:{account}:log-group:"
 _EC2 = "arn:{partition}:ec2:{region}:{account}:"
 _RESOLVER = "arn:{partition}:route53resolver:{region}:{account}:"
+_FIREWALLS = tuple(
+    _RESOLVER + kind
+    for kind in (
+        *("firewall-domain-list/*", "firewall-rule-group/*", "firewall-rule-group-association/*"),
+        "resolver-query-log-config/*",
+    )
+)
 _NETWORK_TYPES = tuple(
     f"AWS::EC2::{name}"
     for name in (
@@ -369,13 +376,7 @@ GRANTS: tuple[Grant, ...] = (
             *("CreateResolverQueryLogConfig", "GetResolverQueryLogConfig", "AssociateResolverQueryLogConfig"),
             *("DisassociateResolverQueryLogConfig", "ListTagsForResource", "TagResource", "UntagResource"),
         ),
-        tuple(
-            _RESOLVER + kind
-            for kind in (
-                *("firewall-domain-list/*", "firewall-rule-group/*", "firewall-rule-group-association/*"),
-                *("resolver-query-log-config/*",),
-            )
-        ),
+        _FIREWALLS,
         needed=_has_network,
     ),
     Grant(
@@ -386,13 +387,7 @@ GRANTS: tuple[Grant, ...] = (
             *("DeleteFirewallDomainList", "DeleteFirewallRuleGroup", "DisassociateFirewallRuleGroup"),
             *("DeleteResolverQueryLogConfig",),
         ),
-        tuple(
-            _RESOLVER + kind
-            for kind in (
-                *("firewall-domain-list/*", "firewall-rule-group/*", "firewall-rule-group-association/*"),
-                *("resolver-query-log-config/*",),
-            )
-        ),
+        _FIREWALLS,
         _TAGGED,
         _has_network,
     ),

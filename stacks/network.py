@@ -18,11 +18,12 @@ from sandpiper_constructs.sandbox_network import SandboxNetwork
 from stacks.log_retention import RETENTION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
     from constructs import Construct
 
     from sandpiper.environment import Environment
+    from sandpiper.environment.interpreter import S3Access
     from sandpiper.environment.network import Network
 
 
@@ -46,12 +47,14 @@ class NetworkStack(cdk.Stack):
             description=f"Sandpiper {environment.name}: network of code interpreters in VPC mode",
             termination_protection=environment.termination_protection,
         )
+        written, only_read = _buckets(environment)
         made = SandboxNetwork(
             self,
             "Network",
             zones=sorted(environment.availability_zones),
             s3_prefix_list=_s3_prefix_list(environment, network),
-            buckets=_buckets(environment),
+            buckets=written,
+            read_only_buckets=only_read,
             cidr=network.cidr,
             endpoints=network.endpoints,
             domains=network.domains,
@@ -83,13 +86,29 @@ def _s3_prefix_list(environment: Environment, network: Network) -> str:
     return known
 
 
-def _buckets(environment: Environment) -> Mapping[str, list[str]]:
-    """The data bucket and those of the folders that are given to interpreters in this network, by their accounts."""
+def _buckets(environment: Environment) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Buckets by their accounts, for code in this network: those it writes, and those it only reads.
+
+    A bucket that somebody writes is among the first alone.
+    """
     data = environment.data_bucket.name or data_bucket_name(environment.name, environment.account, environment.region)
-    found = {environment.account: {data}}
-    for tenant in environment.all_tenants.values():
-        for interpreter in tenant.interpreters.values():
-            if isinstance(interpreter, VpcInterpreter) and not interpreter.subnets:
-                for folder in (*interpreter.read, *interpreter.write):
-                    found.setdefault(folder.account or environment.account, set()).add(folder.bucket)
-    return {account: sorted(buckets) for account, buckets in sorted(found.items())}
+    inside = [
+        interpreter
+        for tenant in environment.all_tenants.values()
+        for interpreter in tenant.interpreters.values()
+        if isinstance(interpreter, VpcInterpreter) and not interpreter.subnets
+    ]
+
+    def places(folders: Iterable[S3Access]) -> set[tuple[str, str]]:
+        return {(folder.account or environment.account, folder.bucket) for folder in folders}
+
+    written = {(environment.account, data)} | places(folder for one in inside for folder in one.write)
+    read = places(folder for one in inside for folder in one.read) - written
+    return _by_account(written), _by_account(read)
+
+
+def _by_account(places: set[tuple[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for account, bucket in sorted(places):
+        found.setdefault(account, []).append(bucket)
+    return found

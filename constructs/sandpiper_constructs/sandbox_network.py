@@ -16,7 +16,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from sandpiper_constructs.bucket_folder import WRITE
+from sandpiper_constructs.bucket_folder import READ, WRITE
 from sandpiper_constructs.dns_firewall import DnsFirewall, endpoint_names, s3_names
 from sandpiper_constructs.principals import service_principal
 
@@ -59,6 +59,7 @@ class SandboxNetwork(Construct):
         zones: Sequence[str],
         s3_prefix_list: str,
         buckets: Mapping[str, Sequence[str]],
+        read_only_buckets: Mapping[str, Sequence[str]] | None = None,
         cidr: str = "10.64.0.0/20",
         endpoints: Sequence[str] = (),
         domains: Sequence[str] = (),
@@ -72,7 +73,8 @@ class SandboxNetwork(Construct):
             zones: names of availability zones that AgentCore supports, such as `eu-west-1a`; nothing is looked up.
             s3_prefix_list: S3's managed prefix list in the region, which no template can name otherwise: `aws ec2
                 describe-managed-prefix-lists --filters Name=prefix-list-name,Values=com.amazonaws.REGION.s3`.
-            buckets: names of buckets in the region that may be reached, by the account that owns them.
+            buckets: names of buckets in the region that may be read and written, by the account that owns them.
+            read_only_buckets: the same of those that may be read alone, and nothing sent to.
             cidr: the addresses, a private IPv4 range of 16 to 24 bits.
             endpoints: services of AWS by their endpoint's name, such as `logs`.
             domains: names that may be resolved besides; that alone makes no way to them.
@@ -80,6 +82,7 @@ class SandboxNetwork(Construct):
         """
         subnets = _subnets(cidr, zones)
         _require_some(buckets)
+        only_read = read_only_buckets or {}
         super().__init__(scope, id)
         stack = Stack.of(self)
 
@@ -114,7 +117,7 @@ class SandboxNetwork(Construct):
             vpc_endpoint_type="Gateway",
             service_name=ec2.GatewayVpcEndpointAwsService.S3.name,
             route_table_ids=[routes.ref],
-            policy_document=_bucket_policy(stack, buckets),
+            policy_document=_bucket_policy(stack, buckets, only_read),
         )
         if endpoints:
             self._interface_endpoints(endpoints)
@@ -123,7 +126,7 @@ class SandboxNetwork(Construct):
             "DnsFirewall",
             vpc_id=vpc.ref,
             aws_names=[
-                *s3_names(stack, [bucket for names in buckets.values() for bucket in names]),
+                *s3_names(stack, [name for some in (buckets, only_read) for names in some.values() for name in names]),
                 *(name for service in endpoints for name in endpoint_names(stack, service)),
             ],
             domains=domains,
@@ -271,7 +274,9 @@ def _require_some(buckets: Mapping[str, Sequence[str]]) -> None:
         raise ValueError("buckets has none; allowed: one or more names of buckets, by the account that owns them")
 
 
-def _bucket_policy(stack: Stack, buckets: Mapping[str, Sequence[str]]) -> iam.PolicyDocument:
+def _bucket_policy(
+    stack: Stack, buckets: Mapping[str, Sequence[str]], read_only: Mapping[str, Sequence[str]]
+) -> iam.PolicyDocument:
     """S3's endpoint policy: these buckets of these accounts, for this account's principals.
 
     The principal of a gateway endpoint's policy has to be everybody, and conditions say whom it means.
@@ -286,9 +291,10 @@ def _bucket_policy(stack: Stack, buckets: Mapping[str, Sequence[str]]) -> iam.Po
                 resources=[f"{arn}{bucket}{objects}" for bucket in names],
                 conditions={"StringEquals": {"aws:PrincipalAccount": stack.account, "aws:ResourceAccount": owner}},
             )
-            for owner, names in buckets.items()
+            for some, on_objects in ((buckets, WRITE), (read_only, READ))
+            for owner, names in some.items()
             if names
-            for actions, objects in ((("s3:ListBucket",), ""), (WRITE, "/*"))
+            for actions, objects in ((("s3:ListBucket",), ""), (on_objects, "/*"))
         ]
     )
 

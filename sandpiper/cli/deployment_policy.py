@@ -8,17 +8,13 @@ from typing import Annotated
 
 import typer
 
+from sandpiper.cli.options import ENVIRONMENT
 from sandpiper.cli.output import failures_as_messages, notes, plain
 from sandpiper.failure import Failure
 
 
 def deployment_policy(
-    environment: Annotated[
-        str,
-        typer.Option(
-            "--environment", "-e", envvar="SANDPIPER_ENVIRONMENT", help="Which environment; or the path of its file."
-        ),
-    ] = "local",
+    environment: Annotated[str, ENVIRONMENT] = "local",
     out: Annotated[
         Path | None, typer.Option(help="Folder for the policies, a file each; printed unless given.", metavar="DIR")
     ] = None,

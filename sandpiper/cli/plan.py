@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sandpiper.cli.lines import print_lines
+from sandpiper.cli.options import ENVIRONMENT
 from sandpiper.cli.output import failures_as_messages, notes, plain
 from sandpiper.cli.usage import ERROR
 
@@ -28,15 +29,7 @@ EXAMPLES = """
 
 
 def plan(
-    environment: Annotated[
-        str | None,
-        typer.Option(
-            "--environment",
-            "-e",
-            envvar="SANDPIPER_ENVIRONMENT",
-            help="Which environment, by its name or its file; local unless given.",
-        ),
-    ] = None,
+    environment: Annotated[str | None, ENVIRONMENT] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     assembly: Annotated[
         Path | None,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from sandpiper.cli.lines import print_lines
+from sandpiper.cli.options import ENVIRONMENT
 from sandpiper.cli.output import failures_as_messages, notes
 from sandpiper.cli.usage import ERROR
 
@@ -23,15 +24,7 @@ EXAMPLES = """
 
 
 def status(
-    environment: Annotated[
-        str | None,
-        typer.Option(
-            "--environment",
-            "-e",
-            envvar="SANDPIPER_ENVIRONMENT",
-            help="Which environment, by its name or its file; local unless given.",
-        ),
-    ] = None,
+    environment: Annotated[str | None, ENVIRONMENT] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     drift: Annotated[
         bool, typer.Option("--drift/--no-drift", help="Compare what is deployed with its templates; takes longest.")

@@ -13,7 +13,9 @@ from sandpiper.environment.network import Network
 from sandpiper.environment.options import (
     A_LOG_RETENTION,
     ACCOUNT,
+    ENVIRONMENT_NAME,
     PARTITION,
+    REGION,
     AsTuple,
     EmptyAsDefault,
     LogRetentionDays,
@@ -186,7 +188,7 @@ class Environment(Options):
     name: str = option(
         "part of every name: stacks, bucket, workflows",
         "at most 20 of a-z 0-9, a letter first, and the same as the file's name",
-        pattern=r"^[a-z][a-z0-9]{0,19}$",
+        pattern=f"^{ENVIRONMENT_NAME}$",
         examples=["prod"],
     )
     account: str = option(
@@ -195,7 +197,7 @@ class Environment(Options):
     region: str = option(
         "likewise; AgentCore has to be there",
         "an AWS region such as us-east-1",
-        pattern=r"^[a-z]{2,4}(-[a-z]+)+-[0-9]$",
+        pattern=f"^{REGION}$",
         examples=["eu-west-1"],
     )
     owner: Owner = option("a tag of everything, for who finds it", A_TAGGED_OWNER, examples=["platform team"])

@@ -53,6 +53,8 @@ LogRetentionDays = Annotated[
 A_LOG_RETENTION = "one of " + ", ".join(map(str, LOG_RETENTION_DAYS))
 
 ACCOUNT = "[0-9]{12}"
+ENVIRONMENT_NAME = "[a-z][a-z0-9]{0,19}"
+REGION = "[a-z]{2,4}(-[a-z]+)+-[0-9]"
 PARTITION = "aws[a-z-]*"
 _ROLE_NAME = r"[A-Za-z0-9_+=,.@-]{1,64}"
 RoleArn = Annotated[str, Field(pattern=rf"^arn:{PARTITION}:iam::{ACCOUNT}:role/([!-~]+/)?{_ROLE_NAME}$")]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from sandpiper.environment.options import ENVIRONMENT_NAME
 from sandpiper.failure import Failure
 from sandpiper.plan.template import Place, Template, read
 from sandpiper.toolchain import PROJECT, cdk
@@ -16,7 +17,7 @@ from sandpiper.toolchain import PROJECT, cdk
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-OURS = re.compile(r"sandpiper-([a-z][a-z0-9]{0,19})-([a-z0-9-]+)")
+OURS = re.compile(rf"sandpiper-({ENVIRONMENT_NAME})-([a-z0-9-]+)")
 """A stack's name: the environment's, which has no hyphen, and the part's."""
 WHERE = re.compile(r"aws://([^/]+)/(.+)")
 

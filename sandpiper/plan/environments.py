@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from botocore.exceptions import BotoCoreError
 from sandpiper import deployment
 from sandpiper.environment import InvalidEnvironment, load
 from sandpiper.environment.model import Environment, Quotas
+from sandpiper.environment.options import ENVIRONMENT_NAME, REGION, is_match
 from sandpiper.failure import Failure
 from sandpiper.plan import assembly
 from sandpiper.plan.deployed import Account
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from sandpiper.plan.assembly import Assembly
 
 DEFAULT = "local"
-NAME = re.compile(r"[a-z][a-z0-9]{0,19}")
-REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]")
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Chosen:
         """Where it is deployed: an assembly's place, or its file's, or the shell's. Raises Failure."""
         if place is None and self.environment is not None:
             place = Place(self.environment.account, self.environment.region)
-        if place is None or not REGION.fullmatch(place.region):
+        if place is None or not is_match(REGION, place.region):
             session = deployment.session_for(self.name)
         else:
             session = _session(place.region)
@@ -66,7 +64,7 @@ def choose(given: str | None, made: Assembly | None = None) -> Chosen:
         raise Failure(
             f"--environment is {name!r}, and the assembly is that of {made.environment}: leave one of them out"
         )
-    if not name.endswith(".yaml") and not NAME.fullmatch(name):
+    if not name.endswith(".yaml") and not is_match(ENVIRONMENT_NAME, name):
         raise Failure(f"--environment is {name!r}; allowed: at most 20 of a-z 0-9, a letter first, or a .yaml file")
     if made is not None and not file.exists():
         return Chosen(file.stem, name, None)

@@ -106,6 +106,13 @@ def test_the_way_to_s3_is_for_the_buckets_of_this_network_and_their_accounts(net
     assert allowed == {
         f"arn:aws:s3:::{name}{objects}": owner for name, owner in buckets.items() for objects in ("", "/*")
     }
+    written = {
+        bucket
+        for statement in statements(endpoint["PolicyDocument"])
+        if set(statement["Action"]) - {"s3:ListBucket", "s3:GetObject"}
+        for bucket in statement["Resource"]
+    }
+    assert written == {f"arn:aws:s3:::{name}/*" for name in buckets if name != "reference-data"}, "it is read alone"
 
 
 def test_endpoints_admit_this_accounts_principals_alone(network: Template) -> None:
