@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,12 @@ if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
 NEVER_SKIPPED = ("tests/security/", "tests/local/")
+
+
+def pytest_configure() -> None:
+    """A shell's background job ignores Ctrl-C, and all that it starts inherits that: tests send it and look."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import FrozenInstanceError, dataclass
 from functools import cache
+from inspect import Parameter, Signature
 from typing import (
     TYPE_CHECKING,
     Any,
     ClassVar,
+    NoReturn,
     Protocol,
     Self,
     TypeVar,
@@ -45,18 +47,30 @@ class Rule(Protocol):
         ...
 
 
+class _ItsSignature:
+    """What `help` and notebooks show of a record."""
+
+    def __get__(self, made: Record | None, of: type[Record]) -> Signature:
+        if not dataclasses.is_dataclass(of):  # Record itself, which nobody makes
+            raise AttributeError("__signature__")
+        return signature_of(of)
+
+
 class Record:
     """A JSON object of the contract. Two are equal when they are of one type and all their fields are equal."""
 
     RULES: ClassVar[tuple[Rule, ...]] = ()
     __dataclass_fields__: ClassVar[dict[str, Any]]
+    __signature__ = _ItsSignature()
 
-    def __post_init__(self) -> None:
-        """Every field and every rule, where Python code makes the record: `read` has checked the fields by then."""
+    def __init__(self, *in_order: object, **by_name: object) -> None:
+        """The record that Python code makes, once every field and every rule holds; raises InvalidRequest otherwise."""
+        bound = signature_of(type(self)).bind(*in_order, **by_name)
+        bound.apply_defaults()
         for field in fields_of(type(self)):
-            value = getattr(self, field.attribute)
-            if field.required or value is not field.default:
-                vars(self)[field.attribute] = field.kind.check(field.name, value)
+            value = bound.arguments[field.attribute]
+            checked = field.required or value is not field.default
+            vars(self)[field.attribute] = field.kind.check(field.name, value) if checked else value
         self._keep_to_rules()
 
     def _keep_to_rules(self) -> None:
@@ -70,6 +84,12 @@ class Record:
         vars(made).update(values)
         made._keep_to_rules()
         return made
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise FrozenInstanceError(f"cannot assign to field {name!r}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise FrozenInstanceError(f"cannot delete field {name!r}")
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and vars(self) == vars(other)
@@ -101,10 +121,10 @@ def record(cls: type[R]) -> type[R]: ...
 @dataclass_transform(frozen_default=True)
 def record(*, kw_only: bool) -> Callable[[type[R]], type[R]]: ...
 def record(cls: type[R] | None = None, *, kw_only: bool = False) -> Any:
-    """A frozen dataclass that has from Record what is the same for all: made each time, it slows a function's start."""
+    """A frozen dataclass whose methods are all Record's: compiled for each type, they slow a function's start."""
 
     def make(made: type[R]) -> type[R]:
-        return dataclass(frozen=True, eq=False, repr=False, kw_only=kw_only)(made)
+        return dataclass(init=False, eq=False, repr=False, kw_only=kw_only)(made)
 
     return make if cls is None else make(cls)
 
@@ -128,6 +148,22 @@ def fields_of(record: type[Record]) -> tuple[Field, ...]:
     return tuple(
         Field(field.name, camel_case(field.name), *_described(hints[field.name]), *_default(field))
         for field in dataclasses.fields(cast("Any", record))
+    )
+
+
+@cache
+def signature_of(record: type[Record]) -> Signature:
+    """How Python code makes the record."""
+    return Signature(
+        [
+            Parameter(
+                field.name,
+                Parameter.KEYWORD_ONLY if field.kw_only else Parameter.POSITIONAL_OR_KEYWORD,
+                default=Parameter.empty if described.required else described.default,
+                annotation=field.type,
+            )
+            for field, described in zip(dataclasses.fields(cast("Any", record)), fields_of(record), strict=True)
+        ]
     )
 
 
