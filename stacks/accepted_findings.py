@@ -12,6 +12,7 @@ import aws_cdk as cdk
 
 from sandpiper.environment.errors import Fault, InvalidEnvironment
 from sandpiper.environment.file import problems_of
+from sandpiper.environment.lines import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +71,7 @@ def require_used(assembly: Path, environment: Environment, file: Path) -> None:
 
 def _refuse(faults: Sequence[Fault], file: Path) -> None:
     if faults:
-        raise InvalidEnvironment(*problems_of(file, file.read_text(encoding="utf-8"), faults))
+        raise InvalidEnvironment(*problems_of(file, Lines.of_text(file.read_text(encoding="utf-8")), faults))
 
 
 def _id(finding: str) -> str:

@@ -5,7 +5,6 @@ What a single option allows is in its type. What costs nobody anything today is 
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from sandpiper.environment.arn_checks import ARN_CHECKS
@@ -102,13 +101,16 @@ def _lists_have_nothing_twice(environment: Environment) -> Iterator[Fault]:
     if environment.budget is not None:
         lists[("budget", "emails")] = environment.budget.emails
     for place, values in lists.items():
-        for value, times in Counter(values).items():
-            if times > 1:
+        first: dict[object, int] = {}
+        for index, value in enumerate(values):
+            before = first.setdefault(value, index)
+            if before != index:
                 yield Fault(
-                    place=place,
-                    problem=f"has {shown(value)} {times} times",
+                    place=(*place, index),
+                    problem=f"is {shown(value)}, as {place[-1]}[{before}] is",
                     allowed="each once",
-                    remedy="take the others out",
+                    remedy="take one of them out",
+                    rests_on=((*place, before),),
                 )
 
 

@@ -28,7 +28,10 @@ class Fault:
     remedy: str
     is_unknown_key: bool = False
     rests_on: tuple[Place, ...] = ()
-    """Other places that it was judged by: while one of them is wrong itself, nothing can be said."""
+    """Other places that it was judged by: while one of them is wrong itself, nothing can be said. What is missing has
+    the line of the first of them that is there."""
+    line: int | None = None
+    """Its own, where it is not the place's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

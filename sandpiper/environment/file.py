@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.constructor import DuplicateKeyError, SafeConstructor
+from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from sandpiper.environment.checks import check
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ruamel.yaml.error import StringMark
-    from ruamel.yaml.nodes import ScalarNode
+    from ruamel.yaml.nodes import Node, ScalarNode
 
 
 def load(path: Path | str, *, today: datetime.date | None = None) -> Environment:
@@ -35,7 +35,7 @@ def load(path: Path | str, *, today: datetime.date | None = None) -> Environment
 
 def from_text(text: str, file: Path, *, today: datetime.date | None = None) -> Environment:
     """The environment that a text is, as `load` has it of the file, which need not exist. Raises InvalidEnvironment."""
-    document = _parsed(file, text)
+    document, lines = _parsed(file, text)
     context = {"today": today} if today else None
     faults: list[Fault] = []
     environment, lost = None, set[Place]()
@@ -46,8 +46,9 @@ def from_text(text: str, file: Path, *, today: datetime.date | None = None) -> E
         environment, lost = without_faults(document, context)
     if environment is not None:
         faults += _still_told([*_misnamed(environment, file), *check(environment)], faults, lost)
+    faults += _again(lines)
     if faults or environment is None:
-        raise InvalidEnvironment(*problems_of(file, text, faults))
+        raise InvalidEnvironment(*problems_of(file, lines, faults))
     return environment
 
 
@@ -75,16 +76,28 @@ def _still_told(more: list[Fault], faults: list[Fault], lost: set[Place]) -> lis
     ]
 
 
-def problems_of(file: Path, text: str, faults: Sequence[Fault]) -> list[Problem]:
+def _again(lines: Lines) -> list[Fault]:
+    return [
+        Fault(
+            place=place,
+            line=line,
+            problem=f"is there again, after line {first}",
+            allowed="each key once",
+            remedy="take one of the two away",
+        )
+        for place, first, line in lines.again
+    ]
+
+
+def problems_of(file: Path, lines: Lines, faults: Sequence[Fault]) -> list[Problem]:
     """Faults with their lines, in the order of the file, but unknown keys first: they are often why a known one is
     missing."""
-    lines = Lines(text)
     found = [
         (
             not fault.is_unknown_key,
             Problem(
                 file=file,
-                line=lines.of(fault.place),
+                line=fault.line or next(filter(None, map(lines.of, (fault.place, *fault.rests_on))), None),
                 at=path_of(fault.place),
                 problem=fault.problem,
                 allowed=fault.allowed,
@@ -109,8 +122,6 @@ def _text(file: Path) -> str:
     except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
         reason = error.strerror if isinstance(error, OSError) else error
         raise _unusable(file, f"cannot be read ({reason})", "a YAML file", "name a file that can be read") from None
-    if not text.strip():
-        raise _unusable(file, "is empty", _TOP_LEVEL, "write one with `sandpiper init`")
     return text
 
 
@@ -127,16 +138,18 @@ class _Constructor(SafeConstructor):
 _Constructor.add_constructor("tag:yaml.org,2002:timestamp", _Constructor.construct_yaml_timestamp)
 
 
-def _parsed(file: Path, text: str) -> object:
+def _parsed(file: Path, text: str) -> tuple[object, Lines]:
+    """The document, and where what is in it lies. Of a key that is there again, the document has the first."""
     # Pure Python: the C parser reads YAML 1.1, in which `on` is true and 012 is ten.
     parser = YAML(typ="safe", pure=True)
     parser.Constructor = _Constructor
     try:
-        return cast("object", parser.load(text))  # pyright: ignore[reportUnknownMemberType]
-    except DuplicateKeyError as error:
-        line, problem = _told(error)
-        key = problem.split('"')[1]
-        raise _not_yaml(file, line, f"has the key {shown(key)} again", "each key once", "take one away") from None
+        root = cast("Node | None", parser.compose(text))
+        if root is None:
+            raise _unusable(file, "is empty", _TOP_LEVEL, "write one with `sandpiper init`")
+        lines = Lines(root)  # before the document, which `<<` changes
+        constructor: Any = parser.constructor
+        return cast("object", constructor.construct_document(root)), lines
     except MarkedYAMLError as error:
         line, problem = _told(error)
         raise _not_yaml(file, line, f"is not YAML ({problem})") from None
@@ -149,10 +162,8 @@ def _unusable(file: Path, problem: str, allowed: str, remedy: str, line: int | N
     return InvalidEnvironment(Problem(file=file, line=line, at=at, problem=problem, allowed=allowed, remedy=remedy))
 
 
-def _not_yaml(
-    file: Path, line: int | None, problem: str, allowed: str = "YAML 1.2", remedy: str = "mend it there or just above"
-) -> InvalidEnvironment:
-    return _unusable(file, problem, allowed, remedy, line)
+def _not_yaml(file: Path, line: int | None, problem: str) -> InvalidEnvironment:
+    return _unusable(file, problem, "YAML 1.2", "mend it there or just above", line)
 
 
 def _told(error: Any) -> tuple[int | None, str]:

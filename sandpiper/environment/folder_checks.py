@@ -32,6 +32,10 @@ class _Given:
     def place(self) -> Place:
         return (*self.interpreter, self.option, self.index)
 
+    @property
+    def uri_place(self) -> Place:
+        return (*self.place, "uri")
+
 
 def _given(environment: Environment) -> list[_Given]:
     return [
@@ -65,7 +69,7 @@ def _folders_do_not_overlap(environment: Environment) -> Iterator[Fault]:
                 problem=f"lies in {outer.option}[{outer.index}] of the same interpreter: {shown(inner.uri)}",
                 allowed="each folder once, for reading or for writing",
                 remedy="take one of them out",
-                rests_on=(outer.place,),
+                rests_on=(inner.uri_place, outer.uri_place),
             )
         elif "write" in (inner.option, outer.option):
             yield Fault(
@@ -73,7 +77,7 @@ def _folders_do_not_overlap(environment: Environment) -> Iterator[Fault]:
                 problem=f"lies in {path_of(outer.place)}, which is another interpreter's: {shown(inner.uri)}",
                 allowed="no folder of another interpreter, if one of the two writes",
                 remedy="give each a folder of its own",
-                rests_on=(outer.place,),
+                rests_on=(inner.uri_place, outer.uri_place),
             )
 
 
@@ -87,7 +91,7 @@ def _own_data_is_nobodys_folder(environment: Environment) -> Iterator[Fault]:
                 problem=f"lies in Sandpiper's own data: {shown(one.uri)}",
                 allowed=f"no folder in {TENANTS}/ of {own}: there, each interpreter has its own already",
                 remedy="take it out, or copy what is needed to another folder",
-                rests_on=(("name",), ("account",), ("region",), ("data_bucket", "name")),
+                rests_on=(one.uri_place, ("name",), ("account",), ("region",), ("data_bucket", "name")),
             )
 
 

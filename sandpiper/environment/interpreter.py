@@ -17,6 +17,7 @@ from sandpiper.environment.options import (
     Options,
     RoleArn,
     Sentence,
+    item,
     option,
 )
 
@@ -26,6 +27,7 @@ MOST_SESSION_SECONDS = 28_800
 MOST_CERTIFICATES = 10
 MOST_SUBNETS = MOST_SECURITY_GROUPS = 16
 """AWS::BedrockAgentCore::CodeInterpreterCustom, VpcConfig."""
+A_SUBNET, A_GROUP = "subnet-0123456789abcdef0", "sg-0123456789abcdef0"
 
 Description = Annotated[str, Field(pattern=r"^[A-Za-z0-9_ -]{1,200}$")]
 
@@ -43,12 +45,15 @@ A_LAST_DAY = "a date such as 2027-06-30, today or later (the embedded AWS alone 
 A_REVIEWED_OWNER = "who answers for it, in 1 to 200 characters"
 
 
+A_FOLDER = "s3://BUCKET/FOLDER/ with a slash at its end and without * ? $"
+
+
 class S3Access(Options):
     """A folder of a bucket, for code in an interpreter."""
 
     uri: str = option(
         "the folder, without wildcards",
-        "s3://BUCKET/FOLDER/ with a slash at its end and without * ? $",
+        A_FOLDER,
         pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([^/*?$\x00-\x1f]+/)+$",
         examples=["s3://some-bucket/folder/"],
     )
@@ -73,7 +78,18 @@ def uri_alone(raw: object) -> object:
     return {"uri": raw} if isinstance(raw, str) else raw
 
 
-S3Folders = Annotated[tuple[Annotated[S3Access, BeforeValidator(uri_alone)], ...], Field(max_length=50), AsTuple]
+S3Folders = Annotated[
+    tuple[
+        Annotated[
+            S3Access,
+            BeforeValidator(uri_alone),
+            item(f"{A_FOLDER}, or a mapping of uri, account, key", "s3://some-bucket/folder/"),
+        ],
+        ...,
+    ],
+    Field(max_length=50),
+    AsTuple,
+]
 FOLDERS = "a list of at most 50 folders, each s3://BUCKET/FOLDER/ or a mapping of uri, account, key"
 
 
@@ -111,7 +127,11 @@ class AnyInterpreter(Options):
         tuple[
             Annotated[
                 str,
-                Field(pattern=rf"^arn:{PARTITION}:secretsmanager:[a-z0-9-]+:{ACCOUNT}:secret:[A-Za-z0-9/_+=.@-]+$"),
+                item(
+                    "the ARN of a secret in Secrets Manager",
+                    "arn:aws:secretsmanager:eu-west-1:111122223333:secret:NAME",
+                    pattern=rf"^arn:{PARTITION}:secretsmanager:[a-z0-9-]+:{ACCOUNT}:secret:[A-Za-z0-9/_+=.@-]+$",
+                ),
             ],
             ...,
         ],
@@ -163,30 +183,32 @@ class VpcInterpreter(AnyInterpreter):
 
     network: Literal["VPC"] = option("what code reaches: what the VPC lets it", NETWORKS)
     subnets: Annotated[
-        tuple[Annotated[str, Field(pattern="^subnet-[0-9a-z]{8,17}$")], ...], Field(max_length=MOST_SUBNETS), AsTuple
+        tuple[Annotated[str, item(f"an id such as {A_SUBNET}", A_SUBNET, pattern="^subnet-[0-9a-z]{8,17}$")], ...],
+        Field(min_length=1, max_length=MOST_SUBNETS),
+        AsTuple,
     ] = option(
-        "private subnets that exist; without any, those of the environment's own network",
-        f"a list of at most {MOST_SUBNETS} ids such as subnet-0123456789abcdef0",
+        "private subnets that exist; without them, those of the environment's own network",
+        f"a list of 1 to {MOST_SUBNETS} ids such as {A_SUBNET}",
         (),
     )
     security_groups: Annotated[
-        tuple[Annotated[str, Field(pattern="^sg-[0-9a-z]{8,17}$")], ...],
-        Field(max_length=MOST_SECURITY_GROUPS),
+        tuple[Annotated[str, item(f"an id such as {A_GROUP}", A_GROUP, pattern="^sg-[0-9a-z]{8,17}$")], ...],
+        Field(min_length=1, max_length=MOST_SECURITY_GROUPS),
         AsTuple,
     ] = option(
         "security groups that exist; with subnets, and only then",
-        f"a list of at most {MOST_SECURITY_GROUPS} ids such as sg-0123456789abcdef0",
+        f"a list of 1 to {MOST_SECURITY_GROUPS} ids such as {A_GROUP}",
         (),
     )
 
 
-_KINDS = (SandboxInterpreter, PublicInterpreter, VpcInterpreter)
+KINDS = {"SANDBOX": SandboxInterpreter, "PUBLIC": PublicInterpreter, "VPC": VpcInterpreter}
 
 
 def _network_of(raw: object) -> str:
     if isinstance(raw, Mapping):
         return str(cast("Mapping[str, object]", raw).get("network", "SANDBOX"))
-    return raw.network if isinstance(raw, _KINDS) else "SANDBOX"
+    return raw.network if isinstance(raw, tuple(KINDS.values())) else "SANDBOX"
 
 
 Interpreter = Annotated[

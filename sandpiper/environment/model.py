@@ -18,9 +18,11 @@ from sandpiper.environment.options import (
     REGION,
     AsTuple,
     EmptyAsDefault,
+    Filled,
     LogRetentionDays,
     Options,
     Sentence,
+    item,
     option,
 )
 from sandpiper.environment.storage import DataBucket
@@ -71,7 +73,18 @@ class Budget(Options):
         "for everything with this environment's tag", "a whole number of dollars, 1 or more", ge=1, examples=[500]
     )
     emails: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=50)], ...],
+        tuple[
+            Annotated[
+                str,
+                item(
+                    "an e-mail address of at most 50 characters",
+                    "platform@example.com",
+                    pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$",
+                    max_length=50,
+                ),
+            ],
+            ...,
+        ],
         Field(min_length=1, max_length=10),
         AsTuple,
     ] = option("who is told", "a list of 1 to 10 e-mail addresses", examples=[["platform@example.com"]])
@@ -141,7 +154,16 @@ TagName = Annotated[
 ]
 Owner = Annotated[str, Field(pattern=r"^[\w .:/=+@-]*\w[\w .:/=+@-]*$", max_length=200)]
 A_TAGGED_OWNER = "who answers for it, in 1 to 200 letters, digits, spaces and . : / = + - @ _, since it is a tag"
-Tags = Annotated[dict[TagName, Annotated[str, Field(pattern=_TAG_TEXT, max_length=256)]], Field(max_length=40)]
+TagValue = Annotated[
+    str,
+    item(
+        "at most 256 letters, digits, spaces and . : / = + - @ _, in quotes where it would be another type",
+        "claims",
+        pattern=_TAG_TEXT,
+        max_length=256,
+    ),
+]
+Tags = Annotated[dict[TagName, TagValue], Field(max_length=40)]
 A_TAG_MAPPING = "a mapping of at most 40 tags, values of at most 256 letters, digits, spaces and . : / = + - @ _"
 
 InterpreterKey = Annotated[
@@ -201,16 +223,23 @@ class Environment(Options):
         examples=["eu-west-1"],
     )
     owner: Owner = option("a tag of everything, for who finds it", A_TAGGED_OWNER, examples=["platform team"])
-    interpreters: Interpreters | None = option(
+    interpreters: Annotated[Interpreters | None, Filled] = option(
         f"of an environment with one tenant, which is then called {UNNAMED}; instead of tenants", INTERPRETERS, None
     )
-    tenants: Annotated[dict[TenantName, Tenant], Field(min_length=1)] | None = option(
+    tenants: Annotated[Annotated[dict[TenantName, Tenant], Field(min_length=1)] | None, Filled] = option(
         "one stack each; instead of interpreters", "a mapping with at least one tenant", None
     )
     tags: Tags = option("tags of all resources", A_TAG_MAPPING, {})
     availability_zones: dict[
         Annotated[str, Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-[0-9][a-z]$", description="a zone such as eu-west-1a")],
-        Annotated[str, Field(pattern=r"^[a-z]{2,5}[0-9]+-az[0-9]+$")],
+        Annotated[
+            str,
+            item(
+                "an id such as euw1-az1, which every account has alike",
+                "euw1-az1",
+                pattern=r"^[a-z]{2,5}[0-9]+-az[0-9]+$",
+            ),
+        ],
     ] = option(
         "zones for VPC mode: this account's names and what they are everywhere (`aws ec2 describe-availability-zones`)",
         "a mapping such as eu-west-1a: euw1-az1, in zones that AgentCore supports",
@@ -231,7 +260,7 @@ class Environment(Options):
         None,
         pattern=rf"^arn:{PARTITION}:sns:[a-z0-9-]+:{ACCOUNT}:[A-Za-z0-9_-]{{1,256}}$",
     )
-    budget: Budget | None = option("what a month may cost", "a mapping of usd_a_month, emails", None)
+    budget: Annotated[Budget | None, Filled] = option("what a month may cost", "a mapping of usd_a_month, emails", None)
     quotas: Annotated[Quotas, EmptyAsDefault] = option(
         "what AWS has granted the account", "a mapping of " + ", ".join(Quotas.model_fields), Quotas()
     )
@@ -241,7 +270,19 @@ class Environment(Options):
         None,
         pattern=rf"^arn:{PARTITION}:iam::({ACCOUNT}|aws):policy/[!-~]{{1,512}}$",
     )
-    accepted_findings: Annotated[tuple[AcceptedFinding, ...], AsTuple] = option(
+    accepted_findings: Annotated[
+        tuple[
+            Annotated[
+                AcceptedFinding,
+                item(
+                    "a mapping of " + ", ".join(AcceptedFinding.model_fields),
+                    {name: each.examples[0] for name, each in AcceptedFinding.model_fields.items() if each.examples},
+                ),
+            ],
+            ...,
+        ],
+        AsTuple,
+    ] = option(
         "findings of rules that somebody accepts",
         "a list of mappings of " + ", ".join(AcceptedFinding.model_fields),
         (),

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sandpiper.environment.options import A_LOG_RETENTION, AsTuple, LogRetentionDays, Options, option
+from sandpiper.environment.options import A_LOG_RETENTION, AsTuple, LogRetentionDays, Options, item, option
 
 ENDPOINTS = "a list of at most 20 services of AWS by their endpoint's name, such as logs or secretsmanager"
 
@@ -23,10 +23,30 @@ class Network(Options):
         pattern=r"^(10\.[0-9]{1,3}|172\.(1[6-9]|2[0-9]|3[01])|192\.168)\.[0-9]{1,3}\.[0-9]{1,3}/(1[6-9]|2[0-4])$",
     )
     endpoints: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")], ...], Field(max_length=20), AsTuple
+        tuple[
+            Annotated[
+                str,
+                item(
+                    "an endpoint's name such as logs or secretsmanager", "logs", pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$"
+                ),
+            ],
+            ...,
+        ],
+        Field(max_length=20),
+        AsTuple,
     ] = option("services of AWS that code may reach beside S3", ENDPOINTS, ())
     domains: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^(\*\.)?([a-z0-9-]{1,63}\.)+[a-z]{2,63}$")], ...],
+        tuple[
+            Annotated[
+                str,
+                item(
+                    "a name such as *.example.com, in lower case",
+                    "*.example.com",
+                    pattern=r"^(\*\.)?([a-z0-9-]{1,63}\.)+[a-z]{2,63}$",
+                ),
+            ],
+            ...,
+        ],
         Field(max_length=100),
         AsTuple,
     ] = option(

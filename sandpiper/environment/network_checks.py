@@ -50,9 +50,12 @@ def _vpc_mode_has_a_vpc(environment: Environment) -> Iterator[Fault]:
 def _network_has_zones(environment: Environment) -> Iterator[Fault]:
     found = len(environment.availability_zones)
     if environment.network is not None and found < FEWEST_ZONES:
+        has = (
+            f"has {found}" if found else "is empty ({})" if _ZONES[0] in environment.model_fields_set else "is missing"
+        )
         yield Fault(
             place=_ZONES,
-            problem=f"has {found}, and there is a network",
+            problem=f"{has}, and there is a network",
             allowed=f"{FEWEST_ZONES} or more, so that one may fail",
             remedy="add this account's, with their ids: `aws ec2 describe-availability-zones`",
             rests_on=(("network",),),

@@ -22,6 +22,11 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+def item(allowed: str, example: object, **limits: Any) -> Any:
+    """A Field for what is in a list or a mapping: what is allowed, an example of it, and what pydantic checks."""
+    return Field(description=allowed, examples=[example], **limits)
+
+
 def option(title: str, allowed: str, default: Any = ..., **limits: Any) -> Any:
     """A Field: what it is for, what is allowed, its default (required without one), and what pydantic checks."""
     return Field(default, title=title, description=allowed, **limits)
@@ -43,8 +48,16 @@ def empty_as_default(value: object) -> object:
     return {} if value is None else value
 
 
+def filled(value: object) -> object:
+    """What has no defaults to stand for it is not left empty, as if it were not there."""
+    if value is None:
+        raise ValueError("fill it in, or take it out")
+    return value
+
+
 AsTuple = BeforeValidator(_as_tuple)
 EmptyAsDefault = BeforeValidator(empty_as_default)
+Filled = BeforeValidator(filled)
 
 Sentence = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 LogRetentionDays = Annotated[
@@ -57,8 +70,15 @@ ENVIRONMENT_NAME = "[a-z][a-z0-9]{0,19}"
 REGION = "[a-z]{2,4}(-[a-z]+)+-[0-9]"
 PARTITION = "aws[a-z-]*"
 _ROLE_NAME = r"[A-Za-z0-9_+=,.@-]{1,64}"
-RoleArn = Annotated[str, Field(pattern=rf"^arn:{PARTITION}:iam::{ACCOUNT}:role/([!-~]+/)?{_ROLE_NAME}$")]
 A_ROLE = "the ARN of an IAM role, such as arn:aws:iam::111122223333:role/NAME"
+RoleArn = Annotated[
+    str,
+    item(
+        A_ROLE,
+        "arn:aws:iam::111122223333:role/NAME",
+        pattern=rf"^arn:{PARTITION}:iam::{ACCOUNT}:role/([!-~]+/)?{_ROLE_NAME}$",
+    ),
+]
 KeyArn = Annotated[str, Field(pattern=rf"^arn:{PARTITION}:kms:[a-z0-9-]+:{ACCOUNT}:key/[A-Za-z0-9-]+$")]
 A_KEY = "the ARN of a KMS key, such as arn:aws:kms:eu-west-1:111122223333:key/ID (not of an alias)"
 

@@ -8,7 +8,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from sandpiper.environment.interpreter import S3Access, uri_alone
 from sandpiper.environment.model import RESERVED, Environment
-from sandpiper.environment.options import empty_as_default
+from sandpiper.environment.options import empty_as_default, filled
 
 if TYPE_CHECKING:
     from pydantic_core import core_schema
@@ -22,7 +22,7 @@ def schema() -> dict[str, Any]:
     """The schema, in draft 2020-12."""
     found = Environment.model_json_schema(schema_generator=_Schema)
     found["oneOf"] = [{"required": ["interpreters"]}, {"required": ["tenants"]}]
-    found["properties"]["tenants"]["anyOf"][0]["propertyNames"]["not"] = {"enum": list(RESERVED)}
+    found["properties"]["tenants"]["propertyNames"]["not"] = {"enum": list(RESERVED)}
     return {"$schema": DIALECT, **found}
 
 
@@ -35,6 +35,9 @@ class _Schema(GenerateJsonSchema):
         function: object = schema["function"]["function"]
         if function is empty_as_default and _NOTHING not in inside.get("anyOf", []):
             return {"anyOf": [inside, _NOTHING]}
+        if function is filled:
+            (something,) = (one for one in inside["anyOf"] if one != _NOTHING)
+            return something
         if function is uri_alone:
             return {"anyOf": [inside, S3Access.model_json_schema()["properties"]["uri"]]}
         return inside

@@ -17,17 +17,19 @@ from pydantic import BaseModel, Tag, ValidationError
 from pydantic.fields import FieldInfo
 
 from sandpiper.environment.errors import Fault, Place, shown
-from sandpiper.environment.interpreter import NETWORKS, PublicInterpreter, VpcInterpreter
+from sandpiper.environment.interpreter import KINDS, NETWORKS, AnyInterpreter
 from sandpiper.environment.model import Environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from pydantic_core import ErrorDetails
 
     Context = Mapping[str, Any]
 
 UNKNOWN_KEY = ("extra_forbidden", "invalid_key")
+UNKNOWN_NETWORK = "union_tag_invalid"
+_OF_SOME_NETWORK = {name for kind in KINDS.values() for name in kind.model_fields}
 MOST_ROUNDS = 100
 """Each round takes something away. This many bound what a file can cost that was made to be odd."""
 
@@ -35,10 +37,36 @@ MOST_ROUNDS = 100
 def faults_of(document: object, error: ValidationError) -> list[Fault]:
     """Every fault of the options themselves, one a place."""
     found: dict[Place, Fault] = {}
-    for one in error.errors(include_url=False):
+    errors = _errors_of(error)
+    for one in (*errors, *(each for wrong in errors if wrong["type"] == UNKNOWN_NETWORK for each in _behind(wrong))):
         option = _Option.at(document, one)
         found.setdefault(option.place, option.fault(one))
     return list(found.values())
+
+
+def _errors_of(error: ValidationError) -> list[ErrorDetails]:
+    """Without the length of a list that pydantic finds too short because it does not count items that are wrong."""
+    return [
+        one
+        for one in error.errors(include_url=False)
+        if one["type"] != "too_short" or len(one["input"]) < one.get("ctx", {})["min_length"]
+    ]
+
+
+def _behind(error: ErrorDetails) -> Iterator[ErrorDetails]:
+    """What is wrong with an interpreter beside its network, which pydantic looks at only once it knows the network."""
+    given = {
+        str(key): value for key, value in cast("Mapping[object, object]", error["input"]).items() if key != "network"
+    }
+    # Whichever network is meant, it is one that most of the options are of.
+    tag, kind = max(KINDS.items(), key=lambda one: len(given.keys() & one[1].model_fields.keys()))
+    try:
+        kind.model_validate({**given, "network": tag})
+    except ValidationError as beside:
+        for one in _errors_of(beside):
+            is_of_another = one["type"] == "extra_forbidden" and one["loc"][0] in _OF_SOME_NETWORK
+            if one["type"] != "missing" and not is_of_another:
+                yield {**one, "loc": (*error["loc"], tag, *one["loc"])}
 
 
 def without_faults(document: object, context: Context | None) -> tuple[Environment | None, set[Place]]:
@@ -51,7 +79,7 @@ def without_faults(document: object, context: Context | None) -> tuple[Environme
         try:
             return Environment.model_validate(rest, context=context), lost
         except ValidationError as error:
-            for one in error.errors(include_url=False):
+            for one in _errors_of(error):
                 lost.add(_mend(rest, _Option.at(rest, one)))
         if () in lost:
             break
@@ -63,6 +91,9 @@ def _mend(document: object, option: _Option) -> Place:
     place, example = option.place, option.example
     while place:
         holder = _value_at(document, place[:-1])
+        if isinstance(holder, list) and isinstance(place[-1], int) and place == option.place and example is not None:
+            cast("list[object]", holder)[place[-1]] = example
+            return place
         if isinstance(holder, dict):
             mapping = cast("dict[object, object]", holder)
             if example is None and option.is_required and place == option.place:
@@ -73,7 +104,7 @@ def _mend(document: object, option: _Option) -> Place:
             else:
                 mapping[place[-1]] = example
             return place
-        # An item of a list: without it, the others would be told at wrong places.
+        # An item of a list without an example: without it, the others would be told at wrong places.
         place = place[:-1]
     return ()
 
@@ -117,7 +148,7 @@ class _Option:
         option = cls()
         for part in error["loc"]:
             option._step(part)
-        if error["type"] == "union_tag_invalid":  # told of the interpreter; it is the network's fault
+        if error["type"] == UNKNOWN_NETWORK:  # told of the interpreter; it is the network's fault
             option._step("network")
         # `s3://…` is short for a mapping: the place ends where the file has no more.
         depth = next((n for n in range(len(option.place)) if not _is_deep(_value_at(document, option.place[:n]))), None)
@@ -134,7 +165,7 @@ class _Option:
 
     def fault(self, error: ErrorDetails) -> Fault:
         kind, value = error["type"], error["input"]
-        if kind == "union_tag_invalid":
+        if kind == UNKNOWN_NETWORK:
             value = cast("Mapping[str, object]", value)["network"]
         if kind in UNKNOWN_KEY:
             allowed = ", ".join(self.model.model_fields)
@@ -157,11 +188,14 @@ class _Option:
             return said
         if self.is_key:
             return "rename it"
+        if error["type"] == UNKNOWN_NETWORK and (near := difflib.get_close_matches(str(value).upper(), KINDS, n=1)):
+            return f"write {near[0]}"
         for kind, is_such, remedy in _REMEDIES:
             if kind == error["type"] and is_such(value):
                 return remedy
         is_optional = self.field is not None and not self.field.is_required()
-        return "change it, or take it out for the default" if is_optional else "change it"
+        mend = "fill it in" if value is None else "change it"
+        return f"{mend}, or take it out for the default" if is_optional else mend
 
     def _step(self, part: str | int) -> None:
         kind = _bare(self.kind)
@@ -169,12 +203,10 @@ class _Option:
         if part == "[key]":
             self.is_key, self.allowed = True, self.key_allowed
         elif get_origin(kind) is dict:
-            self.key_allowed = _description_of(arguments[0])
-            self.kind = arguments[1]
-            self.place = (*self.place, str(part))
+            self.key_allowed = (_said_of(arguments[0]) or FieldInfo()).description or ""
+            self._into_item(arguments[1], str(part))
         elif get_origin(kind) is tuple:
-            self.kind = arguments[0]
-            self.place = (*self.place, part)
+            self._into_item(arguments[0], part)
         elif get_origin(kind) in (Union, types.UnionType):
             self._into_member(arguments, str(part))
         elif isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -185,6 +217,12 @@ class _Option:
         self.place = (*self.place, name)
         if self.field is not None:
             self.kind, self.allowed = self.field.annotation, self.field.description or ""
+
+    def _into_item(self, kind: object, part: str | int) -> None:
+        self.place = (*self.place, part)
+        self.kind, self.field = kind, _said_of(kind)
+        if self.field is not None:
+            self.allowed = self.field.description or ""
 
     def _into_member(self, members: tuple[object, ...], part: str) -> None:
         """Into the kind of interpreter that the tag names, or to the `network` that names none.
@@ -200,23 +238,26 @@ class _Option:
 
 
 def _problem(error: ErrorDetails, value: object) -> str:
-    if error["type"] in ("too_long", "too_short") and isinstance(value, Sized) and len(value):
-        return f"has {len(value)}"
+    if isinstance(value, tuple):  # which the file has as a list
+        value = list(cast("tuple[object, ...]", value))
+    if error["type"] in ("too_long", "too_short") and isinstance(value, Sized):
+        return f"has {len(value)}" if len(value) else f"is empty ({value})"
     return "is empty" if value is None else f"is {shown(value)}"
 
 
 _REMEDIES: tuple[tuple[str, Callable[[object], bool], str], ...] = (
+    ("too_short", lambda value: not value, "write at least one"),
     ("string_type", lambda value: isinstance(value, int | float), "put it in quotes"),
     ("int_type", lambda value: isinstance(value, str) and value.isdecimal(), "write it without quotes"),
-    ("date_type", lambda value: isinstance(value, str), "write it as YYYY-MM-DD, without quotes"),
+    ("date_type", lambda value: value is not None, "write it as YYYY-MM-DD, without quotes"),
     ("bool_type", lambda value: value in ("yes", "no", "on", "off"), "write true or false"),
 )
 
 
 def _remedy_of_unknown_key(key: str, model: type[BaseModel]) -> str:
-    elsewhere = next((kind for kind in (PublicInterpreter, VpcInterpreter) if key in kind.model_fields), None)
-    if elsewhere is not None and "network" in model.model_fields:
-        return f"take it out, or say network: {elsewhere.__name__.removesuffix('Interpreter').upper()}"
+    elsewhere = next((network for network, kind in KINDS.items() if key in kind.model_fields), None)
+    if elsewhere is not None and issubclass(model, AnyInterpreter):
+        return f"take it out, or say network: {elsewhere}"
     near = difflib.get_close_matches(key, model.model_fields, n=1)
     return f"write {near[0]}, or take it out" if near else "take it out"
 
@@ -236,6 +277,6 @@ def _bare(kind: object) -> object:
             return kind
 
 
-def _description_of(key_type: object) -> str:
-    options = [one for one in get_args(key_type)[1:] if isinstance(one, FieldInfo)]
-    return options[0].description or "" if options else ""
+def _said_of(kind: object) -> FieldInfo | None:
+    """What is said about the type of keys, or of what is in a list or a mapping."""
+    return next((one for one in get_args(kind)[1:] if isinstance(one, FieldInfo)), None)

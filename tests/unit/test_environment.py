@@ -53,7 +53,9 @@ KEY = "at most 24 of a-z 0-9 and single hyphens, a letter first"
 NAME = "at most 20 of a-z 0-9, a letter first, and the same as the file's name"
 DAY = "a date such as 2027-06-30, today or later (the embedded AWS alone may go without)"
 TENANT = f"{KEY}, and not storage | network | fleet"
+NETWORKS = "SANDBOX | PUBLIC | VPC"
 OPTIONAL = "change it, or take it out for the default"
+ONCE = "allowed: each key once; take one of the two away"
 
 
 @pytest.fixture
@@ -244,7 +246,8 @@ def test_an_exception_lasts_through_its_last_day(file: Path) -> None:
         (
             "expires: 2027-06-30",
             "expires: 2027-07-01 10:00:00",
-            f"13: tenants.claims.interpreters.web.expires is 2027-07-01 10:00:00; allowed: {DAY}; {OPTIONAL}",
+            f"13: tenants.claims.interpreters.web.expires is 2027-07-01 10:00:00; allowed: {DAY}; "
+            "write it as YYYY-MM-DD, without quotes",
         ),
         # Impossible values.
         ("name: dev", "name: Dev", f"1: name is 'Dev'; allowed: {NAME}; change it"),
@@ -252,7 +255,7 @@ def test_an_exception_lasts_through_its_last_day(file: Path) -> None:
         ("name: dev", "name: prod", "1: name is 'prod'; allowed: 'dev', as the file is called; rename one of them"),
         ('"111122223333"', '"1111"', "2: account is '1111'; allowed: 12 digits in quotes; change it"),
         ("eu-west-1", "Ireland", "3: region is 'Ireland'; allowed: an AWS region such as us-east-1; change it"),
-        ("eu-west-1", "", "3: region is empty; allowed: an AWS region such as us-east-1; change it"),
+        ("eu-west-1", "", "3: region is empty; allowed: an AWS region such as us-east-1; fill it in"),
         (
             "name: dev",
             "name: dev\nlogs: {retention_days: 32}",
@@ -278,7 +281,7 @@ def test_an_exception_lasts_through_its_last_day(file: Path) -> None:
         (
             "PUBLIC",
             "[PUBLIC]",
-            "10: tenants.claims.interpreters.web.network is ['PUBLIC']; allowed: SANDBOX | PUBLIC | VPC; change it",
+            "10: tenants.claims.interpreters.web.network is ['PUBLIC']; allowed: SANDBOX | PUBLIC | VPC; write PUBLIC",
         ),
         (
             "expires: 2027-06-30",
@@ -326,7 +329,53 @@ def test_an_exception_lasts_through_its_last_day(file: Path) -> None:
             "PUBLIC\n        reason: Packages from PyPI\n        owner: platform team\n        expires: 2027-06-30\n",
             f"VPC\n        security_groups: [{', '.join(f'sg-{number:08}' for number in range(17))}]\n",
             "11: tenants.claims.interpreters.web.security_groups has 17; "
-            f"allowed: a list of at most 16 ids such as sg-0123456789abcdef0; {OPTIONAL}",
+            f"allowed: a list of 1 to 16 ids such as sg-0123456789abcdef0; {OPTIONAL}",
+        ),
+        # What is empty is told as the file has it.
+        (
+            GOOD[GOOD.index("tenants:") :],
+            "interpreters:\n",
+            "5: interpreters is empty; allowed: a mapping of 1 to 20 interpreters, such as sandbox: {}; "
+            "fill it in, or take it out",
+        ),
+        (
+            GOOD[GOOD.index("tenants:") :],
+            "interpreters: {}\n",
+            "5: interpreters is empty ({}); "
+            "allowed: a mapping of 1 to 20 interpreters, such as sandbox: {}; write at least one",
+        ),
+        (
+            GOOD[GOOD.index("tenants:") :],
+            "tenants:\n",
+            "5: tenants is empty; allowed: a mapping with at least one tenant; fill it in, or take it out",
+        ),
+        (
+            "name: dev",
+            "name: dev\nbudget: {usd_a_month: 5, emails: []}",
+            "2: budget.emails is empty ([]); allowed: a list of 1 to 10 e-mail addresses; write at least one",
+        ),
+        (
+            "name: dev",
+            "name: dev\nbudget:",
+            "2: budget is empty; allowed: a mapping of usd_a_month, emails; fill it in, or take it out",
+        ),
+        (
+            "PUBLIC\n        reason: Packages from PyPI\n        owner: platform team\n        expires: 2027-06-30\n",
+            "VPC\n        subnets: []\n        security_groups: [sg-01234567]\n",
+            "11: tenants.claims.interpreters.web.subnets is empty ([]); "
+            "allowed: a list of 1 to 16 ids such as subnet-0123456789abcdef0; write at least one",
+        ),
+        # What is in a list or a mapping is told by what one of it may be.
+        (
+            "name: dev",
+            "name: dev\nbudget: {usd_a_month: 5, emails: [me]}",
+            "2: budget.emails[0] is 'me'; allowed: an e-mail address of at most 50 characters; change it",
+        ),
+        (
+            "name: dev",
+            "name: dev\ntags: {team: 5}",
+            "2: tags.team is 5; allowed: at most 256 letters, digits, spaces and . : / = + - @ _, in quotes where it "
+            "would be another type; put it in quotes",
         ),
         # Keys are values too.
         ("  claims:\n", "  Claims:\n", f"6: tenants.Claims is 'Claims'; allowed: {TENANT}; rename it"),
@@ -342,11 +391,16 @@ def test_an_exception_lasts_through_its_last_day(file: Path) -> None:
             "      a--b:\n",
             f"8: tenants.claims.interpreters.a--b is 'a--b'; allowed: {KEY}; rename it",
         ),
+        (
+            "PUBLIC",
+            "public",
+            "10: tenants.claims.interpreters.web.network is 'public'; allowed: SANDBOX | PUBLIC | VPC; write PUBLIC",
+        ),
         # Not YAML, or not one document of it.
         (
             "region:",
             "name: dev\nregion:",
-            "3: this line has the key 'name' again; allowed: each key once; take one away",
+            "3: name is there again, after line 1; allowed: each key once; take one of the two away",
         ),
         (
             "name: dev",
@@ -381,7 +435,46 @@ def test_everything_that_is_wrong_is_told_at_once_unknown_keys_first_and_then_in
         f"dev.yaml:1: nam is not an option; allowed: {TOP_LEVEL}; write name, or take it out",
         f"dev.yaml: name is missing; allowed: {NAME}; add it",
         "dev.yaml:3: region is 'Ireland'; allowed: an AWS region such as us-east-1; change it",
-        "dev.yaml:10: tenants.claims.interpreters.web.network is 'PUBLC'; allowed: SANDBOX | PUBLIC | VPC; change it",
+        f"dev.yaml:10: tenants.claims.interpreters.web.network is 'PUBLC'; allowed: {NETWORKS}; write PUBLIC",
+    ]
+
+
+def test_a_key_that_is_there_again_is_told_with_its_place_and_hides_nothing(file: Path) -> None:
+    again = GOOD.replace("        reason:", "        owner: somebody\n        reason:").replace("PUBLIC", "PUBLC")
+    assert _refusals(
+        file, f"{again}region: Ireland\nname: dev\nlogs: {{retention_days: 30, retention_days: 32}}\n"
+    ) == [
+        f"dev.yaml:10: tenants.claims.interpreters.web.network is 'PUBLC'; allowed: {NETWORKS}; write PUBLIC",
+        f"dev.yaml:13: tenants.claims.interpreters.web.owner is there again, after line 11; {ONCE}",
+        f"dev.yaml:15: region is there again, after line 3; {ONCE}",
+        f"dev.yaml:16: name is there again, after line 1; {ONCE}",
+        f"dev.yaml:17: logs.retention_days is there again, after line 17; {ONCE}",
+    ]
+
+
+def test_what_an_alias_brings_is_no_key_again_and_has_its_own_line(file: Path) -> None:
+    shared = GOOD.replace("sandbox:", "sandbox: &shared {description: Shared}").replace(
+        "      web:\n", "      other:\n        <<: *shared\n        description: 'Other, too'\n      web:\n"
+    )
+    assert _refusal(file, shared).startswith(
+        "dev.yaml:11: tenants.claims.interpreters.other.description is 'Other, too'"
+    )
+    assert len(_tenant(_read(file, shared.replace(", too", " too"))).interpreters) == 3
+    twice = shared.replace(", too'", " too'\n        description: Third")
+    assert _refusal(file, twice) == (
+        f"dev.yaml:12: tenants.claims.interpreters.other.description is there again, after line 11; {ONCE}"
+    )
+
+
+def test_an_interpreter_of_an_unknown_network_is_told_with_what_is_wrong_in_any(file: Path) -> None:
+    bad = GOOD.replace("PUBLIC", "NAT\n        session: {default_seconds: 1}\n        subnet: x").replace(
+        "2027-06", "2020-06"
+    )
+    assert [problem.at.removeprefix("tenants.claims.interpreters.web.") for problem in _problems(file, bad)] == [
+        "subnet",
+        "network",
+        "session.default_seconds",
+        "expires",
     ]
 
 
@@ -389,14 +482,14 @@ def test_everything_that_is_wrong_is_told_at_once_unknown_keys_first_and_then_in
     ("content", "message"),
     [
         ("", f" the file is empty; allowed: a mapping of {TOP_LEVEL}; write one with `sandpiper init`"),
-        ("# nothing yet\n", f" the file is empty; allowed: a mapping of {TOP_LEVEL}; change it"),
+        ("# nothing yet\n", f" the file is empty; allowed: a mapping of {TOP_LEVEL}; write one with `sandpiper init`"),
         ("[]", f" the file is []; allowed: a mapping of {TOP_LEVEL}; change it"),
         (b"\xff\xfe", " the file is not UTF-8 at byte 0; allowed: UTF-8 text; save it as UTF-8"),
         ("a: 1\n---\nb: 2\n", f"2: this line is not YAML (but found another document); {NOT_YAML}"),
         (
             GOOD[: GOOD.index("      sandbox:")],
             "7: tenants.claims.interpreters is empty; "
-            "allowed: a mapping of 1 to 20 interpreters, such as sandbox: {}; change it",
+            "allowed: a mapping of 1 to 20 interpreters, such as sandbox: {}; fill it in",
         ),
     ],
 )

@@ -144,8 +144,8 @@ BAD: dict[str, tuple[str, str, str]] = {
     ),
     "a subnet twice": (
         one("network: VPC", f"security_groups: {GROUPS}", "subnets: [subnet-01234567, subnet-01234567]"),
-        f"{WEB}.subnets",
-        "has 'subnet-01234567' 2 times",
+        f"{WEB}.subnets[1]",
+        "is 'subnet-01234567', as subnets[0] is",
     ),
     "a network in one zone": (
         one() + "network: {}\navailability_zones: {eu-west-1a: euw1-az1}\n",
@@ -155,7 +155,12 @@ BAD: dict[str, tuple[str, str, str]] = {
     "a network in no zone": (
         one() + "network:\n  domains: []\n",
         "availability_zones",
-        "has 0, and there is a network",
+        "is missing, and there is a network",
+    ),
+    "a network in zones that are empty": (
+        one() + "network:\navailability_zones: {}\n",
+        "availability_zones",
+        "is empty ({}), and there is a network",
     ),
     "a zone of another region": (
         one() + "availability_zones: {us-east-1a: use1-az1}\n",
@@ -312,6 +317,36 @@ def test_what_only_follows_from_a_fault_is_not_told(file: Path, before: str, aft
     )
     assert text.count(before) == 1
     assert [problem.at for problem in _problems(file, text.replace(before, after))] == [at]
+
+
+def test_what_is_missing_is_told_on_the_line_that_asks_for_it(file: Path) -> None:
+    (problem,) = _problems(file, HEAD + one() + "network:\n")
+    assert (problem.at, problem.line) == ("availability_zones", (HEAD + one()).count("\n") + 1)
+
+
+@pytest.mark.parametrize(
+    ("rest", "at"),
+    [
+        (
+            one(
+                "read: [s3://bucket, s3://bucket/a/, 5, {account: '1'}, s3://bucket/a/b/]", "write: [s3://bucket/a/c/]"
+            ),
+            ["read[0]", "read[2]", "read[3].uri", "read[3].account", "read[4]", "write[0]"],
+        ),
+        (
+            one("network: VPC", "subnets: [none, subnet-01234567, subnet-01234567, nothing]"),
+            ["security_groups", "subnets[0]", "subnets[3]", "subnets[2]"],
+        ),
+        (
+            one("certificates: [no, 'arn:aws:secretsmanager:eu-west-2:111122223333:secret:root']"),
+            ["certificates[0]", "certificates[1]"],
+        ),
+        (one(f"callers: [me, {ROLE}/AWSReservedSSO_Admin_0123]"), ["callers[0]", "callers[1]"]),
+    ],
+    ids=["folders", "subnets", "secrets", "callers"],
+)
+def test_what_is_wrong_in_a_list_hides_nothing_of_its_others(file: Path, rest: str, at: list[str]) -> None:
+    assert [problem.at.removeprefix(f"{WEB}.") for problem in _problems(file, HEAD + rest)] == at
 
 
 def test_every_check_has_found_something(file: Path) -> None:
