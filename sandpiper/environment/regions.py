@@ -2,6 +2,8 @@
 
 Not a gate: a region may gain the service before this list does, so an unlisted one is a warning and never a refusal.
 Source: the CloudFormation registry's regional schemas for AWS::BedrockAgentCore::CodeInterpreterCustom, November 2026.
+AWS's own page has the same ones without the two of China:
+https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/agentcore-regions.html
 """
 
 from __future__ import annotations
@@ -54,6 +56,7 @@ S3_PREFIX_LISTS = {
     "us-west-2": "pl-68a54001",
 }
 """S3's managed prefix list (`com.amazonaws.REGION.s3`), for which CloudFormation has no name: it is the same in every
-account. AWS's pages show two of them (DescribePrefixLists); the others are those of public templates that agree. In any
-other region, and where one should be wrong, `network.s3_prefix_list` says it: a wrong one is refused, or leads nowhere.
+account. No page of AWS lists them: they are as seen in answers of DescribePrefixLists that were published, and the one
+of eu-north-1 in public templates that agree. In any other region, and where one should be wrong,
+`network.s3_prefix_list` says it: a wrong one is refused, or leads nowhere.
 """

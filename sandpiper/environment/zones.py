@@ -1,7 +1,9 @@
 """The availability zones in which AgentCore makes network interfaces, by their ids, which every account has alike.
 
 Source: https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/agentcore-vpc.html#agentcore-supported-azs, as of
-2026. A region that is not here may have the service by now: that is a warning and never a refusal.
+October 2026 (us-west-1 and ap-south-2 as seen in public code of that time, which names it). China has none, though
+CloudFormation has the type there. A region that is not here may have the service by now: that is a warning and never a
+refusal.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ SUPPORTED_ZONES = {
     "ap-northeast-1": _zones("apne1", 1, 2, 4),
     "ap-northeast-2": _zones("apne2", 1, 2, 3),
     "ap-south-1": _zones("aps1", 1, 2, 3),
+    "ap-south-2": _zones("aps2", 1, 2, 3),
     "ap-southeast-1": _zones("apse1", 1, 2, 3),
     "ap-southeast-2": _zones("apse2", 1, 2, 3),
     "ap-southeast-5": _zones("apse5", 1, 2, 3),
@@ -31,5 +34,6 @@ SUPPORTED_ZONES = {
     "us-east-1": _zones("use1", 1, 2, 4),
     "us-east-2": _zones("use2", 1, 2, 3),
     "us-gov-west-1": _zones("usgw1", 1, 2, 3),
+    "us-west-1": _zones("usw1", 1, 3),
     "us-west-2": _zones("usw2", 1, 2, 3),
 }
