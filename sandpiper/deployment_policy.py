@@ -66,6 +66,14 @@ def _has_vpc_interpreters(environment: Environment) -> bool:
     )
 
 
+def _has_endpoints(environment: Environment) -> bool:
+    return environment.network is not None and bool(environment.network.endpoints)
+
+
+def _has_budget(environment: Environment) -> bool:
+    return environment.budget is not None
+
+
 def _has_boundary(environment: Environment) -> bool:
     return environment.permissions_boundary is not None
 
@@ -181,7 +189,7 @@ GRANTS: tuple[Grant, ...] = (
             "lambda",
             *("CreateFunction", "GetFunction", "GetFunctionConfiguration", "DeleteFunction"),
             *("UpdateFunctionCode", "UpdateFunctionConfiguration", "GetFunctionCodeSigningConfig"),
-            *("GetFunctionRecursionConfig", "GetRuntimeManagementConfig"),
+            *("GetFunctionRecursionConfig", "GetRuntimeManagementConfig", "GetFunctionScalingConfig"),
             *("PutFunctionConcurrency", "GetFunctionConcurrency", "DeleteFunctionConcurrency"),
             *("PutFunctionEventInvokeConfig", "GetFunctionEventInvokeConfig", "UpdateFunctionEventInvokeConfig"),
             *("DeleteFunctionEventInvokeConfig", "ListTags", "TagResource", "UntagResource"),
@@ -251,7 +259,16 @@ GRANTS: tuple[Grant, ...] = (
         ("AWS::Budgets::Budget",),
         _of("budgets", "ViewBudget", "ModifyBudget", "ListTagsForResource", "TagResource", "UntagResource"),
         ("arn:{partition}:budgets::{account}:budget/sandpiper-{environment}",),
-        needed=lambda environment: environment.budget is not None,
+        needed=_has_budget,
+    ),
+    Grant(
+        # ViewBudget depends on it.
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbudgetservice.html
+        "CostsForTheBudget",
+        ("AWS::Budgets::Budget",),
+        _of("billing", "GetBillingViewData"),
+        ("arn:{partition}:billing::{account}:billingview/primary",),
+        needed=_has_budget,
     ),
     Grant(
         "Buckets",
@@ -315,7 +332,9 @@ GRANTS: tuple[Grant, ...] = (
             *("CreateVpc", "CreateSubnet", "CreateRouteTable", "CreateSecurityGroup", "CreateVpcEndpoint"),
             *("CreateFlowLogs", "CreateTags", "ModifyVpcAttribute", "ModifySubnetAttribute", "ModifyVpcEndpoint"),
             *("AuthorizeSecurityGroupEgress", "AuthorizeSecurityGroupIngress", "RevokeSecurityGroupEgress"),
-            *("RevokeSecurityGroupIngress", "AssociateRouteTable", "DisassociateRouteTable"),
+            *("RevokeSecurityGroupIngress", "UpdateSecurityGroupRuleDescriptionsEgress"),
+            *("UpdateSecurityGroupRuleDescriptionsIngress", "AssociateRouteTable", "DisassociateRouteTable"),
+            *("ReplaceRouteTableAssociation",),
         ),
         tuple(
             _EC2 + kind
@@ -346,15 +365,25 @@ GRANTS: tuple[Grant, ...] = (
     Grant(
         "FindNetwork",
         _NETWORK_TYPES,
-        _of(
-            "ec2",
-            *("DescribeVpcs", "DescribeVpcAttribute", "DescribeSubnets", "DescribeRouteTables"),
-            *("DescribeSecurityGroups", "DescribeSecurityGroupRules", "DescribeVpcEndpoints", "DescribeFlowLogs"),
-            *("DescribePrefixLists", "DescribeManagedPrefixLists", "DescribeAvailabilityZones"),
-            *("DescribeNetworkAcls", "DescribeVpcEndpointServices"),
+        (
+            *_of("ec2", "DescribeVpcs", "DescribeVpcAttribute", "DescribeSubnets", "DescribeRouteTables"),
+            *_of("ec2", "DescribeSecurityGroups", "DescribeSecurityGroupRules", "DescribeVpcEndpoints"),
+            *_of("ec2", "DescribePrefixLists", "DescribeManagedPrefixLists", "DescribeAvailabilityZones"),
+            *_of("ec2", "DescribeNetworkAcls", "DescribeVpcEndpointServices", "DescribeVpcEncryptionControls"),
+            *_of("ec2", "DescribeFlowLogs", "DescribeInstances", "DescribeTags"),
+            *_of("autoscaling", "DescribeTags"),
         ),
         ("*",),
         needed=_has_network,
+    ),
+    Grant(
+        # CreateVpcEndpoint depends on it, for the endpoint's private names.
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
+        "NamesOfEndpoints",
+        ("AWS::EC2::VPCEndpoint",),
+        _of("route53", "AssociateVPCWithHostedZone"),
+        ("arn:{partition}:route53:::hostedzone/*",),
+        needed=_has_endpoints,
     ),
     Grant(
         "HandOverTheFlowLogsRole",
@@ -400,13 +429,27 @@ GRANTS: tuple[Grant, ...] = (
             *_of("logs", "CreateLogDelivery", "GetLogDelivery", "UpdateLogDelivery", "DeleteLogDelivery"),
             *_of("logs", "ListLogDeliveries", "PutResourcePolicy", "DeleteResourcePolicy"),
             *_of("route53resolver", "GetResolverQueryLogConfigAssociation", "ListFirewallRuleGroupAssociations"),
-            *_of("route53resolver", "ListResolverQueryLogConfigAssociations"),
+            *_of("route53resolver", "ListResolverQueryLogConfigAssociations", "ListResolverQueryLogConfigs"),
         ),
         ("*",),
         needed=_has_network,
     ),
+    Grant(
+        # The first log of queries in an account makes it.
+        # https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/using-service-linked-roles.html
+        "RoleThatLogsDnsQueries",
+        ("AWS::Route53Resolver::ResolverQueryLoggingConfigAssociation",),
+        _of("iam", "CreateServiceLinkedRole"),
+        (
+            "arn:{partition}:iam::{account}:role/aws-service-role/route53resolver.amazonaws.com/"
+            "AWSServiceRoleForRoute53Resolver",
+        ),
+        {"StringEquals": {"iam:AWSServiceName": "route53resolver.amazonaws.com"}},
+        _has_network,
+    ),
 )
-"""By what is deployed. Actions that only read are those that CloudFormation's own handlers call."""
+"""By what is deployed. Actions that only read are those that CloudFormation's own handlers call: each type's schema in
+the CloudFormation registry has them (`handlers`)."""
 
 
 def documents(environment: Environment, qualifier: str = QUALIFIER) -> dict[str, dict[str, Any]]:
@@ -440,6 +483,10 @@ def statements(environment: Environment, qualifier: str = QUALIFIER) -> Iterator
     if given := sorted({each.execution_role for each in interpreters} - {"own", "none"}):
         passed_to = {"StringEquals": {"iam:PassedToService": "bedrock-agentcore.amazonaws.com"}}
         yield _statement("HandOverGivenRoles", ["iam:PassRole"], given) | {"Condition": passed_to}
+    if secrets := sorted({secret for each in interpreters for secret in each.certificates}):
+        # AgentCore reads them as who makes the interpreter.
+        # https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/code-interpreter-root-ca-certificates.html
+        yield _statement("ReadCertificates", ["secretsmanager:GetSecretValue"], secrets)
     callers = {role for each in interpreters for role in each.callers if role.split(":")[4] == environment.account}
     if callers:
         actions = ["iam:PutRolePolicy", "iam:GetRolePolicy", "iam:DeleteRolePolicy"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from fnmatch import fnmatchcase
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -16,21 +17,53 @@ from tests.unit.test_resource_actions import listed
 BOUNDARY = "arn:aws:iam::111122223333:policy/boundary"
 CALLER = "arn:aws:iam::111122223333:role/agent"
 GIVEN = "arn:aws:iam::111122223333:role/given"
+CERTIFICATE = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:our-root-AbCdEf"
 FULL: dict[str, Any] = {
     "name": "prod",
     "account": "111122223333",
     "region": "eu-west-1",
     "owner": "platform team",
     "availability_zones": {"eu-west-1a": "euw1-az1"},
-    "network": {},
+    "network": {"endpoints": ("logs",)},
     "data_bucket": {"key": "own"},
     "budget": {"usd_a_month": 400, "emails": ("a@example.com",)},
     "permissions_boundary": BOUNDARY,
     "interpreters": {
         "inside": {"network": "VPC", "callers": (CALLER, "arn:aws:iam::444455556666:role/agent")},
-        "other": {"execution_role": GIVEN},
+        "other": {"execution_role": GIVEN, "certificates": (CERTIFICATE,)},
     },
 }
+SCHEMAS = files("cfnlint") / "data/schemas"
+"""The CloudFormation registry's, as cfn-lint brings them."""
+NOT_ASKED: dict[str, tuple[str, ...]] = {
+    "AWS::EC2::Subnet": ("ec2:*SubnetCidrBlock",),
+    "AWS::EC2::VPC": ("ec2:CreateVpcEncryptionControl", "ec2:ModifyVpcTenancy"),
+    "AWS::EC2::VPCEndpoint": ("vpc-lattice:*", "vpce:AllowMultiRegion"),
+    "AWS::IAM::Policy": ("iam:*UserPolicy", "iam:*GroupPolicy"),
+    "AWS::IAM::Role": ("iam:AttachRolePolicy", "iam:DetachRolePolicy", "iam:DeleteRolePermissionsBoundary"),
+    "AWS::KMS::Key": ("kms:DisableKey*", "kms:EnableKey"),
+    "AWS::Lambda::Function": (
+        *("s3:GetObjectVersion", "elasticfilesystem:*", "s3files:*", "kms:*", "ec2:DescribeNetworkInterfaces"),
+        *("lambda:*CodeSigningConfig", "lambda:Put*Config", "lambda:GetLayerVersion", "lambda:PublishVersion"),
+        *("lambda:PassCapacityProvider", "lambda:AssociateRuntimeAlias"),
+    ),
+    "AWS::Logs::LogGroup": (
+        *("logs:*DataProtectionPolicy", "logs:*IndexPolicy", "logs:*KmsKey", "logs:PutBearerTokenAuthentication"),
+        *("logs:PutLogGroupDeletionProtection", "s3:REST.PUT.OBJECT", "firehose:*"),
+    ),
+    "AWS::Route53Resolver::FirewallDomainList": ("route53resolver:ImportFirewallDomains",),
+    "AWS::Route53Resolver::ResolverQueryLoggingConfig": ("resolverquerylogging:*",),
+    "AWS::Route53Resolver::ResolverQueryLoggingConfigAssociation": ("resolverquerylogging:*",),
+    "AWS::S3::Bucket": (
+        *("s3:*Abac", "s3:*AnalyticsConfiguration", "s3:*CORS", "s3:*Cors", "s3:*InventoryConfiguration"),
+        *("s3:*MetricsConfiguration", "s3:*BucketNotification", "s3:*Replication*", "s3:*Website", "s3:*Acl"),
+        *("s3:*AccelerateConfiguration", "s3:*ObjectLockConfiguration", "s3:*IntelligentTieringConfiguration"),
+        *("s3:*Metadata*TableConfiguration", "s3:DeleteObject", "s3:DeleteBucketEncryption"),
+        *("s3:DeleteBucketLifecycle", "s3tables:*"),
+    ),
+    "AWS::StepFunctions::StateMachine": ("s3:GetObjectVersion", "kms:*"),
+}
+"""What the handlers name for properties that no template here has, and for services that IAM does not know."""
 SMALL: dict[str, Any] = {key: FULL[key] for key in ("name", "account", "region", "owner")} | {
     "interpreters": {"sandbox": {}}
 }
@@ -49,6 +82,22 @@ def allowed(options: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 def test_every_action_is_one_of_aws(action: str) -> None:
     service, _, name = action.partition(":")
     assert listed("actions", service)[name.lower()]["name"] == name
+
+
+@pytest.mark.parametrize("kind", sorted({kind for grant in GRANTS for kind in grant.types if kind[:3] == "AWS"}))
+def test_what_cloudformation_s_handlers_call_is_allowed_or_not_asked_for(kind: str) -> None:
+    allowed_here = {action.lower() for action, _ in allowed(FULL)}
+    asked_but_not_allowed = {action for action in handled(kind) if action.lower() not in allowed_here}
+    patterns = NOT_ASKED.get(kind, ())
+    assert {each for each in asked_but_not_allowed if not any(fnmatchcase(each, of) for of in patterns)} == set()
+    assert [of for of in patterns if not any(fnmatchcase(each, of) for each in asked_but_not_allowed)] == []
+
+
+def handled(kind: str) -> set[str]:
+    """The actions that the registry's schema names for making, reading, changing and deleting a type."""
+    names: dict[str, str] = json.loads((SCHEMAS / "providers/us-east-1.json").read_text())
+    handlers = json.loads((SCHEMAS / f"resources/{names[kind]}.json").read_text()).get("handlers", {})
+    return {action for of, handler in handlers.items() if of != "list" for action in handler["permissions"]}
 
 
 @pytest.mark.parametrize("options", [SMALL, FULL])
@@ -108,6 +157,12 @@ def test_roles_that_the_file_names_are_in_it_by_name() -> None:
     by_name = {statement["Sid"]: statement for _, statement in allowed(FULL)}
     assert by_name["PoliciesOfCallers"]["Resource"] == [CALLER]
     assert by_name["HandOverGivenRoles"]["Resource"] == [GIVEN]
+
+
+def test_secrets_are_read_that_hold_a_certificate_and_no_others() -> None:
+    read = [statement["Resource"] for action, statement in allowed(FULL) if action == "secretsmanager:GetSecretValue"]
+    assert read == [[CERTIFICATE]]
+    assert "secretsmanager:GetSecretValue" not in dict(allowed(SMALL))
 
 
 @pytest.mark.parametrize("options", [SMALL, FULL])
