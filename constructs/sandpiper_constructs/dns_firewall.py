@@ -23,11 +23,16 @@ GLOBAL_S3_REGION = "us-east-1"
 FIRST_PRIORITY = 101
 """Of the association: AWS takes 101 to 9899, the lowest first (FirewallRuleGroupAssociation, Priority)."""
 _OTHER_NAMES = {
-    "ecr.dkr": "*.dkr.ecr",
+    "bedrock-agentcore.gateway": "*.gateway.bedrock-agentcore",
     "codeartifact.api": "codeartifact",
     "codeartifact.repositories": "*.d.codeartifact",
+    "ecr.dkr": "*.dkr.ecr",
+    "execute-api": "*.execute-api",
+    "kinesis-firehose": "firehose",
+    "kinesis-streams": "kinesis",
 }
-"""Private names of endpoints that are not their service's name with its parts turned round."""
+"""Private names of endpoints that are not their service's name with its parts turned round. No page of AWS lists them:
+`aws ec2 describe-vpc-endpoint-services --service-names com.amazonaws.REGION.NAME` says each (PrivateDnsName)."""
 
 
 def endpoint_names(stack: Stack, service: str) -> list[str]:

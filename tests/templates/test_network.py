@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import aws_cdk as cdk
 import pytest
 
+from sandpiper_constructs.dns_firewall import endpoint_names
 from sandpiper_constructs.sandbox_network import SandboxNetwork
 from tests.templates.conftest import ACCOUNT, REGION, Assembly, Template, statements
 from tests.templates.private_network import synthesised
@@ -158,6 +159,24 @@ def test_the_firewall_allows_its_list_and_then_blocks_all_others(network: Templa
     ]
     assert rules[1]["FirewallDomainRedirectionAction"] == "INSPECT_REDIRECTION_DOMAIN"
     assert rules[2]["BlockResponse"] == "NXDOMAIN"
+
+
+@pytest.mark.parametrize(
+    ("service", "name"),
+    [
+        ("bedrock-agentcore", "bedrock-agentcore"),
+        ("bedrock-agentcore.gateway", "*.gateway.bedrock-agentcore"),
+        ("ecr.api", "api.ecr"),
+        ("execute-api", "*.execute-api"),
+        ("kinesis-streams", "kinesis"),
+        ("sagemaker.runtime", "runtime.sagemaker"),
+    ],
+)
+def test_an_endpoint_s_private_name_is_the_one_that_sdks_call(service: str, name: str) -> None:
+    stack = cdk.Stack(env=cdk.Environment(region=REGION))
+    assert [resolved(stack.resolve(each)) for each in endpoint_names(stack, service)] == [
+        f"{name}.{REGION}.<AWS::URLSuffix>"
+    ]
 
 
 def test_the_firewall_is_the_vpcs_and_fails_closed(network: Template) -> None:
