@@ -39,8 +39,8 @@ class Guesses:
         1.0, "How many seconds' worth of calls are admitted at once; the quota only says how many a second."
     )
     sessions_exceeded: str = _guess(
-        "The limit of {maximum} live code interpreter sessions is reached",
-        "The words of ServiceQuotaExceededException at the quota of sessions.",
+        "maxCodeInterpreterSessions limit exceeded",
+        "The words of ServiceQuotaExceededException at the quota of sessions, as somebody has quoted them.",
     )
     interpreters_exceeded: str = _guess(
         "The limit of {maximum} code interpreters is reached",

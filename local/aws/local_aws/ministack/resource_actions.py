@@ -493,6 +493,7 @@ _PREFIXES = {
     "DocDB": "rds",
     "EFS": "elasticfilesystem",
     "ElasticLoadBalancingV2": "elasticloadbalancing",
+    "KinesisAnalyticsV2": "kinesisanalytics",
     "KinesisFirehose": "firehose",
     "Location": "geo",
     "MSK": "kafka",
