@@ -95,6 +95,8 @@ class Quotas(Options):
 
     The defaults are AWS's own, November 2026:
     https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/bedrock-agentcore-limits.html
+    A new account may have less, of sessions none at all as accounts have reported, until AWS raises it:
+    `aws service-quotas list-service-quotas --service-code bedrock-agentcore` (and `lambda`) says what it has.
     """
 
     live_sessions: int = option("sessions at once", "a whole number, 1 or more", 1_000, ge=1)
