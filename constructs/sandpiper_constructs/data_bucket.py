@@ -65,7 +65,8 @@ class DataBucket(Construct):
         # this behind a flag that an older app may not set.
         self.node.set_context("@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy", True)
 
-        removal_policy = RemovalPolicy.RETAIN if retain else RemovalPolicy.DESTROY
+        # A first deployment that fails takes its empty buckets along: their names would be in the way of the second.
+        removal_policy = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if retain else RemovalPolicy.DESTROY
         logs = s3.Bucket(
             self,
             "AccessLogs",
@@ -112,3 +113,6 @@ class DataBucket(Construct):
                 ),
             ],
         )
+        for bucket in (logs, self.bucket):
+            if bucket.policy is not None:  # a bucket that stays goes on refusing what is not TLS
+                bucket.policy.apply_removal_policy(removal_policy)

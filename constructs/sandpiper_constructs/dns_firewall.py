@@ -104,7 +104,9 @@ class DnsFirewall(Construct):
         """Every query with its answer and what the firewall did, in a log group that this VPC's resolver may write."""
         stack = Stack.of(self)
         # It stays when the firewall goes: who looks into an incident may come late. Its lines have their time.
-        group = logs.LogGroup(self, "Queries", retention=retention, removal_policy=RemovalPolicy.RETAIN)
+        group = logs.LogGroup(
+            self, "Queries", retention=retention, removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+        )
         # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-CWL.html
         allowed = group.add_to_resource_policy(
             iam.PolicyStatement(

@@ -73,6 +73,8 @@ def compare(before: Template | None, after: Template | None) -> Iterator[Permiss
     old, new = _holders(before), _holders(after)
     for label in dict.fromkeys((*new, *old)):
         was, will = old.get(label), new.get(label)
+        if was and not will and before and before.resources[was.logical_id].deletion != "Delete":
+            continue  # it stays with what it is the policy of
         change = _change(was, will)
         known = cast("Holder", will or was)
         nothing = Holder("", known.is_role)

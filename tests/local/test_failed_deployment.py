@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
 
 from local_agentcore.faults import Rule
+from local_aws.settings import ACCOUNT, REGION
 from sandpiper import workflow
 from sandpiper.failure import Failure
+from tests.local.environments import HEAD
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,3 +123,36 @@ def test_a_first_deployment_that_fails_leaves_the_bucket_alone(environments: Env
     faults.clear()
     environments.deploy(file)
     assert run(environments, file, "print('now')") == "now"
+
+
+def test_storage_that_fails_at_first_leaves_nothing_in_the_way_of_the_second_deployment(
+    environments: Environments,
+) -> None:
+    file = environments.write("denied", "  key: own\n" + BEFORE, head=HEAD.replace("retain: false", "retain: true"))
+    iam, s3 = boto3.client("iam"), cast("Any", boto3.client("s3"))
+    name = f"sandpiper-denied-{ACCOUNT}-{REGION}"
+    denied = {"Effect": "Deny", "Action": "s3:PutBucketPolicy", "Resource": f"arn:aws:s3:::{name}"}
+    policy = {"RoleName": f"cdk-hnb659fds-cfn-exec-role-{ACCOUNT}-{REGION}", "PolicyName": "NoBucketPolicies"}
+    iam.put_role_policy(**policy, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [denied]}))
+    with pytest.raises(Failure, match="PutBucketPolicy"):
+        environments.deploy(file)
+    assert status("sandpiper-denied-storage") == "ROLLBACK_COMPLETE"
+    cloudformation: Any = boto3.client("cloudformation")
+    events = cloudformation.describe_stack_events(StackName="sandpiper-denied-storage")["StackEvents"]
+    made = [each["ResourceType"] for each in events if each["ResourceStatus"] == "CREATE_COMPLETE"]
+    assert {kind: made.count(kind) for kind in ("AWS::KMS::Key", "AWS::S3::Bucket")} == {
+        "AWS::KMS::Key": 1,
+        "AWS::S3::Bucket": 2,
+    }, "before it failed"
+    assert named(s3.list_buckets()["Buckets"], "Name", "sandpiper-denied-") == []
+
+    iam.delete_role_policy(**policy)
+    environments.deploy(file)
+    assert run(environments, file, "print('now')") == "now"
+
+    # Past its first deployment it stays.
+    environments.destroy()
+    assert named(s3.list_buckets()["Buckets"], "Name", "sandpiper-denied-") == [name, f"{name}-logs"]
+    assert s3.get_bucket_policy(Bucket=name)["Policy"]
+    for each in (name, f"{name}-logs"):
+        s3.delete_bucket(Bucket=each)

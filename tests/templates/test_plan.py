@@ -239,8 +239,10 @@ def test_a_key_that_goes_with_its_stack_is_marked_and_one_that_stays_is_told(pla
 
     deleted = plans.plan(keyed("own", False), keyed("aws", False))
     assert "! key DataKey is deleted: nothing that it encrypted can be read again" in said(deleted)
+    assert "- policy of key DataKey is deleted" in said(deleted)
     retained = plans.plan(keyed("own", True), keyed("aws", True))
     assert "key DataKey is retained" in said(retained)
+    assert "policy of key" not in said(retained)
     assert "! loses data" not in said(retained)
     weaker = plans.plan(keyed("aws", True), keyed("aws", False))
     assert "would go with its stack from now on" in said(weaker)
