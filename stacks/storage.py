@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_ssm as ssm
@@ -22,6 +23,18 @@ if TYPE_CHECKING:
     from constructs import Construct
 
     from sandpiper.environment import Environment
+
+KEY_MANAGEMENT = tuple(
+    f"kms:{name}"
+    for name in (
+        *("DescribeKey", "UpdateKeyDescription", "EnableKey", "DisableKey"),
+        *("GetKeyPolicy", "PutKeyPolicy", "ListKeyPolicies"),
+        *("EnableKeyRotation", "DisableKeyRotation", "GetKeyRotationStatus", "ListKeyRotations", "RotateKeyOnDemand"),
+        *("CreateAlias", "UpdateAlias", "DeleteAlias", "ListGrants", "RevokeGrant"),
+        *("TagResource", "UntagResource", "ListResourceTags", "ScheduleKeyDeletion", "CancelKeyDeletion"),
+    )
+)
+"""What can be done to the data bucket's key, none of which reads or writes data."""
 
 
 class StorageStack(cdk.Stack):
@@ -65,7 +78,10 @@ class StorageStack(cdk.Stack):
             "DataKey",
             description=f"Sandpiper {environment.name}: data of all tenants",
             enable_key_rotation=True,
-            removal_policy=cdk.RemovalPolicy.RETAIN if options.retain else cdk.RemovalPolicy.DESTROY,
+            policy=_key_policy(self, environment),
+            removal_policy=(
+                cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if options.retain else cdk.RemovalPolicy.DESTROY
+            ),
         )
         ssm.StringParameter(
             self,
@@ -75,6 +91,34 @@ class StorageStack(cdk.Stack):
             string_value=key.key_arn,
         )
         return cast("kms.IKey", key)
+
+
+def _key_policy(stack: cdk.Stack, environment: Environment) -> iam.PolicyDocument:
+    """The account's roles manage the key, and use it through S3 for the data bucket alone, as their policies say.
+
+    KMS's own default lets them use it directly and for anything. `kms:CreateGrant`, which would hand its use on, is in
+    neither.
+    https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
+    """
+    account = cast("iam.IPrincipal", iam.AccountRootPrincipal())
+    bucket = f"arn:{stack.partition}:s3:::" + data_bucket_name(
+        environment.name, environment.account, environment.region
+    )
+    return iam.PolicyDocument(
+        statements=[
+            iam.PolicyStatement(sid="Manage", principals=[account], actions=list(KEY_MANAGEMENT), resources=["*"]),
+            iam.PolicyStatement(
+                sid="UseForTheDataBucket",
+                principals=[account],
+                actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                resources=["*"],
+                conditions={
+                    "StringEquals": {"kms:ViaService": f"s3.{environment.region}.{stack.url_suffix}"},
+                    "ArnLike": {"kms:EncryptionContext:aws:s3:arn": [bucket, f"{bucket}/*"]},
+                },
+            ),
+        ]
+    )
 
 
 def _lifetimes(environment: Environment) -> dict[str, int]:

@@ -10,6 +10,8 @@ from aws_cdk import Stack, Token
 from aws_cdk import aws_iam as iam
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aws_cdk import aws_s3 as s3
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
@@ -71,12 +73,15 @@ class BucketFolder:
             conditions={"StringEquals": self._of_account, "StringLike": {"s3:prefix": self.keys}},
         )
 
-    def key_statements(self, *, write: bool) -> list[iam.PolicyStatement]:
+    def key_statements(self, *, write: bool, parts: Sequence[BucketFolder] = ()) -> list[iam.PolicyStatement]:
         """Allows S3, and nobody else, to use the bucket's KMS key for whoever reads or writes. Without a key, nothing.
 
+        `parts` are the folders inside this one that it is for, if not all of it.
+
         A multipart upload reads what it has written, so a writer decrypts as well. The encryption context is the
-        bucket where it has a bucket key, and the object where it has none.
-        https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+        object where the bucket has no bucket key. Where it has one, KMS is told of the bucket alone, and what holds a
+        role to its folders are its statements on objects.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
         """
         if self.key_arn is None:
             return []
@@ -84,13 +89,14 @@ class BucketFolder:
         # A key and its bucket are in one region, which need not be the stack's.
         region = stack.region if Token.is_unresolved(self.key_arn) else self.key_arn.split(":")[3]
         via_s3 = {"kms:ViaService": f"s3.{region}.{stack.url_suffix}"}
+        objects = [folder.objects_arn for folder in parts or (self,)]
         return [
             iam.PolicyStatement(
                 actions=["kms:Decrypt", *(["kms:GenerateDataKey"] if write else [])],
                 resources=[self.key_arn],
                 conditions={
                     "StringEquals": via_s3,
-                    "ArnLike": {"kms:EncryptionContext:aws:s3:arn": [self.bucket.bucket_arn, self.objects_arn]},
+                    "ArnLike": {"kms:EncryptionContext:aws:s3:arn": [self.bucket.bucket_arn, *objects]},
                 },
             )
         ]

@@ -120,27 +120,31 @@ def _role(
     """A role without managed policies: its own log group, inputs to read, runs to keep, files in staging."""
     role = iam.Role(scope, "Role", assumed_by=service_principal("lambda"))
     log_group.grant_write(role)
-    inputs, sandbox = folder.below(settings.INPUTS), folder.below(settings.SANDBOX)
+    inputs, runs, sandbox = (folder.below(each) for each in (settings.INPUTS, settings.RUNS, settings.SANDBOX))
+    staging = [sandbox.below(key).below(settings.STAGING) for key in interpreters]
     role.add_to_policy(inputs.list_statement())
     for part, actions, reason in (
         (inputs, ("s3:GetObject",), "A request names its own inputs, in the tenant's folder of inputs."),
         (
-            folder.below(settings.RUNS),
+            runs,
             # Reading is for the claim of a run that is repeated, and for links, which are as good as their signer.
             ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"),
             "A program names its own files; they go to the tenant's folder of runs.",
         ),
         *(
             (
-                sandbox.below(key).below(settings.STAGING),
+                part,
                 ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
                 "Large files stop over here, under the name of their run, between a session and the other folders.",
             )
-            for key in interpreters
+            for part in staging
         ),
     ):
         role.add_to_policy(part.object_statement(*actions))
         acknowledge_wildcards(role, {part.objects_arn: reason})
-    for statement in folder.key_statements(write=True):
+    for statement in (
+        *folder.key_statements(write=False, parts=[inputs]),
+        *folder.key_statements(write=True, parts=[runs, *staging]),
+    ):
         role.add_to_policy(statement)
     return cast("iam.IRole", role)

@@ -151,6 +151,16 @@ def render(tmp_path: Path) -> Callable[[Callable[[cdk.Stack], object]], Template
     return render_stack
 
 
+POLICIES = {
+    "AWS::EC2::VPCEndpoint": "PolicyDocument",
+    "AWS::IAM::Policy": "PolicyDocument",
+    "AWS::KMS::Key": "KeyPolicy",
+    "AWS::Logs::ResourcePolicy": "PolicyDocument",
+    "AWS::S3::BucketPolicy": "PolicyDocument",
+}
+"""Where each type but a role has its policy."""
+
+
 def documents(assembly: Assembly) -> dict[str, dict[str, Any]]:
     """Every policy document by stack, resource and purpose."""
     found: dict[str, dict[str, Any]] = {}
@@ -159,10 +169,22 @@ def documents(assembly: Assembly) -> dict[str, dict[str, Any]]:
             found[f"{stack}/{name}/trust"] = role["AssumeRolePolicyDocument"]
             for policy in role.get("Policies", []):
                 found[f"{stack}/{name}/{policy['PolicyName']}"] = policy["PolicyDocument"]
-        for kind in ("AWS::IAM::Policy", "AWS::S3::BucketPolicy"):
+        for kind, member in POLICIES.items():
             for name, policy in template.resources(kind).items():
-                found[f"{stack}/{name}"] = policy["PolicyDocument"]
+                document = policy[member]
+                found[f"{stack}/{name}"] = document if "Statement" in document else json.loads(in_words(document))
     return found
+
+
+def in_words(value: Any) -> str:
+    """A text with the names of its references in angle brackets."""
+    if isinstance(value, str):
+        return value
+    ((function, argument),) = cast("dict[str, Any]", value).items()
+    if function == "Fn::Join":
+        delimiter, parts = argument
+        return delimiter.join(map(in_words, parts))
+    return f"<{argument if isinstance(argument, str) else '.'.join(argument)}>"
 
 
 def statements(document: dict[str, Any]) -> list[dict[str, Any]]:

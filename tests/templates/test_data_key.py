@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import cdk_nag
@@ -12,7 +13,7 @@ from aws_cdk import Validations
 from sandpiper.environment import Environment, SandboxInterpreter, Tenant
 from sandpiper.environment.storage import DataBucket
 from stacks.environment_stacks import add_stacks
-from tests.templates.conftest import ACCOUNT, REGION, Assembly, documents, new_app, read_assembly, statements
+from tests.templates.conftest import ACCOUNT, REGION, Assembly, documents, in_words, new_app, read_assembly, statements
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +60,7 @@ def test_a_key_of_its_own_is_rotated_and_outlives_its_stack(tmp_path: Path) -> N
     storage = _synthesised(tmp_path, key="own")[STORAGE]
     assert storage.only("AWS::KMS::Key")["EnableKeyRotation"] is True
     (key,) = (each for each in storage.content["Resources"].values() if each["Type"] == "AWS::KMS::Key")
-    assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 def test_data_is_encrypted_with_it_and_access_logs_are_not_since_s3_would_not_deliver_them(tmp_path: Path) -> None:
@@ -83,8 +84,8 @@ def test_tenants_know_the_key_by_a_parameter_and_import_nothing(tmp_path: Path) 
 def test_each_role_uses_the_key_for_its_bucket_through_s3_and_no_other_way(tmp_path: Path, key: str) -> None:
     by_document = _key_statements(_synthesised(tmp_path, key=key))
     assert len(by_document) == 2, "the session function's and the interpreter's"
-    for name, (statement,) in by_document.items():
-        assert sorted(statement["Action"]) == ["kms:Decrypt", "kms:GenerateDataKey"], name
+    for statement in (each for some in by_document.values() for each in some):
+        assert set(statement["Action"]) <= {"kms:Decrypt", "kms:GenerateDataKey"}
         (resource,) = statement["Resource"]
         assert resource == EXISTING if key != "own" else "Ref" in resource
         via = statement["Condition"]["StringEquals"]["kms:ViaService"]
@@ -92,6 +93,37 @@ def test_each_role_uses_the_key_for_its_bucket_through_s3_and_no_other_way(tmp_p
         contexts = json.dumps(statement["Condition"]["ArnLike"]["kms:EncryptionContext:aws:s3:arn"])
         assert ":s3:::sandpiper-one-123456789012-us-east-1" in contexts
         assert ":s3:::*" not in contexts
+
+
+@pytest.mark.parametrize("key", ["own", EXISTING])
+def test_each_role_uses_the_key_for_the_folders_that_it_reads_and_writes_and_no_others(
+    tmp_path: Path, key: str
+) -> None:
+    assembly = _synthesised(tmp_path, key=key)
+    for name, of_key in _key_statements(assembly).items():
+        may = [*statements(documents(assembly)[name]), *of_key]
+
+        def objects(action: str, of: list[dict[str, Any]]) -> set[str]:
+            listed = [statement for statement in of if action in statement["Action"]]
+            contexts = [each["Condition"].get("ArnLike", {"": each["Resource"]}) for each in listed]
+            return {arn for of_one in contexts for arns in of_one.values() for arn in arns if "/" in arn}
+
+        assert objects("kms:Decrypt", of_key) == objects("s3:GetObject", may), name
+        assert objects("kms:GenerateDataKey", of_key) == objects("s3:PutObject", may) != set(), name
+
+
+def test_the_key_itself_is_used_through_s3_for_the_data_bucket_alone(tmp_path: Path) -> None:
+    manage, use = statements(_synthesised(tmp_path, key="own")[STORAGE].only("AWS::KMS::Key")["KeyPolicy"])
+    assert sorted(use["Action"]) == ["kms:Decrypt", "kms:GenerateDataKey"]
+    assert in_words(use["Condition"]["StringEquals"]["kms:ViaService"]) == "s3.us-east-1.<AWS::URLSuffix>"
+    bucket = f"arn:aws:s3:::sandpiper-one-{ACCOUNT}-{REGION}"
+    assert use["Condition"]["ArnLike"] == {"kms:EncryptionContext:aws:s3:arn": [bucket, f"{bucket}/*"]}
+    # What would use it, hand its use on, or hide behind a wildcard.
+    using = r"kms:(.*\*.*|.*Decrypt.*|.*Encrypt.*|.*Generate.*|CreateGrant|Sign|Verify|Derive.*)"
+    assert not [action for action in manage["Action"] if re.fullmatch(using, action)]
+    assert {"kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"} <= set(manage["Action"]), "or nobody could manage it"
+    for statement in (manage, use):
+        assert statement["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
 
 
 def test_without_a_key_no_role_may_use_any(tmp_path: Path) -> None:

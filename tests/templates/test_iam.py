@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from local_aws.ministack.resource_actions import HANDLING
-from tests.templates.conftest import documents, statements
+from tests.templates.conftest import POLICIES, documents, statements
 
 if TYPE_CHECKING:
     from tests.templates.conftest import Assembly
@@ -40,6 +40,34 @@ def test_documents_are_the_ones_that_were_reviewed(assemblies: dict[str, Assembl
     if os.environ.get("REWRITE_GOLDEN"):
         golden.write_text(text)
     assert text == golden.read_text(), "if this is meant: REWRITE_GOLDEN=1 pytest tests/templates/test_iam.py"
+
+
+def _holds_statements(value: object) -> bool:
+    """Whether a policy is somewhere in it, as data or as text."""
+    if isinstance(value, dict):
+        found = cast("dict[str, object]", value)
+        return isinstance(found.get("Statement"), list) or any(map(_holds_statements, found.values()))
+    if isinstance(value, list):
+        return any(map(_holds_statements, cast("list[object]", value)))
+    return isinstance(value, str) and '"Statement"' in value
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_nothing_lets_anybody_in_but_the_documents_that_are_reviewed(
+    assemblies: dict[str, Assembly], environment: str
+) -> None:
+    resources = [
+        each
+        for template in assemblies[environment].templates.values()
+        for each in template.content["Resources"].values()
+    ]
+    known = {"AWS::IAM::Role", *POLICIES}
+    assert {each["Type"] for each in resources if _holds_statements(each.get("Properties"))} <= known
+    # Such as AWS::Lambda::Permission and AWS::SNS::TopicPolicy, whose grants may be no documents.
+    lets_in = {
+        each["Type"] for each in resources if each["Type"].endswith(("Permission", "Permissions", "Policy", "Grant"))
+    }
+    assert lets_in <= known
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
