@@ -12,9 +12,10 @@ from aws_cdk import aws_ssm as ssm
 
 from sandpiper.environment import VpcInterpreter
 from sandpiper.environment.regions import S3_PREFIX_LISTS
-from sandpiper.names import NETWORK, data_bucket_name, stack_name
+from sandpiper.names import NETWORK, data_bucket_name, stack_name, tenant_folder
 from sandpiper_constructs.network_access import VpcAccess
 from sandpiper_constructs.sandbox_network import SandboxNetwork
+from sandpiper_contract import settings
 from stacks.log_retention import RETENTION
 
 if TYPE_CHECKING:
@@ -87,11 +88,13 @@ def _s3_prefix_list(environment: Environment, network: Network) -> str:
 
 
 def _buckets(environment: Environment) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Buckets by their accounts, for code in this network: those it writes, and those it only reads.
+    """Folders of buckets by their accounts, for code in this network: those it writes, and those it only reads.
 
-    A bucket that somebody writes is among the first alone.
+    A folder that somebody writes is among the first alone. Of the data bucket they are those of interpreters, whoever's
+    credentials the code has: the inputs and runs of tenants are not for code.
     """
-    data = environment.data_bucket.name or data_bucket_name(environment.name, environment.account, environment.region)
+    bucket = environment.data_bucket.name or data_bucket_name(environment.name, environment.account, environment.region)
+    data = f"{bucket}/{tenant_folder('*')}/{settings.SANDBOX}"
     inside = [
         interpreter
         for tenant in environment.all_tenants.values()
@@ -100,7 +103,7 @@ def _buckets(environment: Environment) -> tuple[dict[str, list[str]], dict[str, 
     ]
 
     def places(folders: Iterable[S3Access]) -> set[tuple[str, str]]:
-        return {(folder.account or environment.account, folder.bucket) for folder in folders}
+        return {(folder.account or environment.account, f"{folder.bucket}/{folder.folder}") for folder in folders}
 
     written = {(environment.account, data)} | places(folder for one in inside for folder in one.write)
     read = places(folder for one in inside for folder in one.read) - written
@@ -109,6 +112,6 @@ def _buckets(environment: Environment) -> tuple[dict[str, list[str]], dict[str, 
 
 def _by_account(places: set[tuple[str, str]]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for account, bucket in sorted(places):
-        found.setdefault(account, []).append(bucket)
+    for account, place in sorted(places):
+        found.setdefault(account, []).append(place)
     return found

@@ -73,7 +73,8 @@ class SandboxNetwork(Construct):
             zones: names of availability zones that AgentCore supports, such as `eu-west-1a`; nothing is looked up.
             s3_prefix_list: S3's managed prefix list in the region, which no template can name otherwise: `aws ec2
                 describe-managed-prefix-lists --filters Name=prefix-list-name,Values=com.amazonaws.REGION.s3`.
-            buckets: names of buckets in the region that may be read and written, by the account that owns them.
+            buckets: names of buckets in the region that may be read and written, by the account that owns them; or of
+                folders in them, such as `data/rates`, in which a `*` stands for anything.
             read_only_buckets: the same of those that may be read alone, and nothing sent to.
             cidr: the addresses, a private IPv4 range of 16 to 24 bits.
             endpoints: services of AWS by their endpoint's name, such as `logs`.
@@ -126,7 +127,10 @@ class SandboxNetwork(Construct):
             "DnsFirewall",
             vpc_id=vpc.ref,
             aws_names=[
-                *s3_names(stack, [name for some in (buckets, only_read) for names in some.values() for name in names]),
+                *s3_names(
+                    stack,
+                    _names_of([place for some in (buckets, only_read) for places in some.values() for place in places]),
+                ),
                 *(name for service in endpoints for name in endpoint_names(stack, service)),
             ],
             domains=domains,
@@ -203,7 +207,9 @@ class SandboxNetwork(Construct):
         """A line for every connection, accepted or rejected: addresses, ports and sizes, no content."""
         stack = Stack.of(self)
         # It stays when the network goes: who looks into an incident may come late. Its lines have their time.
-        group = logs.LogGroup(self, "Connections", retention=retention, removal_policy=RemovalPolicy.RETAIN)
+        group = logs.LogGroup(
+            self, "Connections", retention=retention, removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+        )
         any_flow_log = stack.format_arn(service="ec2", resource="vpc-flow-log", resource_name="*")
         role = iam.Role(
             self,
@@ -277,7 +283,9 @@ def _require_some(buckets: Mapping[str, Sequence[str]]) -> None:
 def _bucket_policy(
     stack: Stack, buckets: Mapping[str, Sequence[str]], read_only: Mapping[str, Sequence[str]]
 ) -> iam.PolicyDocument:
-    """S3's endpoint policy: these buckets of these accounts, for this account's principals.
+    """S3's endpoint policy: these buckets of these accounts, or folders in them, for this account's principals.
+
+    Keys are listed of a whole bucket. Which of them, an identity's own policy says.
 
     The principal of a gateway endpoint's policy has to be everybody, and conditions say whom it means.
     (https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html)
@@ -288,15 +296,23 @@ def _bucket_policy(
             iam.PolicyStatement(
                 principals=[cast("iam.IPrincipal", iam.StarPrincipal())],
                 actions=list(actions),
-                resources=[f"{arn}{bucket}{objects}" for bucket in names],
+                resources=[arn + resource for resource in resources],
                 conditions={"StringEquals": {"aws:PrincipalAccount": stack.account, "aws:ResourceAccount": owner}},
             )
             for some, on_objects in ((buckets, WRITE), (read_only, READ))
-            for owner, names in some.items()
-            if names
-            for actions, objects in ((("s3:ListBucket",), ""), (on_objects, "/*"))
+            for owner, places in some.items()
+            if places
+            for actions, resources in (
+                (("s3:ListBucket",), _names_of(places)),
+                (on_objects, [f"{place}/*" for place in places]),
+            )
         ]
     )
+
+
+def _names_of(places: Sequence[str]) -> list[str]:
+    """The buckets of places such as `data/rates`, each once."""
+    return list(dict.fromkeys(place.partition("/")[0] for place in places))
 
 
 def _own_account_policy(account: str) -> iam.PolicyDocument:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import aws_cdk as cdk
 import pytest
 
 from sandpiper_constructs.dns_firewall import endpoint_names
 from sandpiper_constructs.sandbox_network import SandboxNetwork
-from tests.templates.conftest import ACCOUNT, REGION, Assembly, Template, statements
+from tests.templates.conftest import ACCOUNT, REGION, Assembly, Template, in_words, statements
 from tests.templates.private_network import synthesised
 
 if TYPE_CHECKING:
@@ -29,17 +29,6 @@ def private(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
 @pytest.fixture(scope="module")
 def network(private: Assembly) -> Template:
     return private["sandpiper-private-network"]
-
-
-def resolved(value: Any) -> str:
-    """A text with the names of its references in angle brackets."""
-    if isinstance(value, str):
-        return value
-    ((function, argument),) = cast("dict[str, Any]", value).items()
-    if function == "Fn::Join":
-        delimiter, parts = argument
-        return delimiter.join(map(resolved, parts))
-    return f"<{argument if isinstance(argument, str) else '.'.join(argument)}>"
 
 
 def test_a_network_is_made_only_where_an_environment_has_one(local: Assembly, private: Assembly) -> None:
@@ -86,11 +75,11 @@ def test_interpreters_reach_s3_and_the_endpoints_by_tls_alone(network: Template)
         assert (rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) == ("tcp", 443, 443)
 
 
-def test_the_way_to_s3_is_for_the_buckets_of_this_network_and_their_accounts(network: Template) -> None:
+def test_the_way_to_s3_is_for_the_folders_of_this_network_and_their_accounts(network: Template) -> None:
     (endpoint,) = (
         each for each in network.resources("AWS::EC2::VPCEndpoint").values() if each["VpcEndpointType"] == "Gateway"
     )
-    assert resolved(endpoint["ServiceName"]) == "com.amazonaws.<AWS::Region>.s3"
+    assert in_words(endpoint["ServiceName"]) == "com.amazonaws.<AWS::Region>.s3"
     allowed: dict[str, str] = {}
     for statement in statements(endpoint["PolicyDocument"]):
         assert statement["Effect"] == "Allow"
@@ -99,13 +88,15 @@ def test_the_way_to_s3_is_for_the_buckets_of_this_network_and_their_accounts(net
         assert statement["Condition"]["StringEquals"]["aws:PrincipalAccount"] == "111122223333"
         owner = statement["Condition"]["StringEquals"]["aws:ResourceAccount"]
         allowed |= dict.fromkeys(statement["Resource"], owner)
-    buckets = {
-        "sandpiper-private-111122223333-eu-west-1": "111122223333",
-        "reference-data": "111122223333",
-        "partner.data": OTHER_ACCOUNT,
+    folders = {
+        "sandpiper-private-111122223333-eu-west-1/tenants/*/sandbox": "111122223333",
+        "reference-data/rates": "111122223333",
+        "partner.data/inbox": OTHER_ACCOUNT,
     }
     assert allowed == {
-        f"arn:aws:s3:::{name}{objects}": owner for name, owner in buckets.items() for objects in ("", "/*")
+        f"arn:aws:s3:::{resource}": owner
+        for folder, owner in folders.items()
+        for resource in (folder.partition("/")[0], f"{folder}/*")
     }
     written = {
         bucket
@@ -113,14 +104,14 @@ def test_the_way_to_s3_is_for_the_buckets_of_this_network_and_their_accounts(net
         if set(statement["Action"]) - {"s3:ListBucket", "s3:GetObject"}
         for bucket in statement["Resource"]
     }
-    assert written == {f"arn:aws:s3:::{name}/*" for name in buckets if name != "reference-data"}, "it is read alone"
+    assert written == {f"arn:aws:s3:::{name}/*" for name in folders if name != "reference-data/rates"}, "read alone"
 
 
 def test_endpoints_admit_this_accounts_principals_alone(network: Template) -> None:
     endpoints = [
         each for each in network.resources("AWS::EC2::VPCEndpoint").values() if each["VpcEndpointType"] == "Interface"
     ]
-    assert {resolved(each["ServiceName"]) for each in endpoints} == {
+    assert {in_words(each["ServiceName"]) for each in endpoints} == {
         "com.amazonaws.eu-west-1.logs",
         "com.amazonaws.eu-west-1.ecr.dkr",
     }
@@ -133,7 +124,7 @@ def test_endpoints_admit_this_accounts_principals_alone(network: Template) -> No
 
 def test_the_firewall_allows_its_list_and_then_blocks_all_others(network: Template) -> None:
     lists = {
-        name: {resolved(domain) for domain in each["Domains"]}
+        name: {in_words(domain) for domain in each["Domains"]}
         for name, each in network.resources("AWS::Route53Resolver::FirewallDomainList").items()
     }
     rules = sorted(
@@ -174,7 +165,7 @@ def test_the_firewall_allows_its_list_and_then_blocks_all_others(network: Templa
 )
 def test_an_endpoint_s_private_name_is_the_one_that_sdks_call(service: str, name: str) -> None:
     stack = cdk.Stack(env=cdk.Environment(region=REGION))
-    assert [resolved(stack.resolve(each)) for each in endpoint_names(stack, service)] == [
+    assert [in_words(stack.resolve(each)) for each in endpoint_names(stack, service)] == [
         f"{name}.{REGION}.<AWS::URLSuffix>"
     ]
 
@@ -305,7 +296,7 @@ def test_alone_it_needs_nothing_but_zones_buckets_and_the_prefix_list(
     (group,) = template.resources("AWS::EC2::SecurityGroup").values()
     assert [rule["DestinationPrefixListId"] for rule in group["SecurityGroupEgress"]] == ["pl-63a5400a"]
     names = {
-        resolved(name)
+        in_words(name)
         for each in template.resources("AWS::Route53Resolver::FirewallDomainList").values()
         for name in each["Domains"]
     }
