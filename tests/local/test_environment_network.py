@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from local_aws import control, environment
 from local_aws.settings import Hosts, StateDirectory
@@ -20,6 +21,7 @@ from sandpiper import workflow
 from sandpiper.toolchain import PROJECT, cdk
 from tests.local.environments import Environments
 from tests.local.target import ON_AWS
+from tests.local.test_service_roles import settled
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -154,6 +156,75 @@ def test_nothing_has_drifted_in_a_network_that_interpreters_know_by_parameters(
     done = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT)
     assert json.loads(done.stdout)["drift"] == [], done.stderr
     assert done.returncode == 0
+
+
+def test_the_buckets_are_as_the_template_says(deployed: tuple[Environments, Path]) -> None:
+    environments, file = deployed
+    data = environments.tenant(file, TENANT).bucket
+    parameter = any_client("ssm").get_parameter(Name="/sandpiper/prod/data-key-arn")
+    key = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": parameter["Parameter"]["Value"]}
+    assert encryption(data) == {"ApplyServerSideEncryptionByDefault": key, "BucketKeyEnabled": True}
+    assert encryption(f"{data}-logs")["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    assert expirations(f"{data}-logs") == {"": (365, None)}
+    assert expirations(data) == {
+        "": (None, 90),
+        "tenants/claims/runs/": (365, None),
+        "tenants/claims/inputs/": (365, None),
+        "tenants/claims/sandbox/sandbox/staging/": (1, 1),
+        "tenants/analytics/runs/": (365, None),
+        "tenants/analytics/inputs/": (365, None),
+        "tenants/analytics/sandbox/private/staging/": (1, 1),
+    }
+    s3 = any_client("s3")
+    assert s3.get_bucket_versioning(Bucket=data)["Status"] == "Enabled"
+    assert s3.get_bucket_logging(Bucket=data)["LoggingEnabled"]["TargetBucket"] == f"{data}-logs"
+    for name in (data, f"{data}-logs"):
+        owner = s3.get_bucket_ownership_controls(Bucket=name)["OwnershipControls"]["Rules"]
+        assert owner == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+        assert set(s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"].values()) == {True}
+        (denied,) = (
+            each
+            for each in json.loads(s3.get_bucket_policy(Bucket=name)["Policy"])["Statement"]
+            if each["Effect"] == "Deny"
+        )
+        assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        tags = {each["Key"]: each["Value"] for each in s3.get_bucket_tagging(Bucket=name)["TagSet"]}
+        assert (tags["sandpiper:environment"], tags["cost-center"]) == ("prod", "4711")
+
+
+def encryption(bucket: str) -> dict[str, Any]:
+    (rule,) = any_client("s3").get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    return rule
+
+
+def expirations(bucket: str) -> dict[str, tuple[int | None, int | None]]:
+    """Days of objects and of their old versions, by folder."""
+    return {
+        rule["Filter"]["Prefix"]: (
+            rule.get("Expiration", {}).get("Days"),
+            rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays"),
+        )
+        for rule in any_client("s3").get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    }
+
+
+def test_the_same_template_is_refused_but_where_it_has_a_dynamic_reference(
+    deployed: tuple[Environments, Path],
+) -> None:
+    environments, file = deployed
+    before = environments.tenant(file, TENANT).interpreters
+
+    def again(tenant: str) -> str:
+        stack = f"sandpiper-prod-{tenant}"
+        body = json.dumps(environments.template(file, stack))
+        return boto3.client("cloudformation").update_stack(
+            StackName=stack, TemplateBody=body, Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
+        )["StackId"]
+
+    with pytest.raises(ClientError, match="No updates are to be performed"):
+        again("claims")
+    assert settled(again(TENANT)) == "UPDATE_COMPLETE"
+    assert environments.tenant(file, TENANT).interpreters == before
 
 
 def test_what_is_recorded_only_is_listed_with_its_properties(

@@ -31,6 +31,8 @@ DIFFERS = (
     "resource types that are recorded only do nothing; `local status` lists those that are deployed",
     "Step Functions takes what AWS refuses: a path that leads nowhere (null here), a Wait's path to no number, "
     "input of more than 256 KiB or that is no JSON",
+    "of a bucket, CloudFormation sets encryption, lifecycle, logging, ownership, tags, versioning, CORS, "
+    "notifications, website and the block of public access; no log is delivered and nothing expires",
     "IAM judges every role; the access key of `local env` is the account's root",
     "CloudFormation's role is asked for what makes, changes and ends a resource, not for what only reads",
 )

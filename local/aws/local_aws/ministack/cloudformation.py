@@ -1,7 +1,7 @@
 """CloudFormation acts in the role of its stack, or as its caller; MiniStack itself makes everything as the root.
 
-A role is handed over with `RoleARN` and kept for what is done with the stack later. Written against MiniStack 1.5.33,
-like `hooks`.
+A role is handed over with `RoleARN` and kept for what is done with the stack later. Of a stack whose deletion or
+rollback fails, nothing is lost that is still there. Written against MiniStack 1.5.33, like `hooks`.
 """
 
 # MiniStack lies in an environment of its own, where this runs and the type checker does not look.
@@ -11,6 +11,7 @@ like `hooks`.
 from __future__ import annotations
 
 import contextvars
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ministack.services.cloudformation import changesets, handlers, helpers, provisioners, stacks
@@ -38,11 +39,28 @@ PLACE = {"account": roles.ACCOUNT, "region": roles.REGION}
 
 _acting: contextvars.ContextVar[Callable[[], Any]] = contextvars.ContextVar("acting", default=roles.caller)
 """Who handles resources; MiniStack's tasks inherit it from the operation that starts them."""
+_held: contextvars.ContextVar[Held | None] = contextvars.ContextVar("held", default=None)
+"""What of the stack that is being deleted stays because something that needs it does."""
 _update, _provision, _delete = (
     provisioners._update_resource,
     provisioners._provision_resource,
     provisioners._delete_resource,
 )
+_delete_stack, _roll_back = stacks._delete_stack_async, stacks._roll_back_operation
+
+
+@dataclass
+class Held:
+    """Resources of a stack, taken out of it until its deletion is over, so that MiniStack passes them by."""
+
+    stack: dict[str, Any]
+    records: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def hold(self, logical_id: str) -> None:
+        """All that a resource needs."""
+        known, template = self.stack["_resources"], self.stack.get("_template") or {}
+        for needed in stacks._with_dependencies([logical_id], template.get("Resources", {}), set(known)) - {logical_id}:
+            self.records[needed] = known.pop(needed)
 
 
 def install() -> None:
@@ -53,6 +71,9 @@ def install() -> None:
         module._provision_resource = create
         module._update_resource = update
         module._delete_resource = delete
+    for module in (handlers, stacks):
+        module._delete_stack_async = delete_stack
+        module._roll_back_operation = roll_back
 
 
 def _in_role(operation: str, handle: Callable[[Parameters], Any]) -> Callable[[Parameters], Any]:
@@ -118,7 +139,7 @@ def _change_set(parameters: Parameters) -> dict[str, Any] | None:
 def create(resource_type: str, logical_id: str, properties: Properties, stack_name: str) -> tuple[Any, ...]:
     """Makes a resource, if whoever acts may."""
     of_type = resource_actions.handling(resource_type)
-    name = properties.get(of_type.name) or provisioners._physical_name(
+    name = of_type.name_in(properties) or provisioners._physical_name(
         stack_name, logical_id, lowercase=of_type.lower_case, max_len=of_type.longest
     )
     _require(resource_actions.to_create(resource_type, str(name), properties, PLACE))
@@ -137,10 +158,43 @@ def update(
     return _update(resource_type, physical_id, before, after, *rest, **options)
 
 
-def delete(resource_type: str, physical_id: str, properties: Properties, *rest: Any, **options: Any) -> None:
-    """Ends a resource, if whoever acts may."""
-    _require(resource_actions.to_delete(resource_type, physical_id, properties, PLACE))
-    _delete(resource_type, physical_id, properties, *rest, **options)
+def delete(
+    resource_type: str, physical_id: str, properties: Properties, stack_name: str = "", logical_id: str = ""
+) -> None:
+    """Ends a resource, if whoever acts may. When a stack is deleted, what failed holds what it needs."""
+    try:
+        _require(resource_actions.to_delete(resource_type, physical_id, properties, PLACE))
+        _delete(resource_type, physical_id, properties, stack_name, logical_id)
+    except Exception:
+        held = _held.get()
+        if held is not None and held.stack["StackName"] == stack_name:
+            held.hold(logical_id)
+        raise
+
+
+async def delete_stack(stack_name: str, stack_id: str, retained: Sequence[str] = (), *, force: bool = False) -> None:
+    """Deletes a stack. What failed keeps what it needs, which a second deletion finds.
+
+    A stack that is forced retains both, and MiniStack itself knows how.
+    """
+    stack = handlers._resolve_stack(stack_id)
+    held = None if force or stack is None else Held(stack)
+    token = _held.set(held)
+    try:
+        await _delete_stack(stack_name, stack_id, retained, force=force)
+    finally:
+        _held.reset(token)
+        if held is not None:
+            held.stack["_resources"].update(held.records)
+
+
+async def roll_back(stack_name: str, stack_id: str, stack: dict[str, Any], *rest: Any, **options: Any) -> None:
+    """Takes back what an operation did. What could not be deleted stays in a stack that then is ROLLBACK_FAILED."""
+    known = dict(stack.get("_resources", {}))
+    await _roll_back(stack_name, stack_id, stack, *rest, **options)
+    if stack["StackStatus"] == "ROLLBACK_FAILED":
+        failed = {"ResourceStatus": "DELETE_FAILED"}
+        stack["_resources"] |= {each: known[each] | failed for each in stack["_rollback_failed"]}
 
 
 def _require(needed: Sequence[Needed]) -> None:

@@ -24,6 +24,8 @@ SERVICE_PRINCIPAL = "bedrock-agentcore.amazonaws.com"
 class CodeInterpreterCustom:
     """The resource type's handler. Its properties are the API's members in CloudFormation's spelling."""
 
+    create_only: tuple[str, ...] = ("Name", "Description", "NetworkConfiguration", "Certificates", "ExecutionRoleArn")
+
     def __init__(self, token: str) -> None:
         unsigned = Config(signature_version=UNSIGNED)
         self._control: Any = botocore.session.get_session().create_client("bedrock-agentcore-control", config=unsigned)
@@ -48,12 +50,36 @@ class CodeInterpreterCustom:
         }
         try:
             made = self._control.create_code_interpreter(**{name: value for name, value in request.items() if value})
-            interpreter = self._control.get_code_interpreter(codeInterpreterId=made["codeInterpreterId"])
+            return made["codeInterpreterId"], self._attributes(made["codeInterpreterId"])
         except ClientError as error:
             raise ValueError(str(error)) from error
-        return made["codeInterpreterId"], {
-            "CodeInterpreterId": made["codeInterpreterId"],
-            "CodeInterpreterArn": made["codeInterpreterArn"],
+
+    def update(
+        self,
+        physical_id: str,
+        before: dict[str, Any],
+        after: dict[str, Any],
+        stack_name: str,  # noqa: ARG002 - the interface
+    ) -> tuple[str, dict[str, str]]:
+        """TagResource and UntagResource: only tags of an interpreter can be changed."""
+        had, has = before.get("Tags", {}), after.get("Tags", {})
+        gone = [key for key in had if key not in has]
+        try:
+            attributes = self._attributes(physical_id)
+            arn = attributes["CodeInterpreterArn"]
+            if gone:
+                self._control.untag_resource(resourceArn=arn, tagKeys=gone)
+            if has:
+                self._control.tag_resource(resourceArn=arn, tags=has)
+        except ClientError as error:
+            raise ValueError(str(error)) from error
+        return physical_id, attributes
+
+    def _attributes(self, identifier: str) -> dict[str, str]:
+        interpreter = self._control.get_code_interpreter(codeInterpreterId=identifier)
+        return {
+            "CodeInterpreterId": identifier,
+            "CodeInterpreterArn": interpreter["codeInterpreterArn"],
             "Status": interpreter["status"],
             "CreatedAt": interpreter["createdAt"].isoformat(),
             "LastUpdatedAt": interpreter["lastUpdatedAt"].isoformat(),

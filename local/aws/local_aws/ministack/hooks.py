@@ -1,5 +1,5 @@
 """The places where MiniStack is extended, behind one interface. Beside `signatures`, `policies`, `roles`, `authority`,
-`cloudformation` and `state_machines`, nothing else knows its inside.
+`buckets`, `cloudformation` and `state_machines`, nothing else knows its inside.
 
 Written against MiniStack 1.5.33. After a bump, `tests/local` tells whether the places are still where they were.
 """
@@ -43,10 +43,21 @@ _SESSION_KEY = secrets.token_bytes(32)
 
 
 class ResourceType(Protocol):
-    """A CloudFormation resource type that MiniStack does not have."""
+    """A CloudFormation resource type that MiniStack does not have; `Tags` are a mapping.
+
+    `create_only` are the properties whose change makes another resource.
+    """
+
+    create_only: tuple[str, ...]
 
     def create(self, logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, str]]:
         """Makes the resource; returns its physical id and attributes. Raises ValueError, whose text the stack shows."""
+        ...
+
+    def update(
+        self, physical_id: str, before: dict[str, Any], after: dict[str, Any], stack_name: str
+    ) -> tuple[str, dict[str, str]]:
+        """Changes what can be changed; returns the same as `create`, and raises the same."""
         ...
 
     def delete(self, physical_id: str, properties: dict[str, Any]) -> None:
@@ -56,7 +67,13 @@ class ResourceType(Protocol):
 
 def add_resource_type(name: str, resource_type: ResourceType) -> None:
     """Makes CloudFormation accept `name`. Handlers run on the server's own thread: they must not call it over HTTP."""
-    provisioners._RESOURCE_HANDLERS[name] = {"create": resource_type.create, "delete": resource_type.delete}
+    provisioners._RESOURCE_HANDLERS[name] = {
+        "create": resource_type.create,
+        "update": resource_type.update,
+        "delete": resource_type.delete,
+    }
+    provisioners._REPLACING_PROPERTIES[name] = resource_type.create_only
+    provisioners._STACK_TAG_PROPERTY[name] = ("Tags", "map")
 
 
 def record_resource_type(name: str, recorded: Recorded) -> None:

@@ -33,10 +33,7 @@ class Recorded:
 
     def name_in(self, properties: Mapping[str, Any]) -> str | None:
         """The name that a template gives; None without one."""
-        found: Any = properties if self.name else {}
-        for step in self.name.split("."):
-            found = found.get(step) or {}
-        return found or None
+        return named(properties, self.name)
 
     def new_id(self, name: str) -> str:
         """An id for another resource."""
@@ -45,6 +42,14 @@ class Recorded:
     def attributes_of(self, id: str, place: Mapping[str, str]) -> dict[str, str]:  # noqa: A002 - as AWS calls it
         """What `Fn::GetAtt` gives for a resource."""
         return {name: text.format(id=id, **place) for name, text in self.attributes.items()}
+
+
+def named(properties: Mapping[str, Any], place: str) -> str | None:
+    """What properties have at a place, with a dot for each step; None at none."""
+    found: Any = properties if place else {}
+    for step in place.split("."):
+        found = found.get(step) or {}
+    return found or None
 
 
 _ID = {"Id": "{id}"}

@@ -11,6 +11,8 @@ import string
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
+from local_aws.ministack.recorded import named
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -35,7 +37,7 @@ class Handling:
         create: actions that always are needed to make one.
         update: actions for a change of a property that is not in `settings`; none: it is made anew.
         delete: actions to end one.
-        name: the property that holds the name. Without it CloudFormation makes one up.
+        name: where the name is in the properties, with a dot for each step. Without it CloudFormation makes one up.
         made_on: what `create` is judged on where the ARN is not known before.
         settings: actions that setting a property takes, at first and later.
         endings: actions that ending one takes besides, where a property is set.
@@ -56,6 +58,10 @@ class Handling:
     lower_case: bool = False
     longest: int = 64
 
+    def name_in(self, properties: Properties) -> str | None:
+        """The name that a template gives; None without one."""
+        return named(properties, self.name)
+
 
 def _attached(on: str, put: str, delete: str) -> Handling:
     """A part of another resource, which is put and put again."""
@@ -66,8 +72,13 @@ _FUNCTION = "arn:aws:lambda:{region}:{account}:function:"
 _EC2 = "arn:aws:ec2:{region}:{account}:"
 _RESOLVER = "arn:aws:route53resolver:{region}:{account}:"
 _LOGS = "arn:aws:logs:{region}:{account}:"
-_ON_CREATE = frozenset({"AssumeRolePolicyDocument", "Code", "PermissionsBoundary"})
-"""Settings that the action which makes the resource has for itself."""
+_LATER = frozenset(
+    {
+        *("bedrock-agentcore:TagResource", "iam:PutRolePermissionsBoundary", "iam:UpdateAssumeRolePolicy"),
+        "lambda:UpdateFunctionCode",
+    }
+)
+"""Actions for a setting that the action which makes the resource has for itself."""
 
 HANDLING: Mapping[str, Handling] = {
     "AWS::BedrockAgentCore::CodeInterpreterCustom": Handling(
@@ -76,6 +87,7 @@ HANDLING: Mapping[str, Handling] = {
         delete=("bedrock-agentcore:DeleteCodeInterpreter",),
         name="Name",
         made_on="*",
+        settings={"Tags": "bedrock-agentcore:TagResource"},
         passes={"ExecutionRoleArn": "bedrock-agentcore.amazonaws.com"},
     ),
     "AWS::Budgets::Budget": Handling(
@@ -83,7 +95,7 @@ HANDLING: Mapping[str, Handling] = {
         create=("budgets:ModifyBudget",),
         update=("budgets:ModifyBudget",),
         delete=("budgets:ModifyBudget",),
-        made_on="arn:aws:budgets::{account}:budget/*",
+        name="Budget.BudgetName",
         settings={"ResourceTags": "budgets:TagResource"},
     ),
     "AWS::CloudFormation::Stack": Handling(
@@ -525,7 +537,7 @@ def to_create(resource_type: str, name: str, properties: Properties, place: Mapp
     if boundary := properties.get("PermissionsBoundary"):
         keys["iam:PermissionsBoundary"] = str(boundary)
     settings = [
-        action for setting, action in of_type.settings.items() if setting in properties and setting not in _ON_CREATE
+        action for setting, action in of_type.settings.items() if setting in properties and action not in _LATER
     ]
     made = _resources(of_type.made_on or of_type.on, name, properties, place)
     # What has no ARN yet may be any: only who may set this with all of them may set it with what is made.
@@ -544,8 +556,9 @@ def to_update(
     of_type, before, after = handling(resource_type), _as_written(before), _as_written(after)
     changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     others = [key for key in changed if key not in of_type.settings]
-    if of_type.name in changed or (others and not of_type.update):
-        made = str(after.get(of_type.name, name))
+    renamed = of_type.name_in(before) != of_type.name_in(after)
+    if renamed or (others and not of_type.update):
+        made = of_type.name_in(after) or name
         return [*to_create(resource_type, made, after, place), *to_delete(resource_type, name, before, place)]
     actions = [*(of_type.settings[key] for key in changed if key not in others), *(of_type.update if others else ())]
     keys = _own_keys(before)
