@@ -30,13 +30,16 @@ BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/sandbox-boundary"
 FIRST = f"""\
   key: own
 permissions_boundary: {BOUNDARY}
+budget: {{usd_a_month: 10, emails: [a@example.com]}}
 interpreters:
   sandbox:
 """
 CHANGED = f"""\
   key: own
 permissions_boundary: {BOUNDARY}
+budget: {{usd_a_month: 20, emails: [a@example.com]}}
 logs: {{retention_days: 14}}
+tags: {{cost-center: "4711"}}
 interpreters:
   sandbox:
     description: Another one
@@ -136,6 +139,7 @@ def touches_nothing_of_others() -> None:
         ("AWS::IAM::Role", {"RoleName": "sandpiper-other-x", "AssumeRolePolicyDocument": trust}, "iam:CreateRole"),
         ("AWS::IAM::Role", {"RoleName": "sandpiper-small-x", "AssumeRolePolicyDocument": trust}, "iam:CreateRole"),
         ("AWS::SSM::Parameter", {"Name": "/sandpiper/other/x", "Type": "String", "Value": "1"}, "ssm:PutParameter"),
+        ("AWS::Budgets::Budget", {"Budget": {"BudgetName": "sandpiper-other"}}, "budgets:ModifyBudget"),
         ("AWS::DynamoDB::Table", {"TableName": "sandpiper-small-x"}, "dynamodb:CreateTable"),
     )
     for kind, properties, action in cases:
