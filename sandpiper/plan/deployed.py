@@ -40,6 +40,7 @@ class DeployedStack:
     changed: datetime.datetime
     parameters: Mapping[str, str]
     outputs: Mapping[str, str]
+    tags: Mapping[str, str]
     template: Template
 
 
@@ -81,6 +82,7 @@ class Account:
                         outputs={
                             each.get("OutputKey", ""): each.get("OutputValue", "") for each in one.get("Outputs", [])
                         },
+                        tags={each["Key"]: each["Value"] for each in one.get("Tags", [])},
                         template=read(name, body if isinstance(body, str) else json.dumps(body), self.place),
                     )
         return found

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
-from sandpiper.environment.model import EMBEDDED_ACCOUNT
 from sandpiper.plan.data import lifetimes
 from sandpiper.plan.deployed import code_of
 from sandpiper.status.comparison import Difference
@@ -17,9 +16,15 @@ if TYPE_CHECKING:
     from sandpiper.plan.deployed import Account
     from sandpiper.status.physical import PhysicalTemplate
 
-PROPERTIES = ("BucketName", "LifecycleConfiguration", "PublicAccessBlockConfiguration", "VersioningConfiguration")
+PROPERTIES = (
+    *("BucketEncryption", "BucketName", "LifecycleConfiguration", "PublicAccessBlockConfiguration"),
+    "VersioningConfiguration",
+)
 NOT_THERE = ("404", "NoSuchBucket")
 NOT_SET = ("NoSuchLifecycleConfiguration", "NoSuchPublicAccessBlockConfiguration")
+S3_KEYS = "AES256"
+"""What encrypts a bucket of which nothing is said:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-encryption-faq.html"""
 
 
 def read(account: Account, template: PhysicalTemplate, logical_id: str) -> Iterator[Difference]:
@@ -39,8 +44,20 @@ def read(account: Account, template: PhysicalTemplate, logical_id: str) -> Itera
     blocked = _asked(lambda: s3.get_public_access_block(Bucket=name)).get("PublicAccessBlockConfiguration", {})
     for setting, value in properties.get("PublicAccessBlockConfiguration", {}).items():
         yield from Difference.between(f"PublicAccessBlockConfiguration.{setting}", value, blocked.get(setting, False))
-    if account.place.account != EMBEDDED_ACCOUNT:  # which keeps no lifecycle for a bucket of CloudFormation's
-        yield from _lifetimes(properties, _asked(lambda: s3.get_bucket_lifecycle_configuration(Bucket=name)))
+    encrypted = cast("dict[str, Any]", s3.get_bucket_encryption(Bucket=name))["ServerSideEncryptionConfiguration"]
+    yield from _encryption(properties.get("BucketEncryption", {}), encrypted["Rules"][0])
+    yield from _lifetimes(properties, _asked(lambda: s3.get_bucket_lifecycle_configuration(Bucket=name)))
+
+
+def _encryption(given: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Difference]:
+    (expected,) = given.get("ServerSideEncryptionConfiguration", [{}])
+    was, now = expected.get("ServerSideEncryptionByDefault", {}), found["ApplyServerSideEncryptionByDefault"]
+    for name, before, after in (
+        ("SSEAlgorithm", was.get("SSEAlgorithm", S3_KEYS), now["SSEAlgorithm"]),
+        ("KMSMasterKeyID", was.get("KMSMasterKeyID"), now.get("KMSMasterKeyID")),
+        ("BucketKeyEnabled", expected.get("BucketKeyEnabled", False), found.get("BucketKeyEnabled", False)),
+    ):
+        yield from Difference.between(f"BucketEncryption.{name}", before, after)
 
 
 def _lifetimes(properties: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Difference]:

@@ -49,6 +49,7 @@ def of_stacks(account: Account, stacks: Sequence[DeployedStack]) -> tuple[list[D
             place=stack.template.place,
             physical_ids=account.physical_ids(stack.name),
             parameters=stack.parameters,
+            tags=stack.tags,
         )
         checked, differences = _of_cloudformation(account, template, detections[stack.name])
         found += [_drift(template, logical_id, one) for logical_id, one in (*_read(account, template), *differences)]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sandpiper.status.physical import PhysicalTemplate
 
 _REFERENCE = re.compile(r"\{\{resolve:ssm:([^:{}]+)\}\}")
-PROPERTIES = ("Name", "Description", "ExecutionRoleArn", "NetworkConfiguration")
+PROPERTIES = ("Name", "Description", "ExecutionRoleArn", "NetworkConfiguration", "Tags")
 
 
 def find(account: Account, identifier: str) -> dict[str, Any] | None:
@@ -53,6 +53,17 @@ def read(account: Account, template: PhysicalTemplate, logical_id: str) -> Itera
         ),
     ):
         yield from Difference.between(name, expected, value)
+    wanted: dict[str, str] = {**template.tags, **properties.get("Tags", {})}
+    tags = _tags(account, found["codeInterpreterArn"])
+    for key in dict.fromkeys((*wanted, *tags)):
+        yield from Difference.between(f"Tags.{key}", wanted.get(key), tags.get(key))
+
+
+def _tags(account: Account, arn: str) -> dict[str, str]:
+    """Its tags, without those that AWS adds."""
+    session: Any = account.session  # whose types are not those of every service
+    found: dict[str, str] = session.client("bedrock-agentcore-control").list_tags_for_resource(resourceArn=arn)["tags"]
+    return {key: value for key, value in found.items() if not key.startswith("aws:")}
 
 
 def _ids(account: Account, values: list[str] | None) -> list[str] | None:

@@ -24,10 +24,14 @@ ARNS = {
 
 @dataclass(frozen=True)
 class PhysicalTemplate(Template):
-    """As `Template`, but values are those that were deployed, hashes of names included."""
+    """As `Template`, but values are those that were deployed, hashes of names included.
+
+    `tags` are the stack's, which CloudFormation gives each resource besides its own.
+    """
 
     physical_ids: Mapping[str, str] = field(default_factory=dict[str, str])
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def _ref(self, name: str) -> str:
         default = self.content.get("Parameters", {}).get(name, {}).get("Default")

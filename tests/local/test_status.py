@@ -69,27 +69,62 @@ def test_what_was_changed_behind_cloudformations_back_is_shown(environments: Env
     document["Statement"].append({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::secret/*"})
     iam.put_role_policy(RoleName=role, PolicyName="Folders", PolicyDocument=json.dumps(document))
     boto3.client("bedrock-agentcore-control").delete_code_interpreter(codeInterpreterId=identifiers["spare"])
-    boto3.client("s3").put_bucket_versioning(
-        Bucket=environments.tenant(file, "main").bucket, VersioningConfiguration={"Status": "Suspended"}
-    )
+    retag(identifiers["run"])
+    loosen(environments.tenant(file, "main").bucket)
 
-    drift = {one["resource"].partition(" sandpiper")[0]: one for one in as_json(file, DRIFTED)["drift"]}
-    assert set(drift) == {"execution role of interpreter run", "interpreter spare", "bucket"}
-    policy = drift["execution role of interpreter run"]
-    assert (policy["property"], policy["expected"]) == ("policy Folders", "nothing")
-    assert policy["found"] == "may s3:GetObject on arn:aws:s3:::secret/*"
-    assert "take the change back, or write it into the environment file" in policy["remedy"]
-    gone = drift["interpreter spare"]
-    assert (gone["expected"], gone["found"]) == ("is there", "is deleted")
-    assert "change its description in the environment file and run `cdk deploy`" in gone["remedy"]
-    assert (drift["bucket"]["expected"], drift["bucket"]["found"]) == ("Enabled", "Suspended")
+    drift = as_json(file, DRIFTED)["drift"]
+    changed = {
+        (one["resource"].partition(" sandpiper")[0], one["property"]): (one["expected"], one["found"]) for one in drift
+    }
+    run, role = "interpreter run", "execution role of interpreter run"
+    assert changed == {
+        (role, "policy Folders"): ("nothing", "may s3:GetObject on arn:aws:s3:::secret/*"),
+        ("interpreter spare", "the resource itself"): ("is there", "is deleted"),
+        (run, "Tags.sandpiper:owner"): ("a test", "nobody"),
+        (run, "Tags.sandpiper:tenant"): ("main", "nothing"),
+        (run, "Tags.mine"): ("nothing", "too"),
+        ("bucket", "VersioningConfiguration.Status"): ("Enabled", "Suspended"),
+        ("bucket", "BucketEncryption.SSEAlgorithm"): ("AES256", "aws:kms"),
+        ("bucket", "BucketEncryption.KMSMasterKeyID"): ("nothing", "alias/of-others"),
+        ("bucket", "days of old versions below /"): ("30", "nothing"),
+        ("bucket", "days of objects below tenants/main/runs/"): ("90", "1"),
+        **{
+            ("bucket", f"days of {what} below tenants/main/sandbox/{key}/staging/"): ("1", "nothing")
+            for key in ("run", "spare")
+            for what in ("objects", "old versions")
+        },
+    }
+    remedies = {one["resource"].partition(" sandpiper")[0]: one["remedy"] for one in drift}
+    assert "take the change back, or write it into the environment file" in remedies[role]
+    assert "change its description in the environment file and run `cdk deploy`" in remedies["interpreter spare"]
 
     words = status("-e", file)
     assert words.returncode == DRIFTED
-    assert words.stdout.count("! drift: ") == 3
+    assert words.stdout.count("! drift: ") == len(changed)
     assert f"interpreter spare ({identifiers['spare']}): DELETED, 0 live sessions" in words.stdout
     quick = status("-e", file, "--no-drift")
     assert (quick.returncode, quick.stdout.count("! drift: ")) == (AS_IT_SHOULD_BE, 0)
+
+
+def retag(identifier: str) -> None:
+    """Changes one of an interpreter's tags, takes one away, and adds one."""
+    control: Any = boto3.client("bedrock-agentcore-control")
+    arn = control.get_code_interpreter(codeInterpreterId=identifier)["codeInterpreterArn"]
+    control.untag_resource(resourceArn=arn, tagKeys=["sandpiper:tenant"])
+    control.tag_resource(resourceArn=arn, tags={"sandpiper:owner": "nobody", "mine": "too"})
+
+
+def loosen(bucket: str) -> None:
+    """Another key, no old versions, and runs that go after a day."""
+    s3: Any = boto3.client("s3")
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+    of_others = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "alias/of-others"}
+    s3.put_bucket_encryption(
+        Bucket=bucket,
+        ServerSideEncryptionConfiguration={"Rules": [{"ApplyServerSideEncryptionByDefault": of_others}]},
+    )
+    runs = {"Status": "Enabled", "Filter": {"Prefix": "tenants/main/runs/"}, "Expiration": {"Days": 1}}
+    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [runs]})
 
 
 def roles_of(logical_id: str) -> list[str]:

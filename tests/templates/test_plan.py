@@ -86,6 +86,7 @@ def deployed(assembly: Synthesised) -> dict[str, DeployedStack]:
             changed=BEGUN,
             parameters={},
             outputs={},
+            tags={},
             template=one.template,
         )
         for name, one in assembly.stacks.items()
