@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import os
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,10 +15,7 @@ from sandpiper.cli.output import failures_as_messages, notes, plain
 from sandpiper.failure import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pydantic import BaseModel
-
+    from sandpiper.cli.init_flags import Refusal
     from sandpiper.environment.first_file import FirstFile
 
 SCHEMA = Path("docs", "environment.schema.json")
@@ -37,17 +34,38 @@ EXAMPLES = """
 """
 
 
+NEEDED = ("name", "account", "region", "owner")
+QUESTIONS = {
+    "zones": "zones, as NAME=ID,NAME=ID",
+    "expires": "expires, as YYYY-MM-DD",
+    "s3_prefix_list": "S3's prefix list",
+}
+ALSO = {"name": "output"}
+"""What else an answer can be wrong for."""
+LOCAL = """\
+  sandpiper local start
+  eval "$(sandpiper local env)"
+"""
+
+
 def init(
     name: Annotated[str | None, typer.Option(help="Part of every name; the file is called so.")] = None,
     account: Annotated[str | None, typer.Option(help="The AWS account, 12 digits.")] = None,
     region: Annotated[str | None, typer.Option(help="Its region, such as eu-west-1.")] = None,
     owner: Annotated[str | None, typer.Option(help="Who answers for it.")] = None,
-    network: Annotated[str | None, typer.Option(help="What code reaches: SANDBOX, PUBLIC or VPC.")] = None,
+    network: Annotated[
+        str | None, typer.Option(help="What code reaches: SANDBOX, PUBLIC or VPC; SANDBOX unless given.")
+    ] = None,
     reason: Annotated[str | None, typer.Option(help="Why code needs the internet, with PUBLIC.")] = None,
-    expires: Annotated[str | None, typer.Option(help="The last day of that, as YYYY-MM-DD.", metavar="DAY")] = None,
+    expires: Annotated[
+        str | None, typer.Option(help="The last day of that, as YYYY-MM-DD, with PUBLIC.", metavar="DAY")
+    ] = None,
     zones: Annotated[
         list[str] | None,
         typer.Option("--zone", help="An availability zone, with VPC; two or more.", metavar="NAME=ID"),
+    ] = None,
+    s3_prefix_list: Annotated[
+        str | None, typer.Option(help="S3's prefix list, with VPC, in a region where it is not known.", metavar="ID")
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="The file; environments/NAME.yaml unless given.", metavar="FILE")
@@ -55,143 +73,119 @@ def init(
 ) -> None:
     """Write a first environment file: asked for in a terminal, or said by flags. Never writes over a file."""
     with failures_as_messages():
-        given = {
-            "name": name,
-            "account": account,
-            "region": region,
-            "owner": owner,
-            "network": network,
-            "reason": reason,
-            "expires": expires,
-            "zones": None if zones is None else ",".join(zones),
-        }
-        wanted = _answered(given)
-        file = output or Path("environments", f"{wanted.name}.yaml")
-        _write(file, wanted)
-        notes.print(f"wrote {plain(str(file))}", soft_wrap=True)
-        print(_next(file, wanted))
+        from sandpiper.environment.first_file import FirstFile
+
+        given = FirstFile(
+            name=name,
+            account=account,
+            region=region,
+            owner=owner,
+            network=network,
+            reason=reason,
+            expires=expires,
+            zones=tuple(zone for each in zones or () for zone in _zones(each)),
+            s3_prefix_list=s3_prefix_list,
+        )
+        wanted = _answered(given, output)
+        _write(wanted, output)
 
 
-def _answered(given: dict[str, str | None]) -> FirstFile:
-    """Every answer: what was said by flags, and what is asked for the rest. Raises Failure where nobody can answer."""
-    from sandpiper.environment.first_file import NETWORKS, FirstFile
+def _answered(given: FirstFile, output: Path | None) -> FirstFile:
+    """Every answer: what was said by flags, and what is asked for the rest. Raises Failure for what is refused."""
+    from sandpiper.cli.init_flags import refusals
 
-    ask = _ask if sys.stdin.isatty() else _nobody
-    known = {key: value for key, value in given.items() if value is not None}
-    missing = [key for key in ("name", "account", "region", "owner") if key not in known]
-    if missing and ask is _nobody:
-        raise Failure(f"{', '.join('--' + key for key in missing)} missing: give them, or run this in a terminal")
-    for key in missing:
-        known[key] = ask(key, _option(key))
-    if "network" not in known and ask is _ask and missing:
-        for kind, reached in NETWORKS.items():
-            notes.print(f"  {kind}: {reached}")
-        known["network"] = ask("network", lambda text: None if text in NETWORKS else " | ".join(NETWORKS), "SANDBOX")
-    wanted = FirstFile(**_without_zones(known), zones=_zones(known.get("zones", "")))
-    if ask is _ask:
-        wanted = _completed(wanted)
+    can_ask = sys.stdin.isatty()
+    found = refusals(given, output)
+    _refuse([one for one in found if not (can_ask and one.is_missing)])
+    if not can_ask:
+        return given
+    wanted = given
+    missing = [name for name in NEEDED if getattr(given, name) is None]
+    for about in missing:
+        wanted = _asked(wanted, about, output, default=output.stem if output and about == "name" else None)
+    if missing and wanted.network is None:
+        wanted = _network(wanted, output)
+    for one in refusals(wanted, output):
+        if one.is_missing:
+            wanted = _asked(wanted, one.about, output)
+    _refuse(refusals(wanted, output))
     return wanted
 
 
-def _completed(wanted: FirstFile) -> FirstFile:
-    """With what the network takes besides."""
-    from sandpiper.environment.interpreter import PublicInterpreter
+def _refuse(found: list[Refusal]) -> None:
+    if found:
+        asks = "; in a terminal, what is missing is asked for" if any(one.is_missing for one in found) else ""
+        raise Failure("\n".join([f"nothing was written{asks}", *map(str, found)]))
+
+
+def _network(wanted: FirstFile, output: Path | None) -> FirstFile:
+    from sandpiper.environment.first_file import NETWORKS
+
+    for kind, reached in NETWORKS.items():
+        notes.print(f"  {kind}: {reached}")
+    return _asked(wanted, "network", output, default="SANDBOX")
+
+
+def _asked(wanted: FirstFile, about: str, output: Path | None, default: str | None = None) -> FirstFile:
+    """With an answer that can be used: of another one it is told what is allowed, and it is asked for again."""
+    from sandpiper.cli.init_flags import refusals
+
+    if about == "zones":
+        _show_zones(wanted)
+    while True:
+        answer = str(typer.prompt(QUESTIONS.get(about, about), default=default, err=True)).strip()
+        answered = replace(wanted, **{about: _zones(answer) if about == "zones" else answer})
+        found = [one for one in refusals(answered, output) if one.about in (about, ALSO.get(about))]
+        if not found:
+            return answered
+        for one in found:
+            value = one.value or about
+            notes.print(f"  {plain(f'{value} {one.problem}; allowed: {one.allowed}')}", soft_wrap=True)
+
+
+def _show_zones(wanted: FirstFile) -> None:
     from sandpiper.environment.zones import SUPPORTED_ZONES
 
-    if wanted.network == "PUBLIC" and not wanted.reason:
-        wanted = replace(wanted, reason=_ask("reason", _option("reason", PublicInterpreter)))
-    if wanted.network == "PUBLIC" and not wanted.expires and not wanted.is_embedded:
-        wanted = replace(
-            wanted, expires=_ask("expires", _option("expires", PublicInterpreter, datetime.date.fromisoformat))
-        )
-    if wanted.network == "VPC" and not wanted.zones:
-        supported = ", ".join(SUPPORTED_ZONES.get(wanted.region, ()))
-        notes.print(
-            f"  `aws ec2 describe-availability-zones` has yours; AgentCore supports {supported or 'some'}",
-            soft_wrap=True,
-        )
-        wanted = replace(wanted, zones=_zones(_ask("zones, as NAME=ID,NAME=ID", _refused_zones)))
-    return wanted
-
-
-def _ask(question: str, refused: Callable[[str], str | None], default: str | None = None) -> str:
-    """An answer that the model takes: another one is told what is allowed, and asked for again."""
-    while True:
-        answer = str(typer.prompt(question, default=default, err=True)).strip()
-        allowed = refused(answer)
-        if allowed is None:
-            return answer
-        notes.print(f"  {plain(repr(answer))} is not allowed; allowed: {plain(allowed)}", soft_wrap=True)
-
-
-def _nobody(question: str, _refused: Callable[[str], str | None], _default: str | None = None) -> str:
-    raise Failure(f"nobody can be asked for {question}")
-
-
-def _option(
-    name: str, model: type[BaseModel] | None = None, read: Callable[[str], object] = str
-) -> Callable[[str], str | None]:
-    """What the model allows instead of a text; None for a text that it takes."""
-    from pydantic import ValidationError
-
-    from sandpiper.environment import Environment
-
-    asked = model or Environment
-
-    def refused(text: str) -> str | None:
-        try:
-            asked.model_validate({name: read(text)})
-        except ValidationError as error:
-            if all(one["loc"][:1] != (name,) for one in error.errors()):
-                return None
-        except ValueError:
-            pass  # no date at all
-        return asked.model_fields[name].description
-
-    return refused
-
-
-def _refused_zones(text: str) -> str | None:
-    return None if len(_zones(text)) > 1 else "two or more, such as eu-west-1a=euw1-az1,eu-west-1b=euw1-az2"
+    supported = ", ".join(SUPPORTED_ZONES.get(wanted.region or "", ())) or "some"
+    notes.print(f"  `aws ec2 describe-availability-zones` has yours; AgentCore supports {supported}", soft_wrap=True)
 
 
 def _zones(text: str) -> tuple[tuple[str, str], ...]:
-    pairs = (one.partition("=") for one in text.split(",") if one)
+    pairs = (one.partition("=") for one in text.split(","))
     return tuple((name.strip(), zone.strip()) for name, _, zone in pairs)
 
 
-def _without_zones(known: dict[str, str]) -> dict[str, Any]:
-    return {key: value for key, value in known.items() if key != "zones"}
-
-
-def _write(file: Path, wanted: FirstFile) -> None:
-    """Raises Failure, and writes nothing, for what is no environment and for a file that is there."""
-    from sandpiper.environment import InvalidEnvironment
+def _write(wanted: FirstFile, output: Path | None) -> None:
+    """Raises Failure, and writes nothing, where the file cannot be made."""
+    from sandpiper.cli.init_flags import default_file
+    from sandpiper.environment import cautions
     from sandpiper.environment.file import from_text
 
-    schema = Path(os.path.relpath(SCHEMA, file.parent)).as_posix() if SCHEMA.exists() else None
-    text = wanted.text(schema=schema)
+    file = output or default_file(str(wanted.name))
+    text = wanted.text(schema=Path(os.path.relpath(SCHEMA, file.parent)).as_posix() if SCHEMA.exists() else None)
     try:
-        from_text(text, file)
-    except InvalidEnvironment as error:
-        lines = "\n".join(str(replace(problem, line=None)) for problem in error.problems)
-        raise Failure(f"nothing was written\n{lines}") from None
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        if not output and not file.parent.exists():
+            file.parent.mkdir()
+            notes.print(f"made the folder {file.parent}")
         with file.open("x", encoding="utf-8") as stream:
             stream.write(text)
     except FileExistsError:
         raise Failure(f"{file} is there already and stays as it is: choose another --name or --output") from None
     except OSError as error:
         raise Failure(f"{file} cannot be written ({error.strerror}): choose another --output") from None
+    notes.print(f"wrote {plain(str(file))}", soft_wrap=True)
+    for caution in cautions(from_text(text, file)):
+        notes.print(f"[yellow]warning:[/] {plain(f'{file}: {caution.at}: {caution.text}')}", soft_wrap=True)
+    print(_next(shlex.quote(str(output or wanted.name)), wanted))
 
 
-def _next(file: Path, wanted: FirstFile) -> str:
-    place = wanted.name if file == Path("environments", f"{wanted.name}.yaml") else str(file)
+def _next(place: str, wanted: FirstFile) -> str:
     return (
         "Next, look at what it makes, which needs no credentials:\n"
-        f"  cdk synth -c environment={place}\n"
+        f"  cdk synth --quiet -c environment={place}\n"
         "and deploy it:\n"
+        f"{LOCAL if wanted.is_embedded else ''}"
         f"  cdk bootstrap aws://{wanted.account}/{wanted.region}\n"
+        f"  sandpiper plan -e {place}\n"
         f"  cdk deploy --all -c environment={place}"
     )

@@ -22,17 +22,20 @@ NETWORKS = {
 
 @dataclass(frozen=True, kw_only=True)
 class FirstFile:
-    """What is asked for. All else has its default."""
+    """What is asked for; None is not said, and makes no line. All else has its default."""
 
-    name: str
-    account: str
-    region: str
-    owner: str
-    network: str = "SANDBOX"
-    reason: str = ""
-    expires: str = ""
+    name: str | None = None
+    account: str | None = None
+    region: str | None = None
+    owner: str | None = None
+    network: str | None = None
+    """SANDBOX unless said."""
+    reason: str | None = None
+    expires: str | None = None
     zones: tuple[tuple[str, str], ...] = ()
     """Names of availability zones with their ids, for VPC mode."""
+    s3_prefix_list: str | None = None
+    """Likewise, where S3's list of the region is not known."""
 
     @property
     def is_embedded(self) -> bool:
@@ -41,27 +44,32 @@ class FirstFile:
 
     def text(self, *, schema: str | None = None) -> str:
         """The file's text, which may be no environment. `schema` is where editors find the schema from the file."""
-        about = "# Whatever is not said here has the default that a security reviewer would choose."
+        network = self.network or "SANDBOX"
         lines = [
             *([f"# yaml-language-server: $schema={schema}"] if schema else []),
-            about,
-            f"name: {_text(self.name)} # part of every name, and the name of this file",
-            f"account: {_text(self.account)} # in quotes, since it is no number",
-            f"region: {_text(self.region)}",
-            f"owner: {_text(self.owner)} # a tag of everything, for who finds it",
+            "# Whatever is not said here has the default that a security reviewer would choose.",
+            *_line("name", self.name, " # part of every name, and the name of this file"),
+            *_line("account", self.account, " # in quotes, since it is no number"),
+            *_line("region", self.region),
+            *_line("owner", self.owner, " # a tag of everything, for who finds it"),
             "",
-            *(_zones(self) if self.network == "VPC" else []),
+            *(_zones(self) if network == "VPC" else []),
             "# By the key that requests use; the first is the default. For more than one who share nothing with each",
             "# other, `tenants:` takes their place.",
             "interpreters:",
-            *_INTERPRETERS.get(self.network, _other)(self),
+            *_INTERPRETERS.get(network, _other)(self),
         ]
         return "\n".join(lines) + "\n"
 
 
+def _line(key: str, value: str | None, comment: str = "") -> list[str]:
+    return [] if value is None else [f"{key}: {_text(value)}{comment}"]
+
+
 def _text(value: str) -> str:
-    """As YAML writes it whatever it is: `null`, `5` and `a: b` are texts here."""
-    return json.dumps(value, ensure_ascii=False)
+    """As YAML writes it whatever it is: `null`, `5` and `a: b` are texts here, and no character is one YAML refuses."""
+    written = json.dumps(value, ensure_ascii=False)
+    return "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in written)
 
 
 def _day(value: str) -> str:
@@ -72,9 +80,10 @@ def _day(value: str) -> str:
 def _zones(wanted: FirstFile) -> list[str]:
     return [
         "# A VPC of its own in these zones; their names differ by account: `aws ec2 describe-availability-zones`.",
-        "availability_zones:",
+        *(["availability_zones:"] if wanted.zones else []),
         *(f"  {_text(name)}: {_text(zone)}" for name, zone in wanted.zones),
         "network:",
+        *_line("  s3_prefix_list", wanted.s3_prefix_list),
         "",
     ]
 
@@ -87,9 +96,9 @@ def _public(wanted: FirstFile) -> list[str]:
     return [
         "  web:",
         "    network: PUBLIC # code reaches the internet",
-        f"    reason: {_text(wanted.reason)}",
-        f"    owner: {_text(wanted.owner)}",
-        *([f"    expires: {_day(wanted.expires)} # past this day nothing is synthesised"] if wanted.expires else []),
+        *_line("    reason", wanted.reason),
+        *_line("    owner", wanted.owner),
+        *([] if wanted.expires is None else [f"    expires: {_day(wanted.expires)} # past it nothing is synthesised"]),
     ]
 
 
@@ -98,7 +107,7 @@ def _vpc(_wanted: FirstFile) -> list[str]:
 
 
 def _other(wanted: FirstFile) -> list[str]:
-    return ["  sandbox:", f"    network: {_text(wanted.network)}"]
+    return ["  sandbox:", *_line("    network", wanted.network)]
 
 
 _INTERPRETERS: dict[str, Callable[[FirstFile], list[str]]] = {"SANDBOX": _sandbox, "PUBLIC": _public, "VPC": _vpc}
