@@ -53,7 +53,8 @@ class WorkflowExamples(cdk.Stack):
         cdk.CfnOutput(self, "InterpreterId", value=interpreter.interpreter_id)
 
 
-app = cdk.App(analytics_reporting=False)
-WorkflowExamples(app, account=os.environ["CDK_DEFAULT_ACCOUNT"], region=os.environ["CDK_DEFAULT_REGION"])
-cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
-app.synth()
+if __name__ == "__main__":
+    app = cdk.App(analytics_reporting=False)
+    WorkflowExamples(app, account=os.environ["CDK_DEFAULT_ACCOUNT"], region=os.environ["CDK_DEFAULT_REGION"])
+    cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
+    app.synth()

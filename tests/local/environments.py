@@ -1,7 +1,7 @@
 """Environments of a test's own on the embedded AWS: deployed by the CDK CLI, changed, and deleted after the test.
 
 The app's stacks are synthesised in the test's process, where Python, Node and the CDK start once: the CLI gets the
-assembly. The app itself, as the CLI runs it, is what `deployed` in conftest.py and tests/templates/test_synth.py show.
+assembly. The app itself, as the CLI runs it, is what `deployed` in conftest.py and tests/cdk_cli/test_synth.py show.
 """
 
 from __future__ import annotations

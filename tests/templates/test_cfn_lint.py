@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+import functools
+import runpy
 from typing import TYPE_CHECKING
 
+import aws_cdk as cdk
+import cdk_nag
 import pytest
 
 from tests.templates import charting_agent, private_network
-from tests.templates.conftest import ACCOUNT, REGION, ROOT, read_assembly
+from tests.templates.conftest import ACCOUNT, REGION, ROOT, new_app
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from cfnlint.match import Match  # pyright: ignore[reportMissingTypeStubs]
+
     from tests.templates.conftest import Assembly
 
 IGNORED = {
@@ -23,16 +28,26 @@ IGNORED = {
 WORKFLOWS = ROOT / "examples" / "workflows"
 
 
+@functools.cache
+def linter(region: str) -> Callable[[str], Iterator[Match]]:
+    """`cfn-lint --regions REGION FILE` in this process, where it loads its rules once."""
+    from cfnlint.config import ConfigMixIn  # pyright: ignore[reportMissingTypeStubs]
+    from cfnlint.runner import Runner  # pyright: ignore[reportMissingTypeStubs]
+    from cfnlint.runner.template import run_template_by_file_path  # pyright: ignore[reportMissingTypeStubs]
+
+    runner = Runner(ConfigMixIn([], regions=[region], ignore_checks=list(IGNORED)))
+    return lambda file: run_template_by_file_path(file, runner.config, runner.rules, ignore_bad_template=False)
+
+
 def found(directory: Path, region: str) -> list[str]:
     """What cfn-lint has to say of the templates in a cloud assembly. It has to hold some."""
-    templates = sorted(directory.glob("*.template.json"))
+    templates = sorted(map(str, directory.glob("*.template.json")))
     assert templates
-    command = [Path(sys.executable).with_name("cfn-lint"), "--format", "parseable", "--regions", region]
-    checked = subprocess.run(
-        [*command, "--ignore-checks", *IGNORED, "--", *templates], capture_output=True, text=True, timeout=120
-    )
-    assert not checked.stderr
-    return checked.stdout.splitlines()
+    return [
+        f"{template}:{match.linenumber}: {match.rule.id} {match.message}"
+        for template in templates
+        for match in linter(region)(template)
+    ]
 
 
 @pytest.mark.parametrize("environment", [file.stem for file in (ROOT / "environments").glob("*.yaml")])
@@ -51,10 +66,13 @@ def test_the_charting_agent(tmp_path: Path) -> None:
     assert found(charting_agent.synthesise(tmp_path).directory, REGION) == []
 
 
-def test_the_workflows(tmp_path: Path) -> None:
-    place = {"CDK_OUTDIR": str(tmp_path), "CDK_DEFAULT_ACCOUNT": ACCOUNT, "CDK_DEFAULT_REGION": REGION}
-    subprocess.run([sys.executable, WORKFLOWS / "app.py"], env=os.environ | place, check=True, timeout=120)
-    assert found(read_assembly(tmp_path).directory, REGION) == []
+def test_the_workflows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(WORKFLOWS)
+    app = new_app(tmp_path)
+    runpy.run_path(str(WORKFLOWS / "app.py"))["WorkflowExamples"](app, account=ACCOUNT, region=REGION)
+    cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
+    app.synth()
+    assert found(tmp_path, REGION) == []
 
 
 def test_what_is_wrong_is_found(tmp_path: Path) -> None:

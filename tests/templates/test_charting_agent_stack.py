@@ -5,32 +5,23 @@ from __future__ import annotations
 import fnmatch
 import json
 import os
-import shlex
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.templates.charting_agent import NAME, synthesise
-from tests.templates.conftest import ROOT, documents, statements
+from tests.templates.conftest import REASON_CHARACTERS, documents, findings, statements
 
 if TYPE_CHECKING:
     from tests.templates.conftest import Assembly, Template
 
 GOLDEN = Path(__file__).parent / "golden" / "iam-charting-agent.json"
-REASON_CHARACTERS = 40
-"""A reason shorter than this explains nothing."""
 
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("agent")
-
-
-@pytest.fixture(scope="module")
-def assembly(directory: Path) -> Assembly:
-    return synthesise(directory)
+def assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
+    return synthesise(tmp_path_factory.mktemp("agent"))
 
 
 @pytest.fixture(scope="module")
@@ -115,52 +106,9 @@ def test_code_in_the_sandbox_acts_with_a_role_that_may_do_nothing(template: Temp
     assert "Policies" not in template.resources("AWS::IAM::Role")[role]
 
 
-@pytest.mark.usefixtures("assembly")
-def test_every_finding_is_explained_at_its_own_resource(directory: Path) -> None:
-    report = json.loads((directory / "cdk.out" / "validation-report.json").read_text())
-    (nag,) = (plugin for plugin in report["pluginReports"] if plugin["pluginName"] == "AwsSolutions")
-    assert (nag["conclusion"], nag["violations"]) == ("success", [])
-    assert len(nag["suppressedViolations"]) == 4
-    for finding in nag["suppressedViolations"]:
+def test_every_finding_is_explained_at_its_own_resource(assembly: Assembly) -> None:
+    found = findings(assembly)
+    assert len(found) == 4
+    for finding in found:
         assert len(finding["reason"]) > REASON_CHARACTERS, finding["ruleName"]
         assert finding["acknowledgedAt"] == f"{NAME}/Role"
-
-
-def synth(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command of the example's page, without credentials and without a network. Later arguments win."""
-    page = (ROOT / "examples" / "charting_agent" / "README.md").read_text()
-    (command,) = (line for line in page.splitlines() if line.startswith("cdk synth "))
-    no_network = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
-    path = f"{ROOT}/.venv/bin:{ROOT}/node_modules/.bin:{os.environ['PATH']}"
-    return subprocess.run(
-        [*no_network, *shlex.split(command.replace("build/charting-agent.out", str(tmp_path / "out"))), *arguments],
-        cwd=ROOT,
-        env={"PATH": path, "HOME": str(tmp_path), "NO_COLOR": "1", "JSII_RUNTIME_PACKAGE_CACHE": "disabled"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-
-
-def test_the_app_is_synthesised_by_the_cli(tmp_path: Path) -> None:
-    package = tmp_path / "package"
-    package.mkdir()
-    (package / "main.py").write_text("")
-    done = synth(tmp_path, "-c", f"package={package}")
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "out" / f"{NAME}.template.json").is_file()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("-c", "account="), "account or region is missing; allowed: credentials, or -c account=ID"),
-        (("-c", "package=nowhere"), "nowhere has no main.py; run examples/charting_agent/package first"),
-    ],
-    ids=["account", "package"],
-)
-def test_what_is_missing_is_said_without_a_traceback(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
-    done = synth(tmp_path, *arguments)
-    assert done.returncode == 1
-    assert done.stderr.startswith(said)
-    assert "Traceback" not in done.stderr

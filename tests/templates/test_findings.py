@@ -1,4 +1,7 @@
-"""Acknowledged findings stay explained in somebody else's app: without our flags, account or bucket name."""
+"""Findings are explained where they are, in our environments and in somebody else's app.
+
+That has none of our flags, account or bucket name.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +16,29 @@ from sandpiper_constructs.bucket_folder import BucketFolder
 from sandpiper_constructs.data_bucket import DataBucket
 from sandpiper_constructs.interpreter import CodeInterpreter
 from sandpiper_constructs.principals import service_principal
+from tests.templates.conftest import REASON_CHARACTERS, findings
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.templates.conftest import Assembly
 
 
 def _app(directory: Path) -> tuple[cdk.App, cdk.Stack]:
     app = cdk.App(outdir=str(directory), builtin_cloud_formation_validation=False)
     cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
     return app, cdk.Stack(app, "stack")
+
+
+@pytest.mark.parametrize("environment", ["dev", "local", "prod"])
+def test_every_finding_is_explained_at_its_own_resource(assemblies: dict[str, Assembly], environment: str) -> None:
+    assert "missing" not in assemblies[environment].manifest, "what AWS was to be asked"
+    for finding in findings(assemblies[environment]):
+        assert len(finding["reason"]) > REASON_CHARACTERS, finding["ruleName"]
+        (construct,) = finding["violatingConstructs"]
+        at = finding["acknowledgedAt"]
+        assert construct["constructPath"].startswith(f"{at}/"), "acknowledged at its own resource"
+        assert at.count("/") >= 2, "not for a whole stack"
 
 
 def test_an_interpreter_with_a_bucket_of_its_own_stack(tmp_path: Path) -> None:

@@ -58,16 +58,17 @@ class Observed:
 
 @dataclass
 class Plans:
-    """Synthesises into folders of its own, and plans from one environment to another."""
+    """Synthesises each environment once, into a folder of its own, and plans from one to another."""
 
     folder: Path
-    made: int = 0
+    made: dict[str, Path] = field(default_factory=dict[str, "Path"])
 
     def synthesise(self, options: dict[str, Any]) -> Synthesised:
-        self.made += 1
-        directory = self.folder / str(self.made)
-        synthesise(directory, {"termination_protection": False, **options})
-        return open_assembly(directory)
+        text = json.dumps(options)
+        if text not in self.made:
+            self.made[text] = self.folder / str(len(self.made))
+            synthesise(self.made[text], {"termination_protection": False, **options})
+        return open_assembly(self.made[text])
 
     def plan(
         self, before: dict[str, Any], after: dict[str, Any], observed: Observed | None = None, **quotas: int
@@ -93,9 +94,9 @@ def deployed(assembly: Synthesised) -> dict[str, DeployedStack]:
     }
 
 
-@pytest.fixture
-def plans(tmp_path: Path) -> Plans:
-    return Plans(tmp_path)
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory: pytest.TempPathFactory) -> Plans:
+    return Plans(tmp_path_factory.mktemp("plans"))
 
 
 def only_changed(plan: Plan) -> StackPlan:

@@ -1,0 +1,46 @@
+"""The charting agent's app, synthesised by the command of its page without a network and without credentials."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cdk_cli.offline import ROOT, run
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
+
+def _synth(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Later arguments win over those of the page."""
+    page = (ROOT / "examples" / "charting_agent" / "README.md").read_text()
+    (command,) = (line for line in page.splitlines() if line.startswith("cdk synth "))
+    here = command.replace("build/charting-agent.out", str(tmp_path / "out"))
+    return run([*shlex.split(here), *arguments], tmp_path)
+
+
+def test_the_app_is_synthesised_by_the_cli(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "main.py").write_text("")
+    done = _synth(tmp_path, "-c", f"package={package}")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "charting-agent.template.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("-c", "account="), "account or region is missing; allowed: credentials, or -c account=ID"),
+        (("-c", "package=nowhere"), "nowhere has no main.py; run examples/charting_agent/package first"),
+    ],
+    ids=["account", "package"],
+)
+def test_what_is_missing_is_said_without_a_traceback(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    done = _synth(tmp_path, *arguments)
+    assert done.returncode == 1
+    assert done.stderr.startswith(said)
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,40 @@
+"""`cdk synth` as people run it: the real CLI, without a network, credentials or anything in the home directory."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tests.cdk_cli.offline import ROOT, run
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
+
+def _synth(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return run(["cdk", "synth", "--quiet", "--output", str(home / "out"), *arguments], home, **variables)
+
+
+def test_synthesis_needs_no_network_and_no_credentials_and_cloudformation_finds_nothing_wrong(tmp_path: Path) -> None:
+    done = _synth(tmp_path, "-c", "environment=dev", CDK_VALIDATION="true")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "sandpiper-dev-storage.template.json").is_file()
+    report = json.loads((tmp_path / "out" / "validation-report.json").read_text())
+    conclusions = {plugin["pluginName"]: plugin["conclusion"] for plugin in report["pluginReports"]}
+    assert conclusions["AwsSolutions"] == "success"
+    assert "CloudFormation Validate" not in conclusions, "it reports only when it finds something"
+
+
+def test_a_bad_environment_is_one_line_and_no_traceback(tmp_path: Path) -> None:
+    done = _synth(tmp_path, "-c", "environment=nowhere")
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    there = ", ".join(sorted(path.name for path in (ROOT / "environments").glob("*.yaml")))
+    assert lines[0] == (
+        f"environments/nowhere.yaml: the file does not exist; allowed: one of {there}; "
+        "choose one of them, or write one with `sandpiper init`"
+    )
+    assert "Traceback" not in done.stderr
+    assert "app.py: Subprocess exited with error 1" in lines[1]
+    assert len(lines) == 2
