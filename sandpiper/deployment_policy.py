@@ -35,7 +35,7 @@ ENVIRONMENT_TAG = "sandpiper:environment"
 class Grant:
     """Actions on resources. Texts in braces are what `_places` has; `needed` says which environments need it.
 
-    `types` are the CloudFormation types that take it.
+    `types` are the CloudFormation types that take it. A grant on all resources says why it has to be.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Grant:
     resources: tuple[str, ...]
     conditions: Mapping[str, Mapping[str, str | list[str]]] = field(default_factory=dict[str, "Mapping[str, Any]"])
     needed: Callable[[Environment], bool] = lambda _: True
+    on_all_because: str = ""
 
 
 def _has_bucket(environment: Environment) -> bool:
@@ -123,8 +124,9 @@ GRANTS: tuple[Grant, ...] = (
         "MakeInterpreters",
         ("AWS::BedrockAgentCore::CodeInterpreterCustom",),
         _of("bedrock-agentcore", "CreateCodeInterpreter"),
-        ("*",),  # it takes no resource; the tag is what IAM can hold it to
+        ("*",),
         _ASKED_FOR,
+        on_all_because="what is not made yet has no ARN; the tag that it must be made with holds it",
     ),
     Grant(
         "Interpreters",
@@ -234,6 +236,7 @@ GRANTS: tuple[Grant, ...] = (
         ("AWS::Logs::LogGroup",),
         _of("logs", "DescribeLogGroups", "DescribeResourcePolicies", "DescribeIndexPolicies"),
         ("*",),
+        on_all_because="searches name nothing that IAM could hold them to; they read settings, and no line of a log",
     ),
     Grant(
         "Alarms",
@@ -286,7 +289,15 @@ GRANTS: tuple[Grant, ...] = (
         ("arn:{partition}:s3:::{bucket}", "arn:{partition}:s3:::{bucket}-logs"),
         needed=_has_bucket,
     ),
-    Grant("MakeKeys", ("AWS::KMS::Key",), _of("kms", "CreateKey"), ("*",), _ASKED_FOR, _has_key),
+    Grant(
+        "MakeKeys",
+        ("AWS::KMS::Key",),
+        _of("kms", "CreateKey"),
+        ("*",),
+        _ASKED_FOR,
+        _has_key,
+        "what is not made yet has no ARN; the tag that it must be made with holds it",
+    ),
     Grant(
         "TagKeys",
         ("AWS::KMS::Key",),
@@ -323,7 +334,13 @@ GRANTS: tuple[Grant, ...] = (
         _of("ssm", "GetParameters"),
         ("arn:{partition}:ssm:{region}:{account}:parameter/cdk-bootstrap/{qualifier}/version",),
     ),
-    Grant("FindParameters", ("AWS::SSM::Parameter",), _of("ssm", "DescribeParameters"), ("*",)),
+    Grant(
+        "FindParameters",
+        ("AWS::SSM::Parameter",),
+        _of("ssm", "DescribeParameters"),
+        ("*",),
+        on_all_because="a search names nothing that IAM could hold it to; it reads names, and no value",
+    ),
     Grant(
         "MakeNetwork",
         _NETWORK_TYPES,
@@ -331,6 +348,7 @@ GRANTS: tuple[Grant, ...] = (
             "ec2",
             *("CreateVpc", "CreateSubnet", "CreateRouteTable", "CreateSecurityGroup", "CreateVpcEndpoint"),
             *("CreateFlowLogs", "CreateTags", "ModifyVpcAttribute", "ModifySubnetAttribute", "ModifyVpcEndpoint"),
+            "DescribeVpcAttribute",
             *("AuthorizeSecurityGroupEgress", "AuthorizeSecurityGroupIngress", "RevokeSecurityGroupEgress"),
             *("RevokeSecurityGroupIngress", "UpdateSecurityGroupRuleDescriptionsEgress"),
             *("UpdateSecurityGroupRuleDescriptionsIngress", "AssociateRouteTable", "DisassociateRouteTable"),
@@ -366,7 +384,7 @@ GRANTS: tuple[Grant, ...] = (
         "FindNetwork",
         _NETWORK_TYPES,
         (
-            *_of("ec2", "DescribeVpcs", "DescribeVpcAttribute", "DescribeSubnets", "DescribeRouteTables"),
+            *_of("ec2", "DescribeVpcs", "DescribeSubnets", "DescribeRouteTables"),
             *_of("ec2", "DescribeSecurityGroups", "DescribeSecurityGroupRules", "DescribeVpcEndpoints"),
             *_of("ec2", "DescribePrefixLists", "DescribeManagedPrefixLists", "DescribeAvailabilityZones"),
             *_of("ec2", "DescribeNetworkAcls", "DescribeVpcEndpointServices", "DescribeVpcEncryptionControls"),
@@ -375,6 +393,7 @@ GRANTS: tuple[Grant, ...] = (
         ),
         ("*",),
         needed=_has_network,
+        on_all_because="EC2 knows no resource for what is searched or listed; they read settings and change nothing",
     ),
     Grant(
         # CreateVpcEndpoint depends on it, for the endpoint's private names.
@@ -421,18 +440,31 @@ GRANTS: tuple[Grant, ...] = (
         _has_network,
     ),
     Grant(
-        # What Route 53 Resolver asks of its caller for a log of queries, and for a VPC.
+        # What Route 53 Resolver asks of its caller for a log of queries, and the policy that lets it write one group.
         # https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/resolver-query-logs.html
-        "LogDnsQueries",
+        "LogDeliveriesOfTheWholeAccount",
         (*_FIREWALL_TYPES, "AWS::Logs::ResourcePolicy"),
-        (
-            *_of("logs", "CreateLogDelivery", "GetLogDelivery", "UpdateLogDelivery", "DeleteLogDelivery"),
-            *_of("logs", "ListLogDeliveries", "PutResourcePolicy", "DeleteResourcePolicy"),
-            *_of("route53resolver", "GetResolverQueryLogConfigAssociation", "ListFirewallRuleGroupAssociations"),
-            *_of("route53resolver", "ListResolverQueryLogConfigAssociations", "ListResolverQueryLogConfigs"),
+        _of(
+            "logs",
+            *("CreateLogDelivery", "GetLogDelivery", "UpdateLogDelivery", "DeleteLogDelivery"),
+            *("ListLogDeliveries", "PutResourcePolicy", "DeleteResourcePolicy"),
         ),
         ("*",),
         needed=_has_network,
+        on_all_because="CloudWatch Logs knows no resource for deliveries and resource policies: it can also change or "
+        "delete those of others in this account and region, and so who may write to their log groups",
+    ),
+    Grant(
+        "FindDnsFirewall",
+        _FIREWALL_TYPES,
+        _of(
+            "route53resolver",
+            *("GetResolverQueryLogConfigAssociation", "ListFirewallRuleGroupAssociations"),
+            *("ListResolverQueryLogConfigAssociations", "ListResolverQueryLogConfigs"),
+        ),
+        ("*",),
+        needed=_has_network,
+        on_all_because="Resolver knows no resource for associations and lists; they read settings and change nothing",
     ),
     Grant(
         # The first log of queries in an account makes it.
@@ -491,6 +523,11 @@ def statements(environment: Environment, qualifier: str = QUALIFIER) -> Iterator
     if callers:
         actions = ["iam:PutRolePolicy", "iam:GetRolePolicy", "iam:DeleteRolePolicy"]
         yield _statement("PoliciesOfCallers", actions, sorted(callers))
+
+
+def on_all_resources(environment: Environment) -> dict[str, str]:
+    """Why, by Sid, of each statement whose resource is `*`."""
+    return {each.name: each.on_all_because for each in GRANTS if each.resources == ("*",) and each.needed(environment)}
 
 
 def cut_names(environment: str) -> str:

@@ -27,7 +27,7 @@ def deployment_policy(
     For `cdk bootstrap --cloudformation-execution-policies`, instead of AdministratorAccess.
     """
     with failures_as_messages():
-        from sandpiper.deployment_policy import UNCUT, cut_names, documents
+        from sandpiper.deployment_policy import UNCUT, cut_names, documents, on_all_resources
         from sandpiper.environment import InvalidEnvironment, load
 
         file = Path(environment) if environment.endswith(".yaml") else Path("environments", f"{environment}.yaml")
@@ -42,6 +42,8 @@ def deployment_policy(
                 f"roles and functions of every environment whose name begins like that",
                 soft_wrap=True,
             )
+        for name, reason in on_all_resources(loaded).items():
+            notes.print(plain(f"{name} is on all resources: {reason}"), soft_wrap=True)
         if out is None:
             print(json.dumps(policies, indent=2))
             return

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from fnmatch import fnmatchcase
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sandpiper.deployment_policy import GRANTS, MOST_CHARACTERS, MOST_POLICIES, cut_names, documents, statements
-from sandpiper.environment import Environment
+from sandpiper.deployment_policy import (
+    GRANTS,
+    MOST_CHARACTERS,
+    MOST_POLICIES,
+    cut_names,
+    documents,
+    on_all_resources,
+    statements,
+)
+from sandpiper.environment import Environment, load
+from sandpiper.toolchain import PROJECT
 from tests.unit.test_resource_actions import listed
 
 BOUNDARY = "arn:aws:iam::111122223333:policy/boundary"
@@ -107,7 +119,7 @@ def test_an_action_that_takes_a_resource_has_one(options: dict[str, Any]) -> Non
         described, types = listed("actions", service)[name.lower()], listed("resourceTypes", service)
         arns = [types[item["name"].lower()]["arn"] for item in described["resourceTypes"]]
         if statement["Resource"] == ["*"]:
-            assert not arns or name.startswith(("Describe", "List")) or statement.get("Condition")
+            assert not arns or "aws:RequestTag" in str(statement.get("Condition")), action
             continue
         kinds = [re.sub(r"\$\{\w+\}", "x", arn).split(":", 5)[5].split("/")[0].split(":")[0] for arn in arns]
         assert arns, f"{action} takes no resource"
@@ -117,6 +129,33 @@ def test_an_action_that_takes_a_resource_has_one(options: dict[str, Any]) -> Non
             if each.split(":")[2] in ("s3",) or each.split(":", 5)[5].split("/")[0].split(":")[0] in kinds
         ]
         assert fitting, f"{action} on {statement['Resource']}, of {kinds}"
+
+
+def test_the_page_has_every_grant_on_all_resources_with_its_reason() -> None:
+    page = (PROJECT / "docs" / "how-to" / "deploy-with-a-small-role.md").read_text()
+    rows = [line for line in page.splitlines() if re.match(r"\| `\w+` \|", line)]
+    reasons = on_all_resources(Environment.model_validate(FULL))
+    bound = {True: "`aws:RequestTag`", False: "nothing"}
+    written = [
+        f"| `{each['Sid']}` | {', '.join(f'`{action}`' for action in each['Action'])} | "
+        f"{bound['aws:RequestTag' in str(each.get('Condition'))]} | {reasons[each['Sid']]} |"
+        for each in statements(Environment.model_validate(FULL))
+        if "*" in each["Resource"]
+    ]
+    assert rows == written, "\n".join(written)
+    assert all(reasons.values())
+    assert len(rows) > len(on_all_resources(Environment.model_validate(SMALL))) > 0
+
+
+def test_the_command_says_what_is_on_all_resources_and_why() -> None:
+    file = PROJECT / "environments" / "prod.yaml"
+    command = [Path(sys.executable).with_name("sandpiper"), "deployment-policy", "-e", file]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert json.loads(ran.stdout) == documents(load(file))
+    reasons = on_all_resources(load(file))
+    assert "LogDeliveriesOfTheWholeAccount" in reasons
+    for name, reason in reasons.items():
+        assert f"{name} is on all resources: {reason}" in ran.stderr
 
 
 @pytest.mark.parametrize("options", [SMALL, FULL])
