@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from local_aws.ministack.resource_actions import HANDLING
-from tests.templates.conftest import POLICIES, documents, statements
+from tests.templates.conftest import ACCOUNT, POLICIES, REGION, ROOT, documents, statements, synthesise
 
 if TYPE_CHECKING:
     from tests.templates.conftest import Assembly
@@ -124,6 +125,58 @@ def test_the_function_runs_code_in_its_own_interpreters_alone(dev: Assembly) -> 
             for resource in statement["Resource"]
         ]
         assert granted == [{"Fn::GetAtt": [name, "CodeInterpreterArn"]} for name in own]
+
+
+FULL: dict[str, Any] = {
+    "availability_zones": {"us-east-1a": "use1-az1", "us-east-1b": "use1-az2"},
+    "network": {"endpoints": ("logs",)},
+    "data_bucket": {"key": "own"},
+}
+INTERPRETER: dict[str, Any] = {
+    "network": "VPC",
+    "callers": (f"arn:aws:iam::{ACCOUNT}:role/agent", "arn:aws:iam::444455556666:role/agent"),
+    "certificates": (f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:root-AbCdEf",),
+}
+ON_THE_PAGE = {
+    "execution role": r"Interpreter\w*ExecutionRole",
+    "session function": "SessionFunctionRole",
+    "workflow": "RunCodeRole",
+    "session stopper": "SessionStopper",
+    "callers": "Callers",
+    "log of connections": "NetworkConnectionsRole",
+    "bucket of data": "DataBucketDataPolicy",
+    "bucket of access logs": "DataBucketAccessLogsPolicy",
+    "KMS key": "DataKey",
+    "S3's gateway endpoint": "NetworkS3",
+    "interface endpoint": "NetworkEndpoint",
+    "log of DNS queries": r"NetworkDnsFirewallQueries\w*",
+}
+"""What docs/permissions.md calls a role or a policy, and how its name in the template begins."""
+
+
+def test_the_page_has_every_role_with_its_actions_and_every_policy(tmp_path: Path) -> None:
+    assembly = synthesise(tmp_path, FULL, interpreters={"one": INTERPRETER})
+    found: dict[str, set[str]] = {}
+    on_everything = set[str]()
+    for place, document in documents(assembly).items():
+        (label,) = (each for each, begins in ON_THE_PAGE.items() if re.match(begins, place.split("/")[1]))
+        of_roles = [each for each in statements(document) if "Principal" not in each]
+        found.setdefault(label, set()).update(action for each in of_roles for action in each["Action"])
+        on_everything |= {action for each in of_roles if "*" in each["Resource"] for action in each["Action"]}
+
+    page = (ROOT / "docs" / "permissions.md").read_text()
+    written: dict[str, set[str]] = {}
+    label = ""
+    for line in page.splitlines():
+        cells = [each.strip() for each in line.strip("|").split("|")]
+        label = cells[0] or label
+        if line.startswith("|") and label in ON_THE_PAGE:
+            actions = set(re.findall(r"`([a-z0-9-]+:[A-Z]\w+)`", cells[2])) if len(cells) == 4 else set[str]()
+            written.setdefault(label, set()).update(actions)
+            if cells[-1].startswith("`*`"):
+                assert actions == on_everything
+    assert "`*`, see below" in page
+    assert written == found
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
