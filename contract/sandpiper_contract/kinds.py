@@ -38,6 +38,7 @@ PATH_PATTERN = rf"(?!(?:.*/)?\.{{0,2}}(?:/|$)){_ANY}+"
 S3_URI_PATTERN = f"s3://{_BUCKET}/{_ANY}+"
 S3_FOLDER_PATTERN = f"{S3_URI_PATTERN}/"
 BASE64_PATTERN = "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
+S3_ADDRESS = "s3://BUCKET/KEY, BUCKET 3 to 63 of a-z 0-9 . - and KEY without control characters"
 _PATH = re.compile(PATH_PATTERN)
 _S3_URI = re.compile(S3_URI_PATTERN)
 _S3_ROOT = re.compile(f"s3://{_BUCKET}/+")
@@ -366,7 +367,7 @@ class S3Object:
             allowed = f"s3://BUCKET/KEY of at most {MOST_URI_CHARACTERS:,} characters"
             raise InvalidRequest(f"{place} is {cut(repr(value))} of {len(value):,} characters; allowed: {allowed}")
         if not isinstance(value, str) or not _S3_URI.fullmatch(value):
-            raise refuse(place, value, "s3://BUCKET/KEY without control characters")
+            raise refuse(place, value, S3_ADDRESS)
         bucket, _, key = value.removeprefix("s3://").partition("/")
         return cls(bucket, key)
 

@@ -57,7 +57,7 @@ class StartedCommand(Record):
 
 @record
 class CommandState(Record):
-    """How a started command is. The files, and an exit code, are there once it has ended."""
+    """How a started command is. What it printed, its files and its exit code are there once it has ended."""
 
     status: Annotated[TaskStatus, Choice(STATUSES), "The service's word for how it is."]
     ended: Annotated[bool, Flag(), "Whether the status is the last one."]

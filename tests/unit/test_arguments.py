@@ -131,9 +131,8 @@ def test_a_bucket_whose_files_no_result_could_name_is_refused_at_once() -> None:
 
 TOOLS: dict[str, dict[str, Any]] = {
     f"interpreter_id is a number; allowed: {BLANK}": {"interpreter_id": 5},
-    "workspace is 's3://Not_A_Bucket/code-interpreter/'; allowed: s3://BUCKET/KEY without control characters": {
-        "bucket": "Not_A_Bucket"
-    },
+    "workspace is 's3://Not_A_Bucket/code-interpreter/'; allowed: "
+    "s3://BUCKET/KEY, BUCKET 3 to 63 of a-z 0-9 . - and KEY without control characters": {"bucket": "Not_A_Bucket"},
     "prefix is null; allowed: a string": {"prefix": None},
     "session_timeout_seconds is '60'; allowed: a whole number of seconds from 60 to 28,800": {
         "session_timeout_seconds": "60"

@@ -177,7 +177,7 @@ WRONG: dict[str, tuple[Callable[..., Record], dict[str, Any]]] = {
     f"code is a number; allowed: {WHITE}": (RunCode, {"code": 5}),
     "outputs is an object of 0; allowed: Outputs": (RunInSession, {"session": SESSION, "code": "1", "outputs": {}}),
     "runtime is 'ruby' where language is python; allowed: python": (StartCommand, {"code": "1", "runtime": "ruby"}),
-    "s3Uri is 's3://a/b'; allowed: s3://BUCKET/KEY without control characters": (
+    "s3Uri is 's3://a/b'; allowed: s3://BUCKET/KEY, BUCKET 3 to 63 of a-z 0-9 . - and KEY without control characters": (
         InputFile,
         {"path": "x", "s3_uri": S3Object("a", "b")},
     ),

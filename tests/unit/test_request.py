@@ -19,7 +19,7 @@ CONTENTS = "text, base64, s3Uri, s3Prefix"
 SECONDS = "a whole number of seconds from 60 to 28,800"
 PATH = "a relative path of at most 255 characters, no control characters, no part that is '.', '..' or empty"
 ONCE = "each path once, and no file where another needs a folder"
-ADDRESS = "s3://BUCKET/KEY without control characters"
+ADDRESS = "s3://BUCKET/KEY, BUCKET 3 to 63 of a-z 0-9 . - and KEY without control characters"
 
 
 def test_code_alone_is_a_request_with_the_connectors_defaults() -> None:
