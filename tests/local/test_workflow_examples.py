@@ -167,6 +167,37 @@ def test_the_connector_catches_errors_by_name(workflows: Workflows, faults: Faul
     assert (lost["error"]["Error"], lost["toDo"]) == ("SessionLost", "Look what it has done")
 
 
+@pytest.fixture
+def written_by_hand(workflows: Workflows) -> Generator[Workflows]:
+    """The page's state machine without the CDK, in the place of the connector's: its role trusts that one alone."""
+    client: Any = boto3.client("stepfunctions")
+    connector = client.describe_state_machine(stateMachineArn=workflows.outputs["ConnectorArn"])
+    execute = json.loads(connector["definition"])["States"]["Execute code"]
+    shown = (PROJECT / "docs" / "workflows.md").read_text().partition("## Without the CDK\n")[2]
+    definition = json.loads(shown.partition("```json\n")[2].partition("```")[0])
+    run = definition["States"]["Run"]
+    same = ("Retry", "TimeoutSeconds")
+    assert [run[field] for field in same] == [execute[field] for field in same]
+    assert run["Parameters"]["run"] == execute["Parameters"]["run"]
+    run["Resource"] = execute["Resource"]
+    client.update_state_machine(stateMachineArn=connector["stateMachineArn"], definition=json.dumps(definition))
+    yield workflows
+    client.update_state_machine(stateMachineArn=connector["stateMachineArn"], definition=connector["definition"])
+
+
+def test_a_state_machine_that_is_written_by_hand_handles_errors_as_its_page_says(
+    written_by_hand: Workflows, faults: FaultOrders
+) -> None:
+    drawn = written_by_hand.run("Connector", code="import matplotlib.pyplot as plt; plt.plot([1, 2]); None")
+    assert [file["path"] for file in drawn["files"]] == ["figure-1.png"]
+    assert written_by_hand.run("Connector", code="") == {"failed": "InvalidRequest"}
+    faults.order(Rule("error", "StartCodeInterpreterSession", code="ServiceQuotaExceededException", times=1))
+    assert written_by_hand.run("Connector", code="print(6 * 7)")["stdout"] == "42"
+    faults.order(Rule("session_dies", "executeCode", seconds=0.2, times=1))
+    lost = written_by_hand.run("Connector", code="while True: pass")
+    assert lost["error"]["Error"] == "SessionLost"
+
+
 def test_a_program_that_fails_is_a_result_of_the_connector(workflows: Workflows) -> None:
     variables = workflows.run("Connector", code="print('before'); 1/0")
     assert (variables["output"], variables["codeResult"]["exitCode"]) == ("before", 1)
