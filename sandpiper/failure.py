@@ -9,3 +9,7 @@ class Failure(Exception):  # noqa: N818 - a message for a person, not a programm
 
 class Interrupted(Failure):
     """Somebody stopped the command; the message says what goes on without it."""
+
+
+class NoResult(Failure):
+    """A request that has no result; the message begins with the error's name, and has fields as the contract does."""

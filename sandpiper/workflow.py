@@ -4,42 +4,46 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import time
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sandpiper.failure import Failure, Interrupted
+from sandpiper.failure import Failure, Interrupted, NoResult
+from sandpiper.local_inputs import carried, placed
+from sandpiper.saving import save
 from sandpiper_contract.errors import InvalidRequest
 from sandpiper_contract.kinds import S3Object, relative_path
 from sandpiper_contract.requests import RunCode
-from sandpiper_contract.settings import INPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import boto3
+    from mypy_boto3_s3 import S3Client
 
     from sandpiper.deployment import Deployment
+    from sandpiper.local_inputs import LocalFile
 
-INLINE_BYTES = 96 * 1024
-"""Inputs up to this size in all travel in the request, whose state holds 256 KiB; larger ones go by S3."""
 POLL_SECONDS = (0.05, 1.0)
 """First and longest wait between two looks at an execution."""
 
 
 @dataclass(frozen=True)
 class SavedFile:
-    """A file of the result, and where it lies on this machine or why it does not."""
+    """A file of the result, and where it lies on this machine or why it does not.
+
+    `s3_uri` is empty for one that S3 did not take, and `link` where none was asked for.
+    """
 
     name: str
     content_type: str
     size: int
     s3_uri: str
+    link: str
     saved_to: Path
     problem: str | None = None
 
@@ -50,37 +54,52 @@ class Finished:
 
     result: Mapping[str, Any]
     files: Sequence[SavedFile] = field(default_factory=list[SavedFile])
+    problem: str | None = None
+    """Why there may be more files than these."""
 
     @property
     def exit_code(self) -> int:
         """The program's own."""
         return int(self.result["exitCode"])
 
+    @property
+    def problems(self) -> list[str]:
+        """What could not be brought back, and what to do."""
+        return [problem for problem in (self.problem, *(file.problem for file in self.files)) if problem]
+
 
 def run(
     session: boto3.Session,
     deployment: Deployment,
-    request: Mapping[str, object],
-    inputs: Sequence[Path],
+    request: Mapping[str, Any],
+    inputs: Sequence[LocalFile],
     out: Path,
-    waiting: Callable[[float], None],
+    progress: Callable[[str], None],
+    *,
+    overwrite: bool = False,
 ) -> Finished:
-    """Starts the state machine with `request`, waits and downloads what the program left into `out`.
+    """Starts the state machine with `request` and the inputs, waits and downloads what the program left into `out`.
 
-    `waiting` is called with the seconds since the start. Raises Failure for a request that is not one, before anything
-    is sent, and for an execution that failed; a file that cannot be saved is told in its SavedFile.
+    `progress` is told what goes on. Raises NoResult for a request that is not one, before anything is sent where that
+    can be known, and for an execution that failed; a file that cannot be saved is told in its SavedFile.
     """
-    whole = {**request, **({"inputs": _inputs(session, deployment, request, inputs)} if inputs else {})}
-    _check(whole)
-    result = _execute(session, deployment, whole, waiting)
-    return Finished(result, [_download(session, file, out) for file in result["files"]])
+    _check(placed(request, inputs))
+    whole = carried(session, deployment, request, inputs, progress)
+    result = _execute(session, deployment, whole, lambda seconds: progress(f"running, {seconds:.0f} s"))
+    objects = session.client("s3")
+    files, problem = _files(objects, result)
+    saved = [
+        _download(objects, file, out, overwrite=overwrite, progress=progress, which=f"{number} of {len(files)}")
+        for number, file in enumerate(files, 1)
+    ]
+    return Finished(result, saved, problem)
 
 
-def _check(request: Mapping[str, object]) -> RunCode:
+def _check(request: Mapping[str, object]) -> None:
     try:
-        return RunCode.from_json(request)
+        RunCode.from_json(request)
     except InvalidRequest as error:
-        raise Failure(f"InvalidRequest: {error}") from None
+        raise NoResult(f"{InvalidRequest.__name__}: {error}") from None
 
 
 def _execute(
@@ -112,8 +131,8 @@ def _execute(
             f"is over (--session-timeout)\nexecution: {execution}"
         ) from None
     if state["status"] != "SUCCEEDED":
-        error = state.get("error", state["status"])
-        raise Failure(f"{error}: {_cause(state.get('cause', ''))}\nexecution: {execution}")
+        error, cause = state.get("error", state["status"]), _cause(state.get("cause", ""))
+        raise NoResult(f"{error}: {cause}\nexecution: {execution}")
     return json.loads(state.get("output", "{}"))
 
 
@@ -125,43 +144,53 @@ def _cause(cause: str) -> str:
         return cause
 
 
-def _inputs(
-    session: boto3.Session, deployment: Deployment, request: Mapping[str, object], paths: Sequence[Path]
-) -> list[dict[str, str]]:
-    """The inputs as the request carries them; large ones are put to S3 once the whole request is known to be good."""
+def _files(objects: S3Client, result: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], str | None]:
+    """The files of a result, all of them where its own list is cut; and why not, where that list cannot be read."""
+    if "manifestUri" not in result:
+        return result["files"], None
     try:
-        contents = {path.name: path.read_bytes() for path in paths}
-    except OSError as error:
-        raise Failure(f"--input {error.filename}: {error.strerror}") from None
-    if len(contents) < len(paths):
-        raise Failure("--input: two files have the same name; they would lie at the same place beside the code")
-    if sum(map(len, contents.values())) <= INLINE_BYTES:
-        return [{"path": name, "base64": base64.b64encode(data).decode()} for name, data in contents.items()]
-    folder = f"{deployment.prefix}/{INPUTS}/{uuid.uuid4()}"
-    addressed = [{"path": name, "s3Uri": f"s3://{deployment.bucket}/{folder}/{name}"} for name in contents]
-    _check({**request, "inputs": addressed})
-    try:
-        objects = session.client("s3")
-        for name, data in contents.items():
-            objects.put_object(Bucket=deployment.bucket, Key=f"{folder}/{name}", Body=data)
-    except (BotoCoreError, ClientError) as error:
-        raise Failure(f"--input: s3://{deployment.bucket}/{folder} cannot be written: {error}") from None
-    return addressed
+        source = S3Object.parse("manifestUri", result["manifestUri"])
+        answer = objects.get_object(Bucket=source.bucket, Key=source.key)
+        return json.loads(answer["Body"].read())["files"], None
+    except (InvalidRequest, BotoCoreError, ClientError, ValueError) as error:
+        return result["files"], f"the list of all files, {result['manifestUri']}, cannot be read: {error}"
 
 
-def _download(session: boto3.Session, file: Mapping[str, Any], out: Path) -> SavedFile:
+def _download(
+    objects: S3Client,
+    file: Mapping[str, Any],
+    out: Path,
+    *,
+    overwrite: bool,
+    progress: Callable[[str], None],
+    which: str,
+) -> SavedFile:
     """Writes one file below `out`. Its path was chosen by code that nobody trusts, so it is checked here again."""
     target, problem = out, None
-    try:
-        target = out / relative_path("path", file["path"])
+    received, size = 0, int(file["size"])
+
+    def tell(count: int) -> None:
+        nonlocal received
+        received += count
+        progress(f"saving file {which}, {received >> 20} of {size >> 20} MiB")
+
+    def fill(saved: IO[bytes]) -> None:
+        tell(0)
+        if "s3Uri" not in file:  # S3 did not take it, so that the result carries it
+            saved.write(base64.b64decode(file["base64"]))
+            return
         source = S3Object.parse("s3Uri", file["s3Uri"])
-        data = session.client("s3").get_object(Bucket=source.bucket, Key=source.key)["Body"].read()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-        with os.fdopen(os.open(target, flags, 0o644), "wb") as saved:
-            saved.write(data)
+        objects.download_fileobj(source.bucket, source.key, saved, Callback=tell)
+
+    try:
+        path = relative_path("path", file["path"])
+        target = out / path
+        if not save(out, path, file["sha256"], fill, overwrite=overwrite):
+            problem = f"{target} exists and is left as it is: choose another folder with --out, or add --overwrite"
     except OSError as error:
         problem = f"{target} cannot be written: {error.strerror}; choose another folder with --out"
     except (InvalidRequest, BotoCoreError, ClientError) as error:
-        problem = f"{file['s3Uri']} cannot be fetched: {error}"
-    return SavedFile(file["path"], file["contentType"], file["size"], file["s3Uri"], target, problem)
+        problem = f"{file.get('s3Uri', file['path'])} cannot be fetched: {error}"
+    return SavedFile(
+        file["path"], file["contentType"], size, file.get("s3Uri", ""), file.get("link", ""), target, problem
+    )

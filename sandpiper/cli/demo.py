@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -59,7 +58,6 @@ def demo(
     ),
 ) -> None:
     """Deploy environments/local.yaml to an embedded AWS, run three examples through it, and stop it again."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever stops it, what it started stops with it
     with failures_as_messages(), _alone():
         begun = time.monotonic()
         tenant = next(iter(_environment().all_tenants))
@@ -85,8 +83,7 @@ def demo(
             print_skipped(report, result.result)
         seconds = time.monotonic() - begun
         report.print(f"\ndone in {seconds:.1f} s; the embedded AWS is stopped\n\n{NEXT}", soft_wrap=True)
-        problems = [file.problem for result in finished.values() for file in result.files if file.problem]
-        if problems:
+        if problems := [problem for result in finished.values() for problem in result.problems]:
             raise Failure("\n".join(problems))
         if any(result.exit_code for result in finished.values()):
             raise Failure("an example failed; what it printed is above")
@@ -133,5 +130,5 @@ def _run_examples(tenant: str, out: Path, phases: Phases) -> dict[str, Finished]
     for name in EXAMPLES:
         with phases.phase(f"examples/{name}.py") as detail:
             request: dict[str, object] = {"code": (PROJECT / "examples" / f"{name}.py").read_text()}
-            finished[name] = workflow.run(session, place, request, [], out, lambda seconds: detail(f"{seconds:.0f} s"))
+            finished[name] = workflow.run(session, place, request, [], out, detail)
     return finished

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -62,7 +61,6 @@ def start(
     state: State = STATE,
 ) -> None:
     """Start it and wait until it is ready. It is for development and tests; it is not a microVM."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what it started ends with it
     with failures_as_messages():
         begun = time.monotonic()
         hosts = Hosts(vpc_hosts or (), public_hosts or (), public_hosts_only)

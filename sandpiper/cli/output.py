@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
@@ -11,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from local_aws.settings import LocalAwsError
+from local_aws.signals import ENDING
 from sandpiper.failure import Failure, Interrupted
 
 if TYPE_CHECKING:
@@ -25,26 +27,50 @@ report = Console(highlight=False)
 """What a command was asked for, where people and not programs read it."""
 FAILED = 2
 """Exit code of a command that could not do what was asked; 1 is left to programs that failed."""
-INTERRUPTED = 130
-"""128 and the number of SIGINT, as shells have it."""
+ENDED_BY = 128
+"""And the number of the signal, as shells have it: Ctrl-C is 130, SIGTERM 143."""
 KIB = 1024
 WIDEST = 1_000
 
 
 @contextmanager
 def failures_as_messages(code: int = FAILED) -> Generator[None]:
-    """Prints a Failure in one message and ends the command with a code; Ctrl-C ends it with 130."""
+    """Prints a Failure in one message and ends the command with a code.
+
+    Whatever signal ends the command, what it started ends with it, as with Ctrl-C.
+    """
+    with _as_interrupts() as came:
+        try:
+            yield
+        except Interrupted as interrupted:
+            notes.print(plain(str(interrupted)), soft_wrap=True)
+            raise typer.Exit(ENDED_BY + came[0]) from None
+        except (Failure, LocalAwsError) as failure:
+            notes.print(f"[bold red]error:[/] {plain(str(failure))}", soft_wrap=True)
+            raise typer.Exit(code) from None
+        except KeyboardInterrupt:
+            notes.print("interrupted")
+            raise typer.Exit(ENDED_BY + came[0]) from None
+
+
+@contextmanager
+def _as_interrupts() -> Generator[list[int]]:
+    """Makes each signal that would end the process a KeyboardInterrupt; what it yields has the numbers that came."""
+    came: list[int] = []
+
+    def interrupt(number: int, _frame: object) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in ENDING}
+    taken = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
+    for number in taken:
+        signal.signal(number, interrupt)
     try:
-        yield
-    except Interrupted as interrupted:
-        notes.print(plain(str(interrupted)), soft_wrap=True)
-        raise typer.Exit(INTERRUPTED) from None
-    except (Failure, LocalAwsError) as failure:
-        notes.print(f"[bold red]error:[/] {plain(str(failure))}", soft_wrap=True)
-        raise typer.Exit(code) from None
-    except KeyboardInterrupt:
-        notes.print("interrupted")
-        raise typer.Exit(INTERRUPTED) from None
+        yield came
+    finally:
+        for number, handler in taken.items():
+            signal.signal(number, handler)
 
 
 def plain(text: str) -> str:
@@ -67,12 +93,17 @@ def print_stream(stream: TextIO, text: str) -> None:
 
 def print_files(console: Console, files: Iterable[SavedFile]) -> None:
     """Prints name, type, size, address and local path of each file; as wide as it is, so that addresses stay whole."""
+    links: list[str] = []
     table = Table("file", "type", "size", "S3 URI", "saved to", box=None, pad_edge=False, header_style="bold")
     for file in files:
         saved_to = "[red]not saved[/]" if file.problem else name_of(str(file.saved_to))
         table.add_row(name_of(file.name), file.content_type, human_size(file.size), name_of(file.s3_uri), saved_to)
+        if file.link:
+            links.append(f"[bold]link[/] {name_of(file.name)}: {name_of(file.link)}")
     if table.row_count:
         Console(file=console.file, width=WIDEST).print(table)
+    for link in links:
+        console.print(link, soft_wrap=True)
 
 
 def print_skipped(console: Console, result: Mapping[str, Any]) -> None:

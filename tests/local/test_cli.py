@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import pty
+import re
 import shutil
 import signal
 import socket
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -22,8 +25,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from local_aws import environment, record
+from local_aws import environment, loopback, record
 from local_aws.settings import StateDirectory
+from sandpiper_contract.results import RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -101,6 +105,8 @@ def test_start_env_status_and_stop(state: Path) -> None:
     assert status["running"] is True
     assert status["agentcore"]["sandbox"]["available"] is True
     assert "nothing is kept when it stops" in status["differs"]
+    (models,) = (sentence for sentence in status["differs"] if "Bedrock" in sentence)
+    assert answer_of_a_model(running).startswith(models.split("`")[1].partition(" …")[0])
     assert "not a microVM" in sandpiper("local", "status", "--state", state).stdout
 
     assert sandpiper("local", "logs", "agentcore", "--state", state).stdout.strip()
@@ -109,6 +115,15 @@ def test_start_env_status_and_stop(state: Path) -> None:
     assert sandpiper("local", "status", "--state", state).returncode == 1
     wait_until_gone(parts | {running.pid})
     assert not StateDirectory(state).running.exists()
+
+
+def answer_of_a_model(running: record.Running) -> str:
+    """What the embedded AWS says in place of a model of Amazon Bedrock."""
+    session: Any = boto3.Session(running.access_key_id, running.secret_access_key, None, running.region)
+    models = session.client("bedrock-runtime", endpoint_url=running.url)
+    question = [{"role": "user", "content": [{"text": "Draw a chart."}]}]
+    answer = models.converse(modelId="anthropic.claude-sonnet-4-5-20250929-v1:0", messages=question)
+    return answer["output"]["message"]["content"][0]["text"]
 
 
 WHO_AM_I = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
@@ -251,7 +266,7 @@ def test_status_says_when_it_gets_no_answer(state: Path) -> None:
     assert said.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_start_that_is_ended_leaves_nothing_behind(state: Path, number: signal.Signals) -> None:
     starter = subprocess.Popen([COMMAND, "local", "start", "--state", state], stderr=subprocess.PIPE)
     end = time.monotonic() + 30
@@ -260,7 +275,7 @@ def test_a_start_that_is_ended_leaves_nothing_behind(state: Path, number: signal
         time.sleep(0.01)
     starter.send_signal(number)
     starter.communicate(timeout=60)
-    assert starter.returncode == 130
+    assert starter.returncode == 128 + number
     wait_until_gone(begun)
     assert not services(state)
 
@@ -506,8 +521,8 @@ def test_run_reads_standard_input_and_takes_files_along(product: Product, tmp_pa
 def test_run_ends_with_the_programs_exit_code_and_prints_json_when_asked(product: Product, tmp_path: Path) -> None:
     run = sandpiper("run", "-", "--json", "--out", tmp_path, text="print('x'); raise SystemExit(5)")
     assert run.returncode == 1
-    result = json.loads(run.stdout)
-    assert (result["stdout"], result["exitCode"]) == ("x", 1)
+    result = RunResult.from_json(json.loads(run.stdout))
+    assert (result.stdout, result.exit_code) == ("x", 1)
     assert product.live_sessions() == []
 
 
@@ -517,6 +532,142 @@ def test_run_shows_its_result_even_where_its_files_cannot_be_saved(product: Prod
     assert (run.returncode, run.stdout) == (2, "Report created\n")
     assert f"s3://{product.place.bucket}/" in run.stderr
     assert f"error: {tmp_path}/out/claims.csv cannot be written: " in run.stderr
+
+
+def test_run_does_not_write_over_a_file_unless_asked(product: Product, tmp_path: Path) -> None:
+    (tmp_path / "claims.csv").write_text("mine")
+    run = sandpiper("run", "examples/csv_report.py", "--out", tmp_path)
+    said = f"error: {tmp_path}/claims.csv exists and is left as it is: choose another folder with --out, or add"
+    assert (run.returncode, run.stdout) == (2, "Report created\n")
+    assert f"{said} --overwrite\n" in run.stderr
+    assert f"s3://{product.place.bucket}/" in run.stderr
+    assert (tmp_path / "claims.csv").read_text() == "mine"
+    assert sandpiper("run", "examples/csv_report.py", "--out", tmp_path, "--overwrite").returncode == 0
+    assert (tmp_path / "claims.csv").stat().st_size == 65
+
+
+LEAVES = """
+import matplotlib.pyplot as plt, os
+plt.plot([1, 2])
+os.makedirs("deep/er")
+for name in ("a.txt", "b.log", "deep/er/c.txt"):
+    open(name, "w").write(name)
+"""
+
+
+@pytest.mark.usefixtures("product")
+@pytest.mark.parametrize(
+    ("options", "come_back"),
+    [
+        ((), {"a.txt", "b.log", "deep/er/c.txt"}),
+        (("--outputs", "**/*.txt", "--outputs", "b.log"), {"a.txt", "b.log", "deep/er/c.txt"}),
+        (("--outputs", "*.txt"), {"a.txt"}),
+        (("--no-outputs",), set[str]()),
+        (("--no-outputs", "--figures"), {"figure-1.png"}),
+        (("--max-files", "1"), {"a.txt"}),
+        (("--max-bytes", "5"), {"a.txt"}),
+    ],
+)
+def test_run_brings_back_what_is_asked_for(tmp_path: Path, options: tuple[str, ...], come_back: set[str]) -> None:
+    run = sandpiper("run", "-", *options, "--out", tmp_path / "out", text=LEAVES)
+    assert run.returncode == 0, run.stderr
+    found = (path for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert {str(path.relative_to(tmp_path / "out")) for path in found} == come_back
+
+
+def test_run_takes_inputs_and_the_program_from_s3(product: Product, tmp_path: Path) -> None:
+    """Each to its place beside the program, by its own name or by another."""
+    bucket, folder = product.place.bucket, f"{product.place.prefix}/inputs/{uuid.uuid4()}"
+    address = f"s3://{bucket}/{folder}"
+    code = "import glob; print(sorted(glob.glob('**/*.csv', recursive=True)))"
+    for key, text in (("a.csv", "1"), ("year=2026/b.csv", "2"), ("year=2026/more/c.csv", "3"), ("list.py", code)):
+        product.session.client("s3").put_object(Bucket=bucket, Key=f"{folder}/{key}", Body=text.encode())
+    (tmp_path / "d=1.csv").write_text("4")
+    given = (f"{address}/a.csv", f"raw/x.csv={address}/a.csv", f"{address}/year=2026/", f"all={address}/year=2026/")
+    local = (tmp_path / "d=1.csv", f"raw/d.csv={tmp_path}/d=1.csv")
+    inputs = [word for one in (*given, *local) for word in ("--input", one)]
+    run = sandpiper("run", f"{address}/list.py", *inputs, "--out", tmp_path)
+    of_folders = ["all/b.csv", "all/more/c.csv", "year=2026/b.csv", "year=2026/more/c.csv"]
+    assert run.stdout == f"{sorted(['a.csv', 'd=1.csv', 'raw/d.csv', 'raw/x.csv', *of_folders])}\n", run.stderr
+    run = sandpiper("run", "-", "--input", "s3://elsewhere/a.csv", "--out", tmp_path, text="1")
+    allowed = f"allowed: what lies below s3://{bucket}/{product.place.prefix}/inputs/."
+    assert (run.returncode, run.stdout) == (2, "")
+    assert f"error: --input is 's3://elsewhere/a.csv'; {allowed}" in run.stderr
+
+
+@pytest.mark.usefixtures("product")
+def test_run_takes_a_program_that_is_too_long_for_a_request(tmp_path: Path) -> None:
+    run = sandpiper("run", "-", "--out", tmp_path, text=f"# {'x' * 300_000}\nprint('ran')")
+    assert (run.returncode, run.stdout) == (0, "ran\n"), run.stderr
+
+
+@pytest.mark.usefixtures("product")
+def test_run_takes_a_byte_order_mark_for_none_of_the_program(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_bytes(b"\xef\xbb\xbfprint('ran')")
+    for name in (program, "-"):
+        with program.open() as typed:
+            command = [COMMAND, "run", name, "--out", tmp_path]
+            run = subprocess.run(command, cwd=PROJECT, stdin=typed, capture_output=True, text=True)
+        assert (run.returncode, run.stdout) == (0, "ran\n"), run.stderr
+
+
+@pytest.mark.usefixtures("product")
+def test_run_prints_links_that_anybody_may_open(tmp_path: Path) -> None:
+    run = sandpiper("run", "examples/csv_report.py", "--link-seconds", "60", "--out", tmp_path)
+    (link,) = re.findall(r"^link claims\.csv: (http://127\.0\.0\.1:\S+)$", run.stderr, re.MULTILINE)
+    assert len(loopback.get(link, 5)) == 65
+
+
+@pytest.mark.usefixtures("product")
+def test_run_brings_back_all_files_of_a_list_that_is_too_long_for_a_result(tmp_path: Path) -> None:
+    code = "for number in range(400): open(f'{number:0200}', 'w').close()"
+    run = sandpiper("run", "-", "--max-files", "400", "--json", "--out", tmp_path, text=code)
+    assert run.returncode == 0, run.stderr
+    result = RunResult.from_json(json.loads(run.stdout))
+    assert result.manifest_uri is not None
+    assert len(result.files) < len(list(tmp_path.iterdir())) == 400
+
+
+def test_run_saves_a_file_that_s3_did_not_take(product: Product, tmp_path: Path) -> None:
+    """The bucket refuses what lies in the folders of runs' files, so that the result carries it."""
+    objects, bucket = product.session.client("s3"), product.place.bucket
+    policy = objects.get_bucket_policy(Bucket=bucket)["Policy"]
+    files = f"arn:aws:s3:::{bucket}/{product.place.prefix}/runs/*/files/*"
+    refusal = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": files}
+    refusing = json.loads(policy)
+    refusing["Statement"].append(refusal)
+    objects.put_bucket_policy(Bucket=bucket, Policy=json.dumps(refusing))
+    try:
+        run = sandpiper("run", "examples/csv_report.py", "--out", tmp_path)
+    finally:
+        objects.put_bucket_policy(Bucket=bucket, Policy=policy)
+    assert (run.returncode, run.stdout) == (0, "Report created\n"), run.stderr
+    assert (tmp_path / "claims.csv").stat().st_size == 65
+
+
+@pytest.mark.usefixtures("product")
+def test_run_shows_in_a_terminal_how_far_it_is(tmp_path: Path) -> None:
+    large = tmp_path / "large.bin"
+    large.write_bytes(bytes(20 << 20))
+    reader, terminal = pty.openpty()
+    code = "import time, shutil; time.sleep(1.5); shutil.copy('large.bin', 'copy.bin')"
+    command = [COMMAND, "run", "-", "--input", large, "--max-bytes", str(30 << 20), "--out", tmp_path]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "400"}
+    run = subprocess.Popen(command, cwd=PROJECT, env=environment, stdin=subprocess.PIPE, stderr=terminal)
+    os.close(terminal)
+    assert run.stdin is not None
+    run.stdin.write(code.encode())
+    run.stdin.close()
+    shown = b""
+    with suppress(OSError):  # its end, when nobody has the terminal open any more
+        while read := os.read(reader, 1 << 16):
+            shown += read
+    os.close(reader)
+    assert run.wait() == 0, shown
+    assert (tmp_path / "copy.bin").stat().st_size == 20 << 20
+    for said in ("uploading large.bin, [0-9]+ of 20 MiB", "running, [1-9] s", "saving file 1 of 1, [0-9]+ of 20 MiB"):
+        assert re.search(said.encode(), shown)
 
 
 def test_run_validates_before_it_uploads(product: Product, tmp_path: Path) -> None:
@@ -531,7 +682,7 @@ def test_run_validates_before_it_uploads(product: Product, tmp_path: Path) -> No
 
     before = uploaded()
     run = sandpiper("run", "-", "--input", large, "--session-timeout", "59", text="1")
-    assert (run.returncode, "sessionTimeoutSeconds is 59" in run.stderr) == (2, True)
+    assert (run.returncode, "--session-timeout is 59" in run.stderr) == (2, True)
     assert uploaded() == before
 
 
@@ -624,15 +775,14 @@ def test_an_interrupted_run_says_what_goes_on(product: Product, tmp_path: Path) 
     ("arguments", "message"),
     [
         (["no-such-file.py"], "error: no-such-file.py: No such file or directory\n"),
-        (["-"], "error: InvalidRequest: code is empty; allowed: a string that is more than white space\n"),
+        (["-"], "error: standard input: nothing but white space; allowed: a program\n"),
         (
             ["examples/claims_total.py", "--session-timeout", "59"],
-            "error: InvalidRequest: sessionTimeoutSeconds is 59; allowed: "
-            "a whole number of seconds from 60 to 28,800\n",
+            "error: --session-timeout is 59; allowed: a whole number of seconds from 60 to 28,800\n",
         ),
         (
             ["examples/claims_total.py", "--language", "perl"],
-            "error: InvalidRequest: language is 'perl'; allowed: python | javascript | typescript\n",
+            "error: --language is 'perl'; allowed: python | javascript | typescript\n",
         ),
         (
             ["examples/claims_total.py", "--tenant", "nobody"],
@@ -656,6 +806,32 @@ def test_an_interrupted_run_says_what_goes_on(product: Product, tmp_path: Path) 
         ),
         (["examples/claims_total.py", "--input", "gone.csv"], "error: --input gone.csv: No such file or directory\n"),
         (
+            ["examples/claims_total.py", "--input", "examples"],
+            "error: --input examples is no file; allowed: a file of this machine, s3://BUCKET/KEY, or "
+            "s3://BUCKET/FOLDER/ for a folder that lies below the tenant's inputs\n",
+        ),
+        (
+            ["examples/claims_total.py", "--input", "../a=README.md"],
+            "error: --input is '../a'; allowed: a relative path of at most 255 characters, no control characters, "
+            "no part that is '.', '..' or empty\n",
+        ),
+        (
+            ["examples/claims_total.py", "--outputs", "a", "--no-outputs"],
+            "error: --no-outputs is given, and --outputs is 'a'; allowed: one of them\n",
+        ),
+        (
+            ["examples/claims_total.py", "--max-files", "1001"],
+            "error: --max-files is 1001; allowed: a whole number of files from 0 to 1,000\n",
+        ),
+        (
+            ["examples/claims_total.py", "--runtime", "deno"],
+            "error: --runtime is 'deno' where --language is python; allowed: python\n",
+        ),
+        (
+            ["examples/claims_total.py", "--interpreter", "vpc"],
+            "error: --interpreter is 'vpc'; allowed: sandbox | public\n",
+        ),
+        (
             ["README.md"],
             "error: README.md: its suffix tells no language; allowed: .py | .js | .mjs | .ts, "
             "or --language python | javascript | typescript\n",
@@ -678,18 +854,23 @@ def test_help_is_there(command: list[str]) -> None:
     assert "Usage: sandpiper" in shown.stdout
 
 
-def test_an_interrupted_demo_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_that_is_ended_while_it_deploys_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
     demo = subprocess.Popen(
         [COMMAND, "demo", "--out", tmp_path / "out"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=tmp_path
     )
     place = StateDirectory(tmp_path, "demo")
     running = wait_for_record(place)
-    time.sleep(1)
-    pids = {running.pid} | processes_below(running.pid) | processes_below(demo.pid)
-    demo.send_signal(signal.SIGINT)
+    end = time.monotonic() + 120
+    while not any(b"jsii-runtime" in command_of(pid) for pid in processes_below(demo.pid)):  # of the app's own
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    started = {running.pid} | processes_below(running.pid) | processes_below(demo.pid)
+    assert any(b"app.py" in command_of(pid) for pid in started)
+    demo.send_signal(number)  # to it alone: a terminal's Ctrl-C would go to all that it started
     output, _ = demo.communicate(timeout=60)
-    assert demo.returncode == 130, output
-    wait_until_gone(pids)
+    assert demo.returncode == 128 + number, output
+    assert not alive(started)
     assert not place.running.exists()
 
 

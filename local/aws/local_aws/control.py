@@ -8,12 +8,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
-from local_aws import loopback, record
+from local_aws import loopback, record, signals
 from local_aws.lock import taken
 from local_aws.ministack.recorded import RECORDED
 from local_aws.settings import LEAST_FREE_BYTES, Hosts, LocalAwsError, StateDirectory, unusable
@@ -34,10 +33,11 @@ DIFFERS = (
     "of a bucket, CloudFormation sets encryption, lifecycle, logging, ownership, tags, versioning, CORS, "
     "notifications, website and the block of public access; no log is delivered and nothing expires",
     "IAM judges every role; the access key of `local env` is the account's root",
+    "Amazon Bedrock has no models: a stand-in answers for every one, whatever its name, with `[ministack mock …]`, and "
+    "calls no tools",
     "CloudFormation's role is asked for what makes, changes and ends a resource, not for what only reads",
 )
 """How the parts around AgentCore differ from AWS; local-agentcore says its own in its health."""
-INTERRUPTS = (signal.SIGTERM, signal.SIGINT)
 STOP_SECONDS = 30
 POLL_SECONDS = 0.05
 HEALTH_SECONDS = 5
@@ -97,7 +97,7 @@ def _start(
     ]
     service: subprocess.Popen[bytes] | None = None
     try:
-        with state.log("service").open("wb") as log, _signals_later():
+        with state.log("service").open("wb") as log, signals.later():  # it has no name yet by which to end it
             service = subprocess.Popen(  # noqa: S603 - a fixed command of this package
                 command,
                 stdin=subprocess.DEVNULL if until_end_of is None else until_end_of,
@@ -121,23 +121,6 @@ def _start(
             service.terminate()
             service.wait()
         raise
-
-
-@contextmanager
-def _signals_later() -> Generator[None]:
-    """Holds back what would interrupt: a process that is just being started has no name yet by which to end it."""
-    came: list[int] = []
-    if threading.current_thread() is not threading.main_thread():  # no signal interrupts it
-        yield
-        return
-    handlers = {number: signal.signal(number, lambda number, _: came.append(number)) for number in INTERRUPTS}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    for number in came:
-        signal.raise_signal(number)
 
 
 def stop(state: StateDirectory) -> bool:

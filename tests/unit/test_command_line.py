@@ -1,0 +1,63 @@
+"""What the help of `sandpiper run` shows can be typed, and what it refuses has the names that are typed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from sandpiper.cli import app, run
+from sandpiper.cli.run import FLAGS, in_flags
+from sandpiper_contract.files import Outputs
+from sandpiper_contract.records import fields_of
+from sandpiper_contract.requests import RunCode
+
+COMMAND: Any = get_command(app)
+RUN = COMMAND.commands["run"]
+EXAMPLES = [found[1] for found in re.finditer(r"sandpiper run (.*?)(?: \| .*)?$", run.EXAMPLES, re.MULTILINE)]
+OPTIONS = {option for parameter in RUN.params for option in parameter.opts}
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_of_the_help_can_be_typed(example: str) -> None:
+    assert RUN.make_context("run", shlex.split(example)).params["file"]
+
+
+def test_all_of_a_request_can_be_asked_for() -> None:
+    """But for `code`, which is FILE, and `failOnError`: the exit code is the program's own anyway."""
+    assert len(EXAMPLES) == 8
+    fields = {field.name for field in fields_of(RunCode)} - {"outputs", "code", "failOnError"}
+    assert fields | {f"outputs.{field.name}" for field in fields_of(Outputs)} == set(FLAGS)
+    assert set(FLAGS.values()) - {"FILE"} <= OPTIONS
+
+
+def test_the_page_on_run_code_has_every_option() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "run-code.md").read_text()
+    assert {option for option in OPTIONS if not re.search(f"`{option}[` ]", page)} == {"-e", "file"}
+
+
+@pytest.mark.parametrize(
+    ("refusal", "shown"),
+    [
+        ("InvalidRequest: outputs.maxFiles is 9; allowed: 1", "--max-files is 9; allowed: 1"),
+        ("inputs[3].path is '../inputs'; allowed: x", "--input is '../inputs'; allowed: x"),
+        (
+            "outputs.figures is true; allowed: only where language is python",
+            "--figures is true; allowed: only where --language is python",
+        ),
+        (
+            "codeS3Uri is 's3://b/language'; allowed: what lies below s3://b/tenants/a/inputs/",
+            "FILE is 's3://b/language'; allowed: what lies below s3://b/tenants/a/inputs/",
+        ),
+        (
+            "inputs[0].s3Uri s3://b/inputs/runtime: there is no such object",
+            "--input s3://b/inputs/runtime: there is no such object",
+        ),
+    ],
+)
+def test_a_refusal_names_what_was_typed(refusal: str, shown: str) -> None:
+    assert in_flags(refusal) == shown
