@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(ON_AWS, reason="it makes roles and state machines, and kills the function's process")
 
 START = "StartCodeInterpreterSession"
-LIVES_SECONDS = 60
+LIVES_SECONDS = 20
 """How long an attempt may live where a test is to see what comes after; 900 s are the function's own."""
+HANDLER = Path(__file__).parent / "short_lived" / "a_third.py"
+"""What an attempt keeps of its time is cut to a third there: by itself it is not begun with less than 40 s."""
 RETRY = {"IntervalSeconds": 1, "MaxAttempts": 2, "BackoffRate": 1}
 LAMBDA_ERRORS = ["Lambda.Unknown", "Lambda.ServiceException", "Lambda.SdkClientException", "Runtime.ExitError"]
 """What the death of a function's process is called."""
@@ -159,10 +161,17 @@ def ancestors(pid: int) -> Iterator[int]:
 def short_lived(function: str) -> Generator[str]:
     """The function, whose attempts are over soon."""
     client: Any = boto3.client("lambda")
-    usual = client.get_function_configuration(FunctionName=function)["Timeout"]
-    client.update_function_configuration(FunctionName=function, Timeout=LIVES_SECONDS)
+    found = client.get_function_configuration(FunctionName=function)
+    usual = {name: found[name] for name in ("Timeout", "Handler", "Environment")}
+    variables = {**usual["Environment"]["Variables"], "PYTHONPATH": str(HANDLER.parent)}
+    client.update_function_configuration(
+        FunctionName=function,
+        Timeout=LIVES_SECONDS,
+        Handler=f"{HANDLER.stem}.run_operation",
+        Environment={"Variables": variables},
+    )
     yield function
-    client.update_function_configuration(FunctionName=function, Timeout=usual)
+    client.update_function_configuration(FunctionName=function, **usual)
 
 
 def test_a_lambda_that_dies_after_it_sent_the_code_is_retried_and_runs_nothing_again(
