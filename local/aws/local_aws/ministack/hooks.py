@@ -1,5 +1,5 @@
 """The places where MiniStack is extended, behind one interface. Beside `signatures`, `policies`, `roles`, `authority`,
-`buckets`, `cloudformation` and `state_machines`, nothing else knows its inside.
+`buckets`, `object_keys`, `cloudformation` and `state_machines`, nothing else knows its inside.
 
 Written against MiniStack 1.5.33. After a bump, `tests/local` tells whether the places are still where they were.
 """
@@ -27,7 +27,7 @@ from ministack.core.lambda_runtime import execution_credentials
 from ministack.services import cloudcontrol, lambda_svc, s3, sts
 from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks
 
-from local_aws.ministack import roles
+from local_aws.ministack import object_keys, roles
 from local_aws.ministack.front import Front
 from local_aws.ministack.signatures import early_refusal, refusal
 
@@ -199,6 +199,7 @@ def serve(port: int, authority: Authority, at_end: Callable[[], None]) -> None:
         return authority.refusal(request) if authority.is_asked(request) else early_refusal(request)
 
     def answer(request: Request) -> Answer | None:
+        object_keys.asked.set(request)
         return authority.answer(request) if authority.is_asked(request) else refusal(request)
 
     def end(*_: object) -> None:

@@ -98,6 +98,11 @@ def access_denied_response(service: str, action: str, principal_arn: str, reques
     return _original_denied(service, action, principal_arn, request_id, **members)
 
 
+def refuse(action: str, principal_arn: str, words: str) -> None:
+    """Keeps AWS's sentence for a request that is refused for what it needs besides its own action."""
+    _refused.set((action, principal_arn, words))
+
+
 def check_credentials(access_key_id: str, service: str | None = None) -> Any:
     """Refuses a request for which MiniStack knows no action, unless the root asks: no policy could have allowed it."""
     failure = _original_check(access_key_id, service)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from local_aws.lambda_runtime.functions import Functions
-from local_aws.ministack import buckets, cloudformation, hooks, policies, state_machines
+from local_aws.ministack import buckets, cloudformation, hooks, object_keys, policies, state_machines
 from local_aws.ministack.authority import TOKEN_VARIABLE, Authority
 from local_aws.ministack.code_interpreter import CodeInterpreterCustom
 from local_aws.ministack.recorded import RECORDED
@@ -28,6 +28,7 @@ if __name__ == "__main__":
     hooks.evaluate_joins_in_conditions()
     hooks.use_lambda_runtime(functions)
     buckets.install()
+    object_keys.install()
     cloudformation.install()
     state_machines.install()
     hooks.serve(port, Authority(token), functions.watcher.end)
