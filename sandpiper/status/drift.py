@@ -33,6 +33,7 @@ READERS: dict[str, tuple[Reader, tuple[str, ...]]] = {
     BUCKET: (buckets.read, buckets.PROPERTIES),
     INTERPRETER: (interpreters.read, interpreters.PROPERTIES),
     ROLE: (roles.read, roles.PROPERTIES),
+    roles.POLICY: (roles.read_policy, roles.POLICY_PROPERTIES),
 }
 """Types that are read here, and the properties of which CloudFormation is therefore not asked."""
 
@@ -56,7 +57,7 @@ def of_stacks(account: Account, stacks: Sequence[DeployedStack]) -> tuple[list[D
         unchecked += [
             f"{template.labels[one.logical_id]} of {stack.name}"
             for one in template.resources.values()
-            if one.type not in READERS and one.type != roles.POLICY and one.logical_id not in checked
+            if one.type not in READERS and one.logical_id not in checked
         ]
     return found, unchecked
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from sandpiper.status.physical import PhysicalTemplate
 
 POLICY = "AWS::IAM::Policy"
-"""A policy that is a resource of its own is compared with the role that has it."""
+"""A policy that is a resource of its own is compared with the role that has it, where that is in the template."""
+POLICY_PROPERTIES = ("PolicyDocument",)
 PROPERTIES = ("AssumeRolePolicyDocument", "ManagedPolicyArns", "PermissionsBoundary", "Policies")
 
 
@@ -49,6 +50,22 @@ def read(account: Account, template: PhysicalTemplate, logical_id: str) -> Itera
     expected = _expected(template, logical_id)
     for policy in dict.fromkeys((*expected, *found)):
         yield from Difference.of_policy(f"policy {policy}", expected.get(policy, {}), found.get(policy, {}))
+
+
+def read_policy(account: Account, template: PhysicalTemplate, logical_id: str) -> Iterator[Difference]:
+    """What differs between a policy and its template, on roles that were there before the stack."""
+    iam, properties = account.session.client("iam"), template.plain_properties(template.resources[logical_id])
+    name = properties["PolicyName"]
+    for role in template.resources[logical_id].properties.get("Roles", []):
+        if referenced(role) in template.resources:
+            continue
+        found: dict[str, Any] = {}
+        try:
+            found = cast("dict[str, Any]", iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"])
+        except ClientError as error:
+            if code_of(error) != "NoSuchEntity":
+                raise
+        yield from Difference.of_policy(f"policy of role {role}", properties["PolicyDocument"], found)
 
 
 def _expected(template: PhysicalTemplate, logical_id: str) -> dict[str, dict[str, Any]]:
