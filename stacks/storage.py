@@ -125,12 +125,13 @@ def _lifetimes(environment: Environment) -> dict[str, int]:
     """Days by folder. What nothing is said of lives for ever."""
     days = environment.data_bucket.retention_days
     parts = {settings.RUNS: days.runs, settings.INPUTS: days.inputs, settings.SANDBOX: days.sandbox}
-    return {
+    of_tenants = {
         f"{tenant_folder(tenant)}/{part}": lifetime
         for tenant in environment.all_tenants
         for part, lifetime in parts.items()
         if lifetime is not None
     }
+    return of_tenants | {tenant_folder(tenant): lifetime for tenant, lifetime in days.removed_tenants.items()}
 
 
 def data_folder(stack: cdk.Stack, environment: Environment, tenant: str) -> BucketFolder:

@@ -40,10 +40,11 @@ def check(environment: Environment) -> list[Fault]:
 
 
 def lifecycle_rules(environment: Environment) -> int:
-    """How many lifecycle rules the data bucket has: one for all, one a tenant and lifetime, one an interpreter."""
+    """How many lifecycle rules the data bucket has: one for all, for each lifetime of a tenant, and an interpreter."""
     days = environment.data_bucket.retention_days
     lifetimes = sum(each is not None for each in (days.runs, days.inputs, days.sandbox))
-    return 1 + lifetimes * len(environment.all_tenants) + sum(1 for _ in interpreters_of(environment))
+    of_tenants = lifetimes * len(environment.all_tenants) + len(days.removed_tenants)
+    return 1 + of_tenants + sum(1 for _ in interpreters_of(environment))
 
 
 def _one_way_to_say_tenants(environment: Environment) -> Iterator[Fault]:
@@ -150,6 +151,18 @@ def _bucket_holds_the_lifetimes(environment: Environment) -> Iterator[Fault]:
         )
 
 
+def _who_is_removed_is_gone(environment: Environment) -> Iterator[Fault]:
+    for name in environment.data_bucket.retention_days.removed_tenants:
+        if name in environment.all_tenants:
+            yield Fault(
+                place=("data_bucket", "retention_days", "removed_tenants", name),
+                problem="is a tenant of the file, all of whose data would expire",
+                allowed="names of tenants that are no longer in the file",
+                remedy="take it out, or remove the tenant first",
+                rests_on=(("tenants",),),
+            )
+
+
 def _bucket_name_fits(environment: Environment) -> Iterator[Fault]:
     name = data_bucket_name(environment.name, environment.account, environment.region)
     if environment.data_bucket.name is None and len(name) > LONGEST_BUCKET_NAME:
@@ -195,6 +208,7 @@ CHECKS: tuple[Check, ...] = (
     _concurrency_is_there,
     _interpreters_are_granted,
     _bucket_holds_the_lifetimes,
+    _who_is_removed_is_gone,
     _bucket_name_fits,
     _tags_fit,
     _budgets_are_there,

@@ -22,6 +22,7 @@ from sandpiper.environment.options import (
     LogRetentionDays,
     Options,
     Sentence,
+    ShortName,
     item,
     option,
 )
@@ -168,14 +169,6 @@ TagValue = Annotated[
 Tags = Annotated[dict[TagName, TagValue], Field(max_length=40)]
 A_TAG_MAPPING = "a mapping of at most 40 tags, values of at most 256 letters, digits, spaces and . : / = + - @ _"
 
-InterpreterKey = Annotated[
-    str,
-    Field(
-        pattern=r"^[a-z](-?[a-z0-9])*$",
-        max_length=24,
-        description="at most 24 of a-z 0-9 and single hyphens, a letter first",
-    ),
-]
 TenantName = Annotated[
     str,
     Field(
@@ -185,7 +178,7 @@ TenantName = Annotated[
     ),
     AfterValidator(_not_reserved),
 ]
-Interpreters = Annotated[dict[InterpreterKey, Interpreter], Field(min_length=1, max_length=20)]
+Interpreters = Annotated[dict[ShortName, Interpreter], Field(min_length=1, max_length=20)]
 # More would not fit the function's environment variables, which have 4 KB together.
 INTERPRETERS = "a mapping of 1 to 20 interpreters, such as sandbox: {}"
 

@@ -15,6 +15,16 @@ LOG_RETENTION_DAYS = (
 )
 """The values that CloudWatch Logs takes (PutRetentionPolicy)."""
 
+ShortName = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z](-?[a-z0-9])*$",
+        max_length=24,
+        description="at most 24 of a-z 0-9 and single hyphens, a letter first",
+    ),
+]
+"""A key of an interpreter, or a tenant's name whoever has it."""
+
 
 class Options(BaseModel):
     """A mapping of the file: its keys are known, its types exact, its values fixed once they are read."""

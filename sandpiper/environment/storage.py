@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sandpiper.environment.options import A_KEY, EmptyAsDefault, KeyArn, Options, option
+from sandpiper.environment.options import A_KEY, EmptyAsDefault, KeyArn, Options, ShortName, item, option
 
 _DAYS = "a whole number of days from {low} to 3650, or nothing for ever"
 MOST_DAYS = 3_650
@@ -29,6 +29,13 @@ class Retention(Options):
     )
     access_logs: int = option(
         "who read and wrote what", f"a whole number of days from 1 to {MOST_DAYS}", 365, ge=1, le=MOST_DAYS
+    )
+    removed_tenants: dict[
+        ShortName, Annotated[int, item(f"a whole number of days from 1 to {MOST_DAYS}", 90, ge=1, le=MOST_DAYS)]
+    ] = option(
+        "all that tenants left which are no longer in the file; without them here, for ever",
+        f"a mapping such as claims: 90, in days from 1 to {MOST_DAYS}",
+        {},
     )
 
 
@@ -56,5 +63,5 @@ class DataBucket(Options):
     retention_days: Annotated[Retention, EmptyAsDefault] = Field(
         default=Retention(),
         title="how long objects live",
-        description="a mapping of runs, inputs, sandbox, old_versions, access_logs",
+        description="a mapping of " + ", ".join(Retention.model_fields),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sandpiper.names import TENANTS
 from sandpiper.plan.model import DataChange
 from sandpiper.plan.properties import changes, pairs
 from sandpiper.plan.template import BUCKET, KEY, LOG_GROUP
@@ -58,12 +59,21 @@ def _times(label: str, kind: str, old: Mapping[str, Any], new: Mapping[str, Any]
     if _is_versioned(old) and not _is_versioned(new):
         yield DataChange(resource=label, change="versions stopped", loses_data=True)
     was, will = lifetimes(old), lifetimes(new)
+    abandoned = _folders_of_tenants(was) - _folders_of_tenants(will)
+    for folder in sorted(abandoned):
+        found = count(str(old.get("BucketName")), folder, 1)
+        if found is None or found.total:
+            yield DataChange(
+                resource=label, change="left without an end", loses_data=False, folder=folder, objects=found
+            )
     for folder, of_old_versions in sorted({*was, *will}):
-        before, after = was.get((folder, of_old_versions)), will.get((folder, of_old_versions))
+        if any(folder.startswith(each) for each in abandoned):
+            continue
+        before, after = (_lifetime(folder, of_old_versions, each) for each in (was, will))
         found = None
         if before != after and after is not None:
             found = count(str(old.get("BucketName")), folder, after)
-        if before is None and found is not None and found.total == 0:
+        if (folder, of_old_versions) not in was and found is not None and found.total == 0:
             # Nothing has ever been in it: a folder of somebody new.
             yield DataChange(
                 resource=label,
@@ -98,6 +108,18 @@ def _retention(
         after_days=after,
         objects=None if of_old_versions else objects,
     )
+
+
+def _folders_of_tenants(found: Mapping[tuple[str, bool], int]) -> set[str]:
+    """Of whose objects some have a lifetime, such as `tenants/claims/`."""
+    parts = [folder.split("/") for folder, of_old_versions in found if not of_old_versions]
+    return {f"{TENANTS}/{each[1]}/" for each in parts if each[0] == TENANTS and len(each) > 2}
+
+
+def _lifetime(folder: str, of_old_versions: bool, found: Mapping[tuple[str, bool], int]) -> int | None:
+    """Days that objects of a folder live by rules on it and on what it lies in, the shortest of which S3 takes."""
+    days = [each for (prefix, old), each in found.items() if old == of_old_versions and folder.startswith(prefix)]
+    return min(days, default=None)
 
 
 def _is_versioned(properties: Mapping[str, Any]) -> bool:

@@ -89,6 +89,7 @@ class DataChange(Part):
         "retention shortened",
         "retention lengthened",
         "retention set",
+        "left without an end",
         "versions stopped",
         "no longer retained",
     ]

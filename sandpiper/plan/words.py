@@ -107,6 +107,8 @@ def _data(change: DataChange) -> str:
             size = f" ({_size(objects.older_bytes)})" if objects.older else ""
             found = f"; {objects.older:,}{more} are older{size} and expire"
     before, after = _days(change.before_days), _days(change.after_days)
+    if change.change == "left without an end":
+        return _left_without_an_end(change)
     return {
         "deleted": f"{what} is deleted{_of_bucket(what)}",
         "retained": f"{what} is retained: it stays in the account, and no stack manages it any more",
@@ -116,6 +118,16 @@ def _data(change: DataChange) -> str:
         "versions stopped": f"{what} keeps no old versions any more: what is overwritten or deleted is lost",
         "no longer retained": f"{what} would go with its stack from now on; it was retained",
     }[change.change]
+
+
+def _left_without_an_end(change: DataChange) -> str:
+    folder = change.folder or ""
+    place, tenant = f"s3://{change.resource.removeprefix('bucket ')}/{folder}", folder.split("/")[1]
+    return (
+        f"the data of tenant {tenant} stays in {place}, and no rule ends it: say how long in "
+        f"`data_bucket: {{retention_days: {{removed_tenants: {{{tenant}: DAYS}}}}}}`, or delete it with "
+        f"`aws s3 rm --recursive {place}`"
+    )
 
 
 def _of_bucket(what: str) -> str:

@@ -144,6 +144,7 @@ def test_a_bucket_that_exists_is_used_by_its_name_and_nothing_is_made_for_it(tmp
 
 def test_each_folder_lives_as_long_as_the_environment_says(tmp_path: Path) -> None:
     days = {"runs": 20, "inputs": 30, "sandbox": 40, "old_versions": 50, "access_logs": 60}
+    days |= {"removed_tenants": {"former": 70}}
     buckets = _synthesised(tmp_path, retention_days=days)[STORAGE].resources("AWS::S3::Bucket").values()
     rules = {
         rule.get("Prefix", rule["Id"]): rule for bucket in buckets for rule in bucket["LifecycleConfiguration"]["Rules"]
@@ -153,6 +154,7 @@ def test_each_folder_lives_as_long_as_the_environment_says(tmp_path: Path) -> No
         "tenants/demo/inputs/": 30,
         "tenants/demo/sandbox/": 40,
         "tenants/demo/sandbox/sandbox/staging/": 1,
+        "tenants/former/": 70,
         "AccessLogs": 60,
     }
     assert rules["Leftovers"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 50}

@@ -211,9 +211,41 @@ def test_a_tenant_that_is_renamed_is_a_new_stack_and_a_gone_one(plans: Plans) ->
     assert "its data stays in s3://sandpiper-one-123456789012-us-east-1/tenants/claims/" in words
     assert "objects below tenants/payments/runs/ of bucket" in words
     assert "live 90 days: there are none yet" in words
-    assert "objects below tenants/claims/runs/" in words
-    assert "live for ever instead of 90 days" in words
+    assert "tenants/claims/runs/" not in words, "nothing is there"
     assert "termination protection is switched off" in words
+
+
+def test_what_a_removed_tenant_left_is_told_and_how_it_ends(plans: Plans) -> None:
+    after: dict[str, Any] = {"tenants": {"payments": {"interpreters": {"run": {}}}}}
+    plan = plans.plan(one_tenant({"run": {}}), after)
+    words = said(plan)
+    assert "objects below tenants/claims/" not in words, "all of it is one line"
+    bucket = "s3://sandpiper-one-123456789012-us-east-1"
+    assert (
+        f"the data of tenant claims stays in {bucket}/tenants/claims/, and no rule ends it: say how long in "
+        "`data_bucket: {retention_days: {removed_tenants: {claims: DAYS}}}`, or delete it with "
+        f"`aws s3 rm --recursive {bucket}/tenants/claims/`"
+    ) in words
+    assert "sandpiper-one-storage: the data of tenant claims" not in words, "nothing of it is lost"
+    empty = Observed(objects=Objects(total=0, older=0, older_bytes=0, is_all=True))
+    assert "the data of tenant claims" not in said(plans.plan(one_tenant({"run": {}}), after, empty))
+
+
+def test_what_a_removed_tenant_left_has_an_end_where_the_file_says_so(plans: Plans) -> None:
+    before: dict[str, Any] = {"tenants": {each: {"interpreters": {"run": {}}} for each in ("claims", "motor")}}
+    after: dict[str, Any] = {
+        "tenants": {"motor": {"interpreters": {"run": {}}}},
+        "data_bucket": {"retention_days": {"removed_tenants": {"claims": 30}}},
+    }
+    storage = next(each for each in plans.plan(before, after).stacks if each.name == "sandpiper-one-storage")
+    told = {each.folder: (each.before_days, each.after_days) for each in storage.data if not each.of_old_versions}
+    assert told == {
+        "tenants/claims/": (None, 30),
+        "tenants/claims/runs/": (90, 30),
+        "tenants/claims/sandbox/run/staging/": (1, 30),
+    }
+    words = said(plans.plan(after, {**before, "tenants": {"motor": before["tenants"]["motor"]}}))
+    assert "the data of tenant claims stays in s3://sandpiper-one-123456789012-us-east-1/tenants/claims/" in words
 
 
 def test_a_shorter_retention_loses_data_and_a_longer_one_does_not(plans: Plans) -> None:

@@ -219,6 +219,16 @@ BAD: dict[str, tuple[str, str, str]] = {
         "is 1, and the file has 2",
     ),
     "more lifetimes than S3 takes": (many(500, 1), "tenants", "need 1001 lifecycle rules of the data bucket"),
+    "one lifetime more, of a removed tenant": (
+        many(499, 1) + "data_bucket: {retention_days: {removed_tenants: {a: 1, b: 1}}}\n",
+        "tenants",
+        "need 1001 lifecycle rules of the data bucket",
+    ),
+    "a removed tenant that is there": (
+        one() + "data_bucket: {retention_days: {removed_tenants: {claims: 30, main: 30}}}\n",
+        "data_bucket.retention_days.removed_tenants.main",
+        "is a tenant of the file, all of whose data would expire",
+    ),
     "too many tags": (
         "tags: {" + ", ".join(f"a{number}: x" for number in range(40)) + "}\n"
         "tenants: {t: {interpreters: {web: }, tags: {" + ", ".join(f"b{number}: x" for number in range(6)) + "}}}\n",
