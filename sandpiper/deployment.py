@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LOOPBACK = ("127.0.0.1", "localhost")
+LOCAL_TENANT = "demo"
+"""Of the repository's environments/local.yaml."""
 LOCAL = 'for the embedded AWS, run `sandpiper local start` and `eval "$(sandpiper local env)"`'
 
 
@@ -39,6 +41,11 @@ class Deployment:
     interpreters: Mapping[str, str]
 
 
+def file_of(environment: str) -> Path:
+    """Where an environment is written, by its name or as this very file; its name is the file's."""
+    return Path(environment) if environment.endswith(".yaml") else Path("environments", f"{environment}.yaml")
+
+
 def session_for(environment: str) -> boto3.Session:
     """A session in the region that the shell names, or else in the environment file's. Raises Failure for neither."""
     try:
@@ -47,7 +54,7 @@ def session_for(environment: str) -> boto3.Session:
         raise Failure(f"AWS cannot be used: {error}") from None
     if session.region_name:
         return session
-    file = Path("environments", f"{environment}.yaml")
+    file = file_of(environment)
     if not file.exists():
         raise Failure(f"no region: set AWS_REGION, or run this beside {file}; {LOCAL}")
     from sandpiper.environment import InvalidEnvironment, load  # here: it takes longer than all the rest
@@ -61,7 +68,7 @@ def session_for(environment: str) -> boto3.Session:
 def require_meant(session: boto3.Session, environment: str) -> None:
     """Raises Failure where `local` would go to AWS while an embedded AWS runs here: its variables were not set."""
     endpoint = session.client("cloudformation").meta.endpoint_url
-    if environment != "local" or urlsplit(endpoint).hostname in LOOPBACK:
+    if file_of(environment).stem != "local" or urlsplit(endpoint).hostname in LOOPBACK:
         return
     if running := record.find(StateDirectory(Path())):
         raise Failure(
@@ -71,9 +78,25 @@ def require_meant(session: boto3.Session, environment: str) -> None:
         )
 
 
+def only_tenant(environment: str) -> str:
+    """The tenant of an environment that has one; that of `local` where its file is not here. Raises Failure."""
+    from sandpiper.environment import InvalidEnvironment, load
+
+    file = file_of(environment)
+    if not file.exists():
+        return LOCAL_TENANT
+    try:
+        tenants = list(load(file).all_tenants)
+    except InvalidEnvironment as error:
+        raise Failure(str(error)) from None
+    if len(tenants) > 1:
+        raise Failure(f"--tenant is not given, and {file} has {' | '.join(tenants)}; allowed: one of them")
+    return tenants[0]
+
+
 def find(session: boto3.Session, environment: str, tenant: str) -> Deployment:
     """Reads the outputs of the tenant's stack; raises Failure when it is not deployed."""
-    name = stack_name(environment, tenant)
+    name = stack_name(file_of(environment).stem, tenant)
     client = session.client("cloudformation")
     try:
         stacks = client.describe_stacks(StackName=name)["Stacks"]
@@ -105,7 +128,7 @@ def _to_deploy(environment: str, tenant: str) -> str:
     """What to do about a stack that is missing: another name, where the environment's file has none, or a deploy."""
     from sandpiper.environment import InvalidEnvironment, load
 
-    file = Path("environments", f"{environment}.yaml")
+    file = file_of(environment)
     if not file.exists():
         names = " | ".join(sorted(path.stem for path in file.parent.glob("*.yaml")))
         return f"choose another --environment{f' of {names}' if names else ''}, and a --tenant of it"

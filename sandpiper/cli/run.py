@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sandpiper.cli.options import ENVIRONMENT
 from sandpiper.cli.output import failures_as_messages, notes, print_files, print_skipped, print_stream
 from sandpiper.failure import Failure, NoResult
 from sandpiper_contract.files import DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES, LINK_SECONDS, MOST_BYTES, MOST_FILES
@@ -120,10 +121,10 @@ def run(
             f"{SESSION_TIMEOUT_SECONDS[1]:,}; the interpreter's own unless given.",
         ),
     ] = None,
-    environment: Annotated[
-        str, typer.Option("--environment", "-e", envvar="SANDPIPER_ENVIRONMENT", help="Which environment.")
-    ] = "local",
-    tenant: Annotated[str, typer.Option(envvar="SANDPIPER_TENANT", help="Which tenant of it.")] = "demo",
+    environment: Annotated[str | None, ENVIRONMENT] = None,
+    tenant: Annotated[
+        str | None, typer.Option(envvar="SANDPIPER_TENANT", help="Which tenant of it; its only one unless given.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole result as JSON.")] = False,
 ) -> None:
     """Run a program in a sandbox and bring back what it printed and left.
@@ -148,10 +149,11 @@ def run(
             ),
             "outputs": {"maxFiles": max_files, "maxBytes": max_bytes, **_given(**chosen)},
         }
-        session = deployment.session_for(environment)
-        deployment.require_meant(session, environment)
+        where = environment or "local"
+        session = deployment.session_for(where)
+        deployment.require_meant(session, where)
         with notes.status("starting") as status:
-            place = deployment.find(session, environment, tenant)
+            place = deployment.find(session, where, tenant or deployment.only_tenant(where))
             notes.print(f"account {place.account} at {place.endpoint}", soft_wrap=True)
             if interpreter is not None and interpreter not in place.interpreters:
                 raise Failure(f"--interpreter is {interpreter!r}; allowed: {' | '.join(place.interpreters)}")

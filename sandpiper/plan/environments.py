@@ -59,7 +59,7 @@ class Chosen:
 def choose(given: str | None, made: Assembly | None = None) -> Chosen:
     """The environment that is meant. Raises Failure for one that is unknown, or not the assembly's."""
     name = given or (made.environment if made else DEFAULT)
-    file = Path(name) if name.endswith(".yaml") else Path("environments", f"{name}.yaml")
+    file = deployment.file_of(name)
     if made is not None and file.stem != made.environment:
         raise Failure(
             f"--environment is {name!r}, and the assembly is that of {made.environment}: leave one of them out"

@@ -741,6 +741,18 @@ def test_logs_have_each_part_below_its_name(state: Path) -> None:
 
 
 @pytest.mark.usefixtures("product")
+def test_an_environment_is_meant_by_its_file_and_its_only_tenant_by_none(tmp_path: Path) -> None:
+    file = tmp_path / "first.yaml"
+    made = ("--name", "first", "--account", "123456789012", "--region", "us-east-1", "--owner", "a test")
+    assert sandpiper("init", *made, "--output", file).returncode == 0
+    run = sandpiper("run", "examples/claims_total.py", "--environment", file)
+    assert run.stderr.startswith("error: the stack sandpiper-first-main is not deployed at "), run.stderr
+    local = shutil.copy(PROJECT / "environments" / "local.yaml", tmp_path)
+    run = sandpiper("run", "examples/claims_total.py", "-e", local, "--out", tmp_path)
+    assert (run.returncode, run.stdout) == (0, "Total claims: $44,700\n"), run.stderr
+
+
+@pytest.mark.usefixtures("product")
 def test_names_that_a_program_chose_do_not_steer_the_terminal(tmp_path: Path) -> None:
     code = "open('a\\x1b[2J[bold]', 'w'); open('b\\nskipped forged', 'w')"
     run = sandpiper("run", "-", "--out", tmp_path, text=code)
@@ -793,6 +805,10 @@ def test_an_interrupted_run_says_what_goes_on(product: Product, tmp_path: Path) 
             ["examples/claims_total.py", "--environment", "nowhere"],
             "error: the stack sandpiper-nowhere-demo is not deployed at {endpoint}: "
             "choose another --environment of dev | local | prod, and a --tenant of it\n",
+        ),
+        (
+            ["examples/claims_total.py", "--environment", "dev"],
+            "error: --tenant is not given, and environments/dev.yaml has claims | analytics; allowed: one of them\n",
         ),
         (
             ["examples/claims_total.py", "--environment", "dev", "--tenant", "claims"],
