@@ -176,6 +176,7 @@ async def delete_stack(stack_name: str, stack_id: str, retained: Sequence[str] =
     """Deletes a stack. What failed keeps what it needs, which a second deletion finds.
 
     A stack that is forced retains both, and MiniStack itself knows how.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-console-delete-stack.html
     """
     stack = handlers._resolve_stack(stack_id)
     held = None if force or stack is None else Held(stack)
