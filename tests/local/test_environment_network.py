@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -15,9 +16,12 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from local_aws import control, environment
+from local_agentcore.faults import Rule
+from local_agentcore.steering import FaultOrders
+from local_aws import control, environment, record
 from local_aws.settings import Hosts, StateDirectory
 from sandpiper import workflow
+from sandpiper.failure import Failure
 from sandpiper.toolchain import PROJECT, cdk
 from tests.local.environments import Environments
 from tests.local.target import ON_AWS
@@ -289,6 +293,39 @@ def test_another_name_changes_the_list_and_another_range_makes_another_network(
     ec2 = any_client("ec2")
     (vpc,) = ec2.describe_vpcs(VpcIds=[flow_log["properties"]["ResourceId"]])["Vpcs"]
     assert vpc["CidrBlock"] == "10.96.0.0/20"
+
+
+def test_a_tenant_that_fails_after_its_network_was_replaced_goes_on_and_moves_later(
+    deployed: tuple[Environments, Path], state: StateDirectory
+) -> None:
+    environments, file = deployed
+    running = record.find(state)
+    assert running is not None
+    faults = FaultOrders(running.agentcore_url)
+    (before,) = environments.tenant(file, TENANT).interpreters.values()
+    file.write_text(file.read_text().replace("10.96.0.0/20", "10.128.0.0/20"))
+    faults.order(Rule("error", "CreateCodeInterpreter", code="ServiceQuotaExceededException"))
+    with pytest.raises(Failure, match="ServiceQuotaExceededException"):
+        environments.deploy(file)
+    stacks = boto3.client("cloudformation").describe_stacks()["Stacks"]
+    status = {each["StackName"].removeprefix("sandpiper-prod-"): each["StackStatus"] for each in stacks}
+    assert (status["network"], status[TENANT]) == ("UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
+    assert list(environments.tenant(file, TENANT).interpreters.values()) == [before]
+    assert run(environments, file, "print('still')") == "still"
+    (flow_log,) = recorded(state)["AWS::EC2::FlowLog"]
+    (vpc,) = any_client("ec2").describe_vpcs(VpcIds=[flow_log["properties"]["ResourceId"]])["Vpcs"]
+    assert vpc["CidrBlock"] == "10.128.0.0/20", "and the parameters that the tenant's template names are gone"
+    command = [Path(sys.executable).with_name("sandpiper"), "status", "-e", file]
+    said = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT).stdout
+    drifted = "drift: interpreter private of sandpiper-prod-analytics, NetworkConfiguration.VpcConfig.Subnets"
+    assert re.search(rf"{drifted}: expected .*resolve:ssm:/sandpiper/prod/network/.*found .*subnet-", said), said
+
+    faults.clear()
+    # By change sets, which compare with the template that names what is gone.
+    environments.cdk("deploy", file, "--all", "--require-approval", "never")
+    (after,) = environments.tenant(file, TENANT).interpreters.values()
+    assert after != before
+    assert run(environments, file, "print('moved')") == "moved"
 
     environments.destroy()
     assert recorded(state) == {}
