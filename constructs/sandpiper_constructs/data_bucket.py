@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import aws_cdk as cdk
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
@@ -27,7 +28,8 @@ PASSING_DAYS = 1
 class DataBucket(Construct):
     """A private, encrypted, versioned bucket that answers over TLS alone, and a second one for its access logs.
 
-    The name is the caller's, so that other stacks know it without an export; it must be free in all of AWS. `retain`
+    The name is the caller's, so that other stacks know it without an export; it must be free in all of AWS. One with a
+    token in it, such as `Aws.ACCOUNT_ID`, is first looked at when it is deployed. `retain`
     keeps both buckets when the stack goes. Without it, CloudFormation deletes them if they are empty, and fails
     otherwise: nothing here empties a bucket.
 
@@ -54,7 +56,7 @@ class DataBucket(Construct):
         `passing` are folders through which objects only pass: nothing of them is kept longer than it must.
         """
         lifetimes = dict(expire_days or {})
-        if not _NAME.fullmatch(name):
+        if not cdk.Token.is_unresolved(name) and not _NAME.fullmatch(name):
             raise ValueError(f"name is {name!r}; allowed: 3 to 58 of a-z 0-9 and hyphens, since the logs' adds 5")
         times = {"access_log_days": access_log_days, "old_version_days": old_version_days, **lifetimes}
         for place, days in times.items():

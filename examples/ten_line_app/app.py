@@ -1,14 +1,12 @@
 """An interpreter, its bucket and the function that runs code in it: `cdk deploy --app "python app.py"`."""
 
-import os
-
 import aws_cdk as cdk
 
 from sandpiper_constructs import BucketFolder, CodeInterpreter, DataBucket, SessionFunction, SessionStopper
 
 app = cdk.App()
 stack = cdk.Stack(app, "ten-lines")
-bucket = DataBucket(stack, "Data", name=f"ten-lines-{os.environ['CDK_DEFAULT_ACCOUNT']}", retain=False).bucket
+bucket = DataBucket(stack, "Data", name=f"ten-lines-{cdk.Aws.ACCOUNT_ID}", retain=False).bucket
 folder = BucketFolder(bucket=bucket, path="ten-lines")
 interpreter = CodeInterpreter(stack, "Sandbox", name_prefix="ten_lines", folder=folder.below("sandbox/python"))
 function = SessionFunction(stack, "Run", service="ten-lines", interpreters={"python": interpreter}, folder=folder)

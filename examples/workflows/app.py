@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import aws_cdk as cdk
 import cdk_nag
 
@@ -29,9 +27,9 @@ WORKFLOWS = {
 class WorkflowExamples(cdk.Stack):
     """A bucket, an interpreter, a session function and the three workflows."""
 
-    def __init__(self, scope: cdk.App, *, account: str, region: str) -> None:
-        super().__init__(scope, NAME, env=cdk.Environment(account=account, region=region))
-        data = DataBucket(self, "DataBucket", name=f"{NAME}-{account}-{region}", retain=False)
+    def __init__(self, scope: cdk.App) -> None:
+        super().__init__(scope, NAME)
+        data = DataBucket(self, "DataBucket", name=f"{NAME}-{self.account}-{self.region}", retain=False)
         folder = BucketFolder(bucket=data.bucket, path=f"tenants/{NAME}")
         key = "sandbox"
         own = folder.below(SANDBOX).below(key)
@@ -55,6 +53,6 @@ class WorkflowExamples(cdk.Stack):
 
 if __name__ == "__main__":
     app = cdk.App(analytics_reporting=False)
-    WorkflowExamples(app, account=os.environ["CDK_DEFAULT_ACCOUNT"], region=os.environ["CDK_DEFAULT_REGION"])
+    WorkflowExamples(app)
     cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
     app.synth()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 OURS = re.compile(rf"sandpiper-({ENVIRONMENT_NAME})-([a-z0-9-]+)")
 """A stack's name: the environment's, which has no hyphen, and the part's."""
 WHERE = re.compile(r"aws://([^/]+)/(.+)")
+PARAMETER = re.compile(r"/cdk-bootstrap/[^/]+/version")
+"""https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html"""
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,26 @@ class Stack:
 
 
 @dataclass(frozen=True)
+class Bootstrap:
+    """What `cdk bootstrap` leaves and `cdk deploy` asks for: the SSM parameter of its version, and the least one."""
+
+    parameter: str
+    version: int
+
+    @property
+    def qualifier(self) -> str:
+        """Which of an account's bootstraps it is."""
+        return self.parameter.split("/")[2]
+
+
+@dataclass(frozen=True)
 class Assembly:
-    """The stacks of one environment, in one account and region."""
+    """The stacks of one environment, in one account and region, and the bootstraps that they are deployed with."""
 
     environment: str
     place: Place
     stacks: Mapping[str, Stack]
+    bootstraps: frozenset[Bootstrap]
 
 
 def synthesise(environment: str, progress: Callable[[str], None]) -> Assembly:
@@ -57,6 +73,7 @@ def open_assembly(directory: Path) -> Assembly:
     manifest = _manifest(directory)
     stacks: dict[str, Stack] = {}
     where: set[tuple[str, str, str]] = set()
+    bootstraps: set[Bootstrap] = set()
     for artifact_id, artifact in manifest.items():
         if artifact.get("type") != "aws:cloudformation:stack":
             continue
@@ -69,13 +86,15 @@ def open_assembly(directory: Path) -> Assembly:
         text = _text(directory / str(options.get("templateFile")))
         template = read(name, text, Place(at[1], at[2]))
         stacks[name] = Stack(name, template, len(text.encode()), bool(options.get("terminationProtection")))
+        if PARAMETER.fullmatch(parameter := str(options.get("bootstrapStackVersionSsmParameter"))):
+            bootstraps.add(Bootstrap(parameter, int(options.get("requiresBootstrapStackVersion", 0))))
     if not stacks:
         raise _not_one(directory, "it has no stack")
     if len(where) > 1:
         names = ", ".join(sorted(" in ".join((one[0], f"{one[1]}/{one[2]}")) for one in where))
         raise _not_one(directory, f"it has stacks of more than one environment, account or region: {names}")
     ((environment, account, region),) = where
-    return Assembly(environment, Place(account, region), stacks)
+    return Assembly(environment, Place(account, region), stacks, frozenset(bootstraps))
 
 
 def _manifest(directory: Path) -> dict[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ from sandpiper.plan.properties import of_resource, pairs, text
 from sandpiper.plan.template import BUCKET, INTERPRETER, LOG_GROUP, ROLE, Template
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sandpiper.environment.model import Quotas
     from sandpiper.plan.assembly import Assembly, Stack
@@ -30,6 +30,8 @@ TOLD_ELSEWHERE = {
 }
 """Properties that are told as permissions or as data."""
 WHOLLY_TOLD_ELSEWHERE = (INTERPRETER, "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::S3::BucketPolicy")
+USUAL_QUALIFIER = "hnb659fds"
+"""Of a bootstrap that was given none."""
 NOT_ASCII = re.compile("[\u0080-\U0010ffff]")
 
 
@@ -48,9 +50,19 @@ class Observed(Protocol):
         """Objects of a folder, and those older than days."""
         ...
 
+    def bootstrap_version(self, parameter: str) -> int | None:
+        """The version of a bootstrap by its SSM parameter; None where there is none."""
+        ...
 
-def make(assembly: Assembly, deployed: Mapping[str, DeployedStack], observed: Observed, granted: Quotas) -> Plan:
-    """The plan of `cdk deploy --all` for an environment."""
+
+def make(
+    assembly: Assembly,
+    deployed: Mapping[str, DeployedStack],
+    observed: Observed,
+    granted: Quotas,
+    cautions: Sequence[str] = (),
+) -> Plan:
+    """The plan of `cdk deploy --all` for an environment; `cautions` are those of its file."""
     gone = {name: one for name, one in deployed.items() if name not in assembly.stacks}
     stacks = [_stack(one, deployed.get(name), gone, observed) for name, one in assembly.stacks.items()]
     stacks += [_gone(one, observed) for one in gone.values()]
@@ -58,9 +70,24 @@ def make(assembly: Assembly, deployed: Mapping[str, DeployedStack], observed: Ob
         environment=assembly.environment,
         account=assembly.place.account,
         region=assembly.place.region,
+        notes=(*cautions, *_bootstrap(assembly, observed)),
         stacks=tuple(stacks),
         quotas=tuple(quotas.left(granted, assembly.stacks, [one.template for one in gone.values()])),
     )
+
+
+def _bootstrap(assembly: Assembly, observed: Observed) -> Iterator[str]:
+    """What `cdk deploy` would stop at."""
+    where = f"{assembly.place.account}/{assembly.place.region}"
+    for one in sorted(assembly.bootstraps, key=lambda one: one.parameter):
+        command = f"cdk bootstrap aws://{where}"
+        if one.qualifier != USUAL_QUALIFIER:
+            command += f" --qualifier {one.qualifier} --toolkit-stack-name CDKToolkit-{one.qualifier}"
+        found = observed.bootstrap_version(one.parameter)
+        if found is None:
+            yield f"{where} is not bootstrapped, without which nothing is deployed: `{command}`"
+        elif found < one.version:
+            yield f"the bootstrap of {where} has version {found}, and {one.version} is needed: `{command}`"
 
 
 def _stack(

@@ -133,6 +133,17 @@ class Account:
             return None
         return Objects(total=total, older=older, older_bytes=older_bytes, is_all=True)
 
+    def bootstrap_version(self, parameter: str) -> int | None:
+        """The version that `cdk bootstrap` wrote into an SSM parameter; None where it did not."""
+        session: Any = self.session  # whose types are not those of every service
+        with failing_as_messages("ssm:GetParameter of the bootstrap's version"):
+            try:
+                return int(session.client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"])
+            except ClientError as error:
+                if code_of(error) == "ParameterNotFound":
+                    return None
+                raise
+
     @cached_property
     def _agentcore(self) -> Any:
         return self.session.client("bedrock-agentcore")

@@ -10,7 +10,7 @@ import boto3
 from botocore.exceptions import BotoCoreError
 
 from sandpiper import deployment
-from sandpiper.environment import InvalidEnvironment, load
+from sandpiper.environment import InvalidEnvironment, cautions, load
 from sandpiper.environment.model import Environment, Quotas
 from sandpiper.environment.options import ENVIRONMENT_NAME, REGION, is_match
 from sandpiper.failure import Failure
@@ -38,6 +38,11 @@ class Chosen:
     def quotas(self) -> Quotas:
         """What the account has been granted: AWS's own without a file."""
         return self.environment.quotas if self.environment else Quotas()
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What somebody should know of its file."""
+        return tuple(f"{one.at}: {one.text}" for one in cautions(self.environment)) if self.environment else ()
 
     def synthesise(self, progress: Callable[[str], None]) -> Assembly:
         """Its cloud assembly. Raises Failure."""

@@ -146,6 +146,8 @@ class Plan(Part):
     environment: str
     account: str
     region: str
+    notes: tuple[str, ...] = ()
+    """What to know, or to do, before anything is deployed."""
     stacks: tuple[StackPlan, ...]
     quotas: tuple[Quota, ...]
 

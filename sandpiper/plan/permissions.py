@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from sandpiper.plan.model import Grant, PermissionChange, PropertyChange
-from sandpiper.plan.template import KEY, ROLE, referenced
+from sandpiper.plan.template import KEY, ROLE, is_known, referenced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -132,10 +132,33 @@ def _holders(template: Template | None) -> dict[str, Holder]:
     return found
 
 
-def grants_of(expected: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[tuple[Grant, ...], tuple[Grant, ...]]:
-    """What a document in plain values lacks of another one, and what it has more."""
+@dataclass(frozen=True)
+class Comparison:
+    """What a document lacks of another one, what it has more, and what of the other only a deployment knows."""
+
+    missing: tuple[Grant, ...]
+    more: tuple[Grant, ...]
+    unknown: tuple[Grant, ...]
+
+
+def compared(expected: Mapping[str, Any], found: Mapping[str, Any]) -> Comparison:
+    """Two documents in plain values. What could be what is unknown is neither missing nor more."""
     was, now = set(_atoms(expected)), set(_atoms(found))
-    return _grants(was - now), _grants(now - was)
+    unknown = {one for one in was - now if not all(map(is_known, (one.resource, one.principal, *one.conditions)))}
+    more = {one for one in now - was if not any(_may_be(one, each) for each in unknown)}
+    return Comparison(_grants(was - now - unknown), _grants(more), _grants(unknown))
+
+
+def _may_be(found: _Atom, unknown: _Atom) -> bool:
+    """Whether they are the same but for what is unknown."""
+    return (found.effect, found.action) == (unknown.effect, unknown.action) and all(
+        one == each or not is_known(str(each))
+        for one, each in (
+            (found.resource, unknown.resource),
+            (found.conditions, unknown.conditions),
+            (found.principal, unknown.principal),
+        )
+    )
 
 
 def _atoms(document: Mapping[str, Any]) -> Iterator[_Atom]:

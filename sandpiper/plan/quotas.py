@@ -40,9 +40,9 @@ def left(quotas: Quotas, stacks: Mapping[str, Stack], gone: Sequence[Template]) 
     yield Quota(
         quota="live sessions",
         stack=None,
-        used=taken + shared,
+        used=taken,
         limit=quotas.live_sessions,
-        note=_of_sessions(taken, shared, sharing),
+        note=_of_sessions(shared, sharing, quotas.live_sessions - taken),
     )
     yield Quota(
         quota="functions at once",
@@ -66,10 +66,10 @@ def _runs_sessions(function: Resource) -> bool:
     return settings.INTERPRETERS in function.properties.get("Environment", {}).get("Variables", {})
 
 
-def _of_sessions(taken: int, shared: int, sharing: int) -> str:
-    """Each run of a function holds one session."""
-    parts = [f"{taken:,} by reserved concurrency"] if taken else []
-    if sharing:
-        whose = "1 function that reserves" if sharing == 1 else f"{sharing} functions that reserve"
-        parts.append(f"up to {shared:,} by {whose} nothing")
-    return "at most, one a run: " + " and ".join(parts) if parts else ""
+def _of_sessions(shared: int, sharing: int, left: int) -> str:
+    """Each run of a function holds one session; those that reserve nothing run as often at once as Lambda has left."""
+    if not sharing:
+        return "reserved, one a run"
+    whose = "1 function that reserves" if sharing == 1 else f"{sharing} functions that reserve"
+    beyond = f", and AgentCore refuses what is beyond {max(0, left):,}" if shared > left else ""
+    return f"reserved, one a run; {whose} nothing may use up to {shared:,} more{beyond}"

@@ -54,6 +54,7 @@ class Line:
 def report(plan: Plan) -> Iterator[Line]:
     """The whole plan."""
     yield Line(f"{plan.environment} in account {plan.account}, {plan.region}", tone="head")
+    yield from (Line(note, 1, "less") for note in plan.notes)
     losses = [line for stack in plan.stacks for line in _losses(stack)]
     if losses:
         yield Line("! loses data", tone="loss")

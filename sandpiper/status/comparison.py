@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from sandpiper.plan.permissions import grants_of
+from sandpiper.plan.permissions import compared
 from sandpiper.plan.properties import text
 from sandpiper.plan.template import is_known
 from sandpiper.plan.words import grant_in_words
@@ -19,12 +19,14 @@ NOTHING = "nothing"
 
 @dataclass(frozen=True)
 class Difference:
-    """A property of a resource, as the template has it and as it was found."""
+    """A property of a resource, as the template has it and as it was found. Where it is unknown, nobody can tell: the
+    template has it by a name that CloudFormation alone resolved."""
 
     property: str
     expected: str
     found: str
     is_gone: bool = False
+    is_unknown: bool = False
 
     @staticmethod
     def gone() -> Difference:
@@ -33,19 +35,18 @@ class Difference:
 
     @staticmethod
     def between(name: str, expected: object, found: object) -> Iterator[Difference]:
-        """One difference, or none; lists in any order. What only CloudFormation knows cannot be compared."""
+        """One difference, or none; lists in any order."""
         said = text(expected) or NOTHING
-        if _ordered(expected) != _ordered(found) and is_known(said):
-            yield Difference(name, said, text(found) or NOTHING)
+        if _ordered(expected) != _ordered(found):
+            yield Difference(name, said, text(found) or NOTHING, is_unknown=not is_known(said))
 
     @staticmethod
     def of_policy(name: str, expected: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Difference]:
         """Differences of two policies, grant by grant."""
-        missing, more = (tuple(map(grant_in_words, grants)) for grants in grants_of(expected, found))
-        if not all(map(is_known, missing)):
-            return
-        yield from (Difference(name, one, NOTHING) for one in missing)
-        yield from (Difference(name, NOTHING, one) for one in more)
+        grants = compared(expected, found)
+        yield from (Difference(name, grant_in_words(one), NOTHING) for one in grants.missing)
+        yield from (Difference(name, NOTHING, grant_in_words(one)) for one in grants.more)
+        yield from (Difference(name, grant_in_words(one), NOTHING, is_unknown=True) for one in grants.unknown)
 
 
 def _ordered(value: object) -> object:

@@ -39,7 +39,10 @@ READERS: dict[str, tuple[Reader, tuple[str, ...]]] = {
 
 
 def of_stacks(account: Account, stacks: Sequence[DeployedStack]) -> tuple[list[Drift], list[str]]:
-    """What drifted, and the resources of which it cannot be told. Raises Failure where AWS refuses to say."""
+    """What drifted, and the resources and properties of which it cannot be told.
+
+    Raises Failure where AWS refuses to say.
+    """
     detections = {stack.name: _start(account, stack.name) for stack in stacks}
     found: list[Drift] = []
     unchecked: list[str] = []
@@ -53,7 +56,12 @@ def of_stacks(account: Account, stacks: Sequence[DeployedStack]) -> tuple[list[D
             tags=stack.tags,
         )
         checked, differences = _of_cloudformation(account, template, detections[stack.name])
-        found += [_drift(template, logical_id, one) for logical_id, one in (*_read(account, template), *differences)]
+        differences = [*_read(account, template), *differences]
+        found += [_drift(template, logical_id, one) for logical_id, one in differences if not one.is_unknown]
+        unknown = [(logical_id, one.property) for logical_id, one in differences if one.is_unknown]
+        unchecked += [
+            f"{name} of {template.labels[logical_id]} of {stack.name}" for logical_id, name in dict.fromkeys(unknown)
+        ]
         unchecked += [
             f"{template.labels[one.logical_id]} of {stack.name}"
             for one in template.resources.values()

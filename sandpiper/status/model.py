@@ -60,7 +60,7 @@ class Drift(Part):
 
 
 class Status(Part):
-    """All that is deployed of an environment. `unchecked` are resources of which drift cannot be told."""
+    """All that is deployed of an environment. Of the resources and properties in `unchecked`, drift cannot be told."""
 
     environment: str
     account: str

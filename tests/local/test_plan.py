@@ -86,7 +86,7 @@ def test_changes_are_told_before_they_are_deployed_and_nothing_after(environment
     assert "objects below tenants/claims/runs/" in words
     assert "live 14 days instead of 90 days; 0 are older and expire" in words
     assert "~ function SessionFunction changes in place: ReservedConcurrentExecutions nothing → 40" in rest
-    assert "live sessions: 40 of 1,000, 960 left (at most, one a run: 40 by reserved concurrency)" in words
+    assert "live sessions: 40 of 1,000, 960 left (reserved, one a run)" in words
     data.stop_code_interpreter_session(codeInterpreterIdentifier=identifier, sessionId=session)
     assert session not in changed(CHANGED)
 

@@ -6,11 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+
+from sandpiper.plan.deployed import Account
+from sandpiper.status.drift import of_stacks
 
 if TYPE_CHECKING:
     from tests.local.environments import Environments
@@ -106,6 +110,29 @@ def test_what_was_changed_behind_cloudformations_back_is_shown(environments: Env
     assert (quick.returncode, quick.stdout.count("! drift: ")) == (AS_IT_SHOULD_BE, 0)
 
 
+def test_what_cannot_be_told_is_listed_and_hides_nothing(environments: Environments) -> None:
+    file = environments.write("keyed", "  key: own\ninterpreters:\n  run:\n")
+    environments.deploy(file)
+    account = Account(boto3.Session(), None)
+    stacks = list(account.stacks("keyed").values())
+    # CloudFormation says of a stack what it has resolved SSM parameters to. As if it did not:
+    unresolved = [replace(stack, parameters={}) for stack in stacks]
+    policy = "policy Folders of execution role of interpreter run of sandpiper-keyed-main"
+    told, unchecked = of_stacks(account, stacks)
+    assert (told, policy in unchecked) == ([], False)
+    told, unchecked = of_stacks(account, unresolved)
+    assert (told, unchecked.count(policy)) == ([], 1)
+    assert f"drift of these cannot be told: {', '.join(of_stacks(account, stacks)[1])}" in status("-e", file).stdout
+
+    iam, (role,) = boto3.client("iam"), roles_of("InterpreterrunExecutionRole", "keyed")
+    document: Any = iam.get_role_policy(RoleName=role, PolicyName="Folders")["PolicyDocument"]
+    document["Statement"].append({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::secret/*"})
+    iam.put_role_policy(RoleName=role, PolicyName="Folders", PolicyDocument=json.dumps(document))
+    (one,), unchecked = of_stacks(account, unresolved)
+    assert (one.expected, one.found) == ("nothing", "may s3:GetObject on arn:aws:s3:::secret/*")
+    assert policy in unchecked
+
+
 def retag(identifier: str) -> None:
     """Changes one of an interpreter's tags, takes one away, and adds one."""
     control: Any = boto3.client("bedrock-agentcore-control")
@@ -127,10 +154,10 @@ def loosen(bucket: str) -> None:
     s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [runs]})
 
 
-def roles_of(logical_id: str) -> list[str]:
+def roles_of(logical_id: str, environment: str = "watched") -> list[str]:
     pages = boto3.client("iam").get_paginator("list_roles").paginate()
     names = [role["RoleName"] for page in pages for role in page["Roles"]]
-    return [name for name in names if name.startswith("sandpiper-watched-main-") and logical_id[:20] in name]
+    return [name for name in names if name.startswith(f"sandpiper-{environment}-main-") and logical_id[:20] in name]
 
 
 @pytest.mark.usefixtures("bootstrapped")

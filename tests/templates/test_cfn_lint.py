@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
 import runpy
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
@@ -11,7 +14,7 @@ import cdk_nag
 import pytest
 
 from tests.templates import charting_agent, private_network
-from tests.templates.conftest import ACCOUNT, REGION, ROOT, new_app
+from tests.templates.conftest import REGION, ROOT, new_app, read_assembly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,10 +72,17 @@ def test_the_charting_agent(tmp_path: Path) -> None:
 def test_the_workflows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(WORKFLOWS)
     app = new_app(tmp_path)
-    runpy.run_path(str(WORKFLOWS / "app.py"))["WorkflowExamples"](app, account=ACCOUNT, region=REGION)
+    runpy.run_path(str(WORKFLOWS / "app.py"))["WorkflowExamples"](app)
     cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
     app.synth()
     assert found(tmp_path, REGION) == []
+
+
+def test_the_ten_lines_which_need_no_credentials(tmp_path: Path) -> None:
+    nobody = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_"))}
+    app = ROOT / "examples" / "ten_line_app" / "app.py"
+    subprocess.run([sys.executable, app], env=nobody | {"CDK_OUTDIR": str(tmp_path)}, check=True, timeout=120)
+    assert found(read_assembly(tmp_path).directory, REGION) == []
 
 
 def test_what_is_wrong_is_found(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ class Observed:
     live: tuple[Session, ...] = ()
     objects: Objects | None = field(default_factory=lambda: Objects(total=5, older=2, older_bytes=2048, is_all=True))
     asked: list[str] = field(default_factory=list[str])
+    bootstrap: int | None = 30
 
     def physical_ids(self, stack: str) -> dict[str, str]:
         return {name: f"{name}-id" for name in self.stacks[stack].template.resources}
@@ -52,6 +53,10 @@ class Observed:
 
     def count(self, bucket: str, folder: str, days: int) -> Objects | None:  # noqa: ARG002 - the interface
         return self.objects
+
+    def bootstrap_version(self, parameter: str) -> int | None:
+        assert parameter == "/cdk-bootstrap/hnb659fds/version"
+        return self.bootstrap
 
     stacks: dict[str, DeployedStack] = field(default_factory=dict[str, DeployedStack])
 
@@ -295,12 +300,58 @@ def test_quotas_are_what_is_left_after_it(plans: Plans) -> None:
     plan = plans.plan(before, after, live_sessions=100, functions_at_once=150, interpreters=1)
     account = {one.quota: (one.used, one.limit) for one in plan.quotas if one.stack is None}
     assert account == {"interpreters": (1, 1), "live sessions": (40, 100), "functions at once": (40, 50)}
-    assert "live sessions: 40 of 100, 60 left (at most, one a run: 40 by reserved concurrency)" in said(plan)
-    shared = plans.plan(after, before, live_sessions=100, functions_at_once=150)
-    assert "live sessions: 150 of 100, 50 too many" in said(shared)
+    assert "live sessions: 40 of 100, 60 left (reserved, one a run)" in said(plan)
+    exceeded = plans.plan(before, after, live_sessions=39)
+    assert "live sessions: 40 of 39, 1 too many (reserved, one a run)" in said(exceeded)
     assert "ReservedConcurrentExecutions nothing → 40" in said(plan)
     stacks = {one.stack for one in plan.quotas if one.quota == "template bytes"}
     assert stacks == {"sandpiper-one-claims", "sandpiper-one-fleet", "sandpiper-one-storage"}
+
+
+def test_functions_that_reserve_nothing_use_nothing_yet_and_may_use_what_is_left(plans: Plans) -> None:
+    def live_sessions(*reserved: int | None, **quotas: int) -> str:
+        tenants: dict[str, Any] = {
+            f"t{number}": {
+                "interpreters": {"run": {}},
+                "session_function": {"reserved_concurrency": each},
+            }
+            for number, each in enumerate(reserved)
+        }
+        words = said(plans.plan({"tenants": tenants}, {"tenants": tenants}, None, **quotas))
+        (line,) = [line.strip() for line in words.splitlines() if "live sessions" in line]
+        return line
+
+    assert live_sessions(None) == (
+        "live sessions: 0 of 1,000, 1,000 left (reserved, one a run; "
+        "1 function that reserves nothing may use up to 1,000 more)"
+    )
+    assert live_sessions(40, None, None) == (
+        "live sessions: 40 of 1,000, 960 left (reserved, one a run; 2 functions that reserve nothing may use up to 960 "
+        "more)"
+    )
+    assert live_sessions(40, None, live_sessions=100, functions_at_once=150) == (
+        "live sessions: 40 of 100, 60 left (reserved, one a run; "
+        "1 function that reserves nothing may use up to 110 more, and AgentCore refuses what is beyond 60)"
+    )
+
+
+def test_a_place_that_is_not_bootstrapped_is_told_with_the_command_to_type(plans: Plans) -> None:
+    environment = one_tenant({"run": {}})
+    before, assembly = Observed(), plans.synthesise(environment)
+    before.stacks = deployed(assembly)
+    assert make(assembly, before.stacks, before, Quotas()).notes == ()
+    before.bootstrap = None
+    nothing = make(assembly, before.stacks, before, Quotas())
+    bootstrap = "`cdk bootstrap aws://123456789012/us-east-1`"
+    assert nothing.notes == (
+        f"123456789012/us-east-1 is not bootstrapped, without which nothing is deployed: {bootstrap}",
+    )
+    assert said(nothing).splitlines()[1].strip() == nothing.notes[0]
+    before.bootstrap = 2
+    assert make(assembly, before.stacks, before, Quotas(), ["careful"]).notes == (
+        "careful",
+        f"the bootstrap of 123456789012/us-east-1 has version 2, and 6 is needed: {bootstrap}",
+    )
 
 
 def test_json_is_the_plan_and_can_be_read_again(plans: Plans) -> None:
@@ -308,7 +359,7 @@ def test_json_is_the_plan_and_can_be_read_again(plans: Plans) -> None:
     printed = json.loads(json.dumps(plan.to_json()))
     assert printed.pop("hasChanges") is True
     assert Plan.model_validate(printed) == plan
-    assert list(printed) == ["environment", "account", "region", "stacks", "quotas"]
+    assert list(printed) == ["environment", "account", "region", "notes", "stacks", "quotas"]
     assert list(printed["stacks"][0]) == [
         *("name", "tenant", "change", "notes", "data", "interpreters", "permissions", "resources", "follows")
     ]

@@ -99,6 +99,17 @@ def test_the_page_on_the_connector_has_all_that_its_results_have_and_its_limits(
     assert f"at most {DEFAULT_MAX_FILES} files and {DEFAULT_MAX_BYTES // 2**20} MB" in page
 
 
+def test_what_the_pages_have_written_into_the_checkout_is_ignored_by_git() -> None:
+    pages = [PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md"), *(PROJECT / "examples").rglob("*.md")]
+    command = re.compile(r"\b(?:cdk|sandpiper) .*--out(?:put)? ([\w./-]+)")
+    written = {f"{found}/" for page in pages for found in command.findall(page.read_text())}
+    assert {"out/policies/", "cdk.out/"} <= written
+    ignored = subprocess.run(
+        ["git", "check-ignore", *written], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert set(ignored.stdout.split()) == written
+
+
 def test_one_list_has_every_page_and_what_it_is_for() -> None:
     docs = PROJECT / "docs"
     rows = re.findall(r"^\| (.+) \| (.+) \|$", (docs / "README.md").read_text(), re.MULTILINE)[1:]
