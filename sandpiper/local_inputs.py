@@ -134,7 +134,7 @@ class _Uploads:
         def tell(count: int) -> None:
             nonlocal sent
             sent += count
-            self._progress(f"uploading {file.path}, {sent >> 20} of {size >> 20} MiB")
+            self._progress(f"uploading {file.path}, {sent:,} of {size:,} bytes")
 
         key = f"{self._folder}/{file.path}"
         tell(0)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from s3transfer.exceptions import RetriesExceededError
 
 from sandpiper.failure import Failure, Interrupted, NoResult
 from sandpiper.local_inputs import carried, placed
@@ -172,7 +173,7 @@ def _download(
     def tell(count: int) -> None:
         nonlocal received
         received += count
-        progress(f"saving file {which}, {received >> 20} of {size >> 20} MiB")
+        progress(f"saving file {which}, {received:,} of {size:,} bytes")
 
     def fill(saved: IO[bytes]) -> None:
         tell(0)
@@ -189,7 +190,7 @@ def _download(
             problem = f"{target} exists and is left as it is: choose another folder with --out, or add --overwrite"
     except OSError as error:
         problem = f"{target} cannot be written: {error.strerror}; choose another folder with --out"
-    except (InvalidRequest, BotoCoreError, ClientError) as error:
+    except (InvalidRequest, BotoCoreError, ClientError, RetriesExceededError) as error:
         problem = f"{file.get('s3Uri', file['path'])} cannot be fetched: {error}"
     return SavedFile(
         file["path"], file["contentType"], size, file.get("s3Uri", ""), file.get("link", ""), target, problem

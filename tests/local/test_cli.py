@@ -18,6 +18,7 @@ import uuid
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -646,6 +647,35 @@ def test_run_saves_a_file_that_s3_did_not_take(product: Product, tmp_path: Path)
     assert (tmp_path / "claims.csv").stat().st_size == 65
 
 
+class CutOff(BaseHTTPRequestHandler):
+    """An S3 that says how long an object is and ends the connection before it has come."""
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "65")
+        self.send_header("ETag", '"1"')
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.do_HEAD()
+        self.wfile.write(b"half")
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the server's name for it
+        pass
+
+
+@pytest.mark.usefixtures("product")
+def test_run_says_which_file_did_not_come_whole_and_leaves_no_part_of_it(tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), CutOff) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        variables = {"AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{server.server_port}"}
+        run = sandpiper("run", "examples/csv_report.py", "--out", tmp_path, variables=variables)
+        server.shutdown()
+    assert (run.returncode, run.stdout) == (2, "Report created\n")
+    assert re.search(r"^error: s3://\S+/claims\.csv cannot be fetched: ", run.stderr, re.MULTILINE), run.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.usefixtures("product")
 def test_run_shows_in_a_terminal_how_far_it_is(tmp_path: Path) -> None:
     large = tmp_path / "large.bin"
@@ -666,7 +696,8 @@ def test_run_shows_in_a_terminal_how_far_it_is(tmp_path: Path) -> None:
     os.close(reader)
     assert run.wait() == 0, shown
     assert (tmp_path / "copy.bin").stat().st_size == 20 << 20
-    for said in ("uploading large.bin, [0-9]+ of 20 MiB", "running, [1-9] s", "saving file 1 of 1, [0-9]+ of 20 MiB"):
+    whole = "[0-9,]+ of 20,971,520 bytes"
+    for said in (f"uploading large.bin, {whole}", "running, [1-9] s", f"saving file 1 of 1, {whole}"):
         assert re.search(said.encode(), shown)
 
 
