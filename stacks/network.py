@@ -10,21 +10,17 @@ from typing import TYPE_CHECKING
 import aws_cdk as cdk
 from aws_cdk import aws_ssm as ssm
 
-from sandpiper.environment import VpcInterpreter
+from sandpiper.environment.network_folders import network_folders
 from sandpiper.environment.regions import S3_PREFIX_LISTS
-from sandpiper.names import NETWORK, data_bucket_name, stack_name, tenant_folder
+from sandpiper.names import NETWORK, stack_name
 from sandpiper_constructs.network_access import VpcAccess
 from sandpiper_constructs.sandbox_network import SandboxNetwork
-from sandpiper_contract import settings
 from stacks.log_retention import RETENTION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from constructs import Construct
 
     from sandpiper.environment import Environment
-    from sandpiper.environment.interpreter import S3Access
     from sandpiper.environment.network import Network
 
 
@@ -48,7 +44,7 @@ class NetworkStack(cdk.Stack):
             description=f"Sandpiper {environment.name}: network of code interpreters in VPC mode",
             termination_protection=environment.termination_protection,
         )
-        written, only_read = _buckets(environment)
+        written, only_read = network_folders(environment)
         made = SandboxNetwork(
             self,
             "Network",
@@ -85,33 +81,3 @@ def _s3_prefix_list(environment: Environment, network: Network) -> str:
             f"Name=prefix-list-name,Values=com.amazonaws.{region}.s3` says"
         )
     return known
-
-
-def _buckets(environment: Environment) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Folders of buckets by their accounts, for code in this network: those it writes, and those it only reads.
-
-    A folder that somebody writes is among the first alone. Of the data bucket they are those of interpreters, whoever's
-    credentials the code has: the inputs and runs of tenants are not for code.
-    """
-    bucket = environment.data_bucket.name or data_bucket_name(environment.name, environment.account, environment.region)
-    data = f"{bucket}/{tenant_folder('*')}/{settings.SANDBOX}"
-    inside = [
-        interpreter
-        for tenant in environment.all_tenants.values()
-        for interpreter in tenant.interpreters.values()
-        if isinstance(interpreter, VpcInterpreter) and not interpreter.subnets
-    ]
-
-    def places(folders: Iterable[S3Access]) -> set[tuple[str, str]]:
-        return {(folder.account or environment.account, f"{folder.bucket}/{folder.folder}") for folder in folders}
-
-    written = {(environment.account, data)} | places(folder for one in inside for folder in one.write)
-    read = places(folder for one in inside for folder in one.read) - written
-    return _by_account(written), _by_account(read)
-
-
-def _by_account(places: set[tuple[str, str]]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for account, place in sorted(places):
-        found.setdefault(account, []).append(place)
-    return found

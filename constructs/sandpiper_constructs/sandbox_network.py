@@ -21,20 +21,21 @@ from sandpiper_constructs.dns_firewall import DnsFirewall, endpoint_names, s3_na
 from sandpiper_constructs.principals import service_principal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 BLOCKS = "abcdefgh"
 """A zone's letter is its block of the addresses, an eighth: a zone more or less moves no subnet of another."""
 HTTPS = 443
 DIGEST_CHARACTERS = 8
+FEWEST_BEFORE_A_WILDCARD = 6
 
 
 class SandboxNetwork(Construct):
     """A VPC with one private subnet in each zone, without a NAT or an internet gateway.
 
-    What code in it reaches: named buckets of S3 by a gateway endpoint, named services of AWS by interface endpoints,
-    each for principals of this account alone. Names that are not of these, or in `domains`, are not resolved. Every
-    query and every connection is logged.
+    What code in it reaches: named buckets of S3, or folders in them, by a gateway endpoint, and named services of AWS
+    by interface endpoints, each with signed calls of this account's principals alone. Names that are not of these, or
+    in `domains`, are not resolved. Every query and every connection is logged.
 
     AgentCore's network interfaces stay for up to 8 hours after their interpreter is deleted, and for so long neither
     subnets nor the security group can be: keep it in a stack of its own.
@@ -74,7 +75,7 @@ class SandboxNetwork(Construct):
             s3_prefix_list: S3's managed prefix list in the region, which no template can name otherwise: `aws ec2
                 describe-managed-prefix-lists --filters Name=prefix-list-name,Values=com.amazonaws.REGION.s3`.
             buckets: names of buckets in the region that may be read and written, by the account that owns them; or of
-                folders in them, such as `data/rates`, in which a `*` stands for anything.
+                folders in them, such as `data/rates`. Without any here and below, nothing of S3 is reached.
             read_only_buckets: the same of those that may be read alone, and nothing sent to.
             cidr: the addresses, a private IPv4 range of 16 to 24 bits.
             endpoints: services of AWS by their endpoint's name, such as `logs`.
@@ -82,8 +83,9 @@ class SandboxNetwork(Construct):
             log_retention: of DNS queries and connections.
         """
         subnets = _subnets(cidr, zones)
-        _require_some(buckets)
         only_read = read_only_buckets or {}
+        all_places = [place for some in (buckets, only_read) for places in some.values() for place in places]
+        _require_places(all_places)
         super().__init__(scope, id)
         stack = Stack.of(self)
 
@@ -127,10 +129,7 @@ class SandboxNetwork(Construct):
             "DnsFirewall",
             vpc_id=vpc.ref,
             aws_names=[
-                *s3_names(
-                    stack,
-                    _names_of([place for some in (buckets, only_read) for places in some.values() for place in places]),
-                ),
+                *s3_names(stack, _names_of(all_places)),
                 *(name for service in endpoints for name in endpoint_names(stack, service)),
             ],
             domains=domains,
@@ -275,9 +274,12 @@ def _digest(stack: Stack, vpc: ec2.CfnVPC, interpreters: ec2.CfnSecurityGroup, s
     return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_CHARACTERS]
 
 
-def _require_some(buckets: Mapping[str, Sequence[str]]) -> None:
-    if not any(buckets.values()):
-        raise ValueError("buckets has none; allowed: one or more names of buckets, by the account that owns them")
+def _require_places(places: Iterable[str]) -> None:
+    for place in places:
+        if not all(place.split("/")) or any(character in place for character in "*?$"):
+            raise ValueError(
+                f"buckets has {place!r}; allowed: a bucket, or a folder in one as data/rates, without * ? $"
+            )
 
 
 def _bucket_policy(
@@ -285,29 +287,49 @@ def _bucket_policy(
 ) -> iam.PolicyDocument:
     """S3's endpoint policy: these buckets of these accounts, or folders in them, for this account's principals.
 
-    Keys are listed of a whole bucket. Which of them, an identity's own policy says.
+    Of a folder's bucket the folder's keys are listed and no others. Without a place it refuses everything, since an
+    endpoint without a policy allows it.
 
     The principal of a gateway endpoint's policy has to be everybody, and conditions say whom it means.
     (https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html)
     """
     arn = f"arn:{stack.partition}:s3:::"
-    return iam.PolicyDocument(
-        statements=[
-            iam.PolicyStatement(
-                principals=[cast("iam.IPrincipal", iam.StarPrincipal())],
-                actions=list(actions),
-                resources=[arn + resource for resource in resources],
-                conditions={"StringEquals": {"aws:PrincipalAccount": stack.account, "aws:ResourceAccount": owner}},
-            )
-            for some, on_objects in ((buckets, WRITE), (read_only, READ))
-            for owner, places in some.items()
-            if places
-            for actions, resources in (
-                (("s3:ListBucket",), _names_of(places)),
-                (on_objects, [f"{place}/*" for place in places]),
-            )
-        ]
-    )
+    anybody = [cast("iam.IPrincipal", iam.StarPrincipal())]
+
+    def allow(
+        owner: str, actions: Sequence[str], places: Iterable[str], prefixes: Sequence[str]
+    ) -> iam.PolicyStatement:
+        accounts = {"aws:PrincipalAccount": stack.account, "aws:ResourceAccount": owner}
+        return iam.PolicyStatement(
+            principals=anybody,
+            actions=list(actions),
+            resources=[arn + place for place in places],
+            conditions={"StringEquals": accounts, **({"StringLike": {"s3:prefix": prefixes}} if prefixes else {})},
+        )
+
+    allowed = [
+        allow(owner, actions, [f"{place}/*" for place in places], ())
+        for some, actions in ((buckets, WRITE), (read_only, READ))
+        for owner, places in some.items()
+        if places
+    ]
+    for owner in dict.fromkeys([*buckets, *read_only]):
+        places = [*buckets.get(owner, ()), *read_only.get(owner, ())]
+        allowed += [allow(owner, ("s3:ListBucket",), [name], _prefixes(name, places)) for name in _names_of(places)]
+    nothing = iam.PolicyStatement(effect=iam.Effect.DENY, principals=anybody, actions=["s3:*"], resources=["*"])
+    return iam.PolicyDocument(statements=allowed or [nothing])
+
+
+def _prefixes(bucket: str, places: Sequence[str]) -> list[str]:
+    """What may be listed of a bucket, as a condition's patterns; none for all of it.
+
+    An endpoint's policy takes a wildcard after six characters or more, so of a folder with a shorter name only the
+    whole is listed. (https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html)
+    """
+    if bucket in places:
+        return []
+    folders = [place.removeprefix(f"{bucket}/") + "/" for place in places if place.startswith(f"{bucket}/")]
+    return [folder + ("*" if len(folder) >= FEWEST_BEFORE_A_WILDCARD else "") for folder in folders]
 
 
 def _names_of(places: Sequence[str]) -> list[str]:

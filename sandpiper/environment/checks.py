@@ -13,6 +13,7 @@ from sandpiper.environment.folder_checks import FOLDER_CHECKS
 from sandpiper.environment.interpreter import A_LAST_DAY, PublicInterpreter, VpcInterpreter
 from sandpiper.environment.network_checks import NETWORK_CHECKS
 from sandpiper.environment.places import interpreters_of, tenants_of
+from sandpiper.environment.policy_checks import POLICY_CHECKS
 from sandpiper.names import data_bucket_name
 
 if TYPE_CHECKING:
@@ -215,4 +216,5 @@ CHECKS: tuple[Check, ...] = (
     *ARN_CHECKS,
     *FOLDER_CHECKS,
     *NETWORK_CHECKS,
+    *POLICY_CHECKS,
 )

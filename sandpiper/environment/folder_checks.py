@@ -95,18 +95,19 @@ def _own_data_is_nobodys_folder(environment: Environment) -> Iterator[Fault]:
             )
 
 
-def _nobody_has_no_folders(environment: Environment) -> Iterator[Fault]:
+def _folders_are_for_a_role_of_its_own(environment: Environment) -> Iterator[Fault]:
     for place, interpreter in interpreters_of(environment):
-        if interpreter.execution_role == "none":
+        role = interpreter.execution_role
+        if role != "own":
             for option in ("read", "write"):
                 if getattr(interpreter, option):
                     yield Fault(
                         place=(*place, option),
-                        problem="is there with execution_role: none",
-                        allowed="folders for code that acts as somebody",
+                        problem=f"is there with execution_role: {'none' if role == 'none' else shown(role)}",
+                        allowed="folders for a role of its own, since nothing is attached to one that exists",
                         remedy=f"take {option} out, or say execution_role: own",
                         rests_on=((*place, "execution_role"),),
                     )
 
 
-FOLDER_CHECKS = (_folders_do_not_overlap, _own_data_is_nobodys_folder, _nobody_has_no_folders)
+FOLDER_CHECKS = (_folders_do_not_overlap, _own_data_is_nobodys_folder, _folders_are_for_a_role_of_its_own)

@@ -57,7 +57,21 @@ def many(tenants: int, interpreters: int) -> str:
     return "tenants:\n" + "".join(f"  t{number}: {{interpreters: {{{keys}}}}}\n" for number in range(tenants))
 
 
+def folders(count: int, place: str = "bucket/exports") -> str:
+    """A list of so many folders, side by side."""
+    return "[" + ", ".join(f"s3://{place}/folder-{number:03}/" for number in range(count)) + "]"
+
+
+def in_the_network(interpreters: int, each: int) -> str:
+    """Interpreters in the environment's network, each of which reads so many folders of a bucket."""
+    lines = (
+        f"  i{number}: {{network: VPC, read: {folders(each, f'bucket/{number:03}')}}}" for number in range(interpreters)
+    )
+    return "interpreters:\n" + "\n".join(lines) + "\n" + ZONES + "network:\n"
+
+
 WEB = "interpreters.web"
+LONG = "bucket/" + "x" * 1000
 BAD: dict[str, tuple[str, str, str]] = {
     "both ways to say tenants": (one() + two("", ""), "tenants", "is there beside interpreters"),
     "no tenants": ("", "tenants", "is missing, and so is interpreters"),
@@ -101,6 +115,11 @@ BAD: dict[str, tuple[str, str, str]] = {
         one("execution_role: none", "write: [s3://bucket/out/]"),
         f"{WEB}.write",
         "is there with execution_role: none",
+    ),
+    "folders of a role that exists": (
+        one(f"execution_role: {ROLE}/code", "read: [s3://bucket/in/]"),
+        f"{WEB}.read",
+        "is there with execution_role: 'arn:aws:iam::111122223333:role/code'",
     ),
     "a folder in a folder": (
         one("read: [s3://bucket/a/, s3://bucket/a/b/]"),
@@ -240,6 +259,21 @@ BAD: dict[str, tuple[str, str, str]] = {
         "budget",
         "is there, and us-gov-west-1 has no AWS Budgets",
     ),
+    "more folders than a role takes": (
+        one(f"read: {folders(50)}"),
+        f"{WEB}.read",
+        "is too long: for 50 folders its role needs a policy of 12537 characters",
+    ),
+    "more folders than a role takes, with a tenant": (
+        f"tenants: {{a: {{interpreters: {{web: {{read: {folders(4)}, write: {folders(5, LONG)}}}}}}}}}\n",
+        "tenants.a.interpreters.web.write",
+        "is too long: for 9 folders its role needs a policy of 12705 characters",
+    ),
+    "more folders than an endpoint takes": (
+        in_the_network(12, 26),
+        "network",
+        "leads to 324 folders of S3, for which its endpoint needs a policy of 21005 characters",
+    ),
 }
 
 
@@ -286,6 +320,9 @@ GOOD: dict[str, str] = {
     "a boundary of AWS": one() + "permissions_boundary: arn:aws:iam::aws:policy/PowerUserAccess\n",
     "all that Lambda lets reserve": reserving(500, 400),
     "all that S3 takes": many(499, 1),
+    "as many folders as a role takes": one(f"read: {folders(40)}"),
+    "as many folders as an endpoint takes": in_the_network(12, 25),
+    "more folders of nobody's network": one(f"read: {folders(40)}") + ZONES + "network:\n",
     "a VPC of its own": one("network: VPC") + ZONES + "network:\n",
     "a VPC that exists": one("network: VPC", f"subnets: {SUBNETS}", f"security_groups: {GROUPS}"),
 }
