@@ -58,13 +58,13 @@ class Assembly:
     bootstraps: frozenset[Bootstrap]
 
 
-def synthesise(environment: str, progress: Callable[[str], None]) -> Assembly:
-    """Synthesises an environment, by its name or its file's path, with the pinned CDK CLI.
+def synthesise(file: Path, progress: Callable[[str], None]) -> Assembly:
+    """Synthesises an environment, by its file's whole path, with the pinned CDK CLI.
 
     Raises Failure with what the CLI said.
     """
     with tempfile.TemporaryDirectory(prefix="sandpiper-plan-") as output:
-        cdk(["synth", "--quiet", "-c", f"environment={environment}", "--output", output], PROJECT, progress)
+        cdk(["synth", "--quiet", "-c", f"environment={file}", "--output", output], PROJECT, progress)
         return open_assembly(Path(output))
 
 

@@ -50,6 +50,10 @@ class Observed(Protocol):
         """Objects of a folder, and those older than days."""
         ...
 
+    def has_bucket(self, name: str) -> bool:
+        """Whether the account has a bucket of a name already."""
+        ...
+
     def bootstrap_version(self, parameter: str) -> int | None:
         """The version of a bootstrap by its SSM parameter; None where there is none."""
         ...
@@ -94,12 +98,15 @@ def _stack(
     stack: Stack, deployed: DeployedStack | None, gone: Mapping[str, DeployedStack], observed: Observed
 ) -> StackPlan:
     if deployed is None:
-        return _compared(stack.name, "new", None, stack.template, observed, tuple(_renamed(stack.template, gone)))
+        notes = (*_taken(stack.template, observed), *_renamed(stack.template, gone))
+        return _compared(stack.name, "new", None, stack.template, observed, notes)
     before, after = deployed.template, _as_answered(stack.template, deployed.template)
     notes = tuple(_notes(stack, deployed))
     if before.content == after.content and stack.is_protected == deployed.is_protected:
         return StackPlan(name=stack.name, tenant=_tenant(stack.name), change="unchanged", notes=notes)
-    return _compared(stack.name, "changed", before, after, observed, (*notes, *_sections(before, after)))
+    return _compared(
+        stack.name, "changed", before, after, observed, (*notes, *_default(before, after), *_sections(before, after))
+    )
 
 
 def _gone(deployed: DeployedStack, observed: Observed) -> StackPlan:
@@ -196,6 +203,23 @@ def _sections(before: Template, after: Template) -> Iterator[str]:
 
 def _how(old: Mapping[str, Any], new: Mapping[str, Any], name: str) -> str:
     return "is added" if name not in old else "is taken out" if name not in new else "changes"
+
+
+def _taken(template: Template, observed: Observed) -> Iterator[str]:
+    """Buckets that an environment before left, since they are retained."""
+    for one in template.of_type(BUCKET).values():
+        name = one.properties.get("BucketName")
+        if isinstance(name, str) and observed.has_bucket(name):
+            yield (
+                f"bucket {name} is there already, and AWS makes no second one: empty and delete it, or keep the data "
+                "bucket for this environment, too, by data_bucket.name"
+            )
+
+
+def _default(before: Template, after: Template) -> Iterator[str]:
+    was, will = before.default_interpreter, after.default_interpreter
+    if was and will and was != will:
+        yield f"requests that name no interpreter run in {will} instead of {was}, since it is the first of the file"
 
 
 def _renamed(template: Template, gone: Mapping[str, DeployedStack]) -> Iterator[str]:

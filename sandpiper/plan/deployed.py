@@ -133,6 +133,14 @@ class Account:
             return None
         return Objects(total=total, older=older, older_bytes=older_bytes, is_all=True)
 
+    def has_bucket(self, name: str) -> bool:
+        """Whether the account has a bucket of a name; one that cannot be asked for counts as none."""
+        try:
+            self.session.client("s3").head_bucket(Bucket=name)
+        except (ClientError, BotoCoreError):
+            return False
+        return True
+
     def bootstrap_version(self, parameter: str) -> int | None:
         """The version that `cdk bootstrap` wrote into an SSM parameter; None where it did not."""
         session: Any = self.session  # whose types are not those of every service

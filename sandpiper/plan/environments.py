@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
@@ -20,6 +19,7 @@ from sandpiper.plan.template import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from sandpiper.plan.assembly import Assembly
 
@@ -31,7 +31,7 @@ class Chosen:
     """An environment by its name; `environment` is what its file says, where there is one."""
 
     name: str
-    given: str
+    file: Path
     environment: Environment | None
 
     @property
@@ -46,8 +46,8 @@ class Chosen:
 
     def synthesise(self, progress: Callable[[str], None]) -> Assembly:
         """Its cloud assembly. Raises Failure."""
-        given = str(Path(self.given).resolve()) if self.given.endswith(".yaml") else self.given
-        return assembly.synthesise(given, progress)
+        # The CDK runs in the project's folder, where another file may have the name.
+        return assembly.synthesise(self.file.resolve(), progress)
 
     def account(self, place: Place | None = None) -> Account:
         """Where it is deployed: an assembly's place, or its file's, or the shell's. Raises Failure."""
@@ -72,9 +72,9 @@ def choose(given: str | None, made: Assembly | None = None) -> Chosen:
     if not name.endswith(".yaml") and not is_match(ENVIRONMENT_NAME, name):
         raise Failure(f"--environment is {name!r}; allowed: at most 20 of a-z 0-9, a letter first, or a .yaml file")
     if made is not None and not file.exists():
-        return Chosen(file.stem, name, None)
+        return Chosen(file.stem, file, None)
     try:
-        return Chosen(file.stem, name, load(file))
+        return Chosen(file.stem, file, load(file))
     except InvalidEnvironment as error:
         raise Failure(str(error)) from None
 

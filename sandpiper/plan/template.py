@@ -36,6 +36,7 @@ NOUNS = {
     "AWS::Lambda::EventInvokeConfig": "retries of function",
     "AWS::S3::BucketPolicy": "bucket policy",
     "AWS::SSM::Parameter": "parameter",
+    "Custom::SandpiperLiveSessions": "entry of the session stopper",
     BUCKET: "bucket",
     FUNCTION: "function",
     INTERPRETER: "interpreter",
@@ -123,6 +124,11 @@ class Template:
         """Interpreters by the key that requests use; one that the stack's output does not name, by its logical id."""
         keys = self._interpreter_keys
         return {keys.get(logical_id, _bare(logical_id)): one for logical_id, one in self.of_type(INTERPRETER).items()}
+
+    @property
+    def default_interpreter(self) -> str | None:
+        """The key of the one that requests without a key get; None of a stack without."""
+        return next(iter(self._interpreter_keys.values()), None)
 
     @cached_property
     def labels(self) -> dict[str, str]:

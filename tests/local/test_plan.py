@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
+from tests.local.environments import HEAD
+
 if TYPE_CHECKING:
     from tests.local.environments import Environments
 
@@ -106,6 +108,21 @@ def test_changes_are_told_before_they_are_deployed_and_nothing_after(environment
     assert "sandpiper-planned-payments (tenant payments): new" in words
     assert "sandpiper-planned-claims (tenant claims): gone from the environment, and still deployed" in words
     assert f"its data stays in s3://{place.bucket}/tenants/claims/" in words
+
+
+@pytest.mark.usefixtures("bootstrapped")
+def test_an_environment_is_read_where_the_command_is_typed(tmp_path: Path) -> None:
+    (tmp_path / "environments").mkdir()
+    text = f"name: elsewhere\n{HEAD}{FIRST}".replace("us-east-1", "us-east-9")
+    (tmp_path / "environments" / "elsewhere.yaml").write_text(text)
+    done = subprocess.run(
+        [COMMAND, "plan", "-e", "elsewhere"], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == CHANGES, done.stderr
+    assert "region: us-east-9 was not known to offer code interpreters" in done.stdout
+    assert "is not bootstrapped, without which nothing is deployed: `cdk bootstrap aws://123456789012/us-east-9`" in (
+        done.stdout
+    )
 
 
 @pytest.mark.usefixtures("bootstrapped")

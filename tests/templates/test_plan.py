@@ -43,6 +43,7 @@ class Observed:
     objects: Objects | None = field(default_factory=lambda: Objects(total=5, older=2, older_bytes=2048, is_all=True))
     asked: list[str] = field(default_factory=list[str])
     bootstrap: int | None = 30
+    buckets: tuple[str, ...] = ()
 
     def physical_ids(self, stack: str) -> dict[str, str]:
         return {name: f"{name}-id" for name in self.stacks[stack].template.resources}
@@ -53,6 +54,9 @@ class Observed:
 
     def count(self, bucket: str, folder: str, days: int) -> Objects | None:  # noqa: ARG002 - the interface
         return self.objects
+
+    def has_bucket(self, name: str) -> bool:
+        return name in self.buckets
 
     def bootstrap_version(self, parameter: str) -> int | None:
         assert parameter == "/cdk-bootstrap/hnb659fds/version"
@@ -352,6 +356,23 @@ def test_a_place_that_is_not_bootstrapped_is_told_with_the_command_to_type(plans
         "careful",
         f"the bootstrap of 123456789012/us-east-1 has version 2, and 6 is needed: {bootstrap}",
     )
+
+
+def test_a_bucket_that_an_environment_before_left_is_told_before_aws_refuses_it(plans: Plans) -> None:
+    assembly = plans.synthesise(one_tenant({"run": {}}))
+    left = Observed(buckets=("sandpiper-one-123456789012-us-east-1",))
+    (storage,) = [one for one in make(assembly, {}, left, Quotas()).stacks if one.name == "sandpiper-one-storage"]
+    (note,) = storage.notes
+    assert note.startswith("bucket sandpiper-one-123456789012-us-east-1 is there already, and AWS makes no second one")
+    assert not [one.notes for one in make(assembly, {}, Observed(), Quotas()).stacks if one.notes]
+
+
+def test_another_default_interpreter_is_told(plans: Plans) -> None:
+    before, after = one_tenant({"run": {}}), one_tenant({"tools": {}, "run": {}})
+    assert "requests that name no interpreter run in tools instead of run, since it is the first of the file" in said(
+        plans.plan(before, after)
+    )
+    assert "requests that name no" not in said(plans.plan(before, one_tenant({"run": {}, "tools": {}})))
 
 
 def test_json_is_the_plan_and_can_be_read_again(plans: Plans) -> None:
