@@ -60,10 +60,10 @@ def send(task: dict[str, Any]) -> list[str]:
 
     They are read once, for their digest and for S3 at the same time, so that what is there is what was looked at.
     """
-    return [sent(*file) for file in task["files"]]
+    return [sent(path, size, sha256, uri, task["region"]) for path, size, sha256, uri in task["files"]]
 
 
-def sent(path: str, size: int, sha256: str, uri: str) -> str:
+def sent(path: str, size: int, sha256: str, uri: str, region: str) -> str:
     """`sent`, or why not: `unreadable`, `changed` since it was listed, `refused` by S3 or without a CLI."""
     try:
         file = opened(path)
@@ -74,7 +74,7 @@ def sent(path: str, size: int, sha256: str, uri: str) -> str:
             return "changed"
         digest, length = hashlib.sha256(), 0
         try:
-            command = [*AWS_S3_CP, "-", uri, "--expected-size", str(size)]
+            command = [*AWS_S3_CP, "--region", region, "--expected-size", str(size), "-", uri]
             with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=sys.stderr) as process:  # noqa: S603
                 pipe = cast("IO[bytes]", process.stdin)
                 while block := file.read(BLOCK_BYTES):
@@ -88,24 +88,34 @@ def sent(path: str, size: int, sha256: str, uri: str) -> str:
     return "sent" if length == size and digest.hexdigest() == sha256 else "changed"
 
 
-def fetch(task: dict[str, Any]) -> list[int | None]:
-    """Fetches objects, as [where from, size, path]; the answer has the time (µs) of each file's change, or null."""
+def fetch(task: dict[str, Any]) -> list[int | str]:
+    """Fetches objects, as [where from, sha256, path]; the answer has the time (µs) of each file's change, or a word."""
     shutil.rmtree(task["folder"], ignore_errors=True)
     os.mkdir(task["folder"], 0o700)  # noqa: PTH102
     return [
-        fetched(uri, size, path, f"{task['folder']}/{number}") for number, (uri, size, path) in enumerate(task["files"])
+        fetched(uri, sha256, path, f"{task['folder']}/{number}", task["region"])
+        for number, (uri, sha256, path) in enumerate(task["files"])
     ]
 
 
-def fetched(uri: str, size: int, path: str, whole: str) -> int | None:
-    """When the file changed last, which its last step into place is; None where S3 did not give it."""
+def fetched(uri: str, sha256: str, path: str, whole: str, region: str) -> int | str:
+    """When the file changed last, which its last step into place is.
+
+    Or `refused` by S3 or without a CLI, `changed` where what came is not what was put there.
+    """
     try:
-        command = [*AWS_S3_CP, uri, whole]
+        command = [*AWS_S3_CP, "--region", region, uri, whole]
         ended = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)  # noqa: S603
-        if ended.returncode or os.lstat(whole).st_size != size:
-            return None
+        if ended.returncode:
+            return "refused"
+        with open(whole, "rb") as file:  # noqa: PTH123
+            digest = hashlib.sha256()
+            while block := file.read(BLOCK_BYTES):
+                digest.update(block)
     except OSError:
-        return None
+        return "refused"
+    if digest.hexdigest() != sha256:
+        return "changed"
     put(whole, path)
     return os.lstat(path).st_ctime_ns // 1000
 

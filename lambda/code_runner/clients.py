@@ -102,8 +102,10 @@ class AwsClients:
             retries={"mode": "standard", "total_max_attempts": 3},
         )
         # Unless told, botocore signs links for us-east-1 and other old regions with version 2, which does not cover
-        # parameters that somebody adds and opens no object that is encrypted by KMS.
-        signing = config.merge(Config(signature_version="s3v4"))
+        # parameters that somebody adds and opens no object that is encrypted by KMS. And it signs them for the bucket's
+        # global name, which S3 redirects from, or refuses, outside of us-east-1 (botocore.signers,
+        # _should_use_global_endpoint; https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html).
+        signing = config.merge(Config(signature_version="s3v4", s3={"addressing_style": "virtual"}))
         return self._client("bedrock-agentcore", config=config), self._client("s3", config=signing)
 
     def warm(self) -> None:

@@ -49,7 +49,7 @@ def send(
     """Has all the files sent by one command; `keep` takes each from staging. Raises RunError."""
     with staging.places(len(files), deadline) as places:
         told = [(file.path, file.size, file.sha256, place.uri) for file, place in zip(files, places, strict=True)]
-        task = {"do": "send", "files": told}
+        task = {"do": "send", "region": staging.region, "files": told}
         words = run_inside(session, "sending large files to S3", CARRIER, task, LONGEST_CALL_SECONDS)
         for file, place, word in zip(files, places, _each(words, len(files)), strict=True):
             yield file, _kept(file, word, staging, place, keep)
@@ -79,12 +79,15 @@ def fetch(session: ToolCalls, staging: Staging, sources: Sequence[Source], deadl
     """Has all the inputs fetched by one command. Raises RunError."""
     given: dict[str, Given] = {}
     with staging.places(len(sources), deadline) as places, hidden_folder(session) as folder:
-        for source, place in zip(sources, places, strict=True):
-            staging.put(source.stored, place, deadline)
-        told = [(place.uri, source.size, source.path) for source, place in zip(sources, places, strict=True)]
-        task = {"do": "fetch", "folder": folder, "files": told}
+        told = [
+            (place.uri, staging.put(source.stored, place, deadline), source.path)
+            for source, place in zip(sources, places, strict=True)
+        ]
+        task = {"do": "fetch", "region": staging.region, "folder": folder, "files": told}
         times = run_inside(session, "fetching large inputs from S3", CARRIER, task, LONGEST_CALL_SECONDS)
         for source, changed in zip(sources, _each(times, len(sources)), strict=True):
+            if changed == "changed":
+                raise StorageError(f"{source.place}: another file was put in its place on its way into the session")
             if not isinstance(changed, int):
                 raise StorageError(
                     f"{source.place}: {source.size:,} bytes, which the session could not copy from S3 itself; an input "

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from code_runner.clients import COPY_SECONDS
 from code_runner.service_errors import FAILURES, storage_errors
-from code_runner.storage import Stored
-from sandpiper_contract.errors import DeadlineExceeded
+from code_runner.storage import Stored, sha256_of
+from sandpiper_contract.errors import DeadlineExceeded, StorageError
 from sandpiper_contract.kinds import S3Object
 
 if TYPE_CHECKING:
@@ -68,21 +68,31 @@ class Staging:
                     "s3://%s/%s not deleted: %s", self.folder.bucket, refused.get("Key"), refused.get("Message")
                 )
 
-    def put(self, source: Stored, place: S3Object, deadline: Deadline) -> None:
-        """Copies an input here, inside S3.
+    @property
+    def region(self) -> str:
+        """Where the bucket is, by which the AWS CLI in a sandbox finds it: nobody promises that it knows."""
+        return self.clients.s3.meta.region_name
+
+    def put(self, source: Stored, place: S3Object, deadline: Deadline) -> str:
+        """Copies an input here, inside S3; the answer is its SHA-256, as S3 tells it.
 
         Raises StorageError, also for one that was changed, or DeadlineExceeded when there is no time to wait for it.
         """
         deadline.require(COPY_SECONDS, f"copying {source.address.uri}")
         with storage_errors(f"copying {source.address.uri} to", place.uri):
-            self.clients.copying.copy_object(
+            answer = self.clients.copying.copy_object(
                 Bucket=place.bucket,
                 Key=place.key,
                 CopySource={"Bucket": source.address.bucket, "Key": source.address.key},
                 CopySourceIfMatch=source.etag,
+                ChecksumAlgorithm="SHA256",
                 # Its tags stay behind: to read them is a permission of its own, and the copy lives for a moment.
                 TaggingDirective="REPLACE",
             )
+        digest = sha256_of(answer["CopyObjectResult"])
+        if digest is None:
+            raise StorageError(f"copying {source.address.uri}: S3 answered without its SHA-256")
+        return digest
 
     def look(self, place: S3Object) -> Stored:
         """What a session has put here. Raises StorageError."""

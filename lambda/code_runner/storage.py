@@ -179,9 +179,9 @@ class Storage:
     ) -> OutputFile:
         """Copies a file that lies in staging to the run's, inside S3, whose word the digest in the result is.
 
-        `sha256` is the sandbox's word, by which what an earlier attempt has copied is known again. `copying` waits as
-        long as a copy takes. Raises as `keep` does, and NotKeptError when `staged` is no longer the object that was
-        looked at.
+        `sha256` is what the file had in the sandbox. `copying` waits as long as a copy takes. Raises as `keep` does,
+        and NotKeptError when `staged` is no longer the object that was looked at, or never was the sandbox's file:
+        others reach staging, too. Then what was copied stays, unnamed by the result: nothing of a run is deleted.
         """
         target = self._target(f"files/{path}")
         with storage_errors("writing", target.uri):
@@ -197,12 +197,15 @@ class Storage:
                     raise
         if digest is None:
             raise StorageError(f"writing {target.uri}: S3 answered without its SHA-256")
+        if digest != sha256:
+            log.warning("%s is not the file that the sandbox sent: another was put in its place", target.uri)
+            raise NotKeptError(SkipReason.CHANGED)
         return self._kept(path, staged.size, digest, target, link_seconds)
 
     def _digest_of(self, target: S3Object) -> str | None:
         """The SHA-256 of what an earlier attempt has copied; None where there is nothing."""
         try:
-            return _digest(self.s3.head_object(Bucket=target.bucket, Key=target.key, ChecksumMode="ENABLED"))
+            return sha256_of(self.s3.head_object(Bucket=target.bucket, Key=target.key, ChecksumMode="ENABLED"))
         except ClientError:
             return None
 
@@ -267,7 +270,7 @@ def _copy(source: Stored, target: S3Object, content_type: str, copying: S3Client
             ContentType=content_type,
             MetadataDirective="REPLACE",  # what the sandbox said of it is not taken over
         )
-        return _digest(answer["CopyObjectResult"])
+        return sha256_of(answer["CopyObjectResult"])
 
     for wait in COPY_WAITS_SECONDS:
         try:
@@ -280,7 +283,7 @@ def _copy(source: Stored, target: S3Object, content_type: str, copying: S3Client
     return copy()
 
 
-def _digest(told: Mapping[str, Any]) -> str | None:
+def sha256_of(told: Mapping[str, Any]) -> str | None:
     """A whole object's SHA-256 in hexadecimal, which S3 computes itself and tells in base64."""
     try:
         return base64.b64decode(told["ChecksumSHA256"], validate=True).hex()

@@ -1,4 +1,4 @@
-"""How connections are kept that wait for code."""
+"""How connections are kept that wait for code, and where links lead."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from code_runner.clients import QUIET_SECONDS, AwsClients
+from code_runner.storage import Storage
+from sandpiper_contract.kinds import S3Object
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="it has another name here")
@@ -36,3 +38,12 @@ def test_a_connection_that_waits_for_code_is_probed_before_a_nat_gateway_forgets
         assert QUIET_SECONDS < 350
         for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL):
             assert connection.getsockopt(socket.IPPROTO_TCP, option) == QUIET_SECONDS
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "ap-southeast-5"])
+def test_a_link_is_signed_for_the_bucket_in_its_own_region(monkeypatch: pytest.MonkeyPatch, region: str) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    clients = AwsClients(boto3.Session("key", "secret", region_name=region))
+    run = S3Object("data-bucket", "runs/1")
+    link = Storage(clients.s3, S3Object("data-bucket", "inputs"), run).link(run, 60)
+    assert link.startswith(f"https://data-bucket.s3.{region}.amazonaws.com/runs/1?X-Amz-Algorithm=AWS4-HMAC-SHA256&")
