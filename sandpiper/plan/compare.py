@@ -30,6 +30,8 @@ TOLD_ELSEWHERE = {
 }
 """Properties that are told as permissions or as data."""
 WHOLLY_TOLD_ELSEWHERE = (INTERPRETER, "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::S3::BucketPolicy")
+FAILED_CREATION = "ROLLBACK_COMPLETE"
+"""Of a stack without a resource, which can only be deleted: the CDK does so first."""
 USUAL_QUALIFIER = "hnb659fds"
 """Of a bootstrap that was given none."""
 NOT_ASCII = re.compile("[\u0080-\U0010ffff]")
@@ -97,8 +99,8 @@ def _bootstrap(assembly: Assembly, observed: Observed) -> Iterator[str]:
 def _stack(
     stack: Stack, deployed: DeployedStack | None, gone: Mapping[str, DeployedStack], observed: Observed
 ) -> StackPlan:
-    if deployed is None:
-        notes = (*_taken(stack.template, observed), *_renamed(stack.template, gone))
+    if deployed is None or deployed.status == FAILED_CREATION:
+        notes = (*_failed(deployed), *_taken(stack.template, observed), *_renamed(stack.template, gone))
         return _compared(stack.name, "new", None, stack.template, observed, notes)
     before, after = deployed.template, _as_answered(stack.template, deployed.template)
     notes = tuple(_notes(stack, deployed))
@@ -180,7 +182,7 @@ def _is_told(kind: str, change: PropertyChange) -> bool:
 
 
 def _notes(stack: Stack, deployed: DeployedStack) -> Iterator[str]:
-    if not deployed.status.endswith("_COMPLETE") or deployed.status == "ROLLBACK_COMPLETE":
+    if not deployed.status.endswith("_COMPLETE"):
         yield f"its status is {deployed.status}: look at its events before you deploy"
     if stack.is_protected != deployed.is_protected:
         yield f"termination protection is switched {'on' if stack.is_protected else 'off'}"
@@ -203,6 +205,11 @@ def _sections(before: Template, after: Template) -> Iterator[str]:
 
 def _how(old: Mapping[str, Any], new: Mapping[str, Any], name: str) -> str:
     return "is added" if name not in old else "is taken out" if name not in new else "changes"
+
+
+def _failed(deployed: DeployedStack | None) -> Iterator[str]:
+    if deployed is not None:
+        yield f"its creation failed ({deployed.status}): `cdk deploy` deletes what is left of it, and makes it anew"
 
 
 def _taken(template: Template, observed: Observed) -> Iterator[str]:

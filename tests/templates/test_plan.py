@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import runpy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -365,6 +365,19 @@ def test_a_bucket_that_an_environment_before_left_is_told_before_aws_refuses_it(
     (note,) = storage.notes
     assert note.startswith("bucket sandpiper-one-123456789012-us-east-1 is there already, and AWS makes no second one")
     assert not [one.notes for one in make(assembly, {}, Observed(), Quotas()).stacks if one.notes]
+
+
+def test_a_stack_whose_creation_failed_is_made_anew(plans: Plans) -> None:
+    assembly, observed = plans.synthesise(one_tenant({"run": {}})), Observed()
+    stacks = deployed(assembly)
+    name = "sandpiper-one-storage"
+    stacks[name] = replace(stacks[name], status="ROLLBACK_COMPLETE")
+    plan = make(assembly, stacks, observed, Quotas())
+    changed = only_changed(plan)
+    assert (changed.name, changed.change, plan.has_changes) == (name, "new", True)
+    assert changed.notes == (
+        "its creation failed (ROLLBACK_COMPLETE): `cdk deploy` deletes what is left of it, and makes it anew",
+    )
 
 
 def test_another_default_interpreter_is_told(plans: Plans) -> None:
