@@ -1,7 +1,7 @@
-"""What CloudFormation's role may do to deploy one environment, change it and delete it, and nothing else.
+"""What CloudFormation's role takes to deploy one environment, change it and delete it.
 
-For `cdk bootstrap --cloudformation-execution-policies`, instead of AdministratorAccess. Whoever deploys with it makes
-interpreters and runs no code in them. Not what runs later: each role of the environment has its own policy.
+For `cdk bootstrap --cloudformation-execution-policies`, instead of AdministratorAccess. It starts no session of an
+interpreter itself; a template may make what does. Not what runs later: each role of the environment has its own policy.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ ENVIRONMENT_TAG = "sandpiper:environment"
 class Grant:
     """Actions on resources. Texts in braces are what `_places` has; `needed` says which environments need it.
 
-    `types` are the CloudFormation types that take it. A grant on all resources says why it has to be.
+    `types` are the CloudFormation types that take it. A grant that no name, tag or boundary holds to the environment
+    says why that has to be.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Grant:
     resources: tuple[str, ...]
     conditions: Mapping[str, Mapping[str, str | list[str]]] = field(default_factory=dict[str, "Mapping[str, Any]"])
     needed: Callable[[Environment], bool] = lambda _: True
-    on_all_because: str = ""
+    wider_because: str = ""
 
 
 def _has_bucket(environment: Environment) -> bool:
@@ -85,12 +86,21 @@ def _has_no_boundary(environment: Environment) -> bool:
 
 _ASKED_FOR = {"StringEquals": {f"aws:RequestTag/{ENVIRONMENT_TAG}": "{environment}"}}
 _TAGGED = {"StringEquals": {f"aws:ResourceTag/{ENVIRONMENT_TAG}": "{environment}"}}
+_ASKED_FOR_AND_NO_OTHERS = _ASKED_FOR | {
+    "StringEqualsIfExists": {f"aws:ResourceTag/{ENVIRONMENT_TAG}": "{environment}"}
+}
+"""For services that tell IAM nothing of whether a tag is given at creation or later, as EC2 does: what has no such tag
+may be given it, and what is another environment's may not."""
 _BOUNDED = {"StringEquals": {"iam:PermissionsBoundary": "{boundary}"}}
 _INTERPRETERS = "arn:{partition}:bedrock-agentcore:{region}:{account}:code-interpreter-custom/{environment}__*"
 _ROLES = "arn:{partition}:iam::{account}:role/{names}*"
 _FUNCTIONS = "arn:{partition}:lambda:{region}:{account}:function:{names}*"
 _LOGS = "arn:{partition}:logs:{region}:{account}:log-group:"
 _EC2 = "arn:{partition}:ec2:{region}:{account}:"
+_NETWORK = tuple(
+    _EC2 + kind
+    for kind in ("vpc/*", "subnet/*", "route-table/*", "security-group/*", "vpc-endpoint/*", "vpc-flow-log/*")
+)
 _RESOLVER = "arn:{partition}:route53resolver:{region}:{account}:"
 _FIREWALLS = tuple(
     _RESOLVER + kind
@@ -126,7 +136,7 @@ GRANTS: tuple[Grant, ...] = (
         _of("bedrock-agentcore", "CreateCodeInterpreter"),
         ("*",),
         _ASKED_FOR,
-        on_all_because="what is not made yet has no ARN; the tag that it must be made with holds it",
+        wider_because="what is not made yet has no ARN; the tag that it must be made with holds it",
     ),
     Grant(
         "Interpreters",
@@ -164,10 +174,25 @@ GRANTS: tuple[Grant, ...] = (
         _of(
             "iam",
             *("GetRole", "UpdateRole", "UpdateRoleDescription", "UpdateAssumeRolePolicy", "DeleteRole"),
-            *("PutRolePolicy", "GetRolePolicy", "DeleteRolePolicy", "ListRolePolicies", "ListAttachedRolePolicies"),
+            *("GetRolePolicy", "DeleteRolePolicy", "ListRolePolicies", "ListAttachedRolePolicies"),
             *("ListRoleTags", "TagRole", "UntagRole"),
         ),
         (_ROLES,),
+    ),
+    Grant(
+        "PoliciesOfRoles",
+        ("AWS::IAM::Role", "AWS::IAM::Policy"),
+        _of("iam", "PutRolePolicy"),
+        (_ROLES,),
+        needed=_has_no_boundary,
+    ),
+    Grant(
+        "PoliciesOfBoundedRoles",
+        ("AWS::IAM::Role", "AWS::IAM::Policy"),
+        _of("iam", "PutRolePolicy"),
+        (_ROLES,),
+        _BOUNDED,
+        _has_boundary,
     ),
     Grant(
         "HandOverRoles",
@@ -199,7 +224,7 @@ GRANTS: tuple[Grant, ...] = (
         (_FUNCTIONS,),
     ),
     Grant(
-        # The one function that a stack calls itself, when it ends live sessions. It runs nobody's code.
+        # The one function that a stack calls itself, when it ends live sessions.
         "EndLiveSessions",
         ("Custom::SandpiperLiveSessions",),
         _of("lambda", "InvokeFunction"),
@@ -236,7 +261,7 @@ GRANTS: tuple[Grant, ...] = (
         ("AWS::Logs::LogGroup",),
         _of("logs", "DescribeLogGroups", "DescribeResourcePolicies", "DescribeIndexPolicies"),
         ("*",),
-        on_all_because="searches name nothing that IAM could hold them to; they read settings, and no line of a log",
+        wider_because="searches name nothing that IAM could hold them to; they read settings, and no line of a log",
     ),
     Grant(
         "Alarms",
@@ -303,8 +328,11 @@ GRANTS: tuple[Grant, ...] = (
         ("AWS::KMS::Key",),
         _of("kms", "TagResource"),
         ("arn:{partition}:kms:{region}:{account}:key/*",),
-        _ASKED_FOR,
+        _ASKED_FOR_AND_NO_OTHERS,
         _has_key,
+        "KMS does not tell IAM whether a tag is given at creation: a key of this account and region without the tag "
+        "can be given it, and from then on be deleted and have its policy changed; one with another value of the tag "
+        "cannot",
     ),
     Grant(
         "Keys",
@@ -312,7 +340,7 @@ GRANTS: tuple[Grant, ...] = (
         _of(
             "kms",
             *("DescribeKey", "GetKeyPolicy", "PutKeyPolicy", "EnableKeyRotation", "GetKeyRotationStatus"),
-            *("UpdateKeyDescription", "ListResourceTags", "UntagResource", "ScheduleKeyDeletion"),
+            *("UpdateKeyDescription", "ListResourceTags", "TagResource", "UntagResource", "ScheduleKeyDeletion"),
         ),
         ("arn:{partition}:kms:{region}:{account}:key/*",),
         _TAGGED,
@@ -339,47 +367,72 @@ GRANTS: tuple[Grant, ...] = (
         ("AWS::SSM::Parameter",),
         _of("ssm", "DescribeParameters"),
         ("*",),
-        on_all_because="a search names nothing that IAM could hold it to; it reads names, and no value",
+        wider_because="a search names nothing that IAM could hold it to; it reads names, and no value",
+    ),
+    # What is made is held to the tag that it must be made with, and what is changed to the tag that it has: the VPC in
+    # which something is made, too. One statement for each set of types of which none is where another is made.
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
+    Grant("MakeVpc", _NETWORK_TYPES, _of("ec2", "CreateVpc"), (_EC2 + "vpc/*",), _ASKED_FOR, _has_network),
+    Grant(
+        "MakePartsOfTheVpc",
+        _NETWORK_TYPES,
+        _of("ec2", "CreateSubnet", "CreateRouteTable", "CreateSecurityGroup"),
+        (_EC2 + "subnet/*", _EC2 + "route-table/*", _EC2 + "security-group/*"),
+        _ASKED_FOR,
+        _has_network,
     ),
     Grant(
-        "MakeNetwork",
+        "MakeEndpointsAndFlowLogs",
+        _NETWORK_TYPES,
+        _of("ec2", "CreateVpcEndpoint", "CreateFlowLogs"),
+        (_EC2 + "vpc-endpoint/*", _EC2 + "vpc-flow-log/*"),
+        _ASKED_FOR,
+        _has_network,
+    ),
+    Grant(
+        # https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html
+        "TagNetworkAtCreation",
+        _NETWORK_TYPES,
+        _of("ec2", "CreateTags"),
+        _NETWORK,
+        {
+            "StringEquals": {
+                **_ASKED_FOR["StringEquals"],
+                "ec2:CreateAction": [
+                    *("CreateVpc", "CreateSubnet", "CreateRouteTable", "CreateSecurityGroup", "CreateVpcEndpoint"),
+                    "CreateFlowLogs",
+                ],
+            }
+        },
+        _has_network,
+    ),
+    Grant(
+        "Network",
         _NETWORK_TYPES,
         _of(
             "ec2",
-            *("CreateVpc", "CreateSubnet", "CreateRouteTable", "CreateSecurityGroup", "CreateVpcEndpoint"),
-            *("CreateFlowLogs", "CreateTags", "ModifyVpcAttribute", "ModifySubnetAttribute", "ModifyVpcEndpoint"),
-            "DescribeVpcAttribute",
+            *("CreateSubnet", "CreateRouteTable", "CreateSecurityGroup", "CreateVpcEndpoint", "CreateFlowLogs"),
+            *("ModifyVpcAttribute", "ModifySubnetAttribute", "ModifyVpcEndpoint"),
             *("AuthorizeSecurityGroupEgress", "AuthorizeSecurityGroupIngress", "RevokeSecurityGroupEgress"),
             *("RevokeSecurityGroupIngress", "UpdateSecurityGroupRuleDescriptionsEgress"),
             *("UpdateSecurityGroupRuleDescriptionsIngress", "AssociateRouteTable", "DisassociateRouteTable"),
-            *("ReplaceRouteTableAssociation",),
-        ),
-        tuple(
-            _EC2 + kind
-            for kind in (
-                *("vpc/*", "subnet/*", "route-table/*", "security-group/*", "security-group-rule/*"),
-                *("vpc-endpoint/*", "vpc-flow-log/*"),
-            )
-        ),
-        needed=_has_network,
-    ),
-    Grant(
-        "DeleteNetwork",
-        _NETWORK_TYPES,
-        _of(
-            "ec2",
+            *("ReplaceRouteTableAssociation", "CreateTags", "DeleteTags"),
             *("DeleteVpc", "DeleteSubnet", "DeleteRouteTable", "DeleteSecurityGroup", "DeleteVpcEndpoints"),
-            *("DeleteFlowLogs", "DeleteTags"),
+            "DeleteFlowLogs",
         ),
-        tuple(
-            _EC2 + kind
-            for kind in (
-                *("vpc/*", "subnet/*", "route-table/*", "security-group/*", "vpc-endpoint/*", "vpc-flow-log/*"),
-            )
-        ),
+        _NETWORK,
         _TAGGED,
         _has_network,
     ),
+    Grant(
+        # A rule that is not made yet. Its group is asked for besides, which `Network` allows by its tag alone.
+        "RulesOfSecurityGroups",
+        _NETWORK_TYPES,
+        _of("ec2", "AuthorizeSecurityGroupEgress", "AuthorizeSecurityGroupIngress"),
+        (_EC2 + "security-group-rule/*",),
+        needed=_has_network,
+    ),
+    Grant("ReadVpc", _NETWORK_TYPES, _of("ec2", "DescribeVpcAttribute"), (_EC2 + "vpc/*",), needed=_has_network),
     Grant(
         "FindNetwork",
         _NETWORK_TYPES,
@@ -393,7 +446,7 @@ GRANTS: tuple[Grant, ...] = (
         ),
         ("*",),
         needed=_has_network,
-        on_all_because="EC2 knows no resource for what is searched or listed; they read settings and change nothing",
+        wider_because="EC2 knows no resource for what is searched or listed; they read settings and change nothing",
     ),
     Grant(
         # CreateVpcEndpoint depends on it, for the endpoint's private names.
@@ -403,6 +456,8 @@ GRANTS: tuple[Grant, ...] = (
         _of("route53", "AssociateVPCWithHostedZone"),
         ("arn:{partition}:route53:::hostedzone/*",),
         needed=_has_endpoints,
+        wider_because="an endpoint's private zone is not known before it is made, and zones have no tags that IAM is "
+        "asked for: any VPC of this account can be given the names of any private zone of it",
     ),
     Grant(
         "HandOverTheFlowLogsRole",
@@ -412,32 +467,71 @@ GRANTS: tuple[Grant, ...] = (
         {"StringEquals": {"iam:PassedToService": "vpc-flow-logs.amazonaws.com"}},
         _has_network,
     ),
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonroute53resolver.html
     Grant(
         "MakeDnsFirewall",
         _FIREWALL_TYPES,
-        _of(
-            "route53resolver",
-            *("CreateFirewallDomainList", "GetFirewallDomainList", "ListFirewallDomains", "UpdateFirewallDomains"),
-            *("CreateFirewallRuleGroup", "GetFirewallRuleGroup", "ListFirewallRules", "CreateFirewallRule"),
-            *("UpdateFirewallRule", "DeleteFirewallRule", "AssociateFirewallRuleGroup"),
-            *("GetFirewallRuleGroupAssociation", "UpdateFirewallRuleGroupAssociation"),
-            *("CreateResolverQueryLogConfig", "GetResolverQueryLogConfig", "AssociateResolverQueryLogConfig"),
-            *("DisassociateResolverQueryLogConfig", "ListTagsForResource", "TagResource", "UntagResource"),
-        ),
+        _of("route53resolver", "CreateFirewallDomainList", "CreateFirewallRuleGroup", "CreateResolverQueryLogConfig"),
         _FIREWALLS,
-        needed=_has_network,
+        _ASKED_FOR,
+        _has_network,
     ),
     Grant(
-        "DeleteDnsFirewall",
+        "TagDnsFirewall",
+        _FIREWALL_TYPES,
+        _of("route53resolver", "TagResource"),
+        _FIREWALLS,
+        _ASKED_FOR_AND_NO_OTHERS,
+        _has_network,
+        "Resolver does not tell IAM whether a tag is given at creation: a domain list, rule group, association or "
+        "query log of this account and region without the tag can be given it, and from then on be changed and "
+        "deleted; one with another value of the tag cannot",
+    ),
+    Grant(
+        "AssociateDnsFirewall",
+        _FIREWALL_TYPES,
+        _of("route53resolver", "AssociateFirewallRuleGroup"),
+        (_RESOLVER + "firewall-rule-group-association/*",),
+        _ASKED_FOR,
+        _has_network,
+        "IAM is asked for the association, which must be made with the tag, and neither for the VPC nor for the rule "
+        "group: any VPC of this account and region can be given the rules of any group of it",
+    ),
+    Grant(
+        "AssociateQueryLog",
+        _FIREWALL_TYPES,
+        _of("route53resolver", "AssociateResolverQueryLogConfig"),
+        (_RESOLVER + "resolver-query-log-config/*",),
+        _TAGGED,
+        _has_network,
+        "IAM is asked for the query log, which must have the tag, and not for the VPC: the queries of any VPC of this "
+        "account and region can be logged to the environment's own log",
+    ),
+    Grant(
+        "DnsFirewall",
         _FIREWALL_TYPES,
         _of(
             "route53resolver",
+            *("UpdateFirewallDomains", "CreateFirewallRule", "UpdateFirewallRule", "DeleteFirewallRule"),
+            *("UpdateFirewallRuleGroupAssociation", "TagResource", "UntagResource"),
             *("DeleteFirewallDomainList", "DeleteFirewallRuleGroup", "DisassociateFirewallRuleGroup"),
-            *("DeleteResolverQueryLogConfig",),
+            *("DisassociateResolverQueryLogConfig", "DeleteResolverQueryLogConfig"),
         ),
         _FIREWALLS,
         _TAGGED,
         _has_network,
+    ),
+    Grant(
+        # Of what was deleted, too, which has no tags any more.
+        "ReadDnsFirewall",
+        _FIREWALL_TYPES,
+        _of(
+            "route53resolver",
+            *("GetFirewallDomainList", "ListFirewallDomains", "GetFirewallRuleGroup", "ListFirewallRules"),
+            *("GetFirewallRuleGroupAssociation", "GetResolverQueryLogConfig", "ListTagsForResource"),
+        ),
+        _FIREWALLS,
+        needed=_has_network,
     ),
     Grant(
         # What Route 53 Resolver asks of its caller for a log of queries, and the policy that lets it write one group.
@@ -451,7 +545,7 @@ GRANTS: tuple[Grant, ...] = (
         ),
         ("*",),
         needed=_has_network,
-        on_all_because="CloudWatch Logs knows no resource for deliveries and resource policies: it can also change or "
+        wider_because="CloudWatch Logs knows no resource for deliveries and resource policies: it can also change or "
         "delete those of others in this account and region, and so who may write to their log groups",
     ),
     Grant(
@@ -464,7 +558,7 @@ GRANTS: tuple[Grant, ...] = (
         ),
         ("*",),
         needed=_has_network,
-        on_all_because="Resolver knows no resource for associations and lists; they read settings and change nothing",
+        wider_because="Resolver knows no resource for associations and lists; they read settings and change nothing",
     ),
     Grant(
         # The first log of queries in an account makes it.
@@ -525,9 +619,9 @@ def statements(environment: Environment, qualifier: str = QUALIFIER) -> Iterator
         yield _statement("PoliciesOfCallers", actions, sorted(callers))
 
 
-def on_all_resources(environment: Environment) -> dict[str, str]:
-    """Why, by Sid, of each statement whose resource is `*`."""
-    return {each.name: each.on_all_because for each in GRANTS if each.resources == ("*",) and each.needed(environment)}
+def wider_than_the_environment(environment: Environment) -> dict[str, str]:
+    """Why, by Sid, of each statement that names and tags do not hold to what is the environment's."""
+    return {each.name: each.wider_because for each in GRANTS if each.wider_because and each.needed(environment)}
 
 
 def cut_names(environment: str) -> str:

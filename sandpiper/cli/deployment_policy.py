@@ -22,12 +22,12 @@ def deployment_policy(
         str, typer.Option(help="The qualifier that `cdk bootstrap` was given, if any.", metavar="TEXT")
     ] = "hnb659fds",
 ) -> None:
-    """Write the IAM policies with which this environment can be deployed, changed and deleted, and nothing else.
+    """Write the IAM policies with which this environment can be deployed, changed and deleted.
 
     For `cdk bootstrap --cloudformation-execution-policies`, instead of AdministratorAccess.
     """
     with failures_as_messages():
-        from sandpiper.deployment_policy import UNCUT, cut_names, documents, on_all_resources
+        from sandpiper.deployment_policy import UNCUT, cut_names, documents, wider_than_the_environment
         from sandpiper.environment import InvalidEnvironment, load
 
         file = Path(environment) if environment.endswith(".yaml") else Path("environments", f"{environment}.yaml")
@@ -42,8 +42,8 @@ def deployment_policy(
                 f"roles and functions of every environment whose name begins like that",
                 soft_wrap=True,
             )
-        for name, reason in on_all_resources(loaded).items():
-            notes.print(plain(f"{name} is on all resources: {reason}"), soft_wrap=True)
+        for name, reason in wider_than_the_environment(loaded).items():
+            notes.print(plain(f"{name} is not held to this environment's own resources: {reason}"), soft_wrap=True)
         if out is None:
             print(json.dumps(policies, indent=2))
             return

@@ -130,6 +130,9 @@ def touches_nothing_of_others() -> None:
         "Code": {"ZipFile": "x"},
         "FunctionName": "sandpiper-small-f",
     }
+    unbounded = "sandpiper-small-unbounded"
+    boto3.client("iam").create_role(RoleName=unbounded, AssumeRolePolicyDocument=json.dumps(trust))
+    written = {"PolicyName": "x", "PolicyDocument": json.loads(document(allow("s3:*"))), "Roles": [unbounded]}
     foreign_role = f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-deploy-role-{ACCOUNT}-{REGION}"
     cases: tuple[tuple[str, dict[str, Any], str], ...] = (
         ("AWS::S3::Bucket", {"BucketName": f"sandpiper-other-{ACCOUNT}-{REGION}"}, "s3:CreateBucket"),
@@ -138,6 +141,7 @@ def touches_nothing_of_others() -> None:
         ("AWS::Lambda::Function", function | {"Role": foreign_role}, "iam:PassRole"),
         ("AWS::IAM::Role", {"RoleName": "sandpiper-other-x", "AssumeRolePolicyDocument": trust}, "iam:CreateRole"),
         ("AWS::IAM::Role", {"RoleName": "sandpiper-small-x", "AssumeRolePolicyDocument": trust}, "iam:CreateRole"),
+        ("AWS::IAM::Policy", written, "iam:PutRolePolicy"),
         ("AWS::SSM::Parameter", {"Name": "/sandpiper/other/x", "Type": "String", "Value": "1"}, "ssm:PutParameter"),
         ("AWS::Budgets::Budget", {"Budget": {"BudgetName": "sandpiper-other"}}, "budgets:ModifyBudget"),
         ("AWS::DynamoDB::Table", {"TableName": "sandpiper-small-x"}, "dynamodb:CreateTable"),

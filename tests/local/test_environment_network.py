@@ -20,12 +20,13 @@ from local_agentcore.faults import Rule
 from local_agentcore.steering import FaultOrders
 from local_aws import control, environment, record
 from local_aws.settings import Hosts, StateDirectory
-from sandpiper import workflow
+from sandpiper import deployment_policy, workflow
+from sandpiper.environment import load
 from sandpiper.failure import Failure
 from sandpiper.toolchain import PROJECT, cdk
 from tests.local.environments import Environments
 from tests.local.target import ON_AWS
-from tests.local.test_service_roles import settled
+from tests.local.test_service_roles import ACCOUNT, REGION, create, reasons, refused, settled
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -75,15 +76,25 @@ def state(port: int, quick_polls: None, tmp_path_factory: pytest.TempPathFactory
         patch.setattr(boto3, "DEFAULT_SESSION", None)  # it may know another embedded AWS
         for name, value in environment.changes(running, os.environ).items():
             patch.delenv(name, raising=False) if value is None else patch.setenv(name, value)
-        cdk(["bootstrap", f"aws://{running.account}/{running.region}"], tmp_path_factory.mktemp("cdk.out"), print)
         yield state
         control.stop(state)
 
 
 @pytest.fixture(scope="module")
 def deployed(state: StateDirectory, tmp_path_factory: pytest.TempPathFactory) -> tuple[Environments, Path]:  # noqa: ARG001
+    """Deployed, and later changed and destroyed, in a role that has the environment's own policies alone."""
     environments = Environments(tmp_path_factory.mktemp("environments"))
     file = environments.copy("prod", *CHANGES)
+    iam = boto3.client("iam")
+    arns = [
+        iam.create_policy(PolicyName=name, PolicyDocument=json.dumps(policy))["Policy"].get("Arn", "")
+        for name, policy in deployment_policy.documents(load(file)).items()
+    ]
+    cdk(
+        ["bootstrap", f"aws://{ACCOUNT}/{REGION}", "--cloudformation-execution-policies", ",".join(arns)],
+        tmp_path_factory.mktemp("cdk.out"),
+        print,
+    )
     environments.deploy(file)
     return environments, file
 
@@ -229,6 +240,42 @@ def test_the_same_template_is_refused_but_where_it_has_a_dynamic_reference(
         again("claims")
     assert settled(again(TENANT)) == "UPDATE_COMPLETE"
     assert environments.tenant(file, TENANT).interpreters == before
+
+
+def test_networks_and_firewalls_of_others_are_left_alone(
+    deployed: tuple[Environments, Path],  # noqa: ARG001 - whose role it is
+) -> None:
+    role = f"cdk-hnb659fds-cfn-exec-role-{ACCOUNT}-{REGION}"
+    ec2 = any_client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.1.0.0/24")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.0.0/28")["Subnet"]["SubnetId"]
+    group = ec2.create_security_group(VpcId=vpc, GroupName="others", Description="x")["GroupId"]
+    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    ec2.create_tags(Resources=[vpc, group], Tags=[{"Key": "sandpiper:environment", "Value": "dev"}])
+    mine = {"Tags": [{"Key": "sandpiper:environment", "Value": "prod"}]}
+    rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIp": "10.0.0.0/8", "GroupId": group}
+    endpoint = {"ServiceName": f"com.amazonaws.{REGION}.s3", "VpcId": vpc, **mine}
+    log = {"ResourceType": "VPC", "ResourceId": vpc, "TrafficType": "ALL", **mine}
+    cases: tuple[tuple[str, dict[str, Any], str], ...] = (
+        ("AWS::EC2::SecurityGroupIngress", rule, "ec2:AuthorizeSecurityGroupIngress"),
+        (
+            "AWS::EC2::SubnetRouteTableAssociation",
+            {"SubnetId": subnet, "RouteTableId": table},
+            "ec2:AssociateRouteTable",
+        ),
+        ("AWS::EC2::Subnet", {"VpcId": vpc, "CidrBlock": "10.1.0.16/28", **mine}, "ec2:CreateSubnet"),
+        ("AWS::EC2::RouteTable", {"VpcId": vpc, **mine}, "ec2:CreateRouteTable"),
+        ("AWS::EC2::SecurityGroup", {"VpcId": vpc, "GroupDescription": "x", **mine}, "ec2:CreateSecurityGroup"),
+        ("AWS::EC2::VPCEndpoint", endpoint, "ec2:CreateVpcEndpoint"),
+        ("AWS::EC2::FlowLog", log, "ec2:CreateFlowLogs"),
+        ("AWS::EC2::VPC", {"CidrBlock": "10.2.0.0/24"}, "ec2:CreateVpc"),
+        ("AWS::Route53Resolver::FirewallRuleGroup", {"FirewallRules": []}, "route53resolver:CreateFirewallRuleGroup"),
+    )
+    for kind, properties, action in cases:
+        template = {"Resources": {"It": {"Type": kind, "Properties": properties}}}
+        stack, status = create(template, RoleARN=f"arn:aws:iam::{ACCOUNT}:role/{role}")
+        assert status == "ROLLBACK_COMPLETE", (kind, properties)
+        assert reasons(stack, "CREATE_FAILED")[0].startswith(refused(role, action)), reasons(stack, "CREATE_FAILED")
 
 
 def test_what_is_recorded_only_is_listed_with_its_properties(

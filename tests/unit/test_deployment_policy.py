@@ -19,11 +19,14 @@ from sandpiper.deployment_policy import (
     MOST_POLICIES,
     cut_names,
     documents,
-    on_all_resources,
     statements,
+    wider_than_the_environment,
 )
 from sandpiper.environment import Environment, load
 from sandpiper.toolchain import PROJECT
+from sandpiper_policy.document import Kind, policy
+from sandpiper_policy.evaluate import Policies, Request, evaluate
+from sandpiper_policy.principals import Principal
 from tests.unit.test_resource_actions import listed
 
 BOUNDARY = "arn:aws:iam::111122223333:policy/boundary"
@@ -131,31 +134,50 @@ def test_an_action_that_takes_a_resource_has_one(options: dict[str, Any]) -> Non
         assert fitting, f"{action} on {statement['Resource']}, of {kinds}"
 
 
-def test_the_page_has_every_grant_on_all_resources_with_its_reason() -> None:
+def test_the_page_has_every_grant_that_is_wider_than_the_environment_with_its_reason() -> None:
     page = (PROJECT / "docs" / "how-to" / "deploy-with-a-small-role.md").read_text()
     rows = [line for line in page.splitlines() if re.match(r"\| `\w+` \|", line)]
-    reasons = on_all_resources(Environment.model_validate(FULL))
-    bound = {True: "`aws:RequestTag`", False: "nothing"}
+    made = list(statements(Environment.model_validate(FULL)))
+    reasons = wider_than_the_environment(Environment.model_validate(FULL))
     written = [
-        f"| `{each['Sid']}` | {', '.join(f'`{action}`' for action in each['Action'])} | "
-        f"{bound['aws:RequestTag' in str(each.get('Condition'))]} | {reasons[each['Sid']]} |"
-        for each in statements(Environment.model_validate(FULL))
-        if "*" in each["Resource"]
+        f"| `{each['Sid']}` | {', '.join(f'`{action}`' for action in each['Action'])} | {bound(each)} | "
+        f"{reasons[each['Sid']]} |"
+        for each in made
+        if each["Sid"] in reasons
     ]
     assert rows == written, "\n".join(written)
-    assert all(reasons.values())
-    assert len(rows) > len(on_all_resources(Environment.model_validate(SMALL))) > 0
+    assert {each["Sid"] for each in made if "*" in each["Resource"]} <= reasons.keys()
+    assert len(rows) > len(wider_than_the_environment(Environment.model_validate(SMALL))) > 0
 
 
-def test_the_command_says_what_is_on_all_resources_and_why() -> None:
+def test_the_page_names_every_action_that_lets_others_in_or_runs_code() -> None:
+    page = (PROJECT / "docs" / "how-to" / "deploy-with-a-small-role.md").read_text()
+    granting = {
+        action
+        for action, _ in allowed(FULL)
+        for service, _, name in [action.partition(":")]
+        if "Permissions management" in listed("actions", service)[name.lower()]["accessLevel"]
+    }
+    assert {"iam:PutRolePolicy", "s3:PutBucketPolicy", "kms:PutKeyPolicy"} < granting
+    running = {"iam:PassRole", "lambda:InvokeFunction", "lambda:UpdateFunctionCode"}
+    assert {action for action in granting | running if f"`{action}`" not in page} == set()
+
+
+def bound(statement: dict[str, Any]) -> str:
+    """The condition keys of a statement, as the page writes them."""
+    keys = dict.fromkeys(key.partition("/")[0] for of in statement.get("Condition", {}).values() for key in of)
+    return ", ".join(f"`{key}`" for key in keys) or "nothing"
+
+
+def test_the_command_says_what_is_wider_than_the_environment_and_why() -> None:
     file = PROJECT / "environments" / "prod.yaml"
     command = [Path(sys.executable).with_name("sandpiper"), "deployment-policy", "-e", file]
     ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert json.loads(ran.stdout) == documents(load(file))
-    reasons = on_all_resources(load(file))
+    reasons = wider_than_the_environment(load(file))
     assert "LogDeliveriesOfTheWholeAccount" in reasons
     for name, reason in reasons.items():
-        assert f"{name} is on all resources: {reason}" in ran.stderr
+        assert f"{name} is not held to this environment's own resources: {reason}" in ran.stderr
 
 
 @pytest.mark.parametrize("options", [SMALL, FULL])
@@ -183,6 +205,122 @@ def test_roles_are_handed_to_the_services_that_have_them_and_to_no_other() -> No
     }
     services = ["bedrock-agentcore.amazonaws.com", "lambda.amazonaws.com", "states.amazonaws.com"]
     assert passed == {("arn:aws:iam::111122223333:role/sandpiper-prod-*",): services}
+
+
+TAG = "sandpiper:environment"
+ASKED = {f"aws:RequestTag/{TAG}": "prod"}
+MINE, ANOTHERS = ({f"aws:ResourceTag/{TAG}": name} for name in ("prod", "dev"))
+IN_EC2 = "arn:aws:ec2:eu-west-1:111122223333:"
+IN_RESOLVER = "arn:aws:route53resolver:eu-west-1:111122223333:"
+MADE = {
+    "ec2:CreateVpc": ("vpc",),
+    "ec2:CreateSubnet": ("subnet", "vpc"),
+    "ec2:CreateRouteTable": ("route-table", "vpc"),
+    "ec2:CreateSecurityGroup": ("security-group", "vpc"),
+    "ec2:CreateVpcEndpoint": ("vpc-endpoint", "vpc", "subnet", "route-table", "security-group"),
+    "ec2:CreateFlowLogs": ("vpc-flow-log", "vpc"),
+    "route53resolver:CreateFirewallDomainList": ("firewall-domain-list",),
+    "route53resolver:CreateFirewallRuleGroup": ("firewall-rule-group",),
+    "route53resolver:CreateResolverQueryLogConfig": ("resolver-query-log-config",),
+    "route53resolver:AssociateFirewallRuleGroup": ("firewall-rule-group-association",),
+}
+"""What makes something, with its type and those of what it is made in."""
+TAGGING = ("ec2:CreateTags", "route53resolver:TagResource", "kms:TagResource")
+BY_TAG = ("ec2", "route53resolver", "kms")
+"""Services whose resources have no name that a policy could go by."""
+
+
+def may(action: str, resource: str, *keys: dict[str, str], options: dict[str, Any] = FULL) -> bool:
+    """Whether all policies together allow something."""
+    made = documents(Environment.model_validate(options))
+    who = Principal.of("arn:aws:iam::111122223333:role/cfn-exec-role")
+    asked = Request(who, action, resource, "111122223333", {key: value for each in keys for key, value in each.items()})
+    given = [policy(name, Kind.IDENTITY, document) for name, document in made.items()]
+    return evaluate(asked, Policies(identity=given)).allowed
+
+
+def on(action: str, kind: str) -> str:
+    return f"{IN_EC2 if action.startswith('ec2:') else IN_RESOLVER}{kind}/x-0123456789abcdef0"
+
+
+def changes() -> dict[str, set[str]]:
+    """What changes or ends a thing that is there, with the patterns of what it is allowed on."""
+    found: dict[str, set[str]] = {}
+    for action, statement in allowed(FULL):
+        service, _, name = action.partition(":")
+        if service in BY_TAG and action not in (*MADE, *TAGGING, "kms:CreateKey"):
+            if listed("actions", service)[name.lower()]["accessLevel"] in ("Read", "List"):
+                continue
+            # A rule is not made yet: its group is judged.
+            on_what = {each for each in statement["Resource"] if not each.endswith(":security-group-rule/*")}
+            found.setdefault(action, set()).update(on_what)
+    return found
+
+
+@pytest.mark.parametrize("action", sorted(changes()))
+def test_nothing_is_changed_but_what_has_the_environment_s_tag(action: str) -> None:
+    for pattern in changes()[action]:
+        resource = pattern.replace("*", "x-0123456789abcdef0")
+        assert may(action, resource, MINE)
+        assert not may(action, resource, ANOTHERS)
+        assert not may(action, resource)
+        assert not may(action, resource, ASKED)
+
+
+def test_there_are_changes_of_each_service_to_judge() -> None:
+    assert changes().keys() > {
+        *("ec2:AuthorizeSecurityGroupIngress", "ec2:ReplaceRouteTableAssociation", "ec2:ModifyVpcEndpoint"),
+        *("route53resolver:UpdateFirewallDomains", "route53resolver:CreateFirewallRule", "kms:PutKeyPolicy"),
+        *("route53resolver:AssociateResolverQueryLogConfig", "ec2:DeleteTags"),
+    }
+
+
+@pytest.mark.parametrize(("action", "kinds"), MADE.items())
+def test_what_is_made_must_have_the_tag_and_so_must_what_it_is_made_in(action: str, kinds: tuple[str, ...]) -> None:
+    made, *made_in = (on(action, kind) for kind in kinds)
+    assert may(action, made, ASKED)
+    assert not may(action, made)
+    assert not may(action, made, {f"aws:RequestTag/{TAG}": "dev"})
+    for parent in made_in:
+        assert may(action, parent, MINE)
+        assert may(action, parent, MINE, ASKED)
+        assert not may(action, parent, ASKED)
+        assert not may(action, parent, ANOTHERS, ASKED)
+
+
+def test_a_thing_of_the_network_gets_the_tag_when_it_is_made_and_at_no_other_time() -> None:
+    group = on("ec2:CreateTags", "security-group")
+    assert may("ec2:CreateTags", group, ASKED, {"ec2:CreateAction": "CreateSecurityGroup"})
+    assert not may("ec2:CreateTags", group, ASKED, {"ec2:CreateAction": "CreateManagedPrefixList"})
+    assert not may("ec2:CreateTags", group, {"ec2:CreateAction": "CreateSecurityGroup"})
+    assert not may("ec2:CreateTags", group, ASKED)
+    assert not may("ec2:CreateTags", group, ASKED, ANOTHERS)
+    assert may("ec2:CreateTags", group, MINE, {"aws:RequestTag/cost-center": "4711"})
+
+
+@pytest.mark.parametrize("resource", [IN_RESOLVER + "firewall-rule-group/rslvr-frg-0", f"{IN_EC2}key/0"])
+def test_what_is_another_environments_is_never_tagged_anew(resource: str) -> None:
+    service = "route53resolver" if "resolver" in resource else "kms"
+    resource = resource.replace(":ec2:", ":kms:")
+    assert may(f"{service}:TagResource", resource, ASKED)
+    assert may(f"{service}:TagResource", resource, MINE, {"aws:RequestTag/cost-center": "4711"})
+    assert not may(f"{service}:TagResource", resource, ASKED, ANOTHERS)
+    assert not may(f"{service}:TagResource", resource, ANOTHERS)
+    assert not may(f"{service}:TagResource", resource)
+
+
+def test_a_key_must_be_made_with_the_tag() -> None:
+    assert may("kms:CreateKey", "*", ASKED)
+    assert not may("kms:CreateKey", "*")
+
+
+def test_with_a_boundary_only_roles_that_have_it_are_given_policies() -> None:
+    role = "arn:aws:iam::111122223333:role/sandpiper-prod-main-Role-0123456789AB"
+    assert may("iam:PutRolePolicy", role, {"iam:PermissionsBoundary": BOUNDARY})
+    assert not may("iam:PutRolePolicy", role, {"iam:PermissionsBoundary": f"{BOUNDARY}-other"})
+    assert not may("iam:PutRolePolicy", role)
+    assert may("iam:PutRolePolicy", role, options=SMALL)
+    assert may("iam:PutRolePolicy", CALLER), "a caller's role is the reader's own, and may have no boundary"
 
 
 def test_a_boundary_must_be_on_every_role_and_cannot_be_taken_away() -> None:

@@ -22,10 +22,16 @@ NAMED: dict[str, Any] = {
     "Queues": ["https://sqs.us-east-1.amazonaws.com/123456789012/queue"],
     "ResolverQueryLogConfigId": "rqlc-0123456789abcdef0",
     "Roles": ["role", "another"],
+    "ResourceId": "vpc-0123456789abcdef0",
     "RouteTableId": "rtb-0123456789abcdef0",
+    "RouteTableIds": ["rtb-0123456789abcdef0"],
+    "SecurityGroupIds": ["sg-0123456789abcdef0"],
+    "SubnetId": "subnet-0123456789abcdef0",
+    "SubnetIds": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"],
     "TargetFunctionArn": "arn:aws:lambda:us-east-1:123456789012:function:function",
     "TopicArn": TOPIC,
     "Topics": [TOPIC],
+    "VpcId": "vpc-0123456789abcdef0",
 }
 """Properties that name another resource."""
 LISTED_WRONG = {"logs:DeleteDeliverySource": "delivery-source"}
@@ -54,7 +60,7 @@ def resources_of(action: str) -> list[str]:
 def test_every_action_is_one_of_aws_on_a_resource_that_it_knows(resource_type: str) -> None:
     of_type, name = HANDLING[resource_type], NAMES.get(resource_type, "name")
     settings: dict[str, Any] = {key: ["x"] for key in {**of_type.settings, **of_type.endings} if key != "Tags"}
-    bare = {key: value for key, value in NAMED.items() if f"{{{key}}}" in of_type.on}
+    bare = {key: value for key, value in NAMED.items() if f"{{{key}}}" in of_type.on or key in of_type.made_in}
     full = bare | settings | {"Tags": [{"Key": "team", "Value": "a"}]}
     needed = [
         *to_create(resource_type, "layer" if "Layer" in resource_type else name, full, PLACE),
@@ -118,6 +124,19 @@ def test_condition_keys_tell_of_tags_boundaries_and_the_service_that_is_given_a_
     role = "arn:aws:iam::123456789012:role/starts"
     rule = to_create("AWS::Events::Rule", "daily", {"Targets": [{"Id": "1", "RoleArn": role}, {"Id": "2"}]}, PLACE)
     assert rule[-1] == Needed("iam:PassRole", role, {"iam:PassedToService": "events.amazonaws.com"})
+
+
+def test_what_is_made_is_judged_on_what_it_is_made_in_and_on_its_own_tags_afterwards() -> None:
+    tags = {"Tags": [{"Key": "team", "Value": "a"}]}
+    asked = {"aws:RequestTag/team": "a", "aws:TagKeys": ["team"]}
+    made = to_create("AWS::EC2::SecurityGroup", "x", {"VpcId": "vpc-1", "SecurityGroupIngress": [], **tags}, PLACE)
+    group, vpc = (f"arn:aws:ec2:us-east-1:123456789012:{each}" for each in ("security-group/*", "vpc/vpc-1"))
+    assert made == [
+        Needed("ec2:CreateSecurityGroup", group, asked),
+        Needed("ec2:CreateSecurityGroup", vpc),
+        Needed("ec2:AuthorizeSecurityGroupIngress", group, {"aws:ResourceTag/team": "a"}),
+        Needed("ec2:CreateTags", group, asked | {"ec2:CreateAction": "CreateSecurityGroup"}),
+    ]
 
 
 def test_condition_keys_tell_of_the_tags_that_a_resource_has_when_it_is_changed_or_ended() -> None:

@@ -14,6 +14,7 @@ import contextvars
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ministack.services import iam
 from ministack.services.cloudformation import changesets, handlers, helpers, provisioners, stacks
 
 from local_aws.ministack import resource_actions, roles
@@ -145,7 +146,9 @@ def create(resource_type: str, logical_id: str, properties: Properties, stack_na
     _require(resource_actions.to_create(resource_type, str(name), properties, PLACE))
     if resource_type in NAMED_OTHERWISE:
         properties = {of_type.name: name, **properties}
-    return _provision(resource_type, logical_id, properties, stack_name)
+    made = _provision(resource_type, logical_id, properties, stack_name)
+    _set_boundary(resource_type, made[0], properties)
+    return made
 
 
 def update(
@@ -155,7 +158,15 @@ def update(
     _require(resource_actions.to_update(resource_type, physical_id, before, after, PLACE))
     if resource_type in NAMED_OTHERWISE:
         after = {resource_actions.handling(resource_type).name: physical_id, **after}
-    return _update(resource_type, physical_id, before, after, *rest, **options)
+    changed = _update(resource_type, physical_id, before, after, *rest, **options)
+    _set_boundary(resource_type, changed[0], after)
+    return changed
+
+
+def _set_boundary(resource_type: str, physical_id: str, properties: Properties) -> None:
+    """A role's boundary, which MiniStack leaves out."""
+    if resource_type == "AWS::IAM::Role" and physical_id in iam._roles:
+        iam._roles[physical_id]["PermissionsBoundary"] = properties.get("PermissionsBoundary")
 
 
 def delete(

@@ -39,6 +39,7 @@ class Handling:
         delete: actions to end one.
         name: where the name is in the properties, with a dot for each step. Without it CloudFormation makes one up.
         made_on: what `create` is judged on where the ARN is not known before.
+        made_in: ARNs of what it is made in, by the property that names it: `create` is judged on these, too.
         settings: actions that setting a property takes, at first and later.
         endings: actions that ending one takes besides, where a property is set.
         passes: the service to which a property hands a role.
@@ -52,6 +53,7 @@ class Handling:
     delete: tuple[str, ...] = ()
     name: str = ""
     made_on: str = ""
+    made_in: Mapping[str, str] = field(default_factory=dict[str, str])
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
     endings: Mapping[str, str] = field(default_factory=dict[str, str])
     passes: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -70,6 +72,7 @@ def _attached(on: str, put: str, delete: str) -> Handling:
 
 _FUNCTION = "arn:aws:lambda:{region}:{account}:function:"
 _EC2 = "arn:aws:ec2:{region}:{account}:"
+_VPC = {"VpcId": f"{_EC2}vpc/{{VpcId}}"}
 _RESOLVER = "arn:aws:route53resolver:{region}:{account}:"
 _LOGS = "arn:aws:logs:{region}:{account}:"
 _LATER = frozenset(
@@ -148,6 +151,7 @@ HANDLING: Mapping[str, Handling] = {
         create=("ec2:CreateFlowLogs",),
         delete=("ec2:DeleteFlowLogs",),
         made_on=f"{_EC2}vpc-flow-log/*",
+        made_in={"ResourceId": f"{_EC2}vpc/{{ResourceId}}"},
         settings={"Tags": "ec2:CreateTags"},
         passes={"DeliverLogsPermissionArn": "vpc-flow-logs.amazonaws.com"},
     ),
@@ -156,6 +160,7 @@ HANDLING: Mapping[str, Handling] = {
         create=("ec2:CreateRouteTable",),
         delete=("ec2:DeleteRouteTable",),
         made_on=f"{_EC2}route-table/*",
+        made_in=_VPC,
         settings={"Tags": "ec2:CreateTags"},
     ),
     "AWS::EC2::SecurityGroup": Handling(
@@ -163,6 +168,7 @@ HANDLING: Mapping[str, Handling] = {
         create=("ec2:CreateSecurityGroup",),
         delete=("ec2:DeleteSecurityGroup",),
         made_on=f"{_EC2}security-group/*",
+        made_in=_VPC,
         settings={
             "SecurityGroupEgress": "ec2:AuthorizeSecurityGroupEgress",
             "SecurityGroupIngress": "ec2:AuthorizeSecurityGroupIngress",
@@ -185,12 +191,14 @@ HANDLING: Mapping[str, Handling] = {
         update=("ec2:ModifySubnetAttribute",),
         delete=("ec2:DeleteSubnet",),
         made_on=f"{_EC2}subnet/*",
+        made_in=_VPC,
         settings={"Tags": "ec2:CreateTags"},
     ),
     "AWS::EC2::SubnetRouteTableAssociation": Handling(
         f"{_EC2}route-table/{{RouteTableId}}",
         create=("ec2:AssociateRouteTable",),
         delete=("ec2:DisassociateRouteTable",),
+        made_in={"SubnetId": f"{_EC2}subnet/{{SubnetId}}"},
     ),
     "AWS::EC2::VPC": Handling(
         f"{_EC2}vpc/{{name}}",
@@ -210,6 +218,13 @@ HANDLING: Mapping[str, Handling] = {
         update=("ec2:ModifyVpcEndpoint",),
         delete=("ec2:DeleteVpcEndpoints",),
         made_on=f"{_EC2}vpc-endpoint/*",
+        made_in={
+            **_VPC,
+            "RouteTableIds": f"{_EC2}route-table/{{RouteTableIds}}",
+            "SecurityGroupIds": f"{_EC2}security-group/{{SecurityGroupIds}}",
+            "SubnetIds": f"{_EC2}subnet/{{SubnetIds}}",
+        },
+        settings={"Tags": "ec2:CreateTags"},
     ),
     "AWS::ECR::Repository": Handling(
         "arn:aws:ecr:{region}:{account}:repository/{name}",
@@ -540,11 +555,22 @@ def to_create(resource_type: str, name: str, properties: Properties, place: Mapp
         action for setting, action in of_type.settings.items() if setting in properties and action not in _LATER
     ]
     made = _resources(of_type.made_on or of_type.on, name, properties, place)
+    made_in = [
+        resource
+        for setting, on in of_type.made_in.items()
+        if setting in properties
+        for resource in _resources(on, name, properties, place)
+    ]
     # What has no ARN yet may be any: only who may set this with all of them may set it with what is made.
     set_on = _resources(of_type.on, "*", properties, place) if of_type.made_on == "*" else made
     return [
         *(Needed(action, resource, keys) for action in of_type.create for resource in made),
-        *(Needed(action, resource, keys) for action in settings for resource in set_on),
+        *(Needed(action, resource) for action in of_type.create for resource in made_in),
+        *(
+            Needed(action, resource, _keys_of_setting(action, of_type, properties, keys))
+            for action in settings
+            for resource in set_on
+        ),
         *_passed(of_type, properties, properties),
     ]
 
@@ -615,6 +641,19 @@ def _roles(value: Any) -> list[str]:
         return [value]
     items = cast("Sequence[Mapping[str, Any]]", value or ())
     return [str(item["RoleArn"]) for item in items if "RoleArn" in item]
+
+
+def _keys_of_setting(
+    action: str, of_type: Handling, properties: Properties, asked: Mapping[str, str | list[str]]
+) -> Mapping[str, str | list[str]]:
+    """Condition keys for a call that goes with the one that makes a resource, or comes after it.
+
+    Tags are asked for with it, of which EC2 tells the action; what comes after finds them on the resource.
+    (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html)
+    """
+    if action != of_type.settings.get("Tags"):
+        return _own_keys(properties)
+    return {**asked, "ec2:CreateAction": of_type.create[0].partition(":")[2]} if action == "ec2:CreateTags" else asked
 
 
 def _own_keys(properties: Properties) -> dict[str, str | list[str]]:

@@ -9,11 +9,12 @@ Written against MiniStack 1.5.33, like `hooks`, which itself lets every service 
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Any
 
 from ministack.core import iam_evaluator
-from ministack.services import iam, tagging
+from ministack.services import cloudcontrol, ec2, iam, tagging
 
 from local_aws.ministack import policies
 from sandpiper_policy.evaluate import access_denied
@@ -92,7 +93,8 @@ def require(asking: Any, action: str, resource: str, keys: Mapping[str, Any] | N
     if asking.policies is None:  # the account's root
         return
     tags = _tags(resource) if iam_evaluator._names_condition_key(asking.policies, "aws:resourcetag/") else {}
-    asked = _context(asking.arn, asking.type, action, resource, {**tags, **(keys or {})}, asking.keys)
+    of_resource = {**tags, **_boundary(resource)}
+    asked = _context(asking.arn, asking.type, action, resource, {**of_resource, **(keys or {})}, asking.keys)
     decided = iam_evaluator.evaluate(asked, asking.policies, *asking.limits)
     service = action.partition(":")[0]
     found = iam_evaluator._resource_policy(service, resource)
@@ -104,7 +106,28 @@ def require(asking: Any, action: str, resource: str, keys: Mapping[str, Any] | N
 
 
 def _tags(resource: str) -> dict[str, Any]:
-    return {f"aws:resourcetag/{name}": value for name, value in (tagging.resource_tags(resource) or {}).items()}
+    tags = tagging.resource_tags(resource) or _tags_by_id(resource.rpartition("/")[2])
+    return {f"aws:resourcetag/{name}": value for name, value in tags.items()}
+
+
+def _tags_by_id(identifier: str) -> dict[str, str]:
+    """Of what EC2 has, or of what is recorded only, whose tags MiniStack does not find by an ARN."""
+    tags = ec2._tags.get(identifier) or next(
+        (
+            json.loads(each["Properties"]).get("Tags") or ()
+            for each in cloudcontrol._resources.values()
+            if each["Identifier"] == identifier
+        ),
+        (),
+    )
+    return {tag["Key"]: tag["Value"] for tag in tags}
+
+
+def _boundary(resource: str) -> dict[str, str]:
+    """The condition key for the boundary of a role that exists."""
+    role = iam._roles.get(resource.rpartition("/")[2], {}) if ":role/" in resource else {}
+    boundary = role.get("PermissionsBoundary")
+    return {"iam:permissionsboundary": boundary} if boundary else {}
 
 
 def _context(
