@@ -14,7 +14,7 @@ from sandpiper.environment.interpreter import A_LAST_DAY, PublicInterpreter, Vpc
 from sandpiper.environment.network_checks import NETWORK_CHECKS
 from sandpiper.environment.places import interpreters_of, tenants_of
 from sandpiper.environment.policy_checks import POLICY_CHECKS
-from sandpiper.names import data_bucket_name
+from sandpiper.names import TENANTS, data_bucket_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -153,7 +153,16 @@ def _bucket_holds_the_lifetimes(environment: Environment) -> Iterator[Fault]:
 
 
 def _who_is_removed_is_gone(environment: Environment) -> Iterator[Fault]:
-    for name in environment.data_bucket.retention_days.removed_tenants:
+    removed = environment.data_bucket.retention_days.removed_tenants
+    if removed and environment.data_bucket.name is not None:
+        yield Fault(
+            place=("data_bucket", "retention_days", "removed_tenants"),
+            problem=f"is there, and the bucket {environment.data_bucket.name} has its owner's lifecycle rules",
+            allowed="names of tenants where the bucket is made here",
+            remedy=f"take it out, and give {TENANTS}/NAME/ a rule in that bucket",
+            rests_on=(("data_bucket", "name"),),
+        )
+    for name in removed:
         if name in environment.all_tenants:
             yield Fault(
                 place=("data_bucket", "retention_days", "removed_tenants", name),

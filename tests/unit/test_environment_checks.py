@@ -243,6 +243,11 @@ BAD: dict[str, tuple[str, str, str]] = {
         "tenants",
         "need 1001 lifecycle rules of the data bucket",
     ),
+    "a removed tenant of a bucket that exists": (
+        one() + "data_bucket: {name: lake, retention_days: {removed_tenants: {claims: 30}}}\n",
+        "data_bucket.retention_days.removed_tenants",
+        "is there, and the bucket lake has its owner's lifecycle rules",
+    ),
     "a removed tenant that is there": (
         one() + "data_bucket: {retention_days: {removed_tenants: {claims: 30, main: 30}}}\n",
         "data_bucket.retention_days.removed_tenants.main",
