@@ -94,12 +94,11 @@ class Environments:
         for file in self.deployed:
             for bucket in _buckets(file.stem):
                 bucket.object_versions.delete()
-            cloudformation = boto3.client("cloudformation")
-            found = cloudformation.describe_stacks()["Stacks"]
-            mine = [each["StackName"] for each in found if each["StackName"].startswith(f"sandpiper-{file.stem}-")]
-            for stack in sorted(mine, key=lambda name: name.endswith(("-storage", "-network"))):
-                cloudformation.delete_stack(StackName=stack)
-                cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+            found = boto3.client("cloudformation").describe_stacks()["Stacks"]
+            mine = {each["StackName"] for each in found if each["StackName"].startswith(f"sandpiper-{file.stem}-")}
+            below = {name for name in mine if name.endswith(("-storage", "-network"))}
+            _delete(mine - below)
+            _delete(below)
 
 
 def synthesise(file: Path, output: Path, context: Mapping[str, str]) -> Path:
@@ -110,6 +109,16 @@ def synthesise(file: Path, output: Path, context: Mapping[str, str]) -> Path:
     add_stacks(app, load(file))
     app.synth()
     return output
+
+
+def _delete(stacks: set[str]) -> None:
+    """All at once, and waits until they are gone."""
+    cloudformation = boto3.client("cloudformation")
+    soon: Any = {"Delay": 0.1, "MaxAttempts": 1_200}
+    for stack in stacks:
+        cloudformation.delete_stack(StackName=stack)
+    for stack in stacks:
+        cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig=soon)
 
 
 def _buckets(environment: str) -> list[Any]:

@@ -119,6 +119,14 @@ def runner(product: Product, monkeypatch: pytest.MonkeyPatch) -> Generator[Runne
     assert product.live_sessions() == []
 
 
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Seconds in which a run is begun that soon has no time left; by itself one is not begun with less than 40."""
+    for name in ("LEAST_SECONDS", "SENDING_SECONDS"):
+        monkeypatch.setattr(f"code_runner.operations.{name}", 1)
+    return 35
+
+
 LEAVES_A_FILE = RunCode(code="open('out.txt', 'w').write('1'); print('ran')", inputs=(InputFile.of("in.txt", b"1"),))
 WHOLE_RUN = ["start", "writeFiles", "executeCode", "executeCommand", "readFiles", "stop"]
 
@@ -177,7 +185,7 @@ def test_a_command_that_goes_on_after_its_stop_is_asked_for_until_it_has_ended(
 
 
 def test_a_command_that_does_not_end_in_time_is_told_as_it_is_and_may_be_stopped_again(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, hurried: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, task = Run(str(uuid.uuid4())), runner.operations().start_command(StartCommand(command="sleep 600")).task
 
@@ -186,7 +194,7 @@ def test_a_command_that_does_not_end_in_time_is_told_as_it_is_and_may_be_stopped
 
     with monkeypatch.context() as patch:
         patch.setattr(ToolCalls, "get_task", working)
-        stopped = runner.operations(41, run).stop_command(StopCommand(task=task))
+        stopped = runner.operations(hurried, run).stop_command(StopCommand(task=task))
     assert (stopped.status, stopped.ended) == ("working", False)
     assert runner.operations(run=run).stop_command(StopCommand(task=task)).ended
 
@@ -357,9 +365,11 @@ def test_code_longer_than_its_session_lives_is_a_deadline_and_was_sent_once(runn
     assert runner.sent.count("executeCode") == 1
 
 
-def test_code_longer_than_the_time_there_is_was_sent_once_and_its_session_is_stopped(runner: Runner) -> None:
+def test_code_longer_than_the_time_there_is_was_sent_once_and_its_session_is_stopped(
+    runner: Runner, hurried: int
+) -> None:
     with pytest.raises(DeadlineExceeded, match="no answer in the time there was"):
-        runner.run(RunCode(code="import time; time.sleep(60)"), seconds=41)
+        runner.run(RunCode(code="import time; time.sleep(60)"), seconds=hurried)
     assert runner.sent == ["start", "executeCode", "stop"]
 
 
