@@ -25,7 +25,7 @@ check: setup ## formatting, lint, types and who may import whom
 	@echo "· import-linter"; lint-imports --no-cache > build/import-linter.log || { cat build/import-linter.log; exit 1; }
 
 pytest: setup ## the tests alone; ARGS="tests/unit -k name" for some of them
-	@pytest -q -n 2 --dist loadfile $(ARGS)
+	@pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 format: setup ## formats the code
 	@ruff format -q . && ruff check -q --fix .
