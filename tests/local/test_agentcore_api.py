@@ -514,7 +514,7 @@ def test_the_limits_of_a_call_are_met_in_words(agentcore_runtime: Path, tmp_path
         assert (loud["exitCode"], len(loud["stdout"])) == (0, 1 << 20)
         assert "output limit of 1 MiB" in loud["stderr"]
         code, message = refusal(lambda: Session(session.client))
-        assert (code, "limit of 1 live code interpreter sessions" in message) == ("ServiceQuotaExceededException", True)
+        assert (code, "maxCodeInterpreterSessions limit exceeded" in message) == ("ServiceQuotaExceededException", True)
 
 
 def test_health_says_what_is_so(agentcore_endpoint: str, sessions: Callable[..., Session]) -> None:

@@ -146,7 +146,10 @@ def touches_nothing_of_others() -> None:
         ("AWS::Budgets::Budget", {"Budget": {"BudgetName": "sandpiper-other"}}, "budgets:ModifyBudget"),
         ("AWS::DynamoDB::Table", {"TableName": "sandpiper-small-x"}, "dynamodb:CreateTable"),
     )
-    for kind, properties, action in cases:
-        stack, status = create({"Resources": {"It": {"Type": kind, "Properties": properties}}}, RoleARN=ROLE_ARN)
-        assert status == "ROLLBACK_COMPLETE", (kind, properties)
-        assert reasons(stack, "CREATE_FAILED")[0].startswith(refused(ROLE, action)), reasons(stack, "CREATE_FAILED")
+    try:
+        for kind, properties, action in cases:
+            stack, status = create({"Resources": {"It": {"Type": kind, "Properties": properties}}}, RoleARN=ROLE_ARN)
+            assert status == "ROLLBACK_COMPLETE", (kind, properties)
+            assert reasons(stack, "CREATE_FAILED")[0].startswith(refused(ROLE, action)), reasons(stack, "CREATE_FAILED")
+    finally:
+        boto3.client("iam").delete_role(RoleName=unbounded)
