@@ -104,7 +104,7 @@ def _document(statements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"Statement": statements, "Version": "2012-10-17"}
 
 
-def _network_s_folders_fit_its_endpoint(environment: Environment) -> Iterator[Fault]:
+def _folders_fit_the_endpoint(environment: Environment) -> Iterator[Fault]:
     if environment.network is None:
         return
     size = endpoint_policy_size(environment)
@@ -135,4 +135,4 @@ def _folders_fit_the_role(environment: Environment) -> Iterator[Fault]:
             )
 
 
-POLICY_CHECKS = (_network_s_folders_fit_its_endpoint, _folders_fit_the_role)
+POLICY_CHECKS = (_folders_fit_the_endpoint, _folders_fit_the_role)

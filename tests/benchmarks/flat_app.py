@@ -144,6 +144,7 @@ def tenant_stack(tenant: str) -> None:
             network_configuration=agentcore.CodeInterpreterNetworkConfiguration.using_sandbox_network(),
         )
 
+    stopper = session_stopper(stack, interpreters)
     function_logs = logs.LogGroup(stack, "FunctionLogs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=DESTROY)
     role = iam.Role(stack, "FunctionRole", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     function_logs.grant_write(role)
@@ -180,6 +181,8 @@ def tenant_stack(tenant: str) -> None:
             "SANDPIPER_INTERPRETERS": json.dumps({key: one.code_interpreter_id for key, one in interpreters.items()}),
         },
     )
+
+    function.node.add_dependency(*stopper)
 
     workflow_logs = logs.LogGroup(stack, "WorkflowLogs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=DESTROY)
     workflow_role = iam.Role(
@@ -224,6 +227,46 @@ def tenant_stack(tenant: str) -> None:
         "DashboardName": "flat",
     }.items():
         cdk.CfnOutput(stack, output, value=value)
+
+
+def session_stopper(
+    stack: cdk.Stack, interpreters: dict[str, agentcore.CodeInterpreterCustom]
+) -> list[cdk.CustomResource]:
+    log_group = logs.LogGroup(stack, "StopperLogs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=DESTROY)
+    role = iam.Role(stack, "StopperRole", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    log_group.grant_write(role)
+    function = lambda_.Function(
+        stack,
+        "Stopper",
+        runtime=lambda_.Runtime.PYTHON_3_14,
+        architecture=lambda_.Architecture.ARM_64,
+        handler="code_runner.session_stopper.handle",
+        code=lambda_.Code.from_asset(DIRECTORY, asset_hash="flat"),
+        role=role,
+        memory_size=256,
+        timeout=cdk.Duration.seconds(300),
+        log_group=log_group,
+    )
+    entries: list[cdk.CustomResource] = []
+    for key, interpreter in interpreters.items():
+        names = f"arn:aws:bedrock-agentcore:eu-west-1:111122223333:code-interpreter-custom/big_{key}_????????"
+        actions = ["bedrock-agentcore:ListCodeInterpreterSessions", "bedrock-agentcore:StopCodeInterpreterSession"]
+        grant = iam.Policy(
+            stack,
+            f"StopperGrant-{key}",
+            roles=[role],
+            statements=[iam.PolicyStatement(actions=actions, resources=[names])],
+        )
+        entry = cdk.CustomResource(
+            stack,
+            f"LiveSessions-{key}",
+            service_token=function.function_arn,
+            resource_type="Custom::SandpiperLiveSessions",
+            properties={"InterpreterId": interpreter.code_interpreter_id},
+        )
+        entry.node.add_dependency(grant)
+        entries.append(entry)
+    return entries
 
 
 def dashboard(
