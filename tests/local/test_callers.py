@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local.target import ON_AWS
-from tests.local.test_service_roles import ACCOUNT, REGION, allow, document
+from tests.local.test_service_roles import ACCOUNT, Role, allow, document
 from tests.local.test_status import AS_IT_SHOULD_BE, DRIFTED, as_json
 
 if TYPE_CHECKING:
@@ -44,27 +44,6 @@ def tries(what, call, **arguments):
         said = error.response["Error"]
         print(what, said["Code"], said["Message"].partition("perform: ")[2].partition(" ")[0])
 """
-
-
-@dataclass(frozen=True)
-class Role:
-    """A role that was there before the environment."""
-
-    name: str
-
-    @property
-    def arn(self) -> str:
-        return f"arn:aws:iam::{ACCOUNT}:role/{self.name}"
-
-    def may(self, *statements: dict[str, Any]) -> None:
-        boto3.client("iam").put_role_policy(
-            RoleName=self.name, PolicyName="given", PolicyDocument=document(*statements)
-        )
-
-    def session(self) -> boto3.Session:
-        """Who assumes it."""
-        made = boto3.client("sts").assume_role(RoleArn=self.arn, RoleSessionName="test")["Credentials"]
-        return boto3.Session(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"], region_name=REGION)
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,11 @@ class Role:
             RoleName=self.name, PolicyName="it", PolicyDocument=document(*statements, allow("none:None"))
         )
 
+    def session(self) -> boto3.Session:
+        """Who assumes it."""
+        made = boto3.client("sts").assume_role(RoleArn=self.arn, RoleSessionName="test")["Credentials"]
+        return boto3.Session(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"], region_name=REGION)
+
 
 @pytest.fixture
 def role(aws: record.Running | None) -> Generator[Callable[[str], Role]]:  # noqa: ARG001 - boto3 talks to it

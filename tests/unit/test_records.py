@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -196,3 +198,19 @@ def test_a_refusal_names_field_value_and_what_is_allowed(
     with pytest.raises(InvalidRequest) as refusal:
         make(**fields)
     assert str(refusal.value) == message
+
+
+def test_a_record_is_made_as_its_signature_says_and_stays_as_it_is() -> None:
+    assert list(inspect.signature(SkippedFile).parameters) == [field.attribute for field in fields_of(SkippedFile)]
+    makes: Any = SkippedFile
+    made = makes("a", 1, reason=SkipReason.CHANGED)
+    assert (made.path, made.size, made.reason) == ("a", 1, SkipReason.CHANGED)
+    assert dataclasses.replace(made, size=2) == makes("a", 2, SkipReason.CHANGED)
+    needs: Any = RunCode
+    for make in (lambda: makes("a"), lambda: makes("a", 1, SkipReason.CHANGED, 2), lambda: needs("1")):
+        with pytest.raises(TypeError):
+            make()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.path = "b"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        del made.path
