@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local_aws import record
+from local_aws import running_instance
 from local_aws.settings import StateDirectory
-from sandpiper.failure import Failure
+from sandpiper.errors import Failure
 from sandpiper.names import stack_name
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def require_meant(session: boto3.Session, environment: str) -> None:
     endpoint = session.client("cloudformation").meta.endpoint_url
     if file_of(environment).stem != "local" or urlsplit(endpoint).hostname in LOOPBACK:
         return
-    if running := record.find(StateDirectory(Path())):
+    if running := running_instance.find(StateDirectory(Path())):
         raise Failure(
             f"this would go to {endpoint}, and not to the embedded AWS that runs here at {running.url}: "
             'run `eval "$(sandpiper local env)"`; for AWS itself, name another --environment, or run '

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sandpiper.failure import Failure
+from sandpiper.errors import Failure
 from sandpiper_contract.settings import INPUTS
 
 if TYPE_CHECKING:

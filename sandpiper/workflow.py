@@ -12,11 +12,11 @@ from typing import IO, TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from s3transfer.exceptions import RetriesExceededError
 
-from sandpiper.failure import Failure, Interrupted, NoResult
+from sandpiper.errors import Failure, Interrupted, NoResult
 from sandpiper.local_inputs import carried, placed
 from sandpiper.saving import save
 from sandpiper_contract.errors import InvalidRequest
-from sandpiper_contract.kinds import S3Object, relative_path
+from sandpiper_contract.field_types import S3Object, relative_path
 from sandpiper_contract.requests import RunCode
 
 if TYPE_CHECKING:

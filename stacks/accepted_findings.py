@@ -12,7 +12,7 @@ import aws_cdk as cdk
 
 from sandpiper.environment.errors import Fault, InvalidEnvironment
 from sandpiper.environment.file import problems_of
-from sandpiper.environment.lines import Lines
+from sandpiper.environment.source_positions import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ from sandpiper.environment import PublicInterpreter, SessionLimits, VpcInterpret
 from sandpiper.names import stack_name
 from sandpiper_constructs.alarms import TenantAlarms, Thresholds
 from sandpiper_constructs.bucket_folder import BucketFolder
-from sandpiper_constructs.callers import Callers
+from sandpiper_constructs.caller_access import Callers
 from sandpiper_constructs.dashboard import TenantDashboard
 from sandpiper_constructs.interpreter import CodeInterpreter
 from sandpiper_constructs.network_access import SANDBOX, PublicAccess, VpcAccess

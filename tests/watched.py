@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mypy_boto3_bedrock_agentcore import BedrockAgentCoreClient
     from mypy_boto3_s3 import S3Client
 
-    from code_runner.clients import Clients
+    from code_runner.agentcore.boto_clients import Clients
 
 
 @dataclass(frozen=True)

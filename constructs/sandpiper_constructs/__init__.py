@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sandpiper_constructs.alarms import TenantAlarms, Thresholds
     from sandpiper_constructs.bucket_folder import BucketFolder
-    from sandpiper_constructs.callers import Callers
+    from sandpiper_constructs.caller_access import Callers
     from sandpiper_constructs.dashboard import TenantDashboard
     from sandpiper_constructs.data_bucket import DataBucket
     from sandpiper_constructs.execution_role import ExecutionRole

@@ -13,7 +13,7 @@ from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 
 from sandpiper_constructs.bucket_folder import READ, WRITE
-from sandpiper_constructs.findings import acknowledge_wildcards
+from sandpiper_constructs.nag_suppressions import acknowledge_wildcards
 from sandpiper_constructs.principals import service_principal
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from sandpiper_constructs.bundle import bundle
-from sandpiper_constructs.findings import acknowledge_wildcards
+from sandpiper_constructs.nag_suppressions import acknowledge_wildcards
 from sandpiper_constructs.principals import service_principal
 from sandpiper_contract import metrics, settings
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sandpiper_constructs.interpreter import CodeInterpreter
 
-HANDLER = "code_runner.session_stopper.handle"
+HANDLER = "code_runner.custom_resources.session_stopper.handle"
 RESOURCE_TYPE = "Custom::SandpiperLiveSessions"
 FUNCTION_SECONDS = 300
 """A thousand sessions, the most that an account has, are stopped in a minute."""

@@ -13,7 +13,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from sandpiper_constructs.findings import acknowledge_wildcards
+from sandpiper_constructs.nag_suppressions import acknowledge_wildcards
 from sandpiper_constructs.principals import service_principal
 
 if TYPE_CHECKING:

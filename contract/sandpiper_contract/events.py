@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from sandpiper_contract.kinds import Anything, Choice
+from sandpiper_contract.field_types import Anything, Choice
 from sandpiper_contract.operations import OPERATIONS
 from sandpiper_contract.records import Of, Record, record
 from sandpiper_contract.run import Run

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Protocol
 
 from sandpiper_contract.errors import InvalidRequest
-from sandpiper_contract.kinds import (
+from sandpiper_contract.field_types import (
     Base64,
     Flag,
     Items,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from sandpiper_contract.kinds import MOST_NUMBER, Flag, Text, WholeNumber
+from sandpiper_contract.field_types import MOST_NUMBER, Flag, Text, WholeNumber
 from sandpiper_contract.records import Of, Record, record
 
 

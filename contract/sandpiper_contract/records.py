@@ -27,12 +27,12 @@ from typing import (
 )
 
 from sandpiper_contract.errors import InvalidRequest
-from sandpiper_contract.kinds import MISSING, cut, instance, refuse_unseen
+from sandpiper_contract.field_types import MISSING, cut, instance, refuse_unseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandpiper_contract.kinds import Kind
+    from sandpiper_contract.field_types import Kind
 
 
 class Rule(Protocol):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from sandpiper_contract.field_types import Choice, Flag, Items, S3Object, S3Uri, Text, WholeNumber, WordAmong
 from sandpiper_contract.files import DEFAULT_OUTPUTS, INPUTS_APART, MOST_INPUTS, InputFile, Outputs
 from sandpiper_contract.handles import SessionHandle, TaskHandle
-from sandpiper_contract.kinds import Choice, Flag, Items, S3Object, S3Uri, Text, WholeNumber, WordAmong
 from sandpiper_contract.records import Of, Record, record
 from sandpiper_contract.rules import Among, ExactlyOne, Never, Where
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from sandpiper_contract.field_types import Choice, Flag, Items, Number, Output, S3Object, S3Uri, WholeNumber
 from sandpiper_contract.files import MOST_FILES, OutputFile, SkippedFile
 from sandpiper_contract.handles import SessionHandle, TaskHandle
-from sandpiper_contract.kinds import Choice, Flag, Items, Number, Output, S3Object, S3Uri, WholeNumber
 from sandpiper_contract.records import Of, Record, record
 
 MOST_SKIPPED = 100_000

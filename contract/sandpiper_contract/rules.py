@@ -12,7 +12,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, cast
 
 from sandpiper_contract.errors import InvalidRequest
-from sandpiper_contract.kinds import cut
+from sandpiper_contract.field_types import cut
 from sandpiper_contract.records import camel_case, fields_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import re
 from typing import Annotated
 from urllib.parse import quote
 
-from sandpiper_contract.kinds import Text, WholeNumber
+from sandpiper_contract.field_types import Text, WholeNumber
 from sandpiper_contract.records import Record, record
 
 LONGEST_PART = 120

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from sandpiper_contract.events import Event
-from sandpiper_contract.kinds import Items
+from sandpiper_contract.field_types import Items
 from sandpiper_contract.operations import OPERATIONS
 from sandpiper_contract.records import Of, fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sandpiper_contract.kinds import Kind
+    from sandpiper_contract.field_types import Kind
     from sandpiper_contract.records import Field, Record
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -1,5 +1,5 @@
 """The tools in the hands of a model, through Bedrock's Converse."""
-from code_runner.tools import TOOL_SPECS
+from code_runner.agent_tools.tools import TOOL_SPECS
 
 MOST_TURNS = 20
 

@@ -2,7 +2,7 @@
 import json
 import sys
 
-from code_runner.tools import CodeInterpreterTools
+from code_runner.agent_tools.tools import CodeInterpreterTools
 
 interpreter_id, bucket = sys.argv[1:]
 uploads = {"sales.csv": b"month,sales\nJan,10\nFeb,12\nMar,17\n"}

@@ -16,8 +16,8 @@ from aws_cdk import aws_s3_assets as assets
 from charting_agent import settings
 from sandpiper_constructs.bucket_folder import BucketFolder
 from sandpiper_constructs.data_bucket import DataBucket
-from sandpiper_constructs.findings import acknowledge_wildcards
 from sandpiper_constructs.interpreter import CodeInterpreter
+from sandpiper_constructs.nag_suppressions import acknowledge_wildcards
 from sandpiper_constructs.principals import service_principal
 
 if TYPE_CHECKING:

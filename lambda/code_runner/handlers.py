@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 
-from code_runner.clients import AwsClients
-from code_runner.deadline import Deadline
+from code_runner.agentcore.boto_clients import AwsClients
+from code_runner.agentcore.deadline import Deadline
 from code_runner.operations import Operations, Place
 from sandpiper_contract import settings
 from sandpiper_contract.errors import CodeFailed, RunError, ServiceFault, Throttled

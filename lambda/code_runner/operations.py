@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from code_runner.claim import Claim, Lost, OwnSession, Settled, take
-from code_runner.deadline import Deadline
-from code_runner.digests import digests
-from code_runner.fitting import fit
-from code_runner.programs import Code, Command
+from code_runner.agentcore.deadline import Deadline
+from code_runner.agentcore.programs import Code, Command
+from code_runner.files.staging import Staging
+from code_runner.files.storage import Storage
+from code_runner.idempotency.fingerprint import digests
+from code_runner.idempotency.record import Claim, Lost, OwnSession, Settled, take
+from code_runner.result_truncation import fit
 from code_runner.session import (
     COLLECTING_SECONDS,
     CodeSession,
@@ -22,19 +24,17 @@ from code_runner.session import (
     stop_session,
     stopped_in_time,
 )
-from code_runner.staging import Staging
-from code_runner.storage import Storage
 from sandpiper_contract import requests, results
 from sandpiper_contract.errors import CodeFailed, InterpreterNotFound, InvalidRequest, RunError, SessionLost
+from sandpiper_contract.field_types import S3Object
 from sandpiper_contract.files import SkipReason
 from sandpiper_contract.handles import SessionHandle, TaskHandle
-from sandpiper_contract.kinds import S3Object
 from sandpiper_contract.settings import INPUTS, RUNS, SANDBOX, STAGING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
-    from code_runner.clients import Clients
+    from code_runner.agentcore.boto_clients import Clients
     from sandpiper_contract.records import Record
     from sandpiper_contract.run import Run
 

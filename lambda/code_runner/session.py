@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from botocore.exceptions import ClientError
 
-from code_runner.changes import can_be_told
-from code_runner.clients import AwsClients
-from code_runner.deadline import Deadline
-from code_runner.figures import remember_shown
-from code_runner.outputs import Collected, Keeper, collect
-from code_runner.programs import Code, Command, as_file
-from code_runner.service_errors import FAILURES, error_code, from_service, was_accepted
-from code_runner.tool_calls import LONGEST_CALL_SECONDS, WAITS_SECONDS, ToolCalls
+from code_runner.agentcore.boto_clients import AwsClients
+from code_runner.agentcore.client import LONGEST_CALL_SECONDS, WAITS_SECONDS, ToolCalls
+from code_runner.agentcore.deadline import Deadline
+from code_runner.agentcore.programs import Code, Command, as_file
+from code_runner.agentcore.service_errors import FAILURES, error_code, from_service, was_accepted
+from code_runner.files.discovery import can_be_told
+from code_runner.files.figures import remember_shown
+from code_runner.files.outputs import Collected, Keeper, collect
 from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, RunError, SessionLost
+from sandpiper_contract.field_types import Items, Text, WholeNumber, instance, refuse_unseen
 from sandpiper_contract.files import DEFAULT_OUTPUTS, InputFile, Outputs
 from sandpiper_contract.handles import TaskHandle
-from sandpiper_contract.kinds import Items, Text, WholeNumber, instance, refuse_unseen
 from sandpiper_contract.records import Of
 from sandpiper_contract.requests import (
     DEFAULT_SESSION_TIMEOUT_SECONDS,
@@ -43,10 +43,10 @@ from sandpiper_contract.results import CommandState, RunResult
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from code_runner.changes import Given
-    from code_runner.clients import Clients
-    from code_runner.storage import Storage
-    from code_runner.tool_calls import Outcome, Task
+    from code_runner.agentcore.boto_clients import Clients
+    from code_runner.agentcore.client import Outcome, Task
+    from code_runner.files.discovery import Given
+    from code_runner.files.storage import Storage
     from sandpiper_contract.requests import Language, Runtime
 
 log = logging.getLogger(__name__)
@@ -239,7 +239,7 @@ class CodeSession(ToolCalls):
         files = Items(Of(InputFile), MOST_WRITTEN).check("inputs", inputs)
         if not files:
             return {}
-        from code_runner.inputs import write_inputs  # here, so that a function's start does not pay for it
+        from code_runner.files.inputs import write_inputs  # here, so that a function's start does not pay for it
 
         return write_inputs(self, files, self._files.storage, self.deadline)
 

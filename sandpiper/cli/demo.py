@@ -13,14 +13,14 @@ import typer
 from local_aws import control, environment
 from local_aws.lock import taken
 from local_aws.settings import StateDirectory
+from sandpiper.cdk_cli import PROJECT, cdk
 from sandpiper.cli.output import failures_as_messages, human_time, notes, print_files, print_skipped, report
-from sandpiper.failure import Failure
-from sandpiper.toolchain import PROJECT, cdk
+from sandpiper.errors import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from local_aws.record import Running
+    from local_aws.running_instance import Running
     from sandpiper.environment import Environment
     from sandpiper.workflow import Finished
 

@@ -10,7 +10,7 @@ import typer
 
 from sandpiper.cli.options import ENVIRONMENT
 from sandpiper.cli.output import failures_as_messages, notes, plain
-from sandpiper.failure import Failure
+from sandpiper.errors import Failure
 
 
 def deployment_policy(

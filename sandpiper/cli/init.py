@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sandpiper.cli.output import failures_as_messages, notes, plain
-from sandpiper.failure import Failure
+from sandpiper.errors import Failure
 
 if TYPE_CHECKING:
     from sandpiper.cli.init_flags import Refusal
-    from sandpiper.environment.first_file import FirstFile
+    from sandpiper.environment.scaffold import FirstFile
 
 SCHEMA = Path("docs", "environment.schema.json")
 EXAMPLES = """
@@ -73,7 +73,7 @@ def init(
 ) -> None:
     """Write a first environment file: asked for in a terminal, or said by flags. Never writes over a file."""
     with failures_as_messages():
-        from sandpiper.environment.first_file import FirstFile
+        from sandpiper.environment.scaffold import FirstFile
 
         given = FirstFile(
             name=name,
@@ -119,7 +119,7 @@ def _refuse(found: list[Refusal]) -> None:
 
 
 def _network(wanted: FirstFile, output: Path | None) -> FirstFile:
-    from sandpiper.environment.first_file import NETWORKS
+    from sandpiper.environment.scaffold import NETWORKS
 
     for kind, reached in NETWORKS.items():
         notes.print(f"  {kind}: {reached}")

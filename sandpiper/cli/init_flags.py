@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from sandpiper.environment.errors import InvalidEnvironment, shown
 from sandpiper.environment.file import from_text
-from sandpiper.environment.first_file import NETWORKS, FirstFile
 from sandpiper.environment.model import Environment
+from sandpiper.environment.scaffold import NETWORKS, FirstFile
 from sandpiper.environment.zones import SUPPORTED_ZONES
 
 if TYPE_CHECKING:

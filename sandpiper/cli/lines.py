@@ -9,7 +9,7 @@ from sandpiper.cli.output import plain, report
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sandpiper.plan.words import Line, Tone
+    from sandpiper.plan.render import Line, Tone
 
 STYLES: dict[Tone, str] = {
     "head": "bold",

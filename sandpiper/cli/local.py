@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from local_aws import control, environment, record
+from local_aws import control, environment, running_instance
 from local_aws.settings import PARTS, Hosts, LocalAwsError, StateDirectory
 from sandpiper.cli.output import failures_as_messages, notes, plain, report
 
@@ -98,7 +98,7 @@ def status(
     Ends with 1 when it does not run.
     """
     with failures_as_messages():
-        running = record.find(_place(state))
+        running = running_instance.find(_place(state))
         if running is None:
             if as_json:
                 print(json.dumps({"running": False}, indent=2))
@@ -163,8 +163,8 @@ def logs(
             print("\n".join(text.splitlines()[-lines:]))
 
 
-def _running(state: Path) -> record.Running:
-    running = record.find(_place(state))
+def _running(state: Path) -> running_instance.Running:
+    running = running_instance.find(_place(state))
     if running is None:
         raise LocalAwsError(_not_there(state))
     return running

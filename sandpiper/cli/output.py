@@ -13,7 +13,7 @@ from rich.table import Table
 
 from local_aws.settings import LocalAwsError
 from local_aws.signals import ENDING
-from sandpiper.failure import Failure, Interrupted
+from sandpiper.errors import Failure, Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping

@@ -41,7 +41,7 @@ def plan(
     Changes nothing. Ends with 0 when there is nothing to do, with 2 when there are changes, and with 1 for an error.
     """
     with failures_as_messages(ERROR):
-        from sandpiper.plan import compare, environments, words  # here, so that --help does not pay for boto3
+        from sandpiper.plan import compare, environments, render  # here, so that --help does not pay for boto3
         from sandpiper.plan.assembly import open_assembly
 
         given: Assembly | None = open_assembly(assembly) if assembly else None
@@ -53,5 +53,5 @@ def plan(
         if as_json:
             print(json.dumps(found.to_json(), indent=2))
         else:
-            print_lines(words.report(found))
+            print_lines(render.report(found))
     raise typer.Exit(CHANGES if found.has_changes else 0)

@@ -12,7 +12,7 @@ import typer
 
 from sandpiper.cli.options import ENVIRONMENT
 from sandpiper.cli.output import failures_as_messages, notes, print_files, print_skipped, print_stream
-from sandpiper.failure import Failure, NoResult
+from sandpiper.errors import Failure, NoResult
 from sandpiper_contract.files import DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES, LINK_SECONDS, MOST_BYTES, MOST_FILES
 from sandpiper_contract.requests import LANGUAGES, RUNTIMES, SESSION_TIMEOUT_SECONDS
 

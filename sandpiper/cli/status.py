@@ -37,7 +37,7 @@ def status(
     """
     with failures_as_messages(ERROR):
         from sandpiper.plan import environments  # here, so that --help does not pay for boto3
-        from sandpiper.status import observe, words
+        from sandpiper.status import observe, render
 
         chosen = environments.choose(environment)
         with notes.status(f"reading {chosen.name}"):
@@ -45,5 +45,5 @@ def status(
         if as_json:
             print(found.model_dump_json(by_alias=True, indent=2))
         else:
-            print_lines(words.report(found))
+            print_lines(render.report(found))
     raise typer.Exit(DRIFTED if found.drift else 0)

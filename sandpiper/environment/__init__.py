@@ -3,7 +3,6 @@
 Not what is built from it (`stacks`), and nothing here needs the CDK or an AWS account.
 """
 
-from sandpiper.environment.cautions import Caution, cautions
 from sandpiper.environment.errors import InvalidEnvironment, Problem
 from sandpiper.environment.file import load
 from sandpiper.environment.interpreter import (
@@ -14,6 +13,7 @@ from sandpiper.environment.interpreter import (
     VpcInterpreter,
 )
 from sandpiper.environment.model import AlarmThresholds, Environment, SessionFunctionOptions, Tenant
+from sandpiper.environment.warnings import Caution, cautions
 
 __all__ = [
     "AlarmThresholds",

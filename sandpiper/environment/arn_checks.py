@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sandpiper.environment.errors import Fault, shown
 from sandpiper.environment.options import account_of
-from sandpiper.environment.places import interpreters_of
+from sandpiper.environment.traversal import interpreters_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,8 @@ from sandpiper.environment.errors import Fault, path_of, shown
 from sandpiper.environment.folder_checks import FOLDER_CHECKS
 from sandpiper.environment.interpreter import A_LAST_DAY, PublicInterpreter, VpcInterpreter
 from sandpiper.environment.network_checks import NETWORK_CHECKS
-from sandpiper.environment.places import interpreters_of, tenants_of
 from sandpiper.environment.policy_checks import POLICY_CHECKS
+from sandpiper.environment.traversal import interpreters_of, tenants_of
 from sandpiper.names import TENANTS, data_bucket_name
 
 if TYPE_CHECKING:

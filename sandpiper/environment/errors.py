@@ -9,7 +9,7 @@ import datetime
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sandpiper_contract.kinds import cut
+from sandpiper_contract.field_types import cut
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from sandpiper.environment.checks import check
 from sandpiper.environment.errors import Fault, InvalidEnvironment, Place, Problem, path_of, shown
-from sandpiper.environment.lines import Lines
 from sandpiper.environment.model import Environment
+from sandpiper.environment.source_positions import Lines
 from sandpiper.environment.validation import faults_of, without_faults
 
 if TYPE_CHECKING:

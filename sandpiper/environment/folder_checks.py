@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandpiper.environment.errors import Fault, path_of, shown
-from sandpiper.environment.places import interpreters_of
+from sandpiper.environment.traversal import interpreters_of
 from sandpiper.names import TENANTS, data_bucket_name
 
 if TYPE_CHECKING:

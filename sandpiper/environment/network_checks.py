@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from sandpiper.environment.errors import Fault, shown
 from sandpiper.environment.interpreter import VpcInterpreter
-from sandpiper.environment.places import interpreters_of
 from sandpiper.environment.regions import S3_PREFIX_LISTS
+from sandpiper.environment.traversal import interpreters_of
 from sandpiper.environment.zones import SUPPORTED_ZONES
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sandpiper.environment.arn_checks import partition_of
 from sandpiper.environment.errors import Fault
 from sandpiper.environment.network_folders import network_folders, own_folder
-from sandpiper.environment.places import interpreters_of
+from sandpiper.environment.traversal import interpreters_of
 from sandpiper.names import UNNAMED
 
 if TYPE_CHECKING:

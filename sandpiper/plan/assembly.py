@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from sandpiper.cdk_cli import PROJECT, cdk
 from sandpiper.environment.options import ENVIRONMENT_NAME
-from sandpiper.failure import Failure
+from sandpiper.errors import Failure
 from sandpiper.plan.template import Place, Template, read
-from sandpiper.toolchain import PROJECT, cdk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from sandpiper.names import FLEET, NETWORK, STORAGE
-from sandpiper.plan import data, interpreters, permissions, quotas
+from sandpiper.plan import data_changes, interpreters, permissions, quotas
 from sandpiper.plan.assembly import OURS
 from sandpiper.plan.model import Plan, ResourceChange, StackPlan
 from sandpiper.plan.properties import of_resource, pairs, text
@@ -140,7 +140,7 @@ def _compared(
         tenant=_tenant(name),
         change=change,
         notes=notes,
-        data=tuple(data.compare(before, after, observed.count)),
+        data=tuple(data_changes.compare(before, after, observed.count)),
         interpreters=tuple(interpreters.compare(before, after, physical_ids, observed.sessions)),
         permissions=tuple(permissions.compare(before, after)),
         resources=tuple(resources),
@@ -157,7 +157,7 @@ def _resources(before: Template | None, after: Template | None) -> tuple[list[Re
         if kind in WHOLLY_TOLD_ELSEWHERE:
             continue
         if was is None or will is None or before is None or after is None:
-            told = kind == ROLE or (will is None and kind in data.HOLD_DATA)
+            told = kind == ROLE or (will is None and kind in data_changes.HOLD_DATA)
             if not told:
                 found.append(ResourceChange(resource=label, type=kind, change="made" if was is None else "deleted"))
             continue

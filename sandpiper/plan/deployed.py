@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
-from sandpiper.failure import Failure
+from sandpiper.errors import Failure
 from sandpiper.names import stack_name
 from sandpiper.plan.model import Objects, Session
 from sandpiper.plan.template import Place, Template, read

@@ -12,7 +12,7 @@ from sandpiper import deployment
 from sandpiper.environment import InvalidEnvironment, cautions, load
 from sandpiper.environment.model import Environment, Quotas
 from sandpiper.environment.options import ENVIRONMENT_NAME, REGION, is_match
-from sandpiper.failure import Failure
+from sandpiper.errors import Failure
 from sandpiper.plan import assembly
 from sandpiper.plan.deployed import Account
 from sandpiper.plan.template import Place

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from sandpiper.failure import Failure
+from sandpiper.errors import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
-from sandpiper.plan.data import lifetimes
+from sandpiper.plan.data_changes import lifetimes
 from sandpiper.plan.deployed import code_of
 from sandpiper.status.comparison import Difference
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 from sandpiper.plan.permissions import compared
 from sandpiper.plan.properties import text
+from sandpiper.plan.render import grant_in_words
 from sandpiper.plan.template import is_known
-from sandpiper.plan.words import grant_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

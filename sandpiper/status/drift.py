@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, cast
 
-from sandpiper.failure import Failure
+from sandpiper.errors import Failure
 from sandpiper.plan.deployed import failing_as_messages
 from sandpiper.plan.template import BUCKET, INTERPRETER, ROLE
 from sandpiper.status import buckets, interpreters, roles

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from sandpiper.failure import Failure
+from sandpiper.errors import Failure
 from sandpiper.names import stack_name
 from sandpiper.plan.deployed import code_of, failing_as_messages
 from sandpiper.status import drift, interpreters

@@ -20,7 +20,7 @@ import boto3
 from local_aws import control, environment
 from local_aws.settings import StateDirectory
 from sandpiper import deployment
-from sandpiper.toolchain import cdk
+from sandpiper.cdk_cli import cdk
 from sandpiper_contract.files import MOST_BYTES
 from tests.benchmarks.figure import Figure
 
@@ -45,7 +45,7 @@ RUN = """
 import json, sys, time
 from pathlib import Path
 from code_runner.handlers import CLIENTS, PLACE
-from code_runner.deadline import Deadline
+from code_runner.agentcore.deadline import Deadline
 from code_runner.operations import Operations
 from sandpiper_contract.events import Event
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from local_aws import control, environment
 from local_aws.settings import StateDirectory
-from sandpiper.toolchain import cdk
+from sandpiper.cdk_cli import cdk
 from tests.benchmarks.figure import Figure
 
 PROJECT = Path(__file__).resolve().parents[2]

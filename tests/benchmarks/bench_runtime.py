@@ -29,7 +29,7 @@ from tests.benchmarks.figure import Figure
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from local_aws.record import Running
+    from local_aws.running_instance import Running
 
 PROJECT = Path(__file__).resolve().parents[2]
 PLACE = Place({"sandbox": ways.INTERPRETER}, "bench-runtime", "tenants/bench")

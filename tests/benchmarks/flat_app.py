@@ -240,7 +240,7 @@ def session_stopper(
         "Stopper",
         runtime=lambda_.Runtime.PYTHON_3_14,
         architecture=lambda_.Architecture.ARM_64,
-        handler="code_runner.session_stopper.handle",
+        handler="code_runner.custom_resources.session_stopper.handle",
         code=lambda_.Code.from_asset(DIRECTORY, asset_hash="flat"),
         role=role,
         memory_size=256,

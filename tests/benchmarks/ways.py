@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from code_runner.clients import AwsClients
-from code_runner.deadline import Deadline
+from code_runner.agentcore.boto_clients import AwsClients
+from code_runner.agentcore.deadline import Deadline
 from code_runner.operations import Operations, Place
 from sandpiper_contract.requests import RunCode
 from sandpiper_contract.run import Run

@@ -225,9 +225,10 @@ def _forked(order: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _serve() -> None:
-    from code_runner import claim, clients
+    from code_runner.agentcore import boto_clients
+    from code_runner.idempotency import record
 
-    claim.OTHERS_SECONDS, clients.ANSWER_SECONDS = WATCH_SECONDS, ANSWER_SECONDS
+    record.OTHERS_SECONDS, boto_clients.ANSWER_SECONDS = WATCH_SECONDS, ANSWER_SECONDS
     from code_runner import handlers  # now, since it makes its clients at once
 
     assert handlers.CLIENTS

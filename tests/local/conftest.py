@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from local_agentcore.steering import FaultOrders
-from local_aws import control, environment, record
+from local_agentcore.admin_client import FaultOrders
+from local_aws import control, environment, running_instance
 from local_aws.settings import StateDirectory
 from sandpiper import deployment, workflow
-from sandpiper.toolchain import PROJECT, cdk
+from sandpiper.cdk_cli import PROJECT, cdk
 from tests.local.environments import Environments
 from tests.local.target import ENVIRONMENT, ON_AWS, TENANT
 
@@ -32,7 +32,7 @@ def a_default_session_of_its_own() -> None:
 
 
 @pytest.fixture(scope="session")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Generator[record.Running | None]:
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Generator[running_instance.Running | None]:
     """The embedded AWS, which every boto3 client of the tests now talks to; None when the target is AWS."""
     if ON_AWS:
         yield None
@@ -86,7 +86,7 @@ def quick_polls() -> Generator[None]:
 
 @pytest.fixture(scope="session")
 def bootstrapped(
-    aws: record.Running | None,
+    aws: running_instance.Running | None,
     quick_polls: None,  # noqa: ARG001
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
@@ -107,7 +107,7 @@ def environments(bootstrapped: None, tmp_path: Path) -> Generator[Environments]:
 
 @pytest.fixture(scope="session")
 def deployed(
-    aws: record.Running | None,
+    aws: running_instance.Running | None,
     bootstrapped: None,  # noqa: ARG001
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Deployment:
@@ -126,7 +126,7 @@ def product(deployed: Deployment, tmp_path: Path) -> Product:
 
 
 @pytest.fixture
-def faults(aws: record.Running | None) -> Generator[FaultOrders]:
+def faults(aws: running_instance.Running | None) -> Generator[FaultOrders]:
     """Orders faults of the embedded AgentCore, for one test alone."""
     if aws is None:
         pytest.fail("AWS takes no orders of faults; these tests are the embedded AWS's")

@@ -15,8 +15,8 @@ import boto3
 
 from local_aws.settings import ACCOUNT
 from sandpiper import deployment
+from sandpiper.cdk_cli import PROJECT, cdk
 from sandpiper.environment import load
-from sandpiper.toolchain import PROJECT, cdk
 from tests.templates.conftest import new_app
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sandpiper_contract.kinds import S3Object
+from sandpiper_contract.field_types import S3Object
 from sandpiper_contract.run import Run
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ from local_agentcore.protocol import SERVICES
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from local_agentcore.steering import FaultOrders
+    from local_agentcore.admin_client import FaultOrders
 
 MANAGED = {"codeInterpreterIdentifier": "aws.codeinterpreter.v1"}
 INVOKE = "InvokeCodeInterpreter"

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError, EventStreamError
 
-from local_agentcore import guesses
+from local_agentcore import assumptions
+from local_agentcore.assumptions import Guesses, GuessesError
 from local_agentcore.clock import MovableClock
 from local_agentcore.emulator import Emulator
 from local_agentcore.errors import ServiceError, ServiceQuotaExceededError, ThrottlingError, ValidationError
-from local_agentcore.guesses import Guesses, GuessesError
 from local_agentcore.options import arguments
 from local_agentcore.process import client, running_emulator
 from local_agentcore.settings import Quotas, Settings
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 MANAGED = {"codeInterpreterIdentifier": "aws.codeinterpreter.v1"}
 SANDBOX: dict[str, Any] = {"networkMode": "SANDBOX"}
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-DOCUMENT = Path(guesses.__file__).parents[1] / "guesses.md"
+DOCUMENT = Path(assumptions.__file__).parents[1] / "guesses.md"
 TOKEN = "a-token-that-is-long-enough-for-the-model"  # noqa: S105  a client token
 
 
@@ -245,8 +245,8 @@ def test_the_document_of_guesses_is_the_table() -> None:
     """REWRITE_GOLDEN=1 rewrites it."""
     head, _, rest = DOCUMENT.read_text().partition("```toml\n")
     explanation = rest.partition("```")[2].partition("\n- ")[0]
-    always = "".join(f"- {sentence}\n" for sentence in guesses.ALWAYS)
-    expected = f"{head}```toml\n{guesses.as_toml()}```{explanation}\n{always}"
+    always = "".join(f"- {sentence}\n" for sentence in assumptions.ALWAYS)
+    expected = f"{head}```toml\n{assumptions.as_toml()}```{explanation}\n{always}"
     if os.environ.get("REWRITE_GOLDEN"):
         DOCUMENT.write_text(expected)
     assert DOCUMENT.read_text() == expected
@@ -258,11 +258,11 @@ def test_the_printed_table_is_a_file_of_the_defaults(tmp_path: Path) -> None:
     ).stdout
     file = tmp_path / "guesses.toml"
     file.write_text(printed)
-    assert guesses.load(file) == Guesses()
+    assert assumptions.load(file) == Guesses()
     assert tomllib.loads(printed) == asdict(Guesses())
     as_json = tmp_path / "guesses.json"
     as_json.write_text(json.dumps({"throttled": "Slow down", "client_token_seconds": 60}))
-    assert guesses.load(as_json) == Guesses(throttled="Slow down", client_token_seconds=60)
+    assert assumptions.load(as_json) == Guesses(throttled="Slow down", client_token_seconds=60)
 
 
 @pytest.mark.parametrize(
@@ -285,13 +285,13 @@ def test_the_printed_table_is_a_file_of_the_defaults(tmp_path: Path) -> None:
 )
 def test_a_guess_that_cannot_be_is_refused_with_what_is_allowed(values: dict[str, Any], words: str) -> None:
     with pytest.raises(GuessesError) as raised:
-        guesses.guesses_of(values)
+        assumptions.guesses_of(values)
     assert words in str(raised.value)
 
 
 def test_every_guess_changes_something() -> None:
     source = "".join(
-        file.read_text() for file in Path(guesses.__file__).parent.rglob("*.py") if file.name != "guesses.py"
+        file.read_text() for file in Path(assumptions.__file__).parent.rglob("*.py") if file.name != "assumptions.py"
     )
     assert [guess.name for guess in fields(Guesses) if f"guesses.{guess.name}" not in source] == []
 

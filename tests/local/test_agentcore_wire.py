@@ -24,7 +24,7 @@ from local_agentcore.faults import Rule
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from local_agentcore.steering import EmulatorClock, FaultOrders
+    from local_agentcore.admin_client import EmulatorClock, FaultOrders
 
     Invoke = Callable[..., dict[str, Any]]
 

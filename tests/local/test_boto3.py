@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import boto3
 
+from sandpiper.cdk_cli import PROJECT
 from sandpiper.environment import load
-from sandpiper.toolchain import PROJECT
 from tests.local.target import ENVIRONMENT, TENANT
 
 if TYPE_CHECKING:

@@ -36,8 +36,8 @@ from charting_agent.conversation import answer
 from charting_agent.python_tool import run_python
 from charting_agent.server import bedrock, create_app
 from charting_agent.settings import MANAGED_INTERPRETER, MissingSetting, Settings
+from local_agentcore.admin_client import FaultOrders
 from local_agentcore.faults import Rule
-from local_agentcore.steering import FaultOrders
 from tests.templates.charting_agent import NAME, synthesise
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from strands.types.content import Message, Messages
     from strands.types.streaming import StreamEvent
 
-    from local_aws.record import Running
+    from local_aws.running_instance import Running
 
 PROJECT = Path(__file__).resolve().parents[2]
 QUESTION = """Analyze the following sales data:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from code_runner import claim
-from code_runner.claim import Claim, Lost, OwnSession, Settled
-from code_runner.clients import AwsClients
-from code_runner.deadline import Deadline
+from code_runner.agentcore.boto_clients import AwsClients
+from code_runner.agentcore.deadline import Deadline
+from code_runner.idempotency import record
+from code_runner.idempotency.record import Claim, Lost, OwnSession, Settled
 from sandpiper_contract.errors import InvalidRequest, RunUnderWay
-from sandpiper_contract.kinds import S3Object
+from sandpiper_contract.field_types import S3Object
 from tests.local.target import ON_AWS
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class OneRun:
     def take(self, *digests: str, lives: float = 900, patience: float = 0) -> Claim | Settled | Lost:
         """An attempt that is over in so many seconds and has so much time to wait for another's result."""
         watch_until, end = Deadline.after(patience), Deadline.after(lives)
-        return claim.take(self.s3, self.address, digests or ("a",), watch_until=watch_until, end=end)
+        return record.take(self.s3, self.address, digests or ("a",), watch_until=watch_until, end=end)
 
     def accepted(self, lives: float = 900) -> Claim:
         """The claim of an attempt that is about to send its code."""
@@ -64,7 +64,7 @@ def test_while_the_first_may_live_its_result_is_waited_for_and_nothing_is_taken_
 
 
 def test_a_first_that_is_over_without_an_end_is_lost_with_its_session(run: OneRun) -> None:
-    run.accepted(lives=-claim.CLOCKS_SECONDS)
+    run.accepted(lives=-record.CLOCKS_SECONDS)
     for _ in range(2):
         assert run.take(patience=60) == Lost(run.address.uri, SESSION)
 
@@ -79,7 +79,7 @@ def test_a_first_that_does_not_say_when_it_is_over_is_watched_for_a_while(
     del entry["over_in"]
     run.s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(entry))
     assert run.take() == Lost(run.address.uri, SESSION)
-    monkeypatch.setattr("code_runner.claim.OTHERS_SECONDS", 0)
+    monkeypatch.setattr("code_runner.idempotency.record.OTHERS_SECONDS", 0)
     assert run.take(patience=600) == Lost(run.address.uri, SESSION)
 
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from local_aws import environment, loopback, record
+from local_aws import environment, loopback, running_instance
 from local_aws.settings import StateDirectory
 from sandpiper_contract.results import RunResult
 
@@ -68,7 +68,7 @@ def processes_below(pid: int) -> set[int]:
 
 
 def alive(pids: set[int]) -> set[int]:
-    return {pid for pid in pids if record.process_start(pid) is not None}
+    return {pid for pid in pids if running_instance.process_start(pid) is not None}
 
 
 def wait_until_gone(pids: set[int]) -> None:
@@ -82,7 +82,7 @@ def test_start_env_status_and_stop(state: Path) -> None:
     started = sandpiper("local", "start", "--state", state)
     assert started.returncode == 0, started.stderr
     assert "ready after" in started.stderr
-    running = record.find(StateDirectory(state))
+    running = running_instance.find(StateDirectory(state))
     assert running is not None
     parts = processes_below(running.pid)
 
@@ -118,7 +118,7 @@ def test_start_env_status_and_stop(state: Path) -> None:
     assert not StateDirectory(state).running.exists()
 
 
-def answer_of_a_model(running: record.Running) -> str:
+def answer_of_a_model(running: running_instance.Running) -> str:
     """What the embedded AWS says in place of a model of Amazon Bedrock."""
     session: Any = boto3.Session(running.access_key_id, running.secret_access_key, None, running.region)
     models = session.client("bedrock-runtime", endpoint_url=running.url)
@@ -161,7 +161,7 @@ def test_code_finds_the_hosts_that_start_is_told(state: Path, mode: str) -> None
 
 
 @contextmanager
-def running_code(running: record.Running, mode: str) -> Generator[Callable[[str], str]]:
+def running_code(running: running_instance.Running, mode: str) -> Generator[Callable[[str], str]]:
     """A session of an interpreter with a network mode; what it runs gives its stdout."""
     session = boto3.Session(running.access_key_id, running.secret_access_key, None, running.region)
     control: Any = session.client("bedrock-agentcore-control", endpoint_url=running.agentcore_url)
@@ -194,9 +194,9 @@ def test_two_starts_at_once_start_one(state: Path) -> None:
     assert said == [False, True]
 
 
-def wait_for_record(place: StateDirectory) -> record.Running:
+def wait_for_record(place: StateDirectory) -> running_instance.Running:
     end = time.monotonic() + 60
-    while (running := record.find(place)) is None:
+    while (running := running_instance.find(place)) is None:
         assert time.monotonic() < end
         time.sleep(0.05)
     return running
@@ -224,7 +224,7 @@ def test_stopping_names_the_folder_that_it_was_typed_in(state: Path, tmp_path: P
     said = sandpiper("local", "stop", cwd=other)
     assert (said.returncode, said.stdout) == (0, "")
     assert said.stderr.startswith(f"no embedded AWS runs in {other}/.sandpiper/local: nothing was stopped.")
-    assert record.find(StateDirectory(state)) is not None
+    assert running_instance.find(StateDirectory(state)) is not None
     assert sandpiper("local", "stop", cwd=state).stderr == stop_message(state)
     other.rmdir()
 
@@ -258,8 +258,8 @@ def test_status_says_when_it_gets_no_answer(state: Path) -> None:
     place.path.mkdir(parents=True)
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    started = record.process_start(own) or 0
-    record.Running(own, started, url, url, "1", "us-east-1", "key", "secret", "token").save(place)
+    started = running_instance.process_start(own) or 0
+    running_instance.Running(own, started, url, url, "1", "us-east-1", "key", "secret", "token").save(place)
     said = sandpiper("local", "status", "--state", state)
     place.running.unlink()
     assert said.returncode == 2
@@ -303,7 +303,7 @@ def test_a_starter_that_was_killed_leaves_one_service_that_is_found(state: Path,
 BUSY = "import subprocess, time\ndef handler(event, context):\n    subprocess.Popen(['sleep', '600']); time.sleep(600)"
 
 
-def start_with_a_busy_worker(state: Path) -> tuple[record.Running, set[int]]:
+def start_with_a_busy_worker(state: Path) -> tuple[running_instance.Running, set[int]]:
     """A running embedded AWS and all its processes, a function that is in its handler among them."""
     assert sandpiper("local", "start", "--state", state).returncode == 0
     running = wait_for_record(StateDirectory(state))
@@ -409,7 +409,7 @@ def test_a_shell_that_is_set_to_an_account_and_a_proxy_uses_the_embedded_aws_alo
 
 
 def test_the_environment_keeps_what_is_not_of_aws() -> None:
-    running = record.Running(
+    running = running_instance.Running(
         1, 1, "http://127.0.0.1:1", "http://127.0.0.1:2", "1", "us-east-1", "key", "secret", "token"
     )
     variables = {**FOREIGN, "HOME": "/home/me", "NO_PROXY": "intranet,localhost"}
@@ -441,7 +441,7 @@ def listening_addresses(pid: int) -> set[str]:
 
 def test_every_port_is_on_loopback(state: Path) -> None:
     assert sandpiper("local", "start", "--state", state).returncode == 0
-    running = record.find(StateDirectory(state))
+    running = running_instance.find(StateDirectory(state))
     assert running is not None
     ours = {address for pid in {running.pid} | processes_below(running.pid) for address in listening_addresses(pid)}
     assert ours == {"127.0.0.1"}
@@ -449,14 +449,14 @@ def test_every_port_is_on_loopback(state: Path) -> None:
 
 def test_a_killed_service_takes_its_parts_along_and_its_leavings_are_cleaned_up(state: Path) -> None:
     assert sandpiper("local", "start", "--state", state).returncode == 0
-    first = record.find(StateDirectory(state))
+    first = running_instance.find(StateDirectory(state))
     assert first is not None
     parts = processes_below(first.pid)
     os.kill(first.pid, signal.SIGKILL)
     wait_until_gone(parts)
     assert sandpiper("local", "status", "--state", state).returncode == 1
     assert sandpiper("local", "start", "--state", state).returncode == 0
-    second = record.find(StateDirectory(state))
+    second = running_instance.find(StateDirectory(state))
     assert second is not None
     assert second.pid != first.pid
 
@@ -471,7 +471,7 @@ def test_a_port_in_use_is_named_with_what_to_do(state: Path, option: str) -> Non
         f"error: port {port} on 127.0.0.1 cannot be used (Address already in use): stop what uses it, "
         "or leave the port out and a free one is taken\n"
     )
-    assert record.find(StateDirectory(state)) is None
+    assert running_instance.find(StateDirectory(state)) is None
 
 
 def test_a_full_disk_is_named_with_what_to_do(tmp_path: Path) -> None:

@@ -13,16 +13,16 @@ from urllib.request import urlopen
 
 import pytest
 
-from code_runner.clients import AwsClients
-from code_runner.deadline import Deadline
+from code_runner.agentcore.boto_clients import AwsClients
+from code_runner.agentcore.client import Task, ToolCalls
+from code_runner.agentcore.deadline import Deadline
+from code_runner.files.storage import MOST_CODE_BYTES
 from code_runner.operations import Operations, Place
 from code_runner.session import CodeSession, open_session
-from code_runner.storage import MOST_CODE_BYTES
-from code_runner.tool_calls import Task, ToolCalls
 from local_agentcore.faults import Rule
 from sandpiper_contract.errors import DeadlineExceeded, RunError, SessionLost
+from sandpiper_contract.field_types import S3Object
 from sandpiper_contract.files import InputFile, Outputs
-from sandpiper_contract.kinds import S3Object
 from sandpiper_contract.requests import (
     CloseSession,
     CollectFiles,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from contextlib import AbstractContextManager
 
-    from local_agentcore.steering import FaultOrders
+    from local_agentcore.admin_client import FaultOrders
     from sandpiper_contract.results import RunResult
     from tests.local.conftest import Product
 
@@ -112,7 +112,7 @@ class Runner:
 @pytest.fixture
 def runner(product: Product, monkeypatch: pytest.MonkeyPatch) -> Generator[Runner]:
     """A runner that does not wait between attempts, and whose sessions have all been stopped in the end."""
-    monkeypatch.setattr("code_runner.tool_calls.WAITS_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr("code_runner.agentcore.client.WAITS_SECONDS", (0.01, 0.01))
     runner = Runner(product)
     yield runner
     assert runner.not_stopped == []

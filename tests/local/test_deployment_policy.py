@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandpiper import deployment_policy, workflow
+from sandpiper.cdk_cli import cdk
 from sandpiper.environment import load
-from sandpiper.toolchain import cdk
 from tests.local.target import ON_AWS
 from tests.local.test_service_roles import ACCOUNT, REGION, allow, create, document, reasons, refused, user
 

@@ -16,14 +16,14 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from local_agentcore.admin_client import FaultOrders
 from local_agentcore.faults import Rule
-from local_agentcore.steering import FaultOrders
-from local_aws import control, environment, record
+from local_aws import control, environment, running_instance
 from local_aws.settings import Hosts, StateDirectory
 from sandpiper import deployment_policy, workflow
+from sandpiper.cdk_cli import PROJECT, cdk
 from sandpiper.environment import load
-from sandpiper.failure import Failure
-from sandpiper.toolchain import PROJECT, cdk
+from sandpiper.errors import Failure
 from tests.local.environments import Environments
 from tests.local.target import ON_AWS
 from tests.local.test_service_roles import ACCOUNT, REGION, create, reasons, refused, settled
@@ -346,7 +346,7 @@ def test_a_tenant_that_fails_after_its_network_was_replaced_goes_on_and_moves_la
     deployed: tuple[Environments, Path], state: StateDirectory
 ) -> None:
     environments, file = deployed
-    running = record.find(state)
+    running = running_instance.find(state)
     assert running is not None
     faults = FaultOrders(running.agentcore_url)
     (before,) = environments.tenant(file, TENANT).interpreters.values()

@@ -12,13 +12,13 @@ import pytest
 from local_agentcore.faults import Rule
 from local_aws.settings import ACCOUNT, REGION
 from sandpiper import workflow
-from sandpiper.failure import Failure
+from sandpiper.errors import Failure
 from tests.local.environments import HEAD
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from local_agentcore.steering import FaultOrders
+    from local_agentcore.admin_client import FaultOrders
     from tests.local.environments import Environments
 
 QUOTA = Rule("error", "CreateCodeInterpreter", code="ServiceQuotaExceededException")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from code_runner.session import CodeSession
-    from local_aws.record import Running
+    from local_aws.running_instance import Running
     from sandpiper_contract.results import RunResult
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="it starts sessions of the managed interpreter")

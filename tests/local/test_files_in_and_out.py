@@ -16,20 +16,21 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ReadTimeoutError
 
-from code_runner import direct, inside, parts
-from code_runner.clients import AwsClients
-from code_runner.deadline import Deadline
-from code_runner.not_kept import NotKeptError
+from code_runner.agentcore.boto_clients import AwsClients
+from code_runner.agentcore.deadline import Deadline
+from code_runner.agentcore.limits import DIRECT_BYTES
+from code_runner.agentcore.programs import Code
+from code_runner.files import chunked_transfer, s3_transfer
+from code_runner.files.errors import NotKeptError
+from code_runner.files.staging import Staging
+from code_runner.files.storage import Storage
 from code_runner.operations import Operations, Place
-from code_runner.programs import Code
+from code_runner.sandbox_scripts import runner as script_runner
 from code_runner.session import Files, open_session
-from code_runner.sizes import DIRECT_BYTES
-from code_runner.staging import Staging
-from code_runner.storage import Storage
 from local_agentcore.faults import Rule
 from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, PayloadTooLarge, RunError, StorageError
+from sandpiper_contract.field_types import S3Object
 from sandpiper_contract.files import InputFile, Outputs, Pattern, SkipReason
-from sandpiper_contract.kinds import S3Object
 from sandpiper_contract.requests import RunCode
 from sandpiper_contract.run import Run
 from tests.local.target import ON_AWS
@@ -37,8 +38,8 @@ from tests.local.target import ON_AWS
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from code_runner.storage import Stored
-    from local_agentcore.steering import FaultOrders
+    from code_runner.files.storage import Stored
+    from local_agentcore.admin_client import FaultOrders
     from sandpiper_contract.files import OutputFile
     from sandpiper_contract.results import RunResult
     from tests.local.conftest import Product
@@ -126,7 +127,7 @@ class Runner:
 @pytest.fixture
 def runner(product: Product, monkeypatch: pytest.MonkeyPatch) -> Generator[Runner]:
     """Whatever a test does, nothing is left: no session, no staged object, no upload that has not ended."""
-    monkeypatch.setattr("code_runner.tool_calls.WAITS_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr("code_runner.agentcore.client.WAITS_SECONDS", (0.01, 0.01))
     runner = Runner(product)
     yield runner
     assert product.live_sessions() == []
@@ -273,22 +274,22 @@ def test_a_file_that_changes_after_it_was_listed_does_not_come_back(
 
         return changed
 
-    monkeypatch.setattr("code_runner.parts.split", after_the_change(parts.split))
-    monkeypatch.setattr("code_runner.direct.send", after_the_change(direct.send))
+    monkeypatch.setattr("code_runner.files.chunked_transfer.split", after_the_change(chunked_transfer.split))
+    monkeypatch.setattr("code_runner.files.s3_transfer.send", after_the_change(s3_transfer.send))
     result = runner.run(f"{WRITE}write('other', {size}, 'x')\nwrite('out', {size}, 'x')", outputs=ONLY_OUT)
     assert result.files == ()
     assert {file.path: file.reason for file in result.skipped} == {"out": reason, "other": SkipReason.NOT_CHOSEN}
 
 
-def lying(monkeypatch: pytest.MonkeyPatch, runner: Runner) -> None:  # noqa: ARG001 - as the others
+def lying(monkeypatch: pytest.MonkeyPatch, runner: Runner) -> None:  # noqa: ARG001 - same signature as the other faults
     """The sandbox sends other bytes than it says."""
-    text = inside.program_text
+    text = script_runner.program_text
 
     def program_text(program: str) -> str:
         return text(program).replace("pipe.write(block)", "pipe.write(bytes(len(block)))")
 
-    assert program_text("carrier") != text("carrier")
-    monkeypatch.setattr("code_runner.inside.program_text", program_text)
+    assert program_text("transfer") != text("transfer")
+    monkeypatch.setattr("code_runner.sandbox_scripts.runner.program_text", program_text)
 
 
 def replaced(monkeypatch: pytest.MonkeyPatch, runner: Runner) -> None:
@@ -378,7 +379,7 @@ def lost(clients: AwsClients) -> None:
 def test_a_copy_that_s3_was_too_busy_for_or_whose_answer_was_lost_is_sent_again(
     runner: Runner, monkeypatch: pytest.MonkeyPatch, disturb: Callable[[AwsClients], None]
 ) -> None:
-    monkeypatch.setattr("code_runner.storage.COPY_WAITS_SECONDS", (0.01,))
+    monkeypatch.setattr("code_runner.files.storage.COPY_WAITS_SECONDS", (0.01,))
     clients = AwsClients()
     disturb(clients)
     place = runner.put("inputs/staged", b"once")

@@ -19,8 +19,8 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError, WaiterError
 
-from code_runner.sizes import DIRECT_BYTES
-from sandpiper.failure import Failure
+from code_runner.agentcore.limits import DIRECT_BYTES
+from sandpiper.errors import Failure
 from tests.local.target import ON_AWS
 
 if TYPE_CHECKING:

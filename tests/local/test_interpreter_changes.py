@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws.settings import ACCOUNT
-from sandpiper.toolchain import node
+from sandpiper.cdk_cli import node
 from tests.local.target import ON_AWS
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import aws_cdk as cdk
 
-    from local_aws.record import Running
+    from local_aws.running_instance import Running
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="it makes networks, roles and interpreters")
 REGION = "us-east-1"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local_aws import record
+from local_aws import running_instance
 from local_aws.lambda_runtime.functions import Functions
 from local_aws.settings import Runtimes
 
@@ -151,7 +151,7 @@ def eventually(holds: Callable[[], bool]) -> None:
 def test_a_worker_that_died_while_idle_costs_no_event(functions: Functions) -> None:
     first = invoke(functions, {}).body["pid"]
     os.kill(first, signal.SIGKILL)
-    eventually(lambda: record.process_start(first) is None)
+    eventually(lambda: running_instance.process_start(first) is None)
     second = invoke(functions, {})
     assert not second.failed
     assert second.body["pid"] != first
@@ -173,7 +173,7 @@ def test_a_busy_worker_of_old_code_answers_and_ends(functions: Functions) -> Non
         time.sleep(0.3)
         assert not invoke(functions, {}, CodeSha256="2").failed
         assert busy.result().body["pid"] == idle
-    eventually(lambda: record.process_start(idle) is None)
+    eventually(lambda: running_instance.process_start(idle) is None)
 
 
 def test_a_stopped_worker_leaves_no_thread(functions: Functions) -> None:

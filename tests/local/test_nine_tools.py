@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from code_runner.clients import AwsClients
-from code_runner.deadline import Deadline
+from code_runner.agentcore.boto_clients import AwsClients
+from code_runner.agentcore.client import ListedFile, ToolCalls
+from code_runner.agentcore.deadline import Deadline
+from code_runner.agentcore.limits import REQUEST_BYTES
 from code_runner.session import MANAGED, CodeSession, open_session
-from code_runner.sizes import REQUEST_BYTES
-from code_runner.tool_calls import ListedFile, ToolCalls
 from local_agentcore.faults import Rule
 from sandpiper_contract.errors import (
     AccessDenied,
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_bedrock_agentcore import BedrockAgentCoreClient
 
-    from code_runner.tool_calls import Task
-    from local_agentcore.steering import FaultOrders
+    from code_runner.agentcore.client import Task
+    from local_agentcore.admin_client import FaultOrders
 
 WIRE = Path(__file__).resolve().parents[1] / "wire"
 REGION = "us-east-1"
@@ -362,7 +362,7 @@ def test_rates_and_numbers_that_are_exceeded_are_errors_that_may_be_retried(
     operation: str,
     error: type[RunError],
 ) -> None:
-    monkeypatch.setattr("code_runner.tool_calls.WAITS_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr("code_runner.agentcore.client.WAITS_SECONDS", (0.01, 0.01))
     agentcore_faults.order(fault)
     with pytest.raises(error) as raised, open_session(clients, interpreter) as session:
         assert operation == "tool"

@@ -15,7 +15,7 @@ from code_runner.session import MANAGED
 from tests.local.target import ON_AWS
 
 if TYPE_CHECKING:
-    from local_aws.record import Running
+    from local_aws.running_instance import Running
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "python.md"
 PROGRAMS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local_agentcore.guesses import Guesses
+from local_agentcore.assumptions import Guesses
 from local_agentcore.results import of_code
-from local_agentcore.sandbox.answers import Execution
 from local_agentcore.sandbox.displays import Display, Displays, displays_of
-from local_agentcore.sandbox.inside import displays
+from local_agentcore.sandbox.guest import displays
+from local_agentcore.sandbox.responses import Execution
 from tests.local.test_languages import MANAGED, caller
 
 if TYPE_CHECKING:

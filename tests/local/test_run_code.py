@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandpiper.failure import Failure
-from sandpiper.toolchain import PROJECT
+from sandpiper.cdk_cli import PROJECT
+from sandpiper.errors import Failure
 from tests.local.target import ON_AWS
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from local_agentcore.admin_client import LiveSessions
 from local_agentcore.faults import Rule
-from local_agentcore.steering import LiveSessions
 from tests.local.attempts import Attempts
 from tests.local.jobs import Job
 from tests.local.target import ON_AWS
@@ -16,8 +16,8 @@ from tests.local.target import ON_AWS
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from local_agentcore.steering import FaultOrders
-    from local_aws.record import Running
+    from local_agentcore.admin_client import FaultOrders
+    from local_aws.running_instance import Running
     from sandpiper.deployment import Deployment
     from tests.local.attempts import Attempt, Fault
     from tests.local.conftest import Product

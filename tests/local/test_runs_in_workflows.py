@@ -25,8 +25,8 @@ from tests.local.target import ENVIRONMENT, ON_AWS, TENANT
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from local_agentcore.steering import FaultOrders
-    from local_aws.record import Running
+    from local_agentcore.admin_client import FaultOrders
+    from local_aws.running_instance import Running
     from tests.local.conftest import Product
 
     States = dict[str, Any]

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from code_runner.deadline import Deadline
-from code_runner.session_stopper import NotStopped, stop_all
-from sandpiper.toolchain import PROJECT, cdk
+from code_runner.agentcore.deadline import Deadline
+from code_runner.custom_resources.session_stopper import NotStopped, stop_all
+from sandpiper.cdk_cli import PROJECT, cdk
 from tests.local.target import ON_AWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from local_aws.record import Running
+    from local_aws.running_instance import Running
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="it deploys an example, and takes grants away")
 

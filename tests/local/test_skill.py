@@ -22,8 +22,7 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from code_runner.clients import AwsClients
-from code_runner.tool_answers import (
+from code_runner.agent_tools.results import (
     SHOWN_CHARACTERS,
     Changed,
     Failed,
@@ -34,18 +33,19 @@ from code_runner.tool_answers import (
     WorkspaceFile,
     WorkspaceListing,
 )
-from code_runner.tool_specs import TOOL_SPECS, TOOLS
-from code_runner.tools import SESSION_REPLACED, CodeInterpreterTools
+from code_runner.agent_tools.specs import TOOL_SPECS, TOOLS
+from code_runner.agent_tools.tools import SESSION_REPLACED, CodeInterpreterTools
+from code_runner.agentcore.boto_clients import AwsClients
+from local_agentcore.admin_client import EmulatorClock
 from local_agentcore.faults import Rule
 from local_agentcore.process import client, running_emulator
-from local_agentcore.steering import EmulatorClock
 from sandpiper_contract.errors import InvalidRequest, RunError
 from tests.local import web
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from local_agentcore.steering import FaultOrders
+    from local_agentcore.admin_client import FaultOrders
     from tests.local.conftest import Product
 
     Make = Callable[..., CodeInterpreterTools]
@@ -358,7 +358,7 @@ def test_code_that_may_have_run_is_not_run_again(
 @pytest.fixture
 def starts(monkeypatch: pytest.MonkeyPatch) -> tuple[AwsClients, list[str]]:
     """Clients that note each start of a session, and leave for sessions that live for seconds."""
-    monkeypatch.setattr("code_runner.tools.SESSION_TIMEOUT_SECONDS", (1, 900))
+    monkeypatch.setattr("code_runner.agent_tools.tools.SESSION_TIMEOUT_SECONDS", (1, 900))
     clients, noted = AwsClients(), list[str]()
 
     def note(**_: object) -> None:

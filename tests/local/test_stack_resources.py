@@ -18,7 +18,7 @@ from tests.local.test_service_roles import create, reasons, settled
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from local_agentcore.steering import FaultOrders
+    from local_agentcore.admin_client import FaultOrders
 
 pytestmark = [
     pytest.mark.skipif(ON_AWS, reason="it makes buckets and interpreters"),

@@ -17,14 +17,14 @@ import boto3
 import pytest
 
 from local_agentcore.faults import Rule
-from sandpiper.toolchain import PROJECT, cdk
+from sandpiper.cdk_cli import PROJECT, cdk
 from tests.local.target import ON_AWS
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from local_agentcore.steering import FaultOrders
-    from local_aws.record import Running
+    from local_agentcore.admin_client import FaultOrders
+    from local_aws.running_instance import Running
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="it deploys the examples, and orders faults")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandpiper.toolchain import node
+from sandpiper.cdk_cli import node
 from sandpiper_policy.document import Kind, policy
 from sandpiper_policy.evaluate import Outcome, Policies, Request, evaluate
 from sandpiper_policy.principals import Principal

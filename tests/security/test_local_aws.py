@@ -21,15 +21,15 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from local_agentcore.admin_client import EmulatorClock, FaultOrders, LiveSessions
 from local_agentcore.settings import AUTHORITY_TOKEN_VARIABLE, STEERING_TOKEN_VARIABLE
-from local_agentcore.steering import EmulatorClock, FaultOrders, LiveSessions
 from local_aws import control
 from local_aws.settings import StateDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from local_aws.record import Running
+    from local_aws.running_instance import Running
 
 OPERATIONS = {
     "sts": "get_caller_identity",

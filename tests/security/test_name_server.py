@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local_agentcore.sandbox.outside import NAME_SERVER
+from local_agentcore.sandbox.internet_access import NAME_SERVER
 from local_agentcore.sandbox.tunnel_filter import DNS_PORT, TCP, UDP, program
 from tests.security import test_network
 from tests.security.outside_world.world import TCP_PORT, UDP_PORT

@@ -26,7 +26,7 @@ from botocore.exceptions import ClientError
 
 from local_agentcore.errors import SandboxUnavailableError
 from local_agentcore.process import client
-from local_agentcore.sandbox.outside import slirp
+from local_agentcore.sandbox.internet_access import slirp
 from tests.security.conftest import USERS, Attacker, Host, User, commands, hosting, one_user, wait_until
 from tests.security.outside_world.world import TCP_PORT, UDP_PORT
 from tests.security.speakers import SPEAKERS, attempt

@@ -117,7 +117,7 @@ OF_ALL_SESSIONS = [
     *(f"{TOOLS}/{name}" for name in ("pyvenv.cfg", "share/matplotlib-cache/x")),
     *(f"{INSTALLED}/pyvenv.cfg", "OWN_SITE/libraries.pth"),
     *(f"SITE/{name}" for name in ("x.pth", "sitecustomize.py", "usercustomize.py", "numpy/__init__.py", "boto3.py")),
-    *("/opt/python/lib/x", "/opt/x", "/opt/local-agentcore/inside/supervisor.py", "/opt/local-agentcore/inside/x.so"),
+    *("/opt/python/lib/x", "/opt/x", "/opt/local-agentcore/guest/supervisor.py", "/opt/local-agentcore/guest/x.so"),
     *("/usr/bin/env", "/usr/lib/x.so", "/usr/local/bin/python", "/usr/local/lib/x", "/bin/sh", "/lib/x.so", "/x"),
     *("/etc/passwd", "/etc/hosts", "/etc/resolv.conf", "/etc/profile", "/etc/bash.bashrc", "/etc/ld.so.preload"),
     *("/etc/ld.so.cache", "/etc/ipython/ipython_config.py", "/etc/npmrc", "/etc/python3.11/sitecustomize.py"),

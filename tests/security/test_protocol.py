@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local_agentcore.errors import SandboxEndedError
-from local_agentcore.sandbox.answers import OperationError, entries_of
 from local_agentcore.sandbox.channel import Channel
-from local_agentcore.sandbox.inside.frames import LENGTHS, MAXIMUM_MESSAGE_BYTES, MAXIMUM_PAYLOAD_BYTES
+from local_agentcore.sandbox.guest.frames import LENGTHS, MAXIMUM_MESSAGE_BYTES, MAXIMUM_PAYLOAD_BYTES
+from local_agentcore.sandbox.responses import OperationError, entries_of
 from tests.security.conftest import one_user
 from tests.security.speakers import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local_agentcore.sandbox.inside.frames import Frame
+    from local_agentcore.sandbox.guest.frames import Frame
     from tests.security.conftest import Attacker
     from tests.security.speakers import Speaker
 

@@ -16,7 +16,7 @@ from local_agentcore.emulator import Emulator
 from local_agentcore.process import client, running_emulator
 from local_agentcore.sandbox.preflight import CONTAINER_OPTIONS, explain
 from local_agentcore.settings import Settings
-from sandpiper.toolchain import PROJECT
+from sandpiper.cdk_cli import PROJECT
 
 if TYPE_CHECKING:
     from pathlib import Path

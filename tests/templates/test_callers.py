@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import aws_cdk as cdk
 import pytest
 
-from sandpiper_constructs.callers import Callers
+from sandpiper_constructs.caller_access import Callers
 from sandpiper_constructs.interpreter import CodeInterpreter
 
 if TYPE_CHECKING:

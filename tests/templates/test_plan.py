@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandpiper.environment.model import Quotas
-from sandpiper.failure import Failure
+from sandpiper.errors import Failure
 from sandpiper.plan import create_only
 from sandpiper.plan.assembly import open_assembly
 from sandpiper.plan.compare import make
 from sandpiper.plan.deployed import DeployedStack
 from sandpiper.plan.model import Objects, Plan, Session, StackPlan
+from sandpiper.plan.render import report
 from sandpiper.plan.template import ROLE
-from sandpiper.plan.words import report
 from tests.templates.conftest import ROOT, synthesise
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from sandpiper_contract import kinds
+from sandpiper_contract import field_types
 from sandpiper_contract.events import Event
 from sandpiper_contract.files import SERVICE_OWN, Glob
 from sandpiper_contract.operations import OPERATIONS
@@ -59,39 +59,41 @@ def _numbers(low: int, high: int) -> SearchStrategy[Json]:
 
 
 VALUES: dict[type, Callable[[Any], SearchStrategy[Json]]] = {
-    kinds.Text: lambda _: st.sampled_from(["x", " x", "é\n"]),
-    kinds.Output: lambda _: ANY_TEXT,
-    kinds.Anything: lambda _: JSON,
-    kinds.Choice: lambda kind: st.sampled_from(kind.words),
-    kinds.WordAmong: lambda kind: st.sampled_from(kind.words),
-    kinds.Word: lambda kind: st.sampled_from([word.value for word in kind.words]),
-    kinds.WholeNumber: lambda kind: _numbers(kind.low, kind.high),
-    kinds.Number: lambda _: _numbers(0, kinds.MOST_NUMBER) | st.floats(0, 1e6),
-    kinds.Flag: lambda _: st.booleans(),
-    kinds.Path: lambda _: PATHS,
+    field_types.Text: lambda _: st.sampled_from(["x", " x", "é\n"]),
+    field_types.Output: lambda _: ANY_TEXT,
+    field_types.Anything: lambda _: JSON,
+    field_types.Choice: lambda kind: st.sampled_from(kind.words),
+    field_types.WordAmong: lambda kind: st.sampled_from(kind.words),
+    field_types.Word: lambda kind: st.sampled_from([word.value for word in kind.words]),
+    field_types.WholeNumber: lambda kind: _numbers(kind.low, kind.high),
+    field_types.Number: lambda _: _numbers(0, field_types.MOST_NUMBER) | st.floats(0, 1e6),
+    field_types.Flag: lambda _: st.booleans(),
+    field_types.Path: lambda _: PATHS,
     Glob: lambda _: PATHS,
-    kinds.Utf8: lambda _: st.text(max_size=5),
-    kinds.Base64: lambda _: BASE64,
-    kinds.S3Uri: lambda _: URIS,
-    kinds.S3Folder: lambda _: URIS.map(lambda uri: f"{uri}/"),
-    kinds.Items: lambda kind: st.lists(of(kind.of), max_size=3),
+    field_types.Utf8: lambda _: st.text(max_size=5),
+    field_types.Base64: lambda _: BASE64,
+    field_types.S3Uri: lambda _: URIS,
+    field_types.S3Folder: lambda _: URIS.map(lambda uri: f"{uri}/"),
+    field_types.Items: lambda kind: st.lists(of(kind.of), max_size=3),
     Of: lambda kind: objects(kind.record),
 }
 """Values that a kind takes."""
 
 EDGES: dict[type, Callable[[Any], SearchStrategy[Json]]] = {
-    kinds.Text: lambda kind: st.sampled_from(
+    field_types.Text: lambda kind: st.sampled_from(
         ["", " ", "\x1c", "\ud800", "x" * (kind.most_characters or 1), "x" * 2049]
     ),
-    kinds.WordAmong: lambda kind: st.sampled_from([*kind.words, "", "python3"]),
-    kinds.WholeNumber: lambda kind: st.sampled_from([kind.low - 1, kind.high + 1, kind.low + 0.5, 1e300, True]),
-    kinds.Number: lambda _: st.sampled_from([-1, -0.0, kinds.MOST_NUMBER + 2, 1e300, 10**400, False]),
-    kinds.Path: lambda _: ODD_PATHS | st.sampled_from(["x" * 255, "x" * 256]),
+    field_types.WordAmong: lambda kind: st.sampled_from([*kind.words, "", "python3"]),
+    field_types.WholeNumber: lambda kind: st.sampled_from([kind.low - 1, kind.high + 1, kind.low + 0.5, 1e300, True]),
+    field_types.Number: lambda _: st.sampled_from([-1, -0.0, field_types.MOST_NUMBER + 2, 1e300, 10**400, False]),
+    field_types.Path: lambda _: ODD_PATHS | st.sampled_from(["x" * 255, "x" * 256]),
     Glob: lambda _: ODD_PATHS,
-    kinds.Base64: lambda _: ODD_BASE64,
-    kinds.S3Uri: lambda _: ODD_URIS | st.sampled_from([f"s3://{'b' * 63}/{'k' * most}" for most in (1024, 1025)]),
-    kinds.S3Folder: lambda _: ODD_URIS | URIS,
-    kinds.Items: lambda kind: of(kind.of).map(lambda value: [value] * (kind.most + 1)) if kind.most < 1000 else JSON,
+    field_types.Base64: lambda _: ODD_BASE64,
+    field_types.S3Uri: lambda _: ODD_URIS | st.sampled_from([f"s3://{'b' * 63}/{'k' * most}" for most in (1024, 1025)]),
+    field_types.S3Folder: lambda _: ODD_URIS | URIS,
+    field_types.Items: lambda kind: (
+        of(kind.of).map(lambda value: [value] * (kind.most + 1)) if kind.most < 1000 else JSON
+    ),
 }
 """Values at a kind's edges, on either side."""
 
@@ -150,7 +152,7 @@ def near(draw: Any, record: type[Record]) -> Json:
     if change == "lost":
         return {name: member for name, member in value.items() if name != field.name}
     inner = [each for each in fields if isinstance(each.kind, Of)]
-    items = [each for each in fields if isinstance(each.kind, kinds.Items) and isinstance(each.kind.of, Of)]
+    items = [each for each in fields if isinstance(each.kind, field_types.Items) and isinstance(each.kind.of, Of)]
     if change == "inner" and inner + items:
         field = draw(st.sampled_from(inner + items))
         kind: Any = field.kind

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from code_runner.clients import AwsClients
-from code_runner.deadline import Deadline
-from code_runner.programs import Code, Command
+from code_runner.agent_tools.tools import CodeInterpreterTools
+from code_runner.agentcore.boto_clients import AwsClients
+from code_runner.agentcore.deadline import Deadline
+from code_runner.agentcore.programs import Code, Command
+from code_runner.files.storage import Storage
 from code_runner.session import CodeSession, open_session, start_session
-from code_runner.storage import Storage
-from code_runner.tools import CodeInterpreterTools
 from sandpiper_contract.errors import InvalidRequest
+from sandpiper_contract.field_types import S3Object
 from sandpiper_contract.files import InputFile, Outputs
-from sandpiper_contract.kinds import S3Object
 from tests.unit.test_entry import Untouchable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from code_runner.tools import CodeInterpreterTools as Tools
+    from code_runner.agent_tools.tools import CodeInterpreterTools as Tools
 
 Call = "Callable[[Any], object]"
 BLANK = "a string that is more than white space"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from code_runner.content_types import content_type
+from code_runner.files.content_types import content_type
 
 
 @pytest.mark.parametrize(

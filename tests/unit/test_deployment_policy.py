@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from sandpiper.cdk_cli import PROJECT
 from sandpiper.deployment_policy import (
     GRANTS,
     MOST_CHARACTERS,
@@ -23,7 +24,6 @@ from sandpiper.deployment_policy import (
     wider_than_the_environment,
 )
 from sandpiper.environment import Environment, load
-from sandpiper.toolchain import PROJECT
 from sandpiper_policy.document import Kind, policy
 from sandpiper_policy.evaluate import Policies, Request, evaluate
 from sandpiper_policy.principals import Principal

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from code_runner.digests import digests
+from code_runner.idempotency.fingerprint import digests
+from sandpiper_contract.field_types import Flag, Items, Text
 from sandpiper_contract.files import InputFile, Outputs
-from sandpiper_contract.kinds import Flag, Items, Text
 from sandpiper_contract.records import Of, Record, record
 from sandpiper_contract.requests import RunCode, RunCommand
 from sandpiper_contract.run import Run

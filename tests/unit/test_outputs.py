@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from code_runner.changes import FoundFile, Kind, listing
-from code_runner.fitting import fit
-from code_runner.inside import MARK
-from code_runner.outputs import Collected, choose
-from code_runner.storage import inline
+from code_runner.files.discovery import FoundFile, Kind, listing
+from code_runner.files.outputs import Collected, choose
+from code_runner.files.storage import inline
+from code_runner.result_truncation import fit
+from code_runner.sandbox_scripts.runner import MARK
 from sandpiper_contract.errors import ServiceFault
+from sandpiper_contract.field_types import S3Object
 from sandpiper_contract.files import Outputs, SkippedFile, SkipReason
-from sandpiper_contract.kinds import S3Object
 from sandpiper_contract.results import RunResult
 
 STATE_BYTES = 256 * 1024

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER  # pyright: ignore[reportMissingTypeStubs]
 
-from local_aws.ministack.recorded import RECORDED
 from local_aws.ministack.resource_actions import HANDLING
+from local_aws.ministack.stub_resources import RECORDED
 
 PLACE = {"account": "123456789012", "region": "us-east-1"}
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from code_runner.tool_answers import FilesRead, Listed, Pushed, Ran, WorkspaceListing
-from code_runner.tool_specs import TextFile
-from sandpiper_contract import kinds
+from code_runner.agent_tools.results import FilesRead, Listed, Pushed, Ran, WorkspaceListing
+from code_runner.agent_tools.specs import TextFile
+from sandpiper_contract import field_types
 from sandpiper_contract.errors import InvalidRequest
+from sandpiper_contract.field_types import S3Object
 from sandpiper_contract.files import InputFile, Outputs, Pattern, SkippedFile, SkipReason
 from sandpiper_contract.handles import SessionHandle
-from sandpiper_contract.kinds import S3Object
 from sandpiper_contract.records import Record, fields_of
 from sandpiper_contract.requests import OpenSession, RunCode, RunInSession, StartCommand
 from tests.unit.contract_values import JSON, ODD_PATHS, PATHS, RECORDS, edges, near, objects, of
@@ -131,7 +131,7 @@ def test_what_is_read_is_not_checked_a_second_time(monkeypatch: pytest.MonkeyPat
     def check(*_: object) -> None:
         raise AssertionError("checked again")
 
-    for kind in (kinds.Text, kinds.Utf8, kinds.Path, kinds.WholeNumber, kinds.Items):
+    for kind in (field_types.Text, field_types.Utf8, field_types.Path, field_types.WholeNumber, field_types.Items):
         monkeypatch.setattr(kind, "check", check)
     assert RunCode.from_json(value) == found
     with pytest.raises(AssertionError):

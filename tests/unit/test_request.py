@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sandpiper_contract.errors import ERRORS, RETRYABLE, InvalidRequest
+from sandpiper_contract.field_types import S3Object
 from sandpiper_contract.files import Outputs
-from sandpiper_contract.kinds import S3Object
 from sandpiper_contract.requests import RunCode
 
 CODE: dict[str, Any] = {"code": "print(1)"}

@@ -12,7 +12,7 @@ from botocore.exceptions import (
     UnauthorizedSSOTokenError,
 )
 
-from code_runner.service_errors import from_service, was_accepted
+from code_runner.agentcore.service_errors import from_service, was_accepted
 from sandpiper_contract.errors import AccessDenied, ServiceFault
 
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from strands import tool  # pyright: ignore[reportUnknownVariableType] - a dict of its own without types
 
 from charting_agent.result import of_error, of_run
-from code_runner.clients import AwsClients
-from code_runner.deadline import Deadline
-from code_runner.programs import Code
+from code_runner.agentcore.boto_clients import AwsClients
+from code_runner.agentcore.deadline import Deadline
+from code_runner.agentcore.programs import Code
+from code_runner.files.storage import Storage
 from code_runner.session import Files, open_session
-from code_runner.storage import Storage
 from sandpiper_contract.errors import RunError, StorageError
+from sandpiper_contract.field_types import S3Object
 from sandpiper_contract.files import OutputFile, Outputs
-from sandpiper_contract.kinds import S3Object
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from . import guesses, libraries, lifetime
+from . import assumptions, libraries, lifetime
 from .options import BANNER, arguments, settings_of
 from .sandbox.preflight import apparmor_profile
 
@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
         print(apparmor_profile(sys.executable, shutil.which("bwrap") or "/usr/bin/bwrap"), end="")
         return 0
     if options.command == "guesses":
-        print(guesses.as_toml(), end="")
+        print(assumptions.as_toml(), end="")
         return 0
     if options.command == "install-libraries":
         return install_libraries(options.place, longer=options.longer, quiet=options.quiet)
@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     print(BANNER, flush=True)
     try:
         settings = settings_of(options)
-    except guesses.GuessesError as error:
+    except assumptions.GuessesError as error:
         print(error, file=sys.stderr)
         return 2
     # After the arguments: reading the service's models takes a moment that --help need not wait for.

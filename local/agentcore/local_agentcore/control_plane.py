@@ -9,8 +9,8 @@ from .errors import ConflictError
 from .paging import page
 
 if TYPE_CHECKING:
+    from .assumptions import Guesses
     from .clock import Clock
-    from .guesses import Guesses
     from .interpreters import Interpreter, Interpreters
     from .sessions import Sessions
 

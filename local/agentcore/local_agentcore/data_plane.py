@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from .errors import SandboxEndedError, ValidationError
 from .faults import IN_A_SESSION, INVOKE
 from .paging import page
-from .sandbox.inside.frames import FrameError
+from .sandbox.guest.frames import FrameError
 from .sessions import Ending, Sandboxes, Session, Sessions, log
 from .tools import TOOLS, Invocation
 
 if TYPE_CHECKING:
+    from .assumptions import Guesses
     from .clock import Clock
     from .faults import Faults
-    from .guesses import Guesses
     from .interpreters import Interpreters
     from .sandbox.limits import Limits
 

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .authority import Authority
+from .authorizer import Authority
 from .clock import Clock, MovableClock, system_clock
 from .control_plane import ControlPlane
 from .data_plane import DataPlane
@@ -21,7 +21,7 @@ from .interpreters import SANDBOX, Interpreter, Interpreters
 from .network.networks import Networks
 from .permissions import Permissions
 from .sandbox.blueprint import Blueprint
-from .sandbox.groups import MEMORY, ControlGroups, find_places
+from .sandbox.cgroups import MEMORY, ControlGroups, find_places
 from .sandbox.host import Sandbox
 from .sandbox.pool import Pool
 from .sandbox.preflight import require_linux

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .sandbox.groups import MEMORY, PROCESSORS
+from .sandbox.cgroups import MEMORY, PROCESSORS
 from .sandbox.limits import MEBIBYTE
 
 if TYPE_CHECKING:
     from .errors import SandboxUnavailableError
-    from .sandbox.groups import ControlGroups
+    from .sandbox.cgroups import ControlGroups
     from .settings import Settings
 
 DIFFERENCES = [

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
 
+    from .assumptions import Guesses
     from .clock import Clock
-    from .guesses import Guesses
 
 REMEMBERED_CALLS = 10_000
 TOKEN = "clientToken"  # noqa: S105  the member's name

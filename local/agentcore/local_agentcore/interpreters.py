@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from .assumptions import Guesses
     from .clock import Clock
-    from .guesses import Guesses
 
 SANDBOX, PUBLIC, VPC = "SANDBOX", "PUBLIC", "VPC"
 MAXIMUM_TAGS = 50

@@ -12,11 +12,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
-from . import guesses, libraries, lifetime
+from . import assumptions, libraries, lifetime
+from .argparse_types import number, read_by, text, whole_number
 from .network.named_hosts import NamedHost, require_distinct
 from .network.networks import NetworkSettings
 from .network.s3_gate import Upstream
-from .option_types import number, read_by, text, whole_number
 from .sandbox.limits import LEAST_MEMORY_BYTES, MEBIBYTE, Limits
 from .sandbox.preflight import INSTALL_PROFILE
 from .settings import (
@@ -215,7 +215,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         ),
         limits=Limits(**_members(LIMITS, options)),
         quotas=Quotas(**_members(QUOTAS, options)),
-        guesses=guesses.Guesses() if options.guesses is None else guesses.load(options.guesses),
+        guesses=assumptions.Guesses() if options.guesses is None else assumptions.load(options.guesses),
     )
 
 

@@ -10,7 +10,7 @@ from .errors import ValidationError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .guesses import Guesses
+    from .assumptions import Guesses
 
 
 class Numbered(Protocol):

@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from .authority import Need, RoleRefusedError
+from .authorizer import Need, RoleRefusedError
 from .errors import ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .authority import Authority
-    from .guesses import Guesses
+    from .assumptions import Guesses
+    from .authorizer import Authority
     from .interpreters import Interpreters
     from .protocol import HttpRequest
 

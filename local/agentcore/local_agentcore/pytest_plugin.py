@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .admin_client import EmulatorClock, FaultOrders, LiveSessions
 from .libraries import default_place
 from .process import client, running_emulator
 from .settings import DEFAULT_REGION, RUNTIME_VARIABLE
-from .steering import EmulatorClock, FaultOrders, LiveSessions
 
 if TYPE_CHECKING:
     from collections.abc import Generator

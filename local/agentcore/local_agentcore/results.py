@@ -18,9 +18,9 @@ from .sandbox.limits import MEBIBYTE, Limits
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .guesses import Guesses
-    from .sandbox.answers import Entry, Execution, OperationError, TaskReport, TaskState
+    from .assumptions import Guesses
     from .sandbox.displays import Display
+    from .sandbox.responses import Entry, Execution, OperationError, TaskReport, TaskState
 
 Result = dict[str, Any]
 MIME_TYPES = MimeTypes()  # Python's own table: what the host has in /etc/mime.types must not show

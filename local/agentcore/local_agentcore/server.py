@@ -17,10 +17,10 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from . import protocol
+from .browser_guard import NoWebPages
 from .disconnection import Interrupted, ProtocolWithTransport
 from .errors import InternalServerError, OrderedError, ServiceError, ValidationError
 from .faults import AROUND_A_CALL, INVOKE, STATUSES, seconds_of
-from .front import NoWebPages
 from .identifiers import request_id
 from .local_api import local_routes
 from .sandbox.limits import MEBIBYTE

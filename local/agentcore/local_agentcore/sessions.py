@@ -22,8 +22,8 @@ from .errors import (
 from .identifiers import session_id
 
 if TYPE_CHECKING:
+    from .assumptions import Guesses
     from .clock import Clock
-    from .guesses import Guesses
     from .interpreters import Interpreter
     from .sandbox.host import Sandbox
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from .guesses import Guesses
+from .assumptions import Guesses
 from .network.networks import NetworkSettings
 from .sandbox.limits import MEBIBYTE, Limits
 

@@ -9,8 +9,8 @@ from .errors import ThrottlingError
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from .assumptions import Guesses
     from .clock import Clock
-    from .guesses import Guesses
 
 
 class Throttle:

@@ -14,14 +14,14 @@ from . import results
 from .errors import FieldProblem, ValidationError
 from .faults import seconds_of
 from .results import Result
-from .sandbox.answers import OperationError
+from .sandbox.responses import OperationError
 
 if TYPE_CHECKING:
+    from .assumptions import Guesses
     from .faults import Rule
-    from .guesses import Guesses
-    from .sandbox.answers import Execution
     from .sandbox.host import Sandbox
     from .sandbox.limits import Limits
+    from .sandbox.responses import Execution
 
 PYTHON = "python"
 RUNTIMES = {PYTHON: (PYTHON,), "javascript": ("deno", "nodejs"), "typescript": ("deno", "nodejs")}

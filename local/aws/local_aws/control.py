@@ -12,9 +12,9 @@ import time
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
-from local_aws import loopback, record, signals
+from local_aws import loopback, running_instance, signals
 from local_aws.lock import taken
-from local_aws.ministack.recorded import RECORDED
+from local_aws.ministack.stub_resources import RECORDED
 from local_aws.settings import LEAST_FREE_BYTES, Hosts, LocalAwsError, StateDirectory, unusable
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def start(
     agentcore_port: int = 0,
     hosts: Hosts | None = None,
     until_end_of: int | None = None,
-) -> tuple[record.Running, bool]:
+) -> tuple[running_instance.Running, bool]:
     """The running embedded AWS and whether this call started it.
 
     Ports are free ones unless given; without `hosts` code finds none by name. It outlives this process, unless
@@ -61,7 +61,7 @@ def start(
     end = time.monotonic() + START_SECONDS
     with state.lock.open("w") as lock:
         while not taken(lock):  # by the service that runs, or by one that is on its way
-            if running := record.find(state):
+            if running := running_instance.find(state):
                 return running, False
             if time.monotonic() > end:
                 raise LocalAwsError(
@@ -72,7 +72,7 @@ def start(
 
 
 @contextmanager
-def temporary(state: StateDirectory) -> Generator[record.Running]:
+def temporary(state: StateDirectory) -> Generator[running_instance.Running]:
     """An embedded AWS for a block. It ends with this process, too, if that is killed. Raises LocalAwsError."""
     read, write = os.pipe()
     try:
@@ -86,7 +86,7 @@ def temporary(state: StateDirectory) -> Generator[record.Running]:
 
 def _start(
     state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, lock: IO[str], until_end_of: int | None
-) -> record.Running:
+) -> running_instance.Running:
     state.running.unlink(missing_ok=True)  # of a service that was killed
     command = [
         *(sys.executable, "-m", "local_aws.service"),
@@ -108,7 +108,7 @@ def _start(
             )
         end = time.monotonic() + START_SECONDS
         while time.monotonic() < end:
-            if running := record.find(state):
+            if running := running_instance.find(state):
                 return running
             if service.poll() is not None:
                 raise LocalAwsError(
@@ -140,10 +140,10 @@ def stop(state: StateDirectory) -> bool:
     return True
 
 
-def _find_or_await(state: StateDirectory) -> record.Running | None:
+def _find_or_await(state: StateDirectory) -> running_instance.Running | None:
     """What runs, or what is on its way: a service outlives a starter that was killed."""
     end = time.monotonic() + START_SECONDS
-    while (running := record.find(state)) is None and _is_locked(state) and time.monotonic() < end:
+    while (running := running_instance.find(state)) is None and _is_locked(state) and time.monotonic() < end:
         time.sleep(POLL_SECONDS)
     return running
 
@@ -156,7 +156,7 @@ def _is_locked(state: StateDirectory) -> bool:
         return False
 
 
-def health(running: record.Running) -> dict[str, Any]:
+def health(running: running_instance.Running) -> dict[str, Any]:
     """What local-agentcore says of itself: whether it can run code, its limits, and how it differs from AWS.
 
     Raises LocalAwsError when it does not answer.
@@ -170,7 +170,7 @@ def health(running: record.Running) -> dict[str, Any]:
         ) from None
 
 
-def recorded_only(running: record.Running) -> list[dict[str, Any]]:
+def recorded_only(running: running_instance.Running) -> list[dict[str, Any]]:
     """What is deployed of the types that are recorded and do nothing: each one's type, identifier and properties.
 
     Raises LocalAwsError when the AWS endpoint does not answer.

@@ -11,7 +11,7 @@ from local_aws.settings import STEERING_TOKEN_VARIABLE
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
-    from local_aws.record import Running
+    from local_aws.running_instance import Running
 
 LOOPBACK = ("127.0.0.1", "localhost")
 OWN = ("CDK_DISABLE_CLI_TELEMETRY", STEERING_TOKEN_VARIABLE)

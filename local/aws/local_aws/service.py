@@ -24,7 +24,7 @@ import sandpiper_policy
 from local_agentcore import lifetime
 from local_agentcore.network.named_hosts import NamedHost, require_distinct
 from local_agentcore.settings import AUTHORITY_TOKEN_VARIABLE, STEERING_TOKEN_VARIABLE
-from local_aws import loopback, record
+from local_aws import loopback, running_instance
 from local_aws.settings import ACCOUNT, REGION, ROOT_ACCESS_KEY_ID, Hosts, LocalAwsError, Runtimes, StateDirectory
 
 if TYPE_CHECKING:
@@ -83,9 +83,9 @@ def _serve(state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, 
     shutil.rmtree(state.work, ignore_errors=True)
     state.work.mkdir(mode=0o700)
     port, agentcore_port = free_port(port), free_port(agentcore_port)
-    running = record.Running(
+    running = running_instance.Running(
         pid=os.getpid(),
-        started=record.process_start(os.getpid()) or 0,
+        started=running_instance.process_start(os.getpid()) or 0,
         url=f"http://127.0.0.1:{port}",
         agentcore_url=f"http://127.0.0.1:{agentcore_port}",
         account=ACCOUNT,
@@ -135,7 +135,7 @@ def _check(hosts: Hosts) -> None:
             raise LocalAwsError(f"{option}: {error}") from None
 
 
-def _ministack_environment(running: record.Running, work: Path) -> dict[str, str]:
+def _ministack_environment(running: running_instance.Running, work: Path) -> dict[str, str]:
     """MiniStack's settings. IAM is on; the one access key that it knows is the account's root."""
     port = running.url.rpartition(":")[2]
     return {

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import SandboxUnavailableError
 from ..interpreters import PUBLIC, SANDBOX, VPC
-from ..sandbox.outside import slirp
-from ..sandbox.reach import Reach
+from ..sandbox.internet_access import slirp
+from ..sandbox.network_spec import Reach
 from . import named_hosts
 from .metadata import ADDRESS, Metadata
 from .role import SessionRole
@@ -17,7 +17,7 @@ from .s3_gate import S3Gate, Upstream
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..authority import Authority
+    from ..authorizer import Authority
     from ..interpreters import Interpreter
     from ..sandbox.listeners import Handler
 

@@ -7,11 +7,11 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ..authority import RoleRefusedError
+from ..authorizer import RoleRefusedError
 from ..errors import InternalServerError
 
 if TYPE_CHECKING:
-    from ..authority import Authority, Credentials
+    from ..authorizer import Authority, Credentials
 
 REFUSED_FOR = timedelta(seconds=1)
 """How long a refusal, or that nobody could be asked, is kept: code that asks without pause floods neither the authority

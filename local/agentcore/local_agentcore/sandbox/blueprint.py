@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SandboxUnavailableError
 from . import layout, seccomp
-from .inside.supervisor import Configuration
-from .outside import NAME_SERVER, refused_networks
+from .guest.supervisor import Configuration
+from .internet_access import NAME_SERVER, refused_networks
+from .launcher import NOTHING, STAGE
 from .runtime import Runtime
-from .stub import NOTHING, STAGE
 
 if TYPE_CHECKING:
-    from .groups import ControlGroups
+    from .cgroups import ControlGroups
     from .limits import Limits
-    from .reach import Reach
+    from .network_spec import Reach
 
-INSIDE_SOURCE = Path(__file__).parent / "inside"
+INSIDE_SOURCE = Path(__file__).parent / "guest"
 SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 VERSION_WITH_DISABLE_USERNS = (0, 8, 0)
 START_SUPERVISOR = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from inside.supervisor import main; "
+    "import sys; sys.path.insert(0, sys.argv[1]); from guest.supervisor import main; "
     "del sys.path[0]; main(*sys.argv[2:])"
 )
 
@@ -88,7 +88,7 @@ class Blueprint:
         (directory / "pyvenv.cfg").write_text(python.configuration_inside())
         (directory / "libraries.pth").write_text(python.libraries_inside())
         (directory / "empty").touch()
-        inside = directory / "inside"
+        inside = directory / "guest"
         inside.mkdir()
         for module in INSIDE_SOURCE.glob("*.py"):
             copy = inside / module.name
@@ -140,7 +140,7 @@ class Blueprint:
                 self.directory / "libraries.pth",
                 f"{layout.SESSION_ENVIRONMENT}/{self.runtime.site_packages}/libraries.pth",
             ),
-            (self.directory / "inside", layout.INSIDE_PACKAGE),
+            (self.directory / "guest", layout.INSIDE_PACKAGE),
             *((self.directory / "etc" / name, f"/etc/{name}") for name in layout.etc_files({})),
             *((Path("/etc", name), f"/etc/{name}") for name in layout.ETC_FROM_HOST if Path("/etc", name).exists()),
         ]

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SandboxEndedError
-from .inside.frames import Frame, FrameError, receive, send
+from .guest.frames import Frame, FrameError, receive, send
 
 if TYPE_CHECKING:
     import socket

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, cast
 
-from .inside.displays import MAXIMUM_BYTES, MAXIMUM_NUMBER, MIME_TYPES
+from .guest.displays import MAXIMUM_BYTES, MAXIMUM_NUMBER, MIME_TYPES
 
 
 @dataclass(frozen=True)

@@ -16,23 +16,23 @@ from contextlib import AsyncExitStack, ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SandboxEndedError
-from .answers import TaskReport, checked, entries_of, execution_of
 from .channel import Channel
+from .internet_access import Outside
 from .listeners import Handler, Listener, receive_descriptors
 from .memory import watch
-from .outside import Outside
 from .preflight import explain
 from .process_tree import ProcessTree
+from .responses import TaskReport, checked, entries_of, execution_of
 from .sweep import group_name
-from .users import unused_uid
+from .uid_allocation import unused_uid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .answers import Entry, Execution
     from .blueprint import Blueprint
-    from .groups import Groups
-    from .inside.frames import Frame
+    from .cgroups import Groups
+    from .guest.frames import Frame
+    from .responses import Entry, Execution
 
 START_SECONDS = 60.0
 ANSWER_SECONDS = 60.0

@@ -15,7 +15,7 @@ nobody writes, and pip installs into it. What is installed comes first."""
 ON_DISK = {"work/var": WORKING_DIRECTORY, "work/session": SESSION_ENVIRONMENT}
 """What shares the session's disk, by folder there."""
 BASE_PYTHON = "/opt/python"
-INSIDE_PACKAGE = "/opt/local-agentcore/inside"
+INSIDE_PACKAGE = "/opt/local-agentcore/guest"
 CHART_CACHE = "/tmp/matplotlib"  # noqa: S108  the sandbox's own
 CHART_CACHE_SOURCE = f"{VIRTUAL_ENVIRONMENT}/share/matplotlib-cache"
 SANDBOX_UID = 1000

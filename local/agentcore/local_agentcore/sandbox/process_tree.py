@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import socket
 
     from .blueprint import Blueprint
-    from .groups import Groups
+    from .cgroups import Groups
 
-STUB = Path(__file__).parent / "stub.py"
+STUB = Path(__file__).parent / "launcher.py"
 DIAGNOSIS_BYTES = 16 * 1024
 
 

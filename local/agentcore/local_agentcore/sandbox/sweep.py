@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .groups import ControlGroups
+    from .cgroups import ControlGroups
 
 PREFIX = "local-agentcore-"
 

@@ -1,1 +1,1 @@
-"""What runs in MiniStack's process and environment. Only `hooks` knows how MiniStack is made inside."""
+"""What runs in MiniStack's process and environment. Only `patches` knows how MiniStack is made inside."""

@@ -1,7 +1,7 @@
 """IAM for the emulator of AgentCore, which stands outside of MiniStack: who signed, what may they do, who is a role.
 
 Routes on MiniStack's own front, behind a bearer token that only the emulator has besides: `POST /_local/authorize`,
-`POST /_local/assumable` and `POST /_local/credentials`. Written against MiniStack 1.5.33, like `hooks`.
+`POST /_local/assumable` and `POST /_local/credentials`. Written against MiniStack 1.5.33, like `patches`.
 """
 
 # MiniStack lies in an environment of its own, where this runs and the type checker does not look.
@@ -23,7 +23,7 @@ from ministack.services import sts
 
 from local_aws.ministack import policies, roles
 from local_aws.ministack.code_interpreter import SERVICE_PRINCIPAL
-from local_aws.ministack.front import Answer, Request
+from local_aws.ministack.gateway import Answer, Request
 from local_aws.ministack.signatures import ACCOUNT, SignatureError, signer
 from sandpiper_policy.errors import PolicyError
 from sandpiper_policy.evaluate import access_denied, evaluate

@@ -1,7 +1,7 @@
 """What a template says of a bucket, put by S3's own operations: MiniStack sets up versioning, CORS, notifications, a
 website and the block of public access, and would delete a bucket with what is in it.
 
-Written against MiniStack 1.5.33, like `hooks`.
+Written against MiniStack 1.5.33, like `patches`.
 """
 
 # MiniStack lies in an environment of its own, where this runs and the type checker does not look.

@@ -1,7 +1,7 @@
 """CloudFormation acts in the role of its stack, or as its caller; MiniStack itself makes everything as the root.
 
 A role is handed over with `RoleARN` and kept for what is done with the stack later. Of a stack whose deletion or
-rollback fails, nothing is lost that is still there. Written against MiniStack 1.5.33, like `hooks`.
+rollback fails, nothing is lost that is still there. Written against MiniStack 1.5.33, like `patches`.
 """
 
 # MiniStack lies in an environment of its own, where this runs and the type checker does not look.

@@ -1,7 +1,7 @@
 """MiniStack's IAM, decided by `sandpiper_policy`: MiniStack gathers policies and context, and asks here.
 
 MiniStack's own evaluator has no policy variables, lets the account's root pass for any service, takes a session for its
-role in `aws:PrincipalArn`, and drops what it cannot read of a policy. Written against MiniStack 1.5.33, like `hooks`.
+role in `aws:PrincipalArn`, and drops what it cannot read of a policy. Written against MiniStack 1.5.33, like `patches`.
 """
 
 # MiniStack lies in an environment of its own, where this runs and the type checker does not look.

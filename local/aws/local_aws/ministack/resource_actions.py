@@ -11,7 +11,7 @@ import string
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from local_aws.ministack.recorded import named
+from local_aws.ministack.stub_resources import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

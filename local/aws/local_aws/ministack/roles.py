@@ -1,6 +1,6 @@
 """Roles of services: whether a trust policy lets a service assume one, and what may be done in it.
 
-Written against MiniStack 1.5.33, like `hooks`, which itself lets every service act as the account's root.
+Written against MiniStack 1.5.33, like `patches`, which itself lets every service act as the account's root.
 """
 
 # MiniStack lies in an environment of its own, where this runs and the type checker does not look.

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 from local_aws.lambda_runtime.functions import Functions
-from local_aws.ministack import buckets, cloudformation, hooks, object_keys, policies, state_machines
+from local_aws.ministack import buckets, cloudformation, kms_object_checks, patches, policies, state_machines
 from local_aws.ministack.authority import TOKEN_VARIABLE, Authority
 from local_aws.ministack.code_interpreter import CodeInterpreterCustom
-from local_aws.ministack.recorded import RECORDED
+from local_aws.ministack.stub_resources import RECORDED
 
 ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK_AGENTCORE", "AWS_EC2_METADATA_DISABLED")
 """What a function needs beside what AWS itself gives it, to stay in the embedded AWS."""
@@ -20,15 +20,15 @@ if __name__ == "__main__":
     functions = Functions(work, lambda_python, {name: os.environ[name] for name in ENDPOINTS})
     token = os.environ.pop(TOKEN_VARIABLE)  # taken out, so that no process which this one starts finds it
     policies.install()
-    hooks.add_resource_type("AWS::BedrockAgentCore::CodeInterpreterCustom", CodeInterpreterCustom(token))
+    patches.add_resource_type("AWS::BedrockAgentCore::CodeInterpreterCustom", CodeInterpreterCustom(token))
     for name, recorded in RECORDED.items():
-        hooks.record_resource_type(name, recorded)
-    hooks.judge_objects_by_their_names()
-    hooks.copy_objects_as_asked()
-    hooks.evaluate_joins_in_conditions()
-    hooks.use_lambda_runtime(functions)
+        patches.record_resource_type(name, recorded)
+    patches.judge_objects_by_their_names()
+    patches.copy_objects_as_asked()
+    patches.evaluate_joins_in_conditions()
+    patches.use_lambda_runtime(functions)
     buckets.install()
-    object_keys.install()
+    kms_object_checks.install()
     cloudformation.install()
     state_machines.install()
-    hooks.serve(port, Authority(token), functions.watcher.end)
+    patches.serve(port, Authority(token), functions.watcher.end)

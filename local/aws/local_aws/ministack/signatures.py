@@ -1,6 +1,6 @@
 """Judges the signature of each request with MiniStack's own code: MiniStack checks sessions and users, never the root.
 
-Written against MiniStack 1.5.33, like `hooks`.
+Written against MiniStack 1.5.33, like `patches`.
 """
 
 # MiniStack lies in an environment of its own, where this runs and the type checker does not look.
@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, unquote
 import ministack.app
 from ministack.core import iam_evaluator, router, sigv4
 
-from local_aws.ministack.front import Answer, Request
+from local_aws.ministack.gateway import Answer, Request
 
 ACCOUNT = os.environ["MINISTACK_ACCOUNT_ID"]
 

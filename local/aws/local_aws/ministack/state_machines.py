@@ -1,7 +1,7 @@
 """Tasks of state machines act in the machine's role, which MiniStack only records: it does them as the account's root.
 
 A task is refused with AWS's error and cause, so that it can be retried and caught. Written against MiniStack 1.5.33,
-like `hooks`.
+like `patches`.
 """
 
 # MiniStack lies in an environment of its own, where this runs and the type checker does not look.

@@ -1,0 +1,293 @@
+"""The tools that an agent is given, as data: what each is for, what it takes, and examples of its input.
+
+One table checks what a model sends and describes the tools to it, so that both are the same.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+from sandpiper_contract.errors import InvalidRequest
+from sandpiper_contract.field_types import (
+    MOST_PATH_CHARACTERS,
+    PATH_PATTERN,
+    Choice,
+    Items,
+    Path,
+    Text,
+    Utf8,
+    cut,
+    instance,
+    refuse_unseen,
+)
+from sandpiper_contract.records import Record, fields_of
+from sandpiper_contract.requests import LANGUAGES
+
+if TYPE_CHECKING:
+    from sandpiper_contract.field_types import Kind
+
+MOST_PATHS = 100
+OPERATIONS = ("read", "write", "list", "remove")
+ROOT = "."
+BINARY_ADVICE = (
+    "write takes text alone. For a binary file, make it with execute_code, and save it with output_filename or "
+    "ci_push_to_workspace"
+)
+
+
+class SandboxPath(Path):
+    """A path under the working directory, which models write with `./` before it, too."""
+
+    def read(self, place: str, value: object) -> str:
+        """As Kind has it."""
+        return super().read(place, re.sub(r"^(\./+)+", "", value) if isinstance(value, str) else value)
+
+    def schema(self) -> dict[str, object]:
+        """As Kind has it."""
+        return {"type": "string", "maxLength": MOST_PATH_CHARACTERS, "pattern": rf"^(?:\./+)*{PATH_PATTERN}$"}
+
+
+class OptionalPath(SandboxPath):
+    """A path, or an empty string for none."""
+
+    def read(self, place: str, value: object) -> str:
+        """As Kind has it."""
+        return "" if value == "" else super().read(place, value)
+
+    def schema(self) -> dict[str, object]:
+        """As Kind has it."""
+        return {"type": "string", "maxLength": MOST_PATH_CHARACTERS}
+
+
+class FolderOrFile(SandboxPath):
+    """A path, or `.` for the working directory; a folder's may end with a slash."""
+
+    def read(self, place: str, value: object) -> str:
+        """As Kind has it."""
+        if value in (ROOT, f"{ROOT}/"):
+            return ROOT
+        return super().read(place, value.removesuffix("/") if isinstance(value, str) else value)
+
+    def schema(self) -> dict[str, object]:
+        """As Kind has it."""
+        return {"type": "string", "maxLength": MOST_PATH_CHARACTERS}
+
+
+class PlainText:
+    """A file's content that is text. A refusal does not repeat it, and says what to do with content that is not."""
+
+    def read(self, place: str, value: object) -> bytes:
+        """As Kind has it."""
+        try:
+            data = cast("str", value).encode()
+        except (AttributeError, UnicodeEncodeError):
+            raise refuse_unseen(place, value, "a string that UTF-8 can hold") from None
+        return _without_zero(place, data)
+
+    def check(self, place: str, value: object) -> bytes:
+        """As Kind has it."""
+        return _without_zero(place, Utf8().check(place, value))
+
+    def write(self, value: bytes) -> object:
+        """As Kind has it."""
+        return value.decode()
+
+    def schema(self) -> dict[str, object]:
+        """As Kind has it."""
+        return {"type": "string"}
+
+
+def _without_zero(place: str, data: bytes) -> bytes:
+    if b"\0" in data:
+        raise InvalidRequest(f"{place} has a zero character, so it is not text")
+    return data
+
+
+@dataclass(frozen=True)
+class TextFile(Record):
+    """A text file to write."""
+
+    path: Annotated[str, SandboxPath(), "Where it lies, relative to the working directory."]
+    text: Annotated[bytes, PlainText(), "Its content."]
+
+
+class TextEntry:
+    """A text file to write, described in full where it stands: models are not given references."""
+
+    def read(self, place: str, value: object) -> TextFile:
+        """As Kind has it."""
+        try:
+            return TextFile.from_json(value, place)
+        except InvalidRequest as error:
+            raise InvalidRequest(f"{error}. {BINARY_ADVICE}") from None
+
+    def check(self, place: str, value: object) -> TextFile:
+        """As Kind has it."""
+        return instance(place, value, TextFile)
+
+    def write(self, value: TextFile) -> object:
+        """As Kind has it."""
+        return value.to_json()
+
+    def schema(self) -> dict[str, object]:
+        """As Kind has it."""
+        fields = fields_of(TextFile)
+        properties = {field.name: {**field.kind.schema(), "description": field.about} for field in fields}
+        return {"type": "object", "properties": properties, "required": [field.name for field in fields]}
+
+
+REQUIRED = object()
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What a tool takes. A value that is its default is taken as it is."""
+
+    name: str
+    kind: Kind
+    about: str
+    default: object = REQUIRED
+
+    def read(self, value: object) -> Any:
+        """The typed value; raises InvalidRequest."""
+        return value if value is self.default else self.kind.read(self.name, value)
+
+    def schema(self) -> dict[str, object]:
+        """As JSON Schema."""
+        default = {} if self.default in (REQUIRED, None) else {"default": self.default}
+        return {**self.kind.schema(), "description": self.about, **default}
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool by the name of its method."""
+
+    name: str
+    about: str
+    parameters: tuple[Parameter, ...]
+    examples: tuple[Mapping[str, Any], ...]
+
+    def spec(self) -> dict[str, Any]:
+        """As Bedrock's Converse takes it in `toolConfig.tools`.
+
+        The examples stand in the description, since some models take no more at the top of a schema than its type, its
+        properties and which of them are required.
+        """
+        examples = "\n".join(json.dumps(example) for example in self.examples)
+        schema = {
+            "type": "object",
+            "properties": {parameter.name: parameter.schema() for parameter in self.parameters},
+            "required": [parameter.name for parameter in self.parameters if parameter.default is REQUIRED],
+        }
+        description = f"{self.about}\n\nExamples of input:\n{examples}"
+        return {"toolSpec": {"name": self.name, "description": description, "inputSchema": {"json": schema}}}
+
+    def checked_names(self, tool_input: object) -> dict[str, Any]:
+        """What a model sent, as arguments of the method, which reads their values. Raises InvalidRequest."""
+        if not isinstance(tool_input, Mapping):
+            raise refuse_unseen("tool_input", tool_input, "a JSON object")
+        given = {str(name): value for name, value in cast("Mapping[object, Any]", tool_input).items()}
+        known = [parameter.name for parameter in self.parameters]
+        for name in given:
+            if name not in known:
+                allowed = ", ".join(known)
+                raise InvalidRequest(f"{cut(name)} is not a parameter of {self.name}; the parameters are {allowed}")
+        for parameter in self.parameters:
+            if parameter.default is REQUIRED and parameter.name not in given:
+                raise InvalidRequest(f"{parameter.name} is missing; {self.name} needs it: {parameter.about}")
+        return given
+
+
+_CHART = (
+    "import matplotlib\nmatplotlib.use('Agg')\nimport matplotlib.pyplot as plt\nimport numpy as np\n"
+    "x = np.linspace(0, 10, 100)\nplt.figure(figsize=(10,6))\nplt.plot(x, np.sin(x))\nplt.title('Sine Wave')\n"
+    "plt.savefig('sine.png', dpi=300, bbox_inches='tight')\nprint('Done')"
+)
+_TABLE = "import pandas as pd\ndf = pd.DataFrame({'A': [1,2,3], 'B': [4,5,6]})\nprint(df.describe())"
+
+TOOLS: dict[str, Tool] = {
+    tool.name: tool
+    for tool in (
+        Tool(
+            "execute_code",
+            "Execute Python, JavaScript, or TypeScript code in a sandbox. Variables and files persist across calls. "
+            "Call matplotlib.use('Agg') before importing pyplot, and plt.savefig() instead of plt.show(): there is no "
+            "display. For shell tasks use execute_command.",
+            (
+                Parameter("code", Text(), "Code to execute. Use print() for text output."),
+                Parameter("language", Choice(LANGUAGES), "What the code is written in.", "python"),
+                Parameter(
+                    "output_filename",
+                    OptionalPath(),
+                    "File to download after execution. Code must save a file with this exact name. Saved to workspace "
+                    "automatically.",
+                    "",
+                ),
+            ),
+            (
+                {"code": _TABLE, "language": "python"},
+                {"code": _CHART, "language": "python", "output_filename": "sine.png"},
+            ),
+        ),
+        Tool(
+            "execute_command",
+            "Execute a shell command in the sandbox. Files persist across calls; each call is a new shell.",
+            (Parameter("command", Text(), 'Shell command to execute (e.g., "ls -la", "pip install requests").'),),
+            ({"command": "pip install yfinance"}, {"command": "python --version && pip list | head -20"}),
+        ),
+        Tool(
+            "file_operations",
+            "Read, write, list, or remove files in the sandbox. Binary files are read as base64; write takes text.",
+            (
+                Parameter("operation", Choice(OPERATIONS), "What to do."),
+                Parameter(
+                    "paths",
+                    Items(FolderOrFile(), MOST_PATHS),
+                    'File paths. read: ["file.txt"], list: ["."], remove: ["old.txt"].',
+                    None,
+                ),
+                Parameter(
+                    "content",
+                    Items(TextEntry(), MOST_PATHS),
+                    'For write. Entries with path and text: [{"path": "out.txt", "text": "hello"}].',
+                    None,
+                ),
+            ),
+            (
+                {"operation": "write", "content": [{"path": "config.json", "text": '{"key": "value"}'}]},
+                {"operation": "list", "paths": ["."]},
+                {"operation": "read", "paths": ["output.csv"]},
+            ),
+        ),
+        Tool(
+            "ci_push_to_workspace",
+            "Save sandbox files to the shared workspace (S3). Omit paths to save all files in the sandbox root. The "
+            "workspace is flat: a file keeps the last part of its path as its name.",
+            (Parameter("paths", Items(SandboxPath(), MOST_PATHS), "File paths in the sandbox.", None),),
+            ({"paths": ["chart.png", "results.json"]}, {}),
+        ),
+        Tool(
+            "workspace_read",
+            "Read a saved file from the workspace. Binary files are read as base64.",
+            (Parameter("path", Path(), "The address that saving the file returned."),),
+            ({"path": "code-interpreter/chart.png"}, {"path": "code-interpreter/results.json"}),
+        ),
+        Tool(
+            "workspace_list",
+            "List the saved files of the workspace.",
+            (Parameter("path", Text(), "The folder."),),
+            ({"path": "code-interpreter/"},),
+        ),
+    )
+}
+TOOL_SPECS: tuple[dict[str, Any], ...] = tuple(tool.spec() for tool in TOOLS.values())
+"""The tools as Bedrock's Converse takes them: `toolConfig={"tools": list(TOOL_SPECS)}`."""
+
+
+def read_arguments(tool: str, **given: object) -> tuple[Any, ...]:
+    """The typed values of a tool's parameters, in their order. Raises InvalidRequest."""
+    return tuple(parameter.read(given[parameter.name]) for parameter in TOOLS[tool].parameters)

@@ -1,0 +1,1 @@
+"""The AgentCore data plane: clients, calls, retries, deadlines, limits and service errors."""

@@ -1,0 +1,1 @@
+"""Lambda functions behind CloudFormation custom resources."""

@@ -1,0 +1,61 @@
+"""First step of a sandbox's way to the outside world, in a process of its own: takes rights on and off, becomes slirp.
+
+It reads one JSON object from standard input, which `outside` writes, and runs as `python -I -S slirp_launcher.py`. As
+root: where only root may open the tunnel's device, lend one in a private mount namespace, then become the sandbox's
+user, who owns its namespaces and nothing else.
+"""
+
+import ctypes
+import json
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+TUNNEL = Path("/dev/net/tun")
+TUNNEL_DEVICE = os.makedev(10, 200)
+FOR_ALL = stat.S_IROTH | stat.S_IWOTH
+CLONE_NEWNS, MS_NOSUID, MS_REC, MS_PRIVATE = 0x00020000, 2, 16384, 1 << 18
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def check(result: int, what: str) -> None:
+    """Ends the stub with a sentence if a system call failed."""
+    if result != 0:
+        sys.exit(f"{what}: {os.strerror(ctypes.get_errno())}")
+
+
+def lend_tunnel() -> None:
+    """Puts a device that everybody may open where slirp looks for it, seen by this process alone."""
+    folder = str(TUNNEL.parent)
+    check(libc.unshare(CLONE_NEWNS), "unshare")
+    check(libc.mount(b"none", b"/", b"", MS_REC | MS_PRIVATE, None), "private mounts")
+    check(libc.mount(b"tmpfs", folder.encode(), b"tmpfs", MS_NOSUID, b"size=64k,nr_inodes=16,mode=755"), folder)
+    os.mknod(TUNNEL, stat.S_IFCHR | 0o600, TUNNEL_DEVICE)
+    TUNNEL.chmod(0o666)
+
+
+def main(plan: dict[str, Any]) -> None:
+    """Follows the plan to the point where this process is slirp."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(nothing, 1)
+    os.close(nothing)
+    for group in plan["control_groups"]:
+        Path(group).write_text(str(os.getpid()))
+    if plan["uid"] is not None:
+        if TUNNEL.stat().st_mode & FOR_ALL != FOR_ALL:
+            lend_tunnel()
+        os.setgroups([])
+        os.setresgid(*[plan["uid"]] * 3)
+        os.setresuid(*[plan["uid"]] * 3)
+    os.execve(plan["command"][0], plan["command"], {})  # noqa: S606
+
+
+if __name__ == "__main__":
+    try:
+        main(json.load(sys.stdin))
+    except OSError as error:
+        sys.exit(f"{error.filename or 'the tunnel'}: {error.strerror}")
