@@ -91,7 +91,8 @@ def _again(lines: Lines) -> list[Fault]:
 
 def problems_of(file: Path, lines: Lines, faults: Sequence[Fault]) -> list[Problem]:
     """Faults with their lines, in the order of the file, but unknown keys first: they are often why a known one is
-    missing."""
+    missing.
+    """
     found = [
         (
             not fault.is_unknown_key,

@@ -28,7 +28,8 @@ def schema() -> dict[str, Any]:
 
 class _Schema(GenerateJsonSchema):
     """Pydantic's, with the short forms that the file may have, and with names of keys that are refused and not only
-    described."""
+    described.
+    """
 
     def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
         inside = self.generate_inner(schema["schema"])

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 class Lines:
     """The lines of one document. `again` has each key that its mapping has already: its place, the first's line, its
-    own."""
+    own.
+    """
 
     def __init__(self, root: Node) -> None:
         """Takes keys that are there again out of the document, in place: what is left is what is meant first."""

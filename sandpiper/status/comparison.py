@@ -20,7 +20,8 @@ NOTHING = "nothing"
 @dataclass(frozen=True)
 class Difference:
     """A property of a resource, as the template has it and as it was found. Where it is unknown, nobody can tell: the
-    template has it by a name that CloudFormation alone resolved."""
+    template has it by a name that CloudFormation alone resolved.
+    """
 
     property: str
     expected: str

@@ -118,7 +118,6 @@ class CodeInterpreterTools:
 
     def call(self, name: str, tool_input: object) -> Answer:
         """Calls a tool by its name with what a model sent for it."""
-
         try:
             if name not in TOOLS:
                 raise refuse("tool", name, " | ".join(TOOLS))

@@ -172,7 +172,7 @@ class Claim:
 
     @property
     def abandoned(self) -> tuple[str, ...]:
-        """clientTokens of earlier attempts that ended without a word, whose sessions may still be there."""
+        """ClientTokens of earlier attempts that ended without a word, whose sessions may still be there."""
         return tuple(map(self._client_token, range(self.entry.unended, self.entry.generation)))
 
     def _client_token(self, generation: int) -> str:
