@@ -67,6 +67,11 @@ node_modules/.ready: .venv/.ready package-lock.json
 	@npm ci --silent --no-fund --no-audit
 	@touch $@
 
+tools/prose/node_modules/.ready: .venv/.ready tools/prose/package-lock.json
+	@echo "· prose linter"
+	@npm ci --silent --no-fund --no-audit --prefix tools/prose
+	@touch $@
+
 tests/policy/oracle/node_modules/.ready: .venv/.ready tests/policy/oracle/package-lock.json
 	@echo "· what the policy evaluator is compared with"
 	@npm ci --silent --no-fund --no-audit --prefix tests/policy/oracle
