@@ -110,7 +110,7 @@ def test_an_environment_is_made_for_another_place(
     place = tmp_path / "a place" / "environment"
     assert libraries.install(place, shelf.requirements("1.0"))
     assert printed(place) == "1.0"
-    assert Runtime.at(place).directory == place
+    assert Runtime.load(place).directory == place
     script = place / "bin" / "tiny"
     assert f"{SESSION_ENVIRONMENT}/bin/python" in script.read_text()
     assert os.access(script, os.X_OK)
@@ -170,7 +170,7 @@ def test_a_folder_of_something_else_is_left_alone(shelf: Shelf, tmp_path: Path, 
         libraries.install(mine, shelf.requirements("1.0"))
     assert (mine / name).read_text() == "finished"
     with pytest.raises(SandboxUnavailableError) as raised:
-        Runtime.at(mine)
+        Runtime.load(mine)
     assert raised.value.fix.startswith("Make one with `local-agentcore install-libraries` and leave --runtime out")
 
 

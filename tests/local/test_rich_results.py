@@ -10,7 +10,7 @@ import pytest
 
 from local_agentcore.assumptions import Guesses
 from local_agentcore.results import of_code
-from local_agentcore.sandbox.displays import Display, Displays, displays_of
+from local_agentcore.sandbox.displays import Display, Displays, parse_displays
 from local_agentcore.sandbox.guest import displays
 from local_agentcore.sandbox.responses import Execution
 from tests.local.test_languages import MANAGED, caller
@@ -112,13 +112,13 @@ def test_an_image_without_data_is_shown_as_its_text(session: Invoke, data: str) 
 
 
 def test_number_and_size_are_bounded_and_it_is_said(session: Invoke) -> None:
-    many = f"for _ in range({displays.MAXIMUM_NUMBER + 7}): display(Image.new('RGB', (1, 1)))"
+    many = f"for _ in range({displays.MAX_DISPLAYS + 7}): display(Image.new('RGB', (1, 1)))"
     *images, text = reversed(run(session, many))
-    assert len(images) == displays.MAXIMUM_NUMBER
+    assert len(images) == displays.MAX_DISPLAYS
     assert text["text"].startswith("7 more were shown")
     noise = "import os\nfor _ in range(6): display(Image.frombytes('RGB', (1000, 1000), os.urandom(3_000_000)))"
     *images, text = reversed(run(session, noise))
-    assert 0 < sum(len(base64.b64encode(image["data"])) for image in images) <= displays.MAXIMUM_BYTES
+    assert 0 < sum(len(base64.b64encode(image["data"])) for image in images) <= displays.MAX_BYTES
     assert "more were shown" in text["text"]
 
 
@@ -137,8 +137,8 @@ def test_number_and_size_are_bounded_and_it_is_said(session: Invoke) -> None:
     ],
 )
 def test_nonsense_from_a_sandbox_shows_nothing(payload: bytes) -> None:
-    assert displays_of(payload) == Displays()
-    assert displays_of(b'{"shown": [{"mimeType": "image/png", "data": "eA=="}], "dropped": 0}').shown
+    assert parse_displays(payload) == Displays()
+    assert parse_displays(b'{"shown": [{"mimeType": "image/png", "data": "eA=="}], "dropped": 0}').shown
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from botocore.exceptions import ClientError
 
 from local_agentcore.errors import SandboxUnavailableError
 from local_agentcore.process import client
-from local_agentcore.sandbox.internet_access import slirp
+from local_agentcore.sandbox.internet_access import find_slirp
 from tests.security.conftest import USERS, Attacker, Host, User, commands, hosting, one_user, wait_until
 from tests.security.outside_world.world import TCP_PORT, UDP_PORT
 from tests.security.speakers import SPEAKERS, attempt
@@ -193,7 +193,7 @@ class World:
 
 
 def ip(*arguments: str) -> None:
-    """Runs ip(8)."""
+    """Runs the `ip` command."""
     subprocess.run(["ip", *arguments], check=True, capture_output=True)
 
 
@@ -514,8 +514,8 @@ def test_who_may_not_open_a_tunnel_is_told_what_to_do(user: User, agentcore_runt
 
 
 def test_slirp_is_asked_for_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert slirp().endswith("/slirp4netns") or os.geteuid() != 0
+    assert find_slirp().endswith("/slirp4netns") or os.geteuid() != 0
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SandboxUnavailableError) as refusal:
-        slirp()
+        find_slirp()
     assert "apt-get install slirp4netns" in refusal.value.fix

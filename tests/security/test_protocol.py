@@ -14,8 +14,8 @@ import pytest
 
 from local_agentcore.errors import SandboxEndedError
 from local_agentcore.sandbox.channel import Channel
-from local_agentcore.sandbox.guest.frames import LENGTHS, MAXIMUM_MESSAGE_BYTES, MAXIMUM_PAYLOAD_BYTES
-from local_agentcore.sandbox.responses import OperationError, entries_of
+from local_agentcore.sandbox.guest.frames import LENGTHS, MAX_MESSAGE_BYTES, MAX_PAYLOAD_BYTES
+from local_agentcore.sandbox.responses import OperationError, parse_entries
 from tests.security.conftest import one_user
 from tests.security.speakers import number_of
 
@@ -38,9 +38,9 @@ def answer_of(said: bytes) -> Frame:
 
     async def converse() -> Frame:
         near, far = socket.socketpair()
-        channel = await Channel.over(near)
+        channel = await Channel.wrap(near)
         far.sendall(frame({"ready": True}))
-        await channel.ready()
+        await channel.wait_ready()
         request = asyncio.ensure_future(channel.request({"op": "read"}))
         await asyncio.sleep(0)
         far.sendall(said)
@@ -64,8 +64,8 @@ def test_an_honest_answer_is_taken() -> None:
     [
         b"",
         b"\x00",
-        LENGTHS.pack(MAXIMUM_MESSAGE_BYTES + 1, 0),
-        LENGTHS.pack(2, MAXIMUM_PAYLOAD_BYTES + 1) + b"{}",
+        LENGTHS.pack(MAX_MESSAGE_BYTES + 1, 0),
+        LENGTHS.pack(2, MAX_PAYLOAD_BYTES + 1) + b"{}",
         LENGTHS.pack(5, 0) + b"{nope",
         LENGTHS.pack(3, 0) + b"\xff\xfe\xfd",
         frame([1, 2, 3]),
@@ -85,11 +85,11 @@ def test_what_is_no_answer_ends_the_sandbox(said: bytes) -> None:
 def test_a_sandbox_that_is_not_ready_in_so_many_words_is_none() -> None:
     async def greet(said: bytes) -> None:
         near, far = socket.socketpair()
-        channel = await Channel.over(near)
+        channel = await Channel.wrap(near)
         far.sendall(said)
         far.close()
         try:
-            await channel.ready()
+            await channel.wait_ready()
         finally:
             await channel.close()
 
@@ -101,13 +101,13 @@ def test_a_sandbox_that_is_not_ready_in_so_many_words_is_none() -> None:
 
 @pytest.mark.parametrize("listing", [b"", b"5", b"[[1, 2]]", b'[["a"]]', b'[["a", "b"]]', b'{"a": 1}', b"[" * 100_000])
 def test_what_is_no_listing_is_refused(listing: bytes) -> None:
-    assert [entry.name for entry in entries_of(b'[["a", true]]')] == ["a"]
+    assert [entry.name for entry in parse_entries(b'[["a", true]]')] == ["a"]
     with pytest.raises(OperationError):
-        entries_of(listing)
+        parse_entries(listing)
 
 
 def test_a_name_that_is_no_text_is_made_readable() -> None:
-    (entry,) = entries_of(b'[["a\\ud800b", false]]')
+    (entry,) = parse_entries(b'[["a\\ud800b", false]]')
     assert entry.name.encode() == "a\ufffdb".encode()
 
 
@@ -149,7 +149,7 @@ for one in range(3, 64):
     except OSError: pass
     try: open(f'/proc/1/fd/{{one}}', 'wb', buffering=0).write(forged)
     except OSError: pass
-sys.modules['inside'] = None; os._exit = lambda code: None; print('patched')
+sys.modules['guest'] = None; os._exit = lambda code: None; print('patched')
 raise SystemExit(255)""",
     "shell": f"""
 forged='{IN_SHELL}'

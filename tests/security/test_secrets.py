@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local_agentcore.sandbox.layout import COVERED_FILES, COVERED_FOLDERS, HOST_NAME
+from local_agentcore.sandbox.layout import HOST_NAME, MASKED_DIRECTORIES, MASKED_FILES
 from tests.security.conftest import PROJECT, one_user
 from tests.security.speakers import SPEAKERS, attempt
 
@@ -162,8 +162,8 @@ OF_ITS_OWN_NETWORK = ("arp", "route", "unix", "tcp", "udp", "dev")
 
 
 def test_proc_tells_neither_how_the_host_was_started_nor_what_it_has(attacker: Attacker, speaker: Speaker) -> None:
-    covered = {path: attempt("read", path) for path in COVERED_FILES} | {
-        path: attempt("names", path) for path in COVERED_FOLDERS
+    covered = {path: attempt("read", path) for path in MASKED_FILES} | {
+        path: attempt("names", path) for path in MASKED_DIRECTORIES
     }
     refused = {name: attempt("read", f"/proc/{name}") for name in OF_ROOT_ALONE}
     network = {name: attempt("read", f"/proc/net/{name}") for name in OF_ITS_OWN_NETWORK}

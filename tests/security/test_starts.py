@@ -79,7 +79,7 @@ def test_what_cannot_be_watched_is_ended(
     async def watch(emulator: Emulator) -> None:
         watched = await emulator.take(emulator.interpreters.get(MANAGED_INTERPRETER))
         assert (await watched.execute("1", clear_context=False, seconds=5)).exit_code == 0
-        monkeypatch.setattr(memory, "exceeds", fail)
+        monkeypatch.setattr(memory, "exceeds_limit", fail)
         async with asyncio.timeout(10):
             while watched.alive:
                 await asyncio.sleep(0.01)
@@ -95,7 +95,7 @@ def test_swap_does_not_add_to_the_memory_of_a_group(agentcore_runtime: Path, tmp
         limits = {file.name: int(file.read_text()) for file in files}
         swap = [file.read_text() for group in groups() for file in group.glob("memory.swap.max")]
         await sandbox.end()
-        if emulator.groups.count_memory:
+        if emulator.groups.counts_memory:
             assert swap in ([], ["0\n"])
             bounded = limits.get("memory.limit_in_bytes")
             assert limits.get("memory.memsw.limit_in_bytes", bounded) == bounded

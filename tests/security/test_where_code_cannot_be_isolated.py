@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from local_agentcore.emulator import Emulator
 from local_agentcore.process import client, running_emulator
-from local_agentcore.sandbox.preflight import CONTAINER_OPTIONS, explain
+from local_agentcore.sandbox.preflight import CONTAINER_OPTIONS, explain_start_failure
 from local_agentcore.settings import Settings
 from sandpiper.cdk_cli import PROJECT
 
@@ -101,7 +101,7 @@ def test_the_refusal_names_who_refuses(files: dict[str, str], reason: str, fix: 
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    explained = explain("bwrap: setting up uid map: Permission denied", (0, 9, 0), tmp_path)
+    explained = explain_start_failure("bwrap: setting up uid map: Permission denied", (0, 9, 0), tmp_path)
     assert reason in explained.reason
     assert fix in explained.fix
 

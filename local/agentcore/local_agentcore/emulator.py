@@ -21,7 +21,7 @@ from .interpreters import SANDBOX, Interpreter, Interpreters
 from .network.networks import Networks
 from .permissions import Permissions
 from .sandbox.blueprint import Blueprint
-from .sandbox.cgroups import MEMORY, ControlGroups, find_places
+from .sandbox.cgroups import MEMORY, ControlGroups, find_control_groups
 from .sandbox.host import Sandbox
 from .sandbox.pool import Pool
 from .sandbox.preflight import require_linux
@@ -97,14 +97,14 @@ class Emulator:
             self.unavailable = None
             self._pools[SANDBOX] = pool
             if self.settings.pool:
-                pool.put(first)
+                pool.add(first)
                 pool.fill()
             else:
                 await first.end()
         self.sessions.watch_expiry()
 
     def _clear_away(self) -> None:
-        groups = find_places(f"{emulator_name()}-probe", self.settings.limits)
+        groups = find_control_groups(f"{emulator_name()}-probe", self.settings.limits)
         for name in sweep(self.settings.state, groups):
             log.info("Removed %s, which an emulator that was killed had left", name)
         self.groups = groups if self.settings.memory_by == "auto" else groups.without(MEMORY)
@@ -122,9 +122,9 @@ class Emulator:
 
     def _blueprint(self, mode: str) -> Blueprint:
         settings = self.settings
-        reach = self._networks.reach(mode)
+        network = self._networks.network_spec(mode)
         try:
-            return Blueprint.create(self._directory / mode, settings.runtime, settings.limits, self.groups, reach)
+            return Blueprint.create(self._directory / mode, settings.runtime, settings.limits, self.groups, network)
         except OSError as error:
             reason = f"{self._directory / mode} cannot be written: {error.strerror}"
             raise SandboxUnavailableError(reason, "Make room there, or choose another folder with --state") from error
@@ -140,7 +140,7 @@ class Emulator:
         mode = interpreter.network_mode
         if mode not in self._pools:  # sandboxes of a mode are started ahead once it has been used
             self._pools[mode] = Pool(self._blueprint(mode), self.settings.pool)
-        return await self._pools[mode].take()
+        return await self._pools[mode].acquire()
 
     def connect(self, session: Session) -> None:
         """Has the network of a session's sandbox served, with the role of its interpreter."""

@@ -17,7 +17,7 @@ from .argparse_types import number, read_by, text, whole_number
 from .network.named_hosts import NamedHost, require_distinct
 from .network.networks import NetworkSettings
 from .network.s3_gate import Upstream
-from .sandbox.limits import LEAST_MEMORY_BYTES, MEBIBYTE, Limits
+from .sandbox.limits import MEBIBYTE, MIN_MEMORY_BYTES, Limits
 from .sandbox.preflight import INSTALL_PROFILE
 from .settings import (
     AUTHORITY_TOKEN_VARIABLE,
@@ -81,7 +81,7 @@ QUOTAS = (
 )  # fmt: skip
 LIMITS = (
     Amount("cpus", "processors", number(0.01, 1000), "of one session"),
-    Amount("memory_mib", "memory_bytes", whole_number(LEAST_MEMORY_BYTES // MEBIBYTE, 1_000_000), "of one session",
+    Amount("memory_mib", "memory_bytes", whole_number(MIN_MEMORY_BYTES // MEBIBYTE, 1_000_000), "of one session",
            MEBIBYTE),
     Amount("disk_mib", "disk_bytes", MEBIBYTES, "of one session", MEBIBYTE),
     Amount("temporary_mib", "temporary_bytes", MEBIBYTES, "of the temporary folder of one session", MEBIBYTE),

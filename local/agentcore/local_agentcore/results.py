@@ -87,10 +87,10 @@ def notes_on(execution: Execution, limits: Limits, seconds: float) -> list[str]:
         notes.append(
             f"The sandbox's memory limit of {limits.memory_bytes // MEBIBYTE} MiB was reached: its files count, too."
         )
-    if execution.death is not None:
+    if execution.kernel_exit_code is not None:
         notes.append(
-            f"The Python kernel died ({_described_end(execution.death)}): its variables are lost, the files are kept, "
-            "and the next call starts with a new kernel."
+            f"The Python kernel died ({_described_end(execution.kernel_exit_code)}): its variables are lost, "
+            "the files are kept, and the next call starts with a new kernel."
         )
     return notes
 

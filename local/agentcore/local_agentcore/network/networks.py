@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import SandboxUnavailableError
 from ..interpreters import PUBLIC, SANDBOX, VPC
-from ..sandbox.internet_access import slirp
-from ..sandbox.network_spec import Reach
+from ..sandbox.internet_access import find_slirp
+from ..sandbox.network_spec import NetworkSpec
 from . import named_hosts
 from .metadata import ADDRESS, Metadata
 from .role import SessionRole
@@ -51,7 +51,7 @@ class Networks:
             VPC: settings.vpc_hosts,
         }
 
-    def reach(self, mode: str) -> Reach:
+    def network_spec(self, mode: str) -> NetworkSpec:
         """Returns what sandboxes of a network mode have.
 
         Raises:
@@ -64,10 +64,10 @@ class Networks:
             "AWS_DEFAULT_REGION": self._region,
         }
         listeners = (self._gate.address, ADDRESS, *named_hosts.listeners(hosts))
-        outside = mode == PUBLIC and not self._settings.public_hosts_only
-        if outside:
-            slirp()
-        return Reach(listeners, named_hosts.addresses(hosts), environment, outside)
+        internet = mode == PUBLIC and not self._settings.public_hosts_only
+        if internet:
+            find_slirp()
+        return NetworkSpec(listeners, named_hosts.addresses(hosts), environment, internet)
 
     def describe(self) -> dict[str, str]:
         """Returns in words what each mode reaches here, or why it reaches nothing."""
@@ -84,7 +84,7 @@ class Networks:
         if self._settings.public_hosts_only:
             return "not the outside world (--public-hosts-only)"
         try:
-            slirp()
+            find_slirp()
         except SandboxUnavailableError as error:
             return f"but no session can be started: {error.reason}. To do: {error.fix}"
         return "the outside world by slirp4netns, without this host and private networks"

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SandboxUnavailableError
 from . import layout, seccomp
 from .guest.supervisor import Configuration
-from .internet_access import NAME_SERVER, refused_networks
-from .launcher import NOTHING, STAGE
+from .internet_access import NAME_SERVER, blocked_networks
+from .launcher import EMPTY_DIRECTORY, STAGE
 from .runtime import Runtime
 
 if TYPE_CHECKING:
     from .cgroups import ControlGroups
     from .limits import Limits
-    from .network_spec import Reach
+    from .network_spec import NetworkSpec
 
-INSIDE_SOURCE = Path(__file__).parent / "guest"
+GUEST_SOURCE = Path(__file__).parent / "guest"
 SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
-VERSION_WITH_DISABLE_USERNS = (0, 8, 0)
+MIN_VERSION_DISABLE_USERNS = (0, 8, 0)
 START_SUPERVISOR = (
     "import sys; sys.path.insert(0, sys.argv[1]); from guest.supervisor import main; "
     "del sys.path[0]; main(*sys.argv[2:])"
@@ -61,7 +61,7 @@ class Blueprint:
     Attributes:
         directory: where `create` put the small files that they share.
         groups: where their control groups go; a watchdog bounds memory where those do not.
-        reach: their network.
+        network: their network.
     """
 
     directory: Path
@@ -69,35 +69,37 @@ class Blueprint:
     limits: Limits
     bubblewrap: Bubblewrap
     groups: ControlGroups
-    reach: Reach
+    network: NetworkSpec
     filter_program: bytes
 
     @classmethod
-    def create(cls, directory: Path, runtime: Path, limits: Limits, groups: ControlGroups, reach: Reach) -> Blueprint:
+    def create(
+        cls, directory: Path, runtime: Path, limits: Limits, groups: ControlGroups, network: NetworkSpec
+    ) -> Blueprint:
         """Finds what is needed and writes the files that sandboxes share into `directory`.
 
         Raises:
             SandboxUnavailableError: something is not installed.
         """
-        bubblewrap, python = Bubblewrap.find(), Runtime.at(runtime)
-        filter_program = seccomp.program(memory_is_counted=groups.count_memory)
+        bubblewrap, python = Bubblewrap.find(), Runtime.load(runtime)
+        filter_program = seccomp.program(memory_is_counted=groups.counts_memory)
         etc = directory / "etc"
         etc.mkdir(parents=True)
-        for name, text in layout.etc_files(reach.hosts, NAME_SERVER if reach.outside else None).items():
+        for name, text in layout.etc_files(network.hosts, NAME_SERVER if network.internet else None).items():
             (etc / name).write_text(text)
-        (directory / "pyvenv.cfg").write_text(python.configuration_inside())
-        (directory / "libraries.pth").write_text(python.libraries_inside())
+        (directory / "pyvenv.cfg").write_text(python.guest_pyvenv_cfg())
+        (directory / "libraries.pth").write_text(python.guest_libraries_pth())
         (directory / "empty").touch()
         inside = directory / "guest"
         inside.mkdir()
-        for module in INSIDE_SOURCE.glob("*.py"):
+        for module in GUEST_SOURCE.glob("*.py"):
             copy = inside / module.name
             copy.write_bytes(module.read_bytes())
             # Its bytecode says where it is in a sandbox; that beside the original says where it is on the host.
-            py_compile.compile(str(copy), dfile=f"{layout.INSIDE_PACKAGE}/{module.name}")
+            py_compile.compile(str(copy), dfile=f"{layout.GUEST_PACKAGE}/{module.name}")
         for path in directory.rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)  # whatever this process's umask: another user reads them
-        return cls(directory, python, limits, bubblewrap, groups, reach, filter_program)
+        return cls(directory, python, limits, bubblewrap, groups, network, filter_program)
 
     def plan(
         self, *, uid: int | None, processes_files: list[Path], channel: int, filter_descriptor: int
@@ -112,19 +114,19 @@ class Blueprint:
             "control_groups": [str(file) for file in processes_files],
             "sources": [str(source) for source, _ in sources],
             "writable": writable,
-            "folders": list(layout.ON_DISK),
-            "listeners": self.reach.listeners,
-            "outside": self.reach.outside,
-            "refused_networks": refused_networks() if self.reach.outside else [],
+            "directories": list(layout.DISK_MOUNTS),
+            "listeners": self.network.listeners,
+            "internet": self.network.internet,
+            "blocked_networks": blocked_networks() if self.network.internet else [],
             "channel": channel,
             "bwrap": self.bubblewrap.path,
             "options": self._options([target for _, target in sources], filter_descriptor),
             "command": [
-                self.runtime.python_inside,
+                self.runtime.guest_python,
                 "-I",
                 "-c",
                 START_SUPERVISOR,
-                str(Path(layout.INSIDE_PACKAGE).parent),
+                str(Path(layout.GUEST_PACKAGE).parent),
                 str(channel),
             ],
             "configuration": json.dumps(asdict(self._configuration())),
@@ -140,19 +142,19 @@ class Blueprint:
                 self.directory / "libraries.pth",
                 f"{layout.SESSION_ENVIRONMENT}/{self.runtime.site_packages}/libraries.pth",
             ),
-            (self.directory / "guest", layout.INSIDE_PACKAGE),
+            (self.directory / "guest", layout.GUEST_PACKAGE),
             *((self.directory / "etc" / name, f"/etc/{name}") for name in layout.etc_files({})),
-            *((Path("/etc", name), f"/etc/{name}") for name in layout.ETC_FROM_HOST if Path("/etc", name).exists()),
+            *((Path("/etc", name), f"/etc/{name}") for name in layout.HOST_ETC_ENTRIES if Path("/etc", name).exists()),
         ]
         # Once staged, it covers whatever else tells of the host.
-        mounts.append((self.directory / "empty", layout.COVERED_FILES[0]))
+        mounts.append((self.directory / "empty", layout.MASKED_FILES[0]))
         return [*mounts, (self.runtime.base, layout.BASE_PYTHON)] if self.runtime.needs_base else mounts
 
     def _options(self, targets: list[str], filter_descriptor: int) -> list[str]:
         """Returns bubblewrap's options. The network namespace is the stub's: it has loopback only."""
         flags = "--unshare-user --unshare-ipc --unshare-pid --unshare-uts --unshare-cgroup-try --as-pid-1 --new-session"
         options = flags.split()
-        if self.bubblewrap.version >= VERSION_WITH_DISABLE_USERNS:
+        if self.bubblewrap.version >= MIN_VERSION_DISABLE_USERNS:
             options += ["--disable-userns"]  # the filter refuses new user namespaces, too
         options += ["--cap-drop", "ALL", "--hostname", layout.HOST_NAME]
         options += ["--uid", str(layout.SANDBOX_UID), "--gid", str(layout.SANDBOX_UID)]
@@ -164,33 +166,33 @@ class Blueprint:
             elif folder.is_dir():
                 options += ["--ro-bind", str(folder), str(folder)]
         options += ["--proc", "/proc", "--dev", "/dev"]
-        for name, target in {**layout.ON_DISK, "tmp": "/tmp", "shm": "/dev/shm"}.items():  # noqa: S108  the sandbox's own
+        for name, target in {**layout.DISK_MOUNTS, "tmp": "/tmp", "shm": "/dev/shm"}.items():  # noqa: S108  the sandbox's own
             options += ["--bind", f"{STAGE}/{name}", target]
-        for path, source in self.runtime.links_inside.items():
+        for path, source in self.runtime.guest_links.items():
             options += ["--symlink", source, f"{layout.SESSION_ENVIRONMENT}/{path}"]
         for index, target in enumerate(targets):
             options += ["--ro-bind", f"{STAGE}/{index}", target]
-        empty = f"{STAGE}/{targets.index(layout.COVERED_FILES[0])}"
-        for source, covered in ((empty, layout.COVERED_FILES[1:]), (NOTHING, layout.COVERED_FOLDERS)):
+        empty = f"{STAGE}/{targets.index(layout.MASKED_FILES[0])}"
+        for source, covered in ((empty, layout.MASKED_FILES[1:]), (EMPTY_DIRECTORY, layout.MASKED_DIRECTORIES)):
             for target in covered:
                 if Path(target).exists():  # as the host's kernel is configured, which is the sandbox's as well
                     options += ["--ro-bind", source, target]
-        if not self.groups.count_memory:
+        if not self.groups.counts_memory:
             # A shared mapping of /dev/zero is memory that no rlimit, no file system and not the watchdog counts.
             # /dev/full reads as zeros, too, and cannot be mapped. Only writing to it is different: it is refused.
             options += ["--dev-bind", "/dev/full", "/dev/zero"]
         options += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", layout.WORKING_DIRECTORY]
-        for name, value in {**layout.environment(self.runtime.base_inside), **self.reach.environment}.items():
+        for name, value in {**layout.environment(self.runtime.guest_base), **self.network.environment}.items():
             options += ["--setenv", name, value]
         return [*options, "--seccomp", str(filter_descriptor)]
 
     def _configuration(self) -> Configuration:
         return Configuration(
             working_directory=layout.WORKING_DIRECTORY,
-            directories=layout.FRESH_DIRECTORIES,
-            files=layout.FRESH_FILES,
+            directories=layout.INITIAL_DIRECTORIES,
+            files=layout.INITIAL_FILES,
             chart_cache=(layout.CHART_CACHE_SOURCE, layout.CHART_CACHE),
-            resource_limits=self.limits.resource_limits(counted_by_group=self.groups.count_memory),
+            resource_limits=self.limits.resource_limits(memory_in_cgroup=self.groups.counts_memory),
             output_bytes=self.limits.output_bytes,
             task_output_bytes=self.limits.task_output_bytes,
             grace_seconds=self.limits.grace_seconds,

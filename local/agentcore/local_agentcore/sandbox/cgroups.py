@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ROOT = Path("/sys/fs/cgroup")
 PROCESSES_FILE = "cgroup.procs"
 PERIOD_MICROSECONDS = 100_000
-REMOVAL_TRIES = 200
+MAX_REMOVAL_ATTEMPTS = 200
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +28,13 @@ log = logging.getLogger(__name__)
 class Controller:
     """What a group can bound, in one version of the kernel's interface: the files to write, and what to write.
 
-    `where_there` are files that only some kernels have.
+    `optional_files` are files that only some kernels have.
     """
 
     name: str
     version: int
     files: Callable[[Limits], dict[str, str]]
-    where_there: Callable[[Limits], dict[str, str]] = lambda _: {}
+    optional_files: Callable[[Limits], dict[str, str]] = lambda _: {}
 
 
 def _quota(limits: Limits) -> int:
@@ -52,11 +52,11 @@ CONTROLLERS = (
     }),
     Controller(PROCESSORS, 2, lambda limits: {"cpu.max": f"{_quota(limits)} {PERIOD_MICROSECONDS}"}),
 )  # fmt: skip
-OUT_OF_MEMORY_FILES = ("memory.oom_control", "memory.events")
+OOM_EVENT_FILES = ("memory.oom_control", "memory.events")
 
 
 @dataclass(frozen=True)
-class Place:
+class CgroupParent:
     """A group of this process, or above it, below which this process may make others."""
 
     version: int
@@ -65,7 +65,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Groups:
+class SandboxCgroups:
     """The groups of one sandbox: one for all that bounds it, or in version 1 one for each."""
 
     paths: tuple[Path, ...]
@@ -75,10 +75,10 @@ class Groups:
         """Writing a process's id to these files puts it, and all that it starts, into the groups."""
         return [path / PROCESSES_FILE for path in self.paths]
 
-    def kills(self) -> int:
+    def oom_kills(self) -> int:
         """Returns how many processes the kernel has ended for want of memory."""
         for path in self.paths:
-            for name in OUT_OF_MEMORY_FILES:
+            for name in OOM_EVENT_FILES:
                 with suppress(OSError):
                     for line in (path / name).read_text().splitlines():
                         if line.startswith("oom_kill "):
@@ -88,7 +88,7 @@ class Groups:
     async def remove(self) -> None:
         """Removes the groups as soon as their last process has gone."""
         for path in self.paths:
-            for _ in range(REMOVAL_TRIES):
+            for _ in range(MAX_REMOVAL_ATTEMPTS):
                 with suppress(OSError):
                     path.rmdir()
                     break
@@ -101,62 +101,66 @@ class Groups:
 class ControlGroups:
     """Where this process may make groups. Without a place it may make none, and they bound nothing."""
 
-    places: tuple[Place, ...] = ()
+    parents: tuple[CgroupParent, ...] = ()
 
     def version_of(self, name: str) -> int | None:
         """Returns the version of the interface by which something is bounded; None where it is not."""
-        found = [place.version for place in self.places for controller in place.controllers if controller.name == name]
+        found = [place.version for place in self.parents for controller in place.controllers if controller.name == name]
         return found[0] if found else None
 
     @property
-    def count_memory(self) -> bool:
+    def counts_memory(self) -> bool:
         """Whether they bound memory."""
         return self.version_of(MEMORY) is not None
 
     def without(self, name: str) -> ControlGroups:
         """Returns the same, but that they do not bound this."""
         left = [
-            Place(place.version, place.parent, tuple(one for one in place.controllers if one.name != name))
-            for place in self.places
+            CgroupParent(place.version, place.parent, tuple(one for one in place.controllers if one.name != name))
+            for place in self.parents
         ]
         return ControlGroups(tuple(place for place in left if place.controllers))
 
-    def create(self, name: str, limits: Limits) -> Groups:
+    def create(self, name: str, limits: Limits) -> SandboxCgroups:
         """Makes the groups of one sandbox."""
         with ExitStack() as undo:
-            for place in self.places:
+            for place in self.parents:
                 path = place.parent / name
                 path.mkdir()
                 undo.callback(path.rmdir)
                 for controller in place.controllers:
                     for file, text in controller.files(limits).items():
                         (path / file).write_text(text)
-                    for file, text in controller.where_there(limits).items():
+                    for file, text in controller.optional_files(limits).items():
                         if (path / file).exists():
                             (path / file).write_text(text)
             undo.pop_all()
-        return Groups(tuple(place.parent / name for place in self.places))
+        return SandboxCgroups(tuple(place.parent / name for place in self.parents))
 
-    def named(self, prefix: str) -> Iterator[Path]:
+    def with_prefix(self, prefix: str) -> Iterator[Path]:
         """Returns the groups in these places whose name begins with `prefix`."""
-        for place in self.places:
+        for place in self.parents:
             yield from (path for path in place.parent.glob(f"{prefix}*") if path.is_dir())
 
 
-def find_places(probe_name: str, limits: Limits) -> ControlGroups:
+def find_control_groups(probe_name: str, limits: Limits) -> ControlGroups:
     """Returns where this process may make groups: for each controller the nearest place, found by trying."""
-    places: list[Place] = []
+    places: list[CgroupParent] = []
     for name in (MEMORY, PROCESSORS):
-        found = next(filter(None, (_place(one, probe_name, limits) for one in CONTROLLERS if one.name == name)), None)
+        found = next(
+            filter(None, (_find_parent(one, probe_name, limits) for one in CONTROLLERS if one.name == name)), None
+        )
         same = [place for place in places if found and (place.version, place.parent) == (found.version, found.parent)]
         if found and same:  # version 2: one group for both
-            places[places.index(same[0])] = Place(found.version, found.parent, same[0].controllers + found.controllers)
+            places[places.index(same[0])] = CgroupParent(
+                found.version, found.parent, same[0].controllers + found.controllers
+            )
         elif found:
             places.append(found)
     return ControlGroups(tuple(places))
 
 
-def _place(controller: Controller, probe_name: str, limits: Limits) -> Place | None:
+def _find_parent(controller: Controller, probe_name: str, limits: Limits) -> CgroupParent | None:
     """Returns the nearest place at or above this process's own group.
 
     In version 2 a group that holds processes cannot divide anything among children, so it may be a parent of it.
@@ -168,8 +172,8 @@ def _place(controller: Controller, probe_name: str, limits: Limits) -> Place | N
     for parent in (root / own, *(root / own).parents):
         if not parent.is_relative_to(root):
             return None
-        if _works(parent / probe_name, controller.files(limits)):
-            return Place(controller.version, parent, (controller,))
+        if _is_usable(parent / probe_name, controller.files(limits)):
+            return CgroupParent(controller.version, parent, (controller,))
     return None
 
 
@@ -182,18 +186,18 @@ def _own_group(controller: Controller) -> str | None:
     return None
 
 
-def _works(probe: Path, files: dict[str, str]) -> bool:
+def _is_usable(probe: Path, files: dict[str, str]) -> bool:
     try:
         probe.mkdir()
     except OSError:
         return False
     try:
-        return all(os.access(probe / file, os.W_OK) for file in files) and _take(probe, files)
+        return all(os.access(probe / file, os.W_OK) for file in files) and _accepts(probe, files)
     finally:
         probe.rmdir()
 
 
-def _take(group: Path, files: dict[str, str]) -> bool:
+def _accepts(group: Path, files: dict[str, str]) -> bool:
     """Whether limits, and a process of this user, are taken by a group. The process is gone afterwards."""
     with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         try:

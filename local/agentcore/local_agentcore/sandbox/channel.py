@@ -32,12 +32,12 @@ class Channel:
         self.ended = asyncio.Event()
 
     @classmethod
-    async def over(cls, connection: socket.socket) -> Channel:
+    async def wrap(cls, connection: socket.socket) -> Channel:
         """Takes over a connected socket."""
         connection.setblocking(False)
         return cls(*await asyncio.open_connection(sock=connection, limit=BUFFER_BYTES))
 
-    async def ready(self) -> None:
+    async def wait_ready(self) -> None:
         """Waits for the supervisor's first word, then goes on receiving.
 
         Raises:

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, cast
 
-from .guest.displays import MAXIMUM_BYTES, MAXIMUM_NUMBER, MIME_TYPES
+from .guest.displays import MAX_BYTES, MAX_DISPLAYS, MIME_TYPES
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Displays:
     dropped: int = 0
 
 
-def displays_of(payload: bytes) -> Displays:
+def parse_displays(payload: bytes) -> Displays:
     """Reads what a kernel sent. Whatever is not as it should be is left out."""
     try:
         message: Any = json.loads(payload) if payload else None
@@ -39,8 +39,8 @@ def displays_of(payload: bytes) -> Displays:
     if not isinstance(items, list) or not isinstance(dropped, int):
         return Displays()
     shown: list[Display] = []
-    room = MAXIMUM_BYTES
-    for item in cast("list[object]", items)[:MAXIMUM_NUMBER]:
+    room = MAX_BYTES
+    for item in cast("list[object]", items)[:MAX_DISPLAYS]:
         match item:
             case {"mimeType": str(mime_type), "data": str(text)} if mime_type in MIME_TYPES and len(text) <= room:
                 try:

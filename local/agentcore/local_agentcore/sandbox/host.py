@@ -17,26 +17,26 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SandboxEndedError
 from .channel import Channel
-from .internet_access import Outside
+from .internet_access import InternetAccess
 from .listeners import Handler, Listener, receive_descriptors
 from .memory import watch
-from .preflight import explain
+from .preflight import explain_start_failure
 from .process_tree import ProcessTree
-from .responses import TaskReport, checked, entries_of, execution_of
-from .sweep import group_name
-from .uid_allocation import unused_uid
+from .responses import TaskReport, parse_entries, parse_execution, raise_for_error
+from .sweep import cgroup_name
+from .uid_allocation import allocate_uid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .blueprint import Blueprint
-    from .cgroups import Groups
+    from .cgroups import SandboxCgroups
     from .guest.frames import Frame
     from .responses import Entry, Execution
 
 START_SECONDS = 60.0
-ANSWER_SECONDS = 60.0
-KILLED = 128 + signal.SIGKILL
+RESPONSE_SECONDS = 60.0
+SIGKILL_EXIT_CODE = 128 + signal.SIGKILL
 
 log = logging.getLogger(__name__)
 _numbers = itertools.count(1)
@@ -47,7 +47,7 @@ class Sandbox:
 
     def __init__(
         self, blueprint: Blueprint, processes: ProcessTree, channel: Channel, listeners: list[Listener],
-        groups: Groups, clean_up: AsyncExitStack,
+        groups: SandboxCgroups, clean_up: AsyncExitStack,
     ) -> None:  # fmt: skip
         """`clean_up` ends and removes all of them."""
         self._limits = blueprint.limits
@@ -59,7 +59,7 @@ class Sandbox:
         self._memory_kills = 0
         self._ending: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
-        self._memory_is_watched = not blueprint.groups.count_memory
+        self._memory_is_watched = not blueprint.groups.counts_memory
         if self._memory_is_watched:
             clean_up.callback(asyncio.create_task(self._watch_memory()).cancel)
 
@@ -70,36 +70,38 @@ class Sandbox:
         Raises:
             SandboxUnavailableError: this machine does not let it start; says why.
         """
-        number, reach = next(_numbers), blueprint.reach
-        uid = unused_uid(number)
+        number, network = next(_numbers), blueprint.network
+        uid = allocate_uid(number)
         async with AsyncExitStack() as clean_up:
-            groups = blueprint.groups.create(group_name(number), blueprint.limits)
+            groups = blueprint.groups.create(cgroup_name(number), blueprint.limits)
             clean_up.push_async_callback(groups.remove)
             near, far = socket.socketpair()
             clean_up.callback(near.close)
             with far:
                 processes = ProcessTree.spawn(blueprint, far, groups, uid)
             clean_up.push_async_callback(processes.end)
-            descriptors = await receive_descriptors(near, len(reach.listeners) + (2 if reach.outside else 0))
-            opened, namespaces = descriptors[: len(reach.listeners)], descriptors[len(reach.listeners) :]
+            descriptors = await receive_descriptors(near, len(network.listeners) + (2 if network.internet else 0))
+            opened, namespaces = descriptors[: len(network.listeners)], descriptors[len(network.listeners) :]
             listeners = [Listener(socket.socket(fileno=descriptor)) for descriptor in opened]
             for listener in listeners:
                 clean_up.push_async_callback(listener.close)
             with ExitStack() as joined:
                 for descriptor in namespaces:
                     joined.callback(os.close, descriptor)
-                channel = await Channel.over(near)
+                channel = await Channel.wrap(near)
                 clean_up.push_async_callback(channel.close)
                 try:
                     if namespaces:
                         user_namespace, network_namespace = namespaces
-                        outside = await Outside.join(user_namespace, network_namespace, uid, groups.processes_files)
-                        clean_up.push_async_callback(outside.end)
-                    await asyncio.wait_for(channel.ready(), START_SECONDS)
-                    processes.hold_init()
+                        internet = await InternetAccess.join(
+                            user_namespace, network_namespace, uid, groups.processes_files
+                        )
+                        clean_up.push_async_callback(internet.end)
+                    await asyncio.wait_for(channel.wait_ready(), START_SECONDS)
+                    processes.pin_init()
                 except (SandboxEndedError, TimeoutError) as error:
-                    words = await processes.last_words()
-                    raise explain(words or str(error), blueprint.bubblewrap.version) from error
+                    words = await processes.read_startup_error()
+                    raise explain_start_failure(words or str(error), blueprint.bubblewrap.version) from error
             processes.close_stderr()
             return cls(blueprint, processes, channel, listeners, groups, clean_up.pop_all())
 
@@ -111,10 +113,10 @@ class Sandbox:
     @property
     def process(self) -> int:
         """The id, on the host, of the process that everything in the sandbox descends from."""
-        return self._processes.root
+        return self._processes.root_pid
 
     def serve(self, handlers: Sequence[Handler]) -> None:
-        """Begins to serve its listeners, each with the handler of the same place in the blueprint's reach."""
+        """Begins to serve its listeners, each with the handler of the same place in the blueprint's network."""
         for listener, handler in zip(self._listeners, handlers, strict=True):
             listener.serve(handler)
 
@@ -163,7 +165,7 @@ class Sandbox:
                 elapsed = frame.message.get("elapsed")
         seconds = float(elapsed) if isinstance(elapsed, (int, float)) else 0.0
         # Which of the session's processes the memory limit has ended is not known; a task that was killed may be one.
-        killed = frame.message.get("exit_code") == KILLED and self._kills() > 0
+        killed = frame.message.get("exit_code") == SIGKILL_EXIT_CODE and self._oom_kills() > 0
         return TaskReport("ended", self._execution(frame, seconds, out_of_memory=killed))
 
     async def stop_task(self, identifier: str) -> None:
@@ -189,7 +191,7 @@ class Sandbox:
 
     async def list_directory(self, path: str) -> list[Entry]:
         """Returns the entries of one folder, sorted by name. Raises as `write_file` does."""
-        return entries_of((await self._request({"op": "list", "path": path})).payload)
+        return parse_entries((await self._request({"op": "list", "path": path})).payload)
 
     async def end(self) -> None:
         """Ends everything in the sandbox and waits until it has gone. May be called twice."""
@@ -198,32 +200,32 @@ class Sandbox:
         await asyncio.shield(self._ending)
 
     async def _run(self, message: Mapping[str, Any], text: str, seconds: float) -> Execution:
-        kills, started = self._kills(), time.monotonic()
+        kills, started = self._oom_kills(), time.monotonic()
         request = self._channel.request({**message, "seconds": seconds}, text.encode("utf-8", "surrogatepass"))
-        longest = seconds + self._limits.grace_seconds + ANSWER_SECONDS
+        longest = seconds + self._limits.grace_seconds + RESPONSE_SECONDS
         try:
             answer = await asyncio.wait_for(request, longest)
         except TimeoutError as error:
             self._processes.kill()
             raise SandboxEndedError("the sandbox did not keep the time limit of a call") from error
-        return self._execution(answer, time.monotonic() - started, out_of_memory=self._kills() > kills)
+        return self._execution(answer, time.monotonic() - started, out_of_memory=self._oom_kills() > kills)
 
     def _execution(self, frame: Frame, seconds: float, *, out_of_memory: bool) -> Execution:
         try:
-            return execution_of(frame, seconds, out_of_memory=out_of_memory)
+            return parse_execution(frame, seconds, out_of_memory=out_of_memory)
         except SandboxEndedError:
             self._processes.kill()
             raise
 
     async def _request(self, message: Mapping[str, Any], data: bytes = b"") -> Frame:
-        return checked(await self._channel.request(message, data))
+        return raise_for_error(await self._channel.request(message, data))
 
     async def _end(self) -> None:
         self._processes.kill()
         await self._clean_up.aclose()
 
-    def _kills(self) -> int:
-        return self._memory_kills if self._memory_is_watched else self._groups.kills()
+    def _oom_kills(self) -> int:
+        return self._memory_kills if self._memory_is_watched else self._groups.oom_kills()
 
     async def _watch_memory(self) -> None:
         async def kill_code() -> None:

@@ -25,23 +25,23 @@ from .tunnel_filter import TUNNEL
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-STUB = Path(__file__).parent / "slirp_launcher.py"
+LAUNCHER = Path(__file__).parent / "slirp_launcher.py"
 NAME_SERVER = "10.0.2.3"
 READY_SECONDS = 30.0
 DIAGNOSIS_BYTES = 4096
-NOT_OUTSIDE = (
+NON_PUBLIC_NETWORKS = (
     "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
     "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4", "168.63.129.16/32",
 )  # fmt: skip
 """Private, shared, link-local, multicast and reserved networks (RFC 6890), and the address by which Azure's own
 machines are told secrets. slirp's own network lies in 10.0.0.0/8 and has a narrower route."""
-ADDRESSES = Path("/proc/net/fib_trie")
-OWN_ADDRESS = re.compile(r"\|-- (\d+\.\d+\.\d+\.\d+)\n\s+/32 host LOCAL")
-IN_A_CONTAINER = "--cap-add SYS_PTRACE"
-WITHOUT = "or start the emulator with --public-hosts-only, with which PUBLIC reaches what --public-host names"
+ROUTING_TABLE = Path("/proc/net/fib_trie")
+LOCAL_ADDRESS = re.compile(r"\|-- (\d+\.\d+\.\d+\.\d+)\n\s+/32 host LOCAL")
+DOCKER_OPTION = "--cap-add SYS_PTRACE"
+ALTERNATIVE = "or start the emulator with --public-hosts-only, with which PUBLIC reaches what --public-host names"
 
 
-def slirp() -> str:
+def find_slirp() -> str:
     """Returns the path of slirp4netns.
 
     Raises:
@@ -50,30 +50,30 @@ def slirp() -> str:
     path = shutil.which("slirp4netns")
     if path is None:
         reason = "PUBLIC interpreters need slirp4netns, which is not installed"
-        raise SandboxUnavailableError(reason, f"sudo apt-get install slirp4netns, {WITHOUT}")
+        raise SandboxUnavailableError(reason, f"sudo apt-get install slirp4netns, {ALTERNATIVE}")
     if not TUNNEL.exists():
         reason = f"PUBLIC interpreters need {TUNNEL}, which is not there"
-        raise SandboxUnavailableError(reason, f"sudo modprobe tun (for Docker: --device {TUNNEL}), {WITHOUT}")
+        raise SandboxUnavailableError(reason, f"sudo modprobe tun (for Docker: --device {TUNNEL}), {ALTERNATIVE}")
     if os.geteuid() != 0 and not os.access(TUNNEL, os.R_OK | os.W_OK):
         reason = f"PUBLIC interpreters need {TUNNEL}, which this user may not open"
-        raise SandboxUnavailableError(reason, f"sudo chmod 666 {TUNNEL} (the default of most systems), {WITHOUT}")
+        raise SandboxUnavailableError(reason, f"sudo chmod 666 {TUNNEL} (the default of most systems), {ALTERNATIVE}")
     return path
 
 
-def refused_networks() -> list[str]:
-    """Returns what a sandbox does not reach: what is not outside, and each address of this host.
+def blocked_networks() -> list[str]:
+    """Returns what a sandbox does not reach: what is not internet, and each address of this host.
 
     Raises:
         SandboxUnavailableError: the host's addresses cannot be told.
     """
     try:
-        own = OWN_ADDRESS.findall(ADDRESSES.read_text())
+        own = LOCAL_ADDRESS.findall(ROUTING_TABLE.read_text())
     except OSError as error:
-        raise SandboxUnavailableError(f"the addresses of this host cannot be read ({error})", WITHOUT) from error
-    return [*NOT_OUTSIDE, *dict.fromkeys(f"{address}/32" for address in own)]
+        raise SandboxUnavailableError(f"the addresses of this host cannot be read ({error})", ALTERNATIVE) from error
+    return [*NON_PUBLIC_NETWORKS, *dict.fromkeys(f"{address}/32" for address in own)]
 
 
-class Outside:
+class InternetAccess:
     """A running slirp4netns. It ends when `end` is called, and when this process does."""
 
     def __init__(self, process: subprocess.Popen[bytes], alive: int) -> None:
@@ -87,7 +87,7 @@ class Outside:
     @classmethod
     async def join(
         cls, user_namespace: int, network_namespace: int, uid: int | None, processes_files: Sequence[Path]
-    ) -> Outside:
+    ) -> InternetAccess:
         """Gives a network namespace the outside world, and returns when it has it.
 
         Args:
@@ -99,7 +99,7 @@ class Outside:
         Raises:
             SandboxUnavailableError: it does not start; says why.
         """
-        path = slirp()
+        path = find_slirp()
         (ready, far_ready), (far_alive, alive) = os.pipe(), os.pipe()
         descriptors = (user_namespace, network_namespace, far_ready, far_alive)
         command = [
@@ -111,7 +111,7 @@ class Outside:
         plan = {"uid": uid, "control_groups": [str(file) for file in processes_files], "command": command}
         try:
             process = subprocess.Popen(  # noqa: S603  the stub, with a plan of our own
-                [sys.executable, "-I", "-S", str(STUB)],
+                [sys.executable, "-I", "-S", str(LAUNCHER)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -127,21 +127,21 @@ class Outside:
         finally:
             for descriptor in (far_ready, far_alive):
                 os.close(descriptor)
-        outside = cls(process, alive)
+        internet = cls(process, alive)
         try:
             if process.stdin is not None:
                 with suppress(BrokenPipeError):  # the stub has ended; its last words say why
                     process.stdin.write(json.dumps(plan).encode())
                     process.stdin.close()
-            if not await _becomes_ready(ready):
-                raise SandboxUnavailableError(f"slirp4netns does not start: {outside._last_words()}", WITHOUT)
-            _filter(process.pid)
+            if not await _wait_until_ready(ready):
+                raise SandboxUnavailableError(f"slirp4netns does not start: {internet._last_words()}", ALTERNATIVE)
+            _attach_filter(process.pid)
         except BaseException:
-            await outside.end()
+            await internet.end()
             raise
         finally:
             os.close(ready)
-        return outside
+        return internet
 
     async def end(self) -> None:
         """Ends it, and waits until it has. Once."""
@@ -170,17 +170,17 @@ class Outside:
         return lines[-1] if lines else "it ended without a word"
 
 
-def _filter(process: int) -> None:
+def _attach_filter(process: int) -> None:
     try:
-        tunnel_filter.attach(process, tunnel_filter.program(NAME_SERVER, refused_networks()))
+        tunnel_filter.attach(process, tunnel_filter.program(NAME_SERVER, blocked_networks()))
     except OSError as error:
         reason = f"the tunnel of a sandbox cannot be filtered ({error.strerror or error})"
         raise SandboxUnavailableError(
-            reason, f"In a container, allow it (for Docker: {IN_A_CONTAINER}), {WITHOUT}"
+            reason, f"In a container, allow it (for Docker: {DOCKER_OPTION}), {ALTERNATIVE}"
         ) from error
 
 
-async def _becomes_ready(ready: int) -> bool:
+async def _wait_until_ready(ready: int) -> bool:
     loop = asyncio.get_running_loop()
     readable: asyncio.Future[None] = loop.create_future()
     loop.add_reader(ready, lambda: readable.done() or readable.set_result(None))

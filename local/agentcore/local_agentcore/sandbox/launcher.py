@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any
 
 STAGE = "/tmp"  # noqa: S108  covered by a tmpfs that only this mount namespace sees
-LOWER, NOTHING = "lower", f"{STAGE}/nothing"
+LOWER, EMPTY_DIRECTORY = "lower", f"{STAGE}/nothing"
 STAGE_OPTIONS = "size=8m,nr_inodes=256,mode=755"
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000
 MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
 SET_DUMPABLE = 4
-OF_THE_USER = {"max_inotify_instances": 32, "max_inotify_watches": 16_384}
+USER_NAMESPACE_LIMITS = {"max_inotify_instances": 32, "max_inotify_watches": 16_384}
 """What the kernel counts for a user of the host and everything in the user namespaces below: sandboxes of an ordinary
 user would take it from each other and from that user."""
 SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFNETMASK, IFF_UP = 0x8913, 0x8914, 0x8916, 0x891C, 0x1
@@ -47,16 +47,16 @@ def check(result: int, what: str) -> None:
 
 
 def try_mount(source: str, target: str, kind: str, flags: int, data: str = "") -> bool:
-    """mount(2). Returns whether it succeeded."""
+    """Calls mount(2). Returns whether it succeeded."""
     return libc.mount(source.encode(), target.encode(), kind.encode(), flags, data.encode()) == 0
 
 
 def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
-    """mount(2), or the stub's end."""
+    """Mounts a file system. Exits with a message on failure."""
     check(0 if try_mount(source, target, kind, flags, data) else -1, f"mount {kind or source} on {target}")
 
 
-def private_mounts() -> None:
+def make_mounts_private() -> None:
     """Keeps what is mounted from here on out of every other mount namespace."""
     mount("none", "/", "", MS_REC | MS_PRIVATE)
 
@@ -66,7 +66,7 @@ def stage(sources: list[str], folders: list[str]) -> None:
     descriptors = [os.open(source, os.O_RDONLY) for source in sources]  # before /tmp is covered: they may lie in it
     mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, STAGE_OPTIONS)  # for this process's children only
     os.chdir(STAGE)
-    for folder in (LOWER, NOTHING, *folders):
+    for folder in (LOWER, EMPTY_DIRECTORY, *folders):
         Path(folder).mkdir()
     for index, descriptor in enumerate(descriptors):
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
@@ -87,7 +87,9 @@ def stage_folder(descriptor: int, index: int) -> None:
     Path(target).mkdir()
     mount(f"/proc/self/fd/{descriptor}", lower, "", MS_BIND | MS_REC)
     os.close(descriptor)
-    if not try_mount("overlay", target, "overlay", MS_NOSUID | MS_NODEV, f"lowerdir={lower}:{Path(NOTHING).name}"):
+    if not try_mount(
+        "overlay", target, "overlay", MS_NOSUID | MS_NODEV, f"lowerdir={lower}:{Path(EMPTY_DIRECTORY).name}"
+    ):
         mount(lower, target, "", MS_BIND | MS_REC)  # a kernel older than 5.11, or a file system that takes no overlay
 
 
@@ -106,13 +108,13 @@ def unshare(*, user: bool) -> None:
     if user:
         for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
             Path(f"/proc/self/{name}").write_text(text)
-        for name, most in OF_THE_USER.items():
+        for name, most in USER_NAMESPACE_LIMITS.items():
             with suppress(OSError):  # an older kernel, or a container whose /proc/sys is read-only
                 Path("/proc/sys/user", name).write_text(str(most))
-    private_mounts()
+    make_mounts_private()
 
 
-def loopback_up() -> None:
+def enable_loopback() -> None:
     """The only network that the sandbox has."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         answer = fcntl.ioctl(control, SIOCGIFFLAGS, struct.pack("16sH14x", b"lo", 0))
@@ -120,7 +122,7 @@ def loopback_up() -> None:
         fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | IFF_UP))
 
 
-def give_address(number: int, address: str) -> None:
+def add_address(number: int, address: str) -> None:
     """Adds an address to loopback, under a label of its own."""
     label = f"lo:{number}".encode()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
@@ -128,7 +130,7 @@ def give_address(number: int, address: str) -> None:
             fcntl.ioctl(control, request, struct.pack("16sHH4s8x", label, socket.AF_INET, 0, socket.inet_aton(value)))
 
 
-def refuse_networks(networks: list[str]) -> None:
+def block_networks(networks: list[str]) -> None:
     """Makes routes that lead nowhere, before there is one that leads somewhere."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         for network in networks:
@@ -142,7 +144,7 @@ def socket_address(address: str) -> bytes:
     return struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(address))
 
 
-def hand_out(addresses: list[tuple[str, int]], channel: int, *, namespaces: bool) -> None:
+def send_descriptors(addresses: list[tuple[str, int]], channel: int, *, namespaces: bool) -> None:
     """Opens listeners in this network namespace and passes them to the emulator, which stays outside of it.
 
     With `namespaces`, those that a way to the outside world joins follow: the user's, and the network's.
@@ -150,7 +152,7 @@ def hand_out(addresses: list[tuple[str, int]], channel: int, *, namespaces: bool
     listeners: list[socket.socket] = []
     for number, (address, port) in enumerate(addresses):
         if not address.startswith(LOOPBACK_NETWORK):
-            give_address(number, address)
+            add_address(number, address)
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.bind((address, port))
         listener.listen(BACKLOG)
@@ -164,7 +166,7 @@ def hand_out(addresses: list[tuple[str, int]], channel: int, *, namespaces: bool
         os.close(descriptor)
 
 
-def in_memory(name: str, text: str) -> int:
+def memory_file(name: str, text: str) -> int:
     """Returns a descriptor to read a text from."""
     descriptor = os.memfd_create(name, 0)
     os.write(descriptor, text.encode())
@@ -192,15 +194,15 @@ def main(plan: dict[str, Any]) -> None:
     for name, size in writable.items():
         options = f"size={size['bytes']},nr_inodes={size['files']},mode=755"
         mount("tmpfs", f"{STAGE}/{name}", "tmpfs", MS_NOSUID | MS_NODEV, options)
-    for folder in plan["folders"]:
+    for folder in plan["directories"]:
         Path(STAGE, folder).mkdir()
         Path(STAGE, folder).chmod(0o755)
-    loopback_up()
-    refuse_networks(plan["refused_networks"])
-    hand_out(plan["listeners"], plan["channel"], namespaces=plan["outside"])
+    enable_loopback()
+    block_networks(plan["blocked_networks"])
+    send_descriptors(plan["listeners"], plan["channel"], namespaces=plan["internet"])
     # Both by descriptor: on the command line they would be for everybody to read.
-    options_descriptor = in_memory("options", "".join(f"{option}\0" for option in plan["options"]))
-    configuration_descriptor = in_memory("configuration", plan["configuration"])
+    options_descriptor = memory_file("options", "".join(f"{option}\0" for option in plan["options"]))
+    configuration_descriptor = memory_file("configuration", plan["configuration"])
     os.dup2(configuration_descriptor, 0)
     os.close(configuration_descriptor)
     os.execve(plan["bwrap"], ["bwrap", "--args", str(options_descriptor), "--", *plan["command"]], {})  # noqa: S606

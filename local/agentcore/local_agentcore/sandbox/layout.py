@@ -12,29 +12,29 @@ VIRTUAL_ENVIRONMENT = "/opt/amazon/genesis1p-tools/venv"
 SESSION_ENVIRONMENT = "/opt/amazon/genesis1p-tools/session"
 """The session's own environment, empty at first: its Python sees the libraries of the other one, which all share and
 nobody writes, and pip installs into it. What is installed comes first."""
-ON_DISK = {"work/var": WORKING_DIRECTORY, "work/session": SESSION_ENVIRONMENT}
+DISK_MOUNTS = {"work/var": WORKING_DIRECTORY, "work/session": SESSION_ENVIRONMENT}
 """What shares the session's disk, by folder there."""
 BASE_PYTHON = "/opt/python"
-INSIDE_PACKAGE = "/opt/local-agentcore/guest"
+GUEST_PACKAGE = "/opt/local-agentcore/guest"
 CHART_CACHE = "/tmp/matplotlib"  # noqa: S108  the sandbox's own
 CHART_CACHE_SOURCE = f"{VIRTUAL_ENVIRONMENT}/share/matplotlib-cache"
 SANDBOX_UID = 1000
 HOST_NAME = "localhost"
 
-FRESH_DIRECTORIES = [".ipython", "log", "node_modules", "nodejs-js-execution", "nodejs-ts-execution", "run"]
-FRESH_FILES = {
+INITIAL_DIRECTORIES = [".ipython", "log", "node_modules", "nodejs-js-execution", "nodejs-ts-execution", "run"]
+INITIAL_FILES = {
     "package.json": '{\n  "name": "code-interpreter",\n  "private": true,\n  "dependencies": {}\n}\n',
     "package-lock.json": '{\n  "name": "code-interpreter",\n  "lockfileVersion": 3,\n  "packages": {}\n}\n',
 }
 
-ETC_FROM_HOST = ["alternatives", "fonts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ssl/certs"]
+HOST_ETC_ENTRIES = ["alternatives", "fonts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ssl/certs"]
 """What programs in /usr need of /etc and what tells nothing about the host."""
-COVERED_FILES = (
+MASKED_FILES = (
     *("/proc/cmdline", "/proc/config.gz", "/proc/consoles", "/proc/diskstats", "/proc/interrupts", "/proc/iomem"),
     *("/proc/ioports", "/proc/kallsyms", "/proc/key-users", "/proc/keys", "/proc/locks", "/proc/modules"),
     *("/proc/partitions", "/proc/sched_debug"),
 )
-COVERED_FOLDERS = ("/proc/bus", "/proc/fs", "/proc/scsi")
+MASKED_DIRECTORIES = ("/proc/bus", "/proc/fs", "/proc/scsi")
 """What the kernel tells of the host in a sandbox's /proc as well, to everybody: how it was started, its devices, keys
 and modules. What only root may read is refused anyway; the processors and the memory are what libraries ask for."""
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 MEBIBYTE = 1024 * 1024
 GIBIBYTE = 1024 * MEBIBYTE
-LEAST_PROCESS_BYTES = 80 * MEBIBYTE
+MIN_PROCESS_BYTES = 80 * MEBIBYTE
 """What the supervisor, a kernel and a command need at least."""
-LEAST_MEMORY_BYTES = 128 * MEBIBYTE
+MIN_MEMORY_BYTES = 128 * MEBIBYTE
 """Of a sandbox, with its files. A control group of 16 MiB starts none; one a little larger runs only small code."""
 
 
@@ -45,11 +45,11 @@ class Limits:
         They lie in memory and count there. So that what fills them hears of it as of a full disk, and no process has to
         be ended for it, a part of the memory is out of their reach: 512 MiB by default.
         """
-        room = max(self.memory_bytes - max(self.memory_bytes // 16, LEAST_PROCESS_BYTES), MEBIBYTE)
+        room = max(self.memory_bytes - max(self.memory_bytes // 16, MIN_PROCESS_BYTES), MEBIBYTE)
         temporary, shared = min(self.temporary_bytes, room // 8), min(self.shared_memory_bytes, room // 16)
         return {"work": min(self.disk_bytes, room - temporary - shared), "tmp": temporary, "shm": shared}
 
-    def resource_limits(self, *, counted_by_group: bool) -> dict[str, int]:
+    def resource_limits(self, *, memory_in_cgroup: bool) -> dict[str, int]:
         """Returns the sandbox's rlimits by name, without that of memory where a control group counts memory."""
         limits = {
             "NPROC": self.processes,
@@ -59,4 +59,4 @@ class Limits:
             "MEMLOCK": 0,
             "SIGPENDING": 1024,
         }
-        return limits if counted_by_group else limits | {"DATA": self.private_memory_bytes}
+        return limits if memory_in_cgroup else limits | {"DATA": self.private_memory_bytes}

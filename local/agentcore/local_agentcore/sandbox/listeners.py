@@ -8,9 +8,9 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-CONNECTIONS_AT_ONCE = 64
+MAX_CONNECTIONS = 64
 """Of one listener. Further ones wait in the kernel's queue, which is as long as the stub has made it."""
-HANDING_OVER_SECONDS = 60.0
+HANDOVER_SECONDS = 60.0
 BUFFER_BYTES = 256 * 1024
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -24,7 +24,7 @@ async def receive_descriptors(connection: socket.socket, count: int) -> list[int
     readable: asyncio.Future[None] = loop.create_future()
     loop.add_reader(connection, lambda: readable.done() or readable.set_result(None))
     try:
-        await asyncio.wait_for(readable, HANDING_OVER_SECONDS)
+        await asyncio.wait_for(readable, HANDOVER_SECONDS)
     except TimeoutError:
         return []
     finally:
@@ -40,7 +40,7 @@ class Listener:
         """It takes the socket over."""
         listener.setblocking(False)
         self._listener = listener
-        self._places = asyncio.Semaphore(CONNECTIONS_AT_ONCE)
+        self._places = asyncio.Semaphore(MAX_CONNECTIONS)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def serve(self, handler: Handler) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SCAN_SECONDS = 0.05
 SCANS_AFTER_KILL = 10
-STATUS = re.compile(rb"^(FDSize|Pss_Anon|RssAnon|VmPTE):\s+(\d+)", re.MULTILINE)
+STATUS_FIELDS = re.compile(rb"^(FDSize|Pss_Anon|RssAnon|VmPTE):\s+(\d+)", re.MULTILINE)
 SOCKET_BYTES = 212_992
 """What a socket takes in before its writer has to wait (`net.core.wmem_default`). The filter keeps it from asking for
 more where nothing counts the kernel's memory."""
@@ -33,36 +33,36 @@ def descendants(process: int) -> Iterator[int]:
                 yield from descendants(int(child))
 
 
-def at_most_bytes(process: int) -> int:
+def upper_bound_bytes(process: int) -> int:
     """Returns the memory of a process and all below it that no file backs, or more than it.
 
     Pages that forks share count for each of them, and every place for a descriptor as a socket full of data.
     """
-    return sum(map(_at_most_bytes, descendants(process)))
+    return sum(map(_upper_bound_bytes, descendants(process)))
 
 
-def _at_most_bytes(process: int) -> int:
+def _upper_bound_bytes(process: int) -> int:
     with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
-        status = dict(STATUS.findall(Path(f"/proc/{process}/status").read_bytes()))
+        status = dict(STATUS_FIELDS.findall(Path(f"/proc/{process}/status").read_bytes()))
         kibibytes = int(status.get(b"RssAnon", 0)) + int(status.get(b"VmPTE", 0))
         return kibibytes * 1024 + int(status.get(b"FDSize", 0)) * SOCKET_BYTES
     return 0
 
 
-def bytes_used(process: int) -> int:
+def resident_bytes(process: int) -> int:
     """Returns the same with each page and each socket counted once: this takes the kernel a hundred times as long."""
     total = 0
     sockets: set[str] = set()
     for one in descendants(process):
         try:
             text = Path(f"/proc/{one}/smaps_rollup").read_bytes() + Path(f"/proc/{one}/status").read_bytes()
-            sizes = dict(STATUS.findall(text))
+            sizes = dict(STATUS_FIELDS.findall(text))
             total += (int(sizes.get(b"Pss_Anon", 0)) + int(sizes.get(b"VmPTE", 0))) * 1024
             sockets.update(_sockets(one))
         except (FileNotFoundError, ProcessLookupError):  # it has ended
             continue
         except OSError:  # it hides: then what it may hold counts
-            total += _at_most_bytes(one)
+            total += _upper_bound_bytes(one)
     return total + len(sockets) * SOCKET_BYTES
 
 
@@ -74,9 +74,9 @@ def _sockets(process: int) -> Iterator[str]:
                 yield target
 
 
-def exceeds(process: int, memory_bytes: int) -> bool:
+def exceeds_limit(process: int, memory_bytes: int) -> bool:
     """Whether a process and all below it hold more than `memory_bytes`. Asked exactly only where it may be so."""
-    return at_most_bytes(process) > memory_bytes and bytes_used(process) > memory_bytes
+    return upper_bound_bytes(process) > memory_bytes and resident_bytes(process) > memory_bytes
 
 
 async def watch(
@@ -90,7 +90,7 @@ async def watch(
     while True:
         await asyncio.sleep(pause)
         begun = time.monotonic()
-        excessive = await asyncio.get_running_loop().run_in_executor(_scanner, exceeds, process, memory_bytes)
+        excessive = await asyncio.get_running_loop().run_in_executor(_scanner, exceeds_limit, process, memory_bytes)
         pause = max(SCAN_SECONDS, time.monotonic() - begun)
         if not excessive:
             excessive_scans = 0

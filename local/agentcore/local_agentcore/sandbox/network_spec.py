@@ -10,17 +10,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Reach:
+class NetworkSpec:
     """A namespace with its own loopback, where the emulator itself listens, and nothing else but what is said here.
 
     Attributes:
         listeners: address and port of each listener that is opened inside and served by the emulator, in this order.
         hosts: addresses by name, for /etc/hosts.
         environment: variables that lead programs to the listeners.
-        outside: whether it has the outside world as well, by `outside`.
+        internet: whether the sandbox reaches the internet, by `internet_access`.
     """
 
     listeners: tuple[tuple[str, int], ...] = ()
     hosts: Mapping[str, str] = field(default_factory=dict[str, str])
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
-    outside: bool = False
+    internet: bool = False

@@ -14,7 +14,7 @@ from .host import Sandbox
 if TYPE_CHECKING:
     from .blueprint import Blueprint
 
-QUIET_SECONDS = 0.05
+IDLE_SECONDS = 0.05
 """A sandbox is started ahead when none was asked for this long: starting one takes the processor from the caller."""
 
 log = logging.getLogger(__name__)
@@ -29,19 +29,19 @@ class Pool:
         self._ready: deque[Sandbox] = deque()
         self._filling: asyncio.Task[None] | None = None
         self._closed = False
-        self._asked = time.monotonic()
+        self._last_request = time.monotonic()
 
     def __len__(self) -> int:
         """Returns how many are started and wait."""
         return len(self._ready)
 
-    async def take(self) -> Sandbox:
+    async def acquire(self) -> Sandbox:
         """Returns a sandbox that the caller has to end.
 
         Raises:
             SandboxUnavailableError: none can be started.
         """
-        self._asked = time.monotonic()
+        self._last_request = time.monotonic()
         while self._ready:
             sandbox = self._ready.popleft()
             if sandbox.alive:
@@ -52,7 +52,7 @@ class Pool:
         self.fill()
         return sandbox
 
-    def put(self, sandbox: Sandbox) -> None:
+    def add(self, sandbox: Sandbox) -> None:
         """Takes in a fresh sandbox that was started elsewhere."""
         self._ready.append(sandbox)
 
@@ -71,7 +71,7 @@ class Pool:
 
     async def _fill(self) -> None:
         while len(self._ready) < self._size and not self._closed:
-            if (busy := self._asked + QUIET_SECONDS - time.monotonic()) > 0:
+            if (busy := self._last_request + IDLE_SECONDS - time.monotonic()) > 0:
                 await asyncio.sleep(busy)
                 continue
             try:

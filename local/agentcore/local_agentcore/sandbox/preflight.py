@@ -7,10 +7,10 @@ from pathlib import Path
 
 from ..errors import SandboxUnavailableError
 
-SYSTEM = Path("/")
-IN_CONTAINERS = (".dockerenv", "run/.containerenv")
+ROOT_DIRECTORY = Path("/")
+CONTAINER_MARKERS = (".dockerenv", "run/.containerenv")
 """What Docker and Podman put into a container's root."""
-REFUSALS = ("unshare", "mount", "uid map", "uid_map", "Operation not permitted", "Permission denied")
+REFUSAL_MESSAGES = ("unshare", "mount", "uid map", "uid_map", "Operation not permitted", "Permission denied")
 """What the stub or bubblewrap says when namespaces are refused."""
 INSTALL_PROFILE = (
     "Install the profile that allows them to the emulator: `local-agentcore apparmor-profile | sudo tee "
@@ -20,7 +20,7 @@ NO_NAMESPACES = (
     "proc/sys/user/max_user_namespaces", "0",
     "the kernel allows no user namespaces", "sudo sysctl user.max_user_namespaces=10000",
 )  # fmt: skip
-SWITCHES = (
+KERNEL_SETTINGS = (
     ("proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1",
      "AppArmor refuses user namespaces to ordinary users' programs without a profile", INSTALL_PROFILE),
     ("proc/sys/kernel/unprivileged_userns_clone", "0",
@@ -34,8 +34,8 @@ CONTAINER_OPTIONS = (
 )
 """Docker's own filter refuses mounts and namespaces; its covers over parts of /proc keep a sandbox from having one."""
 DEV_CONTAINER = "Sandpiper's repository has a dev container (.devcontainer) that is set up for it"
-IN_A_CONTAINER = f"A container needs `{CONTAINER_OPTIONS}` (docker run). {DEV_CONTAINER}"
-NOT_LINUX = f"Run it on Linux, in a virtual machine or a container. {DEV_CONTAINER}"
+CONTAINER_FIX = f"A container needs `{CONTAINER_OPTIONS}` (docker run). {DEV_CONTAINER}"
+NOT_LINUX_FIX = f"Run it on Linux, in a virtual machine or a container. {DEV_CONTAINER}"
 
 APPARMOR_PROFILE = """\
 # Lets the emulator of AgentCore isolate code: user namespaces for its Python, which makes them, and for bubblewrap.
@@ -62,7 +62,9 @@ def require_linux() -> None:
     """
     if sys.platform != "linux":
         name = {"darwin": "macOS", "win32": "Windows"}.get(sys.platform, sys.platform)
-        raise SandboxUnavailableError(f"code is isolated by Linux namespaces, which {name} does not have", NOT_LINUX)
+        raise SandboxUnavailableError(
+            f"code is isolated by Linux namespaces, which {name} does not have", NOT_LINUX_FIX
+        )
 
 
 def apparmor_profile(python: str, bubblewrap: str) -> str:
@@ -75,7 +77,9 @@ def apparmor_profile(python: str, bubblewrap: str) -> str:
     return APPARMOR_PROFILE.format(python=Path(python).resolve(), bubblewrap=Path(bubblewrap).resolve())
 
 
-def explain(diagnosis: str, bubblewrap_version: tuple[int, ...], system: Path = SYSTEM) -> SandboxUnavailableError:
+def explain_start_failure(
+    diagnosis: str, bubblewrap_version: tuple[int, ...], system: Path = ROOT_DIRECTORY
+) -> SandboxUnavailableError:
     """Returns the error for a sandbox that did not start.
 
     Args:
@@ -83,8 +87,8 @@ def explain(diagnosis: str, bubblewrap_version: tuple[int, ...], system: Path = 
         bubblewrap_version: as installed.
         system: the root folder of the machine.
     """
-    if any(words in diagnosis for words in REFUSALS):
-        reason, fix = _who_refuses(system)
+    if any(words in diagnosis for words in REFUSAL_MESSAGES):
+        reason, fix = _find_cause(system)
         return SandboxUnavailableError(f"{reason} ({diagnosis})", fix)
     version = ".".join(str(part) for part in bubblewrap_version)
     last_line = diagnosis.strip().splitlines()[-1] if diagnosis.strip() else "it ended without a word"
@@ -94,11 +98,11 @@ def explain(diagnosis: str, bubblewrap_version: tuple[int, ...], system: Path = 
     )
 
 
-def _who_refuses(system: Path) -> tuple[str, str]:
+def _find_cause(system: Path) -> tuple[str, str]:
     """Returns the reason and the fix. The machine's switches are no remedy for somebody in a container."""
-    in_container = any((system / name).exists() for name in IN_CONTAINERS)
-    for name, obstacle, reason, fix in (NO_NAMESPACES, *(() if in_container else SWITCHES)):
+    in_container = any((system / name).exists() for name in CONTAINER_MARKERS)
+    for name, obstacle, reason, fix in (NO_NAMESPACES, *(() if in_container else KERNEL_SETTINGS)):
         switch = system / name
         if switch.is_file() and switch.read_text().strip() == obstacle:
             return reason, fix
-    return "namespaces are refused here", IN_A_CONTAINER
+    return "namespaces are refused here", CONTAINER_FIX

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import socket
 
     from .blueprint import Blueprint
-    from .cgroups import Groups
+    from .cgroups import SandboxCgroups
 
-STUB = Path(__file__).parent / "launcher.py"
+LAUNCHER = Path(__file__).parent / "launcher.py"
 DIAGNOSIS_BYTES = 16 * 1024
 
 
@@ -33,7 +33,9 @@ class ProcessTree:
         self._init: int | None = None
 
     @classmethod
-    def spawn(cls, blueprint: Blueprint, channel: socket.socket, groups: Groups, uid: int | None) -> ProcessTree:
+    def spawn(
+        cls, blueprint: Blueprint, channel: socket.socket, groups: SandboxCgroups, uid: int | None
+    ) -> ProcessTree:
         """Starts the stub, which gets the sandbox's end of the channel.
 
         Raises:
@@ -42,17 +44,17 @@ class ProcessTree:
         return cls(_spawn(blueprint, channel, groups, uid))
 
     @property
-    def root(self) -> int:
+    def root_pid(self) -> int:
         """The id, on the host, of the process that all others descend from."""
         return self._process.pid
 
-    def hold_init(self) -> None:
+    def pin_init(self) -> None:
         """Opens the sandbox's process 1, so that killing it later cannot hit another process.
 
         Raises:
             SandboxEndedError: it is not there.
         """
-        children = Path(f"/proc/{self.root}/task/{self.root}/children").read_text().split()
+        children = Path(f"/proc/{self.root_pid}/task/{self.root_pid}/children").read_text().split()
         if len(children) != 1:
             raise SandboxEndedError("bubblewrap has no single child")
         self._init = os.pidfd_open(int(children[0]))
@@ -60,12 +62,12 @@ class ProcessTree:
     def kill(self) -> None:
         """Ends process 1, and with it everything in the sandbox."""
         if self._init is None:  # it had not come that far: the stub, or bubblewrap and what it has started
-            _kill_with_descendants(self.root)
+            _kill_with_descendants(self.root_pid)
             return
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._init, signal.SIGKILL)
 
-    async def last_words(self) -> str:
+    async def read_startup_error(self) -> str:
         """Kills what did not start. Returns what it has left on stderr."""
         stderr = self._process.stderr
         if stderr is None:
@@ -96,7 +98,9 @@ def _kill_with_descendants(process: int) -> None:
             os.kill(one, signal.SIGKILL)
 
 
-def _spawn(blueprint: Blueprint, channel: socket.socket, groups: Groups, uid: int | None) -> subprocess.Popen[bytes]:
+def _spawn(
+    blueprint: Blueprint, channel: socket.socket, groups: SandboxCgroups, uid: int | None
+) -> subprocess.Popen[bytes]:
     filter_descriptor = os.memfd_create("filter")
     try:
         os.write(filter_descriptor, blueprint.filter_program)
@@ -108,7 +112,7 @@ def _spawn(blueprint: Blueprint, channel: socket.socket, groups: Groups, uid: in
             filter_descriptor=filter_descriptor,
         )
         process = subprocess.Popen(  # noqa: S603  the stub, with a plan of our own
-            [sys.executable, "-I", "-S", str(STUB)],
+            [sys.executable, "-I", "-S", str(LAUNCHER)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 from ..errors import SandboxEndedError
-from .displays import Displays, displays_of
+from .displays import Displays, parse_displays
 
 if TYPE_CHECKING:
     from .guest.frames import Frame
 
 TaskState = Literal["missing", "working", "ended", "canceled"]
-EXECUTION_MEMBERS = ("exit_code", "stdout_bytes", "stderr_bytes", "death")
+EXECUTION_FIELDS = ("exit_code", "stdout_bytes", "stderr_bytes", "kernel_exit_code")
 
 
 class OperationError(Exception):
@@ -39,7 +39,7 @@ class Execution:
         stderr: bytes as printed.
         timed_out: the call's time limit was reached and the code stopped.
         truncated: some output was thrown away.
-        death: how the kernel ended, if it did: its exit code, negative for a signal.
+        kernel_exit_code: how the kernel ended, if it did: its exit code, negative for a signal.
         out_of_memory: the sandbox's memory limit ended something.
         displays: what a cell has shown besides text.
     """
@@ -50,7 +50,7 @@ class Execution:
     stderr: bytes
     timed_out: bool
     truncated: bool
-    death: int | None
+    kernel_exit_code: int | None
     out_of_memory: bool
     displays: Displays
 
@@ -71,7 +71,7 @@ class Entry:
     is_directory: bool
 
 
-def checked(frame: Frame) -> Frame:
+def raise_for_error(frame: Frame) -> Frame:
     """Returns an answer that is no refusal.
 
     Raises:
@@ -83,14 +83,14 @@ def checked(frame: Frame) -> Frame:
     return frame
 
 
-def execution_of(frame: Frame, seconds: float, *, out_of_memory: bool) -> Execution:
+def parse_execution(frame: Frame, seconds: float, *, out_of_memory: bool) -> Execution:
     """Reads what became of a cell or command, which took so many seconds.
 
     Raises:
         SandboxEndedError: it could not be run; the sandbox is of no use any more.
     """
     message = frame.message
-    exit_code, out, err, death = (message.get(name) for name in EXECUTION_MEMBERS)
+    exit_code, out, err, kernel_exit_code = (message.get(name) for name in EXECUTION_FIELDS)
     if not isinstance(exit_code, int) or not isinstance(out, int) or not isinstance(err, int):
         raise SandboxEndedError(f"the sandbox could not run this: {str(message.get('error'))[:1000]}")
     return Execution(
@@ -100,13 +100,13 @@ def execution_of(frame: Frame, seconds: float, *, out_of_memory: bool) -> Execut
         stderr=frame.payload[max(out, 0) : max(out, 0) + max(err, 0)],
         timed_out=message.get("timed_out") is True,
         truncated=message.get("truncated") is True,
-        death=death if isinstance(death, int) else None,
+        kernel_exit_code=kernel_exit_code if isinstance(kernel_exit_code, int) else None,
         out_of_memory=out_of_memory,
-        displays=displays_of(frame.payload[max(out, 0) + max(err, 0) :]),
+        displays=parse_displays(frame.payload[max(out, 0) + max(err, 0) :]),
     )
 
 
-def entries_of(payload: bytes) -> list[Entry]:
+def parse_entries(payload: bytes) -> list[Entry]:
     """Reads what a sandbox says is a listing.
 
     Raises:
@@ -122,12 +122,12 @@ def entries_of(payload: bytes) -> list[Entry]:
     for row in cast("list[object]", rows):
         match row:
             case [str(name), bool(is_directory)]:
-                entries.append(Entry(_readable(name), is_directory))
+                entries.append(Entry(_as_valid_text(name), is_directory))
             case _:
                 raise OperationError(0, "the sandbox sent no listing")
     return entries
 
 
-def _readable(name: str) -> str:
+def _as_valid_text(name: str) -> str:
     """Returns a file's name, whose bytes need not be UTF-8, as text that can go into JSON."""
     return name.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")

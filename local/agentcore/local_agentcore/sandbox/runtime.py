@@ -18,17 +18,17 @@ class Runtime:
     Attributes:
         directory: the environment, on the host.
         base: the Python installation that it was made from, on the host.
-        base_inside: where that installation is in a sandbox. One below /usr is there anyway.
+        guest_base: where that installation is in a sandbox. One below /usr is there anyway.
         site_packages: the folder of its libraries, from the environment's own.
     """
 
     directory: Path
     base: Path
-    base_inside: str
+    guest_base: str
     site_packages: Path
 
     @classmethod
-    def at(cls, directory: Path) -> Runtime:
+    def load(cls, directory: Path) -> Runtime:
         """Reads a virtual environment.
 
         Raises:
@@ -50,29 +50,29 @@ class Runtime:
         lines = (line.partition("=") for line in configuration.read_text().splitlines())
         settings = {name.strip(): value.strip() for name, _, value in lines}
         base = Path(settings["home"]).resolve().parent
-        base_inside = str(base) if base.is_relative_to("/usr") else BASE_PYTHON
-        return cls(directory, base, base_inside, site_packages.relative_to(directory))
+        guest_base = str(base) if base.is_relative_to("/usr") else BASE_PYTHON
+        return cls(directory, base, guest_base, site_packages.relative_to(directory))
 
     @property
     def needs_base(self) -> bool:
         """Whether the base installation has to be mounted besides /usr."""
-        return self.base_inside == BASE_PYTHON
+        return self.guest_base == BASE_PYTHON
 
-    def configuration_inside(self) -> str:
+    def guest_pyvenv_cfg(self) -> str:
         """Returns the pyvenv.cfg that is true in a sandbox, of both environments."""
-        return f"home = {self.base_inside}/bin\ninclude-system-site-packages = false\n"
+        return f"home = {self.guest_base}/bin\ninclude-system-site-packages = false\n"
 
     @property
-    def python_inside(self) -> str:
+    def guest_python(self) -> str:
         """Returns the interpreter's path in a sandbox."""
         return f"{SESSION_ENVIRONMENT}/bin/python"
 
-    def libraries_inside(self) -> str:
+    def guest_libraries_pth(self) -> str:
         """Returns what has Python in the session's environment see these libraries, behind its own: a .pth file."""
         return f"import site; site.addsitedir({f'{VIRTUAL_ENVIRONMENT}/{self.site_packages}'!r})\n"
 
     @property
-    def links_inside(self) -> dict[str, str]:
+    def guest_links(self) -> dict[str, str]:
         """Returns what else the session's environment begins with: links, by path in it, as `venv` makes them."""
         names = ("python", "python3", self.site_packages.parts[1])
         return {f"bin/{name}": f"{VIRTUAL_ENVIRONMENT}/bin/python" for name in names} | {"lib64": "lib"}

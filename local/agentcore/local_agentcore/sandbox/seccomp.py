@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import SandboxUnavailableError
 
-REFUSED = [
+DENIED_SYSCALLS = [
     "acct",
     "add_key",
     "adjtimex",
@@ -68,7 +68,7 @@ REFUSED = [
     "userfaultfd",
     "vhangup",
 ]
-UNCOUNTED_MEMORY = ["memfd_create", "memfd_secret", "mq_open", "msgget", "semget", "shmget"]
+UNCOUNTED_MEMORY_SYSCALLS = ["memfd_create", "memfd_secret", "mq_open", "msgget", "semget", "shmget"]
 """Memory that neither an rlimit nor the size of a file system bounds: refused where no control group counts it."""
 SOCKET_LEVEL, BUFFER_SIZES = 1, (7, 8)
 """SOL_SOCKET; SO_SNDBUF and SO_RCVBUF. A socket's buffers are such memory, too: there, these have no effect."""
@@ -96,7 +96,7 @@ def program(*, memory_is_counted: bool) -> bytes:
     seccomp: Any = pyseccomp
     refuse, unsupported = seccomp.ERRNO(errno.EPERM), seccomp.ERRNO(errno.EAFNOSUPPORT)
     rules = seccomp.SyscallFilter(seccomp.ALLOW)  # 32-bit and x32 calls end the process: libseccomp's default
-    for name in REFUSED if memory_is_counted else REFUSED + UNCOUNTED_MEMORY:
+    for name in DENIED_SYSCALLS if memory_is_counted else DENIED_SYSCALLS + UNCOUNTED_MEMORY_SYSCALLS:
         rules.add_rule(refuse, name)
     if not memory_is_counted:
         rules.add_rule(refuse, "mmap", seccomp.Arg(3, seccomp.MASKED_EQ, SHARED_ANONYMOUS, SHARED_ANONYMOUS))

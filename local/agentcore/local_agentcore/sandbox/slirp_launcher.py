@@ -15,7 +15,7 @@ from typing import Any
 
 TUNNEL = Path("/dev/net/tun")
 TUNNEL_DEVICE = os.makedev(10, 200)
-FOR_ALL = stat.S_IROTH | stat.S_IWOTH
+READ_WRITE_FOR_OTHERS = stat.S_IROTH | stat.S_IWOTH
 CLONE_NEWNS, MS_NOSUID, MS_REC, MS_PRIVATE = 0x00020000, 2, 16384, 1 << 18
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -27,7 +27,7 @@ def check(result: int, what: str) -> None:
         sys.exit(f"{what}: {os.strerror(ctypes.get_errno())}")
 
 
-def lend_tunnel() -> None:
+def provide_tunnel() -> None:
     """Puts a device that everybody may open where slirp looks for it, seen by this process alone."""
     folder = str(TUNNEL.parent)
     check(libc.unshare(CLONE_NEWNS), "unshare")
@@ -46,8 +46,8 @@ def main(plan: dict[str, Any]) -> None:
     for group in plan["control_groups"]:
         Path(group).write_text(str(os.getpid()))
     if plan["uid"] is not None:
-        if TUNNEL.stat().st_mode & FOR_ALL != FOR_ALL:
-            lend_tunnel()
+        if TUNNEL.stat().st_mode & READ_WRITE_FOR_OTHERS != READ_WRITE_FOR_OTHERS:
+            provide_tunnel()
         os.setgroups([])
         os.setresgid(*[plan["uid"]] * 3)
         os.setresuid(*[plan["uid"]] * 3)

@@ -31,12 +31,12 @@ def emulator_name() -> str:
     return f"{PREFIX}{os.getpid()}-{start_time(os.getpid())}"
 
 
-def group_name(number: int) -> str:
+def cgroup_name(number: int) -> str:
     """Returns the name of the control group of this emulator's `number`-th sandbox."""
     return f"{emulator_name()}-{number}"
 
 
-def is_left_over(name: str) -> bool:
+def is_stale(name: str) -> bool:
     """Whether a folder or group of this name belongs to an emulator that has gone."""
     parts = name.removeprefix(PREFIX).split("-")
     return name.startswith(PREFIX) and parts[0].isdigit() and len(parts) > 1 and start_time(int(parts[0])) != parts[1]
@@ -46,11 +46,11 @@ def sweep(state: Path, groups: ControlGroups) -> list[str]:
     """Removes what dead emulators left. Returns the names of what was removed."""
     removed: list[str] = []
     for path in state.glob(f"{PREFIX}*"):
-        if is_left_over(path.name) and not path.is_symlink():
+        if is_stale(path.name) and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
             removed.append(path.name)
-    for group in groups.named(PREFIX):
-        if is_left_over(group.name):
+    for group in groups.with_prefix(PREFIX):
+        if is_stale(group.name):
             with suppress(OSError):  # its last process is still on its way out
                 group.rmdir()
                 removed.append(group.name)

@@ -23,92 +23,96 @@ PIDFD_GETFD = 438
 LOAD_BYTE, LOAD_HALF, LOAD_WORD, AND, IF_EQUAL, IF_ANY_BIT, RETURN = 0x30, 0x28, 0x20, 0x54, 0x15, 0x45, 0x06
 LOAD_HEADER_LENGTH, LOAD_HALF_AFTER_HEADER = 0xB1, 0x48
 """The first puts the length of the IP header at its operand into the index register; the second adds it to its own."""
-ETHERTYPE_AT, IP_AT, FRAGMENT_AT, PROTOCOL_AT, DESTINATION_AT = 12, 14, 20, 23, 30
-DESTINATION_PORT_AT = IP_AT + 2
+ETHERTYPE_OFFSET, IP_OFFSET, FRAGMENT_OFFSET, PROTOCOL_OFFSET, DESTINATION_OFFSET = 12, 14, 20, 23, 30
+DESTINATION_PORT_OFFSET = IP_OFFSET + 2
 """Without the IP header, whose length differs."""
 IPV4, ARP = 0x0800, 0x0806
 MORE_FRAGMENTS_OR_OFFSET = 0x3FFF
 TCP, UDP, DNS_PORT = 6, 17, 53
-WHOLE_FRAME, NOTHING = 0xFFFFFFFF, 0
+ACCEPT, DROP = 0xFFFFFFFF, 0
 
-Step = tuple[int, int, int, int]
-"""Code, how many steps to leave out if true and if false, and operand (classic BPF)."""
+Instruction = tuple[int, int, int, int]
+"""Code, how many instructions to leave out if true and if false, and operand (classic BPF)."""
 
 
-def program(name_server: str, refused: Iterable[str]) -> list[Step]:
+def program(name_server: str, refused: Iterable[str]) -> list[Instruction]:
     """Returns the filter: address resolution passes, IPv4 to what is in no refused network, and names to be resolved.
 
     What is sent to `name_server` slirp passes on to the resolver of this host, which may be this host. Which ports it
     takes there differs between its versions; here it is the one of DNS.
     """
     to_name_server = _if_dns()
-    steps = [
-        (LOAD_HALF, 0, 0, ETHERTYPE_AT),
-        *_return_if(ARP, WHOLE_FRAME),
+    instructions = [
+        (LOAD_HALF, 0, 0, ETHERTYPE_OFFSET),
+        *_return_if(ARP, ACCEPT),
         (IF_EQUAL, 1, 0, IPV4),
-        (RETURN, 0, 0, NOTHING),
-        (LOAD_WORD, 0, 0, DESTINATION_AT),
-        (IF_EQUAL, 0, len(to_name_server), _number(name_server)),
+        (RETURN, 0, 0, DROP),
+        (LOAD_WORD, 0, 0, DESTINATION_OFFSET),
+        (IF_EQUAL, 0, len(to_name_server), _address_number(name_server)),
         *to_name_server,
     ]
     for network in refused:
         address, _, length = network.partition("/")
         mask = (1 << 32) - (1 << 32 - int(length))
-        steps += [(LOAD_WORD, 0, 0, DESTINATION_AT), (AND, 0, 0, mask), *_return_if(_number(address), NOTHING)]
-    return [*steps, (RETURN, 0, 0, WHOLE_FRAME)]
+        instructions += [
+            (LOAD_WORD, 0, 0, DESTINATION_OFFSET),
+            (AND, 0, 0, mask),
+            *_return_if(_address_number(address), DROP),
+        ]
+    return [*instructions, (RETURN, 0, 0, ACCEPT)]
 
 
-def _if_dns() -> list[Step]:
+def _if_dns() -> list[Instruction]:
     """Passes whole datagrams and segments to the port of DNS alone. A fragment does not show its port, or forges it."""
     return [
-        (LOAD_HALF, 0, 0, FRAGMENT_AT),
+        (LOAD_HALF, 0, 0, FRAGMENT_OFFSET),
         (IF_ANY_BIT, 6, 0, MORE_FRAGMENTS_OR_OFFSET),
-        (LOAD_BYTE, 0, 0, PROTOCOL_AT),
+        (LOAD_BYTE, 0, 0, PROTOCOL_OFFSET),
         (IF_EQUAL, 1, 0, UDP),
         (IF_EQUAL, 0, 3, TCP),
-        (LOAD_HEADER_LENGTH, 0, 0, IP_AT),
-        (LOAD_HALF_AFTER_HEADER, 0, 0, DESTINATION_PORT_AT),
+        (LOAD_HEADER_LENGTH, 0, 0, IP_OFFSET),
+        (LOAD_HALF_AFTER_HEADER, 0, 0, DESTINATION_PORT_OFFSET),
         (IF_EQUAL, 1, 0, DNS_PORT),
-        (RETURN, 0, 0, NOTHING),
-        (RETURN, 0, 0, WHOLE_FRAME),
+        (RETURN, 0, 0, DROP),
+        (RETURN, 0, 0, ACCEPT),
     ]
 
 
-def attach(process: int, steps: list[Step]) -> None:
+def attach(process: int, instructions: list[Instruction]) -> None:
     """Sets the filter on the tunnel that a process has open.
 
     Raises:
         OSError: it has none, or this process may not touch it.
     """
-    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
-    tunnel = _tunnel_of(process)
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in instructions))
+    tunnel = _tunnel_descriptor(process)
     try:
-        fcntl.ioctl(tunnel, TUNATTACHFILTER, struct.pack("HP", len(steps), ctypes.addressof(code)))
+        fcntl.ioctl(tunnel, TUNATTACHFILTER, struct.pack("HP", len(instructions), ctypes.addressof(code)))
     finally:
         os.close(tunnel)
 
 
-def _return_if(value: int, result: int) -> tuple[Step, Step]:
+def _return_if(value: int, result: int) -> tuple[Instruction, Instruction]:
     return (IF_EQUAL, 0, 1, value), (RETURN, 0, 0, result)
 
 
-def _number(address: str) -> int:
+def _address_number(address: str) -> int:
     return int.from_bytes(socket.inet_aton(address), "big")
 
 
-def _tunnel_of(process: int) -> int:
+def _tunnel_descriptor(process: int) -> int:
     """Returns a descriptor of the tunnel that another process has open."""
     for link in Path(f"/proc/{process}/fd").iterdir():
         if link.readlink() == TUNNEL:
             pidfd = os.pidfd_open(process)
             try:
-                return _copied(pidfd, int(link.name))
+                return _copy_descriptor(pidfd, int(link.name))
             finally:
                 os.close(pidfd)
     raise FileNotFoundError(f"process {process} has no tunnel")
 
 
-def _copied(pidfd: int, descriptor: int) -> int:
+def _copy_descriptor(pidfd: int, descriptor: int) -> int:
     libc = ctypes.CDLL(None, use_errno=True)
     copy = libc.syscall(PIDFD_GETFD, pidfd, descriptor, 0)
     if copy < 0:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-FIRST_UID, EVERY_UID = 1 << 30, (1 << 32) - 1
-UIDS_OF_ONE_EMULATOR = 512
-FEWEST_UIDS = 10_000
+FIRST_UID, ALL_UIDS = 1 << 30, (1 << 32) - 1
+UIDS_PER_EMULATOR = 512
+MIN_MAPPED_UIDS = 10_000
 
 
-def unused_uid(number: int) -> int | None:
+def allocate_uid(number: int) -> int | None:
     """Returns the user for the `number`-th sandbox of an emulator that is root, or None for an ordinary user's.
 
     One that no other sandbox has, so that RLIMIT_NPROC counts one sandbox's processes only. A root that has few users
@@ -19,9 +19,9 @@ def unused_uid(number: int) -> int | None:
     if os.geteuid() != 0:
         return None
     mapped = max(int(line.split()[2]) for line in Path("/proc/self/uid_map").read_text().splitlines())
-    own = os.getpid() * UIDS_OF_ONE_EMULATOR + number % UIDS_OF_ONE_EMULATOR
-    if mapped >= EVERY_UID:
+    own = os.getpid() * UIDS_PER_EMULATOR + number % UIDS_PER_EMULATOR
+    if mapped >= ALL_UIDS:
         return FIRST_UID + own
-    if mapped < FEWEST_UIDS:
+    if mapped < MIN_MAPPED_UIDS:
         return None
     return mapped // 2 + own % (mapped // 4)  # in a container whose users are mapped

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from .kernel import Outcome
 from .output import Budget, Collector
-from .processes import Processes, end_within, shell_status, yield_to_supervisor
+from .processes import ChildProcesses, lower_priority, shell_exit_code, wait_or_terminate
 
 WINDOW = struct.pack("HHHH", 24, 80, 0, 0)
 SHELL_NAME = "/bin/sh"
@@ -25,7 +25,7 @@ SHELLS = ("/usr/bin/bash", "/bin/bash", SHELL_NAME)  # on Amazon Linux /bin/sh i
 
 
 async def run_command(
-    command: bytes, seconds: float, grace_seconds: float, budget: Budget, processes: Processes
+    command: bytes, seconds: float, grace_seconds: float, budget: Budget, processes: ChildProcesses
 ) -> Outcome:
     """Runs one command to its end. All that it printed is in `stdout`; at the time limit its process group is ended."""
     running = RunningCommand(command, budget, processes)
@@ -35,14 +35,14 @@ async def run_command(
 class RunningCommand:
     """One command that has been started, on its own terminal."""
 
-    def __init__(self, command: bytes, budget: Budget, processes: Processes) -> None:
+    def __init__(self, command: bytes, budget: Budget, processes: ChildProcesses) -> None:
         self._budget = budget
         self._terminal, far_end = pty.openpty()
         try:
             fcntl.ioctl(far_end, termios.TIOCSWINSZ, WINDOW)
             os.set_blocking(self._terminal, False)
             shell = next(shell for shell in SHELLS if Path(shell).exists())
-            with processes.first_to_go:
+            with processes.oom_victims:
                 self._process = subprocess.Popen(  # noqa: S603  running what it is given is this program's purpose
                     [SHELL_NAME, "-c", command],
                     executable=shell,
@@ -51,8 +51,8 @@ class RunningCommand:
                     stderr=far_end,
                     start_new_session=True,
                 )
-            self._end = processes.end_of(self._process.pid)
-            yield_to_supervisor(self._process.pid)
+            self._end = processes.exit_of(self._process.pid)
+            lower_priority(self._process.pid)
         except BaseException:
             os.close(self._terminal)
             raise
@@ -62,12 +62,12 @@ class RunningCommand:
 
     async def outcome(self, seconds: float, grace_seconds: float) -> Outcome:
         """Waits for its end, which comes at the time limit at the latest."""
-        timed_out = await end_within(self._end, self._process.pid, seconds, grace_seconds, signal.SIGINT)
+        timed_out = await wait_or_terminate(self._end, self._process.pid, seconds, grace_seconds, signal.SIGINT)
         self._process.returncode = self._end.result()
         output = self._collector.finish()
         os.close(self._terminal)
-        return Outcome(shell_status(self._process.returncode), output, b"", timed_out, self._budget.exceeded)
+        return Outcome(shell_exit_code(self._process.returncode), output, b"", timed_out, self._budget.exceeded)
 
     async def cancel(self, grace_seconds: float) -> None:
         """Ends it: asks it to, and kills it after the grace. Whoever waits for its outcome gets it."""
-        await end_within(self._end, self._process.pid, 0, grace_seconds, signal.SIGTERM)
+        await wait_or_terminate(self._end, self._process.pid, 0, grace_seconds, signal.SIGTERM)

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import asyncio
 
 LENGTHS = struct.Struct("!II")
-MAXIMUM_MESSAGE_BYTES = 64 * 1024
-MAXIMUM_PAYLOAD_BYTES = 128 * 1024 * 1024
+MAX_MESSAGE_BYTES = 64 * 1024
+MAX_PAYLOAD_BYTES = 128 * 1024 * 1024
 
 
 class FrameError(ValueError):
@@ -29,7 +29,7 @@ class Frame:
     def header(self) -> bytes:
         """Returns everything that goes before the payload."""
         text = json.dumps(self.message).encode()
-        if len(text) > MAXIMUM_MESSAGE_BYTES or len(self.payload) > MAXIMUM_PAYLOAD_BYTES:
+        if len(text) > MAX_MESSAGE_BYTES or len(self.payload) > MAX_PAYLOAD_BYTES:
             raise FrameError(f"a frame of {len(text)} + {len(self.payload)} bytes is too large")
         return LENGTHS.pack(len(text), len(self.payload)) + text
 
@@ -42,7 +42,7 @@ async def receive(reader: asyncio.StreamReader) -> Frame:
         asyncio.IncompleteReadError: the other end has closed the socket.
     """
     message_bytes, payload_bytes = LENGTHS.unpack(await reader.readexactly(LENGTHS.size))
-    if message_bytes > MAXIMUM_MESSAGE_BYTES or payload_bytes > MAXIMUM_PAYLOAD_BYTES:
+    if message_bytes > MAX_MESSAGE_BYTES or payload_bytes > MAX_PAYLOAD_BYTES:
         raise FrameError(f"a frame of {message_bytes} + {payload_bytes} bytes is announced, which is too large")
     text = await reader.readexactly(message_bytes)
     payload = await reader.readexactly(payload_bytes) if payload_bytes else b""

@@ -23,29 +23,36 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .displays import MAXIMUM_SENT_BYTES, Displays, choose_backend, connect
+from .displays import MAX_ENCODED_BYTES, Displays, capture_displays, select_inline_backend
 from .output import Budget, Collector
-from .processes import NICENESS, Processes, signal_group
+from .processes import NICENESS, ChildProcesses, signal_group
 
 if TYPE_CHECKING:
     from types import FrameType
     from typing import TextIO
 
-WORD = struct.Struct("!i")
+INT32 = struct.Struct("!i")
 READY = 0
 CONTROL_DESCRIPTOR = 3
 PIPE_BYTES = 1024 * 1024  # a program that prints less than this never waits for the supervisor
-CANNOT_RUN = 126  # a shell's word for it
-BROKEN_KERNEL = 70  # EX_SOFTWARE in sysexits.h: it did not come as far as running code
+CANNOT_EXECUTE = 126  # a shell's word for it
+KERNEL_SETUP_FAILED = 70  # EX_SOFTWARE in sysexits.h: it did not come as far as running code
 SET_DUMPABLE = 4  # prctl(2)
 DISPLAYS = Displays()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one cell or command. `death` is the exit code of a kernel that died, negative for a signal.
+    """The result of one cell or command.
 
-    `displays` is what a cell has shown besides text, as the kernel sent it.
+    Attributes:
+        exit_code: 0 means success.
+        stdout: the bytes printed to stdout, or to the terminal.
+        stderr: the bytes printed to stderr.
+        timed_out: whether the time limit ended the code.
+        truncated: whether output was discarded.
+        kernel_exit_code: exit code of a kernel that died, negative for a signal.
+        displays: images and tables of a cell, as JSON sent by the kernel.
     """
 
     exit_code: int
@@ -53,7 +60,7 @@ class Outcome:
     stderr: bytes
     timed_out: bool = False
     truncated: bool = False
-    death: int | None = None
+    kernel_exit_code: int | None = None
     displays: bytes = b""
 
 
@@ -70,20 +77,20 @@ def make_shell() -> None:
     gc.freeze()
 
 
-def could_not_start(what: str, error: OSError) -> Outcome:
+def start_failure(what: str, error: OSError) -> Outcome:
     """Returns the failure of a call for which there is no process, or no room: the session goes on."""
-    return Outcome(CANNOT_RUN, b"", f"{what} cannot be started: {error.strerror}\n".encode())
+    return Outcome(CANNOT_EXECUTE, b"", f"{what} cannot be started: {error.strerror}\n".encode())
 
 
 class Kernel:
     """One forked kernel, seen from the supervisor."""
 
-    def __init__(self, processes: Processes) -> None:
+    def __init__(self, processes: ChildProcesses) -> None:
         self._control, far_control = socket.socketpair()
         self._stdout, far_stdout = nonblocking_pipe()
         self._stderr, far_stderr = nonblocking_pipe()
         try:
-            with processes.first_to_go:
+            with processes.oom_victims:
                 process = os.fork()
         except OSError:
             self._control.close()
@@ -94,20 +101,20 @@ class Kernel:
         if process == 0:
             _become_kernel(far_control, far_stdout, far_stderr)
         self._process = process
-        self._end = processes.end_of(process)
+        self._end = processes.exit_of(process)
         self._control.setblocking(False)
         far_control.close()
         os.close(far_stdout)
         os.close(far_stderr)
 
-    async def started(self) -> bool:
+    async def wait_ready(self) -> bool:
         """Waits until the kernel takes code. Returns False if it died first."""
-        return await self._word() == READY
+        return await self._read_int() == READY
 
     async def run(self, code: bytes, seconds: float, grace_seconds: float, budget: Budget) -> Outcome:
         """Runs one cell. At the time limit it is interrupted, which keeps the variables; then killed."""
         streams = Collector(self._stdout, budget), Collector(self._stderr, budget)
-        answer = asyncio.ensure_future(self._converse(code))
+        answer = asyncio.ensure_future(self._exchange(code))
         timed_out = False
         for limit, number in ((seconds, signal.SIGINT), (grace_seconds, signal.SIGKILL), (None, None)):
             # Both are awaited: a child of the code may hold the kernel's socket open after the kernel has died.
@@ -118,15 +125,15 @@ class Kernel:
             if number is not None:
                 signal_group(self._process, number)
         status, displays = answer.result() if answer.done() and not answer.cancelled() else (None, b"")
-        death: int | None = None
+        kernel_exit_code: int | None = None
         if status is None:
             answer.cancel()
             await asyncio.wait({answer})  # it watches a descriptor whose number the next kernel may get
             self.kill()
-            death = await self._end
+            kernel_exit_code = await self._end
         stdout, stderr = (stream.finish() for stream in streams)
         exit_code = 1 if status is None else int(status != 0)
-        return Outcome(exit_code, stdout, stderr, timed_out, budget.exceeded, death, displays)
+        return Outcome(exit_code, stdout, stderr, timed_out, budget.exceeded, kernel_exit_code, displays)
 
     def kill(self) -> None:
         """Ends the kernel and its process group."""
@@ -139,25 +146,25 @@ class Kernel:
         os.close(self._stdout)
         os.close(self._stderr)
 
-    async def _converse(self, code: bytes) -> tuple[int | None, bytes]:
+    async def _exchange(self, code: bytes) -> tuple[int | None, bytes]:
         """Sends a cell. Returns its status and what it showed; no status when the kernel has gone or talks nonsense."""
         loop = asyncio.get_running_loop()
         try:
-            await loop.sock_sendall(self._control, WORD.pack(len(code)) + code)
+            await loop.sock_sendall(self._control, INT32.pack(len(code)) + code)
         except OSError:
             return None, b""
-        status, size = await self._word(), await self._word()
-        if size is None or not 0 <= size <= MAXIMUM_SENT_BYTES:
+        status, size = await self._read_int(), await self._read_int()
+        if size is None or not 0 <= size <= MAX_ENCODED_BYTES:
             return None, b""
-        displays = await self._received(size)
+        displays = await self._read_exactly(size)
         return (None, b"") if displays is None else (status, displays)
 
-    async def _word(self) -> int | None:
+    async def _read_int(self) -> int | None:
         """Returns the kernel's next word, or None when it has gone."""
-        data = await self._received(WORD.size)
-        return None if data is None else int(WORD.unpack(data)[0])
+        data = await self._read_exactly(INT32.size)
+        return None if data is None else int(INT32.unpack(data)[0])
 
-    async def _received(self, size: int) -> bytes | None:
+    async def _read_exactly(self, size: int) -> bytes | None:
         """Returns so many bytes of the kernel's, or None when it has gone."""
         loop, data = asyncio.get_running_loop(), bytearray()
         while len(data) < size:
@@ -198,7 +205,7 @@ def _become_kernel(control: socket.socket, stdout: int, stderr: int) -> NoReturn
         os.nice(NICENESS)
         _serve(socket.socket(fileno=CONTROL_DESCRIPTOR))
     finally:
-        os._exit(BROKEN_KERNEL)
+        os._exit(KERNEL_SETUP_FAILED)
 
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:
@@ -208,23 +215,23 @@ def _ignore(_number: int, _frame: FrameType | None) -> None:
 def _serve(control: socket.socket) -> NoReturn:
     stdout, stderr = sys.stdout, sys.stderr = _text_stream(1), _text_stream(2)
     sys.path[:] = ["", *_import_path()]  # first the working directory, as in a notebook
-    choose_backend()
+    select_inline_backend()
     shell, kernel, flush_c_streams = _shell(), os.getpid(), ctypes.CDLL(None).fflush
     _show_tracebacks(shell, stderr)
-    control.sendall(WORD.pack(READY))
+    control.sendall(INT32.pack(READY))
     while True:
-        size = control.recv(WORD.size, socket.MSG_WAITALL)
-        if len(size) < WORD.size:
+        size = control.recv(INT32.size, socket.MSG_WAITALL)
+        if len(size) < INT32.size:
             os._exit(0)
-        code = control.recv(WORD.unpack(size)[0], socket.MSG_WAITALL).decode("utf-8", "replace")
+        code = control.recv(INT32.unpack(size)[0], socket.MSG_WAITALL).decode("utf-8", "replace")
         succeeded = _run_cell(shell, code, stderr)
         if os.getpid() != kernel:
             os._exit(0)  # the code forked and its child came back here: one process answers, not two
         for stream in (stdout, stderr, sys.stdout, sys.stderr):
             _flush(stream)
         flush_c_streams(None)
-        shown = DISPLAYS.taken()
-        control.sendall(WORD.pack(int(not succeeded)) + WORD.pack(len(shown)) + shown)
+        shown = DISPLAYS.drain()
+        control.sendall(INT32.pack(int(not succeeded)) + INT32.pack(len(shown)) + shown)
 
 
 def _run_cell(shell: Any, code: str, stderr: TextIO) -> bool:
@@ -284,5 +291,5 @@ def _shell() -> Any:
     shell.displayhook.write_output_prompt = lambda: None
     shell.enable_gui = _enable_no_gui
     shell.ask_exit = lambda: None  # exit() and quit() end a terminal, not a session
-    connect(shell, DISPLAYS)
+    capture_displays(shell, DISPLAYS)
     return shell

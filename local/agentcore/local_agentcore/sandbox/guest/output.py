@@ -20,21 +20,21 @@ class Budget:
     remaining: int
     shared: Budget | None = None
     exceeded: bool = False
-    taken: int = 0
+    consumed: int = 0
 
-    def take(self, data: bytes) -> bytes:
+    def consume(self, data: bytes) -> bytes:
         """Returns as much of `data` as may be kept."""
-        kept = data[: self.remaining] if self.shared is None else self.shared.take(data[: self.remaining])
+        kept = data[: self.remaining] if self.shared is None else self.shared.consume(data[: self.remaining])
         self.remaining -= len(kept)
-        self.taken += len(kept)
+        self.consumed += len(kept)
         self.exceeded = self.exceeded or len(kept) < len(data)
         return kept
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Returns to the shared budget what was taken from it: it is kept no longer."""
         if self.shared is not None:
-            self.shared.remaining += self.taken
-            self.taken = 0
+            self.shared.remaining += self.consumed
+            self.consumed = 0
 
 
 class Collector:
@@ -55,7 +55,7 @@ class Collector:
             return False
         except OSError:  # a terminal whose other end is closed answers EIO where a pipe answers with nothing
             data = b""
-        self._data += self._budget.take(data)
+        self._data += self._budget.consume(data)
         if not data:
             self._loop.remove_reader(self._descriptor)
         return bool(data)

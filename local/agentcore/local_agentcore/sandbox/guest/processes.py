@@ -8,10 +8,10 @@ import signal
 from contextlib import suppress
 
 NICENESS = 10  # the supervisor keeps its turn on the processor whatever the code does
-GROUP_LOOK_SECONDS = 0.01
+GROUP_POLL_SECONDS = 0.01
 
 
-class FirstToGo:
+class OomVictims:
     """What is started within is what the out-of-memory killer takes first: it and all below it inherit a score.
 
     Set from outside it would come too late for what a program starts at once. The supervisor has that score itself for
@@ -29,16 +29,16 @@ class FirstToGo:
         os.pwrite(self._score, self._own, 0)
 
 
-class Processes:
+class ChildProcesses:
     """Gives out a future for the end of each child: its exit code, negative for a signal."""
 
-    def __init__(self, first_to_go: FirstToGo) -> None:
-        self.first_to_go = first_to_go
+    def __init__(self, oom_victims: OomVictims) -> None:
+        self.oom_victims = oom_victims
         self._loop = asyncio.get_running_loop()
         self._ends: dict[int, asyncio.Future[int]] = {}
         self._loop.add_signal_handler(signal.SIGCHLD, self._collect)
 
-    def end_of(self, process: int) -> asyncio.Future[int]:
+    def exit_of(self, process: int) -> asyncio.Future[int]:
         """Returns the future for a child that has just been started, before the loop runs again."""
         self._ends[process] = self._loop.create_future()
         return self._ends[process]
@@ -60,7 +60,7 @@ def signal_group(process: int, number: signal.Signals) -> None:
         os.killpg(process, number)
 
 
-async def end_within(
+async def wait_or_terminate(
     end: asyncio.Future[int], process: int, seconds: float | None, grace_seconds: float, first: signal.Signals
 ) -> bool:
     """Waits for a child's end. At the time limit its process group gets `first`, and SIGKILL after the grace.
@@ -71,26 +71,26 @@ async def end_within(
         return False
     signal_group(process, first)
     with suppress(TimeoutError):
-        await asyncio.wait_for(_group_has_gone(process), grace_seconds)
+        await asyncio.wait_for(_wait_for_group_exit(process), grace_seconds)
     signal_group(process, signal.SIGKILL)
     await asyncio.wait({end})
     return True
 
 
-async def _group_has_gone(process: int) -> None:
+async def _wait_for_group_exit(process: int) -> None:
     """Waits for all of a process group: a shell may end at the first signal, and what it started ignore that."""
     with suppress(ProcessLookupError):
         while True:
             os.killpg(process, 0)
-            await asyncio.sleep(GROUP_LOOK_SECONDS)
+            await asyncio.sleep(GROUP_POLL_SECONDS)
 
 
-def yield_to_supervisor(process: int) -> None:
+def lower_priority(process: int) -> None:
     """Has the scheduler prefer the supervisor to a program's process group: it may have started something by now."""
     with suppress(OSError):  # it has ended already
         os.setpriority(os.PRIO_PGRP, process, NICENESS)
 
 
-def shell_status(code: int) -> int:
+def shell_exit_code(code: int) -> int:
     """A shell says 128 + n for a program that signal n ended."""
     return 128 - code if code < 0 else code

@@ -13,7 +13,7 @@ import tempfile
 
 from .kernel import Outcome, nonblocking_pipe
 from .output import Budget, Collector
-from .processes import Processes, end_within, shell_status, yield_to_supervisor
+from .processes import ChildProcesses, lower_priority, shell_exit_code, wait_or_terminate
 
 DENO = ["deno", "run", "--allow-all", "--no-lock", "--quiet"]  # the sandbox is the wall, and a lock would be listed
 RUNTIMES = {
@@ -33,7 +33,7 @@ PLAIN = {"NO_COLOR": "1"}  # nobody reads the answer on a terminal
 
 
 async def run_script(
-    code: bytes, kind: tuple[str, str], seconds: float, grace_seconds: float, budget: Budget, processes: Processes
+    code: bytes, kind: tuple[str, str], seconds: float, grace_seconds: float, budget: Budget, processes: ChildProcesses
 ) -> Outcome:
     """Runs one program of a language and runtime to its end. At the time limit its process group is ended.
 
@@ -45,7 +45,7 @@ async def run_script(
         with tempfile.TemporaryFile() as program:  # it never has a name
             program.write(code)
             program.seek(0)
-            with processes.first_to_go:
+            with processes.oom_victims:
                 process = subprocess.Popen(  # noqa: S603  running what it is given is this program's purpose
                     RUNTIMES[kind],
                     env=os.environ | PLAIN,
@@ -54,8 +54,8 @@ async def run_script(
                     stderr=far_stderr,
                     start_new_session=True,
                 )
-        end = processes.end_of(process.pid)
-        yield_to_supervisor(process.pid)
+        end = processes.exit_of(process.pid)
+        lower_priority(process.pid)
     except BaseException:
         os.close(stdout)
         os.close(stderr)
@@ -64,9 +64,9 @@ async def run_script(
         os.close(far_stdout)
         os.close(far_stderr)
     streams = Collector(stdout, budget), Collector(stderr, budget)
-    timed_out = await end_within(end, process.pid, seconds, grace_seconds, signal.SIGINT)
+    timed_out = await wait_or_terminate(end, process.pid, seconds, grace_seconds, signal.SIGINT)
     process.returncode = end.result()
     printed, complained = (stream.finish() for stream in streams)
     os.close(stdout)
     os.close(stderr)
-    return Outcome(shell_status(process.returncode), printed, complained, timed_out, budget.exceeded)
+    return Outcome(shell_exit_code(process.returncode), printed, complained, timed_out, budget.exceeded)

@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from .commands import run_command
 from .files import Files
 from .frames import Frame, FrameError, receive, send
-from .kernel import SET_DUMPABLE, Kernel, Outcome, could_not_start, make_shell
+from .kernel import SET_DUMPABLE, Kernel, Outcome, make_shell, start_failure
 from .output import Budget
-from .processes import FirstToGo, Processes
+from .processes import ChildProcesses, OomVictims
 from .scripts import run_script
 from .tasks import ENDED, MISSING, Tasks
 
@@ -52,10 +52,10 @@ class Configuration:
 class Supervisor:
     """Answers requests as they come: one cell at a time, commands and files beside it."""
 
-    def __init__(self, configuration: Configuration, first_to_go: FirstToGo) -> None:
+    def __init__(self, configuration: Configuration, oom_victims: OomVictims) -> None:
         self._configuration = configuration
         self._files = Files(configuration.working_directory)
-        self._processes = Processes(first_to_go)
+        self._processes = ChildProcesses(oom_victims)
         self._tasks = Tasks(self._processes, self._new_task_budget, configuration.grace_seconds)
         self._task_budget = Budget(configuration.task_output_bytes)
         self._turn = asyncio.Lock()
@@ -77,7 +77,7 @@ class Supervisor:
     async def serve(self, channel: socket.socket) -> NoReturn:
         """Answers until the host closes the socket."""
         reader, self._writer = await asyncio.open_connection(sock=channel)
-        await self._kernel.started()
+        await self._kernel.wait_ready()
         await send(self._writer, Frame({"ready": True}))
         answers: set[asyncio.Task[None]] = set()
         while True:
@@ -105,9 +105,9 @@ class Supervisor:
                 if message["clear"]:
                     await self._replace_kernel()
             except OSError as error:
-                return _outcome_frame(could_not_start("A new Python kernel", error))
+                return _outcome_frame(start_failure("A new Python kernel", error))
             outcome = await self._kernel.run(code, message["seconds"], self._grace_seconds, self._new_budget())
-            if outcome.death is not None:
+            if outcome.kernel_exit_code is not None:
                 with suppress(OSError):  # the next cell finds the dead one, and tries again
                     await self._replace_kernel()
         return _outcome_frame(outcome)
@@ -117,7 +117,7 @@ class Supervisor:
         try:
             outcome = await run_command(command, seconds, grace, self._new_budget(), self._processes)
         except OSError as error:
-            outcome = could_not_start("A shell", error)
+            outcome = start_failure("A shell", error)
         return _outcome_frame(outcome)
 
     async def _script(self, message: dict[str, Any], code: bytes) -> Frame:
@@ -125,7 +125,7 @@ class Supervisor:
         try:
             outcome = await run_script(code, kind, seconds, grace, self._new_budget(), self._processes)
         except OSError as error:
-            outcome = could_not_start(kind[1], error)
+            outcome = start_failure(kind[1], error)
         return _outcome_frame(outcome)
 
     async def _start_task(self, message: dict[str, Any], command: bytes) -> Frame:
@@ -166,7 +166,7 @@ class Supervisor:
     async def _replace_kernel(self) -> None:
         old, self._kernel = self._kernel, Kernel(self._processes)
         old.close()
-        await self._kernel.started()
+        await self._kernel.wait_ready()
 
     @property
     def _grace_seconds(self) -> float:
@@ -187,7 +187,7 @@ def _outcome_frame(outcome: Outcome) -> Frame:
             "stderr_bytes": len(outcome.stderr),
             "timed_out": outcome.timed_out,
             "truncated": outcome.truncated,
-            "death": outcome.death,
+            "kernel_exit_code": outcome.kernel_exit_code,
         },
         outcome.stdout + outcome.stderr + outcome.displays,
     )
@@ -213,7 +213,7 @@ def main(descriptor: str) -> NoReturn:
     configuration = Configuration(**json.load(sys.stdin))
     channel = socket.socket(fileno=int(descriptor))
     channel.set_inheritable(False)
-    first_to_go = FirstToGo()
+    oom_victims = OomVictims()
     ctypes.CDLL(None).prctl(SET_DUMPABLE, 0, 0, 0, 0)
     for name, value in configuration.resource_limits.items():
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
@@ -226,9 +226,9 @@ def main(descriptor: str) -> NoReturn:
     # Python's own handler, which asyncio.run would replace by another, would have the code's SIGINT end process 1. By
     # default the kernel discards it here. Not SIG_IGN: commands would inherit that.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    asyncio.run(_run(channel, configuration, first_to_go))
+    asyncio.run(_run(channel, configuration, oom_victims))
     os._exit(0)
 
 
-async def _run(channel: socket.socket, configuration: Configuration, first_to_go: FirstToGo) -> None:
-    await Supervisor(configuration, first_to_go).serve(channel)
+async def _run(channel: socket.socket, configuration: Configuration, oom_victims: OomVictims) -> None:
+    await Supervisor(configuration, oom_victims).serve(channel)

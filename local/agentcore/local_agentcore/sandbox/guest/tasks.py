@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from .kernel import Outcome
     from .output import Budget
-    from .processes import Processes
+    from .processes import ChildProcesses
 
 MISSING, WORKING, ENDED, CANCELED = "missing", "working", "ended", "canceled"
-REMEMBERED = 1000
+MAX_REMEMBERED_TASKS = 1000
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Task:
         self.seconds = time.monotonic() - self.started
         if self.state == CANCELED:  # what it has printed is told to nobody: its room is for others
             outcome = replace(outcome, stdout=b"")
-            self.budget.give_back()
+            self.budget.release()
         else:
             self.state = ENDED
         self.outcome = outcome
@@ -50,7 +50,7 @@ class Task:
 class Tasks:
     """All tasks of a session, by the id that the host gave each."""
 
-    def __init__(self, processes: Processes, new_budget: Callable[[], Budget], grace_seconds: float) -> None:
+    def __init__(self, processes: ChildProcesses, new_budget: Callable[[], Budget], grace_seconds: float) -> None:
         self._processes = processes
         self._new_budget = new_budget
         self._grace_seconds = grace_seconds
@@ -62,7 +62,7 @@ class Tasks:
         task = Task(RunningCommand(command, budget, self._processes), budget)
         task.waiting = asyncio.create_task(task.wait(seconds, self._grace_seconds))
         self._tasks[identifier] = task
-        self._forget()
+        self._discard_oldest()
 
     def find(self, identifier: str) -> Task | None:
         """Returns a task, or None where there is none of that id."""
@@ -75,8 +75,8 @@ class Tasks:
             task.state = CANCELED
             await task.command.cancel(self._grace_seconds)
 
-    def _forget(self) -> None:
+    def _discard_oldest(self) -> None:
         """Forgets the oldest that have ended, beyond so many. Those that run are bounded by the number of processes."""
         ended = [identifier for identifier, task in self._tasks.items() if task.outcome is not None]
-        for identifier in ended[: max(len(self._tasks) - REMEMBERED, 0)]:
-            self._tasks.pop(identifier).budget.give_back()
+        for identifier in ended[: max(len(self._tasks) - MAX_REMEMBERED_TASKS, 0)]:
+            self._tasks.pop(identifier).budget.release()
