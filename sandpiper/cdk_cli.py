@@ -38,7 +38,7 @@ def cdk(arguments: Sequence[str], directory: Path, progress: Callable[[str], Non
     lines: list[str] = []
     process: subprocess.Popen[str] | None = None
     try:
-        with signals.later():
+        with signals.deferred_signals():
             process = subprocess.Popen(  # noqa: S603 - the pinned CLI with our own arguments
                 [str(node()), str(command_line), *arguments],
                 cwd=directory,
@@ -56,7 +56,7 @@ def cdk(arguments: Sequence[str], directory: Path, progress: Callable[[str], Non
         code = process.wait()
     except BaseException:
         if process is not None:
-            with signals.later():
+            with signals.deferred_signals():
                 _end(process)
         raise
     if code:

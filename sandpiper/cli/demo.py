@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from local_aws import control, environment
-from local_aws.lock import taken
+from local_aws.lock import try_lock
 from local_aws.settings import StateDirectory
 from sandpiper.cdk_cli import PROJECT, cdk
 from sandpiper.cli.output import failures_as_messages, human_time, notes, print_files, print_skipped, report
@@ -20,7 +20,7 @@ from sandpiper.errors import Failure
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from local_aws.running_instance import Running
+    from local_aws.running_instance import RunningInstance
     from sandpiper.environment import Environment
     from sandpiper.workflow import Finished
 
@@ -92,9 +92,9 @@ def demo(
 @contextmanager
 def _alone() -> Generator[None]:
     """Raises Failure while another demo runs in this folder: they would stop each other's embedded AWS."""
-    control.prepare(STATE)
+    control.prepare_state_directory(STATE)
     with (STATE.path / "demo.lock").open("w") as lock:
-        if not taken(lock):
+        if not try_lock(lock):
             raise Failure("a demo runs in this folder already: wait for it, or run this one in another folder")
         yield
 
@@ -109,7 +109,7 @@ def _environment() -> Environment:
         raise Failure(str(error)) from None
 
 
-def _deploy(running: Running, phases: Phases) -> None:
+def _deploy(running: RunningInstance, phases: Phases) -> None:
     with phases.phase("cdk bootstrap") as detail:
         # Not in the project: there the CLI would synthesise the app first, which bootstrapping does not need.
         cdk(["bootstrap", f"aws://{running.account}/{running.region}"], STATE.path, detail)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from local_aws import control, environment, running_instance
-from local_aws.settings import PARTS, Hosts, LocalAwsError, StateDirectory
+from local_aws.settings import COMPONENTS, Hosts, LocalAwsError, StateDirectory
 from sandpiper.cli.output import failures_as_messages, notes, plain, report
 
 if TYPE_CHECKING:
@@ -107,8 +107,8 @@ def status(
             raise typer.Exit(1)
         health = control.health(running)
         environment.apply(running)
-        recorded = control.recorded_only(running)
-        differs = [*control.DIFFERS, *health["differs"]]
+        recorded = control.deployed_stub_resources(running)
+        differs = [*control.DIFFERENCES, *health["differs"]]
         if as_json:
             known = {"url": running.url, "agentcoreUrl": running.agentcore_url, "pid": running.pid, "differs": differs}
             print(json.dumps({"running": True, **known, "recordedOnly": recorded, "agentcore": health}, indent=2))
@@ -147,15 +147,15 @@ def stop(state: State = STATE) -> None:
 
 @app.command()
 def logs(
-    part: Annotated[str | None, typer.Argument(help=f"One of {', '.join(PARTS)}; all unless given.")] = None,
+    part: Annotated[str | None, typer.Argument(help=f"One of {', '.join(COMPONENTS)}; all unless given.")] = None,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")] = 40,
     state: State = STATE,
 ) -> None:
     """Print the last lines of its logs, those of each part below its name."""
     with failures_as_messages():
-        if part is not None and part not in PARTS:
-            raise LocalAwsError(f"part is {part!r}; allowed: {' | '.join(PARTS)}")
-        for name in (part,) if part else PARTS:
+        if part is not None and part not in COMPONENTS:
+            raise LocalAwsError(f"part is {part!r}; allowed: {' | '.join(COMPONENTS)}")
+        for name in (part,) if part else COMPONENTS:
             log = _place(state).log(name)
             text = log.read_text(errors="replace") if log.exists() else ""
             # To where the lines go: the heading of a part stays above them, whatever becomes of the output.
@@ -163,7 +163,7 @@ def logs(
             print("\n".join(text.splitlines()[-lines:]))
 
 
-def _running(state: Path) -> running_instance.Running:
+def _running(state: Path) -> running_instance.RunningInstance:
     running = running_instance.find(_place(state))
     if running is None:
         raise LocalAwsError(_not_there(state))

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from local_aws.settings import LocalAwsError
-from local_aws.signals import ENDING
+from local_aws.signals import TERMINATION_SIGNALS
 from sandpiper.errors import Failure, Interrupted
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _as_interrupts() -> Generator[list[int]]:
         came.append(number)
         raise KeyboardInterrupt
 
-    before = {number: signal.getsignal(number) for number in ENDING}
+    before = {number: signal.getsignal(number) for number in TERMINATION_SIGNALS}
     taken = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
     for number in taken:
         signal.signal(number, interrupt)

@@ -29,7 +29,7 @@ from tests.benchmarks.figure import Figure
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from local_aws.running_instance import Running
+    from local_aws.running_instance import RunningInstance
 
 PROJECT = Path(__file__).resolve().parents[2]
 PLACE = Place({"sandbox": ways.INTERPRETER}, "bench-runtime", "tenants/bench")
@@ -126,7 +126,7 @@ def _cpu_seconds(program: str, place: Path | None) -> float:
     return float(done.stdout)
 
 
-def _warm(packed: Path, running: Running) -> Iterator[Figure]:
+def _warm(packed: Path, running: RunningInstance) -> Iterator[Figure]:
     """The handler's CPU beyond that of its calls."""
     command = [Path(__file__).with_name("warm_runs.py"), packed, str(WARM_JOBS), str(WARM_PAUSE_SECONDS)]
     done = subprocess.run(

@@ -32,7 +32,7 @@ def a_default_session_of_its_own() -> None:
 
 
 @pytest.fixture(scope="session")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Generator[running_instance.Running | None]:
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Generator[running_instance.RunningInstance | None]:
     """The embedded AWS, which every boto3 client of the tests now talks to; None when the target is AWS."""
     if ON_AWS:
         yield None
@@ -86,7 +86,7 @@ def quick_polls() -> Generator[None]:
 
 @pytest.fixture(scope="session")
 def bootstrapped(
-    aws: running_instance.Running | None,
+    aws: running_instance.RunningInstance | None,
     quick_polls: None,  # noqa: ARG001
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
@@ -107,7 +107,7 @@ def environments(bootstrapped: None, tmp_path: Path) -> Generator[Environments]:
 
 @pytest.fixture(scope="session")
 def deployed(
-    aws: running_instance.Running | None,
+    aws: running_instance.RunningInstance | None,
     bootstrapped: None,  # noqa: ARG001
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Deployment:
@@ -126,7 +126,7 @@ def product(deployed: Deployment, tmp_path: Path) -> Product:
 
 
 @pytest.fixture
-def faults(aws: running_instance.Running | None) -> Generator[FaultOrders]:
+def faults(aws: running_instance.RunningInstance | None) -> Generator[FaultOrders]:
     """Orders faults of the embedded AgentCore, for one test alone."""
     if aws is None:
         pytest.fail("AWS takes no orders of faults; these tests are the embedded AWS's")

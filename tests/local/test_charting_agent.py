@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from strands.types.content import Message, Messages
     from strands.types.streaming import StreamEvent
 
-    from local_aws.running_instance import Running
+    from local_aws.running_instance import RunningInstance
 
 PROJECT = Path(__file__).resolve().parents[2]
 QUESTION = """Analyze the following sales data:
@@ -163,7 +163,7 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def deployed_agent(aws: Running | None, tmp_path_factory: pytest.TempPathFactory) -> Place:
+def deployed_agent(aws: RunningInstance | None, tmp_path_factory: pytest.TempPathFactory) -> Place:
     """The agent's stack, as far as the embedded AWS has its resources; its settings are the runtime's variables."""
     if aws is None:
         pytest.fail("these tests take grants away from the agent: they are the embedded AWS's")
@@ -450,7 +450,7 @@ def test_an_interpreter_that_the_role_may_not_use_is_an_error_that_the_model_rea
     assert debug["error_type"] == "AccessDenied"
 
 
-def test_code_whose_answer_is_lost_is_an_error_and_its_session_is_stopped(place: Place, aws: Running) -> None:
+def test_code_whose_answer_is_lost_is_an_error_and_its_session_is_stopped(place: Place, aws: RunningInstance) -> None:
     orders = FaultOrders(aws.agentcore_url)
     orders.order(Rule("disconnect", "executeCode", at="unanswered", calls=(2,)))  # the first prepares for figures
     try:

@@ -118,7 +118,7 @@ def test_start_env_status_and_stop(state: Path) -> None:
     assert not StateDirectory(state).running.exists()
 
 
-def answer_of_a_model(running: running_instance.Running) -> str:
+def answer_of_a_model(running: running_instance.RunningInstance) -> str:
     """What the embedded AWS says in place of a model of Amazon Bedrock."""
     session: Any = boto3.Session(running.access_key_id, running.secret_access_key, None, running.region)
     models = session.client("bedrock-runtime", endpoint_url=running.url)
@@ -161,7 +161,7 @@ def test_code_finds_the_hosts_that_start_is_told(state: Path, mode: str) -> None
 
 
 @contextmanager
-def running_code(running: running_instance.Running, mode: str) -> Generator[Callable[[str], str]]:
+def running_code(running: running_instance.RunningInstance, mode: str) -> Generator[Callable[[str], str]]:
     """A session of an interpreter with a network mode; what it runs gives its stdout."""
     session = boto3.Session(running.access_key_id, running.secret_access_key, None, running.region)
     control: Any = session.client("bedrock-agentcore-control", endpoint_url=running.agentcore_url)
@@ -194,7 +194,7 @@ def test_two_starts_at_once_start_one(state: Path) -> None:
     assert said == [False, True]
 
 
-def wait_for_record(place: StateDirectory) -> running_instance.Running:
+def wait_for_record(place: StateDirectory) -> running_instance.RunningInstance:
     end = time.monotonic() + 60
     while (running := running_instance.find(place)) is None:
         assert time.monotonic() < end
@@ -259,7 +259,7 @@ def test_status_says_when_it_gets_no_answer(state: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     started = running_instance.process_start(own) or 0
-    running_instance.Running(own, started, url, url, "1", "us-east-1", "key", "secret", "token").save(place)
+    running_instance.RunningInstance(own, started, url, url, "1", "us-east-1", "key", "secret", "token").save(place)
     said = sandpiper("local", "status", "--state", state)
     place.running.unlink()
     assert said.returncode == 2
@@ -303,7 +303,7 @@ def test_a_starter_that_was_killed_leaves_one_service_that_is_found(state: Path,
 BUSY = "import subprocess, time\ndef handler(event, context):\n    subprocess.Popen(['sleep', '600']); time.sleep(600)"
 
 
-def start_with_a_busy_worker(state: Path) -> tuple[running_instance.Running, set[int]]:
+def start_with_a_busy_worker(state: Path) -> tuple[running_instance.RunningInstance, set[int]]:
     """A running embedded AWS and all its processes, a function that is in its handler among them."""
     assert sandpiper("local", "start", "--state", state).returncode == 0
     running = wait_for_record(StateDirectory(state))
@@ -409,7 +409,7 @@ def test_a_shell_that_is_set_to_an_account_and_a_proxy_uses_the_embedded_aws_alo
 
 
 def test_the_environment_keeps_what_is_not_of_aws() -> None:
-    running = running_instance.Running(
+    running = running_instance.RunningInstance(
         1, 1, "http://127.0.0.1:1", "http://127.0.0.1:2", "1", "us-east-1", "key", "secret", "token"
     )
     variables = {**FOREIGN, "HOME": "/home/me", "NO_PROXY": "intranet,localhost"}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from code_runner.session import CodeSession
-    from local_aws.running_instance import Running
+    from local_aws.running_instance import RunningInstance
     from sandpiper_contract.results import RunResult
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="it starts sessions of the managed interpreter")
@@ -39,7 +39,7 @@ CLEAN = "import pathlib\nplt.close('all')\nfor file in pathlib.Path().glob('figu
 
 
 @pytest.fixture
-def session(aws: Running) -> Generator[CodeSession]:
+def session(aws: RunningInstance) -> Generator[CodeSession]:
     """A session of its own, since a program's figures stay."""
     assert aws.agentcore_url
     with open_session() as session:
@@ -47,7 +47,7 @@ def session(aws: Running) -> Generator[CodeSession]:
 
 
 @pytest.fixture(scope="module")
-def used(aws: Running) -> Generator[CodeSession]:
+def used(aws: RunningInstance) -> Generator[CodeSession]:
     """A session for many programs, each of which starts after CLEAN."""
     assert aws.agentcore_url
     with open_session() as session:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import aws_cdk as cdk
 
-    from local_aws.running_instance import Running
+    from local_aws.running_instance import RunningInstance
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="it makes networks, roles and interpreters")
 REGION = "us-east-1"
@@ -174,7 +174,7 @@ CHANGES: Mapping[str, Change] = {
 
 
 @pytest.fixture(scope="module")
-def existing(aws: Running) -> Existing:  # noqa: ARG001 - boto3 talks to it
+def existing(aws: RunningInstance) -> Existing:  # noqa: ARG001 - boto3 talks to it
     """Networks, secrets and roles that are no part of the stacks."""
     session: Any = boto3
     ec2, iam, manager = session.client("ec2"), session.client("iam"), session.client("secretsmanager")

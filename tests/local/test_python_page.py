@@ -15,7 +15,7 @@ from code_runner.session import MANAGED
 from tests.local.target import ON_AWS
 
 if TYPE_CHECKING:
-    from local_aws.running_instance import Running
+    from local_aws.running_instance import RunningInstance
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "python.md"
 PROGRAMS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(ON_AWS, reason="the page makes a bucket")
 
 
 @pytest.mark.parametrize(("program", "printed"), list(zip(PROGRAMS, PRINTED, strict=True)))
-def test_a_program_of_the_page_prints_what_it_is_for(aws: Running, program: str, printed: list[str]) -> None:
+def test_a_program_of_the_page_prints_what_it_is_for(aws: RunningInstance, program: str, printed: list[str]) -> None:
     """In their order: one of them makes the bucket of the next."""
     assert aws.agentcore_url
     done = subprocess.run([sys.executable, "-"], input=program, capture_output=True, text=True)

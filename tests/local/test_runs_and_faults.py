@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from local_agentcore.admin_client import FaultOrders
-    from local_aws.running_instance import Running
+    from local_aws.running_instance import RunningInstance
     from sandpiper.deployment import Deployment
     from tests.local.attempts import Attempt, Fault
     from tests.local.conftest import Product
@@ -204,7 +204,7 @@ def test_a_session_that_could_not_be_stopped_is_ended_by_the_next_attempt_of_a_r
 @pytest.mark.parametrize("job", ["run_code"], indirect=True)
 @pytest.mark.parametrize("rule", [Rule("error", STOP), Rule("error", STOP, code=DENIED), Rule("disconnect", STOP)])
 def test_a_stop_that_fails_costs_nothing_and_the_session_ends_by_its_lifetime(
-    job: Job, aws: Running, faults: FaultOrders, rule: Rule
+    job: Job, aws: RunningInstance, faults: FaultOrders, rule: Rule
 ) -> None:
     faults.order(rule)
     assert told(job, job.attempt()) == WHOLE

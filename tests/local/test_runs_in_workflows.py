@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from local_agentcore.admin_client import FaultOrders
-    from local_aws.running_instance import Running
+    from local_aws.running_instance import RunningInstance
     from tests.local.conftest import Product
 
     States = dict[str, Any]
@@ -139,7 +139,7 @@ def errors_of(job: Job, execution: str) -> list[str]:
     return [details["error"] for details in failed if details]
 
 
-def workers(aws: Running, function: str) -> Iterator[int]:
+def workers(aws: RunningInstance, function: str) -> Iterator[int]:
     """Processes of the function, among those that this embedded AWS has started."""
     name = f"AWS_LAMBDA_FUNCTION_NAME={function.rpartition(':')[2]}".encode()
     for process in Path("/proc").glob("[0-9]*"):
@@ -175,7 +175,7 @@ def short_lived(function: str) -> Generator[str]:
 
 
 def test_a_lambda_that_dies_after_it_sent_the_code_is_retried_and_runs_nothing_again(
-    job: Job, aws: Running, faults: FaultOrders, short_lived: str, machine: Callable[[States], str]
+    job: Job, aws: RunningInstance, faults: FaultOrders, short_lived: str, machine: Callable[[States], str]
 ) -> None:
     """The first retry cannot know that it is dead, nor wait until it must be; the second can."""
     function = short_lived

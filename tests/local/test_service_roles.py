@@ -65,7 +65,7 @@ class Role:
 
 
 @pytest.fixture
-def role(aws: running_instance.Running | None) -> Generator[Callable[[str], Role]]:  # noqa: ARG001 - boto3 talks to it
+def role(aws: running_instance.RunningInstance | None) -> Generator[Callable[[str], Role]]:  # noqa: ARG001 - boto3 talks to it
     """Makes a role that a service may assume."""
     iam, made = boto3.client("iam"), list[str]()
 
@@ -385,7 +385,7 @@ def test_the_cdks_execution_role_may_be_narrowed(deployed: Deployment) -> None: 
         boto3.client("iam").delete_role_policy(RoleName=narrowed.name, PolicyName="it")
 
 
-def test_without_a_role_cloudformation_may_do_what_its_caller_may(aws: running_instance.Running | None) -> None:  # noqa: ARG001
+def test_without_a_role_cloudformation_may_do_what_its_caller_may(aws: running_instance.RunningInstance | None) -> None:  # noqa: ARG001
     for grants, expected in (((), "ROLLBACK_COMPLETE"), ((allow("s3:CreateBucket"),), "CREATE_COMPLETE")):
         with user(allow("cloudformation:*"), *grants) as session:
             assert create(BUCKET, session)[1] == expected
@@ -483,7 +483,7 @@ TASKS = (
 
 
 @pytest.fixture(scope="module")
-def called(aws: running_instance.Running | None) -> str:  # noqa: ARG001 - boto3 talks to it
+def called(aws: running_instance.RunningInstance | None) -> str:  # noqa: ARG001 - boto3 talks to it
     """What the tasks call; returns the URL of the queue."""
     s3: Any = boto3.client("s3")
     s3.create_bucket(Bucket="of-tasks")

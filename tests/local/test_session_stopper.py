@@ -20,7 +20,7 @@ from tests.local.target import ON_AWS
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from local_aws.running_instance import Running
+    from local_aws.running_instance import RunningInstance
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="it deploys an example, and takes grants away")
 
@@ -32,7 +32,7 @@ Template = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def example(aws: Running, tmp_path_factory: pytest.TempPathFactory) -> Template:
+def example(aws: RunningInstance, tmp_path_factory: pytest.TempPathFactory) -> Template:
     """The example's template, deployed by the CDK CLI, which also brings its code to S3."""
     output = tmp_path_factory.mktemp("cdk.out")
     cdk(["bootstrap", f"aws://{aws.account}/{aws.region}"], output, print)
@@ -240,7 +240,7 @@ def test_who_may_not_stop_sessions_says_what_to_do(stack: Stack) -> None:
 
 
 @pytest.fixture
-def alone(aws: Running) -> Generator[str]:  # noqa: ARG001 - boto3 talks to it
+def alone(aws: RunningInstance) -> Generator[str]:  # noqa: ARG001 - boto3 talks to it
     """An interpreter of no stack."""
     control: Any = boto3.client("bedrock-agentcore-control")
     made = control.create_code_interpreter(

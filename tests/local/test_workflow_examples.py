@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from local_agentcore.admin_client import FaultOrders
-    from local_aws.running_instance import Running
+    from local_aws.running_instance import RunningInstance
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="it deploys the examples, and orders faults")
 
@@ -64,7 +64,7 @@ class Workflows:
 
 
 @pytest.fixture(scope="module")
-def stack(aws: Running, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def stack(aws: RunningInstance, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The examples' stack, deployed as the page says; its outputs."""
     output = str(tmp_path_factory.mktemp("cdk.out"))
     cdk(["bootstrap", f"aws://{aws.account}/{aws.region}"], Path(output), print)

@@ -29,7 +29,7 @@ from local_aws.settings import StateDirectory
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from local_aws.running_instance import Running
+    from local_aws.running_instance import RunningInstance
 
 OPERATIONS = {
     "sts": "get_caller_identity",
@@ -52,13 +52,15 @@ REFUSED = {
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Generator[Running]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningInstance]:
     state = StateDirectory(tmp_path_factory.mktemp("aws"))
     yield control.start(state)[0]
     control.stop(state)
 
 
-def client(running: Running, service: str, key: str | None = None, secret: str | None = None, **config: Any) -> Any:
+def client(
+    running: RunningInstance, service: str, key: str | None = None, secret: str | None = None, **config: Any
+) -> Any:
     session = boto3.Session(key or running.access_key_id, secret or running.secret_access_key, None, running.region)
     return session.client(service, endpoint_url=running.url, config=Config(**config))  # pyright: ignore
 
@@ -73,7 +75,7 @@ def answer(url: str, headers: Mapping[str, str], method: str = "GET", body: byte
         return error.code, error.read().decode()
 
 
-def health_addresses(running: Running) -> list[str]:
+def health_addresses(running: RunningInstance) -> list[str]:
     return [f"{running.url}/_ministack/health", f"{running.agentcore_url}/_local/health"]
 
 
@@ -88,14 +90,16 @@ def health_addresses(running: Running) -> list[str]:
         {"Host": "bucket.localhost:80"},
     ],
 )
-def test_a_web_page_is_refused_by_both_endpoints_whatever_it_asks(running: Running, headers: dict[str, str]) -> None:
+def test_a_web_page_is_refused_by_both_endpoints_whatever_it_asks(
+    running: RunningInstance, headers: dict[str, str]
+) -> None:
     for address in health_addresses(running):
         status, body = answer(address, headers)
         assert status == 403
         assert next(iter(headers)).lower() in json.loads(body)["message"].lower()
 
 
-def test_both_endpoints_answer_to_their_two_names(running: Running) -> None:
+def test_both_endpoints_answer_to_their_two_names(running: RunningInstance) -> None:
     for address in health_addresses(running):
         port = urlsplit(address).port
         for name in ("127.0.0.1", "localhost"):
@@ -103,7 +107,7 @@ def test_both_endpoints_answer_to_their_two_names(running: Running) -> None:
 
 
 @pytest.mark.parametrize("service", OPERATIONS)
-def test_a_key_without_its_secret_is_refused_and_the_roots_own_admitted(running: Running, service: str) -> None:
+def test_a_key_without_its_secret_is_refused_and_the_roots_own_admitted(running: RunningInstance, service: str) -> None:
     for key in (running.access_key_id, "test", running.account, "AKIAGUESSED000000000"):
         with pytest.raises(ClientError) as refused:
             getattr(client(running, service, key, "wrong"), OPERATIONS[service])()
@@ -115,11 +119,11 @@ def test_a_key_without_its_secret_is_refused_and_the_roots_own_admitted(running:
     ("method", "path"),
     [("GET", "/"), ("POST", "/"), ("GET", "/bucket"), ("POST", "/_ministack/config"), ("POST", "/_ministack/reset")],
 )
-def test_what_is_not_signed_is_refused(running: Running, method: str, path: str) -> None:
+def test_what_is_not_signed_is_refused(running: RunningInstance, method: str, path: str) -> None:
     assert answer(running.url + path, {}, method)[0] == 403
 
 
-def test_another_algorithm_does_not_pass_for_a_signature(running: Running) -> None:
+def test_another_algorithm_does_not_pass_for_a_signature(running: RunningInstance) -> None:
     scope = f"{running.access_key_id}/20260101/us-east-1/sts/aws4_request"
     for algorithm in ("AWS4-FORGED", "AWS4-ECDSA-P256-SHA256", "Bearer"):
         header = f"{algorithm} Credential={scope}, SignedHeaders=host, Signature=0"
@@ -127,7 +131,7 @@ def test_another_algorithm_does_not_pass_for_a_signature(running: Running) -> No
 
 
 @pytest.mark.parametrize("version", ["s3", "s3v4"])
-def test_a_presigned_url_is_good_for_what_it_was_signed_for_alone(running: Running, version: str) -> None:
+def test_a_presigned_url_is_good_for_what_it_was_signed_for_alone(running: RunningInstance, version: str) -> None:
     s3 = client(running, "s3")
     s3.create_bucket(Bucket=f"signed-{version}")
     s3.put_object(Bucket=f"signed-{version}", Key="a b/c+d.txt", Body=b"1")
@@ -139,7 +143,7 @@ def test_a_presigned_url_is_good_for_what_it_was_signed_for_alone(running: Runni
     assert answer(forged.generate_presigned_url("list_buckets"), {})[0] == 403
 
 
-def test_the_secret_of_a_functions_session_cannot_be_told_from_names(running: Running) -> None:
+def test_the_secret_of_a_functions_session_cannot_be_told_from_names(running: RunningInstance) -> None:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as files:
         files.writestr("index.py", "import os\ndef handler(event, context): return dict(os.environ)")
@@ -166,7 +170,7 @@ def test_the_secret_of_a_functions_session_cannot_be_told_from_names(running: Ru
 QUESTION = {"role": "arn:aws:iam::123456789012:role/none", "interpreter": "arn:aws:x:::y", "session": "s"}
 
 
-def token_of(running: Running) -> str:
+def token_of(running: RunningInstance) -> str:
     """The authority's token, which a process of the same user can read of the emulator that got it."""
     children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
     for child in children:
@@ -176,7 +180,7 @@ def token_of(running: Running) -> str:
     raise LookupError(AUTHORITY_TOKEN_VARIABLE)
 
 
-def test_what_the_emulator_may_ask_nobody_else_may(running: Running) -> None:
+def test_what_the_emulator_may_ask_nobody_else_may(running: RunningInstance) -> None:
     body = json.dumps(QUESTION).encode()
     right = f"Bearer {token_of(running)}"
     credentials = f"{running.url}/_local/credentials"
@@ -190,7 +194,7 @@ def test_what_the_emulator_may_ask_nobody_else_may(running: Running) -> None:
 
 
 @pytest.mark.parametrize("authorization", ["Bearer ", "Bearer x", ""])
-def test_a_guessed_token_opens_no_interpreter(running: Running, authorization: str) -> None:
+def test_a_guessed_token_opens_no_interpreter(running: RunningInstance, authorization: str) -> None:
     headers = {"Authorization": authorization} if authorization else {}
     status, body = answer(f"{running.agentcore_url}/code-interpreters", headers, "POST")
     assert (status, "codeInterpreterSummaries" in body) == (403, False)
@@ -198,7 +202,9 @@ def test_a_guessed_token_opens_no_interpreter(running: Running, authorization: s
 
 @pytest.mark.parametrize("version", ["s3v4", "s3"])
 @pytest.mark.parametrize("bucket", ["clusters", "restapis", "latest", "2015-03-31"])
-def test_a_url_that_is_presigned_for_s3_opens_no_other_service(running: Running, version: str, bucket: str) -> None:
+def test_a_url_that_is_presigned_for_s3_opens_no_other_service(
+    running: RunningInstance, version: str, bucket: str
+) -> None:
     client(running, "s3").create_bucket(Bucket="plain-bucket")
     client(running, "s3").put_object(Bucket="plain-bucket", Key="functions", Body=b"content")
     s3 = client(running, "s3", signature_version=version)
@@ -213,7 +219,7 @@ def test_a_url_that_is_presigned_for_s3_opens_no_other_service(running: Running,
 MEBIBYTE = 1024 * 1024
 
 
-def put_endlessly(running: Running, path: str, headers: Mapping[str, str], most: int) -> tuple[int, str]:
+def put_endlessly(running: RunningInstance, path: str, headers: Mapping[str, str], most: int) -> tuple[int, str]:
     """Sends chunks of a mebibyte until the other end closes, or so many bytes; returns the answer, 0 without one."""
     where = urlsplit(running.url)
     with socket.create_connection((where.hostname, where.port), 60) as connection:
@@ -235,7 +241,7 @@ def put_endlessly(running: Running, path: str, headers: Mapping[str, str], most:
     return 0, ""
 
 
-def most_memory(running: Running) -> dict[str, int]:
+def most_memory(running: RunningInstance) -> dict[str, int]:
     """The bytes that each of its processes has had at most since this was last asked."""
     most: dict[str, int] = {}
     for child in Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split():
@@ -246,7 +252,7 @@ def most_memory(running: Running) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("key", ["AKIAGUESSED000000000", "the root's"])
-def test_a_body_is_not_kept_for_who_has_only_made_a_signature_up(running: Running, key: str) -> None:
+def test_a_body_is_not_kept_for_who_has_only_made_a_signature_up(running: RunningInstance, key: str) -> None:
     key = running.access_key_id if key == "the root's" else key
     now = datetime.now(UTC)
     headers = {
@@ -263,7 +269,7 @@ def test_a_body_is_not_kept_for_who_has_only_made_a_signature_up(running: Runnin
     assert [child for child in before if after[child] - before[child] > 40 * MEBIBYTE] == []
 
 
-def test_a_body_has_a_limit(running: Running) -> None:
+def test_a_body_has_a_limit(running: RunningInstance) -> None:
     s3 = client(running, "s3")
     s3.create_bucket(Bucket="large")
     url = client(running, "s3", signature_version="s3v4").generate_presigned_url(
@@ -276,14 +282,14 @@ def test_a_body_has_a_limit(running: Running) -> None:
     assert s3.head_object(Bucket="large", Key="key")["ContentLength"] == 2 * MEBIBYTE
 
 
-def test_what_needs_no_signature_takes_next_to_no_body(running: Running) -> None:
+def test_what_needs_no_signature_takes_next_to_no_body(running: RunningInstance) -> None:
     path = "/_ministack/cfn-response/guessed"
     assert put_endlessly(running, path, {}, MEBIBYTE)[0] == 200
     assert put_endlessly(running, path, {}, 2 * MEBIBYTE)[0] == 413
 
 
 @pytest.mark.parametrize("path", ["/_ministack/healthy", "/_ministack/health/x", "/_ministack/health%2Fx"])
-def test_beside_the_health_nothing_is_open(running: Running, path: str) -> None:
+def test_beside_the_health_nothing_is_open(running: RunningInstance, path: str) -> None:
     assert answer(running.url + path, {})[0] == 403
 
 
@@ -294,7 +300,7 @@ STEERING = [
 
 
 @pytest.mark.parametrize(("method", "path"), STEERING)
-def test_who_steers_the_emulator_needs_the_token_for_it(running: Running, method: str, path: str) -> None:
+def test_who_steers_the_emulator_needs_the_token_for_it(running: RunningInstance, method: str, path: str) -> None:
     body = {"PUT": b'{"rules": []}', "POST": b'{"advance_seconds": 0}'}.get(method)
     address, right = f"{running.agentcore_url}/_local/{path}", f"Bearer {running.steering_token}"
     for wrong in ("", "Bearer ", "Bearer None", right[:-1], right.lower(), f"Bearer {token_of(running)}"):
@@ -303,7 +309,9 @@ def test_who_steers_the_emulator_needs_the_token_for_it(running: Running, method
     assert answer(address, {"Authorization": right}, method, body)[0] == 200
 
 
-def test_python_steers_with_the_token_of_the_environment(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_steers_with_the_token_of_the_environment(
+    running: RunningInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
@@ -317,7 +325,7 @@ def test_python_steers_with_the_token_of_the_environment(running: Running, monke
     assert sessions.ids() == set()
 
 
-def test_an_order_has_a_limit(running: Running) -> None:
+def test_an_order_has_a_limit(running: RunningInstance) -> None:
     address, token = f"{running.agentcore_url}/_local/faults", {"Authorization": f"Bearer {running.steering_token}"}
     plan = b'{"rules": []}'
     assert answer(address, token, "PUT", plan.ljust(MEBIBYTE))[0] == 200

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from local_aws.ministack.resource_actions import HANDLING
+from local_aws.ministack.resource_actions import RESOURCE_ACTIONS
 from tests.templates.conftest import ACCOUNT, POLICIES, REGION, ROOT, documents, statements, synthesise
 
 if TYPE_CHECKING:
@@ -208,4 +208,4 @@ def test_the_embedded_aws_knows_what_deploying_each_type_takes(
         for resource in template.content["Resources"].values()
     }
     assert "AWS::IAM::Role" in types
-    assert {type_ for type_ in types if not type_.startswith("Custom::")} <= HANDLING.keys()
+    assert {type_ for type_ in types if not type_.startswith("Custom::")} <= RESOURCE_ACTIONS.keys()

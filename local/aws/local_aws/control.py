@@ -13,16 +13,16 @@ from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from local_aws import loopback, running_instance, signals
-from local_aws.lock import taken
-from local_aws.ministack.stub_resources import RECORDED
-from local_aws.settings import LEAST_FREE_BYTES, Hosts, LocalAwsError, StateDirectory, unusable
+from local_aws.lock import try_lock
+from local_aws.ministack.stub_resources import STUB_RESOURCES
+from local_aws.settings import MIN_FREE_BYTES, Hosts, LocalAwsError, StateDirectory, state_directory_error
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 START_SECONDS = 60
 WARNING = "For development and tests: an emulation in Linux namespaces, not a microVM."
-DIFFERS = (
+DIFFERENCES = (
     "nothing is kept when it stops",
     "a function runs on the Python of this machine, whatever runtime its template names",
     "dashboards and alarms are recorded; alarms watch nothing",
@@ -50,17 +50,17 @@ def start(
     agentcore_port: int = 0,
     hosts: Hosts | None = None,
     until_end_of: int | None = None,
-) -> tuple[running_instance.Running, bool]:
+) -> tuple[running_instance.RunningInstance, bool]:
     """The running embedded AWS and whether this call started it.
 
     Ports are free ones unless given; without `hosts` code finds none by name. It outlives this process, unless
     `until_end_of` is the reading end of a pipe: then it ends when the other end is closed. Raises LocalAwsError, with
     nothing left running, when it cannot start.
     """
-    prepare(state)
+    prepare_state_directory(state)
     end = time.monotonic() + START_SECONDS
     with state.lock.open("w") as lock:
-        while not taken(lock):  # by the service that runs, or by one that is on its way
+        while not try_lock(lock):  # by the service that runs, or by one that is on its way
             if running := running_instance.find(state):
                 return running, False
             if time.monotonic() > end:
@@ -72,7 +72,7 @@ def start(
 
 
 @contextmanager
-def temporary(state: StateDirectory) -> Generator[running_instance.Running]:
+def temporary(state: StateDirectory) -> Generator[running_instance.RunningInstance]:
     """An embedded AWS for a block. It ends with this process, too, if that is killed. Raises LocalAwsError."""
     read, write = os.pipe()
     try:
@@ -86,7 +86,7 @@ def temporary(state: StateDirectory) -> Generator[running_instance.Running]:
 
 def _start(
     state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, lock: IO[str], until_end_of: int | None
-) -> running_instance.Running:
+) -> running_instance.RunningInstance:
     state.running.unlink(missing_ok=True)  # of a service that was killed
     command = [
         *(sys.executable, "-m", "local_aws.service"),
@@ -97,7 +97,10 @@ def _start(
     ]
     service: subprocess.Popen[bytes] | None = None
     try:
-        with state.log("service").open("wb") as log, signals.later():  # it has no name yet by which to end it
+        with (
+            state.log("service").open("wb") as log,
+            signals.deferred_signals(),
+        ):
             service = subprocess.Popen(  # noqa: S603 - a fixed command of this package
                 command,
                 stdin=subprocess.DEVNULL if until_end_of is None else until_end_of,
@@ -140,7 +143,7 @@ def stop(state: StateDirectory) -> bool:
     return True
 
 
-def _find_or_await(state: StateDirectory) -> running_instance.Running | None:
+def _find_or_await(state: StateDirectory) -> running_instance.RunningInstance | None:
     """What runs, or what is on its way: a service outlives a starter that was killed."""
     end = time.monotonic() + START_SECONDS
     while (running := running_instance.find(state)) is None and _is_locked(state) and time.monotonic() < end:
@@ -151,12 +154,12 @@ def _find_or_await(state: StateDirectory) -> running_instance.Running | None:
 def _is_locked(state: StateDirectory) -> bool:
     try:
         with state.lock.open() as lock:
-            return not taken(lock)
+            return not try_lock(lock)
     except FileNotFoundError:
         return False
 
 
-def health(running: running_instance.Running) -> dict[str, Any]:
+def health(running: running_instance.RunningInstance) -> dict[str, Any]:
     """What local-agentcore says of itself: whether it can run code, its limits, and how it differs from AWS.
 
     Raises LocalAwsError when it does not answer.
@@ -170,7 +173,7 @@ def health(running: running_instance.Running) -> dict[str, Any]:
         ) from None
 
 
-def recorded_only(running: running_instance.Running) -> list[dict[str, Any]]:
+def deployed_stub_resources(running: running_instance.RunningInstance) -> list[dict[str, Any]]:
     """What is deployed of the types that are recorded and do nothing: each one's type, identifier and properties.
 
     Raises LocalAwsError when the AWS endpoint does not answer.
@@ -185,7 +188,7 @@ def recorded_only(running: running_instance.Running) -> list[dict[str, Any]]:
         client = session.client("cloudcontrol", config=config)
         return [
             {"type": kind, "identifier": one["Identifier"], "properties": json.loads(one["Properties"])}
-            for kind in RECORDED
+            for kind in STUB_RESOURCES
             for one in client.list_resources(TypeName=kind)["ResourceDescriptions"]
         ]
     except (BotoCoreError, ClientError) as error:
@@ -195,17 +198,17 @@ def recorded_only(running: running_instance.Running) -> list[dict[str, Any]]:
         ) from None
 
 
-def prepare(state: StateDirectory) -> None:
+def prepare_state_directory(state: StateDirectory) -> None:
     """Makes the state directory. Raises LocalAwsError when it cannot be used, or too little space is left."""
     try:
         state.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         owner, free = state.path.stat().st_uid, shutil.disk_usage(state.path).free
     except OSError as error:
-        raise unusable(state, error) from None
+        raise state_directory_error(state, error) from None
     if owner != os.geteuid():
         raise LocalAwsError(f"{state.path} belongs to another user: choose another folder with --state")
-    if free < LEAST_FREE_BYTES:
+    if free < MIN_FREE_BYTES:
         raise LocalAwsError(
-            f"{free >> 20} MiB are free in {state.directory}, at least {LEAST_FREE_BYTES >> 20} are needed: "
+            f"{free >> 20} MiB are free in {state.directory}, at least {MIN_FREE_BYTES >> 20} are needed: "
             "free some, or choose another folder with --state"
         )

@@ -11,14 +11,14 @@ from local_aws.settings import STEERING_TOKEN_VARIABLE
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
-    from local_aws.running_instance import Running
+    from local_aws.running_instance import RunningInstance
 
 LOOPBACK = ("127.0.0.1", "localhost")
 OWN = ("CDK_DISABLE_CLI_TELEMETRY", STEERING_TOKEN_VARIABLE)
 """What is set beside variables of AWS."""
 
 
-def apply(running: Running, environment: MutableMapping[str, str] = os.environ) -> None:
+def apply(running: RunningInstance, environment: MutableMapping[str, str] = os.environ) -> None:
     """Points this process, and what it starts, to the embedded AWS, whatever account it was set to."""
     for name, value in changes(running, environment).items():
         if value is None:
@@ -27,7 +27,7 @@ def apply(running: Running, environment: MutableMapping[str, str] = os.environ) 
             environment[name] = value
 
 
-def shell(running: Running) -> str:
+def shell(running: RunningInstance) -> str:
     """The same for the shell that this process was started from, as commands to evaluate."""
     return "\n".join(
         f"unset {name}" if value is None else f"export {name}={shlex.quote(value)}"
@@ -40,7 +40,7 @@ def unset() -> str:
     return "\n".join(f"unset {name}" for name in os.environ if name.startswith("AWS_") or name in OWN)
 
 
-def changes(running: Running, present: Mapping[str, str]) -> dict[str, str | None]:
+def changes(running: RunningInstance, present: Mapping[str, str]) -> dict[str, str | None]:
     """What to set, and with None what to unset: every other variable of AWS, which may win over ours or mix with it."""
     foreign = [name for name in present if name.startswith("AWS_")]
     direct = _direct(present)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typing import IO
 
 
-def taken(file: IO[str]) -> bool:
+def try_lock(file: IO[str]) -> bool:
     """Takes the lock, until `file` is closed here and in every process that inherited it; False when another has it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

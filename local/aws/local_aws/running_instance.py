@@ -9,14 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local_aws.settings import STEERING_TOKEN_VARIABLE, unusable
+from local_aws.settings import STEERING_TOKEN_VARIABLE, state_directory_error
 
 if TYPE_CHECKING:
     from local_aws.settings import StateDirectory
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningInstance:
     """One running embedded AWS. `started` is its start in clock ticks since boot: a pid alone may be reused."""
 
     pid: int
@@ -59,14 +59,14 @@ class Running:
         draft.replace(state.running)
 
 
-def find(state: StateDirectory) -> Running | None:
+def find(state: StateDirectory) -> RunningInstance | None:
     """The embedded AWS that runs with this state directory, or None. Raises LocalAwsError when it cannot be read."""
     try:
-        running = Running(**json.loads(state.running.read_text()))
+        running = RunningInstance(**json.loads(state.running.read_text()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
     except OSError as error:
-        raise unusable(state, error) from None
+        raise state_directory_error(state, error) from None
     return running if running.is_alive() else None
 
 

@@ -83,7 +83,7 @@ def _serve(state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, 
     shutil.rmtree(state.work, ignore_errors=True)
     state.work.mkdir(mode=0o700)
     port, agentcore_port = free_port(port), free_port(agentcore_port)
-    running = running_instance.Running(
+    running = running_instance.RunningInstance(
         pid=os.getpid(),
         started=running_instance.process_start(os.getpid()) or 0,
         url=f"http://127.0.0.1:{port}",
@@ -135,7 +135,7 @@ def _check(hosts: Hosts) -> None:
             raise LocalAwsError(f"{option}: {error}") from None
 
 
-def _ministack_environment(running: running_instance.Running, work: Path) -> dict[str, str]:
+def _ministack_environment(running: running_instance.RunningInstance, work: Path) -> dict[str, str]:
     """MiniStack's settings. IAM is on; the one access key that it knows is the account's root."""
     port = running.url.rpartition(":")[2]
     return {

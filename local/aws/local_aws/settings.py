@@ -15,7 +15,7 @@ REGION = "us-east-1"
 ROOT_ACCESS_KEY_ID = "AKIASANDPIPERLOCAL00"
 """Always the same: the CDK CLI remembers an account by its access key. The secret is new at every start."""
 STEERING_TOKEN_VARIABLE = "LOCAL_AGENTCORE_STEERING_TOKEN"  # noqa: S105 - the name; local_agentcore's own
-LEAST_FREE_BYTES = 300 * 1024 * 1024
+MIN_FREE_BYTES = 300 * 1024 * 1024
 
 
 class LocalAwsError(Exception):
@@ -112,10 +112,10 @@ class Hosts:
         return [*chain.from_iterable(named), *(["--public-hosts-only"] if self.public_only else [])]
 
 
-PARTS = ("service", "aws", "agentcore")
+COMPONENTS = ("service", "aws", "agentcore")
 """Everything that writes a log, in the order of `sandpiper local logs`."""
 
 
-def unusable(state: StateDirectory, error: OSError) -> LocalAwsError:
+def state_directory_error(state: StateDirectory, error: OSError) -> LocalAwsError:
     """The error for a state directory that the operating system refuses."""
     return LocalAwsError(f"{state.directory} cannot be used: {error.strerror}; choose another folder with --state")

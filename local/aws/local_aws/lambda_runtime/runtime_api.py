@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-MAXIMUM_ANSWER_BYTES = 6 * 1024 * 1024 + 100
+MAX_RESPONSE_BYTES = 6 * 1024 * 1024 + 100
 """Of a synchronous invocation; Lambda names this number when it refuses an answer."""
 
 
@@ -99,7 +99,7 @@ def _handler(
             body = self._body()
             self._reply(202, b'{"status":"OK"}', {})
             failed = self.path.endswith("/error")
-            if len(body) > MAXIMUM_ANSWER_BYTES and not failed:
+            if len(body) > MAX_RESPONSE_BYTES and not failed:
                 answers.put(_too_large(len(body)))
             else:
                 answers.put(Answer(json.loads(body or b"null"), failed, is_last=self.path.endswith("/init/error")))
@@ -135,5 +135,5 @@ def _handler(
 def _too_large(size: int) -> Answer:
     return Answer.failure(
         "Function.ResponseSizeTooLarge",
-        f"Response payload size ({size} bytes) exceeded maximum allowed payload size ({MAXIMUM_ANSWER_BYTES} bytes).",
+        f"Response payload size ({size} bytes) exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes).",
     )

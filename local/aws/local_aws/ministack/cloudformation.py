@@ -22,7 +22,7 @@ from local_aws.ministack import resource_actions, roles
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from local_aws.ministack.resource_actions import Needed, Properties
+    from local_aws.ministack.resource_actions import Permission, Properties
 
     Parameters = dict[str, Any]
 
@@ -143,7 +143,7 @@ def create(resource_type: str, logical_id: str, properties: Properties, stack_na
     name = of_type.name_in(properties) or provisioners._physical_name(
         stack_name, logical_id, lowercase=of_type.lower_case, max_len=of_type.longest
     )
-    _require(resource_actions.to_create(resource_type, str(name), properties, PLACE))
+    _require(resource_actions.create_permissions(resource_type, str(name), properties, PLACE))
     if resource_type in NAMED_OTHERWISE:
         properties = {of_type.name: name, **properties}
     made = _provision(resource_type, logical_id, properties, stack_name)
@@ -155,7 +155,7 @@ def update(
     resource_type: str, physical_id: str, before: Properties, after: Properties, *rest: Any, **options: Any
 ) -> tuple[Any, ...]:
     """Changes a resource, if whoever acts may."""
-    _require(resource_actions.to_update(resource_type, physical_id, before, after, PLACE))
+    _require(resource_actions.update_permissions(resource_type, physical_id, before, after, PLACE))
     if resource_type in NAMED_OTHERWISE:
         after = {resource_actions.handling(resource_type).name: physical_id, **after}
     changed = _update(resource_type, physical_id, before, after, *rest, **options)
@@ -174,7 +174,7 @@ def delete(
 ) -> None:
     """Ends a resource, if whoever acts may. When a stack is deleted, what failed holds what it needs."""
     try:
-        _require(resource_actions.to_delete(resource_type, physical_id, properties, PLACE))
+        _require(resource_actions.delete_permissions(resource_type, physical_id, properties, PLACE))
         _delete(resource_type, physical_id, properties, stack_name, logical_id)
     except Exception:
         held = _held.get()
@@ -209,7 +209,7 @@ async def roll_back(stack_name: str, stack_id: str, stack: dict[str, Any], *rest
         stack["_resources"] |= {each: known[each] | failed for each in stack["_rollback_failed"]}
 
 
-def _require(needed: Sequence[Needed]) -> None:
+def _require(needed: Sequence[Permission]) -> None:
     """Raises ValueError, whose text the stack's event shows, when one of the actions is not allowed."""
     try:
         acting = _acting.get()() if needed else None

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
 
 MEBIBYTE = 1024 * 1024
-BODY_BYTES = 256 * MEBIBYTE
+MAX_BODY_BYTES = 256 * MEBIBYTE
 """Of a request: MiniStack holds all of it in memory. S3 itself takes 5 GiB, and parts of uploads are as good here."""
-OPEN_BODY_BYTES = MEBIBYTE
+MAX_UNSIGNED_BODY_BYTES = MEBIBYTE
 """Of a request that needs no signature. CloudFormation takes 4 KiB of a custom resource."""
-DRAINED_BYTES = 64 * MEBIBYTE
+MAX_DRAINED_BYTES = 64 * MEBIBYTE
 """Read and thrown away of what is refused: a client that still sends may miss the answer."""
 HEALTH = ("GET", "/_ministack/health")
 CUSTOM_RESOURCE = ("PUT", "/_ministack/cfn-response/")
 """What needs no signature: how it is, and a custom resource's answer, whose address is its secret as on AWS."""
 XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
-OF_A_BROWSER = (b"origin", b"sec-fetch-site")
+BROWSER_HEADERS = (b"origin", b"sec-fetch-site")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class _TooLargeError(Exception):
     """A body is larger than may be."""
 
 
-class Front:
+class Gateway:
     """An ASGI application that passes on what is admitted.
 
     `early` is asked before the body is read, with a request that has none: its answer is for what is refused whatever
@@ -104,7 +104,7 @@ class Front:
     async def _judged(self, scope: Message, receive: Receive) -> tuple[Answer | None, bytes]:
         """Returns the answer to a request that goes no further, and the body of one that does."""
         is_open = _is_open(scope["method"], scope["path"])
-        limit = OPEN_BODY_BYTES if is_open else BODY_BYTES
+        limit = MAX_UNSIGNED_BODY_BYTES if is_open else MAX_BODY_BYTES
         head = _request(scope, b"")
         refused = None if is_open else self._early(head)
         if refused is None and int(head.headers.get("content-length", "0")) > limit:
@@ -118,7 +118,7 @@ class Front:
         return self._answer(_request(scope, body)), body
 
     def _stranger(self, headers: Sequence[tuple[bytes, bytes]]) -> Answer | None:
-        names = [name for name in OF_A_BROWSER if any(header == name for header, _ in headers)]
+        names = [name for name in BROWSER_HEADERS if any(header == name for header, _ in headers)]
         if names:
             return _denied(f"The header {names[0].decode()} was sent: web pages are not served.")
         hosts = [value for header, value in headers if header == b"host"]
@@ -147,7 +147,7 @@ def _is_open(method: str, path: str) -> bool:
 async def _whole(receive: Receive, limit: int) -> bytes:
     """Returns the body. Raises _HungUpError, and _TooLargeError, of which no more than `limit` was ever in memory."""
     body, size, more = bytearray(), 0, True
-    while more and size <= limit + DRAINED_BYTES:
+    while more and size <= limit + MAX_DRAINED_BYTES:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise _HungUpError

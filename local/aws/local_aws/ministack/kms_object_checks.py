@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 OBJECT = "arn:aws:s3:::"
 READS = ("s3:GetObject", "s3:GetObjectVersion")
 WRITES = ("s3:PutObject",)
-asked: contextvars.ContextVar[Request | None] = contextvars.ContextVar("asked", default=None)
+current_request: contextvars.ContextVar[Request | None] = contextvars.ContextVar("current_request", default=None)
 """The request that is being answered."""
 _enforce = iam_evaluator.enforce
 
@@ -66,7 +66,7 @@ def _use(action: str, bucket: str, key: str) -> tuple[str, str] | None:
     To tell what an object is (HEAD) takes no key. A part of an upload is checked against what was written before it.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
     """
-    request = asked.get()
+    request = current_request.get()
     query = parse_qs(request.query) if request else {}
     upload = s3._multipart_uploads.get(query.get("uploadId", [""])[0])
     if action in WRITES and upload is not None:

@@ -1,7 +1,6 @@
-"""The places where MiniStack is extended, behind one interface. Beside `signatures`, `policies`, `roles`, `authority`,
-`buckets`, `kms_object_checks`, `cloudformation` and `state_machines`, nothing else knows its inside.
+"""Patches of MiniStack's CloudFormation, S3 and Lambda, and its HTTP server.
 
-Written against MiniStack 1.5.33. After a bump, `tests/local` tells whether the places are still where they were.
+Written for MiniStack 1.5.33.
 """
 
 # MiniStack lies in an environment of its own, where this runs and the type checker does not look.
@@ -28,16 +27,16 @@ from ministack.services import cloudcontrol, lambda_svc, s3, sts
 from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks
 
 from local_aws.ministack import kms_object_checks, roles
-from local_aws.ministack.gateway import Front
+from local_aws.ministack.gateway import Gateway
 from local_aws.ministack.signatures import early_refusal, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local_aws.lambda_runtime.functions import Functions
-    from local_aws.ministack.authority import Authority
+    from local_aws.ministack.authorizer import Authorizer
     from local_aws.ministack.gateway import Answer, Request
-    from local_aws.ministack.stub_resources import Recorded
+    from local_aws.ministack.stub_resources import StubResource
 
 _SESSION_KEY = secrets.token_bytes(32)
 
@@ -76,7 +75,7 @@ def add_resource_type(name: str, resource_type: ResourceType) -> None:
     provisioners._STACK_TAG_PROPERTY[name] = ("Tags", "map")
 
 
-def record_resource_type(name: str, recorded: Recorded) -> None:
+def add_stub_resource(name: str, recorded: StubResource) -> None:
     """Makes CloudFormation accept `name`, and Cloud Control's API tell the properties of what was made."""
     place = {"account": roles.ACCOUNT, "region": roles.REGION}
 
@@ -103,7 +102,7 @@ def record_resource_type(name: str, recorded: Recorded) -> None:
     provisioners._REPLACING_PROPERTIES[name] = frozenset(recorded.create_only)
 
 
-def judge_objects_by_their_names() -> None:
+def use_exact_object_keys() -> None:
     """Makes IAM see the key of an object as S3 stores it: MiniStack drops empty parts, so `/a/b` passed for `a/b`."""
     original = iam_actions.extract_resource_arn
 
@@ -192,14 +191,14 @@ def _credentials(config: dict[str, Any]) -> dict[str, str]:
     return {**made, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token}
 
 
-def serve(port: int, authority: Authority, at_end: Callable[[], None]) -> None:
+def serve(port: int, authority: Authorizer, at_end: Callable[[], None]) -> None:
     """Serves MiniStack on loopback until SIGTERM; then calls `at_end`, and waits for no thread that is busy."""
 
     def early(request: Request) -> Answer | None:
         return authority.refusal(request) if authority.is_asked(request) else early_refusal(request)
 
     def answer(request: Request) -> Answer | None:
-        kms_object_checks.asked.set(request)
+        kms_object_checks.current_request.set(request)
         return authority.answer(request) if authority.is_asked(request) else refusal(request)
 
     def end(*_: object) -> None:
@@ -213,5 +212,5 @@ def serve(port: int, authority: Authority, at_end: Callable[[], None]) -> None:
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
     config.accesslog = None
-    front = Front(ministack.app.app, port, early, answer)
-    asyncio.run(hypercorn_serve(front, config, shutdown_trigger=never))  # pyright: ignore[reportArgumentType] - ASGI
+    gateway = Gateway(ministack.app.app, port, early, answer)
+    asyncio.run(hypercorn_serve(gateway, config, shutdown_trigger=never))  # pyright: ignore[reportArgumentType] - ASGI

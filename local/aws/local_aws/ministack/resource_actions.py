@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Needed:
+class Permission:
     """One thing that the role must be allowed to do; `keys` are condition keys."""
 
     action: str
@@ -29,7 +29,7 @@ class Needed:
 
 
 @dataclass(frozen=True)
-class Handling:
+class ResourceActions:
     """What handling resources of a type takes.
 
     Attributes:
@@ -65,9 +65,9 @@ class Handling:
         return named(properties, self.name)
 
 
-def _attached(on: str, put: str, delete: str) -> Handling:
+def _attached(on: str, put: str, delete: str) -> ResourceActions:
     """A part of another resource, which is put and put again."""
-    return Handling(on, (put,), (put,), (delete,))
+    return ResourceActions(on, (put,), (put,), (delete,))
 
 
 _FUNCTION = "arn:aws:lambda:{region}:{account}:function:"
@@ -83,8 +83,8 @@ _LATER = frozenset(
 )
 """Actions for a setting that the action which makes the resource has for itself."""
 
-HANDLING: Mapping[str, Handling] = {
-    "AWS::BedrockAgentCore::CodeInterpreterCustom": Handling(
+RESOURCE_ACTIONS: Mapping[str, ResourceActions] = {
+    "AWS::BedrockAgentCore::CodeInterpreterCustom": ResourceActions(
         "arn:aws:bedrock-agentcore:{region}:{account}:code-interpreter-custom/{name}",
         create=("bedrock-agentcore:CreateCodeInterpreter",),
         delete=("bedrock-agentcore:DeleteCodeInterpreter",),
@@ -93,7 +93,7 @@ HANDLING: Mapping[str, Handling] = {
         settings={"Tags": "bedrock-agentcore:TagResource"},
         passes={"ExecutionRoleArn": "bedrock-agentcore.amazonaws.com"},
     ),
-    "AWS::Budgets::Budget": Handling(
+    "AWS::Budgets::Budget": ResourceActions(
         "arn:aws:budgets::{account}:budget/{name}",
         create=("budgets:ModifyBudget",),
         update=("budgets:ModifyBudget",),
@@ -101,13 +101,13 @@ HANDLING: Mapping[str, Handling] = {
         name="Budget.BudgetName",
         settings={"ResourceTags": "budgets:TagResource"},
     ),
-    "AWS::CloudFormation::Stack": Handling(
+    "AWS::CloudFormation::Stack": ResourceActions(
         "arn:aws:cloudformation:{region}:{account}:stack/{name}/*",
         create=("cloudformation:CreateStack",),
         update=("cloudformation:UpdateStack",),
         delete=("cloudformation:DeleteStack",),
     ),
-    "AWS::CloudWatch::Alarm": Handling(
+    "AWS::CloudWatch::Alarm": ResourceActions(
         "arn:aws:cloudwatch:{region}:{account}:alarm:{name}",
         create=("cloudwatch:PutMetricAlarm",),
         update=("cloudwatch:PutMetricAlarm",),
@@ -116,7 +116,7 @@ HANDLING: Mapping[str, Handling] = {
         settings={"Tags": "cloudwatch:TagResource"},
         longest=255,
     ),
-    "AWS::CloudWatch::CompositeAlarm": Handling(
+    "AWS::CloudWatch::CompositeAlarm": ResourceActions(
         "arn:aws:cloudwatch:{region}:{account}:alarm:{name}",
         create=("cloudwatch:PutCompositeAlarm",),
         update=("cloudwatch:PutCompositeAlarm",),
@@ -125,7 +125,7 @@ HANDLING: Mapping[str, Handling] = {
         settings={"Tags": "cloudwatch:TagResource"},
         longest=255,
     ),
-    "AWS::CloudWatch::Dashboard": Handling(
+    "AWS::CloudWatch::Dashboard": ResourceActions(
         "arn:aws:cloudwatch::{account}:dashboard/{name}",
         create=("cloudwatch:PutDashboard",),
         update=("cloudwatch:PutDashboard",),
@@ -133,7 +133,7 @@ HANDLING: Mapping[str, Handling] = {
         name="DashboardName",
         longest=255,
     ),
-    "AWS::DynamoDB::Table": Handling(
+    "AWS::DynamoDB::Table": ResourceActions(
         "arn:aws:dynamodb:{region}:{account}:table/{name}",
         create=("dynamodb:CreateTable",),
         update=("dynamodb:UpdateTable",),
@@ -146,7 +146,7 @@ HANDLING: Mapping[str, Handling] = {
         },
         longest=255,
     ),
-    "AWS::EC2::FlowLog": Handling(
+    "AWS::EC2::FlowLog": ResourceActions(
         f"{_EC2}vpc-flow-log/{{name}}",
         create=("ec2:CreateFlowLogs",),
         delete=("ec2:DeleteFlowLogs",),
@@ -155,7 +155,7 @@ HANDLING: Mapping[str, Handling] = {
         settings={"Tags": "ec2:CreateTags"},
         passes={"DeliverLogsPermissionArn": "vpc-flow-logs.amazonaws.com"},
     ),
-    "AWS::EC2::RouteTable": Handling(
+    "AWS::EC2::RouteTable": ResourceActions(
         f"{_EC2}route-table/{{name}}",
         create=("ec2:CreateRouteTable",),
         delete=("ec2:DeleteRouteTable",),
@@ -163,7 +163,7 @@ HANDLING: Mapping[str, Handling] = {
         made_in=_VPC,
         settings={"Tags": "ec2:CreateTags"},
     ),
-    "AWS::EC2::SecurityGroup": Handling(
+    "AWS::EC2::SecurityGroup": ResourceActions(
         f"{_EC2}security-group/{{name}}",
         create=("ec2:CreateSecurityGroup",),
         delete=("ec2:DeleteSecurityGroup",),
@@ -175,17 +175,17 @@ HANDLING: Mapping[str, Handling] = {
             "Tags": "ec2:CreateTags",
         },
     ),
-    "AWS::EC2::SecurityGroupEgress": Handling(
+    "AWS::EC2::SecurityGroupEgress": ResourceActions(
         f"{_EC2}security-group/{{GroupId}}",
         create=("ec2:AuthorizeSecurityGroupEgress",),
         delete=("ec2:RevokeSecurityGroupEgress",),
     ),
-    "AWS::EC2::SecurityGroupIngress": Handling(
+    "AWS::EC2::SecurityGroupIngress": ResourceActions(
         f"{_EC2}security-group/{{GroupId}}",
         create=("ec2:AuthorizeSecurityGroupIngress",),
         delete=("ec2:RevokeSecurityGroupIngress",),
     ),
-    "AWS::EC2::Subnet": Handling(
+    "AWS::EC2::Subnet": ResourceActions(
         f"{_EC2}subnet/{{name}}",
         create=("ec2:CreateSubnet",),
         update=("ec2:ModifySubnetAttribute",),
@@ -194,13 +194,13 @@ HANDLING: Mapping[str, Handling] = {
         made_in=_VPC,
         settings={"Tags": "ec2:CreateTags"},
     ),
-    "AWS::EC2::SubnetRouteTableAssociation": Handling(
+    "AWS::EC2::SubnetRouteTableAssociation": ResourceActions(
         f"{_EC2}route-table/{{RouteTableId}}",
         create=("ec2:AssociateRouteTable",),
         delete=("ec2:DisassociateRouteTable",),
         made_in={"SubnetId": f"{_EC2}subnet/{{SubnetId}}"},
     ),
-    "AWS::EC2::VPC": Handling(
+    "AWS::EC2::VPC": ResourceActions(
         f"{_EC2}vpc/{{name}}",
         create=("ec2:CreateVpc",),
         update=("ec2:ModifyVpcAttribute",),
@@ -212,7 +212,7 @@ HANDLING: Mapping[str, Handling] = {
             "Tags": "ec2:CreateTags",
         },
     ),
-    "AWS::EC2::VPCEndpoint": Handling(
+    "AWS::EC2::VPCEndpoint": ResourceActions(
         f"{_EC2}vpc-endpoint/{{name}}",
         create=("ec2:CreateVpcEndpoint",),
         update=("ec2:ModifyVpcEndpoint",),
@@ -226,7 +226,7 @@ HANDLING: Mapping[str, Handling] = {
         },
         settings={"Tags": "ec2:CreateTags"},
     ),
-    "AWS::ECR::Repository": Handling(
+    "AWS::ECR::Repository": ResourceActions(
         "arn:aws:ecr:{region}:{account}:repository/{name}",
         create=("ecr:CreateRepository",),
         delete=("ecr:DeleteRepository",),
@@ -241,7 +241,7 @@ HANDLING: Mapping[str, Handling] = {
         lower_case=True,
         longest=256,
     ),
-    "AWS::Events::Rule": Handling(
+    "AWS::Events::Rule": ResourceActions(
         "arn:aws:events:{region}:{account}:rule/{name}",
         create=("events:PutRule",),
         update=("events:PutRule",),
@@ -251,7 +251,7 @@ HANDLING: Mapping[str, Handling] = {
         endings={"Targets": "events:RemoveTargets"},
         passes={"RoleArn": "events.amazonaws.com", "Targets": "events.amazonaws.com"},
     ),
-    "AWS::IAM::InstanceProfile": Handling(
+    "AWS::IAM::InstanceProfile": ResourceActions(
         "arn:aws:iam::{account}:instance-profile{Path}{name}",
         create=("iam:CreateInstanceProfile",),
         update=("iam:AddRoleToInstanceProfile", "iam:RemoveRoleFromInstanceProfile"),
@@ -261,7 +261,7 @@ HANDLING: Mapping[str, Handling] = {
         endings={"Roles": "iam:RemoveRoleFromInstanceProfile"},
         longest=128,
     ),
-    "AWS::IAM::ManagedPolicy": Handling(
+    "AWS::IAM::ManagedPolicy": ResourceActions(
         "arn:aws:iam::{account}:policy{Path}{name}",
         create=("iam:CreatePolicy",),
         update=("iam:CreatePolicyVersion",),
@@ -269,13 +269,13 @@ HANDLING: Mapping[str, Handling] = {
         name="ManagedPolicyName",
         longest=128,
     ),
-    "AWS::IAM::Policy": Handling(
+    "AWS::IAM::Policy": ResourceActions(
         "arn:aws:iam::{account}:role/{Roles}",
         create=("iam:PutRolePolicy",),
         update=("iam:PutRolePolicy",),
         delete=("iam:DeleteRolePolicy",),
     ),
-    "AWS::IAM::Role": Handling(
+    "AWS::IAM::Role": ResourceActions(
         "arn:aws:iam::{account}:role{Path}{name}",
         create=("iam:CreateRole",),
         update=("iam:UpdateRole",),
@@ -290,14 +290,14 @@ HANDLING: Mapping[str, Handling] = {
         },
         endings={"ManagedPolicyArns": "iam:DetachRolePolicy", "Policies": "iam:DeleteRolePolicy"},
     ),
-    "AWS::KMS::Alias": Handling(
+    "AWS::KMS::Alias": ResourceActions(
         "arn:aws:kms:{region}:{account}:{name}",
         create=("kms:CreateAlias",),
         update=("kms:UpdateAlias",),
         delete=("kms:DeleteAlias",),
         name="AliasName",
     ),
-    "AWS::KMS::Key": Handling(
+    "AWS::KMS::Key": ResourceActions(
         "arn:aws:kms:{region}:{account}:key/{name}",
         create=("kms:CreateKey",),
         update=("kms:UpdateKeyDescription",),
@@ -305,23 +305,23 @@ HANDLING: Mapping[str, Handling] = {
         made_on="*",
         settings={"Tags": "kms:TagResource"},
     ),
-    "AWS::Lambda::Alias": Handling(
+    "AWS::Lambda::Alias": ResourceActions(
         f"{_FUNCTION}{{FunctionName}}", ("lambda:CreateAlias",), ("lambda:UpdateAlias",), ("lambda:DeleteAlias",)
     ),
-    "AWS::Lambda::EventInvokeConfig": Handling(
+    "AWS::Lambda::EventInvokeConfig": ResourceActions(
         f"{_FUNCTION}{{FunctionName}}",
         create=("lambda:PutFunctionEventInvokeConfig",),
         update=("lambda:UpdateFunctionEventInvokeConfig",),
         delete=("lambda:DeleteFunctionEventInvokeConfig",),
     ),
-    "AWS::Lambda::EventSourceMapping": Handling(
+    "AWS::Lambda::EventSourceMapping": ResourceActions(
         "arn:aws:lambda:{region}:{account}:event-source-mapping:{name}",
         create=("lambda:CreateEventSourceMapping",),
         update=("lambda:UpdateEventSourceMapping",),
         delete=("lambda:DeleteEventSourceMapping",),
         made_on="*",
     ),
-    "AWS::Lambda::Function": Handling(
+    "AWS::Lambda::Function": ResourceActions(
         f"{_FUNCTION}{{name}}",
         create=("lambda:CreateFunction",),
         update=("lambda:UpdateFunctionConfiguration",),
@@ -334,7 +334,7 @@ HANDLING: Mapping[str, Handling] = {
         },
         passes={"Role": "lambda.amazonaws.com"},
     ),
-    "AWS::Lambda::LayerVersion": Handling(
+    "AWS::Lambda::LayerVersion": ResourceActions(
         "arn:aws:lambda:{region}:{account}:layer:{name}",
         create=("lambda:PublishLayerVersion",),
         delete=("lambda:DeleteLayerVersion",),
@@ -343,16 +343,16 @@ HANDLING: Mapping[str, Handling] = {
     "AWS::Lambda::Permission": _attached(
         f"{_FUNCTION}{{FunctionName}}", "lambda:AddPermission", "lambda:RemovePermission"
     ),
-    "AWS::Lambda::Url": Handling(
+    "AWS::Lambda::Url": ResourceActions(
         f"{_FUNCTION}{{TargetFunctionArn}}",
         create=("lambda:CreateFunctionUrlConfig",),
         update=("lambda:UpdateFunctionUrlConfig",),
         delete=("lambda:DeleteFunctionUrlConfig",),
     ),
-    "AWS::Lambda::Version": Handling(
+    "AWS::Lambda::Version": ResourceActions(
         f"{_FUNCTION}{{FunctionName}}", create=("lambda:PublishVersion",), delete=("lambda:DeleteFunction",)
     ),
-    "AWS::Logs::Delivery": Handling(
+    "AWS::Logs::Delivery": ResourceActions(
         f"{_LOGS}delivery:{{name}}",
         create=("logs:CreateDelivery",),
         update=("logs:UpdateDeliveryConfiguration",),
@@ -360,7 +360,7 @@ HANDLING: Mapping[str, Handling] = {
         made_on=f"{_LOGS}delivery:*",
         settings={"Tags": "logs:TagResource"},
     ),
-    "AWS::Logs::DeliveryDestination": Handling(
+    "AWS::Logs::DeliveryDestination": ResourceActions(
         f"{_LOGS}delivery-destination:{{name}}",
         create=("logs:PutDeliveryDestination",),
         update=("logs:PutDeliveryDestination",),
@@ -368,7 +368,7 @@ HANDLING: Mapping[str, Handling] = {
         name="Name",
         settings={"DeliveryDestinationPolicy": "logs:PutDeliveryDestinationPolicy", "Tags": "logs:TagResource"},
     ),
-    "AWS::Logs::DeliverySource": Handling(
+    "AWS::Logs::DeliverySource": ResourceActions(
         f"{_LOGS}delivery-source:{{name}}",
         create=("logs:PutDeliverySource",),
         update=("logs:PutDeliverySource",),
@@ -376,7 +376,7 @@ HANDLING: Mapping[str, Handling] = {
         name="Name",
         settings={"Tags": "logs:TagResource"},
     ),
-    "AWS::Logs::LogGroup": Handling(
+    "AWS::Logs::LogGroup": ResourceActions(
         "arn:aws:logs:{region}:{account}:log-group:{name}",
         create=("logs:CreateLogGroup",),
         delete=("logs:DeleteLogGroup",),
@@ -394,21 +394,21 @@ HANDLING: Mapping[str, Handling] = {
     ),
     "AWS::Logs::QueryDefinition": _attached("*", "logs:PutQueryDefinition", "logs:DeleteQueryDefinition"),
     "AWS::Logs::ResourcePolicy": _attached("*", "logs:PutResourcePolicy", "logs:DeleteResourcePolicy"),
-    "AWS::Logs::SubscriptionFilter": Handling(
+    "AWS::Logs::SubscriptionFilter": ResourceActions(
         "arn:aws:logs:{region}:{account}:log-group:{LogGroupName}",
         create=("logs:PutSubscriptionFilter",),
         update=("logs:PutSubscriptionFilter",),
         delete=("logs:DeleteSubscriptionFilter",),
         passes={"RoleArn": "logs.amazonaws.com"},
     ),
-    "AWS::Route53Resolver::FirewallDomainList": Handling(
+    "AWS::Route53Resolver::FirewallDomainList": ResourceActions(
         f"{_RESOLVER}firewall-domain-list/{{name}}",
         create=("route53resolver:CreateFirewallDomainList",),
         delete=("route53resolver:DeleteFirewallDomainList",),
         made_on=f"{_RESOLVER}firewall-domain-list/*",
         settings={"Domains": "route53resolver:UpdateFirewallDomains", "Tags": "route53resolver:TagResource"},
     ),
-    "AWS::Route53Resolver::FirewallRuleGroup": Handling(
+    "AWS::Route53Resolver::FirewallRuleGroup": ResourceActions(
         f"{_RESOLVER}firewall-rule-group/{{name}}",
         create=("route53resolver:CreateFirewallRuleGroup",),
         delete=("route53resolver:DeleteFirewallRuleGroup",),
@@ -416,7 +416,7 @@ HANDLING: Mapping[str, Handling] = {
         settings={"FirewallRules": "route53resolver:CreateFirewallRule", "Tags": "route53resolver:TagResource"},
         endings={"FirewallRules": "route53resolver:DeleteFirewallRule"},
     ),
-    "AWS::Route53Resolver::FirewallRuleGroupAssociation": Handling(
+    "AWS::Route53Resolver::FirewallRuleGroupAssociation": ResourceActions(
         f"{_RESOLVER}firewall-rule-group-association/{{name}}",
         create=("route53resolver:AssociateFirewallRuleGroup",),
         update=("route53resolver:UpdateFirewallRuleGroupAssociation",),
@@ -424,19 +424,19 @@ HANDLING: Mapping[str, Handling] = {
         made_on=f"{_RESOLVER}firewall-rule-group-association/*",
         settings={"Tags": "route53resolver:TagResource"},
     ),
-    "AWS::Route53Resolver::ResolverQueryLoggingConfig": Handling(
+    "AWS::Route53Resolver::ResolverQueryLoggingConfig": ResourceActions(
         f"{_RESOLVER}resolver-query-log-config/{{name}}",
         create=("route53resolver:CreateResolverQueryLogConfig",),
         delete=("route53resolver:DeleteResolverQueryLogConfig",),
         made_on=f"{_RESOLVER}resolver-query-log-config/*",
         settings={"Tags": "route53resolver:TagResource"},
     ),
-    "AWS::Route53Resolver::ResolverQueryLoggingConfigAssociation": Handling(
+    "AWS::Route53Resolver::ResolverQueryLoggingConfigAssociation": ResourceActions(
         f"{_RESOLVER}resolver-query-log-config/{{ResolverQueryLogConfigId}}",
         create=("route53resolver:AssociateResolverQueryLogConfig",),
         delete=("route53resolver:DisassociateResolverQueryLogConfig",),
     ),
-    "AWS::S3::Bucket": Handling(
+    "AWS::S3::Bucket": ResourceActions(
         "arn:aws:s3:::{name}",
         create=("s3:CreateBucket",),
         update=("s3:CreateBucket",),
@@ -457,8 +457,8 @@ HANDLING: Mapping[str, Handling] = {
         longest=63,
     ),
     "AWS::S3::BucketPolicy": _attached("arn:aws:s3:::{Bucket}", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"),
-    "AWS::SNS::Subscription": Handling("{TopicArn}", create=("sns:Subscribe",), delete=("sns:Unsubscribe",)),
-    "AWS::SNS::Topic": Handling(
+    "AWS::SNS::Subscription": ResourceActions("{TopicArn}", create=("sns:Subscribe",), delete=("sns:Unsubscribe",)),
+    "AWS::SNS::Topic": ResourceActions(
         "arn:aws:sns:{region}:{account}:{name}",
         create=("sns:CreateTopic",),
         update=("sns:SetTopicAttributes",),
@@ -468,7 +468,7 @@ HANDLING: Mapping[str, Handling] = {
         longest=256,
     ),
     "AWS::SNS::TopicPolicy": _attached("{Topics}", "sns:SetTopicAttributes", "sns:SetTopicAttributes"),
-    "AWS::SQS::Queue": Handling(
+    "AWS::SQS::Queue": ResourceActions(
         "arn:aws:sqs:{region}:{account}:{name}",
         create=("sqs:CreateQueue",),
         update=("sqs:SetQueueAttributes",),
@@ -480,7 +480,7 @@ HANDLING: Mapping[str, Handling] = {
     "AWS::SQS::QueuePolicy": _attached(
         "arn:aws:sqs:{region}:{account}:{Queues}", "sqs:SetQueueAttributes", "sqs:SetQueueAttributes"
     ),
-    "AWS::SSM::Parameter": Handling(
+    "AWS::SSM::Parameter": ResourceActions(
         "arn:aws:ssm:{region}:{account}:parameter/{name}",
         create=("ssm:PutParameter",),
         update=("ssm:PutParameter",),
@@ -488,7 +488,7 @@ HANDLING: Mapping[str, Handling] = {
         name="Name",
         settings={"Tags": "ssm:AddTagsToResource"},
     ),
-    "AWS::SecretsManager::Secret": Handling(
+    "AWS::SecretsManager::Secret": ResourceActions(
         "arn:aws:secretsmanager:{region}:{account}:secret:{name}",
         create=("secretsmanager:CreateSecret",),
         update=("secretsmanager:UpdateSecret",),
@@ -497,7 +497,7 @@ HANDLING: Mapping[str, Handling] = {
         made_on="arn:aws:secretsmanager:{region}:{account}:secret:{name}-??????",
         settings={"Tags": "secretsmanager:TagResource"},
     ),
-    "AWS::StepFunctions::StateMachine": Handling(
+    "AWS::StepFunctions::StateMachine": ResourceActions(
         "arn:aws:states:{region}:{account}:stateMachine:{name}",
         create=("states:CreateStateMachine",),
         update=("states:UpdateStateMachine",),
@@ -510,7 +510,7 @@ HANDLING: Mapping[str, Handling] = {
 }
 
 _CUSTOM = _attached("{ServiceToken}", "lambda:InvokeFunction", "lambda:InvokeFunction")
-_NOTHING = Handling("*")
+_NOTHING = ResourceActions("*")
 """CloudFormation's own types, which call no service."""
 
 _PREFIXES = {
@@ -531,9 +531,9 @@ _PREFIXES = {
 """Services whose actions begin otherwise than their types."""
 
 
-def handling(resource_type: str) -> Handling:
+def handling(resource_type: str) -> ResourceActions:
     """What handling resources of a type takes; every action of its service where the table does not know it."""
-    if known := HANDLING.get(resource_type):
+    if known := RESOURCE_ACTIONS.get(resource_type):
         return known
     vendor, _, rest = resource_type.partition("::")
     if vendor == "Custom" or resource_type == "AWS::CloudFormation::CustomResource":
@@ -542,10 +542,12 @@ def handling(resource_type: str) -> Handling:
     if service in ("CDK", "CloudFormation"):
         return _NOTHING
     every = (f"{_PREFIXES.get(service, service.lower())}:*",)
-    return Handling("*", every, every, every)
+    return ResourceActions("*", every, every, every)
 
 
-def to_create(resource_type: str, name: str, properties: Properties, place: Mapping[str, str]) -> list[Needed]:
+def create_permissions(
+    resource_type: str, name: str, properties: Properties, place: Mapping[str, str]
+) -> list[Permission]:
     """What making a resource takes. `place` is the account and the region."""
     of_type, properties = handling(resource_type), _as_written(properties)
     keys = _tag_keys(properties.get("Tags"))
@@ -564,10 +566,10 @@ def to_create(resource_type: str, name: str, properties: Properties, place: Mapp
     # What has no ARN yet may be any: only who may set this with all of them may set it with what is made.
     set_on = _resources(of_type.on, "*", properties, place) if of_type.made_on == "*" else made
     return [
-        *(Needed(action, resource, keys) for action in of_type.create for resource in made),
-        *(Needed(action, resource) for action in of_type.create for resource in made_in),
+        *(Permission(action, resource, keys) for action in of_type.create for resource in made),
+        *(Permission(action, resource) for action in of_type.create for resource in made_in),
         *(
-            Needed(action, resource, _keys_of_setting(action, of_type, properties, keys))
+            Permission(action, resource, _keys_of_setting(action, of_type, properties, keys))
             for action in settings
             for resource in set_on
         ),
@@ -575,9 +577,9 @@ def to_create(resource_type: str, name: str, properties: Properties, place: Mapp
     ]
 
 
-def to_update(
+def update_permissions(
     resource_type: str, name: str, before: Properties, after: Properties, place: Mapping[str, str]
-) -> list[Needed]:
+) -> list[Permission]:
     """What changing a resource takes, by the properties that differ."""
     of_type, before, after = handling(resource_type), _as_written(before), _as_written(after)
     changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
@@ -585,7 +587,10 @@ def to_update(
     renamed = of_type.name_in(before) != of_type.name_in(after)
     if renamed or (others and not of_type.update):
         made = of_type.name_in(after) or name
-        return [*to_create(resource_type, made, after, place), *to_delete(resource_type, name, before, place)]
+        return [
+            *create_permissions(resource_type, made, after, place),
+            *delete_permissions(resource_type, name, before, place),
+        ]
     actions = [*(of_type.settings[key] for key in changed if key not in others), *(of_type.update if others else ())]
     keys = _own_keys(before)
     if "Tags" in changed:
@@ -594,7 +599,7 @@ def to_update(
         keys["iam:PermissionsBoundary"] = str(boundary)
     return [
         *(
-            Needed(action, resource, keys)
+            Permission(action, resource, keys)
             for action in actions
             for resource in _resources(of_type.on, name, after, place)
         ),
@@ -602,13 +607,15 @@ def to_update(
     ]
 
 
-def to_delete(resource_type: str, name: str, properties: Properties, place: Mapping[str, str]) -> list[Needed]:
+def delete_permissions(
+    resource_type: str, name: str, properties: Properties, place: Mapping[str, str]
+) -> list[Permission]:
     """What ending a resource takes."""
     of_type, properties = handling(resource_type), _as_written(properties)
     endings = [action for setting, action in of_type.endings.items() if properties.get(setting)]
     keys = _own_keys(properties)
     return [
-        Needed(action, resource, keys)
+        Permission(action, resource, keys)
         for action in (*endings, *of_type.delete)
         for resource in _resources(of_type.on, name, properties, place)
     ]
@@ -626,9 +633,9 @@ def _as_written(properties: Properties) -> Properties:
     return others | {"Tags": kept} if kept else others
 
 
-def _passed(of_type: Handling, properties: Properties, names: Iterable[str]) -> list[Needed]:
+def _passed(of_type: ResourceActions, properties: Properties, names: Iterable[str]) -> list[Permission]:
     return [
-        Needed("iam:PassRole", role, {"iam:PassedToService": of_type.passes[name]})
+        Permission("iam:PassRole", role, {"iam:PassedToService": of_type.passes[name]})
         for name in names
         if name in of_type.passes
         for role in _roles(properties.get(name))
@@ -644,7 +651,7 @@ def _roles(value: Any) -> list[str]:
 
 
 def _keys_of_setting(
-    action: str, of_type: Handling, properties: Properties, asked: Mapping[str, str | list[str]]
+    action: str, of_type: ResourceActions, properties: Properties, asked: Mapping[str, str | list[str]]
 ) -> Mapping[str, str | list[str]]:
     """Condition keys for a call that goes with the one that makes a resource, or comes after it.
 

@@ -1,6 +1,4 @@
-"""Resource types that MiniStack lacks and that do nothing here: their properties are kept, so that a stack with them is
-deployed, changed and deleted, and `Ref` and `Fn::GetAtt` give what they should.
-"""
+"""CloudFormation resource types that MiniStack lacks: their properties are stored, and they have no other effect."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ HEX_DIGITS = 17
 
 
 @dataclass(frozen=True)
-class Recorded:
+class StubResource:
     """A type that is recorded.
 
     Attributes:
@@ -56,18 +54,18 @@ _ID = {"Id": "{id}"}
 _RULE = ("CidrIp", "CidrIpv6", "FromPort", "GroupId", "IpProtocol", "ToPort")
 
 
-def _resolver(kind: str, prefix: str, create_only: tuple[str, ...]) -> Recorded:
+def _resolver(kind: str, prefix: str, create_only: tuple[str, ...]) -> StubResource:
     """A type of Route 53 Resolver, whose ARN is made of its id."""
     arn = f"arn:aws:route53resolver:{{region}}:{{account}}:{kind}/{{id}}"
-    return Recorded(f"{prefix}-{{hex}}", {**_ID, "Arn": arn}, create_only)
+    return StubResource(f"{prefix}-{{hex}}", {**_ID, "Arn": arn}, create_only)
 
 
-RECORDED: Mapping[str, Recorded] = {
-    "AWS::Budgets::Budget": Recorded("{name}", _ID, ("NotificationsWithSubscribers",), name="Budget.BudgetName"),
-    "AWS::CloudWatch::CompositeAlarm": Recorded(
+STUB_RESOURCES: Mapping[str, StubResource] = {
+    "AWS::Budgets::Budget": StubResource("{name}", _ID, ("NotificationsWithSubscribers",), name="Budget.BudgetName"),
+    "AWS::CloudWatch::CompositeAlarm": StubResource(
         "{name}", {"Arn": "arn:aws:cloudwatch:{region}:{account}:alarm:{id}"}, ("AlarmName",), name="AlarmName"
     ),
-    "AWS::EC2::FlowLog": Recorded(
+    "AWS::EC2::FlowLog": StubResource(
         "fl-{hex}",
         _ID,
         (
@@ -76,10 +74,10 @@ RECORDED: Mapping[str, Recorded] = {
             *("ResourceType", "TagFieldSpecifications", "TrafficType"),
         ),
     ),
-    "AWS::EC2::SecurityGroupEgress": Recorded(
+    "AWS::EC2::SecurityGroupEgress": StubResource(
         "sgr-{hex}", _ID, (*_RULE, "DestinationPrefixListId", "DestinationSecurityGroupId")
     ),
-    "AWS::EC2::SecurityGroupIngress": Recorded(
+    "AWS::EC2::SecurityGroupIngress": StubResource(
         "sgr-{hex}",
         _ID,
         (
@@ -88,21 +86,21 @@ RECORDED: Mapping[str, Recorded] = {
             "SourceSecurityGroupOwnerId",
         ),
     ),
-    "AWS::Logs::Delivery": Recorded(
+    "AWS::Logs::Delivery": StubResource(
         "{hex}",
         {"DeliveryId": "{id}", "Arn": "arn:aws:logs:{region}:{account}:delivery:{id}"},
         ("DeliveryDestinationArn", "DeliverySourceName"),
     ),
-    "AWS::Logs::DeliveryDestination": Recorded(
+    "AWS::Logs::DeliveryDestination": StubResource(
         "{name}",
         {"Arn": "arn:aws:logs:{region}:{account}:delivery-destination:{id}"},
         ("DeliveryDestinationType", "DestinationResourceArn", "Name", "OutputFormat"),
         name="Name",
     ),
-    "AWS::Logs::DeliverySource": Recorded(
+    "AWS::Logs::DeliverySource": StubResource(
         "{name}", {"Arn": "arn:aws:logs:{region}:{account}:delivery-source:{id}"}, ("Name",), name="Name"
     ),
-    "AWS::Logs::QueryDefinition": Recorded("{hex}", {"QueryDefinitionId": "{id}"}),
+    "AWS::Logs::QueryDefinition": StubResource("{hex}", {"QueryDefinitionId": "{id}"}),
     "AWS::Route53Resolver::FirewallDomainList": _resolver("firewall-domain-list", "rslvr-fdl", ("Name",)),
     "AWS::Route53Resolver::FirewallRuleGroup": _resolver("firewall-rule-group", "rslvr-frg", ("Name",)),
     "AWS::Route53Resolver::FirewallRuleGroupAssociation": _resolver(
@@ -111,7 +109,7 @@ RECORDED: Mapping[str, Recorded] = {
     "AWS::Route53Resolver::ResolverQueryLoggingConfig": _resolver(
         "resolver-query-log-config", "rqlc", ("DestinationArn", "Name", "Tags")
     ),
-    "AWS::Route53Resolver::ResolverQueryLoggingConfigAssociation": Recorded(
+    "AWS::Route53Resolver::ResolverQueryLoggingConfigAssociation": StubResource(
         "rqlca-{hex}", _ID, ("ResolverQueryLogConfigId", "ResourceId")
     ),
 }

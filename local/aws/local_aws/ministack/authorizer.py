@@ -53,7 +53,7 @@ CODES = {
 """Names that services with a JSON protocol have for what Query services call otherwise (AWS, common errors)."""
 
 
-class Authority:
+class Authorizer:
     """Answers the emulator's questions."""
 
     def __init__(self, token: str) -> None:
