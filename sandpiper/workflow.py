@@ -16,7 +16,7 @@ from sandpiper.errors import Failure, Interrupted, NoResult
 from sandpiper.local_inputs import carried, placed
 from sandpiper.saving import save
 from sandpiper_contract.errors import InvalidRequest
-from sandpiper_contract.field_types import S3Object, relative_path
+from sandpiper_contract.field_types import S3Object, parse_relative_path
 from sandpiper_contract.requests import RunCode
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _download(
         objects.download_fileobj(source.bucket, source.key, saved, Callback=tell)
 
     try:
-        path = relative_path("path", file["path"])
+        path = parse_relative_path("path", file["path"])
         target = out / path
         if not save(out, path, file["sha256"], fill, overwrite=overwrite):
             problem = f"{target} exists and is left as it is: choose another folder with --out, or add --overwrite"

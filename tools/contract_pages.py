@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sandpiper_contract.errors import ERRORS, RunError
 from sandpiper_contract.records import fields_of
-from sandpiper_contract.schemas import every_record, schemas
+from sandpiper_contract.schemas import all_records, schemas
 
 if TYPE_CHECKING:
     from sandpiper_contract.records import Field, Record
@@ -45,14 +45,14 @@ def pages() -> dict[str, str]:
     """Every page by its file's name."""
     found = {f"{name}.json": json.dumps(schema, indent=2) + "\n" for name, schema in schemas().items()}
     rows = [" | ".join(_row(name, error)) for name, error in ERRORS.items()]
-    records = {record.__name__: record for record in every_record()}
+    records = {record.__name__: record for record in all_records()}
     fields = FIELDS_HEAD + "".join(map(_fields, records.values()))
     return found | {"fields.md": fields, "errors.md": ERRORS_HEAD + "".join(f"| {row} |\n" for row in rows)}
 
 
 def _fields(record: type[Record]) -> str:
     rows = [
-        f"| `{field.name}` | {'required' if field.required else _default(field)} | {field.about} |"
+        f"| `{field.name}` | {'required' if field.required else _default(field)} | {field.description} |"
         for field in fields_of(record)
     ]
     about = inspect.cleandoc(record.__doc__ or "")
@@ -64,7 +64,7 @@ def _fields(record: type[Record]) -> str:
 
 
 def _default(field: Field) -> str:
-    return "" if field.default is None else f"`{json.dumps(field.kind.write(field.default))}`"
+    return "" if field.default is None else f"`{json.dumps(field.field_type.serialize(field.default))}`"
 
 
 def _row(name: str, error: type[RunError]) -> tuple[str, ...]:

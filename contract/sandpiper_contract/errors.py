@@ -19,7 +19,7 @@ class RunError(Exception):
     retryable: ClassVar[bool] = False
     remedy: ClassVar[str]
 
-    def advised(self) -> Self:
+    def with_remedy(self) -> Self:
         """The same error for who sees its message alone, which ends with whether to retry and what to do."""
         return type(self)(f"{self}. Retryable: {'yes' if self.retryable else 'no'}. {self.remedy}")
 

@@ -4,6 +4,7 @@ A kind also checks a value that is typed already, since a record may be made in 
 field, what it is and what is allowed.
 """
 
+# ruff: noqa: D102 - FieldType documents the methods of every field type
 from __future__ import annotations
 
 import base64
@@ -19,26 +20,26 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from enum import StrEnum
 
-SHOWN_CHARACTERS = 60
+MAX_SHOWN_CHARACTERS = 60
 """How much of a refused value a message repeats."""
-MOST_SHOWN_BITS = 256
+MAX_SHOWN_BITS = 256
 """Of a whole number that a message repeats; Python does not print one of more than 4,300 digits."""
-MOST_PATH_CHARACTERS = 255
-MOST_URI_CHARACTERS = len("s3://") + 63 + 1 + 1_024
+MAX_PATH_CHARACTERS = 255
+MAX_URI_CHARACTERS = len("s3://") + 63 + 1 + 1_024
 """By S3's limits for the name of a bucket and for a key."""
-MOST_NUMBER = 2**53
+MAX_NUMBER = 2**53
 """Above it JSON's numbers are not exact: Step Functions reads them as JavaScript does.
 https://docs.aws.amazon.com/step-functions/latest/dg/concepts-state-machine-data.html"""
 
 # Patterns of JSON Schema, which are ECMAScript's: what stands in them means the same to Python.
-_ANY = r"[^\u0000-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff]"
+_CHARACTER = r"[^\u0000-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff]"
 """A character that is no control character, no end of a line and no half of a surrogate pair."""
 _BUCKET = "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
-PATH_PATTERN = rf"(?!(?:.*/)?\.{{0,2}}(?:/|$)){_ANY}+"
-S3_URI_PATTERN = f"s3://{_BUCKET}/{_ANY}+"
+PATH_PATTERN = rf"(?!(?:.*/)?\.{{0,2}}(?:/|$)){_CHARACTER}+"
+S3_URI_PATTERN = f"s3://{_BUCKET}/{_CHARACTER}+"
 S3_FOLDER_PATTERN = f"{S3_URI_PATTERN}/"
 BASE64_PATTERN = "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
-S3_ADDRESS = "s3://BUCKET/KEY, BUCKET 3 to 63 of a-z 0-9 . - and KEY without control characters"
+S3_URI_FORMAT = "s3://BUCKET/KEY, BUCKET 3 to 63 of a-z 0-9 . - and KEY without control characters"
 _PATH = re.compile(PATH_PATTERN)
 _S3_URI = re.compile(S3_URI_PATTERN)
 _S3_ROOT = re.compile(f"s3://{_BUCKET}/+")
@@ -54,24 +55,24 @@ class Missing:
 MISSING = Missing()
 
 
-def cut(text: str) -> str:
+def truncate(text: str) -> str:
     """As much of a text as a message repeats."""
-    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+    return text if len(text) <= MAX_SHOWN_CHARACTERS else text[: MAX_SHOWN_CHARACTERS - 1] + "…"
 
 
-def refuse(place: str, value: object, allowed: str) -> InvalidRequest:
+def invalid_value(location: str, value: object, allowed: str) -> InvalidRequest:
     """The error for a field, to be raised by the caller. It repeats the value: not for fields of code or data."""
-    if not isinstance(value, str | int | float) or (isinstance(value, int) and value.bit_length() > MOST_SHOWN_BITS):
-        return refuse_unseen(place, value, allowed)
-    return InvalidRequest(f"{place} is {cut(repr(value))}; allowed: {allowed}")
+    if not isinstance(value, str | int | float) or (isinstance(value, int) and value.bit_length() > MAX_SHOWN_BITS):
+        return invalid_without_value(location, value, allowed)
+    return InvalidRequest(f"{location} is {truncate(repr(value))}; allowed: {allowed}")
 
 
-def refuse_unseen(place: str, value: object, allowed: str) -> InvalidRequest:
+def invalid_without_value(location: str, value: object, allowed: str) -> InvalidRequest:
     """The same without the value: an error's message goes to logs, where nobody's code and data belong."""
-    return InvalidRequest(f"{place} is {_shape(value)}; allowed: {allowed}")
+    return InvalidRequest(f"{location} is {_describe_value(value)}; allowed: {allowed}")
 
 
-def _shape(value: object) -> str:
+def _describe_value(value: object) -> str:
     if value is MISSING:
         return "missing"
     if value is None:
@@ -79,13 +80,13 @@ def _shape(value: object) -> str:
     if isinstance(value, str) and not value:
         return "empty"
     size = len(value) if isinstance(value, Sized) else 0
-    for kind, name in _SHAPES:
-        if isinstance(value, kind):
-            return name.format(size)
+    for python_type, template in _DESCRIPTIONS:
+        if isinstance(value, python_type):
+            return template.format(size)
     return f"of type {type(value).__name__}"
 
 
-_SHAPES: tuple[tuple[type | tuple[type, ...], str], ...] = (
+_DESCRIPTIONS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (str, "a string of {:,} characters"),
     (bytes, "{:,} bytes"),
     ((list, tuple), "a list of {:,}"),
@@ -95,25 +96,25 @@ _SHAPES: tuple[tuple[type | tuple[type, ...], str], ...] = (
 )
 
 
-def instance(place: str, value: object, of: type[T]) -> T:
+def require_instance(location: str, value: object, expected: type[T]) -> T:
     """The value, where it is of a type of Python's or ours; raises InvalidRequest naming `place`."""
-    if not isinstance(value, of):
-        raise refuse_unseen(place, value, of.__name__)
+    if not isinstance(value, expected):
+        raise invalid_without_value(location, value, expected.__name__)
     return value
 
 
-class Kind(Protocol):
+class FieldType(Protocol):
     """What a field holds."""
 
-    def read(self, place: str, value: object) -> Any:
+    def parse(self, location: str, value: object) -> Any:
         """The typed value, or InvalidRequest naming `place`, the field's path in the request."""
         ...
 
-    def check(self, place: str, value: object) -> Any:
+    def validate(self, location: str, value: object) -> Any:
         """A value that Python code gives, as `read` would have made it; raises InvalidRequest where it makes none."""
         ...
 
-    def write(self, value: Any) -> object:
+    def serialize(self, value: Any) -> object:
         """The value as JSON."""
         ...
 
@@ -122,40 +123,40 @@ class Kind(Protocol):
         ...
 
 
-class _Plain:
+class _JsonNative:
     """A kind whose values are the same in JSON."""
 
-    def read(self, place: str, value: object) -> Any:
+    def parse(self, location: str, value: object) -> Any:
         raise NotImplementedError
 
-    def check(self, place: str, value: object) -> Any:
-        return self.read(place, value)
+    def validate(self, location: str, value: object) -> Any:
+        return self.parse(location, value)
 
-    def write(self, value: Any) -> object:
+    def serialize(self, value: Any) -> object:
         return value
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Text(_Plain):
+class Text(_JsonNative):
     """A string that is more than white space. A refusal does not repeat it."""
 
-    most_characters: int | None = None
+    max_characters: int | None = None
 
-    def read(self, place: str, value: object) -> str:
+    def parse(self, location: str, value: object) -> str:
         if not isinstance(value, str) or not value.strip():
-            raise refuse_unseen(place, value, "a string that is more than white space")
-        if self.most_characters is not None and len(value) > self.most_characters:
-            raise refuse_unseen(place, value, f"a string of at most {self.most_characters:,} characters")
-        if (at := _surrogate(value)) is not None:
-            raise InvalidRequest(f"{place} has half a surrogate pair at character {at}; allowed: a string for UTF-8")
+            raise invalid_without_value(location, value, "a string that is more than white space")
+        if self.max_characters is not None and len(value) > self.max_characters:
+            raise invalid_without_value(location, value, f"a string of at most {self.max_characters:,} characters")
+        if (at := _surrogate_index(value)) is not None:
+            raise InvalidRequest(f"{location} has half a surrogate pair at character {at}; allowed: a string for UTF-8")
         return value
 
     def schema(self) -> dict[str, object]:
-        most = {} if self.most_characters is None else {"maxLength": self.most_characters}
-        return {"type": "string", "pattern": r"\S", **most}
+        length = {} if self.max_characters is None else {"maxLength": self.max_characters}
+        return {"type": "string", "pattern": r"\S", **length}
 
 
-def _surrogate(value: str) -> int | None:
+def _surrogate_index(value: str) -> int | None:
     """Where a string cannot be encoded: JSON can carry half a pair, no service takes one."""
     try:
         value.encode()
@@ -164,24 +165,24 @@ def _surrogate(value: str) -> int | None:
     return None
 
 
-class Output(_Plain):
+class AnyString(_JsonNative):
     """What a program printed: any string."""
 
-    def read(self, place: str, value: object) -> str:
+    def parse(self, location: str, value: object) -> str:
         if not isinstance(value, str):
-            raise refuse_unseen(place, value, "a string")
+            raise invalid_without_value(location, value, "a string")
         return value
 
     def schema(self) -> dict[str, object]:
         return {"type": "string"}
 
 
-class Anything(_Plain):
+class JsonValue(_JsonNative):
     """Any JSON, to be read by who knows what it is."""
 
-    def read(self, place: str, value: object) -> object:
+    def parse(self, location: str, value: object) -> object:
         if value is MISSING:
-            raise refuse_unseen(place, value, "any JSON")
+            raise invalid_without_value(location, value, "any JSON")
         return value
 
     def schema(self) -> dict[str, object]:
@@ -189,136 +190,138 @@ class Anything(_Plain):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Choice(_Plain):
+class Choice(_JsonNative):
     """One of a few words."""
 
-    words: tuple[str, ...]
+    choices: tuple[str, ...]
 
-    def read(self, place: str, value: object) -> str:
-        if not isinstance(value, str) or value not in self.words:
-            raise refuse(place, value, " | ".join(self.words))
+    def parse(self, location: str, value: object) -> str:
+        if not isinstance(value, str) or value not in self.choices:
+            raise invalid_value(location, value, " | ".join(self.choices))
         return value
 
     def schema(self) -> dict[str, object]:
-        return {"type": "string", "enum": list(self.words)}
+        return {"type": "string", "enum": list(self.choices)}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class WordAmong(Choice):
+class DependentChoice(Choice):
     """One of a few words, of which the rule `Among` says which are allowed beside another field's value."""
 
-    def read(self, place: str, value: object) -> str:
+    def parse(self, location: str, value: object) -> str:
         if not isinstance(value, str):
-            raise refuse(place, value, " | ".join(self.words))
+            raise invalid_value(location, value, " | ".join(self.choices))
         return value
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Word:
+class EnumMember:
     """One of the words of an enumeration, as its member."""
 
-    words: type[StrEnum]
+    enum: type[StrEnum]
 
-    def read(self, place: str, value: object) -> StrEnum:
+    def parse(self, location: str, value: object) -> StrEnum:
         try:
-            return self.words(value)
+            return self.enum(value)
         except ValueError:
-            raise refuse(place, value, " | ".join(self.words)) from None
+            raise invalid_value(location, value, " | ".join(self.enum)) from None
 
-    def check(self, place: str, value: object) -> StrEnum:
-        return self.read(place, value)
+    def validate(self, location: str, value: object) -> StrEnum:
+        return self.parse(location, value)
 
-    def write(self, value: StrEnum) -> object:
+    def serialize(self, value: StrEnum) -> object:
         return value.value
 
     def schema(self) -> dict[str, object]:
-        return {"type": "string", "enum": [word.value for word in self.words]}
+        return {"type": "string", "enum": [member.value for member in self.enum]}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class WholeNumber(_Plain):
+class Integer(_JsonNative):
     """A whole number from `low` to `high`, both included. 300.0 is one, too, as in JSON Schema and in JavaScript."""
 
-    low: int
-    high: int
+    minimum: int
+    maximum: int
     unit: str
 
-    def read(self, place: str, value: object) -> int:
+    def parse(self, location: str, value: object) -> int:
         whole = int(value) if isinstance(value, float) and value.is_integer() else value
-        if type(whole) is not int or not self.low <= whole <= self.high:
-            raise refuse(place, value, f"a whole number of {self.unit} from {self.low:,} to {self.high:,}")
+        if type(whole) is not int or not self.minimum <= whole <= self.maximum:
+            raise invalid_value(
+                location, value, f"a whole number of {self.unit} from {self.minimum:,} to {self.maximum:,}"
+            )
         return whole
 
     def schema(self) -> dict[str, object]:
-        return {"type": "integer", "minimum": self.low, "maximum": self.high}
+        return {"type": "integer", "minimum": self.minimum, "maximum": self.maximum}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Number(_Plain):
+class Number(_JsonNative):
     """A number that is not negative."""
 
     unit: str
 
-    def read(self, place: str, value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_NUMBER:
-            raise refuse(place, value, f"a number of {self.unit} from 0 to {MOST_NUMBER:,}")
+    def parse(self, location: str, value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_NUMBER:
+            raise invalid_value(location, value, f"a number of {self.unit} from 0 to {MAX_NUMBER:,}")
         return float(value)
 
     def schema(self) -> dict[str, object]:
-        return {"type": "number", "minimum": 0, "maximum": MOST_NUMBER}
+        return {"type": "number", "minimum": 0, "maximum": MAX_NUMBER}
 
 
-class Flag(_Plain):
+class Boolean(_JsonNative):
     """True or false."""
 
-    def read(self, place: str, value: object) -> bool:
+    def parse(self, location: str, value: object) -> bool:
         if not isinstance(value, bool):
-            raise refuse(place, value, "true | false")
+            raise invalid_value(location, value, "true | false")
         return value
 
     def schema(self) -> dict[str, object]:
         return {"type": "boolean"}
 
 
-class Path(_Plain):
+class RelativePath(_JsonNative):
     """A path under the working directory, as the service's file tools take it."""
 
-    def read(self, place: str, value: object) -> str:
-        return relative_path(place, value)
+    def parse(self, location: str, value: object) -> str:
+        return parse_relative_path(location, value)
 
     def schema(self) -> dict[str, object]:
-        return {"type": "string", "maxLength": MOST_PATH_CHARACTERS, "pattern": f"^{PATH_PATTERN}$"}
+        return {"type": "string", "maxLength": MAX_PATH_CHARACTERS, "pattern": f"^{PATH_PATTERN}$"}
 
 
-def relative_path(place: str, value: object) -> str:
+def parse_relative_path(location: str, value: object) -> str:
     """A path under the working directory; raises InvalidRequest naming `place`."""
-    if not isinstance(value, str) or len(value) > MOST_PATH_CHARACTERS or not _PATH.fullmatch(value):
+    if not isinstance(value, str) or len(value) > MAX_PATH_CHARACTERS or not _PATH.fullmatch(value):
         allowed = (
-            f"a relative path of at most {MOST_PATH_CHARACTERS} characters, no control characters, "
+            f"a relative path of at most {MAX_PATH_CHARACTERS} characters, no control characters, "
             "no part that is '.', '..' or empty"
         )
-        raise refuse(place, value, allowed)
+        raise invalid_value(location, value, allowed)
     return value
 
 
 class Utf8:
     """A file's content as text; its bytes are UTF-8. A refusal does not repeat it."""
 
-    def read(self, place: str, value: object) -> bytes:
+    def parse(self, location: str, value: object) -> bytes:
         try:
             return cast("str", value).encode()
         except (AttributeError, UnicodeEncodeError):
-            raise refuse_unseen(place, value, "a string that UTF-8 can hold") from None
+            raise invalid_without_value(location, value, "a string that UTF-8 can hold") from None
 
-    def check(self, place: str, value: object) -> bytes:
-        data = instance(place, value, bytes)
+    def validate(self, location: str, value: object) -> bytes:
+        data = require_instance(location, value, bytes)
         try:
             data.decode()
         except UnicodeDecodeError:
-            raise refuse_unseen(place, value, "bytes that are text in UTF-8") from None
+            raise invalid_without_value(location, value, "bytes that are text in UTF-8") from None
         return data
 
-    def write(self, value: bytes) -> object:
+    def serialize(self, value: bytes) -> object:
         return value.decode()
 
     def schema(self) -> dict[str, object]:
@@ -328,20 +331,20 @@ class Utf8:
 class Base64:
     """A file's content in base64, which carries any bytes. A refusal does not repeat it."""
 
-    def read(self, place: str, value: object) -> bytes:
+    def parse(self, location: str, value: object) -> bytes:
         text = value if isinstance(value, str) else "!"
         try:
             data = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError):
-            raise refuse_unseen(place, value, "a string in base64") from None
+            raise invalid_without_value(location, value, "a string in base64") from None
         if len(text) != -(-len(data) // 3) * 4:  # Python takes padding after what needs none
-            raise refuse_unseen(place, value, "a string in base64")
+            raise invalid_without_value(location, value, "a string in base64")
         return data
 
-    def check(self, place: str, value: object) -> bytes:
-        return instance(place, value, bytes)
+    def validate(self, location: str, value: object) -> bytes:
+        return require_instance(location, value, bytes)
 
-    def write(self, value: bytes) -> object:
+    def serialize(self, value: bytes) -> object:
         return base64.b64encode(value).decode()
 
     def schema(self) -> dict[str, object]:
@@ -361,13 +364,15 @@ class S3Object:
         return f"s3://{self.bucket}/{self.key}"
 
     @classmethod
-    def parse(cls, place: str, value: object) -> S3Object:
+    def parse(cls, location: str, value: object) -> S3Object:
         """Reads `s3://BUCKET/KEY`; raises InvalidRequest naming `place`."""
-        if isinstance(value, str) and len(value) > MOST_URI_CHARACTERS:
-            allowed = f"s3://BUCKET/KEY of at most {MOST_URI_CHARACTERS:,} characters"
-            raise InvalidRequest(f"{place} is {cut(repr(value))} of {len(value):,} characters; allowed: {allowed}")
+        if isinstance(value, str) and len(value) > MAX_URI_CHARACTERS:
+            allowed = f"s3://BUCKET/KEY of at most {MAX_URI_CHARACTERS:,} characters"
+            raise InvalidRequest(
+                f"{location} is {truncate(repr(value))} of {len(value):,} characters; allowed: {allowed}"
+            )
         if not isinstance(value, str) or not _S3_URI.fullmatch(value):
-            raise refuse(place, value, S3_ADDRESS)
+            raise invalid_value(location, value, S3_URI_FORMAT)
         bucket, _, key = value.removeprefix("s3://").partition("/")
         return cls(bucket, key)
 
@@ -375,63 +380,65 @@ class S3Object:
 class S3Uri:
     """An object's address."""
 
-    def read(self, place: str, value: object) -> S3Object:
-        return S3Object.parse(place, value)
+    def parse(self, location: str, value: object) -> S3Object:
+        return S3Object.parse(location, value)
 
-    def check(self, place: str, value: object) -> S3Object:
-        address = instance(place, value, S3Object)
-        if self.read(place, address.uri) != address:
-            raise refuse(place, address.uri, "a bucket's name and a key, each a string")
+    def validate(self, location: str, value: object) -> S3Object:
+        address = require_instance(location, value, S3Object)
+        if self.parse(location, address.uri) != address:
+            raise invalid_value(location, address.uri, "a bucket's name and a key, each a string")
         return address
 
-    def write(self, value: S3Object) -> object:
+    def serialize(self, value: S3Object) -> object:
         return value.uri
 
     def schema(self) -> dict[str, object]:
-        return {"type": "string", "maxLength": MOST_URI_CHARACTERS, "pattern": f"^{S3_URI_PATTERN}$"}
+        return {"type": "string", "maxLength": MAX_URI_CHARACTERS, "pattern": f"^{S3_URI_PATTERN}$"}
 
 
 class S3Folder(S3Uri):
     """A prefix that ends with a slash, so that it means a folder and not every name that begins so."""
 
-    def read(self, place: str, value: object) -> S3Object:
+    def parse(self, location: str, value: object) -> S3Object:
         if isinstance(value, str) and _S3_ROOT.fullmatch(value):
-            raise InvalidRequest(f"{place} is {cut(repr(value))}, which names no folder; allowed: s3://BUCKET/FOLDER/")
-        folder = S3Object.parse(place, value)
+            raise InvalidRequest(
+                f"{location} is {truncate(repr(value))}, which names no folder; allowed: s3://BUCKET/FOLDER/"
+            )
+        folder = S3Object.parse(location, value)
         if not folder.key.endswith("/"):  # a long address is cut in the message, which then does not show its end
-            shown = f"{place} is {cut(repr(value))}, without a slash at its end"
+            shown = f"{location} is {truncate(repr(value))}, without a slash at its end"
             raise InvalidRequest(f"{shown}; allowed: s3://BUCKET/FOLDER/")
         return folder
 
     def schema(self) -> dict[str, object]:
-        return {"type": "string", "maxLength": MOST_URI_CHARACTERS, "pattern": f"^{S3_FOLDER_PATTERN}$"}
+        return {"type": "string", "maxLength": MAX_URI_CHARACTERS, "pattern": f"^{S3_FOLDER_PATTERN}$"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Items:
+class ListOf:
     """A list of one kind."""
 
-    of: Kind
-    most: int
+    item_type: FieldType
+    max_items: int
 
-    def read(self, place: str, value: object) -> tuple[Any, ...]:
+    def parse(self, location: str, value: object) -> tuple[Any, ...]:
         if not isinstance(value, list):
-            raise refuse_unseen(place, value, "a list")
+            raise invalid_without_value(location, value, "a list")
         entries = cast("list[object]", value)
-        if len(entries) > self.most:
-            raise refuse_unseen(place, entries, f"a list of at most {self.most:,}")
-        return tuple(self.of.read(f"{place}[{index}]", entry) for index, entry in enumerate(entries))
+        if len(entries) > self.max_items:
+            raise invalid_without_value(location, entries, f"a list of at most {self.max_items:,}")
+        return tuple(self.item_type.parse(f"{location}[{index}]", entry) for index, entry in enumerate(entries))
 
-    def check(self, place: str, value: object) -> tuple[Any, ...]:
+    def validate(self, location: str, value: object) -> tuple[Any, ...]:
         if not isinstance(value, tuple | list):
-            raise refuse_unseen(place, value, "a tuple or a list")
+            raise invalid_without_value(location, value, "a tuple or a list")
         entries = cast("Sequence[object]", value)
-        if len(entries) > self.most:
-            raise refuse_unseen(place, entries, f"a list of at most {self.most:,}")
-        return tuple(self.of.check(f"{place}[{index}]", entry) for index, entry in enumerate(entries))
+        if len(entries) > self.max_items:
+            raise invalid_without_value(location, entries, f"a list of at most {self.max_items:,}")
+        return tuple(self.item_type.validate(f"{location}[{index}]", entry) for index, entry in enumerate(entries))
 
-    def write(self, value: tuple[Any, ...]) -> object:
-        return [self.of.write(entry) for entry in value]
+    def serialize(self, value: tuple[Any, ...]) -> object:
+        return [self.item_type.serialize(entry) for entry in value]
 
     def schema(self) -> dict[str, object]:
-        return {"type": "array", "items": self.of.schema(), "maxItems": self.most}
+        return {"type": "array", "items": self.item_type.schema(), "maxItems": self.max_items}

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 from sandpiper_contract.errors import InvalidRequest
 from sandpiper_contract.field_types import (
+    AnyString,
     Base64,
-    Flag,
-    Items,
-    Output,
-    Path,
+    Boolean,
+    EnumMember,
+    Integer,
+    ListOf,
+    RelativePath,
     S3Folder,
     S3Object,
     S3Uri,
     Text,
     Utf8,
-    WholeNumber,
-    Word,
-    cut,
-    instance,
+    require_instance,
+    truncate,
 )
 from sandpiper_contract.records import Record, record
 from sandpiper_contract.rules import ExactlyOne
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_FILES = 10
 DEFAULT_MAX_BYTES = 10 * 1024 * 1024
-MOST_FILES = 1_000
-MOST_BYTES = 5 * 1024**3
+MAX_FILES = 1_000
+MAX_FILE_BYTES = 5 * 1024**3
 """The service's limit for a file in S3, and S3's for one copy."""
-MOST_INPUTS = 100
-MOST_PATTERNS = 100
-MOST_PATTERN_CHARACTERS = 255
+MAX_INPUTS = 100
+MAX_PATTERNS = 100
+MAX_PATTERN_CHARACTERS = 255
 LINK_SECONDS = (60, 43_200)
 """A link ends with the credentials that signed it: at the latest after the 12 hours that a role's may live."""
-SERVICE_OWN: tuple[str, ...] = (
+SERVICE_FILES: tuple[str, ...] = (
     ".ipython",
     "log",
     "node_modules",
@@ -59,7 +59,9 @@ class InputFile(Record):
 
     RULES = (ExactlyOne(("text", "base64", "s3_uri", "s3_prefix")),)
 
-    path: Annotated[str, Path(), "Where the file lies, relative to the working directory; for a prefix, the folder."]
+    path: Annotated[
+        str, RelativePath(), "Path relative to the working directory; for a prefix, the destination folder."
+    ]
     text: Annotated[bytes | None, Utf8(), "The content as text."] = None
     base64: Annotated[bytes | None, Base64(), "The content in base64."] = None
     s3_uri: Annotated[S3Object | None, S3Uri(), "The object that holds the content."] = None
@@ -71,7 +73,7 @@ class InputFile(Record):
         return self.text if self.text is not None else self.base64
 
     @classmethod
-    def of(cls, path: str, data: bytes) -> InputFile:
+    def from_bytes(cls, path: str, data: bytes) -> InputFile:
         """A file with these bytes."""
         return cls(path, base64=data)
 
@@ -86,11 +88,11 @@ class Pattern:
     glob: str
 
     @property
-    def is_name(self) -> bool:
+    def is_literal(self) -> bool:
         """Whether it can match one path alone, which is then missed when it is not there."""
-        return self.expression() == re.escape(self.glob)
+        return self.regex() == re.escape(self.glob)
 
-    def expression(self) -> str:
+    def regex(self) -> str:
         """The same as a regular expression for a whole path, for Python from 3.10 on, with DOTALL."""
         *folders, last = self.glob.split("/")
         steps = [step for step, before in zip(folders, ["", *folders], strict=False) if not step == before == "**"]
@@ -110,8 +112,8 @@ def _segment(glob: str) -> str:
 def _translated(part: re.Match[str]) -> str:
     if part["set"] is None:
         return {"*": "[^/]*", "?": "[^/]"}.get(part[0][0], re.escape(part[0]))
-    ranges = [(low or one, high or one) for low, high, one in _RANGES.findall(part["set"])]
-    inside = "".join(f"{re.escape(low)}-{re.escape(high)}" for low, high in ranges if low <= high)
+    ranges = [(first or one, last or one) for first, last, one in _RANGES.findall(part["set"])]
+    inside = "".join(f"{re.escape(first)}-{re.escape(last)}" for first, last in ranges if first <= last)
     if part["not"]:
         return f"[^/{inside}]"
     return f"[{inside}]" if inside else "(?!)"
@@ -120,21 +122,21 @@ def _translated(part: re.Match[str]) -> str:
 class Glob:
     """A pattern of paths under the working directory."""
 
-    def read(self, place: str, value: object) -> Pattern:
+    def parse(self, location: str, value: object) -> Pattern:
         """As Kind has it."""
-        return Pattern(Path().read(place, value))
+        return Pattern(RelativePath().parse(location, value))
 
-    def check(self, place: str, value: object) -> Pattern:
+    def validate(self, location: str, value: object) -> Pattern:
         """As Kind has it."""
-        return self.read(place, instance(place, value, Pattern).glob)
+        return self.parse(location, require_instance(location, value, Pattern).glob)
 
-    def write(self, value: Pattern) -> object:
+    def serialize(self, value: Pattern) -> object:
         """As Kind has it."""
         return value.glob
 
     def schema(self) -> dict[str, object]:
         """As Kind has it."""
-        return Path().schema()
+        return RelativePath().schema()
 
 
 @record
@@ -143,24 +145,24 @@ class Outputs(Record):
 
     paths: Annotated[
         tuple[Pattern, ...] | None,
-        Items(Glob(), MOST_PATTERNS),
+        ListOf(Glob(), MAX_PATTERNS),
         "Names and globs to bring back, changed or not. Without it, whatever is new or changed; [] looks for nothing.",
     ] = None
-    max_files: Annotated[int, WholeNumber(0, MOST_FILES, "files"), "How many files come back at most."] = (
-        DEFAULT_MAX_FILES
-    )
-    max_bytes: Annotated[int, WholeNumber(0, MOST_BYTES, "bytes"), "How many bytes come back at most, in all."] = (
+    max_files: Annotated[int, Integer(0, MAX_FILES, "files"), "How many files come back at most."] = DEFAULT_MAX_FILES
+    max_bytes: Annotated[int, Integer(0, MAX_FILE_BYTES, "bytes"), "How many bytes come back at most, in all."] = (
         DEFAULT_MAX_BYTES
     )
-    figures: Annotated[bool, Flag(), "Keep matplotlib figures, open or shown, as figure-1.png, figure-2.png, …"] = False
+    figures: Annotated[bool, Boolean(), "Save open or shown matplotlib figures as figure-1.png, figure-2.png, …"] = (
+        False
+    )
     link_seconds: Annotated[
         int | None,
-        WholeNumber(*LINK_SECONDS, "seconds"),
+        Integer(*LINK_SECONDS, "seconds"),
         "Add a link to each file that anybody may download it by, for so long. Histories keep links.",
     ] = None
 
     @property
-    def looks(self) -> bool:
+    def collects_files(self) -> bool:
         """Whether there is anything to look for."""
         return self.paths != () or self.figures
 
@@ -187,10 +189,10 @@ class SkipReason(StrEnum):
 class OutputFile(Record):
     """A file that the program made or changed: in S3, or here in base64 when there is no S3."""
 
-    path: Annotated[str, Path(), "Relative to the working directory."]
-    name: Annotated[str, Path(), "The last part of the path."]
+    path: Annotated[str, RelativePath(), "Relative to the working directory."]
+    name: Annotated[str, RelativePath(), "The last part of the path."]
     content_type: Annotated[str, Text(), "By the file's name; application/octet-stream when it tells nothing."]
-    size: Annotated[int, WholeNumber(0, MOST_BYTES, "bytes"), "In bytes."]
+    size: Annotated[int, Integer(0, MAX_FILE_BYTES, "bytes"), "In bytes."]
     sha256: Annotated[str, Text(), "Of the content, in hexadecimal."]
     s3_uri: Annotated[S3Object | None, S3Uri(), "Where the content is."] = None
     link: Annotated[str | None, Text(), "A link to download it by, where the request asked for one."] = None
@@ -206,37 +208,37 @@ class OutputFile(Record):
 class SkippedFile(Record):
     """A file that the program left and that was not kept. The path `.` stands for all of them."""
 
-    path: Annotated[str, Output(), "Relative to the working directory."]
-    size: Annotated[int, WholeNumber(0, 2**63, "bytes"), "In bytes."]
-    reason: Annotated[SkipReason, Word(SkipReason), "Why."]
+    path: Annotated[str, AnyString(), "Relative to the working directory."]
+    size: Annotated[int, Integer(0, 2**63, "bytes"), "In bytes."]
+    reason: Annotated[SkipReason, EnumMember(SkipReason), "Why."]
 
 
-def refuse_collisions(inputs: tuple[InputFile, ...]) -> None:
+def check_input_paths(inputs: tuple[InputFile, ...]) -> None:
     """Two inputs at one place, one where another needs a folder, and what the service itself keeps there."""
-    refuse_same_places((f"inputs[{index}].path", file.path) for index, file in enumerate(inputs))
+    check_distinct_paths((f"inputs[{index}].path", file.path) for index, file in enumerate(inputs))
 
 
-def refuse_same_places(files: Iterable[tuple[str, str]]) -> None:
+def check_distinct_paths(files: Iterable[tuple[str, str]]) -> None:
     """The same for any files, as pairs of where the request names each and its path. Raises InvalidRequest."""
     taken, folders = set[str](), set[str]()
-    for where, path in files:
-        place, parts = f"{where} is {cut(repr(path))}", path.split("/")
-        if parts[0] in SERVICE_OWN:
-            own = ", ".join(SERVICE_OWN)
-            raise InvalidRequest(f"{place}; allowed: a path outside of what the service keeps: {own}")
+    for location, path in files:
+        location, parts = f"{location} is {truncate(repr(path))}", path.split("/")
+        if parts[0] in SERVICE_FILES:
+            own = ", ".join(SERVICE_FILES)
+            raise InvalidRequest(f"{location}; allowed: a path outside of what the service keeps: {own}")
         above = {"/".join(parts[:length]) for length in range(1, len(parts))}
         if path in taken or path in folders or above & taken:
-            raise InvalidRequest(f"{place}; allowed: each path once, and no file where another needs a folder")
+            raise InvalidRequest(f"{location}; allowed: each path once, and no file where another needs a folder")
         taken.add(path)
         folders |= above
 
 
-class InputsApart:
+class DistinctInputPaths:
     """The rule that inputs do not collide. JSON Schema cannot say it."""
 
     def check(self, record: HasInputs) -> None:
         """As Rule has it."""
-        refuse_collisions(record.inputs)
+        check_input_paths(record.inputs)
 
     def schema(self, record: type[Record]) -> dict[str, object]:  # noqa: ARG002 - as Rule has it
         """As Rule has it."""
@@ -252,7 +254,7 @@ class HasInputs(Protocol):
         ...
 
 
-INPUTS_APART = InputsApart()
+DISTINCT_INPUT_PATHS = DistinctInputPaths()
 DEFAULT_OUTPUTS = Outputs()
-NOTHING = Outputs(paths=())
+NO_OUTPUTS = Outputs(paths=())
 """Look for no files."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from sandpiper_contract.field_types import MOST_NUMBER, Flag, Text, WholeNumber
-from sandpiper_contract.records import Of, Record, record
+from sandpiper_contract.field_types import MAX_NUMBER, Boolean, Integer, Text
+from sandpiper_contract.records import Nested, Record, record
 
 
 @record
@@ -16,12 +16,12 @@ class SessionHandle(Record):
     session_id: Annotated[str, Text(255), "The service's name for the session."]
     seen: Annotated[
         int,
-        WholeNumber(0, MOST_NUMBER, "microseconds"),
+        Integer(0, MAX_NUMBER, "microseconds"),
         "By the sandbox's clock, when its files were last looked at: what changed since is new.",
     ] = 0
     ends: Annotated[
         int | None,
-        WholeNumber(0, MOST_NUMBER, "seconds"),
+        Integer(0, MAX_NUMBER, "seconds"),
         "When its lifetime ends, in seconds since 1970: a call after it is known not to have run anything.",
     ] = None
 
@@ -30,6 +30,6 @@ class SessionHandle(Record):
 class TaskHandle(Record):
     """A command that was started."""
 
-    session: Annotated[SessionHandle, Of(SessionHandle), "Where it runs."]
+    session: Annotated[SessionHandle, Nested(SessionHandle), "Where it runs."]
     task_id: Annotated[str, Text(255), "The service's name for the command."]
-    closes: Annotated[bool, Flag(), "Whether the session ends with the command."] = True
+    closes: Annotated[bool, Boolean(), "Whether the session ends with the command."] = True

@@ -27,12 +27,12 @@ from typing import (
 )
 
 from sandpiper_contract.errors import InvalidRequest
-from sandpiper_contract.field_types import MISSING, cut, instance, refuse_unseen
+from sandpiper_contract.field_types import MISSING, invalid_without_value, require_instance, truncate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandpiper_contract.field_types import Kind
+    from sandpiper_contract.field_types import FieldType
 
 
 class Rule(Protocol):
@@ -47,7 +47,7 @@ class Rule(Protocol):
         ...
 
 
-class _ItsSignature:
+class _SignatureAttribute:
     """What `help` and notebooks show of a record."""
 
     def __get__(self, made: Record | None, of: type[Record]) -> Signature:
@@ -61,7 +61,7 @@ class Record:
 
     RULES: ClassVar[tuple[Rule, ...]] = ()
     __dataclass_fields__: ClassVar[dict[str, Any]]
-    __signature__ = _ItsSignature()
+    __signature__ = _SignatureAttribute()
 
     def __init__(self, *in_order: object, **by_name: object) -> None:
         """The record that Python code makes, once every field and every rule holds; raises InvalidRequest otherwise."""
@@ -70,19 +70,19 @@ class Record:
         for field in fields_of(type(self)):
             value = bound.arguments[field.attribute]
             checked = field.required or value is not field.default
-            vars(self)[field.attribute] = field.kind.check(field.name, value) if checked else value
-        self._keep_to_rules()
+            vars(self)[field.attribute] = field.field_type.validate(field.name, value) if checked else value
+        self._check_rules()
 
-    def _keep_to_rules(self) -> None:
+    def _check_rules(self) -> None:
         for rule in self.RULES:
             rule.check(self)
 
     @classmethod
-    def _of_checked(cls, values: Mapping[str, object]) -> Self:
+    def _from_validated(cls, values: Mapping[str, object]) -> Self:
         """The record of these values, all of them, which are checked already, but for the rules."""
         made = cls.__new__(cls)
         vars(made).update(values)
-        made._keep_to_rules()
+        made._check_rules()
         return made
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
@@ -101,14 +101,14 @@ class Record:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
 
     @classmethod
-    def from_json(cls, raw: object, where: str = "request") -> Self:
+    def from_json(cls, raw: object, location: str = "request") -> Self:
         """Reads an object that stands at `where`; raises InvalidRequest for the first thing that is wrong with it."""
-        return read(cls, raw, where)
+        return parse_record(cls, raw, location)
 
     def to_json(self) -> dict[str, object]:
         """The object as JSON carries it, without the fields that are None."""
         values = ((field, getattr(self, field.attribute)) for field in fields_of(type(self)))
-        return {field.name: field.kind.write(value) for field, value in values if value is not None}
+        return {field.name: field.field_type.serialize(value) for field, value in values if value is not None}
 
 
 R = TypeVar("R", bound=Record)
@@ -135,8 +135,8 @@ class Field:
 
     attribute: str
     name: str
-    kind: Kind
-    about: str
+    field_type: FieldType
+    description: str
     required: bool
     default: object
 
@@ -146,7 +146,7 @@ def fields_of(record: type[Record]) -> tuple[Field, ...]:
     """The record's fields in their order."""
     hints = get_type_hints(record, include_extras=True)
     return tuple(
-        Field(field.name, camel_case(field.name), *_described(hints[field.name]), *_default(field))
+        Field(field.name, camel_case(field.name), *_annotation_of(hints[field.name]), *_default_of(field))
         for field in dataclasses.fields(cast("Any", record))
     )
 
@@ -167,12 +167,12 @@ def signature_of(record: type[Record]) -> Signature:
     )
 
 
-def _described(hint: Any) -> tuple[Kind, str]:
-    kind, about = hint.__metadata__
-    return kind, about
+def _annotation_of(hint: Any) -> tuple[FieldType, str]:
+    field_type, description = hint.__metadata__
+    return field_type, description
 
 
-def _default(field: dataclasses.Field[Any]) -> tuple[bool, object]:
+def _default_of(field: dataclasses.Field[Any]) -> tuple[bool, object]:
     if field.default_factory is not dataclasses.MISSING:
         return False, field.default_factory()
     required = field.default is dataclasses.MISSING
@@ -185,51 +185,53 @@ def camel_case(name: str) -> str:
     return first + "".join(map(str.capitalize, others))
 
 
-def read(record: type[R], raw: object, where: str) -> R:
+def parse_record(record: type[R], raw: object, location: str) -> R:
     """Reads an object that stands at `where`; raises InvalidRequest for the first thing that is wrong with it.
 
     Fields that are not known are refused before anything else: a misspelt one is often why a known one is missing.
     """
     if not isinstance(raw, Mapping):
-        raise refuse_unseen(where, raw, "a JSON object")
+        raise invalid_without_value(location, raw, "a JSON object")
     members = cast("Mapping[str, object]", raw)
     fields = fields_of(record)
     known = [field.name for field in fields]
     for name in members:
         if name not in known:
-            shown = cut(name if name.isprintable() else repr(name))
-            raise InvalidRequest(f"{_place(where, shown)} is not a field; the fields are {', '.join(known)}")
+            shown = truncate(name if name.isprintable() else repr(name))
+            raise InvalidRequest(
+                f"{_field_location(location, shown)} is not a field; the fields are {', '.join(known)}"
+            )
     values = {
-        field.attribute: field.kind.read(_place(where, field.name), members.get(field.name, MISSING))
+        field.attribute: field.field_type.parse(_field_location(location, field.name), members.get(field.name, MISSING))
         if field.required or field.name in members
         else field.default
         for field in fields
     }
     try:
-        return record._of_checked(values)  # pyright: ignore[reportPrivateUsage] - of this file
+        return record._from_validated(values)  # pyright: ignore[reportPrivateUsage] - of this file
     except InvalidRequest as error:
-        raise error if where == "request" else InvalidRequest(f"{where}: {error}") from None
+        raise error if location == "request" else InvalidRequest(f"{location}: {error}") from None
 
 
-def _place(where: str, name: str) -> str:
+def _field_location(location: str, name: str) -> str:
     """A field's path as messages write it."""
-    return name if where == "request" else f"{where}.{name}"
+    return name if location == "request" else f"{location}.{name}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Of:
+class Nested:
     """The kind of a field that holds a record."""
 
     record: type[Record]
 
-    def read(self, place: str, value: object) -> Record:
-        return read(self.record, value, place)
+    def parse(self, location: str, value: object) -> Record:  # noqa: D102 - FieldType documents it
+        return parse_record(self.record, value, location)
 
-    def check(self, place: str, value: object) -> Record:
-        return instance(place, value, self.record)
+    def validate(self, location: str, value: object) -> Record:  # noqa: D102 - FieldType documents it
+        return require_instance(location, value, self.record)
 
-    def write(self, value: Record) -> object:
+    def serialize(self, value: Record) -> object:  # noqa: D102 - FieldType documents it
         return value.to_json()
 
-    def schema(self) -> dict[str, object]:
+    def schema(self) -> dict[str, object]:  # noqa: D102 - FieldType documents it
         return {"$ref": f"#/$defs/{self.record.__name__}"}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from sandpiper_contract.field_types import Choice, Flag, Items, S3Object, S3Uri, Text, WholeNumber, WordAmong
-from sandpiper_contract.files import DEFAULT_OUTPUTS, INPUTS_APART, MOST_INPUTS, InputFile, Outputs
+from sandpiper_contract.field_types import Boolean, Choice, DependentChoice, Integer, ListOf, S3Object, S3Uri, Text
+from sandpiper_contract.files import DEFAULT_OUTPUTS, DISTINCT_INPUT_PATHS, MAX_INPUTS, InputFile, Outputs
 from sandpiper_contract.handles import SessionHandle, TaskHandle
-from sandpiper_contract.records import Of, Record, record
-from sandpiper_contract.rules import Among, ExactlyOne, Never, Where
+from sandpiper_contract.records import Nested, Record, record
+from sandpiper_contract.rules import DependentValues, ExactlyOne, ForbiddenValue, RequiresValue
 
 Language = Literal["python", "javascript", "typescript"]
 Runtime = Literal["nodejs", "deno", "python"]
@@ -32,38 +32,38 @@ _CodeS3Uri = Annotated[S3Object | None, S3Uri(), "The object that holds the prog
 _Language = Annotated[Language, Choice(LANGUAGES), "What the program is written in."]
 _Runtime = Annotated[
     Runtime | None,
-    WordAmong(_ALL_RUNTIMES),
+    DependentChoice(_ALL_RUNTIMES),
     "What runs JavaScript and TypeScript: deno unless said. Python is run by python alone.",
 ]
 _Interpreter = Annotated[str | None, Text(255), "A key of the tenant's interpreters; its first unless said."]
 _ABOUT_TIMEOUT = "How long the session lives at most, from its start, whatever happens in it. Unless said, {unless}."
 _SessionTimeout = Annotated[
     int | None,
-    WholeNumber(*SESSION_TIMEOUT_SECONDS, "seconds"),
+    Integer(*SESSION_TIMEOUT_SECONDS, "seconds"),
     _ABOUT_TIMEOUT.format(unless=f"the interpreter's own, which is {DEFAULT_SESSION_TIMEOUT_SECONDS} s unless set"),
 ]
 _Inputs = Annotated[
-    tuple[InputFile, ...], Items(Of(InputFile), MOST_INPUTS), "Files beside the program before it runs."
+    tuple[InputFile, ...], ListOf(Nested(InputFile), MAX_INPUTS), "Files beside the program before it runs."
 ]
-_Outputs = Annotated[Outputs, Of(Outputs), "Which files come back."]
-_FailOnError = Annotated[bool, Flag(), "End with the error CodeFailed when the exit code is not 0."]
-_RUNTIME = Among("runtime", {**RUNTIMES}, "language")
+_Outputs = Annotated[Outputs, Nested(Outputs), "Which files come back."]
+_FailOnError = Annotated[bool, Boolean(), "End with the error CodeFailed when the exit code is not 0."]
+_RUNTIME = DependentValues("runtime", {**RUNTIMES}, "language")
 _LANGUAGE_OF_CODE = (
-    Where("language", ("javascript", "typescript"), "command", (None,)),
-    Where("runtime", _ALL_RUNTIMES, "command", (None,)),
+    RequiresValue("language", ("javascript", "typescript"), "command", (None,)),
+    RequiresValue("runtime", _ALL_RUNTIMES, "command", (None,)),
 )
-_FIGURES = Where("outputs.figures", (True,), "language", ("python",))
-_NO_FIGURES = Never(
+_FIGURES = RequiresValue("outputs.figures", (True,), "language", ("python",))
+_NO_FIGURES = ForbiddenValue(
     "outputs.figures", True, "figures are what a program leaves open in its session; a command saves its"
 )
-_Session = Annotated[SessionHandle, Of(SessionHandle), "What open_session or a call in the session returned."]
+_Session = Annotated[SessionHandle, Nested(SessionHandle), "What open_session or a call in the session returned."]
 
 
 @record(kw_only=True)
 class RunCode(Record):
     """A program to run once in a session of its own."""
 
-    RULES = (ExactlyOne(("code", "code_s3_uri")), _RUNTIME, _FIGURES, INPUTS_APART)
+    RULES = (ExactlyOne(("code", "code_s3_uri")), _RUNTIME, _FIGURES, DISTINCT_INPUT_PATHS)
 
     code: _Code = None
     code_s3_uri: _CodeS3Uri = None
@@ -80,7 +80,7 @@ class RunCode(Record):
 class RunCommand(Record):
     """A shell command to run once in a session of its own."""
 
-    RULES = (_NO_FIGURES, INPUTS_APART)
+    RULES = (_NO_FIGURES, DISTINCT_INPUT_PATHS)
 
     command: Annotated[str, Text(), "Run by /bin/sh in the working directory."]
     interpreter: _Interpreter = None
@@ -97,7 +97,7 @@ class StartCommand(Record):
     A program is written to a file and run from there, since only commands may pass 15 minutes.
     """
 
-    RULES = (ExactlyOne(("command", "code", "code_s3_uri")), _RUNTIME, *_LANGUAGE_OF_CODE, INPUTS_APART)
+    RULES = (ExactlyOne(("command", "code", "code_s3_uri")), _RUNTIME, *_LANGUAGE_OF_CODE, DISTINCT_INPUT_PATHS)
 
     command: Annotated[str | None, Text(), "Run by /bin/sh in the working directory."] = None
     code: _Code = None
@@ -107,7 +107,7 @@ class StartCommand(Record):
     interpreter: _Interpreter = None
     session_timeout_seconds: Annotated[
         int | None,
-        WholeNumber(*SESSION_TIMEOUT_SECONDS, "seconds"),
+        Integer(*SESSION_TIMEOUT_SECONDS, "seconds"),
         _ABOUT_TIMEOUT.format(
             unless=f"{DEFAULT_COMMAND_TIMEOUT_SECONDS} s, or the interpreter's longest if that is less"
         ),
@@ -115,7 +115,7 @@ class StartCommand(Record):
     inputs: _Inputs = ()
 
 
-_Task = Annotated[TaskHandle, Of(TaskHandle), "What start_command returned."]
+_Task = Annotated[TaskHandle, Nested(TaskHandle), "What start_command returned."]
 
 
 @record(kw_only=True)
@@ -143,7 +143,7 @@ class StopCommand(Record):
 class OpenSession(Record):
     """A session for several programs, which share its variables and files. It is the caller's to close."""
 
-    RULES = (INPUTS_APART,)
+    RULES = (DISTINCT_INPUT_PATHS,)
 
     interpreter: _Interpreter = None
     session_timeout_seconds: _SessionTimeout = None
@@ -159,9 +159,9 @@ class RunInSession(Record):
         _RUNTIME,
         *_LANGUAGE_OF_CODE,
         _FIGURES,
-        Where("outputs.figures", (True,), "command", (None,)),
-        Where("clear_context", (True,), "command", (None,)),
-        INPUTS_APART,
+        RequiresValue("outputs.figures", (True,), "command", (None,)),
+        RequiresValue("clear_context", (True,), "command", (None,)),
+        DISTINCT_INPUT_PATHS,
     )
 
     session: _Session
@@ -170,7 +170,7 @@ class RunInSession(Record):
     command: Annotated[str | None, Text(), "Run by /bin/sh in the working directory."] = None
     language: _Language = "python"
     runtime: _Runtime = None
-    clear_context: Annotated[bool, Flag(), "Forget the variables of earlier programs first."] = False
+    clear_context: Annotated[bool, Boolean(), "Forget the variables of earlier programs first."] = False
     inputs: _Inputs = ()
     outputs: _Outputs = DEFAULT_OUTPUTS
     fail_on_error: _FailOnError = False
@@ -191,5 +191,5 @@ class CollectFiles(Record):
     outputs: _Outputs = DEFAULT_OUTPUTS
 
 
-Starting = RunCode | RunCommand | StartCommand | OpenSession
+StartRequest = RunCode | RunCommand | StartCommand | OpenSession
 """Requests that start a session."""

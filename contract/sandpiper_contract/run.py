@@ -7,12 +7,12 @@ import re
 from typing import Annotated
 from urllib.parse import quote
 
-from sandpiper_contract.field_types import Text, WholeNumber
+from sandpiper_contract.field_types import Integer, Text
 from sandpiper_contract.records import Record, record
 
-LONGEST_PART = 120
+MAX_KEY_PART_BYTES = 120
 """Of a key, in bytes; five of them leave files' own paths half of S3's 1,024."""
-NONE = "=none"
+ABSENT_PART = "=none"
 """Stands for a part that is not there. A quoted part has no `=`."""
 _ARN = re.compile(
     r"arn:aws[a-z-]*:states:[a-z0-9-]+:\d{12}:(?:execution|express):(?P<workflow>[^:]+):(?P<name>.+)", re.DOTALL
@@ -30,8 +30,8 @@ class Run(Record):
 
     execution: Annotated[str, Text(2048), "$$.Execution.Id, an ARN; outside of Step Functions any name of one's own."]
     state: Annotated[str | None, Text(80), "$$.State.Name"] = None
-    index: Annotated[int | None, WholeNumber(0, 2**31, "items"), "$$.Map.Item.Index, in an inline Map."] = None
-    iteration: Annotated[int | None, WholeNumber(0, 2**31, "rounds"), "In a loop: which round this is."] = None
+    index: Annotated[int | None, Integer(0, 2**31, "items"), "$$.Map.Item.Index, in an inline Map."] = None
+    iteration: Annotated[int | None, Integer(0, 2**31, "rounds"), "In a loop: which round this is."] = None
     started: Annotated[
         str | None, Text(64), "$$.Execution.StartTime: an execution that has the name of an earlier one is known by it."
     ] = None
@@ -47,10 +47,10 @@ class Run(Record):
         names = (arn["workflow"], arn["name"]) if arn else (None, self.execution)
         numbers = {"item": self.index, "round": self.iteration}
         counted = [f"{label}={value}" for label, value in numbers.items() if value is not None]
-        return "/".join([*(NONE if name is None else _quoted(name) for name in (*names, self.state)), *counted])
+        return "/".join([*(ABSENT_PART if name is None else _quote(name) for name in (*names, self.state)), *counted])
 
 
-def _quoted(name: str) -> str:
+def _quote(name: str) -> str:
     """A name as one part of a key; dots alone would be a step up for who reads it as a path."""
     part = quote(name, safe=" ()") if name.strip(".") else name.replace(".", "%2E")
-    return part if len(part) <= LONGEST_PART else f"=sha256-{hashlib.sha256(name.encode()).hexdigest()}"
+    return part if len(part) <= MAX_KEY_PART_BYTES else f"=sha256-{hashlib.sha256(name.encode()).hexdigest()}"

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from sandpiper_contract.events import Event
-from sandpiper_contract.field_types import Items
+from sandpiper_contract.field_types import ListOf
 from sandpiper_contract.operations import OPERATIONS
-from sandpiper_contract.records import Of, fields_of
+from sandpiper_contract.records import Nested, fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sandpiper_contract.field_types import Kind
+    from sandpiper_contract.field_types import FieldType
     from sandpiper_contract.records import Field, Record
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -31,19 +31,19 @@ def schemas() -> dict[str, dict[str, object]]:
     return found
 
 
-def every_record() -> Iterator[type[Record]]:
+def all_records() -> Iterator[type[Record]]:
     """Every record of the contract, some more than once."""
     for operation in OPERATIONS.values():
         for record in (operation.request, operation.result):
             yield record
-            yield from _within(record)
+            yield from _nested_records(record)
     yield Event
-    yield from _within(Event)
+    yield from _nested_records(Event)
 
 
 def schema_of(record: type[Record]) -> dict[str, object]:
     """A record's schema, whole: the records in it are in its `$defs`."""
-    inner = {each.__name__: _object(each) for each in _within(record)}
+    inner = {each.__name__: _object(each) for each in _nested_records(record)}
     return {"$schema": DIALECT, **_object(record), **({"$defs": dict(sorted(inner.items()))} if inner else {})}
 
 
@@ -53,7 +53,7 @@ def _event() -> dict[str, object]:
     defs = cast("dict[str, object]", schema.setdefault("$defs", {}))
     choices: list[object] = []
     for name, operation in OPERATIONS.items():
-        for record in (operation.request, *_within(operation.request)):
+        for record in (operation.request, *_nested_records(operation.request)):
             defs[record.__name__] = _object(record)
         request = {"$ref": f"#/$defs/{operation.request.__name__}"}
         choices.append({"properties": {"operation": {"const": name}, "request": request}})
@@ -75,20 +75,20 @@ def _object(record: type[Record]) -> dict[str, object]:
 
 
 def _property(field: Field) -> dict[str, object]:
-    default = {} if field.default is None else {"default": field.kind.write(field.default)}
-    return {"description": field.about, **field.kind.schema(), **default}
+    default = {} if field.default is None else {"default": field.field_type.serialize(field.default)}
+    return {"description": field.description, **field.field_type.schema(), **default}
 
 
-def _within(record: type[Record]) -> Iterator[type[Record]]:
+def _nested_records(record: type[Record]) -> Iterator[type[Record]]:
     """The records that a record holds, at any depth."""
     for field in fields_of(record):
-        for inner in _records_of(field.kind):
+        for inner in _records_in(field.field_type):
             yield inner
-            yield from _within(inner)
+            yield from _nested_records(inner)
 
 
-def _records_of(kind: Kind) -> Iterator[type[Record]]:
-    if isinstance(kind, Of):
-        yield kind.record
-    elif isinstance(kind, Items):
-        yield from _records_of(kind.of)
+def _records_in(field_type: FieldType) -> Iterator[type[Record]]:
+    if isinstance(field_type, Nested):
+        yield field_type.record
+    elif isinstance(field_type, ListOf):
+        yield from _records_in(field_type.item_type)

@@ -102,7 +102,7 @@ def _without_trace(error: RunError) -> RunError:
     What Lambda's runtime client takes of the traceback is `stackTrace` in the Cause that Step Functions shows.
     """
     sys.tracebacklimit = 0
-    return error.advised()
+    return error.with_remedy()
 
 
 def _not_stopped(session_id: str, error: RunError) -> None:

@@ -83,7 +83,7 @@ class Place:
         """The identifier of the interpreter of that key, or of the default. Raises as `interpreter_key` does."""
         return self.interpreters[self.interpreter_key(key)]
 
-    def lifetime(self, request: requests.Starting) -> int:
+    def lifetime(self, request: requests.StartRequest) -> int:
         """How many seconds the session that the request starts lives. Raises InvalidRequest for too many."""
         key = self.interpreter_key(request.interpreter)
         default, longest = self.session_seconds.get(key, _SESSION_SECONDS)

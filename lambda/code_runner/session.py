@@ -26,10 +26,10 @@ from code_runner.files.discovery import can_be_told
 from code_runner.files.figures import remember_shown
 from code_runner.files.outputs import Collected, Keeper, collect
 from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, RunError, SessionLost
-from sandpiper_contract.field_types import Items, Text, WholeNumber, instance, refuse_unseen
+from sandpiper_contract.field_types import Integer, ListOf, Text, invalid_without_value, require_instance
 from sandpiper_contract.files import DEFAULT_OUTPUTS, InputFile, Outputs
 from sandpiper_contract.handles import TaskHandle
-from sandpiper_contract.records import Of
+from sandpiper_contract.records import Nested
 from sandpiper_contract.requests import (
     DEFAULT_SESSION_TIMEOUT_SECONDS,
     SESSION_TIMEOUT_SECONDS,
@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 
 MANAGED = "aws.codeinterpreter.v1"
 """The interpreter that every account has. Its code acts with no role."""
-LIFETIME = WholeNumber(1, SESSION_TIMEOUT_SECONDS[1], "seconds")
+LIFETIME = Integer(1, SESSION_TIMEOUT_SECONDS[1], "seconds")
 """Of a session, as the service has it."""
 MOST_WRITTEN = 1_000
 """Inputs at a time, which is what a folder in S3 may have."""
@@ -123,7 +123,7 @@ class CodeSession(ToolCalls):
         seen: int = 0,
     ) -> None:
         super().__init__(clients, interpreter_id, session_id, deadline, lifetime=lifetime)
-        self._files = Files() if files is None else instance("files", files, Files)
+        self._files = Files() if files is None else require_instance("files", files, Files)
         self.seen = seen
 
     def run_code(
@@ -172,7 +172,7 @@ class CodeSession(ToolCalls):
         )
         outputs = asked.outputs
         given = self._before_code(asked.inputs)
-        if given and outputs.looks and not can_be_told(given, outputs):
+        if given and outputs.collects_files and not can_be_told(given, outputs):
             self.look()
             given = {}
         if outputs.figures and isinstance(program, Code):
@@ -236,7 +236,7 @@ class CodeSession(ToolCalls):
 
     def write_inputs(self, inputs: Sequence[InputFile]) -> dict[str, Given]:
         """Puts files beside the program and says how each was written, so that it is known again."""
-        files = Items(Of(InputFile), MOST_WRITTEN).check("inputs", inputs)
+        files = ListOf(Nested(InputFile), MOST_WRITTEN).validate("inputs", inputs)
         if not files:
             return {}
         from code_runner.files.inputs import write_inputs  # here, so that a function's start does not pay for it
@@ -252,7 +252,7 @@ class CodeSession(ToolCalls):
 
     def _wanted(self, outputs: Outputs | None) -> Outputs:
         """Which files are asked for. Raises InvalidRequest for links, where there is no bucket to give them."""
-        wanted = DEFAULT_OUTPUTS if outputs is None else instance("outputs", outputs, Outputs)
+        wanted = DEFAULT_OUTPUTS if outputs is None else require_instance("outputs", outputs, Outputs)
         if wanted.link_seconds is not None and self._files.storage is None:
             raise InvalidRequest(f"outputs.linkSeconds is {wanted.link_seconds}; allowed: only with a bucket (Files)")
         return wanted
@@ -299,7 +299,7 @@ class CodeSession(ToolCalls):
 
 def _program(program: Code | Command) -> Code | Command:
     if not isinstance(program, Code | Command):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may err
-        raise refuse_unseen("program", program, "Code | Command")
+        raise invalid_without_value("program", program, "Code | Command")
     return program
 
 
@@ -384,15 +384,15 @@ def start_session(
     if not hasattr(type(clients), "invoke"):
         allowed = "AwsClients(), or AwsClients(boto3.Session(…))"
         raise InvalidRequest(f"clients is a {type(clients).__name__}; allowed: {allowed}")
-    Text(255).check("interpreter_id", interpreter_id)
-    LIFETIME.check("timeout_seconds", timeout_seconds)
+    Text(255).validate("interpreter_id", interpreter_id)
+    LIFETIME.validate("timeout_seconds", timeout_seconds)
     for place, value, of in (
         ("deadline", deadline, Deadline),
         ("files", files, Files),
         ("client_token", client_token, str),
     ):
         if value is not None:
-            instance(place, value, of)
+            require_instance(place, value, of)
     doing = f"starting a session on {interpreter_id}"
     lifetime = Deadline.after(timeout_seconds)
     try:

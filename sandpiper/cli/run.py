@@ -13,7 +13,7 @@ import typer
 from sandpiper.cli.options import ENVIRONMENT
 from sandpiper.cli.output import failures_as_messages, notes, print_files, print_skipped, print_stream
 from sandpiper.errors import Failure, NoResult
-from sandpiper_contract.files import DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES, LINK_SECONDS, MOST_BYTES, MOST_FILES
+from sandpiper_contract.files import DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES, LINK_SECONDS, MAX_FILE_BYTES, MAX_FILES
 from sandpiper_contract.requests import LANGUAGES, RUNTIMES, SESSION_TIMEOUT_SECONDS
 
 SUFFIXES = {".py": "python", ".js": "javascript", ".mjs": "javascript", ".ts": "typescript"}
@@ -98,10 +98,10 @@ def run(
         bool, typer.Option("--figures", help="Keep matplotlib figures, open or shown, as figure-1.png, …")
     ] = False,
     max_files: Annotated[
-        int, typer.Option(help=f"How many files come back at most: 0 to {MOST_FILES:,}.")
+        int, typer.Option(help=f"How many files come back at most: 0 to {MAX_FILES:,}.")
     ] = DEFAULT_MAX_FILES,
     max_bytes: Annotated[
-        int, typer.Option(help=f"How many bytes they have in all at most: 0 to {MOST_BYTES:,}.")
+        int, typer.Option(help=f"How many bytes they have in all at most: 0 to {MAX_FILE_BYTES:,}.")
     ] = DEFAULT_MAX_BYTES,
     link_seconds: Annotated[
         int | None,

@@ -9,7 +9,7 @@ import datetime
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sandpiper_contract.field_types import cut
+from sandpiper_contract.field_types import truncate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +67,7 @@ def path_of(place: Place) -> str:
 def shown(value: object) -> str:
     """A value as a message repeats it: on one line, cut when it is long."""
     try:
-        return cut(_on_one_line(str(value) if isinstance(value, datetime.date) else repr(value)))
+        return truncate(_on_one_line(str(value) if isinstance(value, datetime.date) else repr(value)))
     except (ValueError, RecursionError):  # a number with more digits than Python writes, or endless nesting
         return f"a {type(value).__name__} that is too long to show"
 

@@ -21,7 +21,7 @@ from local_aws import control, environment
 from local_aws.settings import StateDirectory
 from sandpiper import deployment
 from sandpiper.cdk_cli import cdk
-from sandpiper_contract.files import MOST_BYTES
+from sandpiper_contract.files import MAX_FILE_BYTES
 from tests.benchmarks.figure import Figure
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _measured(
     place: deployment.Deployment, name: str, code: str, made_bytes: int | None, given: str | None = None
 ) -> dict[str, Any]:
     """What a run said that has the object at `given` as `in`, and made one file of so many bytes, or none."""
-    request: dict[str, object] = {"code": code, "outputs": {"maxBytes": MOST_BYTES}}
+    request: dict[str, object] = {"code": code, "outputs": {"maxBytes": MAX_FILE_BYTES}}
     if given is not None:
         request["inputs"] = [{"path": "in", "s3Uri": given}]
     event = {"operation": "run_code", "run": {"execution": f"bench-{name}"}, "request": request}

@@ -127,7 +127,9 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> int:
     return 35
 
 
-LEAVES_A_FILE = RunCode(code="open('out.txt', 'w').write('1'); print('ran')", inputs=(InputFile.of("in.txt", b"1"),))
+LEAVES_A_FILE = RunCode(
+    code="open('out.txt', 'w').write('1'); print('ran')", inputs=(InputFile.from_bytes("in.txt", b"1"),)
+)
 WHOLE_RUN = ["start", "writeFiles", "executeCode", "executeCommand", "readFiles", "stop"]
 
 
@@ -227,10 +229,10 @@ def test_a_session_that_has_ended_is_lost_and_what_was_not_sent_is_said_not_to_h
     for handle in (session, task.session):
         assert runner.operations().close_session(CloseSession(session=handle)).closed
     run = Run(str(uuid.uuid4()))
-    for inputs in ((), (InputFile.of("a", b""),)):
+    for inputs in ((), (InputFile.from_bytes("a", b""),)):
         with pytest.raises(SessionLost, match=r"is not active; it has not run$") as lost:
             runner.operations(run=run).run_in_session(RunInSession(session=session, code="1", inputs=inputs))
-        assert "send it to another session" in str(lost.value.advised())
+        assert "send it to another session" in str(lost.value.with_remedy())
         run = Run(str(uuid.uuid4()))
     for attempt in (
         lambda: runner.operations().poll_command(PollCommand(task=task)),

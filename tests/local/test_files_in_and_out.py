@@ -447,7 +447,7 @@ def test_without_a_bucket_parts_are_joined_in_memory(runner: Runner) -> None:
         not_stopped=lambda session_id, error: pytest.fail(f"{session_id} not stopped: {error}"),
         files=Files(),
     ) as session:
-        given = (InputFile.of("in.bin", content(18 * MIB, "in")),)
+        given = (InputFile.from_bytes("in.bin", content(18 * MIB, "in")),)
         result = session.run(
             Code("open('out.bin', 'wb').write(open('in.bin', 'rb').read())"), inputs=given, outputs=ROOM
         )
@@ -495,7 +495,7 @@ def test_what_is_no_input_is_refused_by_name_and_limit(runner: Runner) -> None:
     refused(
         PayloadTooLarge,
         r"inputs\[0\]: 100,000,001 bytes; allowed: an object in S3",
-        InputFile.of("a", bytes(100_000_001)),
+        InputFile.from_bytes("a", bytes(100_000_001)),
     )
 
 

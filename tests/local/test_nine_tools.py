@@ -35,7 +35,7 @@ from sandpiper_contract.errors import (
     SessionLost,
     Throttled,
 )
-from sandpiper_contract.files import SERVICE_OWN, InputFile
+from sandpiper_contract.files import SERVICE_FILES, InputFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -275,7 +275,7 @@ def test_list_files_names_what_is_there(tools: Tools) -> None:
     kinds = {"Directory": "folder", "File": "file"}
     expected = {ListedFile(name, kinds[kind]) for kind, names in fresh.items() for name in names}  # type: ignore[arg-type]
     assert set(tools.session.list_files()) == expected
-    assert {file.name for file in expected} == set(SERVICE_OWN)
+    assert {file.name for file in expected} == set(SERVICE_FILES)
     tools.session.write_files({"deep/a.txt": b"1"})
     assert tools.session.list_files("deep") == [ListedFile("a.txt", "file")]
     assert tools.sent == ("listFiles", {"directoryPath": "deep"})
@@ -286,7 +286,7 @@ def test_remove_files_removes_them(tools: Tools) -> None:
     sent, _ = published("remove_files_two_ok")
     tools.session.remove_files(sent[1]["paths"])
     assert tools.sent == sent
-    assert {file.name for file in tools.session.list_files()} == set(SERVICE_OWN)
+    assert {file.name for file in tools.session.list_files()} == set(SERVICE_FILES)
 
 
 def test_region_and_credentials_may_be_given_where_the_environment_has_none(
@@ -380,7 +380,7 @@ def test_a_call_after_the_end_of_its_session_is_a_lost_session(clients: Recordin
             with pytest.raises(SessionLost, match=r"is not active; it has not run$"):
                 call("1")
         with pytest.raises(SessionLost, match=r"is not active; it has not run$"):
-            session.run_code("1", inputs=[InputFile.of("a", b"")])
+            session.run_code("1", inputs=[InputFile.from_bytes("a", b"")])
 
 
 def test_a_session_that_nobody_knows_is_lost_and_ran_nothing(clients: Recording, interpreter: str) -> None:
@@ -433,7 +433,9 @@ def test_a_shell_that_is_not_set_up_is_told_what_to_set(
 
 def test_programs_and_commands_of_a_session_share_its_files_which_come_back_as_bytes(tools: Tools) -> None:
     session = tools.session
-    first = session.run_code("open('a.bin', 'wb').write(bytes(range(256)))", inputs=[InputFile.of("in.txt", b"1")])
+    first = session.run_code(
+        "open('a.bin', 'wb').write(bytes(range(256)))", inputs=[InputFile.from_bytes("in.txt", b"1")]
+    )
     assert [(file.path, file.data, file.s3_uri) for file in first.files] == [("a.bin", bytes(range(256)), None)]
     second = session.run_command("cat in.txt; cp a.bin b.bin")
     assert (second.stdout, second.exit_code, [file.path for file in second.files]) == ("1", 0, ["b.bin"])
@@ -443,7 +445,9 @@ def test_programs_and_commands_of_a_session_share_its_files_which_come_back_as_b
 
 
 def test_a_started_command_is_asked_for_and_stopped_with_what_it_has_left(tools: Tools) -> None:
-    task = tools.session.start_command("echo begun > left.txt; sleep 600", inputs=[InputFile.of("in.txt", b"1")])
+    task = tools.session.start_command(
+        "echo begun > left.txt; sleep 600", inputs=[InputFile.from_bytes("in.txt", b"1")]
+    )
     until = time.monotonic() + PATIENCE_SECONDS
     while tools.session.read_files(["left.txt"]) is None:
         assert time.monotonic() < until

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from sandpiper_contract import field_types
 from sandpiper_contract.events import Event
-from sandpiper_contract.files import SERVICE_OWN, Glob
+from sandpiper_contract.files import SERVICE_FILES, Glob
 from sandpiper_contract.operations import OPERATIONS
-from sandpiper_contract.records import Of, fields_of
+from sandpiper_contract.records import Nested, fields_of
 from sandpiper_contract.rules import ExactlyOne
-from sandpiper_contract.schemas import every_record
+from sandpiper_contract.schemas import all_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sandpiper_contract.records import Record
 
 Json = Any
-RECORDS: dict[str, type[Record]] = {record.__name__: record for record in every_record() if record is not Event}
+RECORDS: dict[str, type[Record]] = {record.__name__: record for record in all_records() if record is not Event}
 """Every request and result, and what is in them."""
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=8)
@@ -38,7 +38,7 @@ JSON: SearchStrategy[Json] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner, max_size=3),
     max_leaves=6,
 )
-NAMES = st.sampled_from(["a", "b", "A", "a b", "Grüße", "…", "\u202f", ".x", "...", "*", "[a-z]", *SERVICE_OWN[:2]])
+NAMES = st.sampled_from(["a", "b", "A", "a b", "Grüße", "…", "\u202f", ".x", "...", "*", "[a-z]", *SERVICE_FILES[:2]])
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
 ODD_PATHS = st.sampled_from(
     ["/a", "a/", "a//b", ".", "..", "../a", "a/..", "a/./b", "a\n", "a\x7f", "a\u2028", "\ud800"]
@@ -60,59 +60,63 @@ def _numbers(low: int, high: int) -> SearchStrategy[Json]:
 
 VALUES: dict[type, Callable[[Any], SearchStrategy[Json]]] = {
     field_types.Text: lambda _: st.sampled_from(["x", " x", "é\n"]),
-    field_types.Output: lambda _: ANY_TEXT,
-    field_types.Anything: lambda _: JSON,
-    field_types.Choice: lambda kind: st.sampled_from(kind.words),
-    field_types.WordAmong: lambda kind: st.sampled_from(kind.words),
-    field_types.Word: lambda kind: st.sampled_from([word.value for word in kind.words]),
-    field_types.WholeNumber: lambda kind: _numbers(kind.low, kind.high),
-    field_types.Number: lambda _: _numbers(0, field_types.MOST_NUMBER) | st.floats(0, 1e6),
-    field_types.Flag: lambda _: st.booleans(),
-    field_types.Path: lambda _: PATHS,
+    field_types.AnyString: lambda _: ANY_TEXT,
+    field_types.JsonValue: lambda _: JSON,
+    field_types.Choice: lambda field_type: st.sampled_from(field_type.choices),
+    field_types.DependentChoice: lambda field_type: st.sampled_from(field_type.choices),
+    field_types.EnumMember: lambda field_type: st.sampled_from([member.value for member in field_type.enum]),
+    field_types.Integer: lambda field_type: _numbers(field_type.minimum, field_type.maximum),
+    field_types.Number: lambda _: _numbers(0, field_types.MAX_NUMBER) | st.floats(0, 1e6),
+    field_types.Boolean: lambda _: st.booleans(),
+    field_types.RelativePath: lambda _: PATHS,
     Glob: lambda _: PATHS,
     field_types.Utf8: lambda _: st.text(max_size=5),
     field_types.Base64: lambda _: BASE64,
     field_types.S3Uri: lambda _: URIS,
     field_types.S3Folder: lambda _: URIS.map(lambda uri: f"{uri}/"),
-    field_types.Items: lambda kind: st.lists(of(kind.of), max_size=3),
-    Of: lambda kind: objects(kind.record),
+    field_types.ListOf: lambda field_type: st.lists(of(field_type.item_type), max_size=3),
+    Nested: lambda field_type: objects(field_type.record),
 }
-"""Values that a kind takes."""
+"""Values that a field type accepts."""
 
 EDGES: dict[type, Callable[[Any], SearchStrategy[Json]]] = {
-    field_types.Text: lambda kind: st.sampled_from(
-        ["", " ", "\x1c", "\ud800", "x" * (kind.most_characters or 1), "x" * 2049]
+    field_types.Text: lambda field_type: st.sampled_from(
+        ["", " ", "\x1c", "\ud800", "x" * (field_type.max_characters or 1), "x" * 2049]
     ),
-    field_types.WordAmong: lambda kind: st.sampled_from([*kind.words, "", "python3"]),
-    field_types.WholeNumber: lambda kind: st.sampled_from([kind.low - 1, kind.high + 1, kind.low + 0.5, 1e300, True]),
-    field_types.Number: lambda _: st.sampled_from([-1, -0.0, field_types.MOST_NUMBER + 2, 1e300, 10**400, False]),
-    field_types.Path: lambda _: ODD_PATHS | st.sampled_from(["x" * 255, "x" * 256]),
+    field_types.DependentChoice: lambda field_type: st.sampled_from([*field_type.choices, "", "python3"]),
+    field_types.Integer: lambda field_type: st.sampled_from(
+        [field_type.minimum - 1, field_type.maximum + 1, field_type.minimum + 0.5, 1e300, True]
+    ),
+    field_types.Number: lambda _: st.sampled_from([-1, -0.0, field_types.MAX_NUMBER + 2, 1e300, 10**400, False]),
+    field_types.RelativePath: lambda _: ODD_PATHS | st.sampled_from(["x" * 255, "x" * 256]),
     Glob: lambda _: ODD_PATHS,
     field_types.Base64: lambda _: ODD_BASE64,
     field_types.S3Uri: lambda _: ODD_URIS | st.sampled_from([f"s3://{'b' * 63}/{'k' * most}" for most in (1024, 1025)]),
     field_types.S3Folder: lambda _: ODD_URIS | URIS,
-    field_types.Items: lambda kind: (
-        of(kind.of).map(lambda value: [value] * (kind.most + 1)) if kind.most < 1000 else JSON
+    field_types.ListOf: lambda field_type: (
+        of(field_type.item_type).map(lambda value: [value] * (field_type.max_items + 1))
+        if field_type.max_items < 1000
+        else JSON
     ),
 }
-"""Values at a kind's edges, on either side."""
+"""Boundary values of a field type, on either side."""
 
 
-def of(kind: Any) -> SearchStrategy[Json]:
-    """Values that a kind takes."""
-    return VALUES[type(kind)](kind)
+def of(field_type: Any) -> SearchStrategy[Json]:
+    """Values that a field type accepts."""
+    return VALUES[type(field_type)](field_type)
 
 
-def edges(kind: object) -> SearchStrategy[Json]:
-    """Values at a kind's edges, or any at all where it has none."""
-    return EDGES.get(type(kind), lambda _: JSON)(kind)
+def edges(field_type: object) -> SearchStrategy[Json]:
+    """Boundary values of a field type, or any at all where it has none."""
+    return EDGES.get(type(field_type), lambda _: JSON)(field_type)
 
 
 @cache
 def objects(record: type[Record]) -> SearchStrategy[Json]:
     """Objects that a record takes, as far as each field goes; between them, most keep to the rules."""
-    required = {field.name: of(field.kind) for field in fields_of(record) if field.required}
-    optional = {field.name: of(field.kind) for field in fields_of(record) if not field.required}
+    required = {field.name: of(field.field_type) for field in fields_of(record) if field.required}
+    optional = {field.name: of(field.field_type) for field in fields_of(record) if not field.required}
     found = st.fixed_dictionaries(required, optional=optional)
     for rule in record.RULES:
         if isinstance(rule, ExactlyOne):
@@ -127,7 +131,7 @@ def fields_by_attribute(record: type[Record]) -> dict[str, Any]:
 
 def of_fields(record: type[Record], attributes: tuple[str, ...]) -> SearchStrategy[Json]:
     fields = fields_by_attribute(record)
-    return st.fixed_dictionaries({fields[each].name: of(fields[each].kind) for each in attributes})
+    return st.fixed_dictionaries({fields[each].name: of(fields[each].field_type) for each in attributes})
 
 
 def _with_one(value: Json, kept: set[str], ones: Json) -> Json:
@@ -142,21 +146,29 @@ def near(draw: Any, record: type[Record]) -> Json:
     fields = fields_of(record)
     field = draw(st.sampled_from(fields))
     if change == "edge":
-        fields = [each for each in fields if type(each.kind) in EDGES] or fields
+        fields = [each for each in fields if type(each.field_type) in EDGES] or fields
         field = draw(st.sampled_from(fields))
-        return value | {field.name: draw(edges(field.kind))}
+        return value | {field.name: draw(edges(field.field_type))}
     if change == "any":
         return value | {field.name: draw(JSON)}
     if change == "unknown":
         return value | {draw(ANY_TEXT): draw(JSON)}
     if change == "lost":
         return {name: member for name, member in value.items() if name != field.name}
-    inner = [each for each in fields if isinstance(each.kind, Of)]
-    items = [each for each in fields if isinstance(each.kind, field_types.Items) and isinstance(each.kind.of, Of)]
+    inner = [each for each in fields if isinstance(each.field_type, Nested)]
+    items = [
+        each
+        for each in fields
+        if isinstance(each.field_type, field_types.ListOf) and isinstance(each.field_type.item_type, Nested)
+    ]
     if change == "inner" and inner + items:
         field = draw(st.sampled_from(inner + items))
-        kind: Any = field.kind
-        changed = draw(near(kind.record)) if isinstance(kind, Of) else draw(st.lists(near(kind.of.record), max_size=2))
+        field_type: Any = field.field_type
+        changed = (
+            draw(near(field_type.record))
+            if isinstance(field_type, Nested)
+            else draw(st.lists(near(field_type.item_type.record), max_size=2))
+        )
         return value | {field.name: changed}
     return value
 

@@ -42,7 +42,7 @@ SESSION: dict[str, Callable[[Any], object]] = {
         "1", inputs=[{"path": "a", "text": "b"}]
     ),
     "inputs is of type InputFile; allowed: a tuple or a list": lambda session: session.run_code(
-        "1", inputs=InputFile.of("a", b"")
+        "1", inputs=InputFile.from_bytes("a", b"")
     ),
     "outputs is an object of 0; allowed: Outputs": lambda session: session.run_code("1", outputs={}),
     "outputs.figures is true; allowed: only where language is python": lambda session: session.run_code(
@@ -61,7 +61,7 @@ SESSION: dict[str, Callable[[Any], object]] = {
     ),  # pyright: ignore[reportArgumentType]
     f"command is a list of 1; allowed: {BLANK}": lambda session: session.start_command(["ls"]),
     "inputs[1].path is 'a'; allowed: each path once, and no file where another needs a folder": lambda session: (
-        session.start(Command("ls"), inputs=[InputFile.of("a", b"")] * 2)
+        session.start(Command("ls"), inputs=[InputFile.from_bytes("a", b"")] * 2)
     ),
     f"taskId is a number; allowed: {BLANK}": lambda session: session.poll_command(5),
     f"taskId is null; allowed: {BLANK}": lambda session: session.stop_command(None),

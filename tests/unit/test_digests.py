@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from code_runner.idempotency.fingerprint import digests
-from sandpiper_contract.field_types import Flag, Items, Text
+from sandpiper_contract.field_types import Boolean, ListOf, Text
 from sandpiper_contract.files import InputFile, Outputs
-from sandpiper_contract.records import Of, Record, record
+from sandpiper_contract.records import Nested, Record, record
 from sandpiper_contract.requests import RunCode, RunCommand
 from sandpiper_contract.run import Run
 
@@ -25,8 +25,8 @@ class Part(Record):
 class Asked(Record):
     """A request of this version."""
 
-    one: Annotated[Part, Of(Part), "A part."]
-    more: Annotated[tuple[Part, ...], Items(Of(Part), 9), "Parts."] = ()
+    one: Annotated[Part, Nested(Part), "A part."]
+    more: Annotated[tuple[Part, ...], ListOf(Nested(Part), 9), "Parts."] = ()
 
 
 @record
@@ -34,16 +34,16 @@ class LaterPart(Record):
     """The same part in the next version, which has more fields."""
 
     name: Annotated[str, Text(), "A name."]
-    loud: Annotated[bool, Flag(), "New."] = False
+    loud: Annotated[bool, Boolean(), "New."] = False
 
 
 @record
 class LaterAsked(Record):
     """The same request in the next version, which has more fields."""
 
-    one: Annotated[LaterPart, Of(LaterPart), "A part."]
-    more: Annotated[tuple[LaterPart, ...], Items(Of(LaterPart), 9), "Parts."] = ()
-    quick: Annotated[bool, Flag(), "New."] = False
+    one: Annotated[LaterPart, Nested(LaterPart), "A part."]
+    more: Annotated[tuple[LaterPart, ...], ListOf(Nested(LaterPart), 9), "Parts."] = ()
+    quick: Annotated[bool, Boolean(), "New."] = False
 
 
 LaterAsked.__name__ = Asked.__name__
@@ -64,8 +64,8 @@ def test_whatever_is_asked_otherwise_or_by_another_has_a_digest_of_its_own() -> 
         (RUN, RunCode(code="2")),
         (RUN, RunCommand(command="1")),
         (RUN, RunCode(code="1", outputs=Outputs(max_files=1))),
-        (RUN, RunCode(code="1", inputs=(InputFile.of("a", b"1"),))),
-        (RUN, RunCode(code="1", inputs=(InputFile.of("a", b"2"),))),
+        (RUN, RunCode(code="1", inputs=(InputFile.from_bytes("a", b"1"),))),
+        (RUN, RunCode(code="1", inputs=(InputFile.from_bytes("a", b"2"),))),
         (Run(RUN.execution, "Run", started="2026-11-21T07:00:00.000Z"), RunCode(code="1")),
         (Run(RUN.execution, "Run", started="2027-03-01T07:00:00.000Z"), RunCode(code="1")),
         (Run(RUN.execution.replace("eu-west-1", "eu-west-3"), "Run"), RunCode(code="1")),

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from sandpiper.environment import load
 from sandpiper.environment.options import Options
 from sandpiper_contract.events import Event
-from sandpiper_contract.files import DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES, SERVICE_OWN, Outputs
+from sandpiper_contract.files import DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES, SERVICE_FILES, Outputs
 from sandpiper_contract.operations import OPERATIONS
 from sandpiper_contract.records import fields_of
 from sandpiper_contract.requests import DEFAULT_SESSION_TIMEOUT_SECONDS, SESSION_TIMEOUT_SECONDS, RunCode
@@ -61,7 +61,7 @@ def test_the_page_on_run_code_has_every_field_and_the_folders_of_the_service() -
     fields = {field.name for field in fields_of(RunCode)} - {"outputs"}
     assert fields | {f"outputs.{field.name}" for field in fields_of(Outputs)} <= rows
     assert {field.name for field in fields_of(RunResult)} - {"session"} <= set(re.findall(r"`(\w+)`", page))
-    assert all(f"`{name}`" in page for name in SERVICE_OWN)
+    assert all(f"`{name}`" in page for name in SERVICE_FILES)
 
 
 def examples() -> dict[str, list[Any]]:

@@ -30,7 +30,7 @@ GLOBS = st.lists(PIECES | PARTS, min_size=1, max_size=3).map("".join) | st.text(
 @settings(max_examples=1000)
 @given(st.lists(st.just("**") | GLOBS, min_size=1, max_size=4), st.lists(PARTS, min_size=1, max_size=4))
 def test_a_glob_matches_what_python_s_does(globs: list[str], parts: list[str]) -> None:
-    expression = Pattern("/".join(globs)).expression()
+    expression = Pattern("/".join(globs)).regex()
     found = re.compile(expression, re.DOTALL).fullmatch("/".join(parts)) is not None
     assert found is matches(globs, parts), expression
 
@@ -47,10 +47,10 @@ def test_a_glob_matches_what_python_s_does(globs: list[str], parts: list[str]) -
     ],
 )
 def test_globs_by_example(glob: str, there: list[str], not_there: list[str]) -> None:
-    expression = re.compile(Pattern(glob).expression(), re.DOTALL)
+    expression = re.compile(Pattern(glob).regex(), re.DOTALL)
     assert [path for path in there + not_there if expression.fullmatch(path)] == there
 
 
 @given(GLOBS)
 def test_what_is_a_name_matches_itself_and_nothing_else_is_one(glob: str) -> None:
-    assert Pattern(glob).is_name is (not set("*?") & set(glob) and re.search(r"\[[^!].*]|\[!.+]", glob) is None)
+    assert Pattern(glob).is_literal is (not set("*?") & set(glob) and re.search(r"\[[^!].*]|\[!.+]", glob) is None)

@@ -100,7 +100,7 @@ def test_a_record_is_made_only_of_values_that_writing_and_reading_gives_again(re
             return
         field = data.draw(st.sampled_from(fields_of(record)))
         right = st.just(getattr(found, field.attribute))
-        wild = data.draw(right | TYPED | of(field.kind) | edges(field.kind))
+        wild = data.draw(right | TYPED | of(field.field_type) | edges(field.field_type))
         values = vars(found) | {field.attribute: wild}
         try:
             made = record(**values)
@@ -121,7 +121,7 @@ def test_a_default_is_what_its_kind_takes(record: type[Record]) -> None:
     """So that it is taken as it is, which a record of defaults is mostly made of."""
     for field in fields_of(record):
         if field.default is not None:
-            assert field.kind.check(field.name, field.default) == field.default
+            assert field.field_type.validate(field.name, field.default) == field.default
 
 
 def test_what_is_read_is_not_checked_a_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,8 +131,14 @@ def test_what_is_read_is_not_checked_a_second_time(monkeypatch: pytest.MonkeyPat
     def check(*_: object) -> None:
         raise AssertionError("checked again")
 
-    for kind in (field_types.Text, field_types.Utf8, field_types.Path, field_types.WholeNumber, field_types.Items):
-        monkeypatch.setattr(kind, "check", check)
+    for field_type in (
+        field_types.Text,
+        field_types.Utf8,
+        field_types.RelativePath,
+        field_types.Integer,
+        field_types.ListOf,
+    ):
+        monkeypatch.setattr(field_type, "validate", check)
     assert RunCode.from_json(value) == found
     with pytest.raises(AssertionError):
         RunCode(code="1")
@@ -153,7 +159,7 @@ class Unread(bytes):
 
 
 def test_bytes_are_not_carried_through_base64_to_be_checked() -> None:
-    assert InputFile.of("a", Unread(b"\xff")).data == b"\xff"
+    assert InputFile.from_bytes("a", Unread(b"\xff")).data == b"\xff"
 
 
 SESSION = SessionHandle("sandbox", "1")
@@ -166,7 +172,7 @@ WRONG: dict[str, tuple[Callable[..., Record], dict[str, Any]]] = {
         RunCode,
         {"code": "1", "language": "javascript", "outputs": Outputs(figures=True)},
     ),
-    "base64 is a string of 4 characters; allowed: bytes": (InputFile.of, {"path": "x", "data": "text"}),
+    "base64 is a string of 4 characters; allowed: bytes": (InputFile.from_bytes, {"path": "x", "data": "text"}),
     "text is 1 bytes; allowed: bytes that are text in UTF-8": (InputFile, {"path": "x", "text": b"\xff"}),
     "inputs[0] is an object of 1; allowed: InputFile": (RunCode, {"code": "1", "inputs": [{"path": "a"}]}),
     "sessionTimeoutSeconds is '60'; allowed: a whole number of seconds from 60 to 28,800": (

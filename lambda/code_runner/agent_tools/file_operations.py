@@ -11,7 +11,7 @@ from code_runner.agent_tools.specs import ROOT
 from code_runner.agentcore.limits import MOST_CALL_BYTES
 from code_runner.files.content_types import content_type
 from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge
-from sandpiper_contract.field_types import cut
+from sandpiper_contract.field_types import truncate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,9 @@ def _write(paths: tuple[str, ...] | None, entries: tuple[TextFile, ...] | None) 
     files: dict[str, bytes] = {}
     for index, entry in enumerate(entries):
         if entry.path in files:
-            raise InvalidRequest(f"content[{index}].path is {cut(repr(entry.path))} again; allowed: each path once")
+            raise InvalidRequest(
+                f"content[{index}].path is {truncate(repr(entry.path))} again; allowed: each path once"
+            )
         files[entry.path] = entry.text
     if (size := sum(map(len, files.values()))) > MOST_CALL_BYTES:
         raise PayloadTooLarge(f"content: {size:,} bytes in all; one call carries {MOST_CALL_BYTES:,}")

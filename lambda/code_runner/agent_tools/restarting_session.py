@@ -14,7 +14,7 @@ from code_runner.agentcore.deadline import Deadline
 from code_runner.agentcore.service_errors import session_had_ended
 from code_runner.session import start_session, stop_or_tell
 from sandpiper_contract.errors import RunError
-from sandpiper_contract.files import InputFile, refuse_collisions
+from sandpiper_contract.files import InputFile, check_input_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,7 +109,7 @@ class LastingSession:
         files = self._uploads.files
         if self._uploads.folder is not None:
             files = (*uploaded(self._clients.s3, self._uploads.folder), *files)
-            refuse_collisions(files)
+            check_input_paths(files)
         earliest_end = Deadline.after(self._lifetime_seconds)
         session = start_session(
             self._clients,

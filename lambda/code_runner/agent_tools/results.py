@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from sandpiper_contract.errors import ERRORS, RunError
-from sandpiper_contract.field_types import MOST_NUMBER, Base64, Choice, Flag, Items, Number, Output, Text, WholeNumber
-from sandpiper_contract.files import MOST_BYTES, MOST_FILES
-from sandpiper_contract.records import Of, Record
-from sandpiper_contract.results import MOST_SKIPPED
+from sandpiper_contract.field_types import MAX_NUMBER, AnyString, Base64, Boolean, Choice, Integer, ListOf, Number, Text
+from sandpiper_contract.files import MAX_FILE_BYTES, MAX_FILES
+from sandpiper_contract.records import Nested, Record
+from sandpiper_contract.results import MAX_SKIPPED
 
 SHOWN_CHARACTERS = 40_000
 """Of stdout and of stderr in JSON, about 10,000 tokens; the value itself has them whole."""
@@ -19,7 +19,7 @@ SHOWN_CHARACTERS = 40_000
 class Answer(Record):
     """What every answer may have beside its own."""
 
-    notice: Annotated[str | None, Output(), "What the caller must know of the session, such as that it is new."] = None
+    notice: Annotated[str | None, AnyString(), "Information about the session, such as that it is new."] = None
 
     @property
     def ok(self) -> bool:
@@ -32,8 +32,8 @@ class Failed(Answer):
     """The tool did not do what it was asked."""
 
     error: Annotated[str, Choice(tuple(ERRORS)), "The contract's name for what happened."]
-    message: Annotated[str, Output(), "What, where, what is allowed, what to do."]
-    retryable: Annotated[bool, Flag(), "Whether the same call may be made again as it is."]
+    message: Annotated[str, AnyString(), "What, where, what is allowed, what to do."]
+    retryable: Annotated[bool, Boolean(), "Whether the same call may be made again as it is."]
 
     @classmethod
     def of(cls, error: RunError) -> Failed:
@@ -41,12 +41,12 @@ class Failed(Answer):
         return cls(error=type(error).__name__, message=str(error), retryable=error.retryable)
 
 
-_Path = Annotated[str, Output(), "Relative to the sandbox's working directory."]
+_Path = Annotated[str, AnyString(), "Relative to the sandbox's working directory."]
 _Address = Annotated[str, Text(), "Its address in the workspace, which workspace_read takes."]
 _ContentType = Annotated[str, Text(), "By the file's name; application/octet-stream when it tells nothing."]
-_Size = Annotated[int, WholeNumber(0, MOST_BYTES, "bytes"), "In bytes."]
+_Size = Annotated[int, Integer(0, MAX_FILE_BYTES, "bytes"), "In bytes."]
 _Sha256 = Annotated[str, Text(), "Of the content, in hexadecimal."]
-_InText = Annotated[str | None, Output(), "The content, where it is text."]
+_InText = Annotated[str | None, AnyString(), "The content, where it is text."]
 _InBase64 = Annotated[bytes | None, Base64(), "The content in base64, where it is not."]
 
 
@@ -66,25 +66,25 @@ class SavedFile(Record):
 class UnsavedFile(Record):
     """A file that was to be saved and is not."""
 
-    path: Annotated[str, Output(), "Relative to the sandbox's working directory; `.` stands for all of them."]
-    reason: Annotated[str, Output(), "Why, and what to do."]
+    path: Annotated[str, AnyString(), "Relative to the sandbox's working directory; `.` stands for all of them."]
+    reason: Annotated[str, AnyString(), "Why, and what to do."]
 
 
-_Saved = Annotated[tuple[SavedFile, ...], Items(Of(SavedFile), MOST_FILES), "What lies in the workspace now."]
-_NotSaved = Annotated[tuple[UnsavedFile, ...], Items(Of(UnsavedFile), MOST_SKIPPED), "What does not, and why."]
+_Saved = Annotated[tuple[SavedFile, ...], ListOf(Nested(SavedFile), MAX_FILES), "What lies in the workspace now."]
+_NotSaved = Annotated[tuple[UnsavedFile, ...], ListOf(Nested(UnsavedFile), MAX_SKIPPED), "What does not, and why."]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ran(Answer):
     """What code or a command printed and how it ended."""
 
-    stdout: Annotated[str, Output(), "What it printed; in JSON cut in the middle when it is long."]
-    stderr: Annotated[str, Output(), "What it printed as errors, cut likewise."]
-    exit_code: Annotated[int, WholeNumber(-(2**31), 2**32, "exit code"), "0 means success."]
+    stdout: Annotated[str, AnyString(), "What it printed; in JSON cut in the middle when it is long."]
+    stderr: Annotated[str, AnyString(), "What it printed as errors, cut likewise."]
+    exit_code: Annotated[int, Integer(-(2**31), 2**32, "exit code"), "0 means success."]
     execution_time_ms: Annotated[float, Number("ms"), "As the service measured it, in milliseconds."]
     saved: _Saved = ()
     not_saved: _NotSaved = ()
-    hint: Annotated[str | None, Output(), "What may help, where the reason of a failure is known."] = None
+    hint: Annotated[str | None, AnyString(), "What may help, where the reason of a failure is known."] = None
 
     def to_json(self) -> dict[str, object]:
         """As JSON carries it, long output cut in the middle."""
@@ -103,7 +103,7 @@ class Pushed(Answer):
 class ReadFile(Record):
     """A file whole."""
 
-    path: Annotated[str, Output(), "As it was asked for."]
+    path: Annotated[str, AnyString(), "As it was asked for."]
     content_type: _ContentType
     size: _Size
     sha256: _Sha256
@@ -115,8 +115,8 @@ class ReadFile(Record):
 class FilesRead(Answer):
     """Files of the sandbox."""
 
-    files: Annotated[tuple[ReadFile, ...], Items(Of(ReadFile), MOST_FILES), "What was read."]
-    not_read: Annotated[tuple[UnsavedFile, ...], Items(Of(UnsavedFile), MOST_FILES), "What was not, and why."] = ()
+    files: Annotated[tuple[ReadFile, ...], ListOf(Nested(ReadFile), MAX_FILES), "What was read."]
+    not_read: Annotated[tuple[UnsavedFile, ...], ListOf(Nested(UnsavedFile), MAX_FILES), "What was not, and why."] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +124,7 @@ class Changed(Answer):
     """Files of the sandbox that were written or removed."""
 
     operation: Annotated[str, Choice(("write", "remove")), "What was done."]
-    paths: Annotated[tuple[str, ...], Items(Output(), MOST_FILES), "With which files."]
+    paths: Annotated[tuple[str, ...], ListOf(AnyString(), MAX_FILES), "With which files."]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +139,7 @@ class Entry(Record):
 class Listed(Answer):
     """What lies in folders of the sandbox, the service's own files among it."""
 
-    entries: Annotated[tuple[Entry, ...], Items(Of(Entry), MOST_NUMBER), "By folder, as they were asked for."]
+    entries: Annotated[tuple[Entry, ...], ListOf(Nested(Entry), MAX_NUMBER), "By folder, as they were asked for."]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +152,7 @@ class WorkspaceEntry(Record):
     """A file of the workspace."""
 
     path: _Address
-    size: Annotated[int, WholeNumber(0, MOST_NUMBER, "bytes"), "In bytes."]
+    size: Annotated[int, Integer(0, MAX_NUMBER, "bytes"), "In bytes."]
     modified: Annotated[str, Text(), "When it was saved, in ISO 8601."]
 
 
@@ -160,8 +160,8 @@ class WorkspaceEntry(Record):
 class WorkspaceListing(Answer):
     """What lies in the workspace."""
 
-    files: Annotated[tuple[WorkspaceEntry, ...], Items(Of(WorkspaceEntry), MOST_FILES), "By name, at most 1,000."]
-    more: Annotated[bool, Flag(), "Whether there are files beyond them."] = False
+    files: Annotated[tuple[WorkspaceEntry, ...], ListOf(Nested(WorkspaceEntry), MAX_FILES), "By name, at most 1,000."]
+    more: Annotated[bool, Boolean(), "Whether there are files beyond them."] = False
 
 
 def shown(text: str) -> str:

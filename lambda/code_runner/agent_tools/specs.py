@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from sandpiper_contract.errors import InvalidRequest
 from sandpiper_contract.field_types import (
-    MOST_PATH_CHARACTERS,
+    MAX_PATH_CHARACTERS,
     PATH_PATTERN,
     Choice,
-    Items,
-    Path,
+    ListOf,
+    RelativePath,
     Text,
     Utf8,
-    cut,
-    instance,
-    refuse_unseen,
+    invalid_without_value,
+    require_instance,
+    truncate,
 )
 from sandpiper_contract.records import Record, fields_of
 from sandpiper_contract.requests import LANGUAGES
 
 if TYPE_CHECKING:
-    from sandpiper_contract.field_types import Kind
+    from sandpiper_contract.field_types import FieldType
 
 MOST_PATHS = 100
 OPERATIONS = ("read", "write", "list", "remove")
@@ -39,60 +39,60 @@ BINARY_ADVICE = (
 )
 
 
-class SandboxPath(Path):
+class SandboxPath(RelativePath):
     """A path under the working directory, which models write with `./` before it, too."""
 
-    def read(self, place: str, value: object) -> str:
+    def parse(self, location: str, value: object) -> str:
         """As Kind has it."""
-        return super().read(place, re.sub(r"^(\./+)+", "", value) if isinstance(value, str) else value)
+        return super().parse(location, re.sub(r"^(\./+)+", "", value) if isinstance(value, str) else value)
 
     def schema(self) -> dict[str, object]:
         """As Kind has it."""
-        return {"type": "string", "maxLength": MOST_PATH_CHARACTERS, "pattern": rf"^(?:\./+)*{PATH_PATTERN}$"}
+        return {"type": "string", "maxLength": MAX_PATH_CHARACTERS, "pattern": rf"^(?:\./+)*{PATH_PATTERN}$"}
 
 
 class OptionalPath(SandboxPath):
     """A path, or an empty string for none."""
 
-    def read(self, place: str, value: object) -> str:
+    def parse(self, location: str, value: object) -> str:
         """As Kind has it."""
-        return "" if value == "" else super().read(place, value)
+        return "" if value == "" else super().parse(location, value)
 
     def schema(self) -> dict[str, object]:
         """As Kind has it."""
-        return {"type": "string", "maxLength": MOST_PATH_CHARACTERS}
+        return {"type": "string", "maxLength": MAX_PATH_CHARACTERS}
 
 
 class FolderOrFile(SandboxPath):
     """A path, or `.` for the working directory; a folder's may end with a slash."""
 
-    def read(self, place: str, value: object) -> str:
+    def parse(self, location: str, value: object) -> str:
         """As Kind has it."""
         if value in (ROOT, f"{ROOT}/"):
             return ROOT
-        return super().read(place, value.removesuffix("/") if isinstance(value, str) else value)
+        return super().parse(location, value.removesuffix("/") if isinstance(value, str) else value)
 
     def schema(self) -> dict[str, object]:
         """As Kind has it."""
-        return {"type": "string", "maxLength": MOST_PATH_CHARACTERS}
+        return {"type": "string", "maxLength": MAX_PATH_CHARACTERS}
 
 
 class PlainText:
     """A file's content that is text. A refusal does not repeat it, and says what to do with content that is not."""
 
-    def read(self, place: str, value: object) -> bytes:
+    def parse(self, location: str, value: object) -> bytes:
         """As Kind has it."""
         try:
             data = cast("str", value).encode()
         except (AttributeError, UnicodeEncodeError):
-            raise refuse_unseen(place, value, "a string that UTF-8 can hold") from None
-        return _without_zero(place, data)
+            raise invalid_without_value(location, value, "a string that UTF-8 can hold") from None
+        return _without_zero(location, data)
 
-    def check(self, place: str, value: object) -> bytes:
+    def validate(self, location: str, value: object) -> bytes:
         """As Kind has it."""
-        return _without_zero(place, Utf8().check(place, value))
+        return _without_zero(location, Utf8().validate(location, value))
 
-    def write(self, value: bytes) -> object:
+    def serialize(self, value: bytes) -> object:
         """As Kind has it."""
         return value.decode()
 
@@ -101,9 +101,9 @@ class PlainText:
         return {"type": "string"}
 
 
-def _without_zero(place: str, data: bytes) -> bytes:
+def _without_zero(location: str, data: bytes) -> bytes:
     if b"\0" in data:
-        raise InvalidRequest(f"{place} has a zero character, so it is not text")
+        raise InvalidRequest(f"{location} has a zero character, so it is not text")
     return data
 
 
@@ -118,25 +118,25 @@ class TextFile(Record):
 class TextEntry:
     """A text file to write, described in full where it stands: models are not given references."""
 
-    def read(self, place: str, value: object) -> TextFile:
+    def parse(self, location: str, value: object) -> TextFile:
         """As Kind has it."""
         try:
-            return TextFile.from_json(value, place)
+            return TextFile.from_json(value, location)
         except InvalidRequest as error:
             raise InvalidRequest(f"{error}. {BINARY_ADVICE}") from None
 
-    def check(self, place: str, value: object) -> TextFile:
+    def validate(self, location: str, value: object) -> TextFile:
         """As Kind has it."""
-        return instance(place, value, TextFile)
+        return require_instance(location, value, TextFile)
 
-    def write(self, value: TextFile) -> object:
+    def serialize(self, value: TextFile) -> object:
         """As Kind has it."""
         return value.to_json()
 
     def schema(self) -> dict[str, object]:
         """As Kind has it."""
         fields = fields_of(TextFile)
-        properties = {field.name: {**field.kind.schema(), "description": field.about} for field in fields}
+        properties = {field.name: {**field.field_type.schema(), "description": field.description} for field in fields}
         return {"type": "object", "properties": properties, "required": [field.name for field in fields]}
 
 
@@ -148,18 +148,18 @@ class Parameter:
     """What a tool takes. A value that is its default is taken as it is."""
 
     name: str
-    kind: Kind
-    about: str
+    field_type: FieldType
+    description: str
     default: object = REQUIRED
 
-    def read(self, value: object) -> Any:
+    def parse(self, value: object) -> Any:
         """The typed value; raises InvalidRequest."""
-        return value if value is self.default else self.kind.read(self.name, value)
+        return value if value is self.default else self.field_type.parse(self.name, value)
 
     def schema(self) -> dict[str, object]:
         """As JSON Schema."""
         default = {} if self.default in (REQUIRED, None) else {"default": self.default}
-        return {**self.kind.schema(), "description": self.about, **default}
+        return {**self.field_type.schema(), "description": self.description, **default}
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class Tool:
     """A tool by the name of its method."""
 
     name: str
-    about: str
+    description: str
     parameters: tuple[Parameter, ...]
     examples: tuple[Mapping[str, Any], ...]
 
@@ -183,22 +183,24 @@ class Tool:
             "properties": {parameter.name: parameter.schema() for parameter in self.parameters},
             "required": [parameter.name for parameter in self.parameters if parameter.default is REQUIRED],
         }
-        description = f"{self.about}\n\nExamples of input:\n{examples}"
+        description = f"{self.description}\n\nExamples of input:\n{examples}"
         return {"toolSpec": {"name": self.name, "description": description, "inputSchema": {"json": schema}}}
 
     def checked_names(self, tool_input: object) -> dict[str, Any]:
         """What a model sent, as arguments of the method, which reads their values. Raises InvalidRequest."""
         if not isinstance(tool_input, Mapping):
-            raise refuse_unseen("tool_input", tool_input, "a JSON object")
+            raise invalid_without_value("tool_input", tool_input, "a JSON object")
         given = {str(name): value for name, value in cast("Mapping[object, Any]", tool_input).items()}
         known = [parameter.name for parameter in self.parameters]
         for name in given:
             if name not in known:
                 allowed = ", ".join(known)
-                raise InvalidRequest(f"{cut(name)} is not a parameter of {self.name}; the parameters are {allowed}")
+                raise InvalidRequest(
+                    f"{truncate(name)} is not a parameter of {self.name}; the parameters are {allowed}"
+                )
         for parameter in self.parameters:
             if parameter.default is REQUIRED and parameter.name not in given:
-                raise InvalidRequest(f"{parameter.name} is missing; {self.name} needs it: {parameter.about}")
+                raise InvalidRequest(f"{parameter.name} is missing; {self.name} needs it: {parameter.description}")
         return given
 
 
@@ -246,13 +248,13 @@ TOOLS: dict[str, Tool] = {
                 Parameter("operation", Choice(OPERATIONS), "What to do."),
                 Parameter(
                     "paths",
-                    Items(FolderOrFile(), MOST_PATHS),
+                    ListOf(FolderOrFile(), MOST_PATHS),
                     'File paths. read: ["file.txt"], list: ["."], remove: ["old.txt"].',
                     None,
                 ),
                 Parameter(
                     "content",
-                    Items(TextEntry(), MOST_PATHS),
+                    ListOf(TextEntry(), MOST_PATHS),
                     'For write. Entries with path and text: [{"path": "out.txt", "text": "hello"}].',
                     None,
                 ),
@@ -267,13 +269,13 @@ TOOLS: dict[str, Tool] = {
             "ci_push_to_workspace",
             "Save sandbox files to the shared workspace (S3). Omit paths to save all files in the sandbox root. The "
             "workspace is flat: a file keeps the last part of its path as its name.",
-            (Parameter("paths", Items(SandboxPath(), MOST_PATHS), "File paths in the sandbox.", None),),
+            (Parameter("paths", ListOf(SandboxPath(), MOST_PATHS), "File paths in the sandbox.", None),),
             ({"paths": ["chart.png", "results.json"]}, {}),
         ),
         Tool(
             "workspace_read",
             "Read a saved file from the workspace. Binary files are read as base64.",
-            (Parameter("path", Path(), "The address that saving the file returned."),),
+            (Parameter("path", RelativePath(), "The address that saving the file returned."),),
             ({"path": "code-interpreter/chart.png"}, {"path": "code-interpreter/results.json"}),
         ),
         Tool(
@@ -290,4 +292,4 @@ TOOL_SPECS: tuple[dict[str, Any], ...] = tuple(tool.spec() for tool in TOOLS.val
 
 def read_arguments(tool: str, **given: object) -> tuple[Any, ...]:
     """The typed values of a tool's parameters, in their order. Raises InvalidRequest."""
-    return tuple(parameter.read(given[parameter.name]) for parameter in TOOLS[tool].parameters)
+    return tuple(parameter.parse(given[parameter.name]) for parameter in TOOLS[tool].parameters)

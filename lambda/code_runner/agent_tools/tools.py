@@ -21,17 +21,17 @@ from code_runner.agentcore.programs import Code, Command
 from code_runner.session import log_not_stopped
 from sandpiper_contract.errors import InvalidRequest, RunError
 from sandpiper_contract.field_types import (
+    AnyString,
     Base64,
-    Output,
+    Integer,
     S3Folder,
     S3Object,
     Text,
-    WholeNumber,
-    instance,
-    refuse,
-    relative_path,
+    invalid_value,
+    parse_relative_path,
+    require_instance,
 )
-from sandpiper_contract.files import NOTHING, InputFile, refuse_collisions
+from sandpiper_contract.files import NO_OUTPUTS, InputFile, check_input_paths
 from sandpiper_contract.requests import SESSION_TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
@@ -87,18 +87,18 @@ class CodeInterpreterTools:
         there as it is and is not unpacked. `clients` has region and credentials; without it they are boto3's default
         chain's, and `AwsClients(boto3.Session(…))` gives others.
         """
-        Text(255).check("interpreter_id", interpreter_id)
+        Text(255).validate("interpreter_id", interpreter_id)
         self._clients = clients or AwsClients()
-        lifetime = WholeNumber(*SESSION_TIMEOUT_SECONDS, "seconds")
-        seconds = lifetime.read("session_timeout_seconds", session_timeout_seconds)
-        folder = None if uploads_uri is None else S3Folder().read("uploads_uri", uploads_uri)
-        given = cast("Mapping[object, object]", instance("uploads", uploads or {}, Mapping))
+        lifetime = Integer(*SESSION_TIMEOUT_SECONDS, "seconds")
+        seconds = lifetime.parse("session_timeout_seconds", session_timeout_seconds)
+        folder = None if uploads_uri is None else S3Folder().parse("uploads_uri", uploads_uri)
+        given = cast("Mapping[object, object]", require_instance("uploads", uploads or {}, Mapping))
         files = tuple(_upload(path, data) for path, data in given.items())
-        refuse_collisions(files)
+        check_input_paths(files)
         self._session = LastingSession(self._clients, interpreter_id, seconds, Uploads(files, folder), not_stopped)
         self._bucket = bucket
-        self._prefix = f"{Output().check('prefix', prefix).strip('/')}/".lstrip("/")
-        S3Folder().check("workspace", S3Object(bucket, f"{self._prefix}{FOLDER}"))
+        self._prefix = f"{AnyString().validate('prefix', prefix).strip('/')}/".lstrip("/")
+        S3Folder().validate("workspace", S3Object(bucket, f"{self._prefix}{FOLDER}"))
         self._closed = False
         self._turn = threading.RLock()
 
@@ -120,7 +120,7 @@ class CodeInterpreterTools:
         """Calls a tool by its name with what a model sent for it."""
         try:
             if name not in TOOLS:
-                raise refuse("tool", name, " | ".join(TOOLS))
+                raise invalid_value("tool", name, " | ".join(TOOLS))
             given = TOOLS[name].checked_names(tool_input)
         except InvalidRequest as error:
             return Failed.of(error)
@@ -138,7 +138,7 @@ class CodeInterpreterTools:
             )
 
             def run(session: CodeSession) -> Ran:
-                ran = _ran(session.run(Code(text, known_language), outputs=NOTHING))
+                ran = _ran(session.run(Code(text, known_language), outputs=NO_OUTPUTS))
                 if not path:
                     return ran
                 saved, not_saved = save(session, path, self._workspace)
@@ -155,7 +155,7 @@ class CodeInterpreterTools:
             (line,) = read_arguments("execute_command", command=command)
 
             def run(session: CodeSession) -> Ran:
-                return _ran(session.run(Command(line), outputs=NOTHING))
+                return _ran(session.run(Command(line), outputs=NO_OUTPUTS))
 
             return self._session.do(run, runs_code=True)
 
@@ -215,7 +215,7 @@ class CodeInterpreterTools:
 
 
 def _upload(path: object, data: object) -> InputFile:
-    return InputFile.of(relative_path("uploads", path), Base64().check(f"uploads[{path!r}]", data))
+    return InputFile.from_bytes(parse_relative_path("uploads", path), Base64().validate(f"uploads[{path!r}]", data))
 
 
 def _ran(result: RunResult) -> Ran:

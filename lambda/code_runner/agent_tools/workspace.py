@@ -17,8 +17,8 @@ from code_runner.agentcore.service_errors import error_code, storage_errors
 from code_runner.files.content_types import content_type
 from code_runner.files.storage import MOST_KEY_BYTES, SHA256_METADATA
 from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge, StorageError
-from sandpiper_contract.field_types import S3Object, relative_path
-from sandpiper_contract.files import InputFile, refuse_collisions
+from sandpiper_contract.field_types import S3Object, parse_relative_path
+from sandpiper_contract.files import InputFile, check_input_paths
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -113,7 +113,7 @@ def address_of(path: str) -> str:
 
 
 def _checked(path: object) -> str:
-    address = relative_path("path", path)
+    address = parse_relative_path("path", path)
     if address_of(address) != address:
         raise InvalidRequest(f"path is {address!r}; allowed: {FOLDER}NAME, as the tool that saved the file returned it")
     return address
@@ -132,7 +132,9 @@ def uploaded(s3: S3Client, folder: S3Object) -> tuple[InputFile, ...]:
         if (size := sum(item.get("Size", 0) for item in found)) > MOST_CALL_BYTES:
             raise PayloadTooLarge(f"uploads at {folder.uri}: {size:,} bytes; allowed: {MOST_CALL_BYTES:,} in all")
         for key in (item.get("Key", "") for item in found):
-            path = relative_path(f"the name of the upload s3://{folder.bucket}/{key}", key.removeprefix(folder.key))
-            files.append(InputFile.of(path, s3.get_object(Bucket=folder.bucket, Key=key)["Body"].read()))
-    refuse_collisions(tuple(files))
+            path = parse_relative_path(
+                f"the name of the upload s3://{folder.bucket}/{key}", key.removeprefix(folder.key)
+            )
+            files.append(InputFile.from_bytes(path, s3.get_object(Bucket=folder.bucket, Key=key)["Body"].read()))
+    check_input_paths(tuple(files))
     return tuple(files)

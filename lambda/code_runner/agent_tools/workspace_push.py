@@ -12,8 +12,8 @@ from code_runner.agentcore.deadline import Deadline
 from code_runner.agentcore.limits import DIRECT_BYTES
 from code_runner.files.outputs import Collected, Keeper, collect
 from sandpiper_contract.errors import InvalidRequest, StorageError
-from sandpiper_contract.field_types import cut
-from sandpiper_contract.files import MOST_FILES, Outputs, Pattern, SkipReason
+from sandpiper_contract.field_types import truncate
+from sandpiper_contract.files import MAX_FILES, Outputs, Pattern, SkipReason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ NEVER = 2**63 - 1
 NOT_SAVED: dict[SkipReason, str] = {
     SkipReason.NOT_FOUND: "the sandbox has no such file; the name must be exactly the one that the code saved",
     SkipReason.NOT_REGULAR: "it is a link, a pipe or a device, which are not followed; save a regular file",
-    SkipReason.TOO_MANY_FILES: f"one call saves at most {MOST_FILES:,} files; name it in a further call",
+    SkipReason.TOO_MANY_FILES: f"one call saves at most {MAX_FILES:,} files; name it in a further call",
     SkipReason.TOO_MANY_BYTES: f"one call saves at most {MOST_SAVED_BYTES:,} bytes in all; name it in a further call, "
     "or compress or split it where it is larger than that alone",
 }
@@ -44,7 +44,7 @@ def refuse_same_names(paths: Sequence[str]) -> None:
         before = first.setdefault(address_of(path), index)
         if before != index:
             raise InvalidRequest(
-                f"paths[{index}] is {cut(repr(path))}, and paths[{before}] has the same name: both would be "
+                f"paths[{index}] is {truncate(repr(path))}, and paths[{before}] has the same name: both would be "
                 f"{address_of(path)}, since the workspace is flat. Nothing was saved; rename one, or save one at a time"
             )
 
@@ -73,7 +73,7 @@ def _in_root(session: CodeSession) -> Collected:
 
 
 def _collected(session: CodeSession, patterns: tuple[Pattern, ...], seen: int) -> Collected:
-    outputs = Outputs(paths=patterns, max_files=MOST_FILES, max_bytes=MOST_SAVED_BYTES)
+    outputs = Outputs(paths=patterns, max_files=MAX_FILES, max_bytes=MOST_SAVED_BYTES)
     return collect(session, {}, outputs, seen, Keeper(None, None, Deadline(math.inf)))
 
 

@@ -25,10 +25,10 @@ from sandpiper_contract.errors import (
     SessionLost,
     Throttled,
 )
-from sandpiper_contract.field_types import MOST_NUMBER, Base64, Items, Number, Output, instance
+from sandpiper_contract.field_types import MAX_NUMBER, AnyString, Base64, ListOf, Number, require_instance
 from sandpiper_contract.handles import SessionHandle, TaskHandle
 from sandpiper_contract.requests import RunInSession, StartCommand
-from sandpiper_contract.results import EXIT_CODE, MILLISECONDS, RUNNING, STATUSES, TaskStatus
+from sandpiper_contract.results import EXIT_CODE, MILLISECONDS, RUNNING_STATUSES, TASK_STATUSES, TaskStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -49,7 +49,7 @@ CLOCKS_SECONDS = 5
 """How much earlier than it was reckoned a session may end, for clocks that differ."""
 STARTING_SECONDS = 60
 """How much later: it lives from its start, which may be answered late."""
-PATHS = Items(Output(), MOST_NUMBER)
+PATHS = ListOf(AnyString(), MAX_NUMBER)
 SECONDS = Number("seconds")
 
 
@@ -81,7 +81,7 @@ class Task:
     @property
     def running(self) -> bool:
         """Whether it has not ended."""
-        return self.status in RUNNING
+        return self.status in RUNNING_STATUSES
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class ToolCalls:
             RunInSession(
                 session=self._handle, code=code, language=language, runtime=runtime, clear_context=clear_context
             )
-            SECONDS.check("seconds", seconds)
+            SECONDS.validate("seconds", seconds)
         return self._execute_code(code, language, runtime, clear_context, seconds, refused)
 
     def _execute_code(
@@ -196,7 +196,7 @@ class ToolCalls:
         """
         with telling(refused):
             RunInSession(session=self._handle, command=command)
-            SECONDS.check("seconds", seconds)
+            SECONDS.validate("seconds", seconds)
         return self._execute_command(command, seconds, refused)
 
     def _execute_command(self, command: str, seconds: float, refused: Callable[[], None]) -> Outcome:
@@ -240,8 +240,8 @@ class ToolCalls:
         Raises PayloadTooLarge for more than one call carries (100 MB).
         """
         content = [
-            {"path": Output().check("a path of files", path), "blob": Base64().check(f"files[{path!r}]", data)}
-            for path, data in cast("Mapping[object, object]", instance("files", files, Mapping)).items()
+            {"path": AnyString().validate("a path of files", path), "blob": Base64().validate(f"files[{path!r}]", data)}
+            for path, data in cast("Mapping[object, object]", require_instance("files", files, Mapping)).items()
         ]
         self._accepted("writeFiles", {"content": content})
 
@@ -250,17 +250,17 @@ class ToolCalls:
 
         Raises PayloadTooLarge when the answer is more than one event carries (24 MiB after base64).
         """
-        answer = self._tool("readFiles", {"paths": list(PATHS.check("paths", paths))})
+        answer = self._tool("readFiles", {"paths": list(PATHS.validate("paths", paths))})
         return None if answer.is_error else dict(_resources(answer.content, paths))
 
     def list_files(self, folder: str = "") -> list[ListedFile]:
         """The names in one folder, hidden ones too."""
-        answer = self._accepted("listFiles", {"directoryPath": Output().check("folder", folder)})
+        answer = self._accepted("listFiles", {"directoryPath": AnyString().validate("folder", folder)})
         return [_listed(block) for block in answer.content if block.get("type") == "resource_link"]
 
     def remove_files(self, paths: Sequence[str]) -> None:
         """Removes files."""
-        self._accepted("removeFiles", {"paths": list(PATHS.check("paths", paths))})
+        self._accepted("removeFiles", {"paths": list(PATHS.validate("paths", paths))})
 
     def _run(
         self, tool: str, doing: str, arguments: dict[str, Any], seconds: float, refused: Callable[[], None]
@@ -372,11 +372,11 @@ def telling(refused: Callable[[], None]) -> Generator[None]:
 
 
 def _exit_code(value: object) -> int:
-    return EXIT_CODE.read("exitCode", value)
+    return EXIT_CODE.parse("exitCode", value)
 
 
 def _seconds(value: Any) -> float:
-    return MILLISECONDS.read("executionTime", float(value) * 1000) / 1000
+    return MILLISECONDS.parse("executionTime", float(value) * 1000) / 1000
 
 
 def _size(value: object) -> int:
@@ -394,7 +394,7 @@ def _task(doing: str, answer: ToolAnswer, task_id: str) -> Task:
     found = answer.structured
     if "taskStatus" not in found and answer.is_error:
         raise InvalidRequest(f"{doing}: {answer.text or 'the service refused it'}")
-    if found.get("taskStatus") not in STATUSES:
+    if found.get("taskStatus") not in TASK_STATUSES:
         raise ServiceFault(f"{doing}: an answer without a task's state")
     exit_code, seconds = found.get("exitCode"), found.get("executionTime")
     try:

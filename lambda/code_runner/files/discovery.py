@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from code_runner.agentcore.client import TOOL_SECONDS
 from code_runner.sandbox_scripts.runner import answer, own_command, run_inside
 from sandpiper_contract.errors import InvalidRequest, ServiceFault
-from sandpiper_contract.field_types import MOST_NUMBER, MOST_PATH_CHARACTERS, relative_path
-from sandpiper_contract.files import SERVICE_OWN
+from sandpiper_contract.field_types import MAX_NUMBER, MAX_PATH_CHARACTERS, parse_relative_path
+from sandpiper_contract.files import SERVICE_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,9 +103,9 @@ def can_be_told(given: Mapping[str, Given], outputs: Outputs) -> bool:
 def lister_task(given: Mapping[str, Given], outputs: Outputs, seen: int) -> dict[str, object]:
     """What the lister is asked for."""
     return {
-        "own": SERVICE_OWN,
+        "own": SERVICE_FILES,
         "given": {path: (file.size, _short(file.mark)) for path, file in given.items()},
-        "patterns": None if outputs.paths is None else [pattern.expression() for pattern in outputs.paths],
+        "patterns": None if outputs.paths is None else [pattern.regex() for pattern in outputs.paths],
         "maxFiles": outputs.max_files,
         "maxBytes": outputs.max_bytes,
         "mostRows": MOST_ROWS,
@@ -124,7 +124,7 @@ def listing(printed: str) -> Listing:
 
 def _listing(told: Any) -> Listing:
     match told:
-        case {"clock": int(clock), "files": [*rows]} if 0 <= clock <= MOST_NUMBER and len(rows) <= MOST_ROWS + 1:
+        case {"clock": int(clock), "files": [*rows]} if 0 <= clock <= MAX_NUMBER and len(rows) <= MOST_ROWS + 1:
             found = map(_found, rows)
             return Listing(tuple({file.path: file for file in found}.values()), clock)
         case _:
@@ -134,7 +134,7 @@ def _listing(told: Any) -> Listing:
 def _found(row: object) -> FoundFile:
     """One row. A path that leads elsewhere is only ever named."""
     match row:
-        case [str(path), int(size), str() | None as sha256, str(kind)] if 0 <= size <= MOST_NUMBER and kind in KINDS:
+        case [str(path), int(size), str() | None as sha256, str(kind)] if 0 <= size <= MAX_NUMBER and kind in KINDS:
             path = path.encode("utf-8", "backslashreplace").decode()[:MOST_NAME_CHARACTERS]
             known = KINDS[kind]
             return FoundFile(path, size, sha256, _nameable(path) if known is Kind.FILE else known)
@@ -144,10 +144,10 @@ def _found(row: object) -> FoundFile:
 
 def _nameable(path: str) -> Kind:
     """A file, or why no result can have one at this path."""
-    if len(path) > MOST_PATH_CHARACTERS:
+    if len(path) > MAX_PATH_CHARACTERS:
         return Kind.PATH_TOO_LONG
     try:
-        relative_path("path", path)
+        parse_relative_path("path", path)
     except InvalidRequest:
         return Kind.CONTROL_CHARACTERS
     return Kind.FILE

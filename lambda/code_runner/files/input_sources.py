@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge
-from sandpiper_contract.field_types import relative_path
-from sandpiper_contract.files import MOST_BYTES, InputFile, refuse_same_places
+from sandpiper_contract.field_types import parse_relative_path
+from sandpiper_contract.files import MAX_FILE_BYTES, InputFile, check_distinct_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,9 +44,9 @@ class Source:
 def sources(inputs: Sequence[InputFile], storage: Storage | None) -> list[Source]:
     """All files of the inputs. Raises InvalidRequest, PayloadTooLarge, StorageError."""
     found = [source for index, file in enumerate(inputs) for source in _of(f"inputs[{index}]", file, storage)]
-    refuse_same_places((source.place, source.path) for source in found)
-    if (size := sum(source.size for source in found)) > MOST_BYTES:
-        raise PayloadTooLarge(f"inputs: {size:,} bytes in all; allowed: {MOST_BYTES:,}")
+    check_distinct_paths((source.place, source.path) for source in found)
+    if (size := sum(source.size for source in found)) > MAX_FILE_BYTES:
+        raise PayloadTooLarge(f"inputs: {size:,} bytes in all; allowed: {MAX_FILE_BYTES:,}")
     return found
 
 
@@ -62,4 +62,6 @@ def _of(place: str, file: InputFile, storage: Storage | None) -> Iterator[Source
         place = f"{place}.s3Prefix"
         for stored in storage.folder(place, file.s3_prefix):
             name = stored.address.key.removeprefix(file.s3_prefix.key)
-            yield Source(place, relative_path(f"{place}: a file's path", f"{file.path}/{name}"), stored.size, stored)
+            yield Source(
+                place, parse_relative_path(f"{place}: a file's path", f"{file.path}/{name}"), stored.size, stored
+            )

@@ -56,7 +56,7 @@ def collect(session: ToolCalls, given: Mapping[str, Given], outputs: Outputs, se
     The code has run, so nothing is raised here: whatever goes wrong costs files and not the result.
     """
     collected = Collected(clock=seen)
-    if not outputs.looks:
+    if not outputs.collects_files:
         return collected
     try:
         found = _listing(session, given, outputs, seen, collected)
@@ -95,7 +95,7 @@ def _listing(
 def _note_missing(found: Listing, outputs: Outputs, collected: Collected) -> None:
     there = {file.path for file in found.files}
     for pattern in outputs.paths or ():
-        if pattern.is_name and pattern.glob not in there:
+        if pattern.is_literal and pattern.glob not in there:
             collected.skipped.append(SkippedFile(pattern.glob, 0, SkipReason.NOT_FOUND))
 
 

@@ -16,7 +16,7 @@ from code_runner.files.errors import NotKeptError
 from code_runner.files.multipart_upload import SHA256_METADATA, holds, upload
 from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge, StorageError
 from sandpiper_contract.field_types import S3Object, S3Uri
-from sandpiper_contract.files import MOST_BYTES, OutputFile, SkipReason
+from sandpiper_contract.files import MAX_FILE_BYTES, OutputFile, SkipReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -71,8 +71,8 @@ class Storage:
 
     def __post_init__(self) -> None:
         """Raises InvalidRequest for what is no address, before anything is sent whose files could not be kept."""
-        S3Uri().check("inputs", self.inputs)
-        S3Uri().check("run", self.run)
+        S3Uri().validate("inputs", self.inputs)
+        S3Uri().validate("run", self.run)
 
     def program(self, source: S3Object) -> str:
         """A program that lies in S3. Raises InvalidRequest, PayloadTooLarge, StorageError."""
@@ -90,7 +90,7 @@ class Storage:
         stored = self.stored(field, source, most_bytes)
         return self.read(stored, 0, stored.size)
 
-    def stored(self, field: str, source: S3Object, most_bytes: int = MOST_BYTES) -> Stored:
+    def stored(self, field: str, source: S3Object, most_bytes: int = MAX_FILE_BYTES) -> Stored:
         """Looks at an object of the folder of inputs. Raises as `get` does."""
         self.require_input(field, source)
         with storage_errors(f"{field}: reading", source.uri):
@@ -120,8 +120,10 @@ class Storage:
             number = f"more than {MOST_FOLDER_OBJECTS:,}" if found["IsTruncated"] else "none"
             raise InvalidRequest(f"{field} {folder.uri}: {number}; allowed: 1 to {MOST_FOLDER_OBJECTS:,} objects")
         for stored in objects:
-            if stored.size > MOST_BYTES:
-                raise PayloadTooLarge(f"{field} {stored.address.uri}: {stored.size:,} bytes; allowed: {MOST_BYTES:,}")
+            if stored.size > MAX_FILE_BYTES:
+                raise PayloadTooLarge(
+                    f"{field} {stored.address.uri}: {stored.size:,} bytes; allowed: {MAX_FILE_BYTES:,}"
+                )
         return objects
 
     def read(self, stored: Stored, start: int, end: int) -> bytes:

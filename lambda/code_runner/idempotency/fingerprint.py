@@ -40,7 +40,7 @@ def _told(field: Field, value: Any) -> object:
         case (Record(), *_):
             return [given(each) for each in value]
         case _:
-            return field.kind.write(value)
+            return field.field_type.serialize(value)
 
 
 def _sha256(value: object) -> str:
