@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from local_agentcore.admin_client import FaultOrders
+from local_agentcore.admin_client import FaultInjector
 from local_aws import control, environment, running_instance
 from local_aws.settings import StateDirectory
 from sandpiper import deployment, workflow
@@ -126,10 +126,10 @@ def product(deployed: Deployment, tmp_path: Path) -> Product:
 
 
 @pytest.fixture
-def faults(aws: running_instance.RunningInstance | None) -> Generator[FaultOrders]:
+def faults(aws: running_instance.RunningInstance | None) -> Generator[FaultInjector]:
     """Orders faults of the embedded AgentCore, for one test alone."""
     if aws is None:
         pytest.fail("AWS takes no orders of faults; these tests are the embedded AWS's")
-    orders = FaultOrders(aws.agentcore_url)
+    orders = FaultInjector(aws.agentcore_url)
     yield orders
     orders.clear()

@@ -34,7 +34,7 @@ from local_agentcore.protocol import SERVICES
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from local_agentcore.admin_client import FaultOrders
+    from local_agentcore.admin_client import FaultInjector
 
 MANAGED = {"codeInterpreterIdentifier": "aws.codeinterpreter.v1"}
 INVOKE = "InvokeCodeInterpreter"
@@ -78,15 +78,15 @@ def marks(invoke: Callable[..., Any]) -> int:
 # What each kind does
 
 
-def test_an_order_of_what_is_no_rule_says_what_is_one(agentcore_faults: FaultOrders) -> None:
+def test_an_order_of_what_is_no_rule_says_what_is_one(agentcore_faults: FaultInjector) -> None:
     not_a_rule: Any = "latency"
     with pytest.raises(TypeError) as raised:
-        agentcore_faults.order(not_a_rule)
+        agentcore_faults.inject(not_a_rule)
     assert str(raised.value) == f"'latency' is no Rule; allowed: Rule(kind, …) with kind one of {' | '.join(FORMS)}"
 
 
-def test_latency_is_waited_for(agentcore_faults: FaultOrders, invoke: Callable[..., Any]) -> None:
-    agentcore_faults.order(Rule("latency", "executeCode", seconds=0.3))
+def test_latency_is_waited_for(agentcore_faults: FaultInjector, invoke: Callable[..., Any]) -> None:
+    agentcore_faults.inject(Rule("latency", "executeCode", seconds=0.3))
     code = "import time; print(time.time())"
     begun = time.time()
     assert float(invoke("executeCode", language="python", code=code)["structuredContent"]["stdout"]) > begun + 0.3
@@ -94,9 +94,9 @@ def test_latency_is_waited_for(agentcore_faults: FaultOrders, invoke: Callable[.
 
 @pytest.mark.parametrize("code", STATUSES)
 def test_an_error_before_the_call_is_the_services_and_nothing_is_done(
-    agentcore_faults: FaultOrders, invoke: Callable[..., Any], code: str
+    agentcore_faults: FaultInjector, invoke: Callable[..., Any], code: str
 ) -> None:
-    agentcore_faults.order(Rule("error", "executeCode", code=code, times=1))
+    agentcore_faults.inject(Rule("error", "executeCode", code=code, times=1))
     assert refusal(lambda: invoke("executeCode", **LEAVES_A_MARK)) == (code, STATUSES[code])
     assert marks(invoke) == 0
     invoke("executeCode", **LEAVES_A_MARK)
@@ -104,36 +104,36 @@ def test_an_error_before_the_call_is_the_services_and_nothing_is_done(
 
 
 def test_an_error_after_the_call_hides_that_it_was_done(
-    agentcore_faults: FaultOrders, invoke: Callable[..., Any]
+    agentcore_faults: FaultInjector, invoke: Callable[..., Any]
 ) -> None:
-    agentcore_faults.order(Rule("error", "executeCode", at="after"))
+    agentcore_faults.inject(Rule("error", "executeCode", at="after"))
     assert refusal(lambda: invoke("executeCode", **LEAVES_A_MARK)) == ("InternalServerException", 500)
     assert marks(invoke) == 1
 
 
-def test_throttling_at_a_rate_is_the_same_for_the_same_seed(agentcore_faults: FaultOrders, agentcore: Any) -> None:
+def test_throttling_at_a_rate_is_the_same_for_the_same_seed(agentcore_faults: FaultInjector, agentcore: Any) -> None:
     def outcomes(seed: int) -> list[bool]:
-        agentcore_faults.order(Rule("throttling", "ListCodeInterpreterSessions", rate=0.5), seed=seed)
-        struck: list[bool] = []
+        agentcore_faults.inject(Rule("throttling", "ListCodeInterpreterSessions", rate=0.5), seed=seed)
+        injected: list[bool] = []
         for _ in range(40):
             try:
                 agentcore.list_code_interpreter_sessions(**MANAGED)
-                struck.append(False)
+                injected.append(False)
             except ClientError as error:
                 response: Any = error.response
                 assert response["Error"]["Code"] == "ThrottlingException"
-                struck.append(True)
-        assert agentcore_faults.struck() == [sum(struck)]
-        return struck
+                injected.append(True)
+        assert agentcore_faults.injected() == [sum(injected)]
+        return injected
 
     assert outcomes(1) == outcomes(1) != outcomes(2)
     assert 5 < sum(outcomes(1)) < 35
 
 
 def test_an_error_within_the_stream_is_an_event_stream_error(
-    agentcore_faults: FaultOrders, invoke: Callable[..., Any]
+    agentcore_faults: FaultInjector, invoke: Callable[..., Any]
 ) -> None:
-    agentcore_faults.order(Rule("stream_error", INVOKE, times=1, code="ThrottlingException"))
+    agentcore_faults.inject(Rule("stream_error", INVOKE, times=1, code="ThrottlingException"))
     with pytest.raises(EventStreamError, match=r"\(throttlingException\)"):
         invoke("executeCode", **LEAVES_A_MARK)
     assert marks(invoke) == 1
@@ -148,18 +148,18 @@ def test_an_error_within_the_stream_is_an_event_stream_error(
     ],
 )
 def test_a_disconnect_is_one_of_tcp(
-    agentcore_faults: FaultOrders, invoke: Callable[..., Any], at: Any, error: type[Exception], runs: int
+    agentcore_faults: FaultInjector, invoke: Callable[..., Any], at: Any, error: type[Exception], runs: int
 ) -> None:
-    agentcore_faults.order(Rule("disconnect", "executeCode", at=at, times=1))
+    agentcore_faults.inject(Rule("disconnect", "executeCode", at=at, times=1))
     with pytest.raises(error):
         invoke("executeCode", **LEAVES_A_MARK)
     assert marks(invoke) == runs
 
 
 def test_a_disconnect_after_the_stream_leaves_its_event_and_no_end(
-    agentcore_faults: FaultOrders, agentcore: Any, session: dict[str, str]
+    agentcore_faults: FaultInjector, agentcore: Any, session: dict[str, str]
 ) -> None:
-    agentcore_faults.order(Rule("disconnect", "executeCode", at="after"))
+    agentcore_faults.inject(Rule("disconnect", "executeCode", at="after"))
     answer = agentcore.invoke_code_interpreter(**session, name="executeCode", arguments=LEAVES_A_MARK)
     events = iter(answer["stream"])
     assert next(events)["result"]["isError"] is False
@@ -168,17 +168,17 @@ def test_a_disconnect_after_the_stream_leaves_its_event_and_no_end(
 
 
 @pytest.mark.parametrize("at", ["before", "unanswered"])
-def test_a_plain_answer_is_lost_too(agentcore_faults: FaultOrders, agentcore_control: Any, at: Any) -> None:
-    agentcore_faults.order(Rule("disconnect", "ListCodeInterpreters", at=at, times=1))
+def test_a_plain_answer_is_lost_too(agentcore_faults: FaultInjector, agentcore_control: Any, at: Any) -> None:
+    agentcore_faults.inject(Rule("disconnect", "ListCodeInterpreters", at=at, times=1))
     with pytest.raises(ConnectionClosedError):
         agentcore_control.list_code_interpreters()
     assert agentcore_control.list_code_interpreters()["codeInterpreterSummaries"]
 
 
 def test_half_of_a_plain_answer_is_sent_with_the_length_of_the_whole(
-    agentcore_faults: FaultOrders, agentcore_endpoint: str, agentcore_control: Any
+    agentcore_faults: FaultInjector, agentcore_endpoint: str, agentcore_control: Any
 ) -> None:
-    agentcore_faults.order(Rule("disconnect", "ListCodeInterpreters", at="during", times=2))
+    agentcore_faults.inject(Rule("disconnect", "ListCodeInterpreters", at="during", times=2))
     request = urllib.request.Request(f"{agentcore_endpoint}/code-interpreters", b"", method="POST")  # noqa: S310
     with pytest.raises(IncompleteRead), urllib.request.urlopen(request) as answer:  # noqa: S310  loopback
         answer.read()
@@ -186,7 +186,7 @@ def test_half_of_a_plain_answer_is_sent_with_the_length_of_the_whole(
     assert "codeInterpreterSummaries" not in agentcore_control.list_code_interpreters()
 
 
-def test_a_client_that_retries_runs_the_code_again(agentcore_endpoint: str, agentcore_faults: FaultOrders) -> None:
+def test_a_client_that_retries_runs_the_code_again(agentcore_endpoint: str, agentcore_faults: FaultInjector) -> None:
     """boto3's default client sends Invoke again when the answer is lost, and there is no token against that."""
     import botocore.session
 
@@ -198,7 +198,7 @@ def test_a_client_that_retries_runs_the_code_again(agentcore_endpoint: str, agen
         aws_secret_access_key="test",  # noqa: S106  the emulator does not look at it
     )
     where = {**MANAGED, "sessionId": data.start_code_interpreter_session(**MANAGED)["sessionId"]}
-    agentcore_faults.order(Rule("disconnect", "executeCode", at="unanswered", times=1))
+    agentcore_faults.inject(Rule("disconnect", "executeCode", at="unanswered", times=1))
     answer = data.invoke_code_interpreter(**where, name="executeCode", arguments=LEAVES_A_MARK)
     assert next(iter(answer["stream"]))["result"]["isError"] is False
     read = data.invoke_code_interpreter(**where, name="readFiles", arguments={"paths": ["mark"]})
@@ -207,26 +207,26 @@ def test_a_client_that_retries_runs_the_code_again(agentcore_endpoint: str, agen
 
 
 def test_a_session_that_dies_at_once_fails_its_call_and_is_not_active(
-    agentcore_faults: FaultOrders, agentcore: Any, session: dict[str, str], invoke: Callable[..., Any]
+    agentcore_faults: FaultInjector, agentcore: Any, session: dict[str, str], invoke: Callable[..., Any]
 ) -> None:
-    agentcore_faults.order(Rule("session_dies", "executeCode"))
+    agentcore_faults.inject(Rule("session_dies", "executeCode"))
     assert refusal(lambda: invoke("executeCode", **LEAVES_A_MARK)) == ("InternalServerException", 500)
     assert refusal(lambda: invoke("listFiles", path="")) == ("ValidationException", 400)
     assert agentcore.get_code_interpreter_session(**session)["status"] == "TERMINATED"
 
 
 def test_a_session_that_dies_later_takes_running_code_with_it(
-    agentcore_faults: FaultOrders, invoke: Callable[..., Any]
+    agentcore_faults: FaultInjector, invoke: Callable[..., Any]
 ) -> None:
-    agentcore_faults.order(Rule("session_dies", "executeCode", seconds=0.3))
+    agentcore_faults.inject(Rule("session_dies", "executeCode", seconds=0.3))
     endless = {"language": "python", "code": "while True: pass"}
     assert refusal(lambda: invoke("executeCode", **endless)) == ("InternalServerException", 500)
 
 
 def test_a_session_that_dies_while_nobody_calls_is_seen_to_be_over(
-    agentcore_faults: FaultOrders, agentcore: Any, session: dict[str, str], invoke: Callable[..., Any]
+    agentcore_faults: FaultInjector, agentcore: Any, session: dict[str, str], invoke: Callable[..., Any]
 ) -> None:
-    agentcore_faults.order(Rule("session_dies", "listFiles", seconds=0.05))
+    agentcore_faults.inject(Rule("session_dies", "listFiles", seconds=0.05))
     assert invoke("listFiles", path="")["isError"] is False
     while agentcore.get_code_interpreter_session(**session)["status"] == "READY":
         pass
@@ -235,19 +235,19 @@ def test_a_session_that_dies_while_nobody_calls_is_seen_to_be_over(
 
 @pytest.mark.parametrize(("at", "status"), [("before", "READY"), ("after", "TERMINATED")])
 def test_a_stop_that_fails_leaves_the_session_alive_or_not_as_ordered(
-    agentcore_faults: FaultOrders, agentcore: Any, session: dict[str, str], at: Any, status: str
+    agentcore_faults: FaultInjector, agentcore: Any, session: dict[str, str], at: Any, status: str
 ) -> None:
-    agentcore_faults.order(Rule("error", "StopCodeInterpreterSession", at=at, times=1))
+    agentcore_faults.inject(Rule("error", "StopCodeInterpreterSession", at=at, times=1))
     assert refusal(lambda: agentcore.stop_code_interpreter_session(**session)) == ("InternalServerException", 500)
     assert agentcore.get_code_interpreter_session(**session)["status"] == status
 
 
 def test_a_slow_file_delays_its_call_and_no_other_file(
-    agentcore_faults: FaultOrders, invoke: Callable[..., Any]
+    agentcore_faults: FaultInjector, invoke: Callable[..., Any]
 ) -> None:
     rule = Rule("slow_file", "writeFiles", path="slow/*.csv", seconds=0.3)
     assert (rule.slows("slow/a.csv"), rule.slows("fast.csv")) == (True, False)
-    agentcore_faults.order(rule)
+    agentcore_faults.inject(rule)
     code = "import os; print(os.stat('slow/a.csv').st_mtime - os.stat('fast.csv').st_mtime)"
     content = [{"path": path, "text": "x"} for path in ("fast.csv", "slow/a.csv")]
     invoke("writeFiles", content=content)
@@ -257,7 +257,9 @@ def test_a_slow_file_delays_its_call_and_no_other_file(
 # Which calls are struck
 
 
-def struck(rule: Rule, calls: int, operation: str = INVOKE, tool: str | None = "executeCode", seed: int = 0) -> str:
+def injected_calls(
+    rule: Rule, calls: int, operation: str = INVOKE, tool: str | None = "executeCode", seed: int = 0
+) -> str:
     """Returns what becomes of calls: x for one that is struck."""
     faults = Faults()
     faults.follow(Plan((rule,), seed))
@@ -265,17 +267,17 @@ def struck(rule: Rule, calls: int, operation: str = INVOKE, tool: str | None = "
 
 
 def test_a_rule_strikes_every_call_or_those_with_its_numbers_and_no_more_than_its_times() -> None:
-    assert struck(Rule("throttling"), 3) == "xxx"
-    assert struck(Rule("throttling", times=2), 4) == "xx.."
-    assert struck(Rule("throttling", calls=(2, 4)), 5) == ".x.x."
-    assert struck(Rule("throttling", calls=(2, 4), times=1), 5) == ".x..."
-    assert struck(Rule("throttling", rate=0.0), 9) == "........."
-    assert struck(Rule("throttling", rate=1.0), 3) == "xxx"
+    assert injected_calls(Rule("throttling"), 3) == "xxx"
+    assert injected_calls(Rule("throttling", times=2), 4) == "xx.."
+    assert injected_calls(Rule("throttling", calls=(2, 4)), 5) == ".x.x."
+    assert injected_calls(Rule("throttling", calls=(2, 4), times=1), 5) == ".x..."
+    assert injected_calls(Rule("throttling", rate=0.0), 9) == "........."
+    assert injected_calls(Rule("throttling", rate=1.0), 3) == "xxx"
 
 
 def test_a_share_is_drawn_from_the_seed_whatever_other_rules_and_calls_there_are() -> None:
     rule = Rule("throttling", "executeCode", rate=0.3)
-    alone = struck(rule, 60, seed=5)
+    alone = injected_calls(rule, 60, seed=5)
     faults = Faults()
     faults.follow(Plan((rule, Rule("throttling", rate=0.9)), 5))
     mixed = ""
@@ -285,17 +287,17 @@ def test_a_share_is_drawn_from_the_seed_whatever_other_rules_and_calls_there_are
     assert alone == mixed
     twins = Rule("throttling", rate=0.5), Rule("error", rate=0.5)
     faults.follow(Plan(twins, 5))
-    struck_rules = [faults.strike(["throttling", "error"], INVOKE, None) for _ in range(20)]
-    assert any(len(rules) == 1 for rules in struck_rules)
+    injected_rules = [faults.strike(["throttling", "error"], INVOKE, None) for _ in range(20)]
+    assert any(len(rules) == 1 for rules in injected_rules)
     assert 5 < alone.count("x") < 35
 
 
 def test_a_rule_means_an_operation_a_tool_or_whatever_its_kind_fits() -> None:
-    assert struck(Rule("throttling", INVOKE), 1) == "x"
-    assert struck(Rule("throttling", "executeCode"), 1) == "x"
-    assert struck(Rule("throttling", "readFiles"), 1) == "."
-    assert struck(Rule("slow_file", seconds=1), 1, tool="readFiles") == "x"
-    assert struck(Rule("slow_file", seconds=1), 1, operation="TagResource", tool=None) == "."
+    assert injected_calls(Rule("throttling", INVOKE), 1) == "x"
+    assert injected_calls(Rule("throttling", "executeCode"), 1) == "x"
+    assert injected_calls(Rule("throttling", "readFiles"), 1) == "."
+    assert injected_calls(Rule("slow_file", seconds=1), 1, tool="readFiles") == "x"
+    assert injected_calls(Rule("slow_file", seconds=1), 1, operation="TagResource", tool=None) == "."
 
 
 def test_the_names_and_statuses_are_the_models(agentcore: Any, agentcore_control: Any) -> None:
@@ -370,17 +372,17 @@ def test_a_plan_is_the_same_in_python_and_in_json() -> None:
     assert plan_of(plan.as_json()) == plan
 
 
-def test_a_plan_that_is_refused_leaves_the_one_before(agentcore_faults: FaultOrders, agentcore_endpoint: str) -> None:
-    agentcore_faults.order(Rule("latency", "TagResource", seconds=1), seed=4)
+def test_a_plan_that_is_refused_leaves_the_one_before(agentcore_faults: FaultInjector, agentcore_endpoint: str) -> None:
+    agentcore_faults.inject(Rule("latency", "TagResource", seconds=1), seed=4)
     with pytest.raises(urllib.error.HTTPError):
         urllib.request.urlopen(  # noqa: S310  loopback
             urllib.request.Request(f"{agentcore_endpoint}/_local/faults", b"{}", method="PUT")  # noqa: S310
         )
     with urllib.request.urlopen(f"{agentcore_endpoint}/_local/faults") as answer:  # noqa: S310
-        rule = {"kind": "latency", "on": "TagResource", "seconds": 1, "seen": 0, "struck": 0}
+        rule = {"kind": "latency", "on": "TagResource", "seconds": 1, "seen": 0, "injected": 0}
         assert json.load(answer) == {"seed": 4, "rules": [rule]}
     agentcore_faults.clear()
-    assert agentcore_faults.struck() == []
+    assert agentcore_faults.injected() == []
 
 
 def test_the_page_on_faults_names_every_kind_and_member_and_its_plan_is_one() -> None:

@@ -44,7 +44,7 @@ def with_emulator(agentcore_runtime: Path, tmp_path: Path) -> Generator[Callable
 
 def test_a_session_that_is_being_started_while_all_end_ends_too(with_emulator: Callable[[Work], None]) -> None:
     async def work(emulator: Emulator) -> None:
-        take, taken = emulator.take, asyncio.get_running_loop().create_future()
+        take, taken = emulator.acquire_sandbox, asyncio.get_running_loop().create_future()
 
         async def take_and_end_all(interpreter: Interpreter) -> Sandbox:
             taken.set_result(await take(interpreter))
@@ -53,7 +53,7 @@ def test_a_session_that_is_being_started_while_all_end_ends_too(with_emulator: C
             assert sandbox.alive
             return sandbox
 
-        emulator.take = take_and_end_all
+        emulator.acquire_sandbox = take_and_end_all
         with pytest.raises(InternalServerError, match="the emulator is ending"):
             await emulator.call("StartCodeInterpreterSession", MANAGED)
         assert not taken.result().alive
@@ -66,13 +66,13 @@ def test_a_start_that_fails_is_not_remembered_though_its_caller_has_gone(
     with_emulator: Callable[[Work], None],
 ) -> None:
     async def work(emulator: Emulator) -> None:
-        hold, take = asyncio.Event(), emulator.take
+        hold, take = asyncio.Event(), emulator.acquire_sandbox
 
         async def fail(interpreter: Interpreter) -> Sandbox:  # noqa: ARG001  as it is called
             await hold.wait()
             raise InternalServerError("for a test")
 
-        emulator.take = fail
+        emulator.acquire_sandbox = fail
         start: dict[str, Any] = {**MANAGED, "clientToken": TOKEN}
         first = asyncio.create_task(emulator.call("StartCodeInterpreterSession", start))
         await asyncio.sleep(0)
@@ -82,7 +82,7 @@ def test_a_start_that_fails_is_not_remembered_though_its_caller_has_gone(
         hold.set()
         with pytest.raises(InternalServerError, match="for a test"):
             await second
-        emulator.take = take
+        emulator.acquire_sandbox = take
         assert (await emulator.call("StartCodeInterpreterSession", start))["sessionId"]
 
     with_emulator(work)

@@ -20,7 +20,7 @@ import pytest
 from botocore.exceptions import ClientError, EventStreamError
 
 from local_agentcore import assumptions
-from local_agentcore.assumptions import Guesses, GuessesError
+from local_agentcore.assumptions import Assumptions, AssumptionsError
 from local_agentcore.clock import MovableClock
 from local_agentcore.emulator import Emulator
 from local_agentcore.errors import ServiceError, ServiceQuotaExceededError, ThrottlingError, ValidationError
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 MANAGED = {"codeInterpreterIdentifier": "aws.codeinterpreter.v1"}
 SANDBOX: dict[str, Any] = {"networkMode": "SANDBOX"}
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-DOCUMENT = Path(assumptions.__file__).parents[1] / "guesses.md"
+DOCUMENT = Path(assumptions.__file__).parents[1] / "assumptions.md"
 TOKEN = "a-token-that-is-long-enough-for-the-model"  # noqa: S105  a client token
 
 
@@ -66,7 +66,7 @@ def with_emulator(settings: Settings, work: Callable[[Emulator], Coroutine[Any, 
 
 def test_calls_over_the_rate_are_refused_until_time_has_passed() -> None:
     clock = MovableClock(lambda: NOW)
-    throttle = Throttle(30, clock, Guesses())
+    throttle = Throttle(30, clock, Assumptions())
 
     def admitted(calls: int, operation: str = "InvokeCodeInterpreter") -> int:
         count = 0
@@ -238,7 +238,7 @@ def test_the_clock_goes_neither_back_nor_to_the_end_of_time(agentcore_endpoint: 
     assert "allowed: 0 and more, ten years in all" in answer["message"]
 
 
-# Guesses
+# Assumptions
 
 
 def test_the_document_of_guesses_is_the_table() -> None:
@@ -258,11 +258,11 @@ def test_the_printed_table_is_a_file_of_the_defaults(tmp_path: Path) -> None:
     ).stdout
     file = tmp_path / "guesses.toml"
     file.write_text(printed)
-    assert assumptions.load(file) == Guesses()
-    assert tomllib.loads(printed) == asdict(Guesses())
+    assert assumptions.load(file) == Assumptions()
+    assert tomllib.loads(printed) == asdict(Assumptions())
     as_json = tmp_path / "guesses.json"
     as_json.write_text(json.dumps({"throttled": "Slow down", "client_token_seconds": 60}))
-    assert assumptions.load(as_json) == Guesses(throttled="Slow down", client_token_seconds=60)
+    assert assumptions.load(as_json) == Assumptions(throttled="Slow down", client_token_seconds=60)
 
 
 @pytest.mark.parametrize(
@@ -284,8 +284,8 @@ def test_the_printed_table_is_a_file_of_the_defaults(tmp_path: Path) -> None:
     ],
 )
 def test_a_guess_that_cannot_be_is_refused_with_what_is_allowed(values: dict[str, Any], words: str) -> None:
-    with pytest.raises(GuessesError) as raised:
-        assumptions.guesses_of(values)
+    with pytest.raises(AssumptionsError) as raised:
+        assumptions.assumptions_from(values)
     assert words in str(raised.value)
 
 
@@ -293,12 +293,12 @@ def test_every_guess_changes_something() -> None:
     source = "".join(
         file.read_text() for file in Path(assumptions.__file__).parent.rglob("*.py") if file.name != "assumptions.py"
     )
-    assert [guess.name for guess in fields(Guesses) if f"guesses.{guess.name}" not in source] == []
+    assert [guess.name for guess in fields(Assumptions) if f"assumptions.{guess.name}" not in source] == []
 
 
 def test_other_guesses_are_followed(agentcore_runtime: Path, tmp_path: Path) -> None:
-    other = Guesses(path_traversal_as="exception", empty_output_has_block=False, create_status="CREATING")
-    settings = Settings(runtime=agentcore_runtime, state=tmp_path, pool=0, guesses=other)
+    other = Assumptions(path_traversal_as="exception", empty_output_has_block=False, create_status="CREATING")
+    settings = Settings(runtime=agentcore_runtime, state=tmp_path, pool=0, assumptions=other)
 
     async def work(emulator: Emulator) -> None:
         made = await emulator.call("CreateCodeInterpreter", {"name": "a", "networkConfiguration": SANDBOX})
@@ -330,7 +330,7 @@ def test_other_guesses_are_followed(agentcore_runtime: Path, tmp_path: Path) -> 
         ("--region", "Frankfurt", "'Frankfurt' is not a region, as us-east-1"),
         ("--state", "/etc/passwd", "The folder /etc/passwd of --state cannot be made: File exists."),
         ("--state", "/proc/x", "The folder /proc/x of --state cannot be made: No such file or directory."),
-        ("--guesses", "/nonexistent/guesses.toml", "The guesses in /nonexistent/guesses.toml cannot be read"),
+        ("--guesses", "/nonexistent/guesses.toml", "The assumptions in /nonexistent/guesses.toml cannot be read"),
     ],
 )
 def test_an_option_that_cannot_be_is_one_clear_message(tmp_path: Path, option: str, value: str, words: str) -> None:

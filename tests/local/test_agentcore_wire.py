@@ -24,7 +24,7 @@ from local_agentcore.faults import Rule
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from local_agentcore.admin_client import EmulatorClock, FaultOrders
+    from local_agentcore.admin_client import EmulatorClock, FaultInjector
 
     Invoke = Callable[..., dict[str, Any]]
 
@@ -443,7 +443,7 @@ def test_a_session_ends_at_its_time_whether_it_is_used_or_not(agentcore: Any, ag
 
 
 def test_a_client_that_sends_long_code_again_is_told_in_the_end_that_its_session_is_over(
-    agentcore_endpoint: str, agentcore_clock: EmulatorClock, agentcore_faults: FaultOrders
+    agentcore_endpoint: str, agentcore_clock: EmulatorClock, agentcore_faults: FaultInjector
 ) -> None:
     """As published, with a second for the client's five minutes: three attempts, and the session's time passes."""
     published = case("behaviour_sleep600_timeout300")
@@ -456,7 +456,7 @@ def test_a_client_that_sends_long_code_again_is_told_in_the_end_that_its_session
         config=Config(read_timeout=1, retries={"total_max_attempts": 3}),
     )
     started = impatient.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionTimeoutSeconds=900)
-    agentcore_faults.order(Rule("latency", "executeCode", seconds=0))  # which counts the attempts
+    agentcore_faults.inject(Rule("latency", "executeCode", seconds=0))  # which counts the attempts
     outcome: list[str] = []
 
     def run() -> None:
@@ -471,17 +471,17 @@ def test_a_client_that_sends_long_code_again_is_told_in_the_end_that_its_session
 
     running = threading.Thread(target=run)
     running.start()
-    while agentcore_faults.struck() != [3]:
+    while agentcore_faults.injected() != [3]:
         time.sleep(0.02)
     agentcore_clock.advance(900)
     running.join()
     assert outcome == [published["observed"].split()[0]]
 
 
-def test_an_error_within_the_stream_is_raised_as_measured(invoke: Invoke, agentcore_faults: FaultOrders) -> None:
+def test_an_error_within_the_stream_is_raised_as_measured(invoke: Invoke, agentcore_faults: FaultInjector) -> None:
     published = case("behaviour_stream_exception_member")
     (kind,) = re.findall(r":exception-type (\w+)", published["wire"])
-    agentcore_faults.order(Rule("stream_error", "listFiles", code="ValidationException"))
+    agentcore_faults.inject(Rule("stream_error", "listFiles", code="ValidationException"))
     with pytest.raises(EventStreamError) as raised:
         invoke("listFiles", {"path": ""})
     assert code_of(raised.value) == kind

@@ -36,7 +36,7 @@ from charting_agent.conversation import answer
 from charting_agent.python_tool import run_python
 from charting_agent.server import bedrock, create_app
 from charting_agent.settings import MANAGED_INTERPRETER, MissingSetting, Settings
-from local_agentcore.admin_client import FaultOrders
+from local_agentcore.admin_client import FaultInjector
 from local_agentcore.faults import Rule
 from tests.templates.charting_agent import NAME, synthesise
 
@@ -451,8 +451,8 @@ def test_an_interpreter_that_the_role_may_not_use_is_an_error_that_the_model_rea
 
 
 def test_code_whose_answer_is_lost_is_an_error_and_its_session_is_stopped(place: Place, aws: RunningInstance) -> None:
-    orders = FaultOrders(aws.agentcore_url)
-    orders.order(Rule("disconnect", "executeCode", at="unanswered", calls=(2,)))  # the first prepares for figures
+    orders = FaultInjector(aws.agentcore_url)
+    orders.inject(Rule("disconnect", "executeCode", at="unanswered", calls=(2,)))  # the first prepares for figures
     try:
         result = run_python(place.settings, "print(1)")
     finally:

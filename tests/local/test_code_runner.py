@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from contextlib import AbstractContextManager
 
-    from local_agentcore.admin_client import FaultOrders
+    from local_agentcore.admin_client import FaultInjector
     from sandpiper_contract.results import RunResult
     from tests.local.conftest import Product
 
@@ -201,17 +201,17 @@ def test_a_command_that_does_not_end_in_time_is_told_as_it_is_and_may_be_stopped
     assert runner.operations(run=run).stop_command(StopCommand(task=task)).ended
 
 
-def test_sessions_of_earlier_attempts_do_not_cost_the_run_its_time(product: Product, faults: FaultOrders) -> None:
+def test_sessions_of_earlier_attempts_do_not_cost_the_run_its_time(product: Product, faults: FaultInjector) -> None:
     runner, run = Runner(product), Run(str(uuid.uuid4()))
     request = RunCode(code="print('ran')")
     for _ in range(3):  # none can be stopped, so that the next attempt finds them all
-        faults.order(Rule("error", STOP), Rule("error", "executeCode", code="AccessDeniedException"))
+        faults.inject(Rule("error", STOP), Rule("error", "executeCode", code="AccessDeniedException"))
         with pytest.raises(RunError):
             runner.run(request, run=run)
     sessions = product.live_sessions()
     assert len(sessions) == 3
     runner.not_stopped.clear()
-    faults.order(Rule("latency", START, seconds=5, times=1))
+    faults.inject(Rule("latency", START, seconds=5, times=1))
     assert runner.run(request, seconds=44, run=run).stdout == "ran"
     assert runner.sent == ["start", "stop", "start", "executeCode", "executeCommand", "stop"]
     assert runner.not_stopped == ["unknown", "unknown"]
@@ -276,9 +276,9 @@ def download(link: str | None) -> bytes:
 @pytest.mark.parametrize("code", FAULTS)
 @pytest.mark.parametrize("call", ["executeCommand", "readFiles"])
 def test_whatever_fails_after_the_code_ran_costs_files_and_not_the_result(
-    runner: Runner, faults: FaultOrders, call: str, code: str
+    runner: Runner, faults: FaultInjector, call: str, code: str
 ) -> None:
-    faults.order(Rule("error", call, code=code))
+    faults.inject(Rule("error", call, code=code))
     result = runner.run(LEAVES_A_FILE)
     assert (result.stdout, result.exit_code, result.files) == ("ran", 0, ())
     assert [file.path for file in result.skipped] == [{"executeCommand": ".", "readFiles": "out.txt"}[call]]
@@ -297,9 +297,9 @@ def test_whatever_fails_after_the_code_ran_costs_files_and_not_the_result(
     ],
 )
 def test_code_is_sent_again_only_after_a_refusal_for_its_rate(
-    runner: Runner, faults: FaultOrders, code: str, error: str, times: int
+    runner: Runner, faults: FaultInjector, code: str, error: str, times: int
 ) -> None:
-    faults.order(Rule("error", "executeCode", code=code))
+    faults.inject(Rule("error", "executeCode", code=code))
     with pytest.raises(RunError) as raised:
         runner.run(LEAVES_A_FILE)
     assert type(raised.value).__name__ == error
@@ -315,9 +315,9 @@ def test_code_is_sent_again_only_after_a_refusal_for_its_rate(
     ],
 )
 def test_a_failure_before_the_code_is_named_and_nothing_ran(
-    runner: Runner, faults: FaultOrders, code: str, error: str
+    runner: Runner, faults: FaultInjector, code: str, error: str
 ) -> None:
-    faults.order(Rule("error", "writeFiles", code=code))
+    faults.inject(Rule("error", "writeFiles", code=code))
     with pytest.raises(RunError) as raised:
         runner.run(LEAVES_A_FILE)
     assert type(raised.value).__name__ == error
@@ -325,32 +325,32 @@ def test_a_failure_before_the_code_is_named_and_nothing_ran(
     assert runner.sent[-1] == "stop"
 
 
-def test_a_passing_throttle_of_the_code_is_waited_for(runner: Runner, faults: FaultOrders) -> None:
-    faults.order(Rule("throttling", "executeCode", times=1))
+def test_a_passing_throttle_of_the_code_is_waited_for(runner: Runner, faults: FaultInjector) -> None:
+    faults.inject(Rule("throttling", "executeCode", times=1))
     assert runner.run(LEAVES_A_FILE).stdout == "ran"
     assert runner.sent.count("executeCode") == 2
 
 
 @pytest.mark.parametrize("at", ["unanswered", "during", "after"])
 def test_code_whose_answer_is_lost_may_have_run_and_is_not_sent_again(
-    runner: Runner, faults: FaultOrders, at: Any
+    runner: Runner, faults: FaultInjector, at: Any
 ) -> None:
-    faults.order(Rule("disconnect", "executeCode", at=at))
+    faults.inject(Rule("disconnect", "executeCode", at=at))
     with pytest.raises(SessionLost, match="may have run"):
         runner.run(LEAVES_A_FILE)
     assert runner.sent == ["start", "writeFiles", "executeCode", "stop"]
 
 
-def test_code_whose_session_dies_is_lost_and_was_sent_once(runner: Runner, faults: FaultOrders) -> None:
-    faults.order(Rule("session_dies", "executeCode", seconds=0.2))
+def test_code_whose_session_dies_is_lost_and_was_sent_once(runner: Runner, faults: FaultInjector) -> None:
+    faults.inject(Rule("session_dies", "executeCode", seconds=0.2))
     with pytest.raises(SessionLost, match="may have run"):
         runner.run(RunCode(code="while True: pass"))
     assert runner.sent.count("executeCode") == 1
 
 
-def test_a_session_that_cannot_be_stopped_is_told_and_costs_nothing(product: Product, faults: FaultOrders) -> None:
+def test_a_session_that_cannot_be_stopped_is_told_and_costs_nothing(product: Product, faults: FaultInjector) -> None:
     runner = Runner(product)
-    faults.order(Rule("error", STOP, code="AccessDeniedException"))
+    faults.inject(Rule("error", STOP, code="AccessDeniedException"))
     assert runner.run(RunCode(code="print(1)", session_timeout_seconds=60)).stdout == "1"
     (session_id,) = runner.not_stopped
     assert product.live_sessions() == [session_id]

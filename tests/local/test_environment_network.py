@@ -16,7 +16,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from local_agentcore.admin_client import FaultOrders
+from local_agentcore.admin_client import FaultInjector
 from local_agentcore.faults import Rule
 from local_aws import control, environment, running_instance
 from local_aws.settings import Hosts, StateDirectory
@@ -348,10 +348,10 @@ def test_a_tenant_that_fails_after_its_network_was_replaced_goes_on_and_moves_la
     environments, file = deployed
     running = running_instance.find(state)
     assert running is not None
-    faults = FaultOrders(running.agentcore_url)
+    faults = FaultInjector(running.agentcore_url)
     (before,) = environments.tenant(file, TENANT).interpreters.values()
     file.write_text(file.read_text().replace("10.96.0.0/20", "10.128.0.0/20"))
-    faults.order(Rule("error", "CreateCodeInterpreter", code="ServiceQuotaExceededException"))
+    faults.inject(Rule("error", "CreateCodeInterpreter", code="ServiceQuotaExceededException"))
     with pytest.raises(Failure, match="ServiceQuotaExceededException"):
         environments.deploy(file)
     stacks = boto3.client("cloudformation").describe_stacks()["Stacks"]

@@ -18,7 +18,7 @@ from tests.local.environments import HEAD
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from local_agentcore.admin_client import FaultOrders
+    from local_agentcore.admin_client import FaultInjector
     from tests.local.environments import Environments
 
 QUOTA = Rule("error", "CreateCodeInterpreter", code="ServiceQuotaExceededException")
@@ -71,7 +71,7 @@ def run(environments: Environments, file: Path, code: str) -> str:
 
 
 def test_an_update_that_fails_leaves_the_interpreter_and_its_sessions(
-    environments: Environments, faults: FaultOrders
+    environments: Environments, faults: FaultInjector
 ) -> None:
     file = environments.write("halfway", BEFORE)
     environments.deploy(file)
@@ -92,7 +92,7 @@ def test_an_update_that_fails_leaves_the_interpreter_and_its_sessions(
     in_session("kept = 6 * 7")
 
     environments.write("halfway", AFTER)
-    faults.order(QUOTA)
+    faults.inject(QUOTA)
     with pytest.raises(Failure, match="ServiceQuotaExceededException"):
         environments.deploy(file)
     assert status("sandpiper-halfway-main") == "UPDATE_ROLLBACK_COMPLETE"
@@ -110,9 +110,11 @@ def test_an_update_that_fails_leaves_the_interpreter_and_its_sessions(
     assert new != old
 
 
-def test_a_first_deployment_that_fails_leaves_the_bucket_alone(environments: Environments, faults: FaultOrders) -> None:
+def test_a_first_deployment_that_fails_leaves_the_bucket_alone(
+    environments: Environments, faults: FaultInjector
+) -> None:
     file = environments.write("begun", BEFORE)
-    faults.order(QUOTA)
+    faults.inject(QUOTA)
     with pytest.raises(Failure, match="ServiceQuotaExceededException"):
         environments.deploy(file)
     assert status("sandpiper-begun-main") == "ROLLBACK_COMPLETE"

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from code_runner.files.storage import Stored
-    from local_agentcore.admin_client import FaultOrders
+    from local_agentcore.admin_client import FaultInjector
     from sandpiper_contract.files import OutputFile
     from sandpiper_contract.results import RunResult
     from tests.local.conftest import Product
@@ -420,10 +420,10 @@ def test_without_a_role_for_it_a_large_input_is_refused_before_the_code(no_role:
 @pytest.mark.parametrize("step", ["writeFiles", "executeCommand"])
 @pytest.mark.parametrize("size", [17 * MIB, 101_000_000], ids=["in parts", "direct"])
 def test_an_input_that_fails_on_its_way_leaves_nothing(
-    runner: Runner, faults: FaultOrders, size: int, step: str
+    runner: Runner, faults: FaultInjector, size: int, step: str
 ) -> None:
     given = runner.given("in.bin", size, "in")
-    faults.order(Rule("error", step, code="AccessDeniedException"))
+    faults.inject(Rule("error", step, code="AccessDeniedException"))
     if size > 100_000_000 and step == "writeFiles":
         assert runner.run("print('ran')", inputs=(given,)).stdout == "ran"  # no such step on this way
         return
@@ -432,8 +432,8 @@ def test_an_input_that_fails_on_its_way_leaves_nothing(
     assert type(raised.value).__name__ == "AccessDenied"
 
 
-def test_a_part_that_cannot_be_read_costs_its_file_and_leaves_no_upload(runner: Runner, faults: FaultOrders) -> None:
-    faults.order(Rule("error", "readFiles", code="AccessDeniedException"))
+def test_a_part_that_cannot_be_read_costs_its_file_and_leaves_no_upload(runner: Runner, faults: FaultInjector) -> None:
+    faults.inject(Rule("error", "readFiles", code="AccessDeniedException"))
     result = runner.run(f"{WRITE}write('out', 90_000_000, 'x')")
     assert [(file.path, file.reason) for file in result.skipped] == [("out", SkipReason.UNREADABLE)]
 

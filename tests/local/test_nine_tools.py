@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from mypy_boto3_bedrock_agentcore import BedrockAgentCoreClient
 
     from code_runner.agentcore.client import Task
-    from local_agentcore.admin_client import FaultOrders
+    from local_agentcore.admin_client import FaultInjector
 
 WIRE = Path(__file__).resolve().parents[1] / "wire"
 REGION = "us-east-1"
@@ -356,14 +356,14 @@ def test_a_call_that_waits_too_long_says_so_and_what_to_do(tools: Tools) -> None
 def test_rates_and_numbers_that_are_exceeded_are_errors_that_may_be_retried(
     clients: Recording,
     interpreter: str,
-    agentcore_faults: FaultOrders,
+    agentcore_faults: FaultInjector,
     monkeypatch: pytest.MonkeyPatch,
     fault: Rule,
     operation: str,
     error: type[RunError],
 ) -> None:
     monkeypatch.setattr("code_runner.agentcore.client.WAITS_SECONDS", (0.01, 0.01))
-    agentcore_faults.order(fault)
+    agentcore_faults.inject(fault)
     with pytest.raises(error) as raised, open_session(clients, interpreter) as session:
         assert operation == "tool"
         session.list_files()

@@ -32,7 +32,7 @@ def test_code_runs(agentcore, agentcore_control, agentcore_endpoint):
     agentcore.stop_code_interpreter_session(**session)
 
 def test_a_fault_is_ordered(agentcore, agentcore_faults):
-    agentcore_faults.order(Rule("throttling"))
+    agentcore_faults.inject(Rule("throttling"))
     with pytest.raises(ClientError, match="ThrottlingException"):
         agentcore.list_code_interpreter_sessions(**MANAGED)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local_agentcore.assumptions import Guesses
+from local_agentcore.assumptions import Assumptions
 from local_agentcore.results import of_code
 from local_agentcore.sandbox.displays import Display, Displays, parse_displays
 from local_agentcore.sandbox.guest import displays
@@ -142,14 +142,14 @@ def test_nonsense_from_a_sandbox_shows_nothing(payload: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("guesses", "types"),
+    ("assumptions", "types"),
     [
-        (Guesses(), ["image", "resource"]),
-        (Guesses(image_shown_as="nothing", table_shown_as="text"), ["text"]),
-        (Guesses(table_shown_as="nothing"), ["image"]),
+        (Assumptions(), ["image", "resource"]),
+        (Assumptions(image_shown_as="nothing", table_shown_as="text"), ["text"]),
+        (Assumptions(table_shown_as="nothing"), ["image"]),
     ],
 )
-def test_the_form_of_what_is_shown_can_be_chosen(guesses: Guesses, types: list[str]) -> None:
+def test_the_form_of_what_is_shown_can_be_chosen(assumptions: Assumptions, types: list[str]) -> None:
     shown = Displays((Display("image/png", PNG), Display("text/html", b"<b>")))
     execution = Execution(0, 0.0, b"", b"", False, False, None, False, shown)
-    assert [block["type"] for block in of_code(execution, [], guesses)["content"]] == types
+    assert [block["type"] for block in of_code(execution, [], assumptions)["content"]] == types

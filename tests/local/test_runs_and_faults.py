@@ -16,7 +16,7 @@ from tests.local.target import ON_AWS
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from local_agentcore.admin_client import FaultOrders
+    from local_agentcore.admin_client import FaultInjector
     from local_aws.running_instance import RunningInstance
     from sandpiper.deployment import Deployment
     from tests.local.attempts import Attempt, Fault
@@ -136,11 +136,11 @@ def job(request: pytest.FixtureRequest, product: Product, attempts: Attempts) ->
     ids=["-".join((row[0], *map(str, row[1].members().values()))) for row in FAULTS],
 )
 def test_a_fault_of_the_service_and_the_same_event_again(
-    job: Job, faults: FaultOrders, rule: Rule, first: str, again: str, ran: int
+    job: Job, faults: FaultInjector, rule: Rule, first: str, again: str, ran: int
 ) -> None:
-    faults.order(rule)
+    faults.inject(rule)
     attempt = job.attempt()
-    assert faults.struck() != [0]
+    assert faults.injected() != [0]
     faults.clear()
     assert (told(job, attempt), told(job, job.attempt())) == (first, again), attempt.message
     assert job.ran() == ran
@@ -191,9 +191,9 @@ def test_a_run_whose_state_cannot_be_read_is_not_run_until_it_can(job: Job) -> N
 
 @pytest.mark.parametrize("job", ["run_code"], indirect=True)
 def test_a_session_that_could_not_be_stopped_is_ended_by_the_next_attempt_of_a_run_that_is_not_done(
-    job: Job, faults: FaultOrders
+    job: Job, faults: FaultInjector
 ) -> None:
-    faults.order(Rule("error", STOP), Rule("error", "writeFiles", code=DENIED))
+    faults.inject(Rule("error", STOP), Rule("error", "writeFiles", code=DENIED))
     assert job.attempt().outcome == "AccessDenied"
     faults.clear()
     assert len(job.live()) == 1
@@ -204,9 +204,9 @@ def test_a_session_that_could_not_be_stopped_is_ended_by_the_next_attempt_of_a_r
 @pytest.mark.parametrize("job", ["run_code"], indirect=True)
 @pytest.mark.parametrize("rule", [Rule("error", STOP), Rule("error", STOP, code=DENIED), Rule("disconnect", STOP)])
 def test_a_stop_that_fails_costs_nothing_and_the_session_ends_by_its_lifetime(
-    job: Job, aws: RunningInstance, faults: FaultOrders, rule: Rule
+    job: Job, aws: RunningInstance, faults: FaultInjector, rule: Rule
 ) -> None:
-    faults.order(rule)
+    faults.inject(rule)
     assert told(job, job.attempt()) == WHOLE
     faults.clear()
     (session,) = job.live()
@@ -228,8 +228,10 @@ def test_two_attempts_at_once_run_the_code_once(job: Job, deployed: Deployment) 
 
 
 @pytest.mark.parametrize("job", ["run_code"], indirect=True)
-def test_an_attempt_waits_for_the_result_of_one_that_lives(job: Job, deployed: Deployment, faults: FaultOrders) -> None:
-    faults.order(Rule("latency", "executeCode", seconds=3))
+def test_an_attempt_waits_for_the_result_of_one_that_lives(
+    job: Job, deployed: Deployment, faults: FaultInjector
+) -> None:
+    faults.inject(Rule("latency", "executeCode", seconds=3))
     with Attempts(deployed) as others, ThreadPoolExecutor() as pool:
         other = pool.submit(others.make, job.event, others_live=True)
         job.wait_until_accepted()

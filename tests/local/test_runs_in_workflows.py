@@ -25,7 +25,7 @@ from tests.local.target import ENVIRONMENT, ON_AWS, TENANT
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from local_agentcore.admin_client import FaultOrders
+    from local_agentcore.admin_client import FaultInjector
     from local_aws.running_instance import RunningInstance
     from tests.local.conftest import Product
 
@@ -175,11 +175,11 @@ def short_lived(function: str) -> Generator[str]:
 
 
 def test_a_lambda_that_dies_after_it_sent_the_code_is_retried_and_runs_nothing_again(
-    job: Job, aws: RunningInstance, faults: FaultOrders, short_lived: str, machine: Callable[[States], str]
+    job: Job, aws: RunningInstance, faults: FaultInjector, short_lived: str, machine: Callable[[States], str]
 ) -> None:
     """The first retry cannot know that it is dead, nor wait until it must be; the second can."""
     function = short_lived
-    faults.order(Rule("latency", "executeCommand", seconds=20, times=1))  # it dies while it waits for the listing
+    faults.inject(Rule("latency", "executeCommand", seconds=20, times=1))  # it dies while it waits for the listing
     state = {**task(function, retried=[*LAMBDA_ERRORS, "RunUnderWay"]), "End": True}
     execution = start(job, machine({"Run": state}), job.event["request"])
     job.wait_until_it_ran()
@@ -204,14 +204,14 @@ def test_a_lambda_that_dies_after_it_sent_the_code_is_retried_and_runs_nothing_a
     ],
 )
 def test_a_known_refusal_is_retried_and_then_the_code_runs(
-    job: Job, faults: FaultOrders, function: str, machine: Callable[[States], str], rule: Rule, error: str
+    job: Job, faults: FaultInjector, function: str, machine: Callable[[States], str], rule: Rule, error: str
 ) -> None:
-    faults.order(rule)
+    faults.inject(rule)
     state = {**task(function, retried=[error]), "End": True}
     found = ended(job, start(job, machine({"Run": state}), job.event["request"]))
     assert found["status"] == "SUCCEEDED", found
     assert job.whole(json.loads(found["output"]))
-    assert faults.struck() == [rule.times]
+    assert faults.injected() == [rule.times]
     assert job.ran() == 1
 
 

@@ -45,7 +45,7 @@ from tests.local import web
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from local_agentcore.admin_client import FaultOrders
+    from local_agentcore.admin_client import FaultInjector
     from tests.local.conftest import Product
 
     Make = Callable[..., CodeInterpreterTools]
@@ -329,10 +329,12 @@ def test_an_ended_session_is_replaced_once_and_the_caller_is_told(
     assert (after.stdout, after.notice) == ("False False", None)
 
 
-def test_the_word_comes_with_a_failure_too(tools: CodeInterpreterTools, product: Product, faults: FaultOrders) -> None:
+def test_the_word_comes_with_a_failure_too(
+    tools: CodeInterpreterTools, product: Product, faults: FaultInjector
+) -> None:
     ran(tools.execute_code("1"))
     end_session(product)
-    faults.order(Rule("error", "StartCodeInterpreterSession", code="AccessDeniedException"))
+    faults.inject(Rule("error", "StartCodeInterpreterSession", code="AccessDeniedException"))
     answer = failed(tools.execute_code("print(1)"))
     assert (answer.error, answer.notice) == ("AccessDenied", SESSION_REPLACED)
     faults.clear()
@@ -340,15 +342,15 @@ def test_the_word_comes_with_a_failure_too(tools: CodeInterpreterTools, product:
 
 
 def test_code_that_may_have_run_is_not_run_again(
-    tools: CodeInterpreterTools, product: Product, faults: FaultOrders
+    tools: CodeInterpreterTools, product: Product, faults: FaultInjector
 ) -> None:
     ran(tools.execute_code("count = 0"))
-    faults.order(Rule("disconnect", "executeCode", at="after", times=1))
+    faults.inject(Rule("disconnect", "executeCode", at="after", times=1))
     answer = failed(tools.execute_code("count += 1"))
     assert (answer.error, answer.retryable) == ("SessionLost", False)
     assert "may have run" in answer.message
     assert ran(tools.execute_code("print(count)")).stdout == "1"
-    faults.order(Rule("session_dies", "executeCode", seconds=0.2, times=1))
+    faults.inject(Rule("session_dies", "executeCode", seconds=0.2, times=1))
     answer = failed(tools.execute_code("while True: pass"))
     assert (answer.error, answer.notice) == ("SessionLost", None)
     assert product.live_sessions() == []
@@ -429,8 +431,8 @@ def test_uploads_that_are_not_there_leave_no_session(make: Make, product: Produc
     assert product.live_sessions() == []
 
 
-def test_uploads_that_cannot_be_written_leave_no_session(make: Make, product: Product, faults: FaultOrders) -> None:
-    faults.order(Rule("error", "writeFiles", code="AccessDeniedException"))
+def test_uploads_that_cannot_be_written_leave_no_session(make: Make, product: Product, faults: FaultInjector) -> None:
+    faults.inject(Rule("error", "writeFiles", code="AccessDeniedException"))
     tools = make(uploads={"a.txt": b"a"})
     assert failed(tools.execute_code("1")).error == "AccessDenied"
     assert product.live_sessions() == []

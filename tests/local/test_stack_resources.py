@@ -1,5 +1,6 @@
-"""What CloudFormation makes, changes and deletes: buckets and interpreters are as their templates say, and nothing that
-could not be deleted is lost.
+"""Stack resources that CloudFormation creates, changes and deletes.
+
+Buckets and interpreters match their templates, and nothing that could not be deleted is lost.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tests.local.test_service_roles import create, reasons, settled
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from local_agentcore.admin_client import FaultOrders
+    from local_agentcore.admin_client import FaultInjector
 
 pytestmark = [
     pytest.mark.skipif(ON_AWS, reason="it makes buckets and interpreters"),
@@ -235,7 +236,7 @@ def test_tags_of_an_interpreter_are_changed_in_place() -> None:
     assert delete(stack) == "DELETE_COMPLETE"
 
 
-def test_what_a_resource_needs_stays_while_it_cannot_be_deleted(faults: FaultOrders) -> None:
+def test_what_a_resource_needs_stays_while_it_cannot_be_deleted(faults: FaultInjector) -> None:
     needed, alone = new_name(), new_name()
     stack, _ = create(
         template(
@@ -244,7 +245,7 @@ def test_what_a_resource_needs_stays_while_it_cannot_be_deleted(faults: FaultOrd
             Alone=bucket(alone),
         )
     )
-    faults.order(IN_USE)
+    faults.inject(IN_USE)
     assert delete(stack) == "DELETE_FAILED"
     assert resources(stack) == {"Needed": "CREATE_COMPLETE", "Sandbox": "DELETE_FAILED"}
     assert (needed in buckets(), alone in buckets()) == (True, False)
@@ -254,19 +255,19 @@ def test_what_a_resource_needs_stays_while_it_cannot_be_deleted(faults: FaultOrd
     assert needed not in buckets()
 
 
-def test_what_cannot_be_deleted_is_retained_when_it_is_named(faults: FaultOrders) -> None:
+def test_what_cannot_be_deleted_is_retained_when_it_is_named(faults: FaultInjector) -> None:
     needed, kept = new_name(), new_name()
     stack, _ = create(template(Needed=bucket(needed), Sandbox=interpreter(kept, DependsOn="Needed")))
-    faults.order(IN_USE)
+    faults.inject(IN_USE)
     assert delete(stack) == "DELETE_FAILED"
     assert delete(stack, RetainResources=["Sandbox"]) == "DELETE_COMPLETE"
     assert (needed in buckets(), kept in interpreters()) == (False, True)
 
 
-def test_what_a_rollback_could_not_delete_stays_in_the_stack(faults: FaultOrders) -> None:
+def test_what_a_rollback_could_not_delete_stays_in_the_stack(faults: FaultInjector) -> None:
     name = new_name()
     fails = bucket(new_name(), LifecycleConfiguration={"Rules": [{"Status": "Enabled", "ExpirationInDays": 0}]})
-    faults.order(IN_USE)
+    faults.inject(IN_USE)
     stack, status = create(template(Sandbox=interpreter(name), Fails={**fails, "DependsOn": "Sandbox"}))
     assert status == "ROLLBACK_FAILED"
     assert resources(stack) == {"Sandbox": "DELETE_FAILED"}

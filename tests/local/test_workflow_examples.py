@@ -23,7 +23,7 @@ from tests.local.target import ON_AWS
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from local_agentcore.admin_client import FaultOrders
+    from local_agentcore.admin_client import FaultInjector
     from local_aws.running_instance import RunningInstance
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="it deploys the examples, and orders faults")
@@ -155,14 +155,14 @@ def test_the_connectors_page_shows_the_mapping_as_it_is_deployed(workflows: Work
     assert json.loads(deployed["definition"])["States"]["Map the result"] == json.loads(shown)
 
 
-def test_the_connector_catches_errors_by_name(workflows: Workflows, faults: FaultOrders) -> None:
+def test_the_connector_catches_errors_by_name(workflows: Workflows, faults: FaultInjector) -> None:
     refused = workflows.run("Connector", code="")
     assert (refused["error"]["Error"], refused["toDo"]) == ("InvalidRequest", "Mend the request")
     cause = json.loads(refused["error"]["Cause"])
     assert list(cause)[:2] == ["errorMessage", "errorType"]
     assert "code is empty" in cause["errorMessage"]
     assert (cause["errorType"], cause["stackTrace"]) == ("InvalidRequest", [])
-    faults.order(Rule("session_dies", "executeCode", seconds=0.2))
+    faults.inject(Rule("session_dies", "executeCode", seconds=0.2))
     lost = workflows.run("Connector", code="while True: pass")
     assert (lost["error"]["Error"], lost["toDo"]) == ("SessionLost", "Look what it has done")
 
@@ -186,14 +186,14 @@ def written_by_hand(workflows: Workflows) -> Generator[Workflows]:
 
 
 def test_a_state_machine_that_is_written_by_hand_handles_errors_as_its_page_says(
-    written_by_hand: Workflows, faults: FaultOrders
+    written_by_hand: Workflows, faults: FaultInjector
 ) -> None:
     drawn = written_by_hand.run("Connector", code="import matplotlib.pyplot as plt; plt.plot([1, 2]); None")
     assert [file["path"] for file in drawn["files"]] == ["figure-1.png"]
     assert written_by_hand.run("Connector", code="") == {"failed": "InvalidRequest"}
-    faults.order(Rule("error", "StartCodeInterpreterSession", code="ServiceQuotaExceededException", times=1))
+    faults.inject(Rule("error", "StartCodeInterpreterSession", code="ServiceQuotaExceededException", times=1))
     assert written_by_hand.run("Connector", code="print(6 * 7)")["stdout"] == "42"
-    faults.order(Rule("session_dies", "executeCode", seconds=0.2, times=1))
+    faults.inject(Rule("session_dies", "executeCode", seconds=0.2, times=1))
     lost = written_by_hand.run("Connector", code="while True: pass")
     assert lost["error"]["Error"] == "SessionLost"
 
@@ -214,8 +214,8 @@ def test_a_long_command_that_fails_is_a_state_with_its_exit_code(workflows: Work
     assert (state["ended"], state["exitCode"]) == (True, 3)
 
 
-def test_a_long_command_that_nobody_can_ask_is_stopped(workflows: Workflows, faults: FaultOrders) -> None:
-    faults.order(Rule("error", "getTask", code="AccessDeniedException", times=1))
+def test_a_long_command_that_nobody_can_ask_is_stopped(workflows: Workflows, faults: FaultInjector) -> None:
+    faults.inject(Rule("error", "getTask", code="AccessDeniedException", times=1))
     assert workflows.run("LongCommand", command="sleep 600", pollSeconds=1) == {"failed": "AccessDenied"}
 
 
@@ -231,7 +231,7 @@ def test_a_program_that_fails_closes_the_session_and_fails_the_workflow(workflow
 
 
 def test_a_session_that_dies_in_the_middle_fails_the_workflow_by_name(
-    workflows: Workflows, faults: FaultOrders
+    workflows: Workflows, faults: FaultInjector
 ) -> None:
-    faults.order(Rule("session_dies", "executeCode", seconds=0.05, times=1))
+    faults.inject(Rule("session_dies", "executeCode", seconds=0.05, times=1))
     assert workflows.run("OneSession", csv=CSV) == {"failed": "SessionLost"}

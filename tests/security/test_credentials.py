@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Silent:
-    """An authority that cannot be asked."""
+    """An authorizer that cannot be asked."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -62,10 +62,10 @@ def test_without_an_answer_the_authority_is_asked_once_and_the_log_has_one_line(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(role, "REFUSED_FOR", timedelta(hours=1))
-    authority = Silent()
-    session = role.SessionRole(authority, "role", "interpreter", "session")  # pyright: ignore[reportArgumentType]
+    authorizer = Silent()
+    session = role.SessionRole(authorizer, "role", "interpreter", "session")  # pyright: ignore[reportArgumentType]
     with caplog.at_level(logging.WARNING):
         assert asyncio.run(conversation(Metadata(session, "us-east-1"), 50)) == [500] * 50
-    assert authority.asked == 1
+    assert authorizer.asked == 1
     logged = [record for record in caplog.records if record.name.startswith("local_agentcore")]
     assert len(logged) == 1

@@ -21,8 +21,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from local_agentcore.admin_client import EmulatorClock, FaultOrders, LiveSessions
-from local_agentcore.settings import AUTHORITY_TOKEN_VARIABLE, STEERING_TOKEN_VARIABLE
+from local_agentcore.admin_client import EmulatorClock, FaultInjector, LiveSessions
+from local_agentcore.settings import ADMIN_TOKEN_VARIABLE, AUTHORIZER_TOKEN_VARIABLE
 from local_aws import control
 from local_aws.settings import StateDirectory
 
@@ -175,9 +175,9 @@ def token_of(running: RunningInstance) -> str:
     children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
     for child in children:
         for variable in Path(f"/proc/{child}/environ").read_text().split("\0"):
-            if variable.startswith(f"{AUTHORITY_TOKEN_VARIABLE}="):
+            if variable.startswith(f"{AUTHORIZER_TOKEN_VARIABLE}="):
                 return variable.partition("=")[2]
-    raise LookupError(AUTHORITY_TOKEN_VARIABLE)
+    raise LookupError(AUTHORIZER_TOKEN_VARIABLE)
 
 
 def test_what_the_emulator_may_ask_nobody_else_may(running: RunningInstance) -> None:
@@ -305,7 +305,7 @@ def test_who_steers_the_emulator_needs_the_token_for_it(running: RunningInstance
     address, right = f"{running.agentcore_url}/_local/{path}", f"Bearer {running.steering_token}"
     for wrong in ("", "Bearer ", "Bearer None", right[:-1], right.lower(), f"Bearer {token_of(running)}"):
         status, said = answer(address, {"Authorization": wrong} if wrong else {}, method, body)
-        assert (status, STEERING_TOKEN_VARIABLE in said) == (403, True), wrong
+        assert (status, ADMIN_TOKEN_VARIABLE in said) == (403, True), wrong
     assert answer(address, {"Authorization": right}, method, body)[0] == 200
 
 
@@ -315,10 +315,10 @@ def test_python_steers_with_the_token_of_the_environment(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    with pytest.raises(PermissionError, match=STEERING_TOKEN_VARIABLE):
-        FaultOrders(running.agentcore_url).clear()
-    monkeypatch.setenv(STEERING_TOKEN_VARIABLE, running.environment()[STEERING_TOKEN_VARIABLE])
-    FaultOrders(running.agentcore_url).clear()
+    with pytest.raises(PermissionError, match=ADMIN_TOKEN_VARIABLE):
+        FaultInjector(running.agentcore_url).clear()
+    monkeypatch.setenv(ADMIN_TOKEN_VARIABLE, running.environment()[ADMIN_TOKEN_VARIABLE])
+    FaultInjector(running.agentcore_url).clear()
     EmulatorClock(running.agentcore_url).now()
     sessions = LiveSessions(running.agentcore_url)
     sessions.end("x/../../faults?a b")  # nothing of this name lives

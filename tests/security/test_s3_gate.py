@@ -15,8 +15,8 @@ from unittest.mock import AsyncMock, MagicMock
 import h11
 import pytest
 
-from local_agentcore.network import s3_gate
-from local_agentcore.network.s3_gate import S3Gate, Upstream
+from local_agentcore.network import s3_proxy
+from local_agentcore.network.s3_proxy import S3Proxy, Upstream
 from local_agentcore.sandbox.listeners import Listener
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class World:
 @contextlib.contextmanager
 def running_gate(upstream: Upstream | None, sandboxes: int = 1) -> Generator[list[int]]:
     """Serves a gate as the emulator does, and gives the port of each sandbox."""
-    loop, gate = asyncio.new_event_loop(), S3Gate(upstream)
+    loop, gate = asyncio.new_event_loop(), S3Proxy(upstream)
     listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(sandboxes)]
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -269,7 +269,7 @@ def test_a_sandbox_has_so_many_uploads_at_once(world: World) -> None:
 @pytest.fixture
 def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three MiB for the bodies of all sandboxes; for gates that are made after it."""
-    monkeypatch.setattr(s3_gate, "BODIES_BYTES", 3 * MEBIBYTE)
+    monkeypatch.setattr(s3_proxy, "BODIES_BYTES", 3 * MEBIBYTE)
 
 
 @pytest.mark.usefixtures("little_room")
@@ -318,15 +318,15 @@ def test_an_exchange_that_is_cancelled_while_it_ends_is_cancelled(monkeypatch: p
     async def cancelled() -> None:
         client, upstream, body = AsyncMock(), AsyncMock(), MagicMock()
         request = h11.Request(method="GET", target="/", headers=[("Host", "s3")])
-        exchange = s3_gate._exchange  # pyright: ignore[reportPrivateUsage]
+        exchange = s3_proxy._exchange  # pyright: ignore[reportPrivateUsage]
         exchanging = asyncio.create_task(exchange(client, upstream, request, body))
         await asyncio.wait_for(ending.wait(), 10)
         exchanging.cancel()
         with pytest.raises(asyncio.CancelledError):
             await exchanging
 
-    monkeypatch.setattr(s3_gate, "_pass_body", slow_to_end)
-    monkeypatch.setattr(s3_gate, "_pass_answer", answered)
+    monkeypatch.setattr(s3_proxy, "_forward_body", slow_to_end)
+    monkeypatch.setattr(s3_proxy, "_forward_response", answered)
     asyncio.run(cancelled())
 
 

@@ -58,7 +58,7 @@ def test_a_start_that_is_given_up_leaves_nothing(agentcore_runtime: Path, tmp_pa
     async def give_up(emulator: Emulator) -> None:
         descriptors, processes = descriptors_open(), children()
         for moment in MOMENTS:
-            starting = asyncio.create_task(emulator.take(emulator.interpreters.get(MANAGED_INTERPRETER)))
+            starting = asyncio.create_task(emulator.acquire_sandbox(emulator.interpreters.get(MANAGED_INTERPRETER)))
             await asyncio.sleep(moment)
             starting.cancel()
             with suppress(asyncio.CancelledError):
@@ -77,7 +77,7 @@ def test_what_cannot_be_watched_is_ended(
         raise RuntimeError("the kernel's words are not understood")
 
     async def watch(emulator: Emulator) -> None:
-        watched = await emulator.take(emulator.interpreters.get(MANAGED_INTERPRETER))
+        watched = await emulator.acquire_sandbox(emulator.interpreters.get(MANAGED_INTERPRETER))
         assert (await watched.execute("1", clear_context=False, seconds=5)).exit_code == 0
         monkeypatch.setattr(memory, "exceeds_limit", fail)
         async with asyncio.timeout(10):
@@ -90,7 +90,7 @@ def test_what_cannot_be_watched_is_ended(
 
 def test_swap_does_not_add_to_the_memory_of_a_group(agentcore_runtime: Path, tmp_path: Path) -> None:
     async def look(emulator: Emulator) -> None:
-        sandbox: Sandbox = await emulator.take(emulator.interpreters.get(MANAGED_INTERPRETER))
+        sandbox: Sandbox = await emulator.acquire_sandbox(emulator.interpreters.get(MANAGED_INTERPRETER))
         files = [file for group in groups() for file in group.glob("memory.*limit_in_bytes")]
         limits = {file.name: int(file.read_text()) for file in files}
         swap = [file.read_text() for group in groups() for file in group.glob("memory.swap.max")]

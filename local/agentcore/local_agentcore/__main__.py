@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     print(BANNER, flush=True)
     try:
         settings = settings_of(options)
-    except assumptions.GuessesError as error:
+    except assumptions.AssumptionsError as error:
         print(error, file=sys.stderr)
         return 2
     # After the arguments: reading the service's models takes a moment that --help need not wait for.

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .faults import FORMS, Plan, Rule
-from .settings import STEERING_TOKEN_VARIABLE
+from .settings import ADMIN_TOKEN_VARIABLE
 
 TIMEOUT_SECONDS = 60.0
 """More than it takes to end all sessions, which moving the clock may."""
@@ -23,13 +23,13 @@ FORBIDDEN = 403
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # an emulator is on loopback
 
 
-class FaultOrders:
+class FaultInjector:
     """Orders faults of the emulator at an address, as `http://127.0.0.1:5200`."""
 
     def __init__(self, address: str) -> None:
         self._url = f"{address}/_local/faults"
 
-    def order(self, *rules: Rule, seed: int = 0) -> None:
+    def inject(self, *rules: Rule, seed: int = 0) -> None:
         """Has it follow these rules from now on, instead of those before.
 
         Raises:
@@ -41,9 +41,9 @@ class FaultOrders:
                 raise TypeError(f"{rule!r} is no Rule; allowed: Rule(kind, …) with kind one of {' | '.join(FORMS)}")
         _request("PUT", self._url, Plan(rules, seed).as_json())
 
-    def struck(self) -> list[int]:
-        """Returns how many calls each rule has struck so far, in their order."""
-        return [rule["struck"] for rule in _request("GET", self._url)["rules"]]
+    def injected(self) -> list[int]:
+        """Returns how many calls each rule has injected so far, in their order."""
+        return [rule["injected"] for rule in _request("GET", self._url)["rules"]]
 
     def clear(self) -> None:
         """Ends all of them."""
@@ -86,7 +86,7 @@ class LiveSessions:
 
 
 def _request(method: str, url: str, body: bytes | None = None) -> Any:
-    token = os.environ.get(STEERING_TOKEN_VARIABLE)
+    token = os.environ.get(ADMIN_TOKEN_VARIABLE)
     headers = {"authorization": f"Bearer {token}"} if token else {}
     request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310  an emulator's own address
     try:

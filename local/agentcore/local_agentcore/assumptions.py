@@ -1,6 +1,6 @@
 """What nobody has published of the service, each a guess with its reason: one table, and a file may say otherwise.
 
-`local-agentcore guesses` prints it as a file to edit, `serve --guesses FILE` takes it, and `guesses.md` in
+`local-agentcore guesses` prints it as a file to edit, `serve --guesses FILE` takes it, and `assumptions.md` in
 the distribution's folder is the same table. Once somebody has seen the service do it, a guess becomes code and leaves
 the table.
 """
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 Default = TypeVar("Default")
 
 
-class GuessesError(Exception):
-    """A file of guesses cannot be taken; the message says what is wrong and what is allowed."""
+class AssumptionsError(Exception):
+    """A file of assumptions cannot be taken; the message says what is wrong and what is allowed."""
 
 
 def _guess(default: Default, why: str) -> Default:
@@ -30,7 +30,7 @@ def _guess(default: Default, why: str) -> Default:
 
 
 @dataclass(frozen=True)
-class Guesses:
+class Assumptions:
     """One guess a field. A text may use the places in braces that its default has."""
 
     # Limits
@@ -170,45 +170,45 @@ ALWAYS = (
     "The header content-type of a request is not looked at.",
     "writeFiles checks each path before it writes; on a full disk the files before the one that failed stay.",
 )
-"""Guesses that cannot be configured."""
+"""Assumptions that cannot be configured."""
 
 
-def load(path: Path) -> Guesses:
-    """Reads a TOML file (or JSON, if it is called so) of those guesses that are to be otherwise.
+def load(path: Path) -> Assumptions:
+    """Reads a TOML file (or JSON, if it is called so) of those assumptions that are to be otherwise.
 
     Raises:
-        GuessesError: it cannot be read, or what it says is not a guess.
+        AssumptionsError: it cannot be read, or what it says is not a guess.
     """
     try:
         text = path.read_text()
         values: Any = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except (OSError, ValueError, RecursionError) as error:
-        raise GuessesError(f"The guesses in {path} cannot be read: {error}") from error
+        raise AssumptionsError(f"The assumptions in {path} cannot be read: {error}") from error
     if not isinstance(values, dict):
-        raise GuessesError(f"The guesses in {path} are no table of names and values")
-    return guesses_of(cast("dict[str, Any]", values))
+        raise AssumptionsError(f"The assumptions in {path} are no table of names and values")
+    return assumptions_from(cast("dict[str, Any]", values))
 
 
-def guesses_of(values: dict[str, Any]) -> Guesses:
-    """Returns the guesses that differ from the defaults in these.
+def assumptions_from(values: dict[str, Any]) -> Assumptions:
+    """Returns the assumptions that differ from the defaults in these.
 
     Raises:
-        GuessesError: there is no guess of that name, or it cannot have that value.
+        AssumptionsError: there is no guess of that name, or it cannot have that value.
     """
-    types, known = get_type_hints(Guesses), {guess.name: guess for guess in fields(Guesses)}
+    types, known = get_type_hints(Assumptions), {guess.name: guess for guess in fields(Assumptions)}
     for name, value in values.items():
         if name not in known:
-            raise GuessesError(f"There is no guess called {name!r}; there are: {', '.join(known)}")
+            raise AssumptionsError(f"There is no guess called {name!r}; there are: {', '.join(known)}")
         problem = _problem(value, types[name], known[name].default)
         if problem is not None:
-            raise GuessesError(f"The guess {name} is {value!r}; allowed: {problem}")
-    return Guesses(**values)
+            raise AssumptionsError(f"The guess {name} is {value!r}; allowed: {problem}")
+    return Assumptions(**values)
 
 
 def as_toml() -> str:
     """Returns the table of the defaults, with the reasons as comments."""
     blocks: list[str] = []
-    for guess in fields(Guesses):
+    for guess in fields(Assumptions):
         reason = textwrap.fill(_why(guess), 118, initial_indent="# ", subsequent_indent="# ")
         # JSON's spelling of texts, numbers and truths is TOML's too.
         blocks.append(f"{reason}\n{guess.name} = {json.dumps(guess.default, ensure_ascii=False)}\n")

@@ -30,7 +30,7 @@ TIMEOUT_SECONDS = 30.0
 HTTP_OK = 200
 
 
-class RoleRefusedError(Exception):
+class RoleNotAssumableError(Exception):
     """A role gives its credentials to nobody of that name: its trust policy, or that it does not exist."""
 
 
@@ -45,7 +45,7 @@ class Credentials:
 
 
 @dataclass(frozen=True)
-class Need:
+class RequiredPermission:
     """What a caller has to be allowed to do.
 
     Attributes:
@@ -59,26 +59,26 @@ class Need:
     context: Mapping[str, Sequence[str]] = field(default_factory=dict[str, "Sequence[str]"])
 
 
-class Authority:
+class Authorizer:
     """The other side's client. Each question is one request on a kept connection."""
 
     def __init__(self, url: str, token: str) -> None:
         """`url` is what `/authorize`, `/assumable` and `/credentials` stand below."""
         self._url, self._token = url.rstrip("/"), f"Bearer {token}"
-        # A pool of its own: whoever waits for the authority must not hold up what runs in asyncio's threads.
+        # A pool of its own: whoever waits for the authorizer must not hold up what runs in asyncio's threads.
         self._threads = ThreadPoolExecutor(CONNECTIONS, "authority")
         self._pool = urllib3.PoolManager(maxsize=CONNECTIONS, block=True)
 
     def is_itself(self, headers: Mapping[str, str]) -> bool:
-        """Whether a request comes from the authority."""
+        """Whether a request comes from the authorizer."""
         return hmac.compare_digest(headers.get("authorization", "").encode(), self._token.encode())
 
-    async def authorize(self, request: HttpRequest, need: Need) -> str:
+    async def authorize(self, request: HttpRequest, need: RequiredPermission) -> str:
         """Returns the ARN of the principal that signed `request` and may do what it needs.
 
         Raises:
             NotAuthorizedError: the signature is wrong, or no policy allows it.
-            InternalServerError: the authority cannot be asked.
+            InternalServerError: the authorizer cannot be asked.
         """
         answer = await self._in_thread(lambda: self._ask("authorize", _question(request, need)))
         if answer.get("allowed") is not True:
@@ -89,13 +89,13 @@ class Authority:
         """Returns credentials of an execution role, assumed as the service for one interpreter.
 
         Raises:
-            RoleRefusedError: the role does not trust the service for this interpreter.
-            InternalServerError: the authority cannot be asked.
+            RoleNotAssumableError: the role does not trust the service for this interpreter.
+            InternalServerError: the authorizer cannot be asked.
         """
         question = {"role": role_arn, "interpreter": interpreter_arn, "session": session_id}
         answer = await self._in_thread(lambda: self._ask("credentials", question))
         if "refused" in answer:
-            raise RoleRefusedError(str(answer["refused"]))
+            raise RoleNotAssumableError(str(answer["refused"]))
         expiration = datetime.fromisoformat(answer.pop("expiration"))
         return Credentials(expiration=expiration, **answer)
 
@@ -103,13 +103,13 @@ class Authority:
         """Returns when the service may assume a role for an interpreter, which need not be there yet.
 
         Raises:
-            RoleRefusedError: it may not.
-            InternalServerError: the authority cannot be asked.
+            RoleNotAssumableError: it may not.
+            InternalServerError: the authorizer cannot be asked.
         """
         question = {"role": role_arn, "interpreter": interpreter_arn}
         answer = await self._in_thread(lambda: self._ask("assumable", question))
         if "refused" in answer:
-            raise RoleRefusedError(str(answer["refused"]))
+            raise RoleNotAssumableError(str(answer["refused"]))
 
     def close(self) -> None:
         """Closes what is open. Questions on their way are answered or fail."""
@@ -139,7 +139,7 @@ class Authority:
         return decoded
 
 
-def _question(request: HttpRequest, need: Need) -> dict[str, Any]:
+def _question(request: HttpRequest, need: RequiredPermission) -> dict[str, Any]:
     return {
         "method": request.method,
         "path": request.path,

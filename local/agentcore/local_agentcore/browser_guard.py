@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 OF_A_BROWSER = ("origin", "sec-fetch-site")
 
 
-class NoWebPages:
+class BrowserGuard:
     """ASGI middleware that answers 403 to what a web page sent."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -9,7 +9,7 @@ from .errors import ConflictError
 from .paging import page
 
 if TYPE_CHECKING:
-    from .assumptions import Guesses
+    from .assumptions import Assumptions
     from .clock import Clock
     from .interpreters import Interpreter, Interpreters
     from .sessions import Sessions
@@ -20,8 +20,8 @@ Parameters = Mapping[str, Any]
 class ControlPlane:
     """Each method is the operation of that name: members of its input in, members of its output out."""
 
-    def __init__(self, interpreters: Interpreters, sessions: Sessions, clock: Clock, guesses: Guesses) -> None:
-        self._interpreters, self._sessions, self._clock, self._guesses = interpreters, sessions, clock, guesses
+    def __init__(self, interpreters: Interpreters, sessions: Sessions, clock: Clock, assumptions: Assumptions) -> None:
+        self._interpreters, self._sessions, self._clock, self._assumptions = interpreters, sessions, clock, assumptions
 
     async def create_code_interpreter(self, parameters: Parameters) -> dict[str, Any]:
         """CreateCodeInterpreter. It is ready at once, whatever the answer says."""
@@ -30,7 +30,7 @@ class ControlPlane:
             "codeInterpreterId": interpreter.identifier,
             "codeInterpreterArn": interpreter.arn,
             "createdAt": interpreter.created,
-            "status": self._guesses.create_status,
+            "status": self._assumptions.create_status,
         }
 
     async def get_code_interpreter(self, parameters: Parameters) -> dict[str, Any]:
@@ -46,7 +46,7 @@ class ControlPlane:
             for interpreter in self._interpreters.all()
             if wanted is None or (wanted == "SYSTEM") == interpreter.is_managed
         ]
-        interpreters, next_token = page(found, parameters, f"interpreters {wanted}", self._guesses)
+        interpreters, next_token = page(found, parameters, f"interpreters {wanted}", self._assumptions)
         return {"codeInterpreterSummaries": [_summary(interpreter) for interpreter in interpreters], **next_token}
 
     async def delete_code_interpreter(self, parameters: Parameters) -> dict[str, Any]:
@@ -54,7 +54,9 @@ class ControlPlane:
         interpreter = self._interpreters.get(parameters["codeInterpreterId"])
         live = self._sessions.count(interpreter)
         if live:
-            raise ConflictError(self._guesses.interpreter_in_use.format(identifier=interpreter.identifier, live=live))
+            raise ConflictError(
+                self._assumptions.interpreter_in_use.format(identifier=interpreter.identifier, live=live)
+            )
         self._interpreters.delete(interpreter)
         return {
             "codeInterpreterId": interpreter.identifier,

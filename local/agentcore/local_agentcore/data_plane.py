@@ -14,14 +14,14 @@ from .sessions import Ending, Sandboxes, Session, Sessions, log
 from .tools import TOOLS, Invocation
 
 if TYPE_CHECKING:
-    from .assumptions import Guesses
+    from .assumptions import Assumptions
     from .clock import Clock
     from .faults import Faults
     from .interpreters import Interpreters
     from .sandbox.limits import Limits
 
 DEFAULT_SESSION_SECONDS = 900
-RECORDED_MEMBERS = ("certificates", "filesystemConfigurations")
+ECHOED_MEMBERS = ("certificates", "filesystemConfigurations")
 Parameters = Mapping[str, Any]
 
 
@@ -30,10 +30,10 @@ class DataPlane:
 
     def __init__(
         self, interpreters: Interpreters, sessions: Sessions, sandboxes: Sandboxes, limits: Limits, clock: Clock,
-        guesses: Guesses, faults: Faults,
+        assumptions: Assumptions, faults: Faults,
     ) -> None:  # fmt: skip
         self._interpreters, self._sessions, self._sandboxes = interpreters, sessions, sandboxes
-        self._limits, self._clock, self._guesses, self._faults = limits, clock, guesses, faults
+        self._limits, self._clock, self._assumptions, self._faults = limits, clock, assumptions, faults
         self._dying: set[asyncio.Task[None]] = set()
 
     async def start_code_interpreter_session(self, parameters: Parameters) -> dict[str, Any]:
@@ -44,7 +44,7 @@ class DataPlane:
             self._sandboxes,
             name=parameters.get("name"),
             timeout_seconds=parameters.get("sessionTimeoutSeconds", DEFAULT_SESSION_SECONDS),
-            recorded={member: parameters[member] for member in RECORDED_MEMBERS if member in parameters},
+            recorded={member: parameters[member] for member in ECHOED_MEMBERS if member in parameters},
         )
         return {
             "codeInterpreterIdentifier": interpreter.identifier,
@@ -64,7 +64,7 @@ class DataPlane:
         wanted, now = parameters.get("status"), self._clock()
         found = [one for one in self._sessions.all(interpreter) if wanted in (None, one.status(now))]
         of = f"sessions {interpreter.identifier} {wanted}"
-        sessions, next_token = page(found, parameters, of, self._guesses, newest_first=True)
+        sessions, next_token = page(found, parameters, of, self._assumptions, newest_first=True)
         updated = [{"lastUpdatedAt": session.updated or session.created} for session in sessions]
         items = [self._summary(session) | last for session, last in zip(sessions, updated, strict=True)]
         return {"items": items, **next_token}
@@ -83,7 +83,7 @@ class DataPlane:
         """InvokeCodeInterpreter: runs one tool to its end; the answer's stream has one event."""
         interpreter = self._interpreters.get(parameters["codeInterpreterIdentifier"])
         if "sessionId" not in parameters:
-            raise ValidationError(self._guesses.session_required)
+            raise ValidationError(self._assumptions.session_required)
         tool = TOOLS[parameters["name"]]
         session = await self._sessions.active(interpreter, parameters["sessionId"])
         arguments = parameters.get("arguments", {})
@@ -93,12 +93,12 @@ class DataPlane:
             if rule.kind == "session_dies":
                 await self._let_die(session, rule.seconds or 0)
         try:
-            result = await tool(Invocation(session.sandbox, self._limits, self._guesses, arguments, slow_files))
+            result = await tool(Invocation(session.sandbox, self._limits, self._assumptions, arguments, slow_files))
         except SandboxEndedError as error:
             if session.is_live(self._clock()):
                 log.error("Session %s: %s", session.identifier, error)
             await self._sessions.end(session, Ending.FAILED if session.is_live(self._clock()) else Ending.EXPIRED)
-            raise session.cut_short(self._guesses) from error
+            raise session.cut_short(self._assumptions) from error
         except FrameError as error:
             raise ValidationError(f"The arguments are more than a sandbox takes at once: {error}") from error
         return {"sessionId": session.identifier, "stream": [{"result": result}]}

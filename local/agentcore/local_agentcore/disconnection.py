@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from .faults import Moment
-    from .protocol import HttpAnswer
+    from .protocol import HttpResponse
 
 TRANSPORT = "transport"
 
@@ -30,7 +30,7 @@ class ProtocolWithTransport(H11Protocol):
 class Interrupted(Response):
     """As much of an answer as a disconnect leaves."""
 
-    def __init__(self, moment: Moment, answer: HttpAnswer | None) -> None:
+    def __init__(self, moment: Moment, answer: HttpResponse | None) -> None:
         """`answer` is None where nothing is to be sent."""
         super().__init__()
         self._moment, self._answer = moment, answer

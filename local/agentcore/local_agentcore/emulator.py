@@ -9,7 +9,7 @@ import stat
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .authorizer import Authority
+from .authorizer import Authorizer
 from .clock import Clock, MovableClock, system_clock
 from .control_plane import ControlPlane
 from .data_plane import DataPlane
@@ -48,25 +48,29 @@ class Emulator:
     def __init__(self, settings: Settings, clock: Clock = system_clock) -> None:
         self.settings = settings
         self._clock = clock = MovableClock(clock)
-        quotas, guesses = settings.quotas, settings.guesses
+        quotas, assumptions = settings.quotas, settings.assumptions
         self.interpreters = Interpreters(
-            account=settings.account, region=settings.region, maximum=quotas.interpreters, clock=clock, guesses=guesses
+            account=settings.account,
+            region=settings.region,
+            maximum=quotas.interpreters,
+            clock=clock,
+            assumptions=assumptions,
         )
-        self.sessions = Sessions(maximum=quotas.sessions, clock=clock, guesses=guesses)
-        self.authority = None if settings.authority is None else Authority(*settings.authority)
-        self.permissions = Permissions(self.authority, self.interpreters, guesses)
+        self.sessions = Sessions(maximum=quotas.sessions, clock=clock, assumptions=assumptions)
+        self.authorizer = None if settings.authorizer is None else Authorizer(*settings.authorizer)
+        self.permissions = Permissions(self.authorizer, self.interpreters, assumptions)
         self.unavailable: SandboxUnavailableError | None = SandboxUnavailableError(
             "the emulator has not started", "Wait"
         )
         self.groups = ControlGroups()
         self._directory = settings.state / emulator_name()
-        self._networks = Networks(settings.network, settings.region, self.authority)
+        self._networks = Networks(settings.network, settings.region, self.authorizer)
         self._pools: dict[str, Pool] = {}
-        self._idempotency = Idempotency(clock, guesses)
+        self._idempotency = Idempotency(clock, assumptions)
         self.faults = Faults()
-        self._throttle = Throttle(quotas.calls_per_second, clock, guesses)
-        control = ControlPlane(self.interpreters, self.sessions, clock, guesses)
-        data = DataPlane(self.interpreters, self.sessions, self, settings.limits, clock, guesses, self.faults)
+        self._throttle = Throttle(quotas.calls_per_second, clock, assumptions)
+        control = ControlPlane(self.interpreters, self.sessions, clock, assumptions)
+        data = DataPlane(self.interpreters, self.sessions, self, settings.limits, clock, assumptions, self.faults)
         self.operations: Mapping[str, Operation] = {
             "CreateCodeInterpreter": control.create_code_interpreter,
             "GetCodeInterpreter": control.get_code_interpreter,
@@ -129,7 +133,7 @@ class Emulator:
             reason = f"{self._directory / mode} cannot be written: {error.strerror}"
             raise SandboxUnavailableError(reason, "Make room there, or choose another folder with --state") from error
 
-    async def take(self, interpreter: Interpreter) -> Sandbox:
+    async def acquire_sandbox(self, interpreter: Interpreter) -> Sandbox:
         """Returns a fresh sandbox for a session of an interpreter.
 
         Raises:
@@ -190,6 +194,6 @@ class Emulator:
         await self.sessions.close()
         for pool in self._pools.values():
             await pool.close()
-        if self.authority is not None:
-            self.authority.close()
+        if self.authorizer is not None:
+            self.authorizer.close()
         shutil.rmtree(self._directory, ignore_errors=True)

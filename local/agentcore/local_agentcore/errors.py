@@ -93,11 +93,11 @@ class ThrottlingError(ServiceError):
     code, status = "ThrottlingException", 429
 
 
-class OrderedError(ServiceError):
+class InjectedFault(ServiceError):  # noqa: N818  a fault, not a failure of the emulator
     """A fault that was ordered."""
 
     def __init__(self, code: str, status: int) -> None:
-        super().__init__(f"{code} as the fault plan orders")
+        super().__init__(f"{code} injected by the fault plan")
         self.code, self.status = code, status
 
     def body(self) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Faults on order: which calls are to go wrong, and how. The same rules are had in Python, in JSON and by the fixture.
 
 A rule counts the calls that it names and strikes all of them, those with the numbers `calls`, or a share of `rate`, and
-at most `times` of them. A share is drawn from the plan's seed for each rule apart, so that the same calls are struck
+at most `times` of them. A share is drawn from the plan's seed for each rule apart, so that the same calls are injected
 again, whatever else is called between them.
 """
 
@@ -38,8 +38,8 @@ STATUSES = {
     "ResourceNotFoundException": 404,
 }
 """The errors of both planes' operations, with the HTTP statuses of the model."""
-MOST_SECONDS = 86_400.0
-MOST_CALLS = 1_000_000
+MAX_SECONDS = 86_400.0
+MAX_CALLS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,9 @@ class Rule:
             but not the end of the stream). `session_dies` ends the session's sandbox `seconds` after the call began.
             `slow_file` delays each file of the call whose path matches `path` by `seconds`.
         on: an operation or a tool, or `*` for every one that the kind fits.
-        rate: the share of the calls that is struck, of 0 to 1.
-        calls: the numbers of the calls that are struck; 1 is the first after the plan was made.
-        times: how many calls are struck at most.
+        rate: the share of the calls that is injected, of 0 to 1.
+        calls: the numbers of the calls that are injected; 1 is the first after the plan was made.
+        times: how many calls are injected at most.
         seconds: of latency, of a slow file, and of a session's last breath, which is 0 unless given.
         at: the moment of an error or a disconnect; `before` unless given.
         code: of the error; InternalServerException, a 500, unless given.
@@ -134,9 +134,9 @@ class Rule:
         if self.times is not None and not _is_count(self.times):
             yield f"times is {self.times!r}; allowed: a whole number from 1 on"
         if (self.seconds is None and form.needs_seconds) or (
-            self.seconds is not None and not _is_number(self.seconds, 0, MOST_SECONDS)
+            self.seconds is not None and not _is_number(self.seconds, 0, MAX_SECONDS)
         ):
-            yield f"seconds is {self.seconds!r}; allowed: a number from 0 to {MOST_SECONDS:g}"
+            yield f"seconds is {self.seconds!r}; allowed: a number from 0 to {MAX_SECONDS:g}"
         if self.at is not None and self.at not in form.at:
             yield f"at is {self.at!r}; allowed for {self.kind}: {' | '.join(form.at)}"
         if self.code is not None and self.code not in STATUSES:
@@ -227,15 +227,15 @@ class _Counted:
     rule: Rule
     chance: random.Random
     seen: int = 0
-    struck: int = 0
+    injected: int = 0
 
     def strikes(self) -> bool:
-        """Counts a call. Returns whether it is struck."""
+        """Counts a call. Returns whether it is injected."""
         self.seen += 1
         rule = self.rule
         chosen = self.seen in rule.calls if rule.calls else rule.rate is None or self.chance.random() < rule.rate
-        strikes = chosen and (rule.times is None or self.struck < rule.times)
-        self.struck += strikes
+        strikes = chosen and (rule.times is None or self.injected < rule.times)
+        self.injected += strikes
         return strikes
 
 
@@ -259,8 +259,8 @@ class Faults:
         return [one.rule for one in counting if one.strikes()]
 
     def report(self) -> dict[str, Any]:
-        """Returns the plan, and for each rule how many calls it has `seen` and `struck`."""
-        rules = [{**one.rule.members(), "seen": one.seen, "struck": one.struck} for one in self._counted]
+        """Returns the plan, and for each rule how many calls it has `seen` and `injected`."""
+        rules = [{**one.rule.members(), "seen": one.seen, "injected": one.injected} for one in self._counted]
         return {"seed": self._seed, "rules": rules}
 
 
@@ -278,4 +278,4 @@ def _are_counts(value: object) -> bool:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_CALLS
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_CALLS

@@ -64,7 +64,7 @@ def health(
         "networks": networks,
         "sessions": sessions,
         "interpreters": interpreters,
-        "differs": DIFFERENCES if settings.authority else [*DIFFERENCES, WITHOUT_AUTHORITY],
+        "differs": DIFFERENCES if settings.authorizer else [*DIFFERENCES, WITHOUT_AUTHORITY],
     }
 
 

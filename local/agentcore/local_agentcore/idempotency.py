@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
 
-    from .assumptions import Guesses
+    from .assumptions import Assumptions
     from .clock import Clock
 
-REMEMBERED_CALLS = 10_000
+MAX_REMEMBERED_CALLS = 10_000
 TOKEN = "clientToken"  # noqa: S105  the member's name
 
 
@@ -31,8 +31,8 @@ class _Call:
 class Idempotency:
     """Remembers the latest calls that had a token, as long as the guess `client_token_seconds` says."""
 
-    def __init__(self, clock: Clock, guesses: Guesses) -> None:
-        self._clock, self._guesses = clock, guesses
+    def __init__(self, clock: Clock, assumptions: Assumptions) -> None:
+        self._clock, self._assumptions = clock, assumptions
         self._calls: OrderedDict[tuple[str, str], _Call] = OrderedDict()
 
     async def once(
@@ -54,7 +54,7 @@ class Idempotency:
         earlier = self._calls.get((operation, token))
         if earlier is not None:
             if earlier.request != request:
-                raise ValidationError(self._guesses.token_mismatch, reason="IdempotentParameterMismatchException")
+                raise ValidationError(self._assumptions.token_mismatch, reason="IdempotentParameterMismatchException")
             return await asyncio.shield(earlier.answer)
         answer = asyncio.ensure_future(action(parameters))
         self._calls[operation, token] = call = _Call(request, answer, self._clock())
@@ -67,8 +67,8 @@ class Idempotency:
             del self._calls[key]
 
     def _forget_old(self) -> None:
-        oldest = self._clock() - timedelta(seconds=self._guesses.client_token_seconds)
+        oldest = self._clock() - timedelta(seconds=self._assumptions.client_token_seconds)
         for key, call in list(self._calls.items()):  # in the order in which they were made
-            if call.made > oldest and len(self._calls) < REMEMBERED_CALLS:
+            if call.made > oldest and len(self._calls) < MAX_REMEMBERED_CALLS:
                 return
             del self._calls[key]

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from .assumptions import Guesses
+    from .assumptions import Assumptions
     from .clock import Clock
 
 SANDBOX, PUBLIC, VPC = "SANDBOX", "PUBLIC", "VPC"
-MAXIMUM_TAGS = 50
+MAX_TAGS = 50
 """Of one resource: TagsMap in the model."""
 
 
@@ -45,19 +45,19 @@ class Interpreter:
         return self.identifier == MANAGED_INTERPRETER
 
 
-RECORDED_MEMBERS = ("description", "executionRoleArn", "certificates", "filesystemConfigurations")
+ECHOED_MEMBERS = ("description", "executionRoleArn", "certificates", "filesystemConfigurations")
 
 
 class Interpreters:
     """Creates, finds and deletes interpreters."""
 
-    def __init__(self, *, account: str, region: str, maximum: int, clock: Clock, guesses: Guesses) -> None:
+    def __init__(self, *, account: str, region: str, maximum: int, clock: Clock, assumptions: Assumptions) -> None:
         """`maximum` is the quota of custom interpreters."""
         self._account, self._region, self._clock = account, region, clock
-        self._maximum, self._guesses = maximum, guesses
+        self._maximum, self._assumptions = maximum, assumptions
         self._numbers = itertools.count()
         managed = Interpreter(
-            next(self._numbers), MANAGED_INTERPRETER, self._arn(MANAGED_INTERPRETER), guesses.managed_name, clock()
+            next(self._numbers), MANAGED_INTERPRETER, self._arn(MANAGED_INTERPRETER), assumptions.managed_name, clock()
         )
         self._by_id = {managed.identifier: managed}
 
@@ -75,13 +75,13 @@ class Interpreters:
         """
         name, network = parameters["name"], parameters["networkConfiguration"]
         if any(interpreter.name == name for interpreter in self._by_id.values()):
-            raise ConflictError(self._guesses.name_taken.format(name=name))
+            raise ConflictError(self._assumptions.name_taken.format(name=name))
         if (network["networkMode"] == VPC) != ("vpcConfig" in network):
-            raise ValidationError(self._guesses.vpc_mismatch)
+            raise ValidationError(self._assumptions.vpc_mismatch)
         if len(self._by_id) > self._maximum:  # the managed one is AWS's, and not counted
-            raise ServiceQuotaExceededError(self._guesses.interpreters_exceeded.format(maximum=self._maximum))
+            raise ServiceQuotaExceededError(self._assumptions.interpreters_exceeded.format(maximum=self._maximum))
         identifier = interpreter_id(name)
-        recorded = {member: parameters[member] for member in RECORDED_MEMBERS if member in parameters}
+        recorded = {member: parameters[member] for member in ECHOED_MEMBERS if member in parameters}
         tags = dict(parameters.get("tags", {}))
         interpreter = Interpreter(
             next(self._numbers), identifier, self._arn(identifier), name, self._clock(), network, recorded, tags
@@ -97,7 +97,7 @@ class Interpreters:
         """
         found = self._by_id.get(identifier.rpartition("/")[2])
         if found is None or identifier not in (found.identifier, found.arn):
-            raise ResourceNotFoundError(self._guesses.interpreter_not_found.format(identifier=identifier))
+            raise ResourceNotFoundError(self._assumptions.interpreter_not_found.format(identifier=identifier))
         return found
 
     def described(self, identifier: str) -> tuple[str, Mapping[str, str]]:
@@ -116,8 +116,8 @@ class Interpreters:
         Raises:
             ServiceQuotaExceededError: there would be too many; then none is added.
         """
-        if len(interpreter.tags.keys() | tags.keys()) > MAXIMUM_TAGS:
-            raise ServiceQuotaExceededError(self._guesses.tags_exceeded.format(maximum=MAXIMUM_TAGS))
+        if len(interpreter.tags.keys() | tags.keys()) > MAX_TAGS:
+            raise ServiceQuotaExceededError(self._assumptions.tags_exceeded.format(maximum=MAX_TAGS))
         interpreter.tags.update(tags)
 
     def delete(self, interpreter: Interpreter) -> None:
@@ -127,7 +127,7 @@ class Interpreters:
             ValidationError: it is AWS's own.
         """
         if interpreter.is_managed:
-            raise ValidationError(self._guesses.managed_not_deletable.format(identifier=interpreter.identifier))
+            raise ValidationError(self._assumptions.managed_not_deletable.format(identifier=interpreter.identifier))
         del self._by_id[interpreter.identifier]
 
     def all(self) -> list[Interpreter]:

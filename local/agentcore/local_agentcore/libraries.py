@@ -53,7 +53,7 @@ class InstallError(Exception):
     """The environment cannot be made; the message says why. What was there before is still there."""
 
 
-def default_place() -> Path:
+def default_directory() -> Path:
     """Returns where a user's environment for sandboxes is, whoever started the emulator."""
     data = os.environ.get("XDG_DATA_HOME") or ""
     # The XDG Base Directory Specification has relative values ignored.
@@ -61,7 +61,7 @@ def default_place() -> Path:
     return base / "local-agentcore" / "libraries"
 
 
-def may_install_at(place: Path) -> bool:
+def can_install_into(place: Path) -> bool:
     """Returns whether nothing of somebody else is at `place`: nothing, an empty folder, or what this file made."""
     try:
         found = {entry.name for entry in place.iterdir()}
@@ -82,7 +82,7 @@ def install(place: Path, requirements: Path) -> bool:
     """
     place = place.absolute()
     made_from = _made_from(requirements)
-    if not may_install_at(place):
+    if not can_install_into(place):
         raise InstallError(f"{place} is something else than what install-libraries made: name another folder")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

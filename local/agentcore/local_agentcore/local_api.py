@@ -1,6 +1,6 @@
 """The emulator's own HTTP API, below /_local: what it can do here, its clock, faults on order, live sessions.
 
-Everybody may know how it is. Where an authority says who may do what, the rest takes the token for steering.
+Everybody may know how it is. Where an authorizer says who may do what, the rest takes the token for steering.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from .clock import seconds_in
 from .faults import Plan, plan_of
-from .settings import STEERING_TOKEN_VARIABLE
+from .settings import ADMIN_TOKEN_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -84,7 +84,7 @@ def _guarded(
     async def guarded(request: Request) -> Response:
         if not _may_steer(settings, request.headers.get("authorization", "")):
             message = "Steering takes the header `authorization: Bearer TOKEN`, with the token in the environment "
-            return JSONResponse({"message": f"{message}variable {STEERING_TOKEN_VARIABLE}"}, 403)
+            return JSONResponse({"message": f"{message}variable {ADMIN_TOKEN_VARIABLE}"}, 403)
         try:
             return await does(request)
         except _TooLargeError:
@@ -94,10 +94,10 @@ def _guarded(
 
 
 def _may_steer(settings: Settings, authorization: str) -> bool:
-    if settings.authority is None:
+    if settings.authorizer is None:
         return True
-    expected = f"Bearer {settings.steering_token}".encode()
-    return bool(settings.steering_token) and hmac.compare_digest(authorization.encode(), expected)
+    expected = f"Bearer {settings.admin_token}".encode()
+    return bool(settings.admin_token) and hmac.compare_digest(authorization.encode(), expected)
 
 
 async def _body(request: Request) -> bytes:

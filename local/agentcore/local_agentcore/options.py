@@ -16,16 +16,16 @@ from . import assumptions, libraries, lifetime
 from .argparse_types import number, read_by, text, whole_number
 from .network.named_hosts import NamedHost, require_distinct
 from .network.networks import NetworkSettings
-from .network.s3_gate import Upstream
+from .network.s3_proxy import Upstream
 from .sandbox.limits import MEBIBYTE, MIN_MEMORY_BYTES, Limits
 from .sandbox.preflight import INSTALL_PROFILE
 from .settings import (
-    AUTHORITY_TOKEN_VARIABLE,
+    ADMIN_TOKEN_VARIABLE,
+    AUTHORIZER_TOKEN_VARIABLE,
     DEFAULT_ACCOUNT,
     DEFAULT_PORT,
     DEFAULT_REGION,
     RUNTIME_VARIABLE,
-    STEERING_TOKEN_VARIABLE,
     MemoryBy,
     Quotas,
     Settings,
@@ -122,7 +122,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add(
         "--runtime",
         type=Path,
-        default=Path(os.environ.get(RUNTIME_VARIABLE) or libraries.default_place()),
+        default=Path(os.environ.get(RUNTIME_VARIABLE) or libraries.default_directory()),
         metavar="DIR",
         help=f"environment that sandboxed code finds; without, that of {RUNTIME_VARIABLE} if it is set (%(default)s)",
     )
@@ -132,20 +132,21 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add("--region", type=region, default=DEFAULT_REGION, help="region in ARNs (%(default)s)")
     add(
         "--authority",
+        dest="authorizer",
         metavar="URL",
-        help=f"who may do what; its token is in {AUTHORITY_TOKEN_VARIABLE}, and the one for faults, clock and live "
-        f"sessions in {STEERING_TOKEN_VARIABLE} (none: all may)",
+        help=f"who may do what; its token is in {AUTHORIZER_TOKEN_VARIABLE}, and the one for faults, clock and live "
+        f"sessions in {ADMIN_TOKEN_VARIABLE} (none: all may)",
     )
     add(
         "--s3",
-        type=read_by(Upstream.at),
+        type=read_by(Upstream.from_url),
         metavar="URL",
         help="the S3 that sandboxes reach, on loopback; without it S3 answers 503 there",
     )
     for mode in ("VPC", "PUBLIC"):
         add(
             f"--{mode.lower()}-host",
-            type=read_by(NamedHost.read),
+            type=read_by(NamedHost.parse),
             action="append",
             default=[],
             metavar="NAME:PORT=HOST:PORT",
@@ -163,7 +164,13 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         default="auto",
         help="auto: a control group where this user may make one, else the watchdog; watchdog: as if there were none",
     )
-    add("--guesses", type=Path, metavar="FILE", help="TOML or JSON: which guesses of the service are to be otherwise")
+    add(
+        "--guesses",
+        dest="assumptions",
+        type=Path,
+        metavar="FILE",
+        help="TOML or JSON: which assumptions of the service are to be otherwise",
+    )
     add(lifetime.OPTION, action="store_true", help=lifetime.HELP)
     installer = commands.add_parser(
         "install-libraries",
@@ -173,7 +180,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     installer.add_argument("--longer", action="store_true", help="the longer list: more of the service's catalogue")
     installer.add_argument("--quiet", action="store_true", help="say nothing but why it fails")
-    place = installer.add_argument("place", nargs="?", type=Path, default=libraries.default_place(), metavar="DIR")
+    place = installer.add_argument("place", nargs="?", type=Path, default=libraries.default_directory(), metavar="DIR")
     place.help = "where to; what this command put there is replaced, anything else refused (%(default)s)"
     commands.add_parser("guesses", help="print what is guessed of the service, as a file for serve --guesses")
     commands.add_parser(
@@ -184,8 +191,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     options = parser.parse_args(argv)
-    if options.command == "serve" and options.authority and not os.environ.get(AUTHORITY_TOKEN_VARIABLE):
-        serve.error(f"--authority needs the token that the authority knows, in {AUTHORITY_TOKEN_VARIABLE}")
+    if options.command == "serve" and options.authorizer and not os.environ.get(AUTHORIZER_TOKEN_VARIABLE):
+        serve.error(f"--authority needs the token that the authorizer knows, in {AUTHORIZER_TOKEN_VARIABLE}")
     for hosts in (options.vpc_host, options.public_host) if options.command == "serve" else ():
         try:
             require_distinct(hosts)
@@ -198,7 +205,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
     """Returns the settings that a command line asks for.
 
     Raises:
-        GuessesError: its file of guesses cannot be taken.
+        AssumptionsError: its file of assumptions cannot be taken.
     """
     return Settings(
         runtime=options.runtime,
@@ -208,14 +215,14 @@ def settings_of(options: argparse.Namespace) -> Settings:
         pool=options.pool,
         memory_by=options.memory_by,
         # Taken out, so that no process which this one starts finds it.
-        authority=options.authority and (options.authority, os.environ.pop(AUTHORITY_TOKEN_VARIABLE)),
-        steering_token=os.environ.pop(STEERING_TOKEN_VARIABLE, None),
+        authorizer=options.authorizer and (options.authorizer, os.environ.pop(AUTHORIZER_TOKEN_VARIABLE)),
+        admin_token=os.environ.pop(ADMIN_TOKEN_VARIABLE, None),
         network=NetworkSettings(
             options.s3, tuple(options.vpc_host), tuple(options.public_host), options.public_hosts_only
         ),
         limits=Limits(**_members(LIMITS, options)),
         quotas=Quotas(**_members(QUOTAS, options)),
-        guesses=assumptions.Guesses() if options.guesses is None else assumptions.load(options.guesses),
+        assumptions=assumptions.Assumptions() if options.assumptions is None else assumptions.load(options.assumptions),
     )
 
 

@@ -10,7 +10,7 @@ from .errors import ValidationError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .assumptions import Guesses
+    from .assumptions import Assumptions
 
 
 class Numbered(Protocol):
@@ -29,7 +29,12 @@ Item = TypeVar("Item", bound=Numbered)
 
 
 def page(
-    items: Sequence[Item], parameters: Mapping[str, Any], of: str, guesses: Guesses, *, newest_first: bool = False
+    items: Sequence[Item],
+    parameters: Mapping[str, Any],
+    of: str,
+    assumptions: Assumptions,
+    *,
+    newest_first: bool = False,
 ) -> tuple[list[Item], dict[str, str]]:
     """Returns the page that `maxResults` and `nextToken` ask for, and the answer's `nextToken` if there is more.
 
@@ -37,18 +42,18 @@ def page(
         items: in the order of their numbers, or with `newest_first` in the opposite one.
         parameters: the request's.
         of: what is listed; a token of another list is refused.
-        guesses: how many a page has without `maxResults`, and the words of the refusal.
+        assumptions: how many a page has without `maxResults`, and the words of the refusal.
         newest_first: the order of the items.
 
     Raises:
         ValidationError: the token is not one of this list.
     """
-    token, size = parameters.get("nextToken"), parameters.get("maxResults", guesses.default_page_size)
+    token, size = parameters.get("nextToken"), parameters.get("maxResults", assumptions.default_page_size)
     rest = list(items)
     if token is not None:
         last = _number_in(token, of)
         if last is None:
-            raise ValidationError(guesses.bad_next_token)
+            raise ValidationError(assumptions.bad_next_token)
         rest = [item for item in items if (item.number < last if newest_first else item.number > last)]
     found = rest[:size]
     return found, {"nextToken": _token(found[-1].number, of)} if len(rest) > size else {}

@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from .authorizer import Need, RoleRefusedError
+from .authorizer import RequiredPermission, RoleNotAssumableError
 from .errors import ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .assumptions import Guesses
-    from .authorizer import Authority
+    from .assumptions import Assumptions
+    from .authorizer import Authorizer
     from .interpreters import Interpreters
     from .protocol import HttpRequest
 
@@ -43,10 +43,10 @@ log = logging.getLogger(__name__)
 
 
 class Permissions:
-    """Judges every call before it is done. Without an authority everybody may do everything."""
+    """Judges every call before it is done. Without an authorizer everybody may do everything."""
 
-    def __init__(self, authority: Authority | None, interpreters: Interpreters, guesses: Guesses) -> None:
-        self._authority, self._interpreters, self._guesses = authority, interpreters, guesses
+    def __init__(self, authorizer: Authorizer | None, interpreters: Interpreters, assumptions: Assumptions) -> None:
+        self._authorizer, self._interpreters, self._assumptions = authorizer, interpreters, assumptions
 
     async def require(self, request: HttpRequest, operation: str, parameters: Mapping[str, Any]) -> None:
         """Returns when whoever signed the request may do all that its operation takes.
@@ -56,29 +56,29 @@ class Permissions:
             ValidationError: the role that an interpreter is to have cannot be assumed by the service.
             InternalServerError: nobody can tell.
         """
-        if self._authority is None or self._authority.is_itself(request.headers):
+        if self._authorizer is None or self._authorizer.is_itself(request.headers):
             return
         for need in self.needs(operation, parameters):
-            await self._authority.authorize(request, need)
+            await self._authorizer.authorize(request, need)
         if ROLE in parameters:
             try:
                 arn = self._interpreters.arn_of_one_called(parameters["name"])
-                await self._authority.require_assumable(parameters[ROLE], arn)
-            except RoleRefusedError as error:
+                await self._authorizer.require_assumable(parameters[ROLE], arn)
+            except RoleNotAssumableError as error:
                 log.info("No interpreter %s: %s", parameters["name"], error)
-                raise ValidationError(self._guesses.role_refused.format(role=parameters[ROLE])) from error
+                raise ValidationError(self._assumptions.role_refused.format(role=parameters[ROLE])) from error
 
-    def needs(self, operation: str, parameters: Mapping[str, Any]) -> list[Need]:
+    def needs(self, operation: str, parameters: Mapping[str, Any]) -> list[RequiredPermission]:
         """Returns what an operation takes; one that no line of the table knows is refused by KeyError."""
         member = RESOURCES[operation]
         action = f"{SERVICE}:{operation}"
         if member is not None:
             arn, tags = self._interpreters.described(str(parameters[member]))
             context = {f"aws:ResourceTag/{key}": [value] for key, value in tags.items()}
-            return [Need(action, arn, context | _tags_in(parameters))]
+            return [RequiredPermission(action, arn, context | _tags_in(parameters))]
         role = parameters.get(ROLE)
         passing = [] if role is None else [_passing(str(role))]
-        return [Need(action, "*", _network(parameters) | _tags_in(parameters)), *passing]
+        return [RequiredPermission(action, "*", _network(parameters) | _tags_in(parameters)), *passing]
 
 
 def _tags_in(parameters: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -93,5 +93,5 @@ def _network(parameters: Mapping[str, Any]) -> dict[str, list[str]]:
     return {key: list(values) for key, values in named.items() if values}
 
 
-def _passing(role_arn: str) -> Need:
-    return Need("iam:PassRole", role_arn, {"iam:PassedToService": [f"{SERVICE}.amazonaws.com"]})
+def _passing(role_arn: str) -> RequiredPermission:
+    return RequiredPermission("iam:PassRole", role_arn, {"iam:PassedToService": [f"{SERVICE}.amazonaws.com"]})

@@ -46,7 +46,7 @@ class HttpRequest:
 
 
 @dataclass(frozen=True)
-class HttpAnswer:
+class HttpResponse:
     """What goes out."""
 
     status: int
@@ -147,7 +147,7 @@ def _parameters(request: HttpRequest, operation: Operation, path_parameters: dic
     return {name: value for name, value in parsed.items() if value is not None}
 
 
-def serialise(call: Call, result: dict[str, Any], request_id: str) -> HttpAnswer:
+def serialise(call: Call, result: dict[str, Any], request_id: str) -> HttpResponse:
     """Returns the answer of an operation that succeeded; an event stream comes as one body."""
     serializer: Any = get_serializer_class(call.operation.service, PROTOCOL)(operation_model=call.operation.model)
     answer = serializer.serialize(result)
@@ -160,12 +160,12 @@ def serialise(call: Call, result: dict[str, Any], request_id: str) -> HttpAnswer
                 headers[member.serialization["name"].lower()] = str(result[name])
     status, body = int(answer["status_code"]), answer["body"]
     if status == HTTPStatus.NO_CONTENT:  # moto sends an empty object, which HTTP does not allow
-        return HttpAnswer(status, {"x-amzn-requestid": request_id}, b"")
+        return HttpResponse(status, {"x-amzn-requestid": request_id}, b"")
     content = body if isinstance(body, bytes) else str(body).encode()
-    return HttpAnswer(status, {**headers, "x-amzn-requestid": request_id}, content)
+    return HttpResponse(status, {**headers, "x-amzn-requestid": request_id}, content)
 
 
-def in_stream(answer: HttpAnswer, error: ServiceError) -> HttpAnswer:
+def in_stream(answer: HttpResponse, error: ServiceError) -> HttpResponse:
     """Returns an answer whose event stream is that of `answer`, but has an error instead of the result.
 
     The stream's members for errors begin in lower case, and botocore makes the error's code of that name.
@@ -176,10 +176,10 @@ def in_stream(answer: HttpAnswer, error: ServiceError) -> HttpAnswer:
         ":content-type": "application/json",
     }
     encoded: bytes = EventStreamEncoder().encode_message(headers, json.dumps(error.body()).encode())
-    return HttpAnswer(answer.status, answer.headers, encoded)
+    return HttpResponse(answer.status, answer.headers, encoded)
 
 
-def serialise_error(error: ServiceError, request_id: str) -> HttpAnswer:
+def serialise_error(error: ServiceError, request_id: str) -> HttpResponse:
     """Returns the answer of a call that failed, before any event stream has begun."""
     headers = {"content-type": "application/json", "x-amzn-errortype": error.code, "x-amzn-requestid": request_id}
-    return HttpAnswer(error.status, headers, json.dumps(error.body()).encode())
+    return HttpResponse(error.status, headers, json.dumps(error.body()).encode())

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .admin_client import EmulatorClock, FaultOrders, LiveSessions
-from .libraries import default_place
+from .admin_client import EmulatorClock, FaultInjector, LiveSessions
+from .libraries import default_directory
 from .process import client, running_emulator
 from .settings import DEFAULT_REGION, RUNTIME_VARIABLE
 
@@ -55,7 +55,7 @@ def agentcore_runtime(pytestconfig: pytest.Config) -> Path:
         pytestconfig.getoption("--agentcore-runtime")
         or pytestconfig.getini("agentcore_runtime")
         or os.environ.get(RUNTIME_VARIABLE)
-        or default_place()
+        or default_directory()
     )
     return pytestconfig.rootpath / str(chosen)
 
@@ -92,9 +92,9 @@ def agentcore_control(agentcore_endpoint: str) -> Generator[Any]:
 
 
 @pytest.fixture
-def agentcore_faults(agentcore_endpoint: str) -> Generator[FaultOrders]:
+def agentcore_faults(agentcore_endpoint: str) -> Generator[FaultInjector]:
     """Orders faults of the emulator, for this test alone."""
-    orders = FaultOrders(agentcore_endpoint)
+    orders = FaultInjector(agentcore_endpoint)
     yield orders
     orders.clear()
 

@@ -1,7 +1,7 @@
 """What a tool answers: the members of CodeInterpreterResult, as the service fills them.
 
 Texts and shapes were taken from answers of the service that were published; those that nobody has published are in
-`guesses.py`.
+`assumptions.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .sandbox.limits import MEBIBYTE, Limits
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .assumptions import Guesses
+    from .assumptions import Assumptions
     from .sandbox.displays import Display
     from .sandbox.responses import Entry, Execution, OperationError, TaskReport, TaskState
 
@@ -28,27 +28,27 @@ UNKNOWN_MIME_TYPE = "application/octet-stream"
 TEXT_MIME_TYPE = "text/plain"
 
 
-def of_code(execution: Execution, notes: list[str], guesses: Guesses) -> Result:
+def of_code(execution: Execution, notes: list[str], assumptions: Assumptions) -> Result:
     """Returns executeCode's result: both streams stripped at both ends, as the service does."""
     stdout, stderr = _text(execution.stdout).strip(), _text(execution.stderr).strip()
-    shown = [block for display in execution.displays.shown for block in _display_blocks(display, guesses)]
-    return _of_streams(stdout, _with_notes(stderr, notes, "\n"), execution, guesses, shown)
+    shown = [block for display in execution.displays.shown for block in _display_blocks(display, assumptions)]
+    return _of_streams(stdout, _with_notes(stderr, notes, "\n"), execution, assumptions, shown)
 
 
-def of_command(execution: Execution, notes: list[str], guesses: Guesses) -> Result:
+def of_command(execution: Execution, notes: list[str], assumptions: Assumptions) -> Result:
     """Returns executeCommand's result: the terminal's output, which is stderr when the command failed."""
     output = _text(execution.stdout + execution.stderr)  # on stderr is why there was no shell
     succeeded = execution.exit_code == 0
     stderr = _with_notes("" if succeeded else output, notes, "\r\n")
-    return _of_streams(output if succeeded else "", stderr, execution, guesses)
+    return _of_streams(output if succeeded else "", stderr, execution, assumptions)
 
 
 def _of_streams(
-    stdout: str, stderr: str, execution: Execution, guesses: Guesses, shown: Sequence[dict[str, Any]] = ()
+    stdout: str, stderr: str, execution: Execution, assumptions: Assumptions, shown: Sequence[dict[str, Any]] = ()
 ) -> Result:
     blocks = [*(_text_block(stream) for stream in (stdout, stderr) if stream), *shown]
     return {
-        "content": blocks or [_text_block("")] * guesses.empty_output_has_block,
+        "content": blocks or [_text_block("")] * assumptions.empty_output_has_block,
         "structuredContent": {
             "stdout": stdout,
             "stderr": stderr,
@@ -59,16 +59,16 @@ def _of_streams(
     }
 
 
-def _display_blocks(display: Display, guesses: Guesses) -> list[dict[str, Any]]:
+def _display_blocks(display: Display, assumptions: Assumptions) -> list[dict[str, Any]]:
     """Returns the block for something that a cell has shown, if it is to have one."""
     if display.mime_type.startswith("image/"):
         block = {"type": "image", "data": display.data, "mimeType": display.mime_type}
-        return [block] * (guesses.image_shown_as == "image")
+        return [block] * (assumptions.image_shown_as == "image")
     text = _text(display.data)
-    if guesses.table_shown_as == "text":
+    if assumptions.table_shown_as == "text":
         return [{**_text_block(text), "mimeType": display.mime_type}]
     resource = {"type": "text", "mimeType": display.mime_type, "text": text}
-    return [{"type": "resource", "resource": resource}] * (guesses.table_shown_as == "resource")
+    return [{"type": "resource", "resource": resource}] * (assumptions.table_shown_as == "resource")
 
 
 def notes_on(execution: Execution, limits: Limits, seconds: float) -> list[str]:
@@ -101,19 +101,19 @@ def task_started(task: str) -> Result:
     return {**_message("Successfully started a command execution task"), "structuredContent": content}
 
 
-def task_not_started(problem: OperationError, guesses: Guesses) -> Result:
+def task_not_started(problem: OperationError, assumptions: Assumptions) -> Result:
     """Returns the result for a command that no process could be made for."""
-    return _message(guesses.task_not_started.format(problem=problem), is_error=True)
+    return _message(assumptions.task_not_started.format(problem=problem), is_error=True)
 
 
-def of_task(execution: Execution, notes: list[str], guesses: Guesses) -> Result:
+def of_task(execution: Execution, notes: list[str], assumptions: Assumptions) -> Result:
     """Returns getTask's result for a task that has ended: as executeCommand's, and its status."""
-    result = of_command(execution, notes, guesses)
+    result = of_command(execution, notes, assumptions)
     status = "completed" if execution.exit_code == 0 else "failed"
     return {**result, "structuredContent": {"taskStatus": status, **result["structuredContent"]}}
 
 
-def of_unfinished_task(task: str, state: TaskState, guesses: Guesses) -> Result:
+def of_unfinished_task(task: str, state: TaskState, assumptions: Assumptions) -> Result:
     """Returns getTask's result for a task that works, was canceled or is not known."""
     match state:
         case "working":  # nobody has seen it say what it has printed so far
@@ -121,7 +121,7 @@ def of_unfinished_task(task: str, state: TaskState, guesses: Guesses) -> Result:
         case "canceled":
             content = {"taskStatus": "canceled"}
         case _:
-            return task_missing(task, guesses)
+            return task_missing(task, assumptions)
     return {**_message(f"Task is {state}"), "structuredContent": content}
 
 
@@ -130,18 +130,18 @@ def task_canceled() -> Result:
     return _message("Successfully canceled a command execution task")
 
 
-def task_not_canceled(task: str, report: TaskReport, guesses: Guesses) -> Result:
+def task_not_canceled(task: str, report: TaskReport, assumptions: Assumptions) -> Result:
     """Returns the refusal to stop a task that does not work. Known of one that completed."""
     if report.state == "missing":
-        return task_missing(task, guesses)
+        return task_missing(task, assumptions)
     ended = "COMPLETED" if report.execution is not None and report.execution.exit_code == 0 else "FAILED"
     status = "CANCELED" if report.state == "canceled" else ended
     return _message(f"Task cannot be canceled (current status: TaskStatus.{status})", is_error=True)
 
 
-def task_missing(task: str, guesses: Guesses) -> Result:
+def task_missing(task: str, assumptions: Assumptions) -> Result:
     """Returns the result for a task that the session never had, or has forgotten."""
-    return _message(guesses.task_not_found.format(task=task), is_error=True)
+    return _message(assumptions.task_not_found.format(task=task), is_error=True)
 
 
 def written(count: int) -> Result:
@@ -179,23 +179,23 @@ def contents(files: list[tuple[str, bytes]]) -> Result:
     return {"content": [_resource_block(path, data) for path, data in files], "isError": False}
 
 
-def path_traversal(path: str, guesses: Guesses) -> Result:
+def path_traversal(path: str, assumptions: Assumptions) -> Result:
     """Returns the refusal of an absolute path or of `..`.
 
     Raises:
         ValidationError: if that is how it is refused.
     """
-    text = guesses.path_traversal.format(path=path)
-    if guesses.path_traversal_as == "exception":
+    text = assumptions.path_traversal.format(path=path)
+    if assumptions.path_traversal_as == "exception":
         raise ValidationError(text)
     return _message(text, is_error=True)
 
 
-def file_problem(path: str, problem: OperationError, guesses: Guesses) -> Result:
+def file_problem(path: str, problem: OperationError, assumptions: Assumptions) -> Result:
     """Returns the failure of a file operation."""
     if problem.errno in (errno.EXDEV, errno.ELOOP):  # a link that leads out of the working directory
-        return path_traversal(path, guesses)
-    return _message(guesses.file_problem.format(path=path, problem=problem), is_error=True)
+        return path_traversal(path, assumptions)
+    return _message(assumptions.file_problem.format(path=path, problem=problem), is_error=True)
 
 
 def mime_type_of(name: str) -> str:

@@ -17,9 +17,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from . import protocol
-from .browser_guard import NoWebPages
+from .browser_guard import BrowserGuard
 from .disconnection import Interrupted, ProtocolWithTransport
-from .errors import InternalServerError, OrderedError, ServiceError, ValidationError
+from .errors import InjectedFault, InternalServerError, ServiceError, ValidationError
 from .faults import AROUND_A_CALL, INVOKE, STATUSES, seconds_of
 from .identifiers import request_id
 from .local_api import local_routes
@@ -77,7 +77,7 @@ def create_application(emulator: Emulator) -> Starlette:
 
     return Starlette(
         routes=[*local_routes(emulator), Route("/{path:path}", operation, methods=METHODS)],
-        middleware=[Middleware(NoWebPages)],
+        middleware=[Middleware(BrowserGuard)],
     )
 
 
@@ -97,7 +97,7 @@ async def _response_to(emulator: Emulator, call: protocol.Call, number: str) -> 
     return Interrupted(disconnects[0].moment, answer) if disconnects else _response(answer)
 
 
-async def _answer(emulator: Emulator, call: protocol.Call, number: str, faults: list[Rule]) -> protocol.HttpAnswer:
+async def _answer(emulator: Emulator, call: protocol.Call, number: str, faults: list[Rule]) -> protocol.HttpResponse:
     for rule in faults:
         if rule.kind in ("throttling", "error") and rule.moment == "before":
             raise _ordered(rule)
@@ -111,11 +111,11 @@ async def _answer(emulator: Emulator, call: protocol.Call, number: str, faults: 
     return answer
 
 
-def _ordered(rule: Rule) -> OrderedError:
-    return OrderedError(rule.error_code, STATUSES[rule.error_code])
+def _ordered(rule: Rule) -> InjectedFault:
+    return InjectedFault(rule.error_code, STATUSES[rule.error_code])
 
 
-def _response(answer: protocol.HttpAnswer) -> Response:
+def _response(answer: protocol.HttpResponse) -> Response:
     if answer.is_stream:
         return StreamingResponse(iter([answer.body]), answer.status, answer.headers)
     return Response(answer.body, answer.status, answer.headers)
@@ -128,7 +128,7 @@ def _raw_path(request: Request) -> str:
 
 async def _body(request: Request, settings: Settings) -> bytearray:
     limit = settings.quotas.request_bytes
-    largest = limit if settings.guesses.request_limit_counts_base64 else limit * 4 // 3 + SLACK_BYTES
+    largest = limit if settings.assumptions.request_limit_counts_base64 else limit * 4 // 3 + SLACK_BYTES
     body, size = bytearray(), 0
     async for chunk in request.stream():
         size += len(chunk)
@@ -137,16 +137,16 @@ async def _body(request: Request, settings: Settings) -> bytearray:
         elif size > largest * DRAINED:
             break
     if size > largest:
-        raise ValidationError(settings.guesses.request_too_large.format(megabytes=f"{limit / 1e6:g}"))
+        raise ValidationError(settings.assumptions.request_too_large.format(megabytes=f"{limit / 1e6:g}"))
     return body
 
 
-def _limited(answer: protocol.HttpAnswer, settings: Settings) -> protocol.HttpAnswer:
+def _limited(answer: protocol.HttpResponse, settings: Settings) -> protocol.HttpResponse:
     """Returns an answer with an event that is too large, as the guess `event_over_limit` says it is sent."""
     limit = settings.quotas.event_bytes
-    if not answer.is_stream or len(answer.body) <= limit or settings.guesses.event_over_limit == "sent":
+    if not answer.is_stream or len(answer.body) <= limit or settings.assumptions.event_over_limit == "sent":
         return answer
-    message = settings.guesses.event_too_large.format(mebibytes=f"{limit / MEBIBYTE:.3g}")
+    message = settings.assumptions.event_too_large.format(mebibytes=f"{limit / MEBIBYTE:.3g}")
     return protocol.in_stream(answer, ValidationError(message))
 
 

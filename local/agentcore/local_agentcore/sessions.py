@@ -22,12 +22,12 @@ from .errors import (
 from .identifiers import session_id
 
 if TYPE_CHECKING:
-    from .assumptions import Guesses
+    from .assumptions import Assumptions
     from .clock import Clock
     from .interpreters import Interpreter
     from .sandbox.host import Sandbox
 
-REMEMBERED_SESSIONS = 10_000
+MAX_REMEMBERED_SESSIONS = 10_000
 EXPIRY_SCAN_SECONDS = 0.2
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 class Sandboxes(Protocol):
     """Where started sandboxes come from."""
 
-    async def take(self, interpreter: Interpreter) -> Sandbox:
+    async def acquire_sandbox(self, interpreter: Interpreter) -> Sandbox:
         """Returns one that a session of the interpreter owns from here on."""
         ...
 
@@ -81,13 +81,13 @@ class Session:
         """Returns the model's CodeInterpreterSessionStatus."""
         return "READY" if self.is_live(now) else "TERMINATED"
 
-    def cut_short(self, guesses: Guesses) -> Exception:
+    def cut_short(self, assumptions: Assumptions) -> Exception:
         """Returns the error for a call that was running when the session ended, or found it ended."""
         match self.ending:
             case Ending.STOPPED:
-                return ConflictError(guesses.session_terminated.format(identifier=self.identifier))
+                return ConflictError(assumptions.session_terminated.format(identifier=self.identifier))
             case Ending.FAILED:
-                return InternalServerError(guesses.session_failed.format(identifier=self.identifier))
+                return InternalServerError(assumptions.session_failed.format(identifier=self.identifier))
             case _:
                 return not_active(self.identifier)
 
@@ -100,8 +100,8 @@ def not_active(identifier: str) -> ValidationError:
 class Sessions:
     """Starts, finds, lists and ends sessions."""
 
-    def __init__(self, *, maximum: int, clock: Clock, guesses: Guesses) -> None:
-        self._maximum, self._clock, self._guesses = maximum, clock, guesses
+    def __init__(self, *, maximum: int, clock: Clock, assumptions: Assumptions) -> None:
+        self._maximum, self._clock, self._assumptions = maximum, clock, assumptions
         self._by_id: OrderedDict[str, Session] = OrderedDict()
         self._starting: Counter[str] = Counter()
         self._numbers = itertools.count()
@@ -119,10 +119,10 @@ class Sessions:
             SandboxUnavailableError: no sandbox can be started, or all is about to end.
         """
         if self.count() >= self._maximum:
-            raise ServiceQuotaExceededError(self._guesses.sessions_exceeded.format(maximum=self._maximum))
+            raise ServiceQuotaExceededError(self._assumptions.sessions_exceeded.format(maximum=self._maximum))
         self._starting[interpreter.identifier] += 1
         try:
-            sandbox = await sandboxes.take(interpreter)
+            sandbox = await sandboxes.acquire_sandbox(interpreter)
         finally:
             self._starting[interpreter.identifier] -= 1
         if self._closed:
@@ -146,7 +146,7 @@ class Sessions:
         """
         session = self._by_id.get(identifier)
         if session is None or session.interpreter.identifier != interpreter.identifier:
-            raise ResourceNotFoundError(self._guesses.session_not_found.format(identifier=identifier))
+            raise ResourceNotFoundError(self._assumptions.session_not_found.format(identifier=identifier))
         return session
 
     async def active(self, interpreter: Interpreter, identifier: str) -> Session:
@@ -240,5 +240,5 @@ class Sessions:
 
     def _forget_old(self) -> None:
         ended = [session.identifier for session in self._by_id.values() if session.ending is not None]
-        for identifier in ended[: max(0, len(self._by_id) - REMEMBERED_SESSIONS)]:
+        for identifier in ended[: max(0, len(self._by_id) - MAX_REMEMBERED_SESSIONS)]:
             del self._by_id[identifier]

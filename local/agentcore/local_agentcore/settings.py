@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from .assumptions import Guesses
+from .assumptions import Assumptions
 from .network.networks import NetworkSettings
 from .sandbox.limits import MEBIBYTE, Limits
 
@@ -17,9 +17,9 @@ MemoryBy = Literal["auto", "watchdog"]
 DEFAULT_PORT = 5200
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "us-east-1"
-AUTHORITY_TOKEN_VARIABLE = "LOCAL_AGENTCORE_AUTHORITY_TOKEN"  # noqa: S105  the variable's name
+AUTHORIZER_TOKEN_VARIABLE = "LOCAL_AGENTCORE_AUTHORITY_TOKEN"  # noqa: S105  the variable's name
 RUNTIME_VARIABLE = "LOCAL_AGENTCORE_RUNTIME"
-STEERING_TOKEN_VARIABLE = "LOCAL_AGENTCORE_STEERING_TOKEN"  # noqa: S105  the variable's name
+ADMIN_TOKEN_VARIABLE = "LOCAL_AGENTCORE_STEERING_TOKEN"  # noqa: S105  the variable's name
 
 
 def default_state() -> Path:
@@ -54,8 +54,8 @@ class Settings:
         runtime: the virtual environment that sandboxed code finds.
         state: where the emulator keeps small files while it runs.
         pool: how many sandboxes are kept started ahead.
-        authority: the URL that says who may do what, and its token; None: everybody may do everything.
-        steering_token: what who steers the emulator has to know where there is an authority; None: nobody may there.
+        authorizer: the URL that says who may do what, and its token; None: everybody may do everything.
+        admin_token: what who steers the emulator has to know where there is an authority; None: nobody may there.
         network: what sandboxes may reach.
         memory_by: what bounds a sandbox's memory: a control group where one may be made, or never but the watchdog.
     """
@@ -66,9 +66,9 @@ class Settings:
     region: str = DEFAULT_REGION
     pool: int = 1
     memory_by: MemoryBy = "auto"
-    authority: tuple[str, str] | None = field(default=None, repr=False)
-    steering_token: str | None = field(default=None, repr=False)
+    authorizer: tuple[str, str] | None = field(default=None, repr=False)
+    admin_token: str | None = field(default=None, repr=False)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     limits: Limits = field(default_factory=Limits)
     quotas: Quotas = field(default_factory=Quotas)
-    guesses: Guesses = field(default_factory=Guesses)
+    assumptions: Assumptions = field(default_factory=Assumptions)

@@ -9,17 +9,17 @@ from .errors import ThrottlingError
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from .assumptions import Guesses
+    from .assumptions import Assumptions
     from .clock import Clock
 
 
 class Throttle:
     """Admits `per_second` calls of each operation, and at once as many as the guess `throttle_burst_seconds` says."""
 
-    def __init__(self, per_second: float, clock: Clock, guesses: Guesses) -> None:
+    def __init__(self, per_second: float, clock: Clock, assumptions: Assumptions) -> None:
         """`per_second` is 0 for no limit."""
-        self._per_second, self._clock, self._message = per_second, clock, guesses.throttled
-        self._capacity = max(1.0, per_second * guesses.throttle_burst_seconds)
+        self._per_second, self._clock, self._message = per_second, clock, assumptions.throttled
+        self._capacity = max(1.0, per_second * assumptions.throttle_burst_seconds)
         self._buckets: dict[str, tuple[float, datetime]] = {}
 
     def admit(self, operation: str) -> None:

@@ -17,7 +17,7 @@ from .results import Result
 from .sandbox.responses import OperationError
 
 if TYPE_CHECKING:
-    from .assumptions import Guesses
+    from .assumptions import Assumptions
     from .faults import Rule
     from .sandbox.host import Sandbox
     from .sandbox.limits import Limits
@@ -36,7 +36,7 @@ class Invocation:
 
     sandbox: Sandbox
     limits: Limits
-    guesses: Guesses
+    assumptions: Assumptions
     arguments: Mapping[str, Any]
     slow_files: Sequence[Rule] = ()
 
@@ -49,7 +49,7 @@ class Invocation:
         value = self.arguments.get(name)
         if value is None:
             problem = FieldProblem(f"arguments.{name}", "failed to satisfy constraint: Member must not be null")
-            raise ValidationError(self.guesses.argument_required.format(name=name), problems=[problem])
+            raise ValidationError(self.assumptions.argument_required.format(name=name), problems=[problem])
         return value
 
     def notes_on(self, execution: Execution, seconds: float) -> list[str]:
@@ -67,7 +67,7 @@ async def execute_code(invocation: Invocation) -> Result:
     runtimes = RUNTIMES[language]
     runtime = invocation.arguments.get("runtime", runtimes[0])
     if runtime not in runtimes:
-        words = invocation.guesses.runtime_mismatch.format(
+        words = invocation.assumptions.runtime_mismatch.format(
             language=language, runtimes=" or ".join(runtimes), runtime=runtime
         )
         problem = FieldProblem("arguments.runtime", f"failed to satisfy constraint: {words}")
@@ -77,14 +77,14 @@ async def execute_code(invocation: Invocation) -> Result:
         execution = await invocation.sandbox.execute(code, clear_context=clear, seconds=seconds)
     else:
         execution = await invocation.sandbox.script(code, language, runtime, seconds=seconds)
-    return results.of_code(execution, invocation.notes_on(execution, seconds), invocation.guesses)
+    return results.of_code(execution, invocation.notes_on(execution, seconds), invocation.assumptions)
 
 
 async def execute_command(invocation: Invocation) -> Result:
     """Runs a command in a fresh shell."""
     command, seconds = invocation.required("command"), invocation.limits.call_seconds
     execution = await invocation.sandbox.command(command, seconds=seconds)
-    return results.of_command(execution, invocation.notes_on(execution, seconds), invocation.guesses)
+    return results.of_command(execution, invocation.notes_on(execution, seconds), invocation.assumptions)
 
 
 async def start_command_execution(invocation: Invocation) -> Result:
@@ -93,7 +93,7 @@ async def start_command_execution(invocation: Invocation) -> Result:
     try:
         await invocation.sandbox.start_task(task, command, seconds=invocation.limits.task_seconds)
     except OperationError as problem:
-        return results.task_not_started(problem, invocation.guesses)
+        return results.task_not_started(problem, invocation.assumptions)
     return results.task_started(task)
 
 
@@ -102,9 +102,9 @@ async def get_task(invocation: Invocation) -> Result:
     task = invocation.required("taskId")
     report = await invocation.sandbox.task(task)
     if report.execution is None:
-        return results.of_unfinished_task(task, report.state, invocation.guesses)
+        return results.of_unfinished_task(task, report.state, invocation.assumptions)
     notes = invocation.notes_on(report.execution, invocation.limits.task_seconds)
-    return results.of_task(report.execution, notes, invocation.guesses)
+    return results.of_task(report.execution, notes, invocation.assumptions)
 
 
 async def stop_task(invocation: Invocation) -> Result:
@@ -116,7 +116,7 @@ async def stop_task(invocation: Invocation) -> Result:
         report = await invocation.sandbox.task(task)  # it may have ended by itself in between
         if report.state == "canceled":
             return results.task_canceled()
-    return results.task_not_canceled(task, report, invocation.guesses)
+    return results.task_not_canceled(task, report, invocation.assumptions)
 
 
 async def write_files(invocation: Invocation) -> Result:
@@ -175,7 +175,7 @@ async def _each(
     """
     for path, _ in items:
         if path.startswith("/") or ".." in path.split("/") or "\0" in path:
-            return results.path_traversal(path, invocation.guesses)
+            return results.path_traversal(path, invocation.assumptions)
     for path, item in items:
         try:
             await asyncio.sleep(seconds_of(rule for rule in invocation.slow_files if rule.slows(path)))
@@ -183,7 +183,7 @@ async def _each(
                 raise OperationError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
             await action(item)
         except OperationError as problem:
-            return results.file_problem(path, problem, invocation.guesses)
+            return results.file_problem(path, problem, invocation.assumptions)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Checks a parsed request against the service's own model, as the service does: types, lengths, patterns, …
+"""Checks a parsed request against the service's own model, as the service does: types, lengths and patterns.
 
 A request near its limit may have millions of members: what a shape demands is worked out once, and the place of a
 member only where it is at fault.
@@ -30,7 +30,7 @@ PYTHON_TYPES: dict[str, tuple[type, ...]] = {
 }
 MEASURED_BY_LENGTH = ("string", "blob", "list", "map")
 FAILED = "failed to satisfy constraint: Member must"
-MOST_PROBLEMS = 100
+MAX_PROBLEMS = 100
 """Told of one request: its answer has to stay readable."""
 
 Problem = tuple[tuple[str, ...], str]
@@ -54,11 +54,11 @@ def validate(parameters: dict[str, Any], shape: StructureShape) -> None:
     Raises:
         ValidationError: with the members at fault, of very many the first.
     """
-    found = _problems(parameters, shape)[:MOST_PROBLEMS]
+    found = _problems(parameters, shape)[:MAX_PROBLEMS]
     problems = [FieldProblem(".".join(names), message) for names, message in found]
     if not problems:
         return
-    least = "At least " if len(problems) == MOST_PROBLEMS else ""
+    least = "At least " if len(problems) == MAX_PROBLEMS else ""
     count = f"{least}{len(problems)} validation error{'s' if len(problems) > 1 else ''} detected"
     details = "; ".join(f"Value at '{problem.name}' {problem.message}" for problem in problems)
     raise ValidationError(f"{count}: {details}", problems=problems)
@@ -95,7 +95,7 @@ def _in_list(value: list[Any], shape: ListShape) -> list[Problem]:
     for index, item in enumerate(value, 1):
         if problems := _problems(item, member):
             _add(found, (str(index), "member"), problems)
-            if len(found) >= MOST_PROBLEMS:
+            if len(found) >= MAX_PROBLEMS:
                 break
     return found
 
@@ -105,7 +105,7 @@ def _in_map(value: dict[str, Any], shape: MapShape) -> list[Problem]:
     for key, item in value.items():
         _add(found, ("key",), _problems(key, shape.key))
         _add(found, (key,), _problems(item, shape.value))
-        if len(found) >= MOST_PROBLEMS:
+        if len(found) >= MAX_PROBLEMS:
             break
     return found
 

@@ -23,7 +23,7 @@ import local_aws
 import sandpiper_policy
 from local_agentcore import lifetime
 from local_agentcore.network.named_hosts import NamedHost, require_distinct
-from local_agentcore.settings import AUTHORITY_TOKEN_VARIABLE, STEERING_TOKEN_VARIABLE
+from local_agentcore.settings import ADMIN_TOKEN_VARIABLE, AUTHORIZER_TOKEN_VARIABLE
 from local_aws import loopback, running_instance
 from local_aws.settings import ACCOUNT, REGION, ROOT_ACCESS_KEY_ID, Hosts, LocalAwsError, Runtimes, StateDirectory
 
@@ -102,8 +102,8 @@ def _serve(state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, 
         *("--authority", f"{running.url}/_local", "--s3", running.url),
         *hosts.options(),
     ]
-    token = {AUTHORITY_TOKEN_VARIABLE: secrets.token_urlsafe(30)}
-    steering = {STEERING_TOKEN_VARIABLE: running.steering_token}
+    token = {AUTHORIZER_TOKEN_VARIABLE: secrets.token_urlsafe(30)}
+    steering = {ADMIN_TOKEN_VARIABLE: running.steering_token}
     # By path and not by name: of this environment, MiniStack's sees these packages and nothing else.
     packages = [str(Path(package.__file__ or "").parent) for package in (local_aws, sandpiper_policy)]
     ministack = [
@@ -130,7 +130,7 @@ def _check(hosts: Hosts) -> None:
     """Raises LocalAwsError for hosts that AgentCore would not take."""
     for option, values in (("--vpc-host", hosts.vpc), ("--public-host", hosts.public)):
         try:
-            require_distinct([NamedHost.read(value) for value in values])
+            require_distinct([NamedHost.parse(value) for value in values])
         except ValueError as error:
             raise LocalAwsError(f"{option}: {error}") from None
 

@@ -27,8 +27,8 @@ TOKEN_PATH = "/latest/api/token"  # noqa: S105  a path
 ROLES_PATH = "/latest/meta-data/iam/security-credentials"
 REGION_PATH = "/latest/meta-data/placement/region"
 TOKEN_HEADER, TTL_HEADER = "x-aws-ec2-metadata-token", "x-aws-ec2-metadata-token-ttl-seconds"
-LONGEST_TTL_SECONDS = 21_600
-TOKENS_AT_MOST = 1_000
+MAX_TTL_SECONDS = 21_600
+MAX_TOKENS = 1_000
 IDLE_SECONDS = 60.0
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -67,11 +67,11 @@ class Metadata:
         return await self._value(path.rstrip("/"))
 
     def _token(self, ttl: str) -> Answer:
-        if not (ttl.isascii() and ttl.isdigit() and len(ttl) < 10 and 1 <= int(ttl) <= LONGEST_TTL_SECONDS):
+        if not (ttl.isascii() and ttl.isdigit() and len(ttl) < 10 and 1 <= int(ttl) <= MAX_TTL_SECONDS):
             return _text(400)
         now = time.monotonic()
         self._tokens = {token: end for token, end in self._tokens.items() if end > now}
-        if len(self._tokens) >= TOKENS_AT_MOST:
+        if len(self._tokens) >= MAX_TOKENS:
             return _text(503)
         token = secrets.token_urlsafe(32)
         self._tokens[token] = now + int(ttl)

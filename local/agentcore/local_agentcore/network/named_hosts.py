@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10.0
 FIRST_ADDRESS = (127, 0, 1, 1)
-HOSTS_AT_MOST = 200
+MAX_HOSTS = 200
 """The kernel hands 253 descriptors over at once (SCM_MAX_FD)."""
 FORM = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9.-]{0,252}):(?P<port>\d{1,5})=(?P<host>[^\s=/]+):(?P<target>\d{1,5})")
 
@@ -32,7 +32,7 @@ class NamedHost:
     target_port: int
 
     @classmethod
-    def read(cls, text: str) -> NamedHost:
+    def parse(cls, text: str) -> NamedHost:
         """Reads `NAME:PORT=HOST:PORT`.
 
         Raises:
@@ -74,8 +74,8 @@ def require_distinct(hosts: Sequence[NamedHost]) -> None:
     """Raises ValueError when two hosts have the same name and port, or there are more than a sandbox can have."""
     if len({(host.name, host.port) for host in hosts}) < len(hosts):
         raise ValueError("a NAME:PORT is given twice")
-    if len(hosts) > HOSTS_AT_MOST:
-        raise ValueError(f"{len(hosts)} hosts are named; {HOSTS_AT_MOST} are possible")
+    if len(hosts) > MAX_HOSTS:
+        raise ValueError(f"{len(hosts)} hosts are named; {MAX_HOSTS} are possible")
 
 
 def addresses(hosts: Iterable[NamedHost]) -> dict[str, str]:

@@ -12,12 +12,12 @@ from ..sandbox.network_spec import NetworkSpec
 from . import named_hosts
 from .metadata import ADDRESS, Metadata
 from .role import SessionRole
-from .s3_gate import S3Gate, Upstream
+from .s3_proxy import S3Proxy, Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..authorizer import Authority
+    from ..authorizer import Authorizer
     from ..interpreters import Interpreter
     from ..sandbox.listeners import Handler
 
@@ -42,9 +42,9 @@ class NetworkSettings:
 class Networks:
     """Sandboxes are made for a mode, and serve a session from when they become its."""
 
-    def __init__(self, settings: NetworkSettings, region: str, authority: Authority | None) -> None:
-        self._settings, self._region, self._authority = settings, region, authority
-        self._gate = S3Gate(settings.s3)
+    def __init__(self, settings: NetworkSettings, region: str, authorizer: Authorizer | None) -> None:
+        self._settings, self._region, self._authorizer = settings, region, authorizer
+        self._gate = S3Proxy(settings.s3)
         self._hosts: Mapping[str, Sequence[named_hosts.NamedHost]] = {
             SANDBOX: (),
             PUBLIC: settings.public_hosts,
@@ -93,8 +93,8 @@ class Networks:
         """Returns who serves the listeners of the session's sandbox, in the order of its reach."""
         role = interpreter.recorded.get("executionRoleArn")
         session_role = None
-        if role is not None and self._authority is not None:
-            session_role = SessionRole(self._authority, role, interpreter.arn, session_id)
+        if role is not None and self._authorizer is not None:
+            session_role = SessionRole(self._authorizer, role, interpreter.arn, session_id)
         hosts = named_hosts.handlers(self._hosts[interpreter.network_mode])
         return [self._gate.for_a_sandbox(), Metadata(session_role, self._region).serve, *hosts]
 

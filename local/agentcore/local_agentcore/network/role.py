@@ -7,15 +7,14 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ..authorizer import RoleRefusedError
+from ..authorizer import RoleNotAssumableError
 from ..errors import InternalServerError
 
 if TYPE_CHECKING:
-    from ..authorizer import Authority, Credentials
+    from ..authorizer import Authorizer, Credentials
 
 REFUSED_FOR = timedelta(seconds=1)
-"""How long a refusal, or that nobody could be asked, is kept: code that asks without pause floods neither the authority
-nor the log."""
+"""How long a failure is cached, so that code in a loop floods neither the authorizer nor the log."""
 REFRESHED_BEFORE_EXPIRY = timedelta(minutes=20)
 """Earlier than botocore asks for new ones (15 minutes), so that asking helps; at the latest at half of their life."""
 
@@ -25,13 +24,13 @@ log = logging.getLogger(__name__)
 class SessionRole:
     """Credentials are asked for when code asks, kept, and asked for anew before they expire. They are never logged."""
 
-    def __init__(self, authority: Authority, role_arn: str, interpreter_arn: str, session_id: str) -> None:
-        self._authority = authority
+    def __init__(self, authorizer: Authorizer, role_arn: str, interpreter_arn: str, session_id: str) -> None:
+        self._authorizer = authorizer
         self._names = role_arn, interpreter_arn, session_id
         self._turn = asyncio.Lock()
         self._credentials: Credentials | None = None
         self._good_until = datetime.min.replace(tzinfo=UTC)
-        self._refusal: RoleRefusedError | InternalServerError | None = None
+        self._refusal: RoleNotAssumableError | InternalServerError | None = None
         self._refused_until = self._good_until
 
     async def document(self) -> dict[str, Any]:
@@ -46,7 +45,7 @@ class SessionRole:
         now = datetime.now(UTC)
         try:
             credentials = await self._current(now)
-        except RoleRefusedError:
+        except RoleNotAssumableError:
             role = self._names[0]
             message = f"Bedrock AgentCore cannot assume the role {role}. Check its trust policy and that it exists."
             return {"Code": "AssumeRoleUnauthorizedAccess", "Message": message, "LastUpdated": _iso(now)}
@@ -66,8 +65,8 @@ class SessionRole:
                 raise self._refusal
             if self._credentials is None or now >= self._good_until:
                 try:
-                    self._credentials = await self._authority.credentials(*self._names)
-                except (RoleRefusedError, InternalServerError) as error:
+                    self._credentials = await self._authorizer.credentials(*self._names)
+                except (RoleNotAssumableError, InternalServerError) as error:
                     role, interpreter, session = self._names
                     log.warning(
                         "Code in session %s of %s has no credentials of %s: %s", session, interpreter, role, error

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SandboxUnavailableError
-from ..libraries import may_install_at
+from ..libraries import can_install_into
 from .layout import BASE_PYTHON, SESSION_ENVIRONMENT, VIRTUAL_ENVIRONMENT
 
 
@@ -37,7 +37,7 @@ class Runtime:
         directory = directory.resolve()
         # Never a command that would have to replace what somebody else put there.
         make = f"it with `local-agentcore install-libraries {shlex.quote(str(directory))}`"
-        if not may_install_at(directory):
+        if not can_install_into(directory):
             make = "one with `local-agentcore install-libraries` and leave --runtime out"
         fix = f"Make {make}, or name another with --runtime"
         configuration = directory / "pyvenv.cfg"

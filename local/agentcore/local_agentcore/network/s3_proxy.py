@@ -29,9 +29,9 @@ IDLE_SECONDS = 75.0
 CONNECT_SECONDS = 10.0
 BODY_BYTES = 256 * 1024 * 1024
 """Of a request. An S3 in memory holds it all, and S3's own limit (5 GiB) is more than many machines have."""
-UPLOADS_AT_ONCE = 4
+MAX_CONCURRENT_UPLOADS = 4
 """Of one sandbox: so many bodies are on their way to S3, further ones wait."""
-BODIES_BYTES = 2 * UPLOADS_AT_ONCE * BODY_BYTES
+BODIES_BYTES = 2 * MAX_CONCURRENT_UPLOADS * BODY_BYTES
 """Of all sandboxes: so much of bodies is on its way to S3, further ones are refused. None of them takes it all."""
 TOO_LARGE = (
     413,
@@ -55,7 +55,7 @@ class Upstream:
     port: int
 
     @classmethod
-    def at(cls, url: str) -> Upstream:
+    def from_url(cls, url: str) -> Upstream:
         """Reads its URL.
 
         Raises:
@@ -109,7 +109,7 @@ class _Body:
         self._room.left -= count
 
 
-class S3Gate:
+class S3Proxy:
     """Serves connections of sandboxes; without an upstream with an error that says so."""
 
     def __init__(self, upstream: Upstream | None) -> None:
@@ -123,7 +123,7 @@ class S3Gate:
 
     def for_a_sandbox(self) -> Handler:
         """Returns who serves the connections of one sandbox."""
-        uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
+        uploads = asyncio.Semaphore(MAX_CONCURRENT_UPLOADS)
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await self._serve(Peer(h11.SERVER, reader, writer), uploads)
@@ -196,8 +196,8 @@ async def _exchange(client: Peer, upstream: Peer, request: h11.Request, body: _B
             headers=[*_end_to_end(request.headers.raw_items()), (b"Connection", b"close")],
         )
     )
-    sending = asyncio.create_task(_pass_body(client, upstream, body))
-    answering = asyncio.create_task(_pass_answer(upstream, client))
+    sending = asyncio.create_task(_forward_body(client, upstream, body))
+    answering = asyncio.create_task(_forward_response(upstream, client))
     try:
         await asyncio.wait({sending, answering}, return_when=asyncio.FIRST_COMPLETED)
         if sending.done() and (error := sending.exception()) is not None:
@@ -219,7 +219,7 @@ async def _exchange(client: Peer, upstream: Peer, request: h11.Request, body: _B
         await asyncio.gather(sending, answering, return_exceptions=True)
 
 
-async def _pass_body(client: Peer, upstream: Peer, body: _Body) -> None:
+async def _forward_body(client: Peer, upstream: Peer, body: _Body) -> None:
     """Passes on a request's body. Ends early when S3 takes no more of it: it has answered, or soon will.
 
     Raises:
@@ -243,7 +243,7 @@ async def _pass_body(client: Peer, upstream: Peer, body: _Body) -> None:
             return
 
 
-async def _pass_answer(upstream: Peer, client: Peer) -> None:
+async def _forward_response(upstream: Peer, client: Peer) -> None:
     """Passes on `100 Continue`, where it is awaited, and the answer."""
     while True:
         event = await upstream.receive()
