@@ -1,83 +1,96 @@
-# The everyday commands. `make demo` and `make test` install what is missing first; `make help` lists the rest.
+# The everyday commands. Each installs what is missing first. `make help` lists them.
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 unexport VIRTUAL_ENV PYTHONDONTWRITEBYTECODE PYTHONPATH
 
 UV := .venv/bin/uv
 UV_VERSION := 0.13.8
-RUNTIMES := $(addprefix local/runtimes/,sandbox ministack lambda)
+RUNTIMES := $(patsubst %,local/runtimes/%/.venv/.ready,sandbox ministack lambda)
+PRODUCT := .venv/.product node_modules/.ready $(RUNTIMES)
 LOCKED := locked/default.txt locked/longer.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check pytest format bench setup clean FORCE
+.PHONY: help demo test test-fast check pytest format bench setup clean FORCE
 
-help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+help: ## print this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
-demo: setup ## from nothing to a chart in S3 and in out/, on this machine alone
+demo: ## deploy to the embedded AWS and write a chart to out/
+	@$(MAKE) -s --no-print-directory -j 2 $(PRODUCT)
 	@sandpiper demo
 
-test: check pytest ## everything that CI runs
+test: check pytest ## run everything that CI runs
 
-check: setup ## formatting, lint, types and who may import whom
+test-fast: setup ## run the unit, template and policy tests: no sandbox, under a minute
+	@pytest -q -n 2 --dist worksteal tests/unit tests/templates tests/policy
+
+check: setup tools/prose/node_modules/.ready ## check format, lint, types, imports and prose
 	@echo "· ruff"; ruff format --check -q . && ruff check -q .
 	@echo "· basedpyright"; basedpyright --level error
 	@echo "· import-linter"; lint-imports --no-cache > build/import-linter.log || { cat build/import-linter.log; exit 1; }
+	@echo "· prose"; tools/prose-lint
 
-pytest: setup ## the tests alone; ARGS="tests/unit -k name" for some of them
-	@pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+pytest: setup ## run the tests, or some of them: ARGS="tests/unit -k name"
+	@pytest -q -n 2 --dist loadgroup --no-loadscope-reorder --durations 10 --durations-min 1 $(ARGS)
 
-format: setup ## formats the code
+format: setup ## format the code
 	@ruff format -q . && ruff check -q --fix .
 
-bench: setup ## figures of speed and size, as ratios in one run; ARGS=synth for one of them
+bench: setup ## measure speed and size, as ratios within one run: ARGS=synth for one group
 	@python -m tests.benchmarks $(ARGS)
 
-setup: build/system .venv/.ready node_modules/.ready tests/policy/oracle/node_modules/.ready $(RUNTIMES:%=%/.venv/.ready) ## installs what is missing
+setup: ## install what is missing, from the lock files
+	@$(MAKE) -s --no-print-directory -j 2 $(PRODUCT) .venv/.ready tests/policy/oracle/node_modules/.ready
 
-clean: ## stops the embedded AWS; removes what was installed and built
+clean: ## stop the embedded AWS and remove what was installed and built
 	-@[ ! -x .venv/bin/sandpiper ] || sandpiper local stop
-	rm -rf .venv node_modules tests/policy/oracle/node_modules build out cdk.out .sandpiper local/runtimes/*/.venv
+	rm -rf .venv node_modules tools/prose/node_modules tests/policy/oracle/node_modules build out cdk.out .sandpiper local/runtimes/*/.venv
 
-# A stamp lies inside of what it vouches for, so that one is never there without the other.
+# Each stamp is inside the folder whose state it records, so that deleting the folder deletes the stamp.
 
-# Debian packages: by apt where that needs no password, otherwise one command to type.
+# Debian packages: installed by apt if that needs no password; otherwise the command to run is printed.
 build/system: tools/prerequisites
 	@tools/prerequisites $(PYTHON)
 	@mkdir -p build && touch $@
 
-# Virtual environments do not move: this changes when the folder did, or when uv should be another.
-build/place: FORCE
+# A virtual environment cannot be moved: this file changes with the path of the checkout and the version of uv.
+build/location: FORCE
 	@mkdir -p build && { echo '$(CURDIR) uv $(UV_VERSION)' | cmp -s - $@ || echo '$(CURDIR) uv $(UV_VERSION)' > $@; }
 FORCE:
 
-.venv/bin/uv: build/place | build/system
+.venv/bin/uv: build/location | build/system
 	@echo "· uv $(UV_VERSION)"
 	@rm -rf .venv && $(PYTHON) -m venv .venv
 	@.venv/bin/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
 	@touch $@
 
-.venv/.ready: .venv/bin/uv pyproject.toml uv.lock $(wildcard */pyproject.toml local/*/pyproject.toml examples/*/pyproject.toml)
+# The product alone, which is all that the demo needs.
+.venv/.product: .venv/bin/uv pyproject.toml uv.lock $(wildcard */pyproject.toml local/*/pyproject.toml examples/*/pyproject.toml)
 	@echo "· Python packages"
+	@$(UV) sync -q --frozen --no-dev --inexact --compile-bytecode --no-progress
+	@touch $@
+
+.venv/.ready: .venv/.product
+	@echo "· development tools"
 	@$(UV) sync -q --frozen --compile-bytecode --no-progress
 	@touch $@
 
-node_modules/.ready: .venv/.ready package-lock.json
+node_modules/.ready: .venv/.product package-lock.json
 	@echo "· CDK CLI"
 	@npm ci --silent --no-fund --no-audit
 	@touch $@
 
-tools/prose/node_modules/.ready: .venv/.ready tools/prose/package-lock.json
+tools/prose/node_modules/.ready: .venv/.product tools/prose/package-lock.json
 	@echo "· prose linter"
 	@npm ci --silent --no-fund --no-audit --prefix tools/prose
 	@touch $@
 
-tests/policy/oracle/node_modules/.ready: .venv/.ready tests/policy/oracle/package-lock.json
-	@echo "· what the policy evaluator is compared with"
+tests/policy/oracle/node_modules/.ready: .venv/.product tests/policy/oracle/package-lock.json
+	@echo "· reference policy evaluator"
 	@npm ci --silent --no-fund --no-audit --prefix tests/policy/oracle
 	@touch $@
 
-local/runtimes/sandbox/.venv/.ready: .venv/.ready $(addprefix local/agentcore/local_agentcore/,libraries.py $(LOCKED))
+local/runtimes/sandbox/.venv/.ready: .venv/.product $(addprefix local/agentcore/local_agentcore/,libraries.py $(LOCKED))
 	@echo "· sandbox libraries"
 	@local-agentcore install-libraries --quiet $(@D)
 	@touch $@
