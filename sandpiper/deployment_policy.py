@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
     from sandpiper.environment import Environment
 
-MOST_CHARACTERS = 6_144
+MAX_POLICY_CHARACTERS = 6_144
 """Of a managed policy, spaces not counted: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
-MOST_POLICIES = 10
+MAX_POLICIES = 10
 """Managed policies of a role, unless the account was granted more (the same page)."""
 QUALIFIER = "hnb659fds"
 """The CDK's own, in the names of what `cdk bootstrap` makes."""
-UNCUT = 24
+MIN_STACK_NAME_CHARACTERS = 24
 """CloudFormation cuts generated names to 64 characters: of a long stack's name at least so many are left. AWS does not
 document it; it is what names such as `infrastructure-prod-vpc--CustomVpcRestrictDefaultSG-0123456789AB` show."""
 ENVIRONMENT_TAG = "sandpiper:environment"
@@ -33,7 +33,7 @@ ENVIRONMENT_TAG = "sandpiper:environment"
 
 @dataclass(frozen=True)
 class Grant:
-    """Actions on resources. Texts in braces are what `_places` has; `needed` says which environments need it.
+    """Actions on resources. Texts in braces are what `_places` has; `applies_to` says which environments need it.
 
     `types` are the CloudFormation types that take it. A grant that no name, tag or boundary holds to the environment
     says why that has to be.
@@ -44,8 +44,8 @@ class Grant:
     actions: tuple[str, ...]
     resources: tuple[str, ...]
     conditions: Mapping[str, Mapping[str, str | list[str]]] = field(default_factory=dict[str, "Mapping[str, Any]"])
-    needed: Callable[[Environment], bool] = lambda _: True
-    wider_because: str = ""
+    applies_to: Callable[[Environment], bool] = lambda _: True
+    unscoped_reason: str = ""
 
 
 def _has_bucket(environment: Environment) -> bool:
@@ -136,7 +136,7 @@ GRANTS: tuple[Grant, ...] = (
         _of("bedrock-agentcore", "CreateCodeInterpreter"),
         ("*",),
         _ASKED_FOR,
-        wider_because="what is not made yet has no ARN; the tag that it must be made with holds it",
+        unscoped_reason="what is not made yet has no ARN; the tag that it must be made with holds it",
     ),
     Grant(
         "Interpreters",
@@ -159,7 +159,7 @@ GRANTS: tuple[Grant, ...] = (
         {"StringEquals": {"iam:AWSServiceName": "network.bedrock-agentcore.amazonaws.com"}},
         _has_vpc_interpreters,
     ),
-    Grant("MakeRoles", ("AWS::IAM::Role",), _of("iam", "CreateRole"), (_ROLES,), needed=_has_no_boundary),
+    Grant("MakeRoles", ("AWS::IAM::Role",), _of("iam", "CreateRole"), (_ROLES,), applies_to=_has_no_boundary),
     Grant(
         "MakeBoundedRoles",
         ("AWS::IAM::Role",),
@@ -184,7 +184,7 @@ GRANTS: tuple[Grant, ...] = (
         ("AWS::IAM::Role", "AWS::IAM::Policy"),
         _of("iam", "PutRolePolicy"),
         (_ROLES,),
-        needed=_has_no_boundary,
+        applies_to=_has_no_boundary,
     ),
     Grant(
         "PoliciesOfBoundedRoles",
@@ -261,7 +261,7 @@ GRANTS: tuple[Grant, ...] = (
         ("AWS::Logs::LogGroup",),
         _of("logs", "DescribeLogGroups", "DescribeResourcePolicies", "DescribeIndexPolicies"),
         ("*",),
-        wider_because="searches name nothing that IAM could hold them to; they read settings, and no line of a log",
+        unscoped_reason="searches name nothing that IAM could hold them to; they read settings, and no line of a log",
     ),
     Grant(
         "Alarms",
@@ -287,7 +287,7 @@ GRANTS: tuple[Grant, ...] = (
         ("AWS::Budgets::Budget",),
         _of("budgets", "ViewBudget", "ModifyBudget", "ListTagsForResource", "TagResource", "UntagResource"),
         ("arn:{partition}:budgets::{account}:budget/sandpiper-{environment}",),
-        needed=_has_budget,
+        applies_to=_has_budget,
     ),
     Grant(
         # ViewBudget depends on it.
@@ -296,7 +296,7 @@ GRANTS: tuple[Grant, ...] = (
         ("AWS::Budgets::Budget",),
         _of("billing", "GetBillingViewData"),
         ("arn:{partition}:billing::{account}:billingview/primary",),
-        needed=_has_budget,
+        applies_to=_has_budget,
     ),
     Grant(
         "Buckets",
@@ -312,7 +312,7 @@ GRANTS: tuple[Grant, ...] = (
             *("ListTagsForResource", "TagResource", "UntagResource"),
         ),
         ("arn:{partition}:s3:::{bucket}", "arn:{partition}:s3:::{bucket}-logs"),
-        needed=_has_bucket,
+        applies_to=_has_bucket,
     ),
     Grant(
         "MakeKeys",
@@ -367,7 +367,7 @@ GRANTS: tuple[Grant, ...] = (
         ("AWS::SSM::Parameter",),
         _of("ssm", "DescribeParameters"),
         ("*",),
-        wider_because="a search names nothing that IAM could hold it to; it reads names, and no value",
+        unscoped_reason="a search names nothing that IAM could hold it to; it reads names, and no value",
     ),
     # What is made is held to the tag that it must be made with, and what is changed to the tag that it has: the VPC in
     # which something is made, too. One statement for each set of types of which none is where another is made.
@@ -430,9 +430,9 @@ GRANTS: tuple[Grant, ...] = (
         _NETWORK_TYPES,
         _of("ec2", "AuthorizeSecurityGroupEgress", "AuthorizeSecurityGroupIngress"),
         (_EC2 + "security-group-rule/*",),
-        needed=_has_network,
+        applies_to=_has_network,
     ),
-    Grant("ReadVpc", _NETWORK_TYPES, _of("ec2", "DescribeVpcAttribute"), (_EC2 + "vpc/*",), needed=_has_network),
+    Grant("ReadVpc", _NETWORK_TYPES, _of("ec2", "DescribeVpcAttribute"), (_EC2 + "vpc/*",), applies_to=_has_network),
     Grant(
         "FindNetwork",
         _NETWORK_TYPES,
@@ -445,8 +445,8 @@ GRANTS: tuple[Grant, ...] = (
             *_of("autoscaling", "DescribeTags"),
         ),
         ("*",),
-        needed=_has_network,
-        wider_because="EC2 knows no resource for what is searched or listed; they read settings and change nothing",
+        applies_to=_has_network,
+        unscoped_reason="EC2 knows no resource for what is searched or listed; they read settings and change nothing",
     ),
     Grant(
         # CreateVpcEndpoint depends on it, for the endpoint's private names.
@@ -455,8 +455,8 @@ GRANTS: tuple[Grant, ...] = (
         ("AWS::EC2::VPCEndpoint",),
         _of("route53", "AssociateVPCWithHostedZone"),
         ("arn:{partition}:route53:::hostedzone/*",),
-        needed=_has_endpoints,
-        wider_because="an endpoint's private zone is not known before it is made, and zones have no tags that IAM is "
+        applies_to=_has_endpoints,
+        unscoped_reason="an endpoint's private zone is not known before it is made, and zones have no tags that IAM is "
         "asked for: any VPC of this account can be given the names of any private zone of it",
     ),
     Grant(
@@ -531,7 +531,7 @@ GRANTS: tuple[Grant, ...] = (
             *("GetFirewallRuleGroupAssociation", "GetResolverQueryLogConfig", "ListTagsForResource"),
         ),
         _FIREWALLS,
-        needed=_has_network,
+        applies_to=_has_network,
     ),
     Grant(
         # What Route 53 Resolver asks of its caller for a log of queries, and the policy that lets it write one group.
@@ -544,8 +544,8 @@ GRANTS: tuple[Grant, ...] = (
             *("ListLogDeliveries", "PutResourcePolicy", "DeleteResourcePolicy"),
         ),
         ("*",),
-        needed=_has_network,
-        wider_because="CloudWatch Logs knows no resource for deliveries and resource policies: it can also change or "
+        applies_to=_has_network,
+        unscoped_reason="CloudWatch Logs knows no resource for deliveries and resource policies: it can also change or "
         "delete those of others in this account and region, and so who may write to their log groups",
     ),
     Grant(
@@ -557,8 +557,8 @@ GRANTS: tuple[Grant, ...] = (
             *("ListResolverQueryLogConfigAssociations", "ListResolverQueryLogConfigs"),
         ),
         ("*",),
-        needed=_has_network,
-        wider_because="Resolver knows no resource for associations and lists; they read settings and change nothing",
+        applies_to=_has_network,
+        unscoped_reason="Resolver knows no resource for associations and lists; they read settings and change nothing",
     ),
     Grant(
         # The first log of queries in an account makes it.
@@ -578,11 +578,11 @@ GRANTS: tuple[Grant, ...] = (
 the CloudFormation registry has them (`handlers`)."""
 
 
-def documents(environment: Environment, qualifier: str = QUALIFIER) -> dict[str, dict[str, Any]]:
+def policy_documents(environment: Environment, qualifier: str = QUALIFIER) -> dict[str, dict[str, Any]]:
     """The managed policies by name, as few as IAM's size of one allows."""
     bins: list[list[dict[str, Any]]] = []
-    for statement in sorted(statements(environment, qualifier), key=_size, reverse=True):
-        room = next((each for each in bins if _size(_document([*each, statement])) <= MOST_CHARACTERS), None)
+    for statement in sorted(policy_statements(environment, qualifier), key=_size, reverse=True):
+        room = next((each for each in bins if _size(_document([*each, statement])) <= MAX_POLICY_CHARACTERS), None)
         if room is None:
             bins.append([statement])
         else:
@@ -593,11 +593,11 @@ def documents(environment: Environment, qualifier: str = QUALIFIER) -> dict[str,
     }
 
 
-def statements(environment: Environment, qualifier: str = QUALIFIER) -> Iterator[dict[str, Any]]:
+def policy_statements(environment: Environment, qualifier: str = QUALIFIER) -> Iterator[dict[str, Any]]:
     """What is allowed: the table's, and what the environment's file names."""
     places = _places(environment, qualifier)
     for grant in GRANTS:
-        if grant.needed(environment):
+        if grant.applies_to(environment):
             yield {
                 "Sid": grant.name,
                 "Effect": "Allow",
@@ -619,15 +619,15 @@ def statements(environment: Environment, qualifier: str = QUALIFIER) -> Iterator
         yield _statement("PoliciesOfCallers", actions, sorted(callers))
 
 
-def wider_than_the_environment(environment: Environment) -> dict[str, str]:
+def unscoped_grants(environment: Environment) -> dict[str, str]:
     """Why, by Sid, of each statement that names and tags do not hold to what is the environment's."""
-    return {each.name: each.wider_because for each in GRANTS if each.wider_because and each.needed(environment)}
+    return {each.name: each.unscoped_reason for each in GRANTS if each.unscoped_reason and each.applies_to(environment)}
 
 
-def cut_names(environment: str) -> str:
+def generated_name_prefix(environment: str) -> str:
     """What names that CloudFormation makes up for an environment's stacks begin with."""
     prefix = f"sandpiper-{environment}-"
-    return prefix if len(prefix) <= UNCUT + 1 else prefix[:UNCUT]
+    return prefix if len(prefix) <= MIN_STACK_NAME_CHARACTERS + 1 else prefix[:MIN_STACK_NAME_CHARACTERS]
 
 
 def _places(environment: Environment, qualifier: str) -> dict[str, str]:
@@ -637,7 +637,7 @@ def _places(environment: Environment, qualifier: str) -> dict[str, str]:
         "account": environment.account,
         "environment": environment.name,
         "prefix": f"sandpiper-{environment.name}-",
-        "names": cut_names(environment.name),
+        "names": generated_name_prefix(environment.name),
         "bucket": data_bucket_name(environment.name, environment.account, environment.region),
         "boundary": environment.permissions_boundary or "",
         "qualifier": qualifier,

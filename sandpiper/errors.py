@@ -1,15 +1,20 @@
-"""The ways in which a command says that it could not do what was asked."""
+"""Contains the errors that end a command with a message and without a traceback.
+
+CliError
+├── CommandInterruptedError
+└── NoResultError
+"""
 
 from __future__ import annotations
 
 
-class Failure(Exception):  # noqa: N818 - a message for a person, not a programming error
-    """What happened, where, and what to do, in one message without a traceback."""
+class CliError(Exception):
+    """The command could not do what was requested. The message holds the problem, its location and the remedy."""
 
 
-class Interrupted(Failure):
-    """Somebody stopped the command; the message says what goes on without it."""
+class CommandInterruptedError(CliError):
+    """A signal interrupted the command. The message states what continues to run."""
 
 
-class NoResult(Failure):
-    """A request that has no result; the message begins with the error's name, and has fields as the contract does."""
+class NoResultError(CliError):
+    """A request ended without a result. The message starts with the error's name and uses the contract's fields."""

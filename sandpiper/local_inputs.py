@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sandpiper.errors import Failure
+from sandpiper.errors import CliError
 from sandpiper_contract.settings import INPUTS
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def parse(options: Sequence[str]) -> tuple[list[LocalFile], list[dict[str, str]]
     """Reads `[PATH=]SOURCE` of `--input`: files of this machine, and what lies in S3, as requests have it.
 
     Without PATH the source's own name is where it lies. A file whose name has a `=` is meant by the whole of it. Raises
-    Failure.
+    CliError.
     """
     local: list[LocalFile] = []
     remote: list[dict[str, str]] = []
@@ -72,8 +72,8 @@ def _regular(source: Path) -> Path:
                 return source
         source.stat()
     except OSError as error:
-        raise Failure(f"--input {source}: {error.strerror}") from None
-    raise Failure(
+        raise CliError(f"--input {source}: {error.strerror}") from None
+    raise CliError(
         f"--input {source} is no file; allowed: a file of this machine, s3://BUCKET/KEY, or s3://BUCKET/FOLDER/ for "
         "a folder that lies below the tenant's inputs"
     )
@@ -91,7 +91,7 @@ def carried(
     files: Sequence[LocalFile],
     progress: Callable[[str], None],
 ) -> dict[str, Any]:
-    """The request with its files, of which as much as is too long for it is put into S3. Raises Failure."""
+    """The request with its files, of which as much as is too long for it is put into S3. Raises CliError."""
     uploads = _Uploads(session, deployment, progress)
     whole = placed(request, files)
     if _size(whole) + sum(-(-file.size // 3) * 4 for file in files) <= REQUEST_BYTES:
@@ -111,7 +111,7 @@ def _inline(file: LocalFile) -> dict[str, object]:
     try:
         return {"path": file.path, "base64": base64.b64encode(file.source.read_bytes()).decode()}
     except OSError as error:
-        raise Failure(f"--input {file.source}: {error.strerror}") from None
+        raise CliError(f"--input {file.source}: {error.strerror}") from None
 
 
 def _size(request: Mapping[str, object]) -> int:
@@ -157,5 +157,5 @@ class _Uploads:
         try:
             put()
         except (Boto3Error, BotoCoreError, ClientError, OSError) as error:
-            raise Failure(f"{what}: {address} cannot be written: {error}") from None
+            raise CliError(f"{what}: {address} cannot be written: {error}") from None
         return address

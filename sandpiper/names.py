@@ -10,9 +10,9 @@ STORAGE = "storage"
 NETWORK = "network"
 FLEET = "fleet"
 """The environment's own stacks have these where a tenant's has the tenant's name."""
-TENANTS = "tenants"
+TENANTS_PREFIX = "tenants"
 """The folder of the data bucket in which every tenant has its own."""
-UNNAMED = "main"
+DEFAULT_TENANT = "main"
 """What the tenant of an environment file with one unnamed tenant is called."""
 
 
@@ -31,6 +31,6 @@ def data_key_parameter(environment: str) -> str:
     return f"/sandpiper/{environment}/data-key-arn"
 
 
-def tenant_folder(tenant: str) -> str:
+def tenant_prefix(tenant: str) -> str:
     """The tenant's folder in the bucket, without a slash at its end."""
-    return f"{TENANTS}/{tenant}"
+    return f"{TENANTS_PREFIX}/{tenant}"

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from s3transfer.exceptions import RetriesExceededError
 
-from sandpiper.errors import Failure, Interrupted, NoResult
+from sandpiper.errors import CliError, CommandInterruptedError, NoResultError
 from sandpiper.local_inputs import carried, placed
 from sandpiper.saving import save
 from sandpiper_contract.errors import InvalidRequest
@@ -81,8 +81,8 @@ def run(
 ) -> Finished:
     """Starts the state machine with `request` and the inputs, waits and downloads what the program left into `out`.
 
-    `progress` is told what goes on. Raises NoResult for a request that is not one, before anything is sent where that
-    can be known, and for an execution that failed; a file that cannot be saved is told in its SavedFile.
+    `progress` is told what goes on. Raises NoResultError for a request that is not one, before anything is sent where
+    that can be known, and for an execution that failed; a file that cannot be saved is told in its SavedFile.
     """
     _check(placed(request, inputs))
     whole = carried(session, deployment, request, inputs, progress)
@@ -100,7 +100,7 @@ def _check(request: Mapping[str, object]) -> None:
     try:
         RunCode.from_json(request)
     except InvalidRequest as error:
-        raise NoResult(f"{InvalidRequest.__name__}: {error}") from None
+        raise NoResultError(f"{InvalidRequest.__name__}: {error}") from None
 
 
 def _execute(
@@ -116,7 +116,7 @@ def _execute(
             stateMachineArn=deployment.run_code_arn, name=str(uuid.uuid4()), input=json.dumps(request)
         )["executionArn"]
     except (BotoCoreError, ClientError) as error:
-        raise Failure(f"the workflow cannot be started: {error}") from None
+        raise CliError(f"the workflow cannot be started: {error}") from None
     pause, longest = POLL_SECONDS
     try:
         while (state := workflows.describe_execution(executionArn=execution))["status"] == "RUNNING":
@@ -124,16 +124,16 @@ def _execute(
             time.sleep(pause)
             pause = min(pause * 1.2, longest)
     except (BotoCoreError, ClientError) as error:
-        raise Failure(f"the run goes on, and cannot be watched: {error}\nexecution: {execution}") from None
+        raise CliError(f"the run goes on, and cannot be watched: {error}\nexecution: {execution}") from None
     except KeyboardInterrupt:
         workflows.stop_execution(executionArn=execution, error="Interrupted", cause="the caller was interrupted")
-        raise Interrupted(
+        raise CommandInterruptedError(
             "interrupted: the execution is aborted; code that runs already goes on until it ends or its session's time "
             f"is over (--session-timeout)\nexecution: {execution}"
         ) from None
     if state["status"] != "SUCCEEDED":
         error, cause = state.get("error", state["status"]), _cause(state.get("cause", ""))
-        raise NoResult(f"{error}: {cause}\nexecution: {execution}")
+        raise NoResultError(f"{error}: {cause}\nexecution: {execution}")
     return json.loads(state.get("output", "{}"))
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 
-from sandpiper.environment.errors import Fault, InvalidEnvironment
-from sandpiper.environment.file import problems_of
-from sandpiper.environment.source_positions import Lines
+from sandpiper.environment.errors import ConfigIssue, InvalidEnvironment
+from sandpiper.environment.file import locate_issues
+from sandpiper.environment.source_positions import SourcePositions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,13 +27,13 @@ REPORT = "validation-report.json"
 
 def acknowledge(app: cdk.App, environment: Environment, file: Path) -> None:
     """Acknowledges every accepted finding, before synthesis. Raises InvalidEnvironment where no such resource is."""
-    faults: list[Fault] = []
+    issues: list[ConfigIssue] = []
     for index, accepted in enumerate(environment.accepted_findings):
         scope = _at(app, accepted.at)
         if scope is None:
-            faults.append(
-                Fault(
-                    place=("accepted_findings", index, "at"),
+            issues.append(
+                ConfigIssue(
+                    key_path=("accepted_findings", index, "at"),
                     problem=f"is {accepted.at!r}, and there is no such construct",
                     allowed="the path of a construct, as the report has it",
                     remedy="mend it, or take the finding out",
@@ -43,7 +43,7 @@ def acknowledge(app: cdk.App, environment: Environment, file: Path) -> None:
         until = "" if accepted.expires is None else f", until {accepted.expires}"
         reason = f"{accepted.reason} (accepted by {accepted.owner}{until})"
         cdk.Validations.of(scope).acknowledge(cdk.Acknowledgment(id=_id(accepted.finding), reason=reason))
-    _refuse(faults, file)
+    _raise_for(issues, file)
 
 
 def require_used(assembly: Path, environment: Environment, file: Path) -> None:
@@ -56,9 +56,9 @@ def require_used(assembly: Path, environment: Environment, file: Path) -> None:
         for plugin in report["pluginReports"]
         for finding in plugin.get("suppressedViolations", [])
     }
-    faults = [
-        Fault(
-            place=("accepted_findings", index, "finding"),
+    issues = [
+        ConfigIssue(
+            key_path=("accepted_findings", index, "finding"),
             problem=f"is {accepted.finding!r}, and {accepted.at} has no such finding",
             allowed=f"a finding that the report has there: {REPORT} of the cloud assembly",
             remedy="mend it, or take it out",
@@ -66,12 +66,14 @@ def require_used(assembly: Path, environment: Environment, file: Path) -> None:
         for index, accepted in enumerate(environment.accepted_findings)
         if (_id(accepted.finding), accepted.at) not in used
     ]
-    _refuse(faults, file)
+    _raise_for(issues, file)
 
 
-def _refuse(faults: Sequence[Fault], file: Path) -> None:
-    if faults:
-        raise InvalidEnvironment(*problems_of(file, Lines.of_text(file.read_text(encoding="utf-8")), faults))
+def _raise_for(issues: Sequence[ConfigIssue], file: Path) -> None:
+    if issues:
+        raise InvalidEnvironment(
+            *locate_issues(file, SourcePositions.from_text(file.read_text(encoding="utf-8")), issues)
+        )
 
 
 def _id(finding: str) -> str:

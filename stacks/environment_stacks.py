@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from sandpiper.environment import cautions
+from sandpiper.environment import find_warnings
 from stacks.fleet import FleetStack
 from stacks.network import NetworkStack
 from stacks.storage import StorageStack
@@ -27,8 +27,8 @@ def add_stacks(app: cdk.App, environment: Environment) -> None:
     """
     add_tags(app, {**environment.tags, ENVIRONMENT_TAG: environment.name, OWNER_TAG: environment.owner})
     fleet = FleetStack(app, environment=environment)
-    for caution in cautions(environment):
-        cdk.Annotations.of(fleet).add_warning_v2(f"sandpiper:{caution.at}", f"{caution.at}: {caution.text}")
+    for warning in find_warnings(environment):
+        cdk.Annotations.of(fleet).add_warning_v2(f"sandpiper:{warning.at}", f"{warning.at}: {warning.text}")
     # A bucket that exists has its own stack, or none, somewhere else.
     before: list[cdk.Stack] = [] if environment.data_bucket.name else [StorageStack(app, environment=environment)]
     vpc = None

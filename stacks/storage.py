@@ -14,7 +14,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_ssm as ssm
 
-from sandpiper.names import STORAGE, data_bucket_name, data_key_parameter, stack_name, tenant_folder
+from sandpiper.names import STORAGE, data_bucket_name, data_key_parameter, stack_name, tenant_prefix
 from sandpiper_constructs.bucket_folder import BucketFolder
 from sandpiper_constructs.data_bucket import DataBucket
 from sandpiper_contract import settings
@@ -60,7 +60,7 @@ class StorageStack(cdk.Stack):
             old_version_days=days.old_versions,
             expire_days=_lifetimes(environment),
             passing=[
-                f"{tenant_folder(name)}/{settings.SANDBOX}/{key}/{settings.STAGING}"
+                f"{tenant_prefix(name)}/{settings.SANDBOX}/{key}/{settings.STAGING}"
                 for name, tenant in environment.all_tenants.items()
                 for key in tenant.interpreters
             ],
@@ -126,12 +126,12 @@ def _lifetimes(environment: Environment) -> dict[str, int]:
     days = environment.data_bucket.retention_days
     parts = {settings.RUNS: days.runs, settings.INPUTS: days.inputs, settings.SANDBOX: days.sandbox}
     of_tenants = {
-        f"{tenant_folder(tenant)}/{part}": lifetime
+        f"{tenant_prefix(tenant)}/{part}": lifetime
         for tenant in environment.all_tenants
         for part, lifetime in parts.items()
         if lifetime is not None
     }
-    return of_tenants | {tenant_folder(tenant): lifetime for tenant, lifetime in days.removed_tenants.items()}
+    return of_tenants | {tenant_prefix(tenant): lifetime for tenant, lifetime in days.removed_tenants.items()}
 
 
 def data_folder(stack: cdk.Stack, environment: Environment, tenant: str) -> BucketFolder:
@@ -142,4 +142,4 @@ def data_folder(stack: cdk.Stack, environment: Environment, tenant: str) -> Buck
     if options.key == "own":
         key_arn = ssm.StringParameter.value_for_string_parameter(stack, data_key_parameter(environment.name))
     bucket = s3.Bucket.from_bucket_name(stack, "DataBucket", name)
-    return BucketFolder(bucket=bucket, path=tenant_folder(tenant), key_arn=key_arn)
+    return BucketFolder(bucket=bucket, path=tenant_prefix(tenant), key_arn=key_arn)

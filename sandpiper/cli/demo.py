@@ -15,7 +15,7 @@ from local_aws.lock import try_lock
 from local_aws.settings import StateDirectory
 from sandpiper.cdk_cli import PROJECT, cdk
 from sandpiper.cli.output import failures_as_messages, human_time, notes, print_files, print_skipped, report
-from sandpiper.errors import Failure
+from sandpiper.errors import CliError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -68,7 +68,7 @@ def demo(
                 running, _ = control.start(STATE)
                 environment.apply(running)
             if not (sandbox := control.health(running)["sandbox"])["available"]:
-                raise Failure(f"no code can run: {sandbox['reason']}. {sandbox['fix'] or ''}")
+                raise CliError(f"no code can run: {sandbox['reason']}. {sandbox['fix'] or ''}")
             _deploy(running, phases)
             finished = _run_examples(tenant, out, phases)
         finally:
@@ -84,18 +84,18 @@ def demo(
         seconds = time.monotonic() - begun
         report.print(f"\ndone in {seconds:.1f} s; the embedded AWS is stopped\n\n{NEXT}", soft_wrap=True)
         if problems := [problem for result in finished.values() for problem in result.problems]:
-            raise Failure("\n".join(problems))
+            raise CliError("\n".join(problems))
         if any(result.exit_code for result in finished.values()):
-            raise Failure("an example failed; what it printed is above")
+            raise CliError("an example failed; what it printed is above")
 
 
 @contextmanager
 def _alone() -> Generator[None]:
-    """Raises Failure while another demo runs in this folder: they would stop each other's embedded AWS."""
+    """Raises CliError while another demo runs in this folder: they would stop each other's embedded AWS."""
     control.prepare_state_directory(STATE)
     with (STATE.path / "demo.lock").open("w") as lock:
         if not try_lock(lock):
-            raise Failure("a demo runs in this folder already: wait for it, or run this one in another folder")
+            raise CliError("a demo runs in this folder already: wait for it, or run this one in another folder")
         yield
 
 
@@ -106,7 +106,7 @@ def _environment() -> Environment:
     try:
         return load(PROJECT / "environments" / "local.yaml")
     except InvalidEnvironment as error:
-        raise Failure(str(error)) from None
+        raise CliError(str(error)) from None
 
 
 def _deploy(running: RunningInstance, phases: Phases) -> None:

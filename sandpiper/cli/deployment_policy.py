@@ -10,7 +10,7 @@ import typer
 
 from sandpiper.cli.options import ENVIRONMENT
 from sandpiper.cli.output import failures_as_messages, notes, plain
-from sandpiper.errors import Failure
+from sandpiper.errors import CliError
 
 
 def deployment_policy(
@@ -27,22 +27,28 @@ def deployment_policy(
     For `cdk bootstrap --cloudformation-execution-policies`, instead of AdministratorAccess.
     """
     with failures_as_messages():
-        from sandpiper.deployment_policy import UNCUT, cut_names, documents, wider_than_the_environment
+        from sandpiper.deployment_policy import (
+            MIN_STACK_NAME_CHARACTERS,
+            generated_name_prefix,
+            policy_documents,
+            unscoped_grants,
+        )
         from sandpiper.environment import InvalidEnvironment, load
 
         file = Path(environment) if environment.endswith(".yaml") else Path("environments", f"{environment}.yaml")
         try:
             loaded = load(file)
         except InvalidEnvironment as error:
-            raise Failure(str(error)) from None
-        policies = documents(loaded, qualifier)
-        if len(cut_names(loaded.name)) == UNCUT:
+            raise CliError(str(error)) from None
+        policies = policy_documents(loaded, qualifier)
+        prefix = generated_name_prefix(loaded.name)
+        if len(prefix) == MIN_STACK_NAME_CHARACTERS:
             notes.print(
-                f"warning: CloudFormation may cut generated names after {cut_names(loaded.name)}, so the policy admits "
+                f"warning: CloudFormation may cut generated names after {prefix}, so the policy admits "
                 f"roles and functions of every environment whose name begins like that",
                 soft_wrap=True,
             )
-        for name, reason in wider_than_the_environment(loaded).items():
+        for name, reason in unscoped_grants(loaded).items():
             notes.print(plain(f"{name} is not held to this environment's own resources: {reason}"), soft_wrap=True)
         if out is None:
             print(json.dumps(policies, indent=2))
@@ -54,4 +60,4 @@ def deployment_policy(
                 path.write_text(json.dumps(document, separators=(",", ":")) + "\n")
                 notes.print(plain(f"wrote {path}"), soft_wrap=True)
         except OSError as error:
-            raise Failure(f"--out {out}: {error.strerror}") from None
+            raise CliError(f"--out {out}: {error.strerror}") from None

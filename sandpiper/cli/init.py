@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sandpiper.cli.output import failures_as_messages, notes, plain
-from sandpiper.errors import Failure
+from sandpiper.errors import CliError
 
 if TYPE_CHECKING:
-    from sandpiper.cli.init_flags import Refusal
-    from sandpiper.environment.scaffold import FirstFile
+    from sandpiper.environment.errors import ConfigIssue
+    from sandpiper.environment.scaffold import EnvironmentScaffold
 
 SCHEMA = Path("docs", "environment.schema.json")
 EXAMPLES = """
@@ -34,15 +34,16 @@ EXAMPLES = """
 """
 
 
-NEEDED = ("name", "account", "region", "owner")
-QUESTIONS = {
+REQUIRED = ("name", "account", "region", "owner")
+PROMPTS = {
     "zones": "zones, as NAME=ID,NAME=ID",
     "expires": "expires, as YYYY-MM-DD",
     "s3_prefix_list": "S3's prefix list",
 }
-ALSO = {"name": "output"}
-"""What else an answer can be wrong for."""
-LOCAL = """\
+"""Prompts that differ from the name of the option."""
+RELATED = {"name": "output"}
+"""The other flag that an answer can be invalid for."""
+START_EMBEDDED_AWS = """\
   sandpiper local start
   eval "$(sandpiper local env)"
 """
@@ -73,9 +74,9 @@ def init(
 ) -> None:
     """Write a first environment file: asked for in a terminal, or said by flags. Never writes over a file."""
     with failures_as_messages():
-        from sandpiper.environment.scaffold import FirstFile
+        from sandpiper.environment.scaffold import EnvironmentScaffold
 
-        given = FirstFile(
+        flags = EnvironmentScaffold(
             name=name,
             account=account,
             region=region,
@@ -83,86 +84,92 @@ def init(
             network=network,
             reason=reason,
             expires=expires,
-            zones=tuple(zone for each in zones or () for zone in _zones(each)),
+            zones=tuple(zone for each in zones or () for zone in _parse_zones(each)),
             s3_prefix_list=s3_prefix_list,
         )
-        wanted = _answered(given, output)
-        _write(wanted, output)
+        _write(_complete(flags, output), output)
 
 
-def _answered(given: FirstFile, output: Path | None) -> FirstFile:
-    """Every answer: what was said by flags, and what is asked for the rest. Raises Failure for what is refused."""
-    from sandpiper.cli.init_flags import refusals
+def _complete(flags: EnvironmentScaffold, output: Path | None) -> EnvironmentScaffold:
+    """Returns the flags, completed by prompts if stdin is a terminal.
 
-    can_ask = sys.stdin.isatty()
-    found = refusals(given, output)
-    _refuse([one for one in found if not (can_ask and one.is_missing)])
-    if not can_ask:
-        return given
-    wanted = given
-    missing = [name for name in NEEDED if getattr(given, name) is None]
-    for about in missing:
-        wanted = _asked(wanted, about, output, default=output.stem if output and about == "name" else None)
-    if missing and wanted.network is None:
-        wanted = _network(wanted, output)
-    for one in refusals(wanted, output):
-        if one.is_missing:
-            wanted = _asked(wanted, one.about, output)
-    _refuse(refusals(wanted, output))
-    return wanted
+    Raises:
+        CliError: A flag is invalid, or missing without a terminal.
+    """
+    from sandpiper.cli.init_flags import find_issues, flag_name, is_missing
 
-
-def _refuse(found: list[Refusal]) -> None:
-    if found:
-        asks = "; in a terminal, what is missing is asked for" if any(one.is_missing for one in found) else ""
-        raise Failure("\n".join([f"nothing was written{asks}", *map(str, found)]))
+    can_prompt = sys.stdin.isatty()
+    _raise_for([issue for issue in find_issues(flags, output) if not (can_prompt and is_missing(issue))])
+    if not can_prompt:
+        return flags
+    scaffold = flags
+    missing = [name for name in REQUIRED if getattr(flags, name) is None]
+    for name in missing:
+        scaffold = _prompt(scaffold, name, output, default=output.stem if output and name == "name" else None)
+    if missing and scaffold.network is None:
+        scaffold = _prompt_network(scaffold, output)
+    for issue in find_issues(scaffold, output):
+        if is_missing(issue):
+            scaffold = _prompt(scaffold, flag_name(issue), output)
+    _raise_for(find_issues(scaffold, output))
+    return scaffold
 
 
-def _network(wanted: FirstFile, output: Path | None) -> FirstFile:
+def _raise_for(issues: list[ConfigIssue]) -> None:
+    from sandpiper.cli.init_flags import flag_message, is_missing
+
+    if issues:
+        hint = "; in a terminal, what is missing is asked for" if any(map(is_missing, issues)) else ""
+        raise CliError("\n".join([f"nothing was written{hint}", *map(flag_message, issues)]))
+
+
+def _prompt_network(scaffold: EnvironmentScaffold, output: Path | None) -> EnvironmentScaffold:
     from sandpiper.environment.scaffold import NETWORKS
 
-    for kind, reached in NETWORKS.items():
-        notes.print(f"  {kind}: {reached}")
-    return _asked(wanted, "network", output, default="SANDBOX")
+    for network, description in NETWORKS.items():
+        notes.print(f"  {network}: {description}")
+    return _prompt(scaffold, "network", output, default="SANDBOX")
 
 
-def _asked(wanted: FirstFile, about: str, output: Path | None, default: str | None = None) -> FirstFile:
-    """With an answer that can be used: of another one it is told what is allowed, and it is asked for again."""
-    from sandpiper.cli.init_flags import refusals
+def _prompt(
+    scaffold: EnvironmentScaffold, name: str, output: Path | None, default: str | None = None
+) -> EnvironmentScaffold:
+    """Returns the scaffold with a valid answer. After an invalid answer, prints the allowed values and asks again."""
+    from sandpiper.cli.init_flags import find_issues, flag_name
 
-    if about == "zones":
-        _show_zones(wanted)
+    if name == "zones":
+        _print_zones(scaffold)
     while True:
-        answer = str(typer.prompt(QUESTIONS.get(about, about), default=default, err=True)).strip()
-        answered = replace(wanted, **{about: _zones(answer) if about == "zones" else answer})
-        found = [one for one in refusals(answered, output) if one.about in (about, ALSO.get(about))]
-        if not found:
+        answer = str(typer.prompt(PROMPTS.get(name, name), default=default, err=True)).strip()
+        answered = replace(scaffold, **{name: _parse_zones(answer) if name == "zones" else answer})
+        issues = [issue for issue in find_issues(answered, output) if flag_name(issue) in (name, RELATED.get(name))]
+        if not issues:
             return answered
-        for one in found:
-            value = one.value or about
-            notes.print(f"  {plain(f'{value} {one.problem}; allowed: {one.allowed}')}", soft_wrap=True)
+        for issue in issues:
+            subject = issue.key_path[1] if len(issue.key_path) > 1 else name
+            notes.print(f"  {plain(f'{subject} {issue.problem}; allowed: {issue.allowed}')}", soft_wrap=True)
 
 
-def _show_zones(wanted: FirstFile) -> None:
+def _print_zones(scaffold: EnvironmentScaffold) -> None:
     from sandpiper.environment.zones import SUPPORTED_ZONES
 
-    supported = ", ".join(SUPPORTED_ZONES.get(wanted.region or "", ())) or "some"
+    supported = ", ".join(SUPPORTED_ZONES.get(scaffold.region or "", ())) or "some"
     notes.print(f"  `aws ec2 describe-availability-zones` has yours; AgentCore supports {supported}", soft_wrap=True)
 
 
-def _zones(text: str) -> tuple[tuple[str, str], ...]:
-    pairs = (one.partition("=") for one in text.split(","))
+def _parse_zones(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = (each.partition("=") for each in text.split(","))
     return tuple((name.strip(), zone.strip()) for name, _, zone in pairs)
 
 
-def _write(wanted: FirstFile, output: Path | None) -> None:
-    """Raises Failure, and writes nothing, where the file cannot be made."""
+def _write(scaffold: EnvironmentScaffold, output: Path | None) -> None:
+    """Writes the file, then prints its warnings and the next commands. Raises CliError if it cannot be written."""
     from sandpiper.cli.init_flags import default_file
-    from sandpiper.environment import cautions
+    from sandpiper.environment import find_warnings
     from sandpiper.environment.file import from_text
 
-    file = output or default_file(str(wanted.name))
-    text = wanted.text(schema=Path(os.path.relpath(SCHEMA, file.parent)).as_posix() if SCHEMA.exists() else None)
+    file = output or default_file(str(scaffold.name))
+    text = scaffold.render(schema=Path(os.path.relpath(SCHEMA, file.parent)).as_posix() if SCHEMA.exists() else None)
     try:
         if not output and not file.parent.exists():
             file.parent.mkdir()
@@ -170,22 +177,22 @@ def _write(wanted: FirstFile, output: Path | None) -> None:
         with file.open("x", encoding="utf-8") as stream:
             stream.write(text)
     except FileExistsError:
-        raise Failure(f"{file} is there already and stays as it is: choose another --name or --output") from None
+        raise CliError(f"{file} is there already and stays as it is: choose another --name or --output") from None
     except OSError as error:
-        raise Failure(f"{file} cannot be written ({error.strerror}): choose another --output") from None
+        raise CliError(f"{file} cannot be written ({error.strerror}): choose another --output") from None
     notes.print(f"wrote {plain(str(file))}", soft_wrap=True)
-    for caution in cautions(from_text(text, file)):
-        notes.print(f"[yellow]warning:[/] {plain(f'{file}: {caution.at}: {caution.text}')}", soft_wrap=True)
-    print(_next(shlex.quote(str(output or wanted.name)), wanted))
+    for warning in find_warnings(from_text(text, file)):
+        notes.print(f"[yellow]warning:[/] {plain(f'{file}: {warning.at}: {warning.text}')}", soft_wrap=True)
+    print(_next_commands(shlex.quote(str(output or scaffold.name)), scaffold))
 
 
-def _next(place: str, wanted: FirstFile) -> str:
+def _next_commands(environment: str, scaffold: EnvironmentScaffold) -> str:
     return (
         "Next, look at what it makes, which needs no credentials:\n"
-        f"  cdk synth --quiet -c environment={place}\n"
+        f"  cdk synth --quiet -c environment={environment}\n"
         "and deploy it:\n"
-        f"{LOCAL if wanted.is_embedded else ''}"
-        f"  cdk bootstrap aws://{wanted.account}/{wanted.region}\n"
-        f"  sandpiper plan -e {place}\n"
-        f"  cdk deploy --all -c environment={place}"
+        f"{START_EMBEDDED_AWS if scaffold.is_embedded else ''}"
+        f"  cdk bootstrap aws://{scaffold.account}/{scaffold.region}\n"
+        f"  sandpiper plan -e {environment}\n"
+        f"  cdk deploy --all -c environment={environment}"
     )

@@ -1,4 +1,4 @@
-"""What is wrong with the flags of `sandpiper init`: the file's rules, told of flags, since no file is there yet."""
+"""Checks the flags of `sandpiper init` by the rules of the environment file that they would write."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandpiper.environment.errors import InvalidEnvironment, shown
+from sandpiper.environment.errors import ConfigIssue, InvalidEnvironment, format_value
 from sandpiper.environment.file import from_text
 from sandpiper.environment.model import Environment
-from sandpiper.environment.scaffold import NETWORKS, FirstFile
+from sandpiper.environment.scaffold import NETWORKS, EnvironmentScaffold
 from sandpiper.environment.zones import SUPPORTED_ZONES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sandpiper.environment.errors import Problem
-
-ZONE = "NAME=ID, such as eu-west-1a=euw1-az1"
-LOOK_UP = "look them up: `aws ec2 describe-availability-zones`"
+ZONE_FORMAT = "NAME=ID, such as eu-west-1a=euw1-az1"
+ZONE_REMEDY = "look them up: `aws ec2 describe-availability-zones`"
 
 
 @dataclass(frozen=True)
 class Flag:
-    """A flag; `network` is the one that has a use for it, `remedy` is there where a file's would not fit."""
+    """A flag of `sandpiper init`.
+
+    `network` is the only network that the flag is valid for. `remedy` replaces a remedy that is worded for a file.
+    """
 
     option: str
     network: str = ""
@@ -45,139 +46,147 @@ FLAGS = {
     ),
     "output": Flag("--output"),
 }
-"""By what they say of the first file, in the order in which they are told of."""
+"""By the field of `EnvironmentScaffold` (and `output`), in the order of messages."""
 ALLOWED = {
     Environment.model_fields["name"].description: "at most 20 of a-z 0-9, a letter first",
     Environment.model_fields["account"].description: "12 digits",
 }
-"""What a flag allows where a file has to be told more."""
+"""Allowed values of a flag, by those of the same option of a file, where they differ."""
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """Why a flag is refused; `value` is what it was given, where it may be given more than once."""
+def find_issues(scaffold: EnvironmentScaffold, output: Path | None) -> list[ConfigIssue]:
+    """Returns every issue of the flags, in the order of FLAGS.
 
-    about: str
-    problem: str
-    allowed: str
-    remedy: str
-    value: str = ""
-
-    @property
-    def is_missing(self) -> bool:
-        """Whether an answer would do."""
-        return self.problem.startswith("is missing")
-
-    def __str__(self) -> str:
-        flag = f"{FLAGS[self.about].option} {self.value}".rstrip()
-        return f"{flag} {self.problem}; allowed: {self.allowed}; {self.remedy}"
-
-
-def refusals(wanted: FirstFile, output: Path | None) -> list[Refusal]:
-    """All that is wrong, in the order of FLAGS."""
-    network = wanted.network or "SANDBOX"
-    found = [*_of_another_network(wanted, network), *_zones(wanted, network), *_file(wanted, output)]
-    told = {one.about for one in found}
-    # Zones that cannot be read are told as such. The rest is judged without them.
-    read = replace(wanted, zones=tuple(dict(filter(all, wanted.zones)).items()))
-    found += [one for one in _of_the_file(read) if one.about not in told or one.value]
+    The first step of an issue's key path is a key of FLAGS. The second, if any, is the value of a repeated flag.
+    """
+    network = scaffold.network or "SANDBOX"
+    issues = [
+        *_flags_of_other_networks(scaffold, network),
+        *_zone_issues(scaffold, network),
+        *_output_issues(scaffold, output),
+    ]
+    reported = {issue.key_path for issue in issues}
+    # The file is checked without the zones that are not NAME=ID, which are already reported.
+    readable = replace(scaffold, zones=tuple(dict(filter(all, scaffold.zones)).items()))
+    issues += [issue for issue in _file_issues(readable) if issue.key_path not in reported]
     order = list(FLAGS)
-    return sorted(found, key=lambda one: order.index(one.about))
+    return sorted(issues, key=lambda issue: order.index(flag_name(issue)))
+
+
+def flag_name(issue: ConfigIssue) -> str:
+    """Returns the key in FLAGS of the flag that an issue is about."""
+    return str(issue.key_path[0])
+
+
+def flag_message(issue: ConfigIssue) -> str:
+    """Returns an issue as a message about its flag, such as `--zone eu-west-1a=euw1-az9 is …; allowed: …; …`."""
+    flag, *values = issue.key_path
+    return issue.message(" ".join([FLAGS[str(flag)].option, *map(str, values)]))
+
+
+def is_missing(issue: ConfigIssue) -> bool:
+    """Returns whether the issue is that a flag is missing, which a prompt can solve."""
+    return issue.problem.startswith("is missing")
 
 
 def default_file(name: str) -> Path:
-    """Where the file lies unless --output says."""
+    """Returns the path of an environment's file without `--output`."""
     return Path("environments", f"{name}.yaml")
 
 
-def _of_another_network(wanted: FirstFile, network: str) -> Iterator[Refusal]:
+def _issue(flag: str, problem: str, allowed: str, remedy: str, *values: str) -> ConfigIssue:
+    return ConfigIssue(key_path=(flag, *values), problem=problem, allowed=allowed, remedy=remedy)
+
+
+def _flags_of_other_networks(scaffold: EnvironmentScaffold, network: str) -> Iterator[ConfigIssue]:
     if network not in NETWORKS:
         return
-    beside = f"with --network {network}" if wanted.network else "without --network"
-    for about, flag in FLAGS.items():
-        if not flag.network or flag.network == network or getattr(wanted, about) in (None, ()):
+    context = f"with --network {network}" if scaffold.network else "without --network"
+    for name, flag in FLAGS.items():
+        if not flag.network or flag.network == network or getattr(scaffold, name) in (None, ()):
             continue
-        given = getattr(wanted, about) if about != "zones" else ",".join(map(_pair, wanted.zones))
-        yield Refusal(
-            about,
-            f"is {shown(given)}, {beside}",
+        value = getattr(scaffold, name) if name != "zones" else ",".join(map(_zone_text, scaffold.zones))
+        yield _issue(
+            name,
+            f"is {format_value(value)}, {context}",
             f"with --network {flag.network} alone",
             f"take it out, or say --network {flag.network}",
         )
 
 
-def _zones(wanted: FirstFile, network: str) -> Iterator[Refusal]:
-    """What a file could not even say."""
+def _zone_issues(scaffold: EnvironmentScaffold, network: str) -> Iterator[ConfigIssue]:
+    """Yields issues that the text of a file cannot express: a zone that is not NAME=ID, or the same zone twice."""
     if network != "VPC":
         return
-    for name, zone in wanted.zones:
-        if not name or not zone:
-            yield Refusal("zones", f"is {shown(_pair((name, zone)))}", ZONE, LOOK_UP)
-    for name, times in Counter(name for name, _ in wanted.zones).items():
-        if times > 1:
-            yield Refusal("zones", f"has {shown(name)} {times} times", "each zone once", LOOK_UP)
+    for name, zone_id in scaffold.zones:
+        if not name or not zone_id:
+            yield _issue("zones", f"is {format_value(_zone_text((name, zone_id)))}", ZONE_FORMAT, ZONE_REMEDY)
+    for name, count in Counter(name for name, _ in scaffold.zones).items():
+        if count > 1:
+            yield _issue("zones", f"has {format_value(name)} {count} times", "each zone once", ZONE_REMEDY)
 
 
-def _pair(zone: tuple[str, str]) -> str:
+def _zone_text(zone: tuple[str, str]) -> str:
     return "=".join(filter(None, zone))
 
 
-def _file(wanted: FirstFile, output: Path | None) -> Iterator[Refusal]:
+def _output_issues(scaffold: EnvironmentScaffold, output: Path | None) -> Iterator[ConfigIssue]:
     if output is None:
-        if wanted.name and default_file(wanted.name).exists():
-            yield Refusal(
+        if scaffold.name and default_file(scaffold.name).exists():
+            yield _issue(
                 "name",
-                f"is {shown(wanted.name)}, and {default_file(wanted.name)} is there already and stays as it is",
+                f"is {format_value(scaffold.name)}, and {default_file(scaffold.name)} is there already and stays as it "
+                "is",
                 "a name that no file there has",
                 "choose another --name or --output",
             )
         return
-    called = f"{wanted.name or 'NAME'}.yaml"
-    if output.name != called and (wanted.name or output.suffix != ".yaml"):
-        problem, allowed = f"is {shown(str(output))}", f"a file that is called {called}, as --name is"
-        instead = output / called if output.is_dir() else output.with_name(called)
-        yield Refusal("output", problem, allowed, f"say --output {instead}, or another --name")
+    file_name = f"{scaffold.name or 'NAME'}.yaml"
+    value = format_value(str(output))
+    if output.name != file_name and (scaffold.name or output.suffix != ".yaml"):
+        suggestion = output / file_name if output.is_dir() else output.with_name(file_name)
+        allowed = f"a file that is called {file_name}, as --name is"
+        yield _issue("output", f"is {value}", allowed, f"say --output {suggestion}, or another --name")
     elif not output.parent.is_dir():
-        problem, allowed = f"is {shown(str(output))}, and there is no folder {output.parent}", "a folder that is there"
-        yield Refusal("output", problem, allowed, f"make it (`mkdir -p {output.parent}`), or choose another --output")
+        remedy = f"make it (`mkdir -p {output.parent}`), or choose another --output"
+        yield _issue("output", f"is {value}, and there is no folder {output.parent}", "a folder that is there", remedy)
     elif output.exists():
-        problem = f"is {shown(str(output))}, which is there already and stays as it is"
-        yield Refusal("output", problem, "a file that is not there", "choose another --output")
+        problem = f"is {value}, which is there already and stays as it is"
+        yield _issue("output", problem, "a file that is not there", "choose another --output")
 
 
-def _of_the_file(wanted: FirstFile) -> Iterator[Refusal]:
-    """What is wrong with the file that the flags would make, once for each flag or zone."""
+def _file_issues(scaffold: EnvironmentScaffold) -> Iterator[ConfigIssue]:
+    """Yields the issues of the file that the flags would write, one for each flag or zone."""
     try:
-        from_text(wanted.text(), Path(f"{wanted.name}.yaml"))
+        from_text(scaffold.render(), Path(f"{scaffold.name}.yaml"))
     except InvalidEnvironment as error:
-        yield from {(one.about, one.value): one for one in reversed([*_told(wanted, error.problems)])}.values()
+        issues = [_flag_issue(scaffold, issue) for issue in error.issues]
+        yield from {issue.key_path: issue for issue in reversed(issues)}.values()
 
 
-def _told(wanted: FirstFile, problems: tuple[Problem, ...]) -> Iterator[Refusal]:
-    for problem in problems:
-        top, _, zone = problem.at.partition(".")
-        if top == "availability_zones":
-            yield _told_of_zones(wanted, problem, zone)
-            continue
-        about = problem.at.rpartition(".")[2]
-        flag = FLAGS[about]
-        allowed = ALLOWED.get(problem.allowed, problem.allowed)
-        one = Refusal(about, problem.problem, allowed, flag.remedy or problem.remedy)
-        if one.problem == "is missing":
-            because = f", since --network is {flag.network}" if flag.network else ""
-            one = replace(one, problem=f"is missing{because}", remedy=f"add {flag.option}")
-        yield one
+def _flag_issue(scaffold: EnvironmentScaffold, issue: ConfigIssue) -> ConfigIssue:
+    """Returns an issue of the file as one of the flag that the value came from."""
+    if issue.key_path[0] == "availability_zones":
+        return _zone_flag_issue(scaffold, issue)
+    name = str(issue.key_path[-1])
+    flag = FLAGS[name]
+    if issue.problem == "is missing":
+        reason = f", since --network is {flag.network}" if flag.network else ""
+        problem, remedy = f"is missing{reason}", f"add {flag.option}"
+    else:
+        problem, remedy = issue.problem, flag.remedy or issue.remedy
+    return _issue(name, problem, ALLOWED.get(issue.allowed, issue.allowed), remedy)
 
 
-def _told_of_zones(wanted: FirstFile, problem: Problem, zone: str) -> Refusal:
+def _zone_flag_issue(scaffold: EnvironmentScaffold, issue: ConfigIssue) -> ConfigIssue:
+    _, _, zone = issue.at.partition(".")
     if zone:
-        value = f"{zone}={dict(wanted.zones).get(zone, '')}"
-        return Refusal("zones", problem.problem, problem.allowed, problem.remedy, value)
-    number = len(wanted.zones)
-    supported = ", ".join(SUPPORTED_ZONES.get(wanted.region or "", ()))
-    return Refusal(
+        value = f"{zone}={dict(scaffold.zones).get(zone, '')}"
+        return _issue("zones", issue.problem, issue.allowed, issue.remedy, value)
+    supported = ", ".join(SUPPORTED_ZONES.get(scaffold.region or "", ()))
+    return _issue(
         "zones",
-        "is given once" if number else "is missing, since --network is VPC",
-        f"{problem.allowed}, each as {ZONE}",
-        f"{LOOK_UP}{f'; AgentCore supports {supported}' if supported else ''}",
+        "is given once" if scaffold.zones else "is missing, since --network is VPC",
+        f"{issue.allowed}, each as {ZONE_FORMAT}",
+        f"{ZONE_REMEDY}{f'; AgentCore supports {supported}' if supported else ''}",
     )

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from local_aws.settings import LocalAwsError
 from local_aws.signals import TERMINATION_SIGNALS
-from sandpiper.errors import Failure, Interrupted
+from sandpiper.errors import CliError, CommandInterruptedError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
@@ -35,17 +35,17 @@ WIDEST = 1_000
 
 @contextmanager
 def failures_as_messages(code: int = FAILED) -> Generator[None]:
-    """Prints a Failure in one message and ends the command with a code.
+    """Prints a CliError in one message and ends the command with a code.
 
     Whatever signal ends the command, what it started ends with it, as with Ctrl-C.
     """
     with _as_interrupts() as came:
         try:
             yield
-        except Interrupted as interrupted:
+        except CommandInterruptedError as interrupted:
             notes.print(plain(str(interrupted)), soft_wrap=True)
             raise typer.Exit(ENDED_BY + came[0]) from None
-        except (Failure, LocalAwsError) as failure:
+        except (CliError, LocalAwsError) as failure:
             notes.print(f"[bold red]error:[/] {plain(str(failure))}", soft_wrap=True)
             raise typer.Exit(code) from None
         except KeyboardInterrupt:

@@ -49,7 +49,7 @@ def plan(
         with notes.status(f"reading {chosen.name}") as status:
             wanted = given or chosen.synthesise(lambda line: status.update(plain(line[:100])))
             account = chosen.account(wanted.place)
-            found = compare.make(wanted, account.stacks(chosen.name), account, chosen.quotas, chosen.cautions)
+            found = compare.make(wanted, account.stacks(chosen.name), account, chosen.quotas, chosen.warnings)
         if as_json:
             print(json.dumps(found.to_json(), indent=2))
         else:

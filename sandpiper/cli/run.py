@@ -12,7 +12,7 @@ import typer
 
 from sandpiper.cli.options import ENVIRONMENT
 from sandpiper.cli.output import failures_as_messages, notes, print_files, print_skipped, print_stream
-from sandpiper.errors import Failure, NoResult
+from sandpiper.errors import CliError, NoResultError
 from sandpiper_contract.files import DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES, LINK_SECONDS, MAX_FILE_BYTES, MAX_FILES
 from sandpiper_contract.requests import LANGUAGES, RUNTIMES, SESSION_TIMEOUT_SECONDS
 
@@ -135,7 +135,7 @@ def run(
         from sandpiper import deployment, local_inputs, workflow  # here, so that --help does not pay for boto3
 
         if no_outputs and outputs:
-            raise Failure(f"--no-outputs is given, and --outputs is {outputs[0]!r}; allowed: one of them")
+            raise CliError(f"--no-outputs is given, and --outputs is {outputs[0]!r}; allowed: one of them")
         local, remote = local_inputs.parse(inputs or ())
         chosen = {"paths": [] if no_outputs else outputs, "figures": figures or None, "linkSeconds": link_seconds}
         request: dict[str, Any] = {
@@ -156,11 +156,11 @@ def run(
             place = deployment.find(session, where, tenant or deployment.only_tenant(where))
             notes.print(f"account {place.account} at {place.endpoint}", soft_wrap=True)
             if interpreter is not None and interpreter not in place.interpreters:
-                raise Failure(f"--interpreter is {interpreter!r}; allowed: {' | '.join(place.interpreters)}")
+                raise CliError(f"--interpreter is {interpreter!r}; allowed: {' | '.join(place.interpreters)}")
             try:
                 finished = workflow.run(session, place, request, local, out, status.update, overwrite=overwrite)
-            except NoResult as failed:
-                raise Failure(in_flags(str(failed))) from None
+            except NoResultError as failed:
+                raise CliError(in_flags(str(failed))) from None
         if as_json:
             print(json.dumps(finished.result, indent=2))
         else:
@@ -169,7 +169,7 @@ def run(
             print_files(notes, finished.files)
             print_skipped(notes, finished.result)
         if finished.problems:
-            raise Failure("\n".join(finished.problems))
+            raise CliError("\n".join(finished.problems))
     raise typer.Exit(finished.exit_code)
 
 
@@ -188,7 +188,7 @@ def _language(file: str) -> str:
     language = SUFFIXES.get(Path(file).suffix.lower()) if file != STANDARD_INPUT else SUFFIXES[".py"]
     if language is None:
         suffixes = " | ".join(SUFFIXES)
-        raise Failure(
+        raise CliError(
             f"{file}: its suffix tells no language; allowed: {suffixes}, or --language {' | '.join(LANGUAGES)}"
         )
     return language
@@ -203,9 +203,9 @@ def _program(file: str) -> dict[str, str]:
         data = sys.stdin.buffer.read() if file == STANDARD_INPUT else Path(file).read_bytes()
         code = data.decode("utf-8-sig")
     except OSError as error:
-        raise Failure(f"{name}: {error.strerror}") from None
+        raise CliError(f"{name}: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise Failure(f"{name}: not UTF-8 at byte {error.start}; allowed: a program in UTF-8") from None
+        raise CliError(f"{name}: not UTF-8 at byte {error.start}; allowed: a program in UTF-8") from None
     if not code.strip():
-        raise Failure(f"{name}: nothing but white space; allowed: a program")
+        raise CliError(f"{name}: nothing but white space; allowed: a program")
     return {"code": code}

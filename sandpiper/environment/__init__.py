@@ -3,7 +3,7 @@
 Not what is built from it (`stacks`), and nothing here needs the CDK or an AWS account.
 """
 
-from sandpiper.environment.errors import InvalidEnvironment, Problem
+from sandpiper.environment.errors import ConfigIssue, InvalidEnvironment
 from sandpiper.environment.file import load
 from sandpiper.environment.interpreter import (
     Interpreter,
@@ -13,21 +13,21 @@ from sandpiper.environment.interpreter import (
     VpcInterpreter,
 )
 from sandpiper.environment.model import AlarmThresholds, Environment, SessionFunctionOptions, Tenant
-from sandpiper.environment.warnings import Caution, cautions
+from sandpiper.environment.warnings import EnvironmentWarning, find_warnings
 
 __all__ = [
     "AlarmThresholds",
-    "Caution",
+    "ConfigIssue",
     "Environment",
+    "EnvironmentWarning",
     "Interpreter",
     "InvalidEnvironment",
-    "Problem",
     "PublicInterpreter",
     "SandboxInterpreter",
     "SessionFunctionOptions",
     "SessionLimits",
     "Tenant",
     "VpcInterpreter",
-    "cautions",
+    "find_warnings",
     "load",
 ]

@@ -1,6 +1,6 @@
-"""What is wrong with an environment file: every problem, each on a line of its own.
+"""Contains the issues of an environment file and the exception that carries them.
 
-A line says where it is (file, line, path in the file), what is there, what is allowed, and what to do about it.
+Each issue is one line: location (file, line, key path), problem, allowed values and remedy.
 """
 
 from __future__ import annotations
@@ -14,61 +14,59 @@ from sandpiper_contract.field_types import truncate
 if TYPE_CHECKING:
     from pathlib import Path
 
-Place = tuple[str | int, ...]
-"""A path in the file: keys, and indexes of lists from 0."""
+KeyPath = tuple[str | int, ...]
+"""The path of an option in the file: mapping keys, and list indexes from 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """One thing that is wrong, before it is known in which file and line."""
+class ConfigIssue:
+    """One problem of an environment file, or of the flags that would write one."""
 
-    place: Place
+    key_path: KeyPath
     problem: str
     allowed: str
     remedy: str
-    is_unknown_key: bool = False
-    rests_on: tuple[Place, ...] = ()
-    """Other places that it was judged by: while one of them is wrong itself, nothing can be said. What is missing has
-    the line of the first of them that is there."""
+    file: Path | None = None
     line: int | None = None
-    """Its own, where it is not the place's."""
+    """Counts from 1. None for the file as a whole, and until `locate_issues` adds the line of `key_path`."""
+    is_unknown_key: bool = False
+    depends_on: tuple[KeyPath, ...] = ()
+    """Other options that the check read. The issue is dropped if one of them is invalid. If `key_path` is missing from
+    the file, the issue gets the line of the first of them that is in the file."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """One thing that is wrong with a file; `line` counts from 1 and is None for the file as a whole."""
-
-    file: Path
-    line: int | None
-    at: str
-    problem: str
-    allowed: str
-    remedy: str
+    @property
+    def at(self) -> str:
+        """The key path as text, such as `tenants.claims.interpreters.web.read[0]`."""
+        return format_key_path(self.key_path)
 
     def __str__(self) -> str:
-        where = f"{self.file}" if self.line is None else f"{self.file}:{self.line}"
-        return f"{where}: {self.at} {self.problem}; allowed: {self.allowed}; {self.remedy}"
+        location = str(self.file) if self.line is None else f"{self.file}:{self.line}"
+        return f"{location}: {self.message(self.at)}"
+
+    def message(self, subject: str) -> str:
+        """Returns problem, allowed values and remedy of a subject, such as a key path or a flag."""
+        return f"{subject} {self.problem}; allowed: {self.allowed}; {self.remedy}"
 
 
-class InvalidEnvironment(Exception):  # noqa: N818 - a name of the field, as the run errors of the contract are
-    """An environment file that cannot be used. Its text has a line for each of its problems."""
+class InvalidEnvironment(Exception):  # noqa: N818 - named like the run errors of the contract
+    """Raised for an environment file that cannot be used. The text has one line for each issue."""
 
-    def __init__(self, *problems: Problem) -> None:
-        super().__init__("\n".join(map(str, problems)))
-        self.problems = problems
-
-
-def path_of(place: Place) -> str:
-    """A place as people write it, such as `tenants.claims.interpreters.web.read[0]`."""
-    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
-    return _on_one_line(path.removeprefix(".")) or "the file"
+    def __init__(self, *issues: ConfigIssue) -> None:
+        super().__init__("\n".join(map(str, issues)))
+        self.issues = issues
 
 
-def shown(value: object) -> str:
-    """A value as a message repeats it: on one line, cut when it is long."""
+def format_key_path(key_path: KeyPath) -> str:
+    """Returns a key path as text, such as `tenants.claims.interpreters.web.read[0]`."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in key_path)
+    return _on_one_line(text.removeprefix(".")) or "the file"
+
+
+def format_value(value: object) -> str:
+    """Returns a value as a message quotes it: on one line, truncated if it is long."""
     try:
         return truncate(_on_one_line(str(value) if isinstance(value, datetime.date) else repr(value)))
-    except (ValueError, RecursionError):  # a number with more digits than Python writes, or endless nesting
+    except (ValueError, RecursionError):  # more digits than Python converts to text, or a value that contains itself
         return f"a {type(value).__name__} that is too long to show"
 
 

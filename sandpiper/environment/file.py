@@ -1,7 +1,8 @@
-"""Reads `environments/NAME.yaml` into an `Environment`, or says all that is wrong with it."""
+"""Reads `environments/NAME.yaml` into an `Environment` and reports every issue of the file in one run."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,10 +12,10 @@ from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from sandpiper.environment.checks import check
-from sandpiper.environment.errors import Fault, InvalidEnvironment, Place, Problem, path_of, shown
+from sandpiper.environment.errors import ConfigIssue, InvalidEnvironment, KeyPath, format_value
 from sandpiper.environment.model import Environment
-from sandpiper.environment.source_positions import Lines
-from sandpiper.environment.validation import faults_of, without_faults
+from sandpiper.environment.source_positions import SourcePositions
+from sandpiper.environment.validation import issues_from, without_invalid_values
 
 if TYPE_CHECKING:
     import datetime
@@ -25,94 +26,109 @@ if TYPE_CHECKING:
 
 
 def load(path: Path | str, *, today: datetime.date | None = None) -> Environment:
-    """Reads an environment file. `today`, by default the day in UTC, decides what has expired.
+    """Reads an environment file.
 
-    Raises InvalidEnvironment, and nothing else, for a file that is missing, is not YAML or is not an environment.
+    Args:
+        path: The YAML file. Its name without `.yaml` must be the environment's name.
+        today: The date that decides what has expired. Defaults to the current date in UTC.
+
+    Returns:
+        The validated environment. It is immutable.
+
+    Raises:
+        InvalidEnvironment: The file is missing, is not YAML or is not a valid environment. No other exception is
+            raised. Its `issues` hold every problem of the file with line, key path, allowed values and remedy.
+
+    Example:
+        >>> from sandpiper.environment import load
+        >>> environment = load("environments/dev.yaml")
+        >>> environment.name
+        'dev'
+        >>> list(environment.all_tenants)
+        ['claims', 'analytics']
     """
     file = Path(path)
-    return from_text(_text(file), file, today=today)
+    return from_text(_read(file), file, today=today)
 
 
 def from_text(text: str, file: Path, *, today: datetime.date | None = None) -> Environment:
-    """The environment that a text is, as `load` has it of the file, which need not exist. Raises InvalidEnvironment."""
-    document, lines = _parsed(file, text)
+    """Reads an environment from a text.
+
+    Args:
+        text: The YAML text.
+        file: The name that issues are reported for. The file does not have to exist.
+        today: As for `load`.
+
+    Raises:
+        InvalidEnvironment: The text is not a valid environment.
+    """
+    document, positions = _parse(file, text)
     context = {"today": today} if today else None
-    faults: list[Fault] = []
-    environment, lost = None, set[Place]()
+    issues: list[ConfigIssue] = []
+    environment, removed = None, set[KeyPath]()
     try:
         environment = Environment.model_validate(document, context=context)
     except ValidationError as error:
-        faults = faults_of(document, error)
-        environment, lost = without_faults(document, context)
+        issues = issues_from(document, error)
+        environment, removed = without_invalid_values(document, context)
     if environment is not None:
-        faults += _still_told([*_misnamed(environment, file), *check(environment)], faults, lost)
-    faults += _again(lines)
-    if faults or environment is None:
-        raise InvalidEnvironment(*problems_of(file, lines, faults))
+        invalid = removed | {issue.key_path for issue in issues}
+        cross_option_issues = [*_name_issues(environment, file), *check(environment)]
+        issues += [issue for issue in cross_option_issues if not _depends_on_any(issue, invalid)]
+    issues += _duplicate_key_issues(positions)
+    if issues or environment is None:
+        raise InvalidEnvironment(*locate_issues(file, positions, issues))
     return environment
 
 
-def _misnamed(environment: Environment, file: Path) -> list[Fault]:
-    # A file copied and not edited would otherwise deploy over the environment that it was copied from.
+def locate_issues(file: Path, positions: SourcePositions, issues: Sequence[ConfigIssue]) -> list[ConfigIssue]:
+    """Returns issues with their file and line, in the order of the file.
+
+    Unknown keys come first, because a misspelt key is often why a required one is missing.
+    """
+    located = [replace(issue, file=file, line=issue.line or _line_of(positions, issue)) for issue in issues]
+    return sorted(located, key=lambda issue: (not issue.is_unknown_key, issue.line or 0))
+
+
+def _line_of(positions: SourcePositions, issue: ConfigIssue) -> int | None:
+    return next(filter(None, map(positions.line_of, (issue.key_path, *issue.depends_on))), None)
+
+
+def _name_issues(environment: Environment, file: Path) -> list[ConfigIssue]:
+    # Otherwise a copied file that was not edited would deploy over the environment that it was copied from.
     if environment.name == file.stem:
         return []
     return [
-        Fault(
-            place=("name",),
-            problem=f"is {shown(environment.name)}",
-            allowed=f"{shown(file.stem)}, as the file is called",
+        ConfigIssue(
+            key_path=("name",),
+            problem=f"is {format_value(environment.name)}",
+            allowed=f"{format_value(file.stem)}, as the file is called",
             remedy="rename one of them",
         )
     ]
 
 
-def _still_told(more: list[Fault], faults: list[Fault], lost: set[Place]) -> list[Fault]:
-    """Faults between options, without those that only follow from a fault of an option."""
-    gone = lost | {fault.place for fault in faults}
-    return [
-        fault
-        for fault in more
-        if not any(place[: len(one)] == one for place in (fault.place, *fault.rests_on) for one in gone)
-    ]
+def _depends_on_any(issue: ConfigIssue, invalid: set[KeyPath]) -> bool:
+    """Returns whether an issue only follows from options that are invalid themselves."""
+    return any(path[: len(parent)] == parent for path in (issue.key_path, *issue.depends_on) for parent in invalid)
 
 
-def _again(lines: Lines) -> list[Fault]:
+def _duplicate_key_issues(positions: SourcePositions) -> list[ConfigIssue]:
     return [
-        Fault(
-            place=place,
+        ConfigIssue(
+            key_path=key_path,
             line=line,
-            problem=f"is there again, after line {first}",
+            problem=f"is there again, after line {first_line}",
             allowed="each key once",
             remedy="take one of the two away",
         )
-        for place, first, line in lines.again
+        for key_path, first_line, line in positions.duplicate_keys
     ]
 
 
-def problems_of(file: Path, lines: Lines, faults: Sequence[Fault]) -> list[Problem]:
-    """Faults with their lines, in the order of the file, but unknown keys first: they are often why a known one is
-    missing.
-    """
-    found = [
-        (
-            not fault.is_unknown_key,
-            Problem(
-                file=file,
-                line=fault.line or next(filter(None, map(lines.of, (fault.place, *fault.rests_on))), None),
-                at=path_of(fault.place),
-                problem=fault.problem,
-                allowed=fault.allowed,
-                remedy=fault.remedy,
-            ),
-        )
-        for fault in faults
-    ]
-    return [problem for _, problem in sorted(found, key=lambda one: (one[0], one[1].line or 0))]
-
-
-def _text(file: Path) -> str:
+def _read(file: Path) -> str:
     try:
-        text = file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8")
     except FileNotFoundError:
         names = sorted(each.name for each in file.parent.glob("*.yaml"))
         allowed = "one of " + ", ".join(names) if names else "a YAML file"
@@ -120,14 +136,13 @@ def _text(file: Path) -> str:
         raise _unusable(file, "does not exist", allowed, remedy) from None
     except UnicodeDecodeError as error:
         raise _unusable(file, f"is not UTF-8 at byte {error.start}", "UTF-8 text", "save it as UTF-8") from None
-    except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
+    except (OSError, ValueError) as error:  # a NUL in the path raises ValueError
         reason = error.strerror if isinstance(error, OSError) else error
         raise _unusable(file, f"cannot be read ({reason})", "a YAML file", "name a file that can be read") from None
-    return text
 
 
 class _Constructor(SafeConstructor):
-    """Leaves a day that the calendar does not have as it is written, for the model to refuse at its place."""
+    """Keeps an impossible date as text, so that the model rejects it at its key path."""
 
     def construct_yaml_timestamp(self, node: ScalarNode, values: object = None) -> object:
         try:
@@ -139,8 +154,8 @@ class _Constructor(SafeConstructor):
 _Constructor.add_constructor("tag:yaml.org,2002:timestamp", _Constructor.construct_yaml_timestamp)
 
 
-def _parsed(file: Path, text: str) -> tuple[object, Lines]:
-    """The document, and where what is in it lies. Of a key that is there again, the document has the first."""
+def _parse(file: Path, text: str) -> tuple[object, SourcePositions]:
+    """Returns the document and its line numbers. Of a duplicate key, the document has the first value."""
     # Pure Python: the C parser reads YAML 1.1, in which `on` is true and 012 is ten.
     parser = YAML(typ="safe", pure=True)
     parser.Constructor = _Constructor
@@ -148,27 +163,28 @@ def _parsed(file: Path, text: str) -> tuple[object, Lines]:
         root = cast("Node | None", parser.compose(text))
         if root is None:
             raise _unusable(file, "is empty", _TOP_LEVEL, "write one with `sandpiper init`")
-        lines = Lines(root)  # before the document, which `<<` changes
+        positions = SourcePositions(root)  # before construction, which resolves `<<` in the nodes
         constructor: Any = parser.constructor
-        return cast("object", constructor.construct_document(root)), lines
+        return cast("object", constructor.construct_document(root)), positions
     except MarkedYAMLError as error:
-        line, problem = _told(error)
+        line, problem = _position_and_problem(error)
         raise _not_yaml(file, line, f"is not YAML ({problem})") from None
     except (YAMLError, ValueError, TypeError, RecursionError) as error:
         raise _not_yaml(file, None, f"is not YAML ({' '.join(str(error).split())})") from None
 
 
 def _unusable(file: Path, problem: str, allowed: str, remedy: str, line: int | None = None) -> InvalidEnvironment:
-    at = "the file" if line is None else "this line"
-    return InvalidEnvironment(Problem(file=file, line=line, at=at, problem=problem, allowed=allowed, remedy=remedy))
+    key_path = () if line is None else ("this line",)
+    issue = ConfigIssue(file=file, line=line, key_path=key_path, problem=problem, allowed=allowed, remedy=remedy)
+    return InvalidEnvironment(issue)
 
 
 def _not_yaml(file: Path, line: int | None, problem: str) -> InvalidEnvironment:
     return _unusable(file, problem, "YAML 1.2", "mend it there or just above", line)
 
 
-def _told(error: Any) -> tuple[int | None, str]:
-    """The line where the parser stopped, from 1, and why. The library leaves MarkedYAMLError's members untyped."""
+def _position_and_problem(error: Any) -> tuple[int | None, str]:
+    """Returns the line where the parser stopped, from 1, and why. ruamel does not type MarkedYAMLError's members."""
     mark: StringMark | None = error.problem_mark or error.context_mark
     problem: str = error.problem or error.context
     return (None if mark is None else mark.line + 1), problem

@@ -7,27 +7,27 @@ from typing import Annotated, Literal, cast
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationInfo
 
 from sandpiper.environment.options import (
-    A_KEY,
-    A_ROLE,
     ACCOUNT,
+    ALLOWED_KEY_ARN,
+    ALLOWED_ROLE_ARN,
     PARTITION,
     AsTuple,
     EmptyAsDefault,
     KeyArn,
     Options,
+    ReviewText,
     RoleArn,
-    Sentence,
     item,
     option,
 )
 
 NETWORKS = "SANDBOX | PUBLIC | VPC"
-MOST_SESSION_SECONDS = 28_800
+MAX_SESSION_SECONDS = 28_800
 """https://docs.aws.amazon.com/bedrock-agentcore/latest/APIReference/API_StartCodeInterpreterSession.html"""
-MOST_CERTIFICATES = 10
-MOST_SUBNETS = MOST_SECURITY_GROUPS = 16
+MAX_CERTIFICATES = 10
+MAX_SUBNETS = MAX_SECURITY_GROUPS = 16
 """AWS::BedrockAgentCore::CodeInterpreterCustom, VpcConfig."""
-A_SUBNET, A_GROUP = "subnet-0123456789abcdef0", "sg-0123456789abcdef0"
+SUBNET_EXAMPLE, SECURITY_GROUP_EXAMPLE = "subnet-0123456789abcdef0", "sg-0123456789abcdef0"
 
 Description = Annotated[str, Field(pattern=r"^[A-Za-z0-9_ -]{1,200}$")]
 
@@ -40,12 +40,12 @@ def _not_past(day: datetime.date, info: ValidationInfo) -> datetime.date:
     return day
 
 
-LastDay = Annotated[datetime.date, AfterValidator(_not_past)]
-A_LAST_DAY = "a date such as 2027-06-30, today or later (the embedded AWS alone may go without)"
-A_REVIEWED_OWNER = "who answers for it, in 1 to 200 characters"
+ExpiryDay = Annotated[datetime.date, AfterValidator(_not_past)]
+ALLOWED_EXPIRY = "a date such as 2027-06-30, today or later (the embedded AWS alone may go without)"
+ALLOWED_OWNER = "who answers for it, in 1 to 200 characters"
 
 
-A_FOLDER = "s3://BUCKET/FOLDER/ with a slash at its end and without * ? $"
+ALLOWED_FOLDER = "s3://BUCKET/FOLDER/ with a slash at its end and without * ? $"
 
 
 class S3Access(Options):
@@ -53,14 +53,14 @@ class S3Access(Options):
 
     uri: str = option(
         "the folder, without wildcards",
-        A_FOLDER,
+        ALLOWED_FOLDER,
         pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([^/*?$\x00-\x1f]+/)+$",
         examples=["s3://some-bucket/folder/"],
     )
     account: str | None = option(
         "whose bucket it is, if not this account's", "12 digits in quotes", None, pattern=f"^{ACCOUNT}$"
     )
-    key: KeyArn | None = option("what encrypts it, if a KMS key does", A_KEY, None)
+    key: KeyArn | None = option("what encrypts it, if a KMS key does", ALLOWED_KEY_ARN, None)
 
     @property
     def bucket(self) -> str:
@@ -83,14 +83,14 @@ S3Folders = Annotated[
         Annotated[
             S3Access,
             BeforeValidator(uri_alone),
-            item(f"{A_FOLDER}, or a mapping of uri, account, key", "s3://some-bucket/folder/"),
+            item(f"{ALLOWED_FOLDER}, or a mapping of uri, account, key", "s3://some-bucket/folder/"),
         ],
         ...,
     ],
     Field(max_length=50),
     AsTuple,
 ]
-FOLDERS = "a list of at most 50 folders, each s3://BUCKET/FOLDER/ or a mapping of uri, account, key"
+ALLOWED_FOLDERS = "a list of at most 50 folders, each s3://BUCKET/FOLDER/ or a mapping of uri, account, key"
 
 
 class SessionLimits(Options):
@@ -98,28 +98,28 @@ class SessionLimits(Options):
 
     default_seconds: int = option(
         "of a request that does not say",
-        f"a whole number of seconds from 60 to {MOST_SESSION_SECONDS}",
+        f"a whole number of seconds from 60 to {MAX_SESSION_SECONDS}",
         300,
         ge=60,
-        le=MOST_SESSION_SECONDS,
+        le=MAX_SESSION_SECONDS,
     )
     longest_seconds: int = option(
         "the most that a request may ask for",
-        f"a whole number of seconds from 60 to {MOST_SESSION_SECONDS}, at least default_seconds",
-        MOST_SESSION_SECONDS,
+        f"a whole number of seconds from 60 to {MAX_SESSION_SECONDS}, at least default_seconds",
+        MAX_SESSION_SECONDS,
         ge=60,
-        le=MOST_SESSION_SECONDS,
+        le=MAX_SESSION_SECONDS,
     )
 
 
-class AnyInterpreter(Options):
+class BaseInterpreter(Options):
     """What interpreters of every network have."""
 
     description: Description | None = option(
         "shown in AWS", "1 to 200 of A-Z a-z 0-9 _ - and spaces, as the service takes it", None
     )
-    read: S3Folders = option("folders of S3 that its code may read, beside its own", FOLDERS, ())
-    write: S3Folders = option("folders of S3 that its code may read and write, beside its own", FOLDERS, ())
+    read: S3Folders = option("folders of S3 that its code may read, beside its own", ALLOWED_FOLDERS, ())
+    write: S3Folders = option("folders of S3 that its code may read and write, beside its own", ALLOWED_FOLDERS, ())
     session: Annotated[SessionLimits, EmptyAsDefault] = option(
         "how long its sessions live", "a mapping of default_seconds, longest_seconds", SessionLimits()
     )
@@ -135,80 +135,89 @@ class AnyInterpreter(Options):
             ],
             ...,
         ],
-        Field(max_length=MOST_CERTIFICATES),
+        Field(max_length=MAX_CERTIFICATES),
         AsTuple,
     ] = option(
         "secrets with root certificates that its code trusts as well",
-        f"a list of at most {MOST_CERTIFICATES} ARNs of secrets in Secrets Manager",
+        f"a list of at most {MAX_CERTIFICATES} ARNs of secrets in Secrets Manager",
         (),
     )
     execution_role: Literal["own", "none"] | RoleArn = option(
         "whom its code acts as: a role of its own, nobody, or a role that exists and trusts the service",
-        f"own | none | {A_ROLE}",
+        f"own | none | {ALLOWED_ROLE_ARN}",
         "own",
         union_mode="left_to_right",
     )
     callers: Annotated[tuple[RoleArn, ...], Field(max_length=50), AsTuple] = option(
         "roles that may run code in it beside the session function; those of other accounts by a role to assume",
-        f"a list of at most 50, each {A_ROLE}",
+        f"a list of at most 50, each {ALLOWED_ROLE_ARN}",
         (),
     )
 
 
-class SandboxInterpreter(AnyInterpreter):
+class SandboxInterpreter(BaseInterpreter):
     """An interpreter whose code reaches S3 and nothing else of the network."""
 
     network: Literal["SANDBOX"] = option("what code reaches: S3 and DNS alone", NETWORKS, "SANDBOX")
 
 
-class PublicInterpreter(AnyInterpreter):
+class PublicInterpreter(BaseInterpreter):
     """An interpreter whose code reaches the internet: somebody says why, answers for it, and until when."""
 
     network: Literal["PUBLIC"] = option("what code reaches: the internet", NETWORKS)
-    reason: Sentence = option(
+    reason: ReviewText = option(
         "for the reviewer",
         "why this interpreter needs the internet, in 1 to 200 characters",
         examples=["Packages from PyPI"],
     )
-    owner: Sentence = option("for the reviewer", A_REVIEWED_OWNER, examples=["platform team"])
-    expires: LastDay | None = option(
+    owner: ReviewText = option("for the reviewer", ALLOWED_OWNER, examples=["platform team"])
+    expires: ExpiryDay | None = option(
         "its last day: past it nothing is synthesised, and for 30 days before it there is a warning",
-        A_LAST_DAY,
+        ALLOWED_EXPIRY,
         None,
     )
 
 
-class VpcInterpreter(AnyInterpreter):
+class VpcInterpreter(BaseInterpreter):
     """An interpreter whose code reaches what a VPC lets it: the environment's own, or one that exists."""
 
     network: Literal["VPC"] = option("what code reaches: what the VPC lets it", NETWORKS)
     subnets: Annotated[
-        tuple[Annotated[str, item(f"an id such as {A_SUBNET}", A_SUBNET, pattern="^subnet-[0-9a-z]{8,17}$")], ...],
-        Field(min_length=1, max_length=MOST_SUBNETS),
+        tuple[
+            Annotated[str, item(f"an id such as {SUBNET_EXAMPLE}", SUBNET_EXAMPLE, pattern="^subnet-[0-9a-z]{8,17}$")],
+            ...,
+        ],
+        Field(min_length=1, max_length=MAX_SUBNETS),
         AsTuple,
     ] = option(
         "private subnets that exist; without them, those of the environment's own network",
-        f"a list of 1 to {MOST_SUBNETS} ids such as {A_SUBNET}",
+        f"a list of 1 to {MAX_SUBNETS} ids such as {SUBNET_EXAMPLE}",
         (),
     )
     security_groups: Annotated[
-        tuple[Annotated[str, item(f"an id such as {A_GROUP}", A_GROUP, pattern="^sg-[0-9a-z]{8,17}$")], ...],
-        Field(min_length=1, max_length=MOST_SECURITY_GROUPS),
+        tuple[
+            Annotated[
+                str,
+                item(f"an id such as {SECURITY_GROUP_EXAMPLE}", SECURITY_GROUP_EXAMPLE, pattern="^sg-[0-9a-z]{8,17}$"),
+            ],
+            ...,
+        ],
+        Field(min_length=1, max_length=MAX_SECURITY_GROUPS),
         AsTuple,
     ] = option(
         "security groups that exist; with subnets, and only then",
-        f"a list of 1 to {MOST_SECURITY_GROUPS} ids such as {A_GROUP}",
+        f"a list of 1 to {MAX_SECURITY_GROUPS} ids such as {SECURITY_GROUP_EXAMPLE}",
         (),
     )
 
 
-KINDS = {"SANDBOX": SandboxInterpreter, "PUBLIC": PublicInterpreter, "VPC": VpcInterpreter}
+INTERPRETER_TYPES = {"SANDBOX": SandboxInterpreter, "PUBLIC": PublicInterpreter, "VPC": VpcInterpreter}
 
 
 def _network_of(raw: object) -> str:
     if isinstance(raw, Mapping):
         return str(cast("Mapping[str, object]", raw).get("network", "SANDBOX"))
-    return raw.network if isinstance(raw, tuple(KINDS.values())) else "SANDBOX"
+    return raw.network if isinstance(raw, tuple(INTERPRETER_TYPES.values())) else "SANDBOX"
 
 
 Interpreter = Annotated[

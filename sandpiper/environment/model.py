@@ -8,30 +8,30 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from sandpiper.environment.interpreter import A_LAST_DAY, A_REVIEWED_OWNER, Interpreter, LastDay
+from sandpiper.environment.interpreter import ALLOWED_EXPIRY, ALLOWED_OWNER, ExpiryDay, Interpreter
 from sandpiper.environment.network import Network
 from sandpiper.environment.options import (
-    A_LOG_RETENTION,
     ACCOUNT,
+    ALLOWED_LOG_RETENTION,
     ENVIRONMENT_NAME,
     PARTITION,
     REGION,
     AsTuple,
     EmptyAsDefault,
-    Filled,
     LogRetentionDays,
+    NotEmpty,
     Options,
-    Sentence,
+    ReviewText,
     ShortName,
     item,
     option,
 )
 from sandpiper.environment.storage import DataBucket
-from sandpiper.names import FLEET, NETWORK, STORAGE, UNNAMED
+from sandpiper.names import DEFAULT_TENANT, FLEET, NETWORK, STORAGE
 
 EMBEDDED_ACCOUNT = "123456789012"
 """The embedded AWS. AWS's documentation has it in its examples, so it is nobody's."""
-RESERVED = (STORAGE, NETWORK, FLEET)
+RESERVED_TENANT_NAMES = (STORAGE, NETWORK, FLEET)
 """Names of the environment's own stacks, which no tenant may have."""
 
 
@@ -64,7 +64,7 @@ class AlarmThresholds(Options):
 class Logs(Options):
     """Logs of functions and workflows."""
 
-    retention_days: LogRetentionDays = option("how long they are kept", A_LOG_RETENTION, 30)
+    retention_days: LogRetentionDays = option("how long they are kept", ALLOWED_LOG_RETENTION, 30)
 
 
 class Budget(Options):
@@ -121,19 +121,19 @@ class AcceptedFinding(Options):
         pattern=r"^[^/\s]+(/[^/]+)*$",
         examples=["sandpiper-prod-storage/DataBucket/Data"],
     )
-    reason: Sentence = option(
+    reason: ReviewText = option(
         "for the reviewer", "why it is accepted, in 1 to 200 characters", examples=["The logs' bucket has no logs"]
     )
-    owner: Sentence = option("for the reviewer", A_REVIEWED_OWNER, examples=["platform team"])
-    expires: LastDay | None = option(
+    owner: ReviewText = option("for the reviewer", ALLOWED_OWNER, examples=["platform team"])
+    expires: ExpiryDay | None = option(
         "its last day: past it nothing is synthesised, and for 30 days before it there is a warning",
-        A_LAST_DAY,
+        ALLOWED_EXPIRY,
         None,
     )
 
 
 def _not_reserved(name: str) -> str:
-    if name in RESERVED:
+    if name in RESERVED_TENANT_NAMES:
         raise ValueError("choose another name: the environment's own stacks have it")
     return name
 
@@ -156,7 +156,7 @@ TagName = Annotated[
     AfterValidator(_not_aws_own),
 ]
 Owner = Annotated[str, Field(pattern=r"^[\w .:/=+@-]*\w[\w .:/=+@-]*$", max_length=200)]
-A_TAGGED_OWNER = "who answers for it, in 1 to 200 letters, digits, spaces and . : / = + - @ _, since it is a tag"
+ALLOWED_OWNER_TAG = "who answers for it, in 1 to 200 letters, digits, spaces and . : / = + - @ _, since it is a tag"
 TagValue = Annotated[
     str,
     item(
@@ -167,28 +167,29 @@ TagValue = Annotated[
     ),
 ]
 Tags = Annotated[dict[TagName, TagValue], Field(max_length=40)]
-A_TAG_MAPPING = "a mapping of at most 40 tags, values of at most 256 letters, digits, spaces and . : / = + - @ _"
+ALLOWED_TAGS = "a mapping of at most 40 tags, values of at most 256 letters, digits, spaces and . : / = + - @ _"
 
 TenantName = Annotated[
     str,
     Field(
         pattern=r"^[a-z](-?[a-z0-9])*$",
         max_length=24,
-        description="at most 24 of a-z 0-9 and single hyphens, a letter first, and not " + " | ".join(RESERVED),
+        description="at most 24 of a-z 0-9 and single hyphens, a letter first, and not "
+        + " | ".join(RESERVED_TENANT_NAMES),
     ),
     AfterValidator(_not_reserved),
 ]
 Interpreters = Annotated[dict[ShortName, Interpreter], Field(min_length=1, max_length=20)]
 # More would not fit the function's environment variables, which have 4 KB together.
-INTERPRETERS = "a mapping of 1 to 20 interpreters, such as sandbox: {}"
+ALLOWED_INTERPRETERS = "a mapping of 1 to 20 interpreters, such as sandbox: {}"
 
 
 class Tenant(Options):
     """Who shares nothing with others: interpreters, data, workflow, alarms. The first interpreter is the default."""
 
-    interpreters: Interpreters = option("by the key that requests use; the first is the default", INTERPRETERS)
-    owner: Owner | None = option("who answers for it, if not the environment's owner", A_TAGGED_OWNER, None)
-    tags: Tags = option("tags of its resources, beside the environment's", A_TAG_MAPPING, {})
+    interpreters: Interpreters = option("by the key that requests use; the first is the default", ALLOWED_INTERPRETERS)
+    owner: Owner | None = option("who answers for it, if not the environment's owner", ALLOWED_OWNER_TAG, None)
+    tags: Tags = option("tags of its resources, beside the environment's", ALLOWED_TAGS, {})
     session_function: Annotated[SessionFunctionOptions, EmptyAsDefault] = option(
         "the Lambda function that runs its sessions",
         "a mapping of " + ", ".join(SessionFunctionOptions.model_fields),
@@ -217,14 +218,16 @@ class Environment(Options):
         pattern=f"^{REGION}$",
         examples=["eu-west-1"],
     )
-    owner: Owner = option("a tag of everything, for who finds it", A_TAGGED_OWNER, examples=["platform team"])
-    interpreters: Annotated[Interpreters | None, Filled] = option(
-        f"of an environment with one tenant, which is then called {UNNAMED}; instead of tenants", INTERPRETERS, None
+    owner: Owner = option("a tag of everything, for who finds it", ALLOWED_OWNER_TAG, examples=["platform team"])
+    interpreters: Annotated[Interpreters | None, NotEmpty] = option(
+        f"of an environment with one tenant, which is then called {DEFAULT_TENANT}; instead of tenants",
+        ALLOWED_INTERPRETERS,
+        None,
     )
-    tenants: Annotated[Annotated[dict[TenantName, Tenant], Field(min_length=1)] | None, Filled] = option(
+    tenants: Annotated[Annotated[dict[TenantName, Tenant], Field(min_length=1)] | None, NotEmpty] = option(
         "one stack each; instead of interpreters", "a mapping with at least one tenant", None
     )
-    tags: Tags = option("tags of all resources", A_TAG_MAPPING, {})
+    tags: Tags = option("tags of all resources", ALLOWED_TAGS, {})
     availability_zones: dict[
         Annotated[str, Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-[0-9][a-z]$", description="a zone such as eu-west-1a")],
         Annotated[
@@ -255,7 +258,9 @@ class Environment(Options):
         None,
         pattern=rf"^arn:{PARTITION}:sns:[a-z0-9-]+:{ACCOUNT}:[A-Za-z0-9_-]{{1,256}}$",
     )
-    budget: Annotated[Budget | None, Filled] = option("what a month may cost", "a mapping of usd_a_month, emails", None)
+    budget: Annotated[Budget | None, NotEmpty] = option(
+        "what a month may cost", "a mapping of usd_a_month, emails", None
+    )
     quotas: Annotated[Quotas, EmptyAsDefault] = option(
         "what AWS has granted the account", "a mapping of " + ", ".join(Quotas.model_fields), Quotas()
     )
@@ -288,7 +293,7 @@ class Environment(Options):
     def all_tenants(self) -> dict[str, Tenant]:
         """The tenants by name, the unnamed one among them."""
         if self.interpreters is not None:
-            return {UNNAMED: Tenant(interpreters=self.interpreters)}
+            return {DEFAULT_TENANT: Tenant(interpreters=self.interpreters)}
         return self.tenants or {}
 
     @property

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sandpiper.environment.options import A_LOG_RETENTION, AsTuple, LogRetentionDays, Options, item, option
+from sandpiper.environment.options import ALLOWED_LOG_RETENTION, AsTuple, LogRetentionDays, Options, item, option
 
-ENDPOINTS = "a list of at most 20 services of AWS by their endpoint's name, such as logs or secretsmanager"
+ALLOWED_ENDPOINTS = "a list of at most 20 services of AWS by their endpoint's name, such as logs or secretsmanager"
 
 
 class Network(Options):
@@ -34,7 +34,7 @@ class Network(Options):
         ],
         Field(max_length=20),
         AsTuple,
-    ] = option("services of AWS that code may reach beside S3", ENDPOINTS, ())
+    ] = option("services of AWS that code may reach beside S3", ALLOWED_ENDPOINTS, ())
     domains: Annotated[
         tuple[
             Annotated[
@@ -60,4 +60,4 @@ class Network(Options):
         None,
         pattern="^pl-[0-9a-f]{8,17}$",
     )
-    query_log_days: LogRetentionDays = option("how long the log of DNS queries is kept", A_LOG_RETENTION, 90)
+    query_log_days: LogRetentionDays = option("how long the log of DNS queries is kept", ALLOWED_LOG_RETENTION, 90)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandpiper.environment.interpreter import VpcInterpreter
-from sandpiper.names import data_bucket_name, tenant_folder
+from sandpiper.names import data_bucket_name, tenant_prefix
 from sandpiper_contract import settings
 
 if TYPE_CHECKING:
@@ -26,22 +26,22 @@ def network_folders(environment: Environment) -> tuple[Folders, Folders]:
     """
     inside = list(_inside(environment))
     written = {(environment.account, own) for own, one in inside if one.execution_role != "none"}
-    written |= {place for _, one in inside for place in _places(environment, one.write)}
-    read = {place for _, one in inside for place in _places(environment, one.read)} - written
+    written |= {key_path for _, one in inside for key_path in _places(environment, one.write)}
+    read = {key_path for _, one in inside for key_path in _places(environment, one.read)} - written
     return _by_account(written), _by_account(read)
 
 
-def own_folder(environment: Environment, tenant: str, interpreter: str) -> str:
+def interpreter_prefix(environment: Environment, tenant: str, interpreter: str) -> str:
     """An interpreter's own folder of the data bucket, with the bucket."""
     bucket = environment.data_bucket.name or data_bucket_name(environment.name, environment.account, environment.region)
-    return f"{bucket}/{tenant_folder(tenant)}/{settings.SANDBOX}/{interpreter}"
+    return f"{bucket}/{tenant_prefix(tenant)}/{settings.SANDBOX}/{interpreter}"
 
 
 def _inside(environment: Environment) -> Iterator[tuple[str, VpcInterpreter]]:
     for name, tenant in environment.all_tenants.items():
         for key, interpreter in tenant.interpreters.items():
             if isinstance(interpreter, VpcInterpreter) and not interpreter.subnets:
-                yield own_folder(environment, name, key), interpreter
+                yield interpreter_prefix(environment, name, key), interpreter
 
 
 def _places(environment: Environment, folders: Iterable[S3Access]) -> Iterator[tuple[str, str]]:
@@ -51,6 +51,6 @@ def _places(environment: Environment, folders: Iterable[S3Access]) -> Iterator[t
 
 def _by_account(places: set[tuple[str, str]]) -> Folders:
     found: Folders = {}
-    for account, place in sorted(places):
-        found.setdefault(account, []).append(place)
+    for account, key_path in sorted(places):
+        found.setdefault(account, []).append(key_path)
     return found

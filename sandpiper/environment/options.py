@@ -58,7 +58,7 @@ def empty_as_default(value: object) -> object:
     return {} if value is None else value
 
 
-def filled(value: object) -> object:
+def reject_empty(value: object) -> object:
     """What has no defaults to stand for it is not left empty, as if it were not there."""
     if value is None:
         raise ValueError("fill it in, or take it out")
@@ -67,30 +67,30 @@ def filled(value: object) -> object:
 
 AsTuple = BeforeValidator(_as_tuple)
 EmptyAsDefault = BeforeValidator(empty_as_default)
-Filled = BeforeValidator(filled)
+NotEmpty = BeforeValidator(reject_empty)
 
-Sentence = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
+ReviewText = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 LogRetentionDays = Annotated[
     int, AfterValidator(_only_retention_values), Field(json_schema_extra={"enum": list(LOG_RETENTION_DAYS)})
 ]
-A_LOG_RETENTION = "one of " + ", ".join(map(str, LOG_RETENTION_DAYS))
+ALLOWED_LOG_RETENTION = "one of " + ", ".join(map(str, LOG_RETENTION_DAYS))
 
 ACCOUNT = "[0-9]{12}"
 ENVIRONMENT_NAME = "[a-z][a-z0-9]{0,19}"
 REGION = "[a-z]{2,4}(-[a-z]+)+-[0-9]"
 PARTITION = "aws[a-z-]*"
 _ROLE_NAME = r"[A-Za-z0-9_+=,.@-]{1,64}"
-A_ROLE = "the ARN of an IAM role, such as arn:aws:iam::111122223333:role/NAME"
+ALLOWED_ROLE_ARN = "the ARN of an IAM role, such as arn:aws:iam::111122223333:role/NAME"
 RoleArn = Annotated[
     str,
     item(
-        A_ROLE,
+        ALLOWED_ROLE_ARN,
         "arn:aws:iam::111122223333:role/NAME",
         pattern=rf"^arn:{PARTITION}:iam::{ACCOUNT}:role/([!-~]+/)?{_ROLE_NAME}$",
     ),
 ]
 KeyArn = Annotated[str, Field(pattern=rf"^arn:{PARTITION}:kms:[a-z0-9-]+:{ACCOUNT}:key/[A-Za-z0-9-]+$")]
-A_KEY = "the ARN of a KMS key, such as arn:aws:kms:eu-west-1:111122223333:key/ID (not of an alias)"
+ALLOWED_KEY_ARN = "the ARN of a KMS key, such as arn:aws:kms:eu-west-1:111122223333:key/ID (not of an alias)"
 
 
 def account_of(arn: str) -> str:

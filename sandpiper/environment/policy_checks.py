@@ -11,10 +11,10 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from sandpiper.environment.arn_checks import partition_of
-from sandpiper.environment.errors import Fault
-from sandpiper.environment.network_folders import network_folders, own_folder
-from sandpiper.environment.traversal import interpreters_of
-from sandpiper.names import UNNAMED
+from sandpiper.environment.errors import ConfigIssue
+from sandpiper.environment.network_folders import interpreter_prefix, network_folders
+from sandpiper.environment.traversal import iter_interpreters
+from sandpiper.names import DEFAULT_TENANT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from sandpiper.environment.interpreter import Interpreter
     from sandpiper.environment.model import Environment
 
-MOST_OF_AN_ENDPOINT = 20_480
+MAX_ENDPOINT_POLICY_CHARACTERS = 20_480
 """Characters, with white space: https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-limits-endpoints.html"""
-MOST_OF_A_ROLE = 10_240
+MAX_ROLE_POLICY_CHARACTERS = 10_240
 """Characters, without white space: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 _OWN_KEY = "?" * 120
 """As long as a key that is made with the bucket may be, as its ARN or as the parameter that a template has of it."""
@@ -45,9 +45,11 @@ def endpoint_policy_size(environment: Environment) -> int:
         folders = [*written.get(account, ()), *read.get(account, ())]
         for actions, places in ((_WRITE, written.get(account)), (_READ, read.get(account))):
             if places:
-                statements.append(_allow(actions, [f"{arn}{place}/*" for place in places], {"StringEquals": owner}))
-        for bucket in {place.partition("/")[0] for place in folders}:
-            inside = [place.partition("/")[2] for place in folders if place.startswith(f"{bucket}/")]
+                statements.append(
+                    _allow(actions, [f"{arn}{key_path}/*" for key_path in places], {"StringEquals": owner})
+                )
+        for bucket in {key_path.partition("/")[0] for key_path in folders}:
+            inside = [key_path.partition("/")[2] for key_path in folders if key_path.startswith(f"{bucket}/")]
             condition = {"StringEquals": owner, "StringLike": {"s3:prefix": [f"{folder}/*" for folder in inside]}}
             statements.append(_allow(("s3:ListBucket",), [f"{arn}{bucket}"], condition))
     return len(json.dumps(_document([{**each, "Principal": "*"} for each in statements])))
@@ -65,13 +67,13 @@ def execution_role_size(environment: Environment, own: str, interpreter: Interpr
         *((_WRITE, f"{one.bucket}/{one.folder}", one.account, one.key) for one in interpreter.write),
         (_WRITE, own, None, data_key),
     )
-    for actions, place, owner, key in given:
+    for actions, key_path, owner, key in given:
         account = owner or environment.account
-        bucket, _, folder = place.partition("/")
-        of_account[actions, account].append(f"{arn}{place}/*")
+        bucket, _, folder = key_path.partition("/")
+        of_account[actions, account].append(f"{arn}{key_path}/*")
         listed[account, folder].append(f"{arn}{bucket}")
         if key is not None:
-            statements.append(_by_key(environment, key, [f"{arn}{bucket}", f"{arn}{place}/*"], actions))
+            statements.append(_by_key(environment, key, [f"{arn}{bucket}", f"{arn}{key_path}/*"], actions))
     for (actions, account), objects in of_account.items():
         statements.append(_allow(actions, objects, {"StringEquals": {"aws:ResourceAccount": account}}))
     for (account, folder), buckets in listed.items():
@@ -104,33 +106,33 @@ def _document(statements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"Statement": statements, "Version": "2012-10-17"}
 
 
-def _folders_fit_the_endpoint(environment: Environment) -> Iterator[Fault]:
+def _folders_fit_the_endpoint(environment: Environment) -> Iterator[ConfigIssue]:
     if environment.network is None:
         return
     size = endpoint_policy_size(environment)
-    if size > MOST_OF_AN_ENDPOINT:
+    if size > MAX_ENDPOINT_POLICY_CHARACTERS:
         found = sum(len(places) for folders in network_folders(environment) for places in folders.values())
-        yield Fault(
-            place=("network",),
+        yield ConfigIssue(
+            key_path=("network",),
             problem=f"leads to {found} folders of S3, for which its endpoint needs a policy of {size} characters",
-            allowed=f"{MOST_OF_AN_ENDPOINT} characters, as AWS has it",
+            allowed=f"{MAX_ENDPOINT_POLICY_CHARACTERS} characters, as AWS has it",
             remedy="give its interpreters fewer and wider folders with shorter names, or move some into an environment "
             "of their own",
         )
 
 
-def _folders_fit_the_role(environment: Environment) -> Iterator[Fault]:
-    for place, interpreter in interpreters_of(environment):
+def _folders_fit_the_role(environment: Environment) -> Iterator[ConfigIssue]:
+    for key_path, interpreter in iter_interpreters(environment):
         if interpreter.execution_role != "own":
             continue
-        tenant = str(place[1]) if place[0] == "tenants" else UNNAMED
-        size = execution_role_size(environment, own_folder(environment, tenant, str(place[-1])), interpreter)
-        if size > MOST_OF_A_ROLE:
+        tenant = str(key_path[1]) if key_path[0] == "tenants" else DEFAULT_TENANT
+        size = execution_role_size(environment, interpreter_prefix(environment, tenant, str(key_path[-1])), interpreter)
+        if size > MAX_ROLE_POLICY_CHARACTERS:
             read, write = len(interpreter.read), len(interpreter.write)
-            yield Fault(
-                place=(*place, "read" if read >= write else "write"),
+            yield ConfigIssue(
+                key_path=(*key_path, "read" if read >= write else "write"),
                 problem=f"is too long: for {read + write} folders its role needs a policy of {size} characters",
-                allowed=f"{MOST_OF_A_ROLE} characters, as IAM has it",
+                allowed=f"{MAX_ROLE_POLICY_CHARACTERS} characters, as IAM has it",
                 remedy="give it fewer and wider folders with shorter names, or divide them among more interpreters",
             )
 

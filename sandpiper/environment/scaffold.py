@@ -21,7 +21,7 @@ NETWORKS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class FirstFile:
+class EnvironmentScaffold:
     """What is asked for; None is not said, and makes no line. All else has its default."""
 
     name: str | None = None
@@ -42,7 +42,7 @@ class FirstFile:
         """Whether it is for the embedded AWS, where nothing has to end."""
         return self.account == EMBEDDED_ACCOUNT
 
-    def text(self, *, schema: str | None = None) -> str:
+    def render(self, *, schema: str | None = None) -> str:
         """The file's text, which may be no environment. `schema` is where editors find the schema from the file."""
         network = self.network or "SANDBOX"
         lines = [
@@ -77,37 +77,45 @@ def _day(value: str) -> str:
     return value if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value) else _text(value)
 
 
-def _zones(wanted: FirstFile) -> list[str]:
+def _zones(scaffold: EnvironmentScaffold) -> list[str]:
     return [
         "# A VPC of its own in these zones; their names differ by account: `aws ec2 describe-availability-zones`.",
-        *(["availability_zones:"] if wanted.zones else []),
-        *(f"  {_text(name)}: {_text(zone)}" for name, zone in wanted.zones),
+        *(["availability_zones:"] if scaffold.zones else []),
+        *(f"  {_text(name)}: {_text(zone)}" for name, zone in scaffold.zones),
         "network:",
-        *_line("  s3_prefix_list", wanted.s3_prefix_list),
+        *_line("  s3_prefix_list", scaffold.s3_prefix_list),
         "",
     ]
 
 
-def _sandbox(_wanted: FirstFile) -> list[str]:
+def _sandbox(_scaffold: EnvironmentScaffold) -> list[str]:
     return ["  sandbox: # code reaches its own folder of S3, and nothing else"]
 
 
-def _public(wanted: FirstFile) -> list[str]:
+def _public(scaffold: EnvironmentScaffold) -> list[str]:
     return [
         "  web:",
         "    network: PUBLIC # code reaches the internet",
-        *_line("    reason", wanted.reason),
-        *_line("    owner", wanted.owner),
-        *([] if wanted.expires is None else [f"    expires: {_day(wanted.expires)} # past it nothing is synthesised"]),
+        *_line("    reason", scaffold.reason),
+        *_line("    owner", scaffold.owner),
+        *(
+            []
+            if scaffold.expires is None
+            else [f"    expires: {_day(scaffold.expires)} # past it nothing is synthesised"]
+        ),
     ]
 
 
-def _vpc(_wanted: FirstFile) -> list[str]:
+def _vpc(_scaffold: EnvironmentScaffold) -> list[str]:
     return ["  inside:", "    network: VPC # code reaches what the network above lets it"]
 
 
-def _other(wanted: FirstFile) -> list[str]:
-    return ["  sandbox:", *_line("    network", wanted.network)]
+def _other(scaffold: EnvironmentScaffold) -> list[str]:
+    return ["  sandbox:", *_line("    network", scaffold.network)]
 
 
-_INTERPRETERS: dict[str, Callable[[FirstFile], list[str]]] = {"SANDBOX": _sandbox, "PUBLIC": _public, "VPC": _vpc}
+_INTERPRETERS: dict[str, Callable[[EnvironmentScaffold], list[str]]] = {
+    "SANDBOX": _sandbox,
+    "PUBLIC": _public,
+    "VPC": _vpc,
+}

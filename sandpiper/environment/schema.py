@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from sandpiper.environment.interpreter import S3Access, uri_alone
-from sandpiper.environment.model import RESERVED, Environment
-from sandpiper.environment.options import empty_as_default, filled
+from sandpiper.environment.model import RESERVED_TENANT_NAMES, Environment
+from sandpiper.environment.options import empty_as_default, reject_empty
 
 if TYPE_CHECKING:
     from pydantic_core import core_schema
@@ -22,21 +22,19 @@ def schema() -> dict[str, Any]:
     """The schema, in draft 2020-12."""
     found = Environment.model_json_schema(schema_generator=_Schema)
     found["oneOf"] = [{"required": ["interpreters"]}, {"required": ["tenants"]}]
-    found["properties"]["tenants"]["propertyNames"]["not"] = {"enum": list(RESERVED)}
+    found["properties"]["tenants"]["propertyNames"]["not"] = {"enum": list(RESERVED_TENANT_NAMES)}
     return {"$schema": DIALECT, **found}
 
 
 class _Schema(GenerateJsonSchema):
-    """Pydantic's, with the short forms that the file may have, and with names of keys that are refused and not only
-    described.
-    """
+    """Pydantic's generator, extended by the short forms of the file and by constraints on mapping keys."""
 
     def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
         inside = self.generate_inner(schema["schema"])
         function: object = schema["function"]["function"]
         if function is empty_as_default and _NOTHING not in inside.get("anyOf", []):
             return {"anyOf": [inside, _NOTHING]}
-        if function is filled:
+        if function is reject_empty:
             (something,) = (one for one in inside["anyOf"] if one != _NOTHING)
             return something
         if function is uri_alone:

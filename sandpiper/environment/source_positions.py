@@ -1,4 +1,4 @@
-"""The line of a place in a YAML file, for messages that an editor can jump to, and which keys are there again."""
+"""The line of a key_path in a YAML file, for messages that an editor can jump to, and which keys are there again."""
 
 from __future__ import annotations
 
@@ -8,51 +8,52 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 if TYPE_CHECKING:
-    from sandpiper.environment.errors import Place
+    from sandpiper.environment.errors import KeyPath
 
 
-class Lines:
-    """The lines of one document. `again` has each key that its mapping has already: its place, the first's line, its
-    own.
+class SourcePositions:
+    """The line numbers of one document.
+
+    `duplicate_keys` has each duplicate key: its key path, the line of the first occurrence, and its line.
     """
 
     def __init__(self, root: Node) -> None:
-        """Takes keys that are there again out of the document, in place: what is left is what is meant first."""
+        """Takes keys that are there again out of the document, in key_path: what is left is what is meant first."""
         self._root = root
-        self.again: list[tuple[Place, int, int]] = []
-        waiting: list[tuple[Place, Node]] = [((), root)]
+        self.duplicate_keys: list[tuple[KeyPath, int, int]] = []
+        waiting: list[tuple[KeyPath, Node]] = [((), root)]
         seen = set[int]()  # a node may lie in itself
-        for place, node in waiting:  # which grows as it goes on
+        for key_path, node in waiting:  # which grows as it goes on
             if id(node) in seen:
                 continue
             seen.add(id(node))
             if isinstance(node, MappingNode):
-                waiting += self._once(place, node)
+                waiting += self._drop_duplicates(key_path, node)
             elif isinstance(node, SequenceNode):
                 items = cast("list[Node]", node.value)
-                waiting += [((*place, index), item) for index, item in enumerate(items)]
+                waiting += [((*key_path, index), item) for index, item in enumerate(items)]
 
     @classmethod
-    def of_text(cls, text: str) -> Lines:
+    def from_text(cls, text: str) -> SourcePositions:
         """Those of a text that is YAML."""
         return cls(cast("Node", YAML(typ="safe", pure=True).compose(text)))
 
-    def _once(self, place: Place, node: MappingNode) -> list[tuple[Place, Node]]:
+    def _drop_duplicates(self, key_path: KeyPath, node: MappingNode) -> list[tuple[KeyPath, Node]]:
         """What lies in a mapping, once it has each key once."""
         first: dict[tuple[str, str], tuple[Node, Node]] = {}
         for key, value in cast("list[tuple[Node, Node]]", node.value):
             name = str(cast("object", key.value))
             before, _ = first.setdefault((str(cast("object", key.tag)), name), (key, value))
             if before is not key:
-                self.again.append(((*place, name), _line(before), _line(key)))
+                self.duplicate_keys.append(((*key_path, name), _line(before), _line(key)))
         node.value = list(first.values())
-        return [((*place, name), value) for (_, name), (_, value) in first.items()]
+        return [((*key_path, name), value) for (_, name), (_, value) in first.items()]
 
-    def of(self, place: Place) -> int | None:
-        """The line of a place, from 1; of what it would lie in where the file does not have it; None for the file."""
+    def line_of(self, key_path: KeyPath) -> int | None:
+        """Returns the line of a key path, from 1, or of its nearest parent in the file. None for the whole file."""
         node: Node | None
         node, line = self._root, None
-        for step in place:
+        for step in key_path:
             found = _inside(node, step)
             if found is None:
                 break

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sandpiper.environment.errors import Place
+    from sandpiper.environment.errors import KeyPath
     from sandpiper.environment.interpreter import Interpreter
     from sandpiper.environment.model import Environment, Tenant
 
 
-def tenants_of(environment: Environment) -> Iterator[tuple[Place, Tenant]]:
-    """Every tenant that has a name in the file, with its place."""
+def iter_tenants(environment: Environment) -> Iterator[tuple[KeyPath, Tenant]]:
+    """Every tenant that has a name in the file, with its key_path."""
     for name, tenant in (environment.tenants or {}).items():
         yield ("tenants", name), tenant
 
 
-def interpreters_of(environment: Environment) -> Iterator[tuple[Place, Interpreter]]:
-    """Every interpreter, with its place."""
+def iter_interpreters(environment: Environment) -> Iterator[tuple[KeyPath, Interpreter]]:
+    """Every interpreter, with its key_path."""
     for key, interpreter in (environment.interpreters or {}).items():
         yield ("interpreters", key), interpreter
-    for place, tenant in tenants_of(environment):
+    for key_path, tenant in iter_tenants(environment):
         for key, interpreter in tenant.interpreters.items():
-            yield (*place, "interpreters", key), interpreter
+            yield (*key_path, "interpreters", key), interpreter

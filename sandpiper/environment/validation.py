@@ -1,7 +1,7 @@
-"""What pydantic found in a file, as faults: the sentences come from the model itself, in which each option says what is
-allowed.
+"""Turns pydantic's validation errors into issues, and removes invalid values from a document.
 
-And what is left of a file without them, so that what holds between options is checked in the same run.
+The allowed values in a message are the description of the option in the model. The document without its invalid values
+lets the checks between options run in the same pass.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, cast, get_args, get_ori
 from pydantic import BaseModel, Tag, ValidationError
 from pydantic.fields import FieldInfo
 
-from sandpiper.environment.errors import Fault, Place, shown
-from sandpiper.environment.interpreter import KINDS, NETWORKS, AnyInterpreter
+from sandpiper.environment.errors import ConfigIssue, KeyPath, format_value
+from sandpiper.environment.interpreter import INTERPRETER_TYPES, NETWORKS, BaseInterpreter
 from sandpiper.environment.model import Environment
 
 if TYPE_CHECKING:
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 
 UNKNOWN_KEY = ("extra_forbidden", "invalid_key")
 UNKNOWN_NETWORK = "union_tag_invalid"
-_OF_SOME_NETWORK = {name for kind in KINDS.values() for name in kind.model_fields}
-MOST_ROUNDS = 100
+_OF_SOME_NETWORK = {name for kind in INTERPRETER_TYPES.values() for name in kind.model_fields}
+MAX_ROUNDS = 100
 """Each round takes something away. This many bound what a file can cost that was made to be odd."""
 
 
-def faults_of(document: object, error: ValidationError) -> list[Fault]:
-    """Every fault of the options themselves, one a place."""
-    found: dict[Place, Fault] = {}
+def issues_from(document: object, error: ValidationError) -> list[ConfigIssue]:
+    """Every issue of the options themselves, one a key_path."""
+    found: dict[KeyPath, ConfigIssue] = {}
     errors = _errors_of(error)
     for one in (*errors, *(each for wrong in errors if wrong["type"] == UNKNOWN_NETWORK for each in _behind(wrong))):
         option = _Option.at(document, one)
-        found.setdefault(option.place, option.fault(one))
+        found.setdefault(option.key_path, option.issue(one))
     return list(found.values())
 
 
@@ -59,7 +59,7 @@ def _behind(error: ErrorDetails) -> Iterator[ErrorDetails]:
         str(key): value for key, value in cast("Mapping[object, object]", error["input"]).items() if key != "network"
     }
     # Whichever network is meant, it is one that most of the options are of.
-    tag, kind = max(KINDS.items(), key=lambda one: len(given.keys() & one[1].model_fields.keys()))
+    tag, kind = max(INTERPRETER_TYPES.items(), key=lambda one: len(given.keys() & one[1].model_fields.keys()))
     try:
         kind.model_validate({**given, "network": tag})
     except ValidationError as beside:
@@ -69,13 +69,13 @@ def _behind(error: ErrorDetails) -> Iterator[ErrorDetails]:
                 yield {**one, "loc": (*error["loc"], tag, *one["loc"])}
 
 
-def without_faults(document: object, context: Context | None) -> tuple[Environment | None, set[Place]]:
+def without_invalid_values(document: object, context: Context | None) -> tuple[Environment | None, set[KeyPath]]:
     """The environment that is left without what is wrong in the file, and the places that were left out for it.
 
-    What is required has an example in its place. None where nothing is left.
+    What is required has an example in its key_path. None where nothing is left.
     """
-    rest, lost = copy.deepcopy(document), set[Place]()
-    for _ in range(MOST_ROUNDS):
+    rest, lost = copy.deepcopy(document), set[KeyPath]()
+    for _ in range(MAX_ROUNDS):
         try:
             return Environment.model_validate(rest, context=context), lost
         except ValidationError as error:
@@ -86,26 +86,31 @@ def without_faults(document: object, context: Context | None) -> tuple[Environme
     return None, lost
 
 
-def _mend(document: object, option: _Option) -> Place:
-    """Takes a fault out of the document, in place, and returns where. () when it is the document itself."""
-    place, example = option.place, option.example
-    while place:
-        holder = _value_at(document, place[:-1])
-        if isinstance(holder, list) and isinstance(place[-1], int) and place == option.place and example is not None:
-            cast("list[object]", holder)[place[-1]] = example
-            return place
+def _mend(document: object, option: _Option) -> KeyPath:
+    """Takes a issue out of the document, in key_path, and returns where. () when it is the document itself."""
+    key_path, example = option.key_path, option.example
+    while key_path:
+        holder = _value_at(document, key_path[:-1])
+        if (
+            isinstance(holder, list)
+            and isinstance(key_path[-1], int)
+            and key_path == option.key_path
+            and example is not None
+        ):
+            cast("list[object]", holder)[key_path[-1]] = example
+            return key_path
         if isinstance(holder, dict):
             mapping = cast("dict[object, object]", holder)
-            if example is None and option.is_required and place == option.place:
-                place = place[:-1]
+            if example is None and option.is_required and key_path == option.key_path:
+                key_path = key_path[:-1]
                 continue
             if example is None:
-                _remove(mapping, place[-1])
+                _remove(mapping, key_path[-1])
             else:
-                mapping[place[-1]] = example
-            return place
+                mapping[key_path[-1]] = example
+            return key_path
         # An item of a list without an example: without it, the others would be told at wrong places.
-        place = place[:-1]
+        key_path = key_path[:-1]
     return ()
 
 
@@ -114,9 +119,9 @@ def _remove(mapping: dict[object, object], step: object) -> None:
         del mapping[key]
 
 
-def _value_at(document: object, place: Place) -> object:
-    """What is at a place; None where nothing is."""
-    for step in place:
+def _value_at(document: object, key_path: KeyPath) -> object:
+    """What is at a key_path; None where nothing is."""
+    for step in key_path:
         document = _inside(document, step)
     return document
 
@@ -133,13 +138,13 @@ def _inside(value: object, step: str | int) -> object:
 
 @dataclass
 class _Option:
-    """A place in the file, and what the model has for it. Made by going into the model along pydantic's location."""
+    """A key_path in the file, and what the model has for it. Made by going into the model along pydantic's location."""
 
     kind: object = Environment
     model: type[BaseModel] = Environment
     field: FieldInfo | None = None
     allowed: str = ""
-    place: Place = ()
+    key_path: KeyPath = ()
     is_key: bool = False
     key_allowed: str = ""
 
@@ -148,11 +153,13 @@ class _Option:
         option = cls()
         for part in error["loc"]:
             option._step(part)
-        if error["type"] == UNKNOWN_NETWORK:  # told of the interpreter; it is the network's fault
+        if error["type"] == UNKNOWN_NETWORK:  # told of the interpreter; it is the network's issue
             option._step("network")
-        # `s3://…` is short for a mapping: the place ends where the file has no more.
-        depth = next((n for n in range(len(option.place)) if not _is_deep(_value_at(document, option.place[:n]))), None)
-        option.place = option.place[:depth]
+        # `s3://…` is short for a mapping: the key_path ends where the file has no more.
+        depth = next(
+            (n for n in range(len(option.key_path)) if not _is_deep(_value_at(document, option.key_path[:n]))), None
+        )
+        option.key_path = option.key_path[:depth]
         return option
 
     @property
@@ -163,23 +170,26 @@ class _Option:
     def example(self) -> object:
         return self.field.examples[0] if self.field and self.field.examples and self.is_required else None
 
-    def fault(self, error: ErrorDetails) -> Fault:
+    def issue(self, error: ErrorDetails) -> ConfigIssue:
         kind, value = error["type"], error["input"]
         if kind == UNKNOWN_NETWORK:
             value = cast("Mapping[str, object]", value)["network"]
         if kind in UNKNOWN_KEY:
             allowed = ", ".join(self.model.model_fields)
             remedy = _remedy_of_unknown_key(str(error["loc"][-1]), self.model)
-            return Fault(
-                place=self.place, problem="is not an option", allowed=allowed, remedy=remedy, is_unknown_key=True
+            return ConfigIssue(
+                key_path=self.key_path, problem="is not an option", allowed=allowed, remedy=remedy, is_unknown_key=True
             )
         if kind == "missing":
-            return Fault(place=self.place, problem="is missing", allowed=self.allowed, remedy="add it")
+            return ConfigIssue(key_path=self.key_path, problem="is missing", allowed=self.allowed, remedy="add it")
         model = _bare(self.kind)
         if kind == "model_type" and isinstance(model, type) and issubclass(model, BaseModel):
             self.allowed = "a mapping of " + ", ".join(model.model_fields)
-        return Fault(
-            place=self.place, problem=_problem(error, value), allowed=self.allowed, remedy=self._remedy(error, value)
+        return ConfigIssue(
+            key_path=self.key_path,
+            problem=_problem(error, value),
+            allowed=self.allowed,
+            remedy=self._remedy(error, value),
         )
 
     def _remedy(self, error: ErrorDetails, value: object) -> str:
@@ -188,7 +198,9 @@ class _Option:
             return said
         if self.is_key:
             return "rename it"
-        if error["type"] == UNKNOWN_NETWORK and (near := difflib.get_close_matches(str(value).upper(), KINDS, n=1)):
+        if error["type"] == UNKNOWN_NETWORK and (
+            near := difflib.get_close_matches(str(value).upper(), INTERPRETER_TYPES, n=1)
+        ):
             return f"write {near[0]}"
         for kind, is_such, remedy in _REMEDIES:
             if kind == error["type"] and is_such(value):
@@ -214,12 +226,12 @@ class _Option:
 
     def _into_model(self, model: type[BaseModel], name: str) -> None:
         self.model, self.field = model, model.model_fields.get(name)
-        self.place = (*self.place, name)
+        self.key_path = (*self.key_path, name)
         if self.field is not None:
             self.kind, self.allowed = self.field.annotation, self.field.description or ""
 
     def _into_item(self, kind: object, part: str | int) -> None:
-        self.place = (*self.place, part)
+        self.key_path = (*self.key_path, part)
         self.kind, self.field = kind, _said_of(kind)
         if self.field is not None:
             self.allowed = self.field.description or ""
@@ -233,7 +245,7 @@ class _Option:
         if part in kinds:
             self.kind = kinds[part]
         elif kinds:
-            self.place = (*self.place, part)
+            self.key_path = (*self.key_path, part)
             self.allowed, self.field = NETWORKS, None
 
 
@@ -242,7 +254,7 @@ def _problem(error: ErrorDetails, value: object) -> str:
         value = list(cast("tuple[object, ...]", value))
     if error["type"] in ("too_long", "too_short") and isinstance(value, Sized):
         return f"has {len(value)}" if len(value) else f"is empty ({value})"
-    return "is empty" if value is None else f"is {shown(value)}"
+    return "is empty" if value is None else f"is {format_value(value)}"
 
 
 _REMEDIES: tuple[tuple[str, Callable[[object], bool], str], ...] = (
@@ -255,8 +267,8 @@ _REMEDIES: tuple[tuple[str, Callable[[object], bool], str], ...] = (
 
 
 def _remedy_of_unknown_key(key: str, model: type[BaseModel]) -> str:
-    elsewhere = next((network for network, kind in KINDS.items() if key in kind.model_fields), None)
-    if elsewhere is not None and issubclass(model, AnyInterpreter):
+    elsewhere = next((network for network, kind in INTERPRETER_TYPES.items() if key in kind.model_fields), None)
+    if elsewhere is not None and issubclass(model, BaseInterpreter):
         return f"take it out, or say network: {elsewhere}"
     near = difflib.get_close_matches(key, model.model_fields, n=1)
     return f"write {near[0]}, or take it out" if near else "take it out"

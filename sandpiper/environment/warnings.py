@@ -6,36 +6,39 @@ import datetime
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sandpiper.environment.errors import path_of
+from sandpiper.environment.errors import format_key_path
 from sandpiper.environment.interpreter import PublicInterpreter
 from sandpiper.environment.regions import INTERPRETER_REGIONS
-from sandpiper.environment.traversal import interpreters_of
+from sandpiper.environment.traversal import iter_interpreters
 from sandpiper.environment.zones import SUPPORTED_ZONES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sandpiper.environment.errors import Place
+    from sandpiper.environment.errors import KeyPath
     from sandpiper.environment.model import Environment
 
-SOON = datetime.timedelta(days=30)
+EXPIRY_NOTICE = datetime.timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Caution:
+class EnvironmentWarning:
     """A warning: where in the file, and what about it."""
 
     at: str
     text: str
 
 
-def cautions(environment: Environment, *, today: datetime.date | None = None) -> tuple[Caution, ...]:
+def find_warnings(environment: Environment, *, today: datetime.date | None = None) -> tuple[EnvironmentWarning, ...]:
     """Every warning, in the order of the file. `today` is by default the day in UTC."""
     day = today or datetime.datetime.now(datetime.UTC).date()
-    return tuple(Caution(path_of(place), text) for place, text in (*_unknown(environment), *_ending(environment, day)))
+    return tuple(
+        EnvironmentWarning(format_key_path(key_path), text)
+        for key_path, text in (*_unknown(environment), *_ending(environment, day))
+    )
 
 
-def _unknown(environment: Environment) -> Iterator[tuple[Place, str]]:
+def _unknown(environment: Environment) -> Iterator[tuple[KeyPath, str]]:
     region = environment.region
     if region not in INTERPRETER_REGIONS:
         yield ("region",), f"{region} was not known to offer code interpreters when this version was made"
@@ -43,15 +46,18 @@ def _unknown(environment: Environment) -> Iterator[tuple[Place, str]]:
         yield ("availability_zones",), f"which zones of {region} AgentCore supports was not known when this was made"
 
 
-def _ending(environment: Environment, today: datetime.date) -> Iterator[tuple[Place, str]]:
-    for place, last_day in _last_days(environment):
-        if last_day is not None and last_day <= today + SOON:
-            yield place, f"ends on {last_day}: the day after, nothing is synthesised until somebody has decided again"
+def _ending(environment: Environment, today: datetime.date) -> Iterator[tuple[KeyPath, str]]:
+    for key_path, last_day in _last_days(environment):
+        if last_day is not None and last_day <= today + EXPIRY_NOTICE:
+            yield (
+                key_path,
+                f"ends on {last_day}: the day after, nothing is synthesised until somebody has decided again",
+            )
 
 
-def _last_days(environment: Environment) -> Iterator[tuple[Place, datetime.date | None]]:
-    for place, interpreter in interpreters_of(environment):
+def _last_days(environment: Environment) -> Iterator[tuple[KeyPath, datetime.date | None]]:
+    for key_path, interpreter in iter_interpreters(environment):
         if isinstance(interpreter, PublicInterpreter):
-            yield (*place, "expires"), interpreter.expires
+            yield (*key_path, "expires"), interpreter.expires
     for index, finding in enumerate(environment.accepted_findings):
         yield ("accepted_findings", index, "expires"), finding.expires

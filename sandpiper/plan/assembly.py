@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sandpiper.cdk_cli import PROJECT, cdk
 from sandpiper.environment.options import ENVIRONMENT_NAME
-from sandpiper.errors import Failure
+from sandpiper.errors import CliError
 from sandpiper.plan.template import Place, Template, read
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Assembly:
 def synthesise(file: Path, progress: Callable[[str], None]) -> Assembly:
     """Synthesises an environment, by its file's whole path, with the pinned CDK CLI.
 
-    Raises Failure with what the CLI said.
+    Raises CliError with what the CLI said.
     """
     with tempfile.TemporaryDirectory(prefix="sandpiper-plan-") as output:
         cdk(["synth", "--quiet", "-c", f"environment={file}", "--output", output], PROJECT, progress)
@@ -69,7 +69,7 @@ def synthesise(file: Path, progress: Callable[[str], None]) -> Assembly:
 
 
 def open_assembly(directory: Path) -> Assembly:
-    """Reads an assembly's folder. Raises Failure for what is none, or not one environment's."""
+    """Reads an assembly's folder. Raises CliError for what is none, or not one environment's."""
     manifest = _manifest(directory)
     stacks: dict[str, Stack] = {}
     where: set[tuple[str, str, str]] = set()
@@ -117,6 +117,6 @@ def _text(file: Path) -> str:
         raise _not_one(file.parent, f"{file.name} is not UTF-8") from None
 
 
-def _not_one(directory: Path, why: str) -> Failure:
+def _not_one(directory: Path, why: str) -> CliError:
     make = "`cdk synth --quiet -c environment=NAME --output DIR`"
-    return Failure(f"{directory} is not the cloud assembly of an environment: {why}; make one with {make}")
+    return CliError(f"{directory} is not the cloud assembly of an environment: {why}; make one with {make}")

@@ -66,9 +66,9 @@ def make(
     deployed: Mapping[str, DeployedStack],
     observed: Observed,
     granted: Quotas,
-    cautions: Sequence[str] = (),
+    warnings: Sequence[str] = (),
 ) -> Plan:
-    """The plan of `cdk deploy --all` for an environment; `cautions` are those of its file."""
+    """The plan of `cdk deploy --all` for an environment; `warnings` are those of its file."""
     gone = {name: one for name, one in deployed.items() if name not in assembly.stacks}
     stacks = [_stack(one, deployed.get(name), gone, observed) for name, one in assembly.stacks.items()]
     stacks += [_gone(one, observed) for one in gone.values()]
@@ -76,7 +76,7 @@ def make(
         environment=assembly.environment,
         account=assembly.place.account,
         region=assembly.place.region,
-        notes=(*cautions, *_bootstrap(assembly, observed)),
+        notes=(*warnings, *_bootstrap(assembly, observed)),
         stacks=tuple(stacks),
         quotas=tuple(quotas.left(granted, assembly.stacks, [one.template for one in gone.values()])),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sandpiper.names import TENANTS
+from sandpiper.names import TENANTS_PREFIX
 from sandpiper.plan.model import DataChange
 from sandpiper.plan.properties import changes, pairs
 from sandpiper.plan.template import BUCKET, KEY, LOG_GROUP
@@ -113,7 +113,7 @@ def _retention(
 def _folders_of_tenants(found: Mapping[tuple[str, bool], int]) -> set[str]:
     """Of whose objects some have a lifetime, such as `tenants/claims/`."""
     parts = [folder.split("/") for folder, of_old_versions in found if not of_old_versions]
-    return {f"{TENANTS}/{each[1]}/" for each in parts if each[0] == TENANTS and len(each) > 2}
+    return {f"{TENANTS_PREFIX}/{each[1]}/" for each in parts if each[0] == TENANTS_PREFIX and len(each) > 2}
 
 
 def _lifetime(folder: str, of_old_versions: bool, found: Mapping[tuple[str, bool], int]) -> int | None:

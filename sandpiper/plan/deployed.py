@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
-from sandpiper.errors import Failure
+from sandpiper.errors import CliError
 from sandpiper.names import stack_name
 from sandpiper.plan.model import Objects, Session
 from sandpiper.plan.template import Place, Template, read
@@ -48,13 +48,13 @@ class Account:
     """The account and region where an environment is deployed."""
 
     def __init__(self, session: boto3.Session, place: Place | None) -> None:
-        """Raises Failure without credentials, and for credentials of another account than the place's."""
+        """Raises CliError without credentials, and for credentials of another account than the place's."""
         self.session = session
         with failing_as_messages("sts:GetCallerIdentity"):
             actual = session.client("sts").get_caller_identity()["Account"]
         self.place = Place(actual, session.region_name)
         if place is not None and place.account.isdecimal() and actual != place.account:
-            raise Failure(
+            raise CliError(
                 f"these credentials are those of account {actual}; the environment is in {place.account}: choose "
                 "another profile, or another --environment"
             )
@@ -164,14 +164,14 @@ def code_of(error: ClientError) -> str:
 
 @contextmanager
 def failing_as_messages(actions: str) -> Generator[None]:
-    """Raises Failure for what AWS refuses; `actions` are those that the caller needs."""
+    """Raises CliError for what AWS refuses; `actions` are those that the caller needs."""
     try:
         yield
     except NoCredentialsError:
-        raise Failure("no credentials: sign in (`aws sso login`), or set AWS_PROFILE") from None
+        raise CliError("no credentials: sign in (`aws sso login`), or set AWS_PROFILE") from None
     except NoRegionError:
-        raise Failure("no region: set AWS_REGION") from None
+        raise CliError("no region: set AWS_REGION") from None
     except ClientError as error:
-        raise Failure(f"AWS refused: {error}; needed: {actions}") from None
+        raise CliError(f"AWS refused: {error}; needed: {actions}") from None
     except BotoCoreError as error:
-        raise Failure(f"AWS cannot be reached ({error})") from None
+        raise CliError(f"AWS cannot be reached ({error})") from None

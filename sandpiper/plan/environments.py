@@ -9,10 +9,10 @@ import boto3
 from botocore.exceptions import BotoCoreError
 
 from sandpiper import deployment
-from sandpiper.environment import InvalidEnvironment, cautions, load
+from sandpiper.environment import InvalidEnvironment, find_warnings, load
 from sandpiper.environment.model import Environment, Quotas
 from sandpiper.environment.options import ENVIRONMENT_NAME, REGION, is_match
-from sandpiper.errors import Failure
+from sandpiper.errors import CliError
 from sandpiper.plan import assembly
 from sandpiper.plan.deployed import Account
 from sandpiper.plan.template import Place
@@ -40,17 +40,17 @@ class Chosen:
         return self.environment.quotas if self.environment else Quotas()
 
     @property
-    def cautions(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[str, ...]:
         """What somebody should know of its file."""
-        return tuple(f"{one.at}: {one.text}" for one in cautions(self.environment)) if self.environment else ()
+        return tuple(f"{one.at}: {one.text}" for one in find_warnings(self.environment)) if self.environment else ()
 
     def synthesise(self, progress: Callable[[str], None]) -> Assembly:
-        """Its cloud assembly. Raises Failure."""
+        """Its cloud assembly. Raises CliError."""
         # The CDK runs in the project's folder, where another file may have the name.
         return assembly.synthesise(self.file.resolve(), progress)
 
     def account(self, place: Place | None = None) -> Account:
-        """Where it is deployed: an assembly's place, or its file's, or the shell's. Raises Failure."""
+        """Where it is deployed: an assembly's place, or its file's, or the shell's. Raises CliError."""
         if place is None and self.environment is not None:
             place = Place(self.environment.account, self.environment.region)
         if place is None or not is_match(REGION, place.region):
@@ -62,25 +62,25 @@ class Chosen:
 
 
 def choose(given: str | None, made: Assembly | None = None) -> Chosen:
-    """The environment that is meant. Raises Failure for one that is unknown, or not the assembly's."""
+    """The environment that is meant. Raises CliError for one that is unknown, or not the assembly's."""
     name = given or (made.environment if made else DEFAULT)
     file = deployment.file_of(name)
     if made is not None and file.stem != made.environment:
-        raise Failure(
+        raise CliError(
             f"--environment is {name!r}, and the assembly is that of {made.environment}: leave one of them out"
         )
     if not name.endswith(".yaml") and not is_match(ENVIRONMENT_NAME, name):
-        raise Failure(f"--environment is {name!r}; allowed: at most 20 of a-z 0-9, a letter first, or a .yaml file")
+        raise CliError(f"--environment is {name!r}; allowed: at most 20 of a-z 0-9, a letter first, or a .yaml file")
     if made is not None and not file.exists():
         return Chosen(file.stem, file, None)
     try:
         return Chosen(file.stem, file, load(file))
     except InvalidEnvironment as error:
-        raise Failure(str(error)) from None
+        raise CliError(str(error)) from None
 
 
 def _session(region: str) -> boto3.Session:
     try:
         return boto3.Session(region_name=region)
     except BotoCoreError as error:  # a profile that does not exist
-        raise Failure(f"AWS cannot be used: {error}") from None
+        raise CliError(f"AWS cannot be used: {error}") from None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from sandpiper.errors import Failure
+from sandpiper.errors import CliError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -270,13 +270,13 @@ def referenced(value: object) -> str:
 
 
 def read(stack: str, text: str, place: Place) -> Template:
-    """A template from its JSON. Raises Failure for what is none."""
+    """A template from its JSON. Raises CliError for what is none."""
     try:
         content = json.loads(text)
         if not isinstance(content, dict) or not isinstance(cast("dict[str, Any]", content).get("Resources"), dict):
             raise ValueError("no Resources")
     except ValueError as error:
-        raise Failure(f"the template of {stack} is not one in JSON ({error}): deploy it by the CDK CLI") from None
+        raise CliError(f"the template of {stack} is not one in JSON ({error}): deploy it by the CDK CLI") from None
     return Template(stack, cast("dict[str, Any]", content), place)
 
 

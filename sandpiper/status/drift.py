@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, cast
 
-from sandpiper.errors import Failure
+from sandpiper.errors import CliError
 from sandpiper.plan.deployed import failing_as_messages
 from sandpiper.plan.template import BUCKET, INTERPRETER, ROLE
 from sandpiper.status import buckets, interpreters, roles
@@ -41,7 +41,7 @@ READERS: dict[str, tuple[Reader, tuple[str, ...]]] = {
 def of_stacks(account: Account, stacks: Sequence[DeployedStack]) -> tuple[list[Drift], list[str]]:
     """What drifted, and the resources and properties of which it cannot be told.
 
-    Raises Failure where AWS refuses to say.
+    Raises CliError where AWS refuses to say.
     """
     detections = {stack.name: _start(account, stack.name) for stack in stacks}
     found: list[Drift] = []
@@ -101,7 +101,7 @@ def _of_cloudformation(
             == "DETECTION_IN_PROGRESS"
         ):
             if time.monotonic() > end:
-                raise Failure(f"CloudFormation still looks for drift of {template.stack}: try again, or --no-drift")
+                raise CliError(f"CloudFormation still looks for drift of {template.stack}: try again, or --no-drift")
             time.sleep(2)
         token: dict[str, Any] = {}
         while True:

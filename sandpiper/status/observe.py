@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from sandpiper.errors import Failure
+from sandpiper.errors import CliError
 from sandpiper.names import stack_name
 from sandpiper.plan.deployed import code_of, failing_as_messages
 from sandpiper.status import drift, interpreters
@@ -23,10 +23,10 @@ DELETED = "DELETED"
 
 
 def status(account: Account, environment: str, *, with_drift: bool) -> Status:
-    """The status of an environment. Raises Failure where nothing of it is deployed."""
+    """The status of an environment. Raises CliError where nothing of it is deployed."""
     stacks = list(account.stacks(environment).values())
     if not stacks:
-        raise Failure(
+        raise CliError(
             f"{environment} is not deployed in account {account.place.account}, {account.place.region}: run "
             f"`cdk bootstrap` once and `cdk deploy --all -c environment={environment}`"
         )

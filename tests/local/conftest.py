@@ -53,7 +53,7 @@ class Product:
     out: Path
 
     def run(self, code: str, **request: Any) -> Finished:
-        """Runs code through the state machine. Raises Failure where there is no result."""
+        """Runs code through the state machine. Raises CliError where there is no result."""
         return workflow.run(self.session, self.place, {"code": code, **request}, [], self.out, lambda _: None)
 
     def live_sessions(self) -> list[str]:

@@ -65,7 +65,7 @@ class Environments:
         return file
 
     def deploy(self, file: Path, *stacks: str) -> str:
-        """`cdk deploy` of all its stacks, or of some; returns what it printed. Raises Failure where it fails."""
+        """`cdk deploy` of all its stacks, or of some; returns what it printed. Raises CliError where it fails."""
         if file not in self.deployed:
             self.deployed.append(file)
         quick = ("--method", "direct", "--concurrency", "4", "--require-approval", "never")

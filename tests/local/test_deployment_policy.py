@@ -57,7 +57,7 @@ def small(environments: Environments) -> Path:
     file = environments.write("small", FIRST)
     arns = [
         iam.create_policy(PolicyName=name, PolicyDocument=json.dumps(policy))["Policy"].get("Arn", "")
-        for name, policy in deployment_policy.documents(load(file), QUALIFIER).items()
+        for name, policy in deployment_policy.policy_documents(load(file), QUALIFIER).items()
     ]
     cdk(
         [

@@ -23,7 +23,7 @@ from local_aws.settings import Hosts, StateDirectory
 from sandpiper import deployment_policy, workflow
 from sandpiper.cdk_cli import PROJECT, cdk
 from sandpiper.environment import load
-from sandpiper.errors import Failure
+from sandpiper.errors import CliError
 from tests.local.environments import Environments
 from tests.local.target import ON_AWS
 from tests.local.test_service_roles import ACCOUNT, REGION, create, reasons, refused, settled
@@ -88,7 +88,7 @@ def deployed(state: StateDirectory, tmp_path_factory: pytest.TempPathFactory) ->
     iam = boto3.client("iam")
     arns = [
         iam.create_policy(PolicyName=name, PolicyDocument=json.dumps(policy))["Policy"].get("Arn", "")
-        for name, policy in deployment_policy.documents(load(file)).items()
+        for name, policy in deployment_policy.policy_documents(load(file)).items()
     ]
     cdk(
         ["bootstrap", f"aws://{ACCOUNT}/{REGION}", "--cloudformation-execution-policies", ",".join(arns)],
@@ -352,7 +352,7 @@ def test_a_tenant_that_fails_after_its_network_was_replaced_goes_on_and_moves_la
     (before,) = environments.tenant(file, TENANT).interpreters.values()
     file.write_text(file.read_text().replace("10.96.0.0/20", "10.128.0.0/20"))
     faults.inject(Rule("error", "CreateCodeInterpreter", code="ServiceQuotaExceededException"))
-    with pytest.raises(Failure, match="ServiceQuotaExceededException"):
+    with pytest.raises(CliError, match="ServiceQuotaExceededException"):
         environments.deploy(file)
     stacks = boto3.client("cloudformation").describe_stacks()["Stacks"]
     status = {each["StackName"].removeprefix("sandpiper-prod-"): each["StackStatus"] for each in stacks}

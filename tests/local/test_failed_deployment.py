@@ -12,7 +12,7 @@ import pytest
 from local_agentcore.faults import Rule
 from local_aws.settings import ACCOUNT, REGION
 from sandpiper import workflow
-from sandpiper.errors import Failure
+from sandpiper.errors import CliError
 from tests.local.environments import HEAD
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def test_an_update_that_fails_leaves_the_interpreter_and_its_sessions(
 
     environments.write("halfway", AFTER)
     faults.inject(QUOTA)
-    with pytest.raises(Failure, match="ServiceQuotaExceededException"):
+    with pytest.raises(CliError, match="ServiceQuotaExceededException"):
         environments.deploy(file)
     assert status("sandpiper-halfway-main") == "UPDATE_ROLLBACK_COMPLETE"
     assert "ServiceQuotaExceededException" in reasons(boto3.client("cloudformation"), "sandpiper-halfway-main")
@@ -115,7 +115,7 @@ def test_a_first_deployment_that_fails_leaves_the_bucket_alone(
 ) -> None:
     file = environments.write("begun", BEFORE)
     faults.inject(QUOTA)
-    with pytest.raises(Failure, match="ServiceQuotaExceededException"):
+    with pytest.raises(CliError, match="ServiceQuotaExceededException"):
         environments.deploy(file)
     assert status("sandpiper-begun-main") == "ROLLBACK_COMPLETE"
     assert left("begun") == Left([], [], [], [], [])
@@ -136,7 +136,7 @@ def test_storage_that_fails_at_first_leaves_nothing_in_the_way_of_the_second_dep
     denied = {"Effect": "Deny", "Action": "s3:PutBucketPolicy", "Resource": f"arn:aws:s3:::{name}"}
     policy = {"RoleName": f"cdk-hnb659fds-cfn-exec-role-{ACCOUNT}-{REGION}", "PolicyName": "NoBucketPolicies"}
     iam.put_role_policy(**policy, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [denied]}))
-    with pytest.raises(Failure, match="PutBucketPolicy"):
+    with pytest.raises(CliError, match="PutBucketPolicy"):
         environments.deploy(file)
     assert status("sandpiper-denied-storage") == "ROLLBACK_COMPLETE"
     cloudformation: Any = boto3.client("cloudformation")

@@ -20,7 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, WaiterError
 
 from code_runner.agentcore.limits import DIRECT_BYTES
-from sandpiper.errors import Failure
+from sandpiper.errors import CliError
 from tests.local.target import ON_AWS
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def run_with_large_files(product: Product) -> None:
     for left in staged:
         s3.delete_object(Bucket=bucket, Key=left.get("Key", ""))
     if result["skipped"] or staged:
-        raise Failure(f"skipped: {result['skipped']}, staged: {staged}")
+        raise CliError(f"skipped: {result['skipped']}, staged: {staged}")
 
 
 def run_again(product: Product) -> None:
@@ -157,7 +157,7 @@ def run_again(product: Product) -> None:
         answer = client.invoke(FunctionName=name, Payload=json.dumps(event).encode())
         if "FunctionError" in answer:
             error = json.load(answer["Payload"])
-            raise Failure(f"{error['errorType']}: {error['errorMessage']}")
+            raise CliError(f"{error['errorType']}: {error['errorMessage']}")
 
 
 def run_and_end(product: Product) -> None:
@@ -172,7 +172,7 @@ def run_and_end(product: Product) -> None:
             except ClientError:
                 continue
     if live:
-        raise Failure(f"{len(live)} session stayed")
+        raise CliError(f"{len(live)} session stayed")
 
 
 def from_inside(interpreter: str, code: str) -> Callable[[Product], None]:
@@ -182,7 +182,7 @@ def from_inside(interpreter: str, code: str) -> Callable[[Product], None]:
         names = f"bucket, place = {product.place.bucket!r}, {place!r}\n"
         result = product.run(CLAIM + names + code, interpreter=interpreter).result
         if result["exitCode"] != 0:
-            raise Failure(result["stderr"])
+            raise CliError(result["stderr"])
 
     return do
 
@@ -265,7 +265,7 @@ def test_every_deployed_grant_is_in_one_of_the_tables(product: Product) -> None:
 def test_without_a_grant_what_it_is_for_fails_and_with_it_works(product: Product, grant: Grant) -> None:
     do, message = CAUSES[grant]
     do(product)
-    with without(product)(grant), pytest.raises(Failure, match=message):
+    with without(product)(grant), pytest.raises(CliError, match=message):
         do(product)
     assert product.live_sessions() == []
 

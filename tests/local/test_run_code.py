@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandpiper.cdk_cli import PROJECT
-from sandpiper.errors import Failure
+from sandpiper.errors import CliError
 from tests.local.target import ON_AWS
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def test_an_input_may_lie_in_s3_below_the_tenants_inputs_only(product: Product) 
     given = [{"path": "data.csv", "s3Uri": f"s3://{bucket}/{prefix}/inputs/t/data.csv"}]
     assert product.run("print(open('data.csv').read())", inputs=given).result["stdout"] == "1,2"
     elsewhere = [{"path": "data.csv", "s3Uri": f"s3://{bucket}/tenants/other/inputs/t/data.csv"}]
-    with pytest.raises(Failure, match=r"^InvalidRequest: inputs\[0\].s3Uri is .*; allowed: what lies below "):
+    with pytest.raises(CliError, match=r"^InvalidRequest: inputs\[0\].s3Uri is .*; allowed: what lies below "):
         product.run("1", inputs=elsewhere)
 
 
@@ -170,7 +170,7 @@ def test_a_bad_request_fails_by_name_before_any_session(
     product: Product, request_: dict[str, Any], message: str
 ) -> None:
     sessions_before = sum(1 for _ in all_sessions(product))
-    with pytest.raises(Failure, match=f"^InvalidRequest: {message}"):
+    with pytest.raises(CliError, match=f"^InvalidRequest: {message}"):
         run_unchecked(product, request_)
     assert sum(1 for _ in all_sessions(product)) == sessions_before
 
@@ -179,7 +179,7 @@ def test_code_and_data_are_in_no_log(product: Product) -> None:
     """Lambda logs what a function raises, so a refusal must not repeat what was refused."""
     secrets = {"code": {"password": "hunter2-code"}}, {"code": "1", "inputs": [{"path": "a", "base64": "hunter2-data"}]}
     for request in secrets:
-        with pytest.raises(Failure):
+        with pytest.raises(CliError):
             run_unchecked(product, request)
     product.run("print('hunter2-stdout'); raise ValueError('hunter2-stderr')")
     logs = product.session.client("logs")
@@ -196,7 +196,7 @@ def run_unchecked(product: Product, request: dict[str, Any]) -> None:
     while (state := workflows.describe_execution(executionArn=execution["executionArn"]))["status"] == "RUNNING":
         time.sleep(0.1)
     if state["status"] == "FAILED":
-        raise Failure(f"{state.get('error')}: {json.loads(state.get('cause', '{}'))['errorMessage']}")
+        raise CliError(f"{state.get('error')}: {json.loads(state.get('cause', '{}'))['errorMessage']}")
 
 
 def all_sessions(product: Product) -> Any:
@@ -213,7 +213,7 @@ def all_sessions(product: Product) -> Any:
 
 def test_an_unknown_interpreter_is_named_with_those_there_are(product: Product) -> None:
     keys = r" \| ".join(product.place.interpreters)
-    with pytest.raises(Failure, match=f"InterpreterNotFound: interpreter is 'gpu'; allowed: {keys}"):
+    with pytest.raises(CliError, match=f"InterpreterNotFound: interpreter is 'gpu'; allowed: {keys}"):
         product.run("1", interpreter="gpu")
 
 
@@ -237,5 +237,5 @@ def test_the_program_of_the_page_starts_it() -> None:
 
 
 def test_printing_more_than_an_answer_carries_says_so(product: Product) -> None:
-    with pytest.raises(Failure, match=r"PayloadTooLarge: .*it ran, and printed more than one answer carries"):
+    with pytest.raises(CliError, match=r"PayloadTooLarge: .*it ran, and printed more than one answer carries"):
         product.run("print('x' * 20_000_000)")

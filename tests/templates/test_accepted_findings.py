@@ -62,7 +62,7 @@ def test_a_resource_that_does_not_exist_is_refused_before_synthesis(tmp_path: Pa
     environment, file = _environment(tmp_path, WILDCARD, "stack/Rule/DefaultPolicy")
     with pytest.raises(InvalidEnvironment) as caught:
         acknowledge(_app(tmp_path), environment, file)
-    (problem,) = caught.value.problems
+    (problem,) = caught.value.issues
     assert (problem.line, problem.at) == (9, "accepted_findings[0].at")
     assert problem.problem == "is 'stack/Rule/DefaultPolicy', and there is no such construct"
 
@@ -76,6 +76,6 @@ def test_a_rule_that_found_nothing_there_is_refused_after_synthesis(tmp_path: Pa
     )
     with pytest.raises(InvalidEnvironment) as caught:
         require_used(Path(app.synth().directory), environment, file)
-    (problem,) = caught.value.problems
+    (problem,) = caught.value.issues
     assert (problem.line, problem.at) == (8, "accepted_findings[0].finding")
     assert problem.problem == f"is 'AwsSolutions-S1', and {POLICY} has no such finding"

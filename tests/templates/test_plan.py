@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandpiper.environment.model import Quotas
-from sandpiper.errors import Failure
+from sandpiper.errors import CliError
 from sandpiper.plan import create_only
 from sandpiper.plan.assembly import open_assembly
 from sandpiper.plan.compare import make
@@ -425,7 +425,7 @@ def test_letters_that_cloudformation_forgets_are_no_change(plans: Plans) -> None
 def test_a_folder_that_is_no_assembly_is_named_with_what_to_do(tmp_path: Path, files: dict[str, str], why: str) -> None:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    with pytest.raises(Failure) as raised:
+    with pytest.raises(CliError) as raised:
         open_assembly(tmp_path)
     message = str(raised.value)
     assert why in message

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandpiper.environment import Environment
-from sandpiper.environment.network_folders import own_folder
+from sandpiper.environment.network_folders import interpreter_prefix
 from sandpiper.environment.policy_checks import endpoint_policy_size, execution_role_size
 from tests.templates.conftest import ACCOUNT, REGION, synthesise
 
@@ -62,9 +62,8 @@ def test_lengths_are_those_of_the_templates(tmp_path: Path, folders: dict[str, A
         for name, each in assembly["sandpiper-one-team"].resources("AWS::IAM::Role").items()
         if name.startswith("InterpreterprivateExecutionRole")
     )
-    told = execution_role_size(
-        environment, own_folder(environment, "team", "private"), environment.all_tenants["team"].interpreters["private"]
-    )
+    interpreter = environment.all_tenants["team"].interpreters["private"]
+    told = execution_role_size(environment, interpreter_prefix(environment, "team", "private"), interpreter)
     written = len(json.dumps(role, separators=(",", ":")))
     # What a template has of a key that is made is a reference, for which there is room.
     assert written <= told < written + 60 if key == "own" else told == written

@@ -16,12 +16,12 @@ import pytest
 from sandpiper.cdk_cli import PROJECT
 from sandpiper.deployment_policy import (
     GRANTS,
-    MOST_CHARACTERS,
-    MOST_POLICIES,
-    cut_names,
-    documents,
-    statements,
-    wider_than_the_environment,
+    MAX_POLICIES,
+    MAX_POLICY_CHARACTERS,
+    generated_name_prefix,
+    policy_documents,
+    policy_statements,
+    unscoped_grants,
 )
 from sandpiper.environment import Environment, load
 from sandpiper_policy.document import PolicyKind, parse_policy
@@ -88,7 +88,7 @@ def allowed(options: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Every action with its statement."""
     return [
         (action, statement)
-        for statement in statements(Environment.model_validate(options))
+        for statement in policy_statements(Environment.model_validate(options))
         for action in statement["Action"]
     ]
 
@@ -137,8 +137,8 @@ def test_an_action_that_takes_a_resource_has_one(options: dict[str, Any]) -> Non
 def test_the_page_has_every_grant_that_is_wider_than_the_environment_with_its_reason() -> None:
     page = (PROJECT / "docs" / "how-to" / "deploy-with-a-small-role.md").read_text()
     rows = [line for line in page.splitlines() if re.match(r"\| `\w+` \|", line)]
-    made = list(statements(Environment.model_validate(FULL)))
-    reasons = wider_than_the_environment(Environment.model_validate(FULL))
+    made = list(policy_statements(Environment.model_validate(FULL)))
+    reasons = unscoped_grants(Environment.model_validate(FULL))
     written = [
         f"| `{each['Sid']}` | {', '.join(f'`{action}`' for action in each['Action'])} | {bound(each)} | "
         f"{reasons[each['Sid']]} |"
@@ -147,7 +147,7 @@ def test_the_page_has_every_grant_that_is_wider_than_the_environment_with_its_re
     ]
     assert rows == written, "\n".join(written)
     assert {each["Sid"] for each in made if "*" in each["Resource"]} <= reasons.keys()
-    assert len(rows) > len(wider_than_the_environment(Environment.model_validate(SMALL))) > 0
+    assert len(rows) > len(unscoped_grants(Environment.model_validate(SMALL))) > 0
 
 
 def test_the_page_names_every_action_that_lets_others_in_or_runs_code() -> None:
@@ -173,8 +173,8 @@ def test_the_command_says_what_is_wider_than_the_environment_and_why() -> None:
     file = PROJECT / "environments" / "prod.yaml"
     command = [Path(sys.executable).with_name("sandpiper"), "deployment-policy", "-e", file]
     ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    assert json.loads(ran.stdout) == documents(load(file))
-    reasons = wider_than_the_environment(load(file))
+    assert json.loads(ran.stdout) == policy_documents(load(file))
+    reasons = unscoped_grants(load(file))
     assert "LogDeliveriesOfTheWholeAccount" in reasons
     for name, reason in reasons.items():
         assert f"{name} is not held to this environment's own resources: {reason}" in ran.stderr
@@ -232,7 +232,7 @@ BY_TAG = ("ec2", "route53resolver", "kms")
 
 def may(action: str, resource: str, *keys: dict[str, str], options: dict[str, Any] = FULL) -> bool:
     """Whether all policies together allow something."""
-    made = documents(Environment.model_validate(options))
+    made = policy_documents(Environment.model_validate(options))
     who = Principal.of("arn:aws:iam::111122223333:role/cfn-exec-role")
     asked = Request(who, action, resource, "111122223333", {key: value for each in keys for key, value in each.items()})
     given = [parse_policy(name, PolicyKind.IDENTITY, document) for name, document in made.items()]
@@ -345,16 +345,16 @@ def test_secrets_are_read_that_hold_a_certificate_and_no_others() -> None:
 @pytest.mark.parametrize("options", [SMALL, FULL])
 def test_documents_fit_what_iam_takes_and_hold_every_statement(options: dict[str, Any]) -> None:
     environment = Environment.model_validate(options | {"name": "a" * 20})
-    made = documents(environment)
-    assert len(made) <= MOST_POLICIES
-    assert all(len(json.dumps(each, separators=(",", ":"))) <= MOST_CHARACTERS for each in made.values())
+    made = policy_documents(environment)
+    assert len(made) <= MAX_POLICIES
+    assert all(len(json.dumps(each, separators=(",", ":"))) <= MAX_POLICY_CHARACTERS for each in made.values())
     held = [statement["Sid"] for each in made.values() for statement in each["Statement"]]
-    assert sorted(held) == sorted(statement["Sid"] for statement in statements(environment))
+    assert sorted(held) == sorted(statement["Sid"] for statement in policy_statements(environment))
 
 
 @pytest.mark.parametrize("name", ["a", "a" * 13, "abcdefghijklmn", "abcdefghijklmno", "abcdefghijklmnopqrst"])
 def test_names_that_cloudformation_cuts_are_still_matched(name: str) -> None:
     stack = f"sandpiper-{name}-analytics-of-everything"
     for left in range(24, len(stack) + 1):
-        assert fnmatchcase(f"{stack[:left]}-SessionFunctionRole1234-0123456789AB", f"{cut_names(name)}*")
-    assert not fnmatchcase("sandpiper-other-analytics-Role-0123456789AB", f"{cut_names(name)}*")
+        assert fnmatchcase(f"{stack[:left]}-SessionFunctionRole1234-0123456789AB", f"{generated_name_prefix(name)}*")
+    assert not fnmatchcase("sandpiper-other-analytics-Role-0123456789AB", f"{generated_name_prefix(name)}*")

@@ -14,14 +14,14 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from sandpiper.environment import (
+    ConfigIssue,
     Environment,
     InvalidEnvironment,
-    Problem,
     PublicInterpreter,
     SandboxInterpreter,
     Tenant,
     VpcInterpreter,
-    cautions,
+    find_warnings,
     load,
 )
 from sandpiper.environment.regions import INTERPRETER_REGIONS
@@ -68,12 +68,12 @@ def _read(file: Path, text: str) -> Environment:
     return load(file, today=TODAY)
 
 
-def _problems(file: Path, content: str | bytes) -> tuple[Problem, ...]:
+def _problems(file: Path, content: str | bytes) -> tuple[ConfigIssue, ...]:
     """What is told of a bad file."""
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(InvalidEnvironment) as caught:
         load(file, today=TODAY)
-    problems = caught.value.problems
+    problems = caught.value.issues
     assert str(caught.value).splitlines() == [str(problem) for problem in problems]
     assert all(problem.file == file for problem in problems)
     return problems
@@ -85,7 +85,7 @@ def _refusals(file: Path, content: str | bytes) -> list[str]:
 
 
 def _refusal(file: Path, content: str | bytes) -> str:
-    """The one line about a file with one fault."""
+    """The one line about a file with one issue."""
     (line,) = _refusals(file, content)
     return line
 
@@ -99,7 +99,7 @@ def test_the_environments_of_the_repository_can_be_read(name: str) -> None:
     environment = load(ROOT / "environments" / f"{name}.yaml")
     assert environment.name == name
     assert environment.region in INTERPRETER_REGIONS
-    assert cautions(environment) == ()
+    assert find_warnings(environment) == ()
 
 
 def test_what_is_not_said_has_the_default_that_a_reviewer_would_choose(file: Path) -> None:
@@ -145,7 +145,7 @@ def test_an_interpreter_made_without_a_file_has_to_last_too() -> None:
 
 def test_an_unknown_region_is_no_error(file: Path) -> None:
     environment = _read(file, GOOD.replace("eu-west-1", "eu-central-9").replace("2027-06-30", "2027-12-31"))
-    assert [caution.at for caution in cautions(environment, today=TODAY)] == ["region"]
+    assert [warning.at for warning in find_warnings(environment, today=TODAY)] == ["region"]
 
 
 def test_an_exception_lasts_through_its_last_day(file: Path) -> None:
@@ -537,10 +537,10 @@ def test_a_directory_is_no_file(tmp_path: Path) -> None:
 
 def test_a_problem_gives_its_parts_to_programs(file: Path) -> None:
     (problem,) = _problems(file, GOOD.replace("eu-west-1", "Ireland"))
-    assert problem == Problem(
+    assert problem == ConfigIssue(
         file=file,
         line=3,
-        at="region",
+        key_path=("region",),
         problem="is 'Ireland'",
         allowed="an AWS region such as us-east-1",
         remedy="change it",
@@ -615,8 +615,8 @@ def _is_an_answer(folders: pytest.TempPathFactory, text: str) -> None:
     try:
         assert isinstance(load(file, today=TODAY), Environment)
     except InvalidEnvironment as error:
-        assert error.problems
-        for problem in error.problems:
+        assert error.issues
+        for problem in error.issues:
             assert str(problem).isprintable()
             assert problem.at
             assert problem.remedy

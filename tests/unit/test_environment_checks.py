@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandpiper.environment import Environment, InvalidEnvironment, Problem, cautions, load
+from sandpiper.environment import ConfigIssue, Environment, InvalidEnvironment, find_warnings, load
 from sandpiper.environment.checks import CHECKS
-from sandpiper.environment.network_checks import FEWEST_ZONES
+from sandpiper.environment.network_checks import MIN_ZONES
 from sandpiper.environment.regions import INTERPRETER_REGIONS, S3_PREFIX_LISTS
 from sandpiper.environment.zones import SUPPORTED_ZONES
 
@@ -57,9 +57,9 @@ def many(tenants: int, interpreters: int) -> str:
     return "tenants:\n" + "".join(f"  t{number}: {{interpreters: {{{keys}}}}}\n" for number in range(tenants))
 
 
-def folders(count: int, place: str = "bucket/exports") -> str:
+def folders(count: int, key_path: str = "bucket/exports") -> str:
     """A list of so many folders, side by side."""
-    return "[" + ", ".join(f"s3://{place}/folder-{number:03}/" for number in range(count)) + "]"
+    return "[" + ", ".join(f"s3://{key_path}/folder-{number:03}/" for number in range(count)) + "]"
 
 
 def in_the_network(interpreters: int, each: int) -> str:
@@ -292,11 +292,11 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "dev.yaml"
 
 
-def _problems(file: Path, text: str) -> tuple[Problem, ...]:
+def _problems(file: Path, text: str) -> tuple[ConfigIssue, ...]:
     file.write_text(text)
     with pytest.raises(InvalidEnvironment) as caught:
         load(file, today=TODAY)
-    return caught.value.problems
+    return caught.value.issues
 
 
 @pytest.mark.parametrize(("rest", "at", "problem"), BAD.values(), ids=BAD)
@@ -442,26 +442,26 @@ def test_zones_of_a_region_that_is_not_known_are_taken_with_a_warning(file: Path
     file.write_text(
         HEAD.replace("eu-west-1", "eu-central-9") + one() + "availability_zones: {eu-central-9a: euc9-az1}\n"
     )
-    assert [caution.at for caution in cautions(load(file))] == ["region", "availability_zones"]
+    assert [warning.at for warning in find_warnings(load(file))] == ["region", "availability_zones"]
 
 
 def test_zones_are_known_for_regions_that_have_interpreters_alone() -> None:
     assert set(SUPPORTED_ZONES) < set(INTERPRETER_REGIONS)
-    assert all(len(set(zones)) >= FEWEST_ZONES for zones in SUPPORTED_ZONES.values())
+    assert all(len(set(zones)) >= MIN_ZONES for zones in SUPPORTED_ZONES.values())
 
 
 def test_what_ends_within_thirty_days_is_a_warning(file: Path) -> None:
     public = one("network: PUBLIC", "reason: pip", "owner: me", "expires: 2027-07-01")
     file.write_text(HEAD + public + f"accepted_findings: [{{{FINDING}, expires: 2027-07-01}}]\n")
     environment = load(file, today=TODAY)
-    assert [caution.at for caution in cautions(environment, today=TODAY)] == [
+    assert [warning.at for warning in find_warnings(environment, today=TODAY)] == [
         "interpreters.web.expires",
         "accepted_findings[0].expires",
     ]
-    assert cautions(environment, today=TODAY - datetime.timedelta(days=1)) == ()
+    assert find_warnings(environment, today=TODAY - datetime.timedelta(days=1)) == ()
 
 
 def test_the_embedded_aws_forgives_what_has_no_last_day(file: Path) -> None:
     text = HEAD.replace("111122223333", "123456789012") + one("network: PUBLIC", "reason: pip", "owner: me")
     file.write_text(text + f"accepted_findings: [{{{FINDING}}}]\n")
-    assert cautions(load(file)) == ()
+    assert find_warnings(load(file)) == ()

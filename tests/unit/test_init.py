@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sandpiper.environment import Environment, PublicInterpreter, VpcInterpreter, cautions, load
+from sandpiper.environment import Environment, PublicInterpreter, VpcInterpreter, find_warnings, load
 
 PROJECT = Path(__file__).parents[2]
 COMMAND = [str(Path(sys.executable).with_name("sandpiper")), "init"]
@@ -43,7 +43,7 @@ def _typed(folder: Path, answers: str, *arguments: str) -> subprocess.CompletedP
 def _written(folder: Path, done: subprocess.CompletedProcess[str]) -> Environment:
     assert done.returncode == 0, done.stderr
     environment = load(folder / "environments" / "first.yaml")
-    assert cautions(environment) == ()
+    assert find_warnings(environment) == ()
     return environment
 
 
