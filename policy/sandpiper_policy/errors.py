@@ -1,10 +1,10 @@
-"""The error that policy parsing raises."""
+"""What can be wrong with a policy."""
 
 from __future__ import annotations
 
 
 class PolicyError(ValueError):
-    """A policy document that IAM rejects, or that this package cannot evaluate.
+    """A document that IAM would not have taken, or that this package cannot evaluate. It allows nothing.
 
-    The message names the policy, the statement and the element. Treat such a policy as one that allows nothing.
+    The message names the policy, the statement and the element.
     """

@@ -24,7 +24,7 @@ from sandpiper.deployment_policy import (
     unscoped_grants,
 )
 from sandpiper.environment import Environment, load
-from sandpiper_policy.document import PolicyKind, parse_policy
+from sandpiper_policy.document import Kind, policy
 from sandpiper_policy.evaluate import Policies, Request, evaluate
 from sandpiper_policy.principals import Principal
 from tests.unit.test_resource_actions import listed
@@ -235,7 +235,7 @@ def may(action: str, resource: str, *keys: dict[str, str], options: dict[str, An
     made = policy_documents(Environment.model_validate(options))
     who = Principal.of("arn:aws:iam::111122223333:role/cfn-exec-role")
     asked = Request(who, action, resource, "111122223333", {key: value for each in keys for key, value in each.items()})
-    given = [parse_policy(name, PolicyKind.IDENTITY, document) for name, document in made.items()]
+    given = [policy(name, Kind.IDENTITY, document) for name, document in made.items()]
     return evaluate(asked, Policies(identity=given)).allowed
 
 
