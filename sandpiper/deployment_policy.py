@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from sandpiper.environment import VpcInterpreter
-from sandpiper.environment.arn_checks import partition_of
 from sandpiper.names import data_bucket_name
+from sandpiper_contract.aws import BOOTSTRAP_QUALIFIER, ENVIRONMENT_TAG, SESSION_STOPPER_TYPE, partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,12 +23,9 @@ MAX_POLICY_CHARACTERS = 6_144
 """Of a managed policy, spaces not counted: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 MAX_POLICIES = 10
 """Managed policies of a role, unless the account was granted more (the same page)."""
-QUALIFIER = "hnb659fds"
-"""The CDK's own, in the names of what `cdk bootstrap` makes."""
 MIN_STACK_NAME_CHARACTERS = 24
 """CloudFormation cuts generated names to 64 characters: of a long stack's name at least so many are left. AWS does not
 document it; it is what names such as `infrastructure-prod-vpc--CustomVpcRestrictDefaultSG-0123456789AB` show."""
-ENVIRONMENT_TAG = "sandpiper:environment"
 
 
 @dataclass(frozen=True)
@@ -226,7 +223,7 @@ GRANTS: tuple[Grant, ...] = (
     Grant(
         # The one function that a stack calls itself, when it ends live sessions.
         "EndLiveSessions",
-        ("Custom::SandpiperLiveSessions",),
+        (SESSION_STOPPER_TYPE,),
         _of("lambda", "InvokeFunction"),
         (_FUNCTIONS + "SessionStopper*",),
     ),
@@ -578,7 +575,7 @@ GRANTS: tuple[Grant, ...] = (
 the CloudFormation registry has them (`handlers`)."""
 
 
-def policy_documents(environment: Environment, qualifier: str = QUALIFIER) -> dict[str, dict[str, Any]]:
+def policy_documents(environment: Environment, qualifier: str = BOOTSTRAP_QUALIFIER) -> dict[str, dict[str, Any]]:
     """The managed policies by name, as few as IAM's size of one allows."""
     bins: list[list[dict[str, Any]]] = []
     for statement in sorted(policy_statements(environment, qualifier), key=_size, reverse=True):
@@ -593,7 +590,7 @@ def policy_documents(environment: Environment, qualifier: str = QUALIFIER) -> di
     }
 
 
-def policy_statements(environment: Environment, qualifier: str = QUALIFIER) -> Iterator[dict[str, Any]]:
+def policy_statements(environment: Environment, qualifier: str = BOOTSTRAP_QUALIFIER) -> Iterator[dict[str, Any]]:
     """What is allowed: the table's, and what the environment's file names."""
     places = _places(environment, qualifier)
     for grant in GRANTS:

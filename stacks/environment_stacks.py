@@ -8,10 +8,11 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from sandpiper.environment import find_warnings
+from sandpiper_contract.aws import ENVIRONMENT_TAG, OWNER_TAG, TENANT_TAG
 from stacks.fleet import FleetStack
 from stacks.network import NetworkStack
 from stacks.storage import StorageStack
-from stacks.tags import ENVIRONMENT_TAG, OWNER_TAG, TENANT_TAG, add_tags
+from stacks.tags import add_tags
 from stacks.tenant import TenantStack
 
 if TYPE_CHECKING:

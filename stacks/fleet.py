@@ -20,8 +20,8 @@ from sandpiper_constructs.metrics import (
     refused_functions_metric,
     run_metric,
 )
+from sandpiper_contract.aws import ENVIRONMENT_TAG
 from sandpiper_contract.metrics import Metric
-from stacks.tags import ENVIRONMENT_TAG
 
 if TYPE_CHECKING:
     from constructs import Construct

@@ -11,10 +11,6 @@ if TYPE_CHECKING:
 
     from constructs import IConstruct
 
-ENVIRONMENT_TAG = "sandpiper:environment"
-TENANT_TAG = "sandpiper:tenant"
-OWNER_TAG = "sandpiper:owner"
-
 
 def add_tags(scope: IConstruct, tags: Mapping[str, str | None]) -> None:
     """Tags everything in a scope that takes tags, but for those without a value. An inner scope's tag wins."""

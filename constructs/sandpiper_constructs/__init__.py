@@ -1,7 +1,7 @@
-"""CDK constructs for AgentCore Code Interpreters: the interpreter, the function and the workflow that use it, its data,
-and what watches them. Each is in the module of its name, can be had from here and be used in any CDK app.
+"""CDK constructs for AgentCore Code Interpreters: the interpreter, session function, workflows, data and monitoring.
 
-A module is imported when something of it is asked for: each takes its part of the CDK, and half a second, with it.
+Each construct can be imported from here and used in any CDK app. A module is imported at the first use of one of its
+names, because importing its part of the CDK takes up to half a second.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "alarms": ("TenantAlarms", "Thresholds"),
     "bucket_folder": ("BucketFolder",),
-    "callers": ("Callers",),
+    "caller_access": ("Callers",),
     "dashboard": ("TenantDashboard",),
     "data_bucket": ("DataBucket",),
     "execution_role": ("ExecutionRole",),

@@ -15,6 +15,7 @@ from aws_cdk import aws_iam as iam
 from sandpiper_constructs.bucket_folder import READ, WRITE
 from sandpiper_constructs.nag_suppressions import acknowledge_wildcards
 from sandpiper_constructs.principals import service_principal
+from sandpiper_contract.aws import AGENTCORE, INTERPRETER_NAME, MAX_INLINE_POLICY_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,16 +24,9 @@ if TYPE_CHECKING:
 
     from sandpiper_constructs.bucket_folder import BucketFolder
 
-SERVICE = "bedrock-agentcore"
-NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]{0,47}")
-"""AWS::BedrockAgentCore::CodeInterpreterCustom, Name."""
 ANY_ID = "-??????????"
 """What follows an interpreter's name in its id, as a policy's pattern. A name holds no hyphen, so this admits the
 interpreters of one name alone; the customary `NAME*` also admits one that somebody calls `NAME_evil`."""
-
-
-MOST_CHARACTERS = 10_240
-"""Of all inline policies of a role: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 
 
 class ExecutionRole(iam.Role):
@@ -50,13 +44,13 @@ class ExecutionRole(iam.Role):
         read: Sequence[BucketFolder] = (),
         write: Sequence[BucketFolder] = (),
     ) -> None:
-        if not NAME.fullmatch(interpreter_name):
+        if not re.fullmatch(INTERPRETER_NAME, interpreter_name):
             raise ValueError(
                 f"interpreter_name is {interpreter_name!r}; allowed: a letter, then at most 47 of A-Za-z0-9_"
             )
         stack = Stack.of(scope)
         only_this_interpreter = stack.format_arn(
-            service=SERVICE, resource="code-interpreter-custom", resource_name=interpreter_name + ANY_ID
+            service=AGENTCORE, resource="code-interpreter-custom", resource_name=interpreter_name + ANY_ID
         )
         folders = iam.PolicyDocument(
             minimize=True,
@@ -72,14 +66,16 @@ class ExecutionRole(iam.Role):
             ],
         )
         size = len(json.dumps(stack.resolve(folders), separators=(",", ":")))
-        if size > MOST_CHARACTERS:
+        if size > MAX_INLINE_POLICY_CHARACTERS:
             count = len(read) + len(write)
-            raise ValueError(f"the policy for {count} folders has {size} characters; allowed: {MOST_CHARACTERS}")
+            raise ValueError(
+                f"the policy for {count} folders has {size} characters; allowed: {MAX_INLINE_POLICY_CHARACTERS}"
+            )
         super().__init__(
             scope,
             id,
             assumed_by=service_principal(
-                SERVICE,
+                AGENTCORE,
                 conditions={
                     "StringEquals": {"aws:SourceAccount": stack.account},
                     "ArnLike": {"aws:SourceArn": only_this_interpreter},

@@ -16,9 +16,10 @@ from aws_cdk import aws_bedrockagentcore as agentcore
 from aws_cdk import aws_iam as iam
 from constructs import IValidation
 
-from sandpiper_constructs.execution_role import SERVICE, ExecutionRole
+from sandpiper_constructs.execution_role import ExecutionRole
 from sandpiper_constructs.interpreter_access import ICodeInterpreter
 from sandpiper_constructs.network_access import SANDBOX, NetworkAccess, PublicAccess
+from sandpiper_contract.aws import AGENTCORE, INTERPRETER_ID, MANAGED_INTERPRETER, MAX_CERTIFICATES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,16 +31,13 @@ if TYPE_CHECKING:
 LONGEST_NAME = 48
 """AWS::BedrockAgentCore::CodeInterpreterCustom, Name: `[a-zA-Z][a-zA-Z0-9_]{0,47}`."""
 HASH_CHARACTERS = 8
-MOST_CERTIFICATES = 10
-"""AWS::BedrockAgentCore::CodeInterpreterCustom, Certificates."""
-MANAGED = "aws.codeinterpreter.v1"
 _DESCRIPTION = re.compile(r"[A-Za-z0-9_ -]{1,200}")
 _PREFIX = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
 _SECRET = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+")
 _INTERPRETER = re.compile(
     r"arn:aws[a-z-]*:bedrock-agentcore:[a-z0-9-]+:"
-    r"([0-9]{12}:code-interpreter-custom/[a-zA-Z][a-zA-Z0-9_]{0,47}-[a-zA-Z0-9]{10}"
-    r"|aws:code-interpreter/aws\.codeinterpreter\.v1)"
+    rf"([0-9]{{12}}:code-interpreter-custom/{INTERPRETER_ID}"
+    rf"|aws:code-interpreter/{re.escape(MANAGED_INTERPRETER)})"
 )
 
 
@@ -71,6 +69,8 @@ class CodeInterpreter(ICodeInterpreter):
         """Makes the interpreter and its role.
 
         Args:
+            scope: parent construct.
+            id: the construct's id, unique in its scope.
             name_prefix: says whose it is, and is its alone in the account; a long one is cut.
             network: SANDBOX, or a PublicAccess or VpcAccess.
             description: 1 to 200 of `A-Z a-z 0-9 _ -` and spaces.
@@ -151,7 +151,7 @@ class CodeInterpreter(ICodeInterpreter):
         if not Token.is_unresolved(arn) and not _INTERPRETER.fullmatch(arn):
             raise ValueError(
                 f"arn is {arn!r}; allowed: arn:aws:bedrock-agentcore:REGION:ACCOUNT:code-interpreter-custom/ID, or "
-                f"that of {MANAGED}"
+                f"that of {MANAGED_INTERPRETER}"
             )
         known = ICodeInterpreter(scope, id)
         known.interpreter_arn = arn
@@ -163,10 +163,10 @@ class CodeInterpreter(ICodeInterpreter):
     def managed(scope: Construct, id: str) -> ICodeInterpreter:  # noqa: A002 - the name that constructs have for it
         """AWS's own interpreter, `aws.codeinterpreter.v1`, in the stack's region: SANDBOX, without a role."""
         arn = Stack.of(scope).format_arn(
-            service=SERVICE, account="aws", resource="code-interpreter", resource_name=MANAGED
+            service=AGENTCORE, account="aws", resource="code-interpreter", resource_name=MANAGED_INTERPRETER
         )
         known = CodeInterpreter.from_arn(scope, id, arn)
-        known.interpreter_id, known.network = MANAGED, "SANDBOX"
+        known.interpreter_id, known.network = MANAGED_INTERPRETER, "SANDBOX"
         return known
 
 
@@ -184,8 +184,8 @@ def _require_valid(name_prefix: str, description: str | None, certificates: Sequ
         raise ValueError(f"name_prefix is {name_prefix!r}; allowed: a letter, then letters, digits and _")
     if description is not None and not _DESCRIPTION.fullmatch(description):
         raise ValueError(f"description is {description!r}; allowed: 1 to 200 of A-Z a-z 0-9 _ - and spaces")
-    allowed = f"allowed: at most {MOST_CERTIFICATES} ARNs of secrets, each once"
-    if len(certificates) > MOST_CERTIFICATES or len(set(certificates)) < len(certificates):
+    allowed = f"allowed: at most {MAX_CERTIFICATES} ARNs of secrets, each once"
+    if len(certificates) > MAX_CERTIFICATES or len(set(certificates)) < len(certificates):
         raise ValueError(f"certificates is {list(certificates)!r}; {allowed}")
     for arn in certificates:
         if not Token.is_unresolved(arn) and not _SECRET.fullmatch(arn):
@@ -216,9 +216,9 @@ class _TrustsTheService:
         for statement in document["Statement"]:
             services: list[str] | str = statement["Principal"].get("Service", [])
             listed = [services] if isinstance(services, str) else services
-            if statement["Effect"] == "Allow" and f"{SERVICE}.amazonaws.com" in listed:
+            if statement["Effect"] == "Allow" and f"{AGENTCORE}.amazonaws.com" in listed:
                 return []
         return [
-            f"execution_role is {self._role.node.path}, whose trust does not admit {SERVICE}.amazonaws.com; allowed: a "
-            "role that it may assume, or execution_role='own'"
+            f"execution_role is {self._role.node.path}, whose trust does not admit {AGENTCORE}.amazonaws.com; allowed: "
+            "a role that it may assume, or execution_role='own'"
         ]

@@ -13,12 +13,12 @@ from aws_cdk import Token
 from aws_cdk import aws_bedrockagentcore as agentcore
 from aws_cdk import aws_ec2 as ec2
 
+from sandpiper_contract.aws import MAX_SECURITY_GROUPS, MAX_SUBNETS
+
 if TYPE_CHECKING:
     import datetime
     from collections.abc import Sequence
 
-MOST_IN_VPC = 16
-"""AWS::BedrockAgentCore::CodeInterpreterCustom, VpcConfig: 1 to 16 subnets, and as many security groups."""
 _PARAMETER = r"\{\{resolve:ssm:[^{}]+\}\}"
 _SUBNET = re.compile(rf"subnet-[0-9a-zA-Z]{{8,17}}|{_PARAMETER}")
 _SECURITY_GROUP = re.compile(rf"sg-[0-9a-zA-Z]{{8,17}}|{_PARAMETER}")
@@ -92,15 +92,15 @@ class VpcAccess:
     mode: ClassVar = "VPC"
 
     def __post_init__(self) -> None:
-        for name, ids, pattern, example in (
-            ("subnets", self.subnet_ids, _SUBNET, "subnet-0123456789abcdef0"),
-            ("security_groups", self.security_group_ids, _SECURITY_GROUP, "sg-0123456789abcdef0"),
+        for name, ids, pattern, example, maximum in (
+            ("subnets", self.subnet_ids, _SUBNET, "subnet-0123456789abcdef0", MAX_SUBNETS),
+            ("security_groups", self.security_group_ids, _SECURITY_GROUP, "sg-0123456789abcdef0", MAX_SECURITY_GROUPS),
         ):
             allowed = (
-                f"allowed: 1 to {MOST_IN_VPC}, each once, by ids such as {example}, by parameters such as "
+                f"allowed: 1 to {maximum}, each once, by ids such as {example}, by parameters such as "
                 "{{resolve:ssm:/a/b}} or as constructs"
             )
-            if not 1 <= len(ids) <= MOST_IN_VPC:
+            if not 1 <= len(ids) <= maximum:
                 raise ValueError(f"{name} has {len(ids)} items; {allowed}")
             if len(set(ids)) < len(ids):
                 raise ValueError(f"{name} has an item twice; {allowed}")

@@ -13,9 +13,10 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from sandpiper_constructs.execution_role import ANY_ID, SERVICE
+from sandpiper_constructs.execution_role import ANY_ID
 from sandpiper_constructs.principals import service_principal
 from sandpiper_constructs.session_function import NEWEST_RUNTIME, packed_code_runner
+from sandpiper_contract.aws import AGENTCORE, SESSION_STOPPER_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from sandpiper_constructs.interpreter import CodeInterpreter
 
 HANDLER = "code_runner.custom_resources.session_stopper.handle"
-RESOURCE_TYPE = "Custom::SandpiperLiveSessions"
 FUNCTION_SECONDS = 300
 """A thousand sessions, the most that an account has, are stopped in a minute."""
 STACK_SECONDS = 900
@@ -86,10 +86,10 @@ def _entry(
         roles=[cast("iam.IRole", role)],
         statements=[
             iam.PolicyStatement(
-                actions=[f"{SERVICE}:ListCodeInterpreterSessions", f"{SERVICE}:StopCodeInterpreterSession"],
+                actions=[f"{AGENTCORE}:ListCodeInterpreterSessions", f"{AGENTCORE}:StopCodeInterpreterSession"],
                 resources=[
                     Stack.of(scope).format_arn(
-                        service=SERVICE,
+                        service=AGENTCORE,
                         resource="code-interpreter-custom",
                         resource_name=interpreter.name_pattern + ANY_ID,
                     )
@@ -101,7 +101,7 @@ def _entry(
         place,
         "Entry",
         service_token=function.function_arn,
-        resource_type=RESOURCE_TYPE,
+        resource_type=SESSION_STOPPER_TYPE,
         service_timeout=Duration.seconds(STACK_SECONDS),
         properties={"InterpreterId": interpreter.interpreter_id},
     )

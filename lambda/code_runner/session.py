@@ -25,6 +25,7 @@ from code_runner.agentcore.service_errors import FAILURES, error_code, from_serv
 from code_runner.files.discovery import can_be_told
 from code_runner.files.figures import remember_shown
 from code_runner.files.outputs import Collected, Keeper, collect
+from sandpiper_contract.aws import MANAGED_INTERPRETER
 from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, RunError, SessionLost
 from sandpiper_contract.field_types import Integer, ListOf, Text, invalid_without_value, require_instance
 from sandpiper_contract.files import DEFAULT_OUTPUTS, InputFile, Outputs
@@ -51,8 +52,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MANAGED = "aws.codeinterpreter.v1"
-"""The interpreter that every account has. Its code acts with no role."""
 LIFETIME = Integer(1, SESSION_TIMEOUT_SECONDS[1], "seconds")
 """Of a session, as the service has it."""
 MOST_WRITTEN = 1_000
@@ -316,7 +315,7 @@ def log_not_stopped(session_id: str, error: RunError) -> None:
 @contextmanager
 def open_session(
     clients: Clients | None = None,
-    interpreter_id: str = MANAGED,
+    interpreter_id: str = MANAGED_INTERPRETER,
     *,
     timeout_seconds: int = DEFAULT_SESSION_TIMEOUT_SECONDS,
     deadline: Deadline | None = None,

@@ -11,6 +11,7 @@ import typer
 from sandpiper.cli.options import ENVIRONMENT
 from sandpiper.cli.output import failures_as_messages, notes, plain
 from sandpiper.errors import CliError
+from sandpiper_contract.aws import BOOTSTRAP_QUALIFIER
 
 
 def deployment_policy(
@@ -20,7 +21,7 @@ def deployment_policy(
     ] = None,
     qualifier: Annotated[
         str, typer.Option(help="The qualifier that `cdk bootstrap` was given, if any.", metavar="TEXT")
-    ] = "hnb659fds",
+    ] = BOOTSTRAP_QUALIFIER,
 ) -> None:
     """Write the IAM policies with which this environment can be deployed, changed and deleted.
 

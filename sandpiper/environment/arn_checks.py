@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sandpiper.environment.errors import ConfigIssue, format_value
 from sandpiper.environment.options import account_of
 from sandpiper.environment.traversal import iter_interpreters
+from sandpiper_contract.aws import partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,18 +16,11 @@ if TYPE_CHECKING:
     from sandpiper.environment.errors import KeyPath
     from sandpiper.environment.model import Environment
 
-_PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "us-iso-": "aws-iso", "us-isob-": "aws-iso-b"}
-"""https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html"""
 _AWS_OWN_ROLE = re.compile(r":role/aws-service-role/|:role/.*AWSReservedSSO_")
 """Service-linked roles and those of IAM Identity Center: nobody but AWS changes their trust and policies.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create-service-linked-role.html"""
 _ACCOUNT: KeyPath = ("account",)
 _REGION: KeyPath = ("region",)
-
-
-def partition_of(region: str) -> str:
-    """The partition that a region belongs to."""
-    return next((partition for prefix, partition in _PARTITIONS.items() if region.startswith(prefix)), "aws")
 
 
 def _arns_are_of_this_partition_and_region(environment: Environment) -> Iterator[ConfigIssue]:

@@ -20,13 +20,11 @@ from sandpiper.environment.options import (
     item,
     option,
 )
+from sandpiper_contract.aws import MAX_CERTIFICATES, MAX_SECURITY_GROUPS, MAX_SUBNETS
+from sandpiper_contract.requests import SESSION_TIMEOUT_SECONDS
 
 NETWORKS = "SANDBOX | PUBLIC | VPC"
-MAX_SESSION_SECONDS = 28_800
-"""https://docs.aws.amazon.com/bedrock-agentcore/latest/APIReference/API_StartCodeInterpreterSession.html"""
-MAX_CERTIFICATES = 10
-MAX_SUBNETS = MAX_SECURITY_GROUPS = 16
-"""AWS::BedrockAgentCore::CodeInterpreterCustom, VpcConfig."""
+MIN_SESSION_SECONDS, MAX_SESSION_SECONDS = SESSION_TIMEOUT_SECONDS
 SUBNET_EXAMPLE, SECURITY_GROUP_EXAMPLE = "subnet-0123456789abcdef0", "sg-0123456789abcdef0"
 
 Description = Annotated[str, Field(pattern=r"^[A-Za-z0-9_ -]{1,200}$")]
@@ -98,16 +96,16 @@ class SessionLimits(Options):
 
     default_seconds: int = option(
         "of a request that does not say",
-        f"a whole number of seconds from 60 to {MAX_SESSION_SECONDS}",
+        f"a whole number of seconds from {MIN_SESSION_SECONDS} to {MAX_SESSION_SECONDS}",
         300,
-        ge=60,
+        ge=MIN_SESSION_SECONDS,
         le=MAX_SESSION_SECONDS,
     )
     longest_seconds: int = option(
         "the most that a request may ask for",
-        f"a whole number of seconds from 60 to {MAX_SESSION_SECONDS}, at least default_seconds",
+        f"a whole number of seconds from {MIN_SESSION_SECONDS} to {MAX_SESSION_SECONDS}, at least default_seconds",
         MAX_SESSION_SECONDS,
-        ge=60,
+        ge=MIN_SESSION_SECONDS,
         le=MAX_SESSION_SECONDS,
     )
 

@@ -10,11 +10,11 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from sandpiper.environment.arn_checks import partition_of
 from sandpiper.environment.errors import ConfigIssue
 from sandpiper.environment.network_folders import interpreter_prefix, network_folders
 from sandpiper.environment.traversal import iter_interpreters
 from sandpiper.names import DEFAULT_TENANT
+from sandpiper_contract.aws import MAX_INLINE_POLICY_CHARACTERS, partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 MAX_ENDPOINT_POLICY_CHARACTERS = 20_480
 """Characters, with white space: https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-limits-endpoints.html"""
-MAX_ROLE_POLICY_CHARACTERS = 10_240
-"""Characters, without white space: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 _OWN_KEY = "?" * 120
 """As long as a key that is made with the bucket may be, as its ARN or as the parameter that a template has of it."""
 _READ = ("s3:GetObject",)
@@ -127,12 +125,12 @@ def _folders_fit_the_role(environment: Environment) -> Iterator[ConfigIssue]:
             continue
         tenant = str(key_path[1]) if key_path[0] == "tenants" else DEFAULT_TENANT
         size = execution_role_size(environment, interpreter_prefix(environment, tenant, str(key_path[-1])), interpreter)
-        if size > MAX_ROLE_POLICY_CHARACTERS:
+        if size > MAX_INLINE_POLICY_CHARACTERS:
             read, write = len(interpreter.read), len(interpreter.write)
             yield ConfigIssue(
                 key_path=(*key_path, "read" if read >= write else "write"),
                 problem=f"is too long: for {read + write} folders its role needs a policy of {size} characters",
-                allowed=f"{MAX_ROLE_POLICY_CHARACTERS} characters, as IAM has it",
+                allowed=f"{MAX_INLINE_POLICY_CHARACTERS} characters, as IAM has it",
                 remedy="give it fewer and wider folders with shorter names, or divide them among more interpreters",
             )
 

@@ -12,6 +12,7 @@ from sandpiper.plan.assembly import OURS
 from sandpiper.plan.model import Plan, ResourceChange, StackPlan
 from sandpiper.plan.properties import of_resource, pairs, text
 from sandpiper.plan.template import BUCKET, INTERPRETER, LOG_GROUP, ROLE, Template
+from sandpiper_contract.aws import BOOTSTRAP_QUALIFIER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,8 +33,6 @@ TOLD_ELSEWHERE = {
 WHOLLY_TOLD_ELSEWHERE = (INTERPRETER, "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::S3::BucketPolicy")
 FAILED_CREATION = "ROLLBACK_COMPLETE"
 """Of a stack without a resource, which can only be deleted: the CDK does so first."""
-USUAL_QUALIFIER = "hnb659fds"
-"""Of a bootstrap that was given none."""
 NOT_ASCII = re.compile("[\u0080-\U0010ffff]")
 
 
@@ -87,7 +86,7 @@ def _bootstrap(assembly: Assembly, observed: Observed) -> Iterator[str]:
     where = f"{assembly.place.account}/{assembly.place.region}"
     for one in sorted(assembly.bootstraps, key=lambda one: one.parameter):
         command = f"cdk bootstrap aws://{where}"
-        if one.qualifier != USUAL_QUALIFIER:
+        if one.qualifier != BOOTSTRAP_QUALIFIER:
             command += f" --qualifier {one.qualifier} --toolkit-stack-name CDKToolkit-{one.qualifier}"
         found = observed.bootstrap_version(one.parameter)
         if found is None:

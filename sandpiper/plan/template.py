@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from sandpiper.errors import CliError
+from sandpiper_contract.aws import SESSION_STOPPER_TYPE, dns_suffix_of, partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,7 +37,7 @@ NOUNS = {
     "AWS::Lambda::EventInvokeConfig": "retries of function",
     "AWS::S3::BucketPolicy": "bucket policy",
     "AWS::SSM::Parameter": "parameter",
-    "Custom::SandpiperLiveSessions": "entry of the session stopper",
+    SESSION_STOPPER_TYPE: "entry of the session stopper",
     BUCKET: "bucket",
     FUNCTION: "function",
     INTERPRETER: "interpreter",
@@ -51,8 +52,6 @@ USERS_OF_ROLES = {INTERPRETER: "ExecutionRoleArn", FUNCTION: "Role", WORKFLOW: "
 CDK_HASH = re.compile(r"[0-9A-F]{8}$")
 NAME_HASH = re.compile(r"_[0-9a-f]{8}$")
 """The end of an interpreter's name: a hash of all that can be set at creation only."""
-PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
-SUFFIXES = {"aws-cn": "amazonaws.com.cn"}
 SUB = re.compile(r"\$\{(!?)([^}]*)\}")
 
 
@@ -66,12 +65,12 @@ class Place:
     @property
     def partition(self) -> str:
         """By the region's name."""
-        return next((value for start, value in PARTITIONS.items() if self.region.startswith(start)), "aws")
+        return partition_of(self.region)
 
     @property
     def url_suffix(self) -> str:
         """Of the partition."""
-        return SUFFIXES.get(self.partition, "amazonaws.com")
+        return dns_suffix_of(self.partition)
 
 
 @dataclass(frozen=True)

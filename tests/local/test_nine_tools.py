@@ -22,8 +22,9 @@ from code_runner.agentcore.boto_clients import AwsClients
 from code_runner.agentcore.client import ListedFile, ToolCalls
 from code_runner.agentcore.deadline import Deadline
 from code_runner.agentcore.limits import REQUEST_BYTES
-from code_runner.session import MANAGED, CodeSession, open_session
+from code_runner.session import CodeSession, open_session
 from local_agentcore.faults import Rule
+from sandpiper_contract.aws import MANAGED_INTERPRETER
 from sandpiper_contract.errors import (
     AccessDenied,
     DeadlineExceeded,
@@ -102,7 +103,7 @@ def custom(agentcore_control: Any) -> Generator[str]:
 @pytest.fixture(params=["managed", "custom"])
 def interpreter(request: pytest.FixtureRequest, custom: str) -> str:
     """Each mode's interpreter."""
-    return {"managed": MANAGED, "custom": custom}[request.param]
+    return {"managed": MANAGED_INTERPRETER, "custom": custom}[request.param]
 
 
 @pytest.fixture

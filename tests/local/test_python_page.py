@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from code_runner.session import MANAGED
+from sandpiper_contract.aws import MANAGED_INTERPRETER
 from tests.local.target import ON_AWS
 
 if TYPE_CHECKING:
@@ -40,4 +40,7 @@ def test_a_program_of_the_page_prints_what_it_is_for(aws: RunningInstance, progr
     assert done.returncode == 0, done.stderr
     assert [re.sub(r"(?<=png )\d{4,} \d{4,}", "SIZE SIZE", line) for line in done.stdout.splitlines()] == printed
     data: Any = boto3.client("bedrock-agentcore")
-    assert data.list_code_interpreter_sessions(codeInterpreterIdentifier=MANAGED, status="READY")["items"] == []
+    assert (
+        data.list_code_interpreter_sessions(codeInterpreterIdentifier=MANAGED_INTERPRETER, status="READY")["items"]
+        == []
+    )

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sandpiper_contract.aws import MANAGED_INTERPRETER
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -14,7 +16,6 @@ MODEL_ID = "MODEL_ID"
 BUCKET = "S3_BUCKET"
 FOLDER = "S3_FOLDER"
 
-MANAGED_INTERPRETER = "aws.codeinterpreter.v1"
 DEFAULT_FOLDER = "agent-outputs"
 
 

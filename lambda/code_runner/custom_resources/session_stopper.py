@@ -1,5 +1,4 @@
-"""The function behind a custom resource of CloudFormation: it stops an interpreter's live sessions before the
-interpreter is deleted, which CloudFormation does not do by itself.
+"""Stops an interpreter's live sessions before CloudFormation deletes the interpreter.
 
 The resource's physical id is the interpreter's. So a replaced interpreter's is deleted, and its sessions with it, when
 CloudFormation cleans up after an update that succeeded; an update that is rolled back stops nothing of the old one.
@@ -20,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from code_runner.agentcore.boto_clients import AwsClients
 from code_runner.agentcore.deadline import Deadline
+from sandpiper_contract.aws import INTERPRETER_ID
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -34,7 +34,7 @@ MOST_LISTED = 100
 """https://docs.aws.amazon.com/bedrock-agentcore/latest/APIReference/API_ListCodeInterpreterSessions.html"""
 LONGEST_REASON = 1_000
 """Characters. CloudFormation takes an answer of 4 KB in all."""
-_INTERPRETER_ID = re.compile(r"[a-zA-Z][a-zA-Z0-9_]{0,47}-[a-zA-Z0-9]{10}")
+_INTERPRETER_ID = re.compile(INTERPRETER_ID)
 _GONE = "ResourceNotFoundException"
 _STOPPED = (_GONE, "ConflictException", "ValidationException")
 """What a session that has ended answers: it is stopped, it is no more, it is "not active"."""

@@ -1,0 +1,68 @@
+"""AWS facts that more than one package relies on, and the tags that Sandpiper sets on AWS resources."""
+
+from __future__ import annotations
+
+PARTITIONS = {
+    "cn-": "aws-cn",
+    "eu-isoe-": "aws-iso-e",
+    "eusc-": "aws-eusc",
+    "us-gov-": "aws-us-gov",
+    "us-iso-": "aws-iso",
+    "us-isob-": "aws-iso-b",
+    "us-isof-": "aws-iso-f",
+}
+"""Partitions by the prefix of their region names. All other regions are in the partition `aws`.
+
+https://github.com/boto/botocore/blob/develop/botocore/data/partitions.json
+"""
+DNS_SUFFIXES = {
+    "aws-cn": "amazonaws.com.cn",
+    "aws-eusc": "amazonaws.eu",
+    "aws-iso": "c2s.ic.gov",
+    "aws-iso-b": "sc2s.sgov.gov",
+    "aws-iso-e": "cloud.adc-e.uk",
+    "aws-iso-f": "csp.hci.ic.gov",
+}
+"""DNS suffixes of service endpoints (`AWS::URLSuffix`) by partition. All others have `amazonaws.com`."""
+
+BOOTSTRAP_QUALIFIER = "hnb659fds"
+"""The default qualifier in the names of the resources that `cdk bootstrap` creates.
+
+https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html
+"""
+
+AGENTCORE = "bedrock-agentcore"
+"""The service's name in IAM actions, ARNs and service principals."""
+MANAGED_INTERPRETER = "aws.codeinterpreter.v1"
+"""The identifier of AWS's managed interpreter, which every account has. It has no execution role."""
+INTERPRETER_NAME = r"[a-zA-Z][a-zA-Z0-9_]{0,47}"
+"""Pattern of a custom interpreter's name (AWS::BedrockAgentCore::CodeInterpreterCustom, Name)."""
+INTERPRETER_ID = rf"{INTERPRETER_NAME}-[a-zA-Z0-9]{{10}}"
+"""Pattern of a custom interpreter's identifier: its name, a hyphen and ten characters."""
+MAX_CERTIFICATES = 10
+"""Root certificates of an interpreter (AWS::BedrockAgentCore::CodeInterpreterCustom, Certificates)."""
+MAX_SUBNETS = MAX_SECURITY_GROUPS = 16
+"""Of an interpreter in VPC mode (AWS::BedrockAgentCore::CodeInterpreterCustom, VpcConfig)."""
+
+MAX_INLINE_POLICY_CHARACTERS = 10_240
+"""Characters of all inline policies of a role, without white space.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+"""
+
+ENVIRONMENT_TAG = "sandpiper:environment"
+TENANT_TAG = "sandpiper:tenant"
+OWNER_TAG = "sandpiper:owner"
+
+SESSION_STOPPER_TYPE = "Custom::SandpiperLiveSessions"
+"""CloudFormation type of the custom resource that stops an interpreter's sessions before its deletion."""
+
+
+def partition_of(region: str) -> str:
+    """Returns the partition that a region belongs to, such as `aws-cn` for `cn-north-1`."""
+    return next((partition for prefix, partition in PARTITIONS.items() if region.startswith(prefix)), "aws")
+
+
+def dns_suffix_of(partition: str) -> str:
+    """Returns the DNS suffix of a partition's service endpoints, such as `amazonaws.com`."""
+    return DNS_SUFFIXES.get(partition, "amazonaws.com")
