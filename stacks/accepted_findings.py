@@ -1,6 +1,6 @@
-"""Findings that an environment accepts: each acknowledged at its own resource, with who answers for it and until when.
+"""Acknowledges the findings that an environment file accepts, each at its resource, with its owner and expiry date.
 
-The report of the synthesis has them. One that accepts nothing is refused: what it was for is gone, or misspelt.
+They are listed in the validation report. An accepted finding that does not occur fails synthesis.
 """
 
 from __future__ import annotations
@@ -26,28 +26,38 @@ REPORT = "validation-report.json"
 
 
 def acknowledge(app: cdk.App, environment: Environment, file: Path) -> None:
-    """Acknowledges every accepted finding, before synthesis. Raises InvalidEnvironment where no such resource is."""
+    """Acknowledges every accepted finding. Call it before synthesis.
+
+    Raises:
+        InvalidEnvironment: the app has no construct at the path of an accepted finding.
+    """
     issues: list[ConfigIssue] = []
     for index, accepted in enumerate(environment.accepted_findings):
-        scope = _at(app, accepted.at)
+        scope = _find_construct(app, accepted.at)
         if scope is None:
             issues.append(
                 ConfigIssue(
                     key_path=("accepted_findings", index, "at"),
-                    problem=f"is {accepted.at!r}, and there is no such construct",
-                    allowed="the path of a construct, as the report has it",
-                    remedy="mend it, or take the finding out",
+                    problem=f"is {accepted.at!r}, which is not a construct of this app",
+                    allowed="the path of a construct, as in the validation report",
+                    remedy="correct the path, or remove the finding",
                 )
             )
             continue
         until = "" if accepted.expires is None else f", until {accepted.expires}"
         reason = f"{accepted.reason} (accepted by {accepted.owner}{until})"
-        cdk.Validations.of(scope).acknowledge(cdk.Acknowledgment(id=_id(accepted.finding), reason=reason))
+        cdk.Validations.of(scope).acknowledge(
+            cdk.Acknowledgment(id=_acknowledgement_id(accepted.finding), reason=reason)
+        )
     _raise_for(issues, file)
 
 
 def require_used(assembly: Path, environment: Environment, file: Path) -> None:
-    """After synthesis: raises InvalidEnvironment for what was accepted where there is no such finding."""
+    """Checks that every accepted finding occurs. Call it after synthesis.
+
+    Raises:
+        InvalidEnvironment: an accepted finding does not occur at its resource.
+    """
     if not environment.accepted_findings:
         return
     report = json.loads((assembly / REPORT).read_text())
@@ -59,12 +69,12 @@ def require_used(assembly: Path, environment: Environment, file: Path) -> None:
     issues = [
         ConfigIssue(
             key_path=("accepted_findings", index, "finding"),
-            problem=f"is {accepted.finding!r}, and {accepted.at} has no such finding",
-            allowed=f"a finding that the report has there: {REPORT} of the cloud assembly",
-            remedy="mend it, or take it out",
+            problem=f"is {accepted.finding!r}, which does not occur at {accepted.at}",
+            allowed=f"a finding that {REPORT} in the cloud assembly lists for that resource",
+            remedy="correct the finding, or remove it",
         )
         for index, accepted in enumerate(environment.accepted_findings)
-        if (_id(accepted.finding), accepted.at) not in used
+        if (_acknowledgement_id(accepted.finding), accepted.at) not in used
     ]
     _raise_for(issues, file)
 
@@ -76,15 +86,15 @@ def _raise_for(issues: Sequence[ConfigIssue], file: Path) -> None:
         )
 
 
-def _id(finding: str) -> str:
-    """With the pack's name, which a rule's begins with: a bare rule hides the finding instead of explaining it."""
+def _acknowledgement_id(finding: str) -> str:
+    """Returns the finding's id with its rule pack, without which cdk-nag hides the finding from the report."""
     return f"{finding.partition('-')[0]}::{finding}"
 
 
-def _at(app: cdk.App, path: str) -> IConstruct | None:
+def _find_construct(app: cdk.App, path: str) -> IConstruct | None:
     scope: IConstruct | None = app
-    for step in path.split("/"):
-        scope = scope.node.try_find_child(step)
+    for name in path.split("/"):
+        scope = scope.node.try_find_child(name)
         if scope is None:
             return None
     return scope

@@ -1,4 +1,4 @@
-"""All stacks of one environment, with what holds for every resource in them: tags and the permissions boundary."""
+"""Creates all stacks of an environment, and applies tags and the permissions boundary to every resource."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ if TYPE_CHECKING:
 
 
 def add_stacks(app: cdk.App, environment: Environment) -> None:
-    """Adds storage, network, a stack for each tenant, and the fleet's.
+    """Adds the stacks of storage and network, one stack for each tenant, and the fleet stack.
 
-    Tenants wait for the first two and for nothing of each other; nobody waits for the fleet's.
+    Tenant stacks depend on storage and network and not on each other. No stack depends on the fleet stack.
     """
     add_tags(app, {**environment.tags, ENVIRONMENT_TAG: environment.name, OWNER_TAG: environment.owner})
     fleet = FleetStack(app, environment=environment)
     for warning in find_warnings(environment):
         cdk.Annotations.of(fleet).add_warning_v2(f"sandpiper:{warning.at}", f"{warning.at}: {warning.text}")
-    # A bucket that exists has its own stack, or none, somewhere else.
-    before: list[cdk.Stack] = [] if environment.data_bucket.name else [StorageStack(app, environment=environment)]
+    # An existing bucket is not part of the app.
+    shared: list[cdk.Stack] = [] if environment.data_bucket.name else [StorageStack(app, environment=environment)]
     vpc = None
     if environment.network is not None:
         network = NetworkStack(app, environment=environment, network=environment.network)
-        before.append(network)
+        shared.append(network)
         vpc = network.access
     for name, tenant in environment.all_tenants.items():
         stack = TenantStack(app, environment=environment, name=name, vpc=vpc)
         add_tags(stack, {**tenant.tags, TENANT_TAG: name, OWNER_TAG: tenant.owner})
-        for needed in before:
-            stack.add_stack_dependency(needed)
+        for dependency in shared:
+            stack.add_stack_dependency(dependency)
     if environment.permissions_boundary is not None:
         for stack in app.node.children:
-            _bound(cast("Construct", stack), environment.permissions_boundary)
+            _apply_boundary(cast("Construct", stack), environment.permissions_boundary)
 
 
-def _bound(stack: Construct, arn: str) -> None:
-    """Bounds every role of a stack, those that the CDK makes for custom resources among them."""
+def _apply_boundary(stack: Construct, arn: str) -> None:
+    """Sets the permissions boundary of every role in a stack, including roles that the CDK creates."""
     policy = iam.ManagedPolicy.from_managed_policy_arn(stack, "PermissionsBoundary", arn)
     iam.PermissionsBoundary.of(stack).apply(policy)

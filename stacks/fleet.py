@@ -1,7 +1,7 @@
-"""The stack that watches an environment as a whole: a dashboard over all tenants, the account's quotas, the budget.
+"""The fleet stack: a dashboard of all tenants, alarms on the account's quotas, and the budget.
 
-Not a tenant's own alarms and dashboard, which are in its stack. No stack depends on this one and it depends on none:
-it knows tenants by their names alone, so it may be deployed and deleted at any time.
+It has no dependency on another stack, and no stack depends on it, because it refers to tenants by name only. So it can
+be deployed and deleted at any time. Alarms and dashboards of single tenants are in their stacks.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 from sandpiper.names import FLEET, stack_name
-from sandpiper_constructs.alarms import Alarms, AlarmWhen, Thresholds
+from sandpiper_constructs.alarms import Alarms, AlarmSpec, Thresholds
+from sandpiper_constructs.dashboard import DASHBOARD_WIDTH
 from sandpiper_constructs.metrics import (
     account_throttles_metric,
+    lambda_throttles_metric,
     live_sessions_metric,
-    refused_functions_metric,
     run_metric,
 )
 from sandpiper_contract.aws import ENVIRONMENT_TAG
@@ -29,85 +30,93 @@ if TYPE_CHECKING:
     from sandpiper.environment import Environment
     from sandpiper.environment.model import Budget
 
-LIVE_SHARE = 0.8
-"""The share of the quota of live sessions that raises the alarm: what is left is the time to ask for more."""
-COLUMNS = 24
-"""A dashboard's width, in CloudWatch's units."""
+LIVE_SESSIONS_RATIO = 0.8
+"""Ratio of the live sessions quota that triggers the alarm. The rest leaves time to request a higher quota."""
 TENANT_GRAPHS = {
     "Runs": Metric.RUNS,
     "Runs without a result": Metric.ERRORS,
     "Throttled calls": Metric.THROTTLED,
     "Sessions that could not be stopped": Metric.SESSIONS_NOT_STOPPED,
 }
-"""A graph each, with a line for each tenant, so that the number of widgets does not grow with tenants.
+"""Metrics by the title of their graph. A graph has one line for each tenant, so that the number of widgets is fixed.
 
-CloudWatch draws at most 500 lines in a graph and 2,500 on a dashboard. Live sessions are no such graph, because
-AgentCore counts them for the account alone.
+CloudWatch draws at most 500 lines in a graph and 2,500 on a dashboard. Live sessions are not included, because
+AgentCore publishes them for the account only.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html
 """
 
 
 class FleetStack(cdk.Stack):
-    """The dashboard of all tenants, alarms on what the account shares, and the budget if there is one."""
+    """Creates the dashboard of all tenants, alarms on quotas of the account, and the budget if one is set."""
 
     def __init__(self, scope: Construct, *, environment: Environment) -> None:
+        """Creates the stack.
+
+        Args:
+            scope: the app.
+            environment: the validated environment file.
+        """
         name = stack_name(environment.name, FLEET)
         super().__init__(
             scope,
             name,
             env=cdk.Environment(account=environment.account, region=environment.region),
-            description=f"Sandpiper {environment.name}: what all tenants share",
+            description=f"Sandpiper {environment.name}: monitoring of all tenants",
             termination_protection=environment.termination_protection,
         )
         live_sessions = environment.quotas.live_sessions
-        rows = [
-            AlarmWhen(
+        specs = [
+            AlarmSpec(
                 name="live-sessions",
                 metric=live_sessions_metric(),
-                threshold=max(1, int(live_sessions * LIVE_SHARE)),
-                description=f"The account comes near its {live_sessions} live sessions. Ask for a higher quota, or let "
-                "sessions end earlier.",
+                threshold=max(1, int(live_sessions * LIVE_SESSIONS_RATIO)),
+                description=f"The account is close to its quota of {live_sessions} live sessions. Request a "
+                "higher quota, or use shorter session lifetimes.",
             ),
-            AlarmWhen(
+            AlarmSpec(
                 name="refused-functions",
-                metric=refused_functions_metric(),
+                metric=lambda_throttles_metric(),
                 threshold=Thresholds().throttles,
-                description="Lambda starts no more functions at once in this account. Ask for a higher quota, or start "
-                "fewer runs at once.",
+                description="Lambda throttles functions in this account. Request a higher quota of concurrent "
+                "executions, or start fewer runs in parallel.",
             ),
         ]
         if not environment.is_embedded:
-            # It is a query over all interpreters, and the embedded AWS refuses an alarm on a query.
-            rows.append(
-                AlarmWhen(
+            # The embedded AWS does not support alarms on Metrics Insights queries.
+            specs.append(
+                AlarmSpec(
                     name="throttles",
                     metric=account_throttles_metric(),
                     threshold=Thresholds().throttles,
-                    description="AgentCore refuses calls of this account for their rate, whoever makes them. Its "
-                    f"quota is {environment.quotas.calls_per_second} a second of each operation.",
+                    description="AgentCore throttles calls of this account. Its quota is "
+                    f"{environment.quotas.calls_per_second} calls per second for each operation.",
                 )
             )
-        alarms = Alarms(self, "Alarms", name_prefix=name, rows=rows, topic_arn=environment.alarm_topic_arn)
+        alarms = Alarms(self, "Alarms", name_prefix=name, specs=specs, topic_arn=environment.alarm_topic_arn)
         services = {tenant: stack_name(environment.name, tenant) for tenant in environment.all_tenants}
         cloudwatch.Dashboard(
             self,
             "Dashboard",
             dashboard_name=name,
             widgets=[
-                [cloudwatch.AlarmStatusWidget(title=f"Alarms of {name}", alarms=list(alarms.alarms), width=COLUMNS)],
+                [
+                    cloudwatch.AlarmStatusWidget(
+                        title=f"Alarms: {name}", alarms=list(alarms.alarms), width=DASHBOARD_WIDTH
+                    )
+                ],
                 [
                     cloudwatch.GraphWidget(
-                        title="Live sessions of the account",
+                        title="Live sessions in the account",
                         left=[live_sessions_metric()],
                         left_annotations=[cloudwatch.HorizontalAnnotation(value=live_sessions, label="quota")],
-                        width=COLUMNS,
+                        width=DASHBOARD_WIDTH,
                     )
                 ],
                 [
                     cloudwatch.GraphWidget(
                         title=title,
                         left=[run_metric(service, metric, tenant) for tenant, service in services.items()],
-                        width=COLUMNS // 2,
+                        width=DASHBOARD_WIDTH // 2,
                     )
                     for title, metric in TENANT_GRAPHS.items()
                 ],
@@ -118,13 +127,15 @@ class FleetStack(cdk.Stack):
 
 
 def _budget(stack: FleetStack, name: str, budget: Budget) -> None:
-    """A monthly budget for what has the environment's tag: a mail when it is, or is likely to be, spent.
+    """Creates a monthly budget for resources with the environment's tag. It sends mail on forecast and actual overrun.
 
-    The tag has to be a cost allocation tag, which is switched on once in the account that pays; until then the budget
-    counts nothing, and no template can do it for a member account.
+    The tag must be activated as a cost allocation tag in the management account, which a template of a member account
+    cannot do. Until then the budget counts nothing.
     https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/activating-tags.html
     """
-    told = [budgets.CfnBudget.SubscriberProperty(subscription_type="EMAIL", address=mail) for mail in budget.emails]
+    subscribers = [
+        budgets.CfnBudget.SubscriberProperty(subscription_type="EMAIL", address=mail) for mail in budget.emails
+    ]
     budgets.CfnBudget(
         stack,
         "Budget",
@@ -138,17 +149,17 @@ def _budget(stack: FleetStack, name: str, budget: Budget) -> None:
         notifications_with_subscribers=[
             budgets.CfnBudget.NotificationWithSubscribersProperty(
                 notification=budgets.CfnBudget.NotificationProperty(
-                    notification_type=kind,
+                    notification_type=notification_type,
                     comparison_operator="GREATER_THAN",
                     threshold=100,
                     threshold_type="PERCENTAGE",
                 ),
-                subscribers=told,
+                subscribers=subscribers,
             )
-            for kind in ("FORECASTED", "ACTUAL")
+            for notification_type in ("FORECASTED", "ACTUAL")
         ],
     )
     cdk.Annotations.of(stack).add_info(
-        f"the budget counts nothing until {ENVIRONMENT_TAG} is a cost allocation tag; activate it in the account that "
-        "pays: Billing, Cost allocation tags"
+        f"the budget counts nothing until {ENVIRONMENT_TAG} is a cost allocation tag; activate it in the management "
+        "account: Billing, Cost allocation tags"
     )

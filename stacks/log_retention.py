@@ -1,4 +1,4 @@
-"""CloudWatch's retention times: the days that an environment file says, and the names that the CDK has for them."""
+"""Log retention periods of CloudWatch: days in the environment file by the CDK's constant."""
 
 from aws_cdk.aws_logs import RetentionDays
 

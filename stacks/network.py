@@ -1,6 +1,7 @@
-"""The stack of an environment's own network, for interpreters in VPC mode that name no subnets.
+"""The stack of an environment's network, for interpreters in VPC mode without `subnets`.
 
-It stands alone: AgentCore's network interfaces stay for hours after a tenant's stack is gone, and hold on to it.
+It is a separate stack because AgentCore keeps network interfaces in the subnets for up to 8 hours after a tenant's
+stack is deleted.
 """
 
 from __future__ import annotations
@@ -25,18 +26,27 @@ if TYPE_CHECKING:
 
 
 class NetworkStack(cdk.Stack):
-    """The network, and where other stacks find it.
+    """Creates the network and the SSM parameters with the ids of its subnets and security group.
 
-    They find it by parameters and not by exports, which CloudFormation refuses to change while they are in use. The
-    parameters' names tell one network from the next that takes its place. So a template that has them changes when its
-    subnets do, and with it the name of an interpreter, which could not be replaced under its own.
+    Other stacks use these parameters instead of exports, which CloudFormation does not change while they are in use.
+    The names of the parameters change when the network is replaced. Then the names of interpreters in the network
+    change too, which is necessary because an interpreter cannot be replaced under its old name.
 
     Attributes:
-        access: its subnets and the interpreters' security group, for any stack.
+        access: the subnets and the security group of interpreters, for use in any stack.
     """
 
     def __init__(self, scope: Construct, *, environment: Environment, network: Network) -> None:
-        """Raises ValueError for an environment without zones, or in a region whose prefix list of S3 is not known."""
+        """Creates the stack.
+
+        Args:
+            scope: the app.
+            environment: the validated environment file.
+            network: the environment's network options.
+
+        Raises:
+            ValueError: the environment has no availability zones, or S3's prefix list in its region is unknown.
+        """
         super().__init__(
             scope,
             stack_name(environment.name, NETWORK),
@@ -44,40 +54,40 @@ class NetworkStack(cdk.Stack):
             description=f"Sandpiper {environment.name}: network of code interpreters in VPC mode",
             termination_protection=environment.termination_protection,
         )
-        written, only_read = network_folders(environment)
-        made = SandboxNetwork(
+        writable, read_only = network_folders(environment)
+        sandbox_network = SandboxNetwork(
             self,
             "Network",
             zones=sorted(environment.availability_zones),
             s3_prefix_list=_s3_prefix_list(environment, network),
-            buckets=written,
-            read_only_buckets=only_read,
+            buckets=writable,
+            read_only_buckets=read_only,
             cidr=network.cidr,
             endpoints=network.endpoints,
             domains=network.domains,
             log_retention=RETENTION[network.query_log_days],
         )
-        self._place = f"/sandpiper/{environment.name}/network/{made.digest}"
+        self._parameter_prefix = f"/sandpiper/{environment.name}/network/{sandbox_network.digest}"
         self.access = VpcAccess(
-            subnets=[self._told(f"subnets/{zone}", subnet) for zone, subnet in made.subnet_ids.items()],
-            security_groups=[self._told("security-group", made.security_group_id)],
+            subnets=[self._parameter(f"subnets/{zone}", subnet) for zone, subnet in sandbox_network.subnet_ids.items()],
+            security_groups=[self._parameter("security-group", sandbox_network.security_group_id)],
         )
-        cdk.CfnOutput(self, "VpcId", value=made.vpc_id)
+        cdk.CfnOutput(self, "VpcId", value=sandbox_network.vpc_id)
 
-    def _told(self, name: str, value: str) -> str:
-        """Writes an id into a parameter; returns what CloudFormation puts it in place of, in any template."""
-        place = f"{self._place}/{name}"
-        ssm.StringParameter(self, name, parameter_name=place, string_value=value)
-        return f"{{{{resolve:ssm:{place}}}}}"
+    def _parameter(self, name: str, value: str) -> str:
+        """Stores an id in a parameter. Returns the dynamic reference that CloudFormation replaces with the id."""
+        parameter_name = f"{self._parameter_prefix}/{name}"
+        ssm.StringParameter(self, name, parameter_name=parameter_name, string_value=value)
+        return f"{{{{resolve:ssm:{parameter_name}}}}}"
 
 
 def _s3_prefix_list(environment: Environment, network: Network) -> str:
     region = environment.region
-    known = network.s3_prefix_list or S3_PREFIX_LISTS.get(region)
-    if known is None:
+    prefix_list = network.s3_prefix_list or S3_PREFIX_LISTS.get(region)
+    if prefix_list is None:
         raise ValueError(
-            f"network.s3_prefix_list is not set, and this version does not know S3's prefix list in {region}; set it "
-            f"to what `aws ec2 describe-managed-prefix-lists --region {region} --filters "
-            f"Name=prefix-list-name,Values=com.amazonaws.{region}.s3` says"
+            f"network.s3_prefix_list is not set, and S3's prefix list in {region} is unknown to this version; set it "
+            f"to the result of `aws ec2 describe-managed-prefix-lists --region {region} --filters "
+            f"Name=prefix-list-name,Values=com.amazonaws.{region}.s3`"
         )
-    return known
+    return prefix_list

@@ -1,7 +1,7 @@
-"""The stack of an environment's data, apart from the tenants' so that theirs can be replaced and deleted freely.
+"""The storage stack of an environment. It is separate, so that tenant stacks can be replaced and deleted independently.
 
-Tenants know the bucket by its name and the key by a parameter, not by exports, which CloudFormation refuses to change
-while they are in use.
+Tenant stacks refer to the bucket by name and to the KMS key by an SSM parameter. They use no exports, which
+CloudFormation does not change while they are in use.
 """
 
 from __future__ import annotations
@@ -34,13 +34,19 @@ KEY_MANAGEMENT = tuple(
         *("TagResource", "UntagResource", "ListResourceTags", "ScheduleKeyDeletion", "CancelKeyDeletion"),
     )
 )
-"""What can be done to the data bucket's key, none of which reads or writes data."""
+"""Actions that manage the data bucket's key. None of them reads or writes data."""
 
 
 class StorageStack(cdk.Stack):
-    """One bucket for all tenants, each in its own folder. Nothing to deploy where the bucket exists."""
+    """Creates one bucket with a folder for each tenant, and its KMS key. It is not used with an existing bucket."""
 
     def __init__(self, scope: Construct, *, environment: Environment) -> None:
+        """Creates the stack.
+
+        Args:
+            scope: the app.
+            environment: the validated environment file.
+        """
         super().__init__(
             scope,
             stack_name(environment.name, STORAGE),
@@ -58,8 +64,8 @@ class StorageStack(cdk.Stack):
             key=self._key(environment),
             access_log_days=days.access_logs,
             old_version_days=days.old_versions,
-            expire_days=_lifetimes(environment),
-            passing=[
+            expiration_days=_expiration_days(environment),
+            transient_prefixes=[
                 f"{tenant_prefix(name)}/{settings.SANDBOX}/{key}/{settings.STAGING}"
                 for name, tenant in environment.all_tenants.items()
                 for key in tenant.interpreters
@@ -67,7 +73,7 @@ class StorageStack(cdk.Stack):
         )
 
     def _key(self, environment: Environment) -> kms.IKey | None:
-        """The key that the environment wants, told to the tenants where it is made here."""
+        """Returns the bucket's KMS key. The ARN of a key that is created here is stored in an SSM parameter."""
         options = environment.data_bucket
         if options.key == "aws":
             return None
@@ -87,17 +93,17 @@ class StorageStack(cdk.Stack):
             self,
             "DataKeyArn",
             parameter_name=data_key_parameter(environment.name),
-            description="The KMS key of the data bucket, for the stacks of the tenants",
+            description="ARN of the KMS key of the data bucket, for tenant stacks",
             string_value=key.key_arn,
         )
         return cast("kms.IKey", key)
 
 
 def _key_policy(stack: cdk.Stack, environment: Environment) -> iam.PolicyDocument:
-    """The account's roles manage the key, and use it through S3 for the data bucket alone, as their policies say.
+    """Returns a key policy that lets IAM policies grant management of the key, and its use through S3 for this bucket.
 
-    KMS's own default lets them use it directly and for anything. `kms:CreateGrant`, which would hand its use on, is in
-    neither.
+    The default policy of KMS also allows direct use for any purpose. `kms:CreateGrant`, which delegates the use of the
+    key, is not allowed.
     https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
     """
     account = cast("iam.IPrincipal", iam.AccountRootPrincipal())
@@ -121,21 +127,21 @@ def _key_policy(stack: cdk.Stack, environment: Environment) -> iam.PolicyDocumen
     )
 
 
-def _lifetimes(environment: Environment) -> dict[str, int]:
-    """Days by folder. What nothing is said of lives for ever."""
+def _expiration_days(environment: Environment) -> dict[str, int]:
+    """Returns the lifetime of objects in days by folder. Other objects do not expire."""
     days = environment.data_bucket.retention_days
     parts = {settings.RUNS: days.runs, settings.INPUTS: days.inputs, settings.SANDBOX: days.sandbox}
-    of_tenants = {
+    by_folder = {
         f"{tenant_prefix(tenant)}/{part}": lifetime
         for tenant in environment.all_tenants
         for part, lifetime in parts.items()
         if lifetime is not None
     }
-    return of_tenants | {tenant_prefix(tenant): lifetime for tenant, lifetime in days.removed_tenants.items()}
+    return by_folder | {tenant_prefix(tenant): lifetime for tenant, lifetime in days.removed_tenants.items()}
 
 
 def data_folder(stack: cdk.Stack, environment: Environment, tenant: str) -> BucketFolder:
-    """The tenant's folder in the environment's bucket, as a stack of its own speaks of it."""
+    """Returns the tenant's folder in the environment's bucket, for use in another stack."""
     options = environment.data_bucket
     name = options.name or data_bucket_name(environment.name, environment.account, environment.region)
     key_arn = None if options.key == "aws" else options.key

@@ -1,4 +1,4 @@
-"""The tags of everything: whose it is, and what an environment file adds."""
+"""Tags that identify the environment, tenant and owner of every resource, and tags of the environment file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def add_tags(scope: IConstruct, tags: Mapping[str, str | None]) -> None:
-    """Tags everything in a scope that takes tags, but for those without a value. An inner scope's tag wins."""
+    """Tags all taggable resources in a scope. Tags without a value are ignored, and inner scopes take precedence."""
     for name, value in tags.items():
         if value is not None:
             cdk.Tags.of(scope).add(name, value)

@@ -1,4 +1,4 @@
-"""The stack of one tenant: all that it has, so that it is deployed, reviewed and deleted as one."""
+"""The stack of one tenant, which is the unit of deployment, review and deletion."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sandpiper.environment import PublicInterpreter, SessionLimits, VpcInterpret
 from sandpiper.names import stack_name
 from sandpiper_constructs.alarms import TenantAlarms, Thresholds
 from sandpiper_constructs.bucket_folder import BucketFolder
-from sandpiper_constructs.caller_access import Callers
+from sandpiper_constructs.caller_access import CallerAccess
 from sandpiper_constructs.dashboard import TenantDashboard
 from sandpiper_constructs.interpreter import CodeInterpreter
 from sandpiper_constructs.network_access import SANDBOX, PublicAccess, VpcAccess
@@ -34,12 +34,19 @@ if TYPE_CHECKING:
 
 
 class TenantStack(cdk.Stack):
-    """A tenant's interpreters, session function, workflow, alarms and dashboard."""
+    """Creates a tenant's interpreters, session function, workflow, alarms, dashboard and outputs."""
 
     def __init__(self, scope: Construct, *, environment: Environment, name: str, vpc: VpcAccess | None = None) -> None:
-        """`vpc` is for interpreters in VPC mode that name no subnets.
+        """Creates the stack.
 
-        Raises KeyError for a name that the environment does not have.
+        Args:
+            scope: the app.
+            environment: the validated environment file.
+            name: the tenant's name.
+            vpc: the environment's network, for interpreters in VPC mode without `subnets`. Default: no such network.
+
+        Raises:
+            KeyError: the environment has no tenant with this name.
         """
         tenant = environment.all_tenants[name]
         full_name = stack_name(environment.name, name)
@@ -77,7 +84,7 @@ class TenantStack(cdk.Stack):
             log_level=tenant.session_function.log_level,
             log_retention=retention,
         )
-        session_function.node.add_dependency(*stopper.entries)
+        session_function.node.add_dependency(*stopper.custom_resources)
         workflow = RunCodeWorkflow(
             self,
             "RunCode",
@@ -123,18 +130,21 @@ class TenantStack(cdk.Stack):
             for key, options in tenant.interpreters.items()
         }
 
-    def _interpreter(self, place: str, key: str, options: Interpreter, folder: BucketFolder) -> CodeInterpreter:
-        """`place` names it in its account: two underscores tell the parts apart, where a hyphen becomes one."""
-        own = options.execution_role == "own"
+    def _interpreter(self, full_name: str, key: str, options: Interpreter, folder: BucketFolder) -> CodeInterpreter:
+        """Creates an interpreter.
+
+        Two underscores separate the parts of `full_name`, because hyphens in the parts become single underscores.
+        """
+        own_role = options.execution_role == "own"
         return CodeInterpreter(
             self,
             f"Interpreter-{key}",
-            name_prefix=place.replace("-", "_"),
+            name_prefix=full_name.replace("-", "_"),
             network=self._network(options),
             description=options.description,
-            # Inputs and results of runs lie beside it, where no execution role reaches: code in a sandbox can
-            # neither forge a result nor read another run's.
-            folder=folder.below(settings.SANDBOX).below(key) if own else None,
+            # Inputs and results of runs are outside of this folder. Code in a sandbox can neither forge a result nor
+            # read the files of another run.
+            folder=folder.subfolder(settings.SANDBOX).subfolder(key) if own_role else None,
             read=self._folders(f"Read-{key}", options.read),
             write=self._folders(f"Write-{key}", options.write),
             certificates=options.certificates,
@@ -150,7 +160,7 @@ class TenantStack(cdk.Stack):
             return self._vpc
         return VpcAccess(subnets=options.subnets, security_groups=options.security_groups)
 
-    def _folders(self, id: str, folders: Sequence[S3Access]) -> list[BucketFolder]:  # noqa: A002 - as constructs have it
+    def _folders(self, id: str, folders: Sequence[S3Access]) -> list[BucketFolder]:  # noqa: A002 - a prefix of construct ids
         return [
             BucketFolder(
                 bucket=s3.Bucket.from_bucket_name(self, f"{id}-{index}", folder.bucket),
@@ -164,23 +174,23 @@ class TenantStack(cdk.Stack):
     def _caller_roles(
         self, tenant: Tenant, interpreters: Mapping[str, CodeInterpreter], stopper: SessionStopper
     ) -> dict[str, str]:
-        """Lets callers in; returns the roles that those of other accounts assume, by the names of outputs."""
-        callers = {
-            key: Callers(self, f"Callers-{key}", interpreter=interpreters[key], role_arns=options.callers)
+        """Grants access to callers. Returns the roles that callers of other accounts assume, by output name."""
+        accesses = {
+            key: CallerAccess(self, f"Callers-{key}", interpreter=interpreters[key], role_arns=options.callers)
             for key, options in tenant.interpreters.items()
             if options.callers
         }
-        for each in callers.values():
-            each.node.add_dependency(*stopper.entries)
-        return {f"CallerRole{_word(key)}": each.role.role_arn for key, each in callers.items() if each.role}
+        for access in accesses.values():
+            access.node.add_dependency(*stopper.custom_resources)
+        return {f"CallerRole{_pascal_case(key)}": one.role.role_arn for key, one in accesses.items() if one.role}
 
     def _execution_role(self, key: str, options: Interpreter) -> Literal["own", "none"] | iam.IRole:
-        given = options.execution_role
-        if given in ("own", "none"):
-            return given
-        return iam.Role.from_role_arn(self, f"ExecutionRole-{key}", given, mutable=False)
+        role = options.execution_role
+        if role in ("own", "none"):
+            return role
+        return iam.Role.from_role_arn(self, f"ExecutionRole-{key}", role, mutable=False)
 
 
-def _word(key: str) -> str:
-    """An interpreter's key as part of an output's name, which takes letters and digits alone."""
+def _pascal_case(key: str) -> str:
+    """Returns an interpreter's key in PascalCase, because names of outputs have only letters and digits."""
     return "".join(part.capitalize() for part in key.split("-"))

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sandpiper_constructs.alarms import TenantAlarms, Thresholds
     from sandpiper_constructs.bucket_folder import BucketFolder
-    from sandpiper_constructs.caller_access import Callers
+    from sandpiper_constructs.caller_access import CallerAccess
     from sandpiper_constructs.dashboard import TenantDashboard
     from sandpiper_constructs.data_bucket import DataBucket
     from sandpiper_constructs.execution_role import ExecutionRole
     from sandpiper_constructs.interpreter import CodeInterpreter
-    from sandpiper_constructs.interpreter_access import ICodeInterpreter
+    from sandpiper_constructs.interpreter_access import CodeInterpreterBase
     from sandpiper_constructs.metrics import Operation, OperationMetric, Usage
     from sandpiper_constructs.network_access import SANDBOX, PublicAccess, VpcAccess
     from sandpiper_constructs.operation_task import OperationTask
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from sandpiper_constructs.session_stopper import SessionStopper
     from sandpiper_constructs.session_workflow import SessionWorkflow
 
-_MODULES = {
+_NAMES_BY_MODULE = {
     "alarms": ("TenantAlarms", "Thresholds"),
     "bucket_folder": ("BucketFolder",),
-    "caller_access": ("Callers",),
+    "caller_access": ("CallerAccess",),
     "dashboard": ("TenantDashboard",),
     "data_bucket": ("DataBucket",),
     "execution_role": ("ExecutionRole",),
     "interpreter": ("CodeInterpreter",),
-    "interpreter_access": ("ICodeInterpreter",),
+    "interpreter_access": ("CodeInterpreterBase",),
     "metrics": ("Operation", "OperationMetric", "Usage"),
     "network_access": ("SANDBOX", "PublicAccess", "VpcAccess"),
     "operation_task": ("OperationTask",),
@@ -45,16 +45,16 @@ _MODULES = {
     "session_stopper": ("SessionStopper",),
     "session_workflow": ("SessionWorkflow",),
 }
-_PLACES = {name: module for module, names in _MODULES.items() for name in names}
+_MODULES = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 
 __all__ = [
     "SANDBOX",
     "BucketFolder",
-    "Callers",
+    "CallerAccess",
     "CodeInterpreter",
+    "CodeInterpreterBase",
     "DataBucket",
     "ExecutionRole",
-    "ICodeInterpreter",
     "Operation",
     "OperationMetric",
     "OperationTask",
@@ -73,7 +73,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """The public name, from its module."""
-    if name not in _PLACES:
+    """Imports and returns a public name from its module."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

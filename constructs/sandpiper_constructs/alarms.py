@@ -1,6 +1,6 @@
-"""Alarms as a table: thresholds as data, one loop over them. A tenant's are here.
+"""Alarms as data: a table of specifications and one loop that creates them.
 
-Not the metrics, which are in `metrics`, and no metric math, which the embedded AWS does not evaluate.
+Alarms use plain metrics without metric math, which the embedded AWS does not evaluate.
 """
 
 from __future__ import annotations
@@ -24,15 +24,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """How many in five minutes raise each alarm."""
+    """The number of events in five minutes that triggers each alarm."""
 
     errors: int = 1
     throttles: int = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlarmWhen:
-    """An alarm: when `metric` in one of its periods is at least `threshold`. The description says what to do."""
+class AlarmSpec:
+    """One alarm.
+
+    Attributes:
+        name: suffix of the alarm's name, and its construct id in title case.
+        metric: the metric, whose period is the evaluation period.
+        threshold: the alarm triggers when the metric is at least this value in one period.
+        description: the cause and the remedy, for the person who receives the notification.
+    """
 
     name: str
     metric: cloudwatch.IMetric
@@ -41,20 +48,43 @@ class AlarmWhen:
 
 
 class Alarms(Construct):
-    """An alarm for each row of a table. `alarms` lists them for a dashboard."""
+    """Creates an alarm for each specification.
+
+    Example:
+        ```python
+        spec = AlarmSpec(
+            name="live-sessions",
+            metric=live_sessions_metric(),
+            threshold=800,
+            description="The account has nearly 1,000 live sessions. Stop some of them, or request a higher quota.",
+        )
+        alarms = Alarms(stack, "Alarms", name_prefix="sandboxes", specs=[spec])
+        ```
+
+    Attributes:
+        alarms: the alarms, in the order of the specifications.
+    """
 
     def __init__(
         self,
         scope: Construct,
-        id: str,  # noqa: A002 - the name that constructs have for it
+        id: str,  # noqa: A002 - the parameter's name in every construct
         *,
         name_prefix: str,
-        rows: Sequence[AlarmWhen],
+        specs: Sequence[AlarmSpec],
         topic_arn: str | None = None,
     ) -> None:
-        """Alarms are called `name_prefix`, a hyphen and the row's name. `topic_arn` hears of their start and end."""
+        """Creates the alarms.
+
+        Args:
+            scope: parent construct.
+            id: construct id, unique in its scope.
+            name_prefix: first part of each alarm's name. A hyphen and the specification's name follow.
+            specs: the alarms.
+            topic_arn: SNS topic that receives a message when an alarm starts and ends. Default: no notification.
+        """
         super().__init__(scope, id)
-        self.alarms = [self._alarm(row, f"{name_prefix}-{row.name}") for row in rows]
+        self.alarms = [self._alarm(spec, f"{name_prefix}-{spec.name}") for spec in specs]
         if topic_arn is not None:
             topic = sns.Topic.from_topic_arn(self, "Topic", topic_arn)
             action = cast("cloudwatch.IAlarmAction", actions.SnsAction(topic))
@@ -62,14 +92,14 @@ class Alarms(Construct):
                 alarm.add_alarm_action(action)
                 alarm.add_ok_action(action)
 
-    def _alarm(self, row: AlarmWhen, name: str) -> cloudwatch.Alarm:
+    def _alarm(self, spec: AlarmSpec, name: str) -> cloudwatch.Alarm:
         return cloudwatch.Alarm(
             self,
-            row.name.title(),
+            spec.name.title(),
             alarm_name=name,
-            alarm_description=row.description,
-            metric=row.metric,
-            threshold=row.threshold,
+            alarm_description=spec.description,
+            metric=spec.metric,
+            threshold=spec.threshold,
             evaluation_periods=1,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
@@ -77,12 +107,18 @@ class Alarms(Construct):
 
 
 class TenantAlarms(Alarms):
-    """An alarm for runs that failed and one for calls that were throttled."""
+    """Creates a tenant's alarms: one for failed runs and one for throttled calls.
+
+    Example:
+        ```python
+        TenantAlarms(stack, "Alarms", service="claims", workflow=workflow, name_prefix="claims")
+        ```
+    """
 
     def __init__(
         self,
         scope: Construct,
-        id: str,  # noqa: A002 - the name that constructs have for it
+        id: str,  # noqa: A002 - the parameter's name in every construct
         *,
         service: str,
         workflow: RunCodeWorkflow,
@@ -90,23 +126,31 @@ class TenantAlarms(Alarms):
         thresholds: Thresholds | None = None,
         topic_arn: str | None = None,
     ) -> None:
-        """`service` is the session function's. Alarms are called `name_prefix` and `-errors` or `-throttles`.
+        """Creates the alarms `NAME_PREFIX-errors` and `NAME_PREFIX-throttles`.
 
-        `topic_arn` hears of their start and end.
+        Args:
+            scope: parent construct.
+            id: construct id, unique in its scope.
+            service: the `service` of the session function.
+            workflow: the workflow whose failed executions are counted.
+            name_prefix: first part of each alarm's name.
+            thresholds: events in five minutes that trigger each alarm. Default: 1 failed run, 5 throttled calls.
+            topic_arn: SNS topic that receives a message when an alarm starts and ends. Default: no notification.
         """
         limits = thresholds or Thresholds()
-        rows = (
-            AlarmWhen(
+        specs = (
+            AlarmSpec(
                 name="errors",
-                metric=execution_metric(workflow, "ExecutionsFailed"),
+                metric=execution_metric(workflow.state_machine, "ExecutionsFailed"),
                 threshold=limits.errors,
-                description="Runs ended without a result. The execution's error says why and whether to send it again.",
+                description="Runs failed without a result. The error of each failed execution names the cause and "
+                "whether the run can be retried.",
             ),
-            AlarmWhen(
+            AlarmSpec(
                 name="throttles",
                 metric=run_metric(service, Metric.THROTTLED),
                 threshold=limits.throttles,
-                description="AgentCore refuses calls for their rate. Send fewer at once, or ask for a higher quota.",
+                description="AgentCore throttles calls. Run fewer programs in parallel, or request a higher quota.",
             ),
         )
-        super().__init__(scope, id, name_prefix=name_prefix, rows=rows, topic_arn=topic_arn)
+        super().__init__(scope, id, name_prefix=name_prefix, specs=specs, topic_arn=topic_arn)

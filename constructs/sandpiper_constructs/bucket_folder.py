@@ -1,4 +1,4 @@
-"""A folder of a bucket, as the place that a policy speaks of. Not the bucket, which may belong to another stack."""
+"""A folder of an S3 bucket and the policy statements that grant access to it."""
 
 from __future__ import annotations
 
@@ -9,28 +9,43 @@ from typing import TYPE_CHECKING
 from aws_cdk import Stack, Token
 from aws_cdk import aws_iam as iam
 
+from sandpiper_constructs.tokens import is_valid
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aws_cdk import aws_s3 as s3
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
-READ = ("s3:GetObject",)
-# S3 has no action of its own for the parts of a large upload, but one for giving it up, which the AWS CLI and boto3 do
-# when a part fails; without it the parts stay and are billed.
+READ_ACTIONS = ("s3:GetObject",)
+# The AWS CLI and boto3 abort a multipart upload when a part fails. Without this permission the parts stay and are
+# billed. S3 has no separate action for uploading parts.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
-WRITE = ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload")
+WRITE_ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload")
 
 
 @dataclass(frozen=True, kw_only=True)
 class BucketFolder:
-    """Every object whose key begins with `path` and a slash.
+    """All objects of a bucket whose key starts with `path` and a slash.
 
-    Its statements hold for a bucket of one account, the stack's own unless `account` says otherwise. A bucket's name
-    alone is no such promise: when its owner deletes it, another account can take the name, and would be sent the data.
-    `key_arn` is the KMS key that encrypts the bucket, if one does.
+    Its statements require that the bucket belongs to one account. A bucket's name is not enough: when its owner deletes
+    the bucket, another account can create one with the same name and would receive the data.
 
-    Raises ValueError for a path with wildcards and for what is no account.
+    Example:
+        ```python
+        folder = BucketFolder(bucket=bucket, path="tenants/claims")
+        role.add_to_policy(folder.object_statement("s3:GetObject"))
+        role.add_to_policy(folder.subfolder("inputs").list_statement())
+        ```
+
+    Attributes:
+        bucket: the bucket, created by this app or imported.
+        path: the folder's path, without a slash at its end.
+        account: the 12-digit id of the account that owns the bucket. Default: the account of the bucket's stack.
+        key_arn: the KMS key that encrypts the bucket. Default: no KMS key.
+
+    Raises:
+        ValueError: for a path with wildcards or empty parts, and for an invalid account id.
     """
 
     bucket: s3.IBucket
@@ -42,51 +57,55 @@ class BucketFolder:
         parts = self.path.split("/")
         if not all(parts) or any(character in self.path for character in "*?$"):
             raise ValueError(f"path is {self.path!r}; allowed: names joined by single slashes, without * ? $")
-        if self.account and not Token.is_unresolved(self.account) and not _ACCOUNT.fullmatch(self.account):
-            raise ValueError(f"account is {self.account!r}; allowed: 12 digits, or None for the bucket's stack's")
+        if self.account and not is_valid(_ACCOUNT, self.account):
+            raise ValueError(
+                f"account is {self.account!r}; allowed: 12 digits, or None for the account of the bucket's stack"
+            )
 
-    def below(self, name: str) -> BucketFolder:
-        """A folder inside this one."""
+    def subfolder(self, name: str) -> BucketFolder:
+        """Returns a folder inside this one."""
         return replace(self, path=f"{self.path}/{name}")
 
     @property
-    def keys(self) -> str:
-        """Its objects' keys, as a policy's pattern."""
+    def key_pattern(self) -> str:
+        """The keys of all objects in the folder, as a pattern in a policy."""
         return f"{self.path}/*"
 
     @property
     def objects_arn(self) -> str:
-        """Its objects, as a policy's resource."""
-        return self.bucket.arn_for_objects(self.keys)
+        """The ARN pattern of all objects in the folder."""
+        return self.bucket.arn_for_objects(self.key_pattern)
 
     def object_statement(self, *actions: str) -> iam.PolicyStatement:
-        """Allows actions on the objects, such as `s3:GetObject`."""
+        """Returns a statement that allows actions on the objects, such as `s3:GetObject`."""
         return iam.PolicyStatement(
-            actions=list(actions), resources=[self.objects_arn], conditions={"StringEquals": self._of_account}
+            actions=list(actions), resources=[self.objects_arn], conditions={"StringEquals": self._account_condition}
         )
 
     def list_statement(self) -> iam.PolicyStatement:
-        """Allows listing the folder's keys and no others."""
+        """Returns a statement that allows listing the keys of the folder and no others."""
         return iam.PolicyStatement(
             actions=["s3:ListBucket"],
             resources=[self.bucket.bucket_arn],
-            conditions={"StringEquals": self._of_account, "StringLike": {"s3:prefix": self.keys}},
+            conditions={"StringEquals": self._account_condition, "StringLike": {"s3:prefix": self.key_pattern}},
         )
 
     def key_statements(self, *, write: bool, parts: Sequence[BucketFolder] = ()) -> list[iam.PolicyStatement]:
-        """Allows S3, and nobody else, to use the bucket's KMS key for whoever reads or writes. Without a key, nothing.
+        """Returns statements that allow S3 to use the bucket's KMS key for a role, or none without a KMS key.
 
-        `parts` are the folders inside this one that it is for, if not all of it.
-
-        A multipart upload reads what it has written, so a writer decrypts as well. The encryption context is the
-        object where the bucket has no bucket key. Where it has one, KMS is told of the bucket alone, and what holds a
-        role to its folders are its statements on objects.
+        A writer also needs `kms:Decrypt`, because a multipart upload reads the parts that it has written. The
+        encryption context is the ARN of the object, or the ARN of the bucket if the bucket has a bucket key. With a
+        bucket key, only the statements on objects limit the role to its folders.
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
+
+        Args:
+            write: whether the role writes objects.
+            parts: folders inside this one that the role uses. Default: the whole folder.
         """
         if self.key_arn is None:
             return []
         stack = Stack.of(self.bucket)
-        # A key and its bucket are in one region, which need not be the stack's.
+        # A key is in the region of its bucket, which can differ from the stack's region.
         region = stack.region if Token.is_unresolved(self.key_arn) else self.key_arn.split(":")[3]
         via_s3 = {"kms:ViaService": f"s3.{region}.{stack.url_suffix}"}
         objects = [folder.objects_arn for folder in parts or (self,)]
@@ -102,5 +121,5 @@ class BucketFolder:
         ]
 
     @property
-    def _of_account(self) -> dict[str, str]:
+    def _account_condition(self) -> dict[str, str]:
         return {"aws:ResourceAccount": self.account or Stack.of(self.bucket).account}

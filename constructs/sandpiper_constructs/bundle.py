@@ -1,10 +1,10 @@
-"""Packs an installed distribution and what it depends on into a directory that Lambda runs.
+"""Packs an installed distribution and its dependencies into a directory that Lambda can run.
 
-Not an installer: it copies what uv (or pip) has put into the environment, from a lock file and its hashes. So synthesis
-resolves and downloads nothing, needs no Docker, and what was tested is what is deployed. Installing for a target
-platform would only be needed for compiled files; those are refused, because a bundle of pure Python fits every
-architecture and Python version. Bytecode is added to it: for the Python that packs, which the embedded AWS runs, and
-for Lambda's own if the machine has it. Any other Python ignores it and compiles at its start.
+It copies the files that uv or pip installed from a lock file with hashes. So synthesis downloads nothing, needs no
+Docker, and deploys what was tested. Compiled files are rejected, because a bundle of pure Python runs on every
+architecture and Python version. The bundle contains bytecode for the Python that packs it, which the embedded AWS runs,
+and for Lambda's Python if it is installed. Any other Python ignores the bytecode and compiles the sources when it
+starts.
 """
 
 from __future__ import annotations
@@ -36,106 +36,125 @@ if TYPE_CHECKING:
 CACHE = Path("build")
 BOTOCORE_DATA = ("botocore", "data")
 SERVICES = ("bedrock-agentcore", "s3", "sts")
-"""The services whose models a bundle keeps; botocore's models of all services are 30 MB."""
+"""Services whose botocore models are included. The models of all services are 30 MB."""
 COMPILED_SUFFIXES = frozenset({".so", ".pyd", ".dylib", ".dll"})
-DROPPED = (
+EXCLUDED = (
     *("*.pyi", "*/py.typed", "*.pyc", "*.pth", "*/examples-1.json", "*/tests/*", "*/test/*"),
-    # What boto3 needs for its resources, which nobody may use in a bundle; its clients need nothing of it.
+    # Data of boto3's resources. Its clients, which the bundle uses, do not need it.
     *("boto3/examples/*", "boto3/data/*"),
 )
-MODIFIED = 315_532_800
-"""Seconds since the epoch at 1980-01-01, the first time that a zip archive can hold: every file's."""
+MODIFICATION_TIME = 315_532_800
+"""Modification time of every file in seconds since the epoch: 1980-01-01, the earliest date in a zip archive."""
 
 
-class NotBundleable(Exception):  # noqa: N818 - a name of the field
-    """A distribution that cannot go into a bundle: it is missing, or it is compiled for one platform."""
+class NotBundleable(Exception):  # noqa: N818 - describes the distribution
+    """A distribution is missing, or it contains files that are compiled for one platform."""
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A directory of modules, and a digest that changes if and only if what went into it does."""
+    """A directory of modules and a digest that changes if and only if its content changes."""
 
     directory: Path
     digest: str
 
 
 def bundle(distribution: str = "code-runner", *, runtime: str | None = None, cache: Path = CACHE) -> Bundle:
-    """Packs `distribution` with its dependencies, once for each content, below `cache`.
+    """Packs a distribution with its dependencies. The same content is packed once.
 
-    `runtime` is Lambda's name of a Python, such as python3.14; a command of that name gives the bytecode for it.
-    Raises NotBundleable.
+    Example:
+        ```python
+        packed = bundle("code-runner", runtime="python3.14")
+        code = lambda_.Code.from_asset(str(packed.directory.absolute()), asset_hash=packed.digest)
+        ```
+
+    Args:
+        distribution: name of an installed distribution. Default: `code-runner`.
+        runtime: a Lambda runtime such as `python3.14`. If a command with that name exists, it compiles the bytecode for
+            that runtime. Default: only the bytecode of the running Python.
+        cache: parent folder of bundles. Default: `build`.
+
+    Raises:
+        NotBundleable: a distribution is missing or compiled.
     """
     compilers = _compilers(runtime)
     digest = _hash(json.dumps([digest_of(distribution), sorted(compilers)]).encode())
     directory = cache / f"{distribution}-{digest[:16]}"
     if not directory.is_dir():
-        _write(_closure(distribution), compilers.values(), directory)
+        _write(_with_dependencies(distribution), compilers.values(), directory)
     return Bundle(directory, digest)
 
 
 @functools.cache
 def digest_of(distribution: str) -> str:
-    """What changes with a bundle's sources: each part's, and how they are packed. Found once in a process.
+    """Returns a hash of a distribution's files, its dependencies and this module. It is computed once per process.
 
-    Raises NotBundleable.
+    Raises:
+        NotBundleable: a distribution is missing or compiled.
     """
-    recipe = (SERVICES, DROPPED, _hash(Path(__file__).read_bytes()))
-    content = [(part.name, part.version, _fingerprint(part)) for part in _closure(distribution)]
+    recipe = (SERVICES, EXCLUDED, _hash(Path(__file__).read_bytes()))
+    content = [(part.name, part.version, _content_hash(part)) for part in _with_dependencies(distribution)]
     return _hash(json.dumps([recipe, content]).encode())
 
 
 @functools.cache
 def _compilers(runtime: str | None) -> dict[str, str]:
-    """The Pythons that compile, by the name that their bytecode has: the one that packs, and Lambda's if it is here."""
+    """Returns Python commands by the cache tag of their bytecode: the running Python, and Lambda's if installed."""
     found = {str(sys.implementation.cache_tag): sys.executable}
     command = shutil.which(runtime) if runtime else None
     if command is not None:
-        # A command may be there and start no Python: version managers have such ones.
+        # Version managers install commands that may not start a Python.
         tag = "import sys; print(sys.implementation.cache_tag)"
-        answer = subprocess.run([command, "-S", "-c", tag], capture_output=True, text=True, check=False)  # noqa: S603
-        if answer.returncode == 0:
-            found.setdefault(answer.stdout.strip(), command)
+        completed = subprocess.run([command, "-S", "-c", tag], capture_output=True, text=True, check=False)  # noqa: S603
+        if completed.returncode == 0:
+            found.setdefault(completed.stdout.strip(), command)
     return found
 
 
-def _closure(distribution: str) -> list[Distribution]:
-    """The distribution and all that it requires, sorted by name."""
+def _with_dependencies(distribution: str) -> list[Distribution]:
+    """Returns the distribution and its dependencies, sorted by name."""
     found: dict[str, Distribution] = {}
-    waiting = [distribution]
-    while waiting:
-        name = canonicalize_name(waiting.pop())
+    pending = [distribution]
+    while pending:
+        name = canonicalize_name(pending.pop())
         if name in found:
             continue
         try:
             found[name] = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
-            raise NotBundleable(f"{name} is not installed; install it where the bundle is packed") from None
+            raise NotBundleable(
+                f"{name} is not installed; install it in the environment that packs the bundle"
+            ) from None
         requirements = map(Requirement, found[name].requires or ())
-        waiting += [each.name for each in requirements if each.marker is None or each.marker.evaluate({"extra": ""})]
+        pending += [each.name for each in requirements if each.marker is None or each.marker.evaluate({"extra": ""})]
     return [found[name] for name in sorted(found)]
 
 
-def _fingerprint(part: Distribution) -> str:
-    """What changes with a part's content. A wheel's RECORD lists every file's hash; sources are hashed one by one.
+def _content_hash(part: Distribution) -> str:
+    """Returns a hash of the packed files. A wheel's RECORD lists the hash of each file; source files are read.
 
-    Only of the files that are packed: the rest of a RECORD tells who installed it, and how.
+    Other lines of a RECORD are ignored, because they depend on the installer.
     """
     if _editable(part):
-        hashes = {str(place): _hash(file.read_bytes()) for place, file in _files(part).items()}
+        hashes = {str(target): _hash(file.read_bytes()) for target, file in _files(part).items()}
     else:
         lines = csv.reader((part.read_text("RECORD") or "").splitlines())
-        hashes = {name: known for name, known, _ in lines if known and _packed(PurePosixPath(name)) and _kept(name)}
+        hashes = {
+            name: hash_ for name, hash_, _ in lines if hash_ and _is_module(PurePosixPath(name)) and _is_included(name)
+        }
     return _hash(json.dumps(hashes, sort_keys=True).encode())
 
 
 def _files(part: Distribution) -> dict[PurePosixPath, Path]:
-    """What a distribution brings, sorted by its place in the bundle. Raises NotBundleable for what is compiled."""
+    """Returns the files of a distribution by their path in the bundle, sorted. Rejects compiled files."""
     files = _source_files(part.name) if _editable(part) else _installed_files(part)
-    kept = {place: file for place, file in sorted(files) if _kept(str(place))}
-    compiled = [str(place) for place in kept if place.suffix in COMPILED_SUFFIXES]
+    included = {target: file for target, file in sorted(files) if _is_included(str(target))}
+    compiled = [str(target) for target in included if target.suffix in COMPILED_SUFFIXES]
     if compiled:
-        raise NotBundleable(f"{part.name} {part.version} is compiled ({compiled[0]}); a bundle is pure Python")
-    return kept
+        raise NotBundleable(
+            f"{part.name} {part.version} is compiled ({compiled[0]}); allowed: pure Python distributions"
+        )
+    return included
 
 
 def _editable(distribution: Distribution) -> bool:
@@ -144,11 +163,11 @@ def _editable(distribution: Distribution) -> bool:
 
 
 def _source_files(name: str) -> Iterator[tuple[PurePosixPath, Path]]:
-    """An editable distribution's package, found as an import would find it, without importing it."""
+    """Returns the files of an editable distribution's package, which is located but not imported."""
     package = name.replace("-", "_")
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise NotBundleable(f"{name} is an editable install without a package {package}")
+        raise NotBundleable(f"{name} is an editable install without the package {package}")
     root = Path(spec.submodule_search_locations[0])
     for file in root.rglob("*"):
         if file.is_file():
@@ -156,21 +175,21 @@ def _source_files(name: str) -> Iterator[tuple[PurePosixPath, Path]]:
 
 
 def _installed_files(distribution: Distribution) -> Iterator[tuple[PurePosixPath, Path]]:
-    """A wheel's modules and data, as its RECORD lists them; scripts lie outside and metadata is written anew."""
-    for place in distribution.files or ():
-        if _packed(place):
-            yield PurePosixPath(*place.parts), Path(str(place.locate()))
+    """Returns the modules and data of an installed wheel. Scripts are excluded, and metadata is written separately."""
+    for path in distribution.files or ():
+        if _is_module(path):
+            yield PurePosixPath(*path.parts), Path(str(path.locate()))
 
 
-def _packed(place: PurePosixPath) -> bool:
-    return ".." not in place.parts and not place.parts[0].endswith((".dist-info", ".data"))
+def _is_module(path: PurePosixPath) -> bool:
+    return ".." not in path.parts and not path.parts[0].endswith((".dist-info", ".data"))
 
 
-def _kept(name: str) -> bool:
+def _is_included(name: str) -> bool:
     parts = name.split("/")
     if tuple(parts[:2]) == BOTOCORE_DATA and len(parts) > 3:
         return parts[2] in SERVICES and not fnmatchcase(name, "*/examples-1.json")
-    return not any(fnmatchcase(name, pattern) for pattern in DROPPED)
+    return not any(fnmatchcase(name, pattern) for pattern in EXCLUDED)
 
 
 def _hash(content: bytes) -> str:
@@ -178,36 +197,36 @@ def _hash(content: bytes) -> str:
 
 
 def _write(parts: list[Distribution], compilers: Iterable[str], directory: Path) -> None:
-    """Writes beside its final place and renames, so that a directory of that name is always whole."""
+    """Writes to a temporary directory and renames it, so that a directory with the final name is always complete."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=directory.parent))
     try:
         for part in parts:
-            for place, file in _files(part).items():
-                target = unfinished / place
+            for path, file in _files(part).items():
+                target = unfinished / path
                 target.parent.mkdir(parents=True, exist_ok=True)
-                if place.parts[:2] == BOTOCORE_DATA:
-                    _write_lean(file, target)
+                if path.parts[:2] == BOTOCORE_DATA:
+                    _write_minified(file, target)
                 else:
                     shutil.copyfile(file, target)
             _write_metadata(part, unfinished)
         for compiler in compilers:
             _compile(unfinished, compiler)
-        _settle(unfinished)
+        _normalise(unfinished)
         try:
             unfinished.rename(directory)
         except OSError:
-            # Another process was faster, with the same content.
+            # Another process has written the same content.
             if not directory.is_dir():
                 raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _write_lean(file: Path, target: Path) -> None:
-    """Writes JSON of botocore's without its documentation, other services' endpoints and compression.
+def _write_minified(file: Path, target: Path) -> None:
+    """Writes a JSON file of botocore without documentation, endpoints of other services and compression.
 
-    botocore reads it at each cold start, and most of it is text for people.
+    botocore reads these files at each cold start, and most of their content is documentation.
     """
     compressed = file.suffix == ".gz"
     data = json.loads(gzip.decompress(file.read_bytes()) if compressed else file.read_bytes())
@@ -215,25 +234,25 @@ def _write_lean(file: Path, target: Path) -> None:
         for partition in data["partitions"]:
             services = partition["services"].items()
             partition["services"] = {name: service for name, service in services if name in SERVICES}
-    lean = json.dumps(_undocumented(data), separators=(",", ":"))
-    (target.with_suffix("") if compressed else target).write_text(lean, encoding="utf-8")
+    text = json.dumps(_without_documentation(data), separators=(",", ":"))
+    (target.with_suffix("") if compressed else target).write_text(text, encoding="utf-8")
 
 
-def _undocumented(data: Any) -> Any:
-    """The same with every documentation empty: botocore insists on a few. A member of that name is no text."""
+def _without_documentation(data: Any) -> Any:
+    """Returns the data with empty documentation strings. They are not removed, because botocore requires some."""
     if isinstance(data, list):
-        return [_undocumented(entry) for entry in cast("list[Any]", data)]
+        return [_without_documentation(entry) for entry in cast("list[Any]", data)]
     if isinstance(data, dict):
         members = cast("dict[str, Any]", data).items()
         return {
-            name: "" if name == "documentation" and isinstance(value, str) else _undocumented(value)
+            name: "" if name == "documentation" and isinstance(value, str) else _without_documentation(value)
             for name, value in members
         }
     return data
 
 
 def _write_metadata(part: Distribution, root: Path) -> None:
-    """Enough of a dist-info for `importlib.metadata.version`, and for whoever asks what is in the bundle."""
+    """Writes the metadata that `importlib.metadata.version` reads."""
     directory = root / f"{part.name.replace('-', '_')}-{part.version}.dist-info"
     directory.mkdir()
     text = f"Metadata-Version: 2.1\nName: {part.name}\nVersion: {part.version}\n"
@@ -241,27 +260,27 @@ def _write_metadata(part: Distribution, root: Path) -> None:
 
 
 def _compile(root: Path, python: str) -> None:
-    """Adds bytecode that is used without a look at the source's time, which a bundle does not keep.
+    """Adds bytecode that Python uses without comparing it with the modification time of the source.
 
-    In a process of its own that has loaded nothing else: what a file compiles to also depends, in the marks of shared
-    strings, on what the process has seen before.
+    A separate process compiles all files, because bytecode depends on the strings that the process has interned before.
     """
     arguments = ("--invalidation-mode", "unchecked-hash", "-o", "0", "-s", str(root), "-p", "/var/task", "-q")
-    done = subprocess.run(  # noqa: S603 - a Python of this machine
+    completed = subprocess.run(  # noqa: S603 - an installed Python
         [python, "-s", "-S", "-m", "compileall", *arguments, str(root)],
-        # The search path is for commands of version managers, which look for the Python that they start.
+        # Commands of version managers use PATH to locate the Python that they start.
         env={"PATH": os.environ.get("PATH", ""), "PYTHONHASHSEED": "0"},
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode != 0:
-        raise NotBundleable(f"{python} compiles not all of the bundle: {done.stdout.strip()}{done.stderr.strip()}")
+    if completed.returncode != 0:
+        output = completed.stdout.strip() + completed.stderr.strip()
+        raise NotBundleable(f"{python} cannot compile the bundle: {output}")
 
 
-def _settle(root: Path) -> None:
-    """Gives everything one time and one mode."""
+def _normalise(root: Path) -> None:
+    """Sets the same modification time and mode for all files."""
     for path in sorted(root.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
-        os.utime(path, (MODIFIED, MODIFIED))
+        os.utime(path, (MODIFICATION_TIME, MODIFICATION_TIME))
     root.chmod(0o755)

@@ -1,7 +1,4 @@
-"""The dashboard of a tenant: which widgets, in which order.
-
-Not what they measure, which is in `metrics`, nor when somebody is called, which is in `alarms`.
-"""
+"""A tenant's dashboard: its widgets and their order."""
 
 from __future__ import annotations
 
@@ -16,11 +13,11 @@ from sandpiper_contract.metrics import Metric
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sandpiper_constructs.interpreter_access import ICodeInterpreter
+    from sandpiper_constructs.interpreter_access import CodeInterpreterBase
     from sandpiper_constructs.run_code_workflow import RunCodeWorkflow
 
-COLUMNS = 24
-"""A dashboard's width, in CloudWatch's units."""
+DASHBOARD_WIDTH = 24
+"""Width of a dashboard in CloudWatch's grid units."""
 EXECUTIONS = {
     "ExecutionsStarted": "started",
     "ExecutionsSucceeded": "succeeded",
@@ -30,27 +27,58 @@ EXECUTIONS = {
 OPERATIONS = {Operation.START: "start", Operation.INVOKE: "invoke", Operation.STOP: "stop"}
 OPERATION_GRAPHS = {
     "Calls": (OperationMetric.INVOCATIONS,),
-    "Latency, 90 of 100 below (ms)": (OperationMetric.LATENCY,),
-    "Refused and failed calls": (OperationMetric.THROTTLES, OperationMetric.USER_ERRORS, OperationMetric.SYSTEM_ERRORS),
+    "Latency p90 (ms)": (OperationMetric.LATENCY,),
+    "Throttled and failed calls": (
+        OperationMetric.THROTTLES,
+        OperationMetric.USER_ERRORS,
+        OperationMetric.SYSTEM_ERRORS,
+    ),
 }
 USAGE_GRAPHS = {"vCPU hours": Usage.CPU, "Memory (GB hours)": Usage.MEMORY}
 
 
 class TenantDashboard(Construct):
-    """Alarms first, then runs, then each interpreter as AgentCore sees it, then what is billed."""
+    """Creates a dashboard with a tenant's alarms, runs, AgentCore calls by interpreter, and billed usage.
+
+    Example:
+        ```python
+        TenantDashboard(
+            stack,
+            "Dashboard",
+            name="claims",
+            service="claims",
+            workflow=workflow,
+            interpreters={"python": interpreter},
+            alarms=alarms.alarms,
+        )
+        ```
+
+    Attributes:
+        dashboard_name: the dashboard's name.
+    """
 
     def __init__(
         self,
         scope: Construct,
-        id: str,  # noqa: A002 - the name that constructs have for it
+        id: str,  # noqa: A002 - the parameter's name in every construct
         *,
         name: str,
         service: str,
         workflow: RunCodeWorkflow,
-        interpreters: Mapping[str, ICodeInterpreter],
+        interpreters: Mapping[str, CodeInterpreterBase],
         alarms: Sequence[cloudwatch.Alarm],
     ) -> None:
-        """`name` is the dashboard's, unique in its account; `service` is the session function's."""
+        """Creates the dashboard.
+
+        Args:
+            scope: parent construct.
+            id: construct id, unique in its scope.
+            name: the dashboard's name, unique in the account.
+            service: the `service` of the session function.
+            workflow: the workflow whose executions are shown.
+            interpreters: interpreters by key. The key is in the title of each graph.
+            alarms: alarms whose state is shown.
+        """
         super().__init__(scope, id)
         self.dashboard_name = name
         cloudwatch.Dashboard(
@@ -58,7 +86,7 @@ class TenantDashboard(Construct):
             "Resource",
             dashboard_name=name,
             widgets=[
-                [cloudwatch.AlarmStatusWidget(title=f"Alarms of {service}", alarms=list(alarms), width=COLUMNS)],
+                [cloudwatch.AlarmStatusWidget(title=f"Alarms: {service}", alarms=list(alarms), width=DASHBOARD_WIDTH)],
                 _run_graphs(service, workflow),
                 *(_interpreter_graphs(key, interpreter) for key, interpreter in interpreters.items()),
                 _usage_graphs(interpreters),
@@ -67,38 +95,39 @@ class TenantDashboard(Construct):
 
 
 def _row(graphs: Mapping[str, Sequence[cloudwatch.IMetric]]) -> list[cloudwatch.IWidget]:
-    """Graphs beside each other, as wide as they can be together."""
-    width = COLUMNS // len(graphs)
+    """Returns graphs of equal width that fill one row."""
+    width = DASHBOARD_WIDTH // len(graphs)
     return [cloudwatch.GraphWidget(title=title, left=list(lines), width=width) for title, lines in graphs.items()]
 
 
 def _run_graphs(service: str, workflow: RunCodeWorkflow) -> list[cloudwatch.IWidget]:
+    state_machine = workflow.state_machine
     return _row(
         {
-            "Workflow executions": [execution_metric(workflow, name, label) for name, label in EXECUTIONS.items()],
-            "Execution time (ms)": [execution_metric(workflow, "ExecutionTime", "average")],
+            "Workflow executions": [execution_metric(state_machine, name, label) for name, label in EXECUTIONS.items()],
+            "Execution time (ms)": [execution_metric(state_machine, "ExecutionTime", "average")],
             "Runs": [run_metric(service, metric) for metric in Metric],
         }
     )
 
 
-def _interpreter_graphs(key: str, interpreter: ICodeInterpreter) -> list[cloudwatch.IWidget]:
+def _interpreter_graphs(key: str, interpreter: CodeInterpreterBase) -> list[cloudwatch.IWidget]:
     return _row(
         {
             f"{key} ({interpreter.network}): {title}": [
-                interpreter.metric(metric, operation=operation, label=f"{word} {metric.value}")
+                interpreter.metric(metric, operation=operation, label=f"{verb} {metric.value}")
                 for metric in metrics
-                for operation, word in OPERATIONS.items()
+                for operation, verb in OPERATIONS.items()
             ]
             for title, metrics in OPERATION_GRAPHS.items()
         }
     )
 
 
-def _usage_graphs(interpreters: Mapping[str, ICodeInterpreter]) -> list[cloudwatch.IWidget]:
+def _usage_graphs(interpreters: Mapping[str, CodeInterpreterBase]) -> list[cloudwatch.IWidget]:
     return _row(
         {
-            f"{title}, up to an hour late": [
+            f"{title} (up to an hour late)": [
                 interpreter.metric_usage(usage, label=key) for key, interpreter in interpreters.items()
             ]
             for title, usage in USAGE_GRAPHS.items()

@@ -1,6 +1,6 @@
 """The bucket of inputs and outputs, and the bucket of its access logs.
 
-Not who may read it: each role's own policy says that, by folder.
+Access is granted by the policies of roles, by folder, and not by the bucket.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import aws_cdk as cdk
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
+
+from sandpiper_constructs.tokens import is_valid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,54 +21,73 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,56}[a-z0-9]")
 LOGS_SUFFIX = "-logs"
-UNFINISHED_UPLOADS_DAYS = 1
-PASSING_DAYS = 1
-"""How long what passes through a folder lives there at most, and then how long its old versions do."""
+INCOMPLETE_UPLOAD_DAYS = 1
+TRANSIENT_DAYS = 1
+"""Lifetime of objects below a transient prefix, and then of their old versions."""
 
 
 class DataBucket(Construct):
-    """A private, encrypted, versioned bucket that answers over TLS alone, and a second one for its access logs.
+    """Creates a private, encrypted, versioned bucket that requires TLS, and a second bucket for its access logs.
 
-    The name is the caller's, so that other stacks know it without an export; it must be free in all of AWS. One with a
-    token in it, such as `Aws.ACCOUNT_ID`, is first looked at when it is deployed. `retain`
-    keeps both buckets when the stack goes. Without it, CloudFormation deletes them if they are empty, and fails
-    otherwise: nothing here empties a bucket.
+    Example:
+        ```python
+        data = DataBucket(stack, "Data", name="claims-data-111122223333", expiration_days={"tenants/claims/runs": 90})
+        folder = BucketFolder(bucket=data.bucket, path="tenants/claims")
+        ```
 
-    Raises ValueError, before any resource, for a name that S3 would refuse or a time under a day.
+    Attributes:
+        bucket: the bucket of inputs and outputs.
+
+    Raises:
+        ValueError: before any resource is created, for an invalid name and for a lifetime under one day.
     """
 
     def __init__(
         self,
         scope: Construct,
-        id: str,  # noqa: A002 - the name that constructs have for it
+        id: str,  # noqa: A002 - the parameter's name in every construct
         *,
         name: str,
         retain: bool = True,
         key: kms.IKey | None = None,
         access_log_days: int = 30,
         old_version_days: int = 30,
-        expire_days: Mapping[str, int] | None = None,
-        passing: Sequence[str] = (),
+        expiration_days: Mapping[str, int] | None = None,
+        transient_prefixes: Sequence[str] = (),
     ) -> None:
-        """`key` encrypts it, or S3's own key does; its access logs have S3's, since S3 delivers to no other.
+        """Creates both buckets.
 
-        `old_version_days` is how long an overwritten or deleted object can be brought back.
-        `expire_days` maps a folder, such as `tenants/claims/runs`, to the days that its objects live.
-        `passing` are folders through which objects only pass: nothing of them is kept longer than it must.
+        Args:
+            scope: parent construct.
+            id: construct id, unique in its scope.
+            name: the bucket's name, unique in all of AWS. It is given by the caller, so that other stacks know it
+                without an export. A name that contains a token, such as `Aws.ACCOUNT_ID`, is validated at deployment
+                only.
+            retain: whether both buckets stay when their stack is deleted. Otherwise CloudFormation deletes them, which
+                fails if they are not empty. Default: True.
+            key: KMS key of the bucket. Default: SSE-S3, which the access logs always use because S3 does not deliver
+                logs to a bucket with a customer managed key.
+            access_log_days: lifetime of access logs. Default: 30.
+            old_version_days: how long an overwritten or deleted object can be restored. Default: 30.
+            expiration_days: lifetime of objects in days by folder, such as `tenants/claims/runs`. Default: no
+                expiration.
+            transient_prefixes: folders that objects only pass through, with a lifetime of one day. Default: none.
         """
-        lifetimes = dict(expire_days or {})
-        if not cdk.Token.is_unresolved(name) and not _NAME.fullmatch(name):
-            raise ValueError(f"name is {name!r}; allowed: 3 to 58 of a-z 0-9 and hyphens, since the logs' adds 5")
-        times = {"access_log_days": access_log_days, "old_version_days": old_version_days, **lifetimes}
-        for place, days in times.items():
+        lifetimes = dict(expiration_days or {})
+        if not is_valid(_NAME, name):
+            raise ValueError(
+                f"name is {name!r}; allowed: 3 to 58 of a-z 0-9 and hyphens, because the log bucket's name adds 5"
+            )
+        days_by_option = {"access_log_days": access_log_days, "old_version_days": old_version_days, **lifetimes}
+        for option, days in days_by_option.items():
             if days < 1:
-                raise ValueError(f"{place} is {days}; allowed: whole days, 1 or more")
+                raise ValueError(f"{option} is {days}; allowed: whole days, 1 or more")
         super().__init__(scope, id)
-        # Logs are delivered under a bucket policy, since an ACL would contradict the owner's enforcement. The CDK has
-        # this behind a flag that an older app may not set.
+        # Log delivery needs a bucket policy, because BUCKET_OWNER_ENFORCED disables ACLs. In the CDK this is a feature
+        # flag, which an older app may not set.
         self.node.set_context("@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy", True)
 
-        # A first deployment that fails takes its empty buckets along: their names would be in the way of the second.
+        # A failed first deployment deletes its empty buckets. Otherwise their names would block the second deployment.
         removal_policy = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if retain else RemovalPolicy.DESTROY
         logs = s3.Bucket(
             self,
@@ -86,7 +106,7 @@ class DataBucket(Construct):
             bucket_name=name,
             encryption=s3.BucketEncryption.S3_MANAGED if key is None else s3.BucketEncryption.KMS,
             encryption_key=key,
-            # One call to KMS for many objects, not one for each.
+            # With a bucket key, S3 calls KMS once for many objects.
             bucket_key_enabled=True if key else None,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
@@ -98,7 +118,7 @@ class DataBucket(Construct):
                 s3.LifecycleRule(
                     id="Leftovers",
                     noncurrent_version_expiration=Duration.days(old_version_days),
-                    abort_incomplete_multipart_upload_after=Duration.days(UNFINISHED_UPLOADS_DAYS),
+                    abort_incomplete_multipart_upload_after=Duration.days(INCOMPLETE_UPLOAD_DAYS),
                 ),
                 *(
                     s3.LifecycleRule(id=folder, prefix=f"{folder}/", expiration=Duration.days(days))
@@ -108,13 +128,13 @@ class DataBucket(Construct):
                     s3.LifecycleRule(
                         id=folder,
                         prefix=f"{folder}/",
-                        expiration=Duration.days(PASSING_DAYS),
-                        noncurrent_version_expiration=Duration.days(PASSING_DAYS),
+                        expiration=Duration.days(TRANSIENT_DAYS),
+                        noncurrent_version_expiration=Duration.days(TRANSIENT_DAYS),
                     )
-                    for folder in passing
+                    for folder in transient_prefixes
                 ),
             ],
         )
         for bucket in (logs, self.bucket):
-            if bucket.policy is not None:  # a bucket that stays goes on refusing what is not TLS
+            if bucket.policy is not None:  # a retained bucket must still require TLS
                 bucket.policy.apply_removal_policy(removal_policy)

@@ -1,6 +1,6 @@
-"""Which names a VPC resolves: those of a list, and no others. Queries are a way out for data, even where no packet is.
+"""Limits the DNS names that a VPC resolves to a list.
 
-Not what is reached: that is the network's matter.
+DNS queries can carry data out of a network that has no other way out. Connections are limited by the network itself.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 GLOBAL_S3_REGION = "us-east-1"
-"""Where SDKs may call S3 by its global name."""
+"""The region in which SDKs can call S3 by its global endpoint."""
 FIRST_PRIORITY = 101
-"""Of the association: AWS takes 101 to 9899, the lowest first (FirewallRuleGroupAssociation, Priority)."""
+"""Priority of the association, 101 to 9899. The lowest is evaluated first (FirewallRuleGroupAssociation, Priority)."""
 _OTHER_NAMES = {
     "bedrock-agentcore.gateway": "*.gateway.bedrock-agentcore",
     "codeartifact.api": "codeartifact",
@@ -31,46 +31,64 @@ _OTHER_NAMES = {
     "kinesis-firehose": "firehose",
     "kinesis-streams": "kinesis",
 }
-"""Private names of endpoints that are not their service's name with its parts turned round. No page of AWS lists them:
-`aws ec2 describe-vpc-endpoint-services --service-names com.amazonaws.REGION.NAME` says each (PrivateDnsName)."""
+"""Private DNS names of endpoints that are not the reversed parts of the endpoint's name.
+
+AWS publishes no list. `aws ec2 describe-vpc-endpoint-services --service-names com.amazonaws.REGION.NAME` returns the
+name of one endpoint (PrivateDnsName).
+"""
 
 
 def endpoint_names(stack: Stack, service: str) -> list[str]:
-    """The names of a service in the stack's region, by its endpoint's name: `api.ecr.REGION.…` for `ecr.api`."""
+    """Returns the DNS names of an interface endpoint in the stack's region: `api.ecr.REGION.…` for `ecr.api`."""
     name = _OTHER_NAMES.get(service, ".".join(reversed(service.split("."))))
     return [f"{name}.{stack.region}.{stack.url_suffix}"]
 
 
 def s3_names(stack: Stack, buckets: Sequence[str]) -> list[str]:
-    """The names of S3 in the stack's region: its own, and one of each bucket rather than of all."""
+    """Returns the DNS names of S3 in the stack's region: the endpoint and each of the buckets."""
     suffix = stack.url_suffix
-    places = [f"s3.{stack.region}.{suffix}"]
+    endpoints = [f"s3.{stack.region}.{suffix}"]
     if not Token.is_unresolved(stack.region) and stack.region == GLOBAL_S3_REGION:
-        places.append(f"s3.{suffix}")
-    return [*places, *(f"{bucket}.{place}" for place in places for bucket in buckets)]
+        endpoints.append(f"s3.{suffix}")
+    return [*endpoints, *(f"{bucket}.{endpoint}" for endpoint in endpoints for bucket in buckets)]
 
 
 class DnsFirewall(Construct):
-    """Allows a list of names in a VPC, answers NXDOMAIN for all others, and logs every query.
+    """Allows a list of DNS names in a VPC, answers NXDOMAIN for all others, and logs every query.
 
-    It fails closed, as Route 53 Resolver does unless it is told otherwise, for which CloudFormation has no type: what
-    the firewall does not answer is not resolved.
-    (https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/resolver-dns-firewall-vpc-configuration.html)
+    It fails closed, which is the default of Route 53 Resolver: a query that the firewall does not answer is not
+    resolved. CloudFormation has no type for that setting.
+    https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/resolver-dns-firewall-vpc-configuration.html
+
+    Example:
+        ```python
+        DnsFirewall(stack, "DnsFirewall", vpc_id=vpc.vpc_id, aws_names=s3_names(stack, ["claims-data"]))
+        ```
     """
 
     def __init__(
         self,
         scope: Construct,
-        id: str,  # noqa: A002 - the name that constructs have for it
+        id: str,  # noqa: A002 - the parameter's name in every construct
         *,
         vpc_id: str,
         aws_names: Sequence[str],
         domains: Sequence[str] = (),
         log_retention: logs.RetentionDays = logs.RetentionDays.THREE_MONTHS,
     ) -> None:
-        """`aws_names` may lead to any other name of AWS. What a name in `domains` leads to has to be listed, too."""
+        """Creates the firewall and the query log.
+
+        Args:
+            scope: parent construct.
+            id: construct id, unique in its scope.
+            vpc_id: the VPC.
+            aws_names: names of AWS endpoints. They may be aliases (CNAME) of names that are not listed.
+            domains: further names, such as `*.example.com`. The targets of their aliases must be listed too. Default:
+                none.
+            log_retention: how long queries are kept. Default: three months.
+        """
         super().__init__(scope, id)
-        # In this order: the first rule that matches decides.
+        # The first matching rule decides.
         rules = [self._rule("AwsNames", 100, aws_names, action="ALLOW", redirection="TRUST_REDIRECTION_DOMAIN")]
         if domains:
             rules.append(self._rule("Domains", 200, domains, action="ALLOW", redirection="INSPECT_REDIRECTION_DOMAIN"))
@@ -91,19 +109,19 @@ class DnsFirewall(Construct):
         redirection: str | None = None,
         block_response: str | None = None,
     ) -> resolver.CfnFirewallRuleGroup.FirewallRuleProperty:
-        listed = resolver.CfnFirewallDomainList(self, name, domains=list(dict.fromkeys(names)))
+        domain_list = resolver.CfnFirewallDomainList(self, name, domains=list(dict.fromkeys(names)))
         return resolver.CfnFirewallRuleGroup.FirewallRuleProperty(
             priority=priority,
             action=action,
-            firewall_domain_list_id=listed.ref,
+            firewall_domain_list_id=domain_list.ref,
             firewall_domain_redirection_action=redirection,
             block_response=block_response,
         )
 
     def _log_queries(self, vpc_id: str, retention: logs.RetentionDays) -> None:
-        """Every query with its answer and what the firewall did, in a log group that this VPC's resolver may write."""
+        """Logs every query with its answer and the firewall's action."""
         stack = Stack.of(self)
-        # It stays when the firewall goes: who looks into an incident may come late. Its lines have their time.
+        # The log outlives the firewall, because an incident may be investigated later. Its entries still expire.
         group = logs.LogGroup(
             self, "Queries", retention=retention, removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
         )
@@ -120,7 +138,7 @@ class DnsFirewall(Construct):
             )
         )
         config = resolver.CfnResolverQueryLoggingConfig(self, "QueryLog", destination_arn=group.log_group_arn)
-        if allowed.policy_dependable is not None:  # without a policy, AWS would write a wider one of its own
+        if allowed.policy_dependable is not None:  # without this policy, AWS would add a wider one
             config.node.add_dependency(allowed.policy_dependable)
         resolver.CfnResolverQueryLoggingConfigAssociation(
             self, "QueryLogAssociation", resolver_query_log_config_id=config.ref, resource_id=vpc_id

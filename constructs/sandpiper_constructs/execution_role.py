@@ -1,6 +1,6 @@
-"""The role that code in an interpreter's sessions acts with: trusted to one interpreter, allowed some folders of S3.
+"""The execution role of an interpreter: it trusts exactly one interpreter and grants access to S3 folders.
 
-In every network mode code can read this role's credentials, so what it may do is what a hostile program may do.
+In every network mode code can read the role's credentials, so that a hostile program has the role's permissions.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 
-from sandpiper_constructs.bucket_folder import READ, WRITE
+from sandpiper_constructs.bucket_folder import READ_ACTIONS, WRITE_ACTIONS
 from sandpiper_constructs.nag_suppressions import acknowledge_wildcards
 from sandpiper_constructs.principals import service_principal
 from sandpiper_contract.aws import AGENTCORE, INTERPRETER_NAME, MAX_INLINE_POLICY_CHARACTERS
@@ -25,25 +25,44 @@ if TYPE_CHECKING:
     from sandpiper_constructs.bucket_folder import BucketFolder
 
 ANY_ID = "-??????????"
-"""What follows an interpreter's name in its id, as a policy's pattern. A name holds no hyphen, so this admits the
-interpreters of one name alone; the customary `NAME*` also admits one that somebody calls `NAME_evil`."""
+"""Pattern of what follows the name in an interpreter's id.
+
+A name contains no hyphen, so that the pattern matches interpreters of one name only. The usual `NAME*` also matches an
+interpreter with the name `NAME_evil`.
+"""
 
 
 class ExecutionRole(iam.Role):
-    """A role for one interpreter, by its name: it reads the `read` folders, and reads and writes the `write` folders.
+    """Creates a role for one interpreter, which reads the `read` folders and reads and writes the `write` folders.
 
-    Raises ValueError, before any resource, for a name that no interpreter can have and for more folders than IAM takes.
+    Example:
+        ```python
+        ExecutionRole(stack, "Role", interpreter_name="claims_python", write=[folder.subfolder("sandbox")])
+        ```
+
+    Raises:
+        ValueError: before any resource is created, for an invalid interpreter name and for more folders than an inline
+            policy can hold.
     """
 
     def __init__(
         self,
         scope: Construct,
-        id: str,  # noqa: A002 - the name that constructs have for it
+        id: str,  # noqa: A002 - the parameter's name in every construct
         *,
         interpreter_name: str,
         read: Sequence[BucketFolder] = (),
         write: Sequence[BucketFolder] = (),
     ) -> None:
+        """Creates the role.
+
+        Args:
+            scope: parent construct.
+            id: construct id, unique in its scope.
+            interpreter_name: the name of the interpreter that may assume the role.
+            read: folders that code may list and read. Default: none.
+            write: folders that code may list, read and write. Default: none.
+        """
         if not re.fullmatch(INTERPRETER_NAME, interpreter_name):
             raise ValueError(
                 f"interpreter_name is {interpreter_name!r}; allowed: a letter, then at most 47 of A-Za-z0-9_"
@@ -56,20 +75,20 @@ class ExecutionRole(iam.Role):
             minimize=True,
             statements=[
                 statement
-                for folders, actions in ((read, READ), (write, WRITE))
+                for folders, actions in ((read, READ_ACTIONS), (write, WRITE_ACTIONS))
                 for folder in folders
                 for statement in (
                     folder.object_statement(*actions),
                     folder.list_statement(),
-                    *folder.key_statements(write=actions is WRITE),
+                    *folder.key_statements(write=actions is WRITE_ACTIONS),
                 )
             ],
         )
         size = len(json.dumps(stack.resolve(folders), separators=(",", ":")))
         if size > MAX_INLINE_POLICY_CHARACTERS:
-            count = len(read) + len(write)
             raise ValueError(
-                f"the policy for {count} folders has {size} characters; allowed: {MAX_INLINE_POLICY_CHARACTERS}"
+                f"the policy for {len(read) + len(write)} folders has {size} characters; allowed: "
+                f"{MAX_INLINE_POLICY_CHARACTERS}"
             )
         super().__init__(
             scope,
@@ -81,13 +100,13 @@ class ExecutionRole(iam.Role):
                     "ArnLike": {"aws:SourceArn": only_this_interpreter},
                 },
             ),
-            description=f"What code in sessions of {interpreter_name} may do",
+            description=f"Permissions of code in sessions of {interpreter_name}",
             inline_policies={} if folders.is_empty else {"Folders": folders},
         )
         acknowledge_wildcards(
             self,
             {
-                folder.objects_arn: f"Code names its own files, in a folder that it was given to {verb}."
+                folder.objects_arn: f"Code chooses the names of its files, in a folder that it may {verb}."
                 for folders, verb in ((read, "read"), (write, "write"))
                 for folder in folders
             },

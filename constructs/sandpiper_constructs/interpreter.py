@@ -1,12 +1,11 @@
-"""A custom code interpreter: secure unless its author says otherwise, in writing.
+"""The construct `CodeInterpreter`: a custom code interpreter that is secure by default.
 
-Not what may be done with it (`interpreter_access`) and not what its code may do (`execution_role`).
+Grants and metrics are in `interpreter_access`, the permissions of its code in `execution_role`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -17,8 +16,9 @@ from aws_cdk import aws_iam as iam
 from constructs import IValidation
 
 from sandpiper_constructs.execution_role import ExecutionRole
-from sandpiper_constructs.interpreter_access import ICodeInterpreter
+from sandpiper_constructs.interpreter_access import CodeInterpreterBase
 from sandpiper_constructs.network_access import SANDBOX, NetworkAccess, PublicAccess
+from sandpiper_constructs.tokens import DIGEST_CHARACTERS, digest, is_valid
 from sandpiper_contract.aws import AGENTCORE, INTERPRETER_ID, MANAGED_INTERPRETER, MAX_CERTIFICATES
 
 if TYPE_CHECKING:
@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 
     from sandpiper_constructs.bucket_folder import BucketFolder
 
-LONGEST_NAME = 48
+MAX_NAME_CHARACTERS = 48
 """AWS::BedrockAgentCore::CodeInterpreterCustom, Name: `[a-zA-Z][a-zA-Z0-9_]{0,47}`."""
-HASH_CHARACTERS = 8
 _DESCRIPTION = re.compile(r"[A-Za-z0-9_ -]{1,200}")
 _PREFIX = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
 _SECRET = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+")
@@ -41,21 +40,35 @@ _INTERPRETER = re.compile(
 )
 
 
-class CodeInterpreter(ICodeInterpreter):
-    """A custom code interpreter, by default with an execution role of its own and in a SANDBOX network.
+class CodeInterpreter(CodeInterpreterBase):
+    """Creates a custom code interpreter, by default in SANDBOX mode and with its own execution role.
 
-    Everything but tags can be set at creation only, and a replacement under the same name fails ("already exists"). So
-    the name ends in a hash of all those inputs, and the own role is replaced with the interpreter: while a deployment
-    replaces them, sessions of the old one still find a role that trusts it.
+    All properties except tags are create-only, and a replacement with the same name fails ("already exists"). So the
+    name ends in a hash of these properties. The execution role is replaced together with the interpreter: during the
+    deployment, sessions of the old interpreter still have a role that trusts it.
 
-    Raises ValueError, before any resource, for what the service would refuse. A given `iam.Role` whose trust does not
-    admit the service is refused when the app is synthesised.
+    Example:
+        ```python
+        interpreter = CodeInterpreter(
+            stack, "Sandbox", name_prefix="claims_python", folder=folder.subfolder("sandbox/python")
+        )
+        interpreter.grant_run(function)
+        ```
+
+    Attributes:
+        interpreter_name: the name, which ends in a hash of the create-only properties.
+        name_pattern: pattern of the names of this interpreter and of the interpreters that it replaces, for policies.
+        execution_role: the role of its code, or None with `execution_role="none"`.
+
+    Raises:
+        ValueError: before any resource is created, for a value that the service would reject. An `iam.Role` that does
+            not trust the service is rejected at synthesis.
     """
 
     def __init__(
         self,
         scope: Construct,
-        id: str,  # noqa: A002 - the name that constructs have for it
+        id: str,  # noqa: A002 - the parameter's name in every construct
         *,
         name_prefix: str,
         network: NetworkAccess = SANDBOX,
@@ -66,61 +79,63 @@ class CodeInterpreter(ICodeInterpreter):
         certificates: Sequence[str] = (),
         execution_role: Literal["own", "none"] | iam.IRole = "own",
     ) -> None:
-        """Makes the interpreter and its role.
+        """Creates the interpreter and its role.
 
         Args:
             scope: parent construct.
-            id: the construct's id, unique in its scope.
-            name_prefix: says whose it is, and is its alone in the account; a long one is cut.
-            network: SANDBOX, or a PublicAccess or VpcAccess.
-            description: 1 to 200 of `A-Z a-z 0-9 _ -` and spaces.
-            folder: its own folder in S3, which its code reads and writes.
-            read: folders that its code reads besides.
-            write: folders that its code reads and writes besides.
-            certificates: ARNs of at most 10 secrets with root certificates that its sessions trust besides.
-            execution_role: whom its code acts as: a role of its own, nobody, or a role that exists, to which nothing is
-                attached here.
+            id: construct id, unique in its scope.
+            name_prefix: first part of the name, unique in the account: a letter, then letters, digits and `_`. A long
+                prefix is shortened and ends in a hash.
+            network: SANDBOX, PublicAccess or VpcAccess. Default: SANDBOX.
+            description: 1 to 200 of `A-Z a-z 0-9 _ -` and spaces. Default: none.
+            folder: the interpreter's own folder in S3, which its code reads and writes. Default: none.
+            read: further folders that its code reads. Default: none.
+            write: further folders that its code reads and writes. Default: none.
+            certificates: ARNs of at most 10 secrets with root certificates that its sessions trust. Default: none.
+            execution_role: `own` creates a role. `none` runs code without a role. An existing role is used unchanged.
+                Default: `own`.
         """
         _require_valid(name_prefix, description, certificates)
         writes = [*([folder] if folder else []), *write]
         if execution_role != "own" and (writes or read):
             raise ValueError(
-                "folder, read and write are what a role of its own may do; allowed with another execution_role: none, "
-                "since nothing is attached to it"
+                "folder, read and write are permissions of the role that this construct creates; allowed with another "
+                "execution_role: none of them, because no permission is added to that role"
             )
         super().__init__(scope, id)
         self.certificates = tuple(sorted(certificates))
         self.network = network.mode
-        # A role is known by its place in the tree where its ARN is known at deployment only.
         create_only: dict[str, Any] = {
             "name_prefix": name_prefix,
             "description": description,
-            "network": network.inputs,
+            "network": network.create_only_properties,
             "certificates": list(self.certificates),
-            "role": self.node.path if execution_role == "own" else _known_as(execution_role),
+            "role": self.node.path if execution_role == "own" else _role_identity(execution_role),
         }
-        text = json.dumps(Stack.of(self).resolve(create_only), sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:HASH_CHARACTERS]
-        self.interpreter_name = f"{stem(name_prefix)}_{digest}"
-        self.name_pattern = f"{stem(name_prefix)}_{'?' * HASH_CHARACTERS}"
-        """The names of this interpreter and of those that it replaces, as a policy's pattern."""
+        suffix = digest(Stack.of(self), create_only)
+        self.interpreter_name = f"{name_stem(name_prefix)}_{suffix}"
+        self.name_pattern = f"{name_stem(name_prefix)}_{'?' * DIGEST_CHARACTERS}"
 
         self.execution_role: iam.IRole | None = None
         if execution_role == "own":
-            own = ExecutionRole(
-                self, f"ExecutionRole{digest}", interpreter_name=self.interpreter_name, read=read, write=writes
+            role = ExecutionRole(
+                self, f"ExecutionRole{suffix}", interpreter_name=self.interpreter_name, read=read, write=writes
             )
-            self.execution_role = cast("iam.IRole", own)
+            self.execution_role = cast("iam.IRole", role)
         elif execution_role != "none":
             self.execution_role = execution_role
             if isinstance(execution_role, iam.Role):
-                self.node.add_validation(cast("IValidation", _TrustsTheService(execution_role)))
+                self.node.add_validation(cast("IValidation", _TrustValidation(execution_role)))
+        self._create(network, description)
+
+    def _create(self, network: NetworkAccess, description: str | None) -> None:
         interpreter = agentcore.CodeInterpreterCustom(
             self,
             "Resource",
             code_interpreter_custom_name=self.interpreter_name,
             description=description,
-            # Without a role the construct would make one of its own, whose trust is too wide.
+            # Without a role, this construct of the CDK creates one whose trust policy is too wide. The placeholder is
+            # removed from the template below.
             execution_role=self.execution_role or iam.Role.from_role_name(self, "Nobody", "nobody"),
         )
         resource = cast("agentcore.CfnCodeInterpreterCustom", interpreter.node.default_child)
@@ -139,44 +154,52 @@ class CodeInterpreter(ICodeInterpreter):
     @staticmethod
     def from_arn(
         scope: Construct,
-        id: str,  # noqa: A002 - the name that constructs have for it
+        id: str,  # noqa: A002 - the parameter's name in every construct
         arn: str,
         *,
         certificates: Sequence[str] = (),
-    ) -> ICodeInterpreter:
-        """An interpreter that exists. `certificates` are its secrets, which those who start sessions read.
+    ) -> CodeInterpreterBase:
+        """Imports an existing interpreter.
 
-        Raises ValueError for what is no interpreter's ARN.
+        Args:
+            scope: parent construct.
+            id: construct id, unique in its scope.
+            arn: the interpreter's ARN.
+            certificates: ARNs of its secrets with root certificates, which roles that start sessions must read.
+                Default: none.
+
+        Raises:
+            ValueError: the value is not the ARN of an interpreter.
         """
-        if not Token.is_unresolved(arn) and not _INTERPRETER.fullmatch(arn):
+        if not is_valid(_INTERPRETER, arn):
             raise ValueError(
                 f"arn is {arn!r}; allowed: arn:aws:bedrock-agentcore:REGION:ACCOUNT:code-interpreter-custom/ID, or "
-                f"that of {MANAGED_INTERPRETER}"
+                f"the ARN of {MANAGED_INTERPRETER}"
             )
-        known = ICodeInterpreter(scope, id)
-        known.interpreter_arn = arn
-        known.interpreter_id = str(Arn.split(arn, ArnFormat.SLASH_RESOURCE_NAME).resource_name)
-        known.network, known.certificates = "UNKNOWN", tuple(certificates)
-        return known
+        interpreter = CodeInterpreterBase(scope, id)
+        interpreter.interpreter_arn = arn
+        interpreter.interpreter_id = str(Arn.split(arn, ArnFormat.SLASH_RESOURCE_NAME).resource_name)
+        interpreter.network, interpreter.certificates = "UNKNOWN", tuple(certificates)
+        return interpreter
 
     @staticmethod
-    def managed(scope: Construct, id: str) -> ICodeInterpreter:  # noqa: A002 - the name that constructs have for it
-        """AWS's own interpreter, `aws.codeinterpreter.v1`, in the stack's region: SANDBOX, without a role."""
+    def managed(scope: Construct, id: str) -> CodeInterpreterBase:  # noqa: A002 - the parameter's name in every construct
+        """Returns AWS's managed interpreter `aws.codeinterpreter.v1` in the stack's region: SANDBOX, without a role."""
         arn = Stack.of(scope).format_arn(
             service=AGENTCORE, account="aws", resource="code-interpreter", resource_name=MANAGED_INTERPRETER
         )
-        known = CodeInterpreter.from_arn(scope, id, arn)
-        known.interpreter_id, known.network = MANAGED_INTERPRETER, "SANDBOX"
-        return known
+        interpreter = CodeInterpreter.from_arn(scope, id, arn)
+        interpreter.interpreter_id, interpreter.network = MANAGED_INTERPRETER, "SANDBOX"
+        return interpreter
 
 
-def stem(name_prefix: str) -> str:
-    """What an interpreter's name begins with. One that is cut ends in a hash of the whole, to be its alone."""
-    longest = LONGEST_NAME - HASH_CHARACTERS - 1
+def name_stem(name_prefix: str) -> str:
+    """Returns the first part of an interpreter's name. A shortened prefix ends in a hash of the whole, to be unique."""
+    longest = MAX_NAME_CHARACTERS - DIGEST_CHARACTERS - 1
     if len(name_prefix) <= longest:
         return name_prefix
-    whole = hashlib.sha256(name_prefix.encode()).hexdigest()[:HASH_CHARACTERS]
-    return f"{name_prefix[: longest - HASH_CHARACTERS - 1]}_{whole}"
+    prefix_hash = hashlib.sha256(name_prefix.encode()).hexdigest()[:DIGEST_CHARACTERS]
+    return f"{name_prefix[: longest - DIGEST_CHARACTERS - 1]}_{prefix_hash}"
 
 
 def _require_valid(name_prefix: str, description: str | None, certificates: Sequence[str]) -> None:
@@ -188,37 +211,40 @@ def _require_valid(name_prefix: str, description: str | None, certificates: Sequ
     if len(certificates) > MAX_CERTIFICATES or len(set(certificates)) < len(certificates):
         raise ValueError(f"certificates is {list(certificates)!r}; {allowed}")
     for arn in certificates:
-        if not Token.is_unresolved(arn) and not _SECRET.fullmatch(arn):
-            raise ValueError(f"certificates has {arn!r}; {allowed}")
+        if not is_valid(_SECRET, arn):
+            raise ValueError(f"certificates contains {arn!r}; {allowed}")
 
 
-def _known_as(role: Literal["none"] | iam.IRole) -> str:
+def _role_identity(role: Literal["none"] | iam.IRole) -> str:
+    """Returns what identifies a role at synthesis: its ARN, or its path if the ARN is known only at deployment."""
     if isinstance(role, str):
         return role
     return role.node.path if Token.is_unresolved(role.role_arn) else role.role_arn
 
 
 def _certificate(secret_arn: str) -> agentcore.CfnCodeInterpreterCustom.CertificateProperty:
-    of = agentcore.CfnCodeInterpreterCustom
-    return of.CertificateProperty(certificate_location=of.CertificateLocationProperty(secret_arn=secret_arn))
+    resource = agentcore.CfnCodeInterpreterCustom
+    location = resource.CertificateLocationProperty(secret_arn=secret_arn)
+    return resource.CertificateProperty(certificate_location=location)
 
 
 @jsii.implements(IValidation)
-class _TrustsTheService:
-    """Says so when AgentCore could not assume the role; the service itself says it after minutes of deployment."""
+class _TrustValidation:
+    """Rejects a role that AgentCore cannot assume. The service itself reports that after minutes of deployment."""
 
     def __init__(self, role: iam.Role) -> None:
         self._role = role
 
     def validate(self) -> list[str]:
-        """What is wrong with it, as the CDK asks of a validation."""
+        """Returns the problems, as the CDK expects of a validation."""
         document: Any = Stack.of(self._role).resolve(self._role.assume_role_policy)
+        service = f"{AGENTCORE}.amazonaws.com"
         for statement in document["Statement"]:
             services: list[str] | str = statement["Principal"].get("Service", [])
-            listed = [services] if isinstance(services, str) else services
-            if statement["Effect"] == "Allow" and f"{AGENTCORE}.amazonaws.com" in listed:
+            trusted = [services] if isinstance(services, str) else services
+            if statement["Effect"] == "Allow" and service in trusted:
                 return []
         return [
-            f"execution_role is {self._role.node.path}, whose trust does not admit {AGENTCORE}.amazonaws.com; allowed: "
-            "a role that it may assume, or execution_role='own'"
+            f"execution_role is {self._role.node.path}, which does not trust {service}; allowed: a role that trusts "
+            "it, or execution_role='own'"
         ]

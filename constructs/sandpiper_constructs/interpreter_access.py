@@ -1,6 +1,6 @@
-"""What can be done with an interpreter, however it was had: grants to those who call it, and its metrics.
+"""The class `CodeInterpreterBase`: grants and metrics of any interpreter, created here or imported.
 
-Whoever may start and use sessions holds the execution role's permissions as well.
+A principal that may start and use sessions also gets the permissions of the execution role.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from sandpiper_constructs.metrics import (
     OperationMetric,
     Usage,
 )
+from sandpiper_contract.aws import AGENTCORE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,32 +35,46 @@ READ_ACTIONS = ("GetCodeInterpreter", "GetCodeInterpreterSession", "ListCodeInte
 _STATISTICS: dict[str, str] = {OperationMetric.LATENCY: PERCENTILE_90, OperationMetric.DURATION: AVERAGE}
 
 
-class ICodeInterpreter(Construct):
-    """An interpreter of this app, of another stack, or AWS's own. Made by `CodeInterpreter` and its class methods."""
+class CodeInterpreterBase(Construct):
+    """An interpreter of this app, an imported one, or the managed one.
+
+    Create it with `CodeInterpreter`, `CodeInterpreter.from_arn` or `CodeInterpreter.managed`.
+
+    Example:
+        ```python
+        interpreter = CodeInterpreter.managed(stack, "Managed")
+        interpreter.grant_run(function)
+        interpreter.metric_throttles().create_alarm(stack, "Throttles", threshold=5, evaluation_periods=1)
+        ```
+
+    Attributes:
+        interpreter_arn: the ARN.
+        interpreter_id: the identifier that requests use.
+        network: SANDBOX, PUBLIC or VPC; UNKNOWN for an imported interpreter.
+        certificates: ARNs of the secrets with root certificates that its sessions trust.
+    """
 
     interpreter_arn: str
     interpreter_id: str
     network: str
-    """SANDBOX, PUBLIC, VPC; or UNKNOWN, of an interpreter that was not made here."""
     certificates: tuple[str, ...]
-    """ARNs of the secrets with root certificates that its sessions trust."""
 
     def grant_run(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Lets `grantee` start sessions, run code in them and stop them: all that a run needs."""
-        return self._grant_starting(grantee, RUN_ACTIONS)
+        """Allows `grantee` to start sessions, run code in them and stop them, which is all that a run needs."""
+        return self._grant_start(grantee, RUN_ACTIONS)
 
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Lets `grantee` run code in sessions that others start, and ask for their state."""
+        """Allows `grantee` to run code in sessions that other principals start, and to get their state."""
         return self._grant(grantee, INVOKE_ACTIONS)
 
     def grant_use(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Lets `grantee` do everything with sessions. Who lists them also finds those of other callers."""
-        return self._grant_starting(grantee, USE_ACTIONS)
+        """Allows `grantee` all session operations, including a list of the sessions of all callers."""
+        return self._grant_start(grantee, USE_ACTIONS)
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Lets `grantee` see the interpreter and its sessions, and run nothing.
+        """Allows `grantee` to get the interpreter and to get and list its sessions, but not to run code.
 
-        Not ListCodeInterpreters, which IAM knows for all interpreters of the account alone.
+        `ListCodeInterpreters` is not included, because IAM can grant it for all interpreters of an account only.
         """
         return self._grant(grantee, READ_ACTIONS)
 
@@ -72,9 +87,14 @@ class ICodeInterpreter(Construct):
         period: Duration = PERIOD,
         label: str | None = None,
     ) -> cloudwatch.Metric:
-        """What AgentCore measures of the interpreter, of one operation if there is one.
+        """Returns a metric that AgentCore publishes for the interpreter.
 
-        A sum, unless `statistic` says otherwise; latency is the 90th percentile and a duration the average.
+        Args:
+            name: the metric's name, such as `OperationMetric.THROTTLES`.
+            operation: limits the metric to one operation. Default: all operations.
+            statistic: Default: p90 for latency, the average for durations, otherwise the sum.
+            period: Default: 5 minutes.
+            label: name of the line in a graph. Default: chosen by CloudWatch.
         """
         dimensions = {"Resource": self.interpreter_arn}
         return cloudwatch.Metric(
@@ -87,31 +107,31 @@ class ICodeInterpreter(Construct):
         )
 
     def metric_invocations(self, operation: Operation = Operation.INVOKE) -> cloudwatch.Metric:
-        """Calls of an operation."""
+        """Returns the number of calls."""
         return self.metric(OperationMetric.INVOCATIONS, operation=operation)
 
     def metric_throttles(self, operation: Operation = Operation.INVOKE) -> cloudwatch.Metric:
-        """Calls that were refused for their number."""
+        """Returns the number of throttled calls."""
         return self.metric(OperationMetric.THROTTLES, operation=operation)
 
     def metric_system_errors(self, operation: Operation = Operation.INVOKE) -> cloudwatch.Metric:
-        """Calls that failed by AgentCore's fault."""
+        """Returns the number of calls that failed with an error of AgentCore."""
         return self.metric(OperationMetric.SYSTEM_ERRORS, operation=operation)
 
     def metric_user_errors(self, operation: Operation = Operation.INVOKE) -> cloudwatch.Metric:
-        """Calls that failed by the caller's fault."""
+        """Returns the number of calls that failed with an error of the caller."""
         return self.metric(OperationMetric.USER_ERRORS, operation=operation)
 
     def metric_latency(self, operation: Operation = Operation.INVOKE) -> cloudwatch.Metric:
-        """Milliseconds to the first answer, the 90th percentile."""
+        """Returns the time to the first byte of the response in milliseconds, as p90."""
         return self.metric(OperationMetric.LATENCY, operation=operation)
 
     def metric_duration(self) -> cloudwatch.Metric:
-        """How long sessions lived, on average, in the unit that AgentCore reports."""
+        """Returns the average duration of sessions, in the unit that AgentCore publishes."""
         return self.metric(OperationMetric.DURATION, operation=Operation.SESSION)
 
     def metric_usage(self, usage: Usage, *, label: str | None = None) -> cloudwatch.Metric:
-        """Hours of a vCPU or of a GB that its sessions used, up to an hour late."""
+        """Returns the vCPU hours or GB hours of its sessions, which AgentCore publishes up to an hour late."""
         return cloudwatch.Metric(
             namespace=AGENTCORE_NAMESPACE,
             metric_name=usage.value,
@@ -124,12 +144,12 @@ class ICodeInterpreter(Construct):
     def _grant(self, grantee: iam.IGrantable, actions: Sequence[str]) -> iam.Grant:
         return iam.Grant.add_to_principal(
             grantee=grantee,
-            actions=[f"bedrock-agentcore:{action}" for action in actions],
+            actions=[f"{AGENTCORE}:{action}" for action in actions],
             resource_arns=[self.interpreter_arn],
         )
 
-    def _grant_starting(self, grantee: iam.IGrantable, actions: Sequence[str]) -> iam.Grant:
-        """With the secrets of its certificates: AgentCore reads them as the caller that starts a session.
+    def _grant_start(self, grantee: iam.IGrantable, actions: Sequence[str]) -> iam.Grant:
+        """Also grants the secrets of the certificates: AgentCore reads them as the caller that starts a session.
 
         https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/code-interpreter-root-ca-certificates.html
         """

@@ -1,7 +1,6 @@
-"""What is measured of a tenant, one function a metric: which namespace, which dimensions, which statistic.
+"""Metrics of a tenant and of the account: namespace, dimensions, statistic and period of each.
 
-Not what AgentCore measures of one interpreter, which is asked of it (`interpreter_access`), not what is shown
-(`dashboard`) and not what raises an alarm (`alarms`).
+Metrics of one interpreter are methods of `interpreter_access.CodeInterpreterBase`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from sandpiper_contract import metrics as contract
 
 if TYPE_CHECKING:
-    from sandpiper_constructs.run_code_workflow import RunCodeWorkflow
+    from aws_cdk import aws_stepfunctions as sfn
 
 AGENTCORE_NAMESPACE = "AWS/Bedrock-AgentCore"
 """https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/observability-tool-metrics.html"""
@@ -23,21 +22,21 @@ PERIOD = Duration.minutes(5)
 SERVICE = "AgentCore.CodeInterpreter"
 SUM, AVERAGE, MAXIMUM = cloudwatch.Stats.SUM, cloudwatch.Stats.AVERAGE, cloudwatch.Stats.MAXIMUM
 PERCENTILE_90 = cloudwatch.Stats.percentile(90)
-"""Asked of the CDK once: a dashboard has hundreds of lines, and each question goes to another process."""
+"""Computed once: each call of the CDK goes to another process, and a dashboard has hundreds of metrics."""
 
 
 class Operation(StrEnum):
-    """AgentCore's operations as its metrics name them."""
+    """AgentCore operations as its metrics name them."""
 
     START = "StartCodeInterpreterSession"
     INVOKE = "InvokeCodeInterpreter"
     STOP = "StopCodeInterpreterSession"
     SESSION = "CodeInterpreterSession"
-    """A session from its start to its end, which Duration is measured of."""
+    """A whole session. Only `Duration` is published for it."""
 
 
 class OperationMetric(StrEnum):
-    """What AgentCore measures of each operation. Latency is in milliseconds, the first four are counts."""
+    """Metrics that AgentCore publishes for each operation: counts, and `Latency` in milliseconds."""
 
     INVOCATIONS = "Invocations"
     THROTTLES = "Throttles"
@@ -48,23 +47,27 @@ class OperationMetric(StrEnum):
 
 
 class Usage(StrEnum):
-    """What AgentCore bills, up to an hour late."""
+    """Billed usage, which AgentCore publishes up to an hour late."""
 
     CPU = "CPUUsed-vCPUHours"
     MEMORY = "MemoryUsed-GBHours"
 
 
-def execution_metric(workflow: RunCodeWorkflow, name: str, label: str | None = None) -> cloudwatch.Metric:
-    """A count of executions, such as ExecutionsFailed, or ExecutionTime in milliseconds.
+def execution_metric(state_machine: sfn.IStateMachine, name: str, label: str | None = None) -> cloudwatch.Metric:
+    """Returns a metric of a state machine's executions.
 
-    An alarm's metric has no label: with one the CDK writes the form of metric math, which the embedded AWS refuses.
+    Args:
+        state_machine: the state machine.
+        name: a count such as `ExecutionsFailed`, or `ExecutionTime` in milliseconds.
+        label: name of the line in a graph. Omit it for an alarm: the CDK writes a labelled metric as metric math, which
+            the embedded AWS does not evaluate.
     """
     statistic = AVERAGE if name == "ExecutionTime" else SUM
-    return workflow.state_machine.metric(name, label=label, statistic=statistic, period=PERIOD)
+    return state_machine.metric(name, label=label, statistic=statistic, period=PERIOD)
 
 
 def live_sessions_metric() -> cloudwatch.Metric:
-    """The most sessions that lived at once, of all interpreters of the account: AgentCore counts no others."""
+    """Returns the maximum number of live sessions in the account. AgentCore does not publish it for an interpreter."""
     return cloudwatch.Metric(
         namespace=AGENTCORE_NAMESPACE,
         metric_name="ActiveSessionCount",
@@ -74,19 +77,28 @@ def live_sessions_metric() -> cloudwatch.Metric:
     )
 
 
-def refused_functions_metric() -> cloudwatch.Metric:
-    """How often Lambda refused to start a function of the account, whichever, because too many ran."""
+def lambda_throttles_metric() -> cloudwatch.Metric:
+    """Returns the number of invocations of any function of the account that Lambda throttled."""
     return cloudwatch.Metric(namespace="AWS/Lambda", metric_name="Throttles", statistic=SUM, period=PERIOD)
 
 
 def account_throttles_metric() -> cloudwatch.IMetric:
-    """Calls that AgentCore refused for their rate, on all interpreters: a query, which the embedded AWS refuses."""
-    query = 'SELECT SUM(Throttles) FROM SCHEMA("AWS/Bedrock-AgentCore", Operation, Resource)'
+    """Returns the number of throttled AgentCore calls on all interpreters.
+
+    It is a Metrics Insights query, which the embedded AWS does not evaluate.
+    """
+    query = f'SELECT SUM(Throttles) FROM SCHEMA("{AGENTCORE_NAMESPACE}", Operation, Resource)'  # noqa: S608 - no SQL
     return cast("cloudwatch.IMetric", cloudwatch.MathExpression(expression=query, using_metrics={}, period=PERIOD))
 
 
 def run_metric(service: str, metric: contract.Metric, label: str | None = None) -> cloudwatch.Metric:
-    """A count that the session function emits. An alarm's metric has no label, as an execution's."""
+    """Returns a count that a session function publishes.
+
+    Args:
+        service: the `service` of the session function.
+        metric: the metric's name in the contract.
+        label: name of the line in a graph. Omit it for an alarm, as in `execution_metric`.
+    """
     return cloudwatch.Metric(
         label=label,
         namespace=contract.NAMESPACE,

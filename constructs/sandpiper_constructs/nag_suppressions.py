@@ -1,13 +1,15 @@
-"""Acknowledges cdk-nag's findings of wildcards in policies, each with its own reason.
+"""Acknowledges cdk-nag findings about wildcards in policies, each with its reason.
 
-Not a way to switch a rule off: an acknowledgement belongs beside the role that it is about, in that role's file.
+An acknowledgement belongs in the file that creates the role. No rule is disabled.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from aws_cdk import Acknowledgment, Stack, Validations
+
+from sandpiper_constructs.tokens import template_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,27 +18,21 @@ if TYPE_CHECKING:
 
 
 def acknowledge_wildcards(role: IConstruct, reasons: Mapping[str, str]) -> None:
-    """Accepts resources with a `*` in the role's policies (rule IAM5): a reason for each ARN, which may hold tokens.
+    """Accepts resources with a `*` in the role's policies (rule IAM5).
 
-    The pack's name is part of the id, since a bare rule id hides the finding from the report instead of explaining it.
+    The id of an acknowledgement includes the name of the rule pack. Without it, cdk-nag removes the finding from the
+    report instead of listing it with its reason.
+
+    Args:
+        role: the role, which also covers the policies below it in the construct tree.
+        reasons: the reason for each ARN. An ARN may contain tokens.
     """
     resolve = Stack.of(role).resolve
     Validations.of(role).acknowledge(
         *(
-            Acknowledgment(id=f"AwsSolutions::AwsSolutions-IAM5[Resource::{_flat(resolve(arn))}]", reason=reason)
+            Acknowledgment(
+                id=f"AwsSolutions::AwsSolutions-IAM5[Resource::{template_text(resolve(arn))}]", reason=reason
+            )
             for arn, reason in reasons.items()
         )
     )
-
-
-def _flat(value: object) -> str:
-    """An ARN as cdk-nag writes it: references in angle brackets."""
-    if not isinstance(value, dict):
-        return str(value)
-    ((function, argument),) = cast("dict[str, object]", value).items()
-    if function == "Ref":
-        return f"<{argument}>"
-    if function == "Fn::GetAtt":
-        return f"<{'.'.join(cast('list[str]', argument))}>"
-    delimiter, parts = cast("tuple[str, list[object]]", argument)
-    return delimiter.join(map(_flat, parts))

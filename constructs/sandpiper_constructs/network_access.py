@@ -1,6 +1,6 @@
-"""What code in an interpreter reaches of the network: S3 and DNS alone, the internet, or what a VPC lets it.
+"""Network modes of an interpreter: S3 only (SANDBOX), the internet (PUBLIC), or a VPC.
 
-Not the VPC itself, which exists before.
+This module refers to an existing VPC. `sandbox_network` creates one.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from aws_cdk import Token
 from aws_cdk import aws_bedrockagentcore as agentcore
 from aws_cdk import aws_ec2 as ec2
 
+from sandpiper_constructs.tokens import is_valid
 from sandpiper_contract.aws import MAX_SECURITY_GROUPS, MAX_SUBNETS
 
 if TYPE_CHECKING:
@@ -27,17 +27,17 @@ _Configuration = agentcore.CfnCodeInterpreterCustom.CodeInterpreterNetworkConfig
 
 @dataclass(frozen=True)
 class SandboxAccess:
-    """S3 and DNS, and nothing else."""
+    """S3 only. Use the constant `SANDBOX`."""
 
     mode: ClassVar = "SANDBOX"
 
     @property
-    def inputs(self) -> dict[str, object]:
-        """What of it the service is told, and can be set at creation only."""
+    def create_only_properties(self) -> dict[str, object]:
+        """The create-only properties, from which the interpreter's name is derived."""
         return {"mode": self.mode}
 
     def configuration(self) -> _Configuration:
-        """The template's NetworkConfiguration."""
+        """Returns the property NetworkConfiguration of the resource."""
         return _Configuration(network_mode=self.mode)
 
 
@@ -46,11 +46,20 @@ SANDBOX = SandboxAccess()
 
 @dataclass(frozen=True, kw_only=True)
 class PublicAccess:
-    """Why an interpreter's code may reach the internet, who answers for it, and until when. It is in the template.
+    """Internet access, with its approval. The approval is stored in the template's metadata.
 
-    Without `expires` it lasts for ever, which is for the embedded AWS.
+    Example:
+        ```python
+        network = PublicAccess(reason="pip install", owner="data team", expires=datetime.date(2027, 6, 30))
+        ```
 
-    Raises ValueError for an empty reason or owner.
+    Attributes:
+        reason: why the code needs the internet.
+        owner: the person or team that is responsible.
+        expires: the last day of the approval. Default: no expiry, which is for the embedded AWS.
+
+    Raises:
+        ValueError: for an empty reason or owner.
     """
 
     reason: str
@@ -64,27 +73,36 @@ class PublicAccess:
                 raise ValueError(f"{name} is empty; allowed: a sentence that a reviewer can judge")
 
     @property
-    def inputs(self) -> dict[str, object]:
-        """What of it the service is told, and can be set at creation only."""
+    def create_only_properties(self) -> dict[str, object]:
+        """The create-only properties, from which the interpreter's name is derived."""
         return {"mode": self.mode}
 
     def configuration(self) -> _Configuration:
-        """The template's NetworkConfiguration."""
+        """Returns the property NetworkConfiguration of the resource."""
         return _Configuration(network_mode=self.mode)
 
 
 @dataclass(frozen=True, kw_only=True)
 class VpcAccess:
-    """Subnets and security groups, by id or as constructs, through which an interpreter's code reaches a VPC.
+    """Access to a VPC through existing subnets and security groups.
 
-    Both exist before: no security group is made here, since one that is made unseen lets everything out. In which zones
-    AgentCore takes subnets is in https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/agentcore-vpc.html.
+    No security group is created, because a default one would allow all outbound traffic. The supported zones are listed
+    at https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/agentcore-vpc.html.
 
-    An id may be a reference to a parameter of Systems Manager, `{{resolve:ssm:NAME}}`. When another network takes the
-    place of the first, its parameters need other names: by these the interpreter's own name changes, under which it
-    could not be replaced.
+    An id can be a reference to an SSM parameter, `{{resolve:ssm:NAME}}`. If the network is replaced, use new parameter
+    names: the interpreter's name is derived from them, and an interpreter cannot be replaced under its old name.
 
-    Raises ValueError for none, for more than 16, for one that is given twice, and for what is no id.
+    Example:
+        ```python
+        network = VpcAccess(subnets=["subnet-0123456789abcdef0"], security_groups=["sg-0123456789abcdef0"])
+        ```
+
+    Attributes:
+        subnets: 1 to 16 subnets, by id or as constructs.
+        security_groups: 1 to 16 security groups, by id or as constructs.
+
+    Raises:
+        ValueError: for an invalid id, a repeated item, no item, or more than 16 items.
     """
 
     subnets: Sequence[str | ec2.ISubnet]
@@ -97,34 +115,34 @@ class VpcAccess:
             ("security_groups", self.security_group_ids, _SECURITY_GROUP, "sg-0123456789abcdef0", MAX_SECURITY_GROUPS),
         ):
             allowed = (
-                f"allowed: 1 to {maximum}, each once, by ids such as {example}, by parameters such as "
+                f"allowed: 1 to {maximum}, each once, as ids such as {example}, as parameters such as "
                 "{{resolve:ssm:/a/b}} or as constructs"
             )
             if not 1 <= len(ids) <= maximum:
                 raise ValueError(f"{name} has {len(ids)} items; {allowed}")
             if len(set(ids)) < len(ids):
                 raise ValueError(f"{name} has an item twice; {allowed}")
-            for each in ids:
-                if not Token.is_unresolved(each) and not pattern.fullmatch(each):
-                    raise ValueError(f"{name} has {each!r}; {allowed}")
+            for item in ids:
+                if not is_valid(pattern, item):
+                    raise ValueError(f"{name} has {item!r}; {allowed}")
 
     @property
     def subnet_ids(self) -> list[str]:
-        """The subnets' ids, always in the same order: another one would replace the interpreter for nothing."""
-        return sorted(each if isinstance(each, str) else each.subnet_id for each in self.subnets)
+        """The ids of the subnets, sorted: another order would replace the interpreter without need."""
+        return sorted(subnet if isinstance(subnet, str) else subnet.subnet_id for subnet in self.subnets)
 
     @property
     def security_group_ids(self) -> list[str]:
-        """The security groups' ids, likewise."""
-        return sorted(each if isinstance(each, str) else each.security_group_id for each in self.security_groups)
+        """The ids of the security groups, sorted."""
+        return sorted(group if isinstance(group, str) else group.security_group_id for group in self.security_groups)
 
     @property
-    def inputs(self) -> dict[str, object]:
-        """What of it the service is told, and can be set at creation only."""
+    def create_only_properties(self) -> dict[str, object]:
+        """The create-only properties, from which the interpreter's name is derived."""
         return {"mode": self.mode, "subnets": self.subnet_ids, "security_groups": self.security_group_ids}
 
     def configuration(self) -> _Configuration:
-        """The template's NetworkConfiguration."""
+        """Returns the property NetworkConfiguration of the resource."""
         vpc = agentcore.CfnCodeInterpreterCustom.VpcConfigProperty(
             subnets=self.subnet_ids, security_groups=self.security_group_ids
         )

@@ -1,6 +1,6 @@
-"""One operation of the contract as a state of a workflow: what it sends, how long it may take, what is retried.
+"""The workflow state `OperationTask`: one operation of the contract, with its timeout and retries.
 
-Not the workflow: compose these in one of your own, such as `SessionWorkflow`.
+Compose these states in a state machine such as `SessionWorkflow`.
 """
 
 from __future__ import annotations
@@ -22,56 +22,70 @@ if TYPE_CHECKING:
 
     from sandpiper_constructs.session_function import SessionFunction
 
-RETRIED = (*RETRYABLE, "Lambda.TooManyRequestsException")
-"""Errors after which a retry runs no code twice: the contract's, and Lambda's refusal to start the function.
+RETRIED_ERRORS = (*RETRYABLE, "Lambda.TooManyRequestsException")
+"""Errors after which a retry cannot run code twice: the contract's retryable errors and Lambda's throttling.
 
-Lambda's other service errors are left out on purpose: after them the function may have run.
+Other Lambda service errors are excluded on purpose: after them the function may have run.
 https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception
 """
-FIRST_WAIT_SECONDS = 2
-LONGEST_WAIT_SECONDS = 60
-ATTEMPTS = 8
-WAITING_SECONDS = sum(min(FIRST_WAIT_SECONDS * 2**attempt, LONGEST_WAIT_SECONDS) for attempt in range(ATTEMPTS))
-"""The longest that all retries wait together."""
-START_SECONDS = 30
-"""What a task may take beyond the function's own timeout: its start and the way back."""
-LONG_ATTEMPTS = 3
-"""How many attempts may take as long as the function may: the run itself, and two that wait for one still under way."""
+MIN_RETRY_SECONDS = 2
+MAX_RETRY_SECONDS = 60
+MAX_RETRIES = 8
+TOTAL_RETRY_SECONDS = sum(min(MIN_RETRY_SECONDS * 2**retry, MAX_RETRY_SECONDS) for retry in range(MAX_RETRIES))
+"""Maximum total wait before all retries."""
+INVOKE_OVERHEAD_SECONDS = 30
+"""Time that a task may take in addition to the function's timeout, for the start of the function and the response."""
+MAX_LONG_ATTEMPTS = 3
+"""Attempts that may last as long as the function's timeout: the run itself, and two that wait for a run in progress."""
 
 
 class OperationTask(tasks.LambdaInvoke):
-    """Invokes the session function with one operation for this state of this execution; its output is the result.
+    """Invokes the session function with one operation. The output of the state is the operation's result.
 
-    An error of the contract that may be retried is retried with growing, jittered waits. Any other can be caught by
-    its name (`sandpiper_contract.errors.ERRORS`).
+    Retryable errors of the contract are retried with exponential backoff and jitter. Other errors can be caught by name
+    (`sandpiper_contract.errors.ERRORS`).
 
-    Raises ValueError for an operation that there is not, and for a field that its request does not have.
+    Example:
+        ```python
+        run = OperationTask(scope, "Run", session_function=function, operation="run_code")
+        run.add_catch(sfn.Fail(scope, "Failed"), errors=["SessionLost"])
+        ```
+
+    Raises:
+        ValueError: for an unknown operation, and for a field that the operation's request does not have.
     """
 
     def __init__(
         self,
         scope: Construct,
-        id: str,  # noqa: A002 - the name that constructs have for it
+        id: str,  # noqa: A002 - the parameter's name in every construct
         *,
         session_function: SessionFunction,
         operation: str,
         request: Mapping[str, Any] | None = None,
         result_path: str | None = None,
         in_map: bool = False,
-        round_path: str | None = None,
+        iteration_path: str | None = None,
     ) -> None:
-        """`request` has the contract's fields, as values or `sfn.JsonPath`; without it it is the state's input.
+        """Creates the state.
 
-        `result_path` is where in the state's input the result goes; without it the result is the output. A state in
-        an inline Map is another run for each item: say `in_map`. One that a loop enters again on purpose needs
-        `round_path`, a number in its input that counts the rounds; without it the second round is the first one again.
+        Args:
+            scope: parent construct.
+            id: the state's name, unique in its scope.
+            session_function: the function to invoke.
+            operation: the operation's name in the contract, such as `run_code`.
+            request: fields of the request, as values or `sfn.JsonPath`. Default: the state's input.
+            result_path: path in the state's input for the result. Default: the result replaces the input.
+            in_map: whether the state is in an inline Map, in which each item is a separate run. Default: False.
+            iteration_path: path of a number in the input that counts the iterations of a loop. Without it, a second
+                iteration returns the result of the first. Default: no loop.
         """
         if operation not in OPERATIONS:
             raise ValueError(f"operation is {operation!r}; allowed: {' | '.join(OPERATIONS)}")
         known = [field.name for field in fields_of(OPERATIONS[operation].request)]
         unknown = [name for name in request or {} if name not in known]
         if unknown:
-            raise ValueError(f"{id}: {unknown[0]} is not a field of {operation}; the fields are {', '.join(known)}")
+            raise ValueError(f"{id}: {unknown[0]} is not a field of {operation}; allowed: {', '.join(known)}")
         run: dict[str, Any] = {
             "execution": sfn.JsonPath.execution_id,
             "state": sfn.JsonPath.state_name,
@@ -79,8 +93,8 @@ class OperationTask(tasks.LambdaInvoke):
         }
         if in_map:
             run["index"] = sfn.JsonPath.number_at("$$.Map.Item.Index")
-        if round_path is not None:
-            run["iteration"] = sfn.JsonPath.number_at(round_path)
+        if iteration_path is not None:
+            run["iteration"] = sfn.JsonPath.number_at(iteration_path)
         super().__init__(
             scope,
             id,
@@ -95,18 +109,24 @@ class OperationTask(tasks.LambdaInvoke):
             payload_response_only=True,
             result_path=result_path,
             retry_on_service_exceptions=False,
-            task_timeout=sfn.Timeout.duration(Duration.seconds(task_seconds(session_function))),
+            task_timeout=sfn.Timeout.duration(Duration.seconds(attempt_seconds(session_function))),
         )
         self.add_retry(
-            errors=list(RETRIED),
-            interval=Duration.seconds(FIRST_WAIT_SECONDS),
-            max_delay=Duration.seconds(LONGEST_WAIT_SECONDS),
+            errors=list(RETRIED_ERRORS),
+            interval=Duration.seconds(MIN_RETRY_SECONDS),
+            max_delay=Duration.seconds(MAX_RETRY_SECONDS),
             backoff_rate=2,
-            max_attempts=ATTEMPTS,
+            max_attempts=MAX_RETRIES,
             jitter_strategy=sfn.JitterType.FULL,
         )
 
 
-def task_seconds(session_function: SessionFunction) -> int:
-    """The longest that one attempt of a task may take."""
-    return session_function.timeout_seconds + START_SECONDS
+def attempt_seconds(session_function: SessionFunction) -> int:
+    """Returns the maximum duration of one attempt of a task in seconds."""
+    return session_function.timeout_seconds + INVOKE_OVERHEAD_SECONDS
+
+
+def max_task_seconds(session_function: SessionFunction) -> int:
+    """Returns the maximum duration of a task with all its retries in seconds."""
+    overhead = (MAX_RETRIES + 1) * INVOKE_OVERHEAD_SECONDS
+    return MAX_LONG_ATTEMPTS * attempt_seconds(session_function) + TOTAL_RETRY_SECONDS + overhead

@@ -1,7 +1,7 @@
-"""AWS services as the principals of roles.
+"""AWS services as principals of roles.
 
-The CDK's Python classes and its interfaces name some parameters differently, so a type checker takes no class for the
-interface that it implements. Here and where a construct hands out a role or a function, `cast` says that it does.
+The CDK's Python classes and interfaces name some parameters differently, so a type checker does not accept a class for
+the interface that it implements. `cast` is used here and where a construct returns a role or a function.
 """
 
 from __future__ import annotations
@@ -15,5 +15,5 @@ if TYPE_CHECKING:
 
 
 def service_principal(name: str, *, conditions: Mapping[str, Mapping[str, str]] | None = None) -> iam.IPrincipal:
-    """The service `NAME.amazonaws.com`, when it acts under `conditions`."""
+    """Returns the principal `NAME.amazonaws.com`, limited by `conditions`."""
     return cast("iam.IPrincipal", iam.ServicePrincipal(f"{name}.amazonaws.com", conditions=conditions))

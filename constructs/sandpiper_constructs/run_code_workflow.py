@@ -1,7 +1,4 @@
-"""The state machine `run-code`: one request in, one typed result out, or an error with the contract's name.
-
-Not what a run does: that is the session function's. Here is what happens when it cannot do it.
-"""
+"""The state machine `run-code`: one request in, one typed result out, or an error with its name in the contract."""
 
 from __future__ import annotations
 
@@ -10,14 +7,7 @@ from typing import TYPE_CHECKING
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 
-from sandpiper_constructs.operation_task import (
-    ATTEMPTS,
-    LONG_ATTEMPTS,
-    START_SECONDS,
-    WAITING_SECONDS,
-    OperationTask,
-    task_seconds,
-)
+from sandpiper_constructs.operation_task import OperationTask, max_task_seconds
 from sandpiper_constructs.session_workflow import SessionWorkflow
 from sandpiper_contract.errors import ERRORS
 
@@ -28,27 +18,41 @@ if TYPE_CHECKING:
 
 
 class RunCodeWorkflow(SessionWorkflow):
-    """Takes a request of the contract, answers with its result.
+    """Creates a state machine that runs the operation `run_code` with its input as the request.
 
-    The function is sent the operation run_code, for this state of this execution. An error of the contract that may be
-    retried is retried; any other ends the execution as failed with that error's name and cause.
+    Retryable errors of the contract are retried. Any other error fails the execution with the error's name and cause.
+
+    Example:
+        ```python
+        workflow = RunCodeWorkflow(stack, "RunCode", name="claims-run-code", session_function=function)
+        workflow.state_machine.grant_start_execution(role)
+        ```
     """
 
     def __init__(
         self,
         scope: Construct,
-        id: str,  # noqa: A002 - the name that constructs have for it
+        id: str,  # noqa: A002 - the parameter's name in every construct
         *,
         name: str,
         session_function: SessionFunction,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
     ) -> None:
-        """`name` is the state machine's, unique in its account and region."""
+        """Creates the state machine.
+
+        Args:
+            scope: parent construct.
+            id: construct id, unique in its scope.
+            name: the state machine's name, unique in its account and region.
+            session_function: the function that runs the code.
+            log_retention: how long execution logs are kept. Default: one month.
+        """
 
         def states(scope: Construct) -> sfn.IChainable:
             run = OperationTask(scope, "RunCode", session_function=session_function, operation="run_code")
             failed = sfn.Fail(scope, "RunFailed", error_path="$.Error", cause_path="$.Cause")
-            # The contract's errors by name, so that a reader sees which there are; the rest is Lambda's own.
+            # The contract's errors are listed by name, so that the definition documents them. States.ALL covers
+            # Lambda's own errors.
             run.add_catch(failed, errors=list(ERRORS))
             run.add_catch(failed, errors=["States.ALL"])
             return run
@@ -59,10 +63,8 @@ class RunCodeWorkflow(SessionWorkflow):
             name=name,
             session_function=session_function,
             states=states,
-            # A task's timeout ends a run that hangs, as a failure that alarms count. This one is for what is left.
-            timeout_seconds=(
-                LONG_ATTEMPTS * task_seconds(session_function) + WAITING_SECONDS + (ATTEMPTS + 1) * START_SECONDS
-            ),
-            comment="Runs code that nobody wrote by hand in a session of its own",
+            # The timeout of the task ends a run that hangs, as a failure that alarms count. This is the upper limit.
+            timeout_seconds=max_task_seconds(session_function),
+            comment="Runs untrusted code in its own session",
             log_retention=log_retention,
         )

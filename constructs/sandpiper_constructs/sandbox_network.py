@@ -1,13 +1,11 @@
-"""A network for interpreters in VPC mode: private subnets from which nothing leads out but to what is named here.
+"""The construct `SandboxNetwork`: private subnets for interpreters in VPC mode, with no way out except listed targets.
 
-Not what code may do there: its interpreter's execution role says that. This bounds it, whoever's credentials it has.
+The network limits connections with any credentials. The permissions of code are in its interpreter's execution role.
 """
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
-import json
 from typing import TYPE_CHECKING, cast
 
 from aws_cdk import RemovalPolicy, Stack, Tags
@@ -16,46 +14,68 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from sandpiper_constructs.bucket_folder import READ, WRITE
+from sandpiper_constructs.bucket_folder import READ_ACTIONS, WRITE_ACTIONS
 from sandpiper_constructs.dns_firewall import DnsFirewall, endpoint_names, s3_names
 from sandpiper_constructs.principals import service_principal
+from sandpiper_constructs.tokens import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-BLOCKS = "abcdefgh"
-"""A zone's letter is its block of the addresses, an eighth: a zone more or less moves no subnet of another."""
+ZONE_LETTERS = "abcdefgh"
+"""Letters of availability zones.
+
+Each letter has a fixed eighth of the addresses, so that adding or removing a zone does not move other subnets.
+"""
 HTTPS = 443
-DIGEST_CHARACTERS = 8
-FEWEST_BEFORE_A_WILDCARD = 6
+MIN_CHARACTERS_BEFORE_WILDCARD = 6
 
 
 class SandboxNetwork(Construct):
-    """A VPC with one private subnet in each zone, without a NAT or an internet gateway.
+    """Creates a VPC with one private subnet in each zone, without a NAT gateway or an internet gateway.
 
-    What code in it reaches: named buckets of S3, or folders in them, by a gateway endpoint, and named services of AWS
-    by interface endpoints, each with signed calls of this account's principals alone. Names that are not of these, or
-    in `domains`, are not resolved. Every query and every connection is logged.
+    Code in it can reach listed S3 buckets or folders through a gateway endpoint, and listed AWS services through
+    interface endpoints, with signed calls of this account's principals only. Other DNS names are not resolved, except
+    those in `domains`. Every DNS query and every connection is logged.
 
-    AgentCore's network interfaces stay for up to 8 hours after their interpreter is deleted, and for so long neither
-    subnets nor the security group can be: keep it in a stack of its own.
-    (https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/agentcore-vpc.html)
+    AgentCore keeps its network interfaces for up to 8 hours after their interpreter is deleted. Until then the subnets
+    and the security group cannot be deleted, so use a separate stack for the network.
+    https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/agentcore-vpc.html
 
-    The VPC's default security group keeps the rules that AWS gives it, which only code that runs at deployment could
-    take away (https://docs.aws.amazon.com/vpc/latest/userguide/default-security-group.html). Nothing here is in it.
+    The VPC's default security group keeps the rules that AWS gives it, because only code that runs at deployment could
+    remove them. No resource uses that group.
+    https://docs.aws.amazon.com/vpc/latest/userguide/default-security-group.html
+
+    Example:
+        ```python
+        network = SandboxNetwork(
+            stack,
+            "Network",
+            zones=["eu-west-1a", "eu-west-1b"],
+            s3_prefix_list="pl-6da54004",
+            buckets={"111122223333": ["claims-data/tenants/claims"]},
+            endpoints=["logs"],
+        )
+        access = VpcAccess(subnets=list(network.subnet_ids.values()), security_groups=[network.security_group_id])
+        ```
 
     Attributes:
-        vpc_id: the VPC's.
-        subnet_ids: one in each zone, by the zone's name.
-        security_group_id: for interpreters, whose code reaches the endpoints and S3 with it and nothing else.
-        digest: another one whenever subnets or security group are other ones. An interpreter's own are set at its
-            creation only, and it cannot be replaced under its own name.
+        vpc_id: the id of the VPC.
+        subnet_ids: the id of the subnet in each zone, by the zone's name.
+        security_group_id: the id of the security group for interpreters. It allows connections to S3 and to the
+            endpoints only.
+        digest: a hash that changes when the subnets or the security group are replaced. Use it in the names of
+            parameters that hold their ids: these ids are create-only properties of an interpreter, which cannot be
+            replaced under its old name.
+
+    Raises:
+        ValueError: before any resource is created, for a missing or invalid argument.
     """
 
     def __init__(
         self,
         scope: Construct,
-        id: str,  # noqa: A002 - the name that constructs have for it
+        id: str,  # noqa: A002 - the parameter's name in every construct
         *,
         zones: Sequence[str],
         s3_prefix_list: str,
@@ -66,26 +86,28 @@ class SandboxNetwork(Construct):
         domains: Sequence[str] = (),
         log_retention: logs.RetentionDays = logs.RetentionDays.THREE_MONTHS,
     ) -> None:
-        """Raises ValueError, before any resource, for what is left out or cannot be used.
+        """Creates the network.
 
         Args:
-            scope: where it is, in a stack with a region.
-            id: its name there.
-            zones: names of availability zones that AgentCore supports, such as `eu-west-1a`; nothing is looked up.
-            s3_prefix_list: S3's managed prefix list in the region, which no template can name otherwise: `aws ec2
-                describe-managed-prefix-lists --filters Name=prefix-list-name,Values=com.amazonaws.REGION.s3`.
-            buckets: names of buckets in the region that may be read and written, by the account that owns them; or of
-                folders in them, such as `data/rates`. Without any here and below, nothing of S3 is reached.
-            read_only_buckets: the same of those that may be read alone, and nothing sent to.
-            cidr: the addresses, a private IPv4 range of 16 to 24 bits.
-            endpoints: services of AWS by their endpoint's name, such as `logs`.
-            domains: names that may be resolved besides; that alone makes no way to them.
-            log_retention: of DNS queries and connections.
+            scope: parent construct, in a stack with a region.
+            id: construct id, unique in its scope.
+            zones: names of availability zones that AgentCore supports, such as `eu-west-1a`. They are not looked up.
+            s3_prefix_list: id of S3's managed prefix list in the region, because a template cannot refer to it by name:
+                `aws ec2 describe-managed-prefix-lists --filters
+                Name=prefix-list-name,Values=com.amazonaws.REGION.s3`.
+            buckets: buckets in the region that code may read and write, or folders in them such as `data/rates`, by the
+                account that owns them.
+            read_only_buckets: the same for buckets that code may only read. Without any bucket, S3 is not reachable.
+                Default: none.
+            cidr: a private IPv4 range of 16 to 24 bits. Default: `10.64.0.0/20`.
+            endpoints: AWS services by the name of their endpoint, such as `logs`. Default: none.
+            domains: further DNS names that are resolved. This does not make them reachable. Default: none.
+            log_retention: how long DNS queries and connections are kept. Default: three months.
         """
         subnets = _subnets(cidr, zones)
-        only_read = read_only_buckets or {}
-        all_places = [place for some in (buckets, only_read) for places in some.values() for place in places]
-        _require_places(all_places)
+        read_only = read_only_buckets or {}
+        locations = [each for by_owner in (buckets, read_only) for owned in by_owner.values() for each in owned]
+        _require_valid(locations)
         super().__init__(scope, id)
         stack = Stack.of(self)
 
@@ -120,7 +142,7 @@ class SandboxNetwork(Construct):
             vpc_endpoint_type="Gateway",
             service_name=ec2.GatewayVpcEndpointAwsService.S3.name,
             route_table_ids=[routes.ref],
-            policy_document=_bucket_policy(stack, buckets, only_read),
+            policy_document=_bucket_policy(stack, buckets, read_only),
         )
         if endpoints:
             self._interface_endpoints(endpoints)
@@ -129,7 +151,7 @@ class SandboxNetwork(Construct):
             "DnsFirewall",
             vpc_id=vpc.ref,
             aws_names=[
-                *s3_names(stack, _names_of(all_places)),
+                *s3_names(stack, _bucket_names(locations)),
                 *(name for service in endpoints for name in endpoint_names(stack, service)),
             ],
             domains=domains,
@@ -137,7 +159,7 @@ class SandboxNetwork(Construct):
         )
 
     def _subnet(self, zone: str, block: str, routes: ec2.CfnRouteTable) -> str:
-        """A private subnet, whose only routes are the VPC's own and S3's."""
+        """Creates a private subnet with routes to the VPC itself and to S3 only."""
         subnet = ec2.CfnSubnet(
             self,
             f"Subnet-{zone}",
@@ -151,7 +173,7 @@ class SandboxNetwork(Construct):
         return subnet.ref
 
     def _interface_endpoints(self, services: Sequence[str]) -> None:
-        """An endpoint for each service, in a group that admits the interpreters' group and nobody else."""
+        """Creates an endpoint for each service, with a security group that allows interpreters only."""
         group = ec2.CfnSecurityGroup(
             self,
             "Endpoints",
@@ -166,7 +188,7 @@ class SandboxNetwork(Construct):
                     description="Code interpreters",
                 )
             ],
-            # A group without a rule would get one that allows everything. This matches no packet.
+            # EC2 adds a rule that allows everything to a group without an egress rule. This rule matches no packet.
             security_group_egress=[
                 ec2.CfnSecurityGroup.EgressProperty(
                     ip_protocol="icmp",
@@ -177,7 +199,7 @@ class SandboxNetwork(Construct):
                 )
             ],
         )
-        # A resource of its own, since the two groups name each other.
+        # A separate resource, because the two groups refer to each other.
         ec2.CfnSecurityGroupEgress(
             self,
             "ToEndpoints",
@@ -203,9 +225,9 @@ class SandboxNetwork(Construct):
             )
 
     def _log_connections(self, retention: logs.RetentionDays) -> None:
-        """A line for every connection, accepted or rejected: addresses, ports and sizes, no content."""
+        """Logs every accepted and rejected connection: addresses, ports and sizes, but no content."""
         stack = Stack.of(self)
-        # It stays when the network goes: who looks into an incident may come late. Its lines have their time.
+        # The log outlives the network, because an incident may be investigated later. Its entries still expire.
         group = logs.LogGroup(
             self, "Connections", retention=retention, removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
         )
@@ -221,7 +243,7 @@ class SandboxNetwork(Construct):
                     "ArnLike": {"aws:SourceArn": any_flow_log},
                 },
             ),
-            description="Writes the log of connections",
+            description="Writes the flow log of the network",
             inline_policies={
                 "Write": iam.PolicyDocument(
                     statements=[
@@ -246,102 +268,105 @@ class SandboxNetwork(Construct):
 
 
 def _subnets(cidr: str, zones: Sequence[str]) -> dict[str, str]:
-    """Each zone's block of addresses."""
+    """Returns the block of addresses of each zone."""
     try:
         addresses = ipaddress.IPv4Network(cidr)
     except ValueError as error:
-        raise ValueError(f"cidr is {cidr!r}: {error}; allowed: such as 10.64.0.0/20") from None
+        raise ValueError(f"cidr is {cidr!r}: {error}; allowed: a range such as 10.64.0.0/20") from None
     if not addresses.is_private or not 16 <= addresses.prefixlen <= 24:
         raise ValueError(f"cidr is {cidr!r}; allowed: a private IPv4 range of 16 to 24 bits, such as 10.64.0.0/20")
     if not zones:
-        raise ValueError("zones is empty; allowed: one or more names of zones, such as eu-west-1a")
+        raise ValueError("zones is empty; allowed: one or more zones, such as eu-west-1a")
     letters = [zone[-1:] for zone in zones]
-    if not set(letters) <= set(BLOCKS) or len(set(letters)) < len(letters):
+    if not set(letters) <= set(ZONE_LETTERS) or len(set(letters)) < len(letters):
         raise ValueError(f"zones is {list(zones)!r}; allowed: different zones of one region, with a letter from a to h")
     blocks = [str(block) for block in addresses.subnets(prefixlen_diff=3)]
-    return {zone: blocks[BLOCKS.index(letter)] for zone, letter in zip(zones, letters, strict=True)}
+    return {zone: blocks[ZONE_LETTERS.index(letter)] for zone, letter in zip(zones, letters, strict=True)}
 
 
 def _digest(stack: Stack, vpc: ec2.CfnVPC, interpreters: ec2.CfnSecurityGroup, subnets: Mapping[str, str]) -> str:
-    """Of all that makes CloudFormation replace the VPC, a subnet or the security group."""
+    """Returns a hash of the properties whose change replaces the VPC, a subnet or the security group."""
     create_only = {
         "ids": [stack.get_logical_id(vpc), stack.get_logical_id(interpreters)],
         "cidr": vpc.cidr_block,
         "description": interpreters.group_description,
         "subnets": dict(subnets),
     }
-    text = json.dumps(stack.resolve(create_only), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_CHARACTERS]
+    return digest(stack, create_only)
 
 
-def _require_places(places: Iterable[str]) -> None:
-    for place in places:
-        if not all(place.split("/")) or any(character in place for character in "*?$"):
+def _require_valid(locations: Iterable[str]) -> None:
+    for location in locations:
+        if not all(location.split("/")) or any(character in location for character in "*?$"):
             raise ValueError(
-                f"buckets has {place!r}; allowed: a bucket, or a folder in one as data/rates, without * ? $"
+                f"buckets contains {location!r}; allowed: a bucket, or a folder such as data/rates, without * ? $"
             )
 
 
 def _bucket_policy(
     stack: Stack, buckets: Mapping[str, Sequence[str]], read_only: Mapping[str, Sequence[str]]
 ) -> iam.PolicyDocument:
-    """S3's endpoint policy: these buckets of these accounts, or folders in them, for this account's principals.
+    """Returns the policy of the S3 endpoint: the buckets or folders of each account, for this account's principals.
 
-    Of a folder's bucket the folder's keys are listed and no others. Without a place it refuses everything, since an
-    endpoint without a policy allows it.
+    Only the keys of the given folders can be listed. Without any bucket the policy denies everything, because an
+    endpoint without a policy allows everything.
 
-    The principal of a gateway endpoint's policy has to be everybody, and conditions say whom it means.
-    (https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html)
+    The principal in the policy of a gateway endpoint must be `*`. Conditions limit it.
+    https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html
     """
-    arn = f"arn:{stack.partition}:s3:::"
-    anybody = [cast("iam.IPrincipal", iam.StarPrincipal())]
+    arn_prefix = f"arn:{stack.partition}:s3:::"
+    all_principals = [cast("iam.IPrincipal", iam.StarPrincipal())]
 
     def allow(
-        owner: str, actions: Sequence[str], places: Iterable[str], prefixes: Sequence[str]
+        owner: str, actions: Sequence[str], locations: Iterable[str], prefixes: Sequence[str]
     ) -> iam.PolicyStatement:
         accounts = {"aws:PrincipalAccount": stack.account, "aws:ResourceAccount": owner}
         return iam.PolicyStatement(
-            principals=anybody,
+            principals=all_principals,
             actions=list(actions),
-            resources=[arn + place for place in places],
+            resources=[arn_prefix + location for location in locations],
             conditions={"StringEquals": accounts, **({"StringLike": {"s3:prefix": prefixes}} if prefixes else {})},
         )
 
-    allowed = [
-        allow(owner, actions, [f"{place}/*" for place in places], ())
-        for some, actions in ((buckets, WRITE), (read_only, READ))
-        for owner, places in some.items()
-        if places
+    statements = [
+        allow(owner, actions, [f"{location}/*" for location in locations], ())
+        for by_owner, actions in ((buckets, WRITE_ACTIONS), (read_only, READ_ACTIONS))
+        for owner, locations in by_owner.items()
+        if locations
     ]
     for owner in dict.fromkeys([*buckets, *read_only]):
-        places = [*buckets.get(owner, ()), *read_only.get(owner, ())]
-        allowed += [allow(owner, ("s3:ListBucket",), [name], _prefixes(name, places)) for name in _names_of(places)]
-    nothing = iam.PolicyStatement(effect=iam.Effect.DENY, principals=anybody, actions=["s3:*"], resources=["*"])
-    return iam.PolicyDocument(statements=allowed or [nothing])
+        locations = [*buckets.get(owner, ()), *read_only.get(owner, ())]
+        statements += [
+            allow(owner, ("s3:ListBucket",), [bucket], _prefixes(bucket, locations))
+            for bucket in _bucket_names(locations)
+        ]
+    deny_all = iam.PolicyStatement(effect=iam.Effect.DENY, principals=all_principals, actions=["s3:*"], resources=["*"])
+    return iam.PolicyDocument(statements=statements or [deny_all])
 
 
-def _prefixes(bucket: str, places: Sequence[str]) -> list[str]:
-    """What may be listed of a bucket, as a condition's patterns; none for all of it.
+def _prefixes(bucket: str, locations: Sequence[str]) -> list[str]:
+    """Returns patterns of the prefixes that can be listed, or no pattern if the whole bucket can be listed.
 
-    An endpoint's policy takes a wildcard after six characters or more, so of a folder with a shorter name only the
-    whole is listed. (https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html)
+    An endpoint policy accepts a wildcard only after at least six characters. So a folder with a shorter name can be
+    listed by its exact prefix only.
+    https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html
     """
-    if bucket in places:
+    if bucket in locations:
         return []
-    folders = [place.removeprefix(f"{bucket}/") + "/" for place in places if place.startswith(f"{bucket}/")]
-    return [folder + ("*" if len(folder) >= FEWEST_BEFORE_A_WILDCARD else "") for folder in folders]
+    folders = [each.removeprefix(f"{bucket}/") + "/" for each in locations if each.startswith(f"{bucket}/")]
+    return [folder + ("*" if len(folder) >= MIN_CHARACTERS_BEFORE_WILDCARD else "") for folder in folders]
 
 
-def _names_of(places: Sequence[str]) -> list[str]:
-    """The buckets of places such as `data/rates`, each once."""
-    return list(dict.fromkeys(place.partition("/")[0] for place in places))
+def _bucket_names(locations: Sequence[str]) -> list[str]:
+    """Returns the buckets of locations such as `data/rates`, each once."""
+    return list(dict.fromkeys(location.partition("/")[0] for location in locations))
 
 
 def _own_account_policy(account: str) -> iam.PolicyDocument:
-    """An interface endpoint's policy: this account's principals, on this account's resources and AWS's own.
+    """Returns the policy of interface endpoints: this account's principals, on resources of this account or of AWS.
 
-    What belongs to no account, such as a foundation model, has no `aws:ResourceAccount`.
-    (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html)
+    A request for a resource that belongs to no account, such as a foundation model, has no `aws:ResourceAccount`.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
     """
     return iam.PolicyDocument(
         statements=[

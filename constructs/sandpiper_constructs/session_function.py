@@ -1,6 +1,7 @@
-"""The Lambda function that runs sessions for one tenant, with a role that reaches that tenant's things alone.
+"""The construct `SessionFunction`: a Lambda function that runs code in sessions of one tenant.
 
-Not the code: by default it packs the installed `code_runner`, and any other bundle can be given.
+Its role is limited to the tenant's interpreters and folder. By default the function contains the installed
+`code_runner`.
 """
 
 from __future__ import annotations
@@ -23,58 +24,86 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sandpiper_constructs.bucket_folder import BucketFolder
-    from sandpiper_constructs.interpreter_access import ICodeInterpreter
+    from sandpiper_constructs.interpreter_access import CodeInterpreterBase
 
-NEWEST_RUNTIME = "python3.14"
+DEFAULT_RUNTIME = "python3.14"
 HANDLER = "code_runner.handlers.run_operation"
-LONGEST_TIMEOUT_SECONDS = 900
-"""Lambda's own limit."""
+MAX_TIMEOUT_SECONDS = 900
+"""https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
 
-def interpreter_ids(interpreters: Mapping[str, ICodeInterpreter]) -> str:
-    """A JSON object of interpreter keys and identifiers, the default first, as the function and the CLI read it."""
+def interpreter_ids(interpreters: Mapping[str, CodeInterpreterBase]) -> str:
+    """Returns a JSON object of interpreter keys and identifiers, the default first, for the function and the CLI."""
     return json.dumps({key: interpreter.interpreter_id for key, interpreter in interpreters.items()})
 
 
 class SessionFunction(Construct):
-    """Runs a request in a session of one of the tenant's interpreters; the first in the mapping is the default.
+    """Creates a function that runs each request in a session of one of the tenant's interpreters.
 
-    The request names an interpreter by its key. IAM holds it to the ones given here, to reading the folder's inputs,
-    to keeping the folder's runs, and to the staging folder inside each interpreter's own.
+    A request names an interpreter by its key. IAM limits the function to these interpreters, to reading `inputs/`, to
+    reading and writing `runs/`, and to the staging folder of each interpreter.
 
-    `service` is what its logs and metrics are filed under: one tenant of one environment.
-    `code` is any bundle with the handler `code_runner.handlers.run_operation`; without it, the installed `code_runner`.
-    `session_seconds` has, by interpreter key, how long a session lives that nobody asked a time for, and the longest
-    that a request may ask for; without it, 300 and 28,800.
+    Example:
+        ```python
+        function = SessionFunction(
+            stack, "Run", service="claims", interpreters={"python": interpreter}, folder=folder
+        )
+        CfnOutput(stack, "FunctionName", value=function.function.function_name)
+        ```
 
-    Raises ValueError, before any resource, without an interpreter or for a timeout that Lambda would refuse.
+    Attributes:
+        function: the Lambda function.
+        timeout_seconds: the function's timeout in seconds.
+
+    Raises:
+        ValueError: before any resource is created, without an interpreter and for an invalid timeout.
     """
 
     def __init__(
         self,
         scope: Construct,
-        id: str,  # noqa: A002 - the name that constructs have for it
+        id: str,  # noqa: A002 - the parameter's name in every construct
         *,
         service: str,
-        interpreters: Mapping[str, ICodeInterpreter],
+        interpreters: Mapping[str, CodeInterpreterBase],
         folder: BucketFolder,
         code: lambda_.Code | None = None,
         architecture: Literal["arm64", "x86_64"] = "arm64",
-        runtime: str = NEWEST_RUNTIME,
+        runtime: str = DEFAULT_RUNTIME,
         memory_mib: int = 512,
-        timeout_seconds: int = LONGEST_TIMEOUT_SECONDS,
+        timeout_seconds: int = MAX_TIMEOUT_SECONDS,
         reserved_concurrency: int | None = None,
         session_seconds: Mapping[str, tuple[int, int]] | None = None,
         log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO",
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
     ) -> None:
+        """Creates the function, its role and its log group.
+
+        Args:
+            scope: parent construct.
+            id: construct id, unique in its scope.
+            service: the service name in its logs and metrics: one tenant of one environment.
+            interpreters: interpreters by key. The first is the default of requests.
+            folder: the tenant's folder, with `inputs/`, `runs/` and `sandbox/`.
+            code: a bundle with the handler `code_runner.handlers.run_operation`. Default: the installed `code_runner`.
+            architecture: Default: `arm64`.
+            runtime: Default: `python3.14`.
+            memory_mib: Default: 512.
+            timeout_seconds: 1 to 900. Default: 900.
+            reserved_concurrency: maximum number of parallel executions, which are also reserved for this function.
+                Default: no reservation.
+            session_seconds: default and maximum session lifetime in seconds by interpreter key. Default: 300 and
+                28,800.
+            log_level: Default: `INFO`.
+            log_retention: how long logs are kept. Default: one month.
+        """
         if not interpreters:
             raise ValueError("interpreters is empty; allowed: one or more, the default first")
-        if not 1 <= timeout_seconds <= LONGEST_TIMEOUT_SECONDS:
-            raise ValueError(f"timeout_seconds is {timeout_seconds}; allowed: 1 to {LONGEST_TIMEOUT_SECONDS}")
+        if not 1 <= timeout_seconds <= MAX_TIMEOUT_SECONDS:
+            raise ValueError(f"timeout_seconds is {timeout_seconds}; allowed: 1 to {MAX_TIMEOUT_SECONDS}")
         super().__init__(scope, id)
 
-        # The function's lines tell of runs and hold no data of theirs, so they need not outlive the stack.
+        # Log entries contain no data of runs, so the log group is deleted with the stack.
         log_group = logs.LogGroup(self, "Logs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY)
         self.timeout_seconds = timeout_seconds
         function = lambda_.Function(
@@ -90,7 +119,7 @@ class SessionFunction(Construct):
             timeout=Duration.seconds(timeout_seconds),
             reserved_concurrent_executions=reserved_concurrency,
             log_group=log_group,
-            # Code that may have run is never run again by a queue that nobody looks at.
+            # Lambda must not retry asynchronously: the code may have run.
             retry_attempts=0,
             environment={
                 settings.BUCKET: folder.bucket.bucket_name,
@@ -108,34 +137,34 @@ class SessionFunction(Construct):
 
 
 def packed_code_runner(runtime: str) -> lambda_.Code:
-    """The installed `code_runner` with what it needs, for a runtime such as python3.14."""
+    """Returns the installed `code_runner` and its dependencies as Lambda code, for a runtime such as python3.14."""
     packed = bundle(runtime=runtime)
-    # Absolute, since the CDK's own process may be in another folder.
+    # The CDK's Node process may have another working directory.
     return lambda_.Code.from_asset(str(packed.directory.absolute()), asset_hash=packed.digest)
 
 
 def _role(
-    scope: Construct, log_group: logs.LogGroup, folder: BucketFolder, interpreters: Mapping[str, ICodeInterpreter]
+    scope: Construct, log_group: logs.LogGroup, folder: BucketFolder, interpreters: Mapping[str, CodeInterpreterBase]
 ) -> iam.IRole:
-    """A role without managed policies: its own log group, inputs to read, runs to keep, files in staging."""
+    """Creates the role without managed policies: log group, `inputs/`, `runs/` and the staging folders."""
     role = iam.Role(scope, "Role", assumed_by=service_principal("lambda"))
     log_group.grant_write(role)
-    inputs, runs, sandbox = (folder.below(each) for each in (settings.INPUTS, settings.RUNS, settings.SANDBOX))
-    staging = [sandbox.below(key).below(settings.STAGING) for key in interpreters]
+    inputs, runs, sandbox = (folder.subfolder(name) for name in (settings.INPUTS, settings.RUNS, settings.SANDBOX))
+    staging = [sandbox.subfolder(key).subfolder(settings.STAGING) for key in interpreters]
     role.add_to_policy(inputs.list_statement())
     for part, actions, reason in (
-        (inputs, ("s3:GetObject",), "A request names its own inputs, in the tenant's folder of inputs."),
+        (inputs, ("s3:GetObject",), "A request chooses its inputs in the tenant's folder of inputs."),
         (
             runs,
-            # Reading is for the claim of a run that is repeated, and for links, which are as good as their signer.
+            # Reading is needed for idempotency records and for presigned links, which have their signer's permissions.
             ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"),
-            "A program names its own files; they go to the tenant's folder of runs.",
+            "A program chooses the names of its files, which are stored in the tenant's folder of runs.",
         ),
         *(
             (
                 part,
                 ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
-                "Large files stop over here, under the name of their run, between a session and the other folders.",
+                "Large files of a run are staged here between the session and the other folders.",
             )
             for part in staging
         ),

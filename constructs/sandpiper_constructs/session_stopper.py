@@ -1,6 +1,6 @@
-"""Stops the live sessions of interpreters before they are deleted or replaced, which CloudFormation does not do.
+"""The construct `SessionStopper`: stops live sessions before CloudFormation deletes or replaces their interpreter.
 
-Not when a session ends otherwise: a run stops its own, and each has a lifetime.
+Otherwise a run stops its own session, and each session ends when its lifetime expires.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from constructs import Construct
 
 from sandpiper_constructs.execution_role import ANY_ID
 from sandpiper_constructs.principals import service_principal
-from sandpiper_constructs.session_function import NEWEST_RUNTIME, packed_code_runner
+from sandpiper_constructs.session_function import DEFAULT_RUNTIME, packed_code_runner
 from sandpiper_contract.aws import AGENTCORE, SESSION_STOPPER_TYPE
 
 if TYPE_CHECKING:
@@ -25,29 +25,48 @@ if TYPE_CHECKING:
 
 HANDLER = "code_runner.custom_resources.session_stopper.handle"
 FUNCTION_SECONDS = 300
-"""A thousand sessions, the most that an account has, are stopped in a minute."""
+"""Timeout of the function. It stops 1,000 sessions, the default quota of an account, in about a minute."""
 STACK_SECONDS = 900
-"""How long CloudFormation waits: for the function, and for a repetition that Lambda makes of it."""
+"""How long CloudFormation waits for the response: long enough for one retry of the function by Lambda."""
 
 
 class SessionStopper(Construct):
-    """A function and, for each interpreter, an entry of the stack that goes before the interpreter does.
+    """Creates a function and, for each interpreter, a custom resource that is deleted before the interpreter.
 
-    Its role lists and stops sessions of these interpreters and of those that they replace, by the pattern of their
-    names: whatever else in the account has the same `name_prefix` is meant, too. Let all that starts sessions depend on
-    `entries`, as in `function.node.add_dependency(*stopper.entries)`: then it goes before, and starts none meanwhile.
+    The function's role can list and stop sessions of these interpreters and of those that they replace. The grant uses
+    the pattern of their names, so it also covers other interpreters with the same `name_prefix` in the account.
+
+    Everything that starts sessions must depend on `custom_resources`. Then it is deleted first and starts no session in
+    the meantime.
+
+    Example:
+        ```python
+        stopper = SessionStopper(stack, "Stopper", service="claims", interpreters={"python": interpreter})
+        function.node.add_dependency(*stopper.custom_resources)
+        ```
+
+    Attributes:
+        custom_resources: one custom resource for each interpreter.
     """
 
     def __init__(
         self,
         scope: Construct,
-        id: str,  # noqa: A002 - the name that constructs have for it
+        id: str,  # noqa: A002 - the parameter's name in every construct
         *,
         service: str,
         interpreters: Mapping[str, CodeInterpreter],
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
     ) -> None:
-        """`service` is what its logs are filed under; keys of `interpreters` tell the entries apart."""
+        """Creates the function and the custom resources.
+
+        Args:
+            scope: parent construct.
+            id: construct id, unique in its scope.
+            service: the service name in the function's logs.
+            interpreters: interpreters by key. The key is part of the construct id.
+            log_retention: how long logs are kept. Default: one month.
+        """
         super().__init__(scope, id)
         log_group = logs.LogGroup(self, "Logs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY)
         role = iam.Role(self, "Role", assumed_by=service_principal("lambda"))
@@ -56,32 +75,32 @@ class SessionStopper(Construct):
             self,
             "Resource",
             description=f"Stops sessions of {service} before their interpreter is deleted or replaced",
-            runtime=lambda_.Runtime(NEWEST_RUNTIME, lambda_.RuntimeFamily.PYTHON, supports_inline_code=True),
+            runtime=lambda_.Runtime(DEFAULT_RUNTIME, lambda_.RuntimeFamily.PYTHON, supports_inline_code=True),
             architecture=lambda_.Architecture.ARM_64,
             handler=HANDLER,
-            code=packed_code_runner(NEWEST_RUNTIME),
+            code=packed_code_runner(DEFAULT_RUNTIME),
             role=cast("iam.IRole", role),
             memory_size=256,
             timeout=Duration.seconds(FUNCTION_SECONDS),
             log_group=log_group,
             environment={"POWERTOOLS_SERVICE_NAME": service},
         )
-        self.entries = tuple(
-            _entry(self, key, interpreter, role, function) for key, interpreter in interpreters.items()
+        self.custom_resources = tuple(
+            _custom_resource(self, key, interpreter, role, function) for key, interpreter in interpreters.items()
         )
 
 
-def _entry(
+def _custom_resource(
     scope: Construct, key: str, interpreter: CodeInterpreter, role: iam.Role, function: lambda_.Function
 ) -> CustomResource:
-    """What goes before an interpreter, with the grant that it needs.
+    """Creates the custom resource of an interpreter and the grant that it needs.
 
-    The grant is a resource of its own, on which the entry depends, and both have the names' pattern in their own: when
-    an interpreter is removed or renamed, the role keeps the grant until the entry is gone.
+    The grant is a separate policy that the custom resource depends on, and the ids of both contain the name pattern. So
+    when an interpreter is removed or renamed, the role keeps the grant until the custom resource is deleted.
     """
-    place = Construct(scope, f"{key}-{interpreter.name_pattern.rstrip('?')}")
+    parent = Construct(scope, f"{key}-{interpreter.name_pattern.rstrip('?')}")
     grant = iam.Policy(
-        place,
+        parent,
         "Grant",
         roles=[cast("iam.IRole", role)],
         statements=[
@@ -97,13 +116,13 @@ def _entry(
             )
         ],
     )
-    entry = CustomResource(
-        place,
+    custom_resource = CustomResource(
+        parent,
         "Entry",
         service_token=function.function_arn,
         resource_type=SESSION_STOPPER_TYPE,
         service_timeout=Duration.seconds(STACK_SECONDS),
         properties={"InterpreterId": interpreter.interpreter_id},
     )
-    entry.node.add_dependency(grant)
-    return entry
+    custom_resource.node.add_dependency(grant)
+    return custom_resource

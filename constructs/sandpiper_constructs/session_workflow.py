@@ -1,7 +1,4 @@
-"""A state machine that calls the session function and nothing else: its role, its log and its time.
-
-Not its states: those are `OperationTask`s and whatever Step Functions does by itself.
-"""
+"""The construct `SessionWorkflow`: a state machine that invokes one session function, with its role and log."""
 
 from __future__ import annotations
 
@@ -42,15 +39,30 @@ TRACE_ACTIONS = (
 
 
 class SessionWorkflow(Construct):
-    """A standard state machine whose role invokes one session function, and writes logs and traces.
+    """Creates a standard state machine whose role can invoke one session function and write logs and traces.
 
-    Executions are logged without their data, since a request is somebody's code.
+    Execution logs contain no input or output, because a request contains user code.
+
+    Example:
+        ```python
+        SessionWorkflow(
+            stack,
+            "Workflow",
+            name="claims",
+            session_function=function,
+            states=lambda scope: OperationTask(scope, "Run", session_function=function, operation="run_code"),
+            timeout_seconds=3600,
+        )
+        ```
+
+    Attributes:
+        state_machine: the state machine.
     """
 
     def __init__(
         self,
         scope: Construct,
-        id: str,  # noqa: A002 - the name that constructs have for it
+        id: str,  # noqa: A002 - the parameter's name in every construct
         *,
         name: str,
         session_function: SessionFunction,
@@ -59,14 +71,23 @@ class SessionWorkflow(Construct):
         comment: str | None = None,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
     ) -> None:
-        """`name` is the state machine's, unique in its account and region.
+        """Creates the state machine, its role and its log.
 
-        `states` makes the states in the scope that it is given, so that workflows of a stack may use the same names.
-        An execution that is longer than `timeout_seconds` is ended where it is, and catches nothing: let tasks and the
-        lifetimes of sessions end before it.
+        Args:
+            scope: parent construct.
+            id: construct id, unique in its scope.
+            name: the state machine's name, unique in its account and region.
+            session_function: the function that its tasks invoke.
+            states: creates the states in the scope that it receives, so that workflows of a stack can use the same
+                names. Its result is the first state.
+            timeout_seconds: maximum duration of an execution. A timeout runs no catch handler, so tasks and session
+                lifetimes must end earlier.
+            comment: the state machine's comment. Default: none.
+            log_retention: how long execution logs are kept. Default: one month.
         """
         super().__init__(scope, id)
-        # Named so that Step Functions need not list every group in a resource policy, which has room for few.
+        # Step Functions writes to log groups with this prefix without listing them in the resource policy, whose size
+        # is limited. https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
         log_group = logs.LogGroup(
             self,
             "Logs",
@@ -88,9 +109,9 @@ class SessionWorkflow(Construct):
 
 
 def _role(scope: Construct, name: str, session_function: SessionFunction) -> iam.Role:
-    """A role for one state machine: it invokes one function, writes logs and traces."""
+    """Creates a role for one state machine, which can invoke one function and write logs and traces."""
     stack = Stack.of(scope)
-    this_state_machine = f"arn:{stack.partition}:states:{stack.region}:{stack.account}:stateMachine:{name}"
+    state_machine_arn = f"arn:{stack.partition}:states:{stack.region}:{stack.account}:stateMachine:{name}"
     role = iam.Role(
         scope,
         "Role",
@@ -98,7 +119,7 @@ def _role(scope: Construct, name: str, session_function: SessionFunction) -> iam
             "states",
             conditions={
                 "StringEquals": {"aws:SourceAccount": stack.account},
-                "ArnEquals": {"aws:SourceArn": this_state_machine},
+                "ArnEquals": {"aws:SourceArn": state_machine_arn},
             },
         ),
         inline_policies={
@@ -113,6 +134,6 @@ def _role(scope: Construct, name: str, session_function: SessionFunction) -> iam
             )
         },
     )
-    reason = "Log deliveries of a workflow and X-Ray's writes name no resource: IAM takes only * for these actions."
+    reason = "IAM supports only * as the resource of these log delivery and X-Ray actions."
     acknowledge_wildcards(role, {"*": reason})
     return role

@@ -63,7 +63,7 @@ class ChartingAgentStack(cdk.Stack):
             description="A Strands agent that charts with code, on AgentCore Runtime",
         )
         bucket = DataBucket(
-            self, "Figures", name=f"{name}-{account}-{region}", expire_days={settings.DEFAULT_FOLDER: FIGURE_DAYS}
+            self, "Figures", name=f"{name}-{account}-{region}", expiration_days={settings.DEFAULT_FOLDER: FIGURE_DAYS}
         ).bucket
         figures = BucketFolder(bucket=bucket, path=settings.DEFAULT_FOLDER)
         # Its code gets no folder: the agent reads figures from the session and puts them into S3 itself.

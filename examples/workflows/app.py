@@ -32,7 +32,7 @@ class WorkflowExamples(cdk.Stack):
         data = DataBucket(self, "DataBucket", name=f"{NAME}-{self.account}-{self.region}", retain=False)
         folder = BucketFolder(bucket=data.bucket, path=f"tenants/{NAME}")
         key = "sandbox"
-        own = folder.below(SANDBOX).below(key)
+        own = folder.subfolder(SANDBOX).subfolder(key)
         interpreter = CodeInterpreter(self, "Interpreter", name_prefix="workflow_examples", folder=own)
         function = SessionFunction(
             self, "SessionFunction", service=NAME, interpreters={key: interpreter}, folder=folder

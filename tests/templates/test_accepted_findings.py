@@ -64,7 +64,7 @@ def test_a_resource_that_does_not_exist_is_refused_before_synthesis(tmp_path: Pa
         acknowledge(_app(tmp_path), environment, file)
     (problem,) = caught.value.issues
     assert (problem.line, problem.at) == (9, "accepted_findings[0].at")
-    assert problem.problem == "is 'stack/Rule/DefaultPolicy', and there is no such construct"
+    assert problem.problem == "is 'stack/Rule/DefaultPolicy', which is not a construct of this app"
 
 
 def test_a_rule_that_found_nothing_there_is_refused_after_synthesis(tmp_path: Path) -> None:
@@ -78,4 +78,4 @@ def test_a_rule_that_found_nothing_there_is_refused_after_synthesis(tmp_path: Pa
         require_used(Path(app.synth().directory), environment, file)
     (problem,) = caught.value.issues
     assert (problem.line, problem.at) == (8, "accepted_findings[0].finding")
-    assert problem.problem == f"is 'AwsSolutions-S1', and {POLICY} has no such finding"
+    assert problem.problem == f"is 'AwsSolutions-S1', which does not occur at {POLICY}"

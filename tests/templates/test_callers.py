@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import aws_cdk as cdk
 import pytest
 
-from sandpiper_constructs.caller_access import Callers
+from sandpiper_constructs.caller_access import CallerAccess
 from sandpiper_constructs.interpreter import CodeInterpreter
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:roots-AbCdEf"  # 
 def _filled(render: Render, *role_arns: str) -> Template:
     def fill(stack: cdk.Stack) -> None:
         one = CodeInterpreter(stack, "One", name_prefix="one", certificates=[SECRET])
-        Callers(stack, "Callers", interpreter=one, role_arns=role_arns)
+        CallerAccess(stack, "Callers", interpreter=one, role_arns=role_arns)
 
     return render(fill)
 
@@ -64,10 +64,10 @@ def test_roles_of_other_accounts_assume_one_that_trusts_exactly_them(render: Ren
 @pytest.mark.parametrize(
     ("role_arns", "what"),
     [
-        ([f"{OWN}/one", f"{OWN}/one"], "role_arns has a role twice"),
-        (["arn:aws:iam::123456789012:user/one"], "role_arns has 'arn:aws:iam::123456789012:user/one'"),
-        ([f"{OWN}/*"], r"role_arns has '.*role/\*'"),
-        (["arn:aws:iam::999999999999:root"], "role_arns has"),
+        ([f"{OWN}/one", f"{OWN}/one"], "role_arns contains a role twice"),
+        (["arn:aws:iam::123456789012:user/one"], "role_arns contains 'arn:aws:iam::123456789012:user/one'"),
+        ([f"{OWN}/*"], r"role_arns contains '.*role/\*'"),
+        (["arn:aws:iam::999999999999:root"], "role_arns contains"),
     ],
 )
 def test_what_is_no_role_is_refused(render: Render, role_arns: list[str], what: str) -> None:
@@ -79,4 +79,4 @@ def test_without_an_account_it_cannot_be_known_whose_a_role_is() -> None:
     stack = cdk.Stack()
     one = CodeInterpreter(stack, "One", name_prefix="one")
     with pytest.raises(ValueError, match="stack without an account"):
-        Callers(stack, "Callers", interpreter=one, role_arns=[f"{OWN}/one"])
+        CallerAccess(stack, "Callers", interpreter=one, role_arns=[f"{OWN}/one"])

@@ -101,7 +101,7 @@ def test_every_tenant_is_a_line_in_every_graph_of_tenants(fleet: Template) -> No
 
 
 def test_the_quota_is_drawn_where_live_sessions_are(fleet: Template) -> None:
-    (widget,) = (each for each in _widgets(fleet) if each["properties"]["title"] == "Live sessions of the account")
+    (widget,) = (each for each in _widgets(fleet) if each["properties"]["title"] == "Live sessions in the account")
     assert widget["properties"]["annotations"]["horizontal"] == [
         {"value": 2_500, "label": "quota", "yAxis": "left"},
     ]

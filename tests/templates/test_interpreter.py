@@ -15,7 +15,7 @@ from aws_cdk import aws_s3 as s3
 
 from sandpiper_constructs.bucket_folder import BucketFolder
 from sandpiper_constructs.execution_role import ExecutionRole
-from sandpiper_constructs.interpreter import LONGEST_NAME, CodeInterpreter
+from sandpiper_constructs.interpreter import MAX_NAME_CHARACTERS, CodeInterpreter
 from sandpiper_constructs.metrics import Operation, OperationMetric, Usage
 from sandpiper_constructs.network_access import PublicAccess, VpcAccess
 from sandpiper_constructs.principals import service_principal
@@ -322,16 +322,16 @@ def test_a_role_that_the_service_may_not_assume_is_refused_at_synthesis(
     if not refused:
         render(fill)
         return
-    with pytest.raises(
-        RuntimeError, match=r"execution_role is stack/Mine, whose trust does not admit bedrock-agentcore"
-    ):
+    with pytest.raises(RuntimeError, match=r"execution_role is stack/Mine, which does not trust bedrock-agentcore"):
         render(fill)
 
 
 def test_folders_are_for_a_role_of_its_own_alone() -> None:
     stack = cdk.Stack()
     bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "data")
-    with pytest.raises(ValueError, match="folder, read and write are what a role of its own may do"):
+    with pytest.raises(
+        ValueError, match="folder, read and write are permissions of the role that this construct creates"
+    ):
         CodeInterpreter(
             stack, "One", name_prefix="one", execution_role="none", read=[BucketFolder(bucket=bucket, path="a")]
         )
@@ -396,7 +396,7 @@ def test_a_long_prefix_is_cut_and_still_tells_interpreters_apart() -> None:
     name, _ = _names({"name_prefix": long + "1"})
     other, _ = _names({"name_prefix": long + "2"})
     assert re.fullmatch(r"[a-zA-Z][a-zA-Z0-9_]{0,47}", name)
-    assert len(name) == LONGEST_NAME
+    assert len(name) == MAX_NAME_CHARACTERS
     assert name != other
 
 
@@ -417,7 +417,7 @@ def test_a_long_prefix_is_cut_and_still_tells_interpreters_apart() -> None:
 def test_what_the_service_would_refuse_is_refused_before_the_first_resource(option: str, value: str) -> None:
     stack = cdk.Stack()
     given: dict[str, Any] = {"name_prefix": "one", option: value}
-    with pytest.raises(ValueError, match=rf"{option} (is|has) .*; allowed: "):
+    with pytest.raises(ValueError, match=rf"{option} (is|contains) .*; allowed: "):
         CodeInterpreter(stack, "One", **given)
     assert not stack.node.children
 

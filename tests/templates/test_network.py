@@ -417,8 +417,8 @@ def test_alone_it_needs_nothing_but_zones_buckets_and_the_prefix_list(
         ("zones", (), "zones is empty"),
         ("zones", ("us-east-1a", "us-east-1a"), "different zones"),
         ("zones", ("us-east-1z",), "with a letter from a to h"),
-        ("buckets", {ACCOUNT: ["data/*/sandbox"]}, "buckets has 'data/*/sandbox'"),
-        ("buckets", {ACCOUNT: ["data/"]}, "buckets has 'data/'"),
+        ("buckets", {ACCOUNT: ["data/*/sandbox"]}, "buckets contains 'data/*/sandbox'"),
+        ("buckets", {ACCOUNT: ["data/"]}, "buckets contains 'data/'"),
     ],
 )
 def test_what_cannot_be_used_is_told_before_any_resource(argument: str, value: Any, message: str) -> None:

@@ -81,7 +81,7 @@ def test_without_a_request_it_is_the_states_input(render: Render) -> None:
 
 
 def test_items_of_a_map_and_rounds_of_a_loop_are_runs_of_their_own(render: Render) -> None:
-    template = render(lambda stack: workflow(stack, operation="run_code", in_map=True, round_path="$.round"))
+    template = render(lambda stack: workflow(stack, operation="run_code", in_map=True, iteration_path="$.round"))
     run = states_of(template)["States"]["Task"]["Parameters"]["run"]
     assert run == {**RUN, "index.$": "$$.Map.Item.Index", "iteration.$": "$.round"}
 
@@ -92,7 +92,7 @@ def test_items_of_a_map_and_rounds_of_a_loop_are_runs_of_their_own(render: Rende
         ({"operation": "run"}, "operation is 'run'; allowed: run_code | run_command | "),
         (
             {"operation": "poll_command", "request": {"taskId": "1"}},
-            "Task: taskId is not a field of poll_command; the fields are task, outputs, failOnError",
+            "Task: taskId is not a field of poll_command; allowed: task, outputs, failOnError",
         ),
     ],
 )

@@ -95,7 +95,7 @@ def test_data_outlives_its_stack_but_for_its_first_deployment_if_the_environment
         ({"name": "Data"}, "name is 'Data'"),
         ({"name": "d" * 59}, "name is 'd+'"),
         ({"name": "data", "access_log_days": 0}, "access_log_days is 0"),
-        ({"name": "data", "expire_days": {"runs": 0}}, "runs is 0"),
+        ({"name": "data", "expiration_days": {"runs": 0}}, "runs is 0"),
     ],
 )
 def test_what_s3_would_refuse_is_refused_before_the_first_resource(options: dict[str, Any], message: str) -> None:

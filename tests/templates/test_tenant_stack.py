@@ -78,7 +78,7 @@ def test_every_stack_says_what_it_is(dev: Assembly) -> None:
         "sandpiper-dev-storage": "Sandpiper dev: data of all tenants",
         "sandpiper-dev-claims": "Sandpiper dev: code interpreters of tenant claims",
         "sandpiper-dev-analytics": "Sandpiper dev: code interpreters of tenant analytics",
-        "sandpiper-dev-fleet": "Sandpiper dev: what all tenants share",
+        "sandpiper-dev-fleet": "Sandpiper dev: monitoring of all tenants",
     }
 
 
