@@ -16,8 +16,9 @@ from sandpiper.errors import CliError, CommandInterruptedError, NoResultError
 from sandpiper.local_inputs import carried, placed
 from sandpiper.saving import save
 from sandpiper_contract.errors import InvalidRequest
-from sandpiper_contract.field_types import S3Object, parse_relative_path
+from sandpiper_contract.field_types import parse_relative_path
 from sandpiper_contract.requests import RunCode
+from sandpiper_contract.s3_objects import S3Object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

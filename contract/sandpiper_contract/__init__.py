@@ -1,4 +1,4 @@
-"""What Sandpiper's parts agree on: requests, results, errors and the names of metrics.
+"""The contract between Sandpiper's parts: requests, results, errors, metric names and JSON Schemas.
 
-Pure Python without dependencies, so that it costs nothing in a Lambda function's start.
+Pure Python without dependencies, because a Lambda function imports it in its cold start.
 """

@@ -1,7 +1,21 @@
-"""The closed set of errors that a run can end with, and whether each may be retried.
+"""The errors that a run can end with.
 
-Step Functions matches errors by the class's name, so a name here is part of the contract. A class's docstring is what
-happened, as `docs/contract/errors.md` has it.
+Step Functions matches errors by class name, so the names are part of the contract. `docs/contract/errors.md` shows the
+docstring of each class as the description of the error.
+
+RunError
+├── InvalidRequest
+├── AccessDenied
+├── InterpreterNotFound
+├── Throttled             retryable
+├── QuotaExceeded         retryable
+├── SessionLost
+├── RunUnderWay           retryable
+├── PayloadTooLarge
+├── DeadlineExceeded
+├── StorageError
+├── ServiceFault
+└── CodeFailed
 """
 
 from __future__ import annotations
@@ -10,103 +24,109 @@ from typing import ClassVar, Self
 
 
 class RunError(Exception):
-    """A run that has no result; the message says what happened and where.
+    """Base class of the errors of runs. The message states what happened and where.
 
-    `retryable` means: the same request may be sent again as it is, for the same run, and no code runs a second time.
-    `remedy` is what to do.
+    Attributes:
+        retryable: Whether the same request can be sent again for the same run without running the code twice.
+        remedy: What to do about the error.
     """
 
     retryable: ClassVar[bool] = False
     remedy: ClassVar[str]
 
     def with_remedy(self) -> Self:
-        """The same error for who sees its message alone, which ends with whether to retry and what to do."""
+        """Returns the same error with a message that ends with whether to retry and what to do.
+
+        Example:
+            >>> Throttled("starting a session: rate exceeded").with_remedy()
+            Throttled('starting a session: rate exceeded. Retryable: yes. Send the request again later.')
+        """
         return type(self)(f"{self}. Retryable: {'yes' if self.retryable else 'no'}. {self.remedy}")
 
 
-class InvalidRequest(RunError):  # noqa: N818 - these are names of the contract
-    """A field is missing, unknown or out of its limits, or the service refused the call. The code has not run."""
+class InvalidRequest(RunError):  # noqa: N818 - the names are part of the contract
+    """A field is missing, unknown or not valid, or the service rejected the call. The code has not run."""
 
-    remedy = "Mend the field that the message names; it says what is allowed."
+    remedy = "Correct the field named in the message."
 
 
 class AccessDenied(RunError):  # noqa: N818
-    """A role may not do what the message names. The code has not run."""
+    """A role lacks the permission named in the message. The code has not run."""
 
-    remedy = "Grant it, then send the request again."
+    remedy = "Grant the permission, then send the request again."
 
 
 class InterpreterNotFound(RunError):  # noqa: N818
-    """There is no interpreter of that key or identifier. The code has not run."""
+    """No interpreter has this key or identifier. The code has not run."""
 
-    remedy = "Deploy it, or name one of those that the message names."
+    remedy = "Deploy the interpreter, or use one of those named in the message."
 
 
 class Throttled(RunError):  # noqa: N818
-    """The service refused a call for its rate, before the code ran."""
+    """The service throttled a call before the code ran."""
 
     retryable = True
     remedy = "Send the request again later."
 
 
 class QuotaExceeded(RunError):  # noqa: N818
-    """The account has as many sessions as it may have. The code has not run."""
+    """The account has reached its quota of concurrent sessions. The code has not run."""
 
     retryable = True
-    remedy = "Send the request again when some have ended, or ask AWS for more."
+    remedy = "Send the request again when other sessions have ended, or request a quota increase from AWS."
 
 
 class SessionLost(RunError):  # noqa: N818
-    """The session has ended or is not known, or the service accepted the code and no result came.
+    """The session has ended or does not exist, or the service accepted the code and returned no result.
 
     The code may have run, unless the message says that it has not.
     """
 
     remedy = (
-        "If the code may have run, look what it has done, and start another execution only if it may run twice; if it "
-        "has not, send it to another session."
+        "If the code may have run, check for side effects before you start another execution. If it has not run, send "
+        "it to another session."
     )
 
 
 class RunUnderWay(RunError):  # noqa: N818
-    """An earlier attempt of the run may still be at it, and this one could wait no longer. The code may have run."""
+    """An earlier attempt may still be running, and this attempt could not wait longer. The code may have run."""
 
     retryable = True
-    remedy = "Send the request again for the same run; as another execution the code may run twice."
+    remedy = "Send the request again for the same run. A new execution may run the code twice."
 
 
 class PayloadTooLarge(RunError):  # noqa: N818
-    """The inputs, or what the program printed, are larger than a call carries. After large inputs nothing has run."""
+    """The inputs or the program's output exceed the size limit of a call. If the inputs do, the code has not run."""
 
-    remedy = "Give fewer or smaller inputs at a time; write much output to a file instead of printing it."
+    remedy = "Send fewer or smaller inputs in one call. Write large output to a file instead of printing it."
 
 
 class DeadlineExceeded(RunError):  # noqa: N818
-    """The code did not end in the time there was. It was stopped, or goes on in a session that stays open."""
+    """The code did not finish in time. It was stopped, or is still running in a session that remains open."""
 
-    remedy = "Give it more time or less work; for more than 15 minutes use `start_command`."
+    remedy = "Allow more time or reduce the work. Use `start_command` for more than 15 minutes."
 
 
 class StorageError(RunError):
-    """S3 did not give an input, or did not take the run's claim, which the message names. The code has not run."""
+    """S3 did not return an input or did not store the idempotency record. The code has not run."""
 
-    remedy = "Mend what the message names: the object, its address or the grant."
+    remedy = "Correct the object, the address or the permission named in the message."
 
 
 class ServiceFault(RunError):  # noqa: N818
-    """The service failed, or answered what its model does not allow. The code may have run."""
+    """The service failed, or its response does not match its model. The code may have run."""
 
-    remedy = "Look what the code has done; start another execution only if it may run twice."
+    remedy = "Check for side effects before you start another execution."
 
 
 class CodeFailed(RunError):  # noqa: N818
-    """The program ended with another exit code than 0, and the request has `failOnError`."""
+    """The program ended with a non-zero exit code, and the request has `failOnError`."""
 
-    remedy = "Mend the program."
+    remedy = "Correct the program."
 
 
 ERRORS: dict[str, type[RunError]] = {error.__name__: error for error in RunError.__subclasses__()}
-"""Every error of the contract by the name that Step Functions sees."""
+"""The errors by the name that Step Functions matches."""
 
 RETRYABLE: tuple[str, ...] = tuple(name for name, error in ERRORS.items() if error.retryable)
-"""Names of the errors after which the same request may be sent again for the same run: no code runs twice."""
+"""Names of the errors after which the same request can be sent again for the same run without running code twice."""

@@ -1,4 +1,4 @@
-"""What a workflow sends to the session function."""
+"""The event that a workflow sends to the session function."""
 
 from __future__ import annotations
 
@@ -12,12 +12,18 @@ from sandpiper_contract.run import Run
 
 @record
 class Event(Record):
-    """One operation for one run."""
+    """An operation for a run."""
 
-    operation: Annotated[str, Choice(tuple(OPERATIONS)), "What is asked."]
-    run: Annotated[Run, Nested(Run), "Which run it is for."]
+    operation: Annotated[str, Choice(tuple(OPERATIONS)), "The operation to perform."]
+    run: Annotated[Run, Nested(Run), "The run that the operation belongs to."]
     request: Annotated[object, JsonValue(), "The operation's request."]
 
     def typed_request(self) -> Record:
-        """The request as its operation has it; raises InvalidRequest."""
+        """Returns the request as the operation's request type. Raises InvalidRequest.
+
+        Example:
+            >>> raw = {"operation": "run_code", "run": {"execution": "job-1"}, "request": {"code": "print(1)"}}
+            >>> Event.from_json(raw, "event").typed_request().code
+            'print(1)'
+        """
         return OPERATIONS[self.operation].request.from_json(self.request)

@@ -1,7 +1,7 @@
-"""The kinds of values in the contract's JSON. Each reads an untyped value, writes it back and describes itself.
+"""The types of values in the contract's JSON: text, numbers, choices, lists and file contents.
 
-A kind also checks a value that is typed already, since a record may be made in Python, too. Every refusal names the
-field, what it is and what is allowed.
+A field type parses JSON values, validates values that Python code passes, serializes values to JSON and describes
+itself as JSON Schema.
 """
 
 # ruff: noqa: D102 - FieldType documents the methods of every field type
@@ -10,121 +10,55 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping, Sized
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from sandpiper_contract.errors import InvalidRequest
+from sandpiper_contract.invalid_values import MISSING, invalid_value, invalid_without_value, require_instance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from enum import StrEnum
 
-MAX_SHOWN_CHARACTERS = 60
-"""How much of a refused value a message repeats."""
-MAX_SHOWN_BITS = 256
-"""Of a whole number that a message repeats; Python does not print one of more than 4,300 digits."""
 MAX_PATH_CHARACTERS = 255
-MAX_URI_CHARACTERS = len("s3://") + 63 + 1 + 1_024
-"""By S3's limits for the name of a bucket and for a key."""
 MAX_NUMBER = 2**53
-"""Above it JSON's numbers are not exact: Step Functions reads them as JavaScript does.
+"""Larger JSON numbers lose precision: Step Functions parses them as JavaScript does.
 https://docs.aws.amazon.com/step-functions/latest/dg/concepts-state-machine-data.html"""
 
-# Patterns of JSON Schema, which are ECMAScript's: what stands in them means the same to Python.
-_CHARACTER = r"[^\u0000-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff]"
-"""A character that is no control character, no end of a line and no half of a surrogate pair."""
-_BUCKET = "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
-PATH_PATTERN = rf"(?!(?:.*/)?\.{{0,2}}(?:/|$)){_CHARACTER}+"
-S3_URI_PATTERN = f"s3://{_BUCKET}/{_CHARACTER}+"
-S3_FOLDER_PATTERN = f"{S3_URI_PATTERN}/"
+# Patterns in JSON Schema are ECMAScript regular expressions. These have the same meaning in Python.
+CHARACTER_PATTERN = r"[^\u0000-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff]"
+"""A character that is not a control character, a line terminator or a surrogate."""
+PATH_PATTERN = rf"(?!(?:.*/)?\.{{0,2}}(?:/|$)){CHARACTER_PATTERN}+"
 BASE64_PATTERN = "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
-S3_URI_FORMAT = "s3://BUCKET/KEY, BUCKET 3 to 63 of a-z 0-9 . - and KEY without control characters"
 _PATH = re.compile(PATH_PATTERN)
-_S3_URI = re.compile(S3_URI_PATTERN)
-_S3_ROOT = re.compile(f"s3://{_BUCKET}/+")
-
-
-T = TypeVar("T")
-
-
-class Missing:
-    """What a field holds that is not there; null is a value, and no field's."""
-
-
-MISSING = Missing()
-
-
-def truncate(text: str) -> str:
-    """As much of a text as a message repeats."""
-    return text if len(text) <= MAX_SHOWN_CHARACTERS else text[: MAX_SHOWN_CHARACTERS - 1] + "…"
-
-
-def invalid_value(location: str, value: object, allowed: str) -> InvalidRequest:
-    """The error for a field, to be raised by the caller. It repeats the value: not for fields of code or data."""
-    if not isinstance(value, str | int | float) or (isinstance(value, int) and value.bit_length() > MAX_SHOWN_BITS):
-        return invalid_without_value(location, value, allowed)
-    return InvalidRequest(f"{location} is {truncate(repr(value))}; allowed: {allowed}")
-
-
-def invalid_without_value(location: str, value: object, allowed: str) -> InvalidRequest:
-    """The same without the value: an error's message goes to logs, where nobody's code and data belong."""
-    return InvalidRequest(f"{location} is {_describe_value(value)}; allowed: {allowed}")
-
-
-def _describe_value(value: object) -> str:
-    if value is MISSING:
-        return "missing"
-    if value is None:
-        return "null"
-    if isinstance(value, str) and not value:
-        return "empty"
-    size = len(value) if isinstance(value, Sized) else 0
-    for python_type, template in _DESCRIPTIONS:
-        if isinstance(value, python_type):
-            return template.format(size)
-    return f"of type {type(value).__name__}"
-
-
-_DESCRIPTIONS: tuple[tuple[type | tuple[type, ...], str], ...] = (
-    (str, "a string of {:,} characters"),
-    (bytes, "{:,} bytes"),
-    ((list, tuple), "a list of {:,}"),
-    (Mapping, "an object of {:,}"),
-    (bool, "true or false"),
-    ((int, float), "a number"),
-)
-
-
-def require_instance(location: str, value: object, expected: type[T]) -> T:
-    """The value, where it is of a type of Python's or ours; raises InvalidRequest naming `place`."""
-    if not isinstance(value, expected):
-        raise invalid_without_value(location, value, expected.__name__)
-    return value
+_ENCODABLE = "a string that can be encoded as UTF-8"
 
 
 class FieldType(Protocol):
-    """What a field holds."""
+    """The type of a field's value.
+
+    `location` is the field's path in the request, such as `inputs[0].path`. Error messages begin with it.
+    """
 
     def parse(self, location: str, value: object) -> Any:
-        """The typed value, or InvalidRequest naming `place`, the field's path in the request."""
+        """Returns the Python value of a JSON value. Raises InvalidRequest."""
         ...
 
     def validate(self, location: str, value: object) -> Any:
-        """A value that Python code gives, as `read` would have made it; raises InvalidRequest where it makes none."""
+        """Returns a Python value as `parse` would have returned it. Raises InvalidRequest."""
         ...
 
     def serialize(self, value: Any) -> object:
-        """The value as JSON."""
+        """Returns the JSON value of a Python value."""
         ...
 
     def schema(self) -> dict[str, object]:
-        """The kind as JSON Schema, draft 2020-12."""
+        """Returns the type as JSON Schema, draft 2020-12."""
         ...
 
 
 class _JsonNative:
-    """A kind whose values are the same in JSON."""
+    """A type whose values are the same in Python and in JSON."""
 
     def parse(self, location: str, value: object) -> Any:
         raise NotImplementedError
@@ -138,17 +72,17 @@ class _JsonNative:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Text(_JsonNative):
-    """A string that is more than white space. A refusal does not repeat it."""
+    """A string that is not blank. Error messages do not repeat it."""
 
     max_characters: int | None = None
 
     def parse(self, location: str, value: object) -> str:
         if not isinstance(value, str) or not value.strip():
-            raise invalid_without_value(location, value, "a string that is more than white space")
+            raise invalid_without_value(location, value, "a string that is not blank")
         if self.max_characters is not None and len(value) > self.max_characters:
             raise invalid_without_value(location, value, f"a string of at most {self.max_characters:,} characters")
-        if (at := _surrogate_index(value)) is not None:
-            raise InvalidRequest(f"{location} has half a surrogate pair at character {at}; allowed: a string for UTF-8")
+        if (index := _surrogate_index(value)) is not None:
+            raise InvalidRequest(f"{location} has an unpaired surrogate at character {index}; allowed: {_ENCODABLE}")
         return value
 
     def schema(self) -> dict[str, object]:
@@ -157,7 +91,7 @@ class Text(_JsonNative):
 
 
 def _surrogate_index(value: str) -> int | None:
-    """Where a string cannot be encoded: JSON can carry half a pair, no service takes one."""
+    """Returns the index of the first unpaired surrogate. JSON can contain one, but UTF-8 cannot encode it."""
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -166,7 +100,7 @@ def _surrogate_index(value: str) -> int | None:
 
 
 class AnyString(_JsonNative):
-    """What a program printed: any string."""
+    """Any string, such as the output of a program."""
 
     def parse(self, location: str, value: object) -> str:
         if not isinstance(value, str):
@@ -178,7 +112,7 @@ class AnyString(_JsonNative):
 
 
 class JsonValue(_JsonNative):
-    """Any JSON, to be read by who knows what it is."""
+    """Any JSON value, passed through unchanged."""
 
     def parse(self, location: str, value: object) -> object:
         if value is MISSING:
@@ -191,7 +125,7 @@ class JsonValue(_JsonNative):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Choice(_JsonNative):
-    """One of a few words."""
+    """One of a few strings."""
 
     choices: tuple[str, ...]
 
@@ -206,7 +140,10 @@ class Choice(_JsonNative):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DependentChoice(Choice):
-    """One of a few words, of which the rule `Among` says which are allowed beside another field's value."""
+    """One of a few strings; which of them are allowed depends on another field.
+
+    The rule `DependentValues` checks the value, so that its message can name both fields.
+    """
 
     def parse(self, location: str, value: object) -> str:
         if not isinstance(value, str):
@@ -216,7 +153,7 @@ class DependentChoice(Choice):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EnumMember:
-    """One of the words of an enumeration, as its member."""
+    """A member of an enumeration, written as its value in JSON."""
 
     enum: type[StrEnum]
 
@@ -238,19 +175,18 @@ class EnumMember:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Integer(_JsonNative):
-    """A whole number from `low` to `high`, both included. 300.0 is one, too, as in JSON Schema and in JavaScript."""
+    """An integer from `minimum` to `maximum`, inclusive. 300.0 is valid, as in JSON Schema and JavaScript."""
 
     minimum: int
     maximum: int
     unit: str
 
     def parse(self, location: str, value: object) -> int:
-        whole = int(value) if isinstance(value, float) and value.is_integer() else value
-        if type(whole) is not int or not self.minimum <= whole <= self.maximum:
-            raise invalid_value(
-                location, value, f"a whole number of {self.unit} from {self.minimum:,} to {self.maximum:,}"
-            )
-        return whole
+        number = int(value) if isinstance(value, float) and value.is_integer() else value
+        if type(number) is not int or not self.minimum <= number <= self.maximum:
+            allowed = f"a whole number of {self.unit} from {self.minimum:,} to {self.maximum:,}"
+            raise invalid_value(location, value, allowed)
+        return number
 
     def schema(self) -> dict[str, object]:
         return {"type": "integer", "minimum": self.minimum, "maximum": self.maximum}
@@ -284,7 +220,7 @@ class Boolean(_JsonNative):
 
 
 class RelativePath(_JsonNative):
-    """A path under the working directory, as the service's file tools take it."""
+    """A path below the working directory, as the service's file tools accept it."""
 
     def parse(self, location: str, value: object) -> str:
         return parse_relative_path(location, value)
@@ -294,7 +230,12 @@ class RelativePath(_JsonNative):
 
 
 def parse_relative_path(location: str, value: object) -> str:
-    """A path under the working directory; raises InvalidRequest naming `place`."""
+    """Returns the path if it is a valid relative path. Raises InvalidRequest.
+
+    Example:
+        >>> parse_relative_path("path", "reports/2026/summary.csv")
+        'reports/2026/summary.csv'
+    """
     if not isinstance(value, str) or len(value) > MAX_PATH_CHARACTERS or not _PATH.fullmatch(value):
         allowed = (
             f"a relative path of at most {MAX_PATH_CHARACTERS} characters, no control characters, "
@@ -305,20 +246,20 @@ def parse_relative_path(location: str, value: object) -> str:
 
 
 class Utf8:
-    """A file's content as text; its bytes are UTF-8. A refusal does not repeat it."""
+    """The content of a text file. Its Python value is the UTF-8 bytes. Error messages do not repeat it."""
 
     def parse(self, location: str, value: object) -> bytes:
         try:
             return cast("str", value).encode()
         except (AttributeError, UnicodeEncodeError):
-            raise invalid_without_value(location, value, "a string that UTF-8 can hold") from None
+            raise invalid_without_value(location, value, _ENCODABLE) from None
 
     def validate(self, location: str, value: object) -> bytes:
         data = require_instance(location, value, bytes)
         try:
             data.decode()
         except UnicodeDecodeError:
-            raise invalid_without_value(location, value, "bytes that are text in UTF-8") from None
+            raise invalid_without_value(location, value, "bytes that are valid UTF-8") from None
         return data
 
     def serialize(self, value: bytes) -> object:
@@ -329,16 +270,16 @@ class Utf8:
 
 
 class Base64:
-    """A file's content in base64, which carries any bytes. A refusal does not repeat it."""
+    """The content of any file, written as base64 in JSON. Error messages do not repeat it."""
 
     def parse(self, location: str, value: object) -> bytes:
         text = value if isinstance(value, str) else "!"
         try:
             data = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError):
-            raise invalid_without_value(location, value, "a string in base64") from None
-        if len(text) != -(-len(data) // 3) * 4:  # Python takes padding after what needs none
-            raise invalid_without_value(location, value, "a string in base64")
+            raise invalid_without_value(location, value, "a base64 string") from None
+        if len(text) != -(-len(data) // 3) * 4:  # Python accepts padding that is not needed
+            raise invalid_without_value(location, value, "a base64 string")
         return data
 
     def validate(self, location: str, value: object) -> bytes:
@@ -351,72 +292,9 @@ class Base64:
         return {"type": "string", "contentEncoding": "base64", "pattern": f"^{BASE64_PATTERN}$"}
 
 
-@dataclass(frozen=True)
-class S3Object:
-    """An object's address, or a prefix of such."""
-
-    bucket: str
-    key: str
-
-    @property
-    def uri(self) -> str:
-        """The address as people write it."""
-        return f"s3://{self.bucket}/{self.key}"
-
-    @classmethod
-    def parse(cls, location: str, value: object) -> S3Object:
-        """Reads `s3://BUCKET/KEY`; raises InvalidRequest naming `place`."""
-        if isinstance(value, str) and len(value) > MAX_URI_CHARACTERS:
-            allowed = f"s3://BUCKET/KEY of at most {MAX_URI_CHARACTERS:,} characters"
-            raise InvalidRequest(
-                f"{location} is {truncate(repr(value))} of {len(value):,} characters; allowed: {allowed}"
-            )
-        if not isinstance(value, str) or not _S3_URI.fullmatch(value):
-            raise invalid_value(location, value, S3_URI_FORMAT)
-        bucket, _, key = value.removeprefix("s3://").partition("/")
-        return cls(bucket, key)
-
-
-class S3Uri:
-    """An object's address."""
-
-    def parse(self, location: str, value: object) -> S3Object:
-        return S3Object.parse(location, value)
-
-    def validate(self, location: str, value: object) -> S3Object:
-        address = require_instance(location, value, S3Object)
-        if self.parse(location, address.uri) != address:
-            raise invalid_value(location, address.uri, "a bucket's name and a key, each a string")
-        return address
-
-    def serialize(self, value: S3Object) -> object:
-        return value.uri
-
-    def schema(self) -> dict[str, object]:
-        return {"type": "string", "maxLength": MAX_URI_CHARACTERS, "pattern": f"^{S3_URI_PATTERN}$"}
-
-
-class S3Folder(S3Uri):
-    """A prefix that ends with a slash, so that it means a folder and not every name that begins so."""
-
-    def parse(self, location: str, value: object) -> S3Object:
-        if isinstance(value, str) and _S3_ROOT.fullmatch(value):
-            raise InvalidRequest(
-                f"{location} is {truncate(repr(value))}, which names no folder; allowed: s3://BUCKET/FOLDER/"
-            )
-        folder = S3Object.parse(location, value)
-        if not folder.key.endswith("/"):  # a long address is cut in the message, which then does not show its end
-            shown = f"{location} is {truncate(repr(value))}, without a slash at its end"
-            raise InvalidRequest(f"{shown}; allowed: s3://BUCKET/FOLDER/")
-        return folder
-
-    def schema(self) -> dict[str, object]:
-        return {"type": "string", "maxLength": MAX_URI_CHARACTERS, "pattern": f"^{S3_FOLDER_PATTERN}$"}
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class ListOf:
-    """A list of one kind."""
+    """A list whose items have one type."""
 
     item_type: FieldType
     max_items: int
@@ -424,21 +302,22 @@ class ListOf:
     def parse(self, location: str, value: object) -> tuple[Any, ...]:
         if not isinstance(value, list):
             raise invalid_without_value(location, value, "a list")
-        entries = cast("list[object]", value)
-        if len(entries) > self.max_items:
-            raise invalid_without_value(location, entries, f"a list of at most {self.max_items:,}")
-        return tuple(self.item_type.parse(f"{location}[{index}]", entry) for index, entry in enumerate(entries))
+        items = self._require_length(location, cast("list[object]", value))
+        return tuple(self.item_type.parse(f"{location}[{index}]", item) for index, item in enumerate(items))
 
     def validate(self, location: str, value: object) -> tuple[Any, ...]:
         if not isinstance(value, tuple | list):
             raise invalid_without_value(location, value, "a tuple or a list")
-        entries = cast("Sequence[object]", value)
-        if len(entries) > self.max_items:
-            raise invalid_without_value(location, entries, f"a list of at most {self.max_items:,}")
-        return tuple(self.item_type.validate(f"{location}[{index}]", entry) for index, entry in enumerate(entries))
+        items = self._require_length(location, cast("Sequence[object]", value))
+        return tuple(self.item_type.validate(f"{location}[{index}]", item) for index, item in enumerate(items))
+
+    def _require_length(self, location: str, items: Sequence[object]) -> Sequence[object]:
+        if len(items) > self.max_items:
+            raise invalid_without_value(location, items, f"a list of at most {self.max_items:,}")
+        return items
 
     def serialize(self, value: tuple[Any, ...]) -> object:
-        return [self.item_type.serialize(entry) for entry in value]
+        return [self.item_type.serialize(item) for item in value]
 
     def schema(self) -> dict[str, object]:
         return {"type": "array", "items": self.item_type.schema(), "maxItems": self.max_items}

@@ -1,4 +1,4 @@
-"""What a workflow carries from one operation to the next. Its fields are the product's; pass them on as they came."""
+"""Handles that a workflow passes from one operation to the next. Pass them on unchanged."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ class SessionHandle(Record):
     """An open session."""
 
     interpreter: Annotated[str, Text(255), "The interpreter's key."]
-    session_id: Annotated[str, Text(255), "The service's name for the session."]
+    session_id: Annotated[str, Text(255), "The service's identifier of the session."]
     seen: Annotated[
         int,
         Integer(0, MAX_NUMBER, "microseconds"),
-        "By the sandbox's clock, when its files were last looked at: what changed since is new.",
+        "When the session's files were last listed, by the sandbox's clock. Files that changed later are new.",
     ] = 0
     ends: Annotated[
         int | None,
         Integer(0, MAX_NUMBER, "seconds"),
-        "When its lifetime ends, in seconds since 1970: a call after it is known not to have run anything.",
+        "When the session's lifetime ends, in seconds since 1970. A call that fails after this time ran no code.",
     ] = None
 
 
 @record
 class TaskHandle(Record):
-    """A command that was started."""
+    """A started command."""
 
-    session: Annotated[SessionHandle, Nested(SessionHandle), "Where it runs."]
-    task_id: Annotated[str, Text(255), "The service's name for the command."]
+    session: Annotated[SessionHandle, Nested(SessionHandle), "The session that the command runs in."]
+    task_id: Annotated[str, Text(255), "The service's identifier of the command."]
     closes: Annotated[bool, Boolean(), "Whether the session ends with the command."] = True

@@ -1,4 +1,4 @@
-"""Names of the metrics that a run emits, shared by what emits them and by the dashboards and alarms that read them."""
+"""Names of the metrics of runs, shared by the session function, the dashboards and the alarms."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from enum import StrEnum
 
 NAMESPACE = "Sandpiper"
 SERVICE_DIMENSION = "service"
-"""The dimension that Powertools Metrics fills with its service's name: here one tenant of one environment."""
+"""The dimension that Powertools Metrics sets to its service name: here a tenant of an environment."""
 
 
 class Metric(StrEnum):
-    """Counts, one data point a run."""
+    """The metrics. Each is a count with one data point per run."""
 
     RUNS = "Runs"
     PROGRAMS_FAILED = "ProgramsFailed"

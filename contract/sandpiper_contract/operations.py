@@ -1,4 +1,4 @@
-"""Every operation by its name: what it is asked, what it answers, and whether it may be repeated."""
+"""The operations of the contract, each with the types of its request and its result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation."""
+    """An operation: the types of its request and its result."""
 
     request: type[Record]
     result: type[Record]
@@ -30,3 +30,4 @@ OPERATIONS: dict[str, Operation] = {
     "close_session": Operation(requests.CloseSession, results.ClosedSession),
     "collect_files": Operation(requests.CollectFiles, results.CollectedFiles),
 }
+"""The operations by name."""

@@ -1,8 +1,8 @@
-"""JSON objects as frozen dataclasses whose annotations say what each field holds, so that one text is all there is.
+"""Records: JSON objects of the contract as frozen dataclasses.
 
-A field is `name: Annotated[type, kind, "what it is"]`; in JSON its name is in camelCase. A field without a default is
-required. What holds between fields stands in `RULES`. A record that is made in Python is held to the same as one that
-is read, and refused in the same words.
+A field is declared as `name: Annotated[type, field_type, "description"]`. Its JSON name is in camelCase. A field
+without a default is required. Conditions between fields are listed in `RULES`. A record created in Python is validated
+as strictly as one parsed from JSON, with the same error messages.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from typing import (
 )
 
 from sandpiper_contract.errors import InvalidRequest
-from sandpiper_contract.field_types import MISSING, invalid_without_value, require_instance, truncate
+from sandpiper_contract.invalid_values import MISSING, invalid_without_value, require_instance
+from sandpiper_contract.truncation import truncate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,41 +37,49 @@ if TYPE_CHECKING:
 
 
 class Rule(Protocol):
-    """What holds between fields."""
+    """A condition between the fields of a record."""
 
     def check(self, record: Any) -> None:
-        """Raises InvalidRequest where a record does not keep to it."""
+        """Raises InvalidRequest if a record violates the rule."""
         ...
 
     def schema(self, record: Any) -> dict[str, object]:
-        """The rule as JSON Schema for a type of records, as far as that can say it."""
+        """Returns the rule as JSON Schema for a record type, or `{}` if JSON Schema cannot express it."""
         ...
 
 
 class _SignatureAttribute:
-    """What `help` and notebooks show of a record."""
+    """The signature that `help` and notebooks show for a record type."""
 
-    def __get__(self, made: Record | None, of: type[Record]) -> Signature:
-        if not dataclasses.is_dataclass(of):  # Record itself, which nobody makes
+    def __get__(self, instance: Record | None, owner: type[Record]) -> Signature:
+        if not dataclasses.is_dataclass(owner):  # Record itself, which is never instantiated
             raise AttributeError("__signature__")
-        return signature_of(of)
+        return signature_of(owner)
 
 
 class Record:
-    """A JSON object of the contract. Two are equal when they are of one type and all their fields are equal."""
+    """A JSON object of the contract. Two records are equal if their types and all their fields are equal.
+
+    Example:
+        >>> request = RunCode.from_json({"code": "print(1)"})
+        >>> request == RunCode(code="print(1)")
+        True
+        >>> request.to_json()["language"]
+        'python'
+    """
 
     RULES: ClassVar[tuple[Rule, ...]] = ()
     __dataclass_fields__: ClassVar[dict[str, Any]]
     __signature__ = _SignatureAttribute()
 
-    def __init__(self, *in_order: object, **by_name: object) -> None:
-        """The record that Python code makes, once every field and every rule holds; raises InvalidRequest otherwise."""
-        bound = signature_of(type(self)).bind(*in_order, **by_name)
+    def __init__(self, *positional: object, **named: object) -> None:
+        """Creates the record after it has validated every field and rule. Raises InvalidRequest."""
+        bound = signature_of(type(self)).bind(*positional, **named)
         bound.apply_defaults()
         for field in fields_of(type(self)):
             value = bound.arguments[field.attribute]
-            checked = field.required or value is not field.default
-            vars(self)[field.attribute] = field.field_type.validate(field.name, value) if checked else value
+            is_default = not field.required and value is field.default
+            vars(self)[field.attribute] = value if is_default else field.field_type.validate(field.name, value)
         self._check_rules()
 
     def _check_rules(self) -> None:
@@ -79,11 +88,11 @@ class Record:
 
     @classmethod
     def _from_validated(cls, values: Mapping[str, object]) -> Self:
-        """The record of these values, all of them, which are checked already, but for the rules."""
-        made = cls.__new__(cls)
-        vars(made).update(values)
-        made._check_rules()
-        return made
+        """Returns the record with these values, one for each field, after it has checked the rules only."""
+        record = cls.__new__(cls)
+        vars(record).update(values)
+        record._check_rules()
+        return record
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise FrozenInstanceError(f"cannot assign to field {name!r}")
@@ -102,11 +111,20 @@ class Record:
 
     @classmethod
     def from_json(cls, raw: object, location: str = "request") -> Self:
-        """Reads an object that stands at `where`; raises InvalidRequest for the first thing that is wrong with it."""
+        """Parses a JSON object. Raises InvalidRequest for the first error in it.
+
+        Args:
+            raw: The object as `json.loads` returns it.
+            location: Where the object is. Error messages begin with it, unless it is `request`.
+
+        Example:
+            >>> Outputs.from_json({"maxFiles": -1}, "outputs")
+            InvalidRequest: outputs.maxFiles is -1; allowed: a whole number of files from 0 to 1,000
+        """
         return parse_record(cls, raw, location)
 
     def to_json(self) -> dict[str, object]:
-        """The object as JSON carries it, without the fields that are None."""
+        """Returns the record as a JSON object, without the fields that are None."""
         values = ((field, getattr(self, field.attribute)) for field in fields_of(type(self)))
         return {field.name: field.field_type.serialize(value) for field, value in values if value is not None}
 
@@ -121,17 +139,27 @@ def record(cls: type[R]) -> type[R]: ...
 @dataclass_transform(frozen_default=True)
 def record(*, kw_only: bool) -> Callable[[type[R]], type[R]]: ...
 def record(cls: type[R] | None = None, *, kw_only: bool = False) -> Any:
-    """A frozen dataclass whose methods are all Record's: compiled for each type, they slow a function's start."""
+    """Declares a record type: a frozen dataclass that inherits all its methods from Record.
 
-    def make(made: type[R]) -> type[R]:
-        return dataclass(init=False, eq=False, repr=False, kw_only=kw_only)(made)
+    Methods compiled for each type, as `dataclass` generates them, would slow the cold start of a Lambda function.
 
-    return make if cls is None else make(cls)
+    Example:
+        >>> @record
+        ... class Point(Record):
+        ...     x: Annotated[int, Integer(0, 100, "pixels"), "Distance from the left edge."]
+        >>> Point.from_json({"x": 3}).x
+        3
+    """
+
+    def declare(declared: type[R]) -> type[R]:
+        return dataclass(init=False, eq=False, repr=False, kw_only=kw_only)(declared)
+
+    return declare if cls is None else declare(cls)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Field:
-    """One field of a record: its name in Python and in JSON, what it holds and what it is for."""
+    """A field of a record: `attribute` is its name in Python, `name` its name in JSON."""
 
     attribute: str
     name: str
@@ -143,7 +171,12 @@ class Field:
 
 @cache
 def fields_of(record: type[Record]) -> tuple[Field, ...]:
-    """The record's fields in their order."""
+    """Returns the fields of a record type in their order.
+
+    Example:
+        >>> [field.name for field in fields_of(InputFile)]
+        ['path', 'text', 'base64', 's3Uri', 's3Prefix']
+    """
     hints = get_type_hints(record, include_extras=True)
     return tuple(
         Field(field.name, camel_case(field.name), *_annotation_of(hints[field.name]), *_default_of(field))
@@ -153,7 +186,7 @@ def fields_of(record: type[Record]) -> tuple[Field, ...]:
 
 @cache
 def signature_of(record: type[Record]) -> Signature:
-    """How Python code makes the record."""
+    """Returns the signature of a record type's constructor."""
     return Signature(
         [
             Parameter(
@@ -180,15 +213,20 @@ def _default_of(field: dataclasses.Field[Any]) -> tuple[bool, object]:
 
 
 def camel_case(name: str) -> str:
-    """`s3_uri` as `s3Uri`."""
+    """Returns the JSON name of a Python name.
+
+    Example:
+        >>> camel_case("session_timeout_seconds")
+        'sessionTimeoutSeconds'
+    """
     first, *others = name.split("_")
     return first + "".join(map(str.capitalize, others))
 
 
 def parse_record(record: type[R], raw: object, location: str) -> R:
-    """Reads an object that stands at `where`; raises InvalidRequest for the first thing that is wrong with it.
+    """Parses a JSON object at a location. Raises InvalidRequest for the first error in it.
 
-    Fields that are not known are refused before anything else: a misspelt one is often why a known one is missing.
+    Reports unknown fields before missing ones, because a misspelled field is a common reason for a missing one.
     """
     if not isinstance(raw, Mapping):
         raise invalid_without_value(location, raw, "a JSON object")
@@ -198,9 +236,8 @@ def parse_record(record: type[R], raw: object, location: str) -> R:
     for name in members:
         if name not in known:
             shown = truncate(name if name.isprintable() else repr(name))
-            raise InvalidRequest(
-                f"{_field_location(location, shown)} is not a field; the fields are {', '.join(known)}"
-            )
+            unknown = _field_location(location, shown)
+            raise InvalidRequest(f"{unknown} is an unknown field; allowed: {', '.join(known)}")
     values = {
         field.attribute: field.field_type.parse(_field_location(location, field.name), members.get(field.name, MISSING))
         if field.required or field.name in members
@@ -208,19 +245,19 @@ def parse_record(record: type[R], raw: object, location: str) -> R:
         for field in fields
     }
     try:
-        return record._from_validated(values)  # pyright: ignore[reportPrivateUsage] - of this file
+        return record._from_validated(values)  # pyright: ignore[reportPrivateUsage] - same module
     except InvalidRequest as error:
         raise error if location == "request" else InvalidRequest(f"{location}: {error}") from None
 
 
 def _field_location(location: str, name: str) -> str:
-    """A field's path as messages write it."""
+    """Returns a field's path as error messages show it."""
     return name if location == "request" else f"{location}.{name}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Nested:
-    """The kind of a field that holds a record."""
+    """The field type of a field that contains a record."""
 
     record: type[Record]
 

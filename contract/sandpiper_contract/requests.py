@@ -1,14 +1,15 @@
-"""What each operation is asked for."""
+"""The requests of the operations."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from sandpiper_contract.field_types import Boolean, Choice, DependentChoice, Integer, ListOf, S3Object, S3Uri, Text
+from sandpiper_contract.field_types import Boolean, Choice, DependentChoice, Integer, ListOf, Text
 from sandpiper_contract.files import DEFAULT_OUTPUTS, DISTINCT_INPUT_PATHS, MAX_INPUTS, InputFile, Outputs
 from sandpiper_contract.handles import SessionHandle, TaskHandle
 from sandpiper_contract.records import Nested, Record, record
 from sandpiper_contract.rules import DependentValues, ExactlyOne, ForbiddenValue, RequiresValue
+from sandpiper_contract.s3_objects import S3Object, S3Uri
 
 Language = Literal["python", "javascript", "typescript"]
 Runtime = Literal["nodejs", "deno", "python"]
@@ -19,34 +20,36 @@ RUNTIMES: dict[Language, tuple[Runtime, ...]] = {
     "javascript": ("deno", "nodejs"),
     "typescript": ("deno", "nodejs"),
 }
-"""What may run a language, the service's default first."""
+"""The runtimes of each language. The first is the service's default."""
 _ALL_RUNTIMES: tuple[Runtime, ...] = ("deno", "nodejs", "python")
 SESSION_TIMEOUT_SECONDS = (60, 28_800)
-"""The workflow connector's limits; the service itself takes 1 to 28,800."""
+"""Minimum and maximum, as in the workflow connector. The service itself accepts 1 to 28,800 s."""
 DEFAULT_SESSION_TIMEOUT_SECONDS = 300
 DEFAULT_COMMAND_TIMEOUT_SECONDS = 3_600
-"""For commands that run on without a caller, whose session is what bounds them."""
+"""Default for started commands, which run until their session ends."""
 
-_Code = Annotated[str | None, Text(), "The program."]
-_CodeS3Uri = Annotated[S3Object | None, S3Uri(), "The object that holds the program, in place of `code`."]
-_Language = Annotated[Language, Choice(LANGUAGES), "What the program is written in."]
+_Code = Annotated[str | None, Text(), "The program's source code."]
+_CodeS3Uri = Annotated[S3Object | None, S3Uri(), "The object that contains the program, as an alternative to `code`."]
+_Language = Annotated[Language, Choice(LANGUAGES), "The program's language."]
 _Runtime = Annotated[
     Runtime | None,
     DependentChoice(_ALL_RUNTIMES),
-    "What runs JavaScript and TypeScript: deno unless said. Python is run by python alone.",
+    "The runtime. Default: deno for JavaScript and TypeScript, python for Python.",
 ]
-_Interpreter = Annotated[str | None, Text(255), "A key of the tenant's interpreters; its first unless said."]
-_ABOUT_TIMEOUT = "How long the session lives at most, from its start, whatever happens in it. Unless said, {unless}."
+_Interpreter = Annotated[str | None, Text(255), "The key of one of the tenant's interpreters. Default: the first."]
+_TIMEOUT_DESCRIPTION = "Maximum lifetime of the session from its start. Default: {default}."
 _SessionTimeout = Annotated[
     int | None,
     Integer(*SESSION_TIMEOUT_SECONDS, "seconds"),
-    _ABOUT_TIMEOUT.format(unless=f"the interpreter's own, which is {DEFAULT_SESSION_TIMEOUT_SECONDS} s unless set"),
+    _TIMEOUT_DESCRIPTION.format(default=f"as configured for the interpreter, or {DEFAULT_SESSION_TIMEOUT_SECONDS} s"),
 ]
 _Inputs = Annotated[
-    tuple[InputFile, ...], ListOf(Nested(InputFile), MAX_INPUTS), "Files beside the program before it runs."
+    tuple[InputFile, ...],
+    ListOf(Nested(InputFile), MAX_INPUTS),
+    "Files to write to the working directory before the program runs.",
 ]
-_Outputs = Annotated[Outputs, Nested(Outputs), "Which files come back."]
-_FailOnError = Annotated[bool, Boolean(), "End with the error CodeFailed when the exit code is not 0."]
+_Outputs = Annotated[Outputs, Nested(Outputs), "Which files to return."]
+_FailOnError = Annotated[bool, Boolean(), "Fail with `CodeFailed` if the exit code is not 0."]
 _RUNTIME = DependentValues("runtime", {**RUNTIMES}, "language")
 _LANGUAGE_OF_CODE = (
     RequiresValue("language", ("javascript", "typescript"), "command", (None,)),
@@ -54,14 +57,16 @@ _LANGUAGE_OF_CODE = (
 )
 _FIGURES = RequiresValue("outputs.figures", (True,), "language", ("python",))
 _NO_FIGURES = ForbiddenValue(
-    "outputs.figures", True, "figures are what a program leaves open in its session; a command saves its"
+    "outputs.figures", True, "figures are collected from programs only; let the command save its figures as files"
 )
-_Session = Annotated[SessionHandle, Nested(SessionHandle), "What open_session or a call in the session returned."]
+_Session = Annotated[
+    SessionHandle, Nested(SessionHandle), "The handle that `open_session` or a later call in the session returned."
+]
 
 
 @record(kw_only=True)
 class RunCode(Record):
-    """A program to run once in a session of its own."""
+    """Runs a program once in a new session."""
 
     RULES = (ExactlyOne(("code", "code_s3_uri")), _RUNTIME, _FIGURES, DISTINCT_INPUT_PATHS)
 
@@ -78,11 +83,11 @@ class RunCode(Record):
 
 @record(kw_only=True)
 class RunCommand(Record):
-    """A shell command to run once in a session of its own."""
+    """Runs a shell command once in a new session."""
 
     RULES = (_NO_FIGURES, DISTINCT_INPUT_PATHS)
 
-    command: Annotated[str, Text(), "Run by /bin/sh in the working directory."]
+    command: Annotated[str, Text(), "A command for /bin/sh, run in the working directory."]
     interpreter: _Interpreter = None
     session_timeout_seconds: _SessionTimeout = None
     inputs: _Inputs = ()
@@ -92,14 +97,14 @@ class RunCommand(Record):
 
 @record(kw_only=True)
 class StartCommand(Record):
-    """A command, or a program, that runs on without a caller, for up to eight hours, in a session of its own.
+    """Starts a command or a program that runs without a caller, for up to eight hours, in a new session.
 
-    A program is written to a file and run from there, since only commands may pass 15 minutes.
+    A program is written to a file and run as a command, because only commands can run longer than 15 minutes.
     """
 
     RULES = (ExactlyOne(("command", "code", "code_s3_uri")), _RUNTIME, *_LANGUAGE_OF_CODE, DISTINCT_INPUT_PATHS)
 
-    command: Annotated[str | None, Text(), "Run by /bin/sh in the working directory."] = None
+    command: Annotated[str | None, Text(), "A command for /bin/sh, run in the working directory."] = None
     code: _Code = None
     code_s3_uri: _CodeS3Uri = None
     language: _Language = "python"
@@ -108,19 +113,19 @@ class StartCommand(Record):
     session_timeout_seconds: Annotated[
         int | None,
         Integer(*SESSION_TIMEOUT_SECONDS, "seconds"),
-        _ABOUT_TIMEOUT.format(
-            unless=f"{DEFAULT_COMMAND_TIMEOUT_SECONDS} s, or the interpreter's longest if that is less"
+        _TIMEOUT_DESCRIPTION.format(
+            default=f"{DEFAULT_COMMAND_TIMEOUT_SECONDS} s, or the interpreter's maximum if that is less"
         ),
     ] = None
     inputs: _Inputs = ()
 
 
-_Task = Annotated[TaskHandle, Nested(TaskHandle), "What start_command returned."]
+_Task = Annotated[TaskHandle, Nested(TaskHandle), "The handle that `start_command` returned."]
 
 
 @record(kw_only=True)
 class PollCommand(Record):
-    """Asks how a started command is. Once it has ended, brings its files back and ends its session."""
+    """Returns the state of a started command. When it has ended, returns its files and stops its session."""
 
     RULES = (_NO_FIGURES,)
 
@@ -131,7 +136,7 @@ class PollCommand(Record):
 
 @record(kw_only=True)
 class StopCommand(Record):
-    """Ends a started command, brings back what it has left so far and ends its session."""
+    """Stops a started command, returns the files that it has written and stops its session."""
 
     RULES = (_NO_FIGURES,)
 
@@ -141,7 +146,7 @@ class StopCommand(Record):
 
 @record(kw_only=True)
 class OpenSession(Record):
-    """A session for several programs, which share its variables and files. It is the caller's to close."""
+    """Opens a session for several programs, which share variables and files. The caller has to close it."""
 
     RULES = (DISTINCT_INPUT_PATHS,)
 
@@ -152,7 +157,7 @@ class OpenSession(Record):
 
 @record(kw_only=True)
 class RunInSession(Record):
-    """A program or a command to run once in an open session."""
+    """Runs a program or a command once in an open session."""
 
     RULES = (
         ExactlyOne(("code", "code_s3_uri", "command")),
@@ -167,10 +172,10 @@ class RunInSession(Record):
     session: _Session
     code: _Code = None
     code_s3_uri: _CodeS3Uri = None
-    command: Annotated[str | None, Text(), "Run by /bin/sh in the working directory."] = None
+    command: Annotated[str | None, Text(), "A command for /bin/sh, run in the working directory."] = None
     language: _Language = "python"
     runtime: _Runtime = None
-    clear_context: Annotated[bool, Boolean(), "Forget the variables of earlier programs first."] = False
+    clear_context: Annotated[bool, Boolean(), "Whether to delete the variables of earlier programs first."] = False
     inputs: _Inputs = ()
     outputs: _Outputs = DEFAULT_OUTPUTS
     fail_on_error: _FailOnError = False
@@ -178,18 +183,18 @@ class RunInSession(Record):
 
 @record(kw_only=True)
 class CloseSession(Record):
-    """Ends an open session. One that has ended is no error."""
+    """Closes an open session. A session that has already ended is not an error."""
 
     session: _Session
 
 
 @record(kw_only=True)
 class CollectFiles(Record):
-    """Brings files of an open session back without running anything."""
+    """Returns files of an open session without running code."""
 
     session: _Session
     outputs: _Outputs = DEFAULT_OUTPUTS
 
 
 StartRequest = RunCode | RunCommand | StartCommand | OpenSession
-"""Requests that start a session."""
+"""The requests that start a session."""

@@ -1,29 +1,35 @@
-"""What each operation answers. A program that fails is a result too."""
+"""The results of the operations. A program that fails has a result too."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from sandpiper_contract.field_types import AnyString, Boolean, Choice, Integer, ListOf, Number, S3Object, S3Uri
+from sandpiper_contract.field_types import AnyString, Boolean, Choice, Integer, ListOf, Number
 from sandpiper_contract.files import MAX_FILES, OutputFile, SkippedFile
 from sandpiper_contract.handles import SessionHandle, TaskHandle
 from sandpiper_contract.records import Nested, Record, record
+from sandpiper_contract.s3_objects import S3Object, S3Uri
 
 MAX_SKIPPED = 100_000
+"""Maximum number of skipped files in a result."""
 TaskStatus = Literal["submitted", "working", "completed", "canceled", "failed"]
 TASK_STATUSES: tuple[TaskStatus, ...] = ("submitted", "working", "completed", "canceled", "failed")
 RUNNING_STATUSES: tuple[TaskStatus, ...] = ("submitted", "working")
-"""The service's words for a command that has not ended."""
+"""The statuses of a command that has not ended."""
 
-_Files = Annotated[tuple[OutputFile, ...], ListOf(Nested(OutputFile), MAX_FILES), "What came back."]
-_Skipped = Annotated[tuple[SkippedFile, ...], ListOf(Nested(SkippedFile), MAX_SKIPPED), "What did not, and why."]
-_Manifest = Annotated[
-    S3Object | None, S3Uri(), "Where both lists are whole, when they are too long for a workflow's state."
+_Files = Annotated[
+    tuple[OutputFile, ...], ListOf(Nested(OutputFile), MAX_FILES), "The files that were returned or stored."
 ]
-_Stdout = Annotated[str, AnyString(), "What the program printed, cut in the middle when it is long."]
-_Stderr = Annotated[str, AnyString(), "What it printed as errors, cut likewise."]
-_StdoutUri = Annotated[S3Object | None, S3Uri(), "Where a long stdout is whole."]
-_StderrUri = Annotated[S3Object | None, S3Uri(), "Where a long stderr is whole."]
+_Skipped = Annotated[
+    tuple[SkippedFile, ...], ListOf(Nested(SkippedFile), MAX_SKIPPED), "The files that were not, with the reasons."
+]
+_Manifest = Annotated[
+    S3Object | None, S3Uri(), "The address of the complete lists of files, if they are too long for a workflow's state."
+]
+_Stdout = Annotated[str, AnyString(), "What the program printed to stdout, truncated in the middle if it is long."]
+_Stderr = Annotated[str, AnyString(), "What the program printed to stderr, truncated in the middle if it is long."]
+_StdoutUri = Annotated[S3Object | None, S3Uri(), "The address of the complete stdout, if it is truncated."]
+_StderrUri = Annotated[S3Object | None, S3Uri(), "The address of the complete stderr, if it is truncated."]
 EXIT_CODE = Integer(-(2**31), 2**32, "exit code")
 MILLISECONDS = Number("ms")
 _ExitCode = Annotated[int, EXIT_CODE, "0 means success."]
@@ -31,12 +37,12 @@ _ExitCode = Annotated[int, EXIT_CODE, "0 means success."]
 
 @record
 class RunResult(Record):
-    """What one program printed, how it ended and which files it left."""
+    """The output, exit code and files of a program."""
 
     stdout: _Stdout
     stderr: _Stderr
     exit_code: _ExitCode
-    execution_time_ms: Annotated[float, MILLISECONDS, "As the service measured it, in milliseconds."]
+    execution_time_ms: Annotated[float, MILLISECONDS, "Execution time as measured by the service, in milliseconds."]
     files: _Files = ()
     skipped: _Skipped = ()
     stdout_uri: _StdoutUri = None
@@ -49,22 +55,24 @@ class RunResult(Record):
 
 @record
 class StartedCommand(Record):
-    """A command that runs on."""
+    """A command that is running."""
 
-    task: Annotated[TaskHandle, Nested(TaskHandle), "What poll_command and stop_command take."]
-    status: Annotated[TaskStatus, Choice(TASK_STATUSES), "The service's word for how it is."]
+    task: Annotated[TaskHandle, Nested(TaskHandle), "The handle for `poll_command` and `stop_command`."]
+    status: Annotated[TaskStatus, Choice(TASK_STATUSES), "The service's status of the command."]
 
 
 @record
 class CommandState(Record):
-    """How a started command is. What it printed, its files and its exit code are there once it has ended."""
+    """The state of a started command. Output, exit code and files are present when it has ended."""
 
-    status: Annotated[TaskStatus, Choice(TASK_STATUSES), "The service's word for how it is."]
-    ended: Annotated[bool, Boolean(), "Whether the status is the last one."]
+    status: Annotated[TaskStatus, Choice(TASK_STATUSES), "The service's status of the command."]
+    ended: Annotated[bool, Boolean(), "Whether the status is final."]
     stdout: _Stdout = ""
     stderr: _Stderr = ""
     exit_code: Annotated[int | None, EXIT_CODE, "0 means success."] = None
-    execution_time_ms: Annotated[float | None, MILLISECONDS, "As the service measured it, in milliseconds."] = None
+    execution_time_ms: Annotated[
+        float | None, MILLISECONDS, "Execution time as measured by the service, in milliseconds."
+    ] = None
     files: _Files = ()
     skipped: _Skipped = ()
     stdout_uri: _StdoutUri = None
@@ -74,16 +82,16 @@ class CommandState(Record):
 
 @record
 class OpenedSession(Record):
-    """A session that is open until it is closed or its lifetime ends."""
+    """A session that stays open until it is closed or its lifetime ends."""
 
-    session: Annotated[SessionHandle, Nested(SessionHandle), "What the other operations take."]
+    session: Annotated[SessionHandle, Nested(SessionHandle), "The handle for the other operations."]
 
 
 @record
 class ClosedSession(Record):
-    """A session that has ended."""
+    """A closed session."""
 
-    closed: Annotated[bool, Boolean(), "Whether this call ended it; false when it had ended before."]
+    closed: Annotated[bool, Boolean(), "Whether this call ended the session; false if it had already ended."]
 
 
 @record

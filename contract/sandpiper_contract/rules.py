@@ -1,9 +1,10 @@
-"""Rules between the fields of a record, as data: each checks a record and says the same as JSON Schema.
+"""Rules between the fields of a record. Each rule checks a record and describes itself as JSON Schema.
 
-A rule names fields as Python has them; a dot leads into a field that is a record itself. What it says to people has the
-names of JSON.
+A rule refers to fields by their Python names. `outputs.figures` is the field `figures` of the record in the field
+`outputs`. Error messages show JSON names.
 """
 
+# ruff: noqa: D102 - Rule documents the methods of every rule
 from __future__ import annotations
 
 import json
@@ -12,8 +13,8 @@ from functools import reduce
 from typing import TYPE_CHECKING, cast
 
 from sandpiper_contract.errors import InvalidRequest
-from sandpiper_contract.field_types import truncate
 from sandpiper_contract.records import camel_case, fields_of
+from sandpiper_contract.truncation import truncate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,32 +24,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ExactlyOne:
-    """One of these fields is there, and no other of them."""
+    """Exactly one of these fields is set."""
 
     fields: tuple[str, ...]
 
     def check(self, record: Record) -> None:
-        """As Rule has it."""
-        given = [camel_case(field) for field in self.fields if _value_of(record, field) is not None]
-        if len(given) != 1:
+        present = [camel_case(field) for field in self.fields if _value_of(record, field) is not None]
+        if len(present) != 1:
             fields = ", ".join(map(camel_case, self.fields))
             message = (
-                f"{' and '.join(given)} are given; allowed: exactly one of {fields}"
-                if given
-                else f"none of {fields} is given; allowed: exactly one of them"
+                f"{' and '.join(present)} are set; allowed: exactly one of {fields}"
+                if present
+                else f"none of {fields} is set; allowed: exactly one of them"
             )
             raise InvalidRequest(message)
 
-    def schema(self, record: type[Record]) -> dict[str, object]:  # noqa: ARG002 - as Rule has it
-        """As Rule has it."""
+    def schema(self, record: type[Record]) -> dict[str, object]:  # noqa: ARG002 - signature of Rule
         return {"oneOf": [{"required": [camel_case(field)]} for field in self.fields]}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RequiresValue:
-    """A field has some values only where another has one of some; `None` among them stands for one that is not there.
+    """Some values of a field require another field to have one of `other_values`.
 
-    The first is never the field's default.
+    None in `other_values` means that the other field is absent. `values` never includes the field's default.
     """
 
     field: str
@@ -57,7 +56,6 @@ class RequiresValue:
     other_values: tuple[object, ...]
 
     def check(self, record: Record) -> None:
-        """As Rule has it."""
         value = _value_of(record, self.field)
         if value in self.values and _value_of(record, self.other_field) not in self.other_values:
             other = camel_case(self.other_field)
@@ -66,7 +64,6 @@ class RequiresValue:
             raise InvalidRequest(f"{camel_case(self.field)} is {_format(value)}; allowed: {allowed}")
 
     def schema(self, record: type[Record]) -> dict[str, object]:
-        """As Rule has it."""
         (default,) = [field.default for field in fields_of(record) if field.attribute == self.other_field]
         return {
             "if": _condition(self.field, self.values, required=True),
@@ -76,9 +73,9 @@ class RequiresValue:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DependentValues:
-    """A field has one of the words that another field's word has in a table, or is not there.
+    """The values that a field accepts depend on another field, or the field is absent.
 
-    Every word of the other field is in the table; the first field's kind is `WordAmong`.
+    `table` has an entry for every value of the field `key_field`. The type of `field` is `DependentChoice`.
     """
 
     field: str
@@ -86,7 +83,6 @@ class DependentValues:
     key_field: str
 
     def check(self, record: Record) -> None:
-        """As Rule has it."""
         value, key = _value_of(record, self.field), cast("str", _value_of(record, self.key_field))
         if value is not None and value not in self.table[key]:
             field = f"{camel_case(self.field)} is {truncate(repr(value))}"
@@ -94,33 +90,30 @@ class DependentValues:
             raise InvalidRequest(f"{field} where {camel_case(self.key_field)} is {key}; allowed: {choices}")
 
     def schema(self, record: type[Record]) -> dict[str, object]:
-        """As Rule has it."""
         (default,) = [field.default for field in fields_of(record) if field.attribute == self.key_field]
-        choices = [
+        conditions = [
             {
                 "if": _condition(self.key_field, (key,), required=key != default),
                 "then": _condition(self.field, choices, required=False),
             }
             for key, choices in self.table.items()
         ]
-        return {"allOf": choices}
+        return {"allOf": conditions}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ForbiddenValue:
-    """A field has no such value here, for the reason given."""
+    """A field must not have a value, for the reason that the error message states."""
 
     field: str
     value: object
     reason: str
 
     def check(self, record: Record) -> None:
-        """As Rule has it."""
         if _value_of(record, self.field) == self.value:
             raise InvalidRequest(f"{camel_case(self.field)} is {_format(self.value)}; not allowed: {self.reason}")
 
-    def schema(self, record: type[Record]) -> dict[str, object]:  # noqa: ARG002 - as Rule has it
-        """As Rule has it."""
+    def schema(self, record: type[Record]) -> dict[str, object]:  # noqa: ARG002 - signature of Rule
         return {"not": _condition(self.field, (self.value,), required=True)}
 
 
@@ -133,7 +126,7 @@ def _format(value: object) -> str:
 
 
 def _condition(field: str, values: Sequence[object], *, required: bool) -> dict[str, object]:
-    """The schema of an object whose field is one of the values, or not there where it is not required."""
+    """Returns the schema of an object whose field has one of the values, or is absent if it is not required."""
     name, _, inner = field.partition(".")
     choices = [value for value in values if value is not None]
     schema = _condition(inner, values, required=required) if inner else {"enum": choices} if choices else False

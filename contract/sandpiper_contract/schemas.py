@@ -1,7 +1,7 @@
-"""The contract as JSON Schema, draft 2020-12, for who writes requests and reads results in another language.
+"""The contract as JSON Schema, draft 2020-12, for clients in other languages.
 
-What a schema refuses is refused. It cannot say that inputs lie apart, that a string has no half of a surrogate pair,
-and what a session's interpreter is; so some of what it takes is refused, too.
+A request that violates its schema is rejected. A valid request can still be rejected, because JSON Schema cannot
+express that input paths are distinct, that a string has no unpaired surrogates, or which interpreters exist.
 """
 
 from __future__ import annotations
@@ -23,16 +23,26 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schemas() -> dict[str, dict[str, object]]:
-    """Every schema by its name: `run_code.request`, `run_code.result`, …, `event`."""
-    found = {"event": _event()}
+    """Returns the schemas by name: `run_code.request`, `run_code.result`, …, `event`.
+
+    Example:
+        >>> schemas()["run_code.request"]["properties"]["language"]["enum"]
+        ['python', 'javascript', 'typescript']
+    """
+    by_name = {"event": _event()}
     for name, operation in OPERATIONS.items():
-        found[f"{name}.request"] = schema_of(operation.request)
-        found[f"{name}.result"] = schema_of(operation.result)
-    return found
+        by_name[f"{name}.request"] = schema_of(operation.request)
+        by_name[f"{name}.result"] = schema_of(operation.result)
+    return by_name
 
 
 def all_records() -> Iterator[type[Record]]:
-    """Every record of the contract, some more than once."""
+    """Yields every record type of the contract, some more than once.
+
+    Example:
+        >>> {record.__name__ for record in all_records()} >= {"RunCode", "InputFile", "Event"}
+        True
+    """
     for operation in OPERATIONS.values():
         for record in (operation.request, operation.result):
             yield record
@@ -42,13 +52,18 @@ def all_records() -> Iterator[type[Record]]:
 
 
 def schema_of(record: type[Record]) -> dict[str, object]:
-    """A record's schema, whole: the records in it are in its `$defs`."""
+    """Returns the schema of a record type, with the records that it contains in `$defs`.
+
+    Example:
+        >>> schema_of(RunCode)["$defs"].keys()
+        dict_keys(['InputFile', 'Outputs'])
+    """
     inner = {each.__name__: _object(each) for each in _nested_records(record)}
     return {"$schema": DIALECT, **_object(record), **({"$defs": dict(sorted(inner.items()))} if inner else {})}
 
 
 def _event() -> dict[str, object]:
-    """An event's request is that of its operation."""
+    """Returns the schema of an event, whose request depends on its operation."""
     schema = schema_of(Event)
     defs = cast("dict[str, object]", schema.setdefault("$defs", {}))
     choices: list[object] = []
@@ -80,7 +95,7 @@ def _property(field: Field) -> dict[str, object]:
 
 
 def _nested_records(record: type[Record]) -> Iterator[type[Record]]:
-    """The records that a record holds, at any depth."""
+    """Yields the record types that a record type contains, at any depth."""
     for field in fields_of(record):
         for inner in _records_in(field.field_type):
             yield inner

@@ -1,20 +1,21 @@
-"""Names of the environment variables by which a deployed session function learns where it is."""
+"""Names of the session function's environment variables and of the S3 folders below a tenant's prefix."""
 
 from __future__ import annotations
 
 BUCKET = "SANDPIPER_BUCKET"
 """The bucket of inputs and outputs."""
 PREFIX = "SANDPIPER_PREFIX"
-"""The tenant's part of the bucket, without a slash at its end."""
+"""The tenant's prefix in the bucket, without a trailing slash."""
 INTERPRETERS = "SANDPIPER_INTERPRETERS"
-"""JSON object: the tenant's interpreter keys, the default first, each with its identifier."""
+"""JSON object: the tenant's interpreter keys with their identifiers. The first key is the default."""
 SESSION_SECONDS = "SANDPIPER_SESSION_SECONDS"
-"""JSON object: keys of interpreters with times of their own for sessions, each with `[unless asked, longest]`."""
+"""JSON object: `[default, maximum]` session lifetime in seconds for interpreter keys that configure one."""
 
 RUNS = "runs"
+"""Folder of the runs, with their idempotency records and outputs."""
 INPUTS = "inputs"
-"""Folders below the tenant's prefix: runs with their claims and what programs left, and what programs are given."""
+"""Folder of the files that requests read."""
 SANDBOX = "sandbox"
-"""Below the tenant's prefix: what code itself may read and write, a folder for each interpreter's key."""
+"""Folder that code itself reads and writes, with a subfolder for each interpreter key."""
 STAGING = "staging"
-"""Below that: files on their way between a session and the other two folders, when they are too large for a call."""
+"""Subfolder of `SANDBOX` for files in transfer that are too large for a call."""

@@ -26,9 +26,9 @@ from code_runner.session import (
 )
 from sandpiper_contract import requests, results
 from sandpiper_contract.errors import CodeFailed, InterpreterNotFound, InvalidRequest, RunError, SessionLost
-from sandpiper_contract.field_types import S3Object
 from sandpiper_contract.files import SkipReason
 from sandpiper_contract.handles import SessionHandle, TaskHandle
+from sandpiper_contract.s3_objects import S3Object
 from sandpiper_contract.settings import INPUTS, RUNS, SANDBOX, STAGING
 
 if TYPE_CHECKING:

@@ -7,12 +7,13 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sandpiper_contract.files import SkippedFile, SkipReason
+from sandpiper_contract.truncation import truncate_middle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sandpiper_contract.field_types import S3Object
     from sandpiper_contract.records import Record
+    from sandpiper_contract.s3_objects import S3Object
 
 STREAM_BYTES = 64 * 1024
 LISTS_BYTES = 96 * 1024
@@ -65,8 +66,8 @@ def _stream(name: str, text: str, keep: Callable[[str, str], S3Object | None]) -
     half = STREAM_BYTES // 2
     while _size(text[:half]) + _size(text[-half:]) > STREAM_BYTES - 200:
         half = half * 3 // 4
-    where = f"the whole is at {address.uri}" if address else "S3 did not take the whole"
-    return f"{text[:half]}\n… {len(text) - 2 * half:,} characters left out; {where} …\n{text[-half:]}", address
+    note = f"the complete text is at {address.uri}" if address else "S3 did not store the complete text"
+    return truncate_middle(text, half, note), address
 
 
 def _size(value: object) -> int:

@@ -27,9 +27,10 @@ from code_runner.files.figures import remember_shown
 from code_runner.files.outputs import Collected, Keeper, collect
 from sandpiper_contract.aws import MANAGED_INTERPRETER
 from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, RunError, SessionLost
-from sandpiper_contract.field_types import Integer, ListOf, Text, invalid_without_value, require_instance
+from sandpiper_contract.field_types import Integer, ListOf, Text
 from sandpiper_contract.files import DEFAULT_OUTPUTS, InputFile, Outputs
 from sandpiper_contract.handles import TaskHandle
+from sandpiper_contract.invalid_values import invalid_without_value, require_instance
 from sandpiper_contract.records import Nested
 from sandpiper_contract.requests import (
     DEFAULT_SESSION_TIMEOUT_SECONDS,

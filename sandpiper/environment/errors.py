@@ -9,7 +9,7 @@ import datetime
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sandpiper_contract.field_types import truncate
+from sandpiper_contract.truncation import truncate
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sandpiper_contract.field_types import S3Object
 from sandpiper_contract.run import Run
+from sandpiper_contract.s3_objects import S3Object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

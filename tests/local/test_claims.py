@@ -14,7 +14,7 @@ from code_runner.agentcore.deadline import Deadline
 from code_runner.idempotency import record
 from code_runner.idempotency.record import Claim, Lost, OwnSession, Settled
 from sandpiper_contract.errors import InvalidRequest, RunUnderWay
-from sandpiper_contract.field_types import S3Object
+from sandpiper_contract.s3_objects import S3Object
 from tests.local.target import ON_AWS
 
 if TYPE_CHECKING:

@@ -21,7 +21,6 @@ from code_runner.operations import Operations, Place
 from code_runner.session import CodeSession, open_session
 from local_agentcore.faults import Rule
 from sandpiper_contract.errors import DeadlineExceeded, RunError, SessionLost
-from sandpiper_contract.field_types import S3Object
 from sandpiper_contract.files import InputFile, Outputs
 from sandpiper_contract.requests import (
     CloseSession,
@@ -34,6 +33,7 @@ from sandpiper_contract.requests import (
     StopCommand,
 )
 from sandpiper_contract.run import Run
+from sandpiper_contract.s3_objects import S3Object
 from tests.watched import WatchedClients
 
 if TYPE_CHECKING:

@@ -29,10 +29,11 @@ from code_runner.sandbox_scripts import runner as script_runner
 from code_runner.session import Files, open_session
 from local_agentcore.faults import Rule
 from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, PayloadTooLarge, RunError, StorageError
-from sandpiper_contract.field_types import S3Object
-from sandpiper_contract.files import InputFile, Outputs, Pattern, SkipReason
+from sandpiper_contract.files import InputFile, Outputs, SkipReason
+from sandpiper_contract.globs import Pattern
 from sandpiper_contract.requests import RunCode
 from sandpiper_contract.run import Run
+from sandpiper_contract.s3_objects import S3Object
 from tests.local.target import ON_AWS
 
 if TYPE_CHECKING:

@@ -162,7 +162,7 @@ def test_an_input_may_lie_in_s3_below_the_tenants_inputs_only(product: Product) 
             "sessionTimeoutSeconds is 28801; allowed: .* from 60 to 28,800",
         ),
         ({"code": "1", "inputs": [{"path": "../x", "text": ""}]}, "inputs\\[0\\].path is '../x'; allowed: "),
-        ({"code": "1", "colour": "red"}, "colour is not a field; the fields are "),
+        ({"code": "1", "colour": "red"}, "colour is an unknown field; allowed: "),
         ({"code": "1", "inputs": [{"path": "run", "text": ""}]}, "inputs\\[0\\].path is 'run'; allowed: "),
     ],
 )

@@ -560,7 +560,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("execute_code", {"code": " "}, "code is a string of 1 characters; allowed"),
     ("execute_code", {"code": "1", "language": "r"}, "language is 'r'; allowed: python | javascript | typescript"),
     ("execute_code", {"code": "1", "output_filename": "/etc/passwd"}, "output_filename is '/etc/passwd'; allowed"),
-    ("execute_code", {"code": "1", "timeout": 5}, "timeout is not a parameter of execute_code"),
+    ("execute_code", {"code": "1", "timeout": 5}, "timeout is an unknown parameter of execute_code"),
     ("execute_command", {"command": ["ls"]}, "command is a list of 1; allowed"),
     ("file_operations", {"operation": "copy"}, "operation is 'copy'; allowed: read | write | list | remove"),
     ("file_operations", {"operation": "read"}, "read needs paths"),
@@ -571,7 +571,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     (
         "file_operations",
         {"operation": "write", "content": [{"path": "p.png", "blob": "iVBO"}]},
-        "content[0].blob is not a field; the fields are path, text. write takes text alone. For a binary file",
+        "content[0].blob is an unknown field; allowed: path, text. write takes text alone. For a binary file",
     ),
     (
         "file_operations",
@@ -586,7 +586,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     (
         "file_operations",
         {"operation": "write", "content": [{"path": "p", "text": PIXEL.decode("utf-8", "surrogateescape")}]},
-        "allowed: a string that UTF-8 can hold. write takes text alone",
+        "allowed: a string that can be encoded as UTF-8. write takes text alone",
     ),
     ("ci_push_to_workspace", {"paths": []}, "or leave it out to save all"),
     ("ci_push_to_workspace", {"paths": "a.txt"}, "paths is a string of 5 characters; allowed: a list"),
@@ -638,7 +638,7 @@ def test_long_output_is_cut_in_json_and_whole_in_the_value(tools: CodeInterprete
     answer = ran(tools.execute_code("print('x' * 100_000)"))
     assert answer.stdout == "x" * 100_000
     shown = str(answer.to_json()["stdout"])
-    assert "60,000 characters left out" in shown
+    assert "60,000 characters omitted" in shown
     assert len(shown) < SHOWN_CHARACTERS + 200
 
 

@@ -1,4 +1,4 @@
-"""What a script gives wrongly is refused by name before anything is sent."""
+"""Invalid arguments are rejected before any request is sent, with an error that names the argument."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from code_runner.agentcore.programs import Code, Command
 from code_runner.files.storage import Storage
 from code_runner.session import CodeSession, open_session, start_session
 from sandpiper_contract.errors import InvalidRequest
-from sandpiper_contract.field_types import S3Object
 from sandpiper_contract.files import InputFile, Outputs
+from sandpiper_contract.s3_objects import S3Object
 from tests.unit.test_entry import Untouchable
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from code_runner.agent_tools.tools import CodeInterpreterTools as Tools
 
 Call = "Callable[[Any], object]"
-BLANK = "a string that is more than white space"
+BLANK = "a string that is not blank"
 LANGUAGES = "python | javascript | typescript"
 LIFETIME = "a whole number of seconds from 1 to 28,800"
 NONE: Any = None
@@ -56,12 +56,10 @@ SESSION: dict[str, Callable[[Any], object]] = {
     ),
     f"command is empty; allowed: {BLANK}": lambda session: session.run_command(""),
     "program is a string of 8 characters; allowed: Code | Command": lambda session: session.run("print(1)"),
-    "none of command, code, codeS3Uri is given; allowed: exactly one of them": lambda session: session.start(
-        Code(NONE)
-    ),  # pyright: ignore[reportArgumentType]
+    "none of command, code, codeS3Uri is set; allowed: exactly one of them": lambda session: session.start(Code(NONE)),  # pyright: ignore[reportArgumentType]
     f"command is a list of 1; allowed: {BLANK}": lambda session: session.start_command(["ls"]),
-    "inputs[1].path is 'a'; allowed: each path once, and no file where another needs a folder": lambda session: (
-        session.start(Command("ls"), inputs=[InputFile.from_bytes("a", b"")] * 2)
+    "inputs[1].path is 'a'; allowed: unique paths, none below another file": lambda session: session.start(
+        Command("ls"), inputs=[InputFile.from_bytes("a", b"")] * 2
     ),
     f"taskId is a number; allowed: {BLANK}": lambda session: session.poll_command(5),
     f"taskId is null; allowed: {BLANK}": lambda session: session.stop_command(None),
@@ -80,22 +78,24 @@ SESSION: dict[str, Callable[[Any], object]] = {
 
 
 @pytest.mark.parametrize(("message", "call"), SESSION.items(), ids=SESSION)
-def test_a_session_refuses_before_it_sends(message: str, call: Callable[[CodeSession], object]) -> None:
+def test_a_session_rejects_invalid_arguments_before_it_sends_a_request(
+    message: str, call: Callable[[CodeSession], object]
+) -> None:
     clients: Any = Untouchable()
-    with pytest.raises(InvalidRequest) as refusal:
+    with pytest.raises(InvalidRequest) as error:
         call(CodeSession(clients, "aws.codeinterpreter.v1", "1", Deadline.after(60)))
-    assert str(refusal.value) == message
+    assert str(error.value) == message
     assert clients.touched == 0
 
 
 @pytest.mark.parametrize("tool", ["execute_code", "execute_command", "start_command_execution"])
-def test_who_waits_for_a_refusal_is_told_of_one_before_sending(tool: str) -> None:
-    told: list[str] = []
+def test_the_rejection_callback_is_called_for_invalid_arguments(tool: str) -> None:
+    calls: list[str] = []
     clients: Any = Untouchable()
     session = CodeSession(clients, "aws.codeinterpreter.v1", "1", Deadline.after(60))
     with suppress(InvalidRequest):
-        getattr(session, tool)("", refused=lambda: told.append("refused"))
-    assert told == ["refused"]
+        getattr(session, tool)("", refused=lambda: calls.append("rejected"))
+    assert calls == ["rejected"]
 
 
 START: dict[str, dict[str, Any]] = {
@@ -111,19 +111,19 @@ START: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize(("message", "arguments"), START.items(), ids=START)
-def test_a_session_is_not_started_with_what_cannot_be(message: str, arguments: dict[str, Any]) -> None:
+def test_a_session_is_not_started_with_invalid_arguments(message: str, arguments: dict[str, Any]) -> None:
     clients: Any = Untouchable()
-    given: dict[str, Any] = {"interpreter_id": "aws.codeinterpreter.v1", "timeout_seconds": 60} | arguments
-    with pytest.raises(InvalidRequest) as refusal:
-        start_session(clients, **given)
-    assert str(refusal.value) == message
-    with pytest.raises(InvalidRequest) as refusal, open_session(clients, **given):
-        pytest.fail("it started")
-    assert str(refusal.value) == message
+    values: dict[str, Any] = {"interpreter_id": "aws.codeinterpreter.v1", "timeout_seconds": 60} | arguments
+    with pytest.raises(InvalidRequest) as error:
+        start_session(clients, **values)
+    assert str(error.value) == message
+    with pytest.raises(InvalidRequest) as error, open_session(clients, **values):
+        pytest.fail("the session started")
+    assert str(error.value) == message
     assert clients.touched == 0
 
 
-def test_a_bucket_whose_files_no_result_could_name_is_refused_at_once() -> None:
+def test_storage_rejects_an_invalid_bucket_name() -> None:
     s3: Any = None
     with pytest.raises(InvalidRequest, match="run is 's3://My_Bucket/runs'; allowed: s3://BUCKET/KEY"):
         Storage(s3, inputs=S3Object("my-bucket", "inputs"), run=S3Object("My_Bucket", "runs"))
@@ -139,24 +139,24 @@ TOOLS: dict[str, dict[str, Any]] = {
     },
     "uploads is a list of 1; allowed: Mapping": {"uploads": ["a.txt"]},
     "uploads['a.txt'] is a string of 4 characters; allowed: bytes": {"uploads": {"a.txt": "text"}},
-    "uploads_uri is 's3://abc/d', without a slash at its end; allowed: s3://BUCKET/FOLDER/": {
+    "uploads_uri is 's3://abc/d', which does not end with a slash; allowed: s3://BUCKET/FOLDER/": {
         "uploads_uri": "s3://abc/d"
     },
 }
 
 
 @pytest.mark.parametrize(("message", "arguments"), TOOLS.items(), ids=TOOLS)
-def test_tools_are_not_made_of_what_cannot_be(message: str, arguments: dict[str, Any]) -> None:
+def test_tools_are_not_created_with_invalid_arguments(message: str, arguments: dict[str, Any]) -> None:
     clients: Any = Untouchable()
-    given: dict[str, Any] = {"interpreter_id": "aws.codeinterpreter.v1", "bucket": "abc"} | arguments
-    make: type[Tools] = CodeInterpreterTools
-    with pytest.raises(InvalidRequest) as refusal:
-        make(**given, clients=clients)
-    assert str(refusal.value) == message
+    values: dict[str, Any] = {"interpreter_id": "aws.codeinterpreter.v1", "bucket": "abc"} | arguments
+    create: type[Tools] = CodeInterpreterTools
+    with pytest.raises(InvalidRequest) as error:
+        create(**values, clients=clients)
+    assert str(error.value) == message
     assert clients.touched == 0
 
 
-def test_a_boto3_session_in_place_of_clients_is_told_what_goes_there() -> None:
+def test_a_boto3_session_instead_of_clients_is_rejected_with_the_allowed_types() -> None:
     session: Any = boto3.Session(region_name="eu-west-1")
     with pytest.raises(InvalidRequest, match=r"clients is a Session; allowed: AwsClients\(\), or AwsClients\(boto3"):
         open_session(session).__enter__()

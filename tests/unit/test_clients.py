@@ -11,7 +11,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from code_runner.agentcore.boto_clients import QUIET_SECONDS, AwsClients
 from code_runner.files.storage import Storage
-from sandpiper_contract.field_types import S3Object
+from sandpiper_contract.s3_objects import S3Object
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="it has another name here")

@@ -19,7 +19,7 @@ from sandpiper_contract.errors import InvalidRequest, ServiceFault
 from sandpiper_contract.events import Event
 from sandpiper_contract.requests import OpenSession, RunCode, StartCommand
 from sandpiper_contract.results import RunResult
-from tests.unit.contract_values import JSON, near_events
+from tests.unit.contract_values import JSON, nearly_valid_events
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -122,10 +122,10 @@ def test_whatever_json_is_no_event_is_refused(entry: Any, event: object) -> None
 
 
 @QUIET
-@given(event=near_events())
+@given(event=nearly_valid_events())
 def test_an_event_that_is_nearly_right_is_refused(entry: Any, event: object) -> None:
     assume(not is_valid(event))
-    assert "allowed: " in refused(entry, event) or "is not a field" in refused(entry, event)
+    assert "allowed: " in refused(entry, event)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_an_event_that_is_nearly_right_is_refused(entry: Any, event: object) -> 
         (EVENT | {"run": None}, "event.run is null; allowed: a JSON object"),
         ({"operation": "run_code", "run": EVENT["run"]}, "event.request is missing; allowed: any JSON"),
         (EVENT | {"request": None}, "request is null; allowed: a JSON object"),
-        (EVENT | {"request": REQUEST | {"a\nb": 1}}, r"'a\nb' is not a field"),
+        (EVENT | {"request": REQUEST | {"a\nb": 1}}, r"'a\nb' is an unknown field"),
         (
             EVENT | {"request": REQUEST | {"sessionTimeoutSeconds": 10**5000}},
             "sessionTimeoutSeconds is a number; allow",

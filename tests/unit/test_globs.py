@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandpiper_contract.files import Pattern
+from sandpiper_contract.globs import Pattern
 
 
 def matches(globs: list[str], parts: list[str]) -> bool:

@@ -12,9 +12,9 @@ from code_runner.files.storage import inline
 from code_runner.result_truncation import fit
 from code_runner.sandbox_scripts.runner import MARK
 from sandpiper_contract.errors import ServiceFault
-from sandpiper_contract.field_types import S3Object
 from sandpiper_contract.files import Outputs, SkippedFile, SkipReason
 from sandpiper_contract.results import RunResult
+from sandpiper_contract.s3_objects import S3Object
 
 STATE_BYTES = 256 * 1024
 
@@ -101,5 +101,5 @@ def test_files_that_neither_s3_nor_the_result_takes_are_counted_in_the_result() 
 def test_what_s3_does_not_take_is_cut_all_the_same_and_says_so() -> None:
     result = fit(RunResult("a" * 200_000, "", 0, 1.0), lambda _name, _text: None)
     assert len(json.dumps(result.to_json())) < STATE_BYTES
-    assert "S3 did not take the whole" in result.stdout
+    assert "S3 did not store the complete text" in result.stdout
     assert result.stdout_uri is None

@@ -17,8 +17,8 @@ from code_runner.agentcore.programs import Code
 from code_runner.files.storage import Storage
 from code_runner.session import Files, open_session
 from sandpiper_contract.errors import RunError, StorageError
-from sandpiper_contract.field_types import S3Object
 from sandpiper_contract.files import OutputFile, Outputs
+from sandpiper_contract.s3_objects import S3Object
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from code_runner.agent_tools.specs import ROOT
 from code_runner.agentcore.limits import MOST_CALL_BYTES
 from code_runner.files.content_types import content_type
 from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge
-from sandpiper_contract.field_types import truncate
+from sandpiper_contract.truncation import truncate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from code_runner.agentcore.boto_clients import Clients
     from code_runner.session import CodeSession
-    from sandpiper_contract.field_types import S3Object
+    from sandpiper_contract.s3_objects import S3Object
 
 SESSION_REPLACED = (
     "The session had ended, by its lifetime or because it was stopped: variables, files and installed packages of "

@@ -10,6 +10,7 @@ from sandpiper_contract.field_types import MAX_NUMBER, AnyString, Base64, Boolea
 from sandpiper_contract.files import MAX_FILE_BYTES, MAX_FILES
 from sandpiper_contract.records import Nested, Record
 from sandpiper_contract.results import MAX_SKIPPED
+from sandpiper_contract.truncation import truncate_middle
 
 SHOWN_CHARACTERS = 40_000
 """Of stdout and of stderr in JSON, about 10,000 tokens; the value itself has them whole."""
@@ -169,9 +170,7 @@ def shown(text: str) -> str:
     if len(text) <= SHOWN_CHARACTERS:
         return text
     half = SHOWN_CHARACTERS // 2
-    left_out = len(text) - 2 * half
-    advice = "to see them, write them to a file and read a part of it"
-    return f"{text[:half]}\n… {left_out:,} characters left out; {advice} …\n{text[-half:]}"
+    return truncate_middle(text, half, "to see them, write the output to a file and read a part of it")
 
 
 def content(data: bytes) -> tuple[str | None, bytes | None]:

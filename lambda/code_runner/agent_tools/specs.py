@@ -12,20 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from sandpiper_contract.errors import InvalidRequest
-from sandpiper_contract.field_types import (
-    MAX_PATH_CHARACTERS,
-    PATH_PATTERN,
-    Choice,
-    ListOf,
-    RelativePath,
-    Text,
-    Utf8,
-    invalid_without_value,
-    require_instance,
-    truncate,
-)
+from sandpiper_contract.field_types import MAX_PATH_CHARACTERS, PATH_PATTERN, Choice, ListOf, RelativePath, Text, Utf8
+from sandpiper_contract.invalid_values import invalid_without_value, require_instance
 from sandpiper_contract.records import Record, fields_of
 from sandpiper_contract.requests import LANGUAGES
+from sandpiper_contract.truncation import truncate
 
 if TYPE_CHECKING:
     from sandpiper_contract.field_types import FieldType
@@ -85,7 +76,7 @@ class PlainText:
         try:
             data = cast("str", value).encode()
         except (AttributeError, UnicodeEncodeError):
-            raise invalid_without_value(location, value, "a string that UTF-8 can hold") from None
+            raise invalid_without_value(location, value, "a string that can be encoded as UTF-8") from None
         return _without_zero(location, data)
 
     def validate(self, location: str, value: object) -> bytes:
@@ -195,9 +186,7 @@ class Tool:
         for name in given:
             if name not in known:
                 allowed = ", ".join(known)
-                raise InvalidRequest(
-                    f"{truncate(name)} is not a parameter of {self.name}; the parameters are {allowed}"
-                )
+                raise InvalidRequest(f"{truncate(name)} is an unknown parameter of {self.name}; allowed: {allowed}")
         for parameter in self.parameters:
             if parameter.default is REQUIRED and parameter.name not in given:
                 raise InvalidRequest(f"{parameter.name} is missing; {self.name} needs it: {parameter.description}")

@@ -20,19 +20,11 @@ from code_runner.agentcore.boto_clients import AwsClients
 from code_runner.agentcore.programs import Code, Command
 from code_runner.session import log_not_stopped
 from sandpiper_contract.errors import InvalidRequest, RunError
-from sandpiper_contract.field_types import (
-    AnyString,
-    Base64,
-    Integer,
-    S3Folder,
-    S3Object,
-    Text,
-    invalid_value,
-    parse_relative_path,
-    require_instance,
-)
+from sandpiper_contract.field_types import AnyString, Base64, Integer, Text, parse_relative_path
 from sandpiper_contract.files import NO_OUTPUTS, InputFile, check_input_paths
+from sandpiper_contract.invalid_values import invalid_value, require_instance
 from sandpiper_contract.requests import SESSION_TIMEOUT_SECONDS
+from sandpiper_contract.s3_objects import S3Folder, S3Object
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,8 +17,9 @@ from code_runner.agentcore.service_errors import error_code, storage_errors
 from code_runner.files.content_types import content_type
 from code_runner.files.storage import MOST_KEY_BYTES, SHA256_METADATA
 from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge, StorageError
-from sandpiper_contract.field_types import S3Object, parse_relative_path
+from sandpiper_contract.field_types import parse_relative_path
 from sandpiper_contract.files import InputFile, check_input_paths
+from sandpiper_contract.s3_objects import S3Object
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

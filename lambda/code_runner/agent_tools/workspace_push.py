@@ -12,8 +12,9 @@ from code_runner.agentcore.deadline import Deadline
 from code_runner.agentcore.limits import DIRECT_BYTES
 from code_runner.files.outputs import Collected, Keeper, collect
 from sandpiper_contract.errors import InvalidRequest, StorageError
-from sandpiper_contract.field_types import truncate
-from sandpiper_contract.files import MAX_FILES, Outputs, Pattern, SkipReason
+from sandpiper_contract.files import MAX_FILES, Outputs, SkipReason
+from sandpiper_contract.globs import Pattern
+from sandpiper_contract.truncation import truncate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

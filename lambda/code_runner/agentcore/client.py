@@ -25,8 +25,9 @@ from sandpiper_contract.errors import (
     SessionLost,
     Throttled,
 )
-from sandpiper_contract.field_types import MAX_NUMBER, AnyString, Base64, ListOf, Number, require_instance
+from sandpiper_contract.field_types import MAX_NUMBER, AnyString, Base64, ListOf, Number
 from sandpiper_contract.handles import SessionHandle, TaskHandle
+from sandpiper_contract.invalid_values import require_instance
 from sandpiper_contract.requests import RunInSession, StartCommand
 from sandpiper_contract.results import EXIT_CODE, MILLISECONDS, RUNNING_STATUSES, TASK_STATUSES, TaskStatus
 

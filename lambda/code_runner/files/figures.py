@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from code_runner.files.discovery import lister_command, listing, listing_seconds
-from sandpiper_contract.files import Pattern
+from sandpiper_contract.globs import Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
-    from sandpiper_contract.field_types import S3Object
+    from sandpiper_contract.s3_objects import S3Object
 
 log = logging.getLogger(__name__)
 

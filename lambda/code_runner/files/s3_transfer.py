@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from code_runner.files.input_sources import Source
     from code_runner.files.staging import Staging
     from code_runner.files.storage import Stored
-    from sandpiper_contract.field_types import S3Object
     from sandpiper_contract.files import OutputFile
+    from sandpiper_contract.s3_objects import S3Object
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from code_runner.agentcore.boto_clients import COPY_SECONDS
 from code_runner.agentcore.service_errors import FAILURES, storage_errors
 from code_runner.files.storage import Stored, sha256_of
 from sandpiper_contract.errors import DeadlineExceeded, StorageError
-from sandpiper_contract.field_types import S3Object
+from sandpiper_contract.s3_objects import S3Object
 
 if TYPE_CHECKING:
     from collections.abc import Generator

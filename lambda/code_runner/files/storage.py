@@ -15,8 +15,8 @@ from code_runner.files.content_types import content_type
 from code_runner.files.errors import NotKeptError
 from code_runner.files.multipart_upload import SHA256_METADATA, holds, upload
 from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge, StorageError
-from sandpiper_contract.field_types import S3Object, S3Uri
 from sandpiper_contract.files import MAX_FILE_BYTES, OutputFile, SkipReason
+from sandpiper_contract.s3_objects import S3Object, S3Uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

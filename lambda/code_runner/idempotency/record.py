@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from sandpiper_contract.field_types import S3Object
+    from sandpiper_contract.s3_objects import S3Object
 
 log = logging.getLogger(__name__)
 
