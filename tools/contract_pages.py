@@ -1,10 +1,11 @@
-"""Writes docs/contract from sandpiper_contract: JSON Schemas, and tables of the fields and of the errors."""
+"""Generates docs/contract from sandpiper_contract: JSON Schemas, and tables of fields and errors."""
 
 from __future__ import annotations
 
 import inspect
 import json
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,23 +19,27 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parents[1]
 ERRORS_HEAD = """# Errors
 
-A run without a result ends with one of these names, and with no other of the product's; a workflow matches them in
-`Retry` and `Catch`. The message says what happened, to what, and what is allowed; the session function's ends with what
-the last two columns say. It repeats no code and no data.
+A run without a result fails with one of these errors. A workflow matches their names in `Retry` and
+`Catch`.
 
-| Error | What happened | Send again as it is | What to do |
+The message states the problem, its location and the allowed values. It never contains code or data.
+Messages of the session function end with the last two columns of this table.
+
+| Error | Cause | Retryable | Remedy |
 |---|---|---|---|
 """
 
 FIELDS_HEAD = """# Fields
 
-Every record of the contract, as its JSON has it. A field that is not named here is refused, and so is null: leave out
-what is not meant. A whole number may be written `300` or `300.0`; above 2^53 JSON's numbers are not exact.
+The JSON objects of the contract. Unknown fields and null are rejected: omit a field to use its
+default.
+
+An integer can be written as `300` or `300.0`. JSON numbers above 2^53 lose precision.
 """
 
 
 def main() -> None:
-    """Writes the pages into the folder that is named, or into docs/contract."""
+    """Writes the pages to the folder in the first argument. Default: docs/contract."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "docs" / "contract"
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in pages().items():
@@ -42,12 +47,12 @@ def main() -> None:
 
 
 def pages() -> dict[str, str]:
-    """Every page by its file's name."""
-    found = {f"{name}.json": json.dumps(schema, indent=2) + "\n" for name, schema in schemas().items()}
+    """Returns the text of every page by file name."""
+    files = {f"{name}.json": json.dumps(schema, indent=2) + "\n" for name, schema in schemas().items()}
     rows = [" | ".join(_row(name, error)) for name, error in ERRORS.items()]
     records = {record.__name__: record for record in all_records()}
     fields = FIELDS_HEAD + "".join(map(_fields, records.values()))
-    return found | {"fields.md": fields, "errors.md": ERRORS_HEAD + "".join(f"| {row} |\n" for row in rows)}
+    return files | {"fields.md": fields, "errors.md": ERRORS_HEAD + "".join(f"| {row} |\n" for row in rows)}
 
 
 def _fields(record: type[Record]) -> str:
@@ -55,9 +60,10 @@ def _fields(record: type[Record]) -> str:
         f"| `{field.name}` | {'required' if field.required else _default(field)} | {field.description} |"
         for field in fields_of(record)
     ]
-    about = inspect.cleandoc(record.__doc__ or "")
+    paragraphs = inspect.cleandoc(record.__doc__ or "").split("\n\n")
+    about = "\n\n".join(textwrap.fill(paragraph, 100, break_long_words=False) for paragraph in paragraphs)
     return (
-        f"\n## {record.__name__}\n\n{about}\n\n| Field | Default | What it is |\n|---|---|---|\n"
+        f"\n## {record.__name__}\n\n{about}\n\n| Field | Default | Description |\n|---|---|---|\n"
         + "\n".join(rows)
         + "\n"
     )
@@ -68,8 +74,8 @@ def _default(field: Field) -> str:
 
 
 def _row(name: str, error: type[RunError]) -> tuple[str, ...]:
-    happened = " ".join((error.__doc__ or "").split())
-    return f"`{name}`", happened, "yes" if error.retryable else "no", error.remedy
+    cause = " ".join((error.__doc__ or "").split())
+    return f"`{name}`", cause, "yes" if error.retryable else "no", error.remedy
 
 
 if __name__ == "__main__":

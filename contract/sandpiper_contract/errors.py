@@ -79,7 +79,7 @@ class QuotaExceeded(RunError):  # noqa: N818
 class SessionLost(RunError):  # noqa: N818
     """The session has ended or does not exist, or the service accepted the code and returned no result.
 
-    The code may have run, unless the message says that it has not.
+    The code may have run, unless the message states that it has not.
     """
 
     remedy = (
