@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandpiper_contract.run import Run
 from sandpiper_contract.s3_objects import S3Object
+from tests.support.s3_mark import mark_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -157,12 +158,8 @@ class Job:
     @property
     def program(self) -> str:
         """Python that says in S3 that it ran."""
-        return (
-            "import uuid, boto3\n"
-            f"key = '{self._folder}/' + str(uuid.uuid4())\n"
-            f"with open('left.txt', 'wb') as left: left.write({LEFT!r})\n"
-            f"boto3.client('s3').put_object(Bucket={self.product.place.bucket!r}, Key=key, Body=b'')\n"
-        )
+        leave_file = f"with open('left.txt', 'wb') as left: left.write({LEFT!r})\n"
+        return leave_file + mark_run(self.product.place.bucket, self._folder)
 
     def _request(self) -> dict[str, Any]:
         given = {"path": "program.py", "text": self.program}
