@@ -1,5 +1,6 @@
-"""Runs a program in an AgentCore Code Interpreter session: at most once, with every file that it leaves named.
+"""Runs programs in AgentCore Code Interpreter sessions, at most once, and collects the files that they create.
 
-A script or a notebook opens a session with `session.open_session`; a Lambda has its entry in `handlers`; an agent gets
-its tools from `tools`.
+- Scripts and notebooks use `session.open_session`.
+- The session function (Lambda) uses `handlers`.
+- Agents use `agent_tools.tools`.
 """

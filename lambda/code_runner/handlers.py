@@ -1,11 +1,11 @@
-"""Lambda's entry: the event becomes a typed request once, its operation is called, its result goes back as JSON."""
-# ruff: noqa: E402 - the garbage collector rests from before the imports on
+"""The Lambda handler: parses the event into a typed request once, performs the operation and returns JSON."""
+# ruff: noqa: E402 - garbage collection is disabled before the imports
 
 from __future__ import annotations
 
 import gc
 
-gc.disable()  # what is made while Lambda initialises stays: there is nothing to collect
+gc.disable()  # objects created during initialisation remain, so there is nothing to collect
 
 import json
 import os
@@ -17,7 +17,8 @@ from aws_lambda_powertools.metrics import Metrics, MetricUnit
 
 from code_runner.agentcore.boto_clients import AwsClients
 from code_runner.agentcore.deadline import Deadline
-from code_runner.operations import Operations, Place
+from code_runner.operations import Operations
+from code_runner.tenant_config import TenantConfig
 from sandpiper_contract import settings
 from sandpiper_contract.errors import CodeFailed, RunError, ServiceFault, Throttled
 from sandpiper_contract.events import Event
@@ -30,83 +31,89 @@ if TYPE_CHECKING:
 
 logger = Logger()
 metrics = Metrics(namespace=NAMESPACE)
-WHOLE_TRACES = 1_000
+DEFAULT_TRACEBACK_LIMIT = 1_000
 """Python's own limit."""
-PLACE = Place(
+TENANT = TenantConfig(
     interpreters=json.loads(os.environ[settings.INTERPRETERS]),
     bucket=os.environ[settings.BUCKET],
     prefix=os.environ[settings.PREFIX],
     session_seconds=json.loads(os.environ.get(settings.SESSION_SECONDS, "{}")),
 )
 CLIENTS = AwsClients()
-# Made while Lambda initialises, which it does with more CPU than the first call has.
-CLIENTS.warm()
-gc.freeze()  # nor does a job's collection look at it
+# During initialisation, because Lambda provides more CPU then than in the first call.
+CLIENTS.warm_up()
+gc.freeze()  # later collections skip the objects of the initialisation
 gc.enable()
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def run_operation(event: dict[str, Any], context: LambdaContext) -> dict[str, object]:
-    """Does `{"operation": …, "run": {…}, "request": {…}}`, as sandpiper_contract.events has it.
+    """Performs one operation.
 
-    Raises the contract's errors by name, which is what Step Functions matches; Lambda logs their messages, which is why
-    those hold no code and no data.
+    Args:
+        event: `{"operation": …, "run": {…}, "request": {…}}`, see `sandpiper_contract.events`.
+        context: Lambda's context, for the remaining time.
+
+    Raises:
+        RunError: An error of the contract, whose name Step Functions matches. Lambda logs the message, so messages
+            contain no code and no data.
     """
-    sys.tracebacklimit = WHOLE_TRACES
+    sys.tracebacklimit = DEFAULT_TRACEBACK_LIMIT
     _count(Metric.RUNS)
     try:
-        result = _run(event, context)
+        result = _perform(event, context)
     except CodeFailed as error:
         _count(Metric.PROGRAMS_FAILED)
-        raise _without_trace(error) from error
+        raise _without_traceback(error) from error
     except RunError as error:
         _count(Metric.THROTTLED if isinstance(error, Throttled) else Metric.ERRORS)
-        logger.warning("run refused or lost", extra={"error": type(error).__name__, "retryable": error.retryable})
-        raise _without_trace(error) from error
+        logger.warning("run failed", extra={"error": type(error).__name__, "retryable": error.retryable})
+        raise _without_traceback(error) from error
     except Exception as error:
         _count(Metric.ERRORS)
-        logger.exception("run failed by a fault of the session function")
-        fault = ServiceFault(f"a fault of the session function ({type(error).__name__}); the code may have run")
-        raise _without_trace(fault) from None
-    answer = result.to_json()
-    _count(Metric.PROGRAMS_FAILED, int(answer.get("exitCode", 0) != 0))
-    logger.info(
-        "run done", extra={name: answer[name] for name in ("exitCode", "executionTimeMs", "status") if name in answer}
-    )
-    return answer
+        logger.exception("run failed because of a fault in the session function")
+        fault = ServiceFault(f"a fault in the session function ({type(error).__name__}); the code may have run")
+        raise _without_traceback(fault) from None
+    response = result.to_json()
+    _count(Metric.PROGRAMS_FAILED, int(response.get("exitCode", 0) != 0))
+    names = ("exitCode", "executionTimeMs", "status")
+    logger.info("run done", extra={name: response[name] for name in names if name in response})
+    return response
 
 
-def _run(raw: dict[str, Any], context: LambdaContext) -> Record:
+def _perform(raw: dict[str, Any], context: LambdaContext) -> Record:
     event = Event.from_json(raw, "event")
     logger.append_keys(execution=event.run.execution, operation=event.operation)
     operations = Operations(
         run=event.run,
-        place=PLACE,
+        tenant=TENANT,
         clients=CLIENTS,
-        end=Deadline.after(context.get_remaining_time_in_millis() / 1000),
-        not_stopped=_not_stopped,
-        left=_left,
+        deadline=Deadline.after(context.get_remaining_time_in_millis() / 1000),
+        on_stop_failed=_on_stop_failed,
+        on_files_collected=_on_files_collected,
     )
     return getattr(operations, event.operation)(event.typed_request())
 
 
-def _left(kept: int, skipped: int) -> None:
-    _count(Metric.FILES_KEPT, kept)
+def _on_files_collected(stored: int, skipped: int) -> None:
+    _count(Metric.FILES_KEPT, stored)
     _count(Metric.FILES_SKIPPED, skipped)
 
 
-def _without_trace(error: RunError) -> RunError:
-    """The error as its caller sees it: all is in the message, and a fault of the function's own has been logged whole.
+def _without_traceback(error: RunError) -> RunError:
+    """Returns the error with its advice, and turns tracebacks off.
 
-    What Lambda's runtime client takes of the traceback is `stackTrace` in the Cause that Step Functions shows.
+    The message contains everything, and a fault of the function has been logged with its traceback. Lambda's runtime
+    client would add the traceback as `stackTrace` to the Cause that Step Functions shows.
     """
     sys.tracebacklimit = 0
     return error.with_remedy()
 
 
-def _not_stopped(session_id: str, error: RunError) -> None:
-    logger.error("session not stopped; its lifetime ends it", extra={"sessionId": session_id, "error": str(error)})
+def _on_stop_failed(session_id: str, error: RunError) -> None:
+    extra = {"sessionId": session_id, "error": str(error)}
+    logger.error("session not stopped; it ends when its lifetime expires", extra=extra)
     _count(Metric.SESSIONS_NOT_STOPPED)
 
 

@@ -1,4 +1,4 @@
-"""Makes a result fit into a workflow's state (256 KiB), moving what is too long to S3 whole."""
+"""Truncates a result to fit into the state of a workflow (256 KiB), after storing the complete data in S3."""
 
 from __future__ import annotations
 
@@ -15,37 +15,40 @@ if TYPE_CHECKING:
     from sandpiper_contract.records import Record
     from sandpiper_contract.s3_objects import S3Object
 
-STREAM_BYTES = 64 * 1024
-LISTS_BYTES = 96 * 1024
-"""As JSON. Two streams and the lists make 224 KiB, which leaves room for the state around the result."""
+MAX_STREAM_BYTES = 64 * 1024
+MAX_LISTS_BYTES = 96 * 1024
+"""Maximum size of the file lists as JSON. Two streams and the lists total 224 KiB, which leaves room for the state
+around the result."""
 ROW_BYTES = 200
-"""Of the row that says how many were left out."""
+"""Size of the row with the number of files that were left out."""
 
 Result = TypeVar("Result", bound="Record")
 
 
-def fit(result: Result, keep: Callable[[str, str], S3Object | None]) -> Result:
-    """The result, long streams cut in the middle and long lists at the end, each whole in S3.
+def truncate_result(result: Result, put_artifact: Callable[[str, str], S3Object | None]) -> Result:
+    """Truncates long streams in the middle and long file lists at the end.
 
-    `keep` puts a text by its name and returns its address, or None where that failed; the list then ends with a row for
-    those that are left out.
+    Args:
+        result: The complete result.
+        put_artifact: Stores a text under a name and returns its address, or None when that failed. A file list whose
+            complete form could not be stored ends with a row that states how many files were left out.
     """
-    has = {field.name for field in fields(cast("Any", result))}
-    whole = cast("Any", result)
-    for stream in sorted({"stdout", "stderr"} & has):
-        text, uri = _stream(f"{stream}.txt", getattr(whole, stream), keep)
-        whole = replace(whole, **{stream: text, f"{stream}_uri": uri})
-    return _lists(whole, keep) if "manifest_uri" in has else whole
+    names = {field.name for field in fields(cast("Any", result))}
+    truncated = cast("Any", result)
+    for stream in sorted({"stdout", "stderr"} & names):
+        text, uri = _truncate_stream(f"{stream}.txt", getattr(truncated, stream), put_artifact)
+        truncated = replace(truncated, **{stream: text, f"{stream}_uri": uri})
+    return _truncate_lists(truncated, put_artifact) if "manifest_uri" in names else truncated
 
 
-def _lists(result: Any, keep: Callable[[str, str], S3Object | None]) -> Any:
+def _truncate_lists(result: Any, put_artifact: Callable[[str, str], S3Object | None]) -> Any:
     lists = {"files": _json(result.files), "skipped": _json(result.skipped)}
-    if _size(lists) <= LISTS_BYTES:
+    if _size(lists) <= MAX_LISTS_BYTES:
         return result
-    uri = keep("manifest.json", json.dumps(lists))
+    uri = put_artifact("manifest.json", json.dumps(lists))
     files, skipped = result.files, result.skipped
-    while _size(_json((*files, *skipped))) > LISTS_BYTES - ROW_BYTES:
-        if skipped:  # first: a file that was kept is worth more than the name of one that was not
+    while _size(_json((*files, *skipped))) > MAX_LISTS_BYTES - ROW_BYTES:
+        if skipped:  # first, because a stored file matters more than the name of a skipped one
             skipped = skipped[: len(skipped) * 3 // 4]
         else:
             files = files[: len(files) * 3 // 4]
@@ -59,12 +62,14 @@ def _json(records: Sequence[Record]) -> list[object]:
     return [record.to_json() for record in records]
 
 
-def _stream(name: str, text: str, keep: Callable[[str, str], S3Object | None]) -> tuple[str, S3Object | None]:
-    if len(text) * 6 <= STREAM_BYTES or _size(text) <= STREAM_BYTES:
+def _truncate_stream(
+    name: str, text: str, put_artifact: Callable[[str, str], S3Object | None]
+) -> tuple[str, S3Object | None]:
+    if len(text) * 6 <= MAX_STREAM_BYTES or _size(text) <= MAX_STREAM_BYTES:
         return text, None
-    address = keep(name, text)
-    half = STREAM_BYTES // 2
-    while _size(text[:half]) + _size(text[-half:]) > STREAM_BYTES - 200:
+    address = put_artifact(name, text)
+    half = MAX_STREAM_BYTES // 2
+    while _size(text[:half]) + _size(text[-half:]) > MAX_STREAM_BYTES - 200:
         half = half * 3 // 4
     note = f"the complete text is at {address.uri}" if address else "S3 did not store the complete text"
     return truncate_middle(text, half, note), address

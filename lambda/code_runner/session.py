@@ -1,7 +1,7 @@
-"""One Code Interpreter session: started once, always stopped, and what is done in it.
+"""One Code Interpreter session, which is started once and always stopped.
 
-The operations of the contract as plain methods, for scripts and notebooks. For at most once over retries see
-`operations`, which claims runs in S3 before it comes here.
+This module offers the contract's operations as plain methods, for scripts and notebooks. `operations` adds idempotency
+over retries with records in S3.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING, Protocol, cast
 from botocore.exceptions import ClientError
 
 from code_runner.agentcore.boto_clients import AwsClients
-from code_runner.agentcore.client import LONGEST_CALL_SECONDS, WAITS_SECONDS, ToolCalls
+from code_runner.agentcore.client import MAX_CALL_SECONDS, RETRY_DELAYS_SECONDS, CodeInterpreterClient
 from code_runner.agentcore.deadline import Deadline
-from code_runner.agentcore.programs import Code, Command, as_file
-from code_runner.agentcore.service_errors import FAILURES, error_code, from_service, was_accepted
-from code_runner.files.discovery import can_be_told
-from code_runner.files.figures import remember_shown
-from code_runner.files.outputs import Collected, Keeper, collect
+from code_runner.agentcore.programs import Code, Command, as_command
+from code_runner.agentcore.service_errors import AWS_ERRORS, error_code, from_service, was_accepted
+from code_runner.files.discovery import fits_in_command
+from code_runner.files.figures import remember_shown_figures
+from code_runner.files.outputs import CollectedOutputs, OutputSink, collect
 from sandpiper_contract.aws import MANAGED_INTERPRETER
 from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, RunError, SessionLost
 from sandpiper_contract.field_types import Integer, ListOf, Text
 from sandpiper_contract.files import DEFAULT_OUTPUTS, InputFile, Outputs
-from sandpiper_contract.handles import TaskHandle
+from sandpiper_contract.handles import SessionHandle, TaskHandle
 from sandpiper_contract.invalid_values import invalid_without_value, require_instance
 from sandpiper_contract.records import Nested
 from sandpiper_contract.requests import (
@@ -44,110 +44,97 @@ from sandpiper_contract.results import CommandState, RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
+    from typing import Any
 
     from code_runner.agentcore.boto_clients import Clients
-    from code_runner.agentcore.client import Outcome, Task
-    from code_runner.files.discovery import Given
+    from code_runner.agentcore.responses import Outcome, Task
+    from code_runner.files.discovery import WrittenInput
     from code_runner.files.storage import Storage
-    from sandpiper_contract.requests import Language, Runtime
 
 log = logging.getLogger(__name__)
 
 LIFETIME = Integer(1, SESSION_TIMEOUT_SECONDS[1], "seconds")
-"""Of a session, as the service has it."""
-MOST_WRITTEN = 1_000
-"""Inputs at a time, which is what a folder in S3 may have."""
-COLLECTING_SECONDS = 10
-"""Kept of the time there is for listing and reading files."""
-OVERRUN_SECONDS = 8
-"""How long after its deadline a session is stopped whatever is still under way: calls to S3 are not cut to it."""
-SLOW_ANSWER_SECONDS = 20
-"""How much longer than its session may live an answer is waited for, so that the service has the last word.
+"""The service's limits for the lifetime of a session."""
+MAX_INPUTS = 1_000
+"""Maximum number of inputs of one call: the maximum number of objects in an input folder."""
+COLLECTION_SECONDS = 10
+"""Time reserved for listing and reading files."""
+STOP_GRACE_SECONDS = 8
+"""How long after its deadline a session is stopped in any case: calls to S3 do not end at the deadline."""
+LATE_RESPONSE_SECONDS = 20
+"""How much longer than the session's lifetime to wait for a response, so that the service reports the end first.
 
-Clients cut waits to whole tens, so that at least ten of these are left.
+Clients round timeouts down to multiples of 10 s, so at least 10 s remain.
 """
 
 
-class Sending(Protocol):
-    """Who must know that code is about to be sent, and that it was refused."""
+class ExecutionListener(Protocol):
+    """Callbacks around the sending of code."""
 
-    def accept(self) -> None:
-        """Called just before; raises to keep the code from being sent."""
+    def before_execution(self) -> None:
+        """Called immediately before the code is sent. An exception prevents that."""
         ...
 
-    def refused(self) -> None:
-        """Called when it surely has not run."""
+    def on_rejected(self) -> None:
+        """Called when the code certainly did not run."""
         ...
 
 
-class _Unclaimed:
-    """Nobody: the code runs at most once for this call, and a second call runs it again."""
+class _NoListener:
+    """Does nothing. The code runs at most once for this call; a second call runs it again."""
 
-    def accept(self) -> None:
-        """As Sending has it."""
+    def before_execution(self) -> None:
+        """Does nothing."""
 
-    def refused(self) -> None:
-        """As Sending has it."""
+    def on_rejected(self) -> None:
+        """Does nothing."""
 
 
-UNCLAIMED = _Unclaimed()
+NO_LISTENER = _NoListener()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Files:
-    """Where a session's files come from and go to; without a bucket they travel in requests and results.
+    """Where a session reads inputs from and writes outputs to.
 
-    `inline_bytes` is how much a result may carry of them, None for any number.
+    Attributes:
+        storage: The folders in S3. None for no bucket: requests and results contain the files.
+        inline_bytes: Maximum size of the files in one result, in bytes. None for no limit.
     """
 
     storage: Storage | None = None
     inline_bytes: int | None = None
 
 
-class CodeSession(ToolCalls):
-    """A session that runs. Get one from `open_session`, which stops it, or join one that is open.
+class CodeSession:
+    """A running session. `open_session` starts one and stops it; the constructor joins an existing one.
 
-    `deadline` is when the last call must have ended, `lifetime` when the service ends the session, if that is known.
-    `seen` is the sandbox's clock, in µs, when its files were last looked at: what changed since is new.
+    The service's nine tools are methods of `client`.
+
+    Args:
+        client: The client of the session.
+        files: Where inputs and outputs are; without it, requests and results contain them.
+        scanned_at_us: The sandbox's clock, in µs, at the last listing of files. Later changes count as new.
+
+    Example:
+        >>> with open_session() as session:
+        ...     session.run(Code("x = 41"))
+        ...     print(session.run(Code("print(x + 1)")).stdout)
+        ...     print(session.client.list_files())
+        42
+        []
     """
 
-    def __init__(
-        self,
-        clients: Clients,
-        interpreter_id: str,
-        session_id: str,
-        deadline: Deadline,
-        *,
-        files: Files | None = None,
-        lifetime: Deadline | None = None,
-        seen: int = 0,
-    ) -> None:
-        super().__init__(clients, interpreter_id, session_id, deadline, lifetime=lifetime)
+    def __init__(self, client: CodeInterpreterClient, *, files: Files | None = None, scanned_at_us: int = 0) -> None:
+        self.client = client
+        self.scanned_at_us = scanned_at_us
         self._files = Files() if files is None else require_instance("files", files, Files)
-        self.seen = seen
+        self._handle = SessionHandle(client.interpreter_id, client.session_id)
 
-    def run_code(
-        self,
-        code: str,
-        language: Language = "python",
-        *,
-        runtime: Runtime | None = None,
-        clear_context: bool = False,
-        inputs: Sequence[InputFile] = (),
-        outputs: Outputs | None = None,
-    ) -> RunResult:
-        """Runs a program once, as `run` does. Python's variables are there for the next one."""
-        return self.run(Code(code, language, runtime, clear_context), inputs=inputs, outputs=outputs)
-
-    def run_command(
-        self, command: str, *, inputs: Sequence[InputFile] = (), outputs: Outputs | None = None
-    ) -> RunResult:
-        """Runs a line for /bin/sh once, as `run` does."""
-        return self.run(Command(command), inputs=inputs, outputs=outputs)
-
-    def start_command(self, command: str, *, inputs: Sequence[InputFile] = ()) -> Task:
-        """Starts a line for /bin/sh once, as `start` does."""
-        return self.start(Command(command), inputs=inputs)
+    @property
+    def session_id(self) -> str:
+        """The service's identifier of the session."""
+        return self.client.session_id
 
     def run(
         self,
@@ -155,32 +142,46 @@ class CodeSession(ToolCalls):
         *,
         inputs: Sequence[InputFile] = (),
         outputs: Outputs | None = None,
-        sending: Sending = UNCLAIMED,
+        listener: ExecutionListener = NO_LISTENER,
     ) -> RunResult:
-        """Runs a program once and brings its files back. A failing program is a result.
+        """Runs a program or a command once and collects its files.
 
-        Raises the contract's RunError, one that may be retried only where the program has not run, and InvalidRequest
-        for what the contract does not take before anything is sent.
+        Variables of Python programs remain for later programs of the session. A program that fails is a result and
+        raises nothing.
+
+        Args:
+            program: The program or command.
+            inputs: Files that are written to the working directory first.
+            outputs: Which files to collect; by default new and changed files, at most 10 files and 10 MiB.
+            listener: Callbacks around the sending of the code.
+
+        Raises:
+            InvalidRequest: An argument is not allowed. Nothing was sent.
+            RunError: The run has no result. Only if the program did not run is the error retryable.
+
+        Example:
+            >>> session.run(Command("cat in.txt"), inputs=[InputFile.from_bytes("in.txt", b"hello")]).stdout
+            'hello'
         """
         clear_context = isinstance(program, Code) and program.clear_context
-        asked = RunInSession(
+        request = RunInSession(
             session=self._handle,
-            **_program(program).asked(),
+            **_request_fields(program),
             clear_context=clear_context,
             inputs=cast("tuple[InputFile, ...]", inputs),
-            outputs=self._wanted(outputs),
+            outputs=self._resolve(outputs),
         )
-        outputs = asked.outputs
-        given = self._before_code(asked.inputs)
-        if given and outputs.collects_files and not can_be_told(given, outputs):
-            self.look()
-            given = {}
+        outputs = request.outputs
+        written = self._write_before_code(request.inputs)
+        if written and outputs.collects_files and not fits_in_command(written, outputs):
+            self.mark_files_seen()
+            written = {}
         if outputs.figures and isinstance(program, Code):
-            remember_shown(self, clear_context=program.clear_context)
+            remember_shown_figures(self.client, clear_context=program.clear_context)
             program = replace(program, clear_context=False)
-        sending.accept()
-        outcome = self._execute(program, sending)
-        collected = self._collect(outputs, given)
+        listener.before_execution()
+        outcome = self._execute(program, listener)
+        collected = self._collect(outputs, written)
         return RunResult(
             stdout=outcome.stdout,
             stderr=outcome.stderr,
@@ -190,22 +191,101 @@ class CodeSession(ToolCalls):
             skipped=tuple(collected.skipped),
         )
 
-    def start(self, program: Code | Command, *, inputs: Sequence[InputFile] = (), sending: Sending = UNCLAIMED) -> Task:
-        """Starts a program once that runs on without a caller, for up to eight hours. `poll_command` says how it is."""
-        asked = StartCommand(**_program(program).asked(), inputs=cast("tuple[InputFile, ...]", inputs))
-        command, files = as_file(program)
-        if self._before_code([*asked.inputs, *files]):
-            self.look()  # who asks for the command's files later does not know what it was given
-        sending.accept()
-        return self._start_execution(command.text, sending.refused)
+    def start(
+        self,
+        program: Code | Command,
+        *,
+        inputs: Sequence[InputFile] = (),
+        listener: ExecutionListener = NO_LISTENER,
+    ) -> Task:
+        """Starts a program or a command once. It continues without a caller, for up to eight hours.
+
+        Args:
+            program: The program or command.
+            inputs: Files that are written to the working directory first.
+            listener: Callbacks around the sending of the code.
+
+        Returns:
+            The task, whose `task_id` is the argument of `poll_command` and `stop_command`.
+        """
+        request = StartCommand(**_request_fields(program), inputs=cast("tuple[InputFile, ...]", inputs))
+        command, program_files = as_command(program)
+        if self._write_before_code([*request.inputs, *program_files]):
+            self.mark_files_seen()  # later calls that collect the command's files do not know the inputs
+        listener.before_execution()
+        return self.client.start_command_execution(command, on_rejected=listener.on_rejected)
 
     def poll_command(self, task_id: str, *, outputs: Outputs | None = None) -> CommandState:
-        """How a started command is; once it has ended, with its files."""
-        asked = PollCommand(task=TaskHandle(self._handle, task_id), outputs=self._wanted(outputs))
-        task = self.get_task(task_id)
+        """Returns the state of a started command and, once it has ended, its output and files."""
+        request = PollCommand(task=TaskHandle(self._handle, task_id), outputs=self._resolve(outputs))
+        return self._poll(request)
+
+    def stop_command(self, task_id: str, *, outputs: Outputs | None = None) -> CommandState:
+        """Stops a started command unless it has ended, and returns its final state and files.
+
+        The service may report the command as running for some time after the stop, so this polls until it has ended. A
+        state whose `ended` is false means that no time was left to wait for that.
+        """
+        request = PollCommand(task=TaskHandle(self._handle, task_id), outputs=self._resolve(outputs))
+        with suppress(InvalidRequest):
+            self.client.stop_task(task_id)
+        delays = chain(RETRY_DELAYS_SECONDS, repeat(RETRY_DELAYS_SECONDS[-1]))
+        while not (state := self._poll(request)).ended:
+            delay = next(delays)
+            if self.client.deadline.earlier(COLLECTION_SECONDS).seconds_left < delay:
+                break
+            time.sleep(delay)
+        return state
+
+    def write_inputs(self, inputs: Sequence[InputFile]) -> dict[str, WrittenInput]:
+        """Writes files to the working directory and returns how each was written, by path."""
+        return self._write_inputs(ListOf(Nested(InputFile), MAX_INPUTS).validate("inputs", inputs))
+
+    def collect_files(self, outputs: Outputs | None = None) -> CollectedOutputs:
+        """Collects the files that changed since the last listing, or those that `outputs` requests.
+
+        Failures skip files and raise nothing.
+
+        Raises:
+            InvalidRequest: An argument is not allowed.
+        """
+        return self._collect(CollectFiles(session=self._handle, outputs=self._resolve(outputs)).outputs, {})
+
+    def mark_files_seen(self) -> None:
+        """Marks all present files as seen without collecting them, so that only later changes are collected."""
+        listed = collect(self.client, {}, Outputs(max_files=0), self.scanned_at_us, OutputSink(None, 0))
+        self.scanned_at_us = listed.clock
+
+    def close_session(self) -> bool:
+        """Stops the session. Returns False if it had already ended. Raises RunError."""
+        return stop_session(self.client.clients, self.client.interpreter_id, self.session_id)
+
+    def _resolve(self, outputs: Outputs | None) -> Outputs:
+        """Returns `outputs` or the default. Raises InvalidRequest for links without a bucket."""
+        resolved = DEFAULT_OUTPUTS if outputs is None else require_instance("outputs", outputs, Outputs)
+        if resolved.link_seconds is not None and self._files.storage is None:
+            raise InvalidRequest(f"outputs.linkSeconds is {resolved.link_seconds}; allowed: only with a bucket (Files)")
+        return resolved
+
+    def _write_inputs(self, files: Sequence[InputFile]) -> dict[str, WrittenInput]:
+        if not files:
+            return {}
+        from code_runner.files.inputs import write_inputs  # imported here to keep cold starts fast
+
+        return write_inputs(self.client, files, self._files.storage)
+
+    def _write_before_code(self, inputs: Sequence[InputFile]) -> dict[str, WrittenInput]:
+        """Writes inputs; SessionLost then states that the code has not run."""
+        try:
+            return self._write_inputs(inputs)
+        except SessionLost as lost:
+            raise SessionLost(f"{lost}; it has not run") from lost
+
+    def _poll(self, request: PollCommand) -> CommandState:
+        task = self.client.get_task(request.task.task_id)
         if task.running:
             return CommandState(task.status, ended=False)
-        collected = self._collect(asked.outputs, {})
+        collected = self._collect(request.outputs, {})
         return CommandState(
             status=task.status,
             ended=True,
@@ -217,100 +297,49 @@ class CodeSession(ToolCalls):
             skipped=tuple(collected.skipped),
         )
 
-    def stop_command(self, task_id: str, *, outputs: Outputs | None = None) -> CommandState:
-        """Ends a started command, unless it has ended already, and says how it is then, with what it has left.
-
-        The service may call it working for a while after it took the stop: it is asked until it does not. A state that
-        has not `ended` says that the time for that is over.
-        """
-        PollCommand(task=TaskHandle(self._handle, task_id), outputs=self._wanted(outputs))
-        with suppress(InvalidRequest):
-            self.stop_task(task_id)
-        waits = chain(WAITS_SECONDS, repeat(WAITS_SECONDS[-1]))
-        while not (state := self.poll_command(task_id, outputs=outputs)).ended:
-            wait = next(waits)
-            if self.deadline.earlier(COLLECTING_SECONDS).seconds_left < wait:
-                break
-            time.sleep(wait)
-        return state
-
-    def write_inputs(self, inputs: Sequence[InputFile]) -> dict[str, Given]:
-        """Puts files beside the program and says how each was written, so that it is known again."""
-        files = ListOf(Nested(InputFile), MOST_WRITTEN).validate("inputs", inputs)
-        if not files:
-            return {}
-        from code_runner.files.inputs import write_inputs  # here, so that a function's start does not pay for it
-
-        return write_inputs(self, files, self._files.storage, self.deadline)
-
-    def collect_files(self, outputs: Outputs | None = None) -> Collected:
-        """Brings back what changed since the last look, or what is asked for; what goes wrong costs files alone.
-
-        Raises InvalidRequest for what the contract does not take.
-        """
-        return self._collect(CollectFiles(session=self._handle, outputs=self._wanted(outputs)).outputs, {})
-
-    def _wanted(self, outputs: Outputs | None) -> Outputs:
-        """Which files are asked for. Raises InvalidRequest for links, where there is no bucket to give them."""
-        wanted = DEFAULT_OUTPUTS if outputs is None else require_instance("outputs", outputs, Outputs)
-        if wanted.link_seconds is not None and self._files.storage is None:
-            raise InvalidRequest(f"outputs.linkSeconds is {wanted.link_seconds}; allowed: only with a bucket (Files)")
-        return wanted
-
-    def _before_code(self, inputs: Sequence[InputFile]) -> dict[str, Given]:
-        """Puts files beside code that is not sent yet, of which a session that is lost is told."""
-        try:
-            return self.write_inputs(inputs)
-        except SessionLost as lost:
-            raise SessionLost(f"{lost}; it has not run") from lost
-
-    def _collect(self, outputs: Outputs, given: dict[str, Given]) -> Collected:
-        """`given` are inputs, which are left out while they are as they were written. Nothing is raised."""
-        keeper = Keeper(self._files.storage, self._files.inline_bytes, self.deadline)
-        collected = collect(self, given, outputs, self.seen, keeper)
-        self.seen = collected.clock
+    def _collect(self, outputs: Outputs, written: dict[str, WrittenInput]) -> CollectedOutputs:
+        """Collects files, except inputs that are unchanged since they were written. Raises nothing."""
+        sink = OutputSink(self._files.storage, self._files.inline_bytes)
+        collected = collect(self.client, written, outputs, self.scanned_at_us, sink)
+        self.scanned_at_us = collected.clock
         return collected
 
-    def look(self) -> None:
-        """Takes the files that are there for known, without bringing any back."""
-        self.seen = collect(self, {}, Outputs(max_files=0), self.seen, Keeper(None, 0, self.deadline)).clock
-
-    def close_session(self) -> bool:
-        """Ends the session; says whether this call did. Raises RunError when the service does not answer."""
-        return stop_session(self._clients, self.interpreter_id, self.session_id)
-
-    def _execute(self, program: Code | Command, sending: Sending) -> Outcome:
-        """Sends the program; a session that ended because its time was over says so instead of being merely lost."""
-        left = self.deadline.earlier(COLLECTING_SECONDS).seconds_left
-        lifetime = LONGEST_CALL_SECONDS if self.lifetime is None else self.lifetime.seconds_left
-        seconds = min(lifetime + SLOW_ANSWER_SECONDS, left)
+    def _execute(self, program: Code | Command, listener: ExecutionListener) -> Outcome:
+        """Sends the program. Raises DeadlineExceeded instead of SessionLost when the session's lifetime ended."""
+        lifetime = self.client.lifetime
+        lifetime_seconds = MAX_CALL_SECONDS if lifetime is None else lifetime.seconds_left
+        seconds_left = self.client.deadline.earlier(COLLECTION_SECONDS).seconds_left
+        seconds = min(lifetime_seconds + LATE_RESPONSE_SECONDS, seconds_left)
         try:
             if isinstance(program, Command):
-                return self._execute_command(program.text, seconds, sending.refused)
-            return self._execute_code(
-                program.text, program.language, program.runtime, program.clear_context, seconds, sending.refused
-            )
+                return self.client.execute_command(program, seconds=seconds, on_rejected=listener.on_rejected)
+            return self.client.execute_code(program, seconds=seconds, on_rejected=listener.on_rejected)
         except SessionLost as lost:
-            if self.lifetime is None or self.lifetime.seconds_left > 0 or lifetime <= 0:
+            if lifetime is None or lifetime.seconds_left > 0 or lifetime_seconds <= 0:
                 raise
-            message = f"the session's time (sessionTimeoutSeconds) was over before the program: {lost}"
+            message = f"the session's lifetime (sessionTimeoutSeconds) ended before the program did: {lost}"
             raise DeadlineExceeded(message) from lost
 
 
-def _program(program: Code | Command) -> Code | Command:
-    if not isinstance(program, Code | Command):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may err
-        raise invalid_without_value("program", program, "Code | Command")
-    return program
+def _request_fields(program: Code | Command) -> dict[str, Any]:
+    """Returns the fields of the contract's requests for a program."""
+    match program:
+        case Code(text, language, runtime):
+            return {"code": text, "language": language, "runtime": runtime}
+        case Command(text):
+            return {"command": text}
+        case _:  # pyright: ignore[reportUnnecessaryComparison] - callers without a type checker may pass anything
+            raise invalid_without_value("program", program, "Code | Command")
 
 
 def _milliseconds(seconds: float) -> float:
-    """The service reports seconds, whatever its model says; the contract's unit is milliseconds."""
+    """Converts seconds, which the service reports despite its model, into the contract's milliseconds."""
     return round(seconds * 1000, 3)
 
 
-def log_not_stopped(session_id: str, error: RunError) -> None:
-    """Says in the log that a session goes on until its lifetime ends it."""
-    log.error("session %s not stopped; its lifetime ends it: %s", session_id, error)
+def log_stop_failure(session_id: str, error: RunError) -> None:
+    """Logs that a session could not be stopped: the default of `on_stop_failed`."""
+    log.error("session %s not stopped; it ends when its lifetime expires: %s", session_id, error)
 
 
 @contextmanager
@@ -320,19 +349,31 @@ def open_session(
     *,
     timeout_seconds: int = DEFAULT_SESSION_TIMEOUT_SECONDS,
     deadline: Deadline | None = None,
-    not_stopped: Callable[[str, RunError], None] = log_not_stopped,
+    on_stop_failed: Callable[[str, RunError], None] = log_stop_failure,
     files: Files | None = None,
     client_token: str | None = None,
 ) -> Generator[CodeSession]:
-    """Starts a session and stops it, whatever happens between.
+    """Starts a session and stops it at the end of the block, also after an error.
 
-    `clients` has region and credentials; without it they are boto3's default chain's, and
-    `AwsClients(boto3.Session(…))` gives others. `deadline` is when the last call must have ended, without it the end of
-    the session's lifetime. Without `files` there is no bucket: inputs and results carry the files' bytes.
+    Args:
+        clients: Region and credentials. The default is boto3's default chain; `AwsClients(boto3.Session(...))` selects
+            others.
+        interpreter_id: Identifier of the interpreter. The default is the managed interpreter.
+        timeout_seconds: The session's lifetime in seconds, 1 to 28,800.
+        deadline: When the last call must have ended. The default is the end of the lifetime.
+        on_stop_failed: Called with the session id and the error when the session could not be stopped or its start had
+            no response; the session then ends when its lifetime expires. The block's own result or error is unaffected.
+        files: Where inputs and outputs are. By default there is no bucket: requests and results contain the files.
+        client_token: A repeated start with the same token returns the same session.
 
-    A session that could not be stopped, or whose start had no answer, is told to `not_stopped` and ends by its
-    lifetime; it never hides the result or the error of the run. Raises InvalidRequest for what cannot be, before
-    anything is sent.
+    Raises:
+        InvalidRequest: An argument is not allowed. Nothing was sent.
+        RunError: The session could not be started.
+
+    Example:
+        >>> with open_session(timeout_seconds=60) as session:
+        ...     print(session.run(Code("print(6 * 7)")).stdout)
+        42
     """
     clients = clients or AwsClients()
     session = start_session(
@@ -340,28 +381,28 @@ def open_session(
         interpreter_id,
         timeout_seconds=timeout_seconds,
         deadline=deadline,
-        not_stopped=not_stopped,
+        on_stop_failed=on_stop_failed,
         files=files,
         client_token=client_token,
     )
     try:
-        with stopped_in_time(clients, session, session.deadline, not_stopped):
+        with stop_after_deadline(session.client, on_stop_failed):
             yield session
     finally:
-        stop_or_tell(clients, interpreter_id, session.session_id, not_stopped)
+        stop_or_report(clients, interpreter_id, session.session_id, on_stop_failed)
 
 
 @contextmanager
-def stopped_in_time(
-    clients: Clients, session: CodeSession, deadline: Deadline, not_stopped: Callable[[str, RunError], None]
+def stop_after_deadline(
+    client: CodeInterpreterClient, on_stop_failed: Callable[[str, RunError], None]
 ) -> Generator[None]:
-    """Ends the session OVERRUN_SECONDS after the deadline if the block is still under way then.
+    """Stops the session STOP_GRACE_SECONDS after the client's deadline if the block has not ended by then.
 
-    Lambda ends a function without a word, so that a session must be stopped before, even while S3 keeps it waiting.
+    Lambda ends a function without notice, so the session must be stopped before, even while a call to S3 is waiting.
     """
-    seconds = min(max(deadline.seconds_left, 0) + OVERRUN_SECONDS, threading.TIMEOUT_MAX)
-    told = (clients, session.interpreter_id, session.session_id, not_stopped)
-    timer = threading.Timer(seconds, stop_or_tell, told)
+    seconds = min(max(client.deadline.seconds_left, 0) + STOP_GRACE_SECONDS, threading.TIMEOUT_MAX)
+    arguments = (client.clients, client.interpreter_id, client.session_id, on_stop_failed)
+    timer = threading.Timer(seconds, stop_or_report, arguments)
     timer.daemon = True
     timer.start()
     try:
@@ -376,24 +417,23 @@ def start_session(
     *,
     timeout_seconds: int,
     deadline: Deadline | None = None,
-    not_stopped: Callable[[str, RunError], None] = log_not_stopped,
+    on_stop_failed: Callable[[str, RunError], None] = log_stop_failure,
     files: Files | None = None,
     client_token: str | None = None,
 ) -> CodeSession:
-    """Starts a session, which is the caller's to stop. The same `client_token` again gives the same session."""
+    """Starts a session that the caller must stop. The arguments and errors are those of `open_session`."""
     if not hasattr(type(clients), "invoke"):
         allowed = "AwsClients(), or AwsClients(boto3.Session(…))"
         raise InvalidRequest(f"clients is a {type(clients).__name__}; allowed: {allowed}")
     Text(255).validate("interpreter_id", interpreter_id)
     LIFETIME.validate("timeout_seconds", timeout_seconds)
-    for place, value, of in (
+    for location, value, expected in (
         ("deadline", deadline, Deadline),
         ("files", files, Files),
         ("client_token", client_token, str),
     ):
         if value is not None:
-            require_instance(place, value, of)
-    doing = f"starting a session on {interpreter_id}"
+            require_instance(location, value, expected)
     lifetime = Deadline.after(timeout_seconds)
     try:
         started = clients.sessions.start_code_interpreter_session(
@@ -402,36 +442,38 @@ def start_session(
             sessionTimeoutSeconds=timeout_seconds,
             clientToken=client_token or secrets.token_hex(32),
         )
-    except FAILURES as error:
-        known = from_service(doing, error)
+    except AWS_ERRORS as error:
+        contract_error = from_service(f"starting a session on {interpreter_id}", error)
         if was_accepted(error):
-            not_stopped("unknown", known)
-        raise known from error
-    session_id = started["sessionId"]
-    return CodeSession(clients, interpreter_id, session_id, deadline or lifetime, files=files, lifetime=lifetime)
+            on_stop_failed("unknown", contract_error)
+        raise contract_error from error
+    client = CodeInterpreterClient(
+        clients, interpreter_id, started["sessionId"], deadline or lifetime, lifetime=lifetime
+    )
+    return CodeSession(client, files=files)
 
 
 def stop_session(clients: Clients, interpreter_id: str, session_id: str) -> bool:
-    """Ends a session; False when it had ended before. Raises RunError."""
+    """Stops a session. Returns False if it had already ended. Raises RunError."""
     try:
         clients.sessions.stop_code_interpreter_session(codeInterpreterIdentifier=interpreter_id, sessionId=session_id)
-    except FAILURES as error:
-        if not _already_ended(error):
+    except AWS_ERRORS as error:
+        if not _had_ended(error):
             raise from_service(f"stopping session {session_id}", error) from error
         return False
     return True
 
 
-def stop_or_tell(
-    clients: Clients, interpreter_id: str, session_id: str, not_stopped: Callable[[str, RunError], None]
+def stop_or_report(
+    clients: Clients, interpreter_id: str, session_id: str, on_stop_failed: Callable[[str, RunError], None]
 ) -> None:
-    """Ends a session that nobody waits for."""
+    """Stops a session; calls `on_stop_failed` instead of raising an error."""
     try:
         stop_session(clients, interpreter_id, session_id)
     except RunError as error:
-        not_stopped(session_id, error)
+        on_stop_failed(session_id, error)
 
 
-def _already_ended(error: Exception) -> bool:
-    """A session that its lifetime ended answers a stop with ConflictException."""
+def _had_ended(error: Exception) -> bool:
+    """Returns whether the session's lifetime had ended: a stop then fails with ConflictException."""
     return isinstance(error, ClientError) and error_code(error) == "ConflictException"

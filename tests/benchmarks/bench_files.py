@@ -44,15 +44,15 @@ PREPARED_BYTES = 64_000_000
 RUN = """
 import json, sys, time
 from pathlib import Path
-from code_runner.handlers import CLIENTS, PLACE
+from code_runner.handlers import CLIENTS, TENANT
 from code_runner.agentcore.deadline import Deadline
 from code_runner.operations import Operations
 from sandpiper_contract.events import Event
 
 event = Event.from_json(json.loads(sys.argv[1]), "event")
-def not_stopped(session_id, error):
+def on_stop_failed(session_id, error):
     raise SystemExit(f"{session_id} not stopped: {error}")
-operations = Operations(event.run, PLACE, CLIENTS, Deadline.after(900), not_stopped)
+operations = Operations(event.run, TENANT, CLIENTS, Deadline.after(900), on_stop_failed)
 began = time.monotonic()
 result = operations.run_code(event.typed_request()).to_json()
 seconds = time.monotonic() - began

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from code_runner.operations import Place
+from code_runner.tenant_config import TenantConfig
 from local_aws import control, environment
 from local_aws.settings import StateDirectory
 from sandpiper_constructs.bundle import bundle
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from local_aws.running_instance import RunningInstance
 
 PROJECT = Path(__file__).resolve().parents[2]
-PLACE = Place({"sandbox": ways.INTERPRETER}, "bench-runtime", "tenants/bench")
+TENANT = TenantConfig({"sandbox": ways.INTERPRETER}, "bench-runtime", "tenants/bench")
 SETTINGS = {
-    settings.BUCKET: PLACE.bucket,
-    settings.PREFIX: PLACE.prefix,
-    settings.INTERPRETERS: json.dumps(PLACE.interpreters),
+    settings.BUCKET: TENANT.bucket,
+    settings.PREFIX: TENANT.prefix,
+    settings.INTERPRETERS: json.dumps(TENANT.interpreters),
     "POWERTOOLS_SERVICE_NAME": "bench",
 }
 CALLS_A_SECOND = 30
@@ -63,7 +63,7 @@ def figures() -> list[Figure]:
         running, _ = control.start(state)
         try:
             environment.apply(running)
-            boto3.client("s3").create_bucket(Bucket=PLACE.bucket)
+            boto3.client("s3").create_bucket(Bucket=TENANT.bucket)
             return [*_calls(), *_cold(packed), *_warm(packed, running), *_sizes(packed)]
         finally:
             control.stop(state)
@@ -74,12 +74,12 @@ def _calls() -> Iterator[Figure]:
     for files in FILES:
         code = f"for n in range({files}): open(f'file-{{n}}.txt', 'w').write(str(n))"
         outputs = {"maxFiles": files}
-        yield _job(f"calls of a job, files: {files}", 3, files, ways.ours(PLACE, {"code": code, "outputs": outputs}))
+        yield _job(f"calls of a job, files: {files}", 3, files, ways.ours(TENANT, {"code": code, "outputs": outputs}))
         yield _job("  in the connector's way", None, files, ways.connector(code))
         yield _job("  in the skill's way", None, files, ways.skill(code))
     code = "open('file.txt', 'w').write('1')"
-    yield _job("calls of a job with inputs", 4, 1, ways.ours(PLACE, {"code": code, "inputs": INPUTS}))
-    nothing = ways.ours(PLACE, {"code": code, "outputs": {"paths": []}})
+    yield _job("calls of a job with inputs", 4, 1, ways.ours(TENANT, {"code": code, "inputs": INPUTS}))
+    nothing = ways.ours(TENANT, {"code": code, "outputs": {"paths": []}})
     yield _job("calls of a job that looks for no files", 1, 0, nothing)
 
 

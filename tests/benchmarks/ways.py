@@ -15,13 +15,15 @@ import boto3
 
 from code_runner.agentcore.boto_clients import AwsClients
 from code_runner.agentcore.deadline import Deadline
-from code_runner.operations import Operations, Place
+from code_runner.operations import Operations
 from sandpiper_contract.requests import RunCode
 from sandpiper_contract.run import Run
-from tests.watched import WatchedClients
+from tests.recording_clients import RecordingClients
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from code_runner.tenant_config import TenantConfig
 
 
 INTERPRETER = "aws.codeinterpreter.v1"
@@ -47,15 +49,15 @@ class Calls:
         self.tools.append(params["name"])
 
 
-def ours(place: Place, request: Mapping[str, object]) -> tuple[list[str], int]:
+def ours(tenant: TenantConfig, request: Mapping[str, object]) -> tuple[list[str], int]:
     """The product's run_code. Returns the tools that were called and how many files came back."""
     calls = Calls()
     operations = Operations(
         run=Run(str(uuid.uuid4())),
-        place=place,
-        clients=WatchedClients(AwsClients(), calls.watch),
-        end=Deadline.after(SECONDS),
-        not_stopped=_not_stopped,
+        tenant=tenant,
+        clients=RecordingClients(AwsClients(), calls.watch),
+        deadline=Deadline.after(SECONDS),
+        on_stop_failed=_on_stop_failed,
     )
     result = operations.run_code(RunCode.from_json(request))
     return calls.tools, len(result.files)
@@ -113,5 +115,5 @@ class _Session:
         return sum(len(self.call("readFiles", paths=[name])) for name in sorted(names))
 
 
-def _not_stopped(session_id: str, error: Exception) -> None:
+def _on_stop_failed(session_id: str, error: Exception) -> None:
     raise RuntimeError(f"session {session_id} was not stopped: {error}")

@@ -43,11 +43,11 @@ Moment = Literal["before", "after"]
 Fault = Literal["denied", "down", "lost", "lost once"]
 """Of a step at S3: refused; never reached; done each time, and the answer lost; the same for its first time only."""
 LONGEST_WAIT_SECONDS = 0.02
-WATCH_SECONDS = 0.05
+LEGACY_ATTEMPT_SECONDS = 0.05
 """In place of the 30 s for which a claim is watched that does not say how long its attempt may live."""
 LATER_SECONDS = 3_600
 """More than any attempt may live."""
-ANSWER_SECONDS = 2
+READ_TIMEOUT_SECONDS = 2
 """In place of the 10 s for which an answer of S3, or to a start or a stop, is waited for."""
 
 
@@ -228,7 +228,8 @@ def _serve() -> None:
     from code_runner.agentcore import boto_clients
     from code_runner.idempotency import record
 
-    record.OTHERS_SECONDS, boto_clients.ANSWER_SECONDS = WATCH_SECONDS, ANSWER_SECONDS
+    record.LEGACY_ATTEMPT_SECONDS = LEGACY_ATTEMPT_SECONDS
+    boto_clients.READ_TIMEOUT_SECONDS = READ_TIMEOUT_SECONDS
     from code_runner import handlers  # now, since it makes its clients at once
 
     assert handlers.CLIENTS

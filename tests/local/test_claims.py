@@ -12,7 +12,8 @@ import pytest
 from code_runner.agentcore.boto_clients import AwsClients
 from code_runner.agentcore.deadline import Deadline
 from code_runner.idempotency import record
-from code_runner.idempotency.record import Claim, Lost, OwnSession, Settled
+from code_runner.idempotency.record import Abandoned, Completed, IdempotencyRecord
+from code_runner.idempotency.stored_record import CLOCK_SKEW_SECONDS, OwnSession
 from sandpiper_contract.errors import InvalidRequest, RunUnderWay
 from sandpiper_contract.s3_objects import S3Object
 from tests.local.target import ON_AWS
@@ -34,15 +35,15 @@ class OneRun:
     s3: S3Client
     address: S3Object
 
-    def take(self, *digests: str, lives: float = 900, patience: float = 0) -> Claim | Settled | Lost:
+    def take(self, *digests: str, lives: float = 900, patience: float = 0) -> IdempotencyRecord | Completed | Abandoned:
         """An attempt that is over in so many seconds and has so much time to wait for another's result."""
-        watch_until, end = Deadline.after(patience), Deadline.after(lives)
-        return record.take(self.s3, self.address, digests or ("a",), watch_until=watch_until, end=end)
+        wait_until, deadline = Deadline.after(patience), Deadline.after(lives)
+        return record.acquire(self.s3, self.address, digests or ("a",), wait_until=wait_until, deadline=deadline)
 
-    def accepted(self, lives: float = 900) -> Claim:
+    def accepted(self, lives: float = 900) -> IdempotencyRecord:
         """The claim of an attempt that is about to send its code."""
         taken = self.take(lives=lives)
-        assert isinstance(taken, Claim)
+        assert isinstance(taken, IdempotencyRecord)
         taken.accept(SESSION)
         return taken
 
@@ -56,17 +57,17 @@ def run(product: Product) -> OneRun:
 
 def test_while_the_first_may_live_its_result_is_waited_for_and_nothing_is_taken_from_it(run: OneRun) -> None:
     first = run.accepted()
-    with pytest.raises(RunUnderWay, match="may still live") as raised:
+    with pytest.raises(RunUnderWay, match="may still be running") as raised:
         run.take()
     assert raised.value.retryable
-    first.settle(result={"exitCode": 0})
-    assert run.take() == Settled({"exitCode": 0})
+    first.complete(result={"exitCode": 0})
+    assert run.take() == Completed({"exitCode": 0})
 
 
 def test_a_first_that_is_over_without_an_end_is_lost_with_its_session(run: OneRun) -> None:
-    run.accepted(lives=-record.CLOCKS_SECONDS)
+    run.accepted(lives=-CLOCK_SKEW_SECONDS)
     for _ in range(2):
-        assert run.take(patience=60) == Lost(run.address.uri, SESSION)
+        assert run.take(patience=60) == Abandoned(run.address.uri, SESSION)
 
 
 def test_a_first_that_does_not_say_when_it_is_over_is_watched_for_a_while(
@@ -78,15 +79,15 @@ def test_a_first_that_does_not_say_when_it_is_over_is_watched_for_a_while(
     entry = json.loads(run.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
     del entry["over_in"]
     run.s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(entry))
-    assert run.take() == Lost(run.address.uri, SESSION)
-    monkeypatch.setattr("code_runner.idempotency.record.OTHERS_SECONDS", 0)
-    assert run.take(patience=600) == Lost(run.address.uri, SESSION)
+    assert run.take() == Abandoned(run.address.uri, SESSION)
+    monkeypatch.setattr("code_runner.idempotency.record.LEGACY_ATTEMPT_SECONDS", 0)
+    assert run.take(patience=600) == Abandoned(run.address.uri, SESSION)
 
 
 def test_a_run_knows_its_request_by_an_earlier_digest_too(run: OneRun) -> None:
     first = run.take("former")
-    assert isinstance(first, Claim)
-    first.settle(result={})
-    assert run.take("new", "former") == Settled({})
+    assert isinstance(first, IdempotencyRecord)
+    first.complete(result={})
+    assert run.take("new", "former") == Completed({})
     with pytest.raises(InvalidRequest, match="by an earlier execution of that name"):
         run.take("new", "another")

@@ -14,11 +14,14 @@ from urllib.request import urlopen
 import pytest
 
 from code_runner.agentcore.boto_clients import AwsClients
-from code_runner.agentcore.client import Task, ToolCalls
+from code_runner.agentcore.client import CodeInterpreterClient
 from code_runner.agentcore.deadline import Deadline
-from code_runner.files.storage import MOST_CODE_BYTES
-from code_runner.operations import Operations, Place
+from code_runner.agentcore.programs import Code
+from code_runner.agentcore.responses import Task
+from code_runner.files.storage import MAX_CODE_BYTES
+from code_runner.operations import Operations
 from code_runner.session import CodeSession, open_session
+from code_runner.tenant_config import TenantConfig
 from local_agentcore.faults import Rule
 from sandpiper_contract.errors import DeadlineExceeded, RunError, SessionLost
 from sandpiper_contract.files import InputFile, Outputs
@@ -34,7 +37,7 @@ from sandpiper_contract.requests import (
 )
 from sandpiper_contract.run import Run
 from sandpiper_contract.s3_objects import S3Object
-from tests.watched import WatchedClients
+from tests.recording_clients import RecordingClients
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -72,22 +75,22 @@ class Runner:
         place = self.product.place
         return Operations(
             run=run or Run(str(uuid.uuid4())),
-            place=Place(place.interpreters, place.bucket, place.prefix),
-            clients=WatchedClients(AwsClients(), self.watch),
-            end=Deadline.after(seconds),
-            not_stopped=lambda session_id, _: self.not_stopped.append(session_id),
-            left=lambda kept, skipped: self.left.append((kept, skipped)),
+            tenant=TenantConfig(place.interpreters, place.bucket, place.prefix),
+            clients=RecordingClients(AwsClients(), self.watch),
+            deadline=Deadline.after(seconds),
+            on_stop_failed=lambda session_id, _: self.not_stopped.append(session_id),
+            on_files_collected=lambda kept, skipped: self.left.append((kept, skipped)),
         )
 
     def open(self, seconds: float, lifetime_seconds: int = 300) -> AbstractContextManager[CodeSession]:
         """A session without a claim and without a bucket."""
         self.sent.clear()
         return open_session(
-            WatchedClients(AwsClients(), self.watch),
+            RecordingClients(AwsClients(), self.watch),
             next(iter(self.product.place.interpreters.values())),
             timeout_seconds=lifetime_seconds,
             deadline=Deadline.after(seconds),
-            not_stopped=lambda session_id, _: self.not_stopped.append(session_id),
+            on_stop_failed=lambda session_id, _: self.not_stopped.append(session_id),
         )
 
     def stored(self, folder: str, data: bytes | None) -> S3Object:
@@ -112,7 +115,7 @@ class Runner:
 @pytest.fixture
 def runner(product: Product, monkeypatch: pytest.MonkeyPatch) -> Generator[Runner]:
     """A runner that does not wait between attempts, and whose sessions have all been stopped in the end."""
-    monkeypatch.setattr("code_runner.agentcore.client.WAITS_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr("code_runner.agentcore.client.RETRY_DELAYS_SECONDS", (0.01, 0.01))
     runner = Runner(product)
     yield runner
     assert runner.not_stopped == []
@@ -122,7 +125,7 @@ def runner(product: Product, monkeypatch: pytest.MonkeyPatch) -> Generator[Runne
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> int:
     """Seconds in which a run is begun that soon has no time left; by itself one is not begun with less than 40."""
-    for name in ("LEAST_SECONDS", "SENDING_SECONDS"):
+    for name in ("MIN_REMAINING_SECONDS", "MIN_EXECUTION_SECONDS"):
         monkeypatch.setattr(f"code_runner.operations.{name}", 1)
     return 35
 
@@ -175,12 +178,12 @@ def test_a_command_that_goes_on_after_its_stop_is_asked_for_until_it_has_ended(
     """As the service may; the emulator ends it at once."""
     task = runner.operations().start_command(StartCommand(command="sleep 600")).task
     still = iter([Task(task.task_id, "working")] * 3)
-    get_task = ToolCalls.get_task
+    get_task = CodeInterpreterClient.get_task
 
-    def ask(calls: ToolCalls, task_id: str) -> Task:
+    def ask(calls: CodeInterpreterClient, task_id: str) -> Task:
         return next(still, None) or get_task(calls, task_id)
 
-    monkeypatch.setattr(ToolCalls, "get_task", ask)
+    monkeypatch.setattr(CodeInterpreterClient, "get_task", ask)
     stopped = runner.operations().stop_command(StopCommand(task=task))
     assert (stopped.status, stopped.ended) == ("canceled", True)
     assert next(still, None) is None
@@ -191,11 +194,11 @@ def test_a_command_that_does_not_end_in_time_is_told_as_it_is_and_may_be_stopped
 ) -> None:
     run, task = Run(str(uuid.uuid4())), runner.operations().start_command(StartCommand(command="sleep 600")).task
 
-    def working(_: ToolCalls, task_id: str) -> Task:
+    def working(_: CodeInterpreterClient, task_id: str) -> Task:
         return Task(task_id, "working")
 
     with monkeypatch.context() as patch:
-        patch.setattr(ToolCalls, "get_task", working)
+        patch.setattr(CodeInterpreterClient, "get_task", working)
         stopped = runner.operations(hurried, run).stop_command(StopCommand(task=task))
     assert (stopped.status, stopped.ended) == ("working", False)
     assert runner.operations(run=run).stop_command(StopCommand(task=task)).ended
@@ -361,16 +364,16 @@ def test_a_session_that_cannot_be_stopped_is_told_and_costs_nothing(product: Pro
 
 
 def test_code_longer_than_its_session_lives_is_a_deadline_and_was_sent_once(runner: Runner) -> None:
-    over = r"the session's time \(sessionTimeoutSeconds\) was over before the program"
+    over = r"the session's lifetime \(sessionTimeoutSeconds\) ended before the program did"
     with pytest.raises(DeadlineExceeded, match=over), runner.open(300, lifetime_seconds=5) as session:
-        session.run_code("import time; time.sleep(60)")
+        session.run(Code("import time; time.sleep(60)"))
     assert runner.sent.count("executeCode") == 1
 
 
 def test_code_longer_than_the_time_there_is_was_sent_once_and_its_session_is_stopped(
     runner: Runner, hurried: int
 ) -> None:
-    with pytest.raises(DeadlineExceeded, match="no answer in the time there was"):
+    with pytest.raises(DeadlineExceeded, match="no response within the available time"):
         runner.run(RunCode(code="import time; time.sleep(60)"), seconds=hurried)
     assert runner.sent == ["start", "executeCode", "stop"]
 
@@ -382,7 +385,7 @@ def test_a_run_is_not_begun_with_too_little_time_left(runner: Runner) -> None:
 
 
 def test_code_is_not_sent_when_its_inputs_have_taken_the_time(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("code_runner.operations.SENDING_SECONDS", 900)
+    monkeypatch.setattr("code_runner.operations.MIN_EXECUTION_SECONDS", 900)
     with pytest.raises(DeadlineExceeded, match="sending the code"):
         runner.run(LEAVES_A_FILE)
     assert runner.sent == ["start", "writeFiles", "stop"]
@@ -392,7 +395,7 @@ def test_a_session_is_stopped_in_time_while_something_else_keeps_its_run_waiting
     runner: Runner, product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As S3 may, whose calls know nothing of the deadline."""
-    monkeypatch.setattr("code_runner.session.OVERRUN_SECONDS", 0.5)
+    monkeypatch.setattr("code_runner.session.STOP_GRACE_SECONDS", 0.5)
     with runner.open(0.5):
         until = time.monotonic() + 60
         while product.live_sessions() and time.monotonic() < until:
@@ -424,7 +427,7 @@ PROGRAMS: list[tuple[str, bytes | None, str]] = [
     ("inputs", None, "StorageError"),
     ("inputs", b"print('\xff')", "InvalidRequest"),
     ("runs", b"print(1)", "InvalidRequest"),
-    ("inputs", b"#" * (MOST_CODE_BYTES + 1), "PayloadTooLarge"),
+    ("inputs", b"#" * (MAX_CODE_BYTES + 1), "PayloadTooLarge"),
 ]
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from code_runner.agentcore.programs import Code
 from code_runner.session import open_session
 from sandpiper_contract.files import Outputs
 from tests.local.target import ON_AWS
@@ -80,36 +81,36 @@ def inches(result: RunResult) -> dict[str, int]:
 def test_each_figure_is_kept_once_whether_shown_or_not(
     used: CodeSession, backend: str, program: str, kept: dict[str, int]
 ) -> None:
-    used.run_code(backend + DRAW + CLEAN)
-    assert inches(used.run_code(program, outputs=FIGURES)) == kept
+    used.run(Code(backend + DRAW + CLEAN))
+    assert inches(used.run(Code(program), outputs=FIGURES)) == kept
 
 
 def test_what_the_end_of_a_cell_shows_and_closes_is_kept(session: CodeSession) -> None:
-    session.run_code(INLINE + DRAW + CLOSED_AT_THE_END)
+    session.run(Code(INLINE + DRAW + CLOSED_AT_THE_END))
     program = "draw(2); plt.show(); draw(3)"
-    assert inches(session.run_code(program, outputs=FIGURES)) == {"figure-1.png": 2, "figure-2.png": 3}
-    assert session.run_code("print(plt.get_fignums())").stdout == "[]"
+    assert inches(session.run(Code(program), outputs=FIGURES)) == {"figure-1.png": 2, "figure-2.png": 3}
+    assert session.run(Code("print(plt.get_fignums())")).stdout == "[]"
 
 
 def test_a_shown_figure_is_kept_for_the_program_that_showed_it_alone(session: CodeSession) -> None:
-    assert inches(session.run_code(DRAW + "draw(2); plt.show()", outputs=FIGURES)) == {"figure-1.png": 2}
-    session.run_code("draw(3); plt.show()")
-    assert inches(session.run_code("draw(4); plt.show()", outputs=FIGURES)) == {"figure-1-2.png": 4}
+    assert inches(session.run(Code(DRAW + "draw(2); plt.show()"), outputs=FIGURES)) == {"figure-1.png": 2}
+    session.run(Code("draw(3); plt.show()"))
+    assert inches(session.run(Code("draw(4); plt.show()"), outputs=FIGURES)) == {"figure-1-2.png": 4}
 
 
 def test_an_open_figure_stays_for_the_next_program(session: CodeSession) -> None:
-    assert inches(session.run_code(DRAW + "draw(2)", outputs=FIGURES)) == {"figure-1.png": 2}
-    assert inches(session.run_code("plt.gcf().set_figwidth(3)", outputs=FIGURES)) == {"figure-1-2.png": 3}
+    assert inches(session.run(Code(DRAW + "draw(2)"), outputs=FIGURES)) == {"figure-1.png": 2}
+    assert inches(session.run(Code("plt.gcf().set_figwidth(3)"), outputs=FIGURES)) == {"figure-1-2.png": 3}
 
 
 def test_clearing_the_context_for_a_program_keeps_what_it_shows(session: CodeSession) -> None:
-    session.run_code("x = 1")
+    session.run(Code("x = 1"))
     program = DRAW + "draw(2); plt.show(); print('x' in globals())"
-    result = session.run_code(program, clear_context=True, outputs=FIGURES)
+    result = session.run(Code(program, clear_context=True), outputs=FIGURES)
     assert (result.stdout, inches(result)) == ("False", {"figure-1.png": 2})
 
 
 def test_a_program_that_hides_matplotlib_keeps_its_own_result(session: CodeSession) -> None:
-    session.run_code("import sys; sys.modules['matplotlib'] = None")
-    result = session.run_code("print('ran')", outputs=FIGURES)
+    session.run(Code("import sys; sys.modules['matplotlib'] = None"))
+    result = session.run(Code("print('ran')"), outputs=FIGURES)
     assert (result.stdout, result.files, result.skipped) == ("ran", (), ())

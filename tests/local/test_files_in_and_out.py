@@ -18,15 +18,16 @@ from botocore.exceptions import ReadTimeoutError
 
 from code_runner.agentcore.boto_clients import AwsClients
 from code_runner.agentcore.deadline import Deadline
-from code_runner.agentcore.limits import DIRECT_BYTES
+from code_runner.agentcore.limits import DIRECT_TRANSFER_BYTES
 from code_runner.agentcore.programs import Code
 from code_runner.files import chunked_transfer, s3_transfer
-from code_runner.files.errors import NotKeptError
+from code_runner.files.errors import FileSkipped
 from code_runner.files.staging import Staging
 from code_runner.files.storage import Storage
-from code_runner.operations import Operations, Place
+from code_runner.operations import Operations
 from code_runner.sandbox_scripts import runner as script_runner
 from code_runner.session import Files, open_session
+from code_runner.tenant_config import TenantConfig
 from local_agentcore.faults import Rule
 from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, PayloadTooLarge, RunError, StorageError
 from sandpiper_contract.files import InputFile, Outputs, SkipReason
@@ -39,7 +40,7 @@ from tests.local.target import ON_AWS
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from code_runner.files.storage import Stored
+    from code_runner.files.s3_objects import StoredObject
     from local_agentcore.admin_client import FaultInjector
     from sandpiper_contract.files import OutputFile
     from sandpiper_contract.results import RunResult
@@ -99,10 +100,10 @@ class Runner:
         self.last = run.key
         return Operations(
             run=run,
-            place=Place(place.interpreters, place.bucket, place.prefix),
+            tenant=TenantConfig(place.interpreters, place.bucket, place.prefix),
             clients=AwsClients(),
-            end=Deadline.after(900),
-            not_stopped=lambda session_id, error: pytest.fail(f"{session_id} not stopped: {error}"),
+            deadline=Deadline.after(900),
+            on_stop_failed=lambda session_id, error: pytest.fail(f"{session_id} not stopped: {error}"),
         ).run_code(RunCode(code=code, inputs=inputs, outputs=outputs))
 
     def given(self, path: str, size: int, name: str) -> InputFile:
@@ -128,7 +129,7 @@ class Runner:
 @pytest.fixture
 def runner(product: Product, monkeypatch: pytest.MonkeyPatch) -> Generator[Runner]:
     """Whatever a test does, nothing is left: no session, no staged object, no upload that has not ended."""
-    monkeypatch.setattr("code_runner.agentcore.client.WAITS_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr("code_runner.agentcore.client.RETRY_DELAYS_SECONDS", (0.01, 0.01))
     runner = Runner(product)
     yield runner
     assert product.live_sessions() == []
@@ -163,7 +164,7 @@ def test_a_file_comes_in_and_goes_out_whole(runner: Runner, size: int) -> None:
     assert runner.get(address) == content(size, "out")
     found = runner.s3.head_object(Bucket=runner.bucket, Key=address.key, ChecksumMode="ENABLED")
     assert found["ContentType"] == "application/octet-stream"
-    if size > DIRECT_BYTES:
+    if size > DIRECT_TRANSFER_BYTES:
         assert base64.b64decode(found["ChecksumSHA256"]).hex() == file.sha256
     else:
         assert found["Metadata"] == {"sha256": file.sha256}
@@ -234,12 +235,12 @@ def test_what_is_staged_is_deleted_by_one_call_and_not_long_after_the_deadline(r
 
     events.register("before-call.s3", note)
     staging = Staging(clients, S3Object(runner.bucket, f"{runner.prefix}/sandbox/sandbox/staging/{uuid.uuid4()}"))
-    with staging.places(3, Deadline.after(60)) as places:
+    with staging.temporary_objects(3, Deadline.after(60)) as places:
         for place in places:
             runner.s3.put_object(Bucket=place.bucket, Key=place.key)
     assert sent == ["DeleteObjects"]
     assert not set(runner.keys("sandbox/")) & {place.key for place in places}
-    with staging.places(3, Deadline.after(-60)):
+    with staging.temporary_objects(3, Deadline.after(-60)):
         pass
     assert sent == ["DeleteObjects"]
 
@@ -269,9 +270,9 @@ def test_a_file_that_changes_after_it_was_listed_does_not_come_back(
     change, reason = CHANGES[becomes]
 
     def after_the_change(step: Any) -> Any:
-        def changed(session: Any, *arguments: Any) -> Any:
-            session.execute_own_command(change)
-            return step(session, *arguments)
+        def changed(client: Any, *arguments: Any) -> Any:
+            client.execute_idempotent_command(change)
+            return step(client, *arguments)
 
         return changed
 
@@ -284,24 +285,24 @@ def test_a_file_that_changes_after_it_was_listed_does_not_come_back(
 
 def lying(monkeypatch: pytest.MonkeyPatch, runner: Runner) -> None:  # noqa: ARG001 - same signature as the other faults
     """The sandbox sends other bytes than it says."""
-    text = script_runner.program_text
+    text = script_runner.script_text
 
     def program_text(program: str) -> str:
         return text(program).replace("pipe.write(block)", "pipe.write(bytes(len(block)))")
 
     assert program_text("transfer") != text("transfer")
-    monkeypatch.setattr("code_runner.sandbox_scripts.runner.program_text", program_text)
+    monkeypatch.setattr("code_runner.sandbox_scripts.runner.script_text", program_text)
 
 
 def replaced(monkeypatch: pytest.MonkeyPatch, runner: Runner) -> None:
     """Another session of the interpreter, whose role reaches staging, writes there before the function looks."""
-    look = Staging.look
+    head = Staging.head
 
-    def after_the_other(staging: Staging, place: S3Object) -> Stored:
+    def after_the_other(staging: Staging, place: S3Object) -> StoredObject:
         runner.s3.put_object(Bucket=place.bucket, Key=place.key, Body=bytes(101_000_000))
-        return look(staging, place)
+        return head(staging, place)
 
-    monkeypatch.setattr(Staging, "look", after_the_other)
+    monkeypatch.setattr(Staging, "head", after_the_other)
 
 
 @pytest.mark.parametrize("disturb", [lying, replaced])
@@ -317,16 +318,16 @@ def test_a_large_file_is_the_one_that_the_program_left_or_does_not_come_back(
 def test_a_large_input_is_the_one_that_was_given_or_the_code_is_not_run(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put = Staging.put
+    copy_in = Staging.copy_in
 
-    def before_the_other(staging: Staging, source: Stored, place: S3Object, deadline: Deadline) -> str:
-        told = put(staging, source, place, deadline)
+    def before_the_other(staging: Staging, source: StoredObject, place: S3Object, deadline: Deadline) -> str:
+        sha256 = copy_in(staging, source, place, deadline)
         runner.s3.put_object(Bucket=place.bucket, Key=place.key, Body=bytes(101_000_000))
-        return told
+        return sha256
 
-    monkeypatch.setattr(Staging, "put", before_the_other)
+    monkeypatch.setattr(Staging, "copy_in", before_the_other)
     given = InputFile("in", s3_uri=runner.put("inputs/large", b"x" * 101_000_000))
-    with pytest.raises(StorageError, match=r"^inputs\[0\].s3Uri: another file was put in its place on its way"):
+    with pytest.raises(StorageError, match=r"^inputs\[0\].s3Uri: the staged object was replaced"):
         runner.run("print(1)", inputs=(given,))
 
 
@@ -336,22 +337,24 @@ def test_a_staged_file_is_kept_once_and_only_as_it_was_looked_at(runner: Runner)
     storage = Storage(clients.s3, S3Object(runner.bucket, f"{runner.prefix}/inputs"), run)
     place = runner.put("inputs/staged", b"first")
 
-    def keep(staged: Stored, sha256: str) -> OutputFile:
-        return storage.keep_staged("out", staged, sha256, clients.copying, Deadline.after(60), None)
+    def keep(staged: StoredObject, sha256: str) -> OutputFile:
+        return storage.copy_staged_output("out", staged, sha256, clients.s3_copy, Deadline.after(60), None)
 
-    looked_at = Staging(clients, place).look(place)
+    looked_at = Staging(clients, place).head(place)
     runner.put("inputs/staged", b"other")
-    with pytest.raises(NotKeptError, match=SkipReason.CHANGED):
+    with pytest.raises(FileSkipped, match=SkipReason.CHANGED):
         keep(looked_at, digest(b"first"))
     assert runner.keys("runs/staged/") == []
-    now = Staging(clients, place).look(place)
+    now = Staging(clients, place).head(place)
     kept = keep(now, digest(b"other"))
     assert (kept.size, kept.sha256) == (5, digest(b"other"))
     assert keep(now, digest(b"other")) == kept  # as after an answer that was lost
     with pytest.raises(StorageError, match="PreconditionFailed"):
         keep(now, digest(b"another"))
     with pytest.raises(DeadlineExceeded, match=r"1\.\d s are left; at least 105 s are needed"):
-        storage.keep_staged("late", replace(now, size=5_000_000_000), "", clients.copying, Deadline.after(1.4), None)
+        storage.copy_staged_output(
+            "late", replace(now, size=5_000_000_000), "", clients.s3_copy, Deadline.after(1.4), None
+        )
 
 
 def busy(clients: AwsClients) -> None:
@@ -362,7 +365,7 @@ def busy(clients: AwsClients) -> None:
     def refuse(**_: object) -> Any:
         return answers.pop() if answers else None
 
-    clients.copying.meta.events.register("before-send.s3.CopyObject", refuse)
+    clients.s3_copy.meta.events.register("before-send.s3.CopyObject", refuse)
 
 
 def lost(clients: AwsClients) -> None:
@@ -373,21 +376,21 @@ def lost(clients: AwsClients) -> None:
         if errors:
             raise errors.pop()
 
-    clients.copying.meta.events.register("after-call.s3.CopyObject", lose)
+    clients.s3_copy.meta.events.register("after-call.s3.CopyObject", lose)
 
 
 @pytest.mark.parametrize("disturb", [busy, lost])
 def test_a_copy_that_s3_was_too_busy_for_or_whose_answer_was_lost_is_sent_again(
     runner: Runner, monkeypatch: pytest.MonkeyPatch, disturb: Callable[[AwsClients], None]
 ) -> None:
-    monkeypatch.setattr("code_runner.files.storage.COPY_WAITS_SECONDS", (0.01,))
+    monkeypatch.setattr("code_runner.files.storage.COPY_RETRY_DELAYS_SECONDS", (0.01,))
     clients = AwsClients()
     disturb(clients)
     place = runner.put("inputs/staged", b"once")
     run = S3Object(runner.bucket, f"{runner.prefix}/runs/{disturb.__name__}")
     storage = Storage(clients.s3, S3Object(runner.bucket, f"{runner.prefix}/inputs"), run)
-    staged = Staging(clients, place).look(place)
-    kept = storage.keep_staged("out", staged, digest(b"once"), clients.copying, Deadline.after(60), None)
+    staged = Staging(clients, place).head(place)
+    kept = storage.copy_staged_output("out", staged, digest(b"once"), clients.s3_copy, Deadline.after(60), None)
     assert (kept.size, kept.sha256, kept.s3_uri) == (4, digest(b"once"), S3Object(run.bucket, f"{run.key}/files/out"))
     assert runner.get(S3Object(run.bucket, f"{run.key}/files/out")) == b"once"
 
@@ -445,7 +448,7 @@ def test_without_a_bucket_parts_are_joined_in_memory(runner: Runner) -> None:
         next(iter(runner.product.place.interpreters.values())),
         timeout_seconds=300,
         deadline=Deadline.after(300),
-        not_stopped=lambda session_id, error: pytest.fail(f"{session_id} not stopped: {error}"),
+        on_stop_failed=lambda session_id, error: pytest.fail(f"{session_id} not stopped: {error}"),
         files=Files(),
     ) as session:
         given = (InputFile.from_bytes("in.bin", content(18 * MIB, "in")),)
@@ -453,7 +456,7 @@ def test_without_a_bucket_parts_are_joined_in_memory(runner: Runner) -> None:
             Code("open('out.bin', 'wb').write(open('in.bin', 'rb').read())"), inputs=given, outputs=ROOM
         )
         assert [file.base64 for file in result.files] == [content(18 * MIB, "in")]
-        assert "sandpiper" not in str(session.list_files())
+        assert "sandpiper" not in str(session.client.list_files())
         large = session.run(Code(f"{WRITE}write('large', 101_000_000, 'x')"), outputs=ROOM)
         assert [(file.path, file.reason) for file in large.skipped] == [("large", SkipReason.TOO_LARGE)]
 

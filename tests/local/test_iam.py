@@ -19,7 +19,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError, WaiterError
 
-from code_runner.agentcore.limits import DIRECT_BYTES
+from code_runner.agentcore.limits import DIRECT_TRANSFER_BYTES
 from sandpiper.errors import CliError
 from tests.local.target import ON_AWS
 
@@ -133,10 +133,10 @@ def run_with_folder(product: Product) -> None:
 def run_with_large_files(product: Product) -> None:
     """A large input and a large output pass the function by, through the staging folder, where nothing stays."""
     s3, bucket, prefix = product.session.client("s3"), product.place.bucket, product.place.prefix
-    s3.put_object(Bucket=bucket, Key=f"{prefix}/inputs/iam/large.bin", Body=bytes(DIRECT_BYTES + 1))
+    s3.put_object(Bucket=bucket, Key=f"{prefix}/inputs/iam/large.bin", Body=bytes(DIRECT_TRANSFER_BYTES + 1))
     large = [{"path": "large.bin", "s3Uri": f"s3://{bucket}/{prefix}/inputs/iam/large.bin"}]
-    code = f"open('made.bin', 'wb').truncate({DIRECT_BYTES + 1})"
-    result = product.run(code, inputs=large, outputs={"maxBytes": 2 * DIRECT_BYTES}).result
+    code = f"open('made.bin', 'wb').truncate({DIRECT_TRANSFER_BYTES + 1})"
+    result = product.run(code, inputs=large, outputs={"maxBytes": 2 * DIRECT_TRANSFER_BYTES}).result
     staged = s3.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/sandbox/sandbox/staging/").get("Contents", [])
     for left in staged:
         s3.delete_object(Bucket=bucket, Key=left.get("Key", ""))

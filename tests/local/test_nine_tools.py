@@ -12,6 +12,7 @@ import sys
 import time
 import uuid
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,11 @@ import boto3
 import pytest
 
 from code_runner.agentcore.boto_clients import AwsClients
-from code_runner.agentcore.client import ListedFile, ToolCalls
+from code_runner.agentcore.client import CodeInterpreterClient
 from code_runner.agentcore.deadline import Deadline
-from code_runner.agentcore.limits import REQUEST_BYTES
+from code_runner.agentcore.limits import MAX_REQUEST_BYTES
+from code_runner.agentcore.programs import Code, Command
+from code_runner.agentcore.responses import ListedFile
 from code_runner.session import CodeSession, open_session
 from local_agentcore.faults import Rule
 from sandpiper_contract.aws import MANAGED_INTERPRETER
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_bedrock_agentcore import BedrockAgentCoreClient
 
-    from code_runner.agentcore.client import Task
+    from code_runner.agentcore.responses import Task
     from local_agentcore.admin_client import FaultInjector
 
 WIRE = Path(__file__).resolve().parents[1] / "wire"
@@ -60,8 +63,8 @@ class Recording(AwsClients):
         super().__init__(boto3.Session(region_name=REGION))
         self.calls: list[tuple[str, Any]] = []
 
-    def invoke(self, seconds: float) -> BedrockAgentCoreClient:
-        client: Any = super().invoke(seconds)
+    def invoke(self, timeout_seconds: float) -> BedrockAgentCoreClient:
+        client: Any = super().invoke(timeout_seconds)
         event = "provide-client-params.bedrock-agentcore.InvokeCodeInterpreter"
         client.meta.events.register_first(event, self._note, unique_id="recording")
         return client
@@ -84,7 +87,7 @@ class Tools:
 
     def until_ended(self, task_id: str) -> Task:
         until = time.monotonic() + PATIENCE_SECONDS
-        while (task := self.session.get_task(task_id)).running:
+        while (task := self.session.client.get_task(task_id)).running:
             assert time.monotonic() < until
             time.sleep(0.05)
         return task
@@ -153,16 +156,16 @@ class Run:
     """A published run: how the method is called for it."""
 
     name: str
-    call: Callable[[ToolCalls, Any], Any]
+    call: Callable[[CodeInterpreterClient, Any], Any]
     before: dict[str, bytes] = field(default_factory=dict[str, bytes])
 
 
-def code(tools: ToolCalls, arguments: Any) -> Any:
-    return tools.execute_code(arguments["code"], arguments["language"])
+def code(tools: CodeInterpreterClient, arguments: Any) -> Any:
+    return tools.execute_code(Code(arguments["code"], arguments["language"]))
 
 
-def command(tools: ToolCalls, arguments: Any) -> Any:
-    return tools.execute_command(arguments["command"])
+def command(tools: CodeInterpreterClient, arguments: Any) -> Any:
+    return tools.execute_command(Command(arguments["command"]))
 
 
 @pytest.mark.parametrize(
@@ -178,9 +181,9 @@ def command(tools: ToolCalls, arguments: Any) -> Any:
 )
 def test_execute_code_and_execute_command_send_and_answer_as_published(tools: Tools, run: Run) -> None:
     if run.before:
-        tools.session.write_files(run.before)
+        tools.session.client.write_files(run.before)
     sent, result = published(run.name)
-    outcome = run.call(tools.session, sent[1])
+    outcome = run.call(tools.session.client, sent[1])
     assert tools.sent == sent
     structured = result["structuredContent"]
     assert (outcome.stdout, outcome.stderr, outcome.exit_code) == (
@@ -205,53 +208,53 @@ def test_execute_code_and_execute_command_send_and_answer_as_published(tools: To
 def test_execute_code_takes_the_services_languages_and_runtimes(
     tools: Tools, language: Any, runtime: Any, program: str
 ) -> None:
-    outcome = tools.session.execute_code(program, language, runtime=runtime)
+    outcome = tools.session.client.execute_code(Code(program, language, runtime=runtime))
     assert (outcome.stdout.strip(), outcome.stderr, outcome.exit_code) == ("42", "", 0)
     given = {} if runtime is None else {"runtime": runtime}
     assert tools.sent == ("executeCode", {"code": program, "language": language, **given})
 
 
 def test_execute_code_keeps_variables_until_the_context_is_cleared(tools: Tools) -> None:
-    tools.session.execute_code("x = 41")
-    assert tools.session.execute_code("print(x + 1)").stdout == "42"
-    assert tools.session.execute_code("print('x' in globals())", clear_context=True).stdout == "False"
+    tools.session.client.execute_code(Code("x = 41"))
+    assert tools.session.client.execute_code(Code("print(x + 1)")).stdout == "42"
+    assert tools.session.client.execute_code(Code("print('x' in globals())", clear_context=True)).stdout == "False"
     assert tools.sent[1]["clearContext"] is published("execute_code_clear_context_describe")[0][1]["clearContext"]
 
 
 def test_a_failing_program_is_an_outcome(tools: Tools) -> None:
-    outcome = tools.session.execute_code("print('before'); 1/0")
+    outcome = tools.session.client.execute_code(Code("print('before'); 1/0"))
     assert (outcome.stdout, outcome.exit_code) == ("before", 1)
     assert "ZeroDivisionError: division by zero" in outcome.stderr
 
 
 def test_start_command_execution_and_get_task_and_stop_task_send_and_answer_as_published(tools: Tools) -> None:
     sent, result = published("start_command_execution_ok")
-    started = tools.session.start_command_execution(sent[1]["command"])
+    started = tools.session.client.start_command_execution(Command(sent[1]["command"]))
     assert tools.sent == sent
     structured = result["structuredContent"]
     assert replace(started, task_id="") == replace(started, task_id="", status=structured["taskStatus"], stdout="")
     assert len(started.task_id) == len(structured["taskId"])
 
-    working = tools.session.get_task(started.task_id)
+    working = tools.session.client.get_task(started.task_id)
     assert tools.sent == ("getTask", {"taskId": started.task_id})
     assert (working.status, working.stdout, working.exit_code) == ("working", "", None)
     assert working.status == published("get_task_working")[1]["structuredContent"]["taskStatus"]
 
-    tools.session.stop_task(started.task_id)
+    tools.session.client.stop_task(started.task_id)
     assert tools.sent == ("stopTask", {"taskId": started.task_id})
-    assert tools.session.get_task(started.task_id).status == "canceled"
+    assert tools.session.client.get_task(started.task_id).status == "canceled"
 
 
 def test_a_task_that_has_ended_says_how_and_can_not_be_stopped(tools: Tools) -> None:
-    started = tools.session.start_command_execution("echo out; exit 3")
+    started = tools.session.client.start_command_execution(Command("echo out; exit 3"))
     ended = tools.until_ended(started.task_id)
     assert (ended.stdout + ended.stderr, ended.exit_code) == ("out\r\n", 3)
     assert ended.seconds is not None
-    done = tools.session.start_command_execution("echo done")
+    done = tools.session.client.start_command_execution(Command("echo done"))
     assert tools.until_ended(done.task_id).status == "completed"
     refusal = published("stop_task_completed_error")[1]["content"][0]["text"]
     with pytest.raises(InvalidRequest) as raised:
-        tools.session.stop_task(done.task_id)
+        tools.session.client.stop_task(done.task_id)
     assert str(raised.value).endswith(refusal)
 
 
@@ -262,32 +265,32 @@ def test_write_files_and_read_files_keep_every_byte(tools: Tools) -> None:
         "empty": b"",
         "gr\u00fc\u00dfe 1.txt": b"\xff\r\n",
     }
-    tools.session.write_files(files)
+    tools.session.client.write_files(files)
     name, arguments = tools.sent
     assert (name, [set(entry) for entry in arguments["content"]]) == ("writeFiles", [{"path", "blob"}] * len(files))
-    assert tools.session.read_files(list(files)) == files
-    assert tools.session.read_files(["data.txt"]) == {"data.txt": b"pikachu"}
+    assert tools.session.client.read_files(list(files)) == files
+    assert tools.session.client.read_files(["data.txt"]) == {"data.txt": b"pikachu"}
     assert tools.sent == published("read_files_text_ok")[0]
-    assert tools.session.read_files(["none.txt"]) is None
+    assert tools.session.client.read_files(["none.txt"]) is None
 
 
 def test_list_files_names_what_is_there(tools: Tools) -> None:
     fresh = json.loads((WIRE / "list_files_fresh_2026.json").read_text())["names"]
     kinds = {"Directory": "folder", "File": "file"}
     expected = {ListedFile(name, kinds[kind]) for kind, names in fresh.items() for name in names}  # type: ignore[arg-type]
-    assert set(tools.session.list_files()) == expected
+    assert set(tools.session.client.list_files()) == expected
     assert {file.name for file in expected} == set(SERVICE_FILES)
-    tools.session.write_files({"deep/a.txt": b"1"})
-    assert tools.session.list_files("deep") == [ListedFile("a.txt", "file")]
+    tools.session.client.write_files({"deep/a.txt": b"1"})
+    assert tools.session.client.list_files("deep") == [ListedFile("a.txt", "file")]
     assert tools.sent == ("listFiles", {"directoryPath": "deep"})
 
 
 def test_remove_files_removes_them(tools: Tools) -> None:
-    tools.session.write_files({"code.py": b"1", "data.txt": b"2"})
+    tools.session.client.write_files({"code.py": b"1", "data.txt": b"2"})
     sent, _ = published("remove_files_two_ok")
-    tools.session.remove_files(sent[1]["paths"])
+    tools.session.client.remove_files(sent[1]["paths"])
     assert tools.sent == sent
-    assert {file.name for file in tools.session.list_files()} == set(SERVICE_FILES)
+    assert {file.name for file in tools.session.client.list_files()} == set(SERVICE_FILES)
 
 
 def test_region_and_credentials_may_be_given_where_the_environment_has_none(
@@ -297,10 +300,10 @@ def test_region_and_credentials_may_be_given_where_the_environment_has_none(
         shell.delenv(name)
     given = boto3.Session("test", "test", region_name=REGION)
     with open_session(AwsClients(given), interpreter) as session:
-        assert session.run_code("print(6 * 7)").stdout == "42"
+        assert session.run(Code("print(6 * 7)")).stdout == "42"
 
 
-REFUSED: list[Callable[[ToolCalls], object]] = [
+REFUSED: list[Callable[[CodeInterpreterClient], object]] = [
     lambda tools: tools.write_files({"/etc/x": b""}),
     lambda tools: tools.write_files({"../x": b""}),
     lambda tools: tools.list_files("../.."),
@@ -312,37 +315,43 @@ REFUSED: list[Callable[[ToolCalls], object]] = [
 
 @pytest.mark.parametrize("call", REFUSED)
 def test_what_a_tool_refuses_is_an_invalid_request_that_names_the_tool(
-    tools: Tools, call: Callable[[ToolCalls], object]
+    tools: Tools, call: Callable[[CodeInterpreterClient], object]
 ) -> None:
     with pytest.raises(InvalidRequest, match=f" in session {tools.session.session_id}: "):
-        call(tools.session)
+        call(tools.session.client)
 
 
 # The limits of the service's table of quotas, where the client can see them.
 
 
 def test_more_than_one_call_carries_is_refused_before_it_is_sent(tools: Tools) -> None:
-    too_much = b"x" * (REQUEST_BYTES // 2)
-    with pytest.raises(PayloadTooLarge, match=r"writeFiles .* one call carries 100,000,000: .* S3"):
-        tools.session.write_files({"a": too_much, "b": too_much, "c": b""})
+    too_much = b"x" * (MAX_REQUEST_BYTES // 2)
+    with pytest.raises(PayloadTooLarge, match=r"writeFiles .* allowed: 100,000,000 in one call; .* S3"):
+        tools.session.client.write_files({"a": too_much, "b": too_much, "c": b""})
     refusals: list[None] = []
-    for run in (tools.session.execute_code, tools.session.execute_command, tools.session.start_command_execution):
-        with pytest.raises(PayloadTooLarge, match="one call carries"):
-            run("#" * (REQUEST_BYTES + 1), refused=lambda: refusals.append(None))
+    client, text = tools.session.client, "#" * (MAX_REQUEST_BYTES + 1)
+    calls: tuple[Callable[..., object], ...] = (
+        partial(client.execute_code, Code(text)),
+        partial(client.execute_command, Command(text)),
+        partial(client.start_command_execution, Command(text)),
+    )
+    for call in calls:
+        with pytest.raises(PayloadTooLarge, match="in one call"):
+            call(on_rejected=lambda: refusals.append(None))
     assert len(refusals) == 3
     assert tools.clients.calls == []
 
 
 def test_more_than_one_answer_carries_is_named_and_half_of_it_comes(tools: Tools) -> None:
-    tools.session.execute_code("for n in 'ab': open(n, 'wb').write(n.encode() * (12 << 20))")
+    tools.session.client.execute_code(Code("for n in 'ab': open(n, 'wb').write(n.encode() * (12 << 20))"))
     with pytest.raises(PayloadTooLarge):
-        tools.session.read_files(["a", "b"])
-    assert tools.session.read_files(["a"]) == {"a": b"a" * (12 * MEBIBYTE)}
+        tools.session.client.read_files(["a", "b"])
+    assert tools.session.client.read_files(["a"]) == {"a": b"a" * (12 * MEBIBYTE)}
 
 
 def test_a_call_that_waits_too_long_says_so_and_what_to_do(tools: Tools) -> None:
-    with pytest.raises(DeadlineExceeded, match="no answer in the time there was") as raised:
-        tools.session.execute_command("sleep 60", seconds=3)
+    with pytest.raises(DeadlineExceeded, match="no response within the available time") as raised:
+        tools.session.client.execute_command(Command("sleep 60"), seconds=3)
     assert "start_command" in raised.value.remedy
 
 
@@ -363,11 +372,11 @@ def test_rates_and_numbers_that_are_exceeded_are_errors_that_may_be_retried(
     operation: str,
     error: type[RunError],
 ) -> None:
-    monkeypatch.setattr("code_runner.agentcore.client.WAITS_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr("code_runner.agentcore.client.RETRY_DELAYS_SECONDS", (0.01, 0.01))
     agentcore_faults.inject(fault)
     with pytest.raises(error) as raised, open_session(clients, interpreter) as session:
         assert operation == "tool"
-        session.list_files()
+        session.client.list_files()
     assert raised.value.retryable
     assert operation == "start" or len(clients.calls) == 3
 
@@ -376,19 +385,19 @@ def test_a_call_after_the_end_of_its_session_is_a_lost_session(clients: Recordin
     with open_session(clients, interpreter, deadline=Deadline.after(60)) as session:
         session.close_session()
         with pytest.raises(SessionLost, match=r"is not active"):
-            session.list_files()
-        for call in (session.run_code, session.run_command, session.start_command):
+            session.client.list_files()
+        for call, program in ((session.run, Code("1")), (session.run, Command("1")), (session.start, Command("1"))):
             with pytest.raises(SessionLost, match=r"is not active; it has not run$"):
-                call("1")
+                call(program)
         with pytest.raises(SessionLost, match=r"is not active; it has not run$"):
-            session.run_code("1", inputs=[InputFile.from_bytes("a", b"")])
+            session.run(Code("1"), inputs=[InputFile.from_bytes("a", b"")])
 
 
 def test_a_session_that_nobody_knows_is_lost_and_ran_nothing(clients: Recording, interpreter: str) -> None:
-    session = CodeSession(clients, interpreter, "01K0Z3M5W7Q9S2T4V6X8Y0A1B3", Deadline.after(60))
+    session = CodeSession(CodeInterpreterClient(clients, interpreter, "01K0Z3M5W7Q9S2T4V6X8Y0A1B3", Deadline.after(60)))
     with pytest.raises(SessionLost, match=r"not found; it has not run$"):
-        session.run_code("1")
-    for call in (session.list_files, session.close_session, lambda: session.poll_command("none")):
+        session.run(Code("1"))
+    for call in (session.client.list_files, session.close_session, lambda: session.poll_command("none")):
         with pytest.raises(SessionLost, match=r"not found$"):
             call()
     with pytest.raises(InterpreterNotFound), open_session(clients, f"{interpreter}-none"):
@@ -398,7 +407,7 @@ def test_a_session_that_nobody_knows_is_lost_and_ran_nothing(clients: Recording,
 def test_a_call_past_the_time_there_is_is_not_sent(clients: Recording, interpreter: str) -> None:
     with open_session(clients, interpreter, timeout_seconds=2) as session:
         with pytest.raises(DeadlineExceeded, match="at least 3 s are needed"):
-            session.list_files()
+            session.client.list_files()
         assert clients.calls == []
 
 
@@ -422,8 +431,8 @@ def test_a_shell_that_is_not_set_up_is_told_what_to_set(
     shell.setenv("AWS_EC2_METADATA_DISABLED", "true")
     told: list[str] = []
     with (
-        pytest.raises(error, match=rf"; set AWS_{variable}, or give AwsClients a boto3\.Session"),
-        open_session(not_stopped=lambda session, _: told.append(session)),
+        pytest.raises(error, match=rf"; set AWS_{variable}, or pass a boto3\.Session"),
+        open_session(on_stop_failed=lambda session, _: told.append(session)),
     ):
         pytest.fail("it started")
     assert told == []
@@ -434,23 +443,23 @@ def test_a_shell_that_is_not_set_up_is_told_what_to_set(
 
 def test_programs_and_commands_of_a_session_share_its_files_which_come_back_as_bytes(tools: Tools) -> None:
     session = tools.session
-    first = session.run_code(
-        "open('a.bin', 'wb').write(bytes(range(256)))", inputs=[InputFile.from_bytes("in.txt", b"1")]
+    first = session.run(
+        Code("open('a.bin', 'wb').write(bytes(range(256)))"), inputs=[InputFile.from_bytes("in.txt", b"1")]
     )
     assert [(file.path, file.data, file.s3_uri) for file in first.files] == [("a.bin", bytes(range(256)), None)]
-    second = session.run_command("cat in.txt; cp a.bin b.bin")
+    second = session.run(Command("cat in.txt; cp a.bin b.bin"))
     assert (second.stdout, second.exit_code, [file.path for file in second.files]) == ("1", 0, ["b.bin"])
-    session.write_files({"c.txt": b"2"})
+    session.client.write_files({"c.txt": b"2"})
     assert [(file.path, file.data) for file in session.collect_files().files] == [("c.txt", b"2")]
     assert session.collect_files().files == []
 
 
 def test_a_started_command_is_asked_for_and_stopped_with_what_it_has_left(tools: Tools) -> None:
-    task = tools.session.start_command(
-        "echo begun > left.txt; sleep 600", inputs=[InputFile.from_bytes("in.txt", b"1")]
+    task = tools.session.start(
+        Command("echo begun > left.txt; sleep 600"), inputs=[InputFile.from_bytes("in.txt", b"1")]
     )
     until = time.monotonic() + PATIENCE_SECONDS
-    while tools.session.read_files(["left.txt"]) is None:
+    while tools.session.client.read_files(["left.txt"]) is None:
         assert time.monotonic() < until
     polled = tools.session.poll_command(task.task_id)
     assert (polled.ended, polled.files) == (False, ())

@@ -237,5 +237,5 @@ def test_the_program_of_the_page_starts_it() -> None:
 
 
 def test_printing_more_than_an_answer_carries_says_so(product: Product) -> None:
-    with pytest.raises(CliError, match=r"PayloadTooLarge: .*it ran, and printed more than one answer carries"):
+    with pytest.raises(CliError, match=r"PayloadTooLarge: .*the program ran, but its output exceeds one response"):
         product.run("print('x' * 20_000_000)")

@@ -77,7 +77,7 @@ def make(product: Product) -> Generator[Make]:
         def told(session_id: str, _: RunError) -> None:
             not_stopped.append(session_id)
 
-        made.append(CodeInterpreterTools(options.pop("interpreter_id", interpreter), not_stopped=told, **options))
+        made.append(CodeInterpreterTools(options.pop("interpreter_id", interpreter), on_stop_failed=told, **options))
         return made[-1]
 
     yield tools
@@ -232,7 +232,7 @@ def public_tools(
     monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_AGENTCORE", address)
     uploads = {"ca.pem": certificate, ".config/pip/pip.conf": PIP}
     clients = AwsClients()
-    clients.warm()
+    clients.warm_up()
     return make(interpreter_id=interpreter, uploads=uploads, clients=clients)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from code_runner.agent_tools.tools import CodeInterpreterTools
 from code_runner.agentcore.boto_clients import AwsClients
+from code_runner.agentcore.client import CodeInterpreterClient
 from code_runner.agentcore.deadline import Deadline
 from code_runner.agentcore.programs import Code, Command
 from code_runner.files.storage import Storage
@@ -29,35 +30,37 @@ BLANK = "a string that is not blank"
 LANGUAGES = "python | javascript | typescript"
 LIFETIME = "a whole number of seconds from 1 to 28,800"
 NONE: Any = None
+ANY_CODE: Any = Code
+ANY_COMMAND: Any = Command
 FIGURES: Any = Outputs(figures=True)
 
 SESSION: dict[str, Callable[[Any], object]] = {
-    f"code is a number; allowed: {BLANK}": lambda session: session.run_code(5),
-    f"language is 'ruby'; allowed: {LANGUAGES}": lambda session: session.run_code("1", language="ruby"),
-    "runtime is 'python3' where language is python; allowed: python": lambda session: session.run_code(
-        "1", runtime="python3"
+    f"code is a number; allowed: {BLANK}": lambda session: session.run(ANY_CODE(5)),
+    f"language is 'ruby'; allowed: {LANGUAGES}": lambda session: session.run(ANY_CODE("1", language="ruby")),
+    "runtime is 'python3' where language is python; allowed: python": lambda session: session.run(
+        ANY_CODE("1", runtime="python3")
     ),
-    "clearContext is a list of 0; allowed: true | false": lambda session: session.run_code("1", clear_context=[]),
-    "inputs[0] is an object of 2; allowed: InputFile": lambda session: session.run_code(
-        "1", inputs=[{"path": "a", "text": "b"}]
+    "clearContext is a list of 0; allowed: true | false": lambda session: session.run(ANY_CODE("1", clear_context=[])),
+    "inputs[0] is an object of 2; allowed: InputFile": lambda session: session.run(
+        Code("1"), inputs=[{"path": "a", "text": "b"}]
     ),
-    "inputs is of type InputFile; allowed: a tuple or a list": lambda session: session.run_code(
-        "1", inputs=InputFile.from_bytes("a", b"")
+    "inputs is of type InputFile; allowed: a tuple or a list": lambda session: session.run(
+        Code("1"), inputs=InputFile.from_bytes("a", b"")
     ),
-    "outputs is an object of 0; allowed: Outputs": lambda session: session.run_code("1", outputs={}),
-    "outputs.figures is true; allowed: only where language is python": lambda session: session.run_code(
-        "1", "javascript", outputs=FIGURES
+    "outputs is an object of 0; allowed: Outputs": lambda session: session.run(Code("1"), outputs={}),
+    "outputs.figures is true; allowed: only where language is python": lambda session: session.run(
+        Code("1", "javascript"), outputs=FIGURES
     ),
-    "outputs.figures is true; allowed: only without command": lambda session: session.run_command(
-        "ls", outputs=FIGURES
+    "outputs.figures is true; allowed: only without command": lambda session: session.run(
+        Command("ls"), outputs=FIGURES
     ),
-    "outputs.linkSeconds is 60; allowed: only with a bucket (Files)": lambda session: session.run_code(
-        "1", outputs=Outputs(link_seconds=60)
+    "outputs.linkSeconds is 60; allowed: only with a bucket (Files)": lambda session: session.run(
+        Code("1"), outputs=Outputs(link_seconds=60)
     ),
-    f"command is empty; allowed: {BLANK}": lambda session: session.run_command(""),
+    f"command is empty; allowed: {BLANK}": lambda session: session.run(Command("")),
     "program is a string of 8 characters; allowed: Code | Command": lambda session: session.run("print(1)"),
     "none of command, code, codeS3Uri is set; allowed: exactly one of them": lambda session: session.start(Code(NONE)),  # pyright: ignore[reportArgumentType]
-    f"command is a list of 1; allowed: {BLANK}": lambda session: session.start_command(["ls"]),
+    f"command is a list of 1; allowed: {BLANK}": lambda session: session.start(ANY_COMMAND(["ls"])),
     "inputs[1].path is 'a'; allowed: unique paths, none below another file": lambda session: session.start(
         Command("ls"), inputs=[InputFile.from_bytes("a", b"")] * 2
     ),
@@ -65,15 +68,15 @@ SESSION: dict[str, Callable[[Any], object]] = {
     f"taskId is null; allowed: {BLANK}": lambda session: session.stop_command(None),
     "outputs is a list of 1; allowed: Outputs": lambda session: session.collect_files(["a.txt"]),
     "inputs[0] is a string of 5 characters; allowed: InputFile": lambda session: session.write_inputs(["a.txt"]),
-    "paths is a string of 5 characters; allowed: a tuple or a list": lambda session: session.read_files("a.txt"),
-    "paths[0] is a number; allowed: a string": lambda session: session.remove_files([1]),
-    "folder is null; allowed: a string": lambda session: session.list_files(None),
-    "files is a list of 1; allowed: Mapping": lambda session: session.write_files(["a.txt"]),
-    "files['a'] is a string of 1 characters; allowed: bytes": lambda session: session.write_files({"a": "b"}),
+    "paths is a string of 5 characters; allowed: a tuple or a list": lambda session: session.client.read_files("a.txt"),
+    "paths[0] is a number; allowed: a string": lambda session: session.client.remove_files([1]),
+    "folder is null; allowed: a string": lambda session: session.client.list_files(None),
+    "files is a list of 1; allowed: Mapping": lambda session: session.client.write_files(["a.txt"]),
+    "files['a'] is a string of 1 characters; allowed: bytes": lambda session: session.client.write_files({"a": "b"}),
     "seconds is '5'; allowed: a number of seconds from 0 to 9,007,199,254,740,992": lambda session: (
-        session.execute_command("ls", seconds="5")
+        session.client.execute_command(Command("ls"), seconds="5")
     ),
-    f"language is 5; allowed: {LANGUAGES}": lambda session: session.execute_code("1", 5),
+    f"language is 5; allowed: {LANGUAGES}": lambda session: session.client.execute_code(ANY_CODE("1", 5)),
 }
 
 
@@ -83,7 +86,7 @@ def test_a_session_rejects_invalid_arguments_before_it_sends_a_request(
 ) -> None:
     clients: Any = Untouchable()
     with pytest.raises(InvalidRequest) as error:
-        call(CodeSession(clients, "aws.codeinterpreter.v1", "1", Deadline.after(60)))
+        call(CodeSession(CodeInterpreterClient(clients, "aws.codeinterpreter.v1", "1", Deadline.after(60))))
     assert str(error.value) == message
     assert clients.touched == 0
 
@@ -92,9 +95,9 @@ def test_a_session_rejects_invalid_arguments_before_it_sends_a_request(
 def test_the_rejection_callback_is_called_for_invalid_arguments(tool: str) -> None:
     calls: list[str] = []
     clients: Any = Untouchable()
-    session = CodeSession(clients, "aws.codeinterpreter.v1", "1", Deadline.after(60))
+    session = CodeSession(CodeInterpreterClient(clients, "aws.codeinterpreter.v1", "1", Deadline.after(60)))
     with suppress(InvalidRequest):
-        getattr(session, tool)("", refused=lambda: calls.append("rejected"))
+        getattr(session.client, tool)("", on_rejected=lambda: calls.append("rejected"))
     assert calls == ["rejected"]
 
 

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from code_runner.agentcore.boto_clients import QUIET_SECONDS, AwsClients
+from code_runner.agentcore.boto_clients import KEEPALIVE_SECONDS, AwsClients
 from code_runner.files.storage import Storage
 from sandpiper_contract.s3_objects import S3Object
 
@@ -35,9 +35,9 @@ def test_a_connection_that_waits_for_code_is_probed_before_a_nat_gateway_forgets
     (connection,) = made
     with connection:
         assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-        assert QUIET_SECONDS < 350
+        assert KEEPALIVE_SECONDS < 350
         for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL):
-            assert connection.getsockopt(socket.IPPROTO_TCP, option) == QUIET_SECONDS
+            assert connection.getsockopt(socket.IPPROTO_TCP, option) == KEEPALIVE_SECONDS
 
 
 @pytest.mark.parametrize("region", ["eu-west-1", "ap-southeast-5"])

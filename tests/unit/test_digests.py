@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from code_runner.idempotency.fingerprint import digests
+from code_runner.idempotency.fingerprint import fingerprints
 from sandpiper_contract.field_types import Boolean, ListOf, Text
 from sandpiper_contract.files import InputFile, Outputs
 from sandpiper_contract.records import Nested, Record, record
@@ -51,11 +51,11 @@ LaterAsked.__name__ = Asked.__name__
 
 def test_a_version_with_more_fields_knows_the_requests_of_the_one_before() -> None:
     request = {"one": {"name": "a"}, "more": [{"name": "b"}]}
-    known, _ = digests(RUN, Asked.from_json(request))
-    assert digests(RUN, LaterAsked.from_json(request))[0] == known
-    assert digests(RUN, LaterAsked.from_json(request | {"quick": False}))[0] == known
-    assert digests(RUN, LaterAsked.from_json(request | {"quick": True}))[0] != known
-    assert digests(RUN, LaterAsked.from_json(request | {"one": {"name": "a", "loud": True}}))[0] != known
+    known, _ = fingerprints(RUN, Asked.from_json(request))
+    assert fingerprints(RUN, LaterAsked.from_json(request))[0] == known
+    assert fingerprints(RUN, LaterAsked.from_json(request | {"quick": False}))[0] == known
+    assert fingerprints(RUN, LaterAsked.from_json(request | {"quick": True}))[0] != known
+    assert fingerprints(RUN, LaterAsked.from_json(request | {"one": {"name": "a", "loud": True}}))[0] != known
 
 
 def test_whatever_is_asked_otherwise_or_by_another_has_a_digest_of_its_own() -> None:
@@ -71,4 +71,4 @@ def test_whatever_is_asked_otherwise_or_by_another_has_a_digest_of_its_own() -> 
         (Run(RUN.execution.replace("eu-west-1", "eu-west-3"), "Run"), RunCode(code="1")),
         (Run(RUN.execution.replace("1234", "4321"), "Run"), RunCode(code="1")),
     ]
-    assert len({digests(*each)[0] for each in asked}) == len(asked)
+    assert len({fingerprints(*each)[0] for each in asked}) == len(asked)

@@ -41,7 +41,7 @@ class Untouchable:
     sessions = property(_refuse)
     s3 = property(_refuse)
 
-    def invoke(self, seconds: float) -> NoReturn:  # noqa: ARG002 - as Clients has it
+    def invoke(self, timeout_seconds: float) -> NoReturn:  # noqa: ARG002 - as Clients has it
         self._refuse()
 
 
@@ -103,7 +103,7 @@ def test_files_are_counted_as_the_run_left_them_whatever_of_their_names_the_resu
     entry: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def run_code(operations: Any, _: object) -> RunResult:
-        operations.left(10, 11_990)
+        operations.on_files_collected(10, 11_990)
         return RunResult(stdout="", stderr="", exit_code=0, execution_time_ms=1)
 
     monkeypatch.setattr(entry.Operations, "run_code", run_code)
@@ -185,4 +185,4 @@ def test_a_session_that_would_outlive_its_interpreters_longest_is_refused(entry:
 def test_a_session_lives_as_long_as_its_request_or_its_interpreter_says(
     entry: Any, request_type: Any, given: dict[str, Any], seconds: int
 ) -> None:
-    assert entry.PLACE.lifetime(request_type(**given)) == seconds
+    assert entry.TENANT.lifetime_seconds(request_type(**given)) == seconds

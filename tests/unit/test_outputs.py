@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from code_runner.files.discovery import FoundFile, Kind, listing
-from code_runner.files.outputs import Collected, choose
-from code_runner.files.storage import inline
-from code_runner.result_truncation import fit
-from code_runner.sandbox_scripts.runner import MARK
+from code_runner.files.discovery import FileKind, FoundFile, parse_listing
+from code_runner.files.outputs import CollectedOutputs, select_files
+from code_runner.files.storage import inline_file
+from code_runner.result_truncation import truncate_result
+from code_runner.sandbox_scripts.runner import MARKER
 from sandpiper_contract.errors import ServiceFault
 from sandpiper_contract.files import Outputs, SkippedFile, SkipReason
 from sandpiper_contract.results import RunResult
@@ -20,7 +20,7 @@ STATE_BYTES = 256 * 1024
 
 
 def file(path: str, size: int = 1) -> FoundFile:
-    return FoundFile(path, size, None, Kind.FILE)
+    return FoundFile(path, size, None, FileKind.FILE)
 
 
 class Kept(dict[str, str]):
@@ -32,15 +32,15 @@ class Kept(dict[str, str]):
 
 
 def test_the_eleventh_file_is_skipped_by_name() -> None:
-    collected = Collected()
-    chosen = choose([file(f"{n:02}") for n in range(11)], Outputs(), collected)
+    collected = CollectedOutputs()
+    chosen = select_files([file(f"{n:02}") for n in range(11)], Outputs(), collected)
     assert [f.path for f in chosen] == [f"{n:02}" for n in range(10)]
     assert collected.skipped == [SkippedFile("10", 1, SkipReason.TOO_MANY_FILES)]
 
 
 def test_a_file_too_large_leaves_its_place_to_a_smaller_one() -> None:
-    collected = Collected()
-    chosen = choose([file("a", 9), file("b", 2), file("c", 1)], Outputs(max_bytes=10), collected)
+    collected = CollectedOutputs()
+    chosen = select_files([file("a", 9), file("b", 2), file("c", 1)], Outputs(max_bytes=10), collected)
     assert [f.path for f in chosen] == ["a", "c"]
     assert collected.skipped == [SkippedFile("b", 2, SkipReason.TOO_MANY_BYTES)]
 
@@ -58,20 +58,20 @@ def test_a_file_too_large_leaves_its_place_to_a_smaller_one() -> None:
 )
 def test_a_forged_listing_is_none(forged: object) -> None:
     """What a result cannot hold would make it unreadable to who asks for it again."""
-    assert listing(f'{MARK}{{"clock": 1, "files": [["a", 1, null, "file"]]}}').files == (file("a"),)
+    assert parse_listing(f'{MARKER}{{"clock": 1, "files": [["a", 1, null, "file"]]}}').files == (file("a"),)
     with pytest.raises(ServiceFault):
-        listing(MARK + json.dumps(forged))
+        parse_listing(MARKER + json.dumps(forged))
 
 
 def test_a_small_result_stays_as_it_is() -> None:
     result, kept = RunResult("out", "err", 0, 1.0), Kept()
-    assert fit(result, kept.keep) == result
+    assert truncate_result(result, kept.keep) == result
     assert not kept
 
 
 def test_a_long_stdout_is_cut_in_the_middle_and_whole_in_s3() -> None:
     text, kept = "first line\n" + "é\n" * 1_000_000 + "last line", Kept()
-    result = fit(RunResult(text, "", 0, 1.0), kept.keep)
+    result = truncate_result(RunResult(text, "", 0, 1.0), kept.keep)
     assert kept == {"stdout.txt": text}
     assert result.stdout.startswith("first line")
     assert result.stdout.endswith("last line")
@@ -82,16 +82,16 @@ def test_a_long_stdout_is_cut_in_the_middle_and_whole_in_s3() -> None:
 def test_ten_thousand_skipped_files_are_named_in_a_manifest() -> None:
     skipped = tuple(SkippedFile(f"folder/file-{n}", n, SkipReason.TOO_MANY_FILES) for n in range(10_000))
     kept = Kept()
-    result = fit(RunResult("", "", 0, 1.0, skipped=skipped), kept.keep)
+    result = truncate_result(RunResult("", "", 0, 1.0, skipped=skipped), kept.keep)
     assert len(json.dumps(result.to_json())) < STATE_BYTES
     assert len(json.loads(kept["manifest.json"])["skipped"]) == 10_000
     assert result.manifest_uri == S3Object("bucket", "manifest.json")
 
 
 def test_files_that_neither_s3_nor_the_result_takes_are_counted_in_the_result() -> None:
-    files = tuple(inline(f"file-{n:03}", b"1" * 60, "0" * 64) for n in range(1_000))
+    files = tuple(inline_file(f"file-{n:03}", b"1" * 60, "0" * 64) for n in range(1_000))
     whole = RunResult("a" * 200_000, "b" * 200_000, 0, 1.0, files=files)
-    result = fit(whole, lambda _name, _text: None)
+    result = truncate_result(whole, lambda _name, _text: None)
     assert len(json.dumps(result.to_json())) < STATE_BYTES
     assert 0 < len(result.files) < 1_000
     row = SkippedFile(f"(and {1_000 - len(result.files)} more)", 0, SkipReason.NOT_STORED)
@@ -99,7 +99,7 @@ def test_files_that_neither_s3_nor_the_result_takes_are_counted_in_the_result() 
 
 
 def test_what_s3_does_not_take_is_cut_all_the_same_and_says_so() -> None:
-    result = fit(RunResult("a" * 200_000, "", 0, 1.0), lambda _name, _text: None)
+    result = truncate_result(RunResult("a" * 200_000, "", 0, 1.0), lambda _name, _text: None)
     assert len(json.dumps(result.to_json())) < STATE_BYTES
     assert "S3 did not store the complete text" in result.stdout
     assert result.stdout_uri is None

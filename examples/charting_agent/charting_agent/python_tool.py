@@ -45,10 +45,12 @@ class FigureStorage(Storage):
 
     refusals: dict[str, str] = field(default_factory=dict[str, str])
 
-    def keep(self, path: str, data: bytes, sha256: str, deadline: Deadline, link_seconds: int | None) -> OutputFile:
+    def put_output(
+        self, path: str, data: bytes, sha256: str, deadline: Deadline, link_seconds: int | None
+    ) -> OutputFile:
         """As Storage has it."""
         try:
-            return super().keep(path, data, sha256, deadline, link_seconds)
+            return super().put_output(path, data, sha256, deadline, link_seconds)
         except StorageError as error:
             self.refusals[path] = str(error)
             raise
@@ -87,7 +89,7 @@ def run_python(settings: Settings, code: str, description: str = "") -> dict[str
             settings.interpreter_id,
             timeout_seconds=SESSION_SECONDS,
             deadline=Deadline.after(SESSION_SECONDS + ENDING_SECONDS),
-            not_stopped=lambda session_id, error: log.warning("session %s not stopped: %s", session_id, error),
+            on_stop_failed=lambda session_id, error: log.warning("session %s not stopped: %s", session_id, error),
             files=Files(storage),
         ) as session:
             ran = session.run(Code(program), outputs=FIGURES if storage else FIGURES_WITHOUT_BUCKET)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from code_runner.agent_tools.results import Changed, Entry, FilesRead, Listed, ReadFile, UnsavedFile, content
 from code_runner.agent_tools.specs import ROOT
-from code_runner.agentcore.limits import MOST_CALL_BYTES
+from code_runner.agentcore.limits import MAX_WRITE_BYTES
 from code_runner.files.content_types import content_type
 from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge
 from sandpiper_contract.truncation import truncate
@@ -48,18 +48,18 @@ def _write(paths: tuple[str, ...] | None, entries: tuple[TextFile, ...] | None) 
                 f"content[{index}].path is {truncate(repr(entry.path))} again; allowed: each path once"
             )
         files[entry.path] = entry.text
-    if (size := sum(map(len, files.values()))) > MOST_CALL_BYTES:
-        raise PayloadTooLarge(f"content: {size:,} bytes in all; one call carries {MOST_CALL_BYTES:,}")
+    if (size := sum(map(len, files.values()))) > MAX_WRITE_BYTES:
+        raise PayloadTooLarge(f"content: {size:,} bytes in all; one call carries {MAX_WRITE_BYTES:,}")
 
     def write(session: CodeSession) -> Changed:
-        session.write_files(files)
+        session.client.write_files(files)
         return Changed(operation="write", paths=tuple(files))
 
     return write
 
 
 def _remove(session: CodeSession, paths: tuple[str, ...]) -> Changed:
-    session.remove_files(paths)
+    session.client.remove_files(paths)
     return Changed(operation="remove", paths=paths)
 
 
@@ -67,7 +67,7 @@ def _list(session: CodeSession, folders: tuple[str, ...]) -> Listed:
     entries: list[Entry] = []
     for folder in folders:
         below = "" if folder == ROOT else f"{folder}/"
-        found = session.list_files("" if folder == ROOT else folder)
+        found = session.client.list_files("" if folder == ROOT else folder)
         entries += [Entry(path=f"{below}{file.name}", kind=file.kind) for file in found]
     return Listed(entries=tuple(entries))
 
@@ -77,7 +77,7 @@ def _read(session: CodeSession, paths: tuple[str, ...]) -> FilesRead:
     found: dict[str, bytes] = {}
     if len(paths) > 1:
         with suppress(PayloadTooLarge):
-            found = session.read_files(paths) or {}
+            found = session.client.read_files(paths) or {}
     files: list[ReadFile] = []
     not_read: list[UnsavedFile] = []
     for path in paths:
@@ -94,7 +94,7 @@ def _read(session: CodeSession, paths: tuple[str, ...]) -> FilesRead:
 def _read_alone(session: CodeSession, path: str) -> bytes | str:
     """The file, or why there is none."""
     try:
-        return (session.read_files([path]) or {}).get(path, NOT_THERE)
+        return (session.client.read_files([path]) or {}).get(path, NOT_THERE)
     except PayloadTooLarge:
         return NOT_CARRIED
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from code_runner.agent_tools.workspace import uploaded
 from code_runner.agentcore.deadline import Deadline
 from code_runner.agentcore.service_errors import session_had_ended
-from code_runner.session import start_session, stop_or_tell
+from code_runner.session import start_session, stop_or_report
 from sandpiper_contract.errors import RunError
 from sandpiper_contract.files import InputFile, check_input_paths
 
@@ -51,7 +51,7 @@ class _Open:
 class LastingSession:
     """At most one session at a time, of `lifetime_seconds` each.
 
-    One that cannot be stopped is told to `not_stopped`.
+    One that cannot be stopped is told to `on_stop_failed`.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class LastingSession:
         interpreter_id: str,
         lifetime_seconds: int,
         uploads: Uploads,
-        not_stopped: Callable[[str, RunError], None],
+        on_stop_failed: Callable[[str, RunError], None],
     ) -> None:
         self._clients = clients
         self._interpreter_id = interpreter_id
         self._lifetime_seconds = lifetime_seconds
         self._uploads = uploads
-        self._not_stopped = not_stopped
+        self._not_stopped = on_stop_failed
         self._open: _Open | None = None
         self._notice: str | None = None
 
@@ -116,7 +116,7 @@ class LastingSession:
             self._interpreter_id,
             timeout_seconds=self._lifetime_seconds,
             deadline=Deadline(math.inf),  # each call is bounded by its own time, and the session by its lifetime
-            not_stopped=self._not_stopped,
+            on_stop_failed=self._not_stopped,
         )
         latest_end = Deadline.after(self._lifetime_seconds)
         try:
@@ -128,4 +128,4 @@ class LastingSession:
         return self._open
 
     def _stop(self, session: CodeSession) -> None:
-        stop_or_tell(self._clients, self._interpreter_id, session.session_id, self._not_stopped)
+        stop_or_report(self._clients, self._interpreter_id, session.session_id, self._not_stopped)

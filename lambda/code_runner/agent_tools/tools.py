@@ -18,7 +18,7 @@ from code_runner.agent_tools.workspace import FOLDER, Workspace
 from code_runner.agent_tools.workspace_push import push, refuse_same_names, save
 from code_runner.agentcore.boto_clients import AwsClients
 from code_runner.agentcore.programs import Code, Command
-from code_runner.session import log_not_stopped
+from code_runner.session import log_stop_failure
 from sandpiper_contract.errors import InvalidRequest, RunError
 from sandpiper_contract.field_types import AnyString, Base64, Integer, Text, parse_relative_path
 from sandpiper_contract.files import NO_OUTPUTS, InputFile, check_input_paths
@@ -70,7 +70,7 @@ class CodeInterpreterTools:
         uploads_uri: str | None = None,
         session_timeout_seconds: int = SESSION_SECONDS,
         clients: Clients | None = None,
-        not_stopped: Callable[[str, RunError], None] = log_not_stopped,
+        on_stop_failed: Callable[[str, RunError], None] = log_stop_failure,
     ) -> None:
         """Calls nothing yet. Raises InvalidRequest for what cannot be.
 
@@ -87,7 +87,7 @@ class CodeInterpreterTools:
         given = cast("Mapping[object, object]", require_instance("uploads", uploads or {}, Mapping))
         files = tuple(_upload(path, data) for path, data in given.items())
         check_input_paths(files)
-        self._session = LastingSession(self._clients, interpreter_id, seconds, Uploads(files, folder), not_stopped)
+        self._session = LastingSession(self._clients, interpreter_id, seconds, Uploads(files, folder), on_stop_failed)
         self._bucket = bucket
         self._prefix = f"{AnyString().validate('prefix', prefix).strip('/')}/".lstrip("/")
         S3Folder().validate("workspace", S3Object(bucket, f"{self._prefix}{FOLDER}"))
@@ -103,7 +103,7 @@ class CodeInterpreterTools:
         self.close()
 
     def close(self) -> None:
-        """Stops the session, if there is one. One that cannot be stopped is told to `not_stopped`; later calls fail."""
+        """Stops the session, if any, or calls `on_stop_failed`. Later calls fail."""
         with self._turn:
             self._closed = True
             self._session.stop()

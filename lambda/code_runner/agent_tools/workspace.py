@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from code_runner.agent_tools.results import SavedFile, WorkspaceEntry, WorkspaceFile, WorkspaceListing, content
-from code_runner.agentcore.limits import MOST_CALL_BYTES
+from code_runner.agentcore.limits import MAX_WRITE_BYTES
 from code_runner.agentcore.service_errors import error_code, storage_errors
 from code_runner.files.content_types import content_type
-from code_runner.files.storage import MOST_KEY_BYTES, SHA256_METADATA
+from code_runner.files.storage import MAX_KEY_BYTES, SHA256_METADATA
 from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge, StorageError
 from sandpiper_contract.field_types import parse_relative_path
 from sandpiper_contract.files import InputFile, check_input_paths
@@ -43,8 +43,8 @@ class Workspace:
         """Puts a file of the sandbox, by the last part of its path. Raises StorageError."""
         address = address_of(source)
         target = self._object(address)
-        if len(target.key.encode()) > MOST_KEY_BYTES:
-            raise StorageError(f"writing {target.uri}: its key is longer than S3's {MOST_KEY_BYTES} bytes")
+        if len(target.key.encode()) > MAX_KEY_BYTES:
+            raise StorageError(f"writing {target.uri}: its key is longer than S3's {MAX_KEY_BYTES} bytes")
         sha256 = hashlib.sha256(data).hexdigest()
         with storage_errors("writing", target.uri):
             answer = self.s3.put_object(
@@ -130,8 +130,8 @@ def uploaded(s3: S3Client, folder: S3Object) -> tuple[InputFile, ...]:
     with storage_errors("reading uploads from", folder.uri):
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=folder.key)
         found = [item for page in pages for item in page.get("Contents", []) if not item.get("Key", "/").endswith("/")]
-        if (size := sum(item.get("Size", 0) for item in found)) > MOST_CALL_BYTES:
-            raise PayloadTooLarge(f"uploads at {folder.uri}: {size:,} bytes; allowed: {MOST_CALL_BYTES:,} in all")
+        if (size := sum(item.get("Size", 0) for item in found)) > MAX_WRITE_BYTES:
+            raise PayloadTooLarge(f"uploads at {folder.uri}: {size:,} bytes; allowed: {MAX_WRITE_BYTES:,} in all")
         for key in (item.get("Key", "") for item in found):
             path = parse_relative_path(
                 f"the name of the upload s3://{folder.bucket}/{key}", key.removeprefix(folder.key)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from code_runner.agent_tools.results import Pushed, SavedFile, UnsavedFile
 from code_runner.agent_tools.specs import ROOT
 from code_runner.agent_tools.workspace import address_of
-from code_runner.agentcore.deadline import Deadline
-from code_runner.agentcore.limits import DIRECT_BYTES
-from code_runner.files.outputs import Collected, Keeper, collect
+from code_runner.agentcore.limits import DIRECT_TRANSFER_BYTES
+from code_runner.files.outputs import CollectedOutputs, OutputSink, collect
 from sandpiper_contract.errors import InvalidRequest, StorageError
 from sandpiper_contract.files import MAX_FILES, Outputs, SkipReason
 from sandpiper_contract.globs import Pattern
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from code_runner.agent_tools.workspace import Workspace
     from code_runner.session import CodeSession
 
-MOST_SAVED_BYTES = DIRECT_BYTES
+MOST_SAVED_BYTES = DIRECT_TRANSFER_BYTES
 """Of the files that one call saves, which pass through memory."""
 NEVER = 2**63 - 1
 """By the sandbox's clock: with it nothing counts as changed, and only what is asked for is named."""
@@ -54,7 +52,7 @@ def push(session: CodeSession, paths: Sequence[str] | None, workspace: Workspace
     """Saves these files, or all that lie in the root. Raises RunError where the session has ended."""
     collected = _in_root(session) if paths is None else _named(session, paths)
     if any(file.reason is SkipReason.NOT_LISTED for file in collected.skipped):
-        session.list_files()  # raises where the session has ended
+        session.client.list_files()  # raises where the session has ended
     saved, not_saved = _save(collected, paths or (), workspace)
     return Pushed(saved=saved, not_saved=not_saved)
 
@@ -64,18 +62,18 @@ def save(session: CodeSession, path: str, workspace: Workspace) -> Saved:
     return _save(_named(session, [path]), [path], workspace)
 
 
-def _named(session: CodeSession, paths: Sequence[str]) -> Collected:
+def _named(session: CodeSession, paths: Sequence[str]) -> CollectedOutputs:
     """The files of these very names, changed or not."""
     return _collected(session, tuple(Pattern(_literally(path)) for path in paths), NEVER)
 
 
-def _in_root(session: CodeSession) -> Collected:
+def _in_root(session: CodeSession) -> CollectedOutputs:
     return _collected(session, (Pattern("*"),), 0)
 
 
-def _collected(session: CodeSession, patterns: tuple[Pattern, ...], seen: int) -> Collected:
+def _collected(session: CodeSession, patterns: tuple[Pattern, ...], scanned_at_us: int) -> CollectedOutputs:
     outputs = Outputs(paths=patterns, max_files=MAX_FILES, max_bytes=MOST_SAVED_BYTES)
-    return collect(session, {}, outputs, seen, Keeper(None, None, Deadline(math.inf)))
+    return collect(session.client, {}, outputs, scanned_at_us, OutputSink(None, None))
 
 
 def _literally(path: str) -> str:
@@ -83,7 +81,7 @@ def _literally(path: str) -> str:
     return "".join(f"[{character}]" if character in "*?[" else character for character in path)
 
 
-def _save(collected: Collected, asked: Sequence[str], workspace: Workspace) -> Saved:
+def _save(collected: CollectedOutputs, asked: Sequence[str], workspace: Workspace) -> Saved:
     """Puts what came back into the workspace. Of what was asked for, all is named that is not there now."""
     saved: list[SavedFile] = []
     skipped = (file for file in collected.skipped if file.reason is not SkipReason.NOT_CHOSEN)

@@ -1,4 +1,4 @@
-"""The ways of calling AWS: what may be sent twice, what must not, and how long each may take."""
+"""boto clients with the timeouts and retries that each kind of call needs."""
 
 from __future__ import annotations
 
@@ -16,119 +16,132 @@ if TYPE_CHECKING:
     from mypy_boto3_bedrock_agentcore import BedrockAgentCoreClient
     from mypy_boto3_s3 import S3Client
 
-CONNECT_SECONDS = 5
-ANSWER_SECONDS = 10
-"""Sessions and S3 were published at under 2 s a call, so a longer wait is a lost answer."""
-COPY_SECONDS = 120
-"""S3 may answer a copy only when it is done, and a copy may be of 5 GiB."""
-WAIT_STEP_SECONDS = 10
-"""Waits for an answer are cut to whole steps of this, so that runs share clients: making one costs milliseconds."""
-
-
-QUIET_SECONDS = 60
-"""How long a connection may be quiet before it is probed, and how long between probes."""
-PROBES = tuple(
-    (socket.IPPROTO_TCP, getattr(socket, name), QUIET_SECONDS)
-    for name in ("TCP_KEEPIDLE", "TCP_KEEPALIVE", "TCP_KEEPINTVL")  # the first is Linux's, the second macOS's for it
+CONNECT_TIMEOUT_SECONDS = 5
+READ_TIMEOUT_SECONDS = 10
+"""AWS publishes latencies under 2 s for sessions and S3; a longer wait is treated as a lost response."""
+COPY_TIMEOUT_SECONDS = 120
+"""S3 may respond to a copy only when the copy is complete, and an object may have 5 GiB."""
+READ_TIMEOUT_STEP_SECONDS = 10
+"""Read timeouts of invoke clients are rounded down to multiples of this, so that runs share clients: creating a client
+takes milliseconds."""
+KEEPALIVE_SECONDS = 60
+"""Idle time of a connection before the first TCP keepalive probe, and the interval between probes."""
+KEEPALIVE_OPTIONS = tuple(
+    (socket.IPPROTO_TCP, getattr(socket, name), KEEPALIVE_SECONDS)
+    for name in ("TCP_KEEPIDLE", "TCP_KEEPALIVE", "TCP_KEEPINTVL")  # Linux has the first, macOS the second
     if hasattr(socket, name)
 )
-"""NAT gateways and firewalls forget a connection that is quiet for minutes (350 s at AWS), which one is that waits for
-code. The kernel by itself probes after two hours.
+"""NAT gateways and firewalls drop connections that are idle for minutes (350 s on AWS), and a connection that waits for
+code is idle. The kernel's default is a probe after two hours.
 https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html#nat-gateway-troubleshooting-timeout"""
 
 
 class Clients(Protocol):
-    """What a run calls."""
+    """The boto clients that a run needs."""
 
     @property
     def sessions(self) -> BedrockAgentCoreClient:
-        """Starts and stops sessions. botocore repeats both; a start with the same clientToken."""
+        """Client that starts and stops sessions. botocore retries both, a start with the same clientToken."""
         ...
 
     @property
     def s3(self) -> S3Client:
-        """Reads inputs and writes outputs."""
+        """Client that reads inputs and writes outputs."""
         ...
 
     @property
-    def copying(self) -> S3Client:
-        """Copies large objects inside S3, once, and waits up to COPY_SECONDS for the answer."""
+    def s3_copy(self) -> S3Client:
+        """Client that copies large objects within S3, without retries and with a timeout of COPY_TIMEOUT_SECONDS."""
         ...
 
-    def invoke(self, seconds: float) -> BedrockAgentCoreClient:
-        """A client that sends InvokeCodeInterpreter once and waits up to `seconds` for the answer."""
+    def invoke(self, timeout_seconds: float) -> BedrockAgentCoreClient:
+        """Returns a client that sends InvokeCodeInterpreter once and waits up to this many seconds for the response."""
         ...
 
 
 class AwsClients:
-    """Clients of one session, made when first used and kept."""
+    """Creates each client at its first use and keeps it.
+
+    Example:
+        >>> import boto3
+        >>> clients = AwsClients(boto3.Session(profile_name="research", region_name="eu-west-1"))
+    """
 
     def __init__(self, session: boto3.Session | None = None) -> None:
-        """`session` has the region and the credentials; without it they are the default chain's.
+        """Creates no client yet.
 
-        Raises InvalidRequest for anything else.
+        Args:
+            session: Region and credentials. None uses the default chain of botocore.
+
+        Raises:
+            InvalidRequest: `session` is not a boto3 session.
         """
         if session is not None and not callable(getattr(session, "client", None)):
             raise InvalidRequest(f"session is a {type(session).__name__}; allowed: a boto3.Session, or none")
-        # Not by boto3, whose resources and transfers nobody needs here: Lambda would import them at each cold start.
-        self._client: Any = session.client if session else botocore.session.get_session().create_client
-        self._once = lru_cache(maxsize=8)(self._invoking)
+        # botocore, because importing boto3 with its resources and transfers would slow each cold start.
+        self._create: Any = session.client if session else botocore.session.get_session().create_client
+        self._invoke_client = lru_cache(maxsize=8)(self._create_invoke_client)
 
     @property
     def sessions(self) -> BedrockAgentCoreClient:
-        """As Clients has it."""
-        return self._repeating[0]
+        """Returns the client that starts and stops sessions."""
+        return self._retrying_clients[0]
 
     @property
     def s3(self) -> S3Client:
-        """As Clients has it."""
-        return self._repeating[1]
+        """Returns the client that reads inputs and writes outputs."""
+        return self._retrying_clients[1]
 
     @property
-    def copying(self) -> S3Client:
-        """As Clients has it."""
-        return self._copying
+    def s3_copy(self) -> S3Client:
+        """Returns the client that copies large objects within S3."""
+        return self._s3_copy
 
     @cached_property
-    def _copying(self) -> S3Client:
-        config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=COPY_SECONDS, retries={"total_max_attempts": 1})
-        return self._client("s3", config=config)
-
-    @cached_property
-    def _repeating(self) -> tuple[BedrockAgentCoreClient, S3Client]:
+    def _s3_copy(self) -> S3Client:
         config = Config(
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=ANSWER_SECONDS,
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            read_timeout=COPY_TIMEOUT_SECONDS,
+            retries={"total_max_attempts": 1},
+        )
+        return self._create("s3", config=config)
+
+    @cached_property
+    def _retrying_clients(self) -> tuple[BedrockAgentCoreClient, S3Client]:
+        config = Config(
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            read_timeout=READ_TIMEOUT_SECONDS,
             retries={"mode": "standard", "total_max_attempts": 3},
         )
-        # Unless told, botocore signs links for us-east-1 and other old regions with version 2, which does not cover
-        # parameters that somebody adds and opens no object that is encrypted by KMS. And it signs them for the bucket's
-        # global name, which S3 redirects from, or refuses, outside of us-east-1 (botocore.signers,
-        # _should_use_global_endpoint; https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html).
+        # By default, botocore signs links for us-east-1 and other old Regions with version 2, which does not cover
+        # added parameters and cannot open objects encrypted with KMS. It also signs them for the bucket's global host
+        # name, which S3 redirects or rejects outside us-east-1 (botocore.signers, _should_use_global_endpoint;
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html).
         signing = config.merge(Config(signature_version="s3v4", s3={"addressing_style": "virtual"}))
-        return self._client("bedrock-agentcore", config=config), self._client("s3", config=signing)
+        return self._create("bedrock-agentcore", config=config), self._create("s3", config=signing)
 
-    def warm(self) -> None:
-        """Makes the clients that every run needs, which takes tens of milliseconds, before the first run."""
-        _ = self._repeating
+    def warm_up(self) -> None:
+        """Creates the clients that every run needs, which takes tens of milliseconds."""
+        _ = self._retrying_clients
 
-    def invoke(self, seconds: float) -> BedrockAgentCoreClient:
-        """As Clients has it."""
-        return self._once(max(int(seconds) // WAIT_STEP_SECONDS * WAIT_STEP_SECONDS, WAIT_STEP_SECONDS // 2))
+    def invoke(self, timeout_seconds: float) -> BedrockAgentCoreClient:
+        """Returns a client for InvokeCodeInterpreter with a read timeout of at most `timeout_seconds`, at least 5 s."""
+        step = READ_TIMEOUT_STEP_SECONDS
+        return self._invoke_client(max(int(timeout_seconds) // step * step, step // 2))
 
-    def _invoking(self, read_timeout_seconds: int) -> BedrockAgentCoreClient:
-        """A client with exactly one attempt.
+    def _create_invoke_client(self, read_timeout_seconds: int) -> BedrockAgentCoreClient:
+        """Creates a client that sends each request exactly once.
 
-        A default client sends InvokeCodeInterpreter up to three times after a read timeout or a 500, and the operation
-        has no clientToken: the code would run again.
+        A default client sends InvokeCodeInterpreter up to three times after a read timeout or a 500 response. The
+        operation has no clientToken, so the code would run again.
         """
         config = Config(
-            connect_timeout=CONNECT_SECONDS,
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
             read_timeout=read_timeout_seconds,
             retries={"total_max_attempts": 1},
             tcp_keepalive=True,
         )
-        client = self._client("bedrock-agentcore", config=config)
-        # botocore's configuration has no more than on or off. https://github.com/boto/botocore/issues/2916
-        client._endpoint.http_session._socket_options.extend(PROBES)
+        client = self._create("bedrock-agentcore", config=config)
+        # botocore can only turn keepalive on or off. https://github.com/boto/botocore/issues/2916
+        client._endpoint.http_session._socket_options.extend(KEEPALIVE_OPTIONS)
         return client

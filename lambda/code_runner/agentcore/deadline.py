@@ -1,4 +1,4 @@
-"""How much time a run has, as one moment that every call of it looks at."""
+"""The deadline that all calls of a run share."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from sandpiper_contract.errors import DeadlineExceeded
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Deadline:
-    """A moment on the monotonic clock."""
+    """A point in time on the monotonic clock, in seconds."""
 
     at: float
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
-        """The moment so many seconds from now."""
+        """Returns the deadline that is this many seconds from now."""
         return cls(time.monotonic() + seconds)
 
     def earlier(self, seconds: float) -> Deadline:
-        """A moment before this one, for what has to leave time for something else."""
+        """Returns a deadline that is this many seconds before this one."""
         return Deadline(self.at - seconds)
 
     @property
     def seconds_left(self) -> float:
-        """Negative when it has passed."""
+        """The remaining time in seconds; negative after the deadline."""
         return self.at - time.monotonic()
 
-    def require(self, seconds: float, doing: str) -> None:
-        """Raises DeadlineExceeded unless so many seconds are left."""
+    def require(self, seconds: float, action: str) -> None:
+        """Raises DeadlineExceeded unless at least this many seconds remain for the action."""
         if self.seconds_left < seconds:
             raise DeadlineExceeded(
-                f"{doing}: {max(self.seconds_left, 0):.1f} s are left; at least {seconds:g} s are needed"
+                f"{action}: {max(self.seconds_left, 0):.1f} s are left; at least {seconds:g} s are needed"
             )

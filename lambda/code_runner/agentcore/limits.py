@@ -1,4 +1,7 @@
-"""How large a file is decides its way: with others in one call, in parts, or past the function through S3."""
+"""Size limits of calls and files, and the grouping of files into calls.
+
+A file's size decides how it is transferred: with others in one call, in chunks, or directly between S3 and the sandbox.
+"""
 
 from __future__ import annotations
 
@@ -7,32 +10,36 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-CALL_BYTES = 16 * 1024 * 1024
-"""Of files in one call. botocore takes events of 24 MiB, after base64: 17 MiB passed and 18 MiB did not."""
-MOST_CALL_BYTES = 70 * 1024 * 1024
-"""Of files that one writeFiles takes: the service takes requests of 100 MB, and a file is a third longer in base64."""
-REQUEST_BYTES = 100_000_000
-"""The service's limit for what one call carries to it (AgentCore quotas)."""
-DIRECT_BYTES = 100_000_000
-"""A file above this goes between the sandbox and S3 with the execution role, and never through the function."""
+BATCH_BYTES = 16 * 1024 * 1024
+"""Total size of the files in one call. botocore accepts events of 24 MiB after base64: 17 MiB of content passed in
+measurements and 18 MiB failed."""
+MAX_WRITE_BYTES = 70 * 1024 * 1024
+"""Maximum total size of the files of one writeFiles call: the service accepts requests of 100 MB, and base64 makes
+content a third longer."""
+MAX_REQUEST_BYTES = 100_000_000
+"""The service's limit for the payload of one call (AgentCore quotas)."""
+DIRECT_TRANSFER_BYTES = 100_000_000
+"""Larger files are transferred between the sandbox and S3 with the execution role, not through the session function."""
 
 
 class Sized(Protocol):
-    """What has a size in bytes."""
+    """An item with a size in bytes."""
 
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """The size in bytes."""
+        ...
 
 
 S = TypeVar("S", bound=Sized)
 
 
 def batches(files: Sequence[S]) -> Iterator[list[S]]:
-    """Files in their order, as many at a time as one call carries."""
+    """Groups files, in order, into batches of at most BATCH_BYTES; a larger file is a batch alone."""
     batch: list[S] = []
     size = 0
     for file in files:
-        if batch and size + file.size > CALL_BYTES:
+        if batch and size + file.size > BATCH_BYTES:
             yield batch
             batch, size = [], 0
         batch.append(file)

@@ -1,13 +1,14 @@
-"""What a session runs: code in its interpreter, or a command in a shell."""
+"""What a session runs: code in its interpreter or a command in a shell."""
 
 from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from sandpiper_contract.field_types import Boolean
 from sandpiper_contract.files import InputFile
-from sandpiper_contract.requests import RUNTIMES
+from sandpiper_contract.requests import RUNTIMES, RunCommand, StartCommand
 
 if TYPE_CHECKING:
     from sandpiper_contract.requests import Language, Runtime
@@ -15,43 +16,61 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Code:
-    """A program for executeCode."""
+    """A program for executeCode, for example `Code("console.log(1)", "javascript", "nodejs")`.
+
+    Args:
+        text: The source code.
+        language: `python`, `javascript` or `typescript`.
+        runtime: `python`, `deno` or `nodejs`; None for the language's default.
+        clear_context: Whether variables of earlier programs are deleted first.
+
+    Raises:
+        InvalidRequest: A value is not allowed by the contract.
+    """
 
     text: str
     language: Language = "python"
     runtime: Runtime | None = None
     clear_context: bool = False
 
-    def asked(self) -> dict[str, Any]:
-        """As the contract's requests name it."""
-        return {"code": self.text, "language": self.language, "runtime": self.runtime}
+    def __post_init__(self) -> None:
+        """Validates the values, so that later steps need not."""
+        StartCommand(code=self.text, language=self.language, runtime=self.runtime)
+        Boolean().validate("clearContext", self.clear_context)
 
 
 @dataclass(frozen=True)
 class Command:
-    """A line for /bin/sh."""
+    """A command line for /bin/sh, for example `Command("ls -l")`.
+
+    Raises:
+        InvalidRequest: The text is not a string or is blank.
+    """
 
     text: str
 
-    def asked(self) -> dict[str, Any]:
-        """As the contract's requests name it."""
-        return {"command": self.text}
+    def __post_init__(self) -> None:
+        """Validates the text, so that later steps need not."""
+        RunCommand(command=self.text)
 
 
-_STARTS: dict[tuple[Language, Runtime], tuple[str, tuple[str, ...]]] = {
+_LAUNCHERS: dict[tuple[Language, Runtime], tuple[str, tuple[str, ...]]] = {
     ("python", "python"): ("py", ("python3", "-u")),
     ("javascript", "deno"): ("mjs", ("deno", "run", "--allow-all")),
     ("javascript", "nodejs"): ("cjs", ("node",)),
     ("typescript", "deno"): ("ts", ("deno", "run", "--allow-all")),
     ("typescript", "nodejs"): ("mts", ("node", "--experimental-strip-types")),
 }
-"""A file's suffix and the command that runs it, for each way of running a language."""
+"""The file suffix and the command for each language and runtime."""
 
 
-def as_file(program: Code | Command) -> tuple[Command, list[InputFile]]:
-    """The program as a command, with the file that the command runs, since only commands may pass 15 minutes."""
+def as_command(program: Code | Command) -> tuple[Command, list[InputFile]]:
+    """Returns the command that runs the program, and the files that the command needs.
+
+    Code becomes a file, because only commands may run for more than 15 minutes.
+    """
     if isinstance(program, Command):
         return program, []
-    suffix, start = _STARTS[program.language, program.runtime or RUNTIMES[program.language][0]]
+    suffix, launcher = _LAUNCHERS[program.language, program.runtime or RUNTIMES[program.language][0]]
     path = f"sandpiper-program.{suffix}"
-    return Command(shlex.join([*start, path])), [InputFile(path, text=program.text.encode())]
+    return Command(shlex.join([*launcher, path])), [InputFile(path, text=program.text.encode())]

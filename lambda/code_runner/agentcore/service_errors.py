@@ -1,4 +1,7 @@
-"""Turns what calls to AWS raise into the contract's errors."""
+"""Converts the exceptions of calls to AWS into the contract's errors.
+
+The hierarchy of the contract's errors is in `sandpiper_contract.errors`.
+"""
 
 from __future__ import annotations
 
@@ -40,21 +43,28 @@ from sandpiper_contract.errors import (
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-FAILURES = (BotoCoreError, ClientError, HTTPError, ParserError)
-"""All that a call can raise. While a stream is read, urllib3's errors and botocore's parser's come as they are."""
+AWS_ERRORS = (BotoCoreError, ClientError, HTTPError, ParserError)
+"""All exceptions that a call can raise. While a stream is read, botocore passes on the errors of urllib3 and of its own
+parser unchanged."""
 
-NO_CREDENTIALS = (
+CREDENTIAL_ERRORS = (
     CredentialRetrievalError,
     NoCredentialsError,
     PartialCredentialsError,
     SSOError,
     TokenRetrievalError,
 )
-NOT_SENT = (ConnectTimeoutError, EndpointConnectionError, NoRegionError, ParamValidationError, *NO_CREDENTIALS)
-"""What botocore raises before a request has left this machine."""
+NOT_SENT_ERRORS = (
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoRegionError,
+    ParamValidationError,
+    *CREDENTIAL_ERRORS,
+)
+"""Exceptions that botocore raises before it sends a request."""
 
-# In a stream the same names come in camelCase (botocore's EventStreamError), so the table is read without case.
-BY_CODE: dict[str, type[RunError]] = {
+# Error codes in a stream are in camelCase (botocore's EventStreamError), so the lookup ignores case.
+ERRORS_BY_CODE: dict[str, type[RunError]] = {
     "accessdeniedexception": AccessDenied,
     "expiredtokenexception": AccessDenied,
     "invalidsignatureexception": AccessDenied,
@@ -67,82 +77,93 @@ BY_CODE: dict[str, type[RunError]] = {
     "internalserverexception": ServiceFault,
 }
 
-SESSION_ENDED = "is not active"
-"""How the service's ValidationException for an expired or stopped session ends."""
-START = "StartCodeInterpreterSession"
-"""The one call for which what is not there is the interpreter; for the others it is the session."""
-ENDED_UNDER_WAY = "conflictexception"
-"""What a call gets whose session is stopped while the call is under way."""
+SESSION_ENDED_SUFFIX = "is not active"
+"""End of the message of the ValidationException for an expired or stopped session."""
+START_OPERATION = "StartCodeInterpreterSession"
+"""For this operation, ResourceNotFoundException means the interpreter; for the others it means the session."""
+STOPPED_DURING_CALL = "conflictexception"
+"""Error code of a call whose session is stopped during the call."""
 
 
-def from_service(doing: str, error: Exception) -> RunError:
-    """The contract's error for a failed call to AgentCore; `doing` says which, such as `starting a session`."""
+def from_service(action: str, error: Exception) -> RunError:
+    """Returns the contract's error for a failed call to AgentCore.
+
+    Args:
+        action: What was attempted, for the message, such as `starting a session`.
+        error: One of AWS_ERRORS.
+    """
     match error:
         case ClientError():
-            return _from_answer(doing, error)
+            return _from_client_error(action, error)
         case ReadTimeoutError() | BodyReadTimeoutError():
-            return DeadlineExceeded(f"{doing}: no answer in the time there was")
+            return DeadlineExceeded(f"{action}: no response within the available time")
         case NoRegionError():
-            return InvalidRequest(f"{doing}: no region; set AWS_DEFAULT_REGION, or give AwsClients a boto3.Session")
-        case _ if isinstance(error, NO_CREDENTIALS):
-            return AccessDenied(f"{doing}: {error}; set AWS_PROFILE, or give AwsClients a boto3.Session")
+            return InvalidRequest(f"{action}: no Region; set AWS_DEFAULT_REGION or pass a boto3.Session to AwsClients")
+        case _ if isinstance(error, CREDENTIAL_ERRORS):
+            return AccessDenied(f"{action}: {error}; set AWS_PROFILE or pass a boto3.Session to AwsClients")
         case ParamValidationError():
-            return InvalidRequest(f"{doing}: {error}")
+            return InvalidRequest(f"{action}: {error}")
         case InvalidPayloadLength():
-            return PayloadTooLarge(f"{doing}: {error}")
+            return PayloadTooLarge(f"{action}: {error}")
         case _:
-            return ServiceFault(f"{doing}: {error}")
+            return ServiceFault(f"{action}: {error}")
 
 
-def _from_answer(doing: str, error: ClientError) -> RunError:
-    answer = error.response.get("Error", {})
-    code, message = answer.get("Code", ""), answer.get("Message", "")
-    kind = BY_CODE.get(code.lower(), ServiceFault)
-    if kind is InvalidRequest and message.endswith(SESSION_ENDED):
-        kind = SessionLost
-    if kind is InterpreterNotFound and error.operation_name != START:
-        kind = SessionLost
-    return kind(f"{doing}: {code}: {message}")
+def _from_client_error(action: str, error: ClientError) -> RunError:
+    code, message = error_code(error), _message(error)
+    error_type = ERRORS_BY_CODE.get(code.lower(), ServiceFault)
+    if error_type is InvalidRequest and message.endswith(SESSION_ENDED_SUFFIX):
+        error_type = SessionLost
+    if error_type is InterpreterNotFound and error.operation_name != START_OPERATION:
+        error_type = SessionLost
+    return error_type(f"{action}: {code}: {message}")
 
 
 def was_accepted(error: Exception) -> bool:
-    """Whether the service may have acted on a failed call: everything but a refusal and what was not sent.
+    """Returns whether the service may have acted on a failed call.
 
-    The answer for a session that has ended is no refusal: it may have ended while the call was under way.
+    False for rejections (HTTP 4xx) and for requests that were not sent. The error for an ended session is not a
+    rejection: the session may have ended during the call.
     """
     if isinstance(error, ClientError):
-        answer = error.response.get("Error", {})
-        if answer.get("Code", "").lower() == ENDED_UNDER_WAY or answer.get("Message", "").endswith(SESSION_ENDED):
+        if error_code(error).lower() == STOPPED_DURING_CALL or _message(error).endswith(SESSION_ENDED_SUFFIX):
             return True
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 200)  # none: it came in the stream
+        # An error in the stream has no status; its request was accepted.
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 200)
         return status not in range(400, 500)
-    return not isinstance(error, NOT_SENT)
+    return not isinstance(error, NOT_SENT_ERRORS)
 
 
 def error_code(error: ClientError) -> str:
-    """The service's word for what is wrong."""
+    """Returns the error code of a response, such as `AccessDeniedException`."""
     return error.response.get("Error", {}).get("Code", "")
 
 
+def _message(error: ClientError) -> str:
+    return error.response.get("Error", {}).get("Message", "")
+
+
 @contextmanager
-def storage_errors(doing: str, uri: str) -> Generator[None]:
-    """Raises StorageError, naming the object, for whatever S3 answers."""
+def storage_errors(action: str, uri: str) -> Generator[None]:
+    """Converts every error of S3 in the block into StorageError, with the action and the object's URI."""
     try:
         yield
-    except FAILURES as error:
-        raise StorageError(f"{doing} {uri}: {error}") from error
+    except AWS_ERRORS as error:
+        raise StorageError(f"{action} {uri}: {error}") from error
 
 
 def session_had_ended(error: BaseException | None) -> bool:
-    """Whether the service says that the call's session is over, looking through what the error was raised from.
+    """Returns whether the service reports that the session has ended, for the error or one of its causes.
 
-    It says so of a call that came too late, and of one that was under way when the lifetime ended, too; not of one that
-    was under way when its session was stopped.
+    The service reports this for a call after the session's end and for a call during which the lifetime ended, but not
+    for a call during which the session was stopped.
     """
     while error is not None:
-        if isinstance(error, ClientError):
-            answer = error.response.get("Error", {})
-            if answer.get("Code") == "ValidationException" and answer.get("Message", "").endswith(SESSION_ENDED):
-                return True
+        if (
+            isinstance(error, ClientError)
+            and error_code(error) == "ValidationException"
+            and _message(error).endswith(SESSION_ENDED_SUFFIX)
+        ):
+            return True
         error = error.__cause__
     return False

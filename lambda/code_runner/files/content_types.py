@@ -1,4 +1,4 @@
-"""A file's content type by the end of its name: the same on every machine, so without the system's own table."""
+"""Content types by file name, independent of the system's own table."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from functools import cache
 from mimetypes import MimeTypes
 from pathlib import PurePosixPath
 
-OCTETS = "application/octet-stream"
+DEFAULT_TYPE = "application/octet-stream"
 _OFFICE = "application/vnd.openxmlformats-officedocument"
-_MORE = {
+_ADDITIONAL_TYPES = {
     ".docx": f"{_OFFICE}.wordprocessingml.document",
     ".gz": "application/gzip",
     ".ipynb": "application/x-ipynb+json",
@@ -21,14 +21,14 @@ _MORE = {
     ".yaml": "application/yaml",
     ".yml": "application/yaml",
 }
-"""What programs leave and some version of Python has no type for."""
+"""Types of files that programs often create and that some Python version does not know."""
 
 
 @cache
 def _types() -> dict[str, str]:
-    return MimeTypes().types_map[True] | _MORE
+    return MimeTypes().types_map[True] | _ADDITIONAL_TYPES
 
 
 def content_type(path: str) -> str:
-    """The type as the connector reports it; bytes without a known name are octets."""
-    return _types().get(PurePosixPath(path).suffix.lower(), OCTETS)
+    """Returns the content type for the suffix of a path, or `application/octet-stream` for an unknown one."""
+    return _types().get(PurePosixPath(path).suffix.lower(), DEFAULT_TYPE)

@@ -1,4 +1,4 @@
-"""Finds what a program left in the working directory, with one call and no listing before."""
+"""Finds the files that a program created or changed in the working directory, with one call."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from code_runner.agentcore.client import TOOL_SECONDS
-from code_runner.sandbox_scripts.runner import answer, own_command, run_inside
+from code_runner.agentcore.client import TOOL_TIMEOUT_SECONDS
+from code_runner.sandbox_scripts.runner import parse_answer, run_script, script_command
 from sandpiper_contract.errors import InvalidRequest, ServiceFault
 from sandpiper_contract.field_types import MAX_NUMBER, MAX_PATH_CHARACTERS, parse_relative_path
 from sandpiper_contract.files import SERVICE_FILES
@@ -16,138 +16,156 @@ from sandpiper_contract.files import SERVICE_FILES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from code_runner.agentcore.client import ToolCalls
+    from code_runner.agentcore.client import CodeInterpreterClient
     from sandpiper_contract.files import Outputs
 
-MOST_ROWS = 10_000
-MOST_NAME_CHARACTERS = 4_096
-GIVEN_DIGITS = 32
-"""Of an input's SHA-256, sent to recognise it, since a command has room for little."""
-MOST_COMMAND_BYTES = 120 * 1024
-"""Of the lister's command: Linux takes 128 KiB in one argument of a program, which a shell's line is."""
-DIGESTED_BYTES_A_SECOND = 100_000_000
-"""What a slow sandbox reads for its digest, so that the listing of gigabytes is given time."""
+LIST_FILES = "list_files"
+"""The script that lists files inside the sandbox."""
+MAX_ROWS = 10_000
+MAX_NAME_CHARACTERS = 4_096
+SHA256_PREFIX_DIGITS = 32
+"""Digits of an input's SHA-256 that are sent to recognise it, because a command has little room."""
+MAX_COMMAND_BYTES = 120 * 1024
+"""Maximum size of the script's command: Linux limits one argument of a program to 128 KiB."""
+DIGEST_BYTES_PER_SECOND = 100_000_000
+"""What a slow sandbox reads for digests; the timeout of a listing depends on it."""
+_ACTION = "listing the files that the program created"
 
 
-class Kind(StrEnum):
+class FileKind(StrEnum):
     """What a path is; `other` is a link, a pipe, a socket or a device."""
 
     FILE = "file"
     OTHER = "other"
-    UNCHOSEN = "unchosen"
+    NOT_REQUESTED = "not requested"
     UNREADABLE = "unreadable"
     PATH_TOO_LONG = "path too long"
     CONTROL_CHARACTERS = "control characters"
 
 
-KINDS = {kind.value: kind for kind in Kind}
+FILE_KINDS = {kind.value: kind for kind in FileKind}
 
 
 @dataclass(frozen=True)
 class FoundFile:
-    """What the sandbox says of a path. `size` is in bytes; `sha256` is None where the limits leave the file out."""
+    """A path as the sandbox reports it. `size` is in bytes; `sha256` is None for files beyond the limits."""
 
     path: str
     size: int
     sha256: str | None
-    kind: Kind
+    kind: FileKind
 
 
 @dataclass(frozen=True)
-class Given:
-    """An input as it was written: its length in bytes, and its SHA-256 or when it was put there (µs, sandbox's clock).
+class WrittenInput:
+    """An input as it was written.
 
-    The time is for files of gigabytes, which are not read again only to be known.
+    Attributes:
+        size: Its size in bytes.
+        version: Its SHA-256, or its change time (µs, the sandbox's clock), so that files of gigabytes need not be read
+            again.
     """
 
     size: int
-    mark: str | int
+    version: str | int
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Files by path, and the sandbox's clock when they were looked at, in µs: JSON carries ns inexactly."""
+    """Files in the order of their paths, and the sandbox's clock at the time of the listing.
+
+    The clock is in µs, because JSON numbers cannot represent ns exactly.
+    """
 
     files: tuple[FoundFile, ...]
     clock: int
 
 
-def find_files(session: ToolCalls, given: Mapping[str, Given], outputs: Outputs, seen: int) -> Listing:
-    """What was made or changed since `seen` or is asked for by name, ordered by path, in one call.
+def find_files(
+    client: CodeInterpreterClient, inputs: Mapping[str, WrittenInput], outputs: Outputs, scanned_at_us: int
+) -> Listing:
+    """Lists files that were created or changed, or that are requested by name.
 
-    The service's own folders are not looked into. Raises ServiceFault when there is no listing, and whatever the call
-    raises.
+    The folders of the service itself are skipped.
+
+    Args:
+        client: The client of the session.
+        inputs: Inputs by path; they are left out while they are unchanged.
+        outputs: The requested files.
+        scanned_at_us: The sandbox's clock, in µs, at the last listing; later changes are listed.
+
+    Raises:
+        ServiceFault: The sandbox returned no listing.
+        RunError: The call failed.
     """
-    return _listing(run_inside(session, _DOING, LISTER, lister_task(given, outputs, seen), listing_seconds(outputs)))
+    task = _list_files_task(inputs, outputs, scanned_at_us)
+    return _listing_from(run_script(client, _ACTION, LIST_FILES, task, listing_timeout_seconds(outputs)))
 
 
-def listing_seconds(outputs: Outputs) -> float:
-    """How long a listing may take."""
-    return TOOL_SECONDS + outputs.max_bytes / DIGESTED_BYTES_A_SECOND
+def listing_timeout_seconds(outputs: Outputs) -> float:
+    """Returns the timeout of a listing in seconds."""
+    return TOOL_TIMEOUT_SECONDS + outputs.max_bytes / DIGEST_BYTES_PER_SECOND
 
 
-LISTER = "list_files"
-_DOING = "listing the files that the program left"
+def list_files_command(inputs: Mapping[str, WrittenInput], outputs: Outputs, scanned_at_us: int) -> list[str]:
+    """Returns the command, as a list of words, whose output `parse_listing` reads."""
+    return script_command(LIST_FILES, _list_files_task(inputs, outputs, scanned_at_us))
 
 
-def lister_command(given: Mapping[str, Given], outputs: Outputs, seen: int) -> list[str]:
-    """The command, by words, whose output `listing` reads."""
-    return own_command(LISTER, lister_task(given, outputs, seen))
+def fits_in_command(inputs: Mapping[str, WrittenInput], outputs: Outputs) -> bool:
+    """Returns whether the listing's command has room for all these inputs."""
+    return len(shlex.join(list_files_command(inputs, outputs, 0))) <= MAX_COMMAND_BYTES
 
 
-def can_be_told(given: Mapping[str, Given], outputs: Outputs) -> bool:
-    """Whether the lister's command has room for so many inputs."""
-    return len(shlex.join(lister_command(given, outputs, 0))) <= MOST_COMMAND_BYTES
-
-
-def lister_task(given: Mapping[str, Given], outputs: Outputs, seen: int) -> dict[str, object]:
-    """What the lister is asked for."""
+def _list_files_task(inputs: Mapping[str, WrittenInput], outputs: Outputs, scanned_at_us: int) -> dict[str, object]:
     return {
-        "own": SERVICE_FILES,
-        "given": {path: (file.size, _short(file.mark)) for path, file in given.items()},
+        "excluded": SERVICE_FILES,
+        "inputs": {path: (file.size, _short(file.version)) for path, file in inputs.items()},
         "patterns": None if outputs.paths is None else [pattern.regex() for pattern in outputs.paths],
         "maxFiles": outputs.max_files,
         "maxBytes": outputs.max_bytes,
-        "mostRows": MOST_ROWS,
-        "seen": seen,
+        "maxRows": MAX_ROWS,
+        "changedSince": scanned_at_us,
     }
 
 
-def _short(mark: str | int) -> str | int:
-    return mark[:GIVEN_DIGITS] if isinstance(mark, str) else mark
+def _short(version: str | int) -> str | int:
+    return version[:SHA256_PREFIX_DIGITS] if isinstance(version, str) else version
 
 
-def listing(printed: str) -> Listing:
-    """Reads the lister's output, strictly: the program could have forged it. Raises ServiceFault."""
-    return _listing(answer(_DOING, printed))
+def parse_listing(stdout: str) -> Listing:
+    """Parses the script's output strictly, because the program could forge it. Raises ServiceFault."""
+    return _listing_from(parse_answer(_ACTION, stdout))
 
 
-def _listing(told: Any) -> Listing:
-    match told:
-        case {"clock": int(clock), "files": [*rows]} if 0 <= clock <= MAX_NUMBER and len(rows) <= MOST_ROWS + 1:
-            found = map(_found, rows)
+def _listing_from(answer: Any) -> Listing:
+    match answer:
+        case {"clock": int(clock), "files": [*rows]} if 0 <= clock <= MAX_NUMBER and len(rows) <= MAX_ROWS + 1:
+            found = map(_file_from, rows)
             return Listing(tuple({file.path: file for file in found}.values()), clock)
         case _:
-            raise ServiceFault(f"{_DOING}: the answer is not a listing")
+            raise ServiceFault(f"{_ACTION}: the answer is not a listing")
 
 
-def _found(row: object) -> FoundFile:
-    """One row. A path that leads elsewhere is only ever named."""
+def _file_from(row: object) -> FoundFile:
+    """Parses one row. A path outside the working directory is listed but never read."""
     match row:
-        case [str(path), int(size), str() | None as sha256, str(kind)] if 0 <= size <= MAX_NUMBER and kind in KINDS:
-            path = path.encode("utf-8", "backslashreplace").decode()[:MOST_NAME_CHARACTERS]
-            known = KINDS[kind]
-            return FoundFile(path, size, sha256, _nameable(path) if known is Kind.FILE else known)
+        case [str(path), int(size), str() | None as sha256, str(kind)] if (
+            0 <= size <= MAX_NUMBER and kind in FILE_KINDS
+        ):
+            path = path.encode("utf-8", "backslashreplace").decode()[:MAX_NAME_CHARACTERS]
+            reported = FILE_KINDS[kind]
+            return FoundFile(path, size, sha256, _check_path(path) if reported is FileKind.FILE else reported)
         case _:
-            raise ServiceFault(f"{_DOING}: a row is not a file")
+            raise ServiceFault(f"{_ACTION}: a row is not a file")
 
 
-def _nameable(path: str) -> Kind:
-    """A file, or why no result can have one at this path."""
+def _check_path(path: str) -> FileKind:
+    """Returns FILE, or why a result cannot contain this path."""
     if len(path) > MAX_PATH_CHARACTERS:
-        return Kind.PATH_TOO_LONG
+        return FileKind.PATH_TOO_LONG
     try:
         parse_relative_path("path", path)
     except InvalidRequest:
-        return Kind.CONTROL_CHARACTERS
-    return Kind.FILE
+        return FileKind.CONTROL_CHARACTERS
+    return FileKind.FILE

@@ -1,4 +1,4 @@
-"""A file that does not come back, which costs that file and not the result."""
+"""The error for one file that cannot be returned; it does not fail the run."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from sandpiper_contract.files import SkipReason
 
 
-class NotKeptError(Exception):
-    """Raised where it is known that a file cannot be kept, and caught where files are collected."""
+class FileSkipped(Exception):  # noqa: N818 - it skips a file and does not fail the run
+    """Raised when a file cannot be returned. `outputs.collect` catches it and lists the file as skipped."""
 
     def __init__(self, reason: SkipReason) -> None:
         super().__init__(reason)

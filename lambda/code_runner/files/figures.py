@@ -1,4 +1,4 @@
-"""Keeps matplotlib figures that are open or were shown, which a program need not save itself.
+"""Saves matplotlib figures that are open or were shown, so that a program need not save them.
 
 They are saved in the call that lists the files.
 """
@@ -8,20 +8,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from code_runner.files.discovery import lister_command, listing, listing_seconds
+from code_runner.agentcore.programs import Code
+from code_runner.files.discovery import list_files_command, listing_timeout_seconds, parse_listing
 from sandpiper_contract.globs import Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from code_runner.agentcore.client import ToolCalls
-    from code_runner.files.discovery import Given, Listing
+    from code_runner.agentcore.client import CodeInterpreterClient
+    from code_runner.files.discovery import Listing, WrittenInput
     from sandpiper_contract.files import Outputs
 
-# Both run in the program's own interpreter, where its figures are.
+# Both snippets run in the interpreter of the program, which holds its figures.
 
-# Before the program. In a notebook's backend plt.show() closes what it has shown, and so does the end of a cell: those
-# are remembered, whatever backend there is, and what the program itself closes unshown is not.
+# Runs before the program. With a notebook backend, plt.show() closes the figures that it shows, and so does the end of
+# a cell. Those figures are remembered with every backend. Figures that the program closes without showing are not.
 _PROLOGUE = """
 def _sandpiper_prologue():
     import functools, sys
@@ -33,10 +34,10 @@ def _sandpiper_prologue():
     pyplot._sandpiper_shown = []
     if hooked:
         return
-    def remembering(function, wanted):
+    def remembering(function, is_wanted):
         @functools.wraps(function)
         def remember(*arguments, **options):
-            if pyplot._sandpiper_shown is not None and wanted(sys._getframe(1).f_globals.get("__name__", "")):
+            if pyplot._sandpiper_shown is not None and is_wanted(sys._getframe(1).f_globals.get("__name__", "")):
                 managers = sorted(_pylab_helpers.Gcf.get_all_fig_managers(), key=lambda manager: manager.num)
                 pyplot._sandpiper_shown += [(manager.num, manager.canvas.figure) for manager in managers]
             return function(*arguments, **options)
@@ -47,8 +48,8 @@ _sandpiper_prologue()
 del _sandpiper_prologue
 """
 
-# After it. Figures are saved as they are now, each once. An open one is left as it is, so that a later program of the
-# session can go on with it; a number or a name that is taken gets another.
+# Runs after the program. It saves each figure once, in its present state. An open figure stays open, so that a later
+# program of the session can continue with it. A number or a file name that is in use is replaced by the next free one.
 _EPILOGUE = """
 def _sandpiper_epilogue(command):
     import os, subprocess, sys
@@ -78,21 +79,26 @@ def _sandpiper_epilogue(command):
 _sandpiper_epilogue({command!r})
 del _sandpiper_epilogue
 """
-FIGURES = Pattern("figure-*.png")
+FIGURE_FILES = Pattern("figure-*.png")
 
 
-def remember_shown(session: ToolCalls, *, clear_context: bool) -> None:
-    """Has the figures that the next program shows remembered until `find_files_and_figures`. Raises RunError.
+def remember_shown_figures(client: CodeInterpreterClient, *, clear_context: bool) -> None:
+    """Makes the interpreter remember the figures that the next program shows. Raises RunError.
 
-    `clear_context` is the program's, which is sent without it: it would clear this, too.
+    Args:
+        client: The client of the session.
+        clear_context: Whether to delete the variables of earlier programs. The program itself must then be sent without
+            this option, which would also delete what is remembered.
     """
-    session.execute_own_code(_PROLOGUE, clear_context=clear_context)
+    client.execute_idempotent_code(_PROLOGUE, clear_context=clear_context)
 
 
-def find_files_and_figures(session: ToolCalls, given: Mapping[str, Given], outputs: Outputs, seen: int) -> Listing:
-    """What `find_files` finds, after every open or shown figure was saved as `figure-NUMBER.png`. Raises RunError."""
+def find_files_and_figures(
+    client: CodeInterpreterClient, inputs: Mapping[str, WrittenInput], outputs: Outputs, scanned_at_us: int
+) -> Listing:
+    """Saves every open or shown figure as `figure-NUMBER.png`, then lists files like `find_files`. Raises RunError."""
     if outputs.paths is not None:
-        outputs = replace(outputs, paths=(*outputs.paths, FIGURES))
-    epilogue = _EPILOGUE.format(command=lister_command(given, outputs, seen))
-    outcome = session.execute_code(epilogue, seconds=listing_seconds(outputs))
-    return listing(outcome.stdout)
+        outputs = replace(outputs, paths=(*outputs.paths, FIGURE_FILES))
+    epilogue = _EPILOGUE.format(command=list_files_command(inputs, outputs, scanned_at_us))
+    outcome = client.execute_code(Code(epilogue), seconds=listing_timeout_seconds(outputs))
+    return parse_listing(outcome.stdout)

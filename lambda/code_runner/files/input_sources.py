@@ -1,4 +1,4 @@
-"""Where each input's content is, and how large it is, known before anything is read."""
+"""The source and size of each input, known before any content is read."""
 
 from __future__ import annotations
 
@@ -12,56 +12,63 @@ from sandpiper_contract.files import MAX_FILE_BYTES, InputFile, check_distinct_p
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from code_runner.files.storage import Storage, Stored
+    from code_runner.files.s3_objects import StoredObject
+    from code_runner.files.storage import Storage
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file that is to be written at `path`: `content` is its bytes, or the object that has them."""
+    """One file to write.
 
-    place: str
+    Attributes:
+        location: Where the request names it, for error messages.
+        path: Where it is written, relative to the working directory.
+        size: Its size in bytes.
+        content: Its bytes, or the object that contains them.
+    """
+
+    location: str
     path: str
     size: int
-    content: bytes | Stored
+    content: bytes | StoredObject
 
     @property
-    def stored(self) -> Stored:
-        """The object. Raises PayloadTooLarge for bytes, which cannot go past the function."""
+    def stored(self) -> StoredObject:
+        """The object in S3. Raises PayloadTooLarge for bytes, which cannot be copied within S3."""
         if isinstance(self.content, bytes):
             raise PayloadTooLarge(
-                f"{self.place}: {self.size:,} bytes; allowed: an object in S3 for a file of this size"
+                f"{self.location}: {self.size:,} bytes; allowed: an object in S3 for a file of this size"
             )
         return self.content
 
     def read(self, storage: Storage | None, start: int, end: int) -> bytes:
-        """The bytes from `start` to before `end`. Raises StorageError."""
+        """Returns the bytes from `start` up to, but not including, `end`. Raises StorageError."""
         if isinstance(self.content, bytes):
             return self.content[start:end]
-        assert storage is not None  # noqa: S101 - it came from there
-        return storage.read(self.content, start, end)
+        assert storage is not None  # noqa: S101 - an object comes only from a storage
+        return storage.read_range(self.content, start, end)
 
 
-def sources(inputs: Sequence[InputFile], storage: Storage | None) -> list[Source]:
-    """All files of the inputs. Raises InvalidRequest, PayloadTooLarge, StorageError."""
-    found = [source for index, file in enumerate(inputs) for source in _of(f"inputs[{index}]", file, storage)]
-    check_distinct_paths((source.place, source.path) for source in found)
+def list_sources(inputs: Sequence[InputFile], storage: Storage | None) -> list[Source]:
+    """Returns all files of the inputs. Raises InvalidRequest, PayloadTooLarge or StorageError."""
+    found = [source for index, file in enumerate(inputs) for source in _sources_of(f"inputs[{index}]", file, storage)]
+    check_distinct_paths((source.location, source.path) for source in found)
     if (size := sum(source.size for source in found)) > MAX_FILE_BYTES:
         raise PayloadTooLarge(f"inputs: {size:,} bytes in all; allowed: {MAX_FILE_BYTES:,}")
     return found
 
 
-def _of(place: str, file: InputFile, storage: Storage | None) -> Iterator[Source]:
+def _sources_of(location: str, file: InputFile, storage: Storage | None) -> Iterator[Source]:
     if file.data is not None:
-        yield Source(place, file.path, len(file.data), file.data)
+        yield Source(location, file.path, len(file.data), file.data)
     elif storage is None:
-        raise InvalidRequest(f"{place}: there is no bucket here; allowed: text, base64")
+        raise InvalidRequest(f"{location}: this session has no bucket; allowed: text, base64")
     elif file.s3_uri is not None:
-        stored = storage.stored(f"{place}.s3Uri", file.s3_uri)
-        yield Source(f"{place}.s3Uri", file.path, stored.size, stored)
+        stored = storage.head_input(f"{location}.s3Uri", file.s3_uri)
+        yield Source(f"{location}.s3Uri", file.path, stored.size, stored)
     elif file.s3_prefix is not None:
-        place = f"{place}.s3Prefix"
-        for stored in storage.folder(place, file.s3_prefix):
+        location = f"{location}.s3Prefix"
+        for stored in storage.list_inputs(location, file.s3_prefix):
             name = stored.address.key.removeprefix(file.s3_prefix.key)
-            yield Source(
-                place, parse_relative_path(f"{place}: a file's path", f"{file.path}/{name}"), stored.size, stored
-            )
+            path = parse_relative_path(f"{location}: a file's path", f"{file.path}/{name}")
+            yield Source(location, path, stored.size, stored)

@@ -1,4 +1,4 @@
-"""Multipart uploads: an object of many parts that is there whole, under a name that was free, or not at all."""
+"""Multipart uploads: the object is created completely under an unused key, or not at all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from code_runner.agentcore.service_errors import FAILURES, error_code
+from code_runner.agentcore.service_errors import AWS_ERRORS, error_code
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SHA256_METADATA = "sha256"
-"""What an object's metadata has of the file that the function put, by which it is known again."""
-TAKEN = ("PreconditionFailed", "NoSuchUpload")
-"""What S3 answers when an earlier attempt of the same call has succeeded and its answer was lost."""
+"""Metadata key for the SHA-256 of a file that the function uploaded, by which a repeated upload is recognised."""
+ALREADY_COMPLETED = ("PreconditionFailed", "NoSuchUpload")
+"""Error codes when an earlier attempt of the same call succeeded and its response was lost."""
 
 
 @dataclass
 class Upload:
-    """An upload that has begun. Parts have at least 5 MiB, but for the last. Its methods raise botocore's errors."""
+    """A started upload. Its methods raise botocore's errors."""
 
     s3: S3Client
     target: S3Object
@@ -37,15 +37,15 @@ class Upload:
     parts: list[CompletedPartTypeDef] = field(default_factory=list["CompletedPartTypeDef"])
 
     def put(self, data: bytes) -> None:
-        """Adds bytes."""
+        """Uploads the next part, which has at least 5 MiB unless it is the last."""
         number = len(self.parts) + 1
-        answer = self.s3.upload_part(
+        response = self.s3.upload_part(
             Bucket=self.target.bucket, Key=self.target.key, UploadId=self.upload_id, PartNumber=number, Body=data
         )
-        self.parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+        self.parts.append({"PartNumber": number, "ETag": response["ETag"]})
 
     def complete(self, sha256: str) -> None:
-        """Makes the object, unless there is one; one with this SHA-256 is this very upload's."""
+        """Creates the object unless the key is in use; an object with this SHA-256 counts as this upload's."""
         try:
             self.s3.complete_multipart_upload(
                 Bucket=self.target.bucket,
@@ -55,37 +55,37 @@ class Upload:
                 IfNoneMatch="*",
             )
         except ClientError as error:
-            if error_code(error) not in TAKEN or not holds(self.s3, self.target, sha256):
+            if error_code(error) not in ALREADY_COMPLETED or not has_sha256(self.s3, self.target, sha256):
                 raise
             self.abort()
 
     def abort(self) -> None:
-        """Drops the parts. What could not be dropped is logged; the bucket's lifecycle ends it in a day."""
+        """Deletes the parts. A failure is logged; the bucket's lifecycle rule deletes the parts after a day."""
         try:
             self.s3.abort_multipart_upload(Bucket=self.target.bucket, Key=self.target.key, UploadId=self.upload_id)
-        except FAILURES as error:
+        except AWS_ERRORS as error:
             log.warning("upload of %s not aborted: %s", self.target.uri, error)
 
 
 @contextmanager
-def upload(s3: S3Client, target: S3Object, sha256: str, content_type: str) -> Generator[Upload]:
-    """An upload that is completed at the end of the block, and aborted when anything is raised there."""
-    begun = s3.create_multipart_upload(
+def multipart_upload(s3: S3Client, target: S3Object, sha256: str, content_type: str) -> Generator[Upload]:
+    """Starts an upload, completes it at the end of the block, and aborts it when the block raises."""
+    created = s3.create_multipart_upload(
         Bucket=target.bucket,
         Key=target.key,
         ContentType=content_type,
         Metadata={SHA256_METADATA: sha256},
     )
-    uploading = Upload(s3, target, begun["UploadId"])
+    upload = Upload(s3, target, created["UploadId"])
     try:
-        yield uploading
-        uploading.complete(sha256)
+        yield upload
+        upload.complete(sha256)
     except BaseException:
-        uploading.abort()
+        upload.abort()
         raise
 
 
-def holds(s3: S3Client, target: S3Object, sha256: str) -> bool:
-    """Whether the object is this very file, put by a call whose answer was lost."""
+def has_sha256(s3: S3Client, target: S3Object, sha256: str) -> bool:
+    """Returns whether the object's metadata has this SHA-256, because an earlier call uploaded it."""
     found = s3.head_object(Bucket=target.bucket, Key=target.key)
     return found["Metadata"].get(SHA256_METADATA) == sha256

@@ -1,7 +1,7 @@
-"""Carries files between a sandbox and S3 with the interpreter's execution role, past the function's memory.
+"""Transfers files directly between a sandbox and S3 with the interpreter's execution role.
 
-The role reaches the interpreter's own folder alone, so each file stops over in its staging folder: the function copies
-it there or from there inside S3, and deletes it there whatever happens.
+The role reaches only the interpreter's own folder. So each file is staged there: the function copies it to or from the
+folder within S3, and always deletes the staged object.
 """
 
 from __future__ import annotations
@@ -9,98 +9,116 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from code_runner.agentcore.client import LONGEST_CALL_SECONDS
-from code_runner.agentcore.limits import DIRECT_BYTES
-from code_runner.files.chunked_transfer import CARRIER, hidden_folder
-from code_runner.files.discovery import Given
-from code_runner.files.errors import NotKeptError
-from code_runner.sandbox_scripts.runner import run_inside
+from code_runner.agentcore.client import MAX_CALL_SECONDS
+from code_runner.agentcore.limits import DIRECT_TRANSFER_BYTES
+from code_runner.files.chunked_transfer import TRANSFER, temporary_folder
+from code_runner.files.discovery import WrittenInput
+from code_runner.files.errors import FileSkipped
+from code_runner.sandbox_scripts.runner import run_script
 from sandpiper_contract.errors import DeadlineExceeded, ServiceFault, StorageError
 from sandpiper_contract.files import SkipReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from code_runner.agentcore.client import ToolCalls
-    from code_runner.agentcore.deadline import Deadline
+    from code_runner.agentcore.client import CodeInterpreterClient
     from code_runner.files.discovery import FoundFile
     from code_runner.files.input_sources import Source
+    from code_runner.files.s3_objects import StoredObject
     from code_runner.files.staging import Staging
-    from code_runner.files.storage import Stored
     from sandpiper_contract.files import OutputFile
     from sandpiper_contract.s3_objects import S3Object
 
 log = logging.getLogger(__name__)
 
-REASONS = {
+SKIP_REASONS = {
     "unreadable": SkipReason.UNREADABLE,
     "changed": SkipReason.CHANGED,
     "refused": SkipReason.TOO_LARGE,
 }
+"""The reason for each status of the script other than `sent`."""
 
 
 def send(
-    session: ToolCalls,
+    client: CodeInterpreterClient,
     staging: Staging,
     files: Sequence[FoundFile],
-    keep: Callable[[FoundFile, Stored], OutputFile],
-    deadline: Deadline,
+    store: Callable[[FoundFile, StoredObject], OutputFile],
 ) -> Iterator[tuple[FoundFile, OutputFile | SkipReason]]:
-    """Has all the files sent by one command; `keep` takes each from staging. Raises RunError."""
-    with staging.places(len(files), deadline) as places:
-        told = [(file.path, file.size, file.sha256, place.uri) for file, place in zip(files, places, strict=True)]
-        task = {"do": "send", "region": staging.region, "files": told}
-        words = run_inside(session, "sending large files to S3", CARRIER, task, LONGEST_CALL_SECONDS)
-        for file, place, word in zip(files, places, _each(words, len(files)), strict=True):
-            yield file, _kept(file, word, staging, place, keep)
+    """Sends all files to staging with one command and stores each from there.
+
+    Args:
+        client: The client of the session.
+        staging: The staging folder.
+        files: The files to send.
+        store: Copies a staged file to its place and returns the output file.
+
+    Yields:
+        Each file with the output file, or with the reason why it was skipped.
+
+    Raises:
+        RunError: The command failed.
+    """
+    with staging.temporary_objects(len(files), client.deadline) as addresses:
+        rows = [(file.path, file.size, file.sha256, to.uri) for file, to in zip(files, addresses, strict=True)]
+        task = {"operation": "send", "region": staging.region, "files": rows}
+        answer = run_script(client, "sending large files to S3", TRANSFER, task, MAX_CALL_SECONDS)
+        for file, address, status in zip(files, addresses, _per_file(answer, len(files)), strict=True):
+            yield file, _store(file, status, staging, address, store)
 
 
-def _kept(
+def _store(
     file: FoundFile,
-    word: object,
+    status: object,
     staging: Staging,
-    place: S3Object,
-    keep: Callable[[FoundFile, Stored], OutputFile],
+    address: S3Object,
+    store: Callable[[FoundFile, StoredObject], OutputFile],
 ) -> OutputFile | SkipReason:
-    """What becomes of a file of which the sandbox says this word."""
-    if word != "sent":
-        return REASONS.get(str(word), SkipReason.UNREADABLE)
+    """Stores a file for which the script returned `status`, or returns why it is skipped."""
+    if status != "sent":
+        return SKIP_REASONS.get(str(status), SkipReason.UNREADABLE)
     try:
-        staged = staging.look(place)
-        return keep(file, staged) if staged.size == file.size else SkipReason.CHANGED
-    except NotKeptError as error:
+        staged = staging.head(address)
+        return store(file, staged) if staged.size == file.size else SkipReason.CHANGED
+    except FileSkipped as error:
         return error.reason
     except (StorageError, DeadlineExceeded) as error:
         log.warning("%s", error)
         return SkipReason.NOT_STORED
 
 
-def fetch(session: ToolCalls, staging: Staging, sources: Sequence[Source], deadline: Deadline) -> dict[str, Given]:
-    """Has all the inputs fetched by one command. Raises RunError."""
-    given: dict[str, Given] = {}
-    with staging.places(len(sources), deadline) as places, hidden_folder(session) as folder:
-        told = [
-            (place.uri, staging.put(source.stored, place, deadline), source.path)
-            for source, place in zip(sources, places, strict=True)
+def fetch(client: CodeInterpreterClient, staging: Staging, sources: Sequence[Source]) -> dict[str, WrittenInput]:
+    """Stages all inputs and fetches them with one command. Raises RunError.
+
+    Returns:
+        How each input was written, by path.
+    """
+    written: dict[str, WrittenInput] = {}
+    objects = staging.temporary_objects(len(sources), client.deadline)
+    with objects as addresses, temporary_folder(client) as folder:
+        rows = [
+            (address.uri, staging.copy_in(source.stored, address, client.deadline), source.path)
+            for source, address in zip(sources, addresses, strict=True)
         ]
-        task = {"do": "fetch", "region": staging.region, "folder": folder, "files": told}
-        times = run_inside(session, "fetching large inputs from S3", CARRIER, task, LONGEST_CALL_SECONDS)
-        for source, changed in zip(sources, _each(times, len(sources)), strict=True):
-            if changed == "changed":
-                raise StorageError(f"{source.place}: another file was put in its place on its way into the session")
-            if not isinstance(changed, int):
+        task = {"operation": "fetch", "region": staging.region, "folder": folder, "files": rows}
+        answer = run_script(client, "fetching large inputs from S3", TRANSFER, task, MAX_CALL_SECONDS)
+        for source, changed_at in zip(sources, _per_file(answer, len(sources)), strict=True):
+            if changed_at == "changed":
+                raise StorageError(f"{source.location}: the staged object was replaced before the session read it")
+            if not isinstance(changed_at, int):
                 raise StorageError(
-                    f"{source.place}: {source.size:,} bytes, which the session could not copy from S3 itself; an input "
-                    f"of more than {DIRECT_BYTES:,} needs an execution role that reads below {staging.folder.uri}"
+                    f"{source.location}: {source.size:,} bytes, which the session could not copy from S3; an input of "
+                    f"more than {DIRECT_TRANSFER_BYTES:,} bytes needs an execution role that can read "
+                    f"{staging.folder.uri}"
                 )
-            given[source.path] = Given(source.size, changed)
-    return given
+            written[source.path] = WrittenInput(source.size, changed_at)
+    return written
 
 
-def _each(answer: Any, count: int) -> list[object]:
-    """The answer for each file. Raises ServiceFault when there are not as many."""
+def _per_file(answer: Any, count: int) -> list[object]:
+    """Returns the script's answer for each file. Raises ServiceFault if their number is different."""
     match answer:
         case [*each] if len(each) == count:
             return each
         case _:
-            raise ServiceFault("the sandbox's answer is not about the files that it was asked for")
+            raise ServiceFault("the sandbox's answer does not match the requested files")

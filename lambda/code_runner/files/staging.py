@@ -1,7 +1,7 @@
-"""The folder where files stop over on their way between S3 and a sandbox, which acts with its execution role there.
+"""The staging folder, which large files pass through between S3 and a sandbox with its execution role.
 
-Code of the interpreter's other sessions reaches it too, as all of the interpreter's own folder. So names are not to be
-guessed, nothing stays, and nothing is taken from it that is not as it was looked at.
+Code in other sessions of the same interpreter can reach the folder too. So names are random, every file is deleted
+after its transfer, and a file is used only while it is the object that was inspected.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from code_runner.agentcore.boto_clients import COPY_SECONDS
-from code_runner.agentcore.service_errors import FAILURES, storage_errors
-from code_runner.files.storage import Stored, sha256_of
+from code_runner.agentcore.boto_clients import COPY_TIMEOUT_SECONDS
+from code_runner.agentcore.service_errors import AWS_ERRORS, storage_errors
+from code_runner.files.s3_objects import StoredObject, sha256_of
 from sandpiper_contract.errors import DeadlineExceeded, StorageError
 from sandpiper_contract.s3_objects import S3Object
 
@@ -26,76 +26,82 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-DELETED_AT_ONCE = 1_000
-"""S3's limit. https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html"""
-LATE_SECONDS = 5
-"""How long after the deadline a deletion is still begun: one that came because the time was over is worth it."""
+MAX_DELETED_OBJECTS = 1_000
+"""S3's limit for one call. https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html"""
+DELETION_GRACE_SECONDS = 5
+"""A deletion may start this long after the deadline, because a passed deadline is a common reason for it."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Staging:
-    """`folder` is a run's own, without a slash at its end."""
+    """The staging folder of one run; `folder` has no slash at its end."""
 
     clients: Clients
     folder: S3Object
 
     @contextmanager
-    def places(self, count: int, deadline: Deadline) -> Generator[list[S3Object]]:
-        """Addresses that nobody has had, at which nothing is left.
+    def temporary_objects(self, count: int, deadline: Deadline) -> Generator[list[S3Object]]:
+        """Yields unused addresses, and deletes their objects afterwards.
 
-        What could not be deleted in time is logged; the bucket's lifecycle ends it in a day.
+        A failed deletion is logged; the bucket's lifecycle rule deletes the object after a day.
         """
         folder = f"{self.folder.key}/{secrets.token_hex(8)}"
-        places = [S3Object(self.folder.bucket, f"{folder}/{number}") for number in range(count)]
+        addresses = [S3Object(self.folder.bucket, f"{folder}/{number}") for number in range(count)]
         try:
-            yield places
+            yield addresses
         finally:
-            for start in range(0, count, DELETED_AT_ONCE):
-                self._delete(places[start : start + DELETED_AT_ONCE], deadline)
+            for start in range(0, count, MAX_DELETED_OBJECTS):
+                self._delete(addresses[start : start + MAX_DELETED_OBJECTS], deadline)
 
-    def _delete(self, places: list[S3Object], deadline: Deadline) -> None:
-        """Deletes them in one call, which s3:DeleteObject on each allows."""
+    def _delete(self, addresses: list[S3Object], deadline: Deadline) -> None:
+        """Deletes the objects in one call, which needs s3:DeleteObject on each."""
         try:
-            deadline.require(-LATE_SECONDS, "deleting what is staged")
-            answer = self.clients.s3.delete_objects(
-                Bucket=self.folder.bucket, Delete={"Objects": [{"Key": place.key} for place in places], "Quiet": True}
+            deadline.require(-DELETION_GRACE_SECONDS, "deleting staged objects")
+            response = self.clients.s3.delete_objects(
+                Bucket=self.folder.bucket,
+                Delete={"Objects": [{"Key": address.key} for address in addresses], "Quiet": True},
             )
-        except (*FAILURES, DeadlineExceeded) as error:
-            log.warning("%s and %d beside it not deleted: %s", places[0].uri, len(places) - 1, error)
+        except (*AWS_ERRORS, DeadlineExceeded) as error:
+            log.warning("%s and %d more staged objects not deleted: %s", addresses[0].uri, len(addresses) - 1, error)
         else:
-            for refused in answer.get("Errors", []):
+            for failure in response.get("Errors", []):
                 log.warning(
-                    "s3://%s/%s not deleted: %s", self.folder.bucket, refused.get("Key"), refused.get("Message")
+                    "s3://%s/%s not deleted: %s", self.folder.bucket, failure.get("Key"), failure.get("Message")
                 )
 
     @property
     def region(self) -> str:
-        """Where the bucket is, by which the AWS CLI in a sandbox finds it: nobody promises that it knows."""
+        """The bucket's Region, which the AWS CLI in the sandbox needs and may not know."""
         return self.clients.s3.meta.region_name
 
-    def put(self, source: Stored, place: S3Object, deadline: Deadline) -> str:
-        """Copies an input here, inside S3; the answer is its SHA-256, as S3 tells it.
+    def copy_in(self, source: StoredObject, target: S3Object, deadline: Deadline) -> str:
+        """Copies an input to the staging folder, within S3.
 
-        Raises StorageError, also for one that was changed, or DeadlineExceeded when there is no time to wait for it.
+        Returns:
+            Its SHA-256, as computed by S3.
+
+        Raises:
+            StorageError: S3 failed or the object has changed.
+            DeadlineExceeded: Not enough time is left for a copy.
         """
-        deadline.require(COPY_SECONDS, f"copying {source.address.uri}")
-        with storage_errors(f"copying {source.address.uri} to", place.uri):
-            answer = self.clients.copying.copy_object(
-                Bucket=place.bucket,
-                Key=place.key,
+        deadline.require(COPY_TIMEOUT_SECONDS, f"copying {source.address.uri}")
+        with storage_errors(f"copying {source.address.uri} to", target.uri):
+            response = self.clients.s3_copy.copy_object(
+                Bucket=target.bucket,
+                Key=target.key,
                 CopySource={"Bucket": source.address.bucket, "Key": source.address.key},
                 CopySourceIfMatch=source.etag,
                 ChecksumAlgorithm="SHA256",
-                # Its tags stay behind: to read them is a permission of its own, and the copy lives for a moment.
+                # Tags are not copied: reading them needs another permission, and the copy is temporary.
                 TaggingDirective="REPLACE",
             )
-        digest = sha256_of(answer["CopyObjectResult"])
+        digest = sha256_of(response["CopyObjectResult"])
         if digest is None:
-            raise StorageError(f"copying {source.address.uri}: S3 answered without its SHA-256")
+            raise StorageError(f"copying {source.address.uri}: the response of S3 has no SHA-256")
         return digest
 
-    def look(self, place: S3Object) -> Stored:
-        """What a session has put here. Raises StorageError."""
-        with storage_errors("reading", place.uri):
-            found = self.clients.s3.head_object(Bucket=place.bucket, Key=place.key)
-        return Stored(place, found["ContentLength"], found["ETag"])
+    def head(self, address: S3Object) -> StoredObject:
+        """Returns size and ETag of an object that a session has sent. Raises StorageError."""
+        with storage_errors("reading", address.uri):
+            found = self.clients.s3.head_object(Bucket=address.bucket, Key=address.key)
+        return StoredObject(address, found["ContentLength"], found["ETag"])

@@ -1,25 +1,25 @@
-"""The part of the bucket that one run reads and writes: its inputs, what it left, and what is told about it."""
+"""The part of the data bucket that one run uses: its inputs, its outputs and its artifacts."""
 
 from __future__ import annotations
 
-import base64
 import logging
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from code_runner.agentcore.service_errors import FAILURES, error_code, storage_errors, was_accepted
+from code_runner.agentcore.retries import with_retries
+from code_runner.agentcore.service_errors import AWS_ERRORS, error_code, storage_errors, was_accepted
 from code_runner.files.content_types import content_type
-from code_runner.files.errors import NotKeptError
-from code_runner.files.multipart_upload import SHA256_METADATA, holds, upload
+from code_runner.files.errors import FileSkipped
+from code_runner.files.multipart_upload import SHA256_METADATA, has_sha256, multipart_upload
+from code_runner.files.s3_objects import StoredObject, sha256_of
 from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge, StorageError
 from sandpiper_contract.files import MAX_FILE_BYTES, OutputFile, SkipReason
 from sandpiper_contract.s3_objects import S3Object, S3Uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from mypy_boto3_s3 import S3Client
 
@@ -28,40 +28,38 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MOST_CODE_BYTES = 10 * 1024 * 1024
-"""Of a program that is read from S3."""
-PUT_SECONDS = 5
-"""With less time than this no further object is written."""
-COPIED_BYTES_A_SECOND = 50_000_000
-"""What a slow copy inside S3 does, so that a copy of gigabytes is given time."""
-COPY_WAITS_SECONDS = (1.0, 3.0)
-"""Before a copy inside S3 is sent again."""
-UNSEEN = {
-    "404": "there is no such object, or no such bucket; put it there, or give the address of one that is there",
-    "403": "the object is not there, or this role may not read it; put it there, mend its address, or grant the role "
-    "to read it",
+MAX_CODE_BYTES = 10 * 1024 * 1024
+"""Maximum size of a program in S3."""
+MIN_PUT_SECONDS = 5
+"""No further object is written when less time remains."""
+COPY_BYTES_PER_SECOND = 50_000_000
+"""The rate of a slow copy within S3, from which the time for a copy is computed."""
+COPY_RETRY_DELAYS_SECONDS = (1.0, 3.0)
+"""Delays before a copy within S3 is repeated."""
+HEAD_ERRORS = {
+    "404": "the object or the bucket does not exist; create the object or correct the URI",
+    "403": "the object does not exist or this role cannot read it; create the object, correct the URI, or grant the "
+    "role s3:GetObject",
 }
-"""What S3's answers to a look at an object mean: without leave to list its very name, it is 403 for one not there."""
-MOST_KEY_BYTES = 1_024
-"""S3's own limit."""
-MOST_FOLDER_OBJECTS = 1_000
-"""Of a folder of inputs, which is what one listing holds."""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """An object as it was looked at: its size in bytes, and its ETag, which it must still have when it is read."""
-
-    address: S3Object
-    size: int
-    etag: str
+"""Messages for the errors of HeadObject. Without ListBucket permission, S3 returns 403 for a missing object."""
+MAX_KEY_BYTES = 1_024
+"""S3's limit for a key."""
+MAX_FOLDER_OBJECTS = 1_000
+"""Maximum number of objects in an input folder: the size of one page of a listing."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Storage:
-    """`inputs` and `run` are folders without a slash at their end: what may be read, and where the run writes.
+    """Reads inputs and writes outputs.
 
-    `staging` is for files that are too large for the function; None where the interpreter has no role that reaches it.
+    Attributes:
+        s3: Client for S3.
+        inputs: The folder that inputs may be read from, without a slash at its end.
+        run: The folder that the run writes to, without a slash at its end.
+        staging: The staging folder for large files; None if the interpreter has no role that can reach it.
+
+    Example:
+        >>> storage = Storage(AwsClients().s3, S3Object("my-bucket", "inputs"), S3Object("my-bucket", "runs/1"))
     """
 
     s3: S3Client
@@ -70,82 +68,110 @@ class Storage:
     staging: Staging | None = None
 
     def __post_init__(self) -> None:
-        """Raises InvalidRequest for what is no address, before anything is sent whose files could not be kept."""
+        """Validates the addresses before anything is sent. Raises InvalidRequest."""
         S3Uri().validate("inputs", self.inputs)
         S3Uri().validate("run", self.run)
 
-    def program(self, source: S3Object) -> str:
-        """A program that lies in S3. Raises InvalidRequest, PayloadTooLarge, StorageError."""
-        data = self.get("codeS3Uri", source, MOST_CODE_BYTES)
+    def read_code(self, source: S3Object) -> str:
+        """Reads a program from the input folder. Raises InvalidRequest, PayloadTooLarge or StorageError."""
+        data = self.read_input("codeS3Uri", source, MAX_CODE_BYTES)
         try:
             return data.decode()
         except UnicodeDecodeError as error:
             raise InvalidRequest(f"codeS3Uri {source.uri}: not UTF-8 at byte {error.start}") from None
 
-    def get(self, field: str, source: S3Object, most_bytes: int) -> bytes:
-        """An object of the folder of inputs, whole. `field` is where the request names it.
+    def read_input(self, location: str, source: S3Object, max_bytes: int) -> bytes:
+        """Reads a whole object from the input folder.
 
-        Raises InvalidRequest for one that lies elsewhere, PayloadTooLarge for a longer one, StorageError.
+        Args:
+            location: The field that names the object, for error messages.
+            source: The object.
+            max_bytes: Its maximum size in bytes.
+
+        Raises:
+            InvalidRequest: The object is outside the input folder.
+            PayloadTooLarge: The object is too large.
+            StorageError: S3 failed.
         """
-        stored = self.stored(field, source, most_bytes)
-        return self.read(stored, 0, stored.size)
+        stored = self.head_input(location, source, max_bytes)
+        return self.read_range(stored, 0, stored.size)
 
-    def stored(self, field: str, source: S3Object, most_bytes: int = MAX_FILE_BYTES) -> Stored:
-        """Looks at an object of the folder of inputs. Raises as `get` does."""
-        self.require_input(field, source)
-        with storage_errors(f"{field}: reading", source.uri):
+    def head_input(self, location: str, source: S3Object, max_bytes: int = MAX_FILE_BYTES) -> StoredObject:
+        """Returns size and ETag of an object in the input folder. Arguments and errors are those of `read_input`."""
+        self._require_input_uri(location, source)
+        with storage_errors(f"{location}: reading", source.uri):
             try:
                 found = self.s3.head_object(Bucket=source.bucket, Key=source.key)
             except ClientError as error:
-                if error_code(error) not in UNSEEN:
+                if error_code(error) not in HEAD_ERRORS:
                     raise
-                raise StorageError(f"{field} {source.uri}: {UNSEEN[error_code(error)]}") from error
-        if found["ContentLength"] > most_bytes:
-            size = found["ContentLength"]
-            raise PayloadTooLarge(f"{field} {source.uri}: {size:,} bytes; allowed: {most_bytes:,}")
-        return Stored(source, found["ContentLength"], found["ETag"])
+                raise StorageError(f"{location} {source.uri}: {HEAD_ERRORS[error_code(error)]}") from error
+        if (size := found["ContentLength"]) > max_bytes:
+            raise PayloadTooLarge(f"{location} {source.uri}: {size:,} bytes; allowed: {max_bytes:,}")
+        return StoredObject(source, size, found["ETag"])
 
-    def folder(self, field: str, folder: S3Object) -> list[Stored]:
-        """The objects below a folder of inputs, whose address ends with a slash. Raises as `get` does."""
-        self.require_input(field, folder)
-        with storage_errors(f"{field}: listing", folder.uri):
-            found = self.s3.list_objects_v2(Bucket=folder.bucket, Prefix=folder.key, MaxKeys=MOST_FOLDER_OBJECTS)
-        # A console writes an empty object whose name ends with a slash for each folder that it shows.
+    def list_inputs(self, location: str, folder: S3Object) -> list[StoredObject]:
+        """Lists the objects in a folder below the input folder. Raises the errors of `read_input`.
+
+        Args:
+            location: The field that names the folder, for error messages.
+            folder: The folder, with a slash at its end.
+        """
+        self._require_input_uri(location, folder)
+        with storage_errors(f"{location}: listing", folder.uri):
+            found = self.s3.list_objects_v2(Bucket=folder.bucket, Prefix=folder.key, MaxKeys=MAX_FOLDER_OBJECTS)
+        # The S3 console creates an empty object whose key ends with a slash for each folder.
         objects = [
-            Stored(S3Object(folder.bucket, entry.get("Key", "")), entry.get("Size", 0), entry.get("ETag", ""))
+            StoredObject(S3Object(folder.bucket, entry.get("Key", "")), entry.get("Size", 0), entry.get("ETag", ""))
             for entry in found.get("Contents", [])
             if entry.get("Size") or not entry.get("Key", "").endswith("/")
         ]
         if found["IsTruncated"] or not objects:
-            number = f"more than {MOST_FOLDER_OBJECTS:,}" if found["IsTruncated"] else "none"
-            raise InvalidRequest(f"{field} {folder.uri}: {number}; allowed: 1 to {MOST_FOLDER_OBJECTS:,} objects")
+            number = f"more than {MAX_FOLDER_OBJECTS:,}" if found["IsTruncated"] else "none"
+            raise InvalidRequest(f"{location} {folder.uri}: {number}; allowed: 1 to {MAX_FOLDER_OBJECTS:,} objects")
         for stored in objects:
             if stored.size > MAX_FILE_BYTES:
-                raise PayloadTooLarge(
-                    f"{field} {stored.address.uri}: {stored.size:,} bytes; allowed: {MAX_FILE_BYTES:,}"
-                )
+                uri = stored.address.uri
+                raise PayloadTooLarge(f"{location} {uri}: {stored.size:,} bytes; allowed: {MAX_FILE_BYTES:,}")
         return objects
 
-    def read(self, stored: Stored, start: int, end: int) -> bytes:
-        """The bytes from `start` to before `end`. Raises StorageError, also for an object that was changed."""
+    def read_range(self, stored: StoredObject, start: int, end: int) -> bytes:
+        """Returns the bytes from `start` up to, but not including, `end`.
+
+        Raises:
+            StorageError: S3 failed or the object has changed.
+        """
         if start == end:
             return b""
         address = stored.address
         with storage_errors("reading", address.uri):
-            answer = self.s3.get_object(
+            response = self.s3.get_object(
                 Bucket=address.bucket, Key=address.key, IfMatch=stored.etag, Range=f"bytes={start}-{end - 1}"
             )
-            return answer["Body"].read()
+            return response["Body"].read()
 
-    def require_input(self, field: str, source: S3Object) -> None:
-        """Raises InvalidRequest for an object, or a prefix, outside the folder of inputs."""
+    def _require_input_uri(self, location: str, source: S3Object) -> None:
         allowed = f"{self.inputs.uri}/"
         if not source.uri.startswith(allowed):
-            raise InvalidRequest(f"{field} is {source.uri!r}; allowed: what lies below {allowed}")
+            raise InvalidRequest(f"{location} is {source.uri!r}; allowed: objects below {allowed}")
 
-    def keep(self, path: str, data: bytes, sha256: str, deadline: Deadline, link_seconds: int | None) -> OutputFile:
-        """Puts a file of the program's. Raises StorageError, or DeadlineExceeded when there is no time for it."""
-        deadline.require(PUT_SECONDS, f"writing {path}")
+    def put_output(
+        self, path: str, data: bytes, sha256: str, deadline: Deadline, link_seconds: int | None
+    ) -> OutputFile:
+        """Writes a file that the program created.
+
+        Args:
+            path: Its path in the sandbox.
+            data: Its content.
+            sha256: Its digest in hexadecimal.
+            deadline: The deadline of the run.
+            link_seconds: Lifetime of a presigned link to the object; None for no link.
+
+        Raises:
+            StorageError: S3 failed.
+            DeadlineExceeded: Not enough time is left.
+        """
+        deadline.require(MIN_PUT_SECONDS, f"writing {path}")
         target = self._target(f"files/{path}")
         with storage_errors("writing", target.uri):
             try:
@@ -158,61 +184,80 @@ class Storage:
                     IfNoneMatch="*",
                 )
             except ClientError as error:
-                if error_code(error) != "PreconditionFailed" or not holds(self.s3, target, sha256):
+                if error_code(error) != "PreconditionFailed" or not has_sha256(self.s3, target, sha256):
                     raise
-        return self._kept(path, len(data), sha256, target, link_seconds)
+        return self._output_file(path, len(data), sha256, target, link_seconds)
 
-    def keep_parts(
-        self, path: str, parts: Iterable[bytes], sha256: str, deadline: Deadline, link_seconds: int | None
+    def put_output_chunks(
+        self, path: str, chunks: Iterable[bytes], sha256: str, deadline: Deadline, link_seconds: int | None
     ) -> OutputFile:
-        """Puts a file that comes in parts, of 5 MiB at least but for the last. Whatever they raise, nothing is left."""
-        deadline.require(PUT_SECONDS, f"writing {path}")
+        """Writes a file from chunks of at least 5 MiB, except the last; otherwise like `put_output`.
+
+        If a chunk raises an error, no object is created.
+        """
+        deadline.require(MIN_PUT_SECONDS, f"writing {path}")
         target = self._target(f"files/{path}")
         size = 0
-        with storage_errors("writing", target.uri), upload(self.s3, target, sha256, content_type(path)) as uploading:
-            for part in parts:
-                deadline.require(PUT_SECONDS, f"writing {path}")
-                uploading.put(part)
-                size += len(part)
-        return self._kept(path, size, sha256, target, link_seconds)
+        upload = multipart_upload(self.s3, target, sha256, content_type(path))
+        with storage_errors("writing", target.uri), upload as parts:
+            for chunk in chunks:
+                deadline.require(MIN_PUT_SECONDS, f"writing {path}")
+                parts.put(chunk)
+                size += len(chunk)
+        return self._output_file(path, size, sha256, target, link_seconds)
 
-    def keep_staged(
-        self, path: str, staged: Stored, sha256: str, copying: S3Client, deadline: Deadline, link_seconds: int | None
+    def copy_staged_output(
+        self,
+        path: str,
+        staged: StoredObject,
+        sha256: str,
+        s3_copy: S3Client,
+        deadline: Deadline,
+        link_seconds: int | None,
     ) -> OutputFile:
-        """Copies a file that lies in staging to the run's, inside S3, whose word the digest in the result is.
+        """Copies a file from staging to the run's folder, within S3; otherwise like `put_output`.
 
-        `sha256` is what the file had in the sandbox. `copying` waits as long as a copy takes. Raises as `keep` does,
-        and NotKeptError when `staged` is no longer the object that was looked at, or never was the sandbox's file:
-        others reach staging, too. Then what was copied stays, unnamed by the result: nothing of a run is deleted.
+        The digest in the result is the one that S3 computed. A copied object that is not the sandbox's file remains in
+        the run's folder but is not part of the result, because objects of a run are never deleted.
+
+        Args:
+            path: Its path in the sandbox.
+            staged: The staged object.
+            sha256: The digest of the file in the sandbox.
+            s3_copy: A client that waits as long as a copy takes.
+            deadline: The deadline of the run.
+            link_seconds: Lifetime of a presigned link to the object; None for no link.
+
+        Raises:
+            FileSkipped: `staged` has changed or is not the sandbox's file: other sessions can reach staging too.
         """
         target = self._target(f"files/{path}")
         with storage_errors("writing", target.uri):
             try:
-                digest = _copy(staged, target, content_type(path), copying, deadline)
+                digest = _copy(staged, target, content_type(path), s3_copy, deadline)
             except ClientError as error:
                 if error_code(error) != "PreconditionFailed":
                     raise
-                digest = self._digest_of(target)
+                digest = self._sha256_of(target)
                 if digest is None:
-                    raise NotKeptError(SkipReason.CHANGED) from error
+                    raise FileSkipped(SkipReason.CHANGED) from error
                 if digest != sha256:
                     raise
         if digest is None:
-            raise StorageError(f"writing {target.uri}: S3 answered without its SHA-256")
+            raise StorageError(f"writing {target.uri}: the response of S3 has no SHA-256")
         if digest != sha256:
-            log.warning("%s is not the file that the sandbox sent: another was put in its place", target.uri)
-            raise NotKeptError(SkipReason.CHANGED)
-        return self._kept(path, staged.size, digest, target, link_seconds)
+            log.warning("%s is not the file that the sandbox sent: the staged object was replaced", target.uri)
+            raise FileSkipped(SkipReason.CHANGED)
+        return self._output_file(path, staged.size, digest, target, link_seconds)
 
-    def _digest_of(self, target: S3Object) -> str | None:
-        """The SHA-256 of what an earlier attempt has copied; None where there is nothing."""
+    def _sha256_of(self, target: S3Object) -> str | None:
+        """Returns the SHA-256 of an object that an earlier attempt copied, or None if it does not exist."""
         try:
             return sha256_of(self.s3.head_object(Bucket=target.bucket, Key=target.key, ChecksumMode="ENABLED"))
         except ClientError:
             return None
 
-    def _kept(self, path: str, size: int, sha256: str, target: S3Object, link_seconds: int | None) -> OutputFile:
-        """What the result says of a file that lies in S3."""
+    def _output_file(self, path: str, size: int, sha256: str, target: S3Object, link_seconds: int | None) -> OutputFile:
         return OutputFile(
             path=path,
             name=path.rpartition("/")[2],
@@ -223,8 +268,8 @@ class Storage:
             link=None if link_seconds is None else self.link(target, link_seconds),
         )
 
-    def keep_own(self, name: str, text: str) -> S3Object | None:
-        """Puts a text about the run beside its files and returns its address, or None when S3 does not take it."""
+    def put_run_artifact(self, name: str, text: str) -> S3Object | None:
+        """Writes a text to the run's folder and returns its address, or None when S3 failed."""
         target = self._target(name)
         try:
             with storage_errors("writing", target.uri):
@@ -241,28 +286,30 @@ class Storage:
 
     def _target(self, path: str) -> S3Object:
         target = S3Object(self.run.bucket, f"{self.run.key}/{path}")
-        if len(target.key.encode()) > MOST_KEY_BYTES:
-            raise StorageError(f"writing {target.uri}: its key is longer than S3's {MOST_KEY_BYTES} bytes")
+        if len(target.key.encode()) > MAX_KEY_BYTES:
+            raise StorageError(f"writing {target.uri}: the key is longer than {MAX_KEY_BYTES} bytes, S3's limit")
         return target
 
     def link(self, target: S3Object, seconds: int) -> str:
-        """What anybody may download an object of the run's by, for so long."""
+        """Returns a presigned URL, with which anyone can download the object for this many seconds."""
         return self.s3.generate_presigned_url(
             "get_object", Params={"Bucket": target.bucket, "Key": target.key}, ExpiresIn=seconds
         )
 
 
-def _copy(source: Stored, target: S3Object, content_type: str, copying: S3Client, deadline: Deadline) -> str | None:
-    """Copies an object inside S3 to a name that is free; the answer is its SHA-256, as S3 tells it.
+def _copy(
+    source: StoredObject, target: S3Object, content_type: str, s3_copy: S3Client, deadline: Deadline
+) -> str | None:
+    """Copies an object within S3 to an unused key, and returns the SHA-256 that S3 computed.
 
-    Sent again where S3 was busy or gave no answer, as often as there is time for another whole copy.
+    The copy is repeated when S3 failed or did not respond, while there is time for another whole copy.
     """
 
     def copy() -> str | None:
-        deadline.require(PUT_SECONDS + source.size / COPIED_BYTES_A_SECOND, f"copying {source.address.uri}")
-        # Whole and not in parts, of which S3 has a SHA-256 each and none of the object (S3 User Guide, "Checking object
-        # integrity": of a multipart upload, SHA-256 is composite).
-        answer = copying.copy_object(
+        deadline.require(MIN_PUT_SECONDS + source.size / COPY_BYTES_PER_SECOND, f"copying {source.address.uri}")
+        # A single copy, not parts: S3 computes no SHA-256 of the whole object for a multipart upload (S3 User Guide,
+        # "Checking object integrity").
+        response = s3_copy.copy_object(
             Bucket=target.bucket,
             Key=target.key,
             CopySource={"Bucket": source.address.bucket, "Key": source.address.key},
@@ -270,31 +317,21 @@ def _copy(source: Stored, target: S3Object, content_type: str, copying: S3Client
             IfNoneMatch="*",
             ChecksumAlgorithm="SHA256",
             ContentType=content_type,
-            MetadataDirective="REPLACE",  # what the sandbox said of it is not taken over
+            MetadataDirective="REPLACE",  # the sandbox's metadata is not trusted
         )
-        return sha256_of(answer["CopyObjectResult"])
+        return sha256_of(response["CopyObjectResult"])
 
-    for wait in COPY_WAITS_SECONDS:
-        try:
-            return copy()
-        except FAILURES as error:
-            if isinstance(error, ClientError) and not was_accepted(error):
-                raise
-            log.warning("copying %s: %s", source.address.uri, error)
-            time.sleep(wait)
-    return copy()
+    def is_retryable(error: Exception, _delay: float) -> bool:
+        if not isinstance(error, AWS_ERRORS) or (isinstance(error, ClientError) and not was_accepted(error)):
+            return False
+        log.warning("copying %s: %s", source.address.uri, error)
+        return True
+
+    return with_retries(copy, COPY_RETRY_DELAYS_SECONDS, is_retryable)
 
 
-def sha256_of(told: Mapping[str, Any]) -> str | None:
-    """A whole object's SHA-256 in hexadecimal, which S3 computes itself and tells in base64."""
-    try:
-        return base64.b64decode(told["ChecksumSHA256"], validate=True).hex()
-    except (KeyError, ValueError):  # there is none, or one of parts, which ends with their number
-        return None
-
-
-def inline(path: str, data: bytes, sha256: str) -> OutputFile:
-    """A file that the result carries itself."""
+def inline_file(path: str, data: bytes, sha256: str) -> OutputFile:
+    """Returns an output file whose content is in the result."""
     return OutputFile(
         path=path,
         name=path.rpartition("/")[2],

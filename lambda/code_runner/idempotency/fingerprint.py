@@ -1,7 +1,7 @@
-"""What is asked for as a digest, by which a run knows its own request when it is sent again.
+"""The fingerprint of a request, by which a run recognises its own request when it is sent again.
 
-Only what differs from the defaults counts, so that a version whose records have more fields, with defaults, knows a run
-of the version before.
+Only fields that differ from their defaults are included, so that a release that adds fields with defaults recognises
+the runs of earlier releases.
 """
 
 from __future__ import annotations
@@ -17,28 +17,29 @@ if TYPE_CHECKING:
     from sandpiper_contract.run import Run
 
 
-def digests(run: Run, request: Record) -> tuple[str, str]:
-    """SHA-256 of the operation, its request and its run as they are told, and as claims had it before.
+def fingerprints(run: Run, request: Record) -> tuple[str, str]:
+    """Returns the fingerprint of a request, and the one that earlier releases stored for it.
 
-    The run counts since its key has neither the account and the region of the execution nor when that started: an
-    execution of the same name is another one's.
+    Both are SHA-256 hashes in hexadecimal. The first includes the run, because a run's key contains neither the account
+    and Region nor the start of its execution: a later execution may have the same name.
     """
     operation = type(request).__name__
-    return _sha256([operation, given(request), given(run)]), _sha256([operation, request.to_json()])
+    current = _sha256([operation, non_default_fields(request), non_default_fields(run)])
+    return current, _sha256([operation, request.to_json()])
 
 
-def given(record: Record) -> dict[str, object]:
-    """The record as JSON, without the fields that are as they would be had nobody named them."""
+def non_default_fields(record: Record) -> dict[str, object]:
+    """Returns the record as JSON, without the optional fields that have their default value."""
     values = ((field, getattr(record, field.attribute)) for field in fields_of(type(record)))
-    return {field.name: _told(field, value) for field, value in values if field.required or value != field.default}
+    return {field.name: _to_json(field, value) for field, value in values if field.required or value != field.default}
 
 
-def _told(field: Field, value: Any) -> object:
+def _to_json(field: Field, value: Any) -> object:
     match value:
         case Record():
-            return given(value)
+            return non_default_fields(value)
         case (Record(), *_):
-            return [given(each) for each in value]
+            return [non_default_fields(each) for each in value]
         case _:
             return field.field_type.serialize(value)
 

@@ -1,33 +1,29 @@
-"""The claim of a run in S3: what makes accepted code run at most once, over every retry and redrive.
+"""The idempotency record of a run, which makes accepted code run at most once across all retries and redrives.
 
-A claim is one object that changes by conditional puts alone, `claimed → accepted → done`. `accepted` is written just
-before the code is sent, so whoever finds a claim accepted and without a result knows that the code may have run, and
-does not send it again. Of two that hold the same run, the one that writes second is refused and sends nothing.
+A record is one S3 object that changes only by conditional writes, `claimed → accepted → done`. `accepted` is written
+just before the code is sent. So an attempt that finds a record accepted and without a result knows that the code may
+have run, and does not send it again. Of two attempts that hold the same run, the one that writes second is rejected and
+sends nothing.
 
-With `accepted` goes how long its attempt may live, so that a second attempt waits for the result as long as one may
-come. That time is measured by S3's clock alone, from the object's `Last-Modified` to the `Date` of the answer that
-shows it: no clock of a function is compared with another's.
+`accepted` includes how long its attempt may live, so that a second attempt waits for the result as long as one may
+arrive. That time is measured by S3's clock alone, from the object's `Last-Modified` to the `Date` of the response: the
+clocks of two functions are never compared.
 
-A put that reaches S3 late, after botocore has given it up, does no harm: what it names as the object before it is gone.
+A write that reaches S3 after botocore has given up on it does no harm, because the ETag in its condition is outdated.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import math
 import secrets
 import time
 from dataclasses import dataclass, replace
-from email.utils import parsedate_to_datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Self, cast
-
-from botocore.exceptions import ClientError
+from typing import TYPE_CHECKING, Any
 
 from code_runner.agentcore.deadline import Deadline
-from code_runner.agentcore.service_errors import error_code, storage_errors
+from code_runner.idempotency.stored_record import OwnSession, Status, StoredRecord, read_record, write_record
 from sandpiper_contract.errors import ERRORS, InvalidRequest, RunError, RunUnderWay, SessionLost, StorageError
 
 if TYPE_CHECKING:
@@ -35,118 +31,30 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
+    from code_runner.idempotency.stored_record import RecordVersion
     from sandpiper_contract.s3_objects import S3Object
 
 log = logging.getLogger(__name__)
 
-OTHERS_SECONDS = 30
-"""How long a claim is watched for its result that does not say how long its attempt may live, as older ones do not."""
-CLOCKS_SECONDS = 5
-"""S3 tells whole seconds, and its hosts' clocks may differ a little: so much later an attempt is over for certain."""
-LOOK_SECONDS = 1.0
-TAKEOVERS = 5
-"""How often a claim may change hands under the eyes of one attempt."""
-WRITES = 3
-"""How often one change of a claim is tried, when S3 was writing another or an earlier answer was lost."""
-CHANGED = "PreconditionFailed"
-CONFLICT = "ConditionalRequestConflict"
-"""S3 was writing the object at that moment and asks for the same again.
-https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html"""
-
-
-class State(StrEnum):
-    """What is known of a run."""
-
-    CLAIMED = "claimed"
-    RELEASED = "released"
-    """The code was not accepted, the run is anybody's again."""
-    ACCEPTED = "accepted"
-    DONE = "done"
+LEGACY_ATTEMPT_SECONDS = 30
+"""How long to wait for the result of a record that has no expiry (written by older releases)."""
+POLL_INTERVAL_SECONDS = 1.0
+MAX_TAKEOVERS = 5
+"""How often other attempts may take a run over before this attempt gives up."""
 
 
 @dataclass(frozen=True)
-class OwnSession:
-    """A session that ends with the run, so that who finds a run lost can end it."""
-
-    interpreter_id: str
-    session_id: str
-
-
-@dataclass(frozen=True)
-class Entry:
-    """The claim as it lies in S3.
-
-    `attempt` is random and differs for each invocation. `generation` grows with each attempt that may start a session,
-    and the session's clientToken follows from it; sessions of the generations from `unended` on may still be there.
-    `request` is the digest of what was asked. `over_in` goes with `accepted`: so many seconds after this was written
-    its attempt has ended, or Lambda has ended it.
-    """
-
-    state: State
-    attempt: str
-    generation: int
-    request: str
-    unended: int = 1
-    over_in: int | None = None
-    session: OwnSession | None = None
-    result: Mapping[str, Any] | None = None
-    error: Mapping[str, str] | None = None
-
-    def to_bytes(self) -> bytes:
-        """The entry as JSON."""
-        session = self.session and {"interpreter": self.session.interpreter_id, "session": self.session.session_id}
-        members = {
-            "state": self.state.value,
-            "attempt": self.attempt,
-            "generation": self.generation,
-            "request": self.request,
-            "unended": self.unended,
-            "over_in": self.over_in,
-            "session": session,
-            "result": self.result,
-            "error": self.error,
-        }
-        return json.dumps({name: value for name, value in members.items() if value is not None}).encode()
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Reads what `to_bytes` wrote; raises ValueError for anything else."""
-        try:
-            members = cast("dict[str, Any]", json.loads(data))
-            session = members.pop("session", None)
-            own = OwnSession(session["interpreter"], session["session"]) if session else None
-            state = State(members.pop("state"))
-            return cls(state=state, session=own, **members)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"not a claim: {error}") from error
-
-
-@dataclass(frozen=True)
-class _Found:
-    """An entry as S3 gave it, with the object's ETag and its age in seconds by S3's clock."""
-
-    entry: Entry
-    etag: str
-    age: float
-
-    @property
-    def over(self) -> bool | None:
-        """Whether the attempt that wrote it has ended for certain; None where that is not told."""
-        return None if self.entry.over_in is None else self.age >= self.entry.over_in + CLOCKS_SECONDS
-
-
-@dataclass(frozen=True)
-class Settled:
-    """A run that has ended before: its result as JSON, or the contract's error."""
+class Completed:
+    """A run that has ended: its result as JSON, or the contract's error."""
 
     result: Mapping[str, Any] | RunError
 
 
 @dataclass(frozen=True)
-class Lost:
-    """A run that was accepted by an attempt that is over, and has no end.
+class Abandoned:
+    """A run that was accepted by an attempt that is over, and that has no result.
 
-    `session` is to be ended, if one was to end with the run.
+    `session`, if any, was to end with the run and must be stopped.
     """
 
     uri: str
@@ -154,172 +62,149 @@ class Lost:
 
 
 @dataclass
-class Claim:
-    """A run that this attempt holds, which is over at `end`. Get one from `take`."""
+class IdempotencyRecord:
+    """The record of a run that this attempt holds. `acquire` returns it.
+
+    Attributes:
+        s3: Client for S3.
+        address: The object.
+        stored: Its content.
+        etag: Its ETag.
+        deadline: When this attempt ends.
+        session_may_be_live: Set when a session of the run could not be stopped, so that the next attempt stops it.
+    """
 
     s3: S3Client
     address: S3Object
-    entry: Entry
+    stored: StoredRecord
     etag: str
-    end: Deadline
-    leaves_a_session: bool = False
-    """Set when a session of this run could not be ended, so that the next attempt tries again."""
+    deadline: Deadline
+    session_may_be_live: bool = False
 
     @property
     def client_token(self) -> str:
-        """For starting a session: the same attempt's repeated start is the same session."""
-        return self._client_token(self.entry.generation)
+        """The clientToken for starting a session: a repeated start of the same attempt returns the same session."""
+        return self._client_token(self.stored.generation)
 
     @property
-    def abandoned(self) -> tuple[str, ...]:
-        """ClientTokens of earlier attempts that ended without a word, whose sessions may still be there."""
-        return tuple(map(self._client_token, range(self.entry.unended, self.entry.generation)))
+    def abandoned_tokens(self) -> tuple[str, ...]:
+        """ClientTokens of earlier attempts that left no result, whose sessions may still be live."""
+        return tuple(map(self._client_token, range(self.stored.first_live_generation, self.stored.generation)))
 
     def _client_token(self, generation: int) -> str:
         """https://docs.aws.amazon.com/bedrock-agentcore/latest/APIReference: 33 to 256 letters, digits and hyphens."""
         return hashlib.sha256(f"{self.address.uri} {generation}".encode()).hexdigest()
 
     def accept(self, session: OwnSession | None) -> None:
-        """Writes that the code is about to be sent. `session` is the one that ends with the run, if any does.
+        """Records that the code is about to be sent.
 
-        Raises SessionLost when another attempt has taken the run over, StorageError when nothing is known: the code
-        must not be sent in either case.
+        Args:
+            session: The session that ends with the run, if any.
+
+        Raises:
+            SessionLost: Another attempt has taken the run over. The code must not be sent.
+            StorageError: The result of the write is unknown. The code must not be sent.
         """
-        over_in = math.ceil(self.end.seconds_left)
-        entry = replace(self.entry, state=State.ACCEPTED, session=session, over_in=over_in)
-        etag = _put(self.s3, self.address, entry, if_match=self.etag)
+        expires_in = math.ceil(self.deadline.seconds_left)
+        stored = replace(self.stored, status=Status.ACCEPTED, session=session, expires_in_seconds=expires_in)
+        etag = write_record(self.s3, self.address, stored, if_match=self.etag)
         if etag is None:
-            raise SessionLost(f"another attempt took the run at {self.address.uri} over; this one sent no code")
-        self.entry, self.etag = entry, etag
+            raise SessionLost(f"another attempt has taken over the run at {self.address.uri}; this one sent no code")
+        self.stored, self.etag = stored, etag
 
-    def not_accepted(self) -> None:
-        """The service refused the code, so that it surely has not run."""
-        self.entry = replace(self.entry, state=State.CLAIMED, session=None, over_in=None)
+    def mark_not_accepted(self) -> None:
+        """Notes that the service rejected the code, which therefore certainly did not run."""
+        self.stored = replace(self.stored, status=Status.CLAIMED, session=None, expires_in_seconds=None)
 
-    def settle(self, *, result: Mapping[str, Any] | None = None, error: RunError | None = None) -> None:
-        """Writes how the run ended; one whose code was never accepted is anybody's again.
+    def complete(self, *, result: Mapping[str, Any] | None = None, error: RunError | None = None) -> None:
+        """Records how the run ended; a run whose code was never accepted is released for other attempts.
 
-        A failure to write is logged and no more: a later attempt then finds the run accepted and calls it lost.
+        A failed write is only logged: a later attempt then finds the run accepted and treats it as abandoned.
         """
         if result is not None:
-            entry = replace(self.entry, state=State.DONE, result=result)
-        elif self.entry.state is State.ACCEPTED:
-            entry = replace(self.entry, state=State.DONE, error=_told(error))
+            stored = replace(self.stored, status=Status.DONE, result=result)
+        elif self.stored.status is Status.ACCEPTED:
+            stored = replace(self.stored, status=Status.DONE, error=_error_to_json(error))
         else:
-            unended = self.entry.unended if self.leaves_a_session else self.entry.generation + 1
-            entry = replace(self.entry, state=State.RELEASED, unended=unended)
+            live_from = self.stored.first_live_generation if self.session_may_be_live else self.stored.generation + 1
+            stored = replace(self.stored, status=Status.RELEASED, first_live_generation=live_from)
         try:
-            written = _put(self.s3, self.address, entry, if_match=self.etag)
+            etag = write_record(self.s3, self.address, stored, if_match=self.etag)
         except StorageError as problem:
-            log.warning("claim not settled: %s", problem)
+            log.warning("idempotency record not completed: %s", problem)
         else:
-            if written is None:
-                log.warning("claim not settled: another attempt of the same run took it over")
+            if etag is None:
+                log.warning("idempotency record not completed: another attempt has taken over the run")
 
 
-def take(
-    s3: S3Client, address: S3Object, requests: Sequence[str], *, watch_until: Deadline, end: Deadline
-) -> Claim | Settled | Lost:
-    """Takes the run at `address` for this attempt, unless it has ended or been accepted.
+def acquire(
+    s3: S3Client, address: S3Object, fingerprints: Sequence[str], *, wait_until: Deadline, deadline: Deadline
+) -> IdempotencyRecord | Completed | Abandoned:
+    """Acquires the run at `address` for this attempt, unless it has ended or been accepted.
 
-    `requests` are digests of what is asked, and a run that has any of them is the same; a new one is given the first.
-    While another attempt lives that had the run accepted, its result is waited for until `watch_until`. `end` is when
-    this attempt is over, whatever happens.
+    While another attempt that accepted the run may be alive, this waits for its result.
 
-    Raises InvalidRequest when the run was another request's, RunUnderWay when the other attempt may still live at
-    `watch_until`, StorageError when S3 does not answer.
+    Args:
+        s3: Client for S3.
+        address: The object of the idempotency record.
+        fingerprints: Fingerprints of the request. A run with any of them is the same run; a new run stores the first.
+        wait_until: How long to wait for another attempt's result.
+        deadline: When this attempt ends in any case.
+
+    Raises:
+        InvalidRequest: The run was made with another request.
+        RunUnderWay: The other attempt may still be alive at `wait_until`.
+        StorageError: S3 failed.
     """
-    entry = Entry(State.CLAIMED, secrets.token_hex(16), 1, requests[0])
-    if etag := _put(s3, address, entry, if_match=None):
-        return Claim(s3, address, entry, etag, end)
-    for _ in range(TAKEOVERS):
-        found = _get(s3, address)
-        if found.entry.request not in requests:
+    new = StoredRecord(Status.CLAIMED, secrets.token_hex(16), 1, fingerprints[0])
+    if etag := write_record(s3, address, new, if_match=None):
+        return IdempotencyRecord(s3, address, new, etag, deadline)
+    for _ in range(MAX_TAKEOVERS):
+        found = read_record(s3, address)
+        if found.record.fingerprint not in fingerprints:
             raise InvalidRequest(
                 f"the run at {address.uri} was made with another request, or by an earlier execution of that name; "
-                "allowed: the same again"
+                "allowed: the same request again"
             )
-        if found.entry.state is State.ACCEPTED:
-            found = _watched(s3, address, watch_until)
-        if found.entry.state is State.DONE:
-            return Settled(_ended(found.entry))
-        if found.entry.state is State.ACCEPTED:
-            return Lost(address.uri, found.entry.session)
-        mine = replace(entry, generation=found.entry.generation + 1, unended=found.entry.unended)
-        if taken := _put(s3, address, mine, if_match=found.etag):
-            return Claim(s3, address, mine, taken, end)
-    raise StorageError(f"{address.uri}: the run changed hands {TAKEOVERS} times while it was looked at")
+        if found.record.status is Status.ACCEPTED:
+            found = _wait_for_result(s3, address, wait_until)
+        if found.record.status is Status.DONE:
+            return Completed(_result_of(found.record))
+        if found.record.status is Status.ACCEPTED:
+            return Abandoned(address.uri, found.record.session)
+        taken_over = replace(
+            new, generation=found.record.generation + 1, first_live_generation=found.record.first_live_generation
+        )
+        if etag := write_record(s3, address, taken_over, if_match=found.etag):
+            return IdempotencyRecord(s3, address, taken_over, etag, deadline)
+    raise StorageError(f"{address.uri}: other attempts took over the run {MAX_TAKEOVERS} times in a row")
 
 
-def _watched(s3: S3Client, address: S3Object, until: Deadline) -> _Found:
-    """A run that was accepted, once it is otherwise or its attempt is over. Raises RunUnderWay when there is no time.
+def _wait_for_result(s3: S3Client, address: S3Object, until: Deadline) -> RecordVersion:
+    """Polls an accepted record until its status changes or its attempt is over.
 
-    An attempt that does not say when it is over is taken to be after OTHERS_SECONDS, or when there is no time.
+    An attempt whose record has no expiry is treated as over after LEGACY_ATTEMPT_SECONDS, or when no time is left.
+    Raises RunUnderWay when no time is left and the attempt may be alive.
     """
-    patience = Deadline(min(Deadline.after(OTHERS_SECONDS).at, until.at))
-    while (found := _get(s3, address)).entry.state is State.ACCEPTED and not found.over:
-        if found.over is None and patience.seconds_left < LOOK_SECONDS:
+    legacy_until = Deadline(min(Deadline.after(LEGACY_ATTEMPT_SECONDS).at, until.at))
+    while (found := read_record(s3, address)).record.status is Status.ACCEPTED and not found.expired:
+        if found.expired is None and legacy_until.seconds_left < POLL_INTERVAL_SECONDS:
             break
-        if until.seconds_left < LOOK_SECONDS:
+        if until.seconds_left < POLL_INTERVAL_SECONDS:
             raise RunUnderWay(
-                f"{address.uri}: an earlier attempt of this run sent the code and may still live; this one has no time "
-                "left to wait for its result, and has run and stopped nothing"
+                f"{address.uri}: an earlier attempt of this run sent the code and may still be running; this attempt "
+                "has no time left to wait for its result, and has run and stopped nothing"
             )
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_INTERVAL_SECONDS)
     return found
 
 
-def _put(s3: S3Client, address: S3Object, entry: Entry, *, if_match: str | None) -> str | None:
-    """Writes the entry if the object is as it was (`None`: not there) and returns its ETag, or None if it is not.
-
-    botocore repeats a put whose answer was lost, and the second is refused though the first was taken. So what is there
-    is looked at: this very entry is a success, and an earlier one of the same attempt is written over.
-    """
-    for _ in range(WRITES):
-        condition: dict[str, Any] = {"IfNoneMatch": "*"} if if_match is None else {"IfMatch": if_match}
-        with storage_errors("writing the claim", address.uri):
-            try:
-                return s3.put_object(
-                    Bucket=address.bucket,
-                    Key=address.key,
-                    Body=entry.to_bytes(),
-                    ContentType="application/json",
-                    **condition,
-                )["ETag"]
-            except ClientError as error:
-                code = error_code(error)
-                if code == CONFLICT:
-                    continue
-                if code != CHANGED:
-                    raise
-        found = _get(s3, address)
-        if found.entry == entry:
-            return found.etag
-        if found.entry.attempt != entry.attempt:
-            return None
-        if_match = found.etag
-    raise StorageError(f"writing the claim {address.uri}: S3 was writing it each of {WRITES} times")
-
-
-def _get(s3: S3Client, address: S3Object) -> _Found:
-    with storage_errors("reading the claim", address.uri):
-        answer = s3.get_object(Bucket=address.bucket, Key=address.key)
-        data = answer["Body"].read()
-    try:
-        # Both times are S3's own. https://docs.aws.amazon.com/AmazonS3/latest/API/RESTCommonResponseHeaders.html
-        now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-        age = (now - answer["LastModified"]).total_seconds()
-        return _Found(Entry.from_bytes(data), answer["ETag"], age)
-    except (KeyError, ValueError) as error:
-        raise StorageError(f"reading the claim {address.uri}: {error}") from error
-
-
-def _told(error: RunError | None) -> dict[str, str]:
+def _error_to_json(error: RunError | None) -> dict[str, str]:
     return {"name": type(error).__name__, "message": str(error)}
 
 
-def _ended(entry: Entry) -> Mapping[str, Any] | RunError:
-    if entry.result is not None:
-        return entry.result
-    told = entry.error or {}
-    return ERRORS.get(told.get("name", ""), SessionLost)(told.get("message", "the run ended without a result"))
+def _result_of(record: StoredRecord) -> Mapping[str, Any] | RunError:
+    if record.result is not None:
+        return record.result
+    error = record.error or {}
+    return ERRORS.get(error.get("name", ""), SessionLost)(error.get("message", "the run ended without a result"))

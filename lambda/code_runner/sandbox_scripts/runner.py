@@ -1,4 +1,4 @@
-"""Runs the product's own programs inside a sandbox. The answers are the sandbox's: who reads one believes nothing."""
+"""Starts this package's scripts inside a sandbox and reads their answers, which code in the sandbox could forge."""
 
 from __future__ import annotations
 
@@ -10,45 +10,61 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from code_runner.agentcore.client import TOOL_SECONDS
+from code_runner.agentcore.client import TOOL_TIMEOUT_SECONDS
 from sandpiper_contract.errors import ServiceFault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from code_runner.agentcore.client import ToolCalls
+    from code_runner.agentcore.client import CodeInterpreterClient
 
-MARK = "sandpiper-answer:"
+MARKER = "sandpiper-answer:"
+"""Precedes a script's answer in its standard output."""
 
 
 @cache
-def program_text(program: str) -> str:
-    """The text of a program of this folder, by its name."""
-    return (Path(__file__).parent / f"{program}.py").read_text()
+def script_text(script: str) -> str:
+    """Returns the source of a script in this folder, by its name."""
+    return (Path(__file__).parent / f"{script}.py").read_text()
 
 
-def own_command(program: str, task: Mapping[str, Any]) -> list[str]:
-    """The command, by words, that runs a program of this folder with a task, and whose output `answer` reads.
+def script_command(script: str, task: Mapping[str, Any]) -> list[str]:
+    """Returns the command, as a list of words, that runs a script with a task; `parse_answer` reads its output.
 
-    `python3 -I` keeps what the user's code left from being imported.
+    `python3 -I` prevents imports of modules that the user's code left in the working directory.
     """
-    packed = base64.b85encode(zlib.compress(json.dumps({**task, "mark": MARK}).encode())).decode()
-    return ["python3", "-I", "-c", program_text(program), packed]
+    packed = base64.b85encode(zlib.compress(json.dumps({**task, "marker": MARKER}).encode())).decode()
+    return ["python3", "-I", "-c", script_text(script), packed]
 
 
-def answer(doing: str, printed: str) -> Any:
-    """The JSON that the program printed. Raises ServiceFault when there is none."""
+def parse_answer(action: str, stdout: str) -> Any:
+    """Returns the JSON that a script printed. Raises ServiceFault if there is none."""
     try:
-        return json.loads(printed.rpartition(MARK)[2])
+        return json.loads(stdout.rpartition(MARKER)[2])
     except (ValueError, RecursionError):
-        raise ServiceFault(f"{doing}: the sandbox gave no answer") from None
+        raise ServiceFault(f"{action}: the sandbox returned no answer") from None
 
 
-def run_inside(
-    session: ToolCalls, doing: str, program: str, task: Mapping[str, Any], seconds: float = TOOL_SECONDS
+def run_script(
+    client: CodeInterpreterClient,
+    action: str,
+    script: str,
+    task: Mapping[str, Any],
+    seconds: float = TOOL_TIMEOUT_SECONDS,
 ) -> Any:
-    """Runs a program that does no harm when it runs twice. Raises RunError."""
-    outcome = session.execute_own_command(shlex.join(own_command(program, task)), seconds)
+    """Runs a script that is safe to repeat, and returns its answer.
+
+    Args:
+        client: The client of the session.
+        action: What the script does, for error messages.
+        script: Its name.
+        task: Its arguments.
+        seconds: Timeout of the call in seconds.
+
+    Raises:
+        RunError: The call failed or the script did not answer.
+    """
+    outcome = client.execute_idempotent_command(shlex.join(script_command(script, task)), seconds)
     if outcome.exit_code:
-        raise ServiceFault(f"{doing}: exit code {outcome.exit_code}")
-    return answer(doing, outcome.stdout)
+        raise ServiceFault(f"{action}: exit code {outcome.exit_code}")
+    return parse_answer(action, outcome.stdout)

@@ -1,7 +1,7 @@
-"""Runs inside the sandbox, alone: cuts files into parts and joins parts, sends files to S3 and fetches them.
+"""Script that runs inside the sandbox: splits and joins files, sends files to S3 and fetches them.
 
-Nothing here imports the product. Started with `python3 -I`. Links are never followed: a file is opened one step of its
-path after another. S3 is reached by the AWS CLI, which has the interpreter's execution role.
+It imports nothing of the product and is started with `python3 -I`. Links are never followed: a file is opened one path
+component at a time. S3 is reached with the AWS CLI, which uses the interpreter's execution role.
 """
 
 from __future__ import annotations
@@ -22,51 +22,51 @@ AWS_S3_CP = ["aws", "s3", "cp", "--only-show-errors"]
 
 
 def main(task: dict[str, Any]) -> None:
-    """Prints the answer to what `task` asks for."""
-    does = {"split": split, "join": join, "send": send, "fetch": fetch}
-    print("\n" + task["mark"] + json.dumps(does[task["do"]](task)))
+    """Prints the answer for `task`."""
+    operations = {"split": split, "join": join, "send": send, "fetch": fetch}
+    print("\n" + task["marker"] + json.dumps(operations[task["operation"]](task)))
 
 
 def split(task: dict[str, Any]) -> int:
-    """Writes a file's parts as 0, 1, … in a new folder; the answer is their number."""
+    """Writes the chunks of a file as 0, 1, … in a new folder. Returns their number."""
     shutil.rmtree(task["folder"], ignore_errors=True)
     os.mkdir(task["folder"], 0o700)  # noqa: PTH102
     count = 0
-    with opened(task["path"]) as source:
-        while block := source.read(task["partBytes"]):
-            with open(f"{task['folder']}/{count}", "xb") as part:  # noqa: PTH123
-                part.write(block)
+    with open_regular(task["path"]) as source:
+        while block := source.read(task["chunkBytes"]):
+            with open(f"{task['folder']}/{count}", "xb") as chunk:  # noqa: PTH123
+                chunk.write(block)
             count += 1
     return count
 
 
 def join(task: dict[str, Any]) -> bool:
-    """Makes a file of parts and puts it in its place; the answer is whether it has the digest that was said."""
-    whole, sha256 = f"{task['folder']}/whole", hashlib.sha256()
-    with open(whole, "wb") as target:  # noqa: PTH123
-        for number in range(task["parts"]):
-            with opened(f"{task['folder']}/{number}") as part:
-                while block := part.read(BLOCK_BYTES):
+    """Joins chunks and moves the file to its path. Returns whether it has the expected digest."""
+    joined, sha256 = f"{task['folder']}/whole", hashlib.sha256()
+    with open(joined, "wb") as target:  # noqa: PTH123
+        for number in range(task["chunks"]):
+            with open_regular(f"{task['folder']}/{number}") as chunk:
+                while block := chunk.read(BLOCK_BYTES):
                     sha256.update(block)
                     target.write(block)
     if sha256.hexdigest() != task["sha256"]:
         return False
-    put(whole, task["path"])
+    move(joined, task["path"])
     return True
 
 
 def send(task: dict[str, Any]) -> list[str]:
-    """Sends files, as [path, size, sha256, where to]; the answer has a word for each.
+    """Sends files, given as [path, size, sha256, target URI]. Returns a status for each."""
+    return [send_file(path, size, sha256, uri, task["region"]) for path, size, sha256, uri in task["files"]]
 
-    They are read once, for their digest and for S3 at the same time, so that what is there is what was looked at.
+
+def send_file(path: str, size: int, sha256: str, uri: str, region: str) -> str:
+    """Sends one file and reads it once, for its digest and for S3 at the same time, so that both are the same content.
+
+    Returns `sent`; `unreadable`; `changed` since it was listed; or `refused` by S3 or without an AWS CLI.
     """
-    return [sent(path, size, sha256, uri, task["region"]) for path, size, sha256, uri in task["files"]]
-
-
-def sent(path: str, size: int, sha256: str, uri: str, region: str) -> str:
-    """`sent`, or why not: `unreadable`, `changed` since it was listed, `refused` by S3 or without a CLI."""
     try:
-        file = opened(path)
+        file = open_regular(path)
     except OSError:
         return "unreadable"
     with file:
@@ -81,7 +81,7 @@ def sent(path: str, size: int, sha256: str, uri: str, region: str) -> str:
                     digest.update(block)
                     length += len(block)
                     pipe.write(block)
-        except OSError:  # no CLI, or one that ended early
+        except OSError:  # no AWS CLI, or it ended early
             return "refused"
     if process.returncode:
         return "refused"
@@ -89,26 +89,27 @@ def sent(path: str, size: int, sha256: str, uri: str, region: str) -> str:
 
 
 def fetch(task: dict[str, Any]) -> list[int | str]:
-    """Fetches objects, as [where from, sha256, path]; the answer has the time (µs) of each file's change, or a word."""
+    """Fetches objects, given as [source URI, sha256, path]. Returns for each its change time in µs, or a status."""
     shutil.rmtree(task["folder"], ignore_errors=True)
     os.mkdir(task["folder"], 0o700)  # noqa: PTH102
     return [
-        fetched(uri, sha256, path, f"{task['folder']}/{number}", task["region"])
+        fetch_file(uri, sha256, path, f"{task['folder']}/{number}", task["region"])
         for number, (uri, sha256, path) in enumerate(task["files"])
     ]
 
 
-def fetched(uri: str, sha256: str, path: str, whole: str, region: str) -> int | str:
-    """When the file changed last, which its last step into place is.
+def fetch_file(uri: str, sha256: str, path: str, temporary: str, region: str) -> int | str:
+    """Fetches one object and moves it to its path.
 
-    Or `refused` by S3 or without a CLI, `changed` where what came is not what was put there.
+    Returns the file's change time in µs; `refused` by S3 or without an AWS CLI; or `changed` when the content is not
+    the one that was staged.
     """
     try:
-        command = [*AWS_S3_CP, "--region", region, uri, whole]
+        command = [*AWS_S3_CP, "--region", region, uri, temporary]
         ended = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False)  # noqa: S603
         if ended.returncode:
             return "refused"
-        with open(whole, "rb") as file:  # noqa: PTH123
+        with open(temporary, "rb") as file:  # noqa: PTH123
             digest = hashlib.sha256()
             while block := file.read(BLOCK_BYTES):
                 digest.update(block)
@@ -116,30 +117,31 @@ def fetched(uri: str, sha256: str, path: str, whole: str, region: str) -> int | 
         return "refused"
     if digest.hexdigest() != sha256:
         return "changed"
-    put(whole, path)
+    move(temporary, path)
     return os.lstat(path).st_ctime_ns // 1000
 
 
-def put(whole: str, path: str) -> None:
-    """Moves a finished file into its place. A link that is there is replaced and not followed."""
+def move(source: str, path: str) -> None:
+    """Moves a finished file to its path. A link at the path is replaced, not followed."""
     folder = os.path.dirname(path)  # noqa: PTH120
     if folder:
         os.makedirs(folder, exist_ok=True)  # noqa: PTH103
-    os.replace(whole, path)  # noqa: PTH105
+    os.replace(source, path)  # noqa: PTH105
 
 
-def opened(path: str) -> IO[bytes]:
-    """A regular file below the working directory, with no link on the way to it. Raises OSError."""
+def open_regular(path: str) -> IO[bytes]:
+    """Opens a regular file below the working directory without following links. Raises OSError."""
     *folders, name = path.split("/")
-    above = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
+    parent = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
     try:
         for folder in folders:
-            below = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
-            os.close(above)
-            above = below
-        file = open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=above), "rb")  # noqa: PTH123, SIM115
+            child = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+            os.close(parent)
+            parent = child
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        file = open(os.open(name, flags, dir_fd=parent), "rb")  # noqa: PTH123, SIM115
     finally:
-        os.close(above)
+        os.close(parent)
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise OSError(path)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from code_runner import operations, session
 
 RESERVES = {
-    session: ("COLLECTING_SECONDS",),
-    operations: ("COLLECTING_SECONDS", "ENDING_SECONDS", "LEAST_SECONDS", "SENDING_SECONDS"),
+    session: ("COLLECTION_SECONDS",),
+    operations: ("COLLECTION_SECONDS", "CLEANUP_SECONDS", "MIN_REMAINING_SECONDS", "MIN_EXECUTION_SECONDS"),
 }
 for module, names in RESERVES.items():
     for name in names:

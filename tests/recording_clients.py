@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class WatchedClients:
+class RecordingClients:
     """`watch` is given each client of AgentCore and returns it; it may see the same one again."""
 
     real: Clients
@@ -32,10 +32,10 @@ class WatchedClients:
         return self.real.s3
 
     @property
-    def copying(self) -> S3Client:
+    def s3_copy(self) -> S3Client:
         """As Clients has it."""
-        return self.real.copying
+        return self.real.s3_copy
 
-    def invoke(self, seconds: float) -> BedrockAgentCoreClient:
+    def invoke(self, timeout_seconds: float) -> BedrockAgentCoreClient:
         """As Clients has it."""
-        return self.watch(self.real.invoke(seconds))
+        return self.watch(self.real.invoke(timeout_seconds))

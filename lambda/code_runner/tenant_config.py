@@ -1,0 +1,64 @@
+"""The configuration of one tenant: its interpreters and its prefix of the data bucket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sandpiper_contract import requests
+from sandpiper_contract.errors import InterpreterNotFound, InvalidRequest
+from sandpiper_contract.s3_objects import S3Object
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_DEFAULT_SESSION_SECONDS = (requests.DEFAULT_SESSION_TIMEOUT_SECONDS, requests.SESSION_TIMEOUT_SECONDS[1])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TenantConfig:
+    """Where the runs of a tenant happen.
+
+    Attributes:
+        interpreters: Interpreter identifiers by key; the first is the default.
+        bucket: Name of the data bucket.
+        prefix: The tenant's prefix, without a slash at its end.
+        session_seconds: Default and maximum lifetime of a session in seconds, by interpreter key.
+    """
+
+    interpreters: Mapping[str, str]
+    bucket: str
+    prefix: str
+    session_seconds: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, "tuple[int, int]"])
+
+    def interpreter_key(self, key: str | None) -> str:
+        """Returns the key, or the default for None. Raises InterpreterNotFound with the existing keys."""
+        if key is None:
+            return next(iter(self.interpreters))
+        if key not in self.interpreters:
+            raise InterpreterNotFound(f"interpreter is {key!r}; allowed: {' | '.join(self.interpreters)}")
+        return key
+
+    def interpreter_id(self, key: str | None) -> str:
+        """Returns the identifier for a key, or the default's for None. Raises InterpreterNotFound."""
+        return self.interpreters[self.interpreter_key(key)]
+
+    def lifetime_seconds(self, request: requests.StartRequest) -> int:
+        """Returns the lifetime of the session that a request starts. Raises InvalidRequest above the maximum."""
+        key = self.interpreter_key(request.interpreter)
+        default, maximum = self.session_seconds.get(key, _DEFAULT_SESSION_SECONDS)
+        requested = request.session_timeout_seconds
+        if requested is None:
+            is_command = isinstance(request, requests.StartCommand)
+            return min(requests.DEFAULT_COMMAND_TIMEOUT_SECONDS, maximum) if is_command else default
+        if requested > maximum:
+            minimum = requests.SESSION_TIMEOUT_SECONDS[0]
+            raise InvalidRequest(
+                f"sessionTimeoutSeconds is {requested}; allowed: {minimum} to {maximum:,} seconds for the interpreter "
+                f"{key}"
+            )
+        return requested
+
+    def folder(self, *parts: str) -> S3Object:
+        """Returns a folder below the tenant's prefix, without a slash at its end."""
+        return S3Object(self.bucket, "/".join((self.prefix, *parts)))
