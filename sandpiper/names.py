@@ -1,7 +1,7 @@
-"""Names that are derived and never asked for: of stacks, the bucket, and each tenant's folder in it.
+"""Contains the names of stacks, of the data bucket and of the tenants' prefixes, which are derived and not configured.
 
-What deploys and what reads a deployment agree on them here. A derived bucket name is also why a tenant's stack needs no
-export of the storage's, which CloudFormation would refuse to change while it is in use.
+Code that deploys and code that reads a deployment both use these functions. Because the bucket's name is derived, a
+tenant's stack needs no export of the storage stack, which CloudFormation would not allow to change while it is used.
 """
 
 from __future__ import annotations
@@ -9,28 +9,28 @@ from __future__ import annotations
 STORAGE = "storage"
 NETWORK = "network"
 FLEET = "fleet"
-"""The environment's own stacks have these where a tenant's has the tenant's name."""
+"""The last part of the environment's own stack names. Tenants' stacks have the tenant's name instead."""
 TENANTS_PREFIX = "tenants"
-"""The folder of the data bucket in which every tenant has its own."""
+"""The prefix of the data bucket that contains one prefix for each tenant."""
 DEFAULT_TENANT = "main"
-"""What the tenant of an environment file with one unnamed tenant is called."""
+"""The name of the unnamed tenant of an environment file with `interpreters`."""
 
 
 def stack_name(environment: str, part: str) -> str:
-    """The stack of a tenant, or of the environment's storage, network or fleet."""
+    """Returns the name of a tenant's stack, or of the environment's storage, network or fleet stack."""
     return f"sandpiper-{environment}-{part}"
 
 
 def data_bucket_name(environment: str, account: str, region: str) -> str:
-    """The bucket of all tenants' data, where it is made; the account and the region make it free in all of AWS."""
+    """Returns the name of the data bucket that Sandpiper creates. Account and region make it unique in AWS."""
     return f"sandpiper-{environment}-{account}-{region}"
 
 
 def data_key_parameter(environment: str) -> str:
-    """The SSM parameter that holds the ARN of the data bucket's key, where the environment has a key of its own."""
+    """Returns the name of the SSM parameter with the ARN of the data bucket's key, if the environment creates one."""
     return f"/sandpiper/{environment}/data-key-arn"
 
 
 def tenant_prefix(tenant: str) -> str:
-    """The tenant's folder in the bucket, without a slash at its end."""
+    """Returns the tenant's prefix in the data bucket, without a trailing slash."""
     return f"{TENANTS_PREFIX}/{tenant}"

@@ -1,9 +1,10 @@
-"""Writes docs/environment.md from the types of `sandpiper.environment`: each option, its default, what is allowed."""
+"""Writes docs/environment.md from the types of `sandpiper.environment`: each option, its default and allowed values."""
 
 from __future__ import annotations
 
 import inspect
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 PROJECT = Path(__file__).resolve().parents[1]
+COLUMNS = 100
 SHORTEST = """\
 name: first
 account: "111122223333"
@@ -41,32 +43,38 @@ owner: platform team
 interpreters:
   sandbox:
 """
-"""The least that an environment needs."""
+"""The shortest valid environment file."""
 
 _HEAD = f"""# The environment file
 
-`environments/NAME.yaml` is all that a platform engineer edits. Every option has the default that a security reviewer
-would choose. This is a whole file, saved as `environments/first.yaml`; `cdk synth -c environment=first` makes templates
-of it, without a network or credentials:
+`environments/NAME.yaml` configures one [environment](glossary.md#environment). It is the only file
+that a platform engineer edits. Every option has a secure default.
+
+This is a complete file. Save it as `environments/first.yaml`:
 
 ```yaml
 {SHORTEST}```
 
-Without `-c environment=NAME` it is `local`. `CDK_VALIDATION=true cdk synth` has CloudFormation's validation of every
-property, too, which takes longer.
+`cdk synth -c environment=first` writes its templates. It needs neither network access nor
+credentials. Without `-c environment=NAME`, the environment is `local`.
 
-What is wrong with a file is told before anything is synthesised, all of it at once, a line for each: the file and its
-line, the place, what is there, what is allowed, what to do.
+`CDK_VALIDATION=true cdk synth` also runs CloudFormation's validation of every property, which takes
+longer.
+
+An invalid file fails synthesis with one line for each issue. A line contains the file and line
+number, the option, its value, the allowed values and the remedy.
 
 ## With tenants
+
+A [tenant](glossary.md#tenant) is a unit of isolation. This file has two:
 
 ```yaml
 """
 
 _AFTER = """```
 
-Nothing is converted: `"90"` is no number and `111122223333` no account. An empty mapping (`sandbox:`) has all of its
-defaults.
+Values are not converted: `"90"` is not a number, and `111122223333` is not an account. An empty
+mapping such as `sandbox:` has all defaults.
 """
 
 _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -90,13 +98,13 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
 
 
 def main() -> None:
-    """Writes the page into the file that is named, or to docs/environment.md."""
+    """Writes the page to the file in the first argument, or to docs/environment.md."""
     file = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "docs" / "environment.md"
     file.write_text(page())
 
 
 def page() -> str:
-    """The whole page."""
+    """Returns the page."""
     tenants = (PROJECT / "environments" / "dev.yaml").read_text()
     return _HEAD + tenants + _AFTER + "".join(_section(title, model) for title, model in _SECTIONS)
 
@@ -110,12 +118,17 @@ def _section(title: str, model: type[BaseModel]) -> str:
     }
     about = inspect.cleandoc(model.__doc__ or "")
     if common is not None:
-        about += " Beside what every interpreter has:"
+        about += " It has these options and those of every interpreter:"
+    about = "\n\n".join(map(_wrap, about.split("\n\n")))
     rows = "".join(
         f"| `{name}` | {_default(field)} | {_cell(field.description)} | {_cell(field.title)} |\n"
         for name, field in fields.items()
     )
-    return f"\n## {title}\n\n{about}\n\n| Option | Default | Allowed | What it is for |\n|---|---|---|---|\n{rows}"
+    return f"\n## {title}\n\n{about}\n\n| Option | Default | Allowed values | Purpose |\n|---|---|---|---|\n{rows}"
+
+
+def _wrap(paragraph: str) -> str:
+    return textwrap.fill(paragraph, COLUMNS, break_long_words=False, break_on_hyphens=False)
 
 
 def _default(field: FieldInfo) -> str:
@@ -123,10 +136,10 @@ def _default(field: FieldInfo) -> str:
         return "required"
     default = field.default
     if isinstance(default, BaseModel):
-        return "all of its defaults"
-    words: dict[object, str] = {None: "unset", True: "true", False: "false"}
+        return "all defaults"
+    names: dict[object, str] = {None: "unset", True: "true", False: "false"}
     if default is None or isinstance(default, bool):
-        return words[default]
+        return names[default]
     return str(default) if default not in ((), {}) else "none"
 
 

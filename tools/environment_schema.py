@@ -1,4 +1,4 @@
-"""Writes docs/environment.schema.json, which editors read, from the types of `sandpiper.environment`."""
+"""Writes docs/environment.schema.json, for editors, from the types of `sandpiper.environment`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
-    """Writes the schema into the file that is named, or to docs/environment.schema.json."""
+    """Writes the schema to the file in the first argument, or to docs/environment.schema.json."""
     file = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "docs" / "environment.schema.json"
     file.write_text(json.dumps(schema(), indent=2) + "\n")
 

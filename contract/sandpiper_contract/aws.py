@@ -44,6 +44,9 @@ MAX_CERTIFICATES = 10
 MAX_SUBNETS = MAX_SECURITY_GROUPS = 16
 """Of an interpreter in VPC mode (AWS::BedrockAgentCore::CodeInterpreterCustom, VpcConfig)."""
 
+ZONE_LETTERS = "abcdefgh"
+"""The letters of availability zones that an environment's network can have. Each has an eighth of the addresses."""
+
 MAX_INLINE_POLICY_CHARACTERS = 10_240
 """Characters of all inline policies of a role, without white space.
 

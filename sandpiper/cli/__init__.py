@@ -24,7 +24,7 @@ app.command(cls=TwoMeansChanges, epilog=plan.EXAMPLES)(plan.plan)
 app.command(cls=TwoMeansChanges, epilog=status.EXAMPLES)(status.status)
 app.command()(demo.demo)
 app.command(epilog=init.EXAMPLES)(init.init)
-app.command()(deployment_policy.deployment_policy)
+app.command(epilog=deployment_policy.EXAMPLES)(deployment_policy.deployment_policy)
 
 
 def _print_version(wanted: bool) -> None:

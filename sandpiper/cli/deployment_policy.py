@@ -1,4 +1,4 @@
-"""`sandpiper deployment-policy`: the policies for the role in which CloudFormation deploys an environment."""
+"""The command `sandpiper deployment-policy`: writes the IAM policies that CloudFormation needs."""
 
 from __future__ import annotations
 
@@ -13,19 +13,25 @@ from sandpiper.cli.output import failures_as_messages, notes, plain
 from sandpiper.errors import CliError
 from sandpiper_contract.aws import BOOTSTRAP_QUALIFIER
 
+EXAMPLES = """
+[bold]Examples[/]
+
+  sandpiper deployment-policy -e prod
+
+  sandpiper deployment-policy -e prod --out out/policies
+"""
+
 
 def deployment_policy(
     environment: Annotated[str, ENVIRONMENT] = "local",
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the policies, a file each; printed unless given.", metavar="DIR")
+        Path | None, typer.Option(help="Folder to write the policies to, one file each. Default: print.", metavar="DIR")
     ] = None,
-    qualifier: Annotated[
-        str, typer.Option(help="The qualifier that `cdk bootstrap` was given, if any.", metavar="TEXT")
-    ] = BOOTSTRAP_QUALIFIER,
+    qualifier: Annotated[str, typer.Option(help="Qualifier of `cdk bootstrap`.", metavar="TEXT")] = BOOTSTRAP_QUALIFIER,
 ) -> None:
-    """Write the IAM policies with which this environment can be deployed, changed and deleted.
+    """Write the IAM policies that CloudFormation needs to deploy, change and delete an environment.
 
-    For `cdk bootstrap --cloudformation-execution-policies`, instead of AdministratorAccess.
+    Use them with `cdk bootstrap --cloudformation-execution-policies` instead of AdministratorAccess.
     """
     with failures_as_messages():
         from sandpiper.deployment_policy import (
@@ -45,12 +51,12 @@ def deployment_policy(
         prefix = generated_name_prefix(loaded.name)
         if len(prefix) == MIN_STACK_NAME_CHARACTERS:
             notes.print(
-                f"warning: CloudFormation may cut generated names after {prefix}, so the policy admits "
-                f"roles and functions of every environment whose name begins like that",
+                f"warning: CloudFormation can truncate generated names after {prefix}, so the policy allows roles and "
+                "functions of every environment whose name starts with it",
                 soft_wrap=True,
             )
-        for name, reason in unscoped_grants(loaded).items():
-            notes.print(plain(f"{name} is not held to this environment's own resources: {reason}"), soft_wrap=True)
+        for sid, reason in unscoped_grants(loaded).items():
+            notes.print(plain(f"{sid} is not limited to this environment's resources: {reason}"), soft_wrap=True)
         if out is None:
             print(json.dumps(policies, indent=2))
             return

@@ -1,4 +1,4 @@
-"""`sandpiper init`: the first environment file, from answers in a terminal or from flags."""
+"""The command `sandpiper init`: writes a new environment file from flags and prompts."""
 
 from __future__ import annotations
 
@@ -50,29 +50,30 @@ START_EMBEDDED_AWS = """\
 
 
 def init(
-    name: Annotated[str | None, typer.Option(help="Part of every name; the file is called so.")] = None,
-    account: Annotated[str | None, typer.Option(help="The AWS account, 12 digits.")] = None,
-    region: Annotated[str | None, typer.Option(help="Its region, such as eu-west-1.")] = None,
-    owner: Annotated[str | None, typer.Option(help="Who answers for it.")] = None,
-    network: Annotated[
-        str | None, typer.Option(help="What code reaches: SANDBOX, PUBLIC or VPC; SANDBOX unless given.")
+    name: Annotated[
+        str | None, typer.Option(help="Environment name, used in resource names and as the file's name.")
     ] = None,
-    reason: Annotated[str | None, typer.Option(help="Why code needs the internet, with PUBLIC.")] = None,
+    account: Annotated[str | None, typer.Option(help="AWS account to deploy to, 12 digits.")] = None,
+    region: Annotated[str | None, typer.Option(help="AWS region to deploy to, such as eu-west-1.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Team or person who is responsible.")] = None,
+    network: Annotated[str | None, typer.Option(help="Network mode: SANDBOX (default), PUBLIC or VPC.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Reason for internet access, with PUBLIC.")] = None,
     expires: Annotated[
-        str | None, typer.Option(help="The last day of that, as YYYY-MM-DD, with PUBLIC.", metavar="DAY")
+        str | None, typer.Option(help="Last day of internet access, as YYYY-MM-DD, with PUBLIC.", metavar="DAY")
     ] = None,
     zones: Annotated[
         list[str] | None,
-        typer.Option("--zone", help="An availability zone, with VPC; two or more.", metavar="NAME=ID"),
+        typer.Option("--zone", help="Availability zone, with VPC. Repeat for two or more.", metavar="NAME=ID"),
     ] = None,
     s3_prefix_list: Annotated[
-        str | None, typer.Option(help="S3's prefix list, with VPC, in a region where it is not known.", metavar="ID")
+        str | None,
+        typer.Option(help="S3's managed prefix list, with VPC, in a region without a default.", metavar="ID"),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="The file; environments/NAME.yaml unless given.", metavar="FILE")
+        Path | None, typer.Option(help="File to write. Default: environments/NAME.yaml.", metavar="FILE")
     ] = None,
 ) -> None:
-    """Write a first environment file: asked for in a terminal, or said by flags. Never writes over a file."""
+    """Write a new environment file. In a terminal, ask for missing values. Never overwrite a file."""
     with failures_as_messages():
         from sandpiper.environment.scaffold import EnvironmentScaffold
 
@@ -119,7 +120,7 @@ def _raise_for(issues: list[ConfigIssue]) -> None:
     from sandpiper.cli.init_flags import flag_message, is_missing
 
     if issues:
-        hint = "; in a terminal, what is missing is asked for" if any(map(is_missing, issues)) else ""
+        hint = "; run the command in a terminal to be asked for missing values" if any(map(is_missing, issues)) else ""
         raise CliError("\n".join([f"nothing was written{hint}", *map(flag_message, issues)]))
 
 
@@ -154,7 +155,9 @@ def _print_zones(scaffold: EnvironmentScaffold) -> None:
     from sandpiper.environment.zones import SUPPORTED_ZONES
 
     supported = ", ".join(SUPPORTED_ZONES.get(scaffold.region or "", ())) or "some"
-    notes.print(f"  `aws ec2 describe-availability-zones` has yours; AgentCore supports {supported}", soft_wrap=True)
+    notes.print(
+        f"  run `aws ec2 describe-availability-zones` to list them; AgentCore supports {supported}", soft_wrap=True
+    )
 
 
 def _parse_zones(text: str) -> tuple[tuple[str, str], ...]:
@@ -173,11 +176,11 @@ def _write(scaffold: EnvironmentScaffold, output: Path | None) -> None:
     try:
         if not output and not file.parent.exists():
             file.parent.mkdir()
-            notes.print(f"made the folder {file.parent}")
+            notes.print(f"created the folder {file.parent}")
         with file.open("x", encoding="utf-8") as stream:
             stream.write(text)
     except FileExistsError:
-        raise CliError(f"{file} is there already and stays as it is: choose another --name or --output") from None
+        raise CliError(f"{file} already exists and is not overwritten: choose another --name or --output") from None
     except OSError as error:
         raise CliError(f"{file} cannot be written ({error.strerror}): choose another --output") from None
     notes.print(f"wrote {plain(str(file))}", soft_wrap=True)
@@ -188,9 +191,9 @@ def _write(scaffold: EnvironmentScaffold, output: Path | None) -> None:
 
 def _next_commands(environment: str, scaffold: EnvironmentScaffold) -> str:
     return (
-        "Next, look at what it makes, which needs no credentials:\n"
+        "Next, synthesize the templates, which needs no credentials:\n"
         f"  cdk synth --quiet -c environment={environment}\n"
-        "and deploy it:\n"
+        "and deploy them:\n"
         f"{START_EMBEDDED_AWS if scaffold.is_embedded else ''}"
         f"  cdk bootstrap aws://{scaffold.account}/{scaffold.region}\n"
         f"  sandpiper plan -e {environment}\n"

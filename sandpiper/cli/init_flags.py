@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ZONE_FORMAT = "NAME=ID, such as eu-west-1a=euw1-az1"
-ZONE_REMEDY = "look them up: `aws ec2 describe-availability-zones`"
+ZONE_REMEDY = "look up the zones: `aws ec2 describe-availability-zones`"
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ FLAGS = {
     "owner": Flag("--owner"),
     "network": Flag("--network"),
     "reason": Flag("--reason", "PUBLIC"),
-    "expires": Flag("--expires", "PUBLIC", remedy="say a day as YYYY-MM-DD, today or later"),
+    "expires": Flag("--expires", "PUBLIC", remedy="use a date as YYYY-MM-DD, today or later"),
     "zones": Flag("--zone", "VPC"),
     "s3_prefix_list": Flag(
         "--s3-prefix-list", "VPC", remedy="look it up: `aws ec2 describe-managed-prefix-lists --region REGION`"
@@ -48,7 +48,7 @@ FLAGS = {
 }
 """By the field of `EnvironmentScaffold` (and `output`), in the order of messages."""
 ALLOWED = {
-    Environment.model_fields["name"].description: "at most 20 of a-z 0-9, a letter first",
+    Environment.model_fields["name"].description: "1 to 20 characters a-z and 0-9, starting with a letter",
     Environment.model_fields["account"].description: "12 digits",
 }
 """Allowed values of a flag, by those of the same option of a file, where they differ."""
@@ -109,8 +109,8 @@ def _flags_of_other_networks(scaffold: EnvironmentScaffold, network: str) -> Ite
         yield _issue(
             name,
             f"is {format_value(value)}, {context}",
-            f"with --network {flag.network} alone",
-            f"take it out, or say --network {flag.network}",
+            f"only with --network {flag.network}",
+            f"remove it, or use --network {flag.network}",
         )
 
 
@@ -133,11 +133,11 @@ def _zone_text(zone: tuple[str, str]) -> str:
 def _output_issues(scaffold: EnvironmentScaffold, output: Path | None) -> Iterator[ConfigIssue]:
     if output is None:
         if scaffold.name and default_file(scaffold.name).exists():
+            file = default_file(scaffold.name)
             yield _issue(
                 "name",
-                f"is {format_value(scaffold.name)}, and {default_file(scaffold.name)} is there already and stays as it "
-                "is",
-                "a name that no file there has",
+                f"is {format_value(scaffold.name)}, but {file} already exists and is not overwritten",
+                "a name without a file",
                 "choose another --name or --output",
             )
         return
@@ -145,14 +145,19 @@ def _output_issues(scaffold: EnvironmentScaffold, output: Path | None) -> Iterat
     value = format_value(str(output))
     if output.name != file_name and (scaffold.name or output.suffix != ".yaml"):
         suggestion = output / file_name if output.is_dir() else output.with_name(file_name)
-        allowed = f"a file that is called {file_name}, as --name is"
-        yield _issue("output", f"is {value}", allowed, f"say --output {suggestion}, or another --name")
+        allowed = f"a file named {file_name}, like --name"
+        yield _issue("output", f"is {value}", allowed, f"use --output {suggestion}, or another --name")
     elif not output.parent.is_dir():
-        remedy = f"make it (`mkdir -p {output.parent}`), or choose another --output"
-        yield _issue("output", f"is {value}, and there is no folder {output.parent}", "a folder that is there", remedy)
+        remedy = f"create it (`mkdir -p {output.parent}`), or choose another --output"
+        yield _issue(
+            "output",
+            f"is {value}, but the folder {output.parent} does not exist",
+            "a file in an existing folder",
+            remedy,
+        )
     elif output.exists():
-        problem = f"is {value}, which is there already and stays as it is"
-        yield _issue("output", problem, "a file that is not there", "choose another --output")
+        problem = f"is {value}, which already exists and is not overwritten"
+        yield _issue("output", problem, "a file that does not exist", "choose another --output")
 
 
 def _file_issues(scaffold: EnvironmentScaffold) -> Iterator[ConfigIssue]:
@@ -171,7 +176,7 @@ def _flag_issue(scaffold: EnvironmentScaffold, issue: ConfigIssue) -> ConfigIssu
     name = str(issue.key_path[-1])
     flag = FLAGS[name]
     if issue.problem == "is missing":
-        reason = f", since --network is {flag.network}" if flag.network else ""
+        reason = f", but --network is {flag.network}" if flag.network else ""
         problem, remedy = f"is missing{reason}", f"add {flag.option}"
     else:
         problem, remedy = issue.problem, flag.remedy or issue.remedy
@@ -186,7 +191,7 @@ def _zone_flag_issue(scaffold: EnvironmentScaffold, issue: ConfigIssue) -> Confi
     supported = ", ".join(SUPPORTED_ZONES.get(scaffold.region or "", ()))
     return _issue(
         "zones",
-        "is given once" if scaffold.zones else "is missing, since --network is VPC",
+        "is set only once" if scaffold.zones else "is missing, but --network is VPC",
         f"{issue.allowed}, each as {ZONE_FORMAT}",
         f"{ZONE_REMEDY}{f'; AgentCore supports {supported}' if supported else ''}",
     )

@@ -1,6 +1,14 @@
-"""One environment: an account and region with its tenants, read from `environments/NAME.yaml` into types.
+"""Reads an environment file: one account and region with its tenants, from `environments/NAME.yaml` into types.
 
-Not what is built from it (`stacks`), and nothing here needs the CDK or an AWS account.
+The package needs neither the CDK nor an AWS account. `stacks` builds resources from an environment.
+
+Example:
+    >>> from sandpiper.environment import InvalidEnvironment, load
+    >>> try:
+    ...     environment = load("environments/dev.yaml")
+    ... except InvalidEnvironment as error:
+    ...     for issue in error.issues:
+    ...         print(issue.file, issue.line, issue.at, issue.problem, issue.remedy)
 """
 
 from sandpiper.environment.errors import ConfigIssue, InvalidEnvironment

@@ -67,7 +67,7 @@ def format_value(value: object) -> str:
     try:
         return truncate(_on_one_line(str(value) if isinstance(value, datetime.date) else repr(value)))
     except (ValueError, RecursionError):  # more digits than Python converts to text, or a value that contains itself
-        return f"a {type(value).__name__} that is too long to show"
+        return f"a value of type {type(value).__name__} that is too long to show"
 
 
 def _on_one_line(text: str) -> str:

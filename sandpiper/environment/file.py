@@ -14,8 +14,9 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from sandpiper.environment.checks import check
 from sandpiper.environment.errors import ConfigIssue, InvalidEnvironment, KeyPath, format_value
 from sandpiper.environment.model import Environment
+from sandpiper.environment.partial import without_invalid_values
 from sandpiper.environment.source_positions import SourcePositions
-from sandpiper.environment.validation import issues_from, without_invalid_values
+from sandpiper.environment.validation import issues_from
 
 if TYPE_CHECKING:
     import datetime
@@ -102,8 +103,8 @@ def _name_issues(environment: Environment, file: Path) -> list[ConfigIssue]:
         ConfigIssue(
             key_path=("name",),
             problem=f"is {format_value(environment.name)}",
-            allowed=f"{format_value(file.stem)}, as the file is called",
-            remedy="rename one of them",
+            allowed=f"{format_value(file.stem)}, the name of the file",
+            remedy="rename the file or the environment",
         )
     ]
 
@@ -118,9 +119,9 @@ def _duplicate_key_issues(positions: SourcePositions) -> list[ConfigIssue]:
         ConfigIssue(
             key_path=key_path,
             line=line,
-            problem=f"is there again, after line {first_line}",
+            problem=f"duplicates line {first_line}",
             allowed="each key once",
-            remedy="take one of the two away",
+            remedy="remove one of the two",
         )
         for key_path, first_line, line in positions.duplicate_keys
     ]
@@ -180,7 +181,7 @@ def _unusable(file: Path, problem: str, allowed: str, remedy: str, line: int | N
 
 
 def _not_yaml(file: Path, line: int | None, problem: str) -> InvalidEnvironment:
-    return _unusable(file, problem, "YAML 1.2", "mend it there or just above", line)
+    return _unusable(file, problem, "YAML 1.2", "correct this line or the line above", line)
 
 
 def _position_and_problem(error: Any) -> tuple[int | None, str]:

@@ -1,4 +1,4 @@
-"""An interpreter as an environment file has it: its network, what its code may reach, who may run code in it."""
+"""Contains the options of an interpreter: network mode, S3 access, session limits and callers."""
 
 import datetime
 from collections.abc import Mapping
@@ -25,54 +25,57 @@ from sandpiper_contract.requests import SESSION_TIMEOUT_SECONDS
 
 NETWORKS = "SANDBOX | PUBLIC | VPC"
 MIN_SESSION_SECONDS, MAX_SESSION_SECONDS = SESSION_TIMEOUT_SECONDS
+_SESSION_SECONDS = f"a whole number of seconds from {MIN_SESSION_SECONDS} to {MAX_SESSION_SECONDS}"
 SUBNET_EXAMPLE, SECURITY_GROUP_EXAMPLE = "subnet-0123456789abcdef0", "sg-0123456789abcdef0"
 
 Description = Annotated[str, Field(pattern=r"^[A-Za-z0-9_ -]{1,200}$")]
 
 
-def _not_past(day: datetime.date, info: ValidationInfo) -> datetime.date:
-    given = cast("Mapping[str, datetime.date]", info.context or {})
-    today = given.get("today", datetime.datetime.now(datetime.UTC).date())
+def _reject_expired(day: datetime.date, info: ValidationInfo) -> datetime.date:
+    context = cast("Mapping[str, datetime.date]", info.context or {})
+    today = context.get("today", datetime.datetime.now(datetime.UTC).date())
     if day < today:
-        raise ValueError("decide again: set a later day, or take away what it permits")
+        raise ValueError("renew it with a later date, or remove what it permits")
     return day
 
 
-ExpiryDay = Annotated[datetime.date, AfterValidator(_not_past)]
-ALLOWED_EXPIRY = "a date such as 2027-06-30, today or later (the embedded AWS alone may go without)"
-ALLOWED_OWNER = "who answers for it, in 1 to 200 characters"
+ExpiryDay = Annotated[datetime.date, AfterValidator(_reject_expired)]
+ALLOWED_EXPIRY = "a date such as 2027-06-30, today or later (optional only on the embedded AWS)"
+EXPIRY_TITLE = "last day; synthesis fails after it, with a warning in the 30 days before"
+ALLOWED_OWNER = "a team or person, 1 to 200 characters"
+OWNER_TITLE = "who is responsible, for the security review"
 
 
-ALLOWED_FOLDER = "s3://BUCKET/FOLDER/ with a slash at its end and without * ? $"
+ALLOWED_FOLDER = "s3://BUCKET/FOLDER/ with a trailing slash and without * ? $"
 
 
 class S3Access(Options):
-    """A folder of a bucket, for code in an interpreter."""
+    """A folder of an S3 bucket that code in an interpreter can access."""
 
     uri: str = option(
-        "the folder, without wildcards",
+        "the folder",
         ALLOWED_FOLDER,
         pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([^/*?$\x00-\x1f]+/)+$",
         examples=["s3://some-bucket/folder/"],
     )
     account: str | None = option(
-        "whose bucket it is, if not this account's", "12 digits in quotes", None, pattern=f"^{ACCOUNT}$"
+        "the bucket owner, if it is not this account", "12 digits in quotes", None, pattern=f"^{ACCOUNT}$"
     )
-    key: KeyArn | None = option("what encrypts it, if a KMS key does", ALLOWED_KEY_ARN, None)
+    key: KeyArn | None = option("the KMS key that encrypts the bucket, if any", ALLOWED_KEY_ARN, None)
 
     @property
     def bucket(self) -> str:
-        """The bucket's name."""
+        """Returns the bucket's name."""
         return self.uri.removeprefix("s3://").partition("/")[0]
 
     @property
     def folder(self) -> str:
-        """The folder, without a slash at its end."""
+        """Returns the folder without its trailing slash."""
         return self.uri.removeprefix("s3://").partition("/")[2].removesuffix("/")
 
 
 def uri_alone(raw: object) -> object:
-    """`s3://BUCKET/FOLDER/` is short for a mapping with nothing but `uri`."""
+    """Converts the short form `s3://BUCKET/FOLDER/` to a mapping with `uri`."""
     return {"uri": raw} if isinstance(raw, str) else raw
 
 
@@ -92,18 +95,18 @@ ALLOWED_FOLDERS = "a list of at most 50 folders, each s3://BUCKET/FOLDER/ or a m
 
 
 class SessionLimits(Options):
-    """How long sessions live: hard, from their start, whatever happens in them."""
+    """The lifetime of sessions. It starts with the session and cannot be extended."""
 
     default_seconds: int = option(
-        "of a request that does not say",
-        f"a whole number of seconds from {MIN_SESSION_SECONDS} to {MAX_SESSION_SECONDS}",
+        "lifetime in seconds if a request does not set one",
+        _SESSION_SECONDS,
         300,
         ge=MIN_SESSION_SECONDS,
         le=MAX_SESSION_SECONDS,
     )
     longest_seconds: int = option(
-        "the most that a request may ask for",
-        f"a whole number of seconds from {MIN_SESSION_SECONDS} to {MAX_SESSION_SECONDS}, at least default_seconds",
+        "maximum lifetime in seconds that a request can set",
+        f"{_SESSION_SECONDS}, at least default_seconds",
         MAX_SESSION_SECONDS,
         ge=MIN_SESSION_SECONDS,
         le=MAX_SESSION_SECONDS,
@@ -111,15 +114,15 @@ class SessionLimits(Options):
 
 
 class BaseInterpreter(Options):
-    """What interpreters of every network have."""
+    """The options of interpreters in every network mode."""
 
     description: Description | None = option(
-        "shown in AWS", "1 to 200 of A-Z a-z 0-9 _ - and spaces, as the service takes it", None
+        "description in the AWS console", "1 to 200 characters A-Z, a-z, 0-9, _, - and spaces", None
     )
-    read: S3Folders = option("folders of S3 that its code may read, beside its own", ALLOWED_FOLDERS, ())
-    write: S3Folders = option("folders of S3 that its code may read and write, beside its own", ALLOWED_FOLDERS, ())
+    read: S3Folders = option("S3 folders that code can read, besides its own folder", ALLOWED_FOLDERS, ())
+    write: S3Folders = option("S3 folders that code can read and write, besides its own folder", ALLOWED_FOLDERS, ())
     session: Annotated[SessionLimits, EmptyAsDefault] = option(
-        "how long its sessions live", "a mapping of default_seconds, longest_seconds", SessionLimits()
+        "lifetime of sessions", "a mapping of default_seconds, longest_seconds", SessionLimits()
     )
     certificates: Annotated[
         tuple[
@@ -136,50 +139,46 @@ class BaseInterpreter(Options):
         Field(max_length=MAX_CERTIFICATES),
         AsTuple,
     ] = option(
-        "secrets with root certificates that its code trusts as well",
+        "secrets with additional root certificates that code trusts",
         f"a list of at most {MAX_CERTIFICATES} ARNs of secrets in Secrets Manager",
         (),
     )
     execution_role: Literal["own", "none"] | RoleArn = option(
-        "whom its code acts as: a role of its own, nobody, or a role that exists and trusts the service",
+        "IAM role of the code: a new role (own), no role (none), or an existing role that trusts AgentCore",
         f"own | none | {ALLOWED_ROLE_ARN}",
         "own",
         union_mode="left_to_right",
     )
     callers: Annotated[tuple[RoleArn, ...], Field(max_length=50), AsTuple] = option(
-        "roles that may run code in it beside the session function; those of other accounts by a role to assume",
+        "roles that can run code besides the session function; roles of other accounts assume a role here",
         f"a list of at most 50, each {ALLOWED_ROLE_ARN}",
         (),
     )
 
 
 class SandboxInterpreter(BaseInterpreter):
-    """An interpreter whose code reaches S3 and nothing else of the network."""
+    """An interpreter whose code reaches S3 and no other network destination."""
 
-    network: Literal["SANDBOX"] = option("what code reaches: S3 and DNS alone", NETWORKS, "SANDBOX")
+    network: Literal["SANDBOX"] = option("network mode: code reaches S3 and DNS only", NETWORKS, "SANDBOX")
 
 
 class PublicInterpreter(BaseInterpreter):
-    """An interpreter whose code reaches the internet: somebody says why, answers for it, and until when."""
+    """An interpreter whose code reaches the internet. It needs a reason, an owner and an expiry date."""
 
-    network: Literal["PUBLIC"] = option("what code reaches: the internet", NETWORKS)
+    network: Literal["PUBLIC"] = option("network mode: code reaches the internet", NETWORKS)
     reason: ReviewText = option(
-        "for the reviewer",
-        "why this interpreter needs the internet, in 1 to 200 characters",
+        "why code needs the internet, for the security review",
+        "the reason for internet access, 1 to 200 characters",
         examples=["Packages from PyPI"],
     )
-    owner: ReviewText = option("for the reviewer", ALLOWED_OWNER, examples=["platform team"])
-    expires: ExpiryDay | None = option(
-        "its last day: past it nothing is synthesised, and for 30 days before it there is a warning",
-        ALLOWED_EXPIRY,
-        None,
-    )
+    owner: ReviewText = option(OWNER_TITLE, ALLOWED_OWNER, examples=["platform team"])
+    expires: ExpiryDay | None = option(EXPIRY_TITLE, ALLOWED_EXPIRY, None)
 
 
 class VpcInterpreter(BaseInterpreter):
-    """An interpreter whose code reaches what a VPC lets it: the environment's own, or one that exists."""
+    """An interpreter whose code reaches what a VPC allows: the environment's network, or an existing VPC."""
 
-    network: Literal["VPC"] = option("what code reaches: what the VPC lets it", NETWORKS)
+    network: Literal["VPC"] = option("network mode: code reaches what the VPC allows", NETWORKS)
     subnets: Annotated[
         tuple[
             Annotated[str, item(f"an id such as {SUBNET_EXAMPLE}", SUBNET_EXAMPLE, pattern="^subnet-[0-9a-z]{8,17}$")],
@@ -188,7 +187,7 @@ class VpcInterpreter(BaseInterpreter):
         Field(min_length=1, max_length=MAX_SUBNETS),
         AsTuple,
     ] = option(
-        "private subnets that exist; without them, those of the environment's own network",
+        "existing private subnets; without them, the environment's network is used",
         f"a list of 1 to {MAX_SUBNETS} ids such as {SUBNET_EXAMPLE}",
         (),
     )
@@ -203,7 +202,7 @@ class VpcInterpreter(BaseInterpreter):
         Field(min_length=1, max_length=MAX_SECURITY_GROUPS),
         AsTuple,
     ] = option(
-        "security groups that exist; with subnets, and only then",
+        "existing security groups; required with subnets, not allowed without them",
         f"a list of 1 to {MAX_SECURITY_GROUPS} ids such as {SECURITY_GROUP_EXAMPLE}",
         (),
     )

@@ -1,4 +1,4 @@
-"""Which folders of S3 an environment's own network leads to: those of the interpreters in it, and no others."""
+"""Returns the S3 folders that are reachable from the environment's network: those of its interpreters only."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ if TYPE_CHECKING:
     from sandpiper.environment.model import Environment
 
     Folders = dict[str, list[str]]
-    """Such as `data/rates`, by the account that owns the bucket."""
+    """Folders such as `data/rates`, by the account that owns the bucket."""
 
 
 def network_folders(environment: Environment) -> tuple[Folders, Folders]:
-    """Folders for code in this network: those that some interpreter writes, and those that they only read.
+    """Returns the folders that code in the network can write, and those that it can only read.
 
-    Of the data bucket they are the own folders of these very interpreters, whoever's credentials the code has: what
-    tenants sent and got is not for code, and neither is another interpreter's folder.
+    In the data bucket, these are the own folders of the network's interpreters, regardless of the credentials that the
+    code uses. Inputs and outputs of tenants and folders of other interpreters are not included.
     """
-    inside = list(_inside(environment))
-    written = {(environment.account, own) for own, one in inside if one.execution_role != "none"}
-    written |= {key_path for _, one in inside for key_path in _places(environment, one.write)}
-    read = {key_path for _, one in inside for key_path in _places(environment, one.read)} - written
-    return _by_account(written), _by_account(read)
+    interpreters = list(_interpreters_in_network(environment))
+    writable = {(environment.account, own) for own, each in interpreters if each.execution_role != "none"}
+    writable |= {folder for _, each in interpreters for folder in _by_owner(environment, each.write)}
+    readable = {folder for _, each in interpreters for folder in _by_owner(environment, each.read)} - writable
+    return _grouped(writable), _grouped(readable)
 
 
 def interpreter_prefix(environment: Environment, tenant: str, interpreter: str) -> str:
-    """An interpreter's own folder of the data bucket, with the bucket."""
+    """Returns an interpreter's own folder in the data bucket, such as `bucket/tenants/claims/sandbox/web`."""
     bucket = environment.data_bucket.name or data_bucket_name(environment.name, environment.account, environment.region)
     return f"{bucket}/{tenant_prefix(tenant)}/{settings.SANDBOX}/{interpreter}"
 
 
-def _inside(environment: Environment) -> Iterator[tuple[str, VpcInterpreter]]:
+def _interpreters_in_network(environment: Environment) -> Iterator[tuple[str, VpcInterpreter]]:
     for name, tenant in environment.all_tenants.items():
         for key, interpreter in tenant.interpreters.items():
             if isinstance(interpreter, VpcInterpreter) and not interpreter.subnets:
                 yield interpreter_prefix(environment, name, key), interpreter
 
 
-def _places(environment: Environment, folders: Iterable[S3Access]) -> Iterator[tuple[str, str]]:
+def _by_owner(environment: Environment, folders: Iterable[S3Access]) -> Iterator[tuple[str, str]]:
     for each in folders:
         yield each.account or environment.account, f"{each.bucket}/{each.folder}"
 
 
-def _by_account(places: set[tuple[str, str]]) -> Folders:
-    found: Folders = {}
-    for account, key_path in sorted(places):
-        found.setdefault(account, []).append(key_path)
-    return found
+def _grouped(folders: set[tuple[str, str]]) -> Folders:
+    by_account: Folders = {}
+    for account, folder in sorted(folders):
+        by_account.setdefault(account, []).append(folder)
+    return by_account

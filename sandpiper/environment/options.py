@@ -1,7 +1,7 @@
-"""What all options of an environment file have in common: exact keys and types, and the texts that are shared.
+"""Contains the base class of option mappings and the field types that several of them use.
 
-Each option is a pydantic Field whose `title` says what it is for and whose `description` says what is allowed. The
-JSON Schema for editors, the reference page and the error messages are all made of these two.
+Each option is a pydantic Field. Its `title` states the purpose and its `description` the allowed values. The JSON
+Schema, the reference page and the error messages are generated from these two.
 """
 
 import re
@@ -13,55 +13,72 @@ LOG_RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
-"""The values that CloudWatch Logs takes (PutRetentionPolicy)."""
+"""The values that CloudWatch Logs accepts.
+
+https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+"""
 
 ShortName = Annotated[
     str,
     Field(
         pattern=r"^[a-z](-?[a-z0-9])*$",
         max_length=24,
-        description="at most 24 of a-z 0-9 and single hyphens, a letter first",
+        description="1 to 24 characters a-z, 0-9 and single hyphens, starting with a letter",
     ),
 ]
-"""A key of an interpreter, or a tenant's name whoever has it."""
+"""The key of an interpreter, or the name of a tenant."""
 
 
 class Options(BaseModel):
-    """A mapping of the file: its keys are known, its types exact, its values fixed once they are read."""
+    """A mapping in the file. Unknown keys are rejected, types are exact, and instances are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-def item(allowed: str, example: object, **limits: Any) -> Any:
-    """A Field for what is in a list or a mapping: what is allowed, an example of it, and what pydantic checks."""
-    return Field(description=allowed, examples=[example], **limits)
+def item(allowed: str, example: object, **constraints: Any) -> Any:
+    """Returns a Field for an item of a list or a value of a mapping.
+
+    Args:
+        allowed: The allowed values, for messages.
+        example: A valid value, which replaces an invalid one while the other options are checked.
+        constraints: What pydantic checks, such as `pattern`.
+    """
+    return Field(description=allowed, examples=[example], **constraints)
 
 
-def option(title: str, allowed: str, default: Any = ..., **limits: Any) -> Any:
-    """A Field: what it is for, what is allowed, its default (required without one), and what pydantic checks."""
-    return Field(default, title=title, description=allowed, **limits)
+def option(title: str, allowed: str, default: Any = ..., **constraints: Any) -> Any:
+    """Returns a Field for an option.
+
+    Args:
+        title: The purpose of the option.
+        allowed: The allowed values, for messages.
+        default: The default. An option without one is required.
+        constraints: What pydantic checks, such as `pattern`.
+    """
+    return Field(default, title=title, description=allowed, **constraints)
 
 
-def _only_retention_values(days: int) -> int:
+def _require_retention_days(days: int) -> int:
     if days not in LOG_RETENTION_DAYS:
-        raise ValueError(f"say {min(LOG_RETENTION_DAYS, key=lambda one: abs(one - days))}, which is next to it")
+        nearest = min(LOG_RETENTION_DAYS, key=lambda allowed: abs(allowed - days))
+        raise ValueError(f"use {nearest}, the nearest allowed value")
     return days
 
 
 def _as_tuple(value: object) -> object:
-    """YAML has lists, a value that stays as it is has tuples."""
+    """Converts YAML's lists to tuples, which are immutable."""
     return tuple(cast("list[object]", value)) if isinstance(value, list) else value
 
 
 def empty_as_default(value: object) -> object:
-    """`sandbox:` with nothing after it reads as None in YAML and means every default."""
+    """Converts None to an empty mapping: YAML reads `sandbox:` as None, and it means all defaults."""
     return {} if value is None else value
 
 
 def reject_empty(value: object) -> object:
-    """What has no defaults to stand for it is not left empty, as if it were not there."""
+    """Rejects None, which would otherwise count as a missing option."""
     if value is None:
-        raise ValueError("fill it in, or take it out")
+        raise ValueError("set a value, or remove the option")
     return value
 
 
@@ -71,7 +88,7 @@ NotEmpty = BeforeValidator(reject_empty)
 
 ReviewText = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 LogRetentionDays = Annotated[
-    int, AfterValidator(_only_retention_values), Field(json_schema_extra={"enum": list(LOG_RETENTION_DAYS)})
+    int, AfterValidator(_require_retention_days), Field(json_schema_extra={"enum": list(LOG_RETENTION_DAYS)})
 ]
 ALLOWED_LOG_RETENTION = "one of " + ", ".join(map(str, LOG_RETENTION_DAYS))
 
@@ -90,14 +107,14 @@ RoleArn = Annotated[
     ),
 ]
 KeyArn = Annotated[str, Field(pattern=rf"^arn:{PARTITION}:kms:[a-z0-9-]+:{ACCOUNT}:key/[A-Za-z0-9-]+$")]
-ALLOWED_KEY_ARN = "the ARN of a KMS key, such as arn:aws:kms:eu-west-1:111122223333:key/ID (not of an alias)"
+ALLOWED_KEY_ARN = "the ARN of a KMS key, such as arn:aws:kms:eu-west-1:111122223333:key/ID (not an alias)"
 
 
 def account_of(arn: str) -> str:
-    """The account in an ARN."""
+    """Returns the account in an ARN."""
     return arn.split(":")[4]
 
 
 def is_match(pattern: str, value: str) -> bool:
-    """Whether the whole of a value has the pattern."""
+    """Returns whether a pattern matches the entire value."""
     return re.fullmatch(pattern, value) is not None

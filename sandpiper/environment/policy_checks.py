@@ -1,13 +1,12 @@
-"""Whether the folders of S3 fit the policies that name them, which AWS takes up to a number of characters.
+"""Checks that the S3 folders of interpreters fit into the IAM policies that name them, which have maximum lengths.
 
-The policies themselves are made by the constructs. Here they are written once more, for their length alone, so that a
-file that is too large is told with everything else that is wrong with it; a test holds the lengths to the templates'.
+The statements are those that the constructs write (`sandpiper_contract.s3_statements`). A test compares the lengths
+with the templates.
 """
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from sandpiper.environment.errors import ConfigIssue
@@ -15,124 +14,121 @@ from sandpiper.environment.network_folders import interpreter_prefix, network_fo
 from sandpiper.environment.traversal import iter_interpreters
 from sandpiper.names import DEFAULT_TENANT
 from sandpiper_contract.aws import MAX_INLINE_POLICY_CHARACTERS, partition_of
+from sandpiper_contract.s3_statements import (
+    READ_ACTIONS,
+    WRITE_ACTIONS,
+    endpoint_statements,
+    key_statement,
+    list_statement,
+    object_statement,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from sandpiper.environment.interpreter import Interpreter
     from sandpiper.environment.model import Environment
 
 MAX_ENDPOINT_POLICY_CHARACTERS = 20_480
-"""Characters, with white space: https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-limits-endpoints.html"""
-_OWN_KEY = "?" * 120
-"""As long as a key that is made with the bucket may be, as its ARN or as the parameter that a template has of it."""
-_READ = ("s3:GetObject",)
-_WRITE = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject")
+"""Characters of an endpoint policy, with white space.
+
+https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-limits-endpoints.html
+"""
+_NEW_KEY = "?" * 120
+"""As long as the reference to a new key can be in a template: its ARN, or a parameter with it."""
 
 
 def endpoint_policy_size(environment: Environment) -> int:
-    """Characters of the policy of S3's endpoint in the environment's network, with white space.
+    """Returns the characters of the S3 endpoint policy in the environment's network, with white space."""
+    partition = partition_of(environment.region)
+    statements = endpoint_statements(partition, environment.account, *network_folders(environment))
+    return len(json.dumps(_document(statements)))
 
-    One more for each folder with a short name, which is listed without a wildcard.
+
+def execution_role_size(environment: Environment, own_folder: str, interpreter: Interpreter) -> int:
+    """Returns the characters of the policy of an interpreter's new execution role, without white space.
+
+    Args:
+        environment: The interpreter's environment.
+        own_folder: The interpreter's own folder, such as `bucket/tenants/claims/sandbox/web`.
+        interpreter: An interpreter with `execution_role: own`.
     """
-    arn = _s3_arn(environment)
-    written, read = network_folders(environment)
-    statements: list[dict[str, Any]] = []
-    for account in written | read:
-        owner = {"aws:PrincipalAccount": environment.account, "aws:ResourceAccount": account}
-        folders = [*written.get(account, ()), *read.get(account, ())]
-        for actions, places in ((_WRITE, written.get(account)), (_READ, read.get(account))):
-            if places:
-                statements.append(
-                    _allow(actions, [f"{arn}{key_path}/*" for key_path in places], {"StringEquals": owner})
-                )
-        for bucket in {key_path.partition("/")[0] for key_path in folders}:
-            inside = [key_path.partition("/")[2] for key_path in folders if key_path.startswith(f"{bucket}/")]
-            condition = {"StringEquals": owner, "StringLike": {"s3:prefix": [f"{folder}/*" for folder in inside]}}
-            statements.append(_allow(("s3:ListBucket",), [f"{arn}{bucket}"], condition))
-    return len(json.dumps(_document([{**each, "Principal": "*"} for each in statements])))
-
-
-def execution_role_size(environment: Environment, own: str, interpreter: Interpreter) -> int:
-    """Characters of the policy of an interpreter's own role, without white space; `own` is its own folder."""
-    arn = _s3_arn(environment)
-    data_key = {"aws": None, "own": _OWN_KEY}.get(environment.data_bucket.key, environment.data_bucket.key)
-    of_account: dict[tuple[tuple[str, ...], str], list[str]] = defaultdict(list)
-    listed: dict[tuple[str, str], list[str]] = defaultdict(list)
-    statements: list[dict[str, Any]] = []
-    given = (
-        *((_READ, f"{one.bucket}/{one.folder}", one.account, one.key) for one in interpreter.read),
-        *((_WRITE, f"{one.bucket}/{one.folder}", one.account, one.key) for one in interpreter.write),
-        (_WRITE, own, None, data_key),
+    arn = f"arn:{partition_of(environment.region)}:s3:::"
+    data_key = {"aws": None, "own": _NEW_KEY}.get(environment.data_bucket.key, environment.data_bucket.key)
+    grants = (
+        *((READ_ACTIONS, f"{each.bucket}/{each.folder}", each.account, each.key) for each in interpreter.read),
+        *((WRITE_ACTIONS, f"{each.bucket}/{each.folder}", each.account, each.key) for each in interpreter.write),
+        (WRITE_ACTIONS, own_folder, None, data_key),
     )
-    for actions, key_path, owner, key in given:
+    statements: list[dict[str, Any]] = []
+    for actions, location, owner, key in grants:
         account = owner or environment.account
-        bucket, _, folder = key_path.partition("/")
-        of_account[actions, account].append(f"{arn}{key_path}/*")
-        listed[account, folder].append(f"{arn}{bucket}")
+        bucket, _, folder = location.partition("/")
+        bucket_arn, objects_arn = f"{arn}{bucket}", f"{arn}{location}/*"
+        statements.append(object_statement(actions, objects_arn, account))
+        statements.append(list_statement(bucket_arn, f"{folder}/*", account))
         if key is not None:
-            statements.append(_by_key(environment, key, [f"{arn}{bucket}", f"{arn}{key_path}/*"], actions))
-    for (actions, account), objects in of_account.items():
-        statements.append(_allow(actions, objects, {"StringEquals": {"aws:ResourceAccount": account}}))
-    for (account, folder), buckets in listed.items():
-        conditions = {"StringEquals": {"aws:ResourceAccount": account}, "StringLike": {"s3:prefix": f"{folder}/*"}}
-        statements.append(_allow(("s3:ListBucket",), buckets, conditions))
-    return len(json.dumps(_document(statements), separators=(",", ":")))
+            via_s3 = _s3_service_name(environment, key)
+            statements.append(key_statement(key, via_s3, [bucket_arn, objects_arn], write=actions is WRITE_ACTIONS))
+    return len(json.dumps(_document(_merge(statements)), separators=(",", ":")))
 
 
-def _by_key(environment: Environment, key: str, context: list[str], actions: Sequence[str]) -> dict[str, Any]:
+def _s3_service_name(environment: Environment, key: str) -> object:
     region = key.split(":")[3] if key.startswith("arn:") else environment.region
-    via = {"Fn::Join": ["", [f"s3.{region}.", {"Ref": "AWS::URLSuffix"}]]}
-    return _allow(
-        ("kms:Decrypt",) if actions is _READ else ("kms:Decrypt", "kms:GenerateDataKey"),
-        [key],
-        {"StringEquals": {"kms:ViaService": via}, "ArnLike": {"kms:EncryptionContext:aws:s3:arn": context}},
-    )
+    return {"Fn::Join": ["", [f"s3.{region}.", {"Ref": "AWS::URLSuffix"}]]}
 
 
-def _s3_arn(environment: Environment) -> str:
-    return f"arn:{partition_of(environment.region)}:s3:::"
+def _merge(statements: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Merges statements that differ only in their resources, as the CDK does for the role's policy."""
+    merged: dict[str, dict[str, Any]] = {}
+    for statement in statements:
+        other_elements = {name: value for name, value in statement.items() if name != "Resource"}
+        first = merged.setdefault(json.dumps(other_elements, sort_keys=True), {**other_elements, "Resource": []})
+        first["Resource"] = [*first["Resource"], *statement["Resource"]]
+    return list(merged.values())
 
 
-def _allow(actions: Sequence[str], resources: Sequence[str], conditions: Mapping[str, Any]) -> dict[str, Any]:
-    """A statement, with what is only one not in a list."""
-    action, resource = (each[0] if len(each) == 1 else list(each) for each in (actions, resources))
-    return {"Action": action, "Condition": conditions, "Effect": "Allow", "Resource": resource}
+def _document(statements: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns a policy document as templates have it: a list with one item is written as the item."""
+    return {
+        "Statement": [{name: _without_list_of_one(value) for name, value in each.items()} for each in statements],
+        "Version": "2012-10-17",
+    }
 
 
-def _document(statements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {"Statement": statements, "Version": "2012-10-17"}
+def _without_list_of_one(value: Any) -> Any:
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
-def _folders_fit_the_endpoint(environment: Environment) -> Iterator[ConfigIssue]:
+def _check_endpoint_policy(environment: Environment) -> Iterator[ConfigIssue]:
     if environment.network is None:
         return
     size = endpoint_policy_size(environment)
     if size > MAX_ENDPOINT_POLICY_CHARACTERS:
-        found = sum(len(places) for folders in network_folders(environment) for places in folders.values())
+        count = sum(len(folders) for by_account in network_folders(environment) for folders in by_account.values())
         yield ConfigIssue(
             key_path=("network",),
-            problem=f"leads to {found} folders of S3, for which its endpoint needs a policy of {size} characters",
-            allowed=f"{MAX_ENDPOINT_POLICY_CHARACTERS} characters, as AWS has it",
-            remedy="give its interpreters fewer and wider folders with shorter names, or move some into an environment "
-            "of their own",
+            problem=f"gives access to {count} S3 folders, for which the endpoint policy has {size} characters",
+            allowed=f"at most {MAX_ENDPOINT_POLICY_CHARACTERS} characters, which is AWS's limit",
+            remedy="use fewer and wider folders with shorter names, or move some interpreters to another environment",
         )
 
 
-def _folders_fit_the_role(environment: Environment) -> Iterator[ConfigIssue]:
+def _check_role_policies(environment: Environment) -> Iterator[ConfigIssue]:
     for key_path, interpreter in iter_interpreters(environment):
         if interpreter.execution_role != "own":
             continue
         tenant = str(key_path[1]) if key_path[0] == "tenants" else DEFAULT_TENANT
-        size = execution_role_size(environment, interpreter_prefix(environment, tenant, str(key_path[-1])), interpreter)
+        own_folder = interpreter_prefix(environment, tenant, str(key_path[-1]))
+        size = execution_role_size(environment, own_folder, interpreter)
         if size > MAX_INLINE_POLICY_CHARACTERS:
             read, write = len(interpreter.read), len(interpreter.write)
             yield ConfigIssue(
                 key_path=(*key_path, "read" if read >= write else "write"),
-                problem=f"is too long: for {read + write} folders its role needs a policy of {size} characters",
-                allowed=f"{MAX_INLINE_POLICY_CHARACTERS} characters, as IAM has it",
-                remedy="give it fewer and wider folders with shorter names, or divide them among more interpreters",
+                problem=f"is too long: the role's policy for {read + write} folders has {size} characters",
+                allowed=f"at most {MAX_INLINE_POLICY_CHARACTERS} characters, which is IAM's limit",
+                remedy="use fewer and wider folders with shorter names, or divide them among more interpreters",
             )
 
 
-POLICY_CHECKS = (_folders_fit_the_endpoint, _folders_fit_the_role)
+POLICY_CHECKS = (_check_endpoint_policy, _check_role_policies)

@@ -1,8 +1,8 @@
-"""The regions that are known to offer custom code interpreters.
+"""Contains the regions that are known to offer custom code interpreters.
 
-Not a gate: a region may gain the service before this list does, so an unlisted one is a warning and never a refusal.
-Source: the CloudFormation registry's regional schemas for AWS::BedrockAgentCore::CodeInterpreterCustom, November 2026.
-AWS's own page has the same ones without the two of China:
+An unlisted region causes a warning, never an error, because the service may be available there before it is listed
+here. Source: the CloudFormation registry's regional schemas for AWS::BedrockAgentCore::CodeInterpreterCustom, November
+2026. AWS's page lists the same regions without the two in China:
 https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/agentcore-regions.html
 """
 
@@ -55,8 +55,8 @@ S3_PREFIX_LISTS = {
     "us-west-1": "pl-6ba54002",
     "us-west-2": "pl-68a54001",
 }
-"""S3's managed prefix list (`com.amazonaws.REGION.s3`), for which CloudFormation has no name: it is the same in every
-account. No page of AWS lists them: they are as seen in answers of DescribePrefixLists that were published, and the one
-of eu-north-1 in public templates that agree. In any other region, and where one should be wrong,
-`network.s3_prefix_list` says it: a wrong one is refused, or leads nowhere.
+"""S3's managed prefix list (`com.amazonaws.REGION.s3`) by region. It is the same in every account, and CloudFormation
+cannot look it up. AWS publishes no list; these are from published responses of DescribePrefixLists, and eu-north-1 is
+from public templates that agree. `network.s3_prefix_list` sets it for any other region, and corrects a wrong entry. A
+wrong prefix list fails the deployment or blocks access to S3.
 """

@@ -1,4 +1,4 @@
-"""The JSON Schema of an environment file, for editors: what the types say, without what holds between options."""
+"""Generates the JSON Schema of environment files for editors. It contains the types, not the rules between options."""
 
 from __future__ import annotations
 
@@ -15,34 +15,40 @@ if TYPE_CHECKING:
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-_NOTHING = {"type": "null"}
+_NULL = {"type": "null"}
 
 
 def schema() -> dict[str, Any]:
-    """The schema, in draft 2020-12."""
-    found = Environment.model_json_schema(schema_generator=_Schema)
-    found["oneOf"] = [{"required": ["interpreters"]}, {"required": ["tenants"]}]
-    found["properties"]["tenants"]["propertyNames"]["not"] = {"enum": list(RESERVED_TENANT_NAMES)}
-    return {"$schema": DIALECT, **found}
+    """Returns the JSON Schema, in draft 2020-12.
+
+    Example:
+        >>> schema()["properties"]["name"]["pattern"]
+        '^[a-z][a-z0-9]{0,19}$'
+    """
+    generated = Environment.model_json_schema(schema_generator=_Schema)
+    generated["oneOf"] = [{"required": ["interpreters"]}, {"required": ["tenants"]}]
+    generated["properties"]["tenants"]["propertyNames"]["not"] = {"enum": list(RESERVED_TENANT_NAMES)}
+    return {"$schema": DIALECT, **generated}
 
 
 class _Schema(GenerateJsonSchema):
     """Pydantic's generator, extended by the short forms of the file and by constraints on mapping keys."""
 
     def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
-        inside = self.generate_inner(schema["schema"])
+        inner = self.generate_inner(schema["schema"])
         function: object = schema["function"]["function"]
-        if function is empty_as_default and _NOTHING not in inside.get("anyOf", []):
-            return {"anyOf": [inside, _NOTHING]}
+        if function is empty_as_default and _NULL not in inner.get("anyOf", []):
+            return {"anyOf": [inner, _NULL]}
         if function is reject_empty:
-            (something,) = (one for one in inside["anyOf"] if one != _NOTHING)
-            return something
+            (not_null,) = (member for member in inner["anyOf"] if member != _NULL)
+            return not_null
         if function is uri_alone:
-            return {"anyOf": [inside, S3Access.model_json_schema()["properties"]["uri"]]}
-        return inside
+            return {"anyOf": [inner, S3Access.model_json_schema()["properties"]["uri"]]}
+        return inner
 
     def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
-        made = super().dict_schema(schema)
-        (inside,) = made.pop("patternProperties", {}).values() or (made.get("additionalProperties", {}),)
+        generated = super().dict_schema(schema)
+        patterns = generated.pop("patternProperties", {}).values()
+        (values,) = patterns or (generated.get("additionalProperties", {}),)
         keys = self.generate_inner(schema["keys_schema"]) if "keys_schema" in schema else {}
-        return {**made, "additionalProperties": inside, "propertyNames": keys}
+        return {**generated, "additionalProperties": values, "propertyNames": keys}

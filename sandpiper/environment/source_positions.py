@@ -1,4 +1,4 @@
-"""The line of a key_path in a YAML file, for messages that an editor can jump to, and which keys are there again."""
+"""Finds the line of an option in a YAML file, for messages that an editor can jump to, and finds duplicate keys."""
 
 from __future__ import annotations
 
@@ -12,59 +12,60 @@ if TYPE_CHECKING:
 
 
 class SourcePositions:
-    """The line numbers of one document.
+    """The line numbers of one document, from 1.
 
-    `duplicate_keys` has each duplicate key: its key path, the line of the first occurrence, and its line.
+    Attributes:
+        duplicate_keys: Each duplicate key: its key path, the line of the first occurrence, and its own line.
     """
 
     def __init__(self, root: Node) -> None:
-        """Takes keys that are there again out of the document, in key_path: what is left is what is meant first."""
+        """Removes duplicate keys from the nodes in place, so that the first value of each key remains."""
         self._root = root
         self.duplicate_keys: list[tuple[KeyPath, int, int]] = []
-        waiting: list[tuple[KeyPath, Node]] = [((), root)]
-        seen = set[int]()  # a node may lie in itself
-        for key_path, node in waiting:  # which grows as it goes on
+        queue: list[tuple[KeyPath, Node]] = [((), root)]
+        seen = set[int]()  # a node can contain itself through an alias
+        for key_path, node in queue:  # the loop extends the queue
             if id(node) in seen:
                 continue
             seen.add(id(node))
             if isinstance(node, MappingNode):
-                waiting += self._drop_duplicates(key_path, node)
+                queue += self._remove_duplicates(key_path, node)
             elif isinstance(node, SequenceNode):
                 items = cast("list[Node]", node.value)
-                waiting += [((*key_path, index), item) for index, item in enumerate(items)]
+                queue += [((*key_path, index), item) for index, item in enumerate(items)]
 
     @classmethod
     def from_text(cls, text: str) -> SourcePositions:
-        """Those of a text that is YAML."""
+        """Returns the positions of a valid YAML text."""
         return cls(cast("Node", YAML(typ="safe", pure=True).compose(text)))
 
-    def _drop_duplicates(self, key_path: KeyPath, node: MappingNode) -> list[tuple[KeyPath, Node]]:
-        """What lies in a mapping, once it has each key once."""
-        first: dict[tuple[str, str], tuple[Node, Node]] = {}
+    def _remove_duplicates(self, key_path: KeyPath, node: MappingNode) -> list[tuple[KeyPath, Node]]:
+        """Removes duplicate keys from a mapping, and returns its values with their key paths."""
+        first_entries: dict[tuple[str, str], tuple[Node, Node]] = {}
         for key, value in cast("list[tuple[Node, Node]]", node.value):
             name = str(cast("object", key.value))
-            before, _ = first.setdefault((str(cast("object", key.tag)), name), (key, value))
-            if before is not key:
-                self.duplicate_keys.append(((*key_path, name), _line(before), _line(key)))
-        node.value = list(first.values())
-        return [((*key_path, name), value) for (_, name), (_, value) in first.items()]
+            first_key, _ = first_entries.setdefault((str(cast("object", key.tag)), name), (key, value))
+            if first_key is not key:
+                self.duplicate_keys.append(((*key_path, name), _line(first_key), _line(key)))
+        node.value = list(first_entries.values())
+        return [((*key_path, name), value) for (_, name), (_, value) in first_entries.items()]
 
     def line_of(self, key_path: KeyPath) -> int | None:
-        """Returns the line of a key path, from 1, or of its nearest parent in the file. None for the whole file."""
+        """Returns the line of a key path, or of its nearest parent in the file. Returns None for the whole file."""
         node: Node | None
         node, line = self._root, None
         for step in key_path:
-            found = _inside(node, step)
-            if found is None:
+            child = _child(node, step)
+            if child is None:
                 break
-            line, node = found
+            line, node = child
         return line
 
 
-def _inside(node: Node | None, step: str | int) -> tuple[int, Node] | None:
-    """The line on which a part of a node begins, and the part."""
+def _child(node: Node | None, step: str | int) -> tuple[int, Node] | None:
+    """Returns the line and the node of a mapping's key or of a list's item."""
     if isinstance(node, MappingNode):
-        # From the end: what a mapping has by `<<` comes first there, and counts less than what it has itself.
+        # In reverse: the keys that `<<` merges come first, and the mapping's own keys override them.
         for key, value in reversed(cast("list[tuple[Node, Node]]", node.value)):
             if str(cast("object", key.value)) == str(step):
                 return _line(key), value

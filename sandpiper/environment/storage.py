@@ -1,4 +1,4 @@
-"""Where an environment keeps data: its bucket, the key, and for how long."""
+"""Contains the options of the data bucket: its name, its key and the retention of objects."""
 
 from typing import Annotated, Literal
 
@@ -6,62 +6,62 @@ from pydantic import Field
 
 from sandpiper.environment.options import ALLOWED_KEY_ARN, EmptyAsDefault, KeyArn, Options, ShortName, item, option
 
-_DAYS = "a whole number of days from {low} to 3650, or nothing for ever"
 MAX_DAYS = 3_650
+_DAYS = f"a whole number of days from 1 to {MAX_DAYS}"
+_OPTIONAL_DAYS = f"{_DAYS}, or no value to keep objects forever"
 
 
 class Retention(Options):
-    """How many days objects of each folder live, and old versions of all of them."""
+    """How many days objects are kept, by folder of a tenant, and how many days old versions are kept."""
 
-    # A run's claim lies with its files, and Step Functions takes a redrive for 14 days.
+    # The idempotency record of a run is stored with its files, and Step Functions allows a redrive for 14 days.
     # https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
-    runs: int = option("what programs left", f"a whole number of days from 14 to {MAX_DAYS}", 90, ge=14, le=MAX_DAYS)
-    inputs: int | None = option("what requests read", _DAYS.format(low=1), None, ge=1, le=MAX_DAYS)
-    sandbox: int | None = option(
-        "what code in sessions keeps in its interpreter's own folder", _DAYS.format(low=1), None, ge=1, le=MAX_DAYS
-    )
-    old_versions: int = option(
-        "how long an overwritten or deleted object can be brought back",
-        f"a whole number of days from 1 to {MAX_DAYS}",
-        30,
-        ge=1,
+    runs: int = option(
+        "outputs, results and records of runs",
+        f"a whole number of days from 14 to {MAX_DAYS}",
+        90,
+        ge=14,
         le=MAX_DAYS,
     )
-    access_logs: int = option(
-        "who read and wrote what", f"a whole number of days from 1 to {MAX_DAYS}", 365, ge=1, le=MAX_DAYS
+    inputs: int | None = option("input files of requests", _OPTIONAL_DAYS, None, ge=1, le=MAX_DAYS)
+    sandbox: int | None = option(
+        "files that code in sessions stores in its interpreter's folder", _OPTIONAL_DAYS, None, ge=1, le=MAX_DAYS
     )
-    removed_tenants: dict[
-        ShortName, Annotated[int, item(f"a whole number of days from 1 to {MAX_DAYS}", 90, ge=1, le=MAX_DAYS)]
-    ] = option(
-        "all that tenants left which are no longer in the file; without them here, for ever",
+    old_versions: int = option(
+        "how long an overwritten or deleted object can be restored", _DAYS, 30, ge=1, le=MAX_DAYS
+    )
+    access_logs: int = option("logs of reads and writes", _DAYS, 365, ge=1, le=MAX_DAYS)
+    removed_tenants: dict[ShortName, Annotated[int, item(_DAYS, 90, ge=1, le=MAX_DAYS)]] = option(
+        "all data of a tenant that was removed from the file; without an entry it is kept forever",
         f"a mapping such as claims: 90, in days from 1 to {MAX_DAYS}",
         {},
     )
 
 
 class DataBucket(Options):
-    """The bucket of all tenants' data, each in its own folder."""
+    """The bucket for the data of all tenants, one folder for each tenant."""
 
     name: str | None = option(
-        "a bucket that exists, in this account and region, whose lifecycle and encryption are its owner's; "
-        "without one, a bucket is made",
-        "3 to 63 of a-z 0-9 . and hyphens",
+        "an existing bucket in this account and region, with its own lifecycle and encryption; without a name, "
+        "Sandpiper creates a bucket",
+        "3 to 63 characters a-z, 0-9, dots and hyphens",
         None,
         pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
     )
     key: Literal["aws", "own"] | KeyArn = option(
-        "what encrypts it: S3's key, a KMS key that is made for it and rotated each year, or a KMS key that exists",
+        "encryption key: S3's key (aws), a new KMS key that is rotated every year (own), or an existing KMS key",
         f"aws | own | {ALLOWED_KEY_ARN}",
         "aws",
         union_mode="left_to_right",
     )
     retain: bool = option(
-        "whether it stays when its stack is deleted; with `false` AWS refuses to delete it while objects are in it",
+        "whether the bucket is kept when its stack is deleted; with `false`, AWS refuses to delete a bucket that "
+        "contains objects",
         "true or false",
         True,
     )
     retention_days: Annotated[Retention, EmptyAsDefault] = Field(
         default=Retention(),
-        title="how long objects live",
+        title="how long objects are kept",
         description="a mapping of " + ", ".join(Retention.model_fields),
     )

@@ -1,4 +1,4 @@
-"""Where things lie in an environment file, for those who check them."""
+"""Iterates over the parts of an environment together with their key paths in the file."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def iter_tenants(environment: Environment) -> Iterator[tuple[KeyPath, Tenant]]:
-    """Every tenant that has a name in the file, with its key_path."""
+    """Yields each named tenant with its key path."""
     for name, tenant in (environment.tenants or {}).items():
         yield ("tenants", name), tenant
 
 
 def iter_interpreters(environment: Environment) -> Iterator[tuple[KeyPath, Interpreter]]:
-    """Every interpreter, with its key_path."""
+    """Yields each interpreter with its key path."""
     for key, interpreter in (environment.interpreters or {}).items():
         yield ("interpreters", key), interpreter
     for key_path, tenant in iter_tenants(environment):

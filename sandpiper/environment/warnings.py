@@ -1,4 +1,4 @@
-"""What somebody should know of an environment that can be used: what ends soon, and what this version does not know."""
+"""Finds warnings about a valid environment: permissions that expire soon, and regions unknown to this version."""
 
 from __future__ import annotations
 
@@ -23,36 +23,43 @@ EXPIRY_NOTICE = datetime.timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentWarning:
-    """A warning: where in the file, and what about it."""
+    """A warning about an environment: the key path in the file, and the text."""
 
     at: str
     text: str
 
 
 def find_warnings(environment: Environment, *, today: datetime.date | None = None) -> tuple[EnvironmentWarning, ...]:
-    """Every warning, in the order of the file. `today` is by default the day in UTC."""
+    """Returns the warnings about an environment.
+
+    Args:
+        environment: A valid environment.
+        today: The date that expiry is compared with. Defaults to the current date in UTC.
+
+    Example:
+        >>> [str(warning.text) for warning in find_warnings(environment)]
+        ['expires on 2027-06-30; synthesis fails after that until you renew it']
+    """
     day = today or datetime.datetime.now(datetime.UTC).date()
-    return tuple(
-        EnvironmentWarning(format_key_path(key_path), text)
-        for key_path, text in (*_unknown(environment), *_ending(environment, day))
-    )
+    found = (*_unknown_regions(environment), *_expiring(environment, day))
+    return tuple(EnvironmentWarning(format_key_path(key_path), text) for key_path, text in found)
 
 
-def _unknown(environment: Environment) -> Iterator[tuple[KeyPath, str]]:
+def _unknown_regions(environment: Environment) -> Iterator[tuple[KeyPath, str]]:
     region = environment.region
     if region not in INTERPRETER_REGIONS:
-        yield ("region",), f"{region} was not known to offer code interpreters when this version was made"
+        yield ("region",), f"{region} was not known to offer code interpreters when this version was released"
     if environment.availability_zones and region not in SUPPORTED_ZONES:
-        yield ("availability_zones",), f"which zones of {region} AgentCore supports was not known when this was made"
+        yield (
+            ("availability_zones",),
+            f"the zones of {region} that AgentCore supports were not known when this version was released",
+        )
 
 
-def _ending(environment: Environment, today: datetime.date) -> Iterator[tuple[KeyPath, str]]:
+def _expiring(environment: Environment, today: datetime.date) -> Iterator[tuple[KeyPath, str]]:
     for key_path, last_day in _last_days(environment):
         if last_day is not None and last_day <= today + EXPIRY_NOTICE:
-            yield (
-                key_path,
-                f"ends on {last_day}: the day after, nothing is synthesised until somebody has decided again",
-            )
+            yield key_path, f"expires on {last_day}; synthesis fails after that until you renew it"
 
 
 def _last_days(environment: Environment) -> Iterator[tuple[KeyPath, datetime.date | None]]:

@@ -1,9 +1,9 @@
-"""The availability zones in which AgentCore makes network interfaces, by their ids, which every account has alike.
+"""Contains the availability zones that AgentCore supports, by zone id, which is the same in every account.
 
-Source: https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/agentcore-vpc.html#agentcore-supported-azs, as of
-October 2026 (us-west-1 and ap-south-2 as seen in public code of that time, which names it). China has none, though
-CloudFormation has the type there. A region that is not here may have the service by now: that is a warning and never a
-refusal.
+Source: https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/agentcore-vpc.html#agentcore-supported-azs,
+October 2026. us-west-1 and ap-south-2 are from public code of that time that names the page. The page has no zones in
+China, although CloudFormation offers the resource type there. An unlisted region causes a warning, never an error,
+because it may support AgentCore by now.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An environment is deployed, changed and destroyed with its own small policies, which allow nothing of another's."""
+"""Tests that an environment is deployed, changed and destroyed with its own deployment policies only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.local.environments import Environments
 
-pytestmark = pytest.mark.skipif(ON_AWS, reason="it bootstraps with policies of its own")
+pytestmark = pytest.mark.skipif(ON_AWS, reason="bootstraps with its own policies")
 
 QUALIFIER = "small"
 INTERPRETER = "AWS::BedrockAgentCore::CodeInterpreterCustom"
@@ -49,7 +49,7 @@ interpreters:
 
 @pytest.fixture
 def small(environments: Environments) -> Path:
-    """The file of an environment that the CDK deploys with this environment's policies, and no others."""
+    """Returns the file of an environment that the CDK deploys with this environment's policies only."""
     iam = boto3.client("iam")
     services = ("s3", "kms", "logs", "lambda", "bedrock-agentcore", "xray", "cloudwatch")
     everything = document(allow(*(f"{service}:*" for service in services)))

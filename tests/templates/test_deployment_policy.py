@@ -1,4 +1,4 @@
-"""Whatever an environment makes, the policies for CloudFormation's role let it be made."""
+"""Tests that the deployment policies cover every resource type of the templates."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.templates.conftest import synthesise
 if TYPE_CHECKING:
     from pathlib import Path
 
-OTHERS = {"AWS::CDK::Metadata"}
-"""Types that call no service."""
+NO_SERVICE = {"AWS::CDK::Metadata"}
+"""Resource types that call no service."""
 
 
-def test_every_type_that_an_environment_has_is_in_the_table(tmp_path: Path) -> None:
+def test_every_resource_type_of_an_environment_has_a_grant(tmp_path: Path) -> None:
     full = synthesise(
         tmp_path / "full",
         {"budget": {"usd_a_month": 400, "emails": ("a@example.com",)}, "data_bucket": {"key": "own"}},
@@ -31,26 +31,26 @@ def test_every_type_that_an_environment_has_is_in_the_table(tmp_path: Path) -> N
         for resource in template.content["Resources"].values()
     }
     assert len(found) > 20
-    known = {kind for grant in GRANTS for kind in grant.types} | OTHERS
-    assert found <= known, f"add what deploying {found - known} takes to sandpiper/deployment_policy.py"
+    known = {kind for grant in GRANTS for kind in grant.resource_types} | NO_SERVICE
+    assert found <= known, f"add grants for {found - known} to sandpiper/deployment_policy/grants"
 
 
-def test_what_is_held_by_its_tag_is_made_with_it(tmp_path: Path) -> None:
-    """As the template says it, and the CloudFormation registry that the type's handler gives it at creation."""
+def test_resources_that_are_limited_by_tag_are_created_with_it(tmp_path: Path) -> None:
+    """The template sets the tag, and according to the registry the resource handler applies it at creation."""
     private = private_network.synthesised(tmp_path / "private")
-    held = ("AWS::EC2::", "AWS::Route53Resolver::", "AWS::KMS::")
-    made = [
+    tagged_services = ("AWS::EC2::", "AWS::Route53Resolver::", "AWS::KMS::")
+    resources = [
         resource
         for template in private.templates.values()
         for resource in template.content["Resources"].values()
-        if resource["Type"].startswith(held)
+        if resource["Type"].startswith(tagged_services)
     ]
-    untagged = {each["Type"] for each in made if not tagging(each["Type"])["taggable"]}
-    assert untagged == {  # they are judged by what they are in
+    untagged = {each["Type"] for each in resources if not tagging(each["Type"])["taggable"]}
+    assert untagged == {  # their parents limit them
         *("AWS::EC2::SecurityGroupEgress", "AWS::EC2::SubnetRouteTableAssociation"),
         "AWS::Route53Resolver::ResolverQueryLoggingConfigAssociation",
     }
-    tagged = [each for each in made if each["Type"] not in untagged]
+    tagged = [each for each in resources if each["Type"] not in untagged]
     assert len({each["Type"] for each in tagged}) > 9
     for each in tagged:
         assert tagging(each["Type"])["tagOnCreate"], each["Type"]
@@ -58,7 +58,7 @@ def test_what_is_held_by_its_tag_is_made_with_it(tmp_path: Path) -> None:
 
 
 def tagging(kind: str) -> dict[str, Any]:
-    """What the CloudFormation registry says of a type's tags, as cfn-lint brings it."""
+    """Returns how a resource type supports tags according to the CloudFormation registry, from cfn-lint."""
     schemas = files("cfnlint") / "data/schemas"
     names: dict[str, str] = json.loads((schemas / "providers/us-east-1.json").read_text())
     return json.loads((schemas / f"resources/{names[kind]}.json").read_text())["tagging"]

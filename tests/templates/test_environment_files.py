@@ -1,4 +1,4 @@
-"""Environment files become templates: what is said of them before synthesis is what synthesis then makes."""
+"""Tests that templates match what the checks of an environment file assume about them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandpiper.environment import Environment, load
-from sandpiper.environment.checks import lifecycle_rules
+from sandpiper.environment.limit_checks import lifecycle_rules
 from tests.templates.conftest import ROOT, Assembly, new_app, read_assembly
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def _assembly(environment: Environment, directory: Path) -> Assembly:
     return read_assembly(directory)
 
 
-def test_the_shortest_file_of_the_page_is_synthesised(tmp_path: Path) -> None:
+def test_shortest_file_on_the_page_is_synthesised(tmp_path: Path) -> None:
     file = tmp_path / "first.yaml"
     file.write_text((ROOT / "docs" / "environment.md").read_text().split("```yaml\n")[1].split("```")[0])
     assembly = _assembly(load(file), tmp_path / "out")
@@ -35,7 +35,7 @@ def test_the_shortest_file_of_the_page_is_synthesised(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("inputs", [None, 30])
-def test_the_lifecycle_rules_are_as_many_as_were_counted(tmp_path: Path, inputs: int | None) -> None:
+def test_number_of_lifecycle_rules_is_as_calculated(tmp_path: Path, inputs: int | None) -> None:
     tenants = {name: {"interpreters": {"one": None, "two": None}} for name in ("a", "b", "c")}
     days = {"retention_days": {"inputs": inputs}}
     environment = Environment.model_validate({**HEAD, "tenants": tenants, "data_bucket": days})
@@ -46,7 +46,7 @@ def test_the_lifecycle_rules_are_as_many_as_were_counted(tmp_path: Path, inputs:
     assert max(rules) == lifecycle_rules(environment)
 
 
-def test_tenants_and_keys_that_read_alike_have_interpreters_of_different_names(tmp_path: Path) -> None:
+def test_similar_tenants_and_keys_have_different_interpreter_names(tmp_path: Path) -> None:
     tenants = {"t-a": {"interpreters": {"b": None}}, "t": {"interpreters": {"a-b": None}}}
     assembly = _assembly(Environment.model_validate({**HEAD, "tenants": tenants}), tmp_path)
     names = {
@@ -56,7 +56,7 @@ def test_tenants_and_keys_that_read_alike_have_interpreters_of_different_names(t
     assert len(names) == 2
 
 
-def test_the_longest_names_are_cut_to_what_the_services_take(tmp_path: Path) -> None:
+def test_longest_names_are_truncated_to_service_limits(tmp_path: Path) -> None:
     tenant, keys = "t" * 24, ["k" * 23 + letter for letter in "ab"]
     head = HEAD | {"name": "e" * 20, "region": "ap-northeast-1"}
     tenants = {tenant: {"interpreters": dict.fromkeys(keys)}}
@@ -69,7 +69,7 @@ def test_the_longest_names_are_cut_to_what_the_services_take(tmp_path: Path) -> 
     assert all(len(machine["StateMachineName"]) <= 80 for machine in machines)
 
 
-def test_what_is_not_known_is_a_warning_of_the_synthesis(tmp_path: Path) -> None:
+def test_unknown_region_is_a_warning_of_the_synthesis(tmp_path: Path) -> None:
     environment = Environment.model_validate({**HEAD, "region": "eu-central-9", "interpreters": {"sandbox": None}})
     _assembly(environment, tmp_path)
     report = json.loads((tmp_path / "validation-report.json").read_text())

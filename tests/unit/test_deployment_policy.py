@@ -1,4 +1,4 @@
-"""The policies for CloudFormation's role, against AWS's list of actions and what they must never allow."""
+"""Tests the deployment policies against AWS's list of actions, and for what they must never allow."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ FULL: dict[str, Any] = {
     },
 }
 SCHEMAS = files("cfnlint") / "data/schemas"
-"""The CloudFormation registry's, as cfn-lint brings them."""
-NOT_ASKED: dict[str, tuple[str, ...]] = {
+"""Schemas of the CloudFormation registry, from cfn-lint."""
+UNNEEDED: dict[str, tuple[str, ...]] = {
     "AWS::EC2::Subnet": ("ec2:*SubnetCidrBlock",),
     "AWS::EC2::VPC": ("ec2:CreateVpcEncryptionControl", "ec2:ModifyVpcTenancy"),
     "AWS::EC2::VPCEndpoint": ("vpc-lattice:*", "vpce:AllowMultiRegion"),
@@ -78,14 +78,14 @@ NOT_ASKED: dict[str, tuple[str, ...]] = {
     ),
     "AWS::StepFunctions::StateMachine": ("s3:GetObjectVersion", "kms:*"),
 }
-"""What the handlers name for properties that no template here has, and for services that IAM does not know."""
+"""Actions that handlers list for properties that no template uses, and for services that IAM does not have."""
 SMALL: dict[str, Any] = {key: FULL[key] for key in ("name", "account", "region", "owner")} | {
     "interpreters": {"sandbox": {}}
 }
 
 
 def allowed(options: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Every action with its statement."""
+    """Returns every action with its statement."""
     return [
         (action, statement)
         for statement in policy_statements(Environment.model_validate(options))
@@ -94,29 +94,31 @@ def allowed(options: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("action", sorted({action for grant in GRANTS for action in grant.actions}))
-def test_every_action_is_one_of_aws(action: str) -> None:
+def test_every_action_exists(action: str) -> None:
     service, _, name = action.partition(":")
     assert listed("actions", service)[name.lower()]["name"] == name
 
 
-@pytest.mark.parametrize("kind", sorted({kind for grant in GRANTS for kind in grant.types if kind[:3] == "AWS"}))
-def test_what_cloudformation_s_handlers_call_is_allowed_or_not_asked_for(kind: str) -> None:
+@pytest.mark.parametrize(
+    "kind", sorted({kind for grant in GRANTS for kind in grant.resource_types if kind[:3] == "AWS"})
+)
+def test_actions_of_cloudformation_handlers_are_allowed_or_listed_as_unneeded(kind: str) -> None:
     allowed_here = {action.lower() for action, _ in allowed(FULL)}
-    asked_but_not_allowed = {action for action in handled(kind) if action.lower() not in allowed_here}
-    patterns = NOT_ASKED.get(kind, ())
-    assert {each for each in asked_but_not_allowed if not any(fnmatchcase(each, of) for of in patterns)} == set()
-    assert [of for of in patterns if not any(fnmatchcase(each, of) for each in asked_but_not_allowed)] == []
+    missing = {action for action in handled(kind) if action.lower() not in allowed_here}
+    patterns = UNNEEDED.get(kind, ())
+    assert {each for each in missing if not any(fnmatchcase(each, of) for of in patterns)} == set()
+    assert [of for of in patterns if not any(fnmatchcase(each, of) for each in missing)] == []
 
 
 def handled(kind: str) -> set[str]:
-    """The actions that the registry's schema names for making, reading, changing and deleting a type."""
+    """Returns the actions that the registry lists for creating, reading, changing and deleting a resource type."""
     names: dict[str, str] = json.loads((SCHEMAS / "providers/us-east-1.json").read_text())
     handlers = json.loads((SCHEMAS / f"resources/{names[kind]}.json").read_text()).get("handlers", {})
     return {action for of, handler in handlers.items() if of != "list" for action in handler["permissions"]}
 
 
 @pytest.mark.parametrize("options", [SMALL, FULL])
-def test_an_action_that_takes_a_resource_has_one(options: dict[str, Any]) -> None:
+def test_action_with_resource_types_has_a_matching_resource(options: dict[str, Any]) -> None:
     for action, statement in allowed(options):
         service, _, name = action.partition(":")
         described, types = listed("actions", service)[name.lower()], listed("resourceTypes", service)
@@ -125,7 +127,7 @@ def test_an_action_that_takes_a_resource_has_one(options: dict[str, Any]) -> Non
             assert not arns or "aws:RequestTag" in str(statement.get("Condition")), action
             continue
         kinds = [re.sub(r"\$\{\w+\}", "x", arn).split(":", 5)[5].split("/")[0].split(":")[0] for arn in arns]
-        assert arns, f"{action} takes no resource"
+        assert arns, f"{action} has no resource types"
         fitting = [
             each
             for each in statement["Resource"]
@@ -134,13 +136,13 @@ def test_an_action_that_takes_a_resource_has_one(options: dict[str, Any]) -> Non
         assert fitting, f"{action} on {statement['Resource']}, of {kinds}"
 
 
-def test_the_page_has_every_grant_that_is_wider_than_the_environment_with_its_reason() -> None:
+def test_page_lists_every_unscoped_grant_with_its_reason() -> None:
     page = (PROJECT / "docs" / "how-to" / "deploy-with-a-small-role.md").read_text()
     rows = [line for line in page.splitlines() if re.match(r"\| `\w+` \|", line)]
     made = list(policy_statements(Environment.model_validate(FULL)))
     reasons = unscoped_grants(Environment.model_validate(FULL))
     written = [
-        f"| `{each['Sid']}` | {', '.join(f'`{action}`' for action in each['Action'])} | {bound(each)} | "
+        f"| `{each['Sid']}` | {', '.join(f'`{action}`' for action in each['Action'])} | {condition_keys(each)} | "
         f"{reasons[each['Sid']]} |"
         for each in made
         if each["Sid"] in reasons
@@ -150,7 +152,7 @@ def test_the_page_has_every_grant_that_is_wider_than_the_environment_with_its_re
     assert len(rows) > len(unscoped_grants(Environment.model_validate(SMALL))) > 0
 
 
-def test_the_page_names_every_action_that_lets_others_in_or_runs_code() -> None:
+def test_page_names_every_action_that_grants_access_or_runs_code() -> None:
     page = (PROJECT / "docs" / "how-to" / "deploy-with-a-small-role.md").read_text()
     granting = {
         action
@@ -163,13 +165,13 @@ def test_the_page_names_every_action_that_lets_others_in_or_runs_code() -> None:
     assert {action for action in granting | running if f"`{action}`" not in page} == set()
 
 
-def bound(statement: dict[str, Any]) -> str:
-    """The condition keys of a statement, as the page writes them."""
+def condition_keys(statement: dict[str, Any]) -> str:
+    """Returns the condition keys of a statement, as the page writes them."""
     keys = dict.fromkeys(key.partition("/")[0] for of in statement.get("Condition", {}).values() for key in of)
     return ", ".join(f"`{key}`" for key in keys) or "nothing"
 
 
-def test_the_command_says_what_is_wider_than_the_environment_and_why() -> None:
+def test_command_prints_unscoped_grants_with_their_reasons() -> None:
     file = PROJECT / "environments" / "prod.yaml"
     command = [Path(sys.executable).with_name("sandpiper"), "deployment-policy", "-e", file]
     ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
@@ -177,11 +179,11 @@ def test_the_command_says_what_is_wider_than_the_environment_and_why() -> None:
     reasons = unscoped_grants(load(file))
     assert "LogDeliveriesOfTheWholeAccount" in reasons
     for name, reason in reasons.items():
-        assert f"{name} is not held to this environment's own resources: {reason}" in ran.stderr
+        assert f"{name} is not limited to this environment's resources: {reason}" in ran.stderr
 
 
 @pytest.mark.parametrize("options", [SMALL, FULL])
-def test_nothing_is_run_and_nothing_has_a_wildcard_for_its_action(options: dict[str, Any]) -> None:
+def test_no_code_is_run_and_no_action_has_a_wildcard(options: dict[str, Any]) -> None:
     actions = {action for action, _ in allowed(options)}
     assert not any("*" in action or "?" in action for action in actions)
     agentcore = {action.partition(":")[2] for action in actions if action.startswith("bedrock-agentcore:")}
@@ -197,7 +199,7 @@ def test_nothing_is_run_and_nothing_has_a_wildcard_for_its_action(options: dict[
             assert statement["Resource"][0].endswith("function:sandpiper-prod-*SessionStopper*")
 
 
-def test_roles_are_handed_to_the_services_that_have_them_and_to_no_other() -> None:
+def test_roles_are_passed_to_their_services_only() -> None:
     passed = {
         tuple(statement["Resource"]): statement["Condition"]["StringEquals"]["iam:PassedToService"]
         for action, statement in allowed(SMALL)
@@ -208,11 +210,11 @@ def test_roles_are_handed_to_the_services_that_have_them_and_to_no_other() -> No
 
 
 TAG = "sandpiper:environment"
-ASKED = {f"aws:RequestTag/{TAG}": "prod"}
-MINE, ANOTHERS = ({f"aws:ResourceTag/{TAG}": name} for name in ("prod", "dev"))
+REQUEST_TAG = {f"aws:RequestTag/{TAG}": "prod"}
+OWN_TAG, OTHER_TAG = ({f"aws:ResourceTag/{TAG}": name} for name in ("prod", "dev"))
 IN_EC2 = "arn:aws:ec2:eu-west-1:111122223333:"
 IN_RESOLVER = "arn:aws:route53resolver:eu-west-1:111122223333:"
-MADE = {
+CREATING = {
     "ec2:CreateVpc": ("vpc",),
     "ec2:CreateSubnet": ("subnet", "vpc"),
     "ec2:CreateRouteTable": ("route-table", "vpc"),
@@ -224,19 +226,20 @@ MADE = {
     "route53resolver:CreateResolverQueryLogConfig": ("resolver-query-log-config",),
     "route53resolver:AssociateFirewallRuleGroup": ("firewall-rule-group-association",),
 }
-"""What makes something, with its type and those of what it is made in."""
+"""Creating actions, with the type that they create and the types that they create it in."""
 TAGGING = ("ec2:CreateTags", "route53resolver:TagResource", "kms:TagResource")
 BY_TAG = ("ec2", "route53resolver", "kms")
-"""Services whose resources have no name that a policy could go by."""
+"""Services whose resources have no name that a policy could match."""
 
 
 def may(action: str, resource: str, *keys: dict[str, str], options: dict[str, Any] = FULL) -> bool:
-    """Whether all policies together allow something."""
-    made = policy_documents(Environment.model_validate(options))
-    who = Principal.of("arn:aws:iam::111122223333:role/cfn-exec-role")
-    asked = Request(who, action, resource, "111122223333", {key: value for each in keys for key, value in each.items()})
-    given = [policy(name, Kind.IDENTITY, document) for name, document in made.items()]
-    return evaluate(asked, Policies(identity=given)).allowed
+    """Returns whether the policies together allow an action."""
+    documents = policy_documents(Environment.model_validate(options))
+    principal = Principal.of("arn:aws:iam::111122223333:role/cfn-exec-role")
+    context = {key: value for each in keys for key, value in each.items()}
+    request = Request(principal, action, resource, "111122223333", context)
+    policies = [policy(name, Kind.IDENTITY, document) for name, document in documents.items()]
+    return evaluate(request, Policies(identity=policies)).allowed
 
 
 def on(action: str, kind: str) -> str:
@@ -244,30 +247,30 @@ def on(action: str, kind: str) -> str:
 
 
 def changes() -> dict[str, set[str]]:
-    """What changes or ends a thing that is there, with the patterns of what it is allowed on."""
+    """Returns the actions that change or delete existing resources, with the ARN patterns that they are allowed on."""
     found: dict[str, set[str]] = {}
     for action, statement in allowed(FULL):
         service, _, name = action.partition(":")
-        if service in BY_TAG and action not in (*MADE, *TAGGING, "kms:CreateKey"):
+        if service in BY_TAG and action not in (*CREATING, *TAGGING, "kms:CreateKey"):
             if listed("actions", service)[name.lower()]["accessLevel"] in ("Read", "List"):
                 continue
-            # A rule is not made yet: its group is judged.
-            on_what = {each for each in statement["Resource"] if not each.endswith(":security-group-rule/*")}
-            found.setdefault(action, set()).update(on_what)
+            # A rule does not exist yet: its group is checked.
+            patterns = {each for each in statement["Resource"] if not each.endswith(":security-group-rule/*")}
+            found.setdefault(action, set()).update(patterns)
     return found
 
 
 @pytest.mark.parametrize("action", sorted(changes()))
-def test_nothing_is_changed_but_what_has_the_environment_s_tag(action: str) -> None:
+def test_only_resources_with_the_environment_tag_can_be_changed(action: str) -> None:
     for pattern in changes()[action]:
         resource = pattern.replace("*", "x-0123456789abcdef0")
-        assert may(action, resource, MINE)
-        assert not may(action, resource, ANOTHERS)
+        assert may(action, resource, OWN_TAG)
+        assert not may(action, resource, OTHER_TAG)
         assert not may(action, resource)
-        assert not may(action, resource, ASKED)
+        assert not may(action, resource, REQUEST_TAG)
 
 
-def test_there_are_changes_of_each_service_to_judge() -> None:
+def test_changing_actions_of_each_service_are_covered() -> None:
     assert changes().keys() > {
         *("ec2:AuthorizeSecurityGroupIngress", "ec2:ReplaceRouteTableAssociation", "ec2:ModifyVpcEndpoint"),
         *("route53resolver:UpdateFirewallDomains", "route53resolver:CreateFirewallRule", "kms:PutKeyPolicy"),
@@ -275,86 +278,86 @@ def test_there_are_changes_of_each_service_to_judge() -> None:
     }
 
 
-@pytest.mark.parametrize(("action", "kinds"), MADE.items())
-def test_what_is_made_must_have_the_tag_and_so_must_what_it_is_made_in(action: str, kinds: tuple[str, ...]) -> None:
-    made, *made_in = (on(action, kind) for kind in kinds)
-    assert may(action, made, ASKED)
-    assert not may(action, made)
-    assert not may(action, made, {f"aws:RequestTag/{TAG}": "dev"})
-    for parent in made_in:
-        assert may(action, parent, MINE)
-        assert may(action, parent, MINE, ASKED)
-        assert not may(action, parent, ASKED)
-        assert not may(action, parent, ANOTHERS, ASKED)
+@pytest.mark.parametrize(("action", "kinds"), CREATING.items())
+def test_created_resource_and_its_parents_must_have_the_tag(action: str, kinds: tuple[str, ...]) -> None:
+    created, *parents = (on(action, kind) for kind in kinds)
+    assert may(action, created, REQUEST_TAG)
+    assert not may(action, created)
+    assert not may(action, created, {f"aws:RequestTag/{TAG}": "dev"})
+    for parent in parents:
+        assert may(action, parent, OWN_TAG)
+        assert may(action, parent, OWN_TAG, REQUEST_TAG)
+        assert not may(action, parent, REQUEST_TAG)
+        assert not may(action, parent, OTHER_TAG, REQUEST_TAG)
 
 
-def test_a_thing_of_the_network_gets_the_tag_when_it_is_made_and_at_no_other_time() -> None:
+def test_network_resource_can_be_tagged_only_at_creation() -> None:
     group = on("ec2:CreateTags", "security-group")
-    assert may("ec2:CreateTags", group, ASKED, {"ec2:CreateAction": "CreateSecurityGroup"})
-    assert not may("ec2:CreateTags", group, ASKED, {"ec2:CreateAction": "CreateManagedPrefixList"})
+    assert may("ec2:CreateTags", group, REQUEST_TAG, {"ec2:CreateAction": "CreateSecurityGroup"})
+    assert not may("ec2:CreateTags", group, REQUEST_TAG, {"ec2:CreateAction": "CreateManagedPrefixList"})
     assert not may("ec2:CreateTags", group, {"ec2:CreateAction": "CreateSecurityGroup"})
-    assert not may("ec2:CreateTags", group, ASKED)
-    assert not may("ec2:CreateTags", group, ASKED, ANOTHERS)
-    assert may("ec2:CreateTags", group, MINE, {"aws:RequestTag/cost-center": "4711"})
+    assert not may("ec2:CreateTags", group, REQUEST_TAG)
+    assert not may("ec2:CreateTags", group, REQUEST_TAG, OTHER_TAG)
+    assert may("ec2:CreateTags", group, OWN_TAG, {"aws:RequestTag/cost-center": "4711"})
 
 
 @pytest.mark.parametrize("resource", [IN_RESOLVER + "firewall-rule-group/rslvr-frg-0", f"{IN_EC2}key/0"])
-def test_what_is_another_environments_is_never_tagged_anew(resource: str) -> None:
+def test_tag_of_another_environment_cannot_be_replaced(resource: str) -> None:
     service = "route53resolver" if "resolver" in resource else "kms"
     resource = resource.replace(":ec2:", ":kms:")
-    assert may(f"{service}:TagResource", resource, ASKED)
-    assert may(f"{service}:TagResource", resource, MINE, {"aws:RequestTag/cost-center": "4711"})
-    assert not may(f"{service}:TagResource", resource, ASKED, ANOTHERS)
-    assert not may(f"{service}:TagResource", resource, ANOTHERS)
+    assert may(f"{service}:TagResource", resource, REQUEST_TAG)
+    assert may(f"{service}:TagResource", resource, OWN_TAG, {"aws:RequestTag/cost-center": "4711"})
+    assert not may(f"{service}:TagResource", resource, REQUEST_TAG, OTHER_TAG)
+    assert not may(f"{service}:TagResource", resource, OTHER_TAG)
     assert not may(f"{service}:TagResource", resource)
 
 
-def test_a_key_must_be_made_with_the_tag() -> None:
-    assert may("kms:CreateKey", "*", ASKED)
+def test_key_must_be_created_with_the_tag() -> None:
+    assert may("kms:CreateKey", "*", REQUEST_TAG)
     assert not may("kms:CreateKey", "*")
 
 
-def test_with_a_boundary_only_roles_that_have_it_are_given_policies() -> None:
+def test_policies_are_written_only_to_roles_with_the_boundary() -> None:
     role = "arn:aws:iam::111122223333:role/sandpiper-prod-main-Role-0123456789AB"
     assert may("iam:PutRolePolicy", role, {"iam:PermissionsBoundary": BOUNDARY})
     assert not may("iam:PutRolePolicy", role, {"iam:PermissionsBoundary": f"{BOUNDARY}-other"})
     assert not may("iam:PutRolePolicy", role)
     assert may("iam:PutRolePolicy", role, options=SMALL)
-    assert may("iam:PutRolePolicy", CALLER), "a caller's role is the reader's own, and may have no boundary"
+    assert may("iam:PutRolePolicy", CALLER), "callers' roles are not created here and may have no boundary"
 
 
-def test_a_boundary_must_be_on_every_role_and_cannot_be_taken_away() -> None:
+def test_every_role_needs_the_boundary_and_it_cannot_be_removed() -> None:
     making = [statement for action, statement in allowed(FULL) if action == "iam:CreateRole"]
     assert [each["Condition"] for each in making] == [{"StringEquals": {"iam:PermissionsBoundary": BOUNDARY}}]
     assert "iam:DeleteRolePermissionsBoundary" not in dict(allowed(FULL))
     assert "iam:PutRolePermissionsBoundary" not in dict(allowed(SMALL))
 
 
-def test_roles_that_the_file_names_are_in_it_by_name() -> None:
+def test_roles_in_the_file_are_allowed_by_name() -> None:
     by_name = {statement["Sid"]: statement for _, statement in allowed(FULL)}
     assert by_name["PoliciesOfCallers"]["Resource"] == [CALLER]
     assert by_name["HandOverGivenRoles"]["Resource"] == [GIVEN]
 
 
-def test_secrets_are_read_that_hold_a_certificate_and_no_others() -> None:
+def test_only_secrets_with_certificates_can_be_read() -> None:
     read = [statement["Resource"] for action, statement in allowed(FULL) if action == "secretsmanager:GetSecretValue"]
     assert read == [[CERTIFICATE]]
     assert "secretsmanager:GetSecretValue" not in dict(allowed(SMALL))
 
 
 @pytest.mark.parametrize("options", [SMALL, FULL])
-def test_documents_fit_what_iam_takes_and_hold_every_statement(options: dict[str, Any]) -> None:
+def test_documents_are_within_iam_limits_and_contain_every_statement(options: dict[str, Any]) -> None:
     environment = Environment.model_validate(options | {"name": "a" * 20})
-    made = policy_documents(environment)
-    assert len(made) <= MAX_POLICIES
-    assert all(len(json.dumps(each, separators=(",", ":"))) <= MAX_POLICY_CHARACTERS for each in made.values())
-    held = [statement["Sid"] for each in made.values() for statement in each["Statement"]]
-    assert sorted(held) == sorted(statement["Sid"] for statement in policy_statements(environment))
+    documents = policy_documents(environment)
+    assert len(documents) <= MAX_POLICIES
+    assert all(len(json.dumps(each, separators=(",", ":"))) <= MAX_POLICY_CHARACTERS for each in documents.values())
+    sids = [statement["Sid"] for each in documents.values() for statement in each["Statement"]]
+    assert sorted(sids) == sorted(statement["Sid"] for statement in policy_statements(environment))
 
 
 @pytest.mark.parametrize("name", ["a", "a" * 13, "abcdefghijklmn", "abcdefghijklmno", "abcdefghijklmnopqrst"])
-def test_names_that_cloudformation_cuts_are_still_matched(name: str) -> None:
+def test_truncated_generated_names_are_matched(name: str) -> None:
     stack = f"sandpiper-{name}-analytics-of-everything"
-    for left in range(24, len(stack) + 1):
-        assert fnmatchcase(f"{stack[:left]}-SessionFunctionRole1234-0123456789AB", f"{generated_name_prefix(name)}*")
+    for length in range(24, len(stack) + 1):
+        assert fnmatchcase(f"{stack[:length]}-SessionFunctionRole1234-0123456789AB", f"{generated_name_prefix(name)}*")
     assert not fnmatchcase("sandpiper-other-analytics-Role-0123456789AB", f"{generated_name_prefix(name)}*")

@@ -1,4 +1,4 @@
-"""An environment file is read into types with a reviewer's defaults, or refused with all that is wrong with it."""
+"""Tests `load`: defaults, and every message about an invalid environment file."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ TOP_LEVEL = (
     "alarm_topic_arn, budget, quotas, permissions_boundary, accepted_findings, termination_protection"
 )
 INTERPRETER = "description, read, write, session, certificates, execution_role, callers, network"
-NOT_YAML = "allowed: YAML 1.2; mend it there or just above"
-KEY = "at most 24 of a-z 0-9 and single hyphens, a letter first"
-NAME = "at most 20 of a-z 0-9, a letter first, and the same as the file's name"
-DAY = "a date such as 2027-06-30, today or later (the embedded AWS alone may go without)"
-TENANT = f"{KEY}, and not storage | network | fleet"
+NOT_YAML = "allowed: YAML 1.2; correct this line or the line above"
+KEY = "1 to 24 characters a-z, 0-9 and single hyphens, starting with a letter"
+NAME = "1 to 20 characters a-z and 0-9, starting with a letter, equal to the file's name"
+EXPIRY = "a date such as 2027-06-30, today or later (optional only on the embedded AWS)"
+TENANT = f"{KEY}, except storage, network, fleet"
 NETWORKS = "SANDBOX | PUBLIC | VPC"
-OPTIONAL = "change it, or take it out for the default"
-ONCE = "allowed: each key once; take one of the two away"
+OPTIONAL = "change the value, or remove it to use the default"
+DUPLICATE = "allowed: each key once; remove one of the two"
 
 
 @pytest.fixture
@@ -68,25 +68,25 @@ def _read(file: Path, text: str) -> Environment:
     return load(file, today=TODAY)
 
 
-def _problems(file: Path, content: str | bytes) -> tuple[ConfigIssue, ...]:
-    """What is told of a bad file."""
+def _issues(file: Path, content: str | bytes) -> tuple[ConfigIssue, ...]:
+    """Returns the issues of an invalid file."""
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(InvalidEnvironment) as caught:
         load(file, today=TODAY)
-    problems = caught.value.issues
-    assert str(caught.value).splitlines() == [str(problem) for problem in problems]
-    assert all(problem.file == file for problem in problems)
-    return problems
+    issues = caught.value.issues
+    assert str(caught.value).splitlines() == [str(issue) for issue in issues]
+    assert all(issue.file == file for issue in issues)
+    return issues
 
 
-def _refusals(file: Path, content: str | bytes) -> list[str]:
-    """The lines about a bad file, without the folder that the test put it in."""
-    return [str(problem).removeprefix(f"{file.parent}/") for problem in _problems(file, content)]
+def _messages(file: Path, content: str | bytes) -> list[str]:
+    """Returns the messages about an invalid file, without the test's folder."""
+    return [str(issue).removeprefix(f"{file.parent}/") for issue in _issues(file, content)]
 
 
-def _refusal(file: Path, content: str | bytes) -> str:
-    """The one line about a file with one issue."""
-    (line,) = _refusals(file, content)
+def _message(file: Path, content: str | bytes) -> str:
+    """Returns the message about a file with one issue."""
+    (line,) = _messages(file, content)
     return line
 
 
@@ -95,14 +95,14 @@ def _tenant(environment: Environment) -> Tenant:
 
 
 @pytest.mark.parametrize("name", ["local", "dev", "prod"])
-def test_the_environments_of_the_repository_can_be_read(name: str) -> None:
+def test_repository_environments_are_valid(name: str) -> None:
     environment = load(ROOT / "environments" / f"{name}.yaml")
     assert environment.name == name
     assert environment.region in INTERPRETER_REGIONS
     assert find_warnings(environment) == ()
 
 
-def test_what_is_not_said_has_the_default_that_a_reviewer_would_choose(file: Path) -> None:
+def test_missing_options_have_secure_defaults(file: Path) -> None:
     environment = _read(file, GOOD)
     assert environment.data_bucket.retain
     assert environment.termination_protection
@@ -115,7 +115,7 @@ def test_what_is_not_said_has_the_default_that_a_reviewer_would_choose(file: Pat
     assert (tenant.alarms.errors, tenant.alarms.throttles) == (1, 5)
 
 
-def test_an_interpreter_is_a_sandbox_unless_it_says_public(file: Path) -> None:
+def test_interpreter_network_defaults_to_sandbox(file: Path) -> None:
     interpreters = _tenant(_read(file, GOOD)).interpreters
     assert interpreters["sandbox"] == SandboxInterpreter()
     assert interpreters["sandbox"].network == "SANDBOX"
@@ -124,93 +124,93 @@ def test_an_interpreter_is_a_sandbox_unless_it_says_public(file: Path) -> None:
     assert (web.network, web.reason, web.owner, web.expires) == ("PUBLIC", "Packages from PyPI", "platform team", TODAY)
 
 
-def test_the_first_interpreter_in_the_file_comes_first(file: Path) -> None:
+def test_interpreters_keep_the_order_of_the_file(file: Path) -> None:
     assert list(_tenant(_read(file, GOOD)).interpreters) == ["sandbox", "web"]
     swapped = GOOD.replace("sandbox:", "zero:").replace("web:", "alpha:")
     assert list(_tenant(_read(file, swapped)).interpreters) == ["zero", "alpha"]
 
 
-def test_what_was_read_cannot_be_changed(file: Path) -> None:
+def test_environment_is_immutable(file: Path) -> None:
     environment = _read(file, GOOD)
     with pytest.raises(Exception, match="frozen"):
         environment.region = "us-east-1"
 
 
-def test_an_interpreter_made_without_a_file_has_to_last_too() -> None:
-    given = {"network": "PUBLIC", "reason": "Packages from PyPI", "owner": "platform team"}
-    assert PublicInterpreter.model_validate({**given, "expires": datetime.date(2999, 1, 1)})
+def test_expired_interpreter_is_rejected_without_a_file() -> None:
+    options = {"network": "PUBLIC", "reason": "Packages from PyPI", "owner": "platform team"}
+    assert PublicInterpreter.model_validate({**options, "expires": datetime.date(2999, 1, 1)})
     with pytest.raises(ValidationError):
-        PublicInterpreter.model_validate({**given, "expires": datetime.date(2020, 1, 1)})
+        PublicInterpreter.model_validate({**options, "expires": datetime.date(2020, 1, 1)})
 
 
-def test_an_unknown_region_is_no_error(file: Path) -> None:
+def test_unknown_region_is_a_warning(file: Path) -> None:
     environment = _read(file, GOOD.replace("eu-west-1", "eu-central-9").replace("2027-06-30", "2027-12-31"))
     assert [warning.at for warning in find_warnings(environment, today=TODAY)] == ["region"]
 
 
-def test_an_exception_lasts_through_its_last_day(file: Path) -> None:
+def test_expiry_date_includes_its_last_day(file: Path) -> None:
     file.write_text(GOOD)
     assert load(file, today=TODAY)
-    with pytest.raises(InvalidEnvironment, match=re.escape(f"web.expires is 2027-06-30; allowed: {DAY}")):
+    with pytest.raises(InvalidEnvironment, match=re.escape(f"web.expires is 2027-06-30; allowed: {EXPIRY}")):
         load(file, today=TODAY + datetime.timedelta(days=1))
 
 
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        # An unknown key names the known ones, and the one that was meant.
+        # Unknown keys: the message lists the known ones and suggests the nearest.
         (
             "name: dev",
             "name: dev\ntag: {}",
-            f"2: tag is not an option; allowed: {TOP_LEVEL}; write tags, or take it out",
+            f"2: tag is not an option; allowed: {TOP_LEVEL}; rename it to tags, or remove it",
         ),
-        ("name: dev", "name: dev\n5: {}", f"2: 5 is not an option; allowed: {TOP_LEVEL}; take it out"),
+        ("name: dev", "name: dev\n5: {}", f"2: 5 is not an option; allowed: {TOP_LEVEL}; remove it"),
         (
             "  claims:\n",
             "  claims:\n    alarm: {}\n",
             "7: tenants.claims.alarm is not an option; allowed: interpreters, owner, tags, session_function, alarms; "
-            "write alarms, or take it out",
+            "rename it to alarms, or remove it",
         ),
         (
             "  claims:\n",
             "  claims:\n    session_function: {memory: 512}\n",
             "7: tenants.claims.session_function.memory is not an option; allowed: architecture, runtime, memory_mib, "
-            "timeout_seconds, reserved_concurrency, log_level; write memory_mib, or take it out",
+            "timeout_seconds, reserved_concurrency, log_level; rename it to memory_mib, or remove it",
         ),
         (
             "      sandbox:\n",
             "      sandbox: {reason: mine}\n",
             f"8: tenants.claims.interpreters.sandbox.reason is not an option; allowed: {INTERPRETER}; "
-            "take it out, or say network: PUBLIC",
+            "remove it, or set network: PUBLIC",
         ),
         (
             "      sandbox:\n",
             "      sandbox: {subnets: [subnet-01234567]}\n",
             f"8: tenants.claims.interpreters.sandbox.subnets is not an option; allowed: {INTERPRETER}; "
-            "take it out, or say network: VPC",
+            "remove it, or set network: VPC",
         ),
-        # Something is missing.
+        # Missing options.
         ('account: "111122223333"\n', "", " account is missing; allowed: 12 digits in quotes; add it"),
         ("region: eu-west-1\n", "", " region is missing; allowed: an AWS region such as us-east-1; add it"),
         (
             "        reason: Packages from PyPI\n",
             "",
             "9: tenants.claims.interpreters.web.reason is missing; "
-            "allowed: why this interpreter needs the internet, in 1 to 200 characters; add it",
+            "allowed: the reason for internet access, 1 to 200 characters; add it",
         ),
         (
             "        owner: platform team\n",
             "",
             "9: tenants.claims.interpreters.web.owner is missing; "
-            "allowed: who answers for it, in 1 to 200 characters; add it",
+            "allowed: a team or person, 1 to 200 characters; add it",
         ),
-        # Wrong types: nothing is converted.
+        # Wrong types: values are not converted.
         (
             '"111122223333"',
             "111122223333",
             "2: account is 111122223333; allowed: 12 digits in quotes; put it in quotes",
         ),
-        ("name: dev", "name: [dev]", f"1: name is ['dev']; allowed: {NAME}; change it"),
+        ("name: dev", "name: [dev]", f"1: name is ['dev']; allowed: {NAME}; change the value"),
         (
             "name: dev",
             "name: dev\ntermination_protection: yes",
@@ -235,32 +235,37 @@ def test_an_exception_lasts_through_its_last_day(file: Path) -> None:
         (
             "      sandbox:\n",
             "      sandbox: SANDBOX\n",
-            f"8: tenants.claims.interpreters.sandbox is 'SANDBOX'; allowed: a mapping of {INTERPRETER}; change it",
+            f"8: tenants.claims.interpreters.sandbox is 'SANDBOX'; allowed: a mapping of {INTERPRETER}; "
+            "change the value",
         ),
         (
             "expires: 2027-06-30",
             'expires: "2027-06-30"',
-            f"13: tenants.claims.interpreters.web.expires is '2027-06-30'; allowed: {DAY}; "
+            f"13: tenants.claims.interpreters.web.expires is '2027-06-30'; allowed: {EXPIRY}; "
             "write it as YYYY-MM-DD, without quotes",
         ),
         (
             "expires: 2027-06-30",
             "expires: 2027-07-01 10:00:00",
-            f"13: tenants.claims.interpreters.web.expires is 2027-07-01 10:00:00; allowed: {DAY}; "
+            f"13: tenants.claims.interpreters.web.expires is 2027-07-01 10:00:00; allowed: {EXPIRY}; "
             "write it as YYYY-MM-DD, without quotes",
         ),
-        # Impossible values.
-        ("name: dev", "name: Dev", f"1: name is 'Dev'; allowed: {NAME}; change it"),
-        ("name: dev", "name: de-v", f"1: name is 'de-v'; allowed: {NAME}; change it"),
-        ("name: dev", "name: prod", "1: name is 'prod'; allowed: 'dev', as the file is called; rename one of them"),
-        ('"111122223333"', '"1111"', "2: account is '1111'; allowed: 12 digits in quotes; change it"),
-        ("eu-west-1", "Ireland", "3: region is 'Ireland'; allowed: an AWS region such as us-east-1; change it"),
-        ("eu-west-1", "", "3: region is empty; allowed: an AWS region such as us-east-1; fill it in"),
+        # Invalid values.
+        ("name: dev", "name: Dev", f"1: name is 'Dev'; allowed: {NAME}; change the value"),
+        ("name: dev", "name: de-v", f"1: name is 'de-v'; allowed: {NAME}; change the value"),
+        (
+            "name: dev",
+            "name: prod",
+            "1: name is 'prod'; allowed: 'dev', the name of the file; rename the file or the environment",
+        ),
+        ('"111122223333"', '"1111"', "2: account is '1111'; allowed: 12 digits in quotes; change the value"),
+        ("eu-west-1", "Ireland", "3: region is 'Ireland'; allowed: an AWS region such as us-east-1; change the value"),
+        ("eu-west-1", "", "3: region is empty; allowed: an AWS region such as us-east-1; set a value"),
         (
             "name: dev",
             "name: dev\nlogs: {retention_days: 32}",
             "2: logs.retention_days is 32; allowed: one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, "
-            "731, 1096, 1827, 2192, 2557, 2922, 3288, 3653; say 30, which is next to it",
+            "731, 1096, 1827, 2192, 2557, 2922, 3288, 3653; use 30, the nearest allowed value",
         ),
         (
             "name: dev",
@@ -271,12 +276,12 @@ def test_an_exception_lasts_through_its_last_day(file: Path) -> None:
             "name: dev",
             "name: dev\ndata_bucket: {key: alias/mine}",
             "2: data_bucket.key is 'alias/mine'; allowed: aws | own | the ARN of a KMS key, such as "
-            f"arn:aws:kms:eu-west-1:111122223333:key/ID (not of an alias); {OPTIONAL}",
+            f"arn:aws:kms:eu-west-1:111122223333:key/ID (not an alias); {OPTIONAL}",
         ),
         (
             "PUBLIC",
             "NAT",
-            "10: tenants.claims.interpreters.web.network is 'NAT'; allowed: SANDBOX | PUBLIC | VPC; change it",
+            "10: tenants.claims.interpreters.web.network is 'NAT'; allowed: SANDBOX | PUBLIC | VPC; change the value",
         ),
         (
             "PUBLIC",
@@ -286,26 +291,26 @@ def test_an_exception_lasts_through_its_last_day(file: Path) -> None:
         (
             "expires: 2027-06-30",
             "expires: 2027-06-29",
-            f"13: tenants.claims.interpreters.web.expires is 2027-06-29; allowed: {DAY}; "
-            "decide again: set a later day, or take away what it permits",
+            f"13: tenants.claims.interpreters.web.expires is 2027-06-29; allowed: {EXPIRY}; "
+            "renew it with a later date, or remove what it permits",
         ),
         (
             "expires: 2027-06-30",
             "expires: 2027-13-01",
-            f"13: tenants.claims.interpreters.web.expires is '2027-13-01'; allowed: {DAY}; "
+            f"13: tenants.claims.interpreters.web.expires is '2027-13-01'; allowed: {EXPIRY}; "
             "write it as YYYY-MM-DD, without quotes",
         ),
         (
             "reason: Packages from PyPI",
             'reason: "  "',
             "11: tenants.claims.interpreters.web.reason is '  '; "
-            "allowed: why this interpreter needs the internet, in 1 to 200 characters; change it",
+            "allowed: the reason for internet access, 1 to 200 characters; change the value",
         ),
         (
             "      sandbox:\n",
             "      sandbox: {description: 'Code, mostly'}\n",
             "8: tenants.claims.interpreters.sandbox.description is 'Code, mostly'; "
-            f"allowed: 1 to 200 of A-Z a-z 0-9 _ - and spaces, as the service takes it; {OPTIONAL}",
+            f"allowed: 1 to 200 characters A-Z, a-z, 0-9, _, - and spaces; {OPTIONAL}",
         ),
         (
             "  claims:\n",
@@ -317,13 +322,13 @@ def test_an_exception_lasts_through_its_last_day(file: Path) -> None:
             "      sandbox:\n",
             "".join(f"      sandbox{number}:\n" for number in range(20)),
             "7: tenants.claims.interpreters has 21; "
-            "allowed: a mapping of 1 to 20 interpreters, such as sandbox: {}; change it",
+            "allowed: a mapping of 1 to 20 interpreters, such as sandbox: {}; change the value",
         ),
         (
             "      sandbox:\n",
             "      sandbox:\n        read:\n        - s3://bucket/good/\n        - s3://bucket\n",
             "11: tenants.claims.interpreters.sandbox.read[1] is 's3://bucket'; "
-            "allowed: s3://BUCKET/FOLDER/ with a slash at its end and without * ? $; change it",
+            "allowed: s3://BUCKET/FOLDER/ with a trailing slash and without * ? $; change the value",
         ),
         (
             "PUBLIC\n        reason: Packages from PyPI\n        owner: platform team\n        expires: 2027-06-30\n",
@@ -331,59 +336,59 @@ def test_an_exception_lasts_through_its_last_day(file: Path) -> None:
             "11: tenants.claims.interpreters.web.security_groups has 17; "
             f"allowed: a list of 1 to 16 ids such as sg-0123456789abcdef0; {OPTIONAL}",
         ),
-        # What is empty is told as the file has it.
+        # Empty values: the message quotes the file.
         (
             GOOD[GOOD.index("tenants:") :],
             "interpreters:\n",
             "5: interpreters is empty; allowed: a mapping of 1 to 20 interpreters, such as sandbox: {}; "
-            "fill it in, or take it out",
+            "set a value, or remove the option",
         ),
         (
             GOOD[GOOD.index("tenants:") :],
             "interpreters: {}\n",
             "5: interpreters is empty ({}); "
-            "allowed: a mapping of 1 to 20 interpreters, such as sandbox: {}; write at least one",
+            "allowed: a mapping of 1 to 20 interpreters, such as sandbox: {}; add at least one",
         ),
         (
             GOOD[GOOD.index("tenants:") :],
             "tenants:\n",
-            "5: tenants is empty; allowed: a mapping with at least one tenant; fill it in, or take it out",
+            "5: tenants is empty; allowed: a mapping with at least one tenant; set a value, or remove the option",
         ),
         (
             "name: dev",
             "name: dev\nbudget: {usd_a_month: 5, emails: []}",
-            "2: budget.emails is empty ([]); allowed: a list of 1 to 10 e-mail addresses; write at least one",
+            "2: budget.emails is empty ([]); allowed: a list of 1 to 10 e-mail addresses; add at least one",
         ),
         (
             "name: dev",
             "name: dev\nbudget:",
-            "2: budget is empty; allowed: a mapping of usd_a_month, emails; fill it in, or take it out",
+            "2: budget is empty; allowed: a mapping of usd_a_month, emails; set a value, or remove the option",
         ),
         (
             "PUBLIC\n        reason: Packages from PyPI\n        owner: platform team\n        expires: 2027-06-30\n",
             "VPC\n        subnets: []\n        security_groups: [sg-01234567]\n",
             "11: tenants.claims.interpreters.web.subnets is empty ([]); "
-            "allowed: a list of 1 to 16 ids such as subnet-0123456789abcdef0; write at least one",
+            "allowed: a list of 1 to 16 ids such as subnet-0123456789abcdef0; add at least one",
         ),
-        # What is in a list or a mapping is told by what one of it may be.
+        # Items of lists and values of mappings: the message states what one item can be.
         (
             "name: dev",
             "name: dev\nbudget: {usd_a_month: 5, emails: [me]}",
-            "2: budget.emails[0] is 'me'; allowed: an e-mail address of at most 50 characters; change it",
+            "2: budget.emails[0] is 'me'; allowed: an e-mail address of at most 50 characters; change the value",
         ),
         (
             "name: dev",
             "name: dev\ntags: {team: 5}",
-            "2: tags.team is 5; allowed: at most 256 letters, digits, spaces and . : / = + - @ _, in quotes where it "
-            "would be another type; put it in quotes",
+            "2: tags.team is 5; allowed: at most 256 letters, digits, spaces and . : / = + - @ _, in quotes if YAML "
+            "would read another type; put it in quotes",
         ),
-        # Keys are values too.
+        # Invalid keys of mappings.
         ("  claims:\n", "  Claims:\n", f"6: tenants.Claims is 'Claims'; allowed: {TENANT}; rename it"),
         (
             "  claims:\n",
             "  storage:\n",
             f"6: tenants.storage is 'storage'; allowed: {TENANT}; "
-            "choose another name: the environment's own stacks have it",
+            "choose another name, because the environment's own stacks use this one",
         ),
         ("      sandbox:\n", "      5:\n", f"8: tenants.claims.interpreters.5 is 5; allowed: {KEY}; rename it"),
         (
@@ -396,11 +401,11 @@ def test_an_exception_lasts_through_its_last_day(file: Path) -> None:
             "public",
             "10: tenants.claims.interpreters.web.network is 'public'; allowed: SANDBOX | PUBLIC | VPC; write PUBLIC",
         ),
-        # Not YAML, or not one document of it.
+        # Invalid YAML, or several documents.
         (
             "region:",
             "name: dev\nregion:",
-            "3: name is there again, after line 1; allowed: each key once; take one of the two away",
+            "3: name duplicates line 1; allowed: each key once; remove one of the two",
         ),
         (
             "name: dev",
@@ -420,57 +425,57 @@ def test_an_exception_lasts_through_its_last_day(file: Path) -> None:
         ),
     ],
 )
-def test_a_mistake_is_told_by_file_line_place_value_what_is_allowed_and_what_to_do(
+def test_message_states_file_line_key_path_value_allowed_values_and_remedy(
     file: Path, before: str, after: str, message: str
 ) -> None:
     assert GOOD.count(before) == 1
-    assert _refusal(file, GOOD.replace(before, after)) == f"dev.yaml:{message}"
+    assert _message(file, GOOD.replace(before, after)) == f"dev.yaml:{message}"
 
 
-def test_everything_that_is_wrong_is_told_at_once_unknown_keys_first_and_then_in_the_order_of_the_file(
+def test_all_issues_are_reported_with_unknown_keys_first_then_in_file_order(
     file: Path,
 ) -> None:
     bad = GOOD.replace("name: dev", "nam: dev").replace("eu-west-1", "Ireland").replace("PUBLIC", "PUBLC")
-    assert _refusals(file, bad) == [
-        f"dev.yaml:1: nam is not an option; allowed: {TOP_LEVEL}; write name, or take it out",
+    assert _messages(file, bad) == [
+        f"dev.yaml:1: nam is not an option; allowed: {TOP_LEVEL}; rename it to name, or remove it",
         f"dev.yaml: name is missing; allowed: {NAME}; add it",
-        "dev.yaml:3: region is 'Ireland'; allowed: an AWS region such as us-east-1; change it",
+        "dev.yaml:3: region is 'Ireland'; allowed: an AWS region such as us-east-1; change the value",
         f"dev.yaml:10: tenants.claims.interpreters.web.network is 'PUBLC'; allowed: {NETWORKS}; write PUBLIC",
     ]
 
 
-def test_a_key_that_is_there_again_is_told_with_its_place_and_hides_nothing(file: Path) -> None:
-    again = GOOD.replace("        reason:", "        owner: somebody\n        reason:").replace("PUBLIC", "PUBLC")
-    assert _refusals(
+def test_duplicate_key_is_reported_with_its_key_path_and_hides_no_other_issue(file: Path) -> None:
+    again = GOOD.replace("        reason:", "        owner: another team\n        reason:").replace("PUBLIC", "PUBLC")
+    assert _messages(
         file, f"{again}region: Ireland\nname: dev\nlogs: {{retention_days: 30, retention_days: 32}}\n"
     ) == [
         f"dev.yaml:10: tenants.claims.interpreters.web.network is 'PUBLC'; allowed: {NETWORKS}; write PUBLIC",
-        f"dev.yaml:13: tenants.claims.interpreters.web.owner is there again, after line 11; {ONCE}",
-        f"dev.yaml:15: region is there again, after line 3; {ONCE}",
-        f"dev.yaml:16: name is there again, after line 1; {ONCE}",
-        f"dev.yaml:17: logs.retention_days is there again, after line 17; {ONCE}",
+        f"dev.yaml:13: tenants.claims.interpreters.web.owner duplicates line 11; {DUPLICATE}",
+        f"dev.yaml:15: region duplicates line 3; {DUPLICATE}",
+        f"dev.yaml:16: name duplicates line 1; {DUPLICATE}",
+        f"dev.yaml:17: logs.retention_days duplicates line 17; {DUPLICATE}",
     ]
 
 
-def test_what_an_alias_brings_is_no_key_again_and_has_its_own_line(file: Path) -> None:
+def test_merged_key_is_no_duplicate_and_has_its_own_line(file: Path) -> None:
     shared = GOOD.replace("sandbox:", "sandbox: &shared {description: Shared}").replace(
         "      web:\n", "      other:\n        <<: *shared\n        description: 'Other, too'\n      web:\n"
     )
-    assert _refusal(file, shared).startswith(
+    assert _message(file, shared).startswith(
         "dev.yaml:11: tenants.claims.interpreters.other.description is 'Other, too'"
     )
     assert len(_tenant(_read(file, shared.replace(", too", " too"))).interpreters) == 3
     twice = shared.replace(", too'", " too'\n        description: Third")
-    assert _refusal(file, twice) == (
-        f"dev.yaml:12: tenants.claims.interpreters.other.description is there again, after line 11; {ONCE}"
+    assert _message(file, twice) == (
+        f"dev.yaml:12: tenants.claims.interpreters.other.description duplicates line 11; {DUPLICATE}"
     )
 
 
-def test_an_interpreter_of_an_unknown_network_is_told_with_what_is_wrong_in_any(file: Path) -> None:
+def test_unknown_network_does_not_hide_other_issues_of_the_interpreter(file: Path) -> None:
     bad = GOOD.replace("PUBLIC", "NAT\n        session: {default_seconds: 1}\n        subnet: x").replace(
         "2027-06", "2020-06"
     )
-    assert [problem.at.removeprefix("tenants.claims.interpreters.web.") for problem in _problems(file, bad)] == [
+    assert [issue.at.removeprefix("tenants.claims.interpreters.web.") for issue in _issues(file, bad)] == [
         "subnet",
         "network",
         "session.default_seconds",
@@ -483,43 +488,43 @@ def test_an_interpreter_of_an_unknown_network_is_told_with_what_is_wrong_in_any(
     [
         ("", f" the file is empty; allowed: a mapping of {TOP_LEVEL}; write one with `sandpiper init`"),
         ("# nothing yet\n", f" the file is empty; allowed: a mapping of {TOP_LEVEL}; write one with `sandpiper init`"),
-        ("[]", f" the file is []; allowed: a mapping of {TOP_LEVEL}; change it"),
+        ("[]", f" the file is []; allowed: a mapping of {TOP_LEVEL}; change the value"),
         (b"\xff\xfe", " the file is not UTF-8 at byte 0; allowed: UTF-8 text; save it as UTF-8"),
         ("a: 1\n---\nb: 2\n", f"2: this line is not YAML (but found another document); {NOT_YAML}"),
         (
             GOOD[: GOOD.index("      sandbox:")],
             "7: tenants.claims.interpreters is empty; "
-            "allowed: a mapping of 1 to 20 interpreters, such as sandbox: {}; fill it in",
+            "allowed: a mapping of 1 to 20 interpreters, such as sandbox: {}; set a value",
         ),
     ],
 )
-def test_a_file_that_is_no_environment_at_all(file: Path, content: str | bytes, message: str) -> None:
-    assert _refusal(file, content) == f"dev.yaml:{message}"
+def test_file_without_an_environment(file: Path, content: str | bytes, message: str) -> None:
+    assert _message(file, content) == f"dev.yaml:{message}"
 
 
-def test_an_empty_mapping_lacks_all_that_is_required(file: Path) -> None:
-    assert [problem.at for problem in _problems(file, "{}")] == ["name", "account", "region", "owner", "tenants"]
+def test_empty_mapping_lacks_every_required_option(file: Path) -> None:
+    assert [issue.at for issue in _issues(file, "{}")] == ["name", "account", "region", "owner", "tenants"]
 
 
-def test_a_list_that_holds_itself_is_a_mistake_like_another(file: Path) -> None:
-    assert f"dev.yaml:1: name is [[...]]; allowed: {NAME}; change it" in _refusals(file, "name: &it [*it]\n")
+def test_list_that_contains_itself_is_an_issue(file: Path) -> None:
+    assert f"dev.yaml:1: name is [[...]]; allowed: {NAME}; change the value" in _messages(file, "name: &it [*it]\n")
 
 
-def test_depth_that_would_exhaust_the_parser_is_an_answer_too(file: Path) -> None:
-    assert "is not YAML" in _refusal(file, "[" * 5_000)
+def test_nesting_that_exhausts_the_parser_is_an_issue(file: Path) -> None:
+    assert "is not YAML" in _message(file, "[" * 5_000)
 
 
-def test_a_number_with_too_many_digits_to_show_is_an_answer_too(file: Path) -> None:
-    (problem, *_) = _problems(file, GOOD.replace("eu-west-1", "0x" + "f" * 5_000))
-    assert (problem.at, problem.problem) == ("region", "is a int that is too long to show")
+def test_number_with_too_many_digits_to_show_is_an_issue(file: Path) -> None:
+    (issue, *_) = _issues(file, GOOD.replace("eu-west-1", "0x" + "f" * 5_000))
+    assert (issue.at, issue.problem) == ("region", "is a value of type int that is too long to show")
 
 
-def test_a_long_value_is_cut(file: Path) -> None:
-    message = _refusal(file, GOOD.replace("eu-west-1", "x" * 500))
-    assert message == f"dev.yaml:3: region is '{'x' * 58}…; allowed: an AWS region such as us-east-1; change it"
+def test_long_value_is_truncated(file: Path) -> None:
+    message = _message(file, GOOD.replace("eu-west-1", "x" * 500))
+    assert message == f"dev.yaml:3: region is '{'x' * 58}…; allowed: an AWS region such as us-east-1; change the value"
 
 
-def test_a_missing_file_names_those_that_are_there(file: Path) -> None:
+def test_missing_file_lists_existing_files(file: Path) -> None:
     _read(file, GOOD)
     missing = file.with_name("prod.yaml")
     with pytest.raises(InvalidEnvironment) as caught:
@@ -530,26 +535,26 @@ def test_a_missing_file_names_those_that_are_there(file: Path) -> None:
     )
 
 
-def test_a_directory_is_no_file(tmp_path: Path) -> None:
+def test_directory_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InvalidEnvironment, match=r"the file cannot be read \(Is a directory\); allowed: a YAML file"):
         load(tmp_path)
 
 
-def test_a_problem_gives_its_parts_to_programs(file: Path) -> None:
-    (problem,) = _problems(file, GOOD.replace("eu-west-1", "Ireland"))
-    assert problem == ConfigIssue(
+def test_issue_has_its_parts_as_attributes(file: Path) -> None:
+    (issue,) = _issues(file, GOOD.replace("eu-west-1", "Ireland"))
+    assert issue == ConfigIssue(
         file=file,
         line=3,
         key_path=("region",),
         problem="is 'Ireland'",
         allowed="an AWS region such as us-east-1",
-        remedy="change it",
+        remedy="change the value",
     )
 
 
 @given(text=st.text())
-def test_any_text_is_an_environment_or_problems(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
-    _is_an_answer(tmp_path_factory, text)
+def test_any_text_is_an_environment_or_has_issues(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    _assert_environment_or_issues(tmp_path_factory, text)
 
 
 KEYS = st.sampled_from(
@@ -593,7 +598,7 @@ _GOOD = {
     interpreter=st.dictionaries(KEYS, DOCUMENTS, max_size=4),
 )
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
-def test_any_structure_is_an_environment_or_problems(
+def test_any_structure_is_an_environment_or_has_issues(
     tmp_path_factory: pytest.TempPathFactory,
     first: dict[str, object],
     tenant: dict[str, object],
@@ -606,17 +611,17 @@ def test_any_structure_is_an_environment_or_problems(
     }
     text = StringIO()
     YAML(typ="safe", pure=True).dump(document, text)
-    _is_an_answer(tmp_path_factory, text.getvalue())
+    _assert_environment_or_issues(tmp_path_factory, text.getvalue())
 
 
-def _is_an_answer(folders: pytest.TempPathFactory, text: str) -> None:
+def _assert_environment_or_issues(folders: pytest.TempPathFactory, text: str) -> None:
     file = folders.getbasetemp() / "dev.yaml"
     file.write_text(text, encoding="utf-8", errors="surrogatepass")
     try:
         assert isinstance(load(file, today=TODAY), Environment)
     except InvalidEnvironment as error:
         assert error.issues
-        for problem in error.issues:
-            assert str(problem).isprintable()
-            assert problem.at
-            assert problem.remedy
+        for issue in error.issues:
+            assert str(issue).isprintable()
+            assert issue.at
+            assert issue.remedy

@@ -1,4 +1,4 @@
-"""Editors know an environment file by its JSON Schema, which is written from the types that read it."""
+"""Tests the JSON Schema of environment files, which is generated from the types that read them."""
 
 from __future__ import annotations
 
@@ -42,22 +42,25 @@ BROKEN = {
     "an unknown key": ("logs:", "log:"),
     "an unknown key of an interpreter": ("sandbox:", "sandbox: {reason: mine}"),
     "a number for text": ('"111122223333"', "111122223333"),
-    "an impossible name": ("name: dev", "name: de-v"),
-    "an impossible time": ("logs:", "logs: {retention_days: 31}"),
+    "an invalid name": ("name: dev", "name: de-v"),
+    "an invalid retention": ("logs:", "logs: {retention_days: 31}"),
     "an unknown network": ("PUBLIC", "NAT"),
-    "something that is missing": ("        reason: Packages from PyPI\n", ""),
-    "a name that is reserved": ("claims:", "fleet:"),
-    "an impossible key": ("inside:", "In_side:"),
+    "a missing option": ("        reason: Packages from PyPI\n", ""),
+    "a reserved name": ("claims:", "fleet:"),
+    "an invalid key": ("inside:", "In_side:"),
     "neither tenants nor interpreters": (GOOD[GOOD.index("tenants:") : GOOD.index("availability")], ""),
-    "both": ("logs:", "interpreters: {sandbox: }"),
-    "too many": ("sandbox:", "sandbox: {callers: [" + ", ".join(["arn:aws:iam::111122223333:role/a"] * 51) + "]}"),
-    "a folder without its slash": ("s3://bucket/b/", "s3://bucket/b"),
-    "a folder without its slash, in short": ("s3://bucket/a/", "s3://bucket/a"),
+    "both tenants and interpreters": ("logs:", "interpreters: {sandbox: }"),
+    "too many": (
+        "sandbox:",
+        "sandbox: {callers: [" + ", ".join(["arn:aws:iam::111122223333:role/a"] * 51) + "]}",
+    ),
+    "a folder without a trailing slash": ("s3://bucket/b/", "s3://bucket/b"),
+    "a short folder without a trailing slash": ("s3://bucket/a/", "s3://bucket/a"),
 }
 
 
 def _parsed(text: str) -> Any:
-    """As an editor parses it: a date is text."""
+    """Returns the document as an editor parses it: a date is text."""
     found: object = YAML(typ="safe", pure=True).load(text)
     return json.loads(json.dumps(found, default=str))
 
@@ -67,18 +70,18 @@ def _errors(text: str) -> list[str]:
     return [error.message for error in validator.iter_errors(_parsed(text))]
 
 
-def test_the_file_is_what_the_types_say(tmp_path: Path) -> None:
+def test_schema_file_is_current(tmp_path: Path) -> None:
     made = tmp_path / "schema.json"
     subprocess.run([sys.executable, str(PROJECT / "tools" / "environment_schema.py"), str(made)], check=True)
-    kept = (PROJECT / "docs" / "environment.schema.json").read_text()
-    assert made.read_text() == kept, "if this is meant: python tools/environment_schema.py"
+    expected = (PROJECT / "docs" / "environment.schema.json").read_text()
+    assert made.read_text() == expected, "run: python tools/environment_schema.py"
 
 
-def test_it_is_a_schema_of_its_dialect_in_which_every_option_says_what_it_is_for_and_what_is_allowed() -> None:
-    whole = schema()
-    assert whole["$schema"] == Draft202012Validator.META_SCHEMA["$schema"]
-    Draft202012Validator.check_schema(whole)
-    for model in (whole, *whole["$defs"].values()):
+def test_schema_is_valid_and_every_option_has_a_title_and_a_description() -> None:
+    root = schema()
+    assert root["$schema"] == Draft202012Validator.META_SCHEMA["$schema"]
+    Draft202012Validator.check_schema(root)
+    for model in (root, *root["$defs"].values()):
         assert model["additionalProperties"] is False
         properties = cast("dict[str, dict[str, Any]]", model["properties"])
         for name, option in properties.items():
@@ -88,7 +91,7 @@ def test_it_is_a_schema_of_its_dialect_in_which_every_option_says_what_it_is_for
 
 
 @pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
-def test_the_files_of_the_repository_name_it_and_hold_to_it(file: Path) -> None:
+def test_repository_environments_reference_the_schema_and_match_it(file: Path) -> None:
     text = file.read_text()
     marker, _, address = text.splitlines()[0].partition("=")
     assert marker == "# yaml-language-server: $schema"
@@ -96,7 +99,7 @@ def test_the_files_of_the_repository_name_it_and_hold_to_it(file: Path) -> None:
     assert _errors(text) == []
 
 
-def test_what_is_right_for_one_is_right_for_the_other(tmp_path: Path) -> None:
+def test_valid_file_matches_the_schema(tmp_path: Path) -> None:
     assert _errors(GOOD) == []
     file = tmp_path / "dev.yaml"
     file.write_text(GOOD.replace('"2999-06-30"', "2999-06-30"))
@@ -104,7 +107,7 @@ def test_what_is_right_for_one_is_right_for_the_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), BROKEN.values(), ids=BROKEN)
-def test_what_is_wrong_for_one_is_wrong_for_the_other(tmp_path: Path, before: str, after: str) -> None:
+def test_invalid_file_does_not_match_the_schema(tmp_path: Path, before: str, after: str) -> None:
     assert GOOD.count(before) == 1
     broken = GOOD.replace(before, after)
     assert _errors(broken)

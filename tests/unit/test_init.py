@@ -1,4 +1,4 @@
-"""`sandpiper init` writes a first environment file that can be used, and nothing that cannot."""
+"""Tests `sandpiper init`: it writes a valid environment file, or none."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ COMMAND = [str(Path(sys.executable).with_name("sandpiper")), "init"]
 NEEDED = ["--name", "first", "--account", "111122223333", "--region", "eu-west-1", "--owner", "platform team"]
 PUBLIC = ["--network", "PUBLIC", "--reason", "Packages: from PyPI # all", "--expires", "2999-06-30"]
 VPC = ["--network", "VPC", "--zone", "eu-west-1a=euw1-az1", "--zone", "eu-west-1b=euw1-az2"]
-PUBLIC_ALONE = "allowed: with --network PUBLIC alone; take it out, or say --network PUBLIC"
-VPC_ALONE = "allowed: with --network VPC alone; take it out, or say --network VPC"
+ONLY_PUBLIC = "allowed: only with --network PUBLIC; remove it, or use --network PUBLIC"
+ONLY_VPC = "allowed: only with --network VPC; remove it, or use --network VPC"
 
 
 def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -28,7 +28,7 @@ def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def _typed(folder: Path, answers: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command in a terminal in which somebody types answers, each with Enter."""
+    """Runs the command in a terminal with typed answers, one line each."""
     keyboard, terminal = pty.openpty()
     try:
         os.write(keyboard, answers.encode())
@@ -47,7 +47,7 @@ def _written(folder: Path, done: subprocess.CompletedProcess[str]) -> Environmen
     return environment
 
 
-def test_flags_alone_write_a_file_and_say_what_comes_next(tmp_path: Path) -> None:
+def test_flags_write_a_file_and_next_commands_are_printed(tmp_path: Path) -> None:
     done = _run(tmp_path, *NEEDED)
     environment = _written(tmp_path, done)
     assert (environment.account, environment.region, environment.owner) == (
@@ -56,20 +56,20 @@ def test_flags_alone_write_a_file_and_say_what_comes_next(tmp_path: Path) -> Non
         "platform team",
     )
     assert [one.network for one in (environment.interpreters or {}).values()] == ["SANDBOX"]
-    assert done.stderr == "made the folder environments\nwrote environments/first.yaml\n"
+    assert done.stderr == "created the folder environments\nwrote environments/first.yaml\n"
     assert "cdk synth --quiet -c environment=first\n" in done.stdout
     assert "cdk bootstrap aws://111122223333/eu-west-1\n" in done.stdout
     assert "local" not in done.stdout
 
 
-def test_for_the_embedded_aws_it_says_how_to_start_it(tmp_path: Path) -> None:
+def test_next_commands_start_the_embedded_aws(tmp_path: Path) -> None:
     done = _run(tmp_path, *NEEDED, "--account", "123456789012", "--network", "PUBLIC", "--reason", "pip")
     (web,) = (_written(tmp_path, done).interpreters or {}).values()
     assert isinstance(web, PublicInterpreter)
     assert 'sandpiper local start\n  eval "$(sandpiper local env)"\n' in done.stdout
 
 
-def test_the_file_can_lie_in_any_folder_that_is_there(tmp_path: Path) -> None:
+def test_output_can_be_in_any_existing_folder(tmp_path: Path) -> None:
     (tmp_path / "a b").mkdir()
     done = _run(tmp_path, *NEEDED, "--output", "a b/first.yaml")
     assert (done.returncode, done.stderr) == (0, "wrote a b/first.yaml\n")
@@ -77,13 +77,13 @@ def test_the_file_can_lie_in_any_folder_that_is_there(tmp_path: Path) -> None:
     assert load(tmp_path / "a b" / "first.yaml").name == "first"
 
 
-def test_what_the_environment_makes_one_careful_of_is_said_after_it_is_written(tmp_path: Path) -> None:
+def test_warnings_are_printed_after_the_file_is_written(tmp_path: Path) -> None:
     done = _run(tmp_path, *NEEDED, "--region", "eu-west-9")
     assert done.returncode == 0
     assert "warning: environments/first.yaml: region: eu-west-9 was not known to offer code interpreters" in done.stderr
 
 
-def test_a_region_whose_prefix_list_is_not_known_takes_it_by_a_flag(tmp_path: Path) -> None:
+def test_prefix_list_flag_in_a_region_without_a_default(tmp_path: Path) -> None:
     vpc = ["--network", "VPC", "--zone", "eu-south-1a=eus1-az1", "--zone", "eu-south-1b=eus1-az2"]
     environment = _written(
         tmp_path, _run(tmp_path, *NEEDED, *vpc, "--region", "eu-south-1", "--s3-prefix-list", "pl-12345678")
@@ -92,27 +92,27 @@ def test_a_region_whose_prefix_list_is_not_known_takes_it_by_a_flag(tmp_path: Pa
     assert environment.network.s3_prefix_list == "pl-12345678"
 
 
-def test_any_text_of_a_flag_is_kept_as_it_is(tmp_path: Path) -> None:
+def test_any_text_of_a_flag_is_unchanged_in_the_file(tmp_path: Path) -> None:
     reason = 'it\'s: "pip" # \\ 😀\n\x7f\xa0{}'
     (web,) = (_written(tmp_path, _run(tmp_path, *NEEDED, *PUBLIC, "--reason", reason)).interpreters or {}).values()
     assert isinstance(web, PublicInterpreter)
     assert web.reason == reason
 
 
-def test_the_internet_comes_with_its_reason_and_its_last_day(tmp_path: Path) -> None:
+def test_public_network_has_a_reason_and_an_expiry_date(tmp_path: Path) -> None:
     (web,) = (_written(tmp_path, _run(tmp_path, *NEEDED, *PUBLIC)).interpreters or {}).values()
     assert isinstance(web, PublicInterpreter)
     assert web.reason == "Packages: from PyPI # all"
 
 
-def test_vpc_mode_comes_with_a_network_in_its_zones(tmp_path: Path) -> None:
+def test_vpc_mode_has_a_network_in_its_zones(tmp_path: Path) -> None:
     environment = _written(tmp_path, _run(tmp_path, *NEEDED, *VPC))
     assert environment.network is not None
     assert environment.availability_zones == {"eu-west-1a": "euw1-az1", "eu-west-1b": "euw1-az2"}
     assert [type(one) for one in (environment.interpreters or {}).values()] == [VpcInterpreter]
 
 
-def test_editors_find_the_schema_where_there_is_one(tmp_path: Path) -> None:
+def test_file_references_the_schema_if_it_exists(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "environment.schema.json").touch()
     _written(tmp_path, _run(tmp_path, *NEEDED))
@@ -120,64 +120,70 @@ def test_editors_find_the_schema_where_there_is_one(tmp_path: Path) -> None:
     assert first == "# yaml-language-server: $schema=../docs/environment.schema.json"
 
 
-def test_a_file_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
+def test_existing_file_is_not_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "environments" / "first.yaml"
     file.parent.mkdir()
     file.write_text("mine")
     done = _run(tmp_path, *NEEDED)
     assert (done.returncode, file.read_text()) == (2, "mine")
-    assert "is there already and stays as it is" in done.stderr
+    assert "already exists and is not overwritten" in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("arguments", "refused"),
+    ("arguments", "messages"),
     [
-        (["--account", "1"], ["--account is '1'; allowed: 12 digits; change it"]),
-        (["--name", "de-v"], ["--name is 'de-v'; allowed: at most 20 of a-z 0-9, a letter first; change it"]),
-        (["--owner", "\udcff"], ["--owner is '\\udcff'; allowed: who answers for it"]),
-        (["--network", "NAT", "--reason", "x"], ["--network is 'NAT'; allowed: SANDBOX | PUBLIC | VPC; change it"]),
+        (["--account", "1"], ["--account is '1'; allowed: 12 digits; change the value"]),
+        (
+            ["--name", "de-v"],
+            ["--name is 'de-v'; allowed: 1 to 20 characters a-z and 0-9, starting with a letter; change the value"],
+        ),
+        (["--owner", "\udcff"], ["--owner is '\\udcff'; allowed: 1 to 200 letters"]),
+        (
+            ["--network", "NAT", "--reason", "x"],
+            ["--network is 'NAT'; allowed: SANDBOX | PUBLIC | VPC; change the value"],
+        ),
         (["--network", "public"], ["--network is 'public'; allowed: SANDBOX | PUBLIC | VPC; write PUBLIC"]),
         (
             ["--reason", "pip", "--zone", "eu-west-1a", "--expires", "2999-01-01"],
             [
-                f"--reason is 'pip', without --network; {PUBLIC_ALONE}",
-                f"--expires is '2999-01-01', without --network; {PUBLIC_ALONE}",
-                f"--zone is 'eu-west-1a', without --network; {VPC_ALONE}",
+                f"--reason is 'pip', without --network; {ONLY_PUBLIC}",
+                f"--expires is '2999-01-01', without --network; {ONLY_PUBLIC}",
+                f"--zone is 'eu-west-1a', without --network; {ONLY_VPC}",
             ],
         ),
         (
             ["--network", "SANDBOX", *VPC[2:], "--s3-prefix-list", "pl-12345678", "--account", "1"],
             [
-                "--account is '1'; allowed: 12 digits; change it",
-                f"--zone is 'eu-west-1a=euw1-az1,eu-west-1b=euw1-az2', with --network SANDBOX; {VPC_ALONE}",
-                f"--s3-prefix-list is 'pl-12345678', with --network SANDBOX; {VPC_ALONE}",
+                "--account is '1'; allowed: 12 digits; change the value",
+                f"--zone is 'eu-west-1a=euw1-az1,eu-west-1b=euw1-az2', with --network SANDBOX; {ONLY_VPC}",
+                f"--s3-prefix-list is 'pl-12345678', with --network SANDBOX; {ONLY_VPC}",
             ],
         ),
         (
             [*PUBLIC, *VPC],
             [
-                f"--reason is 'Packages: from PyPI # all', with --network VPC; {PUBLIC_ALONE}",
-                f"--expires is '2999-06-30', with --network VPC; {PUBLIC_ALONE}",
+                f"--reason is 'Packages: from PyPI # all', with --network VPC; {ONLY_PUBLIC}",
+                f"--expires is '2999-06-30', with --network VPC; {ONLY_PUBLIC}",
             ],
         ),
         (
             ["--network", "PUBLIC"],
             [
-                "--reason is missing, since --network is PUBLIC; allowed: why this interpreter needs the internet",
-                "--expires is missing, since --network is PUBLIC; allowed: a date",
+                "--reason is missing, but --network is PUBLIC; allowed: the reason for internet access",
+                "--expires is missing, but --network is PUBLIC; allowed: a date",
             ],
         ),
         ([*PUBLIC, "--expires", "2020-01-01"], ["--expires is 2020-01-01; allowed: a date"]),
         ([*PUBLIC, "--expires", "soon\ntags: {}"], ["--expires is 'soon\\ntags: {}'; allowed: a date"]),
         ([*PUBLIC, "--expires", "20990101"], ["--expires is '20990101'; allowed: a date"]),
-        (["--network", "VPC"], ["--zone is missing, since --network is VPC; allowed: 2 or more"]),
-        (VPC[:4], ["--zone is given once; allowed: 2 or more"]),
+        (["--network", "VPC"], ["--zone is missing, but --network is VPC; allowed: 2 or more"]),
+        (VPC[:4], ["--zone is set only once; allowed: 2 or more"]),
         ([*VPC, "--zone", "eu-west-1c=euw1-az9"], ["--zone eu-west-1c=euw1-az9 is 'euw1-az9'; allowed: euw1-az1"]),
         (
             [*VPC, "--zone", "eu-west-1c", "--zone", "us-east-1a=use1-az1"],
             [
-                "--zone is 'eu-west-1c'; allowed: NAME=ID, such as eu-west-1a=euw1-az1; look them up",
-                "--zone us-east-1a=use1-az1 is not a zone of eu-west-1; allowed: eu-west-1 and a letter",
+                "--zone is 'eu-west-1c'; allowed: NAME=ID, such as eu-west-1a=euw1-az1; look up the zones",
+                "--zone us-east-1a=use1-az1 is not a zone of eu-west-1; allowed: eu-west-1 followed by a letter",
             ],
         ),
         ([*VPC, *VPC[2:4]], ["--zone has 'eu-west-1a' 2 times; allowed: each zone once"]),
@@ -187,36 +193,37 @@ def test_a_file_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
                 "--region",
                 "eu-south-1",
             ],
-            ["--s3-prefix-list is missing, and this version does not know it for eu-south-1; allowed: the id"],
+            ["--s3-prefix-list is missing, and this version has no default for eu-south-1; allowed: the id"],
         ),
-        (["--output", "other.yaml"], ["--output is 'other.yaml'; allowed: a file that is called first.yaml"]),
-        (["--output", "first.yml"], ["--output is 'first.yml'; allowed: a file that is called first.yaml"]),
-        (["--output", "."], ["--output is '.'; allowed: a file that is called first.yaml"]),
+        (["--output", "other.yaml"], ["--output is 'other.yaml'; allowed: a file named first.yaml"]),
+        (["--output", "first.yml"], ["--output is 'first.yml'; allowed: a file named first.yaml"]),
+        (["--output", "."], ["--output is '.'; allowed: a file named first.yaml"]),
         (
             ["--output", "a/b/first.yaml", "--region", "Ireland"],
             [
-                "--region is 'Ireland'; allowed: an AWS region such as us-east-1; change it",
-                "--output is 'a/b/first.yaml', and there is no folder a/b; allowed: a folder that is there; make it",
+                "--region is 'Ireland'; allowed: an AWS region such as us-east-1; change the value",
+                "--output is 'a/b/first.yaml', but the folder a/b does not exist; "
+                "allowed: a file in an existing folder; create it",
             ],
         ),
     ],
 )
-def test_flags_are_refused_all_at_once_in_terms_of_flags_and_nothing_is_written(
-    tmp_path: Path, arguments: list[str], refused: list[str]
+def test_all_invalid_flags_are_reported_as_flags_and_nothing_is_written(
+    tmp_path: Path, arguments: list[str], messages: list[str]
 ) -> None:
     done = _run(tmp_path, *NEEDED, *arguments)
     assert done.returncode == 2
     first, *lines = done.stderr.splitlines()
     assert first.startswith("error: nothing was written")
-    assert [line[: len(start)] for line, start in zip(lines, refused, strict=True)] == refused
+    assert [line[: len(start)] for line, start in zip(lines, messages, strict=True)] == messages
     assert not list(tmp_path.iterdir())
 
 
-def test_nobody_is_asked_where_there_is_no_terminal(tmp_path: Path) -> None:
+def test_no_prompts_without_a_terminal(tmp_path: Path) -> None:
     done = _run(tmp_path, "--name", "First")
     assert done.returncode == 2
     first, *lines = done.stderr.splitlines()
-    assert first == "error: nothing was written; in a terminal, what is missing is asked for"
+    assert first == "error: nothing was written; run the command in a terminal to be asked for missing values"
     assert [line.partition(";")[0] for line in lines] == [
         "--name is 'First'",
         "--account is missing",
@@ -225,33 +232,33 @@ def test_nobody_is_asked_where_there_is_no_terminal(tmp_path: Path) -> None:
     ]
 
 
-def test_a_terminal_is_asked_nothing_while_a_flag_is_wrong(tmp_path: Path) -> None:
+def test_no_prompts_while_a_flag_is_invalid(tmp_path: Path) -> None:
     done = _typed(tmp_path, "", "--name", "First", "--zone", "eu-west-1a=euw1-az1")
     assert done.returncode == 2
     assert [line.partition(" ")[0] for line in done.stderr.splitlines()] == ["error:", "--name", "--zone"]
 
 
-def test_a_terminal_is_asked_until_each_answer_can_be_used(tmp_path: Path) -> None:
+def test_prompt_repeats_until_the_answer_is_valid(tmp_path: Path) -> None:
     done = _typed(tmp_path, "First\nfirst\n111122223333\nIreland\neu-west-1\nplatform team\n\n")
     environment = _written(tmp_path, done)
     assert [one.network for one in (environment.interpreters or {}).values()] == ["SANDBOX"]
-    assert "name is 'First'; allowed: at most 20 of a-z 0-9, a letter first\n" in done.stderr
+    assert "name is 'First'; allowed: 1 to 20 characters a-z and 0-9, starting with a letter\n" in done.stderr
     assert "region is 'Ireland'; allowed: an AWS region such as us-east-1\n" in done.stderr
 
 
-def test_a_terminal_is_asked_for_another_name_where_a_file_has_it(tmp_path: Path) -> None:
+def test_prompt_asks_for_another_name_if_its_file_exists(tmp_path: Path) -> None:
     (tmp_path / "environments").mkdir()
     (tmp_path / "environments" / "taken.yaml").touch()
     _written(tmp_path, _typed(tmp_path, "taken\nfirst\n111122223333\neu-west-1\nplatform team\n\n"))
 
 
-def test_a_terminal_is_asked_for_the_name_of_the_file_that_is_given(tmp_path: Path) -> None:
+def test_name_prompt_defaults_to_the_output_file(tmp_path: Path) -> None:
     done = _typed(tmp_path, "other\n\n\n", *NEEDED[2:], "--output", "first.yaml")
     assert done.returncode == 0, done.stderr
     assert load(tmp_path / "first.yaml").name == "first"
 
 
-def test_a_terminal_is_asked_for_what_the_internet_takes(tmp_path: Path) -> None:
+def test_prompts_for_public_network(tmp_path: Path) -> None:
     answers = "first\n111122223333\neu-west-1\nplatform team\nPUBLIC\nPackages from PyPI\n20290101\n2999-06-30\n"
     done = _typed(tmp_path, answers)
     (web,) = (_written(tmp_path, done).interpreters or {}).values()
@@ -259,21 +266,21 @@ def test_a_terminal_is_asked_for_what_the_internet_takes(tmp_path: Path) -> None
     assert "expires is '20290101'; allowed: a date" in done.stderr
 
 
-def test_a_terminal_is_asked_for_zones_in_vpc_mode(tmp_path: Path) -> None:
+def test_prompts_for_zones_in_vpc_mode(tmp_path: Path) -> None:
     answers = "VPC\neu-west-1a=euw1-az1\neu-west-1a=euw1-az1,eu-west-1b=euw1-az2\n"
     done = _typed(tmp_path, "platform team\n" + answers, *NEEDED[:-2])
     assert len(_written(tmp_path, done).availability_zones) == 2
     assert "AgentCore supports euw1-az1, euw1-az2, euw1-az3" in done.stderr
-    assert "zones is given once; allowed: 2 or more" in done.stderr
+    assert "zones is set only once; allowed: 2 or more" in done.stderr
 
 
-def test_the_end_of_the_answers_ends_it_without_a_file(tmp_path: Path) -> None:
+def test_end_of_input_ends_the_command_without_a_file(tmp_path: Path) -> None:
     done = _typed(tmp_path, "first\n\x04")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.rglob("*.yaml"))
 
 
-def test_the_help_has_examples() -> None:
+def test_help_has_examples() -> None:
     done = _run(PROJECT, "--help")
     assert "sandpiper init --name web" in done.stdout

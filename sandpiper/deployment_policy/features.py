@@ -1,0 +1,59 @@
+"""Contains the features of an environment that decide which grants its deployment needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandpiper.environment import VpcInterpreter
+
+if TYPE_CHECKING:
+    from sandpiper.environment import Environment
+
+
+def always(_: Environment) -> bool:
+    """Every environment."""
+    return True
+
+
+def own_bucket(environment: Environment) -> bool:
+    """The environment creates its data bucket."""
+    return environment.data_bucket.name is None
+
+
+def own_key(environment: Environment) -> bool:
+    """The environment creates the data bucket's KMS key."""
+    return own_bucket(environment) and environment.data_bucket.key == "own"
+
+
+def network(environment: Environment) -> bool:
+    """The environment creates a VPC."""
+    return environment.network is not None
+
+
+def interface_endpoints(environment: Environment) -> bool:
+    """The environment creates interface endpoints."""
+    return environment.network is not None and bool(environment.network.endpoints)
+
+
+def vpc_interpreters(environment: Environment) -> bool:
+    """An interpreter is in VPC mode."""
+    return any(
+        isinstance(interpreter, VpcInterpreter)
+        for tenant in environment.all_tenants.values()
+        for interpreter in tenant.interpreters.values()
+    )
+
+
+def budget(environment: Environment) -> bool:
+    """The environment creates a budget."""
+    return environment.budget is not None
+
+
+def boundary(environment: Environment) -> bool:
+    """Roles get a permissions boundary."""
+    return environment.permissions_boundary is not None
+
+
+def no_boundary(environment: Environment) -> bool:
+    """Roles get no permissions boundary."""
+    return not boundary(environment)

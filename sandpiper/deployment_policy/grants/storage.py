@@ -1,0 +1,92 @@
+"""Grants for the data bucket, its KMS key and SSM parameters."""
+
+from __future__ import annotations
+
+from sandpiper.deployment_policy import features
+from sandpiper.deployment_policy.grant import (
+    CREATED_WITH_TAG,
+    REQUEST_TAG,
+    REQUEST_TAG_ON_UNTAGGED,
+    RESOURCE_TAG,
+    Grant,
+    actions,
+)
+
+_KEY_TYPES = ("AWS::KMS::Key",)
+_KEYS = "arn:{partition}:kms:{region}:{account}:key/*"
+_PARAMETER_TYPES = ("AWS::SSM::Parameter",)
+_PARAMETERS = "arn:{partition}:ssm:{region}:{account}:parameter"
+
+STORAGE_GRANTS = (
+    Grant(
+        "Buckets",
+        ("AWS::S3::Bucket", "AWS::S3::BucketPolicy"),
+        actions(
+            "s3",
+            *("CreateBucket", "DeleteBucket", "ListBucket", "GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy"),
+            *("GetEncryptionConfiguration", "PutEncryptionConfiguration"),
+            *("GetLifecycleConfiguration", "PutLifecycleConfiguration", "GetBucketLogging", "PutBucketLogging"),
+            *("GetBucketOwnershipControls", "PutBucketOwnershipControls"),
+            *("GetBucketPublicAccessBlock", "PutBucketPublicAccessBlock"),
+            *("GetBucketVersioning", "PutBucketVersioning", "GetBucketTagging", "PutBucketTagging"),
+            *("ListTagsForResource", "TagResource", "UntagResource"),
+        ),
+        ("arn:{partition}:s3:::{bucket}", "arn:{partition}:s3:::{bucket}-logs"),
+        applies_to=features.own_bucket,
+    ),
+    Grant(
+        "MakeKeys",
+        _KEY_TYPES,
+        actions("kms", "CreateKey"),
+        ("*",),
+        REQUEST_TAG,
+        features.own_key,
+        CREATED_WITH_TAG,
+    ),
+    Grant(
+        "TagKeys",
+        _KEY_TYPES,
+        actions("kms", "TagResource"),
+        (_KEYS,),
+        REQUEST_TAG_ON_UNTAGGED,
+        features.own_key,
+        "KMS has no condition key for tagging at creation: a key of this account and region without the tag can be "
+        "given it, and from then on be deleted and have its policy changed; a key with another environment's tag "
+        "cannot",
+    ),
+    Grant(
+        "Keys",
+        _KEY_TYPES,
+        actions(
+            "kms",
+            *("DescribeKey", "GetKeyPolicy", "PutKeyPolicy", "EnableKeyRotation", "GetKeyRotationStatus"),
+            *("UpdateKeyDescription", "ListResourceTags", "TagResource", "UntagResource", "ScheduleKeyDeletion"),
+        ),
+        (_KEYS,),
+        RESOURCE_TAG,
+        features.own_key,
+    ),
+    Grant(
+        "Parameters",
+        _PARAMETER_TYPES,
+        actions(
+            "ssm",
+            *("PutParameter", "GetParameter", "GetParameters", "DeleteParameter", "DeleteParameters"),
+            *("ListTagsForResource", "AddTagsToResource", "RemoveTagsFromResource"),
+        ),
+        (_PARAMETERS + "/sandpiper/{environment}/*",),
+    ),
+    Grant(
+        "VersionOfBootstrap",
+        (),
+        actions("ssm", "GetParameters"),
+        (_PARAMETERS + "/cdk-bootstrap/{qualifier}/version",),
+    ),
+    Grant(
+        "FindParameters",
+        _PARAMETER_TYPES,
+        actions("ssm", "DescribeParameters"),
+        ("*",),
+        unscoped_reason="IAM has no resource for this search; it reads names and no values",
+    ),
+)
