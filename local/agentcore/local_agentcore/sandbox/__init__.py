@@ -1,4 +1,5 @@
-"""One bubblewrap sandbox a session: how it is started, bounded, talked to and ended.
+"""Sandboxes of code sessions, one bubblewrap process each: start, limits, communication and end.
 
-`host` is the way in. `stub` and `inside/` run in other processes, before and within bubblewrap.
+`host` is the entry point. `launcher` and `slirp_launcher` run in child processes before bubblewrap and slirp4netns.
+`guest` runs inside the sandbox.
 """

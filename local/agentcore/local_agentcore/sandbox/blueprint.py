@@ -1,4 +1,4 @@
-"""Everything about a sandbox that is the same for all of one emulator: what is mounted where, and with which rights."""
+"""The parts of a sandbox that are the same for all sandboxes of an emulator and network mode: mounts and options."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .network_spec import NetworkSpec
 
 GUEST_SOURCE = Path(__file__).parent / "guest"
-SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+SYSTEM_DIRECTORIES = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 MIN_VERSION_DISABLE_USERNS = (0, 8, 0)
 START_SUPERVISOR = (
     "import sys; sys.path.insert(0, sys.argv[1]); from guest.supervisor import main; "
@@ -41,10 +41,10 @@ class Bubblewrap:
 
     @classmethod
     def find(cls) -> Bubblewrap:
-        """Finds it on PATH.
+        """Finds bubblewrap on PATH.
 
         Raises:
-            SandboxUnavailableError: it is not installed.
+            SandboxUnavailableError: bubblewrap is not installed.
         """
         path = shutil.which("bwrap")
         if path is None:
@@ -56,12 +56,16 @@ class Bubblewrap:
 
 @dataclass(frozen=True)
 class Blueprint:
-    """How this emulator's sandboxes are built.
+    """Describes how the sandboxes of an emulator are built.
 
     Attributes:
-        directory: where `create` put the small files that they share.
-        groups: where their control groups go; a watchdog bounds memory where those do not.
-        network: their network.
+        directory: directory of the small files that all sandboxes share.
+        runtime: the Python that code finds.
+        limits: resource limits.
+        bubblewrap: the installed bubblewrap.
+        groups: where control groups are created. A watchdog bounds memory if they do not.
+        network: the network of the sandboxes.
+        filter_program: the system-call filter.
     """
 
     directory: Path
@@ -76,10 +80,10 @@ class Blueprint:
     def create(
         cls, directory: Path, runtime: Path, limits: Limits, groups: ControlGroups, network: NetworkSpec
     ) -> Blueprint:
-        """Finds what is needed and writes the files that sandboxes share into `directory`.
+        """Finds the required programs and writes the files that all sandboxes share into `directory`.
 
         Raises:
-            SandboxUnavailableError: something is not installed.
+            SandboxUnavailableError: a required program or library is not installed.
         """
         bubblewrap, python = Bubblewrap.find(), Runtime.load(runtime)
         filter_program = seccomp.program(memory_is_counted=groups.counts_memory)
@@ -90,21 +94,21 @@ class Blueprint:
         (directory / "pyvenv.cfg").write_text(python.guest_pyvenv_cfg())
         (directory / "libraries.pth").write_text(python.guest_libraries_pth())
         (directory / "empty").touch()
-        inside = directory / "guest"
-        inside.mkdir()
+        guest = directory / "guest"
+        guest.mkdir()
         for module in GUEST_SOURCE.glob("*.py"):
-            copy = inside / module.name
+            copy = guest / module.name
             copy.write_bytes(module.read_bytes())
-            # Its bytecode says where it is in a sandbox; that beside the original says where it is on the host.
+            # Bytecode contains the path of its source: here the path in the sandbox, not that on the host.
             py_compile.compile(str(copy), dfile=f"{layout.GUEST_PACKAGE}/{module.name}")
         for path in directory.rglob("*"):
-            path.chmod(0o755 if path.is_dir() else 0o644)  # whatever this process's umask: another user reads them
+            path.chmod(0o755 if path.is_dir() else 0o644)  # another user reads them, regardless of this process's umask
         return cls(directory, python, limits, bubblewrap, groups, network, filter_program)
 
     def plan(
         self, *, uid: int | None, processes_files: list[Path], channel: int, filter_descriptor: int
     ) -> dict[str, Any]:
-        """Returns what the stub needs to know to start one sandbox."""
+        """Returns the launcher's plan for one sandbox, as JSON values."""
         sources = self._mounts()
         writable = {
             name: {"bytes": size, "files": self.limits.files} for name, size in self.limits.file_systems().items()
@@ -133,7 +137,7 @@ class Blueprint:
         }
 
     def _mounts(self) -> list[tuple[Path, str]]:
-        """Returns what is staged for the sandbox, read-only: where it is on the host, and in the sandbox."""
+        """Returns the read-only mounts that are staged: path on the host and path in the sandbox."""
         mounts = [
             (self.runtime.directory, layout.VIRTUAL_ENVIRONMENT),
             (self.directory / "pyvenv.cfg", f"{layout.VIRTUAL_ENVIRONMENT}/pyvenv.cfg"),
@@ -146,40 +150,40 @@ class Blueprint:
             *((self.directory / "etc" / name, f"/etc/{name}") for name in layout.etc_files({})),
             *((Path("/etc", name), f"/etc/{name}") for name in layout.HOST_ETC_ENTRIES if Path("/etc", name).exists()),
         ]
-        # Once staged, it covers whatever else tells of the host.
+        # Staged once, and mounted over each masked file.
         mounts.append((self.directory / "empty", layout.MASKED_FILES[0]))
         return [*mounts, (self.runtime.base, layout.BASE_PYTHON)] if self.runtime.needs_base else mounts
 
     def _options(self, targets: list[str], filter_descriptor: int) -> list[str]:
-        """Returns bubblewrap's options. The network namespace is the stub's: it has loopback only."""
+        """Returns bubblewrap's options. The network namespace is that of the launcher."""
         flags = "--unshare-user --unshare-ipc --unshare-pid --unshare-uts --unshare-cgroup-try --as-pid-1 --new-session"
         options = flags.split()
         if self.bubblewrap.version >= MIN_VERSION_DISABLE_USERNS:
-            options += ["--disable-userns"]  # the filter refuses new user namespaces, too
+            options += ["--disable-userns"]  # in addition to the system-call filter
         options += ["--cap-drop", "ALL", "--hostname", layout.HOST_NAME]
         options += ["--uid", str(layout.SANDBOX_UID), "--gid", str(layout.SANDBOX_UID)]
         options += ["--ro-bind", "/usr", "/usr"]
-        for name in SYSTEM_FOLDERS:
-            folder = Path("/", name)
-            if folder.is_symlink():
-                options += ["--symlink", str(folder.readlink()), str(folder)]
-            elif folder.is_dir():
-                options += ["--ro-bind", str(folder), str(folder)]
+        for name in SYSTEM_DIRECTORIES:
+            directory = Path("/", name)
+            if directory.is_symlink():
+                options += ["--symlink", str(directory.readlink()), str(directory)]
+            elif directory.is_dir():
+                options += ["--ro-bind", str(directory), str(directory)]
         options += ["--proc", "/proc", "--dev", "/dev"]
-        for name, target in {**layout.DISK_MOUNTS, "tmp": "/tmp", "shm": "/dev/shm"}.items():  # noqa: S108  the sandbox's own
+        for name, target in {**layout.DISK_MOUNTS, "tmp": "/tmp", "shm": "/dev/shm"}.items():  # noqa: S108  in the sandbox
             options += ["--bind", f"{STAGE}/{name}", target]
         for path, source in self.runtime.guest_links.items():
             options += ["--symlink", source, f"{layout.SESSION_ENVIRONMENT}/{path}"]
         for index, target in enumerate(targets):
             options += ["--ro-bind", f"{STAGE}/{index}", target]
         empty = f"{STAGE}/{targets.index(layout.MASKED_FILES[0])}"
-        for source, covered in ((empty, layout.MASKED_FILES[1:]), (EMPTY_DIRECTORY, layout.MASKED_DIRECTORIES)):
-            for target in covered:
-                if Path(target).exists():  # as the host's kernel is configured, which is the sandbox's as well
+        for source, masked in ((empty, layout.MASKED_FILES[1:]), (EMPTY_DIRECTORY, layout.MASKED_DIRECTORIES)):
+            for target in masked:
+                if Path(target).exists():  # depends on the kernel, which host and sandbox share
                     options += ["--ro-bind", source, target]
         if not self.groups.counts_memory:
-            # A shared mapping of /dev/zero is memory that no rlimit, no file system and not the watchdog counts.
-            # /dev/full reads as zeros, too, and cannot be mapped. Only writing to it is different: it is refused.
+            # Neither rlimits nor file systems nor the watchdog count a shared mapping of /dev/zero. /dev/full also
+            # reads as zeros and cannot be mapped, but writing to it fails.
             options += ["--dev-bind", "/dev/full", "/dev/zero"]
         options += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", layout.WORKING_DIRECTORY]
         for name, value in {**layout.environment(self.runtime.guest_base), **self.network.environment}.items():

@@ -1,4 +1,4 @@
-"""Control groups: how the kernel bounds memory and processors of a whole sandbox, where this user may make them."""
+"""Control groups, by which the kernel bounds memory and processors of a sandbox, if this user may create them."""
 
 from __future__ import annotations
 
@@ -26,9 +26,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Controller:
-    """What a group can bound, in one version of the kernel's interface: the files to write, and what to write.
+    """A resource that a control group can bound, in one version of the kernel's interface.
 
-    `optional_files` are files that only some kernels have.
+    Attributes:
+        name: name of the controller.
+        version: version of the interface, 1 or 2.
+        files: returns the limits to write, by file name.
+        optional_files: returns limits to write to files that only some kernels have.
     """
 
     name: str
@@ -57,26 +61,26 @@ OOM_EVENT_FILES = ("memory.oom_control", "memory.events")
 
 @dataclass(frozen=True)
 class CgroupParent:
-    """A group of this process, or above it, below which this process may make others."""
+    """A control group below which this process may create groups: its own group or one above it."""
 
     version: int
-    parent: Path
+    path: Path
     controllers: tuple[Controller, ...]
 
 
 @dataclass(frozen=True)
 class SandboxCgroups:
-    """The groups of one sandbox: one for all that bounds it, or in version 1 one for each."""
+    """The control groups of one sandbox: one in version 2, one for each controller in version 1."""
 
     paths: tuple[Path, ...]
 
     @property
     def processes_files(self) -> list[Path]:
-        """Writing a process's id to these files puts it, and all that it starts, into the groups."""
+        """Files to which a process id is written to move the process, and all that it starts, into the groups."""
         return [path / PROCESSES_FILE for path in self.paths]
 
     def oom_kills(self) -> int:
-        """Returns how many processes the kernel has ended for want of memory."""
+        """Returns the number of processes that the kernel has killed because of the memory limit."""
         for path in self.paths:
             for name in OOM_EVENT_FILES:
                 with suppress(OSError):
@@ -86,7 +90,7 @@ class SandboxCgroups:
         return 0
 
     async def remove(self) -> None:
-        """Removes the groups as soon as their last process has gone."""
+        """Removes the groups as soon as their last process has ended."""
         for path in self.paths:
             for _ in range(MAX_REMOVAL_ATTEMPTS):
                 with suppress(OSError):
@@ -99,71 +103,71 @@ class SandboxCgroups:
 
 @dataclass(frozen=True)
 class ControlGroups:
-    """Where this process may make groups. Without a place it may make none, and they bound nothing."""
+    """The groups below which this process may create groups. Without any, it creates none and nothing is bounded."""
 
     parents: tuple[CgroupParent, ...] = ()
 
     def version_of(self, name: str) -> int | None:
-        """Returns the version of the interface by which something is bounded; None where it is not."""
-        found = [place.version for place in self.parents for controller in place.controllers if controller.name == name]
-        return found[0] if found else None
+        """Returns the interface version that bounds a resource, or None if it is not bounded."""
+        versions = (parent.version for parent in self.parents for one in parent.controllers if one.name == name)
+        return next(versions, None)
 
     @property
     def counts_memory(self) -> bool:
-        """Whether they bound memory."""
+        """Whether control groups bound memory."""
         return self.version_of(MEMORY) is not None
 
     def without(self, name: str) -> ControlGroups:
-        """Returns the same, but that they do not bound this."""
-        left = [
-            CgroupParent(place.version, place.parent, tuple(one for one in place.controllers if one.name != name))
-            for place in self.parents
+        """Returns a copy that does not bound a resource."""
+        remaining = [
+            CgroupParent(parent.version, parent.path, tuple(one for one in parent.controllers if one.name != name))
+            for parent in self.parents
         ]
-        return ControlGroups(tuple(place for place in left if place.controllers))
+        return ControlGroups(tuple(parent for parent in remaining if parent.controllers))
 
     def create(self, name: str, limits: Limits) -> SandboxCgroups:
-        """Makes the groups of one sandbox."""
+        """Creates the groups of one sandbox."""
         with ExitStack() as undo:
-            for place in self.parents:
-                path = place.parent / name
+            for parent in self.parents:
+                path = parent.path / name
                 path.mkdir()
                 undo.callback(path.rmdir)
-                for controller in place.controllers:
+                for controller in parent.controllers:
                     for file, text in controller.files(limits).items():
                         (path / file).write_text(text)
                     for file, text in controller.optional_files(limits).items():
                         if (path / file).exists():
                             (path / file).write_text(text)
             undo.pop_all()
-        return SandboxCgroups(tuple(place.parent / name for place in self.parents))
+        return SandboxCgroups(tuple(parent.path / name for parent in self.parents))
 
     def with_prefix(self, prefix: str) -> Iterator[Path]:
-        """Returns the groups in these places whose name begins with `prefix`."""
-        for place in self.parents:
-            yield from (path for path in place.parent.glob(f"{prefix}*") if path.is_dir())
+        """Yields existing groups below the parents whose name starts with `prefix`."""
+        for parent in self.parents:
+            yield from (path for path in parent.path.glob(f"{prefix}*") if path.is_dir())
 
 
 def find_control_groups(probe_name: str, limits: Limits) -> ControlGroups:
-    """Returns where this process may make groups: for each controller the nearest place, found by trying."""
-    places: list[CgroupParent] = []
+    """Finds the nearest group for each controller below which this process may create groups, by creating a probe."""
+    parents: list[CgroupParent] = []
     for name in (MEMORY, PROCESSORS):
         found = next(
             filter(None, (_find_parent(one, probe_name, limits) for one in CONTROLLERS if one.name == name)), None
         )
-        same = [place for place in places if found and (place.version, place.parent) == (found.version, found.parent)]
-        if found and same:  # version 2: one group for both
-            places[places.index(same[0])] = CgroupParent(
-                found.version, found.parent, same[0].controllers + found.controllers
+        same = [one for one in parents if found and (one.version, one.path) == (found.version, found.path)]
+        if found and same:  # in version 2, one group bounds both resources
+            parents[parents.index(same[0])] = CgroupParent(
+                found.version, found.path, same[0].controllers + found.controllers
             )
         elif found:
-            places.append(found)
-    return ControlGroups(tuple(places))
+            parents.append(found)
+    return ControlGroups(tuple(parents))
 
 
 def _find_parent(controller: Controller, probe_name: str, limits: Limits) -> CgroupParent | None:
-    """Returns the nearest place at or above this process's own group.
+    """Returns the nearest group, at or above this process's group, below which a group with limits can be created.
 
-    In version 2 a group that holds processes cannot divide anything among children, so it may be a parent of it.
+    In version 2, a group that contains processes cannot have limited child groups, so the result may be further up.
     """
     root = ROOT / controller.name if controller.version == 1 else ROOT
     own = _own_group(controller)
@@ -178,7 +182,7 @@ def _find_parent(controller: Controller, probe_name: str, limits: Limits) -> Cgr
 
 
 def _own_group(controller: Controller) -> str | None:
-    """Returns the path of the group that this process is in, below its hierarchy's root."""
+    """Returns the path of this process's group, relative to the root of its hierarchy."""
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         if controller.name in controllers.split(",") if controller.version == 1 else not controllers:
@@ -198,7 +202,7 @@ def _is_usable(probe: Path, files: dict[str, str]) -> bool:
 
 
 def _accepts(group: Path, files: dict[str, str]) -> bool:
-    """Whether limits, and a process of this user, are taken by a group. The process is gone afterwards."""
+    """Returns whether a group accepts the limits and a process of this user. The process has ended afterwards."""
     with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         try:
             for file, text in {**files, PROCESSES_FILE: str(process.pid)}.items():

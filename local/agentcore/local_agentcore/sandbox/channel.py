@@ -1,4 +1,4 @@
-"""The host's end of the socket to a supervisor. What comes out of it is hostile until it has been checked here."""
+"""The host's end of the socket to a supervisor. Received messages are untrusted until they are checked here."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ BUFFER_BYTES = 1024 * 1024
 
 
 class Channel:
-    """Sends requests and matches answers to them; many may be on their way at once.
+    """Sends requests and matches responses to them. Many requests may be in progress at the same time.
 
-    The sandbox ends for all of them when the socket does, or when the supervisor breaks the protocol.
+    All of them fail when the socket is closed or the supervisor violates the protocol.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[Frame]] = {}
+        self._pending: dict[int, asyncio.Future[Frame]] = {}
         self._receiver: asyncio.Task[None] | None = None
         self.ended = asyncio.Event()
 
@@ -38,40 +38,40 @@ class Channel:
         return cls(*await asyncio.open_connection(sock=connection, limit=BUFFER_BYTES))
 
     async def wait_ready(self) -> None:
-        """Waits for the supervisor's first word, then goes on receiving.
+        """Waits for the supervisor's ready message, then starts to receive responses.
 
         Raises:
-            SandboxEndedError: it ended before it was ready.
+            SandboxEndedError: the sandbox ended before it was ready.
         """
         try:
             frame = await receive(self._reader)
         except (asyncio.IncompleteReadError, ConnectionError, FrameError) as error:
             raise SandboxEndedError("the sandbox ended before it was ready") from error
         if frame.message.get("ready") is not True:
-            raise SandboxEndedError("the sandbox did not say that it is ready")
+            raise SandboxEndedError("the sandbox did not report that it is ready")
         self._receiver = asyncio.create_task(self._receive())
 
     async def request(self, message: Mapping[str, Any], payload: bytes = b"") -> Frame:
-        """Sends a request and returns its answer.
+        """Sends a request and returns its response.
 
         Raises:
-            FrameError: the request is larger than a frame. Nothing of it was sent.
-            SandboxEndedError: there is no sandbox any more, or it does not keep to the protocol.
+            FrameError: the request exceeds the size of a frame. Nothing was sent.
+            SandboxEndedError: the sandbox has ended or violates the protocol.
         """
         if self.ended.is_set():
             raise SandboxEndedError("the sandbox has ended")
         number = next(self._numbers)
-        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        response = self._pending[number] = asyncio.get_running_loop().create_future()
         try:
             await send(self._writer, Frame({"id": number, **message}, payload))
-            return await answer
+            return await response
         except ConnectionError as error:
             raise SandboxEndedError("the sandbox has ended") from error
         finally:
-            self._waiting.pop(number, None)
+            self._pending.pop(number, None)
 
     async def close(self) -> None:
-        """Closes the socket, which ends the supervisor if it is still there. What is not sent yet is lost."""
+        """Closes the socket, which ends the supervisor if it still runs. Unsent data is lost."""
         self._writer.transport.abort()
         if self._receiver is not None:
             self._receiver.cancel()
@@ -83,11 +83,11 @@ class Channel:
         try:
             while True:
                 frame = await receive(self._reader)
-                answer = self._waiting.get(frame.message.get("id", 0))
-                if answer is None:
-                    raise FrameError("an answer that nobody asked for")
-                if not answer.done():
-                    answer.set_result(frame)
+                response = self._pending.get(frame.message.get("id", 0))
+                if response is None:
+                    raise FrameError("a response to no request")
+                if not response.done():
+                    response.set_result(frame)
         except (asyncio.IncompleteReadError, ConnectionError, FrameError, TypeError):
             self._writer.close()
         finally:
@@ -95,6 +95,6 @@ class Channel:
 
     def _end(self) -> None:
         self.ended.set()
-        for answer in self._waiting.values():
-            if not answer.done():
-                answer.set_exception(SandboxEndedError("the sandbox has ended"))
+        for response in self._pending.values():
+            if not response.done():
+                response.set_exception(SandboxEndedError("the sandbox has ended"))

@@ -1,4 +1,4 @@
-"""What a cell has shown besides text, read from what its sandbox says of it, which is not believed."""
+"""Images and tables that a cell displayed, parsed from the untrusted message of its sandbox."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .guest.displays import MAX_BYTES, MAX_DISPLAYS, MIME_TYPES
 
 @dataclass(frozen=True)
 class Display:
-    """One image, or a text of a type other than plain."""
+    """One image or HTML table."""
 
     mime_type: str
     data: bytes
@@ -21,14 +21,14 @@ class Display:
 
 @dataclass(frozen=True)
 class Displays:
-    """All that one cell has shown, in order. `dropped` is how many there was no room for."""
+    """All displays of one cell, in order. `dropped` is the number of displays over the limits."""
 
     shown: tuple[Display, ...] = ()
     dropped: int = 0
 
 
 def parse_displays(payload: bytes) -> Displays:
-    """Reads what a kernel sent. Whatever is not as it should be is left out."""
+    """Parses the message of a kernel. Invalid items are ignored."""
     try:
         message: Any = json.loads(payload) if payload else None
     except (ValueError, RecursionError):
@@ -39,15 +39,15 @@ def parse_displays(payload: bytes) -> Displays:
     if not isinstance(items, list) or not isinstance(dropped, int):
         return Displays()
     shown: list[Display] = []
-    room = MAX_BYTES
+    remaining = MAX_BYTES
     for item in cast("list[object]", items)[:MAX_DISPLAYS]:
         match item:
-            case {"mimeType": str(mime_type), "data": str(text)} if mime_type in MIME_TYPES and len(text) <= room:
+            case {"mimeType": str(mime_type), "data": str(text)} if mime_type in MIME_TYPES and len(text) <= remaining:
                 try:
                     shown.append(Display(mime_type, base64.b64decode(text, validate=True)))
                 except (binascii.Error, ValueError):
                     continue
-                room -= len(text)
+                remaining -= len(text)
             case _:
                 continue
     return Displays(tuple(shown), max(dropped, 0))

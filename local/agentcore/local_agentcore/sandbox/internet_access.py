@@ -1,8 +1,7 @@
-"""The outside world for a sandbox: slirp4netns, a network stack in a process without rights, joined to its namespaces.
+"""Internet access of a sandbox: slirp4netns, a user-space network stack that joins the sandbox's namespaces.
 
-To the host its connections are those of an ordinary program of the host; so all that the host itself offers, and the
-private networks that it is in, are refused by a filter on the tunnel, before slirp gets to see a packet, and by routes,
-which say so at once.
+For the host, its connections are those of an ordinary program. Therefore a filter on the tunnel drops packets to the
+host and to private networks before slirp receives them, and routes reject them immediately.
 """
 
 from __future__ import annotations
@@ -33,26 +32,28 @@ NON_PUBLIC_NETWORKS = (
     "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
     "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4", "168.63.129.16/32",
 )  # fmt: skip
-"""Private, shared, link-local, multicast and reserved networks (RFC 6890), and the address by which Azure's own
-machines are told secrets. slirp's own network lies in 10.0.0.0/8 and has a narrower route."""
+"""Private, shared, link-local, multicast and reserved networks (RFC 6890), and the address at which Azure gives secrets
+to virtual machines. slirp's own network is part of 10.0.0.0/8 and has a more specific route."""
 ROUTING_TABLE = Path("/proc/net/fib_trie")
 LOCAL_ADDRESS = re.compile(r"\|-- (\d+\.\d+\.\d+\.\d+)\n\s+/32 host LOCAL")
 DOCKER_OPTION = "--cap-add SYS_PTRACE"
-ALTERNATIVE = "or start the emulator with --public-hosts-only, with which PUBLIC reaches what --public-host names"
+ALTERNATIVE = (
+    "or start the emulator with --public-hosts-only, so that PUBLIC reaches only the hosts named by --public-host"
+)
 
 
 def find_slirp() -> str:
     """Returns the path of slirp4netns.
 
     Raises:
-        SandboxUnavailableError: it is not installed, or this user may not open a tunnel.
+        SandboxUnavailableError: slirp4netns is not installed, or this user may not open a tunnel.
     """
     path = shutil.which("slirp4netns")
     if path is None:
         reason = "PUBLIC interpreters need slirp4netns, which is not installed"
         raise SandboxUnavailableError(reason, f"sudo apt-get install slirp4netns, {ALTERNATIVE}")
     if not TUNNEL.exists():
-        reason = f"PUBLIC interpreters need {TUNNEL}, which is not there"
+        reason = f"PUBLIC interpreters need {TUNNEL}, which does not exist"
         raise SandboxUnavailableError(reason, f"sudo modprobe tun (for Docker: --device {TUNNEL}), {ALTERNATIVE}")
     if os.geteuid() != 0 and not os.access(TUNNEL, os.R_OK | os.W_OK):
         reason = f"PUBLIC interpreters need {TUNNEL}, which this user may not open"
@@ -61,56 +62,61 @@ def find_slirp() -> str:
 
 
 def blocked_networks() -> list[str]:
-    """Returns what a sandbox does not reach: what is not internet, and each address of this host.
+    """Returns the networks that a sandbox must not reach: non-public networks and each address of this host.
 
     Raises:
-        SandboxUnavailableError: the host's addresses cannot be told.
+        SandboxUnavailableError: the addresses of this host cannot be read.
     """
     try:
-        own = LOCAL_ADDRESS.findall(ROUTING_TABLE.read_text())
+        local = LOCAL_ADDRESS.findall(ROUTING_TABLE.read_text())
     except OSError as error:
         raise SandboxUnavailableError(f"the addresses of this host cannot be read ({error})", ALTERNATIVE) from error
-    return [*NON_PUBLIC_NETWORKS, *dict.fromkeys(f"{address}/32" for address in own)]
+    return [*NON_PUBLIC_NETWORKS, *dict.fromkeys(f"{address}/32" for address in local)]
 
 
 class InternetAccess:
-    """A running slirp4netns. It ends when `end` is called, and when this process does."""
+    """A running slirp4netns process. It ends with `end` or with this process."""
 
     def __init__(self, process: subprocess.Popen[bytes], alive: int) -> None:
-        """`alive` is a descriptor that slirp ends with: this process's alone."""
+        """Takes over a started process.
+
+        Args:
+            process: the process.
+            alive: descriptor of a pipe. slirp4netns exits when it is closed.
+        """
         self._process, self._alive = process, alive
-        self._words = bytearray()
+        self._stderr = bytearray()
         if process.stderr is not None:
             os.set_blocking(process.stderr.fileno(), False)
-            asyncio.get_running_loop().add_reader(process.stderr, self._listen)
+            asyncio.get_running_loop().add_reader(process.stderr, self._read_stderr)
 
     @classmethod
     async def join(
         cls, user_namespace: int, network_namespace: int, uid: int | None, processes_files: Sequence[Path]
     ) -> InternetAccess:
-        """Gives a network namespace the outside world, and returns when it has it.
+        """Connects a network namespace to the internet and returns when the connection works.
 
         Args:
-            user_namespace: descriptor of the one that the network namespace belongs to.
-            network_namespace: its descriptor.
-            uid: the user that owns both, when this process is root.
-            processes_files: of the control groups that it belongs to.
+            user_namespace: descriptor of the user namespace that owns the network namespace.
+            network_namespace: descriptor of the network namespace.
+            uid: the user that owns both, if this process runs as root.
+            processes_files: the cgroup.procs files of the control groups to join.
 
         Raises:
-            SandboxUnavailableError: it does not start; says why.
+            SandboxUnavailableError: slirp4netns does not start.
         """
         path = find_slirp()
-        (ready, far_ready), (far_alive, alive) = os.pipe(), os.pipe()
-        descriptors = (user_namespace, network_namespace, far_ready, far_alive)
+        (ready, slirp_ready), (slirp_alive, alive) = os.pipe(), os.pipe()
+        descriptors = (user_namespace, network_namespace, slirp_ready, slirp_alive)
         command = [
             *(path, "--configure", "--mtu=65520", "--disable-host-loopback", "--enable-seccomp"),
             *(f"--userns-path=/proc/self/fd/{user_namespace}", "--netns-type=path"),
-            *("--ready-fd", str(far_ready), "--exit-fd", str(far_alive)),
+            *("--ready-fd", str(slirp_ready), "--exit-fd", str(slirp_alive)),
             *(f"/proc/self/fd/{network_namespace}", "tap0"),
         ]
         plan = {"uid": uid, "control_groups": [str(file) for file in processes_files], "command": command}
         try:
-            process = subprocess.Popen(  # noqa: S603  the stub, with a plan of our own
+            process = subprocess.Popen(  # noqa: S603  the launcher
                 [sys.executable, "-I", "-S", str(LAUNCHER)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
@@ -125,26 +131,26 @@ class InternetAccess:
             os.close(alive)
             raise
         finally:
-            for descriptor in (far_ready, far_alive):
+            for descriptor in (slirp_ready, slirp_alive):
                 os.close(descriptor)
-        internet = cls(process, alive)
+        access = cls(process, alive)
         try:
             if process.stdin is not None:
-                with suppress(BrokenPipeError):  # the stub has ended; its last words say why
+                with suppress(BrokenPipeError):  # the launcher has exited; its stderr has the reason
                     process.stdin.write(json.dumps(plan).encode())
                     process.stdin.close()
             if not await _wait_until_ready(ready):
-                raise SandboxUnavailableError(f"slirp4netns does not start: {internet._last_words()}", ALTERNATIVE)
+                raise SandboxUnavailableError(f"slirp4netns does not start: {access._last_error_line()}", ALTERNATIVE)
             _attach_filter(process.pid)
         except BaseException:
-            await internet.end()
+            await access.end()
             raise
         finally:
             os.close(ready)
-        return internet
+        return access
 
     async def end(self) -> None:
-        """Ends it, and waits until it has. Once."""
+        """Kills the process and waits until it has ended. Call it once."""
         self._process.kill()
         while self._process.poll() is None:
             await asyncio.sleep(0.002)
@@ -153,21 +159,21 @@ class InternetAccess:
             asyncio.get_running_loop().remove_reader(self._process.stderr)
             self._process.stderr.close()
 
-    def _listen(self) -> None:
-        """Keeps its last words, and throws the rest away: were the pipe full, it would stop."""
+    def _read_stderr(self) -> None:
+        """Reads stderr and keeps its end. A full pipe would block slirp4netns."""
         stderr = self._process.stderr
         if stderr is None:
             return
         with suppress(BlockingIOError):
             data = os.read(stderr.fileno(), DIAGNOSIS_BYTES)
-            self._words = (self._words + data)[-DIAGNOSIS_BYTES:]
+            self._stderr = (self._stderr + data)[-DIAGNOSIS_BYTES:]
             if not data:
                 asyncio.get_running_loop().remove_reader(stderr)
 
-    def _last_words(self) -> str:
-        self._listen()
-        lines = self._words.decode("utf-8", "replace").strip().splitlines()
-        return lines[-1] if lines else "it ended without a word"
+    def _last_error_line(self) -> str:
+        self._read_stderr()
+        lines = self._stderr.decode("utf-8", "replace").strip().splitlines()
+        return lines[-1] if lines else "it ended without a message"
 
 
 def _attach_filter(process: int) -> None:

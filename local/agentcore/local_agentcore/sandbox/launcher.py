@@ -1,12 +1,12 @@
-"""First step of a sandbox, in a process of its own: takes limits on, gives rights up, builds namespaces, becomes bwrap.
+"""The first process of a sandbox: joins control groups, drops privileges, creates namespaces and executes bwrap.
 
-It reads one JSON object from standard input, which `host` writes, and runs as `python -I -S stub.py`. Only the standard
-library, all of it imported before the user is changed: that user may not be able to read this Python's own folder.
+Runs as `python -I -S launcher.py` and reads a plan, one JSON object, from standard input. It imports only the standard
+library, and before it changes the user: the new user may not be able to read this Python's directory.
 
-As root: join a control group, stage in a private mount namespace what the sandbox needs (the unprivileged user could
-not traverse /root, say), then become a user of no other sandbox. Everybody: own user, network and mount namespaces,
-loopback up with the listeners that the emulator serves, and the writable file systems, which bwrap itself cannot
-bound in number of files.
+As root, it first stages the files of the sandbox in a private mount namespace, because the unprivileged user may not be
+able to traverse their parent directories (such as /root), and then becomes a user that no other sandbox has. For every
+user, it then creates user, network and mount namespaces, enables loopback, opens the listeners that the emulator
+serves, and mounts the writable file systems, because bwrap cannot limit their number of files.
 """
 
 import ctypes
@@ -21,27 +21,26 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-STAGE = "/tmp"  # noqa: S108  covered by a tmpfs that only this mount namespace sees
+STAGE = "/tmp"  # noqa: S108  covered by a tmpfs in a private mount namespace
 LOWER, EMPTY_DIRECTORY = "lower", f"{STAGE}/nothing"
 STAGE_OPTIONS = "size=8m,nr_inodes=256,mode=755"
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000
 MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
 SET_DUMPABLE = 4
 USER_NAMESPACE_LIMITS = {"max_inotify_instances": 32, "max_inotify_watches": 16_384}
-"""What the kernel counts for a user of the host and everything in the user namespaces below: sandboxes of an ordinary
-user would take it from each other and from that user."""
+"""Limits of the user namespace. Without them, sandboxes of an ordinary user would share that user's inotify limits."""
 SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFNETMASK, IFF_UP = 0x8913, 0x8914, 0x8916, 0x891C, 0x1
 LOOPBACK_NETWORK = "127."
 BACKLOG = 128
 SIOCADDRT, REJECT = 0x890B, 0x0201
 ROUTE = "L16s16x16sH62x"
-"""Of `struct rtentry`: a word of padding, destination, gateway, mask and flags (RTF_UP | RTF_REJECT)."""
+"""Format of `struct rtentry`: padding, destination, gateway, mask and flags (RTF_UP | RTF_REJECT)."""
 
 libc = ctypes.CDLL(None, use_errno=True)
 
 
 def check(result: int, what: str) -> None:
-    """Ends the stub with a sentence if a system call failed."""
+    """Exits with a message if a system call failed."""
     if result != 0:
         sys.exit(f"{what}: {os.strerror(ctypes.get_errno())}")
 
@@ -57,30 +56,30 @@ def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> No
 
 
 def make_mounts_private() -> None:
-    """Keeps what is mounted from here on out of every other mount namespace."""
+    """Hides later mounts from all other mount namespaces."""
     mount("none", "/", "", MS_REC | MS_PRIVATE)
 
 
-def stage(sources: list[str], folders: list[str]) -> None:
-    """Puts each source at `STAGE/INDEX`, where every user may read it, and makes the folders there."""
-    descriptors = [os.open(source, os.O_RDONLY) for source in sources]  # before /tmp is covered: they may lie in it
-    mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, STAGE_OPTIONS)  # for this process's children only
+def stage(sources: list[str], directories: list[str]) -> None:
+    """Makes each source readable for every user at `STAGE/INDEX`, and creates directories below STAGE."""
+    descriptors = [os.open(source, os.O_RDONLY) for source in sources]  # before /tmp is covered, which may contain them
+    mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, STAGE_OPTIONS)
     os.chdir(STAGE)
-    for folder in (LOWER, EMPTY_DIRECTORY, *folders):
-        Path(folder).mkdir()
+    for directory in (LOWER, EMPTY_DIRECTORY, *directories):
+        Path(directory).mkdir()
     for index, descriptor in enumerate(descriptors):
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            stage_folder(descriptor, index)
+            stage_directory(descriptor, index)
         else:
             with open(descriptor, "rb") as source, Path(STAGE, str(index)).open("wb") as copy:  # noqa: PTH123
                 copy.write(source.read())
     os.chdir("/")
 
 
-def stage_folder(descriptor: int, index: int) -> None:
-    """Shows a folder through an overlay: a bind mount would tell in /proc/self/mountinfo where it comes from.
+def stage_directory(descriptor: int, index: int) -> None:
+    """Mounts a directory through an overlay, because /proc/self/mountinfo shows the source path of a bind mount.
 
-    Relative to the stage, since an overlay tells there what it was given.
+    The paths are relative to the stage, because mountinfo shows the options of an overlay as well.
     """
     lower, target = f"{LOWER}/{index}", str(index)
     Path(lower).mkdir()
@@ -90,40 +89,42 @@ def stage_folder(descriptor: int, index: int) -> None:
     if not try_mount(
         "overlay", target, "overlay", MS_NOSUID | MS_NODEV, f"lowerdir={lower}:{Path(EMPTY_DIRECTORY).name}"
     ):
-        mount(lower, target, "", MS_BIND | MS_REC)  # a kernel older than 5.11, or a file system that takes no overlay
+        mount(
+            lower, target, "", MS_BIND | MS_REC
+        )  # a kernel before 5.11, or a file system that does not support overlays
 
 
 def become(uid: int) -> None:
-    """Drops root for good."""
+    """Drops root privileges permanently."""
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
-    libc.prctl(SET_DUMPABLE, 1, 0, 0, 0)  # or the process could not write its own uid_map
+    libc.prctl(SET_DUMPABLE, 1, 0, 0, 0)  # otherwise the process could not write its uid_map
 
 
 def unshare(*, user: bool) -> None:
-    """Enters new namespaces; with `user`, as their root, which is nobody outside of them."""
+    """Enters a new mount namespace. With `user`, also enters new user and network namespaces, as their root."""
     uid, gid = os.getuid(), os.getgid()
     check(libc.unshare(CLONE_NEWNS | (CLONE_NEWUSER | CLONE_NEWNET if user else 0)), "unshare")
     if user:
         for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
             Path(f"/proc/self/{name}").write_text(text)
-        for name, most in USER_NAMESPACE_LIMITS.items():
+        for name, limit in USER_NAMESPACE_LIMITS.items():
             with suppress(OSError):  # an older kernel, or a container whose /proc/sys is read-only
-                Path("/proc/sys/user", name).write_text(str(most))
+                Path("/proc/sys/user", name).write_text(str(limit))
     make_mounts_private()
 
 
 def enable_loopback() -> None:
-    """The only network that the sandbox has."""
+    """Enables the loopback interface of this network namespace."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        answer = fcntl.ioctl(control, SIOCGIFFLAGS, struct.pack("16sH14x", b"lo", 0))
-        flags = struct.unpack_from("16sH", answer)[1]
+        request = fcntl.ioctl(control, SIOCGIFFLAGS, struct.pack("16sH14x", b"lo", 0))
+        flags = struct.unpack_from("16sH", request)[1]
         fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | IFF_UP))
 
 
 def add_address(number: int, address: str) -> None:
-    """Adds an address to loopback, under a label of its own."""
+    """Adds an address to loopback, under the label `lo:NUMBER`."""
     label = f"lo:{number}".encode()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         for request, value in ((SIOCSIFADDR, address), (SIOCSIFNETMASK, "255.255.255.255")):
@@ -131,7 +132,7 @@ def add_address(number: int, address: str) -> None:
 
 
 def block_networks(networks: list[str]) -> None:
-    """Makes routes that lead nowhere, before there is one that leads somewhere."""
+    """Adds routes that reject packets to these networks, before internet access adds a default route."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         for network in networks:
             address, _, length = network.partition("/")
@@ -140,14 +141,14 @@ def block_networks(networks: list[str]) -> None:
 
 
 def socket_address(address: str) -> bytes:
-    """A sockaddr_in."""
+    """Returns a `struct sockaddr_in`."""
     return struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(address))
 
 
 def send_descriptors(addresses: list[tuple[str, int]], channel: int, *, namespaces: bool) -> None:
-    """Opens listeners in this network namespace and passes them to the emulator, which stays outside of it.
+    """Opens listeners in this network namespace and sends them to the emulator, which is outside of it.
 
-    With `namespaces`, those that a way to the outside world joins follow: the user's, and the network's.
+    With `namespaces`, also sends descriptors of the user and network namespaces, which internet access joins.
     """
     listeners: list[socket.socket] = []
     for number, (address, port) in enumerate(addresses):
@@ -167,7 +168,7 @@ def send_descriptors(addresses: list[tuple[str, int]], channel: int, *, namespac
 
 
 def memory_file(name: str, text: str) -> int:
-    """Returns a descriptor to read a text from."""
+    """Returns a descriptor from which a text can be read."""
     descriptor = os.memfd_create(name, 0)
     os.write(descriptor, text.encode())
     os.lseek(descriptor, 0, os.SEEK_SET)
@@ -175,11 +176,11 @@ def memory_file(name: str, text: str) -> int:
 
 
 def main(plan: dict[str, Any]) -> None:
-    """Follows the plan to the point where this process is bwrap."""
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, 0)
-    os.dup2(nothing, 1)
-    os.close(nothing)
+    """Carries out the plan, then executes bwrap."""
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    os.close(null)
     for group in plan["control_groups"]:
         Path(group).write_text(str(os.getpid()))
     writable: dict[str, dict[str, int]] = plan["writable"]
@@ -194,13 +195,13 @@ def main(plan: dict[str, Any]) -> None:
     for name, size in writable.items():
         options = f"size={size['bytes']},nr_inodes={size['files']},mode=755"
         mount("tmpfs", f"{STAGE}/{name}", "tmpfs", MS_NOSUID | MS_NODEV, options)
-    for folder in plan["directories"]:
-        Path(STAGE, folder).mkdir()
-        Path(STAGE, folder).chmod(0o755)
+    for directory in plan["directories"]:
+        Path(STAGE, directory).mkdir()
+        Path(STAGE, directory).chmod(0o755)
     enable_loopback()
     block_networks(plan["blocked_networks"])
     send_descriptors(plan["listeners"], plan["channel"], namespaces=plan["internet"])
-    # Both by descriptor: on the command line they would be for everybody to read.
+    # By descriptor, because every process can read the command line.
     options_descriptor = memory_file("options", "".join(f"{option}\0" for option in plan["options"]))
     configuration_descriptor = memory_file("configuration", plan["configuration"])
     os.dup2(configuration_descriptor, 0)

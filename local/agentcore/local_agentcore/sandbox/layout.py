@@ -1,4 +1,4 @@
-"""Where things are inside a sandbox. The paths are the real service's own, as its answers show them."""
+"""Paths and files inside a sandbox. The paths are those of the service, as its responses show them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 WORKING_DIRECTORY = "/opt/amazon/genesis1p-tools/var"
 VIRTUAL_ENVIRONMENT = "/opt/amazon/genesis1p-tools/venv"
 SESSION_ENVIRONMENT = "/opt/amazon/genesis1p-tools/session"
-"""The session's own environment, empty at first: its Python sees the libraries of the other one, which all share and
-nobody writes, and pip installs into it. What is installed comes first."""
+"""The virtual environment of a session, into which pip installs. It is empty at first. Its Python also imports the
+libraries of the shared, read-only environment; packages of the session have precedence."""
 DISK_MOUNTS = {"work/var": WORKING_DIRECTORY, "work/session": SESSION_ENVIRONMENT}
-"""What shares the session's disk, by folder there."""
+"""Mount points on the session's disk, by directory on that disk."""
 BASE_PYTHON = "/opt/python"
 GUEST_PACKAGE = "/opt/local-agentcore/guest"
-CHART_CACHE = "/tmp/matplotlib"  # noqa: S108  the sandbox's own
+CHART_CACHE = "/tmp/matplotlib"  # noqa: S108  in the sandbox
 CHART_CACHE_SOURCE = f"{VIRTUAL_ENVIRONMENT}/share/matplotlib-cache"
 SANDBOX_UID = 1000
 HOST_NAME = "localhost"
@@ -28,23 +28,23 @@ INITIAL_FILES = {
 }
 
 HOST_ETC_ENTRIES = ["alternatives", "fonts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ssl/certs"]
-"""What programs in /usr need of /etc and what tells nothing about the host."""
+"""Entries of the host's /etc that programs in /usr need and that contain nothing about the host."""
 MASKED_FILES = (
     *("/proc/cmdline", "/proc/config.gz", "/proc/consoles", "/proc/diskstats", "/proc/interrupts", "/proc/iomem"),
     *("/proc/ioports", "/proc/kallsyms", "/proc/key-users", "/proc/keys", "/proc/locks", "/proc/modules"),
     *("/proc/partitions", "/proc/sched_debug"),
 )
 MASKED_DIRECTORIES = ("/proc/bus", "/proc/fs", "/proc/scsi")
-"""What the kernel tells of the host in a sandbox's /proc as well, to everybody: how it was started, its devices, keys
-and modules. What only root may read is refused anyway; the processors and the memory are what libraries ask for."""
+"""Entries of /proc that show the host's boot parameters, devices, keys and modules to every user. Entries that only
+root may read are not masked. Processors and memory stay visible, because libraries read them."""
 
 
 def etc_files(hosts: Mapping[str, str], name_server: str | None = None) -> dict[str, str]:
-    """Returns what is written for a sandbox in /etc, by name.
+    """Returns the contents of a sandbox's files in /etc, by file name.
 
     Args:
-        hosts: further addresses by name.
-        name_server: who is asked for other names; None: nobody.
+        hosts: further addresses by host name.
+        name_server: address of the DNS server, or None for no DNS.
     """
     addresses = {"localhost": "127.0.0.1", **hosts}
     return {
@@ -61,10 +61,10 @@ def etc_files(hosts: Mapping[str, str], name_server: str | None = None) -> dict[
 
 
 def environment(base_prefix: str) -> dict[str, str]:
-    """Returns the whole environment of a sandbox. Nothing of the host's is passed on.
+    """Returns all environment variables of a sandbox. None are inherited from the host.
 
     Args:
-        base_prefix: where the base Python is inside the sandbox: `/opt/python`, or `/usr`.
+        base_prefix: path of the base Python in the sandbox, `/opt/python` or a path below `/usr`.
     """
     variables = {
         "PATH": f"{SESSION_ENVIRONMENT}/bin:{VIRTUAL_ENVIRONMENT}/bin:/usr/local/bin:/usr/bin:/bin",
@@ -73,20 +73,20 @@ def environment(base_prefix: str) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "TERM": "xterm",
         "TZ": "UTC",
-        "TMPDIR": "/tmp",  # noqa: S108  the sandbox's own
+        "TMPDIR": "/tmp",  # noqa: S108  in the sandbox
         "IPYTHONDIR": f"{WORKING_DIRECTORY}/.ipython",
         "MPLBACKEND": "Agg",
         "MPLCONFIGDIR": CHART_CACHE,
-        "XDG_CACHE_HOME": "/tmp/.cache",  # noqa: S108  no library adds a folder to the listing
-        "PYTHONDONTWRITEBYTECODE": "1",  # so that importing one's own module adds no __pycache__ to it either
+        "XDG_CACHE_HOME": "/tmp/.cache",  # noqa: S108  caches must not appear in file listings
+        "PYTHONDONTWRITEBYTECODE": "1",  # importing a module must not create __pycache__ in file listings
         "VIRTUAL_ENV": SESSION_ENVIRONMENT,
-        "DENO_DIR": "/tmp/.deno",  # noqa: S108  as above
+        "DENO_DIR": "/tmp/.deno",  # noqa: S108  caches
         "DENO_NO_PROMPT": "1",
         "DENO_NO_UPDATE_CHECK": "1",
-        "NPM_CONFIG_CACHE": "/tmp/.npm",  # noqa: S108  as above
+        "NPM_CONFIG_CACHE": "/tmp/.npm",  # noqa: S108  caches
         "NPM_CONFIG_UPDATE_NOTIFIER": "false",
         "NODE_REPL_HISTORY": "",
     }
     if base_prefix == BASE_PYTHON:
-        variables["LD_LIBRARY_PATH"] = f"{BASE_PYTHON}/lib"  # a Python built with a shared library finds it by this
+        variables["LD_LIBRARY_PATH"] = f"{BASE_PYTHON}/lib"  # for a Python that is built with a shared library
     return variables

@@ -1,4 +1,4 @@
-"""What one sandbox may use. Sizes in bytes, times in seconds."""
+"""Resource limits of a sandbox. Sizes are in bytes, times in s."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 MEBIBYTE = 1024 * 1024
 GIBIBYTE = 1024 * MEBIBYTE
 MIN_PROCESS_BYTES = 80 * MEBIBYTE
-"""What the supervisor, a kernel and a command need at least."""
+"""Memory that the supervisor, a kernel and a command need together."""
 MIN_MEMORY_BYTES = 128 * MEBIBYTE
-"""Of a sandbox, with its files. A control group of 16 MiB starts none; one a little larger runs only small code."""
+"""Minimum memory of a sandbox, including its files. Below 16 MiB it does not start."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """By default what the service gives a session: 2 vCPU, 8 GB of memory, 10 GB of disk (AgentCore quotas)."""
+    """Limits of one sandbox. Defaults are those of the service: 2 vCPU, 8 GB memory, 10 GB disk (AgentCore quotas)."""
 
     processors: float = 2.0
     memory_bytes: int = 8 * GIBIBYTE
     private_memory_bytes: int = 8 * GIBIBYTE
-    """For each process, where no control group bounds the sum of them. Not its address space: V8 reserves more."""
+    """Of each process, if no control group bounds their sum. Not address space, because V8 reserves more."""
     disk_bytes: int = 10 * GIBIBYTE
     temporary_bytes: int = GIBIBYTE
     shared_memory_bytes: int = 64 * MEBIBYTE
@@ -27,30 +27,30 @@ class Limits:
     processes: int = 256
     open_files: int = 1024
     output_bytes: int = 32 * MEBIBYTE
-    """Of one call, stdout and stderr together. The service's own limit is the 24 MiB of a reply."""
+    """Of one call, stdout and stderr together. The service limits a response to 24 MiB."""
     call_seconds: float = 900.0
     """The service's limit of a synchronous call: 15 minutes (AgentCore quotas)."""
     task_output_bytes: int = 64 * MEBIBYTE
-    """Of all of a session's tasks together, as long as they are remembered."""
+    """Of all remembered tasks of a session together."""
     task_seconds: float = 28_800.0
     """The service's limit of an asynchronous command: 8 hours (AgentCore quotas)."""
     grace_seconds: float = 2.0
     """Between the interrupt at the time limit and the kill."""
     read_bytes: int = 100_000_000
-    """Of one file. The service's payload limit (AgentCore quotas)."""
+    """Of one file. The payload limit of the service (AgentCore quotas)."""
 
     def file_systems(self) -> dict[str, int]:
-        """Returns the sizes of the disk (the working directory and what is installed), /tmp and /dev/shm.
+        """Returns the sizes of the disk (working directory and installed packages), /tmp and /dev/shm.
 
-        They lie in memory and count there. So that what fills them hears of it as of a full disk, and no process has to
-        be ended for it, a part of the memory is out of their reach: 512 MiB by default.
+        These file systems are in memory and count as memory. A part of the memory, 512 MiB by default, is reserved for
+        processes, so that a program that fills the disk gets a disk error instead of being killed.
         """
-        room = max(self.memory_bytes - max(self.memory_bytes // 16, MIN_PROCESS_BYTES), MEBIBYTE)
-        temporary, shared = min(self.temporary_bytes, room // 8), min(self.shared_memory_bytes, room // 16)
-        return {"work": min(self.disk_bytes, room - temporary - shared), "tmp": temporary, "shm": shared}
+        available = max(self.memory_bytes - max(self.memory_bytes // 16, MIN_PROCESS_BYTES), MEBIBYTE)
+        temporary, shared = min(self.temporary_bytes, available // 8), min(self.shared_memory_bytes, available // 16)
+        return {"work": min(self.disk_bytes, available - temporary - shared), "tmp": temporary, "shm": shared}
 
     def resource_limits(self, *, memory_in_cgroup: bool) -> dict[str, int]:
-        """Returns the sandbox's rlimits by name, without that of memory where a control group counts memory."""
+        """Returns the rlimits by name. The memory limit is omitted if a control group counts memory."""
         limits = {
             "NPROC": self.processes,
             "NOFILE": self.open_files,

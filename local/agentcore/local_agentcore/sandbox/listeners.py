@@ -1,4 +1,4 @@
-"""Listeners of a sandbox's loopback, handed out of its network namespace: the emulator itself answers on them."""
+"""Listeners on a sandbox's loopback, passed out of its network namespace and served by the emulator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 MAX_CONNECTIONS = 64
-"""Of one listener. Further ones wait in the kernel's queue, which is as long as the stub has made it."""
+"""Open connections of one listener. Further connections wait in the kernel's queue, whose length the launcher sets."""
 HANDOVER_SECONDS = 60.0
 BUFFER_BYTES = 256 * 1024
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 async def receive_descriptors(connection: socket.socket, count: int) -> list[int]:
-    """Returns the descriptors that the stub sends with its first word; none when it ends without one."""
+    """Returns the descriptors that the launcher sends, or none if it ends or sends nothing within 60 s."""
     loop = asyncio.get_running_loop()
     readable: asyncio.Future[None] = loop.create_future()
     loop.add_reader(connection, lambda: readable.done() or readable.set_result(None))
@@ -34,21 +34,21 @@ async def receive_descriptors(connection: socket.socket, count: int) -> list[int
 
 
 class Listener:
-    """Accepts connections from one sandbox, at most so many at once, and has each served by a handler."""
+    """Accepts a limited number of connections from one sandbox and serves each with a handler."""
 
     def __init__(self, listener: socket.socket) -> None:
-        """It takes the socket over."""
+        """Takes over a listening socket."""
         listener.setblocking(False)
         self._listener = listener
-        self._places = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._slots = asyncio.Semaphore(MAX_CONNECTIONS)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def serve(self, handler: Handler) -> None:
-        """Begins to accept. Until then connections wait."""
+        """Starts to accept connections. Earlier connections wait in the queue."""
         self._start(self._accept(handler))
 
     async def close(self) -> None:
-        """Ends what is being served, and the listener."""
+        """Closes the listener and all open connections."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -62,12 +62,12 @@ class Listener:
 
     async def _accept(self, handler: Handler) -> None:
         while True:
-            await self._places.acquire()
+            await self._slots.acquire()
             try:
                 connection, _ = await asyncio.get_running_loop().sock_accept(self._listener)
-            except OSError as error:  # this process has no descriptor left, or the caller has gone
-                self._places.release()
-                log.warning("A sandbox's connection could not be accepted: %s", error.strerror)
+            except OSError as error:  # this process has no descriptor left, or the client has disconnected
+                self._slots.release()
+                log.warning("A connection from a sandbox could not be accepted: %s", error.strerror)
                 await asyncio.sleep(0.1)
                 continue
             self._start(self._serve(connection, handler))
@@ -82,9 +82,9 @@ class Listener:
                 with suppress(OSError):
                     await writer.wait_closed()
         except (OSError, TimeoutError):
-            pass  # the caller went away, or took too long
+            pass  # the client disconnected or timed out
         except Exception:
-            log.exception("A connection of a sandbox failed")
+            log.exception("A connection from a sandbox failed")
         finally:
             connection.close()
-            self._places.release()
+            self._slots.release()

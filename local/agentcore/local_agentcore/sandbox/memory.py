@@ -1,4 +1,4 @@
-"""The watchdog that bounds the memory of a whole sandbox where no control group does."""
+"""The watchdog that bounds the memory of a sandbox if no control group does."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ SCAN_SECONDS = 0.05
 SCANS_AFTER_KILL = 10
 STATUS_FIELDS = re.compile(rb"^(FDSize|Pss_Anon|RssAnon|VmPTE):\s+(\d+)", re.MULTILINE)
 SOCKET_BYTES = 212_992
-"""What a socket takes in before its writer has to wait (`net.core.wmem_default`). The filter keeps it from asking for
-more where nothing counts the kernel's memory."""
+"""Data that a socket buffers before its writer blocks (`net.core.wmem_default`). Without a control group, the
+system-call filter prevents larger buffers."""
 
 _scanner = ThreadPoolExecutor(1, "memory")
-"""What code does decides how long a scan takes: it must not keep the loop from other sessions."""
+"""Runs scans, because code in a sandbox can make them slow and they must not block the event loop."""
 
 
 def descendants(process: int) -> Iterator[int]:
-    """Returns a process and all below it. Those that end meanwhile are left out."""
+    """Yields a process and all its descendants. Processes that end meanwhile are skipped."""
     yield process
     for children in Path(f"/proc/{process}/task").glob("*/children"):
         with suppress(OSError):
@@ -34,15 +34,15 @@ def descendants(process: int) -> Iterator[int]:
 
 
 def upper_bound_bytes(process: int) -> int:
-    """Returns the memory of a process and all below it that no file backs, or more than it.
+    """Returns an upper bound of the anonymous memory of a process and all its descendants, in bytes.
 
-    Pages that forks share count for each of them, and every place for a descriptor as a socket full of data.
+    Counts pages that forks share once for each process, and every slot for a descriptor as a full socket.
     """
     return sum(map(_upper_bound_bytes, descendants(process)))
 
 
 def _upper_bound_bytes(process: int) -> int:
-    with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+    with suppress(FileNotFoundError, ProcessLookupError):  # the process has ended
         status = dict(STATUS_FIELDS.findall(Path(f"/proc/{process}/status").read_bytes()))
         kibibytes = int(status.get(b"RssAnon", 0)) + int(status.get(b"VmPTE", 0))
         return kibibytes * 1024 + int(status.get(b"FDSize", 0)) * SOCKET_BYTES
@@ -50,7 +50,7 @@ def _upper_bound_bytes(process: int) -> int:
 
 
 def resident_bytes(process: int) -> int:
-    """Returns the same with each page and each socket counted once: this takes the kernel a hundred times as long."""
+    """Returns the memory in bytes with each page and socket counted once. Takes about 100 times as long."""
     total = 0
     sockets: set[str] = set()
     for one in descendants(process):
@@ -59,9 +59,9 @@ def resident_bytes(process: int) -> int:
             sizes = dict(STATUS_FIELDS.findall(text))
             total += (int(sizes.get(b"Pss_Anon", 0)) + int(sizes.get(b"VmPTE", 0))) * 1024
             sockets.update(_sockets(one))
-        except (FileNotFoundError, ProcessLookupError):  # it has ended
+        except (FileNotFoundError, ProcessLookupError):  # the process has ended
             continue
-        except OSError:  # it hides: then what it may hold counts
+        except OSError:  # the process is not readable, so its upper bound counts
             total += _upper_bound_bytes(one)
     return total + len(sockets) * SOCKET_BYTES
 
@@ -75,23 +75,29 @@ def _sockets(process: int) -> Iterator[str]:
 
 
 def exceeds_limit(process: int, memory_bytes: int) -> bool:
-    """Whether a process and all below it hold more than `memory_bytes`. Asked exactly only where it may be so."""
+    """Returns whether a process and its descendants use more than `memory_bytes`. Counts exactly only if necessary."""
     return upper_bound_bytes(process) > memory_bytes and resident_bytes(process) > memory_bytes
 
 
 async def watch(
     process: int, memory_bytes: int, kill_code: Callable[[], Awaitable[None]], end_sandbox: Callable[[], None]
 ) -> None:
-    """Has the code of a sandbox killed when all its processes together exceed `memory_bytes`.
+    """Kills the code of a sandbox when all its processes together exceed `memory_bytes`.
 
-    If that brings no relief within half a second, the sandbox is ended: what runs inside is not relied on.
+    Ends the sandbox if that does not help within about 0.5 s, because processes in the sandbox are not trusted.
+
+    Args:
+        process: id on the host of the root process of the sandbox.
+        memory_bytes: the limit.
+        kill_code: asks the supervisor to kill all other processes.
+        end_sandbox: ends the sandbox.
     """
     excessive_scans, pause = 0, SCAN_SECONDS
     while True:
         await asyncio.sleep(pause)
-        begun = time.monotonic()
+        started = time.monotonic()
         excessive = await asyncio.get_running_loop().run_in_executor(_scanner, exceeds_limit, process, memory_bytes)
-        pause = max(SCAN_SECONDS, time.monotonic() - begun)
+        pause = max(SCAN_SECONDS, time.monotonic() - started)
         if not excessive:
             excessive_scans = 0
             continue

@@ -1,4 +1,4 @@
-"""What the network of a sandbox has, the same for all sandboxes of one network mode: they are started ahead."""
+"""The network of a sandbox. It is the same for all sandboxes of a network mode, because they are started ahead."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """A namespace with its own loopback, where the emulator itself listens, and nothing else but what is said here.
+    """A network namespace with loopback and these additions.
 
     Attributes:
-        listeners: address and port of each listener that is opened inside and served by the emulator, in this order.
+        listeners: address and port of each listener that is opened in the sandbox and served by the emulator, in order.
         hosts: addresses by name, for /etc/hosts.
-        environment: variables that lead programs to the listeners.
+        environment: variables that direct programs to the listeners.
         internet: whether the sandbox reaches the internet, by `internet_access`.
     """
 

@@ -1,4 +1,4 @@
-"""A few sandboxes started ahead, so that a session begins at once."""
+"""A few sandboxes started ahead, so that a session starts without delay."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from .blueprint import Blueprint
 
 IDLE_SECONDS = 0.05
-"""A sandbox is started ahead when none was asked for this long: starting one takes the processor from the caller."""
+"""Time in s without a request before a sandbox is started ahead. A start takes processor time from the caller."""
 
 log = logging.getLogger(__name__)
 
 
 class Pool:
-    """Hands out started sandboxes and starts others in their place. It owns those that nobody has taken yet."""
+    """Provides started sandboxes and replaces them. Owns the sandboxes that are not acquired yet."""
 
     def __init__(self, blueprint: Blueprint, size: int) -> None:
         self._blueprint = blueprint
@@ -32,14 +32,14 @@ class Pool:
         self._last_request = time.monotonic()
 
     def __len__(self) -> int:
-        """Returns how many are started and wait."""
+        """Returns the number of started sandboxes."""
         return len(self._ready)
 
     async def acquire(self) -> Sandbox:
-        """Returns a sandbox that the caller has to end.
+        """Returns a sandbox, which the caller has to end.
 
         Raises:
-            SandboxUnavailableError: none can be started.
+            SandboxUnavailableError: no sandbox can be started.
         """
         self._last_request = time.monotonic()
         while self._ready:
@@ -53,16 +53,16 @@ class Pool:
         return sandbox
 
     def add(self, sandbox: Sandbox) -> None:
-        """Takes in a fresh sandbox that was started elsewhere."""
+        """Adds a new sandbox that was started elsewhere."""
         self._ready.append(sandbox)
 
     def fill(self) -> None:
-        """Starts what is missing, in the background."""
+        """Starts missing sandboxes in the background."""
         if not self._closed and (self._filling is None or self._filling.done()):
             self._filling = asyncio.create_task(self._fill())
 
     async def close(self) -> None:
-        """Ends every sandbox that was not taken."""
+        """Ends every sandbox that was not acquired."""
         self._closed = True
         if self._filling is not None:
             await self._filling
@@ -71,18 +71,21 @@ class Pool:
 
     async def _fill(self) -> None:
         while len(self._ready) < self._size and not self._closed:
-            if (busy := self._last_request + IDLE_SECONDS - time.monotonic()) > 0:
-                await asyncio.sleep(busy)
+            if (wait := self._last_request + IDLE_SECONDS - time.monotonic()) > 0:
+                await asyncio.sleep(wait)
                 continue
             try:
                 self._ready.append(await self._start())
             except SandboxUnavailableError as error:
-                log.warning("No sandbox could be started ahead: %s", error)
+                log.warning("A sandbox could not be started ahead: %s", error)
                 return
 
     async def _start(self) -> Sandbox:
         try:
             return await Sandbox.start(self._blueprint)
-        except OSError as error:  # no descriptor, process or memory left
-            reason, fix = f"one more cannot be started: {error.strerror}", "Stop sessions, or see to `ulimit -n -u`"
+        except OSError as error:  # out of descriptors, processes or memory
+            reason, fix = (
+                f"another sandbox cannot be started: {error.strerror}",
+                "Stop sessions, or raise `ulimit -n -u`",
+            )
             raise SandboxUnavailableError(reason, fix) from error

@@ -1,4 +1,4 @@
-"""The host's hold on the processes of one sandbox: they are spawned as one and end as one."""
+"""The processes of one sandbox as the host controls them: they are started and ended together."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DIAGNOSIS_BYTES = 16 * 1024
 
 
 class ProcessTree:
-    """The stub, which becomes bubblewrap, and all that descends from it. Whoever spawns it has to `end` it."""
+    """The launcher, which becomes bubblewrap, and all its descendants. The caller of `spawn` has to call `end`."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
@@ -36,23 +36,23 @@ class ProcessTree:
     def spawn(
         cls, blueprint: Blueprint, channel: socket.socket, groups: SandboxCgroups, uid: int | None
     ) -> ProcessTree:
-        """Starts the stub, which gets the sandbox's end of the channel.
+        """Starts the launcher with the sandbox's end of the channel.
 
         Raises:
-            OSError: no process can be made.
+            OSError: no process can be started.
         """
         return cls(_spawn(blueprint, channel, groups, uid))
 
     @property
     def root_pid(self) -> int:
-        """The id, on the host, of the process that all others descend from."""
+        """The id on the host of the process from which all others descend."""
         return self._process.pid
 
     def pin_init(self) -> None:
-        """Opens the sandbox's process 1, so that killing it later cannot hit another process.
+        """Opens a descriptor of the sandbox's process 1, so that `kill` cannot signal another process with the same id.
 
         Raises:
-            SandboxEndedError: it is not there.
+            SandboxEndedError: process 1 does not exist.
         """
         children = Path(f"/proc/{self.root_pid}/task/{self.root_pid}/children").read_text().split()
         if len(children) != 1:
@@ -60,15 +60,15 @@ class ProcessTree:
         self._init = os.pidfd_open(int(children[0]))
 
     def kill(self) -> None:
-        """Ends process 1, and with it everything in the sandbox."""
-        if self._init is None:  # it had not come that far: the stub, or bubblewrap and what it has started
+        """Kills process 1 and thereby all processes of the sandbox."""
+        if self._init is None:  # not started completely: kill the launcher or bubblewrap, and its descendants
             _kill_with_descendants(self.root_pid)
             return
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._init, signal.SIGKILL)
 
     async def read_startup_error(self) -> str:
-        """Kills what did not start. Returns what it has left on stderr."""
+        """Kills a sandbox that did not start. Returns its error output."""
         stderr = self._process.stderr
         if stderr is None:
             return ""
@@ -77,14 +77,14 @@ class ProcessTree:
         return text.decode("utf-8", "replace").strip()
 
     def close_stderr(self) -> None:
-        """Hears no more of what it says: it has started."""
+        """Closes the pipe from stderr after the start."""
         if self._process.stderr is not None:
             self._process.stderr.close()
 
     async def end(self) -> None:
-        """Kills all and waits until it has gone. Once."""
+        """Kills all processes and waits for their end. Call it once."""
         self.kill()
-        while self._process.poll() is None:  # bubblewrap ends by itself once process 1 has
+        while self._process.poll() is None:  # bubblewrap exits after process 1
             await asyncio.sleep(0.002)
         if self._init is not None:
             os.close(self._init)
@@ -111,12 +111,12 @@ def _spawn(
             channel=channel.fileno(),
             filter_descriptor=filter_descriptor,
         )
-        process = subprocess.Popen(  # noqa: S603  the stub, with a plan of our own
+        process = subprocess.Popen(  # noqa: S603  the launcher
             [sys.executable, "-I", "-S", str(LAUNCHER)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env={},  # or the code would read the host's in /proc/1/environ
+            env={},  # otherwise /proc/1/environ would show the host's
             cwd="/",
             pass_fds=(channel.fileno(), filter_descriptor),
             start_new_session=True,
@@ -124,7 +124,7 @@ def _spawn(
     finally:
         os.close(filter_descriptor)
     if process.stdin is not None:
-        with suppress(BrokenPipeError):  # the stub has ended; its stderr says why
+        with suppress(BrokenPipeError):  # the launcher has exited; its stderr has the reason
             process.stdin.write(json.dumps(plan).encode())
             process.stdin.close()
     return process

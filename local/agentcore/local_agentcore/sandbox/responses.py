@@ -1,4 +1,4 @@
-"""What a sandbox answers, as types. It is hostile until it has been read here."""
+"""Typed responses of a sandbox. Raw responses are untrusted until they are parsed here."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ EXECUTION_FIELDS = ("exit_code", "stdout_bytes", "stderr_bytes", "kernel_exit_co
 
 
 class OperationError(Exception):
-    """Something about a file or a task that the sandbox refused.
+    """A file or task operation that the sandbox refused.
 
     Attributes:
-        errno: as in the errno module, 0 if the sandbox did not say.
+        errno: number as in the errno module, or 0 if unknown.
     """
 
     def __init__(self, number: int, message: str) -> None:
@@ -30,18 +30,18 @@ class OperationError(Exception):
 
 @dataclass(frozen=True)
 class Execution:
-    """What became of a cell or command.
+    """The result of a cell or command.
 
     Attributes:
-        exit_code: 0 is success.
-        seconds: how long it took, without waiting for its turn.
-        stdout: bytes as printed. A command's stderr is in it, since it has one terminal.
+        exit_code: 0 means success.
+        seconds: duration in s, without waiting for earlier calls.
+        stdout: bytes as printed. Contains a command's stderr, because commands write to one terminal.
         stderr: bytes as printed.
-        timed_out: the call's time limit was reached and the code stopped.
-        truncated: some output was thrown away.
-        kernel_exit_code: how the kernel ended, if it did: its exit code, negative for a signal.
-        out_of_memory: the sandbox's memory limit ended something.
-        displays: what a cell has shown besides text.
+        timed_out: whether the time limit of the call ended the code.
+        truncated: whether output was discarded.
+        kernel_exit_code: exit code of a kernel that died, negative for a signal.
+        out_of_memory: whether the memory limit of the sandbox ended a process.
+        displays: images and tables that a cell displayed.
     """
 
     exit_code: int
@@ -57,7 +57,7 @@ class Execution:
 
 @dataclass(frozen=True)
 class TaskReport:
-    """How a task stands. Its execution is there once it has ended, and only if it ended by itself."""
+    """The state of a task. It has an execution once it has ended by itself."""
 
     state: TaskState
     execution: Execution | None
@@ -65,17 +65,17 @@ class TaskReport:
 
 @dataclass(frozen=True)
 class Entry:
-    """One name in a folder."""
+    """One entry of a directory."""
 
     name: str
     is_directory: bool
 
 
 def raise_for_error(frame: Frame) -> Frame:
-    """Returns an answer that is no refusal.
+    """Returns the response if it reports no error.
 
     Raises:
-        OperationError: it is one.
+        OperationError: the response reports an error.
     """
     if "error" in frame.message:
         number = frame.message.get("errno")
@@ -84,10 +84,15 @@ def raise_for_error(frame: Frame) -> Frame:
 
 
 def parse_execution(frame: Frame, seconds: float, *, out_of_memory: bool) -> Execution:
-    """Reads what became of a cell or command, which took so many seconds.
+    """Parses the result of a cell or command.
+
+    Args:
+        frame: the response.
+        seconds: duration in s.
+        out_of_memory: whether the memory limit ended a process meanwhile.
 
     Raises:
-        SandboxEndedError: it could not be run; the sandbox is of no use any more.
+        SandboxEndedError: the code could not be run, so the sandbox is not usable any more.
     """
     message = frame.message
     exit_code, out, err, kernel_exit_code = (message.get(name) for name in EXECUTION_FIELDS)
@@ -107,27 +112,27 @@ def parse_execution(frame: Frame, seconds: float, *, out_of_memory: bool) -> Exe
 
 
 def parse_entries(payload: bytes) -> list[Entry]:
-    """Reads what a sandbox says is a listing.
+    """Parses the listing of a directory.
 
     Raises:
-        OperationError: it is none.
+        OperationError: the payload is not a listing.
     """
     try:
         rows: object = json.loads(payload)
     except (ValueError, RecursionError):
         rows = None
     if not isinstance(rows, list):
-        raise OperationError(0, "the sandbox sent no listing")
+        raise OperationError(0, "the sandbox sent an invalid listing")
     entries: list[Entry] = []
     for row in cast("list[object]", rows):
         match row:
             case [str(name), bool(is_directory)]:
                 entries.append(Entry(_as_valid_text(name), is_directory))
             case _:
-                raise OperationError(0, "the sandbox sent no listing")
+                raise OperationError(0, "the sandbox sent an invalid listing")
     return entries
 
 
 def _as_valid_text(name: str) -> str:
-    """Returns a file's name, whose bytes need not be UTF-8, as text that can go into JSON."""
+    """Returns a file name, whose bytes need not be UTF-8, as text that JSON can represent."""
     return name.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")

@@ -1,4 +1,4 @@
-"""The Python that sandboxed code finds: a virtual environment of the host, made so that it works at another path."""
+"""The Python that sandboxed code finds: a virtual environment of the host that also works at its path in a sandbox."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Runtime:
     """A virtual environment for sandboxes.
 
     Attributes:
-        directory: the environment, on the host.
-        base: the Python installation that it was made from, on the host.
-        guest_base: where that installation is in a sandbox. One below /usr is there anyway.
-        site_packages: the folder of its libraries, from the environment's own.
+        directory: path of the environment on the host.
+        base: path on the host of the Python installation that it was created from.
+        guest_base: path of that installation in a sandbox. A path below /usr is the same on the host.
+        site_packages: path of its libraries, relative to `directory`.
     """
 
     directory: Path
@@ -32,10 +32,10 @@ class Runtime:
         """Reads a virtual environment.
 
         Raises:
-            SandboxUnavailableError: there is none, or its interpreter is a link, which would lead nowhere in a sandbox.
+            SandboxUnavailableError: there is none, or its interpreter is a link, which would be broken in a sandbox.
         """
         directory = directory.resolve()
-        # Never a command that would have to replace what somebody else put there.
+        # The remedy must not replace other files.
         make = f"it with `local-agentcore install-libraries {shlex.quote(str(directory))}`"
         if not can_install_into(directory):
             make = "one with `local-agentcore install-libraries` and leave --runtime out"
@@ -55,24 +55,24 @@ class Runtime:
 
     @property
     def needs_base(self) -> bool:
-        """Whether the base installation has to be mounted besides /usr."""
+        """Whether the base installation has to be mounted in addition to /usr."""
         return self.guest_base == BASE_PYTHON
 
     def guest_pyvenv_cfg(self) -> str:
-        """Returns the pyvenv.cfg that is true in a sandbox, of both environments."""
+        """Returns the pyvenv.cfg of both environments in a sandbox."""
         return f"home = {self.guest_base}/bin\ninclude-system-site-packages = false\n"
 
     @property
     def guest_python(self) -> str:
-        """Returns the interpreter's path in a sandbox."""
+        """The path of the interpreter in a sandbox."""
         return f"{SESSION_ENVIRONMENT}/bin/python"
 
     def guest_libraries_pth(self) -> str:
-        """Returns what has Python in the session's environment see these libraries, behind its own: a .pth file."""
+        """Returns a .pth file that adds these libraries to the session's environment, after its own packages."""
         return f"import site; site.addsitedir({f'{VIRTUAL_ENVIRONMENT}/{self.site_packages}'!r})\n"
 
     @property
     def guest_links(self) -> dict[str, str]:
-        """Returns what else the session's environment begins with: links, by path in it, as `venv` makes them."""
+        """The initial links of the session's environment, as `venv` creates them: target by path."""
         names = ("python", "python3", self.site_packages.parts[1])
         return {f"bin/{name}": f"{VIRTUAL_ENVIRONMENT}/bin/python" for name in names} | {"lib64": "lib"}

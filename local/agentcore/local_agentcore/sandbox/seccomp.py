@@ -1,7 +1,7 @@
-"""The system-call filter of a sandbox: everything is allowed but what sandboxed code never needs.
+"""The system-call filter of a sandbox: it denies calls that sandboxed code never needs.
 
-It is a second wall behind namespaces and dropped capabilities: it takes away the kernel's least exercised parts and
-what a namespace does not isolate.
+It is a second layer behind namespaces and dropped capabilities. It removes rarely used parts of the kernel and features
+that namespaces do not isolate.
 """
 
 from __future__ import annotations
@@ -69,45 +69,50 @@ DENIED_SYSCALLS = [
     "vhangup",
 ]
 UNCOUNTED_MEMORY_SYSCALLS = ["memfd_create", "memfd_secret", "mq_open", "msgget", "semget", "shmget"]
-"""Memory that neither an rlimit nor the size of a file system bounds: refused where no control group counts it."""
+"""Memory that neither an rlimit nor a file system bounds. Denied if no control group counts memory."""
 SOCKET_LEVEL, BUFFER_SIZES = 1, (7, 8)
-"""SOL_SOCKET; SO_SNDBUF and SO_RCVBUF. A socket's buffers are such memory, too: there, these have no effect."""
+"""SOL_SOCKET; SO_SNDBUF and SO_RCVBUF. These options have no effect if no control group counts socket buffers."""
 NAMESPACE_FLAGS = 0x7E020080
 """CLONE_NEW: time, mount, cgroup, uts, ipc, user, pid, network."""
 SHARED_ANONYMOUS = 0x21
-"""MAP_SHARED | MAP_ANONYMOUS: uncounted, too."""
+"""MAP_SHARED | MAP_ANONYMOUS: memory that only a control group counts."""
 TERMINAL_INPUT = (0x5412, 0x541C)
-"""TIOCSTI and TIOCLINUX put characters into a terminal's input."""
+"""TIOCSTI and TIOCLINUX, which insert characters into the input of a terminal."""
 SOCKET_FAMILIES = (1, 2, 10, 16)
-"""Unix, IPv4, IPv6, netlink. AF_VSOCK, for one, reaches a hypervisor's host from any network namespace."""
+"""Unix, IPv4, IPv6, netlink. Others, such as AF_VSOCK, are not isolated by network namespaces."""
 
 
 @cache
 def program(*, memory_is_counted: bool) -> bytes:
-    """Returns the filter as BPF for `bwrap --seccomp`.
+    """Returns the filter as a BPF program for `bwrap --seccomp`.
+
+    Args:
+        memory_is_counted: whether a control group counts memory.
 
     Raises:
         SandboxUnavailableError: the libseccomp library is not installed.
     """
     if ctypes.util.find_library("seccomp") is None:
         raise SandboxUnavailableError("libseccomp is not installed", "sudo apt-get install libseccomp2")
-    import pyseccomp  # pyright: ignore[reportMissingTypeStubs]  # it loads the library when imported
+    import pyseccomp  # pyright: ignore[reportMissingTypeStubs]  # loads libseccomp when imported
 
     seccomp: Any = pyseccomp
-    refuse, unsupported = seccomp.ERRNO(errno.EPERM), seccomp.ERRNO(errno.EAFNOSUPPORT)
-    rules = seccomp.SyscallFilter(seccomp.ALLOW)  # 32-bit and x32 calls end the process: libseccomp's default
+    deny, unsupported = seccomp.ERRNO(errno.EPERM), seccomp.ERRNO(errno.EAFNOSUPPORT)
+    rules = seccomp.SyscallFilter(seccomp.ALLOW)  # libseccomp kills the process on 32-bit and x32 calls
     for name in DENIED_SYSCALLS if memory_is_counted else DENIED_SYSCALLS + UNCOUNTED_MEMORY_SYSCALLS:
-        rules.add_rule(refuse, name)
+        rules.add_rule(deny, name)
     if not memory_is_counted:
-        rules.add_rule(refuse, "mmap", seccomp.Arg(3, seccomp.MASKED_EQ, SHARED_ANONYMOUS, SHARED_ANONYMOUS))
+        rules.add_rule(deny, "mmap", seccomp.Arg(3, seccomp.MASKED_EQ, SHARED_ANONYMOUS, SHARED_ANONYMOUS))
         for option in BUFFER_SIZES:
             level, name = seccomp.Arg(1, seccomp.EQ, SOCKET_LEVEL), seccomp.Arg(2, seccomp.EQ, option)
             rules.add_rule(seccomp.ERRNO(0), "setsockopt", level, name)
-    rules.add_rule(seccomp.ERRNO(errno.ENOSYS), "clone3")  # its flags lie behind a pointer; libc falls back to clone
+    rules.add_rule(
+        seccomp.ERRNO(errno.ENOSYS), "clone3"
+    )  # BPF cannot read its flags through a pointer; libc falls back to clone
     for flag in (1 << bit for bit in range(32) if NAMESPACE_FLAGS >> bit & 1):
-        rules.add_rule(refuse, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, flag, flag))
+        rules.add_rule(deny, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, flag, flag))
     for request in TERMINAL_INPUT:
-        rules.add_rule(refuse, "ioctl", seccomp.Arg(1, seccomp.MASKED_EQ, 0xFFFFFFFF, request))
+        rules.add_rule(deny, "ioctl", seccomp.Arg(1, seccomp.MASKED_EQ, 0xFFFFFFFF, request))
     for family in set(range(max(SOCKET_FAMILIES))) - set(SOCKET_FAMILIES):
         rules.add_rule(unsupported, "socket", seccomp.Arg(0, seccomp.EQ, family))
     rules.add_rule(unsupported, "socket", seccomp.Arg(0, seccomp.GT, max(SOCKET_FAMILIES)))

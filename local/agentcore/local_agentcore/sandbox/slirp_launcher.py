@@ -1,8 +1,7 @@
-"""First step of a sandbox's way to the outside world, in a process of its own: takes rights on and off, becomes slirp.
+"""The first process of a sandbox's internet access: joins control groups, drops privileges and executes slirp4netns.
 
-It reads one JSON object from standard input, which `outside` writes, and runs as `python -I -S slirp_launcher.py`. As
-root: where only root may open the tunnel's device, lend one in a private mount namespace, then become the sandbox's
-user, who owns its namespaces and nothing else.
+Runs as `python -I -S slirp_launcher.py` and reads a plan, one JSON object, from standard input. As root, it provides
+the tunnel device in a private mount namespace if only root may open it, and then becomes the sandbox's user.
 """
 
 import ctypes
@@ -22,27 +21,27 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def check(result: int, what: str) -> None:
-    """Ends the stub with a sentence if a system call failed."""
+    """Exits with a message if a system call failed."""
     if result != 0:
         sys.exit(f"{what}: {os.strerror(ctypes.get_errno())}")
 
 
 def provide_tunnel() -> None:
-    """Puts a device that everybody may open where slirp looks for it, seen by this process alone."""
-    folder = str(TUNNEL.parent)
+    """Creates a tunnel device that every user may open, in a private mount namespace."""
+    directory = str(TUNNEL.parent)
     check(libc.unshare(CLONE_NEWNS), "unshare")
     check(libc.mount(b"none", b"/", b"", MS_REC | MS_PRIVATE, None), "private mounts")
-    check(libc.mount(b"tmpfs", folder.encode(), b"tmpfs", MS_NOSUID, b"size=64k,nr_inodes=16,mode=755"), folder)
+    check(libc.mount(b"tmpfs", directory.encode(), b"tmpfs", MS_NOSUID, b"size=64k,nr_inodes=16,mode=755"), directory)
     os.mknod(TUNNEL, stat.S_IFCHR | 0o600, TUNNEL_DEVICE)
     TUNNEL.chmod(0o666)
 
 
 def main(plan: dict[str, Any]) -> None:
-    """Follows the plan to the point where this process is slirp."""
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, 0)
-    os.dup2(nothing, 1)
-    os.close(nothing)
+    """Carries out the plan, then executes slirp4netns."""
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    os.close(null)
     for group in plan["control_groups"]:
         Path(group).write_text(str(os.getpid()))
     if plan["uid"] is not None:

@@ -1,6 +1,6 @@
-"""Clears away what emulators left that were killed before they could do so themselves. Live ones are left alone.
+"""Removes directories and control groups of emulators that were killed. Those of running emulators are kept.
 
-Nothing that runs survives an emulator, since sandboxes end with its sockets; folders and empty control groups may.
+No process survives an emulator, because sandboxes end when its sockets are closed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PREFIX = "local-agentcore-"
 
 
 def start_time(process: int) -> str | None:
-    """Returns when a process started, in ticks since boot; None without one. With its id this names it for good."""
+    """Returns the start time of a process in ticks since boot, or None. With the process id it is a unique name."""
     try:
         text = Path(f"/proc/{process}/stat").read_text()
     except OSError:
@@ -27,7 +27,7 @@ def start_time(process: int) -> str | None:
 
 
 def emulator_name() -> str:
-    """Returns the name by which this emulator's leavings can be told from others': `local-agentcore-PID-START`."""
+    """Returns the unique name of this emulator's directory and group prefix, `local-agentcore-PID-START`."""
     return f"{PREFIX}{os.getpid()}-{start_time(os.getpid())}"
 
 
@@ -37,13 +37,13 @@ def cgroup_name(number: int) -> str:
 
 
 def is_stale(name: str) -> bool:
-    """Whether a folder or group of this name belongs to an emulator that has gone."""
+    """Returns whether a directory or group of this name belongs to an emulator that has ended."""
     parts = name.removeprefix(PREFIX).split("-")
     return name.startswith(PREFIX) and parts[0].isdigit() and len(parts) > 1 and start_time(int(parts[0])) != parts[1]
 
 
 def sweep(state: Path, groups: ControlGroups) -> list[str]:
-    """Removes what dead emulators left. Returns the names of what was removed."""
+    """Removes stale directories in `state` and stale control groups. Returns the names of those removed."""
     removed: list[str] = []
     for path in state.glob(f"{PREFIX}*"):
         if is_stale(path.name) and not path.is_symlink():
@@ -51,7 +51,7 @@ def sweep(state: Path, groups: ControlGroups) -> list[str]:
             removed.append(path.name)
     for group in groups.with_prefix(PREFIX):
         if is_stale(group.name):
-            with suppress(OSError):  # its last process is still on its way out
+            with suppress(OSError):  # its last process has not ended yet
                 group.rmdir()
                 removed.append(group.name)
     return removed

@@ -1,7 +1,7 @@
-"""What leaves a sandbox for the outside world: a filter in the kernel, on the tunnel that slirp reads from.
+"""A kernel filter for packets from a sandbox to the internet, on the tunnel that slirp4netns reads.
 
-Routes alone would not do. A socket that names the tunnel as its device (SO_BINDTODEVICE, IP_PKTINFO) needs no route,
-and what it sends to a multicast address would reach services of the host.
+Routes are not sufficient: a socket bound to the tunnel device (SO_BINDTODEVICE, IP_PKTINFO) needs no route, and its
+multicast packets would reach services of the host.
 """
 
 from __future__ import annotations
@@ -22,24 +22,29 @@ TUNATTACHFILTER = 0x401054D5
 PIDFD_GETFD = 438
 LOAD_BYTE, LOAD_HALF, LOAD_WORD, AND, IF_EQUAL, IF_ANY_BIT, RETURN = 0x30, 0x28, 0x20, 0x54, 0x15, 0x45, 0x06
 LOAD_HEADER_LENGTH, LOAD_HALF_AFTER_HEADER = 0xB1, 0x48
-"""The first puts the length of the IP header at its operand into the index register; the second adds it to its own."""
+"""The first loads the length of the IP header at its operand into the index register. The second adds that register to
+its operand."""
 ETHERTYPE_OFFSET, IP_OFFSET, FRAGMENT_OFFSET, PROTOCOL_OFFSET, DESTINATION_OFFSET = 12, 14, 20, 23, 30
 DESTINATION_PORT_OFFSET = IP_OFFSET + 2
-"""Without the IP header, whose length differs."""
+"""Without the length of the IP header, which varies."""
 IPV4, ARP = 0x0800, 0x0806
 MORE_FRAGMENTS_OR_OFFSET = 0x3FFF
 TCP, UDP, DNS_PORT = 6, 17, 53
 ACCEPT, DROP = 0xFFFFFFFF, 0
 
 Instruction = tuple[int, int, int, int]
-"""Code, how many instructions to leave out if true and if false, and operand (classic BPF)."""
+"""Opcode, instructions to skip if true and if false, and operand (classic BPF)."""
 
 
 def program(name_server: str, refused: Iterable[str]) -> list[Instruction]:
-    """Returns the filter: address resolution passes, IPv4 to what is in no refused network, and names to be resolved.
+    """Returns the filter. It accepts ARP, DNS to the name server, and IPv4 to networks that are not refused.
 
-    What is sent to `name_server` slirp passes on to the resolver of this host, which may be this host. Which ports it
-    takes there differs between its versions; here it is the one of DNS.
+    slirp4netns forwards packets for `name_server` to the resolver of this host, which may be this host itself. Which
+    ports it forwards depends on its version, so the filter accepts only the DNS port.
+
+    Args:
+        name_server: address of slirp's name server.
+        refused: networks in CIDR notation.
     """
     to_name_server = _if_dns()
     instructions = [
@@ -63,7 +68,7 @@ def program(name_server: str, refused: Iterable[str]) -> list[Instruction]:
 
 
 def _if_dns() -> list[Instruction]:
-    """Passes whole datagrams and segments to the port of DNS alone. A fragment does not show its port, or forges it."""
+    """Accepts only unfragmented packets to the DNS port. A fragment has no port, or could forge it."""
     return [
         (LOAD_HALF, 0, 0, FRAGMENT_OFFSET),
         (IF_ANY_BIT, 6, 0, MORE_FRAGMENTS_OR_OFFSET),
@@ -79,10 +84,10 @@ def _if_dns() -> list[Instruction]:
 
 
 def attach(process: int, instructions: list[Instruction]) -> None:
-    """Sets the filter on the tunnel that a process has open.
+    """Attaches the filter to the tunnel that a process has open.
 
     Raises:
-        OSError: it has none, or this process may not touch it.
+        OSError: the process has no tunnel, or this process has no permission.
     """
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in instructions))
     tunnel = _tunnel_descriptor(process)
@@ -101,7 +106,7 @@ def _address_number(address: str) -> int:
 
 
 def _tunnel_descriptor(process: int) -> int:
-    """Returns a descriptor of the tunnel that another process has open."""
+    """Returns a copy of the tunnel descriptor of another process."""
     for link in Path(f"/proc/{process}/fd").iterdir():
         if link.readlink() == TUNNEL:
             pidfd = os.pidfd_open(process)

@@ -1,4 +1,4 @@
-"""Which user of the host a sandbox runs as."""
+"""The user id of the host that a sandbox runs as."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ MIN_MAPPED_UIDS = 10_000
 
 
 def allocate_uid(number: int) -> int | None:
-    """Returns the user for the `number`-th sandbox of an emulator that is root, or None for an ordinary user's.
+    """Returns a user id for the `number`-th sandbox of an emulator. Returns None if the emulator does not run as root.
 
-    One that no other sandbox has, so that RLIMIT_NPROC counts one sandbox's processes only. A root that has few users
-    to choose from, in a user namespace, is an ordinary user outside of it and is treated as one.
+    No other sandbox has the same id, so that RLIMIT_NPROC counts the processes of one sandbox only. A root with few
+    mapped users (in a user namespace) is treated as an ordinary user, which it is outside of the namespace.
     """
     if os.geteuid() != 0:
         return None
     mapped = max(int(line.split()[2]) for line in Path("/proc/self/uid_map").read_text().splitlines())
-    own = os.getpid() * UIDS_PER_EMULATOR + number % UIDS_PER_EMULATOR
+    offset = os.getpid() * UIDS_PER_EMULATOR + number % UIDS_PER_EMULATOR
     if mapped >= ALL_UIDS:
-        return FIRST_UID + own
+        return FIRST_UID + offset
     if mapped < MIN_MAPPED_UIDS:
         return None
-    return mapped // 2 + own % (mapped // 4)  # in a container whose users are mapped
+    return mapped // 2 + offset % (mapped // 4)  # in a container with mapped users

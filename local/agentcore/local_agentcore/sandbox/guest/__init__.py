@@ -1,5 +1,5 @@
-"""What runs inside a sandbox: the standard library and IPython, nothing else of this package.
+"""Code that runs inside a sandbox. It imports only the standard library and IPython.
 
-The folder is mounted read-only into every sandbox, so its modules import each other relatively and nothing outside it.
-The host imports `frames` from here too: both ends of the socket share one definition of a frame.
+The directory is mounted read-only into every sandbox, so its modules import nothing outside it. The host imports
+`frames` and `displays` from here as well, so that both ends share one definition.
 """

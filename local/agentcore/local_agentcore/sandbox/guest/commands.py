@@ -1,7 +1,7 @@
-"""Shell commands: each in a fresh shell, on a terminal of its own, as the service runs them.
+"""Shell commands. As in the service, each runs in a new shell on a separate terminal.
 
-The service's answers have CRLF line ends and pip's progress bars, so its commands write to one terminal, where stdout
-and stderr cannot be told apart.
+The service's responses have CRLF line ends and pip's progress bars. Its commands therefore write stdout and stderr to
+one terminal, which does not distinguish them.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ SHELLS = ("/usr/bin/bash", "/bin/bash", SHELL_NAME)  # on Amazon Linux /bin/sh i
 async def run_command(
     command: bytes, seconds: float, grace_seconds: float, budget: Budget, processes: ChildProcesses
 ) -> Outcome:
-    """Runs one command to its end. All that it printed is in `stdout`; at the time limit its process group is ended."""
+    """Runs a command until it ends. All output is in `stdout`. Ends its process group at the time limit."""
     running = RunningCommand(command, budget, processes)
     return await running.outcome(seconds, grace_seconds)
 
 
 class RunningCommand:
-    """One command that has been started, on its own terminal."""
+    """A started command on a separate terminal."""
 
     def __init__(self, command: bytes, budget: Budget, processes: ChildProcesses) -> None:
         self._budget = budget
-        self._terminal, far_end = pty.openpty()
+        self._terminal, child_end = pty.openpty()
         try:
-            fcntl.ioctl(far_end, termios.TIOCSWINSZ, WINDOW)
+            fcntl.ioctl(child_end, termios.TIOCSWINSZ, WINDOW)
             os.set_blocking(self._terminal, False)
             shell = next(shell for shell in SHELLS if Path(shell).exists())
             with processes.oom_victims:
-                self._process = subprocess.Popen(  # noqa: S603  running what it is given is this program's purpose
+                self._process = subprocess.Popen(  # noqa: S603  runs the user's code
                     [SHELL_NAME, "-c", command],
                     executable=shell,
                     stdin=subprocess.DEVNULL,
-                    stdout=far_end,
-                    stderr=far_end,
+                    stdout=child_end,
+                    stderr=child_end,
                     start_new_session=True,
                 )
             self._end = processes.exit_of(self._process.pid)
@@ -57,11 +57,11 @@ class RunningCommand:
             os.close(self._terminal)
             raise
         finally:
-            os.close(far_end)
+            os.close(child_end)
         self._collector = Collector(self._terminal, budget)
 
     async def outcome(self, seconds: float, grace_seconds: float) -> Outcome:
-        """Waits for its end, which comes at the time limit at the latest."""
+        """Waits until the command ends, or ends it at the time limit. Times are in s."""
         timed_out = await wait_or_terminate(self._end, self._process.pid, seconds, grace_seconds, signal.SIGINT)
         self._process.returncode = self._end.result()
         output = self._collector.finish()
@@ -69,5 +69,5 @@ class RunningCommand:
         return Outcome(shell_exit_code(self._process.returncode), output, b"", timed_out, self._budget.exceeded)
 
     async def cancel(self, grace_seconds: float) -> None:
-        """Ends it: asks it to, and kills it after the grace. Whoever waits for its outcome gets it."""
+        """Ends the command with SIGTERM, then with SIGKILL after `grace_seconds`. Pending `outcome` calls return."""
         await wait_or_terminate(self._end, self._process.pid, 0, grace_seconds, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""What a cell shows besides text: images and tables, collected in the kernel and sent along when the cell has ended."""
+"""Images and tables that a cell displays, collected in the kernel and sent after the cell."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import os
 from typing import Any
 
 MIME_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml", "text/html")
-"""The forms that are sent, the best first: one of each thing that is shown."""
+"""MIME types in order of preference. One representation of each displayed object is sent."""
 MAX_DISPLAYS = 100
 MAX_BYTES = 16 * 1024 * 1024
-"""Of one cell, in base64. A reply may have 24 MiB."""
+"""Of one cell, in base64. A response of the service has at most 24 MiB."""
 MAX_ENCODED_BYTES = MAX_BYTES + 64 * 1024
 INLINE_BACKEND = "module://matplotlib_inline.backend_inline"
 
 
 class Displays:
-    """What one cell has shown so far, within the limits."""
+    """The displays of one cell so far, within the limits."""
 
     def __init__(self) -> None:
         self._shown: list[dict[str, str]] = []
@@ -25,9 +25,11 @@ class Displays:
         self._dropped = 0
 
     def add(self, bundle: dict[str, Any]) -> bool:
-        """Takes the best form of one thing. Returns whether it is an image, whose text nobody needs to see."""
-        forms = ((mime_type, _base64(bundle[mime_type], mime_type)) for mime_type in MIME_TYPES if mime_type in bundle)
-        mime_type, data = next((form for form in forms if form[1]), ("", ""))
+        """Adds the preferred representation of an object. Returns whether it is an image, which needs no text."""
+        encoded = (
+            (mime_type, _base64(bundle[mime_type], mime_type)) for mime_type in MIME_TYPES if mime_type in bundle
+        )
+        mime_type, data = next((item for item in encoded if item[1]), ("", ""))
         if not data:
             return False
         if len(self._shown) < MAX_DISPLAYS and self._bytes + len(data) <= MAX_BYTES:
@@ -38,14 +40,14 @@ class Displays:
         return mime_type.startswith("image/")
 
     def drain(self) -> bytes:
-        """Returns what was shown, as JSON, and begins anew. Nothing shown is no bytes."""
+        """Returns the displays as JSON and removes them. Returns no bytes if there are none."""
         shown, dropped = self._shown, self._dropped
         self._shown, self._bytes, self._dropped = [], 0, 0
         return json.dumps({"shown": shown, "dropped": dropped}).encode() if shown or dropped else b""
 
 
 def capture_displays(shell: Any, displays: Displays) -> None:
-    """Has IPython's shell send to `displays` what it shows: results of cells, and what display() is given."""
+    """Redirects results of cells and arguments of display() from IPython's shell to `displays`."""
     hook, publisher = shell.displayhook, shell.display_pub
     write, publish = hook.write_format_data, publisher.publish
 
@@ -60,8 +62,8 @@ def capture_displays(shell: Any, displays: Displays) -> None:
     register = shell.events.register
 
     def register_other(event: str, function: Any) -> None:
-        # Matplotlib's backend would show, and close, what is still open when a cell ends: shown is what show() is
-        # called on.
+        # Matplotlib's backend would show and close all open figures after a cell. The service shows only figures that
+        # the code calls show() for.
         if getattr(function, "__name__", "") != "flush_figures":
             register(event, function)
 
@@ -69,12 +71,12 @@ def capture_displays(shell: Any, displays: Displays) -> None:
 
 
 def select_inline_backend() -> None:
-    """Has matplotlib's plt.show() show figures to the shell, as in a notebook. Code may choose another."""
+    """Selects matplotlib's inline backend, as in a notebook. Code may select another."""
     os.environ["MPLBACKEND"] = INLINE_BACKEND
 
 
 def _base64(value: Any, mime_type: str) -> str:
-    """Returns what a formatter gave as base64: bytes, text, or base64 already; nothing for what is none of them."""
+    """Returns a formatter's value as base64. The value is bytes, text or base64; otherwise the result is empty."""
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     text = str(value)

@@ -1,6 +1,6 @@
-"""The files of a session, reached only beneath the working directory: links out of it are never followed.
+"""File operations below the working directory. Links out of the directory are never followed.
 
-openat2(2) with RESOLVE_BENEATH resolves a path in the kernel, so there is no moment between check and use.
+openat2(2) with RESOLVE_BENEATH resolves paths in the kernel, so there is no race between check and use.
 """
 
 from __future__ import annotations
@@ -25,53 +25,53 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Files:
-    """Reads, writes, lists and removes beneath one directory. Every failure is an OSError with its errno."""
+    """Reads, writes, lists and removes files below one directory. Every error is an OSError with an errno."""
 
     def __init__(self, root: str) -> None:
         self._root = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def write(self, path: str, data: bytes) -> None:
-        """Writes a whole file, with the folders above it."""
-        folder = os.path.dirname(path)  # noqa: PTH120  a text on its way to openat2, not a path to be normalised
-        self._make_folders(folder)
-        with self._beneath(path, os.O_WRONLY | os.O_CREAT, FILE_MODE) as descriptor:
+        """Writes a file and creates its parent directories."""
+        # The string is passed to openat2 and must not be normalised.
+        self._make_directories(os.path.dirname(path))  # noqa: PTH120
+        with self._open_below(path, os.O_WRONLY | os.O_CREAT, FILE_MODE) as descriptor:
             _require_regular(descriptor, path)
             os.ftruncate(descriptor, 0)
             with open(descriptor, "wb", closefd=False) as file:
                 file.write(data)
 
-    def read(self, path: str, maximum_bytes: int) -> bytes:
-        """Returns a file's bytes. EFBIG if there are more than `maximum_bytes`."""
-        with self._beneath(path, os.O_RDONLY) as descriptor:
+    def read(self, path: str, max_bytes: int) -> bytes:
+        """Returns the bytes of a file. Fails with EFBIG if it has more than `max_bytes`."""
+        with self._open_below(path, os.O_RDONLY) as descriptor:
             _require_regular(descriptor, path)
-            if os.fstat(descriptor).st_size > maximum_bytes:
+            if os.fstat(descriptor).st_size > max_bytes:
                 raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
             with open(descriptor, "rb", closefd=False) as file:
-                return file.read(maximum_bytes)
+                return file.read(max_bytes)
 
     def entries(self, path: str) -> list[tuple[str, bool]]:
-        """Returns the names in one folder, sorted, and whether each is a folder itself."""
-        with self._beneath(path, os.O_RDONLY | os.O_DIRECTORY) as descriptor, os.scandir(descriptor) as found:
+        """Returns the sorted names in a directory, and whether each is a directory."""
+        with self._open_below(path, os.O_RDONLY | os.O_DIRECTORY) as descriptor, os.scandir(descriptor) as found:
             return sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in found)
 
     def remove(self, path: str) -> None:
-        """Removes one file; a link is removed and not what it points to."""
-        folder, name = os.path.split(path)
-        with self._beneath(folder, os.O_PATH | os.O_DIRECTORY) as descriptor:
+        """Removes one file. Removes a link, not its target."""
+        directory, name = os.path.split(path)
+        with self._open_below(directory, os.O_PATH | os.O_DIRECTORY) as descriptor:
             os.unlink(name, dir_fd=descriptor)
 
-    def _make_folders(self, folder: str) -> None:
-        made = ""
-        for part in (part for part in folder.split("/") if part not in ("", ".")):
-            with self._beneath(made, os.O_PATH | os.O_DIRECTORY) as descriptor, suppress(FileExistsError):
+    def _make_directories(self, directory: str) -> None:
+        parent = ""
+        for part in (part for part in directory.split("/") if part not in ("", ".")):
+            with self._open_below(parent, os.O_PATH | os.O_DIRECTORY) as descriptor, suppress(FileExistsError):
                 os.mkdir(part, dir_fd=descriptor)
-            made = f"{made}/{part}" if made else part
+            parent = f"{parent}/{part}" if parent else part
 
     @contextmanager
-    def _beneath(self, path: str, flags: int, mode: int = 0) -> Generator[int, None, None]:
-        # Without O_NONBLOCK, opening a FIFO that the code has made would hold the supervisor for ever.
-        waiting = 0 if flags & os.O_PATH else os.O_NONBLOCK
-        how = struct.pack("QQQ", flags | waiting | os.O_CLOEXEC, mode, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)
+    def _open_below(self, path: str, flags: int, mode: int = 0) -> Generator[int, None, None]:
+        # Without O_NONBLOCK, opening a FIFO of the code would block the supervisor forever.
+        nonblocking = 0 if flags & os.O_PATH else os.O_NONBLOCK
+        how = struct.pack("QQQ", flags | nonblocking | os.O_CLOEXEC, mode, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)
         descriptor = _libc.syscall(OPENAT2, self._root, os.fsencode(path or "."), how, len(how))
         if descriptor < 0:
             number = ctypes.get_errno()

@@ -1,4 +1,4 @@
-"""The frame that host and supervisor exchange: two lengths, a small JSON object, and bytes that are not interpreted."""
+"""The frame that host and supervisor exchange: two lengths, a small JSON object, and raw bytes."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ MAX_PAYLOAD_BYTES = 128 * 1024 * 1024
 
 
 class FrameError(ValueError):
-    """The other end broke the protocol. Its sender is not to be trusted any further."""
+    """The other end violated the protocol and must not be trusted any more."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One message: `message` has at most 64 KiB of JSON, `payload` at most 128 MiB."""
+    """One message. `message` has at most 64 KiB of JSON, `payload` at most 128 MiB."""
 
     message: dict[str, Any]
     payload: bytes = field(default=b"", repr=False)
 
     def header(self) -> bytes:
-        """Returns everything that goes before the payload."""
+        """Returns the bytes before the payload."""
         text = json.dumps(self.message).encode()
         if len(text) > MAX_MESSAGE_BYTES or len(self.payload) > MAX_PAYLOAD_BYTES:
             raise FrameError(f"a frame of {len(text)} + {len(self.payload)} bytes is too large")
@@ -38,12 +38,12 @@ async def receive(reader: asyncio.StreamReader) -> Frame:
     """Returns the next frame.
 
     Raises:
-        FrameError: sizes or JSON are not what a frame may have.
+        FrameError: sizes or JSON are invalid.
         asyncio.IncompleteReadError: the other end has closed the socket.
     """
     message_bytes, payload_bytes = LENGTHS.unpack(await reader.readexactly(LENGTHS.size))
     if message_bytes > MAX_MESSAGE_BYTES or payload_bytes > MAX_PAYLOAD_BYTES:
-        raise FrameError(f"a frame of {message_bytes} + {payload_bytes} bytes is announced, which is too large")
+        raise FrameError(f"a frame of {message_bytes} + {payload_bytes} bytes exceeds the size limit")
     text = await reader.readexactly(message_bytes)
     payload = await reader.readexactly(payload_bytes) if payload_bytes else b""
     try:
@@ -56,7 +56,7 @@ async def receive(reader: asyncio.StreamReader) -> Frame:
 
 
 async def send(writer: asyncio.StreamWriter, frame: Frame) -> None:
-    """Sends one frame whole: the two writes have no suspension point between them."""
+    """Sends one frame. Frames of parallel calls do not mix, as there is no suspension point between the two writes."""
     writer.write(frame.header())
     if frame.payload:
         writer.write(frame.payload)

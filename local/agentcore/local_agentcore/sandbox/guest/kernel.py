@@ -1,6 +1,6 @@
-"""The Python kernel of a session: IPython's own shell, forked from the supervisor, so that IPython is imported once.
+"""The Python kernel of a session: an IPython shell, forked from the supervisor so that IPython is imported once.
 
-A fork takes a few milliseconds, so a kernel that died, or whose context is to be cleared, is replaced by another fork.
+A fork takes a few ms, so another fork replaces a kernel that died or whose context is cleared.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 INT32 = struct.Struct("!i")
 READY = 0
 CONTROL_DESCRIPTOR = 3
-PIPE_BYTES = 1024 * 1024  # a program that prints less than this never waits for the supervisor
-CANNOT_EXECUTE = 126  # a shell's word for it
-KERNEL_SETUP_FAILED = 70  # EX_SOFTWARE in sysexits.h: it did not come as far as running code
+PIPE_BYTES = 1024 * 1024  # a program that prints less never blocks on the pipe
+CANNOT_EXECUTE = 126  # exit code of a shell
+KERNEL_SETUP_FAILED = 70  # EX_SOFTWARE in sysexits.h
 SET_DUMPABLE = 4  # prctl(2)
 DISPLAYS = Displays()
 
@@ -65,70 +65,70 @@ class Outcome:
 
 
 def make_shell() -> None:
-    """Makes the shell that every kernel gets a copy of, and keeps the collector from copying its pages in each fork.
+    """Creates the shell that all kernels copy by a fork, and keeps the garbage collector from writing to its pages.
 
-    It has run a cell, so that what the first cell brings about is shared, too: 5 of a session's 25 MiB. What the code
-    installs is for kernels alone: process 1 imports nothing that the code can write.
+    Runs a cell, so that the memory of the first cell is shared as well: 5 of a session's 25 MiB. Removes directories
+    that code can write from the import path of process 1.
     """
     _shell().run_cell("pass", silent=True)
     _import_path()
-    sys.path[:] = [folder for folder in sys.path if not Path(folder).is_relative_to(sys.prefix)]
+    sys.path[:] = [directory for directory in sys.path if not Path(directory).is_relative_to(sys.prefix)]
     gc.collect()
     gc.freeze()
 
 
 def start_failure(what: str, error: OSError) -> Outcome:
-    """Returns the failure of a call for which there is no process, or no room: the session goes on."""
+    """Returns the outcome of a call whose process could not be started. The session stays usable."""
     return Outcome(CANNOT_EXECUTE, b"", f"{what} cannot be started: {error.strerror}\n".encode())
 
 
 class Kernel:
-    """One forked kernel, seen from the supervisor."""
+    """A forked kernel as the supervisor controls it."""
 
     def __init__(self, processes: ChildProcesses) -> None:
-        self._control, far_control = socket.socketpair()
-        self._stdout, far_stdout = nonblocking_pipe()
-        self._stderr, far_stderr = nonblocking_pipe()
+        self._control, kernel_control = socket.socketpair()
+        self._stdout, kernel_stdout = nonblocking_pipe()
+        self._stderr, kernel_stderr = nonblocking_pipe()
         try:
             with processes.oom_victims:
                 process = os.fork()
         except OSError:
             self._control.close()
-            far_control.close()
-            for descriptor in (self._stdout, self._stderr, far_stdout, far_stderr):
+            kernel_control.close()
+            for descriptor in (self._stdout, self._stderr, kernel_stdout, kernel_stderr):
                 os.close(descriptor)
             raise
         if process == 0:
-            _become_kernel(far_control, far_stdout, far_stderr)
+            _become_kernel(kernel_control, kernel_stdout, kernel_stderr)
         self._process = process
         self._end = processes.exit_of(process)
         self._control.setblocking(False)
-        far_control.close()
-        os.close(far_stdout)
-        os.close(far_stderr)
+        kernel_control.close()
+        os.close(kernel_stdout)
+        os.close(kernel_stderr)
 
     async def wait_ready(self) -> bool:
-        """Waits until the kernel takes code. Returns False if it died first."""
+        """Waits until the kernel accepts code. Returns False if it died first."""
         return await self._read_int() == READY
 
     async def run(self, code: bytes, seconds: float, grace_seconds: float, budget: Budget) -> Outcome:
-        """Runs one cell. At the time limit it is interrupted, which keeps the variables; then killed."""
+        """Runs one cell. At the time limit, interrupts it and keeps the variables. Kills it after `grace_seconds`."""
         streams = Collector(self._stdout, budget), Collector(self._stderr, budget)
-        answer = asyncio.ensure_future(self._exchange(code))
+        response = asyncio.ensure_future(self._exchange(code))
         timed_out = False
         for limit, number in ((seconds, signal.SIGINT), (grace_seconds, signal.SIGKILL), (None, None)):
-            # Both are awaited: a child of the code may hold the kernel's socket open after the kernel has died.
-            done, _ = await asyncio.wait({answer, self._end}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            # Waits for both, because a child of the code may keep the socket open after the kernel has died.
+            done, _ = await asyncio.wait({response, self._end}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
             if done:
                 break
             timed_out = True
             if number is not None:
                 signal_group(self._process, number)
-        status, displays = answer.result() if answer.done() and not answer.cancelled() else (None, b"")
+        status, displays = response.result() if response.done() and not response.cancelled() else (None, b"")
         kernel_exit_code: int | None = None
         if status is None:
-            answer.cancel()
-            await asyncio.wait({answer})  # it watches a descriptor whose number the next kernel may get
+            response.cancel()
+            await asyncio.wait({response})  # stops reading a descriptor whose number the next kernel may get
             self.kill()
             kernel_exit_code = await self._end
         stdout, stderr = (stream.finish() for stream in streams)
@@ -136,18 +136,18 @@ class Kernel:
         return Outcome(exit_code, stdout, stderr, timed_out, budget.exceeded, kernel_exit_code, displays)
 
     def kill(self) -> None:
-        """Ends the kernel and its process group."""
+        """Kills the process group of the kernel."""
         signal_group(self._process, signal.SIGKILL)
 
     def close(self) -> None:
-        """Ends the kernel and gives back its descriptors."""
+        """Kills the kernel and closes its descriptors."""
         self.kill()
         self._control.close()
         os.close(self._stdout)
         os.close(self._stderr)
 
     async def _exchange(self, code: bytes) -> tuple[int | None, bytes]:
-        """Sends a cell. Returns its status and what it showed; no status when the kernel has gone or talks nonsense."""
+        """Sends a cell. Returns its status and displays. The status is None if the kernel died or sent invalid data."""
         loop = asyncio.get_running_loop()
         try:
             await loop.sock_sendall(self._control, INT32.pack(len(code)) + code)
@@ -160,12 +160,12 @@ class Kernel:
         return (None, b"") if displays is None else (status, displays)
 
     async def _read_int(self) -> int | None:
-        """Returns the kernel's next word, or None when it has gone."""
+        """Reads an integer from the kernel. Returns None if the kernel died."""
         data = await self._read_exactly(INT32.size)
         return None if data is None else int(INT32.unpack(data)[0])
 
     async def _read_exactly(self, size: int) -> bytes | None:
-        """Returns so many bytes of the kernel's, or None when it has gone."""
+        """Reads `size` bytes from the kernel. Returns None if the kernel died."""
         loop, data = asyncio.get_running_loop(), bytearray()
         while len(data) < size:
             try:
@@ -179,16 +179,16 @@ class Kernel:
 
 
 def nonblocking_pipe() -> tuple[int, int]:
-    """Returns a pipe's two ends: reading from the first never waits."""
-    near, far = os.pipe()
-    with suppress(PermissionError):  # an ordinary user has only so much for all pipes; a smaller one is slower, no more
-        fcntl.fcntl(near, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-    os.set_blocking(near, False)
-    return near, far
+    """Returns the read end and the write end of a pipe. The read end is non-blocking."""
+    reading, writing = os.pipe()
+    with suppress(PermissionError):  # the pipe memory of an ordinary user is limited; a smaller pipe is only slower
+        fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    os.set_blocking(reading, False)
+    return reading, writing
 
 
 def _become_kernel(control: socket.socket, stdout: int, stderr: int) -> NoReturn:
-    """Turns the fork into a kernel: nothing of the supervisor stays within reach of the code."""
+    """Turns the forked process into a kernel. Closes all descriptors of the supervisor."""
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -200,7 +200,7 @@ def _become_kernel(control: socket.socket, stdout: int, stderr: int) -> NoReturn
         os.dup2(control.fileno(), CONTROL_DESCRIPTOR, inheritable=False)
         control.detach()
         os.closerange(CONTROL_DESCRIPTOR + 1, 1 << 16)
-        # Only the supervisor hides its entries in /proc; the code may look at its own.
+        # Code may read its own entries in /proc. Only those of the supervisor are inaccessible.
         ctypes.CDLL(None).prctl(SET_DUMPABLE, 1, 0, 0, 0)
         os.nice(NICENESS)
         _serve(socket.socket(fileno=CONTROL_DESCRIPTOR))
@@ -209,12 +209,12 @@ def _become_kernel(control: socket.socket, stdout: int, stderr: int) -> NoReturn
 
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:
-    """An interrupt between two cells."""
+    """Ignores an interrupt between two cells."""
 
 
 def _serve(control: socket.socket) -> NoReturn:
     stdout, stderr = sys.stdout, sys.stderr = _text_stream(1), _text_stream(2)
-    sys.path[:] = ["", *_import_path()]  # first the working directory, as in a notebook
+    sys.path[:] = ["", *_import_path()]  # the working directory first, as in a notebook
     select_inline_backend()
     shell, kernel, flush_c_streams = _shell(), os.getpid(), ctypes.CDLL(None).fflush
     _show_tracebacks(shell, stderr)
@@ -226,12 +226,12 @@ def _serve(control: socket.socket) -> NoReturn:
         code = control.recv(INT32.unpack(size)[0], socket.MSG_WAITALL).decode("utf-8", "replace")
         succeeded = _run_cell(shell, code, stderr)
         if os.getpid() != kernel:
-            os._exit(0)  # the code forked and its child came back here: one process answers, not two
+            os._exit(0)  # a fork of the code returned here; only the kernel responds
         for stream in (stdout, stderr, sys.stdout, sys.stderr):
             _flush(stream)
         flush_c_streams(None)
-        shown = DISPLAYS.drain()
-        control.sendall(INT32.pack(int(not succeeded)) + INT32.pack(len(shown)) + shown)
+        displays = DISPLAYS.drain()
+        control.sendall(INT32.pack(int(not succeeded)) + INT32.pack(len(displays)) + displays)
 
 
 def _run_cell(shell: Any, code: str, stderr: TextIO) -> bool:
@@ -241,7 +241,7 @@ def _run_cell(shell: Any, code: str, stderr: TextIO) -> bool:
     except KeyboardInterrupt:
         _write(stderr, "KeyboardInterrupt\n")
         return False
-    except Exception:  # of IPython itself, as when the code has put something else in the place of sys.stderr
+    except Exception:  # an error of IPython, for example after code replaced sys.stderr
         _write(stderr, traceback.format_exc())
         return False
     finally:
@@ -249,7 +249,7 @@ def _run_cell(shell: Any, code: str, stderr: TextIO) -> bool:
 
 
 def _show_tracebacks(shell: Any, stderr: TextIO) -> None:
-    """Has tracebacks written to the kernel's own stderr, as the service's kernel does, wherever sys.stderr leads."""
+    """Writes tracebacks to the kernel's original stderr, as in the service, even if code replaced sys.stderr."""
 
     def show(_kind: object, _error: object, lines: list[str]) -> None:
         _write(stderr, shell.InteractiveTB.stb2text(lines) + "\n")
@@ -258,12 +258,12 @@ def _show_tracebacks(shell: Any, stderr: TextIO) -> None:
 
 
 def _write(stream: TextIO, text: str) -> None:
-    with suppress(OSError, ValueError):  # the code closed it, which is its own affair
+    with suppress(OSError, ValueError):  # code closed the stream
         stream.write(text)
 
 
 def _flush(stream: Any) -> None:
-    with suppress(Exception):  # the code closed it, or put something else in its place
+    with suppress(Exception):  # code closed or replaced the stream
         stream.flush()
 
 
@@ -273,7 +273,7 @@ def _text_stream(descriptor: int) -> io.TextIOWrapper:
 
 
 def _enable_no_gui(_name: str | None = None) -> None:
-    """`%matplotlib inline` asks for none."""
+    """Enables no GUI event loop. `%matplotlib inline` needs none."""
 
 
 @cache
@@ -283,13 +283,13 @@ def _import_path() -> list[str]:
 
 @cache
 def _shell() -> Any:
-    """IPython's shell with the service's manners: plain tracebacks on stderr, values without `Out[n]`."""
+    """Returns an IPython shell that behaves as the service: plain tracebacks on stderr, values without `Out[n]`."""
     interactive_shell = importlib.import_module("IPython.core.interactiveshell").InteractiveShell
     configuration = importlib.import_module("traitlets.config").Config()
     configuration.HistoryManager.enabled = False
     shell = interactive_shell.instance(config=configuration, colors="nocolor", xmode="Context")
     shell.displayhook.write_output_prompt = lambda: None
     shell.enable_gui = _enable_no_gui
-    shell.ask_exit = lambda: None  # exit() and quit() end a terminal, not a session
+    shell.ask_exit = lambda: None  # exit() and quit() do not end the session
     capture_displays(shell, DISPLAYS)
     return shell

@@ -1,4 +1,4 @@
-"""Collects what a program prints, up to a limit that its streams share. The rest is read and thrown away."""
+"""Collects the output of a program up to a limit that its streams share. Further output is read and discarded."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ import os
 from dataclasses import dataclass
 
 READ_BYTES = 256 * 1024
-LAST_READS = 16  # enough to empty a pipe of 1 MiB twice; a program that goes on printing must not hold the call open
+LAST_READS = 16  # empties a pipe of 1 MiB twice; a process that prints forever must not block the call
 
 
 @dataclass
 class Budget:
-    """How many bytes one call may still return. `exceeded` says that some were thrown away.
+    """The output limit of one call.
 
-    `shared` is a budget that others take from as well.
+    Attributes:
+        remaining: bytes that the call may still return.
+        shared: a budget that several calls share, if any.
+        exceeded: whether output was discarded.
+        consumed: bytes of the shared budget that this one uses.
     """
 
     remaining: int
@@ -23,7 +27,7 @@ class Budget:
     consumed: int = 0
 
     def consume(self, data: bytes) -> bytes:
-        """Returns as much of `data` as may be kept."""
+        """Returns the part of `data` within the budget, and counts it."""
         kept = data[: self.remaining] if self.shared is None else self.shared.consume(data[: self.remaining])
         self.remaining -= len(kept)
         self.consumed += len(kept)
@@ -31,14 +35,14 @@ class Budget:
         return kept
 
     def release(self) -> None:
-        """Returns to the shared budget what was taken from it: it is kept no longer."""
+        """Returns the consumed bytes to the shared budget, after the output was removed."""
         if self.shared is not None:
             self.shared.remaining += self.consumed
             self.consumed = 0
 
 
 class Collector:
-    """Follows one non-blocking descriptor while a call runs."""
+    """Reads one non-blocking descriptor while a call runs."""
 
     def __init__(self, descriptor: int, budget: Budget) -> None:
         self._descriptor = descriptor
@@ -48,12 +52,12 @@ class Collector:
         self._loop.add_reader(descriptor, self._read)
 
     def _read(self) -> bool:
-        """Reads once. Returns whether there may be more."""
+        """Reads once. Returns whether more data may be available."""
         try:
             data = os.read(self._descriptor, READ_BYTES)
         except BlockingIOError:
             return False
-        except OSError:  # a terminal whose other end is closed answers EIO where a pipe answers with nothing
+        except OSError:  # EIO from a terminal whose other end is closed
             data = b""
         self._data += self._budget.consume(data)
         if not data:
@@ -61,7 +65,7 @@ class Collector:
         return bool(data)
 
     def finish(self) -> bytes:
-        """Takes what is still in the pipe, stops following, and returns everything collected."""
+        """Reads the rest of the pipe, stops reading, and returns all collected output."""
         for _ in range(LAST_READS):
             if not self._read():
                 break

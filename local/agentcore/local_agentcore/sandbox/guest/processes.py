@@ -1,4 +1,4 @@
-"""The ends of the supervisor's children. As process 1 it also collects every orphan of the sandbox."""
+"""Child processes of the supervisor. As process 1, it also reaps every orphan of the sandbox."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import os
 import signal
 from contextlib import suppress
 
-NICENESS = 10  # the supervisor keeps its turn on the processor whatever the code does
+NICENESS = 10  # gives the supervisor precedence over code
 GROUP_POLL_SECONDS = 0.01
 
 
 class OomVictims:
-    """What is started within is what the out-of-memory killer takes first: it and all below it inherit a score.
+    """A context in which started processes become the first victims of the out-of-memory killer.
 
-    Set from outside it would come too late for what a program starts at once. The supervisor has that score itself for
-    the moment of the fork, and opens its own before it hides its entries in /proc.
+    Child processes inherit the score that the supervisor has during the fork. Setting the score of a child afterwards
+    would be too late for its own children. The file is opened before the supervisor's entries in /proc become
+    inaccessible.
     """
 
     def __init__(self) -> None:
@@ -30,7 +31,7 @@ class OomVictims:
 
 
 class ChildProcesses:
-    """Gives out a future for the end of each child: its exit code, negative for a signal."""
+    """Provides a future for the exit code of each child process. It is negative for a signal."""
 
     def __init__(self, oom_victims: OomVictims) -> None:
         self.oom_victims = oom_victims
@@ -39,7 +40,7 @@ class ChildProcesses:
         self._loop.add_signal_handler(signal.SIGCHLD, self._collect)
 
     def exit_of(self, process: int) -> asyncio.Future[int]:
-        """Returns the future for a child that has just been started, before the loop runs again."""
+        """Returns the future for a child process. Call it after the start, before the event loop runs again."""
         self._ends[process] = self._loop.create_future()
         return self._ends[process]
 
@@ -55,7 +56,7 @@ class ChildProcesses:
 
 
 def signal_group(process: int, number: signal.Signals) -> None:
-    """Signals a child and all that it started in its own process group. One that has ended is no error."""
+    """Signals the process group of a child. A group that has ended is no error."""
     with suppress(ProcessLookupError):
         os.killpg(process, number)
 
@@ -63,9 +64,17 @@ def signal_group(process: int, number: signal.Signals) -> None:
 async def wait_or_terminate(
     end: asyncio.Future[int], process: int, seconds: float | None, grace_seconds: float, first: signal.Signals
 ) -> bool:
-    """Waits for a child's end. At the time limit its process group gets `first`, and SIGKILL after the grace.
+    """Waits for the end of a child. At the time limit, ends its process group.
 
-    Returns whether the limit was reached; then nothing of the group is left.
+    Args:
+        end: future of its exit code.
+        process: its process id.
+        seconds: time limit in s, or None.
+        grace_seconds: time in s between the first signal and SIGKILL.
+        first: first signal.
+
+    Returns:
+        Whether the limit was reached. Then no process of the group remains.
     """
     if (await asyncio.wait({end}, timeout=seconds))[0]:
         return False
@@ -78,7 +87,7 @@ async def wait_or_terminate(
 
 
 async def _wait_for_group_exit(process: int) -> None:
-    """Waits for all of a process group: a shell may end at the first signal, and what it started ignore that."""
+    """Waits until a process group has ended. A shell may end at a signal that its children ignore."""
     with suppress(ProcessLookupError):
         while True:
             os.killpg(process, 0)
@@ -86,11 +95,11 @@ async def _wait_for_group_exit(process: int) -> None:
 
 
 def lower_priority(process: int) -> None:
-    """Has the scheduler prefer the supervisor to a program's process group: it may have started something by now."""
-    with suppress(OSError):  # it has ended already
+    """Lowers the priority of a program's process group, which may already contain children."""
+    with suppress(OSError):  # the group has ended
         os.setpriority(os.PRIO_PGRP, process, NICENESS)
 
 
 def shell_exit_code(code: int) -> int:
-    """A shell says 128 + n for a program that signal n ended."""
+    """Returns the exit code that a shell reports: 128 + n for signal n."""
     return 128 - code if code < 0 else code

@@ -1,7 +1,7 @@
-"""JavaScript and TypeScript: a program a call, in a process of its own, with the working directory as its place.
+"""JavaScript and TypeScript programs. Each call runs in a new process in the working directory.
 
-The program goes to the runtime's standard input, so that no file of ours shows in a listing, and relative imports begin
-in the working directory. Variables end with the process; files stay.
+The runtime reads the program from standard input, so that it creates no file and relative imports start in the working
+directory. Variables are lost with the process; files are kept.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .kernel import Outcome, nonblocking_pipe
 from .output import Budget, Collector
 from .processes import ChildProcesses, lower_priority, shell_exit_code, wait_or_terminate
 
-DENO = ["deno", "run", "--allow-all", "--no-lock", "--quiet"]  # the sandbox is the wall, and a lock would be listed
+DENO = ["deno", "run", "--allow-all", "--no-lock", "--quiet"]  # the sandbox isolates; a lock file would be listed
 RUNTIMES = {
     ("javascript", "deno"): [*DENO, "--ext=js", "-"],
     ("typescript", "deno"): [*DENO, "--ext=ts", "-"],
@@ -23,35 +23,43 @@ RUNTIMES = {
     ("typescript", "nodejs"): [
         "node",
         "--input-type=module-typescript",
-        "--experimental-transform-types",  # enums and namespaces, which are more than types to take out
+        "--experimental-transform-types",  # enums and namespaces need more than removing types
         "--disable-warning=ExperimentalWarning",
         "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON",
         "-",
     ],
 }
-PLAIN = {"NO_COLOR": "1"}  # nobody reads the answer on a terminal
+PLAIN = {"NO_COLOR": "1"}  # output is not shown on a terminal
 
 
 async def run_script(
     code: bytes, kind: tuple[str, str], seconds: float, grace_seconds: float, budget: Budget, processes: ChildProcesses
 ) -> Outcome:
-    """Runs one program of a language and runtime to its end. At the time limit its process group is ended.
+    """Runs a program until it ends. Ends its process group at the time limit.
+
+    Args:
+        code: the program.
+        kind: language and runtime.
+        seconds: time limit in s.
+        grace_seconds: time in s between SIGINT and SIGKILL.
+        budget: output limit.
+        processes: child processes of the supervisor.
 
     Raises:
-        OSError: the runtime is not among the libraries, there is no room for the program, or for its process.
+        OSError: the runtime is not installed, the disk is full, or no process can be started.
     """
-    (stdout, far_stdout), (stderr, far_stderr) = nonblocking_pipe(), nonblocking_pipe()
+    (stdout, child_stdout), (stderr, child_stderr) = nonblocking_pipe(), nonblocking_pipe()
     try:
-        with tempfile.TemporaryFile() as program:  # it never has a name
+        with tempfile.TemporaryFile() as program:  # a file without a name
             program.write(code)
             program.seek(0)
             with processes.oom_victims:
-                process = subprocess.Popen(  # noqa: S603  running what it is given is this program's purpose
+                process = subprocess.Popen(  # noqa: S603  runs the user's code
                     RUNTIMES[kind],
                     env=os.environ | PLAIN,
                     stdin=program,
-                    stdout=far_stdout,
-                    stderr=far_stderr,
+                    stdout=child_stdout,
+                    stderr=child_stderr,
                     start_new_session=True,
                 )
         end = processes.exit_of(process.pid)
@@ -61,12 +69,12 @@ async def run_script(
         os.close(stderr)
         raise
     finally:
-        os.close(far_stdout)
-        os.close(far_stderr)
+        os.close(child_stdout)
+        os.close(child_stderr)
     streams = Collector(stdout, budget), Collector(stderr, budget)
     timed_out = await wait_or_terminate(end, process.pid, seconds, grace_seconds, signal.SIGINT)
     process.returncode = end.result()
-    printed, complained = (stream.finish() for stream in streams)
+    output, errors = (stream.finish() for stream in streams)
     os.close(stdout)
     os.close(stderr)
-    return Outcome(shell_exit_code(process.returncode), printed, complained, timed_out, budget.exceeded)
+    return Outcome(shell_exit_code(process.returncode), output, errors, timed_out, budget.exceeded)

@@ -1,8 +1,7 @@
-"""Process 1 of a sandbox: owns the kernel, the commands and the files, and answers the host over one inherited socket.
+"""Process 1 of a sandbox: runs code, commands and file operations, and serves the host over one inherited socket.
 
-The code can neither kill it (the kernel discards the signals that its process 1 does not handle) nor look into it (not
-dumpable).
-When the host goes away its socket ends, this process ends, and with process 1 everything in the sandbox.
+Code can neither kill this process (the kernel discards signals that process 1 of a namespace does not handle) nor read
+its memory (it is not dumpable). When the host closes the socket, this process exits, and with it the entire sandbox.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Configuration:
-    """What the host decides for one sandbox; sizes in bytes, times in seconds."""
+    """Settings of one sandbox. Sizes are in bytes, times in s."""
 
     working_directory: str
     directories: list[str]
@@ -50,7 +49,7 @@ class Configuration:
 
 
 class Supervisor:
-    """Answers requests as they come: one cell at a time, commands and files beside it."""
+    """Serves requests: one cell at a time, commands and file operations in parallel."""
 
     def __init__(self, configuration: Configuration, oom_victims: OomVictims) -> None:
         self._configuration = configuration
@@ -75,29 +74,29 @@ class Supervisor:
         }
 
     async def serve(self, channel: socket.socket) -> NoReturn:
-        """Answers until the host closes the socket."""
+        """Serves requests until the host closes the socket."""
         reader, self._writer = await asyncio.open_connection(sock=channel)
         await self._kernel.wait_ready()
         await send(self._writer, Frame({"ready": True}))
-        answers: set[asyncio.Task[None]] = set()
+        tasks: set[asyncio.Task[None]] = set()
         while True:
             try:
                 request = await receive(reader)
             except (asyncio.IncompleteReadError, ConnectionError, FrameError):
                 os._exit(0)
-            answer = asyncio.create_task(self._answer(request))
-            answers.add(answer)
-            answer.add_done_callback(answers.discard)
+            task = asyncio.create_task(self._respond(request))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
 
-    async def _answer(self, request: Frame) -> None:
+    async def _respond(self, request: Frame) -> None:
         number = request.message["id"]
         try:
-            answer = await self._operations[request.message["op"]](request.message, request.payload)
+            response = await self._operations[request.message["op"]](request.message, request.payload)
         except OSError as error:
-            answer = Frame({"errno": error.errno or 0, "error": (error.strerror or str(error))[:1000]})
+            response = Frame({"errno": error.errno or 0, "error": (error.strerror or str(error))[:1000]})
         except Exception as error:
-            answer = Frame({"errno": 0, "error": f"{type(error).__name__}: {error}"[:1000]})
-        await send(self._writer, Frame({"id": number, **answer.message}, answer.payload))
+            response = Frame({"errno": 0, "error": f"{type(error).__name__}: {error}"[:1000]})
+        await send(self._writer, Frame({"id": number, **response.message}, response.payload))
 
     async def _execute(self, message: dict[str, Any], code: bytes) -> Frame:
         async with self._turn:
@@ -108,7 +107,7 @@ class Supervisor:
                 return _outcome_frame(start_failure("A new Python kernel", error))
             outcome = await self._kernel.run(code, message["seconds"], self._grace_seconds, self._new_budget())
             if outcome.kernel_exit_code is not None:
-                with suppress(OSError):  # the next cell finds the dead one, and tries again
+                with suppress(OSError):  # the next cell fails and tries again
                     await self._replace_kernel()
         return _outcome_frame(outcome)
 
@@ -158,8 +157,8 @@ class Supervisor:
         return Frame({})
 
     async def _kill_code(self, _message: dict[str, Any], _payload: bytes) -> Frame:
-        """Ends every process but this one; process 1 may signal them all at once."""
-        with suppress(ProcessLookupError):  # there is none
+        """Kills every process of the sandbox except this one."""
+        with suppress(ProcessLookupError):  # no other process
             os.kill(-1, signal.SIGKILL)
         return Frame({})
 
@@ -194,7 +193,7 @@ def _outcome_frame(outcome: Outcome) -> Frame:
 
 
 def _prepare(configuration: Configuration) -> None:
-    """Makes the working directory of a fresh session, and copies matplotlib's list of fonts: slow to make."""
+    """Creates the files of the working directory, and copies matplotlib's font cache, which is slow to create."""
     root = Path(configuration.working_directory)
     for name in configuration.directories:
         (root / name).mkdir()
@@ -206,9 +205,10 @@ def _prepare(configuration: Configuration) -> None:
 
 
 def main(descriptor: str) -> NoReturn:
-    """Runs the supervisor on an inherited socket, as standard input says.
+    """Runs the supervisor. Reads its configuration from standard input and reports start errors on stderr.
 
-    Until it is ready, stderr leads to the host: what went wrong.
+    Args:
+        descriptor: number of the inherited socket.
     """
     configuration = Configuration(**json.load(sys.stdin))
     channel = socket.socket(fileno=int(descriptor))
@@ -219,12 +219,12 @@ def main(descriptor: str) -> NoReturn:
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
     _prepare(configuration)
     make_shell()
-    nothing = os.open(os.devnull, os.O_RDWR)
+    null = os.open(os.devnull, os.O_RDWR)
     for standard in range(3):
-        os.dup2(nothing, standard)
-    os.close(nothing)
-    # Python's own handler, which asyncio.run would replace by another, would have the code's SIGINT end process 1. By
-    # default the kernel discards it here. Not SIG_IGN: commands would inherit that.
+        os.dup2(null, standard)
+    os.close(null)
+    # With a handler of Python or asyncio.run, SIGINT from the code would end process 1. With SIG_DFL, the kernel
+    # discards it. Not SIG_IGN, because commands would inherit it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     asyncio.run(_run(channel, configuration, oom_victims))
     os._exit(0)

@@ -1,6 +1,6 @@
-"""Commands that run on without a caller. Their output is kept here, in the sandbox's own memory, until it is asked for.
+"""Commands that run in the background. Their output is kept in the memory of the sandbox until it is requested.
 
-Both are bounded: what all tasks together have printed, by a budget that they share, and how many are remembered.
+The output of all tasks together is limited by a shared budget. The number of remembered tasks is limited as well.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAX_REMEMBERED_TASKS = 1000
 
 @dataclass
 class Task:
-    """One command. `seconds` is how long it ran, once it has an outcome."""
+    """One background command. `seconds` is its duration once it has an outcome."""
 
     command: RunningCommand
     budget: Budget
@@ -36,10 +36,10 @@ class Task:
     waiting: asyncio.Task[None] | None = None
 
     async def wait(self, seconds: float, grace_seconds: float) -> None:
-        """Follows the command to its end."""
+        """Waits until the command ends and stores its outcome. Times are in s."""
         outcome = await self.command.outcome(seconds, grace_seconds)
         self.seconds = time.monotonic() - self.started
-        if self.state == CANCELED:  # what it has printed is told to nobody: its room is for others
+        if self.state == CANCELED:  # the output of a cancelled task is not returned
             outcome = replace(outcome, stdout=b"")
             self.budget.release()
         else:
@@ -48,7 +48,7 @@ class Task:
 
 
 class Tasks:
-    """All tasks of a session, by the id that the host gave each."""
+    """The tasks of a session, by the ids that the host assigned."""
 
     def __init__(self, processes: ChildProcesses, new_budget: Callable[[], Budget], grace_seconds: float) -> None:
         self._processes = processes
@@ -57,7 +57,11 @@ class Tasks:
         self._tasks: dict[str, Task] = {}
 
     def start(self, identifier: str, command: bytes, seconds: float) -> None:
-        """Starts a command. OSError if no process can be started."""
+        """Starts a command.
+
+        Raises:
+            OSError: no process can be started.
+        """
         budget = self._new_budget()
         task = Task(RunningCommand(command, budget, self._processes), budget)
         task.waiting = asyncio.create_task(task.wait(seconds, self._grace_seconds))
@@ -65,18 +69,18 @@ class Tasks:
         self._discard_oldest()
 
     def find(self, identifier: str) -> Task | None:
-        """Returns a task, or None where there is none of that id."""
+        """Returns the task of an id, or None."""
         return self._tasks.get(identifier)
 
     async def cancel(self, identifier: str) -> None:
-        """Ends a task that works, and returns when its command has gone. One that does not work stays what it is."""
+        """Ends a running task and returns when its command has ended. Has no effect on other tasks."""
         task = self.find(identifier)
         if task is not None and task.state == WORKING:
             task.state = CANCELED
             await task.command.cancel(self._grace_seconds)
 
     def _discard_oldest(self) -> None:
-        """Forgets the oldest that have ended, beyond so many. Those that run are bounded by the number of processes."""
+        """Discards the oldest ended tasks over the limit. The process limit bounds running tasks."""
         ended = [identifier for identifier, task in self._tasks.items() if task.outcome is not None]
         for identifier in ended[: max(len(self._tasks) - MAX_REMEMBERED_TASKS, 0)]:
             self._tasks.pop(identifier).budget.release()
