@@ -1,4 +1,4 @@
-"""What code that asks for its role's credentials gets when nobody can be asked for them, and what it costs."""
+"""Requests for role credentials while the authorizer is unavailable: the response, the calls made and the log."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
     import pytest
 
 
-class Silent:
-    """An authorizer that cannot be asked."""
+class UnavailableAuthorizer:
+    """An authorizer that fails every request and counts them."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.requests = 0
 
     async def credentials(self, *_: str) -> None:
-        self.asked += 1
+        self.requests += 1
         raise InternalServerError("IAM could not be asked")
 
 
-async def conversation(metadata: Metadata, requests: int) -> list[int]:
-    """Asks for credentials so many times on one connection; returns the statuses."""
+async def request_credentials(metadata: Metadata, count: int) -> list[int]:
+    """Requests credentials repeatedly on one connection. Returns the status codes."""
     server = await asyncio.start_server(metadata.serve, "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     caller = h11.Connection(h11.CLIENT)
 
-    async def ask(method: str, path: str, name: str, value: str) -> h11.Response:
+    async def send(method: str, path: str, name: str, value: str) -> h11.Response:
         request = h11.Request(method=method, target=path, headers=[("Host", "169.254.169.254"), (name, value)])
         writer.write((caller.send(request) or b"") + (caller.send(h11.EndOfMessage()) or b""))
         found = None
         while not isinstance(event := caller.next_event(), h11.EndOfMessage):
             if event is h11.NEED_DATA:
                 caller.receive_data(await asyncio.wait_for(reader.read(65536), 10))
-            assert not isinstance(event, h11.ConnectionClosed), "the connection broke off"
+            assert not isinstance(event, h11.ConnectionClosed), "the connection was closed"
             found = event if isinstance(event, h11.Response) else found
             tokens.extend([bytes(event.data)] if isinstance(event, h11.Data) else [])
         caller.start_next_cycle()
@@ -49,23 +49,23 @@ async def conversation(metadata: Metadata, requests: int) -> list[int]:
         return found
 
     tokens: list[bytes] = []
-    await ask("PUT", TOKEN_PATH, TTL_HEADER, "60")
+    await send("PUT", TOKEN_PATH, TTL_HEADER, "60")
     token = b"".join(tokens).decode()
     path = f"{ROLES_PATH}/{ROLE_NAME}"
-    statuses = [(await ask("GET", path, TOKEN_HEADER, token)).status_code for _ in range(requests)]
+    statuses = [(await send("GET", path, TOKEN_HEADER, token)).status_code for _ in range(count)]
     writer.close()
     server.close()
     return statuses
 
 
-def test_without_an_answer_the_authority_is_asked_once_and_the_log_has_one_line(
+def test_failed_credentials_are_requested_and_logged_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(role, "REFUSED_FOR", timedelta(hours=1))
-    authorizer = Silent()
+    authorizer = UnavailableAuthorizer()
     session = role.SessionRole(authorizer, "role", "interpreter", "session")  # pyright: ignore[reportArgumentType]
     with caplog.at_level(logging.WARNING):
-        assert asyncio.run(conversation(Metadata(session, "us-east-1"), 50)) == [500] * 50
-    assert authorizer.asked == 1
+        assert asyncio.run(request_credentials(Metadata(session, "us-east-1"), 50)) == [500] * 50
+    assert authorizer.requests == 1
     logged = [record for record in caplog.records if record.name.startswith("local_agentcore")]
     assert len(logged) == 1

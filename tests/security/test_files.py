@@ -1,4 +1,4 @@
-"""What code leaves in its folder for the file tools to trip over, and what paths they refuse whoever asks."""
+"""File tools resist links and special files that code leaves in its working directory, and refuse paths out of it."""
 
 from __future__ import annotations
 
@@ -9,52 +9,51 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.security.conftest import one_user
-from tests.security.speakers import attempt
+from tests.support.languages import PYTHON
+from tests.support.system_calls import attempt
 
 if TYPE_CHECKING:
-    from tests.security.conftest import Attacker, Host
-    from tests.security.speakers import Speaker
+    from collections.abc import Callable
 
-pytestmark = one_user
+    from tests.support.sandbox_host import Attacker, Host
 
 HOME = "/opt/amazon/genesis1p-tools/var"
-INSIDE = {
+ALLOWED = {
     "a file": attempt("write", "real"),
     "a link to it": attempt("symbolic_link", "real", "good"),
     "a hard link to it": attempt("hard_link", "real", "twice"),
 }
 TRAPS = {
     "a link out": attempt("symbolic_link", "/etc/passwd", "out"),
-    "a link to where the host would write": attempt("symbolic_link", "/tmp/planted", "later"),  # noqa: S108  the sandbox's own
-    "an absolute link that leads back": attempt("symbolic_link", f"{HOME}/real", "absolute"),
+    "a link to a file that does not exist": attempt("symbolic_link", "/tmp/planted", "later"),  # noqa: S108  in the sandbox
+    "an absolute link into the directory": attempt("symbolic_link", f"{HOME}/real", "absolute"),
     "a link to an environment": attempt("symbolic_link", "/proc/self/environ", "self"),
     "a link to process 1's files": attempt("symbolic_link", "/proc/1/root", "root"),
     "a link to a descriptor": attempt("symbolic_link", "/proc/self/fd/0", "descriptor"),
     "a link up": attempt("symbolic_link", "../../../..", "up"),
-    "a link up and down again": attempt("symbolic_link", "../var/real", "round"),
+    "a link up and down": attempt("symbolic_link", "../var/real", "round"),
     "a link to a folder": attempt("symbolic_link", "/tmp", "folder"),  # noqa: S108
     "a link to a device": attempt("symbolic_link", "/dev/zero", "zeros"),
     "a link to itself": attempt("symbolic_link", "loop", "loop"),
     "a FIFO": attempt("fifo", "fifo"),
 }
 AS_FILES = ("out", "later", "absolute", "self", "descriptor", "round", "zeros", "loop", "fifo", "root/etc/passwd")
-THROUGH_FOLDERS = ("up/etc/passwd", "folder/x", "root/tmp/x")
+THROUGH_DIRECTORIES = ("up/etc/passwd", "folder/x", "root/tmp/x")
 
 
-def refused(answer: dict[str, Any]) -> bool:
-    """Whether a tool did not do what it was asked."""
-    return answer["isError"] and "resource" not in answer["content"][0]
+def refused(result: dict[str, Any]) -> bool:
+    """Returns whether a tool failed and returned no file."""
+    return result["isError"] and "resource" not in result["content"][0]
 
 
-def test_what_leads_out_of_the_working_directory_is_not_followed(attacker: Attacker, speaker: Speaker) -> None:
-    planted = speaker.tries(attacker, INSIDE | TRAPS)
-    assert planted == dict.fromkeys(planted, "ok")  # all of it can be left there
+def test_file_tools_do_not_follow_links_out_of_the_working_directory(attacker: Attacker) -> None:
+    created = PYTHON.attempt_all(attacker, ALLOWED | TRAPS)
+    assert created == dict.fromkeys(created, "ok")
     for path in ("real", "good", "twice"):
         (block,) = attacker.invoke("readFiles", paths=[path])["content"]
         assert block["resource"]["text"] == "x"
         assert not attacker.invoke("writeFiles", content=[{"path": path, "text": "x"}])["isError"]
-    for path in (*AS_FILES, *THROUGH_FOLDERS):
+    for path in (*AS_FILES, *THROUGH_DIRECTORIES):
         assert refused(attacker.invoke("readFiles", paths=[path])), path
         assert refused(attacker.invoke("writeFiles", content=[{"path": path, "text": "y"}])), path
     for path in ("up", "folder", "root", "root/etc"):
@@ -62,57 +61,59 @@ def test_what_leads_out_of_the_working_directory_is_not_followed(attacker: Attac
         assert refused(attacker.invoke("listFiles", directoryPath=path)), path
     assert attacker.shell("echo -n kept >/tmp/kept")["exitCode"] == 0
     assert refused(attacker.invoke("removeFiles", paths=["folder/kept"]))
-    left = speaker.tries(attacker, {name: attempt("read", f"/tmp/{name}") for name in ("planted", "x", "kept")})  # noqa: S108
+    left = PYTHON.attempt_all(attacker, {name: attempt("read", f"/tmp/{name}") for name in ("planted", "x", "kept")})  # noqa: S108
     assert left == {"planted": "ENOENT", "x": "ENOENT", "kept": "kept"}
     links = [path for path in AS_FILES if "/" not in path]
-    removed = attacker.invoke("removeFiles", paths=[*links, "up", "folder", "root"])  # and not what they lead to
+    removed = attacker.invoke(
+        "removeFiles", paths=[*links, "up", "folder", "root"]
+    )  # removes the links, not their targets
     assert not removed["isError"]
     assert "genesis1ptools" in attacker.python("print(open('/etc/passwd').read())")["stdout"]
 
 
-DEVICES = {"a device": attempt("write", "/dev/null"), "one's own": attempt("fifo", "mine")}
+DEVICES = {"a device": attempt("write", "/dev/null"), "a FIFO": attempt("fifo", "mine")}
 OUTSIDE = {
     path: attempt("hard_link", path, f"hard{number}")
     for number, path in enumerate(("/etc/passwd", "/usr/bin/env", "/proc/self/environ", "/dev/null", "/proc/1/cmdline"))
 }
 
 
-def test_nothing_of_the_sandbox_can_be_linked_in(attacker: Attacker, speaker: Speaker) -> None:
-    answers = speaker.tries(attacker, INSIDE | DEVICES | OUTSIDE)
-    assert answers == dict.fromkeys(INSIDE | DEVICES, "ok") | dict.fromkeys(OUTSIDE, "EXDEV")
+def test_files_outside_the_working_directory_cannot_be_hard_linked(attacker: Attacker) -> None:
+    outcomes = PYTHON.attempt_all(attacker, ALLOWED | DEVICES | OUTSIDE)
+    assert outcomes == dict.fromkeys(ALLOWED | DEVICES, "ok") | dict.fromkeys(OUTSIDE, "EXDEV")
 
 
-LEADS_OUT = ("/etc/passwd", "/", "..", "../x", "a/../../x", "./../x", "a/..", "/opt/../etc/passwd", "//etc/passwd")
-LITERALS = ("~/.bashrc", "file:///etc/passwd", "%2e%2e/x", "..\\x", "...", "$HOME/x", "a\nb", "\x1b[2J", "e\u0301")
-"""Names like others, if unusual ones: they mean nothing else."""
+PATHS_OUTSIDE = ("/etc/passwd", "/", "..", "../x", "a/../../x", "./../x", "a/..", "/opt/../etc/passwd", "//etc/passwd")
+UNUSUAL_NAMES = ("~/.bashrc", "file:///etc/passwd", "%2e%2e/x", "..\\x", "...", "$HOME/x", "a\nb", "\x1b[2J", "e\u0301")
+"""Valid file names without a special meaning."""
 
 
-@pytest.mark.parametrize("path", LEADS_OUT)
-def test_paths_that_lead_out_are_refused_by_every_tool(attacker: Attacker, path: str) -> None:
-    for answer in (
-        attacker.invoke("readFiles", paths=["package.json", path]),
-        attacker.invoke("writeFiles", content=[{"path": "made", "text": "x"}, {"path": path, "text": "x"}]),
-        attacker.invoke("listFiles", path=path),
-        attacker.invoke("listFiles", directoryPath=path),
-        attacker.invoke("removeFiles", paths=["package.json", path]),
+@pytest.mark.parametrize("path", PATHS_OUTSIDE)
+def test_every_file_tool_refuses_a_path_out_of_the_working_directory(shared_attacker: Attacker, path: str) -> None:
+    invoke = shared_attacker.invoke
+    for result in (
+        invoke("readFiles", paths=["package.json", path]),
+        invoke("writeFiles", content=[{"path": "written", "text": "x"}, {"path": path, "text": "x"}]),
+        invoke("listFiles", path=path),
+        invoke("listFiles", directoryPath=path),
+        invoke("removeFiles", paths=["package.json", path]),
     ):
-        assert refused(answer)
-        assert "path traversal" in answer["content"][0]["text"]
-    names = [block["name"] for block in attacker.invoke("listFiles", path="")["content"]]
-    assert "package.json" in names  # nothing was done before
-    assert "made" not in names
+        assert refused(result)
+        assert "path traversal" in result["content"][0]["text"]
+    names = [block["name"] for block in invoke("listFiles", path="")["content"]]
+    assert "package.json" in names  # the refused calls changed nothing
+    assert "written" not in names
 
 
-def test_names_that_only_look_like_it_are_names(attacker: Attacker) -> None:
-    content = [{"path": path, "text": "mine"} for path in LITERALS]
+def test_file_tools_accept_unusual_names(attacker: Attacker) -> None:
+    content = [{"path": path, "text": "mine"} for path in UNUSUAL_NAMES]
     assert not attacker.invoke("writeFiles", content=content)["isError"]
-    blocks = attacker.invoke("readFiles", paths=list(LITERALS))["content"]
-    assert [block["resource"]["text"] for block in blocks] == ["mine"] * len(LITERALS)
-    assert not attacker.invoke("removeFiles", paths=list(LITERALS))["isError"]
+    blocks = attacker.invoke("readFiles", paths=list(UNUSUAL_NAMES))["content"]
+    assert [block["resource"]["text"] for block in blocks] == ["mine"] * len(UNUSUAL_NAMES)
+    assert not attacker.invoke("removeFiles", paths=list(UNUSUAL_NAMES))["isError"]
 
 
-SWAPPING = {
-    "python": """
+SWAP_DIRECTORY_AND_LINK = """
 import shutil
 def swap():
     os.symlink('/tmp', 'swap')
@@ -123,40 +124,27 @@ if not os.fork():
     while time.monotonic() < end:
         try:
             swap()
-        except OSError:  # the file tool has made the folder
+        except OSError:  # the file tool has created the directory
             pass
         shutil.rmtree('swap', ignore_errors=True)
-    os._exit(0)""",
-    "shell": """
-(end=$((SECONDS + 60)); while [ $SECONDS -lt $end ]; do
-  ln -s /tmp swap; rm -rf swap; mkdir swap; rm -rf swap
-done) >/dev/null 2>&1 &""",
-    "deno": """
-Deno.writeTextFileSync("/tmp/loop.js", `
-const end = Date.now() + 60000;
-const remove = () => Deno.removeSync("swap", { recursive: true });
-const steps = [() => Deno.symlinkSync("/tmp", "swap"), remove, () => Deno.mkdirSync("swap"), remove];
-while (Date.now() < end) for (const step of steps) try { step(); } catch { /* the file tool was there */ }`);
-new Deno.Command("deno", { args: ["run", "-A", "/tmp/loop.js"], stdout: "null", stderr: "null" }).spawn().unref();
-Deno.exit(0);""",
-}
+    os._exit(0)"""
 
 
-def test_a_link_that_comes_and_goes_is_never_followed(attacker: Attacker, speaker: Speaker) -> None:
-    speaker.said(attacker, SWAPPING[speaker.name])
+def test_writing_never_follows_a_link_that_replaces_a_directory(attacker: Attacker) -> None:
+    PYTHON.run(attacker, SWAP_DIRECTORY_AND_LINK)
     outcomes: set[str] = set()
-    until = time.monotonic() + 60
+    deadline = time.monotonic() + 60
     for number in itertools.count():
-        if (number >= 150 and len(outcomes) > 1) or time.monotonic() > until:
+        if (number >= 150 and len(outcomes) > 1) or time.monotonic() > deadline:
             break
         content = [{"path": f"swap/raced{number}", "text": "x"}]
-        answer = attacker.invoke("writeFiles", content=content)
-        outcomes.add(answer["content"][0]["text"].partition("'")[0] if answer["isError"] else "written")
-    assert len(outcomes) >= 2, outcomes  # the path was sometimes one thing and sometimes another
+        result = attacker.invoke("writeFiles", content=content)
+        outcomes.add(result["content"][0]["text"].partition("'")[0] if result["isError"] else "written")
+    assert len(outcomes) >= 2, outcomes  # the control: the path was a directory and a link at different times
     assert attacker.shell("ls /tmp | grep raced; true")["stdout"] == ""
 
 
-def test_names_in_a_listing_cannot_break_it(attacker: Attacker) -> None:
+def test_listing_contains_names_with_control_characters(attacker: Attacker) -> None:
     attacker.python("import os\nopen('plain', 'w')\nopen(b'\\xff\\n\\x1b[2J', 'w')\nopen('a\"}', 'w')")
     names = [block["name"] for block in attacker.invoke("listFiles", path="")["content"]]
     assert {"plain", 'a"}', "\ufffd\n\x1b[2J"} <= set(names)
@@ -165,13 +153,13 @@ def test_names_in_a_listing_cannot_break_it(attacker: Attacker) -> None:
 LEASE = """
 import fcntl
 held = open('leased', 'w+')
-fcntl.fcntl(held, 1024, fcntl.F_WRLCK)  # F_SETLEASE: whoever opens it waits for the holder
+fcntl.fcntl(held, 1024, fcntl.F_WRLCK)  # F_SETLEASE: opening the file waits for the holder
 import signal; signal.signal(signal.SIGIO, signal.SIG_IGN)
 fcntl.flock(held, fcntl.LOCK_EX)"""
 
 
-def test_a_lease_or_a_lock_on_a_file_holds_no_tool(attackers: Any) -> None:
-    attacker = attackers()
+def test_lease_or_lock_on_a_file_does_not_block_file_tools(new_attacker: Callable[[], Attacker]) -> None:
+    attacker = new_attacker()
     assert attacker.python(LEASE)["exitCode"] == 0
     assert "temporarily unavailable" in attacker.invoke("readFiles", paths=["leased"])["content"][0]["text"]
     assert attacker.invoke("writeFiles", content=[{"path": "leased", "text": "x"}])["isError"]
@@ -179,31 +167,32 @@ def test_a_lease_or_a_lock_on_a_file_holds_no_tool(attackers: Any) -> None:
     assert not attacker.invoke("readFiles", paths=["leased"])["isError"]
 
 
-def test_many_long_names_and_deep_folders_are_listed(attacker: Attacker) -> None:
-    made = attacker.python("""import os
+def test_listing_of_many_long_names_and_deep_directories(attacker: Attacker) -> None:
+    created = attacker.python("""import os
 os.mkdir('many')
 for number in range(10_000): os.close(os.open(f'many/{number:0250d}', os.O_CREAT))
 for _ in range(3000): os.mkdir('d'); os.chdir('d')
 os.chdir('/opt/amazon/genesis1p-tools/var')""")
-    assert made["exitCode"] == 0
+    assert created["exitCode"] == 0
     assert len(attacker.invoke("listFiles", path="many")["content"]) == 10_000
     assert [block["name"] for block in attacker.invoke("listFiles", path="/".join("d" * 2000))["content"]] == ["d"]
     assert "name too long" in attacker.invoke("listFiles", path="/".join("d" * 2999))["content"][0]["text"]
-    assert attacker.lives()
+    assert attacker.is_responsive()
 
 
-def test_a_file_that_grows_as_it_is_read_is_cut_off(attacker: Attacker) -> None:
+def test_file_larger_than_the_limit_is_not_read(attacker: Attacker) -> None:
     attacker.python("open('sparse', 'w').truncate(1 << 40); open('small', 'w').write('x')")
-    answer = attacker.invoke("readFiles", paths=["small", "sparse"])
-    assert answer["isError"]
-    assert "too large" in answer["content"][0]["text"]
+    result = attacker.invoke("readFiles", paths=["small", "sparse"])
+    assert result["isError"]
+    assert "too large" in result["content"][0]["text"]
     assert not attacker.invoke("readFiles", paths=["small"])["isError"]
 
 
-def test_many_files_fill_no_memory_of_the_emulator(attacker: Attacker, host: Host) -> None:
-    attacker.python("open('sparse', 'w').truncate(60_000_000)")  # as cheap as it is large
-    answer = attacker.invoke("readFiles", paths=["sparse"] * 20)
-    assert answer["isError"]
-    assert "too large together" in answer["content"][0]["text"]
+def test_reading_many_files_does_not_fill_the_memory_of_the_emulator(attacker: Attacker, host: Host) -> None:
+    Path(f"/proc/{host.process}/clear_refs").write_text("5")  # resets VmHWM (proc(5))
+    attacker.python("open('sparse', 'w').truncate(60_000_000)")
+    result = attacker.invoke("readFiles", paths=["sparse"] * 20)
+    assert result["isError"]
+    assert "too large together" in result["content"][0]["text"]
     peak = next(line for line in Path(f"/proc/{host.process}/status").read_text().splitlines() if "VmHWM" in line)
-    assert int(peak.split()[1]) < 600_000  # of 1,200,000 that were asked for
+    assert int(peak.split()[1]) < 600_000  # KiB, of 1,200,000 requested

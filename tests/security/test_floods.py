@@ -1,4 +1,4 @@
-"""Code that takes all it can get: it is bounded, its session lives on, and other sessions do not notice."""
+"""Code that exhausts resources: limits apply, its session stays usable, and other sessions are not affected."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local_agentcore.sandbox.memory import descendants
-from tests.security.conftest import MEMORY_MIB, OUTPUT_MIB
-from tests.security.speakers import PYTHON, SPEAKERS, number_of
+from tests.support.languages import LANGUAGES, PYTHON
+from tests.support.sandbox_host import (
+    MEMORY_MIB,
+    OUTPUT_MIB,
+    each_language,
+    each_user,
+    each_user_and_language,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.security.conftest import Attacker, Host
-    from tests.security.speakers import Speaker
+    from tests.support.languages import Language
+    from tests.support.sandbox_host import Attacker, Host
 
-PROCESSES = {
-    "python": """
+FORK_UNTIL_REFUSED = """
 started, refused = [], 'never'
 for _ in range(5000):
     try:
@@ -34,65 +39,41 @@ for _ in range(5000):
 for child in started:
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-print(f'started={len(started)}\\nrefused={refused}')""",
-    # A bash that cannot fork tries again for a while, a dash says so and ends.
-    "shell": """
-said=$(timeout 5 sh -c 'trap "kill 0" EXIT; for n in $(seq 2000); do sleep 60 & echo $n; done' 2>&1)
-echo "started=$(echo "$said" | grep -c '^[0-9]*$')"
-case $said in
-  *"Resource temporarily unavailable"* | *"Cannot fork"*) echo refused=EAGAIN;;
-  *) echo refused=never;;
-esac""",
-    "deno": """
-const started = [];
-let refused = "never";
-for (let number = 0; number < 5000 && refused === "never"; number++) {
-  try { started.push(new Deno.Command("sleep", { args: ["60"] }).spawn()); } catch (error) {
-    refused = errors[/os error (\\d+)/.exec(error.message)[1]];
-  }
-}
-for (const child of started) { child.kill("SIGKILL"); await child.status; }
-console.log(`started=${started.length}\\nrefused=${refused}`);""",
-}
+print(f'started={len(started)}\\nrefused={refused}')"""
 
 
-def test_processes_are_bounded_and_the_session_lives(attacker: Attacker, speaker: Speaker) -> None:
-    answers = speaker.told(attacker, PROCESSES[speaker.name])
-    assert 10 < int(answers["started"]) < 300
-    assert answers["refused"] == "EAGAIN"
-    assert attacker.lives()
+@each_user  # the kernel counts processes per user of the host
+def test_processes_are_bounded_and_the_session_stays_usable(attacker: Attacker) -> None:
+    outcomes = PYTHON.outcomes(attacker, FORK_UNTIL_REFUSED)
+    assert 10 < int(outcomes["started"]) < 300
+    assert outcomes["refused"] == "EAGAIN"
+    assert attacker.is_responsive()
 
 
-FORK_BOMB = {
-    "python": """
+FORK_BOMB = """
 if not os.fork():
     os.setsid()
     while True:
         try:
             os.fork()
         except OSError:
-            pass""",
-    "shell": "bomb() { bomb | bomb & }; (setsid bash -c 'bomb() { bomb | bomb & }; while :; do bomb; done' &) >&- 2>&-",
-    "deno": """
-const bomb = "bomb() { bomb | bomb & }; while :; do bomb; done";
-new Deno.Command("bash", { args: ["-c", bomb], stdout: "null", stderr: "null" }).spawn().unref();
-Deno.exit(0);""",
-}
+            pass"""
 
 
-def test_a_fork_bomb_hurts_nobody_else_and_ends_with_its_session(
-    attackers: Callable[[], Attacker], speaker: Speaker, host: Host
+@each_user
+def test_fork_bomb_does_not_affect_other_sessions_and_ends_with_its_session(
+    new_attacker: Callable[[], Attacker], host: Host
 ) -> None:
-    attacker, other = attackers(), attackers()
+    attacker, other = new_attacker(), new_attacker()
     before = set(descendants(host.process))
-    speaker.said(attacker, FORK_BOMB[speaker.name])
-    most = 0
-    for _ in range(10):
-        assert other.lives()
-        most = max(most, len(set(descendants(host.process)) - before))
-    assert 10 < most < 300
+    PYTHON.run(attacker, FORK_BOMB)
+    peak = 0
+    for _ in range(5):
+        assert other.is_responsive()
+        peak = max(peak, len(set(descendants(host.process)) - before))
+    assert 10 < peak < 300
     attacker.stop()
-    assert other.lives()
+    assert other.is_responsive()
 
 
 BUSY = {
@@ -109,17 +90,20 @@ Deno.exit(0);""",
 }
 
 
-def test_busy_processes_leave_time_for_others(attackers: Callable[[], Attacker], speaker: Speaker, host: Host) -> None:
-    attacker, other = attackers(), attackers()
-    speaker.said(attacker, BUSY[speaker.name])
-    for _ in range(5):
-        assert other.lives()
-        assert attacker.lives()
+@each_user_and_language  # a language's process gets its priority when it starts; only root has control groups
+def test_busy_processes_leave_processor_time_for_other_sessions(
+    new_attacker: Callable[[], Attacker], language: Language, host: Host
+) -> None:
+    attacker, other = new_attacker(), new_attacker()
+    language.run(attacker, BUSY[language.name])
+    for _ in range(2):
+        assert other.is_responsive()
+        assert attacker.is_responsive()
     assert len(running(host)) >= 20
 
 
 def running(host: Host) -> list[int]:
-    """Returns the processes below an emulator that have or want a processor."""
+    """Returns the runnable processes below an emulator."""
     found: list[int] = []
     for process in descendants(host.process):
         try:
@@ -131,78 +115,46 @@ def running(host: Host) -> list[int]:
     return found
 
 
-HOARDS = {
-    "python": "hoard = [bytearray(b'x') * (64 << 20) for _ in range(COUNT)]",
-    "shell": "head -c $((COUNT * 64))M /dev/zero | tail -c $((COUNT * 64))M | wc -c",  # tail keeps all of it
-    "deno": "const hoard = Array.from({ length: COUNT }, () => new Uint8Array(64 << 20).fill(1));",
+PRIVATE_MEMORY = {
+    "python": "blocks = [bytearray(b'x') * (64 << 20) for _ in range(COUNT)]",
+    "shell": "head -c $((COUNT * 64))M /dev/zero | tail -c $((COUNT * 64))M | wc -c",  # tail buffers all of it
+    "deno": "const blocks = Array.from({ length: COUNT }, () => new Uint8Array(64 << 20).fill(1));",
 }
-SHARED = {
-    "python": (
-        "import mmap\nhoard = [mmap.mmap(-1, 64 << 20) for _ in range(COUNT)]\nfor m in hoard: m.write(b'x' * len(m))"
-    ),
-    "deno": """
-const shared = () => new Uint8Array(new SharedArrayBuffer(64 << 20)).fill(1);
-const hoard = Array.from({ length: COUNT }, shared);""",
-}
-"""Memory of several processes or threads, without a name. A shell's tools share files in /dev/shm, whose limit
-`test_disk_is_bounded_in_bytes_and_in_files` tries; none of them shares pages otherwise."""
-SHARED_BY_DEVICE = {
-    "python": """
+SHARED_MEMORY = (
+    "import mmap\nblocks = [mmap.mmap(-1, 64 << 20) for _ in range(COUNT)]\nfor m in blocks: m.write(b'x' * len(m))"
+)
+"""Anonymous shared memory, which several processes could map."""
+DEVICE_MEMORY = """
 import mmap
 file = open('/dev/zero', 'r+b', buffering=0)
 assert file.read(9) == bytes(9)
-hoard = [mmap.mmap(file.fileno(), 64 << 20) for _ in range(COUNT)]
-for m in hoard: m.write(b'x' * len(m))""",
-    "deno": f"""
-const file = call({number_of("openat")}, -100, "/dev/zero", 2, 0);
-for (let number = 0; number < COUNT; number++) {{
-  const start = call({number_of("mmap")}, 0, 64 << 20, 3, 1, file, 0);  // may be read and written, shared
-  if (call({number_of("read")}, file, start, 64 << 20) < 1n) throw new Error("nothing was read");
-}}""",
-}
-"""A shared mapping of /dev/zero. None of a shell's tools maps a file to write to it."""
-SPREAD = {
-    "python": """
+blocks = [mmap.mmap(file.fileno(), 64 << 20) for _ in range(COUNT)]
+for m in blocks: m.write(b'x' * len(m))"""
+"""A shared mapping of /dev/zero."""
+SPREAD_MEMORY = """
 children = []
 for _ in range(COUNT):
-    ready, said = os.pipe()
+    reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        hoard = bytearray(b'x') * (64 << 20)
-        os.write(said, b'x')
+        block = bytearray(b'x') * (64 << 20)
+        os.write(writing, b'x')
         time.sleep(60)
         os._exit(0)
     children.append(child)
-    os.close(said)
-    os.read(ready, 1)  # it has all it wants, or was ended
-for child in children: os.kill(child, signal.SIGKILL)""",
-    "shell": """
-for n in $(seq COUNT); do
-  mkfifo ready$n
-  (head -c 64M /dev/zero; echo >ready$n; sleep 60) 2>/dev/null | tail -c 64M >/dev/null &
-  read line <ready$n
-done
-kill $(jobs -p)""",
-    "deno": """
-const hoard = "const hoard = new Uint8Array(64 << 20).fill(1); console.log(hoard.length); setTimeout(() => {}, 60000);";
-const options = { args: ["eval", hoard], stdout: "piped", stderr: "null" };
-const children = [];
-for (let number = 0; number < COUNT; number++) {
-  children.push(new Deno.Command(Deno.execPath(), options).spawn());
-  await children.at(-1).stdout.getReader().read();  // it has all it wants, or was ended
-}
-for (const child of children) try { child.kill("SIGKILL"); } catch { /* it was ended */ }""",
-}
-"""In many processes, each of which has little."""
+    os.close(writing)
+    os.read(reading, 1)  # it has allocated its memory, or was killed
+for child in children: os.kill(child, signal.SIGKILL)"""
+"""Many processes with a little memory each."""
 
-NO_SUCH_MEMORY = ("Operation not permitted", "No such device", "ENODEV")
-"""Without a control group there is no memory that is shared and in no file, since nothing would count it."""
+REFUSED_MEMORY = ("Operation not permitted", "No such device", "ENODEV")
+"""Errors of shared memory without a file. It is refused without a control group, because nothing would count it."""
 
-IN_THE_KERNEL = {
+KERNEL_MEMORY = {
     "sockets": """
 children = []
 for _ in range(COUNT // 2):
-    ready, said = os.pipe()
+    reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         pairs = [socket.socketpair() for _ in range(310)]
@@ -212,65 +164,61 @@ for _ in range(COUNT // 2):
             try:
                 for _ in range(8): one.send(b'x' * 65536)
             except OSError: pass
-        os.write(said, b'x')
+        os.write(writing, b'x')
         time.sleep(60)
         os._exit(0)
     children.append(child)
-    os.close(said)
-    os.read(ready, 1)
-time.sleep(1)  # a watchdog looks at times
+    os.close(writing)
+    os.read(reading, 1)
+time.sleep(1)  # the watchdog scans at intervals
 for child in children: os.kill(child, signal.SIGKILL)""",
     "page tables": """
 _libc.mmap.restype = ctypes.c_void_p
 _libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
-for _ in range(COUNT * 32):  # a page table of 4 KiB for each 2 MiB that are looked at, and not a page of memory
+for _ in range(COUNT * 32):  # reading allocates a page table of 4 KiB per 2 MiB, and no page of memory
     start = _libc.mmap(None, 1 << 30, 1, 0x4022, -1, 0)
     for offset in range(0, 1 << 30, 2 << 20): ctypes.c_char.from_address(start + offset).value""",
 }
 
 
-@pytest.mark.parametrize("hoard", IN_THE_KERNEL.values(), ids=list(IN_THE_KERNEL))
-def test_memory_that_the_kernel_holds_for_it_is_bounded(attacker: Attacker, hoard: str) -> None:
-    # By Python alone: it is the kernel's memory, whoever asks for it.
-    allowed = PYTHON.said(attacker, hoard.replace("COUNT", "2"))
+@each_user  # a control group or a watchdog counts memory
+@pytest.mark.parametrize("program", KERNEL_MEMORY.values(), ids=list(KERNEL_MEMORY))
+def test_kernel_memory_is_bounded(attacker: Attacker, program: str) -> None:
+    allowed = PYTHON.run(attacker, program.replace("COUNT", "2"))
     assert (allowed["exitCode"], allowed["stderr"]) == (0, "")
-    attacker.python("1", clear=True)  # which gives it back
-    content = PYTHON.said(attacker, hoard.replace("COUNT", "12"))
+    attacker.python("1", clear=True)  # releases the memory
+    content = PYTHON.run(attacker, program.replace("COUNT", "12"))
     assert f"memory limit of {MEMORY_MIB} MiB was reached" in content["stderr"], content
     attacker.python("1")
-    assert attacker.lives()
+    assert attacker.is_responsive()
 
 
-@pytest.mark.parametrize(
-    ("speaker", "hoard"),
-    [
-        pytest.param(SPEAKERS[language], text, id=f"{language}, {kind}")
-        for kind, texts in (
-            ("private", HOARDS),
-            ("shared", SHARED),
-            ("/dev/zero", SHARED_BY_DEVICE),
-            ("spread", SPREAD),
-        )
-        for language, text in texts.items()
-        if language in SPEAKERS
-    ],
-)
-def test_memory_is_bounded_and_the_session_lives(attacker: Attacker, speaker: Speaker, hoard: str, host: Host) -> None:
+MEMORY_PROGRAMS = [
+    *(pytest.param(LANGUAGES[name], text, (), id=f"{name}, private") for name, text in PRIVATE_MEMORY.items()),
+    pytest.param(PYTHON, SHARED_MEMORY, REFUSED_MEMORY, id="python, shared"),
+    pytest.param(PYTHON, DEVICE_MEMORY, REFUSED_MEMORY, id="python, /dev/zero"),
+    pytest.param(PYTHON, SPREAD_MEMORY, (), id="python, spread"),
+]
+
+
+@each_user  # a control group or a watchdog counts memory
+@pytest.mark.parametrize(("language", "program", "refused"), MEMORY_PROGRAMS)
+def test_memory_is_bounded_and_the_session_stays_usable(
+    attacker: Attacker, language: Language, program: str, refused: tuple[str, ...], host: Host
+) -> None:
     attacker.python("kept = 1")
-    allowed = speaker.said(attacker, hoard.replace("COUNT", "2"))
-    refused = NO_SUCH_MEMORY if hoard in (*SHARED.values(), *SHARED_BY_DEVICE.values()) else ()
-    assert (allowed["exitCode"], allowed["stderr"]) == (0, "") or any(words in allowed["stderr"] for words in refused)
-    content = speaker.said(attacker, hoard.replace("COUNT", "12"))
+    allowed = language.run(attacker, program.replace("COUNT", "2"))
+    assert (allowed["exitCode"], allowed["stderr"]) == (0, "") or any(text in allowed["stderr"] for text in refused)
+    content = language.run(attacker, program.replace("COUNT", "12"))
     bounded = (f"memory limit of {MEMORY_MIB} MiB was reached", *refused)
-    assert any(words in content["stderr"] for words in bounded), content
+    assert any(text in content["stderr"] for text in bounded), content
     after = attacker.python("kept")
-    if speaker is not PYTHON:  # a control group has the worst ended, a watchdog all of it, and the next call says so
+    if language is not PYTHON:  # a control group kills the largest process, a watchdog all of them
         assert after["stdout"] == "1" or (not host.counts_memory and "its variables are lost" in after["stderr"])
-    assert attacker.lives()
+    assert attacker.is_responsive()
 
 
-DISK = {
-    "python": """
+FILL_DISK = """
 os.chdir(FOLDER)
 def flood():
     with open('flood', 'wb', buffering=0) as file:
@@ -280,42 +228,20 @@ def many():
     os.mkdir('many')
     for number in range(200_000):
         os.close(os.open(f'many/{number}', os.O_CREAT | os.O_WRONLY))
-tell('control', lambda: write('control'))
-tell('bytes', flood)
+report('control', lambda: write('control'))
+report('bytes', flood)
 os.remove('flood')
-tell('files', many)""",
-    "shell": """
-cd FOLDER
-bytes() { head -c 4G /dev/zero >flood; }
-files() { mkdir many; seq -f many/%g 200000 | xargs touch 2>&1 | head -1; return 1; }
-tell control write control
-tell bytes bytes
-rm flood
-tell files files""",
-    "deno": """
-Deno.chdir(FOLDER);
-const mebibyte = new Uint8Array(1 << 20).fill(1);
-await tell("control", () => write("control"));
-await tell("bytes", () => {
-  const file = Deno.openSync("flood", { create: true, write: true });
-  for (let number = 0; number < 4096; number++) file.writeSync(mebibyte);
-});
-Deno.removeSync("flood");
-await tell("files", () => {
-  Deno.mkdirSync("many");
-  for (let number = 0; number < 200_000; number++) Deno.createSync(`many/${number}`).close();
-});""",
-}
+report('files', many)"""
 
 
-@pytest.mark.parametrize("folder", [".", "/tmp", "/dev/shm"])  # noqa: S108  the sandbox's own
-def test_disk_is_bounded_in_bytes_and_in_files(attacker: Attacker, speaker: Speaker, folder: str) -> None:
-    answers = speaker.told(attacker, DISK[speaker.name].replace("FOLDER", repr(folder)))
-    assert answers == {"control": "ok", "bytes": "ENOSPC", "files": "ENOSPC"}
-    assert attacker.lives()
+@pytest.mark.parametrize("folder", [".", "/tmp", "/dev/shm"])  # noqa: S108  in the sandbox
+def test_disk_is_bounded_in_bytes_and_in_files(attacker: Attacker, folder: str) -> None:
+    outcomes = PYTHON.outcomes(attacker, FILL_DISK.replace("FOLDER", repr(folder)))
+    assert outcomes == {"control": "ok", "bytes": "ENOSPC", "files": "ENOSPC"}
+    assert attacker.is_responsive()
 
 
-LOUD = {
+MUCH_OUTPUT = {
     "python": "for _ in range(1000):\n    os.write(1, b'x' * 65536)\n    os.write(2, b'y' * 65536)",
     "shell": "head -c 64M /dev/zero | tr '\\0' x; head -c 64M /dev/zero | tr '\\0' y >&2",
     "deno": """
@@ -324,32 +250,34 @@ for (let number = 0; number < 1000; number++) { Deno.stdout.writeSync(x); Deno.s
 }
 
 
-def test_a_flood_of_output_is_cut_and_said(attacker: Attacker, speaker: Speaker) -> None:
-    said = attacker.python("print('x' * 1000)")["stdout"]
-    assert said == "x" * 1000
-    loud = speaker.said(attacker, LOUD[speaker.name])
-    assert loud["exitCode"] == 0
-    assert len(loud["stdout"]) + len(loud["stderr"]) < (OUTPUT_MIB << 20) + 1000
-    assert f"output limit of {OUTPUT_MIB} MiB" in loud["stderr"]
+@each_language  # output comes from pipes or from a terminal
+def test_output_over_the_limit_is_truncated_with_a_note(attacker: Attacker, language: Language) -> None:
+    assert attacker.python("print('x' * 1000)")["stdout"] == "x" * 1000
+    content = language.run(attacker, MUCH_OUTPUT[language.name])
+    assert content["exitCode"] == 0
+    assert len(content["stdout"]) + len(content["stderr"]) < (OUTPUT_MIB << 20) + 1000
+    assert f"output limit of {OUTPUT_MIB} MiB" in content["stderr"]
 
 
-NEVER_SILENT = {
+ENDLESS_OUTPUT = {
     "python": "if not os.fork():\n    while True: os.write(1, b'x' * 65536)",
     "shell": "(trap '' HUP; while :; do echo noise; done) &",
     "deno": 'new Deno.Command("yes").spawn().unref();\nDeno.exit(0);',
 }
 
 
-def test_what_never_stops_printing_holds_no_call(attacker: Attacker, speaker: Speaker) -> None:
+@each_language
+def test_process_that_prints_forever_does_not_block_a_call(attacker: Attacker, language: Language) -> None:
     for _ in range(2):
-        first = speaker.said(attacker, NEVER_SILENT[speaker.name])
-        assert len(first["stdout"]) < (OUTPUT_MIB << 20) + 1000
+        content = language.run(attacker, ENDLESS_OUTPUT[language.name])
+        assert len(content["stdout"]) < (OUTPUT_MIB << 20) + 1000
     assert attacker.python("1 + 1")["exitCode"] == 0
     assert attacker.shell("echo alive")["stdout"] == "alive\r\n"
 
 
-def test_one_sessions_processes_do_not_count_for_another(attackers: Callable[[], Attacker]) -> None:
+@each_user  # the kernel counts processes per user of the host
+def test_processes_of_a_session_do_not_count_for_another_session(new_attacker: Callable[[], Attacker]) -> None:
     sleepers = "for _ in range(200): subprocess.Popen(['sleep', '60'])\nprint('started=200')"
-    for attacker in (attackers(), attackers()):
-        assert PYTHON.told(attacker, sleepers) == {"started": "200"}
-    assert len(os.listdir("/proc")) > 400  # noqa: PTH208  both at once
+    for attacker in (new_attacker(), new_attacker()):
+        assert PYTHON.outcomes(attacker, sleepers) == {"started": "200"}
+    assert len(os.listdir("/proc")) > 400  # noqa: PTH208  of both sessions

@@ -1,6 +1,6 @@
-"""What code asks of the kernel to get out or to get more, and the kernel refuses.
+"""System calls that would let code leave the sandbox or gain rights. The kernel refuses them.
 
-The control is the same call, made on the host in the same test: the tables tell what it does there.
+The control is the same call on the host in the same test. The tables state what it does there.
 """
 
 from __future__ import annotations
@@ -9,29 +9,31 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.security.conftest import ORDINARY_USER
-from tests.security.speakers import Room, attempt, call
-from tests.security.unconfined import answers_on_the_host
+from tests.support.languages import PYTHON
+from tests.support.sandbox_host import ORDINARY_USER, each_user, each_user_and_language
+from tests.support.system_calls import Buffer, attempt, call
+from tests.support.unsandboxed_calls import outcomes_on_host
 
 if TYPE_CHECKING:
-    from tests.security.conftest import Attacker, Host
-    from tests.security.speakers import Attempt, Speaker
+    from tests.support.languages import Language
+    from tests.support.sandbox_host import Attacker, Host
+    from tests.support.system_calls import Attempt
 
 CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWNET, SIGCHLD = 0x10000000, 0x00020000, 0x40000000, 17
 AT_FDCWD = -100
 
-GRANTED_TO_ANYBODY = {
+ALLOWED_FOR_EVERY_USER = {
     "a process in a user namespace": call("clone", CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0),
     "tracing": call("ptrace", 0, 0, 0, 0),
     "a personality": call("personality", 0x0040000),
     "keys": call("keyctl", 0, -3, 0),
     "a key": call("add_key", "user", "mine", "x", 1, -3),
-    "io_uring": call("io_uring_setup", 8, Room(256)),
+    "io_uring": call("io_uring_setup", 8, Buffer(256)),
     "a user namespace": call("unshare", CLONE_NEWUSER),
     "a network namespace": call("unshare", CLONE_NEWUSER | CLONE_NEWNET),
 }
-"""On the host, the same call succeeds for an ordinary user, and for root."""
-GRANTED_TO_ROOT = {
+"""On the host, these calls succeed for an ordinary user and for root."""
+ALLOWED_FOR_ROOT = {
     "a mount namespace": call("unshare", CLONE_NEWNS),
     "a mount": call("mount", "none", "/tmp", "tmpfs", 0, 0),  # noqa: S108  the sandbox's own
     "a mount by the newer calls": call("fsopen", "tmpfs", 0),
@@ -40,26 +42,26 @@ GRANTED_TO_ROOT = {
     "another root": call("chroot", "/tmp"),  # noqa: S108
     "seizing process 1": call("ptrace", 0x4206, 1, 0, 0),
     "comparing processes": call("kcmp", 1, 1, 0, 0, 0),
-    "another's pages": call("move_pages", 1, 0, 0, 0, 0, 0),
-    "the kernel's log": call("syslog", 3, Room(8), 8),
+    "another process's pages": call("move_pages", 1, 0, 0, 0, 0, 0),
+    "the kernel's log": call("syslog", 3, Buffer(8), 8),
     "user page faults": call("userfaultfd", 0),
     "marks on files": call("fanotify_init", 0, 0),
-    "the time": call("settimeofday", 0, 0),  # to what it is
+    "the time": call("settimeofday", 0, 0),  # keeps the time
     "a host name": call("sethostname", "x", 1),
     "a domain name": call("setdomainname", "x", 1),
     "a character device": call("mknodat", AT_FDCWD, "device", 0o20666, 0x103),
     "a block device": call("mknodat", AT_FDCWD, "disk", 0o60666, 0x800),
-    "root's group": call("setgroups", 1, Room(4)),
-    "memory that stays": call("mlockall", 1),
-    "the disk before others": call("ioprio_set", 1, 0, 1 << 13),
+    "root's group": call("setgroups", 1, Buffer(4)),
+    "locked memory": call("mlockall", 1),
+    "disk priority": call("ioprio_set", 1, 0, 1 << 13),
     "input for a terminal": call("ioctl", 1, 0x5412, "x"),
 }
-"""On the host, the same call succeeds for root."""
-CONSIDERED = {
-    "another's namespace": call("setns", 0, 0),
-    "another's memory": call("process_vm_readv", 1, 0, 0, 0, 0, 0),
-    "writing another's memory": call("process_vm_writev", 1, 0, 0, 0, 0, 0),
-    "another's descriptors": call("pidfd_getfd", 0, 0, 0),
+"""On the host, these calls succeed for root."""
+PERMITTED_BUT_INVALID = {
+    "another process's namespace": call("setns", 0, 0),
+    "another process's memory": call("process_vm_readv", 1, 0, 0, 0, 0, 0),
+    "writing another process's memory": call("process_vm_writev", 1, 0, 0, 0, 0, 0),
+    "another process's descriptors": call("pidfd_getfd", 0, 0, 0),
     "files by handle": call("open_by_handle_at", 0, 0, 0),
     "BPF": call("bpf", 0, 0, 0),
     "performance events": call("perf_event_open", 0, 0, -1, -1, 0),
@@ -67,63 +69,66 @@ CONSIDERED = {
     "a pivot": call("pivot_root", "/tmp", "/tmp"),  # noqa: S108
     "a module": call("init_module", 0, 0, ""),
     "a module's file": call("finit_module", 0, "", 0),
-    "another kernel": call("kexec_load", 0, 0xFFFF, 0, 0),  # too many segments: nothing is loaded, and nothing unloaded
-    "a restart": call("reboot", 0, 0, 0, 0),  # without its magic number
+    "another kernel": call("kexec_load", 0, 0xFFFF, 0, 0),  # too many segments: the call loads and unloads nothing
+    "a restart": call("reboot", 0, 0, 0, 0),  # without the magic number
     "swap": call("swapon", "/tmp", 0),  # noqa: S108
     "input for the console": call("ioctl", 1, 0x541C, "x"),
 }
-"""On the host, the kernel grants root the right, looks at the arguments, and refuses those with another errno."""
-REFUSED = GRANTED_TO_ANYBODY | GRANTED_TO_ROOT | CONSIDERED
-"""Each is EPERM in a sandbox: the filter refuses it, or for want of a capability the kernel does."""
-REFUSED_OTHERWISE = {
+"""On the host, root may make these calls. They fail because of their arguments, with another errno than EPERM."""
+REFUSED = ALLOWED_FOR_EVERY_USER | ALLOWED_FOR_ROOT | PERMITTED_BUT_INVALID
+"""In a sandbox, each fails with EPERM: the system-call filter refuses it, or the process lacks a capability."""
+REFUSED_WITH_OTHER_ERRNO = {
     "root": (call("setuid", 0), "EINVAL"),  # no such user in the namespace
     "root's group alone": (call("setgid", 0), "EINVAL"),
-    "a namespace behind a pointer": (call("clone3", Room(88), 88), "ENOSYS"),
-    "the processor before others": (call("setpriority", 0, 0, -20), "EACCES"),
+    "a namespace by clone3": (call("clone3", Buffer(88), 88), "ENOSYS"),
+    "processor priority": (call("setpriority", 0, 0, -20), "EACCES"),
     "packets": (call("socket", 17, 3, 0), "EAFNOSUPPORT"),
     "a hypervisor's socket": (call("socket", 40, 1, 0), "EAFNOSUPPORT"),
     "the kernel's cryptography": (call("socket", 38, 5, 0), "EAFNOSUPPORT"),
     "Bluetooth": (call("socket", 31, 3, 0), "EAFNOSUPPORT"),
 }
-"""On the host, the same call succeeds for root, but for what a kernel may have been built without."""
+"""On the host, these calls succeed for root, unless the kernel was built without the feature."""
 MAY_BE_ABSENT = {"a hypervisor's socket", "the kernel's cryptography", "Bluetooth"}
-ALLOWED = {"its own id": call("getpid"), "a FIFO": call("mknodat", AT_FDCWD, "fifo", 0o10644, 0)}
+ALLOWED_IN_SANDBOX = {"its own id": call("getpid"), "a FIFO": call("mknodat", AT_FDCWD, "fifo", 0o10644, 0)}
 
 
-def test_the_kernel_refuses(attacker: Attacker, speaker: Speaker) -> None:
-    others = {name: one for name, (one, _) in REFUSED_OTHERWISE.items()}
-    assert_the_host_does_not(others)
-    answers = speaker.tries(attacker, ALLOWED | REFUSED | others)
-    expected = dict.fromkeys(ALLOWED, "ok") | dict.fromkeys(REFUSED, "EPERM")
-    assert answers == expected | {name: answer for name, (_, answer) in REFUSED_OTHERWISE.items()}
+@each_user  # the filter depends on whether a control group counts memory
+def test_kernel_refuses_system_calls(attacker: Attacker) -> None:
+    others = {name: one for name, (one, _) in REFUSED_WITH_OTHER_ERRNO.items()}
+    assert_not_refused_on_host(others)
+    outcomes = PYTHON.attempt_all(attacker, ALLOWED_IN_SANDBOX | REFUSED | others)
+    expected = dict.fromkeys(ALLOWED_IN_SANDBOX, "ok") | dict.fromkeys(REFUSED, "EPERM")
+    assert outcomes == expected | {name: outcome for name, (_, outcome) in REFUSED_WITH_OTHER_ERRNO.items()}
 
 
-def assert_the_host_does_not(others: dict[str, Attempt]) -> None:
-    """Makes the same calls outside of a sandbox. Those that only root may make tell something to root alone."""
-    ordinary = answers_on_the_host(GRANTED_TO_ANYBODY, user=ORDINARY_USER if os.geteuid() == 0 else None)
-    assert ordinary == dict.fromkeys(GRANTED_TO_ANYBODY, "ok")
+def assert_not_refused_on_host(others: dict[str, Attempt]) -> None:
+    """Checks the same calls outside a sandbox. Calls that need root are only checked if root runs the tests."""
+    ordinary = outcomes_on_host(ALLOWED_FOR_EVERY_USER, user=ORDINARY_USER if os.geteuid() == 0 else None)
+    assert ordinary == dict.fromkeys(ALLOWED_FOR_EVERY_USER, "ok")
     if os.geteuid() != 0:
         return
-    answers = answers_on_the_host(ALLOWED | REFUSED | others)
-    assert {name for name in CONSIDERED if answers.pop(name) in {"ok", "EPERM"}} == set()
-    refused = {name: answer for name, answer in answers.items() if answer != "ok"}
-    assert {name: answer for name, answer in refused.items() if name not in MAY_BE_ABSENT} == {}
+    outcomes = outcomes_on_host(ALLOWED_IN_SANDBOX | REFUSED | others)
+    assert {name for name in PERMITTED_BUT_INVALID if outcomes.pop(name) in {"ok", "EPERM"}} == set()
+    refused = {name: outcome for name, outcome in outcomes.items() if outcome != "ok"}
+    assert {name: outcome for name, outcome in refused.items() if name not in MAY_BE_ABSENT} == {}
     assert set(refused.values()) <= {"EAFNOSUPPORT"}
 
 
 CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 
 
-def test_it_has_no_capability_and_cannot_gain_one(attacker: Attacker, speaker: Speaker) -> None:
-    status = speaker.tries(attacker, {"status": attempt("read", "/proc/self/status")})["status"]
+@each_user_and_language  # a language's process may be a fork of the supervisor or a new program
+def test_process_has_no_capability_and_a_filter(attacker: Attacker, language: Language) -> None:
+    status = language.attempt_all(attacker, {"status": attempt("read", "/proc/self/status")})["status"]
     lines = status_lines(status.replace("|", "\n"))
     assert {int(lines[name], 16) for name in CAPABILITIES} == {0}
     assert (lines["NoNewPrivs"], lines["Seccomp"]) == ("1", "2")
     own = status_lines(Path("/proc/self/status").read_text())
-    assert (own["NoNewPrivs"], own["Seccomp"]) == ("0", "0")  # and not because all processes here are so
+    assert (own["NoNewPrivs"], own["Seccomp"]) == ("0", "0")  # this process has neither
 
 
-def test_an_ordinary_users_emulator_is_one(host: Host) -> None:
+@each_user
+def test_emulator_runs_with_the_rights_of_its_user(host: Host) -> None:
     lines = status_lines(Path(f"/proc/{host.process}/status").read_text())
     powers = {int(lines[name], 16) for name in CAPABILITIES if name != "CapBnd"}
     users = {int(number) for number in lines["Uid"].split()}
@@ -135,5 +140,5 @@ def test_an_ordinary_users_emulator_is_one(host: Host) -> None:
 
 
 def status_lines(text: str) -> dict[str, str]:
-    """Returns a process's status by name."""
+    """Returns the fields of a /proc/PID/status text."""
     return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)

@@ -1,4 +1,4 @@
-"""What code can do to the emulator through what the emulator serves inside of its sandbox."""
+"""Attacks on the emulator through the services that it offers inside a sandbox."""
 
 from __future__ import annotations
 
@@ -6,64 +6,37 @@ import contextlib
 import resource
 from typing import TYPE_CHECKING
 
-from tests.security.conftest import hosting, one_user
-from tests.security.speakers import PYTHON
+from tests.support.languages import PYTHON
+from tests.support.sandbox_host import running_host
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from tests.security.conftest import Attacker, Host, User
-    from tests.security.speakers import Speaker
+    from tests.support.sandbox_host import Attacker, Host, User
 
-pytestmark = one_user
-
-ASK = (
+REQUEST = (
     "PUT /latest/api/token HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n"
     "X-aws-ec2-metadata-token-ttl-seconds: TTL\\r\\n\\r\\n"
 )
-ASKING = {
-    "python": f"""
-def ask(ttl):
+REQUEST_TOKENS = f"""
+def request(ttl):
     with socket.create_connection(('169.254.169.254', 80), 20) as connection:
-        connection.sendall(f'{ASK.replace("TTL", "{ttl}")}'.encode())
+        connection.sendall(f'{REQUEST.replace("TTL", "{ttl}")}'.encode())
         return connection.recv(100).decode().split()[1]
-tell('control', lambda: ask('60'))
-for number in range(20): tell(f'ask{{number}}', lambda: ask('0' * 8 + '1' + '9' * 5000))""",
-    "shell": f"""
-ask() {{
-  exec 3<>/dev/tcp/169.254.169.254/80
-  printf '{ASK.replace("TTL", "%s")}' "$1" >&3
-  builtin read -r version status words <&3
-  echo "$status"
-}}
-digits=$(printf '9%.0s' $(seq 5000))
-tell control ask 60
-for number in $(seq 0 19); do tell ask$number ask 000000001$digits; done""",
-    "deno": f"""
-async function ask(ttl) {{
-  const connection = await Deno.connect({{ hostname: "169.254.169.254", port: 80 }});
-  await connection.write(new TextEncoder().encode(`{ASK.replace("TTL", "${ttl}")}`));
-  const answer = new Uint8Array(100);
-  await connection.read(answer);
-  connection.close();
-  return new TextDecoder().decode(answer).split(" ")[1];
-}}
-await tell("control", () => ask("60"));
-const digits = "0".repeat(8) + "1" + "9".repeat(5000);
-for (let number = 0; number < 20; number++) await tell(`ask${{number}}`, () => ask(digits));""",
-}
+report('control', lambda: request('60'))
+for number in range(20): report(f'invalid{{number}}', lambda: request('0' * 8 + '1' + '9' * 5000))"""
 
 
-def test_nonsense_does_not_fill_the_emulators_log(attacker: Attacker, speaker: Speaker, host: Host) -> None:
+def test_invalid_requests_do_not_fill_the_log_of_the_emulator(attacker: Attacker, host: Host) -> None:
     log = host.state / "log"
     before = log.stat().st_size
-    answers = speaker.told(attacker, ASKING[speaker.name])
-    assert answers == {"control": "200"} | {f"ask{number}": "400" for number in range(20)}
+    statuses = PYTHON.outcomes(attacker, REQUEST_TOKENS)
+    assert statuses == {"control": "200"} | {f"invalid{number}": "400" for number in range(20)}
     assert log.stat().st_size - before < 200
 
 
-HOLD = """
+HOLD_CONNECTIONS = """
 held = []
 for address in (('169.254.169.254', 80), ('127.0.0.1', 4566)):
     for _ in range(100):
@@ -76,8 +49,8 @@ print('held=' + str(len(held)))"""
 
 
 @contextlib.contextmanager
-def few_descriptors(number: int) -> Generator[None]:
-    """Lets processes that are started have so many at first, as a login shell does."""
+def descriptor_limit(number: int) -> Generator[None]:
+    """Limits the open descriptors of processes that start in the context, as a login shell does."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (number, hard))
     try:
@@ -86,11 +59,10 @@ def few_descriptors(number: int) -> Generator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_held_connections_leave_descriptors_for_others(user: User, agentcore_runtime: Path) -> None:
-    # By Python alone: the connections are the same.
-    with few_descriptors(256), hosting(user, agentcore_runtime, "--pool", "0") as host:
+def test_open_connections_leave_descriptors_for_other_sessions(user: User, agentcore_runtime: Path) -> None:
+    with descriptor_limit(256), running_host(user, agentcore_runtime, "--pool", "0") as host:
         for _ in range(3):
-            assert PYTHON.told(host.attacker(), HOLD) == {"held": "200"}
-        other = host.attacker()
-        assert other.lives()
-        assert PYTHON.told(other, ASKING["python"])["control"] == "200"
+            assert PYTHON.outcomes(host.new_attacker(), HOLD_CONNECTIONS) == {"held": "200"}
+        other = host.new_attacker()
+        assert other.is_responsive()
+        assert PYTHON.outcomes(other, REQUEST_TOKENS)["control"] == "200"

@@ -1,4 +1,4 @@
-"""What of slirp's name server, which passes on to the host's resolver, code reaches: DNS, and no other port of it."""
+"""Code reaches slirp's name server, which forwards to the host's resolver, on the DNS port only."""
 
 from __future__ import annotations
 
@@ -12,51 +12,56 @@ import pytest
 
 from local_agentcore.sandbox.internet_access import NAME_SERVER
 from local_agentcore.sandbox.tunnel_filter import DNS_PORT, TCP, UDP, program
-from tests.security import test_network
-from tests.security.outside_world.world import TCP_PORT, UDP_PORT
-from tests.security.test_network import Session
+from tests.support.connection_attempts import NetworkSession
+from tests.support.simulated_internet.server import TCP_PORT, UDP_PORT
 
 if TYPE_CHECKING:
-    from tests.security.conftest import Host
-    from tests.security.test_network import World
+    from tests.support.internet import Internet
+    from tests.support.sandbox_host import Host
 
-world, public_host = test_network.world, test_network.public_host  # its fixtures
 SO_ATTACH_FILTER = 26
 ICMP, MORE_FRAGMENTS = 1, 0x2000
 PUBLIC_ADDRESS, PRIVATE_ADDRESS = "198.51.100.1", "10.0.2.2"
 
-if os.geteuid() == 0:  # the outside world is root's to make
+if os.geteuid() == 0:  # only root can create the simulated internet
 
-    def test_only_dns_reaches_the_hosts_resolver(public_host: Host, world: World) -> None:
-        session = Session(public_host, "PUBLIC")
-        here = [("name", "outside.example"), ("tcp", NAME_SERVER, DNS_PORT), ("tcp", world.address, TCP_PORT),
-                ("udp", world.address, UDP_PORT)]  # fmt: skip
-        assert session.attempts(*here) == [world.address, "outside", "outside", "echo"]  # the resolver is the world's
+    def test_only_dns_reaches_the_resolver_of_the_host(public_host: Host, internet: Internet) -> None:
+        session = NetworkSession(public_host, "PUBLIC")
+        reachable = [
+            ("name", "outside.example"),
+            ("tcp", NAME_SERVER, DNS_PORT),
+            ("tcp", internet.address, TCP_PORT),
+            ("udp", internet.address, UDP_PORT),
+        ]
+        assert session.connect_all(*reachable) == [internet.address, "internet", "internet", "echo"]
         others = [("tcp", NAME_SERVER, TCP_PORT), ("udp", NAME_SERVER, UDP_PORT)]
-        by_device = [(*attempt, "tap0") for attempt in others]
-        answers = session.attempts(*others, *by_device)
-        assert [answer.partition(":")[0] for answer in answers] == ["refused"] * 4, answers
-        assert session.attempts(*here[:2]) == [world.address, "outside"]
+        by_device = [(*target, "tap0") for target in others]
+        outcomes = session.connect_all(*others, *by_device)
+        assert [outcome.partition(":")[0] for outcome in outcomes] == ["refused"] * 4, outcomes
+        assert session.connect_all(*reachable[:2]) == [internet.address, "internet"]
         session.stop()
 
 
 def frame(
     address: str, protocol: int = UDP, port: int = DNS_PORT, *, fragment: int = 0, options: bytes = b"", source: int = 9
 ) -> bytes:
-    """An Ethernet frame to an address, with what the filter looks at."""
+    """Returns an Ethernet frame to an address, with the fields that the filter reads."""
     words = 5 + len(options) // 4
-    ip = struct.pack(">BBHHHBBH4s4s", 0x40 | words, 0, 0, 0, fragment, 64, protocol, 0, bytes(4),
-                     socket.inet_aton(address))  # fmt: skip
+    ip = struct.pack(
+        ">BBHHHBBH4s4s", 0x40 | words, 0, 0, 0, fragment, 64, protocol, 0, bytes(4), socket.inet_aton(address)
+    )
     return bytes(12) + b"\x08\x00" + ip + options + struct.pack(">HHHH", source, port, 8, 0)
 
 
 def passes(sent: bytes) -> bool:
-    """Whether the kernel lets a frame through the filter, here on a socket in the tunnel's place."""
-    steps = program(NAME_SERVER, ["10.0.0.0/8"])
-    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+    """Returns whether the kernel accepts a frame, with the filter attached to a socket instead of the tunnel."""
+    instructions = program(NAME_SERVER, ["10.0.0.0/8"])
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in instructions))
     sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with sender, receiver:
-        receiver.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(steps), ctypes.addressof(code)))
+        receiver.setsockopt(
+            socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(instructions), ctypes.addressof(code))
+        )
         receiver.setblocking(False)
         sender.send(sent)
         try:
@@ -76,13 +81,13 @@ FRAMES = {
     "another protocol": (frame(NAME_SERVER, ICMP), False),
     "a first fragment": (frame(NAME_SERVER, fragment=MORE_FRAGMENTS), False),
     "a later fragment": (frame(NAME_SERVER, fragment=1), False),
-    "cut off": (frame(NAME_SERVER)[:36], False),
-    "to the outside": (frame(PUBLIC_ADDRESS, TCP, 443), True),
-    "a fragment to the outside": (frame(PUBLIC_ADDRESS, fragment=MORE_FRAGMENTS), True),
+    "truncated": (frame(NAME_SERVER)[:36], False),
+    "to the internet": (frame(PUBLIC_ADDRESS, TCP, 443), True),
+    "a fragment to the internet": (frame(PUBLIC_ADDRESS, fragment=MORE_FRAGMENTS), True),
     "to a private network": (frame(PRIVATE_ADDRESS), False),
 }
 
 
 @pytest.mark.parametrize(("sent", "expected"), FRAMES.values(), ids=FRAMES)
-def test_the_filter_tells_frames_apart(sent: bytes, expected: bool) -> None:
+def test_filter_accepts_only_permitted_frames(sent: bytes, expected: bool) -> None:
     assert passes(sent) is expected

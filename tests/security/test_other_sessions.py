@@ -1,4 +1,4 @@
-"""What one session can do to another: nothing. Neither now, nor by what it leaves for those that come after it."""
+"""A session cannot affect another session, neither at the same time nor through files that it leaves behind."""
 
 from __future__ import annotations
 
@@ -9,44 +9,35 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.security.conftest import one_user
-from tests.security.speakers import PYTHON, attempt, number_of
+from tests.support.languages import PYTHON
+from tests.support.processes import processes_matching
+from tests.support.sandbox_host import each_user
+from tests.support.system_calls import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.security.conftest import Attacker, Host
-    from tests.security.speakers import Speaker
+    from tests.support.sandbox_host import Attacker, Host
 
 HOME = "/opt/amazon/genesis1p-tools/var"
 TOOLS = "/opt/amazon/genesis1p-tools/venv"
 INSTALLED = "/opt/amazon/genesis1p-tools/session"
-OWN_FOLDERS = (HOME, INSTALLED, "/tmp", "/dev/shm")  # noqa: S108  the sandbox's own
+WRITABLE_DIRECTORIES = (HOME, INSTALLED, "/tmp", "/dev/shm")  # noqa: S108  in the sandbox
+LIST_COMMANDS = "for one in filter(str.isdigit, os.listdir('/proc')): report(one, lambda: read(f'/proc/{one}/cmdline'))"
 
 
-COMMANDS = {
-    "python": "for one in filter(str.isdigit, os.listdir('/proc')): tell(one, lambda: read(f'/proc/{one}/cmdline'))",
-    "shell": "for one in $(names /proc); do case $one in [1-9]*) tell $one read /proc/$one/cmdline;; esac; done",
-    "deno": """
-for (const one of names("/proc").split(" ")) {
-  if (/^\\d+$/.test(one)) await tell(one, () => read(`/proc/${one}/cmdline`));
-}""",
-}
-
-
-def test_a_session_sees_no_other_sessions_files_or_processes(
-    attackers: Callable[[], Attacker], speaker: Speaker
-) -> None:
-    owner, other = attackers(), attackers()
-    for folder in OWN_FOLDERS:
-        speaker.tries(owner, {"made": attempt("write", f"{folder}/mine")})
+@each_user  # all sandboxes of an ordinary user run as that user
+def test_session_sees_no_files_or_processes_of_another_session(new_attacker: Callable[[], Attacker]) -> None:
+    owner, other = new_attacker(), new_attacker()
+    for directory in WRITABLE_DIRECTORIES:
+        PYTHON.attempt_all(owner, {"written": attempt("write", f"{directory}/mine")})
     process = owner.python("import subprocess; print(subprocess.Popen(['sleep', '54321']).pid)")["stdout"]
-    look = {folder: attempt("read", f"{folder}/mine") for folder in OWN_FOLDERS}
-    assert speaker.tries(owner, look) == dict.fromkeys(OWN_FOLDERS, "x")
-    assert speaker.tries(other, look) == dict.fromkeys(OWN_FOLDERS, "ENOENT")
-    assert "sleep|54321|" in speaker.told(owner, COMMANDS[speaker.name]).values()
-    assert "sleep|54321|" not in speaker.told(other, COMMANDS[speaker.name]).values()
-    assert speaker.tries(owner, {"own": attempt("signal_to", int(process), 0)}) == {"own": "ok"}
+    reads = {directory: attempt("read", f"{directory}/mine") for directory in WRITABLE_DIRECTORIES}
+    assert PYTHON.attempt_all(owner, reads) == dict.fromkeys(WRITABLE_DIRECTORIES, "x")
+    assert PYTHON.attempt_all(other, reads) == dict.fromkeys(WRITABLE_DIRECTORIES, "ENOENT")
+    assert "sleep|54321|" in PYTHON.outcomes(owner, LIST_COMMANDS).values()
+    assert "sleep|54321|" not in PYTHON.outcomes(other, LIST_COMMANDS).values()
+    assert PYTHON.attempt_all(owner, {"own": attempt("signal_to", int(process), 0)}) == {"own": "ok"}
 
 
 LISTEN = """
@@ -58,61 +49,56 @@ print('listening=yes')"""
 
 
 @pytest.mark.parametrize("name", ["@{mark}", "/tmp/{mark}", "/dev/shm/{mark}", HOME + "/{mark}"])  # noqa: S108
-def test_a_sessions_unix_sockets_are_its_own(attackers: Callable[[], Attacker], speaker: Speaker, name: str) -> None:
-    owner, other = attackers(), attackers()
+def test_session_cannot_connect_to_unix_sockets_of_another_session(
+    new_attacker: Callable[[], Attacker], name: str
+) -> None:
+    owner, other = new_attacker(), new_attacker()
     name = name.format(mark=uuid.uuid4().hex)
-    assert PYTHON.told(owner, LISTEN.format(name=name)) == {"listening": "yes"}
-    call = {"call": attempt("connect", name)}
-    assert speaker.tries(owner, call) == {"call": "ok"}
-    assert speaker.tries(other, call) == {"call": "ECONNREFUSED" if name.startswith("@") else "ENOENT"}
+    assert PYTHON.outcomes(owner, LISTEN.format(name=name)) == {"listening": "yes"}
+    connect = {"connect": attempt("connect", name)}
+    assert PYTHON.attempt_all(owner, connect) == {"connect": "ok"}
+    assert PYTHON.attempt_all(other, connect) == {"connect": "ECONNREFUSED" if name.startswith("@") else "ENOENT"}
 
 
-def test_the_hosts_unix_sockets_are_out_of_reach(
-    attacker: Attacker, speaker: Speaker, tmp_path_factory: pytest.TempPathFactory
+@each_user  # root and an ordinary user prepare the file system differently
+def test_session_cannot_connect_to_unix_sockets_of_the_host(
+    attacker: Attacker, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     names = [f"@{uuid.uuid4().hex}", str(tmp_path_factory.mktemp("s") / "socket")]
     listeners = [socket.socket(socket.AF_UNIX) for _ in names]
     for name, listener in zip(names, listeners, strict=True):
         listener.bind(name.replace("@", "\0", 1))
         listener.listen()
-        with socket.socket(socket.AF_UNIX) as control:  # from here it is reachable
+        with socket.socket(socket.AF_UNIX) as control:  # the host can connect
             control.connect(name.replace("@", "\0", 1))
     known = ["/run/docker.sock", "/run/systemd/private", "/var/run/dbus/system_bus_socket"]
-    answers = speaker.tries(attacker, {name: attempt("connect", name) for name in [*names, *known]})
-    assert answers == {names[0]: "ECONNREFUSED"} | dict.fromkeys([names[1], *known], "ENOENT")
+    outcomes = PYTHON.attempt_all(attacker, {name: attempt("connect", name) for name in [*names, *known]})
+    assert outcomes == {names[0]: "ECONNREFUSED"} | dict.fromkeys([names[1], *known], "ENOENT")
     for listener in listeners:
         listener.close()
 
 
-WATCHES = {
-    "python": """
-made = 0
-while made < 500 and _libc.inotify_init1(0) >= 0: made += 1
-print(f'made={made}')""",
-    "deno": f"""
-let made = 0;
-try {{ while (made < 500) {{ call({number_of("inotify_init1")}, 0); made++; }} }} catch {{}}
-console.log(`made=${{made}}`);""",
-    # By tail, which follows a file by one, and says so where it has to do without.
-    "shell": """
-for number in $(seq 40); do (timeout 1 tail -f /etc/passwd >/dev/null 2>said$number) & done
-wait
-echo made=$((40 - $(grep -l 'inotify cannot be used' said* | wc -l)))""",
-}
-KEPT = "import ctypes; kept = [one for one in (ctypes.CDLL(None).inotify_init1(0) for _ in range(500)) if one >= 0]"
+CREATE_INOTIFY = """
+created = 0
+while created < 500 and _libc.inotify_init1(0) >= 0: created += 1
+print(f'created={created}')"""
+EXHAUST_INOTIFY = (
+    "import ctypes; kept = [one for one in (ctypes.CDLL(None).inotify_init1(0) for _ in range(500)) if one >= 0]"
+)
 
 
-def test_one_session_leaves_watches_of_files_for_others(attackers: Callable[[], Attacker], speaker: Speaker) -> None:
-    attacker, other = attackers(), attackers()
-    assert attacker.python(KEPT)["exitCode"] == 0
+@each_user  # the kernel counts inotify instances per user of the host
+def test_session_cannot_exhaust_inotify_instances_of_another_session(new_attacker: Callable[[], Attacker]) -> None:
+    attacker, other = new_attacker(), new_attacker()
+    assert attacker.python(EXHAUST_INOTIFY)["exitCode"] == 0
     assert attacker.python("len(kept)")["stdout"] == "32"
-    assert speaker.told(attacker, WATCHES[speaker.name]) == {"made": "0"}
-    assert int(speaker.told(other, WATCHES[speaker.name])["made"]) >= 20
+    assert PYTHON.outcomes(attacker, CREATE_INOTIFY) == {"created": "0"}
+    assert int(PYTHON.outcomes(other, CREATE_INOTIFY)["created"]) >= 20
 
 
-# What the next session finds
+# Files that a session leaves behind
 
-OF_ALL_SESSIONS = [
+SHARED_PATHS = [
     *(f"{TOOLS}/bin/{name}" for name in ("python", "python3", "pip", "deno", "node", "sh", "ls")),
     *(f"{TOOLS}/{name}" for name in ("pyvenv.cfg", "share/matplotlib-cache/x")),
     *(f"{INSTALLED}/pyvenv.cfg", "OWN_SITE/libraries.pth"),
@@ -125,8 +111,8 @@ OF_ALL_SESSIONS = [
     *("/proc/sys/vm/overcommit_memory", "/proc/sys/net/core/somaxconn"),
 ]
 REFUSED = {"EROFS", "EACCES", "EPERM", "ENOENT"}
-"""Read-only; not this user's; or there is nothing and none can be made."""
-OF_ONE_SESSION = [
+"""The path is read-only, belongs to another user, or is missing and cannot be created."""
+SESSION_PATHS = [
     *(f"{HOME}/.ipython/profile_default/startup/00.py", f"{HOME}/.local/lib/python3.11/site-packages/usercustomize.py"),
     *(f"{HOME}/sitecustomize.py", f"{HOME}/json.py", f"{HOME}/python", f"{HOME}/bin/ls", f"{HOME}/.bashrc"),
     *(f"{HOME}/.profile", f"{HOME}/.npmrc", f"{HOME}/package.json", f"{HOME}/node_modules/left-pad/index.js"),
@@ -137,7 +123,7 @@ OF_ONE_SESSION = [
 ]
 FINGERPRINT = f"""
 import hashlib, os
-for folder in {OWN_FOLDERS!r}:
+for folder in {WRITABLE_DIRECTORIES!r}:
     for path, folders, files in sorted(os.walk(folder)):
         for name in sorted(files):
             whole = os.path.join(path, name)
@@ -147,76 +133,64 @@ for name in ('numpy', 'json', 'IPython'):
 print('environment=' + repr(sorted(os.environ.items())).replace(chr(10), ' '))"""
 
 
-def stamps(runtime: Path) -> dict[str, tuple[int, int]]:
-    """Returns size and time of change of each file of the runtime, on the host."""
+def file_stamps(runtime: Path) -> dict[str, tuple[int, int]]:
+    """Returns size in bytes and modification time in ns of each file of the runtime, on the host."""
     return {str(path): (status.st_size, status.st_mtime_ns) for path in runtime.rglob("*") for status in [path.lstat()]}
 
 
-def test_the_next_session_finds_everything_as_this_one_did(
-    attackers: Callable[[], Attacker], speaker: Speaker, agentcore_runtime: Path
+@each_user  # an ordinary user owns the files of the runtime
+def test_session_changes_no_file_that_a_later_session_reads(
+    new_attacker: Callable[[], Attacker], agentcore_runtime: Path
 ) -> None:
-    before = stamps(agentcore_runtime)
-    pristine = attackers()
+    before = file_stamps(agentcore_runtime)
+    pristine = new_attacker()
     site = pristine.python("import numpy, pathlib; print(pathlib.Path(numpy.__file__).parents[1])")["stdout"]
-    fresh = PYTHON.told(pristine, FINGERPRINT)
-    attacker = attackers()
+    fresh = PYTHON.outcomes(pristine, FINGERPRINT)
+    attacker = new_attacker()
 
-    def placed(path: str) -> str:
+    def resolve(path: str) -> str:
         return path.replace("OWN_SITE", site.replace(TOOLS, INSTALLED)).replace("SITE", site)
 
-    attacker.shell(f"mkdir -p {' '.join(placed(path).rpartition('/')[0] for path in OF_ONE_SESSION)}")
-    shared = {path: attempt("write", placed(path)) for path in OF_ALL_SESSIONS}
-    own = {path: attempt("write", placed(path)) for path in OF_ONE_SESSION}
-    answers = speaker.tries(attacker, shared | own)
-    assert {path: answers[path] for path in own} == dict.fromkeys(own, "ok")
-    assert {path: answers[path] for path in shared if answers[path] not in REFUSED} == {}
-    changed = PYTHON.told(attacker, FINGERPRINT)
-    assert changed != fresh  # the fingerprint shows what it has changed of its own
+    attacker.shell(f"mkdir -p {' '.join(resolve(path).rpartition('/')[0] for path in SESSION_PATHS)}")
+    shared = {path: attempt("write", resolve(path)) for path in SHARED_PATHS}
+    own = {path: attempt("write", resolve(path)) for path in SESSION_PATHS}
+    outcomes = PYTHON.attempt_all(attacker, shared | own)
+    assert {path: outcomes[path] for path in own} == dict.fromkeys(own, "ok")
+    assert {path: outcomes[path] for path in shared if outcomes[path] not in REFUSED} == {}
+    changed = PYTHON.outcomes(attacker, FINGERPRINT)
+    assert changed != fresh  # the control: the fingerprint shows changes of the same session
     attacker.stop()
-    for _ in range(3):  # one that was started ahead, one that replaced it, one more
-        assert PYTHON.told(attackers(), FINGERPRINT) == fresh
-    assert stamps(agentcore_runtime) == before
+    for _ in range(3):  # one sandbox that was started ahead, its replacement, and a third
+        assert PYTHON.outcomes(new_attacker(), FINGERPRINT) == fresh
+    assert file_stamps(agentcore_runtime) == before
 
 
 PATCH = """
 import ctypes, mmap, os
 path = '/usr/bin/env'
-def where(mark):
+def find(mark):
     with open(path, 'rb') as file:
         mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ, flags=mmap.MAP_PRIVATE)
     return mapped, mapped.find(mark)
-mapped, place = where(b'GNU')
+mapped, offset = find(b'GNU')
 address = next(int(line.split('-')[0], 16) for line in open('/proc/self/maps') if line.rstrip().endswith(path))
 with open('/proc/self/mem', 'r+b', buffering=0) as memory:
-    memory.seek(address + place)
+    memory.seek(address + offset)
     memory.write(b'XXX')
-print(f'own={mapped[place:place + 3].decode()}')
-print(f'file={open(path, "rb").read()[place:place + 3].decode()}')"""
+print(f'own={mapped[offset:offset + 3].decode()}')
+print(f'file={open(path, "rb").read()[offset:offset + 3].decode()}')"""
 
 
-@one_user
-def test_changing_a_programs_pages_in_memory_changes_no_program(attackers: Callable[[], Attacker]) -> None:
-    # By Python alone: it is one mechanism of the kernel, /proc/self/mem of what is mapped and not writable.
-    assert PYTHON.told(attackers(), PATCH) == {"own": "XXX", "file": "GNU"}
-    assert attackers().shell("env --version | head -1")["stdout"].startswith("env (GNU")
+def test_patching_a_mapped_program_in_memory_does_not_change_its_file(new_attacker: Callable[[], Attacker]) -> None:
+    assert PYTHON.outcomes(new_attacker(), PATCH) == {"own": "XXX", "file": "GNU"}
+    assert new_attacker().shell("env --version | head -1")["stdout"].startswith("env (GNU")
 
 
-def test_users_of_the_host_are_not_shared_by_sessions(host: Host, attackers: Callable[[], Attacker]) -> None:
-    first, second = attackers(), attackers()
-    for one in (first, second):
-        one.python("import subprocess; subprocess.Popen(['sleep', '98765'])")
-    owners = [
-        path.stat().st_uid
-        for path in Path("/proc").glob("[0-9]*")
-        for command in [_command(path)]
-        if command == "sleep\x0098765\x00"
-    ]
+@each_user
+def test_sandboxes_of_root_run_as_different_users(host: Host, new_attacker: Callable[[], Attacker]) -> None:
+    seconds = uuid.uuid4().int % 10**9 + 10**9
+    for attacker in (new_attacker(), new_attacker()):
+        attacker.python(f"import subprocess; subprocess.Popen(['sleep', '{seconds}'])")
+    owners = [Path(f"/proc/{process}").stat().st_uid for process in processes_matching(f"sleep\0{seconds}\0")]
     assert len(owners) == 2
     assert len(set(owners)) == (2 if host.user.name == "root" else 1)
-
-
-def _command(path: Path) -> str:
-    try:
-        return (path / "cmdline").read_text()
-    except OSError:
-        return ""

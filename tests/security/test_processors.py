@@ -1,4 +1,4 @@
-"""A session has so many processors and no more, where this user may make control groups; and it is said where not."""
+"""Limits of processors, memory and disk. Processors are bounded if the user may create control groups."""
 
 from __future__ import annotations
 
@@ -7,37 +7,31 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.security.conftest import User, hosting
-from tests.security.speakers import SPEAKERS
+from tests.support.languages import PYTHON
+from tests.support.sandbox_host import User, each_user, running_host
 
 if TYPE_CHECKING:
     from local_agentcore.process import EmulatorProcess
 
-BUSY = {
-    "python": """
+BUSY_PROCESSES = """
 for _ in range(3):
     if not os.fork():
         end = time.process_time() + 0.1
         while time.process_time() < end: pass
         os._exit(0)
-for _ in range(3): os.wait()""",
-    "shell": "for n in 1 2 3; do (for ((i = 0; i < 40000; i++)); do :; done) & done; wait",
-    "deno": """
-const busy = { args: ["eval", "let sum = 0; for (let i = 0; i < 2e7; i++) sum += i % 7;"] };
-await Promise.all([1, 2, 3].map(() => new Deno.Command(Deno.execPath(), busy).output()));""",
-}
-"""Three processes at once, each busy for longer than all of them may be in a tenth of a second."""
+for _ in range(3): os.wait()"""
+"""Three parallel processes. Each uses more processor time than all of them together may use in 100 ms."""
 
 
 def processors(emulator: EmulatorProcess) -> tuple[str, float]:
-    """Returns how processors are bounded, in words, and how many a session has."""
-    with urllib.request.urlopen(f"{emulator.address}/_local/health") as answer:  # noqa: S310  loopback
-        limits: dict[str, Any] = json.load(answer)["limits"]
+    """Returns a description of how processors are bounded, and the number of processors of a session."""
+    with urllib.request.urlopen(f"{emulator.address}/_local/health") as response:  # noqa: S310  loopback
+        limits: dict[str, Any] = json.load(response)["limits"]
     return limits["processors"], limits["cpus"]
 
 
 def throttled(emulator: int) -> int:
-    """Returns how often the kernel has held sandboxes of an emulator back."""
+    """Returns how often the kernel has throttled the sandboxes of an emulator."""
     mark = f"local-agentcore-{emulator}-"
     root = Path("/sys/fs/cgroup")
     files = [file for file in root.rglob("cpu.stat") if mark in str(file)]
@@ -45,30 +39,31 @@ def throttled(emulator: int) -> int:
                if line.startswith("nr_throttled "))  # fmt: skip
 
 
-def test_a_session_has_so_many_processors(user: User, agentcore_runtime: Path) -> None:
-    with hosting(user, agentcore_runtime, "--cpus", "0.2", "--pool", "0") as host:
-        words, count = processors(host.emulator)
+@each_user  # an ordinary user may not be allowed to create control groups
+def test_control_group_throttles_a_session(user: User, agentcore_runtime: Path) -> None:
+    with running_host(user, agentcore_runtime, "--cpus", "0.2", "--pool", "0") as host:
+        description, count = processors(host.emulator)
         assert count == 0.2
-        for speaker in SPEAKERS.values():
-            attacker = host.attacker()
-            before = throttled(host.process)
-            assert speaker.said(attacker, BUSY[speaker.name])["exitCode"] == 0
-            assert ("not bounded" in words) != (throttled(host.process) > before), speaker.name
+        attacker = host.new_attacker()
+        before = throttled(host.process)
+        assert PYTHON.run(attacker, BUSY_PROCESSES)["exitCode"] == 0
+        assert ("not bounded" in description) != (throttled(host.process) > before)
 
 
-def test_by_default_it_is_what_the_service_gives(user: User, agentcore_runtime: Path) -> None:
-    with hosting(user, agentcore_runtime) as host:
-        with urllib.request.urlopen(f"{host.emulator.address}/_local/health") as answer:  # noqa: S310  loopback
-            limits = json.load(answer)["limits"]
+def test_default_limits_are_those_of_the_service(user: User, agentcore_runtime: Path) -> None:
+    with running_host(user, agentcore_runtime) as host:
+        with urllib.request.urlopen(f"{host.emulator.address}/_local/health") as response:  # noqa: S310  loopback
+            limits = json.load(response)["limits"]
         assert (limits["cpus"], limits["memoryMiB"], limits["diskMiB"]) == (2, 8192, 10240)
-        attacker = host.attacker()
+        attacker = host.new_attacker()
         free = "import shutil; print(shutil.disk_usage('.').total >> 20, shutil.disk_usage('/tmp').total >> 20)"
         assert attacker.python(free)["stdout"] == f"{limits['diskInMemoryMiB']} {limits['temporaryMiB']}"
 
 
-def test_a_file_that_fills_the_disk_ends_no_process(user: User, agentcore_runtime: Path) -> None:
-    with hosting(user, agentcore_runtime, "--memory-mib", "256") as host:
-        attacker = host.attacker()
+@each_user  # a control group counts files in memory, a watchdog does not
+def test_full_disk_ends_no_process(user: User, agentcore_runtime: Path) -> None:
+    with running_host(user, agentcore_runtime, "--memory-mib", "256") as host:
+        attacker = host.new_attacker()
         attacker.python("kept = 1")
         fill = """
 for path in ('big', '/tmp/big', '/dev/shm/big'):

@@ -1,6 +1,6 @@
-"""What comes out of a sandbox is hostile: a supervisor that was taken over gains nothing by what it says.
+"""Messages from a sandbox are untrusted: a compromised supervisor gains nothing by what it sends.
 
-And code that attacks the supervisor, its kernel or its parents harms its own session at most.
+Code that attacks the supervisor, its kernel or its parent processes damages only its own session.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from local_agentcore.errors import SandboxEndedError
 from local_agentcore.sandbox.channel import Channel
 from local_agentcore.sandbox.guest.frames import LENGTHS, MAX_MESSAGE_BYTES, MAX_PAYLOAD_BYTES
 from local_agentcore.sandbox.responses import OperationError, parse_entries
-from tests.security.conftest import one_user
-from tests.security.speakers import number_of
+from tests.support.sandbox_host import each_language
+from tests.support.system_calls import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local_agentcore.sandbox.guest.frames import Frame
-    from tests.security.conftest import Attacker
-    from tests.security.speakers import Speaker
+    from tests.support.languages import Language
+    from tests.support.sandbox_host import Attacker
 
 
 def frame(message: object, payload: bytes = b"") -> bytes:
-    """Returns a frame as a supervisor sends it."""
+    """Returns the bytes of a frame as a supervisor sends it."""
     text = json.dumps(message).encode()
     return LENGTHS.pack(len(text), len(payload)) + text + payload
 
 
-def answer_of(said: bytes) -> Frame:
-    """Returns the host's answer to a request after which a supervisor says something and goes away."""
+def response_to(sent: bytes) -> Frame:
+    """Returns the host's result of a request after which a supervisor sends bytes and disconnects."""
 
     async def converse() -> Frame:
         near, far = socket.socketpair()
@@ -43,7 +43,7 @@ def answer_of(said: bytes) -> Frame:
         await channel.wait_ready()
         request = asyncio.ensure_future(channel.request({"op": "read"}))
         await asyncio.sleep(0)
-        far.sendall(said)
+        far.sendall(sent)
         far.shutdown(socket.SHUT_WR)
         try:
             return await request
@@ -54,13 +54,13 @@ def answer_of(said: bytes) -> Frame:
     return asyncio.run(converse())
 
 
-def test_an_honest_answer_is_taken() -> None:
-    answer = answer_of(frame({"id": 1, "note": "x"}, b"payload"))
-    assert (answer.message["note"], answer.payload) == ("x", b"payload")
+def test_valid_response_is_accepted() -> None:
+    response = response_to(frame({"id": 1, "note": "x"}, b"payload"))
+    assert (response.message["note"], response.payload) == ("x", b"payload")
 
 
 @pytest.mark.parametrize(
-    "said",
+    "sent",
     [
         b"",
         b"\x00",
@@ -75,18 +75,18 @@ def test_an_honest_answer_is_taken() -> None:
         LENGTHS.pack(60_000, 0) + b"[" * 60_000,
         LENGTHS.pack(40, 100) + b"{}",
     ],
-    ids=lambda said: repr(said[:24]),
+    ids=lambda sent: repr(sent[:24]),
 )
-def test_what_is_no_answer_ends_the_sandbox(said: bytes) -> None:
+def test_invalid_response_ends_the_sandbox(sent: bytes) -> None:
     with pytest.raises(SandboxEndedError):
-        answer_of(said)
+        response_to(sent)
 
 
-def test_a_sandbox_that_is_not_ready_in_so_many_words_is_none() -> None:
-    async def greet(said: bytes) -> None:
+def test_sandbox_without_a_valid_ready_message_is_rejected() -> None:
+    async def greet(sent: bytes) -> None:
         near, far = socket.socketpair()
         channel = await Channel.wrap(near)
-        far.sendall(said)
+        far.sendall(sent)
         far.close()
         try:
             await channel.wait_ready()
@@ -94,19 +94,19 @@ def test_a_sandbox_that_is_not_ready_in_so_many_words_is_none() -> None:
             await channel.close()
 
     asyncio.run(greet(frame({"ready": True})))
-    for said in (b"", frame({"ready": "yes"}), frame({}), LENGTHS.pack(1 << 31, 0)):
+    for sent in (b"", frame({"ready": "yes"}), frame({}), LENGTHS.pack(1 << 31, 0)):
         with pytest.raises(SandboxEndedError):
-            asyncio.run(greet(said))
+            asyncio.run(greet(sent))
 
 
 @pytest.mark.parametrize("listing", [b"", b"5", b"[[1, 2]]", b'[["a"]]', b'[["a", "b"]]', b'{"a": 1}', b"[" * 100_000])
-def test_what_is_no_listing_is_refused(listing: bytes) -> None:
+def test_invalid_listing_is_rejected(listing: bytes) -> None:
     assert [entry.name for entry in parse_entries(b'[["a", true]]')] == ["a"]
     with pytest.raises(OperationError):
         parse_entries(listing)
 
 
-def test_a_name_that_is_no_text_is_made_readable() -> None:
+def test_lone_surrogate_in_a_file_name_is_replaced() -> None:
     (entry,) = parse_entries(b'[["a\\ud800b", false]]')
     assert entry.name.encode() == "a\ufffdb".encode()
 
@@ -126,7 +126,7 @@ for (let one = 3; one < 64; one++) try {{ call({number_of("write")}, one, noise,
 for (let one = 0; one < 64; one++) try {{ call({number_of("close")}, one); }} catch {{}}
 Deno.exit(0);""",
 }
-"""To every descriptor that it has, which are closed afterwards; a shell's, to those of others as well."""
+"""Write to every descriptor of the process and close it. The shell also writes to those of other processes."""
 KILL_ALL = {
     "python": "os.kill(-1, signal.SIGKILL)",
     "shell": "kill -9 -1; kill -9 1; kill -9 $PPID; kill -9 0",
@@ -137,9 +137,9 @@ STOP_ALL = {
     "shell": "kill -STOP $PPID; kill -STOP -1; echo stopped",
     "deno": f"call({number_of('kill')}, -1, 19); console.log('stopped');",
 }
-"""Process 1 is the parent of all of them."""
+"""Stops the parent, which is process 1, and all other processes."""
 FORGED = frame({"id": 1, "note": "forged"}, b"payload")
-"""An answer to a request. Taken, it is that; nobody having asked, it ends the sandbox."""
+"""A response to request 1. If the host received it without such a request, it would end the sandbox."""
 IN_SHELL = "".join(map("\\x{:02x}".format, FORGED))
 FORGERIES = {
     "python": f"""
@@ -163,23 +163,23 @@ for (let one = 3; one < 64; one++) {{
 }
 
 
-def test_the_forged_answer_would_be_taken_if_it_came_by_the_channel() -> None:
-    answer = answer_of(FORGED)
-    assert (answer.message["note"], answer.payload) == ("forged", b"payload")
+def test_forged_response_would_be_accepted_on_the_channel() -> None:
+    response = response_to(FORGED)
+    assert (response.message["note"], response.payload) == ("forged", b"payload")
 
 
-@one_user
+@each_language  # each language's process is started and followed in a different way
 @pytest.mark.parametrize("attack", [NOISE, KILL_ALL, STOP_ALL, FORGERIES], ids=["noise", "kill", "stop", "forge"])
-def test_an_attack_on_what_runs_it_harms_its_own_session_at_most(
-    attackers: Callable[[], Attacker], speaker: Speaker, attack: dict[str, str]
+def test_attack_on_the_supervisor_damages_only_its_own_session(
+    new_attacker: Callable[[], Attacker], language: Language, attack: dict[str, str]
 ) -> None:
-    attacker, other = attackers(), attackers()
+    attacker, other = new_attacker(), new_attacker()
     assert attacker.python("x = 1")["exitCode"] == 0
     assert other.python("x = 1")["exitCode"] == 0
-    speaker.said(attacker, attack[speaker.name])
-    if attack is STOP_ALL:  # the kernel as well, which the time limit would end
+    language.run(attacker, attack[language.name])
+    if attack is STOP_ALL:  # otherwise the stopped kernel would only end at the time limit
         attacker.shell("kill -CONT -1")
     fresh = attacker.python("print('alive')", clear=True)
-    assert "alive" in fresh["stdout"]  # whatever it has written is gone with its kernel
-    assert attacker.lives()
+    assert "alive" in fresh["stdout"]  # output of the attack ended with its kernel
+    assert attacker.is_responsive()
     assert other.python("print(x)")["stdout"] == "1"

@@ -1,4 +1,4 @@
-"""What is left of a session once it is over, however it ends: nothing that runs, no file, no control group."""
+"""A session leaves no process, file or control group behind, however it ends."""
 
 from __future__ import annotations
 
@@ -14,23 +14,20 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_agentcore.process import client, running_emulator
-from tests.security.conftest import LIMITS, Attacker, hosting, one_user, processes_with, wait_until
-from tests.security.speakers import SPEAKERS
+from tests.support.languages import LANGUAGES, PYTHON
+from tests.support.processes import processes_matching, wait_until
+from tests.support.sandbox_host import LIMITS, REGION, USERS, Attacker, each_user, running_host
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from tests.support.sandbox_host import Host, User
 
-    from tests.security.conftest import Host, User
-    from tests.security.speakers import Speaker
-
-SURVIVORS = {
-    "python": """
+SURVIVORS = """
 import sys
 stubborn = '''
 import os, signal, sys, time
 for number in range(1, 32):
     if number not in (signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD):
-        signal.signal(number, lambda *_: os.fork())  # each signal is answered by another process
+        signal.signal(number, lambda *_: os.fork())
 while True:
     time.sleep(1)
 '''
@@ -40,58 +37,46 @@ for detach in (False, True):
         if detach and os.fork():
             os._exit(0)
         os.closerange(0, 64)
-        os.execv(sys.executable, ['python', '-I', '-S', '-c', stubborn, 'MARK'])""",
-    "shell": """
-(setsid nohup sleep MARK >/dev/null 2>&1 &)
-trap '' HUP INT TERM QUIT USR1 USR2 PIPE
-setsid sh -c 'trap "sh -c \\"sleep MARK\\" &" TERM; while :; do sleep 1; done; : MARK' >/dev/null 2>&1 &""",
-    "deno": """
-const silent = { stdin: "null", stdout: "null", stderr: "null" };
-new Deno.Command("setsid", { args: ["nohup", "sleep", "MARK"], ...silent }).spawn().unref();
-const stubborn = "for (const one of ['SIGTERM', 'SIGINT', 'SIGHUP']) Deno.addSignalListener(one, () => {});" +
-  "setInterval(() => {}, 1000);";
-Deno.writeTextFileSync("/tmp/stubborn.js", stubborn);
-new Deno.Command("deno", { args: ["run", "-A", "/tmp/stubborn.js", "MARK"], ...silent }).spawn().unref();
-Deno.exit(0);""",
-}
+        os.execv(sys.executable, ['python', '-I', '-S', '-c', stubborn, 'MARK'])"""
+"""Starts processes in new sessions that answer every signal with a fork. MARK is in their command lines."""
 
 
-def start_survivors(attacker: Attacker, speaker: Speaker) -> str:
-    """Leaves processes in a sandbox that try to outlive it. Returns a mark in their command lines."""
+def start_survivors(attacker: Attacker) -> str:
+    """Starts processes in a sandbox that try to outlive it. Returns a mark in their command lines."""
     mark = str(uuid.uuid4().int)[:12]
-    said = speaker.said(attacker, SURVIVORS[speaker.name].replace("MARK", mark))
-    assert said["exitCode"] == 0, said
-    wait_until(lambda: len(processes_with(mark)) >= 2)
+    content = PYTHON.run(attacker, SURVIVORS.replace("MARK", mark))
+    assert content["exitCode"] == 0, content
+    wait_until(lambda: len(processes_matching(mark)) >= 2)
     return mark
 
 
-def test_nothing_survives_a_stop(attackers: Callable[[], Attacker], speaker: Speaker) -> None:
-    attacker = attackers()
-    mark = start_survivors(attacker, speaker)
+@each_user  # processes in the sandbox run as another user or as the emulator's user
+def test_no_process_survives_a_stopped_session(attacker: Attacker) -> None:
+    mark = start_survivors(attacker)
     attacker.stop()
-    assert processes_with(mark) == []
+    assert processes_matching(mark) == []
 
 
-def test_nothing_survives_the_end_of_a_sessions_time(host: Host, speaker: Speaker) -> None:
-    data_plane = client("bedrock-agentcore", host.emulator.address, "us-east-1")
+def test_no_process_survives_an_expired_session(host: Host) -> None:
+    data_plane = client("bedrock-agentcore", host.emulator.address, REGION)
     attacker = Attacker(data_plane, sessionTimeoutSeconds=3)
-    mark = start_survivors(attacker, speaker)
-    wait_until(lambda: processes_with(mark) == [])
+    mark = start_survivors(attacker)
+    wait_until(lambda: processes_matching(mark) == [])
     with pytest.raises(ClientError, match="is not active"):
         attacker.python("1")
 
 
-def test_nothing_survives_the_death_of_process_one(attackers: Callable[[], Attacker], speaker: Speaker) -> None:
-    attacker = attackers()
-    mark = start_survivors(attacker, speaker)
-    os.kill(process_one_of(processes_with(mark)[0]), signal.SIGKILL)
-    wait_until(lambda: processes_with(mark) == [])
+@each_user
+def test_no_process_survives_the_death_of_process_one(attacker: Attacker) -> None:
+    mark = start_survivors(attacker)
+    os.kill(process_one_of(processes_matching(mark)[0]), signal.SIGKILL)
+    wait_until(lambda: processes_matching(mark) == [])
     with pytest.raises(ClientError):
         attacker.python("1")
 
 
 def process_one_of(process: int) -> int:
-    """Returns the host's id of process 1 of the sandbox that a process is in."""
+    """Returns the id on the host of process 1 of the sandbox that contains a process."""
     status = Path(f"/proc/{process}/status").read_text()
     (numbers,) = [line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")]
     while len(numbers) > 1 and numbers[-1] != "1":
@@ -101,7 +86,7 @@ def process_one_of(process: int) -> int:
     return int(numbers[0])
 
 
-STUBBORN_PROGRAMS = {
+SIGNAL_IGNORING_PROGRAMS = {
     "python": """
 print('started', flush=True)
 while True:
@@ -117,37 +102,42 @@ for (;;) await new Deno.Command("sleep", { args: ["MARK"] }).output();""",
 }
 
 
-def test_nothing_of_a_call_survives_its_time_limit(user: User, agentcore_runtime: Path) -> None:
+def test_no_process_of_a_call_survives_its_time_limit(user: User, agentcore_runtime: Path) -> None:
     mark = str(uuid.uuid4().int)[:12]
-    with hosting(user, agentcore_runtime, "--call-seconds", "2", "--pool", "3") as host:
-        attackers = {name: host.attacker() for name in STUBBORN_PROGRAMS}
+    with running_host(user, agentcore_runtime, "--call-seconds", "2", "--pool", "3") as host:
+        attackers = {name: host.new_attacker() for name in SIGNAL_IGNORING_PROGRAMS}
 
         def run(name: str) -> dict[str, Any]:
-            return SPEAKERS[name].said(attackers[name], STUBBORN_PROGRAMS[name].replace("MARK", mark))
+            return LANGUAGES[name].run(attackers[name], SIGNAL_IGNORING_PROGRAMS[name].replace("MARK", mark))
 
         with ThreadPoolExecutor() as threads:
-            for said in threads.map(run, attackers):
-                assert "time limit of 2 s" in said["stderr"]
-                assert "started" in said["stdout"] + said["stderr"]
-        assert processes_with(mark) == []
+            for content in threads.map(run, attackers):
+                assert "time limit of 2 s" in content["stderr"]
+                assert "started" in content["stdout"] + content["stderr"]
+        assert processes_matching(mark) == []
         for attacker in attackers.values():
             assert attacker.shell("echo alive")["stdout"] == "alive\r\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_nothing_survives_the_emulator(user: User, agentcore_runtime: Path, number: signal.Signals) -> None:
-    with hosting(user, agentcore_runtime, *LIMITS, "--pool", "3") as host:
-        marks = [start_survivors(host.attacker(), speaker) for speaker in SPEAKERS.values()]
+END_SIGNALS = [
+    *((USERS[0], signal.SIGTERM), (USERS[0], signal.SIGINT)),
+    *((user, signal.SIGKILL) for user in USERS),  # no clean-up: an ordinary user has no control groups to sweep
+]
+
+
+@pytest.mark.parametrize(("user", "number"), END_SIGNALS, ids=lambda value: value.name)
+def test_no_process_survives_the_emulator(user: User, agentcore_runtime: Path, number: signal.Signals) -> None:
+    with running_host(user, agentcore_runtime, *LIMITS, "--pool", "1") as host:
+        mark = start_survivors(host.new_attacker())
         process, state = host.process, host.state
         host.emulator.process.send_signal(number)
         host.emulator.process.wait()
-        for mark in marks:
-            wait_until(lambda mark=mark: processes_with(mark) == [])
-        # A group goes only when the last of its processes has gone.
+        wait_until(lambda: processes_matching(mark) == [])
+        # A control group can be removed only after its last process has ended.
         wait_until(lambda: not any(file.read_text() for group in _groups_of(process) for file in group.glob("*.procs")))
-        with hosting(user, agentcore_runtime, "--pool", "0", state=state):  # which sweeps what the first has left
+        with running_host(user, agentcore_runtime, "--pool", "0", state=state):  # sweeps what the first emulator left
             assert [path.name for path in state.glob(f"local-agentcore-{process}-*")] == []
-            assert list(state.glob("local-agentcore-*"))  # its own
+            assert list(state.glob("local-agentcore-*"))  # of the second emulator
     assert _groups_of(process) == []
 
 
@@ -155,32 +145,31 @@ def _groups_of(emulator: int) -> list[Path]:
     return list(Path("/sys/fs/cgroup").rglob(f"local-agentcore-{emulator}-*"))
 
 
-@one_user
-def test_the_sweep_leaves_live_emulators_alone(host: Host, user: User, agentcore_runtime: Path) -> None:
-    attacker = host.attacker()
+def test_sweep_keeps_files_and_groups_of_live_emulators(host: Host, user: User, agentcore_runtime: Path) -> None:
+    attacker = host.new_attacker()
     attacker.python("x = 1")
-    with hosting(user, agentcore_runtime, "--pool", "0", state=host.state):
+    with running_host(user, agentcore_runtime, "--pool", "0", state=host.state):
         pass
     assert attacker.python("print(x)")["stdout"] == "1"
     attacker.stop()
-    again = host.attacker()
-    assert again.lives()
-    again.stop()
+    other = host.new_attacker()
+    assert other.is_responsive()
+    other.stop()
 
 
-def test_many_sessions_at_once_leave_nothing(agentcore_runtime: Path, tmp_path: Path) -> None:
+def test_parallel_sessions_leave_no_files(agentcore_runtime: Path, tmp_path: Path) -> None:
     with running_emulator(agentcore_runtime, tmp_path, "--pool", "2") as emulator:
         failures: list[BaseException] = []
 
-        def live() -> None:
+        def run_session() -> None:
             try:
-                attacker = Attacker(client("bedrock-agentcore", emulator.address, "us-east-1"))
+                attacker = Attacker(client("bedrock-agentcore", emulator.address, REGION))
                 assert attacker.python("print('alive')")["stdout"] == "alive"
                 attacker.stop()
             except BaseException as error:
                 failures.append(error)
 
-        threads = [threading.Thread(target=live) for _ in range(8)]
+        threads = [threading.Thread(target=run_session) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -191,20 +180,19 @@ def test_many_sessions_at_once_leave_nothing(agentcore_runtime: Path, tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
 
-@one_user
-def test_starting_and_stopping_leaves_nothing_in_the_emulator(user: User, agentcore_runtime: Path) -> None:
-    with hosting(user, agentcore_runtime, *LIMITS, "--pool", "0") as host:
-        data_plane = client("bedrock-agentcore", host.emulator.address, "us-east-1")
+def test_sessions_leave_no_descriptors_or_children_in_the_emulator(user: User, agentcore_runtime: Path) -> None:
+    with running_host(user, agentcore_runtime, *LIMITS, "--pool", "0") as host:
+        data_plane = client("bedrock-agentcore", host.emulator.address, REGION)
         descriptors, children = Path(f"/proc/{host.process}/fd"), f"/proc/{host.process}/task/{host.process}/children"
 
-        def live() -> None:
+        def run_session() -> None:
             attacker = Attacker(data_plane)
             attacker.python("import subprocess; subprocess.Popen(['sleep', '1000'])")
             attacker.stop()
 
-        live()
+        run_session()
         before = len(list(descriptors.iterdir()))
         for _ in range(8):
-            live()
+            run_session()
         assert Path(children).read_text() == ""
         assert len(list(descriptors.iterdir())) <= before

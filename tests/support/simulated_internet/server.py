@@ -1,6 +1,6 @@
-"""The outside world of the tests, in a network namespace of its own: `world.py ADDRESS` with TCP, UDP and DNS.
+"""Servers of the simulated internet, in a separate network namespace: `server.py ADDRESS` serves TCP, UDP and DNS.
 
-It answers on every address that it has; every name is its ADDRESS. Prints a line when it does.
+They listen on every address of the namespace and resolve every name to ADDRESS. Prints a line when it is ready.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import sys
 import threading
 
 TCP_PORT, UDP_PORT, DNS_PORT = 8080, 8081, 53
-ANSWER_FLAGS, TYPE_A = b"\x81\x80", b"\x00\x01"
+RESPONSE_FLAGS, TYPE_A = b"\x81\x80", b"\x00\x01"
 
 
 def serve_tcp(listener: socket.socket) -> None:
     while True:
         connection, _ = listener.accept()
         with connection:
-            connection.sendall(b"outside")
+            connection.sendall(b"internet")
 
 
 def serve_udp(sock: socket.socket) -> None:
@@ -33,12 +33,12 @@ def serve_dns(sock: socket.socket, address: str) -> None:
         found = query[end - 4 : end - 2] == TYPE_A
         answer = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x01\x00\x04" + socket.inet_aton(address) if found else b""
         counts = b"\x00\x01" + (b"\x00\x01" if found else b"\x00\x00") + b"\x00" * 4
-        sock.sendto(query[:2] + ANSWER_FLAGS + counts + query[12:end] + answer, sender)
+        sock.sendto(query[:2] + RESPONSE_FLAGS + counts + query[12:end] + answer, sender)
 
 
-def datagrams(port: int) -> socket.socket:
+def datagram_socket(port: int) -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.bind(("0.0.0.0", port))  # noqa: S104  in a namespace of its own
+    sock.bind(("0.0.0.0", port))  # noqa: S104  in a separate network namespace
     return sock
 
 
@@ -49,9 +49,9 @@ if __name__ == "__main__":
     for work, arguments in (
         (serve_tcp, (listener,)),
         (serve_tcp, (resolver,)),
-        (serve_udp, (datagrams(UDP_PORT),)),
-        (serve_dns, (datagrams(DNS_PORT), sys.argv[1])),
+        (serve_udp, (datagram_socket(UDP_PORT),)),
+        (serve_dns, (datagram_socket(DNS_PORT), sys.argv[1])),
     ):
         threading.Thread(target=work, args=arguments, daemon=True).start()
     print("ready", flush=True)
-    sys.stdin.read()  # until whoever started it has gone
+    sys.stdin.read()  # until the parent process closes the pipe

@@ -1,4 +1,4 @@
-"""Machines that refuse namespaces: no code runs, the refusal says why and what to do, and all the rest works."""
+"""Machines that refuse namespaces: code does not run, the error has a remedy, and other operations work."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 NO_USER_NAMESPACES = """
 import ctypes, os, pathlib
 user = os.getuid()
-assert ctypes.CDLL(None).unshare(0x10000000) == 0  # a user namespace, whose root may allow none below it
+assert ctypes.CDLL(None).unshare(0x10000000) == 0  # a user namespace whose root forbids nested ones
 pathlib.Path("/proc/self/uid_map").write_text(f"0 {user} 1")
 pathlib.Path("/proc/sys/user/max_user_namespaces").write_text("0")
 """
-AS_IN_A_CONTAINER = """
+CONTAINER_FILTER = """
 import errno, pyseccomp
 rules = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
 for name in ("unshare", "mount", "setns", "pivot_root"):
     rules.add_rule(pyseccomp.ERRNO(errno.EPERM), name)
 rules.load()
 """
-COVERED_PROC = """
+MASKED_PROC = """
 import ctypes
 libc = ctypes.CDLL(None)
 assert libc.unshare(0x00020000) == 0  # a mount namespace
-assert libc.mount(b"none", b"/", b"", 1 << 18 | 1 << 14, b"") == 0  # private, and all below it
+assert libc.mount(b"none", b"/", b"", 1 << 18 | 1 << 14, b"") == 0  # recursively private
 assert libc.mount(b"tmpfs", b"/proc/irq", b"tmpfs", 1, b"") == 0
 """
 APPARMOR = "proc/sys/kernel/apparmor_restrict_unprivileged_userns"
@@ -49,31 +49,31 @@ MACHINES = {
         "the kernel allows no user namespaces",
         "sysctl user.max_user_namespaces",
     ),
-    "a container": (AS_IN_A_CONTAINER, "namespaces are refused here", "--cap-add SYS_ADMIN"),
-    "a container that covers /proc": (COVERED_PROC, "mount proc", "systempaths=unconfined"),
+    "a container": (CONTAINER_FILTER, "namespaces are refused here", "--cap-add SYS_ADMIN"),
+    "a container that covers /proc": (MASKED_PROC, "mount proc", "systempaths=unconfined"),
 }
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_no_code_runs_and_the_rest_works(machine: str, agentcore_runtime: Path, tmp_path: Path) -> None:
+def test_sessions_are_refused_and_interpreters_work(machine: str, agentcore_runtime: Path, tmp_path: Path) -> None:
     restriction, reason, fix = MACHINES[machine]
     (tmp_path / "sitecustomize.py").write_text(restriction)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     with running_emulator(agentcore_runtime, tmp_path, environment=environment) as emulator:
         assert not emulator.runs_code
         control = client("bedrock-agentcore-control", emulator.address, "us-east-1")
-        made = control.create_code_interpreter(name="here", networkConfiguration={"networkMode": "SANDBOX"})
+        created = control.create_code_interpreter(name="here", networkConfiguration={"networkMode": "SANDBOX"})
         listed = control.list_code_interpreters(type="CUSTOM")["codeInterpreterSummaries"]
-        assert [item["codeInterpreterId"] for item in listed] == [made["codeInterpreterId"]]
+        assert [item["codeInterpreterId"] for item in listed] == [created["codeInterpreterId"]]
         data = client("bedrock-agentcore", emulator.address, "us-east-1")
         with pytest.raises(ClientError) as refused:
-            data.start_code_interpreter_session(codeInterpreterIdentifier=made["codeInterpreterId"])
+            data.start_code_interpreter_session(codeInterpreterIdentifier=created["codeInterpreterId"])
         assert reason in str(refused.value)
         assert fix in str(refused.value)
-        assert control.delete_code_interpreter(codeInterpreterId=made["codeInterpreterId"])["status"] == "DELETING"
+        assert control.delete_code_interpreter(codeInterpreterId=created["codeInterpreterId"])["status"] == "DELETING"
 
 
-def test_another_system_than_linux_is_named(
+def test_error_names_an_unsupported_operating_system(
     agentcore_runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def open_and_close() -> Emulator:
@@ -97,7 +97,7 @@ def test_another_system_than_linux_is_named(
         ({APPARMOR: "1\n", ".dockerenv": ""}, "refused here", "--cap-add SYS_ADMIN"),
     ],
 )
-def test_the_refusal_names_who_refuses(files: dict[str, str], reason: str, fix: str, tmp_path: Path) -> None:
+def test_error_names_the_cause_of_the_refusal(files: dict[str, str], reason: str, fix: str, tmp_path: Path) -> None:
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -106,13 +106,13 @@ def test_the_refusal_names_who_refuses(files: dict[str, str], reason: str, fix: 
     assert fix in explained.fix
 
 
-def test_the_dev_container_has_what_a_container_is_told_to_need() -> None:
+def test_dev_container_has_the_required_options() -> None:
     text = (PROJECT / ".devcontainer/devcontainer.json").read_text()
     options = json.loads("".join(line for line in text.splitlines() if not line.strip().startswith("//")))["runArgs"]
     assert " ".join(options).replace("=", " ") == CONTAINER_OPTIONS.replace("=", " ")
 
 
-def test_the_apparmor_profile_names_this_python_and_bubblewrap() -> None:
+def test_apparmor_profile_names_this_python_and_bubblewrap() -> None:
     printed = subprocess.run(
         [sys.executable, "-m", "local_agentcore", "apparmor-profile"], capture_output=True, text=True, check=True
     ).stdout

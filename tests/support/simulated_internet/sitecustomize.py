@@ -1,4 +1,4 @@
-"""Gives a Python that root has started, and what it starts, the name server of the tests' outside world."""
+"""Gives a Python that root has started, and its child processes, the name server of the simulated internet."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import os
 
 CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE = 0x00020000, 4096, 16384, 1 << 18
 
-if "OUTSIDE_WORLD_RESOLV_CONF" in os.environ:
-    libc, source = ctypes.CDLL(None), os.environ.pop("OUTSIDE_WORLD_RESOLV_CONF").encode()
+if "SIMULATED_RESOLV_CONF" in os.environ:
+    libc, source = ctypes.CDLL(None), os.environ.pop("SIMULATED_RESOLV_CONF").encode()
     for result in (
         libc.unshare(CLONE_NEWNS),
         libc.mount(b"none", b"/", b"", MS_REC | MS_PRIVATE, b""),

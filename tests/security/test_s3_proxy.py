@@ -1,6 +1,6 @@
-"""What the sandbox's way to S3 lets through, byte for byte, and what never arrives anywhere.
+"""Bytes that the S3 proxy of sandboxes forwards, and requests that it refuses.
 
-The upstream is a socket of the test's own: it sees what a real one would be sent, and a real one would hide it.
+The upstream is a socket of the test, which shows the exact bytes that a real upstream would receive.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ MEBIBYTE = 1024 * 1024
 
 
 class Wire:
-    """One end of a connection, read to a mark or to a length."""
+    """One end of a connection, read up to a mark or to its end."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.settimeout(20)
         self.connection, self.read = connection, b""
 
     def until(self, mark: bytes) -> bytes:
-        """Returns what came up to and with `mark`."""
+        """Returns the bytes received up to and including `mark`."""
         while mark not in self.read:
             data = self.connection.recv(65536)
             assert data, self.read
@@ -48,35 +48,35 @@ class Wire:
         return found + mark
 
     def rest(self) -> bytes:
-        """Returns what came until the other end closed."""
+        """Returns the bytes received until the other end closed the connection."""
         with contextlib.suppress(ConnectionResetError):
             while data := self.connection.recv(65536):
                 self.read += data
         return self.read
 
 
-class World:
-    """A gate, who calls it, and the upstream's listener."""
+class ProxyUnderTest:
+    """A proxy with its callers, and the listener of the upstream."""
 
-    def __init__(self, gate_ports: list[int], upstream: socket.socket) -> None:
-        self._gate_ports, self.listener = gate_ports, upstream
+    def __init__(self, proxy_ports: list[int], upstream: socket.socket) -> None:
+        self._proxy_ports, self.listener = proxy_ports, upstream
         self.host = f"127.0.0.1:{upstream.getsockname()[1]}".encode()
         self._open: list[socket.socket] = []
 
     def call(self, request: bytes, sandbox: int = 0) -> Wire:
-        """Connects to a sandbox's gate and sends bytes, in which HOST stands for the right Host."""
-        self._open.append(socket.create_connection(("127.0.0.1", self._gate_ports[sandbox])))
+        """Connects to a sandbox's proxy and sends bytes. HOST stands for the value of the valid Host header."""
+        self._open.append(socket.create_connection(("127.0.0.1", self._proxy_ports[sandbox])))
         self._open[-1].sendall(request.replace(b"HOST", self.host))
         return Wire(self._open[-1])
 
     def arrived(self) -> Wire:
-        """Returns the next connection that reached the upstream."""
+        """Returns the next connection of the proxy to the upstream."""
         self.listener.settimeout(20)
         self._open.append(self.listener.accept()[0])
         return Wire(self._open[-1])
 
     def nothing_arrived(self) -> bool:
-        """Whether no connection waits at the upstream."""
+        """Returns whether no connection waits at the upstream."""
         self.listener.settimeout(0)
         try:
             self._open.append(self.listener.accept()[0])
@@ -91,9 +91,9 @@ class World:
 
 
 @contextlib.contextmanager
-def running_gate(upstream: Upstream | None, sandboxes: int = 1) -> Generator[list[int]]:
-    """Serves a gate as the emulator does, and gives the port of each sandbox."""
-    loop, gate = asyncio.new_event_loop(), S3Proxy(upstream)
+def running_proxy(upstream: Upstream | None, sandboxes: int = 1) -> Generator[list[int]]:
+    """Serves a proxy as the emulator does. Yields the port of each sandbox."""
+    loop, s3 = asyncio.new_event_loop(), S3Proxy(upstream)
     listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(sandboxes)]
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -101,7 +101,7 @@ def running_gate(upstream: Upstream | None, sandboxes: int = 1) -> Generator[lis
     async def serve() -> list[Listener]:
         serving = [Listener(listener) for listener in listeners]
         for one in serving:
-            one.serve(gate.for_a_sandbox())
+            one.serve(s3.for_a_sandbox())
         return serving
 
     async def close(serving: list[Listener]) -> None:
@@ -119,56 +119,56 @@ def running_gate(upstream: Upstream | None, sandboxes: int = 1) -> Generator[lis
 
 
 @pytest.fixture
-def world() -> Generator[World]:
-    """Two sandboxes' gate before an upstream."""
+def proxy() -> Generator[ProxyUnderTest]:
+    """A proxy for two sandboxes, and its upstream."""
     with socket.create_server(("127.0.0.1", 0)) as upstream:
         port = upstream.getsockname()[1]
-        with running_gate(Upstream("127.0.0.1", port), sandboxes=2) as gate_ports:
-            made = World(gate_ports, upstream)
-            yield made
-            made.close()
+        with running_proxy(Upstream("127.0.0.1", port), sandboxes=2) as proxy_ports:
+            created = ProxyUnderTest(proxy_ports, upstream)
+            yield created
+            created.close()
 
 
-def test_a_request_passes_as_it_is(world: World) -> None:
+def test_request_is_forwarded_unchanged(proxy: ProxyUnderTest) -> None:
     target = b"/bucket//a%20b/../%2e%2E/%C3%BC+~?list-type=2&prefix=a%2Fb&x"
-    caller = world.call(
+    caller = proxy.call(
         b"GET " + target + b" HTTP/1.1\r\nHost: HOST\r\nX-Amz-Date: 1\r\nX-Odd-Case:  v \r\n" + SIGNED + b"\r\n"
     )
-    s3 = world.arrived()
+    s3 = proxy.arrived()
     head = s3.until(b"\r\n\r\n")
     lines = head.split(b"\r\n")
     assert lines[0] == b"GET " + target + b" HTTP/1.1"
-    assert lines[1:5] == [b"Host: " + world.host, b"X-Amz-Date: 1", b"X-Odd-Case: v", SIGNED.strip()]
+    assert lines[1:5] == [b"Host: " + proxy.host, b"X-Amz-Date: 1", b"X-Odd-Case: v", SIGNED.strip()]
     s3.connection.sendall(OK)
     assert caller.until(b"ok") == OK
 
 
 @pytest.mark.parametrize("query", [PRESIGNED, b"AWSAccessKeyId=AKIAEXAMPLE&Signature=x%3D&Expires=1"], ids=["v4", "v2"])
-def test_a_presigned_url_passes(world: World, query: bytes) -> None:
-    caller = world.call(b"PUT /bucket/key?" + query + b" HTTP/1.1\r\nHost: HOST\r\nContent-Length: 1\r\n\r\nx")
-    s3 = world.arrived()
+def test_presigned_url_is_forwarded(proxy: ProxyUnderTest, query: bytes) -> None:
+    caller = proxy.call(b"PUT /bucket/key?" + query + b" HTTP/1.1\r\nHost: HOST\r\nContent-Length: 1\r\n\r\nx")
+    s3 = proxy.arrived()
     s3.until(b"\r\n\r\nx")
     s3.connection.sendall(OK)
     assert b"200 OK" in caller.until(b"ok")
 
 
-def test_a_connection_is_kept_and_answers_to_head_have_no_body(world: World) -> None:
-    caller = world.call(b"HEAD /bucket/key HTTP/1.1\r\nHost: HOST\r\n" + SIGNED + b"\r\n")
-    first = world.arrived()
+def test_connection_is_reused_after_a_head_request(proxy: ProxyUnderTest) -> None:
+    caller = proxy.call(b"HEAD /bucket/key HTTP/1.1\r\nHost: HOST\r\n" + SIGNED + b"\r\n")
+    first = proxy.arrived()
     first.until(b"\r\n\r\n")
     first.connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 123456\r\n\r\n")
     assert b"Content-Length: 123456" in caller.until(b"\r\n\r\n")
-    caller.connection.sendall(b"GET /bucket/key HTTP/1.1\r\nHost: " + world.host + b"\r\n" + SIGNED + b"\r\n")
-    second = world.arrived()
+    caller.connection.sendall(b"GET /bucket/key HTTP/1.1\r\nHost: " + proxy.host + b"\r\n" + SIGNED + b"\r\n")
+    second = proxy.arrived()
     second.until(b"\r\n\r\n")
     second.connection.sendall(OK)
     assert caller.until(b"ok") == OK
 
 
-def test_bodies_are_passed_on_before_they_are_whole(world: World) -> None:
+def test_bodies_are_streamed(proxy: ProxyUnderTest) -> None:
     head = b"PUT /bucket/key HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n" + SIGNED + b"\r\n"
-    caller = world.call(head + b"3\r\nabc\r\n")
-    s3 = world.arrived()
+    caller = proxy.call(head + b"3\r\nabc\r\n")
+    s3 = proxy.arrived()
     assert b"Transfer-Encoding: chunked" in s3.until(b"\r\n\r\n")
     assert s3.until(b"abc\r\n") == b"3\r\nabc\r\n"
     caller.connection.sendall(b"0\r\nX-Amz-Target: trailer\r\n\r\n")
@@ -180,21 +180,21 @@ def test_bodies_are_passed_on_before_they_are_whole(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [OK, b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"], ids=["early", "refusal"]
+    "response", [OK, b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"], ids=["early", "refusal"]
 )
-def test_an_answer_before_the_body_reaches_the_caller(world: World, answer: bytes) -> None:
-    caller = world.call(b"PUT /bucket/key HTTP/1.1\r\nHost: HOST\r\nContent-Length: 99999999\r\n" + SIGNED + b"\r\nabc")
-    s3 = world.arrived()
+def test_response_before_the_end_of_the_body_reaches_the_caller(proxy: ProxyUnderTest, response: bytes) -> None:
+    caller = proxy.call(b"PUT /bucket/key HTTP/1.1\r\nHost: HOST\r\nContent-Length: 99999999\r\n" + SIGNED + b"\r\nabc")
+    s3 = proxy.arrived()
     s3.until(b"\r\n\r\nabc")
-    s3.connection.sendall(answer)
+    s3.connection.sendall(response)
     s3.connection.close()
-    assert caller.rest() == answer
+    assert caller.rest() == response
 
 
-def test_continue_comes_from_s3(world: World) -> None:
+def test_100_continue_comes_from_s3(proxy: ProxyUnderTest) -> None:
     head = b"PUT /bucket/key HTTP/1.1\r\nHost: HOST\r\nContent-Length: 3\r\nExpect: 100-continue\r\n" + SIGNED + b"\r\n"
-    caller = world.call(head)
-    s3 = world.arrived()
+    caller = proxy.call(head)
+    s3 = proxy.arrived()
     assert b"Expect: 100-continue" in s3.until(b"\r\n\r\n")
     s3.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
     assert caller.until(b"\r\n\r\n").startswith(b"HTTP/1.1 100 ")
@@ -204,33 +204,37 @@ def test_continue_comes_from_s3(world: World) -> None:
     assert caller.until(b"ok") == OK
 
 
-def test_who_sends_waits_for_who_reads(world: World) -> None:
-    caller = world.call(b"PUT /bucket/key HTTP/1.1\r\nHost: HOST\r\nContent-Length: 239999999\r\n" + SIGNED + b"\r\n")
-    s3 = world.arrived()
+def test_caller_that_sends_waits_for_a_slow_upstream(proxy: ProxyUnderTest) -> None:
+    caller = proxy.call(b"PUT /bucket/key HTTP/1.1\r\nHost: HOST\r\nContent-Length: 239999999\r\n" + SIGNED + b"\r\n")
+    s3 = proxy.arrived()
     s3.until(b"\r\n\r\n")
     caller.connection.settimeout(1)
     sent = 0
     with contextlib.suppress(TimeoutError):
         while sent < 200 * MEBIBYTE:
             sent += caller.connection.send(bytes(MEBIBYTE))
-    assert MEBIBYTE <= sent < 100 * MEBIBYTE  # what the kernel's buffers and the gate's hold, then it stops
+    assert MEBIBYTE <= sent < 100 * MEBIBYTE  # the buffers of the kernel and the proxy are full
 
 
 PUT = b"PUT /bucket/key HTTP/1.1\r\nHost: HOST\r\n" + SIGNED
 
 
-def test_a_body_that_says_it_is_too_large_arrives_nowhere(world: World) -> None:
-    caller = world.call(PUT + b"Content-Length: 268435457\r\n\r\n")
-    answer = caller.rest()
-    assert (b" 413 " in answer, b"<Code>EntityTooLarge</Code>" in answer, b"256 MiB" in answer) == (True, True, True)
-    assert world.nothing_arrived()
-    world.call(PUT + b"Content-Length: 268435456\r\n\r\n")
-    world.arrived()
+def test_body_with_too_large_a_content_length_is_refused(proxy: ProxyUnderTest) -> None:
+    caller = proxy.call(PUT + b"Content-Length: 268435457\r\n\r\n")
+    response = caller.rest()
+    assert (b" 413 " in response, b"<Code>EntityTooLarge</Code>" in response, b"256 MiB" in response) == (
+        True,
+        True,
+        True,
+    )
+    assert proxy.nothing_arrived()
+    proxy.call(PUT + b"Content-Length: 268435456\r\n\r\n")
+    proxy.arrived()
 
 
-def test_an_endless_body_is_broken_off(world: World) -> None:
-    caller = world.call(PUT + b"Transfer-Encoding: chunked\r\n\r\n")
-    s3 = world.arrived()
+def test_chunked_body_over_the_limit_is_aborted(proxy: ProxyUnderTest) -> None:
+    caller = proxy.call(PUT + b"Transfer-Encoding: chunked\r\n\r\n")
+    s3 = proxy.arrived()
     arrived: list[int] = []
     reading = threading.Thread(target=lambda: arrived.append(_count(s3.connection)))
     reading.start()
@@ -251,15 +255,15 @@ def _count(connection: socket.socket) -> int:
     return count
 
 
-def test_a_sandbox_has_so_many_uploads_at_once(world: World) -> None:
-    callers = served(6, lambda: world.call(PUT + b"Content-Length: 3\r\n\r\nabc"))
-    upstream = served(4, world.arrived)
-    control = world.call(b"GET /bucket/key HTTP/1.1\r\nHost: HOST\r\n" + SIGNED + b"\r\n")
-    assert b"GET /bucket/key" in world.arrived().until(b"\r\n\r\n")  # who sends nothing does not wait
-    assert world.nothing_arrived()
+def test_parallel_uploads_of_a_sandbox_are_limited(proxy: ProxyUnderTest) -> None:
+    callers = repeated(6, lambda: proxy.call(PUT + b"Content-Length: 3\r\n\r\nabc"))
+    upstream = repeated(4, proxy.arrived)
+    control = proxy.call(b"GET /bucket/key HTTP/1.1\r\nHost: HOST\r\n" + SIGNED + b"\r\n")
+    assert b"GET /bucket/key" in proxy.arrived().until(b"\r\n\r\n")  # a request without a body does not wait
+    assert proxy.nothing_arrived()
     for s3 in upstream:
         s3.connection.sendall(OK)
-    for s3 in served(2, world.arrived):
+    for s3 in repeated(2, proxy.arrived):
         s3.connection.sendall(OK)
     for caller in callers:
         assert caller.until(b"ok") == OK
@@ -267,32 +271,34 @@ def test_a_sandbox_has_so_many_uploads_at_once(world: World) -> None:
 
 
 @pytest.fixture
-def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three MiB for the bodies of all sandboxes; for gates that are made after it."""
+def small_body_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits the bodies of all sandboxes together to 3 MiB, for proxies that are created afterwards."""
     monkeypatch.setattr(s3_proxy, "BODIES_BYTES", 3 * MEBIBYTE)
 
 
-@pytest.mark.usefixtures("little_room")
-@pytest.mark.parametrize("length", [b"Content-Length: 2097152", b"Transfer-Encoding: chunked"], ids=["said", "chunked"])
-def test_the_bodies_of_all_sandboxes_have_a_limit_together(world: World, length: bytes) -> None:
+@pytest.mark.usefixtures("small_body_limit")
+@pytest.mark.parametrize(
+    "length", [b"Content-Length: 2097152", b"Transfer-Encoding: chunked"], ids=["length", "chunked"]
+)
+def test_bodies_of_all_sandboxes_share_a_limit(proxy: ProxyUnderTest, length: bytes) -> None:
     mark = b"200000\r\n" if length.endswith(b"chunked") else b""
-    upload = PUT + length + b"\r\n\r\n" + mark + bytes(2 * MEBIBYTE - 1)  # all but its end
-    first = world.call(upload, sandbox=0)
-    s3 = world.arrived()
+    upload = PUT + length + b"\r\n\r\n" + mark + bytes(2 * MEBIBYTE - 1)  # without the last byte
+    first = proxy.call(upload, sandbox=0)
+    s3 = proxy.arrived()
     assert _read(s3, 2 * MEBIBYTE - 1)
-    refused = world.call(upload, sandbox=1).rest()
+    refused = proxy.call(upload, sandbox=1).rest()
     assert (b" 503 " in refused, b"<Code>SlowDown</Code>" in refused) == (True, True)
-    world.arrived().connection.close()
+    proxy.arrived().connection.close()
     s3.connection.sendall(OK)
     assert first.until(b"ok") == OK
     first.connection.shutdown(socket.SHUT_WR)
-    first.rest()  # the gate is done with it
-    world.call(upload, sandbox=1)  # there is room again
-    assert _read(world.arrived(), 2 * MEBIBYTE - 1)
+    first.rest()  # the proxy has closed the connection
+    proxy.call(upload, sandbox=1)  # within the limit again
+    assert _read(proxy.arrived(), 2 * MEBIBYTE - 1)
 
 
 def _read(wire: Wire, count: int) -> bool:
-    """Whether so many bytes of a body arrive."""
+    """Returns whether `count` bytes of a body arrive."""
     wire.until(b"\r\n\r\n")
     while wire.read.count(b"\0") < count:
         data = wire.connection.recv(MEBIBYTE)
@@ -302,7 +308,7 @@ def _read(wire: Wire, count: int) -> bool:
     return True
 
 
-def test_an_exchange_that_is_cancelled_while_it_ends_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exchange_can_be_cancelled_while_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     ending = asyncio.Event()
 
     async def slow_to_end(*_: object) -> None:
@@ -312,7 +318,7 @@ def test_an_exchange_that_is_cancelled_while_it_ends_is_cancelled(monkeypatch: p
             ending.set()
             await asyncio.sleep(0.05)
 
-    async def answered(*_: object) -> None:
+    async def fail(*_: object) -> None:
         raise OSError
 
     async def cancelled() -> None:
@@ -326,22 +332,22 @@ def test_an_exchange_that_is_cancelled_while_it_ends_is_cancelled(monkeypatch: p
             await exchanging
 
     monkeypatch.setattr(s3_proxy, "_forward_body", slow_to_end)
-    monkeypatch.setattr(s3_proxy, "_forward_response", answered)
+    monkeypatch.setattr(s3_proxy, "_forward_response", fail)
     asyncio.run(cancelled())
 
 
-def test_a_dead_upstream_is_said(world: World) -> None:
-    world.listener.close()
-    caller = world.call(b"GET /bucket HTTP/1.1\r\nHost: HOST\r\n" + SIGNED + b"\r\n".replace(b"HOST", world.host))
+def test_unreachable_upstream_is_reported(proxy: ProxyUnderTest) -> None:
+    proxy.listener.close()
+    caller = proxy.call(b"GET /bucket HTTP/1.1\r\nHost: HOST\r\n" + SIGNED + b"\r\n".replace(b"HOST", proxy.host))
     assert b"does not answer" in caller.rest()
 
 
-def test_without_an_upstream_the_answer_says_so() -> None:
-    with running_gate(None) as (port,), socket.create_connection(("127.0.0.1", port)) as connection:
+def test_missing_upstream_is_reported_with_the_option() -> None:
+    with running_proxy(None) as (port,), socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(b"GET /bucket HTTP/1.1\r\nHost: 127.0.0.1:4566\r\n" + SIGNED + b"\r\n")
-        answer = Wire(connection).rest()
-    assert answer.startswith(b"HTTP/1.1 503 ")
-    assert b"it needs --s3 URL" in answer
+        response = Wire(connection).rest()
+    assert response.startswith(b"HTTP/1.1 503 ")
+    assert b"it needs --s3 URL" in response
 
 
 def other_scope(service: bytes) -> bytes:
@@ -366,7 +372,7 @@ REQUESTS = {
     "an encoded action": b"GET /?%41ction=ListRoles HTTP/1.1\r\nHost: HOST\r\n" + SIGNED + b"\r\n",
     "a target": b"POST / HTTP/1.1\r\nHost: HOST\r\nX-Amz-Target: DynamoDB_20120810.ListTables\r\n" + SIGNED
     + b"Content-Length: 0\r\n\r\n",
-    "the emulator's own": b"POST /_ministack/reset HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\n" + SIGNED + b"\r\n",
+    "a path of MiniStack": b"POST /_ministack/reset HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\n" + SIGNED + b"\r\n",
     "encoded": b"POST /%5Fministack/reset HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\n" + SIGNED + b"\r\n",
     "doubled": b"POST //_ministack/reset HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\n" + SIGNED + b"\r\n",
     "relative": b"POST /../_ministack/reset HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\n" + SIGNED + b"\r\n",
@@ -375,14 +381,14 @@ REQUESTS = {
     "another host": b"GET /bucket/key HTTP/1.1\r\nHost: a.execute-api.localhost\r\n" + SIGNED + b"\r\n",
     "no host": b"GET /bucket/key HTTP/1.0\r\n" + SIGNED + b"\r\n",
     "two hosts": b"GET /bucket/key HTTP/1.1\r\nHost: HOST\r\nHost: HOST\r\n" + SIGNED + b"\r\n",
-    "absolute": b"GET http://HOST/bucket/key HTTP/1.1\r\nHost: HOST\r\n" + SIGNED + b"\r\n",
-    "a proxy's": b"CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: HOST\r\n" + SIGNED + b"\r\n",
+    "an absolute URL": b"GET http://HOST/bucket/key HTTP/1.1\r\nHost: HOST\r\n" + SIGNED + b"\r\n",
+    "a tunnel": b"CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: HOST\r\n" + SIGNED + b"\r\n",
     "options": b"OPTIONS /bucket/key HTTP/1.1\r\nHost: HOST\r\n" + SIGNED + b"\r\n",
     "two lengths": b"PUT /bucket/k HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\nContent-Length: 9\r\n" + SIGNED
     + b"\r\n",
     "length and chunks": b"PUT /bucket/k HTTP/1.1\r\nHost: HOST\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n"
     + SIGNED + b"\r\n0\r\n\r\n",
-    "odd coding": b"PUT /bucket/k HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked, identity\r\n"
+    "unsupported coding": b"PUT /bucket/k HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked, identity\r\n"
     + SIGNED + b"\r\n0\r\n\r\n",
     "spaced name": b"PUT /bucket/k HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding : chunked\r\n"
     + SIGNED + b"\r\n0\r\n\r\n",
@@ -393,29 +399,29 @@ REQUESTS = {
 
 
 @pytest.mark.parametrize("request_bytes", REQUESTS.values(), ids=REQUESTS)
-def test_what_is_not_s3s_arrives_nowhere(world: World, request_bytes: bytes) -> None:
-    answer = world.call(request_bytes).rest()
-    assert answer.split(b" ", 2)[1] in (b"403", b"400", b"431", b"501"), answer
-    assert b"<Error>" in answer
-    assert world.nothing_arrived()
-    control = world.call(b"GET /bucket/key HTTP/1.1\r\nHost: HOST\r\n" + SIGNED + b"\r\n")
-    s3 = world.arrived()
+def test_request_that_is_not_for_s3_is_refused(proxy: ProxyUnderTest, request_bytes: bytes) -> None:
+    response = proxy.call(request_bytes).rest()
+    assert response.split(b" ", 2)[1] in (b"403", b"400", b"431", b"501"), response
+    assert b"<Error>" in response
+    assert proxy.nothing_arrived()
+    control = proxy.call(b"GET /bucket/key HTTP/1.1\r\nHost: HOST\r\n" + SIGNED + b"\r\n")
+    s3 = proxy.arrived()
     s3.connection.sendall(OK)
     assert control.until(b"ok") == OK
 
 
-def test_what_follows_a_refused_request_is_not_read_as_another(world: World) -> None:
+def test_bytes_after_a_refused_request_are_not_read_as_a_request(proxy: ProxyUnderTest) -> None:
     hidden = b"GET /bucket/hidden HTTP/1.1\r\nHost: HOST\r\n" + SIGNED + b"\r\n"
     refused = b"PUT /bucket/k HTTP/1.1\r\nHost: HOST\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n" + SIGNED
-    assert world.call(refused + b"\r\n0\r\n\r\n" + hidden).rest().count(b"HTTP/1.1") == 1
-    assert world.nothing_arrived()
+    assert proxy.call(refused + b"\r\n0\r\n\r\n" + hidden).rest().count(b"HTTP/1.1") == 1
+    assert proxy.nothing_arrived()
 
 
-def test_each_request_has_a_connection_of_its_own(world: World) -> None:
+def test_each_request_has_a_separate_upstream_connection(proxy: ProxyUnderTest) -> None:
     one = b"GET /bucket/one HTTP/1.1\r\nHost: HOST\r\n" + SIGNED + b"\r\n"
-    caller = world.call(one + one.replace(b"/one", b"/two"))
+    caller = proxy.call(one + one.replace(b"/one", b"/two"))
     for name in (b"/bucket/one", b"/bucket/two"):
-        s3 = world.arrived()
+        s3 = proxy.arrived()
         head = s3.until(b"\r\n\r\n")
         assert name in head
         assert head.count(b"HTTP/1.1") == 1
@@ -423,20 +429,20 @@ def test_each_request_has_a_connection_of_its_own(world: World) -> None:
         caller.until(b"ok")
 
 
-def served(count: int, call: Callable[[], Wire]) -> list[Wire]:
+def repeated(count: int, call: Callable[[], Wire]) -> list[Wire]:
     return [call() for _ in range(count)]
 
 
-def test_a_caller_has_so_many_connections_at_once(world: World) -> None:
+def test_parallel_connections_of_a_sandbox_are_limited(proxy: ProxyUnderTest) -> None:
     request = b"GET /bucket/key HTTP/1.1\r\nHost: HOST\r\n" + SIGNED + b"\r\n"
-    callers = served(80, lambda: world.call(request))
-    upstream = served(64, world.arrived)
-    assert world.nothing_arrived()
+    callers = repeated(80, lambda: proxy.call(request))
+    upstream = repeated(64, proxy.arrived)
+    assert proxy.nothing_arrived()
     upstream[0].connection.sendall(OK)
-    answered = next(caller for caller in callers if _readable(caller.connection))
-    answered.until(b"ok")
-    answered.connection.close()
-    world.arrived()  # a place is free: one more comes
+    finished = next(caller for caller in callers if _readable(caller.connection))
+    finished.until(b"ok")
+    finished.connection.close()
+    proxy.arrived()  # the next waiting connection
 
 
 def _readable(connection: socket.socket) -> bool:

@@ -1,7 +1,7 @@
-"""The system calls of the tables, made on the host outside of any sandbox: the control of their refusal.
+"""System calls made on the host, outside any sandbox: the control for calls that a sandbox refuses.
 
-Each is made by a process of its own, which ends at once. As root they are made in namespaces of their own, so that what
-succeeds (a mount, a host's name) changes nothing of the host.
+Each call is made by a separate process, which then exits. As root the processes run in new namespaces, so that a call
+that succeeds (a mount, a host name) does not change the host.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tests.security.speakers import Room, number_of
+from tests.support.system_calls import Buffer, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.security.speakers import Attempt
+    from tests.support.system_calls import Attempt
 
 PROGRAM = """
 import ctypes, errno, fcntl, json, os, pty, sys, tempfile, termios
@@ -27,12 +27,12 @@ libc = ctypes.CDLL(None, use_errno=True)
 folder = tempfile.TemporaryDirectory(dir='/dev/shm')
 os.chmod(folder.name, 0o777)
 os.chdir(folder.name)
-def made(number, words):
-    values = [ctypes.create_string_buffer(word['room']) if isinstance(word, dict) else
+def result(number, words):
+    values = [ctypes.create_string_buffer(word['buffer']) if isinstance(word, dict) else
               word.encode() if isinstance(word, str) else word for word in words]
     ctypes.set_errno(0)
     return 0 if libc.syscall(number, *values) >= 0 else ctypes.get_errno()
-answers = {}
+results = {}
 for name, (number, *words) in calls.items():
     reading, writing = os.pipe()
     terminal, own = pty.openpty()
@@ -46,27 +46,32 @@ for name, (number, *words) in calls.items():
         fcntl.ioctl(own, termios.TIOCSCTTY, 0)
         os.dup2(own, 1)
         libc.syscall(keyctl, join_session_keyring, None)
-        os.write(writing, b'%d ' % made(number, words))  # a process that the call made says so as well
+        os.write(writing, b'%d ' % result(number, words))  # a process that the call created writes here as well
         os._exit(0)
     os.close(writing)
     os.waitpid(child, 0)
-    answers[name] = int(os.read(reading, 100).split()[0])
+    results[name] = int(os.read(reading, 100).split()[0])
     for descriptor in (reading, terminal, own):
         os.close(descriptor)
-print(json.dumps(answers))
+print(json.dumps(results))
 """
 KEYCTL_JOIN_SESSION_KEYRING = 1
-APART = ("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--mount-proc")
+NEW_NAMESPACES = ("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--mount-proc")
 
 
-def answers_on_the_host(calls: Mapping[str, Attempt], *, user: int | None = None) -> dict[str, str]:
-    """Makes system calls as this process's user, or as another, and returns "ok" or the errno's name by name."""
+def outcomes_on_host(calls: Mapping[str, Attempt], *, user: int | None = None) -> dict[str, str]:
+    """Makes system calls on the host. Returns "ok" or the name of the errno, by name.
+
+    Args:
+        calls: the calls by name.
+        user: user id to make them as. By default the user that runs the tests.
+    """
     words = {
-        name: [{"room": word.size} if isinstance(word, Room) else word for word in one.arguments]
+        name: [{"buffer": word.size} if isinstance(word, Buffer) else word for word in one.arguments]
         for name, one in calls.items()
     }
     text = json.dumps([number_of("keyctl"), KEYCTL_JOIN_SESSION_KEYRING, user, words])
-    command = [*(APART if os.geteuid() == 0 else ()), sys.executable, "-c", PROGRAM, text]
-    said = subprocess.run(command, capture_output=True, check=True, text=True).stdout
-    numbers: dict[str, int] = json.loads(said)
+    command = [*(NEW_NAMESPACES if os.geteuid() == 0 else ()), sys.executable, "-c", PROGRAM, text]
+    output = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    numbers: dict[str, int] = json.loads(output)
     return {name: errno.errorcode[number] if number else "ok" for name, number in numbers.items()}
