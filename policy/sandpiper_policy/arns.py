@@ -1,4 +1,4 @@
-"""ARNs in policies. `*` and `?` stay within one of the six parts, save in the last, which has colons of its own.
+"""ARN patterns of policies. `*` and `?` match within one of the six ARN parts; the last part may contain colons.
 
 "Identify AWS resources with Amazon Resource Names" of the IAM User Guide.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandpiper_policy.errors import PolicyError
-from sandpiper_policy.text import Text, text
+from sandpiper_policy.text_pattern import TextPattern, parse_text_pattern
 
 if TYPE_CHECKING:
     from sandpiper_policy.context import Context
@@ -19,30 +19,36 @@ PARTS = 6
 
 @dataclass(frozen=True)
 class ArnPattern:
-    """An ARN of a policy, part by part. `kind` is what stands literally before the resource's own name."""
+    """An ARN of a policy, split into its parts.
+
+    Attributes:
+        source: the ARN as it is in the document.
+        parts: one pattern for each of the six parts; the last one is without the resource type.
+        resource_type: the literal prefix of the last part, such as `role/` or `log-group:`.
+    """
 
     source: str
-    parts: tuple[Text, ...]
-    kind: str = ""
+    parts: tuple[TextPattern, ...]
+    resource_type: str = ""
 
     def matches(self, arn: str, context: Context) -> bool | None:
-        """Whether an ARN matches, or None when a variable has no value."""
+        """Returns whether the pattern matches an ARN, or None when one of its variables has no value."""
         parts = arn.split(":", PARTS - 1)
-        if len(parts) < PARTS or not parts[-1].startswith(self.kind):
+        if len(parts) < PARTS or not parts[-1].startswith(self.resource_type):
             return False
-        parts[-1] = parts[-1].removeprefix(self.kind)
-        found = [pattern.matches(part, context) for pattern, part in zip(self.parts, parts, strict=True)]
-        return None if None in found else all(found)
+        parts[-1] = parts[-1].removeprefix(self.resource_type)
+        matches = [pattern.matches(part, context) for pattern, part in zip(self.parts, parts, strict=True)]
+        return None if None in matches else all(matches)
 
 
-def resource_pattern(source: str, *, variables: bool) -> ArnPattern | None:
-    """Reads an element of `Resource`; None is `*`, every resource.
+def parse_resource(source: str, *, variables: bool) -> ArnPattern | None:
+    """Parses a value of `Resource`. Returns None for `*`, which matches every resource.
 
-    The type of a resource (`role/`, `log-group:`) takes no wildcard: there `*` is a character like others. Amazon S3's
-    resources have no type.
+    A resource type (`role/`, `log-group:`) cannot contain wildcards: `*` is an ordinary character in it. Amazon S3
+    resources have no resource type.
 
     Raises:
-        PolicyError: it is neither an ARN nor `*`.
+        PolicyError: The value is neither an ARN nor `*`.
     """
     if source == "*":
         return None
@@ -51,25 +57,26 @@ def resource_pattern(source: str, *, variables: bool) -> ArnPattern | None:
         parts += ["*"] * (PARTS - len(parts))
     if len(parts) < PARTS or parts[0] != "arn":
         raise PolicyError(f"the resource {source!r} is neither an ARN nor *")
-    kind = "" if parts[2:5] == ["s3", "", ""] else _kind(parts[-1])
-    parts[-1] = parts[-1].removeprefix(kind)
-    return ArnPattern(source, tuple(text(part, wildcards=True, variables=variables) for part in parts), kind)
+    resource_type = "" if parts[2:5] == ["s3", "", ""] else _resource_type(parts[-1])
+    parts[-1] = parts[-1].removeprefix(resource_type)
+    patterns = tuple(parse_text_pattern(part, wildcards=True, variables=variables) for part in parts)
+    return ArnPattern(source, patterns, resource_type)
 
 
-def condition_pattern(source: str, *, variables: bool) -> ArnPattern:
-    """Reads a value of ArnLike and its kin.
+def parse_condition_arn(source: str, *, variables: bool) -> ArnPattern:
+    """Parses a value of an ARN condition operator, such as `ArnLike`.
 
     Raises:
-        PolicyError: it is no ARN.
+        PolicyError: The value is not an ARN.
     """
     parts = _split(source)
     if len(parts) < PARTS:
         raise PolicyError(f"{source!r} is not an ARN")
-    return ArnPattern(source, tuple(text(part, wildcards=True, variables=variables) for part in parts))
+    return ArnPattern(source, tuple(parse_text_pattern(part, wildcards=True, variables=variables) for part in parts))
 
 
 def _split(source: str) -> list[str]:
-    """The parts of an ARN: at colons, but not at those of a variable's name."""
+    """Splits an ARN at its colons, except at those in the name of a variable."""
     parts, depth = [""], 0
     for character in source:
         if character == ":" and depth == 0 and len(parts) < PARTS:
@@ -80,10 +87,10 @@ def _split(source: str) -> list[str]:
     return parts
 
 
-def _kind(resource: str) -> str:
+def _resource_type(resource: str) -> str:
     for index, character in enumerate(resource):
         if character in "/:":
             return resource[: index + 1]
-        if character == "$":  # the type is no variable either: this is the name
+        if character == "$":  # a resource type cannot contain a variable, so this is already the name
             return ""
     return ""

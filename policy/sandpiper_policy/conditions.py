@@ -1,7 +1,7 @@
-"""Condition operators, each a line of a table, and how they combine values.
+"""Condition operators as a table, and how they combine values.
 
 "IAM JSON policy elements: Condition operators" and "Set operators for multivalued context keys" of the IAM User Guide.
-An operator that is not in the table, or a value that it cannot take, makes the document unusable: PolicyError.
+An operator that is not in the table, or a value that the operator does not accept, raises PolicyError.
 """
 
 from __future__ import annotations
@@ -14,36 +14,40 @@ from decimal import Decimal, InvalidOperation
 from operator import eq, ge, gt, le, lt
 from typing import TYPE_CHECKING, Any
 
-from sandpiper_policy.arns import condition_pattern
+from sandpiper_policy.arns import parse_condition_arn
 from sandpiper_policy.errors import PolicyError
-from sandpiper_policy.text import text
+from sandpiper_policy.text_pattern import parse_text_pattern
 
 if TYPE_CHECKING:
     from sandpiper_policy.context import Context, Value
 
-Test = Callable[[str, "Context"], bool | None]
-"""Whether a value of the request is what a value of the policy asks; None: it cannot be compared, so nothing holds."""
-Reading = Callable[[str, bool], Test]
-"""Reads a value of the policy; the second argument is whether it may have variables. Raises PolicyError."""
+ValueTest = Callable[[str, "Context"], bool | None]
+"""Tests a value of the request against a value of the policy. None: the two cannot be compared, so neither the operator
+nor its negation holds."""
+OperandParser = Callable[[str, bool], ValueTest]
+"""Parses a value of the policy; the second argument says whether it may have variables. Raises PolicyError."""
 
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator. A negated one holds when none of the policy's values matches, and when there is no such key."""
+    """A condition operator.
 
-    read: Reading
+    A negated operator holds when no value of the policy matches, and when the request does not have the key.
+    """
+
+    parse: OperandParser
     negated: bool = False
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One operator on one key: what has to hold of the request.
+    """One operator with one key.
 
     Attributes:
-        operator: as it is written, with its set operator and IfExists.
+        operator: the operator as it is written, with its set operator and IfExists.
         key: the condition key.
-        values: as they are written.
-        holds: given the key's value, or None where the request does not have it.
+        values: the values as they are written.
+        holds: returns whether the condition holds for the value of the key; None: the request does not have the key.
     """
 
     operator: str
@@ -52,33 +56,33 @@ class Condition:
     holds: Callable[[Value | None, Context], bool]
 
 
-def _string(*, wildcards: bool = False, ignore_case: bool = False) -> Reading:
-    def read(wanted: str, variables: bool) -> Test:
-        pattern = text(wanted, wildcards=wildcards, variables=variables)
+def _string(*, wildcards: bool = False, ignore_case: bool = False) -> OperandParser:
+    def parse(operand: str, variables: bool) -> ValueTest:
+        pattern = parse_text_pattern(operand, wildcards=wildcards, variables=variables)
         return lambda value, context: pattern.matches(value, context, ignore_case=ignore_case)
 
-    return read
+    return parse
 
 
-def _arn(wanted: str, variables: bool) -> Test:
-    pattern = condition_pattern(wanted, variables=variables)
-    # What is no ARN cannot be compared with one, not even to be found different.
+def _arn(operand: str, variables: bool) -> ValueTest:
+    pattern = parse_condition_arn(operand, variables=variables)
+    # A value that is not an ARN cannot be compared with one, so ArnNotEquals does not hold either.
     return lambda value, context: pattern.matches(value, context) if value.count(":") >= 5 else None
 
 
-def _ordered(parse: Callable[[str], Any], kind: str, compare: Callable[[Any, Any], bool]) -> Reading:
-    def read(wanted: str, _variables: bool) -> Test:
-        bound = parse(wanted)
+def _ordered(parse_value: Callable[[str], Any], kind: str, compare: Callable[[Any, Any], bool]) -> OperandParser:
+    def parse(operand: str, _variables: bool) -> ValueTest:
+        bound = parse_value(operand)
         if bound is None:
-            raise PolicyError(f"{wanted!r} is not {kind}")
+            raise PolicyError(f"{operand!r} is not {kind}")
 
         def test(value: str, _context: Context) -> bool | None:
-            given = parse(value)
-            return None if given is None else compare(given, bound)
+            parsed = parse_value(value)
+            return None if parsed is None else compare(parsed, bound)
 
         return test
 
-    return read
+    return parse
 
 
 def _number(source: str) -> Decimal | None:
@@ -89,8 +93,8 @@ def _number(source: str) -> Decimal | None:
     return number if number.is_finite() else None
 
 
-def _moment(source: str) -> datetime | None:
-    """A date as ISO 8601 or as seconds since 1970; without a zone it is UTC."""
+def _date_time(source: str) -> datetime | None:
+    """Parses a date in ISO 8601 or in seconds since 1970. A date without a time zone is in UTC."""
     try:
         moment = datetime.fromtimestamp(int(source), UTC) if source.isdecimal() else datetime.fromisoformat(source)
     except (ValueError, OverflowError, OSError):
@@ -98,15 +102,15 @@ def _moment(source: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _truth(source: str) -> bool | None:
+def _boolean(source: str) -> bool | None:
     return {"true": True, "false": False}.get(source.lower())
 
 
-def _network(wanted: str, _variables: bool) -> Test:
+def _network(operand: str, _variables: bool) -> ValueTest:
     try:
-        network = ipaddress.ip_network(wanted, strict=False)
+        network = ipaddress.ip_network(operand, strict=False)
     except ValueError:
-        raise PolicyError(f"{wanted!r} is neither an IP address nor a range of them") from None
+        raise PolicyError(f"{operand!r} is neither an IP address nor an IP address range") from None
 
     def test(value: str, _context: Context) -> bool | None:
         try:
@@ -117,12 +121,12 @@ def _network(wanted: str, _variables: bool) -> Test:
     return test
 
 
-def _numeric(compare: Callable[[Any, Any], bool]) -> Reading:
+def _numeric(compare: Callable[[Any, Any], bool]) -> OperandParser:
     return _ordered(_number, "a number", compare)
 
 
-def _date(compare: Callable[[Any, Any], bool]) -> Reading:
-    return _ordered(_moment, "a date", compare)
+def _date(compare: Callable[[Any, Any], bool]) -> OperandParser:
+    return _ordered(_date_time, "a date", compare)
 
 
 OPERATORS: Mapping[str, Operator] = {
@@ -144,7 +148,7 @@ OPERATORS: Mapping[str, Operator] = {
     "DateLessThanEquals": Operator(_date(le)),
     "DateGreaterThan": Operator(_date(gt)),
     "DateGreaterThanEquals": Operator(_date(ge)),
-    "Bool": Operator(_ordered(_truth, "true or false", eq)),
+    "Bool": Operator(_ordered(_boolean, "true or false", eq)),
     "BinaryEquals": Operator(_string()),
     "IpAddress": Operator(_network),
     "NotIpAddress": Operator(_network, negated=True),
@@ -153,50 +157,58 @@ OPERATORS: Mapping[str, Operator] = {
     "ArnNotEquals": Operator(_arn, negated=True),
     "ArnNotLike": Operator(_arn, negated=True),
 }
-"""ArnEquals takes wildcards as ArnLike does: the two behave identically. Dates and numbers take no variables."""
+"""ArnEquals and ArnLike behave identically: both take wildcards. Dates and numbers take no variables."""
 NULL = "null"
 IF_EXISTS = "ifexists"
 FOR_ALL, FOR_ANY = "forallvalues:", "foranyvalue:"
-_BY_NAME = {name.lower(): operator for name, operator in OPERATORS.items()}
+_BY_LOWER_CASE_NAME = {name.lower(): operator for name, operator in OPERATORS.items()}
 
 
-def condition(operator: str, key: str, values: Sequence[str], *, variables: bool) -> Condition:
-    """Reads one operator with one key.
+def parse_condition(operator: str, key: str, values: Sequence[str], *, variables: bool) -> Condition:
+    """Parses one operator with one key.
+
+    Args:
+        operator: the operator, with its set operator and IfExists; case-insensitive.
+        key: the condition key.
+        values: the values of the policy, of which one has to match.
+        variables: whether the values may have policy variables.
 
     Raises:
-        PolicyError: there is no such operator, or it does not take one of the values.
+        PolicyError: The operator does not exist, or does not accept one of the values.
     """
     name = operator.lower()
     if name == NULL:
-        return Condition(operator, key, tuple(values), _presence(values))
-    quantifier = next((prefix for prefix in (FOR_ALL, FOR_ANY) if name.startswith(prefix)), "")
-    bare = name.removeprefix(quantifier)
-    found = _BY_NAME.get(bare.removesuffix(IF_EXISTS))
+        return Condition(operator, key, tuple(values), _null_test(values))
+    set_operator = next((prefix for prefix in (FOR_ALL, FOR_ANY) if name.startswith(prefix)), "")
+    base_name = name.removeprefix(set_operator)
+    found = _BY_LOWER_CASE_NAME.get(base_name.removesuffix(IF_EXISTS))
     if found is None:
-        raise PolicyError(f"{operator!r} is no condition operator")
-    tests = [found.read(value, variables) for value in values]
+        raise PolicyError(f"{operator!r} is not a condition operator")
+    tests = [found.parse(value, variables) for value in values]
 
-    def one(value: str, context: Context) -> bool:
+    def holds_for(value: str, context: Context) -> bool:
         results = [test(value, context) for test in tests]
         return all(result is False for result in results) if found.negated else any(results)
 
-    # A key that the request does not have: ForAnyValue wants a value, the others of these are content without.
-    without = bare.endswith(IF_EXISTS) or quantifier == FOR_ALL or (found.negated and quantifier != FOR_ANY)
+    # ForAnyValue never holds without the key; IfExists, ForAllValues and negated operators do.
+    holds_without_key = (
+        base_name.endswith(IF_EXISTS) or set_operator == FOR_ALL or (found.negated and set_operator != FOR_ANY)
+    )
 
     def holds(value: Value | None, context: Context) -> bool:
         if value is None:
-            return without
-        if quantifier:
-            combine = all if quantifier == FOR_ALL else any
-            return combine(one(item, context) for item in ([value] if isinstance(value, str) else value))
-        # Without a set operator a multivalued key matches nothing, neither as it is nor negated.
-        return isinstance(value, str) and one(value, context)
+            return holds_without_key
+        if set_operator:
+            combine = all if set_operator == FOR_ALL else any
+            return combine(holds_for(item, context) for item in ([value] if isinstance(value, str) else value))
+        # Without a set operator, a multivalued key matches neither an operator nor its negation.
+        return isinstance(value, str) and holds_for(value, context)
 
     return Condition(operator, key, tuple(values), holds)
 
 
-def _presence(values: Sequence[str]) -> Callable[[Value | None, Context], bool]:
-    wanted = {_truth(value) for value in values}
-    if None in wanted:
-        raise PolicyError(f"Null takes true or false and not {', '.join(values)}")
-    return lambda value, _context: (value is None) in wanted
+def _null_test(values: Sequence[str]) -> Callable[[Value | None, Context], bool]:
+    absent = {_boolean(value) for value in values}
+    if None in absent:
+        raise PolicyError(f"Null is {', '.join(values)}; allowed: true | false")
+    return lambda value, _context: (value is None) in absent

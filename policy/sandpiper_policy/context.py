@@ -1,4 +1,4 @@
-"""The request context: values of condition keys."""
+"""The request context: condition keys and their values."""
 
 from __future__ import annotations
 
@@ -6,25 +6,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 Value = str | Sequence[str]
-"""A text for a single-valued key; several texts, perhaps one or none, for a multivalued one."""
+"""A string for a single-valued key; a sequence of strings, possibly empty, for a multivalued key."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """Condition keys and their values. Names of keys are not case-sensitive."""
+    """Condition keys and their values. Key names are case-insensitive."""
 
     values: Mapping[str, Value]
 
     @classmethod
     def of(cls, keys: Mapping[str, Value]) -> Context:
-        """The context with these keys. One without a value is left out."""
+        """Returns the context with these keys."""
         return cls({name.lower(): value for name, value in keys.items()})
 
     def get(self, key: str) -> Value | None:
-        """The value of a key, or None when the request has no such key."""
+        """Returns the value of a key, or None when the request does not have the key."""
         return self.values.get(key.lower())
 
     def single(self, key: str) -> str | None:
-        """The value of a single-valued key, or None: a multivalued one has no place in a text."""
+        """Returns the value of a single-valued key; None for a missing or multivalued key.
+
+        A policy variable cannot expand to a multivalued key.
+        """
         value = self.get(key)
         return value if isinstance(value, str) else None

@@ -1,10 +1,10 @@
-"""What can be wrong with a policy."""
+"""The error that policy parsing raises."""
 
 from __future__ import annotations
 
 
 class PolicyError(ValueError):
-    """A document that IAM would not have taken, or that this package cannot evaluate. It allows nothing.
+    """A policy document that IAM rejects, or that this package cannot evaluate.
 
-    The message names the policy, the statement and the element.
+    The message names the policy, the statement and the element. Treat such a policy as one that allows nothing.
     """

@@ -1,6 +1,6 @@
-"""The decision: which policies count, and how they combine.
+"""Decides requests: which policies apply, and how they combine.
 
-"Policy evaluation logic" of the IAM User Guide, for requests within an account and between two.
+"Policy evaluation logic" of the IAM User Guide, for requests within one account and between two accounts.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from sandpiper_policy.context import Context
-from sandpiper_policy.document import Effect
-from sandpiper_policy.principals import Kind, Named
+from sandpiper_policy.principals import PrincipalKind, PrincipalMatch
+from sandpiper_policy.syntax import Effect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked.
+    """A request to an AWS service.
 
     Attributes:
-        principal: who asks.
-        action: `service:Name`.
-        resource: its ARN, or `*` for an action that knows no resource.
-        account: the account that owns the resource.
-        context: values of condition keys; this package adds none.
+        principal: the principal that makes the request.
+        action: the action, `service:Name`.
+        resource: the ARN of the resource; `*` for an action without resource types.
+        account: the ID of the account that owns the resource.
+        context: condition keys and their values. The package adds no keys itself.
     """
 
     principal: Principal
@@ -45,23 +45,23 @@ class Policies:
     """The policies that apply to a request.
 
     Attributes:
-        identity: of who asks: a user's or a role's, with those of a user's groups.
-        boundary: permissions boundary of who asks; None: it has none.
-        session: session policies; None: the session was made without.
-        resource: of the resource: a bucket policy, a key policy, a role's trust policy; None: it has none.
-        resource_rules: whether the account's own policies count only where the resource's policy names the account.
-            So it is with trust policies and key policies. Elsewhere they count for all resources of the account.
+        identity: policies of the principal: of the user and its groups, or of the role.
+        boundary: permissions boundary of the principal, or None.
+        session: session policies; None: the session has none.
+        resource: policy of the resource, such as a bucket policy, a key policy or a role trust policy, or None.
+        resource_policy_required: whether identity-based policies of the account count only when the policy of the
+            resource names the account, as for role trust policies and key policies. Default: they always count.
     """
 
     identity: Sequence[Policy] = ()
     boundary: Policy | None = None
     session: Sequence[Policy] | None = None
     resource: Policy | None = None
-    resource_rules: bool = False
+    resource_policy_required: bool = False
 
 
 class Outcome(Enum):
-    """What became of a request."""
+    """The outcomes of a decision."""
 
     ALLOWED = "allowed"
     DENIED = "explicitly denied"
@@ -69,7 +69,7 @@ class Outcome(Enum):
 
 
 class Layer(Enum):
-    """The kinds of policies that a decision can lack, or be denied by, in AWS's words."""
+    """The types of policies that can deny a request or fail to allow it, by AWS's names."""
 
     IDENTITY = "identity-based policy"
     BOUNDARY = "permissions boundary"
@@ -79,12 +79,12 @@ class Layer(Enum):
 
 @dataclass(frozen=True)
 class Decision:
-    """What became of a request, and why.
+    """The outcome of a request and its cause.
 
     Attributes:
-        outcome: what became of it.
-        statements: those that allow it, or the one that denies it; none where nothing allows it.
-        layer: the kind of policy that denies it, or in which an allow is missing; None when it is allowed.
+        outcome: the outcome.
+        statements: the statements that allow the request, or the one that denies it; empty when none allows it.
+        layer: the type of policy that denies the request or lacks an allow; None when the request is allowed.
     """
 
     outcome: Outcome
@@ -93,22 +93,22 @@ class Decision:
 
     @property
     def allowed(self) -> bool:
-        """Whether it is allowed."""
+        """Whether the request is allowed."""
         return self.outcome is Outcome.ALLOWED
 
     @property
     def reason(self) -> str:
-        """Why, in words for people: `denied by statement TlsOnly of the bucket policy`."""
+        """The cause as a phrase, such as `denied by statement TlsOnly of the bucket policy`."""
         by = " and ".join(map(str, self.statements))
         if self.layer is None:
             return f"allowed by {by or 'being the account root'}"
         return f"denied by {by}" if by else f"no {self.layer.value} allows it"
 
 
-def access_denied(request: Request, decision: Decision) -> str:
-    """What a service says of a request that was not allowed ("Troubleshoot access denied error messages").
+def access_denied_message(request: Request, decision: Decision) -> str:
+    """Returns the message that a service returns for a denied request ("Troubleshoot access denied error messages").
 
-    S3 puts the resource into quotes (seen in its answers since 2025).
+    S3 quotes the resource (observed since 2025).
     """
     layer = (decision.layer or Layer.IDENTITY).value
     article = "an" if layer[0] in "aeiou" else "a"
@@ -118,44 +118,55 @@ def access_denied(request: Request, decision: Decision) -> str:
         else f"because no {layer} allows the {request.action} action"
     )
     resource = f'"{request.resource}"' if request.action.startswith("s3:") else request.resource
-    asked = f"perform: {request.action} on resource: {resource}"
-    return f"User: {request.principal.name} is not authorized to {asked} {why}"
+    operation = f"perform: {request.action} on resource: {resource}"
+    return f"User: {request.principal.name} is not authorized to {operation} {why}"
 
 
 def evaluate(request: Request, policies: Policies) -> Decision:
-    """Decides a request. A deny wins; without an allow from where one is needed there is none."""
-    applied = _Applied(request, policies)
-    denying = applied.denying()
+    """Decides a request. A deny always wins; a request that no required policy allows is implicitly denied.
+
+    Args:
+        request: the request.
+        policies: every policy that applies to it.
+
+    Example:
+        >>> from sandpiper_policy.principals import Principal
+        >>> role = Principal.of("arn:aws:iam::111122223333:role/worker")
+        >>> evaluate(Request(role, "s3:GetObject", "arn:aws:s3:::data/a", "111122223333"), Policies()).reason
+        'no identity-based policy allows it'
+    """
+    applicable = _ApplicableStatements(request, policies)
+    denying = applicable.find_deny()
     if denying is not None:
         layer, statement = denying
         return Decision(Outcome.DENIED, (statement,), layer)
-    granted = applied.granted()
+    granted = applicable.find_allow()
     if isinstance(granted, Layer):
         return Decision(Outcome.NOT_ALLOWED, (), granted)
     return Decision(Outcome.ALLOWED, granted)
 
 
-class _Applied:
-    """The statements of each policy that cover a request."""
+class _ApplicableStatements:
+    """The statements that match the action, resource and context of a request, by layer."""
 
     def __init__(self, request: Request, policies: Policies) -> None:
         self._request, self._policies = request, policies
         self._context = Context.of(request.context)
-        self._identity = self._covering(policies.identity)
-        self._boundary = None if policies.boundary is None else self._covering([policies.boundary])
-        self._session = None if policies.session is None else self._covering(policies.session)
-        self._resource = self._covering([] if policies.resource is None else [policies.resource])
+        self._identity = self._matching(policies.identity)
+        self._boundary = None if policies.boundary is None else self._matching([policies.boundary])
+        self._session = None if policies.session is None else self._matching(policies.session)
+        self._resource = self._matching([] if policies.resource is None else [policies.resource])
 
-    def _covering(self, policies: Sequence[Policy]) -> list[Statement]:
+    def _matching(self, policies: Sequence[Policy]) -> list[Statement]:
         return [
             statement
             for policy in policies
             for statement in policy.statements
-            if statement.covers(self._request.action, self._request.resource, self._context)
+            if statement.matches(self._request.action, self._request.resource, self._context)
         ]
 
-    def denying(self) -> tuple[Layer, Statement] | None:
-        """The first statement that denies the request, or None."""
+    def find_deny(self) -> tuple[Layer, Statement] | None:
+        """Returns the first statement that denies the request, or None."""
         layers = {
             Layer.IDENTITY: self._identity,
             Layer.BOUNDARY: self._boundary or (),
@@ -164,44 +175,44 @@ class _Applied:
         }
         for layer, statements in layers.items():
             for statement in statements:
-                if statement.effect is Effect.DENY and self._concerns(statement):
+                if statement.effect is Effect.DENY and self._applies_to_principal(statement):
                     return layer, statement
         return None
 
-    def _concerns(self, denying: Statement) -> bool:
+    def _applies_to_principal(self, deny: Statement) -> bool:
         # "The NotPrincipal element with a Deny effect will always deny any IAM principal that has a permissions
         # boundary policy attached" (Permissions boundaries for IAM entities).
-        bounded = denying.not_named and self._boundary is not None
-        return bounded or denying.naming(self._request.principal) is not Named.NOT
+        has_boundary = deny.not_principals and self._boundary is not None
+        return has_boundary or deny.match_principal(self._request.principal) is not PrincipalMatch.NONE
 
-    def granted(self) -> tuple[Statement, ...] | Layer:
-        """The statements that allow the request, or where one is missing."""
+    def find_allow(self) -> tuple[Statement, ...] | Layer:
+        """Returns the statements that allow the request, or the layer that lacks an allow."""
         principal = self._request.principal
-        named = self._resource_allows()
-        itself = tuple(statement for level, statement in named if level is Named.ITSELF)
-        if not principal.account:  # a service, a provider, anybody: the resource's policy alone
-            return itself or Layer.RESOURCE
+        allowing = self._resource_allows()
+        exact = tuple(statement for match, statement in allowing if match is PrincipalMatch.EXACT)
+        if not principal.account:  # services, providers and anonymous callers: only the policy of the resource counts
+            return exact or Layer.RESOURCE
         if principal.account != self._request.account:
-            return self._across(tuple(statement for _, statement in named))
-        if itself:  # neither a boundary nor a session policy limits what is granted to the principal itself
-            return itself
-        by_role = tuple(statement for level, statement in named if level is Named.BY_ROLE)
+            return self._require_both(tuple(statement for _, statement in allowing))
+        if exact:  # a boundary or session policy does not limit grants to the principal's own ARN
+            return exact
+        by_role = tuple(statement for match, statement in allowing if match is PrincipalMatch.ROLE)
         if by_role:
             return self._missing_limit() or by_role
-        if not self._policies.resource_rules:
-            return self._own()
-        return self._across(tuple(statement for level, statement in named if level is Named.BY_ACCOUNT))
+        if not self._policies.resource_policy_required:
+            return self._identity_allow()
+        return self._require_both(tuple(statement for match, statement in allowing if match is PrincipalMatch.ACCOUNT))
 
-    def _across(self, granting: tuple[Statement, ...]) -> tuple[Statement, ...] | Layer:
-        """Where both sides have to allow: between accounts, and where the resource's policy rules."""
-        if not granting:
+    def _require_both(self, resource_allows: tuple[Statement, ...]) -> tuple[Statement, ...] | Layer:
+        """Requires an allow in both the resource policy and an identity-based policy."""
+        if not resource_allows:
             return Layer.RESOURCE
-        own = self._own()
-        return own if isinstance(own, Layer) else (*own, *granting)
+        identity_allows = self._identity_allow()
+        return identity_allows if isinstance(identity_allows, Layer) else (*identity_allows, *resource_allows)
 
-    def _own(self) -> tuple[Statement, ...] | Layer:
-        """What the principal's own policies allow, within their limits."""
-        if self._request.principal.kind is Kind.ROOT:
+    def _identity_allow(self) -> tuple[Statement, ...] | Layer:
+        """Returns what identity-based policies allow within the boundary and the session policies."""
+        if self._request.principal.kind is PrincipalKind.ROOT:
             return ()
         allowing = _allowing(self._identity)
         return (self._missing_limit() or allowing) if allowing else Layer.IDENTITY
@@ -213,9 +224,9 @@ class _Applied:
             return Layer.SESSION
         return None
 
-    def _resource_allows(self) -> list[tuple[Named, Statement]]:
-        allowing = [(item.naming(self._request.principal), item) for item in _allowing(self._resource)]
-        return [(level, item) for level, item in allowing if level is not Named.NOT]
+    def _resource_allows(self) -> list[tuple[PrincipalMatch, Statement]]:
+        matches = [(item.match_principal(self._request.principal), item) for item in _allowing(self._resource)]
+        return [(match, item) for match, item in matches if match is not PrincipalMatch.NONE]
 
 
 def _allowing(statements: Sequence[Statement]) -> tuple[Statement, ...]:

@@ -1,4 +1,4 @@
-"""Who asks, and whom a statement names.
+"""Principals of requests, and how the `Principal` element of a statement matches them.
 
 "AWS JSON policy elements: Principal" of the IAM User Guide.
 """
@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import Any, cast
 
 from sandpiper_policy.errors import PolicyError
 
@@ -17,8 +15,8 @@ ACCOUNT_ID = re.compile(r"\d{12}")
 ARN = re.compile(r"arn:[\w-]+:(?P<service>iam|sts)::(?P<account>\d{12}):(?P<kind>[\w-]+)(/(?P<path>.+))?")
 
 
-class Kind(Enum):
-    """What a principal is."""
+class PrincipalKind(Enum):
+    """The kinds of principals."""
 
     ROOT = "root"
     USER = "user"
@@ -30,113 +28,106 @@ class Kind(Enum):
     ANONYMOUS = "anonymous"
 
 
-class Named(IntEnum):
-    """How closely a statement names who asks; a closer one is greater."""
+class PrincipalMatch(IntEnum):
+    """How specifically a statement names a principal. More specific matches are greater."""
 
-    NOT = 0
-    BY_ACCOUNT = 1
-    """By its account, which leaves the decision to the account's own policies."""
-    BY_ROLE = 2
-    """A session by its role, a federated user by its user: what limits the session limits this."""
-    ITSELF = 3
+    NONE = 0
+    ACCOUNT = 1
+    """By its account. The account's own policies then decide."""
+    ROLE = 2
+    """A session by its role, or a federated user by its user. Limits of the session apply to the grant."""
+    EXACT = 3
     """By its own ARN or name, or by `*`."""
 
 
 @dataclass(frozen=True)
 class Principal:
-    """Who asks.
+    """The principal that makes a request.
 
     Attributes:
-        kind: what it is.
-        name: its ARN; a service's name (`lambda.amazonaws.com`); a provider's ARN or domain.
-        account: its account; empty for a service, a provider and nobody in particular.
+        kind: the kind of principal.
+        name: its ARN; for a service its name (`lambda.amazonaws.com`); for a provider its ARN or domain.
+        account: its account ID; empty for services, providers and anonymous callers.
     """
 
-    kind: Kind
+    kind: PrincipalKind
     name: str
     account: str = ""
 
     @classmethod
     def of(cls, name: str) -> Principal:
-        """The principal with an ARN of IAM or STS, or the service or provider of a name.
+        """Returns the principal with an IAM or STS ARN, or with the name of a service or provider.
 
         Raises:
-            ValueError: an ARN of something that never asks.
+            ValueError: The ARN is of a resource that cannot be a principal.
         """
         found = ARN.fullmatch(name)
         if found is None:
             service = name.endswith((".amazonaws.com", ".amazonaws.com.cn")) and "/" not in name and ":" not in name
-            return cls(Kind.SERVICE if service else Kind.PROVIDER, name)
+            return cls(PrincipalKind.SERVICE if service else PrincipalKind.PROVIDER, name)
         kinds = {"saml-provider": "provider", "oidc-provider": "provider"}
-        return cls(Kind(kinds.get(found["kind"], found["kind"])), name, found["account"])
+        return cls(PrincipalKind(kinds.get(found["kind"], found["kind"])), name, found["account"])
 
 
-ANONYMOUS = Principal(Kind.ANONYMOUS, "")
+ANONYMOUS = Principal(PrincipalKind.ANONYMOUS, "")
 
 
 @dataclass(frozen=True)
 class Principals:
-    """The element `Principal`: kinds of names, and names. `("*", "*")` is everybody."""
+    """The principals of an element `Principal` or `NotPrincipal`: pairs of type and name. `("*", "*")` is everyone."""
 
     names: tuple[tuple[str, str], ...]
 
-    def naming(self, asking: Principal) -> Named:
-        """How closely the element names who asks."""
-        return max((_naming(kind, name, asking) for kind, name in self.names), default=Named.NOT)
+    def match(self, principal: Principal) -> PrincipalMatch:
+        """Returns the most specific match of the principal."""
+        return max((_match(kind, name, principal) for kind, name in self.names), default=PrincipalMatch.NONE)
 
 
-def principals(element: object) -> Principals:
-    """Reads `Principal` or `NotPrincipal`.
+def parse_principals(names: tuple[tuple[str, str], ...]) -> Principals:
+    """Checks the types and names of an element `Principal` or `NotPrincipal`.
 
     Raises:
-        PolicyError: it names nobody as IAM does.
+        PolicyError: A type does not exist, or a name contains a wildcard.
     """
-    if element == "*":
-        return Principals((("*", "*"),))
-    if not isinstance(element, Mapping) or not element:
-        raise PolicyError(f"the principal {element!r} is neither * nor an object")
-    names: list[tuple[str, str]] = []
-    for kind, given in cast("Mapping[str, Any]", element).items():
-        if kind not in ("AWS", "Service", "Federated", "CanonicalUser"):
-            raise PolicyError(f"{kind!r} is no kind of principal")
-        listed = cast("list[Any]", given) if isinstance(given, list) else [given]
-        names += [_checked(kind, name) for name in listed]
-    return Principals(tuple(names))
+    return Principals(tuple(_check(kind, name) for kind, name in names))
 
 
-def _checked(kind: str, name: object) -> tuple[str, str]:
-    if not isinstance(name, str) or not name:
-        raise PolicyError(f"the principal {name!r} is no text")
-    if kind == "AWS" and name == "*":
+def _check(kind: str, name: str) -> tuple[str, str]:
+    if kind not in ("*", "AWS", "Service", "Federated", "CanonicalUser"):
+        raise PolicyError(f"{kind!r} is not a principal type; allowed: AWS | Service | Federated | CanonicalUser")
+    if kind in ("*", "AWS") and name == "*":
         return "*", "*"
     if "*" in name or "?" in name:
-        raise PolicyError(f"the principal {name!r} has a wildcard, which only a whole * may be")
+        raise PolicyError(f"the principal {name!r} has a wildcard; allowed: a full name, or * alone")
     return kind, name
 
 
-def _naming(kind: str, name: str, asking: Principal) -> Named:
+def _match(kind: str, name: str, principal: Principal) -> PrincipalMatch:
     if kind == "*":
-        return Named.ITSELF
+        return PrincipalMatch.EXACT
     if kind == "Service":
-        return Named.ITSELF if asking.kind is Kind.SERVICE and asking.name == name else Named.NOT
+        is_named = principal.kind is PrincipalKind.SERVICE and principal.name == name
+        return PrincipalMatch.EXACT if is_named else PrincipalMatch.NONE
     if kind == "Federated":
-        return Named.ITSELF if asking.kind is Kind.PROVIDER and asking.name == name else Named.NOT
-    if kind == "CanonicalUser":  # an account's other name, which only S3 knows
-        return Named.NOT
-    if name == asking.name and asking.kind is not Kind.ROOT:
-        return Named.ITSELF
+        is_named = principal.kind is PrincipalKind.PROVIDER and principal.name == name
+        return PrincipalMatch.EXACT if is_named else PrincipalMatch.NONE
+    if kind == "CanonicalUser":  # another name of an account, which only S3 knows
+        return PrincipalMatch.NONE
+    if name == principal.name and principal.kind is not PrincipalKind.ROOT:
+        return PrincipalMatch.EXACT
     found = ARN.fullmatch(name)
     account = name if ACCOUNT_ID.fullmatch(name) else found["account"] if found and found["kind"] == "root" else None
     if account is not None:
-        return Named.BY_ACCOUNT if account == asking.account else Named.NOT
-    if found is None or found["account"] != asking.account:
-        return Named.NOT
-    return Named.BY_ROLE if _behind(asking) == (found["kind"], (found["path"] or "").rpartition("/")[2]) else Named.NOT
+        return PrincipalMatch.ACCOUNT if account == principal.account else PrincipalMatch.NONE
+    if found is None or found["account"] != principal.account:
+        return PrincipalMatch.NONE
+    named = (found["kind"], (found["path"] or "").rpartition("/")[2])
+    return PrincipalMatch.ROLE if _session_owner(principal) == named else PrincipalMatch.NONE
 
 
-def _behind(asking: Principal) -> tuple[str, str] | None:
-    """The kind and name of what stands behind a session. A session's ARN has no path of its role."""
-    parts = asking.name.rpartition(":")[2].split("/")
-    if asking.kind is Kind.SESSION:
+def _session_owner(principal: Principal) -> tuple[str, str] | None:
+    """Returns the kind and name of the role or user of a session. The ARN of a session omits the path of its role."""
+    parts = principal.name.rpartition(":")[2].split("/")
+    if principal.kind is PrincipalKind.SESSION:
         return "role", parts[1]
-    return ("user", parts[1]) if asking.kind is Kind.FEDERATED_USER else None
+    return ("user", parts[1]) if principal.kind is PrincipalKind.FEDERATED_USER else None

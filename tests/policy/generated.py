@@ -1,7 +1,7 @@
-"""Requests and policies of the kinds that the project emits, made at random from a seed.
+"""Random requests and policies of the kinds that the project deploys, from a seed.
 
-A case is what a test knows: who asks for what in which context, and the documents that apply. Values are drawn near the
-request's own, so that about as many requests are allowed as are not.
+A case is a request with its context and the policy documents that apply. Policy values are drawn near those of the
+request, so that about as many requests are allowed as denied.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:session"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0f9e8d7c-6b5a-4c3d-2e1f-0a9b8c7d6e5f"
 SERVICE = "bedrock-agentcore.amazonaws.com"
 SERVICES = (SERVICE, "lambda.amazonaws.com", "states.amazonaws.com")
-ROLE_BEHIND = {SESSION: ROLE, FOREIGN: FOREIGN_ROLE, USER: USER}
+PRINCIPAL_ARNS = {SESSION: ROLE, FOREIGN: FOREIGN_ROLE, USER: USER}
 
 STRING = (
     *("StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase"),
@@ -43,7 +43,7 @@ OPERATORS: Mapping[str, Sequence[str]] = {
     "arn": (*ARN, *STRING),
     "number": NUMERIC,
     "date": DATE,
-    "truth": ("Bool",),
+    "boolean": ("Bool",),
     "address": ("IpAddress", "NotIpAddress"),
     "texts": STRING,
 }
@@ -51,7 +51,7 @@ OPERATORS: Mapping[str, Sequence[str]] = {
 
 @dataclass(frozen=True)
 class Key:
-    """A condition key: what its values are (a key of OPERATORS), and some that a policy may have."""
+    """A condition key: the kind of its values (a key of OPERATORS), and values that a policy may have."""
 
     kind: str
     values: tuple[str, ...]
@@ -64,7 +64,7 @@ COMMON: Mapping[str, Key] = {
         "arn", (ROLE, USER, FOREIGN_ROLE, f"arn:aws:iam::{ACCOUNT}:role/*", "arn:aws:iam::*:user/*")
     ),
     "aws:PrincipalTag/team": Key("text", ("claims", "Claims", "motor", "cl*")),
-    "aws:SecureTransport": Key("truth", ("true", "false")),
+    "aws:SecureTransport": Key("boolean", ("true", "false")),
     "aws:SourceIp": Key("address", ("10.1.0.0/16", "10.1.2.3/32", "192.0.2.0/24", "2001:db8::/32")),
     "aws:CurrentTime": Key("date", ("2026-11-21T00:00:00Z", "2026-11-21T12:00:00Z", "2027-01-01T00:00:00Z")),
     "aws:RequestedRegion": Key("text", (REGION, "eu-central-1", "us-*")),
@@ -87,7 +87,7 @@ SOURCES: Mapping[str, Key] = {
 
 @dataclass
 class Case:
-    """One request with its policies, as documents."""
+    """One request with its policies as documents."""
 
     principal: str
     action: str
@@ -97,13 +97,13 @@ class Case:
     identity: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     boundary: dict[str, Any] | None = None
     session: dict[str, Any] | None = None
-    of_resource: dict[str, Any] | None = None
+    resource_policy: dict[str, Any] | None = None
     is_trust: bool = False
 
 
 @dataclass(frozen=True)
 class Request:
-    """A kind of request: actions, resources and condition keys that a policy about it may name."""
+    """A kind of request, with the actions, resources and condition keys that a policy for it may name."""
 
     action: str
     resource: str
@@ -115,14 +115,14 @@ class Request:
 
 
 def cases(count: int, seed: int) -> list[Case]:
-    """The cases of a seed; the kinds take turns."""
-    dice = random.Random(seed)
-    return [KINDS[number % len(KINDS)](dice) for number in range(count)]
+    """Returns the cases of a seed, in turn of each kind."""
+    rng = random.Random(seed)
+    return [KINDS[number % len(KINDS)](rng) for number in range(count)]
 
 
-def _object(dice: random.Random) -> Case:
-    path = dice.choice(("tenants/demo/sandbox/a.txt", "tenants/demo/inputs/b.csv", "tenants/other/c", "alice/d", "top"))
-    action = dice.choice(("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"))
+def _object(rng: random.Random) -> Case:
+    path = rng.choice(("tenants/demo/sandbox/a.txt", "tenants/demo/inputs/b.csv", "tenants/other/c", "alice/d", "top"))
+    action = rng.choice(("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"))
     folders = ("tenants/demo/sandbox/*", "tenants/demo/*", "tenants/*/inputs/*", "${aws:username}/*", "*", "top", "t?p")
     by_tag = ("${aws:PrincipalTag/team, 'alice'}/*", "tenants/${aws:PrincipalTag/team}/*", "${*}/d")
     request = Request(
@@ -132,10 +132,10 @@ def _object(dice: random.Random) -> Case:
         (*(f"{BUCKET}/{folder}" for folder in (*folders, *by_tag)), BUCKET, "arn:aws:s3:::*", "arn:aws:s3:::*/top"),
         COMMON,
     )
-    return _case(dice, request, with_resource_policy=0.6)
+    return _case(rng, request, with_resource_policy=0.6)
 
 
-def _list(dice: random.Random) -> Case:
+def _list(rng: random.Random) -> Case:
     keys = {
         "s3:prefix": Key(
             "text", ("tenants/demo/*", "tenants/demo/sandbox/", "", "${aws:username}/*", "tenants/??mo/*")
@@ -143,12 +143,12 @@ def _list(dice: random.Random) -> Case:
         "s3:delimiter": Key("text", ("/",)),
         "s3:max-keys": Key("number", ("10", "100", "1000", "10.5")),
     }
-    context = _some(
-        dice,
+    context = _sample(
+        rng,
         {
-            "s3:prefix": dice.choice(("tenants/demo/sandbox/", "tenants/demo/x", "tenants/other/", "alice/")),
+            "s3:prefix": rng.choice(("tenants/demo/sandbox/", "tenants/demo/x", "tenants/other/", "alice/")),
             "s3:delimiter": "/",
-            "s3:max-keys": dice.choice(("10", "50", "1000")),
+            "s3:max-keys": rng.choice(("10", "50", "1000")),
         },
     )
     request = Request(
@@ -159,10 +159,10 @@ def _list(dice: random.Random) -> Case:
         {**COMMON, **keys},
         context,
     )
-    return _case(dice, request, with_resource_policy=0.5)
+    return _case(rng, request, with_resource_policy=0.5)
 
 
-def _trust(dice: random.Random) -> Case:
+def _trust(rng: random.Random) -> Case:
     keys = {
         "sts:ExternalId": Key("text", ("secret", "other")),
         "sts:RoleSessionName": Key("text", ("run-1", "${aws:username}", "run-*")),
@@ -173,31 +173,31 @@ def _trust(dice: random.Random) -> Case:
         ("sts:AssumeRole", "sts:*", "sts:TagSession"),
         (ROLE, f"arn:aws:iam::{ACCOUNT}:role/*", "arn:aws:iam::*:role/service/*", f"arn:aws:iam::{ACCOUNT}:role/x"),
         {**COMMON, **SOURCES, **keys},
-        _some(dice, {"sts:ExternalId": "secret", "sts:RoleSessionName": dice.choice(("run-1", "alice"))}),
+        _sample(rng, {"sts:ExternalId": "secret", "sts:RoleSessionName": rng.choice(("run-1", "alice"))}),
     )
-    asking = dice.choice((*SERVICES, SERVICE, SESSION, USER, FOREIGN))
-    case = _case(dice, request, with_resource_policy=1, asking=asking)
+    caller = rng.choice((*SERVICES, SERVICE, SESSION, USER, FOREIGN))
+    case = _case(rng, request, with_resource_policy=1, caller=caller)
     case.is_trust = True
-    for statement in (case.of_resource or {})["Statement"]:
+    for statement in (case.resource_policy or {})["Statement"]:
         statement.pop("Resource", None)
         statement.pop("NotResource", None)
     return case
 
 
-def _pass_role(dice: random.Random) -> Case:
+def _pass_role(rng: random.Random) -> Case:
     request = Request(
         "iam:PassRole",
         ROLE,
         ("iam:PassRole", "iam:*", "iam:GetRole"),
         (ROLE, f"arn:aws:iam::{ACCOUNT}:role/*", f"arn:aws:iam::{ACCOUNT}:role/service/*", "arn:aws:iam::*:role/other"),
         {**COMMON, "iam:PassedToService": Key("text", (*SERVICES, "*.amazonaws.com"))},
-        _some(dice, {"iam:PassedToService": dice.choice(SERVICES)}, 0.9),
+        _sample(rng, {"iam:PassedToService": rng.choice(SERVICES)}, 0.9),
     )
-    return _case(dice, request)
+    return _case(rng, request)
 
 
-def _key(dice: random.Random) -> Case:
-    action = dice.choice(("kms:Decrypt", "kms:GenerateDataKey"))
+def _key(rng: random.Random) -> Case:
+    action = rng.choice(("kms:Decrypt", "kms:GenerateDataKey"))
     request = Request(
         action,
         KEY,
@@ -208,16 +208,16 @@ def _key(dice: random.Random) -> Case:
             "kms:ViaService": Key("text", (f"s3.{REGION}.amazonaws.com", "lambda.us-east-1.amazonaws.com", "s3.*")),
             "kms:CallerAccount": Key("text", (ACCOUNT, OTHER)),
         },
-        _some(dice, {"kms:ViaService": f"s3.{REGION}.amazonaws.com", "kms:CallerAccount": ACCOUNT}, 0.8),
+        _sample(rng, {"kms:ViaService": f"s3.{REGION}.amazonaws.com", "kms:CallerAccount": ACCOUNT}, 0.8),
     )
-    return _case(dice, request, with_resource_policy=1)
+    return _case(rng, request, with_resource_policy=1)
 
 
-def _session(dice: random.Random) -> Case:
+def _session(rng: random.Random) -> Case:
     operations = ("StartCodeInterpreterSession", "InvokeCodeInterpreter", "StopCodeInterpreterSession")
     operations += ("GetCodeInterpreterSession", "ListCodeInterpreterSessions")
     request = Request(
-        f"bedrock-agentcore:{dice.choice(operations)}",
+        f"bedrock-agentcore:{rng.choice(operations)}",
         INTERPRETER,
         (*(f"bedrock-agentcore:{name}" for name in operations), "bedrock-agentcore:*", "bedrock-agentcore:*Session"),
         (
@@ -229,15 +229,15 @@ def _session(dice: random.Random) -> Case:
         ),
         COMMON,
     )
-    return _case(dice, request)
+    return _case(rng, request)
 
 
-def _create(dice: random.Random) -> Case:
+def _create(rng: random.Random) -> Case:
     keys = {
         "aws:TagKeys": Key("texts", ("team", "cost", "t*")),
         "aws:RequestTag/team": Key("text", ("claims", "motor", "${aws:PrincipalTag/team}")),
     }
-    context = _some(dice, {"aws:RequestTag/team": "claims", "aws:TagKeys": dice.choice((["team"], ["team", "cost"]))})
+    context = _sample(rng, {"aws:RequestTag/team": "claims", "aws:TagKeys": rng.choice((["team"], ["team", "cost"]))})
     request = Request(
         "bedrock-agentcore:CreateCodeInterpreter",
         "*",
@@ -247,10 +247,10 @@ def _create(dice: random.Random) -> Case:
         context,
         wildcard_only=True,
     )
-    return _case(dice, request)
+    return _case(rng, request)
 
 
-def _function(dice: random.Random) -> Case:
+def _function(rng: random.Random) -> Case:
     request = Request(
         "lambda:InvokeFunction",
         FUNCTION,
@@ -258,7 +258,7 @@ def _function(dice: random.Random) -> Case:
         (FUNCTION, f"{FUNCTION}*", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:*", f"{FUNCTION}:1"),
         {**COMMON, **SOURCES},
     )
-    return _case(dice, request, with_resource_policy=0.4)
+    return _case(rng, request, with_resource_policy=0.4)
 
 
 KINDS: Sequence[Callable[[random.Random], Case]] = (
@@ -266,83 +266,83 @@ KINDS: Sequence[Callable[[random.Random], Case]] = (
 )
 
 
-def _case(dice: random.Random, request: Request, *, with_resource_policy: float = 0, asking: str | None = None) -> Case:
-    principal = asking or dice.choice((SESSION, SESSION, USER, FOREIGN if with_resource_policy else SESSION))
-    context = {**_context(dice, principal, request), **request.context}
-    make = _Maker(dice, request, context)
+def _case(rng: random.Random, request: Request, *, with_resource_policy: float = 0, caller: str | None = None) -> Case:
+    principal = caller or rng.choice((SESSION, SESSION, USER, FOREIGN if with_resource_policy else SESSION))
+    context = {**_context(rng, principal, request), **request.context}
+    generator = _PolicyGenerator(rng, request, context)
     is_service = principal in SERVICES
     case = Case(principal, request.action, request.resource, ACCOUNT, context)
     if not is_service:
-        case.identity = [make.policy() for _ in range(dice.choice((0, 1, 1, 2)))]
-        case.boundary = make.policy(wide=0.5) if dice.random() < 0.25 else None
-    if dice.random() < with_resource_policy:
-        case.of_resource = make.policy(principals=True)
-    if principal in (SESSION, FOREIGN) and case.of_resource is None and dice.random() < 0.2:
-        case.session = make.policy(wide=0.5)
+        case.identity = [generator.policy() for _ in range(rng.choice((0, 1, 1, 2)))]
+        case.boundary = generator.policy(wide=0.5) if rng.random() < 0.25 else None
+    if rng.random() < with_resource_policy:
+        case.resource_policy = generator.policy(principals=True)
+    if principal in (SESSION, FOREIGN) and case.resource_policy is None and rng.random() < 0.2:
+        case.session = generator.policy(wide=0.5)
     return case
 
 
-def _context(dice: random.Random, principal: str, request: Request) -> dict[str, Any]:
+def _context(rng: random.Random, principal: str, request: Request) -> dict[str, Any]:
     common: dict[str, Any] = {
-        "aws:SecureTransport": dice.choice(("true", "true", "true", "false")),
-        "aws:SourceIp": dice.choice(("10.1.2.3", "10.1.9.9", "192.0.2.7", "203.0.113.5", "2001:db8::7")),
-        "aws:CurrentTime": dice.choice(("2026-11-20T08:30:00Z", "2026-11-21T12:00:00Z", "2026-12-24T18:00:00Z")),
+        "aws:SecureTransport": rng.choice(("true", "true", "true", "false")),
+        "aws:SourceIp": rng.choice(("10.1.2.3", "10.1.9.9", "192.0.2.7", "203.0.113.5", "2001:db8::7")),
+        "aws:CurrentTime": rng.choice(("2026-11-20T08:30:00Z", "2026-11-21T12:00:00Z", "2026-12-24T18:00:00Z")),
         "aws:RequestedRegion": REGION,
     }
     if not request.wildcard_only:
         common["aws:ResourceAccount"] = ACCOUNT
     if principal in SERVICES:
-        arn = dice.choice((INTERPRETER, INTERPRETER.replace("demo", "evil"), SOURCES["aws:SourceArn"].values[-1]))
-        return common | _some(
-            dice, {"aws:SourceAccount": dice.choice((ACCOUNT, ACCOUNT, OTHER)), "aws:SourceArn": arn}, 0.9
+        arn = rng.choice((INTERPRETER, INTERPRETER.replace("demo", "evil"), SOURCES["aws:SourceArn"].values[-1]))
+        return common | _sample(
+            rng, {"aws:SourceAccount": rng.choice((ACCOUNT, ACCOUNT, OTHER)), "aws:SourceArn": arn}, 0.9
         )
-    common |= {"aws:PrincipalArn": ROLE_BEHIND[principal], "aws:PrincipalAccount": principal.split(":")[4]}
+    common |= {"aws:PrincipalArn": PRINCIPAL_ARNS[principal], "aws:PrincipalAccount": principal.split(":")[4]}
     if principal == USER:
         common["aws:username"] = "alice"
-    return common | _some(dice, {"aws:PrincipalTag/team": dice.choice(("claims", "motor"))}, 0.7)
+    return common | _sample(rng, {"aws:PrincipalTag/team": rng.choice(("claims", "motor"))}, 0.7)
 
 
-def _some(dice: random.Random, values: Mapping[str, Any], share: float = 0.6) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if dice.random() < share}
+def _sample(rng: random.Random, values: Mapping[str, Any], share: float = 0.6) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if rng.random() < share}
 
 
-class _Maker:
-    """Policies about one request."""
+class _PolicyGenerator:
+    """Generates policies for one request."""
 
-    def __init__(self, dice: random.Random, request: Request, context: Mapping[str, Any]) -> None:
-        self._dice, self._request, self._context = dice, request, context
+    def __init__(self, rng: random.Random, request: Request, context: Mapping[str, Any]) -> None:
+        self._rng, self._request, self._context = rng, request, context
 
     def policy(self, *, principals: bool = False, wide: float = 0) -> dict[str, Any]:
-        """A document; `wide` is how probably it allows everything beside."""
-        statements = [self._statement(principals=principals) for _ in range(self._dice.choice((1, 1, 2, 3)))]
-        if self._dice.random() < wide:
+        """Returns a document; `wide` is the probability that it also allows everything."""
+        statements = [self._statement(principals=principals) for _ in range(self._rng.choice((1, 1, 2, 3)))]
+        if self._rng.random() < wide:
             statements.append({"Effect": "Allow", "Action": "*", "Resource": "*"})
         return {"Version": "2012-10-17", "Statement": statements}
 
     def _statement(self, *, principals: bool) -> dict[str, Any]:
-        dice = self._dice
-        is_allow = dice.random() < 0.75
+        rng = self._rng
+        is_allow = rng.random() < 0.75
         statement: dict[str, Any] = {"Effect": "Allow" if is_allow else "Deny"}
         if principals:
             statement |= self._principals(is_allow)
         actions = self._near(self._request.action, self._request.actions)
-        statement["NotAction" if dice.random() < 0.08 else "Action"] = actions
+        statement["NotAction" if rng.random() < 0.08 else "Action"] = actions
         resources = self._near(self._request.resource, (*self._request.resources, "*"))
-        statement["NotResource" if dice.random() < 0.08 else "Resource"] = resources
+        statement["NotResource" if rng.random() < 0.08 else "Resource"] = resources
         conditions: dict[str, Any] = {}
-        for _ in range(dice.choice((0, 0, 1, 1, 2)) + (not is_allow)):
+        for _ in range(rng.choice((0, 0, 1, 1, 2)) + (not is_allow)):
             operator, key, values = self._condition()
             conditions.setdefault(operator, {})[key] = values
         return statement | ({"Condition": conditions} if conditions else {})
 
     def _near(self, own: str, others: Sequence[str]) -> str | list[str]:
-        dice = self._dice
-        chosen = [own if dice.random() < 0.5 else dice.choice(others) for _ in range(dice.choice((1, 1, 2)))]
-        return chosen[0] if len(chosen) == 1 and dice.random() < 0.5 else list(dict.fromkeys(chosen))
+        rng = self._rng
+        chosen = [own if rng.random() < 0.5 else rng.choice(others) for _ in range(rng.choice((1, 1, 2)))]
+        return chosen[0] if len(chosen) == 1 and rng.random() < 0.5 else list(dict.fromkeys(chosen))
 
     def _principals(self, is_allow: bool) -> dict[str, Any]:
-        dice = self._dice
-        one: list[Any] = [
+        rng = self._rng
+        choices: list[Any] = [
             "*",
             *({"AWS": name} for name in (ROLE, USER, SESSION, FOREIGN_ROLE, FOREIGN, ACCOUNT, "*")),
             {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
@@ -352,29 +352,29 @@ class _Maker:
             {"Service": [*SERVICES]},
             {"Service": SERVICE, "AWS": USER},
         ]
-        if not is_allow and dice.random() < 0.2:
-            return {"NotPrincipal": dice.choice([name for name in one if name not in ("*", {"AWS": "*"})])}
-        return {"Principal": dice.choice(one)}
+        if not is_allow and rng.random() < 0.2:
+            return {"NotPrincipal": rng.choice([name for name in choices if name not in ("*", {"AWS": "*"})])}
+        return {"Principal": rng.choice(choices)}
 
     def _condition(self) -> tuple[str, str, str | list[str]]:
-        dice = self._dice
-        key = dice.choice([*self._request.keys, *(name for name in self._context if name in self._request.keys)])
+        rng = self._rng
+        key = rng.choice([*self._request.keys, *(name for name in self._context if name in self._request.keys)])
         kind = self._request.keys[key]
-        if dice.random() < 0.08:
-            return "Null", key, dice.choice(("true", "false"))
-        operator = dice.choice(OPERATORS[kind.kind])
-        if kind.kind == "texts" or dice.random() < 0.04:
-            operator = f"{dice.choice(('ForAllValues', 'ForAnyValue'))}:{operator}"
-        if dice.random() < 0.15 and not operator.startswith("ForAny"):
+        if rng.random() < 0.08:
+            return "Null", key, rng.choice(("true", "false"))
+        operator = rng.choice(OPERATORS[kind.kind])
+        if kind.kind == "texts" or rng.random() < 0.04:
+            operator = f"{rng.choice(('ForAllValues', 'ForAnyValue'))}:{operator}"
+        if rng.random() < 0.15 and not operator.startswith("ForAny"):
             operator += "IfExists"
-        values = [self._value(key, kind) for _ in range(dice.choice((1, 1, 1, 2)))]
+        values = [self._value(key, kind) for _ in range(rng.choice((1, 1, 1, 2)))]
         if "Arn" in operator:
             values = [value for value in values if value.startswith("arn:")] or [ROLE]
-        return operator, key, values[0] if len(values) == 1 and dice.random() < 0.5 else list(dict.fromkeys(values))
+        return operator, key, values[0] if len(values) == 1 and rng.random() < 0.5 else list(dict.fromkeys(values))
 
     def _value(self, key: str, kind: Key) -> str:
         own = self._context.get(key)
-        if own is None or self._dice.random() < 0.4:
-            return self._dice.choice(kind.values)
-        own = own if isinstance(own, str) else self._dice.choice(own)
+        if own is None or self._rng.random() < 0.4:
+            return self._rng.choice(kind.values)
+        own = own if isinstance(own, str) else self._rng.choice(own)
         return own + ("/128" if ":" in own else "/32") if kind.kind == "address" else own

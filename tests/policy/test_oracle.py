@@ -1,6 +1,6 @@
-"""The evaluator against another of the same trade: @cloud-copilot/iam-simulate, offline, on generated cases.
+"""Compares the evaluator with @cloud-copilot/iam-simulate on generated cases, offline.
 
-It is AGPL and a program of its own, which nothing but this test starts.
+The simulator is licensed under the AGPL. It runs as a separate program, which only this test starts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandpiper.cdk_cli import node
-from sandpiper_policy.document import Kind, policy
+from sandpiper_policy.document import PolicyKind, parse_policy
 from sandpiper_policy.evaluate import Outcome, Policies, Request, evaluate
 from sandpiper_policy.principals import Principal
 from tests.policy.generated import ACCOUNT, BUCKET, SESSION, Case, cases
@@ -32,22 +32,24 @@ OUTCOMES = {
 }
 
 
-def decided(case: Case) -> Outcome:
-    """What the evaluator says."""
-    kind = Kind.TRUST if case.is_trust else Kind.RESOURCE
+def evaluated(case: Case) -> Outcome:
+    """Returns the outcome of the evaluator."""
+    kind = PolicyKind.TRUST if case.is_trust else PolicyKind.RESOURCE
     policies = Policies(
-        identity=[policy(f"identity {n}", Kind.IDENTITY, document) for n, document in enumerate(case.identity)],
-        boundary=None if case.boundary is None else policy("boundary", Kind.IDENTITY, case.boundary),
-        session=None if case.session is None else [policy("session", Kind.IDENTITY, case.session)],
-        resource=None if case.of_resource is None else policy("resource", kind, case.of_resource),
-        resource_rules=case.is_trust or case.action.startswith("kms:"),
+        identity=[
+            parse_policy(f"identity {n}", PolicyKind.IDENTITY, document) for n, document in enumerate(case.identity)
+        ],
+        boundary=None if case.boundary is None else parse_policy("boundary", PolicyKind.IDENTITY, case.boundary),
+        session=None if case.session is None else [parse_policy("session", PolicyKind.IDENTITY, case.session)],
+        resource=None if case.resource_policy is None else parse_policy("resource", kind, case.resource_policy),
+        resource_policy_required=case.is_trust or case.action.startswith("kms:"),
     )
     principal = Principal.of(case.principal)
     return evaluate(Request(principal, case.action, case.resource, case.account, case.context), policies).outcome
 
 
 def simulation(case: Case) -> dict[str, Any]:
-    """The same for the other one."""
+    """Returns the case as input of the simulator."""
     found: dict[str, Any] = {
         "request": {
             "principal": case.principal,
@@ -63,17 +65,17 @@ def simulation(case: Case) -> dict[str, Any]:
         found["permissionBoundaryPolicies"] = [{"name": "boundary", "policy": case.boundary}]
     if case.session is not None:
         found["sessionPolicy"] = case.session
-    if case.of_resource is not None:
-        found["resourcePolicy"] = case.of_resource
+    if case.resource_policy is not None:
+        found["resourcePolicy"] = case.resource_policy
     return found
 
 
-def simulated(some: list[Case]) -> list[dict[str, Any]]:
-    """What the other one says of each."""
+def simulate(batch: list[Case]) -> list[dict[str, Any]]:
+    """Returns the answers of the simulator."""
     ran = subprocess.run(
         [node(), "simulate.mjs"],
         cwd=ORACLE,
-        input=json.dumps([simulation(case) for case in some]),
+        input=json.dumps([simulation(case) for case in batch]),
         capture_output=True,
         text=True,
         check=True,
@@ -81,14 +83,16 @@ def simulated(some: list[Case]) -> list[dict[str, Any]]:
     return json.loads(ran.stdout)
 
 
-def test_all_generated_cases_are_decided_alike() -> None:
+def test_evaluator_and_simulator_agree_on_all_generated_cases() -> None:
     generated = cases(CASES, SEED)
-    answers = simulated(generated)
-    unusable = [
+    answers = simulate(generated)
+    rejected = [
         (case, answer) for case, answer in zip(generated, answers, strict=True) if answer["errors"] or answer["ignored"]
     ]
-    assert unusable == []
-    pairs = [(case, OUTCOMES[answer["result"]], decided(case)) for case, answer in zip(generated, answers, strict=True)]
+    assert rejected == []
+    pairs = [
+        (case, OUTCOMES[answer["result"]], evaluated(case)) for case, answer in zip(generated, answers, strict=True)
+    ]
     assert [pair for pair in pairs if pair[1] is not pair[2]] == []
     counts = Counter(outcome for _, _, outcome in pairs)
     assert all(counts[outcome] > CASES * 0.1 for outcome in Outcome), counts
@@ -99,41 +103,41 @@ GET = Case(SESSION, "s3:GetObject", f"{BUCKET}/a", ACCOUNT, {})
 PUT_ONLY = {"Version": "2012-10-17", "Statement": ANY | {"Action": "s3:PutObject"}}
 
 
-def _if(operator: str, key: str, wanted: str, given: str) -> Case:
-    statement = ANY | {"Condition": {operator: {key: wanted}}}
-    return replace(GET, identity=[{"Version": "2012-10-17", "Statement": statement}], context={key: given})
+def _with_condition(operator: str, key: str, operand: str, value: str) -> Case:
+    statement = ANY | {"Condition": {operator: {key: operand}}}
+    return replace(GET, identity=[{"Version": "2012-10-17", "Statement": statement}], context={key: value})
 
 
 DIFFERENCES: Mapping[str, tuple[Case, Outcome, Outcome]] = {
-    # Identity and access management, "Session policies": permissions that a resource-based policy gives to the ARN of
-    # the session itself come on top of what the session policy leaves.
-    "a resource names the session itself, and its session policy does not allow": (
+    # Identity and access management, "Session policies": permissions that a resource-based policy grants to the ARN of
+    # the session add to those that the session policy allows.
+    "a resource policy names the session, and the session policy does not allow the action": (
         replace(
             GET,
             session=PUT_ONLY,
-            of_resource={"Version": "2012-10-17", "Statement": ANY | {"Principal": {"AWS": SESSION}}},
+            resource_policy={"Version": "2012-10-17", "Statement": ANY | {"Principal": {"AWS": SESSION}}},
         ),
         Outcome.ALLOWED,
         Outcome.NOT_ALLOWED,
     ),
-    # Condition operators, "IP address condition operators": NotIpAddress is every address but the given one.
-    "an address of another family is not the one that is named": (
-        _if("NotIpAddress", "aws:SourceIp", "10.1.2.3", "2001:db8::7"),
+    # Condition operators, "IP address condition operators": NotIpAddress matches every other address.
+    "an address of another address family differs from the operand": (
+        _with_condition("NotIpAddress", "aws:SourceIp", "10.1.2.3", "2001:db8::7"),
         Outcome.ALLOWED,
         Outcome.NOT_ALLOWED,
     ),
-    # Condition operators, "Date condition operators": a date, or seconds of epoch time.
+    # Condition operators, "Date condition operators": a date, or a number of seconds since the epoch.
     "a number of seconds is a date": (
-        _if("DateGreaterThan", "aws:CurrentTime", "1577836800", "1999-01-01T00:00:00Z"),
+        _with_condition("DateGreaterThan", "aws:CurrentTime", "1577836800", "1999-01-01T00:00:00Z"),
         Outcome.NOT_ALLOWED,
         Outcome.ALLOWED,
     ),
 }
-"""Cases, what AWS's IAM User Guide makes of them, as the evaluator does, and what the other one says."""
+"""Cases, the outcome that the IAM User Guide documents, which is the evaluator's, and the outcome of the simulator."""
 
 
 @pytest.mark.parametrize("name", DIFFERENCES)
-def test_where_the_two_differ_the_documentation_decides(name: str) -> None:
-    case, documented, other = DIFFERENCES[name]
-    (answer,) = simulated([case])
-    assert (decided(case), OUTCOMES[answer["result"]]) == (documented, other)
+def test_where_evaluator_and_simulator_differ_the_evaluator_follows_the_documentation(name: str) -> None:
+    case, documented, simulator = DIFFERENCES[name]
+    (answer,) = simulate([case])
+    assert (evaluated(case), OUTCOMES[answer["result"]]) == (documented, simulator)

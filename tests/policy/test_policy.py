@@ -1,4 +1,4 @@
-"""Policies as AWS's documentation describes them, line by line; and documents that nobody may use."""
+"""The evaluator against the documented behaviour of IAM, and the documents that the parser rejects."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandpiper_policy.document import Kind, policy
+from sandpiper_policy.document import PolicyKind, parse_policy
 from sandpiper_policy.errors import PolicyError
-from sandpiper_policy.evaluate import Layer, Outcome, Policies, Request, access_denied, evaluate
+from sandpiper_policy.evaluate import Layer, Outcome, Policies, Request, access_denied_message, evaluate
 from sandpiper_policy.principals import ANONYMOUS, Principal
 
 if TYPE_CHECKING:
@@ -31,14 +31,14 @@ def document(*statements: dict[str, Any], version: str = "2012-10-17") -> dict[s
 
 
 def identity(*statements: dict[str, Any], version: str = "2012-10-17") -> Any:
-    return policy("the identity policy", Kind.IDENTITY, document(*statements, version=version))
+    return parse_policy("the identity policy", PolicyKind.IDENTITY, document(*statements, version=version))
 
 
-def of_resource(*statements: dict[str, Any]) -> Any:
-    return policy("the bucket policy", Kind.RESOURCE, document(*statements))
+def resource_policy(*statements: dict[str, Any]) -> Any:
+    return parse_policy("the bucket policy", PolicyKind.RESOURCE, document(*statements))
 
 
-def ask(
+def decide_request(
     policies: Policies,
     principal: str = SESSION,
     action: str = "s3:GetObject",
@@ -49,10 +49,10 @@ def ask(
     return evaluate(Request(Principal.of(principal), action, resource, ACCOUNT, keys), policies)
 
 
-def allows(statement: dict[str, Any], keys: dict[str, Value] | None = None, **asked: Any) -> bool:
+def allows(statement: dict[str, Any], keys: dict[str, Value] | None = None, **request: Any) -> bool:
     policies = Policies([identity({"Effect": "Allow", "Action": "*", "Resource": "*"} | statement)])
-    request = {"action": "s3:GetObject", "resource": f"{BUCKET}/a/b"} | asked
-    return evaluate(Request(Principal.of(SESSION), **request, account=ACCOUNT, context=keys or {}), policies).allowed
+    merged = {"action": "s3:GetObject", "resource": f"{BUCKET}/a/b"} | request
+    return evaluate(Request(Principal.of(SESSION), **merged, account=ACCOUNT, context=keys or {}), policies).allowed
 
 
 @pytest.mark.parametrize(
@@ -80,23 +80,23 @@ def test_actions_and_resources(element: str, given: Any, allowed: bool) -> None:
     statement = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     del statement[element.removeprefix("Not")]
     policies = Policies([identity(statement | {element: given})])
-    assert ask(policies).allowed is allowed
+    assert decide_request(policies).allowed is allowed
 
 
 @pytest.mark.parametrize(
     ("pattern", "arn", "allowed"),
     [
-        # A wildcard stays in its part, save in the last one.
+        # A wildcard matches within its part; the last part may contain colons.
         ("arn:aws:lambda:*:function:f", "arn:aws:lambda:us-east-1:1:function:f", False),
         ("arn:aws:lambda:us-east-1:*:function:f", "arn:aws:lambda:us-east-1:1:function:f", True),
         ("arn:aws:logs:us-east-1:1:log-group:*", "arn:aws:logs:us-east-1:1:log-group:a:log-stream:b", True),
-        # The type of a resource takes no wildcard, and a name without a type is no type.
+        # A resource type takes no wildcard. A name without a resource type does.
         ("arn:aws:iam::1:rol*/x", "arn:aws:iam::1:role/x", False),
         ("arn:aws:iam::1:*", "arn:aws:iam::1:role/x", True),
         ("arn:aws:iam::1:role/*", "arn:aws:iam::1:role/x/y", True),
     ],
 )
-def test_parts_of_an_arn(pattern: str, arn: str, allowed: bool) -> None:
+def test_wildcards_match_within_one_part_of_an_arn(pattern: str, arn: str, allowed: bool) -> None:
     assert allows({"Resource": pattern}, resource=arn) is allowed
 
 
@@ -118,21 +118,21 @@ def test_variables(resource: str, keys: dict[str, Value], allowed: bool) -> None
     assert allows({"Resource": f"{BUCKET}/{resource}"}, keys) is allowed
 
 
-def test_variables_are_texts_in_the_older_version() -> None:
+def test_variables_are_literal_text_in_version_2008_10_17() -> None:
     statement = {"Effect": "Allow", "Action": "*", "Resource": f"{BUCKET}/${{aws:username}}"}
-    for version, asked, allowed in (
+    for version, name, allowed in (
         ("2008-10-17", "${aws:username}", True),
         ("2008-10-17", "alice", False),
         ("2012-10-17", "alice", True),
     ):
         policies = Policies([identity(statement, version=version)])
-        assert ask(policies, resource=f"{BUCKET}/{asked}", aws__username="alice").allowed is allowed
+        assert decide_request(policies, resource=f"{BUCKET}/{name}", aws__username="alice").allowed is allowed
 
 
-def test_a_variable_without_a_value_is_no_exception_either() -> None:
+def test_not_resource_with_a_variable_without_a_value_matches_nothing() -> None:
     statement = {"Effect": "Allow", "Action": "*", "NotResource": f"{BUCKET}/${{aws:username}}"}
-    assert not ask(Policies([identity(statement)])).allowed
-    assert ask(Policies([identity(statement)]), aws__username="c").allowed
+    assert not decide_request(Policies([identity(statement)])).allowed
+    assert decide_request(Policies([identity(statement)]), aws__username="c").allowed
 
 
 CONDITIONS: list[tuple[str, Any, Value | None, bool]] = [
@@ -213,13 +213,13 @@ CONDITIONS: list[tuple[str, Any, Value | None, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("operator", "wanted", "given", "holds"), CONDITIONS)
-def test_conditions(operator: str, wanted: Any, given: Value | None, holds: bool) -> None:
-    keys = {} if given is None else {"X:Key": given}
-    assert allows({"Condition": {operator: {"x:key": wanted}}}, keys) is holds
+@pytest.mark.parametrize(("operator", "operand", "value", "holds"), CONDITIONS)
+def test_conditions(operator: str, operand: Any, value: Value | None, holds: bool) -> None:
+    keys = {} if value is None else {"X:Key": value}
+    assert allows({"Condition": {operator: {"x:key": operand}}}, keys) is holds
 
 
-def test_all_conditions_have_to_hold() -> None:
+def test_all_conditions_must_hold() -> None:
     conditions = {"StringEquals": {"x:a": "1", "x:b": "1"}, "Bool": {"x:c": "true"}}
     keys: dict[str, Value] = {"x:a": "1", "x:b": "1", "x:c": "true"}
     assert allows({"Condition": conditions}, keys)
@@ -228,22 +228,22 @@ def test_all_conditions_have_to_hold() -> None:
 
 
 DENY_ALL = {"Effect": "Deny", "Action": "*", "Resource": "*"}
-EVERYBODY = ALL | {"Principal": "*"}
+ALLOW_EVERYONE = ALL | {"Principal": "*"}
 LIMIT = identity({"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"})
 NAMED = [({"AWS": ROLE}, False), ({"AWS": SESSION}, True), ("*", True), ({"AWS": "*"}, True)]
 
 
 @pytest.mark.parametrize("layer", Layer)
-def test_a_deny_wins_wherever_it_stands(layer: Layer) -> None:
-    allowing = {Layer.IDENTITY: [ALL], Layer.BOUNDARY: [ALL], Layer.SESSION: [ALL], Layer.RESOURCE: [EVERYBODY]}
+def test_a_deny_in_any_layer_wins(layer: Layer) -> None:
+    allowing = {Layer.IDENTITY: [ALL], Layer.BOUNDARY: [ALL], Layer.SESSION: [ALL], Layer.RESOURCE: [ALLOW_EVERYONE]}
 
     def decide(statements: dict[Layer, list[dict[str, Any]]]) -> Decision:
-        return ask(
+        return decide_request(
             Policies(
                 [identity(*statements[Layer.IDENTITY])],
                 identity(*statements[Layer.BOUNDARY]),
                 [identity(*statements[Layer.SESSION])],
-                of_resource(*statements[Layer.RESOURCE]),
+                resource_policy(*statements[Layer.RESOURCE]),
             )
         )
 
@@ -255,65 +255,65 @@ def test_a_deny_wins_wherever_it_stands(layer: Layer) -> None:
     assert decision.reason.startswith("denied by statement Never of the ")
 
 
-def test_what_is_missing_is_named() -> None:
+def test_the_decision_names_the_layer_that_lacks_an_allow() -> None:
     for policies, layer in (
         (Policies(), Layer.IDENTITY),
         (Policies([identity(ALL)], boundary=LIMIT), Layer.BOUNDARY),
         (Policies([identity(ALL)], session=[LIMIT]), Layer.SESSION),
         (Policies([identity(ALL)], session=[]), Layer.SESSION),
-        (Policies([identity(ALL)], resource_rules=True), Layer.RESOURCE),
+        (Policies([identity(ALL)], resource_policy_required=True), Layer.RESOURCE),
     ):
-        decision = ask(policies)
+        decision = decide_request(policies)
         assert (decision.outcome, decision.layer, decision.statements) == (Outcome.NOT_ALLOWED, layer, ())
 
 
-def test_the_sentence_that_services_answer() -> None:
+def test_the_access_denied_message_of_services() -> None:
     request = Request(Principal.of(SESSION), "s3:GetObject", f"{BUCKET}/a", ACCOUNT)
-    asked = f'User: {SESSION} is not authorized to perform: s3:GetObject on resource: "{BUCKET}/a"'
+    prefix = f'User: {SESSION} is not authorized to perform: s3:GetObject on resource: "{BUCKET}/a"'
     for policies, why in (
         (Policies(), "because no identity-based policy allows the s3:GetObject action"),
         (Policies([identity(DENY_ALL)]), "with an explicit deny in an identity-based policy"),
         (Policies([identity(ALL)], boundary=LIMIT), "because no permissions boundary allows the s3:GetObject action"),
     ):
-        assert access_denied(request, evaluate(request, policies)) == f"{asked} {why}"
+        assert access_denied_message(request, evaluate(request, policies)) == f"{prefix} {why}"
 
 
-def test_the_sentence_of_other_services_has_the_resource_without_quotes() -> None:
+def test_the_access_denied_message_quotes_the_resource_only_for_s3() -> None:
     request = Request(Principal.of(SESSION), "sns:Publish", "arn:aws:sns:us-east-1:123456789012:a", ACCOUNT)
-    said = access_denied(request, evaluate(request, Policies()))
-    assert f" on resource: {request.resource} because no " in said
+    message = access_denied_message(request, evaluate(request, Policies()))
+    assert f" on resource: {request.resource} because no " in message
 
 
 @pytest.mark.parametrize(("principal", "unlimited"), NAMED)
-def test_a_resource_lets_in_whom_it_names_and_limits_bind_those_named_by_their_role(
+def test_a_resource_policy_allows_the_principals_it_names_and_limits_apply_to_those_named_by_role(
     principal: Any, unlimited: bool
 ) -> None:
-    resource = of_resource(ALL | {"Principal": principal})
-    assert ask(Policies(resource=resource)).allowed
-    assert ask(Policies(resource=resource, boundary=LIMIT)).allowed is unlimited
-    assert ask(Policies(resource=resource, session=[LIMIT])).allowed is unlimited
+    resource = resource_policy(ALL | {"Principal": principal})
+    assert decide_request(Policies(resource=resource)).allowed
+    assert decide_request(Policies(resource=resource, boundary=LIMIT)).allowed is unlimited
+    assert decide_request(Policies(resource=resource, session=[LIMIT])).allowed is unlimited
 
 
 @pytest.mark.parametrize("account", [ACCOUNT, ROOT])
-def test_a_resource_that_names_the_account_leaves_it_to_the_account(account: str) -> None:
-    resource = of_resource(ALL | {"Principal": {"AWS": account}})
-    for rules in (False, True):
-        assert not ask(Policies(resource=resource, resource_rules=rules)).allowed
-        assert ask(Policies([identity(ALL)], resource=resource, resource_rules=rules)).allowed
-    assert not ask(Policies([identity(ALL)], boundary=LIMIT, resource=resource)).allowed
+def test_a_resource_policy_that_names_the_account_requires_an_identity_policy(account: str) -> None:
+    resource = resource_policy(ALL | {"Principal": {"AWS": account}})
+    for required in (False, True):
+        assert not decide_request(Policies(resource=resource, resource_policy_required=required)).allowed
+        assert decide_request(Policies([identity(ALL)], resource=resource, resource_policy_required=required)).allowed
+    assert not decide_request(Policies([identity(ALL)], boundary=LIMIT, resource=resource)).allowed
 
 
 @pytest.mark.parametrize("principal", [{"AWS": OTHER}, {"AWS": FOREIGN}, "*"])
-def test_between_accounts_both_have_to_allow(principal: Any) -> None:
-    resource = of_resource(ALL | {"Principal": principal})
-    assert ask(Policies([identity(ALL)], resource=resource), FOREIGN).allowed
-    assert not ask(Policies(resource=resource), FOREIGN).allowed
-    assert not ask(Policies([identity(ALL)]), FOREIGN).allowed
-    assert not ask(Policies([identity(ALL)], boundary=LIMIT, resource=resource), FOREIGN).allowed
+def test_access_between_accounts_requires_an_allow_of_both(principal: Any) -> None:
+    resource = resource_policy(ALL | {"Principal": principal})
+    assert decide_request(Policies([identity(ALL)], resource=resource), FOREIGN).allowed
+    assert not decide_request(Policies(resource=resource), FOREIGN).allowed
+    assert not decide_request(Policies([identity(ALL)]), FOREIGN).allowed
+    assert not decide_request(Policies([identity(ALL)], boundary=LIMIT, resource=resource), FOREIGN).allowed
 
 
 @pytest.mark.parametrize(
-    ("principal", "asking", "named"),
+    ("principal", "caller", "named"),
     [
         ({"Service": SERVICE}, SERVICE, True),
         ({"Service": SERVICE}, "states.amazonaws.com", False),
@@ -338,55 +338,58 @@ def test_between_accounts_both_have_to_allow(principal: Any) -> None:
         ({"Service": SERVICE, "AWS": USER}, USER, True),
     ],
 )
-def test_a_trust_policy_admits_whom_it_names(principal: Any, asking: str, named: bool) -> None:
+def test_a_trust_policy_allows_the_principals_it_names(principal: Any, caller: str, named: bool) -> None:
     statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
-    trust = policy("trust", Kind.TRUST, document(statement))
-    assert ask(Policies(resource=trust, resource_rules=True), asking, "sts:AssumeRole", ROLE).allowed is named
+    trust = parse_policy("trust", PolicyKind.TRUST, document(statement))
+    assert (
+        decide_request(Policies(resource=trust, resource_policy_required=True), caller, "sts:AssumeRole", ROLE).allowed
+        is named
+    )
 
 
-def test_not_principal_spares_whom_it_names_and_nobody_with_a_boundary() -> None:
-    denying = of_resource(DENY_ALL | {"NotPrincipal": {"AWS": ROLE}}, EVERYBODY)
-    assert ask(Policies(resource=denying)).allowed
-    assert ask(Policies(resource=denying), USER).outcome is Outcome.DENIED
-    assert ask(Policies(resource=denying, boundary=identity(ALL))).outcome is Outcome.DENIED
+def test_not_principal_excludes_the_principals_it_names_unless_they_have_a_boundary() -> None:
+    deny = resource_policy(DENY_ALL | {"NotPrincipal": {"AWS": ROLE}}, ALLOW_EVERYONE)
+    assert decide_request(Policies(resource=deny)).allowed
+    assert decide_request(Policies(resource=deny), USER).outcome is Outcome.DENIED
+    assert decide_request(Policies(resource=deny, boundary=identity(ALL))).outcome is Outcome.DENIED
 
 
-def test_nobody_in_particular_is_let_in_by_everybody_alone() -> None:
+def test_anonymous_callers_are_allowed_only_by_a_wildcard_principal() -> None:
     for principal, allowed in (("*", True), ({"AWS": ACCOUNT}, False)):
-        policies = Policies(resource=of_resource(ALL | {"Principal": principal}))
+        policies = Policies(resource=resource_policy(ALL | {"Principal": principal}))
         assert evaluate(Request(ANONYMOUS, "s3:GetObject", f"{BUCKET}/a", ACCOUNT), policies).allowed is allowed
 
 
-def test_the_root_needs_no_policy_of_its_own_and_a_resource_may_deny_it() -> None:
-    assert ask(Policies(), ROOT).allowed
-    assert not ask(Policies(resource=of_resource(DENY_ALL | {"Principal": "*"})), ROOT).allowed
+def test_the_account_root_needs_no_policy_and_a_resource_policy_may_deny_it() -> None:
+    assert decide_request(Policies(), ROOT).allowed
+    assert not decide_request(Policies(resource=resource_policy(DENY_ALL | {"Principal": "*"})), ROOT).allowed
 
 
 @pytest.mark.parametrize(
-    ("broken", "message"),
+    ("invalid", "message"),
     [
         ("{", "the policy: not JSON"),
         ([], "not a JSON object"),
-        ({"Version": "2020-01-01", "Statement": ALL}, "the version '2020-01-01' is none of"),
-        ({"Statement": []}, "there is no statement"),
-        ({"Statement": ALL, "Comment": "x"}, "Comment is no element of a policy"),
+        ({"Version": "2020-01-01", "Statement": ALL}, "Version is '2020-01-01'; allowed: 2012-10-17"),
+        ({"Statement": []}, "Statement is empty; allowed: one or more"),
+        ({"Statement": ALL, "Comment": "x"}, "unknown element Comment of a policy"),
         ({}, "statement 1: not a JSON object"),
-        (document(ALL, ALL | {"Effect": "allow"}), "statement 2: the effect 'allow' is neither Allow nor Deny"),
+        (document(ALL, ALL | {"Effect": "allow"}), "statement 2: Effect is 'allow'; allowed: Allow \\| Deny"),
         (document(ALL | {"NotAction": "s3:*"}), "exactly one of Action and NotAction"),
         (document({"Effect": "Allow", "Action": "*"}), "exactly one of Resource and NotResource"),
         (document(ALL | {"Resource": []}), "Resource is empty"),
         (document(ALL | {"Resource": "data/*"}), "the resource 'data/\\*' is neither an ARN nor \\*"),
         (document(ALL | {"Action": "GetObject"}), "the action 'GetObject' is neither \\* nor SERVICE:NAME"),
         (document(ALL | {"Action": "s*:Get"}), "the action 's\\*:Get' is neither"),
-        (document(ALL | {"Action": [{}]}), "Action has a value that is no text"),
+        (document(ALL | {"Action": [{}]}), "Action has a value that is not a string"),
         (document(ALL | {"Resource": "arn:aws:s3:::a/${aws:x"}), "has no closing brace"),
-        (document(ALL | {"Principal": "*"}), "an identity-based policy has no Principal"),
-        (document(ALL | {"Conditions": {}}), "Conditions is no element of a statement"),
-        (document(ALL | {"Condition": "x"}), "Condition is no object"),
-        (document(ALL | {"Condition": {"StringMatches": {"a": "b"}}}), "'StringMatches' is no condition operator"),
-        (document(ALL | {"Condition": {"NullIfExists": {"a": "true"}}}), "'NullIfExists' is no condition operator"),
-        (document(ALL | {"Condition": {"Null": {"a": "no"}}}), "Null takes true or false"),
-        (document(ALL | {"Condition": {"StringEquals": "b"}}), "StringEquals is no object"),
+        (document(ALL | {"Principal": "*"}), "an identity-based policy cannot have Principal"),
+        (document(ALL | {"Conditions": {}}), "unknown element Conditions of a statement"),
+        (document(ALL | {"Condition": "x"}), "Condition is not an object"),
+        (document(ALL | {"Condition": {"StringMatches": {"a": "b"}}}), "'StringMatches' is not a condition operator"),
+        (document(ALL | {"Condition": {"NullIfExists": {"a": "true"}}}), "'NullIfExists' is not a condition operator"),
+        (document(ALL | {"Condition": {"Null": {"a": "no"}}}), "Null is no; allowed: true \\| false"),
+        (document(ALL | {"Condition": {"StringEquals": "b"}}), "StringEquals is not an object"),
         (document(ALL | {"Condition": {"NumericEquals": {"a": "b"}}}), "'b' is not a number"),
         (document(ALL | {"Condition": {"DateEquals": {"a": "b"}}}), "'b' is not a date"),
         (document(ALL | {"Condition": {"Bool": {"a": "b"}}}), "'b' is not true or false"),
@@ -394,9 +397,9 @@ def test_the_root_needs_no_policy_of_its_own_and_a_resource_may_deny_it() -> Non
         (document(ALL | {"Condition": {"ArnLike": {"a": "b"}}}), "'b' is not an ARN"),
     ],
 )
-def test_what_is_no_policy_is_refused_with_its_place(broken: Any, message: str) -> None:
+def test_an_invalid_policy_is_rejected_with_its_location(invalid: Any, message: str) -> None:
     with pytest.raises(PolicyError, match=message):
-        policy("the policy", Kind.IDENTITY, broken)
+        parse_policy("the policy", PolicyKind.IDENTITY, invalid)
 
 
 @pytest.mark.parametrize(
@@ -404,17 +407,17 @@ def test_what_is_no_policy_is_refused_with_its_place(broken: Any, message: str) 
     [
         ({"AWS": f"arn:aws:iam::{ACCOUNT}:role/*"}, "has a wildcard"),
         ({"Service": "*"}, "has a wildcard"),
-        ({"Robot": "x"}, "'Robot' is no kind of principal"),
+        ({"Robot": "x"}, "'Robot' is not a principal type"),
         ({}, "neither \\* nor an object"),
         ("x", "neither \\* nor an object"),
-        ({"AWS": [1]}, "is no text"),
+        ({"AWS": [1]}, "is not a string"),
     ],
 )
-def test_a_principal_that_nobody_can_be_is_refused(principal: Any, message: str) -> None:
+def test_an_invalid_principal_is_rejected(principal: Any, message: str) -> None:
     with pytest.raises(PolicyError, match=message):
-        of_resource(ALL | {"Principal": principal})
+        resource_policy(ALL | {"Principal": principal})
 
 
-def test_a_resource_policy_names_somebody() -> None:
+def test_a_resource_policy_requires_a_principal() -> None:
     with pytest.raises(PolicyError, match="exactly one of Principal and NotPrincipal is required"):
-        of_resource(ALL)
+        resource_policy(ALL)

@@ -11,7 +11,7 @@ import pytest
 
 from sandpiper_constructs.dns_firewall import endpoint_names
 from sandpiper_constructs.sandbox_network import SandboxNetwork
-from sandpiper_policy.document import Kind, policy
+from sandpiper_policy.document import PolicyKind, parse_policy
 from sandpiper_policy.evaluate import Policies, Request, evaluate
 from sandpiper_policy.principals import Principal
 from tests.templates.conftest import ACCOUNT, REGION, Assembly, Template, in_words, statements
@@ -111,7 +111,9 @@ def admits(template: Template, action: str, resource: str, *, owner: str = "1111
         },
     )
     document = s3_policy(template)
-    return evaluate(request, Policies(resource=policy("the endpoint's policy", Kind.RESOURCE, document))).allowed
+    return evaluate(
+        request, Policies(resource=parse_policy("the endpoint's policy", PolicyKind.RESOURCE, document))
+    ).allowed
 
 
 def test_the_way_to_s3_is_for_the_folders_of_this_network_and_their_accounts(network: Template) -> None:

@@ -24,7 +24,7 @@ from sandpiper.deployment_policy import (
     unscoped_grants,
 )
 from sandpiper.environment import Environment, load
-from sandpiper_policy.document import Kind, policy
+from sandpiper_policy.document import PolicyKind, parse_policy
 from sandpiper_policy.evaluate import Policies, Request, evaluate
 from sandpiper_policy.principals import Principal
 from tests.unit.test_resource_actions import listed
@@ -238,7 +238,7 @@ def may(action: str, resource: str, *keys: dict[str, str], options: dict[str, An
     principal = Principal.of("arn:aws:iam::111122223333:role/cfn-exec-role")
     context = {key: value for each in keys for key, value in each.items()}
     request = Request(principal, action, resource, "111122223333", context)
-    policies = [policy(name, Kind.IDENTITY, document) for name, document in documents.items()]
+    policies = [parse_policy(name, PolicyKind.IDENTITY, document) for name, document in documents.items()]
     return evaluate(request, Policies(identity=policies)).allowed
 
 

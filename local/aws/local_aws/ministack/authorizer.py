@@ -26,7 +26,7 @@ from local_aws.ministack.code_interpreter import SERVICE_PRINCIPAL
 from local_aws.ministack.gateway import Answer, Request
 from local_aws.ministack.signatures import ACCOUNT, SignatureError, signer
 from sandpiper_policy.errors import PolicyError
-from sandpiper_policy.evaluate import access_denied, evaluate
+from sandpiper_policy.evaluate import access_denied_message, evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,7 +110,7 @@ def authorize(question: Mapping[str, Any]) -> dict[str, Any]:
         return {"allowed": False, "code": "AccessDeniedException", "message": str(error)}
     if decision.allowed:
         return {"allowed": True, "principal": principal.arn}
-    return {"allowed": False, "code": "AccessDeniedException", "message": access_denied(asked, decision)}
+    return {"allowed": False, "code": "AccessDeniedException", "message": access_denied_message(asked, decision)}
 
 
 def assumable(question: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 from ministack.core import iam_actions, iam_evaluator
 from ministack.services import iam
 
-from sandpiper_policy.document import Kind, Policy, policy
+from sandpiper_policy.document import Policy, PolicyKind, parse_policy
 from sandpiper_policy.errors import PolicyError
-from sandpiper_policy.evaluate import Decision, Outcome, Policies, Request, access_denied, evaluate
+from sandpiper_policy.evaluate import Decision, Outcome, Policies, Request, access_denied_message, evaluate
 from sandpiper_policy.principals import Principal
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ ACCOUNT = os.environ["MINISTACK_ACCOUNT_ID"]
 DECISIONS = {Outcome.ALLOWED: "Allow", Outcome.DENIED: "Deny", Outcome.NOT_ALLOWED: "ImplicitDeny"}
 ASSUMING = ("sts:AssumeRole", "sts:TagSession")
 """Judged where the role is at hand: a trust policy that names the caller itself needs no policy of the caller's."""
-EVERYTHING = policy(
+EVERYTHING = parse_policy(
     "being asked for elsewhere",
-    Kind.IDENTITY,
+    PolicyKind.IDENTITY,
     {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}},
 )
 PRINCIPAL_TYPES = {"Root": "Account"}
@@ -172,7 +172,7 @@ def evaluate_resource_policy(
 ) -> Any:
     """What the policy of a resource alone says of a caller, or of a service that calls for itself."""
     try:
-        gathered = Policies([EVERYTHING], None, None, _of_resource(document), resource_rules=True)
+        gathered = Policies([EVERYTHING], None, None, _of_resource(document), resource_policy_required=True)
     except PolicyError as error:
         return _malformed(context, error)
     decisions = [decide(context, gathered)]
@@ -191,11 +191,11 @@ def evaluate_trust_policy(document: str | Mapping[str, Any], caller: str, contex
     # The account's root and who comes with a web identity have no policies of their own.
     asking = assuming[1] if assuming is not None and assuming[0] == caller else Policies()
     try:
-        trust = policy("the trust policy", Kind.TRUST, document)
+        trust = parse_policy("the trust policy", PolicyKind.TRUST, document)
     except PolicyError as error:
         log.warning("%s: nobody may assume the role", error)
         return False
-    gathered = Policies(asking.identity, asking.boundary, asking.session, trust, resource_rules=True)
+    gathered = Policies(asking.identity, asking.boundary, asking.session, trust, resource_policy_required=True)
     return decide(context, gathered).allowed
 
 
@@ -269,7 +269,9 @@ def _value(value: Any) -> Value:
 def _read(parsed: Any) -> Policy:
     if isinstance(parsed, _Parsed):
         return _identity_policy(parsed.document)
-    return Policy("a policy that does not exist", Kind.IDENTITY, ())  # a boundary whose document is gone allows nothing
+    return Policy(
+        "a policy that does not exist", PolicyKind.IDENTITY, ()
+    )  # a boundary whose document is gone allows nothing
 
 
 def _of_resource(document: str | Mapping[str, Any] | None) -> Policy | None:
@@ -284,17 +286,17 @@ def _of_resource(document: str | Mapping[str, Any] | None) -> Policy | None:
             content = json.loads(document)
     if not document or (isinstance(content, dict) and not content.get("Statement")):
         return None
-    return policy("the resource's policy", Kind.RESOURCE, document)
+    return parse_policy("the resource's policy", PolicyKind.RESOURCE, document)
 
 
 def _identity_policy(document: str | Mapping[str, Any]) -> Policy:
-    return policy("an identity-based policy", Kind.IDENTITY, document)
+    return parse_policy("an identity-based policy", PolicyKind.IDENTITY, document)
 
 
 def _result(context: Any, gathered: Policies, decision: Decision) -> Any:
     sid = decision.statements[0].sid if decision.statements else ""
     if not decision.allowed and context.resource_arn != "*":  # MiniStack's stands for an action without resource, too
-        words = access_denied(request(context), decision)
+        words = access_denied_message(request(context), decision)
         _refused.set((context.action, context.principal_arn, words))
     return _Result(
         DECISIONS[decision.outcome], context.principal_arn, sid, decision.reason, policies=gathered, made=decision

@@ -17,7 +17,7 @@ from ministack.core import iam_evaluator
 from ministack.services import cloudcontrol, ec2, iam, tagging
 
 from local_aws.ministack import policies
-from sandpiper_policy.evaluate import access_denied
+from sandpiper_policy.evaluate import access_denied_message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,7 +102,7 @@ def require(asking: Any, action: str, resource: str, keys: Mapping[str, Any] | N
         required = service in iam_evaluator._POLICY_REQUIRED
         decided = policies.combine_resource_policy(decided, asked, *found, required=required)
     if not decided.made.allowed:  # `decision` lets who assumes a role pass, for its trust policy to decide
-        raise RoleError(access_denied(policies.request(asked), decided.made))
+        raise RoleError(access_denied_message(policies.request(asked), decided.made))
 
 
 def _tags(resource: str) -> dict[str, Any]:

@@ -1,0 +1,100 @@
+"""Strings of policies that requests are matched against: wildcards and policy variables.
+
+"IAM policy elements: Variables and tags" of the IAM User Guide. A string whose variable has neither a value nor a
+default matches nothing. `${*}`, `${?}` and `${$}` stand for the characters themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from sandpiper_policy.errors import PolicyError
+
+if TYPE_CHECKING:
+    from sandpiper_policy.context import Context
+
+WILDCARDS = {"*": ".*", "?": "."}
+VARIABLE = re.compile(r"\$\{([^}]*)\}")
+UNCLOSED_VARIABLE = re.compile(r"\$\{[^}]*$")
+VARIABLE_WITH_DEFAULT = re.compile(r"([^,]*),\s*'(.*)'", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class _Variable:
+    """`${key}` or `${key, 'default'}`."""
+
+    key: str
+    default: str | None
+
+
+@dataclass(frozen=True)
+class TextPattern:
+    """A string of a policy, split into regular expressions and the variables between them.
+
+    Attributes:
+        source: the string as it is in the document.
+        pieces: regular expressions and variables, in order.
+    """
+
+    source: str
+    pieces: tuple[str | _Variable, ...]
+
+    def matches(self, value: str, context: Context, *, ignore_case: bool = False) -> bool | None:
+        """Returns whether the pattern matches a value, or None when one of its variables has no value."""
+        expression = self._expand(context)
+        return None if expression is None else _compile(expression, ignore_case).fullmatch(value) is not None
+
+    def _expand(self, context: Context) -> str | None:
+        expression: list[str] = []
+        for piece in self.pieces:
+            if isinstance(piece, str):
+                expression.append(piece)
+                continue
+            value = context.single(piece.key)
+            value = piece.default if value is None else value
+            if value is None:
+                return None
+            expression.append(re.escape(value))
+        return "".join(expression)
+
+
+@lru_cache(maxsize=4096)
+def _compile(expression: str, ignore_case: bool) -> re.Pattern[str]:
+    return re.compile(expression, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+
+
+def parse_text_pattern(source: str, *, wildcards: bool, variables: bool) -> TextPattern:
+    """Parses a string of a policy.
+
+    Args:
+        source: the string as it is in the document.
+        wildcards: whether `*` and `?` are wildcards in this element.
+        variables: whether `${…}` is a variable, as in documents of version 2012-10-17.
+
+    Raises:
+        PolicyError: A variable has no closing brace.
+    """
+    if not variables:
+        return TextPattern(source, (_to_regex(source, wildcards),))
+    if UNCLOSED_VARIABLE.search(source):
+        raise PolicyError(f"the variable in {source!r} has no closing brace; allowed: ${{KEY}}")
+    pieces: list[str | _Variable] = []
+    for index, part in enumerate(VARIABLE.split(source)):
+        if index % 2 == 0:
+            pieces.append(_to_regex(part, wildcards))
+        elif part in ("*", "?", "$"):
+            pieces.append(re.escape(part))
+        else:
+            with_default = VARIABLE_WITH_DEFAULT.fullmatch(part)
+            key, default = with_default.groups() if with_default else (part, None)
+            pieces.append(_Variable(key.strip(), default))
+    return TextPattern(source, tuple(pieces))
+
+
+def _to_regex(part: str, wildcards: bool) -> str:
+    if not wildcards:
+        return re.escape(part)
+    return "".join(WILDCARDS.get(character) or re.escape(character) for character in part)
