@@ -105,7 +105,7 @@ def test_start_env_status_and_stop(state: Path) -> None:
     status = json.loads(sandpiper("local", "status", "--json", "--state", state).stdout)
     assert status["running"] is True
     assert status["agentcore"]["sandbox"]["available"] is True
-    assert "nothing is kept when it stops" in status["differs"]
+    assert "deployed resources and data are lost when it stops" in status["differs"]
     (models,) = (sentence for sentence in status["differs"] if "Bedrock" in sentence)
     assert answer_of_a_model(running).startswith(models.split("`")[1].partition(" …")[0])
     assert "not a microVM" in sandpiper("local", "status", "--state", state).stdout
@@ -468,8 +468,8 @@ def test_a_port_in_use_is_named_with_what_to_do(state: Path, option: str) -> Non
         started = sandpiper("local", "start", "--state", state, option, str(port))
     assert started.returncode == 2
     assert started.stderr == (
-        f"error: port {port} on 127.0.0.1 cannot be used (Address already in use): stop what uses it, "
-        "or leave the port out and a free one is taken\n"
+        f"error: port {port} on 127.0.0.1 cannot be used (Address already in use): stop the process that uses it, "
+        "or omit the option to use a free port\n"
     )
     assert running_instance.find(StateDirectory(state)) is None
 
@@ -481,8 +481,8 @@ def test_a_full_disk_is_named_with_what_to_do(tmp_path: Path) -> None:
     )
     assert started.returncode == 2
     assert started.stderr == (
-        f"error: 1 MiB are free in {tmp_path}, at least 300 are needed: "
-        "free some, or choose another folder with --state\n"
+        f"error: {tmp_path} has 1 MiB of free space, but at least 300 MiB are needed: "
+        "free some space, or choose another folder with --state\n"
     )
 
 

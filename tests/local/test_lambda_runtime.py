@@ -1,4 +1,4 @@
-"""The Lambda runtime alone: AWS's runtime client on a bundle, with Lambda's own answers to what goes wrong."""
+"""The Lambda runtime: AWS's runtime client runs bundles, and failures are reported as by Lambda."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ def config(**changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def functions(tmp_path: Path) -> Generator[Functions]:
-    made = Functions(tmp_path, Runtimes.of_checkout().lambda_python, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
-    yield made
-    made.close()
+    functions = Functions(tmp_path, Runtimes.of_checkout().lambda_python, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
+    yield functions
+    functions.close()
 
 
 def invoke(functions: Functions, event: object, **changes: Any) -> Any:
@@ -76,115 +76,115 @@ def invoke(functions: Functions, event: object, **changes: Any) -> Any:
     return functions.invoke(config(**changes), bundle(HANDLER), event, "request-1", lambda: credentials)
 
 
-def test_a_function_gets_its_own_environment_and_nothing_of_the_host(
+def test_a_function_has_its_environment_and_no_variable_of_the_host(
     functions: Functions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOST_SECRET", "1")
-    answer = invoke(functions, {})
-    assert not answer.failed
-    environment = answer.body["environment"]
+    result = invoke(functions, {})
+    assert not result.failed
+    environment = result.body["environment"]
     assert environment["GREETING"] == "hello"
     assert environment["AWS_ACCESS_KEY_ID"] == "ASIA0"
     assert environment["AWS_LAMBDA_FUNCTION_NAME"] == "f"
     assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:1"
     assert "HOST_SECRET" not in environment
-    assert answer.body["missing"] == "ministack"
-    assert 0 < answer.body["left"] <= 2000
-    assert "handling request-1" in answer.log
+    assert result.body["missing"] == "ministack"
+    assert 0 < result.body["left"] <= 2000
+    assert "handling request-1" in result.log
 
 
-def test_the_name_of_an_exception_reaches_the_caller_and_the_worker_stays(functions: Functions) -> None:
+def test_an_exception_is_reported_by_its_class_and_the_worker_stays_warm(functions: Functions) -> None:
     first = invoke(functions, {}).body["pid"]
-    answer = invoke(functions, {"raise": True})
-    assert answer.failed
-    assert (answer.body["errorType"], answer.body["errorMessage"]) == ("Throttled", "too many")
+    result = invoke(functions, {"raise": True})
+    assert result.failed
+    assert (result.body["errorType"], result.body["errorMessage"]) == ("Throttled", "too many")
     assert invoke(functions, {}).body["pid"] == first
 
 
-def test_a_timeout_and_an_exit_end_the_worker_in_lambdas_words(functions: Functions) -> None:
+def test_a_timeout_and_an_exit_end_the_worker_with_lambdas_errors(functions: Functions) -> None:
     first = invoke(functions, {}).body["pid"]
-    late = invoke(functions, {"sleep": 5}, Timeout=1)
-    assert late.body == {
+    timed_out = invoke(functions, {"sleep": 5}, Timeout=1)
+    assert timed_out.body == {
         "errorType": "Sandbox.Timedout",
         "errorMessage": "RequestId: request-1 Error: Task timed out after 1.00 seconds",
     }
-    gone = invoke(functions, {"exit": True}, Timeout=1)
-    assert gone.body["errorType"] == "Runtime.ExitError"
-    assert "exit status 3" in gone.body["errorMessage"]
+    exited = invoke(functions, {"exit": True}, Timeout=1)
+    assert exited.body["errorType"] == "Runtime.ExitError"
+    assert "exit status 3" in exited.body["errorMessage"]
     assert invoke(functions, {}, Timeout=1).body["pid"] != first
 
 
-def test_events_at_the_same_time_have_a_worker_each(functions: Functions) -> None:
+def test_concurrent_events_run_in_separate_workers(functions: Functions) -> None:
     with ThreadPoolExecutor(4) as threads:
-        started = [threads.submit(invoke, functions, {"sleep": 0.5}) for _ in range(4)]
-        answers = [future.result() for future in started]
-    assert len({answer.body["pid"] for answer in answers}) == 4
+        futures = [threads.submit(invoke, functions, {"sleep": 0.5}) for _ in range(4)]
+        results = [future.result() for future in futures]
+    assert len({result.body["pid"] for result in results}) == 4
 
 
-def test_new_code_and_new_settings_mean_new_workers(functions: Functions) -> None:
+def test_new_code_and_new_configuration_start_new_workers(functions: Functions) -> None:
     first = invoke(functions, {}).body["pid"]
     assert invoke(functions, {}).body["pid"] == first
     assert invoke(functions, {}, CodeSha256="2").body["pid"] != first
-    changed = invoke(functions, {}, Environment={"Variables": {"GREETING": "servus"}})
-    assert changed.body["environment"]["GREETING"] == "servus"
+    changed = invoke(functions, {}, Environment={"Variables": {"GREETING": "welcome"}})
+    assert changed.body["environment"]["GREETING"] == "welcome"
 
 
-def test_a_bundle_that_cannot_be_imported_says_so(functions: Functions) -> None:
-    answer = functions.invoke(config(), bundle("import numpy"), {}, "request-1", dict)
-    assert answer.failed
-    assert answer.body["errorType"] == "Runtime.ImportModuleError"
-    assert "numpy" in answer.body["errorMessage"]
+def test_an_import_error_of_a_bundle_is_reported(functions: Functions) -> None:
+    result = functions.invoke(config(), bundle("import numpy"), {}, "request-1", dict)
+    assert result.failed
+    assert result.body["errorType"] == "Runtime.ImportModuleError"
+    assert "numpy" in result.body["errorMessage"]
 
 
-def test_it_says_so_every_time(functions: Functions) -> None:
-    broken = [functions.invoke(config(), bundle("import numpy"), {}, "request-1", dict) for _ in range(3)]
-    assert [answer.body["errorType"] for answer in broken] == ["Runtime.ImportModuleError"] * 3
+def test_an_import_error_is_reported_for_every_event(functions: Functions) -> None:
+    results = [functions.invoke(config(), bundle("import numpy"), {}, "request-1", dict) for _ in range(3)]
+    assert [result.body["errorType"] for result in results] == ["Runtime.ImportModuleError"] * 3
 
 
-def eventually(holds: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + 20
-    while not holds():
+    while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
 
 
-def test_a_worker_that_died_while_idle_costs_no_event(functions: Functions) -> None:
+def test_an_event_succeeds_after_an_idle_worker_was_killed(functions: Functions) -> None:
     first = invoke(functions, {}).body["pid"]
     os.kill(first, signal.SIGKILL)
-    eventually(lambda: running_instance.process_start(first) is None)
+    wait_until(lambda: running_instance.process_start(first) is None)
     second = invoke(functions, {})
     assert not second.failed
     assert second.body["pid"] != first
 
 
-def test_another_role_means_its_credentials(functions: Functions) -> None:
+def test_a_new_role_starts_workers_with_its_credentials(functions: Functions) -> None:
     def key_of(role: str) -> str:
         credentials = {"AWS_ACCESS_KEY_ID": f"ASIA-{role}"}
-        answer = functions.invoke(config(Role=role), bundle(HANDLER), {}, "request-1", lambda: credentials)
-        return answer.body["environment"]["AWS_ACCESS_KEY_ID"]
+        result = functions.invoke(config(Role=role), bundle(HANDLER), {}, "request-1", lambda: credentials)
+        return result.body["environment"]["AWS_ACCESS_KEY_ID"]
 
     assert [key_of("one"), key_of("two")] == ["ASIA-one", "ASIA-two"]
 
 
-def test_a_busy_worker_of_old_code_answers_and_ends(functions: Functions) -> None:
-    idle = invoke(functions, {}).body["pid"]
+def test_a_busy_worker_of_old_code_finishes_its_event_and_ends(functions: Functions) -> None:
+    pid = invoke(functions, {}).body["pid"]
     with ThreadPoolExecutor(1) as threads:
-        busy = threads.submit(invoke, functions, {"sleep": 1})
+        future = threads.submit(invoke, functions, {"sleep": 1})
         time.sleep(0.3)
         assert not invoke(functions, {}, CodeSha256="2").failed
-        assert busy.result().body["pid"] == idle
-    eventually(lambda: running_instance.process_start(idle) is None)
+        assert future.result().body["pid"] == pid
+    wait_until(lambda: running_instance.process_start(pid) is None)
 
 
-def test_a_stopped_worker_leaves_no_thread(functions: Functions) -> None:
+def test_stopped_workers_leave_no_thread(functions: Functions) -> None:
     before = threading.active_count()
     for version in range(4):
         assert not invoke(functions, {}, CodeSha256=str(version)).failed
     functions.close()
-    eventually(lambda: threading.active_count() <= before)
+    wait_until(lambda: threading.active_count() <= before)
 
 
-def test_the_log_group_is_the_configured_one(functions: Functions) -> None:
+def test_the_log_group_is_the_configured_one_or_the_default(functions: Functions) -> None:
     def group(**changes: Any) -> str:
         return invoke(functions, {}, **changes).body["environment"]["AWS_LAMBDA_LOG_GROUP_NAME"]
 
@@ -192,11 +192,11 @@ def test_the_log_group_is_the_configured_one(functions: Functions) -> None:
     assert group(LoggingConfig={"LogFormat": "JSON", "LogGroup": "/ours"}) == "/ours"
 
 
-def test_an_answer_above_six_megabytes_is_refused_in_lambdas_words(functions: Functions) -> None:
+def test_a_response_above_six_megabytes_fails_with_lambdas_error(functions: Functions) -> None:
     assert len(invoke(functions, {"size": 6_291_554}).body) == 6_291_554
-    answer = invoke(functions, {"size": 6_291_555})
-    assert answer.failed
-    assert answer.body == {
+    result = invoke(functions, {"size": 6_291_555})
+    assert result.failed
+    assert result.body == {
         "errorType": "Function.ResponseSizeTooLarge",
         "errorMessage": (
             "Response payload size (6291557 bytes) exceeded maximum allowed payload size (6291556 bytes)."
@@ -204,10 +204,10 @@ def test_an_answer_above_six_megabytes_is_refused_in_lambdas_words(functions: Fu
     }
 
 
-def test_a_disk_that_takes_nothing_is_said_with_what_to_do(tmp_path: Path) -> None:
+def test_an_unusable_directory_is_reported_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     functions = Functions(tmp_path / "file", Runtimes.of_checkout().lambda_python, {})
-    answer = invoke(functions, {})
+    result = invoke(functions, {})
     functions.close()
-    assert answer.failed
-    assert answer.body["errorMessage"].startswith(f"no worker can be started in {tmp_path}/file: Not a directory; free")
+    assert result.failed
+    assert result.body["errorMessage"].startswith(f"no worker can be started in {tmp_path}/file: Not a directory; free")

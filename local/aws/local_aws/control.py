@@ -1,4 +1,4 @@
-"""Starts, finds and stops the embedded AWS in the background."""
+"""Starts, inspects and stops the embedded AWS, which runs in a background process."""
 
 from __future__ import annotations
 
@@ -23,21 +23,20 @@ if TYPE_CHECKING:
 START_SECONDS = 60
 WARNING = "For development and tests: an emulation in Linux namespaces, not a microVM."
 DIFFERENCES = (
-    "nothing is kept when it stops",
-    "a function runs on the Python of this machine, whatever runtime its template names",
-    "dashboards and alarms are recorded; alarms watch nothing",
-    "a VPC with all that is in it is recorded: what code of VPC interpreters reaches is what --vpc-host names",
-    "resource types that are recorded only do nothing; `local status` lists those that are deployed",
-    "Step Functions takes what AWS refuses: a path that leads nowhere (null here), a Wait's path to no number, "
-    "input of more than 256 KiB or that is no JSON",
-    "of a bucket, CloudFormation sets encryption, lifecycle, logging, ownership, tags, versioning, CORS, "
-    "notifications, website and the block of public access; no log is delivered and nothing expires",
-    "IAM judges every role; the access key of `local env` is the account's root",
-    "Amazon Bedrock has no models: a stand-in answers for every one, whatever its name, with `[ministack mock …]`, and "
-    "calls no tools",
-    "CloudFormation's role is asked for what makes, changes and ends a resource, not for what only reads",
+    "deployed resources and data are lost when it stops",
+    "a function runs on the Python version of this machine, whatever runtime its template specifies",
+    "dashboards and alarms are stored, but alarms do not evaluate metrics",
+    "a VPC and its resources are stored, but have no effect: code in VPC interpreters reaches the hosts of --vpc-host",
+    "stub resources are stored and have no effect; `sandpiper local status` lists the deployed ones",
+    "Step Functions accepts definitions and input that AWS rejects: a path that selects nothing (null here), a Wait "
+    "path that selects no number, and input that is not JSON or exceeds 256 KiB",
+    "CloudFormation applies these properties of a bucket: encryption, lifecycle, logging, ownership, tags, versioning, "
+    "CORS, notifications, website and public access block; access logs are not delivered and objects do not expire",
+    "IAM evaluates every role, but the access key of `sandpiper local env` belongs to the account root",
+    "Amazon Bedrock has no models: every model ID returns the placeholder `[ministack mock …]`, without tool calls",
+    "CloudFormation's role needs the actions that create, change and delete a resource, but not those that read it",
 )
-"""How the parts around AgentCore differ from AWS; local-agentcore says its own in its health."""
+"""Differences from AWS outside AgentCore. The health report of local-agentcore lists its own."""
 STOP_SECONDS = 30
 POLL_SECONDS = 0.05
 HEALTH_SECONDS = 5
@@ -51,21 +50,42 @@ def start(
     hosts: Hosts | None = None,
     until_end_of: int | None = None,
 ) -> tuple[running_instance.RunningInstance, bool]:
-    """The running embedded AWS and whether this call started it.
+    """Starts the embedded AWS in the background, or returns the one that already runs.
 
-    Ports are free ones unless given; without `hosts` code finds none by name. It outlives this process, unless
-    `until_end_of` is the reading end of a pipe: then it ends when the other end is closed. Raises LocalAwsError, with
-    nothing left running, when it cannot start.
+    It runs until `stop`, unless `until_end_of` is given.
+
+    Args:
+        state: its state directory. One instance runs per state directory.
+        port: port of the AWS endpoint. Default: a free port.
+        agentcore_port: port of the AgentCore endpoint. Default: a free port.
+        hosts: hosts that code in VPC and PUBLIC interpreters can reach by name. Default: none.
+        until_end_of: the read end of a pipe. The instance stops when the write end is closed, for example because
+            the process that holds it was killed.
+
+    Returns:
+        The running instance, and whether this call started it.
+
+    Raises:
+        LocalAwsError: it cannot start. No process is left running.
+
+    Example:
+        List the buckets of an embedded AWS::
+
+            running, _ = control.start(StateDirectory(Path("/tmp/example")))
+            environment.apply(running)
+            print(boto3.client("s3").list_buckets()["Buckets"])
+            control.stop(StateDirectory(Path("/tmp/example")))
     """
     prepare_state_directory(state)
     end = time.monotonic() + START_SECONDS
     with state.lock.open("w") as lock:
-        while not try_lock(lock):  # by the service that runs, or by one that is on its way
+        while not try_lock(lock):  # the holder is a running service, or one that is starting or stopping
             if running := running_instance.find(state):
                 return running, False
             if time.monotonic() > end:
                 raise LocalAwsError(
-                    f"another one is starting or ending and does not get on; see {state.log('service')}"
+                    f"another embedded AWS in {state.path} is still starting or stopping after {START_SECONDS} s; "
+                    f"see {state.log('service')}"
                 )
             time.sleep(POLL_SECONDS)
         return _start(state, port, agentcore_port, hosts or Hosts(), lock, until_end_of), True
@@ -73,7 +93,26 @@ def start(
 
 @contextmanager
 def temporary(state: StateDirectory) -> Generator[running_instance.RunningInstance]:
-    """An embedded AWS for a block. It ends with this process, too, if that is killed. Raises LocalAwsError."""
+    """Runs an embedded AWS for the duration of a block. It also stops when this process is killed.
+
+    Args:
+        state: its state directory.
+
+    Yields:
+        The running instance.
+
+    Raises:
+        LocalAwsError: it cannot start.
+
+    Example:
+        Use the embedded AWS as a pytest fixture::
+
+            @pytest.fixture(scope="session")
+            def aws(tmp_path_factory):
+                with control.temporary(StateDirectory(tmp_path_factory.mktemp("aws"))) as running:
+                    environment.apply(running)
+                    yield running
+    """
     read, write = os.pipe()
     try:
         running, _ = start(state, until_end_of=read)
@@ -87,7 +126,7 @@ def temporary(state: StateDirectory) -> Generator[running_instance.RunningInstan
 def _start(
     state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, lock: IO[str], until_end_of: int | None
 ) -> running_instance.RunningInstance:
-    state.running.unlink(missing_ok=True)  # of a service that was killed
+    state.running.unlink(missing_ok=True)  # left by a service that was killed
     command = [
         *(sys.executable, "-m", "local_aws.service"),
         *("--state", str(state.directory.resolve()), "--name", state.name),
@@ -97,17 +136,15 @@ def _start(
     ]
     service: subprocess.Popen[bytes] | None = None
     try:
-        with (
-            state.log("service").open("wb") as log,
-            signals.deferred_signals(),
-        ):
+        # A signal between the start of the process and the assignment would leave a process that nothing stops.
+        with state.log("service").open("wb") as log, signals.deferred_signals():
             service = subprocess.Popen(  # noqa: S603 - a fixed command of this package
                 command,
                 stdin=subprocess.DEVNULL if until_end_of is None else until_end_of,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                pass_fds=(lock.fileno(),),  # the service inherits the lock, its parts do not, and has it until it ends
+                pass_fds=(lock.fileno(),),  # the service holds the lock until it ends; its child processes do not
             )
         end = time.monotonic() + START_SECONDS
         while time.monotonic() < end:
@@ -115,11 +152,11 @@ def _start(
                 return running
             if service.poll() is not None:
                 raise LocalAwsError(
-                    state.log("service").read_text(errors="replace").strip() or "it ended without a word"
+                    state.log("service").read_text(errors="replace").strip() or "the service ended without output"
                 )
             time.sleep(POLL_SECONDS)
         raise LocalAwsError(f"not ready after {START_SECONDS} s; see {state.log('service')}")
-    except BaseException:  # Ctrl-C too: nothing may stay behind
+    except BaseException:  # includes KeyboardInterrupt
         if service is not None:
             service.terminate()
             service.wait()
@@ -127,24 +164,28 @@ def _start(
 
 
 def stop(state: StateDirectory) -> bool:
-    """Stops it and waits until it has ended; False when nothing ran."""
-    running = _find_or_await(state)
+    """Stops the embedded AWS and waits until its process has ended.
+
+    Returns:
+        False when none runs with this state directory.
+    """
+    running = _find_or_wait(state)
     if running is None:
         return False
     with suppress(ProcessLookupError):
         os.kill(running.pid, signal.SIGTERM)
     end = time.monotonic() + STOP_SECONDS
     while running.is_alive() and time.monotonic() < end:
-        with suppress(ChildProcessError):  # where this process started it, it is ours to reap
+        with suppress(ChildProcessError):  # it is a child process only if this process started it
             os.waitpid(running.pid, os.WNOHANG)
         time.sleep(0.02)
     if running.is_alive():
-        os.kill(running.pid, signal.SIGKILL)  # its parts are told by the kernel
+        os.kill(running.pid, signal.SIGKILL)  # the kernel then signals its child processes
     return True
 
 
-def _find_or_await(state: StateDirectory) -> running_instance.RunningInstance | None:
-    """What runs, or what is on its way: a service outlives a starter that was killed."""
+def _find_or_wait(state: StateDirectory) -> running_instance.RunningInstance | None:
+    """Returns the running instance. Waits for one that is starting: it continues when its starter is killed."""
     end = time.monotonic() + START_SECONDS
     while (running := running_instance.find(state)) is None and _is_locked(state) and time.monotonic() < end:
         time.sleep(POLL_SECONDS)
@@ -160,25 +201,32 @@ def _is_locked(state: StateDirectory) -> bool:
 
 
 def health(running: running_instance.RunningInstance) -> dict[str, Any]:
-    """What local-agentcore says of itself: whether it can run code, its limits, and how it differs from AWS.
+    """Returns the health report of local-agentcore: whether it can run code, its limits and its differences from AWS.
 
-    Raises LocalAwsError when it does not answer.
+    Raises:
+        LocalAwsError: the AgentCore endpoint does not respond.
     """
     try:
         return json.loads(loopback.get(f"{running.agentcore_url}/_local/health", HEALTH_SECONDS))
     except OSError as error:
         raise LocalAwsError(
             f"AgentCore does not answer on {running.agentcore_url} ({error}): see `sandpiper local logs agentcore`, "
-            "or start anew with `sandpiper local stop`"
+            "or restart with `sandpiper local stop` and `sandpiper local start`"
         ) from None
 
 
 def deployed_stub_resources(running: running_instance.RunningInstance) -> list[dict[str, Any]]:
-    """What is deployed of the types that are recorded and do nothing: each one's type, identifier and properties.
+    """Returns the deployed resources of types that are stored and have no effect.
 
-    Raises LocalAwsError when the AWS endpoint does not answer.
+    Uses the credentials and endpoint of the environment variables.
+
+    Returns:
+        A dictionary for each resource, with its `type`, `identifier` and `properties`.
+
+    Raises:
+        LocalAwsError: the AWS endpoint does not respond.
     """
-    import boto3  # here, since most commands do without it
+    import boto3  # slow to import, and most commands do not need it
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -187,19 +235,27 @@ def deployed_stub_resources(running: running_instance.RunningInstance) -> list[d
     try:
         client = session.client("cloudcontrol", config=config)
         return [
-            {"type": kind, "identifier": one["Identifier"], "properties": json.loads(one["Properties"])}
-            for kind in STUB_RESOURCES
-            for one in client.list_resources(TypeName=kind)["ResourceDescriptions"]
+            {
+                "type": resource_type,
+                "identifier": resource["Identifier"],
+                "properties": json.loads(resource["Properties"]),
+            }
+            for resource_type in STUB_RESOURCES
+            for resource in client.list_resources(TypeName=resource_type)["ResourceDescriptions"]
         ]
     except (BotoCoreError, ClientError) as error:
         raise LocalAwsError(
             f"the AWS endpoint does not answer on {running.url} ({error}): see `sandpiper local logs aws`, "
-            "or start anew with `sandpiper local stop`"
+            "or restart with `sandpiper local stop` and `sandpiper local start`"
         ) from None
 
 
 def prepare_state_directory(state: StateDirectory) -> None:
-    """Makes the state directory. Raises LocalAwsError when it cannot be used, or too little space is left."""
+    """Creates the state directory.
+
+    Raises:
+        LocalAwsError: the directory cannot be used, belongs to another user, or has too little free space.
+    """
     try:
         state.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         owner, free = state.path.stat().st_uid, shutil.disk_usage(state.path).free
@@ -209,6 +265,6 @@ def prepare_state_directory(state: StateDirectory) -> None:
         raise LocalAwsError(f"{state.path} belongs to another user: choose another folder with --state")
     if free < MIN_FREE_BYTES:
         raise LocalAwsError(
-            f"{free >> 20} MiB are free in {state.directory}, at least {MIN_FREE_BYTES >> 20} are needed: "
-            "free some, or choose another folder with --state"
+            f"{state.directory} has {free >> 20} MiB of free space, but at least {MIN_FREE_BYTES >> 20} MiB are "
+            "needed: free some space, or choose another folder with --state"
         )

@@ -1,4 +1,4 @@
-"""Locks on files, which the kernel releases when the last process that holds one ends, however it ends."""
+"""File locks. The kernel releases a lock when the last process that holds it ends, even after SIGKILL."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ if TYPE_CHECKING:
 
 
 def try_lock(file: IO[str]) -> bool:
-    """Takes the lock, until `file` is closed here and in every process that inherited it; False when another has it."""
+    """Acquires an exclusive lock on `file` without waiting.
+
+    The lock lasts until `file` is closed in this process and in every child process that inherited it.
+
+    Returns:
+        False when another process holds the lock.
+    """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""HTTP to our own services: never through a proxy, whatever the shell is set to."""
+"""HTTP requests to the services of the embedded AWS. They never use a proxy, whatever the environment sets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,14 @@ _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def get(url: str, seconds: float) -> bytes:
-    """What GET answers within so many seconds. Raises OSError when there is no answer, or one that is an error."""
-    with _opener.open(url, timeout=seconds) as answer:
-        return answer.read()
+    """Returns the body of a GET request.
+
+    Args:
+        url: the address.
+        seconds: the timeout.
+
+    Raises:
+        OSError: there is no response, or its status is an error.
+    """
+    with _opener.open(url, timeout=seconds) as response:
+        return response.read()

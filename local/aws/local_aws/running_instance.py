@@ -1,4 +1,7 @@
-"""Who runs: the record that `local start` leaves and the other commands read, believed while its process lives."""
+"""The record of a running embedded AWS: addresses and credentials, valid while its process runs.
+
+`sandpiper local start` writes it and the other commands read it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunningInstance:
-    """One running embedded AWS. `started` is its start in clock ticks since boot: a pid alone may be reused."""
+    """A running embedded AWS.
+
+    Attributes:
+        pid: process ID of the service.
+        started: start time of that process, in clock ticks since boot. A process ID alone may be reused.
+        url: the AWS endpoint.
+        agentcore_url: the AgentCore endpoint.
+        account: account ID.
+        region: Region name.
+        access_key_id: access key of the account root.
+        secret_access_key: its secret.
+        steering_token: token for the faults, clock and sessions of the AgentCore endpoint.
+    """
 
     pid: int
     started: int
@@ -30,7 +45,10 @@ class RunningInstance:
     steering_token: str
 
     def environment(self) -> dict[str, str]:
-        """The variables that make boto3, the AWS CLI and the CDK CLI use it; `environment` clears what would win."""
+        """Returns the variables that direct boto3, the AWS CLI and the CDK CLI to this instance.
+
+        `environment.changes` also unsets variables that would take precedence.
+        """
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ENDPOINT_URL_BEDROCK_AGENTCORE": self.agentcore_url,
@@ -48,11 +66,11 @@ class RunningInstance:
         }
 
     def is_alive(self) -> bool:
-        """Whether the very process that wrote this still runs."""
+        """Returns whether the process that wrote this record still runs."""
         return process_start(self.pid) == self.started
 
     def save(self, state: StateDirectory) -> None:
-        """Writes the record whole or not at all, readable by its owner alone: it holds the secret key."""
+        """Writes the record atomically. Only the owner can read it, because it holds the secret access key."""
         draft = state.running.with_suffix(".new")
         draft.touch(mode=0o600)
         draft.write_text(json.dumps(asdict(self)))
@@ -60,7 +78,11 @@ class RunningInstance:
 
 
 def find(state: StateDirectory) -> RunningInstance | None:
-    """The embedded AWS that runs with this state directory, or None. Raises LocalAwsError when it cannot be read."""
+    """Returns the embedded AWS that runs with this state directory, or None.
+
+    Raises:
+        LocalAwsError: the record cannot be read.
+    """
     try:
         running = RunningInstance(**json.loads(state.running.read_text()))
     except (FileNotFoundError, ValueError, TypeError):
@@ -71,7 +93,11 @@ def find(state: StateDirectory) -> RunningInstance | None:
 
 
 def process_start(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot, or None when there is none or it has ended (proc(5), stat)."""
+    """Returns the start time of a process in clock ticks since boot (proc(5), stat).
+
+    Returns:
+        None when there is no such process or it has ended.
+    """
     with suppress(OSError, IndexError, ValueError):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return None if fields[0] == "Z" else int(fields[19])

@@ -1,6 +1,7 @@
-"""The embedded AWS as one process: MiniStack and local-agentcore, which end as a whole when one of them ends.
+"""The service process of the embedded AWS. It runs MiniStack and local-agentcore, and stops both when one of them ends.
 
-`python -m local_aws.service`, by `control.start`, whose lock on the state directory it inherits and has until it ends.
+`control.start` runs it as `python -m local_aws.service`. It inherits the lock on the state directory and holds it until
+it ends.
 """
 
 from __future__ import annotations
@@ -33,51 +34,59 @@ if TYPE_CHECKING:
 READY_SECONDS = 30
 STOP_SECONDS = 10
 POLL_SECONDS = 0.02
-ENDING = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 PR_SET_PDEATHSIG = 1
 
 
 def main() -> int:
-    """Runs until SIGTERM or until a part ends. Exit code 2 and one line when it cannot start."""
+    """Runs until SIGTERM or SIGINT, or until a child process ends.
+
+    Returns:
+        The exit code: 0 after a signal, 2 when it cannot start or a child process ended.
+    """
     parser = argparse.ArgumentParser(prog="local_aws.service", description=__doc__)
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--name", required=True)
-    parser.add_argument("--port", type=int, default=0, help="port of the AWS endpoint; 0 takes a free one")
-    parser.add_argument("--agentcore-port", type=int, default=0, help="port of AgentCore; 0 takes a free one")
-    parser.add_argument("--vpc-host", action="append", default=[], help="NAME:PORT=HOST:PORT, as of local-agentcore")
-    parser.add_argument("--public-host", action="append", default=[], help="likewise")
-    parser.add_argument("--public-hosts-only", action="store_true", help="likewise")
+    parser.add_argument("--port", type=int, default=0, help="port of the AWS endpoint; 0 for a free port")
+    parser.add_argument(
+        "--agentcore-port", type=int, default=0, help="port of the AgentCore endpoint; 0 for a free port"
+    )
+    parser.add_argument("--vpc-host", action="append", default=[], help="NAME:PORT=HOST:PORT, as for local-agentcore")
+    parser.add_argument(
+        "--public-host", action="append", default=[], help="NAME:PORT=HOST:PORT, as for local-agentcore"
+    )
+    parser.add_argument("--public-hosts-only", action="store_true", help="as for local-agentcore")
     parser.add_argument(lifetime.OPTION, action="store_true", help=lifetime.HELP)
     arguments = parser.parse_args()
     hosts = Hosts(arguments.vpc_host, arguments.public_host, arguments.public_hosts_only)
-    for asked in ENDING:
-        signal.signal(asked, _end)
+    for number in STOP_SIGNALS:
+        signal.signal(number, _raise_stopped)
     if arguments.until_end_of_input:
         lifetime.end_with_input()
     try:
-        with ExitStack() as parts:
+        with ExitStack() as cleanup:
             state = StateDirectory(arguments.state, arguments.name)
-            _serve(state, arguments.port, arguments.agentcore_port, hosts, parts)
+            _serve(state, arguments.port, arguments.agentcore_port, hosts, cleanup)
     except LocalAwsError as error:
         print(error, file=sys.stderr, flush=True)
         return 2
-    except _Ended:
+    except _Stopped:
         return 0
     return 1
 
 
-class _Ended(Exception):  # noqa: N818 - a signal, not an error
-    """Somebody asked the service to end."""
+class _Stopped(Exception):  # noqa: N818 - a signal, not an error
+    """The service received a stop signal."""
 
 
-def _end(*_: object) -> None:
-    for asked in ENDING:
-        signal.signal(asked, signal.SIG_IGN)  # a second one must not interrupt the way out
-    raise _Ended
+def _raise_stopped(*_: object) -> None:
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # a second signal must not interrupt the cleanup
+    raise _Stopped
 
 
-def _serve(state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, parts: ExitStack) -> None:
-    _check(hosts)
+def _serve(state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, cleanup: ExitStack) -> None:
+    _validate(hosts)
     runtimes = Runtimes.of_checkout()
     runtimes.require()
     shutil.rmtree(state.work, ignore_errors=True)
@@ -94,8 +103,8 @@ def _serve(state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, 
         secret_access_key=secrets.token_urlsafe(30),
         steering_token=secrets.token_urlsafe(30),
     )
-    parts.callback(shutil.rmtree, state.work, ignore_errors=True)
-    parts.callback(state.running.unlink, missing_ok=True)
+    cleanup.callback(shutil.rmtree, state.work, ignore_errors=True)
+    cleanup.callback(state.running.unlink, missing_ok=True)
     agentcore = [
         *(sys.executable, "-m", "local_agentcore", "serve", "--port", str(agentcore_port)),
         *("--runtime", str(runtimes.sandbox), "--account", ACCOUNT, "--region", REGION),
@@ -104,15 +113,15 @@ def _serve(state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, 
     ]
     token = {AUTHORIZER_TOKEN_VARIABLE: secrets.token_urlsafe(30)}
     steering = {ADMIN_TOKEN_VARIABLE: running.steering_token}
-    # By path and not by name: of this environment, MiniStack's sees these packages and nothing else.
+    # MiniStack's environment imports these two packages by path, and nothing else of this environment.
     packages = [str(Path(package.__file__ or "").parent) for package in (local_aws, sandpiper_policy)]
     ministack = [
         *(str(runtimes.ministack_python), "-I", str(Path(__file__).parent / "ministack" / "start.py"), *packages, "--"),
         *(str(port), str(state.work), str(runtimes.lambda_python)),
     ]
     processes = {
-        "agentcore": _start(state, "agentcore", agentcore, parts, os.environ | token | steering),
-        "aws": _start(state, "aws", ministack, parts, _ministack_environment(running, state.work) | token),
+        "agentcore": _start(state, "agentcore", agentcore, cleanup, os.environ | token | steering),
+        "aws": _start(state, "aws", ministack, cleanup, _ministack_environment(running, state.work) | token),
     }
     _wait_until_ready(
         state,
@@ -123,11 +132,11 @@ def _serve(state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, 
     while all(process.poll() is None for process in processes.values()):
         time.sleep(0.2)
     ended = [name for name, process in processes.items() if process.poll() is not None]
-    raise LocalAwsError(f"{' and '.join(ended)} ended unasked; see {state.log(ended[0])}")
+    raise LocalAwsError(f"{' and '.join(ended)} ended unexpectedly; see {state.log(ended[0])}")
 
 
-def _check(hosts: Hosts) -> None:
-    """Raises LocalAwsError for hosts that AgentCore would not take."""
+def _validate(hosts: Hosts) -> None:
+    """Raises LocalAwsError for hosts that local-agentcore rejects."""
     for option, values in (("--vpc-host", hosts.vpc), ("--public-host", hosts.public)):
         try:
             require_distinct([NamedHost.parse(value) for value in values])
@@ -136,29 +145,29 @@ def _check(hosts: Hosts) -> None:
 
 
 def _ministack_environment(running: running_instance.RunningInstance, work: Path) -> dict[str, str]:
-    """MiniStack's settings. IAM is on; the one access key that it knows is the account's root."""
+    """Returns the environment variables of MiniStack. IAM is enabled, with the access key of the account root."""
     port = running.url.rpartition(":")[2]
     return {
         **running.environment(),
         "PATH": "/usr/bin:/bin",
-        "HOME": "/nonexistent",  # no configuration and no credentials of the person who starts it
+        "HOME": "/nonexistent",  # hides the AWS configuration and credentials of the user
         "GATEWAY_PORT": port,
-        "BIND_HOST": "127.0.0.1",  # its own default is 0.0.0.0
+        "BIND_HOST": "127.0.0.1",  # the default is 0.0.0.0
         "MINISTACK_HOST": "127.0.0.1",
         "MINISTACK_ACCOUNT_ID": running.account,
         "MINISTACK_REGION": running.region,
-        "IOT_MTLS_ENABLED": "0",  # else it listens on 0.0.0.0
+        "IOT_MTLS_ENABLED": "0",  # when enabled, it listens on 0.0.0.0
         "AUTH": "true",
-        "DOCKER_HOST": "unix:///nonexistent",  # else it ends containers of other MiniStacks on this machine
+        "DOCKER_HOST": "unix:///nonexistent",  # with Docker, it would remove containers of other MiniStack processes
         "TMPDIR": str(work),
         "PYTHONUNBUFFERED": "1",
     }
 
 
 def _start(
-    state: StateDirectory, name: str, command: Sequence[str], parts: ExitStack, environment: Mapping[str, str]
+    state: StateDirectory, name: str, command: Sequence[str], cleanup: ExitStack, environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
-    libc = ctypes.CDLL(None)  # loaded here: between fork and exec nothing may be
+    libc = ctypes.CDLL(None)  # loaded before the fork: a preexec function must not load libraries
 
     def die_with_parent() -> None:
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -173,7 +182,7 @@ def _start(
             start_new_session=True,
             preexec_fn=die_with_parent,
         )
-    parts.callback(_stop, process)
+    cleanup.callback(_stop, process)
     return process
 
 
@@ -190,36 +199,40 @@ def _wait_until_ready(
     state: StateDirectory, processes: Mapping[str, subprocess.Popen[bytes]], addresses: Mapping[str, str]
 ) -> None:
     end = time.monotonic() + READY_SECONDS
-    waiting = dict(addresses)
-    while waiting:
-        for name, address in list(waiting.items()):
+    pending = dict(addresses)
+    while pending:
+        for name, address in list(pending.items()):
             if processes[name].poll() is not None:
                 raise LocalAwsError(
-                    f"{name} did not start: {_last_line(state.log(name))} (all of it: {state.log(name)})"
+                    f"{name} did not start: {_last_line(state.log(name))} (complete log: {state.log(name)})"
                 )
             with suppress(OSError):
                 loopback.get(address, 1)
-                del waiting[name]
+                del pending[name]
         if time.monotonic() > end:
-            raise LocalAwsError(f"{' and '.join(waiting)} not ready after {READY_SECONDS} s; see {state.path}")
+            raise LocalAwsError(f"{' and '.join(pending)} not ready after {READY_SECONDS} s; see {state.path}")
         time.sleep(POLL_SECONDS)
 
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it printed nothing"
+    return lines[-1] if lines else "the log is empty"
 
 
-def free_port(wanted: int) -> int:
-    """The port that was asked for, or a free one for 0. Raises LocalAwsError when it is in use."""
+def free_port(port: int) -> int:
+    """Returns `port`, or a free port for 0.
+
+    Raises:
+        LocalAwsError: the port is in use or not permitted.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", wanted))
+            probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise LocalAwsError(
-                f"port {wanted} on 127.0.0.1 cannot be used ({error.strerror}): stop what uses it, "
-                "or leave the port out and a free one is taken"
+                f"port {port} on 127.0.0.1 cannot be used ({error.strerror}): stop the process that uses it, "
+                "or omit the option to use a free port"
             ) from None
         return int(probe.getsockname()[1])
 

@@ -1,4 +1,4 @@
-"""Where the embedded AWS keeps what it needs, and whom it pretends to be."""
+"""Constants, paths and options of the embedded AWS."""
 
 from __future__ import annotations
 
@@ -13,43 +13,49 @@ if TYPE_CHECKING:
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 ROOT_ACCESS_KEY_ID = "AKIASANDPIPERLOCAL00"
-"""Always the same: the CDK CLI remembers an account by its access key. The secret is new at every start."""
-STEERING_TOKEN_VARIABLE = "LOCAL_AGENTCORE_STEERING_TOKEN"  # noqa: S105 - the name; local_agentcore's own
+"""A constant, because the CDK CLI caches the account of an access key. The secret is new at every start."""
+STEERING_TOKEN_VARIABLE = "LOCAL_AGENTCORE_STEERING_TOKEN"  # noqa: S105 - a variable name, defined by local_agentcore
 MIN_FREE_BYTES = 300 * 1024 * 1024
+COMPONENTS = ("service", "aws", "agentcore")
+"""The components that write a log, in the order of `sandpiper local logs`."""
 
 
 class LocalAwsError(Exception):
-    """The embedded AWS cannot do what was asked: what happened and what to do, in words for the person who asked."""
+    """The embedded AWS cannot do what was requested. The message states the problem and the remedy."""
 
 
 @dataclass(frozen=True)
 class Runtimes:
-    """The Python environments that the embedded AWS runs beside its own, each with a lock of its own."""
+    """The Python environments of MiniStack, Lambda workers and sandboxes. Each has its own lock file.
+
+    Attributes:
+        directory: the folder that holds them.
+    """
 
     directory: Path
 
     @classmethod
     def of_checkout(cls) -> Runtimes:
-        """Those of the checkout that this package lies in."""
+        """Returns the environments of the checkout that contains this package."""
         return cls(Path(__file__).resolve().parents[2] / "runtimes")
 
     @property
     def ministack_python(self) -> Path:
-        """The interpreter of MiniStack's environment."""
+        """Python interpreter that runs MiniStack."""
         return self._python("ministack")
 
     @property
     def lambda_python(self) -> Path:
-        """The interpreter of a Lambda worker."""
+        """Python interpreter that runs Lambda workers."""
         return self._python("lambda")
 
     @property
     def sandbox(self) -> Path:
-        """The environment that code in a sandbox sees."""
+        """Python environment that code in a sandbox uses."""
         return self.directory / "sandbox" / ".venv"
 
     def require(self) -> None:
-        """Raises LocalAwsError when one of them is not installed."""
+        """Raises LocalAwsError when an environment is not installed."""
         for python in (self.ministack_python, self.lambda_python, self.sandbox / "bin" / "python"):
             if not python.exists():
                 raise LocalAwsError(f"{python.parent.parent} is not installed: run `make setup`")
@@ -60,9 +66,11 @@ class Runtimes:
 
 @dataclass(frozen=True)
 class StateDirectory:
-    """What a running embedded AWS leaves on disk: who it is (`running.json`), its logs and its work.
+    """The files of a running embedded AWS: its record (`running.json`), its logs and unpacked functions.
 
-    All of it lies in `.sandpiper/NAME` below `directory`, which may be any folder: nothing else in it is touched.
+    Attributes:
+        directory: any folder. The files are in its subfolder `.sandpiper/NAME`; nothing else in it is changed.
+        name: name of the subfolder.
     """
 
     directory: Path
@@ -70,34 +78,37 @@ class StateDirectory:
 
     @property
     def path(self) -> Path:
-        """The folder that is ours alone."""
+        """Folder that holds all the files."""
         return self.directory / ".sandpiper" / self.name
 
     @property
     def running(self) -> Path:
-        """The record of the running service."""
+        """Record of the running instance."""
         return self.path / "running.json"
 
     @property
     def lock(self) -> Path:
-        """Locked by who starts one, and then by the service for its whole life."""
+        """Lock file. The starting process locks it; the service inherits the lock and holds it until it ends."""
         return self.path / "lock"
 
     @property
     def work(self) -> Path:
-        """Unpacked functions; emptied at every start."""
+        """Folder of unpacked functions. It is emptied at every start."""
         return self.path / "work"
 
     def log(self, name: str) -> Path:
-        """The log of one part: `service`, `aws` or `agentcore`."""
+        """Returns the log file of a component (`COMPONENTS`)."""
         return self.path / f"{name}.log"
 
 
 @dataclass(frozen=True)
 class Hosts:
-    """Services that code in VPC and in PUBLIC interpreters finds by name, each as `NAME:PORT=HOST:PORT`.
+    """Services that code in VPC and PUBLIC interpreters can reach by name.
 
-    With `public_only` code of PUBLIC interpreters finds those instead of the outside world.
+    Attributes:
+        vpc: hosts of VPC interpreters, each as `NAME:PORT=HOST:PORT`.
+        public: hosts of PUBLIC interpreters, in the same form.
+        public_only: PUBLIC interpreters reach only `public` and not the internet.
     """
 
     vpc: Sequence[str] = ()
@@ -105,17 +116,13 @@ class Hosts:
     public_only: bool = False
 
     def options(self) -> list[str]:
-        """The options of `local-agentcore serve` for them."""
+        """Returns the command line options of `local-agentcore serve` for these hosts."""
         named = [
             (f"--{mode}-host", host) for mode, hosts in (("vpc", self.vpc), ("public", self.public)) for host in hosts
         ]
         return [*chain.from_iterable(named), *(["--public-hosts-only"] if self.public_only else [])]
 
 
-COMPONENTS = ("service", "aws", "agentcore")
-"""Everything that writes a log, in the order of `sandpiper local logs`."""
-
-
 def state_directory_error(state: StateDirectory, error: OSError) -> LocalAwsError:
-    """The error for a state directory that the operating system refuses."""
+    """Returns the error for a state directory that the operating system refuses."""
     return LocalAwsError(f"{state.directory} cannot be used: {error.strerror}; choose another folder with --state")

@@ -1,4 +1,4 @@
-"""Signals that would interrupt, held back while something is done that must not be left half-done."""
+"""Defers termination signals while a block of code must not be interrupted."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 TERMINATION_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""What a person, or a terminal that is closed, ends a command with."""
+"""Signals that end a command: from Ctrl-C, `kill`, or a terminal that closes."""
 
 
 @contextmanager
 def deferred_signals() -> Generator[None]:
-    """Holds them back for a block; what came is raised at its end, and what is ignored stays ignored."""
-    if threading.current_thread() is not threading.main_thread():  # no signal interrupts it
+    """Defers termination signals to the end of the block, where they are raised. Ignored signals stay ignored."""
+    if threading.current_thread() is not threading.main_thread():  # Python runs signal handlers in the main thread only
         yield
         return
-    came: list[int] = []
-    before = {number: signal.getsignal(number) for number in TERMINATION_SIGNALS}
-    held = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
-    for number in held:
-        signal.signal(number, lambda number, _: came.append(number))
+    received: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in TERMINATION_SIGNALS}
+    deferred = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
+    for number in deferred:
+        signal.signal(number, lambda number, _: received.append(number))
     try:
         yield
     finally:
-        for number, handler in held.items():
+        for number, handler in deferred.items():
             signal.signal(number, handler)
-    for number in came:
+    for number in received:
         signal.raise_signal(number)

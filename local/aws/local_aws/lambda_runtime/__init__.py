@@ -1,1 +1,1 @@
-"""Lambda without Docker: AWS's own runtime client runs the deployed bundle in a process of its own."""
+"""A Lambda runtime without Docker: AWS's runtime client runs the deployed bundle in separate processes."""

@@ -1,4 +1,4 @@
-"""All deployed functions and their workers: unpacked once a bundle, started on demand, kept warm, ended together."""
+"""Runs deployed functions in worker processes, which start on demand and stay warm."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import zipfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from local_aws.lambda_runtime.runtime_api import Answer
+from local_aws.lambda_runtime.runtime_api import InvocationResult
 from local_aws.lambda_runtime.watcher import Watcher
 from local_aws.lambda_runtime.worker import Function, Worker
 
@@ -22,26 +22,47 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Pool:
-    """The warm workers of one version of a function: its code and all that its workers were started with."""
+    """The warm workers of one version of a function.
+
+    Attributes:
+        version: the configuration that its workers were started with.
+        function: the unpacked function.
+        idle: workers that run no event.
+    """
 
     version: str
     function: Function
     idle: list[Worker] = field(default_factory=list[Worker])
 
 
-VERSIONED = ("CodeSha256", "Handler", "Timeout", "Environment", "Role", "Runtime", "MemorySize", "LoggingConfig")
-"""What of a function's configuration its workers keep from their start: where it changes, new ones are started."""
+VERSION_PROPERTIES = (
+    "CodeSha256",
+    "Handler",
+    "Timeout",
+    "Environment",
+    "Role",
+    "Runtime",
+    "MemorySize",
+    "LoggingConfig",
+)
+"""The configuration that workers read at their start. A change of one of these starts new workers."""
 
 
 class Functions:
-    """Invokes functions by MiniStack's record of them; concurrency is MiniStack's to bound."""
+    """Invokes functions. MiniStack limits their concurrency."""
 
     def __init__(self, directory: Path, python: Path, endpoints: Mapping[str, str]) -> None:
-        """`directory` holds unpacked bundles and logs; `endpoints` is added to every function's environment."""
+        """Starts the watcher of the worker processes.
+
+        Args:
+            directory: folder for unpacked bundles and logs.
+            python: the Python interpreter of the workers.
+            endpoints: environment variables that are added for every function.
+        """
         self._directory = directory
         self._python = python
         self._endpoints = endpoints
-        self._pools: dict[str, _Pool] = {}  # by the function's ARN
+        self._pools: dict[str, _Pool] = {}  # by function ARN
         self._workers: set[Worker] = set()
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
@@ -54,14 +75,22 @@ class Functions:
         event: object,
         request_id: str,
         credentials: Callable[[], dict[str, str]],
-    ) -> Answer:
-        """Runs one event of the function that `config` describes (Lambda's FunctionConfiguration)."""
+    ) -> InvocationResult:
+        """Runs one event.
+
+        Args:
+            config: Lambda's FunctionConfiguration.
+            code: the bundle, a ZIP file.
+            event: the event, any JSON value.
+            request_id: ID of the request.
+            credentials: returns the environment variables with the credentials of the function's role.
+        """
         with self._lock:
             try:
                 pool = self._pool(config, code, credentials)
                 worker = self._idle(pool) or self._start(pool.function)
             except OSError as error:
-                return Answer.failure(
+                return InvocationResult.failure(
                     "Runtime.Unavailable",
                     f"no worker can be started in {self._directory}: {error.strerror}; free some space there, "
                     "or start the embedded AWS with another --state",
@@ -76,12 +105,12 @@ class Functions:
                     self._stop(worker)
 
     def close(self) -> None:
-        """Ends every worker."""
+        """Stops every worker."""
         with self._lock:
             for worker in list(self._workers):
                 self._stop(worker)
             self._pools.clear()
-        self.watcher.end()
+        self.watcher.close()
 
     def _idle(self, pool: _Pool) -> Worker | None:
         while pool.idle:
@@ -98,33 +127,33 @@ class Functions:
         return worker
 
     def _stop(self, worker: Worker) -> None:
-        if worker in self._workers:  # else `close` has stopped it
+        if worker in self._workers:  # otherwise `close` has stopped it already
             self._workers.discard(worker)
             worker.stop()
 
     def _pool(self, config: dict[str, Any], code: bytes, credentials: Callable[[], dict[str, str]]) -> _Pool:
         arn: str = config["FunctionArn"]
-        version = json.dumps([config.get(name) for name in VERSIONED], sort_keys=True)
+        version = json.dumps([config.get(name) for name in VERSION_PROPERTIES], sort_keys=True)
         pool = self._pools.get(arn)
         if pool is None or pool.version != version:
             variables: dict[str, str] = config.get("Environment", {}).get("Variables", {})
             function = self._function(config, code, {**variables, **credentials()})
             for worker in pool.idle if pool else []:
-                self._stop(worker)  # one that is busy is stopped when it has answered
+                self._stop(worker)  # `invoke` stops a busy worker after its event
             pool = self._pools[arn] = _Pool(version, function)
         return pool
 
     def _function(self, config: dict[str, Any], code: bytes, variables: dict[str, str]) -> Function:
-        task = self._directory / f"{config['FunctionName']}-{next(self._numbers)}"
-        shutil.rmtree(task, ignore_errors=True)
+        code_directory = self._directory / f"{config['FunctionName']}-{next(self._numbers)}"
+        shutil.rmtree(code_directory, ignore_errors=True)
         with zipfile.ZipFile(io.BytesIO(code)) as bundle:
-            bundle.extractall(task)
+            bundle.extractall(code_directory)
         name, region = config["FunctionName"], config["FunctionArn"].split(":")[3]
         environment = {
             "PATH": "/usr/bin:/bin",
             "LANG": "en_US.UTF-8",
             "TZ": ":UTC",
-            "LAMBDA_TASK_ROOT": str(task),
+            "LAMBDA_TASK_ROOT": str(code_directory),
             "_HANDLER": config["Handler"],
             "AWS_REGION": region,
             "AWS_DEFAULT_REGION": region,
@@ -138,4 +167,5 @@ class Functions:
             **self._endpoints,
             **variables,
         }
-        return Function(config["FunctionArn"], config["Handler"], task, environment, float(config.get("Timeout") or 3))
+        timeout_seconds = float(config.get("Timeout") or 3)
+        return Function(config["FunctionArn"], config["Handler"], code_directory, environment, timeout_seconds)

@@ -1,4 +1,4 @@
-"""Lambda's Runtime API for one worker: hands it one event at a time and takes the answer.
+"""Lambda's Runtime API for one worker: sends it one event at a time and receives the result.
 
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
@@ -13,12 +13,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 MAX_RESPONSE_BYTES = 6 * 1024 * 1024 + 100
-"""Of a synchronous invocation; Lambda names this number when it refuses an answer."""
+"""Limit of a synchronous invocation, as in Lambda's error message."""
 
 
 @dataclass(frozen=True)
 class Invocation:
-    """One event on its way to the function. `deadline_ms` is in milliseconds since the epoch."""
+    """An event for the function. `deadline_ms` is in milliseconds since the epoch."""
 
     request_id: str
     event: bytes
@@ -27,59 +27,65 @@ class Invocation:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the function returned, or its error as Lambda shapes it (`errorType`, `errorMessage`, `stackTrace`).
+class InvocationResult:
+    """The result of an invocation.
 
-    `is_last` is set where the runtime ends after it: the function could not be initialised.
+    Attributes:
+        body: the returned JSON value, or Lambda's error object (`errorType`, `errorMessage`, `stackTrace`).
+        failed: whether `body` is an error.
+        log: output of the function during the invocation.
+        is_init_error: whether the function could not be initialized. The worker ends after this error.
     """
 
-    body: Any  # JSON
+    body: Any
     failed: bool
     log: str = ""
-    is_last: bool = False
+    is_init_error: bool = False
 
     @classmethod
-    def failure(cls, kind: str, message: str) -> Answer:
-        """An error that Lambda and not the function reports."""
-        return cls({"errorType": kind, "errorMessage": message}, failed=True)
+    def failure(cls, error_type: str, message: str) -> InvocationResult:
+        """Returns an error that Lambda reports, not the function."""
+        return cls({"errorType": error_type, "errorMessage": message}, failed=True)
 
 
 class RuntimeApi:
-    """The HTTP server that one worker asks for work, on a free loopback port."""
+    """The HTTP server from which one worker requests its events. It listens on a free loopback port."""
 
     def __init__(self) -> None:
         self._invocations: queue.SimpleQueue[Invocation | None] = queue.SimpleQueue()
-        self.answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._invocations, self.answers))
+        self.results: queue.SimpleQueue[InvocationResult] = queue.SimpleQueue()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._invocations, self.results))
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, name="lambda-runtime-api", daemon=True).start()
 
     @property
     def address(self) -> str:
-        """What AWS_LAMBDA_RUNTIME_API holds."""
+        """The value of AWS_LAMBDA_RUNTIME_API."""
         return f"127.0.0.1:{self._server.server_port}"
 
     def send(self, invocation: Invocation) -> None:
-        """Gives the worker its next event."""
+        """Queues the next event for the worker."""
         self._invocations.put(invocation)
 
     def close(self) -> None:
-        """Stops serving; a thread that waits for the next event ends."""
+        """Stops the server. Ends the request that waits for the next event."""
         self._invocations.put(None)
         self._server.shutdown()
         self._server.server_close()
 
 
 def _handler(
-    invocations: queue.SimpleQueue[Invocation | None], answers: queue.SimpleQueue[Answer]
+    invocations: queue.SimpleQueue[Invocation | None], results: queue.SimpleQueue[InvocationResult]
 ) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         wbufsize = 65536
-        disable_nagle_algorithm = True  # else every answer waits 40 ms for a delayed acknowledgement
+        disable_nagle_algorithm = (
+            True  # with Nagle's algorithm, every response waits 40 ms for a delayed acknowledgement
+        )
 
         def do_GET(self) -> None:
-            """`…/invocation/next`: blocks until there is an event."""
+            """Handles `…/invocation/next`: waits for an event and returns it."""
             invocation = invocations.get()
             if invocation is None:
                 self.close_connection = True
@@ -95,14 +101,15 @@ def _handler(
             )
 
         def do_POST(self) -> None:
-            """`…/response`, `…/error` or `/init/error`."""
+            """Handles `…/response`, `…/error` and `/init/error`."""
             body = self._body()
             self._reply(202, b'{"status":"OK"}', {})
             failed = self.path.endswith("/error")
             if len(body) > MAX_RESPONSE_BYTES and not failed:
-                answers.put(_too_large(len(body)))
+                results.put(_too_large(len(body)))
             else:
-                answers.put(Answer(json.loads(body or b"null"), failed, is_last=self.path.endswith("/init/error")))
+                is_init_error = self.path.endswith("/init/error")
+                results.put(InvocationResult(json.loads(body or b"null"), failed, is_init_error=is_init_error))
 
         def _body(self) -> bytes:
             if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
@@ -127,13 +134,13 @@ def _handler(
             self.wfile.flush()
 
         def log_message(self, *_: object) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-            """The worker's own output is the log."""
+            """Suppresses the log of requests."""
 
     return Handler
 
 
-def _too_large(size: int) -> Answer:
-    return Answer.failure(
+def _too_large(size: int) -> InvocationResult:
+    return InvocationResult.failure(
         "Function.ResponseSizeTooLarge",
         f"Response payload size ({size} bytes) exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes).",
     )

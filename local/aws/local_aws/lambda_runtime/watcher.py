@@ -1,4 +1,7 @@
-"""Ends what MiniStack has started once MiniStack is gone, however it ended: a process that waits at a pipe from it."""
+"""Kills process groups when MiniStack ends, even after SIGKILL.
+
+The watcher is a separate process that reads a pipe from MiniStack. The kernel closes the pipe when MiniStack ends.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from contextlib import suppress
 
 
 class Watcher:
-    """Told of every process group that has to end with this process."""
+    """Starts the watcher process and registers process groups with it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -20,26 +23,26 @@ class Watcher:
         )
 
     def watch(self, group: int) -> None:
-        """The group is killed when this process ends."""
-        self._tell(f"+{group}\n")
+        """Registers a process group, which is killed when this process ends."""
+        self._send(f"+{group}\n")
 
     def forget(self, group: int) -> None:
-        """The group has ended; its number may become another's."""
-        self._tell(f"-{group}\n")
+        """Removes a process group that has ended, because its number may be reused."""
+        self._send(f"-{group}\n")
 
-    def end(self) -> None:
-        """Kills every group that is watched, and returns when that is done."""
+    def close(self) -> None:
+        """Kills every registered group and waits until that is done."""
         self._process.communicate()
 
-    def _tell(self, line: str) -> None:
-        # Unbuffered, one write a line; a watcher that has ended watches nothing.
+    def _send(self, line: str) -> None:
+        # One unbuffered write per line. When the watcher process has ended, there is nothing to do.
         with self._lock, suppress(BrokenPipeError, ValueError):
             if self._process.stdin:
                 os.write(self._process.stdin.fileno(), line.encode())
 
 
 def main() -> None:
-    """Reads `+GROUP` and `-GROUP`; at the end of the pipe kills the groups that are left."""
+    """Reads lines `+GROUP` and `-GROUP`. At the end of the input, kills the groups that are still registered."""
     groups = set[int]()
     for line in sys.stdin:
         (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))

@@ -1,4 +1,4 @@
-"""One execution environment of a function: `awslambdaric` on the unpacked bundle, one event at a time."""
+"""An execution environment of a function: a process that runs `awslambdaric` on the unpacked bundle."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from local_aws.lambda_runtime.runtime_api import Answer, Invocation, RuntimeApi
+from local_aws.lambda_runtime.runtime_api import Invocation, InvocationResult, RuntimeApi
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,15 @@ POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Function:
-    """What is deployed. `environment` is the worker's whole environment; `timeout_seconds` is per event."""
+    """A deployed function.
+
+    Attributes:
+        arn: ARN of the function.
+        handler: `MODULE.FUNCTION`.
+        code: folder of the unpacked bundle.
+        environment: all environment variables of a worker.
+        timeout_seconds: time limit of one invocation.
+    """
 
     arn: str
     handler: str
@@ -34,7 +42,7 @@ class Function:
 
 
 class Worker:
-    """A worker process, until `stop`."""
+    """A worker process. It runs one event at a time, until `stop`."""
 
     def __init__(self, function: Function, python: Path, log: Path, watcher: Watcher) -> None:
         self._function = function
@@ -43,7 +51,7 @@ class Worker:
         self._has_ended = False
         self._api = RuntimeApi()
         with log.open("wb") as output:
-            # -m puts the working directory first on the path, as /var/task is; -s leaves out the user's packages.
+            # -m puts the working directory first on sys.path, like /var/task on Lambda. -s excludes user packages.
             self._process = subprocess.Popen(  # noqa: S603 - a fixed command of this package
                 [python, "-s", "-m", "awslambdaric", function.handler],
                 cwd=function.code,
@@ -57,41 +65,44 @@ class Worker:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it can take another event."""
+        """Whether the worker can run another event."""
         return not self._has_ended and self._process.poll() is None
 
-    def invoke(self, event: bytes, request_id: str) -> Answer:
-        """Runs one event. After a timeout or an exit, answered in Lambda's own words, the worker is no longer alive."""
-        written = self._log.stat().st_size
+    def invoke(self, event: bytes, request_id: str) -> InvocationResult:
+        """Runs one event.
+
+        After a timeout or an exit of the process, the result is Lambda's error and the worker is no longer alive.
+        """
+        log_size = self._log.stat().st_size
         deadline = time.time() + self._function.timeout_seconds
         self._api.send(Invocation(request_id, event, int(deadline * 1000), self._function.arn))
-        answer = self._wait(deadline, request_id)
-        self._has_ended = self._has_ended or answer.is_last
+        result = self._wait(deadline, request_id)
+        self._has_ended = self._has_ended or result.is_init_error
         with self._log.open("rb") as log:
-            log.seek(written)
-            return Answer(answer.body, answer.failed, log.read().decode(errors="replace"))
+            log.seek(log_size)
+            return InvocationResult(result.body, result.failed, log.read().decode(errors="replace"))
 
-    def _wait(self, deadline: float, request_id: str) -> Answer:
+    def _wait(self, deadline: float, request_id: str) -> InvocationResult:
         while True:
-            alive = self.is_alive  # asked first: what it said before it ended counts
+            alive = self.is_alive  # read first: a result sent before the exit counts
             with suppress(queue.Empty):
-                return self._api.answers.get(timeout=POLL_SECONDS if alive else 0)
+                return self._api.results.get(timeout=POLL_SECONDS if alive else 0)
             if not alive:
-                return Answer.failure(
+                return InvocationResult.failure(
                     "Runtime.ExitError",
                     f"RequestId: {request_id} Error: Runtime exited with error: exit status {self._process.returncode}",
                 )
             if time.time() > deadline:
                 self._has_ended = True
                 seconds = self._function.timeout_seconds
-                return Answer.failure(
+                return InvocationResult.failure(
                     "Sandbox.Timedout", f"RequestId: {request_id} Error: Task timed out after {seconds:.2f} seconds"
                 )
 
     def stop(self) -> None:
-        """Ends the process and all that it started."""
+        """Kills the process and its child processes."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._watcher.forget(self._process.pid)  # before it is reaped, and its number another's
+        self._watcher.forget(self._process.pid)  # before the process is reaped and its number can be reused
         self._process.wait()
         self._api.close()
