@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from local_aws.ministack.resource_actions import RESOURCE_ACTIONS
+from local_aws.ministack.resource_actions.table import RESOURCE_ACTIONS
 from tests.templates.conftest import ACCOUNT, POLICIES, REGION, ROOT, documents, statements, synthesise
 
 if TYPE_CHECKING:

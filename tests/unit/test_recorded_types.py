@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER  # pyright: ignore[reportMissingTypeStubs]
 
-from local_aws.ministack.resource_actions import RESOURCE_ACTIONS
+from local_aws.ministack.resource_actions.table import RESOURCE_ACTIONS
 from local_aws.ministack.stub_resources import STUB_RESOURCES
 
 REGION_AND_ACCOUNT = {"account": "123456789012", "region": "us-east-1"}

@@ -1,1 +1,1 @@
-"""What runs in MiniStack's process and environment. Only `patches` knows how MiniStack is made inside."""
+"""The part of the embedded AWS that runs in MiniStack's process. Only `patches` imports MiniStack."""

@@ -1,46 +1,31 @@
-"""IAM for the emulator of AgentCore, which stands outside of MiniStack: who signed, what may they do, who is a role.
+"""IAM for local-agentcore, which runs outside MiniStack: signatures, permissions and execution roles.
 
-Routes on MiniStack's own front, behind a bearer token that only the emulator has besides: `POST /_local/authorize`,
-`POST /_local/assumable` and `POST /_local/credentials`. Written against MiniStack 1.5.33, like `patches`.
+Serves `POST /_local/authorize`, `POST /_local/assumable` and `POST /_local/credentials` on the AWS endpoint. They
+require a bearer token that only local-agentcore has.
 """
-
-# MiniStack lies in an environment of its own, where this runs and the type checker does not look.
-# pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownLambdaType=false
-# pyright: reportUnknownArgumentType=false
 
 from __future__ import annotations
 
 import hmac
 import json
-import os
-import secrets
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ministack.core import iam_evaluator
-from ministack.services import sts
-
-from local_aws.ministack import policies, roles
 from local_aws.ministack.code_interpreter import SERVICE_PRINCIPAL
-from local_aws.ministack.gateway import Answer, Request
-from local_aws.ministack.signatures import ACCOUNT, SignatureError, signer
-from sandpiper_policy.errors import PolicyError
-from sandpiper_policy.evaluate import access_denied_message, evaluate
+from local_aws.ministack.gateway import Request, Response
+from local_aws.ministack.patches import iam_roles, sts
+from local_aws.ministack.patches.sigv4 import SignatureError, verify
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PATH = "/_local/"
-TOKEN_VARIABLE = "LOCAL_AGENTCORE_AUTHORITY_TOKEN"  # noqa: S105 - the variable's name
+TOKEN_VARIABLE = "LOCAL_AGENTCORE_AUTHORITY_TOKEN"  # noqa: S105 - a variable name
 SERVICE = "bedrock-agentcore"
 SESSION_SECONDS = 3600
-SOURCE_IP = "127.0.0.1"
-REGION = os.environ["MINISTACK_REGION"]
-
-MULTIVALUED = {"aws:tagkeys", f"{SERVICE}:subnets", f"{SERVICE}:securitygroups"}
-
-CODES = {
+MULTIVALUED_KEYS = {"aws:tagkeys", f"{SERVICE}:subnets", f"{SERVICE}:securitygroups"}
+"""Condition keys whose value is a list, in lower case."""
+JSON_ERROR_CODES = {
     "InvalidClientTokenId": "UnrecognizedClientException",
     "InvalidToken": "UnrecognizedClientException",
     "SignatureDoesNotMatch": "InvalidSignatureException",
@@ -50,120 +35,85 @@ CODES = {
     "MissingAuthenticationToken": "MissingAuthenticationTokenException",
     "MissingAuthorizationParameter": "IncompleteSignatureException",
 }
-"""Names that services with a JSON protocol have for what Query services call otherwise (AWS, common errors)."""
+"""Error codes of services with a JSON protocol, by the code of Query services ("Common Errors" of AWS's services)."""
 
 
 class Authorizer:
-    """Answers the emulator's questions."""
+    """Handles the requests of local-agentcore."""
 
     def __init__(self, token: str) -> None:
         self._bearer = f"Bearer {token}".encode()
-        self._questions = {f"{PATH}{question.__name__}": question for question in (authorize, assumable, credentials)}
+        self._routes = {f"{PATH}{handler.__name__}": handler for handler in (authorize, assumable, credentials)}
 
-    def is_asked(self, request: Request) -> bool:
-        """Whether a request is meant for it."""
+    def handles(self, request: Request) -> bool:
+        """Returns whether a request is for these routes."""
         return request.raw_path.startswith(PATH)
 
-    def refusal(self, request: Request) -> Answer | None:
-        """The answer to who has not the token; None for the emulator."""
+    def reject(self, request: Request) -> Response | None:
+        """Returns the error response to a request without the token."""
         if hmac.compare_digest(request.headers.get("authorization", "").encode(), self._bearer):
             return None
-        return _json(403, {"message": "The authority's token is required"})
+        return _json(403, {"message": f"The token in {TOKEN_VARIABLE} is required"})
 
-    def answer(self, request: Request) -> Answer:
-        """The answer to a question."""
-        if (refused := self.refusal(request)) is not None:
-            return refused
-        question = self._questions.get(request.raw_path)
-        if question is None or request.method != "POST":
-            return _json(404, {"message": f"Questions are {' | '.join(self._questions)}, by POST"})
-        return _json(200, question(json.loads(request.body)))
+    def respond(self, request: Request) -> Response:
+        """Returns the response to a request."""
+        if (rejection := self.reject(request)) is not None:
+            return rejection
+        handler = self._routes.get(request.raw_path)
+        if handler is None or request.method != "POST":
+            return _json(404, {"message": f"Unknown route; allowed: POST {' | '.join(self._routes)}"})
+        return _json(200, handler(json.loads(request.body)))
 
 
-def authorize(question: Mapping[str, Any]) -> dict[str, Any]:
-    """Whether who signed a request to AgentCore may do `action` on `resource`."""
-    headers: dict[str, str] = question["headers"]
-    payload = question["payload_sha256"]
-    signed = Request(
-        question["method"],
-        question["path"],
-        question["query"],
-        # Beside the signed headers this adds nothing: it is where the signature's check finds the body's digest.
-        {**headers, "x-amz-content-sha256": payload},
+def authorize(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Decides whether the signer of a request to AgentCore may do `action` on `resource`."""
+    headers: dict[str, str] = parameters["headers"]
+    body_digest = parameters["payload_sha256"]
+    signed_request = Request(
+        parameters["method"],
+        parameters["path"],
+        parameters["query"],
+        # `verify` reads the digest of the body from this header. It is not among the signed headers.
+        {**headers, "x-amz-content-sha256": body_digest},
         b"",
     )
     try:
-        if headers.get("x-amz-content-sha256", payload) != payload:
-            raise SignatureError("SignatureDoesNotMatch", "The body is not the one that was signed")
-        caller = signer(signed, service=SERVICE)
-    except SignatureError as error:
-        return {"allowed": False, "code": CODES.get(error.code, error.code), "message": error.message}
-    principal = iam_evaluator.resolve_principal(caller.access_key_id, ACCOUNT, caller)
-    if isinstance(principal, iam_evaluator.AuthError):
-        return {"allowed": False, "code": CODES.get(principal.code, principal.code), "message": principal.message}
-    if principal.policies is None:  # the account's root
-        return {"allowed": True, "principal": principal.arn}
-    asked = policies.request(_context(principal, question["action"], question["resource"], question["context"]))
-    try:
-        decision = evaluate(asked, policies.gather(principal.policies, principal.limits))
-    except PolicyError as error:
+        if headers.get("x-amz-content-sha256", body_digest) != body_digest:
+            raise SignatureError("SignatureDoesNotMatch", "The body differs from the signed one")
+        principal = iam_roles.principal_of(verify(signed_request, service=SERVICE))
+        keys = _condition_keys(parameters["context"])
+        iam_roles.require_identity_permission(principal, parameters["action"], parameters["resource"], keys)
+    except (SignatureError, iam_roles.UnknownPrincipalError) as error:
+        return {"allowed": False, "code": JSON_ERROR_CODES.get(error.code, error.code), "message": str(error)}
+    except iam_roles.AccessDeniedError as error:
         return {"allowed": False, "code": "AccessDeniedException", "message": str(error)}
-    if decision.allowed:
-        return {"allowed": True, "principal": principal.arn}
-    return {"allowed": False, "code": "AccessDeniedException", "message": access_denied_message(asked, decision)}
+    return {"allowed": True, "principal": principal.arn}
 
 
-def assumable(question: Mapping[str, Any]) -> dict[str, Any]:
-    """Whether a role exists and lets AgentCore assume it for an interpreter."""
+def assumable(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Checks that a role exists and that its trust policy lets AgentCore assume it for an interpreter."""
     try:
-        roles.assume(SERVICE_PRINCIPAL, question["role"], question["interpreter"])
-    except roles.RoleError as error:
+        iam_roles.assume_role(SERVICE_PRINCIPAL, parameters["role"], parameters["interpreter"])
+    except iam_roles.AccessDeniedError as error:
         return {"refused": str(error)}
     return {}
 
 
-def credentials(question: Mapping[str, Any]) -> dict[str, Any]:
-    """A new session of an execution role, if its trust policy lets AgentCore assume it for this interpreter."""
+def credentials(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns credentials of an execution role, if its trust policy lets AgentCore assume it for the interpreter."""
     try:
-        role = roles.assume(SERVICE_PRINCIPAL, question["role"], question["interpreter"])
-    except roles.RoleError as error:
+        role = iam_roles.assume_role(SERVICE_PRINCIPAL, parameters["role"], parameters["interpreter"])
+    except iam_roles.AccessDeniedError as error:
         return {"refused": str(error)}
-    key, expires = f"ASIA{secrets.token_hex(8).upper()}", time.time() + SESSION_SECONDS
-    made = {"secret_access_key": secrets.token_urlsafe(30), "session_token": secrets.token_urlsafe(96)}
-    sts.register_session(
-        key,
-        {
-            "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{role['RoleName']}/{question['session']}",
-            "UserId": f"{role['RoleId']}:{question['session']}",
-            "AccountId": ACCOUNT,
-            "PrincipalType": "AssumedRole",
-            "SecretAccessKey": made["secret_access_key"],
-            "SessionToken": made["session_token"],
-            "Expiration": expires,
-        },
-    )
-    return {"access_key_id": key, **made, "expiration": datetime.fromtimestamp(expires, UTC).isoformat()}
+    session = sts.create_session(role, parameters["session"], SESSION_SECONDS)
+    return {**session, "expiration": datetime.fromtimestamp(session["expiration"], UTC).isoformat()}
 
 
-def _context(principal: Any, action: str, resource: str, keys: Mapping[str, list[str]]) -> Any:
-    """What MiniStack's evaluator takes: a text for a key with one value, a list for one with several."""
-    named = {key.lower(): values for key, values in keys.items()}
-    return iam_evaluator.EvalContext(
-        principal_arn=principal.arn,
-        principal_type=principal.type,
-        principal_account=principal.account,
-        action=action,
-        resource_arn=resource,
-        region=REGION,
-        service_context={
-            "aws:tagkeys": None,
-            **{key: values if key in MULTIVALUED else values[0] for key, values in named.items()},
-        },
-        principal_keys=principal.keys,
-        secure_transport=True,
-        source_ip=SOURCE_IP,
-    )
+def _condition_keys(values: Mapping[str, list[str]]) -> dict[str, str | list[str]]:
+    """Returns condition keys with a string for each key with one value, and a list for each multivalued key."""
+    keys = {name.lower(): items for name, items in values.items()}
+    return {name: items if name in MULTIVALUED_KEYS else items[0] for name, items in keys.items()}
 
 
-def _json(status: int, body: Mapping[str, Any]) -> Answer:
-    return Answer(status, {"content-type": "application/json"}, json.dumps(body).encode())
+def _json(status: int, body: Mapping[str, Any]) -> Response:
+    return Response(status, {"content-type": "application/json"}, json.dumps(body).encode())

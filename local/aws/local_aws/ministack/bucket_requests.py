@@ -1,4 +1,4 @@
-"""Properties of `AWS::S3::Bucket` as members of S3's operations, which have other names for the same.
+"""Converts properties of `AWS::S3::Bucket` to the members of S3's operations, which have other names.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html
 """
@@ -10,84 +10,86 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    Given = Mapping[str, Any]
+    Property = Mapping[str, Any]
 
-CONDITIONS = ("Prefix", "TagFilters", "ObjectSizeGreaterThan", "ObjectSizeLessThan")
-"""What of a lifecycle rule says of which objects it is."""
+FILTERS = ("Prefix", "TagFilters", "ObjectSizeGreaterThan", "ObjectSizeLessThan")
+"""Members of a lifecycle rule that select objects."""
 EXPIRATION = {
     "ExpirationInDays": "Days",
     "ExpirationDate": "Date",
     "ExpiredObjectDeleteMarker": "ExpiredObjectDeleteMarker",
 }
 TRANSITION = {"TransitionInDays": "Days", "TransitionDate": "Date", "StorageClass": "StorageClass"}
-OLD_TRANSITION = {
+NONCURRENT_TRANSITION = {
     "TransitionInDays": "NoncurrentDays",
     "NewerNoncurrentVersions": "NewerNoncurrentVersions",
     "StorageClass": "StorageClass",
 }
-SAME = ("Status", "AbortIncompleteMultipartUpload", "NoncurrentVersionExpiration")
-RULE = {"Id", *CONDITIONS, *EXPIRATION, *SAME, "Transitions", "NoncurrentVersionTransitions"}
-"""All of a lifecycle rule that can be put. What it lacks are names that AWS has replaced."""
+UNCHANGED = ("Status", "AbortIncompleteMultipartUpload", "NoncurrentVersionExpiration")
+RULE_MEMBERS = {"Id", *FILTERS, *EXPIRATION, *UNCHANGED, "Transitions", "NoncurrentVersionTransitions"}
+"""Supported members of a lifecycle rule. Members that AWS has deprecated are missing."""
 
 
-def encryption(given: Given) -> dict[str, Any]:
-    """`BucketEncryption`."""
+def encryption(value: Property) -> dict[str, Any]:
+    """Converts `BucketEncryption`."""
     rules = [
         {
             **_renamed(rule, {"ServerSideEncryptionByDefault": "ApplyServerSideEncryptionByDefault"}),
             "BucketKeyEnabled": str(rule.get("BucketKeyEnabled", False)).lower() == "true",
         }
-        for rule in given["ServerSideEncryptionConfiguration"]
+        for rule in value["ServerSideEncryptionConfiguration"]
     ]
     return {"ServerSideEncryptionConfiguration": {"Rules": rules}}
 
 
-def lifecycle(given: Given) -> dict[str, Any]:
-    """`LifecycleConfiguration`. Raises ValueError for a rule that says what is not put here."""
-    return {"LifecycleConfiguration": {"Rules": [_rule(rule) for rule in given["Rules"]]}}
+def lifecycle(value: Property) -> dict[str, Any]:
+    """Converts `LifecycleConfiguration`. Raises ValueError for a rule with unsupported members."""
+    return {"LifecycleConfiguration": {"Rules": [_rule(rule) for rule in value["Rules"]]}}
 
 
-def logging(given: Given) -> dict[str, Any]:
-    """`LoggingConfiguration`; an empty one turns it off."""
+def logging(value: Property) -> dict[str, Any]:
+    """Converts `LoggingConfiguration`. An empty value turns logging off."""
     enabled = {
-        "TargetBucket": given.get("DestinationBucketName"),
-        "TargetPrefix": given.get("LogFilePrefix", ""),
-        **_renamed(given, {"TargetObjectKeyFormat": "TargetObjectKeyFormat"}),
+        "TargetBucket": value.get("DestinationBucketName"),
+        "TargetPrefix": value.get("LogFilePrefix", ""),
+        **_renamed(value, {"TargetObjectKeyFormat": "TargetObjectKeyFormat"}),
     }
-    return {"BucketLoggingStatus": {"LoggingEnabled": enabled} if given else {}}
+    return {"BucketLoggingStatus": {"LoggingEnabled": enabled} if value else {}}
 
 
-def ownership(given: Given) -> dict[str, Any]:
-    """`OwnershipControls`."""
-    return {"OwnershipControls": given}
+def ownership(value: Property) -> dict[str, Any]:
+    """Converts `OwnershipControls`."""
+    return {"OwnershipControls": value}
 
 
-def tags(given: list[Given]) -> dict[str, Any]:
-    """`Tags`."""
-    return {"Tagging": {"TagSet": given}}
+def tags(value: list[Property]) -> dict[str, Any]:
+    """Converts `Tags`."""
+    return {"Tagging": {"TagSet": value}}
 
 
-def versioning(given: Given) -> dict[str, Any]:
-    """`VersioningConfiguration`."""
-    return {"VersioningConfiguration": {"Status": given["Status"]}}
+def versioning(value: Property) -> dict[str, Any]:
+    """Converts `VersioningConfiguration`."""
+    return {"VersioningConfiguration": {"Status": value["Status"]}}
 
 
-def _rule(given: Given) -> dict[str, Any]:
-    if unknown := given.keys() - RULE:
-        raise ValueError(f"LifecycleConfiguration: {sorted(unknown)} of a rule is not supported; use {sorted(RULE)}")
-    made = {name: given[name] for name in SAME if name in given}
-    if "Id" in given:
-        made["ID"] = given["Id"]
-    if expiration := _renamed(given, EXPIRATION):
-        made["Expiration"] = expiration
-    for name, names in (("Transitions", TRANSITION), ("NoncurrentVersionTransitions", OLD_TRANSITION)):
-        if name in given:
-            made[name] = [_renamed(each, names) for each in given[name]]
-    return made | {"Filter": _filter({name: given[name] for name in CONDITIONS if name in given})}
+def _rule(value: Property) -> dict[str, Any]:
+    if unknown := value.keys() - RULE_MEMBERS:
+        raise ValueError(
+            f"LifecycleConfiguration: {sorted(unknown)} of a rule is not supported; allowed: {sorted(RULE_MEMBERS)}"
+        )
+    rule = {name: value[name] for name in UNCHANGED if name in value}
+    if "Id" in value:
+        rule["ID"] = value["Id"]
+    if expiration := _renamed(value, EXPIRATION):
+        rule["Expiration"] = expiration
+    for name, names in (("Transitions", TRANSITION), ("NoncurrentVersionTransitions", NONCURRENT_TRANSITION)):
+        if name in value:
+            rule[name] = [_renamed(each, names) for each in value[name]]
+    return rule | {"Filter": _filter({name: value[name] for name in FILTERS if name in value})}
 
 
-def _filter(conditions: Given) -> dict[str, Any]:
-    """One condition as it is, several as `And`, none as every object."""
+def _filter(conditions: Property) -> dict[str, Any]:
+    """Returns the filter of a rule: one condition alone, several as `And`, and none as every object."""
     tag_filters = conditions.get("TagFilters", [])
     others = {name: value for name, value in conditions.items() if name != "TagFilters"}
     if len(others) + len(tag_filters) > 1:
@@ -95,6 +97,6 @@ def _filter(conditions: Given) -> dict[str, Any]:
     return {"Tag": tag_filters[0]} if tag_filters else others or {"Prefix": ""}
 
 
-def _renamed(given: Given, names: Mapping[str, str]) -> dict[str, Any]:
-    """What of the names is given, by its other name."""
-    return {other: given[name] for name, other in names.items() if name in given}
+def _renamed(value: Property, names: Mapping[str, str]) -> dict[str, Any]:
+    """Returns the members in `names` that are present, by their new names."""
+    return {new_name: value[name] for name, new_name in names.items() if name in value}

@@ -1,7 +1,8 @@
-"""`AWS::BedrockAgentCore::CodeInterpreterCustom`: an interpreter for CloudFormation, made by AgentCore's own API.
+"""`AWS::BedrockAgentCore::CodeInterpreterCustom`: CloudFormation creates interpreters with AgentCore's API.
 
-Whether the stack's role may make one is judged before, by `cloudformation`. The call itself is made as the account's
-root, with the authority's token, since MiniStack's only thread is here and could not answer whether it is allowed.
+`patches.cloudformation` checks the permissions of the stack's role before. The API call itself uses the token of the
+authorizer and not the role: local-agentcore would ask MiniStack about the role, and MiniStack's only thread is busy
+with this call.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from local_aws.ministack import roles
+from local_aws.ministack.patches import iam_roles
+from local_aws.settings import ACCOUNT, REGION
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSRequest
@@ -22,7 +24,11 @@ SERVICE_PRINCIPAL = "bedrock-agentcore.amazonaws.com"
 
 
 class CodeInterpreterCustom:
-    """The resource type's handler. Its properties are the API's members in CloudFormation's spelling."""
+    """The handlers of the resource type. Its properties are the members of the API in CloudFormation's spelling.
+
+    Args:
+        token: the bearer token of the authorizer.
+    """
 
     create_only: tuple[str, ...] = ("Name", "Description", "NetworkConfiguration", "Certificates", "ExecutionRoleArn")
 
@@ -30,13 +36,13 @@ class CodeInterpreterCustom:
         unsigned = Config(signature_version=UNSIGNED)
         self._control: Any = botocore.session.get_session().create_client("bedrock-agentcore-control", config=unsigned)
 
-        def bear(request: AWSRequest, **_: object) -> None:
+        def set_token(request: AWSRequest, **_: object) -> None:
             request.headers["authorization"] = f"Bearer {token}"
 
-        self._control.meta.events.register("before-send.bedrock-agentcore-control", bear)
+        self._control.meta.events.register("before-send.bedrock-agentcore-control", set_token)
 
-    def create(self, logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, str]]:  # noqa: ARG002 - the interface
-        """CreateCodeInterpreter; a refusal becomes the reason that the stack's event shows."""
+    def create(self, logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, str]]:  # noqa: ARG002 - signature of ResourceType
+        """Calls CreateCodeInterpreter. The event of the stack shows its error."""
         if role := properties.get("ExecutionRoleArn"):
             _require_assumable(role, properties["Name"])
         network = properties["NetworkConfiguration"]
@@ -49,8 +55,8 @@ class CodeInterpreterCustom:
             "tags": properties.get("Tags"),
         }
         try:
-            made = self._control.create_code_interpreter(**{name: value for name, value in request.items() if value})
-            return made["codeInterpreterId"], self._attributes(made["codeInterpreterId"])
+            created = self._control.create_code_interpreter(**{name: value for name, value in request.items() if value})
+            return created["codeInterpreterId"], self._attributes(created["codeInterpreterId"])
         except ClientError as error:
             raise ValueError(str(error)) from error
 
@@ -59,18 +65,18 @@ class CodeInterpreterCustom:
         physical_id: str,
         before: dict[str, Any],
         after: dict[str, Any],
-        stack_name: str,  # noqa: ARG002 - the interface
+        stack_name: str,  # noqa: ARG002 - signature of ResourceType
     ) -> tuple[str, dict[str, str]]:
-        """TagResource and UntagResource: only tags of an interpreter can be changed."""
-        had, has = before.get("Tags", {}), after.get("Tags", {})
-        gone = [key for key in had if key not in has]
+        """Calls TagResource and UntagResource. Tags are the only property that can change."""
+        old_tags, new_tags = before.get("Tags", {}), after.get("Tags", {})
+        removed = [key for key in old_tags if key not in new_tags]
         try:
             attributes = self._attributes(physical_id)
             arn = attributes["CodeInterpreterArn"]
-            if gone:
-                self._control.untag_resource(resourceArn=arn, tagKeys=gone)
-            if has:
-                self._control.tag_resource(resourceArn=arn, tags=has)
+            if removed:
+                self._control.untag_resource(resourceArn=arn, tagKeys=removed)
+            if new_tags:
+                self._control.tag_resource(resourceArn=arn, tags=new_tags)
         except ClientError as error:
             raise ValueError(str(error)) from error
         return physical_id, attributes
@@ -85,8 +91,8 @@ class CodeInterpreterCustom:
             "LastUpdatedAt": interpreter["lastUpdatedAt"].isoformat(),
         }
 
-    def delete(self, physical_id: str, properties: dict[str, Any]) -> None:  # noqa: ARG002 - the interface
-        """DeleteCodeInterpreter; one that is gone is deleted."""
+    def delete(self, physical_id: str, properties: dict[str, Any]) -> None:  # noqa: ARG002 - signature of ResourceType
+        """Calls DeleteCodeInterpreter. Ignores an interpreter that does not exist."""
         try:
             self._control.delete_code_interpreter(codeInterpreterId=physical_id)
         except ClientError as error:
@@ -95,11 +101,11 @@ class CodeInterpreterCustom:
 
 
 def _require_assumable(role: str, name: str) -> None:
-    """What AgentCore asks of IAM for everybody else: here it would wait for this very thread."""
-    interpreter = f"arn:aws:bedrock-agentcore:{roles.REGION}:{roles.ACCOUNT}:code-interpreter-custom/{name}-0000000000"
+    """Checks the trust policy. For other callers, local-agentcore asks MiniStack, whose only thread is busy here."""
+    interpreter = f"arn:aws:bedrock-agentcore:{REGION}:{ACCOUNT}:code-interpreter-custom/{name}-0000000000"
     try:
-        roles.assume(SERVICE_PRINCIPAL, role, interpreter)
-    except roles.RoleError as error:
+        iam_roles.assume_role(SERVICE_PRINCIPAL, role, interpreter)
+    except iam_roles.AccessDeniedError as error:
         raise ValueError(f"CodeInterpreter role validation failed: {error}") from error
 
 

@@ -1,7 +1,7 @@
-"""Who may call: programs on this machine that sign with a secret key of the account. No web page, whatever it knows.
+"""The HTTP gateway in front of MiniStack. It admits local programs that sign their requests, and rejects web pages.
 
-A page of a browser names where it comes from (`Origin`, `Sec-Fetch-Site`), and one whose name was made to resolve to
-loopback sends that name as `Host`.
+A browser names the origin of a request (`Origin`, `Sec-Fetch-Site`). A page whose domain was made to resolve to
+loopback (DNS rebinding) sends that domain as `Host`.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 MEBIBYTE = 1024 * 1024
 MAX_BODY_BYTES = 256 * MEBIBYTE
-"""Of a request: MiniStack holds all of it in memory. S3 itself takes 5 GiB, and parts of uploads are as good here."""
+"""Limit of a request body, which MiniStack holds in memory. S3 accepts 5 GiB; multipart uploads work here too."""
 MAX_UNSIGNED_BODY_BYTES = MEBIBYTE
-"""Of a request that needs no signature. CloudFormation takes 4 KiB of a custom resource."""
+"""Limit of a request body without a signature. CloudFormation accepts 4 KiB from a custom resource."""
 MAX_DRAINED_BYTES = 64 * MEBIBYTE
-"""Read and thrown away of what is refused: a client that still sends may miss the answer."""
+"""Bytes of a rejected body that are read and discarded: a client that is still sending may miss the response."""
 HEALTH = ("GET", "/_ministack/health")
 CUSTOM_RESOURCE = ("PUT", "/_ministack/cfn-response/")
-"""What needs no signature: how it is, and a custom resource's answer, whose address is its secret as on AWS."""
+"""The response of a custom resource. Like `HEALTH`, it needs no signature: its URL is secret, as on AWS."""
 XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
 BROWSER_HEADERS = (b"origin", b"sec-fetch-site")
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it arrived, whole. Names of headers are in lower case; a repeated one is joined by commas."""
+    """A complete request. Header names are in lower case; values of repeated headers are joined by commas."""
 
     method: str
     raw_path: str
@@ -43,42 +43,46 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The answer to a request that goes no further."""
+class Response:
+    """A response of the gateway itself."""
 
     status: int
     headers: dict[str, str]
     body: bytes
 
 
-class _HungUpError(Exception):
-    """The caller went away before its body was whole."""
+class _DisconnectedError(Exception):
+    """The client closed the connection before it sent the whole body."""
 
 
 class _TooLargeError(Exception):
-    """A body is larger than may be."""
+    """The body exceeds the limit."""
 
 
 class Gateway:
-    """An ASGI application that passes on what is admitted.
+    """An ASGI application that forwards admitted requests to another one.
 
-    `early` is asked before the body is read, with a request that has none: its answer is for what is refused whatever
-    the body. `answer` is asked for what it answers or refuses itself.
+    Args:
+        application: the application behind the gateway.
+        port: the port of the gateway, for the check of `Host`.
+        before_body: called before the body is read, with a request whose body is empty. Its response rejects the
+            request, whatever the body.
+        with_body: called with the complete request. Its response is sent instead of forwarding the request.
     """
 
     def __init__(
         self,
         application: Callable[[Message, Receive, Send], Awaitable[None]],
         port: int,
-        early: Callable[[Request], Answer | None],
-        answer: Callable[[Request], Answer | None],
+        before_body: Callable[[Request], Response | None],
+        with_body: Callable[[Request], Response | None],
     ) -> None:
         self._application = application
         self._hosts = {f"127.0.0.1:{port}".encode(), f"localhost:{port}".encode()}
-        self._early, self._answer = early, answer
+        self._before_body, self._with_body = before_body, with_body
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Serves one connection of ASGI."""
+        """Serves one ASGI connection."""
         if scope["type"] == "http":
             await self._http(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -87,70 +91,75 @@ class Gateway:
             await self._application(scope, receive, send)
 
     async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
-        answer = self._stranger(scope["headers"])
-        if answer is None:
+        response = self._reject_browser(scope["headers"])
+        if response is None:
             try:
-                answer, body = await self._judged(scope, receive)
-            except _HungUpError:
+                response, body = await self._check(scope, receive)
+            except _DisconnectedError:
                 return
-            receive = _again(body, receive)
-        if answer is not None:
-            await _send(answer, send, is_head=scope["method"] == "HEAD")
+            receive = _replay(body, receive)
+        if response is not None:
+            await _send(response, send, is_head=scope["method"] == "HEAD")
             return
-        # Loopback counts as TLS, so that TLS-only bucket policies admit it and still deny what they should.
+        # Loopback counts as TLS: bucket policies that require TLS admit these requests.
         headers = [*scope["headers"], (b"x-forwarded-proto", b"https")]
         await self._application({**scope, "headers": headers}, receive, send)
 
-    async def _judged(self, scope: Message, receive: Receive) -> tuple[Answer | None, bytes]:
-        """Returns the answer to a request that goes no further, and the body of one that does."""
-        is_open = _is_open(scope["method"], scope["path"])
-        limit = MAX_UNSIGNED_BODY_BYTES if is_open else MAX_BODY_BYTES
+    async def _check(self, scope: Message, receive: Receive) -> tuple[Response | None, bytes]:
+        """Returns the response to a request that is not forwarded, and the body of one that is."""
+        is_unsigned = _needs_no_signature(scope["method"], scope["path"])
+        limit = MAX_UNSIGNED_BODY_BYTES if is_unsigned else MAX_BODY_BYTES
         head = _request(scope, b"")
-        refused = None if is_open else self._early(head)
-        if refused is None and int(head.headers.get("content-length", "0")) > limit:
-            refused = _too_large(limit)
+        rejection = None if is_unsigned else self._before_body(head)
+        if rejection is None and int(head.headers.get("content-length", "0")) > limit:
+            rejection = _too_large(limit)
         try:
-            body = await _whole(receive, 0 if refused else limit)
+            body = await _read_body(receive, 0 if rejection else limit)
         except _TooLargeError:
-            return refused or _too_large(limit), b""
-        if is_open or refused:
-            return refused, body
-        return self._answer(_request(scope, body)), body
+            return rejection or _too_large(limit), b""
+        if is_unsigned or rejection:
+            return rejection, body
+        return self._with_body(_request(scope, body)), body
 
-    def _stranger(self, headers: Sequence[tuple[bytes, bytes]]) -> Answer | None:
+    def _reject_browser(self, headers: Sequence[tuple[bytes, bytes]]) -> Response | None:
         names = [name for name in BROWSER_HEADERS if any(header == name for header, _ in headers)]
         if names:
-            return _denied(f"The header {names[0].decode()} was sent: web pages are not served.")
+            return _access_denied(f"The request has the header {names[0].decode()}: web pages are rejected.")
         hosts = [value for header, value in headers if header == b"host"]
         if len(hosts) != 1 or hosts[0] not in self._hosts:
             allowed = " | ".join(sorted(host.decode() for host in self._hosts))
-            return _denied(f"Host is {b', '.join(hosts).decode('ascii', 'replace')!r}; allowed: {allowed}")
+            return _access_denied(f"Host is {b', '.join(hosts).decode('ascii', 'replace')!r}; allowed: {allowed}")
         return None
 
 
-def _denied(message: str) -> Answer:
+def _access_denied(message: str) -> Response:
     body = json.dumps({"__type": "AccessDeniedException", "message": message}).encode()
-    return Answer(403, {"content-type": "application/json"}, body)
+    return Response(403, {"content-type": "application/json"}, body)
 
 
-def _too_large(limit: int) -> Answer:
-    """The error in S3's words: what is as large is meant for S3."""
-    message = f"A request has at most {limit // MEBIBYTE} MiB here: upload larger objects in parts"
+def _too_large(limit: int) -> Response:
+    """Returns S3's error, because only requests to S3 have bodies of this size."""
+    message = f"The request body exceeds {limit // MEBIBYTE} MiB: use a multipart upload for larger objects"
     body = f"{XML}<Error><Code>EntityTooLarge</Code><Message>{message}</Message></Error>"
-    return Answer(413, {"content-type": "application/xml"}, body.encode())
+    return Response(413, {"content-type": "application/xml"}, body.encode())
 
 
-def _is_open(method: str, path: str) -> bool:
+def _needs_no_signature(method: str, path: str) -> bool:
     return (method, path) == HEALTH or (method == CUSTOM_RESOURCE[0] and path.startswith(CUSTOM_RESOURCE[1]))
 
 
-async def _whole(receive: Receive, limit: int) -> bytes:
-    """Returns the body. Raises _HungUpError, and _TooLargeError, of which no more than `limit` was ever in memory."""
+async def _read_body(receive: Receive, limit: int) -> bytes:
+    """Returns the body. Holds at most `limit` bytes in memory.
+
+    Raises:
+        _DisconnectedError: the client closed the connection.
+        _TooLargeError: the body exceeds `limit`.
+    """
     body, size, more = bytearray(), 0, True
     while more and size <= limit + MAX_DRAINED_BYTES:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise _HungUpError
+            raise _DisconnectedError
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size <= limit:
@@ -163,7 +172,7 @@ async def _whole(receive: Receive, limit: int) -> bytes:
     return bytes(body)
 
 
-def _again(body: bytes, receive: Receive) -> Receive:
+def _replay(body: bytes, receive: Receive) -> Receive:
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:
@@ -181,8 +190,8 @@ def _request(scope: Message, body: bytes) -> Request:
     return Request(scope["method"], path, scope["query_string"].decode("utf-8", "replace"), headers, body)
 
 
-async def _send(answer: Answer, send: Send, *, is_head: bool) -> None:
-    headers = {**answer.headers, "content-length": str(len(answer.body))}
+async def _send(response: Response, send: Send, *, is_head: bool) -> None:
+    headers = {**response.headers, "content-length": str(len(response.body))}
     encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
-    await send({"type": "http.response.body", "body": b"" if is_head else answer.body})
+    await send({"type": "http.response.start", "status": response.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": b"" if is_head else response.body})

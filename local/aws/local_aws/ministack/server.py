@@ -1,4 +1,4 @@
-"""MiniStack with AgentCore's resource type and a real Lambda runtime: `server PORT WORK_DIRECTORY LAMBDA_PYTHON`."""
+"""Runs MiniStack with all patches: `server PORT WORK_DIRECTORY LAMBDA_PYTHON`. `start` checks the version before."""
 
 from __future__ import annotations
 
@@ -7,28 +7,46 @@ import sys
 from pathlib import Path
 
 from local_aws.lambda_runtime.functions import Functions
-from local_aws.ministack import buckets, cloudformation, kms_object_checks, patches, policies, state_machines
 from local_aws.ministack.authorizer import TOKEN_VARIABLE, Authorizer
 from local_aws.ministack.code_interpreter import CodeInterpreterCustom
+from local_aws.ministack.patches import (
+    app,
+    cloudformation,
+    cloudformation_conditions,
+    cloudformation_deletion,
+    cloudformation_types,
+    iam,
+    kms,
+    lambda_svc,
+    s3,
+    s3_buckets,
+    stepfunctions,
+)
 from local_aws.ministack.stub_resources import STUB_RESOURCES
 
-ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK_AGENTCORE", "AWS_EC2_METADATA_DISABLED")
-"""What a function needs beside what AWS itself gives it, to stay in the embedded AWS."""
+FUNCTION_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK_AGENTCORE", "AWS_EC2_METADATA_DISABLED")
+"""Variables that every function receives in addition to those of AWS, so that it calls the embedded AWS."""
+
+
+def main() -> None:
+    """Installs the patches and serves until SIGTERM."""
+    port, work, lambda_python = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
+    token = os.environ.pop(TOKEN_VARIABLE)  # removed: child processes must not inherit it
+    functions = Functions(work, lambda_python, {name: os.environ[name] for name in FUNCTION_VARIABLES})
+    iam.install()
+    cloudformation_types.add_resource_type("AWS::BedrockAgentCore::CodeInterpreterCustom", CodeInterpreterCustom(token))
+    for name, stub in STUB_RESOURCES.items():
+        cloudformation_types.add_stub_resource(name, stub)
+    s3.install()
+    cloudformation_conditions.install()
+    lambda_svc.install(functions)
+    s3_buckets.install()
+    kms.install()
+    cloudformation.install()
+    cloudformation_deletion.install()
+    stepfunctions.install()
+    app.serve(port, Authorizer(token), functions.watcher.close)
+
 
 if __name__ == "__main__":
-    port, work, lambda_python = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
-    functions = Functions(work, lambda_python, {name: os.environ[name] for name in ENDPOINTS})
-    token = os.environ.pop(TOKEN_VARIABLE)  # taken out, so that no process which this one starts finds it
-    policies.install()
-    patches.add_resource_type("AWS::BedrockAgentCore::CodeInterpreterCustom", CodeInterpreterCustom(token))
-    for name, recorded in STUB_RESOURCES.items():
-        patches.add_stub_resource(name, recorded)
-    patches.use_exact_object_keys()
-    patches.copy_objects_as_asked()
-    patches.evaluate_joins_in_conditions()
-    patches.use_lambda_runtime(functions)
-    buckets.install()
-    kms_object_checks.install()
-    cloudformation.install()
-    state_machines.install()
-    patches.serve(port, Authorizer(token), functions.watcher.end)
+    main()

@@ -1,5 +1,10 @@
-"""Makes packages importable in MiniStack's environment, and nothing else of theirs: `start PACKAGE... -- ARGUMENTS`."""
+"""Starts the MiniStack process: `start PACKAGE... -- PORT WORK_DIRECTORY LAMBDA_PYTHON`.
 
+Runs in MiniStack's Python environment. Imports the given packages from their folders, so that nothing else of their
+environment is importable. Checks the MiniStack version before any patch is imported.
+"""
+
+import importlib
 import importlib.util
 import runpy
 import sys
@@ -16,4 +21,5 @@ for package in packages:
     module = importlib.util.module_from_spec(spec)
     sys.modules[package.name] = module
     spec.loader.exec_module(module)
+importlib.import_module("local_aws.ministack.version_check").require_tested_version()
 runpy.run_module("local_aws.ministack.server", run_name="__main__")

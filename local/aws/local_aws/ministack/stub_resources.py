@@ -1,4 +1,7 @@
-"""CloudFormation resource types that MiniStack lacks: their properties are stored, and they have no other effect."""
+"""CloudFormation resource types that MiniStack lacks: their properties are stored, and they have no other effect.
+
+Stacks with them can be deployed, changed and deleted. `Ref` and `Fn::GetAtt` return values as on AWS.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 HEX_DIGITS = 17
-"""Of an id that EC2 gives."""
+"""Length of the random part of an EC2 ID."""
 
 
 @dataclass(frozen=True)
 class StubResource:
-    """A type that is recorded.
+    """A resource type that is stored only.
 
     Attributes:
-        id: what `Ref` gives. `{hex}` are digits that are made up, `{name}` the name.
-        attributes: what `Fn::GetAtt` gives. `{id}` is the above, `{region}` and `{account}` are the place.
-        create_only: properties whose change makes another resource.
-        name: where the name is in the properties, with a dot for each step. Without it CloudFormation makes one up.
+        id: template of the value of `Ref`, with `{hex}` for random digits and `{name}` for the name.
+        attributes: templates of the values of `Fn::GetAtt`, with `{id}`, `{region}` and `{account}`.
+        create_only: properties whose change replaces the resource.
+        name: path of the property that holds the name, separated by dots. Empty: CloudFormation generates the name.
     """
 
     id: str
@@ -30,34 +33,34 @@ class StubResource:
     name: str = ""
 
     def name_in(self, properties: Mapping[str, Any]) -> str | None:
-        """The name that a template gives; None without one."""
-        return named(properties, self.name)
+        """Returns the name in the properties of a template, or None."""
+        return property_at(properties, self.name)
 
     def new_id(self, name: str) -> str:
-        """An id for another resource."""
+        """Returns the ID of a new resource."""
         return self.id.format(name=name, hex=secrets.token_hex(HEX_DIGITS)[:HEX_DIGITS])
 
-    def attributes_of(self, id: str, place: Mapping[str, str]) -> dict[str, str]:  # noqa: A002 - as AWS calls it
-        """What `Fn::GetAtt` gives for a resource."""
-        return {name: text.format(id=id, **place) for name, text in self.attributes.items()}
+    def attributes_of(self, id: str, location: Mapping[str, str]) -> dict[str, str]:  # noqa: A002 - the AWS term
+        """Returns the values of `Fn::GetAtt`. `location` has `account` and `region`."""
+        return {name: text.format(id=id, **location) for name, text in self.attributes.items()}
 
 
-def named(properties: Mapping[str, Any], place: str) -> str | None:
-    """What properties have at a place, with a dot for each step; None at none."""
-    found: Any = properties if place else {}
-    for step in place.split("."):
-        found = found.get(step) or {}
-    return found or None
+def property_at(properties: Mapping[str, Any], path: str) -> str | None:
+    """Returns the property at a path whose steps are separated by dots, or None."""
+    value: Any = properties if path else {}
+    for step in path.split("."):
+        value = value.get(step) or {}
+    return value or None
 
 
 _ID = {"Id": "{id}"}
 _RULE = ("CidrIp", "CidrIpv6", "FromPort", "GroupId", "IpProtocol", "ToPort")
 
 
-def _resolver(kind: str, prefix: str, create_only: tuple[str, ...]) -> StubResource:
-    """A type of Route 53 Resolver, whose ARN is made of its id."""
+def _resolver(kind: str, id_prefix: str, create_only: tuple[str, ...]) -> StubResource:
+    """Returns a type of Route 53 Resolver. Its ARN contains its ID."""
     arn = f"arn:aws:route53resolver:{{region}}:{{account}}:{kind}/{{id}}"
-    return StubResource(f"{prefix}-{{hex}}", {**_ID, "Arn": arn}, create_only)
+    return StubResource(f"{id_prefix}-{{hex}}", {**_ID, "Arn": arn}, create_only)
 
 
 STUB_RESOURCES: Mapping[str, StubResource] = {

@@ -1,12 +1,11 @@
-"""What a template says of a bucket, put by S3's own operations: MiniStack sets up versioning, CORS, notifications, a
-website and the block of public access, and would delete a bucket with what is in it.
+"""`AWS::S3::Bucket`: applies the properties of a template with S3's own operations.
 
-Written against MiniStack 1.5.33, like `patches`.
+MiniStack applies versioning, CORS, notifications, website and public access block only, and deletes buckets that are
+not empty.
 """
 
-# MiniStack lies in an environment of its own, where this runs and the type checker does not look.
-# pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownLambdaType=false
-# pyright: reportUnknownArgumentType=false
+# MiniStack is installed in a separate environment, which the type checker does not see.
+# pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from __future__ import annotations
 
@@ -18,43 +17,39 @@ from botocore.serialize import create_serializer
 from ministack.services import s3
 from ministack.services.cloudformation import provisioners
 
-from local_aws.ministack import bucket_requests, roles
+from local_aws.ministack import bucket_requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     Properties = Mapping[str, Any]
-    Answer = tuple[int, dict[str, str], bytes]
+    HttpResponse = tuple[int, dict[str, str], bytes]
 
+MINISTACK_VERSION = "1.5.33"
 BUCKET = "AWS::S3::Bucket"
-ENCRYPTION = "x-amz-server-side-encryption"
-KEY = f"{ENCRYPTION}-aws-kms-key-id"
-AWS_KEY = f"arn:aws:kms:{roles.REGION}:{roles.ACCOUNT}:alias/aws/s3"
-"""The account's own for S3, which encrypts where KMS shall and no key is named."""
 NOT_EMPTY = "The bucket you tried to delete is not empty. You must delete all versions in the bucket."
 _create, _update = provisioners._s3_create, provisioners._s3_update
-_encryption_of_write = s3._resolve_sse_write_headers
 _service = botocore.session.get_session().get_service_model("s3")
 _serializer = create_serializer("rest-xml", include_validation=False)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A property of a bucket.
+    """A property of a bucket and the operations that apply it.
 
     Attributes:
-        operation: S3's, whose body is made of the property.
-        members: the operation's members, from the property.
-        put: MiniStack's.
-        without: what is put when a template does not have the property any more; None: it is deleted.
-        delete: MiniStack's, for that.
+        operation: the S3 operation, whose request body contains the setting.
+        members: returns the members of the operation for a value of the property.
+        put: MiniStack's function for the operation.
+        removed_value: value that is put when a template no longer has the property. None: `delete` is called.
+        delete: MiniStack's function that deletes the setting.
     """
 
     operation: str
     members: Callable[[Any], dict[str, Any]]
-    put: Callable[[str, bytes], Answer]
-    without: Any = None
-    delete: Callable[[str], Answer] | None = None
+    put: Callable[[str, bytes], HttpResponse]
+    removed_value: Any = None
+    delete: Callable[[str], HttpResponse] | None = None
 
 
 SETTINGS: Mapping[str, Setting] = {
@@ -70,7 +65,9 @@ SETTINGS: Mapping[str, Setting] = {
         s3._put_bucket_lifecycle,
         delete=s3._delete_bucket_lifecycle,
     ),
-    "LoggingConfiguration": Setting("PutBucketLogging", bucket_requests.logging, s3._put_bucket_logging, without={}),
+    "LoggingConfiguration": Setting(
+        "PutBucketLogging", bucket_requests.logging, s3._put_bucket_logging, removed_value={}
+    ),
     "OwnershipControls": Setting(
         "PutBucketOwnershipControls",
         bucket_requests.ownership,
@@ -82,25 +79,24 @@ SETTINGS: Mapping[str, Setting] = {
         "PutBucketVersioning",
         bucket_requests.versioning,
         s3._put_bucket_versioning,
-        without={"Status": "Suspended"},
+        removed_value={"Status": "Suspended"},
     ),
 }
 
 
 def install() -> None:
-    """Puts these functions into the place of MiniStack's."""
+    """Replaces MiniStack's handlers of the resource type."""
     handlers = provisioners._RESOURCE_HANDLERS[BUCKET]
     provisioners._RESOURCE_HANDLERS[BUCKET] = {**handlers, "create": create, "update": update, "delete": delete}
     provisioners._REPLACING_PROPERTIES[BUCKET] = ("BucketName",)
     provisioners._STACK_TAG_PROPERTY[BUCKET] = ("Tags", "list")
-    s3._resolve_sse_write_headers = encryption_of_write
 
 
 def create(logical_id: str, properties: Properties, stack_name: str) -> tuple[str, dict[str, str]]:
-    """A bucket with all its settings, or none."""
+    """Creates a bucket with its settings. Deletes it again when a setting is rejected."""
     name, attributes = _create(logical_id, properties, stack_name)
     try:
-        _set_up(name, {}, properties)
+        _apply_settings(name, {}, properties)
     except ValueError:
         s3._delete_bucket(name)
         raise
@@ -108,14 +104,18 @@ def create(logical_id: str, properties: Properties, stack_name: str) -> tuple[st
 
 
 def update(name: str, before: Properties, after: Properties, stack_name: str) -> tuple[str, dict[str, str]]:
-    """The same bucket, with settings that changed or went."""
+    """Applies changed and removed settings to a bucket."""
     updated = _update(name, before, after, stack_name)
-    _set_up(name, before, after)
+    _apply_settings(name, before, after)
     return updated
 
 
 def delete(name: str, _: Properties) -> None:
-    """Ends an empty bucket; one that is gone is no error."""
+    """Deletes a bucket. Does nothing when it does not exist.
+
+    Raises:
+        ValueError: the bucket is not empty, or S3 rejects the request.
+    """
     status, _, body = s3._delete_bucket(name)
     if status == 409:
         raise ValueError(f"{NOT_EMPTY} (Service: S3, Status Code: {status})")
@@ -123,26 +123,20 @@ def delete(name: str, _: Properties) -> None:
         raise ValueError(body.decode())
 
 
-def encryption_of_write(headers: Mapping[str, str], bucket: str) -> Any:
-    """What MiniStack keeps of how an object is encrypted. It refuses a write by KMS that names no key."""
-    names_none = headers.get(ENCRYPTION) == "aws:kms" and not headers.get(KEY)
-    return _encryption_of_write({**headers, KEY: AWS_KEY} if names_none else headers, bucket)
-
-
-def _set_up(name: str, before: Properties, after: Properties) -> None:
+def _apply_settings(name: str, before: Properties, after: Properties) -> None:
     for property_name, setting in SETTINGS.items():
-        given = after.get(property_name)
-        if given is None and property_name in before:
-            given = setting.without
+        value = after.get(property_name)
+        if value is None and property_name in before:
+            value = setting.removed_value
             if setting.delete is not None:
                 setting.delete(name)
-        if given is not None and given != before.get(property_name):
-            status, _, body = setting.put(name, _body(setting.operation, setting.members(given)))
+        if value is not None and value != before.get(property_name):
+            status, _, body = setting.put(name, _body(setting.operation, setting.members(value)))
             if status >= 400:
                 raise ValueError(f"{property_name}: {body.decode()}")
 
 
 def _body(operation: str, members: dict[str, Any]) -> bytes:
-    """An operation's body, as boto3 sends it."""
+    """Returns the request body of an operation, serialized like boto3."""
     request = _serializer.serialize_to_request({"Bucket": "any", **members}, _service.operation_model(operation))
     return request["body"]

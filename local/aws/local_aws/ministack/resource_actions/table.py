@@ -1,0 +1,83 @@
+"""The table of actions by resource type (`table.toml`), as typed values."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local_aws.ministack.stub_resources import property_at
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True)
+class ResourceActions:
+    """The actions that CloudFormation needs for resources of a type.
+
+    Attributes:
+        arn: template of the ARN, with `{name}` for the name or physical ID, and property names.
+        create: actions that create the resource.
+        update: actions that change a property without an entry in `property_actions`. Empty: a change replaces the
+            resource.
+        delete: actions that delete the resource.
+        name_property: path of the property that holds the name, separated by dots. Empty: CloudFormation generates
+            the name.
+        create_arn: ARN on which `create` is evaluated when the ARN of the resource is not known before.
+        parent_arns: ARNs of parent resources by the property that refers to them. `create` is also evaluated on these.
+        property_actions: actions that set a property, at creation and later.
+        property_delete_actions: additional actions for deletion when a property is set.
+        passed_roles: the service that receives the role of a property, as `iam:PassedToService`.
+        lower_case_name: whether a generated name is in lower case.
+        max_name_length: maximum number of characters of a generated name.
+    """
+
+    arn: str
+    create: Sequence[str] = ()
+    update: Sequence[str] = ()
+    delete: Sequence[str] = ()
+    name_property: str = ""
+    create_arn: str = ""
+    parent_arns: Mapping[str, str] = field(default_factory=dict[str, str])
+    property_actions: Mapping[str, str] = field(default_factory=dict[str, str])
+    property_delete_actions: Mapping[str, str] = field(default_factory=dict[str, str])
+    passed_roles: Mapping[str, str] = field(default_factory=dict[str, str])
+    lower_case_name: bool = False
+    max_name_length: int = 64
+
+    def name_in(self, properties: Mapping[str, Any]) -> str | None:
+        """Returns the name in the properties of a template, or None."""
+        return property_at(properties, self.name_property)
+
+
+_TABLE = tomllib.loads(Path(__file__).with_name("table.toml").read_text())
+_ACTION_PREFIXES: Mapping[str, str] = _TABLE["action_prefixes"]
+_CUSTOM_RESOURCE = ResourceActions(
+    "{ServiceToken}",
+    create=["lambda:InvokeFunction"],
+    update=["lambda:InvokeFunction"],
+    delete=["lambda:InvokeFunction"],
+)
+_NO_ACTIONS = ResourceActions("*")
+"""For types of CloudFormation and the CDK themselves, which call no service."""
+
+COVERED_BY_CREATE: frozenset[str] = frozenset(_TABLE["covered_by_create"])
+RESOURCE_ACTIONS: Mapping[str, ResourceActions] = {
+    name: ResourceActions(**entry) for name, entry in _TABLE.items() if "::" in name
+}
+
+
+def actions_for(resource_type: str) -> ResourceActions:
+    """Returns the actions of a resource type. A type that is not in the table needs every action of its service."""
+    if known := RESOURCE_ACTIONS.get(resource_type):
+        return known
+    vendor, _, rest = resource_type.partition("::")
+    if vendor == "Custom" or resource_type == "AWS::CloudFormation::CustomResource":
+        return _CUSTOM_RESOURCE
+    service = rest.partition("::")[0]
+    if service in ("CDK", "CloudFormation"):
+        return _NO_ACTIONS
+    every_action = [f"{_ACTION_PREFIXES.get(service, service.lower())}:*"]
+    return ResourceActions("*", create=every_action, update=every_action, delete=every_action)
