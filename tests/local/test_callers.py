@@ -1,4 +1,4 @@
-"""Roles that may run code in an interpreter run it there and nowhere else; the code reads what its own role may."""
+"""Callers run code in their interpreter only, and the code has the permissions of the execution role."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local.target import ON_AWS
-from tests.local.test_service_roles import ACCOUNT, Role, allow, document
 from tests.local.test_status import AS_IT_SHOULD_BE, DRIFTED, as_json
+from tests.support.iam import ACCOUNT, Role, allow, document
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -22,33 +22,33 @@ if TYPE_CHECKING:
     from sandpiper.deployment import Deployment
     from tests.local.environments import Environments
 
-pytestmark = pytest.mark.skipif(ON_AWS, reason="it makes roles and an environment")
+pytestmark = pytest.mark.skipif(ON_AWS, reason="creates roles and an environment")
 INTERPRETERS = """\
   key: own
 interpreters:
   first:
     callers: [{agent.arn}]
   second:
-    execution_role: {given.arn}
+    execution_role: {existing.arn}
     callers: [{other.arn}]
 """
-TRIES = """
+PROGRAM = """
 import boto3
 from botocore.exceptions import ClientError
 s3 = boto3.client("s3")
-def tries(what, call, **arguments):
+def attempt(name, call, **arguments):
     try:
-        answer = call(Bucket="{bucket}", **arguments)
-        print(what, answer["Body"].read().decode() if "Body" in answer else "done")
+        response = call(Bucket="{bucket}", **arguments)
+        print(name, response["Body"].read().decode() if "Body" in response else "done")
     except ClientError as error:
-        said = error.response["Error"]
-        print(what, said["Code"], said["Message"].partition("perform: ")[2].partition(" ")[0])
+        details = error.response["Error"]
+        print(name, details["Code"], details["Message"].partition("perform: ")[2].partition(" ")[0])
 """
 
 
 @dataclass(frozen=True)
-class Code:
-    """Sessions of an interpreter, as somebody who signs."""
+class Sessions:
+    """Sessions of an interpreter, for one caller."""
 
     session: boto3.Session
     interpreter: str
@@ -62,14 +62,14 @@ class Code:
         return self._data.start_code_interpreter_session(codeInterpreterIdentifier=self.interpreter)["sessionId"]
 
     def run(self, code: str, session: str) -> list[str]:
-        """The lines that it prints."""
-        answer = self._data.invoke_code_interpreter(
+        """Runs a program. Returns the lines that it prints."""
+        response = self._data.invoke_code_interpreter(
             codeInterpreterIdentifier=self.interpreter,
             sessionId=session,
             name="executeCode",
             arguments={"code": code, "language": "python"},
         )
-        (result,) = [event["result"]["structuredContent"] for event in answer["stream"] if "result" in event]
+        (result,) = [event["result"]["structuredContent"] for event in response["stream"] if "result" in event]
         assert result["exitCode"] == 0, result["stderr"]
         return result["stdout"].splitlines()
 
@@ -81,38 +81,38 @@ class Code:
 
 
 @pytest.fixture
-def roles(bootstrapped: None) -> Generator[dict[str, Role]]:  # noqa: ARG001 - boto3 talks to it
-    """Two callers, a stranger, and whom code of the second interpreter acts as."""
+def roles(bootstrapped: None) -> Generator[dict[str, Role]]:  # noqa: ARG001 - used by boto3
+    """Two callers, a role that is no caller, and the execution role of the second interpreter."""
     iam, unique = boto3.client("iam"), uuid.uuid4().hex[:8]
     account = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
     service = {"Service": "bedrock-agentcore.amazonaws.com"}
-    trusted = {"agent": account, "other": account, "stranger": account, "given": service}
-    made = {name: Role(f"{name}-{unique}") for name in trusted}
+    trusted = {"agent": account, "other": account, "stranger": account, "existing": service}
+    roles = {name: Role(f"{name}-{unique}") for name in trusted}
     for name, principal in trusted.items():
         trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
         policy = json.dumps({"Version": "2012-10-17", "Statement": trust})
-        iam.create_role(RoleName=made[name].name, AssumeRolePolicyDocument=policy)
-    yield made
-    for role in made.values():
+        iam.create_role(RoleName=roles[name].name, AssumeRolePolicyDocument=policy)
+    yield roles
+    for role in roles.values():
         for name in iam.list_role_policies(RoleName=role.name)["PolicyNames"]:
             iam.delete_role_policy(RoleName=role.name, PolicyName=name)
         iam.delete_role(RoleName=role.name)
 
 
-def tries(place: Deployment, *calls: str) -> str:
-    """A program that does each and says how it went."""
-    return TRIES.format(bucket=place.bucket) + "\n".join(f"tries({call})" for call in calls)
+def program(place: Deployment, *calls: str) -> str:
+    """Returns a program that makes each call and prints its result."""
+    return PROGRAM.format(bucket=place.bucket) + "\n".join(f"attempt({call})" for call in calls)
 
 
-def put(what: str, key: str) -> str:
-    return f"'{what}', s3.put_object, Key='{key}', Body=b'{what}'"
+def put(name: str, key: str) -> str:
+    return f"'{name}', s3.put_object, Key='{key}', Body=b'{name}'"
 
 
-def get(what: str, key: str) -> str:
-    return f"'{what}', s3.get_object, Key='{key}'"
+def get(name: str, key: str) -> str:
+    return f"'{name}', s3.get_object, Key='{key}'"
 
 
-def test_callers_run_code_in_their_interpreter_which_reads_what_its_role_may(
+def test_callers_run_code_in_their_interpreter_with_the_permissions_of_its_role(
     environments: Environments, roles: dict[str, Role]
 ) -> None:
     file = environments.write("called", INTERPRETERS.format(**roles))
@@ -121,77 +121,79 @@ def test_callers_run_code_in_their_interpreter_which_reads_what_its_role_may(
     first, second = (f"{place.prefix}/sandbox/{key}" for key in ("first", "second"))
     s3: Any = boto3.client("s3")
     for folder in (first, second):
-        s3.put_object(Bucket=place.bucket, Key=f"{folder}/before.txt", Body=b"was there")
+        s3.put_object(Bucket=place.bucket, Key=f"{folder}/before.txt", Body=b"existing")
 
     agent, other, stranger = (roles[name].session() for name in ("agent", "other", "stranger"))
-    mine = Code(agent, place.interpreters["first"])
-    session = mine.start()
-    wants = (
-        put("kept", f"{first}/kept.txt"),
+    sessions = Sessions(agent, place.interpreters["first"])
+    session = sessions.start()
+    calls = (
+        put("stored", f"{first}/stored.txt"),
         get("own", f"{first}/before.txt"),
-        get("of the second", f"{second}/before.txt"),
-        get("an input", f"{place.prefix}/inputs/a.txt"),
-        put("beside", f"{second}/kept.txt"),
+        get("other interpreter", f"{second}/before.txt"),
+        get("input", f"{place.prefix}/inputs/a.txt"),
+        put("other folder", f"{second}/stored.txt"),
     )
-    assert mine.run(tries(place, *wants), session) == [
-        "kept done",
-        "own was there",
-        "of the second AccessDenied s3:GetObject",
-        "an input AccessDenied s3:GetObject",
-        "beside AccessDenied s3:PutObject",
+    assert sessions.run(program(place, *calls), session) == [
+        "stored done",
+        "own existing",
+        "other interpreter AccessDenied s3:GetObject",
+        "input AccessDenied s3:GetObject",
+        "other folder AccessDenied s3:PutObject",
     ]
-    assert s3.head_object(Bucket=place.bucket, Key=f"{first}/kept.txt")["ServerSideEncryption"] == "aws:kms"
+    assert s3.head_object(Bucket=place.bucket, Key=f"{first}/stored.txt")["ServerSideEncryption"] == "aws:kms"
 
-    refused(lambda: Code(agent, place.interpreters["second"]).start(), "StartCodeInterpreterSession")
-    refused(lambda: Code(agent, "aws.codeinterpreter.v1").start(), "StartCodeInterpreterSession")
-    refused(mine.live, "ListCodeInterpreterSessions")
-    refused(lambda: agent.client("s3").get_object(Bucket=place.bucket, Key=f"{first}/before.txt"), "s3:GetObject")
-    for foreign in (other, stranger):
-        theirs = Code(foreign, place.interpreters["first"])
-        refused(theirs.start, "StartCodeInterpreterSession")
-        refused(lambda theirs=theirs: theirs.run("print(1)", session), "InvokeCodeInterpreter")
-        refused(lambda theirs=theirs: theirs.stop(session), "StopCodeInterpreterSession")
-    mine.stop(session)
+    assert_denied(lambda: Sessions(agent, place.interpreters["second"]).start(), "StartCodeInterpreterSession")
+    assert_denied(lambda: Sessions(agent, "aws.codeinterpreter.v1").start(), "StartCodeInterpreterSession")
+    assert_denied(sessions.live, "ListCodeInterpreterSessions")
+    assert_denied(lambda: agent.client("s3").get_object(Bucket=place.bucket, Key=f"{first}/before.txt"), "s3:GetObject")
+    for principal in (other, stranger):
+        others = Sessions(principal, place.interpreters["first"])
+        assert_denied(others.start, "StartCodeInterpreterSession")
+        assert_denied(lambda others=others: others.run("print(1)", session), "InvokeCodeInterpreter")
+        assert_denied(lambda others=others: others.stop(session), "StopCodeInterpreterSession")
+    sessions.stop(session)
 
-    acts_as_the_role_that_exists(place, Code(other, place.interpreters["second"]), roles["given"], second)
-    what_changes_by_hand_is_shown(file, place, roles["agent"])
+    check_permissions_of_an_existing_role(
+        place, Sessions(other, place.interpreters["second"]), roles["existing"], second
+    )
+    check_drift(file, place, roles["agent"])
 
 
-def acts_as_the_role_that_exists(place: Deployment, theirs: Code, given: Role, folder: str) -> None:
-    """Code of the second interpreter has that role's permissions as they are, those of the key among them."""
+def check_permissions_of_an_existing_role(place: Deployment, others: Sessions, role: Role, folder: str) -> None:
+    """Code of the second interpreter has the permissions of its existing role only, also for the KMS key."""
     objects = allow("s3:GetObject", "s3:PutObject", resource=f"arn:aws:s3:::{place.bucket}/{folder}/*")
-    session = theirs.start()
-    wants = tries(place, get("own", f"{folder}/before.txt"), put("kept", f"{folder}/kept.txt"))
-    assert theirs.run(wants, session) == ["own AccessDenied s3:GetObject", "kept AccessDenied s3:PutObject"]
-    given.may(objects)
-    assert theirs.run(wants, session) == ["own AccessDenied kms:Decrypt", "kept AccessDenied kms:GenerateDataKey"]
-    given.may(objects, allow("kms:Decrypt", "kms:GenerateDataKey"))
-    assert theirs.run(wants, session) == ["own was there", "kept done"]
-    theirs.stop(session)
+    session = others.start()
+    code = program(place, get("own", f"{folder}/before.txt"), put("stored", f"{folder}/stored.txt"))
+    assert others.run(code, session) == ["own AccessDenied s3:GetObject", "stored AccessDenied s3:PutObject"]
+    role.set_permissions(objects)
+    assert others.run(code, session) == ["own AccessDenied kms:Decrypt", "stored AccessDenied kms:GenerateDataKey"]
+    role.set_permissions(objects, allow("kms:Decrypt", "kms:GenerateDataKey"))
+    assert others.run(code, session) == ["own existing", "stored done"]
+    others.stop(session)
 
 
-def what_changes_by_hand_is_shown(file: Path, place: Deployment, agent: Role) -> None:
-    """A caller that may more, and a bucket without its key."""
+def check_drift(file: Path, place: Deployment, agent: Role) -> None:
+    """`sandpiper status` shows a caller with an additional permission and a bucket without its KMS key."""
     assert as_json(file, AS_IT_SHOULD_BE)["drift"] == []
     iam, s3 = boto3.client("iam"), boto3.client("s3")
     (name,) = iam.list_role_policies(RoleName=agent.name)["PolicyNames"]
-    more = allow("bedrock-agentcore:ListCodeInterpreterSessions")
-    iam.put_role_policy(RoleName=agent.name, PolicyName=name, PolicyDocument=document(more))
+    extra = allow("bedrock-agentcore:ListCodeInterpreterSessions")
+    iam.put_role_policy(RoleName=agent.name, PolicyName=name, PolicyDocument=document(extra))
     s3.delete_bucket_encryption(Bucket=place.bucket)
     drift = as_json(file, DRIFTED)["drift"]
-    found = {(one["property"], one["found"]) for one in drift}
-    assert found >= {
+    differences = {(difference["property"], difference["found"]) for difference in drift}
+    assert differences >= {
         (f"policy of role {agent.name}", "may bedrock-agentcore:ListCodeInterpreterSessions on *"),
         ("BucketEncryption.SSEAlgorithm", "AES256"),
         ("BucketEncryption.KMSMasterKeyID", "nothing"),
         ("BucketEncryption.BucketKeyEnabled", "false"),
     }
-    (missing,) = (one["expected"] for one in drift if one["expected"].startswith("may "))
+    (missing,) = (each["expected"] for each in drift if each["expected"].startswith("may "))
     assert "bedrock-agentcore:StartCodeInterpreterSession" in missing
     assert place.interpreters["first"] in missing
 
 
-def refused(call: Any, action: str) -> None:
+def assert_denied(call: Any, action: str) -> None:
     with pytest.raises(ClientError, match=action) as raised:
         call()
     assert raised.value.response.get("Error", {}).get("Code") in ("AccessDenied", "AccessDeniedException")

@@ -1,4 +1,4 @@
-"""A data bucket with a KMS key of its own: deployed, used by a run, and left alone by a second deployment."""
+"""A data bucket with its own KMS key: a run writes to it, and a second deployment changes nothing."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from sandpiper import workflow
 if TYPE_CHECKING:
     from tests.local.environments import Environments
 
-KEYED = """\
+OWN_KEY = """\
   key: own
 interpreters:
   sandbox:
 """
 
 
-def test_a_run_keeps_its_files_in_a_bucket_with_a_key_of_its_own(environments: Environments) -> None:
-    file = environments.write("keyed", KEYED)
+def test_a_run_stores_files_in_a_bucket_with_its_own_key(environments: Environments) -> None:
+    file = environments.write("keyed", OWN_KEY)
     environments.deploy(file)
     place = environments.tenant(file, "main")
     kms = cast("Any", boto3.client("kms"))

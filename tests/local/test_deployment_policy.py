@@ -13,7 +13,8 @@ from sandpiper import deployment_policy, workflow
 from sandpiper.cdk_cli import cdk
 from sandpiper.environment import load
 from tests.local.target import ON_AWS
-from tests.local.test_service_roles import ACCOUNT, REGION, allow, create, document, reasons, refused, user
+from tests.support.iam import ACCOUNT, REGION, allow, document, user
+from tests.support.stacks import access_denied_reason, create, reasons
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,6 +151,7 @@ def touches_nothing_of_others() -> None:
         for kind, properties, action in cases:
             stack, status = create({"Resources": {"It": {"Type": kind, "Properties": properties}}}, RoleARN=ROLE_ARN)
             assert status == "ROLLBACK_COMPLETE", (kind, properties)
-            assert reasons(stack, "CREATE_FAILED")[0].startswith(refused(ROLE, action)), reasons(stack, "CREATE_FAILED")
+            reason = reasons(stack, "CREATE_FAILED")[0]
+            assert reason.startswith(access_denied_reason(ROLE, action)), reason
     finally:
         boto3.client("iam").delete_role(RoleName=unbounded)

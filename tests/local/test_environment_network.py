@@ -26,7 +26,8 @@ from sandpiper.environment import load
 from sandpiper.errors import CliError
 from tests.local.environments import Environments
 from tests.local.target import ON_AWS
-from tests.local.test_service_roles import ACCOUNT, REGION, create, reasons, refused, settled
+from tests.support.iam import ACCOUNT, REGION
+from tests.support.stacks import access_denied_reason, create, reasons, wait_until_settled
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -238,7 +239,7 @@ def test_the_same_template_is_refused_but_where_it_has_a_dynamic_reference(
 
     with pytest.raises(ClientError, match="No updates are to be performed"):
         again("claims")
-    assert settled(again(TENANT)) == "UPDATE_COMPLETE"
+    assert wait_until_settled(again(TENANT)) == "UPDATE_COMPLETE"
     assert environments.tenant(file, TENANT).interpreters == before
 
 
@@ -275,7 +276,8 @@ def test_networks_and_firewalls_of_others_are_left_alone(
         template = {"Resources": {"It": {"Type": kind, "Properties": properties}}}
         stack, status = create(template, RoleARN=f"arn:aws:iam::{ACCOUNT}:role/{role}")
         assert status == "ROLLBACK_COMPLETE", (kind, properties)
-        assert reasons(stack, "CREATE_FAILED")[0].startswith(refused(role, action)), reasons(stack, "CREATE_FAILED")
+        reason = reasons(stack, "CREATE_FAILED")[0]
+        assert reason.startswith(access_denied_reason(role, action)), reason
 
 
 def test_what_is_recorded_only_is_listed_with_its_properties(

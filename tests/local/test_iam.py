@@ -1,4 +1,4 @@
-"""IAM of the embedded AWS: what is deployed is what is judged, grant by grant; and who may assume what."""
+"""IAM of the embedded AWS: each deployed permission is required, trust policies apply, and requests have context."""
 
 from __future__ import annotations
 
@@ -28,22 +28,25 @@ if TYPE_CHECKING:
 
     from tests.local.conftest import Product
 
-pytestmark = pytest.mark.skipif(ON_AWS, reason="it takes grants away and makes users")
+pytestmark = pytest.mark.skipif(ON_AWS, reason="removes permissions and creates users")
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 SESSION_FUNCTION, STATE_MACHINE = "SessionFunctionRole", "RunCodeRole"
 SANDBOX, PUBLIC = "InterpretersandboxExecutionRol", "InterpreterpublicExecutionRole"
-CLAIM = """
+S3_CLIENT = """
 import boto3
 s3 = boto3.client("s3")
 """
 
 
 @dataclass(frozen=True)
-class Grant:
-    """One action that one role was deployed with; `role` is how its logical id begins.
+class Permission:
+    """An action that a deployed role is allowed to do.
 
-    `folder` tells grants of the same action apart: the last one of the objects' address.
+    Attributes:
+        role: the beginning of the role's logical ID.
+        action: the action.
+        folder: the last folder in the address of the objects. It distinguishes permissions with the same action.
     """
 
     role: str
@@ -51,35 +54,35 @@ class Grant:
     folder: str = ""
 
 
-def without(product: Product) -> Callable[[Grant], Any]:
-    """Takes a grant away from a deployed role for a while."""
+def without(product: Product) -> Callable[[Permission], Any]:
+    """Returns a context manager that removes a permission from a deployed role."""
 
     @contextmanager
-    def taken(grant: Grant) -> Generator[None]:
-        iam, before = product.session.client("iam"), inline_policies(product)[grant.role]
+    def removed(permission: Permission) -> Generator[None]:
+        iam, before = product.session.client("iam"), inline_policies(product)[permission.role]
         (name,) = {name for _, name, _ in before}
         role = before[0][0]
         statements = [statement for _, _, statement in before]
-        put(iam, role, name, [reduced for statement in statements if (reduced := reduce(statement, grant))])
+        put(iam, role, name, [rest for statement in statements if (rest := remove(statement, permission))])
         try:
             yield
         finally:
             put(iam, role, name, statements)
 
-    return taken
+    return removed
 
 
 def inline_policies(product: Product) -> dict[str, list[tuple[str, str, dict[str, Any]]]]:
-    """Role, policy name and statement of every statement, by how the role's logical id begins."""
+    """Returns role name, policy name and statement of all statements, by the beginning of the role's logical ID."""
     iam = product.session.client("iam")
-    found: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
+    policies: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
     for role in iam.list_roles()["Roles"]:
         name = role["RoleName"]
         key = next((key for key in (SESSION_FUNCTION, STATE_MACHINE, SANDBOX, PUBLIC) if f"-{key}" in name), None)
         for policy in iam.list_role_policies(RoleName=name)["PolicyNames"] if key else []:
             document: Any = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
-            found.setdefault(key or "", []).extend((name, policy, statement) for statement in document["Statement"])
-    return found
+            policies.setdefault(key or "", []).extend((name, policy, statement) for statement in document["Statement"])
+    return policies
 
 
 def actions_of(statement: Mapping[str, Any]) -> list[str]:
@@ -88,17 +91,17 @@ def actions_of(statement: Mapping[str, Any]) -> list[str]:
 
 
 def folder_of(statement: Mapping[str, Any], role: str) -> str:
-    """The session function reaches three folders; every other role has each action once."""
+    """Returns the folder in a permission of the session function. Every other role has each action once."""
     resources = statement["Resource"]
     objects: str = resources if isinstance(resources, str) else resources[0]
     return objects.split("/")[-2] if role == SESSION_FUNCTION and re.match(r"arn:aws:s3:::.*/", objects) else ""
 
 
-def reduce(statement: dict[str, Any], grant: Grant) -> dict[str, Any] | None:
-    if folder_of(statement, grant.role) != grant.folder:
+def remove(statement: dict[str, Any], permission: Permission) -> dict[str, Any] | None:
+    if folder_of(statement, permission.role) != permission.folder:
         return statement
-    kept = [other for other in actions_of(statement) if other != grant.action]
-    return statement | {"Action": kept} if kept else None
+    others = [action for action in actions_of(statement) if action != permission.action]
+    return statement | {"Action": others} if others else None
 
 
 def put(iam: Any, role: str, policy: str, statements: list[dict[str, Any]]) -> None:
@@ -109,7 +112,7 @@ def put(iam: Any, role: str, policy: str, statements: list[dict[str, Any]]) -> N
         iam.delete_role_policy(RoleName=role, PolicyName=policy)
 
 
-# What each grant is for: what is done, and how it fails without.
+# What each permission is for, and the error without it
 
 
 def run(product: Product) -> None:
@@ -131,21 +134,21 @@ def run_with_folder(product: Product) -> None:
 
 
 def run_with_large_files(product: Product) -> None:
-    """A large input and a large output pass the function by, through the staging folder, where nothing stays."""
+    """Transfers a large input and a large output through the staging folder, which is empty afterwards."""
     s3, bucket, prefix = product.session.client("s3"), product.place.bucket, product.place.prefix
     s3.put_object(Bucket=bucket, Key=f"{prefix}/inputs/iam/large.bin", Body=bytes(DIRECT_TRANSFER_BYTES + 1))
     large = [{"path": "large.bin", "s3Uri": f"s3://{bucket}/{prefix}/inputs/iam/large.bin"}]
     code = f"open('made.bin', 'wb').truncate({DIRECT_TRANSFER_BYTES + 1})"
     result = product.run(code, inputs=large, outputs={"maxBytes": 2 * DIRECT_TRANSFER_BYTES}).result
     staged = s3.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/sandbox/sandbox/staging/").get("Contents", [])
-    for left in staged:
-        s3.delete_object(Bucket=bucket, Key=left.get("Key", ""))
+    for item in staged:
+        s3.delete_object(Bucket=bucket, Key=item.get("Key", ""))
     if result["skipped"] or staged:
         raise CliError(f"skipped: {result['skipped']}, staged: {staged}")
 
 
 def run_again(product: Product) -> None:
-    """The second time is answered from the claim of the first."""
+    """Repeats an event: the second result comes from the idempotency record of the first."""
     client = product.session.client("lambda")
     (name,) = [
         name
@@ -154,9 +157,9 @@ def run_again(product: Product) -> None:
     ]
     event = {"operation": "run_code", "run": {"execution": str(uuid.uuid4())}, "request": {"code": "print(1)"}}
     for _ in range(2):
-        answer = client.invoke(FunctionName=name, Payload=json.dumps(event).encode())
-        if "FunctionError" in answer:
-            error = json.load(answer["Payload"])
+        response = client.invoke(FunctionName=name, Payload=json.dumps(event).encode())
+        if "FunctionError" in response:
+            error = json.load(response["Payload"])
             raise CliError(f"{error['errorType']}: {error['errorMessage']}")
 
 
@@ -175,50 +178,59 @@ def run_and_end(product: Product) -> None:
         raise CliError(f"{len(live)} session stayed")
 
 
-def from_inside(interpreter: str, code: str) -> Callable[[Product], None]:
+def run_in_sandbox(interpreter: str, code: str) -> Callable[[Product], None]:
     def do(product: Product) -> None:
-        place = f"{product.place.prefix}/sandbox/{interpreter}"
-        product.session.client("s3").put_object(Bucket=product.place.bucket, Key=f"{place}/in.txt", Body=b"x")
-        names = f"bucket, place = {product.place.bucket!r}, {place!r}\n"
-        result = product.run(CLAIM + names + code, interpreter=interpreter).result
+        folder = f"{product.place.prefix}/sandbox/{interpreter}"
+        product.session.client("s3").put_object(Bucket=product.place.bucket, Key=f"{folder}/in.txt", Body=b"x")
+        names = f"bucket, folder = {product.place.bucket!r}, {folder!r}\n"
+        result = product.run(S3_CLIENT + names + code, interpreter=interpreter).result
         if result["exitCode"] != 0:
             raise CliError(result["stderr"])
 
     return do
 
 
-GET = "s3.get_object(Bucket=bucket, Key=f'{place}/in.txt')"
-PUT = "s3.put_object(Bucket=bucket, Key=f'{place}/out.txt', Body=b'x')"
-LIST = "s3.list_objects_v2(Bucket=bucket, Prefix=f'{place}/')"
-CAUSES: Mapping[Grant, tuple[Callable[[Product], None], str]] = {
-    Grant(SESSION_FUNCTION, "bedrock-agentcore:StartCodeInterpreterSession"): (
+GET = "s3.get_object(Bucket=bucket, Key=f'{folder}/in.txt')"
+PUT = "s3.put_object(Bucket=bucket, Key=f'{folder}/out.txt', Body=b'x')"
+LIST = "s3.list_objects_v2(Bucket=bucket, Prefix=f'{folder}/')"
+USES: Mapping[Permission, tuple[Callable[[Product], None], str]] = {
+    Permission(SESSION_FUNCTION, "bedrock-agentcore:StartCodeInterpreterSession"): (
         run,
         r"^AccessDenied: .*not authorized to perform: bedrock-agentcore:StartCodeInterpreterSession on resource: arn:",
     ),
-    Grant(SESSION_FUNCTION, "bedrock-agentcore:InvokeCodeInterpreter"): (
+    Permission(SESSION_FUNCTION, "bedrock-agentcore:InvokeCodeInterpreter"): (
         run,
         r"^AccessDenied: .*not authorized to perform: bedrock-agentcore:InvokeCodeInterpreter on resource: arn:",
     ),
-    Grant(SESSION_FUNCTION, "bedrock-agentcore:StopCodeInterpreterSession"): (run_and_end, "^1 session stayed"),
-    Grant(SESSION_FUNCTION, "s3:GetObject", "inputs"): (
+    Permission(SESSION_FUNCTION, "bedrock-agentcore:StopCodeInterpreterSession"): (run_and_end, "^1 session stayed"),
+    Permission(SESSION_FUNCTION, "s3:GetObject", "inputs"): (
         run_with_input,
         r"^StorageError: .*: the object is not there, or this role may not read it;",
     ),
-    Grant(SESSION_FUNCTION, "s3:GetObject", "runs"): (
+    Permission(SESSION_FUNCTION, "s3:GetObject", "runs"): (
         run_again,
         r"^StorageError: reading the claim .*\(AccessDenied\)",
     ),
-    Grant(SESSION_FUNCTION, "s3:PutObject", "runs"): (run, r"^StorageError: writing the claim .*\(AccessDenied\)"),
-    Grant(SESSION_FUNCTION, "s3:ListBucket"): (run_with_folder, r"^StorageError: .*\(AccessDenied\)"),
-    Grant(SESSION_FUNCTION, "s3:PutObject", "staging"): (run_with_large_files, r"^StorageError: .*\(AccessDenied\)"),
-    Grant(SESSION_FUNCTION, "s3:GetObject", "staging"): (run_with_large_files, r"^skipped: \[\{'path': 'made.bin'"),
-    Grant(SESSION_FUNCTION, "s3:DeleteObject", "staging"): (run_with_large_files, r"^skipped: \[\], staged: \[\{"),
-    Grant(STATE_MACHINE, "lambda:InvokeFunction"): (
+    Permission(SESSION_FUNCTION, "s3:PutObject", "runs"): (run, r"^StorageError: writing the claim .*\(AccessDenied\)"),
+    Permission(SESSION_FUNCTION, "s3:ListBucket"): (run_with_folder, r"^StorageError: .*\(AccessDenied\)"),
+    Permission(SESSION_FUNCTION, "s3:PutObject", "staging"): (
+        run_with_large_files,
+        r"^StorageError: .*\(AccessDenied\)",
+    ),
+    Permission(SESSION_FUNCTION, "s3:GetObject", "staging"): (
+        run_with_large_files,
+        r"^skipped: \[\{'path': 'made.bin'",
+    ),
+    Permission(SESSION_FUNCTION, "s3:DeleteObject", "staging"): (run_with_large_files, r"^skipped: \[\], staged: \[\{"),
+    Permission(STATE_MACHINE, "lambda:InvokeFunction"): (
         run,
         r"not authorized to perform: lambda:InvokeFunction on resource: arn:",
     ),
     **{
-        Grant(role, f"s3:{name}"): (from_inside(interpreter, code), rf"\(AccessDenied\) when calling the {operation}")
+        Permission(role, f"s3:{name}"): (
+            run_in_sandbox(interpreter, code),
+            rf"\(AccessDenied\) when calling the {operation}",
+        )
         for role, interpreter in ((SANDBOX, "sandbox"), (PUBLIC, "public"))
         for name, code, operation in (
             ("GetObject", GET, "GetObject"),
@@ -227,18 +239,18 @@ CAUSES: Mapping[Grant, tuple[Callable[[Product], None], str]] = {
         )
     },
 }
-WITHOUT_A_CAUSE_HERE = {
-    "Lambda's own service writes the function's log, which MiniStack does itself": [
-        Grant(SESSION_FUNCTION, "logs:CreateLogStream"),
-        Grant(SESSION_FUNCTION, "logs:PutLogEvents"),
+NOT_USED_HERE = {
+    "Lambda writes the log of the function with them; MiniStack needs none": [
+        Permission(SESSION_FUNCTION, "logs:CreateLogStream"),
+        Permission(SESSION_FUNCTION, "logs:PutLogEvents"),
     ],
-    "it tidies up after an upload that failed half-way, which the bucket's lifecycle does, too, a day later": [
-        Grant(SESSION_FUNCTION, "s3:AbortMultipartUpload", "runs"),
-        Grant(SANDBOX, "s3:AbortMultipartUpload"),
-        Grant(PUBLIC, "s3:AbortMultipartUpload"),
+    "a failed upload is aborted with it; otherwise, the lifecycle of the bucket aborts it a day later": [
+        Permission(SESSION_FUNCTION, "s3:AbortMultipartUpload", "runs"),
+        Permission(SANDBOX, "s3:AbortMultipartUpload"),
+        Permission(PUBLIC, "s3:AbortMultipartUpload"),
     ],
-    "Step Functions has them to deliver its logs and traces, which MiniStack does not": [
-        Grant(STATE_MACHINE, action)
+    "Step Functions delivers logs and traces with them; MiniStack does not": [
+        Permission(STATE_MACHINE, action)
         for action in (
             *("logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups"),
             *("logs:DescribeResourcePolicies", "logs:GetLogDelivery", "logs:ListLogDeliveries"),
@@ -247,30 +259,32 @@ WITHOUT_A_CAUSE_HERE = {
         )
     ],
 }
-"""Grants that only AWS itself uses, and one whose lack nobody sees."""
+"""Permissions whose removal has no visible effect in the embedded AWS, by the reason."""
 
 
-def test_every_deployed_grant_is_in_one_of_the_tables(product: Product) -> None:
+def test_every_deployed_permission_is_in_one_of_the_tables(product: Product) -> None:
     deployed = [
-        Grant(role, action, folder_of(statement, role))
+        Permission(role, action, folder_of(statement, role))
         for role, statements in inline_policies(product).items()
         for _, _, statement in statements
         for action in actions_of(statement)
     ]
-    explained = [grant for grants in WITHOUT_A_CAUSE_HERE.values() for grant in grants]
-    assert sorted(deployed, key=str) == sorted([*CAUSES, *explained], key=str)
+    unused = [permission for permissions in NOT_USED_HERE.values() for permission in permissions]
+    assert sorted(deployed, key=str) == sorted([*USES, *unused], key=str)
 
 
-@pytest.mark.parametrize("grant", CAUSES, ids=lambda grant: f"{grant.role}-{grant.action}-{grant.folder}")
-def test_without_a_grant_what_it_is_for_fails_and_with_it_works(product: Product, grant: Grant) -> None:
-    do, message = CAUSES[grant]
+@pytest.mark.parametrize(
+    "permission", USES, ids=lambda permission: f"{permission.role}-{permission.action}-{permission.folder}"
+)
+def test_each_permission_is_required_for_its_use(product: Product, permission: Permission) -> None:
+    do, message = USES[permission]
     do(product)
-    with without(product)(grant), pytest.raises(CliError, match=message):
+    with without(product)(permission), pytest.raises(CliError, match=message):
         do(product)
     assert product.live_sessions() == []
 
 
-# Who may assume a role.
+# Trust policies
 
 
 def trust(**principal: Any) -> str:
@@ -285,25 +299,31 @@ def allow(*actions: str, resource: str = "*") -> str:
 
 
 @pytest.fixture(scope="module")
-def callers(deployed: Any) -> dict[str, boto3.Session]:  # noqa: ARG001 - the embedded AWS that boto3 talks to
-    """A user and a role's session that may do everything, and the account's root."""
+def callers(deployed: Any) -> dict[str, boto3.Session]:  # noqa: ARG001 - starts the embedded AWS
+    """Sessions of a user and a role with all permissions, and of the account root."""
     iam = boto3.client("iam")
-    iam.create_user(UserName="may-all")
-    iam.put_user_policy(UserName="may-all", PolicyName="all", PolicyDocument=allow("*"))
-    key = iam.create_access_key(UserName="may-all")["AccessKey"]
+    iam.create_user(UserName="all-permissions")
+    iam.put_user_policy(UserName="all-permissions", PolicyName="all", PolicyDocument=allow("*"))
+    key = iam.create_access_key(UserName="all-permissions")["AccessKey"]
     user = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name=REGION)
-    iam.create_role(RoleName="may-all", AssumeRolePolicyDocument=trust(AWS=ACCOUNT))
-    iam.put_role_policy(RoleName="may-all", PolicyName="all", PolicyDocument=allow("*"))
-    return {"user": user, "role": assumed(user, f"arn:aws:iam::{ACCOUNT}:role/may-all"), "root": boto3.Session()}
+    iam.create_role(RoleName="all-permissions", AssumeRolePolicyDocument=trust(AWS=ACCOUNT))
+    iam.put_role_policy(RoleName="all-permissions", PolicyName="all", PolicyDocument=allow("*"))
+    return {
+        "user": user,
+        "role": assumed(user, f"arn:aws:iam::{ACCOUNT}:role/all-permissions"),
+        "root": boto3.Session(),
+    }
 
 
 def assumed(session: boto3.Session, role: str, **options: Any) -> boto3.Session:
-    made = session.client("sts").assume_role(RoleArn=role, RoleSessionName="test", **options)["Credentials"]
-    return boto3.Session(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"], REGION)
+    credentials = session.client("sts").assume_role(RoleArn=role, RoleSessionName="test", **options)["Credentials"]
+    return boto3.Session(
+        credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"], REGION
+    )
 
 
 def any_client(session: Any, service: str, config: Config) -> Any:
-    """A client of a service for which no stubs are installed."""
+    """Returns a client of a service without installed type stubs."""
     return session.client(service, config=config)
 
 
@@ -311,79 +331,83 @@ def code_of(error: pytest.ExceptionInfo[ClientError]) -> str:
     return error.value.response.get("Error", {}).get("Code", "")
 
 
-def test_a_role_of_a_service_is_assumed_by_nobody_else(product: Product, callers: dict[str, boto3.Session]) -> None:
+def test_a_service_role_can_be_assumed_by_its_service_only(product: Product, callers: dict[str, boto3.Session]) -> None:
     roles = {role["RoleName"]: role["Arn"] for role in product.session.client("iam").list_roles()["Roles"]}
-    of_services = [arn for name, arn in roles.items() if name.startswith("sandpiper-")]
-    assert len(of_services) == 5
-    for arn in of_services:
+    service_roles = [arn for name, arn in roles.items() if name.startswith("sandpiper-")]
+    assert len(service_roles) == 5
+    for arn in service_roles:
         for session in callers.values():
             with pytest.raises(
                 ClientError, match=f"not authorized to perform: sts:AssumeRole on resource: {arn}"
             ) as no:
                 assumed(session, arn)
             assert code_of(no) == "AccessDenied"
-        answer = invoke_with(product, arn)
+        result = invoke_with(product, arn)
         if "SessionFunction" in arn or "SessionStopper" in arn:
-            assert answer == 1
+            assert result == 1
         else:
-            assert answer["errorType"] == "AccessDeniedException", arn
-            assert "cannot be assumed by Lambda" in answer["errorMessage"]
+            assert result["errorType"] == "AccessDeniedException", arn
+            assert "cannot be assumed by Lambda" in result["errorMessage"]
 
 
 def invoke_with(product: Product, role: str) -> Any:
-    """What a function with a role answers."""
+    """Invokes a function with a role. Returns its result."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as files:
         files.writestr("index.py", "def handler(event, context): return 1")
     functions = product.session.client("lambda")
     functions.create_function(
-        FunctionName="of-another",
+        FunctionName="other-role",
         Runtime="python3.11",
         Handler="index.handler",
         Role=role,
         Code={"ZipFile": archive.getvalue()},
     )
     try:
-        return json.load(functions.invoke(FunctionName="of-another")["Payload"])
+        return json.load(functions.invoke(FunctionName="other-role")["Payload"])
     finally:
-        functions.delete_function(FunctionName="of-another")
+        functions.delete_function(FunctionName="other-role")
 
 
-def test_a_grant_of_the_caller_counts_where_the_role_trusts_the_account_alone(
+def test_a_role_that_trusts_the_account_requires_a_permission_of_the_caller(
     product: Product, callers: dict[str, boto3.Session]
 ) -> None:
     iam = product.session.client("iam")
-    user = iam.create_user(UserName="may-little")["User"]["Arn"]
-    key = iam.create_access_key(UserName="may-little")["AccessKey"]
+    user = iam.create_user(UserName="few-permissions")["User"]["Arn"]
+    key = iam.create_access_key(UserName="few-permissions")["AccessKey"]
     session = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name=REGION)
     by_account = iam.create_role(RoleName="by-account", AssumeRolePolicyDocument=trust(AWS=ACCOUNT))["Role"]["Arn"]
     by_name = iam.create_role(RoleName="by-name", AssumeRolePolicyDocument=trust(AWS=user))["Role"]["Arn"]
     assert assumed(session, by_name).client("sts").get_caller_identity()["Arn"].endswith("assumed-role/by-name/test")
     with pytest.raises(ClientError, match="not authorized to perform: sts:AssumeRole"):
         assumed(session, by_account)
-    iam.put_user_policy(UserName="may-little", PolicyName="it", PolicyDocument=allow("sts:AssumeRole"))
+    iam.put_user_policy(UserName="few-permissions", PolicyName="it", PolicyDocument=allow("sts:AssumeRole"))
     assumed(session, by_account)
     with pytest.raises(ClientError, match="not authorized to perform: sts:AssumeRole"):
         assumed(callers["user"], by_name)
 
 
-def test_the_cdk_acts_in_the_roles_of_its_bootstrap(product: Product) -> None:
-    deploying = assumed(product.session, f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-deploy-role-{ACCOUNT}-{REGION}")
-    deploying.client("cloudformation").describe_stacks()
-    with pytest.raises(ClientError) as refused:
-        deploying.client("iam").create_user(UserName="nobody")
-    assert code_of(refused) == "AccessDenied"
-    reading = assumed(product.session, f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-lookup-role-{ACCOUNT}-{REGION}")
-    with pytest.raises(ClientError) as refused:
-        reading.client("cloudformation").create_stack(StackName="none", TemplateBody="{}")
-    assert code_of(refused) == "AccessDenied"
+def test_the_cdk_uses_the_roles_of_its_bootstrap(product: Product) -> None:
+    deploy_session = assumed(
+        product.session, f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-deploy-role-{ACCOUNT}-{REGION}"
+    )
+    deploy_session.client("cloudformation").describe_stacks()
+    with pytest.raises(ClientError) as denied:
+        deploy_session.client("iam").create_user(UserName="not-created")
+    assert code_of(denied) == "AccessDenied"
+    lookup_session = assumed(
+        product.session, f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-lookup-role-{ACCOUNT}-{REGION}"
+    )
+    with pytest.raises(ClientError) as denied:
+        lookup_session.client("cloudformation").create_stack(StackName="none", TemplateBody="{}")
+    assert code_of(denied) == "AccessDenied"
 
 
-# What IAM is told of a request.
+# Context of requests
 
 
 @pytest.fixture
-def bucket(deployed: Any) -> Generator[str]:  # noqa: ARG001 - as above
+def bucket(deployed: Any) -> Generator[str]:  # noqa: ARG001 - starts the embedded AWS
     s3, name = boto3.client("s3"), "iam-context"
     s3.create_bucket(Bucket=name)
     for key in ("in/a.txt", "out/a.txt"):
@@ -395,14 +419,14 @@ def bucket(deployed: Any) -> Generator[str]:  # noqa: ARG001 - as above
 
 
 @pytest.fixture
-def judged(deployed: Any) -> Generator[Callable[..., boto3.Session]]:  # noqa: ARG001 - as above
-    """Makes a session of a role with the statements that are given."""
-    iam, name = boto3.client("iam"), "judged"
-    iam.create_role(RoleName=name, Path="/of/tests/", AssumeRolePolicyDocument=trust(AWS=ACCOUNT))
+def session_with(deployed: Any) -> Generator[Callable[..., boto3.Session]]:  # noqa: ARG001 - starts the embedded AWS
+    """Returns a function that creates a session of a role with given statements."""
+    iam, name = boto3.client("iam"), "evaluated"
+    iam.create_role(RoleName=name, Path="/tests/", AssumeRolePolicyDocument=trust(AWS=ACCOUNT))
 
     def make(*statements: dict[str, Any], **options: Any) -> boto3.Session:
         put(iam, name, "all", [{"Effect": "Allow", **statement} for statement in statements])
-        return assumed(boto3.Session(), f"arn:aws:iam::{ACCOUNT}:role/of/tests/{name}", **options)
+        return assumed(boto3.Session(), f"arn:aws:iam::{ACCOUNT}:role/tests/{name}", **options)
 
     yield make
     iam.delete_role_policy(RoleName=name, PolicyName="all")
@@ -430,9 +454,9 @@ def copy(s3: Any, bucket: str, source: str, target: str) -> None:
 
 
 def delete_several(s3: Any, bucket: str, *keys: str) -> None:
-    answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys]})
-    if answer.get("Errors"):
-        raise ClientError({"Error": {"Code": answer["Errors"][0]["Code"], "Message": ""}}, "DeleteObjects")
+    response = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys]})
+    if response.get("Errors"):
+        raise ClientError({"Error": {"Code": response["Errors"][0]["Code"], "Message": ""}}, "DeleteObjects")
 
 
 OPERATIONS: Mapping[str, tuple[Callable[[Any, str], Any], Callable[[Any, str], Any]]] = {
@@ -440,7 +464,7 @@ OPERATIONS: Mapping[str, tuple[Callable[[Any, str], Any], Callable[[Any, str], A
         lambda s3, b: s3.get_object(Bucket=b, Key="in/a.txt"),
         lambda s3, b: s3.get_object(Bucket=b, Key="out/a.txt"),
     ),
-    "s3:GetObject of HeadObject": (
+    "s3:GetObject in HeadObject": (
         lambda s3, b: s3.head_object(Bucket=b, Key="in/a.txt"),
         lambda s3, b: s3.head_object(Bucket=b, Key="out/a.txt"),
     ),
@@ -448,11 +472,11 @@ OPERATIONS: Mapping[str, tuple[Callable[[Any, str], Any], Callable[[Any, str], A
         lambda s3, b: s3.put_object(Bucket=b, Key="in/b", Body=b""),
         lambda s3, b: s3.put_object(Bucket=b, Key="out/b", Body=b""),
     ),
-    "s3:PutObject of parts": (
+    "s3:PutObject in a multipart upload": (
         lambda s3, b: upload_in_parts(s3, b, "in/c"),
         lambda s3, b: upload_in_parts(s3, b, "out/c"),
     ),
-    "s3:PutObject s3:GetObject of a copy": (
+    "s3:PutObject s3:GetObject in CopyObject": (
         lambda s3, b: copy(s3, b, "in/a.txt", "in/d"),
         lambda s3, b: copy(s3, b, "out/a.txt", "in/d"),
     ),
@@ -460,15 +484,15 @@ OPERATIONS: Mapping[str, tuple[Callable[[Any, str], Any], Callable[[Any, str], A
         lambda s3, b: s3.delete_object(Bucket=b, Key="in/e"),
         lambda s3, b: s3.delete_object(Bucket=b, Key="out/a.txt"),
     ),
-    "s3:DeleteObject of several": (
+    "s3:DeleteObject in DeleteObjects": (
         lambda s3, b: delete_several(s3, b, "in/e", "in/f"),
         lambda s3, b: delete_several(s3, b, "in/e", "out/a.txt"),
     ),
-    "s3:PutObject of a name with slashes": (
+    "s3:PutObject with slashes in the key": (
         lambda s3, b: s3.put_object(Bucket=b, Key="in//b/", Body=b""),
         lambda s3, b: s3.put_object(Bucket=b, Key="/in/b", Body=b""),
     ),
-    "s3:PutObject of a name with dots": (
+    "s3:PutObject with dots in the key": (
         lambda s3, b: s3.put_object(Bucket=b, Key="in/%2e%2e/b", Body=b""),
         lambda s3, b: s3.put_object(Bucket=b, Key="x/../in/b", Body=b""),
     ),
@@ -476,20 +500,20 @@ OPERATIONS: Mapping[str, tuple[Callable[[Any, str], Any], Callable[[Any, str], A
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_an_operation_of_s3_is_judged_on_the_object_that_it_touches(
-    name: str, judged: Callable[..., boto3.Session], bucket: str
+def test_an_s3_operation_is_evaluated_on_its_object(
+    name: str, session_with: Callable[..., boto3.Session], bucket: str
 ) -> None:
     actions, (inside, outside) = [word for word in name.split() if word.startswith("s3:")], OPERATIONS[name]
-    s3 = judged({"Action": actions, "Resource": f"arn:aws:s3:::{bucket}/in/*"}).client("s3")
+    s3 = session_with({"Action": actions, "Resource": f"arn:aws:s3:::{bucket}/in/*"}).client("s3")
     assert (succeeds(lambda: inside(s3, bucket)), succeeds(lambda: outside(s3, bucket))) == (True, False)
-    other = judged({"Action": "s3:GetBucketLocation", "Resource": "*"}).client("s3")
+    other = session_with({"Action": "s3:GetBucketLocation", "Resource": "*"}).client("s3")
     assert not succeeds(lambda: inside(other, bucket))
 
 
-def test_a_listing_is_judged_by_its_prefix(judged: Callable[..., boto3.Session], bucket: str) -> None:
+def test_a_listing_is_evaluated_on_its_prefix(session_with: Callable[..., boto3.Session], bucket: str) -> None:
     condition = {"StringLike": {"s3:prefix": "in/*"}}
-    listing = {"Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{bucket}", "Condition": condition}
-    s3 = judged(listing).client("s3")
+    list_bucket = {"Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{bucket}", "Condition": condition}
+    s3 = session_with(list_bucket).client("s3")
     for list_, allowed in (
         (lambda: s3.list_objects_v2(Bucket=bucket, Prefix="in/"), True),
         (lambda: s3.list_objects(Bucket=bucket, Prefix="in/deep"), True),
@@ -506,7 +530,7 @@ KEYS: Mapping[str, Any] = {
     "aws:ResourceAccount": ACCOUNT,
     "s3:ResourceAccount": ACCOUNT,
     "aws:PrincipalAccount": ACCOUNT,
-    "aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/of/tests/judged",
+    "aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/tests/evaluated",
     "aws:PrincipalType": "AssumedRole",
     "aws:SecureTransport": "true",
     "aws:RequestedRegion": REGION,
@@ -516,164 +540,173 @@ KEYS: Mapping[str, Any] = {
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_global_keys_have_the_values_that_aws_gives(
-    key: str, judged: Callable[..., boto3.Session], bucket: str
+def test_global_condition_keys_have_the_values_of_aws(
+    key: str, session_with: Callable[..., boto3.Session], bucket: str
 ) -> None:
     for value, allowed in ((KEYS[key], True), ("other", False)):
         condition = {"StringEquals": {key: value}}
-        s3 = judged({"Action": "s3:GetObject", "Resource": "*", "Condition": condition}).client("s3")
+        s3 = session_with({"Action": "s3:GetObject", "Resource": "*", "Condition": condition}).client("s3")
         assert succeeds(lambda s3=s3: s3.get_object(Bucket=bucket, Key="in/a.txt")) is allowed
 
 
-def test_variables_sessions_and_boundaries_limit(judged: Callable[..., boto3.Session], bucket: str) -> None:
+def test_policy_variables_session_policies_and_boundaries_are_evaluated(
+    session_with: Callable[..., boto3.Session], bucket: str
+) -> None:
     everything = {"Action": "s3:*", "Resource": "*"}
     iam = boto3.client("iam")
 
-    def reads(session: boto3.Session, folder: str) -> bool:
+    def can_read(session: boto3.Session, folder: str) -> bool:
         return succeeds(lambda: session.client("s3").get_object(Bucket=bucket, Key=f"{folder}/a.txt"))
 
     tagged = {"Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/${{aws:PrincipalTag/folder}}/*"}
-    iam.tag_role(RoleName="judged", Tags=[{"Key": "folder", "Value": "in"}])
-    by_tag = judged(tagged)
-    assert (reads(by_tag, "in"), reads(by_tag, "out")) == (True, False)
+    iam.tag_role(RoleName="evaluated", Tags=[{"Key": "folder", "Value": "in"}])
+    by_tag = session_with(tagged)
+    assert (can_read(by_tag, "in"), can_read(by_tag, "out")) == (True, False)
     inside = allow("s3:GetObject", resource=f"arn:aws:s3:::{bucket}/in/*")
-    with_session_policy = judged(everything, Policy=inside)
-    assert (reads(with_session_policy, "in"), reads(with_session_policy, "out")) == (True, False)
+    with_session_policy = session_with(everything, Policy=inside)
+    assert (can_read(with_session_policy, "in"), can_read(with_session_policy, "out")) == (True, False)
     boundary = iam.create_policy(PolicyName="inside", PolicyDocument=inside)["Policy"].get("Arn", "")
-    iam.put_role_permissions_boundary(RoleName="judged", PermissionsBoundary=boundary)
-    bounded = judged(everything)
-    assert (reads(bounded, "in"), reads(bounded, "out")) == (True, False)
-    iam.delete_role_permissions_boundary(RoleName="judged")
+    iam.put_role_permissions_boundary(RoleName="evaluated", PermissionsBoundary=boundary)
+    bounded = session_with(everything)
+    assert (can_read(bounded, "in"), can_read(bounded, "out")) == (True, False)
+    iam.delete_role_permissions_boundary(RoleName="evaluated")
     iam.delete_policy(PolicyArn=boundary)
-    assert reads(judged(everything), "out")
+    assert can_read(session_with(everything), "out")
 
 
-def test_a_bucket_policy_denies_and_lets_in(judged: Callable[..., boto3.Session], bucket: str) -> None:
-    s3, role = boto3.client("s3"), f"arn:aws:iam::{ACCOUNT}:role/of/tests/judged"
+def test_a_bucket_policy_denies_and_allows(session_with: Callable[..., boto3.Session], bucket: str) -> None:
+    s3, role = boto3.client("s3"), f"arn:aws:iam::{ACCOUNT}:role/tests/evaluated"
 
-    def hang(effect: str, **more: Any) -> None:
-        statement = {"Effect": effect, "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/in/*", **more}
+    def set_policy(effect: str, **elements: Any) -> None:
+        statement = {"Effect": effect, "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/in/*", **elements}
         s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
 
-    def reads(session: boto3.Session) -> bool:
+    def can_read(session: boto3.Session) -> bool:
         return succeeds(lambda: session.client("s3").get_object(Bucket=bucket, Key="in/a.txt"))
 
-    may, may_not = judged({"Action": "s3:*", "Resource": "*"}), {"Action": "s3:ListBucket", "Resource": "*"}
-    hang("Deny", Principal={"AWS": role})
-    assert not reads(may)
-    hang("Deny", Principal="*", Condition={"Bool": {"aws:SecureTransport": "false"}})
-    assert reads(may)
-    hang("Allow", Principal={"AWS": role})
-    assert reads(judged(may_not))
-    hang("Allow", Principal={"AWS": ACCOUNT})
-    assert not reads(judged(may_not))
+    allowed, not_allowed = (
+        session_with({"Action": "s3:*", "Resource": "*"}),
+        {"Action": "s3:ListBucket", "Resource": "*"},
+    )
+    set_policy("Deny", Principal={"AWS": role})
+    assert not can_read(allowed)
+    set_policy("Deny", Principal="*", Condition={"Bool": {"aws:SecureTransport": "false"}})
+    assert can_read(allowed)
+    set_policy("Allow", Principal={"AWS": role})
+    assert can_read(session_with(not_allowed))
+    set_policy("Allow", Principal={"AWS": ACCOUNT})
+    assert not can_read(session_with(not_allowed))
 
 
 @pytest.mark.parametrize("document", ["{", "[]", "5", '{"Statement": [{"Effect": "Allow"}]}'])
-def test_a_bucket_policy_that_is_none_lets_nobody_in(
-    judged: Callable[..., boto3.Session], bucket: str, document: str
+def test_an_invalid_bucket_policy_denies_everything(
+    session_with: Callable[..., boto3.Session], bucket: str, document: str
 ) -> None:
-    client = judged({"Action": "s3:*", "Resource": "*"}).client("s3", config=Config(retries={"total_max_attempts": 1}))
+    client = session_with({"Action": "s3:*", "Resource": "*"}).client(
+        "s3", config=Config(retries={"total_max_attempts": 1})
+    )
     assert succeeds(lambda: client.get_object(Bucket=bucket, Key="in/a.txt"))
-    boto3.client("s3").put_bucket_policy(Bucket=bucket, Policy=document)  # MiniStack takes what S3 refuses
+    boto3.client("s3").put_bucket_policy(Bucket=bucket, Policy=document)  # MiniStack stores policies that S3 rejects
     assert not succeeds(lambda: client.get_object(Bucket=bucket, Key="in/a.txt"))
 
 
 @pytest.mark.parametrize("version", ["s3", "s3v4"])
-def test_a_presigned_url_may_what_its_signer_may(
-    version: str, judged: Callable[..., boto3.Session], bucket: str
+def test_a_presigned_url_has_the_permissions_of_its_signer(
+    version: str, session_with: Callable[..., boto3.Session], bucket: str
 ) -> None:
-    session = judged({"Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/in/*"})
+    session = session_with({"Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/in/*"})
     signer = session.client("s3", config=Config(signature_version=version))
     for key, status in (("in/a.txt", 200), ("out/a.txt", 403)):
         url = signer.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key})
         try:
-            with urllib.request.urlopen(url) as answer:  # noqa: S310 - of the embedded AWS
-                assert answer.status == status
+            with urllib.request.urlopen(url) as response:  # noqa: S310 - a URL of the embedded AWS
+                assert response.status == status
         except urllib.error.HTTPError as error:
             assert error.code == status
             error.close()
 
 
-def test_a_request_that_is_no_action_of_iam_is_the_roots_alone(callers: dict[str, boto3.Session]) -> None:
+def test_a_request_without_an_iam_action_is_allowed_to_the_account_root_only(callers: dict[str, boto3.Session]) -> None:
     for name, session in callers.items():
         xray = any_client(session, "xray", config=Config(retries={"total_max_attempts": 1}))
-        with pytest.raises(ClientError) as failed:  # MiniStack has no such service: the root learns that
+        with pytest.raises(ClientError) as failed:  # fails for the account root too: MiniStack has no such service
             xray.get_trace_segment_destination()
         assert ("No policy can allow this request" in str(failed.value)) is (name != "root")
 
 
-def test_a_policy_that_cannot_be_read_denies_everything(judged: Callable[..., boto3.Session], bucket: str) -> None:
+def test_an_invalid_policy_denies_everything(session_with: Callable[..., boto3.Session], bucket: str) -> None:
     everything = {"Action": "s3:*", "Resource": "*"}
     for broken in (
         everything | {"Condition": {"StringMatches": {"aws:PrincipalAccount": ACCOUNT}}},
         everything | {"Resource": "data/*"},
     ):
-        session = judged(everything, {"Effect": "Deny", **broken})
+        session = session_with(everything, {"Effect": "Deny", **broken})
         assert not succeeds(lambda s=session: s.client("s3").get_object(Bucket=bucket, Key="in/a.txt"))
-    session = judged(everything)
+    session = session_with(everything)
     assert succeeds(lambda s=session: s.client("s3").get_object(Bucket=bucket, Key="in/a.txt"))
 
 
-# AgentCore's own operations.
+# Operations of AgentCore
 
 INTERPRETERS = f"arn:aws:bedrock-agentcore:{REGION}:{ACCOUNT}:code-interpreter-custom"
 MANAGED = "aws.codeinterpreter.v1"
 NETWORK: Any = {"networkMode": "SANDBOX"}
 
 
-def may(judged: Callable[..., boto3.Session], *statements: dict[str, Any]) -> Any:
-    return judged(*statements).client("bedrock-agentcore-control")
+def control_client(session_with: Callable[..., boto3.Session], *statements: dict[str, Any]) -> Any:
+    return session_with(*statements).client("bedrock-agentcore-control")
 
 
-def test_creating_takes_everything_as_resource_and_its_tags_count(judged: Callable[..., boto3.Session]) -> None:
-    creating = {"Action": "bedrock-agentcore:CreateCodeInterpreter", "Resource": "*"}
+def test_creating_an_interpreter_is_evaluated_on_every_resource_and_its_tags(
+    session_with: Callable[..., boto3.Session],
+) -> None:
+    create = {"Action": "bedrock-agentcore:CreateCodeInterpreter", "Resource": "*"}
     tagged = {"StringEquals": {"aws:RequestTag/team": "a"}, "ForAllValues:StringEquals": {"aws:TagKeys": ["team"]}}
     tags = {"tags": {"team": "a"}}
 
-    def creates(statement: dict[str, Any], **more: Any) -> bool:
-        control = may(judged, statement)
-        made: list[str] = []
+    def can_create(statement: dict[str, Any], **parameters: Any) -> bool:
+        control = control_client(session_with, statement)
+        created: list[str] = []
         allowed = succeeds(
-            lambda: made.append(
-                control.create_code_interpreter(name="judged", networkConfiguration=NETWORK, **more)[
+            lambda: created.append(
+                control.create_code_interpreter(name="evaluated", networkConfiguration=NETWORK, **parameters)[
                     "codeInterpreterId"
                 ]
             )
         )
-        for identifier in made:
+        for identifier in created:
             boto3.client("bedrock-agentcore-control").delete_code_interpreter(codeInterpreterId=identifier)
         return allowed
 
-    assert creates(creating)
-    assert not creates(creating | {"Resource": f"{INTERPRETERS}/*"})
-    assert creates(creating | {"Condition": tagged}, **tags)
-    assert not creates(creating | {"Condition": tagged})
-    assert not creates(creating | {"Condition": tagged}, tags={"team": "a", "cost": "b"})
+    assert can_create(create)
+    assert not can_create(create | {"Resource": f"{INTERPRETERS}/*"})
+    assert can_create(create | {"Condition": tagged}, **tags)
+    assert not can_create(create | {"Condition": tagged})
+    assert not can_create(create | {"Condition": tagged}, tags={"team": "a", "cost": "b"})
 
 
-def test_giving_an_interpreter_a_role_takes_passing_it(judged: Callable[..., boto3.Session]) -> None:
-    by_agentcore = trust(Service="bedrock-agentcore.amazonaws.com")
-    role = boto3.client("iam").create_role(RoleName="passed", AssumeRolePolicyDocument=by_agentcore)["Role"]["Arn"]
-    creating = {"Action": "bedrock-agentcore:CreateCodeInterpreter", "Resource": "*"}
-    passing = {"Action": "iam:PassRole", "Resource": role}
+def test_creating_an_interpreter_with_a_role_requires_iam_passrole(session_with: Callable[..., boto3.Session]) -> None:
+    trust_agentcore = trust(Service="bedrock-agentcore.amazonaws.com")
+    role = boto3.client("iam").create_role(RoleName="passed", AssumeRolePolicyDocument=trust_agentcore)["Role"]["Arn"]
+    create = {"Action": "bedrock-agentcore:CreateCodeInterpreter", "Resource": "*"}
+    pass_role = {"Action": "iam:PassRole", "Resource": role}
     for statement, allowed in (
-        (passing | {"Condition": {"StringEquals": {"iam:PassedToService": "bedrock-agentcore.amazonaws.com"}}}, True),
-        (passing | {"Condition": {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}}, False),
-        (passing | {"Resource": f"{role}-not"}, False),
+        (pass_role | {"Condition": {"StringEquals": {"iam:PassedToService": "bedrock-agentcore.amazonaws.com"}}}, True),
+        (pass_role | {"Condition": {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}}, False),
+        (pass_role | {"Resource": f"{role}-not"}, False),
     ):
-        control = may(judged, creating, statement)
-        request = {"name": "judged", "networkConfiguration": NETWORK, "executionRoleArn": role}
+        control = control_client(session_with, create, statement)
+        request = {"name": "evaluated", "networkConfiguration": NETWORK, "executionRoleArn": role}
         if not allowed:
             with pytest.raises(ClientError, match=f"not authorized to perform: iam:PassRole on resource: {role}"):
                 control.create_code_interpreter(**request)
             continue
-        made = control.create_code_interpreter(**request)["codeInterpreterId"]
-        boto3.client("bedrock-agentcore-control").delete_code_interpreter(codeInterpreterId=made)
+        identifier = control.create_code_interpreter(**request)["codeInterpreterId"]
+        boto3.client("bedrock-agentcore-control").delete_code_interpreter(codeInterpreterId=identifier)
 
 
 def trust_of(name: str, account: str = ACCOUNT) -> str:
-    """A trust policy for the interpreters of a name."""
+    """Returns a trust policy for the interpreters with a name."""
     document = json.loads(trust(Service="bedrock-agentcore.amazonaws.com"))
     conditions = {
         "StringEquals": {"aws:SourceAccount": account},
@@ -683,50 +716,52 @@ def trust_of(name: str, account: str = ACCOUNT) -> str:
 
 
 TRUSTS = {
-    "it": (trust_of("validated"), True),
+    "this interpreter": (trust_of("validated"), True),
     "every interpreter": (trust(Service="bedrock-agentcore.amazonaws.com"), True),
     "another interpreter": (trust_of("validated_not"), False),
-    "it in another account": (trust_of("validated", "999999999999"), False),
+    "this interpreter in another account": (trust_of("validated", "999999999999"), False),
     "another service": (trust(Service="lambda.amazonaws.com"), False),
-    "nobody, for it is not there": (None, False),
+    "missing role": (None, False),
 }
 
 
 @pytest.mark.parametrize("by", ["API", "CloudFormation"])
 @pytest.mark.parametrize("trusted", TRUSTS)
 @pytest.mark.usefixtures("deployed")
-def test_an_interpreter_gets_no_role_that_it_could_not_assume(trusted: str, by: str) -> None:
+def test_an_interpreter_is_not_created_with_a_role_that_it_cannot_assume(trusted: str, by: str) -> None:
     iam, control = boto3.client("iam"), boto3.client("bedrock-agentcore-control")
     document, allowed = TRUSTS[trusted]
     role = f"arn:aws:iam::{ACCOUNT}:role/validated"
     if document is not None:
         iam.create_role(RoleName="validated", AssumeRolePolicyDocument=document)
     try:
-        said = created_by_api(role) if by == "API" else created_by_cloudformation(role)
-        left = [one.get("name") for one in control.list_code_interpreters(type="CUSTOM")["codeInterpreterSummaries"]]
+        error = created_by_api(role) if by == "API" else created_by_cloudformation(role)
+        names = [each.get("name") for each in control.list_code_interpreters(type="CUSTOM")["codeInterpreterSummaries"]]
     finally:
         if document is not None:
             iam.delete_role(RoleName="validated")
-    assert "validated" not in left
-    assert (said == "") is allowed, said
+    assert "validated" not in names
+    assert (error == "") is allowed, error
     if not allowed:
-        assert "CodeInterpreter role validation failed" in said
-        assert role in said
+        assert "CodeInterpreter role validation failed" in error
+        assert role in error
 
 
 def created_by_api(role: str) -> str:
-    """What AgentCore says against an interpreter with a role; the interpreter is deleted again."""
+    """Creates and deletes an interpreter with a role. Returns the error of AgentCore, or ""."""
     control = boto3.client("bedrock-agentcore-control")
     try:
-        made = control.create_code_interpreter(name="validated", networkConfiguration=NETWORK, executionRoleArn=role)
+        response = control.create_code_interpreter(
+            name="validated", networkConfiguration=NETWORK, executionRoleArn=role
+        )
     except control.exceptions.ValidationException as error:
         return str(error)
-    control.delete_code_interpreter(codeInterpreterId=made["codeInterpreterId"])
+    control.delete_code_interpreter(codeInterpreterId=response["codeInterpreterId"])
     return ""
 
 
 def created_by_cloudformation(role: str) -> str:
-    """What a stack's events say against it; the stack is deleted again."""
+    """Creates and deletes a stack with the interpreter. Returns the reasons of its failed events, or ""."""
     stacks = boto3.client("cloudformation")
     network = {"NetworkMode": NETWORK["networkMode"]}
     properties = {"Name": "validated", "NetworkConfiguration": network, "ExecutionRoleArn": role}
@@ -743,10 +778,14 @@ def created_by_cloudformation(role: str) -> str:
     return " ".join(event.get("ResourceStatusReason", "") for event in failed)
 
 
-def test_sessions_are_judged_on_the_arn_of_their_interpreter(judged: Callable[..., boto3.Session]) -> None:
+def test_session_operations_are_evaluated_on_the_arn_of_the_interpreter(
+    session_with: Callable[..., boto3.Session],
+) -> None:
     root_control, root = boto3.client("bedrock-agentcore-control"), boto3.client("bedrock-agentcore")
-    made = root_control.create_code_interpreter(name="judged", networkConfiguration=NETWORK, tags={"team": "a"})
-    identifier, arn = made["codeInterpreterId"], made["codeInterpreterArn"]
+    interpreter = root_control.create_code_interpreter(
+        name="evaluated", networkConfiguration=NETWORK, tags={"team": "a"}
+    )
+    identifier, arn = interpreter["codeInterpreterId"], interpreter["codeInterpreterArn"]
     session = root.start_code_interpreter_session(codeInterpreterIdentifier=identifier)["sessionId"]
     on = {"codeInterpreterIdentifier": identifier}
     calls: dict[str, Callable[[Any, Any], Any]] = {
@@ -769,44 +808,44 @@ def test_sessions_are_judged_on_the_arn_of_their_interpreter(judged: Callable[..
         only = {"Action": f"bedrock-agentcore:{operation}"}
         for resource, allowed in (
             (f"{INTERPRETERS}/*".replace("-custom", ""), False),
-            (f"{INTERPRETERS}/judged_evil-*", False),
-            (f"{INTERPRETERS}/judged-*", True),
+            (f"{INTERPRETERS}/evaluated_other-*", False),
+            (f"{INTERPRETERS}/evaluated-*", True),
         ):
             also = [stop] if operation.startswith("Start") else []
-            role = judged(only | {"Resource": resource}, *also)
+            role = session_with(only | {"Resource": resource}, *also)
             clients = role.client("bedrock-agentcore-control"), role.client("bedrock-agentcore")
             assert succeeds(lambda call=call, clients=clients: call(*clients)) is allowed, (operation, resource)
     tagged = {"Action": "bedrock-agentcore:GetCodeInterpreter", "Resource": "*"}
     for team, allowed in (("a", True), ("b", False)):
-        control = may(
-            judged,
+        control = control_client(
+            session_with,
             tagged | {"Condition": {"StringEquals": {"aws:ResourceTag/team": team}}},
         )
         assert succeeds(lambda c=control: c.get_code_interpreter(codeInterpreterId=identifier)) is allowed
-    deleting = may(judged, {"Action": "bedrock-agentcore:DeleteCodeInterpreter", "Resource": arn})
-    deleting.delete_code_interpreter(codeInterpreterId=identifier)
+    control = control_client(session_with, {"Action": "bedrock-agentcore:DeleteCodeInterpreter", "Resource": arn})
+    control.delete_code_interpreter(codeInterpreterId=identifier)
 
 
-def test_the_managed_interpreter_has_an_arn_of_its_own(judged: Callable[..., boto3.Session]) -> None:
-    reading = {"Action": "bedrock-agentcore:GetCodeInterpreter"}
+def test_the_managed_interpreter_has_its_own_arn(session_with: Callable[..., boto3.Session]) -> None:
+    get = {"Action": "bedrock-agentcore:GetCodeInterpreter"}
     for resource, allowed in (
         (f"arn:aws:bedrock-agentcore:{REGION}:aws:code-interpreter/{MANAGED}", True),
         (f"arn:aws:bedrock-agentcore:{REGION}:{ACCOUNT}:code-interpreter/*", False),
     ):
-        control = may(judged, reading | {"Resource": resource})
+        control = control_client(session_with, get | {"Resource": resource})
         assert succeeds(lambda c=control: c.get_code_interpreter(codeInterpreterId=MANAGED)) is allowed
 
 
-def test_a_wrong_signature_is_nobodys(product: Product) -> None:
+def test_a_wrong_or_missing_signature_is_rejected(product: Product) -> None:
     key = product.session.get_credentials()
     assert key is not None
     for session, code in (
         (boto3.Session("AKIAGUESSED000000000", "x", region_name=REGION), "UnrecognizedClientException"),
         (boto3.Session(key.access_key, "wrong", region_name=REGION), "InvalidSignatureException"),
     ):
-        with pytest.raises(ClientError) as refused:
+        with pytest.raises(ClientError) as denied:
             session.client("bedrock-agentcore-control").list_code_interpreters()
-        assert code_of(refused) == code
-    with pytest.raises(ClientError) as refused:
+        assert code_of(denied) == code
+    with pytest.raises(ClientError) as denied:
         boto3.client("bedrock-agentcore-control", config=Config(signature_version=UNSIGNED)).list_code_interpreters()
-    assert code_of(refused) == "MissingAuthenticationTokenException"
+    assert code_of(denied) == "MissingAuthenticationTokenException"

@@ -1,4 +1,4 @@
-"""Who reads or writes an object that a KMS key encrypts needs the key, too, and S3 says so."""
+"""Reading and writing objects that a KMS key encrypts requires permission to use the key."""
 
 from __future__ import annotations
 
@@ -6,36 +6,30 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.local.target import ON_AWS
-from tests.local.test_service_roles import ACCOUNT, REGION, allow, user
+from tests.support.iam import ACCOUNT, REGION, allow, any_client, user
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 pytestmark = [
-    pytest.mark.skipif(ON_AWS, reason="it makes buckets, keys and users"),
+    pytest.mark.skipif(ON_AWS, reason="creates buckets, keys and users"),
     pytest.mark.usefixtures("aws"),
 ]
-OBJECTS = allow("s3:*")
+S3_ALLOWED = allow("s3:*")
 VIA_S3 = {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}
 
 
-def any_client(service: str) -> Any:
-    session: Any = boto3
-    return session.client(service)
-
-
 @pytest.fixture(scope="module")
-def key(aws: object) -> str:  # noqa: ARG001 - boto3 talks to it
-    """The ARN of a key that its account's policies give."""
+def key(aws: object) -> str:  # noqa: ARG001 - used by boto3
+    """ARN of a key whose key policy gives access to IAM policies of the account."""
     return any_client("kms").create_key()["KeyMetadata"]["Arn"]
 
 
-def encrypted(bucket: str, key: str, *, bucket_key: bool = False) -> None:
+def set_encryption(bucket: str, key: str, *, bucket_key: bool = False) -> None:
     rule = {
         "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key},
         "BucketKeyEnabled": bucket_key,
@@ -45,17 +39,17 @@ def encrypted(bucket: str, key: str, *, bucket_key: bool = False) -> None:
 
 @pytest.fixture
 def bucket(key: str) -> str:
-    """A versioned bucket that the key encrypts, with an object."""
+    """A versioned bucket that the key encrypts, with one object."""
     s3, name = any_client("s3"), f"keys-{uuid.uuid4().hex[:8]}"
     s3.create_bucket(Bucket=name)
     s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-    encrypted(name, key)
+    set_encryption(name, key)
     s3.put_object(Bucket=name, Key="a.txt", Body=b"first")
     return name
 
 
-def refused(call: Callable[[], object]) -> str:
-    """What S3 says; "" when it does it."""
+def error_message(call: Callable[[], object]) -> str:
+    """Returns the error message of S3, or "" when the call succeeds."""
     try:
         call()
     except ClientError as error:
@@ -63,8 +57,8 @@ def refused(call: Callable[[], object]) -> str:
     return ""
 
 
-def uses(bucket: str, session: Any) -> dict[str, str]:
-    """Each way to read and to write, and the use of the key for which it is refused."""
+def denied_actions(bucket: str, session: Any) -> dict[str, str]:
+    """Returns the KMS action that is denied for each way to read and write objects, or "" when the call succeeds."""
     s3 = session.client("s3")
     root = any_client("s3")
     version = root.list_object_versions(Bucket=bucket, Prefix="a.txt")["Versions"][-1]["VersionId"]
@@ -75,73 +69,75 @@ def uses(bucket: str, session: Any) -> dict[str, str]:
         "get version": lambda: s3.get_object(Bucket=bucket, Key="a.txt", VersionId=version),
         "head": lambda: s3.head_object(Bucket=bucket, Key="a.txt"),
         "put": lambda: s3.put_object(Bucket=bucket, Key="b.txt", Body=b"x"),
-        "put by S3's own key": lambda: s3.put_object(**plain, Key="c.txt", Body=b"x"),
-        "begin an upload": lambda: s3.create_multipart_upload(Bucket=bucket, Key="d.txt"),
+        "put with an S3 managed key": lambda: s3.put_object(**plain, Key="c.txt", Body=b"x"),
+        "create an upload": lambda: s3.create_multipart_upload(Bucket=bucket, Key="d.txt"),
         "upload a part": lambda: s3.upload_part(Bucket=bucket, Key="parts", UploadId=upload, PartNumber=1, Body=b"x"),
         "copy out": lambda: s3.copy_object(**plain, Key="e.txt", CopySource=f"{bucket}/a.txt"),
     }
-    said = {name: refused(call) for name, call in calls.items()}
+    messages = {name: error_message(call) for name, call in calls.items()}
     return {
         name: text.partition("perform: ")[2].partition(" ")[0] if "perform: " in text else text
-        for name, text in said.items()
+        for name, text in messages.items()
     }
 
 
-READING = dict.fromkeys(("get", "get version", "copy out"), "kms:Decrypt")
-WRITING = {"put": "kms:GenerateDataKey", "begin an upload": "kms:GenerateDataKey", "upload a part": "kms:Decrypt"}
-FREE = {"head": "", "put by S3's own key": ""}
+READS = dict.fromkeys(("get", "get version", "copy out"), "kms:Decrypt")
+WRITES = {"put": "kms:GenerateDataKey", "create an upload": "kms:GenerateDataKey", "upload a part": "kms:Decrypt"}
+WITHOUT_KEY = {"head": "", "put with an S3 managed key": ""}
 
 
-def test_who_may_not_use_the_key_neither_reads_nor_writes(bucket: str, key: str) -> None:
-    with user(OBJECTS) as session:
-        assert uses(bucket, session) == READING | WRITING | FREE
-        said = refused(lambda: session.client("s3").get_object(Bucket=bucket, Key="a.txt"))
-        assert f"is not authorized to perform: kms:Decrypt on resource: {key} " in said
+def test_reads_and_writes_fail_without_permission_to_use_the_key(bucket: str, key: str) -> None:
+    with user(S3_ALLOWED) as session:
+        assert denied_actions(bucket, session) == READS | WRITES | WITHOUT_KEY
+        message = error_message(lambda: session.client("s3").get_object(Bucket=bucket, Key="a.txt"))
+        assert f"is not authorized to perform: kms:Decrypt on resource: {key} " in message
 
 
-def test_who_may_decrypt_reads_and_begins_nothing(bucket: str, key: str) -> None:
-    with user(OBJECTS, allow("kms:Decrypt", resource=key)) as session:
-        written = {"put": "kms:GenerateDataKey", "begin an upload": "kms:GenerateDataKey", "upload a part": ""}
-        assert uses(bucket, session) == dict.fromkeys(READING, "") | written | FREE
+def test_kms_decrypt_allows_reads_and_part_uploads_only(bucket: str, key: str) -> None:
+    with user(S3_ALLOWED, allow("kms:Decrypt", resource=key)) as session:
+        written = {"put": "kms:GenerateDataKey", "create an upload": "kms:GenerateDataKey", "upload a part": ""}
+        assert denied_actions(bucket, session) == dict.fromkeys(READS, "") | written | WITHOUT_KEY
 
 
 @pytest.mark.parametrize("bucket_key", [False, True])
-def test_the_key_is_used_by_s3_for_the_object_or_for_its_bucket(bucket: str, key: str, bucket_key: bool) -> None:
-    encrypted(bucket, key, bucket_key=bucket_key)
-    of_bucket = {"kms:EncryptionContext:aws:s3:arn": f"arn:aws:s3:::{bucket}"}
-    of_object = {"kms:EncryptionContext:aws:s3:arn": f"arn:aws:s3:::{bucket}/a.txt"}
+def test_the_encryption_context_is_the_object_or_its_bucket_with_a_bucket_key(
+    bucket: str, key: str, bucket_key: bool
+) -> None:
+    set_encryption(bucket, key, bucket_key=bucket_key)
+    bucket_context = {"kms:EncryptionContext:aws:s3:arn": f"arn:aws:s3:::{bucket}"}
+    object_context = {"kms:EncryptionContext:aws:s3:arn": f"arn:aws:s3:::{bucket}/a.txt"}
 
     def reads(**condition: Any) -> bool:
-        with user(OBJECTS, allow("kms:Decrypt", resource=key, Condition=condition)) as session:
-            return not refused(lambda: session.client("s3").get_object(Bucket=bucket, Key="a.txt"))
+        with user(S3_ALLOWED, allow("kms:Decrypt", resource=key, Condition=condition)) as session:
+            return not error_message(lambda: session.client("s3").get_object(Bucket=bucket, Key="a.txt"))
 
     assert reads(StringEquals=VIA_S3)
     assert not reads(StringEquals={"kms:ViaService": f"sqs.{REGION}.amazonaws.com"})
-    assert reads(StringEquals=VIA_S3 | of_bucket) is bucket_key
-    assert reads(StringEquals=VIA_S3 | of_object) is not bucket_key
+    assert reads(StringEquals=VIA_S3 | bucket_context) is bucket_key
+    assert reads(StringEquals=VIA_S3 | object_context) is not bucket_key
 
 
-def test_the_policy_of_the_key_has_its_say(bucket: str) -> None:
+def test_the_key_policy_is_evaluated(bucket: str) -> None:
     kms, s3 = any_client("kms"), any_client("s3")
     statement = {
         "Effect": "Allow",
         "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
         "Action": "kms:*",
         "Resource": "*",
-        "Condition": {"StringEquals": {"kms:EncryptionContext:aws:s3:arn": "arn:aws:s3:::of-others"}},
+        "Condition": {"StringEquals": {"kms:EncryptionContext:aws:s3:arn": "arn:aws:s3:::another-bucket"}},
     }
     policy = json.dumps({"Version": "2012-10-17", "Statement": statement})
     other = kms.create_key(Policy=policy)["KeyMetadata"]["Arn"]
-    encrypted(bucket, other)
+    set_encryption(bucket, other)
     s3.put_object(Bucket=bucket, Key="other.txt", Body=b"x")
-    with user(OBJECTS, allow("kms:*")) as session:
-        assert not refused(lambda: session.client("s3").get_object(Bucket=bucket, Key="a.txt"))
-        assert "kms:Decrypt" in refused(lambda: session.client("s3").get_object(Bucket=bucket, Key="other.txt"))
+    with user(S3_ALLOWED, allow("kms:*")) as session:
+        assert not error_message(lambda: session.client("s3").get_object(Bucket=bucket, Key="a.txt"))
+        assert "kms:Decrypt" in error_message(lambda: session.client("s3").get_object(Bucket=bucket, Key="other.txt"))
 
 
-def test_a_key_of_aws_takes_no_permission(bucket: str) -> None:
-    of_aws = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]}
-    any_client("s3").put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=of_aws)
-    with user(OBJECTS) as session:
+def test_the_aws_managed_key_needs_no_permission(bucket: str) -> None:
+    aws_managed = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]}
+    any_client("s3").put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=aws_managed)
+    with user(S3_ALLOWED) as session:
         session.client("s3").put_object(Bucket=bucket, Key="b.txt", Body=b"x", ServerSideEncryption="aws:kms")
         assert session.client("s3").get_object(Bucket=bucket, Key="b.txt")["Body"].read() == b"x"

@@ -1,4 +1,4 @@
-"""Code in a sandbox and S3: unconfigured tools have the role's credentials, and IAM judges each call by that role."""
+"""Code in a sandbox calls S3 with the credentials and permissions of its execution role, without configuration."""
 
 from __future__ import annotations
 
@@ -14,46 +14,46 @@ if TYPE_CHECKING:
 
     from tests.local.conftest import Product
 
-pytestmark = pytest.mark.skipif(ON_AWS, reason="it writes into the deployed bucket")
+pytestmark = pytest.mark.skipif(ON_AWS, reason="writes to the deployed bucket")
 
-WAYS = {
+CLIENTS = {
     "boto3": "import boto3\ns3 = boto3.client('s3')\n",
     "aws": (
         "import subprocess\n"
-        "def aws(*words):\n"
-        "    ran = subprocess.run(['aws', *words], capture_output=True, text=True)\n"
-        "    if ran.returncode: raise SystemExit(ran.stderr.strip())\n"
-        "    return ran.stdout\n"
+        "def aws(*arguments):\n"
+        "    process = subprocess.run(['aws', *arguments], capture_output=True, text=True)\n"
+        "    if process.returncode: raise SystemExit(process.stderr.strip())\n"
+        "    return process.stdout\n"
     ),
 }
 
 
-def inside(product: Product, way: str, code: str, interpreter: str = "sandbox") -> Mapping[str, Any]:
-    """Runs code that knows the bucket, the interpreter's folder in it, and another's."""
+def run_code(product: Product, client: str, code: str, interpreter: str = "sandbox") -> Mapping[str, Any]:
+    """Runs code with the variables `bucket`, `own` (the folder of the interpreter) and `other` (another folder)."""
     folders = f"{product.place.prefix}/sandbox"
     names = f"bucket, own, other = {product.place.bucket!r}, '{folders}/{interpreter}', '{folders}/elsewhere'\n"
-    return product.run(WAYS[way] + names + code, interpreter=interpreter).result
+    return product.run(CLIENTS[client] + names + code, interpreter=interpreter).result
 
 
-def test_the_aws_cli_copies_unconfigured(product: Product) -> None:
-    result = inside(
+def test_the_aws_cli_copies_files_without_configuration(product: Product) -> None:
+    result = run_code(
         product,
         "aws",
-        "open('a.txt', 'w').write('from inside')\n"
+        "open('a.txt', 'w').write('from the sandbox')\n"
         "aws('s3', 'cp', 'a.txt', f's3://{bucket}/{own}/cli.txt')\n"
         "print(aws('s3', 'cp', f's3://{bucket}/{own}/cli.txt', '-'))\n"
         "print(aws('s3', 'ls', f's3://{bucket}/{own}/'))\n",
     )
     assert (result["exitCode"], result["stderr"]) == (0, "")
-    assert "from inside" in result["stdout"]
+    assert "from the sandbox" in result["stdout"]
     assert "cli.txt" in result["stdout"]
     key = f"{product.place.prefix}/sandbox/sandbox/cli.txt"
     stored = product.session.client("s3").get_object(Bucket=product.place.bucket, Key=key)
-    assert stored["Body"].read() == b"from inside"
+    assert stored["Body"].read() == b"from the sandbox"
 
 
-def test_boto3_does_inside_its_folder_what_it_may(product: Product) -> None:
-    result = inside(
+def test_boto3_reads_writes_and_lists_the_folder_of_the_interpreter(product: Product) -> None:
+    result = run_code(
         product,
         "boto3",
         "s3.put_object(Bucket=bucket, Key=f'{own}/b.txt', Body=b'1')\n"
@@ -64,42 +64,44 @@ def test_boto3_does_inside_its_folder_what_it_may(product: Product) -> None:
     assert (result["stdout"], result["exitCode"]) == (f"b'1'\n['{key}']", 0), result["stderr"]
 
 
-REFUSED = {
-    "to write beside its folder": "s3.put_object(Bucket=bucket, Key=f'{other}/b.txt', Body=b'1')",
-    "to write where a folder's name only begins so": "s3.put_object(Bucket=bucket, Key=f'{own}_evil/b', Body=b'1')",
-    "to write a name that has the folder inside": "s3.put_object(Bucket=bucket, Key=f'/{own}/b', Body=b'1')",
-    "to read beside its folder": "s3.get_object(Bucket=bucket, Key=f'{other}/secret.txt')",
-    "to copy from beside its folder": (
+DENIED_CALLS = {
+    "write to another folder": "s3.put_object(Bucket=bucket, Key=f'{other}/b.txt', Body=b'1')",
+    "write to a folder with the same name prefix": "s3.put_object(Bucket=bucket, Key=f'{own}_evil/b', Body=b'1')",
+    "write a key that contains the folder": "s3.put_object(Bucket=bucket, Key=f'/{own}/b', Body=b'1')",
+    "read from another folder": "s3.get_object(Bucket=bucket, Key=f'{other}/secret.txt')",
+    "copy from another folder": (
         "s3.copy_object(Bucket=bucket, Key=f'{own}/c', CopySource={'Bucket': bucket, 'Key': f'{other}/secret.txt'})"
     ),
-    "to delete": "s3.delete_object(Bucket=bucket, Key=f'{own}/in.txt')",
-    "to list everything": "s3.list_objects_v2(Bucket=bucket)",
-    "to list another folder": "s3.list_objects_v2(Bucket=bucket, Prefix=f'{other}/')",
-    "to list buckets": "s3.list_buckets()",
-    "to read the bucket's policy": "s3.get_bucket_policy(Bucket=bucket)",
-    "to open the bucket": "s3.delete_bucket_policy(Bucket=bucket)",
-    "to make a bucket": "s3.create_bucket(Bucket='mine')",
-    "to read another bucket": "s3.list_objects_v2(Bucket='cdk-hnb659fds-assets-123456789012-us-east-1')",
-    "to tag": "s3.put_object_tagging(Bucket=bucket, Key=f'{own}/in.txt', Tagging={'TagSet': []})",
+    "delete": "s3.delete_object(Bucket=bucket, Key=f'{own}/in.txt')",
+    "list the bucket": "s3.list_objects_v2(Bucket=bucket)",
+    "list another folder": "s3.list_objects_v2(Bucket=bucket, Prefix=f'{other}/')",
+    "list buckets": "s3.list_buckets()",
+    "read the bucket policy": "s3.get_bucket_policy(Bucket=bucket)",
+    "delete the bucket policy": "s3.delete_bucket_policy(Bucket=bucket)",
+    "create a bucket": "s3.create_bucket(Bucket='mine')",
+    "list another bucket": "s3.list_objects_v2(Bucket='cdk-hnb659fds-assets-123456789012-us-east-1')",
+    "tag an object": "s3.put_object_tagging(Bucket=bucket, Key=f'{own}/in.txt', Tagging={'TagSet': []})",
 }
 
 
 @pytest.mark.parametrize("interpreter", ["sandbox", "public"])
-def test_all_else_is_denied(product: Product, interpreter: str) -> None:
+def test_all_other_calls_are_denied(product: Product, interpreter: str) -> None:
     s3 = product.session.client("s3")
     for folder, name in ((interpreter, "in.txt"), ("elsewhere", "secret.txt")):
         s3.put_object(Bucket=product.place.bucket, Key=f"{product.place.prefix}/sandbox/{folder}/{name}", Body=b"x")
-    tries = "".join(
+    attempts = "".join(
         f"try:\n    {code}\n    print({name!r}, 'done')\n"
         f"except s3.exceptions.ClientError as error:\n    print({name!r}, error.response['Error']['Code'])\n"
-        for name, code in REFUSED.items()
+        for name, code in DENIED_CALLS.items()
     )
     control = "print(s3.get_object(Bucket=bucket, Key=f'{own}/in.txt')['Body'].read())\n"
-    result = inside(product, "boto3", tries + control, interpreter)
-    assert result["stdout"].splitlines() == [*(f"{name} AccessDenied" for name in REFUSED), "b'x'"], result["stderr"]
+    result = run_code(product, "boto3", attempts + control, interpreter)
+    assert result["stdout"].splitlines() == [*(f"{name} AccessDenied" for name in DENIED_CALLS), "b'x'"], result[
+        "stderr"
+    ]
 
 
-NAMED = {
+DENIED_RESOURCES = {
     "s3:PutObject": ("s3.put_object(Bucket=bucket, Key=f'{other}/b.txt', Body=b'1')", "{bucket}/{other}/b.txt"),
     "s3:ListBucket": ("s3.list_objects_v2(Bucket=bucket)", "{bucket}"),
     "s3:GetObject": (
@@ -107,44 +109,44 @@ NAMED = {
         "{bucket}/{other}/secret.txt",
     ),
 }
-"""What is refused by which action, and the resource that the refusal names."""
+"""Code and the resource in its error message, by the denied action."""
 
 
-@pytest.mark.parametrize("action", NAMED)
-def test_a_refusal_names_who_may_not_do_what_to_which_resource(product: Product, action: str) -> None:
-    code, resource = NAMED[action]
-    said = inside(product, "boto3", code)["stderr"].strip().splitlines()[-1]
+@pytest.mark.parametrize("action", DENIED_RESOURCES)
+def test_an_access_denied_message_has_principal_action_and_resource(product: Product, action: str) -> None:
+    code, resource = DENIED_RESOURCES[action]
+    message = run_code(product, "boto3", code)["stderr"].strip().splitlines()[-1]
     folders = f"{product.place.prefix}/sandbox"
     arn = f"arn:aws:s3:::{resource.format(bucket=product.place.bucket, other=f'{folders}/elsewhere')}"
-    asked = f'is not authorized to perform: {action} on resource: "{arn}"'
-    assert "User: arn:aws:sts::123456789012:assumed-role/sandpiper-" in said
-    assert said.endswith(f"{asked} because no identity-based policy allows the {action} action")
+    denial = f'is not authorized to perform: {action} on resource: "{arn}"'
+    assert "User: arn:aws:sts::123456789012:assumed-role/sandpiper-" in message
+    assert message.endswith(f"{denial} because no identity-based policy allows the {action} action")
 
 
-def test_the_credentials_are_those_of_the_interpreters_own_role(product: Product) -> None:
+def test_the_credentials_belong_to_the_role_of_the_interpreter(product: Product) -> None:
     code = "print(boto3.Session().get_credentials().get_frozen_credentials().access_key[:4])"
-    assert inside(product, "boto3", code)["stdout"] == "ASIA"
+    assert run_code(product, "boto3", code)["stdout"] == "ASIA"
     for interpreter, other in (("sandbox", "public"), ("public", "sandbox")):
         code = f"s3.put_object(Bucket=bucket, Key=own.rpartition('/')[0] + '/{other}/x', Body=b'1')"
-        assert "(AccessDenied)" in inside(product, "boto3", code, interpreter)["stderr"]
+        assert "(AccessDenied)" in run_code(product, "boto3", code, interpreter)["stderr"]
 
 
-def test_a_role_that_does_not_trust_the_interpreter_gives_no_credentials(
+def test_code_has_no_credentials_of_a_role_that_does_not_trust_the_interpreter(
     product: Product, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     iam = product.session.client("iam")
     (role,) = [r for r in iam.list_roles()["Roles"] if "InterpretersandboxExecutionRol" in r["RoleName"]]
     name = role["RoleName"]
     trust: Any = iam.get_role(RoleName=name)["Role"].get("AssumeRolePolicyDocument")
-    elsewhere = json.loads(json.dumps(trust).replace("local__demo__sandbox", "local__demo__other"))
+    other_trust = json.loads(json.dumps(trust).replace("local__demo__sandbox", "local__demo__other"))
     code = "s3.list_objects_v2(Bucket=bucket, Prefix=f'{own}/')"
-    assert inside(product, "boto3", code)["exitCode"] == 0
-    iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(elsewhere))
+    assert run_code(product, "boto3", code)["exitCode"] == 0
+    iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(other_trust))
     try:
-        assert "NoCredentialsError" in inside(product, "boto3", code)["stderr"]
+        assert "NoCredentialsError" in run_code(product, "boto3", code)["stderr"]
     finally:
         iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
-    assert inside(product, "boto3", code)["exitCode"] == 0
+    assert run_code(product, "boto3", code)["exitCode"] == 0
     logs = tmp_path_factory.getbasetemp().glob("aws*/.sandpiper/local/agentcore.log")
     lines = [
         line
@@ -159,12 +161,14 @@ def test_a_role_that_does_not_trust_the_interpreter_gives_no_credentials(
 
 def test_the_managed_interpreter_has_no_role_and_no_credentials(product: Product) -> None:
     data: Any = product.session.client("bedrock-agentcore")
-    on = {"codeInterpreterIdentifier": "aws.codeinterpreter.v1"}
-    session = data.start_code_interpreter_session(**on)["sessionId"]
+    identifier = {"codeInterpreterIdentifier": "aws.codeinterpreter.v1"}
+    session = data.start_code_interpreter_session(**identifier)["sessionId"]
     try:
         arguments = {"language": "python", "code": "import boto3\nprint(boto3.Session().get_credentials())"}
-        answer = data.invoke_code_interpreter(**on, sessionId=session, name="executeCode", arguments=arguments)
-        (event,) = answer["stream"]
+        response = data.invoke_code_interpreter(
+            **identifier, sessionId=session, name="executeCode", arguments=arguments
+        )
+        (event,) = response["stream"]
         assert event["result"]["structuredContent"]["stdout"] == "None"
     finally:
-        data.stop_code_interpreter_session(**on, sessionId=session)
+        data.stop_code_interpreter_session(**identifier, sessionId=session)

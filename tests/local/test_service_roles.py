@@ -1,4 +1,4 @@
-"""What CloudFormation and Step Functions do is done in the role that they were given, and refused as AWS refuses it."""
+"""CloudFormation and Step Functions use the permissions of their roles, and fail as on AWS without them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.local.target import ON_AWS
+from tests.support.iam import ACCOUNT, REGION, Role, Statement, allow, any_client, document, user
+from tests.support.stacks import access_denied_reason, create, delete, reasons, wait_until_settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -22,9 +24,8 @@ if TYPE_CHECKING:
     from local_aws import running_instance
     from sandpiper.deployment import Deployment
 
-pytestmark = pytest.mark.skipif(ON_AWS, reason="it makes roles and users")
+pytestmark = pytest.mark.skipif(ON_AWS, reason="creates roles and users")
 
-ACCOUNT, REGION = "123456789012", "us-east-1"
 TRUST = {
     service: {
         "Version": "2012-10-17",
@@ -32,133 +33,46 @@ TRUST = {
     }
     for service in ("cloudformation.amazonaws.com", "lambda.amazonaws.com", "states.amazonaws.com")
 }
-Statement = dict[str, Any]
-
-
-def allow(*actions: str, resource: str | list[str] = "*", **more: Any) -> Statement:
-    return {"Effect": "Allow", "Action": list(actions), "Resource": resource, **more}
-
-
-def document(*statements: Statement) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-
-
-@dataclass(frozen=True)
-class Role:
-    """A role whose one policy can be written anew."""
-
-    name: str
-
-    @property
-    def arn(self) -> str:
-        return f"arn:aws:iam::{ACCOUNT}:role/{self.name}"
-
-    def may(self, *statements: Statement) -> None:
-        boto3.client("iam").put_role_policy(
-            RoleName=self.name, PolicyName="it", PolicyDocument=document(*statements, allow("none:None"))
-        )
-
-    def session(self) -> boto3.Session:
-        """Who assumes it."""
-        made = boto3.client("sts").assume_role(RoleArn=self.arn, RoleSessionName="test")["Credentials"]
-        return boto3.Session(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"], region_name=REGION)
 
 
 @pytest.fixture
-def role(aws: running_instance.RunningInstance | None) -> Generator[Callable[[str], Role]]:  # noqa: ARG001 - boto3 talks to it
-    """Makes a role that a service may assume."""
-    iam, made = boto3.client("iam"), list[str]()
+def role(aws: running_instance.RunningInstance | None) -> Generator[Callable[[str], Role]]:  # noqa: ARG001 - used by boto3
+    """Creates roles that a service can assume, and deletes them after the test."""
+    iam, names = boto3.client("iam"), list[str]()
 
     def make(service: str) -> Role:
         name = f"{service.partition('.')[0]}-{uuid.uuid4().hex[:8]}"
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST[service]))
-        made.append(name)
+        names.append(name)
         return Role(name)
 
     yield make
-    for name in made:
+    for name in names:
         for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
             iam.delete_role_policy(RoleName=name, PolicyName=policy)
         iam.delete_role(RoleName=name)
 
 
 @pytest.fixture
-def deploying(role: Callable[[str], Role]) -> Role:
+def stack_role(role: Callable[[str], Role]) -> Role:
     return role("cloudformation.amazonaws.com")
 
 
-@contextmanager
-def user(*statements: Statement) -> Generator[boto3.Session]:
-    """A user's session."""
-    iam, name = boto3.client("iam"), f"user-{uuid.uuid4().hex[:8]}"
-    iam.create_user(UserName=name)
-    iam.put_user_policy(UserName=name, PolicyName="it", PolicyDocument=document(*statements))
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-    yield boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name=REGION)
-    iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
-    iam.delete_user_policy(UserName=name, PolicyName="it")
-    iam.delete_user(UserName=name)
-
-
-# Stacks.
-
-
-def settled(stack_id: str) -> str:
-    """The status that a stack comes to."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        status = boto3.client("cloudformation").describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]
-        if not status.endswith("IN_PROGRESS"):
-            return status
-        time.sleep(0.05)
-    raise AssertionError(f"{stack_id} does not settle")
-
-
-def reasons(stack_id: str, status: str) -> list[str]:
-    """Why resources of a stack came to a status."""
-    events = boto3.client("cloudformation").describe_stack_events(StackName=stack_id)["StackEvents"]
-    return [
-        event.get("ResourceStatusReason", "")
-        for event in events
-        if event.get("ResourceStatus") == status and event.get("ResourceType") != "AWS::CloudFormation::Stack"
-    ]
-
-
-def create(template: Mapping[str, Any], session: Any = boto3, **options: Any) -> tuple[str, str]:
-    """Makes a stack; returns its id and the status that it comes to."""
-    stack: str = session.client("cloudformation").create_stack(
-        StackName=f"judged-{uuid.uuid4().hex[:8]}",
-        TemplateBody=json.dumps(template),
-        Capabilities=["CAPABILITY_NAMED_IAM"],
-        **options,
-    )["StackId"]
-    return stack, settled(stack)
+# Stacks
 
 
 def executed_change_set(role: Role, session: Any = boto3) -> str:
-    """Makes a stack as the CDK CLI does; returns the status that it comes to."""
+    """Creates a stack like the CDK CLI. Returns the final status."""
     cloudformation = session.client("cloudformation")
     change_set = cloudformation.create_change_set(
-        StackName=f"judged-{uuid.uuid4().hex[:8]}",
+        StackName=f"evaluated-{uuid.uuid4().hex[:8]}",
         ChangeSetName="first",
         ChangeSetType="CREATE",
         TemplateBody=json.dumps(BUCKET),
         RoleARN=role.arn,
     )
     cloudformation.execute_change_set(ChangeSetName=change_set["Id"], StackName=change_set["StackId"])
-    return settled(change_set["StackId"])
-
-
-def delete(stack: str) -> str:
-    boto3.client("cloudformation").delete_stack(StackName=stack)
-    return settled(stack)
-
-
-def refused(role_name: str, action: str) -> str:
-    return (
-        f'Resource handler returned message: "User: arn:aws:sts::{ACCOUNT}:assumed-role/{role_name}/AWSCloudFormation '
-        f"is not authorized to perform: {action} on resource: "
-    )
+    return wait_until_settled(change_set["StackId"])
 
 
 TLS_ONLY = {
@@ -172,12 +86,12 @@ TLS_ONLY = {
     },
 }
 SERVICES = [f"{service}.amazonaws.com" for service in ("bedrock-agentcore", "lambda", "states")]
-OF_ALL_THREE = {
+TRUST_ALL_SERVICES = {
     "Version": "2012-10-17",
     "Statement": {"Effect": "Allow", "Principal": {"Service": SERVICES}, "Action": "sts:AssumeRole"},
 }
 BUCKET = {"Resources": {"Data": {"Type": "AWS::S3::Bucket"}}}
-EVERYTHING_OF_THE_PRODUCT = {
+PRODUCT_TEMPLATE = {
     "Resources": {
         "Data": {
             "Type": "AWS::S3::Bucket",
@@ -193,7 +107,7 @@ EVERYTHING_OF_THE_PRODUCT = {
         },
         "Runs": {
             "Type": "AWS::IAM::Role",
-            "Properties": {"AssumeRolePolicyDocument": OF_ALL_THREE},
+            "Properties": {"AssumeRolePolicyDocument": TRUST_ALL_SERVICES},
         },
         "Reads": {
             "Type": "AWS::IAM::Policy",
@@ -206,7 +120,7 @@ EVERYTHING_OF_THE_PRODUCT = {
         "Sandbox": {
             "Type": "AWS::BedrockAgentCore::CodeInterpreterCustom",
             "Properties": {
-                "Name": "judged",
+                "Name": "evaluated",
                 "NetworkConfiguration": {"NetworkMode": "SANDBOX"},
                 "ExecutionRoleArn": {"Fn::GetAtt": ["Runs", "Arn"]},
             },
@@ -248,80 +162,84 @@ EVERYTHING_OF_THE_PRODUCT = {
     }
 }
 PASSED_TO = ("bedrock-agentcore.amazonaws.com", "lambda.amazonaws.com", "states.amazonaws.com")
-GRANTS: tuple[Statement, ...] = (
+PERMISSIONS: tuple[Statement, ...] = (
     *(
-        allow(f"s3:{name}", resource="arn:aws:s3:::judged-*")
+        allow(f"s3:{name}", resource="arn:aws:s3:::evaluated-*")
         for name in ("CreateBucket", "PutBucketPublicAccessBlock", "PutBucketVersioning", "PutBucketTagging")
     ),
-    allow("s3:PutBucketPolicy", resource="arn:aws:s3:::judged-*"),
+    allow("s3:PutBucketPolicy", resource="arn:aws:s3:::evaluated-*"),
     *(
-        allow(f"iam:{name}", resource=f"arn:aws:iam::{ACCOUNT}:role/judged-*")
+        allow(f"iam:{name}", resource=f"arn:aws:iam::{ACCOUNT}:role/evaluated-*")
         for name in ("CreateRole", "PutRolePolicy")
     ),
     *(
         allow(
             "iam:PassRole",
-            resource=f"arn:aws:iam::{ACCOUNT}:role/judged-*",
+            resource=f"arn:aws:iam::{ACCOUNT}:role/evaluated-*",
             Condition={"StringEquals": {"iam:PassedToService": service}},
         )
         for service in PASSED_TO
     ),
     allow("bedrock-agentcore:CreateCodeInterpreter"),
     *(
-        allow(f"lambda:{name}", resource=f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:judged-*")
+        allow(f"lambda:{name}", resource=f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:evaluated-*")
         for name in ("CreateFunction", "PutFunctionEventInvokeConfig")
     ),
     allow("states:CreateStateMachine", resource=f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:*"),
     *(
-        allow(f"logs:{name}", resource=f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:judged-*")
+        allow(f"logs:{name}", resource=f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:evaluated-*")
         for name in ("CreateLogGroup", "PutRetentionPolicy")
     ),
-    allow("cloudwatch:PutMetricAlarm", resource=f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:judged-*"),
+    allow("cloudwatch:PutMetricAlarm", resource=f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:evaluated-*"),
     allow("cloudwatch:PutDashboard", resource=f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/*"),
 )
-"""What making the stack takes, each on what it makes and no more."""
-ENDING = allow(
+"""The permissions to create the stack, each for the created resources only."""
+DELETE_ACTIONS = allow(
     *("s3:Delete*", "iam:Delete*", "bedrock-agentcore:Delete*", "lambda:Delete*", "states:Delete*", "logs:Delete*"),
     "cloudwatch:Delete*",
 )
 
 
-def test_a_role_with_the_grants_alone_makes_the_stack_and_ends_it(deploying: Role) -> None:
-    deploying.may(*GRANTS, ENDING)
-    stack, status = create(EVERYTHING_OF_THE_PRODUCT, RoleARN=deploying.arn)
+def test_the_listed_permissions_suffice_to_create_and_delete_the_stack(stack_role: Role) -> None:
+    stack_role.set_permissions(*PERMISSIONS, DELETE_ACTIONS)
+    stack, status = create(PRODUCT_TEMPLATE, RoleARN=stack_role.arn)
     assert (status, reasons(stack, "CREATE_FAILED")) == ("CREATE_COMPLETE", [])
     assert delete(stack) == "DELETE_COMPLETE"
 
 
-@pytest.mark.parametrize("index", range(len(GRANTS)), ids=lambda index: f"{GRANTS[index]['Action'][0]}-{index}")
-def test_without_a_grant_the_stack_fails_and_leaves_nothing(deploying: Role, index: int) -> None:
-    deploying.may(*(grant for grant in GRANTS if grant is not GRANTS[index]), ENDING)
-    stack, status = create(EVERYTHING_OF_THE_PRODUCT, RoleARN=deploying.arn)
+@pytest.mark.parametrize(
+    "index", range(len(PERMISSIONS)), ids=lambda index: f"{PERMISSIONS[index]['Action'][0]}-{index}"
+)
+def test_the_stack_is_rolled_back_without_one_of_the_permissions(stack_role: Role, index: int) -> None:
+    stack_role.set_permissions(
+        *(permission for permission in PERMISSIONS if permission is not PERMISSIONS[index]), DELETE_ACTIONS
+    )
+    stack, status = create(PRODUCT_TEMPLATE, RoleARN=stack_role.arn)
     assert status == "ROLLBACK_COMPLETE"
-    (action,) = GRANTS[index]["Action"]
+    (action,) = PERMISSIONS[index]["Action"]
     because = f'because no identity-based policy allows the {action} action" (HandlerErrorCode: AccessDenied)'
     first = reasons(stack, "CREATE_FAILED")[-1]
-    assert first.startswith(refused(deploying.name, action))
+    assert first.startswith(access_denied_reason(stack_role.name, action))
     assert first.endswith(because)
     assert delete(stack) == "DELETE_COMPLETE"
 
 
-def test_a_boundary_of_the_role_counts(deploying: Role) -> None:
+def test_the_permissions_boundary_of_the_role_is_evaluated(stack_role: Role) -> None:
     iam = boto3.client("iam")
-    deploying.may(allow("*"))
-    boundary = iam.create_policy(PolicyName=deploying.name, PolicyDocument=document(allow("s3:Get*", "s3:Delete*")))
+    stack_role.set_permissions(allow("*"))
+    boundary = iam.create_policy(PolicyName=stack_role.name, PolicyDocument=document(allow("s3:Get*", "s3:Delete*")))
     arn = boundary["Policy"].get("Arn", "")
-    iam.put_role_permissions_boundary(RoleName=deploying.name, PermissionsBoundary=arn)
-    stack, status = create(BUCKET, RoleARN=deploying.arn)
+    iam.put_role_permissions_boundary(RoleName=stack_role.name, PermissionsBoundary=arn)
+    stack, status = create(BUCKET, RoleARN=stack_role.arn)
     assert status == "ROLLBACK_COMPLETE"
     assert "because no permissions boundary allows the s3:CreateBucket action" in reasons(stack, "CREATE_FAILED")[0]
-    iam.delete_role_permissions_boundary(RoleName=deploying.name)
-    assert create(BUCKET, RoleARN=deploying.arn)[1] == "CREATE_COMPLETE"
+    iam.delete_role_permissions_boundary(RoleName=stack_role.name)
+    assert create(BUCKET, RoleARN=stack_role.arn)[1] == "CREATE_COMPLETE"
 
 
-def test_the_role_stays_with_the_stack_until_it_is_deleted(deploying: Role) -> None:
-    deploying.may(allow("s3:CreateBucket"))
-    stack, status = create(BUCKET, RoleARN=deploying.arn)
+def test_the_role_is_used_for_later_operations_on_the_stack(stack_role: Role) -> None:
+    stack_role.set_permissions(allow("s3:CreateBucket"))
+    stack, status = create(BUCKET, RoleARN=stack_role.arn)
     assert status == "CREATE_COMPLETE"
     versioned = {
         "Resources": {
@@ -330,186 +248,183 @@ def test_the_role_stays_with_the_stack_until_it_is_deleted(deploying: Role) -> N
     }
     update: Any = {"StackName": stack, "TemplateBody": json.dumps(versioned)}
     boto3.client("cloudformation").update_stack(**update)
-    assert settled(stack) == "UPDATE_ROLLBACK_COMPLETE"
-    assert reasons(stack, "UPDATE_FAILED")[0].startswith(refused(deploying.name, "s3:PutBucketVersioning"))
-    deploying.may(allow("s3:PutBucketVersioning"))
+    assert wait_until_settled(stack) == "UPDATE_ROLLBACK_COMPLETE"
+    assert reasons(stack, "UPDATE_FAILED")[0].startswith(
+        access_denied_reason(stack_role.name, "s3:PutBucketVersioning")
+    )
+    stack_role.set_permissions(allow("s3:PutBucketVersioning"))
     boto3.client("cloudformation").update_stack(**update)
-    assert settled(stack) == "UPDATE_COMPLETE"
+    assert wait_until_settled(stack) == "UPDATE_COMPLETE"
     assert delete(stack) == "DELETE_FAILED"
-    assert reasons(stack, "DELETE_FAILED")[0].startswith(refused(deploying.name, "s3:DeleteBucket"))
-    deploying.may(allow("s3:DeleteBucket"))
+    assert reasons(stack, "DELETE_FAILED")[0].startswith(access_denied_reason(stack_role.name, "s3:DeleteBucket"))
+    stack_role.set_permissions(allow("s3:DeleteBucket"))
     assert delete(stack) == "DELETE_COMPLETE"
 
 
-def test_a_change_set_is_executed_in_the_role_that_it_was_made_with(deploying: Role) -> None:
-    for grants, expected in (((), "ROLLBACK_COMPLETE"), ((allow("s3:CreateBucket"),), "CREATE_COMPLETE")):
-        deploying.may(*grants)
-        assert executed_change_set(deploying) == expected
+def test_a_change_set_is_executed_with_the_role_of_its_creation(stack_role: Role) -> None:
+    for permissions, expected in (((), "ROLLBACK_COMPLETE"), ((allow("s3:CreateBucket"),), "CREATE_COMPLETE")):
+        stack_role.set_permissions(*permissions)
+        assert executed_change_set(stack_role) == expected
 
 
-def test_a_role_that_does_not_trust_cloudformation_is_refused(role: Callable[[str], Role]) -> None:
+def test_a_role_that_does_not_trust_cloudformation_is_rejected(role: Callable[[str], Role]) -> None:
     other = role("lambda.amazonaws.com")
-    other.may(allow("*"))
+    other.set_permissions(allow("*"))
     with pytest.raises(ClientError, match=f"Role {other.arn} is invalid or cannot be assumed") as error:
         create(BUCKET, RoleARN=other.arn)
     assert error.value.response.get("Error", {}).get("Code") == "ValidationError"
 
 
-def test_whoever_hands_a_role_over_must_be_allowed_to_pass_it(deploying: Role) -> None:
-    deploying.may(allow("s3:CreateBucket"))
+def test_passing_a_role_to_cloudformation_requires_iam_passrole(stack_role: Role) -> None:
+    stack_role.set_permissions(allow("s3:CreateBucket"))
     to_cloudformation = {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}}
     to_lambda = {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
     for condition, allowed in ((to_cloudformation, True), (to_lambda, False)):
-        passing = allow("iam:PassRole", resource=deploying.arn, Condition=condition)
-        with user(allow("cloudformation:*"), passing) as session:
+        pass_role = allow("iam:PassRole", resource=stack_role.arn, Condition=condition)
+        with user(allow("cloudformation:*"), pass_role) as session:
             if allowed:
-                assert create(BUCKET, session, RoleARN=deploying.arn)[1] == "CREATE_COMPLETE"
+                assert create(BUCKET, session, RoleARN=stack_role.arn)[1] == "CREATE_COMPLETE"
                 continue
-            with pytest.raises(ClientError, match=f"to perform: iam:PassRole on resource: {deploying.arn}") as error:
-                create(BUCKET, session, RoleARN=deploying.arn)
+            with pytest.raises(ClientError, match=f"to perform: iam:PassRole on resource: {stack_role.arn}") as error:
+                create(BUCKET, session, RoleARN=stack_role.arn)
             assert error.value.response.get("Error", {}).get("Code") == "AccessDenied"
 
 
-def test_the_cdks_execution_role_may_be_narrowed(deployed: Deployment) -> None:  # noqa: ARG001 - with a bootstrap
-    named = f"cdk-hnb659fds-{{}}-role-{ACCOUNT}-{REGION}"
+def test_the_permissions_of_the_cdks_execution_role_can_be_reduced(deployed: Deployment) -> None:  # noqa: ARG001 - includes the bootstrap
+    role_name = f"cdk-hnb659fds-{{}}-role-{ACCOUNT}-{REGION}"
     credentials = boto3.client("sts").assume_role(
-        RoleArn=f"arn:aws:iam::{ACCOUNT}:role/{named.format('deploy')}", RoleSessionName="cdk"
+        RoleArn=f"arn:aws:iam::{ACCOUNT}:role/{role_name.format('deploy')}", RoleSessionName="cdk"
     )["Credentials"]
     deploy = boto3.Session(credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"])
-    narrowed = Role(named.format("cfn-exec"))
+    execution_role = Role(role_name.format("cfn-exec"))
     try:
-        for grant, expected in (({"Effect": "Deny"}, "ROLLBACK_COMPLETE"), ({}, "CREATE_COMPLETE")):
-            narrowed.may(allow("s3:CreateBucket") | grant)
-            assert executed_change_set(narrowed, deploy) == expected
+        for changes, expected in (({"Effect": "Deny"}, "ROLLBACK_COMPLETE"), ({}, "CREATE_COMPLETE")):
+            execution_role.set_permissions(allow("s3:CreateBucket") | changes)
+            assert executed_change_set(execution_role, deploy) == expected
     finally:
-        boto3.client("iam").delete_role_policy(RoleName=narrowed.name, PolicyName="it")
+        boto3.client("iam").delete_role_policy(RoleName=execution_role.name, PolicyName="it")
 
 
-def test_without_a_role_cloudformation_may_do_what_its_caller_may(aws: running_instance.RunningInstance | None) -> None:  # noqa: ARG001
-    for grants, expected in (((), "ROLLBACK_COMPLETE"), ((allow("s3:CreateBucket"),), "CREATE_COMPLETE")):
-        with user(allow("cloudformation:*"), *grants) as session:
+@pytest.mark.usefixtures("aws")
+def test_without_a_role_cloudformation_uses_the_permissions_of_its_caller() -> None:
+    for permissions, expected in (((), "ROLLBACK_COMPLETE"), ((allow("s3:CreateBucket"),), "CREATE_COMPLETE")):
+        with user(allow("cloudformation:*"), *permissions) as session:
             assert create(BUCKET, session)[1] == expected
 
 
-def test_a_type_that_is_in_no_table_takes_all_of_its_service(deploying: Role) -> None:
-    template = {"Resources": {"Bus": {"Type": "AWS::Events::EventBus", "Properties": {"Name": deploying.name}}}}
+def test_a_type_outside_the_table_requires_all_actions_of_its_service(stack_role: Role) -> None:
+    template = {"Resources": {"Bus": {"Type": "AWS::Events::EventBus", "Properties": {"Name": stack_role.name}}}}
     for action, expected in (("events:CreateEventBus", "ROLLBACK_COMPLETE"), ("events:*", "CREATE_COMPLETE")):
-        deploying.may(allow(action))
-        stack, status = create(template, RoleARN=deploying.arn)
+        stack_role.set_permissions(allow(action))
+        stack, status = create(template, RoleARN=stack_role.arn)
         assert status == expected
         if status != "CREATE_COMPLETE":
-            assert reasons(stack, "CREATE_FAILED")[0].startswith(refused(deploying.name, "events:*"))
+            assert reasons(stack, "CREATE_FAILED")[0].startswith(access_denied_reason(stack_role.name, "events:*"))
 
 
-# Tasks of state machines.
+# Tasks of state machines
 
 
 @dataclass(frozen=True)
 class Task:
-    """A task, the grant that it takes, and the error with which it fails without."""
+    """A task, the permission that it requires, and the error without it."""
 
     resource: str
     parameters: Mapping[str, Any]
     action: str
-    on: str
+    permitted_resource: str
     error: str
 
 
 TASKS = (
     Task(
         "aws-sdk:s3:deleteObject",
-        {"Bucket": "of-tasks", "Key": "in/a.txt"},
+        {"Bucket": "task-target", "Key": "in/a.txt"},
         "s3:DeleteObject",
-        "arn:aws:s3:::of-tasks/in/*",
+        "arn:aws:s3:::task-target/in/*",
         "S3.S3Exception",
     ),
     Task(
         "aws-sdk:s3:headObject",
-        {"Bucket": "of-tasks", "Key": "in/there.txt"},
+        {"Bucket": "task-target", "Key": "in/there.txt"},
         "s3:GetObject",
-        "arn:aws:s3:::of-tasks/in/*",
+        "arn:aws:s3:::task-target/in/*",
         "S3.S3Exception",
     ),
     Task(
         "aws-sdk:ssm:putParameter",
-        {"Name": "of-tasks", "Value": "x", "Type": "String", "Overwrite": True},
+        {"Name": "task-target", "Value": "x", "Type": "String", "Overwrite": True},
         "ssm:PutParameter",
-        f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/of-tasks",
+        f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/task-target",
         "Ssm.SsmException",
     ),
     Task(
         "aws-sdk:sqs:sendMessage",
         {"QueueUrl": "{queue}", "MessageBody": "x"},
         "sqs:SendMessage",
-        f"arn:aws:sqs:{REGION}:{ACCOUNT}:of-tasks",
+        f"arn:aws:sqs:{REGION}:{ACCOUNT}:task-target",
         "Sqs.SqsException",
     ),
     Task(
         "sqs:sendMessage",
         {"QueueUrl": "{queue}", "MessageBody": "x"},
         "sqs:SendMessage",
-        f"arn:aws:sqs:{REGION}:{ACCOUNT}:of-tasks",
+        f"arn:aws:sqs:{REGION}:{ACCOUNT}:task-target",
         "SQS.AmazonSQSException",
     ),
     Task(
         "sns:publish",
-        {"TopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:of-tasks", "Message": "x"},
+        {"TopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:task-target", "Message": "x"},
         "sns:Publish",
-        f"arn:aws:sns:{REGION}:{ACCOUNT}:of-tasks",
+        f"arn:aws:sns:{REGION}:{ACCOUNT}:task-target",
         "SNS.AuthorizationErrorException",
     ),
     Task(
         "dynamodb:putItem",
-        {"TableName": "of-tasks", "Item": {"id": {"S": "a"}}},
+        {"TableName": "task-target", "Item": {"id": {"S": "a"}}},
         "dynamodb:PutItem",
-        f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/of-tasks",
+        f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/task-target",
         "DynamoDB.AmazonDynamoDBException",
     ),
     Task(
         "events:putEvents",
-        {"Entries": [{"Source": "of.tasks", "DetailType": "x", "Detail": {}}]},
+        {"Entries": [{"Source": "task.target", "DetailType": "x", "Detail": {}}]},
         "events:PutEvents",
         f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default",
         "EventBridge.AmazonEventBridgeException",
     ),
     Task(
         "states:startExecution",
-        {"StateMachineArn": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:of-tasks"},
+        {"StateMachineArn": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:task-target"},
         "states:StartExecution",
-        f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:of-tasks",
+        f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:task-target",
         "StepFunctions.AWSStepFunctionsException",
     ),
 )
 
 
 @pytest.fixture(scope="module")
-def called(aws: running_instance.RunningInstance | None) -> str:  # noqa: ARG001 - boto3 talks to it
-    """What the tasks call; returns the URL of the queue."""
+def queue_url(aws: running_instance.RunningInstance | None) -> str:  # noqa: ARG001 - used by boto3
+    """Creates the resources that the tasks use. Returns the URL of the queue."""
     s3: Any = boto3.client("s3")
-    s3.create_bucket(Bucket="of-tasks")
-    s3.put_object(Bucket="of-tasks", Key="in/there.txt", Body=b"x")
-    s3.put_object(Bucket="of-tasks", Key="items.json", Body=b"[1, 2]")
-    any_client("sns").create_topic(Name="of-tasks")
+    s3.create_bucket(Bucket="task-target")
+    s3.put_object(Bucket="task-target", Key="in/there.txt", Body=b"x")
+    s3.put_object(Bucket="task-target", Key="items.json", Body=b"[1, 2]")
+    any_client("sns").create_topic(Name="task-target")
     any_client("dynamodb").create_table(
-        TableName="of-tasks",
+        TableName="task-target",
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
     iam = boto3.client("iam")
-    iam.create_role(RoleName="of-tasks", AssumeRolePolicyDocument=json.dumps(TRUST["states.amazonaws.com"]))
+    iam.create_role(RoleName="task-target", AssumeRolePolicyDocument=json.dumps(TRUST["states.amazonaws.com"]))
     boto3.client("stepfunctions").create_state_machine(
-        name="of-tasks",
-        roleArn=f"arn:aws:iam::{ACCOUNT}:role/of-tasks",
+        name="task-target",
+        roleArn=f"arn:aws:iam::{ACCOUNT}:role/task-target",
         definition=json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}),
     )
-    return any_client("sqs").create_queue(QueueName="of-tasks")["QueueUrl"]
-
-
-def any_client(service: Any) -> Any:
-    """A client of a service for which no stubs are installed."""
-    session: Any = boto3
-    return session.client(service)
+    return any_client("sqs").create_queue(QueueName="task-target")["QueueUrl"]
 
 
 @pytest.fixture
@@ -519,15 +434,15 @@ def machine_role(role: Callable[[str], Role]) -> Role:
 
 @contextmanager
 def machine(role: Role, *states: tuple[str, Mapping[str, Any]]) -> Generator[str]:
-    """A state machine of states."""
+    """Creates a state machine for the duration of a block. Yields its ARN."""
     stepfunctions = boto3.client("stepfunctions")
-    made = stepfunctions.create_state_machine(
-        name=f"judged-{uuid.uuid4().hex[:8]}",
+    arn = stepfunctions.create_state_machine(
+        name=f"evaluated-{uuid.uuid4().hex[:8]}",
         roleArn=role.arn,
         definition=json.dumps({"StartAt": states[0][0], "States": dict(states)}),
     )["stateMachineArn"]
-    yield made
-    stepfunctions.delete_state_machine(stateMachineArn=made)
+    yield arn
+    stepfunctions.delete_state_machine(stateMachineArn=arn)
 
 
 def execute(machine_arn: str) -> Mapping[str, Any]:
@@ -543,88 +458,91 @@ def execute(machine_arn: str) -> Mapping[str, Any]:
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.resource)
-def test_a_task_does_what_the_role_of_its_machine_may(machine_role: Role, called: str, task: Task) -> None:
+def test_a_task_requires_the_permission_of_the_state_machines_role(
+    machine_role: Role, queue_url: str, task: Task
+) -> None:
     parameters = {
-        name: value.format(queue=called) if isinstance(value, str) else value for name, value in task.parameters.items()
+        name: value.format(queue=queue_url) if isinstance(value, str) else value
+        for name, value in task.parameters.items()
     }
     state = {"Type": "Task", "Resource": f"arn:aws:states:::{task.resource}", "Parameters": parameters, "End": True}
     with machine(machine_role, ("Do", state)) as arn:
-        machine_role.may(allow(task.action, resource=task.on))
-        done = execute(arn)
-        assert done["status"] == "SUCCEEDED", done
-        for grants in ((allow(task.action, resource=f"{task.on}-not"),), ()):
-            machine_role.may(*grants)
+        machine_role.set_permissions(allow(task.action, resource=task.permitted_resource))
+        execution = execute(arn)
+        assert execution["status"] == "SUCCEEDED", execution
+        for permissions in ((allow(task.action, resource=f"{task.permitted_resource}-not"),), ()):
+            machine_role.set_permissions(*permissions)
             failed = execute(arn)
             assert (failed["status"], failed["error"]) == ("FAILED", task.error)
             assert f"assumed-role/{machine_role.name}/" in failed["cause"]
             assert f"is not authorized to perform: {task.action} on resource: " in failed["cause"]
 
 
-def test_a_refusal_can_be_caught(machine_role: Role, called: str) -> None:  # noqa: ARG001 - the bucket
+def test_an_access_denied_error_can_be_caught(machine_role: Role, queue_url: str) -> None:  # noqa: ARG001 - creates the bucket
     deletion = {
         "Type": "Task",
         "Resource": "arn:aws:states:::aws-sdk:s3:deleteObject",
-        "Parameters": {"Bucket": "of-tasks", "Key": "out/a.txt"},
+        "Parameters": {"Bucket": "task-target", "Key": "out/a.txt"},
         "Catch": [{"ErrorEquals": ["S3.S3Exception"], "Next": "Caught"}],
         "End": True,
     }
     with machine(
         machine_role, ("Delete", deletion), ("Caught", {"Type": "Pass", "Result": "caught", "End": True})
     ) as arn:
-        machine_role.may(allow("s3:DeleteObject", resource="arn:aws:s3:::of-tasks/in/*"))
-        done = execute(arn)
-        assert (done["status"], json.loads(done["output"])) == ("SUCCEEDED", "caught")
-        machine_role.may(allow("s3:DeleteObject", resource="arn:aws:s3:::of-tasks/out/*"))
+        machine_role.set_permissions(allow("s3:DeleteObject", resource="arn:aws:s3:::task-target/in/*"))
+        execution = execute(arn)
+        assert (execution["status"], json.loads(execution["output"])) == ("SUCCEEDED", "caught")
+        machine_role.set_permissions(allow("s3:DeleteObject", resource="arn:aws:s3:::task-target/out/*"))
         assert "caught" not in execute(arn)["output"]
 
 
-def test_a_state_that_is_tried_by_itself_is_done_in_the_role_that_it_is_tried_with(
+def test_test_state_uses_the_role_in_its_request(
     machine_role: Role,
-    called: str,  # noqa: ARG001 - the bucket
+    queue_url: str,  # noqa: ARG001 - creates the bucket
 ) -> None:
     head = {
         "Type": "Task",
         "Resource": "arn:aws:states:::aws-sdk:s3:headObject",
-        "Parameters": {"Bucket": "of-tasks", "Key": "in/there.txt"},
+        "Parameters": {"Bucket": "task-target", "Key": "in/there.txt"},
         "End": True,
     }
-    # `test_state` of the client goes to a host of its own (`sync-`), which no loopback address has.
+    # The client sends TestState to a host with the prefix `sync-`, which does not exist on loopback.
     config = Config(inject_host_prefix=False)
     for action, status in (("s3:GetObject", "SUCCEEDED"), ("s3:PutObject", "FAILED")):
-        machine_role.may(allow(action))
-        tried = boto3.client("stepfunctions", config=config).test_state(
+        machine_role.set_permissions(allow(action))
+        response = boto3.client("stepfunctions", config=config).test_state(
             definition=json.dumps(head), roleArn=machine_role.arn
         )
-        assert tried["status"] == status
+        assert response["status"] == status
 
 
-def test_a_task_that_waits_for_its_token_fails_when_it_may_not_be_started(
+def test_a_task_with_a_task_token_fails_without_the_permission_to_start_it(
     machine_role: Role,
-    called: str,
+    queue_url: str,
 ) -> None:
     send = {
         "Type": "Task",
         "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
-        "Parameters": {"QueueUrl": called, "MessageBody": {"token.$": "$$.Task.Token"}},
+        "Parameters": {"QueueUrl": queue_url, "MessageBody": {"token.$": "$$.Task.Token"}},
         "TimeoutSeconds": 1,
         "End": True,
     }
     with machine(machine_role, ("Send", send)) as arn:
-        for grants, error in (((allow("sqs:SendMessage"),), "States.Timeout"), ((), "SQS.AmazonSQSException")):
-            machine_role.may(*grants)
+        for permissions, error in (((allow("sqs:SendMessage"),), "States.Timeout"), ((), "SQS.AmazonSQSException")):
+            machine_role.set_permissions(*permissions)
             assert execute(arn)["error"] == error
 
 
-def test_a_distributed_map_reads_its_items_and_starts_its_executions_in_the_role(
+def test_a_distributed_map_requires_permissions_to_read_items_and_start_executions(
     machine_role: Role,
-    called: str,  # noqa: ARG001 - the bucket
+    queue_url: str,  # noqa: ARG001 - creates the bucket
 ) -> None:
-    each = {
+    map_state = {
         "Type": "Map",
         "ItemReader": {
             "Resource": "arn:aws:states:::s3:getObject",
             "ReaderConfig": {"InputType": "JSON"},
-            "Parameters": {"Bucket": "of-tasks", "Key": "items.json"},
+            "Parameters": {"Bucket": "task-target", "Key": "items.json"},
         },
         "ItemProcessor": {
             "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
@@ -633,28 +551,28 @@ def test_a_distributed_map_reads_its_items_and_starts_its_executions_in_the_role
         },
         "End": True,
     }
-    with machine(machine_role, ("Each", each)) as arn:
-        reading = allow("s3:GetObject", resource="arn:aws:s3:::of-tasks/items.json")
-        starting = allow("states:StartExecution", resource=arn)
-        for grants, error in (
-            ((reading, starting), None),
-            ((starting,), "States.ItemReaderFailed"),
-            ((reading,), "StepFunctions.AWSStepFunctionsException"),
+    with machine(machine_role, ("Each", map_state)) as arn:
+        read_items = allow("s3:GetObject", resource="arn:aws:s3:::task-target/items.json")
+        start_executions = allow("states:StartExecution", resource=arn)
+        for permissions, error in (
+            ((read_items, start_executions), None),
+            ((start_executions,), "States.ItemReaderFailed"),
+            ((read_items,), "StepFunctions.AWSStepFunctionsException"),
         ):
-            machine_role.may(*grants)
+            machine_role.set_permissions(*permissions)
             assert execute(arn).get("error") == error
 
 
-def test_a_machine_whose_role_does_not_trust_step_functions_does_nothing(
+def test_a_state_machine_whose_role_does_not_trust_step_functions_fails(
     role: Callable[[str], Role],
-    called: str,  # noqa: ARG001 - the bucket
+    queue_url: str,  # noqa: ARG001 - creates the bucket
 ) -> None:
     other = role("lambda.amazonaws.com")
-    other.may(allow("*"))
+    other.set_permissions(allow("*"))
     head = {
         "Type": "Task",
         "Resource": "arn:aws:states:::aws-sdk:s3:headObject",
-        "Parameters": {"Bucket": "of-tasks", "Key": "in/there.txt"},
+        "Parameters": {"Bucket": "task-target", "Key": "in/there.txt"},
         "End": True,
     }
     with machine(other, ("Head", head)) as arn:

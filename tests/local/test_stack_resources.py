@@ -1,7 +1,4 @@
-"""Stack resources that CloudFormation creates, changes and deletes.
-
-Buckets and interpreters match their templates, and nothing that could not be deleted is lost.
-"""
+"""CloudFormation applies the properties of buckets and interpreters, and keeps resources that it cannot delete."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ import pytest
 
 from local_agentcore.faults import Rule
 from tests.local.target import ON_AWS
-from tests.local.test_service_roles import create, reasons, settled
+from tests.support.stacks import create, delete, reasons, wait_until_settled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
     from local_agentcore.admin_client import FaultInjector
 
 pytestmark = [
-    pytest.mark.skipif(ON_AWS, reason="it makes buckets and interpreters"),
+    pytest.mark.skipif(ON_AWS, reason="creates buckets and interpreters"),
     pytest.mark.usefixtures("aws"),
 ]
 
@@ -39,9 +36,9 @@ def bucket(name: str, **properties: Any) -> dict[str, Any]:
     return {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": name, **properties}}
 
 
-def interpreter(name: str, **more: Any) -> dict[str, Any]:
-    properties = {"Name": name, "NetworkConfiguration": {"NetworkMode": "SANDBOX"}, **more.pop("Properties", {})}
-    return {"Type": INTERPRETER, "Properties": properties, **more}
+def interpreter(name: str, **attributes: Any) -> dict[str, Any]:
+    properties = {"Name": name, "NetworkConfiguration": {"NetworkMode": "SANDBOX"}, **attributes.pop("Properties", {})}
+    return {"Type": INTERPRETER, "Properties": properties, **attributes}
 
 
 def new_name() -> str:
@@ -49,21 +46,15 @@ def new_name() -> str:
 
 
 def update(stack: str, changed: Mapping[str, Any], **options: Any) -> str:
-    """Updates a stack; returns the status that it comes to."""
+    """Updates a stack. Returns the final status."""
     boto3.client("cloudformation").update_stack(StackName=stack, TemplateBody=json.dumps(changed), **options)
-    return settled(stack)
-
-
-def delete(stack: str, **options: Any) -> str:
-    """Deletes a stack; returns the status that it comes to."""
-    boto3.client("cloudformation").delete_stack(StackName=stack, **options)
-    return settled(stack)
+    return wait_until_settled(stack)
 
 
 def resources(stack: str) -> dict[str, str]:
-    """Of a stack, with their statuses."""
-    found = boto3.client("cloudformation").list_stack_resources(StackName=stack)["StackResourceSummaries"]
-    return {each["LogicalResourceId"]: each["ResourceStatus"] for each in found}
+    """Returns the statuses of the resources of a stack, by logical ID."""
+    summaries = boto3.client("cloudformation").list_stack_resources(StackName=stack)["StackResourceSummaries"]
+    return {each["LogicalResourceId"]: each["ResourceStatus"] for each in summaries}
 
 
 def buckets() -> set[str]:
@@ -71,10 +62,10 @@ def buckets() -> set[str]:
 
 
 def interpreters() -> dict[str, str]:
-    """Ids by name."""
+    """Returns the IDs of all custom interpreters, by name."""
     control: Any = boto3.client("bedrock-agentcore-control")
-    found = control.list_code_interpreters(type="CUSTOM", maxResults=100)["codeInterpreterSummaries"]
-    return {each["name"]: each["codeInterpreterId"] for each in found}
+    summaries = control.list_code_interpreters(type="CUSTOM", maxResults=100)["codeInterpreterSummaries"]
+    return {each["name"]: each["codeInterpreterId"] for each in summaries}
 
 
 SETTINGS: dict[str, Any] = {
@@ -105,7 +96,7 @@ SETTINGS: dict[str, Any] = {
             },
         ]
     },
-    "LoggingConfiguration": {"DestinationBucketName": "logs-of-others", "LogFilePrefix": "from/"},
+    "LoggingConfiguration": {"DestinationBucketName": "other-logs", "LogFilePrefix": "from/"},
     "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerPreferred"}]},
     "Tags": [{"Key": "team", "Value": "a"}],
     "VersioningConfiguration": {"Status": "Enabled"},
@@ -113,7 +104,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def settings(name: str) -> dict[str, Any]:
-    """What S3 says of a bucket; tags without CloudFormation's own."""
+    """Returns the settings of a bucket, without the tags that CloudFormation adds."""
     s3: Any = boto3.client("s3")
     try:
         rules = s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]
@@ -134,7 +125,7 @@ def settings(name: str) -> dict[str, Any]:
     }
 
 
-def test_a_bucket_is_as_its_template_says_and_as_it_says_later() -> None:
+def test_a_bucket_has_the_settings_of_its_template_after_creation_and_update() -> None:
     name = new_name()
     stack, status = create(template(Data=bucket(name, **SETTINGS)), Tags=[{"Key": "owner", "Value": "b"}])
     assert status == "CREATE_COMPLETE"
@@ -164,18 +155,18 @@ def test_a_bucket_is_as_its_template_says_and_as_it_says_later() -> None:
                 "NoncurrentVersionTransitions": [{"NoncurrentDays": 7, "StorageClass": "GLACIER"}],
             },
         ],
-        "logging": {"TargetBucket": "logs-of-others", "TargetPrefix": "from/"},
+        "logging": {"TargetBucket": "other-logs", "TargetPrefix": "from/"},
         "ownership": [{"ObjectOwnership": "BucketOwnerPreferred"}],
         "tags": {"team": "a", "owner": "b"},
         "versioning": "Enabled",
     }
 
-    by_s3 = {"ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
-    changed = bucket(name, BucketEncryption=by_s3, VersioningConfiguration={"Status": "Suspended"})
+    s3_managed = {"ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
+    changed = bucket(name, BucketEncryption=s3_managed, VersioningConfiguration={"Status": "Suspended"})
     assert update(stack, template(Data=changed)) == "UPDATE_COMPLETE"
-    of_s3 = [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": False}]
+    default_encryption = [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": False}]
     assert settings(name) == {
-        "encryption": of_s3,
+        "encryption": default_encryption,
         "lifecycle": "NoSuchLifecycleConfiguration",
         "logging": None,
         "ownership": "OwnershipControlsNotFoundError",
@@ -183,20 +174,20 @@ def test_a_bucket_is_as_its_template_says_and_as_it_says_later() -> None:
         "versioning": "Suspended",
     }
     assert update(stack, template(Data=bucket(name))) == "UPDATE_COMPLETE"
-    assert settings(name)["encryption"] == of_s3
+    assert settings(name)["encryption"] == default_encryption
     assert delete(stack) == "DELETE_COMPLETE"
     assert name not in buckets()
 
 
-def test_a_bucket_that_s3_refuses_a_setting_is_not_left() -> None:
-    name, forever = new_name(), {"Rules": [{"Id": "x", "Status": "Enabled", "ExpirationInDays": 0}]}
-    stack, status = create(template(Data=bucket(name, LifecycleConfiguration=forever)))
+def test_a_bucket_with_an_invalid_setting_is_deleted_again() -> None:
+    name, invalid = new_name(), {"Rules": [{"Id": "x", "Status": "Enabled", "ExpirationInDays": 0}]}
+    stack, status = create(template(Data=bucket(name, LifecycleConfiguration=invalid)))
     assert status == "ROLLBACK_COMPLETE"
     assert "'Days' for Expiration action must be a positive integer" in reasons(stack, "CREATE_FAILED")[0]
     assert name not in buckets()
 
 
-def test_a_bucket_with_something_in_it_is_not_deleted_until_it_is_empty() -> None:
+def test_a_bucket_is_deleted_only_when_it_is_empty() -> None:
     name = new_name()
     stack, _ = create(template(Data=bucket(name, VersioningConfiguration={"Status": "Enabled"})))
     s3: Any = boto3.resource("s3")
@@ -213,7 +204,7 @@ def test_a_bucket_with_something_in_it_is_not_deleted_until_it_is_empty() -> Non
     assert name not in buckets()
 
 
-def test_tags_of_an_interpreter_are_changed_in_place() -> None:
+def test_tags_of_an_interpreter_are_updated_in_place() -> None:
     name = new_name()
 
     def tagged(**tags: str) -> dict[str, Any]:
@@ -222,49 +213,49 @@ def test_tags_of_an_interpreter_are_changed_in_place() -> None:
     def tags() -> dict[str, str]:
         control: Any = boto3.client("bedrock-agentcore-control")
         arn = control.get_code_interpreter(codeInterpreterId=interpreters()[name])["codeInterpreterArn"]
-        found = control.list_tags_for_resource(resourceArn=arn)["tags"]
-        return {key: value for key, value in found.items() if not key.startswith("aws:cloudformation:")}
+        all_tags = control.list_tags_for_resource(resourceArn=arn)["tags"]
+        return {key: value for key, value in all_tags.items() if not key.startswith("aws:cloudformation:")}
 
-    stack, _ = create(tagged(team="a", gone="x"), Tags=[{"Key": "owner", "Value": "b"}])
-    made = interpreters()[name]
-    assert tags() == {"team": "a", "gone": "x", "owner": "b"}
+    stack, _ = create(tagged(team="a", removed="x"), Tags=[{"Key": "owner", "Value": "b"}])
+    identifier = interpreters()[name]
+    assert tags() == {"team": "a", "removed": "x", "owner": "b"}
     assert update(stack, tagged(team="c", new="y")) == "UPDATE_COMPLETE"
     assert tags() == {"team": "c", "new": "y", "owner": "b"}
     assert update(stack, tagged(team="c", new="y"), Tags=[{"Key": "owner", "Value": "d"}]) == "UPDATE_COMPLETE"
     assert tags() == {"team": "c", "new": "y", "owner": "d"}
-    assert interpreters()[name] == made
+    assert interpreters()[name] == identifier
     assert delete(stack) == "DELETE_COMPLETE"
 
 
-def test_what_a_resource_needs_stays_while_it_cannot_be_deleted(faults: FaultInjector) -> None:
-    needed, alone = new_name(), new_name()
+def test_dependencies_stay_while_a_resource_cannot_be_deleted(faults: FaultInjector) -> None:
+    dependency, independent = new_name(), new_name()
     stack, _ = create(
         template(
-            Needed=bucket(needed),
-            Sandbox=interpreter(new_name(), DependsOn="Needed"),
-            Alone=bucket(alone),
+            Dependency=bucket(dependency),
+            Sandbox=interpreter(new_name(), DependsOn="Dependency"),
+            Independent=bucket(independent),
         )
     )
     faults.inject(IN_USE)
     assert delete(stack) == "DELETE_FAILED"
-    assert resources(stack) == {"Needed": "CREATE_COMPLETE", "Sandbox": "DELETE_FAILED"}
-    assert (needed in buckets(), alone in buckets()) == (True, False)
+    assert resources(stack) == {"Dependency": "CREATE_COMPLETE", "Sandbox": "DELETE_FAILED"}
+    assert (dependency in buckets(), independent in buckets()) == (True, False)
 
     faults.clear()
     assert delete(stack) == "DELETE_COMPLETE"
-    assert needed not in buckets()
+    assert dependency not in buckets()
 
 
-def test_what_cannot_be_deleted_is_retained_when_it_is_named(faults: FaultInjector) -> None:
-    needed, kept = new_name(), new_name()
-    stack, _ = create(template(Needed=bucket(needed), Sandbox=interpreter(kept, DependsOn="Needed")))
+def test_a_resource_that_cannot_be_deleted_is_retained_by_retain_resources(faults: FaultInjector) -> None:
+    dependency, retained = new_name(), new_name()
+    stack, _ = create(template(Dependency=bucket(dependency), Sandbox=interpreter(retained, DependsOn="Dependency")))
     faults.inject(IN_USE)
     assert delete(stack) == "DELETE_FAILED"
     assert delete(stack, RetainResources=["Sandbox"]) == "DELETE_COMPLETE"
-    assert (needed in buckets(), kept in interpreters()) == (False, True)
+    assert (dependency in buckets(), retained in interpreters()) == (False, True)
 
 
-def test_what_a_rollback_could_not_delete_stays_in_the_stack(faults: FaultInjector) -> None:
+def test_a_resource_that_a_rollback_cannot_delete_stays_in_the_stack(faults: FaultInjector) -> None:
     name = new_name()
     fails = bucket(new_name(), LifecycleConfiguration={"Rules": [{"Status": "Enabled", "ExpirationInDays": 0}]})
     faults.inject(IN_USE)
