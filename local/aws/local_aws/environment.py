@@ -6,7 +6,7 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
-from local_aws.settings import STEERING_TOKEN_VARIABLE
+from local_aws.settings import ADMIN_TOKEN_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from local_aws.running_instance import RunningInstance
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
-OTHER_VARIABLES = ("CDK_DISABLE_CLI_TELEMETRY", STEERING_TOKEN_VARIABLE)
+OTHER_VARIABLES = ("CDK_DISABLE_CLI_TELEMETRY", ADMIN_TOKEN_VARIABLE)
 """Variables of `RunningInstance.environment` that do not start with `AWS_`."""
 
 

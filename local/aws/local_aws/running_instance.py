@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local_aws.settings import STEERING_TOKEN_VARIABLE, state_directory_error
+from local_aws.settings import ADMIN_TOKEN_VARIABLE, state_directory_error
 
 if TYPE_CHECKING:
     from local_aws.settings import StateDirectory
@@ -53,7 +53,7 @@ class RunningInstance:
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ENDPOINT_URL_BEDROCK_AGENTCORE": self.agentcore_url,
             "AWS_ENDPOINT_URL_BEDROCK_AGENTCORE_CONTROL": self.agentcore_url,
-            STEERING_TOKEN_VARIABLE: self.steering_token,
+            ADMIN_TOKEN_VARIABLE: self.steering_token,
             "AWS_ACCESS_KEY_ID": self.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
             "AWS_REGION": self.region,

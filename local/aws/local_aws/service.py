@@ -111,8 +111,8 @@ def _serve(state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, 
         *("--authority", f"{running.url}/_local", "--s3", running.url),
         *hosts.options(),
     ]
-    token = {AUTHORIZER_TOKEN_VARIABLE: secrets.token_urlsafe(30)}
-    steering = {ADMIN_TOKEN_VARIABLE: running.steering_token}
+    authorizer_token = {AUTHORIZER_TOKEN_VARIABLE: secrets.token_urlsafe(30)}
+    admin_token = {ADMIN_TOKEN_VARIABLE: running.steering_token}
     # MiniStack's environment imports these two packages by path, and nothing else of this environment.
     packages = [str(Path(package.__file__ or "").parent) for package in (local_aws, sandpiper_policy)]
     ministack = [
@@ -120,8 +120,8 @@ def _serve(state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, 
         *(str(port), str(state.work), str(runtimes.lambda_python)),
     ]
     processes = {
-        "agentcore": _start(state, "agentcore", agentcore, cleanup, os.environ | token | steering),
-        "aws": _start(state, "aws", ministack, cleanup, _ministack_environment(running, state.work) | token),
+        "agentcore": _start(state, "agentcore", agentcore, cleanup, os.environ | authorizer_token | admin_token),
+        "aws": _start(state, "aws", ministack, cleanup, _ministack_environment(running, state.work) | authorizer_token),
     }
     _wait_until_ready(
         state,

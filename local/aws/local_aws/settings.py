@@ -14,7 +14,7 @@ ACCOUNT = "123456789012"
 REGION = "us-east-1"
 ROOT_ACCESS_KEY_ID = "AKIASANDPIPERLOCAL00"
 """A constant, because the CDK CLI caches the account of an access key. The secret is new at every start."""
-STEERING_TOKEN_VARIABLE = "LOCAL_AGENTCORE_STEERING_TOKEN"  # noqa: S105 - a variable name, defined by local_agentcore
+ADMIN_TOKEN_VARIABLE = "LOCAL_AGENTCORE_STEERING_TOKEN"  # noqa: S105 - a variable name, defined by local_agentcore
 MIN_FREE_BYTES = 300 * 1024 * 1024
 COMPONENTS = ("service", "aws", "agentcore")
 """The components that write a log, in the order of `sandpiper local logs`."""
