@@ -29,34 +29,27 @@ import pytest
 from local_aws import environment, loopback, running_instance
 from local_aws.settings import StateDirectory
 from sandpiper_contract.results import RunResult
+from tests.support.cli import COMMAND, PROJECT, sandpiper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from tests.local.conftest import Product
 
-COMMAND = Path(sys.executable).parent / "sandpiper"
-PROJECT = Path(__file__).resolve().parents[2]
-
-
-def sandpiper(
-    *arguments: str | Path, variables: dict[str, str] | None = None, text: str | None = None, cwd: Path = PROJECT
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [COMMAND, *arguments],
-        env={**os.environ, "COLUMNS": "400", **(variables or {})},
-        input=text,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=cwd,
-    )
-
 
 @pytest.fixture
 def state(tmp_path: Path) -> Generator[Path]:
     yield tmp_path
     sandpiper("local", "stop", "--state", tmp_path)
+
+
+@pytest.fixture(scope="module")
+def running_state(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path]:
+    """The state folder of a running embedded AWS, for tests that only look at it."""
+    state = tmp_path_factory.mktemp("running")
+    assert sandpiper("local", "start", "--state", state, variables=FOREIGN).returncode == 0
+    yield state
+    sandpiper("local", "stop", "--state", state)
 
 
 def processes_below(pid: int) -> set[int]:
@@ -400,10 +393,9 @@ FOREIGN = {
 }
 
 
-def test_a_shell_that_is_set_to_an_account_and_a_proxy_uses_the_embedded_aws_alone(state: Path) -> None:
-    assert sandpiper("local", "start", "--state", state, variables=FOREIGN).returncode == 0
-    assert sandpiper("local", "status", "--state", state, variables=FOREIGN).returncode == 0
-    shell = f'eval "$({COMMAND} local env --state {state})" && {sys.executable} -c "{WHO_AM_I}"'
+def test_a_shell_that_is_set_to_an_account_and_a_proxy_uses_the_embedded_aws_alone(running_state: Path) -> None:
+    assert sandpiper("local", "status", "--state", running_state, variables=FOREIGN).returncode == 0
+    shell = f'eval "$({COMMAND} local env --state {running_state})" && {sys.executable} -c "{WHO_AM_I}"'
     who = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, env={**os.environ, **FOREIGN})
     assert who.stdout == "arn:aws:iam::123456789012:root\n", who.stderr
 
@@ -439,9 +431,8 @@ def listening_addresses(pid: int) -> set[str]:
     return found
 
 
-def test_every_port_is_on_loopback(state: Path) -> None:
-    assert sandpiper("local", "start", "--state", state).returncode == 0
-    running = running_instance.find(StateDirectory(state))
+def test_every_port_is_on_loopback(running_state: Path) -> None:
+    running = running_instance.find(StateDirectory(running_state))
     assert running is not None
     ours = {address for pid in {running.pid} | processes_below(running.pid) for address in listening_addresses(pid)}
     assert ours == {"127.0.0.1"}
@@ -740,34 +731,33 @@ def test_a_program_runs_in_the_language_of_its_suffix_unless_told(
     assert (run.returncode, run.stdout) == (0, printed), run.stderr
 
 
-def test_run_says_where_it_goes_and_does_not_go_to_aws_where_the_embedded_one_was_meant(state: Path) -> None:
-    """Without the variables that `local env` prints, whatever else the shell has: credentials, say, and a region."""
-    assert sandpiper("local", "start", "--state", state).returncode == 0
+def test_run_says_where_it_goes_and_does_not_go_to_aws_where_the_embedded_one_was_meant(
+    running_state: Path, tmp_path: Path
+) -> None:
+    """Without the variables that `local env` prints, even if the shell has credentials and a Region."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     # A proxy that nobody listens at: were anything sent to AWS, it would not arrive.
     bare |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
     bare |= {"HTTPS_PROXY": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1", "COLUMNS": "400"}
 
-    def run(*options: str) -> str:
+    def run(*options: str, cwd: Path = running_state) -> str:
         command = [COMMAND, "run", "-", *options]
-        done = subprocess.run(command, cwd=state, env=bare, input="1", capture_output=True, text=True)
+        done = subprocess.run(command, cwd=cwd, env=bare, input="1", capture_output=True, text=True)
         assert (done.returncode, done.stdout) == (2, "")
         return done.stderr
 
-    running = wait_for_record(StateDirectory(state))
+    running = wait_for_record(StateDirectory(running_state))
     aws = "https://cloudformation.us-east-1.amazonaws.com"
     assert run().startswith(
         f"error: this would go to {aws}, and not to the embedded AWS that runs here at {running.url}"
     )
     assert "AWS cannot be reached" in run("--environment", "dev")
-    assert sandpiper("local", "stop", "--state", state).returncode == 0
-    assert "AWS cannot be reached" in run()
+    assert "AWS cannot be reached" in run(cwd=tmp_path)
 
 
-def test_logs_have_each_part_below_its_name(state: Path) -> None:
-    assert sandpiper("local", "start", "--state", state).returncode == 0
-    shown = sandpiper("local", "logs", "--state", state, "-n", "1000").stdout
-    aws, agentcore = shown.index(f"\naws {state}"), shown.index(f"\nagentcore {state}")
+def test_logs_have_each_part_below_its_name(running_state: Path) -> None:
+    shown = sandpiper("local", "logs", "--state", running_state, "-n", "1000").stdout
+    aws, agentcore = shown.index(f"\naws {running_state}"), shown.index(f"\nagentcore {running_state}")
     assert aws < shown.index("services available on port") < agentcore < shown.index("local-agentcore emulates")
 
 

@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(ON_AWS, reason="it writes into the deployed bucket, and orders faults")
 
 MIB = 1024 * 1024
+DIRECT_LIMIT = 20_000_000
+"""The size above which files are transferred directly, in most tests: a fifth of the product's limit, for speed."""
+DIRECT = DIRECT_LIMIT + 500_000
 ROOM = Outputs(max_bytes=1024 * MIB, max_files=100)
 ONLY_OUT = Outputs(paths=(Pattern("out"),), max_bytes=1024 * MIB)
 BLOCK = bytes(range(256)) * 4096
@@ -130,6 +133,7 @@ class Runner:
 def runner(product: Product, monkeypatch: pytest.MonkeyPatch) -> Generator[Runner]:
     """Whatever a test does, nothing is left: no session, no staged object, no upload that has not ended."""
     monkeypatch.setattr("code_runner.agentcore.client.RETRY_DELAYS_SECONDS", (0.01, 0.01))
+    _set_direct_limit(monkeypatch, DIRECT_LIMIT)
     runner = Runner(product)
     yield runner
     assert product.live_sessions() == []
@@ -139,11 +143,24 @@ def runner(product: Product, monkeypatch: pytest.MonkeyPatch) -> Generator[Runne
         runner.s3.delete_object(Bucket=runner.bucket, Key=key)
 
 
+def _set_direct_limit(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    for module in ("inputs", "outputs"):
+        monkeypatch.setattr(f"code_runner.files.{module}.DIRECT_TRANSFER_BYTES", size)
+
+
+@pytest.fixture
+def full_size_runner(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> Runner:
+    """A runner with the product's limit for direct transfers."""
+    _set_direct_limit(monkeypatch, DIRECT_TRANSFER_BYTES)
+    return runner
+
+
 SIZES = {"0 bytes": 0, "17 MiB": 17 * MIB, "18 MiB": 18 * MIB, "90 MB": 90_000_000, "120 MB": 120_000_000}
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
-def test_a_file_comes_in_and_goes_out_whole(runner: Runner, size: int) -> None:
+def test_a_file_comes_in_and_goes_out_whole(full_size_runner: Runner, size: int) -> None:
+    runner = full_size_runner
     seen = (
         "import hashlib, os\nprint(hashlib.sha256(open('deep/in.bin', 'rb').read()).hexdigest())\n"
         "print([name for name in os.listdir() if 'sandpiper' in name])\n"
@@ -172,7 +189,7 @@ def test_a_file_comes_in_and_goes_out_whole(runner: Runner, size: int) -> None:
 
 
 def test_files_of_all_ways_come_together_in_the_order_of_their_paths(runner: Runner) -> None:
-    sizes = {"a": 120_000_000, "b": 1, "c": 17 * MIB, "d": 101_000_000, "e": 0}
+    sizes = {"a": DIRECT + 1_000, "b": 1, "c": 17 * MIB, "d": DIRECT, "e": 0}
     code = WRITE + "".join(f"write({path!r}, {size}, {path!r})\n" for path, size in sizes.items())
     files = runner.run(code).files
     assert {file.path: (file.size, file.sha256) for file in files} == {
@@ -182,7 +199,7 @@ def test_files_of_all_ways_come_together_in_the_order_of_their_paths(runner: Run
     assert all(runner.get(file.s3_uri) == content(file.size, file.path) for file in files if file.s3_uri)
 
 
-@pytest.mark.parametrize("size", [3, 17 * MIB, 101_000_000], ids=["small", "in parts", "direct"])
+@pytest.mark.parametrize("size", [3, 17 * MIB, DIRECT], ids=["small", "in parts", "direct"])
 def test_an_input_comes_back_only_when_it_was_changed(runner: Runner, size: int) -> None:
     inputs = (runner.given("same.bin", size, "same"), runner.given("changed.bin", size, "before"))
     result = runner.run(f"{WRITE}write('changed.bin', {size}, 'after!')", inputs=inputs)
@@ -194,7 +211,7 @@ NAMES = ("Ünïcode 日本語 🎉.bin", "Case.txt", "case.txt", "-rf", "a b'c\"
 
 
 def test_names_are_kept_as_they_are_at_every_size(runner: Runner) -> None:
-    sizes = dict.fromkeys(NAMES, 5) | {f"large/{NAMES[0]}": 17 * MIB, "large/-rf $(x)'": 101_000_000}
+    sizes = dict.fromkeys(NAMES, 5) | {f"large/{NAMES[0]}": 17 * MIB, "large/-rf $(x)'": DIRECT}
     inputs = tuple(runner.given(path, size, path) for path, size in sizes.items())
     code = (
         "import os, pathlib\n"
@@ -210,7 +227,7 @@ def test_names_are_kept_as_they_are_at_every_size(runner: Runner) -> None:
 
 
 def test_a_folder_in_s3_comes_with_its_subfolders(runner: Runner) -> None:
-    sizes = {"a.txt": 3, "A.txt": 4, "sub/b ü.bin": 17 * MIB, "sub/er/empty": 0, "sub/large.bin": 101_000_000}
+    sizes = {"a.txt": 3, "A.txt": 4, "sub/b ü.bin": 17 * MIB, "sub/er/empty": 0, "sub/large.bin": DIRECT}
     for path, size in sizes.items():
         runner.put(f"inputs/set/{path}", content(size, path))
     runner.put("inputs/set/sub/", b"")
@@ -246,7 +263,7 @@ def test_what_is_staged_is_deleted_by_one_call_and_not_long_after_the_deadline(r
 
 
 def test_a_link_in_place_of_a_large_file_is_not_followed(runner: Runner) -> None:
-    code = f"{WRITE}import os\nwrite('real', 101_000_000, 'x')\nos.symlink('real', 'link')\nos.mkfifo('pipe')\n"
+    code = f"{WRITE}import os\nwrite('real', {DIRECT}, 'x')\nos.symlink('real', 'link')\nos.mkfifo('pipe')\n"
     result = runner.run(code)
     assert [file.path for file in result.files] == ["real"]
     assert {file.path: file.reason for file in result.skipped} == dict.fromkeys(
@@ -262,7 +279,7 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("size", [17 * MIB, 101_000_000], ids=["in parts", "direct"])
+@pytest.mark.parametrize("size", [17 * MIB, DIRECT], ids=["in parts", "direct"])
 @pytest.mark.parametrize("becomes", CHANGES)
 def test_a_file_that_changes_after_it_was_listed_does_not_come_back(
     runner: Runner, monkeypatch: pytest.MonkeyPatch, size: int, becomes: str
@@ -299,7 +316,7 @@ def replaced(monkeypatch: pytest.MonkeyPatch, runner: Runner) -> None:
     head = Staging.head
 
     def after_the_other(staging: Staging, place: S3Object) -> StoredObject:
-        runner.s3.put_object(Bucket=place.bucket, Key=place.key, Body=bytes(101_000_000))
+        runner.s3.put_object(Bucket=place.bucket, Key=place.key, Body=bytes(DIRECT))
         return head(staging, place)
 
     monkeypatch.setattr(Staging, "head", after_the_other)
@@ -310,7 +327,7 @@ def test_a_large_file_is_the_one_that_the_program_left_or_does_not_come_back(
     runner: Runner, monkeypatch: pytest.MonkeyPatch, disturb: Callable[[pytest.MonkeyPatch, Runner], None]
 ) -> None:
     disturb(monkeypatch, runner)
-    result = runner.run(f"{WRITE}write('out', 101_000_000, 'x')")
+    result = runner.run(f"{WRITE}write('out', {DIRECT}, 'x')")
     assert result.files == ()
     assert {file.path: file.reason for file in result.skipped} == {"out": SkipReason.CHANGED}
 
@@ -322,11 +339,11 @@ def test_a_large_input_is_the_one_that_was_given_or_the_code_is_not_run(
 
     def before_the_other(staging: Staging, source: StoredObject, place: S3Object, deadline: Deadline) -> str:
         sha256 = copy_in(staging, source, place, deadline)
-        runner.s3.put_object(Bucket=place.bucket, Key=place.key, Body=bytes(101_000_000))
+        runner.s3.put_object(Bucket=place.bucket, Key=place.key, Body=bytes(DIRECT))
         return sha256
 
     monkeypatch.setattr(Staging, "copy_in", before_the_other)
-    given = InputFile("in", s3_uri=runner.put("inputs/large", b"x" * 101_000_000))
+    given = InputFile("in", s3_uri=runner.put("inputs/large", b"x" * DIRECT))
     with pytest.raises(StorageError, match=r"^inputs\[0\].s3Uri: the staged object was replaced"):
         runner.run("print(1)", inputs=(given,))
 
@@ -408,27 +425,27 @@ def no_role(runner: Runner) -> Generator[Runner]:
 
 
 def test_without_a_role_for_it_a_large_file_is_named_and_the_others_come(no_role: Runner) -> None:
-    result = no_role.run(f"{WRITE}write('large', 101_000_000, 'x')\nwrite('small', 17_000_000, 'x')")
+    result = no_role.run(f"{WRITE}write('large', {DIRECT}, 'x')\nwrite('small', 17_000_000, 'x')")
     assert [file.path for file in result.files] == ["small"]
     assert [(file.path, file.size, file.reason) for file in result.skipped] == [
-        ("large", 101_000_000, SkipReason.TOO_LARGE)
+        ("large", DIRECT, SkipReason.TOO_LARGE)
     ]
 
 
 def test_without_a_role_for_it_a_large_input_is_refused_before_the_code(no_role: Runner) -> None:
-    given = no_role.given("in.bin", 101_000_000, "in")
-    with pytest.raises(StorageError, match=r"inputs\[0\].s3Uri: 101,000,000 bytes, .* needs an execution role"):
+    given = no_role.given("in.bin", DIRECT, "in")
+    with pytest.raises(StorageError, match=rf"inputs\[0\].s3Uri: {DIRECT:,} bytes, .* needs an execution role"):
         no_role.run("print('ran')", inputs=(given,))
 
 
 @pytest.mark.parametrize("step", ["writeFiles", "executeCommand"])
-@pytest.mark.parametrize("size", [17 * MIB, 101_000_000], ids=["in parts", "direct"])
+@pytest.mark.parametrize("size", [17 * MIB, DIRECT], ids=["in parts", "direct"])
 def test_an_input_that_fails_on_its_way_leaves_nothing(
     runner: Runner, faults: FaultInjector, size: int, step: str
 ) -> None:
     given = runner.given("in.bin", size, "in")
     faults.inject(Rule("error", step, code="AccessDeniedException"))
-    if size > 100_000_000 and step == "writeFiles":
+    if size == DIRECT and step == "writeFiles":
         assert runner.run("print('ran')", inputs=(given,)).stdout == "ran"  # no such step on this way
         return
     with pytest.raises(RunError) as raised:
@@ -438,7 +455,7 @@ def test_an_input_that_fails_on_its_way_leaves_nothing(
 
 def test_a_part_that_cannot_be_read_costs_its_file_and_leaves_no_upload(runner: Runner, faults: FaultInjector) -> None:
     faults.inject(Rule("error", "readFiles", code="AccessDeniedException"))
-    result = runner.run(f"{WRITE}write('out', 90_000_000, 'x')")
+    result = runner.run(f"{WRITE}write('out', 19_000_000, 'x')")
     assert [(file.path, file.reason) for file in result.skipped] == [("out", SkipReason.UNREADABLE)]
 
 
@@ -457,7 +474,7 @@ def test_without_a_bucket_parts_are_joined_in_memory(runner: Runner) -> None:
         )
         assert [file.base64 for file in result.files] == [content(18 * MIB, "in")]
         assert "sandpiper" not in str(session.client.list_files())
-        large = session.run(Code(f"{WRITE}write('large', 101_000_000, 'x')"), outputs=ROOM)
+        large = session.run(Code(f"{WRITE}write('large', {DIRECT}, 'x')"), outputs=ROOM)
         assert [(file.path, file.reason) for file in large.skipped] == [("large", SkipReason.TOO_LARGE)]
 
 
@@ -498,8 +515,8 @@ def test_what_is_no_input_is_refused_by_name_and_limit(runner: Runner) -> None:
     )
     refused(
         PayloadTooLarge,
-        r"inputs\[0\]: 100,000,001 bytes; allowed: an object in S3",
-        InputFile.from_bytes("a", bytes(100_000_001)),
+        rf"inputs\[0\]: {DIRECT:,} bytes; allowed: an object in S3",
+        InputFile.from_bytes("a", bytes(DIRECT)),
     )
 
 
