@@ -427,9 +427,7 @@ def no_role(runner: Runner) -> Generator[Runner]:
 def test_without_a_role_for_it_a_large_file_is_named_and_the_others_come(no_role: Runner) -> None:
     result = no_role.run(f"{WRITE}write('large', {DIRECT}, 'x')\nwrite('small', 17_000_000, 'x')")
     assert [file.path for file in result.files] == ["small"]
-    assert [(file.path, file.size, file.reason) for file in result.skipped] == [
-        ("large", DIRECT, SkipReason.TOO_LARGE)
-    ]
+    assert [(file.path, file.size, file.reason) for file in result.skipped] == [("large", DIRECT, SkipReason.TOO_LARGE)]
 
 
 def test_without_a_role_for_it_a_large_input_is_refused_before_the_code(no_role: Runner) -> None:
