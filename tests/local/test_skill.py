@@ -1,4 +1,4 @@
-"""The tools of an agent, as its document has them: every example of input, the six patterns, uploads, what is saved."""
+"""The agent tools: the examples of input, the six usage patterns, uploads and the workspace."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ import pytest
 from botocore.validate import ParamValidator
 
 from code_runner.agent_tools.results import (
-    SHOWN_CHARACTERS,
+    MAX_SHOWN_CHARACTERS,
     Changed,
     Failed,
     FilesRead,
@@ -57,7 +57,7 @@ PIXEL = base64.b64decode(
 
 
 PIP = b"[global]\ncert = ca.pem\n"
-"""pip's settings. The emulator's own packages are read-only, so others are installed beside the code."""
+"""Configuration of pip: trusts the certificate of the local package index."""
 
 
 def program(name: str) -> str:
@@ -66,22 +66,24 @@ def program(name: str) -> str:
 
 @pytest.fixture
 def make(product: Product) -> Generator[Make]:
-    """Makes tools in the deployed product, each with a workspace of its own, and closes them."""
-    made: list[CodeInterpreterTools] = []
+    """Creates tools in the deployed product, each with a separate workspace, and closes them after the test."""
+    created: list[CodeInterpreterTools] = []
     not_stopped: list[str] = []
 
     def tools(**options: Any) -> CodeInterpreterTools:
         options = {"prefix": f"agents/{uuid.uuid4()}", "bucket": product.place.bucket, **options}
         interpreter = next(iter(product.place.interpreters.values()))
 
-        def told(session_id: str, _: RunError) -> None:
+        def on_stop_failed(session_id: str, _: RunError) -> None:
             not_stopped.append(session_id)
 
-        made.append(CodeInterpreterTools(options.pop("interpreter_id", interpreter), on_stop_failed=told, **options))
-        return made[-1]
+        created.append(
+            CodeInterpreterTools(options.pop("interpreter_id", interpreter), on_stop_failed=on_stop_failed, **options)
+        )
+        return created[-1]
 
     yield tools
-    for each in made:
+    for each in created:
         each.close()
     assert (product.live_sessions(), not_stopped) == ([], [])
 
@@ -103,14 +105,14 @@ def failed(answer: object) -> Failed:
 
 
 def end_session(product: Product) -> None:
-    """Ends the live session as an operator does; its expiry is answered alike."""
+    """Stops the running session. The service then returns the same error as after its lifetime."""
     (session,) = product.live_sessions()
     product.session.client("bedrock-agentcore").stop_code_interpreter_session(
         codeInterpreterIdentifier=next(iter(product.place.interpreters.values())), sessionId=session
     )
 
 
-# The document's examples of input, one after another in one session.
+# The examples of input, in one session.
 
 
 def test_every_example_of_input_runs(tools: CodeInterpreterTools) -> None:
@@ -159,7 +161,7 @@ def test_every_example_of_input_runs(tools: CodeInterpreterTools) -> None:
     assert done == {f"{tool.name}-{index}" for tool in TOOLS.values() for index in range(len(tool.examples))}
 
 
-# Its six patterns.
+# The six usage patterns.
 
 
 def test_pattern_1_data_analysis(tools: CodeInterpreterTools) -> None:
@@ -212,7 +214,7 @@ def test_pattern_6_several_steps(tools: CodeInterpreterTools) -> None:
 def public_agentcore(
     agentcore_runtime: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[tuple[str, str, bytes]]:
-    """An AgentCore with a web of the tests' own: its address, a PUBLIC interpreter, and the web's certificate."""
+    """An emulator with local web servers: its address, a PUBLIC interpreter and the servers' certificate."""
     with web.serving(tmp_path_factory.mktemp("web")) as served:
         hosts = [f"--public-host={name}:443=127.0.0.1:{served.port}" for name in (web.API, web.INDEX)]
         with running_emulator(
@@ -227,7 +229,7 @@ def public_agentcore(
 def public_tools(
     make: Make, public_agentcore: tuple[str, str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> CodeInterpreterTools:
-    """Tools whose code finds that web, and trusts its certificate as one of a company's own is trusted."""
+    """Tools whose code can access the local web servers and trusts their certificate."""
     address, interpreter, certificate = public_agentcore
     monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_AGENTCORE", address)
     uploads = {"ca.pem": certificate, ".config/pip/pip.conf": PIP}
@@ -247,25 +249,25 @@ def test_pattern_5_data_from_the_web(public_tools: CodeInterpreterTools) -> None
     ]
 
 
-def test_a_package_is_installed_where_there_is_a_network(public_tools: CodeInterpreterTools) -> None:
+def test_a_package_can_be_installed_with_network_access(public_tools: CodeInterpreterTools) -> None:
     installed = ran(public_tools.call("execute_command", TOOLS["execute_command"].examples[0]))
     assert (installed.exit_code, installed.hint) == (0, None), installed.stderr
     assert ran(public_tools.execute_code("import yfinance; print(yfinance.__version__)")).stdout == "0.0.1"
 
 
-def test_a_package_is_refused_in_words_where_there_is_no_network(tools: CodeInterpreterTools) -> None:
+def test_installing_a_package_without_network_access_returns_a_hint(tools: CodeInterpreterTools) -> None:
     refused = ran(tools.call("execute_command", TOOLS["execute_command"].examples[0]))
     assert refused.exit_code == 1
     assert refused.hint is not None
-    assert "PUBLIC mode" in refused.hint
+    assert "network mode PUBLIC" in refused.hint
 
 
-def test_a_session_past_its_lifetime_is_replaced_with_a_word(
+def test_an_expired_session_is_replaced_with_a_notice(
     public_tools: CodeInterpreterTools, public_agentcore: tuple[str, str, bytes]
 ) -> None:
-    assert ran(public_tools.execute_code("kept = 1; print(kept)")).notice is None
+    assert ran(public_tools.execute_code("x = 1; print(x)")).notice is None
     EmulatorClock(public_agentcore[0]).advance(901)
-    answer = ran(public_tools.execute_code("print('kept' in globals())"))
+    answer = ran(public_tools.execute_code("print('x' in globals())"))
     assert (answer.stdout, answer.notice) == ("False", SESSION_REPLACED)
     listed = public_tools.file_operations("list")
     assert isinstance(listed, Listed)
@@ -276,7 +278,7 @@ def test_a_session_past_its_lifetime_is_replaced_with_a_word(
 # The session.
 
 
-def test_nothing_is_started_before_it_is_needed_and_leaving_stops_it(make: Make, product: Product) -> None:
+def test_the_session_starts_when_needed_and_stops_at_the_end(make: Make, product: Product) -> None:
     with make() as tools:
         assert isinstance(tools.workspace_list("code-interpreter/"), WorkspaceListing)
         failed(tools.execute_code(""))
@@ -288,14 +290,14 @@ def test_nothing_is_started_before_it_is_needed_and_leaving_stops_it(make: Make,
     assert product.live_sessions() == []
 
 
-def test_calls_at_once_share_one_session(tools: CodeInterpreterTools, product: Product) -> None:
-    ran_at_once = list(ThreadPoolExecutor(4).map(tools.execute_code, [f"x{n} = 1; print({n})" for n in range(4)]))
-    assert [ran(answer).stdout for answer in ran_at_once] == ["0", "1", "2", "3"]
+def test_concurrent_calls_share_one_session(tools: CodeInterpreterTools, product: Product) -> None:
+    results = list(ThreadPoolExecutor(4).map(tools.execute_code, [f"x{n} = 1; print({n})" for n in range(4)]))
+    assert [ran(answer).stdout for answer in results] == ["0", "1", "2", "3"]
     assert len(product.live_sessions()) == 1
     assert ran(tools.execute_code("print(x0 + x1 + x2 + x3)")).stdout == "4"
 
 
-def test_an_error_on_the_way_stops_it_too(make: Make, product: Product) -> None:
+def test_an_exception_stops_the_session(make: Make, product: Product) -> None:
     with pytest.raises(KeyError), make() as tools:
         ran(tools.execute_code("1"))
         raise KeyError
@@ -315,7 +317,7 @@ CALLS: dict[str, Callable[[CodeInterpreterTools], Any]] = {
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=list(CALLS))
-def test_an_ended_session_is_replaced_once_and_the_caller_is_told(
+def test_an_ended_session_is_replaced_once_with_a_notice(
     make: Make, product: Product, call: Callable[[CodeInterpreterTools], Any]
 ) -> None:
     tools = make(uploads={"given.txt": b"given"})
@@ -329,9 +331,7 @@ def test_an_ended_session_is_replaced_once_and_the_caller_is_told(
     assert (after.stdout, after.notice) == ("False False", None)
 
 
-def test_the_word_comes_with_a_failure_too(
-    tools: CodeInterpreterTools, product: Product, faults: FaultInjector
-) -> None:
+def test_a_failed_call_has_the_notice_too(tools: CodeInterpreterTools, product: Product, faults: FaultInjector) -> None:
     ran(tools.execute_code("1"))
     end_session(product)
     faults.inject(Rule("error", "StartCodeInterpreterSession", code="AccessDeniedException"))
@@ -341,7 +341,7 @@ def test_the_word_comes_with_a_failure_too(
     assert ran(tools.execute_code("print(1)")).stdout == "1"
 
 
-def test_code_that_may_have_run_is_not_run_again(
+def test_code_that_may_have_run_is_not_repeated(
     tools: CodeInterpreterTools, product: Product, faults: FaultInjector
 ) -> None:
     ran(tools.execute_code("count = 0"))
@@ -438,10 +438,10 @@ def test_uploads_that_cannot_be_written_leave_no_session(make: Make, product: Pr
     assert product.live_sessions() == []
 
 
-# What is saved.
+# Saving files.
 
 
-def test_a_missing_output_is_told_and_the_rest_of_the_answer_is_there(tools: CodeInterpreterTools) -> None:
+def test_a_missing_output_file_is_reported_in_the_result(tools: CodeInterpreterTools) -> None:
     answer = ran(tools.execute_code("print('Done')", output_filename="chart.png"))
     assert (answer.stdout, answer.exit_code, answer.saved) == ("Done", 0, ())
     (missing,) = answer.not_saved
@@ -449,7 +449,9 @@ def test_a_missing_output_is_told_and_the_rest_of_the_answer_is_there(tools: Cod
     assert "no such file" in missing.reason
 
 
-def test_the_latest_wins_and_older_versions_are_kept(tools: CodeInterpreterTools, product: Product) -> None:
+def test_the_latest_file_replaces_earlier_versions_which_are_kept(
+    tools: CodeInterpreterTools, product: Product
+) -> None:
     versions: list[str | None] = []
     for number in (1, 2):
         answer = ran(tools.execute_code(f"open('n.txt', 'w').write('{number}')", output_filename="n.txt"))
@@ -466,7 +468,7 @@ def test_the_latest_wins_and_older_versions_are_kept(tools: CodeInterpreterTools
     assert kept[versions[0]].endswith("/code-interpreter/n.txt")
 
 
-def test_bytes_are_whole_and_names_are_taken_literally(tools: CodeInterpreterTools) -> None:
+def test_binary_content_and_special_names_are_preserved(tools: CodeInterpreterTools) -> None:
     every = bytes(range(256)) * 40
     names = ["a b.bin", "[x]*.bin", "ünï.bin"]
     code = (
@@ -484,7 +486,7 @@ def test_bytes_are_whole_and_names_are_taken_literally(tools: CodeInterpreterToo
         assert back.base64 == every
 
 
-def test_a_path_may_begin_at_the_working_directory(tools: CodeInterpreterTools) -> None:
+def test_a_path_can_begin_with_dot_slash(tools: CodeInterpreterTools) -> None:
     assert tools.file_operations("write", content=[{"path": "./sub/a.txt", "text": "a"}]).ok
     saved = ran(tools.execute_code("open('b.txt', 'w').write('b')", output_filename="./b.txt")).saved
     assert [file.source for file in saved] == ["b.txt"]
@@ -499,7 +501,7 @@ def test_a_path_may_begin_at_the_working_directory(tools: CodeInterpreterTools) 
     assert failed(tools.file_operations("read", ["./../x"])).error == "InvalidRequest"
 
 
-def test_a_large_file_is_whole_or_is_told(tools: CodeInterpreterTools) -> None:
+def test_a_large_file_is_complete_or_reported(tools: CodeInterpreterTools) -> None:
     code = "import hashlib, os\nopen('large.bin', 'wb').truncate(100_000_001)\nfor n in (12, 20):\n"
     code += "    data = os.urandom(n << 20); open(f'{n}.bin', 'wb').write(data)"
     printed = ran(tools.execute_code(f"{code}\n    print(hashlib.sha256(data).hexdigest())")).stdout.split()
@@ -514,10 +516,10 @@ def test_a_large_file_is_whole_or_is_told(tools: CodeInterpreterTools) -> None:
     back = tools.workspace_read("code-interpreter/20.bin")
     assert isinstance(back, WorkspaceFile)
     assert back.sha256 == printed[1]
-    assert "larger than one answer" in failed(tools.file_operations("read", ["20.bin"])).message
+    assert "exceeds the size limit of a response" in failed(tools.file_operations("read", ["20.bin"])).message
 
 
-def test_all_files_of_the_root_and_nothing_else(tools: CodeInterpreterTools) -> None:
+def test_push_without_paths_saves_the_files_of_the_root_folder_only(tools: CodeInterpreterTools) -> None:
     code = "import os\nos.mkdir('sub')\nfor n in ('a.txt', '.hidden', 'sub/b.txt', 'log/c.txt'): open(n, 'w').write(n)"
     assert ran(tools.execute_code(f"{code}\nos.symlink('a.txt', 'link')")).exit_code == 0
     pushed = tools.ci_push_to_workspace()
@@ -526,36 +528,36 @@ def test_all_files_of_the_root_and_nothing_else(tools: CodeInterpreterTools) -> 
     assert [file.path for file in pushed.not_saved] == ["link"]
 
 
-def test_two_files_of_one_name_are_refused_and_nothing_is_saved(tools: CodeInterpreterTools) -> None:
+def test_two_files_with_the_same_name_are_rejected_and_no_file_is_saved(tools: CodeInterpreterTools) -> None:
     ran(tools.execute_code("import os\nfor d in 'ab':\n    os.mkdir(d); open(f'{d}/x.csv', 'w').write(d)"))
     message = failed(tools.ci_push_to_workspace(["a/x.csv", "b/x.csv"])).message
-    assert "paths[1] is 'b/x.csv', and paths[0] has the same name" in message
+    assert "paths[1] is 'b/x.csv', and paths[0] has the same file name" in message
     assert tools.workspace_list("code-interpreter/") == WorkspaceListing(files=())
     alone = tools.ci_push_to_workspace(["b/x.csv"])
     assert isinstance(alone, Pushed)
     assert [file.path for file in alone.saved] == ["code-interpreter/x.csv"]
 
 
-def test_a_refusal_by_s3_costs_the_file_and_not_the_answer(make: Make) -> None:
+def test_an_error_of_s3_is_reported_for_the_file_and_the_result_is_returned(make: Make) -> None:
     tools = make(bucket="nobody-has-this-bucket")
     answer = ran(tools.execute_code("open('a.txt', 'w').write('a'); print('ran')", output_filename="a.txt"))
     assert (answer.stdout, answer.saved) == ("ran", ())
     assert "NoSuchBucket" in answer.not_saved[0].reason
 
 
-# What a model gets wrong.
+# Invalid input from a model.
 
 
-def test_some_files_are_read_where_others_are_not_there(tools: CodeInterpreterTools) -> None:
+def test_existing_files_are_read_if_others_are_missing(tools: CodeInterpreterTools) -> None:
     ran(tools.execute_code("open('a.txt', 'w').write('a')"))
     answer = tools.file_operations("read", ["a.txt", "none.txt"])
     assert isinstance(answer, FilesRead)
     assert [file.path for file in answer.files] == ["a.txt"]
     assert [file.path for file in answer.not_read] == ["none.txt"]
-    assert "no such file" in failed(tools.file_operations("read", ["none.txt"])).message
+    assert "no readable file" in failed(tools.file_operations("read", ["none.txt"])).message
 
 
-WRONG: list[tuple[str, dict[str, Any], str]] = [
+INVALID: list[tuple[str, dict[str, Any], str]] = [
     ("execute_code", {}, "code is missing"),
     ("execute_code", {"code": " "}, "code is a string of 1 characters; allowed"),
     ("execute_code", {"code": "1", "language": "r"}, "language is 'r'; allowed: python | javascript | typescript"),
@@ -563,45 +565,61 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("execute_code", {"code": "1", "timeout": 5}, "timeout is an unknown parameter of execute_code"),
     ("execute_command", {"command": ["ls"]}, "command is a list of 1; allowed"),
     ("file_operations", {"operation": "copy"}, "operation is 'copy'; allowed: read | write | list | remove"),
-    ("file_operations", {"operation": "read"}, "read needs paths"),
-    ("file_operations", {"operation": "remove", "paths": ["."]}, "remove needs paths"),
+    (
+        "file_operations",
+        {"operation": "read"},
+        "paths is missing or has no file; allowed: at least one file path for the operation read",
+    ),
+    (
+        "file_operations",
+        {"operation": "remove", "paths": ["."]},
+        "paths is missing or has no file; allowed: at least one file path for the operation remove",
+    ),
     ("file_operations", {"operation": "read", "paths": ["../x"]}, "paths[0] is '../x'; allowed"),
-    ("file_operations", {"operation": "write", "paths": ["x"]}, "write needs content"),
-    ("file_operations", {"operation": "list", "content": []}, "content is for write alone"),
+    (
+        "file_operations",
+        {"operation": "write", "paths": ["x"]},
+        "paths is set or content is missing; allowed with write: content only",
+    ),
+    (
+        "file_operations",
+        {"operation": "list", "content": []},
+        "content is set for the operation list; allowed: only with write",
+    ),
     (
         "file_operations",
         {"operation": "write", "content": [{"path": "p.png", "blob": "iVBO"}]},
-        "content[0].blob is an unknown field; allowed: path, text. write takes text alone. For a binary file",
+        "content[0].blob is an unknown field; allowed: path, text. The operation write accepts text only. Create binary files",
     ),
     (
         "file_operations",
         {"operation": "write", "content": [{"path": "p.png", "text": PIXEL}]},
-        "For a binary file, make it with execute_code",
+        "Create binary files with execute_code",
     ),
     (
         "file_operations",
         {"operation": "write", "content": [{"path": "p.png", "text": PIXEL.decode("latin-1")}]},
-        "content[0].text has a zero character, so it is not text. write takes text alone",
+        "content[0].text has a null character; allowed: text. The operation write accepts text only",
     ),
     (
         "file_operations",
         {"operation": "write", "content": [{"path": "p", "text": PIXEL.decode("utf-8", "surrogateescape")}]},
-        "allowed: a string that can be encoded as UTF-8. write takes text alone",
+        "allowed: a string that can be encoded as UTF-8. The operation write accepts text only",
     ),
-    ("ci_push_to_workspace", {"paths": []}, "or leave it out to save all"),
+    ("ci_push_to_workspace", {"paths": []}, "Omit paths to save all files"),
     ("ci_push_to_workspace", {"paths": "a.txt"}, "paths is a string of 5 characters; allowed: a list"),
     ("workspace_read", {"path": "code-interpreter/../secret"}, "allowed: a relative path"),
     ("workspace_read", {"path": "secret"}, "allowed: code-interpreter/NAME"),
     ("workspace_read", {"path": "code-interpreter/a/b"}, "allowed: code-interpreter/NAME"),
-    ("workspace_read", {"path": "code-interpreter/none"}, "the workspace has no such file"),
+    ("workspace_read", {"path": "code-interpreter/none"}, "allowed: a file of the workspace"),
     ("workspace_list", {"path": ""}, "path is empty"),
     ("workspace_list", {"path": "../"}, "allowed: 'code-interpreter/'"),
     ("delete_everything", {}, "tool is 'delete_everything'; allowed: execute_code"),
 ]
 
 
-@pytest.mark.parametrize(("tool", "tool_input", "message"), WRONG)
-def test_what_a_model_gets_wrong_is_told_and_starts_no_session(
+@pytest.mark.parametrize(("tool", "tool_input", "message"), INVALID)
+def test_invalid_input_is_reported_and_starts_no_session(
     tools: CodeInterpreterTools, product: Product, tool: str, tool_input: dict[str, Any], message: str
 ) -> None:
     answer = failed(tools.call(tool, tool_input))
@@ -610,7 +628,7 @@ def test_what_a_model_gets_wrong_is_told_and_starts_no_session(
     assert product.live_sessions() == []
 
 
-def test_what_lies_beside_the_folder_is_not_listed_nor_read(make: Make, product: Product) -> None:
+def test_objects_outside_the_workspace_are_not_listed_or_read(make: Make, product: Product) -> None:
     prefix = f"agents/{uuid.uuid4()}"
     s3 = boto3.client("s3")
     for name in ("code-interpreter/in.txt", "code-interpreter-2/out.txt", "out.txt"):
@@ -624,34 +642,34 @@ def test_what_lies_beside_the_folder_is_not_listed_nor_read(make: Make, product:
         failed(tools.workspace_read(path))
 
 
-# What a model is shown.
+# Output for a model.
 
 
-def test_a_failing_program_is_an_answer_without_a_traceback_of_ours(tools: CodeInterpreterTools) -> None:
+def test_a_failing_program_is_a_result_without_a_traceback_of_the_product(tools: CodeInterpreterTools) -> None:
     answer = ran(tools.execute_code("1 / 0"))
     assert answer.exit_code == 1
     assert "ZeroDivisionError" in answer.stderr
     assert "code_runner" not in answer.stderr
 
 
-def test_long_output_is_cut_in_json_and_whole_in_the_value(tools: CodeInterpreterTools) -> None:
+def test_long_output_is_truncated_in_json_and_complete_in_python(tools: CodeInterpreterTools) -> None:
     answer = ran(tools.execute_code("print('x' * 100_000)"))
     assert answer.stdout == "x" * 100_000
     shown = str(answer.to_json()["stdout"])
     assert "60,000 characters omitted" in shown
-    assert len(shown) < SHOWN_CHARACTERS + 200
+    assert len(shown) < MAX_SHOWN_CHARACTERS + 200
 
 
-def test_answers_are_json(tools: CodeInterpreterTools) -> None:
+def test_results_are_json(tools: CodeInterpreterTools) -> None:
     answer = ran(tools.execute_code("open('p.png', 'wb').write(b'\\x89PNG\\0'); print(1)", output_filename="p.png"))
-    told = json.loads(json.dumps(answer.to_json()))
-    assert (told["stdout"], told["exitCode"], told["saved"][0]["path"]) == ("1", 0, "code-interpreter/p.png")
+    parsed = json.loads(json.dumps(answer.to_json()))
+    assert (parsed["stdout"], parsed["exitCode"], parsed["saved"][0]["path"]) == ("1", 0, "code-interpreter/p.png")
     read = json.loads(json.dumps(tools.workspace_read("code-interpreter/p.png").to_json()))
     assert base64.b64decode(read["base64"]) == b"\x89PNG\0"
     assert read["contentType"] == "image/png"
 
 
-def test_the_descriptions_are_what_converse_takes() -> None:
+def test_the_descriptions_are_valid_for_converse() -> None:
     shape = botocore.session.get_session().get_service_model("bedrock-runtime").operation_model("Converse").input_shape
     request = {"modelId": "any", "toolConfig": {"tools": list(TOOL_SPECS)}}
     assert shape is not None
@@ -664,7 +682,7 @@ def test_the_descriptions_are_what_converse_takes() -> None:
 
 
 class ScriptedModel:
-    """Says what it was told to, in place of a model of Bedrock's; every request must be one that Converse takes."""
+    """A model that returns prepared messages. Requests must be valid for Converse."""
 
     def __init__(self, *messages: list[dict[str, Any]]) -> None:
         self.messages = list(messages)
@@ -678,7 +696,7 @@ class ScriptedModel:
         return {"output": {"message": {"role": "assistant", "content": self.messages.pop(0)}}}
 
 
-def test_a_model_uses_them_through_converse(tools: CodeInterpreterTools) -> None:
+def test_a_model_uses_the_tools_through_converse(tools: CodeInterpreterTools) -> None:
     def use(identifier: str, name: str, **tool_input: object) -> dict[str, Any]:
         return {"toolUse": {"toolUseId": identifier, "name": name, "input": tool_input}}
 
@@ -690,14 +708,14 @@ def test_a_model_uses_them_through_converse(tools: CodeInterpreterTools) -> None
     )
     example = runpy.run_path(str(EXAMPLES / "converse.py"))
     assert example["ask"](model, "any", tools, "What is six times seven?") == "It is 42."
-    told = {result["toolUseId"]: (result["status"], result["content"][0]["json"]) for result in model.results}
-    assert [status for status, _ in told.values()] == ["success", "success", "error"]
-    assert told["one"][1]["stdout"].startswith("42")
-    assert told["two"][1]["text"] == "a"
-    assert told["three"][1]["error"] == "InvalidRequest"
+    results = {result["toolUseId"]: (result["status"], result["content"][0]["json"]) for result in model.results}
+    assert [status for status, _ in results.values()] == ["success", "success", "error"]
+    assert results["one"][1]["stdout"].startswith("42")
+    assert results["two"][1]["text"] == "a"
+    assert results["three"][1]["error"] == "InvalidRequest"
 
 
-def test_the_tools_have_the_parameters_and_defaults_of_their_document() -> None:
+def test_the_tools_have_the_documented_parameters_and_defaults() -> None:
     signatures = {name: str(inspect.signature(getattr(CodeInterpreterTools, name))) for name in TOOLS}
     parameters = {name: signature.partition(" ->")[0] for name, signature in signatures.items()}
     assert parameters == {
@@ -715,5 +733,5 @@ def test_the_tools_have_the_parameters_and_defaults_of_their_document() -> None:
 
 
 def test_the_session_function_does_not_import_the_tools() -> None:
-    statement = "import code_runner.operations, sys; print([m for m in sys.modules if 'tool_s' in m or 'tool_a' in m])"
+    statement = "import code_runner.operations, sys; print([m for m in sys.modules if 'agent_tools' in m])"
     assert subprocess.run([sys.executable, "-c", statement], capture_output=True, text=True).stdout == "[]\n"

@@ -1,1 +1,1 @@
-"""Six tools for agents: one sandbox that keeps its state, and a workspace in S3."""
+"""Six tools for agents: a sandbox that keeps its state between calls, and a workspace in S3."""

@@ -1,4 +1,4 @@
-"""What the tool `file_operations` does: it reads, writes, lists and removes files of the sandbox."""
+"""Implements the tool `file_operations`: reads, writes, lists and removes files of the sandbox."""
 
 from __future__ import annotations
 
@@ -19,37 +19,47 @@ if TYPE_CHECKING:
     from code_runner.agent_tools.specs import TextFile
     from code_runner.session import CodeSession
 
-NOT_THERE = "the sandbox has no such file that can be read; the operation list shows what is there"
-NOT_CARRIED = "it is larger than one answer of the service carries; read a part of it by execute_code"
+NOT_FOUND = "the sandbox has no readable file with this path; use the operation list to see the files"
+TOO_LARGE = "the file exceeds the size limit of a response; read a part of it with execute_code"
 
 
 def file_operation(
     operation: str, paths: tuple[str, ...] | None, entries: tuple[TextFile, ...] | None
 ) -> Callable[[CodeSession], FilesRead | Changed | Listed]:
-    """What is to be done in a session. Raises InvalidRequest, PayloadTooLarge for what cannot be done in any."""
+    """Returns the operation as a function of a session.
+
+    Raises:
+        InvalidRequest: The arguments are not valid for the operation.
+        PayloadTooLarge: The files to write exceed the size limit of a call.
+    """
     if operation == "write":
         return _write(paths, entries)
     if entries is not None:
-        raise InvalidRequest(f"content is for write alone, and the operation is {operation}")
+        raise InvalidRequest(f"content is set for the operation {operation}; allowed: only with write")
     if operation == "list":
         return lambda session: _list(session, paths or (ROOT,))
     if not paths or ROOT in paths:
-        raise InvalidRequest(f"{operation} needs paths, a list of at least one file path")
+        raise InvalidRequest(
+            f"paths is missing or has no file; allowed: at least one file path for the operation {operation}"
+        )
     return lambda session: {"read": _read, "remove": _remove}[operation](session, paths)
 
 
 def _write(paths: tuple[str, ...] | None, entries: tuple[TextFile, ...] | None) -> Callable[[CodeSession], Changed]:
     if paths is not None or not entries:
-        raise InvalidRequest('write needs content alone, a list such as [{"path": "out.txt", "text": "hello"}]')
+        raise InvalidRequest(
+            "paths is set or content is missing; allowed with write: content only, such as "
+            '[{"path": "out.txt", "text": "hello"}]'
+        )
     files: dict[str, bytes] = {}
     for index, entry in enumerate(entries):
         if entry.path in files:
             raise InvalidRequest(
-                f"content[{index}].path is {truncate(repr(entry.path))} again; allowed: each path once"
+                f"content[{index}].path is {truncate(repr(entry.path))}, a duplicate; allowed: unique paths"
             )
         files[entry.path] = entry.text
     if (size := sum(map(len, files.values()))) > MAX_WRITE_BYTES:
-        raise PayloadTooLarge(f"content: {size:,} bytes in all; one call carries {MAX_WRITE_BYTES:,}")
+        raise PayloadTooLarge(f"content has {size:,} bytes in total; allowed: {MAX_WRITE_BYTES:,} in one call")
 
     def write(session: CodeSession) -> Changed:
         session.client.write_files(files)
@@ -66,40 +76,40 @@ def _remove(session: CodeSession, paths: tuple[str, ...]) -> Changed:
 def _list(session: CodeSession, folders: tuple[str, ...]) -> Listed:
     entries: list[Entry] = []
     for folder in folders:
-        below = "" if folder == ROOT else f"{folder}/"
-        found = session.client.list_files("" if folder == ROOT else folder)
-        entries += [Entry(path=f"{below}{file.name}", kind=file.kind) for file in found]
+        prefix = "" if folder == ROOT else f"{folder}/"
+        files = session.client.list_files("" if folder == ROOT else folder)
+        entries += [Entry(path=f"{prefix}{file.name}", kind=file.kind) for file in files]
     return Listed(entries=tuple(entries))
 
 
 def _read(session: CodeSession, paths: tuple[str, ...]) -> FilesRead:
-    """In one call, or one by one where that is refused, so that one file does not cost the others."""
-    found: dict[str, bytes] = {}
+    """Reads the files in one call, or one by one if they are too large together."""
+    contents: dict[str, bytes] = {}
     if len(paths) > 1:
         with suppress(PayloadTooLarge):
-            found = session.client.read_files(paths) or {}
+            contents = session.client.read_files(paths) or {}
     files: list[ReadFile] = []
     not_read: list[UnsavedFile] = []
     for path in paths:
-        answer = found[path] if path in found else _read_alone(session, path)
-        if isinstance(answer, bytes):
-            files.append(_whole(path, answer))
+        result = contents[path] if path in contents else _read_one(session, path)
+        if isinstance(result, bytes):
+            files.append(_read_file(path, result))
         else:
-            not_read.append(UnsavedFile(path=path, reason=answer))
+            not_read.append(UnsavedFile(path=path, reason=result))
     if not files:
         raise InvalidRequest("; ".join(f"{file.path}: {file.reason}" for file in not_read))
     return FilesRead(files=tuple(files), not_read=tuple(not_read))
 
 
-def _read_alone(session: CodeSession, path: str) -> bytes | str:
-    """The file, or why there is none."""
+def _read_one(session: CodeSession, path: str) -> bytes | str:
+    """Returns the content, or the reason why it cannot be read."""
     try:
-        return (session.client.read_files([path]) or {}).get(path, NOT_THERE)
+        return (session.client.read_files([path]) or {}).get(path, NOT_FOUND)
     except PayloadTooLarge:
-        return NOT_CARRIED
+        return TOO_LARGE
 
 
-def _whole(path: str, data: bytes) -> ReadFile:
+def _read_file(path: str, data: bytes) -> ReadFile:
     text, base64 = content(data)
     sha256 = hashlib.sha256(data).hexdigest()
     return ReadFile(path=path, content_type=content_type(path), size=len(data), sha256=sha256, text=text, base64=base64)

@@ -1,4 +1,4 @@
-"""Results of the tools in `code_runner.agent_tools.tools`: typed values whose JSON is short enough for a model."""
+"""Results of the agent tools: typed values whose JSON is short enough for a model."""
 
 from __future__ import annotations
 
@@ -12,89 +12,93 @@ from sandpiper_contract.records import Nested, Record
 from sandpiper_contract.results import MAX_SKIPPED
 from sandpiper_contract.truncation import truncate_middle
 
-SHOWN_CHARACTERS = 40_000
-"""Of stdout and of stderr in JSON, about 10,000 tokens; the value itself has them whole."""
+MAX_SHOWN_CHARACTERS = 40_000
+"""Maximum length of stdout and of stderr in JSON, about 10,000 tokens. The Python value is complete."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer(Record):
-    """What every answer may have beside its own."""
+class ToolResult(Record):
+    """Base class of the results."""
 
     notice: Annotated[str | None, AnyString(), "Information about the session, such as that it is new."] = None
 
     @property
     def ok(self) -> bool:
-        """Whether the tool did what it was asked; a program that ended with an error is an answer, too."""
+        """Whether the tool call succeeded. A program that ended with an error is a successful call."""
         return not isinstance(self, Failed)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Failed(Answer):
-    """The tool did not do what it was asked."""
+class Failed(ToolResult):
+    """The tool call failed."""
 
-    error: Annotated[str, Choice(tuple(ERRORS)), "The contract's name for what happened."]
-    message: Annotated[str, AnyString(), "What, where, what is allowed, what to do."]
-    retryable: Annotated[bool, Boolean(), "Whether the same call may be made again as it is."]
+    error: Annotated[str, Choice(tuple(ERRORS)), "The name of the error in the contract."]
+    message: Annotated[str, AnyString(), "The problem, its location, the allowed values and the remedy."]
+    retryable: Annotated[bool, Boolean(), "Whether the same call can be repeated unchanged."]
 
     @classmethod
-    def of(cls, error: RunError) -> Failed:
-        """The answer for one of the contract's errors."""
+    def from_error(cls, error: RunError) -> Failed:
+        """Returns the result for an error of the contract."""
         return cls(error=type(error).__name__, message=str(error), retryable=error.retryable)
 
 
-_Path = Annotated[str, AnyString(), "Relative to the sandbox's working directory."]
-_Address = Annotated[str, Text(), "Its address in the workspace, which workspace_read takes."]
-_ContentType = Annotated[str, Text(), "By the file's name; application/octet-stream when it tells nothing."]
-_Size = Annotated[int, Integer(0, MAX_FILE_BYTES, "bytes"), "In bytes."]
-_Sha256 = Annotated[str, Text(), "Of the content, in hexadecimal."]
-_InText = Annotated[str | None, AnyString(), "The content, where it is text."]
-_InBase64 = Annotated[bytes | None, Base64(), "The content in base64, where it is not."]
+_Path = Annotated[str, AnyString(), "Path relative to the sandbox's working directory."]
+_Address = Annotated[str, Text(), "Path in the workspace, for workspace_read."]
+_ContentType = Annotated[str, Text(), "From the file name extension; application/octet-stream if unknown."]
+_Size = Annotated[int, Integer(0, MAX_FILE_BYTES, "bytes"), "Size in bytes."]
+_Sha256 = Annotated[str, Text(), "SHA-256 of the content, in hexadecimal."]
+_InText = Annotated[str | None, AnyString(), "The content, if it is text."]
+_InBase64 = Annotated[bytes | None, Base64(), "The content in base64, if it is not text."]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SavedFile(Record):
-    """A file of the sandbox that lies in the workspace now."""
+    """A file that was saved to the workspace."""
 
     path: _Address
     source: _Path
     content_type: _ContentType
     size: _Size
     sha256: _Sha256
-    version_id: Annotated[str | None, Text(), "Of the object in S3; versions before it are kept."] = None
+    version_id: Annotated[str | None, Text(), "Version of the object in S3. Earlier versions are kept."] = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class UnsavedFile(Record):
-    """A file that was to be saved and is not."""
+    """A file that was requested and could not be saved or read."""
 
-    path: Annotated[str, AnyString(), "Relative to the sandbox's working directory; `.` stands for all of them."]
-    reason: Annotated[str, AnyString(), "Why, and what to do."]
+    path: Annotated[str, AnyString(), "Relative to the sandbox's working directory; `.` stands for all files."]
+    reason: Annotated[str, AnyString(), "The reason and the remedy."]
 
 
-_Saved = Annotated[tuple[SavedFile, ...], ListOf(Nested(SavedFile), MAX_FILES), "What lies in the workspace now."]
-_NotSaved = Annotated[tuple[UnsavedFile, ...], ListOf(Nested(UnsavedFile), MAX_SKIPPED), "What does not, and why."]
+_Saved = Annotated[
+    tuple[SavedFile, ...], ListOf(Nested(SavedFile), MAX_FILES), "The files that were saved to the workspace."
+]
+_NotSaved = Annotated[
+    tuple[UnsavedFile, ...], ListOf(Nested(UnsavedFile), MAX_SKIPPED), "The files that were not, with the reasons."
+]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ran(Answer):
-    """What code or a command printed and how it ended."""
+class Ran(ToolResult):
+    """The output and exit code of code or a command."""
 
-    stdout: Annotated[str, AnyString(), "What it printed; in JSON cut in the middle when it is long."]
-    stderr: Annotated[str, AnyString(), "What it printed as errors, cut likewise."]
+    stdout: Annotated[str, AnyString(), "Output to stdout. In JSON, long output is truncated in the middle."]
+    stderr: Annotated[str, AnyString(), "Output to stderr, truncated likewise."]
     exit_code: Annotated[int, Integer(-(2**31), 2**32, "exit code"), "0 means success."]
-    execution_time_ms: Annotated[float, Number("ms"), "As the service measured it, in milliseconds."]
+    execution_time_ms: Annotated[float, Number("ms"), "Execution time as measured by the service, in milliseconds."]
     saved: _Saved = ()
     not_saved: _NotSaved = ()
-    hint: Annotated[str | None, AnyString(), "What may help, where the reason of a failure is known."] = None
+    hint: Annotated[str | None, AnyString(), "A hint, if the cause of a failure is known."] = None
 
     def to_json(self) -> dict[str, object]:
-        """As JSON carries it, long output cut in the middle."""
-        return {**super().to_json(), "stdout": shown(self.stdout), "stderr": shown(self.stderr)}
+        """Returns the result as a JSON object, with long output truncated in the middle."""
+        return {**super().to_json(), "stdout": shorten(self.stdout), "stderr": shorten(self.stderr)}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pushed(Answer):
-    """Which files of the sandbox lie in the workspace now."""
+class Pushed(ToolResult):
+    """The files of the sandbox that were saved to the workspace."""
 
     saved: _Saved
     not_saved: _NotSaved
@@ -102,9 +106,9 @@ class Pushed(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class ReadFile(Record):
-    """A file whole."""
+    """A file with its complete content."""
 
-    path: Annotated[str, AnyString(), "As it was asked for."]
+    path: Annotated[str, AnyString(), "Path as in the request."]
     content_type: _ContentType
     size: _Size
     sha256: _Sha256
@@ -113,39 +117,43 @@ class ReadFile(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FilesRead(Answer):
+class FilesRead(ToolResult):
     """Files of the sandbox."""
 
-    files: Annotated[tuple[ReadFile, ...], ListOf(Nested(ReadFile), MAX_FILES), "What was read."]
-    not_read: Annotated[tuple[UnsavedFile, ...], ListOf(Nested(UnsavedFile), MAX_FILES), "What was not, and why."] = ()
+    files: Annotated[tuple[ReadFile, ...], ListOf(Nested(ReadFile), MAX_FILES), "The files that were read."]
+    not_read: Annotated[
+        tuple[UnsavedFile, ...], ListOf(Nested(UnsavedFile), MAX_FILES), "The files that were not, with the reasons."
+    ] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Changed(Answer):
+class Changed(ToolResult):
     """Files of the sandbox that were written or removed."""
 
-    operation: Annotated[str, Choice(("write", "remove")), "What was done."]
-    paths: Annotated[tuple[str, ...], ListOf(AnyString(), MAX_FILES), "With which files."]
+    operation: Annotated[str, Choice(("write", "remove")), "The operation."]
+    paths: Annotated[tuple[str, ...], ListOf(AnyString(), MAX_FILES), "The paths of the files."]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry(Record):
-    """A name in a folder."""
+    """An entry of a folder."""
 
     path: _Path
-    kind: Annotated[str, Choice(("file", "folder")), "What it is."]
+    kind: Annotated[str, Choice(("file", "folder")), "The type of the entry."]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listed(Answer):
-    """What lies in folders of the sandbox, the service's own files among it."""
+class Listed(ToolResult):
+    """The entries of folders of the sandbox, including the service's own files."""
 
-    entries: Annotated[tuple[Entry, ...], ListOf(Nested(Entry), MAX_NUMBER), "By folder, as they were asked for."]
+    entries: Annotated[
+        tuple[Entry, ...], ListOf(Nested(Entry), MAX_NUMBER), "The entries, in the order of the requested folders."
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkspaceFile(ReadFile, Answer):
-    """A file of the workspace, whole; `path` is its address there."""
+class WorkspaceFile(ReadFile, ToolResult):
+    """A file of the workspace with its complete content. `path` is its path in the workspace."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,28 +161,30 @@ class WorkspaceEntry(Record):
     """A file of the workspace."""
 
     path: _Address
-    size: Annotated[int, Integer(0, MAX_NUMBER, "bytes"), "In bytes."]
-    modified: Annotated[str, Text(), "When it was saved, in ISO 8601."]
+    size: Annotated[int, Integer(0, MAX_NUMBER, "bytes"), "Size in bytes."]
+    modified: Annotated[str, Text(), "When the file was saved, in ISO 8601."]
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkspaceListing(Answer):
-    """What lies in the workspace."""
+class WorkspaceListing(ToolResult):
+    """The files of the workspace."""
 
-    files: Annotated[tuple[WorkspaceEntry, ...], ListOf(Nested(WorkspaceEntry), MAX_FILES), "By name, at most 1,000."]
-    more: Annotated[bool, Boolean(), "Whether there are files beyond them."] = False
+    files: Annotated[
+        tuple[WorkspaceEntry, ...], ListOf(Nested(WorkspaceEntry), MAX_FILES), "The files by name, at most 1,000."
+    ]
+    more: Annotated[bool, Boolean(), "Whether there are more files."] = False
 
 
-def shown(text: str) -> str:
-    """As much of what was printed as a model should read: its head and its tail."""
-    if len(text) <= SHOWN_CHARACTERS:
+def shorten(text: str) -> str:
+    """Returns the head and the tail of a long output."""
+    if len(text) <= MAX_SHOWN_CHARACTERS:
         return text
-    half = SHOWN_CHARACTERS // 2
+    half = MAX_SHOWN_CHARACTERS // 2
     return truncate_middle(text, half, "to see them, write the output to a file and read a part of it")
 
 
 def content(data: bytes) -> tuple[str | None, bytes | None]:
-    """The bytes as text, or as they are: text is what UTF-8 gives back exactly and what has no zero byte."""
+    """Returns the content as (text, None), or as (None, bytes) if it is not UTF-8 or has a null byte."""
     try:
         text = data.decode()
     except UnicodeDecodeError:

@@ -1,7 +1,9 @@
-"""The tools that an agent is given, as data: what each is for, what it takes, and examples of its input.
+"""Definitions of the agent tools: descriptions, parameters and examples.
 
-One table checks what a model sends and describes the tools to it, so that both are the same.
+The same table describes the tools to a model and validates the input that the model sends.
 """
+
+# ruff: noqa: D102 - FieldType documents the methods of every field type
 
 from __future__ import annotations
 
@@ -21,80 +23,70 @@ from sandpiper_contract.truncation import truncate
 if TYPE_CHECKING:
     from sandpiper_contract.field_types import FieldType
 
-MOST_PATHS = 100
+MAX_PATHS = 100
 OPERATIONS = ("read", "write", "list", "remove")
 ROOT = "."
 BINARY_ADVICE = (
-    "write takes text alone. For a binary file, make it with execute_code, and save it with output_filename or "
-    "ci_push_to_workspace"
+    "The operation write accepts text only. Create binary files with execute_code, and save them with output_filename "
+    "or ci_push_to_workspace"
 )
 
 
 class SandboxPath(RelativePath):
-    """A path under the working directory, which models write with `./` before it, too."""
+    """A path below the working directory. Accepts leading `./`, which models often write."""
 
     def parse(self, location: str, value: object) -> str:
-        """As Kind has it."""
         return super().parse(location, re.sub(r"^(\./+)+", "", value) if isinstance(value, str) else value)
 
     def schema(self) -> dict[str, object]:
-        """As Kind has it."""
         return {"type": "string", "maxLength": MAX_PATH_CHARACTERS, "pattern": rf"^(?:\./+)*{PATH_PATTERN}$"}
 
 
 class OptionalPath(SandboxPath):
-    """A path, or an empty string for none."""
+    """A path, or an empty string for no path."""
 
     def parse(self, location: str, value: object) -> str:
-        """As Kind has it."""
         return "" if value == "" else super().parse(location, value)
 
     def schema(self) -> dict[str, object]:
-        """As Kind has it."""
         return {"type": "string", "maxLength": MAX_PATH_CHARACTERS}
 
 
 class FolderOrFile(SandboxPath):
-    """A path, or `.` for the working directory; a folder's may end with a slash."""
+    """A path, or `.` for the working directory. Accepts a trailing slash."""
 
     def parse(self, location: str, value: object) -> str:
-        """As Kind has it."""
         if value in (ROOT, f"{ROOT}/"):
             return ROOT
         return super().parse(location, value.removesuffix("/") if isinstance(value, str) else value)
 
     def schema(self) -> dict[str, object]:
-        """As Kind has it."""
         return {"type": "string", "maxLength": MAX_PATH_CHARACTERS}
 
 
 class PlainText:
-    """A file's content that is text. A refusal does not repeat it, and says what to do with content that is not."""
+    """The content of a text file. Error messages do not repeat it."""
 
     def parse(self, location: str, value: object) -> bytes:
-        """As Kind has it."""
         try:
             data = cast("str", value).encode()
         except (AttributeError, UnicodeEncodeError):
             raise invalid_without_value(location, value, "a string that can be encoded as UTF-8") from None
-        return _without_zero(location, data)
+        return _reject_null_byte(location, data)
 
     def validate(self, location: str, value: object) -> bytes:
-        """As Kind has it."""
-        return _without_zero(location, Utf8().validate(location, value))
+        return _reject_null_byte(location, Utf8().validate(location, value))
 
     def serialize(self, value: bytes) -> object:
-        """As Kind has it."""
         return value.decode()
 
     def schema(self) -> dict[str, object]:
-        """As Kind has it."""
         return {"type": "string"}
 
 
-def _without_zero(location: str, data: bytes) -> bytes:
+def _reject_null_byte(location: str, data: bytes) -> bytes:
     if b"\0" in data:
-        raise InvalidRequest(f"{location} has a zero character, so it is not text")
+        raise InvalidRequest(f"{location} has a null character; allowed: text")
     return data
 
 
@@ -102,30 +94,26 @@ def _without_zero(location: str, data: bytes) -> bytes:
 class TextFile(Record):
     """A text file to write."""
 
-    path: Annotated[str, SandboxPath(), "Where it lies, relative to the working directory."]
-    text: Annotated[bytes, PlainText(), "Its content."]
+    path: Annotated[str, SandboxPath(), "Path relative to the working directory."]
+    text: Annotated[bytes, PlainText(), "Content of the file."]
 
 
 class TextEntry:
-    """A text file to write, described in full where it stands: models are not given references."""
+    """The field type of a text file. Its schema is inline, because models handle references poorly."""
 
     def parse(self, location: str, value: object) -> TextFile:
-        """As Kind has it."""
         try:
             return TextFile.from_json(value, location)
         except InvalidRequest as error:
             raise InvalidRequest(f"{error}. {BINARY_ADVICE}") from None
 
     def validate(self, location: str, value: object) -> TextFile:
-        """As Kind has it."""
         return require_instance(location, value, TextFile)
 
     def serialize(self, value: TextFile) -> object:
-        """As Kind has it."""
         return value.to_json()
 
     def schema(self) -> dict[str, object]:
-        """As Kind has it."""
         fields = fields_of(TextFile)
         properties = {field.name: {**field.field_type.schema(), "description": field.description} for field in fields}
         return {"type": "object", "properties": properties, "required": [field.name for field in fields]}
@@ -136,7 +124,7 @@ REQUIRED = object()
 
 @dataclass(frozen=True)
 class Parameter:
-    """What a tool takes. A value that is its default is taken as it is."""
+    """A parameter of a tool."""
 
     name: str
     field_type: FieldType
@@ -144,18 +132,18 @@ class Parameter:
     default: object = REQUIRED
 
     def parse(self, value: object) -> Any:
-        """The typed value; raises InvalidRequest."""
+        """Returns the Python value of an argument, or the default unchanged. Raises InvalidRequest."""
         return value if value is self.default else self.field_type.parse(self.name, value)
 
     def schema(self) -> dict[str, object]:
-        """As JSON Schema."""
+        """Returns the parameter as JSON Schema."""
         default = {} if self.default in (REQUIRED, None) else {"default": self.default}
         return {**self.field_type.schema(), "description": self.description, **default}
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool by the name of its method."""
+    """A tool. Its name is the name of a method of CodeInterpreterTools."""
 
     name: str
     description: str
@@ -163,10 +151,10 @@ class Tool:
     examples: tuple[Mapping[str, Any], ...]
 
     def spec(self) -> dict[str, Any]:
-        """As Bedrock's Converse takes it in `toolConfig.tools`.
+        """Returns the tool for `toolConfig.tools` of Bedrock's Converse API.
 
-        The examples stand in the description, since some models take no more at the top of a schema than its type, its
-        properties and which of them are required.
+        The description includes the examples, because some models accept only `type`, `properties` and `required` at
+        the top level of a schema.
         """
         examples = "\n".join(json.dumps(example) for example in self.examples)
         schema = {
@@ -177,20 +165,20 @@ class Tool:
         description = f"{self.description}\n\nExamples of input:\n{examples}"
         return {"toolSpec": {"name": self.name, "description": description, "inputSchema": {"json": schema}}}
 
-    def checked_names(self, tool_input: object) -> dict[str, Any]:
-        """What a model sent, as arguments of the method, which reads their values. Raises InvalidRequest."""
+    def validated_arguments(self, tool_input: object) -> dict[str, Any]:
+        """Returns a model's input as arguments of the method, which parses their values. Raises InvalidRequest."""
         if not isinstance(tool_input, Mapping):
             raise invalid_without_value("tool_input", tool_input, "a JSON object")
-        given = {str(name): value for name, value in cast("Mapping[object, Any]", tool_input).items()}
+        arguments = {str(name): value for name, value in cast("Mapping[object, Any]", tool_input).items()}
         known = [parameter.name for parameter in self.parameters]
-        for name in given:
+        for name in arguments:
             if name not in known:
                 allowed = ", ".join(known)
                 raise InvalidRequest(f"{truncate(name)} is an unknown parameter of {self.name}; allowed: {allowed}")
         for parameter in self.parameters:
-            if parameter.default is REQUIRED and parameter.name not in given:
-                raise InvalidRequest(f"{parameter.name} is missing; {self.name} needs it: {parameter.description}")
-        return given
+            if parameter.default is REQUIRED and parameter.name not in arguments:
+                raise InvalidRequest(f"{parameter.name} is missing; allowed: {parameter.description}")
+        return arguments
 
 
 _CHART = (
@@ -210,12 +198,11 @@ TOOLS: dict[str, Tool] = {
             "display. For shell tasks use execute_command.",
             (
                 Parameter("code", Text(), "Code to execute. Use print() for text output."),
-                Parameter("language", Choice(LANGUAGES), "What the code is written in.", "python"),
+                Parameter("language", Choice(LANGUAGES), "Language of the code.", "python"),
                 Parameter(
                     "output_filename",
                     OptionalPath(),
-                    "File to download after execution. Code must save a file with this exact name. Saved to workspace "
-                    "automatically.",
+                    "File to save to the workspace after execution. The code must write a file with exactly this name.",
                     "",
                 ),
             ),
@@ -232,18 +219,19 @@ TOOLS: dict[str, Tool] = {
         ),
         Tool(
             "file_operations",
-            "Read, write, list, or remove files in the sandbox. Binary files are read as base64; write takes text.",
+            "Read, write, list, or remove files in the sandbox. Binary files are returned as base64. The operation "
+            "write accepts text only.",
             (
-                Parameter("operation", Choice(OPERATIONS), "What to do."),
+                Parameter("operation", Choice(OPERATIONS), "The operation."),
                 Parameter(
                     "paths",
-                    ListOf(FolderOrFile(), MOST_PATHS),
+                    ListOf(FolderOrFile(), MAX_PATHS),
                     'File paths. read: ["file.txt"], list: ["."], remove: ["old.txt"].',
                     None,
                 ),
                 Parameter(
                     "content",
-                    ListOf(TextEntry(), MOST_PATHS),
+                    ListOf(TextEntry(), MAX_PATHS),
                     'For write. Entries with path and text: [{"path": "out.txt", "text": "hello"}].',
                     None,
                 ),
@@ -258,13 +246,13 @@ TOOLS: dict[str, Tool] = {
             "ci_push_to_workspace",
             "Save sandbox files to the shared workspace (S3). Omit paths to save all files in the sandbox root. The "
             "workspace is flat: a file keeps the last part of its path as its name.",
-            (Parameter("paths", ListOf(SandboxPath(), MOST_PATHS), "File paths in the sandbox.", None),),
+            (Parameter("paths", ListOf(SandboxPath(), MAX_PATHS), "File paths in the sandbox.", None),),
             ({"paths": ["chart.png", "results.json"]}, {}),
         ),
         Tool(
             "workspace_read",
-            "Read a saved file from the workspace. Binary files are read as base64.",
-            (Parameter("path", RelativePath(), "The address that saving the file returned."),),
+            "Read a saved file from the workspace. Binary files are returned as base64.",
+            (Parameter("path", RelativePath(), "The path that was returned when the file was saved."),),
             ({"path": "code-interpreter/chart.png"}, {"path": "code-interpreter/results.json"}),
         ),
         Tool(
@@ -276,9 +264,9 @@ TOOLS: dict[str, Tool] = {
     )
 }
 TOOL_SPECS: tuple[dict[str, Any], ...] = tuple(tool.spec() for tool in TOOLS.values())
-"""The tools as Bedrock's Converse takes them: `toolConfig={"tools": list(TOOL_SPECS)}`."""
+"""The tools for Bedrock's Converse API: `toolConfig={"tools": list(TOOL_SPECS)}`."""
 
 
-def read_arguments(tool: str, **given: object) -> tuple[Any, ...]:
-    """The typed values of a tool's parameters, in their order. Raises InvalidRequest."""
-    return tuple(parameter.parse(given[parameter.name]) for parameter in TOOLS[tool].parameters)
+def parse_arguments(tool: str, **arguments: object) -> tuple[Any, ...]:
+    """Returns the Python values of a tool's arguments, in the order of its parameters. Raises InvalidRequest."""
+    return tuple(parameter.parse(arguments[parameter.name]) for parameter in TOOLS[tool].parameters)

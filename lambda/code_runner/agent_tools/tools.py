@@ -1,6 +1,6 @@
-"""The tools of an agent: one sandbox whose state is kept over calls, and a workspace in S3 for what is to stay.
+"""The agent tools: a sandbox that keeps its state between calls, and a workspace in S3.
 
-Not for a workflow's runs, which `operations` claims in S3. A call here is sent once; who makes it again runs it again.
+Calls are not idempotent: a repeated call runs the code again. Workflows use `code_runner.operations` instead.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 from code_runner.agent_tools.file_operations import file_operation
-from code_runner.agent_tools.restarting_session import SESSION_REPLACED, LastingSession, Uploads
-from code_runner.agent_tools.results import Answer, Changed, Failed, FilesRead, Listed, Pushed, Ran
-from code_runner.agent_tools.specs import TOOL_SPECS, TOOLS, read_arguments
+from code_runner.agent_tools.restarting_session import SESSION_REPLACED, RestartingSession, Uploads
+from code_runner.agent_tools.results import Changed, Failed, FilesRead, Listed, Pushed, Ran, ToolResult
+from code_runner.agent_tools.specs import TOOL_SPECS, TOOLS, parse_arguments
 from code_runner.agent_tools.workspace import FOLDER, Workspace
-from code_runner.agent_tools.workspace_push import push, refuse_same_names, save
+from code_runner.agent_tools.workspace_push import check_distinct_names, push, save
 from code_runner.agentcore.boto_clients import AwsClients
 from code_runner.agentcore.programs import Code, Command
 from code_runner.session import log_stop_failure
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 __all__ = ["SESSION_REPLACED", "TOOL_SPECS", "CodeInterpreterTools"]
 
 SESSION_SECONDS = 900
-"""The service's own default for the life of a session."""
+"""Default lifetime of a session, as in the service."""
 NO_NETWORK = (
-    "The code found no network. An interpreter in SANDBOX mode has none: use what is installed (pip list), or files "
-    "that were uploaded. Installing packages and fetching from the web need an interpreter in PUBLIC mode."
+    "The code has no network access, as always in network mode SANDBOX. Use the installed packages (pip list) or "
+    "uploaded files. Installing packages and downloading data require an interpreter in network mode PUBLIC."
 )
 NO_NETWORK_SIGNS = (
     "Name or service not known",
@@ -48,16 +48,22 @@ NO_NETWORK_SIGNS = (
     "Could not resolve host",
     "Network is unreachable",
 )
-"""What glibc, urllib3, curl and the kernel say without a network."""
+"""Messages of glibc, urllib3, curl and the kernel without network access."""
 
-Answered = TypeVar("Answered", bound=Answer)
+Result = TypeVar("Result", bound=ToolResult)
 
 
 class CodeInterpreterTools:
-    """The tools of one agent, as methods. A context manager: leaving it stops the session.
+    """The tools of an agent, as methods. Use it as a context manager, which stops the session at the end.
 
-    A tool never raises for what a model did or the service answered: it returns `Failed`. The first call that needs a
-    session starts it. Calls from several threads take turns, since they share one sandbox.
+    The first call that needs a session starts it. Tools do not raise RunError: they return `Failed`. Calls from several
+    threads run one after another, because they share a sandbox.
+
+    Example:
+        >>> with CodeInterpreterTools("aws.codeinterpreter.v1", bucket="agent-files") as tools:
+        ...     tools.execute_code("x = 20")
+        ...     tools.call("execute_code", {"code": "print(x + 1)"}).to_json()["stdout"]
+        '21'
     """
 
     def __init__(
@@ -72,30 +78,43 @@ class CodeInterpreterTools:
         clients: Clients | None = None,
         on_stop_failed: Callable[[str, RunError], None] = log_stop_failure,
     ) -> None:
-        """Calls nothing yet. Raises InvalidRequest for what cannot be.
+        """Validates the arguments. Does not call AWS.
 
-        `bucket` and `prefix` are where the workspace lies, in its folder `code-interpreter/`. `uploads`, bytes by path,
-        and the objects below `uploads_uri` (s3://BUCKET/FOLDER/) lie in each session from its start; an archive lies
-        there as it is and is not unpacked. `clients` has region and credentials; without it they are boto3's default
-        chain's, and `AwsClients(boto3.Session(…))` gives others.
+        Args:
+            interpreter_id: `aws.codeinterpreter.v1`, or the identifier of a custom interpreter.
+            bucket: The bucket of the workspace, which is the folder `code-interpreter/` below the prefix.
+            prefix: The prefix of the workspace in the bucket.
+            uploads: Files to write to each new session: content by path.
+            uploads_uri: `s3://BUCKET/FOLDER/`, whose objects are also written to each new session. Archives are not
+                unpacked.
+            session_timeout_seconds: Lifetime of a session, 60 to 28,800 s.
+            clients: Default: clients with boto3's default Region and credentials. Pass
+                `AwsClients(boto3.Session(…))` for others.
+            on_stop_failed: Called with the identifier and the error if a session cannot be stopped. The session then
+                ends when its lifetime expires. Default: logs the error.
+
+        Raises:
+            InvalidRequest: An argument is not valid.
         """
         Text(255).validate("interpreter_id", interpreter_id)
         self._clients = clients or AwsClients()
         lifetime = Integer(*SESSION_TIMEOUT_SECONDS, "seconds")
         seconds = lifetime.parse("session_timeout_seconds", session_timeout_seconds)
         folder = None if uploads_uri is None else S3Folder().parse("uploads_uri", uploads_uri)
-        given = cast("Mapping[object, object]", require_instance("uploads", uploads or {}, Mapping))
-        files = tuple(_upload(path, data) for path, data in given.items())
+        contents = cast("Mapping[object, object]", require_instance("uploads", uploads or {}, Mapping))
+        files = tuple(_upload(path, data) for path, data in contents.items())
         check_input_paths(files)
-        self._session = LastingSession(self._clients, interpreter_id, seconds, Uploads(files, folder), on_stop_failed)
+        self._session = RestartingSession(
+            self._clients, interpreter_id, seconds, Uploads(files, folder), on_stop_failed
+        )
         self._bucket = bucket
         self._prefix = f"{AnyString().validate('prefix', prefix).strip('/')}/".lstrip("/")
         S3Folder().validate("workspace", S3Object(bucket, f"{self._prefix}{FOLDER}"))
         self._closed = False
-        self._turn = threading.RLock()
+        self._lock = threading.RLock()
 
     def __enter__(self) -> Self:
-        """The tools."""
+        """Returns the tools."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -103,116 +122,120 @@ class CodeInterpreterTools:
         self.close()
 
     def close(self) -> None:
-        """Stops the session, if any, or calls `on_stop_failed`. Later calls fail."""
-        with self._turn:
+        """Stops the session, if one is running. Later calls return `Failed`."""
+        with self._lock:
             self._closed = True
             self._session.stop()
 
-    def call(self, name: str, tool_input: object) -> Answer:
-        """Calls a tool by its name with what a model sent for it."""
+    def call(self, name: str, tool_input: object) -> ToolResult:
+        """Calls a tool by name with the input that a model sent."""
         try:
             if name not in TOOLS:
                 raise invalid_value("tool", name, " | ".join(TOOLS))
-            given = TOOLS[name].checked_names(tool_input)
+            arguments = TOOLS[name].validated_arguments(tool_input)
         except InvalidRequest as error:
-            return Failed.of(error)
-        return getattr(self, name)(**given)
+            return Failed.from_error(error)
+        return getattr(self, name)(**arguments)
 
     def execute_code(self, code: str, language: str = "python", output_filename: str = "") -> Ran | Failed:
-        """Runs code in the session, once. The file named `output_filename` is saved to the workspace afterwards.
+        """Runs code in the session and saves the file `output_filename` to the workspace.
 
-        Without such a file the answer says so in `not_saved`.
+        If the code does not write the file, the result lists it in `not_saved`.
         """
 
         def work() -> Ran:
-            text, known_language, path = read_arguments(
+            program, program_language, path = parse_arguments(
                 "execute_code", code=code, language=language, output_filename=output_filename
             )
 
             def run(session: CodeSession) -> Ran:
-                ran = _ran(session.run(Code(text, known_language), outputs=NO_OUTPUTS))
+                result = _to_ran(session.run(Code(program, program_language), outputs=NO_OUTPUTS))
                 if not path:
-                    return ran
+                    return result
                 saved, not_saved = save(session, path, self._workspace)
-                return replace(ran, saved=saved, not_saved=not_saved)
+                return replace(result, saved=saved, not_saved=not_saved)
 
-            return self._session.do(run, runs_code=True)
+            return self._session.execute(run, runs_code=True)
 
-        return self._answer(work)
+        return self._run(work)
 
     def execute_command(self, command: str) -> Ran | Failed:
-        """Runs a shell command in the session's working directory, once."""
+        """Runs a shell command in the session's working directory."""
 
         def work() -> Ran:
-            (line,) = read_arguments("execute_command", command=command)
+            (command_line,) = parse_arguments("execute_command", command=command)
 
             def run(session: CodeSession) -> Ran:
-                return _ran(session.run(Command(line), outputs=NO_OUTPUTS))
+                return _to_ran(session.run(Command(command_line), outputs=NO_OUTPUTS))
 
-            return self._session.do(run, runs_code=True)
+            return self._session.execute(run, runs_code=True)
 
-        return self._answer(work)
+        return self._run(work)
 
     def file_operations(
         self, operation: str, paths: list[str] | None = None, content: list[dict[str, str]] | None = None
     ) -> FilesRead | Changed | Listed | Failed:
-        """Reads, writes, lists or removes files of the sandbox. Binary files are read in base64; write takes text."""
+        """Reads, writes, lists or removes files of the sandbox.
+
+        Binary files are returned as base64. The operation `write` accepts text only.
+        """
 
         def work() -> FilesRead | Changed | Listed:
-            kind, known, entries = read_arguments("file_operations", operation=operation, paths=paths, content=content)
-            return self._session.do(file_operation(kind, known, entries))
+            arguments = parse_arguments("file_operations", operation=operation, paths=paths, content=content)
+            return self._session.execute(file_operation(*arguments))
 
-        return self._answer(work)
+        return self._run(work)
 
     def ci_push_to_workspace(self, paths: list[str] | None = None) -> Pushed | Failed:
-        """Saves files of the sandbox to the workspace, without `paths` all that lie in its root.
+        """Saves files of the sandbox to the workspace. Default: all files in the sandbox's root folder.
 
-        The workspace is flat: of a path in a subfolder the last part is the name. Two paths of one name are refused
-        before anything is saved. The service's own files and subfolders of the root are left out.
+        The workspace has no subfolders: a file is saved under the last part of its path. If two paths have the same
+        last part, the call fails before it saves a file. The default excludes subfolders and the service's own files.
         """
 
         def work() -> Pushed:
-            (known,) = read_arguments("ci_push_to_workspace", paths=paths)
-            if known == ():
-                raise InvalidRequest("paths is a list of 0; allowed: at least one path, or leave it out to save all")
-            if known is not None:
-                refuse_same_names(known)
-            return self._session.do(lambda session: push(session, known, self._workspace))
+            (files,) = parse_arguments("ci_push_to_workspace", paths=paths)
+            if files == ():
+                raise InvalidRequest("paths is a list of 0; allowed: at least one path. Omit paths to save all files")
+            if files is not None:
+                check_distinct_names(files)
+            return self._session.execute(lambda session: push(session, files, self._workspace))
 
-        return self._answer(work)
+        return self._run(work)
 
-    def workspace_read(self, path: str) -> Answer:
-        """Reads a saved file whole, by the address that saving it returned: `code-interpreter/NAME`."""
-        return self._answer(lambda: self._workspace.read(*read_arguments("workspace_read", path=path)))
+    def workspace_read(self, path: str) -> ToolResult:
+        """Returns a saved file, by the path that was returned when it was saved: `code-interpreter/NAME`."""
+        return self._run(lambda: self._workspace.read(*parse_arguments("workspace_read", path=path)))
 
-    def workspace_list(self, path: str) -> Answer:
-        """Lists the saved files; the one folder there is, is `code-interpreter/`."""
-        return self._answer(lambda: self._workspace.list(*read_arguments("workspace_list", path=path)))
+    def workspace_list(self, path: str) -> ToolResult:
+        """Lists the saved files. The only valid path is `code-interpreter/`."""
+        return self._run(lambda: self._workspace.list(*parse_arguments("workspace_list", path=path)))
 
     @property
     def _workspace(self) -> Workspace:
         return Workspace(self._clients.s3, self._bucket, self._prefix)
 
-    def _answer(self, work: Callable[[], Answered]) -> Answered | Failed:
-        """One call's turn: what it answers, or Failed, with what is to be told of the session."""
-        with self._turn:
+    def _run(self, work: Callable[[], Result]) -> Result | Failed:
+        """Runs a call when no other call is running. Returns its result, or Failed, with the session's notice."""
+        with self._lock:
             try:
                 if self._closed:
-                    raise InvalidRequest("these tools are closed, and their session is stopped; make new ones")
-                answer: Answered | Failed = work()
+                    raise InvalidRequest("the tools are closed; allowed: calls before close(). Create new tools")
+                result: Result | Failed = work()
             except RunError as error:
-                answer = Failed.of(error)
+                result = Failed.from_error(error)
             notice = self._session.take_notice()
-            return answer if notice is None else replace(answer, notice=notice)
+            return result if notice is None else replace(result, notice=notice)
 
 
 def _upload(path: object, data: object) -> InputFile:
-    return InputFile.from_bytes(parse_relative_path("uploads", path), Base64().validate(f"uploads[{path!r}]", data))
+    relative_path = parse_relative_path("uploads", path)
+    return InputFile.from_bytes(relative_path, Base64().validate(f"uploads[{path!r}]", data))
 
 
-def _ran(result: RunResult) -> Ran:
-    printed = result.stderr + result.stdout
-    without_network = result.exit_code != 0 and any(sign in printed for sign in NO_NETWORK_SIGNS)
+def _to_ran(result: RunResult) -> Ran:
+    output = result.stderr + result.stdout
+    without_network = result.exit_code != 0 and any(sign in output for sign in NO_NETWORK_SIGNS)
     return Ran(
         stdout=result.stdout,
         stderr=result.stderr,

@@ -1,6 +1,6 @@
-"""The workspace of an agent in S3: a flat folder, where the latest file of a name wins and the bucket keeps the others.
+"""The workspace of an agent: the flat folder `code-interpreter/` in S3.
 
-Its addresses are `code-interpreter/NAME`; nothing here reads or writes beside that folder.
+Saving a file replaces an earlier file of the same name. A bucket with versioning keeps the earlier versions.
 """
 
 from __future__ import annotations
@@ -25,58 +25,65 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 FOLDER = "code-interpreter/"
-MOST_READ_BYTES = 100 * 1024 * 1024
-"""Of a file that is read back into memory."""
-MOST_LISTED = 1_000
-"""Names in one answer, which is what one call of S3 gives."""
+MAX_READ_BYTES = 100 * 1024 * 1024
+"""Maximum size of a file that is read into memory: 100 MiB."""
+MAX_LISTED_FILES = 1_000
+"""Maximum number of files in one listing, which is the size of a page in S3."""
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder `code-interpreter/` below `prefix`, which is empty or ends with a slash."""
+    """The folder `code-interpreter/` below `prefix`, which is empty or ends with a slash.
+
+    Example:
+        >>> Workspace(s3, "agent-files").save("out/chart.png", data).path
+        'code-interpreter/chart.png'
+    """
 
     s3: S3Client
     bucket: str
     prefix: str = ""
 
     def save(self, source: str, data: bytes) -> SavedFile:
-        """Puts a file of the sandbox, by the last part of its path. Raises StorageError."""
-        address = address_of(source)
-        target = self._object(address)
+        """Saves a file of the sandbox under the last part of its path. Raises StorageError."""
+        path = workspace_path(source)
+        target = self._object(path)
         if len(target.key.encode()) > MAX_KEY_BYTES:
-            raise StorageError(f"writing {target.uri}: its key is longer than S3's {MAX_KEY_BYTES} bytes")
+            raise StorageError(f"writing {target.uri}: the key is too long; allowed: at most {MAX_KEY_BYTES} bytes")
         sha256 = hashlib.sha256(data).hexdigest()
         with storage_errors("writing", target.uri):
-            answer = self.s3.put_object(
+            response = self.s3.put_object(
                 Bucket=target.bucket,
                 Key=target.key,
                 Body=data,
-                ContentType=content_type(address),
+                ContentType=content_type(path),
                 Metadata={SHA256_METADATA: sha256},
             )
         return SavedFile(
-            path=address,
+            path=path,
             source=source,
-            content_type=content_type(address),
+            content_type=content_type(path),
             size=len(data),
             sha256=sha256,
-            version_id=answer.get("VersionId"),
+            version_id=response.get("VersionId"),
         )
 
     def read(self, path: str) -> WorkspaceFile:
-        """The latest version of a file, whole. Raises InvalidRequest, PayloadTooLarge, StorageError."""
-        source = self._object(_checked(path))
+        """Returns the latest version of a file. Raises InvalidRequest, PayloadTooLarge, StorageError."""
+        source = self._object(_validate(path))
         with storage_errors("reading", source.uri):
             try:
-                answer = self.s3.get_object(Bucket=source.bucket, Key=source.key)
+                response = self.s3.get_object(Bucket=source.bucket, Key=source.key)
             except ClientError as error:
                 if error_code(error) == "NoSuchKey":
-                    message = f"path is {path!r}; the workspace has no such file. See workspace_list({FOLDER!r})"
+                    message = (
+                        f"path is {path!r}; allowed: a file of the workspace. List them with workspace_list({FOLDER!r})"
+                    )
                     raise InvalidRequest(message) from None
                 raise
-            if answer["ContentLength"] > MOST_READ_BYTES:
-                raise PayloadTooLarge(f"{path}: {answer['ContentLength']:,} bytes; allowed: {MOST_READ_BYTES:,}")
-            data = answer["Body"].read()
+            if response["ContentLength"] > MAX_READ_BYTES:
+                raise PayloadTooLarge(f"{path}: {response['ContentLength']:,} bytes; allowed: {MAX_READ_BYTES:,}")
+            data = response["Body"].read()
         text, base64 = content(data)
         return WorkspaceFile(
             path=path,
@@ -88,51 +95,55 @@ class Workspace:
         )
 
     def list(self, path: str) -> WorkspaceListing:
-        """The files there are. Raises InvalidRequest for another folder than the workspace's, StorageError."""
+        """Returns the files of the workspace. Raises InvalidRequest for any other folder, StorageError."""
         if path not in (FOLDER, FOLDER.rstrip("/")):
-            raise InvalidRequest(f"path is {path!r}; allowed: {FOLDER!r}, which is flat")
+            raise InvalidRequest(f"path is {path!r}; allowed: {FOLDER!r}, which has no subfolders")
         folder = self._object(FOLDER)
         with storage_errors("listing", folder.uri):
-            answer = self.s3.list_objects_v2(Bucket=folder.bucket, Prefix=folder.key, MaxKeys=MOST_LISTED)
+            response = self.s3.list_objects_v2(Bucket=folder.bucket, Prefix=folder.key, MaxKeys=MAX_LISTED_FILES)
         entries = (
             WorkspaceEntry(
-                path=found.get("Key", "").removeprefix(self.prefix),
-                size=found.get("Size", 0),
-                modified=found["LastModified"].isoformat() if "LastModified" in found else "unknown",
+                path=item.get("Key", "").removeprefix(self.prefix),
+                size=item.get("Size", 0),
+                modified=item["LastModified"].isoformat() if "LastModified" in item else "unknown",
             )
-            for found in answer.get("Contents", [])
+            for item in response.get("Contents", [])
         )
-        return WorkspaceListing(files=tuple(entries), more=answer.get("IsTruncated", False))
+        return WorkspaceListing(files=tuple(entries), more=response.get("IsTruncated", False))
 
-    def _object(self, address: str) -> S3Object:
-        return S3Object(self.bucket, f"{self.prefix}{address}")
+    def _object(self, path: str) -> S3Object:
+        return S3Object(self.bucket, f"{self.prefix}{path}")
 
 
-def address_of(path: str) -> str:
-    """Where a file of the sandbox lies in the workspace, which is flat."""
+def workspace_path(path: str) -> str:
+    """Returns the path in the workspace of a file of the sandbox: its folders are dropped."""
     return f"{FOLDER}{path.rpartition('/')[2]}"
 
 
-def _checked(path: object) -> str:
-    address = parse_relative_path("path", path)
-    if address_of(address) != address:
-        raise InvalidRequest(f"path is {address!r}; allowed: {FOLDER}NAME, as the tool that saved the file returned it")
-    return address
+def _validate(path: object) -> str:
+    validated = parse_relative_path("path", path)
+    if workspace_path(validated) != validated:
+        raise InvalidRequest(f"path is {validated!r}; allowed: {FOLDER}NAME, as returned when the file was saved")
+    return validated
 
 
-def uploaded(s3: S3Client, folder: S3Object) -> tuple[InputFile, ...]:
-    """The objects below a folder of S3, with its subfolders, as files of a sandbox. Archives stay archives.
+def download_uploads(s3: S3Client, folder: S3Object) -> tuple[InputFile, ...]:
+    """Returns the objects below an S3 folder, with its subfolders, as files of a sandbox. Archives are not unpacked.
 
-    Raises InvalidRequest for a name that a sandbox cannot take, PayloadTooLarge for more than one call carries,
-    StorageError.
+    Raises:
+        InvalidRequest: The name of an object is not a valid path in a sandbox.
+        PayloadTooLarge: The objects exceed the size limit of a call in total.
+        StorageError: S3 did not return the objects.
     """
     files: list[InputFile] = []
     with storage_errors("reading uploads from", folder.uri):
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=folder.key)
-        found = [item for page in pages for item in page.get("Contents", []) if not item.get("Key", "/").endswith("/")]
-        if (size := sum(item.get("Size", 0) for item in found)) > MAX_WRITE_BYTES:
-            raise PayloadTooLarge(f"uploads at {folder.uri}: {size:,} bytes; allowed: {MAX_WRITE_BYTES:,} in all")
-        for key in (item.get("Key", "") for item in found):
+        objects = [
+            item for page in pages for item in page.get("Contents", []) if not item.get("Key", "/").endswith("/")
+        ]
+        if (size := sum(item.get("Size", 0) for item in objects)) > MAX_WRITE_BYTES:
+            raise PayloadTooLarge(f"uploads at {folder.uri}: {size:,} bytes; allowed: {MAX_WRITE_BYTES:,} in total")
+        for key in (item.get("Key", "") for item in objects):
             path = parse_relative_path(
                 f"the name of the upload s3://{folder.bucket}/{key}", key.removeprefix(folder.key)
             )
