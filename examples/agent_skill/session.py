@@ -1,4 +1,4 @@
-"""The tools without a model: python examples/agent_skill/session.py INTERPRETER_ID BUCKET"""
+"""Calls the tools without a model: python examples/agent_skill/session.py INTERPRETER_ID BUCKET."""
 import json
 import sys
 

@@ -1,6 +1,9 @@
-"""The CDK app of the charting agent: `cdk deploy --app "python examples/charting_agent/app.py"`, in the repository.
+"""The CDK app of the charting agent. Run it in the repository's root folder.
 
-The account and the region are those of the CLI's credentials, or `-c account=… -c region=…`.
+Example:
+    cdk deploy --app "python examples/charting_agent/app.py"
+
+Account and Region come from the credentials of the CDK CLI, or from `-c account=… -c region=…`.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ PACKAGE = Path("build", "charting-agent")
 
 
 def main() -> int:
-    """Writes the cloud assembly. Returns 1 where something is missing, and says what."""
+    """Writes the cloud assembly. Returns 1 with a message if a setting or the package is missing."""
     app = cdk.App(analytics_reporting=False)
     account = app.node.try_get_context("account") or os.environ.get("CDK_DEFAULT_ACCOUNT")
     region = app.node.try_get_context("region") or os.environ.get("CDK_DEFAULT_REGION")

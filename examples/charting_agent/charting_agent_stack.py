@@ -1,6 +1,6 @@
-"""The agent on AgentCore Runtime, with the interpreter that runs its code and the bucket that keeps its figures.
+"""The stack of the agent: an AgentCore Runtime, an interpreter for its code and a bucket for its figures.
 
-The embedded AWS has no AgentCore Runtime, so this stack is synthesised and reviewed there, and deployed to AWS alone.
+The embedded AWS does not support AgentCore Runtime. The stack can only be deployed to AWS.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from constructs import Construct
 
 PYTHON = "PYTHON_3_13"
-"""What `package` packs for."""
+"""The runtime that `package` builds for."""
 FIGURE_DAYS = 7
-"""How long figures are kept; the links to them end after an hour."""
+"""Retention of figures in days. Links to them expire after an hour."""
 RUNTIME_NAME = "charting_agent"
 LOG_GROUPS = "/aws/bedrock-agentcore/runtimes"
 
 
 @dataclass(frozen=True, kw_only=True)
 class InferenceProfile:
-    """A cross-region inference profile of Bedrock: its id, and the regions that it may send a request to.
+    """A cross-Region inference profile of Bedrock: its identifier, and the Regions that it routes requests to.
 
     https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html
     """
@@ -45,17 +45,17 @@ class InferenceProfile:
 
     @property
     def model_id(self) -> str:
-        """The model behind it: its id without the name of the geography."""
+        """The identifier of the model: the profile's identifier without the geography."""
         return self.profile_id.partition(".")[2]
 
 
 class ChartingAgentStack(cdk.Stack):
-    """A runtime whose role may ask one model, use one interpreter and keep figures in one folder."""
+    """A runtime whose role can invoke one model, use one interpreter and store figures in one folder."""
 
     def __init__(
         self, scope: Construct, name: str, *, account: str, region: str, model: InferenceProfile, package: Path
     ) -> None:
-        """`package` is the folder that `package` made."""
+        """Creates the stack. `package` is the folder that the script `package` creates."""
         super().__init__(
             scope,
             name,
@@ -66,7 +66,7 @@ class ChartingAgentStack(cdk.Stack):
             self, "Figures", name=f"{name}-{account}-{region}", expiration_days={settings.DEFAULT_FOLDER: FIGURE_DAYS}
         ).bucket
         figures = BucketFolder(bucket=bucket, path=settings.DEFAULT_FOLDER)
-        # Its code gets no folder: the agent reads figures from the session and puts them into S3 itself.
+        # The interpreter has no access to S3: the agent reads figures from the session and stores them in S3 itself.
         interpreter = CodeInterpreter(
             self, "Interpreter", name_prefix=RUNTIME_NAME, description="Runs the code of the charting agent"
         )
@@ -74,7 +74,7 @@ class ChartingAgentStack(cdk.Stack):
 
         role = _role(self, figures, model, code)
         interpreter.grant_run(role)
-        # The L2 construct would let the role read all assets of the account, so this is its resource alone.
+        # The L2 construct would grant the role read access to all assets of the account.
         runtime = agentcore.CfnRuntime(
             self,
             "Runtime",
@@ -91,7 +91,7 @@ class ChartingAgentStack(cdk.Stack):
                     runtime=PYTHON,
                 )
             ),
-            # The agent itself runs nobody's code, and calls Bedrock, AgentCore and S3, over their public endpoints.
+            # The agent itself runs no user code. It calls the public endpoints of Bedrock, AgentCore and S3.
             network_configuration=agentcore.CfnRuntime.NetworkConfigurationProperty(network_mode="PUBLIC"),
             protocol_configuration="HTTP",
             role_arn=role.role_arn,
@@ -108,7 +108,7 @@ class ChartingAgentStack(cdk.Stack):
 
 
 def _role(stack: cdk.Stack, figures: BucketFolder, model: InferenceProfile, code: assets.Asset) -> iam.Role:
-    """What the agent acts with. A runtime's name holds no hyphen, so `NAME-*` is this runtime and its endpoints.
+    """Returns the agent's role. Names of runtimes have no hyphen, so `NAME-*` matches this runtime and its endpoints.
 
     https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/runtime-permissions.html
     """
@@ -125,7 +125,7 @@ def _role(stack: cdk.Stack, figures: BucketFolder, model: InferenceProfile, code
         ),
         description="What the charting agent may do",
     )
-    # Reading is for the links, which are as good as their signer.
+    # Links have the permissions of the role that signs them, so the role needs to read the figures.
     role.add_to_policy(figures.object_statement("s3:GetObject", "s3:PutObject"))
     for statement in _model_statements(stack, model):
         role.add_to_policy(statement)
@@ -144,21 +144,21 @@ def _role(stack: cdk.Stack, figures: BucketFolder, model: InferenceProfile, code
         (("logs:DescribeLogGroups",), all_log_groups),
     ):
         role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=[resource]))
-    its_logs = "The service names the log group by the runtime's id, which is known only when the runtime is there."
+    log_reason = "The service names the log group after the runtime's identifier, which is unknown before deployment."
     acknowledge_wildcards(
         role,
         {
-            figures.objects_arn: "Every figure gets a key of its own, in the folder that holds nothing but figures.",
-            log_group: its_logs,
-            log_streams: its_logs,
-            all_log_groups: "The runtime looks for its log group by listing names, which IAM cannot narrow to one.",
+            figures.objects_arn: "Every figure has a new key in a folder that contains only figures.",
+            log_group: log_reason,
+            log_streams: log_reason,
+            all_log_groups: "The runtime finds its log group by listing names, which IAM cannot restrict to one.",
         },
     )
     return role
 
 
 def _model_statements(stack: cdk.Stack, model: InferenceProfile) -> list[iam.PolicyStatement]:
-    """The profile, and through it alone the model in each of its regions. A stream of answers needs this one action.
+    """Returns the grants for the profile, and through it only for the model in each of its Regions.
 
     https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html
     https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-prereq.html
@@ -171,10 +171,10 @@ def _model_statements(stack: cdk.Stack, model: InferenceProfile) -> list[iam.Pol
         )
         for region in model.regions
     ]
-    through_it = {"StringEquals": {"bedrock:InferenceProfileArn": profile}}
+    through_profile = {"StringEquals": {"bedrock:InferenceProfileArn": profile}}
     return [
         iam.PolicyStatement(actions=[action], resources=[profile]),
-        iam.PolicyStatement(actions=[action], resources=models, conditions=through_it),
+        iam.PolicyStatement(actions=[action], resources=models, conditions=through_profile),
     ]
 
 

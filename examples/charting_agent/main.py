@@ -1,4 +1,4 @@
-"""Starts the agent on port 8080, for AgentCore Runtime and for a person's own machine. Variables: see `settings`."""
+"""Starts the agent on port 8080, on AgentCore Runtime or locally. `settings` defines its environment variables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from charting_agent.settings import MissingSetting, Settings
 
 
 def main() -> int:
-    """Serves until it is stopped. Returns 2 where a setting is missing."""
+    """Serves requests until it is stopped. Returns 2 if a setting is missing."""
     try:
         settings = Settings.from_environment()
     except MissingSetting as error:

@@ -1,4 +1,4 @@
-"""An interpreter, its bucket and the function that runs code in it: `cdk deploy --app "python app.py"`."""
+"""An app with an interpreter, its bucket and a session function: `cdk deploy --app "python app.py"`."""
 
 import aws_cdk as cdk
 

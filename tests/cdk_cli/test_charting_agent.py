@@ -1,4 +1,4 @@
-"""The charting agent's app, synthesised by the command of its page without a network and without credentials."""
+"""The documented command synthesizes the charting agent's app without network access and credentials."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def _synth(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Later arguments win over those of the page."""
+    """Runs the documented command. Additional arguments override its arguments."""
     page = (ROOT / "examples" / "charting_agent" / "README.md").read_text()
     (command,) = (line for line in page.splitlines() if line.startswith("cdk synth "))
     here = command.replace("build/charting-agent.out", str(tmp_path / "out"))
     return run([*shlex.split(here), *arguments], tmp_path)
 
 
-def test_the_app_is_synthesised_by_the_cli(tmp_path: Path) -> None:
+def test_the_cli_synthesizes_the_app(tmp_path: Path) -> None:
     package = tmp_path / "package"
     package.mkdir()
     (package / "main.py").write_text("")
@@ -39,7 +39,9 @@ def test_the_app_is_synthesised_by_the_cli(tmp_path: Path) -> None:
     ],
     ids=["account", "package"],
 )
-def test_what_is_missing_is_said_without_a_traceback(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+def test_a_missing_setting_is_reported_without_a_traceback(
+    tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
     done = _synth(tmp_path, *arguments)
     assert done.returncode == 1
     assert done.stderr.startswith(said)

@@ -102,18 +102,18 @@ class ScriptedModel(Model):
         """The results as the model has seen them."""
 
     def update_config(self, **_: Any) -> None:
-        """As Model has it."""
+        """Implements Model."""
 
     def get_config(self) -> dict[str, Any]:
-        """As Model has it."""
+        """Implements Model."""
         return {}
 
     def structured_output(self, *_: Any, **__: Any) -> AsyncGenerator[Any, None]:
-        """As Model has it."""
+        """Implements Model."""
         raise NotImplementedError
 
     async def stream(self, messages: Messages, *_: Any, **__: Any) -> AsyncIterable[StreamEvent]:
-        """As Model has it."""
+        """Implements Model."""
         yield {"messageStart": {"role": "assistant"}}
         results = [result for message in messages for result in results_in(message)]
         if results:
@@ -146,7 +146,7 @@ def results_in(message: Message) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the agent is deployed. `admin` is who looks at it."""
+    """The deployed agent. `admin` is the session of an administrator."""
 
     settings: Settings
     role: str
@@ -164,7 +164,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def deployed_agent(aws: RunningInstance | None, tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """The agent's stack, as far as the embedded AWS has its resources; its settings are the runtime's variables."""
+    """Deploys the agent's stack without the runtime. The settings are the runtime's environment variables."""
     if aws is None:
         pytest.fail("these tests take grants away from the agent: they are the embedded AWS's")
     template = synthesise(tmp_path_factory.mktemp("agent"))[NAME].content
@@ -173,7 +173,7 @@ def deployed_agent(aws: RunningInstance | None, tmp_path_factory: pytest.TempPat
     variables: dict[str, Any] = properties["EnvironmentVariables"] | {"ROLE": properties["RoleArn"]}
     names = {name.replace("_", ""): name for name in variables}
     template["Outputs"] = {short: {"Value": variables[name]} for short, name in names.items()}
-    del template["Parameters"], template["Rules"]  # of `cdk bootstrap`, which nothing here needs
+    del template["Parameters"], template["Rules"]  # these refer to `cdk bootstrap`, which the test does not need
     credentials = boto3.Session().get_credentials()
     assert credentials is not None
     admin = boto3.Session(credentials.access_key, credentials.secret_key, region_name=aws.region)
@@ -195,7 +195,7 @@ def document(*statements: dict[str, Any]) -> str:
 
 @pytest.fixture
 def place(deployed_agent: Place, monkeypatch: pytest.MonkeyPatch) -> Generator[Place]:
-    """The process acts with the agent's role. All sessions have been stopped in the end."""
+    """Runs the test with the agent's role and checks that all sessions were stopped."""
     assumed = deployed_agent.admin.client("sts").assume_role(RoleArn=deployed_agent.role, RoleSessionName="test")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", assumed["Credentials"]["AccessKeyId"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", assumed["Credentials"]["SecretAccessKey"])
@@ -206,7 +206,7 @@ def place(deployed_agent: Place, monkeypatch: pytest.MonkeyPatch) -> Generator[P
 
 @pytest.fixture
 def refused(deployed_agent: Place) -> Generator[None]:
-    """The role may put nothing into S3."""
+    """Denies the role to write to S3."""
     iam, name = deployed_agent.admin.client("iam"), deployed_agent.role.rpartition("/")[2]
     denial = {"Effect": "Deny", "Action": "s3:PutObject", "Resource": "*"}
     iam.put_role_policy(RoleName=name, PolicyName="refused", PolicyDocument=document(denial))
@@ -215,7 +215,7 @@ def refused(deployed_agent: Place) -> Generator[None]:
 
 
 def links_in(said: str) -> list[tuple[int, str]]:
-    """Figures and their links, as they are appended to an answer: each link twice, and whole."""
+    """Returns the figures and links that are appended to an answer. Each link is there twice, and complete."""
     found: list[tuple[str, str, str]] = LINK.findall(said)
     assert all(link == direct for _, link, direct in found)
     return [(int(figure), link) for figure, link, _ in found]
@@ -228,7 +228,7 @@ def download(url: str) -> bytes:
 
 
 def size_of(png: bytes) -> tuple[int, int]:
-    """Width and height in pixels; fails for what is no PNG."""
+    """Returns width and height in pixels. Fails if the data is not a PNG image."""
     assert png[:8] == b"\x89PNG\r\n\x1a\n"
     assert png[12:16] == b"IHDR"
     assert png[-8:-4] == b"IEND"
@@ -237,7 +237,7 @@ def size_of(png: bytes) -> tuple[int, int]:
 
 @contextmanager
 def served(settings: Settings, model: Model) -> Generator[str]:
-    """The application on a port of loopback."""
+    """Serves the application on a loopback port."""
     config = uvicorn.Config(create_app(settings, model), host="127.0.0.1", port=0, log_level="warning")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -255,7 +255,7 @@ def served(settings: Settings, model: Model) -> Generator[str]:
 
 @contextmanager
 def bedrock_of(model: ScriptedModel) -> Generator[tuple[str, list[str]]]:
-    """Bedrock's ConverseStream on loopback, answered by the script; and the paths that were called."""
+    """Serves Bedrock's ConverseStream on a loopback port with a scripted model, and records the requested paths."""
     paths: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -274,7 +274,7 @@ def bedrock_of(model: ScriptedModel) -> Generator[tuple[str, list[str]]]:
             self.wfile.write(asyncio.run(frames()))
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as the base class has it
-            """Nothing."""
+            """Suppresses the log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever).start()
@@ -285,7 +285,7 @@ def bedrock_of(model: ScriptedModel) -> Generator[tuple[str, list[str]]]:
 
 
 def frame(name: str, body: Any) -> bytes:
-    """One event as Bedrock sends it."""
+    """Returns an event in Bedrock's format."""
     headers = {":event-type": name, ":content-type": "application/json", ":message-type": "event"}
     payload = json.dumps({"contentBlockIndex": 0, **body} if name.startswith("contentBlock") else body)
     encoded: bytes = EventStreamEncoder().encode_message(headers, payload.encode())
@@ -300,7 +300,7 @@ def invoke(url: str, payload: object) -> Any:
         return json.load(found)
 
 
-def test_the_sales_question_gives_the_growth_and_a_link_to_the_chart(place: Place) -> None:
+def test_the_sales_question_returns_the_growth_and_a_link_to_the_chart(place: Place) -> None:
     said = place.ask(ScriptedModel({QUESTION: SALES}))
     assert said.startswith(f"Let me calculate that. {PRINTED}\n\n **Generated Visualizations (S3 URLs - Valid for")
     ((figure, link),) = links_in(said)
@@ -332,7 +332,7 @@ def test_the_sales_question_through_the_client_of_bedrock(place: Place, monkeypa
 
 
 @pytest.mark.parametrize("payload", [{}, [], "a", {"prompt": ""}, {"prompt": 1}, b"{"], ids=str)
-def test_what_is_no_prompt_is_refused_in_a_sentence(place: Place, payload: object) -> None:
+def test_an_invalid_payload_is_rejected_with_a_message(place: Place, payload: object) -> None:
     with served(place.settings, ScriptedModel({})) as url, pytest.raises(urllib.error.HTTPError) as refused:
         invoke(url, payload)
     with refused.value as answered:
@@ -342,7 +342,7 @@ def test_what_is_no_prompt_is_refused_in_a_sentence(place: Place, payload: objec
         assert said == {"error": 'the payload has no prompt; allowed: {"prompt": "a question"}'}
 
 
-def test_a_model_that_cuts_a_link_does_not_matter(place: Place) -> None:
+def test_links_are_complete_if_the_model_truncates_them(place: Place) -> None:
     model = ScriptedModel({QUESTION: ONE_FIGURE}, says="See {image_urls[0][url]:.40}")
     said = place.ask(model)
     whole = model.read[0]["structuredContent"]["image_urls"][0]["url"]
@@ -382,7 +382,7 @@ def test_the_result_has_every_key(place: Place) -> None:
     }
 
 
-def test_code_without_a_figure_says_so(place: Place) -> None:
+def test_code_without_a_figure_has_no_image_fields(place: Place) -> None:
     result = run_python(place.settings, "print('no figure')")
     assert result["structuredContent"].keys() == {"stdout", "stderr", "exitCode", "executionTime"}
     assert (result["debug_info"]["images_found"], result["debug_info"]["img_marker_found"]) == (0, False)
@@ -390,12 +390,12 @@ def test_code_without_a_figure_says_so(place: Place) -> None:
     assert said == "Let me calculate that. no figure"
 
 
-def test_code_that_prints_nothing_has_one_empty_text(place: Place) -> None:
+def test_code_without_output_has_one_empty_text(place: Place) -> None:
     result = run_python(place.settings, "x = 1")
     assert result["content"] == [{"type": "text", "text": ""}]
 
 
-def test_every_figure_has_its_link(place: Place) -> None:
+def test_every_figure_has_a_link(place: Place) -> None:
     code = "import matplotlib.pyplot as plt\nfor n in (3, 1, 12): plt.figure(n, figsize=(n, 1), dpi=100)"
     links = links_in(place.ask(ScriptedModel({QUESTION: code})))
     assert sorted((figure, size_of(download(link))) for figure, link in links) == [
@@ -404,7 +404,7 @@ def test_every_figure_has_its_link(place: Place) -> None:
 
 
 @pytest.mark.usefixtures("refused")
-def test_a_figure_that_s3_does_not_take_comes_in_base64(place: Place) -> None:
+def test_a_figure_that_s3_does_not_store_is_returned_as_base64(place: Place) -> None:
     result = run_python(place.settings, ONE_FIGURE)
     output, debug = result["structuredContent"], result["debug_info"]
     (image,) = output["images"]
@@ -416,7 +416,7 @@ def test_a_figure_that_s3_does_not_take_comes_in_base64(place: Place) -> None:
     assert "AccessDenied" in debug["s3_upload_error_fig1"]
 
 
-def test_without_a_bucket_a_figure_comes_in_base64_and_costs_the_model_nothing(place: Place) -> None:
+def test_without_a_bucket_a_figure_is_returned_as_base64_but_not_sent_to_the_model(place: Place) -> None:
     debug = run_python(replace(place.settings, bucket=None), ONE_FIGURE)["debug_info"]
     assert (debug["s3_available"], debug["fallback_reason"]) == (False, "no bucket is configured")
     model = ScriptedModel({QUESTION: ONE_FIGURE})
@@ -427,7 +427,7 @@ def test_without_a_bucket_a_figure_comes_in_base64_and_costs_the_model_nothing(p
     assert found not in json.dumps(model.read)
 
 
-def test_code_that_fails_is_an_error_that_the_model_reads_and_keeps_its_figures(place: Place) -> None:
+def test_failing_code_is_an_error_for_the_model_and_its_figures_are_saved(place: Place) -> None:
     model = ScriptedModel({QUESTION: f"{ONE_FIGURE}\n1 / 0"})
     said = place.ask(model)
     (result,) = model.read
@@ -440,7 +440,7 @@ def test_code_that_fails_is_an_error_that_the_model_reads_and_keeps_its_figures(
     size_of(download(link))
 
 
-def test_an_interpreter_that_the_role_may_not_use_is_an_error_that_the_model_reads(place: Place) -> None:
+def test_denied_access_to_the_interpreter_is_an_error_for_the_model(place: Place) -> None:
     result = run_python(replace(place.settings, interpreter_id=MANAGED_INTERPRETER), "print(1)")
     assert result["isError"] is True
     assert result["structuredContent"]["exitCode"] == 1
@@ -450,7 +450,7 @@ def test_an_interpreter_that_the_role_may_not_use_is_an_error_that_the_model_rea
     assert debug["error_type"] == "AccessDenied"
 
 
-def test_code_whose_answer_is_lost_is_an_error_and_its_session_is_stopped(place: Place, aws: RunningInstance) -> None:
+def test_a_lost_response_is_an_error_and_the_session_is_stopped(place: Place, aws: RunningInstance) -> None:
     orders = FaultInjector(aws.agentcore_url)
     orders.inject(Rule("disconnect", "executeCode", at="unanswered", calls=(2,)))  # the first prepares for figures
     try:
@@ -460,7 +460,7 @@ def test_code_whose_answer_is_lost_is_an_error_and_its_session_is_stopped(place:
     assert (result["isError"], result["debug_info"]["error_type"]) == (True, "SessionLost")
 
 
-def test_two_prompts_at_once_do_not_mix(place: Place) -> None:
+def test_concurrent_prompts_share_no_state(place: Place) -> None:
     draw = "import matplotlib.pyplot as plt; plt.figure(figsize=({n}, 1), dpi=100); print('prompt {n}')"
     prompts = {f"prompt {n}": draw.format(n=n) for n in (2, 3, 4, 5)}
     payloads = [{"prompt": prompt} for prompt in prompts]
@@ -472,7 +472,7 @@ def test_two_prompts_at_once_do_not_mix(place: Place) -> None:
         assert size_of(download(link)) == (int(prompt[-1]) * 100, 100)
 
 
-def test_a_start_without_a_model_says_what_is_missing() -> None:
+def test_a_start_without_a_model_names_the_missing_variable() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "MODEL_ID"}
     main = PROJECT / "examples" / "charting_agent" / "main.py"
     ran = subprocess.run([sys.executable, main], env=environment, capture_output=True, text=True, timeout=60)

@@ -57,7 +57,7 @@ MEBIBYTE = 1024 * 1024
 
 
 class Recording(AwsClients):
-    """The real clients, which remember the tools that were called and with what."""
+    """Real clients that record the called tools and their arguments."""
 
     def __init__(self) -> None:
         super().__init__(boto3.Session(region_name=REGION))
@@ -75,14 +75,14 @@ class Recording(AwsClients):
 
 @dataclass
 class Tools:
-    """A session, and what was sent to it."""
+    """A session and the requests that were sent to it."""
 
     session: CodeSession
     clients: Recording
 
     @property
     def sent(self) -> tuple[str, Any]:
-        """The last call: the tool's name and its arguments."""
+        """The tool and the arguments of the last call."""
         return self.clients.calls[-1]
 
     def until_ended(self, task_id: str) -> Task:
@@ -105,13 +105,13 @@ def custom(agentcore_control: Any) -> Generator[str]:
 
 @pytest.fixture(params=["managed", "custom"])
 def interpreter(request: pytest.FixtureRequest, custom: str) -> str:
-    """Each mode's interpreter."""
+    """The interpreter of each mode: managed and custom."""
     return {"managed": MANAGED_INTERPRETER, "custom": custom}[request.param]
 
 
 @pytest.fixture
 def shell(agentcore_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The environment of a person's shell, and nothing else that AWS's libraries look at."""
+    """The environment of a shell without any other configuration of the AWS libraries."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name, value in environment(agentcore_endpoint).items():
@@ -121,20 +121,20 @@ def shell(agentcore_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> pytest.Mo
 
 @pytest.fixture
 def clients(shell: pytest.MonkeyPatch) -> Recording:
-    """Clients that find the emulator as a person's would, by the environment."""
+    """Clients that find the emulator through environment variables."""
     assert shell
     return Recording()
 
 
 @pytest.fixture
 def tools(clients: Recording, interpreter: str) -> Generator[Tools]:
-    """A fresh session of that interpreter."""
+    """A new session of the interpreter."""
     with open_session(clients, interpreter) as session:
         yield Tools(session, clients)
 
 
 def environment(endpoint: str) -> dict[str, str]:
-    """What a person's shell has, with AWS at that endpoint for boto3 and for the official SDK."""
+    """Environment variables that point boto3 and the official SDK to an endpoint."""
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "BEDROCK_AGENTCORE_DP_ENDPOINT": endpoint,
@@ -146,14 +146,14 @@ def environment(endpoint: str) -> dict[str, str]:
 
 
 def published(name: str) -> tuple[tuple[str, Any], dict[str, Any]]:
-    """What was sent to the service, and its result."""
+    """Returns a published request to the service and its result."""
     case = json.loads((WIRE / f"{name}.json").read_text())
     return (case["request"]["name"], case["request"]["arguments"]), case["events"][0]["result"]
 
 
 @dataclass
 class Run:
-    """A published run: how the method is called for it."""
+    """A published example, with the call of the method for it."""
 
     name: str
     call: Callable[[CodeInterpreterClient, Any], Any]
@@ -179,7 +179,7 @@ def command(tools: CodeInterpreterClient, arguments: Any) -> Any:
     ],
     ids=lambda run: run.name,
 )
-def test_execute_code_and_execute_command_send_and_answer_as_published(tools: Tools, run: Run) -> None:
+def test_execute_code_and_execute_command_match_the_published_examples(tools: Tools, run: Run) -> None:
     if run.before:
         tools.session.client.write_files(run.before)
     sent, result = published(run.name)
@@ -205,7 +205,7 @@ def test_execute_code_and_execute_command_send_and_answer_as_published(tools: To
         ("typescript", "deno", "const n: number = 6 * 7; console.log(n)"),
     ],
 )
-def test_execute_code_takes_the_services_languages_and_runtimes(
+def test_execute_code_accepts_the_services_languages_and_runtimes(
     tools: Tools, language: Any, runtime: Any, program: str
 ) -> None:
     outcome = tools.session.client.execute_code(Code(program, language, runtime=runtime))
@@ -221,13 +221,13 @@ def test_execute_code_keeps_variables_until_the_context_is_cleared(tools: Tools)
     assert tools.sent[1]["clearContext"] is published("execute_code_clear_context_describe")[0][1]["clearContext"]
 
 
-def test_a_failing_program_is_an_outcome(tools: Tools) -> None:
+def test_a_failing_program_returns_an_outcome(tools: Tools) -> None:
     outcome = tools.session.client.execute_code(Code("print('before'); 1/0"))
     assert (outcome.stdout, outcome.exit_code) == ("before", 1)
     assert "ZeroDivisionError: division by zero" in outcome.stderr
 
 
-def test_start_command_execution_and_get_task_and_stop_task_send_and_answer_as_published(tools: Tools) -> None:
+def test_start_command_execution_get_task_and_stop_task_match_the_published_examples(tools: Tools) -> None:
     sent, result = published("start_command_execution_ok")
     started = tools.session.client.start_command_execution(Command(sent[1]["command"]))
     assert tools.sent == sent
@@ -245,7 +245,7 @@ def test_start_command_execution_and_get_task_and_stop_task_send_and_answer_as_p
     assert tools.session.client.get_task(started.task_id).status == "canceled"
 
 
-def test_a_task_that_has_ended_says_how_and_can_not_be_stopped(tools: Tools) -> None:
+def test_an_ended_task_has_its_status_and_cannot_be_stopped(tools: Tools) -> None:
     started = tools.session.client.start_command_execution(Command("echo out; exit 3"))
     ended = tools.until_ended(started.task_id)
     assert (ended.stdout + ended.stderr, ended.exit_code) == ("out\r\n", 3)
@@ -258,7 +258,7 @@ def test_a_task_that_has_ended_says_how_and_can_not_be_stopped(tools: Tools) -> 
     assert str(raised.value).endswith(refusal)
 
 
-def test_write_files_and_read_files_keep_every_byte(tools: Tools) -> None:
+def test_write_files_and_read_files_preserve_binary_content(tools: Tools) -> None:
     files = {
         "data.txt": b"pikachu",
         "deep/er/all.bin": bytes(range(256)),
@@ -274,7 +274,7 @@ def test_write_files_and_read_files_keep_every_byte(tools: Tools) -> None:
     assert tools.session.client.read_files(["none.txt"]) is None
 
 
-def test_list_files_names_what_is_there(tools: Tools) -> None:
+def test_list_files_returns_the_entries_of_a_folder(tools: Tools) -> None:
     fresh = json.loads((WIRE / "list_files_fresh_2026.json").read_text())["names"]
     kinds = {"Directory": "folder", "File": "file"}
     expected = {ListedFile(name, kinds[kind]) for kind, names in fresh.items() for name in names}  # type: ignore[arg-type]
@@ -285,7 +285,7 @@ def test_list_files_names_what_is_there(tools: Tools) -> None:
     assert tools.sent == ("listFiles", {"directoryPath": "deep"})
 
 
-def test_remove_files_removes_them(tools: Tools) -> None:
+def test_remove_files_removes_files(tools: Tools) -> None:
     tools.session.client.write_files({"code.py": b"1", "data.txt": b"2"})
     sent, _ = published("remove_files_two_ok")
     tools.session.client.remove_files(sent[1]["paths"])
@@ -293,9 +293,7 @@ def test_remove_files_removes_them(tools: Tools) -> None:
     assert {file.name for file in tools.session.client.list_files()} == set(SERVICE_FILES)
 
 
-def test_region_and_credentials_may_be_given_where_the_environment_has_none(
-    shell: pytest.MonkeyPatch, interpreter: str
-) -> None:
+def test_region_and_credentials_can_be_passed_as_arguments(shell: pytest.MonkeyPatch, interpreter: str) -> None:
     for name in ("AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         shell.delenv(name)
     given = boto3.Session("test", "test", region_name=REGION)
@@ -314,17 +312,17 @@ REFUSED: list[Callable[[CodeInterpreterClient], object]] = [
 
 
 @pytest.mark.parametrize("call", REFUSED)
-def test_what_a_tool_refuses_is_an_invalid_request_that_names_the_tool(
+def test_a_rejection_by_a_tool_is_an_invalid_request_with_the_tools_name(
     tools: Tools, call: Callable[[CodeInterpreterClient], object]
 ) -> None:
     with pytest.raises(InvalidRequest, match=f" in session {tools.session.session_id}: "):
         call(tools.session.client)
 
 
-# The limits of the service's table of quotas, where the client can see them.
+# The service's quotas, as far as the client can detect them.
 
 
-def test_more_than_one_call_carries_is_refused_before_it_is_sent(tools: Tools) -> None:
+def test_a_request_above_the_size_limit_is_rejected_before_it_is_sent(tools: Tools) -> None:
     too_much = b"x" * (MAX_REQUEST_BYTES // 2)
     with pytest.raises(PayloadTooLarge, match=r"writeFiles .* allowed: 100,000,000 in one call; .* S3"):
         tools.session.client.write_files({"a": too_much, "b": too_much, "c": b""})
@@ -342,14 +340,14 @@ def test_more_than_one_call_carries_is_refused_before_it_is_sent(tools: Tools) -
     assert tools.clients.calls == []
 
 
-def test_more_than_one_answer_carries_is_named_and_half_of_it_comes(tools: Tools) -> None:
+def test_a_response_above_the_size_limit_is_an_error_and_a_smaller_one_is_returned(tools: Tools) -> None:
     tools.session.client.execute_code(Code("for n in 'ab': open(n, 'wb').write(n.encode() * (12 << 20))"))
     with pytest.raises(PayloadTooLarge):
         tools.session.client.read_files(["a", "b"])
     assert tools.session.client.read_files(["a"]) == {"a": b"a" * (12 * MEBIBYTE)}
 
 
-def test_a_call_that_waits_too_long_says_so_and_what_to_do(tools: Tools) -> None:
+def test_a_timeout_error_states_the_remedy(tools: Tools) -> None:
     with pytest.raises(DeadlineExceeded, match="no response within the available time") as raised:
         tools.session.client.execute_command(Command("sleep 60"), seconds=3)
     assert "start_command" in raised.value.remedy
@@ -363,7 +361,7 @@ def test_a_call_that_waits_too_long_says_so_and_what_to_do(tools: Tools) -> None
         (Rule("error", "StartCodeInterpreterSession", code="ServiceQuotaExceededException"), "start", QuotaExceeded),
     ],
 )
-def test_rates_and_numbers_that_are_exceeded_are_errors_that_may_be_retried(
+def test_throttling_and_exceeded_quotas_are_retryable_errors(
     clients: Recording,
     interpreter: str,
     agentcore_faults: FaultInjector,
@@ -381,7 +379,7 @@ def test_rates_and_numbers_that_are_exceeded_are_errors_that_may_be_retried(
     assert operation == "start" or len(clients.calls) == 3
 
 
-def test_a_call_after_the_end_of_its_session_is_a_lost_session(clients: Recording, interpreter: str) -> None:
+def test_a_call_after_the_end_of_the_session_raises_session_lost(clients: Recording, interpreter: str) -> None:
     with open_session(clients, interpreter, deadline=Deadline.after(60)) as session:
         session.close_session()
         with pytest.raises(SessionLost, match=r"is not active"):
@@ -393,7 +391,7 @@ def test_a_call_after_the_end_of_its_session_is_a_lost_session(clients: Recordin
             session.run(Code("1"), inputs=[InputFile.from_bytes("a", b"")])
 
 
-def test_a_session_that_nobody_knows_is_lost_and_ran_nothing(clients: Recording, interpreter: str) -> None:
+def test_an_unknown_session_is_lost_and_no_code_ran(clients: Recording, interpreter: str) -> None:
     session = CodeSession(CodeInterpreterClient(clients, interpreter, "01K0Z3M5W7Q9S2T4V6X8Y0A1B3", Deadline.after(60)))
     with pytest.raises(SessionLost, match=r"not found; it has not run$"):
         session.run(Code("1"))
@@ -404,7 +402,7 @@ def test_a_session_that_nobody_knows_is_lost_and_ran_nothing(clients: Recording,
         pytest.fail("it started")
 
 
-def test_a_call_past_the_time_there_is_is_not_sent(clients: Recording, interpreter: str) -> None:
+def test_a_call_after_the_deadline_is_not_sent(clients: Recording, interpreter: str) -> None:
     with open_session(clients, interpreter, timeout_seconds=2) as session:
         with pytest.raises(DeadlineExceeded, match="at least 3 s are needed"):
             session.client.list_files()
@@ -418,7 +416,7 @@ def test_a_call_past_the_time_there_is_is_not_sent(clients: Recording, interpret
         (("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), AccessDenied, "PROFILE"),
     ],
 )
-def test_a_shell_that_is_not_set_up_is_told_what_to_set(
+def test_missing_settings_of_the_shell_are_named_in_the_error(
     shell: pytest.MonkeyPatch,
     missing: tuple[str, ...],
     error: type[RunError],
@@ -438,10 +436,10 @@ def test_a_shell_that_is_not_set_up_is_told_what_to_set(
     assert told == []
 
 
-# The contract's operations as methods, without a bucket.
+# The operations of the contract as methods, without a bucket.
 
 
-def test_programs_and_commands_of_a_session_share_its_files_which_come_back_as_bytes(tools: Tools) -> None:
+def test_programs_and_commands_share_the_session_s_files_which_are_returned_as_bytes(tools: Tools) -> None:
     session = tools.session
     first = session.run(
         Code("open('a.bin', 'wb').write(bytes(range(256)))"), inputs=[InputFile.from_bytes("in.txt", b"1")]
@@ -454,7 +452,7 @@ def test_programs_and_commands_of_a_session_share_its_files_which_come_back_as_b
     assert session.collect_files().files == []
 
 
-def test_a_started_command_is_asked_for_and_stopped_with_what_it_has_left(tools: Tools) -> None:
+def test_a_started_command_is_polled_and_stopped_and_returns_its_files(tools: Tools) -> None:
     task = tools.session.start(
         Command("echo begun > left.txt; sleep 600"), inputs=[InputFile.from_bytes("in.txt", b"1")]
     )
@@ -500,7 +498,7 @@ TAIL = ["x   y", "5  5  25", "6  6  36", "7  7  49", "8  8  64", "9  9  81"]
 
 
 def run_script(script: str, variables: dict[str, str]) -> str:
-    """Runs a script as a person would; returns what it printed."""
+    """Runs a script in a new process and returns its output."""
     done = subprocess.run([sys.executable, "-"], input=script, env=variables, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -512,8 +510,8 @@ def test_the_five_minute_trial_runs_with_the_official_sdk(agentcore_endpoint: st
     assert [line.strip() for line in result["structuredContent"]["stdout"].splitlines()] == TAIL
 
 
-def test_the_five_minute_trial_as_it_was_printed_sends_backslashes_and_is_told_so(agentcore_endpoint: str) -> None:
-    """The page doubles its backslashes, which makes one line of four; it runs all the same, to the answer for that."""
+def test_the_published_five_minute_trial_fails_with_its_doubled_backslashes(agentcore_endpoint: str) -> None:
+    """The published script has doubled backslashes. The service returns the resulting error."""
     result = json.loads(run_script(TRIAL.replace("\\n", "\\\\n"), environment(agentcore_endpoint)))
     assert (result["isError"], result["structuredContent"]["exitCode"]) == (True, 1)
     assert "SyntaxError: unexpected character after line continuation character" in json.dumps(result)

@@ -27,7 +27,7 @@ MODULE = "bedrock_agentcore.tools.code_interpreter_client"
 
 @pytest.fixture(scope="module")
 def sdk(agentcore_endpoint: str) -> Generator[Any]:
-    """The SDK's module, imported anew with its variables set."""
+    """The SDK's module, imported again with its environment variables set."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ENDPOINTS:
             patch.setenv(name, agentcore_endpoint)
@@ -50,7 +50,7 @@ def client(sdk: Any) -> Generator[Any]:
 
 @pytest.fixture
 def interpreter(client: Any) -> Generator[str]:
-    """A custom interpreter, made by the SDK."""
+    """A custom interpreter, created with the SDK."""
     made = client.create_code_interpreter(
         name=f"sdk_{uuid.uuid4().hex[:12]}",
         execution_role_arn=ROLE,
@@ -66,18 +66,18 @@ def interpreter(client: Any) -> Generator[str]:
 
 
 def result_of(answer: Any) -> dict[str, Any]:
-    """Returns the one result of an answer's stream."""
+    """Returns the only result of a response stream."""
     (event,) = answer["stream"]
     result: dict[str, Any] = event["result"]
     return result
 
 
 def stdout_of(answer: Any) -> str:
-    """Returns what code printed."""
+    """Returns the standard output of code."""
     return str(result_of(answer)["structuredContent"]["stdout"])
 
 
-def test_every_public_member_is_used_below(sdk: Any) -> None:
+def test_this_file_uses_every_public_member(sdk: Any) -> None:
     of_the_client: dict[str, Any] = dict(inspect.getmembers_static(sdk.CodeInterpreter))
     of_the_module: dict[str, Any] = dict(inspect.getmembers_static(sdk))
     members = [name for name in of_the_client if not name.startswith("_")]
@@ -108,7 +108,7 @@ def test_an_interpreter_is_created_found_and_listed(client: Any, interpreter: st
     assert len(listed) == len(set(listed))
 
 
-def test_an_interpreter_that_was_deleted_is_gone(client: Any) -> None:
+def test_a_deleted_interpreter_does_not_exist(client: Any) -> None:
     made = client.create_code_interpreter(name=f"sdk_{uuid.uuid4().hex[:12]}", execution_role_arn=ROLE)
     identifier = made["codeInterpreterId"]
     assert client.get_code_interpreter(identifier)["networkConfiguration"] == {"networkMode": "PUBLIC"}  # its default
@@ -129,7 +129,7 @@ def test_a_session_is_started_described_listed_and_stopped(client: Any, interpre
     assert [item["sessionId"] for item in client.list_sessions(interpreter)["items"]] == [identifier]
 
 
-def test_a_session_can_be_taken_over_by_its_names(sdk: Any, client: Any) -> None:
+def test_a_session_can_be_resumed_by_its_identifiers(sdk: Any, client: Any) -> None:
     client.start()
     client.execute_code("x = 5")
     other = sdk.CodeInterpreter(REGION)
@@ -157,11 +157,11 @@ def test_a_command_runs_in_the_sessions_shell(client: Any) -> None:
     assert (content["stderr"], content["exitCode"]) == ("out\r\n", 3)
 
 
-def test_a_package_that_is_there_is_not_installed_again(client: Any) -> None:
+def test_an_installed_package_is_not_installed_again(client: Any) -> None:
     assert "Requirement already satisfied: numpy" in stdout_of(client.install_packages(["numpy"]))
 
 
-def test_files_go_up_and_come_down_as_text_and_as_bytes(client: Any) -> None:
+def test_files_are_uploaded_and_downloaded_as_text_and_as_bytes(client: Any) -> None:
     image = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
     assert result_of(client.upload_file("notes/a.txt", "ä text", description="Notes"))["isError"] is False
     files = [{"path": "b.csv", "content": "x,y\n1,2\n"}, {"path": "c.png", "content": image}]

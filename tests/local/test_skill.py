@@ -359,40 +359,40 @@ def test_code_that_may_have_run_is_not_repeated(
 
 @pytest.fixture
 def starts(monkeypatch: pytest.MonkeyPatch) -> tuple[AwsClients, list[str]]:
-    """Clients that note each start of a session, and leave for sessions that live for seconds."""
+    """Clients that record each start of a session. Allows session lifetimes of a few seconds."""
     monkeypatch.setattr("code_runner.agent_tools.tools.SESSION_TIMEOUT_SECONDS", (1, 900))
-    clients, noted = AwsClients(), list[str]()
+    clients, recorded = AwsClients(), list[str]()
 
-    def note(**_: object) -> None:
-        noted.append("start")
+    def record(**_: object) -> None:
+        recorded.append("start")
 
-    clients.sessions.meta.events.register("before-call.bedrock-agentcore.StartCodeInterpreterSession", note)
-    return clients, noted
+    clients.sessions.meta.events.register("before-call.bedrock-agentcore.StartCodeInterpreterSession", record)
+    return clients, recorded
 
 
-def test_code_that_ran_when_its_session_expired_is_not_run_again(
+def test_code_interrupted_by_the_end_of_the_lifetime_is_not_repeated(
     make: Make, starts: tuple[AwsClients, list[str]]
 ) -> None:
-    clients, noted = starts
+    clients, recorded = starts
     tools = make(clients=clients, session_timeout_seconds=3)
     answer = failed(tools.execute_code("import time; time.sleep(60)"))
     assert (answer.error, answer.retryable, answer.notice) == ("DeadlineExceeded", False, SESSION_REPLACED)
-    assert noted == ["start"]
+    assert recorded == ["start"]
     assert ran(tools.execute_code("print(1)")).notice is None
-    assert noted == ["start", "start"]
+    assert recorded == ["start", "start"]
 
 
-def test_code_that_comes_after_its_session_expired_runs_in_a_new_one(
+def test_code_after_the_end_of_the_lifetime_runs_in_a_new_session(
     make: Make, product: Product, starts: tuple[AwsClients, list[str]]
 ) -> None:
-    clients, noted = starts
+    clients, recorded = starts
     tools = make(clients=clients, session_timeout_seconds=3)
     ran(tools.execute_code("x = 1"))
     while product.live_sessions():
         time.sleep(0.2)
-    time.sleep(1)  # until the tools' own clock has no doubt that it is over
+    time.sleep(1)  # until the latest possible end of the lifetime by the clock of the tools
     answer = ran(tools.execute_code("print('x' in globals())"))
-    assert (answer.stdout, answer.notice, noted) == ("False", SESSION_REPLACED, ["start", "start"])
+    assert (answer.stdout, answer.notice, recorded) == ("False", SESSION_REPLACED, ["start", "start"])
 
 
 # Uploads.
@@ -401,11 +401,11 @@ def test_code_that_comes_after_its_session_expired_runs_in_a_new_one(
 def archive() -> bytes:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as packed:
-        packed.writestr(zipfile.ZipInfo("inside.csv"), "a,b\n1,2\n")  # a fixed time: the same bytes each time
+        packed.writestr(zipfile.ZipInfo("inside.csv"), "a,b\n1,2\n")  # a fixed timestamp, so that the bytes are always the same
     return data.getvalue()
 
 
-def test_uploads_lie_there_before_the_first_call(make: Make, product: Product) -> None:
+def test_uploads_are_written_before_the_first_call(make: Make, product: Product) -> None:
     folder = f"uploads/{uuid.uuid4()}/"
     s3 = boto3.client("s3")
     for name, data in {"in.zip": archive(), "sub/é.txt": "ünï".encode(), "empty.txt": b""}.items():
@@ -420,18 +420,18 @@ def test_uploads_lie_there_before_the_first_call(make: Make, product: Product) -
 
 
 @pytest.mark.parametrize("path", ["/a", "../a", "a/../b", "", "log/x"])
-def test_an_upload_that_cannot_be_is_refused_before_anything_is_called(path: str) -> None:
+def test_an_invalid_upload_path_is_rejected_before_any_request(path: str) -> None:
     with pytest.raises(InvalidRequest, match="allowed: "):
         CodeInterpreterTools("aws.codeinterpreter.v1", bucket="b", uploads={path: b""})
 
 
-def test_uploads_that_are_not_there_leave_no_session(make: Make, product: Product) -> None:
-    tools = make(uploads_uri="s3://nobody-has-this-bucket/folder/")
+def test_missing_uploads_leave_no_running_session(make: Make, product: Product) -> None:
+    tools = make(uploads_uri="s3://a-bucket-that-does-not-exist/folder/")
     assert failed(tools.execute_code("1")).error == "StorageError"
     assert product.live_sessions() == []
 
 
-def test_uploads_that_cannot_be_written_leave_no_session(make: Make, product: Product, faults: FaultInjector) -> None:
+def test_uploads_that_cannot_be_written_leave_no_running_session(make: Make, product: Product, faults: FaultInjector) -> None:
     faults.inject(Rule("error", "writeFiles", code="AccessDeniedException"))
     tools = make(uploads={"a.txt": b"a"})
     assert failed(tools.execute_code("1")).error == "AccessDenied"
@@ -539,7 +539,7 @@ def test_two_files_with_the_same_name_are_rejected_and_no_file_is_saved(tools: C
 
 
 def test_an_error_of_s3_is_reported_for_the_file_and_the_result_is_returned(make: Make) -> None:
-    tools = make(bucket="nobody-has-this-bucket")
+    tools = make(bucket="a-bucket-that-does-not-exist")
     answer = ran(tools.execute_code("open('a.txt', 'w').write('a'); print('ran')", output_filename="a.txt"))
     assert (answer.stdout, answer.saved) == ("ran", ())
     assert "NoSuchBucket" in answer.not_saved[0].reason
@@ -589,7 +589,8 @@ INVALID: list[tuple[str, dict[str, Any], str]] = [
     (
         "file_operations",
         {"operation": "write", "content": [{"path": "p.png", "blob": "iVBO"}]},
-        "content[0].blob is an unknown field; allowed: path, text. The operation write accepts text only. Create binary files",
+        "content[0].blob is an unknown field; allowed: path, text. The operation write accepts text only. "
+        "Create binary files",
     ),
     (
         "file_operations",

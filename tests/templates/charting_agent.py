@@ -1,4 +1,4 @@
-"""The stack of the charting agent, synthesised with a package that holds next to nothing."""
+"""Synthesizes the stack of the charting agent with a minimal package."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAME = "charting-agent"
 
 
 def synthesise(directory: Path) -> Assembly:
-    """Its assembly, with cdk-nag run over it, which raises for a finding that nobody has explained."""
+    """Returns the cloud assembly after cdk-nag, which fails for a finding without an acknowledgement."""
     import aws_cdk as cdk
     import cdk_nag
 

@@ -1,4 +1,4 @@
-"""The stack of the charting agent: what goes to AWS, and what its role may do there."""
+"""The stack of the charting agent: its resources and the permissions of its role."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def template(assembly: Assembly) -> Template:
     return assembly[NAME]
 
 
-def test_documents_are_the_ones_that_were_reviewed(assembly: Assembly) -> None:
+def test_iam_documents_match_their_reviewed_state(assembly: Assembly) -> None:
     text = json.dumps(documents(assembly), indent=2, sort_keys=True) + "\n"
     if os.environ.get("REWRITE_GOLDEN"):
         GOLDEN.write_text(text)
@@ -40,7 +40,7 @@ def agent_statements(template: Template) -> list[dict[str, Any]]:
     return statements(template.only("AWS::IAM::Policy")["PolicyDocument"])
 
 
-def test_the_runtime_starts_the_package_with_the_role_and_knows_its_place(template: Template) -> None:
+def test_the_runtime_has_the_package_the_role_and_its_settings(template: Template) -> None:
     runtime = template.only("AWS::BedrockAgentCore::Runtime")
     code = runtime["AgentRuntimeArtifact"]["CodeConfiguration"]
     assert code["EntryPoint"] == ["main.py"]
@@ -67,7 +67,7 @@ def agent_role(template: Template) -> str:
     return role["Ref"]
 
 
-def test_the_role_is_trusted_to_this_runtime_alone(template: Template) -> None:
+def test_the_role_trusts_this_runtime_only(template: Template) -> None:
     role = template.resources("AWS::IAM::Role")[agent_role(template)]
     assert "ManagedPolicyArns" not in role
     (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
@@ -81,7 +81,7 @@ def test_the_role_is_trusted_to_this_runtime_alone(template: Template) -> None:
     assert not fnmatch.fnmatchcase(f"{runtimes}/{name}_evil-a1B2c3D4e5", pattern)
 
 
-def test_the_role_may_ask_one_model_and_only_through_the_profile(template: Template) -> None:
+def test_the_role_can_invoke_one_model_through_the_profile_only(template: Template) -> None:
     profile, model = (each for each in agent_statements(template) if each["Action"][0].startswith("bedrock:"))
     arn = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.maker.model-v1:0"
     assert profile["Resource"] == [arn]
@@ -92,13 +92,13 @@ def test_the_role_may_ask_one_model_and_only_through_the_profile(template: Templ
     assert profile["Action"] == model["Action"] == ["bedrock:InvokeModelWithResponseStream"]
 
 
-def test_no_action_is_a_wildcard_and_no_statement_reaches_everything(template: Template) -> None:
+def test_no_action_is_a_wildcard_and_no_statement_allows_all_resources(template: Template) -> None:
     for each in agent_statements(template):
         assert "*" not in "".join(each["Action"])
         assert "*" not in each["Resource"]
 
 
-def test_code_in_the_sandbox_acts_with_a_role_that_may_do_nothing(template: Template) -> None:
+def test_code_in_the_sandbox_has_a_role_without_permissions(template: Template) -> None:
     interpreter = template.only("AWS::BedrockAgentCore::CodeInterpreterCustom")
     assert interpreter["NetworkConfiguration"] == {"NetworkMode": "SANDBOX"}
     role = interpreter["ExecutionRoleArn"]["Fn::GetAtt"][0]
@@ -106,7 +106,7 @@ def test_code_in_the_sandbox_acts_with_a_role_that_may_do_nothing(template: Temp
     assert "Policies" not in template.resources("AWS::IAM::Role")[role]
 
 
-def test_every_finding_is_explained_at_its_own_resource(assembly: Assembly) -> None:
+def test_every_finding_is_acknowledged_at_its_resource(assembly: Assembly) -> None:
     found = findings(assembly)
     assert len(found) == 4
     for finding in found:

@@ -1,4 +1,4 @@
-"""An agent that answers questions about data: a model writes Python, a Code Interpreter runs it, figures become links.
+"""An agent for questions about data. A model writes Python code, and a Code Interpreter runs it.
 
-`python_tool` is what the model calls, `conversation` one prompt and its answer, `server` what serves it over HTTP.
+`python_tool` is the tool that the model calls, `conversation` handles one prompt, and `server` is the HTTP application.
 """

@@ -1,7 +1,6 @@
-"""One prompt and its answer: the model's text, and after it every figure's link, put there by code.
+"""Answers a prompt with the model's text, followed by the links to all figures.
 
-A model that repeats a link cuts its signature off now and then. So the links are taken from the tool's own output,
-and whatever the model makes of them does not matter.
+Models sometimes truncate the signatures of links. Therefore the code appends the links from the tool's result.
 """
 
 from __future__ import annotations
@@ -23,31 +22,31 @@ if TYPE_CHECKING:
 SYSTEM_PROMPT = f"""You are an expert in data analysis.
 
 - Verify every claim with code: call {NAME} for calculations, and print what you need to know.
-- Draw with matplotlib and its built-in styles alone. Open figures are kept, uploaded and appended to your answer by
-  themselves, as links that are valid for one hour; you need not repeat a link. Say what each figure shows.
-- pandas, numpy and Python's standard library are there for the data. Each call of {NAME} starts afresh.
+- Draw with matplotlib and its built-in styles only. Open figures are saved, uploaded and appended to your answer
+  automatically, as links that are valid for one hour. Do not repeat the links. Describe what each figure shows.
+- Use pandas, numpy and Python's standard library for the data. Each call of {NAME} has a new session.
 
 {NAME} returns JSON:
-- isError: whether the code failed. Then structuredContent.stderr says why: mend the code and call again.
-- structuredContent: stdout, stderr, exitCode, and the figures as image_urls (in S3) or images (base64, left out here).
+- isError: whether the code failed. If it did, correct the code with structuredContent.stderr and call again.
+- structuredContent: stdout, stderr, exitCode, and the figures as image_urls (in S3) or images (base64, omitted here).
 - debug_info: how the code was run."""
-LEFT_OUT = "(appended to the answer)"
-MOST_TURNS = 20
-"""Of the model, after which the answer ends with what there is."""
+OMITTED = "(appended to the answer)"
+MAX_TURNS = 20
+"""Maximum number of the model's turns. The answer then ends with the text so far."""
 
 
 @dataclass
 class Figures(HookProvider):
-    """Takes the figures from each result of the tool, on its way to the model."""
+    """Collects the figures from the results of the tool, before the model receives them."""
 
     links: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     inline: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     def register_hooks(self, registry: HookRegistry, **_: Any) -> None:
-        """As HookProvider has it."""
-        registry.add_callback(AfterToolCallEvent, self._take)
+        """Registers the callback for results of tools."""
+        registry.add_callback(AfterToolCallEvent, self._collect)
 
-    def _take(self, event: AfterToolCallEvent) -> None:
+    def _collect(self, event: AfterToolCallEvent) -> None:
         if event.tool_use["name"] != NAME or event.result["status"] != "success":
             return
         for block in event.result["content"]:
@@ -55,13 +54,13 @@ class Figures(HookProvider):
             output = result["structuredContent"]
             self.links += output.get("image_urls", [])
             self.inline += output.get("images", [])
-            # An image in base64 would cost the model tens of thousands of tokens and tell it nothing.
+            # An image in base64 would use tens of thousands of tokens without a benefit for the model.
             if "images" in output:
-                output["images"] = [{**image, "d": LEFT_OUT} for image in output["images"]]
+                output["images"] = [{**image, "d": OMITTED} for image in output["images"]]
                 block["text"] = json.dumps(result, ensure_ascii=False)
 
     def text(self) -> str:
-        """What is appended to the answer."""
+        """Returns the text to append to the answer."""
         text = ""
         if self.links:
             text += "\n\n **Generated Visualizations (S3 URLs - Valid for 1 hour):**"
@@ -76,12 +75,12 @@ class Figures(HookProvider):
 
 
 async def answer(settings: Settings, model: Model, prompt: str) -> str:
-    """Everything that the model said, over all of its turns, and the figures. A prompt shares nothing with others."""
+    """Returns the model's text of all turns and the figures. Prompts share no state."""
     figures = Figures()
     agent = Agent(
         model=model, tools=[python_tool(settings)], system_prompt=SYSTEM_PROMPT, hooks=[figures], callback_handler=None
     )
-    said = [
-        event["data"] async for event in agent.stream_async(prompt, limits={"turns": MOST_TURNS}) if "data" in event
+    texts = [
+        event["data"] async for event in agent.stream_async(prompt, limits={"turns": MAX_TURNS}) if "data" in event
     ]
-    return "".join(said) + figures.text()
+    return "".join(texts) + figures.text()

@@ -1,4 +1,4 @@
-"""The agent's one tool: runs Python in a session of its own and returns what it printed and drew, as JSON."""
+"""The agent's tool: runs Python code in a new session and returns the output and figures as JSON."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from strands import tool  # pyright: ignore[reportUnknownVariableType] - a dict of its own without types
+from strands import tool  # pyright: ignore[reportUnknownVariableType] - contains an untyped dict
 
-from charting_agent.result import of_error, of_run
+from charting_agent.result import error_result, run_result
 from code_runner.agentcore.boto_clients import AwsClients
 from code_runner.agentcore.deadline import Deadline
 from code_runner.agentcore.programs import Code
@@ -29,46 +29,46 @@ log = logging.getLogger(__name__)
 
 NAME = "execute_python"
 SESSION_SECONDS = 300
-"""How long one program may take, after which the service ends its session."""
+"""Time limit of a program in seconds. The service then ends its session."""
 ENDING_SECONDS = 60
-"""For bringing the figures back."""
+"""Additional time to collect the figures, in seconds."""
 LINK_SECONDS = 3_600
 FIGURES = Outputs(paths=(), figures=True, link_seconds=LINK_SECONDS)
 FIGURES_WITHOUT_BUCKET = Outputs(paths=(), figures=True)
 PROLOGUE = "import matplotlib; matplotlib.use('Agg')\n"
-"""Figures are kept, so that none needs to be sent where plt.show() would show it."""
+"""The figures are saved as files, so plt.show() does not need to display them."""
 
 
 @dataclass(frozen=True)
 class FigureStorage(Storage):
-    """Remembers by path why S3 did not take a file, which then comes back in base64."""
+    """Storage that records the errors of S3 by path. A file that S3 did not store is returned as base64."""
 
-    refusals: dict[str, str] = field(default_factory=dict[str, str])
+    errors_by_path: dict[str, str] = field(default_factory=dict[str, str])
 
     def put_output(
         self, path: str, data: bytes, sha256: str, deadline: Deadline, link_seconds: int | None
     ) -> OutputFile:
-        """As Storage has it."""
+        """Stores a file in S3. Raises StorageError, which is also recorded."""
         try:
             return super().put_output(path, data, sha256, deadline, link_seconds)
         except StorageError as error:
-            self.refusals[path] = str(error)
+            self.errors_by_path[path] = str(error)
             raise
 
 
 def python_tool(settings: Settings) -> Callable[..., Any]:
-    """The tool for an agent. It may be called by many threads at once, since no two calls share anything."""
+    """Returns the tool for an agent. It is safe for concurrent use by threads, because calls share no state."""
 
     @tool(name=NAME)
     def execute_python(code: str, description: str = "") -> str:
-        """Run Python code in a sandbox and keep the matplotlib figures that it leaves open.
+        """Run Python code in a sandbox and save its open matplotlib figures.
 
-        Every call starts afresh: it knows no variables and no files of earlier calls. pandas, numpy and matplotlib are
+        Every call has a new session, without variables and files of earlier calls. pandas, numpy and matplotlib are
         installed. Do not save or close figures.
 
         Args:
-            code: The program. What the answer needs, it prints.
-            description: What the program is for, in a few words.
+            code: The program. It must print every value that the answer needs.
+            description: The purpose of the program, in a few words.
         """
         return json.dumps(run_python(settings, code, description), ensure_ascii=False)
 
@@ -76,10 +76,10 @@ def python_tool(settings: Settings) -> Callable[..., Any]:
 
 
 def run_python(settings: Settings, code: str, description: str = "") -> dict[str, Any]:
-    """Runs a program once and stops its session. Whatever happens is a result, and nothing is raised for it."""
+    """Runs a program once and stops its session. Errors are returned as a result."""
     commented = f"# {' '.join(description.split())}\n{code}" if description.strip() else code
     program = PROLOGUE + commented
-    # A boto3 session is no thread's but its own.
+    # boto3 sessions are not safe for concurrent use by threads.
     clients = AwsClients()
     storage = None
     try:
@@ -89,17 +89,19 @@ def run_python(settings: Settings, code: str, description: str = "") -> dict[str
             settings.interpreter_id,
             timeout_seconds=SESSION_SECONDS,
             deadline=Deadline.after(SESSION_SECONDS + ENDING_SECONDS),
-            on_stop_failed=lambda session_id, error: log.warning("session %s not stopped: %s", session_id, error),
+            on_stop_failed=lambda session_id, error: log.warning(
+                "session %s could not be stopped: %s", session_id, error
+            ),
             files=Files(storage),
         ) as session:
-            ran = session.run(Code(program), outputs=FIGURES if storage else FIGURES_WITHOUT_BUCKET)
+            result = session.run(Code(program), outputs=FIGURES if storage else FIGURES_WITHOUT_BUCKET)
     except RunError as error:
-        return of_error(program, error)
-    return of_run(program, commented, ran, settings.bucket, storage.refusals if storage else {})
+        return error_result(program, error)
+    return run_result(program, commented, result, settings.bucket, storage.errors_by_path if storage else {})
 
 
 def _storage(settings: Settings, clients: AwsClients) -> FigureStorage | None:
-    """A folder of this run's own, so that no figure overwrites another; nothing is read from S3."""
+    """Returns storage in a new folder, so that figures never overwrite each other."""
     if settings.bucket is None:
         return None
     run = S3Object(settings.bucket, f"{settings.folder}/{uuid.uuid4()}")

@@ -1,7 +1,7 @@
-"""The JSON that `execute_python` returns, key by key.
+"""The JSON result of `execute_python`.
 
-As the service answers executeCode, with the figures added to `structuredContent` (`image_urls` for those in S3,
-`images` in base64 for the others) and `debug_info` beside it.
+It has the form of the service's result of executeCode, with two additions: the figures in `structuredContent`
+(`image_urls` for figures in S3, `images` for figures in base64), and `debug_info`.
 """
 
 from __future__ import annotations
@@ -22,39 +22,46 @@ PREVIEW_CHARACTERS = 200
 TAIL_CHARACTERS = 300
 
 
-def of_run(program: str, code: str, ran: RunResult, bucket: str | None, refusals: Mapping[str, str]) -> dict[str, Any]:
-    """The result of code that ran, also when it failed. `program` is what was sent for `code`.
+def run_result(
+    program: str, code: str, run: RunResult, bucket: str | None, storage_errors: Mapping[str, str]
+) -> dict[str, Any]:
+    """Returns the result of code that ran, whether it succeeded or failed.
 
-    `refusals` says by path why S3 did not take a figure.
+    Args:
+        program: The program that was sent to the interpreter.
+        code: The code without the prologue.
+        run: The result of the run.
+        bucket: The bucket of the figures, if any.
+        storage_errors: Errors of S3 by the path of the figure.
     """
-    figures = [(int(match[1]), file) for file in ran.files if (match := FIGURE.fullmatch(file.path))]
-    printed = [text for text in (ran.stdout, ran.stderr) if text]
+    figures = [(int(match[1]), file) for file in run.files if (match := FIGURE.fullmatch(file.path))]
+    output = [text for text in (run.stdout, run.stderr) if text]
     return {
-        "content": [{"type": "text", "text": text} for text in printed or [""]],
+        "content": [{"type": "text", "text": text} for text in output or [""]],
         "structuredContent": {
-            "stdout": ran.stdout,
-            "stderr": ran.stderr,
-            "exitCode": ran.exit_code,
-            "executionTime": ran.execution_time_ms / 1000,
+            "stdout": run.stdout,
+            "stderr": run.stderr,
+            "exitCode": run.exit_code,
+            "executionTime": run.execution_time_ms / 1000,
             **_images(figures),
         },
-        "isError": ran.exit_code != 0,
+        "isError": run.exit_code != 0,
         "debug_info": {
             "code_size": len(program),
             "original_code_size": len(code),
             "img_code_preview": program[-PREVIEW_CHARACTERS:],
-            "stdout_length": len(ran.stdout),
+            "stdout_length": len(run.stdout),
             "img_marker_found": bool(figures),
-            "stdout_tail": ran.stdout[-TAIL_CHARACTERS:],
+            "stdout_tail": run.stdout[-TAIL_CHARACTERS:],
             "images_found": len(figures),
-            **(_upload(figures, bucket, refusals) if figures else {}),
-            **({"skipped": [file.to_json() for file in ran.skipped]} if ran.skipped else {}),
+            **(_upload(figures, bucket, storage_errors) if figures else {}),
+            **({"skipped": [file.to_json() for file in run.skipped]} if run.skipped else {}),
         },
     }
 
 
-def of_error(program: str, error: RunError) -> dict[str, Any]:
-    """The result where there is none of the code's own."""
+def error_result(program: str, error: RunError) -> dict[str, Any]:
+    """Returns the result if the run failed without a result of the code."""
     return {
         "isError": True,
         "structuredContent": {"stdout": "", "stderr": f"Error executing code: {error}", "exitCode": 1},
@@ -67,7 +74,7 @@ def of_error(program: str, error: RunError) -> dict[str, Any]:
 
 
 def _images(figures: list[tuple[int, OutputFile]]) -> dict[str, Any]:
-    """Every figure, in one of the two lists; an empty list is left out."""
+    """Returns the figures in S3 and the figures in base64 as two lists, without empty lists."""
     urls = [
         {"figure": number, "url": file.link, "s3_key": file.s3_uri.key}
         for number, file in figures
@@ -81,17 +88,19 @@ def _images(figures: list[tuple[int, OutputFile]]) -> dict[str, Any]:
     return {name: images for name, images in (("image_urls", urls), ("images", inline)) if images}
 
 
-def _upload(figures: list[tuple[int, OutputFile]], bucket: str | None, refusals: Mapping[str, str]) -> dict[str, Any]:
-    """Whether all figures are in S3, and if not, why."""
+def _upload(
+    figures: list[tuple[int, OutputFile]], bucket: str | None, storage_errors: Mapping[str, str]
+) -> dict[str, Any]:
+    """Returns whether all figures are in S3, and the reason if not."""
     uploaded = sum(file.s3_uri is not None for _, file in figures)
-    said: dict[str, Any] = {"s3_upload_success": uploaded == len(figures), "uploaded_count": uploaded}
+    info: dict[str, Any] = {"s3_upload_success": uploaded == len(figures), "uploaded_count": uploaded}
     if bucket is None:
-        return said | {"s3_available": False, "fallback_reason": "no bucket is configured"}
-    said |= {"s3_available": True, "s3_bucket": bucket}
+        return info | {"s3_available": False, "fallback_reason": "no bucket is configured"}
+    info |= {"s3_available": True, "s3_bucket": bucket}
     if uploaded < len(figures):
         message = "S3 upload failed, using base64 fallback"
-        said |= {"fallback_reason": message, "s3_fallback_message": message}
+        info |= {"fallback_reason": message, "s3_fallback_message": message}
     for number, file in figures:
-        if file.path in refusals:
-            said[f"s3_upload_error_fig{number}"] = refusals[file.path]
-    return said
+        if file.path in storage_errors:
+            info[f"s3_upload_error_fig{number}"] = storage_errors[file.path]
+    return info

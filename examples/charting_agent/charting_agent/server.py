@@ -1,4 +1,4 @@
-"""The agent over HTTP, as AgentCore Runtime calls it: `POST /invocations` with a prompt, `GET /ping`."""
+"""The agent's HTTP application for AgentCore Runtime: `POST /invocations` with a prompt, and `GET /ping`."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
     from charting_agent.settings import Settings
 
-MOST_TOKENS = 4_096
-"""Of one turn of the model's."""
+MAX_TOKENS = 4_096
+"""Maximum number of tokens in one turn of the model."""
 
 
 def bedrock(settings: Settings) -> Model:
-    """The model of the settings, in the region and with the credentials of boto3's default chain."""
-    return BedrockModel(model_id=settings.model_id, max_tokens=MOST_TOKENS)
+    """Returns the model of the settings, with boto3's default Region and credentials."""
+    return BedrockModel(model_id=settings.model_id, max_tokens=MAX_TOKENS)
 
 
 def create_app(settings: Settings, model: Model) -> BedrockAgentCoreApp:
-    """An application that answers `{"prompt": …}` with a JSON string, and with a status of 400 what is no prompt."""
+    """Returns an application that answers `{"prompt": …}` with a JSON string, or with status 400 if it is not valid."""
     app = BedrockAgentCoreApp()
 
     @app.entrypoint
@@ -36,7 +36,7 @@ def create_app(settings: Settings, model: Model) -> BedrockAgentCoreApp:
 
 
 def prompt_of(payload: object) -> str:
-    """The question. Raises HTTPException."""
+    """Returns the prompt of a payload. Raises HTTPException."""
     prompt = cast("dict[str, object]", payload).get("prompt") if isinstance(payload, dict) else None
     if not isinstance(prompt, str) or not prompt.strip():
         raise HTTPException(400, 'the payload has no prompt; allowed: {"prompt": "a question"}')

@@ -1,4 +1,4 @@
-"""Where the agent runs code, keeps figures and finds its model: environment variables, read once."""
+"""Settings of the agent, read from environment variables."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ FOLDER = "S3_FOLDER"
 DEFAULT_FOLDER = "agent-outputs"
 
 
-class MissingSetting(Exception):  # noqa: N818 - what it is
-    """A variable that has no default is not set."""
+class MissingSetting(Exception):  # noqa: N818 - describes the cause
+    """A required environment variable is not set."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """`bucket` None: figures travel in the answer, in base64. `folder` has no slash at its end."""
+    """The settings. Without a `bucket`, answers contain figures as base64. `folder` has no trailing slash."""
 
     model_id: str
     interpreter_id: str = MANAGED_INTERPRETER
@@ -34,7 +34,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Reads the variables; an empty one is not set. Raises MissingSetting."""
+        """Reads the environment variables. Empty variables count as not set. Raises MissingSetting."""
         model_id = environment.get(MODEL_ID)
         if not model_id:
             raise MissingSetting(f"{MODEL_ID} is not set; allowed: a model or an inference profile of Amazon Bedrock")
