@@ -273,7 +273,7 @@ def bedrock_of(model: ScriptedModel) -> Generator[tuple[str, list[str]]]:
             self.end_headers()
             self.wfile.write(asyncio.run(frames()))
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as the base class has it
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name in the base class
             """Suppresses the log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:

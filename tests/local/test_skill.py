@@ -401,7 +401,9 @@ def test_code_after_the_end_of_the_lifetime_runs_in_a_new_session(
 def archive() -> bytes:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as packed:
-        packed.writestr(zipfile.ZipInfo("inside.csv"), "a,b\n1,2\n")  # a fixed timestamp, so that the bytes are always the same
+        packed.writestr(
+            zipfile.ZipInfo("inside.csv"), "a,b\n1,2\n"
+        )  # a fixed timestamp, so that the bytes are always the same
     return data.getvalue()
 
 
@@ -431,7 +433,9 @@ def test_missing_uploads_leave_no_running_session(make: Make, product: Product) 
     assert product.live_sessions() == []
 
 
-def test_uploads_that_cannot_be_written_leave_no_running_session(make: Make, product: Product, faults: FaultInjector) -> None:
+def test_uploads_that_cannot_be_written_leave_no_running_session(
+    make: Make, product: Product, faults: FaultInjector
+) -> None:
     faults.inject(Rule("error", "writeFiles", code="AccessDeniedException"))
     tools = make(uploads={"a.txt": b"a"})
     assert failed(tools.execute_code("1")).error == "AccessDenied"
