@@ -1,4 +1,5 @@
 """Passes the tools to a model through Bedrock's Converse API."""
+
 from code_runner.agent_tools.tools import TOOL_SPECS
 
 MAX_TURNS = 20

@@ -1,4 +1,5 @@
 """Calls the tools without a model: python examples/agent_skill/session.py INTERPRETER_ID BUCKET."""
+
 import json
 import sys
 
