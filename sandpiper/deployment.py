@@ -1,4 +1,4 @@
-"""Finds what a deployment made, by the outputs of its tenant's stack; the stacks' code is never asked."""
+"""Finds a deployed tenant by the outputs of its stack. The code of the stacks is never imported."""
 
 from __future__ import annotations
 
@@ -22,15 +22,21 @@ if TYPE_CHECKING:
 
 LOOPBACK = ("127.0.0.1", "localhost")
 LOCAL_TENANT = "demo"
-"""Of the repository's environments/local.yaml."""
-LOCAL = 'for the embedded AWS, run `sandpiper local start` and `eval "$(sandpiper local env)"`'
+"""The tenant of environments/local.yaml in the repository."""
+USE_EMBEDDED_AWS = 'for the embedded AWS, run `sandpiper local start` and `eval "$(sandpiper local env)"`'
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """One tenant as it is deployed, in an account behind an endpoint.
+    """One deployed tenant.
 
-    `interpreters` holds identifiers by key, the default first.
+    Attributes:
+        account: the ID of the account.
+        endpoint: the endpoint of CloudFormation, which tells AWS from the embedded AWS.
+        run_code_arn: the ARN of the `run-code` state machine.
+        bucket: the data bucket.
+        prefix: the tenant's folder in the bucket, without a slash at its end.
+        interpreters: the identifiers by key, the default interpreter first.
     """
 
     account: str
@@ -41,72 +47,81 @@ class Deployment:
     interpreters: Mapping[str, str]
 
 
-def file_of(environment: str) -> Path:
-    """Where an environment is written, by its name or as this very file; its name is the file's."""
+def environment_file(environment: str) -> Path:
+    """Returns the file of an environment, given by its name or by the path of the file."""
     return Path(environment) if environment.endswith(".yaml") else Path("environments", f"{environment}.yaml")
 
 
 def session_for(environment: str) -> boto3.Session:
-    """A session in the region that the shell names, or else in the environment file's. Raises CliError for neither."""
+    """Returns a session in the region of the shell, else in the region of the environment file.
+
+    Raises:
+        CliError: Neither has a region, the profile does not exist, or the file is invalid.
+    """
     try:
-        session = boto3.Session(region_name=os.environ.get("AWS_REGION"))  # which boto3 itself does not look at
+        session = boto3.Session(region_name=os.environ.get("AWS_REGION"))  # boto3 reads only AWS_DEFAULT_REGION
     except BotoCoreError as error:
-        raise CliError(f"AWS cannot be used: {error}") from None
+        raise CliError(f"no AWS session can be created: {error}") from None
     if session.region_name:
         return session
-    file = file_of(environment)
+    file = environment_file(environment)
     if not file.exists():
-        raise CliError(f"no region: set AWS_REGION, or run this beside {file}; {LOCAL}")
-    from sandpiper.environment import InvalidEnvironment, load  # here: it takes longer than all the rest
+        raise CliError(f"no region: set AWS_REGION, or run the command where {file} exists; {USE_EMBEDDED_AWS}")
+    from sandpiper.environment import load  # here, because the import takes longer than the rest of the command
 
-    try:
-        return boto3.Session(region_name=load(file).region)
-    except InvalidEnvironment as error:
-        raise CliError(str(error)) from None
+    return boto3.Session(region_name=load(file).region)
 
 
-def require_meant(session: boto3.Session, environment: str) -> None:
-    """Raises CliError where `local` would go to AWS while an embedded AWS runs here: its variables were not set."""
+def require_intended_endpoint(session: boto3.Session, environment: str) -> None:
+    """Raises CliError when `local` would use AWS although an embedded AWS runs in the current folder.
+
+    That happens when the variables of `sandpiper local env` are not set.
+    """
     endpoint = session.client("cloudformation").meta.endpoint_url
-    if file_of(environment).stem != "local" or urlsplit(endpoint).hostname in LOOPBACK:
+    if environment_file(environment).stem != "local" or urlsplit(endpoint).hostname in LOOPBACK:
         return
     if running := running_instance.find(StateDirectory(Path())):
         raise CliError(
-            f"this would go to {endpoint}, and not to the embedded AWS that runs here at {running.url}: "
-            'run `eval "$(sandpiper local env)"`; for AWS itself, name another --environment, or run '
+            f"the command would use {endpoint} instead of the embedded AWS that runs here at {running.url}: "
+            'run `eval "$(sandpiper local env)"`; to use AWS, choose another --environment or run '
             "`sandpiper local stop`"
         )
 
 
 def only_tenant(environment: str) -> str:
-    """The tenant of an environment that has one; that of `local` where its file is not here. Raises CliError."""
-    from sandpiper.environment import InvalidEnvironment, load
+    """Returns the tenant of an environment with one tenant; that of `local` when its file is not here.
 
-    file = file_of(environment)
+    Raises:
+        CliError: The environment has several tenants, or its file is invalid.
+    """
+    from sandpiper.environment import load
+
+    file = environment_file(environment)
     if not file.exists():
         return LOCAL_TENANT
-    try:
-        tenants = list(load(file).all_tenants)
-    except InvalidEnvironment as error:
-        raise CliError(str(error)) from None
+    tenants = list(load(file).all_tenants)
     if len(tenants) > 1:
-        raise CliError(f"--tenant is not given, and {file} has {' | '.join(tenants)}; allowed: one of them")
+        raise CliError(f"--tenant is missing, and {file} has several tenants; allowed: {' | '.join(tenants)}")
     return tenants[0]
 
 
 def find(session: boto3.Session, environment: str, tenant: str) -> Deployment:
-    """Reads the outputs of the tenant's stack; raises CliError when it is not deployed."""
-    name = stack_name(file_of(environment).stem, tenant)
+    """Returns a deployed tenant.
+
+    Raises:
+        CliError: The tenant is not deployed, or its stack cannot be read.
+    """
+    name = stack_name(environment_file(environment).stem, tenant)
     client = session.client("cloudformation")
     try:
         stacks = client.describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
         if "does not exist" not in str(error):
-            raise CliError(f"the stack {name} cannot be read: {error}") from None
-        fix = _to_deploy(environment, tenant)
-        raise CliError(f"the stack {name} is not deployed at {client.meta.endpoint_url}: {fix}") from None
+            raise CliError(f"stack {name} cannot be read: {error}") from None
+        remedy = _remedy(environment, tenant)
+        raise CliError(f"stack {name} is not deployed at {client.meta.endpoint_url}: {remedy}") from None
     except BotoCoreError as error:
-        hint = f"; {LOCAL}" if environment == "local" or "AWS_ENDPOINT_URL" in os.environ else ""
+        hint = f"; {USE_EMBEDDED_AWS}" if environment == "local" or "AWS_ENDPOINT_URL" in os.environ else ""
         raise CliError(f"AWS cannot be reached ({error}){hint}") from None
     outputs = {output.get("OutputKey"): output.get("OutputValue", "") for output in stacks[0].get("Outputs", [])}
     try:
@@ -120,22 +135,19 @@ def find(session: boto3.Session, environment: str, tenant: str) -> Deployment:
         )
     except KeyError as missing:
         raise CliError(
-            f"the stack {name} is not a tenant's: it has no output {missing}; choose another --tenant"
+            f"stack {name} is not the stack of a tenant, because it has no output {missing}: choose another --tenant"
         ) from None
 
 
-def _to_deploy(environment: str, tenant: str) -> str:
-    """What to do about a stack that is missing: another name, where the environment's file has none, or a deploy."""
-    from sandpiper.environment import InvalidEnvironment, load
+def _remedy(environment: str, tenant: str) -> str:
+    """Returns what to do about a missing stack: choose another environment or tenant, or deploy."""
+    from sandpiper.environment import load
 
-    file = file_of(environment)
+    file = environment_file(environment)
     if not file.exists():
         names = " | ".join(sorted(path.stem for path in file.parent.glob("*.yaml")))
-        return f"choose another --environment{f' of {names}' if names else ''}, and a --tenant of it"
-    try:
-        tenants = load(file).all_tenants
-    except InvalidEnvironment as error:
-        return str(error)
+        return f"choose another --environment{f' of {names}' if names else ''}, and one of its tenants with --tenant"
+    tenants = load(file).all_tenants
     if tenant not in tenants:
-        return f"--tenant is {tenant!r}; {file} has {' | '.join(tenants)}"
+        return f"--tenant is {tenant!r}; allowed: {' | '.join(tenants)}"
     return f"run `cdk bootstrap` once and `cdk deploy --all -c environment={environment}`"

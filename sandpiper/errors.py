@@ -2,7 +2,8 @@
 
 CliError
 ├── CommandInterruptedError
-└── NoResultError
+├── NoResultError
+└── InvalidEnvironment (in `sandpiper.environment.errors`)
 """
 
 from __future__ import annotations

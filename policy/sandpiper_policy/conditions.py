@@ -25,7 +25,7 @@ ValueTest = Callable[[str, "Context"], bool | None]
 """Tests a value of the request against a value of the policy. None: the two cannot be compared, so neither the operator
 nor its negation holds."""
 OperandParser = Callable[[str, bool], ValueTest]
-"""Parses a value of the policy; the second argument says whether it may have variables. Raises PolicyError."""
+"""Parses a value of the policy; the second argument is whether it may have variables. Raises PolicyError."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sandpiper.cli import demo, deployment_policy, init, local, plan, run, status
-from sandpiper.cli.usage import TwoMeansChanges
+from sandpiper.cli.exit_codes import ChangeReportCommand
 
 app = typer.Typer(
     name="sandpiper",
@@ -20,8 +20,8 @@ app = typer.Typer(
 )
 app.add_typer(local.app, name="local")
 app.command(epilog=run.EXAMPLES)(run.run)
-app.command(cls=TwoMeansChanges, epilog=plan.EXAMPLES)(plan.plan)
-app.command(cls=TwoMeansChanges, epilog=status.EXAMPLES)(status.status)
+app.command(cls=ChangeReportCommand, epilog=plan.EXAMPLES)(plan.plan)
+app.command(cls=ChangeReportCommand, epilog=status.EXAMPLES)(status.status)
 app.command()(demo.demo)
 app.command(epilog=init.EXAMPLES)(init.init)
 app.command(epilog=deployment_policy.EXAMPLES)(deployment_policy.deployment_policy)

@@ -101,12 +101,9 @@ def _alone() -> Generator[None]:
 
 def _environment() -> Environment:
     """What will be deployed; a file that cannot be is refused here, before anything is started."""
-    from sandpiper.environment import InvalidEnvironment, load
+    from sandpiper.environment import load
 
-    try:
-        return load(PROJECT / "environments" / "local.yaml")
-    except InvalidEnvironment as error:
-        raise CliError(str(error)) from None
+    return load(PROJECT / "environments" / "local.yaml")
 
 
 def _deploy(running: RunningInstance, phases: Phases) -> None:

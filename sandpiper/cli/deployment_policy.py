@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - Typer reads the annotation
 from typing import Annotated
 
 import typer
@@ -34,19 +34,16 @@ def deployment_policy(
     Use them with `cdk bootstrap --cloudformation-execution-policies` instead of AdministratorAccess.
     """
     with failures_as_messages():
+        from sandpiper.deployment import environment_file
         from sandpiper.deployment_policy import (
             MIN_STACK_NAME_CHARACTERS,
             generated_name_prefix,
             policy_documents,
             unscoped_grants,
         )
-        from sandpiper.environment import InvalidEnvironment, load
+        from sandpiper.environment import load
 
-        file = Path(environment) if environment.endswith(".yaml") else Path("environments", f"{environment}.yaml")
-        try:
-            loaded = load(file)
-        except InvalidEnvironment as error:
-            raise CliError(str(error)) from None
+        loaded = load(environment_file(environment))
         policies = policy_documents(loaded, qualifier)
         prefix = generated_name_prefix(loaded.name)
         if len(prefix) == MIN_STACK_NAME_CHARACTERS:

@@ -1,4 +1,4 @@
-"""How reports of several indented lines look in a terminal."""
+"""Prints the lines of a report in the colours of a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sandpiper.cli.output import plain, report
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sandpiper.plan.render import Line, Tone
+    from sandpiper.plan.lines import Line, Tone
 
 STYLES: dict[Tone, str] = {
     "head": "bold",
@@ -22,6 +22,6 @@ STYLES: dict[Tone, str] = {
 
 
 def print_lines(lines: Iterable[Line]) -> None:
-    """Prints each line whole, so that it can be searched for."""
+    """Prints each line without wrapping, so that searches find it."""
     for line in lines:
         report.print("  " * line.depth + plain(line.text), style=STYLES[line.tone], soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`sandpiper plan`: what `cdk deploy` would change, in words."""
+"""`sandpiper plan`: show what `cdk deploy` would change."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sandpiper.cli.exit_codes import CHANGES, ERROR
 from sandpiper.cli.lines import print_lines
 from sandpiper.cli.options import ENVIRONMENT
 from sandpiper.cli.output import failures_as_messages, notes, plain
-from sandpiper.cli.usage import ERROR
 
 if TYPE_CHECKING:
     from sandpiper.plan.assembly import Assembly
 
-CHANGES = 2
 EXAMPLES = """
 [bold]Examples[/]
 
@@ -30,26 +29,28 @@ EXAMPLES = """
 
 def plan(
     environment: Annotated[str | None, ENVIRONMENT] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
     assembly: Annotated[
         Path | None,
-        typer.Option(help="Folder of a cloud assembly, instead of synthesising one.", metavar="DIR"),
+        typer.Option(help="Read the cloud assembly in this folder instead of synthesising.", metavar="DIR"),
     ] = None,
 ) -> None:
-    """Say in words what cdk deploy would change: stacks, interpreters, sessions, permissions, data, quotas.
+    """Show what cdk deploy would change: stacks, interpreters, sessions, permissions, data and quotas.
 
-    Changes nothing. Ends with 0 when there is nothing to do, with 2 when there are changes, and with 1 for an error.
+    Changes nothing. Exits with 0 when there are no changes, 2 when there are changes, and 1 on an error.
     """
     with failures_as_messages(ERROR):
-        from sandpiper.plan import compare, environments, render  # here, so that --help does not pay for boto3
-        from sandpiper.plan.assembly import open_assembly
+        from sandpiper.plan import compare, environments, render  # here, so that --help does not import boto3
+        from sandpiper.plan.assembly import read_assembly
 
-        given: Assembly | None = open_assembly(assembly) if assembly else None
-        chosen = environments.choose(environment, given)
-        with notes.status(f"reading {chosen.name}") as status:
-            wanted = given or chosen.synthesise(lambda line: status.update(plain(line[:100])))
-            account = chosen.account(wanted.place)
-            found = compare.make(wanted, account.stacks(chosen.name), account, chosen.quotas, chosen.warnings)
+        given: Assembly | None = read_assembly(assembly) if assembly else None
+        selected = environments.select_environment(environment, given)
+        with notes.status(f"reading {selected.name}") as status:
+            synthesised = given or selected.synthesise(lambda line: status.update(plain(line[:100])))
+            account = selected.account(synthesised.target)
+            found = compare.create_plan(
+                synthesised, account.stacks(selected.name), account, selected.quotas, selected.warnings
+            )
         if as_json:
             print(json.dumps(found.to_json(), indent=2))
         else:

@@ -151,7 +151,7 @@ def run(
         }
         where = environment or "local"
         session = deployment.session_for(where)
-        deployment.require_meant(session, where)
+        deployment.require_intended_endpoint(session, where)
         with notes.status("starting") as status:
             place = deployment.find(session, where, tenant or deployment.only_tenant(where))
             notes.print(f"account {place.account} at {place.endpoint}", soft_wrap=True)

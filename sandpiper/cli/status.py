@@ -1,4 +1,4 @@
-"""`sandpiper status`: what is deployed of an environment, and what of it drifted."""
+"""`sandpiper status`: show what is deployed of an environment, and what drifted."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from typing import Annotated
 
 import typer
 
+from sandpiper.cli.exit_codes import CHANGES, ERROR
 from sandpiper.cli.lines import print_lines
 from sandpiper.cli.options import ENVIRONMENT
 from sandpiper.cli.output import failures_as_messages, notes
-from sandpiper.cli.usage import ERROR
 
-DRIFTED = 2
 EXAMPLES = """
 [bold]Examples[/]
 
@@ -25,25 +24,26 @@ EXAMPLES = """
 
 def status(
     environment: Annotated[str | None, ENVIRONMENT] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the status as JSON.")] = False,
     drift: Annotated[
-        bool, typer.Option("--drift/--no-drift", help="Compare what is deployed with its templates; takes longest.")
+        bool, typer.Option("--drift/--no-drift", help="Compare deployed resources with their templates; takes longest.")
     ] = True,
 ) -> None:
-    """Say what is deployed: stacks, interpreters, sessions, failures, alarms, and what is not as its template says.
+    """Show what is deployed: stacks, interpreters, sessions, failed executions, alarms and drift.
 
-    Changes nothing. Ends with 0, with 2 when something drifted, and with 1 for an error. Not about the embedded AWS
-    itself: that is sandpiper local status.
+    Changes nothing. Exits with 0, with 2 when something drifted, and with 1 on an error. For the state of the
+    embedded AWS, use sandpiper local status.
     """
     with failures_as_messages(ERROR):
-        from sandpiper.plan import environments  # here, so that --help does not pay for boto3
-        from sandpiper.status import observe, render
+        from sandpiper.plan.environments import select_environment  # here, so that --help does not import boto3
+        from sandpiper.status.collect import collect_status
+        from sandpiper.status.render import report
 
-        chosen = environments.choose(environment)
-        with notes.status(f"reading {chosen.name}"):
-            found = observe.status(chosen.account(), chosen.name, with_drift=drift)
+        selected = select_environment(environment)
+        with notes.status(f"reading {selected.name}"):
+            found = collect_status(selected.account(), selected.name, with_drift=drift)
         if as_json:
             print(found.model_dump_json(by_alias=True, indent=2))
         else:
-            print_lines(render.report(found))
-    raise typer.Exit(DRIFTED if found.drift else 0)
+            print_lines(report(found))
+    raise typer.Exit(CHANGES if found.drift else 0)

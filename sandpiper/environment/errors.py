@@ -9,6 +9,7 @@ import datetime
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sandpiper.errors import CliError
 from sandpiper_contract.truncation import truncate
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class ConfigIssue:
         return f"{subject} {self.problem}; allowed: {self.allowed}; {self.remedy}"
 
 
-class InvalidEnvironment(Exception):  # noqa: N818 - named like the run errors of the contract
+class InvalidEnvironment(CliError):  # noqa: N818 - named like the run errors of the contract
     """Raised for an environment file that cannot be used. The text has one line for each issue."""
 
     def __init__(self, *issues: ConfigIssue) -> None:

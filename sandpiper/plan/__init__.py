@@ -1,5 +1,5 @@
-"""What `cdk deploy` would change, in words: the cloud assembly beside what CloudFormation has deployed.
+"""Compares the cloud assembly of an environment with the deployed stacks and reports what `cdk deploy` would change.
 
-`make` compares, `words` says it to people, `model` is what programs get. Nothing here changes anything, and the stacks'
-own code is never asked.
+`compare` creates the plan, `model` defines it, `render` prints it. Nothing in this package changes a resource, and the
+package never imports the code of the stacks.
 """

@@ -1,4 +1,4 @@
-"""The cloud assembly that `cdk synth` writes: the templates of one environment's stacks."""
+"""Reads the cloud assembly that `cdk synth` writes: the templates of one environment's stacks."""
 
 from __future__ import annotations
 
@@ -12,111 +12,130 @@ from typing import TYPE_CHECKING, Any, cast
 from sandpiper.cdk_cli import PROJECT, cdk
 from sandpiper.environment.options import ENVIRONMENT_NAME
 from sandpiper.errors import CliError
-from sandpiper.plan.template import Place, Template, read
+from sandpiper.names import FLEET, NETWORK, STORAGE
+from sandpiper.plan.target import DeploymentTarget
+from sandpiper.plan.template import Template, parse_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-OURS = re.compile(rf"sandpiper-({ENVIRONMENT_NAME})-([a-z0-9-]+)")
-"""A stack's name: the environment's, which has no hyphen, and the part's."""
-WHERE = re.compile(r"aws://([^/]+)/(.+)")
-PARAMETER = re.compile(r"/cdk-bootstrap/[^/]+/version")
+STACK_NAME = re.compile(rf"sandpiper-({ENVIRONMENT_NAME})-([a-z0-9-]+)")
+"""The name of a stack: the name of the environment, which has no hyphen, and the name of the part."""
+CDK_ENVIRONMENT = re.compile(r"aws://([^/]+)/(.+)")
+BOOTSTRAP_PARAMETER = re.compile(r"/cdk-bootstrap/[^/]+/version")
 """https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html"""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack as it would be deployed."""
+    """A stack of the assembly; `size` is that of its template in bytes."""
 
     name: str
     template: Template
     size: int
-    """Of the template, in bytes."""
     is_protected: bool
 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """What `cdk bootstrap` leaves and `cdk deploy` asks for: the SSM parameter of its version, and the least one."""
+    """A bootstrap stack that the assembly requires: the SSM parameter with its version, and the minimum version."""
 
     parameter: str
     version: int
 
     @property
     def qualifier(self) -> str:
-        """Which of an account's bootstraps it is."""
+        """The qualifier of the bootstrap stack, which identifies it in its account."""
         return self.parameter.split("/")[2]
 
 
 @dataclass(frozen=True)
 class Assembly:
-    """The stacks of one environment, in one account and region, and the bootstraps that they are deployed with."""
+    """The stacks of one environment, which share an account and a region, and the bootstrap stacks they require."""
 
     environment: str
-    place: Place
+    target: DeploymentTarget
     stacks: Mapping[str, Stack]
     bootstraps: frozenset[Bootstrap]
 
 
-def synthesise(file: Path, progress: Callable[[str], None]) -> Assembly:
-    """Synthesises an environment, by its file's whole path, with the pinned CDK CLI.
+def tenant_of(stack: str) -> str | None:
+    """Returns the tenant of a stack by its name; None for the environment's own stacks."""
+    match = STACK_NAME.fullmatch(stack)
+    part = match[2] if match else None
+    return None if part in (STORAGE, NETWORK, FLEET) else part
 
-    Raises CliError with what the CLI said.
+
+def synthesise(file: Path, progress: Callable[[str], None]) -> Assembly:
+    """Synthesises an environment with the pinned CDK CLI.
+
+    Args:
+        file: the absolute path of the environment file.
+        progress: called with each line that the CDK CLI prints.
+
+    Raises:
+        CliError: The synthesis fails; the message contains the output of the CDK CLI.
     """
     with tempfile.TemporaryDirectory(prefix="sandpiper-plan-") as output:
         cdk(["synth", "--quiet", "-c", f"environment={file}", "--output", output], PROJECT, progress)
-        return open_assembly(Path(output))
+        return read_assembly(Path(output))
 
 
-def open_assembly(directory: Path) -> Assembly:
-    """Reads an assembly's folder. Raises CliError for what is none, or not one environment's."""
-    manifest = _manifest(directory)
+def read_assembly(directory: Path) -> Assembly:
+    """Reads the folder of an assembly.
+
+    Raises:
+        CliError: The folder is not an assembly, or not the assembly of exactly one environment.
+    """
     stacks: dict[str, Stack] = {}
-    where: set[tuple[str, str, str]] = set()
+    environments: set[tuple[str, str, str]] = set()
     bootstraps: set[Bootstrap] = set()
-    for artifact_id, artifact in manifest.items():
+    for artifact_id, artifact in _artifacts(directory).items():
         if artifact.get("type") != "aws:cloudformation:stack":
             continue
         options = artifact.get("properties", {})
         name = str(options.get("stackName", artifact_id))
-        ours, at = OURS.fullmatch(name), WHERE.fullmatch(str(artifact.get("environment")))
-        if ours is None or at is None:
-            raise _not_one(directory, f"the stack {name} is not one of an environment of Sandpiper")
-        where.add((ours[1], at[1], at[2]))
-        text = _text(directory / str(options.get("templateFile")))
-        template = read(name, text, Place(at[1], at[2]))
+        parts, account_and_region = (
+            STACK_NAME.fullmatch(name),
+            CDK_ENVIRONMENT.fullmatch(str(artifact.get("environment"))),
+        )
+        if parts is None or account_and_region is None:
+            raise _invalid(directory, f"stack {name} does not belong to a Sandpiper environment")
+        environments.add((parts[1], account_and_region[1], account_and_region[2]))
+        text = _read(directory / str(options.get("templateFile")))
+        template = parse_template(name, text, DeploymentTarget(account_and_region[1], account_and_region[2]))
         stacks[name] = Stack(name, template, len(text.encode()), bool(options.get("terminationProtection")))
-        if PARAMETER.fullmatch(parameter := str(options.get("bootstrapStackVersionSsmParameter"))):
+        if BOOTSTRAP_PARAMETER.fullmatch(parameter := str(options.get("bootstrapStackVersionSsmParameter"))):
             bootstraps.add(Bootstrap(parameter, int(options.get("requiresBootstrapStackVersion", 0))))
     if not stacks:
-        raise _not_one(directory, "it has no stack")
-    if len(where) > 1:
-        names = ", ".join(sorted(" in ".join((one[0], f"{one[1]}/{one[2]}")) for one in where))
-        raise _not_one(directory, f"it has stacks of more than one environment, account or region: {names}")
-    ((environment, account, region),) = where
-    return Assembly(environment, Place(account, region), stacks, frozenset(bootstraps))
+        raise _invalid(directory, "it has no stack")
+    if len(environments) > 1:
+        names = ", ".join(f"{name} in {account}/{region}" for name, account, region in sorted(environments))
+        raise _invalid(directory, f"it has stacks of more than one environment, account or region: {names}")
+    ((environment, account, region),) = environments
+    return Assembly(environment, DeploymentTarget(account, region), stacks, frozenset(bootstraps))
 
 
-def _manifest(directory: Path) -> dict[str, dict[str, Any]]:
+def _artifacts(directory: Path) -> dict[str, dict[str, Any]]:
     try:
-        manifest = json.loads(_text(directory / "manifest.json"))
+        manifest = json.loads(_read(directory / "manifest.json"))
     except ValueError as error:
-        raise _not_one(directory, f"manifest.json is not JSON ({error})") from None
+        raise _invalid(directory, f"manifest.json is not JSON ({error})") from None
     artifacts = cast("dict[str, Any]", manifest).get("artifacts") if isinstance(manifest, dict) else None
     if not isinstance(artifacts, dict):
-        raise _not_one(directory, "manifest.json has no artifacts")
+        raise _invalid(directory, "manifest.json has no artifacts")
     return cast("dict[str, dict[str, Any]]", artifacts)
 
 
-def _text(file: Path) -> str:
+def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except OSError as error:
-        raise _not_one(file.parent, f"{file.name}: {error.strerror}") from None
+        raise _invalid(file.parent, f"{file.name}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise _not_one(file.parent, f"{file.name} is not UTF-8") from None
+        raise _invalid(file.parent, f"{file.name} is not UTF-8") from None
 
 
-def _not_one(directory: Path, why: str) -> CliError:
-    make = "`cdk synth --quiet -c environment=NAME --output DIR`"
-    return CliError(f"{directory} is not the cloud assembly of an environment: {why}; make one with {make}")
+def _invalid(directory: Path, problem: str) -> CliError:
+    command = "`cdk synth --quiet -c environment=NAME --output DIR`"
+    return CliError(f"{directory} is not the cloud assembly of an environment: {problem}; create one with {command}")

@@ -1,7 +1,7 @@
-"""Which properties a resource can be given at creation only, so that a change of one replaces it.
+"""Create-only properties: a change of one replaces the resource.
 
-`create_only.json` is what CloudFormation's own schemas say, of the services that are deployed here or could soon be; it
-is written by `tools/create_only.py` from the copies of the schemas that cfn-lint brings.
+`create_only.json` lists them by type, from CloudFormation's resource schemas, for the services that Sandpiper deploys.
+`tools/create_only.py` writes the file from the copies of the schemas in cfn-lint.
 """
 
 from __future__ import annotations
@@ -9,27 +9,32 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib.resources import files
-from typing import Literal, cast
+from typing import Literal
 
 Effect = Literal["in place", "replaced", "perhaps replaced"]
 
 
-def effect(kind: str, path: str) -> Effect:
-    """What a change of a property does: `path` is `NetworkConfiguration.NetworkMode`, `kind` the resource's type.
+def update_effect(resource_type: str, path: str) -> Effect:
+    """Returns the effect of changing a property.
 
-    Of a type that the table does not have it says "perhaps replaced".
+    Args:
+        resource_type: the CloudFormation type.
+        path: the path of the property, such as `NetworkConfiguration.NetworkMode`.
+
+    Returns:
+        `perhaps replaced` for conditionally create-only properties, and for types that the table does not list.
     """
-    known = _table().get(kind)
-    if known is None:
+    properties = _table().get(resource_type)
+    if properties is None:
         return "perhaps replaced"
-    for word, paths in (("replaced", known["always"]), ("perhaps replaced", known["perhaps"])):
-        if any(_within(path, one) or _within(one, path) for one in paths):
-            return cast("Effect", word)
-    return "in place"
+    if _overlaps(path, properties["always"]):
+        return "replaced"
+    return "perhaps replaced" if _overlaps(path, properties["perhaps"]) else "in place"
 
 
-def _within(path: str, other: str) -> bool:
-    return path == other or path.startswith(f"{other}.")
+def _overlaps(path: str, create_only: list[str]) -> bool:
+    """Returns whether a path equals, contains or is contained in one of the paths."""
+    return any(path == one or path.startswith(f"{one}.") or one.startswith(f"{path}.") for one in create_only)
 
 
 @cache

@@ -1,13 +1,13 @@
-"""What becomes of data: buckets, keys and logs that go or stay, and how long what is in them lives."""
+"""Compares what happens to data: buckets, keys and log groups that are deleted or retained, and retention times."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from sandpiper.names import TENANTS_PREFIX
+from sandpiper.plan.matching import match_resources, property_changes
 from sandpiper.plan.model import DataChange
-from sandpiper.plan.properties import changes, pairs
-from sandpiper.plan.template import BUCKET, KEY, LOG_GROUP
+from sandpiper.plan.resource_types import BUCKET, DATA_TYPES, LOG_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -15,66 +15,80 @@ if TYPE_CHECKING:
     from sandpiper.plan.model import Objects
     from sandpiper.plan.template import Resource, Template
 
-    Count = Callable[[str, str, int], Objects | None]
-    """Objects of a bucket below a prefix, some of them older than days. None where they cannot be listed."""
+    CountObjects = Callable[[str, str, int], Objects | None]
+    """Counts the objects of a bucket below a prefix, and those older than a number of days. None: cannot be listed."""
+    Lifetimes = Mapping[tuple[str, bool], int]
+    """Days until expiration, by prefix and whether they apply to noncurrent versions."""
 
-HOLD_DATA = (BUCKET, KEY, LOG_GROUP)
-"""Types that hold data, or without which data cannot be read."""
 
-
-def compare(before: Template | None, after: Template | None, count: Count) -> Iterator[DataChange]:
-    """What of the data is lost or kept in another way. What is made holds nothing yet."""
-    for label, (was, will) in pairs(before, after):
-        if was is None or before is None or was.type not in HOLD_DATA:
+def compare_data(before: Template | None, after: Template | None, count: CountObjects) -> Iterator[DataChange]:
+    """Yields the changes of data that a deployment causes. New resources hold no data and are omitted."""
+    for label, (was, now) in match_resources(before, after):
+        if was is None or before is None or was.type not in DATA_TYPES:
             continue
-        if will is None or after is None:
-            yield _left(label, was.deletion)
+        if now is None or after is None:
+            yield _removed(label, was.deletion_policy)
             continue
-        old, new = before.plain(was.properties), after.plain(will.properties)
-        if was.logical_id != will.logical_id:
-            yield _left(label, was.deletion)
-        elif any(one.effect == "replaced" for one in changes(was.type, old, new)):
-            yield _left(label, will.replacement)
+        old, new = before.resolve(was.properties), after.resolve(now.properties)
+        if was.logical_id != now.logical_id:
+            yield _removed(label, was.deletion_policy)
+        elif any(one.effect == "replaced" for one in property_changes(was.type, old, new)):
+            yield _removed(label, now.replace_policy)
         else:
-            yield from _policies(label, was, will)
-            yield from _times(label, was.type, old, new, count)
+            yield from _deletion_policy(label, was, now)
+            yield from _retention_times(label, was.type, old, new, count)
 
 
-def _left(label: str, policy: str) -> DataChange:
-    """A resource that goes out of its stack."""
+def lifetimes(properties: Mapping[str, Any]) -> dict[tuple[str, bool], int]:
+    """Returns the days until expiration by prefix and whether they apply to noncurrent versions.
+
+    The shortest of several rules counts, as in S3.
+    """
+    found: dict[tuple[str, bool], int] = {}
+    for rule in properties.get("LifecycleConfiguration", {}).get("Rules", []):
+        if rule.get("Status") != "Enabled":
+            continue
+        expirations = {
+            False: rule.get("ExpirationInDays"),
+            True: rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays"),
+        }
+        for of_old_versions, days in expirations.items():
+            if days is not None:
+                key = (str(rule.get("Prefix", "")), of_old_versions)
+                found[key] = min(int(days), found.get(key, int(days)))
+    return found
+
+
+def _removed(label: str, policy: str) -> DataChange:
+    """Returns the change of a resource that is removed from its stack under a deletion policy."""
     deleted = policy == "Delete"
     return DataChange(resource=label, change="deleted" if deleted else "retained", loses_data=deleted)
 
 
-def _policies(label: str, was: Resource, will: Resource) -> Iterator[DataChange]:
-    if will.deletion == "Delete" and was.deletion != "Delete":
+def _deletion_policy(label: str, was: Resource, now: Resource) -> Iterator[DataChange]:
+    if now.deletion_policy == "Delete" and was.deletion_policy != "Delete":
         yield DataChange(resource=label, change="no longer retained", loses_data=False)
 
 
-def _times(label: str, kind: str, old: Mapping[str, Any], new: Mapping[str, Any], count: Count) -> Iterator[DataChange]:
-    if kind == LOG_GROUP:
+def _retention_times(
+    label: str, resource_type: str, old: Mapping[str, Any], new: Mapping[str, Any], count: CountObjects
+) -> Iterator[DataChange]:
+    if resource_type == LOG_GROUP:
         yield from _retention(label, None, False, old.get("RetentionInDays"), new.get("RetentionInDays"), None)
-    if kind != BUCKET:
+    if resource_type != BUCKET:
         return
     if _is_versioned(old) and not _is_versioned(new):
         yield DataChange(resource=label, change="versions stopped", loses_data=True)
-    was, will = lifetimes(old), lifetimes(new)
-    abandoned = _folders_of_tenants(was) - _folders_of_tenants(will)
-    for folder in sorted(abandoned):
-        found = count(str(old.get("BucketName")), folder, 1)
-        if found is None or found.total:
-            yield DataChange(
-                resource=label, change="left without an end", loses_data=False, folder=folder, objects=found
-            )
-    for folder, of_old_versions in sorted({*was, *will}):
-        if any(folder.startswith(each) for each in abandoned):
+    was, now, bucket = lifetimes(old), lifetimes(new), str(old.get("BucketName"))
+    abandoned = _tenant_folders(was) - _tenant_folders(now)
+    yield from _abandoned_folders(label, bucket, abandoned, count)
+    for folder, of_old_versions in sorted({*was, *now}):
+        if any(folder.startswith(one) for one in abandoned):
             continue
-        before, after = (_lifetime(folder, of_old_versions, each) for each in (was, will))
-        found = None
-        if before != after and after is not None:
-            found = count(str(old.get("BucketName")), folder, after)
-        if (folder, of_old_versions) not in was and found is not None and found.total == 0:
-            # Nothing has ever been in it: a folder of somebody new.
+        before, after = (_lifetime(folder, of_old_versions, one) for one in (was, now))
+        objects = count(bucket, folder, after) if before != after and after is not None else None
+        if (folder, of_old_versions) not in was and objects is not None and objects.total == 0:
+            # The folder of a new tenant, which is still empty.
             yield DataChange(
                 resource=label,
                 change="retention set",
@@ -84,7 +98,17 @@ def _times(label: str, kind: str, old: Mapping[str, Any], new: Mapping[str, Any]
                 after_days=after,
             )
             continue
-        yield from _retention(label, folder, of_old_versions, before, after, found)
+        yield from _retention(label, folder, of_old_versions, before, after, objects)
+
+
+def _abandoned_folders(label: str, bucket: str, folders: set[str], count: CountObjects) -> Iterator[DataChange]:
+    """Yields folders of removed tenants that are not empty and have no lifecycle rule any longer."""
+    for folder in sorted(folders):
+        objects = count(bucket, folder, 1)
+        if objects is None or objects.total:
+            yield DataChange(
+                resource=label, change="left without an end", loses_data=False, folder=folder, objects=objects
+            )
 
 
 def _retention(
@@ -110,34 +134,17 @@ def _retention(
     )
 
 
-def _folders_of_tenants(found: Mapping[tuple[str, bool], int]) -> set[str]:
-    """Of whose objects some have a lifetime, such as `tenants/claims/`."""
+def _tenant_folders(found: Lifetimes) -> set[str]:
+    """Returns the folders of tenants, such as `tenants/claims/`, below which current objects expire."""
     parts = [folder.split("/") for folder, of_old_versions in found if not of_old_versions]
     return {f"{TENANTS_PREFIX}/{each[1]}/" for each in parts if each[0] == TENANTS_PREFIX and len(each) > 2}
 
 
-def _lifetime(folder: str, of_old_versions: bool, found: Mapping[tuple[str, bool], int]) -> int | None:
-    """Days that objects of a folder live by rules on it and on what it lies in, the shortest of which S3 takes."""
+def _lifetime(folder: str, of_old_versions: bool, found: Lifetimes) -> int | None:
+    """Returns the shortest lifetime in days among the rules for a folder and its parents, as S3 uses it."""
     days = [each for (prefix, old), each in found.items() if old == of_old_versions and folder.startswith(prefix)]
     return min(days, default=None)
 
 
 def _is_versioned(properties: Mapping[str, Any]) -> bool:
     return properties.get("VersioningConfiguration", {}).get("Status") == "Enabled"
-
-
-def lifetimes(properties: Mapping[str, Any]) -> dict[tuple[str, bool], int]:
-    """Days by folder, and whether they are those of old versions; of several rules the shortest, as S3 has it."""
-    found: dict[tuple[str, bool], int] = {}
-    for rule in properties.get("LifecycleConfiguration", {}).get("Rules", []):
-        if rule.get("Status") != "Enabled":
-            continue
-        days = {
-            False: rule.get("ExpirationInDays"),
-            True: rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays"),
-        }
-        for of_old_versions, some in days.items():
-            if some is not None:
-                place = (str(rule.get("Prefix", "")), of_old_versions)
-                found[place] = min(int(some), found.get(place, int(some)))
-    return found

@@ -1,4 +1,4 @@
-"""Which environment a command is about: by its name, its file, or the assembly that is given."""
+"""Selects the environment of a command: by its name, by its file, or by a cloud assembly."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import boto3
 from botocore.exceptions import BotoCoreError
 
 from sandpiper import deployment
-from sandpiper.environment import InvalidEnvironment, find_warnings, load
+from sandpiper.environment import find_warnings, load
 from sandpiper.environment.model import Environment, Quotas
 from sandpiper.environment.options import ENVIRONMENT_NAME, REGION, is_match
 from sandpiper.errors import CliError
 from sandpiper.plan import assembly
 from sandpiper.plan.deployed import Account
-from sandpiper.plan.template import Place
+from sandpiper.plan.target import DeploymentTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +27,8 @@ DEFAULT = "local"
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """An environment by its name; `environment` is what its file says, where there is one."""
+class SelectedEnvironment:
+    """An environment; `environment` is the content of its file, or None when an assembly has no file here."""
 
     name: str
     file: Path
@@ -36,51 +36,64 @@ class Chosen:
 
     @property
     def quotas(self) -> Quotas:
-        """What the account has been granted: AWS's own without a file."""
+        """The quotas of the account: those of the file, or AWS's defaults."""
         return self.environment.quotas if self.environment else Quotas()
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What somebody should know of its file."""
+        """The warnings about the file."""
         return tuple(f"{one.at}: {one.text}" for one in find_warnings(self.environment)) if self.environment else ()
 
     def synthesise(self, progress: Callable[[str], None]) -> Assembly:
-        """Its cloud assembly. Raises CliError."""
-        # The CDK runs in the project's folder, where another file may have the name.
+        """Synthesises the environment. Raises CliError when that fails."""
+        # The CDK CLI runs in the project folder, where a relative path may name another file.
         return assembly.synthesise(self.file.resolve(), progress)
 
-    def account(self, place: Place | None = None) -> Account:
-        """Where it is deployed: an assembly's place, or its file's, or the shell's. Raises CliError."""
-        if place is None and self.environment is not None:
-            place = Place(self.environment.account, self.environment.region)
-        if place is None or not is_match(REGION, place.region):
+    def account(self, target: DeploymentTarget | None = None) -> Account:
+        """Returns the account that the environment is deployed to.
+
+        The region is that of the target, else of the file, else of the shell.
+
+        Raises:
+            CliError: There are no credentials or no region, or the credentials belong to another account.
+        """
+        if target is None and self.environment is not None:
+            target = DeploymentTarget(self.environment.account, self.environment.region)
+        if target is None or not is_match(REGION, target.region):
             session = deployment.session_for(self.name)
         else:
-            session = _session(place.region)
-        deployment.require_meant(session, self.name)
-        return Account(session, place)
+            session = _session(target.region)
+        deployment.require_intended_endpoint(session, self.name)
+        return Account(session, target)
 
 
-def choose(given: str | None, made: Assembly | None = None) -> Chosen:
-    """The environment that is meant. Raises CliError for one that is unknown, or not the assembly's."""
-    name = given or (made.environment if made else DEFAULT)
-    file = deployment.file_of(name)
-    if made is not None and file.stem != made.environment:
+def select_environment(option: str | None, given: Assembly | None = None) -> SelectedEnvironment:
+    """Returns the environment that a command works on.
+
+    Args:
+        option: the value of `--environment`, if any.
+        given: the cloud assembly of `--assembly`, if any.
+
+    Raises:
+        CliError: The environment does not exist or is invalid, or it is not the one of the assembly.
+    """
+    name = option or (given.environment if given else DEFAULT)
+    file = deployment.environment_file(name)
+    if given is not None and file.stem != given.environment:
         raise CliError(
-            f"--environment is {name!r}, and the assembly is that of {made.environment}: leave one of them out"
+            f"--environment is {name!r}, but the assembly is of environment {given.environment}: use only one of them"
         )
     if not name.endswith(".yaml") and not is_match(ENVIRONMENT_NAME, name):
-        raise CliError(f"--environment is {name!r}; allowed: at most 20 of a-z 0-9, a letter first, or a .yaml file")
-    if made is not None and not file.exists():
-        return Chosen(file.stem, file, None)
-    try:
-        return Chosen(file.stem, file, load(file))
-    except InvalidEnvironment as error:
-        raise CliError(str(error)) from None
+        raise CliError(
+            f"--environment is {name!r}; allowed: at most 20 of a-z 0-9, starting with a letter, or a .yaml file"
+        )
+    if given is not None and not file.exists():
+        return SelectedEnvironment(file.stem, file, None)
+    return SelectedEnvironment(file.stem, file, load(file))
 
 
 def _session(region: str) -> boto3.Session:
     try:
         return boto3.Session(region_name=region)
-    except BotoCoreError as error:  # a profile that does not exist
-        raise CliError(f"AWS cannot be used: {error}") from None
+    except BotoCoreError as error:  # for example a profile that does not exist
+        raise CliError(f"no AWS session can be created: {error}") from None

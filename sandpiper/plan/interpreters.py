@@ -1,11 +1,11 @@
-"""Which interpreters are made, deleted and replaced, why, and which live sessions that ends."""
+"""Compares the interpreters of two templates: which are created, deleted or replaced, why, and which sessions end."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sandpiper.plan.matching import resource_changes
 from sandpiper.plan.model import InterpreterChange, PropertyChange
-from sandpiper.plan.properties import of_resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -14,39 +14,46 @@ if TYPE_CHECKING:
     from sandpiper.plan.template import Resource, Template
 
 
-def compare(
+def compare_interpreters(
     before: Template | None,
     after: Template | None,
     physical_ids: Mapping[str, str],
-    sessions_of: Callable[[str], tuple[Session, ...]],
+    list_sessions: Callable[[str], tuple[Session, ...]],
 ) -> Iterator[InterpreterChange]:
-    """Interpreters by their keys, those that stay as they are left out."""
+    """Yields the changes of interpreters by key. Unchanged interpreters are omitted.
+
+    Args:
+        before: the deployed template.
+        after: the template to deploy.
+        physical_ids: the identifiers of deployed interpreters by logical ID.
+        list_sessions: lists the live sessions of an interpreter.
+    """
     old, new = before.interpreters if before else {}, after.interpreters if after else {}
     for key in dict.fromkeys((*new, *old)):
-        was, will = old.get(key), new.get(key)
-        because = of_resource(before, was, after, will) if before and was and after and will else ()
+        was, now = old.get(key), new.get(key)
+        causes = resource_changes(before, was, after, now) if before and was and after and now else ()
         identifier = physical_ids.get(was.logical_id) if was else None
-        if was and will and not because:
-            if was.properties.get("Name") == will.properties.get("Name"):
+        if was and now and not causes:
+            if was.properties.get("Name") == now.properties.get("Name"):
                 continue
-            because = (_of_its_name(was, will),)
-        ends = will is None or any(one.effect != "in place" for one in because)
+            causes = (_name_change(was, now),)
+        ends_sessions = now is None or any(one.effect != "in place" for one in causes)
         yield InterpreterChange(
             interpreter=key,
-            change="made" if was is None else "deleted" if will is None else "replaced" if ends else "changed",
-            network=network_of(will or was),
-            because=because,
+            change="made" if was is None else "deleted" if now is None else "replaced" if ends_sessions else "changed",
+            network=network_mode(now or was),
+            because=causes,
             identifier=identifier,
-            sessions=sessions_of(identifier) if was and ends and identifier else (),
+            sessions=list_sessions(identifier) if was and ends_sessions and identifier else (),
         )
 
 
-def network_of(interpreter: Resource | None) -> str:
-    """Its network mode."""
+def network_mode(interpreter: Resource | None) -> str:
+    """Returns the network mode of an interpreter, such as `SANDBOX`."""
     return str(interpreter.properties.get("NetworkConfiguration", {}).get("NetworkMode", "")) if interpreter else ""
 
 
-def _of_its_name(was: Resource, will: Resource) -> PropertyChange:
-    """Another name, for no reason that a template shows."""
-    before, after = (str(one.properties.get("Name")) for one in (was, will))
+def _name_change(was: Resource, now: Resource) -> PropertyChange:
+    """Returns the change of a name whose cause is not in the template."""
+    before, after = (str(one.properties.get("Name")) for one in (was, now))
     return PropertyChange(path="Name", before=before, after=after, effect="replaced")

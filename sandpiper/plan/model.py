@@ -1,6 +1,6 @@
-"""A plan as programs get it: `sandpiper plan --json` prints these types, with names in camelCase.
+"""The plan as data: `sandpiper plan --json` prints these types with camelCase names.
 
-Names and words of a change are only ever added, so that what reads them today reads them tomorrow.
+Names and values of a change are only ever added, so that existing consumers keep working.
 """
 
 import datetime
@@ -14,14 +14,14 @@ from sandpiper.plan.create_only import Effect
 Change = Literal["made", "changed", "replaced", "deleted"]
 
 
-class Part(BaseModel):
-    """A part of what a command prints as JSON."""
+class JsonModel(BaseModel):
+    """Base of the types that commands print as JSON."""
 
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 
 
-class PropertyChange(Part):
-    """A property of a resource, such as `NetworkConfiguration.NetworkMode`; None where it is not set."""
+class PropertyChange(JsonModel):
+    """A change of a property, such as `NetworkConfiguration.NetworkMode`; None where the property is not set."""
 
     path: str
     before: str | None
@@ -29,15 +29,20 @@ class PropertyChange(Part):
     effect: Effect
 
 
-class Session(Part):
-    """A session that is live."""
+class Session(JsonModel):
+    """A live session."""
 
     id: str
     since: datetime.datetime
 
 
-class InterpreterChange(Part):
-    """An interpreter by its key. A change in place has properties as well; `sessions` end with the old interpreter."""
+class InterpreterChange(JsonModel):
+    """A change of an interpreter, identified by its key in requests.
+
+    Attributes:
+        because: the property changes; for a replacement also those that could be made in place.
+        sessions: the live sessions of the old interpreter, which end.
+    """
 
     interpreter: str
     change: Change
@@ -47,8 +52,8 @@ class InterpreterChange(Part):
     sessions: tuple[Session, ...] = ()
 
 
-class Grant(Part):
-    """What statements of a policy say alike. No resources: the managed policy that `actions` names."""
+class Grant(JsonModel):
+    """Permissions with the same effect and conditions. Without resources, `actions` names a managed policy."""
 
     effect: str
     actions: tuple[str, ...]
@@ -57,8 +62,8 @@ class Grant(Part):
     principals: tuple[str, ...] = ()
 
 
-class PermissionChange(Part):
-    """What a role may do, or what the policy of a resource lets others do."""
+class PermissionChange(JsonModel):
+    """A change of the permissions of a role, or of the permissions that the policy of a resource grants."""
 
     holder: str
     is_role: bool
@@ -70,8 +75,13 @@ class PermissionChange(Part):
     boundary: PropertyChange | None = None
 
 
-class Objects(Part):
-    """Objects of a folder: all, and those that are older than a retention time. Counted to a limit."""
+class Objects(JsonModel):
+    """The number of objects in a folder, and of those older than a retention time.
+
+    Attributes:
+        older_bytes: the total size of the older objects, in bytes.
+        is_all: whether every object was counted; counting stops at a limit.
+    """
 
     total: int
     older: int
@@ -79,8 +89,16 @@ class Objects(Part):
     is_all: bool
 
 
-class DataChange(Part):
-    """What becomes of data: of a bucket, of one of its folders, of a key, of a log."""
+class DataChange(JsonModel):
+    """A change that affects data: of a bucket, one of its folders, a key or a log group.
+
+    Attributes:
+        folder: the prefix in the bucket; None for the whole resource.
+        of_old_versions: whether the change affects noncurrent versions instead of current objects.
+        before_days: retention before, in days; None for unlimited.
+        after_days: retention after, in days; None for unlimited.
+        objects: the objects that the change affects; None when unknown.
+    """
 
     resource: str
     change: Literal[
@@ -101,8 +119,8 @@ class DataChange(Part):
     objects: Objects | None = None
 
 
-class ResourceChange(Part):
-    """Any other resource."""
+class ResourceChange(JsonModel):
+    """A change of any other resource."""
 
     resource: str
     type: str
@@ -110,8 +128,13 @@ class ResourceChange(Part):
     properties: tuple[PropertyChange, ...] = ()
 
 
-class StackPlan(Part):
-    """One stack. A gone one is deployed, and in the environment no more: `cdk deploy` leaves it as it is."""
+class StackPlan(JsonModel):
+    """The changes of one stack.
+
+    Attributes:
+        change: `gone` is a deployed stack that the environment no longer has; `cdk deploy` does not delete it.
+        follows: resources that change only because a resource that they refer to changes.
+    """
 
     name: str
     tenant: str | None
@@ -122,11 +145,10 @@ class StackPlan(Part):
     permissions: tuple[PermissionChange, ...] = ()
     resources: tuple[ResourceChange, ...] = ()
     follows: tuple[str, ...] = ()
-    """Resources that change only because what they name does."""
 
 
-class Quota(Part):
-    """What is used of a quota after the change. `stack` is the one that it counts in, if not the account."""
+class Quota(JsonModel):
+    """The use of a quota after the deployment; `stack` is the stack that it applies to, None for the account."""
 
     quota: str
     stack: str | None
@@ -136,26 +158,25 @@ class Quota(Part):
 
     @property
     def left(self) -> int:
-        """What is left of it; negative when it is exceeded."""
+        """The unused part of the quota; negative when it is exceeded."""
         return self.limit - self.used
 
 
-class Plan(Part):
-    """What `cdk deploy --all` would change in an environment."""
+class Plan(JsonModel):
+    """What `cdk deploy --all` would change in an environment; `notes` list what to check or do before deploying."""
 
     environment: str
     account: str
     region: str
     notes: tuple[str, ...] = ()
-    """What to know, or to do, before anything is deployed."""
     stacks: tuple[StackPlan, ...]
     quotas: tuple[Quota, ...]
 
     @property
     def has_changes(self) -> bool:
-        """Whether there is anything to do."""
+        """Whether a deployment would change anything."""
         return any(stack.change != "unchanged" for stack in self.stacks)
 
     def to_json(self) -> dict[str, Any]:
-        """As the command prints it."""
+        """Returns the JSON that the command prints."""
         return {"hasChanges": self.has_changes, **self.model_dump(mode="json", by_alias=True)}

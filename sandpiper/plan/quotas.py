@@ -1,11 +1,11 @@
-"""What is left of each quota after a change: the account's, as the environment file has them, and CloudFormation's."""
+"""Counts the use of quotas after a deployment: the account's, from the environment file, and CloudFormation's."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from sandpiper.plan.model import Quota
-from sandpiper.plan.template import FUNCTION
+from sandpiper.plan.resource_types import FUNCTION
 from sandpiper_contract import settings
 
 if TYPE_CHECKING:
@@ -15,61 +15,62 @@ if TYPE_CHECKING:
     from sandpiper.plan.assembly import Stack
     from sandpiper.plan.template import Resource, Template
 
-UNRESERVED = 100
-"""Lambda keeps so many for functions that reserve nothing.
+UNRESERVED_CONCURRENCY = 100
+"""Concurrency that Lambda keeps for functions without reserved concurrency.
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
 """
-RESOURCES, OUTPUTS, TEMPLATE_BYTES = 500, 200, 1_048_576
+MAX_RESOURCES, MAX_OUTPUTS, MAX_TEMPLATE_BYTES = 500, 200, 1_048_576
 """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""
 
 
-def left(quotas: Quotas, stacks: Mapping[str, Stack], gone: Sequence[Template]) -> Iterator[Quota]:
-    """Counted over the environment alone: what else is in the account is not known here.
+def quota_usage(quotas: Quotas, stacks: Mapping[str, Stack], removed: Sequence[Template]) -> Iterator[Quota]:
+    """Yields the use of each quota by the environment. Other resources of the account are not counted.
 
-    A stack that is gone from the environment counts until somebody deletes it.
+    Args:
+        quotas: the quotas of the account.
+        stacks: the stacks to deploy.
+        removed: the templates of deployed stacks that the environment no longer has. They count until they are deleted.
     """
-    templates = [*(one.template for one in stacks.values()), *gone]
+    templates = [*(one.template for one in stacks.values()), *removed]
     interpreters = sum(len(one.interpreters) for one in templates)
     yield Quota(quota="interpreters", stack=None, used=interpreters, limit=quotas.interpreters)
     functions = [one for template in templates for one in template.of_type(FUNCTION).values()]
-    reserved = sum(map(_reserved, functions))
-    of_sessions = [one for one in functions if _runs_sessions(one)]
-    taken = sum(map(_reserved, of_sessions))
-    sharing = sum(1 for one in of_sessions if not _reserved(one))
-    shared = max(0, quotas.functions_at_once - reserved) if sharing else 0
-    yield Quota(
-        quota="live sessions",
-        stack=None,
-        used=taken,
-        limit=quotas.live_sessions,
-        note=_of_sessions(shared, sharing, quotas.live_sessions - taken),
-    )
+    reserved = sum(map(_reserved_concurrency, functions))
+    yield _live_sessions(quotas, [one for one in functions if _is_session_function(one)], reserved)
     yield Quota(
         quota="functions at once",
         stack=None,
         used=reserved,
-        limit=max(0, quotas.functions_at_once - UNRESERVED),
-        note=f"reserved, of {quotas.functions_at_once:,} less the {UNRESERVED} that Lambda keeps unreserved",
+        limit=max(0, quotas.functions_at_once - UNRESERVED_CONCURRENCY),
+        note=f"reserved; Lambda keeps {UNRESERVED_CONCURRENCY} of {quotas.functions_at_once:,} unreserved",
     )
     for name, stack in stacks.items():
-        content = stack.template.content
-        yield Quota(quota="resources", stack=name, used=len(stack.template.resources), limit=RESOURCES)
-        yield Quota(quota="outputs", stack=name, used=len(content.get("Outputs", {})), limit=OUTPUTS)
-        yield Quota(quota="template bytes", stack=name, used=stack.size, limit=TEMPLATE_BYTES)
+        outputs = stack.template.content.get("Outputs", {})
+        yield Quota(quota="resources", stack=name, used=len(stack.template.resources), limit=MAX_RESOURCES)
+        yield Quota(quota="outputs", stack=name, used=len(outputs), limit=MAX_OUTPUTS)
+        yield Quota(quota="template bytes", stack=name, used=stack.size, limit=MAX_TEMPLATE_BYTES)
 
 
-def _reserved(function: Resource) -> int:
+def _live_sessions(quotas: Quotas, session_functions: list[Resource], reserved: int) -> Quota:
+    """Returns the use of sessions: each run of a session function has one session.
+
+    A session function without reserved concurrency can use all that other functions have not reserved.
+    """
+    used = sum(map(_reserved_concurrency, session_functions))
+    unreserved = sum(1 for one in session_functions if not _reserved_concurrency(one))
+    note = "reserved, one session per run"
+    if unreserved:
+        available = max(0, quotas.functions_at_once - reserved)
+        left = quotas.live_sessions - used
+        functions = "1 function" if unreserved == 1 else f"{unreserved} functions"
+        rejected = f", of which AgentCore rejects those over {max(0, left):,}" if available > left else ""
+        note += f"; {functions} without reserved concurrency can use up to {available:,} more{rejected}"
+    return Quota(quota="live sessions", stack=None, used=used, limit=quotas.live_sessions, note=note)
+
+
+def _reserved_concurrency(function: Resource) -> int:
     return int(function.properties.get("ReservedConcurrentExecutions", 0))
 
 
-def _runs_sessions(function: Resource) -> bool:
+def _is_session_function(function: Resource) -> bool:
     return settings.INTERPRETERS in function.properties.get("Environment", {}).get("Variables", {})
-
-
-def _of_sessions(shared: int, sharing: int, left: int) -> str:
-    """Each run of a function holds one session; those that reserve nothing run as often at once as Lambda has left."""
-    if not sharing:
-        return "reserved, one a run"
-    whose = "1 function that reserves" if sharing == 1 else f"{sharing} functions that reserve"
-    beyond = f", and AgentCore refuses what is beyond {max(0, left):,}" if shared > left else ""
-    return f"reserved, one a run; {whose} nothing may use up to {shared:,} more{beyond}"

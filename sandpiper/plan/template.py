@@ -1,6 +1,6 @@
-"""A CloudFormation template as people speak of it: its resources by what they are for, its values without intrinsics.
+"""CloudFormation templates: resources with readable labels, and values with text in place of intrinsic functions.
 
-What a hash in a name makes different counts as the same, so that two templates differ only where somebody meant it.
+Hashes in names are replaced, so that two templates differ only where their configuration differs.
 """
 
 from __future__ import annotations
@@ -13,226 +13,188 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from sandpiper.errors import CliError
-from sandpiper_contract.aws import SESSION_STOPPER_TYPE, dns_suffix_of, partition_of
+from sandpiper.plan.resource_types import BUCKET, INTERPRETER, ROLE_PROPERTIES, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-INTERPRETER = "AWS::BedrockAgentCore::CodeInterpreterCustom"
-ROLE = "AWS::IAM::Role"
-FUNCTION = "AWS::Lambda::Function"
-WORKFLOW = "AWS::StepFunctions::StateMachine"
-BUCKET = "AWS::S3::Bucket"
-KEY = "AWS::KMS::Key"
-LOG_GROUP = "AWS::Logs::LogGroup"
+    from sandpiper.plan.target import DeploymentTarget
 
-NOUNS = {
-    "AWS::CloudWatch::Alarm": "alarm",
-    "AWS::CloudWatch::Dashboard": "dashboard",
-    "AWS::EC2::SecurityGroup": "security group",
-    "AWS::EC2::Subnet": "subnet",
-    "AWS::EC2::VPC": "VPC",
-    "AWS::EC2::VPCEndpoint": "VPC endpoint",
-    "AWS::IAM::Policy": "policy",
-    "AWS::Lambda::EventInvokeConfig": "retries of function",
-    "AWS::S3::BucketPolicy": "bucket policy",
-    "AWS::SSM::Parameter": "parameter",
-    SESSION_STOPPER_TYPE: "entry of the session stopper",
-    BUCKET: "bucket",
-    FUNCTION: "function",
-    INTERPRETER: "interpreter",
-    KEY: "key",
-    LOG_GROUP: "log group",
-    ROLE: "role",
-    WORKFLOW: "workflow",
-}
-"""What people call a type; any other by the last part of its name."""
-USERS_OF_ROLES = {INTERPRETER: "ExecutionRoleArn", FUNCTION: "Role", WORKFLOW: "RoleArn"}
-"""Where a resource says whom it acts as."""
 CDK_HASH = re.compile(r"[0-9A-F]{8}$")
 NAME_HASH = re.compile(r"_[0-9a-f]{8}$")
-"""The end of an interpreter's name: a hash of all that can be set at creation only."""
-SUB = re.compile(r"\$\{(!?)([^}]*)\}")
-
-
-@dataclass(frozen=True)
-class Place:
-    """The account and region of a stack."""
-
-    account: str
-    region: str
-
-    @property
-    def partition(self) -> str:
-        """By the region's name."""
-        return partition_of(self.region)
-
-    @property
-    def url_suffix(self) -> str:
-        """Of the partition."""
-        return dns_suffix_of(self.partition)
+"""The end of an interpreter's name: a hash of its create-only properties."""
+SUB_VARIABLE = re.compile(r"\$\{(!?)([^}]*)\}")
+NO_VALUE = {"Ref": "AWS::NoValue"}
 
 
 @dataclass(frozen=True)
 class Resource:
-    """One resource; its properties, and what it has beside them, are as they stand in the template."""
+    """One resource of a template. Properties and attributes are as they are written.
+
+    Attributes:
+        attributes: everything except type and properties, such as `DependsOn`.
+        deletion_policy: the DeletionPolicy, `Delete` by default.
+        replace_policy: the UpdateReplacePolicy, `Delete` by default.
+    """
 
     logical_id: str
     type: str
     properties: Mapping[str, Any]
     attributes: Mapping[str, Any]
-    deletion: str
-    replacement: str
+    deletion_policy: str
+    replace_policy: str
 
     @property
-    def noun(self) -> str:
-        """What people call its type."""
-        return NOUNS.get(self.type, re.sub(r"(?<=[a-z])(?=[A-Z])", " ", self.type.rpartition("::")[2]).lower())
+    def type_name(self) -> str:
+        """The name of the type in reports."""
+        return type_name(self.type)
 
 
 @dataclass(frozen=True)
 class Template:
-    """A template of one stack, at its place."""
+    """The template of one stack, deployed to one target."""
 
     stack: str
     content: Mapping[str, Any]
-    place: Place
+    target: DeploymentTarget
 
     @cached_property
     def resources(self) -> dict[str, Resource]:
-        """By logical id."""
+        """The resources by logical ID."""
         return {
             logical_id: Resource(
                 logical_id=logical_id,
-                type=str(one["Type"]),
-                properties=one.get("Properties", {}),
-                attributes={name: value for name, value in one.items() if name not in ("Type", "Properties")},
+                type=str(resource["Type"]),
+                properties=resource.get("Properties", {}),
+                attributes={name: value for name, value in resource.items() if name not in ("Type", "Properties")},
                 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
-                deletion=one.get("DeletionPolicy", "Delete"),
-                replacement=one.get("UpdateReplacePolicy", "Delete"),
+                deletion_policy=resource.get("DeletionPolicy", "Delete"),
+                replace_policy=resource.get("UpdateReplacePolicy", "Delete"),
             )
-            for logical_id, one in cast("dict[str, dict[str, Any]]", self.content.get("Resources", {})).items()
+            for logical_id, resource in cast("dict[str, dict[str, Any]]", self.content.get("Resources", {})).items()
         }
 
-    def of_type(self, kind: str) -> dict[str, Resource]:
-        """Resources of a type, by logical id."""
-        return {logical_id: one for logical_id, one in self.resources.items() if one.type == kind}
+    def of_type(self, resource_type: str) -> dict[str, Resource]:
+        """Returns the resources of a type by logical ID."""
+        return {logical_id: one for logical_id, one in self.resources.items() if one.type == resource_type}
 
     @cached_property
     def interpreters(self) -> dict[str, Resource]:
-        """Interpreters by the key that requests use; one that the stack's output does not name, by its logical id."""
+        """The interpreters by the key in requests; by logical ID when the stack's output does not list them."""
         keys = self._interpreter_keys
-        return {keys.get(logical_id, _bare(logical_id)): one for logical_id, one in self.of_type(INTERPRETER).items()}
+        return {
+            keys.get(logical_id, _short_id(logical_id)): one for logical_id, one in self.of_type(INTERPRETER).items()
+        }
 
     @property
     def default_interpreter(self) -> str | None:
-        """The key of the one that requests without a key get; None of a stack without."""
+        """The key of the interpreter for requests without a key; None for a stack without interpreters."""
         return next(iter(self._interpreter_keys.values()), None)
 
     @cached_property
     def labels(self) -> dict[str, str]:
-        """What people call each resource, by logical id; no two have the same."""
-        found = {logical_id: f"{one.noun} {_bare(logical_id)}" for logical_id, one in self.resources.items()}
-        found |= {one.logical_id: f"interpreter {key}" for key, one in self.interpreters.items()}
-        for logical_id, one in self.of_type(BUCKET).items():
-            if isinstance(name := one.properties.get("BucketName"), str):
-                found[logical_id] = f"bucket {name}"
-        for kind, member in USERS_OF_ROLES.items():
-            for logical_id, one in self.of_type(kind).items():
-                role = referenced(one.properties.get(member))
+        """A readable, unique label for each resource by logical ID, such as `execution role of interpreter sandbox`."""
+        labels = {logical_id: f"{one.type_name} {_short_id(logical_id)}" for logical_id, one in self.resources.items()}
+        labels |= {one.logical_id: f"interpreter {key}" for key, one in self.interpreters.items()}
+        labels |= {logical_id: f"bucket {name}" for logical_id, name in self._bucket_names.items()}
+        for resource_type, role_property in ROLE_PROPERTIES.items():
+            for logical_id, one in self.of_type(resource_type).items():
+                role = referenced_id(one.properties.get(role_property))
                 if role in self.resources:
-                    found[role] = (
-                        f"execution {_role_of(found[logical_id])}"
-                        if kind == INTERPRETER
-                        else _role_of(found[logical_id])
-                    )
-        often = Counter(found.values())
+                    prefix = "execution role" if resource_type == INTERPRETER else "role"
+                    labels[role] = f"{prefix} of {labels[logical_id]}"
+        uses = Counter(labels.values())
         return {
-            logical_id: label if often[label] == 1 else f"{label} ({logical_id})" for logical_id, label in found.items()
+            logical_id: label if uses[label] == 1 else f"{label} ({logical_id})" for logical_id, label in labels.items()
         }
 
-    def plain_properties(self, resource: Resource) -> dict[str, Any]:
-        """Its properties in plain values."""
-        return self.plain(resource.properties)
+    def resolve_properties(self, resource: Resource) -> dict[str, Any]:
+        """Returns the properties of a resource without intrinsic functions."""
+        return self.resolve(resource.properties)
 
-    def plain_attributes(self, resource: Resource) -> dict[str, Any]:
-        """What it has beside properties, in plain values; whom it waits for by what people call them."""
-        found = self.plain(resource.attributes)
-        if waits := found.get("DependsOn"):
-            names = cast("list[str]", [waits] if isinstance(waits, str) else waits)
-            found["DependsOn"] = sorted(self.labels.get(name, name) for name in names)
-        return found
+    def resolve_attributes(self, resource: Resource) -> dict[str, Any]:
+        """Returns the attributes of a resource without intrinsic functions; `DependsOn` lists labels."""
+        attributes = self.resolve(resource.attributes)
+        if depends_on := attributes.get("DependsOn"):
+            names = cast("list[str]", [depends_on] if isinstance(depends_on, str) else depends_on)
+            attributes["DependsOn"] = sorted(self.labels.get(name, name) for name in names)
+        return attributes
 
-    def plain(self, value: object) -> Any:
-        """A value of the template with text in place of intrinsic functions, and without the hashes of names."""
+    def resolve(self, value: object) -> Any:
+        """Replaces intrinsic functions in a value by text, and the hashes of names by `_HASH`.
+
+        The text of a value that only a deployment knows contains `<…>`; see `is_resolved`.
+        """
         if isinstance(value, dict):
             mapping = cast("dict[str, Any]", value)
             if len(mapping) == 1:
                 ((name, argument),) = mapping.items()
                 if name == "Ref" or name.startswith("Fn::"):
                     return self._intrinsic(name, argument)
-            return {name: self.plain(one) for name, one in mapping.items() if one != {"Ref": "AWS::NoValue"}}
+            return {name: self.resolve(one) for name, one in mapping.items() if one != NO_VALUE}
         if isinstance(value, list):
-            return [self.plain(one) for one in cast("list[object]", value) if one != {"Ref": "AWS::NoValue"}]
+            return [self.resolve(one) for one in cast("list[object]", value) if one != NO_VALUE]
         return self._without_hashes(value) if isinstance(value, str) else value
 
     def _intrinsic(self, name: str, argument: Any) -> str:
-        known: dict[str, Callable[[Any], str]] = {
+        functions: dict[str, Callable[[Any], str]] = {
             "Ref": self._ref,
             "Fn::GetAtt": self._get_att,
-            "Fn::Join": lambda given: str(given[0]).join(str(self.plain(one)) for one in given[1]),
+            "Fn::Join": self._join,
             "Fn::Sub": self._sub,
         }
-        if name in known:
-            return known[name](argument)
-        return f"<{name.removeprefix('Fn::')} {json.dumps(self.plain(argument), sort_keys=True)}>"
+        if name in functions:
+            return functions[name](argument)
+        return f"<{name.removeprefix('Fn::')} {json.dumps(self.resolve(argument), sort_keys=True)}>"
 
     def _ref(self, name: str) -> str:
-        pseudo = {
-            "AWS::AccountId": self.place.account,
-            "AWS::Partition": self.place.partition,
-            "AWS::Region": self.place.region,
+        pseudo_parameters = {
+            "AWS::AccountId": self.target.account,
+            "AWS::Partition": self.target.partition,
+            "AWS::Region": self.target.region,
             "AWS::StackName": self.stack,
-            "AWS::URLSuffix": self.place.url_suffix,
+            "AWS::URLSuffix": self.target.url_suffix,
         }
-        if name in pseudo:
-            return pseudo[name]
+        if name in pseudo_parameters:
+            return pseudo_parameters[name]
         parameter = self.content.get("Parameters", {}).get(name)
         if parameter is not None:
             return f"<SSM parameter {parameter.get('Default', name)}>"
-        return self._names_of_buckets.get(name, f"<{self.labels.get(name, name)}>")
+        return self._bucket_names.get(name, f"<{self.labels.get(name, name)}>")
 
     def _get_att(self, argument: str | list[str]) -> str:
-        logical_id, _, attribute = (
-            argument.partition(".") if isinstance(argument, str) else (argument[0], "", argument[1])
-        )
-        if attribute == "Arn" and logical_id in self._names_of_buckets:
-            return f"arn:{self.place.partition}:s3:::{self._names_of_buckets[logical_id]}"
+        logical_id, attribute = split_get_att(argument)
+        if attribute == "Arn" and logical_id in self._bucket_names:
+            return f"arn:{self.target.partition}:s3:::{self._bucket_names[logical_id]}"
         attribute = "ARN" if attribute.endswith("Arn") else attribute
         return f"<{attribute} of {self.labels.get(logical_id, logical_id)}>"
 
+    def _join(self, argument: list[Any]) -> str:
+        delimiter, parts = argument
+        return str(delimiter).join(str(self.resolve(part)) for part in parts)
+
     def _sub(self, argument: Any) -> str:
         text: str = argument if isinstance(argument, str) else argument[0]
-        given: dict[str, object] = {} if isinstance(argument, str) else argument[1]
+        variables: dict[str, object] = {} if isinstance(argument, str) else argument[1]
 
-        def value(found: re.Match[str]) -> str:
-            literal, name = found.groups()
+        def replacement(match: re.Match[str]) -> str:
+            literal, name = match.groups()
             if literal:
                 return f"${{{name}}}"
-            if name in given:
-                return str(self.plain(given[name]))
+            if name in variables:
+                return str(self.resolve(variables[name]))
             return self._get_att(name) if "." in name else self._ref(name)
 
-        return SUB.sub(value, text)
+        return SUB_VARIABLE.sub(replacement, text)
 
     @cached_property
     def _interpreter_keys(self) -> dict[str, str]:
-        """Keys by logical id, from the output that is JSON once its references are text."""
+        """Keys by logical ID, from the output `Interpreters`, which is JSON once references are replaced by IDs."""
         output = self.content.get("Outputs", {}).get("Interpreters", {}).get("Value")
         parts: list[Any] = [output]
         if isinstance(output, dict):
             parts = cast("dict[str, Any]", output).get("Fn::Join", ["", []])[1]
-        text = "".join(part if isinstance(part, str) else referenced(part) for part in parts)
+        text = "".join(part if isinstance(part, str) else referenced_id(part) for part in parts)
         try:
             return {logical_id: key for key, logical_id in json.loads(text).items()}
         except (ValueError, AttributeError):
@@ -244,45 +206,52 @@ class Template:
         return {name: NAME_HASH.sub("_HASH", name) for name in names if isinstance(name, str)}
 
     @cached_property
-    def _names_of_buckets(self) -> dict[str, str]:
+    def _bucket_names(self) -> dict[str, str]:
         names = {logical_id: one.properties.get("BucketName") for logical_id, one in self.of_type(BUCKET).items()}
         return {logical_id: name for logical_id, name in names.items() if isinstance(name, str)}
 
     def _without_hashes(self, text: str) -> str:
-        for name, bare in self._hashed_names.items():
-            text = text.replace(name, bare)
+        for name, replacement in self._hashed_names.items():
+            text = text.replace(name, replacement)
         return text
 
 
-def is_known(plain: str) -> bool:
-    """Whether a plain value is what was deployed, with no part that only a deployment knows."""
-    return "<" not in plain
+def parse_template(stack: str, text: str, target: DeploymentTarget) -> Template:
+    """Parses the JSON of a template.
 
-
-def referenced(value: object) -> str:
-    """The logical id that a Ref or GetAtt names; "" for anything else."""
-    if not isinstance(value, dict):
-        return ""
-    mapping = cast("dict[str, Any]", value)
-    found = mapping.get("Ref") or mapping.get("Fn::GetAtt", "")
-    return str(cast("list[Any]", found)[0]) if isinstance(found, list) else str(found).partition(".")[0]
-
-
-def read(stack: str, text: str, place: Place) -> Template:
-    """A template from its JSON. Raises CliError for what is none."""
+    Raises:
+        CliError: The text is not a JSON template.
+    """
     try:
         content = json.loads(text)
         if not isinstance(content, dict) or not isinstance(cast("dict[str, Any]", content).get("Resources"), dict):
             raise ValueError("no Resources")
     except ValueError as error:
-        raise CliError(f"the template of {stack} is not one in JSON ({error}): deploy it by the CDK CLI") from None
-    return Template(stack, cast("dict[str, Any]", content), place)
+        raise CliError(
+            f"the template of stack {stack} is not a JSON template ({error}): deploy the stack with the CDK CLI"
+        ) from None
+    return Template(stack, cast("dict[str, Any]", content), target)
 
 
-def _bare(logical_id: str) -> str:
-    """A logical id without the hash that the CDK appends, and without its word for a main resource."""
+def is_resolved(text: str) -> bool:
+    """Returns whether a resolved value has no part that only a deployment knows."""
+    return "<" not in text
+
+
+def referenced_id(value: object) -> str:
+    """Returns the logical ID in a `Ref` or `Fn::GetAtt`; "" for any other value."""
+    if not isinstance(value, dict):
+        return ""
+    mapping = cast("dict[str, Any]", value)
+    return str(mapping["Ref"]) if "Ref" in mapping else split_get_att(mapping.get("Fn::GetAtt", ""))[0]
+
+
+def split_get_att(argument: str | list[str]) -> tuple[str, str]:
+    """Returns the logical ID and the attribute of a `Fn::GetAtt`, which is a list or `ID.ATTRIBUTE`."""
+    logical_id, _, attribute = argument.partition(".") if isinstance(argument, str) else (argument[0], "", argument[1])
+    return logical_id, attribute
+
+
+def _short_id(logical_id: str) -> str:
+    """Returns a logical ID without the hash that the CDK appends, and without its suffix for a main resource."""
     return CDK_HASH.sub("", logical_id).removesuffix("Resource") or logical_id
-
-
-def _role_of(label: str) -> str:
-    return f"role of {label}"

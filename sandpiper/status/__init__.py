@@ -1,4 +1,4 @@
-"""What is deployed of an environment, and where it differs from its templates. Nothing here changes a resource.
+"""Reports what is deployed of an environment, and where it differs from its templates. Changes no resource.
 
-Not the embedded AWS itself, which `sandpiper local status` is about.
+`collect` reads the status, `drift` compares resources with templates, `model` defines the status, `render` prints it.
 """

@@ -1,4 +1,4 @@
-"""Reads a bucket's settings by S3 and compares them with the template."""
+"""Compares the settings of a bucket with its template."""
 
 from __future__ import annotations
 
@@ -6,58 +6,59 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
+from sandpiper.aws_errors import error_code
 from sandpiper.plan.data_changes import lifetimes
-from sandpiper.plan.deployed import code_of
-from sandpiper.status.comparison import Difference
+from sandpiper.status.difference import Difference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from sandpiper.plan.deployed import Account
-    from sandpiper.status.physical import PhysicalTemplate
+    from sandpiper.status.physical_template import PhysicalTemplate
 
 PROPERTIES = (
     *("BucketEncryption", "BucketName", "LifecycleConfiguration", "PublicAccessBlockConfiguration"),
     "VersioningConfiguration",
 )
-NOT_THERE = ("404", "NoSuchBucket")
+NOT_FOUND = ("404", "NoSuchBucket")
 NOT_SET = ("NoSuchLifecycleConfiguration", "NoSuchPublicAccessBlockConfiguration")
-S3_KEYS = "AES256"
-"""What encrypts a bucket of which nothing is said:
+DEFAULT_ALGORITHM = "AES256"
+"""The encryption of a bucket without settings:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-encryption-faq.html"""
 
 
-def read(account: Account, template: PhysicalTemplate, logical_id: str) -> Iterator[Difference]:
-    """What differs between a bucket's settings and its template."""
+def compare(account: Account, template: PhysicalTemplate, logical_id: str) -> Iterator[Difference]:
+    """Yields the differences between a bucket and its template."""
     s3, name = account.session.client("s3"), template.physical_ids[logical_id]
     try:
         s3.head_bucket(Bucket=name)
     except ClientError as error:
-        if code_of(error) not in NOT_THERE:
+        if error_code(error) not in NOT_FOUND:
             raise
-        yield Difference.gone()
+        yield Difference.deleted()
         return
-    properties = template.plain_properties(template.resources[logical_id])
+    properties = template.resolve_properties(template.resources[logical_id])
     status = s3.get_bucket_versioning(Bucket=name).get("Status")
     expected = properties.get("VersioningConfiguration", {}).get("Status")
-    yield from Difference.between("VersioningConfiguration.Status", expected, status)
-    blocked = _asked(lambda: s3.get_public_access_block(Bucket=name)).get("PublicAccessBlockConfiguration", {})
+    yield from Difference.compare_values("VersioningConfiguration.Status", expected, status)
+    block = _read_setting(lambda: s3.get_public_access_block(Bucket=name)).get("PublicAccessBlockConfiguration", {})
     for setting, value in properties.get("PublicAccessBlockConfiguration", {}).items():
-        yield from Difference.between(f"PublicAccessBlockConfiguration.{setting}", value, blocked.get(setting, False))
-    encrypted = cast("dict[str, Any]", s3.get_bucket_encryption(Bucket=name))["ServerSideEncryptionConfiguration"]
-    yield from _encryption(properties.get("BucketEncryption", {}), encrypted["Rules"][0])
-    yield from _lifetimes(properties, _asked(lambda: s3.get_bucket_lifecycle_configuration(Bucket=name)))
+        path = f"PublicAccessBlockConfiguration.{setting}"
+        yield from Difference.compare_values(path, value, block.get(setting, False))
+    encryption = cast("dict[str, Any]", s3.get_bucket_encryption(Bucket=name))["ServerSideEncryptionConfiguration"]
+    yield from _encryption(properties.get("BucketEncryption", {}), encryption["Rules"][0])
+    yield from _lifetimes(properties, _read_setting(lambda: s3.get_bucket_lifecycle_configuration(Bucket=name)))
 
 
-def _encryption(given: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Difference]:
-    (expected,) = given.get("ServerSideEncryptionConfiguration", [{}])
-    was, now = expected.get("ServerSideEncryptionByDefault", {}), found["ApplyServerSideEncryptionByDefault"]
+def _encryption(expected: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Difference]:
+    (rule,) = expected.get("ServerSideEncryptionConfiguration", [{}])
+    was, now = rule.get("ServerSideEncryptionByDefault", {}), found["ApplyServerSideEncryptionByDefault"]
     for name, before, after in (
-        ("SSEAlgorithm", was.get("SSEAlgorithm", S3_KEYS), now["SSEAlgorithm"]),
+        ("SSEAlgorithm", was.get("SSEAlgorithm", DEFAULT_ALGORITHM), now["SSEAlgorithm"]),
         ("KMSMasterKeyID", was.get("KMSMasterKeyID"), now.get("KMSMasterKeyID")),
-        ("BucketKeyEnabled", expected.get("BucketKeyEnabled", False), found.get("BucketKeyEnabled", False)),
+        ("BucketKeyEnabled", rule.get("BucketKeyEnabled", False), found.get("BucketKeyEnabled", False)),
     ):
-        yield from Difference.between(f"BucketEncryption.{name}", before, after)
+        yield from Difference.compare_values(f"BucketEncryption.{name}", before, after)
 
 
 def _lifetimes(properties: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Difference]:
@@ -71,17 +72,17 @@ def _lifetimes(properties: Mapping[str, Any], found: Mapping[str, Any]) -> Itera
         for rule in found.get("Rules", [])
     ]
     was, now = lifetimes(properties), lifetimes({"LifecycleConfiguration": {"Rules": rules}})
-    for place in sorted({*was, *now}):
-        folder, of_old_versions = place
-        what = f"days of {'old versions' if of_old_versions else 'objects'} below {folder or '/'}"
-        yield from Difference.between(what, was.get(place), now.get(place))
+    for key in sorted({*was, *now}):
+        folder, of_old_versions = key
+        name = f"days of {'old versions' if of_old_versions else 'objects'} below {folder or '/'}"
+        yield from Difference.compare_values(name, was.get(key), now.get(key))
 
 
-def _asked(ask: Callable[[], object]) -> dict[str, Any]:
-    """What S3 answers; nothing where the setting was taken away."""
+def _read_setting(read: Callable[[], object]) -> dict[str, Any]:
+    """Returns the answer of S3; an empty one when the setting does not exist."""
     try:
-        return cast("dict[str, Any]", ask())
+        return cast("dict[str, Any]", read())
     except ClientError as error:
-        if code_of(error) in NOT_SET:
+        if error_code(error) in NOT_SET:
             return {}
         raise

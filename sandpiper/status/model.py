@@ -1,20 +1,20 @@
-"""The status of an environment as programs get it: `sandpiper status --json` prints these types, in camelCase."""
+"""The status as data: `sandpiper status --json` prints these types with camelCase names."""
 
 import datetime
 
-from sandpiper.plan.model import Part
+from sandpiper.plan.model import JsonModel
 
 
-class StackStatus(Part):
-    """A stack, and when it was last changed."""
+class StackStatus(JsonModel):
+    """A stack, and the time of its last change."""
 
     name: str
     status: str
     changed: datetime.datetime
 
 
-class InterpreterStatus(Part):
-    """An interpreter by the key that requests use. `status` is AgentCore's, or DELETED for one that is not there."""
+class InterpreterStatus(JsonModel):
+    """An interpreter by its key in requests; `status` is AgentCore's, or DELETED when it does not exist."""
 
     key: str
     identifier: str
@@ -23,15 +23,15 @@ class InterpreterStatus(Part):
     live_sessions: int
 
 
-class FailedRun(Part):
-    """An execution of the workflow that failed."""
+class FailedRun(JsonModel):
+    """A failed execution of the workflow."""
 
     execution: str
     at: datetime.datetime | None
 
 
-class TenantStatus(Part):
-    """A tenant: its interpreters, its function with Lambda's state of it, its workflow and the latest failures."""
+class TenantStatus(JsonModel):
+    """A tenant: its interpreters, its session function, its workflow and the latest failed executions."""
 
     name: str
     function: str
@@ -41,15 +41,15 @@ class TenantStatus(Part):
     last_failures: tuple[FailedRun, ...]
 
 
-class AlarmStatus(Part):
-    """An alarm that is in alarm."""
+class AlarmStatus(JsonModel):
+    """An alarm in state ALARM."""
 
     name: str
     reason: str
 
 
-class Drift(Part):
-    """A property of a deployed resource that is not what its template says."""
+class Drift(JsonModel):
+    """A property of a deployed resource that differs from the template."""
 
     stack: str
     resource: str
@@ -59,8 +59,12 @@ class Drift(Part):
     remedy: str
 
 
-class Status(Part):
-    """All that is deployed of an environment. Of the resources and properties in `unchecked`, drift cannot be told."""
+class Status(JsonModel):
+    """Everything that is deployed of an environment.
+
+    Attributes:
+        unchecked: resources and properties that could not be compared with their templates.
+    """
 
     environment: str
     account: str

@@ -1,10 +1,10 @@
-"""A status in plain words: what needs somebody first."""
+"""Prints a status as sentences: drift and alarms first, then stacks and tenants."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandpiper.plan.render import Line
+from sandpiper.plan.lines import MINUTE_FORMAT, Line, count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,21 +13,22 @@ if TYPE_CHECKING:
 
 
 def report(status: Status) -> Iterator[Line]:
-    """The whole status."""
-    yield Line(f"{status.environment} in account {status.account}, {status.region}", tone="head")
+    """Yields the lines of the report."""
+    yield Line(f"Status of environment {status.environment} in account {status.account}, {status.region}", tone="head")
     for one in status.drift:
-        what = f"{one.resource} of {one.stack}, {one.property}"
-        yield Line(f"! drift: {what}: expected {one.expected}; found {one.found}; {one.remedy}", 1, "loss")
+        location = f"{one.resource} of {one.stack}, {one.property}"
+        yield Line(f"! drift: {location}: expected: {one.expected}; found: {one.found}; {one.remedy}", 1, "loss")
     for alarm in status.alarms:
         yield Line(f"! alarm {alarm.name}: {alarm.reason}", 1, "loss")
     for stack in status.stacks:
-        well = stack.status.endswith("_COMPLETE") and "ROLLBACK" not in stack.status
-        text = f"stack {stack.name}: {stack.status} since {stack.changed:%Y-%m-%d %H:%M} UTC"
-        yield Line(text, 1, "plain" if well else "loss")
+        is_healthy = stack.status.endswith("_COMPLETE") and "ROLLBACK" not in stack.status
+        text = f"stack {stack.name}: {stack.status} since {stack.changed:{MINUTE_FORMAT}}"
+        yield Line(text, 1, "plain" if is_healthy else "loss")
     for tenant in status.tenants:
         yield from _tenant(tenant)
     if status.unchecked:
-        yield Line(f"drift of these cannot be told: {', '.join(status.unchecked)}", 1, "note")
+        yield Line("not checked for drift, because their current values cannot be compared:", 1, "note")
+        yield from (Line(one, 2, "note") for one in status.unchecked)
 
 
 def _tenant(tenant: TenantStatus) -> Iterator[Line]:
@@ -36,10 +37,10 @@ def _tenant(tenant: TenantStatus) -> Iterator[Line]:
     yield Line(f"function {tenant.function}: {tenant.function_state}", 2)
     yield Line(f"workflow {tenant.workflow.rpartition(':')[2]}", 2)
     for run in tenant.last_failures:
-        yield Line(f"failed: {run.execution}{f' at {run.at:%Y-%m-%d %H:%M} UTC' if run.at else ''}", 3, "less")
+        yield Line(f"failed execution: {run.execution}{f' at {run.at:{MINUTE_FORMAT}}' if run.at else ''}", 3, "less")
 
 
 def _interpreter(one: InterpreterStatus) -> str:
-    sessions = "1 live session" if one.live_sessions == 1 else f"{one.live_sessions} live sessions"
     network = f", {one.network}" if one.network else ""
+    sessions = count_of(one.live_sessions, "live session")
     return f"interpreter {one.key} ({one.identifier}): {one.status}{network}, {sessions}"

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local.target import ON_AWS
-from tests.local.test_status import AS_IT_SHOULD_BE, DRIFTED, as_json
+from tests.local.test_status import IN_SYNC, DRIFTED, read_status
 from tests.support.iam import ACCOUNT, Role, allow, document
 
 if TYPE_CHECKING:
@@ -174,13 +174,13 @@ def check_permissions_of_an_existing_role(place: Deployment, others: Sessions, r
 
 def check_drift(file: Path, place: Deployment, agent: Role) -> None:
     """`sandpiper status` shows a caller with an additional permission and a bucket without its KMS key."""
-    assert as_json(file, AS_IT_SHOULD_BE)["drift"] == []
+    assert read_status(file, IN_SYNC)["drift"] == []
     iam, s3 = boto3.client("iam"), boto3.client("s3")
     (name,) = iam.list_role_policies(RoleName=agent.name)["PolicyNames"]
     extra = allow("bedrock-agentcore:ListCodeInterpreterSessions")
     iam.put_role_policy(RoleName=agent.name, PolicyName=name, PolicyDocument=document(extra))
     s3.delete_bucket_encryption(Bucket=place.bucket)
-    drift = as_json(file, DRIFTED)["drift"]
+    drift = read_status(file, DRIFTED)["drift"]
     differences = {(difference["property"], difference["found"]) for difference in drift}
     assert differences >= {
         (f"policy of role {agent.name}", "may bedrock-agentcore:ListCodeInterpreterSessions on *"),

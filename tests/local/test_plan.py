@@ -1,4 +1,4 @@
-"""`sandpiper plan` on an environment that is deployed, changed and deployed again."""
+"""`sandpiper plan` for an environment that is deployed, changed and deployed again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COMMAND = Path(sys.executable).parent / "sandpiper"
 PROJECT = Path(__file__).resolve().parents[2]
-NOTHING, CHANGES, ERROR = 0, 2, 1
+NO_CHANGES, CHANGES, ERROR = 0, 2, 1
 
 FIRST = """\
   retention_days:
@@ -48,70 +48,72 @@ RENAMED = CHANGED.replace("claims", "payments")
 
 
 def sandpiper(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    left_out = {name for name, value in variables.items() if not value}
-    environment = {name: value for name, value in {**os.environ, **variables}.items() if name not in left_out}
+    removed = {name for name, value in variables.items() if not value}
+    environment = {name: value for name, value in {**os.environ, **variables}.items() if name not in removed}
     return subprocess.run(
         [COMMAND, *arguments], env=environment, capture_output=True, text=True, timeout=300, cwd=PROJECT
     )
 
 
 def plan(code: int, *arguments: str | Path) -> str:
-    """What it says, in one text; it has to end with a code."""
+    """Returns what the command prints, after checking its exit code."""
     done = sandpiper("plan", *arguments)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
 
 
-def test_changes_are_told_before_they_are_deployed_and_nothing_after(environments: Environments) -> None:
+def test_the_plan_reports_changes_before_their_deployment_and_none_after(environments: Environments) -> None:
     def changed(rest: str, code: int = CHANGES) -> str:
         return plan(code, "--assembly", environments.synthesise(environments.write("planned", rest)))
 
     file = environments.write("planned", FIRST)
-    words = plan(CHANGES, "-e", file)
-    assert "sandpiper-planned-claims (tenant claims): new" in words
-    assert "+ interpreter run is made in SANDBOX" in words
+    text = plan(CHANGES, "-e", file)
+    assert "sandpiper-planned-claims (tenant claims): new" in text
+    assert "+ interpreter run is created with network SANDBOX" in text
     environments.deploy(file)
-    assert "nothing to do: " in plan(NOTHING, "-e", file)
+    assert "No changes: " in plan(NO_CHANGES, "-e", file)
 
-    place = environments.tenant(file, "claims")
-    boto3.client("s3").put_object(Bucket=place.bucket, Key="tenants/claims/runs/one", Body=b"kept")
+    tenant = environments.tenant(file, "claims")
+    boto3.client("s3").put_object(Bucket=tenant.bucket, Key="tenants/claims/runs/one", Body=b"kept")
     data = boto3.client("bedrock-agentcore")
-    identifier = place.interpreters["run"]
+    identifier = tenant.interpreters["run"]
     session = data.start_code_interpreter_session(codeInterpreterIdentifier=identifier)["sessionId"]
-    words = changed(CHANGED)
-    first, rest = words.split("sandpiper-planned-claims (tenant claims): changed")
-    assert f"interpreter run is replaced under 1 live session: {session} since " in first
+    text = changed(CHANGED)
+    first, rest = text.split("sandpiper-planned-claims (tenant claims): changed")
+    assert (
+        f"interpreter run is replaced, so 1 live session ends with its files and variables: {session} since " in first
+    )
     assert "NetworkConfiguration.NetworkMode SANDBOX → PUBLIC" in rest
     assert "± execution role of interpreter run is replaced" in rest
-    assert "may now s3:GetObject on arn:aws:s3:::shared-data/prices/* where aws:ResourceAccount is" in rest
-    assert "! loses data" in first.splitlines()
-    assert "objects below tenants/claims/runs/" in words
-    assert "live 14 days instead of 90 days; 0 are older and expire" in words
-    assert "~ function SessionFunction changes in place: ReservedConcurrentExecutions nothing → 40" in rest
-    assert "live sessions: 40 of 1,000, 960 left (reserved, one a run)" in words
+    assert "is now allowed s3:GetObject on arn:aws:s3:::shared-data/prices/* if aws:ResourceAccount is" in rest
+    assert "! Data loss" in first.splitlines()
+    assert "objects below tenants/claims/runs/" in text
+    assert "expire after 14 days instead of 90 days; 0 are older and expire" in text
+    assert "~ function SessionFunction is updated in place: ReservedConcurrentExecutions not set → 40" in rest
+    assert "live sessions: 40 of 1,000, 960 left (reserved, one session per run)" in text
     data.stop_code_interpreter_session(codeInterpreterIdentifier=identifier, sessionId=session)
     assert session not in changed(CHANGED)
 
     environments.deploy(file)
     assert environments.tenant(file, "claims").interpreters["run"] != identifier
-    assert "nothing to do: " in changed(CHANGED, NOTHING)
+    assert "No changes: " in changed(CHANGED, NO_CHANGES)
     assert "There were no differences" in environments.cdk("diff", file)
-    printed = json.loads(plan(NOTHING, "--json", "--assembly", environments.synthesise(file)))
+    printed = json.loads(plan(NO_CHANGES, "--json", "--assembly", environments.synthesise(file)))
     assert printed["hasChanges"] is False
     assert {stack["change"] for stack in printed["stacks"]} == {"unchanged"}
 
-    words = changed(FOLDER)
-    assert "may now s3:GetObject on arn:aws:s3:::shared-data/rates/* where aws:ResourceAccount is" in words
-    assert "replaced" not in words
+    text = changed(FOLDER)
+    assert "is now allowed s3:GetObject on arn:aws:s3:::shared-data/rates/* if aws:ResourceAccount is" in text
+    assert "replaced" not in text
 
-    words = changed(RENAMED)
-    assert "sandpiper-planned-payments (tenant payments): new" in words
-    assert "sandpiper-planned-claims (tenant claims): gone from the environment, and still deployed" in words
-    assert f"its data stays in s3://{place.bucket}/tenants/claims/" in words
+    text = changed(RENAMED)
+    assert "sandpiper-planned-payments (tenant payments): new" in text
+    assert "sandpiper-planned-claims (tenant claims): no longer in the environment file, but still deployed" in text
+    assert f"its data stays in s3://{tenant.bucket}/tenants/claims/" in text
 
 
 @pytest.mark.usefixtures("bootstrapped")
-def test_an_environment_is_read_where_the_command_is_typed(tmp_path: Path) -> None:
+def test_an_environment_name_is_resolved_in_the_current_folder(tmp_path: Path) -> None:
     (tmp_path / "environments").mkdir()
     text = f"name: elsewhere\n{HEAD}{FIRST}".replace("us-east-1", "us-east-9")
     (tmp_path / "environments" / "elsewhere.yaml").write_text(text)
@@ -120,48 +122,49 @@ def test_an_environment_is_read_where_the_command_is_typed(tmp_path: Path) -> No
     )
     assert done.returncode == CHANGES, done.stderr
     assert "region: us-east-9 was not known to offer code interpreters" in done.stdout
-    assert "is not bootstrapped, without which nothing is deployed: `cdk bootstrap aws://123456789012/us-east-9`" in (
-        done.stdout
+    assert (
+        "is not bootstrapped, so nothing can be deployed: run `cdk bootstrap aws://123456789012/us-east-9`"
+        in done.stdout
     )
 
 
 @pytest.mark.usefixtures("bootstrapped")
 @pytest.mark.parametrize(
-    ("arguments", "variables", "told"),
+    ("arguments", "variables", "message"),
     [
         (("-e", "nowhere"), {}, "environments/nowhere.yaml: the file does not exist"),
-        (("-e", "No/Such"), {}, "--environment is 'No/Such'; allowed: at most 20 of a-z 0-9, a letter first"),
+        (("-e", "No/Such"), {}, "--environment is 'No/Such'; allowed: at most 20 of a-z 0-9, starting with a letter"),
         (("--assembly", "docs"), {}, "docs is not the cloud assembly of an environment: manifest.json: No such file"),
-        (("-e", "dev"), {}, "these credentials are those of account 123456789012; the environment is in"),
+        (("-e", "dev"), {}, "the credentials are of account 123456789012, but the environment is in"),
         (("--no-such-option",), {}, "No such option"),
     ],
 )
-def test_what_cannot_be_planned_is_said_in_one_message(
-    arguments: tuple[str, ...], variables: dict[str, str], told: str
+def test_an_error_is_one_message_without_a_traceback(
+    arguments: tuple[str, ...], variables: dict[str, str], message: str
 ) -> None:
     done = sandpiper("plan", *arguments, **variables)
     assert (done.returncode, done.stdout) == (ERROR, "")
-    assert told in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.usefixtures("bootstrapped")
-def test_without_credentials_or_region_it_says_so(environments: Environments, tmp_path: Path) -> None:
-    nobody = {
+def test_missing_credentials_or_a_missing_region_are_reported(environments: Environments, tmp_path: Path) -> None:
+    no_credentials = {
         "AWS_ACCESS_KEY_ID": "",
         "AWS_SECRET_ACCESS_KEY": "",
         "AWS_SESSION_TOKEN": "",
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
         "AWS_CONFIG_FILE": str(tmp_path / "none"),
     }
-    file = environments.write("nobody", FIRST)
+    file = environments.write("signedout", FIRST)
     assembly = environments.synthesise(file)
-    done = sandpiper("plan", "--assembly", assembly, **nobody)
+    done = sandpiper("plan", "--assembly", assembly, **no_credentials)
     assert (done.returncode, done.stderr.count("\n")) == (ERROR, 1)
     assert "error: no credentials: sign in" in done.stderr
 
     manifest = assembly / "manifest.json"
     manifest.write_text(manifest.read_text().replace("/us-east-1", "/unknown-region"))
-    done = sandpiper("plan", "--assembly", assembly, AWS_REGION="", AWS_DEFAULT_REGION="", **nobody)
+    done = sandpiper("plan", "--assembly", assembly, AWS_REGION="", AWS_DEFAULT_REGION="", **no_credentials)
     assert done.returncode == ERROR
     assert "no region: set AWS_REGION" in done.stderr

@@ -1,4 +1,4 @@
-"""`sandpiper status`: what is deployed, and what was changed behind CloudFormation's back."""
+"""`sandpiper status`: what is deployed, and what was changed outside CloudFormation."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import boto3
 import pytest
 
 from sandpiper.plan.deployed import Account
-from sandpiper.status.drift import of_stacks
+from sandpiper.status.drift import detect_drift
 
 if TYPE_CHECKING:
     from tests.local.environments import Environments
 
 COMMAND = Path(sys.executable).parent / "sandpiper"
 PROJECT = Path(__file__).resolve().parents[2]
-AS_IT_SHOULD_BE, DRIFTED, ERROR = 0, 2, 1
-TWO = """\
+IN_SYNC, DRIFTED, ERROR = 0, 2, 1
+TWO_INTERPRETERS = """\
 interpreters:
   run:
   spare:
@@ -40,14 +40,14 @@ def status(*arguments: str | Path, **variables: str) -> subprocess.CompletedProc
     )
 
 
-def as_json(file: Path, code: int) -> dict[str, Any]:
+def read_status(file: Path, code: int) -> dict[str, Any]:
     done = status("-e", file, "--json")
     assert done.returncode == code, done.stdout + done.stderr
     return json.loads(done.stdout)
 
 
-def test_what_was_changed_behind_cloudformations_back_is_shown(environments: Environments) -> None:
-    file = environments.write("watched", TWO)
+def test_changes_outside_cloudformation_are_reported(environments: Environments) -> None:
+    file = environments.write("watched", TWO_INTERPRETERS)
     assert status("-e", file).returncode == ERROR
     assert (
         "watched is not deployed in account 123456789012, us-east-1: run `cdk bootstrap`" in status("-e", file).stderr
@@ -57,7 +57,7 @@ def test_what_was_changed_behind_cloudformations_back_is_shown(environments: Env
     identifiers = environments.tenant(file, "main").interpreters
     data = boto3.client("bedrock-agentcore")
     session = data.start_code_interpreter_session(codeInterpreterIdentifier=identifiers["run"])["sessionId"]
-    found = as_json(file, AS_IT_SHOULD_BE)
+    found = read_status(file, IN_SYNC)
     assert found["drift"] == []
     assert [stack["status"] for stack in found["stacks"]] == ["CREATE_COMPLETE"] * 3
     (tenant,) = found["tenants"]
@@ -76,20 +76,20 @@ def test_what_was_changed_behind_cloudformations_back_is_shown(environments: Env
     retag(identifiers["run"])
     loosen(environments.tenant(file, "main").bucket)
 
-    drift = as_json(file, DRIFTED)["drift"]
+    drift = read_status(file, DRIFTED)["drift"]
     changed = {
         (one["resource"].partition(" sandpiper")[0], one["property"]): (one["expected"], one["found"]) for one in drift
     }
     run, role = "interpreter run", "execution role of interpreter run"
     assert changed == {
-        (role, "policy Folders"): ("nothing", "may s3:GetObject on arn:aws:s3:::secret/*"),
-        ("interpreter spare", "the resource itself"): ("is there", "is deleted"),
-        (run, "Tags.sandpiper:owner"): ("a test", "nobody"),
+        (role, "policy Folders"): ("nothing", "allows s3:GetObject on arn:aws:s3:::secret/*"),
+        ("interpreter spare", "the resource itself"): ("exists", "is deleted"),
+        (run, "Tags.sandpiper:owner"): ("a test", "another team"),
         (run, "Tags.sandpiper:tenant"): ("main", "nothing"),
         (run, "Tags.mine"): ("nothing", "too"),
         ("bucket", "VersioningConfiguration.Status"): ("Enabled", "Suspended"),
         ("bucket", "BucketEncryption.SSEAlgorithm"): ("AES256", "aws:kms"),
-        ("bucket", "BucketEncryption.KMSMasterKeyID"): ("nothing", "alias/of-others"),
+        ("bucket", "BucketEncryption.KMSMasterKeyID"): ("nothing", "alias/other"),
         ("bucket", "days of old versions below /"): ("30", "nothing"),
         ("bucket", "days of objects below tenants/main/runs/"): ("90", "1"),
         **{
@@ -99,56 +99,57 @@ def test_what_was_changed_behind_cloudformations_back_is_shown(environments: Env
         },
     }
     remedies = {one["resource"].partition(" sandpiper")[0]: one["remedy"] for one in drift}
-    assert "take the change back, or write it into the environment file" in remedies[role]
+    assert "undo the change, or write it into the environment file" in remedies[role]
     assert "change its description in the environment file and run `cdk deploy`" in remedies["interpreter spare"]
 
-    words = status("-e", file)
-    assert words.returncode == DRIFTED
-    assert words.stdout.count("! drift: ") == len(changed)
-    assert f"interpreter spare ({identifiers['spare']}): DELETED, 0 live sessions" in words.stdout
+    report = status("-e", file)
+    assert report.returncode == DRIFTED
+    assert report.stdout.count("! drift: ") == len(changed)
+    assert f"interpreter spare ({identifiers['spare']}): DELETED, 0 live sessions" in report.stdout
     quick = status("-e", file, "--no-drift")
-    assert (quick.returncode, quick.stdout.count("! drift: ")) == (AS_IT_SHOULD_BE, 0)
+    assert (quick.returncode, quick.stdout.count("! drift: ")) == (IN_SYNC, 0)
 
 
-def test_what_cannot_be_told_is_listed_and_hides_nothing(environments: Environments) -> None:
+def test_what_cannot_be_compared_is_listed_and_hides_no_drift(environments: Environments) -> None:
     file = environments.write("keyed", "  key: own\ninterpreters:\n  run:\n")
     environments.deploy(file)
     account = Account(boto3.Session(), None)
     stacks = list(account.stacks("keyed").values())
-    # CloudFormation says of a stack what it has resolved SSM parameters to. As if it did not:
+    # As if CloudFormation did not return the resolved values of SSM parameters:
     unresolved = [replace(stack, parameters={}) for stack in stacks]
     policy = "policy Folders of execution role of interpreter run of sandpiper-keyed-main"
-    told, unchecked = of_stacks(account, stacks)
-    assert (told, policy in unchecked) == ([], False)
-    told, unchecked = of_stacks(account, unresolved)
-    assert (told, unchecked.count(policy)) == ([], 1)
-    assert f"drift of these cannot be told: {', '.join(of_stacks(account, stacks)[1])}" in status("-e", file).stdout
+    drift, unchecked = detect_drift(account, stacks)
+    assert (drift, policy in unchecked) == ([], False)
+    drift, unchecked = detect_drift(account, unresolved)
+    assert (drift, unchecked.count(policy)) == ([], 1)
+    listed = "".join(f"    {one}\n" for one in detect_drift(account, stacks)[1])
+    assert f"cannot be compared:\n{listed}" in status("-e", file).stdout
 
     iam, (role,) = boto3.client("iam"), roles_of("InterpreterrunExecutionRole", "keyed")
     document: Any = iam.get_role_policy(RoleName=role, PolicyName="Folders")["PolicyDocument"]
     document["Statement"].append({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::secret/*"})
     iam.put_role_policy(RoleName=role, PolicyName="Folders", PolicyDocument=json.dumps(document))
-    (one,), unchecked = of_stacks(account, unresolved)
-    assert (one.expected, one.found) == ("nothing", "may s3:GetObject on arn:aws:s3:::secret/*")
+    (one,), unchecked = detect_drift(account, unresolved)
+    assert (one.expected, one.found) == ("nothing", "allows s3:GetObject on arn:aws:s3:::secret/*")
     assert policy in unchecked
 
 
 def retag(identifier: str) -> None:
-    """Changes one of an interpreter's tags, takes one away, and adds one."""
+    """Changes, removes and adds a tag of an interpreter."""
     control: Any = boto3.client("bedrock-agentcore-control")
     arn = control.get_code_interpreter(codeInterpreterId=identifier)["codeInterpreterArn"]
     control.untag_resource(resourceArn=arn, tagKeys=["sandpiper:tenant"])
-    control.tag_resource(resourceArn=arn, tags={"sandpiper:owner": "nobody", "mine": "too"})
+    control.tag_resource(resourceArn=arn, tags={"sandpiper:owner": "another team", "mine": "too"})
 
 
 def loosen(bucket: str) -> None:
-    """Another key, no old versions, and runs that go after a day."""
+    """Changes the key, stops versioning, and lets runs expire after a day."""
     s3: Any = boto3.client("s3")
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
-    of_others = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "alias/of-others"}
+    other_key = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "alias/other"}
     s3.put_bucket_encryption(
         Bucket=bucket,
-        ServerSideEncryptionConfiguration={"Rules": [{"ApplyServerSideEncryptionByDefault": of_others}]},
+        ServerSideEncryptionConfiguration={"Rules": [{"ApplyServerSideEncryptionByDefault": other_key}]},
     )
     runs = {"Status": "Enabled", "Filter": {"Prefix": "tenants/main/runs/"}, "Expiration": {"Days": 1}}
     s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [runs]})
@@ -162,18 +163,22 @@ def roles_of(logical_id: str, environment: str = "watched") -> list[str]:
 
 @pytest.mark.usefixtures("bootstrapped")
 @pytest.mark.parametrize(
-    ("arguments", "variables", "told"),
+    ("arguments", "variables", "message"),
     [
         (("-e", "nowhere"), {}, "environments/nowhere.yaml: the file does not exist"),
-        (("-e", "dev"), {}, "these credentials are those of account 123456789012"),
+        (("-e", "dev"), {}, "the credentials are of account 123456789012"),
         (("--no-such-option",), {}, "No such option"),
-        ((), {"AWS_PROFILE": "nobody"}, "AWS cannot be used: The config profile (nobody) could not be found"),
+        (
+            (),
+            {"AWS_PROFILE": "missing"},
+            "no AWS session can be created: The config profile (missing) could not be found",
+        ),
     ],
 )
-def test_what_cannot_be_read_is_said_in_one_message(
-    arguments: tuple[str, ...], variables: dict[str, str], told: str
+def test_an_error_is_one_message_without_a_traceback(
+    arguments: tuple[str, ...], variables: dict[str, str], message: str
 ) -> None:
     done = status(*arguments, **variables)
     assert (done.returncode, done.stdout) == (ERROR, "")
-    assert told in " ".join(done.stderr.split())
+    assert message in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""What a plan says of two environments: the templates of one deployed, those of the other synthesised."""
+"""The plan from one environment, whose templates are deployed, to another, whose templates are synthesised."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import pytest
 from sandpiper.environment.model import Quotas
 from sandpiper.errors import CliError
 from sandpiper.plan import create_only
-from sandpiper.plan.assembly import open_assembly
-from sandpiper.plan.compare import make
+from sandpiper.plan.assembly import read_assembly
+from sandpiper.plan.compare import create_plan
 from sandpiper.plan.deployed import DeployedStack
 from sandpiper.plan.model import Objects, Plan, Session, StackPlan
 from sandpiper.plan.render import report
-from sandpiper.plan.template import ROLE
+from sandpiper.plan.resource_types import ROLE
 from tests.templates.conftest import ROOT, synthesise
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sandpiper.plan.assembly import Assembly as Synthesised
     from tests.templates.conftest import Assembly
 
-BEGUN = datetime.datetime(2026, 11, 21, 18, 3, tzinfo=datetime.UTC)
+STARTED = datetime.datetime(2026, 11, 21, 18, 3, tzinfo=datetime.UTC)
 PUBLIC = {"network": "PUBLIC", "reason": "pip", "owner": "analysts"}
 
 
@@ -36,12 +36,12 @@ def one_tenant(interpreters: dict[str, Any], **options: Any) -> dict[str, Any]:
 
 
 @dataclass
-class Observed:
-    """An account in which sessions are live, and folders hold objects."""
+class FakeAccount:
+    """An account with live sessions and with objects in its folders."""
 
     live: tuple[Session, ...] = ()
     objects: Objects | None = field(default_factory=lambda: Objects(total=5, older=2, older_bytes=2048, is_all=True))
-    asked: list[str] = field(default_factory=list[str])
+    listed: list[str] = field(default_factory=list[str])
     bootstrap: int | None = 30
     buckets: tuple[str, ...] = ()
 
@@ -49,7 +49,7 @@ class Observed:
         return {name: f"{name}-id" for name in self.stacks[stack].template.resources}
 
     def sessions(self, interpreter: str) -> tuple[Session, ...]:
-        self.asked.append(interpreter)
+        self.listed.append(interpreter)
         return self.live
 
     def count(self, bucket: str, folder: str, days: int) -> Objects | None:  # noqa: ARG002 - the interface
@@ -67,24 +67,24 @@ class Observed:
 
 @dataclass
 class Plans:
-    """Synthesises each environment once, into a folder of its own, and plans from one to another."""
+    """Synthesises each environment once, and plans from one to another."""
 
     folder: Path
-    made: dict[str, Path] = field(default_factory=dict[str, "Path"])
+    folders: dict[str, Path] = field(default_factory=dict[str, "Path"])
 
     def synthesise(self, options: dict[str, Any]) -> Synthesised:
         text = json.dumps(options)
-        if text not in self.made:
-            self.made[text] = self.folder / str(len(self.made))
-            synthesise(self.made[text], {"termination_protection": False, **options})
-        return open_assembly(self.made[text])
+        if text not in self.folders:
+            self.folders[text] = self.folder / str(len(self.folders))
+            synthesise(self.folders[text], {"termination_protection": False, **options})
+        return read_assembly(self.folders[text])
 
     def plan(
-        self, before: dict[str, Any], after: dict[str, Any], observed: Observed | None = None, **quotas: int
+        self, before: dict[str, Any], after: dict[str, Any], account: FakeAccount | None = None, **quotas: int
     ) -> Plan:
-        seen = observed or Observed()
-        seen.stacks = deployed(self.synthesise(before))
-        return make(self.synthesise(after), seen.stacks, seen, Quotas(**quotas))
+        account = account or FakeAccount()
+        account.stacks = deployed(self.synthesise(before))
+        return create_plan(self.synthesise(after), account.stacks, account, Quotas(**quotas))
 
 
 def deployed(assembly: Synthesised) -> dict[str, DeployedStack]:
@@ -93,7 +93,7 @@ def deployed(assembly: Synthesised) -> dict[str, DeployedStack]:
             name=name,
             status="CREATE_COMPLETE",
             is_protected=one.is_protected,
-            changed=BEGUN,
+            changed=STARTED,
             parameters={},
             outputs={},
             tags={},
@@ -113,42 +113,42 @@ def only_changed(plan: Plan) -> StackPlan:
     return changed
 
 
-def said(plan: Plan) -> str:
+def rendered(plan: Plan) -> str:
     return "\n".join("  " * line.depth + line.text for line in report(plan))
 
 
-def test_the_table_of_create_only_properties_is_what_cloudformation_says(tmp_path: Path) -> None:
-    made = tmp_path / "create_only.json"
+def test_the_create_only_table_equals_the_resource_schemas_of_cfn_lint(tmp_path: Path) -> None:
+    generated = tmp_path / "create_only.json"
     table = runpy.run_path(str(ROOT / "tools" / "create_only.py"))["table"]()
-    made.write_text(json.dumps(table, indent=1) + "\n")
-    kept = (ROOT / "sandpiper" / "plan" / "create_only.json").read_text()
-    assert made.read_text() == kept, "if this is meant: python tools/create_only.py"
+    generated.write_text(json.dumps(table, indent=1) + "\n")
+    committed = (ROOT / "sandpiper" / "plan" / "create_only.json").read_text()
+    assert generated.read_text() == committed, "to update the table: python tools/create_only.py"
 
 
-def test_every_type_that_is_deployed_is_in_the_table(assemblies: dict[str, Assembly]) -> None:
+def test_the_create_only_table_has_every_deployed_type(assemblies: dict[str, Assembly]) -> None:
     types = {
         one["Type"]
         for assembly in assemblies.values()
         for template in assembly.templates.values()
         for one in template.content["Resources"].values()
-        if not one["Type"].startswith("Custom::")  # of which no schema tells
+        if not one["Type"].startswith("Custom::")  # which have no schema
     }
     assert len(types) > 10
-    unknown = {kind for kind in types if create_only.effect(kind, "NoSuchProperty") != "in place"}
+    unknown = {kind for kind in types if create_only.update_effect(kind, "NoSuchProperty") != "in place"}
     assert not unknown, "add its service to tools/create_only.py"
 
 
-def test_what_is_deployed_needs_nothing(plans: Plans) -> None:
+def test_an_unchanged_environment_has_no_changes(plans: Plans) -> None:
     environment = one_tenant({"sandbox": {}, "web": PUBLIC})
     plan = plans.plan(environment, environment)
     assert not plan.has_changes
     assert {stack.change for stack in plan.stacks} == {"unchanged"}
-    assert "nothing to do: sandpiper-one-fleet, sandpiper-one-storage, sandpiper-one-claims" in said(plan)
+    assert "No changes: sandpiper-one-fleet, sandpiper-one-storage, sandpiper-one-claims" in rendered(plan)
 
 
-def test_a_network_that_changes_replaces_the_interpreter_and_ends_its_sessions(plans: Plans) -> None:
-    observed = Observed(live=(Session(id="01ABC", since=BEGUN),))
-    plan = plans.plan(one_tenant({"run": {}, "stays": {}}), one_tenant({"run": PUBLIC, "stays": {}}), observed)
+def test_a_network_change_replaces_the_interpreter_and_ends_its_sessions(plans: Plans) -> None:
+    account = FakeAccount(live=(Session(id="01ABC", since=STARTED),))
+    plan = plans.plan(one_tenant({"run": {}, "stays": {}}), one_tenant({"run": PUBLIC, "stays": {}}), account)
     changed = only_changed(plan)
     (interpreter,) = changed.interpreters
     assert (interpreter.interpreter, interpreter.change, interpreter.network) == ("run", "replaced", "PUBLIC")
@@ -156,22 +156,24 @@ def test_a_network_that_changes_replaces_the_interpreter_and_ends_its_sessions(p
     assert [(one.path, one.before, one.after) for one in replacing] == [
         ("NetworkConfiguration.NetworkMode", "SANDBOX", "PUBLIC")
     ]
-    assert interpreter.sessions == observed.live
-    assert [name.partition("-")[0][:14] for name in observed.asked] == ["Interpreterrun"], "and of no other"
+    assert interpreter.sessions == account.live
+    assert [name.partition("-")[0][:14] for name in account.listed] == ["Interpreterrun"], (
+        "sessions of other interpreters are not listed"
+    )
     (role,) = changed.permissions
     assert (role.holder, role.change) == ("execution role of interpreter run", "replaced")
     assert role.holder not in changed.follows
     assert not (role.gains or role.loses or role.trust_gains or role.trust_loses)
-    words = said(plan)
-    first, *_ = words.split("sandpiper-one-claims (tenant claims): changed")
-    assert "! loses data" in first
+    text = rendered(plan)
+    first, *_ = text.split("sandpiper-one-claims (tenant claims): changed")
+    assert "! Data loss" in first
     assert "01ABC since 2026-11-21 18:03 UTC" in first
-    assert "± interpreter run is replaced" in words
-    assert "NetworkConfiguration.NetworkMode SANDBOX → PUBLIC" in words
-    assert "Name" not in words.replace("DataBucketName", ""), "a hash is a consequence"
+    assert "± interpreter run is replaced" in text
+    assert "NetworkConfiguration.NetworkMode SANDBOX → PUBLIC" in text
+    assert "Name" not in text.replace("DataBucketName", ""), "the hash in the name is a consequence, not a cause"
 
 
-def test_a_folder_to_read_is_a_grant_and_replaces_nothing(plans: Plans) -> None:
+def test_a_readable_folder_is_a_grant_and_replaces_nothing(plans: Plans) -> None:
     plan = plans.plan(one_tenant({"run": {}}), one_tenant({"run": {"read": ("s3://shared-data/prices/",)}}))
     changed = only_changed(plan)
     assert changed.interpreters == ()
@@ -182,137 +184,137 @@ def test_a_folder_to_read_is_a_grant_and_replaces_nothing(plans: Plans) -> None:
         (("s3:ListBucket",), ("arn:aws:s3:::shared-data",)),
     }
     assert (
-        "may now s3:GetObject on arn:aws:s3:::shared-data/prices/* where aws:ResourceAccount is 123456789012"
-        in said(plan)
+        "is now allowed s3:GetObject on arn:aws:s3:::shared-data/prices/* if aws:ResourceAccount is 123456789012"
+        in rendered(plan)
     )
     back = plans.plan(one_tenant({"run": {"read": ("s3://shared-data/prices/",)}}), one_tenant({"run": {}}))
     assert only_changed(back).permissions[0].loses == role.gains
-    assert "may no longer s3:GetObject on arn:aws:s3:::shared-data/prices/*" in said(back)
+    assert "is no longer allowed s3:GetObject on arn:aws:s3:::shared-data/prices/*" in rendered(back)
 
 
-def test_a_boundary_is_told_of_every_role(plans: Plans) -> None:
+def test_a_permissions_boundary_is_reported_for_every_role(plans: Plans) -> None:
     boundary = "arn:aws:iam::123456789012:policy/most"
     before = one_tenant({"run": {}})
-    observed = Observed()
-    plan = plans.plan(before, {**before, "permissions_boundary": boundary}, observed)
+    account = FakeAccount()
+    plan = plans.plan(before, {**before, "permissions_boundary": boundary}, account)
     changed = only_changed(plan)
     assert {one.boundary.after for one in changed.permissions if one.boundary} == {boundary}
     assert {one.holder for one in changed.permissions if one.boundary} == {
-        observed.stacks[changed.name].template.labels[name]
-        for name in observed.stacks[changed.name].template.of_type(ROLE)
+        account.stacks[changed.name].template.labels[name]
+        for name in account.stacks[changed.name].template.of_type(ROLE)
     }
-    assert f"is bounded by {boundary} instead of no boundary" in said(plan)
+    assert f"the permissions boundary changes from none to {boundary}" in rendered(plan)
 
 
-def test_a_tenant_that_is_renamed_is_a_new_stack_and_a_gone_one(plans: Plans) -> None:
+def test_a_renamed_tenant_is_a_new_stack_and_a_removed_one(plans: Plans) -> None:
     after: dict[str, Any] = {"tenants": {"payments": {"interpreters": {"run": {}}}}}
-    nobody = Observed(objects=Objects(total=0, older=0, older_bytes=0, is_all=True))
-    plan = plans.plan({**one_tenant({"run": {}}), "termination_protection": True}, after, nobody)
+    empty = FakeAccount(objects=Objects(total=0, older=0, older_bytes=0, is_all=True))
+    plan = plans.plan({**one_tenant({"run": {}}), "termination_protection": True}, after, empty)
     by_name = {stack.name: stack for stack in plan.stacks}
     assert by_name["sandpiper-one-payments"].change == "new"
-    gone = by_name["sandpiper-one-claims"]
-    assert gone.change == "gone"
-    assert [(one.interpreter, one.change) for one in gone.interpreters] == [("run", "deleted")]
-    words = said(plan)
-    assert "if claims was renamed, payments starts with an empty folder" in words
-    assert "`aws cloudformation update-termination-protection --no-enable-termination-protection" in words
-    assert "`aws cloudformation delete-stack --stack-name sandpiper-one-claims`" in words
-    assert "its data stays in s3://sandpiper-one-123456789012-us-east-1/tenants/claims/" in words
-    assert "objects below tenants/payments/runs/ of bucket" in words
-    assert "live 90 days: there are none yet" in words
-    assert "tenants/claims/runs/" not in words, "nothing is there"
-    assert "termination protection is switched off" in words
+    removed = by_name["sandpiper-one-claims"]
+    assert removed.change == "gone"
+    assert [(one.interpreter, one.change) for one in removed.interpreters] == [("run", "deleted")]
+    text = rendered(plan)
+    assert "if claims was renamed, payments starts with an empty folder" in text
+    assert "`aws cloudformation update-termination-protection --no-enable-termination-protection" in text
+    assert "`aws cloudformation delete-stack --stack-name sandpiper-one-claims`" in text
+    assert "its data stays in s3://sandpiper-one-123456789012-us-east-1/tenants/claims/" in text
+    assert "objects below tenants/payments/runs/ of bucket" in text
+    assert "expire after 90 days; there are none yet" in text
+    assert "tenants/claims/runs/" not in text, "the folder is empty"
+    assert "termination protection is turned off" in text
 
 
-def test_what_a_removed_tenant_left_is_told_and_how_it_ends(plans: Plans) -> None:
+def test_data_of_a_removed_tenant_is_reported_with_the_ways_to_delete_it(plans: Plans) -> None:
     after: dict[str, Any] = {"tenants": {"payments": {"interpreters": {"run": {}}}}}
     plan = plans.plan(one_tenant({"run": {}}), after)
-    words = said(plan)
-    assert "objects below tenants/claims/" not in words, "all of it is one line"
+    text = rendered(plan)
+    assert "objects below tenants/claims/" not in text, "one line covers the whole folder"
     bucket = "s3://sandpiper-one-123456789012-us-east-1"
     assert (
-        f"the data of tenant claims stays in {bucket}/tenants/claims/, and no rule ends it: say how long in "
+        f"the data of tenant claims stays in {bucket}/tenants/claims/, and no lifecycle rule deletes it: set "
         "`data_bucket: {retention_days: {removed_tenants: {claims: DAYS}}}`, or delete it with "
         f"`aws s3 rm --recursive {bucket}/tenants/claims/`"
-    ) in words
-    assert "sandpiper-one-storage: the data of tenant claims" not in words, "nothing of it is lost"
-    empty = Observed(objects=Objects(total=0, older=0, older_bytes=0, is_all=True))
-    assert "the data of tenant claims" not in said(plans.plan(one_tenant({"run": {}}), after, empty))
+    ) in text
+    assert "sandpiper-one-storage: the data of tenant claims" not in text, "no data is lost"
+    empty = FakeAccount(objects=Objects(total=0, older=0, older_bytes=0, is_all=True))
+    assert "the data of tenant claims" not in rendered(plans.plan(one_tenant({"run": {}}), after, empty))
 
 
-def test_what_a_removed_tenant_left_has_an_end_where_the_file_says_so(plans: Plans) -> None:
+def test_data_of_a_removed_tenant_expires_when_the_file_sets_its_retention(plans: Plans) -> None:
     before: dict[str, Any] = {"tenants": {each: {"interpreters": {"run": {}}} for each in ("claims", "motor")}}
     after: dict[str, Any] = {
         "tenants": {"motor": {"interpreters": {"run": {}}}},
         "data_bucket": {"retention_days": {"removed_tenants": {"claims": 30}}},
     }
     storage = next(each for each in plans.plan(before, after).stacks if each.name == "sandpiper-one-storage")
-    told = {each.folder: (each.before_days, each.after_days) for each in storage.data if not each.of_old_versions}
-    assert told == {
+    retention = {each.folder: (each.before_days, each.after_days) for each in storage.data if not each.of_old_versions}
+    assert retention == {
         "tenants/claims/": (None, 30),
         "tenants/claims/runs/": (90, 30),
         "tenants/claims/sandbox/run/staging/": (1, 30),
     }
-    words = said(plans.plan(after, {**before, "tenants": {"motor": before["tenants"]["motor"]}}))
-    assert "the data of tenant claims stays in s3://sandpiper-one-123456789012-us-east-1/tenants/claims/" in words
+    text = rendered(plans.plan(after, {**before, "tenants": {"motor": before["tenants"]["motor"]}}))
+    assert "the data of tenant claims stays in s3://sandpiper-one-123456789012-us-east-1/tenants/claims/" in text
 
 
 def test_a_shorter_retention_loses_data_and_a_longer_one_does_not(plans: Plans) -> None:
-    def kept(days: int) -> dict[str, Any]:
+    def with_retention(days: int) -> dict[str, Any]:
         return {**one_tenant({"run": {}}), "data_bucket": {"retention_days": {"runs": days}}}
 
-    shorter = plans.plan(kept(90), kept(14))
+    shorter = plans.plan(with_retention(90), with_retention(14))
     (change,) = only_changed(shorter).data
     assert (change.change, change.loses_data, change.folder) == ("retention shortened", True, "tenants/claims/runs/")
     assert (change.before_days, change.after_days) == (90, 14)
-    assert said(shorter).index("! loses data") < said(shorter).index("sandpiper-one-storage: changed")
-    assert "live 14 days instead of 90 days; 2 are older (2,048 B) and expire" in said(shorter)
+    assert rendered(shorter).index("! Data loss") < rendered(shorter).index("sandpiper-one-storage: changed")
+    assert "expire after 14 days instead of 90 days; 2 (2,048 B) are older and expire" in rendered(shorter)
 
-    (unseen,) = only_changed(plans.plan(kept(90), kept(14), Observed(objects=None))).data
-    assert unseen.loses_data, "what cannot be counted may be there"
+    (unseen,) = only_changed(plans.plan(with_retention(90), with_retention(14), FakeAccount(objects=None))).data
+    assert unseen.loses_data, "objects that cannot be counted may exist"
 
-    longer = plans.plan(kept(14), kept(90))
+    longer = plans.plan(with_retention(14), with_retention(90))
     assert [one.loses_data for one in only_changed(longer).data] == [False]
-    assert "! loses data" not in said(longer)
+    assert "! Data loss" not in rendered(longer)
 
 
-def test_a_key_that_goes_with_its_stack_is_marked_and_one_that_stays_is_told(plans: Plans) -> None:
+def test_a_deleted_key_is_data_loss_and_a_retained_key_is_reported(plans: Plans) -> None:
     def keyed(key: str, retain: bool) -> dict[str, Any]:
         return {**one_tenant({"run": {}}), "data_bucket": {"key": key, "retain": retain}}
 
     deleted = plans.plan(keyed("own", False), keyed("aws", False))
-    assert "! key DataKey is deleted: nothing that it encrypted can be read again" in said(deleted)
-    assert "- policy of key DataKey is deleted" in said(deleted)
+    assert "! key DataKey is deleted: data that it encrypted can no longer be read" in rendered(deleted)
+    assert "- policy of key DataKey is deleted" in rendered(deleted)
     retained = plans.plan(keyed("own", True), keyed("aws", True))
-    assert "key DataKey is retained" in said(retained)
-    assert "policy of key" not in said(retained)
-    assert "! loses data" not in said(retained)
+    assert "key DataKey is retained" in rendered(retained)
+    assert "policy of key" not in rendered(retained)
+    assert "! Data loss" not in rendered(retained)
     weaker = plans.plan(keyed("aws", True), keyed("aws", False))
-    assert "would go with its stack from now on" in said(weaker)
+    assert "will be deleted with its stack from now on" in rendered(weaker)
 
 
-def test_tags_that_change_alike_are_one_line(plans: Plans) -> None:
+def test_identical_tag_changes_share_one_line(plans: Plans) -> None:
     before = one_tenant({"run": {}})
-    words = said(plans.plan({**before, "owner": "old owner"}, {**before, "owner": "new owner"}))
-    assert words.count("Tags.sandpiper:owner old owner → new owner") < 10
-    assert "alarm AlarmsErrors, alarm AlarmsThrottles" in words
+    text = rendered(plans.plan({**before, "owner": "old owner"}, {**before, "owner": "new owner"}))
+    assert text.count("Tags.sandpiper:owner old owner → new owner") < 10
+    assert "alarm AlarmsErrors, alarm AlarmsThrottles" in text
 
 
-def test_quotas_are_what_is_left_after_it(plans: Plans) -> None:
+def test_quotas_show_what_is_left_after_the_deployment(plans: Plans) -> None:
     before = one_tenant({"run": {}})
     after = one_tenant({"run": {}}, session_function={"reserved_concurrency": 40})
     plan = plans.plan(before, after, live_sessions=100, functions_at_once=150, interpreters=1)
     account = {one.quota: (one.used, one.limit) for one in plan.quotas if one.stack is None}
     assert account == {"interpreters": (1, 1), "live sessions": (40, 100), "functions at once": (40, 50)}
-    assert "live sessions: 40 of 100, 60 left (reserved, one a run)" in said(plan)
+    assert "live sessions: 40 of 100, 60 left (reserved, one session per run)" in rendered(plan)
     exceeded = plans.plan(before, after, live_sessions=39)
-    assert "live sessions: 40 of 39, 1 too many (reserved, one a run)" in said(exceeded)
-    assert "ReservedConcurrentExecutions nothing → 40" in said(plan)
+    assert "live sessions: 40 of 39, 1 too many (reserved, one session per run)" in rendered(exceeded)
+    assert "ReservedConcurrentExecutions not set → 40" in rendered(plan)
     stacks = {one.stack for one in plan.quotas if one.quota == "template bytes"}
     assert stacks == {"sandpiper-one-claims", "sandpiper-one-fleet", "sandpiper-one-storage"}
 
 
-def test_functions_that_reserve_nothing_use_nothing_yet_and_may_use_what_is_left(plans: Plans) -> None:
+def test_functions_without_reserved_concurrency_can_use_what_is_left(plans: Plans) -> None:
     def live_sessions(*reserved: int | None, **quotas: int) -> str:
         tenants: dict[str, Any] = {
             f"t{number}": {
@@ -321,74 +323,77 @@ def test_functions_that_reserve_nothing_use_nothing_yet_and_may_use_what_is_left
             }
             for number, each in enumerate(reserved)
         }
-        words = said(plans.plan({"tenants": tenants}, {"tenants": tenants}, None, **quotas))
-        (line,) = [line.strip() for line in words.splitlines() if "live sessions" in line]
+        text = rendered(plans.plan({"tenants": tenants}, {"tenants": tenants}, None, **quotas))
+        (line,) = [line.strip() for line in text.splitlines() if "live sessions" in line]
         return line
 
     assert live_sessions(None) == (
-        "live sessions: 0 of 1,000, 1,000 left (reserved, one a run; "
-        "1 function that reserves nothing may use up to 1,000 more)"
+        "live sessions: 0 of 1,000, 1,000 left (reserved, one session per run; "
+        "1 function without reserved concurrency can use up to 1,000 more)"
     )
     assert live_sessions(40, None, None) == (
-        "live sessions: 40 of 1,000, 960 left (reserved, one a run; 2 functions that reserve nothing may use up to 960 "
-        "more)"
+        "live sessions: 40 of 1,000, 960 left (reserved, one session per run; "
+        "2 functions without reserved concurrency can use up to 960 more)"
     )
     assert live_sessions(40, None, live_sessions=100, functions_at_once=150) == (
-        "live sessions: 40 of 100, 60 left (reserved, one a run; "
-        "1 function that reserves nothing may use up to 110 more, and AgentCore refuses what is beyond 60)"
+        "live sessions: 40 of 100, 60 left (reserved, one session per run; "
+        "1 function without reserved concurrency can use up to 110 more, of which AgentCore rejects those over 60)"
     )
 
 
-def test_a_place_that_is_not_bootstrapped_is_told_with_the_command_to_type(plans: Plans) -> None:
+def test_a_missing_or_old_bootstrap_is_reported_with_the_command_to_run(plans: Plans) -> None:
     environment = one_tenant({"run": {}})
-    before, assembly = Observed(), plans.synthesise(environment)
-    before.stacks = deployed(assembly)
-    assert make(assembly, before.stacks, before, Quotas()).notes == ()
-    before.bootstrap = None
-    nothing = make(assembly, before.stacks, before, Quotas())
+    account, assembly = FakeAccount(), plans.synthesise(environment)
+    account.stacks = deployed(assembly)
+    assert create_plan(assembly, account.stacks, account, Quotas()).notes == ()
+    account.bootstrap = None
+    missing = create_plan(assembly, account.stacks, account, Quotas())
     bootstrap = "`cdk bootstrap aws://123456789012/us-east-1`"
-    assert nothing.notes == (
-        f"123456789012/us-east-1 is not bootstrapped, without which nothing is deployed: {bootstrap}",
+    assert missing.notes == (
+        f"123456789012/us-east-1 is not bootstrapped, so nothing can be deployed: run {bootstrap}",
     )
-    assert said(nothing).splitlines()[1].strip() == nothing.notes[0]
-    before.bootstrap = 2
-    assert make(assembly, before.stacks, before, Quotas(), ["careful"]).notes == (
+    assert rendered(missing).splitlines()[1].strip() == missing.notes[0]
+    account.bootstrap = 2
+    assert create_plan(assembly, account.stacks, account, Quotas(), ["careful"]).notes == (
         "careful",
-        f"the bootstrap of 123456789012/us-east-1 has version 2, and 6 is needed: {bootstrap}",
+        f"the bootstrap stack of 123456789012/us-east-1 has version 2, but version 6 is required: run {bootstrap}",
     )
 
 
-def test_a_bucket_that_an_environment_before_left_is_told_before_aws_refuses_it(plans: Plans) -> None:
+def test_a_bucket_that_exists_already_is_reported_before_the_deployment_fails(plans: Plans) -> None:
     assembly = plans.synthesise(one_tenant({"run": {}}))
-    left = Observed(buckets=("sandpiper-one-123456789012-us-east-1",))
-    (storage,) = [one for one in make(assembly, {}, left, Quotas()).stacks if one.name == "sandpiper-one-storage"]
+    existing = FakeAccount(buckets=("sandpiper-one-123456789012-us-east-1",))
+    (storage,) = [
+        one for one in create_plan(assembly, {}, existing, Quotas()).stacks if one.name == "sandpiper-one-storage"
+    ]
     (note,) = storage.notes
-    assert note.startswith("bucket sandpiper-one-123456789012-us-east-1 is there already, and AWS makes no second one")
-    assert not [one.notes for one in make(assembly, {}, Observed(), Quotas()).stacks if one.notes]
+    assert note.startswith("bucket sandpiper-one-123456789012-us-east-1 exists already, so the deployment will fail")
+    assert not [one.notes for one in create_plan(assembly, {}, FakeAccount(), Quotas()).stacks if one.notes]
 
 
-def test_a_stack_whose_creation_failed_is_made_anew(plans: Plans) -> None:
-    assembly, observed = plans.synthesise(one_tenant({"run": {}})), Observed()
+def test_a_stack_whose_creation_failed_is_created_again(plans: Plans) -> None:
+    assembly, account = plans.synthesise(one_tenant({"run": {}})), FakeAccount()
     stacks = deployed(assembly)
     name = "sandpiper-one-storage"
     stacks[name] = replace(stacks[name], status="ROLLBACK_COMPLETE")
-    plan = make(assembly, stacks, observed, Quotas())
+    plan = create_plan(assembly, stacks, account, Quotas())
     changed = only_changed(plan)
     assert (changed.name, changed.change, plan.has_changes) == (name, "new", True)
     assert changed.notes == (
-        "its creation failed (ROLLBACK_COMPLETE): `cdk deploy` deletes what is left of it, and makes it anew",
+        "its creation failed (ROLLBACK_COMPLETE): `cdk deploy` deletes what remains of it, and creates it again",
     )
 
 
-def test_another_default_interpreter_is_told(plans: Plans) -> None:
+def test_a_change_of_the_default_interpreter_is_reported(plans: Plans) -> None:
     before, after = one_tenant({"run": {}}), one_tenant({"tools": {}, "run": {}})
-    assert "requests that name no interpreter run in tools instead of run, since it is the first of the file" in said(
-        plans.plan(before, after)
+    assert (
+        "requests without an interpreter run in tools instead of run, because tools is the first in the file"
+        in rendered(plans.plan(before, after))
     )
-    assert "requests that name no" not in said(plans.plan(before, one_tenant({"run": {}, "tools": {}})))
+    assert "requests without an interpreter" not in rendered(plans.plan(before, one_tenant({"run": {}, "tools": {}})))
 
 
-def test_json_is_the_plan_and_can_be_read_again(plans: Plans) -> None:
+def test_the_json_can_be_parsed_into_the_same_plan(plans: Plans) -> None:
     plan = plans.plan(one_tenant({"run": {}}), one_tenant({"run": PUBLIC}))
     printed = json.loads(json.dumps(plan.to_json()))
     assert printed.pop("hasChanges") is True
@@ -399,18 +404,18 @@ def test_json_is_the_plan_and_can_be_read_again(plans: Plans) -> None:
     ]
 
 
-def test_letters_that_cloudformation_forgets_are_no_change(plans: Plans) -> None:
+def test_non_ascii_characters_that_cloudformation_replaces_are_no_change(plans: Plans) -> None:
     environment = one_tenant({"run": {**PUBLIC, "reason": "Schätzung"}})
-    observed = Observed()
-    observed.stacks = deployed(plans.synthesise(environment))
-    for stack in observed.stacks.values():
+    account = FakeAccount()
+    account.stacks = deployed(plans.synthesise(environment))
+    for stack in account.stacks.values():
         text = json.dumps(stack.template.content, ensure_ascii=False)
         object.__setattr__(stack.template, "content", json.loads(text.replace("ä", "?")))
-    assert not make(plans.synthesise(environment), observed.stacks, observed, Quotas()).has_changes
+    assert not create_plan(plans.synthesise(environment), account.stacks, account, Quotas()).has_changes
 
 
 @pytest.mark.parametrize(
-    ("files", "why"),
+    ("files", "problem"),
     [
         ({}, "manifest.json: No such file"),
         ({"manifest.json": "no"}, "manifest.json is not JSON"),
@@ -418,16 +423,18 @@ def test_letters_that_cloudformation_forgets_are_no_change(plans: Plans) -> None
         ({"manifest.json": '{"artifacts": {}}'}, "it has no stack"),
         (
             {"manifest.json": '{"artifacts": {"other": {"type": "aws:cloudformation:stack"}}}'},
-            "the stack other is not one of an environment of Sandpiper",
+            "stack other does not belong to a Sandpiper environment",
         ),
     ],
 )
-def test_a_folder_that_is_no_assembly_is_named_with_what_to_do(tmp_path: Path, files: dict[str, str], why: str) -> None:
+def test_an_invalid_assembly_is_rejected_with_its_folder_and_the_remedy(
+    tmp_path: Path, files: dict[str, str], problem: str
+) -> None:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     with pytest.raises(CliError) as raised:
-        open_assembly(tmp_path)
+        read_assembly(tmp_path)
     message = str(raised.value)
-    assert why in message
+    assert problem in message
     assert str(tmp_path) in message
-    assert "make one with `cdk synth" in message
+    assert "create one with `cdk synth" in message

@@ -1,4 +1,4 @@
-"""Asks AWS for the status of an environment."""
+"""Reads the status of an environment from AWS."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from sandpiper.aws_errors import aws_errors_as_cli_errors, error_code
 from sandpiper.errors import CliError
 from sandpiper.names import stack_name
-from sandpiper.plan.deployed import code_of, failing_as_messages
-from sandpiper.status import drift, interpreters
+from sandpiper.status.drift import detect_drift
+from sandpiper.status.interpreters import get_interpreter
 from sandpiper.status.model import AlarmStatus, FailedRun, InterpreterStatus, StackStatus, Status, TenantStatus
 
 if TYPE_CHECKING:
@@ -18,28 +19,37 @@ if TYPE_CHECKING:
 
     from sandpiper.plan.deployed import Account, DeployedStack
 
-MOST_FAILURES = 3
+MAX_FAILURES = 3
 DELETED = "DELETED"
 
 
-def status(account: Account, environment: str, *, with_drift: bool) -> Status:
-    """The status of an environment. Raises CliError where nothing of it is deployed."""
+def collect_status(account: Account, environment: str, *, with_drift: bool) -> Status:
+    """Returns the status of an environment.
+
+    Args:
+        account: where the environment is deployed.
+        environment: the name of the environment.
+        with_drift: whether to compare resources with their templates, which takes longest.
+
+    Raises:
+        CliError: No stack of the environment is deployed, or AWS refuses a call.
+    """
     stacks = list(account.stacks(environment).values())
     if not stacks:
         raise CliError(
-            f"{environment} is not deployed in account {account.place.account}, {account.place.region}: run "
+            f"{environment} is not deployed in account {account.target.account}, {account.target.region}: run "
             f"`cdk bootstrap` once and `cdk deploy --all -c environment={environment}`"
         )
-    drifted, unchecked = drift.of_stacks(account, stacks) if with_drift else ([], [])
-    with failing_as_messages("the read actions of Lambda, Step Functions, AgentCore and CloudWatch"):
+    drift, unchecked = detect_drift(account, stacks) if with_drift else ([], [])
+    with aws_errors_as_cli_errors("the read actions of Lambda, Step Functions, AgentCore and CloudWatch"):
         return Status(
             environment=environment,
-            account=account.place.account,
-            region=account.place.region,
+            account=account.target.account,
+            region=account.target.region,
             stacks=tuple(StackStatus(name=one.name, status=one.status, changed=one.changed) for one in stacks),
             tenants=tuple(_tenant(account, environment, one) for one in stacks if "Interpreters" in one.outputs),
             alarms=tuple(_alarms(account, environment)),
-            drift=tuple(drifted),
+            drift=tuple(drift),
             unchecked=tuple(unchecked),
         )
 
@@ -50,24 +60,24 @@ def _tenant(account: Account, environment: str, stack: DeployedStack) -> TenantS
     return TenantStatus(
         name=stack.name.removeprefix(stack_name(environment, "")),
         function=function,
-        function_state=_state(account, function),
+        function_state=_function_state(account, function),
         workflow=workflow,
         interpreters=tuple(_interpreter(account, key, identifier) for key, identifier in identifiers.items()),
         last_failures=tuple(_failures(account, workflow)),
     )
 
 
-def _state(account: Account, function: str) -> str:
+def _function_state(account: Account, function: str) -> str:
     try:
         return account.session.client("lambda").get_function_configuration(FunctionName=function).get("State", "")
     except ClientError as error:
-        if code_of(error) == "ResourceNotFoundException":
+        if error_code(error) == "ResourceNotFoundException":
             return DELETED
         raise
 
 
 def _interpreter(account: Account, key: str, identifier: str) -> InterpreterStatus:
-    found: dict[str, Any] = interpreters.find(account, identifier) or {}
+    found: dict[str, Any] = get_interpreter(account, identifier) or {}
     return InterpreterStatus(
         key=key,
         identifier=identifier,
@@ -80,9 +90,9 @@ def _interpreter(account: Account, key: str, identifier: str) -> InterpreterStat
 def _failures(account: Account, workflow: str) -> Iterator[FailedRun]:
     client = account.session.client("stepfunctions")
     try:
-        page = client.list_executions(stateMachineArn=workflow, statusFilter="FAILED", maxResults=MOST_FAILURES)
+        page = client.list_executions(stateMachineArn=workflow, statusFilter="FAILED", maxResults=MAX_FAILURES)
     except ClientError as error:
-        if code_of(error) == "StateMachineDoesNotExist":
+        if error_code(error) == "StateMachineDoesNotExist":
             return
         raise
     for one in page["executions"]:
@@ -90,7 +100,7 @@ def _failures(account: Account, workflow: str) -> Iterator[FailedRun]:
 
 
 def _alarms(account: Account, environment: str) -> Iterator[AlarmStatus]:
-    pages = account.session.client("cloudwatch").get_paginator("describe_alarms")
-    for page in pages.paginate(AlarmNamePrefix=stack_name(environment, ""), StateValue="ALARM"):
+    paginator = account.session.client("cloudwatch").get_paginator("describe_alarms")
+    for page in paginator.paginate(AlarmNamePrefix=stack_name(environment, ""), StateValue="ALARM"):
         for one in page["MetricAlarms"]:
             yield AlarmStatus(name=one.get("AlarmName", ""), reason=one.get("StateReason", ""))
