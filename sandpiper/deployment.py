@@ -32,7 +32,7 @@ class Deployment:
 
     Attributes:
         account: the ID of the account.
-        endpoint: the endpoint of CloudFormation, which tells AWS from the embedded AWS.
+        endpoint: the endpoint of CloudFormation: AWS or the embedded AWS.
         run_code_arn: the ARN of the `run-code` state machine.
         bucket: the data bucket.
         prefix: the tenant's folder in the bucket, without a slash at its end.
