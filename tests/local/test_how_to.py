@@ -134,7 +134,10 @@ def test_a_tenant_and_an_interpreter_are_renamed_and_the_old_ones_removed(place:
     s3.put_object(**kept, Body=b"kept")
     ran = run(place, steps("remove.md"))
     bucket = f"sandpiper-dev-{ACCOUNT}-{REGION}"
-    assert f"the data of tenant motor stays in s3://{bucket}/tenants/motor/, and no lifecycle rule deletes it" in ran.stdout
+    assert (
+        f"the data of tenant motor stays in s3://{bucket}/tenants/motor/, and no lifecycle rule deletes it"
+        in ran.stdout
+    )
     rules = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
     (days,) = (each["Expiration"]["Days"] for each in rules if "tenants/motor/" in str(each))
     assert days == 30
