@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local.target import ON_AWS
-from tests.local.test_status import IN_SYNC, DRIFTED, read_status
+from tests.local.test_status import DRIFTED, IN_SYNC, read_status
 from tests.support.iam import ACCOUNT, Role, allow, document
 
 if TYPE_CHECKING:
