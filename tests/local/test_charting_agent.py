@@ -1,7 +1,6 @@
-"""The charting agent of the examples: a scripted model asks for code to be run, everything else is real.
+"""The charting agent of the examples, with a scripted model. All other parts are real.
 
-The agent acts with the role that its stack gives it, deployed without the runtime, which the embedded AWS does not
-have.
+The agent has the role of its stack. The stack is deployed without the runtime, which the embedded AWS does not support.
 """
 
 from __future__ import annotations
@@ -72,7 +71,7 @@ for name in sales:
     print(f"\\nProduct {name}:")
     print([f"{growth * 100:.1f}%" for growth in sales[name].pct_change().dropna()])
 """
-PRINTED = """Overall Growth Rates:
+OUTPUT = """Overall Growth Rates:
 Product A: 100.0%
 Product B: 37.5%
 Product C: 40.0%
@@ -92,14 +91,14 @@ LINK = re.compile(r"\*\*Figure (\d+)\*\*: \[View Graph]\((.*)\)\n └── Dire
 
 
 class ScriptedModel(Model):
-    """Calls execute_python with the code that the script has for the prompt, and then says something of the result."""
+    """Calls execute_python with the scripted code of the prompt, and then replies with text from the result."""
 
-    def __init__(self, code: dict[str, str], says: str = "{stdout}{stderr}") -> None:
-        """`says` is filled in from the `structuredContent` that the model reads."""
+    def __init__(self, code: dict[str, str], reply_template: str = "{stdout}{stderr}") -> None:
+        """Fills in `reply_template` from the `structuredContent` of the tool's result."""
         self._code = code
-        self._says = says
+        self._reply_template = reply_template
         self.read: list[dict[str, Any]] = []
-        """The results as the model has seen them."""
+        """The results that the model has received."""
 
     def update_config(self, **_: Any) -> None:
         """Implements Model."""
@@ -118,7 +117,7 @@ class ScriptedModel(Model):
         results = [result for message in messages for result in results_in(message)]
         if results:
             self.read += results
-            for event in text(self._says.format(**results[-1]["structuredContent"])):
+            for event in text(self._reply_template.format(**results[-1]["structuredContent"])):
                 yield event
             yield {"messageStop": {"stopReason": "end_turn"}}
             return
@@ -132,9 +131,9 @@ class ScriptedModel(Model):
         yield {"messageStop": {"stopReason": "tool_use"}}
 
 
-def text(said: str) -> list[StreamEvent]:
+def text(reply: str) -> list[StreamEvent]:
     return [
-        {"contentBlockDelta": {"delta": {"text": said}}},
+        {"contentBlockDelta": {"delta": {"text": reply}}},
         {"contentBlockStop": {}},
     ]
 
@@ -145,7 +144,7 @@ def results_in(message: Message) -> list[dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Place:
+class DeployedAgent:
     """The deployed agent. `admin` is the session of an administrator."""
 
     settings: Settings
@@ -163,10 +162,10 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def deployed_agent(aws: RunningInstance | None, tmp_path_factory: pytest.TempPathFactory) -> Place:
+def deployed_agent(aws: RunningInstance | None, tmp_path_factory: pytest.TempPathFactory) -> DeployedAgent:
     """Deploys the agent's stack without the runtime. The settings are the runtime's environment variables."""
     if aws is None:
-        pytest.fail("these tests take grants away from the agent: they are the embedded AWS's")
+        pytest.fail("these tests revoke permissions of the agent; allowed: the embedded AWS only")
     template = synthesise(tmp_path_factory.mktemp("agent"))[NAME].content
     (runtime,) = (name for name, each in template["Resources"].items() if each["Type"].endswith("::Runtime"))
     properties = template["Resources"].pop(runtime)["Properties"]
@@ -186,7 +185,7 @@ def deployed_agent(aws: RunningInstance | None, tmp_path_factory: pytest.TempPat
     role = found.pop("ROLE")
     trust = {"Effect": "Allow", "Principal": {"AWS": aws.account}, "Action": "sts:AssumeRole"}
     admin.client("iam").update_assume_role_policy(RoleName=role.rpartition("/")[2], PolicyDocument=document(trust))
-    return Place(Settings.from_environment(found), role, admin)
+    return DeployedAgent(Settings.from_environment(found), role, admin)
 
 
 def document(*statements: dict[str, Any]) -> str:
@@ -194,35 +193,35 @@ def document(*statements: dict[str, Any]) -> str:
 
 
 @pytest.fixture
-def place(deployed_agent: Place, monkeypatch: pytest.MonkeyPatch) -> Generator[Place]:
+def agent(deployed_agent: DeployedAgent, monkeypatch: pytest.MonkeyPatch) -> Generator[DeployedAgent]:
     """Runs the test with the agent's role and checks that all sessions were stopped."""
-    assumed = deployed_agent.admin.client("sts").assume_role(RoleArn=deployed_agent.role, RoleSessionName="test")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", assumed["Credentials"]["AccessKeyId"])
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", assumed["Credentials"]["SecretAccessKey"])
-    monkeypatch.setenv("AWS_SESSION_TOKEN", assumed["Credentials"]["SessionToken"])
+    response = deployed_agent.admin.client("sts").assume_role(RoleArn=deployed_agent.role, RoleSessionName="test")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", response["Credentials"]["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", response["Credentials"]["SecretAccessKey"])
+    monkeypatch.setenv("AWS_SESSION_TOKEN", response["Credentials"]["SessionToken"])
     yield deployed_agent
     assert deployed_agent.live_sessions() == []
 
 
 @pytest.fixture
-def refused(deployed_agent: Place) -> Generator[None]:
+def no_write_access(deployed_agent: DeployedAgent) -> Generator[None]:
     """Denies the role to write to S3."""
     iam, name = deployed_agent.admin.client("iam"), deployed_agent.role.rpartition("/")[2]
     denial = {"Effect": "Deny", "Action": "s3:PutObject", "Resource": "*"}
-    iam.put_role_policy(RoleName=name, PolicyName="refused", PolicyDocument=document(denial))
+    iam.put_role_policy(RoleName=name, PolicyName="no-write-access", PolicyDocument=document(denial))
     yield
-    iam.delete_role_policy(RoleName=name, PolicyName="refused")
+    iam.delete_role_policy(RoleName=name, PolicyName="no-write-access")
 
 
-def links_in(said: str) -> list[tuple[int, str]]:
+def links_in(reply: str) -> list[tuple[int, str]]:
     """Returns the figures and links that are appended to an answer. Each link is there twice, and complete."""
-    found: list[tuple[str, str, str]] = LINK.findall(said)
+    found: list[tuple[str, str, str]] = LINK.findall(reply)
     assert all(link == direct for _, link, direct in found)
     return [(int(figure), link) for figure, link, _ in found]
 
 
 def download(url: str) -> bytes:
-    with urllib.request.urlopen(url) as found:  # noqa: S310 - of the embedded AWS
+    with urllib.request.urlopen(url) as found:  # noqa: S310 - a URL of the embedded AWS
         assert found.headers["Content-Type"] == "image/png"
         return found.read()
 
@@ -261,11 +260,11 @@ def bedrock_of(model: ScriptedModel) -> Generator[tuple[str, list[str]]]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             paths.append(unquote(self.path))
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            assert [each["toolSpec"]["name"] for each in asked["toolConfig"]["tools"]] == ["execute_python"]
+            request_body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            assert [each["toolSpec"]["name"] for each in request_body["toolConfig"]["tools"]] == ["execute_python"]
 
             async def frames() -> bytes:
-                events = [event async for event in model.stream(asked["messages"])]
+                events = [event async for event in model.stream(request_body["messages"])]
                 return b"".join(frame(name, body) for event in events for name, body in event.items())
 
             self.send_response(200)
@@ -295,15 +294,15 @@ def frame(name: str, body: Any) -> bytes:
 def invoke(url: str, payload: object) -> Any:
     data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     request = urllib.request.Request(f"{url}/invocations", data, {"Content-Type": "application/json"})  # noqa: S310
-    with urllib.request.urlopen(request) as found:  # noqa: S310 - the test's own
+    with urllib.request.urlopen(request) as found:  # noqa: S310 - a loopback URL
         assert found.headers["Content-Type"] == "application/json"
         return json.load(found)
 
 
-def test_the_sales_question_returns_the_growth_and_a_link_to_the_chart(place: Place) -> None:
-    said = place.ask(ScriptedModel({QUESTION: SALES}))
-    assert said.startswith(f"Let me calculate that. {PRINTED}\n\n **Generated Visualizations (S3 URLs - Valid for")
-    ((figure, link),) = links_in(said)
+def test_the_sales_question_returns_the_growth_and_a_link_to_the_chart(agent: DeployedAgent) -> None:
+    reply = agent.ask(ScriptedModel({QUESTION: SALES}))
+    assert reply.startswith(f"Let me calculate that. {OUTPUT}\n\n **Generated Visualizations (S3 URLs - Valid for")
+    ((figure, link),) = links_in(reply)
     assert figure == 1
     assert parse_qs(urlsplit(link).query)["X-Amz-Expires"] == ["3600"]
     width, height = size_of(download(link))
@@ -311,66 +310,68 @@ def test_the_sales_question_returns_the_growth_and_a_link_to_the_chart(place: Pl
     assert height > 200
 
 
-def test_the_sales_question_over_http(place: Place) -> None:
-    with served(place.settings, ScriptedModel({QUESTION: SALES})) as url:
-        said = invoke(url, {"prompt": QUESTION})
-        with urllib.request.urlopen(f"{url}/ping") as pong:  # noqa: S310 - the test's own
+def test_the_sales_question_over_http(agent: DeployedAgent) -> None:
+    with served(agent.settings, ScriptedModel({QUESTION: SALES})) as url:
+        reply = invoke(url, {"prompt": QUESTION})
+        with urllib.request.urlopen(f"{url}/ping") as pong:  # noqa: S310 - a loopback URL
             assert json.load(pong)["status"] == "Healthy"
-    assert PRINTED in said
-    ((_, link),) = links_in(said)
+    assert OUTPUT in reply
+    ((_, link),) = links_in(reply)
     size_of(download(link))
 
 
-def test_the_sales_question_through_the_client_of_bedrock(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sales_question_through_the_client_of_bedrock(
+    agent: DeployedAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with bedrock_of(ScriptedModel({QUESTION: SALES})) as (url, paths):
         monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", url)
-        said = place.ask(bedrock(place.settings))
-    assert paths == [f"/model/{place.settings.model_id}/converse-stream"] * 2
-    assert PRINTED in said
-    ((_, link),) = links_in(said)
+        reply = agent.ask(bedrock(agent.settings))
+    assert paths == [f"/model/{agent.settings.model_id}/converse-stream"] * 2
+    assert OUTPUT in reply
+    ((_, link),) = links_in(reply)
     size_of(download(link))
 
 
 @pytest.mark.parametrize("payload", [{}, [], "a", {"prompt": ""}, {"prompt": 1}, b"{"], ids=str)
-def test_an_invalid_payload_is_rejected_with_a_message(place: Place, payload: object) -> None:
-    with served(place.settings, ScriptedModel({})) as url, pytest.raises(urllib.error.HTTPError) as refused:
+def test_an_invalid_payload_is_rejected_with_a_message(agent: DeployedAgent, payload: object) -> None:
+    with served(agent.settings, ScriptedModel({})) as url, pytest.raises(urllib.error.HTTPError) as error:
         invoke(url, payload)
-    with refused.value as answered:
-        said = json.load(answered)
-    assert answered.code == 400
+    with error.value as response:
+        reply = json.load(response)
+    assert response.code == 400
     if payload != b"{":
-        assert said == {"error": 'the payload has no prompt; allowed: {"prompt": "a question"}'}
+        assert reply == {"error": 'the payload has no prompt; allowed: {"prompt": "a question"}'}
 
 
-def test_links_are_complete_if_the_model_truncates_them(place: Place) -> None:
-    model = ScriptedModel({QUESTION: ONE_FIGURE}, says="See {image_urls[0][url]:.40}")
-    said = place.ask(model)
-    whole = model.read[0]["structuredContent"]["image_urls"][0]["url"]
-    assert f"See {whole[:40]}\n\n" in said
-    ((_, link),) = links_in(said)
-    assert link == whole
+def test_links_are_complete_if_the_model_truncates_them(agent: DeployedAgent) -> None:
+    model = ScriptedModel({QUESTION: ONE_FIGURE}, reply_template="See {image_urls[0][url]:.40}")
+    reply = agent.ask(model)
+    url = model.read[0]["structuredContent"]["image_urls"][0]["url"]
+    assert f"See {url[:40]}\n\n" in reply
+    ((_, link),) = links_in(reply)
+    assert link == url
     size_of(download(link))
 
 
-def test_the_result_has_every_key(place: Place) -> None:
-    result = run_python(place.settings, ONE_FIGURE, "A line")
+def test_the_result_has_every_key(agent: DeployedAgent) -> None:
+    result = run_python(agent.settings, ONE_FIGURE, "A line")
     output, debug = result["structuredContent"], result["debug_info"]
     (image,) = output.pop("image_urls")
     assert image.keys() == {"figure", "url", "s3_key"}
     assert image["figure"] == 1
     assert image["s3_key"].startswith("agent-outputs/")
-    stored = boto3.client("s3").get_object(Bucket=str(place.settings.bucket), Key=image["s3_key"])
+    stored = boto3.client("s3").get_object(Bucket=str(agent.settings.bucket), Key=image["s3_key"])
     assert stored["ContentType"] == "image/png"
     assert stored["Body"].read() == download(image["url"])
     assert output.pop("executionTime") > 0
     assert output == {"stdout": "drawn", "stderr": "", "exitCode": 0}
     assert result["content"] == [{"type": "text", "text": "drawn"}]
     assert result["isError"] is False
-    commented = f"# A line\n{ONE_FIGURE}"
-    assert debug.pop("code_size") > len(commented)
-    assert debug.pop("img_code_preview").endswith(commented)
+    program = f"# A line\n{ONE_FIGURE}"
+    assert debug.pop("code_size") > len(program)
+    assert debug.pop("img_code_preview").endswith(program)
     assert debug == {
-        "original_code_size": len(commented),
+        "original_code_size": len(program),
         "stdout_length": 5,
         "img_marker_found": True,
         "stdout_tail": "drawn",
@@ -378,34 +379,34 @@ def test_the_result_has_every_key(place: Place) -> None:
         "s3_available": True,
         "s3_upload_success": True,
         "uploaded_count": 1,
-        "s3_bucket": place.settings.bucket,
+        "s3_bucket": agent.settings.bucket,
     }
 
 
-def test_code_without_a_figure_has_no_image_fields(place: Place) -> None:
-    result = run_python(place.settings, "print('no figure')")
+def test_code_without_a_figure_has_no_image_fields(agent: DeployedAgent) -> None:
+    result = run_python(agent.settings, "print('no figure')")
     assert result["structuredContent"].keys() == {"stdout", "stderr", "exitCode", "executionTime"}
     assert (result["debug_info"]["images_found"], result["debug_info"]["img_marker_found"]) == (0, False)
-    said = place.ask(ScriptedModel({QUESTION: "print('no figure')"}))
-    assert said == "Let me calculate that. no figure"
+    reply = agent.ask(ScriptedModel({QUESTION: "print('no figure')"}))
+    assert reply == "Let me calculate that. no figure"
 
 
-def test_code_without_output_has_one_empty_text(place: Place) -> None:
-    result = run_python(place.settings, "x = 1")
+def test_code_without_output_has_one_empty_text(agent: DeployedAgent) -> None:
+    result = run_python(agent.settings, "x = 1")
     assert result["content"] == [{"type": "text", "text": ""}]
 
 
-def test_every_figure_has_a_link(place: Place) -> None:
+def test_every_figure_has_a_link(agent: DeployedAgent) -> None:
     code = "import matplotlib.pyplot as plt\nfor n in (3, 1, 12): plt.figure(n, figsize=(n, 1), dpi=100)"
-    links = links_in(place.ask(ScriptedModel({QUESTION: code})))
+    links = links_in(agent.ask(ScriptedModel({QUESTION: code})))
     assert sorted((figure, size_of(download(link))) for figure, link in links) == [
         (number, (number * 100, 100)) for number in (1, 3, 12)
     ]
 
 
-@pytest.mark.usefixtures("refused")
-def test_a_figure_that_s3_does_not_store_is_returned_as_base64(place: Place) -> None:
-    result = run_python(place.settings, ONE_FIGURE)
+@pytest.mark.usefixtures("no_write_access")
+def test_a_figure_that_s3_does_not_store_is_returned_as_base64(agent: DeployedAgent) -> None:
+    result = run_python(agent.settings, ONE_FIGURE)
     output, debug = result["structuredContent"], result["debug_info"]
     (image,) = output["images"]
     assert image["i"] == 1
@@ -416,32 +417,32 @@ def test_a_figure_that_s3_does_not_store_is_returned_as_base64(place: Place) -> 
     assert "AccessDenied" in debug["s3_upload_error_fig1"]
 
 
-def test_without_a_bucket_a_figure_is_returned_as_base64_but_not_sent_to_the_model(place: Place) -> None:
-    debug = run_python(replace(place.settings, bucket=None), ONE_FIGURE)["debug_info"]
+def test_without_a_bucket_a_figure_is_returned_as_base64_but_not_sent_to_the_model(agent: DeployedAgent) -> None:
+    debug = run_python(replace(agent.settings, bucket=None), ONE_FIGURE)["debug_info"]
     assert (debug["s3_available"], debug["fallback_reason"]) == (False, "no bucket is configured")
     model = ScriptedModel({QUESTION: ONE_FIGURE})
-    said = asyncio.run(answer(replace(place.settings, bucket=None), model, QUESTION))
-    (found,) = re.findall(r"\*\*Figure 1\*\*: data:image/png;base64,(.+)$", said, re.MULTILINE)
+    reply = asyncio.run(answer(replace(agent.settings, bucket=None), model, QUESTION))
+    (found,) = re.findall(r"\*\*Figure 1\*\*: data:image/png;base64,(.+)$", reply, re.MULTILINE)
     size_of(base64.b64decode(found, validate=True))
     assert model.read[0]["structuredContent"]["images"] == [{"i": 1, "d": "(appended to the answer)"}]
     assert found not in json.dumps(model.read)
 
 
-def test_failing_code_is_an_error_for_the_model_and_its_figures_are_saved(place: Place) -> None:
+def test_failing_code_is_an_error_for_the_model_and_its_figures_are_saved(agent: DeployedAgent) -> None:
     model = ScriptedModel({QUESTION: f"{ONE_FIGURE}\n1 / 0"})
-    said = place.ask(model)
+    reply = agent.ask(model)
     (result,) = model.read
     assert result["isError"] is True
     assert result["structuredContent"]["exitCode"] == 1
     assert result["structuredContent"]["stdout"] == "drawn"
     assert "ZeroDivisionError: division by zero" in result["structuredContent"]["stderr"]
     assert [block["text"] for block in result["content"]] == ["drawn", result["structuredContent"]["stderr"]]
-    ((_, link),) = links_in(said)
+    ((_, link),) = links_in(reply)
     size_of(download(link))
 
 
-def test_denied_access_to_the_interpreter_is_an_error_for_the_model(place: Place) -> None:
-    result = run_python(replace(place.settings, interpreter_id=MANAGED_INTERPRETER), "print(1)")
+def test_denied_access_to_the_interpreter_is_an_error_for_the_model(agent: DeployedAgent) -> None:
+    result = run_python(replace(agent.settings, interpreter_id=MANAGED_INTERPRETER), "print(1)")
     assert result["isError"] is True
     assert result["structuredContent"]["exitCode"] == 1
     assert result["structuredContent"]["stderr"].startswith("Error executing code: starting a session on ")
@@ -450,34 +451,34 @@ def test_denied_access_to_the_interpreter_is_an_error_for_the_model(place: Place
     assert debug["error_type"] == "AccessDenied"
 
 
-def test_a_lost_response_is_an_error_and_the_session_is_stopped(place: Place, aws: RunningInstance) -> None:
-    orders = FaultInjector(aws.agentcore_url)
-    orders.inject(Rule("disconnect", "executeCode", at="unanswered", calls=(2,)))  # the first prepares for figures
+def test_a_lost_response_is_an_error_and_the_session_is_stopped(agent: DeployedAgent, aws: RunningInstance) -> None:
+    faults = FaultInjector(aws.agentcore_url)
+    faults.inject(Rule("disconnect", "executeCode", at="unanswered", calls=(2,)))  # the first prepares for figures
     try:
-        result = run_python(place.settings, "print(1)")
+        result = run_python(agent.settings, "print(1)")
     finally:
-        orders.clear()
+        faults.clear()
     assert (result["isError"], result["debug_info"]["error_type"]) == (True, "SessionLost")
 
 
-def test_concurrent_prompts_share_no_state(place: Place) -> None:
+def test_concurrent_prompts_share_no_state(agent: DeployedAgent) -> None:
     draw = "import matplotlib.pyplot as plt; plt.figure(figsize=({n}, 1), dpi=100); print('prompt {n}')"
     prompts = {f"prompt {n}": draw.format(n=n) for n in (2, 3, 4, 5)}
     payloads = [{"prompt": prompt} for prompt in prompts]
-    with served(place.settings, ScriptedModel(prompts)) as url, ThreadPoolExecutor(len(prompts)) as several:
-        answers = several.map(partial(invoke, url), payloads)
-    for prompt, said in zip(prompts, answers, strict=True):
-        assert said.startswith(f"Let me calculate that. {prompt}\n")
-        ((_, link),) = links_in(said)
+    with served(agent.settings, ScriptedModel(prompts)) as url, ThreadPoolExecutor(len(prompts)) as executor:
+        answers = executor.map(partial(invoke, url), payloads)
+    for prompt, reply in zip(prompts, answers, strict=True):
+        assert reply.startswith(f"Let me calculate that. {prompt}\n")
+        ((_, link),) = links_in(reply)
         assert size_of(download(link)) == (int(prompt[-1]) * 100, 100)
 
 
 def test_a_start_without_a_model_names_the_missing_variable() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "MODEL_ID"}
     main = PROJECT / "examples" / "charting_agent" / "main.py"
-    ran = subprocess.run([sys.executable, main], env=environment, capture_output=True, text=True, timeout=60)
-    assert ran.returncode == 2
-    assert ran.stderr == "MODEL_ID is not set; allowed: a model or an inference profile of Amazon Bedrock\n"
+    completed = subprocess.run([sys.executable, main], env=environment, capture_output=True, text=True, timeout=60)
+    assert completed.returncode == 2
+    assert completed.stderr == "MODEL_ID is not set; allowed: a model or an inference profile of Amazon Bedrock\n"
 
 
 def test_settings_come_from_the_environment_and_a_missing_one_is_named() -> None:

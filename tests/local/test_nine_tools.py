@@ -56,7 +56,7 @@ PATIENCE_SECONDS = 30
 MEBIBYTE = 1024 * 1024
 
 
-class Recording(AwsClients):
+class RecordingClients(AwsClients):
     """Real clients that record the called tools and their arguments."""
 
     def __init__(self) -> None:
@@ -66,10 +66,10 @@ class Recording(AwsClients):
     def invoke(self, timeout_seconds: float) -> BedrockAgentCoreClient:
         client: Any = super().invoke(timeout_seconds)
         event = "provide-client-params.bedrock-agentcore.InvokeCodeInterpreter"
-        client.meta.events.register_first(event, self._note, unique_id="recording")
+        client.meta.events.register_first(event, self._record, unique_id="recording")
         return client
 
-    def _note(self, params: Any, **_: object) -> None:
+    def _record(self, params: Any, **_: object) -> None:
         self.calls.append((params["name"], params["arguments"]))
 
 
@@ -78,7 +78,7 @@ class Tools:
     """A session and the requests that were sent to it."""
 
     session: CodeSession
-    clients: Recording
+    clients: RecordingClients
 
     @property
     def sent(self) -> tuple[str, Any]:
@@ -86,9 +86,9 @@ class Tools:
         return self.clients.calls[-1]
 
     def until_ended(self, task_id: str) -> Task:
-        until = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while (task := self.session.client.get_task(task_id)).running:
-            assert time.monotonic() < until
+            assert time.monotonic() < deadline
             time.sleep(0.05)
         return task
 
@@ -96,11 +96,11 @@ class Tools:
 @pytest.fixture(scope="module")
 def custom(agentcore_control: Any) -> Generator[str]:
     """A custom interpreter."""
-    made = agentcore_control.create_code_interpreter(
+    response = agentcore_control.create_code_interpreter(
         name=f"nine_{uuid.uuid4().hex[:12]}", executionRoleArn=ROLE, networkConfiguration={"networkMode": "SANDBOX"}
     )
-    yield made["codeInterpreterId"]
-    agentcore_control.delete_code_interpreter(codeInterpreterId=made["codeInterpreterId"])
+    yield response["codeInterpreterId"]
+    agentcore_control.delete_code_interpreter(codeInterpreterId=response["codeInterpreterId"])
 
 
 @pytest.fixture(params=["managed", "custom"])
@@ -120,14 +120,14 @@ def shell(agentcore_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> pytest.Mo
 
 
 @pytest.fixture
-def clients(shell: pytest.MonkeyPatch) -> Recording:
+def clients(shell: pytest.MonkeyPatch) -> RecordingClients:
     """Clients that find the emulator through environment variables."""
     assert shell
-    return Recording()
+    return RecordingClients()
 
 
 @pytest.fixture
-def tools(clients: Recording, interpreter: str) -> Generator[Tools]:
+def tools(clients: RecordingClients, interpreter: str) -> Generator[Tools]:
     """A new session of the interpreter."""
     with open_session(clients, interpreter) as session:
         yield Tools(session, clients)
@@ -362,7 +362,7 @@ def test_a_timeout_error_states_the_remedy(tools: Tools) -> None:
     ],
 )
 def test_throttling_and_exceeded_quotas_are_retryable_errors(
-    clients: Recording,
+    clients: RecordingClients,
     interpreter: str,
     agentcore_faults: FaultInjector,
     monkeypatch: pytest.MonkeyPatch,
@@ -379,7 +379,7 @@ def test_throttling_and_exceeded_quotas_are_retryable_errors(
     assert operation == "start" or len(clients.calls) == 3
 
 
-def test_a_call_after_the_end_of_the_session_raises_session_lost(clients: Recording, interpreter: str) -> None:
+def test_a_call_after_the_end_of_the_session_raises_session_lost(clients: RecordingClients, interpreter: str) -> None:
     with open_session(clients, interpreter, deadline=Deadline.after(60)) as session:
         session.close_session()
         with pytest.raises(SessionLost, match=r"is not active"):
@@ -391,7 +391,7 @@ def test_a_call_after_the_end_of_the_session_raises_session_lost(clients: Record
             session.run(Code("1"), inputs=[InputFile.from_bytes("a", b"")])
 
 
-def test_an_unknown_session_is_lost_and_no_code_ran(clients: Recording, interpreter: str) -> None:
+def test_an_unknown_session_is_lost_and_no_code_ran(clients: RecordingClients, interpreter: str) -> None:
     session = CodeSession(CodeInterpreterClient(clients, interpreter, "01K0Z3M5W7Q9S2T4V6X8Y0A1B3", Deadline.after(60)))
     with pytest.raises(SessionLost, match=r"not found; it has not run$"):
         session.run(Code("1"))
@@ -402,7 +402,7 @@ def test_an_unknown_session_is_lost_and_no_code_ran(clients: Recording, interpre
         pytest.fail("it started")
 
 
-def test_a_call_after_the_deadline_is_not_sent(clients: Recording, interpreter: str) -> None:
+def test_a_call_after_the_deadline_is_not_sent(clients: RecordingClients, interpreter: str) -> None:
     with open_session(clients, interpreter, timeout_seconds=2) as session:
         with pytest.raises(DeadlineExceeded, match="at least 3 s are needed"):
             session.client.list_files()
@@ -456,9 +456,9 @@ def test_a_started_command_is_polled_and_stopped_and_returns_its_files(tools: To
     task = tools.session.start(
         Command("echo begun > left.txt; sleep 600"), inputs=[InputFile.from_bytes("in.txt", b"1")]
     )
-    until = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while tools.session.client.read_files(["left.txt"]) is None:
-        assert time.monotonic() < until
+        assert time.monotonic() < deadline
     polled = tools.session.poll_command(task.task_id)
     assert (polled.ended, polled.files) == (False, ())
     stopped = tools.session.stop_command(task.task_id)

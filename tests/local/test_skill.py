@@ -616,7 +616,7 @@ INVALID: list[tuple[str, dict[str, Any], str]] = [
     ("workspace_read", {"path": "code-interpreter/../secret"}, "allowed: a relative path"),
     ("workspace_read", {"path": "secret"}, "allowed: code-interpreter/NAME"),
     ("workspace_read", {"path": "code-interpreter/a/b"}, "allowed: code-interpreter/NAME"),
-    ("workspace_read", {"path": "code-interpreter/none"}, "allowed: a file of the workspace"),
+    ("workspace_read", {"path": "code-interpreter/none"}, "which is not in the workspace; allowed: a saved file"),
     ("workspace_list", {"path": ""}, "path is empty"),
     ("workspace_list", {"path": "../"}, "allowed: 'code-interpreter/'"),
     ("delete_everything", {}, "tool is 'delete_everything'; allowed: execute_code"),

@@ -76,10 +76,8 @@ class Workspace:
                 response = self.s3.get_object(Bucket=source.bucket, Key=source.key)
             except ClientError as error:
                 if error_code(error) == "NoSuchKey":
-                    message = (
-                        f"path is {path!r}; allowed: a file of the workspace. List them with workspace_list({FOLDER!r})"
-                    )
-                    raise InvalidRequest(message) from None
+                    problem = f"path is {path!r}, which is not in the workspace"
+                    raise InvalidRequest(f"{problem}; allowed: a saved file. See workspace_list({FOLDER!r})") from None
                 raise
             if response["ContentLength"] > MAX_READ_BYTES:
                 raise PayloadTooLarge(f"{path}: {response['ContentLength']:,} bytes; allowed: {MAX_READ_BYTES:,}")
