@@ -427,13 +427,13 @@ def test_missing_settings_of_the_shell_are_named_in_the_error(
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         shell.setenv(name, os.devnull)
     shell.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    told: list[str] = []
+    not_stopped: list[str] = []
     with (
         pytest.raises(error, match=rf"; set AWS_{variable}, or pass a boto3\.Session"),
-        open_session(on_stop_failed=lambda session, _: told.append(session)),
+        open_session(on_stop_failed=lambda session, _: not_stopped.append(session)),
     ):
         pytest.fail("it started")
-    assert told == []
+    assert not_stopped == []
 
 
 # The operations of the contract as methods, without a bucket.

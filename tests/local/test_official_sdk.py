@@ -1,6 +1,6 @@
-"""AWS's own SDK for AgentCore against the emulator: each public member of its code interpreter client.
+"""AWS's AgentCore SDK against the emulator: each public member of its code interpreter client.
 
-The SDK finds the emulator by its own environment variables, which it reads when it is imported.
+The SDK finds the emulator through environment variables, which it reads when it is imported.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from sandpiper_contract.aws import MANAGED_INTERPRETER
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 REGION = "us-east-1"
 ROLE = "arn:aws:iam::123456789012:role/execution"
-MANAGED = "aws.codeinterpreter.v1"
 ENDPOINTS = ("BEDROCK_AGENTCORE_CP_ENDPOINT", "BEDROCK_AGENTCORE_DP_ENDPOINT")
 MODULE = "bedrock_agentcore.tools.code_interpreter_client"
 
@@ -51,7 +52,7 @@ def client(sdk: Any) -> Generator[Any]:
 @pytest.fixture
 def interpreter(client: Any) -> Generator[str]:
     """A custom interpreter, created with the SDK."""
-    made = client.create_code_interpreter(
+    created = client.create_code_interpreter(
         name=f"sdk_{uuid.uuid4().hex[:12]}",
         execution_role_arn=ROLE,
         network_configuration={"networkMode": "SANDBOX"},
@@ -59,7 +60,7 @@ def interpreter(client: Any) -> Generator[str]:
         tags={"team": "a"},
         client_token=uuid.uuid4().hex + uuid.uuid4().hex,
     )
-    identifier: str = made["codeInterpreterId"]
+    identifier: str = created["codeInterpreterId"]
     yield identifier
     client.stop()
     client.delete_code_interpreter(identifier)
@@ -109,8 +110,8 @@ def test_an_interpreter_is_created_found_and_listed(client: Any, interpreter: st
 
 
 def test_a_deleted_interpreter_does_not_exist(client: Any) -> None:
-    made = client.create_code_interpreter(name=f"sdk_{uuid.uuid4().hex[:12]}", execution_role_arn=ROLE)
-    identifier = made["codeInterpreterId"]
+    created = client.create_code_interpreter(name=f"sdk_{uuid.uuid4().hex[:12]}", execution_role_arn=ROLE)
+    identifier = created["codeInterpreterId"]
     assert client.get_code_interpreter(identifier)["networkConfiguration"] == {"networkMode": "PUBLIC"}  # its default
     assert client.delete_code_interpreter(identifier)["status"] == "DELETING"
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
@@ -140,7 +141,7 @@ def test_a_session_can_be_resumed_by_its_identifiers(sdk: Any, client: Any) -> N
 def test_invoking_starts_a_session_of_the_managed_interpreter(client: Any) -> None:
     names = {block["name"] for block in result_of(client.invoke("listFiles", {"path": ""}))["content"]}
     assert "package.json" in names
-    assert client.identifier == MANAGED
+    assert client.identifier == MANAGED_INTERPRETER
 
 
 def test_code_keeps_its_variables_until_the_context_is_cleared(client: Any) -> None:

@@ -465,11 +465,11 @@ def test_the_latest_file_replaces_earlier_versions_which_are_kept(
     assert latest.text == "2"
     s3 = boto3.client("s3")
     found = s3.list_object_versions(Bucket=product.place.bucket, Prefix="agents/")
-    kept = {version.get("VersionId"): version.get("Key", "") for version in found.get("Versions", [])}
+    keys = {version.get("VersionId"): version.get("Key", "") for version in found.get("Versions", [])}
     assert len(set(versions)) == 2
-    older = s3.get_object(Bucket=product.place.bucket, Key=kept[versions[0]], VersionId=versions[0] or "")
+    older = s3.get_object(Bucket=product.place.bucket, Key=keys[versions[0]], VersionId=versions[0] or "")
     assert older["Body"].read() == b"1"
-    assert kept[versions[0]].endswith("/code-interpreter/n.txt")
+    assert keys[versions[0]].endswith("/code-interpreter/n.txt")
 
 
 def test_binary_content_and_special_names_are_preserved(tools: CodeInterpreterTools) -> None:
