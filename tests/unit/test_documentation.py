@@ -110,10 +110,16 @@ def test_what_the_pages_have_written_into_the_checkout_is_ignored_by_git() -> No
     assert set(ignored.stdout.split()) == written
 
 
+def linked_in_table(page: Path) -> set[Path]:
+    """Returns the pages that the rows of a page's table link to."""
+    rows = re.findall(r"^\| (.+) \| (.+) \|$", page.read_text(), re.MULTILINE)[1:]
+    return {(page.parent / link).resolve() for row in rows for link in re.findall(r"\]\(([^)]+)\)", " ".join(row))}
+
+
 def test_one_list_has_every_page_and_what_it_is_for() -> None:
     docs = PROJECT / "docs"
-    rows = re.findall(r"^\| (.+) \| (.+) \|$", (docs / "README.md").read_text(), re.MULTILINE)[1:]
-    listed = {(docs / link).resolve() for row in rows for link in re.findall(r"\]\(([^)]+)\)", " ".join(row))}
+    listed = linked_in_table(docs / "README.md")
     assert all(path.exists() for path in listed)
+    listed |= linked_in_table(docs / "decisions" / "README.md")
     pages = [*docs.rglob("*.md"), *(PROJECT / "local").glob("agentcore/*.md"), *(PROJECT / "examples").rglob("*.md")]
     assert {path.resolve() for path in pages} - {docs / "README.md"} <= listed
