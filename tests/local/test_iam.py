@@ -205,13 +205,16 @@ USES: Mapping[Permission, tuple[Callable[[Product], None], str]] = {
     Permission(SESSION_FUNCTION, "bedrock-agentcore:StopCodeInterpreterSession"): (run_and_end, "^1 session stayed"),
     Permission(SESSION_FUNCTION, "s3:GetObject", "inputs"): (
         run_with_input,
-        r"^StorageError: .*: the object is not there, or this role may not read it;",
+        r"^StorageError: .*: the object does not exist or this role cannot read it;",
     ),
     Permission(SESSION_FUNCTION, "s3:GetObject", "runs"): (
         run_again,
-        r"^StorageError: reading the claim .*\(AccessDenied\)",
+        r"^StorageError: reading the idempotency record .*\(AccessDenied\)",
     ),
-    Permission(SESSION_FUNCTION, "s3:PutObject", "runs"): (run, r"^StorageError: writing the claim .*\(AccessDenied\)"),
+    Permission(SESSION_FUNCTION, "s3:PutObject", "runs"): (
+        run,
+        r"^StorageError: writing the idempotency record .*\(AccessDenied\)",
+    ),
     Permission(SESSION_FUNCTION, "s3:ListBucket"): (run_with_folder, r"^StorageError: .*\(AccessDenied\)"),
     Permission(SESSION_FUNCTION, "s3:PutObject", "staging"): (
         run_with_large_files,
