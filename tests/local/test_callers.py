@@ -99,9 +99,9 @@ def roles(bootstrapped: None) -> Generator[dict[str, Role]]:  # noqa: ARG001 - u
         iam.delete_role(RoleName=role.name)
 
 
-def program(place: Deployment, *calls: str) -> str:
+def program(deployment: Deployment, *calls: str) -> str:
     """Returns a program that makes each call and prints its result."""
-    return PROGRAM.format(bucket=place.bucket) + "\n".join(f"attempt({call})" for call in calls)
+    return PROGRAM.format(bucket=deployment.bucket) + "\n".join(f"attempt({call})" for call in calls)
 
 
 def put(name: str, key: str) -> str:
@@ -117,53 +117,55 @@ def test_callers_run_code_in_their_interpreter_with_the_permissions_of_its_role(
 ) -> None:
     file = environments.write("called", INTERPRETERS.format(**roles))
     environments.deploy(file)
-    place = environments.tenant(file, "main")
-    first, second = (f"{place.prefix}/sandbox/{key}" for key in ("first", "second"))
+    deployment = environments.tenant(file, "main")
+    first, second = (f"{deployment.prefix}/sandbox/{key}" for key in ("first", "second"))
     s3: Any = boto3.client("s3")
     for folder in (first, second):
-        s3.put_object(Bucket=place.bucket, Key=f"{folder}/before.txt", Body=b"existing")
+        s3.put_object(Bucket=deployment.bucket, Key=f"{folder}/before.txt", Body=b"existing")
 
     agent, other, stranger = (roles[name].session() for name in ("agent", "other", "stranger"))
-    sessions = Sessions(agent, place.interpreters["first"])
+    sessions = Sessions(agent, deployment.interpreters["first"])
     session = sessions.start()
     calls = (
         put("stored", f"{first}/stored.txt"),
         get("own", f"{first}/before.txt"),
         get("other interpreter", f"{second}/before.txt"),
-        get("input", f"{place.prefix}/inputs/a.txt"),
+        get("input", f"{deployment.prefix}/inputs/a.txt"),
         put("other folder", f"{second}/stored.txt"),
     )
-    assert sessions.run(program(place, *calls), session) == [
+    assert sessions.run(program(deployment, *calls), session) == [
         "stored done",
         "own existing",
         "other interpreter AccessDenied s3:GetObject",
         "input AccessDenied s3:GetObject",
         "other folder AccessDenied s3:PutObject",
     ]
-    assert s3.head_object(Bucket=place.bucket, Key=f"{first}/stored.txt")["ServerSideEncryption"] == "aws:kms"
+    assert s3.head_object(Bucket=deployment.bucket, Key=f"{first}/stored.txt")["ServerSideEncryption"] == "aws:kms"
 
-    assert_denied(lambda: Sessions(agent, place.interpreters["second"]).start(), "StartCodeInterpreterSession")
+    assert_denied(lambda: Sessions(agent, deployment.interpreters["second"]).start(), "StartCodeInterpreterSession")
     assert_denied(lambda: Sessions(agent, "aws.codeinterpreter.v1").start(), "StartCodeInterpreterSession")
     assert_denied(sessions.live, "ListCodeInterpreterSessions")
-    assert_denied(lambda: agent.client("s3").get_object(Bucket=place.bucket, Key=f"{first}/before.txt"), "s3:GetObject")
+    assert_denied(
+        lambda: agent.client("s3").get_object(Bucket=deployment.bucket, Key=f"{first}/before.txt"), "s3:GetObject"
+    )
     for principal in (other, stranger):
-        others = Sessions(principal, place.interpreters["first"])
+        others = Sessions(principal, deployment.interpreters["first"])
         assert_denied(others.start, "StartCodeInterpreterSession")
         assert_denied(lambda others=others: others.run("print(1)", session), "InvokeCodeInterpreter")
         assert_denied(lambda others=others: others.stop(session), "StopCodeInterpreterSession")
     sessions.stop(session)
 
     check_permissions_of_an_existing_role(
-        place, Sessions(other, place.interpreters["second"]), roles["existing"], second
+        deployment, Sessions(other, deployment.interpreters["second"]), roles["existing"], second
     )
-    check_drift(file, place, roles["agent"])
+    check_drift(file, deployment, roles["agent"])
 
 
-def check_permissions_of_an_existing_role(place: Deployment, others: Sessions, role: Role, folder: str) -> None:
+def check_permissions_of_an_existing_role(deployment: Deployment, others: Sessions, role: Role, folder: str) -> None:
     """Code of the second interpreter has the permissions of its existing role only, also for the KMS key."""
-    objects = allow("s3:GetObject", "s3:PutObject", resource=f"arn:aws:s3:::{place.bucket}/{folder}/*")
+    objects = allow("s3:GetObject", "s3:PutObject", resource=f"arn:aws:s3:::{deployment.bucket}/{folder}/*")
     session = others.start()
-    code = program(place, get("own", f"{folder}/before.txt"), put("stored", f"{folder}/stored.txt"))
+    code = program(deployment, get("own", f"{folder}/before.txt"), put("stored", f"{folder}/stored.txt"))
     assert others.run(code, session) == ["own AccessDenied s3:GetObject", "stored AccessDenied s3:PutObject"]
     role.set_permissions(objects)
     assert others.run(code, session) == ["own AccessDenied kms:Decrypt", "stored AccessDenied kms:GenerateDataKey"]
@@ -172,14 +174,14 @@ def check_permissions_of_an_existing_role(place: Deployment, others: Sessions, r
     others.stop(session)
 
 
-def check_drift(file: Path, place: Deployment, agent: Role) -> None:
+def check_drift(file: Path, deployment: Deployment, agent: Role) -> None:
     """`sandpiper status` shows a caller with an additional permission and a bucket without its KMS key."""
     assert read_status(file, IN_SYNC)["drift"] == []
     iam, s3 = boto3.client("iam"), boto3.client("s3")
     (name,) = iam.list_role_policies(RoleName=agent.name)["PolicyNames"]
     extra = allow("bedrock-agentcore:ListCodeInterpreterSessions")
     iam.put_role_policy(RoleName=agent.name, PolicyName=name, PolicyDocument=document(extra))
-    s3.delete_bucket_encryption(Bucket=place.bucket)
+    s3.delete_bucket_encryption(Bucket=deployment.bucket)
     drift = read_status(file, DRIFTED)["drift"]
     differences = {(difference["property"], difference["found"]) for difference in drift}
     assert differences >= {
@@ -190,7 +192,7 @@ def check_drift(file: Path, place: Deployment, agent: Role) -> None:
     }
     (missing,) = (each["expected"] for each in drift if each["expected"].startswith("may "))
     assert "bedrock-agentcore:StartCodeInterpreterSession" in missing
-    assert place.interpreters["first"] in missing
+    assert deployment.interpreters["first"] in missing
 
 
 def assert_denied(call: Any, action: str) -> None:

@@ -21,13 +21,13 @@ interpreters:
 def test_a_run_stores_files_in_a_bucket_with_its_own_key(environments: Environments) -> None:
     file = environments.write("keyed", OWN_KEY)
     environments.deploy(file)
-    place = environments.tenant(file, "main")
+    deployment = environments.tenant(file, "main")
     kms = cast("Any", boto3.client("kms"))
     key = cast("Any", boto3.client("ssm")).get_parameter(Name="/sandpiper/keyed/data-key-arn")["Parameter"]["Value"]
     assert kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"] is True
 
     program = {"code": "open('left.txt', 'w').write('kept')"}
-    done = workflow.run(boto3.Session(), place, program, [], environments.folder / "out", lambda _: None)
+    done = workflow.run(boto3.Session(), deployment, program, [], environments.folder / "out", lambda _: None)
     assert [(each.name, each.size) for each in done.files] == [("left.txt", 4)]
 
     again = environments.deploy(file)
