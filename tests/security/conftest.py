@@ -63,11 +63,24 @@ def attacker(new_attacker: Callable[[], Attacker]) -> Attacker:
 
 
 @pytest.fixture(scope="module")
-def shared_attacker(host_of: Callable[[User], Host]) -> Generator[Attacker]:
-    """A session of the default user for all tests of a file that leave no trace in it."""
-    attacker = host_of(USERS[0]).new_attacker()
-    yield attacker
-    attacker.stop()
+def shared_attacker_of(host_of: Callable[[User], Host]) -> Generator[Callable[[User], Attacker]]:
+    """Returns a session on a user's emulator. Keeps it until the end of the test module."""
+    attackers: dict[User, Attacker] = {}
+
+    def start(user: User) -> Attacker:
+        if user not in attackers:
+            attackers[user] = host_of(user).new_attacker()
+        return attackers[user]
+
+    yield start
+    for attacker in attackers.values():
+        attacker.stop()
+
+
+@pytest.fixture
+def shared_attacker(shared_attacker_of: Callable[[User], Attacker], user: User) -> Attacker:
+    """A session that all tests of a module share, for tests that do not change it."""
+    return shared_attacker_of(user)
 
 
 @pytest.fixture(scope="session")

@@ -118,8 +118,8 @@ CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 
 
 @each_user_and_language  # a language's process may be a fork of the supervisor or a new program
-def test_process_has_no_capability_and_a_filter(attacker: Attacker, language: Language) -> None:
-    status = language.attempt_all(attacker, {"status": attempt("read", "/proc/self/status")})["status"]
+def test_process_has_no_capability_and_a_filter(shared_attacker: Attacker, language: Language) -> None:
+    status = language.attempt_all(shared_attacker, {"status": attempt("read", "/proc/self/status")})["status"]
     lines = status_lines(status.replace("|", "\n"))
     assert {int(lines[name], 16) for name in CAPABILITIES} == {0}
     assert (lines["NoNewPrivs"], lines["Seccomp"]) == ("1", "2")

@@ -29,17 +29,17 @@ for (const one of names("/proc").split(" ")) {
 
 
 @each_user_and_language
-def test_no_process_has_the_environment_of_the_host(attacker: Attacker, language: Language, host: Host) -> None:
+def test_no_process_has_the_environment_of_the_host(shared_attacker: Attacker, language: Language, host: Host) -> None:
     assert host.secret in Path(f"/proc/{host.process}/environ").read_text()  # the control
-    environments = language.outcomes(attacker, ENVIRONMENTS[language.name])
+    environments = language.outcomes(shared_attacker, ENVIRONMENTS[language.name])
     assert environments["1"] == "EACCES"
     assert any(VIRTUAL_ENVIRONMENT in text for text in environments.values())  # the code's own environment
     assert not any(host.secret in text for text in environments.values())
 
 
 @each_language
-def test_environment_has_no_values_from_the_host(attacker: Attacker, language: Language, host: Host) -> None:
-    own = language.attempt_all(attacker, {"own": attempt("read", "/proc/self/environ")})["own"]
+def test_environment_has_no_values_from_the_host(shared_attacker: Attacker, language: Language, host: Host) -> None:
+    own = language.attempt_all(shared_attacker, {"own": attempt("read", "/proc/self/environ")})["own"]
     values = {line.partition("=")[0]: line.partition("=")[2] for line in own.strip("|").split("|")}
     assert values["HOME"] == "/opt/amazon/genesis1p-tools/var"
     hosts = dict(
@@ -72,8 +72,8 @@ OF_ITSELF = {
 
 
 @each_user
-def test_code_cannot_read_process_one(attacker: Attacker) -> None:
-    outcomes = PYTHON.attempt_all(attacker, OF_PROCESS_ONE | OF_ITSELF)
+def test_code_cannot_read_process_one(shared_attacker: Attacker) -> None:
+    outcomes = PYTHON.attempt_all(shared_attacker, OF_PROCESS_ONE | OF_ITSELF)
     own = [outcomes.pop(name) for name in OF_ITSELF]
     assert all(len(outcome) > 10 or "0 1 2" in outcome for outcome in own), own
     # Entries that are reserved for a tracer fail with EPERM.
@@ -105,25 +105,25 @@ KINDS = r"/dev/(null|pts/\d+|urandom)|(pipe|socket):\[\d+\]|anon_inode:.*|/proc/
 
 
 @each_language
-def test_code_inherits_no_descriptors_of_the_host(attacker: Attacker, language: Language) -> None:
-    descriptors = language.outcomes(attacker, DESCRIPTORS[language.name])
+def test_code_inherits_no_descriptors_of_the_host(shared_attacker: Attacker, language: Language) -> None:
+    descriptors = language.outcomes(shared_attacker, DESCRIPTORS[language.name])
     assert {"0", "1", "2"} <= set(descriptors)
     assert [target for target in descriptors.values() if not re.fullmatch(KINDS, target)] == []
     assert sum(target.startswith("socket:") for target in descriptors.values()) <= SOCKETS[language.name]
 
 
 @each_user
-def test_code_sees_no_processes_of_the_host(attacker: Attacker, host: Host) -> None:
-    names = PYTHON.attempt_all(attacker, {"processes": attempt("names", "/proc")})["processes"].split()
+def test_code_sees_no_processes_of_the_host(shared_attacker: Attacker, host: Host) -> None:
+    names = PYTHON.attempt_all(shared_attacker, {"processes": attempt("names", "/proc")})["processes"].split()
     processes = {int(name) for name in names if name.isdigit()}
     assert 1 in processes
     assert len(processes) < 10
     signals = {str(number): attempt("signal_to", number, 0) for number in (host.process, 1)}
-    assert PYTHON.attempt_all(attacker, signals) == {str(host.process): "ESRCH", "1": "ok"}
+    assert PYTHON.attempt_all(shared_attacker, signals) == {str(host.process): "ESRCH", "1": "ok"}
 
 
-def test_command_line_of_process_one_does_not_show_the_configuration(attacker: Attacker) -> None:
-    command = PYTHON.attempt_all(attacker, {"command": attempt("read", "/proc/1/cmdline")})["command"]
+def test_command_line_of_process_one_does_not_show_the_configuration(shared_attacker: Attacker) -> None:
+    command = PYTHON.attempt_all(shared_attacker, {"command": attempt("read", "/proc/1/cmdline")})["command"]
     assert "supervisor" in command
     assert "{" not in command
     assert "bytes" not in command
@@ -138,12 +138,12 @@ def host_paths(host: Host, secret: Path) -> Iterable[str]:
 
 
 @each_user  # root and an ordinary user prepare the file system differently
-def test_code_sees_no_files_of_the_host(attacker: Attacker, host: Host, tmp_path: Path) -> None:
+def test_code_sees_no_files_of_the_host(shared_attacker: Attacker, host: Host, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text(host.secret)
     attempts = {f"{verb} {path}": attempt(verb, path) for path in host_paths(host, secret) for verb in
                 ("read", "names")}  # fmt: skip
-    outcomes = PYTHON.attempt_all(attacker, attempts | {"control": attempt("read", "/etc/passwd")})
+    outcomes = PYTHON.attempt_all(shared_attacker, attempts | {"control": attempt("read", "/etc/passwd")})
     passwords = outcomes.pop("control")
     assert "genesis1ptools" in passwords
     assert passwords.count("|") == 3  # lines
@@ -151,8 +151,8 @@ def test_code_sees_no_files_of_the_host(attacker: Attacker, host: Host, tmp_path
 
 
 @each_user  # root and an ordinary user prepare the mounts differently
-def test_mounts_do_not_show_their_sources_on_the_host(attacker: Attacker, agentcore_runtime: Path) -> None:
-    mounts = PYTHON.attempt_all(attacker, {"mounts": attempt("read", "/proc/self/mountinfo")})["mounts"]
+def test_mounts_do_not_show_their_sources_on_the_host(shared_attacker: Attacker, agentcore_runtime: Path) -> None:
+    mounts = PYTHON.attempt_all(shared_attacker, {"mounts": attempt("read", "/proc/self/mountinfo")})["mounts"]
     assert VIRTUAL_ENVIRONMENT in mounts
     assert "local-agentcore-" not in mounts
     assert "stage" not in mounts
@@ -168,14 +168,14 @@ OF_THE_SANDBOX_NETWORK = ("arp", "route", "unix", "tcp", "udp", "dev")
 
 
 @each_user
-def test_proc_shows_neither_boot_parameters_nor_devices_of_the_host(attacker: Attacker) -> None:
+def test_proc_shows_neither_boot_parameters_nor_devices_of_the_host(shared_attacker: Attacker) -> None:
     masked = {path: attempt("read", path) for path in MASKED_FILES} | {
         path: attempt("names", path) for path in MASKED_DIRECTORIES
     }
     refused = {name: attempt("read", f"/proc/{name}") for name in FOR_ROOT_ONLY}
     network = {name: attempt("read", f"/proc/net/{name}") for name in OF_THE_SANDBOX_NETWORK}
     control = {"version": attempt("read", "/proc/version"), "name": attempt("read", "/proc/sys/kernel/hostname")}
-    outcomes = PYTHON.attempt_all(attacker, masked | refused | network | control)
+    outcomes = PYTHON.attempt_all(shared_attacker, masked | refused | network | control)
     assert outcomes["version"].strip("|") == Path("/proc/version").read_text().strip()
     assert outcomes["name"].strip("|") == HOST_NAME
     assert Path("/proc/cmdline").read_text().strip()  # the control
@@ -190,13 +190,15 @@ def test_proc_shows_neither_boot_parameters_nor_devices_of_the_host(attacker: At
         assert not any(line.split()[-1] in outcomes[name] for line in host_lines)
 
 
-def test_no_file_contains_its_path_on_the_host(attacker: Attacker, agentcore_runtime: Path) -> None:
+def test_no_file_contains_its_path_on_the_host(shared_attacker: Attacker, agentcore_runtime: Path) -> None:
     # Compiled third-party files and the base Python contain the paths that they were built for.
     search = "LC_ALL=C grep -rlF --exclude='*.so*' --exclude='*.a' --exclude=deno --exclude=node"
-    own = attacker.shell(f"{search} {VIRTUAL_ENVIRONMENT} {VIRTUAL_ENVIRONMENT}/lib/*/site-packages/IPython | head -1")
+    own = shared_attacker.shell(
+        f"{search} {VIRTUAL_ENVIRONMENT} {VIRTUAL_ENVIRONMENT}/lib/*/site-packages/IPython | head -1"
+    )
     assert "/IPython/" in own["stdout"]  # the control: the search finds paths, also in bytecode
     patterns = " ".join(f"-e {path}/" for path in (agentcore_runtime.resolve(), PROJECT))
-    assert attacker.shell(f"{search} {patterns} /opt /etc; true")["stdout"] == ""
+    assert shared_attacker.shell(f"{search} {patterns} /opt /etc; true")["stdout"] == ""
 
 
 def test_tables_have_a_program_for_each_language() -> None:

@@ -105,9 +105,7 @@ class Blueprint:
             path.chmod(0o755 if path.is_dir() else 0o644)  # another user reads them, regardless of this process's umask
         return cls(directory, python, limits, bubblewrap, groups, network, filter_program)
 
-    def plan(
-        self, *, uid: int | None, processes_files: list[Path], channel: int, filter_descriptor: int
-    ) -> dict[str, Any]:
+    def plan(self, *, uid: int | None, procs_files: list[Path], channel: int, filter_descriptor: int) -> dict[str, Any]:
         """Returns the launcher's plan for one sandbox, as JSON values."""
         sources = self._mounts()
         writable = {
@@ -115,7 +113,7 @@ class Blueprint:
         }
         return {
             "uid": uid,
-            "control_groups": [str(file) for file in processes_files],
+            "control_groups": [str(file) for file in procs_files],
             "sources": [str(source) for source, _ in sources],
             "writable": writable,
             "directories": list(layout.DISK_MOUNTS),

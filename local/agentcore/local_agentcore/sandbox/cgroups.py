@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .limits import Limits
 
 ROOT = Path("/sys/fs/cgroup")
-PROCESSES_FILE = "cgroup.procs"
+PROCS_FILE = "cgroup.procs"
 PERIOD_MICROSECONDS = 100_000
 MAX_REMOVAL_ATTEMPTS = 200
 
@@ -75,9 +75,9 @@ class SandboxCgroups:
     paths: tuple[Path, ...]
 
     @property
-    def processes_files(self) -> list[Path]:
+    def procs_files(self) -> list[Path]:
         """Files to which a process id is written to move the process, and all that it starts, into the groups."""
-        return [path / PROCESSES_FILE for path in self.paths]
+        return [path / PROCS_FILE for path in self.paths]
 
     def oom_kills(self) -> int:
         """Returns the number of processes that the kernel has killed because of the memory limit."""
@@ -205,7 +205,7 @@ def _accepts(group: Path, files: dict[str, str]) -> bool:
     """Returns whether a group accepts the limits and a process of this user. The process has ended afterwards."""
     with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         try:
-            for file, text in {**files, PROCESSES_FILE: str(process.pid)}.items():
+            for file, text in {**files, PROCS_FILE: str(process.pid)}.items():
                 (group / file).write_text(text)
         except OSError:
             return False

@@ -67,7 +67,7 @@ class Sandbox:
         self._clean_up = clean_up
         self._watchdog_kills = 0
         self._ending: asyncio.Task[None] | None = None
-        self._turn = asyncio.Lock()
+        self._cell_lock = asyncio.Lock()
         self._uses_watchdog = not blueprint.groups.counts_memory
         if self._uses_watchdog:
             clean_up.callback(asyncio.create_task(self._watch_memory()).cancel)
@@ -102,9 +102,7 @@ class Sandbox:
                 try:
                     if namespaces:
                         user_namespace, network_namespace = namespaces
-                        internet = await InternetAccess.join(
-                            user_namespace, network_namespace, uid, groups.processes_files
-                        )
+                        internet = await InternetAccess.join(user_namespace, network_namespace, uid, groups.procs_files)
                         clean_up.push_async_callback(internet.end)
                     await asyncio.wait_for(channel.wait_ready(), START_SECONDS)
                     processes.pin_init()
@@ -140,7 +138,7 @@ class Sandbox:
         Raises:
             SandboxEndedError: the sandbox ended, or it exceeded the time limit and was ended.
         """
-        async with self._turn:  # waiting for earlier cells does not count for the time limit
+        async with self._cell_lock:  # waiting for earlier cells does not count for the time limit
             return await self._run({"op": "execute", "clear": clear_context}, code, seconds)
 
     async def command(self, command: str, *, seconds: float) -> Execution:

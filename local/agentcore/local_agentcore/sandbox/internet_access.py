@@ -92,7 +92,7 @@ class InternetAccess:
 
     @classmethod
     async def join(
-        cls, user_namespace: int, network_namespace: int, uid: int | None, processes_files: Sequence[Path]
+        cls, user_namespace: int, network_namespace: int, uid: int | None, procs_files: Sequence[Path]
     ) -> InternetAccess:
         """Connects a network namespace to the internet and returns when the connection works.
 
@@ -100,7 +100,7 @@ class InternetAccess:
             user_namespace: descriptor of the user namespace that owns the network namespace.
             network_namespace: descriptor of the network namespace.
             uid: the user that owns both, if this process runs as root.
-            processes_files: the cgroup.procs files of the control groups to join.
+            procs_files: the cgroup.procs files of the control groups to join.
 
         Raises:
             SandboxUnavailableError: slirp4netns does not start.
@@ -114,7 +114,7 @@ class InternetAccess:
             *("--ready-fd", str(slirp_ready), "--exit-fd", str(slirp_alive)),
             *(f"/proc/self/fd/{network_namespace}", "tap0"),
         ]
-        plan = {"uid": uid, "control_groups": [str(file) for file in processes_files], "command": command}
+        plan = {"uid": uid, "control_groups": [str(file) for file in procs_files], "command": command}
         try:
             process = subprocess.Popen(  # noqa: S603  the launcher
                 [sys.executable, "-I", "-S", str(LAUNCHER)],

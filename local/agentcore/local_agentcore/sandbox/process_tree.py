@@ -107,7 +107,7 @@ def _spawn(
         os.lseek(filter_descriptor, 0, os.SEEK_SET)
         plan = blueprint.plan(
             uid=uid,
-            processes_files=groups.processes_files,
+            procs_files=groups.procs_files,
             channel=channel.fileno(),
             filter_descriptor=filter_descriptor,
         )

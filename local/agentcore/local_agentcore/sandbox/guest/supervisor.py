@@ -57,7 +57,7 @@ class Supervisor:
         self._processes = ChildProcesses(oom_victims)
         self._tasks = Tasks(self._processes, self._new_task_budget, configuration.grace_seconds)
         self._task_budget = Budget(configuration.task_output_bytes)
-        self._turn = asyncio.Lock()
+        self._cell_lock = asyncio.Lock()
         self._kernel = Kernel(self._processes)
         self._operations: dict[str, Callable[[dict[str, Any], bytes], Awaitable[Frame]]] = {
             "execute": self._execute,
@@ -99,7 +99,7 @@ class Supervisor:
         await send(self._writer, Frame({"id": number, **response.message}, response.payload))
 
     async def _execute(self, message: dict[str, Any], code: bytes) -> Frame:
-        async with self._turn:
+        async with self._cell_lock:
             try:
                 if message["clear"]:
                     await self._replace_kernel()
