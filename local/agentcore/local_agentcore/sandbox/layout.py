@@ -19,6 +19,8 @@ GUEST_PACKAGE = "/opt/local-agentcore/guest"
 CHART_CACHE = "/tmp/matplotlib"  # noqa: S108  in the sandbox
 CHART_CACHE_SOURCE = f"{VIRTUAL_ENVIRONMENT}/share/matplotlib-cache"
 SANDBOX_UID = 1000
+OVERFLOW_USER, OVERFLOW_UID = "nobody", 65534
+"""The user that owns files of users without a mapping."""
 HOST_NAME = "localhost"
 
 INITIAL_DIRECTORIES = [".ipython", "log", "node_modules", "nodejs-js-execution", "nodejs-ts-execution", "run"]
@@ -51,9 +53,9 @@ def etc_files(hosts: Mapping[str, str], name_server: str | None = None) -> dict[
         "passwd": (
             f"root:x:0:0:root:/root:/bin/sh\n"
             f"genesis1ptools:x:{SANDBOX_UID}:{SANDBOX_UID}::{WORKING_DIRECTORY}:/bin/sh\n"
-            f"nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+            f"{OVERFLOW_USER}:x:{OVERFLOW_UID}:{OVERFLOW_UID}:{OVERFLOW_USER}:/nonexistent:/usr/sbin/nologin\n"
         ),
-        "group": f"root:x:0:\ngenesis1ptools:x:{SANDBOX_UID}:\nnogroup:x:65534:\n",
+        "group": f"root:x:0:\ngenesis1ptools:x:{SANDBOX_UID}:\nnogroup:x:{OVERFLOW_UID}:\n",
         "hosts": "".join(f"{address} {name}\n" for name, address in addresses.items()),
         "nsswitch.conf": f"passwd: files\ngroup: files\nhosts: files{' dns' if name_server else ''}\n",
         "resolv.conf": f"nameserver {name_server}\n" if name_server else "",
