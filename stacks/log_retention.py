@@ -2,27 +2,35 @@
 
 from aws_cdk.aws_logs import RetentionDays
 
-RETENTION: dict[int, RetentionDays] = {
-    1: RetentionDays.ONE_DAY,
-    3: RetentionDays.THREE_DAYS,
-    5: RetentionDays.FIVE_DAYS,
-    7: RetentionDays.ONE_WEEK,
-    14: RetentionDays.TWO_WEEKS,
-    30: RetentionDays.ONE_MONTH,
-    60: RetentionDays.TWO_MONTHS,
-    90: RetentionDays.THREE_MONTHS,
-    120: RetentionDays.FOUR_MONTHS,
-    150: RetentionDays.FIVE_MONTHS,
-    180: RetentionDays.SIX_MONTHS,
-    365: RetentionDays.ONE_YEAR,
-    400: RetentionDays.THIRTEEN_MONTHS,
-    545: RetentionDays.EIGHTEEN_MONTHS,
-    731: RetentionDays.TWO_YEARS,
-    1096: RetentionDays.THREE_YEARS,
-    1827: RetentionDays.FIVE_YEARS,
-    2192: RetentionDays.SIX_YEARS,
-    2557: RetentionDays.SEVEN_YEARS,
-    2922: RetentionDays.EIGHT_YEARS,
-    3288: RetentionDays.NINE_YEARS,
-    3653: RetentionDays.TEN_YEARS,
-}
+from sandpiper.environment.options import LOG_RETENTION_DAYS
+
+RETENTION: dict[int, RetentionDays] = dict(
+    zip(
+        LOG_RETENTION_DAYS,
+        (
+            RetentionDays.ONE_DAY,
+            RetentionDays.THREE_DAYS,
+            RetentionDays.FIVE_DAYS,
+            RetentionDays.ONE_WEEK,
+            RetentionDays.TWO_WEEKS,
+            RetentionDays.ONE_MONTH,
+            RetentionDays.TWO_MONTHS,
+            RetentionDays.THREE_MONTHS,
+            RetentionDays.FOUR_MONTHS,
+            RetentionDays.FIVE_MONTHS,
+            RetentionDays.SIX_MONTHS,
+            RetentionDays.ONE_YEAR,
+            RetentionDays.THIRTEEN_MONTHS,
+            RetentionDays.EIGHTEEN_MONTHS,
+            RetentionDays.TWO_YEARS,
+            RetentionDays.THREE_YEARS,
+            RetentionDays.FIVE_YEARS,
+            RetentionDays.SIX_YEARS,
+            RetentionDays.SEVEN_YEARS,
+            RetentionDays.EIGHT_YEARS,
+            RetentionDays.NINE_YEARS,
+            RetentionDays.TEN_YEARS,
+        ),
+        strict=True,
+    )
+)

@@ -10,6 +10,7 @@ from aws_cdk import Stack, Token
 from aws_cdk import aws_iam as iam
 
 from sandpiper_constructs.tokens import is_valid
+from sandpiper_contract import s3_statements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
     from aws_cdk import aws_s3 as s3
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
-READ_ACTIONS = ("s3:GetObject",)
-# The AWS CLI and boto3 abort a multipart upload when a part fails. Without this permission the parts stay and are
-# billed. S3 has no separate action for uploading parts.
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
-WRITE_ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,17 +74,11 @@ class BucketFolder:
 
     def object_statement(self, *actions: str) -> iam.PolicyStatement:
         """Returns a statement that allows actions on the objects, such as `s3:GetObject`."""
-        return iam.PolicyStatement(
-            actions=list(actions), resources=[self.objects_arn], conditions={"StringEquals": self._account_condition}
-        )
+        return _statement(s3_statements.object_statement(actions, self.objects_arn, self._owner))
 
     def list_statement(self) -> iam.PolicyStatement:
         """Returns a statement that allows listing the keys of the folder and no others."""
-        return iam.PolicyStatement(
-            actions=["s3:ListBucket"],
-            resources=[self.bucket.bucket_arn],
-            conditions={"StringEquals": self._account_condition, "StringLike": {"s3:prefix": self.key_pattern}},
-        )
+        return _statement(s3_statements.list_statement(self.bucket.bucket_arn, self.key_pattern, self._owner))
 
     def key_statements(self, *, write: bool, parts: Sequence[BucketFolder] = ()) -> list[iam.PolicyStatement]:
         """Returns statements that allow S3 to use the bucket's KMS key for a role, or none without a KMS key.
@@ -107,19 +97,14 @@ class BucketFolder:
         stack = Stack.of(self.bucket)
         # A key is in the region of its bucket, which can differ from the stack's region.
         region = stack.region if Token.is_unresolved(self.key_arn) else self.key_arn.split(":")[3]
-        via_s3 = {"kms:ViaService": f"s3.{region}.{stack.url_suffix}"}
-        objects = [folder.objects_arn for folder in parts or (self,)]
-        return [
-            iam.PolicyStatement(
-                actions=["kms:Decrypt", *(["kms:GenerateDataKey"] if write else [])],
-                resources=[self.key_arn],
-                conditions={
-                    "StringEquals": via_s3,
-                    "ArnLike": {"kms:EncryptionContext:aws:s3:arn": [self.bucket.bucket_arn, *objects]},
-                },
-            )
-        ]
+        context = [self.bucket.bucket_arn, *(folder.objects_arn for folder in parts or (self,))]
+        via_s3 = f"s3.{region}.{stack.url_suffix}"
+        return [_statement(s3_statements.key_statement(self.key_arn, via_s3, context, write=write))]
 
     @property
-    def _account_condition(self) -> dict[str, str]:
-        return {"aws:ResourceAccount": self.account or Stack.of(self.bucket).account}
+    def _owner(self) -> str:
+        return self.account or Stack.of(self.bucket).account
+
+
+def _statement(statement: s3_statements.Statement) -> iam.PolicyStatement:
+    return iam.PolicyStatement.from_json(statement)

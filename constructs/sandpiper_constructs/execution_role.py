@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 
-from sandpiper_constructs.bucket_folder import READ_ACTIONS, WRITE_ACTIONS
 from sandpiper_constructs.nag_suppressions import acknowledge_wildcards
 from sandpiper_constructs.principals import service_principal
 from sandpiper_contract.aws import AGENTCORE, INTERPRETER_NAME, MAX_INLINE_POLICY_CHARACTERS
+from sandpiper_contract.s3_statements import READ_ACTIONS, WRITE_ACTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

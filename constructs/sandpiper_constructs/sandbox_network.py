@@ -14,21 +14,16 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from sandpiper_constructs.bucket_folder import READ_ACTIONS, WRITE_ACTIONS
 from sandpiper_constructs.dns_firewall import DnsFirewall, endpoint_names, s3_names
 from sandpiper_constructs.principals import service_principal
 from sandpiper_constructs.tokens import digest
+from sandpiper_contract.aws import ZONE_LETTERS
+from sandpiper_contract.s3_statements import bucket_names, endpoint_statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-ZONE_LETTERS = "abcdefgh"
-"""Letters of availability zones.
-
-Each letter has a fixed eighth of the addresses, so that adding or removing a zone does not move other subnets.
-"""
 HTTPS = 443
-MIN_CHARACTERS_BEFORE_WILDCARD = 6
 
 
 class SandboxNetwork(Construct):
@@ -151,7 +146,7 @@ class SandboxNetwork(Construct):
             "DnsFirewall",
             vpc_id=vpc.ref,
             aws_names=[
-                *s3_names(stack, _bucket_names(locations)),
+                *s3_names(stack, bucket_names(locations)),
                 *(name for service in endpoints for name in endpoint_names(stack, service)),
             ],
             domains=domains,
@@ -314,52 +309,11 @@ def _bucket_policy(
     The principal in the policy of a gateway endpoint must be `*`. Conditions limit it.
     https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html
     """
-    arn_prefix = f"arn:{stack.partition}:s3:::"
+    allowed = endpoint_statements(stack.partition, stack.account, buckets, read_only)
+    statements = [iam.PolicyStatement.from_json(statement) for statement in allowed]
     all_principals = [cast("iam.IPrincipal", iam.StarPrincipal())]
-
-    def allow(
-        owner: str, actions: Sequence[str], locations: Iterable[str], prefixes: Sequence[str]
-    ) -> iam.PolicyStatement:
-        accounts = {"aws:PrincipalAccount": stack.account, "aws:ResourceAccount": owner}
-        return iam.PolicyStatement(
-            principals=all_principals,
-            actions=list(actions),
-            resources=[arn_prefix + location for location in locations],
-            conditions={"StringEquals": accounts, **({"StringLike": {"s3:prefix": prefixes}} if prefixes else {})},
-        )
-
-    statements = [
-        allow(owner, actions, [f"{location}/*" for location in locations], ())
-        for by_owner, actions in ((buckets, WRITE_ACTIONS), (read_only, READ_ACTIONS))
-        for owner, locations in by_owner.items()
-        if locations
-    ]
-    for owner in dict.fromkeys([*buckets, *read_only]):
-        locations = [*buckets.get(owner, ()), *read_only.get(owner, ())]
-        statements += [
-            allow(owner, ("s3:ListBucket",), [bucket], _prefixes(bucket, locations))
-            for bucket in _bucket_names(locations)
-        ]
     deny_all = iam.PolicyStatement(effect=iam.Effect.DENY, principals=all_principals, actions=["s3:*"], resources=["*"])
     return iam.PolicyDocument(statements=statements or [deny_all])
-
-
-def _prefixes(bucket: str, locations: Sequence[str]) -> list[str]:
-    """Returns patterns of the prefixes that can be listed, or no pattern if the whole bucket can be listed.
-
-    An endpoint policy accepts a wildcard only after at least six characters. So a folder with a shorter name can be
-    listed by its exact prefix only.
-    https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html
-    """
-    if bucket in locations:
-        return []
-    folders = [each.removeprefix(f"{bucket}/") + "/" for each in locations if each.startswith(f"{bucket}/")]
-    return [folder + ("*" if len(folder) >= MIN_CHARACTERS_BEFORE_WILDCARD else "") for folder in folders]
-
-
-def _bucket_names(locations: Sequence[str]) -> list[str]:
-    """Returns the buckets of locations such as `data/rates`, each once."""
-    return list(dict.fromkeys(location.partition("/")[0] for location in locations))
 
 
 def _own_account_policy(account: str) -> iam.PolicyDocument:

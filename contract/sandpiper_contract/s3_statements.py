@@ -85,9 +85,14 @@ def endpoint_statements(partition: str, account: str, writable: Folders, readabl
     ]
     for owner in dict.fromkeys([*writable, *readable]):
         folders = [*writable.get(owner, ()), *readable.get(owner, ())]
-        for bucket in dict.fromkeys(folder.partition("/")[0] for folder in folders):
+        for bucket in bucket_names(folders):
             statements.append(allow(owner, ["s3:ListBucket"], [bucket], _listed_prefixes(bucket, folders)))
     return statements
+
+
+def bucket_names(folders: Iterable[str]) -> list[str]:
+    """Returns the buckets of folders such as `data/rates`, each once."""
+    return list(dict.fromkeys(folder.partition("/")[0] for folder in folders))
 
 
 def _listed_prefixes(bucket: str, folders: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ with the templates.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sandpiper.environment.errors import ConfigIssue
 from sandpiper.environment.network_folders import interpreter_prefix, network_folders
@@ -96,8 +96,11 @@ def _document(statements: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _without_list_of_one(value: Any) -> Any:
-    return value[0] if isinstance(value, list) and len(value) == 1 else value
+def _without_list_of_one(value: object) -> object:
+    if not isinstance(value, list):
+        return value
+    items = cast("list[object]", value)
+    return items[0] if len(items) == 1 else items
 
 
 def _check_endpoint_policy(environment: Environment) -> Iterator[ConfigIssue]:
