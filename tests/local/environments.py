@@ -1,7 +1,7 @@
-"""Environments of a test's own on the embedded AWS: deployed by the CDK CLI, changed, and deleted after the test.
+"""Deploys separate environments for tests on the embedded AWS with the CDK CLI, and deletes them after the test.
 
-The app's stacks are synthesised in the test's process, where Python, Node and the CDK start once: the CLI gets the
-assembly. The app itself, as the CLI runs it, is what `deployed` in conftest.py and tests/cdk_cli/test_synth.py show.
+The stacks are synthesised in the test's process, so that Python, Node and the CDK start once, and the CLI gets the
+assembly. `deployed` in conftest.py and tests/cdk_cli/test_synth.py run the app through the CLI.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ termination_protection: false
 data_bucket:
   retain: false
 """
-# What an example of a production account has in place of it.
+# Values of the production example, and their replacements for the embedded AWS.
 EMBEDDED = (("444455556666", ACCOUNT), ("eu-west-1", "us-east-1"), ("euw1-", "use1-"))
 
 
@@ -41,7 +41,7 @@ EMBEDDED = (("444455556666", ACCOUNT), ("eu-west-1", "us-east-1"), ("euw1-", "us
 class Environments:
     """Writes environment files into a folder and deploys them.
 
-    `context` is for every synthesis, as `-c` gives it.
+    `context` is passed to every synthesis, like `-c`.
     """
 
     folder: Path
@@ -49,13 +49,13 @@ class Environments:
     deployed: list[Path] = field(default_factory=list["Path"])
 
     def write(self, name: str, rest: str, *, head: str = HEAD) -> Path:
-        """The file `NAME.yaml`: `head`, and what the test says, which may go on in `data_bucket` by two spaces."""
+        """Writes `NAME.yaml` from `head` and `rest`, which can extend `data_bucket` with indented lines."""
         file = self.folder / f"{name}.yaml"
         file.write_text(f"name: {name}\n{head}{rest}")
         return file
 
     def copy(self, name: str, *changes: tuple[str, str]) -> Path:
-        """A file of the repository's in the account and the zones of the embedded AWS, with changes of its text."""
+        """Copies a file of the repository, with the embedded AWS's account and zones and with text replacements."""
         text = (PROJECT / "environments" / f"{name}.yaml").read_text()
         for before, after in (*EMBEDDED, *changes):
             assert before in text, before
@@ -65,32 +65,32 @@ class Environments:
         return file
 
     def deploy(self, file: Path, *stacks: str) -> str:
-        """`cdk deploy` of all its stacks, or of some; returns what it printed. Raises CliError where it fails."""
+        """Runs `cdk deploy` for all stacks or some of them. Returns its output. Raises CliError if it fails."""
         if file not in self.deployed:
             self.deployed.append(file)
         quick = ("--method", "direct", "--concurrency", "4", "--require-approval", "never")
         return self.cdk("deploy", file, *(stacks or ("--all",)), *quick)
 
     def cdk(self, command: str, file: Path, *arguments: str) -> str:
-        """A command of the CDK CLI for an environment as its file is now; returns what it printed."""
+        """Runs a command of the CDK CLI for the current file of an environment. Returns its output."""
         lines: list[str] = []
         cdk([command, *arguments, "--app", str(self.synthesise(file))], PROJECT, lines.append)
         return "\n".join(lines)
 
     def synthesise(self, file: Path) -> Path:
-        """The folder of its cloud assembly."""
+        """Returns the folder of the cloud assembly."""
         return synthesise(file, self.folder / f"{file.stem}.out", self.context)
 
     def template(self, file: Path, stack: str) -> dict[str, Any]:
-        """What was last synthesised."""
+        """Returns the template that was synthesised last."""
         return json.loads((self.folder / f"{file.stem}.out" / f"{stack}.template.json").read_text())
 
     def tenant(self, file: Path, name: str) -> Deployment:
-        """A tenant as it is deployed."""
+        """Returns a deployed tenant."""
         return deployment.find(boto3.Session(), file.stem, name)
 
     def destroy(self) -> None:
-        """Empties what they left in buckets and deletes their stacks, tenants before what they stand on."""
+        """Empties the buckets and deletes the stacks, tenants before storage and network."""
         for file in self.deployed:
             for bucket in _buckets(file.stem):
                 bucket.object_versions.delete()
@@ -102,8 +102,10 @@ class Environments:
 
 
 def synthesise(file: Path, output: Path, context: Mapping[str, str]) -> Path:
-    """Writes the cloud assembly of an environment into a folder, which it returns. Raises InvalidEnvironment."""
-    from stacks.environment_stacks import add_stacks  # here: it starts Node, which tests without an environment spare
+    """Writes the cloud assembly of an environment into a folder and returns the folder. Raises InvalidEnvironment."""
+    from stacks.environment_stacks import (
+        add_stacks,
+    )  # here: it starts Node, which tests without an environment do not need
 
     app = new_app(output, context)
     add_stacks(app, load(file))
@@ -112,7 +114,7 @@ def synthesise(file: Path, output: Path, context: Mapping[str, str]) -> Path:
 
 
 def _delete(stacks: set[str]) -> None:
-    """All at once, and waits until they are gone."""
+    """Deletes stacks concurrently and waits until they are deleted."""
     cloudformation = boto3.client("cloudformation")
     soon: Any = {"Delay": 0.1, "MaxAttempts": 1_200}
     for stack in stacks:

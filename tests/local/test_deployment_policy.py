@@ -73,7 +73,7 @@ def small(environments: Environments) -> Path:
     return file
 
 
-def test_an_environment_is_deployed_changed_and_destroyed_with_its_own_policies(
+def test_environment_is_deployed_changed_and_destroyed_with_its_own_policies(
     environments: Environments, small: Path
 ) -> None:
     attached = boto3.client("iam").list_attached_role_policies(RoleName=ROLE)["AttachedPolicies"]
@@ -89,8 +89,8 @@ def test_an_environment_is_deployed_changed_and_destroyed_with_its_own_policies(
     done = workflow.run(boto3.Session(), place, program, [], environments.folder / "out", lambda _: None)
     assert done.result["stdout"].strip() == "42"
 
-    runs_no_code(place.interpreters["sandbox"])
-    touches_nothing_of_others()
+    assert_runs_no_code(place.interpreters["sandbox"])
+    assert_cannot_change_other_resources()
     boto3.resource("s3").Bucket(place.bucket).object_versions.delete()
     environments.cdk("destroy", small, "--all", "--force")
     environments.deployed.clear()
@@ -98,8 +98,8 @@ def test_an_environment_is_deployed_changed_and_destroyed_with_its_own_policies(
     assert [each["StackName"] for each in stacks if each["StackName"].startswith("sandpiper-small-")] == []
 
 
-def runs_no_code(interpreter: str) -> None:
-    """Neither in the environment's interpreter nor in AWS's own: who has the policies is refused."""
+def assert_runs_no_code(interpreter: str) -> None:
+    """A principal with the policies cannot start sessions of the environment's or AWS's interpreter."""
     allowed = [
         statement
         for each in boto3.client("iam").list_attached_role_policies(RoleName=ROLE)["AttachedPolicies"]
@@ -120,8 +120,8 @@ def statements(policy_arn: str) -> list[dict[str, Any]]:
     return found["Statement"]
 
 
-def touches_nothing_of_others() -> None:
-    """CloudFormation fails in the role, each time at what is another's."""
+def assert_cannot_change_other_resources() -> None:
+    """CloudFormation fails with the role for each resource that is not the environment's."""
     tags = {"sandpiper:environment": "small"}
     mine = {"Name": "small__main__sandbox_1", "NetworkConfiguration": {"NetworkMode": "SANDBOX"}, "Tags": tags}
     trust: Any = {"Version": "2012-10-17", "Statement": []}

@@ -1,4 +1,4 @@
-"""The example of a production account, which has a network: deployed, code run in it, changed, and gone again."""
+"""Tests the production example, which has a network: deployment, runs, changes and deletion."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from tests.support.stacks import access_denied_reason, create, reasons, wait_unt
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-pytestmark = pytest.mark.skipif(ON_AWS, reason="its own environment is for the embedded AWS alone")
+pytestmark = pytest.mark.skipif(ON_AWS, reason="the environment is for the embedded AWS only")
 DATABASE = "database.corp.internal"
 CHANGES = (
     ("data_bucket:\n", "termination_protection: false\ndata_bucket:\n  retain: false\n"),
     ("  endpoints: [logs, secretsmanager]\n", '  endpoints: [logs, secretsmanager]\n  domains: ["*.corp.internal"]\n'),
 )
-"""What lets it go again, and a name that its code may ask for."""
+"""Allows the deletion of the stacks, and adds a domain that code can resolve."""
 TENANT = "analytics"
-"""Whose code is in the environment's network."""
+"""The tenant whose interpreter is in the environment's network."""
 REACHES = f"""
 import urllib.request
 print(urllib.request.urlopen("http://{DATABASE}:{{port}}/", timeout=5).read().decode())
@@ -51,8 +51,8 @@ except OSError:
 """
 
 
-class Answering(BaseHTTPRequestHandler):
-    """A service that stands for one in the VPC."""
+class VpcService(BaseHTTPRequestHandler):
+    """An HTTP service in the VPC."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -62,7 +62,7 @@ class Answering(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def port() -> Generator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), VpcService)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server.server_port
     server.shutdown()
@@ -70,11 +70,11 @@ def port() -> Generator[int]:
 
 @pytest.fixture(scope="module")
 def state(port: int, quick_polls: None, tmp_path_factory: pytest.TempPathFactory) -> Generator[StateDirectory]:  # noqa: ARG001
-    """An embedded AWS of this module's own, in whose VPCs one service is found."""
+    """An embedded AWS for this module, whose VPCs contain one service."""
     state = StateDirectory(tmp_path_factory.mktemp("aws"))
     running, _ = control.start(state, hosts=Hosts(vpc=[f"{DATABASE}:{port}=127.0.0.1:{port}"]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(boto3, "DEFAULT_SESSION", None)  # it may know another embedded AWS
+        patch.setattr(boto3, "DEFAULT_SESSION", None)  # it can point to another embedded AWS
         for name, value in environment.changes(running, os.environ).items():
             patch.delenv(name, raising=False) if value is None else patch.setenv(name, value)
         yield state
@@ -83,7 +83,7 @@ def state(port: int, quick_polls: None, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def deployed(state: StateDirectory, tmp_path_factory: pytest.TempPathFactory) -> tuple[Environments, Path]:  # noqa: ARG001
-    """Deployed, and later changed and destroyed, in a role that has the environment's own policies alone."""
+    """Deploys the environment, in a role that has only the environment's deployment policies."""
     environments = Environments(tmp_path_factory.mktemp("environments"))
     file = environments.copy("prod", *CHANGES)
     iam = boto3.client("iam")
@@ -101,7 +101,7 @@ def deployed(state: StateDirectory, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def any_client(service: str) -> Any:
-    """A client of a service for which no stubs are installed."""
+    """Returns a client of a service without installed type stubs."""
     session: Any = boto3
     return session.client(service)
 
@@ -112,45 +112,45 @@ def run(environments: Environments, file: Path, code: str, tenant: str = TENANT)
     return str(done.result["stdout"]).strip()
 
 
-def recorded(state: StateDirectory) -> dict[str, list[dict[str, Any]]]:
-    """What `local status` lists, by type."""
+def stub_resources(state: StateDirectory) -> dict[str, list[dict[str, Any]]]:
+    """Returns the stub resources of `local status`, by type."""
     command = [Path(sys.executable).with_name("sandpiper"), "local", "status", "--json", "--state", state.directory]
-    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    found: dict[str, list[dict[str, Any]]] = {}
-    for one in json.loads(said.stdout)["recordedOnly"]:
-        found.setdefault(one["type"], []).append(one)
-    return found
+    completed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    by_type: dict[str, list[dict[str, Any]]] = {}
+    for each in json.loads(completed.stdout)["recordedOnly"]:
+        by_type.setdefault(each["type"], []).append(each)
+    return by_type
 
 
-def test_code_reaches_what_the_vpc_has_and_nothing_else(deployed: tuple[Environments, Path], port: int) -> None:
+def test_code_reaches_the_service_in_the_vpc_only(deployed: tuple[Environments, Path], port: int) -> None:
     assert run(*deployed, REACHES.format(port=port)) == "from the VPC\nnothing else"
 
 
-def test_code_has_its_own_folder(deployed: tuple[Environments, Path]) -> None:
+def test_code_can_use_its_own_folder(deployed: tuple[Environments, Path]) -> None:
     environments, file = deployed
     place = environments.tenant(file, TENANT)
-    keeps = f"""
+    program = f"""
 import boto3
 s3 = boto3.client("s3")
 key = "{place.prefix}/sandbox/private/kept.txt"
 s3.put_object(Bucket="{place.bucket}", Key=key, Body=b"kept")
 print(s3.get_object(Bucket="{place.bucket}", Key=key)["Body"].read().decode())
 """
-    assert run(environments, file, keeps) == "kept"
+    assert run(environments, file, program) == "kept"
 
 
-def test_another_tenants_code_reaches_nothing_of_it(deployed: tuple[Environments, Path], port: int) -> None:
-    asks = f"""
+def test_code_of_another_tenant_does_not_reach_the_network(deployed: tuple[Environments, Path], port: int) -> None:
+    program = f"""
 import urllib.request
 try:
     urllib.request.urlopen("http://{DATABASE}:{port}/", timeout=5)
 except OSError:
     print("nothing")
 """
-    assert run(*deployed, asks, "claims") == "nothing"
+    assert run(*deployed, program, "claims") == "nothing"
 
 
-def test_the_interpreter_is_in_the_environments_network(deployed: tuple[Environments, Path]) -> None:
+def test_interpreter_is_in_the_environment_network(deployed: tuple[Environments, Path]) -> None:
     environments, file = deployed
     (identifier,) = environments.tenant(file, TENANT).interpreters.values()
     interpreter = any_client("bedrock-agentcore-control").get_code_interpreter(codeInterpreterId=identifier)
@@ -165,7 +165,7 @@ def test_the_interpreter_is_in_the_environments_network(deployed: tuple[Environm
     assert {group["VpcId"]} == {each["VpcId"] for each in subnets}
 
 
-def test_nothing_has_drifted_in_a_network_that_interpreters_know_by_parameters(
+def test_network_referenced_by_parameters_has_no_drift(
     deployed: tuple[Environments, Path],
 ) -> None:
     command = [Path(sys.executable).parent / "sandpiper", "status", "-e", deployed[1], "--json"]
@@ -174,7 +174,7 @@ def test_nothing_has_drifted_in_a_network_that_interpreters_know_by_parameters(
     assert done.returncode == 0
 
 
-def test_the_buckets_are_as_the_template_says(deployed: tuple[Environments, Path]) -> None:
+def test_buckets_match_the_template(deployed: tuple[Environments, Path]) -> None:
     environments, file = deployed
     data = environments.tenant(file, TENANT).bucket
     parameter = any_client("ssm").get_parameter(Name="/sandpiper/prod/data-key-arn")
@@ -214,7 +214,7 @@ def encryption(bucket: str) -> dict[str, Any]:
 
 
 def expirations(bucket: str) -> dict[str, tuple[int | None, int | None]]:
-    """Days of objects and of their old versions, by folder."""
+    """Returns the retention of objects and of their old versions in days, by prefix."""
     return {
         rule["Filter"]["Prefix"]: (
             rule.get("Expiration", {}).get("Days"),
@@ -224,13 +224,13 @@ def expirations(bucket: str) -> dict[str, tuple[int | None, int | None]]:
     }
 
 
-def test_the_same_template_is_refused_but_where_it_has_a_dynamic_reference(
+def test_unchanged_template_is_rejected_unless_it_has_a_dynamic_reference(
     deployed: tuple[Environments, Path],
 ) -> None:
     environments, file = deployed
     before = environments.tenant(file, TENANT).interpreters
 
-    def again(tenant: str) -> str:
+    def update(tenant: str) -> str:
         stack = f"sandpiper-prod-{tenant}"
         body = json.dumps(environments.template(file, stack))
         return boto3.client("cloudformation").update_stack(
@@ -238,13 +238,13 @@ def test_the_same_template_is_refused_but_where_it_has_a_dynamic_reference(
         )["StackId"]
 
     with pytest.raises(ClientError, match="No updates are to be performed"):
-        again("claims")
-    assert wait_until_settled(again(TENANT)) == "UPDATE_COMPLETE"
+        update("claims")
+    assert wait_until_settled(update(TENANT)) == "UPDATE_COMPLETE"
     assert environments.tenant(file, TENANT).interpreters == before
 
 
-def test_networks_and_firewalls_of_others_are_left_alone(
-    deployed: tuple[Environments, Path],  # noqa: ARG001 - whose role it is
+def test_networks_and_firewalls_of_others_cannot_be_changed(
+    deployed: tuple[Environments, Path],  # noqa: ARG001 - its role is used
 ) -> None:
     role = f"cdk-hnb659fds-cfn-exec-role-{ACCOUNT}-{REGION}"
     ec2 = any_client("ec2")
@@ -280,11 +280,11 @@ def test_networks_and_firewalls_of_others_are_left_alone(
         assert reason.startswith(access_denied_reason(role, action)), reason
 
 
-def test_what_is_recorded_only_is_listed_with_its_properties(
-    deployed: tuple[Environments, Path],  # noqa: ARG001 - what is listed
+def test_stub_resources_are_listed_with_their_properties(
+    deployed: tuple[Environments, Path],  # noqa: ARG001 - its resources are listed
     state: StateDirectory,
 ) -> None:
-    found = recorded(state)
+    found = stub_resources(state)
     assert {kind.removeprefix("AWS::"): len(each) for kind, each in found.items()} == {
         "Budgets::Budget": 1,
         "EC2::FlowLog": 1,
@@ -317,18 +317,18 @@ def test_what_is_recorded_only_is_listed_with_its_properties(
     assert f"recorded only: AWS::Route53Resolver::FirewallRuleGroup {group['identifier']}" in text
 
 
-def test_another_name_changes_the_list_and_another_range_makes_another_network(
+def test_new_domain_updates_the_list_and_new_range_replaces_the_network(
     deployed: tuple[Environments, Path], state: StateDirectory, port: int
 ) -> None:
     environments, file = deployed
-    before = recorded(state)["AWS::Route53Resolver::FirewallDomainList"]
+    before = stub_resources(state)["AWS::Route53Resolver::FirewallDomainList"]
     (interpreter,) = environments.tenant(file, TENANT).interpreters.values()
     file.write_text(file.read_text().replace('"*.corp.internal"', '"*.example.com"'))
-    # By change sets, which tell what a stack's new template changes.
-    said = environments.cdk("deploy", file, "--all", "--require-approval", "never")
-    # Storage, two tenants and the fleet stay as they are.
-    assert said.count("(no changes)") == 4, said
-    after = recorded(state)["AWS::Route53Resolver::FirewallDomainList"]
+    # With change sets, which report what a new template changes.
+    output = environments.cdk("deploy", file, "--all", "--require-approval", "never")
+    # Storage, two tenants and the fleet are unchanged.
+    assert output.count("(no changes)") == 4, output
+    after = stub_resources(state)["AWS::Route53Resolver::FirewallDomainList"]
     assert {each["identifier"] for each in after} == {each["identifier"] for each in before}
     assert ["*.example.com"] in [each["properties"]["Domains"] for each in after]
     assert list(environments.tenant(file, TENANT).interpreters.values()) == [interpreter]
@@ -338,13 +338,13 @@ def test_another_name_changes_the_list_and_another_range_makes_another_network(
     (replaced,) = environments.tenant(file, TENANT).interpreters.values()
     assert replaced != interpreter
     assert run(environments, file, REACHES.format(port=port)).startswith("from the VPC")
-    (flow_log,) = recorded(state)["AWS::EC2::FlowLog"]
+    (flow_log,) = stub_resources(state)["AWS::EC2::FlowLog"]
     ec2 = any_client("ec2")
     (vpc,) = ec2.describe_vpcs(VpcIds=[flow_log["properties"]["ResourceId"]])["Vpcs"]
     assert vpc["CidrBlock"] == "10.96.0.0/20"
 
 
-def test_a_tenant_that_fails_after_its_network_was_replaced_goes_on_and_moves_later(
+def test_tenant_that_fails_after_its_network_was_replaced_keeps_running_and_moves_later(
     deployed: tuple[Environments, Path], state: StateDirectory
 ) -> None:
     environments, file = deployed
@@ -361,20 +361,20 @@ def test_a_tenant_that_fails_after_its_network_was_replaced_goes_on_and_moves_la
     assert (status["network"], status[TENANT]) == ("UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
     assert list(environments.tenant(file, TENANT).interpreters.values()) == [before]
     assert run(environments, file, "print('still')") == "still"
-    (flow_log,) = recorded(state)["AWS::EC2::FlowLog"]
+    (flow_log,) = stub_resources(state)["AWS::EC2::FlowLog"]
     (vpc,) = any_client("ec2").describe_vpcs(VpcIds=[flow_log["properties"]["ResourceId"]])["Vpcs"]
-    assert vpc["CidrBlock"] == "10.128.0.0/20", "and the parameters that the tenant's template names are gone"
+    assert vpc["CidrBlock"] == "10.128.0.0/20", "and the parameters in the tenant's template are deleted"
     command = [Path(sys.executable).with_name("sandpiper"), "status", "-e", file]
-    said = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT).stdout
+    output = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT).stdout
     drifted = "drift: interpreter private of sandpiper-prod-analytics, NetworkConfiguration.VpcConfig.Subnets"
-    assert re.search(rf"{drifted}: expected .*resolve:ssm:/sandpiper/prod/network/.*found .*subnet-", said), said
+    assert re.search(rf"{drifted}: expected .*resolve:ssm:/sandpiper/prod/network/.*found .*subnet-", output), output
 
     faults.clear()
-    # By change sets, which compare with the template that names what is gone.
+    # With change sets, which compare with the template that references deleted parameters.
     environments.cdk("deploy", file, "--all", "--require-approval", "never")
     (after,) = environments.tenant(file, TENANT).interpreters.values()
     assert after != before
     assert run(environments, file, "print('moved')") == "moved"
 
     environments.destroy()
-    assert recorded(state) == {}
+    assert stub_resources(state) == {}

@@ -1,4 +1,4 @@
-"""Globs mean what Python's own mean, part by part of a path."""
+"""Tests that globs match like Python's `fnmatch`, for each part of a path."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from sandpiper_contract.globs import Pattern
 
 
 def matches(globs: list[str], parts: list[str]) -> bool:
-    """The reference: fnmatch for a part, and `**` for any folders or, at the end, whatever is below."""
+    """Matches with fnmatch for each part. `**` matches any folders or, at the end, all files below."""
     if not globs:
         return not parts
     first, *others = globs
     if first == "**":
-        return any(matches(others, parts[skipped:]) for skipped in range(len(parts) + 1)) if others else bool(parts)
+        return any(matches(others, parts[count:]) for count in range(len(parts) + 1)) if others else bool(parts)
     return bool(parts) and fnmatchcase(parts[0], first) and matches(others, parts[1:])
 
 
@@ -29,14 +29,14 @@ GLOBS = st.lists(PIECES | PARTS, min_size=1, max_size=3).map("".join) | st.text(
 
 @settings(max_examples=1000)
 @given(st.lists(st.just("**") | GLOBS, min_size=1, max_size=4), st.lists(PARTS, min_size=1, max_size=4))
-def test_a_glob_matches_what_python_s_does(globs: list[str], parts: list[str]) -> None:
+def test_glob_matches_like_fnmatch(globs: list[str], parts: list[str]) -> None:
     expression = Pattern("/".join(globs)).regex()
     found = re.compile(expression, re.DOTALL).fullmatch("/".join(parts)) is not None
     assert found is matches(globs, parts), expression
 
 
 @pytest.mark.parametrize(
-    ("glob", "there", "not_there"),
+    ("glob", "matching", "other"),
     [
         ("*.csv", ["a.csv", ".csv", "a\n.csv"], ["d/a.csv", "a.csv.gz"]),
         ("**/*.csv", ["a.csv", "d/a.csv", "d/e/a.csv"], ["a.txt"]),
@@ -46,11 +46,11 @@ def test_a_glob_matches_what_python_s_does(globs: list[str], parts: list[str]) -
         ("Grüße ?.txt", ["Grüße 1.txt"], ["Grüße /.txt"]),
     ],
 )
-def test_globs_by_example(glob: str, there: list[str], not_there: list[str]) -> None:
+def test_globs_by_example(glob: str, matching: list[str], other: list[str]) -> None:
     expression = re.compile(Pattern(glob).regex(), re.DOTALL)
-    assert [path for path in there + not_there if expression.fullmatch(path)] == there
+    assert [path for path in matching + other if expression.fullmatch(path)] == matching
 
 
 @given(GLOBS)
-def test_what_is_a_name_matches_itself_and_nothing_else_is_one(glob: str) -> None:
+def test_glob_without_wildcards_is_literal(glob: str) -> None:
     assert Pattern(glob).is_literal is (not set("*?") & set(glob) and re.search(r"\[[^!].*]|\[!.+]", glob) is None)
