@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from aws_cdk import Acknowledgment, Stack, Validations
 
-from sandpiper_constructs.tokens import template_text
+from sandpiper_constructs.template_text import template_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from aws_cdk import Token
 
@@ -19,21 +19,6 @@ DIGEST_CHARACTERS = 8
 def is_valid(pattern: re.Pattern[str], value: str) -> bool:
     """Returns whether the whole value matches the pattern. A token is valid, because its value is not known yet."""
     return Token.is_unresolved(value) or pattern.fullmatch(value) is not None
-
-
-def template_text(value: object) -> str:
-    """Returns a string of a template with its references in angle brackets, such as `<Bucket.Arn>`.
-
-    Args:
-        value: a string, or the `Ref`, `Fn::GetAtt` or `Fn::Join` that a token resolves to.
-    """
-    if not isinstance(value, dict):
-        return str(value)
-    ((function, argument),) = cast("dict[str, object]", value).items()
-    if function == "Fn::Join":
-        delimiter, parts = cast("tuple[str, list[object]]", argument)
-        return delimiter.join(map(template_text, parts))
-    return f"<{argument if isinstance(argument, str) else '.'.join(cast('list[str]', argument))}>"
 
 
 def digest(stack: Stack, value: object) -> str:

@@ -1,4 +1,4 @@
-"""Commands that find no network, no credentials and nothing in their home directory."""
+"""Runs commands without a network, credentials or files in the home directory."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROOT = Path(__file__).parents[2]
-# Where jsii keeps the CDK's packages unpacked, by their digests: to unpack them anew takes longer than all the rest.
-# Where it is named, jsii does not ask who owns the folders above it, which in an ordinary user's namespace is nobody.
+# The folder in which jsii caches unpacked CDK packages. Unpacking them again takes longer than the rest of synthesis.
+# With an explicit cache folder, jsii does not check the owner of its parent folders, which is unmapped in a user
+# namespace of an unprivileged user.
 PACKAGES = Path.home() / ".cache" / "aws" / "jsii" / "package-cache"
 
 
 def run(command: Sequence[str], home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Runs a command in the repository, in a network namespace that has not even a loopback."""
+    """Runs a command in the repository, in a network namespace without a working loopback interface."""
     no_network = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
     path = f"{ROOT}/.venv/bin:{ROOT}/node_modules/.bin:{os.environ['PATH']}"
     own = {"PATH": path, "HOME": str(home), "NO_COLOR": "1", "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(PACKAGES)}

@@ -1,4 +1,4 @@
-"""`cdk synth` as people run it: the real CLI, without a network, credentials or anything in the home directory."""
+"""`cdk synth` with the real CLI, without a network, credentials or files in the home directory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _synth(home: Path, *arguments: str, **variables: str) -> subprocess.Complete
     return run(["cdk", "synth", "--quiet", "--output", str(home / "out"), *arguments], home, **variables)
 
 
-def test_synthesis_needs_no_network_and_no_credentials_and_cloudformation_finds_nothing_wrong(tmp_path: Path) -> None:
+def test_synthesis_needs_no_network_or_credentials_and_passes_validation(tmp_path: Path) -> None:
     done = _synth(tmp_path, "-c", "environment=dev", CDK_VALIDATION="true")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "sandpiper-dev-storage.template.json").is_file()
@@ -26,7 +26,7 @@ def test_synthesis_needs_no_network_and_no_credentials_and_cloudformation_finds_
     assert "CloudFormation Validate" not in conclusions, "it reports only when it finds something"
 
 
-def test_a_bad_environment_is_one_line_and_no_traceback(tmp_path: Path) -> None:
+def test_invalid_environment_is_reported_without_a_traceback(tmp_path: Path) -> None:
     done = _synth(tmp_path, "-c", "environment=nowhere")
     assert done.returncode == 1
     lines = done.stderr.splitlines()

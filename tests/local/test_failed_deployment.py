@@ -1,4 +1,4 @@
-"""A deployment that fails half-way leaves what was there before, and nothing of what it began."""
+"""A failed deployment keeps the previous state and leaves no new resources."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from tests.local.environments import Environments
 
 QUOTA = Rule("error", "CreateCodeInterpreter", code="ServiceQuotaExceededException")
-"""The account may have no more interpreters."""
+"""Injected fault: the quota of interpreters is used up."""
 BEFORE = "interpreters:\n  sandbox:\n"
 AFTER = "interpreters:\n  sandbox:\n    description: The next one\n"
 
 
 @dataclass(frozen=True)
-class Left:
-    """What of a tenant's stack there is in the account."""
+class RemainingResources:
+    """Resources of a tenant's stack that exist in the account."""
 
     interpreters: list[str]
     roles: list[str]
@@ -38,11 +38,11 @@ class Left:
     log_groups: list[str]
 
 
-def left(environment: str) -> Left:
+def remaining_resources(environment: str) -> RemainingResources:
     prefix = f"sandpiper-{environment}-main"
     control: Any = boto3.client("bedrock-agentcore-control")
     interpreters = control.list_code_interpreters(type="CUSTOM", maxResults=100)["codeInterpreterSummaries"]
-    return Left(
+    return RemainingResources(
         sorted(each["codeInterpreterId"] for each in interpreters if each["name"].startswith(f"{environment}__")),
         named(boto3.client("iam").list_roles()["Roles"], "RoleName", prefix),
         named(boto3.client("lambda").list_functions()["Functions"], "FunctionName", prefix),
@@ -65,17 +65,17 @@ def reasons(cloudformation: Any, stack: str) -> str:
 
 
 def run(environments: Environments, file: Path, code: str) -> str:
-    place = environments.tenant(file, "main")
-    done = workflow.run(boto3.Session(), place, {"code": code}, [], environments.folder / "out", lambda _: None)
-    return done.result["stdout"].strip()
+    tenant = environments.tenant(file, "main")
+    completed = workflow.run(boto3.Session(), tenant, {"code": code}, [], environments.folder / "out", lambda _: None)
+    return completed.result["stdout"].strip()
 
 
-def test_an_update_that_fails_leaves_the_interpreter_and_its_sessions(
+def test_failed_update_keeps_the_interpreter_and_its_sessions(
     environments: Environments, faults: FaultInjector
 ) -> None:
     file = environments.write("halfway", BEFORE)
     environments.deploy(file)
-    old, before = environments.tenant(file, "main").interpreters["sandbox"], left("halfway")
+    old, before = environments.tenant(file, "main").interpreters["sandbox"], remaining_resources("halfway")
     data: Any = boto3.client("bedrock-agentcore")
     session = data.start_code_interpreter_session(codeInterpreterIdentifier=old)["sessionId"]
 
@@ -99,26 +99,24 @@ def test_an_update_that_fails_leaves_the_interpreter_and_its_sessions(
     assert "ServiceQuotaExceededException" in reasons(boto3.client("cloudformation"), "sandpiper-halfway-main")
     assert in_session("print(kept)") == "42"
     assert run(environments, file, "print('still')") == "still"
-    assert left("halfway") == before
+    assert remaining_resources("halfway") == before
     assert before.interpreters == [old]
 
     faults.clear()
     environments.deploy(file)
     assert status("sandpiper-halfway-main") == "UPDATE_COMPLETE"
     assert run(environments, file, "print('again')") == "again"
-    (new,) = left("halfway").interpreters
+    (new,) = remaining_resources("halfway").interpreters
     assert new != old
 
 
-def test_a_first_deployment_that_fails_leaves_the_bucket_alone(
-    environments: Environments, faults: FaultInjector
-) -> None:
+def test_failed_first_deployment_keeps_the_bucket(environments: Environments, faults: FaultInjector) -> None:
     file = environments.write("begun", BEFORE)
     faults.inject(QUOTA)
     with pytest.raises(CliError, match="ServiceQuotaExceededException"):
         environments.deploy(file)
     assert status("sandpiper-begun-main") == "ROLLBACK_COMPLETE"
-    assert left("begun") == Left([], [], [], [], [])
+    assert remaining_resources("begun") == RemainingResources([], [], [], [], [])
     assert status("sandpiper-begun-storage") == "CREATE_COMPLETE"
     assert named(boto3.client("s3").list_buckets()["Buckets"], "Name", "sandpiper-begun-")
 
@@ -127,7 +125,7 @@ def test_a_first_deployment_that_fails_leaves_the_bucket_alone(
     assert run(environments, file, "print('now')") == "now"
 
 
-def test_storage_that_fails_at_first_leaves_nothing_in_the_way_of_the_second_deployment(
+def test_failed_first_storage_deployment_does_not_block_the_second(
     environments: Environments,
 ) -> None:
     file = environments.write("denied", "  key: own\n" + BEFORE, head=HEAD.replace("retain: false", "retain: true"))
@@ -141,18 +139,18 @@ def test_storage_that_fails_at_first_leaves_nothing_in_the_way_of_the_second_dep
     assert status("sandpiper-denied-storage") == "ROLLBACK_COMPLETE"
     cloudformation: Any = boto3.client("cloudformation")
     events = cloudformation.describe_stack_events(StackName="sandpiper-denied-storage")["StackEvents"]
-    made = [each["ResourceType"] for each in events if each["ResourceStatus"] == "CREATE_COMPLETE"]
-    assert {kind: made.count(kind) for kind in ("AWS::KMS::Key", "AWS::S3::Bucket")} == {
+    created = [each["ResourceType"] for each in events if each["ResourceStatus"] == "CREATE_COMPLETE"]
+    assert {kind: created.count(kind) for kind in ("AWS::KMS::Key", "AWS::S3::Bucket")} == {
         "AWS::KMS::Key": 1,
         "AWS::S3::Bucket": 2,
-    }, "before it failed"
+    }, "created before the failure"
     assert named(s3.list_buckets()["Buckets"], "Name", "sandpiper-denied-") == []
 
     iam.delete_role_policy(**policy)
     environments.deploy(file)
     assert run(environments, file, "print('now')") == "now"
 
-    # Past its first deployment it stays.
+    # The bucket is retained after a successful deployment.
     environments.destroy()
     assert named(s3.list_buckets()["Buckets"], "Name", "sandpiper-denied-") == [name, f"{name}-logs"]
     assert s3.get_bucket_policy(Bucket=name)["Policy"]

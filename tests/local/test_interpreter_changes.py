@@ -1,4 +1,4 @@
-"""Each property of an interpreter is changed and deployed again: it is replaced where it must be, and not elsewhere."""
+"""Changes each property of an interpreter and deploys it again. Only create-only properties replace the interpreter."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from local_aws.running_instance import RunningInstance
 
-pytestmark = pytest.mark.skipif(ON_AWS, reason="it makes networks, roles and interpreters")
+pytestmark = pytest.mark.skipif(ON_AWS, reason="the tests create networks, roles and interpreters")
 REGION = "us-east-1"
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 INTERPRETER = "AWS::BedrockAgentCore::CodeInterpreterCustom"
 TRUST = {
     "Version": "2012-10-17",
@@ -35,13 +35,13 @@ TRUST = {
         {"Effect": "Allow", "Principal": {"Service": "bedrock-agentcore.amazonaws.com"}, "Action": "sts:AssumeRole"}
     ],
 }
-Shown = dict[str, Any]
-"""Members of GetCodeInterpreter's answer."""
+Response = dict[str, Any]
+"""Members of the response of GetCodeInterpreter."""
 
 
 @dataclass(frozen=True)
 class Existing:
-    """What an interpreter refers to, by ids and ARNs, two of each."""
+    """Two existing resources of each type that an interpreter refers to, by id or ARN."""
 
     subnets: tuple[str, str]
     security_groups: tuple[str, str]
@@ -50,11 +50,11 @@ class Existing:
 
 
 if TYPE_CHECKING:
-    Given = Callable[[cdk.Stack, Existing], dict[str, Any]]
-    """What the construct is given besides its place and its name."""
+    Arguments = Callable[[cdk.Stack, Existing], dict[str, Any]]
+    """Returns arguments of the construct in addition to its scope, id and name."""
 
 
-def nothing(_: cdk.Stack, __: Existing) -> dict[str, Any]:
+def no_arguments(_: cdk.Stack, __: Existing) -> dict[str, Any]:
     return {}
 
 
@@ -64,8 +64,8 @@ def public(_: cdk.Stack, __: Existing) -> dict[str, Any]:
     return {"network": PublicAccess(reason="Packages from PyPI", owner="tests")}
 
 
-def vpc(subnets: int = 1, security_groups: int = 1) -> Given:
-    """The first so many of each."""
+def vpc(subnets: int = 1, security_groups: int = 1) -> Arguments:
+    """Uses the given numbers of existing subnets and security groups."""
 
     def arguments(_: cdk.Stack, existing: Existing) -> dict[str, Any]:
         from sandpiper_constructs import VpcAccess
@@ -79,7 +79,7 @@ def vpc(subnets: int = 1, security_groups: int = 1) -> Given:
     return arguments
 
 
-def certificates(count: int) -> Given:
+def certificates(count: int) -> Arguments:
     return lambda _, existing: {"certificates": existing.secrets[:count]}
 
 
@@ -87,7 +87,7 @@ def no_role(_: cdk.Stack, __: Existing) -> dict[str, Any]:
     return {"execution_role": "none"}
 
 
-def role_of_others(number: int) -> Given:
+def existing_role(number: int) -> Arguments:
     def arguments(stack: cdk.Stack, existing: Existing) -> dict[str, Any]:
         from aws_cdk import aws_iam as iam
 
@@ -96,65 +96,65 @@ def role_of_others(number: int) -> Given:
     return arguments
 
 
-def folders(**paths: str) -> Given:
-    """One folder for each argument of the construct that takes folders."""
+def folders(**paths: str) -> Arguments:
+    """Creates a folder for each of the construct's arguments `folder`, `read` and `write`."""
 
     def arguments(stack: cdk.Stack, _: Existing) -> dict[str, Any]:
         from aws_cdk import aws_s3 as s3
 
         from sandpiper_constructs import BucketFolder
 
-        bucket = s3.Bucket.from_bucket_name(stack, "Data", "data-of-others")
-        made = {name: BucketFolder(bucket=bucket, path=path) for name, path in paths.items()}
-        return {name: folder if name == "folder" else [folder] for name, folder in made.items()}
+        bucket = s3.Bucket.from_bucket_name(stack, "Data", "existing-data")
+        by_argument = {name: BucketFolder(bucket=bucket, path=path) for name, path in paths.items()}
+        return {name: folder if name == "folder" else [folder] for name, folder in by_argument.items()}
 
     return arguments
 
 
-def texts(**arguments: str) -> Given:
+def texts(**arguments: str) -> Arguments:
     return lambda _, __: arguments
 
 
-def network(mode: str, subnets: int = 0, security_groups: int = 0) -> Callable[[Existing], Shown]:
-    def shown(existing: Existing) -> Shown:
+def network(mode: str, subnets: int = 0, security_groups: int = 0) -> Callable[[Existing], Response]:
+    def expected(existing: Existing) -> Response:
         ids = {
             "subnets": sorted(existing.subnets[:subnets]),
             "securityGroups": sorted(existing.security_groups[:security_groups]),
         }
         return {"networkConfiguration": {"networkMode": mode, **({"vpcConfig": ids} if subnets else {})}}
 
-    return shown
+    return expected
 
 
-def secrets(count: int) -> Callable[[Existing], Shown]:
-    def shown(existing: Existing) -> Shown:
+def secrets(count: int) -> Callable[[Existing], Response]:
+    def expected(existing: Existing) -> Response:
         listed = [{"location": {"secretsManager": {"secretArn": arn}}} for arn in sorted(existing.secrets[:count])]
         return {"certificates": listed or None}
 
-    return shown
+    return expected
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a construct is given before and after, and what GetCodeInterpreter shows then; None is what it lacks."""
+    """Arguments of the construct before and after a change, and the expected response. None is a missing member."""
 
-    after: Given
-    shown: Callable[[Existing], Shown]
-    before: Given = nothing
+    after: Arguments
+    expected: Callable[[Existing], Response]
+    before: Arguments = no_arguments
     replaced: bool = True
 
 
-def as_before(_: Existing) -> Shown:
+def unchanged(_: Existing) -> Response:
     return {}
 
 
 CHANGES: Mapping[str, Change] = {
-    "name": Change(texts(name_prefix="another"), as_before),
+    "name": Change(texts(name_prefix="another"), unchanged),
     "description": Change(texts(description="Another"), lambda _: {"description": "Another"}),
-    "no description": Change(nothing, lambda _: {"description": None}, texts(description="One")),
+    "no description": Change(no_arguments, lambda _: {"description": None}, texts(description="One")),
     "SANDBOX to PUBLIC": Change(public, network("PUBLIC")),
     "SANDBOX to VPC": Change(vpc(), network("VPC", 1, 1)),
-    "VPC to SANDBOX": Change(nothing, network("SANDBOX"), vpc()),
+    "VPC to SANDBOX": Change(no_arguments, network("SANDBOX"), vpc()),
     "subnets": Change(vpc(subnets=2), network("VPC", 2, 1), vpc()),
     "security groups": Change(vpc(security_groups=2), network("VPC", 1, 2), vpc()),
     "first certificate": Change(certificates(1), secrets(1)),
@@ -162,35 +162,35 @@ CHANGES: Mapping[str, Change] = {
     "no certificate": Change(certificates(0), secrets(0), certificates(1)),
     "own role to none": Change(no_role, lambda _: {"executionRoleArn": None}),
     "no role to one that exists": Change(
-        role_of_others(0), lambda existing: {"executionRoleArn": existing.roles[0]}, no_role
+        existing_role(0), lambda existing: {"executionRoleArn": existing.roles[0]}, no_role
     ),
     "another role that exists": Change(
-        role_of_others(1), lambda existing: {"executionRoleArn": existing.roles[1]}, role_of_others(0)
+        existing_role(1), lambda existing: {"executionRoleArn": existing.roles[1]}, existing_role(0)
     ),
-    "own folder": Change(folders(folder="own"), as_before, replaced=False),
-    "folder to read": Change(folders(read="others"), as_before, replaced=False),
-    "folder to write": Change(folders(write="others"), as_before, folders(read="others"), replaced=False),
+    "own folder": Change(folders(folder="own"), unchanged, replaced=False),
+    "folder to read": Change(folders(read="others"), unchanged, replaced=False),
+    "folder to write": Change(folders(write="others"), unchanged, folders(read="others"), replaced=False),
 }
 
 
 @pytest.fixture(scope="module")
-def existing(aws: RunningInstance) -> Existing:  # noqa: ARG001 - boto3 talks to it
-    """Networks, secrets and roles that are no part of the stacks."""
+def existing(aws: RunningInstance) -> Existing:  # noqa: ARG001 - boto3 uses it
+    """Creates networks, secrets and roles outside of the stacks."""
     session: Any = boto3
     ec2, iam, manager = session.client("ec2"), session.client("iam"), session.client("secretsmanager")
     unique = uuid.uuid4().hex[:8]
-    place = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    vpc_id = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
 
     def two(make: Callable[[int], str]) -> tuple[str, str]:
-        # Their order is the construct's, by which the first is the first in both.
+        # Sorted, as the construct sorts them.
         first, second = sorted((make(1), make(2)))
         return first, second
 
     def subnet(number: int) -> str:
-        return ec2.create_subnet(VpcId=place, CidrBlock=f"10.0.{number}.0/24")["Subnet"]["SubnetId"]
+        return ec2.create_subnet(VpcId=vpc_id, CidrBlock=f"10.0.{number}.0/24")["Subnet"]["SubnetId"]
 
     def security_group(number: int) -> str:
-        return ec2.create_security_group(VpcId=place, GroupName=f"{unique}-{number}", Description="Of a test")[
+        return ec2.create_security_group(VpcId=vpc_id, GroupName=f"{unique}-{number}", Description="Of a test")[
             "GroupId"
         ]
 
@@ -206,49 +206,49 @@ def existing(aws: RunningInstance) -> Existing:  # noqa: ARG001 - boto3 talks to
 
 @dataclass
 class Stack:
-    """A stack of one interpreter; each deployment synthesises it anew."""
+    """A stack with one interpreter. Each deployment synthesises it again."""
 
     existing: Existing
     folder: Path
     name: str = field(default_factory=lambda: f"interpreter-{uuid.uuid4().hex[:8]}")
 
-    def template(self, given: Given) -> str:
-        """With what the construct is given."""
+    def template(self, make_arguments: Arguments) -> str:
+        """Returns the template with the given arguments of the construct."""
         os.environ.setdefault("JSII_NODE", str(node()))
         import aws_cdk as cdk
 
         from sandpiper_constructs import CodeInterpreter
 
         app = cdk.App(outdir=str(self.folder), analytics_reporting=False)
-        place = cdk.Environment(account=ACCOUNT, region=REGION)
-        stack = cdk.Stack(app, self.name, env=place, synthesizer=cdk.BootstraplessSynthesizer())
-        arguments: dict[str, Any] = {"name_prefix": self.name.replace("-", "_"), **given(stack, self.existing)}
+        environment = cdk.Environment(account=ACCOUNT, region=REGION)
+        stack = cdk.Stack(app, self.name, env=environment, synthesizer=cdk.BootstraplessSynthesizer())
+        arguments: dict[str, Any] = {"name_prefix": self.name.replace("-", "_"), **make_arguments(stack, self.existing)}
         CodeInterpreter(stack, "Sandbox", **arguments)
         app.synth()
         return (self.folder / f"{self.name}.template.json").read_text()
 
-    def deploy(self, given: Given) -> str:
-        """Makes or updates it; returns its status. Raises ClientError where nothing changes."""
+    def deploy(self, make_arguments: Arguments) -> str:
+        """Creates or updates the stack, and returns its final status. Raises ClientError if nothing changes."""
         stacks: Any = boto3.client("cloudformation")
         known = [each["StackName"] for each in stacks.list_stacks()["StackSummaries"]]
         deploy = stacks.update_stack if self.name in known else stacks.create_stack
         identifier = deploy(
-            StackName=self.name, TemplateBody=self.template(given), Capabilities=["CAPABILITY_NAMED_IAM"]
+            StackName=self.name, TemplateBody=self.template(make_arguments), Capabilities=["CAPABILITY_NAMED_IAM"]
         )["StackId"]
-        return self.settled(identifier)
+        return self.wait_until_complete(identifier)
 
-    def settled(self, identifier: str) -> str:
-        """The status that it comes to."""
-        until, stacks = time.monotonic() + PATIENCE_SECONDS, boto3.client("cloudformation")
-        while time.monotonic() < until:
+    def wait_until_complete(self, identifier: str) -> str:
+        """Waits for the end of the operation, and returns the stack's status."""
+        deadline, stacks = time.monotonic() + TIMEOUT_SECONDS, boto3.client("cloudformation")
+        while time.monotonic() < deadline:
             status = stacks.describe_stacks(StackName=identifier)["Stacks"][0]["StackStatus"]
             if not status.endswith("IN_PROGRESS"):
                 return status
             time.sleep(0.05)
-        raise AssertionError(f"{self.name} does not settle")
+        raise AssertionError(f"{self.name} is still in progress after {TIMEOUT_SECONDS} s")
 
-    def interpreter(self) -> Shown:
-        """Its interpreter, as AgentCore shows it."""
+    def interpreter(self) -> Response:
+        """Returns the response of GetCodeInterpreter for the stack's interpreter."""
         resources: Any = boto3.client("cloudformation").describe_stack_resources(StackName=self.name)["StackResources"]
         (found,) = (each["PhysicalResourceId"] for each in resources if each["ResourceType"] == INTERPRETER)
         control: Any = boto3.client("bedrock-agentcore-control")
@@ -257,24 +257,24 @@ class Stack:
 
 @pytest.fixture
 def stack(existing: Existing, tmp_path: Path) -> Generator[Stack]:
-    """A stack that goes with the test."""
-    made = Stack(existing, tmp_path)
-    yield made
+    """Yields a stack that is deleted after the test."""
+    created = Stack(existing, tmp_path)
+    yield created
     stacks: Any = boto3.client("cloudformation")
-    identifier = stacks.describe_stacks(StackName=made.name)["Stacks"][0]["StackId"]
-    stacks.delete_stack(StackName=made.name)
-    assert made.settled(identifier) == "DELETE_COMPLETE"
+    identifier = stacks.describe_stacks(StackName=created.name)["Stacks"][0]["StackId"]
+    stacks.delete_stack(StackName=created.name)
+    assert created.wait_until_complete(identifier) == "DELETE_COMPLETE"
 
 
 def ids() -> set[str]:
-    """Of all interpreters of the account."""
+    """Returns the ids of all interpreters of the account."""
     control: Any = boto3.client("bedrock-agentcore-control")
     pages = control.get_paginator("list_code_interpreters").paginate(type="CUSTOM")
     return {each["codeInterpreterId"] for page in pages for each in page["codeInterpreterSummaries"]}
 
 
 def run(interpreter_id: str, code: str) -> str:
-    """What a program prints, in a session of its own."""
+    """Runs a program in a new session, and returns its output."""
     data: Any = boto3.client("bedrock-agentcore")
     session = {
         "codeInterpreterIdentifier": interpreter_id,
@@ -291,7 +291,7 @@ def run(interpreter_id: str, code: str) -> str:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_change_replaces_the_interpreter_where_it_must(stack: Stack, name: str) -> None:
+def test_create_only_changes_replace_the_interpreter(stack: Stack, name: str) -> None:
     change = CHANGES[name]
     assert stack.deploy(change.before) == "CREATE_COMPLETE"
     before = stack.interpreter()
@@ -299,8 +299,8 @@ def test_a_change_replaces_the_interpreter_where_it_must(stack: Stack, name: str
     assert stack.deploy(change.after) == "UPDATE_COMPLETE"
     after = stack.interpreter()
     replaced = after["codeInterpreterId"] != before["codeInterpreterId"]
-    shown = {member: after.get(member) for member in change.shown(stack.existing)}
-    assert (replaced, shown) == (change.replaced, change.shown(stack.existing))
+    response = {member: after.get(member) for member in change.expected(stack.existing)}
+    assert (replaced, response) == (change.replaced, change.expected(stack.existing))
     assert ids() & {before["codeInterpreterId"], after["codeInterpreterId"]} == {after["codeInterpreterId"]}
     assert run(after["codeInterpreterId"], "print(6 * 7)") == "42"
 

@@ -1,4 +1,4 @@
-"""Templates, synthesised once for all tests: of the environments in the repository, and of single constructs."""
+"""Fixtures and functions that synthesise templates of environments and of single constructs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from sandpiper_constructs.template_text import template_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -20,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
 REASON_CHARACTERS = 40
-"""A reason for a finding that is shorter than this explains nothing."""
+"""Minimum length of the reason for a finding."""
 
 RICH: dict[str, Any] = {
     "account": "111122223333",
@@ -76,15 +78,15 @@ if _node is not None and _node.origin is not None:
 
 @dataclass(frozen=True)
 class Template:
-    """A rendered template."""
+    """A synthesised template."""
 
     name: str
     content: dict[str, Any]
     size: int
-    """In bytes."""
+    """Size of the file in bytes."""
 
     def resources(self, type_: str) -> dict[str, dict[str, Any]]:
-        """Properties of all resources of a type, by logical id."""
+        """Returns the properties of all resources of a type by logical id."""
         return {
             name: resource.get("Properties", {})
             for name, resource in self.content.get("Resources", {}).items()
@@ -92,14 +94,14 @@ class Template:
         }
 
     def only(self, type_: str) -> dict[str, Any]:
-        """Properties of the one resource of a type."""
+        """Returns the properties of the only resource of a type."""
         (properties,) = self.resources(type_).values()
         return properties
 
 
 @dataclass(frozen=True)
 class Assembly:
-    """A cloud assembly: its templates by stack name, its manifest, and the folder that it lies in."""
+    """A cloud assembly: its templates by stack name, its manifest and its folder."""
 
     templates: dict[str, Template]
     manifest: dict[str, Any]
@@ -107,7 +109,7 @@ class Assembly:
 
     @property
     def region(self) -> str:
-        """The one of all its stacks."""
+        """The Region of all its stacks."""
         (found,) = {
             str(each["environment"]).rpartition("/")[2]
             for each in self.manifest["artifacts"].values()
@@ -121,7 +123,7 @@ class Assembly:
 
 @pytest.fixture(scope="session", autouse=True)
 def in_the_repository() -> Iterator[None]:
-    """The CDK CLI runs the app in the repository's root, so the tests do too."""
+    """Changes to the repository's root, in which the CDK CLI runs the app."""
     before = Path.cwd()
     os.chdir(ROOT)
     yield
@@ -135,9 +137,9 @@ def read_assembly(directory: Path) -> Assembly:
 
 
 def new_app(directory: Path, context: Mapping[str, str] | None = None) -> cdk.App:
-    """An app with the flags of cdk.json, which the CLI passes to the real one, and what `-c` would add.
+    """Creates an app with the context of cdk.json and further context, as `-c` would add it.
 
-    Its assembly names the folders of assets and has no copies of them, as after `cdk synth --no-staging`.
+    Assets are not copied into the assembly, as with `cdk synth --no-staging`.
     """
     import aws_cdk as cdk
 
@@ -151,20 +153,20 @@ def new_app(directory: Path, context: Mapping[str, str] | None = None) -> cdk.Ap
 
 
 def synthesise(directory: Path, options: Mapping[str, Any], **more: Any) -> Assembly:
-    """The cloud assembly of an environment that is no file; what `options` leave out is that of the test account."""
+    """Synthesises an environment. The default account, Region, name and owner are those of the tests."""
     from sandpiper.environment import Environment
     from stacks.environment_stacks import add_stacks
 
-    given = {"name": "one", "account": ACCOUNT, "region": REGION, "owner": "tests", **options, **more}
+    values = {"name": "one", "account": ACCOUNT, "region": REGION, "owner": "tests", **options, **more}
     app = new_app(directory)
-    add_stacks(app, Environment.model_validate(given))
+    add_stacks(app, Environment.model_validate(values))
     app.synth()
     return read_assembly(directory)
 
 
 @pytest.fixture(scope="session")
 def assemblies(in_the_repository: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Assembly]:  # noqa: ARG001
-    """The cloud assemblies of every environment in the repository, by name, with their reports of cdk-nag."""
+    """Returns the cloud assembly of each environment in the repository by name, with its cdk-nag report."""
     import aws_cdk as cdk
     import cdk_nag
 
@@ -196,13 +198,13 @@ def dev(assemblies: dict[str, Assembly]) -> Assembly:
 
 @pytest.fixture(scope="session")
 def rich(in_the_repository: None, tmp_path_factory: pytest.TempPathFactory) -> Assembly:  # noqa: ARG001
-    """The cloud assembly of RICH."""
+    """Returns the cloud assembly of RICH."""
     return synthesise(tmp_path_factory.mktemp("rich"), RICH)
 
 
 @pytest.fixture
 def render(tmp_path: Path) -> Callable[[Callable[[cdk.Stack], object]], Template]:
-    """Renders a stack of one's own: give it what fills the stack."""
+    """Returns a function that renders a stack, after its argument has added constructs to it."""
 
     def render_stack(fill: Callable[[cdk.Stack], object]) -> Template:
         import aws_cdk as cdk
@@ -216,7 +218,7 @@ def render(tmp_path: Path) -> Callable[[Callable[[cdk.Stack], object]], Template
 
 
 def findings(assembly: Assembly) -> list[dict[str, Any]]:
-    """What cdk-nag found and was acknowledged; nothing else may have been found."""
+    """Returns the acknowledged findings of cdk-nag, and fails if there are other findings."""
     report = json.loads((assembly.directory / "validation-report.json").read_text())
     (nag,) = (plugin for plugin in report["pluginReports"] if plugin["pluginName"] == "AwsSolutions")
     assert (nag["conclusion"], nag["violations"]) == ("success", [])
@@ -230,47 +232,41 @@ POLICIES = {
     "AWS::Logs::ResourcePolicy": "PolicyDocument",
     "AWS::S3::BucketPolicy": "PolicyDocument",
 }
-"""Where each type but a role has its policy."""
+"""The property that contains the policy, by resource type. Roles are handled separately."""
 
 
 def documents(assembly: Assembly) -> dict[str, dict[str, Any]]:
-    """Every policy document by stack, resource and purpose."""
+    """Returns every policy document by stack, resource and purpose."""
     found: dict[str, dict[str, Any]] = {}
     for stack, template in sorted(assembly.templates.items()):
         for name, role in template.resources("AWS::IAM::Role").items():
             found[f"{stack}/{name}/trust"] = role["AssumeRolePolicyDocument"]
             for policy in role.get("Policies", []):
                 found[f"{stack}/{name}/{policy['PolicyName']}"] = policy["PolicyDocument"]
-        for kind, member in POLICIES.items():
-            for name, policy in template.resources(kind).items():
-                document = policy[member]
-                found[f"{stack}/{name}"] = document if "Statement" in document else json.loads(in_words(document))
+        for type_, property_ in POLICIES.items():
+            for name, policy in template.resources(type_).items():
+                document = policy[property_]
+                found[f"{stack}/{name}"] = document if "Statement" in document else json.loads(template_text(document))
     return found
 
 
-def in_words(value: Any) -> str:
-    """A text with the names of its references in angle brackets."""
-    if isinstance(value, str):
-        return value
-    ((function, argument),) = cast("dict[str, Any]", value).items()
-    if function == "Fn::Join":
-        delimiter, parts = argument
-        return delimiter.join(map(in_words, parts))
-    return f"<{argument if isinstance(argument, str) else '.'.join(argument)}>"
+def states_of(template: Template) -> dict[str, Any]:
+    """Returns the definition of the template's only state machine."""
+    return json.loads(template_text(template.only("AWS::StepFunctions::StateMachine")["DefinitionString"]))
 
 
 def statements(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """A policy's statements, with actions and resources always as lists."""
+    """Returns the statements of a policy, with actions and resources as lists."""
     found = cast("list[dict[str, Any]]", document["Statement"])
     return [
         {
             **statement,
-            "Action": _listed(statement["Action"]),
-            **({"Resource": _listed(statement["Resource"])} if "Resource" in statement else {}),
+            "Action": _as_list(statement["Action"]),
+            **({"Resource": _as_list(statement["Resource"])} if "Resource" in statement else {}),
         }
         for statement in found
     ]
 
 
-def _listed(value: object) -> list[Any]:
+def _as_list(value: object) -> list[Any]:
     return cast("list[Any]", value) if isinstance(value, list) else [value]

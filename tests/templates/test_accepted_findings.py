@@ -1,4 +1,4 @@
-"""What an environment accepts is acknowledged at its own resource, and refused where there is nothing to accept."""
+"""Accepted findings are acknowledged at their resource. An accepted finding that does not occur fails synthesis."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ accepted_findings:
 - finding: {finding}
   at: {at}
   reason: Nothing narrower is possible
-  owner: somebody
+  owner: platform team
   expires: 2999-06-30
 """)
     return load(file), file
 
 
 def _app(folder: Path) -> cdk.App:
-    """An app with one finding: a wildcard in a role's policy."""
+    """Creates an app with one finding: a wildcard in a role's policy."""
     app = cdk.App(outdir=str(folder / "out"), builtin_cloud_formation_validation=False)
     cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
     role = iam.Role(cdk.Stack(app, "stack"), "Role", assumed_by=service_principal("lambda"))
@@ -46,7 +46,7 @@ def _app(folder: Path) -> cdk.App:
     return app
 
 
-def test_it_is_in_the_report_with_its_reason_its_owner_and_its_last_day(tmp_path: Path) -> None:
+def test_report_lists_accepted_finding_with_reason_owner_and_expiry(tmp_path: Path) -> None:
     environment, file = _environment(tmp_path, WILDCARD, POLICY)
     app = _app(tmp_path)
     acknowledge(app, environment, file)
@@ -55,27 +55,27 @@ def test_it_is_in_the_report_with_its_reason_its_owner_and_its_last_day(tmp_path
     report = json.loads((assembly / "validation-report.json").read_text())
     (finding,) = (one for plugin in report["pluginReports"] for one in plugin["suppressedViolations"])
     assert finding["acknowledgedAt"] == POLICY
-    assert finding["reason"] == "Nothing narrower is possible (accepted by somebody, until 2999-06-30)"
+    assert finding["reason"] == "Nothing narrower is possible (accepted by platform team, until 2999-06-30)"
 
 
-def test_a_resource_that_does_not_exist_is_refused_before_synthesis(tmp_path: Path) -> None:
+def test_unknown_resource_fails_before_synthesis(tmp_path: Path) -> None:
     environment, file = _environment(tmp_path, WILDCARD, "stack/Rule/DefaultPolicy")
-    with pytest.raises(InvalidEnvironment) as caught:
+    with pytest.raises(InvalidEnvironment) as error:
         acknowledge(_app(tmp_path), environment, file)
-    (problem,) = caught.value.issues
+    (problem,) = error.value.issues
     assert (problem.line, problem.at) == (9, "accepted_findings[0].at")
     assert problem.problem == "is 'stack/Rule/DefaultPolicy', which is not a construct of this app"
 
 
-def test_a_rule_that_found_nothing_there_is_refused_after_synthesis(tmp_path: Path) -> None:
+def test_finding_that_does_not_occur_fails_after_synthesis(tmp_path: Path) -> None:
     environment, file = _environment(tmp_path, "AwsSolutions-S1", POLICY)
     app = _app(tmp_path)
     acknowledge(app, environment, file)
     cdk.Validations.of(app.node.find_child("stack").node.find_child("Role")).acknowledge(
         cdk.Acknowledgment(id=f"AwsSolutions::{WILDCARD}", reason="for the test")
     )
-    with pytest.raises(InvalidEnvironment) as caught:
+    with pytest.raises(InvalidEnvironment) as error:
         require_used(Path(app.synth().directory), environment, file)
-    (problem,) = caught.value.issues
+    (problem,) = error.value.issues
     assert (problem.line, problem.at) == (8, "accepted_findings[0].finding")
     assert problem.problem == f"is 'AwsSolutions-S1', which does not occur at {POLICY}"

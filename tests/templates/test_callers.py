@@ -1,4 +1,4 @@
-"""Who may run code in an interpreter besides its function: roles of this account, and of others by a role to assume."""
+"""Callers of this account get a policy. Callers of other accounts assume a role."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ACTIONS = [
 SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:roots-AbCdEf"  # noqa: S105 - its ARN
 
 
-def _filled(render: Render, *role_arns: str) -> Template:
+def _render_access(render: Render, *role_arns: str) -> Template:
     def fill(stack: cdk.Stack) -> None:
         one = CodeInterpreter(stack, "One", name_prefix="one", certificates=[SECRET])
         CallerAccess(stack, "Callers", interpreter=one, role_arns=role_arns)
@@ -35,8 +35,8 @@ def _filled(render: Render, *role_arns: str) -> Template:
     return render(fill)
 
 
-def test_roles_of_this_account_get_a_policy_for_this_interpreter_alone_by_their_names(render: Render) -> None:
-    template = _filled(render, f"{OWN}/plain", f"{OWN}/a/path/deep")
+def test_roles_of_this_account_get_a_policy_for_this_interpreter_only(render: Render) -> None:
+    template = _render_access(render, f"{OWN}/plain", f"{OWN}/a/path/deep")
     policy = template.only("AWS::IAM::Policy")
     assert policy["Roles"] == ["deep", "plain"]
     assert policy["PolicyName"].startswith("stack")
@@ -49,8 +49,8 @@ def test_roles_of_this_account_get_a_policy_for_this_interpreter_alone_by_their_
     assert len(template.resources("AWS::IAM::Role")) == 1  # the execution role
 
 
-def test_roles_of_other_accounts_assume_one_that_trusts_exactly_them(render: Render) -> None:
-    template = _filled(render, f"{OTHER}/two", f"{OTHER}/path/one")
+def test_roles_of_other_accounts_assume_a_role_that_trusts_exactly_them(render: Render) -> None:
+    template = _render_access(render, f"{OTHER}/two", f"{OTHER}/path/one")
     (role,) = (each for name, each in template.resources("AWS::IAM::Role").items() if name.startswith("Callers"))
     trusted = [statement["Principal"]["AWS"] for statement in role["AssumeRolePolicyDocument"]["Statement"]]
     assert trusted in ([[f"{OTHER}/path/one", f"{OTHER}/two"]], [f"{OTHER}/path/one", f"{OTHER}/two"])
@@ -62,7 +62,7 @@ def test_roles_of_other_accounts_assume_one_that_trusts_exactly_them(render: Ren
 
 
 @pytest.mark.parametrize(
-    ("role_arns", "what"),
+    ("role_arns", "message"),
     [
         ([f"{OWN}/one", f"{OWN}/one"], "role_arns contains a role twice"),
         (["arn:aws:iam::123456789012:user/one"], "role_arns contains 'arn:aws:iam::123456789012:user/one'"),
@@ -70,12 +70,12 @@ def test_roles_of_other_accounts_assume_one_that_trusts_exactly_them(render: Ren
         (["arn:aws:iam::999999999999:root"], "role_arns contains"),
     ],
 )
-def test_what_is_no_role_is_refused(render: Render, role_arns: list[str], what: str) -> None:
-    with pytest.raises(ValueError, match=f"{what}.*; allowed: "):
-        _filled(render, *role_arns)
+def test_invalid_role_arns_are_rejected(render: Render, role_arns: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=f"{message}.*; allowed: "):
+        _render_access(render, *role_arns)
 
 
-def test_without_an_account_it_cannot_be_known_whose_a_role_is() -> None:
+def test_stack_without_an_account_is_rejected() -> None:
     stack = cdk.Stack()
     one = CodeInterpreter(stack, "One", name_prefix="one")
     with pytest.raises(ValueError, match="stack without an account"):

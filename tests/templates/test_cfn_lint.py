@@ -1,4 +1,4 @@
-"""Every template is what CloudFormation's own schemas allow: properties, values, references, in its region."""
+"""Every template is valid under the CloudFormation schemas of its Region, as checked by cfn-lint."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from tests.templates.conftest import Assembly
 
 IGNORED = {
-    "W3005": "the CDK depends on a role's policies by depending on the role, too",
-    "W3010": "zones are named in the environment file, so that nothing is looked up",
+    "W3005": "the CDK adds a dependency on a role in addition to its policies",
+    "W3010": "zones are listed in the environment file, because synthesis makes no lookups",
 }
 WORKFLOWS = ROOT / "examples" / "workflows"
 
 
 @functools.cache
 def linter(region: str) -> Callable[[str], Iterator[Match]]:
-    """`cfn-lint --regions REGION FILE` in this process, where it loads its rules once."""
+    """Returns a function that runs `cfn-lint --regions REGION FILE` in this process, which loads the rules once."""
     from cfnlint.config import ConfigMixIn  # pyright: ignore[reportMissingTypeStubs]
     from cfnlint.runner import Runner  # pyright: ignore[reportMissingTypeStubs]
     from cfnlint.runner.template import run_template_by_file_path  # pyright: ignore[reportMissingTypeStubs]
@@ -40,8 +40,8 @@ def linter(region: str) -> Callable[[str], Iterator[Match]]:
     return lambda file: run_template_by_file_path(file, runner.config, runner.rules, ignore_bad_template=False)
 
 
-def found(directory: Path, region: str) -> list[str]:
-    """What cfn-lint has to say of the templates in a cloud assembly. It has to hold some."""
+def lint_assembly(directory: Path, region: str) -> list[str]:
+    """Returns the cfn-lint messages of all templates in a cloud assembly, which must contain at least one."""
     templates = sorted(map(str, directory.glob("*.template.json")))
     assert templates
     return [
@@ -54,17 +54,17 @@ def found(directory: Path, region: str) -> list[str]:
 @pytest.mark.parametrize("environment", [file.stem for file in (ROOT / "environments").glob("*.yaml")])
 def test_environments(assemblies: dict[str, Assembly], environment: str) -> None:
     assembly = assemblies[environment]
-    assert found(assembly.directory, assembly.region) == []
+    assert lint_assembly(assembly.directory, assembly.region) == []
 
 
 def test_an_environment_with_a_network(tmp_path: Path) -> None:
     assembly = private_network.synthesised(tmp_path / "private")
     assert "sandpiper-private-network" in assembly.templates
-    assert found(assembly.directory, assembly.region) == []
+    assert lint_assembly(assembly.directory, assembly.region) == []
 
 
 def test_the_charting_agent(tmp_path: Path) -> None:
-    assert found(charting_agent.synthesise(tmp_path).directory, REGION) == []
+    assert lint_assembly(charting_agent.synthesise(tmp_path).directory, REGION) == []
 
 
 def test_the_workflows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,10 +73,10 @@ def test_the_workflows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runpy.run_path(str(WORKFLOWS / "app.py"))["WorkflowExamples"](app)
     cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
     app.synth()
-    assert found(tmp_path, REGION) == []
+    assert lint_assembly(tmp_path, REGION) == []
 
 
-def test_the_ten_lines_which_need_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ten_line_app_needs_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(("AWS_", "CDK_")):
             monkeypatch.delenv(name)
@@ -84,11 +84,11 @@ def test_the_ten_lines_which_need_no_credentials(tmp_path: Path, monkeypatch: py
     app = cdk.App(outdir=str(tmp_path), context=context, builtin_cloud_formation_validation=False)
     monkeypatch.setattr(cdk, "App", lambda: app)
     runpy.run_path(str(ROOT / "examples" / "ten_line_app" / "app.py"))
-    assert found(tmp_path, REGION) == []
+    assert lint_assembly(tmp_path, REGION) == []
 
 
-def test_what_is_wrong_is_found(tmp_path: Path) -> None:
+def test_an_invalid_template_is_reported(tmp_path: Path) -> None:
     wrong = '{"Resources": {"A": {"Type": "AWS::S3::Bucket", "Properties": {"BucketNames": "a"}}}}'
     (tmp_path / "wrong.template.json").write_text(wrong)
-    (message,) = found(tmp_path, REGION)
+    (message,) = lint_assembly(tmp_path, REGION)
     assert "BucketNames" in message

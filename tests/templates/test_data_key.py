@@ -1,4 +1,4 @@
-"""A KMS key of the data: made here or one that exists, used by each role through S3 alone, exported by nobody."""
+"""Roles use the KMS key of the data bucket, new or existing, through S3 only. No stack exports it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from aws_cdk import Validations
 
 from sandpiper.environment import Environment, SandboxInterpreter, Tenant
 from sandpiper.environment.storage import DataBucket
+from sandpiper_constructs.template_text import template_text
 from stacks.environment_stacks import add_stacks
-from tests.templates.conftest import ACCOUNT, REGION, Assembly, documents, in_words, new_app, read_assembly, statements
+from tests.templates.conftest import ACCOUNT, REGION, Assembly, documents, new_app, read_assembly, statements
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +41,7 @@ def _synthesised(directory: Path, **data_bucket: Any) -> Assembly:
 
 
 def _key_statements(assembly: Assembly) -> dict[str, list[dict[str, Any]]]:
-    """By document, of all roles."""
+    """Returns the KMS statements of all roles by document."""
     found = {
         name: [one for one in statements(document) if str(one["Action"][0]).startswith("kms:")]
         for name, document in documents(assembly).items()
@@ -56,14 +57,14 @@ def _encryption(assembly: Assembly) -> dict[str, dict[str, Any]]:
     }
 
 
-def test_a_key_of_its_own_is_rotated_and_outlives_its_stack(tmp_path: Path) -> None:
+def test_own_key_is_rotated_and_retained(tmp_path: Path) -> None:
     storage = _synthesised(tmp_path, key="own")[STORAGE]
     assert storage.only("AWS::KMS::Key")["EnableKeyRotation"] is True
     (key,) = (each for each in storage.content["Resources"].values() if each["Type"] == "AWS::KMS::Key")
     assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
-def test_data_is_encrypted_with_it_and_access_logs_are_not_since_s3_would_not_deliver_them(tmp_path: Path) -> None:
+def test_key_encrypts_data_but_not_access_logs(tmp_path: Path) -> None:
     data, logs = _encryption(_synthesised(tmp_path, key="own")).values()
     if data["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256":
         data, logs = logs, data
@@ -72,7 +73,7 @@ def test_data_is_encrypted_with_it_and_access_logs_are_not_since_s3_would_not_de
     assert logs == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
 
 
-def test_tenants_know_the_key_by_a_parameter_and_import_nothing(tmp_path: Path) -> None:
+def test_tenants_read_the_key_from_a_parameter_and_import_nothing(tmp_path: Path) -> None:
     assembly = _synthesised(tmp_path, key="own")
     assert assembly[STORAGE].only("AWS::SSM::Parameter")["Name"] == PARAMETER
     parameters = assembly[TENANT].content["Parameters"].values()
@@ -81,7 +82,7 @@ def test_tenants_know_the_key_by_a_parameter_and_import_nothing(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("key", ["own", EXISTING])
-def test_each_role_uses_the_key_for_its_bucket_through_s3_and_no_other_way(tmp_path: Path, key: str) -> None:
+def test_roles_use_the_key_only_through_s3_and_for_their_bucket(tmp_path: Path, key: str) -> None:
     by_document = _key_statements(_synthesised(tmp_path, key=key))
     assert len(by_document) == 2, "the session function's and the interpreter's"
     for statement in (each for some in by_document.values() for each in some):
@@ -96,9 +97,7 @@ def test_each_role_uses_the_key_for_its_bucket_through_s3_and_no_other_way(tmp_p
 
 
 @pytest.mark.parametrize("key", ["own", EXISTING])
-def test_each_role_uses_the_key_for_the_folders_that_it_reads_and_writes_and_no_others(
-    tmp_path: Path, key: str
-) -> None:
+def test_roles_use_the_key_only_for_folders_that_they_read_or_write(tmp_path: Path, key: str) -> None:
     assembly = _synthesised(tmp_path, key=key)
     for name, of_key in _key_statements(assembly).items():
         may = [*statements(documents(assembly)[name]), *of_key]
@@ -112,25 +111,27 @@ def test_each_role_uses_the_key_for_the_folders_that_it_reads_and_writes_and_no_
         assert objects("kms:GenerateDataKey", of_key) == objects("s3:PutObject", may) != set(), name
 
 
-def test_the_key_itself_is_used_through_s3_for_the_data_bucket_alone(tmp_path: Path) -> None:
+def test_key_policy_allows_use_only_through_s3_for_the_data_bucket(tmp_path: Path) -> None:
     manage, use = statements(_synthesised(tmp_path, key="own")[STORAGE].only("AWS::KMS::Key")["KeyPolicy"])
     assert sorted(use["Action"]) == ["kms:Decrypt", "kms:GenerateDataKey"]
-    assert in_words(use["Condition"]["StringEquals"]["kms:ViaService"]) == "s3.us-east-1.<AWS::URLSuffix>"
+    assert template_text(use["Condition"]["StringEquals"]["kms:ViaService"]) == "s3.us-east-1.<AWS::URLSuffix>"
     bucket = f"arn:aws:s3:::sandpiper-one-{ACCOUNT}-{REGION}"
     assert use["Condition"]["ArnLike"] == {"kms:EncryptionContext:aws:s3:arn": [bucket, f"{bucket}/*"]}
-    # What would use it, hand its use on, or hide behind a wildcard.
+    # Actions that use the key, delegate its use, or contain a wildcard.
     using = r"kms:(.*\*.*|.*Decrypt.*|.*Encrypt.*|.*Generate.*|CreateGrant|Sign|Verify|Derive.*)"
     assert not [action for action in manage["Action"] if re.fullmatch(using, action)]
-    assert {"kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"} <= set(manage["Action"]), "or nobody could manage it"
+    assert {"kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"} <= set(manage["Action"]), (
+        "otherwise the key could not be managed"
+    )
     for statement in (manage, use):
         assert statement["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
 
 
-def test_without_a_key_no_role_may_use_any(tmp_path: Path) -> None:
+def test_without_a_key_no_role_has_kms_permissions(tmp_path: Path) -> None:
     assert _key_statements(_synthesised(tmp_path)) == {}
 
 
-def test_a_bucket_that_exists_is_used_by_its_name_and_nothing_is_made_for_it(tmp_path: Path) -> None:
+def test_existing_bucket_is_used_without_a_storage_stack(tmp_path: Path) -> None:
     assembly = _synthesised(tmp_path, name="lake", key=EXISTING)
     assert set(assembly.templates) == {TENANT, "sandpiper-one-fleet"}
     (function,) = (
@@ -142,7 +143,7 @@ def test_a_bucket_that_exists_is_used_by_its_name_and_nothing_is_made_for_it(tmp
     assert len(_key_statements(assembly)) == 2
 
 
-def test_each_folder_lives_as_long_as_the_environment_says(tmp_path: Path) -> None:
+def test_lifecycle_rules_match_the_retention_days(tmp_path: Path) -> None:
     days = {"runs": 20, "inputs": 30, "sandbox": 40, "old_versions": 50, "access_logs": 60}
     days |= {"removed_tenants": {"former": 70}}
     buckets = _synthesised(tmp_path, retention_days=days)[STORAGE].resources("AWS::S3::Bucket").values()

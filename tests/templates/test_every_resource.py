@@ -1,4 +1,4 @@
-"""What holds for every resource of an environment, whichever construct makes it: tags, and the roles' boundary."""
+"""Every resource of an environment has the tags, and every role has the permissions boundary."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ UNTAGGED = {
 TAGS = {
     "AWS::Budgets::Budget": "ResourceTags",
 }
-"""Where a type's tags are, if not in Tags."""
+"""The property that contains the tags, if it is not `Tags`, by resource type."""
 
 
 def _resources(assembly: Assembly) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Every resource: stack, logical id, and what the template says."""
+    """Yields the stack, logical id and definition of every resource."""
     for stack, template in assembly.templates.items():
         for name, resource in template.content["Resources"].items():
             yield stack, name, resource
 
 
 def _tags(resource: dict[str, Any]) -> dict[str, str]:
-    """A resource's tags, which some types have as a list and some as a mapping."""
+    """Returns the tags of a resource. Templates contain them as a list or as a mapping, depending on the type."""
     found = resource.get("Properties", {}).get(TAGS.get(resource["Type"], "Tags"), {})
     if isinstance(found, dict):
         return cast("dict[str, str]", found)
     return {tag["Key"]: tag["Value"] for tag in found}
 
 
-def test_every_resource_says_whose_it_is(rich: Assembly) -> None:
+def test_every_resource_has_the_tags(rich: Assembly) -> None:
     shared = {"sandpiper:environment": "one", "cost-centre": "42"}
     own = {
         "sandpiper-one-claims": {"sandpiper:tenant": "claims", "sandpiper:owner": "claims team", "stage": "trial"},
@@ -64,7 +64,7 @@ def test_every_resource_says_whose_it_is(rich: Assembly) -> None:
     assert seen == set(rich.templates)
 
 
-def test_every_role_has_the_boundary(rich: Assembly) -> None:
+def test_every_role_has_the_permissions_boundary(rich: Assembly) -> None:
     roles = [(stack, name, each) for stack, name, each in _resources(rich) if each["Type"] == "AWS::IAM::Role"]
     assert len(roles) >= 7
     assert [

@@ -1,6 +1,6 @@
-"""Findings are explained where they are, in our environments and in somebody else's app.
+"""Findings have a reason at their resource, in the environments and in any other app.
 
-That has none of our flags, account or bucket name.
+The other app has no feature flags, no account and another bucket name.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _app(directory: Path) -> tuple[cdk.App, cdk.Stack]:
 
 
 @pytest.mark.parametrize("environment", ["dev", "local", "prod"])
-def test_every_finding_is_explained_at_its_own_resource(assemblies: dict[str, Assembly], environment: str) -> None:
+def test_every_finding_has_a_reason_at_its_resource(assemblies: dict[str, Assembly], environment: str) -> None:
     assert "missing" not in assemblies[environment].manifest, "what AWS was to be asked"
     for finding in findings(assemblies[environment]):
         assert len(finding["reason"]) > REASON_CHARACTERS, finding["ruleName"]
@@ -41,14 +41,14 @@ def test_every_finding_is_explained_at_its_own_resource(assemblies: dict[str, As
         assert at.count("/") >= 2, "not for a whole stack"
 
 
-def test_an_interpreter_with_a_bucket_of_its_own_stack(tmp_path: Path) -> None:
+def test_interpreter_with_a_bucket_of_the_same_stack(tmp_path: Path) -> None:
     app, stack = _app(tmp_path)
-    data = DataBucket(stack, "Data", name="somebodys-data")
+    data = DataBucket(stack, "Data", name="existing-data")
     CodeInterpreter(stack, "One", name_prefix="one", folder=BucketFolder(bucket=data.bucket, path="code"))
     app.synth()
 
 
-def test_an_unexplained_wildcard_still_fails(tmp_path: Path) -> None:
+def test_wildcard_without_a_reason_fails(tmp_path: Path) -> None:
     app, stack = _app(tmp_path)
     role = iam.Role(stack, "Role", assumed_by=service_principal("lambda"))
     role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=["*"]))

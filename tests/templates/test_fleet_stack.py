@@ -1,4 +1,4 @@
-"""What watches an environment as a whole: the account's quotas, every tenant on one dashboard, the budget."""
+"""The fleet stack has alarms on the account's quotas, a dashboard of all tenants, and a budget."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandpiper_constructs.template_text import template_text
 from tests.templates.conftest import synthesise
 
 if TYPE_CHECKING:
@@ -16,9 +17,9 @@ TOPIC = "arn:aws:sns:eu-west-1:111122223333:alarms"
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
+def fleet_assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
     return synthesise(
-        tmp_path_factory.mktemp("watched"),
+        tmp_path_factory.mktemp("fleet"),
         {
             "account": "111122223333",
             "region": "eu-west-1",
@@ -31,8 +32,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
 
 
 @pytest.fixture(scope="module")
-def fleet(watched: Assembly) -> Template:
-    return watched["sandpiper-one-fleet"]
+def fleet(fleet_assembly: Assembly) -> Template:
+    return fleet_assembly["sandpiper-one-fleet"]
 
 
 def _alarms(fleet: Template) -> dict[str, dict[str, Any]]:
@@ -41,18 +42,17 @@ def _alarms(fleet: Template) -> dict[str, dict[str, Any]]:
 
 def _widgets(fleet: Template) -> list[dict[str, Any]]:
     body = fleet.only("AWS::CloudWatch::Dashboard")["DashboardBody"]
-    text = body if isinstance(body, str) else "".join(str(part) for part in body["Fn::Join"][1])
-    return json.loads(text)["widgets"]
+    return json.loads(template_text(body))["widgets"]
 
 
-def test_it_waits_for_no_stack_and_no_stack_for_it(watched: Assembly) -> None:
-    artifacts = watched.manifest["artifacts"]
+def test_fleet_stack_has_no_dependencies_in_either_direction(fleet_assembly: Assembly) -> None:
+    artifacts = fleet_assembly.manifest["artifacts"]
     stacks = {name for name, artifact in artifacts.items() if artifact["type"] == "aws:cloudformation:stack"}
     assert not stacks & set(artifacts["sandpiper-one-fleet"]["dependencies"])
     assert not [name for name in stacks if "sandpiper-one-fleet" in artifacts[name].get("dependencies", ())]
 
 
-def test_live_sessions_are_held_to_the_quota_before_it_is_reached(fleet: Template) -> None:
+def test_live_sessions_alarm_triggers_below_the_quota(fleet: Template) -> None:
     alarm = _alarms(fleet)["sandpiper-one-fleet-live-sessions"]
     assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == (
         "AWS/Bedrock-AgentCore",
@@ -64,24 +64,24 @@ def test_live_sessions_are_held_to_the_quota_before_it_is_reached(fleet: Templat
     assert "2500" in alarm["AlarmDescription"]
 
 
-def test_throttles_are_those_of_everybody_in_the_account(fleet: Template) -> None:
+def test_throttle_alarms_cover_the_whole_account(fleet: Template) -> None:
     (query,) = _alarms(fleet)["sandpiper-one-fleet-throttles"]["Metrics"]
     assert query["Expression"] == 'SELECT SUM(Throttles) FROM SCHEMA("AWS/Bedrock-AgentCore", Operation, Resource)'
     refused = _alarms(fleet)["sandpiper-one-fleet-refused-functions"]
     assert (refused["Namespace"], refused["MetricName"], refused.get("Dimensions")) == ("AWS/Lambda", "Throttles", None)
 
 
-def test_somebody_hears_of_every_alarm(fleet: Template) -> None:
+def test_every_alarm_notifies_the_topic(fleet: Template) -> None:
     assert {(*alarm["AlarmActions"], *alarm["OKActions"]) for alarm in _alarms(fleet).values()} == {(TOPIC, TOPIC)}
 
 
-def test_the_embedded_aws_gets_no_alarm_that_it_refuses(local: Assembly) -> None:
+def test_local_environment_has_only_alarms_that_the_embedded_aws_supports(local: Assembly) -> None:
     alarms = _alarms(local["sandpiper-local-fleet"])
     assert set(alarms) == {f"sandpiper-local-fleet-{name}" for name in ("live-sessions", "refused-functions")}
     assert not [name for name, alarm in alarms.items() if "Metrics" in alarm]
 
 
-def test_every_tenant_is_a_line_in_every_graph_of_tenants(fleet: Template) -> None:
+def test_every_tenant_graph_has_a_line_for_each_tenant(fleet: Template) -> None:
     lines = {
         widget["properties"]["title"]: [
             (metric[1], metric[3], metric[-1]["label"]) for metric in widget["properties"]["metrics"]
@@ -100,25 +100,27 @@ def test_every_tenant_is_a_line_in_every_graph_of_tenants(fleet: Template) -> No
     }
 
 
-def test_the_quota_is_drawn_where_live_sessions_are(fleet: Template) -> None:
+def test_live_sessions_graph_shows_the_quota(fleet: Template) -> None:
     (widget,) = (each for each in _widgets(fleet) if each["properties"]["title"] == "Live sessions in the account")
     assert widget["properties"]["annotations"]["horizontal"] == [
         {"value": 2_500, "label": "quota", "yAxis": "left"},
     ]
 
 
-def test_a_budget_counts_what_has_the_environments_tag_and_tells_everybody(watched: Assembly, fleet: Template) -> None:
+def test_budget_filters_by_the_environment_tag_and_notifies_all_emails(
+    fleet_assembly: Assembly, fleet: Template
+) -> None:
     budget = fleet.only("AWS::Budgets::Budget")
     assert budget["Budget"]["BudgetLimit"] == {"Amount": 400, "Unit": "USD"}
     assert budget["Budget"]["CostFilters"] == {"TagKeyValue": ["user:sandpiper:environment$one"]}
-    told = [{"Address": mail, "SubscriptionType": "EMAIL"} for mail in ("a@example.com", "b@example.com")]
+    subscribers = [{"Address": mail, "SubscriptionType": "EMAIL"} for mail in ("a@example.com", "b@example.com")]
     notifications = {
         each["Notification"]["NotificationType"]: each["Subscribers"] for each in budget["NotificationsWithSubscribers"]
     }
-    assert notifications == {"FORECASTED": told, "ACTUAL": told}
-    others = [template for name, template in watched.templates.items() if name != fleet.name]
+    assert notifications == {"FORECASTED": subscribers, "ACTUAL": subscribers}
+    others = [template for name, template in fleet_assembly.templates.items() if name != fleet.name]
     assert not [template.name for template in others if template.resources("AWS::Budgets::Budget")]
 
 
-def test_no_budget_unless_there_is_one(dev: Assembly) -> None:
+def test_no_budget_by_default(dev: Assembly) -> None:
     assert not dev["sandpiper-dev-fleet"].resources("AWS::Budgets::Budget")

@@ -1,4 +1,4 @@
-"""A new tenant or interpreter is nobody else's affair: other tenants' templates stay as they are, byte by byte."""
+"""A new tenant or interpreter does not change a single byte of other tenants' templates."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _bytes(directory: Path) -> dict[str, bytes]:
     ("what", "changed", "added"),
     [("a tenant", {"storage", "fleet"}, {"aardvark"}), ("an interpreter", {"storage", "claims"}, set[str]())],
 )
-def test_what_grows_changes_no_other_tenant(
+def test_additions_do_not_change_other_tenants(
     before: dict[str, bytes], tmp_path: Path, what: str, changed: set[str], added: set[str]
 ) -> None:
     synthesise(tmp_path, {**NETWORK, "tenants": GROWN[what]})
@@ -53,10 +53,10 @@ def test_what_grows_changes_no_other_tenant(
     for template in (old, new):
         for resource in template["Resources"].values():
             resource.get("Properties", {}).pop("LifecycleConfiguration", None)
-    assert new == old, "the storage has rules for new folders, and nothing else"
+    assert new == old, "only lifecycle rules for the new folders differ"
 
 
-def test_a_tenant_that_goes_takes_nothing_of_others_with_it(before: dict[str, bytes], tmp_path: Path) -> None:
+def test_removing_a_tenant_does_not_change_other_tenants(before: dict[str, bytes], tmp_path: Path) -> None:
     synthesise(tmp_path, {**NETWORK, "tenants": {"analytics": SMALL["analytics"]}})
     after = _bytes(tmp_path)
     assert "sandpiper-one-claims" not in after

@@ -1,7 +1,6 @@
-"""Who may do what: the IAM documents of every environment, whole, and what holds for all of them.
+"""Compares the IAM documents of every environment with golden files, and checks rules for all of them.
 
-When a change of them is meant, `REWRITE_GOLDEN=1 pytest tests/templates/test_iam.py` writes the golden files anew; the
-difference in the commit is what a reviewer reads.
+Run `REWRITE_GOLDEN=1 pytest tests/templates/test_iam.py` after an intended change, and review the diff.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ ENVIRONMENTS = ("dev", "local", "prod")
 
 
 def _allowed(assembly: Assembly) -> list[tuple[str, dict[str, Any]]]:
-    """What identities are allowed: every statement that is neither a trust nor a denial."""
+    """Returns every statement that allows an identity something, without trust policies and denials."""
     return [
         (place, statement)
         for place, document in documents(assembly).items()
@@ -35,40 +34,38 @@ def _allowed(assembly: Assembly) -> list[tuple[str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_documents_are_the_ones_that_were_reviewed(assemblies: dict[str, Assembly], environment: str) -> None:
+def test_documents_match_the_golden_files(assemblies: dict[str, Assembly], environment: str) -> None:
     golden = GOLDEN / f"iam-{environment}.json"
     text = json.dumps(documents(assemblies[environment]), indent=2, sort_keys=True) + "\n"
     if os.environ.get("REWRITE_GOLDEN"):
         golden.write_text(text)
-    assert text == golden.read_text(), "if this is meant: REWRITE_GOLDEN=1 pytest tests/templates/test_iam.py"
+    assert text == golden.read_text(), "if this change is intended: REWRITE_GOLDEN=1 pytest tests/templates/test_iam.py"
 
 
-def _holds_statements(value: object) -> bool:
-    """Whether a policy is somewhere in it, as data or as text."""
+def _contains_statements(value: object) -> bool:
+    """Returns whether the value contains a policy, as data or as text."""
     if isinstance(value, dict):
         found = cast("dict[str, object]", value)
-        return isinstance(found.get("Statement"), list) or any(map(_holds_statements, found.values()))
+        return isinstance(found.get("Statement"), list) or any(map(_contains_statements, found.values()))
     if isinstance(value, list):
-        return any(map(_holds_statements, cast("list[object]", value)))
+        return any(map(_contains_statements, cast("list[object]", value)))
     return isinstance(value, str) and '"Statement"' in value
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_nothing_lets_anybody_in_but_the_documents_that_are_reviewed(
-    assemblies: dict[str, Assembly], environment: str
-) -> None:
+def test_only_reviewed_documents_grant_access(assemblies: dict[str, Assembly], environment: str) -> None:
     resources = [
         each
         for template in assemblies[environment].templates.values()
         for each in template.content["Resources"].values()
     ]
     known = {"AWS::IAM::Role", *POLICIES}
-    assert {each["Type"] for each in resources if _holds_statements(each.get("Properties"))} <= known
-    # Such as AWS::Lambda::Permission and AWS::SNS::TopicPolicy, whose grants may be no documents.
-    lets_in = {
+    assert {each["Type"] for each in resources if _contains_statements(each.get("Properties"))} <= known
+    # Types such as AWS::Lambda::Permission, whose grants are not policy documents.
+    granting_types = {
         each["Type"] for each in resources if each["Type"].endswith(("Permission", "Permissions", "Policy", "Grant"))
     }
-    assert lets_in <= known
+    assert granting_types <= known
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -77,7 +74,7 @@ def test_no_action_is_a_wildcard(assemblies: dict[str, Assembly], environment: s
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_every_resource_goes_to_log_deliveries_and_traces_alone(
+def test_only_log_deliveries_and_traces_are_allowed_on_all_resources(
     assemblies: dict[str, Assembly], environment: str
 ) -> None:
     actions = {
@@ -90,7 +87,7 @@ def test_every_resource_goes_to_log_deliveries_and_traces_alone(
 
 
 @pytest.mark.parametrize("environment", ["dev", "local"])
-def test_s3_is_allowed_by_folder_and_in_this_account_alone(assemblies: dict[str, Assembly], environment: str) -> None:
+def test_s3_is_allowed_by_folder_and_in_this_account_only(assemblies: dict[str, Assembly], environment: str) -> None:
     account = {"dev": "111122223333", "local": "123456789012"}[environment]
     for place, statement in _allowed(assemblies[environment]):
         if not statement["Action"][0].startswith("s3:"):
@@ -104,7 +101,7 @@ def test_s3_is_allowed_by_folder_and_in_this_account_alone(assemblies: dict[str,
             assert path.endswith("/*")
 
 
-def test_code_in_a_session_reaches_no_inputs_and_no_results_of_runs(local: Assembly) -> None:
+def test_code_in_a_session_cannot_access_inputs_or_results_of_runs(local: Assembly) -> None:
     paths = {
         resource.split("/", 1)[1]
         for place, statement in _allowed(local)
@@ -114,7 +111,7 @@ def test_code_in_a_session_reaches_no_inputs_and_no_results_of_runs(local: Assem
     assert paths == {"tenants/demo/sandbox/sandbox/*", "tenants/demo/sandbox/public/*"}
 
 
-def test_the_function_runs_code_in_its_own_interpreters_alone(dev: Assembly) -> None:
+def test_session_function_can_use_only_its_own_interpreters(dev: Assembly) -> None:
     for tenant in ("claims", "analytics"):
         template = dev[f"sandpiper-dev-{tenant}"]
         own = list(template.resources("AWS::BedrockAgentCore::CodeInterpreterCustom"))
@@ -151,10 +148,10 @@ ON_THE_PAGE = {
     "interface endpoint": "NetworkEndpoint",
     "log of DNS queries": r"NetworkDnsFirewallQueries\w*",
 }
-"""What docs/permissions.md calls a role or a policy, and how its name in the template begins."""
+"""Start of the logical id by the name of a role or policy in docs/permissions.md."""
 
 
-def test_the_page_has_every_role_with_its_actions_and_every_policy(tmp_path: Path) -> None:
+def test_permissions_page_lists_every_role_action_and_policy(tmp_path: Path) -> None:
     assembly = synthesise(tmp_path, FULL, interpreters={"one": INTERPRETER})
     found: dict[str, set[str]] = {}
     on_everything = set[str]()
@@ -199,7 +196,7 @@ def test_no_role_has_a_managed_policy(assemblies: dict[str, Assembly], environme
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_the_embedded_aws_knows_what_deploying_each_type_takes(
+def test_embedded_aws_knows_the_deployment_actions_of_each_type(
     assemblies: dict[str, Assembly], environment: str
 ) -> None:
     types = {

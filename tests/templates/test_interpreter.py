@@ -35,12 +35,12 @@ CUSTOM = "arn:aws:bedrock-agentcore:us-east-1:123456789012:code-interpreter-cust
 PUBLIC = PublicAccess(reason="Packages from PyPI", owner="platform team", expires=datetime.date(2099, 1, 1))
 
 
-def test_without_a_word_about_it_the_network_is_sandbox(render: Render) -> None:
+def test_network_is_sandbox_by_default(render: Render) -> None:
     template = render(lambda stack: CodeInterpreter(stack, "One", name_prefix="one"))
     assert template.only(TYPE)["NetworkConfiguration"] == {"NetworkMode": "SANDBOX"}
 
 
-def test_public_comes_with_its_reason_in_the_template(render: Render) -> None:
+def test_template_contains_the_reason_for_public(render: Render) -> None:
     template = render(lambda stack: CodeInterpreter(stack, "One", name_prefix="one", network=PUBLIC))
     (resource,) = (each for each in template.content["Resources"].values() if each["Type"] == TYPE)
     assert resource["Properties"]["NetworkConfiguration"] == {"NetworkMode": "PUBLIC"}
@@ -52,13 +52,13 @@ def test_public_comes_with_its_reason_in_the_template(render: Render) -> None:
 
 
 @pytest.mark.parametrize("missing", ["reason", "owner"])
-def test_public_without_a_reason_or_an_owner_is_refused(missing: str) -> None:
+def test_public_without_a_reason_or_an_owner_is_rejected(missing: str) -> None:
     given = {"reason": "Packages", "owner": "platform team", missing: "  "}
     with pytest.raises(ValueError, match=f"{missing} is empty"):
         PublicAccess(**given, expires=datetime.date(2099, 1, 1))
 
 
-def test_its_role_trusts_exactly_this_interpreter(render: Render) -> None:
+def test_role_trusts_exactly_this_interpreter(render: Render) -> None:
     template = render(lambda stack: CodeInterpreter(stack, "One", name_prefix="one"))
     name = template.only(TYPE)["Name"]
     (statement,) = template.only("AWS::IAM::Role")["AssumeRolePolicyDocument"]["Statement"]
@@ -71,13 +71,13 @@ def test_its_role_trusts_exactly_this_interpreter(render: Render) -> None:
     assert not fnmatch.fnmatchcase(f"{arns}/{name}_evil-a1B2c3D4e5", pattern)
 
 
-def test_its_role_may_do_nothing_without_a_folder(render: Render) -> None:
+def test_role_has_no_permissions_without_a_folder(render: Render) -> None:
     template = render(lambda stack: CodeInterpreter(stack, "One", name_prefix="one"))
     assert "Policies" not in template.only("AWS::IAM::Role")
     assert not template.resources("AWS::IAM::Policy")
 
 
-def test_its_role_reads_writes_and_lists_its_folder_in_this_account(render: Render) -> None:
+def test_role_reads_writes_and_lists_its_folder_in_this_account(render: Render) -> None:
     def fill(stack: cdk.Stack) -> None:
         bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "data")
         CodeInterpreter(stack, "One", name_prefix="one", folder=BucketFolder(bucket=bucket, path="a/b"))
@@ -93,7 +93,7 @@ def test_its_role_reads_writes_and_lists_its_folder_in_this_account(render: Rend
     assert keys["Condition"] == {"StringEquals": account, "StringLike": {"s3:prefix": "a/b/*"}}
 
 
-def test_other_folders_are_read_or_written_in_their_accounts_and_with_their_keys_through_s3_alone(
+def test_other_folders_are_limited_to_their_account_and_to_their_key_through_s3(
     render: Render,
 ) -> None:
     key = "arn:aws:kms:eu-west-1:999999999999:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -127,7 +127,7 @@ def test_other_folders_are_read_or_written_in_their_accounts_and_with_their_keys
         assert statement["Condition"]["ArnLike"] == {"kms:EncryptionContext:aws:s3:arn": context}
 
 
-def test_more_folders_than_a_role_takes_are_refused_before_it_is_made() -> None:
+def test_too_many_folders_are_rejected_before_the_role_is_created() -> None:
     stack = cdk.Stack()
     bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "data")
     folders = [BucketFolder(bucket=bucket, path=f"folder-{number}") for number in range(60)]
@@ -149,7 +149,7 @@ STARTING = ("run", "use")
 
 
 @pytest.mark.parametrize("grant", GRANTS)
-def test_a_grant_is_for_this_interpreter_alone(render: Render, grant: str) -> None:
+def test_grants_are_limited_to_this_interpreter(render: Render, grant: str) -> None:
     def fill(stack: cdk.Stack) -> None:
         caller = iam.Role(stack, "Caller", assumed_by=service_principal("lambda"))
         getattr(CodeInterpreter(stack, "One", name_prefix="one"), f"grant_{grant}")(caller)
@@ -162,7 +162,7 @@ def test_a_grant_is_for_this_interpreter_alone(render: Render, grant: str) -> No
 
 
 @pytest.mark.parametrize("grant", GRANTS)
-def test_who_starts_sessions_and_nobody_else_reads_the_certificates(render: Render, grant: str) -> None:
+def test_only_grants_that_start_sessions_include_the_certificates(render: Render, grant: str) -> None:
     def fill(stack: cdk.Stack) -> None:
         caller = iam.Role(stack, "Caller", assumed_by=service_principal("lambda"))
         getattr(CodeInterpreter(stack, "One", name_prefix="one", certificates=[SECRET]), f"grant_{grant}")(caller)
@@ -190,7 +190,7 @@ def test_who_starts_sessions_and_nobody_else_reads_the_certificates(render: Rend
         ),
     ],
 )
-def test_an_interpreter_that_exists_is_granted_by_its_arn(render: Render, arn: str, identifier: str) -> None:
+def test_imported_interpreter_is_granted_by_arn(render: Render, arn: str, identifier: str) -> None:
     def fill(stack: cdk.Stack) -> None:
         caller = iam.Role(stack, "Caller", assumed_by=service_principal("lambda"))
         known = CodeInterpreter.from_arn(stack, "Known", arn)
@@ -202,12 +202,12 @@ def test_an_interpreter_that_exists_is_granted_by_its_arn(render: Render, arn: s
 
 
 @pytest.mark.parametrize("arn", ["one-a1B2c3D4e5", CUSTOM.replace("-custom", ""), CUSTOM + "/x", CUSTOM[:-1]])
-def test_what_is_no_interpreters_arn_is_refused(arn: str) -> None:
+def test_invalid_interpreter_arns_are_rejected(arn: str) -> None:
     with pytest.raises(ValueError, match=r"arn is .*; allowed: arn:aws:bedrock-agentcore:REGION:ACCOUNT:"):
         CodeInterpreter.from_arn(cdk.Stack(), "Known", arn)
 
 
-def test_the_managed_interpreter_is_of_the_account_aws(render: Render) -> None:
+def test_managed_interpreter_is_in_the_account_aws(render: Render) -> None:
     def fill(stack: cdk.Stack) -> None:
         caller = iam.Role(stack, "Caller", assumed_by=service_principal("lambda"))
         managed = CodeInterpreter.managed(stack, "Managed")
@@ -222,7 +222,7 @@ def test_the_managed_interpreter_is_of_the_account_aws(render: Render) -> None:
     )
 
 
-def test_metrics_have_the_dimensions_of_the_documentation() -> None:
+def test_metrics_have_the_documented_dimensions() -> None:
     known = CodeInterpreter.from_arn(cdk.Stack(), "Known", CUSTOM)
     invoking = {"Resource": CUSTOM, "Operation": "InvokeCodeInterpreter"}
     for metric, name, statistic, dimensions in (
@@ -251,7 +251,7 @@ def test_metrics_have_the_dimensions_of_the_documentation() -> None:
         assert (metric.metric_name, metric.statistic, metric.dimensions) == (name, statistic, dimensions)
 
 
-def test_a_vpc_is_the_given_subnets_and_groups_and_no_group_is_made(render: Render) -> None:
+def test_vpc_uses_the_subnets_and_groups_and_creates_no_group(render: Render) -> None:
     template = render(lambda stack: CodeInterpreter(stack, "One", name_prefix="one", network=VPC))
     assert template.only(TYPE)["NetworkConfiguration"] == {
         "NetworkMode": "VPC",
@@ -260,7 +260,7 @@ def test_a_vpc_is_the_given_subnets_and_groups_and_no_group_is_made(render: Rend
     assert not template.resources("AWS::EC2::SecurityGroup")
 
 
-def test_subnets_and_groups_may_be_constructs(render: Render) -> None:
+def test_subnets_and_groups_can_be_constructs(render: Render) -> None:
     def fill(stack: cdk.Stack) -> None:
         isolated = ec2.SubnetConfiguration(name="only", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
         vpc = ec2.Vpc(stack, "Vpc", availability_zones=["us-east-1a"], subnet_configuration=[isolated])
@@ -288,18 +288,18 @@ def test_subnets_and_groups_may_be_constructs(render: Render) -> None:
         ([SUBNET], ["default"], "security_groups has 'default'"),
     ],
 )
-def test_a_vpc_that_the_service_would_refuse_is_refused(subnets: list[str], groups: list[str], what: str) -> None:
+def test_invalid_vpc_access_is_rejected(subnets: list[str], groups: list[str], what: str) -> None:
     with pytest.raises(ValueError, match=f"{what}.*; allowed: 1 to 16, each once"):
         VpcAccess(subnets=subnets, security_groups=groups)
 
 
-def test_an_interpreter_can_be_without_a_role(render: Render) -> None:
+def test_interpreter_without_a_role(render: Render) -> None:
     template = render(lambda stack: CodeInterpreter(stack, "One", name_prefix="one", execution_role="none"))
     assert "ExecutionRoleArn" not in template.only(TYPE)
     assert not template.resources("AWS::IAM::Role")
 
 
-def test_to_a_role_that_exists_nothing_is_attached(render: Render) -> None:
+def test_existing_role_is_not_changed(render: Render) -> None:
     arn = "arn:aws:iam::123456789012:role/path/theirs"
 
     def fill(stack: cdk.Stack) -> None:
@@ -312,9 +312,7 @@ def test_to_a_role_that_exists_nothing_is_attached(render: Render) -> None:
 
 
 @pytest.mark.parametrize(("service", "refused"), [("lambda", True), ("bedrock-agentcore", False)])
-def test_a_role_that_the_service_may_not_assume_is_refused_at_synthesis(
-    render: Render, service: str, refused: bool
-) -> None:
+def test_role_that_does_not_trust_the_service_fails_synthesis(render: Render, service: str, refused: bool) -> None:
     def fill(stack: cdk.Stack) -> None:
         role = cast("iam.IRole", iam.Role(stack, "Mine", assumed_by=service_principal(service)))
         CodeInterpreter(stack, "One", name_prefix="one", execution_role=role)
@@ -326,7 +324,7 @@ def test_a_role_that_the_service_may_not_assume_is_refused_at_synthesis(
         render(fill)
 
 
-def test_folders_are_for_a_role_of_its_own_alone() -> None:
+def test_folders_require_the_own_role() -> None:
     stack = cdk.Stack()
     bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "data")
     with pytest.raises(
@@ -358,17 +356,17 @@ CREATE_ONLY: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("change", CREATE_ONLY.values(), ids=CREATE_ONLY)
-def test_what_can_only_be_set_at_creation_changes_the_name_and_the_role(change: dict[str, Any]) -> None:
+def test_create_only_properties_change_the_name_and_the_role(change: dict[str, Any]) -> None:
     before, after = _names({}), _names(change)
     assert before[0] != after[0]
     assert before[1] != after[1]
 
 
-def test_another_place_is_another_role_and_so_another_name() -> None:
+def test_another_construct_path_changes_the_role_and_the_name() -> None:
     assert _names({}, "One") != _names({}, "Two")
 
 
-def test_the_same_inputs_keep_the_name_in_whatever_order() -> None:
+def test_order_of_inputs_does_not_change_the_name() -> None:
     one, two = ("0123456789abcdef0", "0123456789abcdef1")
 
     def ordered(*ids: str) -> dict[str, Any]:
@@ -379,7 +377,7 @@ def test_the_same_inputs_keep_the_name_in_whatever_order() -> None:
     assert _names(ordered(one, two)) != _names(ordered(one))
 
 
-def test_another_role_another_name() -> None:
+def test_another_role_changes_the_name() -> None:
     stack = cdk.Stack()
     roles = [iam.Role.from_role_arn(stack, name, f"arn:aws:iam::123456789012:role/{name}") for name in ("A", "B")]
     made = iam.Role(stack, "C", assumed_by=service_principal("bedrock-agentcore"))
@@ -391,7 +389,7 @@ def test_another_role_another_name() -> None:
     assert len(names) == len(given)
 
 
-def test_a_long_prefix_is_cut_and_still_tells_interpreters_apart() -> None:
+def test_long_prefix_is_shortened_and_stays_unique() -> None:
     long = "a" * 60
     name, _ = _names({"name_prefix": long + "1"})
     other, _ = _names({"name_prefix": long + "2"})
@@ -414,7 +412,7 @@ def test_a_long_prefix_is_cut_and_still_tells_interpreters_apart() -> None:
         ("certificates", [SECRET, SECRET]),
     ],
 )
-def test_what_the_service_would_refuse_is_refused_before_the_first_resource(option: str, value: str) -> None:
+def test_invalid_options_are_rejected_before_the_first_resource(option: str, value: str) -> None:
     stack = cdk.Stack()
     given: dict[str, Any] = {"name_prefix": "one", option: value}
     with pytest.raises(ValueError, match=rf"{option} (is|contains) .*; allowed: "):
@@ -423,7 +421,7 @@ def test_what_the_service_would_refuse_is_refused_before_the_first_resource(opti
 
 
 @pytest.mark.parametrize("path", ["", "/a", "a/", "a//b", "a/*", "a?", "${aws:username}"])
-def test_a_folder_is_a_plain_path(path: str) -> None:
+def test_invalid_folder_paths_are_rejected(path: str) -> None:
     bucket = s3.Bucket.from_bucket_name(cdk.Stack(), "Bucket", "data")
     with pytest.raises(ValueError, match="path is "):
         BucketFolder(bucket=bucket, path=path)

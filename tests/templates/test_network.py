@@ -1,4 +1,4 @@
-"""From the network nothing leads out but to what its environment names, and no name is resolved besides."""
+"""The network has no way out except to listed targets, and resolves no other DNS names."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import pytest
 
 from sandpiper_constructs.dns_firewall import endpoint_names
 from sandpiper_constructs.sandbox_network import SandboxNetwork
+from sandpiper_constructs.template_text import template_text
 from sandpiper_policy.document import PolicyKind, parse_policy
 from sandpiper_policy.evaluate import Policies, Request, evaluate
 from sandpiper_policy.principals import Principal
-from tests.templates.conftest import ACCOUNT, REGION, Assembly, Template, in_words, statements
+from tests.templates.conftest import ACCOUNT, REGION, Assembly, Template, statements
 from tests.templates.private_network import synthesised
 
 if TYPE_CHECKING:
@@ -40,32 +41,34 @@ def network(private: Assembly) -> Template:
     return private["sandpiper-private-network"]
 
 
-def test_a_network_is_made_only_where_an_environment_has_one(local: Assembly, private: Assembly) -> None:
+def test_network_stack_exists_only_with_the_network_option(local: Assembly, private: Assembly) -> None:
     assert "sandpiper-local-network" not in local.templates
     assert "sandpiper-private-network" in private.templates
 
 
-def test_nothing_leads_out_of_the_vpc(network: Template) -> None:
+def test_vpc_has_no_gateway_or_route_to_the_internet(network: Template) -> None:
     types = {resource["Type"] for resource in network.content["Resources"].values()}
-    ways_out = {"InternetGateway", "NatGateway", "EgressOnlyInternetGateway", "VPCGatewayAttachment", "Route", "EIP"}
-    assert not types & {f"AWS::EC2::{way}" for way in ways_out}
+    gateways = {"InternetGateway", "NatGateway", "EgressOnlyInternetGateway", "VPCGatewayAttachment", "Route", "EIP"}
+    assert not types & {f"AWS::EC2::{way}" for way in gateways}
     assert "Custom::" not in json.dumps(network.content)
     assert not any(subnet["MapPublicIpOnLaunch"] for subnet in network.resources("AWS::EC2::Subnet").values())
 
 
-def test_no_group_lets_anything_out_to_everywhere(network: Template) -> None:
+def test_no_security_group_allows_all_destinations(network: Template) -> None:
     groups = network.resources("AWS::EC2::SecurityGroup")
     rules = [
         *(rule for group in groups.values() for rule in group["SecurityGroupEgress"]),
         *network.resources("AWS::EC2::SecurityGroupEgress").values(),
     ]
     assert len(groups) == 2
-    assert all(group["SecurityGroupEgress"] for group in groups.values()), "AWS gives all to a group without a rule"
+    assert all(group["SecurityGroupEgress"] for group in groups.values()), (
+        "AWS adds a rule that allows everything to a group without a rule"
+    )
     assert {rule.get("CidrIp", "255.255.255.255/32") for rule in rules} == {"255.255.255.255/32"}
     assert not any("CidrIpv6" in rule for rule in rules)
 
 
-def test_interpreters_reach_s3_and_the_endpoints_by_tls_alone(network: Template) -> None:
+def test_interpreters_reach_s3_and_the_endpoints_on_port_443_only(network: Template) -> None:
     (endpoint, *others) = (
         each for each in network.resources("AWS::EC2::VPCEndpoint").values() if each["VpcEndpointType"] == "Interface"
     )
@@ -89,16 +92,16 @@ LIST = "s3:ListBucket"
 
 
 def s3_policy(template: Template) -> dict[str, Any]:
-    """The policy of S3's endpoint."""
+    """Returns the policy of the S3 endpoint."""
     (endpoint,) = (
         each for each in template.resources("AWS::EC2::VPCEndpoint").values() if each["VpcEndpointType"] == "Gateway"
     )
-    assert in_words(endpoint["ServiceName"]) == "com.amazonaws.<AWS::Region>.s3"
+    assert template_text(endpoint["ServiceName"]) == "com.amazonaws.<AWS::Region>.s3"
     return endpoint["PolicyDocument"]
 
 
-def admits(template: Template, action: str, resource: str, *, owner: str = "111122223333", **keys: str) -> bool:
-    """Whether the endpoint lets the account's administrator, who may do everything, do it from inside the network."""
+def is_allowed(template: Template, action: str, resource: str, *, owner: str = "111122223333", **keys: str) -> bool:
+    """Returns whether the S3 endpoint allows a request of an administrator of the account."""
     request = Request(
         Principal.of("arn:aws:sts::111122223333:assumed-role/administrator/one"),
         action,
@@ -116,7 +119,7 @@ def admits(template: Template, action: str, resource: str, *, owner: str = "1111
     ).allowed
 
 
-def test_the_way_to_s3_is_for_the_folders_of_this_network_and_their_accounts(network: Template) -> None:
+def test_s3_endpoint_allows_the_folders_of_this_network_in_their_accounts(network: Template) -> None:
     allowed: dict[str, str] = {}
     listed: dict[str, list[str]] = {}
     for statement in statements(s3_policy(network)):
@@ -150,10 +153,10 @@ def test_the_way_to_s3_is_for_the_folders_of_this_network_and_their_accounts(net
     assert written == {f"arn:aws:s3:::{name}/*" for name in folders if name != "reference-data/rates"}, "read alone"
 
 
-def test_inputs_runs_and_what_is_anothers_are_out_of_reach_whoever_s_credentials_code_has(network: Template) -> None:
+def test_s3_endpoint_denies_inputs_runs_and_other_folders_for_all_credentials(network: Template) -> None:
     reached = f"{DATA}/tenants/claims/sandbox/private"
     for action in ("s3:GetObject", "s3:PutObject"):
-        assert admits(network, action, f"{reached}/staging/table.csv")
+        assert is_allowed(network, action, f"{reached}/staging/table.csv")
         for key in (
             "tenants/claims/inputs/sandbox/payroll.csv",
             "tenants/claims/runs/report/e1/S/files/sandbox/x.png",
@@ -161,23 +164,23 @@ def test_inputs_runs_and_what_is_anothers_are_out_of_reach_whoever_s_credentials
             "tenants/claims/sandbox/private-2/kept.txt",
             "tenants/other/sandbox/private/kept.txt",
         ):
-            assert not admits(network, action, f"{DATA}/{key}"), key
-    assert admits(network, "s3:GetObject", "partner.data/inbox/a", owner=OTHER_ACCOUNT)
-    assert not admits(network, "s3:GetObject", "partner.data/inbox/a"), "the bucket has become another account's"
+            assert not is_allowed(network, action, f"{DATA}/{key}"), key
+    assert is_allowed(network, "s3:GetObject", "partner.data/inbox/a", owner=OTHER_ACCOUNT)
+    assert not is_allowed(network, "s3:GetObject", "partner.data/inbox/a"), "the bucket has become another account's"
 
 
-def test_no_keys_are_listed_but_of_the_folders_that_are_reached(network: Template) -> None:
+def test_only_keys_of_allowed_folders_can_be_listed(network: Template) -> None:
     for prefix in ("", "i", "inputs/a", "sandbox/private-2/", "sandbox/privat", "sandbox/sandbox/"):
-        assert not admits(network, LIST, DATA, s3__prefix=f"tenants/claims/{prefix}"), prefix
-    assert not admits(network, LIST, DATA, s3__prefix="")
-    assert not admits(network, LIST, DATA), "all keys"
-    # So `aws s3 ls`, `cp --recursive` and `sync` ask.
+        assert not is_allowed(network, LIST, DATA, s3__prefix=f"tenants/claims/{prefix}"), prefix
+    assert not is_allowed(network, LIST, DATA, s3__prefix="")
+    assert not is_allowed(network, LIST, DATA), "all keys"
+    # Prefixes in requests of `aws s3 ls`, `cp --recursive` and `sync`.
     for prefix in ("", "staging/"):
-        assert admits(network, LIST, DATA, s3__prefix=f"tenants/claims/sandbox/private/{prefix}")
-        assert admits(network, LIST, "reference-data", s3__prefix=f"rates/{prefix}")
+        assert is_allowed(network, LIST, DATA, s3__prefix=f"tenants/claims/sandbox/private/{prefix}")
+        assert is_allowed(network, LIST, "reference-data", s3__prefix=f"rates/{prefix}")
 
 
-def test_a_short_folder_is_listed_as_a_whole_since_no_wildcard_may_follow_it(tmp_path: Path) -> None:
+def test_folder_with_a_short_name_is_listed_without_a_wildcard(tmp_path: Path) -> None:
     short = synthesised(tmp_path / "short", **{"s3://reference-data/rates/": "s3://reference-data/in/"})
     there = short["sandpiper-private-network"]
     patterns = [
@@ -187,34 +190,34 @@ def test_a_short_folder_is_listed_as_a_whole_since_no_wildcard_may_follow_it(tmp
     ]
     assert "in/" in patterns
     assert all(len(pattern) > 6 for pattern in patterns if "*" in pattern)
-    assert admits(there, LIST, "reference-data", s3__prefix="in/")
-    assert not admits(there, LIST, "reference-data", s3__prefix="inputs/")
-    assert admits(there, "s3:GetObject", "reference-data/in/deep/a.csv")
+    assert is_allowed(there, LIST, "reference-data", s3__prefix="in/")
+    assert not is_allowed(there, LIST, "reference-data", s3__prefix="inputs/")
+    assert is_allowed(there, "s3:GetObject", "reference-data/in/deep/a.csv")
 
 
 @pytest.mark.parametrize(("role", "reaches"), [("arn:aws:iam::111122223333:role/warehouse", True), ("none", False)])
-def test_the_own_folder_is_reached_by_code_that_acts_as_somebody(tmp_path: Path, role: str, reaches: bool) -> None:
-    # What is too large for an answer stops over there, if the account's own role may write it.
+def test_own_folder_is_allowed_only_with_an_execution_role(tmp_path: Path, role: str, reaches: bool) -> None:
+    # Large files are staged in the own folder, if the execution role can write to it.
     changed = synthesised(tmp_path / "one", **{FOLDERS: f"        execution_role: {role}\n"})
     there = changed["sandpiper-private-network"]
-    assert admits(there, "s3:GetObject", f"{DATA}/tenants/claims/sandbox/private/a") is reaches
+    assert is_allowed(there, "s3:GetObject", f"{DATA}/tenants/claims/sandbox/private/a") is reaches
 
 
-def test_a_network_that_no_interpreter_is_in_leads_to_nothing_of_s3(tmp_path: Path) -> None:
+def test_network_without_interpreters_denies_s3(tmp_path: Path) -> None:
     none = synthesised(
         tmp_path / "none", **{"        network: VPC\n        read: [s3://ref": "        read: [s3://ref"}
     )
     there = none["sandpiper-private-network"]
     (statement,) = statements(s3_policy(there))
     assert (statement["Effect"], statement["Action"], statement["Resource"]) == ("Deny", ["s3:*"], ["*"])
-    assert not admits(there, "s3:GetObject", f"{DATA}/tenants/claims/sandbox/private/a")
+    assert not is_allowed(there, "s3:GetObject", f"{DATA}/tenants/claims/sandbox/private/a")
 
 
-def test_endpoints_admit_this_accounts_principals_alone(network: Template) -> None:
+def test_endpoints_allow_only_principals_of_this_account(network: Template) -> None:
     endpoints = [
         each for each in network.resources("AWS::EC2::VPCEndpoint").values() if each["VpcEndpointType"] == "Interface"
     ]
-    assert {in_words(each["ServiceName"]) for each in endpoints} == {
+    assert {template_text(each["ServiceName"]) for each in endpoints} == {
         "com.amazonaws.eu-west-1.logs",
         "com.amazonaws.eu-west-1.ecr.dkr",
     }
@@ -225,9 +228,9 @@ def test_endpoints_admit_this_accounts_principals_alone(network: Template) -> No
         assert statement["Condition"]["StringEquals"] == {"aws:PrincipalAccount": "111122223333"}
 
 
-def test_the_firewall_allows_its_list_and_then_blocks_all_others(network: Template) -> None:
+def test_firewall_allows_its_list_and_blocks_all_other_names(network: Template) -> None:
     lists = {
-        name: {in_words(domain) for domain in each["Domains"]}
+        name: {template_text(domain) for domain in each["Domains"]}
         for name, each in network.resources("AWS::Route53Resolver::FirewallDomainList").items()
     }
     rules = sorted(
@@ -266,24 +269,24 @@ def test_the_firewall_allows_its_list_and_then_blocks_all_others(network: Templa
         ("sagemaker.runtime", "runtime.sagemaker"),
     ],
 )
-def test_an_endpoint_s_private_name_is_the_one_that_sdks_call(service: str, name: str) -> None:
+def test_private_dns_name_of_an_endpoint_is_the_name_that_sdks_call(service: str, name: str) -> None:
     stack = cdk.Stack(env=cdk.Environment(region=REGION))
-    assert [in_words(stack.resolve(each)) for each in endpoint_names(stack, service)] == [
+    assert [template_text(stack.resolve(each)) for each in endpoint_names(stack, service)] == [
         f"{name}.{REGION}.<AWS::URLSuffix>"
     ]
 
 
-def test_the_firewall_is_the_vpcs_and_fails_closed(network: Template) -> None:
+def test_firewall_is_associated_with_the_vpc_and_fails_closed(network: Template) -> None:
     association = network.only("AWS::Route53Resolver::FirewallRuleGroupAssociation")
     (vpc,) = network.resources("AWS::EC2::VPC")
     (group,) = network.resources("AWS::Route53Resolver::FirewallRuleGroup")
     assert association["VpcId"] == {"Ref": vpc}
     assert association["FirewallRuleGroupId"] == {"Ref": group}
-    # Closed is what Resolver does by itself; only FirewallFailOpen could change it.
+    # Failing closed is Resolver's default. Only FirewallFailOpen changes it.
     assert "FailOpen" not in json.dumps(network.content)
 
 
-def test_queries_and_connections_are_logged_for_as_long_as_the_file_says(network: Template) -> None:
+def test_log_retention_of_queries_and_connections(network: Template) -> None:
     (vpc,) = network.resources("AWS::EC2::VPC")
     groups = network.resources("AWS::Logs::LogGroup")
     assert [group["RetentionInDays"] for group in groups.values()] == [365, 365]
@@ -296,7 +299,7 @@ def test_queries_and_connections_are_logged_for_as_long_as_the_file_says(network
     assert network.only("AWS::Route53Resolver::ResolverQueryLoggingConfigAssociation")["ResourceId"] == {"Ref": vpc}
 
 
-def test_the_logs_writer_is_the_accounts_flow_logs_and_writes_one_group(network: Template) -> None:
+def test_flow_log_role_trusts_this_account_and_writes_one_group(network: Template) -> None:
     role = network.only("AWS::IAM::Role")
     (trust,) = statements(role["AssumeRolePolicyDocument"])
     assert trust["Principal"] == {"Service": "vpc-flow-logs.amazonaws.com"}
@@ -311,7 +314,7 @@ def subnets(template: Template) -> dict[str, str]:
     return {each["AvailabilityZone"]: each["CidrBlock"] for each in template.resources("AWS::EC2::Subnet").values()}
 
 
-def test_a_zone_more_moves_no_other_subnet(private: Assembly, network: Template, tmp_path: Path) -> None:
+def test_another_zone_does_not_move_existing_subnets(private: Assembly, network: Template, tmp_path: Path) -> None:
     more = synthesised(tmp_path / "more", **{"eu-west-1a: euw1-az1": "eu-west-1b: euw1-az2, eu-west-1a: euw1-az1"})
     assert subnets(network) == {"eu-west-1a": "10.64.0.0/23", "eu-west-1c": "10.64.4.0/23"}
     assert subnets(more["sandpiper-private-network"]) == subnets(network) | {"eu-west-1b": "10.64.2.0/23"}
@@ -322,33 +325,33 @@ def test_a_zone_more_moves_no_other_subnet(private: Assembly, network: Template,
     assert before.items() <= after.items()
 
 
-def places(template: Template) -> set[str]:
+def parameter_names(template: Template) -> set[str]:
     return {each["Name"] for each in template.resources("AWS::SSM::Parameter").values()}
 
 
-def test_another_network_is_told_at_another_place(network: Template, tmp_path: Path) -> None:
+def test_replaced_network_has_other_parameter_names(network: Template, tmp_path: Path) -> None:
     changes = {
         "cidr": {"  endpoints:": "  cidr: 10.96.0.0/20\n  endpoints:"},
         "zones": {"eu-west-1c: euw1-az3": "eu-west-1b: euw1-az2"},
     }
     for what, change in changes.items():
         other = synthesised(tmp_path / what, **change)["sandpiper-private-network"]
-        assert not places(other) & places(network), what
+        assert not parameter_names(other) & parameter_names(network), what
     same = synthesised(tmp_path / "same", **{"[logs, ecr.dkr]": "[logs]"})["sandpiper-private-network"]
-    assert places(same) == places(network)
+    assert parameter_names(same) == parameter_names(network)
 
 
 INTERPRETER = "AWS::BedrockAgentCore::CodeInterpreterCustom"
 
 
 def interpreters(assembly: Assembly) -> dict[str, dict[str, Any]]:
-    """The interpreters by the key in their names."""
+    """Returns the interpreters by the key in their names."""
     found = assembly["sandpiper-private-claims"].resources(INTERPRETER).values()
     return {each["Name"].split("__")[2].rpartition("_")[0]: each for each in found}
 
 
-def test_interpreters_without_subnets_of_their_own_are_in_it(private: Assembly, network: Template) -> None:
-    told = {f"{{{{resolve:ssm:{place}}}}}" for place in places(network)}
+def test_interpreters_without_subnets_use_the_network(private: Assembly, network: Template) -> None:
+    told = {f"{{{{resolve:ssm:{place}}}}}" for place in parameter_names(network)}
     configured = {key: each["NetworkConfiguration"] for key, each in interpreters(private).items()}
     vpc = configured["private"]["VpcConfig"]
     assert len(vpc["Subnets"]) == 2
@@ -357,7 +360,7 @@ def test_interpreters_without_subnets_of_their_own_are_in_it(private: Assembly, 
     assert configured["sandbox"] == {"NetworkMode": "SANDBOX"}
 
 
-def test_an_interpreter_has_another_name_in_another_network(private: Assembly, tmp_path: Path) -> None:
+def test_replaced_network_changes_interpreter_names(private: Assembly, tmp_path: Path) -> None:
     other = synthesised(tmp_path / "cidr", **{"  endpoints:": "  cidr: 10.96.0.0/20\n  endpoints:"})
     same = synthesised(tmp_path / "same", **{"[logs, ecr.dkr]": "[logs]"})
     names, of_other, of_same = (
@@ -367,7 +370,7 @@ def test_an_interpreter_has_another_name_in_another_network(private: Assembly, t
     assert of_same == names
 
 
-def test_nothing_is_imported_from_another_stack(private: Assembly, assemblies: dict[str, Assembly]) -> None:
+def test_no_stack_imports_from_another_stack(private: Assembly, assemblies: dict[str, Assembly]) -> None:
     for assembly in (private, *assemblies.values()):
         for template in assembly.templates.values():
             text = json.dumps(template.content)
@@ -375,11 +378,11 @@ def test_nothing_is_imported_from_another_stack(private: Assembly, assemblies: d
             assert '"Export"' not in text, template.name
 
 
-def test_nothing_is_looked_up(private: Assembly) -> None:
+def test_synthesis_makes_no_lookups(private: Assembly) -> None:
     assert "missing" not in private.manifest
 
 
-def test_a_region_whose_prefix_list_is_not_known_takes_the_option(tmp_path: Path) -> None:
+def test_region_without_a_known_prefix_list_requires_the_option(tmp_path: Path) -> None:
     there = {"eu-west-1": "ap-southeast-7", "euw1": "apse7"}
     with pytest.raises(Exception, match=r"network\.s3_prefix_list .*ap-southeast-7"):
         synthesised(tmp_path / "without", **there)
@@ -387,7 +390,7 @@ def test_a_region_whose_prefix_list_is_not_known_takes_the_option(tmp_path: Path
     assert "pl-0123abcd" in json.dumps(told["sandpiper-private-network"].content)
 
 
-def test_alone_it_needs_nothing_but_zones_buckets_and_the_prefix_list(
+def test_construct_requires_only_zones_buckets_and_the_prefix_list(
     render: Callable[[Callable[[cdk.Stack], object]], Template],
 ) -> None:
     template = render(
@@ -399,11 +402,11 @@ def test_alone_it_needs_nothing_but_zones_buckets_and_the_prefix_list(
     (group,) = template.resources("AWS::EC2::SecurityGroup").values()
     assert [rule["DestinationPrefixListId"] for rule in group["SecurityGroupEgress"]] == ["pl-63a5400a"]
     names = {
-        in_words(name)
+        template_text(name)
         for each in template.resources("AWS::Route53Resolver::FirewallDomainList").values()
         for name in each["Domains"]
     }
-    # SDKs call S3 by either name in this one region.
+    # In this Region, SDKs can use both endpoints of S3.
     assert names == {
         "*",
         *(f"{bucket}s3.{region}<AWS::URLSuffix>" for bucket in ("", "data.") for region in ("", "us-east-1.")),
@@ -423,7 +426,7 @@ def test_alone_it_needs_nothing_but_zones_buckets_and_the_prefix_list(
         ("buckets", {ACCOUNT: ["data/"]}, "buckets contains 'data/'"),
     ],
 )
-def test_what_cannot_be_used_is_told_before_any_resource(argument: str, value: Any, message: str) -> None:
+def test_invalid_arguments_are_rejected_before_the_first_resource(argument: str, value: Any, message: str) -> None:
     stack = cdk.Stack(cdk.App(), "stack")
     options: dict[str, Any] = {"zones": ["us-east-1a"], "s3_prefix_list": "pl-1", "buckets": {ACCOUNT: ["data"]}}
     with pytest.raises(ValueError, match=re.escape(message)):

@@ -1,4 +1,4 @@
-"""An operation as a state: what a workflow sends for it, and what its author is told at synthesis."""
+"""The request that an operation's state sends, and its errors at synthesis."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from sandpiper_constructs.session_workflow import SessionWorkflow
 from sandpiper_contract.errors import RETRYABLE
 from sandpiper_contract.operations import OPERATIONS
 from sandpiper_contract.records import fields_of
-from tests.templates.conftest import ROOT, statements
-from tests.templates.test_tenant_stack import states_of
+from tests.templates.conftest import ROOT, statements, states_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +33,7 @@ RUN = {"execution.$": "$$.Execution.Id", "state.$": "$$.State.Name", "started.$"
 
 
 def session_function(stack: cdk.Stack) -> SessionFunction:
-    """A session function, whose code is nobody's."""
+    """Creates a session function with placeholder code."""
     bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "bucket")
     return SessionFunction(
         stack,
@@ -47,7 +46,7 @@ def session_function(stack: cdk.Stack) -> SessionFunction:
 
 
 def workflow(stack: cdk.Stack, **task: Any) -> SessionWorkflow:
-    """A workflow of one task."""
+    """Creates a workflow with one task."""
     function = session_function(stack)
     return SessionWorkflow(
         stack,
@@ -60,7 +59,7 @@ def workflow(stack: cdk.Stack, **task: Any) -> SessionWorkflow:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_every_operation_is_a_state(render: Render, operation: str) -> None:
+def test_every_operation_can_be_a_state(render: Render, operation: str) -> None:
     known = [field.name for field in fields_of(OPERATIONS[operation].request)]
     request = {name: sfn.JsonPath.object_at(f"$.{name}") for name in known}
     template = render(lambda stack: workflow(stack, operation=operation, request=request))
@@ -74,13 +73,13 @@ def test_every_operation_is_a_state(render: Render, operation: str) -> None:
     assert retry["ErrorEquals"] == [*RETRYABLE, "Lambda.TooManyRequestsException"]
 
 
-def test_without_a_request_it_is_the_states_input(render: Render) -> None:
+def test_request_is_the_input_of_the_state_by_default(render: Render) -> None:
     template = render(lambda stack: workflow(stack, operation="run_code", result_path="$.result"))
     task = states_of(template)["States"]["Task"]
     assert (task["Parameters"]["request.$"], task["ResultPath"]) == ("$", "$.result")
 
 
-def test_items_of_a_map_and_rounds_of_a_loop_are_runs_of_their_own(render: Render) -> None:
+def test_map_items_and_loop_iterations_are_separate_runs(render: Render) -> None:
     template = render(lambda stack: workflow(stack, operation="run_code", in_map=True, iteration_path="$.round"))
     run = states_of(template)["States"]["Task"]["Parameters"]["run"]
     assert run == {**RUN, "index.$": "$$.Map.Item.Index", "iteration.$": "$.round"}
@@ -96,13 +95,13 @@ def test_items_of_a_map_and_rounds_of_a_loop_are_runs_of_their_own(render: Rende
         ),
     ],
 )
-def test_what_the_contract_does_not_have_is_refused_at_synthesis(task: dict[str, Any], message: str) -> None:
+def test_unknown_operations_and_fields_fail_synthesis(task: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=r"allowed|not a field") as raised:
         workflow(cdk.Stack(), **task)
     assert str(raised.value).startswith(message)
 
 
-def test_the_workflow_may_invoke_its_function_and_nothing_more(render: Render) -> None:
+def test_workflow_role_can_invoke_only_its_function(render: Render) -> None:
     template = render(lambda stack: workflow(stack, operation="run_code"))
     (function,) = template.resources("AWS::Lambda::Function")
     role = next(
@@ -120,7 +119,7 @@ def test_the_workflow_may_invoke_its_function_and_nothing_more(render: Render) -
     assert granted == {"lambda:InvokeFunction": [{"Fn::GetAtt": [function, "Arn"]}]}
 
 
-def test_the_page_on_workflows_shows_what_works(render: Render) -> None:
+def test_examples_of_the_workflows_page_are_synthesised(render: Render) -> None:
     (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "workflows.md").read_text(), re.DOTALL)
 
     def fill(stack: cdk.Stack) -> None:

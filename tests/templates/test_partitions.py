@@ -1,4 +1,4 @@
-"""GovCloud and China: everything of the environment is in its own partition, without one ARN of another."""
+"""In GovCloud and China, an environment contains no ARN of another partition."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SERVICES = {"bedrock-agentcore", "lambda", "states", "logging.s3"}
 
 
 def _options(region: str, partition: str) -> dict[str, Any]:
-    """An environment with everything that names an ARN."""
+    """Returns an environment with all options that contain ARNs."""
     role = f"arn:{partition}:iam::444455556666:role/agent"
     return {
         "name": "elsewhere",
@@ -46,8 +46,10 @@ def _options(region: str, partition: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", params=PARTITIONS)
-def elsewhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Assembly, str, Path]:
-    """The environment in another partition, with the rules of cdk-nag."""
+def other_partition(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Assembly, str, Path]:
+    """Returns the environment in another partition, synthesised with cdk-nag."""
     region: str = request.param
     directory = tmp_path_factory.mktemp(region)
     app = new_app(directory)
@@ -57,16 +59,18 @@ def elsewhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     return read_assembly(directory), PARTITIONS[region], directory
 
 
-def test_every_arn_is_of_the_partition(elsewhere: tuple[Assembly, str, Path]) -> None:
-    assembly, partition, _ = elsewhere
+def test_every_arn_is_in_the_partition(other_partition: tuple[Assembly, str, Path]) -> None:
+    assembly, partition, _ = other_partition
     literal = set[str]()
     for template in assembly.templates.values():
         literal |= set(re.findall(r"\barn:([a-z-]+):", json.dumps(template.content)))
     assert literal == {partition}
 
 
-def test_services_are_trusted_by_their_names_of_the_partition(elsewhere: tuple[Assembly, str, Path]) -> None:
-    assembly, partition, _ = elsewhere
+def test_trust_policies_use_the_service_principals_of_the_partition(
+    other_partition: tuple[Assembly, str, Path],
+) -> None:
+    assembly, partition, _ = other_partition
     trusted = {
         statement["Principal"]["Service"]
         for document in documents(assembly).values()
@@ -76,6 +80,6 @@ def test_services_are_trusted_by_their_names_of_the_partition(elsewhere: tuple[A
     assert trusted == {f"{name}.amazonaws.com" for name in SERVICES}, partition
 
 
-def test_a_region_with_the_service_is_no_warning(elsewhere: tuple[Assembly, str, Path]) -> None:
-    *_, directory = elsewhere
+def test_region_with_the_service_has_no_warning(other_partition: tuple[Assembly, str, Path]) -> None:
+    *_, directory = other_partition
     assert "was not known" not in (directory / "sandpiper-elsewhere-fleet.metadata.json").read_text()

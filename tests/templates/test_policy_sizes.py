@@ -1,4 +1,4 @@
-"""The lengths of policies that an environment's file is held to are those of the templates."""
+"""The policy sizes that the check of environment files computes match the templates."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ FOLDERS: dict[str, Any] = {
 
 @pytest.mark.parametrize("key", ["aws", "own", KEY.replace("eu-west-1", REGION)], ids=["no key", "own key", "a key"])
 @pytest.mark.parametrize("folders", FOLDERS.values(), ids=FOLDERS)
-def test_lengths_are_those_of_the_templates(tmp_path: Path, folders: dict[str, Any], key: str) -> None:
+def test_checked_policy_sizes_match_the_templates(tmp_path: Path, folders: dict[str, Any], key: str) -> None:
     options: dict[str, Any] = {
         "tenants": {"team": {"interpreters": {"private": {"network": "VPC", **folders}}}},
         "availability_zones": ZONES,
@@ -65,5 +65,5 @@ def test_lengths_are_those_of_the_templates(tmp_path: Path, folders: dict[str, A
     interpreter = environment.all_tenants["team"].interpreters["private"]
     told = execution_role_size(environment, interpreter_prefix(environment, "team", "private"), interpreter)
     written = len(json.dumps(role, separators=(",", ":")))
-    # What a template has of a key that is made is a reference, for which there is room.
+    # The template contains a reference to a new key, for which the check reserves space.
     assert written <= told < written + 60 if key == "own" else told == written

@@ -1,4 +1,4 @@
-"""The data is private, encrypted and kept for as long as the environment says."""
+"""The data is private, encrypted, and kept for the periods of the environment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _bucket(assembly: Assembly, stack: str, name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", [NAME, f"{NAME}-logs"])
-def test_both_buckets_are_private_encrypted_and_their_owners(dev: Assembly, name: str) -> None:
+def test_both_buckets_are_private_encrypted_and_without_acls(dev: Assembly, name: str) -> None:
     bucket = _bucket(dev, "sandpiper-dev-storage", name)
     assert all(bucket["PublicAccessBlockConfiguration"].values())
     assert len(bucket["PublicAccessBlockConfiguration"]) == 4
@@ -31,7 +31,7 @@ def test_both_buckets_are_private_encrypted_and_their_owners(dev: Assembly, name
     assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
 
 
-def test_both_buckets_refuse_whatever_is_not_tls(dev: Assembly) -> None:
+def test_both_buckets_deny_requests_without_tls(dev: Assembly) -> None:
     policies = dev["sandpiper-dev-storage"].resources("AWS::S3::BucketPolicy").values()
     assert len(policies) == 2
     for policy in policies:
@@ -42,7 +42,7 @@ def test_both_buckets_refuse_whatever_is_not_tls(dev: Assembly) -> None:
         assert len(denied["Resource"]) == 2
 
 
-def test_only_the_logging_service_is_allowed_by_a_bucket_policy(dev: Assembly) -> None:
+def test_bucket_policies_allow_only_the_logging_service(dev: Assembly) -> None:
     allowed = [
         statement
         for policy in dev["sandpiper-dev-storage"].resources("AWS::S3::BucketPolicy").values()
@@ -55,7 +55,7 @@ def test_only_the_logging_service_is_allowed_by_a_bucket_policy(dev: Assembly) -
     assert logging["Condition"]["StringEquals"] == {"aws:SourceAccount": "111122223333"}
 
 
-def test_overwritten_data_can_be_brought_back_for_a_month(dev: Assembly) -> None:
+def test_overwritten_data_can_be_restored_for_30_days(dev: Assembly) -> None:
     bucket = _bucket(dev, "sandpiper-dev-storage", NAME)
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
     rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
@@ -63,7 +63,7 @@ def test_overwritten_data_can_be_brought_back_for_a_month(dev: Assembly) -> None
     assert rules["Leftovers"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
 
 
-def test_runs_and_staging_of_each_tenant_expire_and_nothing_else_does(dev: Assembly) -> None:
+def test_only_runs_and_staging_of_each_tenant_expire(dev: Assembly) -> None:
     rules = _bucket(dev, "sandpiper-dev-storage", NAME)["LifecycleConfiguration"]["Rules"]
     assert {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule} == {
         "tenants/claims/runs/": 90,
@@ -73,18 +73,18 @@ def test_runs_and_staging_of_each_tenant_expire_and_nothing_else_does(dev: Assem
     }
 
 
-def test_what_was_in_staging_is_not_kept_as_an_old_version(dev: Assembly) -> None:
+def test_staging_keeps_no_old_versions(dev: Assembly) -> None:
     rules = _bucket(dev, "sandpiper-dev-storage", NAME)["LifecycleConfiguration"]["Rules"]
     old = [rule for rule in rules if rule.get("Prefix", "").endswith("/staging/")]
     assert [rule["NoncurrentVersionExpiration"] for rule in old] == [{"NoncurrentDays": 1}] * 2
 
 
 @pytest.mark.parametrize(("environment", "policy"), [("dev", "RetainExceptOnCreate"), ("local", "Delete")])
-def test_data_outlives_its_stack_but_for_its_first_deployment_if_the_environment_says_so(
+def test_retained_data_outlives_its_stack_except_after_a_failed_first_deployment(
     assemblies: dict[str, Assembly], environment: str, policy: str
 ) -> None:
     resources = assemblies[environment][f"sandpiper-{environment}-storage"].content["Resources"].values()
-    # With its policy: what stays goes on refusing what is not TLS.
+    # A retained bucket keeps its policy, which requires TLS.
     kept = [each["DeletionPolicy"] for each in resources if each["Type"] in (BUCKET, "AWS::S3::BucketPolicy")]
     assert kept == [policy] * 4
 
@@ -98,7 +98,7 @@ def test_data_outlives_its_stack_but_for_its_first_deployment_if_the_environment
         ({"name": "data", "expiration_days": {"runs": 0}}, "runs is 0"),
     ],
 )
-def test_what_s3_would_refuse_is_refused_before_the_first_resource(options: dict[str, Any], message: str) -> None:
+def test_invalid_options_are_rejected_before_the_first_resource(options: dict[str, Any], message: str) -> None:
     stack = cdk.Stack()
     with pytest.raises(ValueError, match=message):
         DataBucket(stack, "Data", **options)

@@ -1,9 +1,9 @@
-"""What a tenant's stack promises to those who run workflows, watch them and read its outputs."""
+"""The stack of a tenant: function, workflow, alarms, dashboard and outputs."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import aws_cdk as cdk
 import cdk_nag
@@ -12,10 +12,11 @@ import pytest
 from sandpiper.environment import Environment, SandboxInterpreter, SessionFunctionOptions, SessionLimits, Tenant
 from sandpiper_constructs.bucket_folder import BucketFolder
 from sandpiper_constructs.session_function import SessionFunction
+from sandpiper_constructs.template_text import template_text
 from sandpiper_contract import errors
 from sandpiper_contract.errors import ERRORS
 from stacks.environment_stacks import add_stacks
-from tests.templates.conftest import ACCOUNT, REGION, new_app, read_assembly
+from tests.templates.conftest import ACCOUNT, REGION, new_app, read_assembly, states_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,29 +31,14 @@ def demo(local: Assembly) -> Template:
     return local["sandpiper-local-demo"]
 
 
-def _text(value: object) -> str:
-    """A string with its references as `<Id>` or `<Id.Attribute>`."""
-    if isinstance(value, str):
-        return value
-    ((function, argument),) = cast("dict[str, Any]", value).items()
-    if function == "Fn::Join":
-        return "".join(map(_text, argument[1]))
-    return f"<{argument if function == 'Ref' else '.'.join(argument)}>"
-
-
 def session_function_of(template: Template) -> dict[str, Any]:
-    """The function that runs sessions; beside it is the one that stops them before an interpreter is deleted."""
+    """Returns the session function. The template also contains the session stopper."""
     functions = template.resources("AWS::Lambda::Function").values()
     (function,) = (each for each in functions if each["Handler"] == "code_runner.handlers.run_operation")
     return function
 
 
-def states_of(template: Template) -> dict[str, Any]:
-    """The definition of the one state machine."""
-    return json.loads(_text(template.only("AWS::StepFunctions::StateMachine")["DefinitionString"]))
-
-
-def test_tenants_wait_for_the_storage_and_import_nothing_from_it(dev: Assembly) -> None:
+def test_tenants_depend_on_the_storage_and_import_nothing_from_it(dev: Assembly) -> None:
     for tenant in ("claims", "analytics"):
         artifact = dev.manifest["artifacts"][f"sandpiper-dev-{tenant}"]
         assert "sandpiper-dev-storage" in artifact["dependencies"]
@@ -62,7 +48,7 @@ def test_tenants_wait_for_the_storage_and_import_nothing_from_it(dev: Assembly) 
 
 
 @pytest.mark.parametrize(("environment", "protected"), [("dev", True), ("local", None)])
-def test_stacks_are_protected_from_deletion_if_the_environment_says_so(
+def test_termination_protection_follows_the_environment(
     assemblies: dict[str, Assembly], environment: str, protected: bool | None
 ) -> None:
     stacks = [
@@ -73,7 +59,7 @@ def test_stacks_are_protected_from_deletion_if_the_environment_says_so(
     assert {stack.get("terminationProtection") or None for stack in stacks} == {protected}
 
 
-def test_every_stack_says_what_it_is(dev: Assembly) -> None:
+def test_every_stack_has_a_description(dev: Assembly) -> None:
     assert {name: template.content["Description"] for name, template in dev.templates.items()} == {
         "sandpiper-dev-storage": "Sandpiper dev: data of all tenants",
         "sandpiper-dev-claims": "Sandpiper dev: code interpreters of tenant claims",
@@ -82,8 +68,8 @@ def test_every_stack_says_what_it_is(dev: Assembly) -> None:
     }
 
 
-def test_outputs_are_what_the_command_line_reads(demo: Template) -> None:
-    outputs = {name: _text(output["Value"]) for name, output in demo.content["Outputs"].items()}
+def test_outputs_match_what_the_cli_reads(demo: Template) -> None:
+    outputs = {name: template_text(output["Value"]) for name, output in demo.content["Outputs"].items()}
     assert set(outputs) == {
         "RunCodeStateMachineArn",
         "DataBucketName",
@@ -97,26 +83,26 @@ def test_outputs_are_what_the_command_line_reads(demo: Template) -> None:
     assert list(json.loads(outputs["Interpreters"])) == ["sandbox", "public"]
 
 
-def test_the_function_knows_its_place_and_the_default_interpreter_comes_first(demo: Template) -> None:
+def test_function_environment_has_the_default_interpreter_first(demo: Template) -> None:
     function = session_function_of(demo)
     variables = function["Environment"]["Variables"]
     assert variables["SANDPIPER_BUCKET"] == "sandpiper-local-123456789012-us-east-1"
     assert variables["SANDPIPER_PREFIX"] == "tenants/demo"
-    assert list(json.loads(_text(variables["SANDPIPER_INTERPRETERS"]))) == ["sandbox", "public"]
+    assert list(json.loads(template_text(variables["SANDPIPER_INTERPRETERS"]))) == ["sandbox", "public"]
     assert variables["POWERTOOLS_SERVICE_NAME"] == "sandpiper-local-demo"
     assert variables["POWERTOOLS_METRICS_NAMESPACE"] == "Sandpiper"
     assert function["Handler"] == "code_runner.handlers.run_operation"
     assert function["Architectures"] == ["arm64"]
 
 
-def test_the_function_has_the_size_that_the_environment_gives_it(dev: Assembly) -> None:
+def test_function_has_the_memory_and_concurrency_of_the_environment(dev: Assembly) -> None:
     analytics = session_function_of(dev["sandpiper-dev-analytics"])
     claims = session_function_of(dev["sandpiper-dev-claims"])
     assert (analytics["MemorySize"], analytics["ReservedConcurrentExecutions"]) == (1024, 20)
     assert (claims["MemorySize"], claims.get("ReservedConcurrentExecutions")) == (512, None)
 
 
-def test_what_starts_sessions_goes_before_what_stops_them_and_that_before_the_interpreters(demo: Template) -> None:
+def test_deletion_order_is_session_starters_then_stopper_then_interpreters(demo: Template) -> None:
     resources = demo.content["Resources"]
     entries = {name: each for name, each in resources.items() if each["Type"] == "Custom::SandpiperLiveSessions"}
     assert len(entries) == 2
@@ -131,11 +117,11 @@ def test_what_starts_sessions_goes_before_what_stops_them_and_that_before_the_in
     assert all(each["Properties"]["ServiceTimeout"] == "900" for each in entries.values())
 
 
-def test_lambda_runs_no_code_twice_by_itself(demo: Template) -> None:
+def test_lambda_does_not_retry(demo: Template) -> None:
     assert demo.only("AWS::Lambda::EventInvokeConfig")["MaximumRetryAttempts"] == 0
 
 
-def test_the_workflow_sends_an_operation_for_this_state_of_this_execution(demo: Template) -> None:
+def test_workflow_sends_the_operation_with_the_identity_of_the_run(demo: Template) -> None:
     states = states_of(demo)
     assert states["States"][states["StartAt"]]["Parameters"] == {
         "operation": "run_code",
@@ -148,7 +134,7 @@ def test_the_workflow_sends_an_operation_for_this_state_of_this_execution(demo: 
     }
 
 
-def test_the_workflow_retries_only_what_then_runs_nothing_twice(demo: Template) -> None:
+def test_workflow_retries_only_errors_that_cannot_run_code_twice(demo: Template) -> None:
     (retry,) = states_of(demo)["States"]["RunCode"]["Retry"]
     assert retry["ErrorEquals"] == [*errors.RETRYABLE, "Lambda.TooManyRequestsException"]
     assert set(errors.RETRYABLE) == {name for name, error in errors.ERRORS.items() if error.retryable}
@@ -157,7 +143,7 @@ def test_the_workflow_retries_only_what_then_runs_nothing_twice(demo: Template) 
     assert "SessionLost" not in retry["ErrorEquals"]
 
 
-def test_a_failed_execution_carries_the_error_and_its_cause(demo: Template) -> None:
+def test_failed_execution_has_the_error_and_the_cause(demo: Template) -> None:
     states = states_of(demo)["States"]
     named, catch = states["RunCode"]["Catch"]
     assert (set(named["ErrorEquals"]), named["Next"]) == (set(ERRORS), catch["Next"])
@@ -165,13 +151,13 @@ def test_a_failed_execution_carries_the_error_and_its_cause(demo: Template) -> N
     assert states["RunFailed"] == {"Type": "Fail", "ErrorPath": "$.Error", "CausePath": "$.Cause"}
 
 
-def test_a_task_outlives_its_function_and_the_workflow_its_task(demo: Template) -> None:
+def test_timeouts_increase_from_function_to_task_to_workflow(demo: Template) -> None:
     states = states_of(demo)
     task = states["States"]["RunCode"]["TimeoutSeconds"]
     assert session_function_of(demo)["Timeout"] < task < states["TimeoutSeconds"]
 
 
-def test_executions_are_logged_and_their_data_is_not(demo: Template) -> None:
+def test_execution_logs_contain_no_data(demo: Template) -> None:
     logging = demo.only("AWS::StepFunctions::StateMachine")["LoggingConfiguration"]
     assert logging["Level"] == "ALL"
     assert logging["IncludeExecutionData"] is False
@@ -195,13 +181,13 @@ def test_alarms_count_failed_runs_and_throttled_calls(dev: Assembly) -> None:
 
 
 def test_every_alarm_is_on_the_dashboard(demo: Template) -> None:
-    body = json.loads(_text(demo.only("AWS::CloudWatch::Dashboard")["DashboardBody"]))
+    body = json.loads(template_text(demo.only("AWS::CloudWatch::Dashboard")["DashboardBody"]))
     shown = {arn for widget in body["widgets"] if widget["type"] == "alarm" for arn in widget["properties"]["alarms"]}
     assert shown == {f"<{alarm}.Arn>" for alarm in demo.resources("AWS::CloudWatch::Alarm")}
 
 
-def test_the_dashboard_reads_agentcore_by_the_dimensions_that_it_has(demo: Template) -> None:
-    body = json.loads(_text(demo.only("AWS::CloudWatch::Dashboard")["DashboardBody"]))
+def test_dashboard_uses_the_dimensions_of_agentcore(demo: Template) -> None:
+    body = json.loads(template_text(demo.only("AWS::CloudWatch::Dashboard")["DashboardBody"]))
     lines = [line for widget in body["widgets"] for line in widget["properties"].get("metrics", [])]
     agentcore = [line for line in lines if line[0] == "AWS/Bedrock-AgentCore"]
     dimensions = {line[1]: set(line[2:-1:2]) for line in agentcore}
@@ -218,11 +204,11 @@ def test_the_dashboard_reads_agentcore_by_the_dimensions_that_it_has(demo: Templ
     }
 
 
-def test_widgets_fit_a_dashboard(assemblies: dict[str, Assembly]) -> None:
+def test_widgets_fit_on_the_dashboard(assemblies: dict[str, Assembly]) -> None:
     for assembly in assemblies.values():
         for template in assembly.templates.values():
             for dashboard in template.resources("AWS::CloudWatch::Dashboard").values():
-                widgets = json.loads(_text(dashboard["DashboardBody"]))["widgets"]
+                widgets = json.loads(template_text(dashboard["DashboardBody"]))["widgets"]
                 assert len(widgets) <= 500
                 assert all(widget["x"] + widget["width"] <= 24 for widget in widgets)
 
@@ -230,7 +216,9 @@ def test_widgets_fit_a_dashboard(assemblies: dict[str, Assembly]) -> None:
 @pytest.mark.parametrize(
     ("options", "message"), [({"interpreters": {}}, "interpreters is empty"), ({"timeout_seconds": 901}, "901")]
 )
-def test_a_session_function_refuses_before_the_first_resource(options: dict[str, Any], message: str) -> None:
+def test_session_function_rejects_invalid_options_before_the_first_resource(
+    options: dict[str, Any], message: str
+) -> None:
     stack = cdk.Stack()
     bucket = cdk.aws_s3.Bucket.from_bucket_name(stack, "Bucket", "data")
     folder = BucketFolder(bucket=bucket, path="tenants/one")
@@ -246,7 +234,7 @@ def _environment(**options: Any) -> Environment:
     return Environment(**{**given, **options})
 
 
-def test_an_alarm_topic_hears_of_every_alarm(tmp_path: Path) -> None:
+def test_every_alarm_notifies_the_alarm_topic(tmp_path: Path) -> None:
     topic = "arn:aws:sns:us-east-1:123456789012:alarms"
     app = new_app(tmp_path)
     add_stacks(app, _environment(alarm_topic_arn=topic))
@@ -255,7 +243,7 @@ def test_an_alarm_topic_hears_of_every_alarm(tmp_path: Path) -> None:
     assert [(alarm["AlarmActions"], alarm["OKActions"]) for alarm in alarms] == [([topic], [topic])] * 2
 
 
-def test_a_region_that_nobody_knows_is_a_warning_and_its_findings_are_explained_too(tmp_path: Path) -> None:
+def test_unknown_region_is_a_warning_without_unexplained_findings(tmp_path: Path) -> None:
     app = new_app(tmp_path)
     add_stacks(app, _environment(region="eu-central-9"))
     cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
@@ -266,7 +254,7 @@ def test_a_region_that_nobody_knows_is_a_warning_and_its_findings_are_explained_
     assert "AWS::Partition" in json.dumps(role["Policies"]), "the CDK knows no partition for the region"
 
 
-def test_the_session_function_is_what_its_options_say(tmp_path: Path) -> None:
+def test_session_function_has_the_properties_of_its_options(tmp_path: Path) -> None:
     options = SessionFunctionOptions(architecture="x86_64", runtime="python3.12", log_level="WARNING")
     tenant = Tenant(interpreters={"sandbox": SandboxInterpreter()}, session_function=options)
     app = new_app(tmp_path)
@@ -277,7 +265,7 @@ def test_the_session_function_is_what_its_options_say(tmp_path: Path) -> None:
     assert function["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"] == "WARNING"
 
 
-def test_an_interpreter_has_what_the_environment_gives_it_and_no_finding_is_left(tmp_path: Path) -> None:
+def test_interpreter_has_the_options_of_the_environment_and_no_finding(tmp_path: Path) -> None:
     secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:roots-AbCdEf"  # noqa: S105 - its ARN
     caller, stranger = f"arn:aws:iam::{ACCOUNT}:role/app/notebooks", "arn:aws:iam::999999999999:role/partner"
     theirs = f"arn:aws:iam::{ACCOUNT}:role/theirs"
@@ -319,7 +307,7 @@ def test_an_interpreter_has_what_the_environment_gives_it_and_no_finding_is_left
     assert ["notebooks"] in attached
 
 
-def test_sessions_of_an_interpreter_live_as_long_as_its_options_say(tmp_path: Path) -> None:
+def test_session_limits_are_passed_to_the_function(tmp_path: Path) -> None:
     limits = SessionLimits(default_seconds=120, longest_seconds=600)
     tenant = Tenant(interpreters={"sandbox": SandboxInterpreter(), "short": SandboxInterpreter(session=limits)})
     app = new_app(tmp_path)

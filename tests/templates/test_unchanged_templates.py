@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from sandpiper_constructs.template_text import template_text
+
 if TYPE_CHECKING:
     from tests.templates.conftest import Assembly, Template
 
@@ -63,17 +65,7 @@ def _comparable(entry: dict[str, Any]) -> dict[str, Any]:
 def _with_parsed(resource: dict[str, Any], name: str) -> dict[str, Any]:
     """Returns the resource with a property that is JSON in a string, or in a Fn::Join, as data."""
     properties = resource["Properties"]
-    return {**resource, "Properties": {**properties, name: json.loads(_text(properties[name]))}}
-
-
-def _text(value: str | dict[str, Any]) -> str:
-    """Returns a string with its references in angle brackets."""
-    if isinstance(value, str):
-        return value
-    ((function, argument),) = value.items()
-    if function == "Fn::Join":
-        return argument[0].join(map(_text, argument[1]))
-    return f"<{argument if isinstance(argument, str) else '.'.join(argument)}>"
+    return {**resource, "Properties": {**properties, name: json.loads(template_text(properties[name]))}}
 
 
 def _without(value: Any, names: set[str]) -> Any:
