@@ -9,6 +9,10 @@ RUNTIMES := $(patsubst %,local/runtimes/%/.venv/.ready,sandbox ministack lambda)
 PRODUCT := .venv/.product node_modules/.ready $(RUNTIMES)
 LOCKED := locked/default.txt locked/longer.txt
 
+# Folders that `cdk synth -o DIR` wrote. They contain copies of Python sources, which are not checked. The CDK writes a
+# file called cdk.out to each.
+ASSEMBLIES := $(patsubst %/cdk.out,%,$(wildcard */cdk.out */*/cdk.out))
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast check pytest format bench setup clean FORCE
 
@@ -25,7 +29,7 @@ test-fast: setup ## run the unit, template and policy tests: no sandbox, under a
 	@pytest -q -n 2 --dist worksteal tests/unit tests/templates tests/policy
 
 check: setup tools/prose/node_modules/.ready ## check format, lint, types, imports and prose
-	@echo "· ruff"; ruff format --check -q . && ruff check -q .
+	@echo "· ruff"; ruff format --check -q . $(ASSEMBLIES:%=--exclude %) && ruff check -q . $(ASSEMBLIES:%=--extend-exclude %)
 	@echo "· basedpyright"; basedpyright --level error
 	@echo "· import-linter"; lint-imports --no-cache > build/import-linter.log || { cat build/import-linter.log; exit 1; }
 	@echo "· prose"; tools/prose-lint
@@ -34,7 +38,7 @@ pytest: setup ## run the tests, or some of them: ARGS="tests/unit -k name"
 	@pytest -q -n 2 --dist loadgroup --no-loadscope-reorder --durations 10 --durations-min 1 $(ARGS)
 
 format: setup ## format the code
-	@ruff format -q . && ruff check -q --fix .
+	@ruff format -q . $(ASSEMBLIES:%=--exclude %) && ruff check -q --fix . $(ASSEMBLIES:%=--extend-exclude %)
 
 bench: setup ## measure speed and size, as ratios within one run: ARGS=synth for one group
 	@python -m tests.benchmarks $(ARGS)
