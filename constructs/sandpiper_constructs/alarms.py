@@ -58,7 +58,7 @@ class Alarms(Construct):
             threshold=800,
             description="The account has nearly 1,000 live sessions. Stop some of them, or request a higher quota.",
         )
-        alarms = Alarms(stack, "Alarms", name_prefix="sandboxes", specs=[spec])
+        alarms = Alarms(stack, "AccountAlarms", name_prefix="account", specs=[spec])
         ```
 
     Attributes:

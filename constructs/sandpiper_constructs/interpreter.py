@@ -52,7 +52,7 @@ class CodeInterpreter(CodeInterpreterBase):
         interpreter = CodeInterpreter(
             stack, "Sandbox", name_prefix="claims_python", folder=folder.subfolder("sandbox/python")
         )
-        interpreter.grant_run(function)
+        interpreter.grant_run(role)
         ```
 
     Attributes:

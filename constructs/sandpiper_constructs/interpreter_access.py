@@ -43,7 +43,7 @@ class CodeInterpreterBase(Construct):
     Example:
         ```python
         interpreter = CodeInterpreter.managed(stack, "Managed")
-        interpreter.grant_run(function)
+        interpreter.grant_run(role)
         interpreter.metric_throttles().create_alarm(stack, "Throttles", threshold=5, evaluation_periods=1)
         ```
 

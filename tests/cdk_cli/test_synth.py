@@ -17,8 +17,8 @@ def _synth(home: Path, *arguments: str, **variables: str) -> subprocess.Complete
 
 
 def test_synthesis_needs_no_network_or_credentials_and_passes_validation(tmp_path: Path) -> None:
-    done = _synth(tmp_path, "-c", "environment=dev", CDK_VALIDATION="true")
-    assert done.returncode == 0, done.stderr
+    completed = _synth(tmp_path, "-c", "environment=dev", CDK_VALIDATION="true")
+    assert completed.returncode == 0, completed.stderr
     assert (tmp_path / "out" / "sandpiper-dev-storage.template.json").is_file()
     report = json.loads((tmp_path / "out" / "validation-report.json").read_text())
     conclusions = {plugin["pluginName"]: plugin["conclusion"] for plugin in report["pluginReports"]}
@@ -27,14 +27,14 @@ def test_synthesis_needs_no_network_or_credentials_and_passes_validation(tmp_pat
 
 
 def test_invalid_environment_is_reported_without_a_traceback(tmp_path: Path) -> None:
-    done = _synth(tmp_path, "-c", "environment=nowhere")
-    assert done.returncode == 1
-    lines = done.stderr.splitlines()
-    there = ", ".join(sorted(path.name for path in (ROOT / "environments").glob("*.yaml")))
+    completed = _synth(tmp_path, "-c", "environment=nowhere")
+    assert completed.returncode == 1
+    lines = completed.stderr.splitlines()
+    existing = ", ".join(sorted(path.name for path in (ROOT / "environments").glob("*.yaml")))
     assert lines[0] == (
-        f"environments/nowhere.yaml: the file does not exist; allowed: one of {there}; "
+        f"environments/nowhere.yaml: the file does not exist; allowed: one of {existing}; "
         "choose one of them, or write one with `sandpiper init`"
     )
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in completed.stderr
     assert "app.py: Subprocess exited with error 1" in lines[1]
     assert len(lines) == 2

@@ -130,8 +130,8 @@ def test_rename_and_remove_a_tenant_and_an_interpreter(checkout_with_aws: Path) 
     boto3.client("bedrock-agentcore").start_code_interpreter_session(codeInterpreterIdentifier=old)
 
     s3: Any = boto3.client("s3")
-    kept = {"Bucket": f"sandpiper-dev-{ACCOUNT}-{REGION}", "Key": "tenants/claims/sandbox/sandbox/kept.txt"}
-    s3.put_object(**kept, Body=b"kept")
+    sample_object = {"Bucket": f"sandpiper-dev-{ACCOUNT}-{REGION}", "Key": "tenants/claims/sandbox/sandbox/kept.txt"}
+    s3.put_object(**sample_object, Body=b"kept")
     completed = run(checkout_with_aws, steps("remove.md"))
     bucket = f"sandpiper-dev-{ACCOUNT}-{REGION}"
     stays = f"the data of tenant motor stays in s3://{bucket}/tenants/motor/, and no lifecycle rule deletes it"
@@ -140,9 +140,9 @@ def test_rename_and_remove_a_tenant_and_an_interpreter(checkout_with_aws: Path) 
     (days,) = (each["Expiration"]["Days"] for each in rules if "tenants/motor/" in str(each))
     assert days == 30
     assert interpreters() == ["dev__claims__charts"]
-    assert s3.get_object(**kept)["Body"].read() == b"kept"
-    left = s3.list_objects_v2(Bucket=kept["Bucket"], Prefix="tenants/")["Contents"]
-    assert not [each["Key"] for each in left if each["Key"].startswith("tenants/motor/")]
+    assert s3.get_object(**sample_object)["Body"].read() == b"kept"
+    remaining = s3.list_objects_v2(Bucket=sample_object["Bucket"], Prefix="tenants/")["Contents"]
+    assert not [each["Key"] for each in remaining if each["Key"].startswith("tenants/motor/")]
 
 
 def test_move_an_interpreter_to_another_network_and_back(checkout_with_aws: Path) -> None:

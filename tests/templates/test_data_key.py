@@ -47,7 +47,7 @@ def _key_statements(assembly: Assembly) -> dict[str, list[dict[str, Any]]]:
         for name, document in documents(assembly).items()
         if name.startswith(TENANT)
     }
-    return {name: some for name, some in found.items() if some}
+    return {name: found_statements for name, found_statements in found.items() if found_statements}
 
 
 def _encryption(assembly: Assembly) -> dict[str, dict[str, Any]]:
@@ -85,7 +85,7 @@ def test_tenants_read_the_key_from_a_parameter_and_import_nothing(tmp_path: Path
 def test_roles_use_the_key_only_through_s3_and_for_their_bucket(tmp_path: Path, key: str) -> None:
     by_document = _key_statements(_synthesised(tmp_path, key=key))
     assert len(by_document) == 2, "the session function's and the interpreter's"
-    for statement in (each for some in by_document.values() for each in some):
+    for statement in (each for found_statements in by_document.values() for each in found_statements):
         assert set(statement["Action"]) <= {"kms:Decrypt", "kms:GenerateDataKey"}
         (resource,) = statement["Resource"]
         assert resource == EXISTING if key != "own" else "Ref" in resource
@@ -99,16 +99,16 @@ def test_roles_use_the_key_only_through_s3_and_for_their_bucket(tmp_path: Path, 
 @pytest.mark.parametrize("key", ["own", EXISTING])
 def test_roles_use_the_key_only_for_folders_that_they_read_or_write(tmp_path: Path, key: str) -> None:
     assembly = _synthesised(tmp_path, key=key)
-    for name, of_key in _key_statements(assembly).items():
-        may = [*statements(documents(assembly)[name]), *of_key]
+    for name, key_statements in _key_statements(assembly).items():
+        all_statements = [*statements(documents(assembly)[name]), *key_statements]
 
         def objects(action: str, of: list[dict[str, Any]]) -> set[str]:
             listed = [statement for statement in of if action in statement["Action"]]
             contexts = [each["Condition"].get("ArnLike", {"": each["Resource"]}) for each in listed]
             return {arn for of_one in contexts for arns in of_one.values() for arn in arns if "/" in arn}
 
-        assert objects("kms:Decrypt", of_key) == objects("s3:GetObject", may), name
-        assert objects("kms:GenerateDataKey", of_key) == objects("s3:PutObject", may) != set(), name
+        assert objects("kms:Decrypt", key_statements) == objects("s3:GetObject", all_statements), name
+        assert objects("kms:GenerateDataKey", key_statements) == objects("s3:PutObject", all_statements) != set(), name
 
 
 def test_key_policy_allows_use_only_through_s3_for_the_data_bucket(tmp_path: Path) -> None:
@@ -118,8 +118,8 @@ def test_key_policy_allows_use_only_through_s3_for_the_data_bucket(tmp_path: Pat
     bucket = f"arn:aws:s3:::sandpiper-one-{ACCOUNT}-{REGION}"
     assert use["Condition"]["ArnLike"] == {"kms:EncryptionContext:aws:s3:arn": [bucket, f"{bucket}/*"]}
     # Actions that use the key, delegate its use, or contain a wildcard.
-    using = r"kms:(.*\*.*|.*Decrypt.*|.*Encrypt.*|.*Generate.*|CreateGrant|Sign|Verify|Derive.*)"
-    assert not [action for action in manage["Action"] if re.fullmatch(using, action)]
+    use_actions = r"kms:(.*\*.*|.*Decrypt.*|.*Encrypt.*|.*Generate.*|CreateGrant|Sign|Verify|Derive.*)"
+    assert not [action for action in manage["Action"] if re.fullmatch(use_actions, action)]
     assert {"kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"} <= set(manage["Action"]), (
         "otherwise the key could not be managed"
     )

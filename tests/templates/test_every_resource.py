@@ -54,14 +54,14 @@ def test_every_resource_has_the_tags(rich: Assembly) -> None:
         "sandpiper-one-analytics": {"sandpiper:tenant": "analytics", "sandpiper:owner": "platform team"},
     }
     environments = {"sandpiper:owner": "platform team", "stage": "test"}
-    seen = set[str]()
+    checked_stacks = set[str]()
     for stack, name, resource in _resources(rich):
         if resource["Type"] in UNTAGGED:
             continue
-        seen.add(stack)
+        checked_stacks.add(stack)
         tags = {tag: value for tag, value in _tags(resource).items() if tag != "Name"}
         assert tags == {**shared, **environments, **own.get(stack, {})}, (stack, name, resource["Type"])
-    assert seen == set(rich.templates)
+    assert checked_stacks == set(rich.templates)
 
 
 def test_every_role_has_the_permissions_boundary(rich: Assembly) -> None:

@@ -26,8 +26,8 @@ ENVIRONMENTS = ("dev", "local", "prod")
 def _allowed(assembly: Assembly) -> list[tuple[str, dict[str, Any]]]:
     """Returns every statement that allows an identity something, without trust policies and denials."""
     return [
-        (place, statement)
-        for place, document in documents(assembly).items()
+        (location, statement)
+        for location, document in documents(assembly).items()
         for statement in statements(document)
         if statement["Effect"] == "Allow" and "Principal" not in statement
     ]
@@ -70,7 +70,7 @@ def test_only_reviewed_documents_grant_access(assemblies: dict[str, Assembly], e
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_no_action_is_a_wildcard(assemblies: dict[str, Assembly], environment: str) -> None:
-    assert not [place for place, each in _allowed(assemblies[environment]) if "*" in "".join(each["Action"])]
+    assert not [location for location, each in _allowed(assemblies[environment]) if "*" in "".join(each["Action"])]
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -89,14 +89,14 @@ def test_only_log_deliveries_and_traces_are_allowed_on_all_resources(
 @pytest.mark.parametrize("environment", ["dev", "local"])
 def test_s3_is_allowed_by_folder_and_in_this_account_only(assemblies: dict[str, Assembly], environment: str) -> None:
     account = {"dev": "111122223333", "local": "123456789012"}[environment]
-    for place, statement in _allowed(assemblies[environment]):
+    for location, statement in _allowed(assemblies[environment]):
         if not statement["Action"][0].startswith("s3:"):
             continue
-        assert statement["Condition"]["StringEquals"] == {"aws:ResourceAccount": account}, place
+        assert statement["Condition"]["StringEquals"] == {"aws:ResourceAccount": account}, location
         for resource in statement["Resource"]:
             listing = statement["Action"] == ["s3:ListBucket"]
             path = statement["Condition"]["StringLike"]["s3:prefix"] if listing else resource.split("/", 1)[1]
-            tenant = place.split("/")[0].rpartition("-")[2]
+            tenant = location.split("/")[0].rpartition("-")[2]
             assert path.startswith(f"tenants/{tenant}/")
             assert path.endswith("/*")
 
@@ -104,8 +104,8 @@ def test_s3_is_allowed_by_folder_and_in_this_account_only(assemblies: dict[str, 
 def test_code_in_a_session_cannot_access_inputs_or_results_of_runs(local: Assembly) -> None:
     paths = {
         resource.split("/", 1)[1]
-        for place, statement in _allowed(local)
-        if "ExecutionRole" in place and "s3:PutObject" in statement["Action"]
+        for location, statement in _allowed(local)
+        if "ExecutionRole" in location and "s3:PutObject" in statement["Action"]
         for resource in statement["Resource"]
     }
     assert paths == {"tenants/demo/sandbox/sandbox/*", "tenants/demo/sandbox/public/*"}
@@ -117,8 +117,8 @@ def test_session_function_can_use_only_its_own_interpreters(dev: Assembly) -> No
         own = list(template.resources("AWS::BedrockAgentCore::CodeInterpreterCustom"))
         granted = [
             resource
-            for place, statement in _allowed(dev)
-            if place.startswith(template.name) and "bedrock-agentcore:InvokeCodeInterpreter" in statement["Action"]
+            for location, statement in _allowed(dev)
+            if location.startswith(template.name) and "bedrock-agentcore:InvokeCodeInterpreter" in statement["Action"]
             for resource in statement["Resource"]
         ]
         assert granted == [{"Fn::GetAtt": [name, "CodeInterpreterArn"]} for name in own]
@@ -155,11 +155,11 @@ def test_permissions_page_lists_every_role_action_and_policy(tmp_path: Path) -> 
     assembly = synthesise(tmp_path, FULL, interpreters={"one": INTERPRETER})
     found: dict[str, set[str]] = {}
     on_everything = set[str]()
-    for place, document in documents(assembly).items():
-        (label,) = (each for each, begins in ON_THE_PAGE.items() if re.match(begins, place.split("/")[1]))
-        of_roles = [each for each in statements(document) if "Principal" not in each]
-        found.setdefault(label, set()).update(action for each in of_roles for action in each["Action"])
-        on_everything |= {action for each in of_roles if "*" in each["Resource"] for action in each["Action"]}
+    for location, document in documents(assembly).items():
+        (label,) = (each for each, begins in ON_THE_PAGE.items() if re.match(begins, location.split("/")[1]))
+        role_statements = [each for each in statements(document) if "Principal" not in each]
+        found.setdefault(label, set()).update(action for each in role_statements for action in each["Action"])
+        on_everything |= {action for each in role_statements if "*" in each["Resource"] for action in each["Action"]}
 
     page = (ROOT / "docs" / "permissions.md").read_text()
     written: dict[str, set[str]] = {}
@@ -180,8 +180,8 @@ def test_permissions_page_lists_every_role_action_and_policy(tmp_path: Path) -> 
 def test_only_services_are_trusted(assemblies: dict[str, Assembly], environment: str) -> None:
     trusted = {
         json.dumps(statement["Principal"])
-        for place, document in documents(assemblies[environment]).items()
-        if place.endswith("/trust")
+        for location, document in documents(assemblies[environment]).items()
+        if location.endswith("/trust")
         for statement in document["Statement"]
     }
     of_the_network = ["vpc-flow-logs"] if environment == "prod" else []

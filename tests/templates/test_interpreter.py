@@ -53,9 +53,9 @@ def test_template_contains_the_reason_for_public(render: Render) -> None:
 
 @pytest.mark.parametrize("missing", ["reason", "owner"])
 def test_public_without_a_reason_or_an_owner_is_rejected(missing: str) -> None:
-    given = {"reason": "Packages", "owner": "platform team", missing: "  "}
+    arguments = {"reason": "Packages", "owner": "platform team", missing: "  "}
     with pytest.raises(ValueError, match=f"{missing} is empty"):
-        PublicAccess(**given, expires=datetime.date(2099, 1, 1))
+        PublicAccess(**arguments, expires=datetime.date(2099, 1, 1))
 
 
 def test_role_trusts_exactly_this_interpreter(render: Render) -> None:
@@ -335,11 +335,11 @@ def test_folders_require_the_own_role() -> None:
         )
 
 
-def _names(options: dict[str, Any], place: str = "One") -> tuple[str, str]:
+def _names(options: dict[str, Any], construct_id: str = "One") -> tuple[str, str]:
     """The interpreter's name, and the logical id of its role."""
     stack = cdk.Stack()
-    given: dict[str, Any] = {"name_prefix": "one", **options}
-    interpreter = CodeInterpreter(stack, place, **given)
+    arguments: dict[str, Any] = {"name_prefix": "one", **options}
+    interpreter = CodeInterpreter(stack, construct_id, **arguments)
     assert interpreter.execution_role is not None
     role = interpreter.execution_role.node.default_child
     assert isinstance(role, cdk.CfnResource)
@@ -380,13 +380,13 @@ def test_order_of_inputs_does_not_change_the_name() -> None:
 def test_another_role_changes_the_name() -> None:
     stack = cdk.Stack()
     roles = [iam.Role.from_role_arn(stack, name, f"arn:aws:iam::123456789012:role/{name}") for name in ("A", "B")]
-    made = iam.Role(stack, "C", assumed_by=service_principal("bedrock-agentcore"))
-    given: list[Any] = ["own", "none", *roles, made]
+    new_role = iam.Role(stack, "C", assumed_by=service_principal("bedrock-agentcore"))
+    execution_roles: list[Any] = ["own", "none", *roles, new_role]
     names = {
         CodeInterpreter(cdk.Stack(stack, f"S{number}"), "One", name_prefix="one", execution_role=role).interpreter_name
-        for number, role in enumerate(given)
+        for number, role in enumerate(execution_roles)
     }
-    assert len(names) == len(given)
+    assert len(names) == len(execution_roles)
 
 
 def test_long_prefix_is_shortened_and_stays_unique() -> None:
@@ -414,9 +414,9 @@ def test_long_prefix_is_shortened_and_stays_unique() -> None:
 )
 def test_invalid_options_are_rejected_before_the_first_resource(option: str, value: str) -> None:
     stack = cdk.Stack()
-    given: dict[str, Any] = {"name_prefix": "one", option: value}
+    arguments: dict[str, Any] = {"name_prefix": "one", option: value}
     with pytest.raises(ValueError, match=rf"{option} (is|contains) .*; allowed: "):
-        CodeInterpreter(stack, "One", **given)
+        CodeInterpreter(stack, "One", **arguments)
     assert not stack.node.children
 
 

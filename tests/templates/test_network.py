@@ -182,35 +182,35 @@ def test_only_keys_of_allowed_folders_can_be_listed(network: Template) -> None:
 
 def test_folder_with_a_short_name_is_listed_without_a_wildcard(tmp_path: Path) -> None:
     short = synthesised(tmp_path / "short", **{"s3://reference-data/rates/": "s3://reference-data/in/"})
-    there = short["sandpiper-private-network"]
+    template = short["sandpiper-private-network"]
     patterns = [
         pattern
-        for statement in statements(s3_policy(there))
+        for statement in statements(s3_policy(template))
         for pattern in statement["Condition"].get("StringLike", {}).get("s3:prefix", ())
     ]
     assert "in/" in patterns
     assert all(len(pattern) > 6 for pattern in patterns if "*" in pattern)
-    assert is_allowed(there, LIST, "reference-data", s3__prefix="in/")
-    assert not is_allowed(there, LIST, "reference-data", s3__prefix="inputs/")
-    assert is_allowed(there, "s3:GetObject", "reference-data/in/deep/a.csv")
+    assert is_allowed(template, LIST, "reference-data", s3__prefix="in/")
+    assert not is_allowed(template, LIST, "reference-data", s3__prefix="inputs/")
+    assert is_allowed(template, "s3:GetObject", "reference-data/in/deep/a.csv")
 
 
 @pytest.mark.parametrize(("role", "reaches"), [("arn:aws:iam::111122223333:role/warehouse", True), ("none", False)])
 def test_own_folder_is_allowed_only_with_an_execution_role(tmp_path: Path, role: str, reaches: bool) -> None:
     # Large files are staged in the own folder, if the execution role can write to it.
     changed = synthesised(tmp_path / "one", **{FOLDERS: f"        execution_role: {role}\n"})
-    there = changed["sandpiper-private-network"]
-    assert is_allowed(there, "s3:GetObject", f"{DATA}/tenants/claims/sandbox/private/a") is reaches
+    template = changed["sandpiper-private-network"]
+    assert is_allowed(template, "s3:GetObject", f"{DATA}/tenants/claims/sandbox/private/a") is reaches
 
 
 def test_network_without_interpreters_denies_s3(tmp_path: Path) -> None:
     none = synthesised(
         tmp_path / "none", **{"        network: VPC\n        read: [s3://ref": "        read: [s3://ref"}
     )
-    there = none["sandpiper-private-network"]
-    (statement,) = statements(s3_policy(there))
+    template = none["sandpiper-private-network"]
+    (statement,) = statements(s3_policy(template))
     assert (statement["Effect"], statement["Action"], statement["Resource"]) == ("Deny", ["s3:*"], ["*"])
-    assert not is_allowed(there, "s3:GetObject", f"{DATA}/tenants/claims/sandbox/private/a")
+    assert not is_allowed(template, "s3:GetObject", f"{DATA}/tenants/claims/sandbox/private/a")
 
 
 def test_endpoints_allow_only_principals_of_this_account(network: Template) -> None:
@@ -351,11 +351,11 @@ def interpreters(assembly: Assembly) -> dict[str, dict[str, Any]]:
 
 
 def test_interpreters_without_subnets_use_the_network(private: Assembly, network: Template) -> None:
-    told = {f"{{{{resolve:ssm:{place}}}}}" for place in parameter_names(network)}
+    references = {f"{{{{resolve:ssm:{name}}}}}" for name in parameter_names(network)}
     configured = {key: each["NetworkConfiguration"] for key, each in interpreters(private).items()}
     vpc = configured["private"]["VpcConfig"]
     assert len(vpc["Subnets"]) == 2
-    assert {*vpc["Subnets"], *vpc["SecurityGroups"]} == told
+    assert {*vpc["Subnets"], *vpc["SecurityGroups"]} == references
     assert configured["elsewhere"]["VpcConfig"]["Subnets"] == ["subnet-0123456789abcdef0"]
     assert configured["sandbox"] == {"NetworkMode": "SANDBOX"}
 
@@ -383,11 +383,12 @@ def test_synthesis_makes_no_lookups(private: Assembly) -> None:
 
 
 def test_region_without_a_known_prefix_list_requires_the_option(tmp_path: Path) -> None:
-    there = {"eu-west-1": "ap-southeast-7", "euw1": "apse7"}
+    other_region = {"eu-west-1": "ap-southeast-7", "euw1": "apse7"}
     with pytest.raises(Exception, match=r"network\.s3_prefix_list .*ap-southeast-7"):
-        synthesised(tmp_path / "without", **there)
-    told = synthesised(tmp_path / "told", **there, **{"  endpoints:": "  s3_prefix_list: pl-0123abcd\n  endpoints:"})
-    assert "pl-0123abcd" in json.dumps(told["sandpiper-private-network"].content)
+        synthesised(tmp_path / "without", **other_region)
+    prefix_list = {"  endpoints:": "  s3_prefix_list: pl-0123abcd\n  endpoints:"}
+    assembly = synthesised(tmp_path / "with", **other_region, **prefix_list)
+    assert "pl-0123abcd" in json.dumps(assembly["sandpiper-private-network"].content)
 
 
 def test_construct_requires_only_zones_buckets_and_the_prefix_list(

@@ -63,7 +63,7 @@ def test_checked_policy_sizes_match_the_templates(tmp_path: Path, folders: dict[
         if name.startswith("InterpreterprivateExecutionRole")
     )
     interpreter = environment.all_tenants["team"].interpreters["private"]
-    told = execution_role_size(environment, interpreter_prefix(environment, "team", "private"), interpreter)
+    computed = execution_role_size(environment, interpreter_prefix(environment, "team", "private"), interpreter)
     written = len(json.dumps(role, separators=(",", ":")))
     # The template contains a reference to a new key, for which the check reserves space.
-    assert written <= told < written + 60 if key == "own" else told == written
+    assert written <= computed < written + 60 if key == "own" else computed == written

@@ -1,4 +1,4 @@
-"""The data is private, encrypted, and kept for the periods of the environment."""
+"""The data is private, encrypted, and deletion_policies for the periods of the environment."""
 
 from __future__ import annotations
 
@@ -85,8 +85,10 @@ def test_retained_data_outlives_its_stack_except_after_a_failed_first_deployment
 ) -> None:
     resources = assemblies[environment][f"sandpiper-{environment}-storage"].content["Resources"].values()
     # A retained bucket keeps its policy, which requires TLS.
-    kept = [each["DeletionPolicy"] for each in resources if each["Type"] in (BUCKET, "AWS::S3::BucketPolicy")]
-    assert kept == [policy] * 4
+    deletion_policies = [
+        each["DeletionPolicy"] for each in resources if each["Type"] in (BUCKET, "AWS::S3::BucketPolicy")
+    ]
+    assert deletion_policies == [policy] * 4
 
 
 @pytest.mark.parametrize(

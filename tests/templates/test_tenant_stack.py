@@ -182,8 +182,10 @@ def test_alarms_count_failed_runs_and_throttled_calls(dev: Assembly) -> None:
 
 def test_every_alarm_is_on_the_dashboard(demo: Template) -> None:
     body = json.loads(template_text(demo.only("AWS::CloudWatch::Dashboard")["DashboardBody"]))
-    shown = {arn for widget in body["widgets"] if widget["type"] == "alarm" for arn in widget["properties"]["alarms"]}
-    assert shown == {f"<{alarm}.Arn>" for alarm in demo.resources("AWS::CloudWatch::Alarm")}
+    shown_alarms = {
+        arn for widget in body["widgets"] if widget["type"] == "alarm" for arn in widget["properties"]["alarms"]
+    }
+    assert shown_alarms == {f"<{alarm}.Arn>" for alarm in demo.resources("AWS::CloudWatch::Alarm")}
 
 
 def test_dashboard_uses_the_dimensions_of_agentcore(demo: Template) -> None:
@@ -222,16 +224,22 @@ def test_session_function_rejects_invalid_options_before_the_first_resource(
     stack = cdk.Stack()
     bucket = cdk.aws_s3.Bucket.from_bucket_name(stack, "Bucket", "data")
     folder = BucketFolder(bucket=bucket, path="tenants/one")
-    given: dict[str, Any] = {"interpreters": {"one": object()}, **options}
+    arguments: dict[str, Any] = {"interpreters": {"one": object()}, **options}
     with pytest.raises(ValueError, match=message):
-        SessionFunction(stack, "Function", service="one", folder=folder, **given)
+        SessionFunction(stack, "Function", service="one", folder=folder, **arguments)
     assert [child.node.id for child in stack.node.children] == ["Bucket"]
 
 
 def _environment(**options: Any) -> Environment:
     tenants = {"demo": Tenant(interpreters={"sandbox": SandboxInterpreter()})}
-    given: dict[str, Any] = {"name": "one", "account": ACCOUNT, "region": REGION, "owner": "tests", "tenants": tenants}
-    return Environment(**{**given, **options})
+    arguments: dict[str, Any] = {
+        "name": "one",
+        "account": ACCOUNT,
+        "region": REGION,
+        "owner": "tests",
+        "tenants": tenants,
+    }
+    return Environment(**{**arguments, **options})
 
 
 def test_every_alarm_notifies_the_alarm_topic(tmp_path: Path) -> None:
@@ -286,7 +294,7 @@ def test_interpreter_has_the_options_of_the_environment_and_no_finding(tmp_path:
     app.synth()
     template = read_assembly(tmp_path)["sandpiper-one-demo"]
     found = {each["Name"].split("__")[2]: each for each in template.resources(INTERPRETER).values()}
-    own, in_vpc, given = (
+    own, in_vpc, arguments = (
         next(each for name, each in found.items() if name.startswith(key)) for key in ("own", "in_vpc", "theirs")
     )
     assert own["Certificates"] == [{"CertificateLocation": {"SecretArn": secret}}]
@@ -294,7 +302,7 @@ def test_interpreter_has_the_options_of_the_environment_and_no_finding(tmp_path:
         "Subnets": vpc["subnets"],
         "SecurityGroups": vpc["security_groups"],
     }
-    assert ("ExecutionRoleArn" in in_vpc, given["ExecutionRoleArn"]) == (False, theirs)
+    assert ("ExecutionRoleArn" in in_vpc, arguments["ExecutionRoleArn"]) == (False, theirs)
     policies = {name: str(role.get("Policies")) for name, role in template.resources("AWS::IAM::Role").items()}
     (folders,) = (text for name, text in policies.items() if name.startswith("InterpreterownExecutionRole"))
     for part in ("reference/tables/*", "partner/in/*", "999999999999", "reports/claims/*", "sandbox/own/*"):
