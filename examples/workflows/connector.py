@@ -43,8 +43,8 @@ def connector(scope: Construct, session_function: SessionFunction) -> sfn.IChain
     )
     for errors, name in (
         (BUSY, "Try later"),  # the service was for as long as it was retried
-        (HAS_NOT_RUN, "Mend the request"),
-        (["States.ALL"], "Look what it has done"),  # whatever else it is, the code may have run
+        (HAS_NOT_RUN, "Correct the request"),
+        (["States.ALL"], "Check for side effects"),  # whatever else it is, the code may have run
     ):
         to_do = sfn.Pass(scope, name, result=sfn.Result.from_string(name), result_path="$.toDo")
         execute.add_catch(to_do, errors=errors, result_path="$.error")

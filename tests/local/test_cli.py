@@ -582,7 +582,7 @@ def test_run_takes_inputs_and_the_program_from_s3(product: Product, tmp_path: Pa
     of_folders = ["all/b.csv", "all/more/c.csv", "year=2026/b.csv", "year=2026/more/c.csv"]
     assert run.stdout == f"{sorted(['a.csv', 'd=1.csv', 'raw/d.csv', 'raw/x.csv', *of_folders])}\n", run.stderr
     run = sandpiper("run", "-", "--input", "s3://elsewhere/a.csv", "--out", tmp_path, text="1")
-    allowed = f"allowed: what lies below s3://{bucket}/{product.place.prefix}/inputs/."
+    allowed = f"allowed: objects below s3://{bucket}/{product.place.prefix}/inputs/."
     assert (run.returncode, run.stdout) == (2, "")
     assert f"error: --input is 's3://elsewhere/a.csv'; {allowed}" in run.stderr
 

@@ -496,19 +496,19 @@ def test_what_is_no_input_is_refused_by_name_and_limit(runner: Runner) -> None:
         prefix("a", f"{folder}/nothing/"),
     )
     refused(
-        InvalidRequest, r"inputs\[0\].s3Prefix is .*; allowed: what lies below ", prefix("a", f"{runner.prefix}/runs/")
+        InvalidRequest, r"inputs\[0\].s3Prefix is .*; allowed: objects below ", prefix("a", f"{runner.prefix}/runs/")
     )
     refused(
         InvalidRequest, r"inputs\[0\].s3Prefix: a file's path is 'a/0/../x'; allowed: ", prefix("a", f"{folder}/odd/")
     )
     refused(
         InvalidRequest,
-        r"inputs\[0\].s3Prefix is 'd/b/c'; allowed: .* no file where another needs a folder",
+        r"inputs\[0\].s3Prefix is 'd/b/c'; allowed: .* none below another file",
         prefix("d", f"{folder}/same/"),
     )
     refused(
         StorageError,
-        r"inputs\[0\].s3Uri s3://.*/no: (there is no such object, or|the object is not there, or this role)",
+        r"inputs\[0\].s3Uri s3://.*/no: (the object or the bucket does not exist|the object does not exist or this role)",
         InputFile("a", s3_uri=S3Object(runner.bucket, f"{folder}/no")),
     )
     refused(

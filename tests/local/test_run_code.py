@@ -148,7 +148,7 @@ def test_an_input_may_lie_in_s3_below_the_tenants_inputs_only(product: Product) 
     given = [{"path": "data.csv", "s3Uri": f"s3://{bucket}/{prefix}/inputs/t/data.csv"}]
     assert product.run("print(open('data.csv').read())", inputs=given).result["stdout"] == "1,2"
     elsewhere = [{"path": "data.csv", "s3Uri": f"s3://{bucket}/tenants/other/inputs/t/data.csv"}]
-    with pytest.raises(CliError, match=r"^InvalidRequest: inputs\[0\].s3Uri is .*; allowed: what lies below "):
+    with pytest.raises(CliError, match=r"^InvalidRequest: inputs\[0\].s3Uri is .*; allowed: objects below "):
         product.run("1", inputs=elsewhere)
 
 

@@ -13,7 +13,7 @@ import boto3
 import pytest
 
 from code_runner.agentcore.deadline import Deadline
-from code_runner.custom_resources.session_stopper import NotStopped, stop_all
+from code_runner.custom_resources.session_stopper import SessionsStillLive, stop_all
 from sandpiper.cdk_cli import PROJECT, cdk
 from tests.local.target import ON_AWS
 
@@ -281,5 +281,5 @@ def test_it_ends_in_time_and_names_what_lives(alone: str) -> None:
     start(alone, 2)
     data = boto3.client("bedrock-agentcore")
     before_stops(data, lambda: start(alone))
-    with pytest.raises(NotStopped, match=f"sessions of {alone} may still live"):
+    with pytest.raises(SessionsStillLive, match=f"sessions of {alone} may still be live"):
         stop_all(data, alone, Deadline.after(2))

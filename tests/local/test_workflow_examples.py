@@ -157,14 +157,14 @@ def test_the_connectors_page_shows_the_mapping_as_it_is_deployed(workflows: Work
 
 def test_the_connector_catches_errors_by_name(workflows: Workflows, faults: FaultInjector) -> None:
     refused = workflows.run("Connector", code="")
-    assert (refused["error"]["Error"], refused["toDo"]) == ("InvalidRequest", "Mend the request")
+    assert (refused["error"]["Error"], refused["toDo"]) == ("InvalidRequest", "Correct the request")
     cause = json.loads(refused["error"]["Cause"])
     assert list(cause)[:2] == ["errorMessage", "errorType"]
     assert "code is empty" in cause["errorMessage"]
     assert (cause["errorType"], cause["stackTrace"]) == ("InvalidRequest", [])
     faults.inject(Rule("session_dies", "executeCode", seconds=0.2))
     lost = workflows.run("Connector", code="while True: pass")
-    assert (lost["error"]["Error"], lost["toDo"]) == ("SessionLost", "Look what it has done")
+    assert (lost["error"]["Error"], lost["toDo"]) == ("SessionLost", "Check for side effects")
 
 
 @pytest.fixture

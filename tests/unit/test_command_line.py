@@ -50,12 +50,12 @@ def test_the_page_on_run_code_has_every_option() -> None:
             "--figures is true; allowed: only where --language is python",
         ),
         (
-            "codeS3Uri is 's3://b/language'; allowed: what lies below s3://b/tenants/a/inputs/",
-            "FILE is 's3://b/language'; allowed: what lies below s3://b/tenants/a/inputs/",
+            "codeS3Uri is 's3://b/language'; allowed: objects below s3://b/tenants/a/inputs/",
+            "FILE is 's3://b/language'; allowed: objects below s3://b/tenants/a/inputs/",
         ),
         (
-            "inputs[0].s3Uri s3://b/inputs/runtime: there is no such object",
-            "--input s3://b/inputs/runtime: there is no such object",
+            "inputs[0].s3Uri s3://b/inputs/runtime: the object does not exist",
+            "--input s3://b/inputs/runtime: the object does not exist",
         ),
     ],
 )

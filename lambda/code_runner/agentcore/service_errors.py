@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 AWS_ERRORS = (BotoCoreError, ClientError, HTTPError, ParserError)
-"""All exceptions that a call can raise. While a stream is read, botocore passes on the errors of urllib3 and of its own
-parser unchanged."""
+"""All exceptions that a call can raise. While botocore reads a stream, it does not convert the errors of urllib3 and
+of its parser."""
 
 CREDENTIAL_ERRORS = (
     CredentialRetrievalError,

@@ -1,7 +1,8 @@
 """Stops an interpreter's live sessions before CloudFormation deletes the interpreter.
 
-The resource's physical id is the interpreter's. So a replaced interpreter's is deleted, and its sessions with it, when
-CloudFormation cleans up after an update that succeeded; an update that is rolled back stops nothing of the old one.
+The physical id of the custom resource is the interpreter's id. So after an interpreter was replaced, CloudFormation
+deletes the old custom resource, and its sessions with it, when it cleans up after a successful update. An update that
+is rolled back stops no session of the old interpreter.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requesttypes-delete.html
 """
 
@@ -19,124 +20,124 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from code_runner.agentcore.boto_clients import AwsClients
 from code_runner.agentcore.deadline import Deadline
+from code_runner.agentcore.service_errors import error_code
 from sandpiper_contract.aws import INTERPRETER_ID
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_bedrock_agentcore import BedrockAgentCoreClient
 
-ANSWERING_SECONDS = 30
-"""What is kept of the function's time to answer CloudFormation, which otherwise waits for as long as it may."""
-AT_ONCE = 8
-"""Stops at once, which at 0.2 s each stay below the 30 a second that an account has."""
-LOOK_AGAIN_SECONDS = 1
-MOST_LISTED = 100
+RESPONSE_SECONDS = 30
+"""Time reserved for the response to CloudFormation, which otherwise waits until its own timeout."""
+PARALLEL_STOPS = 8
+"""At 0.2 s per stop, the rate stays below the account's quota of 30 calls per second."""
+POLL_INTERVAL_SECONDS = 1
+MAX_LISTED_SESSIONS = 100
 """https://docs.aws.amazon.com/bedrock-agentcore/latest/APIReference/API_ListCodeInterpreterSessions.html"""
-LONGEST_REASON = 1_000
-"""Characters. CloudFormation takes an answer of 4 KB in all."""
+MAX_REASON_CHARACTERS = 1_000
+"""CloudFormation accepts a response of 4 KB in total."""
 _INTERPRETER_ID = re.compile(INTERPRETER_ID)
-_GONE = "ResourceNotFoundException"
-_STOPPED = (_GONE, "ConflictException", "ValidationException")
-"""What a session that has ended answers: it is stopped, it is no more, it is "not active"."""
+_NOT_FOUND = "ResourceNotFoundException"
+_ENDED = (_NOT_FOUND, "ConflictException", "ValidationException")
+"""Error codes for a session that has already ended."""
 
 logger = Logger()
 CLIENTS = AwsClients()
 
 
-class NotStopped(Exception):  # noqa: N818 - it is no error of a program
-    """Sessions that still live. Its text is what the stack's event shows."""
+class SessionsStillLive(Exception):  # noqa: N818 - a state of the sessions, not a program error
+    """Raised when sessions could not be stopped. CloudFormation shows the message in the stack's event."""
 
 
 def handle(event: dict[str, Any], context: LambdaContext) -> None:
-    """Answers a request of CloudFormation at its ResponseURL, whatever happens; returns nothing."""
-    end = Deadline.after(context.get_remaining_time_in_millis() / 1000).earlier(ANSWERING_SECONDS)
+    """Handles a request of CloudFormation and always sends a response to its ResponseURL."""
+    end = Deadline.after(context.get_remaining_time_in_millis() / 1000).earlier(RESPONSE_SECONDS)
     physical_id = str(event.get("PhysicalResourceId", "none"))
     status, reason = "SUCCESS", ""
     try:
         if event["RequestType"] != "Delete":
-            # What is made is an entry of the stack and nothing else, named for the interpreter that it stands for.
+            # A creation or update creates nothing: the custom resource is an entry of the stack for its interpreter.
             physical_id = event["ResourceProperties"]["InterpreterId"]
-        elif _INTERPRETER_ID.fullmatch(physical_id):  # one that could not be made has a name that was made up
+        elif _INTERPRETER_ID.fullmatch(physical_id):  # a failed creation has a generated id
             stop_all(CLIENTS.sessions, physical_id, end)
     except Exception as error:
         logger.exception("sessions not stopped", extra={"interpreter": physical_id})
-        status, reason = "FAILED", str(error) if isinstance(error, NotStopped) else _advice(physical_id, error)
-    _answer(event, {"Status": status, "Reason": reason[:LONGEST_REASON], "PhysicalResourceId": physical_id})
+        status, reason = "FAILED", str(error) if isinstance(error, SessionsStillLive) else _advice(physical_id, error)
+    _respond(event, {"Status": status, "Reason": reason[:MAX_REASON_CHARACTERS], "PhysicalResourceId": physical_id})
 
 
 def stop_all(sessions: BedrockAgentCoreClient, interpreter_id: str, end: Deadline) -> None:
-    """Stops the interpreter's sessions until none lives, those too that start meanwhile. None of one that is gone.
+    """Stops all sessions of the interpreter, including those that start meanwhile.
 
-    Raises NotStopped when some live at `end`, or when they may not be stopped.
+    Does nothing for an interpreter that no longer exists.
+
+    Raises:
+        SessionsStillLive: Sessions are live at `end`, or the role may not stop them.
     """
 
     def stop(session_id: str) -> Exception | None:
         return _stop(sessions, interpreter_id, session_id)
 
     failed: Exception | None = None
-    while live := _live(sessions, interpreter_id):
-        if _is_refusal(failed) or end.seconds_left < 0:
-            raise NotStopped(_advice(interpreter_id, failed, live))
+    while live := _live_sessions(sessions, interpreter_id):
+        if _is_access_denied(failed) or end.seconds_left < 0:
+            raise SessionsStillLive(_advice(interpreter_id, failed, live))
         logger.info("stopping sessions", extra={"interpreter": interpreter_id, "sessions": len(live)})
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with ThreadPoolExecutor(PARALLEL_STOPS) as pool:
             failed = next((error for error in pool.map(stop, live) if error is not None), None)
-        time.sleep(LOOK_AGAIN_SECONDS)
+        time.sleep(POLL_INTERVAL_SECONDS)
 
 
-def _live(sessions: BedrockAgentCoreClient, interpreter_id: str) -> list[str]:
-    """Ids of up to a hundred sessions that live: the others are found when these are stopped. None of one that is gone.
+def _live_sessions(sessions: BedrockAgentCoreClient, interpreter_id: str) -> list[str]:
+    """Returns the ids of up to 100 live sessions; further ones are found after these have been stopped.
 
-    Raises ClientError.
+    Returns an empty list for an interpreter that no longer exists. Raises ClientError.
     """
     try:
         found = sessions.list_code_interpreter_sessions(
-            codeInterpreterIdentifier=interpreter_id, status="READY", maxResults=MOST_LISTED
+            codeInterpreterIdentifier=interpreter_id, status="READY", maxResults=MAX_LISTED_SESSIONS
         )
     except ClientError as error:
-        if _code(error) == _GONE:
+        if error_code(error) == _NOT_FOUND:
             return []
         raise
     return [item["sessionId"] for item in found["items"]]
 
 
 def _stop(sessions: BedrockAgentCoreClient, interpreter_id: str, session_id: str) -> Exception | None:
-    """Why a session could not be stopped; None when it is."""
+    """Stops a session. Returns None, or the error if it could not be stopped."""
     try:
         sessions.stop_code_interpreter_session(codeInterpreterIdentifier=interpreter_id, sessionId=session_id)
     except ClientError as error:
-        return None if _code(error) in _STOPPED else error
+        return None if error_code(error) in _ENDED else error
     except BotoCoreError as error:
         return error
     return None
 
 
-def _code(error: ClientError) -> str:
-    return error.response.get("Error", {}).get("Code", "")
-
-
-def _is_refusal(error: Exception | None) -> bool:
-    return isinstance(error, ClientError) and _code(error) == "AccessDeniedException"
+def _is_access_denied(error: Exception | None) -> bool:
+    return isinstance(error, ClientError) and error_code(error) == "AccessDeniedException"
 
 
 def _advice(interpreter_id: str, error: Exception | None, live: list[str] | None = None) -> str:
     count = f"{len(live)} sessions" if live else "Sessions"
     why = f" ({type(error).__name__}: {error})" if error else ""
     return (
-        f"{count} of {interpreter_id} may still live{why}. Let nobody start others, stop them with `aws "
+        f"{count} of {interpreter_id} may still be live{why}. Prevent new sessions, stop these with `aws "
         f"bedrock-agentcore stop-code-interpreter-session --code-interpreter-identifier {interpreter_id} --session-id "
         "ID` or wait for their timeout, then delete or update the stack again"
     )
 
 
-def _answer(event: dict[str, Any], answer: dict[str, str]) -> None:
-    """Puts the answer to where CloudFormation waits for it.
+def _respond(event: dict[str, Any], response: dict[str, str]) -> None:
+    """Sends the response to CloudFormation.
 
-    Raises OSError when it cannot, upon which Lambda calls the function again: everything here can be repeated.
+    Raises OSError on failure. Lambda then invokes the function again, which is safe because all steps are idempotent.
     """
-    same = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
-    # The address is signed for a request without a content type.
-    request = urllib.request.Request(  # noqa: S310 - CloudFormation's own address
-        event["ResponseURL"], json.dumps(answer | same).encode(), {"Content-Type": ""}, method="PUT"
+    request_ids = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
+    # The URL is signed for a request without a content type.
+    request = urllib.request.Request(  # noqa: S310 - a URL of CloudFormation
+        event["ResponseURL"], json.dumps(response | request_ids).encode(), {"Content-Type": ""}, method="PUT"
     )
-    with urllib.request.urlopen(request, timeout=ANSWERING_SECONDS / 3):  # noqa: S310 - likewise
-        logger.info("answered", extra={"status": answer["Status"]})
+    with urllib.request.urlopen(request, timeout=RESPONSE_SECONDS / 3):  # noqa: S310 - see above
+        logger.info("response sent", extra={"status": response["Status"]})
