@@ -1,4 +1,4 @@
-"""The product's own clients, each shown to a test or a benchmark that notes what they send."""
+"""The product's clients with a hook, with which a test or a benchmark records their calls."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RecordingClients:
-    """`watch` is given each client of AgentCore and returns it; it may see the same one again."""
+    """Passes each AgentCore client to `watch`, which returns it; a client may be passed repeatedly."""
 
     real: Clients
     watch: Callable[[Any], Any]
 
     @property
     def sessions(self) -> BedrockAgentCoreClient:
-        """As Clients has it."""
+        """Returns the watched client that starts and stops sessions."""
         return self.watch(self.real.sessions)
 
     @property
     def s3(self) -> S3Client:
-        """As Clients has it."""
+        """Returns the client for S3."""
         return self.real.s3
 
     @property
     def s3_copy(self) -> S3Client:
-        """As Clients has it."""
+        """Returns the client for copies within S3."""
         return self.real.s3_copy
 
     def invoke(self, timeout_seconds: float) -> BedrockAgentCoreClient:
-        """As Clients has it."""
+        """Returns the watched client for InvokeCodeInterpreter."""
         return self.watch(self.real.invoke(timeout_seconds))

@@ -1,4 +1,4 @@
-"""`make bench`: figures of speed and size, each beside its target or the peer it was measured with. Never a test."""
+"""`make bench`: measures speed and size, and compares them with targets or with other tools. These are not tests."""
 
 from __future__ import annotations
 
@@ -12,42 +12,44 @@ from rich.table import Table
 from tests.benchmarks import bench_agentcore, bench_demo, bench_files, bench_local, bench_runtime, bench_synth
 
 if TYPE_CHECKING:
-    from tests.benchmarks.figure import Figure
+    from tests.benchmarks.measurement import Measurement
 
 BENCHMARKS = {
-    "synth": bench_synth.figures,
-    "agentcore": bench_agentcore.figures,
-    "runtime": bench_runtime.figures,
-    "local": bench_local.figures,
-    "demo": bench_demo.figures,
-    "files": bench_files.figures,
+    "synth": bench_synth.measurements,
+    "agentcore": bench_agentcore.measurements,
+    "runtime": bench_runtime.measurements,
+    "local": bench_local.measurements,
+    "demo": bench_demo.measurements,
+    "files": bench_files.measurements,
 }
-BY_NAME_ALONE = {"largest": bench_files.largest_figures}
-"""What needs more memory than a machine may have to spare."""
+ON_REQUEST = {"largest": bench_files.largest_measurements}
+"""Benchmarks that run only by name, because they need more memory than a machine may have."""
 
 
-WIDEST = 160
-"""As wide as its rows, so that they stay rows where no terminal is."""
+TABLE_WIDTH = 160
+"""Width in characters of the longest row, so that rows do not wrap without a terminal."""
 
 
 def main() -> None:
-    """Runs the named benchmarks, or all but those that are run by name alone, one after another."""
-    known = BENCHMARKS | BY_NAME_ALONE
+    """Runs the named benchmarks, or all except those that run only by name, one after another."""
+    known = BENCHMARKS | ON_REQUEST
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=" | ".join(known))
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
-    console = Console(stderr=arguments.json, width=WIDEST)
-    figures: list[Figure] = []
+    console = Console(stderr=arguments.json, width=TABLE_WIDTH)
+    measurements: list[Measurement] = []
     for name in arguments.names or BENCHMARKS:
         with console.status(name):
-            figures += known[name]()
+            measurements += known[name]()
     if arguments.json:
-        print(json.dumps([figure.__dict__ for figure in figures], indent=2))
+        print(json.dumps([measurement.__dict__ for measurement in measurements], indent=2))
         return
     table = Table("what", "measured", "target", "how", box=None, pad_edge=False)
-    for figure in figures:
-        table.add_row(figure.what, f"{figure.value:.2f} {figure.unit}", figure.target_text(), figure.how)
+    for measurement in measurements:
+        table.add_row(
+            measurement.what, f"{measurement.value:.2f} {measurement.unit}", measurement.target_text(), measurement.how
+        )
     console.print(table)
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_client.manager import KernelManager
 
 from local_agentcore.process import client, running_emulator
-from tests.benchmarks.figure import Figure
+from tests.benchmarks.measurement import Measurement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -36,7 +36,7 @@ FILE_BYTES = 64 * 1024 * 1024
 MEBIBYTE = 1024 * 1024
 
 
-def figures() -> list[Figure]:
+def measurements() -> list[Measurement]:
     """Measures the kernel, then an emulator with a pool, then one without."""
     start, no_op, kernel_mib = _kernel()
     peer = f"Jupyter kernel: start {start:.2f} s, no-op {no_op * 1e3:.1f} ms, {kernel_mib:.0f} MiB of its own"
@@ -60,14 +60,20 @@ def figures() -> list[Figure]:
     all_at_once = f"for each of {MANY}, without a pool; the last after {burst:.1f} s"
     resting_how = f"proportional size, {MANY} live, each has run a no-op"
     return [
-        Figure("session start, pool", from_pool / start, in_starts, 0.05, pool),
-        Figure("session start, no pool", cold / start, in_starts, 0.5, f"{cold * 1e3:.0f} ms, median of {COLD_STARTS}"),
-        Figure("session starts, a burst", burst / MANY / start, in_starts, None, all_at_once),
-        Figure("no-op executeCode", no_op_now / no_op, in_no_ops, 1.0, f"{no_op_now * 1e3:.1f} ms, median of {NO_OPS}"),
-        Figure("8 MiB of stdout", output, "s", 0.3, "best of 5"),
-        Figure("a file of 64 MiB written", written, "s", None, "best of 3; nearly the 100 MB that a request may have"),
-        Figure("a live session's memory", resting, "MiB", 25e6 / MEBIBYTE, resting_how),
-        *(Figure(f"left by {CYCLES:,} sessions", value, unit, most, how) for value, unit, most, how in left),
+        Measurement("session start, pool", from_pool / start, in_starts, 0.05, pool),
+        Measurement(
+            "session start, no pool", cold / start, in_starts, 0.5, f"{cold * 1e3:.0f} ms, median of {COLD_STARTS}"
+        ),
+        Measurement("session starts, a burst", burst / MANY / start, in_starts, None, all_at_once),
+        Measurement(
+            "no-op executeCode", no_op_now / no_op, in_no_ops, 1.0, f"{no_op_now * 1e3:.1f} ms, median of {NO_OPS}"
+        ),
+        Measurement("8 MiB of stdout", output, "s", 0.3, "best of 5"),
+        Measurement(
+            "a file of 64 MiB written", written, "s", None, "best of 3; nearly the 100 MB that a request may have"
+        ),
+        Measurement("a live session's memory", resting, "MiB", 25e6 / MEBIBYTE, resting_how),
+        *(Measurement(f"left by {CYCLES:,} sessions", value, unit, most, how) for value, unit, most, how in left),
     ]
 
 

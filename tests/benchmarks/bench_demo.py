@@ -6,12 +6,12 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.benchmarks.figure import Figure
+from tests.benchmarks.measurement import Measurement
 
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-def figures() -> list[Figure]:
+def measurements() -> list[Measurement]:
     """Runs it twice and reports the second, a line for each of its phases."""
     subprocess.run(["make", "demo"], cwd=PROJECT, check=True, capture_output=True)
     begun = time.perf_counter()
@@ -19,6 +19,6 @@ def figures() -> list[Figure]:
     whole = time.perf_counter() - begun
     phases = [line.removeprefix("✓ ").rsplit(" ", 2) for line in second.stderr.splitlines() if line.startswith("✓ ")]
     return [
-        Figure("`make demo` a second time", whole, "s", 25, "the whole command"),
-        *(Figure(f"  {name}", float(seconds), "s", None, "a phase of it") for name, seconds, _ in phases),
+        Measurement("`make demo` a second time", whole, "s", 25, "the whole command"),
+        *(Measurement(f"  {name}", float(seconds), "s", None, "a phase of it") for name, seconds, _ in phases),
     ]

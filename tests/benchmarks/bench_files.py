@@ -22,7 +22,7 @@ from local_aws.settings import StateDirectory
 from sandpiper import deployment
 from sandpiper.cdk_cli import cdk
 from sandpiper_contract.files import MAX_FILE_BYTES
-from tests.benchmarks.figure import Figure
+from tests.benchmarks.measurement import Measurement
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -75,20 +75,22 @@ DIGEST = "import hashlib; print(hashlib.file_digest(open('in', 'rb'), 'sha256').
 HOW = "peak of a process that runs the handler's code (VmHWM)"
 
 
-def figures() -> list[Figure]:
+def measurements() -> list[Measurement]:
     """Deploys to an embedded AWS of its own and runs a small program, a large one, and a very large one."""
     with _deployed() as place:
         small = _peak_mib(_measured(place, "small", SMALL, 1))
         through = _peak_mib(_measured(place, "through", COPY, THROUGH_BYTES, _given(place, THROUGH_BYTES)))
         direct = _peak_mib(_measured(place, "direct", COPY, DIRECT_BYTES, _given(place, DIRECT_BYTES)))
     return [
-        Figure("a small run's memory", small, "MiB", None, HOW),
-        Figure("90 MB in and out", through, "MiB", MOST_MIB, f"{HOW}; the file comes and goes in parts of 16 MiB"),
-        Figure("512 MB in and out", direct - small, "MiB more", FEW_MIB, f"{direct:.0f} MiB, beside the small run's"),
+        Measurement("a small run's memory", small, "MiB", None, HOW),
+        Measurement("90 MB in and out", through, "MiB", MOST_MIB, f"{HOW}; the file comes and goes in parts of 16 MiB"),
+        Measurement(
+            "512 MB in and out", direct - small, "MiB more", FEW_MIB, f"{direct:.0f} MiB, beside the small run's"
+        ),
     ]
 
 
-def largest_figures() -> list[Figure]:
+def largest_measurements() -> list[Measurement]:
     """Makes the largest file there may be in a sandbox, and gives what came out to another."""
     size = int(os.environ.get("LARGEST_BYTES", LARGEST_BYTES))
     with _deployed() as place:
@@ -103,7 +105,7 @@ def largest_figures() -> list[Figure]:
         came = _measured(place, "came", DIGEST, None, f"s3://{place.bucket}/{given}")
         assert came["result"]["stdout"] == file["sha256"], came
     return [
-        Figure(
+        Measurement(
             f"{size:,} bytes {way}", said["seconds"], "s", None, f"{_peak_mib(said) - small:.1f} MiB more than small"
         )
         for way, said in (("out", made), ("in", came))

@@ -12,13 +12,13 @@ from pathlib import Path
 from local_aws import control, environment
 from local_aws.settings import StateDirectory
 from sandpiper.cdk_cli import cdk
-from tests.benchmarks.figure import Figure
+from tests.benchmarks.measurement import Measurement
 
 PROJECT = Path(__file__).resolve().parents[2]
 RUNS = 7
 
 
-def figures() -> list[Figure]:
+def measurements() -> list[Measurement]:
     """Starts, deploys, runs and stops an embedded AWS of its own."""
     with tempfile.TemporaryDirectory() as folder:
         state = StateDirectory(Path(folder, "state"))
@@ -34,10 +34,14 @@ def figures() -> list[Figure]:
         finally:
             control.stop(state)
     return [
-        Figure("embedded AWS ready", ready, "s", 3, "from `start` to its answer"),
-        Figure("embedded AWS memory", memory, "MiB", 300 * 1e6 / 2**20, "proportional set size of all its processes"),
-        Figure("first `sandpiper run`", first, "s", None, "with the Lambda worker's cold start"),
-        Figure("trivial `sandpiper run`", statistics.median(others), "s", 1, f"the whole command, median of {RUNS}"),
+        Measurement("embedded AWS ready", ready, "s", 3, "from `start` to its answer"),
+        Measurement(
+            "embedded AWS memory", memory, "MiB", 300 * 1e6 / 2**20, "proportional set size of all its processes"
+        ),
+        Measurement("first `sandpiper run`", first, "s", None, "with the Lambda worker's cold start"),
+        Measurement(
+            "trivial `sandpiper run`", statistics.median(others), "s", 1, f"the whole command, median of {RUNS}"
+        ),
     ]
 
 

@@ -23,8 +23,8 @@ from local_aws import control, environment
 from local_aws.settings import StateDirectory
 from sandpiper_constructs.bundle import bundle
 from sandpiper_contract import settings
-from tests.benchmarks import ways
-from tests.benchmarks.figure import Figure
+from tests.benchmarks import benchmark_targets
+from tests.benchmarks.measurement import Measurement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from local_aws.running_instance import RunningInstance
 
 PROJECT = Path(__file__).resolve().parents[2]
-TENANT = TenantConfig({"sandbox": ways.INTERPRETER}, "bench-runtime", "tenants/bench")
+TENANT = TenantConfig({"sandbox": benchmark_targets.INTERPRETER}, "bench-runtime", "tenants/bench")
 SETTINGS = {
     settings.BUCKET: TENANT.bucket,
     settings.PREFIX: TENANT.prefix,
@@ -55,7 +55,7 @@ COLD = {
 }
 
 
-def figures() -> list[Figure]:
+def measurements() -> list[Measurement]:
     """Packs the bundle, weighs and starts it, then runs it on an embedded AWS of its own."""
     packed = bundle(cache=PROJECT / "build").directory
     with tempfile.TemporaryDirectory() as folder:
@@ -69,29 +69,34 @@ def figures() -> list[Figure]:
             control.stop(state)
 
 
-def _calls() -> Iterator[Figure]:
+def _calls() -> Iterator[Measurement]:
     """Each way's calls for the same program, which leaves N files."""
     for files in FILES:
         code = f"for n in range({files}): open(f'file-{{n}}.txt', 'w').write(str(n))"
         outputs = {"maxFiles": files}
-        yield _job(f"calls of a job, files: {files}", 3, files, ways.ours(TENANT, {"code": code, "outputs": outputs}))
-        yield _job("  in the connector's way", None, files, ways.connector(code))
-        yield _job("  in the skill's way", None, files, ways.skill(code))
+        yield _job(
+            f"calls of a job, files: {files}",
+            3,
+            files,
+            benchmark_targets.ours(TENANT, {"code": code, "outputs": outputs}),
+        )
+        yield _job("  in the connector's way", None, files, benchmark_targets.connector(code))
+        yield _job("  in the skill's way", None, files, benchmark_targets.skill(code))
     code = "open('file.txt', 'w').write('1')"
-    yield _job("calls of a job with inputs", 4, 1, ways.ours(TENANT, {"code": code, "inputs": INPUTS}))
-    nothing = ways.ours(TENANT, {"code": code, "outputs": {"paths": []}})
+    yield _job("calls of a job with inputs", 4, 1, benchmark_targets.ours(TENANT, {"code": code, "inputs": INPUTS}))
+    nothing = benchmark_targets.ours(TENANT, {"code": code, "outputs": {"paths": []}})
     yield _job("calls of a job that looks for no files", 1, 0, nothing)
 
 
-def _job(what: str, most: float | None, files: int, ran: tuple[list[str], int]) -> Figure:
+def _job(what: str, most: float | None, files: int, ran: tuple[list[str], int]) -> Measurement:
     tools, came_back = ran
     if came_back != files:
         raise ValueError(f"{what}: {came_back} files of {files} came back")
     rate = f"{CALLS_A_SECOND / len(tools):.2f} jobs/s at {CALLS_A_SECOND} calls/s"
-    return Figure(what, len(tools), "calls", most, f"{rate}; {', '.join(dict.fromkeys(tools))}")
+    return Measurement(what, len(tools), "calls", most, f"{rate}; {', '.join(dict.fromkeys(tools))}")
 
 
-def _cold(packed: Path) -> Iterator[Figure]:
+def _cold(packed: Path) -> Iterator[Measurement]:
     """CPU of a process from its first import until it can take a job."""
     places = {
         "ours": ("ours", packed),
@@ -111,7 +116,7 @@ def _cold(packed: Path) -> Iterator[Figure]:
     )
     for name, what, most, how in peers:
         shown = f"{ours * 1e3:.0f} ms of CPU to {seconds[name] * 1e3:.0f}, best of {COLD_STARTS}; {how}"
-        yield Figure(what, ours / seconds[name], "times", most, shown)
+        yield Measurement(what, ours / seconds[name], "times", most, shown)
 
 
 def _cpu_seconds(program: str, place: Path | None) -> float:
@@ -126,7 +131,7 @@ def _cpu_seconds(program: str, place: Path | None) -> float:
     return float(done.stdout)
 
 
-def _warm(packed: Path, running: RunningInstance) -> Iterator[Figure]:
+def _warm(packed: Path, running: RunningInstance) -> Iterator[Measurement]:
     """The handler's CPU beyond that of its calls."""
     command = [Path(__file__).with_name("warm_runs.py"), packed, str(WARM_JOBS), str(WARM_PAUSE_SECONDS)]
     done = subprocess.run(
@@ -138,13 +143,13 @@ def _warm(packed: Path, running: RunningInstance) -> Iterator[Figure]:
     answer = json.loads(done.stdout.splitlines()[-1])
     ours, bare = (answer["seconds"][side] / WARM_JOBS * 1e3 for side in ("ours", "bare"))
     how = f"{ours:.1f} ms of CPU to {bare:.1f}, mean of {WARM_JOBS}; {len(answer['calls'])} calls of AWS, one file"
-    yield Figure("warm job beyond the same calls by boto3", ours - bare, "ms", 3, how)
+    yield Measurement("warm job beyond the same calls by boto3", ours - bare, "ms", 3, how)
 
 
-def _sizes(packed: Path) -> Iterator[Figure]:
+def _sizes(packed: Path) -> Iterator[Measurement]:
     """The bundle, zipped."""
-    yield Figure("bundle", _zipped_mib(packed, lambda path: path.suffix != ".pyc"), "MiB", 3, "zipped")
-    yield Figure("bundle with bytecode", _zipped_mib(packed, lambda _: True), "MiB", 6, "zipped")
+    yield Measurement("bundle", _zipped_mib(packed, lambda path: path.suffix != ".pyc"), "MiB", 3, "zipped")
+    yield Measurement("bundle with bytecode", _zipped_mib(packed, lambda _: True), "MiB", 6, "zipped")
 
 
 def _zipped_mib(packed: Path, wanted: Callable[[Path], bool]) -> float:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from sandpiper.environment import SessionFunctionOptions
 from sandpiper_constructs.bundle import bundle
-from tests.benchmarks.figure import Figure
+from tests.benchmarks.measurement import Measurement
 
 PROJECT = Path(__file__).resolve().parents[2]
 SIZES = {1: (1, 1), 20: (4, 5), 100: (20, 5), 500: (100, 5)}
@@ -28,29 +28,29 @@ MOST_TIMES = 1.3
 MOST_GROWTH = 1.3
 
 
-def figures() -> list[Figure]:
+def measurements() -> list[Measurement]:
     """Synthesises both apps in turn. Raises ValueError if they do not make the same resources, type by type."""
     with tempfile.TemporaryDirectory() as name:
         workplace = Path(name)
         packed = bundle(runtime=SessionFunctionOptions().runtime, cache=workplace / "build")
         before = _tree(packed.directory)
-        found: list[Figure] = []
+        found: list[Measurement] = []
         seconds: dict[int, float] = {}
         for size, (tenants, interpreters) in SIZES.items():
             ours, flat, resources = _compared(workplace, packed.directory, size, tenants, interpreters)
             seconds[size] = ours
             how = f"{tenants} tenants, {resources} resources, median of {REPETITIONS[size]}, cdk-nag on"
             found += [
-                Figure(f"{size} interpreters against a flat script", ours / flat, "times", MOST_TIMES, how),
-                Figure(f"{size} interpreters", ours, "s", None, f"of CPU; the flat script {flat:.2f} s"),
+                Measurement(f"{size} interpreters against a flat script", ours / flat, "times", MOST_TIMES, how),
+                Measurement(f"{size} interpreters", ours, "s", None, f"of CPU; the flat script {flat:.2f} s"),
             ]
         growth = (seconds[500] / 500) / (seconds[100] / 100)
         built = len([path for path in (workplace / "build").iterdir() if path != packed.directory])
         changed = int(_tree(packed.directory) != before)
     return [
         *found,
-        Figure("an interpreter of 500 against one of 100", growth, "times", MOST_GROWTH, "CPU for each"),
-        Figure("bundles built by unchanged apps", built + changed, "", 0, "of all the runs above"),
+        Measurement("an interpreter of 500 against one of 100", growth, "times", MOST_GROWTH, "CPU for each"),
+        Measurement("bundles built by unchanged apps", built + changed, "", 0, "of all the runs above"),
     ]
 
 

@@ -508,7 +508,7 @@ def test_what_is_no_input_is_refused_by_name_and_limit(runner: Runner) -> None:
     )
     refused(
         StorageError,
-        r"inputs\[0\].s3Uri s3://.*/no: (the object or the bucket does not exist|the object does not exist or this role)",
+        r"inputs\[0\].s3Uri s3://.*/no: the object (or the bucket does not exist|does not exist or this role)",
         InputFile("a", s3_uri=S3Object(runner.bucket, f"{folder}/no")),
     )
     refused(

@@ -1,4 +1,4 @@
-"""How connections are kept that wait for code, and where links lead."""
+"""TCP keepalive of connections that wait for code, and the host name of presigned links."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from code_runner.files.storage import Storage
 from sandpiper_contract.s3_objects import S3Object
 
 
-@pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="it has another name here")
-def test_a_connection_that_waits_for_code_is_probed_before_a_nat_gateway_forgets_it(
+@pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="this platform has another option")
+def test_a_connection_that_waits_for_code_is_probed_before_a_nat_gateway_drops_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made: list[socket.socket] = []
+    created: list[socket.socket] = []
 
     class Refused(socket.socket):
         def connect(self, _: Any) -> None:
-            made.append(self.dup())
+            created.append(self.dup())
             raise ConnectionRefusedError
 
     monkeypatch.setattr(socket, "socket", Refused)
@@ -32,7 +32,7 @@ def test_a_connection_that_waits_for_code_is_probed_before_a_nat_gateway_forgets
         AwsClients(session).invoke(900).invoke_code_interpreter(
             codeInterpreterIdentifier="sandbox-1", sessionId="1", name="executeCode"
         )
-    (connection,) = made
+    (connection,) = created
     with connection:
         assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert KEEPALIVE_SECONDS < 350
@@ -41,7 +41,7 @@ def test_a_connection_that_waits_for_code_is_probed_before_a_nat_gateway_forgets
 
 
 @pytest.mark.parametrize("region", ["eu-west-1", "ap-southeast-5"])
-def test_a_link_is_signed_for_the_bucket_in_its_own_region(monkeypatch: pytest.MonkeyPatch, region: str) -> None:
+def test_a_link_is_signed_for_the_buckets_regional_host_name(monkeypatch: pytest.MonkeyPatch, region: str) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     clients = AwsClients(boto3.Session("key", "secret", region_name=region))
     run = S3Object("data-bucket", "runs/1")

@@ -1,4 +1,4 @@
-"""By what a run knows its own request: it stays over upgrades, and differs for whatever differs."""
+"""Fingerprints of requests: they survive upgrades and differ for different requests and runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files come back, and how a result is made to fit a workflow's state."""
+"""Selection of output files, parsing of listings and truncation of results."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def file(path: str, size: int = 1) -> FoundFile:
     return FoundFile(path, size, None, FileKind.FILE)
 
 
-class Kept(dict[str, str]):
-    """What was kept, by name."""
+class Artifacts(dict[str, str]):
+    """Stored texts by name."""
 
-    def keep(self, name: str, text: str) -> S3Object:
+    def put(self, name: str, text: str) -> S3Object:
         self[name] = text
         return S3Object("bucket", name)
 
@@ -38,7 +38,7 @@ def test_the_eleventh_file_is_skipped_by_name() -> None:
     assert collected.skipped == [SkippedFile("10", 1, SkipReason.TOO_MANY_FILES)]
 
 
-def test_a_file_too_large_leaves_its_place_to_a_smaller_one() -> None:
+def test_a_file_that_is_too_large_is_skipped_and_a_later_smaller_one_selected() -> None:
     collected = CollectedOutputs()
     chosen = select_files([file("a", 9), file("b", 2), file("c", 1)], Outputs(max_bytes=10), collected)
     assert [f.path for f in chosen] == ["a", "c"]
@@ -56,39 +56,39 @@ def test_a_file_too_large_leaves_its_place_to_a_smaller_one() -> None:
         {"clock": 1, "files": "a"},
     ],
 )
-def test_a_forged_listing_is_none(forged: object) -> None:
-    """What a result cannot hold would make it unreadable to who asks for it again."""
+def test_a_forged_listing_is_rejected(forged: object) -> None:
+    """A value outside the contract would make the stored result unreadable for retries."""
     assert parse_listing(f'{MARKER}{{"clock": 1, "files": [["a", 1, null, "file"]]}}').files == (file("a"),)
     with pytest.raises(ServiceFault):
         parse_listing(MARKER + json.dumps(forged))
 
 
-def test_a_small_result_stays_as_it_is() -> None:
-    result, kept = RunResult("out", "err", 0, 1.0), Kept()
-    assert truncate_result(result, kept.keep) == result
-    assert not kept
+def test_a_small_result_is_unchanged() -> None:
+    result, artifacts = RunResult("out", "err", 0, 1.0), Artifacts()
+    assert truncate_result(result, artifacts.put) == result
+    assert not artifacts
 
 
-def test_a_long_stdout_is_cut_in_the_middle_and_whole_in_s3() -> None:
-    text, kept = "first line\n" + "é\n" * 1_000_000 + "last line", Kept()
-    result = truncate_result(RunResult(text, "", 0, 1.0), kept.keep)
-    assert kept == {"stdout.txt": text}
+def test_a_long_stdout_is_truncated_in_the_middle_and_stored_complete_in_s3() -> None:
+    text, artifacts = "first line\n" + "é\n" * 1_000_000 + "last line", Artifacts()
+    result = truncate_result(RunResult(text, "", 0, 1.0), artifacts.put)
+    assert artifacts == {"stdout.txt": text}
     assert result.stdout.startswith("first line")
     assert result.stdout.endswith("last line")
     assert result.stdout_uri == S3Object("bucket", "stdout.txt")
     assert len(json.dumps(result.to_json())) < STATE_BYTES
 
 
-def test_ten_thousand_skipped_files_are_named_in_a_manifest() -> None:
+def test_ten_thousand_skipped_files_are_listed_in_a_manifest() -> None:
     skipped = tuple(SkippedFile(f"folder/file-{n}", n, SkipReason.TOO_MANY_FILES) for n in range(10_000))
-    kept = Kept()
-    result = truncate_result(RunResult("", "", 0, 1.0, skipped=skipped), kept.keep)
+    artifacts = Artifacts()
+    result = truncate_result(RunResult("", "", 0, 1.0, skipped=skipped), artifacts.put)
     assert len(json.dumps(result.to_json())) < STATE_BYTES
-    assert len(json.loads(kept["manifest.json"])["skipped"]) == 10_000
+    assert len(json.loads(artifacts["manifest.json"])["skipped"]) == 10_000
     assert result.manifest_uri == S3Object("bucket", "manifest.json")
 
 
-def test_files_that_neither_s3_nor_the_result_takes_are_counted_in_the_result() -> None:
+def test_files_that_fit_neither_in_s3_nor_in_the_result_are_counted() -> None:
     files = tuple(inline_file(f"file-{n:03}", b"1" * 60, "0" * 64) for n in range(1_000))
     whole = RunResult("a" * 200_000, "b" * 200_000, 0, 1.0, files=files)
     result = truncate_result(whole, lambda _name, _text: None)
@@ -98,7 +98,7 @@ def test_files_that_neither_s3_nor_the_result_takes_are_counted_in_the_result() 
     assert result.skipped == (row,)
 
 
-def test_what_s3_does_not_take_is_cut_all_the_same_and_says_so() -> None:
+def test_a_stream_that_s3_did_not_store_is_truncated_with_a_note() -> None:
     result = truncate_result(RunResult("a" * 200_000, "", 0, 1.0), lambda _name, _text: None)
     assert len(json.dumps(result.to_json())) < STATE_BYTES
     assert "S3 did not store the complete text" in result.stdout

@@ -1,4 +1,4 @@
-"""Failures that cannot be had here without somebody's account: what botocore raises before a call is sent."""
+"""Errors that botocore raises before it sends a request, which the embedded AWS cannot cause."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from sandpiper_contract.errors import AccessDenied, ServiceFault
         CredentialRetrievalError(provider="process", error_msg="ended with 1"),
     ],
 )
-def test_a_login_that_has_ended_is_no_access_and_nothing_was_sent(error: BotoCoreError) -> None:
+def test_an_expired_login_is_access_denied_and_nothing_was_sent(error: BotoCoreError) -> None:
     assert isinstance(from_service("starting a session", error), AccessDenied)
     assert not was_accepted(error)
 
 
-def test_a_connection_that_ended_may_have_carried_the_call() -> None:
+def test_a_call_whose_connection_closed_may_have_been_accepted() -> None:
     error = ConnectionClosedError(endpoint_url="https://example.org")
     assert isinstance(from_service("starting a session", error), ServiceFault)
     assert was_accepted(error)

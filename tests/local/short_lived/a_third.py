@@ -1,6 +1,6 @@
-"""The session function's handler, which keeps a third of the time for what comes last: its attempts may be short.
+"""The session function's handler with reserved times divided by three, so that attempts may be short.
 
-It runs in Lambda, in place of `code_runner.handlers`; PYTHONPATH leads here.
+It runs in Lambda instead of `code_runner.handlers`; PYTHONPATH contains this folder.
 """
 
 from __future__ import annotations
@@ -15,6 +15,6 @@ for module, names in RESERVES.items():
     for name in names:
         setattr(module, name, getattr(module, name) / 3)
 
-from code_runner.handlers import run_operation  # noqa: E402 - it reads them
+from code_runner.handlers import run_operation  # noqa: E402 - after the changes above
 
 __all__ = ["run_operation"]

@@ -1,7 +1,7 @@
-"""Three ways to run one program and bring back what it left, each counted by its calls of InvokeCodeInterpreter.
+"""Three implementations that run a program and collect its files, and count their calls of InvokeCodeInterpreter.
 
-The two others follow what their systems do: the workflow connector compares the folder before and after, the agent
-skill lists it and reads file by file. Both know one folder and one file a call.
+Two of them follow other systems: the workflow connector compares listings before and after the program, the agent skill
+lists the folder and reads each file. Both support one folder and read one file per call.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
 INTERPRETER = "aws.codeinterpreter.v1"
 PAUSE_SECONDS = 1 / 25
-"""Before each call: 30 a second are allowed, and a call that is sent again would count twice."""
+"""Delay before each call: the quota is 30 per second, and a repeated call would count twice."""
 SECONDS = 900
 
 
 @dataclass
 class Calls:
-    """The tools that were called, as botocore's own events tell."""
+    """Records the tools that were called, from botocore's events."""
 
     tools: list[str] = field(default_factory=list[str])
 
     def watch(self, client: Any) -> Any:
-        """Notes what the client calls from now on; once, however often it is asked to."""
+        """Records the client's later calls. Repeated registration has no effect."""
         event = "provide-client-params.bedrock-agentcore.InvokeCodeInterpreter"
         client.meta.events.register(event, self._note, unique_id="calls")
         return client
@@ -50,7 +50,7 @@ class Calls:
 
 
 def ours(tenant: TenantConfig, request: Mapping[str, object]) -> tuple[list[str], int]:
-    """The product's run_code. Returns the tools that were called and how many files came back."""
+    """Runs the product's run_code. Returns the called tools and the number of files."""
     calls = Calls()
     operations = Operations(
         run=Run(str(uuid.uuid4())),
@@ -64,7 +64,7 @@ def ours(tenant: TenantConfig, request: Mapping[str, object]) -> tuple[list[str]
 
 
 def connector(code: str) -> tuple[list[str], int]:
-    """The folder before, the code, the folder after, and each file that is new by a call of its own."""
+    """Lists the folder, runs the code, lists the folder again, and reads each new file with one call."""
     with _Session() as session:
         before = session.names()
         session.call("executeCode", language="python", code=code)
@@ -73,9 +73,9 @@ def connector(code: str) -> tuple[list[str], int]:
 
 
 def skill(code: str) -> tuple[list[str], int]:
-    """`execute_code`, then `ci_push_to_workspace`: the folder, and each file by a call of its own.
+    """Runs `execute_code`, then `ci_push_to_workspace`: lists the folder and reads each file with one call.
 
-    What a session holds from its start is left out in the skill's favour, which would read that, too.
+    The service's own files are left out, in the skill's favour: it would read them too.
     """
     with _Session() as session:
         session.call("executeCode", language="python", code=code)
@@ -84,7 +84,7 @@ def skill(code: str) -> tuple[list[str], int]:
 
 
 class _Session:
-    """A session by plain boto3."""
+    """A session with plain boto3."""
 
     def __init__(self) -> None:
         self.calls = Calls()
@@ -99,7 +99,7 @@ class _Session:
         self._client.stop_code_interpreter_session(**self._names)
 
     def call(self, tool: str, **arguments: object) -> list[dict[str, Any]]:
-        """One call's content. Raises RuntimeError for an error."""
+        """Calls a tool and returns its content. Raises RuntimeError for an error."""
         answer = self._client.invoke_code_interpreter(**self._names, name=tool, arguments=arguments)
         results = [event["result"] for event in answer["stream"]]
         if any(result.get("isError") for result in results):
@@ -107,11 +107,11 @@ class _Session:
         return [block for result in results for block in result["content"]]
 
     def names(self) -> set[str]:
-        """What lies in the folder."""
+        """Returns the names in the folder."""
         return {block["name"] for block in self.call("listFiles", directoryPath="")}
 
     def read_one_by_one(self, names: set[str]) -> int:
-        """Reads each file by a call of its own. Returns how many there were."""
+        """Reads each file with one call. Returns their number."""
         return sum(len(self.call("readFiles", paths=[name])) for name in sorted(names))
 
 
