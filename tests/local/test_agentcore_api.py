@@ -479,7 +479,7 @@ def test_a_path_that_is_too_long_fails_the_tool_and_not_the_session(
 @pytest.mark.parametrize(
     ("name", "arguments", "words"),
     [
-        ("getTask", {"taskId": "a" * 100_000}, "more than a sandbox takes at once"),
+        ("getTask", {"taskId": "a" * 100_000}, "exceed what a sandbox accepts in one call"),
         ("executeCode", {"language": "python"}, "requires the argument 'code'"),
         ("writeFiles", {"content": [{"path": "x"}]}, "either text or blob"),
     ],
@@ -560,7 +560,7 @@ def test_a_port_in_use_is_one_clear_line(agentcore_runtime: Path, tmp_path: Path
     assert ended.returncode == 2
     assert "microVM" in ended.stdout.splitlines()[0]
     assert ended.stderr.splitlines() == [
-        f"Port {port} of 127.0.0.1 is in use: end the program that has it, or choose another with --port."
+        f"Port {port} of 127.0.0.1 is in use: stop the program that uses it, or choose another port with --port."
     ]
 
 

@@ -17,19 +17,10 @@ from botocore.exceptions import ClientError, ConnectionClosedError, EventStreamE
 from urllib3.exceptions import ProtocolError
 
 from local_agentcore import faults
-from local_agentcore.faults import (
-    FORMS,
-    OPERATIONS,
-    STATUSES,
-    TOOLS,
-    FaultPlanError,
-    Faults,
-    Moment,
-    Plan,
-    Rule,
-    plan_of,
-)
-from local_agentcore.protocol import SERVICES
+from local_agentcore.errors import MODEL_STATUSES
+from local_agentcore.faults import RULE_SCHEMAS, FaultPlanError, Faults, Plan, Rule, Timing, parse_plan
+from local_agentcore.operations import OPERATIONS, SERVICES
+from local_agentcore.tools import TOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -82,7 +73,10 @@ def test_an_order_of_what_is_no_rule_says_what_is_one(agentcore_faults: FaultInj
     not_a_rule: Any = "latency"
     with pytest.raises(TypeError) as raised:
         agentcore_faults.inject(not_a_rule)
-    assert str(raised.value) == f"'latency' is no Rule; allowed: Rule(kind, …) with kind one of {' | '.join(FORMS)}"
+    assert (
+        str(raised.value)
+        == f"'latency' is not a Rule; allowed: Rule(kind, …) with kind one of {' | '.join(RULE_SCHEMAS)}"
+    )
 
 
 def test_latency_is_waited_for(agentcore_faults: FaultInjector, invoke: Callable[..., Any]) -> None:
@@ -92,12 +86,12 @@ def test_latency_is_waited_for(agentcore_faults: FaultInjector, invoke: Callable
     assert float(invoke("executeCode", language="python", code=code)["structuredContent"]["stdout"]) > begun + 0.3
 
 
-@pytest.mark.parametrize("code", STATUSES)
+@pytest.mark.parametrize("code", MODEL_STATUSES)
 def test_an_error_before_the_call_is_the_services_and_nothing_is_done(
     agentcore_faults: FaultInjector, invoke: Callable[..., Any], code: str
 ) -> None:
     agentcore_faults.inject(Rule("error", "executeCode", code=code, times=1))
-    assert refusal(lambda: invoke("executeCode", **LEAVES_A_MARK)) == (code, STATUSES[code])
+    assert refusal(lambda: invoke("executeCode", **LEAVES_A_MARK)) == (code, MODEL_STATUSES[code])
     assert marks(invoke) == 0
     invoke("executeCode", **LEAVES_A_MARK)
     assert marks(invoke) == 1
@@ -246,7 +240,7 @@ def test_a_slow_file_delays_its_call_and_no_other_file(
     agentcore_faults: FaultInjector, invoke: Callable[..., Any]
 ) -> None:
     rule = Rule("slow_file", "writeFiles", path="slow/*.csv", seconds=0.3)
-    assert (rule.slows("slow/a.csv"), rule.slows("fast.csv")) == (True, False)
+    assert (rule.matches_path("slow/a.csv"), rule.matches_path("fast.csv")) == (True, False)
     agentcore_faults.inject(rule)
     code = "import os; print(os.stat('slow/a.csv').st_mtime - os.stat('fast.csv').st_mtime)"
     content = [{"path": path, "text": "x"} for path in ("fast.csv", "slow/a.csv")]
@@ -262,8 +256,8 @@ def injected_calls(
 ) -> str:
     """Returns what becomes of calls: x for one that is struck."""
     faults = Faults()
-    faults.follow(Plan((rule,), seed))
-    return "".join("x" if faults.strike([rule.kind], operation, tool) else "." for _ in range(calls))
+    faults.set_plan(Plan((rule,), seed))
+    return "".join("x" if faults.select([rule.kind], operation, tool) else "." for _ in range(calls))
 
 
 def test_a_rule_strikes_every_call_or_those_with_its_numbers_and_no_more_than_its_times() -> None:
@@ -279,15 +273,15 @@ def test_a_share_is_drawn_from_the_seed_whatever_other_rules_and_calls_there_are
     rule = Rule("throttling", "executeCode", rate=0.3)
     alone = injected_calls(rule, 60, seed=5)
     faults = Faults()
-    faults.follow(Plan((rule, Rule("throttling", rate=0.9)), 5))
+    faults.set_plan(Plan((rule, Rule("throttling", rate=0.9)), 5))
     mixed = ""
     for _ in range(60):
-        faults.strike(["throttling"], INVOKE, "readFiles")
-        mixed += "x" if rule in faults.strike(["throttling"], INVOKE, "executeCode") else "."
+        faults.select(["throttling"], INVOKE, "readFiles")
+        mixed += "x" if rule in faults.select(["throttling"], INVOKE, "executeCode") else "."
     assert alone == mixed
     twins = Rule("throttling", rate=0.5), Rule("error", rate=0.5)
-    faults.follow(Plan(twins, 5))
-    injected_rules = [faults.strike(["throttling", "error"], INVOKE, None) for _ in range(20)]
+    faults.set_plan(Plan(twins, 5))
+    injected_rules = [faults.select(["throttling", "error"], INVOKE, None) for _ in range(20)]
     assert any(len(rules) == 1 for rules in injected_rules)
     assert 5 < alone.count("x") < 35
 
@@ -312,7 +306,7 @@ def test_the_names_and_statuses_are_the_models(agentcore: Any, agentcore_control
     invoke = models[1].operation_model(INVOKE)
     assert sorted(TOOLS) == sorted(invoke.input_shape.members["name"].enum)
     shapes = {shape.name: shape.metadata["error"]["httpStatusCode"] for shape in invoke.error_shapes}
-    assert shapes == STATUSES
+    assert shapes == MODEL_STATUSES
 
 
 # What a plan may say
@@ -322,30 +316,30 @@ def test_the_names_and_statuses_are_the_models(agentcore: Any, agentcore_control
     ("members", "words"),
     [
         ({"kind": "explosion"}, "kind is 'explosion'; allowed: latency | "),
-        ({"kind": ["latency"]}, "kind is ['latency']; allowed: a text"),
+        ({"kind": ["latency"]}, "kind is ['latency']; allowed: a string"),
         ({"on": "executeCode"}, "kind is missing; allowed: latency | "),
         ({"kind": "latency"}, "seconds is None; allowed: a number from 0 to 86400"),
         ({"kind": "latency", "seconds": -1}, "seconds is -1; allowed: a number from 0 to 86400"),
-        ({"kind": "throttling", "seconds": 1}, "seconds is not a member of throttling, whose own are: none"),
+        ({"kind": "throttling", "seconds": 1}, "seconds is not a member of throttling; allowed: none"),
         ({"kind": "throttling", "on": "fly"}, "on is 'fly'; allowed for throttling: * | CreateCodeInterpreter | "),
         ({"kind": "slow_file", "on": "executeCode", "seconds": 1}, "allowed for slow_file: * | InvokeCodeInterpreter"),
         ({"kind": "throttling", "rate": 2}, "rate is 2; allowed: a number from 0 to 1"),
         ({"kind": "throttling", "rate": True}, "rate is True; allowed: a number from 0 to 1"),
-        ({"kind": "throttling", "calls": [0]}, "calls is (0,); allowed: the numbers of calls, from 1 on"),
-        ({"kind": "throttling", "calls": "1"}, "calls is '1'; allowed: the numbers of calls, from 1 on"),
-        ({"kind": "throttling", "rate": 0.5, "calls": [1]}, "rate and calls are both given; allowed: one of them"),
-        ({"kind": "throttling", "times": 0}, "times is 0; allowed: a whole number from 1 on"),
+        ({"kind": "throttling", "calls": [0]}, "calls is (0,); allowed: call numbers from 1"),
+        ({"kind": "throttling", "calls": "1"}, "calls is '1'; allowed: call numbers from 1"),
+        ({"kind": "throttling", "rate": 0.5, "calls": [1]}, "rate and calls are both set; allowed: one of them"),
+        ({"kind": "throttling", "times": 0}, "times is 0; allowed: an integer from 1"),
         ({"kind": "error", "code": "Teapot"}, "code is 'Teapot'; allowed: InternalServerException | "),
         ({"kind": "error", "at": "during"}, "at is 'during'; allowed for error: before | after"),
         ({"kind": "disconnect", "at": "never"}, "at is 'never'; allowed for disconnect: before | unanswered | "),
-        ({"kind": "latency", "seconds": 1, "second": 1}, "there is no 'second'; allowed: at, calls, code, kind, "),
-        ("latency", "is no object of members"),
+        ({"kind": "latency", "seconds": 1, "second": 1}, "'second' is unknown; allowed: at, calls, code, kind, "),
+        ("latency", "is not an object"),
     ],
 )
 def test_a_rule_that_cannot_be_is_named_with_what_is_allowed(agentcore_endpoint: str, members: Any, words: str) -> None:
     plan = json.dumps({"rules": [{"kind": "throttling"}, members]}).encode()
     with pytest.raises(FaultPlanError) as raised:
-        plan_of(plan)
+        parse_plan(plan)
     message = str(raised.value)
     assert message.startswith("Rule 2")
     assert words in message
@@ -358,18 +352,18 @@ def test_a_rule_that_cannot_be_is_named_with_what_is_allowed(agentcore_endpoint:
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"rules": 1}', b'{"rules": [], "seed": 1.5}', b"\xff"])
 def test_what_is_no_plan_is_refused_in_words(body: bytes) -> None:
     with pytest.raises(FaultPlanError, match=r"^(The plan|seed) "):
-        plan_of(body)
+        parse_plan(body)
 
 
 def test_a_plan_is_the_same_in_python_and_in_json() -> None:
     plan = Plan(
         tuple(
-            Rule(kind, calls=(1, 3), times=2, seconds=1 if form.needs_seconds else None)  # type: ignore[arg-type]
-            for kind, form in FORMS.items()
+            Rule(kind, calls=(1, 3), times=2, seconds=1 if schema.requires_seconds else None)  # type: ignore[arg-type]
+            for kind, schema in RULE_SCHEMAS.items()
         ),
         seed=3,
     )
-    assert plan_of(plan.as_json()) == plan
+    assert parse_plan(plan.to_json()) == plan
 
 
 def test_a_plan_that_is_refused_leaves_the_one_before(agentcore_faults: FaultInjector, agentcore_endpoint: str) -> None:
@@ -387,7 +381,7 @@ def test_a_plan_that_is_refused_leaves_the_one_before(agentcore_faults: FaultInj
 
 def test_the_page_on_faults_names_every_kind_and_member_and_its_plan_is_one() -> None:
     page = (Path(faults.__file__).parents[1] / "faults.md").read_text()
-    for name in (*FORMS, *(member.name for member in fields(Rule)), *get_args(Moment)):
+    for name in (*RULE_SCHEMAS, *(member.name for member in fields(Rule)), *get_args(Timing)):
         assert f"`{name}`" in page or f'"{name}"' in page or f"{name}=" in page, name
     (plan,) = re.findall(r"-d '(.*?)'", page, re.DOTALL)
-    assert [rule.kind for rule in plan_of(plan.encode()).rules] == ["throttling", "latency"]
+    assert [rule.kind for rule in parse_plan(plan.encode()).rules] == ["throttling", "latency"]

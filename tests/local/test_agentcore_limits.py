@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError, EventStreamError
 
 from local_agentcore import assumptions
 from local_agentcore.assumptions import Assumptions, AssumptionsError
-from local_agentcore.clock import MovableClock
+from local_agentcore.clock import AdjustableClock
 from local_agentcore.emulator import Emulator
 from local_agentcore.errors import ServiceError, ServiceQuotaExceededError, ThrottlingError, ValidationError
 from local_agentcore.options import arguments
@@ -65,7 +65,7 @@ def with_emulator(settings: Settings, work: Callable[[Emulator], Coroutine[Any, 
 
 
 def test_calls_over_the_rate_are_refused_until_time_has_passed() -> None:
-    clock = MovableClock(lambda: NOW)
+    clock = AdjustableClock(lambda: NOW)
     throttle = Throttle(30, clock, Assumptions())
 
     def admitted(calls: int, operation: str = "InvokeCodeInterpreter") -> int:
@@ -228,14 +228,17 @@ def test_hours_pass_at_a_word_and_what_lives_by_the_clock_follows(agentcore_runt
     "body", [b"", b"[]", b"{}", b'{"advance_seconds": "1"}', b'{"advance_seconds": true}', b'{"advance": 1}']
 )
 def test_what_is_no_time_is_refused_in_words(agentcore_endpoint: str, body: bytes) -> None:
-    assert moved(agentcore_endpoint, body) == (400, {"message": 'The body has to be {"advance_seconds": N}, a number'})
+    assert moved(agentcore_endpoint, body) == (
+        400,
+        {"message": 'The body is not of the form {"advance_seconds": N}; N is a number'},
+    )
 
 
 @pytest.mark.parametrize("seconds", [b"-1", b"1e300", b"NaN"])
 def test_the_clock_goes_neither_back_nor_to_the_end_of_time(agentcore_endpoint: str, seconds: bytes) -> None:
     status, answer = moved(agentcore_endpoint, b'{"advance_seconds": %s}' % seconds)
     assert status == 400
-    assert "allowed: 0 and more, ten years in all" in answer["message"]
+    assert "allowed: 0 or more, ten years in total" in answer["message"]
 
 
 # Assumptions
@@ -245,7 +248,7 @@ def test_the_document_of_guesses_is_the_table() -> None:
     """REWRITE_GOLDEN=1 rewrites it."""
     head, _, rest = DOCUMENT.read_text().partition("```toml\n")
     explanation = rest.partition("```")[2].partition("\n- ")[0]
-    always = "".join(f"- {sentence}\n" for sentence in assumptions.ALWAYS)
+    always = "".join(f"- {sentence}\n" for sentence in assumptions.FIXED)
     expected = f"{head}```toml\n{assumptions.as_toml()}```{explanation}\n{always}"
     if os.environ.get("REWRITE_GOLDEN"):
         DOCUMENT.write_text(expected)
@@ -268,24 +271,24 @@ def test_the_printed_table_is_a_file_of_the_defaults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"throtled": "x"}, "There is no guess called 'throtled'; there are: throttled, "),
-        ({"throttled": 5}, "allowed: a text without braces"),
-        ({"throttled": ""}, "allowed: a text without braces"),
-        ({"throttled": "{x}"}, "allowed: a text without braces"),
-        ({"name_taken": "{name.__class__}"}, "allowed: a text with the places name in braces"),
-        ({"name_taken": "{name!r}"}, "allowed: a text with the places name in braces"),
-        ({"name_taken": "{name"}, "allowed: a text with the places name in braces"),
+        ({"throtled": "x"}, "The assumption 'throtled' is unknown; allowed: throttled, "),
+        ({"throttled": 5}, "allowed: a string without braces"),
+        ({"throttled": ""}, "allowed: a string without braces"),
+        ({"throttled": "{x}"}, "allowed: a string without braces"),
+        ({"name_taken": "{name.__class__}"}, "allowed: a string with the placeholders name in braces"),
+        ({"name_taken": "{name!r}"}, "allowed: a string with the placeholders name in braces"),
+        ({"name_taken": "{name"}, "allowed: a string with the placeholders name in braces"),
         ({"create_status": "DELETED"}, "allowed: READY | CREATING"),
         ({"create_status": []}, "allowed: READY | CREATING"),
         ({"empty_output_has_block": 1}, "allowed: true | false"),
-        ({"default_page_size": 0}, "allowed: a whole number over 0"),
-        ({"default_page_size": True}, "allowed: a whole number over 0"),
-        ({"client_token_seconds": "1"}, "allowed: a number over 0"),
+        ({"default_page_size": 0}, "allowed: an integer greater than 0"),
+        ({"default_page_size": True}, "allowed: an integer greater than 0"),
+        ({"client_token_seconds": "1"}, "allowed: a number greater than 0"),
     ],
 )
 def test_a_guess_that_cannot_be_is_refused_with_what_is_allowed(values: dict[str, Any], words: str) -> None:
     with pytest.raises(AssumptionsError) as raised:
-        assumptions.assumptions_from(values)
+        assumptions.with_overrides(values)
     assert words in str(raised.value)
 
 
@@ -321,15 +324,15 @@ def test_other_guesses_are_followed(agentcore_runtime: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("--port", "70000", "'70000' is no whole number from 0 to 65535"),
-        ("--pool", "-1", "'-1' is no whole number from 0 to 1000"),
-        ("--max-sessions", "many", "'many' is no whole number from 1 to 1e+06"),
-        ("--call-seconds", "nan", "'nan' is no number from 0.001 to 1e+07"),
-        ("--memory-mib", "127", "'127' is no whole number from 128 to 1e+06"),
+        ("--port", "70000", "'70000' is not an integer from 0 to 65535"),
+        ("--pool", "-1", "'-1' is not an integer from 0 to 1000"),
+        ("--max-sessions", "many", "'many' is not an integer from 1 to 1e+06"),
+        ("--call-seconds", "nan", "'nan' is not a number from 0.001 to 1e+07"),
+        ("--memory-mib", "127", "'127' is not an integer from 128 to 1e+06"),
         ("--account", "12", "'12' is not 12 digits"),
-        ("--region", "Frankfurt", "'Frankfurt' is not a region, as us-east-1"),
-        ("--state", "/etc/passwd", "The folder /etc/passwd of --state cannot be made: File exists."),
-        ("--state", "/proc/x", "The folder /proc/x of --state cannot be made: No such file or directory."),
+        ("--region", "Frankfurt", "'Frankfurt' is not a region such as us-east-1"),
+        ("--state", "/etc/passwd", "The folder /etc/passwd of --state cannot be created: File exists."),
+        ("--state", "/proc/x", "The folder /proc/x of --state cannot be created: No such file or directory."),
         ("--guesses", "/nonexistent/guesses.toml", "The assumptions in /nonexistent/guesses.toml cannot be read"),
     ],
 )
@@ -365,7 +368,7 @@ def test_a_state_that_takes_no_files_is_named_to_who_starts_a_session(
                 codeInterpreterIdentifier=made["codeInterpreterId"]
             )
     said = refused.value.response.get("Error", {}).get("Message", "")
-    assert said.startswith(f"No session can be started: {state}")
+    assert said.startswith(f"No session can be started: The state folder {state}")
     assert "hoose another folder with --state" in said
 
 

@@ -12,8 +12,7 @@ from moto.core.utils import get_service_model  # pyright: ignore[reportMissingTy
 
 from local_agentcore.emulator import Emulator
 from local_agentcore.errors import ValidationError
-from local_agentcore.faults import OPERATIONS
-from local_agentcore.protocol import SERVICES
+from local_agentcore.operations import OPERATIONS, SERVICES
 from local_agentcore.settings import Settings
 from local_agentcore.validation import validate
 
@@ -52,7 +51,7 @@ def operation(name: str) -> Any:
 
 def test_every_operation_on_code_interpreters_is_emulated(agentcore_runtime: Path, tmp_path: Path) -> None:
     emulator = Emulator(Settings(runtime=agentcore_runtime, state=tmp_path))
-    assert set(emulator.operations) == set(OPERATIONS)  # which test_agentcore_faults.py compares with the models
+    assert set(emulator.handlers) == set(OPERATIONS)  # which test_agentcore_faults.py compares with the models
 
 
 def test_every_member_of_a_request_is_kept_and_every_answer_fits_the_model(

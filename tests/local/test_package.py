@@ -166,7 +166,7 @@ def test_a_folder_of_something_else_is_left_alone(shelf: Shelf, tmp_path: Path, 
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / name).write_text("finished")
-    with pytest.raises(libraries.InstallError, match="something else"):
+    with pytest.raises(libraries.InstallError, match="contains other files"):
         libraries.install(mine, shelf.requirements("1.0"))
     assert (mine / name).read_text() == "finished"
     with pytest.raises(SandboxUnavailableError) as raised:
@@ -181,7 +181,7 @@ def test_an_empty_folder_is_filled_with_a_line_a_step(
     with caplog.at_level("INFO"):
         assert libraries.install(tmp_path / "empty", shelf.requirements("1.0"))
     assert printed(tmp_path / "empty") == "1.0"
-    words = ["Making an environment", "Downloading and installing 1 packages", "Compiling", "Putting it"]
+    words = ["Creating an environment", "Downloading and installing 1 packages", "Compiling", "Moving the environment"]
     said = [record.message for record in caplog.records if record.name == libraries.__name__]
     assert all(line.startswith(start) for line, start in zip(said, words, strict=True))
 

@@ -124,7 +124,7 @@ def test_throttled(agentcore_control):
     ("option", "words"),
     [
         ("agentcore_leftover_sessions=burn", "agentcore_leftover_sessions is 'burn'; allowed: stop | fail | keep"),
-        ("agentcore_options=--pool many", "'many' is no whole number from 0 to 1000"),
+        ("agentcore_options=--pool many", "'many' is not an integer from 0 to 1000"),
         ("agentcore_runtime=/nonexistent", "/nonexistent"),
     ],
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local_agentcore.assumptions import Assumptions
-from local_agentcore.results import of_code
+from local_agentcore.results import code_result
 from local_agentcore.sandbox.displays import Display, Displays, parse_displays
 from local_agentcore.sandbox.guest import displays
 from local_agentcore.sandbox.responses import Execution
@@ -115,11 +115,11 @@ def test_number_and_size_are_bounded_and_it_is_said(session: Invoke) -> None:
     many = f"for _ in range({displays.MAX_DISPLAYS + 7}): display(Image.new('RGB', (1, 1)))"
     *images, text = reversed(run(session, many))
     assert len(images) == displays.MAX_DISPLAYS
-    assert text["text"].startswith("7 more were shown")
+    assert text["text"].startswith("7 more displays were dropped")
     noise = "import os\nfor _ in range(6): display(Image.frombytes('RGB', (1000, 1000), os.urandom(3_000_000)))"
     *images, text = reversed(run(session, noise))
     assert 0 < sum(len(base64.b64encode(image["data"])) for image in images) <= displays.MAX_BYTES
-    assert "more were shown" in text["text"]
+    assert "more displays were dropped" in text["text"]
 
 
 @pytest.mark.parametrize(
@@ -152,4 +152,4 @@ def test_nonsense_from_a_sandbox_shows_nothing(payload: bytes) -> None:
 def test_the_form_of_what_is_shown_can_be_chosen(assumptions: Assumptions, types: list[str]) -> None:
     shown = Displays((Display("image/png", PNG), Display("text/html", b"<b>")))
     execution = Execution(0, 0.0, b"", b"", False, False, None, False, shown)
-    assert [block["type"] for block in of_code(execution, [], assumptions)["content"]] == types
+    assert [block["type"] for block in code_result(execution, [], assumptions)["content"]] == types

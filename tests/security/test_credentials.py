@@ -61,7 +61,7 @@ async def request_credentials(metadata: Metadata, count: int) -> list[int]:
 def test_failed_credentials_are_requested_and_logged_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(role, "REFUSED_FOR", timedelta(hours=1))
+    monkeypatch.setattr(role, "FAILURE_CACHE_TIME", timedelta(hours=1))
     authorizer = UnavailableAuthorizer()
     session = role.SessionRole(authorizer, "role", "interpreter", "session")  # pyright: ignore[reportArgumentType]
     with caplog.at_level(logging.WARNING):

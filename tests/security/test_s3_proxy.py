@@ -101,7 +101,7 @@ def running_proxy(upstream: Upstream | None, sandboxes: int = 1) -> Generator[li
     async def serve() -> list[Listener]:
         serving = [Listener(listener) for listener in listeners]
         for one in serving:
-            one.serve(s3.for_a_sandbox())
+            one.serve(s3.handler())
         return serving
 
     async def close(serving: list[Listener]) -> None:
@@ -273,7 +273,7 @@ def test_parallel_uploads_of_a_sandbox_are_limited(proxy: ProxyUnderTest) -> Non
 @pytest.fixture
 def small_body_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits the bodies of all sandboxes together to 3 MiB, for proxies that are created afterwards."""
-    monkeypatch.setattr(s3_proxy, "BODIES_BYTES", 3 * MEBIBYTE)
+    monkeypatch.setattr(s3_proxy, "MAX_TOTAL_BODY_BYTES", 3 * MEBIBYTE)
 
 
 @pytest.mark.usefixtures("small_body_limit")

@@ -1,4 +1,4 @@
-"""Amazon Bedrock AgentCore Code Interpreter, emulated on loopback for development and tests.
+"""Emulates Amazon Bedrock AgentCore Code Interpreter on loopback, for development and tests.
 
-Start it with `local-agentcore serve`, or take the pytest fixtures of `local_agentcore.pytest_plugin`.
+Start it with `local-agentcore serve`, or use the pytest fixtures of `local_agentcore.pytest_plugin`.
 """

@@ -17,31 +17,31 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PORT_PROBLEMS = {
-    errno.EADDRINUSE: "is in use: end the program that has it, or choose another with --port",
-    errno.EACCES: "is not yours to take: choose one above 1023 with --port",
+    errno.EADDRINUSE: "is in use: stop the program that uses it, or choose another port with --port",
+    errno.EACCES: "requires privileges: choose a port above 1023 with --port",
 }
 
 
-def install_libraries(place: Path, *, longer: bool, quiet: bool) -> int:
-    """Installs what sandboxed code finds, with a line on stderr a step unless quiet. Returns the exit code."""
+def install_libraries(directory: Path, *, longer: bool, quiet: bool) -> int:
+    """Installs the libraries of sandboxed code and logs each step to stderr unless quiet. Returns the exit code."""
     logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        done = libraries.install(place, libraries.LISTS["longer" if longer else "default"])
+        changed = libraries.install(directory, libraries.LISTS["longer" if longer else "default"])
     except libraries.InstallError as error:
         print(f"The libraries were not installed: {error}", file=sys.stderr)
         return 1
     if not quiet:
-        print(f"{'Installed' if done else 'Nothing to do'}: {place}")
+        print(f"{'Installed' if changed else 'Nothing to do'}: {directory}")
     return 0
 
 
 def _raise_descriptor_limit() -> None:
-    """Takes as many descriptors as the system allows: each session needs some, and so do connections of its code."""
+    """Raises the soft limit of open files to the hard limit: sessions and their connections need descriptors."""
     if sys.platform != "win32":
         import resource
 
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         print(assumptions.as_toml(), end="")
         return 0
     if options.command == "install-libraries":
-        return install_libraries(options.place, longer=options.longer, quiet=options.quiet)
+        return install_libraries(options.directory, longer=options.longer, quiet=options.quiet)
     if options.until_end_of_input:
         lifetime.end_with_input()
     print(BANNER, flush=True)
@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
     except assumptions.AssumptionsError as error:
         print(error, file=sys.stderr)
         return 2
-    # After the arguments: reading the service's models takes a moment that --help need not wait for.
+    # Imported after parsing the arguments: loading the service models would delay --help.
     from .emulator import Emulator
     from .health import describe_memory
     from .server import LOOPBACK, listen, serve
@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         listener = listen(options.port)
     except OSError as error:
-        problem = PORT_PROBLEMS.get(error.errno or 0, f"cannot be listened on: {error.strerror}")
+        problem = PORT_PROBLEMS.get(error.errno or 0, f"cannot be opened: {error.strerror}")
         print(f"Port {options.port} of {LOOPBACK} {problem}.", file=sys.stderr)
         return 2
     emulator = Emulator(settings)
@@ -83,13 +83,13 @@ def main(argv: list[str] | None = None) -> int:
         if emulator.unavailable is None:
             state = f"in sandboxes; {describe_memory(emulator.groups)}"
         else:
-            state = f"WITHOUT running code: {emulator.unavailable.reason}. To do: {emulator.unavailable.fix}"
+            state = f"WITHOUT running code: {emulator.unavailable.reason}. Remedy: {emulator.unavailable.fix}"
         print(f"Ready on {address}, {state}", flush=True)
 
     try:
         settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        print(f"The folder {settings.state} of --state cannot be made: {error.strerror}.", file=sys.stderr)
+        print(f"The folder {settings.state} of --state cannot be created: {error.strerror}.", file=sys.stderr)
         return 2
     _raise_descriptor_limit()
     asyncio.run(serve(emulator, listener, ready))

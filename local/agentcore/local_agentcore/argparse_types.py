@@ -1,4 +1,4 @@
-"""What values the options of the command line take: argparse says the rest of the message."""
+"""Types of command line options for argparse, which adds the option's name to their messages."""
 
 from __future__ import annotations
 
@@ -10,49 +10,51 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Kind = TypeVar("Kind", int, float)
+Number = TypeVar("Number", int, float)
 Value = TypeVar("Value")
 
 
-def number(least: float, most: float) -> Callable[[str], float]:
+def number(minimum: float, maximum: float) -> Callable[[str], float]:
     """Returns the type of an option that is a number."""
-    return _numeric(float, "number", least, most)
+    return _numeric(float, "a number", minimum, maximum)
 
 
-def whole_number(least: int, most: int) -> Callable[[str], int]:
-    """Returns the type of an option that is a whole number."""
-    return _numeric(int, "whole number", least, most)
+def integer(minimum: int, maximum: int) -> Callable[[str], int]:
+    """Returns the type of an option that is an integer."""
+    return _numeric(int, "an integer", minimum, maximum)
 
 
-def text(pattern: str, meaning: str) -> Callable[[str], str]:
-    """Returns the type of an option whose value has to match; `meaning` says so in words."""
+def matching(pattern: str, description: str) -> Callable[[str], str]:
+    """Returns the type of an option that matches a pattern. `description` follows "is not" in the message."""
 
-    def read(value: str) -> str:
+    def parse(value: str) -> str:
         if re.fullmatch(pattern, value, re.ASCII):
             return value
-        raise argparse.ArgumentTypeError(f"{value!r} is not {meaning}")
+        raise argparse.ArgumentTypeError(f"{value!r} is not {description}")
 
-    return read
+    return parse
 
 
-def read_by(reader: Callable[[str], Value]) -> Callable[[str], Value]:
-    """Returns the type of an option that `reader` reads; its ValueError says what is wrong with a value."""
+def parsed_by(parser: Callable[[str], Value]) -> Callable[[str], Value]:
+    """Returns the type of an option that `parser` parses. The message is that of the parser's ValueError."""
 
-    def read(value: str) -> Value:
+    def parse(value: str) -> Value:
         try:
-            return reader(value)
+            return parser(value)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
 
-    return read
+    return parse
 
 
-def _numeric(kind: Callable[[str], Kind], name: str, least: float, most: float) -> Callable[[str], Kind]:
-    def read(value: str) -> Kind:
+def _numeric(
+    convert: Callable[[str], Number], description: str, minimum: float, maximum: float
+) -> Callable[[str], Number]:
+    def parse(value: str) -> Number:
         with suppress(ValueError):
-            found = kind(value)
-            if least <= found <= most:
-                return found
-        raise argparse.ArgumentTypeError(f"{value!r} is no {name} from {least:g} to {most:g}")
+            number = convert(value)
+            if minimum <= number <= maximum:
+                return number
+        raise argparse.ArgumentTypeError(f"{value!r} is not {description} from {minimum:g} to {maximum:g}")
 
-    return read
+    return parse

@@ -1,7 +1,7 @@
-"""What nobody has published of the service, each a guess with its reason: one table, and a file may say otherwise.
+"""Assumptions about unpublished behaviour of the service, each with its reason. A file can override them.
 
-`local-agentcore guesses` prints it as a file to edit, `serve --guesses FILE` takes it, and `assumptions.md` in
-the distribution's folder is the same table. Once somebody has seen the service do it, a guess becomes code and leaves
+`local-agentcore guesses` prints the table as a file to edit, `serve --guesses FILE` loads it, and `assumptions.md` in
+the distribution's folder documents it. Once the service's behaviour is known, an assumption becomes code and leaves
 the table.
 """
 
@@ -14,6 +14,8 @@ import tomllib
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args, get_type_hints
 
+from .identifiers import MANAGED_INTERPRETER
+
 if TYPE_CHECKING:
     from dataclasses import Field
     from pathlib import Path
@@ -22,162 +24,181 @@ Default = TypeVar("Default")
 
 
 class AssumptionsError(Exception):
-    """A file of assumptions cannot be taken; the message says what is wrong and what is allowed."""
+    """A file of assumptions is invalid. The message states the problem and the allowed values."""
 
 
-def _guess(default: Default, why: str) -> Default:
-    return field(default=default, metadata={"why": why})
+def _assumption(default: Default, reason: str) -> Default:
+    return field(default=default, metadata={"reason": reason})
 
 
 @dataclass(frozen=True)
 class Assumptions:
-    """One guess a field. A text may use the places in braces that its default has."""
+    """The table, one field per assumption. A message can use the placeholders in braces of its default.
+
+    Example:
+        `Assumptions(create_status="CREATING")`
+    """
 
     # Limits
-    throttled: str = _guess("Rate exceeded.", "The words of ThrottlingException; these are AgentCore Memory's.")
-    throttle_burst_seconds: float = _guess(
-        1.0, "How many seconds' worth of calls are admitted at once; the quota only says how many a second."
+    throttled: str = _assumption("Rate exceeded.", "The message of ThrottlingException; this is AgentCore Memory's.")
+    throttle_burst_seconds: float = _assumption(
+        1.0, "Burst size, as seconds of the call rate; the published quota states only calls per second."
     )
-    sessions_exceeded: str = _guess(
+    sessions_exceeded: str = _assumption(
         "maxCodeInterpreterSessions limit exceeded",
-        "The words of ServiceQuotaExceededException at the quota of sessions, as somebody has quoted them.",
+        "The message of ServiceQuotaExceededException for sessions, as quoted in a public report.",
     )
-    interpreters_exceeded: str = _guess(
+    interpreters_exceeded: str = _assumption(
         "The limit of {maximum} code interpreters is reached",
-        "The words of ServiceQuotaExceededException at the quota of interpreters.",
+        "The message of ServiceQuotaExceededException for interpreters.",
     )
-    tags_exceeded: str = _guess(
-        "A resource has at most {maximum} tags", "TagResource over the model's 50: the words, and that it is a quota."
+    tags_exceeded: str = _assumption(
+        "A resource has at most {maximum} tags",
+        "TagResource with more than the model's 50 tags: the message, and that the error is a quota error.",
     )
-    request_limit_counts_base64: bool = _guess(
-        False, "Whether the 100 MB of a request are those of its body, or of what its base64 stands for (the model's)."
+    request_limit_counts_base64: bool = _assumption(
+        False,
+        "Whether the 100 MB limit of a request applies to the body, or to the data that its base64 decodes to.",
     )
-    request_too_large: str = _guess(
+    request_too_large: str = _assumption(
         "The request is larger than the {megabytes} MB that are allowed",
-        "The words, and that it is a ValidationException.",
+        "The message, and that the error is a ValidationException.",
     )
-    event_over_limit: Literal["sent", "refused"] = _guess(
+    event_over_limit: Literal["sent", "refused"] = _assumption(
         "sent",
-        "A reply over 24 MiB: sent all the same, so that botocore breaks as it was seen to, or a validationException "
-        "within the stream.",
+        "A response over 24 MiB: sent, so that botocore fails as observed, or a validationException within the stream.",
     )
-    event_too_large: str = _guess(
-        "The result is larger than the {mebibytes} MiB that are allowed", "The words of that exception."
+    event_too_large: str = _assumption(
+        "The result is larger than the {mebibytes} MiB that are allowed", "The message of that exception."
     )
     # Resources
-    create_status: Literal["READY", "CREATING"] = _guess(
-        "READY", "What CreateCodeInterpreter answers; it is ready at once here, whatever it says."
+    create_status: Literal["READY", "CREATING"] = _assumption(
+        "READY", "The status in CreateCodeInterpreter's response; the emulated interpreter is ready immediately."
     )
-    managed_name: str = _guess(
-        "aws.codeinterpreter.v1", "The name of AWS's own interpreter; its id does not fit the model's names."
+    managed_name: str = _assumption(
+        MANAGED_INTERPRETER, "The name of the managed interpreter; its id does not match the model's pattern for names."
     )
-    name_taken: str = _guess(
-        "A code interpreter with the name {name} already exists in this account", "The words of ConflictException."
+    name_taken: str = _assumption(
+        "A code interpreter with the name {name} already exists in this account", "The message of ConflictException."
     )
-    role_refused: str = _guess(
+    role_refused: str = _assumption(
         "CodeInterpreter role validation failed for '{role}'. Please verify that the role exists and its trust policy "
         "allows assumption by this service",
-        "CreateCodeInterpreter with a role that is not there or does not trust the service, where there is an IAM to "
-        "ask: a ValidationException that begins so (Terraform waits for it); the rest is CreateAgentRuntime's.",
+        "CreateCodeInterpreter with a role that does not exist or does not trust the service, if an authorizer is "
+        "configured: a ValidationException that begins like this (Terraform waits for it); the rest is that of "
+        "CreateAgentRuntime.",
     )
-    interpreter_not_found: str = _guess(
-        "Code interpreter {identifier} not found", "The words of ResourceNotFoundException."
+    interpreter_not_found: str = _assumption(
+        "Code interpreter {identifier} not found", "The message of ResourceNotFoundException."
     )
-    interpreter_in_use: str = _guess(
+    interpreter_in_use: str = _assumption(
         "Code interpreter {identifier} has {live} active session(s): stop them first",
-        "The words of ConflictException on deleting an interpreter with live sessions.",
+        "The message of ConflictException for deleting an interpreter with live sessions.",
     )
-    managed_not_deletable: str = _guess(
-        "{identifier} is managed by AWS and cannot be deleted", "The words, and that it is a ValidationException."
+    managed_not_deletable: str = _assumption(
+        "{identifier} is managed by AWS and cannot be deleted",
+        "The message, and that the error is a ValidationException.",
     )
-    vpc_mismatch: str = _guess(
+    vpc_mismatch: str = _assumption(
         "vpcConfig is required for the network mode VPC, and allowed for no other",
-        "The words, and that it is a ValidationException.",
+        "The message, and that the error is a ValidationException.",
     )
-    default_page_size: int = _guess(100, "How many items a List operation returns that is not told; the model's most.")
-    bad_next_token: str = _guess(
-        "The next token is not one that this operation returned", "The words, and that it is a ValidationException."
+    default_page_size: int = _assumption(
+        100, "The page size of a List operation without maxResults; this is the model's maximum."
     )
-    client_token_seconds: float = _guess(86_400.0, "How long a client token is remembered; a day in other services.")
-    token_mismatch: str = _guess(
+    bad_next_token: str = _assumption(
+        "The next token is not one that this operation returned",
+        "The message, and that the error is a ValidationException.",
+    )
+    client_token_seconds: float = _assumption(
+        86_400.0, "Seconds for which a client token is remembered; other services use a day."
+    )
+    token_mismatch: str = _assumption(
         "The client token was used before with different parameters",
-        "The words; the reason IdempotentParameterMismatchException is the model's.",
+        "The message; the reason IdempotentParameterMismatchException is the model's.",
     )
     # Sessions
-    session_not_found: str = _guess(
+    session_not_found: str = _assumption(
         "Code interpreter session {identifier} not found",
-        "An id that the interpreter never had: the words, and that it is a ResourceNotFoundException.",
+        "An unknown session id: the message, and that the error is a ResourceNotFoundException.",
     )
-    session_required: str = _guess(
-        "A session is required: start one and name it in sessionId", "The model lets sessionId be left out of Invoke."
+    session_required: str = _assumption(
+        "A session is required: start one and name it in sessionId",
+        "The message for InvokeCodeInterpreter without sessionId, which the model allows.",
     )
-    session_terminated: str = _guess(
+    session_terminated: str = _assumption(
         "Code interpreter session {identifier} was terminated on user request before the request could complete.",
-        "A call in flight at stop; the end of these words is known, not their beginning.",
+        "The message of a call during which its session is stopped; only the end of it is published.",
     )
-    session_failed: str = _guess(
+    session_failed: str = _assumption(
         "The sandbox of code interpreter session {identifier} has ended",
-        "A session that died by itself: the words, and that it is an InternalServerException.",
+        "A session whose sandbox failed: the message, and that the error is an InternalServerException.",
     )
     # Tools
-    runtime_mismatch: str = _guess(
+    runtime_mismatch: str = _assumption(
         "{language} runs with {runtimes}, not with {runtime}",
-        "A runtime of another language: the words, and that it is a ValidationException.",
+        "A runtime of another language: the message, and that the error is a ValidationException.",
     )
-    task_not_started: str = _guess(
+    task_not_started: str = _assumption(
         "The command execution task cannot be started: {problem}",
-        "No process could be made for it: the words, and that it is a result with isError.",
+        "A task whose process cannot be started: the message, and that the response is a result with isError.",
     )
-    task_not_found: str = _guess(
-        "Task not found: {task}", "An id that the session never had: the words, and that it is a result with isError."
+    task_not_found: str = _assumption(
+        "Task not found: {task}", "An unknown task id: the message, and that the response is a result with isError."
     )
-    argument_required: str = _guess(
-        "The tool requires the argument '{name}'", "The model has every argument of every tool optional."
+    argument_required: str = _assumption(
+        "The tool requires the argument '{name}'",
+        "The message for a missing argument; the model defines every argument of every tool as optional.",
     )
-    empty_output_has_block: bool = _guess(True, "Whether a run that prints nothing has one empty text block, or none.")
-    image_shown_as: Literal["image", "nothing"] = _guess(
+    empty_output_has_block: bool = _assumption(True, "Whether a run without output has one empty text block, or none.")
+    image_shown_as: Literal["image", "nothing"] = _assumption(
         "image",
-        "An image that Python shows (plt.show(), display(), the last value): a block after the text, or nothing.",
+        "An image that Python displays (plt.show(), display(), the last value): a block after the text, or nothing.",
     )
-    table_shown_as: Literal["resource", "text", "nothing"] = _guess(
+    table_shown_as: Literal["resource", "text", "nothing"] = _assumption(
         "resource",
-        "The HTML of what Python shows, a DataFrame, say, beside its plain text in stdout: a block of a resource or of "
-        "text, or nothing.",
+        "The HTML of a value that Python displays, such as a DataFrame, in addition to its text in stdout: a resource "
+        "block, a text block, or nothing.",
     )
-    path_traversal: str = _guess(
+    path_traversal: str = _assumption(
         "Invalid path '{path}': path traversal is not allowed, paths are relative",
-        'An absolute path or `..`; only its words "path traversal" are known.',
+        'The message for an absolute path or `..`; only its words "path traversal" are published.',
     )
-    path_traversal_as: Literal["result", "exception"] = _guess(
-        "result", "Whether that is a result with isError, or a ValidationException."
+    path_traversal_as: Literal["result", "exception"] = _assumption(
+        "result", "Whether that response is a result with isError, or a ValidationException."
     )
-    file_problem: str = _guess(
-        "Error accessing '{path}': {problem}", "A file that is not there, is a folder, does not fit, …: a result."
+    file_problem: str = _assumption(
+        "Error accessing '{path}': {problem}",
+        "The message for a file that does not exist, is a folder, or does not fit; the result has isError.",
     )
 
 
-ALWAYS = (
-    "Figures that are open when a cell ends are not shown unless the code has called plt.show(), which closes them.",
-    "JavaScript and TypeScript run in a process a call: files stay, variables do not, and the exit code is its own.",
-    "What a task has printed is told when it has ended, as executeCommand does; of a canceled one, never.",
-    "A task that ends with another exit code than 0, or at its time limit, is `failed`, with isError.",
-    "A client that hangs up ends nothing: its call goes on in the session until it is done.",
-    "An operation answers with an interpreter's id, also when it was named by its ARN.",
-    "A refused request counts against the rate as an accepted one does, unless it breaks the model.",
-    "Sessions that ended stay in lists as TERMINATED, the latest 10,000; of all, the newest come first.",
-    "A client token is answered as at first also when its session has ended, or its interpreter was deleted.",
-    "A command at its time limit and a canceled task take along what their shell has started, after a grace of 2 s.",
-    "The header content-type of a request is not looked at.",
-    "writeFiles checks each path before it writes; on a full disk the files before the one that failed stay.",
+FIXED = (
+    "Figures that are open when a cell ends are not displayed unless the code called plt.show(), which closes them.",
+    "JavaScript and TypeScript run in one process per call: files persist, variables do not, and the exit code is the "
+    "process's.",
+    "getTask returns a task's output after the task has ended, as executeCommand does; of a canceled task, never.",
+    "A task that ends with a nonzero exit code, or at its time limit, is `failed`, with isError.",
+    "A client that disconnects stops nothing: its call continues in the session until it ends.",
+    "The response of an operation contains an interpreter's id, also if the request contains its ARN.",
+    "A rejected request counts against the call rate like an accepted one, unless it violates the model.",
+    "Ended sessions stay in lists as TERMINATED, the latest 10,000; lists begin with the newest session.",
+    "A client token gets the first response again, also after its session has ended or its interpreter was deleted.",
+    "A command at its time limit and a canceled task end with all processes that their shell started, after 2 s.",
+    "The request header content-type has no effect.",
+    "writeFiles checks all paths before it writes; on a full disk the files before the failing one remain.",
 )
 """Assumptions that cannot be configured."""
 
 
 def load(path: Path) -> Assumptions:
-    """Reads a TOML file (or JSON, if it is called so) of those assumptions that are to be otherwise.
+    """Loads overrides from a TOML file, or from a JSON file if its name ends in `.json`.
+
+    Example:
+        A file with the line `create_status = "CREATING"` overrides one assumption.
 
     Raises:
-        AssumptionsError: it cannot be read, or what it says is not a guess.
+        AssumptionsError: The file cannot be read, or a name or value is invalid.
     """
     try:
         text = path.read_text()
@@ -185,58 +206,60 @@ def load(path: Path) -> Assumptions:
     except (OSError, ValueError, RecursionError) as error:
         raise AssumptionsError(f"The assumptions in {path} cannot be read: {error}") from error
     if not isinstance(values, dict):
-        raise AssumptionsError(f"The assumptions in {path} are no table of names and values")
-    return assumptions_from(cast("dict[str, Any]", values))
+        raise AssumptionsError(f"The assumptions in {path} are not a table of names and values")
+    return with_overrides(cast("dict[str, Any]", values))
 
 
-def assumptions_from(values: dict[str, Any]) -> Assumptions:
-    """Returns the assumptions that differ from the defaults in these.
+def with_overrides(values: dict[str, Any]) -> Assumptions:
+    """Returns the defaults with these overrides.
 
     Raises:
-        AssumptionsError: there is no guess of that name, or it cannot have that value.
+        AssumptionsError: A name or value is invalid.
     """
-    types, known = get_type_hints(Assumptions), {guess.name: guess for guess in fields(Assumptions)}
+    types, known = get_type_hints(Assumptions), {assumption.name: assumption for assumption in fields(Assumptions)}
     for name, value in values.items():
         if name not in known:
-            raise AssumptionsError(f"There is no guess called {name!r}; there are: {', '.join(known)}")
-        problem = _problem(value, types[name], known[name].default)
-        if problem is not None:
-            raise AssumptionsError(f"The guess {name} is {value!r}; allowed: {problem}")
+            raise AssumptionsError(f"The assumption {name!r} is unknown; allowed: {', '.join(known)}")
+        allowed = _violated(value, types[name], known[name].default)
+        if allowed is not None:
+            raise AssumptionsError(f"The assumption {name} is {value!r}; allowed: {allowed}")
     return Assumptions(**values)
 
 
 def as_toml() -> str:
-    """Returns the table of the defaults, with the reasons as comments."""
+    """Returns the defaults as TOML, with the reasons as comments."""
     blocks: list[str] = []
-    for guess in fields(Assumptions):
-        reason = textwrap.fill(_why(guess), 118, initial_indent="# ", subsequent_indent="# ")
-        # JSON's spelling of texts, numbers and truths is TOML's too.
-        blocks.append(f"{reason}\n{guess.name} = {json.dumps(guess.default, ensure_ascii=False)}\n")
+    for assumption in fields(Assumptions):
+        reason = textwrap.fill(_reason(assumption), 98, initial_indent="# ", subsequent_indent="# ")
+        # JSON's notation of strings, numbers and booleans is also TOML's.
+        blocks.append(f"{reason}\n{assumption.name} = {json.dumps(assumption.default, ensure_ascii=False)}\n")
     return "\n".join(blocks)
 
 
-def _why(guess: Field[Any]) -> str:
-    return str(guess.metadata["why"])
+def _reason(assumption: Field[Any]) -> str:
+    return str(assumption.metadata["reason"])
 
 
-def _problem(value: object, expected: Any, default: Any) -> str | None:
-    """Returns what is allowed, if this is not."""
+def _violated(value: object, expected: Any, default: Any) -> str | None:
+    """Returns the allowed values if a value is invalid, else None."""
     if choices := get_args(expected):
         return None if value in choices else " | ".join(choices)
     if expected is bool:
         return None if isinstance(value, bool) else "true | false"
     if expected in (int, float):
-        kinds = (int,) if expected is int else (int, float)
-        valid = isinstance(value, kinds) and not isinstance(value, bool) and 0 < value <= 1e9
-        return None if valid else f"a {'whole ' if expected is int else ''}number over 0"
-    places = _places(str(default)) or set[str]()
-    allowed = f"a text with the places {', '.join(sorted(places))} in braces" if places else "a text without braces"
-    found = _places(value) if isinstance(value, str) and value else None
-    return None if found is not None and found <= places else allowed
+        types = (int,) if expected is int else (int, float)
+        valid = isinstance(value, types) and not isinstance(value, bool) and 0 < value <= 1e9
+        return None if valid else f"{'an integer' if expected is int else 'a number'} greater than 0"
+    known = _placeholders(str(default)) or set[str]()
+    allowed = (
+        f"a string with the placeholders {', '.join(sorted(known))} in braces" if known else "a string without braces"
+    )
+    used = _placeholders(value) if isinstance(value, str) and value else None
+    return None if used is not None and used <= known else allowed
 
 
-def _places(text: str) -> set[str] | None:
-    """Returns the names in braces, with what is asked of their form; None if the braces do not match."""
+def _placeholders(text: str) -> set[str] | None:
+    """Returns the names in braces with their format specifications, or None if the braces are invalid."""
     try:
         parts = list(string.Formatter().parse(text))
     except ValueError:

@@ -1,7 +1,7 @@
-"""Who may do what, asked of the AWS that the emulator is part of. Without one nobody is asked, and roles give nothing.
+"""Client of the authorizer: the AWS emulator that evaluates IAM policies and assumes execution roles.
 
-Over HTTP on loopback, with JSON and a bearer token that both sides were given when they were started. The authority's
-own calls bear the same token: it does not have to ask itself, and could not, for its one thread waits for the answer.
+Requests go over HTTP on loopback, as JSON with a bearer token that both processes get at start. The authorizer's own
+calls to the emulator carry the same token and are not authorized again: its only thread is waiting for their response.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from .errors import InternalServerError, NotAuthorizedError
+from .errors import AccessDeniedError, InternalServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,12 +31,12 @@ HTTP_OK = 200
 
 
 class RoleNotAssumableError(Exception):
-    """A role gives its credentials to nobody of that name: its trust policy, or that it does not exist."""
+    """The service cannot assume a role: the role does not exist, or its trust policy does not allow it."""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What an assumed role gives, until it expires."""
+    """Temporary credentials of an assumed role."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
@@ -46,12 +46,12 @@ class Credentials:
 
 @dataclass(frozen=True)
 class RequiredPermission:
-    """What a caller has to be allowed to do.
+    """A permission that a call requires.
 
     Attributes:
-        action: as in a policy, `bedrock-agentcore:…`.
-        resource: an ARN, or `*` for an action that knows no resource.
-        context: values of condition keys that the service itself knows.
+        action: The action as in a policy, `bedrock-agentcore:…`.
+        resource: An ARN, or `*` for an action without a resource.
+        context: Values of the condition keys that the service provides.
     """
 
     action: str
@@ -60,93 +60,95 @@ class RequiredPermission:
 
 
 class Authorizer:
-    """The other side's client. Each question is one request on a kept connection."""
+    """Sends requests to the authorizer over persistent connections."""
 
     def __init__(self, url: str, token: str) -> None:
-        """`url` is what `/authorize`, `/assumable` and `/credentials` stand below."""
+        """Creates the client. `url` is the parent of `/authorize`, `/assumable` and `/credentials`."""
         self._url, self._token = url.rstrip("/"), f"Bearer {token}"
-        # A pool of its own: whoever waits for the authorizer must not hold up what runs in asyncio's threads.
-        self._threads = ThreadPoolExecutor(CONNECTIONS, "authority")
+        # Separate threads: a slow authorizer must not block the work in asyncio's threads.
+        self._threads = ThreadPoolExecutor(CONNECTIONS, "authorizer")
         self._pool = urllib3.PoolManager(maxsize=CONNECTIONS, block=True)
 
-    def is_itself(self, headers: Mapping[str, str]) -> bool:
-        """Whether a request comes from the authorizer."""
+    def sent(self, headers: Mapping[str, str]) -> bool:
+        """Whether the authorizer sent a request with these headers."""
         return hmac.compare_digest(headers.get("authorization", "").encode(), self._token.encode())
 
-    async def authorize(self, request: HttpRequest, need: RequiredPermission) -> str:
-        """Returns the ARN of the principal that signed `request` and may do what it needs.
+    async def authorize(self, request: HttpRequest, permission: RequiredPermission) -> str:
+        """Returns the ARN of the principal that signed `request` and has the permission.
 
         Raises:
-            NotAuthorizedError: the signature is wrong, or no policy allows it.
-            InternalServerError: the authorizer cannot be asked.
+            AccessDeniedError: The signature is wrong, or no policy allows the action.
+            InternalServerError: The authorizer does not respond.
         """
-        answer = await self._in_thread(lambda: self._ask("authorize", _question(request, need)))
-        if answer.get("allowed") is not True:
-            raise NotAuthorizedError(str(answer.get("code", "AccessDeniedException")), str(answer.get("message", "")))
-        return str(answer["principal"])
+        response = await self._in_thread(lambda: self._post("authorize", _authorization_request(request, permission)))
+        if response.get("allowed") is not True:
+            raise AccessDeniedError(
+                str(response.get("code", "AccessDeniedException")), str(response.get("message", ""))
+            )
+        return str(response["principal"])
 
     async def credentials(self, role_arn: str, interpreter_arn: str, session_id: str) -> Credentials:
-        """Returns credentials of an execution role, assumed as the service for one interpreter.
+        """Returns credentials of an execution role, assumed by the service for one interpreter.
 
         Raises:
-            RoleNotAssumableError: the role does not trust the service for this interpreter.
-            InternalServerError: the authorizer cannot be asked.
+            RoleNotAssumableError: The role does not trust the service for this interpreter.
+            InternalServerError: The authorizer does not respond.
         """
-        question = {"role": role_arn, "interpreter": interpreter_arn, "session": session_id}
-        answer = await self._in_thread(lambda: self._ask("credentials", question))
-        if "refused" in answer:
-            raise RoleNotAssumableError(str(answer["refused"]))
-        expiration = datetime.fromisoformat(answer.pop("expiration"))
-        return Credentials(expiration=expiration, **answer)
+        document = {"role": role_arn, "interpreter": interpreter_arn, "session": session_id}
+        response = await self._in_thread(lambda: self._post("credentials", document))
+        if "refused" in response:
+            raise RoleNotAssumableError(str(response["refused"]))
+        expiration = datetime.fromisoformat(response.pop("expiration"))
+        return Credentials(expiration=expiration, **response)
 
     async def require_assumable(self, role_arn: str, interpreter_arn: str) -> None:
-        """Returns when the service may assume a role for an interpreter, which need not be there yet.
+        """Returns if the service can assume a role for an interpreter, which may not exist yet.
 
         Raises:
-            RoleNotAssumableError: it may not.
-            InternalServerError: the authorizer cannot be asked.
+            RoleNotAssumableError: The service cannot assume the role.
+            InternalServerError: The authorizer does not respond.
         """
-        question = {"role": role_arn, "interpreter": interpreter_arn}
-        answer = await self._in_thread(lambda: self._ask("assumable", question))
-        if "refused" in answer:
-            raise RoleNotAssumableError(str(answer["refused"]))
+        document = {"role": role_arn, "interpreter": interpreter_arn}
+        response = await self._in_thread(lambda: self._post("assumable", document))
+        if "refused" in response:
+            raise RoleNotAssumableError(str(response["refused"]))
 
     def close(self) -> None:
-        """Closes what is open. Questions on their way are answered or fail."""
+        """Closes all connections. Pending requests succeed or fail."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._pool.clear()
 
     async def _in_thread(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    def _ask(self, path: str, question: Mapping[str, Any]) -> dict[str, Any]:
+    def _post(self, path: str, document: Mapping[str, Any]) -> dict[str, Any]:
         headers = {"authorization": self._token, "content-type": "application/json"}
         try:
-            # Asked again where a kept connection had been closed meanwhile: a question changes nothing.
-            answer = self._pool.request(
+            # Retried if a persistent connection was closed in the meantime: requests have no side effects.
+            response = self._pool.request(
                 "POST",
                 f"{self._url}/{path}",
-                body=json.dumps(question),
+                body=json.dumps(document),
                 headers=headers,
                 timeout=TIMEOUT_SECONDS,
                 retries=urllib3.Retry(2, allowed_methods=None, redirect=0),
             )
-            if answer.status != HTTP_OK:
-                raise InternalServerError(f"IAM answered {answer.status} and not whether this is allowed")
-            decoded: dict[str, Any] = json.loads(answer.data)
+            if response.status != HTTP_OK:
+                raise InternalServerError(f"The authorizer responded with status {response.status}")
+            decoded: dict[str, Any] = json.loads(response.data)
         except (HTTPError, ValueError) as error:
-            raise InternalServerError(f"IAM could not be asked whether this is allowed: {error}") from error
+            raise InternalServerError(f"The authorizer did not respond: {error}") from error
         return decoded
 
 
-def _question(request: HttpRequest, need: RequiredPermission) -> dict[str, Any]:
+def _authorization_request(request: HttpRequest, permission: RequiredPermission) -> dict[str, Any]:
     return {
         "method": request.method,
         "path": request.path,
         "query": request.raw_query,
         "headers": dict(request.headers),
         "payload_sha256": hashlib.sha256(request.body).hexdigest(),
-        "action": need.action,
-        "resource": need.resource,
-        "context": {key: list(values) for key, values in need.context.items()},
+        "action": permission.action,
+        "resource": permission.resource,
+        "context": {key: list(values) for key, values in permission.context.items()},
     }

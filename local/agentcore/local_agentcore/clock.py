@@ -1,4 +1,4 @@
-"""Time as the emulator sees it: the machine's, and as far ahead of it as a test has moved it."""
+"""The emulator's clock: the system's time plus the advance that tests have requested."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 Clock = Callable[[], datetime]
-FURTHEST = timedelta(days=3650)
-"""How far ahead a clock may be: ten years, so that no date overflows."""
+MAX_ADVANCE = timedelta(days=3650)
+"""Ten years, so that no date overflows."""
 
 
 def system_clock() -> datetime:
@@ -16,8 +16,16 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-class MovableClock:
-    """A clock that is never turned back. Call it for the time."""
+class AdjustableClock:
+    """A clock that can be advanced and never goes back. A call returns the time.
+
+    Example:
+        ```python
+        clock = AdjustableClock()
+        clock.advance(900)
+        clock() - system_clock()  # 15 minutes
+        ```
+    """
 
     def __init__(self, source: Clock = system_clock) -> None:
         self._source, self._ahead = source, timedelta()
@@ -27,21 +35,21 @@ class MovableClock:
         return self._source() + self._ahead
 
     def advance(self, seconds: float) -> None:
-        """Moves it ahead.
+        """Advances the clock.
 
         Raises:
-            ValueError: back, or further than ten years in all; says what is allowed.
+            ValueError: `seconds` is negative, or the clock would be more than ten years ahead.
         """
-        if not 0 <= seconds <= (FURTHEST - self._ahead).total_seconds():
-            raise ValueError(f"advance_seconds is {seconds!r}; allowed: 0 and more, ten years in all")
+        if not 0 <= seconds <= (MAX_ADVANCE - self._ahead).total_seconds():
+            raise ValueError(f"advance_seconds is {seconds!r}; allowed: 0 or more, ten years in total")
         self._ahead += timedelta(seconds=seconds)
 
 
-def seconds_in(body: bytes) -> float:
-    """Reads how far to move a clock from a request of the emulator's own API: `{"advance_seconds": 60}`.
+def parse_advance(body: bytes) -> float:
+    """Returns the seconds in a request body of the form `{"advance_seconds": 60}`.
 
     Raises:
-        ValueError: it says nothing of the kind; says what is allowed.
+        ValueError: The body does not have this form.
     """
     try:
         match json.loads(body):
@@ -52,4 +60,4 @@ def seconds_in(body: bytes) -> float:
                 pass
     except (ValueError, RecursionError):
         pass
-    raise ValueError('The body has to be {"advance_seconds": N}, a number')
+    raise ValueError('The body is not of the form {"advance_seconds": N}; N is a number')

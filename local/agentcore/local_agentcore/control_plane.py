@@ -18,13 +18,13 @@ Parameters = Mapping[str, Any]
 
 
 class ControlPlane:
-    """Each method is the operation of that name: members of its input in, members of its output out."""
+    """Implements each operation as a method: members of its input in, members of its output out."""
 
     def __init__(self, interpreters: Interpreters, sessions: Sessions, clock: Clock, assumptions: Assumptions) -> None:
         self._interpreters, self._sessions, self._clock, self._assumptions = interpreters, sessions, clock, assumptions
 
     async def create_code_interpreter(self, parameters: Parameters) -> dict[str, Any]:
-        """CreateCodeInterpreter. It is ready at once, whatever the answer says."""
+        """CreateCodeInterpreter. The interpreter is ready immediately, whatever status the response has."""
         interpreter = self._interpreters.create(parameters)
         return {
             "codeInterpreterId": interpreter.identifier,
@@ -36,21 +36,21 @@ class ControlPlane:
     async def get_code_interpreter(self, parameters: Parameters) -> dict[str, Any]:
         """GetCodeInterpreter."""
         interpreter = self._interpreters.get(parameters["codeInterpreterId"])
-        return _summary(interpreter) | {"networkConfiguration": interpreter.network} | interpreter.recorded
+        return _summary(interpreter) | {"networkConfiguration": interpreter.network} | interpreter.echoed
 
     async def list_code_interpreters(self, parameters: Parameters) -> dict[str, Any]:
         """ListCodeInterpreters, of one type or of both."""
-        wanted = parameters.get("type")
-        found = [
+        kind = parameters.get("type")
+        matching = [
             interpreter
             for interpreter in self._interpreters.all()
-            if wanted is None or (wanted == "SYSTEM") == interpreter.is_managed
+            if kind is None or (kind == "SYSTEM") == interpreter.is_managed
         ]
-        interpreters, next_token = page(found, parameters, f"interpreters {wanted}", self._assumptions)
+        interpreters, next_token = page(matching, parameters, f"interpreters {kind}", self._assumptions)
         return {"codeInterpreterSummaries": [_summary(interpreter) for interpreter in interpreters], **next_token}
 
     async def delete_code_interpreter(self, parameters: Parameters) -> dict[str, Any]:
-        """DeleteCodeInterpreter. Refused while it has live sessions; gone at once otherwise."""
+        """DeleteCodeInterpreter. Fails while the interpreter has live sessions; otherwise deletes it immediately."""
         interpreter = self._interpreters.get(parameters["codeInterpreterId"])
         live = self._sessions.count(interpreter)
         if live:
@@ -82,7 +82,7 @@ class ControlPlane:
 
 
 def _summary(interpreter: Interpreter) -> dict[str, Any]:
-    description = {"description": interpreter.recorded["description"]} if "description" in interpreter.recorded else {}
+    description = {"description": interpreter.echoed["description"]} if "description" in interpreter.echoed else {}
     return description | {
         "codeInterpreterId": interpreter.identifier,
         "codeInterpreterArn": interpreter.arn,

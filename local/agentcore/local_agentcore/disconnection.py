@@ -1,4 +1,4 @@
-"""Ends a client's TCP connection in the middle of a call, as a network or a dying server does."""
+"""Closes a client's TCP connection during a call, as a network failure or a dying server would."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from .faults import Moment
+    from .faults import Timing
     from .protocol import HttpResponse
 
 TRANSPORT = "transport"
 
 
 class ProtocolWithTransport(H11Protocol):
-    """uvicorn's protocol; the application finds a connection's transport in the `state` of its scope."""
+    """uvicorn's protocol, which puts a connection's transport into the `state` of its ASGI scope."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begins to serve a connection."""
+        """Starts to serve a connection."""
         self.app_state: dict[str, Any] = {**self.app_state, TRANSPORT: transport}
         super().connection_made(transport)
 
 
-class Interrupted(Response):
-    """As much of an answer as a disconnect leaves."""
+class InterruptedResponse(Response):
+    """The part of a response that is sent before the connection closes."""
 
-    def __init__(self, moment: Moment, answer: HttpResponse | None) -> None:
-        """`answer` is None where nothing is to be sent."""
+    def __init__(self, timing: Timing, response: HttpResponse | None) -> None:
+        """Creates the response. `response` is None if nothing is sent."""
         super().__init__()
-        self._moment, self._answer = moment, answer
+        self._timing, self._response = timing, response
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends that, ends the connection, and returns when it is gone."""
+        """Sends the part, closes the connection, and returns when it is closed."""
         transport: asyncio.Transport = scope["state"][TRANSPORT]
-        if self._answer is None or self._moment in ("before", "unanswered"):
+        if self._response is None or self._timing in ("before", "unanswered"):
             transport.abort()
         else:
-            body = self._answer.body
-            sent = body if self._moment == "after" else body[: len(body) // 2]
-            headers = dict(self._answer.headers)
-            if not self._answer.is_stream:
+            body = self._response.body
+            sent = body if self._timing == "after" else body[: len(body) // 2]
+            headers = dict(self._response.headers)
+            if not self._response.is_stream:
                 headers["content-length"] = str(len(body))
             raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-            await send({"type": "http.response.start", "status": self._answer.status, "headers": raw})
+            await send({"type": "http.response.start", "status": self._response.status, "headers": raw})
             await send({"type": "http.response.body", "body": sent, "more_body": True})
-            transport.close()  # when what was sent is on its way
+            transport.close()  # closes after the sent data
         while (await receive())["type"] != "http.disconnect":
             pass

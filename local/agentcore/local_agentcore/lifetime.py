@@ -1,7 +1,7 @@
-"""A process that ends with the one that started it, however that one ends: its standard input is a pipe from there.
+"""Ends a process with its parent, even when the parent is killed: standard input is a pipe from the parent.
 
-The kernel closes the pipes of a process that is killed, too. PR_SET_PDEATHSIG is Linux's alone, and strikes when the
-thread ends that started the process.
+The kernel closes a killed process's pipes. PR_SET_PDEATHSIG is no alternative: only Linux has it, and it fires when
+the thread that started the process ends.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import signal
 import threading
 
 OPTION = "--until-end-of-input"
-HELP = "end when standard input does, as it does with the process that holds the other end of a pipe"
+HELP = "end when standard input ends, as it does when the parent process that holds its pipe ends"
 
 
 def end_with_input() -> None:
-    """Sends this process SIGTERM once its standard input has ended."""
+    """Sends this process SIGTERM when its standard input ends."""
 
     def wait() -> None:
         while os.read(0, 4096):

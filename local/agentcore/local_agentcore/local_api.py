@@ -1,6 +1,6 @@
-"""The emulator's own HTTP API, below /_local: what it can do here, its clock, faults on order, live sessions.
+"""The emulator's admin API below /_local: health, clock, fault plan and live sessions.
 
-Everybody may know how it is. Where an authorizer says who may do what, the rest takes the token for steering.
+The health report is open. With an authorizer, all other routes require the admin token.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from .clock import seconds_in
-from .faults import Plan, plan_of
+from .clock import parse_advance
+from .faults import Plan, parse_plan
 from .settings import ADMIN_TOKEN_VARIABLE
 
 if TYPE_CHECKING:
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from .emulator import Emulator
     from .settings import Settings
 
-BODY_BYTES = 1024 * 1024
-"""Of a plan of faults: thousands of rules."""
+MAX_BODY_BYTES = 1024 * 1024
+"""Enough for a fault plan with thousands of rules."""
 
 
 class _TooLargeError(Exception):
-    """A body is larger than BODY_BYTES."""
+    """A body exceeds MAX_BODY_BYTES."""
 
 
 def local_routes(emulator: Emulator) -> list[Route]:
-    """Returns the routes. What cannot be is answered with 400 and one message that says what is allowed."""
+    """Returns the routes. An invalid request gets 400 and a message that states the allowed values."""
 
     async def health(_request: Request) -> Response:
         return JSONResponse(emulator.health())
@@ -40,19 +40,19 @@ def local_routes(emulator: Emulator) -> list[Route]:
     async def clock(request: Request) -> Response:
         if request.method == "POST":
             try:
-                await emulator.advance(seconds_in(await _body(request)))
+                await emulator.advance(parse_advance(await _body(request)))
             except ValueError as error:
-                return _refusal(error)
+                return _bad_request(error)
         return JSONResponse({"now": emulator.now().isoformat()})
 
     async def faults(request: Request) -> Response:
         try:
             if request.method == "PUT":
-                emulator.faults.follow(plan_of(await _body(request)))
+                emulator.faults.set_plan(parse_plan(await _body(request)))
         except ValueError as error:
-            return _refusal(error)
+            return _bad_request(error)
         if request.method == "DELETE":
-            emulator.faults.follow(Plan())
+            emulator.faults.set_plan(Plan())
         return JSONResponse(emulator.faults.report())
 
     async def sessions(_request: Request) -> Response:
@@ -66,34 +66,37 @@ def local_routes(emulator: Emulator) -> list[Route]:
         await emulator.sessions.end_by_id(request.path_params["identifier"])
         return JSONResponse({})
 
-    steering = [
+    admin = [
         ("/_local/sessions", sessions, ["GET"]),
         ("/_local/sessions/{identifier:path}", session, ["DELETE"]),
         ("/_local/clock", clock, ["GET", "POST"]),
         ("/_local/faults", faults, ["GET", "PUT", "DELETE"]),
     ]
-    guarded = [Route(path, _guarded(emulator.settings, does), methods=methods) for path, does, methods in steering]
+    guarded = [Route(path, _guarded(emulator.settings, handler), methods=methods) for path, handler, methods in admin]
     return [Route("/_local/health", health), *guarded]
 
 
 def _guarded(
-    settings: Settings, does: Callable[[Request], Awaitable[Response]]
+    settings: Settings, handler: Callable[[Request], Awaitable[Response]]
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Returns what does the same for those who may steer, in so far as their request is not too large."""
+    """Returns the handler, preceded by the checks of the admin token and of the body's size."""
 
     async def guarded(request: Request) -> Response:
-        if not _may_steer(settings, request.headers.get("authorization", "")):
-            message = "Steering takes the header `authorization: Bearer TOKEN`, with the token in the environment "
-            return JSONResponse({"message": f"{message}variable {ADMIN_TOKEN_VARIABLE}"}, 403)
+        if not _has_admin_token(settings, request.headers.get("authorization", "")):
+            message = (
+                "The admin token is missing or wrong. Send the header `authorization: Bearer TOKEN` with the token in "
+                f"the environment variable {ADMIN_TOKEN_VARIABLE}"
+            )
+            return JSONResponse({"message": message}, 403)
         try:
-            return await does(request)
+            return await handler(request)
         except _TooLargeError:
-            return JSONResponse({"message": f"A body has at most {BODY_BYTES} bytes here"}, 413)
+            return JSONResponse({"message": f"The body is too large; allowed: {MAX_BODY_BYTES} bytes"}, 413)
 
     return guarded
 
 
-def _may_steer(settings: Settings, authorization: str) -> bool:
+def _has_admin_token(settings: Settings, authorization: str) -> bool:
     if settings.authorizer is None:
         return True
     expected = f"Bearer {settings.admin_token}".encode()
@@ -104,10 +107,10 @@ async def _body(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > BODY_BYTES:
+        if len(body) > MAX_BODY_BYTES:
             raise _TooLargeError
     return bytes(body)
 
 
-def _refusal(error: ValueError) -> Response:
+def _bad_request(error: ValueError) -> Response:
     return JSONResponse({"message": str(error)}, 400)

@@ -1,6 +1,6 @@
-"""The options of the command line, and the settings that those of `serve` ask for.
+"""The options of the command line, and the settings that they select.
 
-Options that are one number or text of the settings are rows of a table: the type, the member, the help.
+Numeric options of limits and quotas are rows of a table: option, member, type, help.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from . import assumptions, libraries, lifetime
-from .argparse_types import number, read_by, text, whole_number
+from .argparse_types import integer, matching, number, parsed_by
 from .network.named_hosts import NamedHost, require_distinct
 from .network.networks import NetworkSettings
 from .network.s3_proxy import Upstream
@@ -47,12 +47,12 @@ EXAMPLE = """example:
   aws bedrock-agentcore-control list-code-interpreters
 """
 MEGABYTE = 1_000_000
-COUNT, MEBIBYTES, SECONDS = whole_number(1, 1_000_000), whole_number(1, 1_000_000), number(0.001, 10_000_000)
+COUNT, MEBIBYTES, SECONDS = integer(1, 1_000_000), integer(1, 1_000_000), number(0.001, 10_000_000)
 
 
 @dataclass(frozen=True)
 class Amount:
-    """An option that is one number of the limits or quotas: `member` holds so many times `unit`."""
+    """A numeric option of the limits or quotas. Its value times `unit` is stored in `member`."""
 
     option: str
     member: str
@@ -60,100 +60,107 @@ class Amount:
     help: str
     unit: int = 1
 
-    def default(self, of: Limits | Quotas) -> float:
+    def default(self, defaults: Limits | Quotas) -> float:
         """Returns the option's default."""
-        value = getattr(of, self.member) / self.unit
+        value = getattr(defaults, self.member) / self.unit
         return int(value) if value == int(value) else value
 
     def value(self, options: argparse.Namespace) -> float:
-        """Returns what the member becomes."""
-        given = getattr(options, self.option)
-        return given if self.unit == 1 else round(given * self.unit)
+        """Returns the member's value."""
+        value = getattr(options, self.option)
+        return value if self.unit == 1 else round(value * self.unit)
 
 
 QUOTAS = (
-    Amount("max_sessions", "sessions", COUNT, "live ones at most"),
-    Amount("max_interpreters", "interpreters", COUNT, "at most"),
+    Amount("max_sessions", "sessions", COUNT, "maximum number of live sessions"),
+    Amount("max_interpreters", "interpreters", COUNT, "maximum number of custom interpreters"),
     Amount("calls_per_second", "calls_per_second", number(0, 1_000_000),
-           "of each operation; what is over is throttled; 0 for no limit"),
-    Amount("request_mb", "request_bytes", number(0.001, 1000), "of one request", MEGABYTE),
-    Amount("event_mib", "event_bytes", number(0.001, 1000), "of one event", MEBIBYTE),
+           "calls of each operation per second; more are throttled; 0 for no limit"),
+    Amount("request_mb", "request_bytes", number(0.001, 1000), "maximum size of a request in MB", MEGABYTE),
+    Amount("event_mib", "event_bytes", number(0.001, 1000), "maximum size of an event in MiB", MEBIBYTE),
 )  # fmt: skip
 LIMITS = (
-    Amount("cpus", "processors", number(0.01, 1000), "of one session"),
-    Amount("memory_mib", "memory_bytes", whole_number(MIN_MEMORY_BYTES // MEBIBYTE, 1_000_000), "of one session",
+    Amount("cpus", "processors", number(0.01, 1000), "CPUs of a session"),
+    Amount("memory_mib", "memory_bytes", integer(MIN_MEMORY_BYTES // MEBIBYTE, 1_000_000), "memory of a session in MiB",
            MEBIBYTE),
-    Amount("disk_mib", "disk_bytes", MEBIBYTES, "of one session", MEBIBYTE),
-    Amount("temporary_mib", "temporary_bytes", MEBIBYTES, "of the temporary folder of one session", MEBIBYTE),
-    Amount("output_mib", "output_bytes", MEBIBYTES, "of one call", MEBIBYTE),
-    Amount("call_seconds", "call_seconds", SECONDS, "of one call"),
-    Amount("task_output_mib", "task_output_bytes", MEBIBYTES, "of one session's tasks together", MEBIBYTE),
-    Amount("task_seconds", "task_seconds", SECONDS, "of one task"),
+    Amount("disk_mib", "disk_bytes", MEBIBYTES, "disk space of a session in MiB", MEBIBYTE),
+    Amount("temporary_mib", "temporary_bytes", MEBIBYTES, "size of a session's temporary folder in MiB", MEBIBYTE),
+    Amount("output_mib", "output_bytes", MEBIBYTES, "maximum output of a call in MiB", MEBIBYTE),
+    Amount("call_seconds", "call_seconds", SECONDS, "maximum duration of a call in seconds"),
+    Amount("task_output_mib", "task_output_bytes", MEBIBYTES, "maximum output of a session's tasks in MiB", MEBIBYTE),
+    Amount("task_seconds", "task_seconds", SECONDS, "maximum duration of a task in seconds"),
 )  # fmt: skip
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong with an option, without the usage of every other one."""
+    """Reports an invalid option in one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
-        """Ends the program with one line."""
+        """Prints one line to stderr and exits with 2."""
         self.exit(2, f"{self.prog}: error: {message}\n")
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Reads the command line."""
+    """Parses the command line."""
     parser = Parser(prog="local-agentcore", description=BANNER)
     parser.add_argument("--version", action="version", version=version("local-agentcore"))
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = commands.add_parser(
         "serve",
         help="serve both planes on loopback until SIGTERM or Ctrl-C",
-        description="Serves both planes of Code Interpreter, and GET /_local/health, on 127.0.0.1.",
+        description="Serve both planes of Code Interpreter, and GET /_local/health, on 127.0.0.1.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = serve.add_argument
     add(
         "--port",
-        type=whole_number(0, 65_535),
+        type=integer(0, 65_535),
         default=DEFAULT_PORT,
-        help="port on 127.0.0.1; 0 takes a free one and names it (%(default)s)",
+        help="port on 127.0.0.1; 0 selects a free port and prints it (%(default)s)",
     )
     add(
         "--runtime",
         type=Path,
         default=Path(os.environ.get(RUNTIME_VARIABLE) or libraries.default_directory()),
         metavar="DIR",
-        help=f"environment that sandboxed code finds; without, that of {RUNTIME_VARIABLE} if it is set (%(default)s)",
+        help=f"virtual environment of sandboxed code; default: {RUNTIME_VARIABLE}, if set (%(default)s)",
     )
     add("--state", type=Path, default=default_state(), metavar="DIR", help="folder for working files (%(default)s)")
-    account, region = text(r"\d{12}", "12 digits"), text(r"[a-z]{2,}(-[a-z]+)+-\d", "a region, as us-east-1")
+    account, region = (
+        matching(r"\d{12}", "12 digits"),
+        matching(r"[a-z]{2,}(-[a-z]+)+-\d", "a region such as us-east-1"),
+    )
     add("--account", type=account, default=DEFAULT_ACCOUNT, help="account id in ARNs (%(default)s)")
     add("--region", type=region, default=DEFAULT_REGION, help="region in ARNs (%(default)s)")
     add(
         "--authority",
         dest="authorizer",
         metavar="URL",
-        help=f"who may do what; its token is in {AUTHORIZER_TOKEN_VARIABLE}, and the one for faults, clock and live "
-        f"sessions in {ADMIN_TOKEN_VARIABLE} (none: all may)",
+        help=f"authorizer of all calls; its token is in {AUTHORIZER_TOKEN_VARIABLE}, and the token of the admin API in "
+        f"{ADMIN_TOKEN_VARIABLE} (none: every call is allowed)",
     )
     add(
         "--s3",
-        type=read_by(Upstream.from_url),
+        type=parsed_by(Upstream.from_url),
         metavar="URL",
-        help="the S3 that sandboxes reach, on loopback; without it S3 answers 503 there",
+        help="S3 endpoint on loopback that sandboxes reach; without it S3 responds with 503 in sandboxes",
     )
     for mode in ("VPC", "PUBLIC"):
         add(
             f"--{mode.lower()}-host",
-            type=read_by(NamedHost.parse),
+            type=parsed_by(NamedHost.parse),
             action="append",
             default=[],
             metavar="NAME:PORT=HOST:PORT",
-            help=f"a service that code of {mode} interpreters finds at NAME:PORT; may be given again",
+            help=f"service that code of {mode} interpreters reaches at NAME:PORT; repeatable",
         )
-    add("--public-hosts-only", action="store_true", help="code of PUBLIC interpreters finds nothing but those")
-    add("--pool", type=whole_number(0, 1000), default=1, metavar="N", help="sandboxes kept started ahead (%(default)s)")
+    add(
+        "--public-hosts-only",
+        action="store_true",
+        help="code of PUBLIC interpreters reaches only the hosts of --public-host",
+    )
+    add("--pool", type=integer(0, 1000), default=1, metavar="N", help="number of sandboxes started ahead (%(default)s)")
     for amounts, defaults in ((QUOTAS, Quotas()), (LIMITS, Limits())):
         for one in amounts:
             flag = f"--{one.option.replace('_', '-')}"
@@ -162,37 +169,43 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "--memory-by",
         choices=get_args(MemoryBy),
         default="auto",
-        help="auto: a control group where this user may make one, else the watchdog; watchdog: as if there were none",
+        help="auto: a control group if this user can create one, else the watchdog; watchdog: always the watchdog",
     )
     add(
         "--guesses",
         dest="assumptions",
         type=Path,
         metavar="FILE",
-        help="TOML or JSON: which assumptions of the service are to be otherwise",
+        help="TOML or JSON file of assumptions about the service that override the defaults",
     )
     add(lifetime.OPTION, action="store_true", help=lifetime.HELP)
     installer = commands.add_parser(
         "install-libraries",
-        help="install the Python, the packages, the Deno and the Node that sandboxed code finds",
-        description="Installs a locked list of packages, each checked by its hash, from PyPI or the index that pip or "
-        "uv is set to; by uv where that is installed.",
+        help="install the Python, packages, Deno and Node of sandboxed code",
+        description="Install a locked list of packages, each verified by its hash, from PyPI or the configured index "
+        "of pip or uv. Uses uv if it is installed, else pip.",
     )
-    installer.add_argument("--longer", action="store_true", help="the longer list: more of the service's catalogue")
-    installer.add_argument("--quiet", action="store_true", help="say nothing but why it fails")
-    place = installer.add_argument("place", nargs="?", type=Path, default=libraries.default_directory(), metavar="DIR")
-    place.help = "where to; what this command put there is replaced, anything else refused (%(default)s)"
-    commands.add_parser("guesses", help="print what is guessed of the service, as a file for serve --guesses")
+    installer.add_argument(
+        "--longer", action="store_true", help="install the longer list, with more of the service's packages"
+    )
+    installer.add_argument("--quiet", action="store_true", help="print errors only")
+    directory = installer.add_argument(
+        "directory", nargs="?", type=Path, default=libraries.default_directory(), metavar="DIR"
+    )
+    directory.help = "target folder: missing, empty, or an earlier installation (%(default)s)"
+    commands.add_parser("guesses", help="print the assumptions about the service as a file for serve --guesses")
     commands.add_parser(
         "apparmor-profile",
         help="print a profile for systems whose AppArmor restricts user namespaces (Ubuntu 23.10 and later)",
-        description="Prints an AppArmor profile with which this Python and bubblewrap may isolate code.",
+        description="Print an AppArmor profile that lets this Python and bubblewrap isolate code.",
         epilog="example:\n  " + "\n  ".join(INSTALL_PROFILE.split("`")[1::2]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     options = parser.parse_args(argv)
     if options.command == "serve" and options.authorizer and not os.environ.get(AUTHORIZER_TOKEN_VARIABLE):
-        serve.error(f"--authority needs the token that the authorizer knows, in {AUTHORIZER_TOKEN_VARIABLE}")
+        serve.error(
+            f"--authority requires the authorizer's token in the environment variable {AUTHORIZER_TOKEN_VARIABLE}"
+        )
     for hosts in (options.vpc_host, options.public_host) if options.command == "serve" else ():
         try:
             require_distinct(hosts)
@@ -202,10 +215,10 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    """Returns the settings that a command line asks for.
+    """Returns the settings that a command line selects.
 
     Raises:
-        AssumptionsError: its file of assumptions cannot be taken.
+        AssumptionsError: The file of assumptions is invalid.
     """
     return Settings(
         runtime=options.runtime,
@@ -214,7 +227,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         region=options.region,
         pool=options.pool,
         memory_by=options.memory_by,
-        # Taken out, so that no process which this one starts finds it.
+        # Removed from the environment, so that no child process inherits the tokens.
         authorizer=options.authorizer and (options.authorizer, os.environ.pop(AUTHORIZER_TOKEN_VARIABLE)),
         admin_token=os.environ.pop(ADMIN_TOKEN_VARIABLE, None),
         network=NetworkSettings(

@@ -1,7 +1,7 @@
-"""What each operation takes: its action, and the resource that a policy has to name.
+"""The permissions that each operation requires: its action, and the resource that a policy has to allow.
 
-Service Authorization Reference, "Actions, resources, and condition keys for Amazon Bedrock AgentCore". The action of an
-operation has the operation's name. Create and ListCodeInterpreters know no resource: a policy allows them on `*`.
+Service Authorization Reference, "Actions, resources, and condition keys for Amazon Bedrock AgentCore". The action has
+the operation's name; `operations.py` names each operation's resource.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .authorizer import RequiredPermission, RoleNotAssumableError
 from .errors import ValidationError
+from .operations import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,78 +21,67 @@ if TYPE_CHECKING:
     from .interpreters import Interpreters
     from .protocol import HttpRequest
 
-RESOURCES: Mapping[str, str | None] = {
-    "CreateCodeInterpreter": None,
-    "ListCodeInterpreters": None,
-    "GetCodeInterpreter": "codeInterpreterId",
-    "DeleteCodeInterpreter": "codeInterpreterId",
-    "TagResource": "resourceArn",
-    "UntagResource": "resourceArn",
-    "ListTagsForResource": "resourceArn",
-    "StartCodeInterpreterSession": "codeInterpreterIdentifier",
-    "GetCodeInterpreterSession": "codeInterpreterIdentifier",
-    "ListCodeInterpreterSessions": "codeInterpreterIdentifier",
-    "StopCodeInterpreterSession": "codeInterpreterIdentifier",
-    "InvokeCodeInterpreter": "codeInterpreterIdentifier",
-}
-"""The member of each operation's input that names the interpreter, by id or ARN; None: `*`."""
-SERVICE = "bedrock-agentcore"
+IAM_PREFIX = "bedrock-agentcore"
 ROLE = "executionRoleArn"
-"""Of CreateCodeInterpreter alone."""
+"""A member of CreateCodeInterpreter only."""
 
 log = logging.getLogger(__name__)
 
 
 class Permissions:
-    """Judges every call before it is done. Without an authorizer everybody may do everything."""
+    """Authorizes each call before the emulator executes it. Without an authorizer every call is allowed."""
 
     def __init__(self, authorizer: Authorizer | None, interpreters: Interpreters, assumptions: Assumptions) -> None:
         self._authorizer, self._interpreters, self._assumptions = authorizer, interpreters, assumptions
 
-    async def require(self, request: HttpRequest, operation: str, parameters: Mapping[str, Any]) -> None:
-        """Returns when whoever signed the request may do all that its operation takes.
+    async def authorize(self, request: HttpRequest, operation: str, parameters: Mapping[str, Any]) -> None:
+        """Returns if the principal that signed the request has all permissions that the operation requires.
 
         Raises:
-            NotAuthorizedError: the signature is wrong, or no policy allows it.
-            ValidationError: the role that an interpreter is to have cannot be assumed by the service.
-            InternalServerError: nobody can tell.
+            AccessDeniedError: The signature is wrong, or no policy allows an action.
+            ValidationError: The service cannot assume the new interpreter's execution role.
+            InternalServerError: The authorizer does not respond.
         """
-        if self._authorizer is None or self._authorizer.is_itself(request.headers):
+        if self._authorizer is None or self._authorizer.sent(request.headers):
             return
-        for need in self.needs(operation, parameters):
-            await self._authorizer.authorize(request, need)
+        for permission in self.required(operation, parameters):
+            await self._authorizer.authorize(request, permission)
         if ROLE in parameters:
             try:
-                arn = self._interpreters.arn_of_one_called(parameters["name"])
+                arn = self._interpreters.new_arn(parameters["name"])
                 await self._authorizer.require_assumable(parameters[ROLE], arn)
             except RoleNotAssumableError as error:
-                log.info("No interpreter %s: %s", parameters["name"], error)
+                log.info("Interpreter %s was not created: %s", parameters["name"], error)
                 raise ValidationError(self._assumptions.role_refused.format(role=parameters[ROLE])) from error
 
-    def needs(self, operation: str, parameters: Mapping[str, Any]) -> list[RequiredPermission]:
-        """Returns what an operation takes; one that no line of the table knows is refused by KeyError."""
-        member = RESOURCES[operation]
-        action = f"{SERVICE}:{operation}"
+    def required(self, operation: str, parameters: Mapping[str, Any]) -> list[RequiredPermission]:
+        """Returns the permissions that a call requires.
+
+        Raises:
+            KeyError: The operation is not in the table.
+        """
+        member = OPERATIONS[operation].resource_member
+        action = f"{IAM_PREFIX}:{operation}"
         if member is not None:
-            arn, tags = self._interpreters.described(str(parameters[member]))
+            arn, tags = self._interpreters.arn_and_tags(str(parameters[member]))
             context = {f"aws:ResourceTag/{key}": [value] for key, value in tags.items()}
-            return [RequiredPermission(action, arn, context | _tags_in(parameters))]
+            return [RequiredPermission(action, arn, context | _tag_context(parameters))]
         role = parameters.get(ROLE)
-        passing = [] if role is None else [_passing(str(role))]
-        return [RequiredPermission(action, "*", _network(parameters) | _tags_in(parameters)), *passing]
+        pass_role = [] if role is None else [_pass_role(str(role))]
+        return [RequiredPermission(action, "*", _network_context(parameters) | _tag_context(parameters)), *pass_role]
 
 
-def _tags_in(parameters: Mapping[str, Any]) -> dict[str, list[str]]:
+def _tag_context(parameters: Mapping[str, Any]) -> dict[str, list[str]]:
     tags: Mapping[str, str] = parameters.get("tags", {})
     keys = [*tags, *parameters.get("tagKeys", ())]
     return {f"aws:RequestTag/{key}": [value] for key, value in tags.items()} | ({"aws:TagKeys": keys} if keys else {})
 
 
-def _network(parameters: Mapping[str, Any]) -> dict[str, list[str]]:
+def _network_context(parameters: Mapping[str, Any]) -> dict[str, list[str]]:
     vpc: Mapping[str, Any] = parameters.get("networkConfiguration", {}).get("vpcConfig", {})
-    named = {f"{SERVICE}:subnets": vpc.get("subnets"), f"{SERVICE}:securityGroups": vpc.get("securityGroups")}
-    return {key: list(values) for key, values in named.items() if values}
+    values = {f"{IAM_PREFIX}:subnets": vpc.get("subnets"), f"{IAM_PREFIX}:securityGroups": vpc.get("securityGroups")}
+    return {key: list(names) for key, names in values.items() if names}
 
 
-def _passing(role_arn: str) -> RequiredPermission:
-    return RequiredPermission("iam:PassRole", role_arn, {"iam:PassedToService": [f"{SERVICE}.amazonaws.com"]})
+def _pass_role(role_arn: str) -> RequiredPermission:
+    return RequiredPermission("iam:PassRole", role_arn, {"iam:PassedToService": [f"{IAM_PREFIX}.amazonaws.com"]})

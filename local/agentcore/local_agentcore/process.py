@@ -1,4 +1,4 @@
-"""An emulator in a process of its own, for tests and for whoever composes it with other emulators."""
+"""Runs an emulator in a separate process."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ END_SECONDS = 30
 LOG_CHARACTERS = 2000
 
 
-class DidNotStart(Exception):  # noqa: N818  reads as what happened
-    """The emulator ended before it was ready; the message has its last words."""
+class EmulatorStartError(Exception):
+    """The emulator ended before it was ready. The message is the end of its log."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class EmulatorProcess:
     """A running emulator.
 
     Attributes:
-        address: `http://127.0.0.1:PORT`, for both planes.
-        state: what it said of its sandboxes when it was ready.
-        runs_code: whether sandboxes start on this machine.
+        address: `http://127.0.0.1:PORT`, of both planes.
+        state: The description of its sandboxes, printed when it was ready.
+        process: The process.
     """
 
     address: str
@@ -41,7 +41,7 @@ class EmulatorProcess:
 
     @property
     def runs_code(self) -> bool:
-        """Whether sandboxes start on this machine; if not, `state` says why and what to do."""
+        """Whether sandboxes start on this machine. If not, `state` states the reason and the remedy."""
         return not self.state.startswith(WITHOUT_SANDBOX)
 
 
@@ -49,16 +49,24 @@ class EmulatorProcess:
 def running_emulator(
     runtime: Path, state: Path, *options: str, environment: dict[str, str] | None = None
 ) -> Generator[EmulatorProcess]:
-    """Starts an emulator on a free port, and ends it; it ends with this process, too, if that is killed.
+    """Runs an emulator on a free port for the duration of a `with` block. It also ends if this process is killed.
+
+    Example:
+        ```python
+        with running_emulator(runtime, tmp_path, "--pool", "0") as emulator:
+            client("bedrock-agentcore", emulator.address, "us-east-1").list_code_interpreter_sessions(
+                codeInterpreterIdentifier=MANAGED_INTERPRETER
+            )
+        ```
 
     Args:
-        runtime: the virtual environment that sandboxed code finds.
-        state: an existing folder for its working files and its log.
-        options: further options of `local_agentcore serve`.
-        environment: instead of this process's own.
+        runtime: The virtual environment of sandboxed code.
+        state: An existing folder for working files and the log.
+        options: More options of `local-agentcore serve`.
+        environment: Environment variables. Default: those of this process.
 
     Raises:
-        DidNotStart: it ended instead.
+        EmulatorStartError: The emulator ended before it was ready.
     """
     command = [sys.executable, "-m", "local_agentcore", "serve", "--port", "0", lifetime.OPTION]
     with (state / "log").open("w+") as log:
@@ -82,7 +90,13 @@ def running_emulator(
 
 
 def client(service: str, address: str, region: str) -> Any:
-    """Returns a boto3 client of an emulator, which sends every call once and waits as long as the longest may take."""
+    """Returns a boto3 client of an emulator, without retries and with a read timeout above the longest call.
+
+    Args:
+        service: `bedrock-agentcore` or `bedrock-agentcore-control`.
+        address: The emulator's address.
+        region: The region of the emulator.
+    """
     import botocore.session
     from botocore.config import Config
 
@@ -91,7 +105,7 @@ def client(service: str, address: str, region: str) -> Any:
         endpoint_url=address,
         region_name=region,
         aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106  the emulator does not look at it
+        aws_secret_access_key="test",  # noqa: S106  the emulator does not check it
         config=Config(retries={"total_max_attempts": 1}, read_timeout=960),
     )
 
@@ -102,4 +116,4 @@ def _when_ready(process: subprocess.Popen[str], log: IO[str]) -> EmulatorProcess
             address, _, state = line.removeprefix(READY).strip().partition(", ")
             return EmulatorProcess(address, state, process)
     log.seek(0)
-    raise DidNotStart(log.read()[-LOG_CHARACTERS:].strip())
+    raise EmulatorStartError(log.read()[-LOG_CHARACTERS:].strip())

@@ -1,7 +1,7 @@
-"""HTTP to values and back, driven by the service's own models. The one place that knows moto's internals.
+"""Converts HTTP requests to parameters and results to HTTP responses, driven by the service models.
 
-moto is chosen over code of our own because it is the field's server-side reading of botocore's models: the same files
-that every client speaks by.
+Only this module uses moto's internals. moto parses requests and serialises responses by botocore's models, the files
+that every client uses.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from moto.core.utils import get_service_model  # pyright: ignore[reportMissingTy
 from werkzeug.datastructures import MultiDict
 
 from .errors import SerializationError, ServiceError, UnknownOperationError
+from .operations import OPERATIONS, SERVICES
 from .validation import validate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SERVICES = ("bedrock-agentcore-control", "bedrock-agentcore")
 PROTOCOL = "rest-json"
 EVENT_STREAM = "application/vnd.amazon.eventstream"
 
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """What came in: the path as it was sent, still encoded; header names in lower case."""
+    """A request as received: the path is still percent-encoded, header names are in lower case."""
 
     method: str
     path: str
@@ -47,7 +47,7 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """What goes out."""
+    """A response to send."""
 
     status: int
     headers: dict[str, str]
@@ -60,8 +60,8 @@ class HttpResponse:
 
 
 @dataclass(frozen=True)
-class Operation:
-    """One operation of a service model."""
+class OperationModel:
+    """An operation's model, with its HTTP method and path."""
 
     service: str
     model: Any  # moto's OperationModel, a botocore one
@@ -76,16 +76,16 @@ class Operation:
 
 @dataclass(frozen=True)
 class Call:
-    """A request that its model accepts."""
+    """A request that conforms to its operation's model."""
 
-    operation: Operation
+    operation: OperationModel
     parameters: dict[str, Any]
 
 
 class _Parser(RestJSONParser):
-    """moto's, but that it reads a body once, copies no blob, and refuses what is no JSON object."""
+    """moto's parser, except that it reads a body once, copies no blob, and rejects a body that is not an object."""
 
-    def __init__(self, operation: Operation) -> None:
+    def __init__(self, operation: OperationModel) -> None:
         super().__init__(operation.model, blob_parser=binascii.a2b_base64, map_type=dict)
 
     def _initial_body_parse(self, body_contents: bytes | bytearray) -> dict[str, Any]:
@@ -96,38 +96,37 @@ class _Parser(RestJSONParser):
 
 
 @cache
-def _operations(names: frozenset[str]) -> list[Operation]:
-    operations: list[Operation] = []
-    for service in SERVICES:
-        model: Any = get_service_model(service)
-        for name in sorted(names.intersection(model.operation_names)):
-            operation = model.operation_model(name)
-            path = operation.http["requestUri"].split("?")[0]
-            pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path))
-            operations.append(Operation(service, operation, operation.http["method"], re.compile(f"{pattern}/?")))
-    return operations
+def _operation_models() -> list[OperationModel]:
+    models: dict[str, Any] = {service: get_service_model(service) for service in SERVICES}
+    found: list[OperationModel] = []
+    for operation in OPERATIONS.values():
+        model = models[operation.service].operation_model(operation.name)
+        path = model.http["requestUri"].split("?")[0]
+        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path))
+        found.append(OperationModel(operation.service, model, model.http["method"], re.compile(f"{pattern}/?")))
+    return found
 
 
-def parse(request: HttpRequest, names: frozenset[str]) -> Call:
-    """Reads a request as one of the operations called `names`, and checks it against the model.
+def parse(request: HttpRequest) -> Call:
+    """Parses a request as an emulated operation and validates it against the model.
 
     Raises:
-        UnknownOperationError: none of them has this method and path.
-        SerializationError: it cannot be read as that operation's input.
-        ValidationError: it breaks a constraint of the model.
+        UnknownOperationError: No emulated operation has this method and path.
+        SerializationError: The request cannot be parsed as that operation's input.
+        ValidationError: The request violates a constraint of the model.
     """
-    for operation in _operations(names):
-        found = operation.path.fullmatch(request.path) if request.method == operation.method else None
-        if found is not None:
-            parameters = _parameters(request, operation, {k: unquote(v) for k, v in found.groupdict().items()})
+    for operation in _operation_models():
+        match = operation.path.fullmatch(request.path) if request.method == operation.method else None
+        if match is not None:
+            parameters = _parameters(request, operation, {k: unquote(v) for k, v in match.groupdict().items()})
             shape = operation.model.input_shape
             if isinstance(shape, StructureShape):
                 validate(parameters, shape)
             return Call(operation, parameters)
-    raise UnknownOperationError(f"{request.method} {request.path} is not an operation that this emulator has")
+    raise UnknownOperationError(f"{request.method} {request.path} is not an emulated operation")
 
 
-def _parameters(request: HttpRequest, operation: Operation, path_parameters: dict[str, str]) -> dict[str, Any]:
+def _parameters(request: HttpRequest, operation: OperationModel, path_parameters: dict[str, str]) -> dict[str, Any]:
     try:
         parser: Any = _Parser(operation)
         parsed: dict[str, Any] = parser.parse(
@@ -142,33 +141,33 @@ def _parameters(request: HttpRequest, operation: Operation, path_parameters: dic
         )
     except SerializationError:
         raise
-    except Exception as error:  # the parser has no error type of its own for a value of a wrong type
-        raise SerializationError(f"The request cannot be read as {operation.name}: {error}") from error
+    except Exception as error:  # the parser has no error type for a value of the wrong type
+        raise SerializationError(f"The request cannot be parsed as {operation.name}: {error}") from error
     return {name: value for name, value in parsed.items() if value is not None}
 
 
 def serialise(call: Call, result: dict[str, Any], request_id: str) -> HttpResponse:
-    """Returns the answer of an operation that succeeded; an event stream comes as one body."""
+    """Returns the response of a successful operation. An event stream is one body."""
     serializer: Any = get_serializer_class(call.operation.service, PROTOCOL)(operation_model=call.operation.model)
-    answer = serializer.serialize(result)
-    headers = {name.lower(): str(value) for name, value in answer["headers"].items()}
+    response = serializer.serialize(result)
+    headers = {name.lower(): str(value) for name, value in response["headers"].items()}
     if call.operation.model.has_event_stream_output:
-        # moto leaves out members that travel as headers beside a stream.
+        # moto leaves out the members that travel as headers of a stream.
         output: Any = call.operation.model.output_shape
         for name, member in output.members.items():
             if member.serialization.get("location") == "header" and name in result:
                 headers[member.serialization["name"].lower()] = str(result[name])
-    status, body = int(answer["status_code"]), answer["body"]
+    status, body = int(response["status_code"]), response["body"]
     if status == HTTPStatus.NO_CONTENT:  # moto sends an empty object, which HTTP does not allow
         return HttpResponse(status, {"x-amzn-requestid": request_id}, b"")
     content = body if isinstance(body, bytes) else str(body).encode()
     return HttpResponse(status, {**headers, "x-amzn-requestid": request_id}, content)
 
 
-def in_stream(answer: HttpResponse, error: ServiceError) -> HttpResponse:
-    """Returns an answer whose event stream is that of `answer`, but has an error instead of the result.
+def with_stream_error(response: HttpResponse, error: ServiceError) -> HttpResponse:
+    """Returns a response whose event stream contains an error instead of the result.
 
-    The stream's members for errors begin in lower case, and botocore makes the error's code of that name.
+    The stream's error members begin in lower case, and botocore uses that name as the error's code.
     """
     headers = {
         ":message-type": "exception",
@@ -176,10 +175,10 @@ def in_stream(answer: HttpResponse, error: ServiceError) -> HttpResponse:
         ":content-type": "application/json",
     }
     encoded: bytes = EventStreamEncoder().encode_message(headers, json.dumps(error.body()).encode())
-    return HttpResponse(answer.status, answer.headers, encoded)
+    return HttpResponse(response.status, response.headers, encoded)
 
 
 def serialise_error(error: ServiceError, request_id: str) -> HttpResponse:
-    """Returns the answer of a call that failed, before any event stream has begun."""
+    """Returns the response of a call that failed before its event stream began."""
     headers = {"content-type": "application/json", "x-amzn-errortype": error.code, "x-amzn-requestid": request_id}
     return HttpResponse(error.status, headers, json.dumps(error.body()).encode())

@@ -1,7 +1,6 @@
-"""What a tool answers: the members of CodeInterpreterResult, as the service fills them.
+"""Results of tools: the members of CodeInterpreterResult, as the service sets them.
 
-Texts and shapes were taken from answers of the service that were published; those that nobody has published are in
-`assumptions.py`.
+Messages and shapes come from published responses of the service. Unpublished ones are in `assumptions.py`.
 """
 
 from __future__ import annotations
@@ -23,27 +22,27 @@ if TYPE_CHECKING:
     from .sandbox.responses import Entry, Execution, OperationError, TaskReport, TaskState
 
 Result = dict[str, Any]
-MIME_TYPES = MimeTypes()  # Python's own table: what the host has in /etc/mime.types must not show
+MIME_TYPES = MimeTypes()  # Python's table: the host's /etc/mime.types must not matter
 UNKNOWN_MIME_TYPE = "application/octet-stream"
 TEXT_MIME_TYPE = "text/plain"
 
 
-def of_code(execution: Execution, notes: list[str], assumptions: Assumptions) -> Result:
-    """Returns executeCode's result: both streams stripped at both ends, as the service does."""
+def code_result(execution: Execution, notes: list[str], assumptions: Assumptions) -> Result:
+    """Returns executeCode's result. Both streams are stripped, as the service does."""
     stdout, stderr = _text(execution.stdout).strip(), _text(execution.stderr).strip()
     shown = [block for display in execution.displays.shown for block in _display_blocks(display, assumptions)]
-    return _of_streams(stdout, _with_notes(stderr, notes, "\n"), execution, assumptions, shown)
+    return _stream_result(stdout, _with_notes(stderr, notes, "\n"), execution, assumptions, shown)
 
 
-def of_command(execution: Execution, notes: list[str], assumptions: Assumptions) -> Result:
-    """Returns executeCommand's result: the terminal's output, which is stderr when the command failed."""
-    output = _text(execution.stdout + execution.stderr)  # on stderr is why there was no shell
+def command_result(execution: Execution, notes: list[str], assumptions: Assumptions) -> Result:
+    """Returns executeCommand's result. The terminal's output is stdout, or stderr if the command failed."""
+    output = _text(execution.stdout + execution.stderr)  # stderr states why no shell started
     succeeded = execution.exit_code == 0
     stderr = _with_notes("" if succeeded else output, notes, "\r\n")
-    return _of_streams(output if succeeded else "", stderr, execution, assumptions)
+    return _stream_result(output if succeeded else "", stderr, execution, assumptions)
 
 
-def _of_streams(
+def _stream_result(
     stdout: str, stderr: str, execution: Execution, assumptions: Assumptions, shown: Sequence[dict[str, Any]] = ()
 ) -> Result:
     blocks = [*(_text_block(stream) for stream in (stdout, stderr) if stream), *shown]
@@ -60,7 +59,7 @@ def _of_streams(
 
 
 def _display_blocks(display: Display, assumptions: Assumptions) -> list[dict[str, Any]]:
-    """Returns the block for something that a cell has shown, if it is to have one."""
+    """Returns the content block of a display, or none."""
     if display.mime_type.startswith("image/"):
         block = {"type": "image", "data": display.data, "mimeType": display.mime_type}
         return [block] * (assumptions.image_shown_as == "image")
@@ -71,10 +70,13 @@ def _display_blocks(display: Display, assumptions: Assumptions) -> list[dict[str
     return [{"type": "resource", "resource": resource}] * (assumptions.table_shown_as == "resource")
 
 
-def notes_on(execution: Execution, limits: Limits, seconds: float) -> list[str]:
-    """Returns what is to be said on stderr besides the code's own words, one sentence a line.
+def stderr_notes(execution: Execution, limits: Limits, seconds: float) -> list[str]:
+    """Returns notes to append to stderr, one sentence each.
 
-    `seconds` was its time limit.
+    Args:
+        execution: The execution.
+        limits: The sandbox's limits.
+        seconds: The execution's time limit.
     """
     notes: list[str] = []
     if execution.timed_out:
@@ -82,14 +84,14 @@ def notes_on(execution: Execution, limits: Limits, seconds: float) -> list[str]:
     if execution.truncated:
         notes.append(f"The call's output limit of {limits.output_bytes // MEBIBYTE} MiB was reached; the rest is lost.")
     if execution.displays.dropped:
-        notes.append(f"{execution.displays.dropped} more were shown than there is room for in one result.")
+        notes.append(f"{execution.displays.dropped} more displays were dropped: they exceed the limits of one result.")
     if execution.out_of_memory:
         notes.append(
             f"The sandbox's memory limit of {limits.memory_bytes // MEBIBYTE} MiB was reached: its files count, too."
         )
     if execution.kernel_exit_code is not None:
         notes.append(
-            f"The Python kernel died ({_described_end(execution.kernel_exit_code)}): its variables are lost, "
+            f"The Python kernel died ({_describe_exit(execution.kernel_exit_code)}): its variables are lost, "
             "the files are kept, and the next call starts with a new kernel."
         )
     return notes
@@ -102,21 +104,21 @@ def task_started(task: str) -> Result:
 
 
 def task_not_started(problem: OperationError, assumptions: Assumptions) -> Result:
-    """Returns the result for a command that no process could be made for."""
+    """Returns the result of a command whose process could not be started."""
     return _message(assumptions.task_not_started.format(problem=problem), is_error=True)
 
 
-def of_task(execution: Execution, notes: list[str], assumptions: Assumptions) -> Result:
-    """Returns getTask's result for a task that has ended: as executeCommand's, and its status."""
-    result = of_command(execution, notes, assumptions)
+def task_result(execution: Execution, notes: list[str], assumptions: Assumptions) -> Result:
+    """Returns getTask's result for a task that has ended: executeCommand's result with the status."""
+    result = command_result(execution, notes, assumptions)
     status = "completed" if execution.exit_code == 0 else "failed"
     return {**result, "structuredContent": {"taskStatus": status, **result["structuredContent"]}}
 
 
-def of_unfinished_task(task: str, state: TaskState, assumptions: Assumptions) -> Result:
-    """Returns getTask's result for a task that works, was canceled or is not known."""
+def unfinished_task_result(task: str, state: TaskState, assumptions: Assumptions) -> Result:
+    """Returns getTask's result for a task that is working, canceled or unknown."""
     match state:
-        case "working":  # nobody has seen it say what it has printed so far
+        case "working":  # no published response contains partial output
             content = {"taskStatus": "working", "stdout": "", "stderr": ""}
         case "canceled":
             content = {"taskStatus": "canceled"}
@@ -131,7 +133,7 @@ def task_canceled() -> Result:
 
 
 def task_not_canceled(task: str, report: TaskReport, assumptions: Assumptions) -> Result:
-    """Returns the refusal to stop a task that does not work. Known of one that completed."""
+    """Returns stopTask's error for a task that is not working. Published for a completed task."""
     if report.state == "missing":
         return task_missing(task, assumptions)
     ended = "COMPLETED" if report.execution is not None and report.execution.exit_code == 0 else "FAILED"
@@ -140,22 +142,22 @@ def task_not_canceled(task: str, report: TaskReport, assumptions: Assumptions) -
 
 
 def task_missing(task: str, assumptions: Assumptions) -> Result:
-    """Returns the result for a task that the session never had, or has forgotten."""
+    """Returns the error for a task that the session never had or has forgotten."""
     return _message(assumptions.task_not_found.format(task=task), is_error=True)
 
 
-def written(count: int) -> Result:
-    """Returns writeFiles' result. The service has no singular."""
+def files_written(count: int) -> Result:
+    """Returns writeFiles' result. The service uses the plural for one file, too."""
     return _message(f"Successfully wrote all {count} files")
 
 
-def removed(count: int) -> Result:
+def files_removed(count: int) -> Result:
     """Returns removeFiles' result."""
     return _message(f"Successfully removed all {count} files")
 
 
-def listing(directory: str, entries: list[Entry]) -> Result:
-    """Returns listFiles' result: one level, no sizes, folders without a type."""
+def file_listing(directory: str, entries: list[Entry]) -> Result:
+    """Returns listFiles' result: one level, without sizes; folders have no media type."""
     prefix = "/".join(part for part in directory.split("/") if part not in ("", "."))
     blocks: list[dict[str, Any]] = []
     for entry in entries:
@@ -174,16 +176,16 @@ def listing(directory: str, entries: list[Entry]) -> Result:
     return {"content": blocks, "isError": False}
 
 
-def contents(files: list[tuple[str, bytes]]) -> Result:
+def file_contents(files: list[tuple[str, bytes]]) -> Result:
     """Returns readFiles' result: text where the bytes are UTF-8 text, a blob otherwise."""
     return {"content": [_resource_block(path, data) for path, data in files], "isError": False}
 
 
 def path_traversal(path: str, assumptions: Assumptions) -> Result:
-    """Returns the refusal of an absolute path or of `..`.
+    """Returns the error for an absolute path or a path with `..`.
 
     Raises:
-        ValidationError: if that is how it is refused.
+        ValidationError: The assumption `path_traversal_as` is `exception`.
     """
     text = assumptions.path_traversal.format(path=path)
     if assumptions.path_traversal_as == "exception":
@@ -192,8 +194,8 @@ def path_traversal(path: str, assumptions: Assumptions) -> Result:
 
 
 def file_problem(path: str, problem: OperationError, assumptions: Assumptions) -> Result:
-    """Returns the failure of a file operation."""
-    if problem.errno in (errno.EXDEV, errno.ELOOP):  # a link that leads out of the working directory
+    """Returns the error of a file operation."""
+    if problem.errno in (errno.EXDEV, errno.ELOOP):  # a link to outside the working directory
         return path_traversal(path, assumptions)
     return _message(assumptions.file_problem.format(path=path, problem=problem), is_error=True)
 
@@ -233,7 +235,7 @@ def _with_notes(text: str, notes: list[str], line_end: str) -> str:
     return text + separator + line_end.join(notes)
 
 
-def _described_end(code: int) -> str:
+def _describe_exit(code: int) -> str:
     if code >= 0:
         return f"exit code {code}"
     try:

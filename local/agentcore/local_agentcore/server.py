@@ -1,4 +1,4 @@
-"""HTTP on loopback: the service's operations, and what the emulator has of its own."""
+"""The HTTP server on loopback: the service's operations and the emulator's admin API."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from starlette.routing import Route
 
 from . import protocol
 from .browser_guard import BrowserGuard
-from .disconnection import Interrupted, ProtocolWithTransport
+from .disconnection import InterruptedResponse, ProtocolWithTransport
 from .errors import InjectedFault, InternalServerError, ServiceError, ValidationError
-from .faults import AROUND_A_CALL, INVOKE, STATUSES, seconds_of
-from .identifiers import request_id
+from .faults import CALL_FAULTS, total_seconds
+from .identifiers import new_request_id
 from .local_api import local_routes
+from .operations import INVOKE
 from .sandbox.limits import MEBIBYTE
 
 if TYPE_CHECKING:
@@ -38,22 +39,22 @@ log = logging.getLogger(__name__)
 Outcome = TypeVar("Outcome")
 LOOPBACK = "127.0.0.1"
 METHODS = ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"]
-"""All, so that what the service does not know is refused in its way."""
+"""All methods, so that unknown operations get the service's error."""
 SLACK_BYTES = 1_000_000
-"""Of a body beside its payload in base64: names, quotes, what JSON escapes."""
-DRAINED = 10
-"""As many times the limit is read of a request that is too large: a client that still sends may miss the answer."""
-IN_THREAD_BYTES = 64 * 1024
-"""Bodies from this size on are read and written in a thread, so that other calls do not wait for them."""
-SECONDS_TO_FINISH = 2
+"""Bytes of a body besides its base64 payload: names, quotes, JSON escapes."""
+MAX_DRAIN_FACTOR = 10
+"""Multiples of the limit that are read from a request that is too large. A client that is still sending may miss the
+response."""
+MIN_THREAD_BYTES = 64 * 1024
+"""Bodies of at least this size are parsed in a thread, so that they do not block other calls."""
+SHUTDOWN_SECONDS = 2
 
 
 def create_application(emulator: Emulator) -> Starlette:
-    """Returns the ASGI application of an emulator that is open."""
-    operations = frozenset(emulator.operations)
+    """Returns the ASGI application of an open emulator."""
 
     async def operation(request: Request) -> Response:
-        number = request_id()
+        request_id = new_request_id()
         try:
             body = await _body(request, emulator.settings)
             incoming = protocol.HttpRequest(
@@ -64,16 +65,17 @@ def create_application(emulator: Emulator) -> Starlette:
                 body,
                 request.url.query,
             )
-            call = await _off_loop(len(body), lambda: protocol.parse(incoming, operations))
-            await emulator.permissions.require(incoming, call.operation.name, call.parameters)
-            return await _response_to(emulator, call, number)
+            call = await _off_loop(len(body), lambda: protocol.parse(incoming))
+            await emulator.permissions.authorize(incoming, call.operation.name, call.parameters)
+            return await _call_with_faults(emulator, call, request_id)
         except ClientDisconnect:
-            return Response()  # to nobody
+            return Response()  # not sent: the client is gone
         except ServiceError as error:
-            return _response(protocol.serialise_error(error, number))
+            return _response(protocol.serialise_error(error, request_id))
         except Exception as error:
-            log.exception("Request %s failed", number)
-            return _response(protocol.serialise_error(InternalServerError(f"The emulator failed: {error!r}"), number))
+            log.exception("Request %s failed", request_id)
+            failure = InternalServerError(f"The emulator failed: {error!r}")
+            return _response(protocol.serialise_error(failure, request_id))
 
     return Starlette(
         routes=[*local_routes(emulator), Route("/{path:path}", operation, methods=METHODS)],
@@ -81,85 +83,83 @@ def create_application(emulator: Emulator) -> Starlette:
     )
 
 
-async def _response_to(emulator: Emulator, call: protocol.Call, number: str) -> Response:
-    """Does a call that is admitted, with what was ordered to go wrong."""
+async def _call_with_faults(emulator: Emulator, call: protocol.Call, request_id: str) -> Response:
+    """Executes an authorized call with the faults of the active plan."""
     tool = call.parameters["name"] if call.operation.name == INVOKE else None
-    faults = emulator.faults.strike(AROUND_A_CALL, call.operation.name, tool)
-    await asyncio.sleep(seconds_of(faults))
+    faults = emulator.faults.select(CALL_FAULTS, call.operation.name, tool)
+    await asyncio.sleep(total_seconds(faults))
     disconnects = [rule for rule in faults if rule.kind == "disconnect"]
     for rule in disconnects:
-        if rule.moment == "before":
-            return Interrupted("before", None)
+        if rule.timing == "before":
+            return InterruptedResponse("before", None)
     try:
-        answer = await _answer(emulator, call, number, faults)
+        response = await _execute(emulator, call, request_id, faults)
     except ServiceError as error:
-        answer = protocol.serialise_error(error, number)
-    return Interrupted(disconnects[0].moment, answer) if disconnects else _response(answer)
+        response = protocol.serialise_error(error, request_id)
+    return InterruptedResponse(disconnects[0].timing, response) if disconnects else _response(response)
 
 
-async def _answer(emulator: Emulator, call: protocol.Call, number: str, faults: list[Rule]) -> protocol.HttpResponse:
+async def _execute(
+    emulator: Emulator, call: protocol.Call, request_id: str, faults: list[Rule]
+) -> protocol.HttpResponse:
     for rule in faults:
-        if rule.kind in ("throttling", "error") and rule.moment == "before":
-            raise _ordered(rule)
+        if rule.kind in ("throttling", "error") and rule.timing == "before":
+            raise InjectedFault(rule.error_code)
     result = await emulator.call(call.operation.name, call.parameters)
-    answer = _limited(await asyncio.to_thread(protocol.serialise, call, result, number), emulator.settings)
+    response = _limited(await asyncio.to_thread(protocol.serialise, call, result, request_id), emulator.settings)
     for rule in faults:
         if rule.kind == "error":
-            raise _ordered(rule)
-        if rule.kind == "stream_error" and answer.is_stream:
-            return protocol.in_stream(answer, _ordered(rule))
-    return answer
+            raise InjectedFault(rule.error_code)
+        if rule.kind == "stream_error" and response.is_stream:
+            return protocol.with_stream_error(response, InjectedFault(rule.error_code))
+    return response
 
 
-def _ordered(rule: Rule) -> InjectedFault:
-    return InjectedFault(rule.error_code, STATUSES[rule.error_code])
-
-
-def _response(answer: protocol.HttpResponse) -> Response:
-    if answer.is_stream:
-        return StreamingResponse(iter([answer.body]), answer.status, answer.headers)
-    return Response(answer.body, answer.status, answer.headers)
+def _response(response: protocol.HttpResponse) -> Response:
+    if response.is_stream:
+        return StreamingResponse(iter([response.body]), response.status, response.headers)
+    return Response(response.body, response.status, response.headers)
 
 
 def _raw_path(request: Request) -> str:
-    """Returns the path as it was sent: an ARN in it has its slash encoded, which is no separator."""
+    """Returns the percent-encoded path. The encoded slash of an ARN in it is not a separator."""
     return bytes(request.scope["raw_path"]).decode("ascii", "replace").partition("?")[0]
 
 
 async def _body(request: Request, settings: Settings) -> bytearray:
     limit = settings.quotas.request_bytes
-    largest = limit if settings.assumptions.request_limit_counts_base64 else limit * 4 // 3 + SLACK_BYTES
+    maximum = limit if settings.assumptions.request_limit_counts_base64 else limit * 4 // 3 + SLACK_BYTES
     body, size = bytearray(), 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size <= largest:
+        if size <= maximum:
             body += chunk
-        elif size > largest * DRAINED:
+        elif size > maximum * MAX_DRAIN_FACTOR:
             break
-    if size > largest:
+    if size > maximum:
         raise ValidationError(settings.assumptions.request_too_large.format(megabytes=f"{limit / 1e6:g}"))
     return body
 
 
-def _limited(answer: protocol.HttpResponse, settings: Settings) -> protocol.HttpResponse:
-    """Returns an answer with an event that is too large, as the guess `event_over_limit` says it is sent."""
+def _limited(response: protocol.HttpResponse, settings: Settings) -> protocol.HttpResponse:
+    """Returns the response to send; the assumption `event_over_limit` decides about an event that is too large."""
     limit = settings.quotas.event_bytes
-    if not answer.is_stream or len(answer.body) <= limit or settings.assumptions.event_over_limit == "sent":
-        return answer
+    if not response.is_stream or len(response.body) <= limit or settings.assumptions.event_over_limit == "sent":
+        return response
     message = settings.assumptions.event_too_large.format(mebibytes=f"{limit / MEBIBYTE:.3g}")
-    return protocol.in_stream(answer, ValidationError(message))
+    return protocol.with_stream_error(response, ValidationError(message))
 
 
 async def _off_loop(size: int, work: Callable[[], Outcome]) -> Outcome:
-    return await asyncio.to_thread(work) if size >= IN_THREAD_BYTES else work()
+    return await asyncio.to_thread(work) if size >= MIN_THREAD_BYTES else work()
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, with the signals left to the emulator: sandboxes end before connections do."""
+    """uvicorn without signal handlers: the emulator handles signals, so that sandboxes end before connections do."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Captures none."""
+        """Captures no signals."""
         yield
 
 
@@ -167,9 +167,9 @@ def listen(port: int) -> socket.socket:
     """Returns a socket that listens on loopback.
 
     Raises:
-        OSError: the port is in use, or not this user's to take.
+        OSError: The port is in use, or this user may not use it.
     """
-    # With the protocol named, asyncio turns Nagle's algorithm off; with it on, each answer waits 40 ms.
+    # asyncio turns Nagle's algorithm off only if the protocol is explicit; with it on, each response takes 40 ms more.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -191,7 +191,7 @@ async def serve(emulator: Emulator, listener: socket.socket, on_ready: Callable[
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=SECONDS_TO_FINISH,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         timeout_keep_alive=75,
     )
     server, ending = _Server(configuration), asyncio.Event()
@@ -205,7 +205,7 @@ async def serve(emulator: Emulator, listener: socket.socket, on_ready: Callable[
         ended = asyncio.create_task(ending.wait())
         await asyncio.wait({serving, ended}, return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()
-        await emulator.close()  # first: calls in flight are answered, since their sandboxes are gone
+        await emulator.close()  # first: calls in flight get a response when their sandboxes end
         server.should_exit = True
         await serving
     finally:

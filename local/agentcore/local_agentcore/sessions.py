@@ -1,4 +1,4 @@
-"""Sessions: each holds one sandbox from its start to its end. A session's lifetime is hard, whatever its activity."""
+"""Sessions. Each owns one sandbox from start to end. Activity does not extend a session's lifetime."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .errors import (
     ServiceQuotaExceededError,
     ValidationError,
 )
-from .identifiers import session_id
+from .identifiers import new_session_id
 
 if TYPE_CHECKING:
     from .assumptions import Assumptions
@@ -33,20 +33,20 @@ EXPIRY_SCAN_SECONDS = 0.2
 log = logging.getLogger(__name__)
 
 
-class Sandboxes(Protocol):
-    """Where started sandboxes come from."""
+class SandboxProvider(Protocol):
+    """The source of started sandboxes."""
 
     async def acquire_sandbox(self, interpreter: Interpreter) -> Sandbox:
-        """Returns one that a session of the interpreter owns from here on."""
+        """Returns a sandbox, which the caller owns, for a session of the interpreter."""
         ...
 
     def connect(self, session: Session) -> None:
-        """Has the network of a session's sandbox served, as the session's."""
+        """Serves the network of a session's sandbox."""
         ...
 
 
-class Ending(Enum):
-    """Why a session is over."""
+class EndReason(Enum):
+    """The reason why a session ended."""
 
     STOPPED = "stopped"
     EXPIRED = "expired"
@@ -55,7 +55,14 @@ class Ending(Enum):
 
 @dataclass
 class Session:
-    """One session. Without an `ending` it is live."""
+    """One session.
+
+    Attributes:
+        number: The order of creation.
+        echoed: Members of the request that the emulator returns but does not act on.
+        end_reason: Why the session ended, or None.
+        updated: When the session ended.
+    """
 
     number: int
     identifier: str
@@ -64,36 +71,36 @@ class Session:
     timeout_seconds: int
     created: datetime
     sandbox: Sandbox = field(repr=False)
-    recorded: dict[str, Any]
-    ending: Ending | None = None
+    echoed: dict[str, Any]
+    end_reason: EndReason | None = None
     updated: datetime | None = None
 
     @property
     def expires(self) -> datetime:
-        """Returns when its lifetime is over: counted from its start, not from its last use."""
+        """Returns when the session expires, counted from its start."""
         return self.created + timedelta(seconds=self.timeout_seconds)
 
     def is_live(self, now: datetime) -> bool:
-        """Whether it has neither been ended nor outlived its time."""
-        return self.ending is None and now < self.expires
+        """Whether the session has neither ended nor expired."""
+        return self.end_reason is None and now < self.expires
 
     def status(self, now: datetime) -> str:
         """Returns the model's CodeInterpreterSessionStatus."""
         return "READY" if self.is_live(now) else "TERMINATED"
 
-    def cut_short(self, assumptions: Assumptions) -> Exception:
-        """Returns the error for a call that was running when the session ended, or found it ended."""
-        match self.ending:
-            case Ending.STOPPED:
+    def ended_error(self, assumptions: Assumptions) -> Exception:
+        """Returns the error of a call during which the session ended."""
+        match self.end_reason:
+            case EndReason.STOPPED:
                 return ConflictError(assumptions.session_terminated.format(identifier=self.identifier))
-            case Ending.FAILED:
+            case EndReason.FAILED:
                 return InternalServerError(assumptions.session_failed.format(identifier=self.identifier))
             case _:
-                return not_active(self.identifier)
+                return not_active_error(self.identifier)
 
 
-def not_active(identifier: str) -> ValidationError:
-    """Returns the service's error for a session that was stopped or has expired, in its own words."""
+def not_active_error(identifier: str) -> ValidationError:
+    """Returns the service's error for a stopped or expired session, with the service's message."""
     return ValidationError(f"Code interpreter session {identifier} is not active")
 
 
@@ -109,14 +116,14 @@ class Sessions:
         self._closed = False
 
     async def start(
-        self, interpreter: Interpreter, sandboxes: Sandboxes, *, name: str | None, timeout_seconds: int,
-        recorded: dict[str, Any],
+        self, interpreter: Interpreter, sandboxes: SandboxProvider, *, name: str | None, timeout_seconds: int,
+        echoed: dict[str, Any],
     ) -> Session:  # fmt: skip
         """Starts a session.
 
         Raises:
-            ServiceQuotaExceededError: as many as allowed are live.
-            SandboxUnavailableError: no sandbox can be started, or all is about to end.
+            ServiceQuotaExceededError: The quota of live sessions is used up.
+            SandboxUnavailableError: No sandbox can be started, or the emulator is closing.
         """
         if self.count() >= self._maximum:
             raise ServiceQuotaExceededError(self._assumptions.sessions_exceeded.format(maximum=self._maximum))
@@ -130,7 +137,7 @@ class Sessions:
             raise SandboxUnavailableError("the emulator is ending", "Start it again")
         now = self._clock()
         session = Session(
-            next(self._numbers), session_id(now), interpreter, name, timeout_seconds, now, sandbox, recorded
+            next(self._numbers), new_session_id(now), interpreter, name, timeout_seconds, now, sandbox, echoed
         )
         self._by_id[session.identifier] = session
         sandboxes.connect(session)
@@ -139,10 +146,10 @@ class Sessions:
         return session
 
     def get(self, interpreter: Interpreter, identifier: str) -> Session:
-        """Returns a session, live or not.
+        """Returns a live or ended session.
 
         Raises:
-            ResourceNotFoundError: the interpreter never had it, or long ago.
+            ResourceNotFoundError: The interpreter never had this session, or the emulator has forgotten it.
         """
         session = self._by_id.get(identifier)
         if session is None or session.interpreter.identifier != interpreter.identifier:
@@ -153,44 +160,44 @@ class Sessions:
         """Returns a live session.
 
         Raises:
-            ResourceNotFoundError: as in `get`.
-            ValidationError: it has ended.
+            ResourceNotFoundError: The interpreter has no such session.
+            ValidationError: The session has ended.
         """
         session = self.get(interpreter, identifier)
         await self._end_if_due(session)
-        if session.ending is not None:
-            raise not_active(identifier)
+        if session.end_reason is not None:
+            raise not_active_error(identifier)
         return session
 
     async def stop(self, interpreter: Interpreter, identifier: str) -> Session:
-        """Ends a session at its owner's wish.
+        """Stops a session.
 
         Raises:
-            ResourceNotFoundError: as in `get`.
-            ConflictError: it has ended before.
+            ResourceNotFoundError: The interpreter has no such session.
+            ConflictError: The session has already ended.
         """
         session = self.get(interpreter, identifier)
         await self._end_if_due(session)
-        if session.ending is not None:
+        if session.end_reason is not None:
             raise ConflictError(f"Session already terminated: {identifier}")
-        await self.end(session, Ending.STOPPED)
+        await self.end(session, EndReason.STOPPED)
         return session
 
     async def end_by_id(self, identifier: str) -> None:
-        """Ends a session, whoever's it is; one that has ended, or never was, is left alone."""
+        """Ends a session of any interpreter. Does nothing if it has ended or does not exist."""
         session = self._by_id.get(identifier)
-        if session is not None and session.ending is None:
-            await self.end(session, Ending.STOPPED)
+        if session is not None and session.end_reason is None:
+            await self.end(session, EndReason.STOPPED)
 
-    async def end(self, session: Session, ending: Ending) -> None:
+    async def end(self, session: Session, reason: EndReason) -> None:
         """Ends a session and its sandbox."""
-        if session.ending is None:
-            session.ending, session.updated = ending, self._clock()
-            log.info("Session %s %s", session.identifier, ending.value)
+        if session.end_reason is None:
+            session.end_reason, session.updated = reason, self._clock()
+            log.info("Session %s %s", session.identifier, reason.value)
         await session.sandbox.end()
 
     def count(self, interpreter: Interpreter | None = None) -> int:
-        """Returns how many sessions are live or about to be, of one interpreter or of all."""
+        """Returns the number of live and starting sessions, of one interpreter or of all."""
         starting = self._starting.total() if interpreter is None else self._starting[interpreter.identifier]
         return len(self.live(interpreter)) + starting
 
@@ -200,7 +207,7 @@ class Sessions:
         return [session for session in self.all(interpreter) if session.is_live(now)]
 
     def all(self, interpreter: Interpreter | None = None) -> list[Session]:
-        """Returns the sessions that are remembered, newest first."""
+        """Returns the live and the remembered sessions, newest first."""
         return [
             session
             for session in reversed(self._by_id.values())
@@ -208,37 +215,37 @@ class Sessions:
         ]
 
     def watch_expiry(self) -> None:
-        """Begins to end sessions whose lifetime is over, whether or not somebody asks for them."""
+        """Starts a task that ends sessions when they expire."""
         self._expiring = asyncio.create_task(self._expire())
 
     async def close(self) -> None:
-        """Ends all sessions. Those that are being started end as soon as they have."""
+        """Ends all sessions. A session that is starting ends as soon as it has started."""
         self._closed = True
         if self._expiring is not None:
             self._expiring.cancel()
-        unended = [session for session in self._by_id.values() if session.ending is None]
-        await asyncio.gather(*(self.end(session, Ending.STOPPED) for session in unended))
+        open_sessions = [session for session in self._by_id.values() if session.end_reason is None]
+        await asyncio.gather(*(self.end(session, EndReason.STOPPED) for session in open_sessions))
 
     async def expire(self) -> None:
-        """Ends the sessions whose lifetime is over, and those whose sandbox has ended by itself."""
-        unended = [session for session in self._by_id.values() if session.ending is None]
-        await asyncio.gather(*(self._end_if_due(session) for session in unended))
+        """Ends the sessions that have expired and those whose sandbox has ended."""
+        open_sessions = [session for session in self._by_id.values() if session.end_reason is None]
+        await asyncio.gather(*(self._end_if_due(session) for session in open_sessions))
 
     async def _expire(self) -> None:
         while True:
             await asyncio.sleep(EXPIRY_SCAN_SECONDS)
             try:
                 await self.expire()
-            except Exception:  # one session that does not end well must not have the others live for ever
-                log.exception("A session did not end as it should")
+            except Exception:  # a session that fails to end must not keep the others alive
+                log.exception("A session failed to end")
 
     async def _end_if_due(self, session: Session) -> None:
-        if session.ending is None and self._clock() >= session.expires:
-            await self.end(session, Ending.EXPIRED)
-        elif session.ending is None and not session.sandbox.alive:
-            await self.end(session, Ending.FAILED)
+        if session.end_reason is None and self._clock() >= session.expires:
+            await self.end(session, EndReason.EXPIRED)
+        elif session.end_reason is None and not session.sandbox.alive:
+            await self.end(session, EndReason.FAILED)
 
     def _forget_old(self) -> None:
-        ended = [session.identifier for session in self._by_id.values() if session.ending is not None]
+        ended = [session.identifier for session in self._by_id.values() if session.end_reason is not None]
         for identifier in ended[: max(0, len(self._by_id) - MAX_REMEMBERED_SESSIONS)]:
             del self._by_id[identifier]

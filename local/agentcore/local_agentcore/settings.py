@@ -1,4 +1,4 @@
-"""What one emulator is started with."""
+"""Settings of an emulator."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ ADMIN_TOKEN_VARIABLE = "LOCAL_AGENTCORE_STEERING_TOKEN"  # noqa: S105  the varia
 
 
 def default_state() -> Path:
-    """Returns the folder for working files: one a user, in the system's temporary directory."""
+    """Returns the folder for working files: one per user, in the system's temporary directory."""
     return Path(tempfile.gettempdir(), f"local-agentcore-{os.getuid()}")
 
 
 @dataclass(frozen=True)
 class Quotas:
-    """What one account may do in one region, with the service's defaults (AgentCore quotas).
+    """Quotas of one account in one region, with the service's defaults (AgentCore quotas).
 
     Attributes:
-        calls_per_second: of each operation; 0 for no limit.
-        sessions: live ones.
-        interpreters: custom ones.
-        request_bytes: of one request.
-        event_bytes: of one event of an answer.
+        calls_per_second: Calls of each operation per second. 0 for no limit.
+        sessions: Live sessions.
+        interpreters: Custom interpreters.
+        request_bytes: Bytes per request.
+        event_bytes: Bytes per event of a response stream.
     """
 
     calls_per_second: float = 30
@@ -48,16 +48,21 @@ class Quotas:
 
 @dataclass(frozen=True)
 class Settings:
-    """The choices of whoever starts the emulator.
+    """Settings of one emulator.
 
     Attributes:
-        runtime: the virtual environment that sandboxed code finds.
-        state: where the emulator keeps small files while it runs.
-        pool: how many sandboxes are kept started ahead.
-        authorizer: the URL that says who may do what, and its token; None: everybody may do everything.
-        admin_token: what who steers the emulator has to know where there is an authority; None: nobody may there.
-        network: what sandboxes may reach.
-        memory_by: what bounds a sandbox's memory: a control group where one may be made, or never but the watchdog.
+        runtime: The virtual environment of sandboxed code.
+        state: The folder for working files.
+        account: The account id in ARNs.
+        region: The region in ARNs.
+        pool: The number of sandboxes that are started ahead.
+        memory_by: What limits a sandbox's memory: `auto` uses a control group if possible, `watchdog` never.
+        authorizer: The URL and the token of the authorizer. None: every call is allowed.
+        admin_token: The token of the admin API. None: with an authorizer, the admin API rejects every call.
+        network: What sandboxes can reach.
+        limits: The limits of each sandbox.
+        quotas: The quotas of the account.
+        assumptions: The assumptions about the service.
     """
 
     runtime: Path

@@ -1,4 +1,4 @@
-"""How many calls of an operation are admitted: a bucket of tokens for each, which fills by the emulator's clock."""
+"""The throttle: one token bucket per operation, refilled by the emulator's clock."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class Throttle:
-    """Admits `per_second` calls of each operation, and at once as many as the guess `throttle_burst_seconds` says."""
+    """Admits `per_second` calls of each operation, in bursts up to the assumption `throttle_burst_seconds`."""
 
     def __init__(self, per_second: float, clock: Clock, assumptions: Assumptions) -> None:
-        """`per_second` is 0 for no limit."""
+        """Creates full buckets. `per_second` is 0 for no limit."""
         self._per_second, self._clock, self._message = per_second, clock, assumptions.throttled
         self._capacity = max(1.0, per_second * assumptions.throttle_burst_seconds)
         self._buckets: dict[str, tuple[float, datetime]] = {}
@@ -26,7 +26,7 @@ class Throttle:
         """Counts a call.
 
         Raises:
-            ThrottlingError: it is one too many.
+            ThrottlingError: The call exceeds the rate.
         """
         if not self._per_second:
             return

@@ -1,4 +1,4 @@
-"""The tools of InvokeCodeInterpreter: what each does in a session's sandbox."""
+"""The tools of InvokeCodeInterpreter, executed in a session's sandbox."""
 
 from __future__ import annotations
 
@@ -12,39 +12,45 @@ from typing import TYPE_CHECKING, Any
 
 from . import results
 from .errors import FieldProblem, ValidationError
-from .faults import seconds_of
 from .results import Result
 from .sandbox.responses import OperationError
 
 if TYPE_CHECKING:
     from .assumptions import Assumptions
-    from .faults import Rule
     from .sandbox.host import Sandbox
     from .sandbox.limits import Limits
     from .sandbox.responses import Execution
 
 PYTHON = "python"
 RUNTIMES = {PYTHON: (PYTHON,), "javascript": ("deno", "nodejs"), "typescript": ("deno", "nodejs")}
-"""What may run a language, the default first (the model's documentation of LanguageRuntime)."""
+"""The runtimes of each language, the default first (LanguageRuntime in the model)."""
 PATH_MAX = 4096
-"""The kernel's (limits.h)."""
+"""The kernel's limit in bytes (limits.h)."""
 
 
 @dataclass(frozen=True)
 class Invocation:
-    """One call of a tool. The arguments are as the model defines them, each optional."""
+    """One call of a tool.
+
+    Attributes:
+        sandbox: The session's sandbox.
+        limits: The limits of the sandbox.
+        assumptions: The assumptions about the service.
+        arguments: The arguments as the model defines them, each optional.
+        file_delay: Returns the injected delay of a file in seconds, by its path.
+    """
 
     sandbox: Sandbox
     limits: Limits
     assumptions: Assumptions
     arguments: Mapping[str, Any]
-    slow_files: Sequence[Rule] = ()
+    file_delay: Callable[[str], float]
 
     def required(self, name: str) -> Any:
-        """Returns an argument that this tool cannot do without.
+        """Returns an argument that the tool requires.
 
         Raises:
-            ValidationError: it is not there.
+            ValidationError: The argument is missing.
         """
         value = self.arguments.get(name)
         if value is None:
@@ -52,43 +58,43 @@ class Invocation:
             raise ValidationError(self.assumptions.argument_required.format(name=name), problems=[problem])
         return value
 
-    def notes_on(self, execution: Execution, seconds: float) -> list[str]:
-        """Returns what is said on stderr besides the program's own words. `seconds` was its time limit."""
-        return results.notes_on(execution, self.limits, seconds)
+    def stderr_notes(self, execution: Execution, seconds: float) -> list[str]:
+        """Returns the notes to append to stderr. `seconds` is the execution's time limit."""
+        return results.stderr_notes(execution, self.limits, seconds)
 
 
 Tool = Callable[[Invocation], Awaitable[Result]]
 
 
 async def execute_code(invocation: Invocation) -> Result:
-    """Runs Python in the session's kernel, which keeps its variables, or a program of another language on its own."""
+    """Runs Python in the session's kernel, which keeps variables, or a program of another language in a process."""
     code, seconds = invocation.required("code"), invocation.limits.call_seconds
     language = invocation.arguments.get("language", PYTHON)
     runtimes = RUNTIMES[language]
     runtime = invocation.arguments.get("runtime", runtimes[0])
     if runtime not in runtimes:
-        words = invocation.assumptions.runtime_mismatch.format(
+        message = invocation.assumptions.runtime_mismatch.format(
             language=language, runtimes=" or ".join(runtimes), runtime=runtime
         )
-        problem = FieldProblem("arguments.runtime", f"failed to satisfy constraint: {words}")
-        raise ValidationError(words, problems=[problem])
+        problem = FieldProblem("arguments.runtime", f"failed to satisfy constraint: {message}")
+        raise ValidationError(message, problems=[problem])
     if language == PYTHON:
         clear = bool(invocation.arguments.get("clearContext", False))
         execution = await invocation.sandbox.execute(code, clear_context=clear, seconds=seconds)
     else:
         execution = await invocation.sandbox.script(code, language, runtime, seconds=seconds)
-    return results.of_code(execution, invocation.notes_on(execution, seconds), invocation.assumptions)
+    return results.code_result(execution, invocation.stderr_notes(execution, seconds), invocation.assumptions)
 
 
 async def execute_command(invocation: Invocation) -> Result:
-    """Runs a command in a fresh shell."""
+    """Runs a command in a new shell."""
     command, seconds = invocation.required("command"), invocation.limits.call_seconds
     execution = await invocation.sandbox.command(command, seconds=seconds)
-    return results.of_command(execution, invocation.notes_on(execution, seconds), invocation.assumptions)
+    return results.command_result(execution, invocation.stderr_notes(execution, seconds), invocation.assumptions)
 
 
 async def start_command_execution(invocation: Invocation) -> Result:
-    """Starts a command in a fresh shell, which runs on without a caller as long as the session does."""
+    """Starts a command in a new shell. The task runs until it ends or the session does."""
     command, task = invocation.required("command"), str(uuid.uuid4())
     try:
         await invocation.sandbox.start_task(task, command, seconds=invocation.limits.task_seconds)
@@ -98,29 +104,29 @@ async def start_command_execution(invocation: Invocation) -> Result:
 
 
 async def get_task(invocation: Invocation) -> Result:
-    """Says how a task stands, and what it has printed once it has ended."""
+    """Returns a task's status, and its output once it has ended."""
     task = invocation.required("taskId")
     report = await invocation.sandbox.task(task)
     if report.execution is None:
-        return results.of_unfinished_task(task, report.state, invocation.assumptions)
-    notes = invocation.notes_on(report.execution, invocation.limits.task_seconds)
-    return results.of_task(report.execution, notes, invocation.assumptions)
+        return results.unfinished_task_result(task, report.state, invocation.assumptions)
+    notes = invocation.stderr_notes(report.execution, invocation.limits.task_seconds)
+    return results.task_result(report.execution, notes, invocation.assumptions)
 
 
 async def stop_task(invocation: Invocation) -> Result:
-    """Ends a task that works."""
+    """Cancels a running task."""
     task = invocation.required("taskId")
     report = await invocation.sandbox.task(task)
     if report.state == "working":
         await invocation.sandbox.stop_task(task)
-        report = await invocation.sandbox.task(task)  # it may have ended by itself in between
+        report = await invocation.sandbox.task(task)  # the task may have ended by itself in between
         if report.state == "canceled":
             return results.task_canceled()
     return results.task_not_canceled(task, report, invocation.assumptions)
 
 
 async def write_files(invocation: Invocation) -> Result:
-    """Writes texts and blobs, all paths checked before the first is written."""
+    """Writes texts and blobs. All paths are validated before the first file is written."""
     blocks: list[dict[str, Any]] = invocation.required("content")
     for block in blocks:
         if ("text" in block) == ("blob" in block):
@@ -130,56 +136,58 @@ async def write_files(invocation: Invocation) -> Result:
         data = block["blob"] if "blob" in block else block["text"].encode("utf-8", "surrogatepass")
         await invocation.sandbox.write_file(block["path"], data)
 
-    failure = await _each(invocation, [(block["path"], block) for block in blocks], write)
-    return failure or results.written(len(blocks))
+    failure = await _for_each_file(invocation, [(block["path"], block) for block in blocks], write)
+    return failure or results.files_written(len(blocks))
 
 
 async def read_files(invocation: Invocation) -> Result:
-    """Reads whole files. One that cannot be read fails the call."""
+    """Reads whole files. A file that cannot be read fails the call."""
     paths: list[str] = invocation.required("paths")
     files: list[tuple[str, bytes]] = []
 
     async def read(path: str) -> None:
         files.append((path, await invocation.sandbox.read_file(path)))
-        # Each may be as long as code has made it; an answer of that size could not be sent anyway.
+        # Code decides how long files are. A response of this size could not be sent anyway.
         if sum(len(data) for _, data in files) > invocation.limits.read_bytes:
             raise OperationError(errno.EFBIG, f"the files are too large together: {os.strerror(errno.EFBIG)}")
 
-    return await _each(invocation, [(path, path) for path in paths], read) or results.contents(files)
+    failure = await _for_each_file(invocation, [(path, path) for path in paths], read)
+    return failure or results.file_contents(files)
 
 
 async def list_files(invocation: Invocation) -> Result:
-    """Lists one folder. Clients name it `directoryPath` or `path`; without either it is the working directory."""
+    """Lists one folder. Clients name it `directoryPath` or `path`; the default is the working directory."""
     directory: str = invocation.arguments.get("directoryPath") or invocation.arguments.get("path") or ""
     listings: list[Result] = []
 
-    async def list_one(path: str) -> None:
-        listings.append(results.listing(path, await invocation.sandbox.list_directory(path)))
+    async def list_directory(path: str) -> None:
+        listings.append(results.file_listing(path, await invocation.sandbox.list_directory(path)))
 
-    return await _each(invocation, [(directory, directory)], list_one) or listings[0]
+    return await _for_each_file(invocation, [(directory, directory)], list_directory) or listings[0]
 
 
 async def remove_files(invocation: Invocation) -> Result:
     """Removes files."""
     paths: list[str] = invocation.required("paths")
-    failure = await _each(invocation, [(path, path) for path in paths], invocation.sandbox.remove_file)
-    return failure or results.removed(len(paths))
+    failure = await _for_each_file(invocation, [(path, path) for path in paths], invocation.sandbox.remove_file)
+    return failure or results.files_removed(len(paths))
 
 
-async def _each(
+async def _for_each_file(
     invocation: Invocation, items: Sequence[tuple[str, Any]], action: Callable[[Any], Awaitable[None]]
 ) -> Result | None:
-    """Does something with each path's item, in order. Returns the first failure as a result, or None.
+    """Applies an action to each path's item, in order. Returns the first failure as a result, or None.
 
-    A path that leads out is refused before anything is done. The sandbox refuses it again, links included.
+    A path that leaves the working directory is rejected before the first action. The sandbox rejects it too, and also
+    follows links.
     """
     for path, _ in items:
         if path.startswith("/") or ".." in path.split("/") or "\0" in path:
             return results.path_traversal(path, invocation.assumptions)
     for path, item in items:
         try:
-            await asyncio.sleep(seconds_of(rule for rule in invocation.slow_files if rule.slows(path)))
-            if len(path) >= PATH_MAX:  # the kernel says so of most, but far longer ones are more than a frame holds
+            await asyncio.sleep(invocation.file_delay(path))
+            if len(path) >= PATH_MAX:  # the kernel rejects these too, but very long ones do not fit into a frame
                 raise OperationError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
             await action(item)
         except OperationError as problem:
@@ -187,14 +195,18 @@ async def _each(
     return None
 
 
-TOOLS: Mapping[str, Tool] = {
-    "executeCode": execute_code,
-    "executeCommand": execute_command,
+FILE_TOOLS: Mapping[str, Tool] = {
     "writeFiles": write_files,
     "readFiles": read_files,
     "listFiles": list_files,
     "removeFiles": remove_files,
+}
+TOOLS: Mapping[str, Tool] = {
+    "executeCode": execute_code,
+    "executeCommand": execute_command,
+    **FILE_TOOLS,
     "startCommandExecution": start_command_execution,
     "getTask": get_task,
     "stopTask": stop_task,
 }
+"""The values of `name` of InvokeCodeInterpreter."""

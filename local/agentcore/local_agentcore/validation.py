@@ -1,7 +1,7 @@
-"""Checks a parsed request against the service's own model, as the service does: types, lengths and patterns.
+"""Validates a parsed request against the service model, as the service does: types, lengths and patterns.
 
-A request near its limit may have millions of members: what a shape demands is worked out once, and the place of a
-member only where it is at fault.
+A request near the size limit can have millions of members. A shape's constraints are therefore computed once, and a
+member's path only for an invalid member.
 """
 
 from __future__ import annotations
@@ -31,53 +31,53 @@ PYTHON_TYPES: dict[str, tuple[type, ...]] = {
 MEASURED_BY_LENGTH = ("string", "blob", "list", "map")
 FAILED = "failed to satisfy constraint: Member must"
 MAX_PROBLEMS = 100
-"""Told of one request: its answer has to stay readable."""
+"""Reported per request, so that the response stays readable."""
 
 Problem = tuple[tuple[str, ...], str]
-"""The names that lead from a value to the member at fault, and what is wrong with that."""
-Test = Callable[[Any], bool]
-InMembers = Callable[[Any, Any], list[Problem]]
+"""The path from a value to the invalid member, and the message."""
+Violation = Callable[[Any], bool]
+MemberCheck = Callable[[Any, Any], list[Problem]]
 
 
 @dataclass(frozen=True)
-class _Demands:
-    """What a shape demands of its values: types, no test that is true, and what each kind of member has to be."""
+class _Constraints:
+    """The constraints of a shape: the allowed types, the violations to test for, and the check of its members."""
 
     types: tuple[type, ...]
-    tests: tuple[tuple[Test, str], ...]
-    in_members: InMembers | None
+    violations: tuple[tuple[Violation, str], ...]
+    check_members: MemberCheck | None
 
 
 def validate(parameters: dict[str, Any], shape: StructureShape) -> None:
-    """Checks a request.
+    """Validates a request.
 
     Raises:
-        ValidationError: with the members at fault, of very many the first.
+        ValidationError: The request is invalid. Its problems are limited to the first MAX_PROBLEMS members.
     """
     found = _problems(parameters, shape)[:MAX_PROBLEMS]
     problems = [FieldProblem(".".join(names), message) for names, message in found]
     if not problems:
         return
-    least = "At least " if len(problems) == MAX_PROBLEMS else ""
-    count = f"{least}{len(problems)} validation error{'s' if len(problems) > 1 else ''} detected"
+    at_least = "At least " if len(problems) == MAX_PROBLEMS else ""
+    count = f"{at_least}{len(problems)} validation error{'s' if len(problems) > 1 else ''} detected"
     details = "; ".join(f"Value at '{problem.name}' {problem.message}" for problem in problems)
     raise ValidationError(f"{count}: {details}", problems=problems)
 
 
 def _problems(value: Any, shape: Shape) -> list[Problem]:
-    demands = _demands(shape)
-    if not _has_type(value, demands.types):
+    constraints = _constraints(shape)
+    if not _has_type(value, constraints.types):
         return [((), f"{FAILED} be a {shape.type_name}")]
-    found: list[Problem] = [((), message) for is_broken, message in demands.tests if is_broken(value)]
-    return found if demands.in_members is None else found + demands.in_members(value, shape)
+    found: list[Problem] = [((), message) for is_violated, message in constraints.violations if is_violated(value)]
+    return found if constraints.check_members is None else found + constraints.check_members(value, shape)
 
 
 def _has_type(value: object, expected: tuple[type, ...]) -> bool:
-    """Python counts True as an integer; the service does not."""
+    """Returns whether a value has an expected type. A boolean is not an integer, unlike in Python."""
     return isinstance(value, expected) and (not isinstance(value, bool) or bool in expected or object in expected)
 
 
-def _in_structure(value: dict[str, Any], shape: StructureShape) -> list[Problem]:
+def _check_structure(value: dict[str, Any], shape: StructureShape) -> list[Problem]:
     found: list[Problem] = [
         ((name,), f"{FAILED} not be null") for name in shape.required_members if value.get(name) is None
     ]
@@ -89,7 +89,7 @@ def _in_structure(value: dict[str, Any], shape: StructureShape) -> list[Problem]
     return found
 
 
-def _in_list(value: list[Any], shape: ListShape) -> list[Problem]:
+def _check_list(value: list[Any], shape: ListShape) -> list[Problem]:
     found: list[Problem] = []
     member = shape.member
     for index, item in enumerate(value, 1):
@@ -100,7 +100,7 @@ def _in_list(value: list[Any], shape: ListShape) -> list[Problem]:
     return found
 
 
-def _in_map(value: dict[str, Any], shape: MapShape) -> list[Problem]:
+def _check_map(value: dict[str, Any], shape: MapShape) -> list[Problem]:
     found: list[Problem] = []
     for key, item in value.items():
         _add(found, ("key",), _problems(key, shape.key))
@@ -114,29 +114,29 @@ def _add(found: list[Problem], names: tuple[str, ...], problems: list[Problem]) 
     found.extend(((*names, *further), message) for further, message in problems)
 
 
-IN_MEMBERS: dict[str, InMembers] = {
-    "structure": _in_structure,
-    "list": _in_list,
-    "map": _in_map,
+MEMBER_CHECKS: dict[str, MemberCheck] = {
+    "structure": _check_structure,
+    "list": _check_list,
+    "map": _check_map,
 }
 
 
 @cache
-def _demands(shape: Shape) -> _Demands:
+def _constraints(shape: Shape) -> _Constraints:
     types = PYTHON_TYPES.get(shape.type_name, (object,))
-    return _Demands(types, tuple(_tests(shape)), IN_MEMBERS.get(shape.type_name))
+    return _Constraints(types, tuple(_violations(shape)), MEMBER_CHECKS.get(shape.type_name))
 
 
-def _tests(shape: Shape) -> Iterator[tuple[Test, str]]:
+def _violations(shape: Shape) -> Iterator[tuple[Violation, str]]:
     measured = shape.type_name in MEASURED_BY_LENGTH
     noun = "length" if measured else "value"
-    least, most, pattern = (shape.metadata.get(key) for key in ("min", "max", "pattern"))
-    if least is not None and not (measured and least == 0):
-        too_small: Test = (lambda value: len(value) < least) if measured else (lambda value: value < least)
-        yield too_small, f"{FAILED} have {noun} greater than or equal to {least}"
-    if most is not None:
-        too_large: Test = (lambda value: len(value) > most) if measured else (lambda value: value > most)
-        yield too_large, f"{FAILED} have {noun} less than or equal to {most}"
+    minimum, maximum, pattern = (shape.metadata.get(key) for key in ("min", "max", "pattern"))
+    if minimum is not None and not (measured and minimum == 0):
+        too_small: Violation = (lambda value: len(value) < minimum) if measured else (lambda value: value < minimum)
+        yield too_small, f"{FAILED} have {noun} greater than or equal to {minimum}"
+    if maximum is not None:
+        too_large: Violation = (lambda value: len(value) > maximum) if measured else (lambda value: value > maximum)
+        yield too_large, f"{FAILED} have {noun} less than or equal to {maximum}"
     if pattern is not None:
         matches = re.compile(pattern).fullmatch
         yield lambda value: not matches(value), f"{FAILED} satisfy regular expression pattern: {pattern}"

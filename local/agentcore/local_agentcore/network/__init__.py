@@ -1,1 +1,1 @@
-"""What code in a sandbox reaches beside itself: each part serves connections that the sandbox's own loopback took."""
+"""The network of sandboxes: services for connections that listeners on a sandbox's loopback accept."""

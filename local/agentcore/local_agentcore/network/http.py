@@ -1,7 +1,7 @@
-"""One end of an HTTP/1.1 connection: h11, which uvicorn brings, over asyncio's streams, with bounds.
+"""One end of an HTTP/1.1 connection: h11, a dependency of uvicorn, over asyncio streams, with limits.
 
-h11 reads what a caller sent into events and writes events anew, so that nothing but one well-formed request is ever
-passed on; it keeps the target and the headers as they are.
+h11 parses the received bytes into events and serialises events again, so that only well-formed requests are forwarded.
+It does not change the target or the headers.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ import h11
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-HEADER_BYTES = 64 * 1024
-"""Of a request's line and headers: room for a presigned URL with a session token."""
+MAX_HEADER_BYTES = 64 * 1024
+"""For a request's line and headers: enough for a presigned URL with a session token."""
 CHUNK_BYTES = 256 * 1024
 STALL_SECONDS = 300.0
-"""In which some byte has to move, in either direction."""
+"""The maximum time without any byte sent or received."""
 LINGER_SECONDS = 2.0
-LINGER_BYTES = 16 * 1024 * 1024
+MAX_LINGER_BYTES = 16 * 1024 * 1024
 
 Event = h11.Event | type[h11.PAUSED] | type[h11.NEED_DATA]
 
 
 class Peer:
-    """Who is at the other end of a connection. Each method raises TimeoutError when nothing moves for too long."""
+    """The other end of a connection. Methods raise TimeoutError after STALL_SECONDS without progress."""
 
     def __init__(
         self, role: type[h11.CLIENT] | type[h11.SERVER], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        """`role` is this process's own."""
-        self.state = h11.Connection(role, max_incomplete_event_size=HEADER_BYTES)
+        """Wraps a connection. `role` is the role of this process."""
+        self.state = h11.Connection(role, max_incomplete_event_size=MAX_HEADER_BYTES)
         self._reader, self._writer = reader, writer
 
     async def receive(self, seconds: float = STALL_SECONDS) -> Event:
-        """Returns what came next: ConnectionClosed at the end, PAUSED when a next request may not begin yet.
+        """Returns the next event: ConnectionClosed at the end, PAUSED while a new request cannot start.
 
         Raises:
-            h11.RemoteProtocolError: it is no HTTP.
+            h11.RemoteProtocolError: The received bytes are not valid HTTP.
         """
         while True:
             event = self.state.next_event()
@@ -50,36 +50,36 @@ class Peer:
                 self.state.receive_data(await self._reader.read(CHUNK_BYTES))
 
     async def send(self, *events: h11.Event) -> None:
-        """Sends events, and waits while the other end takes no more."""
+        """Sends events, and waits while the other end does not read."""
         for event in events:
             self._writer.write(self.state.send(event) or b"")
         async with asyncio.timeout(STALL_SECONDS):
             await self._writer.drain()
 
-    async def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """Sends a whole answer. To HEAD it goes without the body."""
+    async def respond(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Sends a complete response, to HEAD without its body."""
         fields = [*headers.items(), ("content-length", str(len(body)))]
         await self.send(h11.Response(status_code=status, headers=fields), h11.Data(data=body), h11.EndOfMessage())
 
     def next_request(self) -> bool:
-        """Makes way for the next request of a kept connection; returns whether there may be one."""
+        """Prepares a persistent connection for its next request. Returns whether there can be one."""
         if self.state.our_state is not h11.DONE or self.state.their_state is not h11.DONE:
             return False
         self.state.start_next_cycle()
         return True
 
     async def linger(self) -> None:
-        """Reads on for a moment what is not wanted any more: closing at once would take the answer away with it."""
-        left = LINGER_BYTES
+        """Reads and discards data for up to LINGER_SECONDS: an immediate close could lose the sent response."""
+        remaining = MAX_LINGER_BYTES
         with suppress(OSError, TimeoutError):
             if self._writer.can_write_eof():
                 self._writer.write_eof()
             async with asyncio.timeout(LINGER_SECONDS):
-                while left > 0 and (chunk := await self._reader.read(CHUNK_BYTES)):
-                    left -= len(chunk)
+                while remaining > 0 and (chunk := await self._reader.read(CHUNK_BYTES)):
+                    remaining -= len(chunk)
 
     async def close(self) -> None:
-        """Closes the connection, if this has not happened yet."""
+        """Closes the connection. Can be called more than once."""
         self._writer.close()
         with suppress(OSError):
             await self._writer.wait_closed()

@@ -1,7 +1,7 @@
-"""The metadata service at 169.254.169.254: version 2 as the AWS SDKs ask it, for the credentials of a session's role.
+"""The instance metadata service at 169.254.169.254 (IMDSv2), which serves the credentials of a session's role.
 
-The service calls it MMDS and gives the same protocol (AgentCore developer guide, "Credentials Management"). Code that
-asks it on AWS finds the role by the name `execution_role` (seen in public accounts of it).
+AgentCore's MMDS uses the same protocol (AgentCore developer guide, "Credentials Management"). On AWS it serves the role
+under the name `execution_role` (from public reports).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ MAX_TTL_SECONDS = 21_600
 MAX_TOKENS = 1_000
 IDLE_SECONDS = 60.0
 
-Answer = tuple[int, dict[str, str], bytes]
+Response = tuple[int, dict[str, str], bytes]
 
 
 class Metadata:
-    """The metadata service of one session. Without a role it knows no credentials: 404, as an instance without one."""
+    """The metadata service of one session. Without a role it responds to credential requests with 404, as EC2 does."""
 
     def __init__(self, role: SessionRole | None, region: str) -> None:
         self._role, self._region = role, region
@@ -46,17 +46,17 @@ class Metadata:
         peer = Peer(h11.SERVER, reader, writer)
         try:
             while isinstance(request := await peer.receive(IDLE_SECONDS), h11.Request):
-                await peer.answer(*await self._answer(request))
+                await peer.respond(*await self._respond(request))
                 if not isinstance(await peer.receive(IDLE_SECONDS), h11.EndOfMessage) or not peer.next_request():
                     return
         except h11.RemoteProtocolError as error:
             if peer.state.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-                await peer.answer(*_text(error.error_status_hint))
+                await peer.respond(*_text(error.error_status_hint))
 
-    async def _answer(self, request: h11.Request) -> Answer:
+    async def _respond(self, request: h11.Request) -> Response:
         headers = {name.decode(): value.decode("latin-1") for name, value in request.headers}
         path = request.target.decode().partition("?")[0]
-        if "x-forwarded-for" in headers:  # somebody else's request, which a proxy let through
+        if "x-forwarded-for" in headers:  # another client's request, forwarded by a proxy
             return _text(403)
         if path == TOKEN_PATH:
             return self._token(headers.get(TTL_HEADER, "")) if request.method == b"PUT" else _text(405)
@@ -66,7 +66,7 @@ class Metadata:
             return _text(401)
         return await self._value(path.rstrip("/"))
 
-    def _token(self, ttl: str) -> Answer:
+    def _token(self, ttl: str) -> Response:
         if not (ttl.isascii() and ttl.isdigit() and len(ttl) < 10 and 1 <= int(ttl) <= MAX_TTL_SECONDS):
             return _text(400)
         now = time.monotonic()
@@ -77,7 +77,7 @@ class Metadata:
         self._tokens[token] = now + int(ttl)
         return _text(200, token, {TTL_HEADER: ttl})
 
-    async def _value(self, path: str) -> Answer:
+    async def _value(self, path: str) -> Response:
         if path == REGION_PATH:
             return _text(200, self._region)
         if self._role is None or not path.startswith(ROLES_PATH):
@@ -88,10 +88,10 @@ class Metadata:
             return _text(404)
         try:
             document = await self._role.document()
-        except InternalServerError:  # which the role has logged
+        except InternalServerError:  # already logged by the role
             return _text(500)
         return 200, {"content-type": "application/json"}, json.dumps(document, indent=2).encode()
 
 
-def _text(status: int, text: str = "", headers: dict[str, str] | None = None) -> Answer:
+def _text(status: int, text: str = "", headers: dict[str, str] | None = None) -> Response:
     return status, {"content-type": "text/plain", **(headers or {})}, text.encode()

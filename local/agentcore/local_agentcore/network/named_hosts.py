@@ -1,4 +1,4 @@
-"""Hosts that the user of the emulator names: inside a sandbox each has its name, its port and nothing else of it."""
+"""Hosts from --vpc-host and --public-host: code in a sandbox reaches each by its name and port only."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10.0
 FIRST_ADDRESS = (127, 0, 1, 1)
 MAX_HOSTS = 200
-"""The kernel hands 253 descriptors over at once (SCM_MAX_FD)."""
-FORM = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9.-]{0,252}):(?P<port>\d{1,5})=(?P<host>[^\s=/]+):(?P<target>\d{1,5})")
+"""The kernel transfers at most 253 descriptors in one message (SCM_MAX_FD)."""
+PATTERN = re.compile(
+    r"(?P<name>[A-Za-z0-9][A-Za-z0-9.-]{0,252}):(?P<port>\d{1,5})=(?P<host>[^\s=/]+):(?P<target>\d{1,5})"
+)
 
 
 @dataclass(frozen=True)
 class NamedHost:
-    """A service: how code in a sandbox calls it, and where the emulator finds it."""
+    """A service: its name and port inside a sandbox, and its address on the host."""
 
     name: str
     port: int
@@ -33,36 +35,41 @@ class NamedHost:
 
     @classmethod
     def parse(cls, text: str) -> NamedHost:
-        """Reads `NAME:PORT=HOST:PORT`.
+        """Parses `NAME:PORT=HOST:PORT`.
+
+        Example:
+            `NamedHost.parse("db.internal:5432=127.0.0.1:5432")`
 
         Raises:
-            ValueError: it is not of that form.
+            ValueError: The text does not have this form.
         """
-        found = FORM.fullmatch(text)
-        ports = [int(found[part]) for part in ("port", "target")] if found else [0]
-        if found is None or not all(1 <= port <= 65_535 for port in ports):
-            raise ValueError(f"{text} is not of the form NAME:PORT=HOST:PORT, as in db.internal:5432=127.0.0.1:5432")
-        if found["name"].lower() == "localhost" or found["name"].replace(".", "").isdigit():
-            raise ValueError(f"{found['name']} is no name that a host of another network can have")
-        return cls(found["name"].lower(), ports[0], found["host"], ports[1])
+        match = PATTERN.fullmatch(text)
+        ports = [int(match[part]) for part in ("port", "target")] if match else [0]
+        if match is None or not all(1 <= port <= 65_535 for port in ports):
+            raise ValueError(
+                f"{text} is not of the form NAME:PORT=HOST:PORT, for example db.internal:5432=127.0.0.1:5432"
+            )
+        if match["name"].lower() == "localhost" or match["name"].replace(".", "").isdigit():
+            raise ValueError(f"{match['name']} is not allowed: use a DNS name other than localhost")
+        return cls(match["name"].lower(), ports[0], match["host"], ports[1])
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Passes one connection on to the target, byte by byte, until both sides have ended it."""
+        """Forwards one connection to the target until both sides have closed it."""
         async with asyncio.timeout(CONNECT_SECONDS):
-            far_reader, far_writer = await asyncio.open_connection(self.target_host, self.target_port)
+            target_reader, target_writer = await asyncio.open_connection(self.target_host, self.target_port)
         try:
             async with asyncio.TaskGroup() as both:
-                both.create_task(_pass_on(reader, far_writer))
-                both.create_task(_pass_on(far_reader, writer))
+                both.create_task(_forward(reader, target_writer))
+                both.create_task(_forward(target_reader, writer))
         except* (OSError, TimeoutError):
-            pass  # one side has gone: so does the other
+            pass  # one side closed the connection: close the other
         finally:
-            far_writer.close()
+            target_writer.close()
             with suppress(OSError):
-                await far_writer.wait_closed()
+                await target_writer.wait_closed()
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while data := await reader.read(CHUNK_BYTES):
         writer.write(data)
         async with asyncio.timeout(STALL_SECONDS):
@@ -71,15 +78,15 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 def require_distinct(hosts: Sequence[NamedHost]) -> None:
-    """Raises ValueError when two hosts have the same name and port, or there are more than a sandbox can have."""
+    """Raises ValueError if two hosts have the same name and port, or there are more than MAX_HOSTS."""
     if len({(host.name, host.port) for host in hosts}) < len(hosts):
-        raise ValueError("a NAME:PORT is given twice")
+        raise ValueError("a NAME:PORT is present twice; each has to be unique")
     if len(hosts) > MAX_HOSTS:
-        raise ValueError(f"{len(hosts)} hosts are named; {MAX_HOSTS} are possible")
+        raise ValueError(f"{len(hosts)} hosts are too many; allowed: {MAX_HOSTS}")
 
 
 def addresses(hosts: Iterable[NamedHost]) -> dict[str, str]:
-    """Returns a loopback address of its own for each name."""
+    """Returns a separate loopback address for each name."""
     first = int.from_bytes(bytes(FIRST_ADDRESS))
     names = dict.fromkeys(host.name for host in hosts)
     numbers = ((first + number).to_bytes(4) for number in range(len(names)))
@@ -87,12 +94,12 @@ def addresses(hosts: Iterable[NamedHost]) -> dict[str, str]:
 
 
 def listeners(hosts: Iterable[NamedHost]) -> list[tuple[str, int]]:
-    """Returns the address and port of each inside a sandbox."""
-    chosen = list(hosts)
-    by_name = addresses(chosen)
-    return [(by_name[host.name], host.port) for host in chosen]
+    """Returns the address and port of each host inside a sandbox."""
+    hosts = list(hosts)
+    by_name = addresses(hosts)
+    return [(by_name[host.name], host.port) for host in hosts]
 
 
 def handlers(hosts: Iterable[NamedHost]) -> list[Handler]:
-    """Returns who serves them, in the same order."""
+    """Returns the hosts' connection handlers, in the same order."""
     return [host.serve for host in hosts]

@@ -1,4 +1,4 @@
-"""The networks of an emulator: what a sandbox of each mode has, and who answers when a session's code calls."""
+"""The networks of an emulator: what sandboxes of each network mode can reach, and the handlers of their connections."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """What sandboxes may reach.
+    """What sandboxes can reach.
 
     Attributes:
-        s3: the S3 of every mode; None: an error that says so.
-        vpc_hosts: what a VPC interpreter finds in its VPC.
-        public_hosts: what a PUBLIC interpreter finds beside the outside world.
-        public_hosts_only: it finds them instead.
+        s3: The S3 endpoint of every mode. None: sandboxes get an error that states the option to set.
+        vpc_hosts: Hosts that VPC interpreters reach.
+        public_hosts: Hosts that PUBLIC interpreters reach in addition to the internet.
+        public_hosts_only: Whether PUBLIC interpreters reach only `public_hosts`.
     """
 
     s3: Upstream | None = None
@@ -40,11 +40,11 @@ class NetworkSettings:
 
 
 class Networks:
-    """Sandboxes are made for a mode, and serve a session from when they become its."""
+    """Builds the network of sandboxes per mode, and the connection handlers per session."""
 
     def __init__(self, settings: NetworkSettings, region: str, authorizer: Authorizer | None) -> None:
         self._settings, self._region, self._authorizer = settings, region, authorizer
-        self._gate = S3Proxy(settings.s3)
+        self._s3_proxy = S3Proxy(settings.s3)
         self._hosts: Mapping[str, Sequence[named_hosts.NamedHost]] = {
             SANDBOX: (),
             PUBLIC: settings.public_hosts,
@@ -52,52 +52,52 @@ class Networks:
         }
 
     def network_spec(self, mode: str) -> NetworkSpec:
-        """Returns what sandboxes of a network mode have.
+        """Returns the network of sandboxes of a mode.
 
         Raises:
-            SandboxUnavailableError: this machine cannot give it; says what to do.
+            SandboxUnavailableError: This machine does not support the mode. The error states the remedy.
         """
         hosts = self._hosts[mode]
         environment = {
-            "AWS_ENDPOINT_URL_S3": self._gate.url,
+            "AWS_ENDPOINT_URL_S3": self._s3_proxy.url,
             "AWS_REGION": self._region,
             "AWS_DEFAULT_REGION": self._region,
         }
-        listeners = (self._gate.address, ADDRESS, *named_hosts.listeners(hosts))
+        listeners = (self._s3_proxy.address, ADDRESS, *named_hosts.listeners(hosts))
         internet = mode == PUBLIC and not self._settings.public_hosts_only
         if internet:
             find_slirp()
         return NetworkSpec(listeners, named_hosts.addresses(hosts), environment, internet)
 
     def describe(self) -> dict[str, str]:
-        """Returns in words what each mode reaches here, or why it reaches nothing."""
+        """Returns a description of what each mode reaches on this machine, or why it reaches nothing."""
         s3 = "no S3 (the emulator was started without --s3)"
         if self._settings.s3 is not None:
             s3 = f"the S3 at {self._settings.s3.url}"
         return {
             SANDBOX: s3,
-            PUBLIC: f"{s3}, {self._outside()}{_and(self._settings.public_hosts)}",
-            VPC: f"{s3}{_and(self._settings.vpc_hosts)}",
+            PUBLIC: f"{s3}, {self._describe_internet()}{_host_list(self._settings.public_hosts)}",
+            VPC: f"{s3}{_host_list(self._settings.vpc_hosts)}",
         }
 
-    def _outside(self) -> str:
+    def _describe_internet(self) -> str:
         if self._settings.public_hosts_only:
-            return "not the outside world (--public-hosts-only)"
+            return "not the internet (--public-hosts-only)"
         try:
             find_slirp()
         except SandboxUnavailableError as error:
-            return f"but no session can be started: {error.reason}. To do: {error.fix}"
-        return "the outside world by slirp4netns, without this host and private networks"
+            return f"but no session can be started: {error.reason}. Remedy: {error.fix}"
+        return "the internet by slirp4netns, without this host and private networks"
 
     def handlers(self, interpreter: Interpreter, session_id: str) -> list[Handler]:
-        """Returns who serves the listeners of the session's sandbox, in the order of its reach."""
-        role = interpreter.recorded.get("executionRoleArn")
+        """Returns the connection handlers of a session's sandbox, in the order of the listeners in its NetworkSpec."""
+        role = interpreter.echoed.get("executionRoleArn")
         session_role = None
         if role is not None and self._authorizer is not None:
             session_role = SessionRole(self._authorizer, role, interpreter.arn, session_id)
         hosts = named_hosts.handlers(self._hosts[interpreter.network_mode])
-        return [self._gate.for_a_sandbox(), Metadata(session_role, self._region).serve, *hosts]
+        return [self._s3_proxy.handler(), Metadata(session_role, self._region).serve, *hosts]
 
 
-def _and(hosts: Sequence[named_hosts.NamedHost]) -> str:
+def _host_list(hosts: Sequence[named_hosts.NamedHost]) -> str:
     return "".join(f", {host.name}:{host.port}" for host in hosts)

@@ -1,4 +1,4 @@
-"""The execution role of one session, as the metadata service shows it: its credentials, or why it has none."""
+"""The execution role of one session, as the metadata service serves it: its credentials, or the error."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from ..errors import InternalServerError
 if TYPE_CHECKING:
     from ..authorizer import Authorizer, Credentials
 
-REFUSED_FOR = timedelta(seconds=1)
+FAILURE_CACHE_TIME = timedelta(seconds=1)
 """How long a failure is cached, so that code in a loop floods neither the authorizer nor the log."""
-REFRESHED_BEFORE_EXPIRY = timedelta(minutes=20)
-"""Earlier than botocore asks for new ones (15 minutes), so that asking helps; at the latest at half of their life."""
+REFRESH_MARGIN = timedelta(minutes=20)
+"""Earlier than botocore's refresh (15 minutes before expiry), but no earlier than half of the credentials' life."""
 
 log = logging.getLogger(__name__)
 
 
 class SessionRole:
-    """Credentials are asked for when code asks, kept, and asked for anew before they expire. They are never logged."""
+    """Fetches credentials on demand, caches them, and refreshes them before they expire. Never logs them."""
 
     def __init__(self, authorizer: Authorizer, role_arn: str, interpreter_arn: str, session_id: str) -> None:
         self._authorizer = authorizer
         self._names = role_arn, interpreter_arn, session_id
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._credentials: Credentials | None = None
-        self._good_until = datetime.min.replace(tzinfo=UTC)
-        self._refusal: RoleNotAssumableError | InternalServerError | None = None
-        self._refused_until = self._good_until
+        self._valid_until = datetime.min.replace(tzinfo=UTC)
+        self._failure: RoleNotAssumableError | InternalServerError | None = None
+        self._failed_until = self._valid_until
 
     async def document(self) -> dict[str, Any]:
-        """Returns what the metadata service answers for the role.
+        """Returns the metadata service's document for the role.
 
-        Of a role that cannot be assumed it is a guess that it shows as on EC2: a document with another code, which the
-        SDKs take for no credentials.
+        For a role that cannot be assumed, the document is that of EC2, with an error code that the SDKs treat as no
+        credentials. That AgentCore does the same is an assumption.
 
         Raises:
-            InternalServerError: nobody can tell.
+            InternalServerError: The authorizer does not respond.
         """
         now = datetime.now(UTC)
         try:
@@ -60,21 +60,21 @@ class SessionRole:
         }
 
     async def _current(self, now: datetime) -> Credentials:
-        async with self._turn:
-            if self._refusal is not None and now < self._refused_until:
-                raise self._refusal
-            if self._credentials is None or now >= self._good_until:
+        async with self._lock:
+            if self._failure is not None and now < self._failed_until:
+                raise self._failure
+            if self._credentials is None or now >= self._valid_until:
                 try:
                     self._credentials = await self._authorizer.credentials(*self._names)
                 except (RoleNotAssumableError, InternalServerError) as error:
                     role, interpreter, session = self._names
                     log.warning(
-                        "Code in session %s of %s has no credentials of %s: %s", session, interpreter, role, error
+                        "Code in session %s of %s gets no credentials of %s: %s", session, interpreter, role, error
                     )
-                    self._refusal, self._refused_until = error, now + REFUSED_FOR
+                    self._failure, self._failed_until = error, now + FAILURE_CACHE_TIME
                     raise
                 life = self._credentials.expiration - now
-                self._good_until = self._credentials.expiration - min(REFRESHED_BEFORE_EXPIRY, life / 2)
+                self._valid_until = self._credentials.expiration - min(REFRESH_MARGIN, life / 2)
             return self._credentials
 
 

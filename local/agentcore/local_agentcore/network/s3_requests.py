@@ -1,7 +1,7 @@
-"""Which requests are S3's, told from the request alone: what an AWS emulator might take for another service's is not.
+"""Rejects requests that an AWS emulator could route to another service than S3.
 
-Emulators serve all services at one address. MiniStack goes by the scope of a signature in the header, `x-amz-target`,
-`Action` in a query or a form, and the beginning of the path; LocalStack and moto by much the same.
+Emulators serve all services at one address. MiniStack selects the service by the scope of the signature header,
+`x-amz-target`, `Action` in a query or a form, and the start of the path; LocalStack and moto use similar rules.
 """
 
 from __future__ import annotations
@@ -21,52 +21,52 @@ SIGNED_FOR_S3 = re.compile(
 )
 SCOPE_FOR_S3 = re.compile(r"[^/,\s=]+/\d{8}/[^/,\s]*/s3/aws4_request")
 BUCKET = re.compile(rb"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-OTHER_FIRST_SEGMENTS = frozenset((b"health", b"iceberg", b"latest", b"restapis", b"v20180820"))
-"""What looks like a bucket and is not: health, Iceberg catalogues, instance metadata, API Gateway, S3 Control."""
+RESERVED_FIRST_SEGMENTS = frozenset((b"health", b"iceberg", b"latest", b"restapis", b"v20180820"))
+"""Paths of other services: health, Iceberg catalogues, instance metadata, API Gateway, S3 Control."""
 FORM = b"application/x-www-form-urlencoded"
-ONE_EACH = (b"host", b"authorization", b"content-type", b"content-length", b"transfer-encoding", b"x-amz-target")
+UNIQUE_HEADERS = (b"host", b"authorization", b"content-type", b"content-length", b"transfer-encoding", b"x-amz-target")
 SIGNED_QUERIES = (frozenset(("x-amz-credential", "x-amz-signature")), frozenset(("awsaccesskeyid", "signature")))
-"""Presigned by version 4, and by version 2: S3's own, which boto3 takes in us-east-1 unless told otherwise."""
+"""Parameters of URLs presigned with version 4, and with S3's version 2, boto3's default in us-east-1."""
 
 
-def refusal(request: h11.Request, hosts: frozenset[bytes]) -> str | None:
-    """Returns why a request is not passed on to S3; None for one that is.
+def rejection(request: h11.Request, hosts: frozenset[bytes]) -> str | None:
+    """Returns why a request is not forwarded to S3, or None if it is.
 
     Args:
-        request: as it arrived.
-        hosts: what the Host header may be.
+        request: The received request.
+        hosts: The allowed values of the Host header.
     """
     headers: dict[bytes, bytes] = {}
     for name, value in request.headers:
-        if name in headers and name in ONE_EACH:
-            return f"The header {name.decode()} was sent twice"
+        if name in headers and name in UNIQUE_HEADERS:
+            return f"The header {name.decode()} is present twice"
         headers[name] = value
     if request.method not in METHODS:
-        return f"S3 has no method {request.method.decode()}"
+        return f"The method {request.method.decode()} is not a method of S3"
     if headers.get(b"host", b"") not in hosts:
         return f"The header Host has to be {' or '.join(sorted(host.decode() for host in hosts))}"
     if b"x-amz-target" in headers:
-        return "The header x-amz-target was sent, which is not S3's"
+        return "The header x-amz-target is present, which S3 does not use"
     if b"content-length" in headers and b"transfer-encoding" in headers:
-        return "Content-Length and Transfer-Encoding exclude each other"
+        return "The headers Content-Length and Transfer-Encoding are both present"
     path, _, query = request.target.partition(b"?")
-    return _path_refusal(path) or _signature_refusal(headers, query)
+    return _path_rejection(path) or _signature_rejection(headers, query)
 
 
-def _path_refusal(path: bytes) -> str | None:
+def _path_rejection(path: bytes) -> str | None:
     if not path.startswith(b"/"):
-        return "The request's target has to be a path"
+        return "The request target is not a path"
     bucket = unquote_to_bytes(path[1:]).split(b"/")[0]
-    if path != b"/" and (not BUCKET.fullmatch(bucket) or bucket in OTHER_FIRST_SEGMENTS):
-        return "The path has to begin with a bucket's name"
+    if path != b"/" and (not BUCKET.fullmatch(bucket) or bucket in RESERVED_FIRST_SEGMENTS):
+        return "The path does not start with a bucket name"
     return None
 
 
-def _signature_refusal(headers: Mapping[bytes, bytes], query: bytes) -> str | None:
+def _signature_rejection(headers: Mapping[bytes, bytes], query: bytes) -> str | None:
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     names = [name.lower() for name, _ in pairs]
     if "action" in names:
-        return "The query has an Action, which is not S3's"
+        return "The query parameter Action is present, which S3 does not use"
     presigned = [fields for fields in SIGNED_QUERIES if fields.intersection(names)]
     if b"authorization" in headers:
         if presigned:
@@ -79,5 +79,5 @@ def _signature_refusal(headers: Mapping[bytes, bytes], query: bytes) -> str | No
     if not all(SCOPE_FOR_S3.fullmatch(scope) for scope in scopes):
         return "The URL is not presigned for the service s3"
     if headers.get(b"content-type", b"").strip().lower().startswith(FORM):
-        return "A presigned URL takes no form: send the data with another Content-Type"
+        return "A presigned URL does not accept a form: send the data with another Content-Type"
     return None
