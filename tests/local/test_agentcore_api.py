@@ -1,4 +1,4 @@
-"""What a client of the emulated AgentCore may rely on: resources, sessions, limits, the server's start and end."""
+"""The emulated AgentCore from a client's view: resources, sessions, limits, start and shutdown of the server."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ print("Chart saved")"""
 
 
 class Session:
-    """A session under test."""
+    """A session for tests."""
 
     def __init__(self, data_plane: Any, interpreter: str = MANAGED, **parameters: Any) -> None:
         self.client, self.interpreter = data_plane, interpreter
-        answer = data_plane.start_code_interpreter_session(codeInterpreterIdentifier=interpreter, **parameters)
-        self.identifier: str = answer["sessionId"]
+        response = data_plane.start_code_interpreter_session(codeInterpreterIdentifier=interpreter, **parameters)
+        self.identifier: str = response["sessionId"]
 
     def invoke(self, name: str, **arguments: Any) -> dict[str, Any]:
         """Calls a tool and returns its result."""
-        answer = self.client.invoke_code_interpreter(
+        response = self.client.invoke_code_interpreter(
             codeInterpreterIdentifier=self.interpreter, sessionId=self.identifier, name=name, arguments=arguments
         )
-        (event,) = answer["stream"]
+        (event,) = response["stream"]
         result: dict[str, Any] = event["result"]
         return result
 
@@ -65,7 +65,7 @@ class Session:
         return content
 
     def stop(self) -> None:
-        """Stops it, if it still is there."""
+        """Stops the session if it is live."""
         try:
             self.client.stop_code_interpreter_session(
                 codeInterpreterIdentifier=self.interpreter, sessionId=self.identifier
@@ -85,21 +85,21 @@ def message_of(error: Any) -> str:
     return str(error.response["Error"]["Message"])
 
 
-def refusal(call: Callable[[], object]) -> tuple[str, str]:
-    """Returns code and message of the error that a call has to end with."""
+def error_of(call: Callable[[], object]) -> tuple[str, str]:
+    """Returns code and message of the error that a call raises."""
     with pytest.raises(ClientError) as raised:
         call()
     return code_of(raised.value), message_of(raised.value)
 
 
 def new_name() -> str:
-    """Returns an interpreter name that nobody has."""
+    """Returns a unique interpreter name."""
     return f"test_{uuid.uuid4().hex[:12]}"
 
 
 @pytest.fixture
 def sessions(agentcore: Any) -> Generator[Callable[..., Session]]:
-    """Starts sessions, and stops them after the test."""
+    """Returns a function that starts sessions, which are stopped after the test."""
     started: list[Session] = []
 
     def start(*arguments: Any, **parameters: Any) -> Session:
@@ -113,9 +113,9 @@ def sessions(agentcore: Any) -> Generator[Callable[..., Session]]:
 
 @pytest.fixture
 def interpreter(agentcore_control: Any) -> Generator[str]:
-    """A custom interpreter of its own."""
-    answer = agentcore_control.create_code_interpreter(name=new_name(), networkConfiguration=SANDBOX)
-    identifier: str = answer["codeInterpreterId"]
+    """Returns the id of a new custom interpreter."""
+    response = agentcore_control.create_code_interpreter(name=new_name(), networkConfiguration=SANDBOX)
+    identifier: str = response["codeInterpreterId"]
     yield identifier
     try:
         agentcore_control.delete_code_interpreter(codeInterpreterId=identifier)
@@ -127,7 +127,7 @@ def interpreter(agentcore_control: Any) -> Generator[str]:
 # Interpreters
 
 
-def test_an_interpreter_is_created_found_listed_and_deleted(agentcore_control: Any) -> None:
+def test_create_get_list_and_delete_an_interpreter(agentcore_control: Any) -> None:
     name = new_name()
     role = "arn:aws:iam::123456789012:role/execution"
     created = agentcore_control.create_code_interpreter(
@@ -143,20 +143,22 @@ def test_an_interpreter_is_created_found_listed_and_deleted(agentcore_control: A
     listed = agentcore_control.list_code_interpreters(type="CUSTOM")["codeInterpreterSummaries"]
     assert identifier in {summary["codeInterpreterId"] for summary in listed}
     assert agentcore_control.delete_code_interpreter(codeInterpreterId=identifier)["status"] == "DELETING"
-    code, _ = refusal(lambda: agentcore_control.get_code_interpreter(codeInterpreterId=identifier))
+    code, _ = error_of(lambda: agentcore_control.get_code_interpreter(codeInterpreterId=identifier))
     assert code == "ResourceNotFoundException"
 
 
-def test_the_managed_interpreter_is_there_and_stays(agentcore_control: Any) -> None:
+def test_the_managed_interpreter_exists_and_cannot_be_deleted(agentcore_control: Any) -> None:
     (summary,) = agentcore_control.list_code_interpreters(type="SYSTEM")["codeInterpreterSummaries"]
     assert summary["codeInterpreterArn"] == f"arn:aws:bedrock-agentcore:us-east-1:aws:code-interpreter/{MANAGED}"
-    code, _ = refusal(lambda: agentcore_control.delete_code_interpreter(codeInterpreterId=MANAGED))
+    code, _ = error_of(lambda: agentcore_control.delete_code_interpreter(codeInterpreterId=MANAGED))
     assert code == "ValidationException"
 
 
-def test_two_interpreters_cannot_share_a_name(agentcore_control: Any, interpreter: str) -> None:
+def test_creating_a_second_interpreter_with_the_same_name_is_a_conflict(
+    agentcore_control: Any, interpreter: str
+) -> None:
     name = interpreter.rpartition("-")[0]
-    code, message = refusal(lambda: agentcore_control.create_code_interpreter(name=name, networkConfiguration=SANDBOX))
+    code, message = error_of(lambda: agentcore_control.create_code_interpreter(name=name, networkConfiguration=SANDBOX))
     assert code == "ConflictException"
     assert name in message
     agentcore_control.delete_code_interpreter(codeInterpreterId=interpreter)
@@ -164,7 +166,7 @@ def test_two_interpreters_cannot_share_a_name(agentcore_control: Any, interprete
     agentcore_control.delete_code_interpreter(codeInterpreterId=again["codeInterpreterId"])
 
 
-def test_an_interpreter_keeps_its_tags_and_is_known_by_its_arn(agentcore_control: Any) -> None:
+def test_tags_are_stored_and_changed_by_arn(agentcore_control: Any) -> None:
     created = agentcore_control.create_code_interpreter(
         name=new_name(), networkConfiguration=SANDBOX, tags={"tenant": "demo", "team": "a"}
     )
@@ -175,27 +177,27 @@ def test_an_interpreter_keeps_its_tags_and_is_known_by_its_arn(agentcore_control
     agentcore_control.delete_code_interpreter(codeInterpreterId=created["codeInterpreterId"])
 
 
-def test_creating_again_with_the_same_token_creates_nothing(agentcore_control: Any) -> None:
+def test_creating_an_interpreter_is_idempotent_by_client_token(agentcore_control: Any) -> None:
     request: dict[str, Any] = {"name": new_name(), "networkConfiguration": SANDBOX, "clientToken": str(uuid.uuid4())}
     first = agentcore_control.create_code_interpreter(**request)
     assert agentcore_control.create_code_interpreter(**request)["codeInterpreterId"] == first["codeInterpreterId"]
-    code, message = refusal(lambda: agentcore_control.create_code_interpreter(**(request | {"name": new_name()})))
+    code, message = error_of(lambda: agentcore_control.create_code_interpreter(**(request | {"name": new_name()})))
     assert (code, "different parameters" in message) == ("ValidationException", True)
     agentcore_control.delete_code_interpreter(codeInterpreterId=first["codeInterpreterId"])
 
 
-def test_a_request_that_breaks_the_model_names_every_member_at_fault(agentcore_endpoint: str) -> None:
+def test_an_invalid_request_lists_every_invalid_member(agentcore_endpoint: str) -> None:
     body = {"name": "9 lives", "networkConfiguration": {"networkMode": "SPACE"}, "description": ""}
     request = urllib.request.Request(  # noqa: S310  loopback
         f"{agentcore_endpoint}/code-interpreters", json.dumps(body).encode(), method="PUT"
     )
     with pytest.raises(urllib.error.HTTPError) as raised:
         urllib.request.urlopen(request)  # noqa: S310  loopback
-    answer = json.loads(raised.value.read())
+    response = json.loads(raised.value.read())
     assert raised.value.code == 400
     assert raised.value.headers["x-amzn-errortype"] == "ValidationException"
-    assert answer["reason"] == "FieldValidationFailed"
-    names = {field["name"] for field in answer["fieldList"]}
+    assert response["reason"] == "FieldValidationFailed"
+    names = {field["name"] for field in response["fieldList"]}
     assert names == {"name", "networkConfiguration.networkMode", "description"}
 
 
@@ -208,18 +210,18 @@ def test_a_request_that_breaks_the_model_names_every_member_at_fault(agentcore_e
         (b"{}", "ValidationException"),
     ],
 )
-def test_a_body_that_is_no_request_is_refused(agentcore_endpoint: str, body: bytes, code: str) -> None:
+def test_an_invalid_body_is_rejected(agentcore_endpoint: str, body: bytes, code: str) -> None:
     request = urllib.request.Request(f"{agentcore_endpoint}/code-interpreters", body, method="PUT")  # noqa: S310
     with pytest.raises(urllib.error.HTTPError) as raised:
         urllib.request.urlopen(request)  # noqa: S310  loopback
     assert (raised.value.code, raised.value.headers["x-amzn-errortype"]) == (400, code)
 
 
-def test_an_interpreter_with_live_sessions_is_not_deleted(
+def test_deleting_an_interpreter_with_live_sessions_is_a_conflict(
     agentcore_control: Any, interpreter: str, sessions: Callable[..., Session]
 ) -> None:
     session = sessions(interpreter)
-    code, _ = refusal(lambda: agentcore_control.delete_code_interpreter(codeInterpreterId=interpreter))
+    code, _ = error_of(lambda: agentcore_control.delete_code_interpreter(codeInterpreterId=interpreter))
     assert code == "ConflictException"
     session.stop()
     agentcore_control.delete_code_interpreter(codeInterpreterId=interpreter)
@@ -228,7 +230,7 @@ def test_an_interpreter_with_live_sessions_is_not_deleted(
 # Sessions
 
 
-def test_a_session_keeps_variables_files_and_its_own_count(sessions: Callable[..., Session]) -> None:
+def test_a_session_keeps_variables_files_and_its_cell_count(sessions: Callable[..., Session]) -> None:
     session = sessions()
     session.python("x = 41\nopen('note.txt', 'w').write('kept')")
     assert session.python("print(x + 1, open('note.txt').read())")["stdout"] == "42 kept"
@@ -236,11 +238,11 @@ def test_a_session_keeps_variables_files_and_its_own_count(sessions: Callable[..
     assert "Cell In[3], line 1" in session.python("y")["stderr"]
 
 
-def test_a_cleared_context_forgets_variables_and_keeps_files(sessions: Callable[..., Session]) -> None:
+def test_clear_context_removes_variables_and_keeps_files(sessions: Callable[..., Session]) -> None:
     session = sessions()
     session.python("x = 1\nopen('note.txt', 'w').write('kept')")
-    answer = session.python("print(open('note.txt').read(), 'x' in globals())", clearContext=True)
-    assert answer["stdout"] == "kept False"
+    response = session.python("print(open('note.txt').read(), 'x' in globals())", clearContext=True)
+    assert response["stdout"] == "kept False"
 
 
 def test_sessions_share_neither_variables_nor_files(sessions: Callable[..., Session]) -> None:
@@ -251,7 +253,7 @@ def test_sessions_share_neither_variables_nor_files(sessions: Callable[..., Sess
     assert "secret.txt" not in second.python("import os; print(os.listdir('.'))")["stdout"]
 
 
-def test_starting_again_with_the_same_token_starts_nothing(
+def test_starting_a_session_is_idempotent_by_client_token(
     agentcore: Any, interpreter: str, sessions: Callable[..., Session]
 ) -> None:
     token = str(uuid.uuid4())
@@ -262,17 +264,17 @@ def test_starting_again_with_the_same_token_starts_nothing(
     first.stop()
 
 
-def test_sessions_are_listed_by_status_in_pages(
+def test_sessions_are_listed_by_status_and_in_pages(
     agentcore: Any, interpreter: str, sessions: Callable[..., Session]
 ) -> None:
     live, stopped, other = (sessions(interpreter, name=name) for name in ("live", "stopped", "other"))
     stopped.stop()
 
     def listed(**parameters: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = agentcore.list_code_interpreter_sessions(
+        response: dict[str, Any] = agentcore.list_code_interpreter_sessions(
             codeInterpreterIdentifier=interpreter, **parameters
         )
-        return answer
+        return response
 
     assert [item["sessionId"] for item in listed(status="TERMINATED")["items"]] == [stopped.identifier]
     page = listed(maxResults=2)
@@ -286,7 +288,9 @@ def test_sessions_are_listed_by_status_in_pages(
         session.stop()
 
 
-def test_what_does_not_exist_is_not_found(agentcore: Any, interpreter: str, sessions: Callable[..., Session]) -> None:
+def test_unknown_interpreters_and_sessions_are_not_found(
+    agentcore: Any, interpreter: str, sessions: Callable[..., Session]
+) -> None:
     session = sessions()
     attempts: list[Callable[[], object]] = [
         lambda: agentcore.start_code_interpreter_session(codeInterpreterIdentifier="none-0123456789"),
@@ -297,10 +301,10 @@ def test_what_does_not_exist_is_not_found(agentcore: Any, interpreter: str, sess
             codeInterpreterIdentifier=interpreter, sessionId=session.identifier
         ),
     ]
-    assert [refusal(attempt)[0] for attempt in attempts] == ["ResourceNotFoundException"] * 3
+    assert [error_of(attempt)[0] for attempt in attempts] == ["ResourceNotFoundException"] * 3
 
 
-def test_a_session_that_is_used_still_ends_at_its_time(sessions: Callable[..., Session]) -> None:
+def test_activity_does_not_extend_a_session_lifetime(sessions: Callable[..., Session]) -> None:
     session = sessions(sessionTimeoutSeconds=1)
     assert session.python("print('alive')")["stdout"] == "alive"
     while True:
@@ -312,7 +316,7 @@ def test_a_session_that_is_used_still_ends_at_its_time(sessions: Callable[..., S
             break
 
 
-def test_eight_hours_pass_by_the_clock_that_the_emulator_is_given(agentcore_runtime: Path, tmp_path: Path) -> None:
+def test_a_session_expires_after_eight_hours_of_a_test_clock(agentcore_runtime: Path, tmp_path: Path) -> None:
     now = [datetime(2026, 1, 1, tzinfo=UTC)]
 
     async def live() -> None:
@@ -329,8 +333,8 @@ def test_eight_hours_pass_by_the_clock_that_the_emulator_is_given(agentcore_runt
                 "arguments": {"code": "print(1)", "language": "python"},
             }
             now[0] += timedelta(hours=7, minutes=59)
-            answer = await emulator.call("InvokeCodeInterpreter", call)
-            assert answer["stream"][0]["result"]["structuredContent"]["stdout"] == "1"
+            response = await emulator.call("InvokeCodeInterpreter", call)
+            assert response["stream"][0]["result"]["structuredContent"]["stdout"] == "1"
             now[0] += timedelta(minutes=1)
             with pytest.raises(ValidationError, match="is not active"):
                 await emulator.call("InvokeCodeInterpreter", call)
@@ -346,25 +350,25 @@ def test_eight_hours_pass_by_the_clock_that_the_emulator_is_given(agentcore_runt
 
 
 @pytest.mark.parametrize(
-    ("code", "words"),
+    ("code", "expected"),
     [
         ("import os; os._exit(0)", "exit code 0"),
         ("import ctypes; ctypes.string_at(0)", "signal 11, SIGSEGV"),
     ],
 )
-def test_a_kernel_that_dies_fails_the_run_and_not_the_session(
-    sessions: Callable[..., Session], code: str, words: str
+def test_a_kernel_crash_fails_the_run_but_not_the_session(
+    sessions: Callable[..., Session], code: str, expected: str
 ) -> None:
     session = sessions()
     session.python("x = 1\nopen('kept.txt', 'w').write('kept')\nprint('before')")
     died = session.python(code)
     assert died["exitCode"] == 1
-    assert words in died["stderr"]
+    assert expected in died["stderr"]
     after = session.python("print(open('kept.txt').read(), 'x' in globals())")
     assert (after["stdout"], after["exitCode"]) == ("kept False", 0)
 
 
-def test_a_program_that_forks_and_returns_answers_once(sessions: Callable[..., Session]) -> None:
+def test_a_forking_program_returns_one_result(sessions: Callable[..., Session]) -> None:
     session = sessions()
     session.python("import os\nchild = os.fork()\nif child: os.waitpid(child, 0)")
     assert session.python("print('one')")["stdout"] == "one"
@@ -379,7 +383,7 @@ def test_a_program_that_forks_and_returns_answers_once(sessions: Callable[..., S
     ],
     ids=["without flush", "others"],
 )
-def test_code_that_puts_other_streams_in_the_place_of_its_own_keeps_its_kernel(
+def test_replacing_the_standard_streams_does_not_break_the_kernel(
     sessions: Callable[..., Session], change: str
 ) -> None:
     session = sessions()
@@ -389,7 +393,7 @@ def test_code_that_puts_other_streams_in_the_place_of_its_own_keeps_its_kernel(
     assert failed["stderr"].endswith("ZeroDivisionError: division by zero")
 
 
-def test_code_that_takes_its_streams_away_fails_and_keeps_its_kernel(sessions: Callable[..., Session]) -> None:
+def test_removing_a_standard_stream_fails_the_run_but_not_the_kernel(sessions: Callable[..., Session]) -> None:
     session = sessions()
     assert session.python("import sys\nprint('before')\nsys.stdout = None")["stdout"] == "before"
     failed = session.python("print('printed')")
@@ -397,40 +401,44 @@ def test_code_that_takes_its_streams_away_fails_and_keeps_its_kernel(sessions: C
     assert session.python("print('again')", clearContext=True)["stdout"] == "again"
 
 
-def test_calls_at_once_take_turns(sessions: Callable[..., Session]) -> None:
-    session, answers = sessions(), list[dict[str, Any]]()
+def test_concurrent_calls_in_one_session_are_serialised(sessions: Callable[..., Session]) -> None:
+    session, responses = sessions(), list[dict[str, Any]]()
     cell = "import time\nbegun = globals().get('begun', 0) + 1\ntime.sleep(0.05)\nprint(begun)"
-    threads = [threading.Thread(target=lambda: answers.append(session.python(cell))) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: responses.append(session.python(cell))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(answer["stdout"] for answer in answers) == ["1", "2", "3", "4"]
+    assert sorted(response["stdout"] for response in responses) == ["1", "2", "3", "4"]
 
 
-def test_await_and_values_at_the_end_of_a_cell_work(sessions: Callable[..., Session]) -> None:
-    answer = sessions().python("import asyncio\nawait asyncio.sleep(0)\nprint('printed')\n6 * 7")
-    assert answer["stdout"] == "printed\n42"
+def test_top_level_await_and_last_values_are_supported(sessions: Callable[..., Session]) -> None:
+    response = sessions().python("import asyncio\nawait asyncio.sleep(0)\nprint('printed')\n6 * 7")
+    assert response["stdout"] == "printed\n42"
 
 
-def test_commands_find_python_and_pip_and_no_path_of_the_host(sessions: Callable[..., Session]) -> None:
+def test_commands_find_python_and_pip_but_no_host_path(sessions: Callable[..., Session]) -> None:
     session = sessions()
-    for command, words in (("python --version", "Python 3."), ("python3 -c 'import numpy'", ""), ("pip list", "numpy")):
+    for command, expected in (
+        ("python --version", "Python 3."),
+        ("python3 -c 'import numpy'", ""),
+        ("pip list", "numpy"),
+    ):
         content = session.invoke("executeCommand", command=command)["structuredContent"]
         assert content["exitCode"] == 0, content
-        assert words in content["stdout"]
+        assert expected in content["stdout"]
     shown = session.python("import sys, os; print(sys.executable, sys.base_prefix, sys.path, os.getcwd())")["stdout"]
     assert "/opt/amazon/genesis1p-tools/var" in shown
-    assert os.path.expanduser("~") not in shown  # noqa: PTH111  as a text
+    assert os.path.expanduser("~") not in shown  # noqa: PTH111  as a string
     assert "local/runtimes" not in shown
 
 
-def test_standard_error_of_a_command_that_succeeds_is_in_its_output(sessions: Callable[..., Session]) -> None:
+def test_stderr_of_a_successful_command_is_part_of_stdout(sessions: Callable[..., Session]) -> None:
     content = sessions().invoke("executeCommand", command="echo out; echo err >&2")["structuredContent"]
     assert (content["stdout"], content["stderr"]) == ("out\r\nerr\r\n", "")
 
 
-def test_a_chart_leaves_its_own_file_and_no_other(sessions: Callable[..., Session]) -> None:
+def test_saving_a_chart_creates_exactly_one_file(sessions: Callable[..., Session]) -> None:
     session = sessions()
     before = {block["name"] for block in session.invoke("listFiles", path="")["content"]}
     assert session.python(BAR_CHART)["stdout"] == "Chart saved"
@@ -441,7 +449,7 @@ def test_a_chart_leaves_its_own_file_and_no_other(sessions: Callable[..., Sessio
     assert block["resource"]["blob"].startswith(b"\x89PNG")
 
 
-def test_files_are_written_in_folders_and_overwritten_whole(sessions: Callable[..., Session]) -> None:
+def test_write_files_creates_folders_and_overwrites_files(sessions: Callable[..., Session]) -> None:
     session = sessions()
     session.invoke("writeFiles", content=[{"path": "a/b/c.txt", "text": "long text"}])
     session.invoke("writeFiles", content=[{"path": "a/b/c.txt", "text": "short"}])
@@ -451,7 +459,7 @@ def test_files_are_written_in_folders_and_overwritten_whole(sessions: Callable[.
     assert entry["uri"] == "file:///a/b/c.txt"
 
 
-def test_a_file_that_is_not_there_fails_the_tool_and_not_the_call(sessions: Callable[..., Session]) -> None:
+def test_a_missing_file_is_a_tool_error(sessions: Callable[..., Session]) -> None:
     session = sessions()
     for name in ("readFiles", "removeFiles"):
         result = session.invoke(name, paths=["none.txt"])
@@ -460,9 +468,7 @@ def test_a_file_that_is_not_there_fails_the_tool_and_not_the_call(sessions: Call
 
 
 @pytest.mark.parametrize("path", ["a" * 256, "a/" * 2048 + "a", "a" * 100_000, "\u00e4" * 20_000])
-def test_a_path_that_is_too_long_fails_the_tool_and_not_the_session(
-    sessions: Callable[..., Session], path: str
-) -> None:
+def test_a_too_long_path_is_a_tool_error_and_the_session_continues(sessions: Callable[..., Session], path: str) -> None:
     session = sessions()
     attempts: list[tuple[str, dict[str, Any]]] = [
         ("readFiles", {"paths": [path]}),
@@ -477,27 +483,27 @@ def test_a_path_that_is_too_long_fails_the_tool_and_not_the_session(
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments", "words"),
+    ("name", "arguments", "expected"),
     [
         ("getTask", {"taskId": "a" * 100_000}, "exceed what a sandbox accepts in one call"),
         ("executeCode", {"language": "python"}, "requires the argument 'code'"),
         ("writeFiles", {"content": [{"path": "x"}]}, "either text or blob"),
     ],
 )
-def test_what_a_tool_cannot_do_is_refused_in_words(
-    sessions: Callable[..., Session], name: str, arguments: dict[str, Any], words: str
+def test_invalid_tool_arguments_are_rejected_with_a_message(
+    sessions: Callable[..., Session], name: str, arguments: dict[str, Any], expected: str
 ) -> None:
     session = sessions()
-    code, message = refusal(lambda: session.invoke(name, **arguments))
+    code, message = error_of(lambda: session.invoke(name, **arguments))
     assert code == "ValidationException"
-    assert words in message
+    assert expected in message
     assert session.python("print('alive')")["stdout"] == "alive"
 
 
 # Limits and the server
 
 
-def test_the_limits_of_a_call_are_met_in_words(agentcore_runtime: Path, tmp_path: Path) -> None:
+def test_exceeding_a_call_limit_is_reported(agentcore_runtime: Path, tmp_path: Path) -> None:
     options = ("--call-seconds", "1", "--output-mib", "1", "--max-sessions", "1", "--pool", "0")
     with running_emulator(agentcore_runtime, tmp_path, *options) as emulator:
         session = Session(client("bedrock-agentcore", emulator.address, "us-east-1"))
@@ -513,14 +519,14 @@ def test_the_limits_of_a_call_are_met_in_words(agentcore_runtime: Path, tmp_path
         loud = session.python("print('a' * 3_000_000)")
         assert (loud["exitCode"], len(loud["stdout"])) == (0, 1 << 20)
         assert "output limit of 1 MiB" in loud["stderr"]
-        code, message = refusal(lambda: Session(session.client))
+        code, message = error_of(lambda: Session(session.client))
         assert (code, "maxCodeInterpreterSessions limit exceeded" in message) == ("ServiceQuotaExceededException", True)
 
 
-def test_health_says_what_is_so(agentcore_endpoint: str, sessions: Callable[..., Session]) -> None:
+def test_health_reports_the_sandbox_and_sessions(agentcore_endpoint: str, sessions: Callable[..., Session]) -> None:
     def health() -> dict[str, Any]:
-        with urllib.request.urlopen(f"{agentcore_endpoint}/_local/health") as answer:  # noqa: S310  loopback
-            report: dict[str, Any] = json.load(answer)
+        with urllib.request.urlopen(f"{agentcore_endpoint}/_local/health") as response:  # noqa: S310  loopback
+            report: dict[str, Any] = json.load(response)
             return report
 
     before = health()
@@ -531,29 +537,29 @@ def test_health_says_what_is_so(agentcore_endpoint: str, sessions: Callable[...,
     assert health()["sessions"] == before["sessions"] + 1
 
 
-def test_without_bubblewrap_no_code_runs_and_the_rest_works(agentcore_runtime: Path, tmp_path: Path) -> None:
+def test_without_bubblewrap_no_code_runs_but_the_control_plane_works(agentcore_runtime: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": "/nonexistent"}
     with running_emulator(agentcore_runtime, tmp_path, environment=environment) as emulator:
         assert not emulator.runs_code
         control = client("bedrock-agentcore-control", emulator.address, "us-east-1")
         created = control.create_code_interpreter(name=new_name(), networkConfiguration=SANDBOX)
         data = client("bedrock-agentcore", emulator.address, "us-east-1")
-        _, message = refusal(
+        _, message = error_of(
             lambda: data.start_code_interpreter_session(codeInterpreterIdentifier=created["codeInterpreterId"])
         )
         assert "bubblewrap is not installed" in message
         assert "sudo apt-get install bubblewrap" in message
 
 
-def test_a_runtime_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_runtime_is_named(tmp_path: Path) -> None:
     with running_emulator(tmp_path / "none", tmp_path) as emulator:
         assert not emulator.runs_code
         assert str(tmp_path / "none") in emulator.state
 
 
-def test_a_port_in_use_is_one_clear_line(agentcore_runtime: Path, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
+def test_a_port_in_use_is_reported_in_one_line(agentcore_runtime: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
         command = [sys.executable, "-m", "local_agentcore", "serve", "--port", port]
         options = ["--runtime", str(agentcore_runtime), "--state", str(tmp_path)]
         ended = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
@@ -565,17 +571,17 @@ def test_a_port_in_use_is_one_clear_line(agentcore_runtime: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_server_ends_well_with_a_call_in_flight(
+def test_the_server_shuts_down_cleanly_during_a_call(
     agentcore_runtime: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     outcome: list[str] = []
     with running_emulator(agentcore_runtime, tmp_path) as emulator:
         session = Session(client("bedrock-agentcore", emulator.address, "us-east-1"))
         code = "open('begun', 'w')\nwhile True: pass"
-        running = threading.Thread(target=lambda: outcome.append(refusal(lambda: session.python(code))[0]))
+        running = threading.Thread(target=lambda: outcome.append(error_of(lambda: session.python(code))[0]))
         running.start()
         while not any(block["name"] == "begun" for block in session.invoke("listFiles", path="")["content"]):
-            time.sleep(0.05)  # below the rate at which calls are throttled
+            time.sleep(0.05)  # stays below the throttling rate
         emulator.process.send_signal(number)
         assert emulator.process.wait(30) == 0
         running.join()
@@ -583,19 +589,19 @@ def test_the_server_ends_well_with_a_call_in_flight(
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
 
-def test_the_control_plane_works_with_an_older_client(agentcore_endpoint: str) -> None:
-    """A client of another botocore sends the members that it knows; here as bare HTTP with the least there may be."""
+def test_the_control_plane_accepts_minimal_requests(agentcore_endpoint: str) -> None:
+    """A client with an older botocore sends fewer members. This test sends the minimum as plain HTTP."""
     body = json.dumps({"name": new_name(), "networkConfiguration": SANDBOX}).encode()
     create = urllib.request.Request(f"{agentcore_endpoint}/code-interpreters", body, method="PUT")  # noqa: S310
-    with urllib.request.urlopen(create) as answer:  # noqa: S310  loopback
-        assert answer.status == 202
-        identifier = json.load(answer)["codeInterpreterId"]
+    with urllib.request.urlopen(create) as response:  # noqa: S310  loopback
+        assert response.status == 202
+        identifier = json.load(response)["codeInterpreterId"]
     delete = urllib.request.Request(f"{agentcore_endpoint}/code-interpreters/{identifier}", method="DELETE")  # noqa: S310
-    with urllib.request.urlopen(delete) as answer:  # noqa: S310  loopback
-        assert answer.status == 202
+    with urllib.request.urlopen(delete) as response:  # noqa: S310  loopback
+        assert response.status == 202
 
 
-def test_the_readmes_example_runs(agentcore_endpoint: str) -> None:
+def test_the_readme_example_runs(agentcore_endpoint: str) -> None:
     text = (Path(__file__).resolve().parents[2] / "local" / "agentcore" / "README.md").read_text()
     (example,) = re.findall(r"```python\n(import boto3.*?)```", text, re.DOTALL)
     ended = subprocess.run(

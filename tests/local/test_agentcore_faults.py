@@ -1,4 +1,4 @@
-"""Faults on order: each kind as a client sees it, which calls it strikes, and what a plan may say."""
+"""Fault injection: each kind from a client's view, the selection of calls, and the validation of plans."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 MANAGED = {"codeInterpreterIdentifier": "aws.codeinterpreter.v1"}
 INVOKE = "InvokeCodeInterpreter"
-LEAVES_A_MARK = {"language": "python", "code": "open('mark', 'a').write('x'); print('a' * 1000)"}
+WRITES_A_MARK = {"language": "python", "code": "open('mark', 'a').write('x'); print('a' * 1000)"}
 
 
 @pytest.fixture
 def session(agentcore: Any) -> Generator[dict[str, str]]:
-    """A session, as the members that name it."""
+    """Starts a session and returns the request members that identify it."""
     where = {**MANAGED, "sessionId": agentcore.start_code_interpreter_session(**MANAGED)["sessionId"]}
     yield where
     if agentcore.get_code_interpreter_session(**where)["status"] == "READY":
@@ -43,7 +43,7 @@ def session(agentcore: Any) -> Generator[dict[str, str]]:
 
 @pytest.fixture
 def invoke(agentcore: Any, session: dict[str, str]) -> Callable[..., Any]:
-    """Calls a tool and returns its result."""
+    """Returns a function that calls a tool and returns its result."""
 
     def call(name: str, **arguments: Any) -> Any:
         (event,) = agentcore.invoke_code_interpreter(**session, name=name, arguments=arguments)["stream"]
@@ -52,8 +52,8 @@ def invoke(agentcore: Any, session: dict[str, str]) -> Callable[..., Any]:
     return call
 
 
-def refusal(call: Callable[[], object]) -> tuple[str, int]:
-    """Returns code and status of the error that a call has to end with."""
+def error_of(call: Callable[[], object]) -> tuple[str, int]:
+    """Returns code and status of the error that a call raises."""
     with pytest.raises(ClientError) as raised:
         call()
     response: Any = raised.value.response
@@ -61,15 +61,15 @@ def refusal(call: Callable[[], object]) -> tuple[str, int]:
 
 
 def marks(invoke: Callable[..., Any]) -> int:
-    """How often the code that leaves a mark has run in the session."""
+    """Returns how often WRITES_A_MARK has run in the session."""
     result = invoke("readFiles", paths=["mark"])
     return 0 if result["isError"] else len(result["content"][0]["resource"]["text"])
 
 
-# What each kind does
+# The kinds of faults
 
 
-def test_an_order_of_what_is_no_rule_says_what_is_one(agentcore_faults: FaultInjector) -> None:
+def test_injecting_something_other_than_a_rule_is_a_type_error(agentcore_faults: FaultInjector) -> None:
     not_a_rule: Any = "latency"
     with pytest.raises(TypeError) as raised:
         agentcore_faults.inject(not_a_rule)
@@ -79,7 +79,7 @@ def test_an_order_of_what_is_no_rule_says_what_is_one(agentcore_faults: FaultInj
     )
 
 
-def test_latency_is_waited_for(agentcore_faults: FaultInjector, invoke: Callable[..., Any]) -> None:
+def test_latency_delays_the_call(agentcore_faults: FaultInjector, invoke: Callable[..., Any]) -> None:
     agentcore_faults.inject(Rule("latency", "executeCode", seconds=0.3))
     code = "import time; print(time.time())"
     begun = time.time()
@@ -87,25 +87,23 @@ def test_latency_is_waited_for(agentcore_faults: FaultInjector, invoke: Callable
 
 
 @pytest.mark.parametrize("code", MODEL_STATUSES)
-def test_an_error_before_the_call_is_the_services_and_nothing_is_done(
+def test_an_error_before_the_call_has_no_effect(
     agentcore_faults: FaultInjector, invoke: Callable[..., Any], code: str
 ) -> None:
     agentcore_faults.inject(Rule("error", "executeCode", code=code, times=1))
-    assert refusal(lambda: invoke("executeCode", **LEAVES_A_MARK)) == (code, MODEL_STATUSES[code])
+    assert error_of(lambda: invoke("executeCode", **WRITES_A_MARK)) == (code, MODEL_STATUSES[code])
     assert marks(invoke) == 0
-    invoke("executeCode", **LEAVES_A_MARK)
+    invoke("executeCode", **WRITES_A_MARK)
     assert marks(invoke) == 1
 
 
-def test_an_error_after_the_call_hides_that_it_was_done(
-    agentcore_faults: FaultInjector, invoke: Callable[..., Any]
-) -> None:
+def test_an_error_after_the_call_hides_its_effect(agentcore_faults: FaultInjector, invoke: Callable[..., Any]) -> None:
     agentcore_faults.inject(Rule("error", "executeCode", at="after"))
-    assert refusal(lambda: invoke("executeCode", **LEAVES_A_MARK)) == ("InternalServerException", 500)
+    assert error_of(lambda: invoke("executeCode", **WRITES_A_MARK)) == ("InternalServerException", 500)
     assert marks(invoke) == 1
 
 
-def test_throttling_at_a_rate_is_the_same_for_the_same_seed(agentcore_faults: FaultInjector, agentcore: Any) -> None:
+def test_throttling_at_a_rate_is_reproducible_by_seed(agentcore_faults: FaultInjector, agentcore: Any) -> None:
     def outcomes(seed: int) -> list[bool]:
         agentcore_faults.inject(Rule("throttling", "ListCodeInterpreterSessions", rate=0.5), seed=seed)
         injected: list[bool] = []
@@ -124,12 +122,10 @@ def test_throttling_at_a_rate_is_the_same_for_the_same_seed(agentcore_faults: Fa
     assert 5 < sum(outcomes(1)) < 35
 
 
-def test_an_error_within_the_stream_is_an_event_stream_error(
-    agentcore_faults: FaultInjector, invoke: Callable[..., Any]
-) -> None:
+def test_a_stream_error_raises_event_stream_error(agentcore_faults: FaultInjector, invoke: Callable[..., Any]) -> None:
     agentcore_faults.inject(Rule("stream_error", INVOKE, times=1, code="ThrottlingException"))
     with pytest.raises(EventStreamError, match=r"\(throttlingException\)"):
-        invoke("executeCode", **LEAVES_A_MARK)
+        invoke("executeCode", **WRITES_A_MARK)
     assert marks(invoke) == 1
 
 
@@ -141,47 +137,49 @@ def test_an_error_within_the_stream_is_an_event_stream_error(
         ("during", ProtocolError, 1),
     ],
 )
-def test_a_disconnect_is_one_of_tcp(
+def test_a_disconnect_closes_the_tcp_connection(
     agentcore_faults: FaultInjector, invoke: Callable[..., Any], at: Any, error: type[Exception], runs: int
 ) -> None:
     agentcore_faults.inject(Rule("disconnect", "executeCode", at=at, times=1))
     with pytest.raises(error):
-        invoke("executeCode", **LEAVES_A_MARK)
+        invoke("executeCode", **WRITES_A_MARK)
     assert marks(invoke) == runs
 
 
-def test_a_disconnect_after_the_stream_leaves_its_event_and_no_end(
+def test_a_disconnect_after_the_event_cuts_the_end_of_the_stream(
     agentcore_faults: FaultInjector, agentcore: Any, session: dict[str, str]
 ) -> None:
     agentcore_faults.inject(Rule("disconnect", "executeCode", at="after"))
-    answer = agentcore.invoke_code_interpreter(**session, name="executeCode", arguments=LEAVES_A_MARK)
-    events = iter(answer["stream"])
+    response = agentcore.invoke_code_interpreter(**session, name="executeCode", arguments=WRITES_A_MARK)
+    events = iter(response["stream"])
     assert next(events)["result"]["isError"] is False
     with pytest.raises(ProtocolError):
         next(events)
 
 
 @pytest.mark.parametrize("at", ["before", "unanswered"])
-def test_a_plain_answer_is_lost_too(agentcore_faults: FaultInjector, agentcore_control: Any, at: Any) -> None:
+def test_a_disconnect_also_affects_responses_without_a_stream(
+    agentcore_faults: FaultInjector, agentcore_control: Any, at: Any
+) -> None:
     agentcore_faults.inject(Rule("disconnect", "ListCodeInterpreters", at=at, times=1))
     with pytest.raises(ConnectionClosedError):
         agentcore_control.list_code_interpreters()
     assert agentcore_control.list_code_interpreters()["codeInterpreterSummaries"]
 
 
-def test_half_of_a_plain_answer_is_sent_with_the_length_of_the_whole(
+def test_half_of_a_response_is_sent_with_the_full_content_length(
     agentcore_faults: FaultInjector, agentcore_endpoint: str, agentcore_control: Any
 ) -> None:
     agentcore_faults.inject(Rule("disconnect", "ListCodeInterpreters", at="during", times=2))
     request = urllib.request.Request(f"{agentcore_endpoint}/code-interpreters", b"", method="POST")  # noqa: S310
-    with pytest.raises(IncompleteRead), urllib.request.urlopen(request) as answer:  # noqa: S310  loopback
-        answer.read()
-    # botocore does not mind: to it, half an answer is one without members.
+    with pytest.raises(IncompleteRead), urllib.request.urlopen(request) as response:  # noqa: S310  loopback
+        response.read()
+    # botocore parses half a response as a response without members.
     assert "codeInterpreterSummaries" not in agentcore_control.list_code_interpreters()
 
 
-def test_a_client_that_retries_runs_the_code_again(agentcore_endpoint: str, agentcore_faults: FaultInjector) -> None:
-    """boto3's default client sends Invoke again when the answer is lost, and there is no token against that."""
+def test_a_retrying_client_runs_the_code_twice(agentcore_endpoint: str, agentcore_faults: FaultInjector) -> None:
+    """boto3's default client retries Invoke after a lost response, and Invoke has no client token."""
     import botocore.session
 
     data: Any = botocore.session.get_session().create_client(
@@ -189,56 +187,54 @@ def test_a_client_that_retries_runs_the_code_again(agentcore_endpoint: str, agen
         endpoint_url=agentcore_endpoint,
         region_name="us-east-1",
         aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106  the emulator does not look at it
+        aws_secret_access_key="test",  # noqa: S106  the emulator does not check it
     )
     where = {**MANAGED, "sessionId": data.start_code_interpreter_session(**MANAGED)["sessionId"]}
     agentcore_faults.inject(Rule("disconnect", "executeCode", at="unanswered", times=1))
-    answer = data.invoke_code_interpreter(**where, name="executeCode", arguments=LEAVES_A_MARK)
-    assert next(iter(answer["stream"]))["result"]["isError"] is False
+    response = data.invoke_code_interpreter(**where, name="executeCode", arguments=WRITES_A_MARK)
+    assert next(iter(response["stream"]))["result"]["isError"] is False
     read = data.invoke_code_interpreter(**where, name="readFiles", arguments={"paths": ["mark"]})
     assert next(iter(read["stream"]))["result"]["content"][0]["resource"]["text"] == "xx"
     data.stop_code_interpreter_session(**where)
 
 
-def test_a_session_that_dies_at_once_fails_its_call_and_is_not_active(
+def test_a_session_that_dies_immediately_fails_its_call_and_is_terminated(
     agentcore_faults: FaultInjector, agentcore: Any, session: dict[str, str], invoke: Callable[..., Any]
 ) -> None:
     agentcore_faults.inject(Rule("session_dies", "executeCode"))
-    assert refusal(lambda: invoke("executeCode", **LEAVES_A_MARK)) == ("InternalServerException", 500)
-    assert refusal(lambda: invoke("listFiles", path="")) == ("ValidationException", 400)
+    assert error_of(lambda: invoke("executeCode", **WRITES_A_MARK)) == ("InternalServerException", 500)
+    assert error_of(lambda: invoke("listFiles", path="")) == ("ValidationException", 400)
     assert agentcore.get_code_interpreter_session(**session)["status"] == "TERMINATED"
 
 
-def test_a_session_that_dies_later_takes_running_code_with_it(
+def test_a_session_that_dies_later_ends_running_code(
     agentcore_faults: FaultInjector, invoke: Callable[..., Any]
 ) -> None:
     agentcore_faults.inject(Rule("session_dies", "executeCode", seconds=0.3))
     endless = {"language": "python", "code": "while True: pass"}
-    assert refusal(lambda: invoke("executeCode", **endless)) == ("InternalServerException", 500)
+    assert error_of(lambda: invoke("executeCode", **endless)) == ("InternalServerException", 500)
 
 
-def test_a_session_that_dies_while_nobody_calls_is_seen_to_be_over(
+def test_a_session_that_dies_between_calls_is_terminated(
     agentcore_faults: FaultInjector, agentcore: Any, session: dict[str, str], invoke: Callable[..., Any]
 ) -> None:
     agentcore_faults.inject(Rule("session_dies", "listFiles", seconds=0.05))
     assert invoke("listFiles", path="")["isError"] is False
     while agentcore.get_code_interpreter_session(**session)["status"] == "READY":
         pass
-    assert refusal(lambda: invoke("listFiles", path="")) == ("ValidationException", 400)
+    assert error_of(lambda: invoke("listFiles", path="")) == ("ValidationException", 400)
 
 
 @pytest.mark.parametrize(("at", "status"), [("before", "READY"), ("after", "TERMINATED")])
-def test_a_stop_that_fails_leaves_the_session_alive_or_not_as_ordered(
+def test_a_failed_stop_ends_the_session_only_if_the_error_comes_after_it(
     agentcore_faults: FaultInjector, agentcore: Any, session: dict[str, str], at: Any, status: str
 ) -> None:
     agentcore_faults.inject(Rule("error", "StopCodeInterpreterSession", at=at, times=1))
-    assert refusal(lambda: agentcore.stop_code_interpreter_session(**session)) == ("InternalServerException", 500)
+    assert error_of(lambda: agentcore.stop_code_interpreter_session(**session)) == ("InternalServerException", 500)
     assert agentcore.get_code_interpreter_session(**session)["status"] == status
 
 
-def test_a_slow_file_delays_its_call_and_no_other_file(
-    agentcore_faults: FaultInjector, invoke: Callable[..., Any]
-) -> None:
+def test_a_slow_file_delays_only_matching_files(agentcore_faults: FaultInjector, invoke: Callable[..., Any]) -> None:
     rule = Rule("slow_file", "writeFiles", path="slow/*.csv", seconds=0.3)
     assert (rule.matches_path("slow/a.csv"), rule.matches_path("fast.csv")) == (True, False)
     agentcore_faults.inject(rule)
@@ -248,19 +244,19 @@ def test_a_slow_file_delays_its_call_and_no_other_file(
     assert float(invoke("executeCode", language="python", code=code)["structuredContent"]["stdout"]) > 0.2
 
 
-# Which calls are struck
+# The selection of calls
 
 
 def injected_calls(
     rule: Rule, calls: int, operation: str = INVOKE, tool: str | None = "executeCode", seed: int = 0
 ) -> str:
-    """Returns what becomes of calls: x for one that is struck."""
+    """Returns a character per call: x with the fault, a dot without."""
     faults = Faults()
     faults.set_plan(Plan((rule,), seed))
     return "".join("x" if faults.select([rule.kind], operation, tool) else "." for _ in range(calls))
 
 
-def test_a_rule_strikes_every_call_or_those_with_its_numbers_and_no_more_than_its_times() -> None:
+def test_calls_times_and_rate_select_calls() -> None:
     assert injected_calls(Rule("throttling"), 3) == "xxx"
     assert injected_calls(Rule("throttling", times=2), 4) == "xx.."
     assert injected_calls(Rule("throttling", calls=(2, 4)), 5) == ".x.x."
@@ -269,7 +265,7 @@ def test_a_rule_strikes_every_call_or_those_with_its_numbers_and_no_more_than_it
     assert injected_calls(Rule("throttling", rate=1.0), 3) == "xxx"
 
 
-def test_a_share_is_drawn_from_the_seed_whatever_other_rules_and_calls_there_are() -> None:
+def test_a_share_depends_only_on_the_seed() -> None:
     rule = Rule("throttling", "executeCode", rate=0.3)
     alone = injected_calls(rule, 60, seed=5)
     faults = Faults()
@@ -286,7 +282,7 @@ def test_a_share_is_drawn_from_the_seed_whatever_other_rules_and_calls_there_are
     assert 5 < alone.count("x") < 35
 
 
-def test_a_rule_means_an_operation_a_tool_or_whatever_its_kind_fits() -> None:
+def test_a_rule_covers_an_operation_a_tool_or_all_supported_calls() -> None:
     assert injected_calls(Rule("throttling", INVOKE), 1) == "x"
     assert injected_calls(Rule("throttling", "executeCode"), 1) == "x"
     assert injected_calls(Rule("throttling", "readFiles"), 1) == "."
@@ -294,7 +290,7 @@ def test_a_rule_means_an_operation_a_tool_or_whatever_its_kind_fits() -> None:
     assert injected_calls(Rule("slow_file", seconds=1), 1, operation="TagResource", tool=None) == "."
 
 
-def test_the_names_and_statuses_are_the_models(agentcore: Any, agentcore_control: Any) -> None:
+def test_operations_tools_and_statuses_match_the_models(agentcore: Any, agentcore_control: Any) -> None:
     models = [client.meta.service_model for client in (agentcore_control, agentcore)]
     assert [model.service_name for model in models] == list(SERVICES)
     names = {name for model in models for name in model.operation_names}
@@ -309,11 +305,11 @@ def test_the_names_and_statuses_are_the_models(agentcore: Any, agentcore_control
     assert shapes == MODEL_STATUSES
 
 
-# What a plan may say
+# The validation of plans
 
 
 @pytest.mark.parametrize(
-    ("members", "words"),
+    ("members", "expected"),
     [
         ({"kind": "explosion"}, "kind is 'explosion'; allowed: latency | "),
         ({"kind": ["latency"]}, "kind is ['latency']; allowed: a string"),
@@ -336,13 +332,15 @@ def test_the_names_and_statuses_are_the_models(agentcore: Any, agentcore_control
         ("latency", "is not an object"),
     ],
 )
-def test_a_rule_that_cannot_be_is_named_with_what_is_allowed(agentcore_endpoint: str, members: Any, words: str) -> None:
+def test_an_invalid_rule_is_reported_with_the_allowed_values(
+    agentcore_endpoint: str, members: Any, expected: str
+) -> None:
     plan = json.dumps({"rules": [{"kind": "throttling"}, members]}).encode()
     with pytest.raises(FaultPlanError) as raised:
         parse_plan(plan)
     message = str(raised.value)
     assert message.startswith("Rule 2")
-    assert words in message
+    assert expected in message
     request = urllib.request.Request(f"{agentcore_endpoint}/_local/faults", plan, method="PUT")  # noqa: S310  loopback
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request)  # noqa: S310  loopback
@@ -350,12 +348,12 @@ def test_a_rule_that_cannot_be_is_named_with_what_is_allowed(agentcore_endpoint:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"rules": 1}', b'{"rules": [], "seed": 1.5}', b"\xff"])
-def test_what_is_no_plan_is_refused_in_words(body: bytes) -> None:
+def test_an_invalid_plan_is_rejected(body: bytes) -> None:
     with pytest.raises(FaultPlanError, match=r"^(The plan|seed) "):
         parse_plan(body)
 
 
-def test_a_plan_is_the_same_in_python_and_in_json() -> None:
+def test_a_plan_round_trips_through_json() -> None:
     plan = Plan(
         tuple(
             Rule(kind, calls=(1, 3), times=2, seconds=1 if schema.requires_seconds else None)  # type: ignore[arg-type]
@@ -366,20 +364,20 @@ def test_a_plan_is_the_same_in_python_and_in_json() -> None:
     assert parse_plan(plan.to_json()) == plan
 
 
-def test_a_plan_that_is_refused_leaves_the_one_before(agentcore_faults: FaultInjector, agentcore_endpoint: str) -> None:
+def test_a_rejected_plan_keeps_the_active_one(agentcore_faults: FaultInjector, agentcore_endpoint: str) -> None:
     agentcore_faults.inject(Rule("latency", "TagResource", seconds=1), seed=4)
     with pytest.raises(urllib.error.HTTPError):
         urllib.request.urlopen(  # noqa: S310  loopback
             urllib.request.Request(f"{agentcore_endpoint}/_local/faults", b"{}", method="PUT")  # noqa: S310
         )
-    with urllib.request.urlopen(f"{agentcore_endpoint}/_local/faults") as answer:  # noqa: S310
+    with urllib.request.urlopen(f"{agentcore_endpoint}/_local/faults") as response:  # noqa: S310
         rule = {"kind": "latency", "on": "TagResource", "seconds": 1, "seen": 0, "injected": 0}
-        assert json.load(answer) == {"seed": 4, "rules": [rule]}
+        assert json.load(response) == {"seed": 4, "rules": [rule]}
     agentcore_faults.clear()
     assert agentcore_faults.injected() == []
 
 
-def test_the_page_on_faults_names_every_kind_and_member_and_its_plan_is_one() -> None:
+def test_the_faults_page_names_every_kind_and_member_and_its_plan_is_valid() -> None:
     page = (Path(faults.__file__).parents[1] / "faults.md").read_text()
     for name in (*RULE_SCHEMAS, *(member.name for member in fields(Rule)), *get_args(Timing)):
         assert f"`{name}`" in page or f'"{name}"' in page or f"{name}=" in page, name

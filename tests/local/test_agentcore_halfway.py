@@ -1,4 +1,4 @@
-"""What is half-way when something else ends or fails: nothing stays behind, and the next call is not told of it."""
+"""Operations in progress while something else ends or fails: no resources leak, and later calls succeed."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     Work = Callable[[Emulator], Awaitable[None]]
 
 MANAGED = {"codeInterpreterIdentifier": "aws.codeinterpreter.v1"}
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 TOKEN = "a-token-that-is-long-enough-for-the-model"  # noqa: S105  a client token
 
 
 @pytest.fixture
 def with_emulator(agentcore_runtime: Path, tmp_path: Path) -> Generator[Callable[[Work], None]]:
-    """Does something with an emulator in this process, which has to leave nothing behind."""
+    """Returns a function that runs a coroutine with an emulator in this process, and checks that no files remain."""
 
     async def live(work: Work) -> None:
         emulator = Emulator(Settings(runtime=agentcore_runtime, state=tmp_path / "state", pool=0))
@@ -42,34 +42,34 @@ def with_emulator(agentcore_runtime: Path, tmp_path: Path) -> Generator[Callable
     assert list((tmp_path / "state").iterdir()) == []
 
 
-def test_a_session_that_is_being_started_while_all_end_ends_too(with_emulator: Callable[[Work], None]) -> None:
+def test_a_session_that_starts_during_close_ends(with_emulator: Callable[[Work], None]) -> None:
     async def work(emulator: Emulator) -> None:
-        take, taken = emulator.acquire_sandbox, asyncio.get_running_loop().create_future()
+        acquire, acquired = emulator.acquire_sandbox, asyncio.get_running_loop().create_future()
 
-        async def take_and_end_all(interpreter: Interpreter) -> Sandbox:
-            taken.set_result(await take(interpreter))
+        async def acquire_and_close(interpreter: Interpreter) -> Sandbox:
+            acquired.set_result(await acquire(interpreter))
             await emulator.sessions.close()
-            sandbox: Sandbox = taken.result()
+            sandbox: Sandbox = acquired.result()
             assert sandbox.alive
             return sandbox
 
-        emulator.acquire_sandbox = take_and_end_all
+        emulator.acquire_sandbox = acquire_and_close
         with pytest.raises(InternalServerError, match="the emulator is ending"):
             await emulator.call("StartCodeInterpreterSession", MANAGED)
-        assert not taken.result().alive
+        assert not acquired.result().alive
         assert emulator.sessions.live() == []
 
     with_emulator(work)
 
 
-def test_a_start_that_fails_is_not_remembered_though_its_caller_has_gone(
+def test_a_failed_start_is_not_remembered_if_its_caller_was_cancelled(
     with_emulator: Callable[[Work], None],
 ) -> None:
     async def work(emulator: Emulator) -> None:
-        hold, take = asyncio.Event(), emulator.acquire_sandbox
+        blocked, acquire = asyncio.Event(), emulator.acquire_sandbox
 
-        async def fail(interpreter: Interpreter) -> Sandbox:  # noqa: ARG001  as it is called
-            await hold.wait()
+        async def fail(interpreter: Interpreter) -> Sandbox:  # noqa: ARG001  the signature of acquire_sandbox
+            await blocked.wait()
             raise InternalServerError("for a test")
 
         emulator.acquire_sandbox = fail
@@ -79,16 +79,16 @@ def test_a_start_that_fails_is_not_remembered_though_its_caller_has_gone(
         second = asyncio.create_task(emulator.call("StartCodeInterpreterSession", start))
         await asyncio.sleep(0)
         first.cancel()
-        hold.set()
+        blocked.set()
         with pytest.raises(InternalServerError, match="for a test"):
             await second
-        emulator.acquire_sandbox = take
+        emulator.acquire_sandbox = acquire
         assert (await emulator.call("StartCodeInterpreterSession", start))["sessionId"]
 
     with_emulator(work)
 
 
-def test_without_a_descriptor_to_spare_a_start_says_so_and_what_is_there_ends_well(
+def test_a_start_without_free_descriptors_fails_and_live_sessions_end(
     with_emulator: Callable[[Work], None],
 ) -> None:
     async def work(emulator: Emulator) -> None:
@@ -98,7 +98,7 @@ def test_without_a_descriptor_to_spare_a_start_says_so_and_what_is_there_ends_we
         resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
         try:
             with pytest.raises(InternalServerError, match=r"Too many open files.*ulimit"):
-                for _ in range(100):  # as many as fit below the highest that is open
+                for _ in range(100):  # as many as fit below the highest open descriptor
                     await emulator.call("StartCodeInterpreterSession", MANAGED)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
@@ -107,20 +107,20 @@ def test_without_a_descriptor_to_spare_a_start_says_so_and_what_is_there_ends_we
     with_emulator(work)
 
 
-def test_sessions_expire_after_one_that_did_not_end_well(with_emulator: Callable[[Work], None]) -> None:
+def test_expiry_continues_after_a_session_failed_to_end(with_emulator: Callable[[Work], None]) -> None:
     async def work(emulator: Emulator) -> None:
         for _ in range(2):
             await emulator.call("StartCodeInterpreterSession", MANAGED)
         later, first = emulator.sessions.live()
         end, tried = first.sandbox.end, asyncio.Event()
 
-        async def end_badly() -> None:
+        async def fail_to_end() -> None:
             first.sandbox.end = end
             tried.set()
             raise OSError("for a test")
 
-        first.sandbox.end = end_badly
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        first.sandbox.end = fail_to_end
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             first.timeout_seconds = 0
             await tried.wait()
             later.timeout_seconds = 0

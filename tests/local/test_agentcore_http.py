@@ -1,4 +1,4 @@
-"""What comes over HTTP that no AWS client sends: a clear answer each, and no traceback in the log."""
+"""HTTP requests that no AWS client sends: each gets a clear response, and the log contains no traceback."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIST = b"/code-interpreters"
 
 @pytest.fixture(scope="module")
 def emulator(agentcore_runtime: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[tuple[str, Path]]:
-    """An emulator and its log, which has to have no traceback and no complaint of a library in the end."""
+    """Starts an emulator, returns its address and log, and checks at the end that the log contains no errors."""
     state = tmp_path_factory.mktemp("http")
     with running_emulator(agentcore_runtime, state, "--request-mb", "1") as running:
         yield running.address, state / "log"
@@ -34,13 +34,13 @@ def emulator(agentcore_runtime: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def connect(address: str) -> socket.socket:
-    """Returns a connection."""
-    place = urlsplit(address)
-    return socket.create_connection((str(place.hostname), int(place.port or 0)))
+    """Opens a connection to the emulator."""
+    parts = urlsplit(address)
+    return socket.create_connection((str(parts.hostname), int(parts.port or 0)))
 
 
 def exchange(address: str, request: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Sends bytes and reads one answer, until the server ends the connection."""
+    """Sends bytes and reads one response until the server closes the connection."""
     with connect(address) as connection:
         connection.sendall(request)
         data = b""
@@ -53,7 +53,7 @@ def exchange(address: str, request: bytes) -> tuple[int, dict[str, str], bytes]:
 
 
 def request(address: str, method: bytes, path: bytes, body: bytes = b"", *headers: bytes) -> bytes:
-    """Returns the bytes of a request after which the server ends the connection."""
+    """Returns the bytes of a request with `connection: close`."""
     host = urlsplit(address).netloc.encode()
     lines = [method + b" " + path + b" HTTP/1.1", b"host: " + host, b"connection: close", *headers]
     if not any(header.startswith(b"transfer-encoding") for header in headers):
@@ -98,20 +98,20 @@ def request(address: str, method: bytes, path: bytes, body: bytes = b"", *header
         (b"DELETE", b"/_local/health", b"", 404, "UnknownOperationException"),
     ],
 )
-def test_a_request_that_cannot_be_is_answered_in_the_services_way(
+def test_an_invalid_request_gets_a_service_error(
     emulator: tuple[str, Path], method: bytes, path: bytes, body: bytes, status: int, code: str | None
 ) -> None:
     address, _ = emulator
-    answer = exchange(address, request(address, method, path, body))
-    assert answer[0] == status, answer
-    assert answer[1]["content-type"] == "application/json"
-    message = json.loads(answer[2])["message"]
+    response = exchange(address, request(address, method, path, body))
+    assert response[0] == status, response
+    assert response[1]["content-type"] == "application/json"
+    message = json.loads(response[2])["message"]
     assert message
     assert "Traceback" not in message
-    assert code is None or answer[1]["x-amzn-errortype"] == code.lower(), answer
+    assert code is None or response[1]["x-amzn-errortype"] == code.lower(), response
 
 
-def test_a_body_may_be_chunked_and_of_any_content_type(emulator: tuple[str, Path]) -> None:
+def test_a_chunked_body_of_any_content_type_is_accepted(emulator: tuple[str, Path]) -> None:
     address, _ = emulator
     where = b"/code-interpreters/aws.codeinterpreter.v1/sessions/list"
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (b'{"max', b'Results"', b": 1}")) + b"0\r\n\r\n"
@@ -122,14 +122,14 @@ def test_a_body_may_be_chunked_and_of_any_content_type(emulator: tuple[str, Path
     assert exchange(address, request(address, b"POST", where, wrong, *headers))[0] == 400
 
 
-def test_a_body_over_the_limit_is_refused_chunked_or_not(emulator: tuple[str, Path]) -> None:
+def test_a_body_over_the_limit_is_rejected_chunked_or_not(emulator: tuple[str, Path]) -> None:
     address, _ = emulator
     body = b'"' + b"a" * 4_000_000 + b'"'
     chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
     for sent, headers in ((body, ()), (chunked, (b"transfer-encoding: chunked",))):
-        status, _, answer = exchange(address, request(address, b"PUT", LIST, sent, *headers))
+        status, _, response = exchange(address, request(address, b"PUT", LIST, sent, *headers))
         assert status == 400
-        assert json.loads(answer)["message"] == "The request is larger than the 1 MB that are allowed"
+        assert json.loads(response)["message"] == "The request is larger than the 1 MB that are allowed"
 
 
 @pytest.mark.parametrize(
@@ -141,21 +141,21 @@ def test_a_body_over_the_limit_is_refused_chunked_or_not(emulator: tuple[str, Pa
         b"GET / HTTP/1.1\r\nhost: x\r\ncontent-length: many\r\n\r\n",
     ],
 )
-def test_what_is_no_http_is_refused(emulator: tuple[str, Path], raw: bytes) -> None:
+def test_invalid_http_is_rejected(emulator: tuple[str, Path], raw: bytes) -> None:
     address, _ = emulator
     with connect(address) as connection:
         connection.sendall(raw)
         assert connection.recv(65536).startswith(b"HTTP/1.1 400 ")
 
 
-def test_a_websocket_is_not_opened(emulator: tuple[str, Path]) -> None:
+def test_a_websocket_is_rejected(emulator: tuple[str, Path]) -> None:
     address, _ = emulator
     headers = (b"upgrade: websocket", b"sec-websocket-version: 13", b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==")
     sent = request(address, b"GET", b"/", b"", *headers).replace(b"connection: close", b"connection: upgrade, close")
     assert exchange(address, sent)[0] == 404
 
 
-def test_a_client_that_hangs_up_before_its_request_is_whole_is_forgotten(emulator: tuple[str, Path]) -> None:
+def test_an_incomplete_request_has_no_effect(emulator: tuple[str, Path]) -> None:
     address, _ = emulator
     sent = request(address, b"PUT", LIST, b'{"name": "half", "networkConfiguration": {"networkMode": "SANDBOX"}}')
     for cut in (10, len(sent) - 5):
@@ -166,14 +166,14 @@ def test_a_client_that_hangs_up_before_its_request_is_whole_is_forgotten(emulato
     assert (status, b"half" in body) == (200, False)
 
 
-def test_the_call_of_a_client_that_hangs_up_goes_on(emulator: tuple[str, Path]) -> None:
+def test_a_call_continues_after_its_client_disconnects(emulator: tuple[str, Path]) -> None:
     address, _ = emulator
     data = client("bedrock-agentcore", address, "us-east-1")
     session = data.start_code_interpreter_session(**MANAGED)["sessionId"]
 
     def listed() -> str:
-        answer = data.invoke_code_interpreter(**MANAGED, sessionId=session, name="listFiles", arguments={"path": ""})
-        return str(list(answer["stream"]))
+        response = data.invoke_code_interpreter(**MANAGED, sessionId=session, name="listFiles", arguments={"path": ""})
+        return str(list(response["stream"]))
 
     code = "import os, time\nopen('begun', 'w')\nwhile not os.path.exists('go'): time.sleep(0.01)\nopen('done', 'w')"
     body = json.dumps({"name": "executeCode", "arguments": {"language": "python", "code": code}}).encode()
@@ -182,7 +182,7 @@ def test_the_call_of_a_client_that_hangs_up_goes_on(emulator: tuple[str, Path]) 
     with connect(address) as connection:
         connection.sendall(request(address, b"POST", path, body, header))
         while "begun" not in listed():
-            time.sleep(0.05)  # below the rate at which calls are throttled
+            time.sleep(0.05)  # stays below the throttling rate
     write = {"content": [{"path": "go", "text": ""}]}
     data.invoke_code_interpreter(**MANAGED, sessionId=session, name="writeFiles", arguments=write)
     while "done" not in listed():
@@ -190,9 +190,9 @@ def test_the_call_of_a_client_that_hangs_up_goes_on(emulator: tuple[str, Path]) 
     data.stop_code_interpreter_session(**MANAGED, sessionId=session)
 
 
-def test_parallel_calls_of_all_kinds_in_one_session_neither_mix_nor_wait_for_ever(agentcore: Any) -> None:
+def test_parallel_calls_of_all_tools_in_one_session_complete_without_mixing(agentcore: Any) -> None:
     session = agentcore.start_code_interpreter_session(**MANAGED)["sessionId"]
-    answers: dict[tuple[str, int], Any] = {}
+    responses: dict[tuple[str, int], Any] = {}
 
     def call(kind: str, number: int) -> None:
         path = f"{number}.txt"
@@ -205,7 +205,7 @@ def test_parallel_calls_of_all_kinds_in_one_session_neither_mix_nor_wait_for_eve
         (event,) = agentcore.invoke_code_interpreter(**MANAGED, sessionId=session, name=kind, arguments=arguments)[
             "stream"
         ]
-        answers[kind, number] = event["result"]
+        responses[kind, number] = event["result"]
         if kind == "writeFiles":
             (read,) = agentcore.invoke_code_interpreter(
                 **MANAGED, sessionId=session, name="readFiles", arguments={"paths": [path]}
@@ -218,8 +218,8 @@ def test_parallel_calls_of_all_kinds_in_one_session_neither_mix_nor_wait_for_eve
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(answers) == len(threads)
-    for (kind, number), result in answers.items():
+    assert len(responses) == len(threads)
+    for (kind, number), result in responses.items():
         assert result["isError"] is False
         if kind != "writeFiles":
             assert result["structuredContent"]["stdout"].split() == [kind, str(number)] * 500

@@ -1,4 +1,4 @@
-"""The emulated AgentCore's quotas, its clock, and the table of what is guessed of the service."""
+"""The emulated AgentCore's quotas, its clock, its assumptions about the service and its command line."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ DOCUMENT = Path(assumptions.__file__).parents[1] / "assumptions.md"
 TOKEN = "a-token-that-is-long-enough-for-the-model"  # noqa: S105  a client token
 
 
-def refusal(call: Callable[[], object]) -> tuple[str, str]:
-    """Returns code and message of the error that a call has to end with."""
+def error_of(call: Callable[[], object]) -> tuple[str, str]:
+    """Returns code and message of the error that a call raises."""
     with pytest.raises(ClientError) as raised:
         call()
     response: Any = raised.value.response
@@ -48,7 +48,7 @@ def refusal(call: Callable[[], object]) -> tuple[str, str]:
 
 
 def with_emulator(settings: Settings, work: Callable[[Emulator], Coroutine[Any, Any, None]]) -> None:
-    """Does something with an emulator in this process, whose clock stands still unless it is moved."""
+    """Runs a coroutine with an emulator in this process, whose clock stands still unless it is advanced."""
 
     async def live() -> None:
         emulator = Emulator(settings, clock=lambda: NOW)
@@ -64,7 +64,7 @@ def with_emulator(settings: Settings, work: Callable[[Emulator], Coroutine[Any, 
 # The rate of calls
 
 
-def test_calls_over_the_rate_are_refused_until_time_has_passed() -> None:
+def test_calls_over_the_rate_are_throttled_until_time_passes() -> None:
     clock = AdjustableClock(lambda: NOW)
     throttle = Throttle(30, clock, Assumptions())
 
@@ -79,18 +79,18 @@ def test_calls_over_the_rate_are_refused_until_time_has_passed() -> None:
         return count
 
     assert admitted(100) == 30
-    assert admitted(100, "StopCodeInterpreterSession") == 30  # each operation has a rate of its own
+    assert admitted(100, "StopCodeInterpreterSession") == 30  # each operation has a separate rate
     clock.advance(0.5)
     assert admitted(100) == 15
     clock.advance(3600)
     assert admitted(100) == 30
 
 
-def test_the_emulator_throttles_as_it_is_told(agentcore_runtime: Path, tmp_path: Path) -> None:
+def test_the_emulator_throttles_at_the_configured_rate(agentcore_runtime: Path, tmp_path: Path) -> None:
     with running_emulator(agentcore_runtime, tmp_path, "--calls-per-second", "2", "--pool", "0") as emulator:
         control = client("bedrock-agentcore-control", emulator.address, "us-east-1")
-        answers = [control.list_code_interpreters, control.list_code_interpreters]
-        assert all(call()["codeInterpreterSummaries"] for call in answers)
+        responses = [control.list_code_interpreters, control.list_code_interpreters]
+        assert all(call()["codeInterpreterSummaries"] for call in responses)
         with pytest.raises(ClientError) as raised:
             for _ in range(50):
                 control.list_code_interpreters()
@@ -100,18 +100,16 @@ def test_the_emulator_throttles_as_it_is_told(agentcore_runtime: Path, tmp_path:
         assert control.get_code_interpreter(codeInterpreterId="aws.codeinterpreter.v1")["status"] == "READY"
 
 
-def test_the_services_own_quotas_are_the_defaults() -> None:
+def test_the_service_quotas_are_the_defaults() -> None:
     assert Quotas() == Quotas(30, 1000, 1000, 100_000_000, 24 << 20)
     limits = Settings(runtime=Path()).limits
     assert (limits.call_seconds, limits.task_seconds) == (15 * 60, 8 * 60 * 60)
 
 
-# Quotas of what there is
+# Quotas of resources and sizes
 
 
-def test_interpreters_have_a_quota_that_the_managed_one_does_not_use_up(
-    agentcore_runtime: Path, tmp_path: Path
-) -> None:
+def test_the_managed_interpreter_does_not_count_against_the_quota(agentcore_runtime: Path, tmp_path: Path) -> None:
     settings = Settings(runtime=agentcore_runtime, state=tmp_path, pool=0, quotas=Quotas(interpreters=2))
 
     async def work(emulator: Emulator) -> None:
@@ -128,7 +126,7 @@ def test_interpreters_have_a_quota_that_the_managed_one_does_not_use_up(
     with_emulator(settings, work)
 
 
-def test_parallel_starts_stop_at_the_quota_and_hold_their_interpreter(agentcore_runtime: Path, tmp_path: Path) -> None:
+def test_parallel_starts_respect_the_quota_and_block_deletion(agentcore_runtime: Path, tmp_path: Path) -> None:
     settings = Settings(runtime=agentcore_runtime, state=tmp_path, pool=0, quotas=Quotas(sessions=2))
 
     async def work(emulator: Emulator) -> None:
@@ -147,9 +145,7 @@ def test_parallel_starts_stop_at_the_quota_and_hold_their_interpreter(agentcore_
     with_emulator(settings, work)
 
 
-def test_a_request_over_its_limit_is_refused_in_words_and_one_below_it_is_not(
-    agentcore_runtime: Path, tmp_path: Path
-) -> None:
+def test_a_request_over_the_size_limit_is_rejected(agentcore_runtime: Path, tmp_path: Path) -> None:
     with running_emulator(agentcore_runtime, tmp_path, "--request-mb", "3", "--pool", "0") as emulator:
         data = client("bedrock-agentcore", emulator.address, "us-east-1")
         session = data.start_code_interpreter_session(**MANAGED)["sessionId"]
@@ -161,12 +157,12 @@ def test_a_request_over_its_limit_is_refused_in_words_and_one_below_it_is_not(
             )
 
         assert [event["result"]["isError"] for event in write(3_000_000)["stream"]] == [False]
-        code, message = refusal(lambda: write(9_000_000))
+        code, message = error_of(lambda: write(9_000_000))
         assert (code, message) == ("ValidationException", "The request is larger than the 3 MB that are allowed")
 
 
-def test_an_event_over_its_limit_can_be_refused_within_the_stream(agentcore_runtime: Path, tmp_path: Path) -> None:
-    file = tmp_path / "guesses.toml"
+def test_an_event_over_the_limit_can_be_a_stream_error(agentcore_runtime: Path, tmp_path: Path) -> None:
+    file = tmp_path / "assumptions.toml"
     file.write_text('event_over_limit = "refused"\n')
     options = ("--event-mib", "0.1", "--guesses", str(file), "--pool", "0")
     with running_emulator(agentcore_runtime, tmp_path, *options) as emulator:
@@ -187,17 +183,17 @@ def test_an_event_over_its_limit_can_be_refused_within_the_stream(agentcore_runt
 # The clock
 
 
-def moved(endpoint: str, body: bytes) -> tuple[int, dict[str, Any]]:
-    """Asks for another time. Returns status and answer."""
+def advance(endpoint: str, body: bytes) -> tuple[int, dict[str, Any]]:
+    """Advances the clock over HTTP. Returns status and response."""
     request = urllib.request.Request(f"{endpoint}/_local/clock", body, method="POST")  # noqa: S310  loopback
     try:
-        with urllib.request.urlopen(request) as answer:  # noqa: S310  loopback
-            return answer.status, json.load(answer)
+        with urllib.request.urlopen(request) as response:  # noqa: S310  loopback
+            return response.status, json.load(response)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
 
 
-def test_hours_pass_at_a_word_and_what_lives_by_the_clock_follows(agentcore_runtime: Path, tmp_path: Path) -> None:
+def test_advancing_the_clock_expires_sessions_and_client_tokens(agentcore_runtime: Path, tmp_path: Path) -> None:
     with running_emulator(agentcore_runtime, tmp_path) as emulator:
         data = client("bedrock-agentcore", emulator.address, "us-east-1")
         first = data.start_code_interpreter_session(**MANAGED, clientToken=TOKEN)
@@ -206,45 +202,45 @@ def test_hours_pass_at_a_word_and_what_lives_by_the_clock_follows(agentcore_runt
         code = {"language": "python", "code": "open('begun', 'w')\nwhile True: pass"}
         endless = threading.Thread(
             target=lambda: outcome.append(
-                refusal(lambda: data.invoke_code_interpreter(**session, name="executeCode", arguments=code))[1]
+                error_of(lambda: data.invoke_code_interpreter(**session, name="executeCode", arguments=code))[1]
             )
         )
         endless.start()
         while "begun" not in str(list(data.invoke_code_interpreter(**session, name="listFiles")["stream"])):
-            moved(emulator.address, b'{"advance_seconds": 0.1}')  # the clock throttles too
-        status, answer = moved(emulator.address, b'{"advance_seconds": 900}')
+            advance(emulator.address, b'{"advance_seconds": 0.1}')  # the throttle uses the clock, too
+        status, response = advance(emulator.address, b'{"advance_seconds": 900}')
         endless.join()
         assert status == 200
-        assert datetime.fromisoformat(answer["now"]) > datetime.now(UTC) + timedelta(seconds=890)
+        assert datetime.fromisoformat(response["now"]) > datetime.now(UTC) + timedelta(seconds=890)
         assert outcome == [f"Code interpreter session {first['sessionId']} is not active"]
         assert data.get_code_interpreter_session(**session)["status"] == "TERMINATED"
         assert data.start_code_interpreter_session(**MANAGED, clientToken=TOKEN)["sessionId"] == first["sessionId"]
-        moved(emulator.address, b'{"advance_seconds": 86400}')
-        again = data.start_code_interpreter_session(**MANAGED, clientToken=TOKEN)  # the token is forgotten
+        advance(emulator.address, b'{"advance_seconds": 86400}')
+        again = data.start_code_interpreter_session(**MANAGED, clientToken=TOKEN)  # the token has expired
         assert again["createdAt"] - first["createdAt"] > timedelta(days=1)
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{}", b'{"advance_seconds": "1"}', b'{"advance_seconds": true}', b'{"advance": 1}']
 )
-def test_what_is_no_time_is_refused_in_words(agentcore_endpoint: str, body: bytes) -> None:
-    assert moved(agentcore_endpoint, body) == (
+def test_an_invalid_advance_is_rejected(agentcore_endpoint: str, body: bytes) -> None:
+    assert advance(agentcore_endpoint, body) == (
         400,
         {"message": 'The body is not of the form {"advance_seconds": N}; N is a number'},
     )
 
 
 @pytest.mark.parametrize("seconds", [b"-1", b"1e300", b"NaN"])
-def test_the_clock_goes_neither_back_nor_to_the_end_of_time(agentcore_endpoint: str, seconds: bytes) -> None:
-    status, answer = moved(agentcore_endpoint, b'{"advance_seconds": %s}' % seconds)
+def test_the_clock_rejects_negative_and_too_large_advances(agentcore_endpoint: str, seconds: bytes) -> None:
+    status, response = advance(agentcore_endpoint, b'{"advance_seconds": %s}' % seconds)
     assert status == 400
-    assert "allowed: 0 or more, ten years in total" in answer["message"]
+    assert "allowed: 0 or more, ten years in total" in response["message"]
 
 
 # Assumptions
 
 
-def test_the_document_of_guesses_is_the_table() -> None:
+def test_the_assumptions_page_matches_the_table() -> None:
     """REWRITE_GOLDEN=1 rewrites it."""
     head, _, rest = DOCUMENT.read_text().partition("```toml\n")
     explanation = rest.partition("```")[2].partition("\n- ")[0]
@@ -255,21 +251,21 @@ def test_the_document_of_guesses_is_the_table() -> None:
     assert DOCUMENT.read_text() == expected
 
 
-def test_the_printed_table_is_a_file_of_the_defaults(tmp_path: Path) -> None:
+def test_the_printed_assumptions_load_as_the_defaults(tmp_path: Path) -> None:
     printed = subprocess.run(
         [sys.executable, "-m", "local_agentcore", "guesses"], capture_output=True, text=True, check=True
     ).stdout
-    file = tmp_path / "guesses.toml"
+    file = tmp_path / "assumptions.toml"
     file.write_text(printed)
     assert assumptions.load(file) == Assumptions()
     assert tomllib.loads(printed) == asdict(Assumptions())
-    as_json = tmp_path / "guesses.json"
+    as_json = tmp_path / "assumptions.json"
     as_json.write_text(json.dumps({"throttled": "Slow down", "client_token_seconds": 60}))
     assert assumptions.load(as_json) == Assumptions(throttled="Slow down", client_token_seconds=60)
 
 
 @pytest.mark.parametrize(
-    ("values", "words"),
+    ("values", "expected"),
     [
         ({"throtled": "x"}, "The assumption 'throtled' is unknown; allowed: throttled, "),
         ({"throttled": 5}, "allowed: a string without braces"),
@@ -286,20 +282,20 @@ def test_the_printed_table_is_a_file_of_the_defaults(tmp_path: Path) -> None:
         ({"client_token_seconds": "1"}, "allowed: a number greater than 0"),
     ],
 )
-def test_a_guess_that_cannot_be_is_refused_with_what_is_allowed(values: dict[str, Any], words: str) -> None:
+def test_an_invalid_assumption_is_rejected_with_the_allowed_values(values: dict[str, Any], expected: str) -> None:
     with pytest.raises(AssumptionsError) as raised:
         assumptions.with_overrides(values)
-    assert words in str(raised.value)
+    assert expected in str(raised.value)
 
 
-def test_every_guess_changes_something() -> None:
+def test_every_assumption_is_used() -> None:
     source = "".join(
         file.read_text() for file in Path(assumptions.__file__).parent.rglob("*.py") if file.name != "assumptions.py"
     )
-    assert [guess.name for guess in fields(Assumptions) if f"assumptions.{guess.name}" not in source] == []
+    assert [field.name for field in fields(Assumptions) if f"assumptions.{field.name}" not in source] == []
 
 
-def test_other_guesses_are_followed(agentcore_runtime: Path, tmp_path: Path) -> None:
+def test_overridden_assumptions_take_effect(agentcore_runtime: Path, tmp_path: Path) -> None:
     other = Assumptions(path_traversal_as="exception", empty_output_has_block=False, create_status="CREATING")
     settings = Settings(runtime=agentcore_runtime, state=tmp_path, pool=0, assumptions=other)
 
@@ -322,7 +318,7 @@ def test_other_guesses_are_followed(agentcore_runtime: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "words"),
+    ("option", "value", "expected"),
     [
         ("--port", "70000", "'70000' is not an integer from 0 to 65535"),
         ("--pool", "-1", "'-1' is not an integer from 0 to 1000"),
@@ -333,28 +329,31 @@ def test_other_guesses_are_followed(agentcore_runtime: Path, tmp_path: Path) -> 
         ("--region", "Frankfurt", "'Frankfurt' is not a region such as us-east-1"),
         ("--state", "/etc/passwd", "The folder /etc/passwd of --state cannot be created: File exists."),
         ("--state", "/proc/x", "The folder /proc/x of --state cannot be created: No such file or directory."),
-        ("--guesses", "/nonexistent/guesses.toml", "The assumptions in /nonexistent/guesses.toml cannot be read"),
+        (
+            "--guesses",
+            "/nonexistent/assumptions.toml",
+            "The assumptions in /nonexistent/assumptions.toml cannot be read",
+        ),
     ],
 )
-def test_an_option_that_cannot_be_is_one_clear_message(tmp_path: Path, option: str, value: str, words: str) -> None:
+def test_an_invalid_option_is_reported_in_one_line(tmp_path: Path, option: str, value: str, expected: str) -> None:
     command = [sys.executable, "-m", "local_agentcore", "serve", "--port", "0", "--runtime", str(tmp_path)]
     ended = subprocess.run([*command, option, value], capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
-    assert words in line
+    assert expected in line
     assert line.startswith(("local-agentcore serve: error: argument --", "The "))
 
 
 @pytest.mark.parametrize("when", ["at its start", "once it runs"])
-def test_a_state_that_takes_no_files_is_named_to_who_starts_a_session(
+def test_an_unwritable_state_folder_is_named_when_a_session_starts(
     agentcore_runtime: Path, tmp_path: Path, when: str
 ) -> None:
     state = Path("/proc") if when == "at its start" else tmp_path
     with running_emulator(agentcore_runtime, tmp_path, "--state", str(state)) as emulator:
         assert emulator.runs_code is (when == "once it runs")
-        for folder in tmp_path.glob(
-            "*/SANDBOX"
-        ):  # made at its start; that of another mode is made with its first session
+        # Created at the start. The folder of another mode is created with its first session.
+        for folder in tmp_path.glob("*/SANDBOX"):
             folder.rename(tmp_path / "moved")
             folder.parent.rename(tmp_path / "moved-too")
             folder.parent.touch()
@@ -367,12 +366,12 @@ def test_a_state_that_takes_no_files_is_named_to_who_starts_a_session(
             client("bedrock-agentcore", emulator.address, "us-east-1").start_code_interpreter_session(
                 codeInterpreterIdentifier=made["codeInterpreterId"]
             )
-    said = refused.value.response.get("Error", {}).get("Message", "")
-    assert said.startswith(f"No session can be started: The state folder {state}")
-    assert "hoose another folder with --state" in said
+    message = refused.value.response.get("Error", {}).get("Message", "")
+    assert message.startswith(f"No session can be started: The state folder {state}")
+    assert "hoose another folder with --state" in message
 
 
-def test_the_command_line_has_defaults_and_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_line_defaults_and_the_runtime_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCAL_AGENTCORE_RUNTIME", "/an/environment")
     assert arguments(["serve"]).port == 5200
     assert arguments(["serve"]).runtime == Path("/an/environment")

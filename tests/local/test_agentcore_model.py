@@ -1,4 +1,4 @@
-"""Every emulated operation against the service's own model: what it takes, what it answers, and what it refuses."""
+"""Every emulated operation against the service model: requests, responses and validation errors."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def operation(name: str) -> Any:
     return next(model.operation_model(name) for model in MODELS if name in model.operation_names)
 
 
-def test_every_operation_on_code_interpreters_is_emulated(agentcore_runtime: Path, tmp_path: Path) -> None:
+def test_every_operation_has_a_handler(agentcore_runtime: Path, tmp_path: Path) -> None:
     emulator = Emulator(Settings(runtime=agentcore_runtime, state=tmp_path))
-    assert set(emulator.handlers) == set(OPERATIONS)  # which test_agentcore_faults.py compares with the models
+    assert set(emulator.handlers) == set(OPERATIONS)  # test_agentcore_faults.py compares OPERATIONS with the models
 
 
-def test_every_member_of_a_request_is_kept_and_every_answer_fits_the_model(
+def test_every_request_member_is_stored_and_every_response_fits_the_model(
     agentcore_runtime: Path, tmp_path: Path
 ) -> None:
     seen: dict[str, set[str]] = {}
@@ -66,12 +66,12 @@ def test_every_member_of_a_request_is_kept_and_every_answer_fits_the_model(
         async def call(name: str, /, **parameters: Any) -> dict[str, Any]:
             model = operation(name)
             validate(parameters, model.input_shape)
-            answer = await emulator.call(name, parameters)
+            response = await emulator.call(name, parameters)
             if not model.has_event_stream_output:
-                validate(answer, model.output_shape)
-            assert answer.keys() <= model.output_shape.members.keys()
-            seen.setdefault(name, set()).update(answer)
-            return answer
+                validate(response, model.output_shape)
+            assert response.keys() <= model.output_shape.members.keys()
+            seen.setdefault(name, set()).update(response)
+            return response
 
         try:
             made = await call("CreateCodeInterpreter", **EVERY_MEMBER)
@@ -113,17 +113,17 @@ def test_every_member_of_a_request_is_kept_and_every_answer_fits_the_model(
     assert set(seen) == set(OPERATIONS)
     missing = {name: set(operation(name).output_shape.members) - found for name, found in seen.items()}
     assert {name: found for name, found in missing.items() if found} == {
-        "GetCodeInterpreter": {"failureReason"},  # nothing fails to be created
-        "ListCodeInterpreters": {"nextToken"},  # there was no more
+        "GetCodeInterpreter": {"failureReason"},  # creation never fails
+        "ListCodeInterpreters": {"nextToken"},  # the list has one page
         "ListCodeInterpreterSessions": {"nextToken"},
     }
 
 
-# Refusals that only the model knows
+# Validation errors that only the model defines
 
 
-def broken(name: str, parameters: dict[str, Any]) -> list[str]:
-    """Returns the members that a request of an operation is refused for."""
+def invalid_members(name: str, parameters: dict[str, Any]) -> list[str]:
+    """Returns the invalid members of a request."""
     with pytest.raises(ValidationError) as raised:
         validate(parameters, operation(name).input_shape)
     assert raised.value.reason == "FieldValidationFailed"
@@ -131,7 +131,7 @@ def broken(name: str, parameters: dict[str, Any]) -> list[str]:
 
 
 EMPTY: dict[str, Any] = {}
-BROKEN: list[tuple[dict[str, Any], list[str]]] = [
+INVALID: list[tuple[dict[str, Any], list[str]]] = [
     ({"name": "a" * 49}, ["name"]),
     ({"name": "a-b"}, ["name"]),
     ({"name": None}, ["name"]),
@@ -160,9 +160,9 @@ BROKEN: list[tuple[dict[str, Any], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "names"), BROKEN)
-def test_each_member_at_fault_is_named(changes: dict[str, Any], names: list[str]) -> None:
-    assert broken("CreateCodeInterpreter", EVERY_MEMBER | changes) == names
+@pytest.mark.parametrize(("changes", "names"), INVALID)
+def test_each_invalid_member_is_named(changes: dict[str, Any], names: list[str]) -> None:
+    assert invalid_members("CreateCodeInterpreter", EVERY_MEMBER | changes) == names
 
 
 @pytest.mark.parametrize(
@@ -191,13 +191,13 @@ def test_each_member_at_fault_is_named(changes: dict[str, Any], names: list[str]
         ),
     ],
 )
-def test_each_operation_is_held_to_its_own_model(name: str, parameters: dict[str, Any], names: list[str]) -> None:
-    assert sorted(broken(name, parameters)) == sorted(names)
+def test_each_operation_is_validated_against_its_model(name: str, parameters: dict[str, Any], names: list[str]) -> None:
+    assert sorted(invalid_members(name, parameters)) == sorted(names)
 
 
-def test_of_very_many_members_at_fault_the_first_are_named() -> None:
+def test_the_number_of_reported_members_is_limited() -> None:
     arguments = {"paths": [1] * 500, "content": [EMPTY] * 500}
-    names = broken(
+    names = invalid_members(
         "InvokeCodeInterpreter", {"codeInterpreterIdentifier": "a", "name": "readFiles", "arguments": arguments}
     )
     assert names == [f"arguments.paths.{number}.member" for number in range(1, 101)]
@@ -208,7 +208,7 @@ def test_of_very_many_members_at_fault_the_first_are_named() -> None:
 
 @pytest.fixture
 def interpreters(agentcore_control: Any) -> Generator[list[str]]:
-    """Five custom interpreters, in the order of their creation."""
+    """Creates five custom interpreters and returns their ids in order."""
     made = [
         agentcore_control.create_code_interpreter(
             name=f"page_{uuid.uuid4().hex[:12]}", networkConfiguration={"networkMode": "SANDBOX"}
@@ -223,7 +223,7 @@ def interpreters(agentcore_control: Any) -> Generator[list[str]]:
             continue
 
 
-def test_what_is_deleted_between_two_pages_hides_nothing(agentcore_control: Any, interpreters: list[str]) -> None:
+def test_deletions_between_two_pages_skip_no_item(agentcore_control: Any, interpreters: list[str]) -> None:
     listed: list[str] = []
     token: dict[str, str] = {}
     while True:
@@ -238,7 +238,9 @@ def test_what_is_deleted_between_two_pages_hides_nothing(agentcore_control: Any,
     assert [identifier for identifier in listed if identifier in interpreters] == interpreters
 
 
-def test_a_token_of_another_list_is_refused(agentcore_control: Any, agentcore: Any, interpreters: list[str]) -> None:
+def test_a_next_token_of_another_list_is_rejected(
+    agentcore_control: Any, agentcore: Any, interpreters: list[str]
+) -> None:
     assert interpreters
     token = agentcore_control.list_code_interpreters(maxResults=1)["nextToken"]
     attempts: list[Callable[[], object]] = [
@@ -256,7 +258,7 @@ def test_a_token_of_another_list_is_refused(agentcore_control: Any, agentcore: A
 
 
 @pytest.mark.parametrize("name", ["stop", "delete"])
-def test_ending_something_again_with_the_same_token_is_answered_as_before(
+def test_stop_and_delete_are_idempotent_by_client_token(
     agentcore: Any, agentcore_control: Any, interpreters: list[str], name: str
 ) -> None:
     token = str(uuid.uuid4())
@@ -275,7 +277,7 @@ def test_ending_something_again_with_the_same_token_is_answered_as_before(
         end(**where, clientToken=str(uuid.uuid4()))
 
 
-def test_a_resource_has_fifty_tags_at_most(agentcore_control: Any, interpreters: list[str]) -> None:
+def test_a_resource_has_at_most_fifty_tags(agentcore_control: Any, interpreters: list[str]) -> None:
     arn = agentcore_control.get_code_interpreter(codeInterpreterId=interpreters[0])["codeInterpreterArn"]
     agentcore_control.tag_resource(resourceArn=arn, tags={str(number): "" for number in range(50)})
     with pytest.raises(agentcore_control.exceptions.ServiceQuotaExceededException):
@@ -286,11 +288,11 @@ def test_a_resource_has_fifty_tags_at_most(agentcore_control: Any, interpreters:
 
 def test_the_managed_interpreter_has_no_tags(agentcore_control: Any) -> None:
     arn = agentcore_control.get_code_interpreter(codeInterpreterId=MANAGED)["codeInterpreterArn"]
-    with pytest.raises(ClientError, match="ValidationException"):  # the model wants an account's number in the ARN
+    with pytest.raises(ClientError, match="ValidationException"):  # the model requires an account id in the ARN
         agentcore_control.tag_resource(resourceArn=arn, tags={})
 
 
-def test_an_interpreter_is_not_known_by_the_arn_of_another_account_or_region(
+def test_an_arn_of_another_account_or_region_is_not_found(
     agentcore: Any, agentcore_control: Any, interpreters: list[str]
 ) -> None:
     arn = agentcore_control.get_code_interpreter(codeInterpreterId=interpreters[0])["codeInterpreterArn"]

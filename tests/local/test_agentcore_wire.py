@@ -1,7 +1,7 @@
-"""The emulator answers as the service did: each file in tests/wire is an answer of the service that was published.
+"""The emulator's responses match the service's: each file in tests/wire is a published response.
 
-Its `fidelity` says how far a case may be trusted. Verbatim ones are compared whole, but for the time that a run took,
-and but for what differs between machines. A file that is compared with nothing is in `NOT_COMPARED`, with the reason.
+The `fidelity` of a file states how exact it is. Verbatim responses are compared completely, except for execution times
+and for what differs between machines. `NOT_COMPARED` lists the files without a test, with the reason.
 """
 
 from __future__ import annotations
@@ -33,47 +33,49 @@ CASES = Path(__file__).resolve().parents[1] / "wire"
 COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
 NOT_COMPARED = {
-    "environment_commands_2025_08": "what is installed on the service's machines",
-    "execute_command_pip_install_public_ok": "its packages come from PyPI, in the versions of that day",
+    "environment_commands_2025_08": "the software installed on the service's machines",
+    "execute_command_pip_install_public_ok": "the packages come from PyPI, in the versions of that day",
 }
-"""Published answers that no test reads, each with the reason."""
+"""Published responses that no test reads, each with the reason."""
 
 
 def case(name: str) -> dict[str, Any]:
-    """Reads a published answer."""
+    """Returns a published response."""
     loaded: dict[str, Any] = json.loads((CASES / f"{name}.json").read_text())
     return loaded
 
 
-def test_each_published_answer_is_compared_or_said_not_to_be() -> None:
+def test_each_published_response_is_compared_or_listed_as_not_compared() -> None:
     source = Path(__file__).read_text()
     named = {path.stem: source.count(f'"{path.stem}"') for path in CASES.iterdir()}
     assert [name for name, times in named.items() if times == 0] == []
-    assert sorted(NOT_COMPARED) == [name for name in sorted(NOT_COMPARED) if named.get(name) == 1]  # here alone
+    assert sorted(NOT_COMPARED) == [
+        name for name in sorted(NOT_COMPARED) if named.get(name) == 1
+    ]  # only in NOT_COMPARED
 
 
 @pytest.fixture
 def session(agentcore: Any) -> Generator[str]:
-    """A fresh session of the managed interpreter."""
+    """Starts a session of the managed interpreter and returns its id."""
     identifier: str = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
     yield identifier
     try:
         agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=identifier)
     except ClientError as error:
-        answer: Any = error.response
-        if answer["Error"]["Code"] != "ConflictException":  # the test has stopped it itself
+        response: Any = error.response
+        if response["Error"]["Code"] != "ConflictException":  # the test has stopped the session
             raise
 
 
 @pytest.fixture
 def invoke(agentcore: Any, session: str) -> Invoke:
-    """Calls a tool in that session and returns its one result."""
+    """Returns a function that calls a tool in the session and returns its result."""
 
     def call(name: str, arguments: dict[str, Any] | None = None) -> dict[str, Any]:
-        answer = agentcore.invoke_code_interpreter(
+        response = agentcore.invoke_code_interpreter(
             codeInterpreterIdentifier=MANAGED, sessionId=session, name=name, arguments=arguments or {}
         )
-        (event,) = answer["stream"]
+        (event,) = response["stream"]
         result: dict[str, Any] = event["result"]
         return result
 
@@ -86,7 +88,7 @@ def code_of(error: Any) -> str:
 
 
 def without_time(result: dict[str, Any]) -> dict[str, Any]:
-    """Returns a result with its time, which has to be a number of seconds, taken out."""
+    """Returns a result without its execution time, after checking that it is a number of seconds."""
     content = dict(result.get("structuredContent", {}))
     if content:
         assert 0 <= content.pop("executionTime") < 60
@@ -94,10 +96,10 @@ def without_time(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def replay(invoke: Invoke, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Sends a case's request. Returns what the emulator and what the service answered."""
+    """Sends a published request. Returns the emulator's and the published result."""
     published = case(name)
-    answer = invoke(published["request"]["name"], published["request"]["arguments"])
-    return without_time(answer), without_time(published["events"][0]["result"])
+    response = invoke(published["request"]["name"], published["request"]["arguments"])
+    return without_time(response), without_time(published["events"][0]["result"])
 
 
 @pytest.mark.parametrize(
@@ -110,55 +112,55 @@ def replay(invoke: Invoke, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
         "execute_command_not_found",
     ],
 )
-def test_a_run_is_answered_word_for_word(invoke: Invoke, name: str) -> None:
-    answer, published = replay(invoke, name)
-    assert answer == published
+def test_a_run_matches_the_published_response(invoke: Invoke, name: str) -> None:
+    response, published = replay(invoke, name)
+    assert response == published
 
 
-def test_a_program_that_misses_its_columns_is_answered_word_for_word(invoke: Invoke) -> None:
+def test_a_program_with_missing_columns_matches_the_published_response(invoke: Invoke) -> None:
     invoke("writeFiles", {"content": [{"path": "data.csv", "text": "Name,Preferred_Animal\nKimberly Lee,Crocodile\n"}]})
-    answer, published = replay(invoke, "execute_code_ok_langchain_eda_c34_0")
-    assert answer == published
+    response, published = replay(invoke, "execute_code_ok_langchain_eda_c34_0")
+    assert response == published
 
 
-def test_lines_of_a_file_are_printed_word_for_word(invoke: Invoke) -> None:
+def test_printed_file_lines_match_the_published_response(invoke: Invoke) -> None:
     name, title = "execute_code_ok_langchain_eda_c34_1", "\n\nFirst few lines of data.csv:\n"
     lines = case(name)["events"][0]["result"]["structuredContent"]["stdout"].partition(title)[2]
     invoke("writeFiles", {"content": [{"path": "data.csv", "text": f"{lines}\nnot this one\n"}]})
-    answer, published = replay(invoke, name)
-    # Before them it lists the working directory, in the order of the file system.
-    assert answer["structuredContent"]["stdout"].partition(title)[1:] == (title, lines)
-    assert answer["structuredContent"].keys() == published["structuredContent"].keys()
+    response, published = replay(invoke, name)
+    # Before these lines it lists the working directory, in the order of the file system.
+    assert response["structuredContent"]["stdout"].partition(title)[1:] == (title, lines)
+    assert response["structuredContent"].keys() == published["structuredContent"].keys()
 
 
-def test_numbers_tables_and_charts_come_out_as_published(invoke: Invoke) -> None:
-    answer, published = replay(invoke, "execute_code_ok_langchain_eda_c32_1")
-    # The service sometimes has an empty line between two prints, and its last table is that of an older pandas.
-    printed: list[str] = [result["structuredContent"]["stdout"] for result in (answer, published)]
+def test_numbers_tables_and_charts_match_the_published_response(invoke: Invoke) -> None:
+    response, published = replay(invoke, "execute_code_ok_langchain_eda_c32_1")
+    # The service sometimes prints an empty line between two prints, and its last table is from an older pandas.
+    printed: list[str] = [result["structuredContent"]["stdout"] for result in (response, published)]
     lines, expected = ([line for line in text.partition("Value Counts")[0].splitlines() if line] for text in printed)
     assert lines == expected
     listed = {block["name"] for block in invoke("listFiles", {"path": ""})["content"]}
     assert listed >= {"distributions.png", "boxplots.png", "correlation_matrix.png", "sample_data.csv"}
 
 
-def test_a_file_of_299130_rows_is_counted_as_published(invoke: Invoke) -> None:
-    """Its rows were not published, but their numbers were: this makes a file that has those."""
+def test_counts_of_299130_rows_match_the_published_response(invoke: Invoke) -> None:
+    """The rows were not published, but their counts were. The test creates a file with these counts."""
     made = """both, kimberlys, crocodiles = 120, 7149, 5953
 rows = ['Kimberly X,Crocodile'] * both + ['Kimberly X,Goat'] * (kimberlys - both)
 rows += ['A B,Crocodile'] * (crocodiles - both)
 with open('data.csv', 'w') as file:
     file.write('\\n'.join(['Name,Preferred_Animal', *rows, *['A B,Goat'] * (299130 - len(rows))]))"""
     assert invoke("executeCode", {"code": made, "language": "python"})["isError"] is False
-    answer, published = replay(invoke, "execute_code_ok_langchain_eda_c34_2")
-    # The service sometimes has an empty line between two prints.
-    printed: list[str] = [result["structuredContent"]["stdout"] for result in (answer, published)]
+    response, published = replay(invoke, "execute_code_ok_langchain_eda_c34_2")
+    # The service sometimes prints an empty line between two prints.
+    printed: list[str] = [result["structuredContent"]["stdout"] for result in (response, published)]
     lines, expected = ([line for line in text.splitlines() if line] for text in printed)
     assert lines == expected
-    assert answer["isError"] is published["isError"]
+    assert response["isError"] is published["isError"]
 
 
-def test_a_table_is_printed_as_published_from_a_cleared_context(invoke: Invoke) -> None:
-    """Neither program nor data were published, but what the data count up to was: this makes columns that do."""
+def test_a_table_from_a_cleared_context_matches_the_published_response(invoke: Invoke) -> None:
+    """The program and data were not published, but their counts were. The test creates columns with these counts."""
     code = """import pandas as pd
 def column(top, times, different):
     rest = [f'{top} {number % (different - 1)}' for number in range(299130 - times)]
@@ -168,96 +170,99 @@ table = pd.DataFrame({'Name': column('Lisa White', 222, 1722), 'Place': column('
 print(table.describe())"""
     invoke("executeCode", {"code": "before = 1", "language": "python"})
     published = case("execute_code_clear_context_describe")
-    answer = invoke("executeCode", {**published["request"]["arguments"], "code": code})
-    assert without_time(answer) == without_time(published["events"][0]["result"])
+    response = invoke("executeCode", {**published["request"]["arguments"], "code": code})
+    assert without_time(response) == without_time(published["events"][0]["result"])
     assert "NameError" in invoke("executeCode", {"code": "before", "language": "python"})["structuredContent"]["stderr"]
 
 
-def test_pip_without_a_network_fails_in_the_published_words(invoke: Invoke) -> None:
+def test_pip_without_a_network_matches_the_published_response(invoke: Invoke) -> None:
     published = case("execute_command_pip_install_sandbox_fails")
-    answer = invoke(published["request"]["name"], published["request"]["arguments"])
-    content, expected = answer["structuredContent"], published["structuredContent"]
+    response = invoke(published["request"]["name"], published["request"]["arguments"])
+    content, expected = response["structuredContent"], published["structuredContent"]
     lines, expected_lines = COLOUR.sub("", content["stderr"]).splitlines(), expected["stderr"].splitlines()
     assert len(lines) == len(expected_lines)
-    assert (lines[0], lines[-2:]) == (expected_lines[0], expected_lines[-2:])  # those between were abbreviated
+    assert (lines[0], lines[-2:]) == (
+        expected_lines[0],
+        expected_lines[-2:],
+    )  # the published lines in between are abbreviated
     assert (content["stdout"], content["exitCode"]) == (expected["stdout"], expected["exitCode"])
-    assert answer["isError"] is published["isError"]
+    assert response["isError"] is published["isError"]
 
 
-def test_a_command_runs_where_the_services_does(invoke: Invoke) -> None:
+def test_the_working_directory_of_commands_matches_the_published_response(invoke: Invoke) -> None:
     published = case("execute_command_uname_pwd_ls_2026")
-    answer = invoke("executeCommand", published["request"]["arguments"])["structuredContent"]["stdout"]
-    lines, expected = answer.splitlines(), published["printed_text"].splitlines()
+    response = invoke("executeCommand", published["request"]["arguments"])["structuredContent"]["stdout"]
+    lines, expected = response.splitlines(), published["printed_text"].splitlines()
     assert lines[0] == expected[0]  # the working directory
     assert {line.split()[-1]: line.split()[2:4] for line in lines[4:-1]} == {
         line.split()[-1]: line.split()[2:4] for line in expected[4:-1]
-    }  # what is in it, and whose it is
-    assert lines[-1].split()[:2] == expected[-1].split()[:2]  # the host's name; the kernel is this machine's
+    }  # its entries and their owners
+    assert lines[-1].split()[:2] == expected[-1].split()[:2]  # the host name; the kernel is this machine's
 
 
-def test_files_are_written_used_read_and_removed_word_for_word(invoke: Invoke) -> None:
+def test_file_tools_match_the_published_responses(invoke: Invoke) -> None:
     names = ("write_files_two_ok", "execute_code_reads_written_file", "read_files_text_ok", "remove_files_two_ok")
     for name in names:
-        answer, published = replay(invoke, name)
-        assert answer == published, name
+        response, published = replay(invoke, name)
+        assert response == published, name
 
 
-def test_writing_one_file_has_no_singular(invoke: Invoke) -> None:
-    answer, published = replay(invoke, "write_files_one_ok")
-    assert answer == published
+def test_writing_one_file_uses_the_plural_as_published(invoke: Invoke) -> None:
+    response, published = replay(invoke, "write_files_one_ok")
+    assert response == published
 
 
-def test_a_traceback_is_ipythons_word_for_word(invoke: Invoke) -> None:
+def test_a_traceback_matches_the_published_response(invoke: Invoke) -> None:
     for _ in range(3):
         invoke("executeCode", {"code": "pass", "language": "python"})
-    answer, published = replay(invoke, "execute_code_error_langchain_eda_c32_0")
-    assert answer == published
+    response, published = replay(invoke, "execute_code_error_langchain_eda_c32_0")
+    assert response == published
 
 
-def test_a_run_that_prints_and_fails_has_both_streams_in_order(invoke: Invoke) -> None:
-    answer, published = replay(invoke, "execute_code_error_after_stdout")
-    assert answer["isError"] is published["isError"]
-    assert [block["type"] for block in answer["content"]] == [block["type"] for block in published["content"]]
-    assert answer["content"][0] == published["content"][0]
-    assert answer["structuredContent"].keys() == published["structuredContent"].keys()
-    assert answer["structuredContent"]["stderr"].endswith(published["structuredContent"]["stderr"])
-    assert answer["content"][1]["text"] == answer["structuredContent"]["stderr"]
+def test_a_failing_run_with_output_has_stdout_before_stderr(invoke: Invoke) -> None:
+    response, published = replay(invoke, "execute_code_error_after_stdout")
+    assert response["isError"] is published["isError"]
+    assert [block["type"] for block in response["content"]] == [block["type"] for block in published["content"]]
+    assert response["content"][0] == published["content"][0]
+    assert response["structuredContent"].keys() == published["structuredContent"].keys()
+    assert response["structuredContent"]["stderr"].endswith(published["structuredContent"]["stderr"])
+    assert response["content"][1]["text"] == response["structuredContent"]["stderr"]
 
 
-def test_javascript_and_typescript_print_as_published(invoke: Invoke) -> None:
-    facts = case("behaviour_limits_and_languages")["facts"]  # the rest of it is about networks and times
-    answer = invoke("executeCode", {"code": "console.log(6*7)", "language": "javascript"})
-    assert answer["structuredContent"]["stdout"] == facts["javascript console.log(6*7)"]
-    answer = invoke("executeCode", {"code": "const n: number = 42; console.log(n)", "language": "typescript"})
-    assert answer["structuredContent"]["stdout"] == facts["typescript const n: number"]
+def test_javascript_and_typescript_match_the_published_output(invoke: Invoke) -> None:
+    facts = case("behaviour_limits_and_languages")["facts"]  # the other facts are about networks and times
+    response = invoke("executeCode", {"code": "console.log(6*7)", "language": "javascript"})
+    assert response["structuredContent"]["stdout"] == facts["javascript console.log(6*7)"]
+    response = invoke("executeCode", {"code": "const n: number = 42; console.log(n)", "language": "typescript"})
+    assert response["structuredContent"]["stdout"] == facts["typescript const n: number"]
 
 
 @pytest.mark.parametrize("name", ["start_command_execution_ok", "start_command_execution_short_id"])
-def test_a_task_is_submitted_works_and_is_canceled_word_for_word(invoke: Invoke, name: str) -> None:
+def test_a_canceled_task_matches_the_published_responses(invoke: Invoke, name: str) -> None:
     request = case("start_command_execution_ok")["request"]
-    answer, published = invoke(request["name"], request["arguments"]), case(name)["events"][0]["result"]
-    task = answer["structuredContent"]["taskId"]
-    assert answer == {**published, "structuredContent": {**published["structuredContent"], "taskId": task}}
+    response, published = invoke(request["name"], request["arguments"]), case(name)["events"][0]["result"]
+    task = response["structuredContent"]["taskId"]
+    assert response == {**published, "structuredContent": {**published["structuredContent"], "taskId": task}}
     assert invoke("getTask", {"taskId": task}) == case("get_task_working")["events"][0]["result"]
     assert invoke("stopTask", {"taskId": task}) == case("stop_task_ok")["events"][0]["result"]
     assert invoke("getTask", {"taskId": task})["structuredContent"] == case("get_task_canceled")["structuredContent"]
 
 
-def test_a_task_completes_word_for_word(invoke: Invoke) -> None:
+def test_a_completed_task_matches_the_published_responses(invoke: Invoke) -> None:
     published = case("get_task_completed")
     printed = published["structuredContent"]["stdout"].rstrip()
     task = invoke("startCommandExecution", {"command": f"echo {printed}"})["structuredContent"]["taskId"]
-    answer = invoke("getTask", {"taskId": task})
-    while answer["structuredContent"]["taskStatus"] == "working":
-        answer = invoke("getTask", {"taskId": task})
-    assert answer["isError"] is published["isError"]
-    assert without_time(answer)["structuredContent"] == without_time(published)["structuredContent"]
+    response = invoke("getTask", {"taskId": task})
+    while response["structuredContent"]["taskStatus"] == "working":
+        response = invoke("getTask", {"taskId": task})
+    assert response["isError"] is published["isError"]
+    assert without_time(response)["structuredContent"] == without_time(published)["structuredContent"]
     refused = case("stop_task_completed_error")["events"][0]["result"]
     assert invoke("stopTask", {"taskId": task}) == refused
 
 
 @pytest.mark.parametrize("name", ["list_files_root", "list_files_root_csv_py"])
-def test_a_file_that_is_listed_has_a_type_and_a_folder_has_none(invoke: Invoke, name: str) -> None:
+def test_listed_files_have_a_media_type_and_folders_have_none(invoke: Invoke, name: str) -> None:
     published = {block["name"]: block for block in case(name)["events"][0]["result"]["content"]}
     files = [block["name"] for block in published.values() if block["description"] == "File"]
     invoke("writeFiles", {"content": [{"path": file, "text": "x"} for file in files]})
@@ -265,7 +270,7 @@ def test_a_file_that_is_listed_has_a_type_and_a_folder_has_none(invoke: Invoke, 
     assert {name: listed[name] for name in published} == published
 
 
-def test_a_fresh_session_lists_what_the_services_does(invoke: Invoke) -> None:
+def test_the_files_of_a_new_session_match_the_published_list(invoke: Invoke) -> None:
     listed = invoke("listFiles", {"directoryPath": "."})["content"]
     names = case("list_files_fresh_2026")["names"]
     for description, expected in names.items():
@@ -277,13 +282,13 @@ def test_a_binary_file_is_read_as_a_blob(invoke: Invoke) -> None:
     image = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
     invoke("writeFiles", {"content": [{"path": "chart.png", "blob": image}]})
     published = case("read_files_binary_shape")
-    answer = invoke("readFiles", published["request"]["arguments"])
+    response = invoke("readFiles", published["request"]["arguments"])
     expected = published["events"][0]["result"]
     expected["content"][0]["resource"]["blob"] = image
-    assert answer == expected
+    assert response == expected
 
 
-def test_the_members_of_each_result_are_the_services(invoke: Invoke) -> None:
+def test_the_members_of_each_result_match_the_published_ones(invoke: Invoke) -> None:
     calls: dict[str, tuple[str, dict[str, Any]]] = {
         "executeCode python": ("executeCode", {"code": "print(1)", "language": "python"}),
         "executeCommand": ("executeCommand", {"command": "echo 1"}),
@@ -305,26 +310,26 @@ def test_the_members_of_each_result_are_the_services(invoke: Invoke) -> None:
         assert observed == {**row, "structuredContent": None if members is None else sorted(members)}
 
 
-def test_the_exit_code_of_sys_exit_is_lost(invoke: Invoke) -> None:
+def test_the_exit_code_of_sys_exit_matches_the_published_one(invoke: Invoke) -> None:
     published = case("behaviour_systemexit")
     result = invoke("executeCode", {"code": published["code"], "language": "python"})
     assert result["structuredContent"]["exitCode"] == published["structuredContent"]["exitCode"]
 
 
-def test_two_million_characters_are_returned_whole(invoke: Invoke) -> None:
+def test_two_million_characters_are_returned_completely(invoke: Invoke) -> None:
     published = case("behaviour_large_stdout")
     result = invoke("executeCode", {"code": published["code"], "language": "python"})
     assert len(result["structuredContent"]["stdout"]) == published["returned_chars"]
 
 
-def test_code_in_sandbox_mode_has_no_network_and_the_run_succeeds(invoke: Invoke) -> None:
+def test_a_network_error_in_sandbox_mode_matches_the_published_response(invoke: Invoke) -> None:
     published = case("execute_code_network_unreachable_sandbox")
     (event,) = published["events"]
     result = invoke(published["request"]["name"], published["request"]["arguments"])
-    # Of the words the end differs: here the name is not known, as in later answers of the service.
-    said, theirs = (one["structuredContent"].pop("stdout") for one in (result, event["result"]))
-    assert said.startswith("Error executing: HTTPSConnectionPool(host='pokeapi.co', port=443): Max retries exceeded")
-    assert said.partition("(Caused by")[0] == theirs.partition("(Caused by")[0]
+    # The end of the message differs: here the name is unknown, as in later responses of the service.
+    printed, published_text = (one["structuredContent"].pop("stdout") for one in (result, event["result"]))
+    assert printed.startswith("Error executing: HTTPSConnectionPool(host='pokeapi.co', port=443): Max retries exceeded")
+    assert printed.partition("(Caused by")[0] == published_text.partition("(Caused by")[0]
     assert [block["type"] for block in result.pop("content")] == [
         block["type"] for block in event["result"].pop("content")
     ]
@@ -333,7 +338,7 @@ def test_code_in_sandbox_mode_has_no_network_and_the_run_succeeds(invoke: Invoke
     assert result == event["result"]
 
 
-def test_the_reply_limit_is_met_as_on_aws(invoke: Invoke) -> None:
+def test_the_response_size_limit_matches_aws(invoke: Invoke) -> None:
     assert "InvalidPayloadLength" in case("behaviour_read_limit_24MiB")["results"]["blob 18 MiB"]
     invoke("executeCommand", {"command": "head -c 17M /dev/zero >17.bin; head -c 18M /dev/zero >18.bin"})
     content = invoke("readFiles", {"paths": ["17.bin"]})["content"]
@@ -342,9 +347,9 @@ def test_the_reply_limit_is_met_as_on_aws(invoke: Invoke) -> None:
         invoke("readFiles", {"paths": ["18.bin"]})
 
 
-def test_an_absolute_path_and_a_way_up_are_refused(invoke: Invoke) -> None:
+def test_absolute_paths_and_path_traversal_are_rejected(invoke: Invoke) -> None:
     words = case("error_absolute_path_path_traversal")["error"]["contains"]
-    block = {"path": "/tmp/x", "text": "x"}  # noqa: S108  a path to be refused
+    block = {"path": "/tmp/x", "text": "x"}  # noqa: S108  a path that is rejected
     for name, arguments in (
         ("readFiles", {"paths": ["/etc/passwd"]}),
         ("readFiles", {"paths": ["log/../../x"]}),
@@ -357,20 +362,20 @@ def test_an_absolute_path_and_a_way_up_are_refused(invoke: Invoke) -> None:
         assert words in result["content"][0]["text"], name
 
 
-def test_the_answers_headers_are_the_services(agentcore: Any, session: str) -> None:
+def test_the_response_headers_match_the_published_ones(agentcore: Any, session: str) -> None:
     published = case("invoke_http_headers")["response_metadata"]["HTTPHeaders"]
-    answer = agentcore.invoke_code_interpreter(
+    response = agentcore.invoke_code_interpreter(
         codeInterpreterIdentifier=MANAGED, sessionId=session, name="listFiles", arguments={"path": ""}
     )
-    headers = answer["ResponseMetadata"]["HTTPHeaders"]
-    assert list(answer["stream"])
-    assert answer["sessionId"] == headers["x-amzn-code-interpreter-session-id"] == session
+    headers = response["ResponseMetadata"]["HTTPHeaders"]
+    assert list(response["stream"])
+    assert response["sessionId"] == headers["x-amzn-code-interpreter-session-id"] == session
     assert headers["content-type"] == published["content-type"]
     assert headers["transfer-encoding"] == published["transfer-encoding"]
-    assert set(headers) >= set(published) - {"connection"}  # which uvicorn leaves to HTTP/1.1's default
+    assert set(headers) >= set(published) - {"connection"}  # uvicorn uses HTTP/1.1's default
 
 
-def test_a_session_that_is_over_is_not_active_and_cannot_be_stopped(agentcore: Any, session: str) -> None:
+def test_an_ended_session_rejects_invoke_and_stop_as_published(agentcore: Any, session: str) -> None:
     agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=session)
     with pytest.raises(ClientError) as invoked:
         agentcore.invoke_code_interpreter(codeInterpreterIdentifier=MANAGED, sessionId=session, name="listFiles")
@@ -386,7 +391,7 @@ def test_a_session_that_is_over_is_not_active_and_cannot_be_stopped(agentcore: A
         assert response["ResponseMetadata"]["HTTPStatusCode"] == published["http_status"]
 
 
-def test_a_call_that_is_running_when_its_session_stops_is_told_so(agentcore: Any, session: str, invoke: Invoke) -> None:
+def test_stopping_a_session_fails_its_running_call_as_published(agentcore: Any, session: str, invoke: Invoke) -> None:
     refusals: list[Any] = []
 
     def run() -> None:
@@ -404,26 +409,28 @@ def test_a_call_that_is_running_when_its_session_stops_is_told_so(agentcore: Any
     published = case("error_inflight_terminated")
     (response,) = refusals
     assert response["Error"]["Code"] == published["error"]["Code"]
-    words = published["error"]["Message"].split("…")  # where its author left something out
+    words = published["error"]["Message"].split("…")  # an omission in the published text
     assert re.fullmatch(".*".join(re.escape(part.strip()) for part in words), response["Error"]["Message"])
     assert session in response["Error"]["Message"]
     assert response["ResponseMetadata"]["HTTPStatusCode"] == published["http_status"]
 
 
-def test_a_session_id_is_a_ulid_as_the_services_are(session: str) -> None:
+def test_a_session_id_is_a_ulid(session: str) -> None:
     for identifier in (session, *case("session_lifecycle_shapes")["session_id_examples"]):
         assert re.fullmatch("[0-7][0-9A-HJKMNP-TV-Z]{25}", identifier)
 
 
-def test_a_session_ends_at_its_time_whether_it_is_used_or_not(agentcore: Any, agentcore_clock: EmulatorClock) -> None:
+def test_a_session_expires_as_published_with_and_without_activity(
+    agentcore: Any, agentcore_clock: EmulatorClock
+) -> None:
     published = case("behaviour_ttl_hard")
     seconds: int = published["sessionTimeoutSeconds"]
 
     def start() -> str:
-        answer = agentcore.start_code_interpreter_session(
+        response = agentcore.start_code_interpreter_session(
             codeInterpreterIdentifier=MANAGED, sessionTimeoutSeconds=seconds
         )
-        identifier: str = answer["sessionId"]
+        identifier: str = response["sessionId"]
         return identifier
 
     def outcome(session: str) -> str:
@@ -442,26 +449,26 @@ def test_a_session_ends_at_its_time_whether_it_is_used_or_not(agentcore: Any, ag
         assert outcomes == times
 
 
-def test_a_client_that_sends_long_code_again_is_told_in_the_end_that_its_session_is_over(
+def test_a_retrying_client_of_long_code_finally_gets_session_not_active(
     agentcore_endpoint: str, agentcore_clock: EmulatorClock, agentcore_faults: FaultInjector
 ) -> None:
-    """As published, with a second for the client's five minutes: three attempts, and the session's time passes."""
+    """Like the published case, but with a read timeout of 1 s: three attempts, then the session expires."""
     published = case("behaviour_sleep600_timeout300")
-    impatient: Any = botocore.session.get_session().create_client(
+    short_timeout: Any = botocore.session.get_session().create_client(
         "bedrock-agentcore",
         endpoint_url=agentcore_endpoint,
         region_name="us-east-1",
         aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106  the emulator does not look at it
+        aws_secret_access_key="test",  # noqa: S106  the emulator does not check it
         config=Config(read_timeout=1, retries={"total_max_attempts": 3}),
     )
-    started = impatient.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionTimeoutSeconds=900)
-    agentcore_faults.inject(Rule("latency", "executeCode", seconds=0))  # which counts the attempts
+    started = short_timeout.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionTimeoutSeconds=900)
+    agentcore_faults.inject(Rule("latency", "executeCode", seconds=0))  # counts the attempts
     outcome: list[str] = []
 
     def run() -> None:
         with pytest.raises(ClientError) as raised:
-            impatient.invoke_code_interpreter(
+            short_timeout.invoke_code_interpreter(
                 codeInterpreterIdentifier=MANAGED,
                 sessionId=started["sessionId"],
                 name="executeCode",
@@ -478,7 +485,7 @@ def test_a_client_that_sends_long_code_again_is_told_in_the_end_that_its_session
     assert outcome == [published["observed"].split()[0]]
 
 
-def test_an_error_within_the_stream_is_raised_as_measured(invoke: Invoke, agentcore_faults: FaultInjector) -> None:
+def test_a_stream_error_matches_the_published_one(invoke: Invoke, agentcore_faults: FaultInjector) -> None:
     published = case("behaviour_stream_exception_member")
     (kind,) = re.findall(r":exception-type (\w+)", published["wire"])
     agentcore_faults.inject(Rule("stream_error", "listFiles", code="ValidationException"))
@@ -488,7 +495,7 @@ def test_an_error_within_the_stream_is_raised_as_measured(invoke: Invoke, agentc
     assert f"code '{kind}'" in published["raised"]
 
 
-def test_arguments_as_a_text_do_not_leave_the_client(agentcore: Any, session: str) -> None:
+def test_string_arguments_are_rejected_by_the_client(agentcore: Any, session: str) -> None:
     with pytest.raises(ParamValidationError) as raised:
         agentcore.invoke_code_interpreter(
             codeInterpreterIdentifier=MANAGED, sessionId=session, name="executeCode", arguments='{"code": "1"}'

@@ -1,4 +1,4 @@
-"""JavaScript and TypeScript by Deno and Node: a process a call, the session's files, and nothing of ours to be seen."""
+"""JavaScript and TypeScript with Deno and Node: one process per call, the session's files, no host paths."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parents[2]
 MANAGED = "aws.codeinterpreter.v1"
 WORKING_DIRECTORY = "/opt/amazon/genesis1p-tools/var"
-KINDS = [(language, runtime) for language in ("javascript", "typescript") for runtime in ("deno", "nodejs")]
+LANGUAGE_RUNTIMES = [(language, runtime) for language in ("javascript", "typescript") for runtime in ("deno", "nodejs")]
 
 
 def caller(data_plane: Any, session: str) -> Invoke:
-    """Returns a function that calls a tool in a session and returns its one result."""
+    """Returns a function that calls a tool in a session and returns its result."""
 
     def call(name: str, **arguments: Any) -> dict[str, Any]:
         answer = data_plane.invoke_code_interpreter(
@@ -37,21 +37,21 @@ def caller(data_plane: Any, session: str) -> Invoke:
 
 @pytest.fixture
 def invoke(agentcore: Any) -> Generator[Invoke]:
-    """Calls a tool in a fresh session."""
+    """Returns a function that calls a tool in a new session."""
     session = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
     yield caller(agentcore, session)
     agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=session)
 
 
 def run(invoke: Invoke, code: str, language: str, runtime: str | None = None) -> dict[str, Any]:
-    """Runs code and returns stdout, stderr and exit code."""
+    """Runs code and returns the structured content of its result."""
     chosen = {} if runtime is None else {"runtime": runtime}
     content: dict[str, Any] = invoke("executeCode", code=code, language=language, **chosen)["structuredContent"]
     return content
 
 
-@pytest.mark.parametrize(("language", "runtime"), KINDS)
-def test_a_program_is_answered_as_python_is(invoke: Invoke, language: str, runtime: str) -> None:
+@pytest.mark.parametrize(("language", "runtime"), LANGUAGE_RUNTIMES)
+def test_a_program_has_the_result_format_of_python(invoke: Invoke, language: str, runtime: str) -> None:
     result = invoke("executeCode", code="console.log(' ', 6 * 7)", language=language, runtime=runtime)
     assert 0 < result["structuredContent"].pop("executionTime") < 60
     assert result == {
@@ -61,8 +61,8 @@ def test_a_program_is_answered_as_python_is(invoke: Invoke, language: str, runti
     }
 
 
-@pytest.mark.parametrize(("language", "runtime"), KINDS)
-def test_an_uncaught_error_is_on_stderr_after_what_was_printed(invoke: Invoke, language: str, runtime: str) -> None:
+@pytest.mark.parametrize(("language", "runtime"), LANGUAGE_RUNTIMES)
+def test_an_uncaught_error_is_on_stderr_after_the_output(invoke: Invoke, language: str, runtime: str) -> None:
     result = invoke("executeCode", code="console.log('a'); throw new Error('boo')", language=language, runtime=runtime)
     content = result["structuredContent"]
     assert (content["stdout"], content["exitCode"], result["isError"]) == ("a", 1, True)
@@ -72,11 +72,11 @@ def test_an_uncaught_error_is_on_stderr_after_what_was_printed(invoke: Invoke, l
 
 
 @pytest.mark.parametrize("language", ["javascript", "typescript"])
-def test_deno_is_the_default(invoke: Invoke, language: str) -> None:
+def test_deno_is_the_default_runtime(invoke: Invoke, language: str) -> None:
     assert run(invoke, "console.log(Deno.version.deno.split('.')[0])", language)["stdout"] == "2"
 
 
-def test_node_takes_javascript_as_commonjs_and_typescript_as_modules(invoke: Invoke) -> None:
+def test_node_runs_javascript_as_commonjs_and_typescript_as_modules(invoke: Invoke) -> None:
     invoke(
         "writeFiles",
         content=[
@@ -97,7 +97,7 @@ def test_node_takes_javascript_as_commonjs_and_typescript_as_modules(invoke: Inv
     ("language", "runtime"),
     [("python", "deno"), ("python", "nodejs"), ("javascript", "python"), ("typescript", "python")],
 )
-def test_a_runtime_of_another_language_is_refused(invoke: Invoke, language: str, runtime: str) -> None:
+def test_a_runtime_of_another_language_is_rejected(invoke: Invoke, language: str, runtime: str) -> None:
     with pytest.raises(ClientError) as refused:
         run(invoke, "1", language, runtime)
     answer: Any = refused.value.response
@@ -105,7 +105,7 @@ def test_a_runtime_of_another_language_is_refused(invoke: Invoke, language: str,
     assert [problem["name"] for problem in answer["fieldList"]] == ["arguments.runtime"]
 
 
-def test_files_folder_and_listing_are_the_sessions(invoke: Invoke) -> None:
+def test_all_runtimes_share_the_session_files(invoke: Invoke) -> None:
     before = invoke("listFiles", path="")
     for runtime, directory in (("deno", "Deno.cwd()"), ("nodejs", "process.cwd()")):
         for language in ("javascript", "typescript"):
@@ -118,7 +118,7 @@ def test_files_folder_and_listing_are_the_sessions(invoke: Invoke) -> None:
     assert run(invoke, node, "javascript", "nodejs")["stdout"] == "from deno"
 
 
-def test_a_package_that_lies_in_node_modules_is_found(invoke: Invoke) -> None:
+def test_a_package_in_node_modules_is_found(invoke: Invoke) -> None:
     invoke(
         "writeFiles",
         content=[
@@ -130,14 +130,14 @@ def test_a_package_that_lies_in_node_modules_is_found(invoke: Invoke) -> None:
     assert run(invoke, "import seven from 'seven'; console.log(seven)", "typescript", "nodejs")["stdout"] == "7"
 
 
-def test_variables_end_with_the_call_and_the_exit_code_is_the_programs(invoke: Invoke) -> None:
+def test_variables_end_with_the_call_and_the_exit_code_is_returned(invoke: Invoke) -> None:
     run(invoke, "globalThis.kept = 1", "javascript")
     assert run(invoke, "console.log(typeof kept)", "javascript")["stdout"] == "undefined"
     for runtime, code in (("deno", "Deno.exit(5)"), ("nodejs", "process.exit(5)")):
         assert run(invoke, code, "javascript", runtime)["exitCode"] == 5
 
 
-def test_a_package_of_the_network_is_refused_in_words(invoke: Invoke) -> None:
+def test_a_remote_package_is_reported_as_unavailable(invoke: Invoke) -> None:
     content = run(invoke, "import 'npm:left-pad'", "javascript")
     assert (content["stdout"], content["exitCode"]) == ("", 1)
     assert "left-pad" in content["stderr"]
@@ -145,23 +145,23 @@ def test_a_package_of_the_network_is_refused_in_words(invoke: Invoke) -> None:
 
 @pytest.fixture(scope="module")
 def small(agentcore_runtime: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Any]:
-    """An emulator with tight limits, whose sandboxes no control group bounds."""
+    """Starts an emulator with low limits and without control groups, and returns its client."""
     options = ("--memory-by", "watchdog", "--memory-mib", "512", "--output-mib", "1", "--call-seconds", "2")
     with running_emulator(agentcore_runtime, tmp_path_factory.mktemp("small"), *options) as emulator:
         yield client("bedrock-agentcore", emulator.address, "us-east-1")
 
 
 @pytest.mark.parametrize("runtime", ["deno", "nodejs"])
-def test_memory_output_and_time_are_bounded_and_the_session_lives(small: Any, runtime: str) -> None:
+def test_memory_output_and_time_are_limited_and_the_session_continues(small: Any, runtime: str) -> None:
     session = small.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
     invoke = caller(small, session)
-    for code, words in (
+    for code, expected in (
         ("const hoard = []; while (true) hoard.push(new Uint8Array(1 << 24).fill(1))", "memory limit of 512 MiB"),
         ("console.log('x'.repeat(2 << 20))", "output limit of 1 MiB"),
         ("console.log('begun'); while (true);", "time limit of 2 s"),
     ):
         content = run(invoke, code, "javascript", runtime)
-        assert words in content["stderr"], content["stderr"][-500:]
+        assert expected in content["stderr"], content["stderr"][-500:]
     assert content["stdout"] == "begun"
     assert run(invoke, "console.log(1)", "javascript", runtime)["stdout"] == "1"
     small.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=session)

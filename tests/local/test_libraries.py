@@ -1,4 +1,4 @@
-"""What published examples of the service do with its libraries works in a sandbox."""
+"""Published examples of the service that use its libraries work in a sandbox."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def invoke(agentcore: Any) -> Generator[Invoke]:
-    """Calls a tool in one session."""
+    """Returns a function that calls a tool in one session."""
     session = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
     yield caller(agentcore, session)
     agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=session)
@@ -52,17 +52,17 @@ def invoke(agentcore: Any) -> Generator[Invoke]:
     ],
     ids=["duckdb", "scikit-learn", "openpyxl", "scipy", "boto3 and requests"],
 )
-def test_an_examples_pattern_works(invoke: Invoke, code: str, printed: str) -> None:
+def test_a_published_example_works(invoke: Invoke, code: str, printed: str) -> None:
     content = invoke("executeCode", language="python", code=code)["structuredContent"]
     assert (content["stdout"], content["stderr"]) == (printed, "")
 
 
-def test_the_programs_of_the_libraries_are_found(invoke: Invoke) -> None:
+def test_the_programs_of_the_libraries_are_on_the_path(invoke: Invoke) -> None:
     for command in ("aws", "deno", "node", "npm", "npx", "pip", "python"):
         content = invoke("executeCommand", command=f"{command} --version")["structuredContent"]
         assert (content["exitCode"], any(letter.isdigit() for letter in content["stdout"])) == (0, True), content
 
 
-def test_what_the_service_lacks_is_not_there(invoke: Invoke) -> None:
+def test_packages_that_the_service_lacks_are_not_installed(invoke: Invoke) -> None:
     content = invoke("executeCode", language="python", code="import seaborn")["structuredContent"]
     assert content["stderr"].endswith("No module named 'seaborn'")

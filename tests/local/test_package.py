@@ -1,4 +1,4 @@
-"""local-agentcore on its own: from its wheel in an empty environment, and the installer of what code finds."""
+"""The local-agentcore distribution: its wheel in an empty environment, and the installer of libraries."""
 
 from __future__ import annotations
 
@@ -31,30 +31,30 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parents[2]
 WORKSPACE = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
 PARTS = [PROJECT, *(PROJECT / member for member in WORKSPACE)]
-"""Each is a distribution."""
+"""Folders of all distributions."""
 UV = str(Path(sys.executable).parent / "uv")
 
 
 def run(*command: str, **variables: str) -> str:
-    """Runs a command that succeeds. Returns its stdout."""
+    """Runs a command, asserts that it succeeds, and returns its stdout."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | variables)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 @pytest.mark.parametrize(("name", "options"), [("default", []), ("longer", ["--extra", "longer"])])
-def test_the_lists_are_those_of_the_lock(name: str, options: list[str]) -> None:
+def test_the_lists_match_the_lock(name: str, options: list[str]) -> None:
     where = ["--project", str(PROJECT / "local/runtimes/sandbox")]
     form = ["--quiet", "--no-dev", "--no-emit-project", "--no-header", "--no-annotate"]
     assert run(UV, "export", *where, "--frozen", *form, *options) == libraries.LISTS[name].read_text()
 
 
-def test_the_longer_list_has_all_of_the_default_one() -> None:
+def test_the_longer_list_contains_the_default_list() -> None:
     pins = {name: set(re.findall(r"^\S+==\S+", path.read_text(), re.M)) for name, path in libraries.LISTS.items()}
     assert pins["default"] < pins["longer"]
 
 
-def test_the_page_of_libraries_is_that_of_the_lists() -> None:
+def test_the_libraries_page_matches_the_lists() -> None:
     page = run(sys.executable, str(PROJECT / "tools/libraries_page.py"))
     assert page == (PROJECT / "local/agentcore/libraries.md").read_text()
 
@@ -62,12 +62,12 @@ def test_the_page_of_libraries_is_that_of_the_lists() -> None:
 @pytest.mark.parametrize(
     "module", ["awscli", "boto3", "duckdb", "matplotlib", "openpyxl", "PIL", "requests", "sklearn"]
 )
-def test_what_examples_use_is_installed(agentcore_runtime: Path, module: str) -> None:
+def test_packages_of_examples_are_installed(agentcore_runtime: Path, module: str) -> None:
     assert list(agentcore_runtime.glob(f"lib/python3.*/site-packages/{module}/__init__.py"))
 
 
-class Shelf:
-    """A folder of packages, which is the only index."""
+class PackageIndex:
+    """A folder of packages, configured as the only package index."""
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self._folder = folder
@@ -75,119 +75,121 @@ class Shelf:
             patch.setenv(f"{installer}_FIND_LINKS", str(folder))
             patch.setenv(f"{installer}_NO_INDEX", "1")
 
-    def requirements(self, version: str, *, honest: bool = True) -> Path:
-        """Makes a package with a module and a program. Returns the list that pins it, to a false hash unless honest."""
+    def requirements(self, version: str, *, valid: bool = True) -> Path:
+        """Creates a package with a module and program. Returns a list that pins it, with a wrong hash unless `valid`."""
         name, data = wheel("tiny", version)
         (self._folder / name).write_bytes(data)
-        found = hashlib.sha256(data).hexdigest() if honest else "0" * 64
-        requirements = self._folder / f"{version}-{honest}.txt"
+        found = hashlib.sha256(data).hexdigest() if valid else "0" * 64
+        requirements = self._folder / f"{version}-{valid}.txt"
         requirements.write_text(f"tiny=={version} \\\n    --hash=sha256:{found}\n")
         return requirements
 
 
 @pytest.fixture
-def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
-    """An index of one package."""
+def package_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PackageIndex:
+    """Returns an empty package index."""
     (tmp_path / "index").mkdir()
-    return Shelf(tmp_path / "index", monkeypatch)
+    return PackageIndex(tmp_path / "index", monkeypatch)
 
 
-def printed(place: Path) -> str:
-    """What the package in an environment prints."""
-    return run(str(place / "bin" / "python"), "-I", "-c", "import tiny; tiny.main()").strip()
+def printed(directory: Path) -> str:
+    """Returns what the package in an environment prints."""
+    return run(str(directory / "bin" / "python"), "-I", "-c", "import tiny; tiny.main()").strip()
 
 
-@pytest.mark.parametrize("by", ["uv", "pip"])
-def test_an_environment_is_made_for_another_place(
-    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_an_environment_is_relocated_to_the_sandbox_path(
+    package_index: PackageIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installer: str
 ) -> None:
-    if by == "pip":
+    if installer == "pip":
 
-        def no_uv(_name: str, path: str) -> None:  # noqa: ARG001  as shutil.which is called
+        def no_uv(_name: str, path: str) -> None:  # noqa: ARG001  the signature of shutil.which
             return None
 
         monkeypatch.setattr(libraries.shutil, "which", no_uv)
-    place = tmp_path / "a place" / "environment"
-    assert libraries.install(place, shelf.requirements("1.0"))
-    assert printed(place) == "1.0"
-    assert Runtime.load(place).directory == place
-    script = place / "bin" / "tiny"
+    directory = tmp_path / "a place" / "environment"
+    assert libraries.install(directory, package_index.requirements("1.0"))
+    assert printed(directory) == "1.0"
+    assert Runtime.load(directory).directory == directory
+    script = directory / "bin" / "tiny"
     assert f"{SESSION_ENVIRONMENT}/bin/python" in script.read_text()
     assert os.access(script, os.X_OK)
-    (bytecode,) = place.glob("lib/python3.*/site-packages/__pycache__/tiny.*.pyc")
+    (bytecode,) = directory.glob("lib/python3.*/site-packages/__pycache__/tiny.*.pyc")
     expected = bytecode.parent.parent / "tiny.py"
-    inside = marshal.loads(bytecode.read_bytes()[16:]).co_filename  # noqa: S302  what was just compiled
-    assert inside == f"{VIRTUAL_ENVIRONMENT}/{expected.relative_to(place)}"
-    named = [path for path in place.rglob("*") if path.is_file() and os.fsencode(tmp_path) in path.read_bytes()]
-    assert named == [place / "pyvenv.cfg"]
-    assert all(path.stat().st_mode & 0o444 == 0o444 for path in place.rglob("*") if not path.is_symlink())
+    compiled_path = marshal.loads(bytecode.read_bytes()[16:]).co_filename  # noqa: S302  what was just compiled
+    assert compiled_path == f"{VIRTUAL_ENVIRONMENT}/{expected.relative_to(directory)}"
+    with_host_path = [
+        path for path in directory.rglob("*") if path.is_file() and os.fsencode(tmp_path) in path.read_bytes()
+    ]
+    assert with_host_path == [directory / "pyvenv.cfg"]
+    assert all(path.stat().st_mode & 0o444 == 0o444 for path in directory.rglob("*") if not path.is_symlink())
 
 
-def test_what_is_there_is_replaced_by_what_is_whole_alone(shelf: Shelf, tmp_path: Path) -> None:
-    place = tmp_path / "environment"
-    first = shelf.requirements("1.0")
-    assert libraries.install(place, first)
-    assert not libraries.install(place, first)
+def test_an_environment_is_replaced_only_by_a_complete_one(package_index: PackageIndex, tmp_path: Path) -> None:
+    directory = tmp_path / "environment"
+    first = package_index.requirements("1.0")
+    assert libraries.install(directory, first)
+    assert not libraries.install(directory, first)
     (tmp_path / "environment.part-of-one-that-was-killed").mkdir()
     with pytest.raises(libraries.InstallError, match=r"(?i)hash"):
-        libraries.install(place, shelf.requirements("2.0", honest=False))
-    assert printed(place) == "1.0"
+        libraries.install(directory, package_index.requirements("2.0", valid=False))
+    assert printed(directory) == "1.0"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["environment", "environment.lock", "index"]
-    assert libraries.install(place, shelf.requirements("2.0"))
-    assert printed(place) == "2.0"
+    assert libraries.install(directory, package_index.requirements("2.0"))
+    assert printed(directory) == "2.0"
 
 
-def test_what_was_there_comes_back_when_its_successor_cannot_take_its_place(
-    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_old_environment_is_restored_when_the_move_fails(
+    package_index: PackageIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place, rename = tmp_path / "environment", Path.rename
-    assert libraries.install(place, shelf.requirements("1.0"))
+    directory, rename = tmp_path / "environment", Path.rename
+    assert libraries.install(directory, package_index.requirements("1.0"))
 
-    def refuse_the_new_one(path: Path, target: Path) -> Path:
-        if path.parent == target.parent and target == place:
+    def fail_for_the_new_one(path: Path, target: Path) -> Path:
+        if path.parent == target.parent and target == directory:
             raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
         return rename(path, target)
 
     with monkeypatch.context() as patch, pytest.raises(libraries.InstallError, match="Input/output error"):
-        patch.setattr(Path, "rename", refuse_the_new_one)
-        libraries.install(place, shelf.requirements("2.0"))
-    assert printed(place) == "1.0"
+        patch.setattr(Path, "rename", fail_for_the_new_one)
+        libraries.install(directory, package_index.requirements("2.0"))
+    assert printed(directory) == "1.0"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["environment", "environment.lock", "index"]
 
 
-def test_a_failure_leaves_nothing_that_could_be_taken_for_an_environment(shelf: Shelf, tmp_path: Path) -> None:
+def test_a_failed_installation_leaves_no_environment(package_index: PackageIndex, tmp_path: Path) -> None:
     with pytest.raises(libraries.InstallError):
-        libraries.install(tmp_path / "environment", shelf.requirements("1.0", honest=False))
+        libraries.install(tmp_path / "environment", package_index.requirements("1.0", valid=False))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["environment.lock", "index"]
 
 
 @pytest.mark.parametrize("name", ["thesis.txt", "pyvenv.cfg"])
-def test_a_folder_of_something_else_is_left_alone(shelf: Shelf, tmp_path: Path, name: str) -> None:
-    mine = tmp_path / "mine"
-    mine.mkdir()
-    (mine / name).write_text("finished")
+def test_a_folder_with_other_files_is_not_changed(package_index: PackageIndex, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / name).write_text("finished")
     with pytest.raises(libraries.InstallError, match="contains other files"):
-        libraries.install(mine, shelf.requirements("1.0"))
-    assert (mine / name).read_text() == "finished"
+        libraries.install(folder, package_index.requirements("1.0"))
+    assert (folder / name).read_text() == "finished"
     with pytest.raises(SandboxUnavailableError) as raised:
-        Runtime.load(mine)
+        Runtime.load(folder)
     assert raised.value.fix.startswith("Make one with `local-agentcore install-libraries` and leave --runtime out")
 
 
-def test_an_empty_folder_is_filled_with_a_line_a_step(
-    shelf: Shelf, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_installing_into_an_empty_folder_logs_each_step(
+    package_index: PackageIndex, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "empty").mkdir()
     with caplog.at_level("INFO"):
-        assert libraries.install(tmp_path / "empty", shelf.requirements("1.0"))
+        assert libraries.install(tmp_path / "empty", package_index.requirements("1.0"))
     assert printed(tmp_path / "empty") == "1.0"
-    words = ["Creating an environment", "Downloading and installing 1 packages", "Compiling", "Moving the environment"]
-    said = [record.message for record in caplog.records if record.name == libraries.__name__]
-    assert all(line.startswith(start) for line, start in zip(said, words, strict=True))
+    starts = ["Creating an environment", "Downloading and installing 1 packages", "Compiling", "Moving the environment"]
+    messages = [record.message for record in caplog.records if record.name == libraries.__name__]
+    assert all(line.startswith(start) for line, start in zip(messages, starts, strict=True))
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_every_wheel_has_the_license(part: Path, tmp_path: Path) -> None:
+def test_every_wheel_contains_the_license(part: Path, tmp_path: Path) -> None:
     run(UV, "build", "--quiet", "--offline", "--wheel", "--out-dir", str(tmp_path), str(part))
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as files:
@@ -197,7 +199,7 @@ def test_every_wheel_has_the_license(part: Path, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The console script in an environment that has nothing but the wheel and what it depends on."""
+    """Returns the console script in an environment with only the wheel and its dependencies."""
     folder = tmp_path_factory.mktemp("wheel")
     run(UV, "build", "--quiet", "--offline", "--wheel", "--out-dir", str(folder), str(PROJECT / "local/agentcore"))
     (wheel,) = folder.glob("*.whl")
@@ -207,7 +209,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def served(program: Path, home: Path, check: Callable[[str], None]) -> None:
-    """Serves with the program alone, without any option, and hands over its first word that names the address."""
+    """Runs `serve` without options and passes the line with its address to `check`."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home)}
     command = [str(program), "serve", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=home) as emulator:
@@ -218,10 +220,10 @@ def served(program: Path, home: Path, check: Callable[[str], None]) -> None:
             emulator.terminate()
 
 
-def test_the_wheel_alone_serves(program: Path, agentcore_runtime: Path, tmp_path: Path) -> None:
-    place = tmp_path / ".local/share/local-agentcore"
-    place.mkdir(parents=True)
-    (place / "libraries").symlink_to(agentcore_runtime)
+def test_the_installed_wheel_serves(program: Path, agentcore_runtime: Path, tmp_path: Path) -> None:
+    directory = tmp_path / ".local/share/local-agentcore"
+    directory.mkdir(parents=True)
+    (directory / "libraries").symlink_to(agentcore_runtime)
 
     def check(ready: str) -> None:
         address = re.search(r"http://[0-9.:]+", ready)
@@ -234,14 +236,14 @@ def test_the_wheel_alone_serves(program: Path, agentcore_runtime: Path, tmp_path
     served(program, tmp_path, check)
 
 
-def test_without_libraries_it_says_the_command(program: Path, tmp_path: Path) -> None:
+def test_without_libraries_the_install_command_is_printed(program: Path, tmp_path: Path) -> None:
     def check(ready: str) -> None:
         assert f"`local-agentcore install-libraries {tmp_path}/.local/share/local-agentcore/libraries`" in ready
 
     served(program, tmp_path, check)
 
 
-def test_the_wheel_has_the_lists_and_says_what_it_is(program: Path) -> None:
+def test_the_wheel_contains_the_lists_and_the_description(program: Path) -> None:
     (package,) = program.parents[1].glob("lib/python3.*/site-packages/local_agentcore")
     for path in libraries.LISTS.values():
         assert (package / "locked" / path.name).read_bytes() == path.read_bytes()

@@ -1,4 +1,4 @@
-"""What code installs with pip is there at once, for its own session alone, and covers what was there before."""
+"""pip in a session: packages are available immediately, only in this session, and override shared versions."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 INDEX = "index.example.com"
 PREINSTALLED = "six"
 PIP = f"PIP_INDEX_URL=http://{INDEX}/simple/ PIP_TRUSTED_HOST={INDEX} PIP_DISABLE_PIP_VERSION_CHECK=1 "
-"""Where the index is, and whose word to take for it: pip's own settings, as a company with an index has them."""
+"""Settings of pip for a private package index."""
 WHEELS = dict(wheel(name, version) for name, version in [("tiny", "1.0"), ("tiny", "2.0"), (PREINSTALLED, "99.0")])
 
 
 class _Index(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        """Serves a project's page, or one of its files."""
+        """Serves a project's page or one of its files."""
         name = self.path.strip("/").rpartition("/")[2]
         links = "".join(f'<a href="/{file}">{file}</a>' for file in WHEELS if file.startswith(f"{name}-"))
         body = WHEELS.get(name, links.encode())
@@ -36,20 +36,20 @@ class _Index(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Says nothing."""
+        """Logs nothing."""
 
 
 @pytest.fixture(scope="module", params=["a pool", "no pool"])
 def public(
     request: pytest.FixtureRequest, agentcore_runtime: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[tuple[Any, str]]:
-    """A client of an AgentCore whose outside world is an index, and a PUBLIC interpreter."""
+    """Starts an emulator whose only public host is an index. Returns its client and a PUBLIC interpreter."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Index) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        outside = (f"--public-host={INDEX}:80=127.0.0.1:{server.server_port}", "--public-hosts-only")
+        hosts = (f"--public-host={INDEX}:80=127.0.0.1:{server.server_port}", "--public-hosts-only")
         pool = ("--pool", "1" if request.param == "a pool" else "0")
-        with running_emulator(agentcore_runtime, tmp_path_factory.mktemp("agentcore"), *outside, *pool) as emulator:
+        with running_emulator(agentcore_runtime, tmp_path_factory.mktemp("agentcore"), *hosts, *pool) as emulator:
             control = client("bedrock-agentcore-control", emulator.address, "us-east-1")
             made = control.create_code_interpreter(name="public", networkConfiguration={"networkMode": "PUBLIC"})
             yield client("bedrock-agentcore", emulator.address, "us-east-1"), made["codeInterpreterId"]
@@ -59,7 +59,7 @@ def public(
 
 @pytest.fixture
 def sessions(public: tuple[Any, str]) -> Generator[Callable[[], Session]]:
-    """Starts sessions that find the index, and stops them after the test."""
+    """Returns a function that starts sessions that reach the index. They are stopped after the test."""
     started: list[Session] = []
 
     def start() -> Session:
@@ -72,7 +72,7 @@ def sessions(public: tuple[Any, str]) -> Generator[Callable[[], Session]]:
 
 
 def shell(session: Session, command: str) -> str:
-    """Returns what a command printed, which has to succeed."""
+    """Runs a command, asserts that it succeeds, and returns its output."""
     content = session.invoke("executeCommand", command=command)["structuredContent"]
     assert content["exitCode"] == 0, content
     return str(content["stdout"]).replace("\r\n", "\n").strip()
@@ -86,7 +86,7 @@ def listing(session: Session) -> list[str]:
 FIND = "import importlib.util; print(importlib.util.find_spec('tiny') is not None)"
 
 
-def test_a_package_is_there_at_once_for_its_session_alone(sessions: Callable[[], Session]) -> None:
+def test_an_installed_package_is_available_immediately_in_its_session_only(sessions: Callable[[], Session]) -> None:
     session, other = sessions(), sessions()
     fresh = listing(session)
     assert session.python("import tiny")["stderr"].endswith("No module named 'tiny'")
@@ -107,7 +107,7 @@ RUN_PIP = "import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'pip', 
 
 
 @pytest.mark.parametrize("install", ["%pip install tiny==1.0", RUN_PIP], ids=["IPython's command", "the code's Python"])
-def test_a_cell_installs_as_a_command_does(sessions: Callable[[], Session], install: str) -> None:
+def test_a_cell_can_install_packages(sessions: Callable[[], Session], install: str) -> None:
     session = sessions()
     settings = {name: value for name, _, value in (setting.partition("=") for setting in PIP.split())}
     assert session.python(f"import os; os.environ.update({settings!r})")["exitCode"] == 0
@@ -120,7 +120,7 @@ def test_a_cell_installs_as_a_command_does(sessions: Callable[[], Session], inst
     assert session.invoke("executeCommand", command="tiny")["structuredContent"]["exitCode"] == 127
 
 
-def test_another_version_covers_what_all_sessions_share(sessions: Callable[[], Session]) -> None:
+def test_an_installed_version_overrides_the_shared_one(sessions: Callable[[], Session]) -> None:
     session, other = sessions(), sessions()
     version = f"import {PREINSTALLED}; print({PREINSTALLED}.__version__)"
     before = shell(session, f"python3 -c '{version}'")
@@ -132,7 +132,7 @@ def test_another_version_covers_what_all_sessions_share(sessions: Callable[[], S
     assert shell(session, f"python3 -c '{version}'") == before
 
 
-def test_a_wheel_is_installed_where_there_is_no_network(agentcore: Any) -> None:
+def test_a_wheel_can_be_installed_without_a_network(agentcore: Any) -> None:
     session = Session(agentcore)
     name, data = wheel("tiny", "3.0")
     session.invoke("writeFiles", content=[{"path": name, "blob": data}])

@@ -1,4 +1,4 @@
-"""What Python shows besides text comes back as content blocks, what it only draws or saves does not."""
+"""Displays of Python are content blocks of the result; drawn or saved figures are not."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 @pytest.fixture(scope="module")
 def session(agentcore: Any) -> Generator[Invoke]:
-    """Calls a tool in one session, in which pyplot is imported."""
+    """Returns a function that calls a tool in one session, in which pyplot is imported."""
     identifier = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
     call = caller(agentcore, identifier)
     call("executeCode", language="python", code="import matplotlib.pyplot as plt, pandas as pd\nfrom PIL import Image")
@@ -34,7 +34,7 @@ def session(agentcore: Any) -> Generator[Invoke]:
 
 
 def run(invoke: Invoke, code: str) -> list[dict[str, Any]]:
-    """Runs Python that succeeds, and returns the content."""
+    """Runs Python code, asserts that it succeeds, and returns the content."""
     result = invoke("executeCode", language="python", code=code)
     assert result["structuredContent"]["exitCode"] == 0, result["structuredContent"]["stderr"]
     blocks: list[dict[str, Any]] = result["content"]
@@ -53,13 +53,13 @@ def run(invoke: Invoke, code: str) -> list[dict[str, Any]]:
     ],
     ids=["plt.show", "inline", "a file", "last value", "display"],
 )
-def test_an_image_that_is_shown_is_a_block_alone(session: Invoke, code: str) -> None:
+def test_a_displayed_image_is_the_only_block(session: Invoke, code: str) -> None:
     (block,) = run(session, code)
     assert (block["type"], block["mimeType"]) == ("image", "image/png")
     assert block["data"].startswith(PNG)
 
 
-def test_images_come_after_the_text_in_their_order(session: Invoke) -> None:
+def test_images_follow_the_text_in_order(session: Invoke) -> None:
     code = "for colour in ('red', 'lime'): display(Image.new('RGB', (1, 1), colour))\nprint('text')"
     text, red, green = run(session, code)
     assert text == {"type": "text", "text": "text"}
@@ -76,14 +76,14 @@ def test_images_come_after_the_text_in_their_order(session: Invoke) -> None:
     ],
     ids=["saved", "closed", "Agg", "PIL"],
 )
-def test_a_figure_that_is_drawn_or_saved_is_no_block(session: Invoke, code: str) -> None:
+def test_a_drawn_or_saved_figure_is_not_a_block(session: Invoke, code: str) -> None:
     assert run(session, "plt.switch_backend('module://matplotlib_inline.backend_inline')") == [
         {"type": "text", "text": ""}
     ]
     assert run(session, code) == [{"type": "text", "text": ""}]
 
 
-def test_figures_stay_open_for_code_that_collects_them(session: Invoke) -> None:
+def test_figures_stay_open_with_the_agg_backend(session: Invoke) -> None:
     collected = (
         "import matplotlib\nmatplotlib.use('Agg')\nplt.close('all')\nplt.plot([1])\nplt.show()\nplt.get_fignums()"
     )
@@ -99,19 +99,19 @@ def test_a_table_is_text_and_html(session: Invoke) -> None:
     assert [block["type"] for block in run(session, "print(pd.DataFrame({'a': [1, 2]}))")] == ["text"]
 
 
-def test_what_failing_code_has_shown_is_not_lost(session: Invoke) -> None:
+def test_displays_of_failing_code_are_returned(session: Invoke) -> None:
     result = session("executeCode", language="python", code="display(Image.new('RGB', (1, 1)))\n1/0")
     assert [block["type"] for block in result["content"]] == ["text", "image"]
     assert result["isError"]
 
 
 @pytest.mark.parametrize("data", ["\u00e4", "z", ""])
-def test_an_image_without_data_is_shown_as_its_text(session: Invoke, data: str) -> None:
+def test_an_image_without_data_is_displayed_as_text(session: Invoke, data: str) -> None:
     shown = f"display({{'image/png': {data!r}, 'text/plain': 'no image'}}, raw=True)"
     assert run(session, shown) == [{"type": "text", "text": "no image"}]
 
 
-def test_number_and_size_are_bounded_and_it_is_said(session: Invoke) -> None:
+def test_number_and_size_of_displays_are_limited_and_reported(session: Invoke) -> None:
     many = f"for _ in range({displays.MAX_DISPLAYS + 7}): display(Image.new('RGB', (1, 1)))"
     *images, text = reversed(run(session, many))
     assert len(images) == displays.MAX_DISPLAYS
@@ -136,7 +136,7 @@ def test_number_and_size_are_bounded_and_it_is_said(session: Invoke) -> None:
         json.dumps({"shown": [{"mimeType": "image/png", "data": "A" * (20 << 20)}], "dropped": 0}).encode(),
     ],
 )
-def test_nonsense_from_a_sandbox_shows_nothing(payload: bytes) -> None:
+def test_invalid_displays_from_a_sandbox_are_ignored(payload: bytes) -> None:
     assert parse_displays(payload) == Displays()
     assert parse_displays(b'{"shown": [{"mimeType": "image/png", "data": "eA=="}], "dropped": 0}').shown
 
@@ -149,7 +149,7 @@ def test_nonsense_from_a_sandbox_shows_nothing(payload: bytes) -> None:
         (Assumptions(table_shown_as="nothing"), ["image"]),
     ],
 )
-def test_the_form_of_what_is_shown_can_be_chosen(assumptions: Assumptions, types: list[str]) -> None:
+def test_the_format_of_displays_is_configurable(assumptions: Assumptions, types: list[str]) -> None:
     shown = Displays((Display("image/png", PNG), Display("text/html", b"<b>")))
     execution = Execution(0, 0.0, b"", b"", False, False, None, False, shown)
     assert [block["type"] for block in code_result(execution, [], assumptions)["content"]] == types

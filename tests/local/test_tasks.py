@@ -1,4 +1,4 @@
-"""Commands that nobody waits for: startCommandExecution, getTask and stopTask."""
+"""Background commands: startCommandExecution, getTask and stopTask."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     Invoke = Callable[..., dict[str, Any]]
 
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 
 
 @pytest.fixture
 def invoke(agentcore: Any) -> Generator[Invoke]:
-    """Calls a tool in a fresh session."""
+    """Returns a function that calls a tool in a new session."""
     session = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
     yield caller(agentcore, session)
     agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=session)
@@ -41,8 +41,8 @@ def start(invoke: Invoke, command: str) -> str:
 
 
 def ended(invoke: Invoke, task: str) -> dict[str, Any]:
-    """Waits for a task's end and returns getTask's answer."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    """Waits until a task has ended and returns getTask's result."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         answer = invoke("getTask", taskId=task)
         if answer["structuredContent"]["taskStatus"] != "working":
@@ -51,7 +51,7 @@ def ended(invoke: Invoke, task: str) -> dict[str, Any]:
     raise TimeoutError(task)
 
 
-def test_a_task_goes_on_without_a_caller_and_its_id_is_a_uuid(invoke: Invoke) -> None:
+def test_a_task_runs_without_a_caller_and_its_id_is_a_uuid(invoke: Invoke) -> None:
     task = start(invoke, "until [ -e go ]; do sleep 0.01; done; echo finished")
     assert str(uuid.UUID(task)) == task
     assert invoke("getTask", taskId=task)["structuredContent"]["taskStatus"] == "working"
@@ -74,7 +74,7 @@ def test_a_task_that_fails_has_its_output_on_stderr(invoke: Invoke) -> None:
     assert (content["exitCode"], answer["isError"]) == (3, True)
 
 
-def test_a_canceled_task_has_gone(invoke: Invoke) -> None:
+def test_a_canceled_task_has_no_processes(invoke: Invoke) -> None:
     task = start(invoke, "trap '' TERM; touch begun; while true; do sleep 0.1; done")
     invoke("executeCommand", command="until [ -e begun ]; do sleep 0.01; done")
     count = "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c 'touch [b]egun'"
@@ -85,14 +85,14 @@ def test_a_canceled_task_has_gone(invoke: Invoke) -> None:
     assert "TaskStatus.CANCELED" in invoke("stopTask", taskId=task)["content"][0]["text"]
 
 
-def test_an_id_of_no_task_is_an_error_of_the_tool(invoke: Invoke) -> None:
+def test_an_unknown_task_id_is_a_tool_error(invoke: Invoke) -> None:
     for name in ("getTask", "stopTask"):
         answer = invoke(name, taskId="570c94a7-db4a-4b6e-ad7d-45fc722a3aee")
         assert answer["isError"]
         assert "570c94a7-db4a-4b6e-ad7d-45fc722a3aee" in answer["content"][0]["text"]
 
 
-def test_many_tasks_at_once_keep_their_outputs_apart(invoke: Invoke) -> None:
+def test_outputs_of_many_concurrent_tasks_do_not_mix(invoke: Invoke) -> None:
     tasks = [start(invoke, f"for i in $(seq 200); do echo {number}; done") for number in range(40)]
     for number, task in enumerate(tasks):
         assert ended(invoke, task)["structuredContent"]["stdout"] == f"{number}\r\n" * 200
@@ -100,7 +100,7 @@ def test_many_tasks_at_once_keep_their_outputs_apart(invoke: Invoke) -> None:
 
 @pytest.fixture(scope="module")
 def small(agentcore_runtime: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Any]:
-    """An emulator with little room for output."""
+    """Starts an emulator with low output limits and returns its client."""
     options = ("--output-mib", "1", "--task-output-mib", "2", "--task-seconds", "2", "--calls-per-second", "0")
     with running_emulator(agentcore_runtime, tmp_path_factory.mktemp("small"), *options) as emulator:
         yield client("bedrock-agentcore", emulator.address, "us-east-1")
@@ -108,13 +108,13 @@ def small(agentcore_runtime: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture
 def small_session(small: Any) -> Generator[Invoke]:
-    """Calls a tool in a fresh session of it."""
+    """Returns a function that calls a tool in a new session of that emulator."""
     session = small.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
     yield caller(small, session)
     small.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=session)
 
 
-def test_output_is_bounded_for_a_task_and_for_all_of_them(small_session: Invoke) -> None:
+def test_output_is_limited_per_task_and_per_session(small_session: Invoke) -> None:
     flood = "head -c 3M /dev/zero | tr '\\0' x"
     lengths: list[int] = []
     for _ in range(3):
@@ -124,7 +124,7 @@ def test_output_is_bounded_for_a_task_and_for_all_of_them(small_session: Invoke)
     assert lengths == [1 << 20, 1 << 20, 0]
 
 
-def test_a_task_ends_at_its_own_time_limit(small_session: Invoke) -> None:
+def test_a_task_ends_at_its_time_limit(small_session: Invoke) -> None:
     content = ended(small_session, start(small_session, "echo begun; sleep 600"))["structuredContent"]
     assert content["taskStatus"] == "failed"
     assert content["stderr"].splitlines() == ["begun", "The time limit of 2 s was reached and the code was stopped."]
@@ -135,7 +135,7 @@ def test_tasks_end_with_their_session(agentcore: Any) -> None:
     mark = f"6{uuid.uuid4().int % 10**8}"
     start(caller(agentcore, session), f"sleep {mark}")
     begun = time.monotonic()
-    while not sleeping(mark):  # a task is answered for before its process is there
+    while not sleeping(mark):  # the response comes before the process exists
         assert time.monotonic() - begun < 60
         time.sleep(0.02)
     agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=session)
@@ -143,7 +143,7 @@ def test_tasks_end_with_their_session(agentcore: Any) -> None:
 
 
 def sleeping(mark: str) -> bool:
-    """Whether a process of this machine sleeps for that long."""
+    """Whether a process on this machine runs `sleep` with this argument."""
     for line in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             if f"sleep\0{mark}\0".encode() == line.read_bytes():
@@ -153,12 +153,12 @@ def sleeping(mark: str) -> bool:
     return False
 
 
-def test_everything_at_once_neither_mixes_nor_waits_for_ever(invoke: Invoke) -> None:
+def test_concurrent_calls_of_all_tools_complete_without_mixing(invoke: Invoke) -> None:
     problems: list[str] = []
 
-    def expect(found: object, wanted: object) -> None:
-        if found != wanted:
-            problems.append(f"{found!r} is not {wanted!r}")
+    def expect(actual: object, expected: object) -> None:
+        if actual != expected:
+            problems.append(f"{actual!r} is not {expected!r}")
 
     def code(number: int, language: str, text: str) -> None:
         for turn in range(4):
@@ -191,12 +191,12 @@ def test_everything_at_once_neither_mixes_nor_waits_for_ever(invoke: Invoke) -> 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(PATIENCE_SECONDS * 2)
+        thread.join(TIMEOUT_SECONDS * 2)
     assert not any(thread.is_alive() for thread in threads)
     assert problems == []
 
 
-def test_a_kernel_that_dies_leaves_tasks_and_files(invoke: Invoke) -> None:
+def test_tasks_and_files_survive_a_kernel_crash(invoke: Invoke) -> None:
     task = start(invoke, "until [ -e go ]; do sleep 0.01; done; echo finished")
     died = invoke("executeCode", language="python", code="open('go-on', 'w').close()\nimport os\nos._exit(7)")
     assert "its variables are lost, the files are kept" in died["structuredContent"]["stderr"]
@@ -212,7 +212,7 @@ def test_a_kernel_that_dies_leaves_tasks_and_files(invoke: Invoke) -> None:
     assert ended(invoke, task)["structuredContent"]["stdout"] == "finished\r\n"
 
 
-def test_a_session_without_a_process_to_spare_goes_on(invoke: Invoke) -> None:
+def test_a_session_at_its_process_limit_reports_errors_and_continues(invoke: Invoke) -> None:
     answer: dict[str, Any] = {"isError": False}
     for _ in range(400):
         if answer["isError"]:
@@ -235,24 +235,22 @@ IGNORES_SIGNALS = (
 )
 
 
-def lives(invoke: Invoke) -> bool:
-    """Whether what ignores signals still writes."""
+def still_writes(invoke: Invoke) -> bool:
+    """Whether the process that ignores signals still writes."""
     command = "before=$(wc -l < alive); sleep 0.5; [ $(wc -l < alive) -gt $before ]"
     result: dict[str, Any] = invoke("executeCommand", command=command)
     return not result["isError"]
 
 
-def test_a_canceled_task_leaves_nothing_that_its_shell_has_started(invoke: Invoke) -> None:
+def test_canceling_a_task_ends_all_processes_of_its_shell(invoke: Invoke) -> None:
     task = start(invoke, f"{IGNORES_SIGNALS} wait")
     invoke("executeCommand", command="until [ -e alive ]; do sleep 0.01; done")
-    assert lives(invoke)
+    assert still_writes(invoke)
     assert invoke("stopTask", taskId=task)["isError"] is False
-    assert not lives(invoke)
+    assert not still_writes(invoke)
 
 
-def test_a_command_at_its_time_limit_leaves_nothing_and_one_that_ends_does(
-    agentcore_runtime: Path, tmp_path: Path
-) -> None:
+def test_a_timed_out_command_leaves_no_process_but_a_finished_one_may(agentcore_runtime: Path, tmp_path: Path) -> None:
     with running_emulator(agentcore_runtime, tmp_path, "--call-seconds", "2", "--pool", "0") as emulator:
         data: Any = client("bedrock-agentcore", emulator.address, "us-east-1")
         session = data.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
@@ -260,12 +258,12 @@ def test_a_command_at_its_time_limit_leaves_nothing_and_one_that_ends_does(
         assert (
             "time limit" in invoke("executeCommand", command=f"{IGNORES_SIGNALS} wait")["structuredContent"]["stderr"]
         )
-        assert not lives(invoke)
+        assert not still_writes(invoke)
         assert invoke("executeCommand", command=f"rm alive; {IGNORES_SIGNALS}")["isError"] is False
-        assert lives(invoke)
+        assert still_writes(invoke)
 
 
-def test_what_a_canceled_task_has_printed_takes_no_room_from_others(small_session: Invoke) -> None:
+def test_output_of_canceled_tasks_does_not_count_against_the_limit(small_session: Invoke) -> None:
     for number in range(3):
         task = start(small_session, f"head -c 1M /dev/zero | tr '\\0' x; touch {number}; sleep 600")
         small_session("executeCommand", command=f"until [ -e {number} ]; do sleep 0.01; done")
@@ -273,9 +271,7 @@ def test_what_a_canceled_task_has_printed_takes_no_room_from_others(small_sessio
     assert ended(small_session, start(small_session, "echo room"))["structuredContent"]["stdout"] == "room\r\n"
 
 
-def test_a_task_that_ends_while_it_is_about_to_be_stopped_is_not_said_to_be_canceled(
-    agentcore_runtime: Path, tmp_path: Path
-) -> None:
+def test_a_task_that_ends_just_before_its_stop_is_not_canceled(agentcore_runtime: Path, tmp_path: Path) -> None:
     async def live() -> None:
         emulator = Emulator(Settings(runtime=agentcore_runtime, state=tmp_path, pool=0))
         await emulator.open()
@@ -288,12 +284,12 @@ def test_a_task_that_ends_while_it_is_about_to_be_stopped_is_not_said_to_be_canc
                 result: dict[str, Any] = answer["stream"][0]["result"]
                 return result
 
-            until_told = "until [ -e go ]; do sleep 0.01; done; echo finished"
-            task = (await invoke("startCommandExecution", command=until_told))["structuredContent"]["taskId"]
+            wait_for_file = "until [ -e go ]; do sleep 0.01; done; echo finished"
+            task = (await invoke("startCommandExecution", command=wait_for_file))["structuredContent"]["taskId"]
             (session,) = emulator.sessions.live()
             ask = session.sandbox.task
 
-            async def ask_and_let_it_end(identifier: str) -> TaskReport:
+            async def query_and_let_it_end(identifier: str) -> TaskReport:
                 session.sandbox.task = ask
                 report = await ask(identifier)
                 await invoke("executeCommand", command="touch go")
@@ -301,7 +297,7 @@ def test_a_task_that_ends_while_it_is_about_to_be_stopped_is_not_said_to_be_canc
                     await asyncio.sleep(0.01)
                 return report
 
-            session.sandbox.task = ask_and_let_it_end
+            session.sandbox.task = query_and_let_it_end
             refused = await invoke("stopTask", taskId=task)
             assert refused["content"][0]["text"].endswith("(current status: TaskStatus.COMPLETED)")
             assert (await invoke("getTask", taskId=task))["structuredContent"]["stdout"] == "finished\r\n"

@@ -1,4 +1,4 @@
-"""A web of the tests' own: one HTTPS server on loopback that is `api.example.com` and a package index, and its CA."""
+"""An HTTPS server on loopback for tests: `api.example.com`, a package index, and their certificate authority."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ WHEEL = "yfinance-0.0.1-py3-none-any.whl"
 
 @dataclass(frozen=True)
 class Web:
-    """Where the server is, and the certificate (PEM) of who vouches for it."""
+    """The server's port, and the PEM certificate of its certificate authority."""
 
     port: int
     certificate: bytes
 
 
 def _wheel() -> bytes:
-    """A package called yfinance that has nothing in it but its version."""
+    """Returns a wheel named yfinance that contains only its version."""
     data = io.BytesIO()
     files = {
         "yfinance.py": "__version__ = '0.0.1'\n",
@@ -68,12 +68,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Says nothing."""
+        """Logs nothing."""
 
 
 @contextlib.contextmanager
 def serving(folder: Path) -> Generator[Web]:
-    """Runs the server; its key lies in `folder`."""
+    """Runs the server. Its key and certificate are stored in `folder`."""
     certificate = _make_certificates(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.pem", folder / "server.key")
@@ -87,7 +87,7 @@ def serving(folder: Path) -> Generator[Web]:
 
 
 def _make_certificates(folder: Path) -> bytes:
-    """Writes a server's certificate and key, and returns that of the authority which signed it."""
+    """Writes the server's certificate and key. Returns the certificate of the authority that signed it."""
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     authority = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
     now = datetime.datetime.now(datetime.UTC)

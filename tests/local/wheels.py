@@ -1,4 +1,4 @@
-"""Packages of the tests' own, as wheels."""
+"""Builds small wheels for tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import zipfile
 
 
 def wheel(name: str, version: str) -> tuple[str, bytes]:
-    """Makes a package of a module that says its version and a program that prints it. Returns file name and bytes."""
+    """Builds a wheel with a module and a program that prints its version. Returns file name and bytes."""
     information = f"{name}-{version}.dist-info"
     files = {
         f"{name}.py": f"__version__ = '{version}'\n\n\ndef main():\n    print(__version__)\n",

@@ -339,7 +339,7 @@ def test_exchange_can_be_cancelled_while_it_ends(monkeypatch: pytest.MonkeyPatch
 def test_unreachable_upstream_is_reported(proxy: ProxyUnderTest) -> None:
     proxy.listener.close()
     caller = proxy.call(b"GET /bucket HTTP/1.1\r\nHost: HOST\r\n" + SIGNED + b"\r\n".replace(b"HOST", proxy.host))
-    assert b"does not answer" in caller.rest()
+    assert b"does not respond" in caller.rest()
 
 
 def test_missing_upstream_is_reported_with_the_option() -> None:
@@ -347,7 +347,7 @@ def test_missing_upstream_is_reported_with_the_option() -> None:
         connection.sendall(b"GET /bucket HTTP/1.1\r\nHost: 127.0.0.1:4566\r\n" + SIGNED + b"\r\n")
         response = Wire(connection).rest()
     assert response.startswith(b"HTTP/1.1 503 ")
-    assert b"it needs --s3 URL" in response
+    assert b"Start it with --s3 URL" in response
 
 
 def other_scope(service: bytes) -> bytes:
