@@ -76,7 +76,7 @@ class PackageIndex:
             patch.setenv(f"{installer}_NO_INDEX", "1")
 
     def requirements(self, version: str, *, valid: bool = True) -> Path:
-        """Creates a package with a module and program. Returns a list that pins it, with a wrong hash unless `valid`."""
+        """Creates a package and returns a list that pins it, with a wrong hash unless `valid`."""
         name, data = wheel("tiny", version)
         (self._folder / name).write_bytes(data)
         found = hashlib.sha256(data).hexdigest() if valid else "0" * 64
