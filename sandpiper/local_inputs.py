@@ -1,4 +1,4 @@
-"""Files of this machine that a run is given: they travel in its request, or by S3 where that would be too long."""
+"""Input files of this machine: small files are sent in the request, larger ones are uploaded to S3."""
 
 from __future__ import annotations
 
@@ -22,50 +22,56 @@ if TYPE_CHECKING:
 
     from sandpiper.deployment import Deployment
 
-REQUEST_BYTES = 192 * 1024
-"""Of a request as JSON: a state of Step Functions holds 256 KiB, of which the run and the result's frame take some."""
+MAX_REQUEST_BYTES = 192 * 1024
+"""The largest request as JSON. A state of Step Functions holds 256 KiB, which includes the result."""
 S3 = "s3://"
 
 
 @dataclass(frozen=True)
 class LocalFile:
-    """A file of this machine, and where it lies beside the program."""
+    """A file of this machine, and its path in the sandbox."""
 
     path: str
     source: Path
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """The size in bytes."""
         return self.source.stat().st_size
 
 
-def parse(options: Sequence[str]) -> tuple[list[LocalFile], list[dict[str, str]]]:
-    """Reads `[PATH=]SOURCE` of `--input`: files of this machine, and what lies in S3, as requests have it.
+def parse_inputs(options: Sequence[str]) -> tuple[list[LocalFile], list[dict[str, str]]]:
+    """Parses the `[PATH=]SOURCE` values of `--input`.
 
-    Without PATH the source's own name is where it lies. A file whose name has a `=` is meant by the whole of it. Raises
-    CliError.
+    Without PATH, the path in the sandbox is the name of the source. A value that is the name of an existing file is
+    not split at `=`.
+
+    Returns:
+        The files of this machine, and the inputs in S3 as in a request.
+
+    Raises:
+        CliError: A source is not a readable file.
     """
     local: list[LocalFile] = []
     remote: list[dict[str, str]] = []
     for option in options:
-        path, source = _parted(option)
+        path, source = _split(option)
         if source.startswith(S3):
-            kind = "s3Prefix" if source.endswith("/") else "s3Uri"
-            remote.append({"path": path or source.rstrip("/").rpartition("/")[2], kind: source})
+            field = "s3Prefix" if source.endswith("/") else "s3Uri"
+            remote.append({"path": path or source.rstrip("/").rpartition("/")[2], field: source})
         else:
-            local.append(LocalFile(path or Path(source).name, _regular(Path(source))))
+            local.append(LocalFile(path or Path(source).name, _require_file(Path(source))))
     return local, remote
 
 
-def _parted(option: str) -> tuple[str, str]:
+def _split(option: str) -> tuple[str, str]:
     path, separator, source = option.partition("=")
     if not separator or option.startswith(S3) or Path(option).exists():
         return "", option
     return path, source
 
 
-def _regular(source: Path) -> Path:
+def _require_file(source: Path) -> Path:
     try:
         if source.is_file():
             with source.open("rb"):
@@ -74,35 +80,46 @@ def _regular(source: Path) -> Path:
     except OSError as error:
         raise CliError(f"--input {source}: {error.strerror}") from None
     raise CliError(
-        f"--input {source} is no file; allowed: a file of this machine, s3://BUCKET/KEY, or s3://BUCKET/FOLDER/ for "
-        "a folder that lies below the tenant's inputs"
+        f"--input {source} is not a file; allowed: a file of this machine, s3://BUCKET/KEY, or s3://BUCKET/FOLDER/ "
+        "for a folder below the tenant's inputs"
     )
 
 
-def placed(request: Mapping[str, Any], files: Sequence[LocalFile]) -> dict[str, Any]:
-    """The request as it would be if every file were empty: what is wrong with it is known before a file is read."""
-    return _with(request, [{"path": file.path, "base64": ""} for file in files])
+def with_empty_files(request: Mapping[str, Any], files: Sequence[LocalFile]) -> dict[str, Any]:
+    """Returns the request as if every file were empty, so that it can be validated before a file is read."""
+    return _with_inputs(request, [{"path": file.path, "base64": ""} for file in files])
 
 
-def carried(
+def with_files(
     session: boto3.Session,
     deployment: Deployment,
     request: Mapping[str, Any],
     files: Sequence[LocalFile],
     progress: Callable[[str], None],
 ) -> dict[str, Any]:
-    """The request with its files, of which as much as is too long for it is put into S3. Raises CliError."""
+    """Returns the request with its files. Uploads the files, and a long program, when the request is too large.
+
+    Args:
+        session: the credentials for the uploads.
+        deployment: the tenant whose inputs folder receives the uploads.
+        request: the request without the files.
+        files: the files.
+        progress: called with a line about each upload.
+
+    Raises:
+        CliError: A file cannot be read or uploaded.
+    """
     uploads = _Uploads(session, deployment, progress)
-    whole = placed(request, files)
-    if _size(whole) + sum(-(-file.size // 3) * 4 for file in files) <= REQUEST_BYTES:
-        return _with(request, [_inline(file) for file in files])
-    whole = _with(request, [{"path": file.path, "s3Uri": uploads.put(file)} for file in files])
-    if _size(whole) > REQUEST_BYTES and "code" in whole:
-        whole["codeS3Uri"] = uploads.put_program(whole.pop("code"))
-    return whole
+    complete = with_empty_files(request, files)
+    if _size(complete) + sum(-(-file.size // 3) * 4 for file in files) <= MAX_REQUEST_BYTES:
+        return _with_inputs(request, [_inline(file) for file in files])
+    complete = _with_inputs(request, [{"path": file.path, "s3Uri": uploads.put_file(file)} for file in files])
+    if _size(complete) > MAX_REQUEST_BYTES and "code" in complete:
+        complete["codeS3Uri"] = uploads.put_program(complete.pop("code"))
+    return complete
 
 
-def _with(request: Mapping[str, Any], local: Sequence[Mapping[str, object]]) -> dict[str, Any]:
+def _with_inputs(request: Mapping[str, Any], local: Sequence[Mapping[str, object]]) -> dict[str, Any]:
     inputs = [*request.get("inputs", ()), *local]
     return {**request, **({"inputs": inputs} if inputs else {})}
 
@@ -119,7 +136,7 @@ def _size(request: Mapping[str, object]) -> int:
 
 
 class _Uploads:
-    """Objects in a new folder below the tenant's inputs."""
+    """Uploads objects to a new folder below the tenant's inputs."""
 
     def __init__(self, session: boto3.Session, deployment: Deployment, progress: Callable[[str], None]) -> None:
         self._s3 = session.client("s3")
@@ -127,35 +144,35 @@ class _Uploads:
         self._folder = f"{deployment.prefix}/{INPUTS}/{uuid.uuid4()}"
         self._progress = progress
 
-    def put(self, file: LocalFile) -> str:
-        """Puts a file, in parts where it is large, and returns its address."""
+    def put_file(self, file: LocalFile) -> str:
+        """Uploads a file, in parts when it is large, and returns its S3 URI."""
         sent, size = 0, file.size
 
-        def tell(count: int) -> None:
+        def report(count: int) -> None:
             nonlocal sent
             sent += count
             self._progress(f"uploading {file.path}, {sent:,} of {size:,} bytes")
 
         key = f"{self._folder}/{file.path}"
-        tell(0)
+        report(0)
         return self._put(
             f"--input {file.source}",
             key,
-            lambda: self._s3.upload_file(str(file.source), self._bucket, key, Callback=tell),
+            lambda: self._s3.upload_file(str(file.source), self._bucket, key, Callback=report),
         )
 
     def put_program(self, code: str) -> str:
-        """Puts the program beside the folder of files, and returns its address."""
+        """Uploads the program next to the folder of the files, and returns its S3 URI."""
         key = f"{self._folder}-program"
         self._progress("uploading the program")
         return self._put(
             "the program", key, lambda: self._s3.put_object(Bucket=self._bucket, Key=key, Body=code.encode())
         )
 
-    def _put(self, what: str, key: str, put: Callable[[], object]) -> str:
+    def _put(self, subject: str, key: str, put: Callable[[], object]) -> str:
         address = f"{S3}{self._bucket}/{key}"
         try:
             put()
         except (Boto3Error, BotoCoreError, ClientError, OSError) as error:
-            raise CliError(f"{what}: {address} cannot be written: {error}") from None
+            raise CliError(f"{subject}: {address} cannot be written: {error}") from None
         return address

@@ -1,4 +1,4 @@
-"""Runs code through a deployed `run-code` state machine, from files on this machine to files on this machine."""
+"""Runs code through a deployed `run-code` state machine, with input and output files on this machine."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from s3transfer.exceptions import RetriesExceededError
 
 from sandpiper.errors import CliError, CommandInterruptedError, NoResultError
-from sandpiper.local_inputs import carried, placed
-from sandpiper.saving import save
+from sandpiper.local_inputs import with_empty_files, with_files
+from sandpiper.safe_write import write_file
 from sandpiper_contract.errors import InvalidRequest
 from sandpiper_contract.field_types import parse_relative_path
 from sandpiper_contract.requests import RunCode
@@ -31,14 +31,18 @@ if TYPE_CHECKING:
     from sandpiper.local_inputs import LocalFile
 
 POLL_SECONDS = (0.05, 1.0)
-"""First and longest wait between two looks at an execution."""
+"""First and longest interval between two polls of an execution."""
 
 
 @dataclass(frozen=True)
 class SavedFile:
-    """A file of the result, and where it lies on this machine or why it does not.
+    """A file of the result.
 
-    `s3_uri` is empty for one that S3 did not take, and `link` where none was asked for.
+    Attributes:
+        s3_uri: its address; empty when it could not be stored in S3 and is part of the result.
+        link: a presigned URL; empty when none was requested.
+        saved_to: its path on this machine.
+        problem: why it was not saved, with the remedy; None when it was saved.
     """
 
     name: str
@@ -51,22 +55,27 @@ class SavedFile:
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A run that has a result: the result as the workflow gave it, and its files as they were downloaded."""
+class FinishedRun:
+    """A run with a result.
+
+    Attributes:
+        result: the output of the workflow.
+        files: its downloaded files.
+        problem: why `files` may be incomplete; None when it is complete.
+    """
 
     result: Mapping[str, Any]
     files: Sequence[SavedFile] = field(default_factory=list[SavedFile])
     problem: str | None = None
-    """Why there may be more files than these."""
 
     @property
     def exit_code(self) -> int:
-        """The program's own."""
+        """The exit code of the program."""
         return int(self.result["exitCode"])
 
     @property
     def problems(self) -> list[str]:
-        """What could not be brought back, and what to do."""
+        """The problems of the downloads, with their remedies."""
         return [problem for problem in (self.problem, *(file.problem for file in self.files)) if problem]
 
 
@@ -79,25 +88,35 @@ def run(
     progress: Callable[[str], None],
     *,
     overwrite: bool = False,
-) -> Finished:
-    """Starts the state machine with `request` and the inputs, waits and downloads what the program left into `out`.
+) -> FinishedRun:
+    """Runs a program: starts the state machine, waits for it, and downloads the files of the result.
 
-    `progress` is told what goes on. Raises NoResultError for a request that is not one, before anything is sent where
-    that can be known, and for an execution that failed; a file that cannot be saved is told in its SavedFile.
+    Args:
+        session: the credentials.
+        deployment: the tenant that runs the program.
+        request: the request without the input files of this machine.
+        inputs: these files.
+        out: the folder for the files of the result.
+        progress: called with a line about what the command is doing.
+        overwrite: whether to replace existing files in the folder.
+
+    Raises:
+        NoResultError: The request is invalid, or the execution failed.
+        CliError: An AWS call failed. A file that cannot be saved does not raise; see SavedFile.problem.
     """
-    _check(placed(request, inputs))
-    whole = carried(session, deployment, request, inputs, progress)
-    result = _execute(session, deployment, whole, lambda seconds: progress(f"running, {seconds:.0f} s"))
+    _validate(with_empty_files(request, inputs))
+    complete = with_files(session, deployment, request, inputs, progress)
+    result = _execute(session, deployment, complete, lambda seconds: progress(f"running, {seconds:.0f} s"))
     objects = session.client("s3")
     files, problem = _files(objects, result)
     saved = [
         _download(objects, file, out, overwrite=overwrite, progress=progress, which=f"{number} of {len(files)}")
         for number, file in enumerate(files, 1)
     ]
-    return Finished(result, saved, problem)
+    return FinishedRun(result, saved, problem)
 
 
-def _check(request: Mapping[str, object]) -> None:
+def _validate(request: Mapping[str, object]) -> None:
     try:
         RunCode.from_json(request)
     except InvalidRequest as error:
@@ -118,19 +137,19 @@ def _execute(
         )["executionArn"]
     except (BotoCoreError, ClientError) as error:
         raise CliError(f"the workflow cannot be started: {error}") from None
-    pause, longest = POLL_SECONDS
+    interval, max_interval = POLL_SECONDS
     try:
         while (state := workflows.describe_execution(executionArn=execution))["status"] == "RUNNING":
             waiting(time.monotonic() - started)
-            time.sleep(pause)
-            pause = min(pause * 1.2, longest)
+            time.sleep(interval)
+            interval = min(interval * 1.2, max_interval)
     except (BotoCoreError, ClientError) as error:
-        raise CliError(f"the run goes on, and cannot be watched: {error}\nexecution: {execution}") from None
+        raise CliError(f"the run continues, but its status cannot be read: {error}\nexecution: {execution}") from None
     except KeyboardInterrupt:
         workflows.stop_execution(executionArn=execution, error="Interrupted", cause="the caller was interrupted")
         raise CommandInterruptedError(
-            "interrupted: the execution is aborted; code that runs already goes on until it ends or its session's time "
-            f"is over (--session-timeout)\nexecution: {execution}"
+            "interrupted: the execution was stopped; code that is already running continues until it ends or its "
+            f"session expires (--session-timeout)\nexecution: {execution}"
         ) from None
     if state["status"] != "SUCCEEDED":
         error, cause = state.get("error", state["status"]), _cause(state.get("cause", ""))
@@ -139,7 +158,7 @@ def _execute(
 
 
 def _cause(cause: str) -> str:
-    """A failed Lambda task's cause is its error as JSON; the message in it is what a person wants."""
+    """Returns the message in the cause of a failed Lambda task, which is JSON; any other cause unchanged."""
     try:
         return str(json.loads(cause)["errorMessage"])
     except (ValueError, KeyError, TypeError):
@@ -147,13 +166,13 @@ def _cause(cause: str) -> str:
 
 
 def _files(objects: S3Client, result: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], str | None]:
-    """The files of a result, all of them where its own list is cut; and why not, where that list cannot be read."""
+    """Returns the files of a result, from its manifest if it has one, and why the manifest cannot be read."""
     if "manifestUri" not in result:
         return result["files"], None
     try:
         source = S3Object.parse("manifestUri", result["manifestUri"])
-        answer = objects.get_object(Bucket=source.bucket, Key=source.key)
-        return json.loads(answer["Body"].read())["files"], None
+        response = objects.get_object(Bucket=source.bucket, Key=source.key)
+        return json.loads(response["Body"].read())["files"], None
     except (InvalidRequest, BotoCoreError, ClientError, ValueError) as error:
         return result["files"], f"the list of all files, {result['manifestUri']}, cannot be read: {error}"
 
@@ -167,32 +186,32 @@ def _download(
     progress: Callable[[str], None],
     which: str,
 ) -> SavedFile:
-    """Writes one file below `out`. Its path was chosen by code that nobody trusts, so it is checked here again."""
+    """Writes one file into the folder. Untrusted code chose its path, so the path is validated again."""
     target, problem = out, None
     received, size = 0, int(file["size"])
 
-    def tell(count: int) -> None:
+    def report(count: int) -> None:
         nonlocal received
         received += count
         progress(f"saving file {which}, {received:,} of {size:,} bytes")
 
     def fill(saved: IO[bytes]) -> None:
-        tell(0)
-        if "s3Uri" not in file:  # S3 did not take it, so that the result carries it
+        report(0)
+        if "s3Uri" not in file:  # it could not be stored in S3, so the result contains it
             saved.write(base64.b64decode(file["base64"]))
             return
         source = S3Object.parse("s3Uri", file["s3Uri"])
-        objects.download_fileobj(source.bucket, source.key, saved, Callback=tell)
+        objects.download_fileobj(source.bucket, source.key, saved, Callback=report)
 
     try:
         path = parse_relative_path("path", file["path"])
         target = out / path
-        if not save(out, path, file["sha256"], fill, overwrite=overwrite):
-            problem = f"{target} exists and is left as it is: choose another folder with --out, or add --overwrite"
+        if not write_file(out, path, file["sha256"], fill, overwrite=overwrite):
+            problem = f"{target} exists already: choose another folder with --out, or add --overwrite"
     except OSError as error:
         problem = f"{target} cannot be written: {error.strerror}; choose another folder with --out"
     except (InvalidRequest, BotoCoreError, ClientError, RetriesExceededError) as error:
-        problem = f"{file.get('s3Uri', file['path'])} cannot be fetched: {error}"
+        problem = f"{file.get('s3Uri', file['path'])} cannot be downloaded: {error}"
     return SavedFile(
         file["path"], file["contentType"], size, file.get("s3Uri", ""), file.get("link", ""), target, problem
     )

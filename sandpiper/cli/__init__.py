@@ -1,4 +1,4 @@
-"""The command line: one module a command, each a thin skin over a function that can be called without it."""
+"""The command line. Each module is one command, which calls a function that other code can call, too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sandpiper.cli.exit_codes import ChangeReportCommand
 
 app = typer.Typer(
     name="sandpiper",
-    help="Managed sandboxes for code that nobody wrote by hand.",
+    help="Run code of models and users in managed sandboxes on Amazon Bedrock AgentCore.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -27,8 +27,8 @@ app.command(epilog=init.EXAMPLES)(init.init)
 app.command(epilog=deployment_policy.EXAMPLES)(deployment_policy.deployment_policy)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         print(version("sandpiper"))
         raise typer.Exit
 
@@ -39,4 +39,4 @@ def _options(  # pyright: ignore[reportUnusedFunction] - Typer calls it
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Managed sandboxes for code that nobody wrote by hand."""
+    """Run code of models and users in managed sandboxes on Amazon Bedrock AgentCore."""

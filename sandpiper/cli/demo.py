@@ -1,4 +1,4 @@
-"""`sandpiper demo`: from nothing to a chart in S3, through the templates and the bundle that go to AWS."""
+"""`sandpiper demo`: deploy to an embedded AWS and run examples, with the templates and the bundle that go to AWS."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from local_aws import control, environment
 from local_aws.lock import try_lock
 from local_aws.settings import StateDirectory
 from sandpiper.cdk_cli import PROJECT, cdk
-from sandpiper.cli.output import failures_as_messages, human_time, notes, print_files, print_skipped, report
+from sandpiper.cli.output import errors_as_messages, human_time, notes, print_files, print_skipped, report
 from sandpiper.errors import CliError
 
 if TYPE_CHECKING:
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
 
     from local_aws.running_instance import RunningInstance
     from sandpiper.environment import Environment
-    from sandpiper.workflow import Finished
+    from sandpiper.workflow import FinishedRun
 
 STATE = StateDirectory(Path(), "demo")
 EXAMPLES = ("claims_total", "bar_chart", "csv_report")
 NEXT = """[bold]Next[/]
   export PATH="$PWD/.venv/bin:$PWD/node_modules/.bin:$PATH"
-  sandpiper local start                     the embedded AWS, to stay
-  eval "$(sandpiper local env)"             boto3, the AWS CLI and the CDK CLI use it from now on
+  sandpiper local start                     start the embedded AWS and keep it running
+  eval "$(sandpiper local env)"             use it with boto3, the AWS CLI and the CDK CLI
   cdk bootstrap && cdk deploy --all --require-approval never
-                                            what the demo deployed: environments/local.yaml
-  sandpiper run examples/bar_chart.py       your own code, through the same workflow
-  cdk synth -c environment=dev              the same for an AWS account: environments/dev.yaml"""
+                                            deploy environments/local.yaml, as the demo did
+  sandpiper run examples/bar_chart.py       run your own code through the same workflow
+  cdk synth -c environment=dev              synthesise environments/dev.yaml for an AWS account"""
 
 
 @dataclass
 class Phases:
-    """Says what goes on, and how long each phase took."""
+    """Prints each phase and how long it took."""
 
     seconds: dict[str, float] = field(default_factory=dict[str, float])
 
     @contextmanager
     def phase(self, name: str) -> Generator[Callable[[str], None]]:
-        """One phase; what it yields shows a line of detail while the phase goes on."""
+        """Runs a phase. Yields a function that shows a line of detail until the phase ends."""
         begun = time.monotonic()
         with notes.status(name) as status:
             yield lambda detail: status.update(f"{name}: {detail[:100].replace('[', '(')}")
@@ -53,18 +53,18 @@ class Phases:
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the files that the examples leave.", metavar="DIR")] = Path(
+    out: Annotated[Path, typer.Option(help="Write the files of the examples to this folder.", metavar="DIR")] = Path(
         "out"
     ),
 ) -> None:
-    """Deploy environments/local.yaml to an embedded AWS, run three examples through it, and stop it again."""
-    with failures_as_messages(), _alone():
+    """Deploy environments/local.yaml to an embedded AWS, run three examples, and stop the embedded AWS."""
+    with errors_as_messages(), _exclusive():
         begun = time.monotonic()
         tenant = next(iter(_environment().all_tenants))
         phases = Phases()
         try:
             with phases.phase("embedded AWS ready"):
-                control.stop(STATE)  # of a demo that was killed
+                control.stop(STATE)  # from a demo that was killed
                 running, _ = control.start(STATE)
                 environment.apply(running)
             if not (sandbox := control.health(running)["sandbox"])["available"]:
@@ -86,21 +86,21 @@ def demo(
         if problems := [problem for result in finished.values() for problem in result.problems]:
             raise CliError("\n".join(problems))
         if any(result.exit_code for result in finished.values()):
-            raise CliError("an example failed; what it printed is above")
+            raise CliError("an example failed; its output is above")
 
 
 @contextmanager
-def _alone() -> Generator[None]:
-    """Raises CliError while another demo runs in this folder: they would stop each other's embedded AWS."""
+def _exclusive() -> Generator[None]:
+    """Raises CliError when another demo runs in this folder, because each would stop the other's embedded AWS."""
     control.prepare_state_directory(STATE)
     with (STATE.path / "demo.lock").open("w") as lock:
         if not try_lock(lock):
-            raise CliError("a demo runs in this folder already: wait for it, or run this one in another folder")
+            raise CliError("another demo runs in this folder: wait until it ends, or use another folder")
         yield
 
 
 def _environment() -> Environment:
-    """What will be deployed; a file that cannot be is refused here, before anything is started."""
+    """Returns the environment to deploy. An invalid file raises before anything is started."""
     from sandpiper.environment import load
 
     return load(PROJECT / "environments" / "local.yaml")
@@ -108,7 +108,7 @@ def _environment() -> Environment:
 
 def _deploy(running: RunningInstance, phases: Phases) -> None:
     with phases.phase("cdk bootstrap") as detail:
-        # Not in the project: there the CLI would synthesise the app first, which bootstrapping does not need.
+        # Not in the project folder, where the CLI would synthesise the app first, which bootstrapping does not need.
         cdk(["bootstrap", f"aws://{running.account}/{running.region}"], STATE.path, detail)
     with phases.phase("cdk deploy") as detail:
         output = (STATE.path / "cdk.out").resolve()
@@ -116,16 +116,16 @@ def _deploy(running: RunningInstance, phases: Phases) -> None:
         cdk(["deploy", *chosen, "--require-approval", "never"], PROJECT, detail)
 
 
-def _run_examples(tenant: str, out: Path, phases: Phases) -> dict[str, Finished]:
+def _run_examples(tenant: str, out: Path, phases: Phases) -> dict[str, FinishedRun]:
     import boto3
 
     from sandpiper import deployment, workflow
 
     session = boto3.Session()
-    place = deployment.find(session, "local", tenant)
-    finished: dict[str, Finished] = {}
+    tenant_deployment = deployment.find(session, "local", tenant)
+    finished: dict[str, FinishedRun] = {}
     for name in EXAMPLES:
         with phases.phase(f"examples/{name}.py") as detail:
             request: dict[str, object] = {"code": (PROJECT / "examples" / f"{name}.py").read_text()}
-            finished[name] = workflow.run(session, place, request, [], out, detail)
+            finished[name] = workflow.run(session, tenant_deployment, request, [], out, detail)
     return finished

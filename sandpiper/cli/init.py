@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sandpiper.cli.output import failures_as_messages, notes, plain
+from sandpiper.cli.output import errors_as_messages, notes, printable
 from sandpiper.errors import CliError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def init(
     ] = None,
 ) -> None:
     """Write a new environment file. In a terminal, ask for missing values. Never overwrite a file."""
-    with failures_as_messages():
+    with errors_as_messages():
         from sandpiper.environment.scaffold import EnvironmentScaffold
 
         flags = EnvironmentScaffold(
@@ -148,7 +148,7 @@ def _prompt(
             return answered
         for issue in issues:
             subject = issue.key_path[1] if len(issue.key_path) > 1 else name
-            notes.print(f"  {plain(f'{subject} {issue.problem}; allowed: {issue.allowed}')}", soft_wrap=True)
+            notes.print(f"  {printable(f'{subject} {issue.problem}; allowed: {issue.allowed}')}", soft_wrap=True)
 
 
 def _print_zones(scaffold: EnvironmentScaffold) -> None:
@@ -183,9 +183,9 @@ def _write(scaffold: EnvironmentScaffold, output: Path | None) -> None:
         raise CliError(f"{file} already exists and is not overwritten: choose another --name or --output") from None
     except OSError as error:
         raise CliError(f"{file} cannot be written ({error.strerror}): choose another --output") from None
-    notes.print(f"wrote {plain(str(file))}", soft_wrap=True)
+    notes.print(f"wrote {printable(str(file))}", soft_wrap=True)
     for warning in find_warnings(from_text(text, file)):
-        notes.print(f"[yellow]warning:[/] {plain(f'{file}: {warning.at}: {warning.text}')}", soft_wrap=True)
+        notes.print(f"[yellow]warning:[/] {printable(f'{file}: {warning.at}: {warning.text}')}", soft_wrap=True)
     print(_next_commands(shlex.quote(str(output or scaffold.name)), scaffold))
 
 

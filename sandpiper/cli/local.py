@@ -1,4 +1,4 @@
-"""`sandpiper local`: the embedded AWS, in the background on loopback."""
+"""`sandpiper local`: start and stop the embedded AWS, which runs in the background on loopback."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import typer
 
 from local_aws import control, environment, running_instance
 from local_aws.settings import COMPONENTS, Hosts, LocalAwsError, StateDirectory
-from sandpiper.cli.output import failures_as_messages, notes, plain, report
+from sandpiper.cli.output import errors_as_messages, notes, printable, report
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 app = typer.Typer(
-    help="The embedded AWS: starts in the background on this machine, without an account or Docker.",
+    help="Start, inspect and stop the embedded AWS on this machine. Needs no AWS account and no Docker.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
@@ -34,43 +34,51 @@ START_EXAMPLES = """
   sandpiper local start --vpc-host db.internal:5432=127.0.0.1:5432
 """
 State = Annotated[
-    Path, typer.Option(help="Folder whose subfolder .sandpiper/local takes what it keeps while it runs.", metavar="DIR")
+    Path, typer.Option(help="Keep its files in DIR/.sandpiper/local. Default: the current folder.", metavar="DIR")
 ]
 STATE = Path()
 
 
 @app.command(epilog=START_EXAMPLES)
 def start(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the AWS endpoint; a free one unless given.")] = 0,
-    agentcore_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of AgentCore, likewise.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the AWS endpoint. Default: a free port.")] = 0,
+    agentcore_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of AgentCore. Default: a free port.")] = 0,
     vpc_hosts: Annotated[
         list[str] | None,
         typer.Option(
             "--vpc-host",
-            help="A service that code of VPC interpreters finds at NAME:PORT; may be repeated.",
+            help="Service that VPC interpreters reach at NAME:PORT. Repeatable.",
             metavar="NAME:PORT=HOST:PORT",
         ),
     ] = None,
     public_hosts: Annotated[
         list[str] | None,
-        typer.Option("--public-host", help="Likewise, of PUBLIC interpreters.", metavar="NAME:PORT=HOST:PORT"),
+        typer.Option(
+            "--public-host",
+            help="Service that PUBLIC interpreters reach at NAME:PORT. Repeatable.",
+            metavar="NAME:PORT=HOST:PORT",
+        ),
     ] = None,
     public_hosts_only: Annotated[
-        bool, typer.Option("--public-hosts-only", help="Code of PUBLIC interpreters finds nothing but those.")
+        bool, typer.Option("--public-hosts-only", help="Let PUBLIC interpreters reach nothing else.")
     ] = False,
     state: State = STATE,
 ) -> None:
-    """Start it and wait until it is ready. It is for development and tests; it is not a microVM."""
-    with failures_as_messages():
+    """Start the embedded AWS and wait until it is ready. It is for development and tests, and is not a microVM."""
+    with errors_as_messages():
         begun = time.monotonic()
         hosts = Hosts(vpc_hosts or (), public_hosts or (), public_hosts_only)
         with notes.status("starting the embedded AWS"):
-            running, is_new = control.start(_place(state), port=port, agentcore_port=agentcore_port, hosts=hosts)
+            running, is_new = control.start(
+                _state_directory(state), port=port, agentcore_port=agentcore_port, hosts=hosts
+            )
         if not is_new:
-            notes.print(f"it runs already: {running.url}, process {running.pid}", soft_wrap=True)
+            notes.print(f"already running: {running.url}, process {running.pid}", soft_wrap=True)
             if port or agentcore_port or hosts != Hosts():
-                again = f"sandpiper local stop{_option(state)}"
-                notes.print(f"what was asked for here is not in force: {again}, then start it anew", soft_wrap=True)
+                stop = f"sandpiper local stop{_option(state)}"
+                notes.print(
+                    f"it runs with other options: to apply these, run `{stop}` and start it again", soft_wrap=True
+                )
             return
         notes.print(control.WARNING)
         seconds = time.monotonic() - begun
@@ -82,28 +90,28 @@ def start(
 @app.command()
 def env(
     state: State = STATE,
-    unset: Annotated[bool, typer.Option("--unset", help="Print the commands that take them back.")] = False,
+    unset: Annotated[bool, typer.Option("--unset", help="Print the commands that undo it.")] = False,
 ) -> None:
-    """Print the shell commands that make boto3, the AWS CLI and the CDK CLI use it: eval "$(sandpiper local env)"."""
-    with failures_as_messages():
+    """Print shell commands that direct boto3, the AWS CLI and the CDK CLI to it: eval "$(sandpiper local env)"."""
+    with errors_as_messages():
         print(environment.unset() if unset else environment.shell(_running(state)))
 
 
 @app.command()
 def status(
-    state: State = STATE, as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False
+    state: State = STATE, as_json: Annotated[bool, typer.Option("--json", help="Print the status as JSON.")] = False
 ) -> None:
-    """Say whether it runs, what its sandbox can do, what is recorded only and where it differs from AWS.
+    """Show whether it runs, the limits of its sandbox, stub resources and the differences from AWS.
 
-    Ends with 1 when it does not run.
+    Exits with 1 when it does not run.
     """
-    with failures_as_messages():
-        running = running_instance.find(_place(state))
+    with errors_as_messages():
+        running = running_instance.find(_state_directory(state))
         if running is None:
             if as_json:
                 print(json.dumps({"running": False}, indent=2))
             else:
-                report.print(plain(_not_there(state)), soft_wrap=True)
+                report.print(printable(_not_running(state)), soft_wrap=True)
             raise typer.Exit(1)
         health = control.health(running)
         environment.apply(running)
@@ -113,8 +121,8 @@ def status(
             known = {"url": running.url, "agentcoreUrl": running.agentcore_url, "pid": running.pid, "differs": differs}
             print(json.dumps({"running": True, **known, "recordedOnly": recorded, "agentcore": health}, indent=2))
             return
-        where = f"it runs: {running.url}, AgentCore at {running.agentcore_url}, process {running.pid}"
-        report.print(control.WARNING, where, sep="\n", soft_wrap=True)
+        location = f"running: {running.url}, AgentCore at {running.agentcore_url}, process {running.pid}"
+        report.print(control.WARNING, location, sep="\n", soft_wrap=True)
         _print_sandbox(report, health)
         limits = health["limits"]
         report.print(
@@ -132,58 +140,60 @@ def status(
 
 @app.command()
 def stop(state: State = STATE) -> None:
-    """Stop it, with every session in it; what was deployed to it is gone. Ends with 0 when none runs there, too."""
-    with failures_as_messages():
-        where = _place(state)
-        if control.stop(where):
-            notes.print(f"stopped the embedded AWS in {plain(str(where.path))}", soft_wrap=True)
+    """Stop the embedded AWS. Ends its sessions and deletes what was deployed. Exits with 0 also when none runs."""
+    with errors_as_messages():
+        directory = _state_directory(state)
+        if control.stop(directory):
+            notes.print(f"stopped the embedded AWS in {printable(str(directory.path))}", soft_wrap=True)
         else:
             notes.print(
-                f"no embedded AWS runs in {plain(str(where.path))}: nothing was stopped. One that was started in "
-                "another folder is stopped there, or with --state DIR",
+                f"no embedded AWS runs in {printable(str(directory.path))}: nothing was stopped. To stop one that was "
+                "started in another folder, run the command there or use --state DIR",
                 soft_wrap=True,
             )
 
 
 @app.command()
 def logs(
-    part: Annotated[str | None, typer.Argument(help=f"One of {', '.join(COMPONENTS)}; all unless given.")] = None,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")] = 40,
+    part: Annotated[str | None, typer.Argument(help=f"One of {', '.join(COMPONENTS)}. Default: all.")] = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of lines.")] = 40,
     state: State = STATE,
 ) -> None:
-    """Print the last lines of its logs, those of each part below its name."""
-    with failures_as_messages():
+    """Print the last lines of the logs of each component."""
+    with errors_as_messages():
         if part is not None and part not in COMPONENTS:
             raise LocalAwsError(f"part is {part!r}; allowed: {' | '.join(COMPONENTS)}")
         for name in (part,) if part else COMPONENTS:
-            log = _place(state).log(name)
+            log = _state_directory(state).log(name)
             text = log.read_text(errors="replace") if log.exists() else ""
-            # To where the lines go: the heading of a part stays above them, whatever becomes of the output.
+            # On stdout like the lines, so that the heading stays above them when the output is redirected.
             report.print(f"[bold]{name}[/] {log}" if text else f"[bold]{name}[/] has no log in {log}", soft_wrap=True)
             print("\n".join(text.splitlines()[-lines:]))
 
 
 def _running(state: Path) -> running_instance.RunningInstance:
-    running = running_instance.find(_place(state))
+    running = running_instance.find(_state_directory(state))
     if running is None:
-        raise LocalAwsError(_not_there(state))
+        raise LocalAwsError(_not_running(state))
     return running
 
 
-def _place(state: Path) -> StateDirectory:
-    """By its whole path, which tells one folder from another. Raises LocalAwsError where there is none."""
+def _state_directory(state: Path) -> StateDirectory:
+    """Returns the state directory by its absolute path. Raises LocalAwsError when the current folder is deleted."""
     try:
         return StateDirectory(state.absolute())
     except FileNotFoundError:
-        raise LocalAwsError("the current folder is gone: change to another, or choose one with --state") from None
+        raise LocalAwsError(
+            "the current folder does not exist any longer: change to another one, or choose one with --state"
+        ) from None
 
 
-def _not_there(state: Path) -> str:
-    return f"no embedded AWS runs in {_place(state).path}: sandpiper local start{_option(state)}"
+def _not_running(state: Path) -> str:
+    return f"no embedded AWS runs in {_state_directory(state).path}: run `sandpiper local start{_option(state)}`"
 
 
 def _option(state: Path) -> str:
-    """What has to be typed to mean the same folder."""
+    """Returns the option that selects the same folder; empty for the current folder."""
     return "" if state == STATE else f" --state {shlex.quote(str(state))}"
 
 

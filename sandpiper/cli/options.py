@@ -1,4 +1,4 @@
-"""Options that several commands have, each said once."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ ENVIRONMENT: Any = typer.Option(
     "--environment",
     "-e",
     envvar="SANDPIPER_ENVIRONMENT",
-    help="Which environment, by its name or its file; local unless given.",
+    help="Name or file of the environment. Default: local.",
 )

@@ -11,7 +11,7 @@ import typer
 from sandpiper.cli.exit_codes import CHANGES, ERROR
 from sandpiper.cli.lines import print_lines
 from sandpiper.cli.options import ENVIRONMENT
-from sandpiper.cli.output import failures_as_messages, notes, plain
+from sandpiper.cli.output import errors_as_messages, notes, printable
 
 if TYPE_CHECKING:
     from sandpiper.plan.assembly import Assembly
@@ -39,14 +39,14 @@ def plan(
 
     Changes nothing. Exits with 0 when there are no changes, 2 when there are changes, and 1 on an error.
     """
-    with failures_as_messages(ERROR):
+    with errors_as_messages(ERROR):
         from sandpiper.plan import compare, environments, render  # here, so that --help does not import boto3
         from sandpiper.plan.assembly import read_assembly
 
         given: Assembly | None = read_assembly(assembly) if assembly else None
         selected = environments.select_environment(environment, given)
         with notes.status(f"reading {selected.name}") as status:
-            synthesised = given or selected.synthesise(lambda line: status.update(plain(line[:100])))
+            synthesised = given or selected.synthesise(lambda line: status.update(printable(line[:100])))
             account = selected.account(synthesised.target)
             found = compare.create_plan(
                 synthesised, account.stacks(selected.name), account, selected.quotas, selected.warnings

@@ -1,4 +1,4 @@
-"""`sandpiper run`: a program on this machine, run in a deployed sandbox through its state machine."""
+"""`sandpiper run`: run a program of this machine in a deployed sandbox, through the tenant's state machine."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Annotated, Any
 import typer
 
 from sandpiper.cli.options import ENVIRONMENT
-from sandpiper.cli.output import failures_as_messages, notes, print_files, print_skipped, print_stream
+from sandpiper.cli.output import errors_as_messages, notes, print_files, print_skipped, print_stream
 from sandpiper.errors import CliError, NoResultError
 from sandpiper_contract.files import DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES, LINK_SECONDS, MAX_FILE_BYTES, MAX_FILES
 from sandpiper_contract.requests import LANGUAGES, RUNTIMES, SESSION_TIMEOUT_SECONDS
 
 SUFFIXES = {".py": "python", ".js": "javascript", ".mjs": "javascript", ".ts": "typescript"}
-"""The language by the suffix of a file's name."""
+"""Languages by the suffix of the file."""
 STANDARD_INPUT = "-"
 S3 = "s3://"
 FLAGS = {
@@ -33,7 +33,7 @@ FLAGS = {
     "outputs.linkSeconds": "--link-seconds",
     "codeS3Uri": "FILE",
 }
-"""What people type for a field of the request."""
+"""The flag for each field of the request."""
 _QUOTED_OR_FIELD = re.compile(rf"'[^']*'|(?<![\w./-])({'|'.join(map(re.escape, FLAGS))})\b(?!/)(?:\[\d+])?(?:\.\w+)?")
 EXAMPLES = """
 [bold]Examples[/]
@@ -60,105 +60,108 @@ def run(
     file: Annotated[
         str,
         typer.Argument(
-            help="The program; - reads it from standard input. In S3 it lies below the tenant's inputs.",
+            help="Program to run; - reads it from standard input. An S3 object must be below the tenant's inputs.",
             metavar="FILE|-|s3://BUCKET/KEY",
         ),
     ],
     interpreter: Annotated[
-        str | None, typer.Option(help="Key of one of the tenant's interpreters; its first unless given.")
+        str | None, typer.Option(help="Key of the interpreter. Default: the tenant's first interpreter.")
     ] = None,
     language: Annotated[
-        str | None, typer.Option(help=f"{' | '.join(LANGUAGES)}; by the file's suffix unless given.")
+        str | None, typer.Option(help=f"{' | '.join(LANGUAGES)}. Default: by the suffix of the file.")
     ] = None,
     runtime: Annotated[
         str | None,
         typer.Option(
-            help=f"What runs JavaScript and TypeScript: {' | '.join(RUNTIMES['typescript'])}, which is first."
+            help=f"Runtime for JavaScript and TypeScript: {' | '.join(RUNTIMES['typescript'])}. Default: the first."
         ),
     ] = None,
     inputs: Annotated[
         list[str] | None,
         typer.Option(
             "--input",
-            help="What lies beside the program, at PATH or by its own name: a file, or what lies in S3 below the "
-            "tenant's inputs, an object or a folder that ends with /. May be repeated.",
+            help="Input file at PATH, by default its own name: a file, or an S3 object or folder (ending with /) below "
+            "the tenant's inputs. Repeatable.",
             metavar="[PATH=]SOURCE",
         ),
     ] = None,
     outputs: Annotated[
         list[str] | None,
         typer.Option(
-            help="Name or glob of files to bring back, changed or not; whatever is new or changed unless given. "
-            "May be repeated.",
+            help="Name or glob of files to download, changed or not. Default: new and changed files. Repeatable.",
             metavar="GLOB",
         ),
     ] = None,
-    no_outputs: Annotated[bool, typer.Option("--no-outputs", help="Bring no files back, but for --figures.")] = False,
+    no_outputs: Annotated[
+        bool, typer.Option("--no-outputs", help="Download no files except those of --figures.")
+    ] = False,
     figures: Annotated[
-        bool, typer.Option("--figures", help="Keep matplotlib figures, open or shown, as figure-1.png, …")
+        bool, typer.Option("--figures", help="Save open and shown matplotlib figures as figure-1.png, figure-2.png, …")
     ] = False,
     max_files: Annotated[
-        int, typer.Option(help=f"How many files come back at most: 0 to {MAX_FILES:,}.")
+        int, typer.Option(help=f"Maximum number of downloaded files: 0 to {MAX_FILES:,}.")
     ] = DEFAULT_MAX_FILES,
     max_bytes: Annotated[
-        int, typer.Option(help=f"How many bytes they have in all at most: 0 to {MAX_FILE_BYTES:,}.")
+        int, typer.Option(help=f"Maximum total size in bytes: 0 to {MAX_FILE_BYTES:,}.")
     ] = DEFAULT_MAX_BYTES,
     link_seconds: Annotated[
         int | None,
         typer.Option(
-            help="Print a link to each file that anybody may download it by, for so long: "
+            help="Print a download link for each file, which works for anyone for this number of seconds: "
             f"{LINK_SECONDS[0]:,} to {LINK_SECONDS[1]:,}."
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the files that come back.", metavar="DIR")] = Path("out"),
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Write over files in it; unless given, what is there stays.")
-    ] = False,
+    out: Annotated[Path, typer.Option(help="Folder for downloaded files.", metavar="DIR")] = Path("out"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files in the folder.")] = False,
     session_timeout: Annotated[
         int | None,
         typer.Option(
             help=f"Lifetime of the session in seconds, {SESSION_TIMEOUT_SECONDS[0]:,} to "
-            f"{SESSION_TIMEOUT_SECONDS[1]:,}; the interpreter's own unless given.",
+            f"{SESSION_TIMEOUT_SECONDS[1]:,}. Default: that of the interpreter.",
         ),
     ] = None,
     environment: Annotated[str | None, ENVIRONMENT] = None,
     tenant: Annotated[
-        str | None, typer.Option(envvar="SANDPIPER_TENANT", help="Which tenant of it; its only one unless given.")
+        str | None, typer.Option(envvar="SANDPIPER_TENANT", help="Tenant. Default: the environment's only tenant.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole result as JSON.")] = False,
 ) -> None:
-    """Run a program in a sandbox and bring back what it printed and left.
+    """Run a program in a sandbox, print its output and download its files.
 
-    Ends with the program's exit code, or with 2 when there is no result or a file could not be saved.
+    Exits with the program's exit code, or with 2 when there is no result or a file could not be saved.
     """
-    with failures_as_messages():
-        from sandpiper import deployment, local_inputs, workflow  # here, so that --help does not pay for boto3
+    with errors_as_messages():
+        from sandpiper import deployment, local_inputs, workflow  # here, so that --help does not import boto3
 
         if no_outputs and outputs:
-            raise CliError(f"--no-outputs is given, and --outputs is {outputs[0]!r}; allowed: one of them")
-        local, remote = local_inputs.parse(inputs or ())
-        chosen = {"paths": [] if no_outputs else outputs, "figures": figures or None, "linkSeconds": link_seconds}
+            raise CliError(f"--no-outputs and --outputs {outputs[0]!r} exclude each other; allowed: one of them")
+        local, remote = local_inputs.parse_inputs(inputs or ())
+        output_options = {
+            "paths": [] if no_outputs else outputs,
+            "figures": figures or None,
+            "linkSeconds": link_seconds,
+        }
         request: dict[str, Any] = {
             **_program(file),
-            **_given(
+            **_without_none(
                 language=language or _language(file),
                 runtime=runtime,
                 interpreter=interpreter,
                 sessionTimeoutSeconds=session_timeout,
                 inputs=remote or None,
             ),
-            "outputs": {"maxFiles": max_files, "maxBytes": max_bytes, **_given(**chosen)},
+            "outputs": {"maxFiles": max_files, "maxBytes": max_bytes, **_without_none(**output_options)},
         }
-        where = environment or "local"
-        session = deployment.session_for(where)
-        deployment.require_intended_endpoint(session, where)
+        name = environment or "local"
+        session = deployment.session_for(name)
+        deployment.require_intended_endpoint(session, name)
         with notes.status("starting") as status:
-            place = deployment.find(session, where, tenant or deployment.only_tenant(where))
-            notes.print(f"account {place.account} at {place.endpoint}", soft_wrap=True)
-            if interpreter is not None and interpreter not in place.interpreters:
-                raise CliError(f"--interpreter is {interpreter!r}; allowed: {' | '.join(place.interpreters)}")
+            target = deployment.find(session, name, tenant or deployment.only_tenant(name))
+            notes.print(f"account {target.account} at {target.endpoint}", soft_wrap=True)
+            if interpreter is not None and interpreter not in target.interpreters:
+                raise CliError(f"--interpreter is {interpreter!r}; allowed: {' | '.join(target.interpreters)}")
             try:
-                finished = workflow.run(session, place, request, local, out, status.update, overwrite=overwrite)
+                finished = workflow.run(session, target, request, local, out, status.update, overwrite=overwrite)
             except NoResultError as failed:
                 raise CliError(in_flags(str(failed))) from None
         if as_json:
@@ -174,23 +177,21 @@ def run(
 
 
 def in_flags(failure: str) -> str:
-    """What is wrong with a request in the words of the command line; values, which stand in quotes, as they are."""
-    said = failure.removeprefix("InvalidRequest: ")
-    return _QUOTED_OR_FIELD.sub(lambda found: FLAGS[found[1]] if found[1] else found[0], said)
+    """Returns the message of an invalid request with flags in place of fields. Quoted values are kept."""
+    message = failure.removeprefix("InvalidRequest: ")
+    return _QUOTED_OR_FIELD.sub(lambda found: FLAGS[found[1]] if found[1] else found[0], message)
 
 
-def _given(**fields: object) -> dict[str, object]:
+def _without_none(**fields: object) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
 def _language(file: str) -> str:
-    """The language of a program by its file's name; Python's when it comes from standard input."""
+    """Returns the language by the suffix of the file; Python for standard input."""
     language = SUFFIXES.get(Path(file).suffix.lower()) if file != STANDARD_INPUT else SUFFIXES[".py"]
     if language is None:
         suffixes = " | ".join(SUFFIXES)
-        raise CliError(
-            f"{file}: its suffix tells no language; allowed: {suffixes}, or --language {' | '.join(LANGUAGES)}"
-        )
+        raise CliError(f"{file}: the language is unknown; allowed: {suffixes}, or --language {' | '.join(LANGUAGES)}")
     return language
 
 
@@ -199,7 +200,7 @@ def _program(file: str) -> dict[str, str]:
         return {"codeS3Uri": file}
     name = "standard input" if file == STANDARD_INPUT else file
     try:
-        # Bytes, since the text of standard input keeps a byte order mark, which Python takes for a wrong character.
+        # Read as bytes: decoding as utf-8-sig removes a byte order mark, which Python rejects.
         data = sys.stdin.buffer.read() if file == STANDARD_INPUT else Path(file).read_bytes()
         code = data.decode("utf-8-sig")
     except OSError as error:
@@ -207,5 +208,5 @@ def _program(file: str) -> dict[str, str]:
     except UnicodeDecodeError as error:
         raise CliError(f"{name}: not UTF-8 at byte {error.start}; allowed: a program in UTF-8") from None
     if not code.strip():
-        raise CliError(f"{name}: nothing but white space; allowed: a program")
+        raise CliError(f"{name}: the program is empty; allowed: a program")
     return {"code": code}

@@ -9,7 +9,7 @@ import typer
 from sandpiper.cli.exit_codes import CHANGES, ERROR
 from sandpiper.cli.lines import print_lines
 from sandpiper.cli.options import ENVIRONMENT
-from sandpiper.cli.output import failures_as_messages, notes
+from sandpiper.cli.output import errors_as_messages, notes
 
 EXAMPLES = """
 [bold]Examples[/]
@@ -34,7 +34,7 @@ def status(
     Changes nothing. Exits with 0, with 2 when something drifted, and with 1 on an error. For the state of the
     embedded AWS, use sandpiper local status.
     """
-    with failures_as_messages(ERROR):
+    with errors_as_messages(ERROR):
         from sandpiper.plan.environments import select_environment  # here, so that --help does not import boto3
         from sandpiper.status.collect import collect_status
         from sandpiper.status.render import report

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from sandpiper.deployment import Deployment
-    from sandpiper.workflow import Finished
+    from sandpiper.workflow import FinishedRun
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -52,7 +52,7 @@ class Product:
     place: Deployment
     out: Path
 
-    def run(self, code: str, **request: Any) -> Finished:
+    def run(self, code: str, **request: Any) -> FinishedRun:
         """Runs code through the state machine. Raises CliError where there is no result."""
         return workflow.run(self.session, self.place, {"code": code, **request}, [], self.out, lambda _: None)
 

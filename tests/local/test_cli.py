@@ -80,7 +80,7 @@ def test_start_env_status_and_stop(state: Path) -> None:
     parts = processes_below(running.pid)
 
     again = sandpiper("local", "start", "--state", state)
-    assert (again.returncode, again.stderr) == (0, f"it runs already: {running.url}, process {running.pid}\n")
+    assert (again.returncode, again.stderr) == (0, f"already running: {running.url}, process {running.pid}\n")
 
     shell = f'eval "$({COMMAND} local env --state {state})" && {sys.executable} -c "{WHO_AM_I}"'
     who = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True, cwd=PROJECT)
@@ -183,7 +183,7 @@ def test_a_host_that_cannot_be_is_named(state: Path, option: str) -> None:
 def test_two_starts_at_once_start_one(state: Path) -> None:
     with ThreadPoolExecutor(2) as threads:
         starts = [threads.submit(sandpiper, "local", "start", "--state", state) for _ in range(2)]
-        said = sorted("it runs already" in start.result().stderr for start in starts)
+        said = sorted("already running" in start.result().stderr for start in starts)
     assert said == [False, True]
 
 
@@ -286,7 +286,7 @@ def test_a_starter_that_was_killed_leaves_one_service_that_is_found(state: Path,
     said = sandpiper("local", command, "--state", state)
     assert said.returncode == 0, said.stderr
     if command == "start":
-        assert "it runs already" in said.stderr
+        assert "already running" in said.stderr
         assert services(state) == begun
     else:
         assert said.stderr == stop_message(state)
@@ -529,7 +529,7 @@ def test_run_shows_its_result_even_where_its_files_cannot_be_saved(product: Prod
 def test_run_does_not_write_over_a_file_unless_asked(product: Product, tmp_path: Path) -> None:
     (tmp_path / "claims.csv").write_text("mine")
     run = sandpiper("run", "examples/csv_report.py", "--out", tmp_path)
-    said = f"error: {tmp_path}/claims.csv exists and is left as it is: choose another folder with --out, or add"
+    said = f"error: {tmp_path}/claims.csv exists already: choose another folder with --out, or add"
     assert (run.returncode, run.stdout) == (2, "Report created\n")
     assert f"{said} --overwrite\n" in run.stderr
     assert f"s3://{product.place.bucket}/" in run.stderr
@@ -663,7 +663,7 @@ def test_run_says_which_file_did_not_come_whole_and_leaves_no_part_of_it(tmp_pat
         run = sandpiper("run", "examples/csv_report.py", "--out", tmp_path, variables=variables)
         server.shutdown()
     assert (run.returncode, run.stdout) == (2, "Report created\n")
-    assert re.search(r"^error: s3://\S+/claims\.csv cannot be fetched: ", run.stderr, re.MULTILINE), run.stderr
+    assert re.search(r"^error: s3://\S+/claims\.csv cannot be downloaded: ", run.stderr, re.MULTILINE), run.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -749,7 +749,7 @@ def test_run_says_where_it_goes_and_does_not_go_to_aws_where_the_embedded_one_wa
     running = wait_for_record(StateDirectory(running_state))
     aws = "https://cloudformation.us-east-1.amazonaws.com"
     assert run().startswith(
-        f"error: this would go to {aws}, and not to the embedded AWS that runs here at {running.url}"
+        f"error: the command would use {aws} instead of the embedded AWS that runs here at {running.url}"
     )
     assert "AWS cannot be reached" in run("--environment", "dev")
     assert "AWS cannot be reached" in run(cwd=tmp_path)
@@ -767,7 +767,7 @@ def test_an_environment_is_meant_by_its_file_and_its_only_tenant_by_none(tmp_pat
     made = ("--name", "first", "--account", "123456789012", "--region", "us-east-1", "--owner", "a test")
     assert sandpiper("init", *made, "--output", file).returncode == 0
     run = sandpiper("run", "examples/claims_total.py", "--environment", file)
-    assert run.stderr.startswith("error: the stack sandpiper-first-main is not deployed at "), run.stderr
+    assert run.stderr.startswith("error: stack sandpiper-first-main is not deployed at "), run.stderr
     local = shutil.copy(PROJECT / "environments" / "local.yaml", tmp_path)
     run = sandpiper("run", "examples/claims_total.py", "-e", local, "--out", tmp_path)
     assert (run.returncode, run.stdout) == (0, "Total claims: $44,700\n"), run.stderr
@@ -798,7 +798,7 @@ def test_an_interrupted_run_says_what_goes_on(product: Product, tmp_path: Path) 
     assert run.stderr is not None
     said = run.stderr.read().decode()
     assert run.wait(30) == 130
-    assert "interrupted: the execution is aborted; code that runs already goes on" in said
+    assert "interrupted: the execution was stopped; code that is already running continues" in said
     while product.live_sessions():
         assert time.monotonic() < end
         time.sleep(0.1)
@@ -808,7 +808,7 @@ def test_an_interrupted_run_says_what_goes_on(product: Product, tmp_path: Path) 
     ("arguments", "message"),
     [
         (["no-such-file.py"], "error: no-such-file.py: No such file or directory\n"),
-        (["-"], "error: standard input: nothing but white space; allowed: a program\n"),
+        (["-"], "error: standard input: the program is empty; allowed: a program\n"),
         (
             ["examples/claims_total.py", "--session-timeout", "59"],
             "error: --session-timeout is 59; allowed: a whole number of seconds from 60 to 28,800\n",
@@ -819,33 +819,32 @@ def test_an_interrupted_run_says_what_goes_on(product: Product, tmp_path: Path) 
         ),
         (
             ["examples/claims_total.py", "--tenant", "nobody"],
-            "error: the stack sandpiper-local-nobody is not deployed at {endpoint}: "
-            "--tenant is 'nobody'; environments/local.yaml has demo\n",
+            "error: stack sandpiper-local-nobody is not deployed at {endpoint}: --tenant is 'nobody'; allowed: demo\n",
         ),
         (
             ["examples/claims_total.py", "--environment", "nowhere"],
-            "error: the stack sandpiper-nowhere-demo is not deployed at {endpoint}: "
-            "choose another --environment of dev | local | prod, and a --tenant of it\n",
+            "error: stack sandpiper-nowhere-demo is not deployed at {endpoint}: "
+            "choose another --environment of dev | local | prod, and one of its tenants with --tenant\n",
         ),
         (
             ["examples/claims_total.py", "--environment", "dev"],
-            "error: --tenant is not given, and environments/dev.yaml has claims | analytics; allowed: one of them\n",
+            "error: --tenant is missing, and environments/dev.yaml has several tenants; allowed: claims | analytics\n",
         ),
         (
             ["examples/claims_total.py", "--environment", "dev", "--tenant", "claims"],
-            "error: the stack sandpiper-dev-claims is not deployed at {endpoint}: "
+            "error: stack sandpiper-dev-claims is not deployed at {endpoint}: "
             "run `cdk bootstrap` once and `cdk deploy --all -c environment=dev`\n",
         ),
         (
             ["examples/claims_total.py", "--tenant", "storage"],
-            "error: the stack sandpiper-local-storage is not a tenant's: it has no output 'RunCodeStateMachineArn'; "
-            "choose another --tenant\n",
+            "error: stack sandpiper-local-storage is not the stack of a tenant, because it has no output "
+            "'RunCodeStateMachineArn': choose another --tenant\n",
         ),
         (["examples/claims_total.py", "--input", "gone.csv"], "error: --input gone.csv: No such file or directory\n"),
         (
             ["examples/claims_total.py", "--input", "examples"],
-            "error: --input examples is no file; allowed: a file of this machine, s3://BUCKET/KEY, or "
-            "s3://BUCKET/FOLDER/ for a folder that lies below the tenant's inputs\n",
+            "error: --input examples is not a file; allowed: a file of this machine, s3://BUCKET/KEY, or "
+            "s3://BUCKET/FOLDER/ for a folder below the tenant's inputs\n",
         ),
         (
             ["examples/claims_total.py", "--input", "../a=README.md"],
@@ -854,7 +853,7 @@ def test_an_interrupted_run_says_what_goes_on(product: Product, tmp_path: Path) 
         ),
         (
             ["examples/claims_total.py", "--outputs", "a", "--no-outputs"],
-            "error: --no-outputs is given, and --outputs is 'a'; allowed: one of them\n",
+            "error: --no-outputs and --outputs 'a' exclude each other; allowed: one of them\n",
         ),
         (
             ["examples/claims_total.py", "--max-files", "1001"],
@@ -870,7 +869,7 @@ def test_an_interrupted_run_says_what_goes_on(product: Product, tmp_path: Path) 
         ),
         (
             ["README.md"],
-            "error: README.md: its suffix tells no language; allowed: .py | .js | .mjs | .ts, "
+            "error: README.md: the language is unknown; allowed: .py | .js | .mjs | .ts, "
             "or --language python | javascript | typescript\n",
         ),
     ],
@@ -918,7 +917,7 @@ def test_a_second_demo_in_a_folder_leaves_the_first_alone_and_one_after_a_killed
     running = wait_for_record(place)
     second = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert second.returncode == 2
-    assert "a demo runs in this folder already" in second.stderr
+    assert "another demo runs in this folder" in second.stderr
     assert running.is_alive()
     assert first.poll() is None
     children = processes_below(first.pid) - processes_below(running.pid) - {running.pid}

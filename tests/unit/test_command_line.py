@@ -1,4 +1,4 @@
-"""What the help of `sandpiper run` shows can be typed, and what it refuses has the names that are typed."""
+"""The examples in the help of `sandpiper run` are valid, and its errors name flags instead of fields."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ OPTIONS = {option for parameter in RUN.params for option in parameter.opts}
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_an_example_of_the_help_can_be_typed(example: str) -> None:
+def test_an_example_in_the_help_is_valid(example: str) -> None:
     assert RUN.make_context("run", shlex.split(example)).params["file"]
 
 
-def test_all_of_a_request_can_be_asked_for() -> None:
-    """But for `code`, which is FILE, and `failOnError`: the exit code is the program's own anyway."""
+def test_every_field_of_a_request_has_a_flag() -> None:
+    """Except `code`, which is FILE, and `failOnError`, because the exit code is that of the program."""
     assert len(EXAMPLES) == 8
     fields = {field.name for field in fields_of(RunCode)} - {"outputs", "code", "failOnError"}
     assert fields | {f"outputs.{field.name}" for field in fields_of(Outputs)} == set(FLAGS)
     assert set(FLAGS.values()) - {"FILE"} <= OPTIONS
 
 
-def test_the_page_on_run_code_has_every_option() -> None:
+def test_the_run_code_page_has_every_option() -> None:
     page = (Path(__file__).parents[2] / "docs" / "run-code.md").read_text()
     assert {option for option in OPTIONS if not re.search(f"`{option}[` ]", page)} == {"-e", "file"}
 
 
 @pytest.mark.parametrize(
-    ("refusal", "shown"),
+    ("error", "message"),
     [
         ("InvalidRequest: outputs.maxFiles is 9; allowed: 1", "--max-files is 9; allowed: 1"),
         ("inputs[3].path is '../inputs'; allowed: x", "--input is '../inputs'; allowed: x"),
@@ -59,5 +59,5 @@ def test_the_page_on_run_code_has_every_option() -> None:
         ),
     ],
 )
-def test_a_refusal_names_what_was_typed(refusal: str, shown: str) -> None:
-    assert in_flags(refusal) == shown
+def test_an_error_names_flags_instead_of_fields(error: str, message: str) -> None:
+    assert in_flags(error) == message
