@@ -429,7 +429,7 @@ def test_missing_settings_of_the_shell_are_named_in_the_error(
     shell.setenv("AWS_EC2_METADATA_DISABLED", "true")
     not_stopped: list[str] = []
     with (
-        pytest.raises(error, match=rf"; set AWS_{variable}, or pass a boto3\.Session"),
+        pytest.raises(error, match=rf"; set AWS_{variable} or pass a boto3\.Session"),
         open_session(on_stop_failed=lambda session, _: not_stopped.append(session)),
     ):
         pytest.fail("it started")
