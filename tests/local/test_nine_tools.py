@@ -399,7 +399,7 @@ def test_an_unknown_session_is_lost_and_no_code_ran(clients: RecordingClients, i
         with pytest.raises(SessionLost, match=r"not found$"):
             call()
     with pytest.raises(InterpreterNotFound), open_session(clients, f"{interpreter}-none"):
-        pytest.fail("it started")
+        pytest.fail("the session started")
 
 
 def test_a_call_after_the_deadline_is_not_sent(clients: RecordingClients, interpreter: str) -> None:
@@ -432,7 +432,7 @@ def test_missing_settings_of_the_shell_are_named_in_the_error(
         pytest.raises(error, match=rf"; set AWS_{variable} or pass a boto3\.Session"),
         open_session(on_stop_failed=lambda session, _: not_stopped.append(session)),
     ):
-        pytest.fail("it started")
+        pytest.fail("the session started")
     assert not_stopped == []
 
 
