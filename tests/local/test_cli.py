@@ -1,4 +1,4 @@
-"""The commands as people type them, each in a process of its own."""
+"""The commands, each run in a separate process."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def state(tmp_path: Path) -> Generator[Path]:
 
 @pytest.fixture(scope="module")
 def running_state(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path]:
-    """The state folder of a running embedded AWS, for tests that only look at it."""
+    """The state folder of a running embedded AWS, for tests that only read it."""
     state = tmp_path_factory.mktemp("running")
     assert sandpiper("local", "start", "--state", state, variables=FOREIGN).returncode == 0
     yield state
@@ -112,7 +112,7 @@ def test_start_env_status_and_stop(state: Path) -> None:
 
 
 def answer_of_a_model(running: running_instance.RunningInstance) -> str:
-    """What the embedded AWS says in place of a model of Amazon Bedrock."""
+    """Returns the answer of the embedded AWS to a call of a Bedrock model."""
     session: Any = boto3.Session(running.access_key_id, running.secret_access_key, None, running.region)
     models = session.client("bedrock-runtime", endpoint_url=running.url)
     question = [{"role": "user", "content": [{"text": "Draw a chart."}]}]
@@ -137,14 +137,14 @@ except OSError:
 
 
 @pytest.mark.parametrize("mode", ["VPC", "PUBLIC"])
-def test_code_finds_the_hosts_that_start_is_told(state: Path, mode: str) -> None:
+def test_code_reaches_the_hosts_of_the_start_options(state: Path, mode: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         named = f"db.internal:5432=127.0.0.1:{server.getsockname()[1]}"
         option = f"--{mode.lower()}-host"
         started = sandpiper("local", "start", "--state", state, option, named, "--public-hosts-only")
         assert started.returncode == 0, started.stderr
         again = sandpiper("local", "start", "--state", state, option, named).stderr
-        assert "what was asked for here is not in force" in again
+        assert "it runs with other options" in again
         running = wait_for_record(StateDirectory(state))
         with running_code(running, mode) as run:
             threading.Thread(target=lambda: server.accept()[0].sendall(b"here"), daemon=True).start()
@@ -155,7 +155,7 @@ def test_code_finds_the_hosts_that_start_is_told(state: Path, mode: str) -> None
 
 @contextmanager
 def running_code(running: running_instance.RunningInstance, mode: str) -> Generator[Callable[[str], str]]:
-    """A session of an interpreter with a network mode; what it runs gives its stdout."""
+    """Starts a session of an interpreter with a network mode. Yields a function that runs code and returns stdout."""
     session = boto3.Session(running.access_key_id, running.secret_access_key, None, running.region)
     control: Any = session.client("bedrock-agentcore-control", endpoint_url=running.agentcore_url)
     data: Any = session.client("bedrock-agentcore", endpoint_url=running.agentcore_url)
@@ -174,13 +174,13 @@ def running_code(running: running_instance.RunningInstance, mode: str) -> Genera
 
 
 @pytest.mark.parametrize("option", ["--vpc-host", "--public-host"])
-def test_a_host_that_cannot_be_is_named(state: Path, option: str) -> None:
+def test_an_invalid_host_is_named(state: Path, option: str) -> None:
     said = sandpiper("local", "start", "--state", state, option, "db.internal")
     form = "NAME:PORT=HOST:PORT, as in db.internal:5432=127.0.0.1:5432"
     assert (said.returncode, said.stderr) == (2, f"error: {option}: db.internal is not of the form {form}\n")
 
 
-def test_two_starts_at_once_start_one(state: Path) -> None:
+def test_two_concurrent_starts_start_one_instance(state: Path) -> None:
     with ThreadPoolExecutor(2) as threads:
         starts = [threads.submit(sandpiper, "local", "start", "--state", state) for _ in range(2)]
         said = sorted("already running" in start.result().stderr for start in starts)
@@ -196,7 +196,7 @@ def wait_for_record(place: StateDirectory) -> running_instance.RunningInstance:
 
 
 def services(state: Path) -> set[int]:
-    """Services that run with this state directory, ready or not."""
+    """Returns the processes of services with this state directory, ready or not."""
     found = set[int]()
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -210,7 +210,7 @@ def stop_message(state: Path) -> str:
     return f"stopped the embedded AWS in {state}/.sandpiper/local\n"
 
 
-def test_stopping_names_the_folder_that_it_was_typed_in(state: Path, tmp_path: Path) -> None:
+def test_stop_names_the_current_folder(state: Path, tmp_path: Path) -> None:
     other = tmp_path / "[red]elsewhere"
     other.mkdir()
     assert sandpiper("local", "start", cwd=state).returncode == 0
@@ -222,7 +222,7 @@ def test_stopping_names_the_folder_that_it_was_typed_in(state: Path, tmp_path: P
     other.rmdir()
 
 
-def test_the_folder_of_the_state_is_left_as_it_was(state: Path) -> None:
+def test_stop_leaves_the_state_folder_unchanged(state: Path) -> None:
     (state / "work").mkdir()
     (state / "work" / "thesis.txt").write_text("mine")
     (state / "running.json").write_text("mine too")
@@ -237,7 +237,7 @@ def test_the_folder_of_the_state_is_left_as_it_was(state: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["start", "status", "stop", "env"])
-def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path, command: str) -> None:
+def test_a_file_instead_of_the_state_folder_is_named(tmp_path: Path, command: str) -> None:
     file = tmp_path / "file"
     file.touch()
     said = sandpiper("local", command, "--state", file)
@@ -245,7 +245,7 @@ def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path, command: str) ->
     assert said.stderr == (f"error: {file} cannot be used: Not a directory; choose another folder with --state\n")
 
 
-def test_status_says_when_it_gets_no_answer(state: Path) -> None:
+def test_status_reports_that_agentcore_does_not_answer(state: Path) -> None:
     own = os.getpid()
     place = StateDirectory(state)
     place.path.mkdir(parents=True)
@@ -261,7 +261,7 @@ def test_status_says_when_it_gets_no_answer(state: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_start_that_is_ended_leaves_nothing_behind(state: Path, number: signal.Signals) -> None:
+def test_an_interrupted_start_leaves_no_process(state: Path, number: signal.Signals) -> None:
     starter = subprocess.Popen([COMMAND, "local", "start", "--state", state], stderr=subprocess.PIPE)
     end = time.monotonic() + 30
     while not (begun := services(state)):
@@ -275,7 +275,7 @@ def test_a_start_that_is_ended_leaves_nothing_behind(state: Path, number: signal
 
 
 @pytest.mark.parametrize("command", ["start", "stop"])
-def test_a_starter_that_was_killed_leaves_one_service_that_is_found(state: Path, command: str) -> None:
+def test_a_killed_start_leaves_one_service_that_other_commands_find(state: Path, command: str) -> None:
     starter = subprocess.Popen([COMMAND, "local", "start", "--state", state], stderr=subprocess.PIPE)
     end = time.monotonic() + 30
     while not (begun := services(state)):
@@ -297,7 +297,7 @@ BUSY = "import subprocess, time\ndef handler(event, context):\n    subprocess.Po
 
 
 def start_with_a_busy_worker(state: Path) -> tuple[running_instance.RunningInstance, set[int]]:
-    """A running embedded AWS and all its processes, a function that is in its handler among them."""
+    """Returns a running embedded AWS and all its processes, including a function that runs its handler."""
     assert sandpiper("local", "start", "--state", state).returncode == 0
     running = wait_for_record(StateDirectory(state))
     session = boto3.Session(running.access_key_id, running.secret_access_key, None, running.region)
@@ -352,7 +352,7 @@ with {} as running:
     ],
     ids=["embedded AWS", "emulator"],
 )
-def test_what_tests_start_ends_with_a_test_run_that_is_killed(
+def test_the_embedded_aws_of_tests_ends_when_the_test_run_is_killed(
     state: Path, context: str, pid: str, number: signal.Signals
 ) -> None:
     starter = subprocess.Popen(
@@ -369,7 +369,7 @@ def test_what_tests_start_ends_with_a_test_run_that_is_killed(
 
 
 @pytest.mark.parametrize("ending", ["stop", "kill service", "kill MiniStack"])
-def test_nothing_survives_its_end_not_even_a_busy_function(state: Path, ending: str) -> None:
+def test_no_process_survives_the_end_of_the_embedded_aws(state: Path, ending: str) -> None:
     running, pids = start_with_a_busy_worker(state)
     if ending == "stop":
         assert sandpiper("local", "stop", "--state", state).stderr == stop_message(state)
@@ -393,14 +393,14 @@ FOREIGN = {
 }
 
 
-def test_a_shell_that_is_set_to_an_account_and_a_proxy_uses_the_embedded_aws_alone(running_state: Path) -> None:
+def test_env_overrides_the_account_and_proxy_of_the_shell(running_state: Path) -> None:
     assert sandpiper("local", "status", "--state", running_state, variables=FOREIGN).returncode == 0
     shell = f'eval "$({COMMAND} local env --state {running_state})" && {sys.executable} -c "{WHO_AM_I}"'
     who = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, env={**os.environ, **FOREIGN})
     assert who.stdout == "arn:aws:iam::123456789012:root\n", who.stderr
 
 
-def test_the_environment_keeps_what_is_not_of_aws() -> None:
+def test_env_keeps_variables_that_are_not_of_aws() -> None:
     running = running_instance.RunningInstance(
         1, 1, "http://127.0.0.1:1", "http://127.0.0.1:2", "1", "us-east-1", "key", "secret", "token"
     )
@@ -416,9 +416,9 @@ def test_the_environment_keeps_what_is_not_of_aws() -> None:
 
 
 def listening_addresses(pid: int) -> set[str]:
-    """IPv4 addresses that a process listens on, `other` for IPv6 (proc(5), net/tcp: state 0A, little-endian hex)."""
+    """Returns the IPv4 addresses that a process listens on, `other` for IPv6 (net/tcp of proc(5): state 0A)."""
     links: list[str] = []
-    with suppress(PermissionError):  # a sandbox, which hides from its own user and has a network of its own
+    with suppress(PermissionError):  # a sandbox, which is hidden and has a separate network
         links += [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
     sockets = {link.removeprefix("socket:[").removesuffix("]") for link in links if link.startswith("socket:[")}
     found = set[str]()
@@ -431,14 +431,14 @@ def listening_addresses(pid: int) -> set[str]:
     return found
 
 
-def test_every_port_is_on_loopback(running_state: Path) -> None:
+def test_every_port_listens_on_loopback(running_state: Path) -> None:
     running = running_instance.find(StateDirectory(running_state))
     assert running is not None
     ours = {address for pid in {running.pid} | processes_below(running.pid) for address in listening_addresses(pid)}
     assert ours == {"127.0.0.1"}
 
 
-def test_a_killed_service_takes_its_parts_along_and_its_leavings_are_cleaned_up(state: Path) -> None:
+def test_a_killed_service_ends_its_components_and_the_next_start_cleans_up(state: Path) -> None:
     assert sandpiper("local", "start", "--state", state).returncode == 0
     first = running_instance.find(StateDirectory(state))
     assert first is not None
@@ -453,7 +453,7 @@ def test_a_killed_service_takes_its_parts_along_and_its_leavings_are_cleaned_up(
 
 
 @pytest.mark.parametrize("option", ["--port", "--agentcore-port"])
-def test_a_port_in_use_is_named_with_what_to_do(state: Path, option: str) -> None:
+def test_a_port_in_use_is_named_with_the_remedy(state: Path, option: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         started = sandpiper("local", "start", "--state", state, option, str(port))
@@ -465,7 +465,7 @@ def test_a_port_in_use_is_named_with_what_to_do(state: Path, option: str) -> Non
     assert running_instance.find(StateDirectory(state)) is None
 
 
-def test_a_full_disk_is_named_with_what_to_do(tmp_path: Path) -> None:
+def test_a_full_disk_is_named_with_the_remedy(tmp_path: Path) -> None:
     script = f"mount -t tmpfs -o size=1m none {tmp_path} && exec {COMMAND} local start --state {tmp_path}"
     started = subprocess.run(
         ["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, env={**os.environ, "COLUMNS": "400"}
@@ -477,7 +477,7 @@ def test_a_full_disk_is_named_with_what_to_do(tmp_path: Path) -> None:
     )
 
 
-def test_without_bubblewrap_it_starts_and_says_that_no_code_can_run(
+def test_without_bubblewrap_start_reports_that_no_code_can_run(
     state: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     tools = tmp_path_factory.mktemp("bin")
@@ -491,7 +491,7 @@ def test_without_bubblewrap_it_starts_and_says_that_no_code_can_run(
     assert "apt-get install bubblewrap" in started.stderr
 
 
-def test_run_prints_what_the_program_printed_and_saves_its_files(product: Product, tmp_path: Path) -> None:
+def test_run_prints_the_output_of_the_program_and_saves_its_files(product: Product, tmp_path: Path) -> None:
     run = sandpiper("run", "examples/csv_report.py", "--out", tmp_path)
     assert (run.returncode, run.stdout) == (0, "Report created\n"), run.stderr
     assert "claims.csv" in run.stderr
@@ -500,7 +500,7 @@ def test_run_prints_what_the_program_printed_and_saves_its_files(product: Produc
     assert (tmp_path / "claims.csv").stat().st_size == 65
 
 
-def test_run_reads_standard_input_and_takes_files_along(product: Product, tmp_path: Path) -> None:
+def test_run_reads_standard_input_and_sends_input_files(product: Product, tmp_path: Path) -> None:
     small, large = tmp_path / "small.txt", tmp_path / "large.bin"
     small.write_text("7")
     large.write_bytes(bytes(200_000))
@@ -510,7 +510,7 @@ def test_run_reads_standard_input_and_takes_files_along(product: Product, tmp_pa
     assert product.live_sessions() == []
 
 
-def test_run_ends_with_the_programs_exit_code_and_prints_json_when_asked(product: Product, tmp_path: Path) -> None:
+def test_run_exits_with_the_programs_exit_code_and_prints_json_on_request(product: Product, tmp_path: Path) -> None:
     run = sandpiper("run", "-", "--json", "--out", tmp_path, text="print('x'); raise SystemExit(5)")
     assert run.returncode == 1
     result = RunResult.from_json(json.loads(run.stdout))
@@ -518,7 +518,7 @@ def test_run_ends_with_the_programs_exit_code_and_prints_json_when_asked(product
     assert product.live_sessions() == []
 
 
-def test_run_shows_its_result_even_where_its_files_cannot_be_saved(product: Product, tmp_path: Path) -> None:
+def test_run_prints_its_result_also_when_files_cannot_be_saved(product: Product, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file where the folder should be")
     run = sandpiper("run", "examples/csv_report.py", "--out", tmp_path / "out")
     assert (run.returncode, run.stdout) == (2, "Report created\n")
@@ -526,7 +526,7 @@ def test_run_shows_its_result_even_where_its_files_cannot_be_saved(product: Prod
     assert f"error: {tmp_path}/out/claims.csv cannot be written: " in run.stderr
 
 
-def test_run_does_not_write_over_a_file_unless_asked(product: Product, tmp_path: Path) -> None:
+def test_run_keeps_existing_files_without_overwrite(product: Product, tmp_path: Path) -> None:
     (tmp_path / "claims.csv").write_text("mine")
     run = sandpiper("run", "examples/csv_report.py", "--out", tmp_path)
     said = f"error: {tmp_path}/claims.csv exists already: choose another folder with --out, or add"
@@ -549,7 +549,7 @@ for name in ("a.txt", "b.log", "deep/er/c.txt"):
 
 @pytest.mark.usefixtures("product")
 @pytest.mark.parametrize(
-    ("options", "come_back"),
+    ("options", "downloaded"),
     [
         ((), {"a.txt", "b.log", "deep/er/c.txt"}),
         (("--outputs", "**/*.txt", "--outputs", "b.log"), {"a.txt", "b.log", "deep/er/c.txt"}),
@@ -560,15 +560,15 @@ for name in ("a.txt", "b.log", "deep/er/c.txt"):
         (("--max-bytes", "5"), {"a.txt"}),
     ],
 )
-def test_run_brings_back_what_is_asked_for(tmp_path: Path, options: tuple[str, ...], come_back: set[str]) -> None:
+def test_run_downloads_the_requested_files(tmp_path: Path, options: tuple[str, ...], downloaded: set[str]) -> None:
     run = sandpiper("run", "-", *options, "--out", tmp_path / "out", text=LEAVES)
     assert run.returncode == 0, run.stderr
     found = (path for path in (tmp_path / "out").rglob("*") if path.is_file())
-    assert {str(path.relative_to(tmp_path / "out")) for path in found} == come_back
+    assert {str(path.relative_to(tmp_path / "out")) for path in found} == downloaded
 
 
-def test_run_takes_inputs_and_the_program_from_s3(product: Product, tmp_path: Path) -> None:
-    """Each to its place beside the program, by its own name or by another."""
+def test_run_reads_inputs_and_the_program_from_s3(product: Product, tmp_path: Path) -> None:
+    """Each input is at its path, which is its own name or another one."""
     bucket, folder = product.place.bucket, f"{product.place.prefix}/inputs/{uuid.uuid4()}"
     address = f"s3://{bucket}/{folder}"
     code = "import glob; print(sorted(glob.glob('**/*.csv', recursive=True)))"
@@ -588,13 +588,13 @@ def test_run_takes_inputs_and_the_program_from_s3(product: Product, tmp_path: Pa
 
 
 @pytest.mark.usefixtures("product")
-def test_run_takes_a_program_that_is_too_long_for_a_request(tmp_path: Path) -> None:
+def test_run_uploads_a_program_that_is_too_long_for_a_request(tmp_path: Path) -> None:
     run = sandpiper("run", "-", "--out", tmp_path, text=f"# {'x' * 300_000}\nprint('ran')")
     assert (run.returncode, run.stdout) == (0, "ran\n"), run.stderr
 
 
 @pytest.mark.usefixtures("product")
-def test_run_takes_a_byte_order_mark_for_none_of_the_program(tmp_path: Path) -> None:
+def test_run_removes_a_byte_order_mark(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_bytes(b"\xef\xbb\xbfprint('ran')")
     for name in (program, "-"):
@@ -605,14 +605,14 @@ def test_run_takes_a_byte_order_mark_for_none_of_the_program(tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("product")
-def test_run_prints_links_that_anybody_may_open(tmp_path: Path) -> None:
+def test_run_prints_links_that_work_without_credentials(tmp_path: Path) -> None:
     run = sandpiper("run", "examples/csv_report.py", "--link-seconds", "60", "--out", tmp_path)
     (link,) = re.findall(r"^link claims\.csv: (http://127\.0\.0\.1:\S+)$", run.stderr, re.MULTILINE)
     assert len(loopback.get(link, 5)) == 65
 
 
 @pytest.mark.usefixtures("product")
-def test_run_brings_back_all_files_of_a_list_that_is_too_long_for_a_result(tmp_path: Path) -> None:
+def test_run_downloads_all_files_of_a_truncated_list(tmp_path: Path) -> None:
     code = "for number in range(400): open(f'{number:0200}', 'w').close()"
     run = sandpiper("run", "-", "--max-files", "400", "--json", "--out", tmp_path, text=code)
     assert run.returncode == 0, run.stderr
@@ -621,8 +621,8 @@ def test_run_brings_back_all_files_of_a_list_that_is_too_long_for_a_result(tmp_p
     assert len(result.files) < len(list(tmp_path.iterdir())) == 400
 
 
-def test_run_saves_a_file_that_s3_did_not_take(product: Product, tmp_path: Path) -> None:
-    """The bucket refuses what lies in the folders of runs' files, so that the result carries it."""
+def test_run_saves_a_file_that_could_not_be_stored_in_s3(product: Product, tmp_path: Path) -> None:
+    """The bucket denies writing the files of runs, so the result contains the file."""
     objects, bucket = product.session.client("s3"), product.place.bucket
     policy = objects.get_bucket_policy(Bucket=bucket)["Policy"]
     files = f"arn:aws:s3:::{bucket}/{product.place.prefix}/runs/*/files/*"
@@ -639,7 +639,7 @@ def test_run_saves_a_file_that_s3_did_not_take(product: Product, tmp_path: Path)
 
 
 class CutOff(BaseHTTPRequestHandler):
-    """An S3 that says how long an object is and ends the connection before it has come."""
+    """An S3 server that closes the connection before it has sent the whole object."""
 
     def do_HEAD(self) -> None:
         self.send_response(200)
@@ -656,7 +656,7 @@ class CutOff(BaseHTTPRequestHandler):
 
 
 @pytest.mark.usefixtures("product")
-def test_run_says_which_file_did_not_come_whole_and_leaves_no_part_of_it(tmp_path: Path) -> None:
+def test_run_names_a_truncated_download_and_leaves_no_partial_file(tmp_path: Path) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), CutOff) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         variables = {"AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{server.server_port}"}
@@ -668,7 +668,7 @@ def test_run_says_which_file_did_not_come_whole_and_leaves_no_part_of_it(tmp_pat
 
 
 @pytest.mark.usefixtures("product")
-def test_run_shows_in_a_terminal_how_far_it_is(tmp_path: Path) -> None:
+def test_run_shows_its_progress_in_a_terminal(tmp_path: Path) -> None:
     large = tmp_path / "large.bin"
     large.write_bytes(bytes(20 << 20))
     reader, terminal = pty.openpty()
@@ -720,7 +720,7 @@ def test_run_validates_before_it_uploads(product: Product, tmp_path: Path) -> No
         ("a", ("--language", "python"), "2\n"),
     ],
 )
-def test_a_program_runs_in_the_language_of_its_suffix_unless_told(
+def test_the_suffix_of_a_program_sets_its_language(
     tmp_path: Path, name: str, options: tuple[str, ...], printed: str
 ) -> None:
     program = tmp_path / name
@@ -731,12 +731,12 @@ def test_a_program_runs_in_the_language_of_its_suffix_unless_told(
     assert (run.returncode, run.stdout) == (0, printed), run.stderr
 
 
-def test_run_says_where_it_goes_and_does_not_go_to_aws_where_the_embedded_one_was_meant(
+def test_run_names_its_endpoint_and_does_not_use_aws_instead_of_the_embedded_aws(
     running_state: Path, tmp_path: Path
 ) -> None:
     """Without the variables that `local env` prints, even if the shell has credentials and a Region."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    # A proxy that nobody listens at: were anything sent to AWS, it would not arrive.
+    # No process listens at this proxy, so a request to AWS would fail.
     bare |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
     bare |= {"HTTPS_PROXY": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1", "COLUMNS": "400"}
 
@@ -755,14 +755,14 @@ def test_run_says_where_it_goes_and_does_not_go_to_aws_where_the_embedded_one_wa
     assert "AWS cannot be reached" in run(cwd=tmp_path)
 
 
-def test_logs_have_each_part_below_its_name(running_state: Path) -> None:
+def test_logs_are_printed_below_the_name_of_each_component(running_state: Path) -> None:
     shown = sandpiper("local", "logs", "--state", running_state, "-n", "1000").stdout
     aws, agentcore = shown.index(f"\naws {running_state}"), shown.index(f"\nagentcore {running_state}")
     assert aws < shown.index("services available on port") < agentcore < shown.index("local-agentcore emulates")
 
 
 @pytest.mark.usefixtures("product")
-def test_an_environment_is_meant_by_its_file_and_its_only_tenant_by_none(tmp_path: Path) -> None:
+def test_an_environment_is_selected_by_its_file_and_its_only_tenant_by_default(tmp_path: Path) -> None:
     file = tmp_path / "first.yaml"
     made = ("--name", "first", "--account", "123456789012", "--region", "us-east-1", "--owner", "a test")
     assert sandpiper("init", *made, "--output", file).returncode == 0
@@ -774,7 +774,7 @@ def test_an_environment_is_meant_by_its_file_and_its_only_tenant_by_none(tmp_pat
 
 
 @pytest.mark.usefixtures("product")
-def test_names_that_a_program_chose_do_not_steer_the_terminal(tmp_path: Path) -> None:
+def test_file_names_cannot_control_the_terminal(tmp_path: Path) -> None:
     code = "open('a\\x1b[2J[bold]', 'w'); open('b\\nskipped forged', 'w')"
     run = sandpiper("run", "-", "--out", tmp_path, text=code)
     assert "\x1b" not in run.stderr
@@ -782,7 +782,7 @@ def test_names_that_a_program_chose_do_not_steer_the_terminal(tmp_path: Path) ->
     assert "\nskipped forged" not in run.stderr
 
 
-def test_an_interrupted_run_says_what_goes_on(product: Product, tmp_path: Path) -> None:
+def test_an_interrupted_run_reports_what_continues(product: Product, tmp_path: Path) -> None:
     run = subprocess.Popen(
         [COMMAND, "run", "-", "--out", tmp_path], stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=PROJECT
     )
@@ -818,8 +818,9 @@ def test_an_interrupted_run_says_what_goes_on(product: Product, tmp_path: Path) 
             "error: --language is 'perl'; allowed: python | javascript | typescript\n",
         ),
         (
-            ["examples/claims_total.py", "--tenant", "nobody"],
-            "error: stack sandpiper-local-nobody is not deployed at {endpoint}: --tenant is 'nobody'; allowed: demo\n",
+            ["examples/claims_total.py", "--tenant", "missing"],
+            "error: stack sandpiper-local-missing is not deployed at {endpoint}: "
+            "--tenant is 'missing'; allowed: demo\n",
         ),
         (
             ["examples/claims_total.py", "--environment", "nowhere"],
@@ -874,7 +875,7 @@ def test_an_interrupted_run_says_what_goes_on(product: Product, tmp_path: Path) 
         ),
     ],
 )
-def test_run_says_in_one_message_what_was_wrong(product: Product, arguments: list[str], message: str) -> None:
+def test_run_reports_an_error_in_one_message(product: Product, arguments: list[str], message: str) -> None:
     before = product.executions()
     run = sandpiper("run", *arguments, text="")
     endpoint = os.environ["AWS_ENDPOINT_URL"]
@@ -884,14 +885,14 @@ def test_run_says_in_one_message_what_was_wrong(product: Product, arguments: lis
 
 
 @pytest.mark.parametrize("command", [[], ["run"], ["demo"], ["local"], ["local", "start"], ["local", "env"]])
-def test_help_is_there(command: list[str]) -> None:
+def test_every_command_has_help(command: list[str]) -> None:
     shown = sandpiper(*command, "--help")
     assert shown.returncode == 0
     assert "Usage: sandpiper" in shown.stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_demo_that_is_ended_while_it_deploys_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_demo_that_is_interrupted_during_deployment_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
     demo = subprocess.Popen(
         [COMMAND, "demo", "--out", tmp_path / "out"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=tmp_path
     )
@@ -910,7 +911,7 @@ def test_a_demo_that_is_ended_while_it_deploys_leaves_nothing_behind(tmp_path: P
     assert not place.running.exists()
 
 
-def test_a_second_demo_in_a_folder_leaves_the_first_alone_and_one_after_a_killed_one_runs(tmp_path: Path) -> None:
+def test_a_second_demo_in_a_folder_is_rejected_and_a_demo_after_a_killed_one_runs(tmp_path: Path) -> None:
     command = [COMMAND, "demo", "--out", tmp_path / "out"]
     place = StateDirectory(tmp_path, "demo")
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)

@@ -1,6 +1,6 @@
-"""A hundred tenants with five interpreters each, and one tenant with as many as fit, stay under what AWS takes.
+"""100 tenants with 5 interpreters each, and one tenant with the maximum number of interpreters, fit AWS's quotas.
 
-Sizes are of what AWS receives: references have the longest values that they can have.
+Sizes are those that AWS receives: references are as long as their longest possible values.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 RESOURCES, OUTPUTS, TEMPLATE_BYTES = 500, 200, 1_000_000
 """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""
 MANAGED_POLICIES, INLINE_CHARACTERS, TRUST_CHARACTERS = 10, 10_240, 2_048
-"""Of a role; white space does not count. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
+"""Quotas of a role, without white space. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 VARIABLES_BYTES = 4_096
 """https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 LIFECYCLE_RULES = 1_000
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lifecycle-mgmt.html"""
-WIDGETS, LINES_OF_A_GRAPH, LINES = 500, 500, 2_500
+WIDGETS, METRICS_PER_GRAPH, METRICS = 500, 500, 2_500
 """https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html"""
 KEY_CHARACTERS = NAME_CHARACTERS = 24
 INTERPRETER_ID_CHARACTERS = 48 + 1 + 10
@@ -43,7 +43,7 @@ ENVIRONMENT = {
 
 
 def _name(kind: str, number: int) -> str:
-    """A name as long as names may be."""
+    """Returns a name of the maximum length."""
     return f"{kind}{number:03}".ljust(KEY_CHARACTERS, "x")
 
 
@@ -58,9 +58,9 @@ def _environment(tenants: int, interpreters: int) -> Environment:
 
 @pytest.fixture(scope="module")
 def largest(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
-    """The stacks of a hundred tenants' environment that grow with tenants, and two of the tenants'.
+    """The stacks that grow with the number of tenants, in an environment of 100 tenants, and two stacks of tenants.
 
-    Tenants' stacks are alike; that each is its own affair is another test's.
+    The stacks of tenants are alike.
     """
     directory = tmp_path_factory.mktemp("largest")
     app = new_app(directory)
@@ -75,7 +75,7 @@ def largest(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
 
 
 def _resolved(template: Template, value: object) -> str:
-    """A string as AWS receives it, its references as long as what they stand for."""
+    """Returns a string as AWS receives it, with references as long as their values."""
     if not isinstance(value, dict):
         return str(value)
     ((function, argument),) = cast("dict[str, Any]", value).items()
@@ -92,7 +92,7 @@ def _resolved(template: Template, value: object) -> str:
 
 
 def _document(template: Template, value: Any) -> Any:
-    """A policy document with every string as AWS receives it."""
+    """Returns a policy document with every string as AWS receives it."""
     if isinstance(value, list):
         return [_document(template, each) for each in cast("list[Any]", value)]
     if isinstance(value, dict):
@@ -107,14 +107,14 @@ def _characters(template: Template, document: Any) -> int:
     return len(json.dumps(_document(template, document), separators=(",", ":")))
 
 
-def test_names_are_as_long_as_they_may_be() -> None:
+def test_names_have_the_maximum_length() -> None:
     with pytest.raises(ValueError, match=_name("tenant", 0)):
         Environment.model_validate({**ENVIRONMENT, "tenants": {_name("tenant", 0) + "x": _tenant(1)}})
     with pytest.raises(ValueError, match="interpreters"):
         _environment(1, 21)
 
 
-def test_every_stack_fits(largest: Assembly) -> None:
+def test_every_stack_fits_the_quotas_of_cloudformation(largest: Assembly) -> None:
     sizes = {
         name: (len(template.content["Resources"]), len(template.content.get("Outputs", {})), template.size)
         for name, template in largest.templates.items()
@@ -126,7 +126,7 @@ def test_every_stack_fits(largest: Assembly) -> None:
         assert size <= TEMPLATE_BYTES, name
 
 
-def test_every_role_fits(largest: Assembly) -> None:
+def test_every_role_fits_the_quotas_of_iam(largest: Assembly) -> None:
     roles = 0
     for template in largest.templates.values():
         inline = Counter[str]()
@@ -139,10 +139,10 @@ def test_every_role_fits(largest: Assembly) -> None:
             assert len(role.get("ManagedPolicyArns", [])) <= MANAGED_POLICIES, name
             assert _characters(template, role["AssumeRolePolicyDocument"]) <= TRUST_CHARACTERS, name
         assert [each for each in inline.items() if each[1] > INLINE_CHARACTERS] == []
-    assert roles >= 2 * (1 + 1) + 5 + 20, "every one is looked at"
+    assert roles >= 2 * (1 + 1) + 5 + 20, "every role is checked"
 
 
-def test_every_function_has_room_for_its_variables(largest: Assembly) -> None:
+def test_the_variables_of_every_function_fit_lambdas_quota(largest: Assembly) -> None:
     functions = [
         (template, function)
         for template in largest.templates.values()
@@ -157,18 +157,18 @@ def test_every_function_has_room_for_its_variables(largest: Assembly) -> None:
     assert max(sizes) <= VARIABLES_BYTES
 
 
-def test_the_bucket_has_a_rule_for_every_folder_and_takes_them_all(largest: Assembly) -> None:
+def test_the_bucket_has_a_lifecycle_rule_for_every_folder_within_the_quota(largest: Assembly) -> None:
     buckets = largest["sandpiper-" + "e" * 20 + "-storage"].resources("AWS::S3::Bucket").values()
     rules = [rule for bucket in buckets for rule in bucket["LifecycleConfiguration"]["Rules"]]
     assert len({rule.get("Prefix") for rule in rules} - {None}) == 100 * (3 + 5)
     assert max(len(bucket["LifecycleConfiguration"]["Rules"]) for bucket in buckets) <= LIFECYCLE_RULES
 
 
-def test_dashboards_have_room(largest: Assembly) -> None:
+def test_dashboards_fit_the_quotas_of_cloudwatch(largest: Assembly) -> None:
     for template in largest.templates.values():
         for dashboard in template.resources("AWS::CloudWatch::Dashboard").values():
             widgets = json.loads(_resolved(template, dashboard["DashboardBody"]))["widgets"]
-            lines = [len(widget["properties"].get("metrics", ())) for widget in widgets]
+            metrics = [len(widget["properties"].get("metrics", ())) for widget in widgets]
             assert len(widgets) <= WIDGETS, template.name
-            assert max(lines) <= LINES_OF_A_GRAPH, template.name
-            assert sum(lines) <= LINES, template.name
+            assert max(metrics) <= METRICS_PER_GRAPH, template.name
+            assert sum(metrics) <= METRICS, template.name
