@@ -1,4 +1,4 @@
-"""Workflows of one's own on a session function of one's own: `cdk deploy --app "python examples/workflows/app.py"`."""
+"""Custom workflows with their own session function: `cdk deploy --app "python examples/workflows/app.py"`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WORKFLOWS = {
     "long-command": (long_command, LONGEST_SECONDS + 3_600),
     "one-session": (one_session, 7_200),
 }
-"""What makes each one's states, and the seconds that it may take."""
+"""The function that creates the states of each workflow, and its timeout in seconds."""
 
 
 class WorkflowExamples(cdk.Stack):

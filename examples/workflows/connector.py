@@ -1,4 +1,4 @@
-"""A code execution as one task of a process: its result in a variable, and parts of it mapped into others.
+"""A code execution as one task of a process. Its result and parts of it are mapped to variables.
 
 Input: `{"code": "…"}`. Output: `codeResult` with the whole result, and what the mapping makes of it.
 """
@@ -22,7 +22,7 @@ HAS_NOT_RUN = ["InvalidRequest", "AccessDenied", "InterpreterNotFound", "Storage
 
 
 def connector(scope: Construct, session_function: SessionFunction) -> sfn.IChainable:
-    """The task, the mapping, and where each kind of error leads."""
+    """Returns the states: the task, the mapping, and one state for each group of errors."""
     execute = OperationTask(
         scope,
         "Execute code",
@@ -42,9 +42,9 @@ def connector(scope: Construct, session_function: SessionFunction) -> sfn.IChain
         },
     )
     for errors, name in (
-        (BUSY, "Try later"),  # the service was for as long as it was retried
+        (BUSY, "Try later"),  # the service was busy during all retries
         (HAS_NOT_RUN, "Correct the request"),
-        (["States.ALL"], "Check for side effects"),  # whatever else it is, the code may have run
+        (["States.ALL"], "Check for side effects"),  # for any other error, the code may have run
     ):
         to_do = sfn.Pass(scope, name, result=sfn.Result.from_string(name), result_path="$.toDo")
         execute.add_catch(to_do, errors=errors, result_path="$.error")

@@ -1,4 +1,4 @@
-"""A command that may take hours: started, asked for from time to time, and stopped when asking fails.
+"""A command that may take hours: it is started, polled, and stopped when a poll fails.
 
 Input: `{"command": "…", "pollSeconds": 60}`. Output: the command's last state, with its files. No state waits for the
 command itself, so neither Lambda's 15 minutes nor the service's bound it; its session's lifetime does.
@@ -22,7 +22,7 @@ LONGEST_SECONDS = 28_800
 
 
 def long_command(scope: Construct, session_function: SessionFunction) -> sfn.IChainable:
-    """Start, then wait and poll until it has ended; each poll may be repeated as often as anybody likes."""
+    """Returns the states: start, then wait and poll until the command has ended."""
     task = {"task": sfn.JsonPath.object_at("$.started.task")}
     start = OperationTask(
         scope,

@@ -1,6 +1,6 @@
-"""Three programs in one session, which share its variables and files; the session is closed whatever happens.
+r"""Three programs in one session, which share its variables and files. The session is always closed.
 
-Input: `{"csv": "Status,Amount\\n…"}`. Output: the result of the last program, with its chart.
+Input: `{"csv": "Status,Amount\n…"}`. Output: the result of the last program, with its chart.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DRAW = "totals.plot.bar(title='Claims')\nprint('drawn')"
 
 
 def one_session(scope: Construct, session_function: SessionFunction) -> sfn.IChainable:
-    """Open, load, total, draw, close. A failure of any of the three leads to closing, too, and then fails."""
+    """Returns the states: open, load, total, draw, close. A failed program also leads to close, then fails."""
 
     def task(name: str, operation: str, request: dict[str, Any], result_path: str) -> OperationTask:
         return OperationTask(
@@ -37,7 +37,7 @@ def one_session(scope: Construct, session_function: SessionFunction) -> sfn.ICha
         )
 
     def program(name: str, code: str, session: str, result_path: str, **more: Any) -> OperationTask:
-        # A session's handle comes back with each result: it tells the next program which files are new.
+        # A session's handle comes back with each result: it determines which files are new for the next program.
         request = {"session": sfn.JsonPath.object_at(session), "code": code, "failOnError": True, **more}
         return task(name, "run_in_session", request, result_path)
 

@@ -1,4 +1,4 @@
-"""Attempts at a run: the real Lambda handler, in a process of its own each time, that may be killed at a step.
+"""Attempts of a run: the real Lambda handler in a separate process each, which can be killed at any step.
 
 `python -m tests.local.attempts` reads one order a line from stdin, forks for each a process that has done nothing
 before, and writes one answer a line. A step is a call of AWS by name: `claimed`, `accepted`, `done` and `released` are
@@ -41,19 +41,19 @@ if TYPE_CHECKING:
 
 Moment = Literal["before", "after"]
 Fault = Literal["denied", "down", "lost", "lost once"]
-"""Of a step at S3: refused; never reached; done each time, and the answer lost; the same for its first time only."""
+"""Faults of S3: denied; unreachable; the response is lost each time, or only the first time."""
 LONGEST_WAIT_SECONDS = 0.02
 LEGACY_ATTEMPT_SECONDS = 0.05
-"""In place of the 30 s for which a claim is watched that does not say how long its attempt may live."""
+"""Replaces the 30 s for which a record without expiry is polled."""
 LATER_SECONDS = 3_600
-"""More than any attempt may live."""
+"""Longer than any attempt can live."""
 READ_TIMEOUT_SECONDS = 2
-"""In place of the 10 s for which an answer of S3, or to a start or a stop, is waited for."""
+"""Replaces the read timeout of 10 s for S3, starts and stops."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """How one attempt ended: killed, or with a result or an error; and the steps that it took, where it lived."""
+    """The outcome of one attempt: killed, a result or an error; and its steps unless it was killed."""
 
     killed: bool = False
     result: dict[str, Any] | None = None
@@ -69,7 +69,7 @@ class Attempt:
 
 @dataclass
 class Attempts:
-    """The process that makes attempts. Close it, as by `with`."""
+    """The process that makes attempts. It is a context manager."""
 
     place: Deployment
     _server: subprocess.Popen[str] = field(init=False)
@@ -124,12 +124,12 @@ class _Context:
     function_name = memory_limit_in_mb = invoked_function_arn = aws_request_id = "attempt"
 
     def get_remaining_time_in_millis(self) -> int:
-        """As Lambda has it."""
+        """Returns the remaining time in ms."""
         return 900_000
 
 
 class _Answer(io.BytesIO):
-    """As urllib3 gives an answer's body."""
+    """A response body like urllib3's."""
 
     def stream(self, **_: object) -> Any:
         """All of it."""
@@ -138,12 +138,12 @@ class _Answer(io.BytesIO):
 
 @dataclass
 class _Wire:
-    """Between botocore and AWS: counts steps, and kills the process or fails the call at the ones that are ordered."""
+    """Counts the steps between botocore and AWS, and kills the process or injects a fault at the chosen ones."""
 
     kill: tuple[str, Moment] | None
     faults: Mapping[str, Fault]
     later: int
-    """How much later than it is S3 says that it is, to who looks at a claim."""
+    """How many seconds S3's clock is ahead in responses to reads of the record."""
     sent: list[str] = field(default_factory=list[str])
     _counted: Counter[str] = field(default_factory=Counter[str])
 
@@ -209,7 +209,7 @@ def _attempt(order: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _forked(order: Mapping[str, Any]) -> dict[str, Any]:
-    """The attempt's own words, or that it was killed."""
+    """Returns the outcome of the attempt in a forked process."""
     reading, writing = os.pipe()
     if (pid := os.fork()) == 0:
         os.dup2(2, 1)  # metrics are printed

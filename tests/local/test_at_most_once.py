@@ -1,4 +1,4 @@
-"""A Lambda that is killed at any step, and the same event again: code runs at most once, and no session stays."""
+"""Lambda is killed at each step and the event is sent again: code runs at most once and no session remains."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(ON_AWS, reason="it is the library that is killed here, not the function")
 
 Row = tuple[str, int]
-"""What the retry comes to, and how often the code has run in all."""
+"""The outcome of the retry, and how often the code ran in total."""
 ONCE: Row = ("result", 1)
 UNSENT: Row = ("SessionLost", 0)
 LOST: Row = ("SessionLost", 1)
@@ -37,7 +37,7 @@ LAST: dict[str, tuple[Row, Row]] = {
     "stop": (LOST, LOST),
     "done": (LOST, ONCE),
 }
-"""Once the code may have been sent, only the record of its end gives a retry anything but SessionLost."""
+"""Once the code may have been sent, a retry returns SessionLost unless the record contains the result."""
 COLLECTED = ("executeCommand", "readFiles", "file")
 KILLS: dict[str, dict[str, tuple[Row, Row]]] = {
     # the step              before it was sent, after it was answered
@@ -55,13 +55,13 @@ KILLS: dict[str, dict[str, tuple[Row, Row]]] = {
         "executeCommand": (LOST, LOST),
         **{step: rows for step, rows in LAST.items() if step != "stop"},
     },
-    # What sends no code of anybody's does the same again, and what it left is known.
+    # Operations that send no code are repeated.
     "poll_command": dict.fromkeys(("claimed", "getTask", *COLLECTED, "done", "stop"), (ONCE, ONCE)),
     "stop_command": dict.fromkeys(("claimed", "stopTask", "getTask", *COLLECTED, "done", "stop"), (ONCE, ONCE)),
     "collect_files": dict.fromkeys(("claimed", *COLLECTED, "done"), (ONCE, ONCE)),
     "open_session": dict.fromkeys(("claimed", "start", "writeFiles", "executeCommand", "done"), (NO_CODE, NO_CODE)),
 }
-"""Every call that the operation makes of AWS, in its order."""
+"""Every call to AWS of the operation, in order."""
 AFTER = 1
 CASES = [
     (operation, step, moment, *rows[number])
@@ -96,7 +96,7 @@ def job(request: pytest.FixtureRequest, product: Product, attempts: Attempts) ->
 
 
 @pytest.mark.parametrize("job", KILLS, indirect=True)
-def test_an_attempt_that_nothing_happens_to_takes_exactly_the_steps_of_the_table(job: Job) -> None:
+def test_an_undisturbed_attempt_takes_exactly_the_steps_of_the_table(job: Job) -> None:
     attempt = job.attempt()
     assert attempt.sent == tuple(KILLS[job.operation])
     _check_result(job, attempt.result)
@@ -123,7 +123,7 @@ def test_a_kill_and_a_retry(job: Job, step: str, moment: Moment, outcome: str, r
 
 
 def _check_result(job: Job, result: Any) -> None:
-    """It is whole; what it leaves open on purpose is closed."""
+    """The result is complete. Sessions that remain open by design are closed."""
     match job.operation:
         case "open_session":
             assert job.product.live_sessions() == [result["session"]["sessionId"]]

@@ -1,4 +1,4 @@
-"""What a second attempt of a run is told while the first may live, and after; by the clock of S3 alone."""
+"""A second attempt of a run, while the first may be alive and after it, by the clock of S3."""
 
 from __future__ import annotations
 
@@ -30,19 +30,21 @@ SESSION = OwnSession("sandbox-1", "session-1")
 
 @dataclass
 class OneRun:
-    """A run of nobody's in the deployed bucket."""
+    """A new run in the deployed bucket."""
 
     s3: S3Client
     address: S3Object
 
-    def take(self, *digests: str, lives: float = 900, patience: float = 0) -> IdempotencyRecord | Completed | Abandoned:
-        """An attempt that is over in so many seconds and has so much time to wait for another's result."""
+    def acquire(
+        self, *fingerprints: str, lives: float = 900, patience: float = 0
+    ) -> IdempotencyRecord | Completed | Abandoned:
+        """Makes an attempt that ends after `lives` seconds and waits `patience` seconds for another's result."""
         wait_until, deadline = Deadline.after(patience), Deadline.after(lives)
-        return record.acquire(self.s3, self.address, digests or ("a",), wait_until=wait_until, deadline=deadline)
+        return record.acquire(self.s3, self.address, fingerprints or ("a",), wait_until=wait_until, deadline=deadline)
 
     def accepted(self, lives: float = 900) -> IdempotencyRecord:
-        """The claim of an attempt that is about to send its code."""
-        taken = self.take(lives=lives)
+        """Returns the record of an attempt that is about to send its code."""
+        taken = self.acquire(lives=lives)
         assert isinstance(taken, IdempotencyRecord)
         taken.accept(SESSION)
         return taken
@@ -50,44 +52,42 @@ class OneRun:
 
 @pytest.fixture
 def run(product: Product) -> OneRun:
-    """A run that nobody has taken."""
+    """A run that no attempt has acquired."""
     place = product.place
     return OneRun(AwsClients().s3, S3Object(place.bucket, f"{place.prefix}/runs/{uuid.uuid4()}/claim.json"))
 
 
-def test_while_the_first_may_live_its_result_is_waited_for_and_nothing_is_taken_from_it(run: OneRun) -> None:
+def test_a_second_attempt_waits_for_the_result_while_the_first_may_be_alive(run: OneRun) -> None:
     first = run.accepted()
     with pytest.raises(RunUnderWay, match="may still be running") as raised:
-        run.take()
+        run.acquire()
     assert raised.value.retryable
     first.complete(result={"exitCode": 0})
-    assert run.take() == Completed({"exitCode": 0})
+    assert run.acquire() == Completed({"exitCode": 0})
 
 
-def test_a_first_that_is_over_without_an_end_is_lost_with_its_session(run: OneRun) -> None:
+def test_an_attempt_that_is_over_without_a_result_is_abandoned_with_its_session(run: OneRun) -> None:
     run.accepted(lives=-CLOCK_SKEW_SECONDS)
     for _ in range(2):
-        assert run.take(patience=60) == Abandoned(run.address.uri, SESSION)
+        assert run.acquire(patience=60) == Abandoned(run.address.uri, SESSION)
 
 
-def test_a_first_that_does_not_say_when_it_is_over_is_watched_for_a_while(
-    run: OneRun, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As claims are that an earlier version of the function wrote."""
+def test_a_record_without_expiry_is_polled_for_a_while(run: OneRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Older releases wrote such records."""
     run.accepted()
     bucket, key = run.address.bucket, run.address.key
     entry = json.loads(run.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
     del entry["over_in"]
     run.s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(entry))
-    assert run.take() == Abandoned(run.address.uri, SESSION)
+    assert run.acquire() == Abandoned(run.address.uri, SESSION)
     monkeypatch.setattr("code_runner.idempotency.record.LEGACY_ATTEMPT_SECONDS", 0)
-    assert run.take(patience=600) == Abandoned(run.address.uri, SESSION)
+    assert run.acquire(patience=600) == Abandoned(run.address.uri, SESSION)
 
 
-def test_a_run_knows_its_request_by_an_earlier_digest_too(run: OneRun) -> None:
-    first = run.take("former")
+def test_a_run_recognises_its_request_by_the_fingerprint_of_older_releases(run: OneRun) -> None:
+    first = run.acquire("former")
     assert isinstance(first, IdempotencyRecord)
     first.complete(result={})
-    assert run.take("new", "former") == Completed({})
+    assert run.acquire("new", "former") == Completed({})
     with pytest.raises(InvalidRequest, match="by an earlier execution of that name"):
-        run.take("new", "another")
+        run.acquire("new", "another")

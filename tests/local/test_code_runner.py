@@ -1,4 +1,4 @@
-"""`code_runner` as a script uses it: what a run costs, and what becomes of it when calls fail."""
+"""`code_runner` as a library: the calls of a run, and its outcome when calls fail."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ START, STOP = "StartCodeInterpreterSession", "StopCodeInterpreterSession"
 
 @dataclass
 class Runner:
-    """Runs requests by the library, and records what is really sent. What goes wrong is ordered of the emulator."""
+    """Runs requests with the library and records the sent calls. Faults are injected into the emulator."""
 
     product: Product
     sent: list[str] = field(default_factory=list[str])
@@ -71,7 +71,7 @@ class Runner:
         return self.operations(seconds, run).run_code(request)
 
     def operations(self, seconds: float = 900, run: Run | None = None) -> Operations:
-        """What one invocation does, for a run of its own unless it is told."""
+        """Returns the operations of one invocation, by default for a new run."""
         place = self.product.place
         return Operations(
             run=run or Run(str(uuid.uuid4())),
@@ -83,7 +83,7 @@ class Runner:
         )
 
     def open(self, seconds: float, lifetime_seconds: int = 300) -> AbstractContextManager[CodeSession]:
-        """A session without a claim and without a bucket."""
+        """Opens a session without an idempotency record and without a bucket."""
         self.sent.clear()
         return open_session(
             RecordingClients(AwsClients(), self.watch),
@@ -94,7 +94,7 @@ class Runner:
         )
 
     def stored(self, folder: str, data: bytes | None) -> S3Object:
-        """The address of an object below the tenant's folder, put there unless there is no data."""
+        """Returns the address of an object below the tenant's prefix; creates the object if `data` is given."""
         place = self.product.place
         source = S3Object(place.bucket, f"{place.prefix}/{folder}/{uuid.uuid4()}.py")
         if data is not None:
@@ -114,7 +114,7 @@ class Runner:
 
 @pytest.fixture
 def runner(product: Product, monkeypatch: pytest.MonkeyPatch) -> Generator[Runner]:
-    """A runner that does not wait between attempts, and whose sessions have all been stopped in the end."""
+    """A runner without retry delays. Afterwards, all of its sessions must be stopped."""
     monkeypatch.setattr("code_runner.agentcore.client.RETRY_DELAYS_SECONDS", (0.01, 0.01))
     runner = Runner(product)
     yield runner
@@ -124,7 +124,7 @@ def runner(product: Product, monkeypatch: pytest.MonkeyPatch) -> Generator[Runne
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> int:
-    """Seconds in which a run is begun that soon has no time left; by itself one is not begun with less than 40."""
+    """Returns a short time in seconds in which a run still begins; normally a run needs 40 s to begin."""
     for name in ("MIN_REMAINING_SECONDS", "MIN_EXECUTION_SECONDS"):
         monkeypatch.setattr(f"code_runner.operations.{name}", 1)
     return 35
@@ -145,7 +145,7 @@ def test_a_run_costs_as_many_calls_as_it_needs_and_no_more(runner: Runner) -> No
     assert runner.sent == WHOLE_RUN
 
 
-def test_figures_come_back_beside_the_files_that_are_asked_for(runner: Runner) -> None:
+def test_figures_are_collected_in_addition_to_the_requested_files(runner: Runner) -> None:
     code = "import matplotlib.pyplot as plt; plt.plot([1, 2]); open('other.txt', 'w').write('1')"
     result = runner.run(RunCode(code=code, outputs=Outputs(paths=(), figures=True)))
     assert [file.path for file in result.files] == ["figure-1.png"]
@@ -172,10 +172,8 @@ def test_a_command_that_is_stopped_leaves_its_files_and_no_session(runner: Runne
     assert not runner.operations().close_session(CloseSession(session=task.session)).closed
 
 
-def test_a_command_that_goes_on_after_its_stop_is_asked_for_until_it_has_ended(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As the service may; the emulator ends it at once."""
+def test_a_stopped_command_is_polled_until_it_has_ended(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service may report a stopped command as running; the emulator ends it immediately."""
     task = runner.operations().start_command(StartCommand(command="sleep 600")).task
     still = iter([Task(task.task_id, "working")] * 3)
     get_task = CodeInterpreterClient.get_task
@@ -189,7 +187,7 @@ def test_a_command_that_goes_on_after_its_stop_is_asked_for_until_it_has_ended(
     assert next(still, None) is None
 
 
-def test_a_command_that_does_not_end_in_time_is_told_as_it_is_and_may_be_stopped_again(
+def test_a_command_that_does_not_end_in_time_is_reported_as_running_and_can_be_stopped_again(
     runner: Runner, hurried: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, task = Run(str(uuid.uuid4())), runner.operations().start_command(StartCommand(command="sleep 600")).task
@@ -204,7 +202,7 @@ def test_a_command_that_does_not_end_in_time_is_told_as_it_is_and_may_be_stopped
     assert runner.operations(run=run).stop_command(StopCommand(task=task)).ended
 
 
-def test_sessions_of_earlier_attempts_do_not_cost_the_run_its_time(product: Product, faults: FaultInjector) -> None:
+def test_stopping_sessions_of_earlier_attempts_leaves_time_for_the_run(product: Product, faults: FaultInjector) -> None:
     runner, run = Runner(product), Run(str(uuid.uuid4()))
     request = RunCode(code="print('ran')")
     for _ in range(3):  # none can be stopped, so that the next attempt finds them all
@@ -226,7 +224,7 @@ def test_sessions_of_earlier_attempts_do_not_cost_the_run_its_time(product: Prod
         )
 
 
-def test_a_session_that_has_ended_is_lost_and_what_was_not_sent_is_said_not_to_have_run(runner: Runner) -> None:
+def test_code_for_an_ended_session_is_reported_as_not_run(runner: Runner) -> None:
     session = runner.operations().open_session(OpenSession()).session
     task = runner.operations().start_command(StartCommand(command="sleep 600")).task
     for handle in (session, task.session):
@@ -245,14 +243,14 @@ def test_a_session_that_has_ended_is_lost_and_what_was_not_sent_is_said_not_to_h
             attempt()
 
 
-def test_a_session_of_an_old_handle_may_have_ended_while_the_code_was_under_way(runner: Runner) -> None:
+def test_a_session_of_an_old_handle_may_have_ended_while_the_code_was_running(runner: Runner) -> None:
     session = runner.operations().open_session(OpenSession()).session
     assert runner.operations().close_session(CloseSession(session=session)).closed
     with pytest.raises(SessionLost, match=r"is not active; it may have run$"):
         runner.operations().run_in_session(RunInSession(session=replace(session, ends=None), code="1"))
 
 
-def test_a_link_is_for_anybody_and_is_new_when_the_result_is_asked_for_again(runner: Runner) -> None:
+def test_a_link_needs_no_credentials_and_is_renewed_for_a_stored_result(runner: Runner) -> None:
     request = RunCode(code="open('a.txt', 'w').write('a')", outputs=Outputs(link_seconds=60))
     run, place = Run(str(uuid.uuid4())), runner.product.place
     s3: Any = AwsClients().s3
@@ -278,7 +276,7 @@ def download(link: str | None) -> bytes:
 
 @pytest.mark.parametrize("code", FAULTS)
 @pytest.mark.parametrize("call", ["executeCommand", "readFiles"])
-def test_whatever_fails_after_the_code_ran_costs_files_and_not_the_result(
+def test_a_failure_after_the_code_ran_skips_files_and_keeps_the_result(
     runner: Runner, faults: FaultInjector, call: str, code: str
 ) -> None:
     faults.inject(Rule("error", call, code=code))
@@ -299,7 +297,7 @@ def test_whatever_fails_after_the_code_ran_costs_files_and_not_the_result(
         ("InternalServerException", "SessionLost", 1),
     ],
 )
-def test_code_is_sent_again_only_after_a_refusal_for_its_rate(
+def test_code_is_sent_again_only_after_a_throttle(
     runner: Runner, faults: FaultInjector, code: str, error: str, times: int
 ) -> None:
     faults.inject(Rule("error", "executeCode", code=code))
@@ -317,7 +315,7 @@ def test_code_is_sent_again_only_after_a_refusal_for_its_rate(
         ("InternalServerException", "ServiceFault"),
     ],
 )
-def test_a_failure_before_the_code_is_named_and_nothing_ran(
+def test_a_failure_before_the_code_is_reported_and_nothing_ran(
     runner: Runner, faults: FaultInjector, code: str, error: str
 ) -> None:
     faults.inject(Rule("error", "writeFiles", code=code))
@@ -328,14 +326,14 @@ def test_a_failure_before_the_code_is_named_and_nothing_ran(
     assert runner.sent[-1] == "stop"
 
 
-def test_a_passing_throttle_of_the_code_is_waited_for(runner: Runner, faults: FaultInjector) -> None:
+def test_throttled_code_is_retried(runner: Runner, faults: FaultInjector) -> None:
     faults.inject(Rule("throttling", "executeCode", times=1))
     assert runner.run(LEAVES_A_FILE).stdout == "ran"
     assert runner.sent.count("executeCode") == 2
 
 
 @pytest.mark.parametrize("at", ["unanswered", "during", "after"])
-def test_code_whose_answer_is_lost_may_have_run_and_is_not_sent_again(
+def test_code_whose_response_is_lost_may_have_run_and_is_not_sent_again(
     runner: Runner, faults: FaultInjector, at: Any
 ) -> None:
     faults.inject(Rule("disconnect", "executeCode", at=at))
@@ -351,7 +349,9 @@ def test_code_whose_session_dies_is_lost_and_was_sent_once(runner: Runner, fault
     assert runner.sent.count("executeCode") == 1
 
 
-def test_a_session_that_cannot_be_stopped_is_told_and_costs_nothing(product: Product, faults: FaultInjector) -> None:
+def test_a_session_that_cannot_be_stopped_is_reported_and_does_not_affect_the_result(
+    product: Product, faults: FaultInjector
+) -> None:
     runner = Runner(product)
     faults.inject(Rule("error", STOP, code="AccessDeniedException"))
     assert runner.run(RunCode(code="print(1)", session_timeout_seconds=60)).stdout == "1"
@@ -363,38 +363,38 @@ def test_a_session_that_cannot_be_stopped_is_told_and_costs_nothing(product: Pro
     )
 
 
-def test_code_longer_than_its_session_lives_is_a_deadline_and_was_sent_once(runner: Runner) -> None:
+def test_code_that_outlasts_its_session_is_a_deadline_error_and_was_sent_once(runner: Runner) -> None:
     over = r"the session's lifetime \(sessionTimeoutSeconds\) ended before the program did"
     with pytest.raises(DeadlineExceeded, match=over), runner.open(300, lifetime_seconds=5) as session:
         session.run(Code("import time; time.sleep(60)"))
     assert runner.sent.count("executeCode") == 1
 
 
-def test_code_longer_than_the_time_there_is_was_sent_once_and_its_session_is_stopped(
-    runner: Runner, hurried: int
-) -> None:
+def test_code_that_outlasts_the_deadline_was_sent_once_and_its_session_is_stopped(runner: Runner, hurried: int) -> None:
     with pytest.raises(DeadlineExceeded, match="no response within the available time"):
         runner.run(RunCode(code="import time; time.sleep(60)"), seconds=hurried)
     assert runner.sent == ["start", "executeCode", "stop"]
 
 
-def test_a_run_is_not_begun_with_too_little_time_left(runner: Runner) -> None:
+def test_a_run_does_not_begin_with_too_little_time_left(runner: Runner) -> None:
     with pytest.raises(DeadlineExceeded, match="at least 10 s are needed"):
         runner.run(RunCode(code="1"), seconds=35)
     assert runner.sent == []
 
 
-def test_code_is_not_sent_when_its_inputs_have_taken_the_time(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_is_not_sent_when_its_inputs_have_used_up_the_time(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("code_runner.operations.MIN_EXECUTION_SECONDS", 900)
     with pytest.raises(DeadlineExceeded, match="sending the code"):
         runner.run(LEAVES_A_FILE)
     assert runner.sent == ["start", "writeFiles", "stop"]
 
 
-def test_a_session_is_stopped_in_time_while_something_else_keeps_its_run_waiting(
+def test_a_session_is_stopped_in_time_while_another_call_is_waiting(
     runner: Runner, product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As S3 may, whose calls know nothing of the deadline."""
+    """Calls to S3 do not end at the deadline."""
     monkeypatch.setattr("code_runner.session.STOP_GRACE_SECONDS", 0.5)
     with runner.open(0.5):
         until = time.monotonic() + 60
@@ -405,15 +405,15 @@ def test_a_session_is_stopped_in_time_while_something_else_keeps_its_run_waiting
     assert runner.sent == ["start", "stop", "stop"]
 
 
-def test_a_caller_who_is_interrupted_leaves_no_session(runner: Runner) -> None:
+def test_an_interrupted_caller_leaves_no_session(runner: Runner) -> None:
     with pytest.raises(KeyboardInterrupt), runner.open(300) as session:
         assert runner.product.live_sessions() == [session.session_id]
         raise KeyboardInterrupt
     assert runner.sent == ["start", "stop"]
 
 
-def test_files_without_number_cost_no_more_than_their_names(runner: Runner) -> None:
-    """All are named, and none that the limits leave out is read."""
+def test_very_many_files_are_listed_without_being_read(runner: Runner) -> None:
+    """All files are listed, and none beyond the limits is read."""
     code = "import os\nfor n in range(12_000):\n    with open(f'{n:05}', 'wb') as f: f.truncate(100_000)\nprint('ran')"
     result = runner.run(RunCode(code=code), seconds=90)
     assert result.stdout == "ran"
@@ -432,7 +432,7 @@ PROGRAMS: list[tuple[str, bytes | None, str]] = [
 
 
 @pytest.mark.parametrize(("folder", "data", "error"), PROGRAMS, ids=["missing", "no text", "elsewhere", "too large"])
-def test_a_program_in_s3_that_cannot_be_run_is_refused_by_name_and_starts_nothing(
+def test_an_invalid_program_in_s3_is_rejected_and_starts_no_session(
     runner: Runner, folder: str, data: bytes | None, error: str
 ) -> None:
     source = runner.stored(folder, data)
@@ -442,6 +442,6 @@ def test_a_program_in_s3_that_cannot_be_run_is_refused_by_name_and_starts_nothin
     assert runner.sent == []
 
 
-def test_a_program_may_lie_in_s3(runner: Runner) -> None:
+def test_a_program_can_be_read_from_s3(runner: Runner) -> None:
     source = runner.stored("inputs", "print('aus S3: ü')".encode())
     assert runner.run(RunCode(code_s3_uri=source)).stdout == "aus S3: ü"

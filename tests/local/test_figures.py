@@ -41,7 +41,7 @@ CLEAN = "import pathlib\nplt.close('all')\nfor file in pathlib.Path().glob('figu
 
 @pytest.fixture
 def session(aws: RunningInstance) -> Generator[CodeSession]:
-    """A session of its own, since a program's figures stay."""
+    """A separate session, because the figures of a program remain open."""
     assert aws.agentcore_url
     with open_session() as session:
         yield session

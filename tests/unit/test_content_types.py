@@ -1,4 +1,4 @@
-"""What a file is called decides its content type, and nothing else does."""
+"""The content type depends only on the file's name."""
 
 from __future__ import annotations
 

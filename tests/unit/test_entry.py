@@ -1,4 +1,4 @@
-"""Lambda's entry on events that are none: each ends with InvalidRequest, before AWS is asked for anything."""
+"""The Lambda handler rejects invalid events with InvalidRequest before any call to AWS."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EVENT = {"operation": "run_code", "run": {"execution": "mine"}, "request": REQUE
 
 
 class Untouchable:
-    """Clients of AWS that count who asks for one, and give none."""
+    """Clients that count accesses and return none."""
 
     def __init__(self) -> None:
         self.touched = 0
@@ -41,13 +41,13 @@ class Untouchable:
     sessions = property(_refuse)
     s3 = property(_refuse)
 
-    def invoke(self, timeout_seconds: float) -> NoReturn:  # noqa: ARG002 - as Clients has it
+    def invoke(self, timeout_seconds: float) -> NoReturn:  # noqa: ARG002 - the signature of Clients
         self._refuse()
 
 
 @dataclass(frozen=True)
 class Context:
-    """What Lambda tells a function of its invocation."""
+    """Lambda's context of an invocation."""
 
     function_name: str = "session-function"
     memory_limit_in_mb: int = 512
@@ -60,7 +60,7 @@ class Context:
 
 @pytest.fixture(scope="module")
 def entry() -> Any:
-    """The module as Lambda imports it."""
+    """Imports the module like Lambda."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(variables.BUCKET, "data")
         patch.setenv(variables.PREFIX, "tenants/one")
