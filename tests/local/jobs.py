@@ -1,4 +1,4 @@
-"""Programs that say in S3 that they have run: what becomes of them is counted, whatever their callers were told."""
+"""Programs that record each execution in S3, so that executions are counted independently of their results."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ class Job:
     operation: str
     mark: str = field(default_factory=lambda: str(uuid.uuid4()))
     session: Mapping[str, Any] | None = None
-    """The handle of an open session, for an operation that needs one."""
+    """The handle of an open session, for operations that need one."""
     task: Mapping[str, Any] | None = None
     """The handle of a started command, for an operation that needs one."""
 
     def attempt(self, *, kill: tuple[str, Moment] | None = None, faults: Mapping[str, Fault] | None = None) -> Attempt:
-        """One attempt in a process of its own, when those before are over; the run is the same each time."""
+        """Makes one attempt of the same run in a separate process, after the earlier attempts are over."""
         return self.attempts.make(self.event, kill=kill, faults=faults)
 
     def wait_until_accepted(self) -> None:
-        """Until an attempt is about to send the code."""
+        """Waits until an attempt is about to send the code."""
         key = Run.from_json(self.event["run"]).key
         place, until = self.product.place, time.monotonic() + PATIENCE_SECONDS
         while True:
@@ -62,17 +62,17 @@ class Job:
 
     @property
     def event(self) -> dict[str, Any]:
-        """What a workflow sends."""
+        """The event that a workflow sends."""
         return self._event(self.operation, self._request())
 
     def open(self) -> None:
-        """Opens a session for what runs in one."""
+        """Opens a session for operations that run in one."""
         opened = self.attempts.make(self._event("open_session", {}))
         assert opened.result is not None, opened
         self.session = opened.result["session"]
 
     def leave_file(self) -> None:
-        """Runs the program in the open session, and brings nothing back."""
+        """Runs the program in the open session without collecting files."""
         request: dict[str, Any] = {"session": self.session, "code": self.program, "outputs": {"paths": []}}
         left = self.attempts.make(self._event("run_in_session", request))
         assert left.result is not None, left
@@ -104,12 +104,12 @@ class Job:
         return event["result"]["structuredContent"]["taskStatus"]  # pyright: ignore[reportTypedDictNotRequiredAccess]
 
     def close(self) -> None:
-        """Ends the open session, if there is one."""
+        """Stops the open session, if any."""
         if self.session is not None:
             self.attempts.make(self._event("close_session", {"session": self.session}))
 
     def finish(self, started: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Waits for a started command and returns what it came to."""
+        """Waits for a started command and returns its final state."""
         until = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < until:
             asked = {"task": started["task"]}
@@ -120,12 +120,12 @@ class Job:
         raise TimeoutError(self.mark)
 
     def ran(self) -> int:
-        """How often the program has run."""
+        """Returns how often the program has run."""
         found = self._s3.list_objects_v2(Bucket=self.product.place.bucket, Prefix=f"{self._folder}/")
         return found["KeyCount"]
 
     def wait_until_it_ran(self) -> None:
-        """For a command that runs on: until it has said so."""
+        """Waits until a started command has recorded its execution."""
         until = time.monotonic() + PATIENCE_SECONDS
         while self.ran() == 0:
             if time.monotonic() > until:
@@ -133,7 +133,7 @@ class Job:
             time.sleep(0.05)
 
     def whole(self, result: Mapping[str, Any]) -> bool:
-        """Whether the result has the file that the program left, to the byte."""
+        """Returns whether the result contains the program's file exactly."""
         (file,) = result["files"]
         if "base64" in file:
             data = b64decode(file["base64"])
@@ -143,7 +143,7 @@ class Job:
         return (data, file["sha256"]) == (LEFT, hashlib.sha256(LEFT).hexdigest())
 
     def live(self) -> list[str]:
-        """Sessions that run and are not the one that was opened on purpose."""
+        """Returns live sessions, except the one that was opened intentionally."""
         own = self.session["sessionId"] if self.session else None
         return [session for session in self.product.live_sessions() if session != own]
 
@@ -157,7 +157,7 @@ class Job:
 
     @property
     def program(self) -> str:
-        """Python that says in S3 that it ran."""
+        """Returns Python code that records its execution in S3."""
         leave_file = f"with open('left.txt', 'wb') as left: left.write({LEFT!r})\n"
         return leave_file + mark_run(self.product.place.bucket, self._folder)
 

@@ -1,4 +1,4 @@
-"""Files of every size and name, in and out, exact to the byte; and nothing left on the way, however a run ends."""
+"""Inputs and outputs of every size and name are transferred exactly, and no temporary objects remain."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ WRITE = (
     "        for n in range(-(-size // len(block))):\n"
     "            file.write((f'{mark} {n:09}'.encode() + block)[: min(len(block), size - n * len(block))])\n"
 )
-"""The same bytes as `content` has, without two parts alike."""
+"""Writes the bytes of `content`, of which no two chunks are equal."""
 
 
 @cache
 def content(size: int, mark: str) -> bytes:
-    """Bytes that differ in each place and for each mark."""
+    """Returns bytes that differ at each position and for each mark."""
     blocks = (
         (f"{mark} {n:09}".encode() + BLOCK)[: min(len(BLOCK), size - n * len(BLOCK))]
         for n in range(-(-size // len(BLOCK)))
@@ -80,7 +80,7 @@ def digest(data: bytes) -> str:
 
 
 class RawResponse(io.BytesIO):
-    """An answer's body as botocore reads it."""
+    """A response body as botocore reads it."""
 
     def stream(self, *_: object) -> Generator[bytes]:
         yield self.read()
@@ -88,7 +88,7 @@ class RawResponse(io.BytesIO):
 
 @dataclass
 class Runner:
-    """Runs requests as the deployed function does, and sees what lies in the bucket."""
+    """Runs requests like the deployed function, and reads the bucket."""
 
     product: Product
 
@@ -131,7 +131,7 @@ class Runner:
 
 @pytest.fixture
 def runner(product: Product, monkeypatch: pytest.MonkeyPatch) -> Generator[Runner]:
-    """Whatever a test does, nothing is left: no session, no staged object, no upload that has not ended."""
+    """After each test, no session, staged object or unfinished upload may remain."""
     monkeypatch.setattr("code_runner.agentcore.client.RETRY_DELAYS_SECONDS", (0.01, 0.01))
     _set_direct_limit(monkeypatch, DIRECT_LIMIT)
     runner = Runner(product)
@@ -159,7 +159,7 @@ SIZES = {"0 bytes": 0, "17 MiB": 17 * MIB, "18 MiB": 18 * MIB, "90 MB": 90_000_0
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
-def test_a_file_comes_in_and_goes_out_whole(full_size_runner: Runner, size: int) -> None:
+def test_a_file_is_transferred_exactly_in_both_directions(full_size_runner: Runner, size: int) -> None:
     runner = full_size_runner
     seen = (
         "import hashlib, os\nprint(hashlib.sha256(open('deep/in.bin', 'rb').read()).hexdigest())\n"
@@ -188,7 +188,7 @@ def test_a_file_comes_in_and_goes_out_whole(full_size_runner: Runner, size: int)
     assert result.skipped == ()
 
 
-def test_files_of_all_ways_come_together_in_the_order_of_their_paths(runner: Runner) -> None:
+def test_files_of_all_transfers_are_returned_in_the_order_of_their_paths(runner: Runner) -> None:
     sizes = {"a": DIRECT + 1_000, "b": 1, "c": 17 * MIB, "d": DIRECT, "e": 0}
     code = WRITE + "".join(f"write({path!r}, {size}, {path!r})\n" for path, size in sizes.items())
     files = runner.run(code).files
@@ -200,7 +200,7 @@ def test_files_of_all_ways_come_together_in_the_order_of_their_paths(runner: Run
 
 
 @pytest.mark.parametrize("size", [3, 17 * MIB, DIRECT], ids=["small", "in parts", "direct"])
-def test_an_input_comes_back_only_when_it_was_changed(runner: Runner, size: int) -> None:
+def test_an_input_is_returned_only_if_it_was_changed(runner: Runner, size: int) -> None:
     inputs = (runner.given("same.bin", size, "same"), runner.given("changed.bin", size, "before"))
     result = runner.run(f"{WRITE}write('changed.bin', {size}, 'after!')", inputs=inputs)
     assert [(file.path, file.sha256) for file in result.files] == [("changed.bin", digest(content(size, "after!")))]
@@ -210,7 +210,7 @@ def test_an_input_comes_back_only_when_it_was_changed(runner: Runner, size: int)
 NAMES = ("Ünïcode 日本語 🎉.bin", "Case.txt", "case.txt", "-rf", "a b'c\"d$(e).bin", "deep/er/x.bin")
 
 
-def test_names_are_kept_as_they_are_at_every_size(runner: Runner) -> None:
+def test_names_are_unchanged_at_every_size(runner: Runner) -> None:
     sizes = dict.fromkeys(NAMES, 5) | {f"large/{NAMES[0]}": 17 * MIB, "large/-rf $(x)'": DIRECT}
     inputs = tuple(runner.given(path, size, path) for path, size in sizes.items())
     code = (
@@ -226,7 +226,7 @@ def test_names_are_kept_as_they_are_at_every_size(runner: Runner) -> None:
     }, (result.stderr, result.skipped)
 
 
-def test_a_folder_in_s3_comes_with_its_subfolders(runner: Runner) -> None:
+def test_a_folder_in_s3_is_copied_with_its_subfolders(runner: Runner) -> None:
     sizes = {"a.txt": 3, "A.txt": 4, "sub/b ü.bin": 17 * MIB, "sub/er/empty": 0, "sub/large.bin": DIRECT}
     for path, size in sizes.items():
         runner.put(f"inputs/set/{path}", content(size, path))
@@ -243,7 +243,7 @@ def test_a_folder_in_s3_comes_with_its_subfolders(runner: Runner) -> None:
     assert result.files == ()
 
 
-def test_what_is_staged_is_deleted_by_one_call_and_not_long_after_the_deadline(runner: Runner) -> None:
+def test_staged_objects_are_deleted_in_one_call_and_not_long_after_the_deadline(runner: Runner) -> None:
     clients, sent = AwsClients(), list[str]()
     events: Any = clients.s3.meta.events
 
@@ -262,7 +262,7 @@ def test_what_is_staged_is_deleted_by_one_call_and_not_long_after_the_deadline(r
     assert sent == ["DeleteObjects"]
 
 
-def test_a_link_in_place_of_a_large_file_is_not_followed(runner: Runner) -> None:
+def test_a_symbolic_link_to_a_large_file_is_not_followed(runner: Runner) -> None:
     code = f"{WRITE}import os\nwrite('real', {DIRECT}, 'x')\nos.symlink('real', 'link')\nos.mkfifo('pipe')\n"
     result = runner.run(code)
     assert [file.path for file in result.files] == ["real"]
@@ -281,7 +281,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("size", [17 * MIB, DIRECT], ids=["in parts", "direct"])
 @pytest.mark.parametrize("becomes", CHANGES)
-def test_a_file_that_changes_after_it_was_listed_does_not_come_back(
+def test_a_file_that_changes_after_the_listing_is_skipped(
     runner: Runner, monkeypatch: pytest.MonkeyPatch, size: int, becomes: str
 ) -> None:
     change, reason = CHANGES[becomes]
@@ -301,7 +301,7 @@ def test_a_file_that_changes_after_it_was_listed_does_not_come_back(
 
 
 def lying(monkeypatch: pytest.MonkeyPatch, runner: Runner) -> None:  # noqa: ARG001 - same signature as the other faults
-    """The sandbox sends other bytes than it says."""
+    """The sandbox sends other bytes than it reports."""
     text = script_runner.script_text
 
     def program_text(program: str) -> str:
@@ -312,7 +312,7 @@ def lying(monkeypatch: pytest.MonkeyPatch, runner: Runner) -> None:  # noqa: ARG
 
 
 def replaced(monkeypatch: pytest.MonkeyPatch, runner: Runner) -> None:
-    """Another session of the interpreter, whose role reaches staging, writes there before the function looks."""
+    """Another session of the interpreter, whose role can reach staging, replaces the object before the copy."""
     head = Staging.head
 
     def after_the_other(staging: Staging, place: S3Object) -> StoredObject:
@@ -323,7 +323,7 @@ def replaced(monkeypatch: pytest.MonkeyPatch, runner: Runner) -> None:
 
 
 @pytest.mark.parametrize("disturb", [lying, replaced])
-def test_a_large_file_is_the_one_that_the_program_left_or_does_not_come_back(
+def test_a_large_file_that_was_replaced_in_staging_is_skipped(
     runner: Runner, monkeypatch: pytest.MonkeyPatch, disturb: Callable[[pytest.MonkeyPatch, Runner], None]
 ) -> None:
     disturb(monkeypatch, runner)
@@ -332,7 +332,7 @@ def test_a_large_file_is_the_one_that_the_program_left_or_does_not_come_back(
     assert {file.path: file.reason for file in result.skipped} == {"out": SkipReason.CHANGED}
 
 
-def test_a_large_input_is_the_one_that_was_given_or_the_code_is_not_run(
+def test_a_large_input_that_was_replaced_in_staging_fails_the_run_before_the_code(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy_in = Staging.copy_in
@@ -348,7 +348,7 @@ def test_a_large_input_is_the_one_that_was_given_or_the_code_is_not_run(
         runner.run("print(1)", inputs=(given,))
 
 
-def test_a_staged_file_is_kept_once_and_only_as_it_was_looked_at(runner: Runner) -> None:
+def test_a_staged_file_is_copied_once_and_only_if_unchanged(runner: Runner) -> None:
     clients = AwsClients()
     run = S3Object(runner.bucket, f"{runner.prefix}/runs/staged")
     storage = Storage(clients.s3, S3Object(runner.bucket, f"{runner.prefix}/inputs"), run)
@@ -375,7 +375,7 @@ def test_a_staged_file_is_kept_once_and_only_as_it_was_looked_at(runner: Runner)
 
 
 def busy(clients: AwsClients) -> None:
-    """The next copy is refused for the rate."""
+    """The next copy is throttled."""
     body: Any = RawResponse(b"<Error><Code>SlowDown</Code></Error>")
     answers = [AWSResponse("", 503, HTTPHeaders(), body)]
 
@@ -386,7 +386,7 @@ def busy(clients: AwsClients) -> None:
 
 
 def lost(clients: AwsClients) -> None:
-    """The next copy is made, and its answer does not come."""
+    """The next copy succeeds, and its response is lost."""
     errors = [ReadTimeoutError(endpoint_url="here")]
 
     def lose(**_: object) -> None:
@@ -397,7 +397,7 @@ def lost(clients: AwsClients) -> None:
 
 
 @pytest.mark.parametrize("disturb", [busy, lost])
-def test_a_copy_that_s3_was_too_busy_for_or_whose_answer_was_lost_is_sent_again(
+def test_a_copy_is_repeated_when_s3_is_busy_or_the_response_is_lost(
     runner: Runner, monkeypatch: pytest.MonkeyPatch, disturb: Callable[[AwsClients], None]
 ) -> None:
     monkeypatch.setattr("code_runner.files.storage.COPY_RETRY_DELAYS_SECONDS", (0.01,))
@@ -414,7 +414,7 @@ def test_a_copy_that_s3_was_too_busy_for_or_whose_answer_was_lost_is_sent_again(
 
 @pytest.fixture
 def no_role(runner: Runner) -> Generator[Runner]:
-    """The interpreter's role reaches nothing of its staging folder."""
+    """The interpreter's role cannot reach its staging folder."""
     iam: Any = runner.product.session.client("iam")
     (name,) = [r["RoleName"] for r in iam.list_roles()["Roles"] if "InterpretersandboxExecutionRol" in r["RoleName"]]
     denied = {"Effect": "Deny", "Action": "s3:*", "Resource": f"arn:aws:s3:::{runner.bucket}/*/staging/*"}
@@ -424,13 +424,13 @@ def no_role(runner: Runner) -> Generator[Runner]:
     iam.delete_role_policy(RoleName=name, PolicyName="NoStaging")
 
 
-def test_without_a_role_for_it_a_large_file_is_named_and_the_others_come(no_role: Runner) -> None:
+def test_without_a_role_a_large_file_is_skipped_and_the_others_are_returned(no_role: Runner) -> None:
     result = no_role.run(f"{WRITE}write('large', {DIRECT}, 'x')\nwrite('small', 17_000_000, 'x')")
     assert [file.path for file in result.files] == ["small"]
     assert [(file.path, file.size, file.reason) for file in result.skipped] == [("large", DIRECT, SkipReason.TOO_LARGE)]
 
 
-def test_without_a_role_for_it_a_large_input_is_refused_before_the_code(no_role: Runner) -> None:
+def test_without_a_role_a_large_input_is_rejected_before_the_code(no_role: Runner) -> None:
     given = no_role.given("in.bin", DIRECT, "in")
     with pytest.raises(StorageError, match=rf"inputs\[0\].s3Uri: {DIRECT:,} bytes, .* needs an execution role"):
         no_role.run("print('ran')", inputs=(given,))
@@ -438,9 +438,7 @@ def test_without_a_role_for_it_a_large_input_is_refused_before_the_code(no_role:
 
 @pytest.mark.parametrize("step", ["writeFiles", "executeCommand"])
 @pytest.mark.parametrize("size", [17 * MIB, DIRECT], ids=["in parts", "direct"])
-def test_an_input_that_fails_on_its_way_leaves_nothing(
-    runner: Runner, faults: FaultInjector, size: int, step: str
-) -> None:
+def test_a_failed_input_leaves_no_objects(runner: Runner, faults: FaultInjector, size: int, step: str) -> None:
     given = runner.given("in.bin", size, "in")
     faults.inject(Rule("error", step, code="AccessDeniedException"))
     if size == DIRECT and step == "writeFiles":
@@ -451,13 +449,13 @@ def test_an_input_that_fails_on_its_way_leaves_nothing(
     assert type(raised.value).__name__ == "AccessDenied"
 
 
-def test_a_part_that_cannot_be_read_costs_its_file_and_leaves_no_upload(runner: Runner, faults: FaultInjector) -> None:
+def test_an_unreadable_chunk_skips_its_file_and_leaves_no_upload(runner: Runner, faults: FaultInjector) -> None:
     faults.inject(Rule("error", "readFiles", code="AccessDeniedException"))
     result = runner.run(f"{WRITE}write('out', 19_000_000, 'x')")
     assert [(file.path, file.reason) for file in result.skipped] == [("out", SkipReason.UNREADABLE)]
 
 
-def test_without_a_bucket_parts_are_joined_in_memory(runner: Runner) -> None:
+def test_without_a_bucket_chunks_are_joined_in_memory(runner: Runner) -> None:
     with open_session(
         AwsClients(),
         next(iter(runner.product.place.interpreters.values())),
@@ -476,7 +474,7 @@ def test_without_a_bucket_parts_are_joined_in_memory(runner: Runner) -> None:
         assert [(file.path, file.reason) for file in large.skipped] == [("large", SkipReason.TOO_LARGE)]
 
 
-def test_what_is_no_input_is_refused_by_name_and_limit(runner: Runner) -> None:
+def test_invalid_inputs_are_rejected_with_name_and_limit(runner: Runner) -> None:
     for number in range(3):
         runner.put(f"inputs/odd/{number}/../x", b"1")
     for path in ("same/b", "same/b/c"):
@@ -518,7 +516,7 @@ def test_what_is_no_input_is_refused_by_name_and_limit(runner: Runner) -> None:
     )
 
 
-def test_the_deployed_function_may_do_all_of_it_with_its_own_role(runner: Runner) -> None:
+def test_the_deployed_functions_role_allows_all_transfers(runner: Runner) -> None:
     sizes = {"small": 3, "in parts": 17 * MIB, "direct": 101_000_000}
     for path, size in sizes.items():
         runner.put(f"inputs/role/{path}", content(size, path))
@@ -533,7 +531,7 @@ def test_the_deployed_function_may_do_all_of_it_with_its_own_role(runner: Runner
     }, finished.result
 
 
-def test_a_folder_of_more_than_a_thousand_objects_is_refused(runner: Runner) -> None:
+def test_a_folder_of_more_than_1000_objects_is_rejected(runner: Runner) -> None:
     names = ["".join(uuid.uuid4().hex for _ in range(6)) for _ in range(1_001)]
     for name in names:
         runner.put(f"inputs/many/{name}", b"1")

@@ -1,4 +1,4 @@
-"""Whatever goes wrong at AgentCore or S3, and the same event again: what the two attempts say, and what has run."""
+"""Faults of AgentCore and S3, then the same event again: the outcomes of both attempts, and how often code ran."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ QUOTA, DENIED, INVALID = "ServiceQuotaExceededException", "AccessDeniedException
 
 OK, LOST = "result", "SessionLost"
 WHOLE = "whole result"
-"""A result that has every file; `result` alone names those that it has not."""
+"""A result with every file; `result` is one with skipped files."""
 
 FAULTS: list[tuple[str, Rule, str, str, int]] = [
     # operation     what goes wrong                                       1st attempt       the same again  ran
@@ -120,7 +120,7 @@ def attempts(deployed: Deployment) -> Generator[Attempts]:
 
 @pytest.fixture
 def job(request: pytest.FixtureRequest, product: Product, attempts: Attempts) -> Generator[Job]:
-    """A job of the operation that the test names; in an open session where it needs one."""
+    """A job for the operation of the test, in an open session if it needs one."""
     job = Job(product, attempts, request.param)
     if job.operation == "run_in_session":
         job.open()
@@ -164,7 +164,7 @@ def test_a_fault_of_s3_and_the_same_event_again(
 
 
 def told(job: Job, attempt: Attempt) -> str:
-    """The attempt's outcome; a result is whole when it has the program's file, and otherwise names what it has not."""
+    """Returns the outcome. A result is whole if it contains the program's file; otherwise the file is in `skipped`."""
     result = attempt.result
     if result is None:
         return attempt.outcome
@@ -179,7 +179,7 @@ def told(job: Job, attempt: Attempt) -> str:
 
 
 @pytest.mark.parametrize("job", ["run_code"], indirect=True)
-def test_a_run_whose_state_cannot_be_read_is_not_run_until_it_can(job: Job) -> None:
+def test_a_run_whose_record_cannot_be_read_does_not_run_until_it_can(job: Job) -> None:
     assert job.attempt(kill=("executeCode", "after")).killed
     for fault in ("denied", "down"):
         attempt = job.attempt(faults={"look": fault})
@@ -190,9 +190,7 @@ def test_a_run_whose_state_cannot_be_read_is_not_run_until_it_can(job: Job) -> N
 
 
 @pytest.mark.parametrize("job", ["run_code"], indirect=True)
-def test_a_session_that_could_not_be_stopped_is_ended_by_the_next_attempt_of_a_run_that_is_not_done(
-    job: Job, faults: FaultInjector
-) -> None:
+def test_the_next_attempt_stops_a_session_that_could_not_be_stopped(job: Job, faults: FaultInjector) -> None:
     faults.inject(Rule("error", STOP), Rule("error", "writeFiles", code=DENIED))
     assert job.attempt().outcome == "AccessDenied"
     faults.clear()
@@ -203,7 +201,7 @@ def test_a_session_that_could_not_be_stopped_is_ended_by_the_next_attempt_of_a_r
 
 @pytest.mark.parametrize("job", ["run_code"], indirect=True)
 @pytest.mark.parametrize("rule", [Rule("error", STOP), Rule("error", STOP, code=DENIED), Rule("disconnect", STOP)])
-def test_a_stop_that_fails_costs_nothing_and_the_session_ends_by_its_lifetime(
+def test_a_failed_stop_does_not_affect_the_result_and_the_session_ends_with_its_lifetime(
     job: Job, aws: RunningInstance, faults: FaultInjector, rule: Rule
 ) -> None:
     faults.inject(rule)
@@ -216,8 +214,8 @@ def test_a_stop_that_fails_costs_nothing_and_the_session_ends_by_its_lifetime(
 
 
 @pytest.mark.parametrize("job", ["run_code"], indirect=True)
-def test_two_attempts_at_once_run_the_code_once(job: Job, deployed: Deployment) -> None:
-    """The first that takes the run may lose it to the second, with its session, before it has sent the code."""
+def test_two_concurrent_attempts_run_the_code_once(job: Job, deployed: Deployment) -> None:
+    """The second attempt may take over the run and stop the first one's session before the first sends its code."""
     with Attempts(deployed) as others, ThreadPoolExecutor() as pool:
         other = pool.submit(others.make, job.event, others_live=True)
         both = [told(job, job.attempts.make(job.event, others_live=True)), told(job, other.result())]
@@ -228,9 +226,7 @@ def test_two_attempts_at_once_run_the_code_once(job: Job, deployed: Deployment) 
 
 
 @pytest.mark.parametrize("job", ["run_code"], indirect=True)
-def test_an_attempt_waits_for_the_result_of_one_that_lives(
-    job: Job, deployed: Deployment, faults: FaultInjector
-) -> None:
+def test_an_attempt_waits_for_the_result_of_a_live_one(job: Job, deployed: Deployment, faults: FaultInjector) -> None:
     faults.inject(Rule("latency", "executeCode", seconds=3))
     with Attempts(deployed) as others, ThreadPoolExecutor() as pool:
         other = pool.submit(others.make, job.event, others_live=True)
@@ -244,7 +240,7 @@ def test_an_attempt_waits_for_the_result_of_one_that_lives(
 
 
 @pytest.mark.parametrize("job", ["run_code"], indirect=True)
-def test_a_run_is_not_another_requests_nor_another_executions(job: Job) -> None:
+def test_a_run_belongs_to_one_request_and_one_execution(job: Job) -> None:
     assert told(job, job.attempt()) == WHOLE
     for change in (
         {"operation": "run_command", "request": {"command": "true"}},

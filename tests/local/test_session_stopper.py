@@ -1,4 +1,4 @@
-"""A stack whose interpreter has live sessions is deleted, changed and rolled back; the ten-line app is that stack."""
+"""Deletes, updates and rolls back the ten-line example while its interpreter has live sessions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Template = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def example(aws: RunningInstance, tmp_path_factory: pytest.TempPathFactory) -> Template:
-    """The example's template, deployed by the CDK CLI, which also brings its code to S3."""
+    """Returns the example's template, deployed by the CDK CLI, which also uploads its code to S3."""
     output = tmp_path_factory.mktemp("cdk.out")
     cdk(["bootstrap", f"aws://{aws.account}/{aws.region}"], output, print)
     app = f"{sys.executable} {EXAMPLE}"
@@ -55,46 +55,46 @@ def test_the_ten_lines_run_code(example: Template) -> None:
 
 @dataclass
 class Stack:
-    """A copy of the example under names of its own."""
+    """A copy of the example under unique names."""
 
     name: str
     template: Template
 
     @property
     def interpreter_id(self) -> str:
-        """Of the interpreter that the stack has now."""
+        """The id of the stack's present interpreter."""
         resources: Any = boto3.client("cloudformation").describe_stack_resources(StackName=self.name)["StackResources"]
         (found,) = (each["PhysicalResourceId"] for each in resources if each["ResourceType"] == INTERPRETER)
         return found
 
     def resource(self, type_: str) -> Template:
-        """The one resource of a type in its template."""
+        """Returns the only resource of a type in the template."""
         (found,) = (each for each in self.template["Resources"].values() if each["Type"] == type_)
         return found
 
     def create(self) -> str:
-        """Makes it; returns its status."""
+        """Creates the stack and returns its status."""
         boto3.client("cloudformation").create_stack(
             StackName=self.name, TemplateBody=json.dumps(self.template), Capabilities=["CAPABILITY_IAM"]
         )
         return self.settled()
 
     def update(self) -> str:
-        """Updates it to what its template is now; returns its status."""
+        """Updates the stack to the present template and returns its status."""
         boto3.client("cloudformation").update_stack(
             StackName=self.name, TemplateBody=json.dumps(self.template), Capabilities=["CAPABILITY_IAM"]
         )
         return self.settled()
 
     def delete(self, keep: Sequence[str] = ()) -> str:
-        """Deletes it, with a second try without some resources; returns its status."""
+        """Deletes the stack, with a second attempt that retains some resources, and returns its status."""
         stacks: Any = boto3.client("cloudformation")
         identifier = stacks.describe_stacks(StackName=self.name)["Stacks"][0]["StackId"]
         stacks.delete_stack(StackName=self.name, RetainResources=list(keep))
         return self.settled(identifier)
 
     def settled(self, identifier: str = "") -> str:
-        """The status that it comes to."""
+        """Waits for the final status and returns it."""
         until, stacks = time.monotonic() + PATIENCE_SECONDS, boto3.client("cloudformation")
         while time.monotonic() < until:
             status = stacks.describe_stacks(StackName=identifier or self.name)["Stacks"][0]["StackStatus"]
@@ -104,7 +104,7 @@ class Stack:
         raise AssertionError(f"{self.name} does not settle")
 
     def replaced(self) -> None:
-        """Changes what can be set at creation only, as the construct would: with another name."""
+        """Changes a create-only property together with the name, as the construct does."""
         properties = self.resource(INTERPRETER)["Properties"]
         properties["Name"] = properties["Name"][:-8] + uuid.uuid4().hex[:8]
         properties["Description"] = "Changed"
@@ -119,7 +119,7 @@ class Stack:
 
 @pytest.fixture
 def stack(example: Template) -> Generator[Stack]:
-    """The example, deployed under other names; gone after the test."""
+    """Deploys the example under other names and deletes it after the test."""
     unique = f"s{uuid.uuid4().hex[:8]}"
     text = json.dumps(example).replace("ten_lines", unique).replace("ten-lines", unique)
     found = Stack(f"stack-{unique}", json.loads(text))
@@ -162,7 +162,7 @@ def test_a_stack_with_live_sessions_is_deleted(stack: Stack) -> None:
     assert not exists(interpreter)
 
 
-def test_without_its_entry_it_is_not(stack: Stack) -> None:
+def test_without_the_custom_resource_the_deletion_fails(stack: Stack) -> None:
     entries = [name for name, each in stack.template["Resources"].items() if each["Type"] == ENTRY]
     for each in stack.template["Resources"].values():
         if isinstance(each.get("DependsOn"), list):
@@ -185,7 +185,7 @@ def test_an_interpreter_with_live_sessions_is_replaced(stack: Stack) -> None:
     assert exists(after)
 
 
-def test_a_rollback_stops_nothing_of_what_stays(stack: Stack) -> None:
+def test_a_rollback_stops_no_session_of_the_remaining_interpreter(stack: Stack) -> None:
     before = stack.interpreter_id
     sessions = start(before, 2)
     stack.replaced()
@@ -197,7 +197,7 @@ def test_a_rollback_stops_nothing_of_what_stays(stack: Stack) -> None:
     assert sorted(live(before)) == sorted(sessions)
 
 
-def test_an_interpreter_that_is_removed_goes_with_its_sessions(stack: Stack) -> None:
+def test_a_removed_interpreter_is_deleted_with_its_sessions(stack: Stack) -> None:
     before = stack.interpreter_id
     start(before)
     stack.template["Resources"] = {
@@ -211,12 +211,12 @@ def test_an_interpreter_that_is_removed_goes_with_its_sessions(stack: Stack) -> 
     assert not exists(before)
 
 
-def test_an_interpreter_that_somebody_deleted_hinders_nobody(stack: Stack) -> None:
+def test_an_already_deleted_interpreter_does_not_fail_the_deletion(stack: Stack) -> None:
     boto3.client("bedrock-agentcore-control").delete_code_interpreter(codeInterpreterId=stack.interpreter_id)
     assert stack.delete() == "DELETE_COMPLETE"
 
 
-def test_who_may_not_stop_sessions_says_what_to_do(stack: Stack) -> None:
+def test_a_role_that_may_not_stop_sessions_fails_with_a_remedy(stack: Stack) -> None:
     iam: Any = boto3.client("iam")
     resources: Any = boto3.client("cloudformation").describe_stack_resources(StackName=stack.name)["StackResources"]
     (role,) = (
@@ -241,7 +241,7 @@ def test_who_may_not_stop_sessions_says_what_to_do(stack: Stack) -> None:
 
 @pytest.fixture
 def alone(aws: RunningInstance) -> Generator[str]:  # noqa: ARG001 - boto3 talks to it
-    """An interpreter of no stack."""
+    """Creates an interpreter outside any stack."""
     control: Any = boto3.client("bedrock-agentcore-control")
     made = control.create_code_interpreter(
         name=f"alone_{uuid.uuid4().hex[:8]}", networkConfiguration={"networkMode": "SANDBOX"}
@@ -253,7 +253,7 @@ def alone(aws: RunningInstance) -> Generator[str]:  # noqa: ARG001 - boto3 talks
 
 
 def before_stops(data: Any, do: Callable[[], object]) -> None:
-    """Does something before each stop that a client sends."""
+    """Calls a function before each stop that the client sends."""
 
     def before(**_: object) -> None:
         do()
@@ -269,7 +269,7 @@ def test_a_session_that_starts_meanwhile_is_stopped_too(alone: str) -> None:
     assert (len(first), len(late), live(alone)) == (1, 1, [])
 
 
-def test_a_session_that_somebody_else_stops_is_stopped(alone: str) -> None:
+def test_a_session_that_another_caller_stops_counts_as_stopped(alone: str) -> None:
     (session,) = start(alone)
     data, other = boto3.client("bedrock-agentcore"), boto3.client("bedrock-agentcore")
     before_stops(data, lambda: other.stop_code_interpreter_session(codeInterpreterIdentifier=alone, sessionId=session))
@@ -277,7 +277,7 @@ def test_a_session_that_somebody_else_stops_is_stopped(alone: str) -> None:
     assert live(alone) == []
 
 
-def test_it_ends_in_time_and_names_what_lives(alone: str) -> None:
+def test_it_ends_in_time_and_reports_live_sessions(alone: str) -> None:
     start(alone, 2)
     data = boto3.client("bedrock-agentcore")
     before_stops(data, lambda: start(alone))

@@ -91,7 +91,7 @@ def is_valid(event: object) -> bool:
     return True
 
 
-def test_a_right_event_asks_aws(entry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_valid_event_calls_aws(entry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     clients = Untouchable()
     monkeypatch.setattr(entry, "CLIENTS", clients)
     with pytest.raises(ServiceFault, match="RuntimeError"):
@@ -99,7 +99,7 @@ def test_a_right_event_asks_aws(entry: Any, monkeypatch: pytest.MonkeyPatch) -> 
     assert clients.touched == 1
 
 
-def test_files_are_counted_as_the_run_left_them_whatever_of_their_names_the_result_has_room_for(
+def test_all_files_of_a_run_are_counted_even_if_the_result_lists_only_some(
     entry: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def run_code(operations: Any, _: object) -> RunResult:
@@ -117,13 +117,13 @@ QUIET = settings(deadline=None, max_examples=150, suppress_health_check=[HealthC
 
 @QUIET
 @given(event=JSON | st.dictionaries(st.sampled_from(["operation", "run", "request"]), JSON))
-def test_whatever_json_is_no_event_is_refused(entry: Any, event: object) -> None:
+def test_json_that_is_not_an_event_is_rejected(entry: Any, event: object) -> None:
     assert "\n" not in refused(entry, event)
 
 
 @QUIET
 @given(event=nearly_valid_events())
-def test_an_event_that_is_nearly_right_is_refused(entry: Any, event: object) -> None:
+def test_an_almost_valid_event_is_rejected(entry: Any, event: object) -> None:
     assume(not is_valid(event))
     assert "allowed: " in refused(entry, event)
 
@@ -144,26 +144,26 @@ def test_an_event_that_is_nearly_right_is_refused(entry: Any, event: object) -> 
         ),
     ],
 )
-def test_the_refusal_says_what_is_wrong(entry: Any, event: object, message: str) -> None:
+def test_the_rejection_states_the_problem(entry: Any, event: object, message: str) -> None:
     refusal = refused(entry, event)
     assert refusal.startswith(message)
     assert refusal.endswith(f". Retryable: no. {InvalidRequest.remedy}")
 
 
-def test_a_fault_of_the_function_is_logged_whole_and_told_without_a_trace(
+def test_a_fault_of_the_function_is_logged_with_its_traceback_and_returned_without(
     entry: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = io.StringIO()
     monkeypatch.setattr(entry.logger.registered_handler, "stream", log)
     monkeypatch.setattr(entry, "CLIENTS", Untouchable())
-    for count in (1, 2):  # the second comes after an error that was told
+    for count in (1, 2):  # the second follows a returned error
         with pytest.raises(ServiceFault) as fault:
             entry.run_operation(EVENT, Context())
         assert traceback.extract_tb(fault.tb) == []
         assert log.getvalue().count("in _refuse") == count
 
 
-def test_a_session_that_would_outlive_its_interpreters_longest_is_refused(entry: Any) -> None:
+def test_a_session_timeout_above_the_interpreters_maximum_is_rejected(entry: Any) -> None:
     asked = {"code": "1", "interpreter": "short", "sessionTimeoutSeconds": 601}
     message = refused(entry, {"operation": "run_code", "run": EVENT["run"], "request": asked})
     assert message.startswith("sessionTimeoutSeconds is 601; allowed: 60 to 600 seconds for the interpreter short")
@@ -177,12 +177,12 @@ def test_a_session_that_would_outlive_its_interpreters_longest_is_refused(entry:
         (RunCode, {"code": "1", "interpreter": "short"}, 120),
         (RunCode, {"code": "1", "interpreter": "short", "session_timeout_seconds": 600}, 600),
         (OpenSession, {"interpreter": "short"}, 120),
-        # A command that runs on has nobody who waits, and gets more.
+        # A command continues without a waiting caller, so its default is longer.
         (StartCommand, {"command": "make"}, 3_600),
         (StartCommand, {"command": "make", "interpreter": "short"}, 600),
     ],
 )
-def test_a_session_lives_as_long_as_its_request_or_its_interpreter_says(
+def test_the_request_or_the_interpreter_determines_the_session_lifetime(
     entry: Any, request_type: Any, given: dict[str, Any], seconds: int
 ) -> None:
     assert entry.TENANT.lifetime_seconds(request_type(**given)) == seconds

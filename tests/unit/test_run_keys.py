@@ -1,4 +1,4 @@
-"""Where a run's claim and files lie: known again when it is sent again, and shared with no other run."""
+"""The S3 key of a run: the same for every attempt, and different from other runs' keys."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ARN = "arn:aws:states:eu-west-1:123456789012"
         (Run("../..", ".."), "=none/..%2F../%2E%2E"),
     ],
 )
-def test_a_key_is_read_by_people(run: Run, key: str) -> None:
+def test_a_key_is_readable(run: Run, key: str) -> None:
     assert run.key == key
 
 
@@ -41,19 +41,19 @@ RUNS = st.builds(Run, EXECUTIONS, STATES, NUMBERS, NUMBERS)
 
 
 def identity(run: Run) -> tuple[object, ...]:
-    """What makes a run: whether a workflow is an express one does not, since no other has its name."""
+    """Returns the identity of a run. Whether a workflow is an express workflow does not matter: its name is unique."""
     return (re.sub(":express:", ":execution:", run.execution), run.state, run.index, run.iteration)
 
 
 @settings(max_examples=1000)
 @given(RUNS, RUNS)
-def test_no_two_runs_share_a_key_and_none_lies_among_another_s_files(one: Run, other: Run) -> None:
+def test_runs_have_different_keys_and_none_is_below_anothers_files(one: Run, other: Run) -> None:
     assert (one.key == other.key) is (identity(one) == identity(other))
     assert not one.key.startswith((f"{other.key}/files", f"{other.key}/claim.json"))
 
 
 @given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=2048).filter(str.strip), STATES)
-def test_a_key_has_room_for_files_below_it_and_no_step_up(execution: str, state: str | None) -> None:
+def test_a_key_leaves_room_for_files_and_contains_no_parent_folder(execution: str, state: str | None) -> None:
     key = Run(execution, state, 2**31, 2**31).key
     assert len(key.encode()) <= 512
     assert not {"", ".", ".."} & set(key.split("/"))
