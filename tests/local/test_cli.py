@@ -681,7 +681,7 @@ def test_run_shows_its_progress_in_a_terminal(tmp_path: Path) -> None:
     run.stdin.write(code.encode())
     run.stdin.close()
     shown = b""
-    with suppress(OSError):  # its end, when nobody has the terminal open any more
+    with suppress(OSError):  # end of the output: the terminal is closed
         while read := os.read(reader, 1 << 16):
             shown += read
     os.close(reader)
