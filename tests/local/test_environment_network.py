@@ -367,7 +367,7 @@ def test_tenant_that_fails_after_its_network_was_replaced_keeps_running_and_move
     command = [Path(sys.executable).with_name("sandpiper"), "status", "-e", file]
     output = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT).stdout
     drifted = "drift: interpreter private of sandpiper-prod-analytics, NetworkConfiguration.VpcConfig.Subnets"
-    assert re.search(rf"{drifted}: expected .*resolve:ssm:/sandpiper/prod/network/.*found .*subnet-", output), output
+    assert re.search(rf"{drifted}: expected: .*resolve:ssm:/sandpiper/prod/network/.*found: .*subnet-", output), output
 
     faults.clear()
     # With change sets, which compare with the template that references deleted parameters.
