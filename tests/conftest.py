@@ -6,15 +6,35 @@ import functools
 import gc
 import os
 import signal
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import botocore.session
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from _pytest.terminal import TerminalReporter
 
 NEVER_SKIPPED = ("tests/security/", "tests/local/")
+SHARED = ("deployed", "aws")
+"""Session fixtures that take long to set up. All modules that use one run on the same worker, which sets it up once:
+the deployed product, and an embedded AWS for modules that deploy environments themselves."""
+LONGEST_FIRST = (
+    "test_environment_network",
+    "test_floods",
+    "test_other_sessions",
+    "test_survivors",
+    "test_network",
+    "test_agentcore_api",
+    "test_secrets",
+    "test_deployment_policy",
+    "test_agentcore_wire",
+    "test_oracle",
+    "test_records",
+)
+"""The other modules that take longest, so that no worker is left with a long one at the end."""
 
 
 def pytest_configure() -> None:
@@ -25,6 +45,21 @@ def pytest_configure() -> None:
     # Each boto3 session parses the JSON of the services that it uses: 50 ms to 150 ms of CPU for each client, many
     # times per test. The models are read-only, so that one loader serves all sessions.
     botocore.session.create_loader = functools.cache(botocore.session.create_loader)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps each module, and all users of a shared fixture, on one worker. Starts what takes longest first."""
+    fixtures: dict[Path, set[str]] = defaultdict(set)
+    for item in items:
+        fixtures[item.path] |= set(getattr(item, "fixturenames", ()))
+    order = {name: number for number, name in enumerate((*SHARED, *LONGEST_FIRST))}
+
+    def group(path: Path) -> str:
+        return next((name for name in SHARED if name in fixtures[path]), path.stem)
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item.path)))
+    items.sort(key=lambda item: order.get(group(item.path), len(order)))
 
 
 def pytest_collection_finish() -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from sandpiper.environment import Environment, PublicInterpreter, VpcInterpreter, find_warnings, load
+from tests.support.cli import COMMAND, sandpiper
 
 PROJECT = Path(__file__).parents[2]
-COMMAND = [str(Path(sys.executable).with_name("sandpiper")), "init"]
 NEEDED = ["--name", "first", "--account", "111122223333", "--region", "eu-west-1", "--owner", "platform team"]
 PUBLIC = ["--network", "PUBLIC", "--reason", "Packages: from PyPI # all", "--expires", "2999-06-30"]
 VPC = ["--network", "VPC", "--zone", "eu-west-1a=euw1-az1", "--zone", "eu-west-1b=euw1-az2"]
@@ -22,9 +21,7 @@ ONLY_VPC = "allowed: only with --network VPC; remove it, or use --network VPC"
 
 
 def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
+    return sandpiper("init", *arguments, cwd=folder)
 
 
 def _typed(folder: Path, answers: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -33,7 +30,7 @@ def _typed(folder: Path, answers: str, *arguments: str) -> subprocess.CompletedP
     try:
         os.write(keyboard, answers.encode())
         return subprocess.run(
-            [*COMMAND, *arguments], cwd=folder, stdin=terminal, capture_output=True, text=True, timeout=60, check=False
+            [COMMAND, "init", *arguments], cwd=folder, stdin=terminal, capture_output=True, text=True, timeout=60, check=False
         )
     finally:
         os.close(keyboard)
