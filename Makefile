@@ -26,7 +26,7 @@ demo: ## deploy to the embedded AWS and write a chart to out/
 test: check pytest ## run everything that CI runs
 
 test-fast: setup ## run the unit, template and policy tests: no sandbox, under a minute
-	@pytest -q -n 2 --dist worksteal tests/unit tests/templates tests/policy
+	@pytest -q -n 2 --dist loadgroup --no-loadscope-reorder tests/unit tests/templates tests/policy
 
 check: setup tools/prose/node_modules/.ready ## check format, lint, types, imports and prose
 	@echo "· ruff"; ruff format --check -q . $(ASSEMBLIES:%=--exclude %) && ruff check -q . $(ASSEMBLIES:%=--extend-exclude %)

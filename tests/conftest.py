@@ -26,6 +26,7 @@ LONGEST_FIRST = (
     "test_floods",
     "test_other_sessions",
     "test_survivors",
+    "templates",
     "test_network",
     "test_agentcore_api",
     "test_secrets",
@@ -55,7 +56,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {name: number for number, name in enumerate((*SHARED, *LONGEST_FIRST))}
 
     def group(path: Path) -> str:
-        return next((name for name in SHARED if name in fixtures[path]), path.stem)
+        alone = "templates" if path.parent.name == "templates" else path.stem  # templates share synthesised apps
+        return next((name for name in SHARED if name in fixtures[path]), alone)
 
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group(item.path)))

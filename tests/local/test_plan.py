@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +10,11 @@ import boto3
 import pytest
 
 from tests.local.environments import HEAD
+from tests.support.cli import sandpiper
 
 if TYPE_CHECKING:
     from tests.local.environments import Environments
 
-COMMAND = Path(sys.executable).parent / "sandpiper"
 PROJECT = Path(__file__).resolve().parents[2]
 NO_CHANGES, CHANGES, ERROR = 0, 2, 1
 
@@ -45,14 +42,6 @@ tenants:
 """
 FOLDER = CHANGED.replace("prices/]", "prices/, s3://shared-data/rates/]")
 RENAMED = CHANGED.replace("claims", "payments")
-
-
-def sandpiper(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    removed = {name for name, value in variables.items() if not value}
-    environment = {name: value for name, value in {**os.environ, **variables}.items() if name not in removed}
-    return subprocess.run(
-        [COMMAND, *arguments], env=environment, capture_output=True, text=True, timeout=300, cwd=PROJECT
-    )
 
 
 def plan(code: int, *arguments: str | Path) -> str:
@@ -117,9 +106,7 @@ def test_an_environment_name_is_resolved_in_the_current_folder(tmp_path: Path) -
     (tmp_path / "environments").mkdir()
     text = f"name: elsewhere\n{HEAD}{FIRST}".replace("us-east-1", "us-east-9")
     (tmp_path / "environments" / "elsewhere.yaml").write_text(text)
-    done = subprocess.run(
-        [COMMAND, "plan", "-e", "elsewhere"], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
-    )
+    done = sandpiper("plan", "-e", "elsewhere", cwd=tmp_path)
     assert done.returncode == CHANGES, done.stderr
     assert "region: us-east-9 was not known to offer code interpreters" in done.stdout
     assert (
@@ -142,7 +129,7 @@ def test_an_environment_name_is_resolved_in_the_current_folder(tmp_path: Path) -
 def test_an_error_is_one_message_without_a_traceback(
     arguments: tuple[str, ...], variables: dict[str, str], message: str
 ) -> None:
-    done = sandpiper("plan", *arguments, **variables)
+    done = sandpiper("plan", *arguments, variables=variables)
     assert (done.returncode, done.stdout) == (ERROR, "")
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -159,12 +146,14 @@ def test_missing_credentials_or_a_missing_region_are_reported(environments: Envi
     }
     file = environments.write("signedout", FIRST)
     assembly = environments.synthesise(file)
-    done = sandpiper("plan", "--assembly", assembly, **no_credentials)
+    done = sandpiper("plan", "--assembly", assembly, variables=no_credentials)
     assert (done.returncode, done.stderr.count("\n")) == (ERROR, 1)
     assert "error: no credentials: sign in" in done.stderr
 
     manifest = assembly / "manifest.json"
     manifest.write_text(manifest.read_text().replace("/us-east-1", "/unknown-region"))
-    done = sandpiper("plan", "--assembly", assembly, AWS_REGION="", AWS_DEFAULT_REGION="", **no_credentials)
+    done = sandpiper(
+        "plan", "--assembly", assembly, variables={"AWS_REGION": "", "AWS_DEFAULT_REGION": "", **no_credentials}
+    )
     assert done.returncode == ERROR
     assert "no region: set AWS_REGION" in done.stderr

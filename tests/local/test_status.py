@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +12,13 @@ import pytest
 
 from sandpiper.plan.deployed import Account
 from sandpiper.status.drift import detect_drift
+from tests.support.cli import sandpiper
 
 if TYPE_CHECKING:
+    import subprocess
+
     from tests.local.environments import Environments
 
-COMMAND = Path(sys.executable).parent / "sandpiper"
 PROJECT = Path(__file__).resolve().parents[2]
 IN_SYNC, DRIFTED, ERROR = 0, 2, 1
 TWO_INTERPRETERS = """\
@@ -30,14 +29,7 @@ interpreters:
 
 
 def status(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [COMMAND, "status", *arguments],
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=PROJECT,
-    )
+    return sandpiper("status", *arguments, variables=variables)
 
 
 def read_status(file: Path, code: int) -> dict[str, Any]:

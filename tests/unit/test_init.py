@@ -30,7 +30,13 @@ def _typed(folder: Path, answers: str, *arguments: str) -> subprocess.CompletedP
     try:
         os.write(keyboard, answers.encode())
         return subprocess.run(
-            [COMMAND, "init", *arguments], cwd=folder, stdin=terminal, capture_output=True, text=True, timeout=60, check=False
+            [COMMAND, "init", *arguments],
+            cwd=folder,
+            stdin=terminal,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
     finally:
         os.close(keyboard)
