@@ -59,9 +59,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         alone = "templates" if path.parent.name == "templates" else path.stem  # templates share synthesised apps
         return next((name for name in SHARED if name in fixtures[path]), alone)
 
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item.path)))
-    items.sort(key=lambda item: order.get(group(item.path), len(order)))
+    groups = {item: _own_group(item) or group(item.path) for item in items}
+    for item, name in groups.items():
+        item.add_marker(pytest.mark.xdist_group(name))
+    items.sort(key=lambda item: order.get(groups[item], len(order)))
+
+
+def _own_group(item: pytest.Item) -> str | None:
+    mark = item.get_closest_marker("xdist_group")
+    return None if mark is None else mark.args[0]
 
 
 def pytest_collection_finish() -> None:
