@@ -182,7 +182,8 @@ class TenantStack(cdk.Stack):
         }
         for access in accesses.values():
             access.node.add_dependency(*stopper.custom_resources)
-        return {f"CallerRole{_pascal_case(key)}": one.role.role_arn for key, one in accesses.items() if one.role}
+        roles = {key: access.role for key, access in accesses.items() if access.role}
+        return {f"CallerRole{_pascal_case(key)}": role.role_arn for key, role in roles.items()}
 
     def _execution_role(self, key: str, options: Interpreter) -> Literal["own", "none"] | iam.IRole:
         role = options.execution_role

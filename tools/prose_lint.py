@@ -22,7 +22,7 @@ DOCS_COLUMNS = 100
 SUFFIXES = {".py", ".md"}
 COMMENTED = {".yaml", ".yml", ".toml", ".sh"}
 EXCLUDED = (
-    "examples/agent_skill/",  # programs as their authors wrote them
+    "examples/agent_skill/",  # programs of other authors, unchanged
     "tests/wire/",  # recorded responses of the service
     "tools/prose/",
 )

@@ -1,6 +1,6 @@
 """The bucket of inputs and outputs, and the bucket of its access logs.
 
-Access is granted by the policies of roles, by folder, and not by the bucket.
+The buckets grant no access. The policies of roles grant access to folders.
 """
 
 from __future__ import annotations
@@ -60,9 +60,8 @@ class DataBucket(Construct):
         Args:
             scope: parent construct.
             id: construct id, unique in its scope.
-            name: the bucket's name, unique in all of AWS. It is given by the caller, so that other stacks know it
-                without an export. A name that contains a token, such as `Aws.ACCOUNT_ID`, is validated at deployment
-                only.
+            name: the bucket's name, unique in all of AWS. The caller chooses it, so that other stacks need no
+                export. A name that contains a token, such as `Aws.ACCOUNT_ID`, is validated at deployment only.
             retain: whether both buckets stay when their stack is deleted. Otherwise CloudFormation deletes them, which
                 fails if they are not empty. Default: True.
             key: KMS key of the bucket. Default: SSE-S3, which the access logs always use because S3 does not deliver

@@ -1,6 +1,6 @@
 """Limits the DNS names that a VPC resolves to a list.
 
-DNS queries can carry data out of a network that has no other way out. Connections are limited by the network itself.
+DNS queries can carry data out of a network that has no internet access. The network itself limits connections.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The execution role of an interpreter: it trusts exactly one interpreter and grants access to S3 folders.
 
-In every network mode code can read the role's credentials, so that a hostile program has the role's permissions.
+In every network mode, code can read the role's credentials. A hostile program therefore has the role's permissions.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sandpiper_constructs.bucket_folder import BucketFolder
 
 ANY_ID = "-??????????"
-"""Pattern of what follows the name in an interpreter's id.
+"""Pattern of the suffix that follows the name in an interpreter's id.
 
 A name contains no hyphen, so that the pattern matches interpreters of one name only. The usual `NAME*` also matches an
 interpreter with the name `NAME_evil`.

@@ -134,9 +134,9 @@ class CodeInterpreter(CodeInterpreterBase):
             "Resource",
             code_interpreter_custom_name=self.interpreter_name,
             description=description,
-            # Without a role, this construct of the CDK creates one whose trust policy is too wide. The placeholder is
-            # removed from the template below.
-            execution_role=self.execution_role or iam.Role.from_role_name(self, "Nobody", "nobody"),
+            # Without a role, the CDK's construct creates one whose trust policy is too wide. The placeholder is removed
+            # from the template below.
+            execution_role=self.execution_role or iam.Role.from_role_name(self, "PlaceholderRole", "placeholder"),
         )
         resource = cast("agentcore.CfnCodeInterpreterCustom", interpreter.node.default_child)
         resource.network_configuration = network.configuration()
@@ -194,7 +194,7 @@ class CodeInterpreter(CodeInterpreterBase):
 
 
 def name_stem(name_prefix: str) -> str:
-    """Returns the first part of an interpreter's name. A shortened prefix ends in a hash of the whole, to be unique."""
+    """Returns the first part of an interpreter's name. A shortened prefix ends in a hash of the full prefix."""
     longest = MAX_NAME_CHARACTERS - DIGEST_CHARACTERS - 1
     if len(name_prefix) <= longest:
         return name_prefix
@@ -216,7 +216,7 @@ def _require_valid(name_prefix: str, description: str | None, certificates: Sequ
 
 
 def _role_identity(role: Literal["none"] | iam.IRole) -> str:
-    """Returns what identifies a role at synthesis: its ARN, or its path if the ARN is known only at deployment."""
+    """Returns a role's ARN, or its construct path if the ARN is known only at deployment."""
     if isinstance(role, str):
         return role
     return role.node.path if Token.is_unresolved(role.role_arn) else role.role_arn
@@ -230,7 +230,7 @@ def _certificate(secret_arn: str) -> agentcore.CfnCodeInterpreterCustom.Certific
 
 @jsii.implements(IValidation)
 class _TrustValidation:
-    """Rejects a role that AgentCore cannot assume. The service itself reports that after minutes of deployment."""
+    """Rejects a role that AgentCore cannot assume. Otherwise the deployment fails after some minutes."""
 
     def __init__(self, role: iam.Role) -> None:
         self._role = role

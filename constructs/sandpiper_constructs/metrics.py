@@ -32,7 +32,7 @@ class Operation(StrEnum):
     INVOKE = "InvokeCodeInterpreter"
     STOP = "StopCodeInterpreterSession"
     SESSION = "CodeInterpreterSession"
-    """A whole session. Only `Duration` is published for it."""
+    """A session from its start to its end. Only `Duration` is published for it."""
 
 
 class OperationMetric(StrEnum):

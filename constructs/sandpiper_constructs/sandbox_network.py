@@ -1,4 +1,4 @@
-"""The construct `SandboxNetwork`: private subnets for interpreters in VPC mode, with no way out except listed targets.
+"""The construct `SandboxNetwork`: private subnets for interpreters in VPC mode, with access to listed targets only.
 
 The network limits connections with any credentials. The permissions of code are in its interpreter's execution role.
 """
@@ -263,7 +263,7 @@ class SandboxNetwork(Construct):
 
 
 def _subnets(cidr: str, zones: Sequence[str]) -> dict[str, str]:
-    """Returns the block of addresses of each zone."""
+    """Returns the address block of each zone. Raises ValueError for an invalid range or zone."""
     try:
         addresses = ipaddress.IPv4Network(cidr)
     except ValueError as error:
@@ -303,7 +303,7 @@ def _bucket_policy(
 ) -> iam.PolicyDocument:
     """Returns the policy of the S3 endpoint: the buckets or folders of each account, for this account's principals.
 
-    Only the keys of the given folders can be listed. Without any bucket the policy denies everything, because an
+    Only the keys of these folders can be listed. Without any bucket the policy denies everything, because an
     endpoint without a policy allows everything.
 
     The principal in the policy of a gateway endpoint must be `*`. Conditions limit it.

@@ -17,7 +17,7 @@ DIGEST_CHARACTERS = 8
 
 
 def is_valid(pattern: re.Pattern[str], value: str) -> bool:
-    """Returns whether the whole value matches the pattern. A token is valid, because its value is not known yet."""
+    """Returns whether the entire value matches the pattern. A token is valid, because its value is not known yet."""
     return Token.is_unresolved(value) or pattern.fullmatch(value) is not None
 
 
