@@ -1,1 +1,1 @@
-"""Sandpiper's own logic and what people type: the environment file and the command line."""
+"""The environment file, the plan, the status and the command line of Sandpiper."""

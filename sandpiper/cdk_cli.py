@@ -22,12 +22,12 @@ PROJECT = Path(__file__).resolve().parents[1]
 TAIL_LINES = 30
 GRACE_SECONDS = 5
 """How long the CDK CLI and its app may take to end after SIGTERM; then they get SIGKILL."""
-MAX_END_SECONDS = 10
+MAX_TERMINATION_SECONDS = 10
 POLL_SECONDS = 0.02
 
 
 def cdk(arguments: Sequence[str], directory: Path, progress: Callable[[str], None]) -> None:
-    """Runs `cdk ARGUMENTS`. When it is interrupted, ends the CLI and its app before the interruption continues.
+    """Runs `cdk ARGUMENTS`. On an interrupt, terminates the CLI and its app, then re-raises the interrupt.
 
     Args:
         arguments: the arguments of the CLI.
@@ -62,19 +62,19 @@ def cdk(arguments: Sequence[str], directory: Path, progress: Callable[[str], Non
     except BaseException:
         if process is not None:
             with signals.deferred_signals():
-                _end(process)
+                _terminate(process)
         raise
     if code:
         tail = "\n".join(lines[-TAIL_LINES:])
         raise CliError(f"cdk {' '.join(arguments)} exited with {code}:\n{tail}")
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """Ends a process group and waits for its processes."""
-    begun = time.monotonic()
+def _terminate(process: subprocess.Popen[str]) -> None:
+    """Terminates a process group and waits for its processes."""
+    started = time.monotonic()
     with suppress(ProcessLookupError, PermissionError):  # no process is left; macOS raises PermissionError
         os.killpg(process.pid, signal.SIGTERM)
-        while (waited := time.monotonic() - begun) < MAX_END_SECONDS:
+        while (waited := time.monotonic() - started) < MAX_TERMINATION_SECONDS:
             process.poll()  # an ended process stays in its group until it is waited for
             os.killpg(process.pid, signal.SIGKILL if waited > GRACE_SECONDS else 0)
             time.sleep(POLL_SECONDS)

@@ -53,7 +53,7 @@ def environment_file(environment: str) -> Path:
 
 
 def session_for(environment: str) -> boto3.Session:
-    """Returns a session in the region of the shell, else in the region of the environment file.
+    """Returns a session in the region of the shell, or without one in the region of the environment file.
 
     Raises:
         CliError: Neither has a region, the profile does not exist, or the file is invalid.
@@ -89,7 +89,7 @@ def require_intended_endpoint(session: boto3.Session, environment: str) -> None:
 
 
 def only_tenant(environment: str) -> str:
-    """Returns the tenant of an environment with one tenant; that of `local` when its file is not here.
+    """Returns the tenant of an environment with one tenant. Without a file, returns the tenant of `local`.
 
     Raises:
         CliError: The environment has several tenants, or its file is invalid.
@@ -140,7 +140,7 @@ def find(session: boto3.Session, environment: str, tenant: str) -> Deployment:
 
 
 def _remedy(environment: str, tenant: str) -> str:
-    """Returns what to do about a missing stack: choose another environment or tenant, or deploy."""
+    """Returns the remedy for a missing stack: choose another environment or tenant, or deploy."""
     from sandpiper.environment import load
 
     file = environment_file(environment)

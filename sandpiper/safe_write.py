@@ -33,7 +33,7 @@ def write_file(out: Path, path: str, sha256: str, fill: Callable[[IO[bytes]], No
         overwrite: whether to replace an existing file with other content, once the new file is complete.
 
     Raises:
-        OSError: The file cannot be written. No partial file remains, also when `fill` raises.
+        OSError: The file cannot be written. No partial file remains, even when `fill` raises.
     """
     with _open_folder(out, path) as (folder, name):
         written = f".{uuid.uuid4().hex}.part" if overwrite else name

@@ -95,7 +95,7 @@ def run(
         session: the credentials.
         deployment: the tenant that runs the program.
         request: the request without the input files of this machine.
-        inputs: these files.
+        inputs: the input files of this machine.
         out: the folder for the files of the result.
         progress: called with a line about what the command is doing.
         overwrite: whether to replace existing files in the folder.
@@ -110,7 +110,7 @@ def run(
     objects = session.client("s3")
     files, problem = _files(objects, result)
     saved = [
-        _download(objects, file, out, overwrite=overwrite, progress=progress, which=f"{number} of {len(files)}")
+        _download(objects, file, out, overwrite=overwrite, progress=progress, position=f"{number} of {len(files)}")
         for number, file in enumerate(files, 1)
     ]
     return FinishedRun(result, saved, problem)
@@ -184,7 +184,7 @@ def _download(
     *,
     overwrite: bool,
     progress: Callable[[str], None],
-    which: str,
+    position: str,
 ) -> SavedFile:
     """Writes one file into the folder. Untrusted code chose its path, so the path is validated again."""
     target, problem = out, None
@@ -193,7 +193,7 @@ def _download(
     def report(count: int) -> None:
         nonlocal received
         received += count
-        progress(f"saving file {which}, {received:,} of {size:,} bytes")
+        progress(f"saving file {position}, {received:,} of {size:,} bytes")
 
     def fill(saved: IO[bytes]) -> None:
         report(0)

@@ -12,7 +12,7 @@ from sandpiper.cli.exit_codes import ChangeReportCommand
 
 app = typer.Typer(
     name="sandpiper",
-    help="Run code of models and users in managed sandboxes on Amazon Bedrock AgentCore.",
+    help="Managed sandboxes for code written by models and users, on Amazon Bedrock AgentCore.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -39,4 +39,4 @@ def _options(  # pyright: ignore[reportUnusedFunction] - Typer calls it
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Run code of models and users in managed sandboxes on Amazon Bedrock AgentCore."""
+    """Managed sandboxes for code written by models and users, on Amazon Bedrock AgentCore."""

@@ -1,4 +1,4 @@
-"""`sandpiper demo`: deploy to an embedded AWS and run examples, with the templates and the bundle that go to AWS."""
+"""`sandpiper demo`: deploy to an embedded AWS and run examples, with the same templates and bundle as on AWS."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ class Phases:
     @contextmanager
     def phase(self, name: str) -> Generator[Callable[[str], None]]:
         """Runs a phase. Yields a function that shows a line of detail until the phase ends."""
-        begun = time.monotonic()
+        started = time.monotonic()
         with notes.status(name) as status:
             yield lambda detail: status.update(f"{name}: {detail[:100].replace('[', '(')}")
-        self.seconds[name] = time.monotonic() - begun
+        self.seconds[name] = time.monotonic() - started
         notes.print(f"[green]✓[/] {name} [dim]{self.seconds[name]:.1f} s[/]")
 
 
@@ -59,7 +59,7 @@ def demo(
 ) -> None:
     """Deploy environments/local.yaml to an embedded AWS, run three examples, and stop the embedded AWS."""
     with errors_as_messages(), _exclusive():
-        begun = time.monotonic()
+        started = time.monotonic()
         tenant = next(iter(_environment().all_tenants))
         phases = Phases()
         try:
@@ -74,14 +74,14 @@ def demo(
         finally:
             control.stop(STATE)
         for name, result in finished.items():
-            took = human_time(result.result["executionTimeMs"])
-            report.print(f"\n[bold]examples/{name}.py[/]  exit code {result.exit_code}, {took}")
+            duration = human_time(result.result["executionTimeMs"])
+            report.print(f"\n[bold]examples/{name}.py[/]  exit code {result.exit_code}, {duration}")
             report.print(result.result["stdout"] + result.result["stderr"], markup=False)
         report.print()
         print_files(report, [file for result in finished.values() for file in result.files])
         for result in finished.values():
             print_skipped(report, result.result)
-        seconds = time.monotonic() - begun
+        seconds = time.monotonic() - started
         report.print(f"\ndone in {seconds:.1f} s; the embedded AWS is stopped\n\n{NEXT}", soft_wrap=True)
         if problems := [problem for result in finished.values() for problem in result.problems]:
             raise CliError("\n".join(problems))
@@ -112,8 +112,8 @@ def _deploy(running: RunningInstance, phases: Phases) -> None:
         cdk(["bootstrap", f"aws://{running.account}/{running.region}"], STATE.path, detail)
     with phases.phase("cdk deploy") as detail:
         output = (STATE.path / "cdk.out").resolve()
-        chosen = ["--all", "--context", "environment=local", "--output", str(output)]
-        cdk(["deploy", *chosen, "--require-approval", "never"], PROJECT, detail)
+        options = ["--all", "--context", "environment=local", "--output", str(output)]
+        cdk(["deploy", *options, "--require-approval", "never"], PROJECT, detail)
 
 
 def _run_examples(tenant: str, out: Path, phases: Phases) -> dict[str, FinishedRun]:

@@ -34,7 +34,10 @@ START_EXAMPLES = """
   sandpiper local start --vpc-host db.internal:5432=127.0.0.1:5432
 """
 State = Annotated[
-    Path, typer.Option(help="Keep its files in DIR/.sandpiper/local. Default: the current folder.", metavar="DIR")
+    Path,
+    typer.Option(
+        help="Keep the files of the embedded AWS in DIR/.sandpiper/local. Default: the current folder.", metavar="DIR"
+    ),
 ]
 STATE = Path()
 
@@ -64,9 +67,9 @@ def start(
     ] = False,
     state: State = STATE,
 ) -> None:
-    """Start the embedded AWS and wait until it is ready. It is for development and tests, and is not a microVM."""
+    """Start the embedded AWS and wait until it is ready. For development and tests; its sandbox is not a microVM."""
     with errors_as_messages():
-        begun = time.monotonic()
+        started = time.monotonic()
         hosts = Hosts(vpc_hosts or (), public_hosts or (), public_hosts_only)
         with notes.status("starting the embedded AWS"):
             running, is_new = control.start(
@@ -81,7 +84,7 @@ def start(
                 )
             return
         notes.print(control.WARNING)
-        seconds = time.monotonic() - begun
+        seconds = time.monotonic() - started
         notes.print(f"ready after {seconds:.1f} s: {running.url}, process {running.pid}", soft_wrap=True)
         _print_sandbox(notes, control.health(running))
         notes.print(f'next: eval "$(sandpiper local env{_option(state)})"', soft_wrap=True)
@@ -90,9 +93,9 @@ def start(
 @app.command()
 def env(
     state: State = STATE,
-    unset: Annotated[bool, typer.Option("--unset", help="Print the commands that undo it.")] = False,
+    unset: Annotated[bool, typer.Option("--unset", help="Print commands that remove these settings.")] = False,
 ) -> None:
-    """Print shell commands that direct boto3, the AWS CLI and the CDK CLI to it: eval "$(sandpiper local env)"."""
+    """Print shell commands that point boto3, the AWS CLI and the CDK CLI to it: eval "$(sandpiper local env)"."""
     with errors_as_messages():
         print(environment.unset() if unset else environment.shell(_running(state)))
 
@@ -101,9 +104,9 @@ def env(
 def status(
     state: State = STATE, as_json: Annotated[bool, typer.Option("--json", help="Print the status as JSON.")] = False
 ) -> None:
-    """Show whether it runs, the limits of its sandbox, stub resources and the differences from AWS.
+    """Show whether the embedded AWS runs, its sandbox limits, its stub resources and its differences from AWS.
 
-    Exits with 1 when it does not run.
+    Exits with 1 when no embedded AWS runs.
     """
     with errors_as_messages():
         running = running_instance.find(_state_directory(state))
@@ -115,11 +118,11 @@ def status(
             raise typer.Exit(1)
         health = control.health(running)
         environment.apply(running)
-        recorded = control.deployed_stub_resources(running)
+        stub_resources = control.deployed_stub_resources(running)
         differs = [*control.DIFFERENCES, *health["differs"]]
         if as_json:
             known = {"url": running.url, "agentcoreUrl": running.agentcore_url, "pid": running.pid, "differs": differs}
-            print(json.dumps({"running": True, **known, "recordedOnly": recorded, "agentcore": health}, indent=2))
+            print(json.dumps({"running": True, **known, "recordedOnly": stub_resources, "agentcore": health}, indent=2))
             return
         location = f"running: {running.url}, AgentCore at {running.agentcore_url}, process {running.pid}"
         report.print(control.WARNING, location, sep="\n", soft_wrap=True)
@@ -130,10 +133,10 @@ def status(
             f"memory ({limits['memory']}), {limits['diskMiB']} MiB of disk and {limits['processes']} processes",
             soft_wrap=True,
         )
-        for mode, reach in health["networks"].items():
-            report.print(f"{mode} reaches {reach}", soft_wrap=True)
-        for one in recorded:
-            report.print(f"recorded only: {one['type']} {one['identifier']}", soft_wrap=True)
+        for mode, destinations in health["networks"].items():
+            report.print(f"{mode} reaches {destinations}", soft_wrap=True)
+        for one in stub_resources:
+            report.print(f"stub resource: {one['type']} {one['identifier']}", soft_wrap=True)
         for difference in differs:
             report.print(f"differs from AWS: {difference}", soft_wrap=True)
 

@@ -43,10 +43,10 @@ def plan(
         from sandpiper.plan import compare, environments, render  # here, so that --help does not import boto3
         from sandpiper.plan.assembly import read_assembly
 
-        given: Assembly | None = read_assembly(assembly) if assembly else None
-        selected = environments.select_environment(environment, given)
+        provided: Assembly | None = read_assembly(assembly) if assembly else None
+        selected = environments.select_environment(environment, provided)
         with notes.status(f"reading {selected.name}") as status:
-            synthesised = given or selected.synthesise(lambda line: status.update(printable(line[:100])))
+            synthesised = provided or selected.synthesise(lambda line: status.update(printable(line[:100])))
             account = selected.account(synthesised.target)
             found = compare.create_plan(
                 synthesised, account.stacks(selected.name), account, selected.quotas, selected.warnings

@@ -124,7 +124,7 @@ def run(
     tenant: Annotated[
         str | None, typer.Option(envvar="SANDPIPER_TENANT", help="Tenant. Default: the environment's only tenant.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the whole result as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the complete result as JSON.")] = False,
 ) -> None:
     """Run a program in a sandbox, print its output and download its files.
 

@@ -1,4 +1,4 @@
-"""`sandpiper status`: show what is deployed of an environment, and what drifted."""
+"""`sandpiper status`: show the deployed resources of an environment, and their drift."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def from_text(text: str, file: Path, *, today: datetime.date | None = None) -> E
     Args:
         text: The YAML text.
         file: The name that issues are reported for. The file does not have to exist.
-        today: As for `load`.
+        today: The date that decides what has expired. Defaults to the current date in UTC.
 
     Raises:
         InvalidEnvironment: The text is not a valid environment.

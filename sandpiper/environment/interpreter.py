@@ -74,7 +74,7 @@ class S3Access(Options):
         return self.uri.removeprefix("s3://").partition("/")[2].removesuffix("/")
 
 
-def uri_alone(raw: object) -> object:
+def expand_uri(raw: object) -> object:
     """Converts the short form `s3://BUCKET/FOLDER/` to a mapping with `uri`."""
     return {"uri": raw} if isinstance(raw, str) else raw
 
@@ -83,7 +83,7 @@ S3Folders = Annotated[
     tuple[
         Annotated[
             S3Access,
-            BeforeValidator(uri_alone),
+            BeforeValidator(expand_uri),
             item(f"{ALLOWED_FOLDER}, or a mapping of uri, account, key", "s3://some-bucket/folder/"),
         ],
         ...,
@@ -159,7 +159,7 @@ class BaseInterpreter(Options):
 class SandboxInterpreter(BaseInterpreter):
     """An interpreter whose code reaches S3 and no other network destination."""
 
-    network: Literal["SANDBOX"] = option("network mode: code reaches S3 and DNS only", NETWORKS, "SANDBOX")
+    network: Literal["SANDBOX"] = option("network mode: code reaches S3 only", NETWORKS, "SANDBOX")
 
 
 class PublicInterpreter(BaseInterpreter):

@@ -1,4 +1,4 @@
-"""Returns the S3 folders that are reachable from the environment's network: those of its interpreters only."""
+"""Finds the S3 folders that are reachable from the environment's network: those of its interpreters only."""
 
 from __future__ import annotations
 

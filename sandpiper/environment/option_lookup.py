@@ -44,7 +44,7 @@ class OptionLookup:
     _allowed_key: str = ""
 
     @classmethod
-    def of(cls, document: object, error: ErrorDetails) -> OptionLookup:
+    def from_error(cls, document: object, error: ErrorDetails) -> OptionLookup:
         """Returns the option that an error of a document is about."""
         option = cls()
         for step in error["loc"]:

@@ -32,7 +32,7 @@ def without_invalid_values(
             return Environment.model_validate(remaining, context=context), removed
         except ValidationError as error:
             for detail in relevant_errors(error):
-                removed.add(_remove(remaining, OptionLookup.of(remaining, detail)))
+                removed.add(_remove(remaining, OptionLookup.from_error(remaining, detail)))
         if () in removed:
             break
     return None, removed

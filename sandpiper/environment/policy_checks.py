@@ -35,7 +35,7 @@ MAX_ENDPOINT_POLICY_CHARACTERS = 20_480
 https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-limits-endpoints.html
 """
 _NEW_KEY = "?" * 120
-"""As long as the reference to a new key can be in a template: its ARN, or a parameter with it."""
+"""A placeholder with the maximum length of a reference to a new key in a template: its ARN, or an SSM parameter."""
 
 
 def endpoint_policy_size(environment: Environment) -> int:
@@ -89,7 +89,7 @@ def _merge(statements: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _document(statements: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Returns a policy document as templates have it: a list with one item is written as the item."""
+    """Returns a policy document as it is in templates, where a list with one item is written as the item."""
     return {
         "Statement": [{name: _without_list_of_one(value) for name, value in each.items()} for each in statements],
         "Version": "2012-10-17",

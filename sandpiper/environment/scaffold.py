@@ -46,7 +46,7 @@ class EnvironmentScaffold:
         return self.account == EMBEDDED_ACCOUNT
 
     def render(self, *, schema: str | None = None) -> str:
-        """Returns the text of the file. Invalid values are rendered as they are, for `from_text` to report.
+        """Returns the text of the file. Invalid values are rendered unchanged, so that `from_text` reports them.
 
         Args:
             schema: The path from the file to its JSON Schema, for editors.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
-from sandpiper.environment.interpreter import S3Access, uri_alone
+from sandpiper.environment.interpreter import S3Access, expand_uri
 from sandpiper.environment.model import RESERVED_TENANT_NAMES, Environment
 from sandpiper.environment.options import empty_as_default, reject_empty
 
@@ -42,7 +42,7 @@ class _Schema(GenerateJsonSchema):
         if function is reject_empty:
             (not_null,) = (member for member in inner["anyOf"] if member != _NULL)
             return not_null
-        if function is uri_alone:
+        if function is expand_uri:
             return {"anyOf": [inner, S3Access.model_json_schema()["properties"]["uri"]]}
         return inner
 

@@ -38,7 +38,7 @@ def issues_from(document: object, error: ValidationError) -> list[ConfigIssue]:
     details = relevant_errors(error)
     hidden = (each for detail in details if detail["type"] == UNKNOWN_NETWORK for each in _hidden_errors(detail))
     for detail in (*details, *hidden):
-        option = OptionLookup.of(document, detail)
+        option = OptionLookup.from_error(document, detail)
         issues.setdefault(option.key_path, _issue(option, detail))
     return list(issues.values())
 
@@ -57,7 +57,7 @@ def _hidden_errors(error: ErrorDetails) -> Iterator[ErrorDetails]:
     options = {
         str(key): value for key, value in cast("Mapping[object, object]", error["input"]).items() if key != "network"
     }
-    # The network that was meant is unknown, so the options are validated for the network that has most of them.
+    # The intended network is unknown, so the options are validated for the network that has most of them.
     tag, model = max(INTERPRETER_TYPES.items(), key=lambda each: len(options.keys() & each[1].model_fields.keys()))
     try:
         model.model_validate({**options, "network": tag})

@@ -30,7 +30,7 @@ NON_ASCII = re.compile("[\u0080-\U0010ffff]")
 
 
 class DeployedResources(Protocol):
-    """Reads from the account what templates do not say."""
+    """Reads deployed state that templates do not contain."""
 
     def physical_ids(self, stack: str) -> dict[str, str]:
         """Returns the physical IDs of a stack's resources by logical ID."""

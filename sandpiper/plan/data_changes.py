@@ -1,4 +1,4 @@
-"""Compares what happens to data: buckets, keys and log groups that are deleted or retained, and retention times."""
+"""Finds the effects of a deployment on data: deleted or retained buckets, keys and log groups, and retention times."""
 
 from __future__ import annotations
 

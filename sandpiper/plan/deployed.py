@@ -1,4 +1,4 @@
-"""Reads what is deployed of an environment: its stacks with their templates, live sessions and objects in buckets."""
+"""Reads the deployed state of an environment: stacks with their templates, live sessions and objects in buckets."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ DEFAULT = "local"
 
 @dataclass(frozen=True)
 class SelectedEnvironment:
-    """An environment; `environment` is the content of its file, or None when an assembly has no file here."""
+    """An environment; `environment` is the content of its file, or None for an assembly without its file."""
 
     name: str
     file: Path
@@ -52,7 +52,7 @@ class SelectedEnvironment:
     def account(self, target: DeploymentTarget | None = None) -> Account:
         """Returns the account that the environment is deployed to.
 
-        The region is that of the target, else of the file, else of the shell.
+        The region is that of the target. Without a target it is that of the file, and without a file that of the shell.
 
         Raises:
             CliError: There are no credentials or no region, or the credentials belong to another account.
@@ -67,27 +67,27 @@ class SelectedEnvironment:
         return Account(session, target)
 
 
-def select_environment(option: str | None, given: Assembly | None = None) -> SelectedEnvironment:
+def select_environment(option: str | None, provided: Assembly | None = None) -> SelectedEnvironment:
     """Returns the environment that a command works on.
 
     Args:
         option: the value of `--environment`, if any.
-        given: the cloud assembly of `--assembly`, if any.
+        provided: the cloud assembly of `--assembly`, if any.
 
     Raises:
         CliError: The environment does not exist or is invalid, or it is not the one of the assembly.
     """
-    name = option or (given.environment if given else DEFAULT)
+    name = option or (provided.environment if provided else DEFAULT)
     file = deployment.environment_file(name)
-    if given is not None and file.stem != given.environment:
+    if provided is not None and file.stem != provided.environment:
         raise CliError(
-            f"--environment is {name!r}, but the assembly is of environment {given.environment}: use only one of them"
+            f"--environment is {name!r}, but the assembly is of {provided.environment}: use only one of them"
         )
     if not name.endswith(".yaml") and not is_match(ENVIRONMENT_NAME, name):
         raise CliError(
             f"--environment is {name!r}; allowed: at most 20 of a-z 0-9, starting with a letter, or a .yaml file"
         )
-    if given is not None and not file.exists():
+    if provided is not None and not file.exists():
         return SelectedEnvironment(file.stem, file, None)
     return SelectedEnvironment(file.stem, file, load(file))
 

@@ -58,7 +58,7 @@ class Comparison:
     Attributes:
         missing: grants that only the expected document has.
         extra: grants that only the actual document has.
-        unresolved: expected grants with parts that only a deployment knows, which cannot be compared.
+        unresolved: expected grants with parts that are known only after a deployment, so that they cannot be compared.
     """
 
     missing: tuple[Grant, ...]

@@ -1,4 +1,4 @@
-"""The notes of a plan: what to check or do before a deployment, and what a deployment leaves unchanged."""
+"""The notes of a plan: required steps before a deployment, and resources that a deployment leaves unchanged."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ def new_stack_notes(
 ) -> Iterator[str]:
     """Yields the notes of a stack that will be created; `deployed` is a stack whose creation failed."""
     if deployed is not None:
-        yield (
-            f"its creation failed ({deployed.status}): `cdk deploy` deletes what remains of it, and creates it again"
-        )
+        yield (f"its creation failed ({deployed.status}): `cdk deploy` deletes its remains and creates it again")
     yield from _existing_buckets(template, has_bucket)
     yield from _renamed_tenants(template, removed)
 

@@ -1,4 +1,4 @@
-"""Compares the permissions of two templates: what each role, and each policy of a resource, gains and loses."""
+"""Compares the permissions of two templates: the grants that each role and each resource policy gains and loses."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class PolicyHolder:
 
 
 def compare_permissions(before: Template | None, after: Template | None) -> Iterator[PermissionChange]:
-    """Yields what each role and each resource policy gains and loses. Unchanged ones are omitted.
+    """Yields the grants that each role and each resource policy gains and loses. Unchanged policies are omitted.
 
     Raises:
         CliError: A template contains a document that is not a policy.

@@ -1,4 +1,4 @@
-"""Sentences about data: what is deleted or retained, and when it expires."""
+"""Sentences about data: deletion, retention and expiry."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def data_sentence(change: DataChange) -> str:
 
 
 def _subject(change: DataChange) -> str:
-    """Returns what expires."""
+    """Returns the subject of a sentence about expiry."""
     if change.folder is None:
         return f"events in {change.resource}"
     objects = "old versions" if change.of_old_versions else "objects"

@@ -1,4 +1,4 @@
-"""Sentences about permissions: what a role, or the policy of a resource, gains and loses."""
+"""Sentences about permissions: the grants that a role, or the policy of a resource, gains and loses."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ NO_VALUE = {"Ref": "AWS::NoValue"}
 
 @dataclass(frozen=True)
 class Resource:
-    """One resource of a template. Properties and attributes are as they are written.
+    """One resource of a template. Properties and attributes are unresolved.
 
     Attributes:
         attributes: everything except type and properties, such as `DependsOn`.
@@ -123,7 +123,7 @@ class Template:
     def resolve(self, value: object) -> Any:
         """Replaces intrinsic functions in a value by text, and the hashes of names by `_HASH`.
 
-        The text of a value that only a deployment knows contains `<…>`; see `is_resolved`.
+        The text of a value that is known only after a deployment contains `<…>`; see `is_resolved`.
         """
         if isinstance(value, dict):
             mapping = cast("dict[str, Any]", value)
@@ -234,7 +234,7 @@ def parse_template(stack: str, text: str, target: DeploymentTarget) -> Template:
 
 
 def is_resolved(text: str) -> bool:
-    """Returns whether a resolved value has no part that only a deployment knows."""
+    """Returns whether every part of a resolved value is known before a deployment."""
     return "<" not in text
 
 

@@ -1,4 +1,4 @@
-"""Reports what is deployed of an environment, and where it differs from its templates. Changes no resource.
+"""Reports the deployed resources of an environment and their differences from the templates. Changes no resource.
 
 `collect` reads the status, `drift` compares resources with templates, `model` defines the status, `render` prints it.
 """

@@ -79,7 +79,7 @@ def _lifetimes(properties: Mapping[str, Any], found: Mapping[str, Any]) -> Itera
 
 
 def _read_setting(read: Callable[[], object]) -> dict[str, Any]:
-    """Returns the answer of S3; an empty one when the setting does not exist."""
+    """Returns the response of S3, or an empty mapping when the setting does not exist."""
     try:
         return cast("dict[str, Any]", read())
     except ClientError as error:

@@ -21,7 +21,7 @@ PROPERTIES = ("Name", "Description", "ExecutionRoleArn", "NetworkConfiguration",
 
 
 def get_interpreter(account: Account, identifier: str) -> dict[str, Any] | None:
-    """Returns the answer of GetCodeInterpreter, or None when the interpreter does not exist."""
+    """Returns the response of GetCodeInterpreter, or None when the interpreter does not exist."""
     try:
         client = account.session.client("bedrock-agentcore-control")
         return cast("dict[str, Any]", client.get_code_interpreter(codeInterpreterId=identifier))

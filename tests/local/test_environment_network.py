@@ -314,7 +314,7 @@ def test_stub_resources_are_listed_with_their_properties(
         check=True,
         timeout=60,
     ).stdout
-    assert f"recorded only: AWS::Route53Resolver::FirewallRuleGroup {group['identifier']}" in text
+    assert f"stub resource: AWS::Route53Resolver::FirewallRuleGroup {group['identifier']}" in text
 
 
 def test_new_domain_updates_the_list_and_new_range_replaces_the_network(

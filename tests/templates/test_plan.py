@@ -380,7 +380,7 @@ def test_a_stack_whose_creation_failed_is_created_again(plans: Plans) -> None:
     changed = only_changed(plan)
     assert (changed.name, changed.change, plan.has_changes) == (name, "new", True)
     assert changed.notes == (
-        "its creation failed (ROLLBACK_COMPLETE): `cdk deploy` deletes what remains of it, and creates it again",
+        "its creation failed (ROLLBACK_COMPLETE): `cdk deploy` deletes its remains and creates it again",
     )
 
 

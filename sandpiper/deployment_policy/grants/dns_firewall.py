@@ -43,8 +43,8 @@ DNS_FIREWALL_GRANTS = (
         REQUEST_TAG_ON_UNTAGGED,
         features.network,
         "Resolver has no condition key for tagging at creation: a domain list, rule group, association or query log "
-        "of this account and region without the tag can be given it, and from then on be changed and deleted; one "
-        "with another environment's tag cannot",
+        "of this account and region without the tag can be tagged, and then be changed and deleted; one with another "
+        "environment's tag cannot",
     ),
     Grant(
         "AssociateDnsFirewall",

@@ -51,8 +51,7 @@ STORAGE_GRANTS = (
         REQUEST_TAG_ON_UNTAGGED,
         features.own_key,
         "KMS has no condition key for tagging at creation: a key of this account and region without the tag can be "
-        "given it, and from then on be deleted and have its policy changed; a key with another environment's tag "
-        "cannot",
+        "tagged, and then be deleted and have its policy changed; a key with another environment's tag cannot",
     ),
     Grant(
         "Keys",
