@@ -40,15 +40,22 @@ INTERPRETER_NAME = r"[a-zA-Z][a-zA-Z0-9_]{0,47}"
 INTERPRETER_ID = rf"{INTERPRETER_NAME}-[a-zA-Z0-9]{{10}}"
 """Pattern of a custom interpreter's identifier: its name, a hyphen and ten characters."""
 MAX_CERTIFICATES = 10
-"""Root certificates of an interpreter (AWS::BedrockAgentCore::CodeInterpreterCustom, Certificates)."""
+"""Maximum number of root certificates of an interpreter.
+
+AWS::BedrockAgentCore::CodeInterpreterCustom, Certificates.
+"""
 MAX_SUBNETS = MAX_SECURITY_GROUPS = 16
-"""Of an interpreter in VPC mode (AWS::BedrockAgentCore::CodeInterpreterCustom, VpcConfig)."""
+"""Maximum number of subnets, and of security groups, of an interpreter in VPC mode.
+
+AWS::BedrockAgentCore::CodeInterpreterCustom, VpcConfig.
+"""
 
 ZONE_LETTERS = "abcdefgh"
-"""The letters of availability zones that an environment's network can have. Each has an eighth of the addresses."""
+"""The letters of the availability zones that an environment's network can use. Each zone gets an eighth of its
+addresses."""
 
 MAX_INLINE_POLICY_CHARACTERS = 10_240
-"""Characters of all inline policies of a role, without white space.
+"""Maximum number of characters of all inline policies of a role together, not counting white space.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 """

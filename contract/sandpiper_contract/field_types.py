@@ -125,7 +125,7 @@ class JsonValue(_JsonNative):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Choice(_JsonNative):
-    """One of a few strings."""
+    """One of a fixed set of strings."""
 
     choices: tuple[str, ...]
 
@@ -140,7 +140,7 @@ class Choice(_JsonNative):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DependentChoice(Choice):
-    """One of a few strings; which of them are allowed depends on another field.
+    """One of a fixed set of strings, of which another field determines the allowed ones.
 
     The rule `DependentValues` checks the value, so that its message can name both fields.
     """

@@ -171,13 +171,13 @@ def check_distinct_paths(files: Iterable[tuple[str, str]]) -> None:
     """
     paths, folders = set[str](), set[str]()
     for location, path in files:
-        found, parts = f"{location} is {truncate(repr(path))}", path.split("/")
+        problem, parts = f"{location} is {truncate(repr(path))}", path.split("/")
         if parts[0] in SERVICE_FILES:
             own = ", ".join(SERVICE_FILES)
-            raise InvalidRequest(f"{found}; allowed: a path outside the service's own files: {own}")
+            raise InvalidRequest(f"{problem}; allowed: a path outside the service's own files: {own}")
         parents = {"/".join(parts[:length]) for length in range(1, len(parts))}
         if path in paths or path in folders or parents & paths:
-            raise InvalidRequest(f"{found}; allowed: unique paths, none below another file")
+            raise InvalidRequest(f"{problem}; allowed: unique paths, none below another file")
         paths.add(path)
         folders |= parents
 

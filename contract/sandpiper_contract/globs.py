@@ -50,7 +50,7 @@ def _segment(glob: str) -> str:
 def _translate(part: re.Match[str]) -> str:
     if part["set"] is None:
         return {"*": "[^/]*", "?": "[^/]"}.get(part[0][0], re.escape(part[0]))
-    ranges = [(first or one, last or one) for first, last, one in _RANGES.findall(part["set"])]
+    ranges = [(first or single, last or single) for first, last, single in _RANGES.findall(part["set"])]
     character_class = "".join(f"{re.escape(first)}-{re.escape(last)}" for first, last in ranges if first <= last)
     if part["not"]:
         return f"[^/{character_class}]"

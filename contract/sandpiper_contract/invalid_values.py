@@ -12,7 +12,7 @@ from sandpiper_contract.errors import InvalidRequest
 from sandpiper_contract.truncation import truncate
 
 MAX_SHOWN_BITS = 256
-"""Size of the largest integer that a message repeats. Python refuses to print integers of more than 4,300 digits."""
+"""Maximum size of an integer in a message. Python refuses to print integers of more than 4,300 digits."""
 
 T = TypeVar("T")
 

@@ -73,7 +73,7 @@ class Record:
     __signature__ = _SignatureAttribute()
 
     def __init__(self, *positional: object, **named: object) -> None:
-        """Creates the record after it has validated every field and rule. Raises InvalidRequest."""
+        """Validates every field and rule and creates the record. Raises InvalidRequest."""
         bound = signature_of(type(self)).bind(*positional, **named)
         bound.apply_defaults()
         for field in fields_of(type(self)):
@@ -88,7 +88,7 @@ class Record:
 
     @classmethod
     def _from_validated(cls, values: Mapping[str, object]) -> Self:
-        """Returns the record with these values, one for each field, after it has checked the rules only."""
+        """Returns the record with these valid values, one for each field. Checks only the rules."""
         record = cls.__new__(cls)
         vars(record).update(values)
         record._check_rules()

@@ -21,13 +21,15 @@ _Files = Annotated[
     tuple[OutputFile, ...], ListOf(Nested(OutputFile), MAX_FILES), "The files that were returned or stored."
 ]
 _Skipped = Annotated[
-    tuple[SkippedFile, ...], ListOf(Nested(SkippedFile), MAX_SKIPPED), "The files that were not, with the reasons."
+    tuple[SkippedFile, ...],
+    ListOf(Nested(SkippedFile), MAX_SKIPPED),
+    "The files that were not returned, with the reasons.",
 ]
 _Manifest = Annotated[
     S3Object | None, S3Uri(), "The address of the complete lists of files, if they are too long for a workflow's state."
 ]
-_Stdout = Annotated[str, AnyString(), "What the program printed to stdout, truncated in the middle if it is long."]
-_Stderr = Annotated[str, AnyString(), "What the program printed to stderr, truncated in the middle if it is long."]
+_Stdout = Annotated[str, AnyString(), "The program's output to stdout, truncated in the middle if it is long."]
+_Stderr = Annotated[str, AnyString(), "The program's output to stderr, truncated in the middle if it is long."]
 _StdoutUri = Annotated[S3Object | None, S3Uri(), "The address of the complete stdout, if it is truncated."]
 _StderrUri = Annotated[S3Object | None, S3Uri(), "The address of the complete stderr, if it is truncated."]
 EXIT_CODE = Integer(-(2**31), 2**32, "exit code")

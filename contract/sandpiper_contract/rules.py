@@ -60,7 +60,7 @@ class RequiresValue:
         if value in self.values and _value_of(record, self.other_field) not in self.other_values:
             other = camel_case(self.other_field)
             choices = " | ".join(_format(each) for each in self.other_values if each is not None)
-            allowed = f"only where {other} is {choices}" if choices else f"only without {other}"
+            allowed = f"only if {other} is {choices}" if choices else f"only without {other}"
             raise InvalidRequest(f"{camel_case(self.field)} is {_format(value)}; allowed: {allowed}")
 
     def schema(self, record: type[Record]) -> dict[str, object]:
@@ -73,7 +73,7 @@ class RequiresValue:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DependentValues:
-    """The values that a field accepts depend on another field, or the field is absent.
+    """A field is absent or has one of the values that another field allows.
 
     `table` has an entry for every value of the field `key_field`. The type of `field` is `DependentChoice`.
     """
@@ -87,7 +87,7 @@ class DependentValues:
         if value is not None and value not in self.table[key]:
             field = f"{camel_case(self.field)} is {truncate(repr(value))}"
             choices = " | ".join(self.table[key])
-            raise InvalidRequest(f"{field} where {camel_case(self.key_field)} is {key}; allowed: {choices}")
+            raise InvalidRequest(f"{field}, but {camel_case(self.key_field)} is {key}; allowed: {choices}")
 
     def schema(self, record: type[Record]) -> dict[str, object]:
         (default,) = [field.default for field in fields_of(record) if field.attribute == self.key_field]

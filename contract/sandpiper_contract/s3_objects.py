@@ -44,8 +44,8 @@ class S3Object:
             S3Object(bucket='my-bucket', key='data/sales.csv')
         """
         if isinstance(value, str) and len(value) > MAX_URI_CHARACTERS:
-            found = f"{location} is {truncate(repr(value))} of {len(value):,} characters"
-            raise InvalidRequest(f"{found}; allowed: s3://BUCKET/KEY of at most {MAX_URI_CHARACTERS:,} characters")
+            problem = f"{location} is {truncate(repr(value))} of {len(value):,} characters"
+            raise InvalidRequest(f"{problem}; allowed: s3://BUCKET/KEY of at most {MAX_URI_CHARACTERS:,} characters")
         if not isinstance(value, str) or not _S3_URI.fullmatch(value):
             raise invalid_value(location, value, S3_URI_FORMAT)
         bucket, _, key = value.removeprefix("s3://").partition("/")
@@ -76,12 +76,12 @@ class S3Folder(S3Uri):
 
     def parse(self, location: str, value: object) -> S3Object:
         if isinstance(value, str) and _S3_ROOT.fullmatch(value):
-            found = f"{location} is {truncate(repr(value))}, which has no folder"
-            raise InvalidRequest(f"{found}; allowed: s3://BUCKET/FOLDER/")
+            problem = f"{location} is {truncate(repr(value))}, which has no folder"
+            raise InvalidRequest(f"{problem}; allowed: s3://BUCKET/FOLDER/")
         folder = S3Object.parse(location, value)
         if not folder.key.endswith("/"):  # stated in words, because truncation can hide the end of the value
-            found = f"{location} is {truncate(repr(value))}, which does not end with a slash"
-            raise InvalidRequest(f"{found}; allowed: s3://BUCKET/FOLDER/")
+            problem = f"{location} is {truncate(repr(value))}, which does not end with a slash"
+            raise InvalidRequest(f"{problem}; allowed: s3://BUCKET/FOLDER/")
         return folder
 
     def schema(self) -> dict[str, object]:

@@ -45,7 +45,8 @@ def key_statement(key_arn: str, via_service: object, context_arns: Sequence[str]
         key_arn: The key.
         via_service: S3's service name in the key's region, such as `s3.eu-west-1.amazonaws.com`.
         context_arns: ARNs that the encryption context can have: the objects, and the bucket if it has a bucket key.
-        write: Whether objects are also written. A multipart upload reads what it wrote, so a writer also decrypts.
+        write: Whether objects are also written. A multipart upload also decrypts its own parts, so a writer needs both
+            permissions.
     """
     return _allow(
         ["kms:Decrypt", *(["kms:GenerateDataKey"] if write else [])],
@@ -60,9 +61,9 @@ def key_statement(key_arn: str, via_service: object, context_arns: Sequence[str]
 def endpoint_statements(partition: str, account: str, writable: Folders, readable: Folders) -> list[Statement]:
     """Returns the statements of S3's gateway endpoint policy.
 
-    Of the bucket of a folder, only the folder's keys can be listed. The principal of a gateway endpoint's policy must
-    be `*`, so conditions limit it to the account.
-    (https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html)
+    In the bucket of a folder, only the keys of the folder can be listed. The principal of a gateway endpoint's policy
+    must be `*`, so conditions limit it to the account.
+    https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html
 
     Args:
         partition: The partition of the ARNs.

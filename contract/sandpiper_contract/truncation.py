@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 MAX_SHOWN_CHARACTERS = 60
-"""How much of a rejected value an error message repeats."""
+"""Maximum number of characters of a rejected value in an error message."""
 
 
 def truncate(text: str) -> str:
-    """Returns the first characters of a text, ending with `…` if it is longer than an error message repeats.
+    """Returns a text, truncated to MAX_SHOWN_CHARACTERS with `…` as the last one if it is longer.
 
     Example:
         >>> truncate("k" * 100)
@@ -22,7 +22,7 @@ def truncate_middle(text: str, characters: int, note: str) -> str:
     Args:
         text: The whole text.
         characters: How many characters to keep at each end.
-        note: What the line says after the count, for example where to find the whole text.
+        note: The text after the count, for example the address of the whole text.
 
     Example:
         >>> print(truncate_middle("a" * 5000, 3, "see stdout.txt"))

@@ -37,7 +37,7 @@ FIGURES: Any = Outputs(figures=True)
 SESSION: dict[str, Callable[[Any], object]] = {
     f"code is a number; allowed: {BLANK}": lambda session: session.run(ANY_CODE(5)),
     f"language is 'ruby'; allowed: {LANGUAGES}": lambda session: session.run(ANY_CODE("1", language="ruby")),
-    "runtime is 'python3' where language is python; allowed: python": lambda session: session.run(
+    "runtime is 'python3', but language is python; allowed: python": lambda session: session.run(
         ANY_CODE("1", runtime="python3")
     ),
     "clearContext is a list of 0; allowed: true | false": lambda session: session.run(ANY_CODE("1", clear_context=[])),
@@ -48,7 +48,7 @@ SESSION: dict[str, Callable[[Any], object]] = {
         Code("1"), inputs=InputFile.from_bytes("a", b"")
     ),
     "outputs is an object of 0; allowed: Outputs": lambda session: session.run(Code("1"), outputs={}),
-    "outputs.figures is true; allowed: only where language is python": lambda session: session.run(
+    "outputs.figures is true; allowed: only if language is python": lambda session: session.run(
         Code("1", "javascript"), outputs=FIGURES
     ),
     "outputs.figures is true; allowed: only without command": lambda session: session.run(

@@ -46,8 +46,8 @@ def test_the_run_code_page_has_every_option() -> None:
         ("InvalidRequest: outputs.maxFiles is 9; allowed: 1", "--max-files is 9; allowed: 1"),
         ("inputs[3].path is '../inputs'; allowed: x", "--input is '../inputs'; allowed: x"),
         (
-            "outputs.figures is true; allowed: only where language is python",
-            "--figures is true; allowed: only where --language is python",
+            "outputs.figures is true; allowed: only if language is python",
+            "--figures is true; allowed: only if --language is python",
         ),
         (
             "codeS3Uri is 's3://b/language'; allowed: objects below s3://b/tenants/a/inputs/",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from code_runner.agent_tools.results import FilesRead, Listed, Pushed, Ran, WorkspaceListing
+from code_runner.agent_tools.results import ExecutionResult, FilesListed, FilesPushed, FilesRead, WorkspaceListing
 from code_runner.agent_tools.specs import TextFile
 from sandpiper_contract import field_types
 from sandpiper_contract.errors import InvalidRequest
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import SearchStrategy
 
-TOOL_RESULTS = (FilesRead, Listed, Pushed, Ran, WorkspaceListing)
+TOOL_RESULTS = (FilesRead, FilesListed, FilesPushed, ExecutionResult, WorkspaceListing)
 PYTHON_VALUES: SearchStrategy[object] = (
     JSON
     | st.binary(max_size=4)
@@ -178,7 +178,7 @@ LANGUAGES = "python | javascript | typescript"
 INVALID: dict[str, tuple[Callable[..., Record], dict[str, Any]]] = {
     "paths[0] is a string of 5 characters; allowed: Pattern": (Outputs, {"paths": ("a.txt",)}),
     "maxFiles is -1; allowed: a whole number of files from 0 to 1,000": (Outputs, {"max_files": -1}),
-    "outputs.figures is true; allowed: only where language is python": (
+    "outputs.figures is true; allowed: only if language is python": (
         RunCode,
         {"code": "1", "language": "javascript", "outputs": Outputs(figures=True)},
     ),
@@ -194,7 +194,7 @@ INVALID: dict[str, tuple[Callable[..., Record], dict[str, Any]]] = {
     f"language is null; allowed: {LANGUAGES}": (RunCode, {"code": "1", "language": None}),
     f"code is a number; allowed: {BLANK}": (RunCode, {"code": 5}),
     "outputs is an object of 0; allowed: Outputs": (RunInSession, {"session": SESSION, "code": "1", "outputs": {}}),
-    "runtime is 'ruby' where language is python; allowed: python": (StartCommand, {"code": "1", "runtime": "ruby"}),
+    "runtime is 'ruby', but language is python; allowed: python": (StartCommand, {"code": "1", "runtime": "ruby"}),
     "s3Uri is 's3://a/b'; allowed: s3://BUCKET/KEY, BUCKET 3 to 63 of a-z 0-9 . - and KEY without control characters": (
         InputFile,
         {"path": "x", "s3_uri": S3Object("a", "b")},

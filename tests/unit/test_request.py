@@ -77,11 +77,11 @@ INVALID: list[tuple[object, str]] = [
         f"inputs[0].s3Uri is 's3://bucket/{'k' * 46}… of 2,012 characters; allowed: "
         "s3://BUCKET/KEY of at most 1,093 characters",
     ),
-    (CODE | {"runtime": "python3"}, "runtime is 'python3' where language is python; allowed: python"),
-    (CODE | {"runtime": "deno"}, "runtime is 'deno' where language is python; allowed: python"),
+    (CODE | {"runtime": "python3"}, "runtime is 'python3', but language is python; allowed: python"),
+    (CODE | {"runtime": "deno"}, "runtime is 'deno', but language is python; allowed: python"),
     (
         CODE | {"runtime": "python", "language": "typescript"},
-        "runtime is 'python' where language is typescript; allowed: deno | nodejs",
+        "runtime is 'python', but language is typescript; allowed: deno | nodejs",
     ),
     (CODE | {"runtime": 3}, "runtime is 3; allowed: deno | nodejs | python"),
     ({"code": ""}, "code is empty; allowed: a string that is not blank"),
