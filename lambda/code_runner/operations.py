@@ -386,7 +386,7 @@ def _handle(interpreter: str, session: CodeSession) -> SessionHandle:
 
 
 def _ignore_stop_failure(session_id: str, error: RunError) -> None:
-    """Does nothing: the caller handles the error of the start itself."""
+    """Does nothing, because the caller handles the error of the start."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -72,7 +72,7 @@ class ExecutionListener(Protocol):
     """Callbacks around the sending of code."""
 
     def before_execution(self) -> None:
-        """Called immediately before the code is sent. An exception prevents that."""
+        """Called immediately before the code is sent. If it raises an exception, the code is not sent."""
         ...
 
     def on_rejected(self) -> None:
@@ -95,7 +95,7 @@ NO_LISTENER = _NoListener()
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Files:
-    """Where a session reads inputs from and writes outputs to.
+    """The storage of the inputs and outputs of a session.
 
     Attributes:
         storage: The folders in S3. None for no bucket: requests and results contain the files.
@@ -113,7 +113,7 @@ class CodeSession:
 
     Args:
         client: The client of the session.
-        files: Where inputs and outputs are; without it, requests and results contain them.
+        files: Storage of inputs and outputs; without it, requests and results contain them.
         scanned_at_us: The sandbox's clock, in µs, at the last listing of files. Later changes count as new.
 
     Example:
@@ -146,8 +146,8 @@ class CodeSession:
     ) -> RunResult:
         """Runs a program or a command once and collects its files.
 
-        Variables of Python programs remain for later programs of the session. A program that fails is a result and
-        raises nothing.
+        Variables of Python programs remain for later programs of the session. A program that fails returns a
+        result and does not raise an error.
 
         Args:
             program: The program or command.
@@ -244,7 +244,7 @@ class CodeSession:
     def collect_files(self, outputs: Outputs | None = None) -> CollectedOutputs:
         """Collects the files that changed since the last listing, or those that `outputs` requests.
 
-        Failures skip files and raise nothing.
+        A file that cannot be collected is skipped; no error is raised.
 
         Raises:
             InvalidRequest: An argument is not allowed.
@@ -298,7 +298,7 @@ class CodeSession:
         )
 
     def _collect(self, outputs: Outputs, written: dict[str, WrittenInput]) -> CollectedOutputs:
-        """Collects files, except inputs that are unchanged since they were written. Raises nothing."""
+        """Collects files, except inputs that are unchanged since they were written. Raises no errors."""
         sink = OutputSink(self._files.storage, self._files.inline_bytes)
         collected = collect(self.client, written, outputs, self.scanned_at_us, sink)
         self.scanned_at_us = collected.clock
@@ -363,7 +363,7 @@ def open_session(
         deadline: When the last call must have ended. The default is the end of the lifetime.
         on_stop_failed: Called with the session id and the error when the session could not be stopped or its start had
             no response; the session then ends when its lifetime expires. The block's own result or error is unaffected.
-        files: Where inputs and outputs are. By default there is no bucket: requests and results contain the files.
+        files: Storage of inputs and outputs. By default there is no bucket: requests and results contain the files.
         client_token: A repeated start with the same token returns the same session.
 
     Raises:

@@ -17,7 +17,7 @@ _DEFAULT_SESSION_SECONDS = (requests.DEFAULT_SESSION_TIMEOUT_SECONDS, requests.S
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TenantConfig:
-    """Where the runs of a tenant happen.
+    """The interpreters, data folder and session lifetimes of a tenant.
 
     Attributes:
         interpreters: Interpreter identifiers by key; the first is the default.

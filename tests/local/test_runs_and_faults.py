@@ -249,5 +249,5 @@ def test_a_run_belongs_to_one_request_and_one_execution(job: Job) -> None:
     ):
         attempt = job.attempts.make({**job.event, **change})
         assert attempt.outcome == "InvalidRequest"
-        assert "was made with another request" in attempt.message
+        assert "was started with another request" in attempt.message
         assert not {"start", "executeCode", "executeCommand"} & set(attempt.sent)

@@ -24,12 +24,12 @@ from botocore.validate import ParamValidator
 
 from code_runner.agent_tools.results import (
     MAX_SHOWN_CHARACTERS,
-    Changed,
+    ExecutionResult,
     Failed,
+    FilesChanged,
+    FilesListed,
+    FilesPushed,
     FilesRead,
-    Listed,
-    Pushed,
-    Ran,
     WorkspaceFile,
     WorkspaceListing,
 )
@@ -93,8 +93,8 @@ def tools(make: Make) -> CodeInterpreterTools:
     return make()
 
 
-def ran(answer: object) -> Ran:
-    assert isinstance(answer, Ran), answer
+def ran(answer: object) -> ExecutionResult:
+    assert isinstance(answer, ExecutionResult), answer
     return answer
 
 
@@ -131,10 +131,10 @@ def test_every_example_of_input_runs(tools: CodeInterpreterTools) -> None:
     assert checked.exit_code == 0
     ran(tools.execute_command("pip config set global.retries 0"))  # its interpreter has no network
     assert "No matching distribution" in ran(example("execute_command")).stderr
-    assert example("file_operations") == Changed(operation="write", paths=("config.json",))
+    assert example("file_operations") == FilesChanged(operation="write", paths=("config.json",))
     assert json.loads(ran(tools.execute_command("cat config.json")).stdout) == {"key": "value"}
     listed = example("file_operations", 1)
-    assert isinstance(listed, Listed)
+    assert isinstance(listed, FilesListed)
     assert {"config.json", "sine.png"} <= {entry.path for entry in listed.entries if entry.kind == "file"}
     ran(tools.execute_code("open('output.csv', 'w').write('a,b\\n1,2\\n')"))
     read = example("file_operations", 2)
@@ -142,10 +142,10 @@ def test_every_example_of_input_runs(tools: CodeInterpreterTools) -> None:
     assert [file.text for file in read.files] == ["a,b\n1,2\n"]
     ran(tools.execute_code("open('results.json', 'w').write('{}'); open('chart.png', 'wb').write(b'\\x89PNG')"))
     pushed = example("ci_push_to_workspace")
-    assert isinstance(pushed, Pushed)
+    assert isinstance(pushed, FilesPushed)
     assert [file.path for file in pushed.saved] == ["code-interpreter/chart.png", "code-interpreter/results.json"]
     everything = example("ci_push_to_workspace", 1)
-    assert isinstance(everything, Pushed)
+    assert isinstance(everything, FilesPushed)
     names = {"chart.png", "config.json", "output.csv", "results.json", "sine.png"}
     assert {file.source for file in everything.saved} == names
     assert everything.not_saved == ()
@@ -270,7 +270,7 @@ def test_an_expired_session_is_replaced_with_a_notice(
     answer = ran(public_tools.execute_code("print('x' in globals())"))
     assert (answer.stdout, answer.notice) == ("False", SESSION_REPLACED)
     listed = public_tools.file_operations("list")
-    assert isinstance(listed, Listed)
+    assert isinstance(listed, FilesListed)
     assert "ca.pem" in {entry.path for entry in listed.entries}
     assert listed.notice is None
 
@@ -325,7 +325,7 @@ def test_an_ended_session_is_replaced_once_with_a_notice(
     end_session(product)
     answer = call(tools)
     assert (answer.ok, answer.notice) == (True, SESSION_REPLACED)
-    if isinstance(answer, Pushed):
+    if isinstance(answer, FilesPushed):
         assert [file.source for file in answer.saved] == ["given.txt"]
     after = ran(tools.execute_code("import os; print('x' in globals(), os.path.exists('made.txt'))"))
     assert (after.stdout, after.notice) == ("False False", None)
@@ -480,7 +480,7 @@ def test_binary_content_and_special_names_are_preserved(tools: CodeInterpreterTo
     )
     ran(tools.execute_code(code))
     pushed = tools.ci_push_to_workspace(names)
-    assert isinstance(pushed, Pushed)
+    assert isinstance(pushed, FilesPushed)
     assert pushed.not_saved == ()
     assert {file.source for file in pushed.saved} == set(names)
     assert {file.sha256 for file in pushed.saved} == {hashlib.sha256(every).hexdigest()}
@@ -495,7 +495,7 @@ def test_a_path_can_begin_with_dot_slash(tools: CodeInterpreterTools) -> None:
     saved = ran(tools.execute_code("open('b.txt', 'w').write('b')", output_filename="./b.txt")).saved
     assert [file.source for file in saved] == ["b.txt"]
     pushed = tools.ci_push_to_workspace(["./sub/a.txt"])
-    assert isinstance(pushed, Pushed)
+    assert isinstance(pushed, FilesPushed)
     assert [file.path for file in pushed.saved] == ["code-interpreter/a.txt"]
     read = tools.file_operations("read", ["././b.txt"])
     assert isinstance(read, FilesRead)
@@ -510,7 +510,7 @@ def test_a_large_file_is_complete_or_reported(tools: CodeInterpreterTools) -> No
     code += "    data = os.urandom(n << 20); open(f'{n}.bin', 'wb').write(data)"
     printed = ran(tools.execute_code(f"{code}\n    print(hashlib.sha256(data).hexdigest())")).stdout.split()
     pushed = tools.ci_push_to_workspace()
-    assert isinstance(pushed, Pushed)
+    assert isinstance(pushed, FilesPushed)
     assert [(file.source, file.size, file.sha256) for file in pushed.saved] == [
         ("12.bin", 12 << 20, printed[0]),
         ("20.bin", 20 << 20, printed[1]),
@@ -527,7 +527,7 @@ def test_push_without_paths_saves_the_files_of_the_root_folder_only(tools: CodeI
     code = "import os\nos.mkdir('sub')\nfor n in ('a.txt', '.hidden', 'sub/b.txt', 'log/c.txt'): open(n, 'w').write(n)"
     assert ran(tools.execute_code(f"{code}\nos.symlink('a.txt', 'link')")).exit_code == 0
     pushed = tools.ci_push_to_workspace()
-    assert isinstance(pushed, Pushed)
+    assert isinstance(pushed, FilesPushed)
     assert {file.source for file in pushed.saved} == {"a.txt", ".hidden"}
     assert [file.path for file in pushed.not_saved] == ["link"]
 
@@ -538,7 +538,7 @@ def test_two_files_with_the_same_name_are_rejected_and_no_file_is_saved(tools: C
     assert "paths[1] is 'b/x.csv', and paths[0] has the same file name" in message
     assert tools.workspace_list("code-interpreter/") == WorkspaceListing(files=())
     alone = tools.ci_push_to_workspace(["b/x.csv"])
-    assert isinstance(alone, Pushed)
+    assert isinstance(alone, FilesPushed)
     assert [file.path for file in alone.saved] == ["code-interpreter/x.csv"]
 
 

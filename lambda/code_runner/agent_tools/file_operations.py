@@ -6,7 +6,7 @@ import hashlib
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from code_runner.agent_tools.results import Changed, Entry, FilesRead, Listed, ReadFile, UnsavedFile, content
+from code_runner.agent_tools.results import Entry, FilesChanged, FilesListed, FilesRead, ReadFile, UnsavedFile, content
 from code_runner.agent_tools.specs import ROOT
 from code_runner.agentcore.limits import MAX_WRITE_BYTES
 from code_runner.files.content_types import content_type
@@ -25,7 +25,7 @@ TOO_LARGE = "the file exceeds the size limit of a response; read a part of it wi
 
 def file_operation(
     operation: str, paths: tuple[str, ...] | None, entries: tuple[TextFile, ...] | None
-) -> Callable[[CodeSession], FilesRead | Changed | Listed]:
+) -> Callable[[CodeSession], FilesRead | FilesChanged | FilesListed]:
     """Returns the operation as a function of a session.
 
     Raises:
@@ -45,7 +45,9 @@ def file_operation(
     return lambda session: {"read": _read, "remove": _remove}[operation](session, paths)
 
 
-def _write(paths: tuple[str, ...] | None, entries: tuple[TextFile, ...] | None) -> Callable[[CodeSession], Changed]:
+def _write(
+    paths: tuple[str, ...] | None, entries: tuple[TextFile, ...] | None
+) -> Callable[[CodeSession], FilesChanged]:
     if paths is not None or not entries:
         raise InvalidRequest(
             "paths is set or content is missing; allowed with write: content only, such as "
@@ -61,25 +63,25 @@ def _write(paths: tuple[str, ...] | None, entries: tuple[TextFile, ...] | None) 
     if (size := sum(map(len, files.values()))) > MAX_WRITE_BYTES:
         raise PayloadTooLarge(f"content has {size:,} bytes in total; allowed: {MAX_WRITE_BYTES:,} in one call")
 
-    def write(session: CodeSession) -> Changed:
+    def write(session: CodeSession) -> FilesChanged:
         session.client.write_files(files)
-        return Changed(operation="write", paths=tuple(files))
+        return FilesChanged(operation="write", paths=tuple(files))
 
     return write
 
 
-def _remove(session: CodeSession, paths: tuple[str, ...]) -> Changed:
+def _remove(session: CodeSession, paths: tuple[str, ...]) -> FilesChanged:
     session.client.remove_files(paths)
-    return Changed(operation="remove", paths=paths)
+    return FilesChanged(operation="remove", paths=paths)
 
 
-def _list(session: CodeSession, folders: tuple[str, ...]) -> Listed:
+def _list(session: CodeSession, folders: tuple[str, ...]) -> FilesListed:
     entries: list[Entry] = []
     for folder in folders:
         prefix = "" if folder == ROOT else f"{folder}/"
         files = session.client.list_files("" if folder == ROOT else folder)
         entries += [Entry(path=f"{prefix}{file.name}", kind=file.kind) for file in files]
-    return Listed(entries=tuple(entries))
+    return FilesListed(entries=tuple(entries))
 
 
 def _read(session: CodeSession, paths: tuple[str, ...]) -> FilesRead:

@@ -75,16 +75,18 @@ _Saved = Annotated[
     tuple[SavedFile, ...], ListOf(Nested(SavedFile), MAX_FILES), "The files that were saved to the workspace."
 ]
 _NotSaved = Annotated[
-    tuple[UnsavedFile, ...], ListOf(Nested(UnsavedFile), MAX_SKIPPED), "The files that were not, with the reasons."
+    tuple[UnsavedFile, ...],
+    ListOf(Nested(UnsavedFile), MAX_SKIPPED),
+    "The files that were not saved, with the reasons.",
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ran(ToolResult):
+class ExecutionResult(ToolResult):
     """The output and exit code of code or a command."""
 
     stdout: Annotated[str, AnyString(), "Output to stdout. In JSON, long output is truncated in the middle."]
-    stderr: Annotated[str, AnyString(), "Output to stderr, truncated likewise."]
+    stderr: Annotated[str, AnyString(), "Output to stderr. In JSON, long output is truncated in the middle."]
     exit_code: Annotated[int, Integer(-(2**31), 2**32, "exit code"), "0 means success."]
     execution_time_ms: Annotated[float, Number("ms"), "Execution time as measured by the service, in milliseconds."]
     saved: _Saved = ()
@@ -97,7 +99,7 @@ class Ran(ToolResult):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pushed(ToolResult):
+class FilesPushed(ToolResult):
     """The files of the sandbox that were saved to the workspace."""
 
     saved: _Saved
@@ -122,12 +124,14 @@ class FilesRead(ToolResult):
 
     files: Annotated[tuple[ReadFile, ...], ListOf(Nested(ReadFile), MAX_FILES), "The files that were read."]
     not_read: Annotated[
-        tuple[UnsavedFile, ...], ListOf(Nested(UnsavedFile), MAX_FILES), "The files that were not, with the reasons."
+        tuple[UnsavedFile, ...],
+        ListOf(Nested(UnsavedFile), MAX_FILES),
+        "The files that were not read, with the reasons.",
     ] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Changed(ToolResult):
+class FilesChanged(ToolResult):
     """Files of the sandbox that were written or removed."""
 
     operation: Annotated[str, Choice(("write", "remove")), "The operation."]
@@ -143,7 +147,7 @@ class Entry(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listed(ToolResult):
+class FilesListed(ToolResult):
     """The entries of folders of the sandbox, including the service's own files."""
 
     entries: Annotated[

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 from code_runner.agent_tools.file_operations import file_operation
 from code_runner.agent_tools.restarting_session import SESSION_REPLACED, RestartingSession, Uploads
-from code_runner.agent_tools.results import Changed, Failed, FilesRead, Listed, Pushed, Ran, ToolResult
+from code_runner.agent_tools.results import (
+    ExecutionResult,
+    Failed,
+    FilesChanged,
+    FilesListed,
+    FilesPushed,
+    FilesRead,
+    ToolResult,
+)
 from code_runner.agent_tools.specs import TOOL_SPECS, TOOLS, parse_arguments
 from code_runner.agent_tools.workspace import FOLDER, Workspace
 from code_runner.agent_tools.workspace_push import check_distinct_names, push, save
@@ -137,19 +145,19 @@ class CodeInterpreterTools:
             return Failed.from_error(error)
         return getattr(self, name)(**arguments)
 
-    def execute_code(self, code: str, language: str = "python", output_filename: str = "") -> Ran | Failed:
+    def execute_code(self, code: str, language: str = "python", output_filename: str = "") -> ExecutionResult | Failed:
         """Runs code in the session and saves the file `output_filename` to the workspace.
 
         If the code does not write the file, the result lists it in `not_saved`.
         """
 
-        def work() -> Ran:
+        def work() -> ExecutionResult:
             program, program_language, path = parse_arguments(
                 "execute_code", code=code, language=language, output_filename=output_filename
             )
 
-            def run(session: CodeSession) -> Ran:
-                result = _to_ran(session.run(Code(program, program_language), outputs=NO_OUTPUTS))
+            def run(session: CodeSession) -> ExecutionResult:
+                result = _to_execution_result(session.run(Code(program, program_language), outputs=NO_OUTPUTS))
                 if not path:
                     return result
                 saved, not_saved = save(session, path, self._workspace)
@@ -159,14 +167,14 @@ class CodeInterpreterTools:
 
         return self._run(work)
 
-    def execute_command(self, command: str) -> Ran | Failed:
+    def execute_command(self, command: str) -> ExecutionResult | Failed:
         """Runs a shell command in the session's working directory."""
 
-        def work() -> Ran:
+        def work() -> ExecutionResult:
             (command_line,) = parse_arguments("execute_command", command=command)
 
-            def run(session: CodeSession) -> Ran:
-                return _to_ran(session.run(Command(command_line), outputs=NO_OUTPUTS))
+            def run(session: CodeSession) -> ExecutionResult:
+                return _to_execution_result(session.run(Command(command_line), outputs=NO_OUTPUTS))
 
             return self._session.execute(run, runs_code=True)
 
@@ -174,26 +182,26 @@ class CodeInterpreterTools:
 
     def file_operations(
         self, operation: str, paths: list[str] | None = None, content: list[dict[str, str]] | None = None
-    ) -> FilesRead | Changed | Listed | Failed:
+    ) -> FilesRead | FilesChanged | FilesListed | Failed:
         """Reads, writes, lists or removes files of the sandbox.
 
         Binary files are returned as base64. The operation `write` accepts text only.
         """
 
-        def work() -> FilesRead | Changed | Listed:
+        def work() -> FilesRead | FilesChanged | FilesListed:
             arguments = parse_arguments("file_operations", operation=operation, paths=paths, content=content)
             return self._session.execute(file_operation(*arguments))
 
         return self._run(work)
 
-    def ci_push_to_workspace(self, paths: list[str] | None = None) -> Pushed | Failed:
+    def ci_push_to_workspace(self, paths: list[str] | None = None) -> FilesPushed | Failed:
         """Saves files of the sandbox to the workspace. Default: all files in the sandbox's root folder.
 
         The workspace has no subfolders: a file is saved under the last part of its path. If two paths have the same
         last part, the call fails before it saves a file. The default excludes subfolders and the service's own files.
         """
 
-        def work() -> Pushed:
+        def work() -> FilesPushed:
             (files,) = parse_arguments("ci_push_to_workspace", paths=paths)
             if files == ():
                 raise InvalidRequest("paths is a list of 0; allowed: at least one path. Omit paths to save all files")
@@ -233,10 +241,10 @@ def _upload(path: object, data: object) -> InputFile:
     return InputFile.from_bytes(relative_path, Base64().validate(f"uploads[{path!r}]", data))
 
 
-def _to_ran(result: RunResult) -> Ran:
+def _to_execution_result(result: RunResult) -> ExecutionResult:
     output = result.stderr + result.stdout
     without_network = result.exit_code != 0 and any(sign in output for sign in NO_NETWORK_SIGNS)
-    return Ran(
+    return ExecutionResult(
         stdout=result.stdout,
         stderr=result.stderr,
         exit_code=result.exit_code,

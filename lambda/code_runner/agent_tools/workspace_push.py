@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from code_runner.agent_tools.results import Pushed, SavedFile, UnsavedFile
+from code_runner.agent_tools.results import FilesPushed, SavedFile, UnsavedFile
 from code_runner.agent_tools.specs import ROOT
 from code_runner.agent_tools.workspace import workspace_path
 from code_runner.agentcore.limits import DIRECT_TRANSFER_BYTES
@@ -49,13 +49,13 @@ def check_distinct_names(paths: Sequence[str]) -> None:
             )
 
 
-def push(session: CodeSession, paths: Sequence[str] | None, workspace: Workspace) -> Pushed:
+def push(session: CodeSession, paths: Sequence[str] | None, workspace: Workspace) -> FilesPushed:
     """Saves these files, or all files in the root folder. Raises RunError if the session has ended."""
     collected = _in_root(session) if paths is None else _by_path(session, paths)
     if any(file.reason is SkipReason.NOT_LISTED for file in collected.skipped):
         session.client.list_files()  # raises if the session has ended
     saved, not_saved = _save(collected, paths or (), workspace)
-    return Pushed(saved=saved, not_saved=not_saved)
+    return FilesPushed(saved=saved, not_saved=not_saved)
 
 
 def save(session: CodeSession, path: str, workspace: Workspace) -> Saved:

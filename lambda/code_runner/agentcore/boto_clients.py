@@ -60,7 +60,7 @@ class Clients(Protocol):
 
 
 class AwsClients:
-    """Creates each client at its first use and keeps it.
+    """Creates each client at its first use and caches it.
 
     Example:
         >>> import boto3

@@ -35,11 +35,12 @@ if TYPE_CHECKING:
     from code_runner.agentcore.deadline import Deadline
 
 RETRY_DELAYS_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0)
-"""Delays before a call is repeated: at 30 calls per second and account, 200 calls have passed after all of them."""
+"""Delays before a call is repeated. In their total time, an account can make more than 200 calls at its quota of 30
+calls per second."""
 MIN_REMAINING_SECONDS = 3
-"""A call is not sent when less time remains for its response."""
+"""A call is not sent if less time remains for its response."""
 TOOL_TIMEOUT_SECONDS = 60
-"""Timeout of a call that runs no code of a caller."""
+"""Timeout of a call that does not run the caller's code."""
 MAX_CALL_SECONDS = 900
 """The service's limit for a call that waits for code."""
 CLOCK_SKEW_SECONDS = 5
@@ -93,7 +94,7 @@ class CodeInterpreterClient:
     def execute_code(
         self, code: Code, *, seconds: float = MAX_CALL_SECONDS, on_rejected: Callable[[], None] = ignore_rejection
     ) -> Outcome:
-        """Runs code once. A program that fails has an outcome and raises nothing.
+        """Runs code once. A program that fails returns an outcome and does not raise an error.
 
         Args:
             code: The program.
@@ -250,10 +251,11 @@ class CodeInterpreterClient:
             raise
 
     def _ended_before(self, sent_at: float) -> bool:
-        """Returns whether the session had certainly ended before a call for which the service reports its end.
+        """Returns whether the session certainly ended before a call to which the service responded that it has ended.
 
-        The service reports a session that is stopped during a call differently, but a lifetime that ends during a call
-        in the same way. So the report is certain only where the lifetime cannot have ended during the call.
+        The service returns the same error if the session ended before the call and if its lifetime ended during the
+        call. So the error is conclusive only if the lifetime cannot have ended during the call. A session that is
+        stopped during the call causes another error.
 
         Args:
             sent_at: When the call was sent, on the monotonic clock.

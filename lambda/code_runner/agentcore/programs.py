@@ -1,4 +1,4 @@
-"""What a session runs: code in its interpreter or a command in a shell."""
+"""The programs that a session runs: code in its interpreter, or a command in a shell."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Code:
     clear_context: bool = False
 
     def __post_init__(self) -> None:
-        """Validates the values, so that later steps need not."""
+        """Validates the values, so that later steps need not validate them."""
         StartCommand(code=self.text, language=self.language, runtime=self.runtime)
         Boolean().validate("clearContext", self.clear_context)
 
@@ -50,7 +50,7 @@ class Command:
     text: str
 
     def __post_init__(self) -> None:
-        """Validates the text, so that later steps need not."""
+        """Validates the text, so that later steps need not validate it."""
         RunCommand(command=self.text)
 
 

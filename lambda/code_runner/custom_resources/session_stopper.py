@@ -89,19 +89,19 @@ def stop_all(sessions: BedrockAgentCoreClient, interpreter_id: str, end: Deadlin
 
 
 def _live_sessions(sessions: BedrockAgentCoreClient, interpreter_id: str) -> list[str]:
-    """Returns the ids of up to 100 live sessions; further ones are found after these have been stopped.
+    """Returns the ids of up to 100 live sessions. Once these are stopped, the next call returns further ones.
 
     Returns an empty list for an interpreter that no longer exists. Raises ClientError.
     """
     try:
-        found = sessions.list_code_interpreter_sessions(
+        response = sessions.list_code_interpreter_sessions(
             codeInterpreterIdentifier=interpreter_id, status="READY", maxResults=MAX_LISTED_SESSIONS
         )
     except ClientError as error:
         if error_code(error) == _NOT_FOUND:
             return []
         raise
-    return [item["sessionId"] for item in found["items"]]
+    return [item["sessionId"] for item in response["items"]]
 
 
 def _stop(sessions: BedrockAgentCoreClient, interpreter_id: str, session_id: str) -> Exception | None:

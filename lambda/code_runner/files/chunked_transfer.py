@@ -87,5 +87,7 @@ def write_in_chunks(client: CodeInterpreterClient, path: str, chunks: Iterable[b
             count += 1
         task = {"operation": "join", "path": path, "folder": folder, "chunks": count, "sha256": sha256.hexdigest()}
         if run_script(client, f"joining {path}", TRANSFER, task) is not True:
-            raise ServiceFault(f"joining {path}: the sandbox has other content than was sent; the code has not run")
+            raise ServiceFault(
+                f"joining {path}: the content in the sandbox differs from the sent content; the code has not run"
+            )
     return sha256.hexdigest()

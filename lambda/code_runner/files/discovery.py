@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from code_runner.agentcore.client import TOOL_TIMEOUT_SECONDS
-from code_runner.sandbox_scripts.runner import parse_answer, run_script, script_command
+from code_runner.sandbox_scripts.runner import parse_output, run_script, script_command
 from sandpiper_contract.errors import InvalidRequest, ServiceFault
 from sandpiper_contract.field_types import MAX_NUMBER, MAX_PATH_CHARACTERS, parse_relative_path
 from sandpiper_contract.files import SERVICE_FILES
@@ -24,16 +24,16 @@ LIST_FILES = "list_files"
 MAX_ROWS = 10_000
 MAX_NAME_CHARACTERS = 4_096
 SHA256_PREFIX_DIGITS = 32
-"""Digits of an input's SHA-256 that are sent to recognise it, because a command has little room."""
+"""Number of digits of an input's SHA-256 that are sent to recognise it. A prefix keeps the command short."""
 MAX_COMMAND_BYTES = 120 * 1024
 """Maximum size of the script's command: Linux limits one argument of a program to 128 KiB."""
 DIGEST_BYTES_PER_SECOND = 100_000_000
-"""What a slow sandbox reads for digests; the timeout of a listing depends on it."""
+"""Rate at which a slow sandbox reads files for their digests. The timeout of a listing depends on it."""
 _ACTION = "listing the files that the program created"
 
 
 class FileKind(StrEnum):
-    """What a path is; `other` is a link, a pipe, a socket or a device."""
+    """The kind of a path. `other` is a link, a pipe, a socket or a device."""
 
     FILE = "file"
     OTHER = "other"
@@ -58,7 +58,7 @@ class FoundFile:
 
 @dataclass(frozen=True)
 class WrittenInput:
-    """An input as it was written.
+    """The size and version of an input when it was written.
 
     Attributes:
         size: Its size in bytes.
@@ -135,16 +135,16 @@ def _short(version: str | int) -> str | int:
 
 def parse_listing(stdout: str) -> Listing:
     """Parses the script's output strictly, because the program could forge it. Raises ServiceFault."""
-    return _listing_from(parse_answer(_ACTION, stdout))
+    return _listing_from(parse_output(_ACTION, stdout))
 
 
-def _listing_from(answer: Any) -> Listing:
-    match answer:
+def _listing_from(output: Any) -> Listing:
+    match output:
         case {"clock": int(clock), "files": [*rows]} if 0 <= clock <= MAX_NUMBER and len(rows) <= MAX_ROWS + 1:
             found = map(_file_from, rows)
             return Listing(tuple({file.path: file for file in found}.values()), clock)
         case _:
-            raise ServiceFault(f"{_ACTION}: the answer is not a listing")
+            raise ServiceFault(f"{_ACTION}: the output is not a listing")
 
 
 def _file_from(row: object) -> FoundFile:
@@ -161,7 +161,7 @@ def _file_from(row: object) -> FoundFile:
 
 
 def _check_path(path: str) -> FileKind:
-    """Returns FILE, or why a result cannot contain this path."""
+    """Returns FILE, or the kind that states why a result cannot contain this path."""
     if len(path) > MAX_PATH_CHARACTERS:
         return FileKind.PATH_TOO_LONG
     try:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 # Both snippets run in the interpreter of the program, which holds its figures.
 
 # Runs before the program. With a notebook backend, plt.show() closes the figures that it shows, and so does the end of
-# a cell. Those figures are remembered with every backend. Figures that the program closes without showing are not.
+# a cell. Those figures are remembered with every backend. Figures that the program closes without showing them are not
+# remembered.
 _PROLOGUE = """
 def _sandpiper_prologue():
     import functools, sys

@@ -21,8 +21,8 @@ class Source:
     """One file to write.
 
     Attributes:
-        location: Where the request names it, for error messages.
-        path: Where it is written, relative to the working directory.
+        location: Its field in the request, for error messages.
+        path: Its destination, relative to the working directory.
         size: Its size in bytes.
         content: Its bytes, or the object that contains them.
     """

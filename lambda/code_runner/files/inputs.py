@@ -29,10 +29,10 @@ def write_inputs(
     Args:
         client: The client of the session.
         inputs: The files.
-        storage: Where inputs in S3 are read from; None if the session has no bucket.
+        storage: The storage of inputs in S3; None if the session has no bucket.
 
     Returns:
-        How each input was written, by path.
+        The written inputs by path.
 
     Raises:
         InvalidRequest: An input is not allowed.

@@ -45,7 +45,7 @@ class Upload:
         self.parts.append({"PartNumber": number, "ETag": response["ETag"]})
 
     def complete(self, sha256: str) -> None:
-        """Creates the object unless the key is in use; an object with this SHA-256 counts as this upload's."""
+        """Creates the object unless the key is in use. An existing object with this SHA-256 counts as this upload."""
         try:
             self.s3.complete_multipart_upload(
                 Bucket=self.target.bucket,
@@ -87,5 +87,5 @@ def multipart_upload(s3: S3Client, target: S3Object, sha256: str, content_type: 
 
 def has_sha256(s3: S3Client, target: S3Object, sha256: str) -> bool:
     """Returns whether the object's metadata has this SHA-256, because an earlier call uploaded it."""
-    found = s3.head_object(Bucket=target.bucket, Key=target.key)
-    return found["Metadata"].get(SHA256_METADATA) == sha256
+    response = s3.head_object(Bucket=target.bucket, Key=target.key)
+    return response["Metadata"].get(SHA256_METADATA) == sha256

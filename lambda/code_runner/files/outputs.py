@@ -38,7 +38,7 @@ _KIND_REASONS = {
 
 @dataclass(frozen=True)
 class OutputSink:
-    """Where outputs go: to S3, or into the result, which has room for `inline_bytes` (None: no limit)."""
+    """The destination of outputs: S3, or the result with at most `inline_bytes` of content (None: no limit)."""
 
     storage: Storage | None
     inline_bytes: int | None
@@ -66,14 +66,14 @@ def collect(
 ) -> CollectedOutputs:
     """Collects the files that were created or changed, or that are requested by name.
 
-    The code has already run, so errors are not raised: they skip files and never lose the result.
+    The code has already run, so errors are not raised: the affected files are skipped and the result is returned.
 
     Args:
         client: The client of the session.
         inputs: Inputs by path; they are left out while they are unchanged.
         outputs: The requested files and the limits.
         scanned_at_us: The sandbox's clock, in µs, at the last listing; later changes are collected.
-        sink: Where the files go.
+        sink: The destination of the files.
     """
     collected = CollectedOutputs(clock=scanned_at_us)
     if not outputs.collects_files:
@@ -106,7 +106,7 @@ def _list(
     scanned_at_us: int,
     collected: CollectedOutputs,
 ) -> Listing:
-    """Lists files; saves figures first where they are requested, and skips them when that fails."""
+    """Lists files. Saves requested figures first, and skips them if that fails."""
     if outputs.figures:
         try:
             return find_files_and_figures(client, inputs, outputs, scanned_at_us)
@@ -258,7 +258,7 @@ def _store_directly(
 def _read_batch(
     client: CodeInterpreterClient, files: Sequence[FoundFile]
 ) -> Iterator[tuple[FoundFile, bytes | SkipReason]]:
-    """Reads files in one call, or in two halves where it fails, so that one bad file does not affect the others."""
+    """Reads files in one call, or in two halves if it fails, so that one bad file does not affect the others."""
     contents, reason = _read_once(client, [file.path for file in files])
     if contents is None and len(files) > 1 and reason is not None:
         middle = len(files) // 2

@@ -51,7 +51,7 @@ def send(
         client: The client of the session.
         staging: The staging folder.
         files: The files to send.
-        store: Copies a staged file to its place and returns the output file.
+        store: Copies a staged file to the run's folder and returns the output file.
 
     Yields:
         Each file with the output file, or with the reason why it was skipped.
@@ -60,10 +60,12 @@ def send(
         RunError: The command failed.
     """
     with staging.temporary_objects(len(files), client.deadline) as addresses:
-        rows = [(file.path, file.size, file.sha256, to.uri) for file, to in zip(files, addresses, strict=True)]
+        rows = [
+            (file.path, file.size, file.sha256, address.uri) for file, address in zip(files, addresses, strict=True)
+        ]
         task = {"operation": "send", "region": staging.region, "files": rows}
-        answer = run_script(client, "sending large files to S3", TRANSFER, task, MAX_CALL_SECONDS)
-        for file, address, status in zip(files, addresses, _per_file(answer, len(files)), strict=True):
+        output = run_script(client, "sending large files to S3", TRANSFER, task, MAX_CALL_SECONDS)
+        for file, address, status in zip(files, addresses, _per_file(output, len(files)), strict=True):
             yield file, _store(file, status, staging, address, store)
 
 
@@ -91,7 +93,7 @@ def fetch(client: CodeInterpreterClient, staging: Staging, sources: Sequence[Sou
     """Stages all inputs and fetches them with one command. Raises RunError.
 
     Returns:
-        How each input was written, by path.
+        The written inputs by path.
     """
     written: dict[str, WrittenInput] = {}
     objects = staging.temporary_objects(len(sources), client.deadline)
@@ -101,8 +103,8 @@ def fetch(client: CodeInterpreterClient, staging: Staging, sources: Sequence[Sou
             for source, address in zip(sources, addresses, strict=True)
         ]
         task = {"operation": "fetch", "region": staging.region, "folder": folder, "files": rows}
-        answer = run_script(client, "fetching large inputs from S3", TRANSFER, task, MAX_CALL_SECONDS)
-        for source, changed_at in zip(sources, _per_file(answer, len(sources)), strict=True):
+        output = run_script(client, "fetching large inputs from S3", TRANSFER, task, MAX_CALL_SECONDS)
+        for source, changed_at in zip(sources, _per_file(output, len(sources)), strict=True):
             if changed_at == "changed":
                 raise StorageError(f"{source.location}: the staged object was replaced before the session read it")
             if not isinstance(changed_at, int):
@@ -115,10 +117,10 @@ def fetch(client: CodeInterpreterClient, staging: Staging, sources: Sequence[Sou
     return written
 
 
-def _per_file(answer: Any, count: int) -> list[object]:
-    """Returns the script's answer for each file. Raises ServiceFault if their number is different."""
-    match answer:
+def _per_file(output: Any, count: int) -> list[object]:
+    """Returns the script's result for each file. Raises ServiceFault if their number is different."""
+    match output:
         case [*each] if len(each) == count:
             return each
         case _:
-            raise ServiceFault("the sandbox's answer does not match the requested files")
+            raise ServiceFault("the script's output does not match the requested files")

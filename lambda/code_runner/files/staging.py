@@ -1,7 +1,7 @@
 """The staging folder, which large files pass through between S3 and a sandbox with its execution role.
 
 Code in other sessions of the same interpreter can reach the folder too. So names are random, every file is deleted
-after its transfer, and a file is used only while it is the object that was inspected.
+after its transfer, and a file is used only if the object is unchanged since it was inspected.
 """
 
 from __future__ import annotations
@@ -103,5 +103,5 @@ class Staging:
     def head(self, address: S3Object) -> StoredObject:
         """Returns size and ETag of an object that a session has sent. Raises StorageError."""
         with storage_errors("reading", address.uri):
-            found = self.clients.s3.head_object(Bucket=address.bucket, Key=address.key)
-        return StoredObject(address, found["ContentLength"], found["ETag"])
+            response = self.clients.s3.head_object(Bucket=address.bucket, Key=address.key)
+        return StoredObject(address, response["ContentLength"], response["ETag"])

@@ -101,14 +101,14 @@ class Storage:
         self._require_input_uri(location, source)
         with storage_errors(f"{location}: reading", source.uri):
             try:
-                found = self.s3.head_object(Bucket=source.bucket, Key=source.key)
+                response = self.s3.head_object(Bucket=source.bucket, Key=source.key)
             except ClientError as error:
                 if error_code(error) not in HEAD_ERRORS:
                     raise
                 raise StorageError(f"{location} {source.uri}: {HEAD_ERRORS[error_code(error)]}") from error
-        if (size := found["ContentLength"]) > max_bytes:
+        if (size := response["ContentLength"]) > max_bytes:
             raise PayloadTooLarge(f"{location} {source.uri}: {size:,} bytes; allowed: {max_bytes:,}")
-        return StoredObject(source, size, found["ETag"])
+        return StoredObject(source, size, response["ETag"])
 
     def list_inputs(self, location: str, folder: S3Object) -> list[StoredObject]:
         """Lists the objects in a folder below the input folder. Raises the errors of `read_input`.
@@ -119,15 +119,15 @@ class Storage:
         """
         self._require_input_uri(location, folder)
         with storage_errors(f"{location}: listing", folder.uri):
-            found = self.s3.list_objects_v2(Bucket=folder.bucket, Prefix=folder.key, MaxKeys=MAX_FOLDER_OBJECTS)
+            response = self.s3.list_objects_v2(Bucket=folder.bucket, Prefix=folder.key, MaxKeys=MAX_FOLDER_OBJECTS)
         # The S3 console creates an empty object whose key ends with a slash for each folder.
         objects = [
             StoredObject(S3Object(folder.bucket, entry.get("Key", "")), entry.get("Size", 0), entry.get("ETag", ""))
-            for entry in found.get("Contents", [])
+            for entry in response.get("Contents", [])
             if entry.get("Size") or not entry.get("Key", "").endswith("/")
         ]
-        if found["IsTruncated"] or not objects:
-            number = f"more than {MAX_FOLDER_OBJECTS:,}" if found["IsTruncated"] else "none"
+        if response["IsTruncated"] or not objects:
+            number = f"more than {MAX_FOLDER_OBJECTS:,}" if response["IsTruncated"] else "none"
             raise InvalidRequest(f"{location} {folder.uri}: {number}; allowed: 1 to {MAX_FOLDER_OBJECTS:,} objects")
         for stored in objects:
             if stored.size > MAX_FILE_BYTES:
@@ -224,7 +224,7 @@ class Storage:
             path: Its path in the sandbox.
             staged: The staged object.
             sha256: The digest of the file in the sandbox.
-            s3_copy: A client that waits as long as a copy takes.
+            s3_copy: A client whose timeout allows for a whole copy.
             deadline: The deadline of the run.
             link_seconds: Lifetime of a presigned link to the object; None for no link.
 

@@ -9,7 +9,7 @@ sends nothing.
 arrive. That time is measured by S3's clock alone, from the object's `Last-Modified` to the `Date` of the response: the
 clocks of two functions are never compared.
 
-A write that reaches S3 after botocore has given up on it does no harm, because the ETag in its condition is outdated.
+A write that reaches S3 after botocore has given up on it is harmless, because the ETag in its condition is outdated.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LEGACY_ATTEMPT_SECONDS = 30
 """How long to wait for the result of a record that has no expiry (written by older releases)."""
 POLL_INTERVAL_SECONDS = 1.0
 MAX_TAKEOVERS = 5
-"""How often other attempts may take a run over before this attempt gives up."""
+"""How often other attempts may take over a run before this attempt gives up."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def acquire(
         deadline: When this attempt ends in any case.
 
     Raises:
-        InvalidRequest: The run was made with another request.
+        InvalidRequest: The run was started with another request.
         RunUnderWay: The other attempt may still be alive at `wait_until`.
         StorageError: S3 failed.
     """
@@ -163,7 +163,7 @@ def acquire(
         found = read_record(s3, address)
         if found.record.fingerprint not in fingerprints:
             raise InvalidRequest(
-                f"the run at {address.uri} was made with another request, or by an earlier execution of that name; "
+                f"the run at {address.uri} was started with another request, or by an earlier execution of that name; "
                 "allowed: the same request again"
             )
         if found.record.status is Status.ACCEPTED:
@@ -193,7 +193,7 @@ def _wait_for_result(s3: S3Client, address: S3Object, until: Deadline) -> Record
         if until.seconds_left < POLL_INTERVAL_SECONDS:
             raise RunUnderWay(
                 f"{address.uri}: an earlier attempt of this run sent the code and may still be running; this attempt "
-                "has no time left to wait for its result, and has run and stopped nothing"
+                "has no time left to wait for its result. It ran no code and stopped no session"
             )
         time.sleep(POLL_INTERVAL_SECONDS)
     return found

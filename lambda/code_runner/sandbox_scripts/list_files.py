@@ -1,8 +1,9 @@
-"""Script that runs inside the sandbox and lists the files in the working directory. It imports nothing of the product.
+"""Script that runs inside the sandbox and lists the files in the working directory.
 
-It is started with `python3 -I`, so that a json.py in the working directory is not imported. It prints one line of JSON
-after a marker: {"clock": µs, "files": [[path, size in bytes, sha256 or null, kind]]}. Links are named and never
-followed. Content is read for its digest only for files within the limits and for inputs. Unchanged inputs are left out.
+It does not import other modules of the product. It is started with `python3 -I`, so that a json.py in the working
+directory is not imported. It prints one line of JSON after a marker:
+{"clock": µs, "files": [[path, size in bytes, sha256 or null, kind]]}. Links are listed and never followed. Content is
+read for its digest only for files within the limits and for inputs. Unchanged inputs are left out.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CLOCK_REALTIME_COARSE = 5
-"""The clock of the kernel's change times, so that no later change has an earlier time."""
+"""The kernel uses this clock for change times, so no later change has an earlier time."""
 
 
 def main(task: dict[str, Any]) -> None:

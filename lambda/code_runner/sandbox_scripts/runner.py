@@ -1,4 +1,4 @@
-"""Starts this package's scripts inside a sandbox and reads their answers, which code in the sandbox could forge."""
+"""Starts this package's scripts inside a sandbox and parses their output, which code in the sandbox could forge."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from code_runner.agentcore.client import CodeInterpreterClient
 
 MARKER = "sandpiper-answer:"
-"""Precedes a script's answer in its standard output."""
+"""Precedes the JSON of a script in its standard output."""
 
 
 @cache
@@ -29,7 +29,7 @@ def script_text(script: str) -> str:
 
 
 def script_command(script: str, task: Mapping[str, Any]) -> list[str]:
-    """Returns the command, as a list of words, that runs a script with a task; `parse_answer` reads its output.
+    """Returns the command, as a list of words, that runs a script with a task; `parse_output` parses its output.
 
     `python3 -I` prevents imports of modules that the user's code left in the working directory.
     """
@@ -37,12 +37,12 @@ def script_command(script: str, task: Mapping[str, Any]) -> list[str]:
     return ["python3", "-I", "-c", script_text(script), packed]
 
 
-def parse_answer(action: str, stdout: str) -> Any:
+def parse_output(action: str, stdout: str) -> Any:
     """Returns the JSON that a script printed. Raises ServiceFault if there is none."""
     try:
         return json.loads(stdout.rpartition(MARKER)[2])
     except (ValueError, RecursionError):
-        raise ServiceFault(f"{action}: the sandbox returned no answer") from None
+        raise ServiceFault(f"{action}: the script printed no JSON") from None
 
 
 def run_script(
@@ -52,19 +52,19 @@ def run_script(
     task: Mapping[str, Any],
     seconds: float = TOOL_TIMEOUT_SECONDS,
 ) -> Any:
-    """Runs a script that is safe to repeat, and returns its answer.
+    """Runs a script that is safe to repeat, and returns the JSON that it printed.
 
     Args:
         client: The client of the session.
         action: What the script does, for error messages.
-        script: Its name.
-        task: Its arguments.
+        script: Name of the script.
+        task: Arguments of the script.
         seconds: Timeout of the call in seconds.
 
     Raises:
-        RunError: The call failed or the script did not answer.
+        RunError: The call failed, or the script failed or printed no JSON.
     """
     outcome = client.execute_idempotent_command(shlex.join(script_command(script, task)), seconds)
     if outcome.exit_code:
         raise ServiceFault(f"{action}: exit code {outcome.exit_code}")
-    return parse_answer(action, outcome.stdout)
+    return parse_output(action, outcome.stdout)

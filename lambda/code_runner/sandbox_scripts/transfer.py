@@ -1,7 +1,7 @@
 """Script that runs inside the sandbox: splits and joins files, sends files to S3 and fetches them.
 
-It imports nothing of the product and is started with `python3 -I`. Links are never followed: a file is opened one path
-component at a time. S3 is reached with the AWS CLI, which uses the interpreter's execution role.
+It does not import other modules of the product and is started with `python3 -I`. Links are never followed: a file is
+opened one path component at a time. S3 is reached with the AWS CLI, which uses the interpreter's execution role.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ AWS_S3_CP = ["aws", "s3", "cp", "--only-show-errors"]
 
 
 def main(task: dict[str, Any]) -> None:
-    """Prints the answer for `task`."""
+    """Performs the operation of `task` and prints its result as JSON after a marker."""
     operations = {"split": split, "join": join, "send": send, "fetch": fetch}
     print("\n" + task["marker"] + json.dumps(operations[task["operation"]](task)))
 
@@ -56,12 +56,12 @@ def join(task: dict[str, Any]) -> bool:
 
 
 def send(task: dict[str, Any]) -> list[str]:
-    """Sends files, given as [path, size, sha256, target URI]. Returns a status for each."""
+    """Sends files. Each is [path, size, sha256, target URI]. Returns a status for each."""
     return [send_file(path, size, sha256, uri, task["region"]) for path, size, sha256, uri in task["files"]]
 
 
 def send_file(path: str, size: int, sha256: str, uri: str, region: str) -> str:
-    """Sends one file and reads it once, for its digest and for S3 at the same time, so that both are the same content.
+    """Sends one file. Reads it once, so that the digest belongs to the content that was sent.
 
     Returns `sent`; `unreadable`; `changed` since it was listed; or `refused` by S3 or without an AWS CLI.
     """
@@ -89,7 +89,7 @@ def send_file(path: str, size: int, sha256: str, uri: str, region: str) -> str:
 
 
 def fetch(task: dict[str, Any]) -> list[int | str]:
-    """Fetches objects, given as [source URI, sha256, path]. Returns for each its change time in µs, or a status."""
+    """Fetches objects. Each is [source URI, sha256, path]. Returns the change time in µs, or a status, for each."""
     shutil.rmtree(task["folder"], ignore_errors=True)
     os.mkdir(task["folder"], 0o700)  # noqa: PTH102
     return [
@@ -101,8 +101,8 @@ def fetch(task: dict[str, Any]) -> list[int | str]:
 def fetch_file(uri: str, sha256: str, path: str, temporary: str, region: str) -> int | str:
     """Fetches one object and moves it to its path.
 
-    Returns the file's change time in µs; `refused` by S3 or without an AWS CLI; or `changed` when the content is not
-    the one that was staged.
+    Returns the file's change time in µs; `refused` by S3 or without an AWS CLI; or `changed` if the content is not
+    that of the staged object.
     """
     try:
         command = [*AWS_S3_CP, "--region", region, uri, temporary]
