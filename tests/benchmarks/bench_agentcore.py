@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING, Any
 from jupyter_client.manager import KernelManager
 
 from local_agentcore.process import client, running_emulator
+from sandpiper_contract.aws import MANAGED_INTERPRETER
 from tests.benchmarks.measurement import Measurement
+from tests.support.account import REGION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 RUNTIME = Path(__file__).resolve().parents[2] / "local/runtimes/sandbox/.venv"
-MANAGED, REGION = "aws.codeinterpreter.v1", "us-east-1"
 NO_OP = "pass"
 KERNEL_STARTS, NO_OPS, POOL, COLD_STARTS, MANY, CYCLES = 5, 200, 20, 10, 100, 1000
 COUNTED = ("processes", "descriptors", "files", "control groups")
@@ -97,7 +98,7 @@ class Emulator:
     def start(self) -> str:
         """Starts a session and returns its id."""
         answer = self._data.start_code_interpreter_session(
-            codeInterpreterIdentifier=MANAGED, sessionTimeoutSeconds=3600
+            codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionTimeoutSeconds=3600
         )
         self._sessions.append(answer["sessionId"])
         return self._sessions[-1]
@@ -113,7 +114,7 @@ class Emulator:
 
     def stop(self, session: str) -> None:
         """Stops a session."""
-        self._data.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=session)
+        self._data.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session)
         self._sessions.remove(session)
 
     def start_seconds(self, count: int) -> list[float]:
@@ -156,7 +157,7 @@ class Emulator:
 
     def _invoke(self, session: str, tool: str, **arguments: Any) -> dict[str, Any]:
         answer = self._data.invoke_code_interpreter(
-            codeInterpreterIdentifier=MANAGED, sessionId=session, name=tool, arguments=arguments
+            codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session, name=tool, arguments=arguments
         )
         (event,) = answer["stream"]  # read to its end, which gives the connection back
         result: dict[str, Any] = event["result"]

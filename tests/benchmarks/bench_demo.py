@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import time
-from pathlib import Path
 
 from tests.benchmarks.measurement import Measurement
-
-PROJECT = Path(__file__).resolve().parents[2]
+from tests.support.project import PROJECT
 
 
 def measurements() -> list[Measurement]:

@@ -23,11 +23,11 @@ from sandpiper import deployment
 from sandpiper.cdk_cli import cdk
 from sandpiper_contract.files import MAX_FILE_BYTES
 from tests.benchmarks.measurement import Measurement
+from tests.support.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-PROJECT = Path(__file__).resolve().parents[2]
 THROUGH_BYTES, DIRECT_BYTES = 90_000_000, 512_000_000
 LARGEST_BYTES = 5 * 1024**3 - 1
 """Unless the environment variable of this name says otherwise. The embedded AWS needs about three times as much memory:

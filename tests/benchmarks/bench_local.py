@@ -13,8 +13,8 @@ from local_aws import control, environment
 from local_aws.settings import StateDirectory
 from sandpiper.cdk_cli import cdk
 from tests.benchmarks.measurement import Measurement
+from tests.support.project import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[2]
 RUNS = 7
 
 

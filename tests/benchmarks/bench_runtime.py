@@ -23,16 +23,17 @@ from local_aws import control, environment
 from local_aws.settings import StateDirectory
 from sandpiper_constructs.bundle import bundle
 from sandpiper_contract import settings
+from sandpiper_contract.aws import MANAGED_INTERPRETER
 from tests.benchmarks import benchmark_targets
 from tests.benchmarks.measurement import Measurement
+from tests.support.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from local_aws.running_instance import RunningInstance
 
-PROJECT = Path(__file__).resolve().parents[2]
-TENANT = TenantConfig({"sandbox": benchmark_targets.INTERPRETER}, "bench-runtime", "tenants/bench")
+TENANT = TenantConfig({"sandbox": MANAGED_INTERPRETER}, "bench-runtime", "tenants/bench")
 SETTINGS = {
     settings.BUCKET: TENANT.bucket,
     settings.PREFIX: TENANT.prefix,

@@ -19,8 +19,8 @@ from pathlib import Path
 from sandpiper.environment import SessionFunctionOptions
 from sandpiper_constructs.bundle import bundle
 from tests.benchmarks.measurement import Measurement
+from tests.support.project import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[2]
 SIZES = {1: (1, 1), 20: (4, 5), 100: (20, 5), 500: (100, 5)}
 """Interpreters, as tenants and interpreters of each."""
 REPETITIONS = {1: 5, 20: 5, 100: 3, 500: 3}

@@ -16,9 +16,10 @@ import boto3
 from code_runner.agentcore.boto_clients import AwsClients
 from code_runner.agentcore.deadline import Deadline
 from code_runner.operations import Operations
+from sandpiper_contract.aws import MANAGED_INTERPRETER
 from sandpiper_contract.requests import RunCode
 from sandpiper_contract.run import Run
-from tests.recording_clients import RecordingClients
+from tests.support.recording_clients import RecordingClients
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from code_runner.tenant_config import TenantConfig
 
 
-INTERPRETER = "aws.codeinterpreter.v1"
 PAUSE_SECONDS = 1 / 25
 """Delay before each call: the quota is 30 per second, and a repeated call would count twice."""
 SECONDS = 900
@@ -91,8 +91,8 @@ class _Session:
         self._client: Any = self.calls.watch(boto3.client("bedrock-agentcore"))
 
     def __enter__(self) -> _Session:
-        started = self._client.start_code_interpreter_session(codeInterpreterIdentifier=INTERPRETER)
-        self._names = {"codeInterpreterIdentifier": INTERPRETER, "sessionId": started["sessionId"]}
+        started = self._client.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)
+        self._names = {"codeInterpreterIdentifier": MANAGED_INTERPRETER, "sessionId": started["sessionId"]}
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cdk_cli.offline import ROOT, run
+from tests.support.offline import run
+from tests.support.project import PROJECT
 
 if TYPE_CHECKING:
     import subprocess
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def _synth(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs the documented command. Additional arguments override its arguments."""
-    page = (ROOT / "examples" / "charting_agent" / "README.md").read_text()
+    page = (PROJECT / "examples" / "charting_agent" / "README.md").read_text()
     (command,) = (line for line in page.splitlines() if line.startswith("cdk synth "))
     here = command.replace("build/charting-agent.out", str(tmp_path / "out"))
     return run([*shlex.split(here), *arguments], tmp_path)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tests.cdk_cli.offline import ROOT, run
+from tests.support.offline import run
+from tests.support.project import PROJECT
 
 if TYPE_CHECKING:
     import subprocess
@@ -30,7 +31,7 @@ def test_invalid_environment_is_reported_without_a_traceback(tmp_path: Path) -> 
     completed = _synth(tmp_path, "-c", "environment=nowhere")
     assert completed.returncode == 1
     lines = completed.stderr.splitlines()
-    existing = ", ".join(sorted(path.name for path in (ROOT / "environments").glob("*.yaml")))
+    existing = ", ".join(sorted(path.name for path in (PROJECT / "environments").glob("*.yaml")))
     assert lines[0] == (
         f"environments/nowhere.yaml: the file does not exist; allowed: one of {existing}; "
         "choose one of them, or write one with `sandpiper init`"

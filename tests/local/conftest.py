@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import boto3
 import pytest
@@ -13,16 +13,18 @@ import pytest
 from local_agentcore.admin_client import FaultInjector
 from local_aws import control, environment, running_instance
 from local_aws.settings import StateDirectory
-from sandpiper import deployment, workflow
-from sandpiper.cdk_cli import PROJECT, cdk
-from tests.local.environments import Environments
-from tests.local.target import ENVIRONMENT, ON_AWS, TENANT
+from sandpiper import deployment
+from sandpiper.cdk_cli import cdk
+from tests.support.checkout import CREATED_BY_COMMANDS
+from tests.support.environments import Environments
+from tests.support.product import Product
+from tests.support.project import PROJECT
+from tests.support.target import ENVIRONMENT, ON_AWS, TENANT
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from sandpiper.deployment import Deployment
-    from sandpiper.workflow import FinishedRun
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -42,35 +44,6 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Generator[running_instance.
         for name, value in environment.changes(running, os.environ).items():
             patch.delenv(name, raising=False) if value is None else patch.setenv(name, value)
         yield running
-
-
-@dataclass(frozen=True)
-class Product:
-    """The deployed product, as a workflow author meets it."""
-
-    session: boto3.Session
-    place: Deployment
-    out: Path
-
-    def run(self, code: str, **request: Any) -> FinishedRun:
-        """Runs code through the state machine. Raises CliError where there is no result."""
-        return workflow.run(self.session, self.place, {"code": code, **request}, [], self.out, lambda _: None)
-
-    def live_sessions(self) -> list[str]:
-        """Ids of sessions that still run, on all of the tenant's interpreters."""
-        data = self.session.client("bedrock-agentcore")
-        return [
-            item["sessionId"]
-            for identifier in self.place.interpreters.values()
-            for item in data.list_code_interpreter_sessions(codeInterpreterIdentifier=identifier, status="READY")[
-                "items"
-            ]
-        ]
-
-    def executions(self) -> int:
-        """How many executions the workflow has seen."""
-        pages = self.session.client("stepfunctions").get_paginator("list_executions")
-        return sum(len(page["executions"]) for page in pages.paginate(stateMachineArn=self.place.run_code_arn))
 
 
 @pytest.fixture(scope="session")
@@ -133,3 +106,13 @@ def faults(aws: running_instance.RunningInstance | None) -> Generator[FaultInjec
     orders = FaultInjector(aws.agentcore_url)
     yield orders
     orders.clear()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Generator[Path]:
+    """The project under another path, so that the files of the commands stay apart from those of the developer."""
+    for entry in PROJECT.iterdir():
+        if entry.name not in CREATED_BY_COMMANDS:
+            (tmp_path / entry.name).symlink_to(entry)
+    yield tmp_path
+    subprocess.run([PROJECT / ".venv/bin/sandpiper", "local", "stop"], cwd=tmp_path, capture_output=True)

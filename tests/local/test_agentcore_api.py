@@ -26,11 +26,12 @@ from local_agentcore.emulator import Emulator
 from local_agentcore.errors import ValidationError
 from local_agentcore.process import client, running_emulator
 from local_agentcore.settings import Settings
+from sandpiper_contract.aws import MANAGED_INTERPRETER
+from tests.support.agentcore_sessions import Session, code_of, error_of, message_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-MANAGED = "aws.codeinterpreter.v1"
 SANDBOX: dict[str, Any] = {"networkMode": "SANDBOX"}
 BAR_CHART = """import matplotlib.pyplot as plt
 plt.bar(["Q1", "Q2", "Q3", "Q4"], [12000, 8500, 15000, 9200])
@@ -38,58 +39,6 @@ plt.title("Claims by Quarter")
 plt.ylabel("Amount ($)")
 plt.savefig("chart.png")
 print("Chart saved")"""
-
-
-class Session:
-    """A session for tests."""
-
-    def __init__(self, data_plane: Any, interpreter: str = MANAGED, **parameters: Any) -> None:
-        self.client, self.interpreter = data_plane, interpreter
-        response = data_plane.start_code_interpreter_session(codeInterpreterIdentifier=interpreter, **parameters)
-        self.identifier: str = response["sessionId"]
-
-    def invoke(self, name: str, **arguments: Any) -> dict[str, Any]:
-        """Calls a tool and returns its result."""
-        response = self.client.invoke_code_interpreter(
-            codeInterpreterIdentifier=self.interpreter, sessionId=self.identifier, name=name, arguments=arguments
-        )
-        (event,) = response["stream"]
-        result: dict[str, Any] = event["result"]
-        return result
-
-    def python(self, code: str, **arguments: Any) -> dict[str, Any]:
-        """Runs code and returns its structured content."""
-        content: dict[str, Any] = self.invoke("executeCode", language="python", code=code, **arguments)[
-            "structuredContent"
-        ]
-        return content
-
-    def stop(self) -> None:
-        """Stops the session if it is live."""
-        try:
-            self.client.stop_code_interpreter_session(
-                codeInterpreterIdentifier=self.interpreter, sessionId=self.identifier
-            )
-        except ClientError as error:
-            if code_of(error) not in ("ConflictException", "ResourceNotFoundException"):
-                raise
-
-
-def code_of(error: Any) -> str:
-    """Returns a service error's code."""
-    return str(error.response["Error"]["Code"])
-
-
-def message_of(error: Any) -> str:
-    """Returns a service error's message."""
-    return str(error.response["Error"]["Message"])
-
-
-def error_of(call: Callable[[], object]) -> tuple[str, str]:
-    """Returns code and message of the error that a call raises."""
-    with pytest.raises(ClientError) as raised:
-        call()
-    return code_of(raised.value), message_of(raised.value)
 
 
 def new_name() -> str:
@@ -149,8 +98,11 @@ def test_create_get_list_and_delete_an_interpreter(agentcore_control: Any) -> No
 
 def test_the_managed_interpreter_exists_and_cannot_be_deleted(agentcore_control: Any) -> None:
     (summary,) = agentcore_control.list_code_interpreters(type="SYSTEM")["codeInterpreterSummaries"]
-    assert summary["codeInterpreterArn"] == f"arn:aws:bedrock-agentcore:us-east-1:aws:code-interpreter/{MANAGED}"
-    code, _ = error_of(lambda: agentcore_control.delete_code_interpreter(codeInterpreterId=MANAGED))
+    assert (
+        summary["codeInterpreterArn"]
+        == f"arn:aws:bedrock-agentcore:us-east-1:aws:code-interpreter/{MANAGED_INTERPRETER}"
+    )
+    code, _ = error_of(lambda: agentcore_control.delete_code_interpreter(codeInterpreterId=MANAGED_INTERPRETER))
     assert code == "ValidationException"
 
 
@@ -295,7 +247,7 @@ def test_unknown_interpreters_and_sessions_are_not_found(
     attempts: list[Callable[[], object]] = [
         lambda: agentcore.start_code_interpreter_session(codeInterpreterIdentifier="none-0123456789"),
         lambda: agentcore.invoke_code_interpreter(
-            codeInterpreterIdentifier=MANAGED, sessionId="01K1PPWYE373Z99SS2A8ABW0TX", name="listFiles"
+            codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId="01K1PPWYE373Z99SS2A8ABW0TX", name="listFiles"
         ),
         lambda: agentcore.stop_code_interpreter_session(
             codeInterpreterIdentifier=interpreter, sessionId=session.identifier
@@ -324,10 +276,11 @@ def test_a_session_expires_after_eight_hours_of_a_test_clock(agentcore_runtime: 
         await emulator.open()
         try:
             started = await emulator.call(
-                "StartCodeInterpreterSession", {"codeInterpreterIdentifier": MANAGED, "sessionTimeoutSeconds": 28800}
+                "StartCodeInterpreterSession",
+                {"codeInterpreterIdentifier": MANAGED_INTERPRETER, "sessionTimeoutSeconds": 28800},
             )
             call = {
-                "codeInterpreterIdentifier": MANAGED,
+                "codeInterpreterIdentifier": MANAGED_INTERPRETER,
                 "sessionId": started["sessionId"],
                 "name": "executeCode",
                 "arguments": {"code": "print(1)", "language": "python"},

@@ -21,13 +21,13 @@ from local_agentcore.errors import MODEL_STATUSES
 from local_agentcore.faults import RULE_SCHEMAS, FaultPlanError, Faults, Plan, Rule, Timing, parse_plan
 from local_agentcore.operations import OPERATIONS, SERVICES
 from local_agentcore.tools import TOOLS
+from tests.support.agentcore_sessions import MANAGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from local_agentcore.admin_client import FaultInjector
 
-MANAGED = {"codeInterpreterIdentifier": "aws.codeinterpreter.v1"}
 INVOKE = "InvokeCodeInterpreter"
 WRITES_A_MARK = {"language": "python", "code": "open('mark', 'a').write('x'); print('a' * 1000)"}
 

@@ -12,6 +12,7 @@ import pytest
 from local_agentcore.emulator import Emulator
 from local_agentcore.errors import InternalServerError
 from local_agentcore.settings import Settings
+from tests.support.agentcore_sessions import MANAGED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     Work = Callable[[Emulator], Awaitable[None]]
 
-MANAGED = {"codeInterpreterIdentifier": "aws.codeinterpreter.v1"}
 TIMEOUT_SECONDS = 60
 TOKEN = "a-token-that-is-long-enough-for-the-model"  # noqa: S105  a client token
 

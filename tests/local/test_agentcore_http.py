@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from local_agentcore.process import client, running_emulator
+from tests.support.agentcore_sessions import MANAGED
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-MANAGED = {"codeInterpreterIdentifier": "aws.codeinterpreter.v1"}
 LIST = b"/code-interpreters"
 
 

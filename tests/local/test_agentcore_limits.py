@@ -29,11 +29,12 @@ from local_agentcore.options import arguments
 from local_agentcore.process import client, running_emulator
 from local_agentcore.settings import Quotas, Settings
 from local_agentcore.throttle import Throttle
+from sandpiper_contract.aws import MANAGED_INTERPRETER
+from tests.support.agentcore_sessions import MANAGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-MANAGED = {"codeInterpreterIdentifier": "aws.codeinterpreter.v1"}
 SANDBOX: dict[str, Any] = {"networkMode": "SANDBOX"}
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DOCUMENT = Path(assumptions.__file__).parents[1] / "assumptions.md"
@@ -98,7 +99,7 @@ def test_the_emulator_throttles_at_the_configured_rate(agentcore_runtime: Path, 
         response: Any = raised.value.response
         assert response["Error"] == {"Code": "ThrottlingException", "Message": "Rate exceeded."}
         assert response["ResponseMetadata"]["HTTPStatusCode"] == 429
-        assert control.get_code_interpreter(codeInterpreterId="aws.codeinterpreter.v1")["status"] == "READY"
+        assert control.get_code_interpreter(codeInterpreterId=MANAGED_INTERPRETER)["status"] == "READY"
 
 
 def test_the_service_quotas_are_the_defaults() -> None:

@@ -15,12 +15,12 @@ from local_agentcore.errors import ValidationError
 from local_agentcore.operations import OPERATIONS, SERVICES
 from local_agentcore.settings import Settings
 from local_agentcore.validation import validate
+from sandpiper_contract.aws import MANAGED_INTERPRETER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
-MANAGED = "aws.codeinterpreter.v1"
 MODELS: list[Any] = [get_service_model(service) for service in SERVICES]
 VPC = {"subnets": ["subnet-12345678"], "securityGroups": ["sg-12345678"], "requireServiceS3Endpoint": True}
 SECRET = {"location": {"secretsManager": {"secretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:a-B1"}}}
@@ -247,7 +247,9 @@ def test_a_next_token_of_another_list_is_rejected(
         lambda: agentcore_control.list_code_interpreters(type="CUSTOM", nextToken=token),
         lambda: agentcore_control.list_code_interpreters(nextToken=token + "A"),
         lambda: agentcore_control.list_code_interpreters(nextToken="1"),
-        lambda: agentcore.list_code_interpreter_sessions(codeInterpreterIdentifier=MANAGED, nextToken=token),
+        lambda: agentcore.list_code_interpreter_sessions(
+            codeInterpreterIdentifier=MANAGED_INTERPRETER, nextToken=token
+        ),
     ]
     for attempt in attempts:
         with pytest.raises(ClientError, match=r"ValidationException.*next token"):
@@ -287,7 +289,7 @@ def test_a_resource_has_at_most_fifty_tags(agentcore_control: Any, interpreters:
 
 
 def test_the_managed_interpreter_has_no_tags(agentcore_control: Any) -> None:
-    arn = agentcore_control.get_code_interpreter(codeInterpreterId=MANAGED)["codeInterpreterArn"]
+    arn = agentcore_control.get_code_interpreter(codeInterpreterId=MANAGED_INTERPRETER)["codeInterpreterArn"]
     with pytest.raises(ClientError, match="ValidationException"):  # the model requires an account id in the ARN
         agentcore_control.tag_resource(resourceArn=arn, tags={})
 

@@ -20,6 +20,7 @@ from botocore.eventstream import InvalidPayloadLength
 from botocore.exceptions import ClientError, EventStreamError, ParamValidationError
 
 from local_agentcore.faults import Rule
+from sandpiper_contract.aws import MANAGED_INTERPRETER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     Invoke = Callable[..., dict[str, Any]]
 
-MANAGED = "aws.codeinterpreter.v1"
 CASES = Path(__file__).resolve().parents[1] / "wire"
 COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
@@ -57,10 +57,12 @@ def test_each_published_response_is_compared_or_listed_as_not_compared() -> None
 @pytest.fixture
 def session(agentcore: Any) -> Generator[str]:
     """Starts a session of the managed interpreter and returns its id."""
-    identifier: str = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
+    identifier: str = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)[
+        "sessionId"
+    ]
     yield identifier
     try:
-        agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=identifier)
+        agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=identifier)
     except ClientError as error:
         response: Any = error.response
         if response["Error"]["Code"] != "ConflictException":  # the test has stopped the session
@@ -73,7 +75,7 @@ def invoke(agentcore: Any, session: str) -> Invoke:
 
     def call(name: str, arguments: dict[str, Any] | None = None) -> dict[str, Any]:
         response = agentcore.invoke_code_interpreter(
-            codeInterpreterIdentifier=MANAGED, sessionId=session, name=name, arguments=arguments or {}
+            codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session, name=name, arguments=arguments or {}
         )
         (event,) = response["stream"]
         result: dict[str, Any] = event["result"]
@@ -365,7 +367,7 @@ def test_absolute_paths_and_path_traversal_are_rejected(invoke: Invoke) -> None:
 def test_the_response_headers_match_the_published_ones(agentcore: Any, session: str) -> None:
     published = case("invoke_http_headers")["response_metadata"]["HTTPHeaders"]
     response = agentcore.invoke_code_interpreter(
-        codeInterpreterIdentifier=MANAGED, sessionId=session, name="listFiles", arguments={"path": ""}
+        codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session, name="listFiles", arguments={"path": ""}
     )
     headers = response["ResponseMetadata"]["HTTPHeaders"]
     assert list(response["stream"])
@@ -376,11 +378,13 @@ def test_the_response_headers_match_the_published_ones(agentcore: Any, session: 
 
 
 def test_an_ended_session_rejects_invoke_and_stop_as_published(agentcore: Any, session: str) -> None:
-    agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=session)
+    agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session)
     with pytest.raises(ClientError) as invoked:
-        agentcore.invoke_code_interpreter(codeInterpreterIdentifier=MANAGED, sessionId=session, name="listFiles")
+        agentcore.invoke_code_interpreter(
+            codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session, name="listFiles"
+        )
     with pytest.raises(ClientError) as stopped:
-        agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=session)
+        agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session)
     for name, error in (("error_session_not_active", invoked.value), ("error_stop_already_terminated", stopped.value)):
         published = case(name)
         message = published["error"]["Message"]
@@ -404,7 +408,7 @@ def test_stopping_a_session_fails_its_running_call_as_published(agentcore: Any, 
     running.start()
     while not any(block["name"] == "begun" for block in invoke("listFiles", {"path": ""})["content"]):
         time.sleep(0.02)
-    agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=session)
+    agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session)
     running.join()
     published = case("error_inflight_terminated")
     (response,) = refusals
@@ -428,14 +432,16 @@ def test_a_session_expires_as_published_with_and_without_activity(
 
     def start() -> str:
         response = agentcore.start_code_interpreter_session(
-            codeInterpreterIdentifier=MANAGED, sessionTimeoutSeconds=seconds
+            codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionTimeoutSeconds=seconds
         )
         identifier: str = response["sessionId"]
         return identifier
 
     def outcome(session: str) -> str:
         try:
-            agentcore.invoke_code_interpreter(codeInterpreterIdentifier=MANAGED, sessionId=session, name="listFiles")
+            agentcore.invoke_code_interpreter(
+                codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session, name="listFiles"
+            )
         except ClientError as error:
             return code_of(error)
         return "ok"
@@ -462,14 +468,16 @@ def test_a_retrying_client_of_long_code_finally_gets_session_not_active(
         aws_secret_access_key="test",  # noqa: S106  the emulator does not check it
         config=Config(read_timeout=1, retries={"total_max_attempts": 3}),
     )
-    started = short_timeout.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionTimeoutSeconds=900)
+    started = short_timeout.start_code_interpreter_session(
+        codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionTimeoutSeconds=900
+    )
     agentcore_faults.inject(Rule("latency", "executeCode", seconds=0))  # counts the attempts
     outcome: list[str] = []
 
     def run() -> None:
         with pytest.raises(ClientError) as raised:
             short_timeout.invoke_code_interpreter(
-                codeInterpreterIdentifier=MANAGED,
+                codeInterpreterIdentifier=MANAGED_INTERPRETER,
                 sessionId=started["sessionId"],
                 name="executeCode",
                 arguments={"code": "import time; time.sleep(600)", "language": "python"},
@@ -498,6 +506,9 @@ def test_a_stream_error_matches_the_published_one(invoke: Invoke, agentcore_faul
 def test_string_arguments_are_rejected_by_the_client(agentcore: Any, session: str) -> None:
     with pytest.raises(ParamValidationError) as raised:
         agentcore.invoke_code_interpreter(
-            codeInterpreterIdentifier=MANAGED, sessionId=session, name="executeCode", arguments='{"code": "1"}'
+            codeInterpreterIdentifier=MANAGED_INTERPRETER,
+            sessionId=session,
+            name="executeCode",
+            arguments='{"code": "1"}',
         )
     assert type(raised.value).__name__ in case("error_param_validation_client_side")["error"]["Code"]

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.local.attempts import Attempts
-from tests.local.jobs import Job
-from tests.local.target import ON_AWS
+from tests.support.jobs import Job
+from tests.support.run_attempts import Attempts
+from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from sandpiper.deployment import Deployment
-    from tests.local.attempts import Moment
-    from tests.local.conftest import Product
+    from tests.support.product import Product
+    from tests.support.run_attempts import Moment
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="it is the library that is killed here, not the function")
 

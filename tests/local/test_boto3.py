@@ -8,10 +8,10 @@ import boto3
 
 from sandpiper.cdk_cli import PROJECT
 from sandpiper.environment import load
-from tests.local.target import ENVIRONMENT, TENANT
+from tests.support.target import ENVIRONMENT, TENANT
 
 if TYPE_CHECKING:
-    from tests.local.conftest import Product
+    from tests.support.product import Product
 
 
 def test_ten_lines_of_boto3_run_code_on_the_deployed_interpreter(product: Product) -> None:

@@ -11,16 +11,18 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.target import ON_AWS
-from tests.local.test_status import DRIFTED, IN_SYNC, read_status
-from tests.support.iam import ACCOUNT, Role, allow, document
+from sandpiper_contract.aws import MANAGED_INTERPRETER
+from tests.support.account import ACCOUNT
+from tests.support.iam import Role, allow, document
+from tests.support.status import DRIFTED, IN_SYNC, read_status
+from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
     from sandpiper.deployment import Deployment
-    from tests.local.environments import Environments
+    from tests.support.environments import Environments
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="creates roles and an environment")
 INTERPRETERS = """\
@@ -143,7 +145,7 @@ def test_callers_run_code_in_their_interpreter_with_the_permissions_of_its_role(
     assert s3.head_object(Bucket=deployment.bucket, Key=f"{first}/stored.txt")["ServerSideEncryption"] == "aws:kms"
 
     assert_denied(lambda: Sessions(agent, deployment.interpreters["second"]).start(), "StartCodeInterpreterSession")
-    assert_denied(lambda: Sessions(agent, "aws.codeinterpreter.v1").start(), "StartCodeInterpreterSession")
+    assert_denied(lambda: Sessions(agent, MANAGED_INTERPRETER).start(), "StartCodeInterpreterSession")
     assert_denied(sessions.live, "ListCodeInterpreterSessions")
     assert_denied(
         lambda: agent.client("s3").get_object(Bucket=deployment.bucket, Key=f"{first}/before.txt"), "s3:GetObject"

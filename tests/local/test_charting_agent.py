@@ -21,7 +21,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -37,7 +36,8 @@ from charting_agent.server import bedrock, create_app
 from charting_agent.settings import MANAGED_INTERPRETER, MissingSetting, Settings
 from local_agentcore.admin_client import FaultInjector
 from local_agentcore.faults import Rule
-from tests.templates.charting_agent import NAME, synthesise
+from tests.support.charting_agent import NAME, synthesise
+from tests.support.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Generator
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 
     from local_aws.running_instance import RunningInstance
 
-PROJECT = Path(__file__).resolve().parents[2]
 QUESTION = """Analyze the following sales data:
 - Product A: [100, 120, 95, 140, 160, 180, 200]
 - Product B: [80, 85, 90, 95, 100, 105, 110]

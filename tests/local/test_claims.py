@@ -16,12 +16,12 @@ from code_runner.idempotency.record import Abandoned, Completed, IdempotencyReco
 from code_runner.idempotency.stored_record import CLOCK_SKEW_SECONDS, OwnSession
 from sandpiper_contract.errors import InvalidRequest, RunUnderWay
 from sandpiper_contract.s3_objects import S3Object
-from tests.local.target import ON_AWS
+from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from tests.local.conftest import Product
+    from tests.support.product import Product
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="it writes into the deployed bucket")
 

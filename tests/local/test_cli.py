@@ -29,12 +29,13 @@ import pytest
 from local_aws import environment, loopback, running_instance
 from local_aws.settings import StateDirectory
 from sandpiper_contract.results import RunResult
-from tests.support.cli import COMMAND, PROJECT, sandpiper
+from tests.support.cli import COMMAND, sandpiper
+from tests.support.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from tests.local.conftest import Product
+    from tests.support.product import Product
 
 
 @pytest.fixture

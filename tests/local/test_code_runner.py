@@ -37,7 +37,7 @@ from sandpiper_contract.requests import (
 )
 from sandpiper_contract.run import Run
 from sandpiper_contract.s3_objects import S3Object
-from tests.recording_clients import RecordingClients
+from tests.support.recording_clients import RecordingClients
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from local_agentcore.admin_client import FaultInjector
     from sandpiper_contract.results import RunResult
-    from tests.local.conftest import Product
+    from tests.support.product import Product
 
 FAULTS = (
     "ThrottlingException",

@@ -9,7 +9,7 @@ import boto3
 from sandpiper import workflow
 
 if TYPE_CHECKING:
-    from tests.local.environments import Environments
+    from tests.support.environments import Environments
 
 OWN_KEY = """\
   key: own

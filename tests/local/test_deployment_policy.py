@@ -12,14 +12,16 @@ from botocore.exceptions import ClientError
 from sandpiper import deployment_policy, workflow
 from sandpiper.cdk_cli import cdk
 from sandpiper.environment import load
-from tests.local.target import ON_AWS
-from tests.support.iam import ACCOUNT, REGION, allow, document, user
+from sandpiper_contract.aws import MANAGED_INTERPRETER
+from tests.support.account import ACCOUNT, REGION
+from tests.support.iam import allow, document, user
 from tests.support.stacks import access_denied_reason, create, reasons
+from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.local.environments import Environments
+    from tests.support.environments import Environments
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="bootstraps with its own policies")
 
@@ -107,7 +109,7 @@ def assert_runs_no_code(interpreter: str) -> None:
     ]
     with user(*allowed) as session:
         code = session.client("bedrock-agentcore")
-        for each in (interpreter, "aws.codeinterpreter.v1"):
+        for each in (interpreter, MANAGED_INTERPRETER):
             with pytest.raises(ClientError, match="StartCodeInterpreterSession"):
                 code.start_code_interpreter_session(codeInterpreterIdentifier=each)
         assert session.client("bedrock-agentcore-control").get_code_interpreter(codeInterpreterId=interpreter)

@@ -24,10 +24,10 @@ from sandpiper import deployment_policy, workflow
 from sandpiper.cdk_cli import PROJECT, cdk
 from sandpiper.environment import load
 from sandpiper.errors import CliError
-from tests.local.environments import Environments
-from tests.local.target import ON_AWS
-from tests.support.iam import ACCOUNT, REGION
+from tests.support.account import ACCOUNT, REGION
+from tests.support.environments import Environments
 from tests.support.stacks import access_denied_reason, create, reasons, wait_until_settled
+from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
     from collections.abc import Generator

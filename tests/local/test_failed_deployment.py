@@ -13,13 +13,13 @@ from local_agentcore.faults import Rule
 from local_aws.settings import ACCOUNT, REGION
 from sandpiper import workflow
 from sandpiper.errors import CliError
-from tests.local.environments import HEAD
+from tests.support.environments import HEAD
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from local_agentcore.admin_client import FaultInjector
-    from tests.local.environments import Environments
+    from tests.support.environments import Environments
 
 QUOTA = Rule("error", "CreateCodeInterpreter", code="ServiceQuotaExceededException")
 """Injected fault: the quota of interpreters is used up."""

@@ -9,7 +9,7 @@ import pytest
 from code_runner.agentcore.programs import Code
 from code_runner.session import open_session
 from sandpiper_contract.files import Outputs
-from tests.local.target import ON_AWS
+from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -35,7 +35,7 @@ from sandpiper_contract.globs import Pattern
 from sandpiper_contract.requests import RunCode
 from sandpiper_contract.run import Run
 from sandpiper_contract.s3_objects import S3Object
-from tests.local.target import ON_AWS
+from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from local_agentcore.admin_client import FaultInjector
     from sandpiper_contract.files import OutputFile
     from sandpiper_contract.results import RunResult
-    from tests.local.conftest import Product
+    from tests.support.product import Product
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="it writes into the deployed bucket, and orders faults")
 

@@ -19,14 +19,14 @@ import pytest
 
 from local_aws.settings import ACCOUNT, REGION
 from sandpiper.environment import InvalidEnvironment
-from tests.local.environments import HEAD, Environments, synthesise
-from tests.local.target import ON_AWS
-from tests.local.test_readme import PROJECT, checkout, run
+from tests.support.checkout import run
+from tests.support.environments import HEAD, Environments, synthesise
+from tests.support.project import PROJECT
+from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["checkout"]
 pytestmark = pytest.mark.skipif(ON_AWS, reason="the tests create their own environment")
 
 AWS_CLI = PROJECT / "local" / "runtimes" / "sandbox" / ".venv" / "bin" / "python"

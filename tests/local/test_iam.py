@@ -21,16 +21,17 @@ from botocore.exceptions import ClientError, WaiterError
 
 from code_runner.agentcore.limits import DIRECT_TRANSFER_BYTES
 from sandpiper.errors import CliError
-from tests.local.target import ON_AWS
+from sandpiper_contract.aws import MANAGED_INTERPRETER
+from tests.support.account import ACCOUNT, REGION
+from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
-    from tests.local.conftest import Product
+    from tests.support.product import Product
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="removes permissions and creates users")
 
-ACCOUNT, REGION = "123456789012", "us-east-1"
 SESSION_FUNCTION, STATE_MACHINE = "SessionFunctionRole", "RunCodeRole"
 SANDBOX, PUBLIC = "InterpretersandboxExecutionRol", "InterpreterpublicExecutionRole"
 S3_CLIENT = """
@@ -652,7 +653,6 @@ def test_an_invalid_policy_denies_everything(session_with: Callable[..., boto3.S
 # Operations of AgentCore
 
 INTERPRETERS = f"arn:aws:bedrock-agentcore:{REGION}:{ACCOUNT}:code-interpreter-custom"
-MANAGED = "aws.codeinterpreter.v1"
 NETWORK: Any = {"networkMode": "SANDBOX"}
 
 
@@ -832,11 +832,11 @@ def test_session_operations_are_evaluated_on_the_arn_of_the_interpreter(
 def test_the_managed_interpreter_has_its_own_arn(session_with: Callable[..., boto3.Session]) -> None:
     get = {"Action": "bedrock-agentcore:GetCodeInterpreter"}
     for resource, allowed in (
-        (f"arn:aws:bedrock-agentcore:{REGION}:aws:code-interpreter/{MANAGED}", True),
+        (f"arn:aws:bedrock-agentcore:{REGION}:aws:code-interpreter/{MANAGED_INTERPRETER}", True),
         (f"arn:aws:bedrock-agentcore:{REGION}:{ACCOUNT}:code-interpreter/*", False),
     ):
         control = control_client(session_with, get | {"Resource": resource})
-        assert succeeds(lambda c=control: c.get_code_interpreter(codeInterpreterId=MANAGED)) is allowed
+        assert succeeds(lambda c=control: c.get_code_interpreter(codeInterpreterId=MANAGED_INTERPRETER)) is allowed
 
 
 def test_a_wrong_or_missing_signature_is_rejected(product: Product) -> None:

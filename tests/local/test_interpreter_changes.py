@@ -15,7 +15,8 @@ from botocore.exceptions import ClientError
 
 from local_aws.settings import ACCOUNT
 from sandpiper.cdk_cli import node
-from tests.local.target import ON_AWS
+from tests.support.account import REGION
+from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from local_aws.running_instance import RunningInstance
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="the tests create networks, roles and interpreters")
-REGION = "us-east-1"
 TIMEOUT_SECONDS = 60
 INTERPRETER = "AWS::BedrockAgentCore::CodeInterpreterCustom"
 TRUST = {

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local.target import ON_AWS
-from tests.support.iam import ACCOUNT, REGION, allow, any_client, user
+from tests.support.account import ACCOUNT, REGION
+from tests.support.iam import allow, any_client, user
+from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

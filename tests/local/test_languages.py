@@ -2,45 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from local_agentcore.process import client, running_emulator
+from sandpiper_contract.aws import MANAGED_INTERPRETER
+from tests.support.agentcore_sessions import tool_caller
+from tests.support.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from pathlib import Path
 
     Invoke = Callable[..., dict[str, Any]]
 
-PROJECT = Path(__file__).resolve().parents[2]
-MANAGED = "aws.codeinterpreter.v1"
 WORKING_DIRECTORY = "/opt/amazon/genesis1p-tools/var"
 LANGUAGE_RUNTIMES = [(language, runtime) for language in ("javascript", "typescript") for runtime in ("deno", "nodejs")]
-
-
-def caller(data_plane: Any, session: str) -> Invoke:
-    """Returns a function that calls a tool in a session and returns its result."""
-
-    def call(name: str, **arguments: Any) -> dict[str, Any]:
-        answer = data_plane.invoke_code_interpreter(
-            codeInterpreterIdentifier=MANAGED, sessionId=session, name=name, arguments=arguments
-        )
-        (event,) = answer["stream"]
-        result: dict[str, Any] = event["result"]
-        return result
-
-    return call
 
 
 @pytest.fixture
 def invoke(agentcore: Any) -> Generator[Invoke]:
     """Returns a function that calls a tool in a new session."""
-    session = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
-    yield caller(agentcore, session)
-    agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=session)
+    session = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)["sessionId"]
+    yield tool_caller(agentcore, session)
+    agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session)
 
 
 def run(invoke: Invoke, code: str, language: str, runtime: str | None = None) -> dict[str, Any]:
@@ -153,8 +140,8 @@ def small(agentcore_runtime: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.mark.parametrize("runtime", ["deno", "nodejs"])
 def test_memory_output_and_time_are_limited_and_the_session_continues(small: Any, runtime: str) -> None:
-    session = small.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
-    invoke = caller(small, session)
+    session = small.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)["sessionId"]
+    invoke = tool_caller(small, session)
     for code, expected in (
         ("const hoard = []; while (true) hoard.push(new Uint8Array(1 << 24).fill(1))", "memory limit of 512 MiB"),
         ("console.log('x'.repeat(2 << 20))", "output limit of 1 MiB"),
@@ -164,4 +151,4 @@ def test_memory_output_and_time_are_limited_and_the_session_continues(small: Any
         assert expected in content["stderr"], content["stderr"][-500:]
     assert content["stdout"] == "begun"
     assert run(invoke, "console.log(1)", "javascript", runtime)["stdout"] == "1"
-    small.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=session)
+    small.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session)

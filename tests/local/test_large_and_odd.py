@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.eventstream import InvalidPayloadLength
 
-from tests.local.test_languages import MANAGED, caller
+from sandpiper_contract.aws import MANAGED_INTERPRETER
+from tests.support.agentcore_sessions import tool_caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -21,9 +22,9 @@ NAMES = ["ä ö.txt", "日本語.txt", "emoji 🎉.txt", "a'b\"c.txt", "-rf", "n
 @pytest.fixture(scope="module")
 def invoke(agentcore: Any) -> Generator[Invoke]:
     """Calls a tool in one session."""
-    identifier = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
-    yield caller(agentcore, identifier)
-    agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=identifier)
+    identifier = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)["sessionId"]
+    yield tool_caller(agentcore, identifier)
+    agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=identifier)
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ from sandpiper_contract.errors import (
     Throttled,
 )
 from sandpiper_contract.files import SERVICE_FILES, InputFile
+from tests.support.account import REGION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from local_agentcore.admin_client import FaultInjector
 
 WIRE = Path(__file__).resolve().parents[1] / "wire"
-REGION = "us-east-1"
 ROLE = "arn:aws:iam::123456789012:role/execution"
 PATIENCE_SECONDS = 30
 MEBIBYTE = 1024 * 1024

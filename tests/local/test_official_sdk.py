@@ -16,11 +16,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandpiper_contract.aws import MANAGED_INTERPRETER
+from tests.support.account import REGION
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-REGION = "us-east-1"
 ROLE = "arn:aws:iam::123456789012:role/execution"
 ENDPOINTS = ("BEDROCK_AGENTCORE_CP_ENDPOINT", "BEDROCK_AGENTCORE_DP_ENDPOINT")
 MODULE = "bedrock_agentcore.tools.code_interpreter_client"

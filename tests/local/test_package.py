@@ -22,13 +22,14 @@ from local_agentcore.errors import SandboxUnavailableError
 from local_agentcore.process import client
 from local_agentcore.sandbox.layout import SESSION_ENVIRONMENT, VIRTUAL_ENVIRONMENT
 from local_agentcore.sandbox.runtime import Runtime
-from tests.local.test_languages import MANAGED, caller
-from tests.local.wheels import wheel
+from sandpiper_contract.aws import MANAGED_INTERPRETER
+from tests.support.agentcore_sessions import tool_caller
+from tests.support.project import PROJECT
+from tests.support.wheels import wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PROJECT = Path(__file__).resolve().parents[2]
 WORKSPACE = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
 PARTS = [PROJECT, *(PROJECT / member for member in WORKSPACE)]
 """Folders of all distributions."""
@@ -229,8 +230,8 @@ def test_the_installed_wheel_serves(program: Path, agentcore_runtime: Path, tmp_
         address = re.search(r"http://[0-9.:]+", ready)
         assert address is not None, ready
         data_plane: Any = client("bedrock-agentcore", address[0], "us-east-1")
-        session = data_plane.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
-        answer = caller(data_plane, session)("executeCode", language="python", code="6 * 7")
+        session = data_plane.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)["sessionId"]
+        answer = tool_caller(data_plane, session)("executeCode", language="python", code="6 * 7")
         assert answer["structuredContent"]["stdout"] == "42"
 
     served(program, tmp_path, check)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local_agentcore.process import client, running_emulator
-from tests.local.test_agentcore_api import Session
-from tests.local.wheels import wheel
+from tests.support.agentcore_sessions import Session
+from tests.support.wheels import wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

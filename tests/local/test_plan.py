@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
 import pytest
 
-from tests.local.environments import HEAD
 from tests.support.cli import sandpiper
+from tests.support.environments import HEAD
 
 if TYPE_CHECKING:
-    from tests.local.environments import Environments
+    from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[2]
+    from tests.support.environments import Environments
+
 NO_CHANGES, CHANGES, ERROR = 0, 2, 1
 
 FIRST = """\

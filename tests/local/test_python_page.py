@@ -12,7 +12,7 @@ import boto3
 import pytest
 
 from sandpiper_contract.aws import MANAGED_INTERPRETER
-from tests.local.target import ON_AWS
+from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
     from local_aws.running_instance import RunningInstance

@@ -5,26 +5,13 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
+from tests.support.checkout import run
+from tests.support.project import PROJECT
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
-PROJECT = Path(__file__).resolve().parents[2]
-CREATED_BY_COMMANDS = {"cdk.out", "out", ".sandpiper"}
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Generator[Path]:
-    """The project under another path, so that the files of the commands stay apart from those of the developer."""
-    for entry in PROJECT.iterdir():
-        if entry.name not in CREATED_BY_COMMANDS:
-            (tmp_path / entry.name).symlink_to(entry)
-    yield tmp_path
-    subprocess.run([PROJECT / ".venv/bin/sandpiper", "local", "stop"], cwd=tmp_path, capture_output=True)
+    from pathlib import Path
 
 
 def commands(heading: str, page: str = "README.md") -> str:
@@ -33,16 +20,6 @@ def commands(heading: str, page: str = "README.md") -> str:
     found = re.search(r"```sh\n(.*?)```", section, re.DOTALL)
     assert found is not None
     return found[1]
-
-
-def run(checkout: Path, script: str) -> subprocess.CompletedProcess[str]:
-    """Runs the commands in a shell, which stops at the first one that fails."""
-    environment = {**os.environ, "PWD": str(checkout)}
-    done = subprocess.run(
-        ["bash", "-euxc", script], cwd=checkout, env=environment, capture_output=True, text=True, timeout=900
-    )
-    assert done.returncode == 0, done.stderr
-    return done
 
 
 def test_your_own_code(checkout: Path) -> None:

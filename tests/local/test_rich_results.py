@@ -13,7 +13,8 @@ from local_agentcore.results import code_result
 from local_agentcore.sandbox.displays import Display, Displays, parse_displays
 from local_agentcore.sandbox.guest import displays
 from local_agentcore.sandbox.responses import Execution
-from tests.local.test_languages import MANAGED, caller
+from sandpiper_contract.aws import MANAGED_INTERPRETER
+from tests.support.agentcore_sessions import tool_caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -26,11 +27,11 @@ PNG = b"\x89PNG\r\n\x1a\n"
 @pytest.fixture(scope="module")
 def session(agentcore: Any) -> Generator[Invoke]:
     """Returns a function that calls a tool in one session, in which pyplot is imported."""
-    identifier = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
-    call = caller(agentcore, identifier)
+    identifier = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)["sessionId"]
+    call = tool_caller(agentcore, identifier)
     call("executeCode", language="python", code="import matplotlib.pyplot as plt, pandas as pd\nfrom PIL import Image")
     yield call
-    agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=identifier)
+    agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=identifier)
 
 
 def run(invoke: Invoke, code: str) -> list[dict[str, Any]]:

@@ -17,10 +17,10 @@ import pytest
 
 from sandpiper.cdk_cli import PROJECT
 from sandpiper.errors import CliError
-from tests.local.target import ON_AWS
+from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
-    from tests.local.conftest import Product
+    from tests.support.product import Product
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -9,9 +9,9 @@ import pytest
 
 from local_agentcore.admin_client import LiveSessions
 from local_agentcore.faults import Rule
-from tests.local.attempts import Attempts
-from tests.local.jobs import Job
-from tests.local.target import ON_AWS
+from tests.support.jobs import Job
+from tests.support.run_attempts import Attempts
+from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from local_agentcore.admin_client import FaultInjector
     from local_aws.running_instance import RunningInstance
     from sandpiper.deployment import Deployment
-    from tests.local.attempts import Attempt, Fault
-    from tests.local.conftest import Product
+    from tests.support.product import Product
+    from tests.support.run_attempts import Attempt, Fault
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="AWS takes no orders of faults")
 

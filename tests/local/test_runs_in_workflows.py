@@ -18,16 +18,16 @@ import boto3
 import pytest
 
 from local_agentcore.faults import Rule
-from tests.local.attempts import Attempts
-from tests.local.jobs import PATIENCE_SECONDS, Job
-from tests.local.target import ENVIRONMENT, ON_AWS, TENANT
+from tests.support.jobs import PATIENCE_SECONDS, Job
+from tests.support.run_attempts import Attempts
+from tests.support.target import ENVIRONMENT, ON_AWS, TENANT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from local_agentcore.admin_client import FaultInjector
     from local_aws.running_instance import RunningInstance
-    from tests.local.conftest import Product
+    from tests.support.product import Product
 
     States = dict[str, Any]
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.local.target import ON_AWS
+from sandpiper_contract.aws import MANAGED_INTERPRETER
+from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.local.conftest import Product
+    from tests.support.product import Product
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="writes to the deployed bucket")
 
@@ -161,7 +162,7 @@ def test_code_has_no_credentials_of_a_role_that_does_not_trust_the_interpreter(
 
 def test_the_managed_interpreter_has_no_role_and_no_credentials(product: Product) -> None:
     data: Any = product.session.client("bedrock-agentcore")
-    identifier = {"codeInterpreterIdentifier": "aws.codeinterpreter.v1"}
+    identifier = {"codeInterpreterIdentifier": MANAGED_INTERPRETER}
     session = data.start_code_interpreter_session(**identifier)["sessionId"]
     try:
         arguments = {"language": "python", "code": "import boto3\nprint(boto3.Session().get_credentials())"}

@@ -14,9 +14,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.local.target import ON_AWS
-from tests.support.iam import ACCOUNT, REGION, Role, Statement, allow, any_client, document, user
+from tests.support.account import ACCOUNT, REGION
+from tests.support.iam import Role, Statement, allow, any_client, document, user
 from tests.support.stacks import access_denied_reason, create, delete, reasons, wait_until_settled
+from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping

@@ -15,7 +15,7 @@ import pytest
 from code_runner.agentcore.deadline import Deadline
 from code_runner.custom_resources.session_stopper import SessionsStillLive, stop_all
 from sandpiper.cdk_cli import PROJECT, cdk
-from tests.local.target import ON_AWS
+from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence

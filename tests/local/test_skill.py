@@ -39,14 +39,15 @@ from code_runner.agentcore.boto_clients import AwsClients
 from local_agentcore.admin_client import EmulatorClock
 from local_agentcore.faults import Rule
 from local_agentcore.process import client, running_emulator
+from sandpiper_contract.aws import MANAGED_INTERPRETER
 from sandpiper_contract.errors import InvalidRequest, RunError
-from tests.local import web
+from tests.support import https_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from local_agentcore.admin_client import FaultInjector
-    from tests.local.conftest import Product
+    from tests.support.product import Product
 
     Make = Callable[..., CodeInterpreterTools]
 
@@ -215,8 +216,8 @@ def public_agentcore(
     agentcore_runtime: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[tuple[str, str, bytes]]:
     """An emulator with local web servers: its address, a PUBLIC interpreter and the servers' certificate."""
-    with web.serving(tmp_path_factory.mktemp("web")) as served:
-        hosts = [f"--public-host={name}:443=127.0.0.1:{served.port}" for name in (web.API, web.INDEX)]
+    with https_server.serving(tmp_path_factory.mktemp("web")) as served:
+        hosts = [f"--public-host={name}:443=127.0.0.1:{served.port}" for name in (https_server.API, https_server.INDEX)]
         with running_emulator(
             agentcore_runtime, tmp_path_factory.mktemp("agentcore"), *hosts, "--public-hosts-only"
         ) as emulator:
@@ -424,7 +425,7 @@ def test_uploads_are_written_before_the_first_call(make: Make, product: Product)
 @pytest.mark.parametrize("path", ["/a", "../a", "a/../b", "", "log/x"])
 def test_an_invalid_upload_path_is_rejected_before_any_request(path: str) -> None:
     with pytest.raises(InvalidRequest, match="allowed: "):
-        CodeInterpreterTools("aws.codeinterpreter.v1", bucket="b", uploads={path: b""})
+        CodeInterpreterTools(MANAGED_INTERPRETER, bucket="b", uploads={path: b""})
 
 
 def test_missing_uploads_leave_no_running_session(make: Make, product: Product) -> None:

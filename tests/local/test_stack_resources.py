@@ -10,8 +10,8 @@ import boto3
 import pytest
 
 from local_agentcore.faults import Rule
-from tests.local.target import ON_AWS
 from tests.support.stacks import create, delete, reasons, wait_until_settled
+from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -12,30 +11,16 @@ import pytest
 
 from sandpiper.plan.deployed import Account
 from sandpiper.status.drift import detect_drift
-from tests.support.cli import sandpiper
+from tests.support.status import DRIFTED, ERROR, IN_SYNC, read_status, status
 
 if TYPE_CHECKING:
-    import subprocess
+    from tests.support.environments import Environments
 
-    from tests.local.environments import Environments
-
-PROJECT = Path(__file__).resolve().parents[2]
-IN_SYNC, DRIFTED, ERROR = 0, 2, 1
 TWO_INTERPRETERS = """\
 interpreters:
   run:
   spare:
 """
-
-
-def status(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    return sandpiper("status", *arguments, variables=variables)
-
-
-def read_status(file: Path, code: int) -> dict[str, Any]:
-    done = status("-e", file, "--json")
-    assert done.returncode == code, done.stdout + done.stderr
-    return json.loads(done.stdout)
 
 
 def test_changes_outside_cloudformation_are_reported(environments: Environments) -> None:

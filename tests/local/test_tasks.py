@@ -14,7 +14,8 @@ import pytest
 from local_agentcore.emulator import Emulator
 from local_agentcore.process import client, running_emulator
 from local_agentcore.settings import Settings
-from tests.local.test_languages import MANAGED, caller
+from sandpiper_contract.aws import MANAGED_INTERPRETER
+from tests.support.agentcore_sessions import tool_caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -29,9 +30,9 @@ TIMEOUT_SECONDS = 60.0
 @pytest.fixture
 def invoke(agentcore: Any) -> Generator[Invoke]:
     """Returns a function that calls a tool in a new session."""
-    session = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
-    yield caller(agentcore, session)
-    agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=session)
+    session = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)["sessionId"]
+    yield tool_caller(agentcore, session)
+    agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session)
 
 
 def start(invoke: Invoke, command: str) -> str:
@@ -109,9 +110,9 @@ def small(agentcore_runtime: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture
 def small_session(small: Any) -> Generator[Invoke]:
     """Returns a function that calls a tool in a new session of that emulator."""
-    session = small.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
-    yield caller(small, session)
-    small.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=session)
+    session = small.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)["sessionId"]
+    yield tool_caller(small, session)
+    small.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session)
 
 
 def test_output_is_limited_per_task_and_per_session(small_session: Invoke) -> None:
@@ -131,14 +132,14 @@ def test_a_task_ends_at_its_time_limit(small_session: Invoke) -> None:
 
 
 def test_tasks_end_with_their_session(agentcore: Any) -> None:
-    session = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
+    session = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)["sessionId"]
     mark = f"6{uuid.uuid4().int % 10**8}"
-    start(caller(agentcore, session), f"sleep {mark}")
+    start(tool_caller(agentcore, session), f"sleep {mark}")
     begun = time.monotonic()
     while not sleeping(mark):  # the response comes before the process exists
         assert time.monotonic() - begun < 60
         time.sleep(0.02)
-    agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED, sessionId=session)
+    agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session)
     assert not sleeping(mark)
 
 
@@ -253,8 +254,8 @@ def test_canceling_a_task_ends_all_processes_of_its_shell(invoke: Invoke) -> Non
 def test_a_timed_out_command_leaves_no_process_but_a_finished_one_may(agentcore_runtime: Path, tmp_path: Path) -> None:
     with running_emulator(agentcore_runtime, tmp_path, "--call-seconds", "2", "--pool", "0") as emulator:
         data: Any = client("bedrock-agentcore", emulator.address, "us-east-1")
-        session = data.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED)["sessionId"]
-        invoke = caller(data, session)
+        session = data.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)["sessionId"]
+        invoke = tool_caller(data, session)
         assert (
             "time limit" in invoke("executeCommand", command=f"{IGNORES_SIGNALS} wait")["structuredContent"]["stderr"]
         )
@@ -276,10 +277,12 @@ def test_a_task_that_ends_just_before_its_stop_is_not_canceled(agentcore_runtime
         emulator = Emulator(Settings(runtime=agentcore_runtime, state=tmp_path, pool=0))
         await emulator.open()
         try:
-            started = await emulator.call("StartCodeInterpreterSession", {"codeInterpreterIdentifier": MANAGED})
+            started = await emulator.call(
+                "StartCodeInterpreterSession", {"codeInterpreterIdentifier": MANAGED_INTERPRETER}
+            )
 
             async def invoke(name: str, **arguments: Any) -> dict[str, Any]:
-                call = {"codeInterpreterIdentifier": MANAGED, "sessionId": started["sessionId"]}
+                call = {"codeInterpreterIdentifier": MANAGED_INTERPRETER, "sessionId": started["sessionId"]}
                 answer = await emulator.call("InvokeCodeInterpreter", {**call, "name": name, "arguments": arguments})
                 result: dict[str, Any] = answer["stream"][0]["result"]
                 return result

@@ -18,7 +18,7 @@ import pytest
 
 from local_agentcore.faults import Rule
 from sandpiper.cdk_cli import PROJECT, cdk
-from tests.local.target import ON_AWS
+from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
     from collections.abc import Generator

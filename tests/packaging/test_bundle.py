@@ -19,14 +19,15 @@ import pytest
 from sandpiper_constructs import bundle as bundling
 from sandpiper_constructs.bundle import Bundle, NotBundleable, bundle, digest_of
 from sandpiper_contract import settings
-from tests.templates.conftest import synthesise
+from sandpiper_contract.aws import MANAGED_INTERPRETER
+from tests.support.assemblies import synthesise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MEBIBYTE = 1024 * 1024
 OFFLINE: dict[str, tuple[str, dict[str, str]]] = {
-    "bedrock-agentcore": ("list_code_interpreter_sessions", {"codeInterpreterIdentifier": "aws.codeinterpreter.v1"}),
+    "bedrock-agentcore": ("list_code_interpreter_sessions", {"codeInterpreterIdentifier": MANAGED_INTERPRETER}),
     "s3": ("get_object", {"Bucket": "data", "Key": "file"}),
     "sts": ("get_caller_identity", {}),
 }

@@ -18,7 +18,7 @@ from sandpiper.cdk_cli import node
 from sandpiper_policy.document import PolicyKind, parse_policy
 from sandpiper_policy.evaluate import Outcome, Policies, Request, evaluate
 from sandpiper_policy.principals import Principal
-from tests.policy.generated import ACCOUNT, BUCKET, SESSION, Case, cases
+from tests.support.policy_cases import ACCOUNT, BUCKET, SESSION, Case, cases
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

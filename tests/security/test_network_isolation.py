@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local_agentcore.process import client
+from tests.support.account import REGION
 from tests.support.connection_attempts import VPC
 from tests.support.languages import PYTHON
-from tests.support.sandbox_host import REGION, Attacker, each_user
+from tests.support.sandbox_host import Attacker, each_user
 from tests.support.system_calls import attempt
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from local_agentcore.sandbox.layout import HOST_NAME, MASKED_DIRECTORIES, MASKED_FILES
 from tests.support.languages import LANGUAGES, PYTHON
-from tests.support.sandbox_host import PROJECT, each_language, each_user, each_user_and_language
+from tests.support.project import PROJECT
+from tests.support.sandbox_host import each_language, each_user, each_user_and_language
 from tests.support.system_calls import attempt
 
 if TYPE_CHECKING:

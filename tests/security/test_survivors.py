@@ -14,9 +14,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_agentcore.process import client, running_emulator
+from tests.support.account import REGION
 from tests.support.languages import LANGUAGES, PYTHON
 from tests.support.processes import processes_matching, wait_until
-from tests.support.sandbox_host import LIMITS, REGION, USERS, Attacker, each_user, running_host
+from tests.support.sandbox_host import LIMITS, USERS, Attacker, each_user, running_host
 
 if TYPE_CHECKING:
     from tests.support.sandbox_host import Host, User

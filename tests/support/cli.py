@@ -19,8 +19,9 @@ import threading
 from pathlib import Path
 from typing import IO
 
+from tests.support.project import PROJECT
+
 COMMAND = Path(sys.executable).parent / "sandpiper"
-PROJECT = Path(__file__).resolve().parents[2]
 COLUMNS = "400"
 """Wide enough that no message is wrapped. Rich reads it when it is imported."""
 TIMEOUT_SECONDS = 120

@@ -9,7 +9,8 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from local_agentcore.process import client
-from tests.support.sandbox_host import REGION, Attacker
+from tests.support.account import REGION
+from tests.support.sandbox_host import Attacker
 
 if TYPE_CHECKING:
     from tests.support.sandbox_host import Host

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from tests.support.account import ACCOUNT, REGION
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-ACCOUNT, REGION = "123456789012", "us-east-1"
 Statement = dict[str, Any]
 
 

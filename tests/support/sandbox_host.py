@@ -15,13 +15,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_agentcore.process import EmulatorProcess, client, running_emulator
+from sandpiper_contract.aws import MANAGED_INTERPRETER
+from tests.support.account import REGION
 from tests.support.languages import LANGUAGES, PYTHON
+from tests.support.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-MANAGED = "aws.codeinterpreter.v1"
-REGION = "us-east-1"
 MEMORY_MIB = 512
 DISK_MIB = 32
 OUTPUT_MIB = 1
@@ -31,7 +32,6 @@ LIMITS = (
     *("--output-mib", str(OUTPUT_MIB), "--call-seconds", str(CALL_SECONDS)),
     *("--calls-per-second", "0"),
 )
-PROJECT = Path(__file__).parents[2]
 ORDINARY_USER = 1_900_000_000
 """A user id that no account of this machine is expected to have."""
 
@@ -110,7 +110,7 @@ class Host:
 class Attacker:
     """A session whose code is hostile."""
 
-    def __init__(self, data_plane: Any, interpreter: str = MANAGED, **options: Any) -> None:
+    def __init__(self, data_plane: Any, interpreter: str = MANAGED_INTERPRETER, **options: Any) -> None:
         self.client, self._interpreter = data_plane, interpreter
         response = data_plane.start_code_interpreter_session(codeInterpreterIdentifier=interpreter, **options)
         self.identifier: str = response["sessionId"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from tests.support.iam import ACCOUNT
+from tests.support.account import ACCOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

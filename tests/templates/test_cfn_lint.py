@@ -11,8 +11,10 @@ import aws_cdk as cdk
 import cdk_nag
 import pytest
 
-from tests.templates import charting_agent, private_network
-from tests.templates.conftest import REGION, ROOT, new_app
+from tests.support import charting_agent, private_network
+from tests.support.account import REGION
+from tests.support.assemblies import new_app
+from tests.support.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,13 +22,13 @@ if TYPE_CHECKING:
 
     from cfnlint.match import Match  # pyright: ignore[reportMissingTypeStubs]
 
-    from tests.templates.conftest import Assembly
+    from tests.support.assemblies import Assembly
 
 IGNORED = {
     "W3005": "the CDK adds a dependency on a role in addition to its policies",
     "W3010": "zones are listed in the environment file, because synthesis makes no lookups",
 }
-WORKFLOWS = ROOT / "examples" / "workflows"
+WORKFLOWS = PROJECT / "examples" / "workflows"
 
 
 @functools.cache
@@ -51,7 +53,7 @@ def lint_assembly(directory: Path, region: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("environment", [file.stem for file in (ROOT / "environments").glob("*.yaml")])
+@pytest.mark.parametrize("environment", [file.stem for file in (PROJECT / "environments").glob("*.yaml")])
 def test_environments(assemblies: dict[str, Assembly], environment: str) -> None:
     assembly = assemblies[environment]
     assert lint_assembly(assembly.directory, assembly.region) == []
@@ -83,7 +85,7 @@ def test_the_ten_line_app_needs_no_credentials(tmp_path: Path, monkeypatch: pyte
     context = {"aws:cdk:disable-asset-staging": True}
     app = cdk.App(outdir=str(tmp_path), context=context, builtin_cloud_formation_validation=False)
     monkeypatch.setattr(cdk, "App", lambda: app)
-    runpy.run_path(str(ROOT / "examples" / "ten_line_app" / "app.py"))
+    runpy.run_path(str(PROJECT / "examples" / "ten_line_app" / "app.py"))
     assert lint_assembly(tmp_path, REGION) == []
 
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.templates.charting_agent import NAME, synthesise
-from tests.templates.conftest import REASON_CHARACTERS, documents, findings, statements
+from tests.support.assemblies import REASON_CHARACTERS, findings
+from tests.support.charting_agent import NAME, synthesise
+from tests.support.policy_documents import documents, statements
 
 if TYPE_CHECKING:
-    from tests.templates.conftest import Assembly, Template
+    from tests.support.assemblies import Assembly, Template
 
 GOLDEN = Path(__file__).parent / "golden" / "iam-charting-agent.json"
 

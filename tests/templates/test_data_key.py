@@ -14,7 +14,9 @@ from sandpiper.environment import Environment, SandboxInterpreter, Tenant
 from sandpiper.environment.storage import DataBucket
 from sandpiper_constructs.template_text import template_text
 from stacks.environment_stacks import add_stacks
-from tests.templates.conftest import ACCOUNT, REGION, Assembly, documents, new_app, read_assembly, statements
+from tests.support.account import ACCOUNT, REGION
+from tests.support.assemblies import Assembly, new_app, read_assembly
+from tests.support.policy_documents import documents, statements
 
 if TYPE_CHECKING:
     from pathlib import Path

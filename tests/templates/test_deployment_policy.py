@@ -7,8 +7,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from sandpiper.deployment_policy import GRANTS
-from tests.templates import private_network
-from tests.templates.conftest import synthesise
+from tests.support import private_network
+from tests.support.assemblies import synthesise
 
 if TYPE_CHECKING:
     from pathlib import Path

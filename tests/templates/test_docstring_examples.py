@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import sandpiper_constructs
 from sandpiper_constructs.principals import service_principal
-from tests.templates.conftest import ACCOUNT, REGION, new_app, read_assembly
+from tests.support.account import ACCOUNT, REGION
+from tests.support.assemblies import new_app, read_assembly
 
 if TYPE_CHECKING:
     from pathlib import Path

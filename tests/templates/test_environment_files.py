@@ -9,7 +9,8 @@ import pytest
 
 from sandpiper.environment import Environment, load
 from sandpiper.environment.limit_checks import lifecycle_rules
-from tests.templates.conftest import ROOT, Assembly, new_app, read_assembly
+from tests.support.assemblies import Assembly, new_app, read_assembly
+from tests.support.project import PROJECT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,7 @@ def _assembly(environment: Environment, directory: Path) -> Assembly:
 
 def test_shortest_file_on_the_page_is_synthesised(tmp_path: Path) -> None:
     file = tmp_path / "first.yaml"
-    file.write_text((ROOT / "docs" / "environment.md").read_text().split("```yaml\n")[1].split("```")[0])
+    file.write_text((PROJECT / "docs" / "environment.md").read_text().split("```yaml\n")[1].split("```")[0])
     assembly = _assembly(load(file), tmp_path / "out")
     interpreter = assembly["sandpiper-first-main"].only("AWS::BedrockAgentCore::CodeInterpreterCustom")
     assert interpreter["NetworkConfiguration"] == {"NetworkMode": "SANDBOX"}

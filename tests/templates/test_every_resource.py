@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, cast
 
-from tests.templates.conftest import RICH
+from tests.support.rich_environment import RICH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.templates.conftest import Assembly
+    from tests.support.assemblies import Assembly
 
 BOUNDARY = RICH["permissions_boundary"]
 UNTAGGED = {

@@ -16,12 +16,12 @@ from sandpiper_constructs.bucket_folder import BucketFolder
 from sandpiper_constructs.data_bucket import DataBucket
 from sandpiper_constructs.interpreter import CodeInterpreter
 from sandpiper_constructs.principals import service_principal
-from tests.templates.conftest import REASON_CHARACTERS, findings
+from tests.support.assemblies import REASON_CHARACTERS, findings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.templates.conftest import Assembly
+    from tests.support.assemblies import Assembly
 
 
 def _app(directory: Path) -> tuple[cdk.App, cdk.Stack]:

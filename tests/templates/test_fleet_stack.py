@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandpiper_constructs.template_text import template_text
-from tests.templates.conftest import synthesise
+from tests.support.assemblies import synthesise
 
 if TYPE_CHECKING:
-    from tests.templates.conftest import Assembly, Template
+    from tests.support.assemblies import Assembly, Template
 
 TOPIC = "arn:aws:sns:eu-west-1:111122223333:alarms"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.templates.conftest import synthesise
+from tests.support.assemblies import synthesise
 
 if TYPE_CHECKING:
     from pathlib import Path

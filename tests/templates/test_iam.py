@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from local_aws.ministack.resource_actions.table import RESOURCE_ACTIONS
-from tests.templates.conftest import ACCOUNT, POLICIES, REGION, ROOT, documents, statements, synthesise
+from tests.support.account import ACCOUNT, REGION
+from tests.support.assemblies import synthesise
+from tests.support.policy_documents import POLICIES, documents, statements
+from tests.support.project import PROJECT
 
 if TYPE_CHECKING:
-    from tests.templates.conftest import Assembly
+    from tests.support.assemblies import Assembly
 
 GOLDEN = Path(__file__).parent / "golden"
 ENVIRONMENTS = ("dev", "local", "prod")
@@ -161,7 +164,7 @@ def test_permissions_page_lists_every_role_action_and_policy(tmp_path: Path) -> 
         found.setdefault(label, set()).update(action for each in role_statements for action in each["Action"])
         on_everything |= {action for each in role_statements if "*" in each["Resource"] for action in each["Action"]}
 
-    page = (ROOT / "docs" / "permissions.md").read_text()
+    page = (PROJECT / "docs" / "permissions.md").read_text()
     written: dict[str, set[str]] = {}
     label = ""
     for line in page.splitlines():

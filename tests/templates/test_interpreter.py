@@ -23,7 +23,7 @@ from sandpiper_constructs.principals import service_principal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.templates.conftest import Template
+    from tests.support.assemblies import Template
 
     Render = Callable[[Callable[[cdk.Stack], object]], Template]
 

@@ -15,12 +15,15 @@ from sandpiper_constructs.template_text import template_text
 from sandpiper_policy.document import PolicyKind, parse_policy
 from sandpiper_policy.evaluate import Policies, Request, evaluate
 from sandpiper_policy.principals import Principal
-from tests.templates.conftest import ACCOUNT, REGION, Assembly, Template, statements
-from tests.templates.private_network import synthesised
+from tests.support.account import ACCOUNT, REGION
+from tests.support.policy_documents import statements
+from tests.support.private_network import synthesised
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tests.support.assemblies import Assembly, Template
 
 OTHER_ACCOUNT = "222233334444"
 PREFIX_LIST = "pl-6da54004"

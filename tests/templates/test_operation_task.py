@@ -20,12 +20,14 @@ from sandpiper_constructs.session_workflow import SessionWorkflow
 from sandpiper_contract.errors import RETRYABLE
 from sandpiper_contract.operations import OPERATIONS
 from sandpiper_contract.records import fields_of
-from tests.templates.conftest import ROOT, statements, states_of
+from tests.support.assemblies import states_of
+from tests.support.policy_documents import statements
+from tests.support.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.templates.conftest import Template
+    from tests.support.assemblies import Template
 
     Render = Callable[[Callable[[cdk.Stack], object]], Template]
 
@@ -120,7 +122,7 @@ def test_workflow_role_can_invoke_only_its_function(render: Render) -> None:
 
 
 def test_examples_of_the_workflows_page_are_synthesised(render: Render) -> None:
-    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "workflows.md").read_text(), re.DOTALL)
+    (program,) = re.findall(r"```python\n(.*?)```", (PROJECT / "docs" / "workflows.md").read_text(), re.DOTALL)
 
     def fill(stack: cdk.Stack) -> None:
         exec(program, {"self": stack, "sfn": sfn, "session_function": session_function(stack)})  # noqa: S102 - our page

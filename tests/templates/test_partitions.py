@@ -12,12 +12,13 @@ import pytest
 
 from sandpiper.environment import Environment
 from stacks.environment_stacks import add_stacks
-from tests.templates.conftest import documents, new_app, read_assembly
+from tests.support.assemblies import new_app, read_assembly
+from tests.support.policy_documents import documents
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.templates.conftest import Assembly
+    from tests.support.assemblies import Assembly
 
 PARTITIONS = {"us-gov-west-1": "aws-us-gov", "cn-north-1": "aws-cn"}
 SERVICES = {"bedrock-agentcore", "lambda", "states", "logging.s3"}

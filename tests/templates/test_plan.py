@@ -19,13 +19,14 @@ from sandpiper.plan.deployed import DeployedStack
 from sandpiper.plan.model import Objects, Plan, Session, StackPlan
 from sandpiper.plan.render import report
 from sandpiper.plan.resource_types import ROLE
-from tests.templates.conftest import ROOT, synthesise
+from tests.support.assemblies import synthesise
+from tests.support.project import PROJECT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sandpiper.plan.assembly import Assembly as Synthesised
-    from tests.templates.conftest import Assembly
+    from tests.support.assemblies import Assembly
 
 STARTED = datetime.datetime(2026, 11, 21, 18, 3, tzinfo=datetime.UTC)
 PUBLIC = {"network": "PUBLIC", "reason": "pip", "owner": "analysts"}
@@ -119,9 +120,9 @@ def rendered(plan: Plan) -> str:
 
 def test_the_create_only_table_equals_the_resource_schemas_of_cfn_lint(tmp_path: Path) -> None:
     generated = tmp_path / "create_only.json"
-    tool = runpy.run_path(str(ROOT / "tools" / "create_only.py"))
+    tool = runpy.run_path(str(PROJECT / "tools" / "create_only.py"))
     generated.write_text(tool["to_json"](tool["table"]()))
-    committed = (ROOT / "sandpiper" / "plan" / "create_only.json").read_text()
+    committed = (PROJECT / "sandpiper" / "plan" / "create_only.json").read_text()
     assert generated.read_text() == committed, "to update the table: python tools/create_only.py"
 
 

@@ -10,7 +10,8 @@ import pytest
 from sandpiper.environment import Environment
 from sandpiper.environment.network_folders import interpreter_prefix
 from sandpiper.environment.policy_checks import endpoint_policy_size, execution_role_size
-from tests.templates.conftest import ACCOUNT, REGION, synthesise
+from tests.support.account import ACCOUNT, REGION
+from tests.support.assemblies import synthesise
 
 if TYPE_CHECKING:
     from pathlib import Path

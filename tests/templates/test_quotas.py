@@ -15,10 +15,10 @@ from sandpiper.environment import Environment
 from stacks.fleet import FleetStack
 from stacks.storage import StorageStack
 from stacks.tenant import TenantStack
-from tests.templates.conftest import new_app, read_assembly
+from tests.support.assemblies import new_app, read_assembly
 
 if TYPE_CHECKING:
-    from tests.templates.conftest import Assembly, Template
+    from tests.support.assemblies import Assembly, Template
 
 RESOURCES, OUTPUTS, TEMPLATE_BYTES = 500, 200, 1_000_000
 """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""

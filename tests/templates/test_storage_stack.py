@@ -10,7 +10,7 @@ import pytest
 from sandpiper_constructs.data_bucket import DataBucket
 
 if TYPE_CHECKING:
-    from tests.templates.conftest import Assembly
+    from tests.support.assemblies import Assembly
 
 BUCKET = "AWS::S3::Bucket"
 NAME = "sandpiper-dev-111122223333-eu-west-1"

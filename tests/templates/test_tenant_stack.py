@@ -16,12 +16,13 @@ from sandpiper_constructs.template_text import template_text
 from sandpiper_contract import errors
 from sandpiper_contract.errors import ERRORS
 from stacks.environment_stacks import add_stacks
-from tests.templates.conftest import ACCOUNT, REGION, new_app, read_assembly, states_of
+from tests.support.account import ACCOUNT, REGION
+from tests.support.assemblies import new_app, read_assembly, states_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.templates.conftest import Assembly, Template
+    from tests.support.assemblies import Assembly, Template
 
 INTERPRETER = "AWS::BedrockAgentCore::CodeInterpreterCustom"
 

@@ -16,7 +16,7 @@ import pytest
 from sandpiper_constructs.template_text import template_text
 
 if TYPE_CHECKING:
-    from tests.templates.conftest import Assembly, Template
+    from tests.support.assemblies import Assembly, Template
 
 GOLDEN = Path(__file__).parent / "golden"
 ENVIRONMENTS = ("local", "dev", "prod", "rich")

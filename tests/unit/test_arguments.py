@@ -15,10 +15,11 @@ from code_runner.agentcore.deadline import Deadline
 from code_runner.agentcore.programs import Code, Command
 from code_runner.files.storage import Storage
 from code_runner.session import CodeSession, open_session, start_session
+from sandpiper_contract.aws import MANAGED_INTERPRETER
 from sandpiper_contract.errors import InvalidRequest
 from sandpiper_contract.files import InputFile, Outputs
 from sandpiper_contract.s3_objects import S3Object
-from tests.unit.test_entry import Untouchable
+from tests.support.untouchable_clients import UntouchableClients
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,9 +85,9 @@ SESSION: dict[str, Callable[[Any], object]] = {
 def test_a_session_rejects_invalid_arguments_before_it_sends_a_request(
     message: str, call: Callable[[CodeSession], object]
 ) -> None:
-    clients: Any = Untouchable()
+    clients: Any = UntouchableClients()
     with pytest.raises(InvalidRequest) as error:
-        call(CodeSession(CodeInterpreterClient(clients, "aws.codeinterpreter.v1", "1", Deadline.after(60))))
+        call(CodeSession(CodeInterpreterClient(clients, MANAGED_INTERPRETER, "1", Deadline.after(60))))
     assert str(error.value) == message
     assert clients.touched == 0
 
@@ -94,8 +95,8 @@ def test_a_session_rejects_invalid_arguments_before_it_sends_a_request(
 @pytest.mark.parametrize("tool", ["execute_code", "execute_command", "start_command_execution"])
 def test_the_rejection_callback_is_called_for_invalid_arguments(tool: str) -> None:
     calls: list[str] = []
-    clients: Any = Untouchable()
-    session = CodeSession(CodeInterpreterClient(clients, "aws.codeinterpreter.v1", "1", Deadline.after(60)))
+    clients: Any = UntouchableClients()
+    session = CodeSession(CodeInterpreterClient(clients, MANAGED_INTERPRETER, "1", Deadline.after(60)))
     with suppress(InvalidRequest):
         getattr(session.client, tool)("", on_rejected=lambda: calls.append("rejected"))
     assert calls == ["rejected"]
@@ -115,8 +116,8 @@ START: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(("message", "arguments"), START.items(), ids=START)
 def test_a_session_is_not_started_with_invalid_arguments(message: str, arguments: dict[str, Any]) -> None:
-    clients: Any = Untouchable()
-    values: dict[str, Any] = {"interpreter_id": "aws.codeinterpreter.v1", "timeout_seconds": 60} | arguments
+    clients: Any = UntouchableClients()
+    values: dict[str, Any] = {"interpreter_id": MANAGED_INTERPRETER, "timeout_seconds": 60} | arguments
     with pytest.raises(InvalidRequest) as error:
         start_session(clients, **values)
     assert str(error.value) == message
@@ -150,8 +151,8 @@ TOOLS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(("message", "arguments"), TOOLS.items(), ids=TOOLS)
 def test_tools_are_not_created_with_invalid_arguments(message: str, arguments: dict[str, Any]) -> None:
-    clients: Any = Untouchable()
-    values: dict[str, Any] = {"interpreter_id": "aws.codeinterpreter.v1", "bucket": "abc"} | arguments
+    clients: Any = UntouchableClients()
+    values: dict[str, Any] = {"interpreter_id": MANAGED_INTERPRETER, "bucket": "abc"} | arguments
     create: type[Tools] = CodeInterpreterTools
     with pytest.raises(InvalidRequest) as error:
         create(**values, clients=clients)

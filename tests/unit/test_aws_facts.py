@@ -11,8 +11,8 @@ import botocore
 import pytest
 
 from sandpiper_contract.aws import INTERPRETER_ID, dns_suffix_of, partition_of
+from tests.support.project import PROJECT
 
-ROOT = Path(__file__).parents[2]
 DATA = json.loads((Path(botocore.__file__).parent / "data" / "partitions.json").read_text(encoding="utf-8"))
 PARTITIONS: list[dict[str, Any]] = DATA["partitions"]
 ONE_DEFINITION = {
@@ -44,9 +44,11 @@ def test_an_interpreter_id_is_a_name_and_ten_characters() -> None:
 
 @pytest.mark.parametrize("fact", ONE_DEFINITION.values(), ids=ONE_DEFINITION)
 def test_a_fact_has_one_definition(fact: str) -> None:
-    files = (file for source in SOURCES for file in [ROOT / source, *(ROOT / source).rglob("*.py")] if file.is_file())
+    files = (
+        file for source in SOURCES for file in [PROJECT / source, *(PROJECT / source).rglob("*.py")] if file.is_file()
+    )
     defined_in = [
-        str(file.relative_to(ROOT))
+        str(file.relative_to(PROJECT))
         for file in files
         if not {".venv", "build"} & set(file.parts)
         # Lines of doctests are examples.

@@ -27,7 +27,7 @@ from sandpiper.environment import Environment, load
 from sandpiper_policy.document import PolicyKind, parse_policy
 from sandpiper_policy.evaluate import Policies, Request, evaluate
 from sandpiper_policy.principals import Principal
-from tests.unit.test_resource_actions import listed
+from tests.support.iam_data import listed
 
 BOUNDARY = "arn:aws:iam::111122223333:policy/boundary"
 CALLER = "arn:aws:iam::111122223333:role/agent"

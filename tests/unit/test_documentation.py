@@ -6,8 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -21,8 +20,10 @@ from sandpiper_contract.records import fields_of
 from sandpiper_contract.requests import DEFAULT_SESSION_TIMEOUT_SECONDS, SESSION_TIMEOUT_SECONDS, RunCode
 from sandpiper_contract.results import RunResult
 from sandpiper_contract.schemas import schemas
+from tests.support.project import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[2]
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def kinds_of(model: type[Options]) -> list[type[Options]]:

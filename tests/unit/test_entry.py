@@ -8,7 +8,7 @@ import json
 import sys
 import traceback
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -19,30 +19,14 @@ from sandpiper_contract.errors import InvalidRequest, ServiceFault
 from sandpiper_contract.events import Event
 from sandpiper_contract.requests import OpenSession, RunCode, StartCommand
 from sandpiper_contract.results import RunResult
-from tests.unit.contract_values import JSON, nearly_valid_events
+from tests.support.contract_values import JSON, nearly_valid_events
+from tests.support.untouchable_clients import UntouchableClients
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 REQUEST = {"code": "print(1)"}
 EVENT = {"operation": "run_code", "run": {"execution": "mine"}, "request": REQUEST}
-
-
-class Untouchable:
-    """Clients that count accesses and return none."""
-
-    def __init__(self) -> None:
-        self.touched = 0
-
-    def _refuse(self) -> NoReturn:
-        self.touched += 1
-        raise RuntimeError("AWS is asked for something")
-
-    sessions = property(_refuse)
-    s3 = property(_refuse)
-
-    def invoke(self, timeout_seconds: float) -> NoReturn:  # noqa: ARG002 - the signature of Clients
-        self._refuse()
 
 
 @dataclass(frozen=True)
@@ -74,7 +58,7 @@ def entry() -> Any:
 
 def refused(entry: ModuleType, event: object) -> str:
     """The refusal of an event; fails where AWS was asked for something."""
-    clients = Untouchable()
+    clients = UntouchableClients()
     with pytest.MonkeyPatch.context() as patch, pytest.raises(InvalidRequest) as refusal:
         patch.setattr(entry, "CLIENTS", clients)
         entry.run_operation(event, Context())
@@ -92,7 +76,7 @@ def is_valid(event: object) -> bool:
 
 
 def test_a_valid_event_calls_aws(entry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    clients = Untouchable()
+    clients = UntouchableClients()
     monkeypatch.setattr(entry, "CLIENTS", clients)
     with pytest.raises(ServiceFault, match="RuntimeError"):
         entry.run_operation(EVENT, Context())
@@ -155,7 +139,7 @@ def test_a_fault_of_the_function_is_logged_with_its_traceback_and_returned_witho
 ) -> None:
     log = io.StringIO()
     monkeypatch.setattr(entry.logger.registered_handler, "stream", log)
-    monkeypatch.setattr(entry, "CLIENTS", Untouchable())
+    monkeypatch.setattr(entry, "CLIENTS", UntouchableClients())
     for count in (1, 2):  # the second follows a returned error
         with pytest.raises(ServiceFault) as fault:
             entry.run_operation(EVENT, Context())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from io import StringIO
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -25,8 +25,11 @@ from sandpiper.environment import (
     load,
 )
 from sandpiper.environment.regions import INTERPRETER_REGIONS
+from tests.support.project import PROJECT
 
-ROOT = Path(__file__).parents[2]
+if TYPE_CHECKING:
+    from pathlib import Path
+
 TODAY = datetime.date(2027, 6, 30)
 GOOD = """\
 name: dev
@@ -96,7 +99,7 @@ def _tenant(environment: Environment) -> Tenant:
 
 @pytest.mark.parametrize("name", ["local", "dev", "prod"])
 def test_repository_environments_are_valid(name: str) -> None:
-    environment = load(ROOT / "environments" / f"{name}.yaml")
+    environment = load(PROJECT / "environments" / f"{name}.yaml")
     assert environment.name == name
     assert environment.region in INTERPRETER_REGIONS
     assert find_warnings(environment) == ()

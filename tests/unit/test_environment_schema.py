@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -14,8 +13,11 @@ from ruamel.yaml import YAML
 
 from sandpiper.environment import InvalidEnvironment, load
 from sandpiper.environment.schema import schema
+from tests.support.project import PROJECT
 
-PROJECT = Path(__file__).parents[2]
+if TYPE_CHECKING:
+    from pathlib import Path
+
 FILES = sorted((PROJECT / "environments").glob("*.yaml"))
 GOOD = """\
 name: dev

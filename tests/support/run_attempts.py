@@ -1,6 +1,6 @@
 """Attempts of a run: the real Lambda handler in a separate process each, which can be killed at any step.
 
-`python -m tests.local.attempts` reads one order a line from stdin, forks for each a process that has done nothing
+`python -m tests.support.run_attempts` reads one order a line from stdin, forks for each a process that has done nothing
 before, and writes one answer a line. A step is a call of AWS by name: `claimed`, `accepted`, `done` and `released` are
 the puts of the claim, `look` reads it, `file` puts a file; the others are AgentCore's. The second call of a name is
 `NAME 2`.
@@ -82,7 +82,7 @@ class Attempts:
             settings.PREFIX: self.place.prefix,
         }
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.local.attempts"],
+            [sys.executable, "-m", "tests.support.run_attempts"],
             env={**os.environ, **surroundings},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

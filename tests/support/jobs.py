@@ -18,8 +18,8 @@ from tests.support.s3_mark import mark_run
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.local.attempts import Attempt, Attempts, Fault, Moment
-    from tests.local.conftest import Product
+    from tests.support.product import Product
+    from tests.support.run_attempts import Attempt, Attempts, Fault, Moment
 
 LEFT = b"what the program left"
 PATIENCE_SECONDS = 30.0

@@ -1,7 +1,7 @@
 """Deploys separate environments for tests on the embedded AWS with the CDK CLI, and deletes them after the test.
 
 The stacks are synthesised in the test's process, so that Python, Node and the CDK start once, and the CLI gets the
-assembly. `deployed` in conftest.py and tests/cdk_cli/test_synth.py run the app through the CLI.
+assembly. `deployed` in tests/local/conftest.py and tests/cdk_cli/test_synth.py run the app through the CLI.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from local_aws.settings import ACCOUNT
 from sandpiper import deployment
 from sandpiper.cdk_cli import PROJECT, cdk
 from sandpiper.environment import load
-from tests.templates.conftest import new_app
+from tests.support.assemblies import new_app
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.templates.conftest import new_app, read_assembly
+from tests.support.assemblies import new_app, read_assembly
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.templates.conftest import Assembly
+    from tests.support.assemblies import Assembly
 
 ENVIRONMENT = """
 name: private

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.templates.conftest import ACCOUNT, REGION, new_app, read_assembly
+from tests.support.account import ACCOUNT, REGION
+from tests.support.assemblies import new_app, read_assembly
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.templates.conftest import Assembly
+    from tests.support.assemblies import Assembly
 
 NAME = "charting-agent"
 

@@ -1,0 +1,52 @@
+"""Finds the policy documents of an assembly."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+from sandpiper_constructs.template_text import template_text
+
+if TYPE_CHECKING:
+    from tests.support.assemblies import Assembly
+
+POLICIES = {
+    "AWS::EC2::VPCEndpoint": "PolicyDocument",
+    "AWS::IAM::Policy": "PolicyDocument",
+    "AWS::KMS::Key": "KeyPolicy",
+    "AWS::Logs::ResourcePolicy": "PolicyDocument",
+    "AWS::S3::BucketPolicy": "PolicyDocument",
+}
+"""The property that contains the policy, by resource type. Roles are handled separately."""
+
+
+def documents(assembly: Assembly) -> dict[str, dict[str, Any]]:
+    """Returns every policy document by stack, resource and purpose."""
+    found: dict[str, dict[str, Any]] = {}
+    for stack, template in sorted(assembly.templates.items()):
+        for name, role in template.resources("AWS::IAM::Role").items():
+            found[f"{stack}/{name}/trust"] = role["AssumeRolePolicyDocument"]
+            for policy in role.get("Policies", []):
+                found[f"{stack}/{name}/{policy['PolicyName']}"] = policy["PolicyDocument"]
+        for type_, property_ in POLICIES.items():
+            for name, policy in template.resources(type_).items():
+                document = policy[property_]
+                found[f"{stack}/{name}"] = document if "Statement" in document else json.loads(template_text(document))
+    return found
+
+
+def statements(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the statements of a policy, with actions and resources as lists."""
+    found = cast("list[dict[str, Any]]", document["Statement"])
+    return [
+        {
+            **statement,
+            "Action": _as_list(statement["Action"]),
+            **({"Resource": _as_list(statement["Resource"])} if "Resource" in statement else {}),
+        }
+        for statement in found
+    ]
+
+
+def _as_list(value: object) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else [value]
