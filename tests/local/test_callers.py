@@ -187,12 +187,12 @@ def check_drift(file: Path, deployment: Deployment, agent: Role) -> None:
     drift = read_status(file, DRIFTED)["drift"]
     differences = {(difference["property"], difference["found"]) for difference in drift}
     assert differences >= {
-        (f"policy of role {agent.name}", "may bedrock-agentcore:ListCodeInterpreterSessions on *"),
+        (f"policy of role {agent.name}", "allows bedrock-agentcore:ListCodeInterpreterSessions on *"),
         ("BucketEncryption.SSEAlgorithm", "AES256"),
         ("BucketEncryption.KMSMasterKeyID", "nothing"),
         ("BucketEncryption.BucketKeyEnabled", "false"),
     }
-    (missing,) = (each["expected"] for each in drift if each["expected"].startswith("may "))
+    (missing,) = (each["expected"] for each in drift if each["expected"].startswith("allows "))
     assert "bedrock-agentcore:StartCodeInterpreterSession" in missing
     assert deployment.interpreters["first"] in missing
 
