@@ -84,7 +84,7 @@ node_modules/.ready: .venv/.product package-lock.json
 	@npm ci --silent --no-fund --no-audit
 	@touch $@
 
-tools/prose/node_modules/.ready: .venv/.product tools/prose/package-lock.json
+tools/prose/node_modules/.ready: .venv/.ready tools/prose/package-lock.json
 	@echo "· prose linter"
 	@npm ci --silent --no-fund --no-audit --prefix tools/prose
 	@touch $@
