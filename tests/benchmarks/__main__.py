@@ -45,10 +45,13 @@ def main() -> None:
     if arguments.json:
         print(json.dumps([measurement.__dict__ for measurement in measurements], indent=2))
         return
-    table = Table("what", "measured", "target", "how", box=None, pad_edge=False)
+    table = Table("measurement", "value", "target", "method", box=None, pad_edge=False)
     for measurement in measurements:
         table.add_row(
-            measurement.what, f"{measurement.value:.2f} {measurement.unit}", measurement.target_text(), measurement.how
+            measurement.name,
+            f"{measurement.value:.2f} {measurement.unit}",
+            measurement.target_text(),
+            measurement.method,
         )
     console.print(table)
 

@@ -1,6 +1,7 @@
-"""The emulator of AgentCore beside a bare Jupyter kernel: starts, no-ops, output, files, memory, what starts leave.
+"""Compares the AgentCore emulator with a plain Jupyter kernel: starts, no-ops, output, files, memory, and leaks.
 
-Everything goes through boto3 and HTTP, as a user's program does; the kernel is asked by jupyter_client in this process.
+The emulator is called with boto3 over HTTP, as by a user's program. The kernel is called with jupyter_client in this
+process.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ KERNEL_STARTS, NO_OPS, POOL, COLD_STARTS, MANY, CYCLES = 5, 200, 20, 10, 100, 10
 COUNTED = ("processes", "descriptors", "files", "control groups")
 OUTPUT_BYTES = 8 * 1024 * 1024
 FILE_BYTES = 64 * 1024 * 1024
-"""In base64 near the 100 MB that a request may have."""
+"""Its base64 is close to the maximum size of a request, 100 MB."""
 MEBIBYTE = 1024 * 1024
 
 
 def measurements() -> list[Measurement]:
     """Measures the kernel, then an emulator with a pool, then one without."""
     start, no_op, kernel_mib = _kernel()
-    peer = f"Jupyter kernel: start {start:.2f} s, no-op {no_op * 1e3:.1f} ms, {kernel_mib:.0f} MiB of its own"
+    peer = f"Jupyter kernel: start {start:.2f} s, no-op {no_op * 1e3:.1f} ms, {kernel_mib:.0f} MiB of private memory"
     with _emulator("--pool", str(POOL)) as emulator:
         emulator.wait_for_pool(POOL)
         from_pool = statistics.median(emulator.start_seconds(POOL))
@@ -53,33 +54,40 @@ def measurements() -> list[Measurement]:
         cold = statistics.median(emulator.start_seconds(COLD_STARTS))
     with _emulator("--pool", "0") as emulator:
         burst = _seconds(lambda: emulator.burst(MANY))
-        resting = emulator.private_mib_a_session()
+        memory_mib = emulator.proportional_mib_per_session()
     with _emulator("--pool", "0") as emulator:
-        left = emulator.leavings_of(CYCLES)
-    in_starts, in_no_ops, no_op_now = "kernel starts", "kernel no-ops", statistics.median(no_ops)
-    pool = f"{from_pool * 1e3:.1f} ms, median of {POOL} one after another from a pool of {POOL}. {peer}"
-    all_at_once = f"for each of {MANY}, without a pool; the last after {burst:.1f} s"
-    resting_how = f"proportional size, {MANY} live, each has run a no-op"
+        leaks = emulator.measure_leaks(CYCLES)
+    in_starts, in_no_ops, no_op_seconds = "kernel starts", "kernel no-ops", statistics.median(no_ops)
+    pool = f"{from_pool * 1e3:.1f} ms, median of {POOL} sequentially from a pool of {POOL}. {peer}"
+    burst_method = f"for each of {MANY} in parallel, without a pool; the last after {burst:.1f} s"
+    memory_method = f"proportional set size, {MANY} live sessions after a no-op each"
     return [
         Measurement("session start, pool", from_pool / start, in_starts, 0.05, pool),
         Measurement(
             "session start, no pool", cold / start, in_starts, 0.5, f"{cold * 1e3:.0f} ms, median of {COLD_STARTS}"
         ),
-        Measurement("session starts, a burst", burst / MANY / start, in_starts, None, all_at_once),
+        Measurement("session starts in parallel", burst / MANY / start, in_starts, None, burst_method),
         Measurement(
-            "no-op executeCode", no_op_now / no_op, in_no_ops, 1.0, f"{no_op_now * 1e3:.1f} ms, median of {NO_OPS}"
+            "no-op executeCode",
+            no_op_seconds / no_op,
+            in_no_ops,
+            1.0,
+            f"{no_op_seconds * 1e3:.1f} ms, median of {NO_OPS}",
         ),
         Measurement("8 MiB of stdout", output, "s", 0.3, "best of 5"),
         Measurement(
-            "a file of 64 MiB written", written, "s", None, "best of 3; nearly the 100 MB that a request may have"
+            "a file of 64 MiB written", written, "s", None, "best of 3; close to the maximum of 100 MB for a request"
         ),
-        Measurement("a live session's memory", resting, "MiB", 25e6 / MEBIBYTE, resting_how),
-        *(Measurement(f"left by {CYCLES:,} sessions", value, unit, most, how) for value, unit, most, how in left),
+        Measurement("memory of a live session", memory_mib, "MiB", 25e6 / MEBIBYTE, memory_method),
+        *(
+            Measurement(f"leaked by {CYCLES:,} sessions", value, unit, maximum, method)
+            for value, unit, maximum, method in leaks
+        ),
     ]
 
 
 class Emulator:
-    """A running emulator and its managed interpreter, as one client sees it."""
+    """A running emulator and its managed interpreter, used by one client."""
 
     def __init__(self, address: str, process: int, state: Path) -> None:
         self._address = address
@@ -88,23 +96,23 @@ class Emulator:
         self._sessions: list[str] = []
 
     def wait_for_pool(self, size: int) -> None:
-        """Waits until as many sandboxes as `size` are started ahead."""
+        """Waits until the pool contains `size` started sandboxes."""
         while True:
-            with urllib.request.urlopen(f"{self._address}/_local/health") as answer:  # noqa: S310  loopback
-                if json.load(answer)["startedAhead"]["SANDBOX"] >= size:
+            with urllib.request.urlopen(f"{self._address}/_local/health") as response:  # noqa: S310  loopback
+                if json.load(response)["startedAhead"]["SANDBOX"] >= size:
                     return
             time.sleep(0.1)
 
     def start(self) -> str:
         """Starts a session and returns its id."""
-        answer = self._data.start_code_interpreter_session(
+        response = self._data.start_code_interpreter_session(
             codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionTimeoutSeconds=3600
         )
-        self._sessions.append(answer["sessionId"])
+        self._sessions.append(response["sessionId"])
         return self._sessions[-1]
 
     def run(self, session: str, code: str) -> int:
-        """Runs Python in a session and returns how much it printed."""
+        """Runs Python in a session and returns the number of printed characters."""
         result = self._invoke(session, "executeCode", language="python", code=code)
         return len(result["structuredContent"]["stdout"])
 
@@ -118,54 +126,54 @@ class Emulator:
         self._sessions.remove(session)
 
     def start_seconds(self, count: int) -> list[float]:
-        """Starts sessions one after another. Returns how long each took."""
+        """Starts sessions sequentially. Returns the duration of each start."""
         return [_seconds(self.start) for _ in range(count)]
 
     def burst(self, count: int) -> None:
-        """Starts as many sessions as `count`, all at once."""
+        """Starts `count` sessions in parallel."""
         with ThreadPoolExecutor(count) as threads:
             for started in [threads.submit(self.start) for _ in range(count)]:
                 started.result()
 
-    def private_mib_a_session(self) -> float:
-        """Memory of all sandboxes by proportional size, in which a page of a hundred counts a hundredth in each.
+    def proportional_mib_per_session(self) -> float:
+        """Runs a no-op in each session and returns the mean memory of a sandbox in MiB.
 
-        Each session has run a no-op before.
+        The memory is the proportional set size: a page that 100 processes share counts as 1/100 in each.
         """
         for session in self._sessions:
             self.run(session, NO_OP)
         return sum(map(_proportional_mib, _descendants(self._process))) / len(self._sessions)
 
-    def leavings_of(self, cycles: int) -> list[tuple[float, str, float | None, str]]:
-        """Starts and stops sessions, one after another. Returns what there is more of afterwards."""
-        self.cycle(50)  # caches fill, once
-        before = self._inventory()
+    def measure_leaks(self, cycles: int) -> list[tuple[float, str, float | None, str]]:
+        """Starts and stops sessions sequentially. Returns the growth of each counted resource."""
+        self.cycle(50)  # fills caches first
+        before = self._count_resources()
         self.cycle(cycles)
-        grown = [after - earlier for after, earlier in zip(self._inventory(), before, strict=True)]
+        grown = [after - earlier for after, earlier in zip(self._count_resources(), before, strict=True)]
         *counts, mebibytes = grown
         return [
             *((count, what, 0, "") for count, what in zip(counts, COUNTED, strict=True)),
-            (mebibytes, "MiB", 16, "growth of the emulator; it remembers its last 10,000 sessions"),
+            (mebibytes, "MiB", 16, "growth of the emulator, which stores its last 10,000 sessions"),
         ]
 
     def cycle(self, count: int) -> None:
-        """Starts a session, runs a no-op, stops it; again and again."""
+        """Starts a session, runs a no-op and stops the session, `count` times."""
         for _ in range(count):
             session = self.start()
             self.run(session, NO_OP)
             self.stop(session)
 
     def _invoke(self, session: str, tool: str, **arguments: Any) -> dict[str, Any]:
-        answer = self._data.invoke_code_interpreter(
+        response = self._data.invoke_code_interpreter(
             codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session, name=tool, arguments=arguments
         )
-        (event,) = answer["stream"]  # read to its end, which gives the connection back
+        (event,) = response["stream"]  # read completely, to return the connection to the pool
         result: dict[str, Any] = event["result"]
         if result["isError"]:
             raise RuntimeError(str(result["content"])[:1000])
         return result
 
-    def _inventory(self) -> tuple[float, ...]:
+    def _count_resources(self) -> tuple[float, ...]:
         name = next(self._state.glob("local-agentcore-*")).name
         return (
             len(_descendants(self._process)),
@@ -178,7 +186,7 @@ class Emulator:
 
 @contextmanager
 def _emulator(*options: str) -> Generator[Emulator]:
-    options = ("--calls-per-second", "0", *options)  # what is measured would be throttled
+    options = ("--calls-per-second", "0", *options)  # without a quota, so that measured calls are not throttled
     with (
         tempfile.TemporaryDirectory() as folder,
         running_emulator(RUNTIME, Path(folder), *options) as running,
@@ -187,36 +195,36 @@ def _emulator(*options: str) -> Generator[Emulator]:
 
 
 def _kernel() -> tuple[float, float, float]:
-    """A bare kernel's seconds to its first answer, seconds for a no-op, and MiB of its own (private pages)."""
+    """Returns a plain kernel's start time and no-op time in seconds, and its private memory in MiB."""
     starts: list[float] = []
     for _ in range(KERNEL_STARTS):
         with _jupyter_kernel() as (_, _, seconds):
             starts.append(seconds)
-    with _jupyter_kernel() as (manager, talk, seconds):
+    with _jupyter_kernel() as (manager, kernel_client, seconds):
         starts.append(seconds)
-        no_op = statistics.median(_seconds(partial(talk.execute_interactive, NO_OP)) for _ in range(NO_OPS))
+        no_op = statistics.median(_seconds(partial(kernel_client.execute_interactive, NO_OP)) for _ in range(NO_OPS))
         return statistics.median(starts), no_op, _private_mib(manager.provisioner.pid)
 
 
 @contextmanager
 def _jupyter_kernel() -> Generator[tuple[Any, Any, float]]:
     manager: Any = KernelManager(transport="ipc")
-    begun = time.perf_counter()
+    started = time.perf_counter()
     manager.start_kernel()
-    talk = manager.client()
-    talk.start_channels()
-    talk.wait_for_ready()
+    kernel_client = manager.client()
+    kernel_client.start_channels()
+    kernel_client.wait_for_ready()
     try:
-        yield manager, talk, time.perf_counter() - begun
+        yield manager, kernel_client, time.perf_counter() - started
     finally:
-        talk.stop_channels()
+        kernel_client.stop_channels()
         manager.shutdown_kernel(now=True)
 
 
 def _seconds(action: Callable[[], object]) -> float:
-    begun = time.perf_counter()
+    started = time.perf_counter()
     action()
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def _descendants(process: int) -> list[int]:

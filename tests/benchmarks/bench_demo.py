@@ -1,4 +1,4 @@
-"""How long `make demo` takes when everything is installed."""
+"""Measures the duration of `make demo` when everything is installed."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tests.support.project import PROJECT
 
 
 def measurements() -> list[Measurement]:
-    """Runs it twice and reports the second, a line for each of its phases."""
+    """Runs the demo twice. Returns the duration of the second run and of each of its phases."""
     subprocess.run(["make", "demo"], cwd=PROJECT, check=True, capture_output=True)
-    begun = time.perf_counter()
+    started = time.perf_counter()
     second = subprocess.run(["make", "demo"], cwd=PROJECT, check=True, capture_output=True, text=True)
-    whole = time.perf_counter() - begun
+    total = time.perf_counter() - started
     phases = [line.removeprefix("✓ ").rsplit(" ", 2) for line in second.stderr.splitlines() if line.startswith("✓ ")]
     return [
-        Measurement("`make demo` a second time", whole, "s", 25, "the whole command"),
-        *(Measurement(f"  {name}", float(seconds), "s", None, "a phase of it") for name, seconds, _ in phases),
+        Measurement("`make demo` a second time", total, "s", 25, "the entire command"),
+        *(Measurement(f"  {name}", float(seconds), "s", None, "one phase") for name, seconds, _ in phases),
     ]

@@ -1,7 +1,7 @@
-"""How much memory a run takes in the function: with a 90 MB file in and out, and with a 512 MB file that goes past it.
+"""Measures the memory of a run with large files: 90 MB through the function, and 512 MB transferred directly.
 
-Each run is a process of its own that does what the handler does, so that its peak is the run's. Asked for by its name,
-`largest` does it with one file of LARGEST_BYTES, out and then in.
+Each run is a separate process with the code of the handler, so that the peak belongs to that run. `largest`, which runs
+only by name, transfers one file of LARGEST_BYTES out of a sandbox and then into another one.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
 
 THROUGH_BYTES, DIRECT_BYTES = 90_000_000, 512_000_000
 LARGEST_BYTES = 5 * 1024**3 - 1
-"""Unless the environment variable of this name says otherwise. The embedded AWS needs about three times as much memory:
-the file lies in the sandbox's, and MiniStack has the parts of an upload and the object that it makes of them."""
+"""The default of the environment variable with this name. The embedded AWS needs about three times this memory: for the
+file in the sandbox, the parts of the upload, and the object that MiniStack creates from them."""
 MEBIBYTE = 1024 * 1024
-MOST_MIB = 350
-FEW_MIB = 8
-"""Of noise between two runs of the same, and of clients that only large files need."""
-PREPARED_BYTES = 64_000_000
-"""Of a part of the input that is put into S3: MiniStack takes requests of 256 MiB."""
+MAX_MIB = 350
+MAX_ADDITIONAL_MIB = 8
+"""Allowance for noise between two equal runs, and for clients that only large files need."""
+INPUT_PART_BYTES = 64_000_000
+"""Size of the parts in which an input is uploaded. MiniStack accepts requests of at most 256 MiB."""
 
-# What `code_runner.handlers` does with an event, without Lambda's context, and what it cost. Not by getrusage: its peak
-# holds that of the process that started this one.
+# Runs an event like `code_runner.handlers`, without Lambda's context, and prints its memory and duration. The memory is
+# not from getrusage, whose peak includes the parent process.
 RUN = """
 import json, sys, time
 from pathlib import Path
@@ -53,9 +53,9 @@ event = Event.from_json(json.loads(sys.argv[1]), "event")
 def on_stop_failed(session_id, error):
     raise SystemExit(f"{session_id} not stopped: {error}")
 operations = Operations(event.run, TENANT, CLIENTS, Deadline.after(900), on_stop_failed)
-began = time.monotonic()
+started = time.monotonic()
 result = operations.run_code(event.typed_request()).to_json()
-seconds = time.monotonic() - began
+seconds = time.monotonic() - started
 (peak,) = [line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
 print(json.dumps({"peakBytes": int(peak) * 1024, "seconds": seconds, "result": result}))
 """
@@ -76,39 +76,47 @@ HOW = "peak of a process that runs the handler's code (VmHWM)"
 
 
 def measurements() -> list[Measurement]:
-    """Deploys to an embedded AWS of its own and runs a small program, a large one, and a very large one."""
-    with _deployed() as place:
-        small = _peak_mib(_measured(place, "small", SMALL, 1))
-        through = _peak_mib(_measured(place, "through", COPY, THROUGH_BYTES, _given(place, THROUGH_BYTES)))
-        direct = _peak_mib(_measured(place, "direct", COPY, DIRECT_BYTES, _given(place, DIRECT_BYTES)))
+    """Deploys to a separate embedded AWS and runs programs with a small, a large and a very large file."""
+    with _deployed() as target:
+        small = _peak_mib(_run(target, "small", SMALL, 1))
+        through = _peak_mib(_run(target, "through", COPY, THROUGH_BYTES, _create_input(target, THROUGH_BYTES)))
+        direct = _peak_mib(_run(target, "direct", COPY, DIRECT_BYTES, _create_input(target, DIRECT_BYTES)))
     return [
-        Measurement("a small run's memory", small, "MiB", None, HOW),
-        Measurement("90 MB in and out", through, "MiB", MOST_MIB, f"{HOW}; the file comes and goes in parts of 16 MiB"),
+        Measurement("memory of a small run", small, "MiB", None, HOW),
+        Measurement("90 MB in and out", through, "MiB", MAX_MIB, f"{HOW}; the file is transferred in parts of 16 MiB"),
         Measurement(
-            "512 MB in and out", direct - small, "MiB more", FEW_MIB, f"{direct:.0f} MiB, beside the small run's"
+            "512 MB in and out",
+            direct - small,
+            "MiB more",
+            MAX_ADDITIONAL_MIB,
+            f"{direct:.0f} MiB, compared with the small run",
         ),
     ]
 
 
 def largest_measurements() -> list[Measurement]:
-    """Makes the largest file there may be in a sandbox, and gives what came out to another."""
+    """Creates a file of the maximum size in a sandbox, and uses it as the input of another run."""
     size = int(os.environ.get("LARGEST_BYTES", LARGEST_BYTES))
-    with _deployed() as place:
+    with _deployed() as target:
         s3 = boto3.client("s3")
-        small = _peak_mib(_measured(place, "small", SMALL, 1))
-        made = _measured(place, "made", MAKE.format(size=size), size)
-        (file,) = made["result"]["files"]
-        assert made["result"]["stdout"] == file["sha256"], made
-        kept, given = file["s3Uri"].removeprefix(f"s3://{place.bucket}/"), f"{place.prefix}/inputs/largest"
-        s3.copy_object(Bucket=place.bucket, Key=given, CopySource={"Bucket": place.bucket, "Key": kept})
-        s3.delete_object(Bucket=place.bucket, Key=kept)
-        came = _measured(place, "came", DIGEST, None, f"s3://{place.bucket}/{given}")
-        assert came["result"]["stdout"] == file["sha256"], came
+        small = _peak_mib(_run(target, "small", SMALL, 1))
+        created = _run(target, "made", MAKE.format(size=size), size)
+        (file,) = created["result"]["files"]
+        assert created["result"]["stdout"] == file["sha256"], created
+        output_key, input_key = file["s3Uri"].removeprefix(f"s3://{target.bucket}/"), f"{target.prefix}/inputs/largest"
+        s3.copy_object(Bucket=target.bucket, Key=input_key, CopySource={"Bucket": target.bucket, "Key": output_key})
+        s3.delete_object(Bucket=target.bucket, Key=output_key)
+        received = _run(target, "came", DIGEST, None, f"s3://{target.bucket}/{input_key}")
+        assert received["result"]["stdout"] == file["sha256"], received
     return [
         Measurement(
-            f"{size:,} bytes {way}", said["seconds"], "s", None, f"{_peak_mib(said) - small:.1f} MiB more than small"
+            f"{size:,} bytes {direction}",
+            measured["seconds"],
+            "s",
+            None,
+            f"{_peak_mib(measured) - small:.1f} MiB more than a small run",
         )
-        for way, said in (("out", made), ("in", came))
+        for direction, measured in (("out", created), ("in", received))
     ]
 
 
@@ -126,18 +134,26 @@ def _deployed() -> Generator[deployment.Deployment]:
             control.stop(state)
 
 
-def _measured(
-    place: deployment.Deployment, name: str, code: str, made_bytes: int | None, given: str | None = None
+def _run(
+    target: deployment.Deployment, name: str, code: str, output_bytes: int | None, input_uri: str | None = None
 ) -> dict[str, Any]:
-    """What a run said that has the object at `given` as `in`, and made one file of so many bytes, or none."""
+    """Runs a program and returns its measurements.
+
+    Args:
+        target: the deployed tenant.
+        name: part of the execution's name.
+        code: the program.
+        output_bytes: the size of the file that it creates; None if it creates no file.
+        input_uri: the S3 URI of the input file `in`; None for no input.
+    """
     request: dict[str, object] = {"code": code, "outputs": {"maxBytes": MAX_FILE_BYTES}}
-    if given is not None:
-        request["inputs"] = [{"path": "in", "s3Uri": given}]
+    if input_uri is not None:
+        request["inputs"] = [{"path": "in", "s3Uri": input_uri}]
     event = {"operation": "run_code", "run": {"execution": f"bench-{name}"}, "request": request}
     settings = {
-        "SANDPIPER_BUCKET": place.bucket,
-        "SANDPIPER_PREFIX": place.prefix,
-        "SANDPIPER_INTERPRETERS": json.dumps(dict(place.interpreters)),
+        "SANDPIPER_BUCKET": target.bucket,
+        "SANDPIPER_PREFIX": target.prefix,
+        "SANDPIPER_INTERPRETERS": json.dumps(dict(target.interpreters)),
         "POWERTOOLS_SERVICE_NAME": "bench",
     }
     done = subprocess.run(
@@ -147,32 +163,34 @@ def _measured(
         text=True,
         check=True,
     )
-    said = json.loads(done.stdout.splitlines()[-1])
-    assert [file["size"] for file in said["result"]["files"]] == ([] if made_bytes is None else [made_bytes]), said
-    return said
+    measured = json.loads(done.stdout.splitlines()[-1])
+    assert [file["size"] for file in measured["result"]["files"]] == ([] if output_bytes is None else [output_bytes]), (
+        measured
+    )
+    return measured
 
 
-def _peak_mib(said: dict[str, Any]) -> float:
-    return said["peakBytes"] / MEBIBYTE
+def _peak_mib(measured: dict[str, Any]) -> float:
+    return measured["peakBytes"] / MEBIBYTE
 
 
-def _given(place: deployment.Deployment, size: int) -> str:
-    """The address of an input of so many bytes."""
-    key = f"{place.prefix}/inputs/{size}"
-    _put(place.bucket, key, size)
-    return f"s3://{place.bucket}/{key}"
+def _create_input(target: deployment.Deployment, size: int) -> str:
+    """Creates an input of `size` bytes and returns its S3 URI."""
+    key = f"{target.prefix}/inputs/{size}"
+    _put(target.bucket, key, size)
+    return f"s3://{target.bucket}/{key}"
 
 
 def _put(bucket: str, key: str, size: int) -> None:
     s3 = boto3.client("s3")
     upload = s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
     parts = []
-    for number, start in enumerate(range(0, size, PREPARED_BYTES), 1):
-        body = os.urandom(min(PREPARED_BYTES, size - start))
-        answer = s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=number, Body=body)
-        parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+    for number, start in enumerate(range(0, size, INPUT_PART_BYTES), 1):
+        body = os.urandom(min(INPUT_PART_BYTES, size - start))
+        response = s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=number, Body=body)
+        parts.append({"PartNumber": number, "ETag": response["ETag"]})
     s3.complete_multipart_upload(Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts})
 
 
 def _quiet(_: str) -> None:
-    """The CDK CLI's lines are not shown."""
+    """Discards a line of the CDK CLI."""

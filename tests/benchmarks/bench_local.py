@@ -1,4 +1,4 @@
-"""How fast the embedded AWS is ready, how much memory it holds, and how long a trivial `sandpiper run` takes."""
+"""Measures the embedded AWS: start time, memory, and the duration of a trivial `sandpiper run`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ RUNS = 7
 
 
 def measurements() -> list[Measurement]:
-    """Starts, deploys, runs and stops an embedded AWS of its own."""
+    """Starts a separate embedded AWS, deploys to it, runs programs and stops it."""
     with tempfile.TemporaryDirectory() as folder:
         state = StateDirectory(Path(folder, "state"))
-        begun = time.perf_counter()
+        started = time.perf_counter()
         running, _ = control.start(state)
-        ready = time.perf_counter() - begun
+        ready = time.perf_counter() - started
         try:
             memory = _resident_mib(running.pid)
             environment.apply(running)
@@ -34,26 +34,26 @@ def measurements() -> list[Measurement]:
         finally:
             control.stop(state)
     return [
-        Measurement("embedded AWS ready", ready, "s", 3, "from `start` to its answer"),
+        Measurement("embedded AWS ready", ready, "s", 3, "from `start` until it is ready"),
         Measurement(
             "embedded AWS memory", memory, "MiB", 300 * 1e6 / 2**20, "proportional set size of all its processes"
         ),
         Measurement("first `sandpiper run`", first, "s", None, "with the Lambda worker's cold start"),
         Measurement(
-            "trivial `sandpiper run`", statistics.median(others), "s", 1, f"the whole command, median of {RUNS}"
+            "trivial `sandpiper run`", statistics.median(others), "s", 1, f"the entire command, median of {RUNS}"
         ),
     ]
 
 
 def _run_seconds(folder: str) -> float:
-    begun = time.perf_counter()
+    started = time.perf_counter()
     command = [Path(sys.executable).parent / "sandpiper", "run", "-", "--out", folder]
     subprocess.run(command, input=b"print(1)", check=True)
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def _resident_mib(pid: int) -> float:
-    """Memory of a process and all below it, shared pages counted once (proc(5), smaps_rollup)."""
+    """Returns the memory of a process and its descendants in MiB. Shared pages count once (proc(5), smaps_rollup)."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     own = next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -61,4 +61,4 @@ def _resident_mib(pid: int) -> float:
 
 
 def _quiet(_: str) -> None:
-    """The CDK CLI's lines are not shown."""
+    """Discards a line of the CDK CLI."""

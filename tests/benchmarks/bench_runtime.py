@@ -1,7 +1,7 @@
-"""What the session function costs: calls of InvokeCodeInterpreter, a cold start, a warm job, and its bundle's size.
+"""Measures the session function: calls of InvokeCodeInterpreter, a cold start, a warm job, and the size of its bundle.
 
-Calls are counted beside those of two other ways to do the same work, which are run, too. CPU time is that of processes
-of their own that see the bundle and nothing else, so that waiting and other work on the machine count little.
+The calls are compared with those of two other implementations of the same work. CPU time is measured in separate
+processes that contain only the bundle, so that waiting time and other work on the machine have little effect.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ SETTINGS = {
     settings.INTERPRETERS: json.dumps(TENANT.interpreters),
     "POWERTOOLS_SERVICE_NAME": "bench",
 }
-CALLS_A_SECOND = 30
-"""Of InvokeCodeInterpreter, AgentCore's quota for an account."""
+CALLS_PER_SECOND = 30
+"""AgentCore's quota of InvokeCodeInterpreter calls for an account."""
 FILES = (1, 10, 100)
 INPUTS = [{"path": "in.txt", "text": "1"}]
 COLD_STARTS, WARM_JOBS = 11, 30
 WARM_PAUSE_SECONDS = 0.1
-"""Before each job, whose four calls are otherwise throttled."""
+"""Delay before each job. Without it, the four calls of a job are throttled."""
 MEBIBYTE = 1024 * 1024
 
 COLD = {
@@ -57,7 +57,7 @@ COLD = {
 
 
 def measurements() -> list[Measurement]:
-    """Packs the bundle, weighs and starts it, then runs it on an embedded AWS of its own."""
+    """Packs the bundle, measures its size and cold start, and runs it on a separate embedded AWS."""
     packed = bundle(cache=PROJECT / "build").directory
     with tempfile.TemporaryDirectory() as folder:
         state = StateDirectory(Path(folder, "state"))
@@ -71,69 +71,69 @@ def measurements() -> list[Measurement]:
 
 
 def _calls() -> Iterator[Measurement]:
-    """Each way's calls for the same program, which leaves N files."""
+    """Yields the number of calls of each implementation for the same program, which creates N files."""
     for files in FILES:
         code = f"for n in range({files}): open(f'file-{{n}}.txt', 'w').write(str(n))"
         outputs = {"maxFiles": files}
         yield _job(
-            f"calls of a job, files: {files}",
+            f"calls of a job with {files} files",
             3,
             files,
             benchmark_targets.ours(TENANT, {"code": code, "outputs": outputs}),
         )
-        yield _job("  in the connector's way", None, files, benchmark_targets.connector(code))
-        yield _job("  in the skill's way", None, files, benchmark_targets.skill(code))
+        yield _job("  like the connector", None, files, benchmark_targets.connector(code))
+        yield _job("  like the skill", None, files, benchmark_targets.skill(code))
     code = "open('file.txt', 'w').write('1')"
     yield _job("calls of a job with inputs", 4, 1, benchmark_targets.ours(TENANT, {"code": code, "inputs": INPUTS}))
     nothing = benchmark_targets.ours(TENANT, {"code": code, "outputs": {"paths": []}})
-    yield _job("calls of a job that looks for no files", 1, 0, nothing)
+    yield _job("calls of a job that collects no files", 1, 0, nothing)
 
 
-def _job(what: str, most: float | None, files: int, ran: tuple[list[str], int]) -> Measurement:
-    tools, came_back = ran
-    if came_back != files:
-        raise ValueError(f"{what}: {came_back} files of {files} came back")
-    rate = f"{CALLS_A_SECOND / len(tools):.2f} jobs/s at {CALLS_A_SECOND} calls/s"
-    return Measurement(what, len(tools), "calls", most, f"{rate}; {', '.join(dict.fromkeys(tools))}")
+def _job(name: str, maximum: float | None, files: int, result: tuple[list[str], int]) -> Measurement:
+    tools, returned = result
+    if returned != files:
+        raise ValueError(f"{name}: {returned} of {files} files were returned")
+    rate = f"{CALLS_PER_SECOND / len(tools):.2f} jobs/s at {CALLS_PER_SECOND} calls/s"
+    return Measurement(name, len(tools), "calls", maximum, f"{rate}; {', '.join(dict.fromkeys(tools))}")
 
 
 def _cold(packed: Path) -> Iterator[Measurement]:
-    """CPU of a process from its first import until it can take a job."""
-    places = {
+    """Yields the CPU time of a process from its first import until it can accept a job."""
+    programs = {
         "ours": ("ours", packed),
         "bundled": ("boto3", packed),
         "installed": ("boto3", None),
         "sdk": ("sdk", None),
     }
-    seconds = dict.fromkeys(places, float("inf"))
+    seconds = dict.fromkeys(programs, float("inf"))
     for _ in range(COLD_STARTS):
-        for name, (program, place) in places.items():
-            seconds[name] = min(seconds[name], _cpu_seconds(COLD[program], place))
+        for name, (program, packages) in programs.items():
+            seconds[name] = min(seconds[name], _cpu_seconds(COLD[program], packages))
     ours = seconds["ours"]
     peers = (
-        ("bundled", "cold start against boto3 and two clients", 1.15, "those of the same bundle"),
-        ("installed", "  against boto3 as it is installed", None, "with its models whole"),
-        ("sdk", "cold start against the official SDK", 0.6, "its CodeInterpreter, as it is installed"),
+        ("bundled", "cold start against boto3 and two clients", 1.15, "boto3 of the same bundle"),
+        ("installed", "  against installed boto3", None, "with all its models"),
+        ("sdk", "cold start against the official SDK", 0.6, "its installed CodeInterpreter"),
     )
-    for name, what, most, how in peers:
-        shown = f"{ours * 1e3:.0f} ms of CPU to {seconds[name] * 1e3:.0f}, best of {COLD_STARTS}; {how}"
-        yield Measurement(what, ours / seconds[name], "times", most, shown)
+    for key, name, maximum, method in peers:
+        details = f"{ours * 1e3:.0f} ms of CPU against {seconds[key] * 1e3:.0f}, best of {COLD_STARTS}; {method}"
+        yield Measurement(name, ours / seconds[key], "times", maximum, details)
 
 
-def _cpu_seconds(program: str, place: Path | None) -> float:
-    """CPU of a program in a new process that sees `place` alone, or what is installed here."""
-    find = "" if place is None else f"sys.path.insert(0, {str(place)!r})\n"
-    alone = ["-I"] if place is None else ["-I", "-S"]
-    script = f"import sys, time\n{find}begun = time.process_time()\n{program}\nprint(time.process_time() - begun)"
+def _cpu_seconds(program: str, packages: Path | None) -> float:
+    """Returns the CPU seconds of a program in a new process, with only `packages` or with the installed packages."""
+    path = "" if packages is None else f"sys.path.insert(0, {str(packages)!r})\n"
+    isolated = ["-I"] if packages is None else ["-I", "-S"]
+    script = f"import sys, time\n{path}started = time.process_time()\n{program}\nprint(time.process_time() - started)"
     credentials = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
     done = subprocess.run(
-        [sys.executable, *alone, "-c", script], env={**SETTINGS, **credentials}, check=True, capture_output=True
+        [sys.executable, *isolated, "-c", script], env={**SETTINGS, **credentials}, check=True, capture_output=True
     )
     return float(done.stdout)
 
 
 def _warm(packed: Path, running: RunningInstance) -> Iterator[Measurement]:
-    """The handler's CPU beyond that of its calls."""
+    """Yields the CPU time of the handler in addition to that of its calls."""
     command = [Path(__file__).with_name("warm_runs.py"), packed, str(WARM_JOBS), str(WARM_PAUSE_SECONDS)]
     done = subprocess.run(
         [sys.executable, "-I", "-S", *command],
@@ -141,22 +141,23 @@ def _warm(packed: Path, running: RunningInstance) -> Iterator[Measurement]:
         check=True,
         stdout=subprocess.PIPE,
     )
-    answer = json.loads(done.stdout.splitlines()[-1])
-    ours, bare = (answer["seconds"][side] / WARM_JOBS * 1e3 for side in ("ours", "bare"))
-    how = f"{ours:.1f} ms of CPU to {bare:.1f}, mean of {WARM_JOBS}; {len(answer['calls'])} calls of AWS, one file"
-    yield Measurement("warm job beyond the same calls by boto3", ours - bare, "ms", 3, how)
+    output = json.loads(done.stdout.splitlines()[-1])
+    ours, boto3_only = (output["seconds"][side] / WARM_JOBS * 1e3 for side in ("ours", "boto3"))
+    calls = len(output["calls"])
+    method = f"{ours:.1f} ms of CPU against {boto3_only:.1f}, mean of {WARM_JOBS} jobs; {calls} AWS calls, one file"
+    yield Measurement("warm job beyond the same calls by boto3", ours - boto3_only, "ms", 3, method)
 
 
 def _sizes(packed: Path) -> Iterator[Measurement]:
-    """The bundle, zipped."""
-    yield Measurement("bundle", _zipped_mib(packed, lambda path: path.suffix != ".pyc"), "MiB", 3, "zipped")
-    yield Measurement("bundle with bytecode", _zipped_mib(packed, lambda _: True), "MiB", 6, "zipped")
+    """Yields the size of the bundle, compressed."""
+    yield Measurement("bundle", _compressed_mib(packed, lambda path: path.suffix != ".pyc"), "MiB", 3, "compressed")
+    yield Measurement("bundle with bytecode", _compressed_mib(packed, lambda _: True), "MiB", 6, "compressed")
 
 
-def _zipped_mib(packed: Path, wanted: Callable[[Path], bool]) -> float:
+def _compressed_mib(packed: Path, is_included: Callable[[Path], bool]) -> float:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
         for path in sorted(packed.rglob("*")):
-            if path.is_file() and wanted(path):
+            if path.is_file() and is_included(path):
                 opened.write(path, path.relative_to(packed))
     return len(archive.getvalue()) / MEBIBYTE

@@ -1,7 +1,7 @@
-"""How much slower our app synthesises than a flat CDK script with the same resources, and how it grows.
+"""Compares the synthesis time of the app with that of a flat CDK script with the same resources, at several sizes.
 
-Whole processes are measured, one of each in turn, so that both see the same machine; the first of each is not counted.
-Time is that of the processor, of the app and of the CDK's own process, since others may use the machine as well.
+Processes of both run alternately, so that both run under the same load. The first run of each is not counted. The time
+is the CPU time of the app and of the CDK's Node process, because other processes may use the machine.
 """
 
 from __future__ import annotations
@@ -22,41 +22,43 @@ from tests.benchmarks.measurement import Measurement
 from tests.support.project import PROJECT
 
 SIZES = {1: (1, 1), 20: (4, 5), 100: (20, 5), 500: (100, 5)}
-"""Interpreters, as tenants and interpreters of each."""
+"""Tenants, and interpreters of each tenant, by the total number of interpreters."""
 REPETITIONS = {1: 5, 20: 5, 100: 3, 500: 3}
-MOST_TIMES = 1.3
-MOST_GROWTH = 1.3
+MAX_RATIO = 1.3
+MAX_GROWTH = 1.3
 
 
 def measurements() -> list[Measurement]:
-    """Synthesises both apps in turn. Raises ValueError if they do not make the same resources, type by type."""
+    """Synthesises both apps alternately. Raises ValueError if their numbers of resources differ for any type."""
     with tempfile.TemporaryDirectory() as name:
-        workplace = Path(name)
-        packed = bundle(runtime=SessionFunctionOptions().runtime, cache=workplace / "build")
+        folder = Path(name)
+        packed = bundle(runtime=SessionFunctionOptions().runtime, cache=folder / "build")
         before = _tree(packed.directory)
         found: list[Measurement] = []
         seconds: dict[int, float] = {}
         for size, (tenants, interpreters) in SIZES.items():
-            ours, flat, resources = _compared(workplace, packed.directory, size, tenants, interpreters)
+            ours, flat, resources = _compare(folder, packed.directory, size, tenants, interpreters)
             seconds[size] = ours
-            how = f"{tenants} tenants, {resources} resources, median of {REPETITIONS[size]}, cdk-nag on"
+            method = f"{tenants} tenants, {resources} resources, median of {REPETITIONS[size]}, cdk-nag on"
             found += [
-                Measurement(f"{size} interpreters against a flat script", ours / flat, "times", MOST_TIMES, how),
+                Measurement(f"{size} interpreters against a flat script", ours / flat, "times", MAX_RATIO, method),
                 Measurement(f"{size} interpreters", ours, "s", None, f"of CPU; the flat script {flat:.2f} s"),
             ]
         growth = (seconds[500] / 500) / (seconds[100] / 100)
-        built = len([path for path in (workplace / "build").iterdir() if path != packed.directory])
+        built = len([path for path in (folder / "build").iterdir() if path != packed.directory])
         changed = int(_tree(packed.directory) != before)
     return [
         *found,
-        Measurement("an interpreter of 500 against one of 100", growth, "times", MOST_GROWTH, "CPU for each"),
-        Measurement("bundles built by unchanged apps", built + changed, "", 0, "of all the runs above"),
+        Measurement(
+            "one interpreter of 500 against one of 100", growth, "times", MAX_GROWTH, "CPU for each interpreter"
+        ),
+        Measurement("bundles built by unchanged apps", built + changed, "", 0, "in all runs above"),
     ]
 
 
-def _compared(workplace: Path, code: Path, size: int, tenants: int, interpreters: int) -> tuple[float, float, int]:
-    """CPU seconds of our app and of the flat script, and how many resources each makes."""
-    environment = workplace / "environments" / "big.yaml"
+def _compare(folder: Path, code: Path, size: int, tenants: int, interpreters: int) -> tuple[float, float, int]:
+    """Returns the CPU seconds of the app and of the flat script, and the number of resources that each creates."""
+    environment = folder / "environments" / "big.yaml"
     environment.parent.mkdir(exist_ok=True)
     environment.write_text(_environment(tenants, interpreters))
     scripts = {
@@ -67,16 +69,16 @@ def _compared(workplace: Path, code: Path, size: int, tenants: int, interpreters
     resources: dict[str, dict[str, int]] = {}
     for repetition in range(REPETITIONS[size] + 1):
         for name, arguments in scripts.items():
-            took, resources[name] = _synthesise(workplace, arguments)
+            cpu_seconds, resources[name] = _synthesise(folder, arguments)
             if repetition:
-                seconds[name].append(took)
+                seconds[name].append(cpu_seconds)
     if resources["ours"] != resources["flat"]:
-        raise ValueError(f"the two apps make different resources: {resources}")
+        raise ValueError(f"the two apps create different resources: {resources}")
     return statistics.median(seconds["ours"]), statistics.median(seconds["flat"]), sum(resources["ours"].values())
 
 
 def _environment(tenants: int, interpreters: int) -> str:
-    """An environment file, in YAML's subset that JSON is."""
+    """Returns an environment file as JSON, which is a subset of YAML."""
     defaults: dict[str, str] = {}
     keys = {f"key-{number:02}": defaults for number in range(interpreters)}
     return json.dumps(
@@ -90,10 +92,10 @@ def _environment(tenants: int, interpreters: int) -> str:
     )
 
 
-def _synthesise(workplace: Path, arguments: list[str]) -> tuple[float, dict[str, int]]:
-    """CPU seconds of one whole process with its children, and how many resources of each type it made."""
+def _synthesise(folder: Path, arguments: list[str]) -> tuple[float, dict[str, int]]:
+    """Returns the CPU seconds of one process with its children, and the number of resources of each type."""
     with tempfile.TemporaryDirectory() as directory:
-        # What the CLI passes to an app: where to write, and the flags of cdk.json.
+        # The CDK CLI passes the output folder and the context of cdk.json to an app.
         flags = json.loads((PROJECT / "cdk.json").read_text())["context"] | {"environment": "big"}
         environment = {
             **os.environ,
@@ -103,23 +105,21 @@ def _synthesise(workplace: Path, arguments: list[str]) -> tuple[float, dict[str,
             "PYTHONPATH": str(PROJECT),
         }
         before = _children_seconds()
-        subprocess.run(
-            [sys.executable, *arguments], cwd=workplace, env=environment, check=True, stdout=subprocess.DEVNULL
-        )
-        took = _children_seconds() - before
+        subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+        cpu_seconds = _children_seconds() - before
         types = collections.Counter(
             each["Type"]
             for template in Path(directory).glob("*.template.json")
             for each in json.loads(template.read_text())["Resources"].values()
         )
-        return took, dict(sorted(types.items()))
+        return cpu_seconds, dict(sorted(types.items()))
 
 
 def _children_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _tree(directory: Path) -> dict[str, int]:
-    """Every file with the time of its last change, in nanoseconds."""
+    """Returns the time of the last change of every file, in nanoseconds."""
     return {str(path): path.stat().st_ctime_ns for path in directory.rglob("*")}

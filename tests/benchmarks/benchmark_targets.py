@@ -75,7 +75,7 @@ def connector(code: str) -> tuple[list[str], int]:
 def skill(code: str) -> tuple[list[str], int]:
     """Runs `execute_code`, then `ci_push_to_workspace`: lists the folder and reads each file with one call.
 
-    The service's own files are left out, in the skill's favour: it would read them too.
+    The files of the service are excluded, in favour of the skill, which would read them too.
     """
     with _Session() as session:
         session.call("executeCode", language="python", code=code)
@@ -100,14 +100,14 @@ class _Session:
 
     def call(self, tool: str, **arguments: object) -> list[dict[str, Any]]:
         """Calls a tool and returns its content. Raises RuntimeError for an error."""
-        answer = self._client.invoke_code_interpreter(**self._names, name=tool, arguments=arguments)
-        results = [event["result"] for event in answer["stream"]]
+        response = self._client.invoke_code_interpreter(**self._names, name=tool, arguments=arguments)
+        results = [event["result"] for event in response["stream"]]
         if any(result.get("isError") for result in results):
             raise RuntimeError(f"{tool}: {results}")
         return [block for result in results for block in result["content"]]
 
     def names(self) -> set[str]:
-        """Returns the names in the folder."""
+        """Returns the names of the files in the folder."""
         return {block["name"] for block in self.call("listFiles", directoryPath="")}
 
     def read_one_by_one(self, names: set[str]) -> int:

@@ -1,10 +1,10 @@
-"""An environment's resources as a flat CDK script: no environment file, no constructs of ours.
+"""Creates the resources of an environment with a flat CDK script, without an environment file and our constructs.
 
-It is the yardstick of `bench_synth`: what synthesis costs before any structure. It deploys nothing that anybody should
-use. The arguments are the directory of the function's code, how many tenants, and how many interpreters each.
+It is the baseline of `bench_synth`: the cost of synthesis without any structure. Do not deploy it. The arguments are
+the directory of the function's code, the number of tenants and the number of interpreters of each tenant.
 """
 
-# The CDK's classes and interfaces name some parameters differently; a script does not care, a type checker does.
+# The CDK's classes and interfaces name some parameters differently, which only a type checker rejects.
 # pyright: reportArgumentType=false
 
 import json

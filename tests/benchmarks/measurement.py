@@ -10,21 +10,21 @@ class Measurement:
     """A measured value.
 
     Attributes:
-        what: What was measured.
+        name: What was measured.
         value: The value, in `unit`.
-        unit: Its unit.
-        most: The target: the maximum value. None for a value without a target.
-        how: How it was measured.
+        unit: The unit, such as `ms`.
+        maximum: The target: the maximum value. None for a value without a target.
+        method: How it was measured.
     """
 
-    what: str
+    name: str
     value: float
     unit: str
-    most: float | None
-    how: str
+    maximum: float | None
+    method: str
 
     def target_text(self) -> str:
         """Returns the target and whether it was met."""
-        if self.most is None:
+        if self.maximum is None:
             return ""
-        return f"{'met' if self.value <= self.most else 'MISSED'}, at most {self.most:g} {self.unit}"
+        return f"{'met' if self.value <= self.maximum else 'MISSED'}, at most {self.maximum:g} {self.unit}"

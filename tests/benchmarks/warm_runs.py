@@ -1,7 +1,7 @@
-"""Runs in a process that sees the bundle alone: CPU of the handler's jobs, and of the same calls made by bare boto3.
+"""Measures the CPU time of the handler's jobs, and of the same calls by plain boto3, in a process with the bundle only.
 
-`python -I -S warm_runs.py BUNDLE JOBS PAUSE_SECONDS`; its last line is JSON. The calls of a job are recorded once, and
-replayed with other names: so both sides send the same.
+Usage: `python -I -S warm_runs.py BUNDLE JOBS PAUSE_SECONDS`. The last line of the output is JSON. The calls of one job
+are recorded and then replayed with other names, so both sides send the same requests.
 """
 
 from __future__ import annotations
@@ -32,62 +32,62 @@ CONTEXT: Any = SimpleNamespace(
 )
 
 Call = tuple[str, str, dict[str, Any]]
-"""A service, its operation and what it is asked."""
+"""A service, its operation and the parameters of the call."""
 
 
 def ours(name: str) -> None:
-    """One job by the handler."""
-    answer: Any = run_operation({"operation": "run_code", "run": {"execution": name}, "request": REQUEST}, CONTEXT)
-    if (answer["exitCode"], len(answer["files"])) != (0, 1):
-        raise RuntimeError(f"the job went wrong: {answer}")
+    """Runs one job with the handler."""
+    response: Any = run_operation({"operation": "run_code", "run": {"execution": name}, "request": REQUEST}, CONTEXT)
+    if (response["exitCode"], len(response["files"])) != (0, 1):
+        raise RuntimeError(f"the job failed: {response}")
 
 
-def recorded(name: str) -> list[Call]:
-    """The calls of one job by the handler."""
+def record_calls(name: str) -> list[Call]:
+    """Returns the calls of one job of the handler."""
     calls: list[Call] = []
-    every_client: Any = BaseClient
-    real = every_client._make_api_call
+    client_class: Any = BaseClient
+    original = client_class._make_api_call
 
-    def recording(client: Any, operation: str, asked: dict[str, Any]) -> Any:
-        calls.append((client.meta.service_model.service_name, operation, dict(asked)))
-        return real(client, operation, asked)
+    def recording(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        calls.append((client.meta.service_model.service_name, operation, dict(parameters)))
+        return original(client, operation, parameters)
 
-    every_client._make_api_call = recording
+    client_class._make_api_call = recording
     try:
         ours(name)
     finally:
-        every_client._make_api_call = real
+        client_class._make_api_call = original
     return calls
 
 
-class Bare:
-    """The same calls by boto3's default clients."""
+class PlainBoto3:
+    """Replays the recorded calls with boto3's default clients."""
 
     def __init__(self, calls: list[Call], name: str) -> None:
         self._name = name
         clients = {service: cast("Any", boto3).client(service) for service in {call[0] for call in calls}}
-        self._calls = [(_method(clients[service], operation), asked) for service, operation, asked in calls]
+        self._calls = [(_method(clients[service], operation), parameters) for service, operation, parameters in calls]
 
     def run(self, name: str) -> None:
-        """One job, under another name."""
+        """Runs one job under another name."""
         session = etag = ""
-        for method, recorded_asked in self._calls:
-            asked = {**recorded_asked}
-            if "Key" in asked:
-                asked["Key"] = asked["Key"].replace(self._name, name)
-            if "IfMatch" in asked:
-                asked["IfMatch"] = etag
-            if "sessionId" in asked:
-                asked["sessionId"] = session
-            if "clientToken" in asked:
-                asked["clientToken"] = uuid.uuid4().hex * 2
-            answer = method(**asked)
-            session = answer.get("sessionId", session)
-            if "claim" in asked.get("Key", ""):
-                etag = answer["ETag"]
-            for event in answer.get("stream", ()):
+        for method, recorded_parameters in self._calls:
+            parameters = {**recorded_parameters}
+            if "Key" in parameters:
+                parameters["Key"] = parameters["Key"].replace(self._name, name)
+            if "IfMatch" in parameters:
+                parameters["IfMatch"] = etag
+            if "sessionId" in parameters:
+                parameters["sessionId"] = session
+            if "clientToken" in parameters:
+                parameters["clientToken"] = uuid.uuid4().hex * 2
+            response = method(**parameters)
+            session = response.get("sessionId", session)
+            if "claim" in parameters.get("Key", ""):
+                etag = response["ETag"]
+            for event in response.get("stream", ()):
                 if event["result"].get("isError"):
-                    raise RuntimeError(f"the job went wrong: {event}")
+                    raise RuntimeError(f"the job failed: {event}")
 
 
 def _method(client: Any, operation: str) -> Any:
@@ -96,19 +96,19 @@ def _method(client: Any, operation: str) -> Any:
 
 
 def main() -> None:
-    """Runs jobs of both sides in turn."""
+    """Runs jobs of the handler and of plain boto3 alternately, and prints their CPU time in seconds as JSON."""
     first = str(uuid.uuid4())
-    calls = recorded(first)
-    sides = {"ours": ours, "bare": Bare(calls, first).run}
+    calls = record_calls(first)
+    sides = {"ours": ours, "boto3": PlainBoto3(calls, first).run}
     seconds = dict.fromkeys(sides, 0.0)
     for job in range(-WARM_UP, JOBS):
         for side, run in sides.items():
             time.sleep(PAUSE_SECONDS)
             name = str(uuid.uuid4())
-            begun = time.process_time()
+            started = time.process_time()
             run(name)
             if job >= 0:
-                seconds[side] += time.process_time() - begun
+                seconds[side] += time.process_time() - started
     print(json.dumps({"seconds": seconds, "calls": [operation for _, operation, _ in calls]}))
 
 
