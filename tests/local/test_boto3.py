@@ -1,4 +1,4 @@
-"""A program that knows AWS and nothing of Sandpiper: plain boto3 on the deployed interpreter."""
+"""Plain boto3 calls of the deployed interpreter, without Sandpiper."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from tests.support.product import Product
 
 
-def test_ten_lines_of_boto3_run_code_on_the_deployed_interpreter(product: Product) -> None:
+def test_boto3_runs_code_on_the_deployed_interpreter(product: Product) -> None:
     interpreter = next(iter(product.place.interpreters.values()))
     client = boto3.client("bedrock-agentcore")
     session = client.start_code_interpreter_session(codeInterpreterIdentifier=interpreter)["sessionId"]
-    there = {"codeInterpreterIdentifier": interpreter, "sessionId": session}
-    answer = client.invoke_code_interpreter(
-        **there, name="executeCode", arguments={"language": "python", "code": "print(6 * 7)"}
+    identifiers = {"codeInterpreterIdentifier": interpreter, "sessionId": session}
+    response = client.invoke_code_interpreter(
+        **identifiers, name="executeCode", arguments={"language": "python", "code": "print(6 * 7)"}
     )
-    (event,) = answer["stream"]
-    client.stop_code_interpreter_session(**there)
+    (event,) = response["stream"]
+    client.stop_code_interpreter_session(**identifiers)
     assert event.get("result", {}).get("structuredContent", {}).get("stdout") == "42"
-    assert client.get_code_interpreter_session(**there)["status"] == "TERMINATED"
+    assert client.get_code_interpreter_session(**identifiers)["status"] == "TERMINATED"
 
 
-def test_the_interpreter_is_as_its_template_says(product: Product) -> None:
+def test_deployed_network_modes_match_the_environment_file(product: Product) -> None:
     control = boto3.client("bedrock-agentcore-control")
     modes = {
         key: control.get_code_interpreter(codeInterpreterId=identifier)["networkConfiguration"]["networkMode"]

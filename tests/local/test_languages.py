@@ -32,13 +32,13 @@ def invoke(agentcore: Any) -> Generator[Invoke]:
 
 def run(invoke: Invoke, code: str, language: str, runtime: str | None = None) -> dict[str, Any]:
     """Runs code and returns the structured content of its result."""
-    chosen = {} if runtime is None else {"runtime": runtime}
-    content: dict[str, Any] = invoke("executeCode", code=code, language=language, **chosen)["structuredContent"]
+    options = {} if runtime is None else {"runtime": runtime}
+    content: dict[str, Any] = invoke("executeCode", code=code, language=language, **options)["structuredContent"]
     return content
 
 
 @pytest.mark.parametrize(("language", "runtime"), LANGUAGE_RUNTIMES)
-def test_a_program_has_the_result_format_of_python(invoke: Invoke, language: str, runtime: str) -> None:
+def test_result_has_the_same_format_as_for_python(invoke: Invoke, language: str, runtime: str) -> None:
     result = invoke("executeCode", code="console.log(' ', 6 * 7)", language=language, runtime=runtime)
     assert 0 < result["structuredContent"].pop("executionTime") < 60
     assert result == {
@@ -49,7 +49,7 @@ def test_a_program_has_the_result_format_of_python(invoke: Invoke, language: str
 
 
 @pytest.mark.parametrize(("language", "runtime"), LANGUAGE_RUNTIMES)
-def test_an_uncaught_error_is_on_stderr_after_the_output(invoke: Invoke, language: str, runtime: str) -> None:
+def test_uncaught_error_is_on_stderr_after_the_output(invoke: Invoke, language: str, runtime: str) -> None:
     result = invoke("executeCode", code="console.log('a'); throw new Error('boo')", language=language, runtime=runtime)
     content = result["structuredContent"]
     assert (content["stdout"], content["exitCode"], result["isError"]) == ("a", 1, True)
@@ -84,12 +84,12 @@ def test_node_runs_javascript_as_commonjs_and_typescript_as_modules(invoke: Invo
     ("language", "runtime"),
     [("python", "deno"), ("python", "nodejs"), ("javascript", "python"), ("typescript", "python")],
 )
-def test_a_runtime_of_another_language_is_rejected(invoke: Invoke, language: str, runtime: str) -> None:
-    with pytest.raises(ClientError) as refused:
+def test_runtime_of_another_language_is_rejected(invoke: Invoke, language: str, runtime: str) -> None:
+    with pytest.raises(ClientError) as error:
         run(invoke, "1", language, runtime)
-    answer: Any = refused.value.response
-    assert answer["Error"]["Code"] == "ValidationException"
-    assert [problem["name"] for problem in answer["fieldList"]] == ["arguments.runtime"]
+    response: Any = error.value.response
+    assert response["Error"]["Code"] == "ValidationException"
+    assert [field["name"] for field in response["fieldList"]] == ["arguments.runtime"]
 
 
 def test_all_runtimes_share_the_session_files(invoke: Invoke) -> None:
@@ -105,7 +105,7 @@ def test_all_runtimes_share_the_session_files(invoke: Invoke) -> None:
     assert run(invoke, node, "javascript", "nodejs")["stdout"] == "from deno"
 
 
-def test_a_package_in_node_modules_is_found(invoke: Invoke) -> None:
+def test_package_in_node_modules_is_imported(invoke: Invoke) -> None:
     invoke(
         "writeFiles",
         content=[
@@ -117,31 +117,31 @@ def test_a_package_in_node_modules_is_found(invoke: Invoke) -> None:
     assert run(invoke, "import seven from 'seven'; console.log(seven)", "typescript", "nodejs")["stdout"] == "7"
 
 
-def test_variables_end_with_the_call_and_the_exit_code_is_returned(invoke: Invoke) -> None:
+def test_variables_are_lost_after_the_call_and_the_exit_code_is_returned(invoke: Invoke) -> None:
     run(invoke, "globalThis.kept = 1", "javascript")
     assert run(invoke, "console.log(typeof kept)", "javascript")["stdout"] == "undefined"
     for runtime, code in (("deno", "Deno.exit(5)"), ("nodejs", "process.exit(5)")):
         assert run(invoke, code, "javascript", runtime)["exitCode"] == 5
 
 
-def test_a_remote_package_is_reported_as_unavailable(invoke: Invoke) -> None:
+def test_remote_package_is_reported_as_unavailable(invoke: Invoke) -> None:
     content = run(invoke, "import 'npm:left-pad'", "javascript")
     assert (content["stdout"], content["exitCode"]) == ("", 1)
     assert "left-pad" in content["stderr"]
 
 
 @pytest.fixture(scope="module")
-def small(agentcore_runtime: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Any]:
+def limited_client(agentcore_runtime: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Any]:
     """Starts an emulator with low limits and without control groups, and returns its client."""
     options = ("--memory-by", "watchdog", "--memory-mib", "512", "--output-mib", "1", "--call-seconds", "2")
-    with running_emulator(agentcore_runtime, tmp_path_factory.mktemp("small"), *options) as emulator:
+    with running_emulator(agentcore_runtime, tmp_path_factory.mktemp("limited"), *options) as emulator:
         yield client("bedrock-agentcore", emulator.address, "us-east-1")
 
 
 @pytest.mark.parametrize("runtime", ["deno", "nodejs"])
-def test_memory_output_and_time_are_limited_and_the_session_continues(small: Any, runtime: str) -> None:
-    session = small.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)["sessionId"]
-    invoke = tool_caller(small, session)
+def test_memory_output_and_time_are_limited_and_the_session_continues(limited_client: Any, runtime: str) -> None:
+    session = limited_client.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)["sessionId"]
+    invoke = tool_caller(limited_client, session)
     for code, expected in (
         ("const hoard = []; while (true) hoard.push(new Uint8Array(1 << 24).fill(1))", "memory limit of 512 MiB"),
         ("console.log('x'.repeat(2 << 20))", "output limit of 1 MiB"),
@@ -151,4 +151,4 @@ def test_memory_output_and_time_are_limited_and_the_session_continues(small: Any
         assert expected in content["stderr"], content["stderr"][-500:]
     assert content["stdout"] == "begun"
     assert run(invoke, "console.log(1)", "javascript", runtime)["stdout"] == "1"
-    small.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session)
+    limited_client.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session)

@@ -1,4 +1,4 @@
-"""Published examples of the service that use its libraries work in a sandbox."""
+"""Published examples that use the libraries of the service run in a sandbox."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def invoke(agentcore: Any) -> Generator[Invoke]:
     ],
     ids=["duckdb", "scikit-learn", "openpyxl", "scipy", "boto3 and requests"],
 )
-def test_a_published_example_works(invoke: Invoke, code: str, printed: str) -> None:
+def test_published_example_prints_its_output(invoke: Invoke, code: str, printed: str) -> None:
     content = invoke("executeCode", language="python", code=code)["structuredContent"]
     assert (content["stdout"], content["stderr"]) == (printed, "")
 
 
-def test_the_programs_of_the_libraries_are_on_the_path(invoke: Invoke) -> None:
+def test_command_line_programs_are_on_the_path(invoke: Invoke) -> None:
     for command in ("aws", "deno", "node", "npm", "npx", "pip", "python"):
         content = invoke("executeCommand", command=f"{command} --version")["structuredContent"]
         assert (content["exitCode"], any(letter.isdigit() for letter in content["stdout"])) == (0, True), content

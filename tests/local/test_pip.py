@@ -39,7 +39,7 @@ class _Index(BaseHTTPRequestHandler):
         """Logs nothing."""
 
 
-@pytest.fixture(scope="module", params=["a pool", "no pool"])
+@pytest.fixture(scope="module", params=["pool", "no pool"])
 def public(
     request: pytest.FixtureRequest, agentcore_runtime: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[tuple[Any, str]]:
@@ -48,11 +48,11 @@ def public(
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         hosts = (f"--public-host={INDEX}:80=127.0.0.1:{server.server_port}", "--public-hosts-only")
-        pool = ("--pool", "1" if request.param == "a pool" else "0")
+        pool = ("--pool", "1" if request.param == "pool" else "0")
         with running_emulator(agentcore_runtime, tmp_path_factory.mktemp("agentcore"), *hosts, *pool) as emulator:
             control = client("bedrock-agentcore-control", emulator.address, "us-east-1")
-            made = control.create_code_interpreter(name="public", networkConfiguration={"networkMode": "PUBLIC"})
-            yield client("bedrock-agentcore", emulator.address, "us-east-1"), made["codeInterpreterId"]
+            created = control.create_code_interpreter(name="public", networkConfiguration={"networkMode": "PUBLIC"})
+            yield client("bedrock-agentcore", emulator.address, "us-east-1"), created["codeInterpreterId"]
         server.shutdown()
         thread.join()
 
@@ -83,30 +83,30 @@ def listing(session: Session) -> list[str]:
     return [block["name"] for block in session.invoke("listFiles", path="")["content"]]
 
 
-FIND = "import importlib.util; print(importlib.util.find_spec('tiny') is not None)"
+IS_INSTALLED = "import importlib.util; print(importlib.util.find_spec('tiny') is not None)"
 
 
-def test_an_installed_package_is_available_immediately_in_its_session_only(sessions: Callable[[], Session]) -> None:
+def test_installed_package_is_available_immediately_in_its_session_only(sessions: Callable[[], Session]) -> None:
     session, other = sessions(), sessions()
     fresh = listing(session)
     assert session.python("import tiny")["stderr"].endswith("No module named 'tiny'")
     assert "Successfully installed tiny-2.0" in shell(session, f"{PIP} pip install tiny")
     assert session.python("import tiny; print(tiny.__version__)")["stdout"] == "2.0"
     assert session.python("import tiny; print(tiny.__version__)", clearContext=True)["stdout"] == "2.0"
-    own = "python3 -c 'import tiny; print(tiny.__version__)'; python3 -I -c 'import tiny; tiny.main()'; tiny"
-    assert shell(session, own).split() == ["2.0", "2.0", "2.0"]
+    uses = "python3 -c 'import tiny; print(tiny.__version__)'; python3 -I -c 'import tiny; tiny.main()'; tiny"
+    assert shell(session, uses).split() == ["2.0", "2.0", "2.0"]
     assert listing(session) == fresh
-    assert other.python(FIND)["stdout"] == "False"
+    assert other.python(IS_INSTALLED)["stdout"] == "False"
     session.stop()
     for later in (sessions(), sessions()):
-        assert later.python(FIND)["stdout"] == "False"
+        assert later.python(IS_INSTALLED)["stdout"] == "False"
         assert "tiny" not in shell(later, "pip list")
 
 
 RUN_PIP = "import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'pip', 'install', 'tiny==1.0'], check=True)"
 
 
-@pytest.mark.parametrize("install", ["%pip install tiny==1.0", RUN_PIP], ids=["IPython's command", "the code's Python"])
+@pytest.mark.parametrize("install", ["%pip install tiny==1.0", RUN_PIP], ids=["IPython magic", "subprocess"])
 def test_a_cell_can_install_packages(sessions: Callable[[], Session], install: str) -> None:
     session = sessions()
     settings = {name: value for name, _, value in (setting.partition("=") for setting in PIP.split())}
@@ -120,7 +120,7 @@ def test_a_cell_can_install_packages(sessions: Callable[[], Session], install: s
     assert session.invoke("executeCommand", command="tiny")["structuredContent"]["exitCode"] == 127
 
 
-def test_an_installed_version_overrides_the_shared_one(sessions: Callable[[], Session]) -> None:
+def test_installed_version_overrides_the_shared_one(sessions: Callable[[], Session]) -> None:
     session, other = sessions(), sessions()
     version = f"import {PREINSTALLED}; print({PREINSTALLED}.__version__)"
     before = shell(session, f"python3 -c '{version}'")
@@ -132,7 +132,7 @@ def test_an_installed_version_overrides_the_shared_one(sessions: Callable[[], Se
     assert shell(session, f"python3 -c '{version}'") == before
 
 
-def test_a_wheel_can_be_installed_without_a_network(agentcore: Any) -> None:
+def test_wheel_can_be_installed_without_a_network(agentcore: Any) -> None:
     session = Session(agentcore)
     name, data = wheel("tiny", "3.0")
     session.invoke("writeFiles", content=[{"path": name, "blob": data}])

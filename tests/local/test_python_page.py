@@ -1,4 +1,4 @@
-"""The page on sessions in Python: each of its programs runs as it stands there."""
+"""Runs each program of the page on sessions in Python unchanged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "python.md"
 PROGRAMS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-PRINTED = [
+EXPECTED_OUTPUT = [
     ["42"],
     ["x   y", "5  5  25", "6  6  36", "7  7  49", "8  8  64", "9  9  81"],
     ["42"],
@@ -29,16 +29,16 @@ PRINTED = [
     ["completed 0 ['score.txt']"],
 ]
 
-pytestmark = pytest.mark.skipif(ON_AWS, reason="the page makes a bucket")
+pytestmark = pytest.mark.skipif(ON_AWS, reason="the page creates a bucket")
 
 
-@pytest.mark.parametrize(("program", "printed"), list(zip(PROGRAMS, PRINTED, strict=True)))
-def test_a_program_of_the_page_prints_what_it_is_for(aws: RunningInstance, program: str, printed: list[str]) -> None:
-    """In their order: one of them makes the bucket of the next."""
+@pytest.mark.parametrize(("program", "printed"), list(zip(PROGRAMS, EXPECTED_OUTPUT, strict=True)))
+def test_program_of_the_page_prints_the_expected_output(aws: RunningInstance, program: str, printed: list[str]) -> None:
+    """The order of the programs matters: one creates the bucket of the next."""
     assert aws.agentcore_url
-    done = subprocess.run([sys.executable, "-"], input=program, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert [re.sub(r"(?<=png )\d{4,} \d{4,}", "SIZE SIZE", line) for line in done.stdout.splitlines()] == printed
+    process = subprocess.run([sys.executable, "-"], input=program, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    assert [re.sub(r"(?<=png )\d{4,} \d{4,}", "SIZE SIZE", line) for line in process.stdout.splitlines()] == printed
     data: Any = boto3.client("bedrock-agentcore")
     assert (
         data.list_code_interpreter_sessions(codeInterpreterIdentifier=MANAGED_INTERPRETER, status="READY")["items"]

@@ -1,4 +1,4 @@
-"""The workflow from end to end: what its author sees of programs that work, fail, and leave all kinds of files."""
+"""Runs of the deployed workflow: results, errors, output files, inputs, logs and networks."""
 
 from __future__ import annotations
 
@@ -27,24 +27,25 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @pytest.fixture(autouse=True)
-def no_session_stays(product: Product) -> Any:
-    """Whatever a test does, no session runs after it."""
+def no_live_sessions(product: Product) -> Any:
+    """Asserts that no session runs after a test."""
     yield
     assert product.live_sessions() == []
 
 
 def example(name: str) -> str:
+    """Returns the program of an example."""
     return (EXAMPLES / f"{name}.py").read_text()
 
 
-def test_the_calculation_prints_its_total(product: Product) -> None:
+def test_calculation_example_prints_its_total(product: Product) -> None:
     result = product.run(example("claims_total")).result
     assert result["stdout"] == "Total claims: $44,700"
     assert (result["stderr"], result["exitCode"], result["files"], result["skipped"]) == ("", 0, [], [])
     assert 0 < result["executionTimeMs"] < 60_000
 
 
-def test_the_chart_comes_back_whole_and_lies_in_s3(product: Product) -> None:
+def test_chart_example_is_downloaded_and_stored_in_s3(product: Product) -> None:
     finished = product.run(example("bar_chart"))
     assert finished.result["stdout"] == "Chart saved"
     (file,) = finished.result["files"]
@@ -56,7 +57,7 @@ def test_the_chart_comes_back_whole_and_lies_in_s3(product: Product) -> None:
     assert finished.result["skipped"] == []
 
 
-def test_the_report_has_the_bytes_that_csv_wrote(product: Product) -> None:
+def test_report_example_is_downloaded_unchanged(product: Product) -> None:
     finished = product.run(example("csv_report"))
     (file,) = finished.result["files"]
     assert (file["name"], file["contentType"], file["size"]) == ("claims.csv", "text/csv", 65)
@@ -65,7 +66,7 @@ def test_the_report_has_the_bytes_that_csv_wrote(product: Product) -> None:
     )
 
 
-def test_code_that_raises_is_a_result_with_its_traceback(product: Product) -> None:
+def test_result_of_failing_code_has_its_traceback(product: Product) -> None:
     result = product.run("print('before')\n1/0").result
     assert result["exitCode"] == 1
     assert result["stdout"] == "before"
@@ -73,7 +74,7 @@ def test_code_that_raises_is_a_result_with_its_traceback(product: Product) -> No
     assert "Cell In[1], line 2" in result["stderr"]
 
 
-def test_files_of_every_kind_are_kept_or_named(product: Product) -> None:
+def test_changed_regular_files_are_returned_and_other_types_are_skipped(product: Product) -> None:
     finished = product.run(
         "import os, pathlib\n"
         "pathlib.Path('deep/er').mkdir(parents=True)\n"
@@ -84,10 +85,10 @@ def test_files_of_every_kind_are_kept_or_named(product: Product) -> None:
         "pathlib.Path('in.txt').write_text('changed')\n"
         "os.symlink('/etc/passwd', 'link')\n"
         "os.mkfifo('pipe')\n",
-        inputs=[{"path": "in.txt", "text": "given"}, {"path": "same.txt", "text": "given"}],
+        inputs=[{"path": "in.txt", "text": "original"}, {"path": "same.txt", "text": "original"}],
     )
-    kept = {file["path"]: (product.out / file["path"]).read_bytes() for file in finished.result["files"]}
-    assert kept == {
+    downloaded = {file["path"]: (product.out / file["path"]).read_bytes() for file in finished.result["files"]}
+    assert downloaded == {
         "deep/er/Grüße 2026.txt": b"Servus",
         "deep/bytes.bin": bytes(range(256)),
         "empty": b"",
@@ -98,7 +99,7 @@ def test_files_of_every_kind_are_kept_or_named(product: Product) -> None:
     assert reasons == {"link": "not a regular file", "pipe": "not a regular file"}
 
 
-def test_names_that_no_tool_takes_and_folders_that_nobody_may_enter_are_named(product: Product) -> None:
+def test_unsupported_names_and_unreadable_folders_are_skipped_with_a_reason(product: Product) -> None:
     result = product.run(
         "import os\n"
         "open(b'bad\\xff.txt', 'w').write('1')\n"
@@ -117,7 +118,7 @@ def test_names_that_no_tool_takes_and_folders_that_nobody_may_enter_are_named(pr
     }
 
 
-def test_an_eleventh_file_and_one_past_ten_megabytes_are_skipped_with_the_reason(product: Product) -> None:
+def test_files_over_the_default_limits_are_skipped_with_a_reason(product: Product) -> None:
     many = product.run("for n in range(11): open(f'{n:02}.txt', 'w').write('x')").result
     assert len(many["files"]) == 10
     assert many["skipped"] == [{"path": "10.txt", "size": 1, "reason": "more files than outputs.maxFiles"}]
@@ -126,7 +127,7 @@ def test_an_eleventh_file_and_one_past_ten_megabytes_are_skipped_with_the_reason
     assert large["skipped"] == [{"path": "b", "size": 2_000_000, "reason": "more bytes in all than outputs.maxBytes"}]
 
 
-def test_more_bytes_than_one_answer_carries_come_in_several(product: Product) -> None:
+def test_files_larger_than_one_response_are_transferred_in_several(product: Product) -> None:
     code = "import random\nfor n in range(3): open(f'{n}', 'wb').write(random.Random(n).randbytes(9_000_000))"
     finished = product.run(code, outputs={"maxBytes": 30_000_000})
     assert [(product.out / str(n)).read_bytes() for n in range(3)] == [
@@ -135,18 +136,18 @@ def test_more_bytes_than_one_answer_carries_come_in_several(product: Product) ->
     assert finished.result["skipped"] == []
 
 
-def test_a_long_stdout_is_cut_in_the_result_and_whole_in_s3(product: Product) -> None:
+def test_long_stdout_is_truncated_in_the_result_and_complete_in_s3(product: Product) -> None:
     result = product.run("print('a' * 2_000_000)").result
     assert len(json.dumps(result)) < 256 * 1024
     bucket, key = result["stdoutUri"].removeprefix("s3://").split("/", 1)
     assert product.session.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read() == b"a" * 2_000_000
 
 
-def test_an_input_may_lie_in_s3_below_the_tenants_inputs_only(product: Product) -> None:
+def test_s3_inputs_are_accepted_only_below_the_tenants_inputs_folder(product: Product) -> None:
     bucket, prefix = product.place.bucket, product.place.prefix
     product.session.client("s3").put_object(Bucket=bucket, Key=f"{prefix}/inputs/t/data.csv", Body=b"1,2")
-    given = [{"path": "data.csv", "s3Uri": f"s3://{bucket}/{prefix}/inputs/t/data.csv"}]
-    assert product.run("print(open('data.csv').read())", inputs=given).result["stdout"] == "1,2"
+    allowed = [{"path": "data.csv", "s3Uri": f"s3://{bucket}/{prefix}/inputs/t/data.csv"}]
+    assert product.run("print(open('data.csv').read())", inputs=allowed).result["stdout"] == "1,2"
     elsewhere = [{"path": "data.csv", "s3Uri": f"s3://{bucket}/tenants/other/inputs/t/data.csv"}]
     with pytest.raises(CliError, match=r"^InvalidRequest: inputs\[0\].s3Uri is .*; allowed: objects below "):
         product.run("1", inputs=elsewhere)
@@ -166,7 +167,7 @@ def test_an_input_may_lie_in_s3_below_the_tenants_inputs_only(product: Product) 
         ({"code": "1", "inputs": [{"path": "run", "text": ""}]}, "inputs\\[0\\].path is 'run'; allowed: "),
     ],
 )
-def test_a_bad_request_fails_by_name_before_any_session(
+def test_invalid_request_fails_before_a_session_starts(
     product: Product, request_: dict[str, Any], message: str
 ) -> None:
     sessions_before = sum(1 for _ in all_sessions(product))
@@ -175,8 +176,8 @@ def test_a_bad_request_fails_by_name_before_any_session(
     assert sum(1 for _ in all_sessions(product)) == sessions_before
 
 
-def test_code_and_data_are_in_no_log(product: Product) -> None:
-    """Lambda logs what a function raises, so a refusal must not repeat what was refused."""
+def test_logs_contain_neither_code_nor_data(product: Product) -> None:
+    """Lambda logs raised errors, so that error messages must not repeat invalid values."""
     secrets = {"code": {"password": "hunter2-code"}}, {"code": "1", "inputs": [{"path": "a", "base64": "hunter2-data"}]}
     for request in secrets:
         with pytest.raises(CliError):
@@ -190,7 +191,7 @@ def test_code_and_data_are_in_no_log(product: Product) -> None:
 
 
 def run_unchecked(product: Product, request: dict[str, Any]) -> None:
-    """Sends a request as it is, past the command line's own check."""
+    """Sends a request without the validation of the command line."""
     workflows = product.session.client("stepfunctions")
     execution = workflows.start_execution(stateMachineArn=product.place.run_code_arn, input=json.dumps(request))
     while (state := workflows.describe_execution(executionArn=execution["executionArn"]))["status"] == "RUNNING":
@@ -200,42 +201,43 @@ def run_unchecked(product: Product, request: dict[str, Any]) -> None:
 
 
 def all_sessions(product: Product) -> Any:
+    """Yields the sessions of all interpreters of the tenant."""
     data = product.session.client("bedrock-agentcore")
     for identifier in product.place.interpreters.values():
-        more: dict[str, Any] = {}
+        pagination: dict[str, Any] = {}
         while True:
-            page = data.list_code_interpreter_sessions(codeInterpreterIdentifier=identifier, **more)
+            page = data.list_code_interpreter_sessions(codeInterpreterIdentifier=identifier, **pagination)
             yield from page["items"]
             if "nextToken" not in page:
                 break
-            more = {"nextToken": page["nextToken"]}
+            pagination = {"nextToken": page["nextToken"]}
 
 
-def test_an_unknown_interpreter_is_named_with_those_there_are(product: Product) -> None:
+def test_unknown_interpreter_is_rejected_with_the_allowed_keys(product: Product) -> None:
     keys = r" \| ".join(product.place.interpreters)
     with pytest.raises(CliError, match=f"InterpreterNotFound: interpreter is 'gpu'; allowed: {keys}"):
         product.run("1", interpreter="gpu")
 
 
-@pytest.mark.skipif(ON_AWS, reason="on AWS nothing listens on this machine for it")
-def test_public_code_has_a_network_that_is_not_this_machine_s(product: Product) -> None:
+@pytest.mark.skipif(ON_AWS, reason="the test listens on the machine of the embedded AWS")
+def test_public_interpreter_does_not_use_the_network_of_the_host(product: Product) -> None:
     interfaces = "import socket; print([name for _, name in socket.if_nameindex()])"
     assert product.run(interfaces, interpreter="public").result["stdout"] == "['lo', 'tap0']"
-    with socket.create_server(("127.0.0.1", 0)) as here:
-        connect = f"import socket; socket.create_connection({here.getsockname()!r}, timeout=5)"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connect = f"import socket; socket.create_connection({server.getsockname()!r}, timeout=5)"
         refused = product.run(connect, interpreter="public").result
     assert refused["exitCode"] == 1
     assert "Connection refused" in refused["stderr"]
 
 
-@pytest.mark.skipif(ON_AWS, reason="the page names the local environment")
+@pytest.mark.skipif(ON_AWS, reason="the page uses the local environment")
 @pytest.mark.usefixtures("deployed")
-def test_the_program_of_the_page_starts_it() -> None:
+def test_program_of_the_run_code_page_starts_a_run() -> None:
     (program,) = re.findall(r"```python\n(.*?)```", (PROJECT / "docs/run-code.md").read_text(), re.DOTALL)
-    done = subprocess.run([sys.executable, "-"], input=program, capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("42\n", "")
+    process = subprocess.run([sys.executable, "-"], input=program, capture_output=True, text=True)
+    assert (process.stdout, process.stderr) == ("42\n", "")
 
 
-def test_printing_more_than_an_answer_carries_says_so(product: Product) -> None:
+def test_output_larger_than_a_response_is_reported(product: Product) -> None:
     with pytest.raises(CliError, match=r"PayloadTooLarge: .*the program ran, but its output exceeds one response"):
         product.run("print('x' * 20_000_000)")

@@ -1,7 +1,7 @@
-"""Runs as Step Functions makes them: retried after a Lambda died, in a Map, in a loop, and in workflows side by side.
+"""Runs that Step Functions starts: retries after a function died, Map items, loop iterations and concurrent workflows.
 
-The embedded Step Functions has no RedriveExecution. What a redrive does is send the same event again, which is done
-here by hand.
+The embedded Step Functions does not support RedriveExecution. A redrive sends the same event again, which a test does
+with a direct invocation.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
 
     States = dict[str, Any]
 
-pytestmark = pytest.mark.skipif(ON_AWS, reason="it makes roles and state machines, and kills the function's process")
+pytestmark = pytest.mark.skipif(ON_AWS, reason="it creates roles and state machines, and kills the function's process")
 
 START = "StartCodeInterpreterSession"
-LIVES_SECONDS = 20
-"""How long an attempt may live where a test is to see what comes after; 900 s are the function's own."""
-HANDLER = Path(__file__).parent / "short_lived" / "a_third.py"
-"""What an attempt keeps of its time is cut to a third there: by itself it is not begun with less than 40 s."""
+ATTEMPT_SECONDS = 20
+"""Timeout of the function in tests that wait until an attempt is over; deployed functions have 900 s."""
+HANDLER = Path(__file__).parent / "short_lived" / "reduced_reserves.py"
+"""Divides the reserved times by three, because an attempt does not start with less than 40 s left."""
 RETRY = {"IntervalSeconds": 1, "MaxAttempts": 2, "BackoffRate": 1}
 LAMBDA_ERRORS = ["Lambda.Unknown", "Lambda.ServiceException", "Lambda.SdkClientException", "Runtime.ExitError"]
-"""What the death of a function's process is called."""
+"""Errors that Step Functions can report when the process of a function dies."""
 
 
 @pytest.fixture
 def job(product: Product) -> Generator[Job]:
-    """A program whose runs are counted; no session stays."""
+    """Returns a program whose executions are counted. Asserts that no session runs after the test."""
     with Attempts(product.place) as attempts:
         yield Job(product, attempts, "run_code")
     assert product.live_sessions() == []
@@ -53,38 +53,38 @@ def job(product: Product) -> Generator[Job]:
 
 @pytest.fixture(scope="module")
 def function(deployed: Any) -> str:
-    """The session function's ARN."""
+    """Returns the ARN of the session function."""
     stack: Any = boto3.client("cloudformation").describe_stacks(StackName=f"sandpiper-{ENVIRONMENT}-{TENANT}")[
         "Stacks"
     ][0]
     (name,) = [o["OutputValue"] for o in stack["Outputs"] if o["OutputKey"] == "SessionFunctionName"]
     assert deployed
-    found: Any = boto3.client("lambda").get_function(FunctionName=name)
-    return found["Configuration"]["FunctionArn"]
+    described: Any = boto3.client("lambda").get_function(FunctionName=name)
+    return described["Configuration"]["FunctionArn"]
 
 
 @pytest.fixture
 def machine(product: Product, function: str) -> Generator[Callable[[States], str]]:
-    """Makes state machines that may invoke the function; they go after the test."""
+    """Returns a function that creates state machines that can invoke the function. They are deleted after the test."""
     iam, workflows = product.session.client("iam"), product.session.client("stepfunctions")
     name = f"at-most-once-{uuid.uuid4()}"
     trust = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
     grant = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": function}
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_policy(trust))["Role"]["Arn"]
     iam.put_role_policy(RoleName=name, PolicyName="invoke", PolicyDocument=_policy(grant))
-    made: list[str] = []
+    created: list[str] = []
 
-    def make(states: States) -> str:
+    def create(states: States) -> str:
         definition = {"StartAt": next(iter(states)), "States": states}
-        made.append(
+        created.append(
             workflows.create_state_machine(
                 name=f"at-most-once-{uuid.uuid4()}", definition=json.dumps(definition), roleArn=role
             )["stateMachineArn"]
         )
-        return made[-1]
+        return created[-1]
 
-    yield make
-    for arn in made:
+    yield create
+    for arn in created:
         workflows.delete_state_machine(stateMachineArn=arn)
     iam.delete_role_policy(RoleName=name, PolicyName="invoke")
     iam.delete_role(RoleName=name)
@@ -97,7 +97,7 @@ def _policy(statement: dict[str, Any]) -> str:
 def task(
     function: str, request: str = "$", *, retried: list[str] | None = None, run: dict[str, str] | None = None
 ) -> States:
-    """A state that runs code; `run` says what is known of the run beside execution and state."""
+    """Returns a state that runs code. `run` adds fields to the identity of the run."""
     return {
         "Type": "Task",
         "Resource": function,
@@ -119,20 +119,20 @@ def start(job: Job, machine: str, request: Any, name: str | None = None) -> str:
     return execution["executionArn"]
 
 
-def ended(job: Job, execution: str) -> dict[str, Any]:
-    """The execution, once it has ended."""
+def wait_until_ended(job: Job, execution: str) -> dict[str, Any]:
+    """Waits until an execution has ended and returns it."""
     workflows = job.product.session.client("stepfunctions")
-    until = time.monotonic() + PATIENCE_SECONDS + 2 * LIVES_SECONDS
+    until = time.monotonic() + PATIENCE_SECONDS + 2 * ATTEMPT_SECONDS
     while time.monotonic() < until:
-        found: Any = workflows.describe_execution(executionArn=execution)
-        if found["status"] != "RUNNING":
-            return found
+        described: Any = workflows.describe_execution(executionArn=execution)
+        if described["status"] != "RUNNING":
+            return described
         time.sleep(0.1)
     raise TimeoutError(execution)
 
 
 def errors_of(job: Job, execution: str) -> list[str]:
-    """What the execution's attempts ended with, in their order."""
+    """Returns the errors of the attempts of an execution, in order."""
     pages = job.product.session.client("stepfunctions").get_paginator("get_execution_history")
     events: list[Any] = [event for page in pages.paginate(executionArn=execution) for event in page["events"]]
     failed = (event.get("lambdaFunctionFailedEventDetails") or event.get("taskFailedEventDetails") for event in events)
@@ -140,7 +140,7 @@ def errors_of(job: Job, execution: str) -> list[str]:
 
 
 def workers(aws: RunningInstance, function: str) -> Iterator[int]:
-    """Processes of the function, among those that this embedded AWS has started."""
+    """Yields the ids of the processes of a function that this embedded AWS has started."""
     name = f"AWS_LAMBDA_FUNCTION_NAME={function.rpartition(':')[2]}".encode()
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -151,7 +151,7 @@ def workers(aws: RunningInstance, function: str) -> Iterator[int]:
 
 
 def ancestors(pid: int) -> Iterator[int]:
-    """The process's parent, its parent, and so on."""
+    """Yields the ids of the ancestors of a process."""
     while pid > 1:
         pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
         yield pid
@@ -159,27 +159,29 @@ def ancestors(pid: int) -> Iterator[int]:
 
 @pytest.fixture
 def short_lived(function: str) -> Generator[str]:
-    """The function, whose attempts are over soon."""
+    """Configures the function with a short timeout and returns its ARN. Restores the configuration after the test."""
     client: Any = boto3.client("lambda")
-    found = client.get_function_configuration(FunctionName=function)
-    usual = {name: found[name] for name in ("Timeout", "Handler", "Environment")}
-    variables = {**usual["Environment"]["Variables"], "PYTHONPATH": str(HANDLER.parent)}
+    configuration = client.get_function_configuration(FunctionName=function)
+    original = {name: configuration[name] for name in ("Timeout", "Handler", "Environment")}
+    variables = {**original["Environment"]["Variables"], "PYTHONPATH": str(HANDLER.parent)}
     client.update_function_configuration(
         FunctionName=function,
-        Timeout=LIVES_SECONDS,
+        Timeout=ATTEMPT_SECONDS,
         Handler=f"{HANDLER.stem}.run_operation",
         Environment={"Variables": variables},
     )
     yield function
-    client.update_function_configuration(FunctionName=function, **usual)
+    client.update_function_configuration(FunctionName=function, **original)
 
 
-def test_a_lambda_that_dies_after_it_sent_the_code_is_retried_and_runs_nothing_again(
+def test_retry_after_the_function_died_does_not_run_the_code_again(
     job: Job, aws: RunningInstance, faults: FaultInjector, short_lived: str, machine: Callable[[States], str]
 ) -> None:
-    """The first retry cannot know that it is dead, nor wait until it must be; the second can."""
+    """The first retry cannot know that the attempt is dead. The second starts after the attempt must be over."""
     function = short_lived
-    faults.inject(Rule("latency", "executeCommand", seconds=20, times=1))  # it dies while it waits for the listing
+    faults.inject(
+        Rule("latency", "executeCommand", seconds=20, times=1)
+    )  # the function is killed while it lists the files
     state = {**task(function, retried=[*LAMBDA_ERRORS, "RunUnderWay"]), "End": True}
     execution = start(job, machine({"Run": state}), job.event["request"])
     job.wait_until_it_ran()
@@ -188,9 +190,9 @@ def test_a_lambda_that_dies_after_it_sent_the_code_is_retried_and_runs_nothing_a
     for pid in killed:
         os.kill(pid, signal.SIGKILL)
     faults.clear()
-    found = ended(job, execution)
-    assert (found["status"], found["error"]) == ("FAILED", "SessionLost"), found
-    assert "an earlier attempt of this run sent the code" in found["cause"]
+    ended = wait_until_ended(job, execution)
+    assert (ended["status"], ended["error"]) == ("FAILED", "SessionLost"), ended
+    assert "an earlier attempt of this run sent the code" in ended["cause"]
     assert errors_of(job, execution)[1:] == ["RunUnderWay", "SessionLost"]
     assert job.ran() == 1
 
@@ -203,47 +205,47 @@ def test_a_lambda_that_dies_after_it_sent_the_code_is_retried_and_runs_nothing_a
         (Rule("error", "executeCode", code="ServiceQuotaExceededException", times=1), "QuotaExceeded"),
     ],
 )
-def test_a_known_refusal_is_retried_and_then_the_code_runs(
+def test_throttles_and_exceeded_quotas_are_retried(
     job: Job, faults: FaultInjector, function: str, machine: Callable[[States], str], rule: Rule, error: str
 ) -> None:
     faults.inject(rule)
     state = {**task(function, retried=[error]), "End": True}
-    found = ended(job, start(job, machine({"Run": state}), job.event["request"]))
-    assert found["status"] == "SUCCEEDED", found
-    assert job.whole(json.loads(found["output"]))
+    ended = wait_until_ended(job, start(job, machine({"Run": state}), job.event["request"]))
+    assert ended["status"] == "SUCCEEDED", ended
+    assert job.whole(json.loads(ended["output"]))
     assert faults.injected() == [rule.times]
     assert job.ran() == 1
 
 
-def test_executions_of_one_name_in_two_workflows_are_two_runs(
+def test_executions_with_the_same_name_in_two_workflows_are_separate_runs(
     job: Job, function: str, machine: Callable[[States], str]
 ) -> None:
     state = {**task(function), "End": True}
     started = [start(job, machine({"Run": state}), job.event["request"], name="the-same") for _ in range(2)]
-    results = [json.loads(ended(job, execution)["output"]) for execution in started]
+    results = [json.loads(wait_until_ended(job, execution)["output"]) for execution in started]
     assert all(map(job.whole, results))
     assert len({file["s3Uri"] for result in results for file in result["files"]}) == 2
     assert job.ran() == 2
 
 
-def test_items_of_a_map_are_runs_of_their_own(job: Job, function: str, machine: Callable[[States], str]) -> None:
-    each = {"Run": {**task(function, "$.request", run={"index.$": "$.index"}), "End": True}}
+def test_map_items_are_separate_runs(job: Job, function: str, machine: Callable[[States], str]) -> None:
+    items = {"Run": {**task(function, "$.request", run={"index.$": "$.index"}), "End": True}}
     states = {
         "Each": {
             "Type": "Map",
             "ItemsPath": "$.requests",
             "ItemSelector": {"index.$": "$$.Map.Item.Index", "request.$": "$$.Map.Item.Value"},
-            "ItemProcessor": {"ProcessorConfig": {"Mode": "INLINE"}, "StartAt": "Run", "States": each},
+            "ItemProcessor": {"ProcessorConfig": {"Mode": "INLINE"}, "StartAt": "Run", "States": items},
             "End": True,
         }
     }
-    found = ended(job, start(job, machine(states), {"requests": [job.event["request"]] * 3}))
-    assert found["status"] == "SUCCEEDED", found
-    assert all(map(job.whole, json.loads(found["output"])))
+    ended = wait_until_ended(job, start(job, machine(states), {"requests": [job.event["request"]] * 3}))
+    assert ended["status"] == "SUCCEEDED", ended
+    assert all(map(job.whole, json.loads(ended["output"])))
     assert job.ran() == 3
 
 
-def test_rounds_of_a_loop_are_runs_of_their_own(job: Job, function: str, machine: Callable[[States], str]) -> None:
+def test_loop_iterations_are_separate_runs(job: Job, function: str, machine: Callable[[States], str]) -> None:
     states = {
         "Begin": {"Type": "Pass", "Result": 0, "ResultPath": "$.round", "Next": "Run"},
         "Run": {**task(function, "$.request", run={"iteration.$": "$.round"}), "ResultPath": "$.last", "Next": "Count"},
@@ -263,19 +265,19 @@ def test_rounds_of_a_loop_are_runs_of_their_own(job: Job, function: str, machine
         },
         "Done": {"Type": "Succeed"},
     }
-    found = ended(job, start(job, machine(states), {"request": job.event["request"]}))
-    assert found["status"] == "SUCCEEDED", found
-    assert job.whole(json.loads(found["output"])["last"])
+    ended = wait_until_ended(job, start(job, machine(states), {"request": job.event["request"]}))
+    assert ended["status"] == "SUCCEEDED", ended
+    assert job.whole(json.loads(ended["output"])["last"])
     assert job.ran() == 3
 
 
-def test_the_event_of_a_run_that_is_done_gives_its_result_again(
+def test_event_of_a_completed_run_returns_the_stored_result(
     job: Job, function: str, machine: Callable[[States], str]
 ) -> None:
-    """As a redrive would send it."""
+    """A redrive sends the same event."""
     state = {**task(function), "End": True}
     execution = start(job, machine({"Run": state}), job.event["request"])
-    result = json.loads(ended(job, execution)["output"])
+    result = json.loads(wait_until_ended(job, execution)["output"])
     event = {**job.event, "run": {"execution": execution, "state": "Run"}}
     again = job.product.session.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
     assert json.load(again["Payload"]) == result

@@ -1,4 +1,4 @@
-"""The function's code: small, pure, the same each time, and enough to run with nothing else installed."""
+"""The bundle of the function's code: small, pure Python, reproducible, and complete without other packages."""
 
 from __future__ import annotations
 
@@ -31,12 +31,13 @@ OFFLINE: dict[str, tuple[str, dict[str, str]]] = {
     "s3": ("get_object", {"Bucket": "data", "Key": "file"}),
     "sts": ("get_caller_identity", {}),
 }
-"""What each service's whole model is needed for, endpoint and serialisation and signature, without a call."""
+"""A request per service that uses its complete model (endpoint, serialisation, signature) and needs no network."""
 SERVICES = set(OFFLINE)
 
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Returns the bundle of the function."""
     return bundle(cache=tmp_path_factory.mktemp("bundle"))
 
 
@@ -48,19 +49,19 @@ def _files(packed: Bundle) -> dict[PurePosixPath, Path]:
     }
 
 
-def _zipped(packed: Bundle, wanted: Callable[[PurePosixPath], bool]) -> int:
-    """Bytes of a zip archive of the wanted files."""
+def _zip_size(packed: Bundle, included: Callable[[PurePosixPath], bool]) -> int:
+    """Returns the size in bytes of a zip archive of the included files."""
     archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
-        for place, path in _files(packed).items():
-            if wanted(place):
-                opened.write(path, str(place))
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:
+        for name, path in _files(packed).items():
+            if included(name):
+                files.write(path, str(name))
     return len(archive.getvalue())
 
 
-def test_it_is_small(packed: Bundle, record_property: Callable[[str, object], None]) -> None:
-    sources = _zipped(packed, lambda place: place.suffix != ".pyc")
-    everything = _zipped(packed, lambda _: True)
+def test_bundle_size_is_below_the_limits(packed: Bundle, record_property: Callable[[str, object], None]) -> None:
+    sources = _zip_size(packed, lambda name: name.suffix != ".pyc")
+    everything = _zip_size(packed, lambda _: True)
     print(f"bundle: {sources / MEBIBYTE:.2f} MiB zipped, {everything / MEBIBYTE:.2f} MiB with bytecode")
     record_property("bundle_bytes", sources)
     assert sources < 3 * MEBIBYTE
@@ -75,37 +76,38 @@ from sandpiper_constructs.bundle import bundle
 packed = bundle(cache=Path("cache"))
 print(packed.directory.resolve(), packed.digest)
 """
-PLACES = [
+BUILD_ENVIRONMENTS = [
     ("022", {"TZ": "UTC", "LC_ALL": "C", "PYTHONHASHSEED": "1"}),
     ("077", {"TZ": "Asia/Kolkata", "LC_ALL": "tr_TR.UTF-8", "PYTHONHASHSEED": "2", "PYTHONOPTIMIZE": "2"}),
 ]
-"""Two users: what files they make may be read by others or not, their clock, language and order of sets."""
+"""Umask and variables of two build environments: time zone, locale, hash seed and optimisation differ."""
 
 
-def test_it_is_the_same_for_everybody(packed: Bundle, tmp_path: Path) -> None:
-    seen = [_content(packed)]
-    for mask, variables in PLACES:
-        place = tmp_path / mask
-        place.mkdir()
-        done = subprocess.run(
+def test_bundle_is_identical_in_different_build_environments(packed: Bundle, tmp_path: Path) -> None:
+    contents = [_content(packed)]
+    for mask, variables in BUILD_ENVIRONMENTS:
+        folder = tmp_path / mask
+        folder.mkdir()
+        process = subprocess.run(
             [sys.executable, "-c", BUILD, mask],
-            cwd=place,
+            cwd=folder,
             env={"PATH": "/usr/bin:/bin", **variables},
             capture_output=True,
             text=True,
             check=True,
         )
-        directory, digest = done.stdout.split()
+        directory, digest = process.stdout.split()
         assert digest == packed.digest
-        seen.append(_content(Bundle(Path(directory), digest)))
-    assert len(seen[0]) > 1_000
-    for other in seen[1:]:
-        assert other.keys() == seen[0].keys()
-        assert [place for place in seen[0] if other[place] != seen[0][place]] == []
+        contents.append(_content(Bundle(Path(directory), digest)))
+    first, *others = contents
+    assert len(first) > 1_000
+    for other in others:
+        assert other.keys() == first.keys()
+        assert [path for path in first if other[path] != first[path]] == []
 
 
 def _content(packed: Bundle) -> dict[str, tuple[bytes, int, float]]:
-    """Every file and folder: its bytes, its mode and its time."""
+    """Returns content, mode and modification time of every file and folder by path."""
     return {
         str(path.relative_to(packed.directory)): (
             path.read_bytes() if path.is_file() else b"",
@@ -116,7 +118,7 @@ def _content(packed: Bundle) -> dict[str, tuple[bytes, int, float]]:
     }
 
 
-def test_it_is_packed_once(packed: Bundle) -> None:
+def test_existing_bundle_is_reused(packed: Bundle) -> None:
     before = packed.directory.stat().st_ino
     again = bundle(cache=packed.directory.parent)
     assert again == packed
@@ -124,7 +126,7 @@ def test_it_is_packed_once(packed: Bundle) -> None:
     assert [path.name for path in packed.directory.parent.iterdir()] == [packed.directory.name]
 
 
-def test_an_unchanged_synthesis_builds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unchanged_synthesis_writes_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     options: dict[str, Any] = {"tenants": {"demo": {"interpreters": {"one": {}}}}}
 
@@ -139,7 +141,7 @@ def test_an_unchanged_synthesis_builds_nothing(tmp_path: Path, monkeypatch: pyte
     assert built() == before
 
 
-def test_a_changed_source_is_another_bundle(packed: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_source_changes_the_digest(packed: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changed = tmp_path / "changed.py"
     changed.write_text("CHANGED = True\n")
 
@@ -154,13 +156,13 @@ def test_a_changed_source_is_another_bundle(packed: Bundle, tmp_path: Path, monk
     assert bundle(cache=packed.directory.parent) == packed
 
 
-def test_it_is_pure_python_without_tests_stubs_or_scripts(packed: Bundle) -> None:
-    suffixes = {place.suffix for place in _files(packed)}
+def test_bundle_is_pure_python_without_tests_stubs_or_scripts(packed: Bundle) -> None:
+    suffixes = {name.suffix for name in _files(packed)}
     assert not suffixes & {".so", ".pyd", ".dylib", ".dll", ".pyi", ".pth", ".exe"}
-    assert not [place for place in _files(packed) if {"tests", "bin", "examples"} & set(place.parts)]
+    assert not [name for name in _files(packed) if {"tests", "bin", "examples"} & set(name.parts)]
 
 
-def test_it_has_the_models_of_the_services_in_use_and_no_others(packed: Bundle) -> None:
+def test_bundle_contains_only_the_models_of_the_services_in_use(packed: Bundle) -> None:
     data = packed.directory / "botocore" / "data"
     assert {path.name for path in data.iterdir() if path.is_dir()} == SERVICES
     assert {path.name for path in data.iterdir() if path.is_file()} >= {
@@ -170,42 +172,42 @@ def test_it_has_the_models_of_the_services_in_use_and_no_others(packed: Bundle) 
     }
 
 
-def test_its_models_are_botocores_without_the_words(packed: Bundle) -> None:
+def test_models_are_those_of_botocore_without_documentation(packed: Bundle) -> None:
     installed = Path(botocore.__file__).parent / "data"
-    kept = sorted((packed.directory / "botocore" / "data").rglob("*.json"))
-    assert len(kept) > len(SERVICES)
-    for path in kept:
-        place = path.relative_to(packed.directory / "botocore" / "data")
-        source = installed / place
+    models = sorted((packed.directory / "botocore" / "data").rglob("*.json"))
+    assert len(models) > len(SERVICES)
+    for path in models:
+        name = path.relative_to(packed.directory / "botocore" / "data")
+        source = installed / name
         text = source.read_bytes() if source.is_file() else gzip.decompress(Path(f"{source}.gz").read_bytes())
-        whole = json.loads(text)
-        if place.name == "endpoints.json":
-            for partition in whole["partitions"]:
-                partition["services"] = {name: partition["services"].get(name) for name in SERVICES}
-        _same_but_for_words(str(place), json.loads(path.read_bytes()), whole)
+        complete = json.loads(text)
+        if name.name == "endpoints.json":
+            for partition in complete["partitions"]:
+                partition["services"] = {service: partition["services"].get(service) for service in SERVICES}
+        _assert_equal_without_documentation(str(name), json.loads(path.read_bytes()), complete)
 
 
-def _same_but_for_words(place: str, lean: Any, whole: Any) -> None:
-    if isinstance(whole, dict):
-        members = cast("dict[str, Any]", whole)
+def _assert_equal_without_documentation(location: str, bundled: Any, complete: Any) -> None:
+    if isinstance(complete, dict):
+        members = cast("dict[str, Any]", complete)
         present = {name: value for name, value in members.items() if value is not None}
-        assert lean.keys() == present.keys(), place
+        assert bundled.keys() == present.keys(), location
         for name, value in present.items():
             if name == "documentation" and isinstance(value, str):
-                assert lean[name] == "", place
+                assert bundled[name] == "", location
             else:
-                _same_but_for_words(f"{place}/{name}", lean[name], value)
-    elif isinstance(whole, list):
-        entries = cast("list[Any]", whole)
-        assert len(lean) == len(entries), place
+                _assert_equal_without_documentation(f"{location}/{name}", bundled[name], value)
+    elif isinstance(complete, list):
+        entries = cast("list[Any]", complete)
+        assert len(bundled) == len(entries), location
         for index, entry in enumerate(entries):
-            _same_but_for_words(f"{place}/{index}", lean[index], entry)
+            _assert_equal_without_documentation(f"{location}/{index}", bundled[index], entry)
     else:
-        assert lean == whole, place
+        assert bundled == complete, location
 
 
-def test_it_runs_with_nothing_else_installed(packed: Bundle) -> None:
-    """Python sees its standard library and the bundle: no site-packages, no variables, no working directory."""
+def test_bundle_runs_without_other_packages(packed: Bundle) -> None:
+    """Python runs isolated, without site-packages, so that it can import only its standard library and the bundle."""
     script = f"""
 import sys
 sys.path.insert(0, {str(packed.directory)!r})
@@ -221,7 +223,7 @@ for module in list(sys.modules.values()):
 print(importlib.metadata.version("boto3"), boto3.__version__)
 """
     variables = {settings.BUCKET: "data", settings.PREFIX: "tenants/one", settings.INTERPRETERS: "{}"}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-I", "-S", "-c", script],
         env={**variables, "AWS_DEFAULT_REGION": "eu-west-1"},
         capture_output=True,
@@ -229,31 +231,31 @@ print(importlib.metadata.version("boto3"), boto3.__version__)
         check=False,
         timeout=60,
     )
-    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0, process.stderr
     version = importlib.metadata.version("boto3")
-    assert done.stdout.split() == [version, version]
+    assert process.stdout.split() == [version, version]
 
 
-def test_its_bytecode_is_used_without_a_look_at_the_source(packed: Bundle) -> None:
+def test_bytecode_is_used_without_a_check_of_the_source(packed: Bundle) -> None:
     compiled = packed.directory / "boto3" / "__pycache__" / f"session.{sys.implementation.cache_tag}.pyc"
     flags = int.from_bytes(compiled.read_bytes()[4:8], "little")
-    assert flags == 0b01, "hash-based, unchecked (PEP 552)"
+    assert flags == 0b01, "bytecode must be hash-based and unchecked (PEP 552)"
 
 
-def test_it_has_bytecode_for_lambdas_python_where_the_machine_has_that(tmp_path: Path) -> None:
+def test_bundle_contains_bytecode_for_the_python_version_of_lambda(tmp_path: Path) -> None:
     own = sys.implementation.cache_tag
     others = {version: f"python3.{version}" for version in range(12, 15) if _starts(f"python3.{version}")}
     for version, runtime in others.items():
-        found = bundle(runtime=runtime, cache=tmp_path).directory
-        assert {path.suffixes[0] for path in found.rglob("*.pyc")} == {f".{own}", f".cpython-3{version}"}
+        directory = bundle(runtime=runtime, cache=tmp_path).directory
+        assert {path.suffixes[0] for path in directory.rglob("*.pyc")} == {f".{own}", f".cpython-3{version}"}
     if not others:
-        pytest.skip("no other Python of Lambda's on this machine")
+        pytest.skip("this machine has no other Python version that Lambda supports")
 
 
-def test_a_command_that_starts_no_python_is_no_python(
+def test_command_that_does_not_start_python_is_ignored(
     packed: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Version managers put a command for every version on the path, also for those that are not there."""
+    """Version managers put commands on the path for versions that are not installed."""
     command = tmp_path / "python3.99"
     command.write_text("#!/bin/sh\nexit 127\n")
     command.chmod(0o755)
@@ -265,12 +267,14 @@ def _starts(command: str) -> bool:
     return bool(shutil.which(command)) and subprocess.run([command, "-c", ""], check=False).returncode == 0
 
 
-def test_what_is_compiled_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NotBundleable, match=r"pydantic.core .* is compiled \(.*\.so\); a bundle is pure Python"):
+def test_package_with_compiled_modules_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(
+        NotBundleable, match=r"pydantic.core .* is compiled \(.*\.so\); allowed: pure Python distributions"
+    ):
         bundle("pydantic", cache=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_not_installed_is_named(tmp_path: Path) -> None:
+def test_package_that_is_not_installed_is_reported(tmp_path: Path) -> None:
     with pytest.raises(NotBundleable, match="no-such-thing is not installed"):
         bundle("no-such-thing", cache=tmp_path)

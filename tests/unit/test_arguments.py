@@ -19,7 +19,7 @@ from sandpiper_contract.aws import MANAGED_INTERPRETER
 from sandpiper_contract.errors import InvalidRequest
 from sandpiper_contract.files import InputFile, Outputs
 from sandpiper_contract.s3_objects import S3Object
-from tests.support.untouchable_clients import UntouchableClients
+from tests.support.failing_clients import FailingClients
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,17 +85,17 @@ SESSION: dict[str, Callable[[Any], object]] = {
 def test_a_session_rejects_invalid_arguments_before_it_sends_a_request(
     message: str, call: Callable[[CodeSession], object]
 ) -> None:
-    clients: Any = UntouchableClients()
+    clients: Any = FailingClients()
     with pytest.raises(InvalidRequest) as error:
         call(CodeSession(CodeInterpreterClient(clients, MANAGED_INTERPRETER, "1", Deadline.after(60))))
     assert str(error.value) == message
-    assert clients.touched == 0
+    assert clients.accesses == 0
 
 
 @pytest.mark.parametrize("tool", ["execute_code", "execute_command", "start_command_execution"])
 def test_the_rejection_callback_is_called_for_invalid_arguments(tool: str) -> None:
     calls: list[str] = []
-    clients: Any = UntouchableClients()
+    clients: Any = FailingClients()
     session = CodeSession(CodeInterpreterClient(clients, MANAGED_INTERPRETER, "1", Deadline.after(60)))
     with suppress(InvalidRequest):
         getattr(session.client, tool)("", on_rejected=lambda: calls.append("rejected"))
@@ -116,7 +116,7 @@ START: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(("message", "arguments"), START.items(), ids=START)
 def test_a_session_is_not_started_with_invalid_arguments(message: str, arguments: dict[str, Any]) -> None:
-    clients: Any = UntouchableClients()
+    clients: Any = FailingClients()
     values: dict[str, Any] = {"interpreter_id": MANAGED_INTERPRETER, "timeout_seconds": 60} | arguments
     with pytest.raises(InvalidRequest) as error:
         start_session(clients, **values)
@@ -124,7 +124,7 @@ def test_a_session_is_not_started_with_invalid_arguments(message: str, arguments
     with pytest.raises(InvalidRequest) as error, open_session(clients, **values):
         pytest.fail("the session started")
     assert str(error.value) == message
-    assert clients.touched == 0
+    assert clients.accesses == 0
 
 
 def test_storage_rejects_an_invalid_bucket_name() -> None:
@@ -151,13 +151,13 @@ TOOLS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(("message", "arguments"), TOOLS.items(), ids=TOOLS)
 def test_tools_are_not_created_with_invalid_arguments(message: str, arguments: dict[str, Any]) -> None:
-    clients: Any = UntouchableClients()
+    clients: Any = FailingClients()
     values: dict[str, Any] = {"interpreter_id": MANAGED_INTERPRETER, "bucket": "abc"} | arguments
     create: type[Tools] = CodeInterpreterTools
     with pytest.raises(InvalidRequest) as error:
         create(**values, clients=clients)
     assert str(error.value) == message
-    assert clients.touched == 0
+    assert clients.accesses == 0
 
 
 def test_a_boto3_session_instead_of_clients_is_rejected_with_the_allowed_types() -> None:

@@ -1,4 +1,4 @@
-"""The pages that state what the code knows: every option, default and limit in them is the code's own."""
+"""Documentation pages match the code: options, fields, defaults, limits, examples and links."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def kinds_of(model: type[Options]) -> list[type[Options]]:
-    return [each for kind in model.__subclasses__() for each in (kind, *kinds_of(kind))]
+def all_subclasses(model: type[Options]) -> list[type[Options]]:
+    return [each for subclass in model.__subclasses__() for each in (subclass, *all_subclasses(subclass))]
 
 
-def test_the_page_on_the_environment_file_is_what_the_types_say(tmp_path: Path) -> None:
-    made = tmp_path / "environment.md"
-    subprocess.run([sys.executable, str(PROJECT / "tools" / "environment_page.py"), str(made)], check=True)
+def test_environment_page_is_up_to_date(tmp_path: Path) -> None:
+    generated = tmp_path / "environment.md"
+    subprocess.run([sys.executable, str(PROJECT / "tools" / "environment_page.py"), str(generated)], check=True)
     page = (PROJECT / "docs" / "environment.md").read_text()
-    assert made.read_text() == page, "if this is meant: python tools/environment_page.py"
+    assert generated.read_text() == page, "run: python tools/environment_page.py docs/environment.md"
 
 
-@pytest.mark.parametrize("model", kinds_of(Options))
-def test_the_page_on_the_environment_file_has_every_option(model: type[Options]) -> None:
+@pytest.mark.parametrize("model", all_subclasses(Options))
+def test_environment_page_describes_every_option(model: type[Options]) -> None:
     page = (PROJECT / "docs" / "environment.md").read_text()
-    assert len(kinds_of(Options)) >= 17
+    assert len(all_subclasses(Options)) >= 17
     for name, option in model.model_fields.items():
-        assert option.title, f"{name} says what it is for"
-        assert option.description, f"{name} says what is allowed"
+        assert option.title, f"{name} has no title"
+        assert option.description, f"{name} has no description"
         assert f"| `{name}` |" in page
 
 
-def test_the_shortest_environment_file_has_six_lines_and_can_be_read(tmp_path: Path) -> None:
+def test_shortest_environment_file_on_the_page_is_valid(tmp_path: Path) -> None:
     page = (PROJECT / "docs" / "environment.md").read_text()
     shortest = page.split("```yaml\n")[1].split("```")[0]
     assert len(shortest.splitlines()) == 6
@@ -56,7 +56,7 @@ def test_the_shortest_environment_file_has_six_lines_and_can_be_read(tmp_path: P
     assert list(load(file).all_tenants) == ["main"]
 
 
-def test_the_page_on_run_code_has_every_field_and_the_folders_of_the_service() -> None:
+def test_run_code_page_has_every_field_and_every_service_file() -> None:
     page = (PROJECT / "docs" / "run-code.md").read_text()
     rows = {line.split("|")[1].strip(" `") for line in page.splitlines() if line.startswith("| `")}
     fields = {field.name for field in fields_of(RunCode)} - {"outputs"}
@@ -66,20 +66,21 @@ def test_the_page_on_run_code_has_every_field_and_the_folders_of_the_service() -
 
 
 def examples() -> dict[str, list[Any]]:
-    """The examples of the page on the operations, in their order, by the operation's name."""
+    """Returns the JSON examples of the page on operations by operation, in order."""
     page = (PROJECT / "docs" / "operations.md").read_text()
     sections = re.split(r"^## `(\w+)`$", page, flags=re.MULTILINE)[1:]
     blocks = {
         name: re.findall(r"^```json\n(.*?)^```$", text, re.DOTALL | re.MULTILINE) for name, text in pairs(sections)
     }
-    return {name: [json.loads(block) for block in found] for name, found in blocks.items()}
+    return {name: [json.loads(text) for text in texts] for name, texts in blocks.items()}
 
 
 def pairs(sections: list[str]) -> list[tuple[str, str]]:
+    """Returns pairs of a heading and its text."""
     return list(zip(sections[::2], sections[1::2], strict=True))
 
 
-def test_every_operation_is_shown_with_an_event_and_its_result_that_its_schemas_take() -> None:
+def test_examples_of_every_operation_match_its_schemas() -> None:
     assert list(examples()) == list(OPERATIONS)
     for name, (*events, result) in examples().items():
         for event in events:
@@ -91,7 +92,7 @@ def test_every_operation_is_shown_with_an_event_and_its_result_that_its_schemas_
         assert OPERATIONS[name].result.from_json(result, "result").to_json() == result
 
 
-def test_the_page_on_the_connector_has_all_that_its_results_have_and_its_limits() -> None:
+def test_connector_page_has_every_result_field_and_limit() -> None:
     page = (PROJECT / "docs" / "connector.md").read_text()
     assert all(f"`{field}`" in page for field in ("stdout", "stderr", "exitCode", "executionTimeMs", "skipped"))
     assert all(f"`files[].{field}`" in page for field in ("name", "contentType", "size", "s3Uri"))
@@ -100,10 +101,10 @@ def test_the_page_on_the_connector_has_all_that_its_results_have_and_its_limits(
     assert f"at most {DEFAULT_MAX_FILES} files and {DEFAULT_MAX_BYTES // 2**20} MB" in page
 
 
-def test_what_the_pages_have_written_into_the_checkout_is_ignored_by_git() -> None:
+def test_git_ignores_output_folders_of_documented_commands() -> None:
     pages = [PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md"), *(PROJECT / "examples").rglob("*.md")]
     command = re.compile(r"\b(?:cdk|sandpiper) .*--out(?:put)? ([\w./-]+)")
-    written = {f"{found}/" for page in pages for found in command.findall(page.read_text())}
+    written = {f"{folder}/" for page in pages for folder in command.findall(page.read_text())}
     assert {"out/policies/", "cdk.out/"} <= written
     ignored = subprocess.run(
         ["git", "check-ignore", *written], cwd=PROJECT, capture_output=True, text=True, check=False
@@ -117,7 +118,7 @@ def linked_in_table(page: Path) -> set[Path]:
     return {(page.parent / link).resolve() for row in rows for link in re.findall(r"\]\(([^)]+)\)", " ".join(row))}
 
 
-def test_one_list_has_every_page_and_what_it_is_for() -> None:
+def test_documentation_index_links_every_page() -> None:
     docs = PROJECT / "docs"
     listed = linked_in_table(docs / "README.md")
     assert all(path.exists() for path in listed)

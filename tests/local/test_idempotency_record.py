@@ -1,4 +1,4 @@
-"""A second attempt of a run, while the first may be alive and after it, by the clock of S3."""
+"""Later attempts of a run: while the first may be running, after it is over, and with records of older releases."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.support.product import Product
 
-pytestmark = pytest.mark.skipif(ON_AWS, reason="it writes into the deployed bucket")
+pytestmark = pytest.mark.skipif(ON_AWS, reason="it writes to the deployed bucket")
 
 SESSION = OwnSession("sandbox-1", "session-1")
 
@@ -36,28 +36,28 @@ class OneRun:
     address: S3Object
 
     def acquire(
-        self, *fingerprints: str, lives: float = 900, patience: float = 0
+        self, *fingerprints: str, attempt_seconds: float = 900, wait_seconds: float = 0
     ) -> IdempotencyRecord | Completed | Abandoned:
-        """Makes an attempt that ends after `lives` seconds and waits `patience` seconds for another's result."""
-        wait_until, deadline = Deadline.after(patience), Deadline.after(lives)
+        """Starts an attempt of `attempt_seconds` that waits `wait_seconds` for the result of another attempt."""
+        wait_until, deadline = Deadline.after(wait_seconds), Deadline.after(attempt_seconds)
         return record.acquire(self.s3, self.address, fingerprints or ("a",), wait_until=wait_until, deadline=deadline)
 
-    def accepted(self, lives: float = 900) -> IdempotencyRecord:
+    def accepted(self, attempt_seconds: float = 900) -> IdempotencyRecord:
         """Returns the record of an attempt that is about to send its code."""
-        taken = self.acquire(lives=lives)
-        assert isinstance(taken, IdempotencyRecord)
-        taken.accept(SESSION)
-        return taken
+        acquired = self.acquire(attempt_seconds=attempt_seconds)
+        assert isinstance(acquired, IdempotencyRecord)
+        acquired.accept(SESSION)
+        return acquired
 
 
 @pytest.fixture
 def run(product: Product) -> OneRun:
-    """A run that no attempt has acquired."""
+    """Returns a run that no attempt has acquired."""
     place = product.place
     return OneRun(AwsClients().s3, S3Object(place.bucket, f"{place.prefix}/runs/{uuid.uuid4()}/claim.json"))
 
 
-def test_a_second_attempt_waits_for_the_result_while_the_first_may_be_alive(run: OneRun) -> None:
+def test_second_attempt_waits_for_the_result_while_the_first_may_be_running(run: OneRun) -> None:
     first = run.accepted()
     with pytest.raises(RunUnderWay, match="may still be running") as raised:
         run.acquire()
@@ -66,28 +66,28 @@ def test_a_second_attempt_waits_for_the_result_while_the_first_may_be_alive(run:
     assert run.acquire() == Completed({"exitCode": 0})
 
 
-def test_an_attempt_that_is_over_without_a_result_is_abandoned_with_its_session(run: OneRun) -> None:
-    run.accepted(lives=-CLOCK_SKEW_SECONDS)
+def test_attempt_that_ended_without_a_result_is_abandoned(run: OneRun) -> None:
+    run.accepted(attempt_seconds=-CLOCK_SKEW_SECONDS)
     for _ in range(2):
-        assert run.acquire(patience=60) == Abandoned(run.address.uri, SESSION)
+        assert run.acquire(wait_seconds=60) == Abandoned(run.address.uri, SESSION)
 
 
-def test_a_record_without_expiry_is_polled_for_a_while(run: OneRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_record_without_expiry_is_polled_for_a_limited_time(run: OneRun, monkeypatch: pytest.MonkeyPatch) -> None:
     """Older releases wrote such records."""
     run.accepted()
     bucket, key = run.address.bucket, run.address.key
-    entry = json.loads(run.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-    del entry["over_in"]
-    run.s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(entry))
+    fields = json.loads(run.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    del fields["over_in"]
+    run.s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(fields))
     assert run.acquire() == Abandoned(run.address.uri, SESSION)
     monkeypatch.setattr("code_runner.idempotency.record.LEGACY_ATTEMPT_SECONDS", 0)
-    assert run.acquire(patience=600) == Abandoned(run.address.uri, SESSION)
+    assert run.acquire(wait_seconds=600) == Abandoned(run.address.uri, SESSION)
 
 
-def test_a_run_recognises_its_request_by_the_fingerprint_of_older_releases(run: OneRun) -> None:
-    first = run.acquire("former")
+def test_request_is_recognised_by_the_fingerprint_of_older_releases(run: OneRun) -> None:
+    first = run.acquire("old")
     assert isinstance(first, IdempotencyRecord)
     first.complete(result={})
-    assert run.acquire("new", "former") == Completed({})
+    assert run.acquire("new", "old") == Completed({})
     with pytest.raises(InvalidRequest, match="by an earlier execution of that name"):
         run.acquire("new", "another")

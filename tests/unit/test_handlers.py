@@ -20,13 +20,13 @@ from sandpiper_contract.events import Event
 from sandpiper_contract.requests import OpenSession, RunCode, StartCommand
 from sandpiper_contract.results import RunResult
 from tests.support.contract_values import JSON, nearly_valid_events
-from tests.support.untouchable_clients import UntouchableClients
+from tests.support.failing_clients import FailingClients
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 REQUEST = {"code": "print(1)"}
-EVENT = {"operation": "run_code", "run": {"execution": "mine"}, "request": REQUEST}
+EVENT = {"operation": "run_code", "run": {"execution": "execution-1"}, "request": REQUEST}
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Context:
 
 
 @pytest.fixture(scope="module")
-def entry() -> Any:
-    """Imports the module like Lambda."""
+def handlers() -> Any:
+    """Imports the handler module with the environment variables of Lambda."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(variables.BUCKET, "data")
         patch.setenv(variables.PREFIX, "tenants/one")
@@ -52,19 +52,19 @@ def entry() -> Any:
         patch.setenv(variables.SESSION_SECONDS, json.dumps({"short": [120, 600]}))
         patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
         patch.setenv("POWERTOOLS_SERVICE_NAME", "one")
-        patch.setattr(sys, "tracebacklimit", 1_000, raising=False)  # which the function changes
+        patch.setattr(sys, "tracebacklimit", 1_000, raising=False)  # the function changes it
         yield importlib.import_module("code_runner.handlers")
 
 
-def refused(entry: ModuleType, event: object) -> str:
-    """The refusal of an event; fails where AWS was asked for something."""
-    clients = UntouchableClients()
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(InvalidRequest) as refusal:
-        patch.setattr(entry, "CLIENTS", clients)
-        entry.run_operation(event, Context())
-    assert clients.touched == 0
-    json.dumps(str(refusal.value)).encode()
-    return str(refusal.value)
+def rejection(handlers: ModuleType, event: object) -> str:
+    """Returns the error message for an invalid event. Asserts that no client was used."""
+    clients = FailingClients()
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(InvalidRequest) as error:
+        patch.setattr(handlers, "CLIENTS", clients)
+        handlers.run_operation(event, Context())
+    assert clients.accesses == 0
+    json.dumps(str(error.value)).encode()
+    return str(error.value)
 
 
 def is_valid(event: object) -> bool:
@@ -75,23 +75,23 @@ def is_valid(event: object) -> bool:
     return True
 
 
-def test_a_valid_event_calls_aws(entry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    clients = UntouchableClients()
-    monkeypatch.setattr(entry, "CLIENTS", clients)
+def test_valid_event_calls_aws(handlers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    clients = FailingClients()
+    monkeypatch.setattr(handlers, "CLIENTS", clients)
     with pytest.raises(ServiceFault, match="RuntimeError"):
-        entry.run_operation(EVENT, Context())
-    assert clients.touched == 1
+        handlers.run_operation(EVENT, Context())
+    assert clients.accesses == 1
 
 
 def test_all_files_of_a_run_are_counted_even_if_the_result_lists_only_some(
-    entry: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    handlers: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def run_code(operations: Any, _: object) -> RunResult:
         operations.on_files_collected(10, 11_990)
         return RunResult(stdout="", stderr="", exit_code=0, execution_time_ms=1)
 
-    monkeypatch.setattr(entry.Operations, "run_code", run_code)
-    entry.run_operation(EVENT, Context())
+    monkeypatch.setattr(handlers.Operations, "run_code", run_code)
+    handlers.run_operation(EVENT, Context())
     (counted,) = (json.loads(line) for line in capsys.readouterr().out.splitlines() if "FilesKept" in line)
     assert (counted["FilesKept"], counted["FilesSkipped"]) == ([10], [11_990])
 
@@ -101,19 +101,19 @@ QUIET = settings(deadline=None, max_examples=150, suppress_health_check=[HealthC
 
 @QUIET
 @given(event=JSON | st.dictionaries(st.sampled_from(["operation", "run", "request"]), JSON))
-def test_json_that_is_not_an_event_is_rejected(entry: Any, event: object) -> None:
-    assert "\n" not in refused(entry, event)
+def test_json_that_is_not_an_event_is_rejected(handlers: Any, event: object) -> None:
+    assert "\n" not in rejection(handlers, event)
 
 
 @QUIET
 @given(event=nearly_valid_events())
-def test_an_almost_valid_event_is_rejected(entry: Any, event: object) -> None:
+def test_almost_valid_event_is_rejected(handlers: Any, event: object) -> None:
     assume(not is_valid(event))
-    assert "allowed: " in refused(entry, event)
+    assert "allowed: " in rejection(handlers, event)
 
 
 @pytest.mark.parametrize(
-    ("event", "message"),
+    ("event", "expected"),
     [
         ([], "event is a list of 0; allowed: a JSON object"),
         ({}, "event.operation is missing; allowed: run_code | "),
@@ -128,33 +128,33 @@ def test_an_almost_valid_event_is_rejected(entry: Any, event: object) -> None:
         ),
     ],
 )
-def test_the_rejection_states_the_problem(entry: Any, event: object, message: str) -> None:
-    refusal = refused(entry, event)
-    assert refusal.startswith(message)
-    assert refusal.endswith(f". Retryable: no. {InvalidRequest.remedy}")
+def test_rejection_states_the_problem(handlers: Any, event: object, expected: str) -> None:
+    message = rejection(handlers, event)
+    assert message.startswith(expected)
+    assert message.endswith(f". Retryable: no. {InvalidRequest.remedy}")
 
 
-def test_a_fault_of_the_function_is_logged_with_its_traceback_and_returned_without(
-    entry: ModuleType, monkeypatch: pytest.MonkeyPatch
+def test_traceback_of_an_unexpected_error_is_logged_but_not_returned(
+    handlers: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = io.StringIO()
-    monkeypatch.setattr(entry.logger.registered_handler, "stream", log)
-    monkeypatch.setattr(entry, "CLIENTS", UntouchableClients())
+    monkeypatch.setattr(handlers.logger.registered_handler, "stream", log)
+    monkeypatch.setattr(handlers, "CLIENTS", FailingClients())
     for count in (1, 2):  # the second follows a returned error
         with pytest.raises(ServiceFault) as fault:
-            entry.run_operation(EVENT, Context())
+            handlers.run_operation(EVENT, Context())
         assert traceback.extract_tb(fault.tb) == []
-        assert log.getvalue().count("in _refuse") == count
+        assert log.getvalue().count("in _fail") == count
 
 
-def test_a_session_timeout_above_the_interpreters_maximum_is_rejected(entry: Any) -> None:
-    asked = {"code": "1", "interpreter": "short", "sessionTimeoutSeconds": 601}
-    message = refused(entry, {"operation": "run_code", "run": EVENT["run"], "request": asked})
+def test_session_timeout_above_the_maximum_of_the_interpreter_is_rejected(handlers: Any) -> None:
+    request = {"code": "1", "interpreter": "short", "sessionTimeoutSeconds": 601}
+    message = rejection(handlers, {"operation": "run_code", "run": EVENT["run"], "request": request})
     assert message.startswith("sessionTimeoutSeconds is 601; allowed: 60 to 600 seconds for the interpreter short")
 
 
 @pytest.mark.parametrize(
-    ("request_type", "given", "seconds"),
+    ("request_type", "fields", "seconds"),
     [
         (RunCode, {"code": "1"}, 300),
         (RunCode, {"code": "1", "session_timeout_seconds": 28_800}, 28_800),
@@ -166,7 +166,7 @@ def test_a_session_timeout_above_the_interpreters_maximum_is_rejected(entry: Any
         (StartCommand, {"command": "make", "interpreter": "short"}, 600),
     ],
 )
-def test_the_request_or_the_interpreter_determines_the_session_lifetime(
-    entry: Any, request_type: Any, given: dict[str, Any], seconds: int
+def test_request_or_interpreter_determines_the_session_lifetime(
+    handlers: Any, request_type: Any, fields: dict[str, Any], seconds: int
 ) -> None:
-    assert entry.TENANT.lifetime_seconds(request_type(**given)) == seconds
+    assert handlers.TENANT.lifetime_seconds(request_type(**fields)) == seconds

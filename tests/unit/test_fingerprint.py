@@ -1,4 +1,4 @@
-"""Fingerprints of requests: they survive upgrades and differ for different requests and runs."""
+"""Fingerprints of requests are stable across releases and differ for different requests and runs."""
 
 from __future__ import annotations
 
@@ -22,44 +22,44 @@ class Part(Record):
 
 
 @record
-class Asked(Record):
-    """A request of this version."""
+class Request(Record):
+    """A request of this release."""
 
     one: Annotated[Part, Nested(Part), "A part."]
     more: Annotated[tuple[Part, ...], ListOf(Nested(Part), 9), "Parts."] = ()
 
 
 @record
-class LaterPart(Record):
-    """The same part in the next version, which has more fields."""
+class NextPart(Record):
+    """The same part in the next release, which has more fields."""
 
     name: Annotated[str, Text(), "A name."]
-    loud: Annotated[bool, Boolean(), "New."] = False
+    uppercase: Annotated[bool, Boolean(), "New."] = False
 
 
 @record
-class LaterAsked(Record):
-    """The same request in the next version, which has more fields."""
+class NextRequest(Record):
+    """The same request in the next release, which has more fields."""
 
-    one: Annotated[LaterPart, Nested(LaterPart), "A part."]
-    more: Annotated[tuple[LaterPart, ...], ListOf(Nested(LaterPart), 9), "Parts."] = ()
+    one: Annotated[NextPart, Nested(NextPart), "A part."]
+    more: Annotated[tuple[NextPart, ...], ListOf(Nested(NextPart), 9), "Parts."] = ()
     quick: Annotated[bool, Boolean(), "New."] = False
 
 
-LaterAsked.__name__ = Asked.__name__
+NextRequest.__name__ = Request.__name__
 
 
-def test_a_version_with_more_fields_knows_the_requests_of_the_one_before() -> None:
+def test_new_optional_fields_do_not_change_fingerprints() -> None:
     request = {"one": {"name": "a"}, "more": [{"name": "b"}]}
-    known, _ = fingerprints(RUN, Asked.from_json(request))
-    assert fingerprints(RUN, LaterAsked.from_json(request))[0] == known
-    assert fingerprints(RUN, LaterAsked.from_json(request | {"quick": False}))[0] == known
-    assert fingerprints(RUN, LaterAsked.from_json(request | {"quick": True}))[0] != known
-    assert fingerprints(RUN, LaterAsked.from_json(request | {"one": {"name": "a", "loud": True}}))[0] != known
+    known, _ = fingerprints(RUN, Request.from_json(request))
+    assert fingerprints(RUN, NextRequest.from_json(request))[0] == known
+    assert fingerprints(RUN, NextRequest.from_json(request | {"quick": False}))[0] == known
+    assert fingerprints(RUN, NextRequest.from_json(request | {"quick": True}))[0] != known
+    assert fingerprints(RUN, NextRequest.from_json(request | {"one": {"name": "a", "uppercase": True}}))[0] != known
 
 
-def test_whatever_is_asked_otherwise_or_by_another_has_a_digest_of_its_own() -> None:
-    asked: list[tuple[Run, Record]] = [
+def test_different_requests_and_runs_have_different_fingerprints() -> None:
+    requests: list[tuple[Run, Record]] = [
         (RUN, RunCode(code="1")),
         (RUN, RunCode(code="2")),
         (RUN, RunCommand(command="1")),
@@ -71,4 +71,4 @@ def test_whatever_is_asked_otherwise_or_by_another_has_a_digest_of_its_own() -> 
         (Run(RUN.execution.replace("eu-west-1", "eu-west-3"), "Run"), RunCode(code="1")),
         (Run(RUN.execution.replace("1234", "4321"), "Run"), RunCode(code="1")),
     ]
-    assert len({fingerprints(*each)[0] for each in asked}) == len(asked)
+    assert len({fingerprints(*request)[0] for request in requests}) == len(requests)

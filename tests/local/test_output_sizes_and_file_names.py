@@ -1,4 +1,4 @@
-"""Much output, many files, large files and unusual names."""
+"""Large outputs, large files, many files and unusual file names."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ NAMES = ["ä ö.txt", "日本語.txt", "emoji 🎉.txt", "a'b\"c.txt", "-rf", "n
 
 @pytest.fixture(scope="module")
 def invoke(agentcore: Any) -> Generator[Invoke]:
-    """Calls a tool in one session."""
-    identifier = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)["sessionId"]
-    yield tool_caller(agentcore, identifier)
-    agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=identifier)
+    """Returns a function that calls a tool in one session."""
+    session = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)["sessionId"]
+    yield tool_caller(agentcore, session)
+    agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session)
 
 
 @pytest.mark.parametrize(
@@ -35,10 +35,8 @@ def invoke(agentcore: Any) -> Generator[Invoke]:
         ("executeCommand", {"command": "head -c 20000000 /dev/zero | tr '\\0' a"}),
     ],
 )
-def test_twenty_megabytes_of_stdout_are_over_the_event_limit_and_harm_nothing(
-    invoke: Invoke, name: str, arguments: dict[str, Any]
-) -> None:
-    # An event has stdout twice: 40 MB, of 24 MiB.
+def test_stdout_over_the_event_limit_fails_only_its_call(invoke: Invoke, name: str, arguments: dict[str, Any]) -> None:
+    # An event contains stdout twice, so that 20 MB are 40 MB, over the limit of 24 MiB.
     with pytest.raises(InvalidPayloadLength):
         invoke(name, **arguments)
     half = {
@@ -48,13 +46,13 @@ def test_twenty_megabytes_of_stdout_are_over_the_event_limit_and_harm_nothing(
     assert len(invoke(name, **half)["structuredContent"]["stdout"]) == 10_000_000
 
 
-def test_twenty_megabytes_of_stdout_can_be_kept_in_a_file(invoke: Invoke) -> None:
+def test_twenty_megabytes_can_be_written_to_a_file(invoke: Invoke) -> None:
     invoke("executeCommand", command="head -c 20000000 /dev/zero >printed.txt")
     assert invoke("executeCommand", command="wc -c <printed.txt")["structuredContent"]["stdout"] == "20000000\r\n"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_unusual_name_is_a_name(invoke: Invoke, name: str) -> None:
+def test_file_tools_and_code_accept_unusual_names(invoke: Invoke, name: str) -> None:
     data = bytes(range(256)) * 3
     invoke("writeFiles", content=[{"path": name, "blob": data}])
     assert invoke("readFiles", paths=[name])["content"][0]["resource"]["blob"] == data
