@@ -1,6 +1,6 @@
 """ARN patterns of policies. `*` and `?` match within one of the six ARN parts; the last part may contain colons.
 
-"Identify AWS resources with Amazon Resource Names" of the IAM User Guide.
+Source: "Identify AWS resources with Amazon Resource Names" in the IAM User Guide.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class ArnPattern:
     """An ARN of a policy, split into its parts.
 
     Attributes:
-        source: the ARN as it is in the document.
-        parts: one pattern for each of the six parts; the last one is without the resource type.
-        resource_type: the literal prefix of the last part, such as `role/` or `log-group:`.
+        source: The ARN as it is in the document.
+        parts: One pattern for each of the six parts; the last one is without the resource type.
+        resource_type: The literal prefix of the last part, such as `role/` or `log-group:`.
     """
 
     source: str

@@ -1,7 +1,7 @@
 """Condition operators as a table, and how they combine values.
 
-"IAM JSON policy elements: Condition operators" and "Set operators for multivalued context keys" of the IAM User Guide.
-An operator that is not in the table, or a value that the operator does not accept, raises PolicyError.
+Sources: "IAM JSON policy elements: Condition operators" and "Set operators for multivalued context keys" in the IAM
+User Guide. An operator that is not in the table, or a value that the operator does not accept, raises PolicyError.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ class Condition:
     """One operator with one key.
 
     Attributes:
-        operator: the operator as it is written, with its set operator and IfExists.
-        key: the condition key.
-        values: the values as they are written.
-        holds: returns whether the condition holds for the value of the key; None: the request does not have the key.
+        operator: The operator as it is written, with its set operator and IfExists.
+        key: The condition key.
+        values: The values as they are written.
+        holds: Returns whether the condition holds for the value of the key; None: the request does not have the key.
     """
 
     operator: str
@@ -157,7 +157,8 @@ OPERATORS: Mapping[str, Operator] = {
     "ArnNotEquals": Operator(_arn, negated=True),
     "ArnNotLike": Operator(_arn, negated=True),
 }
-"""ArnEquals and ArnLike behave identically: both take wildcards. Dates and numbers take no variables."""
+"""The condition operators by name. ArnEquals and ArnLike behave identically: both accept wildcards. Dates and numbers
+cannot have variables."""
 NULL = "null"
 IF_EXISTS = "ifexists"
 FOR_ALL, FOR_ANY = "forallvalues:", "foranyvalue:"
@@ -168,10 +169,10 @@ def parse_condition(operator: str, key: str, values: Sequence[str], *, variables
     """Parses one operator with one key.
 
     Args:
-        operator: the operator, with its set operator and IfExists; case-insensitive.
-        key: the condition key.
-        values: the values of the policy, of which one has to match.
-        variables: whether the values may have policy variables.
+        operator: The operator, with its set operator and IfExists; case-insensitive.
+        key: The condition key.
+        values: The values of the policy. One of them has to match.
+        variables: Whether the values may have policy variables.
 
     Raises:
         PolicyError: The operator does not exist, or does not accept one of the values.
@@ -181,18 +182,18 @@ def parse_condition(operator: str, key: str, values: Sequence[str], *, variables
         return Condition(operator, key, tuple(values), _null_test(values))
     set_operator = next((prefix for prefix in (FOR_ALL, FOR_ANY) if name.startswith(prefix)), "")
     base_name = name.removeprefix(set_operator)
-    found = _BY_LOWER_CASE_NAME.get(base_name.removesuffix(IF_EXISTS))
-    if found is None:
+    definition = _BY_LOWER_CASE_NAME.get(base_name.removesuffix(IF_EXISTS))
+    if definition is None:
         raise PolicyError(f"{operator!r} is not a condition operator")
-    tests = [found.parse(value, variables) for value in values]
+    tests = [definition.parse(value, variables) for value in values]
 
     def holds_for(value: str, context: Context) -> bool:
         results = [test(value, context) for test in tests]
-        return all(result is False for result in results) if found.negated else any(results)
+        return all(result is False for result in results) if definition.negated else any(results)
 
     # ForAnyValue never holds without the key; IfExists, ForAllValues and negated operators do.
     holds_without_key = (
-        base_name.endswith(IF_EXISTS) or set_operator == FOR_ALL or (found.negated and set_operator != FOR_ANY)
+        base_name.endswith(IF_EXISTS) or set_operator == FOR_ALL or (definition.negated and set_operator != FOR_ANY)
     )
 
     def holds(value: Value | None, context: Context) -> bool:

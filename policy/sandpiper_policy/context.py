@@ -16,7 +16,7 @@ class Context:
     values: Mapping[str, Value]
 
     @classmethod
-    def of(cls, keys: Mapping[str, Value]) -> Context:
+    def from_keys(cls, keys: Mapping[str, Value]) -> Context:
         """Returns the context with these keys."""
         return cls({name.lower(): value for name, value in keys.items()})
 

@@ -1,6 +1,6 @@
-"""Parses policy documents strictly: what IAM rejects raises PolicyError, with its location in the message.
+"""Parses policy documents strictly. A document that IAM rejects raises PolicyError, whose message names the location.
 
-"IAM JSON policy elements reference" of the IAM User Guide. `syntax` has the grammar.
+Source: "IAM JSON policy elements reference" in the IAM User Guide. `syntax` has the grammar.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ACTION = re.compile(r"[\w-]+:[\w*?-]+")
 
 
 class PolicyKind(Enum):
-    """What a policy is attached to, which decides the elements of its statements."""
+    """The kinds of policies. The kind determines which elements a statement has."""
 
     IDENTITY = "identity-based policy"
     RESOURCE = "resource-based policy"
@@ -40,10 +40,10 @@ class Statement:
     """One statement, ready to match requests. `not_` in a name marks the negated element.
 
     Attributes:
-        policy: the name of the policy that contains the statement.
-        index: its position in the document, from 0.
-        sid: its Sid; empty when it has none.
-        resources: patterns of ARNs; None matches every resource. Empty in a role trust policy.
+        policy: The name of the policy that contains the statement.
+        index: Its position in the document, from 0.
+        sid: Its Sid; empty when it has none.
+        resources: Patterns of ARNs; None matches every resource. Empty in a role trust policy.
     """
 
     policy: str
@@ -109,8 +109,8 @@ def parse_policy(name: str, kind: PolicyKind, document: str | Mapping[str, Any])
     """Parses a policy document. Results are cached by content.
 
     Args:
-        name: the name of the policy in decisions and error messages.
-        kind: what the policy is attached to.
+        name: The name of the policy in decisions and error messages.
+        kind: The kind of the policy.
         document: JSON text or the decoded JSON.
 
     Raises:
@@ -155,7 +155,8 @@ def _statement(name: str, kind: PolicyKind, syntax: StatementSyntax, *, variable
         resources=tuple(parse_resource(resource, variables=variables) for resource in syntax.resource.values),
         not_resources=syntax.resource.negated,
         conditions=tuple(
-            parse_condition(one.operator, one.key, one.values, variables=variables) for one in syntax.conditions
+            parse_condition(condition.operator, condition.key, condition.values, variables=variables)
+            for condition in syntax.conditions
         ),
     )
 

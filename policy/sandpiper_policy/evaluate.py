@@ -1,6 +1,6 @@
 """Decides requests: which policies apply, and how they combine.
 
-"Policy evaluation logic" of the IAM User Guide, for requests within one account and between two accounts.
+Source: "Policy evaluation logic" in the IAM User Guide, for requests within one account and between two accounts.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class Request:
     """A request to an AWS service.
 
     Attributes:
-        principal: the principal that makes the request.
-        action: the action, `service:Name`.
-        resource: the ARN of the resource; `*` for an action without resource types.
-        account: the ID of the account that owns the resource.
-        context: condition keys and their values. The package adds no keys itself.
+        principal: The principal that makes the request.
+        action: The action, `service:Name`.
+        resource: The ARN of the resource; `*` for an action without resource types.
+        account: The ID of the account that owns the resource.
+        context: Condition keys and their values. The package adds no keys itself.
     """
 
     principal: Principal
@@ -45,11 +45,11 @@ class Policies:
     """The policies that apply to a request.
 
     Attributes:
-        identity: policies of the principal: of the user and its groups, or of the role.
-        boundary: permissions boundary of the principal, or None.
-        session: session policies; None: the session has none.
-        resource: policy of the resource, such as a bucket policy, a key policy or a role trust policy, or None.
-        resource_policy_required: whether identity-based policies of the account count only when the policy of the
+        identity: Policies of the principal: of the user and its groups, or of the role.
+        boundary: Permissions boundary of the principal, or None.
+        session: Session policies; None: the session has none.
+        resource: Policy of the resource, such as a bucket policy, a key policy or a role trust policy, or None.
+        resource_policy_required: Whether identity-based policies of the account count only when the policy of the
             resource names the account, as for role trust policies and key policies. Default: they always count.
     """
 
@@ -82,9 +82,9 @@ class Decision:
     """The outcome of a request and its cause.
 
     Attributes:
-        outcome: the outcome.
-        statements: the statements that allow the request, or the one that denies it; empty when none allows it.
-        layer: the type of policy that denies the request or lacks an allow; None when the request is allowed.
+        outcome: The outcome.
+        statements: The statements that allow the request, or the one that denies it; empty when none allows it.
+        layer: The type of policy that denies the request or lacks an allow; None when the request is allowed.
     """
 
     outcome: Outcome
@@ -126,12 +126,12 @@ def evaluate(request: Request, policies: Policies) -> Decision:
     """Decides a request. A deny always wins; a request that no required policy allows is implicitly denied.
 
     Args:
-        request: the request.
-        policies: every policy that applies to it.
+        request: The request.
+        policies: Every policy that applies to it.
 
     Example:
         >>> from sandpiper_policy.principals import Principal
-        >>> role = Principal.of("arn:aws:iam::111122223333:role/worker")
+        >>> role = Principal.parse("arn:aws:iam::111122223333:role/worker")
         >>> evaluate(Request(role, "s3:GetObject", "arn:aws:s3:::data/a", "111122223333"), Policies()).reason
         'no identity-based policy allows it'
     """
@@ -151,7 +151,7 @@ class _ApplicableStatements:
 
     def __init__(self, request: Request, policies: Policies) -> None:
         self._request, self._policies = request, policies
-        self._context = Context.of(request.context)
+        self._context = Context.from_keys(request.context)
         self._identity = self._matching(policies.identity)
         self._boundary = None if policies.boundary is None else self._matching([policies.boundary])
         self._session = None if policies.session is None else self._matching(policies.session)
@@ -211,7 +211,7 @@ class _ApplicableStatements:
         return identity_allows if isinstance(identity_allows, Layer) else (*identity_allows, *resource_allows)
 
     def _identity_allow(self) -> tuple[Statement, ...] | Layer:
-        """Returns what identity-based policies allow within the boundary and the session policies."""
+        """Returns the identity-based statements that allow the request, or the layer that lacks an allow."""
         if self._request.principal.kind is PrincipalKind.ROOT:
             return ()
         allowing = _allowing(self._identity)

@@ -1,6 +1,6 @@
 """Principals of requests, and how the `Principal` element of a statement matches them.
 
-"AWS JSON policy elements: Principal" of the IAM User Guide.
+Source: "AWS JSON policy elements: Principal" in the IAM User Guide.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class Principal:
     """The principal that makes a request.
 
     Attributes:
-        kind: the kind of principal.
-        name: its ARN; for a service its name (`lambda.amazonaws.com`); for a provider its ARN or domain.
-        account: its account ID; empty for services, providers and anonymous callers.
+        kind: The kind of principal.
+        name: Its ARN; for a service its name (`lambda.amazonaws.com`); for a provider its ARN or domain.
+        account: Its account ID; empty for services, providers and anonymous callers.
     """
 
     kind: PrincipalKind
@@ -55,18 +55,18 @@ class Principal:
     account: str = ""
 
     @classmethod
-    def of(cls, name: str) -> Principal:
+    def parse(cls, name: str) -> Principal:
         """Returns the principal with an IAM or STS ARN, or with the name of a service or provider.
 
         Raises:
             ValueError: The ARN is of a resource that cannot be a principal.
         """
-        found = ARN.fullmatch(name)
-        if found is None:
+        arn = ARN.fullmatch(name)
+        if arn is None:
             service = name.endswith((".amazonaws.com", ".amazonaws.com.cn")) and "/" not in name and ":" not in name
             return cls(PrincipalKind.SERVICE if service else PrincipalKind.PROVIDER, name)
         kinds = {"saml-provider": "provider", "oidc-provider": "provider"}
-        return cls(PrincipalKind(kinds.get(found["kind"], found["kind"])), name, found["account"])
+        return cls(PrincipalKind(kinds.get(arn["kind"], arn["kind"])), name, arn["account"])
 
 
 ANONYMOUS = Principal(PrincipalKind.ANONYMOUS, "")
@@ -115,13 +115,13 @@ def _match(kind: str, name: str, principal: Principal) -> PrincipalMatch:
         return PrincipalMatch.NONE
     if name == principal.name and principal.kind is not PrincipalKind.ROOT:
         return PrincipalMatch.EXACT
-    found = ARN.fullmatch(name)
-    account = name if ACCOUNT_ID.fullmatch(name) else found["account"] if found and found["kind"] == "root" else None
+    arn = ARN.fullmatch(name)
+    account = name if ACCOUNT_ID.fullmatch(name) else arn["account"] if arn and arn["kind"] == "root" else None
     if account is not None:
         return PrincipalMatch.ACCOUNT if account == principal.account else PrincipalMatch.NONE
-    if found is None or found["account"] != principal.account:
+    if arn is None or arn["account"] != principal.account:
         return PrincipalMatch.NONE
-    named = (found["kind"], (found["path"] or "").rpartition("/")[2])
+    named = (arn["kind"], (arn["path"] or "").rpartition("/")[2])
     return PrincipalMatch.ROLE if _session_owner(principal) == named else PrincipalMatch.NONE
 
 

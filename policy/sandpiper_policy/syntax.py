@@ -1,7 +1,7 @@
 """The grammar of policy documents: splits a document into statements whose elements are strings.
 
-"Grammar of the IAM JSON policy language" of the IAM User Guide. `document` adds meaning to the strings for evaluation;
-code that compares or prints policies uses the strings.
+Source: "Grammar of the IAM JSON policy language" in the IAM User Guide. `document` converts the strings to values that
+can be evaluated; code that compares or prints policies uses the strings.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STATEMENT_ELEMENTS = {
 
 
 class Effect(Enum):
-    """What a statement does to the requests that it matches."""
+    """The effect of a statement on the requests that it matches."""
 
     ALLOW = "Allow"
     DENY = "Deny"
@@ -76,11 +76,11 @@ class DocumentSyntax:
 
 
 def parse_syntax(name: str, document: object) -> DocumentSyntax:
-    """Splits a policy document, given as the JSON value, into its statements.
+    """Splits a decoded policy document into its statements.
 
     Args:
-        name: the name of the policy in error messages.
-        document: the decoded JSON.
+        name: The name of the policy in error messages.
+        document: The decoded JSON.
 
     Raises:
         PolicyError: The document does not follow the grammar.
@@ -140,7 +140,7 @@ def _statement(index: int, statement: object) -> StatementSyntax:
 
 
 def _present(elements: Mapping[str, Any], name: str) -> str | None:
-    """Returns which of an element and its negation the statement has."""
+    """Returns the name of the element or of its negation, if the statement has one of them."""
     present = [candidate for candidate in (name, f"Not{name}") if candidate in elements]
     if len(present) > 1:
         raise PolicyError(f"exactly one of {name} and Not{name} is required")
@@ -186,15 +186,15 @@ def _principal_name(name: object) -> str:
 def _conditions(block: object) -> list[ConditionElement]:
     if not isinstance(block, Mapping):
         raise PolicyError("Condition is not an object")
-    found: list[ConditionElement] = []
+    conditions: list[ConditionElement] = []
     for operator, keys in cast("Mapping[str, Any]", block).items():
         if not isinstance(keys, Mapping):
             raise PolicyError(f"{operator} is not an object")
-        found += [
+        conditions += [
             ConditionElement(operator, key, _strings(value, f"{operator} {key}"))
             for key, value in cast("Mapping[str, Any]", keys).items()
         ]
-    return found
+    return conditions
 
 
 def _strings(value: object, location: str) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Strings of policies that requests are matched against: wildcards and policy variables.
 
-"IAM policy elements: Variables and tags" of the IAM User Guide. A string whose variable has neither a value nor a
-default matches nothing. `${*}`, `${?}` and `${$}` stand for the characters themselves.
+Source: "IAM policy elements: Variables and tags" in the IAM User Guide. A string whose variable has neither a value nor
+a default matches nothing. `${*}`, `${?}` and `${$}` stand for the characters themselves.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class TextPattern:
     """A string of a policy, split into regular expressions and the variables between them.
 
     Attributes:
-        source: the string as it is in the document.
-        pieces: regular expressions and variables, in order.
+        source: The string as it is in the document.
+        pieces: Regular expressions and variables, in order.
     """
 
     source: str
@@ -70,9 +70,9 @@ def parse_text_pattern(source: str, *, wildcards: bool, variables: bool) -> Text
     """Parses a string of a policy.
 
     Args:
-        source: the string as it is in the document.
-        wildcards: whether `*` and `?` are wildcards in this element.
-        variables: whether `${…}` is a variable, as in documents of version 2012-10-17.
+        source: The string as it is in the document.
+        wildcards: Whether `*` and `?` are wildcards in this element.
+        variables: Whether `${…}` is a variable, as in documents of version 2012-10-17.
 
     Raises:
         PolicyError: A variable has no closing brace.

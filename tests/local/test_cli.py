@@ -257,7 +257,7 @@ def test_status_reports_that_agentcore_does_not_answer(state: Path) -> None:
     said = sandpiper("local", "status", "--state", state)
     place.running.unlink()
     assert said.returncode == 2
-    assert said.stderr.startswith(f"error: AgentCore does not answer on {url} (")
+    assert said.stderr.startswith(f"error: AgentCore does not respond at {url} (")
     assert said.stderr.count("\n") == 1
 
 
@@ -349,7 +349,7 @@ with {} as running:
     ("context", "pid"),
     [
         ("control.temporary(StateDirectory(Path(sys.argv[1])))", "running.pid"),
-        ("running_emulator(Runtimes.of_checkout().sandbox, Path(sys.argv[1]))", "running.process.pid"),
+        ("running_emulator(Runtimes.from_checkout().sandbox, Path(sys.argv[1]))", "running.process.pid"),
     ],
     ids=["embedded AWS", "emulator"],
 )

@@ -66,7 +66,7 @@ def config(**changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def functions(tmp_path: Path) -> Generator[Functions]:
-    functions = Functions(tmp_path, Runtimes.of_checkout().lambda_python, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
+    functions = Functions(tmp_path, Runtimes.from_checkout().lambda_python, {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
     yield functions
     functions.close()
 
@@ -206,7 +206,7 @@ def test_a_response_above_six_megabytes_fails_with_lambdas_error(functions: Func
 
 def test_an_unusable_directory_is_reported_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    functions = Functions(tmp_path / "file", Runtimes.of_checkout().lambda_python, {})
+    functions = Functions(tmp_path / "file", Runtimes.from_checkout().lambda_python, {})
     result = invoke(functions, {})
     functions.close()
     assert result.failed

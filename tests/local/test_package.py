@@ -174,7 +174,7 @@ def test_a_folder_with_other_files_is_not_changed(package_index: PackageIndex, t
     assert (folder / name).read_text() == "finished"
     with pytest.raises(SandboxUnavailableError) as raised:
         Runtime.load(folder)
-    assert raised.value.fix.startswith("Make one with `local-agentcore install-libraries` and leave --runtime out")
+    assert raised.value.fix.startswith("Create one with `local-agentcore install-libraries` and omit --runtime")
 
 
 def test_installing_into_an_empty_folder_logs_each_step(

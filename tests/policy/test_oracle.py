@@ -44,7 +44,7 @@ def evaluated(case: Case) -> Outcome:
         resource=None if case.resource_policy is None else parse_policy("resource", kind, case.resource_policy),
         resource_policy_required=case.is_trust or case.action.startswith("kms:"),
     )
-    principal = Principal.of(case.principal)
+    principal = Principal.parse(case.principal)
     return evaluate(Request(principal, case.action, case.resource, case.account, case.context), policies).outcome
 
 

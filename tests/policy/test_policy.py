@@ -46,13 +46,13 @@ def decide_request(
     **context: Value,
 ) -> Decision:
     keys = {name.replace("__", ":"): value for name, value in context.items()}
-    return evaluate(Request(Principal.of(principal), action, resource, ACCOUNT, keys), policies)
+    return evaluate(Request(Principal.parse(principal), action, resource, ACCOUNT, keys), policies)
 
 
 def allows(statement: dict[str, Any], keys: dict[str, Value] | None = None, **request: Any) -> bool:
     policies = Policies([identity({"Effect": "Allow", "Action": "*", "Resource": "*"} | statement)])
     merged = {"action": "s3:GetObject", "resource": f"{BUCKET}/a/b"} | request
-    return evaluate(Request(Principal.of(SESSION), **merged, account=ACCOUNT, context=keys or {}), policies).allowed
+    return evaluate(Request(Principal.parse(SESSION), **merged, account=ACCOUNT, context=keys or {}), policies).allowed
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_the_decision_names_the_layer_that_lacks_an_allow() -> None:
 
 
 def test_the_access_denied_message_of_services() -> None:
-    request = Request(Principal.of(SESSION), "s3:GetObject", f"{BUCKET}/a", ACCOUNT)
+    request = Request(Principal.parse(SESSION), "s3:GetObject", f"{BUCKET}/a", ACCOUNT)
     prefix = f'User: {SESSION} is not authorized to perform: s3:GetObject on resource: "{BUCKET}/a"'
     for policies, why in (
         (Policies(), "because no identity-based policy allows the s3:GetObject action"),
@@ -279,7 +279,7 @@ def test_the_access_denied_message_of_services() -> None:
 
 
 def test_the_access_denied_message_quotes_the_resource_only_for_s3() -> None:
-    request = Request(Principal.of(SESSION), "sns:Publish", "arn:aws:sns:us-east-1:123456789012:a", ACCOUNT)
+    request = Request(Principal.parse(SESSION), "sns:Publish", "arn:aws:sns:us-east-1:123456789012:a", ACCOUNT)
     message = access_denied_message(request, evaluate(request, Policies()))
     assert f" on resource: {request.resource} because no " in message
 

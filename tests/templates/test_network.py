@@ -106,7 +106,7 @@ def s3_policy(template: Template) -> dict[str, Any]:
 def is_allowed(template: Template, action: str, resource: str, *, owner: str = "111122223333", **keys: str) -> bool:
     """Returns whether the S3 endpoint allows a request of an administrator of the account."""
     request = Request(
-        Principal.of("arn:aws:sts::111122223333:assumed-role/administrator/one"),
+        Principal.parse("arn:aws:sts::111122223333:assumed-role/administrator/one"),
         action,
         f"arn:aws:s3:::{resource}",
         "111122223333",

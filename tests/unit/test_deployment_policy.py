@@ -235,7 +235,7 @@ BY_TAG = ("ec2", "route53resolver", "kms")
 def may(action: str, resource: str, *keys: dict[str, str], options: dict[str, Any] = FULL) -> bool:
     """Returns whether the policies together allow an action."""
     documents = policy_documents(Environment.model_validate(options))
-    principal = Principal.of("arn:aws:iam::111122223333:role/cfn-exec-role")
+    principal = Principal.parse("arn:aws:iam::111122223333:role/cfn-exec-role")
     context = {key: value for each in keys for key, value in each.items()}
     request = Request(principal, action, resource, "111122223333", context)
     policies = [parse_policy(name, PolicyKind.IDENTITY, document) for name, document in documents.items()]

@@ -102,7 +102,7 @@ class Authorizer:
         return Credentials(expiration=expiration, **response)
 
     async def require_assumable(self, role_arn: str, interpreter_arn: str) -> None:
-        """Returns if the service can assume a role for an interpreter, which may not exist yet.
+        """Checks that the service can assume a role for an interpreter, which may not exist yet.
 
         Raises:
             RoleNotAssumableError: The service cannot assume the role.

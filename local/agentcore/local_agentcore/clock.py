@@ -17,7 +17,7 @@ def system_clock() -> datetime:
 
 
 class AdjustableClock:
-    """A clock that can be advanced and never goes back. A call returns the time.
+    """A clock that can be advanced and never set back. Calling it returns the time.
 
     Example:
         ```python

@@ -64,7 +64,7 @@ class DataPlane:
         """ListCodeInterpreterSessions, newest first, of one status or of both."""
         interpreter = self._interpreters.get(parameters["codeInterpreterIdentifier"])
         status, now = parameters.get("status"), self._clock()
-        matching = [one for one in self._sessions.all(interpreter) if status in (None, one.status(now))]
+        matching = [session for session in self._sessions.all(interpreter) if status in (None, session.status(now))]
         list_name = f"sessions {interpreter.identifier} {status}"
         sessions, next_token = page(matching, parameters, list_name, self._assumptions, newest_first=True)
         updated = [{"lastUpdatedAt": session.updated or session.created} for session in sessions]

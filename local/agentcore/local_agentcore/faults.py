@@ -250,12 +250,16 @@ class Faults:
 
     def select(self, kinds: Collection[FaultKind], operation: str, tool: str | None) -> list[Rule]:
         """Counts a call with the rules of these kinds. Returns the rules to inject, in the plan's order."""
-        covering = [one for one in self._counters if one.rule.kind in kinds and one.rule.covers(operation, tool)]
-        return [one.rule for one in covering if one.select()]
+        covering = [
+            counter for counter in self._counters if counter.rule.kind in kinds and counter.rule.covers(operation, tool)
+        ]
+        return [counter.rule for counter in covering if counter.select()]
 
     def report(self) -> dict[str, Any]:
         """Returns the plan, and for each rule how many calls it has `seen` and `injected`."""
-        rules = [{**one.rule.members(), "seen": one.seen, "injected": one.injected} for one in self._counters]
+        rules = [
+            {**counter.rule.members(), "seen": counter.seen, "injected": counter.injected} for counter in self._counters
+        ]
         return {"seed": self._seed, "rules": rules}
 
 

@@ -21,7 +21,7 @@ DIFFERENCES = [
     "Interpreters are created and deleted immediately.",
     "The installed libraries are those of the runtime directory, not the hundreds of the service.",
 ]
-"""One sentence each."""
+"""Differences from AWS, one sentence each."""
 NO_AUTHORIZER = "IAM does not apply to AgentCore's own operations: every caller can start, use and stop sessions."
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SANDBOX, PUBLIC, VPC = "SANDBOX", "PUBLIC", "VPC"
 MAX_TAGS = 50
-"""Per resource (TagsMap in the model)."""
+"""Maximum number of tags per resource (TagsMap in the model)."""
 ECHOED_MEMBERS = ("description", "executionRoleArn", "certificates", "filesystemConfigurations")
 """Members of CreateCodeInterpreter that GetCodeInterpreter returns unchanged."""
 

@@ -11,7 +11,7 @@ import signal
 import threading
 
 OPTION = "--until-end-of-input"
-HELP = "end when standard input ends, as it does when the parent process that holds its pipe ends"
+HELP = "end when standard input ends, as when the parent process that holds its pipe ends"
 
 
 def end_with_input() -> None:

@@ -162,9 +162,15 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     add("--pool", type=integer(0, 1000), default=1, metavar="N", help="number of sandboxes started ahead (%(default)s)")
     for amounts, defaults in ((QUOTAS, Quotas()), (LIMITS, Limits())):
-        for one in amounts:
-            flag = f"--{one.option.replace('_', '-')}"
-            add(flag, type=one.type, default=one.default(defaults), metavar="N", help=f"{one.help} (%(default)s)")
+        for amount in amounts:
+            flag = f"--{amount.option.replace('_', '-')}"
+            add(
+                flag,
+                type=amount.type,
+                default=amount.default(defaults),
+                metavar="N",
+                help=f"{amount.help} (%(default)s)",
+            )
     add(
         "--memory-by",
         choices=get_args(MemoryBy),
@@ -240,4 +246,4 @@ def settings_of(options: argparse.Namespace) -> Settings:
 
 
 def _members(amounts: tuple[Amount, ...], options: argparse.Namespace) -> dict[str, Any]:
-    return {one.member: one.value(options) for one in amounts}
+    return {amount.member: amount.value(options) for amount in amounts}

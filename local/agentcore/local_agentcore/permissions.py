@@ -1,7 +1,7 @@
 """The permissions that each operation requires: its action, and the resource that a policy has to allow.
 
-Service Authorization Reference, "Actions, resources, and condition keys for Amazon Bedrock AgentCore". The action has
-the operation's name; `operations.py` names each operation's resource.
+Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon Bedrock AgentCore". The
+action has the operation's name; `operations.py` defines each operation's resource.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Permissions:
         self._authorizer, self._interpreters, self._assumptions = authorizer, interpreters, assumptions
 
     async def authorize(self, request: HttpRequest, operation: str, parameters: Mapping[str, Any]) -> None:
-        """Returns if the principal that signed the request has all permissions that the operation requires.
+        """Checks that the principal that signed the request has all permissions that the operation requires.
 
         Raises:
             AccessDeniedError: The signature is wrong, or no policy allows an action.

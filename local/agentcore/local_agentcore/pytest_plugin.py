@@ -98,13 +98,13 @@ def agentcore(agentcore_endpoint: str) -> Generator[Any]:
     Example:
         ```python
         def test_code_runs(agentcore):
-            where = {"codeInterpreterIdentifier": "aws.codeinterpreter.v1"}
-            where["sessionId"] = agentcore.start_code_interpreter_session(**where)["sessionId"]
+            target = {"codeInterpreterIdentifier": "aws.codeinterpreter.v1"}
+            target["sessionId"] = agentcore.start_code_interpreter_session(**target)["sessionId"]
             arguments = {"language": "python", "code": "6 * 7"}
-            response = agentcore.invoke_code_interpreter(**where, name="executeCode", arguments=arguments)
+            response = agentcore.invoke_code_interpreter(**target, name="executeCode", arguments=arguments)
             (event,) = response["stream"]
             assert event["result"]["structuredContent"]["stdout"] == "42"
-            agentcore.stop_code_interpreter_session(**where)
+            agentcore.stop_code_interpreter_session(**target)
         ```
     """
     data_plane = client(DATA_PLANE, agentcore_endpoint, DEFAULT_REGION)

@@ -56,10 +56,11 @@ class Settings:
         account: The account id in ARNs.
         region: The region in ARNs.
         pool: The number of sandboxes that are started ahead.
-        memory_by: What limits a sandbox's memory: `auto` uses a control group if possible, `watchdog` never.
+        memory_by: The mechanism that limits a sandbox's memory: `auto` uses a control group if possible, `watchdog`
+            always the watchdog.
         authorizer: The URL and the token of the authorizer. None: every call is allowed.
         admin_token: The token of the admin API. None: with an authorizer, the admin API rejects every call.
-        network: What sandboxes can reach.
+        network: The destinations that sandboxes can reach.
         limits: The limits of each sandbox.
         quotas: The quotas of the account.
         assumptions: The assumptions about the service.

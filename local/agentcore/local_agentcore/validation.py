@@ -31,7 +31,7 @@ PYTHON_TYPES: dict[str, tuple[type, ...]] = {
 MEASURED_BY_LENGTH = ("string", "blob", "list", "map")
 FAILED = "failed to satisfy constraint: Member must"
 MAX_PROBLEMS = 100
-"""Reported per request, so that the response stays readable."""
+"""Maximum number of problems reported per request, so that the response stays readable."""
 
 Problem = tuple[tuple[str, ...], str]
 """The path from a value to the invalid member, and the message."""

@@ -48,25 +48,25 @@ def start(
     port: int = 0,
     agentcore_port: int = 0,
     hosts: Hosts | None = None,
-    until_end_of: int | None = None,
+    parent_pipe: int | None = None,
 ) -> tuple[running_instance.RunningInstance, bool]:
     """Starts the embedded AWS in the background, or returns the one that already runs.
 
-    It runs until `stop`, unless `until_end_of` is given.
+    It runs until `stop`, or until `parent_pipe` is closed.
 
     Args:
-        state: its state directory. One instance runs per state directory.
-        port: port of the AWS endpoint. Default: a free port.
-        agentcore_port: port of the AgentCore endpoint. Default: a free port.
-        hosts: hosts that code in VPC and PUBLIC interpreters can reach by name. Default: none.
-        until_end_of: the read end of a pipe. The instance stops when the write end is closed, for example because
+        state: Its state directory. One instance runs per state directory.
+        port: Port of the AWS endpoint. Default: a free port.
+        agentcore_port: Port of the AgentCore endpoint. Default: a free port.
+        hosts: Hosts that code in VPC and PUBLIC interpreters can reach by name. Default: none.
+        parent_pipe: The read end of a pipe. The instance stops when the write end is closed, for example because
             the process that holds it was killed.
 
     Returns:
         The running instance, and whether this call started it.
 
     Raises:
-        LocalAwsError: it cannot start. No process is left running.
+        LocalAwsError: It cannot start. No process is left running.
 
     Example:
         List the buckets of an embedded AWS::
@@ -88,7 +88,7 @@ def start(
                     f"see {state.log('service')}"
                 )
             time.sleep(POLL_SECONDS)
-        return _start(state, port, agentcore_port, hosts or Hosts(), lock, until_end_of), True
+        return _start(state, port, agentcore_port, hosts or Hosts(), lock, parent_pipe), True
 
 
 @contextmanager
@@ -96,13 +96,13 @@ def temporary(state: StateDirectory) -> Generator[running_instance.RunningInstan
     """Runs an embedded AWS for the duration of a block. It also stops when this process is killed.
 
     Args:
-        state: its state directory.
+        state: Its state directory.
 
     Yields:
         The running instance.
 
     Raises:
-        LocalAwsError: it cannot start.
+        LocalAwsError: It cannot start.
 
     Example:
         Use the embedded AWS as a pytest fixture::
@@ -115,7 +115,7 @@ def temporary(state: StateDirectory) -> Generator[running_instance.RunningInstan
     """
     read, write = os.pipe()
     try:
-        running, _ = start(state, until_end_of=read)
+        running, _ = start(state, parent_pipe=read)
         yield running
     finally:
         stop(state)
@@ -124,7 +124,7 @@ def temporary(state: StateDirectory) -> Generator[running_instance.RunningInstan
 
 
 def _start(
-    state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, lock: IO[str], until_end_of: int | None
+    state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, lock: IO[str], parent_pipe: int | None
 ) -> running_instance.RunningInstance:
     state.running.unlink(missing_ok=True)  # left by a service that was killed
     command = [
@@ -132,7 +132,7 @@ def _start(
         *("--state", str(state.directory.resolve()), "--name", state.name),
         *("--port", str(port), "--agentcore-port", str(agentcore_port)),
         *hosts.options(),
-        *([] if until_end_of is None else ["--until-end-of-input"]),
+        *([] if parent_pipe is None else ["--until-end-of-input"]),
     ]
     service: subprocess.Popen[bytes] | None = None
     try:
@@ -140,7 +140,7 @@ def _start(
         with state.log("service").open("wb") as log, signals.deferred_signals():
             service = subprocess.Popen(  # noqa: S603 - a fixed command of this package
                 command,
-                stdin=subprocess.DEVNULL if until_end_of is None else until_end_of,
+                stdin=subprocess.DEVNULL if parent_pipe is None else parent_pipe,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -204,13 +204,13 @@ def health(running: running_instance.RunningInstance) -> dict[str, Any]:
     """Returns the health report of local-agentcore: whether it can run code, its limits and its differences from AWS.
 
     Raises:
-        LocalAwsError: the AgentCore endpoint does not respond.
+        LocalAwsError: The AgentCore endpoint does not respond.
     """
     try:
         return json.loads(loopback.get(f"{running.agentcore_url}/_local/health", HEALTH_SECONDS))
     except OSError as error:
         raise LocalAwsError(
-            f"AgentCore does not answer on {running.agentcore_url} ({error}): see `sandpiper local logs agentcore`, "
+            f"AgentCore does not respond at {running.agentcore_url} ({error}): see `sandpiper local logs agentcore`, "
             "or restart with `sandpiper local stop` and `sandpiper local start`"
         ) from None
 
@@ -224,7 +224,7 @@ def deployed_stub_resources(running: running_instance.RunningInstance) -> list[d
         A dictionary for each resource, with its `type`, `identifier` and `properties`.
 
     Raises:
-        LocalAwsError: the AWS endpoint does not respond.
+        LocalAwsError: The AWS endpoint does not respond.
     """
     import boto3  # slow to import, and most commands do not need it
     from botocore.config import Config
@@ -245,7 +245,7 @@ def deployed_stub_resources(running: running_instance.RunningInstance) -> list[d
         ]
     except (BotoCoreError, ClientError) as error:
         raise LocalAwsError(
-            f"the AWS endpoint does not answer on {running.url} ({error}): see `sandpiper local logs aws`, "
+            f"the AWS endpoint does not respond at {running.url} ({error}): see `sandpiper local logs aws`, "
             "or restart with `sandpiper local stop` and `sandpiper local start`"
         ) from None
 
@@ -254,7 +254,7 @@ def prepare_state_directory(state: StateDirectory) -> None:
     """Creates the state directory.
 
     Raises:
-        LocalAwsError: the directory cannot be used, belongs to another user, or has too little free space.
+        LocalAwsError: The directory cannot be used, belongs to another user, or has too little free space.
     """
     try:
         state.path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -11,11 +11,11 @@ def get(url: str, seconds: float) -> bytes:
     """Returns the body of a GET request.
 
     Args:
-        url: the address.
-        seconds: the timeout.
+        url: The address.
+        seconds: The timeout.
 
     Raises:
-        OSError: there is no response, or its status is an error.
+        OSError: There is no response, or its status is an error.
     """
     with _opener.open(url, timeout=seconds) as response:
         return response.read()

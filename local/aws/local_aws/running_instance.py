@@ -23,15 +23,15 @@ class RunningInstance:
     """A running embedded AWS.
 
     Attributes:
-        pid: process ID of the service.
-        started: start time of that process, in clock ticks since boot. A process ID alone may be reused.
-        url: the AWS endpoint.
-        agentcore_url: the AgentCore endpoint.
-        account: account ID.
+        pid: Process ID of the service.
+        started: Start time of that process, in clock ticks since boot. A process ID alone may be reused.
+        url: The AWS endpoint.
+        agentcore_url: The AgentCore endpoint.
+        account: Account ID.
         region: Region name.
-        access_key_id: access key of the account root.
-        secret_access_key: its secret.
-        steering_token: token for the faults, clock and sessions of the AgentCore endpoint.
+        access_key_id: Access key of the account root.
+        secret_access_key: Its secret.
+        steering_token: Token for the faults, clock and sessions of the AgentCore endpoint.
     """
 
     pid: int
@@ -81,7 +81,7 @@ def find(state: StateDirectory) -> RunningInstance | None:
     """Returns the embedded AWS that runs with this state directory, or None.
 
     Raises:
-        LocalAwsError: the record cannot be read.
+        LocalAwsError: The record cannot be read.
     """
     try:
         running = RunningInstance(**json.loads(state.running.read_text()))

@@ -87,7 +87,7 @@ def _raise_stopped(*_: object) -> None:
 
 def _serve(state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, cleanup: ExitStack) -> None:
     _validate(hosts)
-    runtimes = Runtimes.of_checkout()
+    runtimes = Runtimes.from_checkout()
     runtimes.require()
     shutil.rmtree(state.work, ignore_errors=True)
     state.work.mkdir(mode=0o700)
@@ -223,7 +223,7 @@ def free_port(port: int) -> int:
     """Returns `port`, or a free port for 0.
 
     Raises:
-        LocalAwsError: the port is in use or not permitted.
+        LocalAwsError: The port is in use or not permitted.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

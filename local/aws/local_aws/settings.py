@@ -29,13 +29,13 @@ class Runtimes:
     """The Python environments of MiniStack, Lambda workers and sandboxes. Each has its own lock file.
 
     Attributes:
-        directory: the folder that holds them.
+        directory: The folder that holds them.
     """
 
     directory: Path
 
     @classmethod
-    def of_checkout(cls) -> Runtimes:
+    def from_checkout(cls) -> Runtimes:
         """Returns the environments of the checkout that contains this package."""
         return cls(Path(__file__).resolve().parents[2] / "runtimes")
 
@@ -69,8 +69,8 @@ class StateDirectory:
     """The files of a running embedded AWS: its record (`running.json`), its logs and unpacked functions.
 
     Attributes:
-        directory: any folder. The files are in its subfolder `.sandpiper/NAME`; nothing else in it is changed.
-        name: name of the subfolder.
+        directory: Any folder. The files are in its subfolder `.sandpiper/NAME`; nothing else in it is changed.
+        name: Name of the subfolder.
     """
 
     directory: Path
@@ -106,8 +106,8 @@ class Hosts:
     """Services that code in VPC and PUBLIC interpreters can reach by name.
 
     Attributes:
-        vpc: hosts of VPC interpreters, each as `NAME:PORT=HOST:PORT`.
-        public: hosts of PUBLIC interpreters, in the same form.
+        vpc: Hosts of VPC interpreters, each as `NAME:PORT=HOST:PORT`.
+        public: Hosts of PUBLIC interpreters, in the same form.
         public_only: PUBLIC interpreters reach only `public` and not the internet.
     """
 

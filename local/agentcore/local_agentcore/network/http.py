@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_HEADER_BYTES = 64 * 1024
-"""For a request's line and headers: enough for a presigned URL with a session token."""
+"""Maximum size of a request's line and headers: enough for a presigned URL with a session token."""
 CHUNK_BYTES = 256 * 1024
 STALL_SECONDS = 300.0
-"""The maximum time without any byte sent or received."""
+"""Maximum time without a sent or received byte."""
 LINGER_SECONDS = 2.0
 MAX_LINGER_BYTES = 16 * 1024 * 1024
 

@@ -1,4 +1,4 @@
-"""The networks of an emulator: what sandboxes of each network mode can reach, and the handlers of their connections."""
+"""The networks of an emulator: the destinations of each network mode, and the handlers of connections to them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """What sandboxes can reach.
+    """The destinations that sandboxes can reach.
 
     Attributes:
         s3: The S3 endpoint of every mode. None: sandboxes get an error that states the option to set.
@@ -70,7 +70,7 @@ class Networks:
         return NetworkSpec(listeners, named_hosts.addresses(hosts), environment, internet)
 
     def describe(self) -> dict[str, str]:
-        """Returns a description of what each mode reaches on this machine, or why it reaches nothing."""
+        """Returns a description of the destinations of each mode, or the reason why its sessions cannot start."""
         s3 = "no S3 (the emulator was started without --s3)"
         if self._settings.s3 is not None:
             s3 = f"the S3 at {self._settings.s3.url}"

@@ -28,11 +28,13 @@ PORT_WITHOUT_UPSTREAM = 4566
 IDLE_SECONDS = 75.0
 CONNECT_SECONDS = 10.0
 MAX_BODY_BYTES = 256 * 1024 * 1024
-"""Per request. An S3 in memory stores all of it, and S3's limit (5 GiB) exceeds the memory of many machines."""
+"""Maximum size of a request body. An S3 in memory stores all of it, and S3's limit (5 GiB) exceeds the memory of many
+machines."""
 MAX_CONCURRENT_UPLOADS = 4
-"""Per sandbox. Further requests with a body wait."""
+"""Maximum number of concurrent requests with a body per sandbox. Further ones wait."""
 MAX_TOTAL_BODY_BYTES = 2 * MAX_CONCURRENT_UPLOADS * MAX_BODY_BYTES
-"""For the bodies in transit of all sandboxes. Further ones are rejected. One sandbox cannot use it all."""
+"""Maximum total size of the bodies in transit of all sandboxes. Further bodies are rejected. One sandbox cannot use the
+entire limit."""
 TOO_LARGE = (
     413,
     "EntityTooLarge",

@@ -59,13 +59,13 @@ class Blueprint:
     """Describes how the sandboxes of an emulator are built.
 
     Attributes:
-        directory: directory of the small files that all sandboxes share.
-        runtime: the Python that code finds.
-        limits: resource limits.
-        bubblewrap: the installed bubblewrap.
-        groups: where control groups are created. A watchdog bounds memory if they do not.
-        network: the network of the sandboxes.
-        filter_program: the system-call filter.
+        directory: Directory of the small files that all sandboxes share.
+        runtime: The Python of sandboxed code.
+        limits: Resource limits.
+        bubblewrap: The installed bubblewrap.
+        groups: The parents of control groups. A watchdog limits memory if they do not.
+        network: The network of the sandboxes.
+        filter_program: The system-call filter.
     """
 
     directory: Path
@@ -83,7 +83,7 @@ class Blueprint:
         """Finds the required programs and writes the files that all sandboxes share into `directory`.
 
         Raises:
-            SandboxUnavailableError: a required program or library is not installed.
+            SandboxUnavailableError: A required program or library is not installed.
         """
         bubblewrap, python = Bubblewrap.find(), Runtime.load(runtime)
         filter_program = seccomp.program(memory_is_counted=groups.counts_memory)

@@ -1,4 +1,4 @@
-"""Control groups, by which the kernel bounds memory and processors of a sandbox, if this user may create them."""
+"""Control groups, by which the kernel limits the memory and processors of a sandbox, if this user may create them."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Controller:
-    """A resource that a control group can bound, in one version of the kernel's interface.
+    """A resource that a control group can limit, in one version of the kernel's interface.
 
     Attributes:
-        name: name of the controller.
-        version: version of the interface, 1 or 2.
-        files: returns the limits to write, by file name.
-        optional_files: returns limits to write to files that only some kernels have.
+        name: Name of the controller.
+        version: Version of the interface, 1 or 2.
+        files: Returns the limits to write, by file name.
+        optional_files: Returns limits to write to files that only some kernels have.
     """
 
     name: str
@@ -103,24 +103,30 @@ class SandboxCgroups:
 
 @dataclass(frozen=True)
 class ControlGroups:
-    """The groups below which this process may create groups. Without any, it creates none and nothing is bounded."""
+    """The groups below which this process may create groups. Without parents, it creates none and limits nothing."""
 
     parents: tuple[CgroupParent, ...] = ()
 
     def version_of(self, name: str) -> int | None:
-        """Returns the interface version that bounds a resource, or None if it is not bounded."""
-        versions = (parent.version for parent in self.parents for one in parent.controllers if one.name == name)
+        """Returns the interface version that limits a resource, or None if it is not limited."""
+        versions = (
+            parent.version for parent in self.parents for controller in parent.controllers if controller.name == name
+        )
         return next(versions, None)
 
     @property
     def counts_memory(self) -> bool:
-        """Whether control groups bound memory."""
+        """Whether control groups limit memory."""
         return self.version_of(MEMORY) is not None
 
     def without(self, name: str) -> ControlGroups:
-        """Returns a copy that does not bound a resource."""
+        """Returns a copy that does not limit a resource."""
         remaining = [
-            CgroupParent(parent.version, parent.path, tuple(one for one in parent.controllers if one.name != name))
+            CgroupParent(
+                parent.version,
+                parent.path,
+                tuple(controller for controller in parent.controllers if controller.name != name),
+            )
             for parent in self.parents
         ]
         return ControlGroups(tuple(parent for parent in remaining if parent.controllers))
@@ -152,10 +158,14 @@ def find_control_groups(probe_name: str, limits: Limits) -> ControlGroups:
     parents: list[CgroupParent] = []
     for name in (MEMORY, PROCESSORS):
         found = next(
-            filter(None, (_find_parent(one, probe_name, limits) for one in CONTROLLERS if one.name == name)), None
+            filter(
+                None,
+                (_find_parent(controller, probe_name, limits) for controller in CONTROLLERS if controller.name == name),
+            ),
+            None,
         )
-        same = [one for one in parents if found and (one.version, one.path) == (found.version, found.path)]
-        if found and same:  # in version 2, one group bounds both resources
+        same = [parent for parent in parents if found and (parent.version, parent.path) == (found.version, found.path)]
+        if found and same:  # in version 2, one group limits both resources
             parents[parents.index(same[0])] = CgroupParent(
                 found.version, found.path, same[0].controllers + found.controllers
             )

@@ -41,7 +41,7 @@ class Channel:
         """Waits for the supervisor's ready message, then starts to receive responses.
 
         Raises:
-            SandboxEndedError: the sandbox ended before it was ready.
+            SandboxEndedError: The sandbox ended before it was ready.
         """
         try:
             frame = await receive(self._reader)
@@ -55,8 +55,8 @@ class Channel:
         """Sends a request and returns its response.
 
         Raises:
-            FrameError: the request exceeds the size of a frame. Nothing was sent.
-            SandboxEndedError: the sandbox has ended or violates the protocol.
+            FrameError: The request exceeds the size of a frame. Nothing was sent.
+            SandboxEndedError: The sandbox has ended or violates the protocol.
         """
         if self.ended.is_set():
             raise SandboxEndedError("the sandbox has ended")

@@ -52,12 +52,12 @@ class Sandbox:
         """Takes over the parts of a sandbox.
 
         Args:
-            blueprint: how the sandbox was built.
-            processes: its processes.
-            channel: connection to its supervisor.
-            listeners: its listeners, in the order of the network spec.
-            groups: its control groups.
-            clean_up: ends and removes all of these.
+            blueprint: How the sandbox was built.
+            processes: Its processes.
+            channel: Connection to its supervisor.
+            listeners: Its listeners, in the order of the network spec.
+            groups: Its control groups.
+            clean_up: Ends and removes all of these.
         """
         self._limits = blueprint.limits
         self._processes = processes
@@ -77,7 +77,7 @@ class Sandbox:
         """Starts a sandbox and returns when its kernel accepts code.
 
         Raises:
-            SandboxUnavailableError: the sandbox does not start on this machine.
+            SandboxUnavailableError: The sandbox does not start on this machine.
         """
         number, network = next(_numbers), blueprint.network
         uid = allocate_uid(number)
@@ -131,12 +131,12 @@ class Sandbox:
         """Runs one cell of Python in the session's kernel, after the cells requested before it.
 
         Args:
-            code: the cell.
-            clear_context: whether to start a new kernel first.
-            seconds: time limit in s.
+            code: The cell.
+            clear_context: Whether to start a new kernel first.
+            seconds: Time limit in s.
 
         Raises:
-            SandboxEndedError: the sandbox ended, or it exceeded the time limit and was ended.
+            SandboxEndedError: The sandbox ended, or it exceeded the time limit and was ended.
         """
         async with self._cell_lock:  # waiting for earlier cells does not count for the time limit
             return await self._run({"op": "execute", "clear": clear_context}, code, seconds)
@@ -145,7 +145,7 @@ class Sandbox:
         """Runs one command in a new shell.
 
         Raises:
-            SandboxEndedError: the sandbox ended, or it exceeded the time limit and was ended.
+            SandboxEndedError: The sandbox ended, or it exceeded the time limit and was ended.
         """
         return await self._run({"op": "command"}, command, seconds)
 
@@ -153,7 +153,7 @@ class Sandbox:
         """Runs one JavaScript or TypeScript program in a new process.
 
         Raises:
-            SandboxEndedError: the sandbox ended, or it exceeded the time limit and was ended.
+            SandboxEndedError: The sandbox ended, or it exceeded the time limit and was ended.
         """
         return await self._run({"op": "script", "language": language, "runtime": runtime}, code, seconds)
 
@@ -161,8 +161,8 @@ class Sandbox:
         """Starts a command in the background under the caller's id.
 
         Raises:
-            OperationError: the command cannot be started.
-            SandboxEndedError: the sandbox ended.
+            OperationError: The command cannot be started.
+            SandboxEndedError: The sandbox ended.
         """
         message = {"op": "start_task", "task": identifier, "seconds": seconds}
         await self._request(message, command.encode("utf-8", "surrogatepass"))
@@ -171,8 +171,8 @@ class Sandbox:
         """Returns the state of a task.
 
         Raises:
-            OperationError: the sandbox refused the request.
-            SandboxEndedError: the sandbox ended.
+            OperationError: The sandbox refused the request.
+            SandboxEndedError: The sandbox ended.
         """
         frame = await self._request({"op": "task", "task": identifier})
         match frame.message.get("state"):
@@ -189,8 +189,8 @@ class Sandbox:
         """Ends a running task and returns when its command has ended.
 
         Raises:
-            OperationError: the sandbox refused the request.
-            SandboxEndedError: the sandbox ended.
+            OperationError: The sandbox refused the request.
+            SandboxEndedError: The sandbox ended.
         """
         await self._request({"op": "stop_task", "task": identifier})
 
@@ -198,8 +198,8 @@ class Sandbox:
         """Writes a file below the working directory.
 
         Raises:
-            OperationError: the file cannot be written.
-            SandboxEndedError: the sandbox ended.
+            OperationError: The file cannot be written.
+            SandboxEndedError: The sandbox ended.
         """
         await self._request({"op": "write", "path": path}, data)
 

@@ -32,8 +32,8 @@ NON_PUBLIC_NETWORKS = (
     "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
     "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4", "168.63.129.16/32",
 )  # fmt: skip
-"""Private, shared, link-local, multicast and reserved networks (RFC 6890), and the address at which Azure gives secrets
-to virtual machines. slirp's own network is part of 10.0.0.0/8 and has a more specific route."""
+"""Private, shared, link-local, multicast and reserved networks (RFC 6890), and the address at which Azure provides
+secrets to virtual machines. slirp's own network is part of 10.0.0.0/8 and has a more specific route."""
 ROUTING_TABLE = Path("/proc/net/fib_trie")
 LOCAL_ADDRESS = re.compile(r"\|-- (\d+\.\d+\.\d+\.\d+)\n\s+/32 host LOCAL")
 DOCKER_OPTION = "--cap-add SYS_PTRACE"
@@ -65,7 +65,7 @@ def blocked_networks() -> list[str]:
     """Returns the networks that a sandbox must not reach: non-public networks and each address of this host.
 
     Raises:
-        SandboxUnavailableError: the addresses of this host cannot be read.
+        SandboxUnavailableError: The addresses of this host cannot be read.
     """
     try:
         local = LOCAL_ADDRESS.findall(ROUTING_TABLE.read_text())
@@ -81,8 +81,8 @@ class InternetAccess:
         """Takes over a started process.
 
         Args:
-            process: the process.
-            alive: descriptor of a pipe. slirp4netns exits when it is closed.
+            process: The process.
+            alive: Descriptor of a pipe. slirp4netns exits when it is closed.
         """
         self._process, self._alive = process, alive
         self._stderr = bytearray()
@@ -97,10 +97,10 @@ class InternetAccess:
         """Connects a network namespace to the internet and returns when the connection works.
 
         Args:
-            user_namespace: descriptor of the user namespace that owns the network namespace.
-            network_namespace: descriptor of the network namespace.
-            uid: the user that owns both, if this process runs as root.
-            procs_files: the cgroup.procs files of the control groups to join.
+            user_namespace: Descriptor of the user namespace that owns the network namespace.
+            network_namespace: Descriptor of the network namespace.
+            uid: The user that owns both, if this process runs as root.
+            procs_files: The cgroup.procs files of the control groups to join.
 
         Raises:
             SandboxUnavailableError: slirp4netns does not start.

@@ -176,7 +176,7 @@ def memory_file(name: str, text: str) -> int:
 
 
 def main(plan: dict[str, Any]) -> None:
-    """Carries out the plan, then executes bwrap."""
+    """Performs the steps of the plan, then executes bwrap."""
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)

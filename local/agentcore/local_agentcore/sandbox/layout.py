@@ -45,8 +45,8 @@ def etc_files(hosts: Mapping[str, str], name_server: str | None = None) -> dict[
     """Returns the contents of a sandbox's files in /etc, by file name.
 
     Args:
-        hosts: further addresses by host name.
-        name_server: address of the DNS server, or None for no DNS.
+        hosts: Further addresses by host name.
+        name_server: Address of the DNS server, or None for no DNS.
     """
     addresses = {"localhost": "127.0.0.1", **hosts}
     return {
@@ -66,7 +66,7 @@ def environment(base_prefix: str) -> dict[str, str]:
     """Returns all environment variables of a sandbox. None are inherited from the host.
 
     Args:
-        base_prefix: path of the base Python in the sandbox, `/opt/python` or a path below `/usr`.
+        base_prefix: Path of the base Python in the sandbox, `/opt/python` or a path below `/usr`.
     """
     variables = {
         "PATH": f"{SESSION_ENVIRONMENT}/bin:{VIRTUAL_ENVIRONMENT}/bin:/usr/local/bin:/usr/bin:/bin",

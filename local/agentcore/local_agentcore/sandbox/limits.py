@@ -19,7 +19,8 @@ class Limits:
     processors: float = 2.0
     memory_bytes: int = 8 * GIBIBYTE
     private_memory_bytes: int = 8 * GIBIBYTE
-    """Of each process, if no control group bounds their sum. Not address space, because V8 reserves more."""
+    """Limit of each process if no control group limits their sum. It does not limit address space, because V8 reserves
+    more."""
     disk_bytes: int = 10 * GIBIBYTE
     temporary_bytes: int = GIBIBYTE
     shared_memory_bytes: int = 64 * MEBIBYTE
@@ -27,17 +28,17 @@ class Limits:
     processes: int = 256
     open_files: int = 1024
     output_bytes: int = 32 * MEBIBYTE
-    """Of one call, stdout and stderr together. The service limits a response to 24 MiB."""
+    """Output of one call, stdout and stderr together. The service limits a response to 24 MiB."""
     call_seconds: float = 900.0
-    """The service's limit of a synchronous call: 15 minutes (AgentCore quotas)."""
+    """Duration of a synchronous call. The service allows 15 minutes (AgentCore quotas)."""
     task_output_bytes: int = 64 * MEBIBYTE
-    """Of all remembered tasks of a session together."""
+    """Output of all remembered tasks of a session together."""
     task_seconds: float = 28_800.0
-    """The service's limit of an asynchronous command: 8 hours (AgentCore quotas)."""
+    """Duration of an asynchronous command. The service allows 8 hours (AgentCore quotas)."""
     grace_seconds: float = 2.0
-    """Between the interrupt at the time limit and the kill."""
+    """Time between the interrupt at the time limit and the kill."""
     read_bytes: int = 100_000_000
-    """Of one file. The payload limit of the service (AgentCore quotas)."""
+    """Size of one file that can be read. The service's limit for a payload (AgentCore quotas)."""
 
     def file_systems(self) -> dict[str, int]:
         """Returns the sizes of the disk (working directory and installed packages), /tmp and /dev/shm.

@@ -1,4 +1,4 @@
-"""The watchdog that bounds the memory of a sandbox if no control group does."""
+"""The watchdog that limits the memory of a sandbox if no control group does."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ def resident_bytes(process: int) -> int:
     """Returns the memory in bytes with each page and socket counted once. Takes about 100 times as long."""
     total = 0
     sockets: set[str] = set()
-    for one in descendants(process):
+    for pid in descendants(process):
         try:
-            text = Path(f"/proc/{one}/smaps_rollup").read_bytes() + Path(f"/proc/{one}/status").read_bytes()
+            text = Path(f"/proc/{pid}/smaps_rollup").read_bytes() + Path(f"/proc/{pid}/status").read_bytes()
             sizes = dict(STATUS_FIELDS.findall(text))
             total += (int(sizes.get(b"Pss_Anon", 0)) + int(sizes.get(b"VmPTE", 0))) * 1024
-            sockets.update(_sockets(one))
+            sockets.update(_sockets(pid))
         except (FileNotFoundError, ProcessLookupError):  # the process has ended
             continue
         except OSError:  # the process is not readable, so its upper bound counts
-            total += _upper_bound_bytes(one)
+            total += _upper_bound_bytes(pid)
     return total + len(sockets) * SOCKET_BYTES
 
 
@@ -87,10 +87,10 @@ async def watch(
     Ends the sandbox if that does not help within about 0.5 s, because processes in the sandbox are not trusted.
 
     Args:
-        process: id on the host of the root process of the sandbox.
-        memory_bytes: the limit.
-        kill_code: asks the supervisor to kill all other processes.
-        end_sandbox: ends the sandbox.
+        process: Id on the host of the root process of the sandbox.
+        memory_bytes: The limit.
+        kill_code: Asks the supervisor to kill all other processes.
+        end_sandbox: Ends the sandbox.
     """
     excessive_scans, pause = 0, SCAN_SECONDS
     while True:

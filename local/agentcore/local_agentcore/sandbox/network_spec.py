@@ -14,10 +14,10 @@ class NetworkSpec:
     """A network namespace with loopback and these additions.
 
     Attributes:
-        listeners: address and port of each listener that is opened in the sandbox and served by the emulator, in order.
-        hosts: addresses by name, for /etc/hosts.
-        environment: variables that direct programs to the listeners.
-        internet: whether the sandbox reaches the internet, by `internet_access`.
+        listeners: Address and port of each listener that is opened in the sandbox and served by the emulator, in order.
+        hosts: Addresses by name, for /etc/hosts.
+        environment: Variables that direct programs to the listeners.
+        internet: Whether the sandbox reaches the internet, by `internet_access`.
     """
 
     listeners: tuple[tuple[str, int], ...] = ()

@@ -1,4 +1,4 @@
-"""A few sandboxes started ahead, so that a session starts without delay."""
+"""Sandboxes that are started ahead, so that a session starts without delay."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Pool:
         """Returns a sandbox, which the caller has to end.
 
         Raises:
-            SandboxUnavailableError: no sandbox can be started.
+            SandboxUnavailableError: No sandbox can be started.
         """
         self._last_request = time.monotonic()
         while self._ready:

@@ -1,4 +1,4 @@
-"""Reasons why sandboxes do not start on a machine, and remedies."""
+"""Finds the reason why sandboxes do not start on a machine, and the remedy."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def require_linux() -> None:
     """Checks that the operating system is Linux.
 
     Raises:
-        SandboxUnavailableError: it is another operating system.
+        SandboxUnavailableError: It is another operating system.
     """
     if sys.platform != "linux":
         name = {"darwin": "macOS", "win32": "Windows"}.get(sys.platform, sys.platform)
@@ -71,8 +71,8 @@ def apparmor_profile(python: str, bubblewrap: str) -> str:
     """Returns the text of an AppArmor profile for the emulator.
 
     Args:
-        python: path of the interpreter that runs the emulator. Links are resolved.
-        bubblewrap: path of bwrap. Links are resolved.
+        python: Path of the interpreter that runs the emulator. Links are resolved.
+        bubblewrap: Path of bwrap. Links are resolved.
     """
     return APPARMOR_PROFILE.format(python=Path(python).resolve(), bubblewrap=Path(bubblewrap).resolve())
 
@@ -83,9 +83,9 @@ def explain_start_failure(
     """Returns the error for a sandbox that did not start.
 
     Args:
-        diagnosis: error output of the launcher, bubblewrap or the supervisor.
-        bubblewrap_version: version of the installed bubblewrap.
-        system: root directory of the machine.
+        diagnosis: Error output of the launcher, bubblewrap or the supervisor.
+        bubblewrap_version: Version of the installed bubblewrap.
+        system: Root directory of the machine.
     """
     if any(text in diagnosis for text in REFUSAL_MESSAGES):
         reason, fix = _find_cause(system)

@@ -39,7 +39,7 @@ class ProcessTree:
         """Starts the launcher with the sandbox's end of the channel.
 
         Raises:
-            OSError: no process can be started.
+            OSError: No process can be started.
         """
         return cls(_spawn(blueprint, channel, groups, uid))
 
@@ -52,7 +52,7 @@ class ProcessTree:
         """Opens a descriptor of the sandbox's process 1, so that `kill` cannot signal another process with the same id.
 
         Raises:
-            SandboxEndedError: process 1 does not exist.
+            SandboxEndedError: Process 1 does not exist.
         """
         children = Path(f"/proc/{self.root_pid}/task/{self.root_pid}/children").read_text().split()
         if len(children) != 1:
@@ -93,9 +93,9 @@ class ProcessTree:
 
 
 def _kill_with_descendants(process: int) -> None:
-    for one in list(descendants(process)):
+    for pid in list(descendants(process)):
         with suppress(ProcessLookupError):
-            os.kill(one, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
 
 
 def _spawn(

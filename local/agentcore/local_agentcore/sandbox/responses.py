@@ -20,7 +20,7 @@ class OperationError(Exception):
     """A file or task operation that the sandbox refused.
 
     Attributes:
-        errno: number as in the errno module, or 0 if unknown.
+        errno: Number as in the errno module, or 0 if unknown.
     """
 
     def __init__(self, number: int, message: str) -> None:
@@ -34,14 +34,14 @@ class Execution:
 
     Attributes:
         exit_code: 0 means success.
-        seconds: duration in s, without waiting for earlier calls.
-        stdout: bytes as printed. Contains a command's stderr, because commands write to one terminal.
-        stderr: bytes as printed.
-        timed_out: whether the time limit of the call ended the code.
-        truncated: whether output was discarded.
-        kernel_exit_code: exit code of a kernel that died, negative for a signal.
-        out_of_memory: whether the memory limit of the sandbox ended a process.
-        displays: images and tables that a cell displayed.
+        seconds: Duration in s, without waiting for earlier calls.
+        stdout: Bytes as printed. Contains a command's stderr, because commands write to one terminal.
+        stderr: Bytes as printed.
+        timed_out: Whether the time limit of the call ended the code.
+        truncated: Whether output was discarded.
+        kernel_exit_code: Exit code of a kernel that died, negative for a signal.
+        out_of_memory: Whether the memory limit of the sandbox ended a process.
+        displays: Images and tables that a cell displayed.
     """
 
     exit_code: int
@@ -75,7 +75,7 @@ def raise_for_error(frame: Frame) -> Frame:
     """Returns the response if it reports no error.
 
     Raises:
-        OperationError: the response reports an error.
+        OperationError: The response reports an error.
     """
     if "error" in frame.message:
         number = frame.message.get("errno")
@@ -87,12 +87,12 @@ def parse_execution(frame: Frame, seconds: float, *, out_of_memory: bool) -> Exe
     """Parses the result of a cell or command.
 
     Args:
-        frame: the response.
-        seconds: duration in s.
-        out_of_memory: whether the memory limit ended a process meanwhile.
+        frame: The response.
+        seconds: Duration in s.
+        out_of_memory: Whether the memory limit ended a process meanwhile.
 
     Raises:
-        SandboxEndedError: the code could not be run, so the sandbox is not usable any more.
+        SandboxEndedError: The code could not be run, so the sandbox is not usable any more.
     """
     message = frame.message
     exit_code, out, err, kernel_exit_code = (message.get(name) for name in EXECUTION_FIELDS)
@@ -115,7 +115,7 @@ def parse_entries(payload: bytes) -> list[Entry]:
     """Parses the listing of a directory.
 
     Raises:
-        OperationError: the payload is not a listing.
+        OperationError: The payload is not a listing.
     """
     try:
         rows: object = json.loads(payload)

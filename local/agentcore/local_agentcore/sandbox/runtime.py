@@ -1,4 +1,4 @@
-"""The Python that sandboxed code finds: a virtual environment of the host that also works at its path in a sandbox."""
+"""The Python of sandboxed code: a virtual environment of the host that also works at its path in a sandbox."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Runtime:
     """A virtual environment for sandboxes.
 
     Attributes:
-        directory: path of the environment on the host.
-        base: path on the host of the Python installation that it was created from.
-        guest_base: path of that installation in a sandbox. A path below /usr is the same on the host.
-        site_packages: path of its libraries, relative to `directory`.
+        directory: Path of the environment on the host.
+        base: Path on the host of the Python installation that it was created from.
+        guest_base: Path of that installation in a sandbox. A path below /usr is the same on the host.
+        site_packages: Path of its libraries, relative to `directory`.
     """
 
     directory: Path
@@ -32,14 +32,14 @@ class Runtime:
         """Reads a virtual environment.
 
         Raises:
-            SandboxUnavailableError: there is none, or its interpreter is a link, which would be broken in a sandbox.
+            SandboxUnavailableError: There is none, or its interpreter is a link, which would be broken in a sandbox.
         """
         directory = directory.resolve()
         # The remedy must not replace other files.
-        make = f"it with `local-agentcore install-libraries {shlex.quote(str(directory))}`"
+        creation = f"it with `local-agentcore install-libraries {shlex.quote(str(directory))}`"
         if not can_install_into(directory):
-            make = "one with `local-agentcore install-libraries` and leave --runtime out"
-        fix = f"Make {make}, or name another with --runtime"
+            creation = "one with `local-agentcore install-libraries` and omit --runtime"
+        fix = f"Create {creation}, or select another with --runtime"
         configuration = directory / "pyvenv.cfg"
         python = directory / "bin" / "python"
         site_packages = next(directory.glob("lib/python3.*/site-packages"), None)

@@ -69,7 +69,8 @@ DENIED_SYSCALLS = [
     "vhangup",
 ]
 UNCOUNTED_MEMORY_SYSCALLS = ["memfd_create", "memfd_secret", "mq_open", "msgget", "semget", "shmget"]
-"""Memory that neither an rlimit nor a file system bounds. Denied if no control group counts memory."""
+"""Calls that allocate memory which neither an rlimit nor a file system limits. Denied if no control group counts
+memory."""
 SOCKET_LEVEL, BUFFER_SIZES = 1, (7, 8)
 """SOL_SOCKET; SO_SNDBUF and SO_RCVBUF. These options have no effect if no control group counts socket buffers."""
 NAMESPACE_FLAGS = 0x7E020080
@@ -87,10 +88,10 @@ def program(*, memory_is_counted: bool) -> bytes:
     """Returns the filter as a BPF program for `bwrap --seccomp`.
 
     Args:
-        memory_is_counted: whether a control group counts memory.
+        memory_is_counted: Whether a control group counts memory.
 
     Raises:
-        SandboxUnavailableError: the libseccomp library is not installed.
+        SandboxUnavailableError: The libseccomp library is not installed.
     """
     if ctypes.util.find_library("seccomp") is None:
         raise SandboxUnavailableError("libseccomp is not installed", "sudo apt-get install libseccomp2")

@@ -37,7 +37,7 @@ def provide_tunnel() -> None:
 
 
 def main(plan: dict[str, Any]) -> None:
-    """Carries out the plan, then executes slirp4netns."""
+    """Performs the steps of the plan, then executes slirp4netns."""
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)

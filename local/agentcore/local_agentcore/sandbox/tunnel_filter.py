@@ -43,8 +43,8 @@ def program(name_server: str, refused: Iterable[str]) -> list[Instruction]:
     ports it forwards depends on its version, so the filter accepts only the DNS port.
 
     Args:
-        name_server: address of slirp's name server.
-        refused: networks in CIDR notation.
+        name_server: Address of slirp's name server.
+        refused: Networks in CIDR notation.
     """
     to_name_server = _if_dns()
     instructions = [
@@ -87,7 +87,7 @@ def attach(process: int, instructions: list[Instruction]) -> None:
     """Attaches the filter to the tunnel that a process has open.
 
     Raises:
-        OSError: the process has no tunnel, or this process has no permission.
+        OSError: The process has no tunnel, or this process has no permission.
     """
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in instructions))
     tunnel = _tunnel_descriptor(process)

@@ -25,9 +25,9 @@ class _Pool:
     """The warm workers of one version of a function.
 
     Attributes:
-        version: the configuration that its workers were started with.
-        function: the unpacked function.
-        idle: workers that run no event.
+        version: The configuration that its workers were started with.
+        function: The unpacked function.
+        idle: Workers that run no event.
     """
 
     version: str
@@ -55,9 +55,9 @@ class Functions:
         """Starts the watcher of the worker processes.
 
         Args:
-            directory: folder for unpacked bundles and logs.
-            python: the Python interpreter of the workers.
-            endpoints: environment variables that are added for every function.
+            directory: Folder for unpacked bundles and logs.
+            python: The Python interpreter of the workers.
+            endpoints: Environment variables that are added for every function.
         """
         self._directory = directory
         self._python = python
@@ -80,10 +80,10 @@ class Functions:
 
         Args:
             config: Lambda's FunctionConfiguration.
-            code: the bundle, a ZIP file.
-            event: the event, any JSON value.
+            code: The bundle, a ZIP file.
+            event: The event, any JSON value.
             request_id: ID of the request.
-            credentials: returns the environment variables with the credentials of the function's role.
+            credentials: Returns the environment variables with the credentials of the function's role.
         """
         with self._lock:
             try:

@@ -31,10 +31,10 @@ class InvocationResult:
     """The result of an invocation.
 
     Attributes:
-        body: the returned JSON value, or Lambda's error object (`errorType`, `errorMessage`, `stackTrace`).
-        failed: whether `body` is an error.
-        log: output of the function during the invocation.
-        is_init_error: whether the function could not be initialized. The worker ends after this error.
+        body: The returned JSON value, or Lambda's error object (`errorType`, `errorMessage`, `stackTrace`).
+        failed: Whether `body` is an error.
+        log: Output of the function during the invocation.
+        is_init_error: Whether the function could not be initialized. The worker ends after this error.
     """
 
     body: Any

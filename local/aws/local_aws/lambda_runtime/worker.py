@@ -29,9 +29,9 @@ class Function:
     Attributes:
         arn: ARN of the function.
         handler: `MODULE.FUNCTION`.
-        code: folder of the unpacked bundle.
-        environment: all environment variables of a worker.
-        timeout_seconds: time limit of one invocation.
+        code: Folder of the unpacked bundle.
+        environment: All environment variables of a worker.
+        timeout_seconds: Time limit of one invocation.
     """
 
     arn: str

@@ -66,7 +66,7 @@ class Authorizer:
 
 
 def authorize(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Decides whether the signer of a request to AgentCore may do `action` on `resource`."""
+    """Decides whether the signer of a request to AgentCore may perform `action` on `resource`."""
     headers: dict[str, str] = parameters["headers"]
     body_digest = parameters["payload_sha256"]
     signed_request = Request(

@@ -1,6 +1,6 @@
 """`AWS::BedrockAgentCore::CodeInterpreterCustom`: CloudFormation creates interpreters with AgentCore's API.
 
-`patches.cloudformation` checks the permissions of the stack's role before. The API call itself uses the token of the
+`patches.cloudformation` checks the permissions of the stack's role first. The API call itself uses the token of the
 authorizer and not the role: local-agentcore would ask MiniStack about the role, and MiniStack's only thread is busy
 with this call.
 """
@@ -27,7 +27,7 @@ class CodeInterpreterCustom:
     """The handlers of the resource type. Its properties are the members of the API in CloudFormation's spelling.
 
     Args:
-        token: the bearer token of the authorizer.
+        token: The bearer token of the authorizer.
     """
 
     create_only: tuple[str, ...] = ("Name", "Description", "NetworkConfiguration", "Certificates", "ExecutionRoleArn")

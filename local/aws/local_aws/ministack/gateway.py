@@ -63,11 +63,11 @@ class Gateway:
     """An ASGI application that forwards admitted requests to another one.
 
     Args:
-        application: the application behind the gateway.
-        port: the port of the gateway, for the check of `Host`.
-        before_body: called before the body is read, with a request whose body is empty. Its response rejects the
+        application: The application behind the gateway.
+        port: The port of the gateway, for the check of `Host`.
+        before_body: Called before the body is read, with a request whose body is empty. Its response rejects the
             request, whatever the body.
-        with_body: called with the complete request. Its response is sent instead of forwarding the request.
+        with_body: Called with the complete request. Its response is sent instead of forwarding the request.
     """
 
     def __init__(
@@ -152,8 +152,8 @@ async def _read_body(receive: Receive, limit: int) -> bytes:
     """Returns the body. Holds at most `limit` bytes in memory.
 
     Raises:
-        _DisconnectedError: the client closed the connection.
-        _TooLargeError: the body exceeds `limit`.
+        _DisconnectedError: The client closed the connection.
+        _TooLargeError: The body exceeds `limit`.
     """
     body, size, more = bytearray(), 0, True
     while more and size <= limit + MAX_DRAINED_BYTES:

@@ -1,4 +1,4 @@
-"""Runs MiniStack with all patches: `server PORT WORK_DIRECTORY LAMBDA_PYTHON`. `start` checks the version before."""
+"""Runs MiniStack with all patches: `server PORT WORK_DIRECTORY LAMBDA_PYTHON`. `start` checks the version first."""
 
 from __future__ import annotations
 

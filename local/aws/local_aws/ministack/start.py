@@ -1,6 +1,6 @@
 """Starts the MiniStack process: `start PACKAGE... -- PORT WORK_DIRECTORY LAMBDA_PYTHON`.
 
-Runs in MiniStack's Python environment. Imports the given packages from their folders, so that nothing else of their
+Runs in MiniStack's Python environment. Imports the packages from their folders, so that nothing else of their
 environment is importable. Checks the MiniStack version before any patch is imported.
 """
 

@@ -21,10 +21,10 @@ class StubResource:
     """A resource type that is stored only.
 
     Attributes:
-        id: template of the value of `Ref`, with `{hex}` for random digits and `{name}` for the name.
-        attributes: templates of the values of `Fn::GetAtt`, with `{id}`, `{region}` and `{account}`.
-        create_only: properties whose change replaces the resource.
-        name: path of the property that holds the name, separated by dots. Empty: CloudFormation generates the name.
+        id: Template of the value of `Ref`, with `{hex}` for random digits and `{name}` for the name.
+        attributes: Templates of the values of `Fn::GetAtt`, with `{id}`, `{region}` and `{account}`.
+        create_only: Properties whose change replaces the resource.
+        name: Path of the property that holds the name, separated by dots. Empty: CloudFormation generates the name.
     """
 
     id: str

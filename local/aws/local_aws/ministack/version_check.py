@@ -26,10 +26,10 @@ def require_tested_version(installed: str | None = None) -> None:
     """Ends the process when the installed MiniStack is not the version of every patch.
 
     Args:
-        installed: the version. Default: the version in the metadata of the `ministack` package.
+        installed: The version. Default: the version in the metadata of the `ministack` package.
 
     Raises:
-        SystemExit: the version differs. The message names the versions, the patches and the remedy.
+        SystemExit: The version differs. The message names the versions, the patches and the remedy.
     """
     installed = installed or metadata.version("ministack")
     others = {name: version for name, version in tested_versions().items() if version != installed}

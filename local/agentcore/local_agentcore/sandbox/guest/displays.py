@@ -11,7 +11,7 @@ MIME_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+x
 """MIME types in order of preference. One representation of each displayed object is sent."""
 MAX_DISPLAYS = 100
 MAX_BYTES = 16 * 1024 * 1024
-"""Of one cell, in base64. A response of the service has at most 24 MiB."""
+"""Maximum size of the displays of one cell in base64. A response of the service has at most 24 MiB."""
 MAX_ENCODED_BYTES = MAX_BYTES + 64 * 1024
 INLINE_BACKEND = "module://matplotlib_inline.backend_inline"
 

@@ -38,8 +38,8 @@ async def receive(reader: asyncio.StreamReader) -> Frame:
     """Returns the next frame.
 
     Raises:
-        FrameError: sizes or JSON are invalid.
-        asyncio.IncompleteReadError: the other end has closed the socket.
+        FrameError: Sizes or JSON are invalid.
+        asyncio.IncompleteReadError: The other end has closed the socket.
     """
     message_bytes, payload_bytes = LENGTHS.unpack(await reader.readexactly(LENGTHS.size))
     if message_bytes > MAX_MESSAGE_BYTES or payload_bytes > MAX_PAYLOAD_BYTES:

@@ -47,12 +47,12 @@ class Outcome:
 
     Attributes:
         exit_code: 0 means success.
-        stdout: the bytes printed to stdout, or to the terminal.
-        stderr: the bytes printed to stderr.
-        timed_out: whether the time limit ended the code.
-        truncated: whether output was discarded.
-        kernel_exit_code: exit code of a kernel that died, negative for a signal.
-        displays: images and tables of a cell, as JSON sent by the kernel.
+        stdout: The bytes printed to stdout, or to the terminal.
+        stderr: The bytes printed to stderr.
+        timed_out: Whether the time limit ended the code.
+        truncated: Whether output was discarded.
+        kernel_exit_code: Exit code of a kernel that died, negative for a signal.
+        displays: Images and tables of a cell, as JSON sent by the kernel.
     """
 
     exit_code: int

@@ -15,10 +15,10 @@ class Budget:
     """The output limit of one call.
 
     Attributes:
-        remaining: bytes that the call may still return.
-        shared: a budget that several calls share, if any.
-        exceeded: whether output was discarded.
-        consumed: bytes of the shared budget that this one uses.
+        remaining: Bytes that the call may still return.
+        shared: A budget that several calls share, if any.
+        exceeded: Whether output was discarded.
+        consumed: Bytes of the shared budget that this one uses.
     """
 
     remaining: int

@@ -67,11 +67,11 @@ async def wait_or_terminate(
     """Waits for the end of a child. At the time limit, ends its process group.
 
     Args:
-        end: future of its exit code.
-        process: its process id.
-        seconds: time limit in s, or None.
-        grace_seconds: time in s between the first signal and SIGKILL.
-        first: first signal.
+        end: Future of its exit code.
+        process: Its process id.
+        seconds: Time limit in s, or None.
+        grace_seconds: Time in s between the first signal and SIGKILL.
+        first: First signal.
 
     Returns:
         Whether the limit was reached. Then no process of the group remains.

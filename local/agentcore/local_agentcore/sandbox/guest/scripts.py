@@ -38,15 +38,15 @@ async def run_script(
     """Runs a program until it ends. Ends its process group at the time limit.
 
     Args:
-        code: the program.
-        kind: language and runtime.
-        seconds: time limit in s.
-        grace_seconds: time in s between SIGINT and SIGKILL.
-        budget: output limit.
-        processes: child processes of the supervisor.
+        code: The program.
+        kind: Language and runtime.
+        seconds: Time limit in s.
+        grace_seconds: Time in s between SIGINT and SIGKILL.
+        budget: Output limit.
+        processes: Child processes of the supervisor.
 
     Raises:
-        OSError: the runtime is not installed, the disk is full, or no process can be started.
+        OSError: The runtime is not installed, the disk is full, or no process can be started.
     """
     (stdout, child_stdout), (stderr, child_stderr) = nonblocking_pipe(), nonblocking_pipe()
     try:

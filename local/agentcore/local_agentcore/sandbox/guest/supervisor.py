@@ -208,7 +208,7 @@ def main(descriptor: str) -> NoReturn:
     """Runs the supervisor. Reads its configuration from standard input and reports start errors on stderr.
 
     Args:
-        descriptor: number of the inherited socket.
+        descriptor: Number of the inherited socket.
     """
     configuration = Configuration(**json.load(sys.stdin))
     channel = socket.socket(fileno=int(descriptor))

@@ -60,7 +60,7 @@ class Tasks:
         """Starts a command.
 
         Raises:
-            OSError: no process can be started.
+            OSError: No process can be started.
         """
         budget = self._new_budget()
         task = Task(RunningCommand(command, budget, self._processes), budget)
@@ -80,7 +80,7 @@ class Tasks:
             await task.command.cancel(self._grace_seconds)
 
     def _discard_oldest(self) -> None:
-        """Discards the oldest ended tasks over the limit. The process limit bounds running tasks."""
+        """Discards the oldest ended tasks over the limit. The process limit also limits running tasks."""
         ended = [identifier for identifier, task in self._tasks.items() if task.outcome is not None]
         for identifier in ended[: max(len(self._tasks) - MAX_REMEMBERED_TASKS, 0)]:
             self._tasks.pop(identifier).budget.release()

@@ -166,7 +166,7 @@ def _require(required: Sequence[Permission]) -> None:
     """Checks the permissions of the principal.
 
     Raises:
-        ValueError: a permission is missing. The event of the stack shows the message.
+        ValueError: A permission is missing. The event of the stack shows the message.
     """
     try:
         principal = _get_principal.get()() if required else None

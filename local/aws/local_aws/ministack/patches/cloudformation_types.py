@@ -23,7 +23,7 @@ class ResourceType(Protocol):
     """The handlers of a resource type. Its `Tags` property is a mapping.
 
     Attributes:
-        create_only: properties whose change replaces the resource.
+        create_only: Properties whose change replaces the resource.
     """
 
     create_only: tuple[str, ...]
@@ -35,7 +35,7 @@ class ResourceType(Protocol):
             The physical ID and the attributes.
 
         Raises:
-            ValueError: the creation failed. The event of the stack shows the message.
+            ValueError: The creation failed. The event of the stack shows the message.
         """
         ...
 

@@ -159,7 +159,7 @@ def evaluate_resource_policy(document: Document | None, context: Any, service: s
     policies = Policies([ALLOW_ALL], None, None, resource_policy, resource_policy_required=True)
     decisions = [iam_requests.decide(context, policies)]
     if service is not None:
-        decisions.append(iam_requests.decide(context, policies, principal=Principal.of(service)))
+        decisions.append(iam_requests.decide(context, policies, principal=Principal.parse(service)))
     for outcome in (Outcome.DENIED, Outcome.ALLOWED):
         for decision in decisions:
             if decision.outcome is outcome:
@@ -183,7 +183,7 @@ def evaluate_trust_policy(document: Document, caller: str, context: Any) -> bool
 
 def _result(context: Any, policies: Policies, decision: Decision) -> Any:
     sid = decision.statements[0].sid if decision.statements else ""
-    if not decision.allowed and context.resource_arn != "*":  # MiniStack also uses * when it cannot tell the resource
+    if not decision.allowed and context.resource_arn != "*":  # MiniStack also uses * for an unknown resource
         message = access_denied_message(iam_requests.to_request(context), decision)
         _last_denial.set((context.action, context.principal_arn, message))
     return _Result(

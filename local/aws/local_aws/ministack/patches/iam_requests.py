@@ -50,7 +50,7 @@ def to_policies(policies: Sequence[Any], limits: Sequence[Any]) -> Policies:
     """Returns the policies of a principal, from MiniStack's lists.
 
     Raises:
-        PolicyError: a policy is invalid.
+        PolicyError: A policy is invalid.
     """
     boundaries = [limit for limit in limits if isinstance(limit, BoundaryLayer)]
     sessions = [limit for limit in limits if not isinstance(limit, BoundaryLayer)]
@@ -66,10 +66,10 @@ def to_request(context: Any, owner: str | None = None, principal: Principal | No
 
     Args:
         context: MiniStack's `EvalContext`.
-        owner: account of the resource. Default: the account in its ARN.
+        owner: Account of the resource. Default: the account in its ARN.
         principal: Default: the principal of the context.
     """
-    principal = principal or Principal.of(context.principal_arn)
+    principal = principal or Principal.parse(context.principal_arn)
     account = owner or iam_evaluator._account_from_arn(context.resource_arn) or ACCOUNT
     condition_keys = _condition_keys(context, principal, account)
     return Request(principal, context.action, context.resource_arn, account, condition_keys)
@@ -95,7 +95,7 @@ def resource_policy(document: Document | None) -> Policy | None:
     MiniStack represents a missing policy as None or as a policy without statements.
 
     Raises:
-        PolicyError: the policy is invalid. Unlike S3, MiniStack stores an invalid bucket policy.
+        PolicyError: The policy is invalid. Unlike S3, MiniStack stores an invalid bucket policy.
     """
     content: Any = document
     if isinstance(document, str):

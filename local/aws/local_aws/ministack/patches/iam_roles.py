@@ -1,4 +1,4 @@
-"""Roles that services assume: the trust policy decides who assumes a role, and the role's policies what it may do.
+"""Roles that services assume. The trust policy limits the services, and the policies of the role its permissions.
 
 Without these checks, MiniStack's services act as the account root.
 """
@@ -29,11 +29,11 @@ SOURCE_IP = "127.0.0.1"
 
 
 class AccessDeniedError(Exception):
-    """A service may not assume a role, or a principal may not do something. The message is that of AWS."""
+    """A service may not assume a role, or a principal lacks a permission. The message is that of AWS."""
 
 
 class UnknownPrincipalError(AccessDeniedError):
-    """MiniStack cannot tell the principal of an access key. `code` is its error code."""
+    """MiniStack cannot determine the principal of an access key. `code` is MiniStack's error code."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -44,12 +44,12 @@ def assume_role(service: str, role_arn: str, source_arn: str) -> dict[str, Any]:
     """Returns MiniStack's record of a role that a service assumes for one of its resources.
 
     Args:
-        service: the service principal, such as `lambda.amazonaws.com`.
+        service: The service principal, such as `lambda.amazonaws.com`.
         role_arn: ARN of the role.
         source_arn: ARN of the resource, for the condition key `aws:SourceArn`.
 
     Raises:
-        AccessDeniedError: the role does not exist, or its trust policy does not allow it.
+        AccessDeniedError: The role does not exist, or its trust policy does not allow it.
     """
     role: dict[str, Any] | None = iam_service._roles.get(role_arn.rpartition("/")[2])
     if role is None or role.get("Arn") != role_arn:
@@ -85,7 +85,7 @@ def calling_principal() -> Any:
     """Returns MiniStack's `PrincipalInfo` of the principal that signed the current request.
 
     Raises:
-        UnknownPrincipalError: the request is not signed, or its access key no longer exists.
+        UnknownPrincipalError: The request is not signed, or its access key no longer exists.
     """
     return _resolved(iam_evaluator.resolve_principal(iam_evaluator._verified_key.get(), ACCOUNT))
 
@@ -94,7 +94,7 @@ def principal_of(credential: Any) -> Any:
     """Returns MiniStack's `PrincipalInfo` of a verified credential.
 
     Raises:
-        UnknownPrincipalError: its access key no longer exists.
+        UnknownPrincipalError: Its access key no longer exists.
     """
     return _resolved(iam_evaluator.resolve_principal(credential.access_key_id, ACCOUNT, credential))
 
@@ -108,16 +108,16 @@ def _resolved(principal: Any) -> Any:
 def require_permission(
     principal: Any, action: str, resource: str, condition_keys: Mapping[str, Any] | None = None
 ) -> None:
-    """Checks that a principal may do something, by its policies and the policy of the resource.
+    """Checks that the policies of a principal and of the resource allow an action.
 
     Args:
-        principal: a `PrincipalInfo`.
-        action: the action, `service:Name`.
+        principal: A `PrincipalInfo`.
+        action: The action, `service:Name`.
         resource: ARN of the resource, or `*`.
-        condition_keys: condition keys in addition to the tags and the permissions boundary of the resource.
+        condition_keys: Condition keys in addition to the tags and the permissions boundary of the resource.
 
     Raises:
-        AccessDeniedError: it is denied.
+        AccessDeniedError: It is denied.
     """
     if principal.policies is None:  # the account root
         return
@@ -137,10 +137,10 @@ def require_permission(
 
 
 def require_identity_permission(principal: Any, action: str, resource: str, condition_keys: Mapping[str, Any]) -> None:
-    """Checks that a principal may do something, by its own policies alone.
+    """Checks that the policies of a principal allow an action, without the policy of the resource.
 
     Raises:
-        AccessDeniedError: it is denied, or one of its policies is invalid.
+        AccessDeniedError: It is denied, or one of its policies is invalid.
     """
     if principal.policies is None:  # the account root
         return

@@ -38,10 +38,10 @@ class Setting:
     """A property of a bucket and the operations that apply it.
 
     Attributes:
-        operation: the S3 operation, whose request body contains the setting.
-        members: returns the members of the operation for a value of the property.
+        operation: The S3 operation, whose request body contains the setting.
+        members: Returns the members of the operation for a value of the property.
         put: MiniStack's function for the operation.
-        removed_value: value that is put when a template no longer has the property. None: `delete` is called.
+        removed_value: Value that is put when a template no longer has the property. None: `delete` is called.
         delete: MiniStack's function that deletes the setting.
     """
 
@@ -114,7 +114,7 @@ def delete(name: str, _: Properties) -> None:
     """Deletes a bucket. Does nothing when it does not exist.
 
     Raises:
-        ValueError: the bucket is not empty, or S3 rejects the request.
+        ValueError: The bucket is not empty, or S3 rejects the request.
     """
     status, _, body = s3._delete_bucket(name)
     if status == 409:

@@ -53,15 +53,15 @@ def verify(request: Request, service: str | None = None, *, body_arrived: bool =
     """Verifies the signature of a request: version 4, or a presigned URL of version 2.
 
     Args:
-        request: the request as it arrived.
-        service: the service that the scope of the signature must name. Default: any.
-        body_arrived: whether `request` has its body. If not, a signature that depends on the body is not verified.
+        request: The request as it arrived.
+        service: The service that the scope of the signature must name. Default: any.
+        body_arrived: Whether `request` has its body. If not, a signature that depends on the body is not verified.
 
     Returns:
         MiniStack's credential of the signer.
 
     Raises:
-        SignatureError: the signature is wrong, or the access key does not exist.
+        SignatureError: The signature is wrong, or the access key does not exist.
     """
     query = _query(request)
     presigned = "authorization" not in request.headers

@@ -34,9 +34,9 @@ class TaskError:
     """The error of a task without permission.
 
     Attributes:
-        name: the error name, which `Retry` and `Catch` match.
-        service: the service in the cause.
-        status: the HTTP status in the cause.
+        name: The error name, which `Retry` and `Catch` match.
+        service: The service in the cause.
+        status: The HTTP status in the cause.
     """
 
     name: str
@@ -54,9 +54,9 @@ class Integration:
     """An optimized integration.
 
     Attributes:
-        action: the required action.
-        resources: returns the ARNs of the resources for the input of a task.
-        error: the error without permission, with the names of the AWS SDK for Java 1.
+        action: The required action.
+        resources: Returns the ARNs of the resources for the input of a task.
+        error: The error without permission, with the names of the AWS SDK for Java 1.
     """
 
     action: str
@@ -122,9 +122,9 @@ def sdk_error(name: str, service: str, operation: str) -> TaskError:
     service.
 
     Args:
-        name: the service as in the resource of the task.
-        service: the service as in botocore.
-        operation: name of the operation.
+        name: The service as in the resource of the task.
+        service: The service as in botocore.
+        operation: Name of the operation.
     """
     prefix = stepfunctions._AWS_SDK_ERROR_PREFIX.get(name, name.capitalize())
     model: Any = _service_model(service)

@@ -20,9 +20,9 @@ class Permission:
     """A required permission.
 
     Attributes:
-        action: the action, `service:Name`.
+        action: The action, `service:Name`.
         resource: ARN of the resource, or `*`.
-        condition_keys: values of condition keys.
+        condition_keys: Values of condition keys.
     """
 
     action: str
@@ -37,8 +37,8 @@ def create_permissions(
 
     Args:
         resource_type: `AWS::SERVICE::TYPE`.
-        name: name of the resource.
-        properties: its properties, resolved.
+        name: Name of the resource.
+        properties: Its properties, resolved.
         location: `account` and `region`.
     """
     actions, properties = actions_for(resource_type), _without_aws_tags(properties)

@@ -18,20 +18,20 @@ class ResourceActions:
     """The actions that CloudFormation needs for resources of a type.
 
     Attributes:
-        arn: template of the ARN, with `{name}` for the name or physical ID, and property names.
-        create: actions that create the resource.
-        update: actions that change a property without an entry in `property_actions`. Empty: a change replaces the
+        arn: Template of the ARN, with `{name}` for the name or physical ID, and property names.
+        create: Actions that create the resource.
+        update: Actions that change a property without an entry in `property_actions`. Empty: a change replaces the
             resource.
-        delete: actions that delete the resource.
-        name_property: path of the property that holds the name, separated by dots. Empty: CloudFormation generates
+        delete: Actions that delete the resource.
+        name_property: Path of the property that holds the name, separated by dots. Empty: CloudFormation generates
             the name.
         create_arn: ARN on which `create` is evaluated when the ARN of the resource is not known before.
         parent_arns: ARNs of parent resources by the property that refers to them. `create` is also evaluated on these.
-        property_actions: actions that set a property, at creation and later.
-        property_delete_actions: additional actions for deletion when a property is set.
-        passed_roles: the service that receives the role of a property, as `iam:PassedToService`.
-        lower_case_name: whether a generated name is in lower case.
-        max_name_length: maximum number of characters of a generated name.
+        property_actions: Actions that set a property, at creation and later.
+        property_delete_actions: Additional actions for deletion when a property is set.
+        passed_roles: The service that receives the role of a property, as `iam:PassedToService`.
+        lower_case_name: Whether a generated name is in lower case.
+        max_name_length: Maximum number of characters of a generated name.
     """
 
     arn: str
