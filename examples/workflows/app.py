@@ -1,4 +1,4 @@
-"""Custom workflows with their own session function: `cdk deploy --app "python examples/workflows/app.py"`."""
+"""Custom workflows with a session function: `cdk deploy --app "python examples/workflows/app.py"`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import aws_cdk as cdk
 import cdk_nag
 
 from connector import connector
-from long_command import LONGEST_SECONDS, long_command
+from long_command import MAX_LIFETIME_SECONDS, long_command
 from one_session import one_session
 from sandpiper_constructs.bucket_folder import BucketFolder
 from sandpiper_constructs.data_bucket import DataBucket
@@ -18,7 +18,7 @@ from sandpiper_contract.settings import SANDBOX
 NAME = "workflow-examples"
 WORKFLOWS = {
     "connector": (connector, 3_600),
-    "long-command": (long_command, LONGEST_SECONDS + 3_600),
+    "long-command": (long_command, MAX_LIFETIME_SECONDS + 3_600),
     "one-session": (one_session, 7_200),
 }
 """The function that creates the states of each workflow, and its timeout in seconds."""

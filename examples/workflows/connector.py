@@ -1,6 +1,6 @@
 """A code execution as one task of a process. Its result and parts of it are mapped to variables.
 
-Input: `{"code": "…"}`. Output: `codeResult` with the whole result, and what the mapping makes of it.
+Input: `{"code": "…"}`. Output: `codeResult` with the complete result, and `output` and `files` from the mapping.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from sandpiper_constructs.session_function import SessionFunction
 
 SESSION_TIMEOUT_SECONDS = 300
-BUSY = ["Throttled", "QuotaExceeded", "Lambda.TooManyRequestsException"]
-HAS_NOT_RUN = ["InvalidRequest", "AccessDenied", "InterpreterNotFound", "StorageError"]
+BUSY_ERRORS = ["Throttled", "QuotaExceeded", "Lambda.TooManyRequestsException"]
+NOT_RUN_ERRORS = ["InvalidRequest", "AccessDenied", "InterpreterNotFound", "StorageError"]
 
 
 def connector(scope: Construct, session_function: SessionFunction) -> sfn.IChainable:
@@ -42,10 +42,10 @@ def connector(scope: Construct, session_function: SessionFunction) -> sfn.IChain
         },
     )
     for errors, name in (
-        (BUSY, "Try later"),  # the service was busy during all retries
-        (HAS_NOT_RUN, "Correct the request"),
+        (BUSY_ERRORS, "Try later"),  # the service was busy during all retries
+        (NOT_RUN_ERRORS, "Correct the request"),
         (["States.ALL"], "Check for side effects"),  # for any other error, the code may have run
     ):
-        to_do = sfn.Pass(scope, name, result=sfn.Result.from_string(name), result_path="$.toDo")
-        execute.add_catch(to_do, errors=errors, result_path="$.error")
+        next_step = sfn.Pass(scope, name, result=sfn.Result.from_string(name), result_path="$.toDo")
+        execute.add_catch(next_step, errors=errors, result_path="$.error")
     return execute.next(mapped)

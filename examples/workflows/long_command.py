@@ -1,7 +1,8 @@
 """A command that may take hours: it is started, polled, and stopped when a poll fails.
 
-Input: `{"command": "…", "pollSeconds": 60}`. Output: the command's last state, with its files. No state waits for the
-command itself, so neither Lambda's 15 minutes nor the service's bound it; its session's lifetime does.
+Input: `{"command": "…", "pollSeconds": 60}`. Output: the final state of the command, with its files. No state waits
+for the command itself, so the limits of 15 minutes of Lambda and of the service do not apply. The lifetime of the
+session limits the command.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
     from sandpiper_constructs.session_function import SessionFunction
 
-LONGEST_SECONDS = 28_800
-"""The service's longest session, eight hours. What outlives it is lost."""
+MAX_LIFETIME_SECONDS = 28_800
+"""The service's maximum lifetime of a session: eight hours. A command that has not ended by then is lost."""
 
 
 def long_command(scope: Construct, session_function: SessionFunction) -> sfn.IChainable:
@@ -29,7 +30,7 @@ def long_command(scope: Construct, session_function: SessionFunction) -> sfn.ICh
         "Start",
         session_function=session_function,
         operation="start_command",
-        request={"command": sfn.JsonPath.string_at("$.command"), "sessionTimeoutSeconds": LONGEST_SECONDS},
+        request={"command": sfn.JsonPath.string_at("$.command"), "sessionTimeoutSeconds": MAX_LIFETIME_SECONDS},
         result_path="$.started",
     )
     wait = sfn.Wait(scope, "Wait", time=sfn.WaitTime.seconds_path("$.pollSeconds"))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sandpiper_constructs.session_function import SessionFunction
 
 LIFETIME_SECONDS = 900
-"""Ends the session of an execution that is stopped by hand, which catches nothing."""
+"""Lifetime of the session. It also ends the session of an execution that is stopped manually, which runs no Catch."""
 LOAD = "import pandas as pd\nclaims = pd.read_csv('claims.csv')\nprint(len(claims))"
 TOTAL = "totals = claims.groupby('Status')['Amount'].sum()\nprint(totals.to_json())"
 DRAW = "totals.plot.bar(title='Claims')\nprint('drawn')"
@@ -37,7 +37,7 @@ def one_session(scope: Construct, session_function: SessionFunction) -> sfn.ICha
         )
 
     def program(name: str, code: str, session: str, result_path: str, **more: Any) -> OperationTask:
-        # A session's handle comes back with each result: it determines which files are new for the next program.
+        # Each result contains the session's handle, which determines the files that are new for the next program.
         request = {"session": sfn.JsonPath.object_at(session), "code": code, "failOnError": True, **more}
         return task(name, "run_in_session", request, result_path)
 
@@ -53,8 +53,8 @@ def one_session(scope: Construct, session_function: SessionFunction) -> sfn.ICha
     failed = sfn.Fail(scope, "Failed", error_path="$.failed.Error", cause_path="$.failed.Cause")
     close_failed.add_catch(failed, errors=["States.ALL"], result_path="$.notClosed")
     close_failed.next(failed)
-    for each in programs:
-        each.add_catch(close_failed, errors=["States.ALL"], result_path="$.failed")
+    for step in programs:
+        step.add_catch(close_failed, errors=["States.ALL"], result_path="$.failed")
 
     load, total, draw = programs
     done = sfn.Pass(scope, "Done", output_path="$.drawn")

@@ -1,6 +1,7 @@
 """Starts one of the workflows, waits for it and prints its output: `start.py Connector '{"code": "print(6 * 7)"}'`.
 
-A workflow that fails is its error and cause on stderr, and exit code 1. What cannot be started is exit code 2.
+If the workflow fails, prints its error and cause to stderr and ends with exit code 1. If it cannot be started, ends
+with exit code 2.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ STACK = "workflow-examples"
 
 
 def main(arguments: list[str]) -> int:
-    """Runs a workflow, by the name that the stack's outputs have it by, with a request in JSON."""
+    """Runs a workflow and returns the exit code.
+
+    Args:
+        arguments: The workflow's name in the stack's outputs, such as `Connector`, and its input as JSON.
+    """
     if len(arguments) != 2:
         print(__doc__, file=sys.stderr)
         return 2
@@ -24,7 +29,7 @@ def main(arguments: list[str]) -> int:
     arns = {output.get("OutputKey", ""): output.get("OutputValue", "") for output in outputs}
     if f"{workflow}Arn" not in arns:
         names = " | ".join(name.removesuffix("Arn") for name in arns if name.endswith("Arn"))
-        print(f"{workflow} is no workflow of the stack {STACK}; allowed: {names}", file=sys.stderr)
+        print(f"{workflow} is not a workflow of the stack {STACK}; allowed: {names}", file=sys.stderr)
         return 2
     execution = workflows.start_execution(stateMachineArn=arns[f"{workflow}Arn"], input=request)["executionArn"]
     while (state := workflows.describe_execution(executionArn=execution))["status"] == "RUNNING":
