@@ -14,7 +14,7 @@ LOCKED := locked/default.txt locked/longer.txt
 ASSEMBLIES := $(patsubst %/cdk.out,%,$(wildcard */cdk.out */*/cdk.out))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check pytest format bench setup clean FORCE
+.PHONY: help demo test test-fast check check-types check-style pytest format bench setup clean FORCE
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -28,9 +28,14 @@ test: check pytest ## run everything that CI runs
 test-fast: setup ## run the unit, template and policy tests: no sandbox, under a minute
 	@pytest -q -n 2 --dist loadgroup --no-loadscope-reorder tests/unit tests/templates tests/policy
 
-check: setup tools/prose/node_modules/.ready ## check format, lint, types, imports and prose
-	@echo "· ruff"; ruff format --check -q . $(ASSEMBLIES:%=--exclude %) && ruff check -q . $(ASSEMBLIES:%=--extend-exclude %)
+check: setup tools/prose/node_modules/.ready ## check format, lint, imports, prose and types
+	@$(MAKE) -s --no-print-directory -j 2 check-types check-style
+
+check-types:
 	@echo "· basedpyright"; basedpyright --level error
+
+check-style:
+	@echo "· ruff"; ruff format --check -q . $(ASSEMBLIES:%=--exclude %) && ruff check -q . $(ASSEMBLIES:%=--extend-exclude %)
 	@echo "· import-linter"; lint-imports --no-cache > build/import-linter.log || { cat build/import-linter.log; exit 1; }
 	@echo "· prose"; tools/prose-lint
 
