@@ -1,4 +1,4 @@
-"""An AWS with the product deployed to it by the CDK CLI: the embedded one, or AWS itself with SANDPIPER_TARGET=aws."""
+"""Fixtures of the embedded AWS, or of AWS with SANDPIPER_TARGET=aws, and of the product deployed there."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def a_default_session_of_its_own() -> None:
-    """boto3 keeps its default session, which may have the credentials of the module before."""
+def new_default_session() -> None:
+    """Resets the default session of boto3, which may have the credentials of the previous module."""
     boto3.DEFAULT_SESSION = None
 
 
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Generator[running_instance.RunningInstance | None]:
-    """The embedded AWS, which every boto3 client of the tests now talks to; None when the target is AWS."""
+    """Starts the embedded AWS and configures boto3 clients for it. Yields None if the target is AWS."""
     if ON_AWS:
         yield None
         return
@@ -48,7 +48,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Generator[running_instance.
 
 @pytest.fixture(scope="session")
 def quick_polls() -> Generator[None]:
-    """The CDK CLI does not sleep for seconds where the embedded AWS has long answered."""
+    """Shortens the poll interval of the CDK CLI, because the embedded AWS deploys faster than AWS."""
     if ON_AWS:
         yield
         return
@@ -63,19 +63,19 @@ def bootstrapped(
     quick_polls: None,  # noqa: ARG001
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """The embedded AWS after `cdk bootstrap`."""
+    """Runs `cdk bootstrap` on the embedded AWS."""
     if aws is not None:
         cdk(["bootstrap", f"aws://{aws.account}/{aws.region}"], tmp_path_factory.mktemp("cdk.out"), print)
 
 
 @pytest.fixture
 def environments(bootstrapped: None, tmp_path: Path) -> Generator[Environments]:  # noqa: ARG001
-    """Environments of a test's own, which go with it."""
+    """Yields an object that deploys environments of the test. They are deleted after the test."""
     if ON_AWS:
-        pytest.skip("an environment of a test's own is for the embedded AWS alone")
-    made = Environments(tmp_path)
-    yield made
-    made.destroy()
+        pytest.skip("separate environments are deployed only to the embedded AWS")
+    environments = Environments(tmp_path)
+    yield environments
+    environments.destroy()
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +84,7 @@ def deployed(
     bootstrapped: None,  # noqa: ARG001
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Deployment:
-    """The tenant, deployed by `cdk deploy`."""
+    """Deploys the tenant with `cdk deploy` and returns it. On AWS it must be deployed already."""
     if aws is not None:
         output = tmp_path_factory.mktemp("cdk.out")
         arguments = ["deploy", "--all", "-c", f"environment={ENVIRONMENT}", "--require-approval", "never"]
@@ -94,23 +94,23 @@ def deployed(
 
 @pytest.fixture
 def product(deployed: Deployment, tmp_path: Path) -> Product:
-    """The deployed product, with an empty folder for what programs leave."""
+    """Returns the deployed product with an empty folder for output files."""
     return Product(boto3.Session(), deployed, tmp_path / "out")
 
 
 @pytest.fixture
 def faults(aws: running_instance.RunningInstance | None) -> Generator[FaultInjector]:
-    """Orders faults of the embedded AgentCore, for one test alone."""
+    """Yields the fault injector of the embedded AgentCore. Its rules are cleared after the test."""
     if aws is None:
-        pytest.fail("AWS takes no orders of faults; these tests are the embedded AWS's")
-    orders = FaultInjector(aws.agentcore_url)
-    yield orders
-    orders.clear()
+        pytest.fail("faults can be injected only into the embedded AWS")
+    injector = FaultInjector(aws.agentcore_url)
+    yield injector
+    injector.clear()
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Generator[Path]:
-    """The project under another path, so that the files of the commands stay apart from those of the developer."""
+    """Links the project into another folder, so that commands do not change the files of the developer."""
     for entry in PROJECT.iterdir():
         if entry.name not in CREATED_BY_COMMANDS:
             (tmp_path / entry.name).symlink_to(entry)

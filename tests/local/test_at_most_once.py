@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from tests.support.product import Product
     from tests.support.run_attempts import Moment
 
-pytestmark = pytest.mark.skipif(ON_AWS, reason="it is the library that is killed here, not the function")
+pytestmark = pytest.mark.skipif(ON_AWS, reason="the handler is killed in a process of the test, not in Lambda")
 
 Row = tuple[str, int]
-"""The outcome of the retry, and how often the code ran in total."""
+"""The outcome of the retry, and the total number of executions of the code."""
 ONCE: Row = ("result", 1)
 UNSENT: Row = ("SessionLost", 0)
 LOST: Row = ("SessionLost", 1)
@@ -40,7 +40,7 @@ LAST: dict[str, tuple[Row, Row]] = {
 """Once the code may have been sent, a retry returns SessionLost unless the record contains the result."""
 COLLECTED = ("executeCommand", "readFiles", "file")
 KILLS: dict[str, dict[str, tuple[Row, Row]]] = {
-    # the step              before it was sent, after it was answered
+    # step: outcome of a kill before the request, and after the response
     "run_code": {**FIRST, "executeCode": (UNSENT, LOST), "executeCommand": (LOST, LOST), **LAST},
     "run_command": {**FIRST, "executeCommand": (UNSENT, LOST), "executeCommand 2": (LOST, LOST), **LAST},
     "start_command": {
@@ -62,7 +62,7 @@ KILLS: dict[str, dict[str, tuple[Row, Row]]] = {
     "open_session": dict.fromkeys(("claimed", "start", "writeFiles", "executeCommand", "done"), (NO_CODE, NO_CODE)),
 }
 """Every call to AWS of the operation, in order."""
-AFTER = 1
+AFTER = 1  # index of the outcome after the response
 CASES = [
     (operation, step, moment, *rows[number])
     for operation, steps in KILLS.items()
@@ -70,19 +70,19 @@ CASES = [
     for number, moment in enumerate(("before", "after"))
     if operation == "run_code" or number == AFTER
 ]
-"""After one step and before the next AWS is the same, so that one of them is enough of the other operations."""
+"""AWS is in the same state after one step and before the next, so that other operations are killed only after steps."""
 
 
 @pytest.fixture(scope="module")
 def attempts(deployed: Deployment) -> Generator[Attempts]:
-    """The process that makes attempts."""
+    """Starts the process that runs attempts."""
     with Attempts(deployed) as attempts:
         yield attempts
 
 
 @pytest.fixture
 def job(request: pytest.FixtureRequest, product: Product, attempts: Attempts) -> Generator[Job]:
-    """A job of the operation that the test names; in an open session where it needs one."""
+    """Returns a job for the operation of the test, with an open session or a started command if it needs one."""
     job = Job(product, attempts, request.param)
     if job.operation in ("run_in_session", "collect_files"):
         job.open()
@@ -96,21 +96,23 @@ def job(request: pytest.FixtureRequest, product: Product, attempts: Attempts) ->
 
 
 @pytest.mark.parametrize("job", KILLS, indirect=True)
-def test_an_undisturbed_attempt_takes_exactly_the_steps_of_the_table(job: Job) -> None:
+def test_successful_attempt_takes_exactly_the_steps_of_the_table(job: Job) -> None:
     attempt = job.attempt()
     assert attempt.sent == tuple(KILLS[job.operation])
     _check_result(job, attempt.result)
 
 
 @pytest.mark.parametrize(
-    ("job", "step", "moment", "outcome", "ran"),
+    ("job", "step", "moment", "outcome", "executions"),
     CASES,
     indirect=["job"],
     ids=[f"{operation}-{moment}-{step}" for operation, step, moment, *_ in CASES],
 )
-def test_a_kill_and_a_retry(job: Job, step: str, moment: Moment, outcome: str, ran: int) -> None:
+def test_retry_after_a_kill_does_not_run_the_code_again(
+    job: Job, step: str, moment: Moment, outcome: str, executions: int
+) -> None:
     assert job.attempt(kill=(step, moment)).outcome == "killed"
-    if ran and outcome == "SessionLost" and job.operation == "start_command":
+    if executions and outcome == "SessionLost" and job.operation == "start_command":
         job.wait_until_it_ran()
     retry = job.attempt()
     assert retry.outcome == outcome, retry.message
@@ -118,24 +120,24 @@ def test_a_kill_and_a_retry(job: Job, step: str, moment: Moment, outcome: str, r
     assert (again.outcome, again.result, again.message) == (retry.outcome, retry.result, retry.message)
     if retry.result is not None:
         _check_result(job, retry.result)
-    assert job.ran() == ran
-    assert job.live() == []
+    assert job.executions() == executions
+    assert job.live_sessions() == []
 
 
 def _check_result(job: Job, result: Any) -> None:
-    """The result is complete. Sessions that remain open by design are closed."""
+    """Asserts that the result is complete. Stores a session that must remain open, so that the job closes it."""
     match job.operation:
         case "open_session":
             assert job.product.live_sessions() == [result["session"]["sessionId"]]
             job.session = result["session"]
         case "start_command":
-            assert job.whole(job.finish(result))
-            assert job.ran() == 1
+            assert job.has_complete_file(job.wait_until_command_ended(result))
+            assert job.executions() == 1
         case "stop_command" | "collect_files":
             assert result["skipped"] == []
-            assert job.whole(result)
-            assert job.ran() == 1
+            assert job.has_complete_file(result)
+            assert job.executions() == 1
         case _:
             assert (result["exitCode"], result["skipped"]) == (0, [])
-            assert job.whole(result)
-            assert job.ran() == 1
+            assert job.has_complete_file(result)
+            assert job.executions() == 1

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def test_boto3_runs_code_on_the_deployed_interpreter(product: Product) -> None:
-    interpreter = next(iter(product.place.interpreters.values()))
+    interpreter = next(iter(product.deployment.interpreters.values()))
     client = boto3.client("bedrock-agentcore")
     session = client.start_code_interpreter_session(codeInterpreterIdentifier=interpreter)["sessionId"]
     identifiers = {"codeInterpreterIdentifier": interpreter, "sessionId": session}
@@ -32,7 +32,7 @@ def test_deployed_network_modes_match_the_environment_file(product: Product) -> 
     control = boto3.client("bedrock-agentcore-control")
     modes = {
         key: control.get_code_interpreter(codeInterpreterId=identifier)["networkConfiguration"]["networkMode"]
-        for key, identifier in product.place.interpreters.items()
+        for key, identifier in product.deployment.interpreters.items()
     }
     environment = load(PROJECT / "environments" / f"{ENVIRONMENT}.yaml")
     assert modes == {key: option.network for key, option in environment.all_tenants[TENANT].interpreters.items()}

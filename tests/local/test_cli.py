@@ -188,9 +188,9 @@ def test_two_concurrent_starts_start_one_instance(state: Path) -> None:
     assert said == [False, True]
 
 
-def wait_for_record(place: StateDirectory) -> running_instance.RunningInstance:
+def wait_for_record(directory: StateDirectory) -> running_instance.RunningInstance:
     end = time.monotonic() + 60
-    while (running := running_instance.find(place)) is None:
+    while (running := running_instance.find(directory)) is None:
         assert time.monotonic() < end
         time.sleep(0.05)
     return running
@@ -248,14 +248,14 @@ def test_a_file_instead_of_the_state_folder_is_named(tmp_path: Path, command: st
 
 def test_status_reports_that_agentcore_does_not_answer(state: Path) -> None:
     own = os.getpid()
-    place = StateDirectory(state)
-    place.path.mkdir(parents=True)
+    directory = StateDirectory(state)
+    directory.path.mkdir(parents=True)
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     started = running_instance.process_start(own) or 0
-    running_instance.RunningInstance(own, started, url, url, "1", "us-east-1", "key", "secret", "token").save(place)
+    running_instance.RunningInstance(own, started, url, url, "1", "us-east-1", "key", "secret", "token").save(directory)
     said = sandpiper("local", "status", "--state", state)
-    place.running.unlink()
+    directory.running.unlink()
     assert said.returncode == 2
     assert said.stderr.startswith(f"error: AgentCore does not respond at {url} (")
     assert said.stderr.count("\n") == 1
@@ -496,7 +496,7 @@ def test_run_prints_the_output_of_the_program_and_saves_its_files(product: Produ
     run = sandpiper("run", "examples/csv_report.py", "--out", tmp_path)
     assert (run.returncode, run.stdout) == (0, "Report created\n"), run.stderr
     assert "claims.csv" in run.stderr
-    assert f"s3://{product.place.bucket}/" in run.stderr
+    assert f"s3://{product.deployment.bucket}/" in run.stderr
     assert run.stderr.startswith(f"account 123456789012 at {os.environ['AWS_ENDPOINT_URL']}\n")
     assert (tmp_path / "claims.csv").stat().st_size == 65
 
@@ -523,7 +523,7 @@ def test_run_prints_its_result_also_when_files_cannot_be_saved(product: Product,
     (tmp_path / "out").write_text("a file where the folder should be")
     run = sandpiper("run", "examples/csv_report.py", "--out", tmp_path / "out")
     assert (run.returncode, run.stdout) == (2, "Report created\n")
-    assert f"s3://{product.place.bucket}/" in run.stderr
+    assert f"s3://{product.deployment.bucket}/" in run.stderr
     assert f"error: {tmp_path}/out/claims.csv cannot be written: " in run.stderr
 
 
@@ -533,7 +533,7 @@ def test_run_keeps_existing_files_without_overwrite(product: Product, tmp_path: 
     said = f"error: {tmp_path}/claims.csv exists already: choose another folder with --out, or add"
     assert (run.returncode, run.stdout) == (2, "Report created\n")
     assert f"{said} --overwrite\n" in run.stderr
-    assert f"s3://{product.place.bucket}/" in run.stderr
+    assert f"s3://{product.deployment.bucket}/" in run.stderr
     assert (tmp_path / "claims.csv").read_text() == "mine"
     assert sandpiper("run", "examples/csv_report.py", "--out", tmp_path, "--overwrite").returncode == 0
     assert (tmp_path / "claims.csv").stat().st_size == 65
@@ -570,7 +570,7 @@ def test_run_downloads_the_requested_files(tmp_path: Path, options: tuple[str, .
 
 def test_run_reads_inputs_and_the_program_from_s3(product: Product, tmp_path: Path) -> None:
     """Each input is at its path, which is its own name or another one."""
-    bucket, folder = product.place.bucket, f"{product.place.prefix}/inputs/{uuid.uuid4()}"
+    bucket, folder = product.deployment.bucket, f"{product.deployment.prefix}/inputs/{uuid.uuid4()}"
     address = f"s3://{bucket}/{folder}"
     code = "import glob; print(sorted(glob.glob('**/*.csv', recursive=True)))"
     for key, text in (("a.csv", "1"), ("year=2026/b.csv", "2"), ("year=2026/more/c.csv", "3"), ("list.py", code)):
@@ -583,7 +583,7 @@ def test_run_reads_inputs_and_the_program_from_s3(product: Product, tmp_path: Pa
     of_folders = ["all/b.csv", "all/more/c.csv", "year=2026/b.csv", "year=2026/more/c.csv"]
     assert run.stdout == f"{sorted(['a.csv', 'd=1.csv', 'raw/d.csv', 'raw/x.csv', *of_folders])}\n", run.stderr
     run = sandpiper("run", "-", "--input", "s3://elsewhere/a.csv", "--out", tmp_path, text="1")
-    allowed = f"allowed: objects below s3://{bucket}/{product.place.prefix}/inputs/."
+    allowed = f"allowed: objects below s3://{bucket}/{product.deployment.prefix}/inputs/."
     assert (run.returncode, run.stdout) == (2, "")
     assert f"error: --input is 's3://elsewhere/a.csv'; {allowed}" in run.stderr
 
@@ -624,9 +624,9 @@ def test_run_downloads_all_files_of_a_truncated_list(tmp_path: Path) -> None:
 
 def test_run_saves_a_file_that_could_not_be_stored_in_s3(product: Product, tmp_path: Path) -> None:
     """The bucket denies writing the files of runs, so the result contains the file."""
-    objects, bucket = product.session.client("s3"), product.place.bucket
+    objects, bucket = product.session.client("s3"), product.deployment.bucket
     policy = objects.get_bucket_policy(Bucket=bucket)["Policy"]
-    files = f"arn:aws:s3:::{bucket}/{product.place.prefix}/runs/*/files/*"
+    files = f"arn:aws:s3:::{bucket}/{product.deployment.prefix}/runs/*/files/*"
     refusal = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": files}
     refusing = json.loads(policy)
     refusing["Statement"].append(refusal)
@@ -699,7 +699,7 @@ def test_run_validates_before_it_uploads(product: Product, tmp_path: Path) -> No
 
     def uploaded() -> int:
         objects = product.session.client("s3")
-        return objects.list_objects_v2(Bucket=product.place.bucket, Prefix=f"{product.place.prefix}/inputs/")[
+        return objects.list_objects_v2(Bucket=product.deployment.bucket, Prefix=f"{product.deployment.prefix}/inputs/")[
             "KeyCount"
         ]
 
@@ -897,8 +897,8 @@ def test_a_demo_that_is_interrupted_during_deployment_leaves_no_process(tmp_path
     demo = subprocess.Popen(
         [COMMAND, "demo", "--out", tmp_path / "out"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=tmp_path
     )
-    place = StateDirectory(tmp_path, "demo")
-    running = wait_for_record(place)
+    directory = StateDirectory(tmp_path, "demo")
+    running = wait_for_record(directory)
     end = time.monotonic() + 120
     while not any(b"jsii-runtime" in command_of(pid) for pid in processes_below(demo.pid)):  # of the app's own
         assert time.monotonic() < end
@@ -909,14 +909,14 @@ def test_a_demo_that_is_interrupted_during_deployment_leaves_no_process(tmp_path
     output, _ = demo.communicate(timeout=60)
     assert demo.returncode == 128 + number, output
     assert not alive(started)
-    assert not place.running.exists()
+    assert not directory.running.exists()
 
 
 def test_a_second_demo_in_a_folder_is_rejected_and_a_demo_after_a_killed_one_runs(tmp_path: Path) -> None:
     command = [COMMAND, "demo", "--out", tmp_path / "out"]
-    place = StateDirectory(tmp_path, "demo")
+    directory = StateDirectory(tmp_path, "demo")
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)
-    running = wait_for_record(place)
+    running = wait_for_record(directory)
     second = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert second.returncode == 2
     assert "another demo runs in this folder" in second.stderr
@@ -930,7 +930,7 @@ def test_a_second_demo_in_a_folder_is_rejected_and_a_demo_after_a_killed_one_run
     assert running.is_alive()
     third = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)
     wait_until_gone({running.pid})
-    wait_for_record(place)
+    wait_for_record(directory)
     third.send_signal(signal.SIGTERM)
     third.wait(60)
-    assert not place.running.exists()
+    assert not directory.running.exists()

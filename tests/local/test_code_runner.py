@@ -72,10 +72,10 @@ class Runner:
 
     def operations(self, seconds: float = 900, run: Run | None = None) -> Operations:
         """Returns the operations of one invocation, by default for a new run."""
-        place = self.product.place
+        deployment = self.product.deployment
         return Operations(
             run=run or Run(str(uuid.uuid4())),
-            tenant=TenantConfig(place.interpreters, place.bucket, place.prefix),
+            tenant=TenantConfig(deployment.interpreters, deployment.bucket, deployment.prefix),
             clients=RecordingClients(AwsClients(), self.watch),
             deadline=Deadline.after(seconds),
             on_stop_failed=lambda session_id, _: self.not_stopped.append(session_id),
@@ -87,7 +87,7 @@ class Runner:
         self.sent.clear()
         return open_session(
             RecordingClients(AwsClients(), self.watch),
-            next(iter(self.product.place.interpreters.values())),
+            next(iter(self.product.deployment.interpreters.values())),
             timeout_seconds=lifetime_seconds,
             deadline=Deadline.after(seconds),
             on_stop_failed=lambda session_id, _: self.not_stopped.append(session_id),
@@ -95,8 +95,8 @@ class Runner:
 
     def stored(self, folder: str, data: bytes | None) -> S3Object:
         """Returns the address of an object below the tenant's prefix; creates the object if `data` is given."""
-        place = self.product.place
-        source = S3Object(place.bucket, f"{place.prefix}/{folder}/{uuid.uuid4()}.py")
+        deployment = self.product.deployment
+        source = S3Object(deployment.bucket, f"{deployment.prefix}/{folder}/{uuid.uuid4()}.py")
         if data is not None:
             self.product.session.client("s3").put_object(Bucket=source.bucket, Key=source.key, Body=data)
         return source
@@ -217,7 +217,7 @@ def test_stopping_sessions_of_earlier_attempts_leaves_time_for_the_run(product: 
     assert runner.sent == ["start", "stop", "start", "executeCode", "executeCommand", "stop"]
     assert runner.not_stopped == ["unknown", "unknown"]
     faults.clear()
-    (interpreter, *_) = product.place.interpreters.values()
+    (interpreter, *_) = product.deployment.interpreters.values()
     for session_id in product.live_sessions():
         product.session.client("bedrock-agentcore").stop_code_interpreter_session(
             codeInterpreterIdentifier=interpreter, sessionId=session_id
@@ -252,14 +252,14 @@ def test_a_session_of_an_old_handle_may_have_ended_while_the_code_was_running(ru
 
 def test_a_link_needs_no_credentials_and_is_renewed_for_a_stored_result(runner: Runner) -> None:
     request = RunCode(code="open('a.txt', 'w').write('a')", outputs=Outputs(link_seconds=60))
-    run, place = Run(str(uuid.uuid4())), runner.product.place
+    run, deployment = Run(str(uuid.uuid4())), runner.product.deployment
     s3: Any = AwsClients().s3
     (file,) = runner.run(request, run=run).files
     assert download(file.link) == b"a"
     with pytest.raises(HTTPError, match="403"):
         download(str(file.link).partition("?")[0])
 
-    claim = {"Bucket": place.bucket, "Key": f"{place.prefix}/runs/{run.key}/claim.json"}
+    claim = {"Bucket": deployment.bucket, "Key": f"{deployment.prefix}/runs/{run.key}/claim.json"}
     entry = json.loads(s3.get_object(**claim)["Body"].read())
     entry["result"]["files"][0]["link"] = "https://example.org/ended"
     s3.put_object(**claim, Body=json.dumps(entry))
@@ -359,7 +359,7 @@ def test_a_session_that_cannot_be_stopped_is_reported_and_does_not_affect_the_re
     assert product.live_sessions() == [session_id]
     faults.clear()
     product.session.client("bedrock-agentcore").stop_code_interpreter_session(
-        codeInterpreterIdentifier=next(iter(product.place.interpreters.values())), sessionId=session_id
+        codeInterpreterIdentifier=next(iter(product.deployment.interpreters.values())), sessionId=session_id
     )
 
 

@@ -85,15 +85,15 @@ def test_environment_is_deployed_changed_and_destroyed_with_its_own_policies(
     before = environments.tenant(small, "main").interpreters["sandbox"]
     environments.write("small", CHANGED)
     environments.deploy(small)
-    place = environments.tenant(small, "main")
-    assert place.interpreters["sandbox"] != before
+    deployment = environments.tenant(small, "main")
+    assert deployment.interpreters["sandbox"] != before
     program = {"code": "print(6 * 7)"}
-    done = workflow.run(boto3.Session(), place, program, [], environments.folder / "out", lambda _: None)
+    done = workflow.run(boto3.Session(), deployment, program, [], environments.folder / "out", lambda _: None)
     assert done.result["stdout"].strip() == "42"
 
-    assert_runs_no_code(place.interpreters["sandbox"])
+    assert_runs_no_code(deployment.interpreters["sandbox"])
     assert_cannot_change_other_resources()
-    boto3.resource("s3").Bucket(place.bucket).object_versions.delete()
+    boto3.resource("s3").Bucket(deployment.bucket).object_versions.delete()
     environments.cdk("destroy", small, "--all", "--force")
     environments.deployed.clear()
     stacks = boto3.client("cloudformation").describe_stacks()["Stacks"]

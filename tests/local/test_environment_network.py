@@ -107,8 +107,10 @@ def any_client(service: str) -> Any:
 
 
 def run(environments: Environments, file: Path, code: str, tenant: str = TENANT) -> str:
-    place = environments.tenant(file, tenant)
-    done = workflow.run(boto3.Session(), place, {"code": code}, [], environments.folder / "out", lambda _: None)
+    tenant_deployment = environments.tenant(file, tenant)
+    done = workflow.run(
+        boto3.Session(), tenant_deployment, {"code": code}, [], environments.folder / "out", lambda _: None
+    )
     return str(done.result["stdout"]).strip()
 
 
@@ -128,13 +130,13 @@ def test_code_reaches_the_service_in_the_vpc_only(deployed: tuple[Environments, 
 
 def test_code_can_use_its_own_folder(deployed: tuple[Environments, Path]) -> None:
     environments, file = deployed
-    place = environments.tenant(file, TENANT)
+    tenant_deployment = environments.tenant(file, TENANT)
     program = f"""
 import boto3
 s3 = boto3.client("s3")
-key = "{place.prefix}/sandbox/private/kept.txt"
-s3.put_object(Bucket="{place.bucket}", Key=key, Body=b"kept")
-print(s3.get_object(Bucket="{place.bucket}", Key=key)["Body"].read().decode())
+key = "{tenant_deployment.prefix}/sandbox/private/kept.txt"
+s3.put_object(Bucket="{tenant_deployment.bucket}", Key=key, Body=b"kept")
+print(s3.get_object(Bucket="{tenant_deployment.bucket}", Key=key)["Body"].read().decode())
 """
     assert run(environments, file, program) == "kept"
 

@@ -94,16 +94,16 @@ class Runner:
 
     def __post_init__(self) -> None:
         self.s3: Any = self.product.session.client("s3")
-        self.bucket = self.product.place.bucket
-        self.prefix = self.product.place.prefix
+        self.bucket = self.product.deployment.bucket
+        self.prefix = self.product.deployment.prefix
         self.last = ""
 
     def run(self, code: str, *, inputs: tuple[InputFile, ...] = (), outputs: Outputs = ROOM) -> RunResult:
-        place, run = self.product.place, Run(str(uuid.uuid4()))
+        deployment, run = self.product.deployment, Run(str(uuid.uuid4()))
         self.last = run.key
         return Operations(
             run=run,
-            tenant=TenantConfig(place.interpreters, place.bucket, place.prefix),
+            tenant=TenantConfig(deployment.interpreters, deployment.bucket, deployment.prefix),
             clients=AwsClients(),
             deadline=Deadline.after(900),
             on_stop_failed=lambda session_id, error: pytest.fail(f"{session_id} not stopped: {error}"),
@@ -253,10 +253,10 @@ def test_staged_objects_are_deleted_in_one_call_and_not_long_after_the_deadline(
     events.register("before-call.s3", note)
     staging = Staging(clients, S3Object(runner.bucket, f"{runner.prefix}/sandbox/sandbox/staging/{uuid.uuid4()}"))
     with staging.temporary_objects(3, Deadline.after(60)) as places:
-        for place in places:
-            runner.s3.put_object(Bucket=place.bucket, Key=place.key)
+        for deployment in places:
+            runner.s3.put_object(Bucket=deployment.bucket, Key=deployment.key)
     assert sent == ["DeleteObjects"]
-    assert not set(runner.keys("sandbox/")) & {place.key for place in places}
+    assert not set(runner.keys("sandbox/")) & {deployment.key for deployment in places}
     with staging.temporary_objects(3, Deadline.after(-60)):
         pass
     assert sent == ["DeleteObjects"]
@@ -315,9 +315,9 @@ def replaced(monkeypatch: pytest.MonkeyPatch, runner: Runner) -> None:
     """Another session of the interpreter, whose role can reach staging, replaces the object before the copy."""
     head = Staging.head
 
-    def after_the_other(staging: Staging, place: S3Object) -> StoredObject:
-        runner.s3.put_object(Bucket=place.bucket, Key=place.key, Body=bytes(DIRECT))
-        return head(staging, place)
+    def after_the_other(staging: Staging, deployment: S3Object) -> StoredObject:
+        runner.s3.put_object(Bucket=deployment.bucket, Key=deployment.key, Body=bytes(DIRECT))
+        return head(staging, deployment)
 
     monkeypatch.setattr(Staging, "head", after_the_other)
 
@@ -337,9 +337,9 @@ def test_a_large_input_that_was_replaced_in_staging_fails_the_run_before_the_cod
 ) -> None:
     copy_in = Staging.copy_in
 
-    def before_the_other(staging: Staging, source: StoredObject, place: S3Object, deadline: Deadline) -> str:
-        sha256 = copy_in(staging, source, place, deadline)
-        runner.s3.put_object(Bucket=place.bucket, Key=place.key, Body=bytes(DIRECT))
+    def before_the_other(staging: Staging, source: StoredObject, deployment: S3Object, deadline: Deadline) -> str:
+        sha256 = copy_in(staging, source, deployment, deadline)
+        runner.s3.put_object(Bucket=deployment.bucket, Key=deployment.key, Body=bytes(DIRECT))
         return sha256
 
     monkeypatch.setattr(Staging, "copy_in", before_the_other)
@@ -352,17 +352,17 @@ def test_a_staged_file_is_copied_once_and_only_if_unchanged(runner: Runner) -> N
     clients = AwsClients()
     run = S3Object(runner.bucket, f"{runner.prefix}/runs/staged")
     storage = Storage(clients.s3, S3Object(runner.bucket, f"{runner.prefix}/inputs"), run)
-    place = runner.put("inputs/staged", b"first")
+    deployment = runner.put("inputs/staged", b"first")
 
     def keep(staged: StoredObject, sha256: str) -> OutputFile:
         return storage.copy_staged_output("out", staged, sha256, clients.s3_copy, Deadline.after(60), None)
 
-    looked_at = Staging(clients, place).head(place)
+    looked_at = Staging(clients, deployment).head(deployment)
     runner.put("inputs/staged", b"other")
     with pytest.raises(FileSkipped, match=SkipReason.CHANGED):
         keep(looked_at, digest(b"first"))
     assert runner.keys("runs/staged/") == []
-    now = Staging(clients, place).head(place)
+    now = Staging(clients, deployment).head(deployment)
     kept = keep(now, digest(b"other"))
     assert (kept.size, kept.sha256) == (5, digest(b"other"))
     assert keep(now, digest(b"other")) == kept  # as after an answer that was lost
@@ -403,10 +403,10 @@ def test_a_copy_is_repeated_when_s3_is_busy_or_the_response_is_lost(
     monkeypatch.setattr("code_runner.files.storage.COPY_RETRY_DELAYS_SECONDS", (0.01,))
     clients = AwsClients()
     disturb(clients)
-    place = runner.put("inputs/staged", b"once")
+    deployment = runner.put("inputs/staged", b"once")
     run = S3Object(runner.bucket, f"{runner.prefix}/runs/{disturb.__name__}")
     storage = Storage(clients.s3, S3Object(runner.bucket, f"{runner.prefix}/inputs"), run)
-    staged = Staging(clients, place).head(place)
+    staged = Staging(clients, deployment).head(deployment)
     kept = storage.copy_staged_output("out", staged, digest(b"once"), clients.s3_copy, Deadline.after(60), None)
     assert (kept.size, kept.sha256, kept.s3_uri) == (4, digest(b"once"), S3Object(run.bucket, f"{run.key}/files/out"))
     assert runner.get(S3Object(run.bucket, f"{run.key}/files/out")) == b"once"
@@ -458,7 +458,7 @@ def test_an_unreadable_chunk_skips_its_file_and_leaves_no_upload(runner: Runner,
 def test_without_a_bucket_chunks_are_joined_in_memory(runner: Runner) -> None:
     with open_session(
         AwsClients(),
-        next(iter(runner.product.place.interpreters.values())),
+        next(iter(runner.product.deployment.interpreters.values())),
         timeout_seconds=300,
         deadline=Deadline.after(300),
         on_stop_failed=lambda session_id, error: pytest.fail(f"{session_id} not stopped: {error}"),

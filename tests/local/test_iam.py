@@ -121,22 +121,22 @@ def run(product: Product) -> None:
 
 
 def run_with_input(product: Product) -> None:
-    uri = f"s3://{product.place.bucket}/{product.place.prefix}/inputs/iam/in.txt"
+    uri = f"s3://{product.deployment.bucket}/{product.deployment.prefix}/inputs/iam/in.txt"
     product.session.client("s3").put_object(
-        Bucket=product.place.bucket, Key=f"{product.place.prefix}/inputs/iam/in.txt", Body=b"x"
+        Bucket=product.deployment.bucket, Key=f"{product.deployment.prefix}/inputs/iam/in.txt", Body=b"x"
     )
     product.run("print(1)", inputs=[{"path": "in.txt", "s3Uri": uri}])
 
 
 def run_with_folder(product: Product) -> None:
-    folder = f"{product.place.prefix}/inputs/iam-folder/"
-    product.session.client("s3").put_object(Bucket=product.place.bucket, Key=f"{folder}in.txt", Body=b"x")
-    product.run("print(1)", inputs=[{"path": "in", "s3Prefix": f"s3://{product.place.bucket}/{folder}"}])
+    folder = f"{product.deployment.prefix}/inputs/iam-folder/"
+    product.session.client("s3").put_object(Bucket=product.deployment.bucket, Key=f"{folder}in.txt", Body=b"x")
+    product.run("print(1)", inputs=[{"path": "in", "s3Prefix": f"s3://{product.deployment.bucket}/{folder}"}])
 
 
 def run_with_large_files(product: Product) -> None:
     """Transfers a large input and a large output through the staging folder, which is empty afterwards."""
-    s3, bucket, prefix = product.session.client("s3"), product.place.bucket, product.place.prefix
+    s3, bucket, prefix = product.session.client("s3"), product.deployment.bucket, product.deployment.prefix
     s3.put_object(Bucket=bucket, Key=f"{prefix}/inputs/iam/large.bin", Body=bytes(DIRECT_TRANSFER_BYTES + 1))
     large = [{"path": "large.bin", "s3Uri": f"s3://{bucket}/{prefix}/inputs/iam/large.bin"}]
     code = f"open('made.bin', 'wb').truncate({DIRECT_TRANSFER_BYTES + 1})"
@@ -167,7 +167,7 @@ def run_again(product: Product) -> None:
 def run_and_end(product: Product) -> None:
     product.run("print(1)")
     live = product.live_sessions()
-    for identifier in product.place.interpreters.values():
+    for identifier in product.deployment.interpreters.values():
         for session in live:
             try:
                 product.session.client("bedrock-agentcore").stop_code_interpreter_session(
@@ -181,9 +181,9 @@ def run_and_end(product: Product) -> None:
 
 def run_in_sandbox(interpreter: str, code: str) -> Callable[[Product], None]:
     def do(product: Product) -> None:
-        folder = f"{product.place.prefix}/sandbox/{interpreter}"
-        product.session.client("s3").put_object(Bucket=product.place.bucket, Key=f"{folder}/in.txt", Body=b"x")
-        names = f"bucket, folder = {product.place.bucket!r}, {folder!r}\n"
+        folder = f"{product.deployment.prefix}/sandbox/{interpreter}"
+        product.session.client("s3").put_object(Bucket=product.deployment.bucket, Key=f"{folder}/in.txt", Body=b"x")
+        names = f"bucket, folder = {product.deployment.bucket!r}, {folder!r}\n"
         result = product.run(S3_CLIENT + names + code, interpreter=interpreter).result
         if result["exitCode"] != 0:
             raise CliError(result["stderr"])

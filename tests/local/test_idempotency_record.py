@@ -53,8 +53,8 @@ class OneRun:
 @pytest.fixture
 def run(product: Product) -> OneRun:
     """Returns a run that no attempt has acquired."""
-    place = product.place
-    return OneRun(AwsClients().s3, S3Object(place.bucket, f"{place.prefix}/runs/{uuid.uuid4()}/claim.json"))
+    deployment = product.deployment
+    return OneRun(AwsClients().s3, S3Object(deployment.bucket, f"{deployment.prefix}/runs/{uuid.uuid4()}/claim.json"))
 
 
 def test_second_attempt_waits_for_the_result_while_the_first_may_be_running(run: OneRun) -> None:

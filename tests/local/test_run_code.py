@@ -53,7 +53,7 @@ def test_chart_example_is_downloaded_and_stored_in_s3(product: Product) -> None:
     assert chart.startswith(PNG)
     assert (file["name"], file["contentType"], file["size"]) == ("chart.png", "image/png", len(chart))
     assert file["sha256"] == hashlib.sha256(chart).hexdigest()
-    assert file["s3Uri"].startswith(f"s3://{product.place.bucket}/{product.place.prefix}/runs/")
+    assert file["s3Uri"].startswith(f"s3://{product.deployment.bucket}/{product.deployment.prefix}/runs/")
     assert finished.result["skipped"] == []
 
 
@@ -144,7 +144,7 @@ def test_long_stdout_is_truncated_in_the_result_and_complete_in_s3(product: Prod
 
 
 def test_s3_inputs_are_accepted_only_below_the_tenants_inputs_folder(product: Product) -> None:
-    bucket, prefix = product.place.bucket, product.place.prefix
+    bucket, prefix = product.deployment.bucket, product.deployment.prefix
     product.session.client("s3").put_object(Bucket=bucket, Key=f"{prefix}/inputs/t/data.csv", Body=b"1,2")
     allowed = [{"path": "data.csv", "s3Uri": f"s3://{bucket}/{prefix}/inputs/t/data.csv"}]
     assert product.run("print(open('data.csv').read())", inputs=allowed).result["stdout"] == "1,2"
@@ -193,7 +193,7 @@ def test_logs_contain_neither_code_nor_data(product: Product) -> None:
 def run_unchecked(product: Product, request: dict[str, Any]) -> None:
     """Sends a request without the validation of the command line."""
     workflows = product.session.client("stepfunctions")
-    execution = workflows.start_execution(stateMachineArn=product.place.run_code_arn, input=json.dumps(request))
+    execution = workflows.start_execution(stateMachineArn=product.deployment.run_code_arn, input=json.dumps(request))
     while (state := workflows.describe_execution(executionArn=execution["executionArn"]))["status"] == "RUNNING":
         time.sleep(0.1)
     if state["status"] == "FAILED":
@@ -203,7 +203,7 @@ def run_unchecked(product: Product, request: dict[str, Any]) -> None:
 def all_sessions(product: Product) -> Any:
     """Yields the sessions of all interpreters of the tenant."""
     data = product.session.client("bedrock-agentcore")
-    for identifier in product.place.interpreters.values():
+    for identifier in product.deployment.interpreters.values():
         pagination: dict[str, Any] = {}
         while True:
             page = data.list_code_interpreter_sessions(codeInterpreterIdentifier=identifier, **pagination)
@@ -214,7 +214,7 @@ def all_sessions(product: Product) -> Any:
 
 
 def test_unknown_interpreter_is_rejected_with_the_allowed_keys(product: Product) -> None:
-    keys = r" \| ".join(product.place.interpreters)
+    keys = r" \| ".join(product.deployment.interpreters)
     with pytest.raises(CliError, match=f"InterpreterNotFound: interpreter is 'gpu'; allowed: {keys}"):
         product.run("1", interpreter="gpu")
 

@@ -46,7 +46,7 @@ LAMBDA_ERRORS = ["Lambda.Unknown", "Lambda.ServiceException", "Lambda.SdkClientE
 @pytest.fixture
 def job(product: Product) -> Generator[Job]:
     """Returns a program whose executions are counted. Asserts that no session runs after the test."""
-    with Attempts(product.place) as attempts:
+    with Attempts(product.deployment) as attempts:
         yield Job(product, attempts, "run_code")
     assert product.live_sessions() == []
 
@@ -194,7 +194,7 @@ def test_retry_after_the_function_died_does_not_run_the_code_again(
     assert (ended["status"], ended["error"]) == ("FAILED", "SessionLost"), ended
     assert "an earlier attempt of this run sent the code" in ended["cause"]
     assert errors_of(job, execution)[1:] == ["RunUnderWay", "SessionLost"]
-    assert job.ran() == 1
+    assert job.executions() == 1
 
 
 @pytest.mark.parametrize(
@@ -212,9 +212,9 @@ def test_throttles_and_exceeded_quotas_are_retried(
     state = {**task(function, retried=[error]), "End": True}
     ended = wait_until_ended(job, start(job, machine({"Run": state}), job.event["request"]))
     assert ended["status"] == "SUCCEEDED", ended
-    assert job.whole(json.loads(ended["output"]))
+    assert job.has_complete_file(json.loads(ended["output"]))
     assert faults.injected() == [rule.times]
-    assert job.ran() == 1
+    assert job.executions() == 1
 
 
 def test_executions_with_the_same_name_in_two_workflows_are_separate_runs(
@@ -223,9 +223,9 @@ def test_executions_with_the_same_name_in_two_workflows_are_separate_runs(
     state = {**task(function), "End": True}
     started = [start(job, machine({"Run": state}), job.event["request"], name="the-same") for _ in range(2)]
     results = [json.loads(wait_until_ended(job, execution)["output"]) for execution in started]
-    assert all(map(job.whole, results))
+    assert all(map(job.has_complete_file, results))
     assert len({file["s3Uri"] for result in results for file in result["files"]}) == 2
-    assert job.ran() == 2
+    assert job.executions() == 2
 
 
 def test_map_items_are_separate_runs(job: Job, function: str, machine: Callable[[States], str]) -> None:
@@ -241,8 +241,8 @@ def test_map_items_are_separate_runs(job: Job, function: str, machine: Callable[
     }
     ended = wait_until_ended(job, start(job, machine(states), {"requests": [job.event["request"]] * 3}))
     assert ended["status"] == "SUCCEEDED", ended
-    assert all(map(job.whole, json.loads(ended["output"])))
-    assert job.ran() == 3
+    assert all(map(job.has_complete_file, json.loads(ended["output"])))
+    assert job.executions() == 3
 
 
 def test_loop_iterations_are_separate_runs(job: Job, function: str, machine: Callable[[States], str]) -> None:
@@ -267,8 +267,8 @@ def test_loop_iterations_are_separate_runs(job: Job, function: str, machine: Cal
     }
     ended = wait_until_ended(job, start(job, machine(states), {"request": job.event["request"]}))
     assert ended["status"] == "SUCCEEDED", ended
-    assert job.whole(json.loads(ended["output"])["last"])
-    assert job.ran() == 3
+    assert job.has_complete_file(json.loads(ended["output"])["last"])
+    assert job.executions() == 3
 
 
 def test_event_of_a_completed_run_returns_the_stored_result(
@@ -281,4 +281,4 @@ def test_event_of_a_completed_run_returns_the_stored_result(
     event = {**job.event, "run": {"execution": execution, "state": "Run"}}
     again = job.product.session.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
     assert json.load(again["Payload"]) == result
-    assert job.ran() == 1
+    assert job.executions() == 1

@@ -31,8 +31,8 @@ CLIENTS = {
 
 def run_code(product: Product, client: str, code: str, interpreter: str = "sandbox") -> Mapping[str, Any]:
     """Runs code with the variables `bucket`, `own` (the folder of the interpreter) and `other` (another folder)."""
-    folders = f"{product.place.prefix}/sandbox"
-    names = f"bucket, own, other = {product.place.bucket!r}, '{folders}/{interpreter}', '{folders}/elsewhere'\n"
+    folders = f"{product.deployment.prefix}/sandbox"
+    names = f"bucket, own, other = {product.deployment.bucket!r}, '{folders}/{interpreter}', '{folders}/elsewhere'\n"
     return product.run(CLIENTS[client] + names + code, interpreter=interpreter).result
 
 
@@ -48,8 +48,8 @@ def test_the_aws_cli_copies_files_without_configuration(product: Product) -> Non
     assert (result["exitCode"], result["stderr"]) == (0, "")
     assert "from the sandbox" in result["stdout"]
     assert "cli.txt" in result["stdout"]
-    key = f"{product.place.prefix}/sandbox/sandbox/cli.txt"
-    stored = product.session.client("s3").get_object(Bucket=product.place.bucket, Key=key)
+    key = f"{product.deployment.prefix}/sandbox/sandbox/cli.txt"
+    stored = product.session.client("s3").get_object(Bucket=product.deployment.bucket, Key=key)
     assert stored["Body"].read() == b"from the sandbox"
 
 
@@ -61,7 +61,7 @@ def test_boto3_reads_writes_and_lists_the_folder_of_the_interpreter(product: Pro
         "print(s3.get_object(Bucket=bucket, Key=f'{own}/b.txt')['Body'].read())\n"
         "print([item['Key'] for item in s3.list_objects_v2(Bucket=bucket, Prefix=f'{own}/b')['Contents']])\n",
     )
-    key = f"{product.place.prefix}/sandbox/sandbox/b.txt"
+    key = f"{product.deployment.prefix}/sandbox/sandbox/b.txt"
     assert (result["stdout"], result["exitCode"]) == (f"b'1'\n['{key}']", 0), result["stderr"]
 
 
@@ -89,7 +89,9 @@ DENIED_CALLS = {
 def test_all_other_calls_are_denied(product: Product, interpreter: str) -> None:
     s3 = product.session.client("s3")
     for folder, name in ((interpreter, "in.txt"), ("elsewhere", "secret.txt")):
-        s3.put_object(Bucket=product.place.bucket, Key=f"{product.place.prefix}/sandbox/{folder}/{name}", Body=b"x")
+        s3.put_object(
+            Bucket=product.deployment.bucket, Key=f"{product.deployment.prefix}/sandbox/{folder}/{name}", Body=b"x"
+        )
     attempts = "".join(
         f"try:\n    {code}\n    print({name!r}, 'done')\n"
         f"except s3.exceptions.ClientError as error:\n    print({name!r}, error.response['Error']['Code'])\n"
@@ -117,8 +119,8 @@ DENIED_RESOURCES = {
 def test_an_access_denied_message_has_principal_action_and_resource(product: Product, action: str) -> None:
     code, resource = DENIED_RESOURCES[action]
     message = run_code(product, "boto3", code)["stderr"].strip().splitlines()[-1]
-    folders = f"{product.place.prefix}/sandbox"
-    arn = f"arn:aws:s3:::{resource.format(bucket=product.place.bucket, other=f'{folders}/elsewhere')}"
+    folders = f"{product.deployment.prefix}/sandbox"
+    arn = f"arn:aws:s3:::{resource.format(bucket=product.deployment.bucket, other=f'{folders}/elsewhere')}"
     denial = f'is not authorized to perform: {action} on resource: "{arn}"'
     assert "User: arn:aws:sts::123456789012:assumed-role/sandpiper-" in message
     assert message.endswith(f"{denial} because no identity-based policy allows the {action} action")

@@ -72,8 +72,8 @@ def make(product: Product) -> Generator[Make]:
     not_stopped: list[str] = []
 
     def tools(**options: Any) -> CodeInterpreterTools:
-        options = {"prefix": f"agents/{uuid.uuid4()}", "bucket": product.place.bucket, **options}
-        interpreter = next(iter(product.place.interpreters.values()))
+        options = {"prefix": f"agents/{uuid.uuid4()}", "bucket": product.deployment.bucket, **options}
+        interpreter = next(iter(product.deployment.interpreters.values()))
 
         def on_stop_failed(session_id: str, _: RunError) -> None:
             not_stopped.append(session_id)
@@ -109,7 +109,7 @@ def end_session(product: Product) -> None:
     """Stops the running session. The service then returns the same error as after its lifetime."""
     (session,) = product.live_sessions()
     product.session.client("bedrock-agentcore").stop_code_interpreter_session(
-        codeInterpreterIdentifier=next(iter(product.place.interpreters.values())), sessionId=session
+        codeInterpreterIdentifier=next(iter(product.deployment.interpreters.values())), sessionId=session
     )
 
 
@@ -412,8 +412,8 @@ def test_uploads_are_written_before_the_first_call(make: Make, product: Product)
     folder = f"uploads/{uuid.uuid4()}/"
     s3 = boto3.client("s3")
     for name, data in {"in.zip": archive(), "sub/é.txt": "ünï".encode(), "empty.txt": b""}.items():
-        s3.put_object(Bucket=product.place.bucket, Key=f"{folder}{name}", Body=data)
-    tools = make(uploads={"p.png": PIXEL}, uploads_uri=f"s3://{product.place.bucket}/{folder}")
+        s3.put_object(Bucket=product.deployment.bucket, Key=f"{folder}{name}", Body=data)
+    tools = make(uploads={"p.png": PIXEL}, uploads_uri=f"s3://{product.deployment.bucket}/{folder}")
     read = tools.file_operations("read", ["in.zip", "sub/é.txt", "p.png", "empty.txt"])
     assert isinstance(read, FilesRead)
     contents = [file.base64 if file.text is None else file.text for file in read.files]
@@ -465,10 +465,10 @@ def test_the_latest_file_replaces_earlier_versions_which_are_kept(
     assert isinstance(latest, WorkspaceFile)
     assert latest.text == "2"
     s3 = boto3.client("s3")
-    found = s3.list_object_versions(Bucket=product.place.bucket, Prefix="agents/")
+    found = s3.list_object_versions(Bucket=product.deployment.bucket, Prefix="agents/")
     keys = {version.get("VersionId"): version.get("Key", "") for version in found.get("Versions", [])}
     assert len(set(versions)) == 2
-    older = s3.get_object(Bucket=product.place.bucket, Key=keys[versions[0]], VersionId=versions[0] or "")
+    older = s3.get_object(Bucket=product.deployment.bucket, Key=keys[versions[0]], VersionId=versions[0] or "")
     assert older["Body"].read() == b"1"
     assert keys[versions[0]].endswith("/code-interpreter/n.txt")
 
@@ -638,7 +638,7 @@ def test_objects_outside_the_workspace_are_not_listed_or_read(make: Make, produc
     prefix = f"agents/{uuid.uuid4()}"
     s3 = boto3.client("s3")
     for name in ("code-interpreter/in.txt", "code-interpreter-2/out.txt", "out.txt"):
-        s3.put_object(Bucket=product.place.bucket, Key=f"{prefix}/{name}", Body=b"x")
+        s3.put_object(Bucket=product.deployment.bucket, Key=f"{prefix}/{name}", Body=b"x")
     tools = make(prefix=prefix)
     found = tools.workspace_list("code-interpreter")
     assert isinstance(found, WorkspaceListing)

@@ -1,4 +1,4 @@
-"""The project under another path, in which the documented commands run."""
+"""Runs documented commands in a copy of the project under another path."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ CREATED_BY_COMMANDS = {"cdk.out", "out", ".sandpiper"}
 
 
 def run(checkout: Path, script: str) -> subprocess.CompletedProcess[str]:
-    """Runs the commands in a shell, which stops at the first one that fails."""
+    """Runs the commands in a shell that stops at the first failure."""
     environment = {**os.environ, "PWD": str(checkout)}
-    done = subprocess.run(
+    process = subprocess.run(
         ["bash", "-euxc", script], cwd=checkout, env=environment, capture_output=True, text=True, timeout=900
     )
-    assert done.returncode == 0, done.stderr
-    return done
+    assert process.returncode == 0, process.stderr
+    return process

@@ -1,6 +1,6 @@
 """Deploys separate environments for tests on the embedded AWS with the CDK CLI, and deletes them after the test.
 
-The stacks are synthesised in the test's process, so that Python, Node and the CDK start once, and the CLI gets the
+The stacks are synthesised in the process of the test, so that Python, Node and the CDK start once. The CLI deploys the
 assembly. `deployed` in tests/local/conftest.py and tests/cdk_cli/test_synth.py run the app through the CLI.
 """
 
@@ -94,11 +94,11 @@ class Environments:
         for file in self.deployed:
             for bucket in _buckets(file.stem):
                 bucket.object_versions.delete()
-            found = boto3.client("cloudformation").describe_stacks()["Stacks"]
-            mine = {each["StackName"] for each in found if each["StackName"].startswith(f"sandpiper-{file.stem}-")}
-            below = {name for name in mine if name.endswith(("-storage", "-network"))}
-            _delete(mine - below)
-            _delete(below)
+            stacks = boto3.client("cloudformation").describe_stacks()["Stacks"]
+            names = {name for stack in stacks if (name := stack["StackName"]).startswith(f"sandpiper-{file.stem}-")}
+            shared = {name for name in names if name.endswith(("-storage", "-network"))}
+            _delete(names - shared)
+            _delete(shared)
 
 
 def synthesise(file: Path, output: Path, context: Mapping[str, str]) -> Path:
@@ -116,14 +116,14 @@ def synthesise(file: Path, output: Path, context: Mapping[str, str]) -> Path:
 def _delete(stacks: set[str]) -> None:
     """Deletes stacks concurrently and waits until they are deleted."""
     cloudformation = boto3.client("cloudformation")
-    soon: Any = {"Delay": 0.1, "MaxAttempts": 1_200}
+    waiter_config: Any = {"Delay": 0.1, "MaxAttempts": 1_200}
     for stack in stacks:
         cloudformation.delete_stack(StackName=stack)
     for stack in stacks:
-        cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig=soon)
+        cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig=waiter_config)
 
 
 def _buckets(environment: str) -> list[Any]:
-    mine = re.compile(rf"sandpiper-{environment}-{ACCOUNT}-")
+    pattern = re.compile(rf"sandpiper-{environment}-{ACCOUNT}-")
     s3 = boto3.Session().resource("s3")
-    return [bucket for bucket in s3.buckets.all() if mine.match(bucket.name)]
+    return [bucket for bucket in s3.buckets.all() if pattern.match(bucket.name)]

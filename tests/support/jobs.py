@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.support.product import Product
     from tests.support.run_attempts import Attempt, Attempts, Fault, Moment
 
-LEFT = b"what the program left"
+OUTPUT = b"the output of the program"
 PATIENCE_SECONDS = 30.0
 SANDBOX = "sandbox"
 """The key of the tenant's first interpreter."""
@@ -31,7 +31,7 @@ SANDBOX = "sandbox"
 class Job:
     """One run of one operation, which may take several attempts.
 
-    The program puts an object of a new name each time that it runs, and leaves a file. An input is written first.
+    Each time the program runs, it writes an object with a new name to S3, and an output file.
     """
 
     product: Product
@@ -45,16 +45,16 @@ class Job:
 
     def attempt(self, *, kill: tuple[str, Moment] | None = None, faults: Mapping[str, Fault] | None = None) -> Attempt:
         """Makes one attempt of the same run in a separate process, after the earlier attempts are over."""
-        return self.attempts.make(self.event, kill=kill, faults=faults)
+        return self.attempts.run(self.event, kill=kill, faults=faults)
 
     def wait_until_accepted(self) -> None:
         """Waits until an attempt is about to send the code."""
         key = Run.from_json(self.event["run"]).key
-        place, until = self.product.place, time.monotonic() + PATIENCE_SECONDS
+        deployment, until = self.product.deployment, time.monotonic() + PATIENCE_SECONDS
         while True:
             with suppress(self._s3.exceptions.NoSuchKey):
-                claim = self._s3.get_object(Bucket=place.bucket, Key=f"{place.prefix}/runs/{key}/claim.json")
-                if json.load(claim["Body"])["state"] == "accepted":
+                record = self._s3.get_object(Bucket=deployment.bucket, Key=f"{deployment.prefix}/runs/{key}/claim.json")
+                if json.load(record["Body"])["state"] == "accepted":
                     return
             if time.monotonic() > until:
                 raise TimeoutError(self.mark)
@@ -67,21 +67,21 @@ class Job:
 
     def open(self) -> None:
         """Opens a session for operations that run in one."""
-        opened = self.attempts.make(self._event("open_session", {}))
+        opened = self.attempts.run(self._event("open_session", {}))
         assert opened.result is not None, opened
         self.session = opened.result["session"]
 
     def leave_file(self) -> None:
         """Runs the program in the open session without collecting files."""
         request: dict[str, Any] = {"session": self.session, "code": self.program, "outputs": {"paths": []}}
-        left = self.attempts.make(self._event("run_in_session", request))
-        assert left.result is not None, left
+        response = self.attempts.run(self._event("run_in_session", request))
+        assert response.result is not None, response
 
     def start(self) -> None:
-        """Starts the program as a command, which has ended, or sleeps, before this returns."""
-        given = {"path": "program.py", "text": self.program}
+        """Starts the program as a command. Returns after it ended, or, for `stop_command`, while it sleeps."""
+        program = {"path": "program.py", "text": self.program}
         command = "python3 program.py" + ("; sleep 600" if self.operation == "stop_command" else "")
-        started = self.attempts.make(self._event("start_command", {"command": command, "inputs": [given]}))
+        started = self.attempts.run(self._event("start_command", {"command": command, "inputs": [program]}))
         assert started.result is not None, started
         self.task = started.result["task"]
         self.wait_until_it_ran()
@@ -94,45 +94,44 @@ class Job:
     def _status(self) -> str:
         assert self.task is not None
         data = self.product.session.client("bedrock-agentcore")
-        answer = data.invoke_code_interpreter(
-            codeInterpreterIdentifier=self.product.place.interpreters[SANDBOX],
+        response = data.invoke_code_interpreter(
+            codeInterpreterIdentifier=self.product.deployment.interpreters[SANDBOX],
             sessionId=self.task["session"]["sessionId"],
             name="getTask",
             arguments={"taskId": self.task["taskId"]},
         )
-        (event,) = answer["stream"]
+        (event,) = response["stream"]
         return event["result"]["structuredContent"]["taskStatus"]  # pyright: ignore[reportTypedDictNotRequiredAccess]
 
     def close(self) -> None:
         """Stops the open session, if any."""
         if self.session is not None:
-            self.attempts.make(self._event("close_session", {"session": self.session}))
+            self.attempts.run(self._event("close_session", {"session": self.session}))
 
-    def finish(self, started: Mapping[str, Any]) -> Mapping[str, Any]:
+    def wait_until_command_ended(self, started: Mapping[str, Any]) -> Mapping[str, Any]:
         """Waits for a started command and returns its final state."""
         until = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < until:
-            asked = {"task": started["task"]}
-            polled = self.attempts.make(self._event("poll_command", asked))
+            polled = self.attempts.run(self._event("poll_command", {"task": started["task"]}))
             assert polled.result is not None, polled
             if polled.result["ended"]:
                 return polled.result
         raise TimeoutError(self.mark)
 
-    def ran(self) -> int:
-        """Returns how often the program has run."""
-        found = self._s3.list_objects_v2(Bucket=self.product.place.bucket, Prefix=f"{self._folder}/")
-        return found["KeyCount"]
+    def executions(self) -> int:
+        """Returns the number of times that the program has run."""
+        objects = self._s3.list_objects_v2(Bucket=self.product.deployment.bucket, Prefix=f"{self._folder}/")
+        return objects["KeyCount"]
 
     def wait_until_it_ran(self) -> None:
         """Waits until a started command has recorded its execution."""
         until = time.monotonic() + PATIENCE_SECONDS
-        while self.ran() == 0:
+        while self.executions() == 0:
             if time.monotonic() > until:
                 raise TimeoutError(self.mark)
             time.sleep(0.05)
 
-    def whole(self, result: Mapping[str, Any]) -> bool:
+    def has_complete_file(self, result: Mapping[str, Any]) -> bool:
         """Returns whether the result contains the program's file exactly."""
         (file,) = result["files"]
         if "base64" in file:
@@ -140,12 +139,12 @@ class Job:
         else:
             address = S3Object.parse("s3Uri", file["s3Uri"])
             data = self._s3.get_object(Bucket=address.bucket, Key=address.key)["Body"].read()
-        return (data, file["sha256"]) == (LEFT, hashlib.sha256(LEFT).hexdigest())
+        return (data, file["sha256"]) == (OUTPUT, hashlib.sha256(OUTPUT).hexdigest())
 
-    def live(self) -> list[str]:
-        """Returns live sessions, except the one that was opened intentionally."""
-        own = self.session["sessionId"] if self.session else None
-        return [session for session in self.product.live_sessions() if session != own]
+    def live_sessions(self) -> list[str]:
+        """Returns live sessions except the open session of this job."""
+        opened = self.session["sessionId"] if self.session else None
+        return [session for session in self.product.live_sessions() if session != opened]
 
     @property
     def _s3(self) -> Any:
@@ -153,28 +152,28 @@ class Job:
 
     @property
     def _folder(self) -> str:
-        return f"{self.product.place.prefix}/sandbox/{SANDBOX}/at-most-once/{self.mark}"
+        return f"{self.product.deployment.prefix}/sandbox/{SANDBOX}/at-most-once/{self.mark}"
 
     @property
     def program(self) -> str:
         """Returns Python code that records its execution in S3."""
-        leave_file = f"with open('left.txt', 'wb') as left: left.write({LEFT!r})\n"
-        return leave_file + mark_run(self.product.place.bucket, self._folder)
+        leave_file = f"with open('output.txt', 'wb') as output: output.write({OUTPUT!r})\n"
+        return leave_file + mark_run(self.product.deployment.bucket, self._folder)
 
     def _request(self) -> dict[str, Any]:
-        given = {"path": "program.py", "text": self.program}
+        program = {"path": "program.py", "text": self.program}
         in_session = {"session": self.session} if self.session else {}
         match self.operation:
             case "open_session":
-                return {"inputs": [given]}
+                return {"inputs": [program]}
             case "run_command" | "start_command":
-                return {"command": "python3 program.py", "inputs": [given]}
+                return {"command": "python3 program.py", "inputs": [program]}
             case "poll_command" | "stop_command":
                 return {"task": self.task}
             case "collect_files":
-                return {"session": self.session, "outputs": {"paths": ["left.txt"]}}
+                return {"session": self.session, "outputs": {"paths": ["output.txt"]}}
             case _:
-                return {"code": self.program, "inputs": [given], **in_session}
+                return {"code": self.program, "inputs": [program], **in_session}
 
     def _event(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         return {"operation": operation, "run": {"execution": self.mark, "state": operation}, "request": request}

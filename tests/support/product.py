@@ -18,28 +18,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Product:
-    """The deployed product, as a workflow author meets it."""
+    """The deployed product, as a workflow uses it."""
 
     session: boto3.Session
-    place: Deployment
+    deployment: Deployment
     out: Path
 
     def run(self, code: str, **request: Any) -> FinishedRun:
-        """Runs code through the state machine. Raises CliError where there is no result."""
-        return workflow.run(self.session, self.place, {"code": code, **request}, [], self.out, lambda _: None)
+        """Runs code through the state machine. Raises CliError if there is no result."""
+        return workflow.run(self.session, self.deployment, {"code": code, **request}, [], self.out, lambda _: None)
 
     def live_sessions(self) -> list[str]:
-        """Ids of sessions that still run, on all of the tenant's interpreters."""
+        """Returns the ids of live sessions of all interpreters of the tenant."""
         data = self.session.client("bedrock-agentcore")
         return [
             item["sessionId"]
-            for identifier in self.place.interpreters.values()
+            for identifier in self.deployment.interpreters.values()
             for item in data.list_code_interpreter_sessions(codeInterpreterIdentifier=identifier, status="READY")[
                 "items"
             ]
         ]
 
     def executions(self) -> int:
-        """How many executions the workflow has seen."""
+        """Returns the number of executions of the workflow."""
         pages = self.session.client("stepfunctions").get_paginator("list_executions")
-        return sum(len(page["executions"]) for page in pages.paginate(stateMachineArn=self.place.run_code_arn))
+        return sum(len(page["executions"]) for page in pages.paginate(stateMachineArn=self.deployment.run_code_arn))

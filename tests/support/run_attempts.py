@@ -1,13 +1,12 @@
-"""Attempts of a run: the real Lambda handler in a separate process each, which can be killed at any step.
+"""Runs attempts of a run: the real Lambda handler in a separate process for each, which can be killed at any step.
 
-`python -m tests.support.run_attempts` reads one order a line from stdin, forks for each a process that has done nothing
-before, and writes one answer a line. A step is a call of AWS by name: `claimed`, `accepted`, `done` and `released` are
-the puts of the claim, `look` reads it, `file` puts a file; the others are AgentCore's. The second call of a name is
-`NAME 2`.
+`python -m tests.support.run_attempts` reads one JSON request a line from stdin, forks a new process for each, and
+writes one JSON response a line. A step is a call of AWS: `claimed`, `accepted`, `done` and `released` write the
+idempotency record in that state, `read` reads it, and `file` writes a file; the other steps have the names of AgentCore
+operations and tools. The second call of a name is `NAME 2`.
 
-Waits between tries are cut short here; what is sent, and what is made of the answers, is the product's own. An attempt
-reads claims as if an hour had passed since they were written, so that whoever wrote them is over, unless it is told
-that others live.
+Only waits between tries are shortened. An attempt reads idempotency records as if an hour had passed since they were
+written, so that their writers are over, unless `other_attempts_live` is set.
 """
 
 from __future__ import annotations
@@ -42,11 +41,11 @@ if TYPE_CHECKING:
 Moment = Literal["before", "after"]
 Fault = Literal["denied", "down", "lost", "lost once"]
 """Faults of S3: denied; unreachable; the response is lost each time, or only the first time."""
-LONGEST_WAIT_SECONDS = 0.02
+MAX_WAIT_SECONDS = 0.02
 LEGACY_ATTEMPT_SECONDS = 0.05
 """Replaces the 30 s for which a record without expiry is polled."""
-LATER_SECONDS = 3_600
-"""Longer than any attempt can live."""
+CLOCK_ADVANCE_SECONDS = 3_600
+"""Longer than any attempt can take."""
 READ_TIMEOUT_SECONDS = 2
 """Replaces the read timeout of 10 s for S3, starts and stops."""
 
@@ -63,27 +62,27 @@ class Attempt:
 
     @property
     def outcome(self) -> str:
-        """In a word."""
+        """Returns `killed`, the name of the error, or `result`."""
         return "killed" if self.killed else self.error or "result"
 
 
 @dataclass
 class Attempts:
-    """The process that makes attempts. It is a context manager."""
+    """The process that runs attempts. It is a context manager."""
 
-    place: Deployment
+    deployment: Deployment
     _server: subprocess.Popen[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Starts it."""
-        surroundings = {
-            settings.INTERPRETERS: json.dumps(dict(self.place.interpreters)),
-            settings.BUCKET: self.place.bucket,
-            settings.PREFIX: self.place.prefix,
+        """Starts the process."""
+        variables = {
+            settings.INTERPRETERS: json.dumps(dict(self.deployment.interpreters)),
+            settings.BUCKET: self.deployment.bucket,
+            settings.PREFIX: self.deployment.prefix,
         }
         self._server = subprocess.Popen(
             [sys.executable, "-m", "tests.support.run_attempts"],
-            env={**os.environ, **surroundings},
+            env={**os.environ, **variables},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -91,35 +90,35 @@ class Attempts:
         )
 
     def __enter__(self) -> Self:
-        """As it is."""
+        """Returns this object."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Ends the process."""
         self._server.communicate()
 
-    def make(
+    def run(
         self,
         event: Mapping[str, Any],
         *,
         kill: tuple[str, Moment] | None = None,
         faults: Mapping[str, Fault] | None = None,
-        others_live: bool = False,
+        other_attempts_live: bool = False,
     ) -> Attempt:
-        """One attempt at an event, in a fresh process."""
-        later = 0 if others_live else LATER_SECONDS
-        order = {"event": event, "kill": kill, "faults": faults or {}, "later": later}
+        """Runs one attempt of an event in a new process."""
+        clock_advance = 0 if other_attempts_live else CLOCK_ADVANCE_SECONDS
+        request = {"event": event, "kill": kill, "faults": faults or {}, "clock_advance": clock_advance}
         assert self._server.stdin is not None
         assert self._server.stdout is not None
-        self._server.stdin.write(json.dumps(order) + "\n")
+        self._server.stdin.write(json.dumps(request) + "\n")
         self._server.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._server.stdout.readline())
-        sent = tuple(answer.pop("sent", ()))
-        return Attempt(**answer, sent=sent)
+        response: dict[str, Any] = json.loads(self._server.stdout.readline())
+        sent = tuple(response.pop("sent", ()))
+        return Attempt(**response, sent=sent)
 
 
 class _Context:
-    """What Lambda gives a handler, with 900 s to go."""
+    """The context of a Lambda invocation with 900 s left."""
 
     function_name = memory_limit_in_mb = invoked_function_arn = aws_request_id = "attempt"
 
@@ -128,50 +127,50 @@ class _Context:
         return 900_000
 
 
-class _Answer(io.BytesIO):
+class _ResponseBody(io.BytesIO):
     """A response body like urllib3's."""
 
     def stream(self, **_: object) -> Any:
-        """All of it."""
+        """Yields the complete body."""
         yield self.read()
 
 
 @dataclass
-class _Wire:
+class _Connection:
     """Counts the steps between botocore and AWS, and kills the process or injects a fault at the chosen ones."""
 
     kill: tuple[str, Moment] | None
     faults: Mapping[str, Fault]
-    later: int
-    """How many seconds S3's clock is ahead in responses to reads of the record."""
+    clock_advance: int
+    """Number of seconds by which the Date header of responses to reads of the record is advanced."""
     sent: list[str] = field(default_factory=list[str])
     _counted: Counter[str] = field(default_factory=Counter[str])
 
     def send(self, real: Callable[[Any, Any], Any], session: Any, request: Any) -> Any:
-        """One request, as botocore sends it."""
+        """Sends one request in place of botocore."""
         name = _step(request)
         self._counted[name] += 1
         step = name if self._counted[name] == 1 else f"{name} {self._counted[name]}"
         self.sent.append(step)
         fault = self.faults.get(name)
-        self._die_at(step, "before")
+        self._kill_at(step, "before")
         if fault == "denied":
-            body = b"<Error><Code>AccessDenied</Code><Message>on order</Message></Error>"
-            return AWSResponse(request.url, 403, HTTPHeaders(), _Answer(body))
+            body = b"<Error><Code>AccessDenied</Code><Message>injected</Message></Error>"
+            return AWSResponse(request.url, 403, HTTPHeaders(), _ResponseBody(body))
         if fault == "down":
             raise EndpointConnectionError(endpoint_url=request.url)
         response = real(session, request)
-        if name == "look":
-            date = parsedate_to_datetime(response.headers["date"]) + timedelta(seconds=self.later)
+        if name == "read":
+            date = parsedate_to_datetime(response.headers["date"]) + timedelta(seconds=self.clock_advance)
             response.headers["date"] = format_datetime(date, usegmt=True)
         if self.kill == (step, "after") or fault:
-            _ = response.content  # all of the answer has come
-        self._die_at(step, "after")
+            _ = response.content  # waits for the complete response
+        self._kill_at(step, "after")
         if fault == "lost" or (fault == "lost once" and self._counted[name] == 1):
             raise ConnectionClosedError(endpoint_url=request.url)
         return response
 
-    def _die_at(self, step: str, moment: Moment) -> None:
+    def _kill_at(self, step: str, moment: Moment) -> None:
         if self.kill == (step, moment):
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -179,7 +178,7 @@ class _Wire:
 def _step(request: Any) -> str:
     path = unquote(urlsplit(str(request.url)).path)
     if path.endswith("/claim.json"):
-        return "look" if request.method == "GET" else str(json.loads(_body(request))["state"])
+        return "read" if request.method == "GET" else str(json.loads(_body(request))["state"])
     if "/runs/" in path:
         return "file"
     name = path.rpartition("/")[2]
@@ -195,33 +194,35 @@ def _body(request: Any) -> bytes:
     return data
 
 
-def _attempt(order: Mapping[str, Any]) -> dict[str, Any]:
-    from code_runner import handlers  # before the fork it has been, which is what takes long
+def _attempt(request: Mapping[str, Any]) -> dict[str, Any]:
+    from code_runner import handlers  # imported before the fork, because the import is slow
 
-    wire = _Wire(tuple(order["kill"]) if order["kill"] else None, order["faults"], order["later"])
+    connection = _Connection(
+        tuple(request["kill"]) if request["kill"] else None, request["faults"], request["clock_advance"]
+    )
     real = URLLib3Session.send
-    URLLib3Session.send = lambda self, request: wire.send(real, self, request)
+    URLLib3Session.send = lambda self, request: connection.send(real, self, request)
     try:
-        result = handlers.run_operation(order["event"], _Context())  # pyright: ignore[reportArgumentType]
-    except Exception as error:  # whatever Lambda would tell
-        return {"error": type(error).__name__, "message": str(error), "sent": wire.sent}
-    return {"result": result, "sent": wire.sent}
+        result = handlers.run_operation(request["event"], _Context())  # pyright: ignore[reportArgumentType]
+    except Exception as error:  # Lambda would report any of them
+        return {"error": type(error).__name__, "message": str(error), "sent": connection.sent}
+    return {"result": result, "sent": connection.sent}
 
 
-def _forked(order: Mapping[str, Any]) -> dict[str, Any]:
+def _run_forked(request: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the outcome of the attempt in a forked process."""
     reading, writing = os.pipe()
     if (pid := os.fork()) == 0:
-        os.dup2(2, 1)  # metrics are printed
-        answer = json.dumps(_attempt(order)).encode()
+        os.dup2(2, 1)  # stdout has only responses, but metrics are printed
+        response = json.dumps(_attempt(request)).encode()
         with os.fdopen(writing, "wb") as pipe:
-            pipe.write(answer)
+            pipe.write(response)
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
-        answer = pipe.read()
+        response = pipe.read()
     _, status = os.waitpid(pid, 0)
-    return {"killed": True} if os.WIFSIGNALED(status) else json.loads(answer)
+    return {"killed": True} if os.WIFSIGNALED(status) else json.loads(response)
 
 
 def _serve() -> None:
@@ -230,13 +231,13 @@ def _serve() -> None:
 
     record.LEGACY_ATTEMPT_SECONDS = LEGACY_ATTEMPT_SECONDS
     boto_clients.READ_TIMEOUT_SECONDS = READ_TIMEOUT_SECONDS
-    from code_runner import handlers  # now, since it makes its clients at once
+    from code_runner import handlers  # now, because the import creates the clients
 
     assert handlers.CLIENTS
     sleep = time.sleep
-    time.sleep = lambda seconds, /: sleep(min(float(seconds), LONGEST_WAIT_SECONDS))
+    time.sleep = lambda seconds, /: sleep(min(float(seconds), MAX_WAIT_SECONDS))
     for line in sys.stdin:
-        print(json.dumps(_forked(json.loads(line))), flush=True)
+        print(json.dumps(_run_forked(json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":
