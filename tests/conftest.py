@@ -13,6 +13,7 @@ import botocore.session
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
     from _pytest.terminal import TerminalReporter
@@ -48,7 +49,8 @@ def pytest_configure() -> None:
     botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)  # xdist reads the groups in a hook that runs before those of conftest files
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     """Keeps each module, and all users of a shared fixture, on one worker. Starts what takes longest first."""
     fixtures: dict[Path, set[str]] = defaultdict(set)
     for item in items:
@@ -63,6 +65,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item, name in groups.items():
         item.add_marker(pytest.mark.xdist_group(name))
     items.sort(key=lambda item: order.get(groups[item], len(order)))
+    yield
 
 
 def _own_group(item: pytest.Item) -> str | None:
