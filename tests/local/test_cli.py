@@ -177,7 +177,7 @@ def running_code(running: running_instance.RunningInstance, mode: str) -> Genera
 @pytest.mark.parametrize("option", ["--vpc-host", "--public-host"])
 def test_an_invalid_host_is_named(state: Path, option: str) -> None:
     said = sandpiper("local", "start", "--state", state, option, "db.internal")
-    form = "NAME:PORT=HOST:PORT, as in db.internal:5432=127.0.0.1:5432"
+    form = "NAME:PORT=HOST:PORT, for example db.internal:5432=127.0.0.1:5432"
     assert (said.returncode, said.stderr) == (2, f"error: {option}: db.internal is not of the form {form}\n")
 
 
