@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def network_folders(environment: Environment) -> tuple[Folders, Folders]:
     """Returns the folders that code in the network can write, and those that it can only read.
 
-    In the data bucket, these are the own folders of the network's interpreters, regardless of the credentials that the
+    In the data bucket, these are the folders of the network's interpreters, regardless of the credentials that the
     code uses. Inputs and outputs of tenants and folders of other interpreters are not included.
     """
     interpreters = list(_interpreters_in_network(environment))

@@ -166,7 +166,7 @@ def test_rotate_and_replace_the_key(checkout_with_aws: Path) -> None:
 def test_use_an_existing_bucket(checkout_with_aws: Path) -> None:
     s3: Any = boto3.client("s3")
     s3.create_bucket(Bucket="existing-data")
-    completed = run(checkout_with_aws, steps("adopt-what-exists.md", "A bucket"))
+    completed = run(checkout_with_aws, steps("use-existing-resources.md", "A bucket"))
     assert "tenants/main/runs/" in completed.stdout
     stacks = boto3.client("cloudformation").describe_stacks()["Stacks"]
     assert "sandpiper-dev-storage" not in {each["StackName"] for each in stacks}
@@ -175,7 +175,7 @@ def test_use_an_existing_bucket(checkout_with_aws: Path) -> None:
 def test_use_an_existing_interpreter_in_another_app(checkout_with_aws: Path) -> None:
     control: Any = boto3.client("bedrock-agentcore-control")
     interpreter = control.create_code_interpreter(name="before", networkConfiguration={"networkMode": "SANDBOX"})
-    page = (PROJECT / "docs" / "how-to" / "adopt-what-exists.md").read_text()
+    page = (PROJECT / "docs" / "how-to" / "use-existing-resources.md").read_text()
     (checkout_with_aws / "adopt.py").write_text(page.partition("```python\n")[2].partition("```")[0])
     command = f"INTERPRETER_ARN={interpreter['codeInterpreterArn']} cdk {{}} adopted --app '.venv/bin/python adopt.py'"
     run(checkout_with_aws, f"{SHELL}{command.format('deploy')} --require-approval never -o adopted.out")

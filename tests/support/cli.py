@@ -2,7 +2,7 @@
 
 Starting Python and importing the command line takes 0.3 s to 0.5 s of CPU. A server process imports it once and forks
 for each command. The child gets the command's arguments, environment, working directory and standard streams, and ends
-like a process of its own. Tests of process start, terminals and signals run the installed command, `COMMAND`, instead.
+like a separate process. Tests of process start, terminals and signals run the installed command, `COMMAND`, instead.
 """
 
 from __future__ import annotations

@@ -200,7 +200,7 @@ def test_folder_with_a_short_name_is_listed_without_a_wildcard(tmp_path: Path) -
 
 @pytest.mark.parametrize(("role", "reaches"), [("arn:aws:iam::111122223333:role/warehouse", True), ("none", False)])
 def test_own_folder_is_allowed_only_with_an_execution_role(tmp_path: Path, role: str, reaches: bool) -> None:
-    # Large files are staged in the own folder, if the execution role can write to it.
+    # Large files are staged in the interpreter's folder, if the execution role can write to it.
     changed = synthesised(tmp_path / "one", **{FOLDERS: f"        execution_role: {role}\n"})
     template = changed["sandpiper-private-network"]
     assert is_allowed(template, "s3:GetObject", f"{DATA}/tenants/claims/sandbox/private/a") is reaches
