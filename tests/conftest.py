@@ -40,10 +40,11 @@ LONGEST_FIRST = (
 
 
 def pytest_configure() -> None:
-    """Restores the default handling of Ctrl-C and shares the models of AWS services between boto3 sessions."""
-    # A background job of a shell ignores SIGINT, and processes inherit that. Some tests send SIGINT.
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Restores the default handling of signals and shares the models of AWS services between boto3 sessions."""
+    # A background job of a shell ignores SIGINT, nohup ignores SIGHUP, and processes inherit that. Tests send both.
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
     # Each boto3 session parses the JSON of the services that it uses: 50 ms to 150 ms of CPU for each client, many
     # times per test. The models are read-only, so that one loader serves all sessions.
     botocore.session.create_loader = functools.cache(botocore.session.create_loader)
