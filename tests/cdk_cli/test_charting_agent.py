@@ -27,13 +27,13 @@ def test_the_cli_synthesizes_the_app(tmp_path: Path) -> None:
     package = tmp_path / "package"
     package.mkdir()
     (package / "main.py").write_text("")
-    done = _synth(tmp_path, "-c", f"package={package}")
-    assert done.returncode == 0, done.stderr
+    process = _synth(tmp_path, "-c", f"package={package}")
+    assert process.returncode == 0, process.stderr
     assert (tmp_path / "out" / "charting-agent.template.json").is_file()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("-c", "account="), "account or region is missing; allowed: credentials, or -c account=ID"),
         (("-c", "package=nowhere"), "nowhere has no main.py; run examples/charting_agent/package first"),
@@ -41,9 +41,9 @@ def test_the_cli_synthesizes_the_app(tmp_path: Path) -> None:
     ids=["account", "package"],
 )
 def test_a_missing_setting_is_reported_without_a_traceback(
-    tmp_path: Path, arguments: tuple[str, ...], said: str
+    tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
-    done = _synth(tmp_path, *arguments)
-    assert done.returncode == 1
-    assert done.stderr.startswith(said)
-    assert "Traceback" not in done.stderr
+    process = _synth(tmp_path, *arguments)
+    assert process.returncode == 1
+    assert process.stderr.startswith(message)
+    assert "Traceback" not in process.stderr

@@ -86,9 +86,9 @@ def test_create_get_list_and_delete_an_interpreter(agentcore_control: Any) -> No
     assert re.fullmatch(f"{name}-[a-zA-Z0-9]{{10}}", identifier)
     arn = f"arn:aws:bedrock-agentcore:us-east-1:123456789012:code-interpreter-custom/{identifier}"
     assert created["codeInterpreterArn"] == arn
-    found = agentcore_control.get_code_interpreter(codeInterpreterId=identifier)
-    assert found["networkConfiguration"] == {"networkMode": "PUBLIC"}
-    assert (found["name"], found["status"], found["executionRoleArn"]) == (name, "READY", role)
+    described = agentcore_control.get_code_interpreter(codeInterpreterId=identifier)
+    assert described["networkConfiguration"] == {"networkMode": "PUBLIC"}
+    assert (described["name"], described["status"], described["executionRoleArn"]) == (name, "READY", role)
     listed = agentcore_control.list_code_interpreters(type="CUSTOM")["codeInterpreterSummaries"]
     assert identifier in {summary["codeInterpreterId"] for summary in listed}
     assert agentcore_control.delete_code_interpreter(codeInterpreterId=identifier)["status"] == "DELETING"
@@ -114,8 +114,8 @@ def test_creating_a_second_interpreter_with_the_same_name_is_a_conflict(
     assert code == "ConflictException"
     assert name in message
     agentcore_control.delete_code_interpreter(codeInterpreterId=interpreter)
-    again = agentcore_control.create_code_interpreter(name=name, networkConfiguration=SANDBOX)
-    agentcore_control.delete_code_interpreter(codeInterpreterId=again["codeInterpreterId"])
+    recreated = agentcore_control.create_code_interpreter(name=name, networkConfiguration=SANDBOX)
+    agentcore_control.delete_code_interpreter(codeInterpreterId=recreated["codeInterpreterId"])
 
 
 def test_tags_are_stored_and_changed_by_arn(agentcore_control: Any) -> None:
@@ -234,8 +234,14 @@ def test_sessions_are_listed_by_status_and_in_pages(
     order = [item["sessionId"] for item in page["items"] + rest["items"]]
     assert order == [other.identifier, stopped.identifier, live.identifier]
     assert "nextToken" not in rest
-    found = agentcore.get_code_interpreter_session(codeInterpreterIdentifier=interpreter, sessionId=stopped.identifier)
-    assert (found["status"], found["name"], found["sessionTimeoutSeconds"]) == ("TERMINATED", "stopped", 900)
+    described = agentcore.get_code_interpreter_session(
+        codeInterpreterIdentifier=interpreter, sessionId=stopped.identifier
+    )
+    assert (described["status"], described["name"], described["sessionTimeoutSeconds"]) == (
+        "TERMINATED",
+        "stopped",
+        900,
+    )
     for session in (live, other):
         session.stop()
 

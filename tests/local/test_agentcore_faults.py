@@ -267,19 +267,19 @@ def test_calls_times_and_rate_select_calls() -> None:
 
 def test_a_share_depends_only_on_the_seed() -> None:
     rule = Rule("throttling", "executeCode", rate=0.3)
-    alone = injected_calls(rule, 60, seed=5)
+    single = injected_calls(rule, 60, seed=5)
     faults = Faults()
     faults.set_plan(Plan((rule, Rule("throttling", rate=0.9)), 5))
     mixed = ""
     for _ in range(60):
         faults.select(["throttling"], INVOKE, "readFiles")
         mixed += "x" if rule in faults.select(["throttling"], INVOKE, "executeCode") else "."
-    assert alone == mixed
+    assert single == mixed
     twins = Rule("throttling", rate=0.5), Rule("error", rate=0.5)
     faults.set_plan(Plan(twins, 5))
     injected_rules = [faults.select(["throttling", "error"], INVOKE, None) for _ in range(20)]
     assert any(len(rules) == 1 for rules in injected_rules)
-    assert 5 < alone.count("x") < 35
+    assert 5 < single.count("x") < 35
 
 
 def test_a_rule_covers_an_operation_a_tool_or_all_supported_calls() -> None:

@@ -115,14 +115,14 @@ def test_the_managed_interpreter_does_not_count_against_the_quota(agentcore_runt
     settings = Settings(runtime=agentcore_runtime, state=tmp_path, pool=0, quotas=Quotas(interpreters=2))
 
     async def work(emulator: Emulator) -> None:
-        made = [
+        created = [
             await emulator.call("CreateCodeInterpreter", {"name": name, "networkConfiguration": SANDBOX})
             for name in ("a", "b")
         ]
         third = {"name": "c", "networkConfiguration": SANDBOX}
         with pytest.raises(ServiceQuotaExceededError, match="limit of 2 code interpreters"):
             await emulator.call("CreateCodeInterpreter", third)
-        await emulator.call("DeleteCodeInterpreter", {"codeInterpreterId": made[0]["codeInterpreterId"]})
+        await emulator.call("DeleteCodeInterpreter", {"codeInterpreterId": created[0]["codeInterpreterId"]})
         await emulator.call("CreateCodeInterpreter", third)
 
     with_emulator(settings, work)
@@ -132,8 +132,8 @@ def test_parallel_starts_respect_the_quota_and_block_deletion(agentcore_runtime:
     settings = Settings(runtime=agentcore_runtime, state=tmp_path, pool=0, quotas=Quotas(sessions=2))
 
     async def work(emulator: Emulator) -> None:
-        made = await emulator.call("CreateCodeInterpreter", {"name": "a", "networkConfiguration": SANDBOX})
-        identifier = made["codeInterpreterId"]
+        created = await emulator.call("CreateCodeInterpreter", {"name": "a", "networkConfiguration": SANDBOX})
+        identifier = created["codeInterpreterId"]
         start = {"codeInterpreterIdentifier": identifier}
         starting = [asyncio.ensure_future(emulator.call("StartCodeInterpreterSession", start)) for _ in range(5)]
         await asyncio.sleep(0)
@@ -218,8 +218,8 @@ def test_advancing_the_clock_expires_sessions_and_client_tokens(agentcore_runtim
         assert data.get_code_interpreter_session(**session)["status"] == "TERMINATED"
         assert data.start_code_interpreter_session(**MANAGED, clientToken=TOKEN)["sessionId"] == first["sessionId"]
         advance(emulator.address, b'{"advance_seconds": 86400}')
-        again = data.start_code_interpreter_session(**MANAGED, clientToken=TOKEN)  # the token has expired
-        assert again["createdAt"] - first["createdAt"] > timedelta(days=1)
+        restarted = data.start_code_interpreter_session(**MANAGED, clientToken=TOKEN)  # the token has expired
+        assert restarted["createdAt"] - first["createdAt"] > timedelta(days=1)
 
 
 @pytest.mark.parametrize(
@@ -303,8 +303,8 @@ def test_overridden_assumptions_take_effect(agentcore_runtime: Path, tmp_path: P
     settings = Settings(runtime=agentcore_runtime, state=tmp_path, pool=0, assumptions=other)
 
     async def work(emulator: Emulator) -> None:
-        made = await emulator.call("CreateCodeInterpreter", {"name": "a", "networkConfiguration": SANDBOX})
-        assert made["status"] == "CREATING"
+        created = await emulator.call("CreateCodeInterpreter", {"name": "a", "networkConfiguration": SANDBOX})
+        assert created["status"] == "CREATING"
         started = await emulator.call("StartCodeInterpreterSession", MANAGED)
         call = {**MANAGED, "sessionId": started["sessionId"]}
         quiet = await emulator.call(
@@ -362,12 +362,12 @@ def test_an_unwritable_state_folder_is_named_when_a_session_starts(
             folder.parent.touch()
         control = client("bedrock-agentcore-control", emulator.address, "us-east-1")
         vpc = {"subnets": ["subnet-12345678"], "securityGroups": ["sg-12345678"]}
-        made = control.create_code_interpreter(
+        created = control.create_code_interpreter(
             name="late", networkConfiguration={"networkMode": "VPC", "vpcConfig": vpc}
         )
         with pytest.raises(ClientError) as refused:
             client("bedrock-agentcore", emulator.address, "us-east-1").start_code_interpreter_session(
-                codeInterpreterIdentifier=made["codeInterpreterId"]
+                codeInterpreterIdentifier=created["codeInterpreterId"]
             )
     message = refused.value.response.get("Error", {}).get("Message", "")
     assert message.startswith(f"No session can be started: The state folder {state}")

@@ -57,7 +57,7 @@ def test_every_operation_has_a_handler(agentcore_runtime: Path, tmp_path: Path) 
 def test_every_request_member_is_stored_and_every_response_fits_the_model(
     agentcore_runtime: Path, tmp_path: Path
 ) -> None:
-    seen: dict[str, set[str]] = {}
+    returned: dict[str, set[str]] = {}
 
     async def live() -> None:
         emulator = Emulator(Settings(runtime=agentcore_runtime, state=tmp_path, pool=0))
@@ -70,15 +70,15 @@ def test_every_request_member_is_stored_and_every_response_fits_the_model(
             if not model.has_event_stream_output:
                 validate(response, model.output_shape)
             assert response.keys() <= model.output_shape.members.keys()
-            seen.setdefault(name, set()).update(response)
+            returned.setdefault(name, set()).update(response)
             return response
 
         try:
-            made = await call("CreateCodeInterpreter", **EVERY_MEMBER)
-            identifier, arn = made["codeInterpreterId"], made["codeInterpreterArn"]
-            found = await call("GetCodeInterpreter", codeInterpreterId=identifier)
-            kept = EVERY_MEMBER.keys() & operation("GetCodeInterpreter").output_shape.members.keys()
-            assert {name: found[name] for name in kept} == {name: EVERY_MEMBER[name] for name in kept}
+            created = await call("CreateCodeInterpreter", **EVERY_MEMBER)
+            identifier, arn = created["codeInterpreterId"], created["codeInterpreterArn"]
+            described = await call("GetCodeInterpreter", codeInterpreterId=identifier)
+            members = EVERY_MEMBER.keys() & operation("GetCodeInterpreter").output_shape.members.keys()
+            assert {name: described[name] for name in members} == {name: EVERY_MEMBER[name] for name in members}
             assert (await call("ListTagsForResource", resourceArn=arn))["tags"] == EVERY_MEMBER["tags"]
             await call("TagResource", resourceArn=arn, tags={"team": "c"})
             await call("UntagResource", resourceArn=arn, tagKeys=["empty"])
@@ -110,9 +110,9 @@ def test_every_request_member_is_stored_and_every_response_fits_the_model(
             await emulator.close()
 
     asyncio.run(live())
-    assert set(seen) == set(OPERATIONS)
-    missing = {name: set(operation(name).output_shape.members) - found for name, found in seen.items()}
-    assert {name: found for name, found in missing.items() if found} == {
+    assert set(returned) == set(OPERATIONS)
+    missing = {name: set(operation(name).output_shape.members) - members for name, members in returned.items()}
+    assert {name: members for name, members in missing.items() if members} == {
         "GetCodeInterpreter": {"failureReason"},  # creation never fails
         "ListCodeInterpreters": {"nextToken"},  # the list has one page
         "ListCodeInterpreterSessions": {"nextToken"},
@@ -209,14 +209,14 @@ def test_the_number_of_reported_members_is_limited() -> None:
 @pytest.fixture
 def interpreters(agentcore_control: Any) -> Generator[list[str]]:
     """Creates five custom interpreters and returns their ids in order."""
-    made = [
+    created = [
         agentcore_control.create_code_interpreter(
             name=f"page_{uuid.uuid4().hex[:12]}", networkConfiguration={"networkMode": "SANDBOX"}
         )["codeInterpreterId"]
         for _ in range(5)
     ]
-    yield made
-    for identifier in made:
+    yield created
+    for identifier in created:
         try:
             agentcore_control.delete_code_interpreter(codeInterpreterId=identifier)
         except agentcore_control.exceptions.ResourceNotFoundException:
@@ -228,10 +228,10 @@ def test_deletions_between_two_pages_skip_no_item(agentcore_control: Any, interp
     token: dict[str, str] = {}
     while True:
         page = agentcore_control.list_code_interpreters(type="CUSTOM", maxResults=2, **token)
-        found = [summary["codeInterpreterId"] for summary in page["codeInterpreterSummaries"]]
-        listed += found
-        if found[0] in interpreters:
-            agentcore_control.delete_code_interpreter(codeInterpreterId=found[0])
+        page_ids = [summary["codeInterpreterId"] for summary in page["codeInterpreterSummaries"]]
+        listed += page_ids
+        if page_ids[0] in interpreters:
+            agentcore_control.delete_code_interpreter(codeInterpreterId=page_ids[0])
         if "nextToken" not in page:
             break
         token = {"nextToken": page["nextToken"]}
@@ -273,8 +273,8 @@ def test_stop_and_delete_are_idempotent_by_client_token(
         where = {"codeInterpreterId": interpreters[0]}
         end = agentcore_control.delete_code_interpreter
         error = agentcore_control.exceptions.ResourceNotFoundException
-    first, again = end(**where, clientToken=token), end(**where, clientToken=token)
-    assert first["lastUpdatedAt"] == again["lastUpdatedAt"]
+    first, second = end(**where, clientToken=token), end(**where, clientToken=token)
+    assert first["lastUpdatedAt"] == second["lastUpdatedAt"]
     with pytest.raises(error):
         end(**where, clientToken=str(uuid.uuid4()))
 

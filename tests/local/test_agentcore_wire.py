@@ -147,12 +147,12 @@ def test_numbers_tables_and_charts_match_the_published_response(invoke: Invoke) 
 
 def test_counts_of_299130_rows_match_the_published_response(invoke: Invoke) -> None:
     """The rows were not published, but their counts were. The test creates a file with these counts."""
-    made = """both, kimberlys, crocodiles = 120, 7149, 5953
+    code = """both, kimberlys, crocodiles = 120, 7149, 5953
 rows = ['Kimberly X,Crocodile'] * both + ['Kimberly X,Goat'] * (kimberlys - both)
 rows += ['A B,Crocodile'] * (crocodiles - both)
 with open('data.csv', 'w') as file:
     file.write('\\n'.join(['Name,Preferred_Animal', *rows, *['A B,Goat'] * (299130 - len(rows))]))"""
-    assert invoke("executeCode", {"code": made, "language": "python"})["isError"] is False
+    assert invoke("executeCode", {"code": code, "language": "python"})["isError"] is False
     response, published = replay(invoke, "execute_code_ok_langchain_eda_c34_2")
     # The service sometimes prints an empty line between two prints.
     printed: list[str] = [result["structuredContent"]["stdout"] for result in (response, published)]
@@ -350,7 +350,7 @@ def test_the_response_size_limit_matches_aws(invoke: Invoke) -> None:
 
 
 def test_absolute_paths_and_path_traversal_are_rejected(invoke: Invoke) -> None:
-    words = case("error_absolute_path_path_traversal")["error"]["contains"]
+    text = case("error_absolute_path_path_traversal")["error"]["contains"]
     block = {"path": "/tmp/x", "text": "x"}  # noqa: S108  a path that is rejected
     for name, arguments in (
         ("readFiles", {"paths": ["/etc/passwd"]}),
@@ -361,7 +361,7 @@ def test_absolute_paths_and_path_traversal_are_rejected(invoke: Invoke) -> None:
     ):
         result = invoke(name, arguments)
         assert result["isError"], name
-        assert words in result["content"][0]["text"], name
+        assert text in result["content"][0]["text"], name
 
 
 def test_the_response_headers_match_the_published_ones(agentcore: Any, session: str) -> None:
@@ -413,8 +413,8 @@ def test_stopping_a_session_fails_its_running_call_as_published(agentcore: Any, 
     published = case("error_inflight_terminated")
     (response,) = refusals
     assert response["Error"]["Code"] == published["error"]["Code"]
-    words = published["error"]["Message"].split("…")  # an omission in the published text
-    assert re.fullmatch(".*".join(re.escape(part.strip()) for part in words), response["Error"]["Message"])
+    parts = published["error"]["Message"].split("…")  # an omission in the published text
+    assert re.fullmatch(".*".join(re.escape(part.strip()) for part in parts), response["Error"]["Message"])
     assert session in response["Error"]["Message"]
     assert response["ResponseMetadata"]["HTTPStatusCode"] == published["http_status"]
 

@@ -154,10 +154,10 @@ class DeployedAgent:
         return asyncio.run(answer(self.settings, model, prompt))
 
     def live_sessions(self) -> list[Any]:
-        found = self.admin.client("bedrock-agentcore").list_code_interpreter_sessions(
+        response = self.admin.client("bedrock-agentcore").list_code_interpreter_sessions(
             codeInterpreterIdentifier=self.settings.interpreter_id, status="READY"
         )
-        return list(found["items"])
+        return list(response["items"])
 
 
 @pytest.fixture(scope="module")
@@ -180,11 +180,11 @@ def deployed_agent(aws: RunningInstance | None, tmp_path_factory: pytest.TempPat
     cloudformation.create_stack(StackName=NAME, TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
     cloudformation.get_waiter("stack_create_complete").wait(StackName=NAME, WaiterConfig={"Delay": 1})
     (stack,) = cloudformation.describe_stacks(StackName=NAME)["Stacks"]
-    found = {names[each.get("OutputKey", "")]: each.get("OutputValue", "") for each in stack.get("Outputs", [])}
-    role = found.pop("ROLE")
+    outputs = {names[each.get("OutputKey", "")]: each.get("OutputValue", "") for each in stack.get("Outputs", [])}
+    role = outputs.pop("ROLE")
     trust = {"Effect": "Allow", "Principal": {"AWS": aws.account}, "Action": "sts:AssumeRole"}
     admin.client("iam").update_assume_role_policy(RoleName=role.rpartition("/")[2], PolicyDocument=document(trust))
-    return DeployedAgent(Settings.from_environment(found), role, admin)
+    return DeployedAgent(Settings.from_environment(outputs), role, admin)
 
 
 def document(*statements: dict[str, Any]) -> str:
@@ -213,16 +213,16 @@ def no_write_access(deployed_agent: DeployedAgent) -> Generator[None]:
 
 
 def links_in(reply: str) -> list[tuple[int, str]]:
-    """Returns the figures and links that are appended to an answer. Each link is there twice, and complete."""
-    found: list[tuple[str, str, str]] = LINK.findall(reply)
-    assert all(link == direct for _, link, direct in found)
-    return [(int(figure), link) for figure, link, _ in found]
+    """Returns the figures and links at the end of an answer. Asserts that each link occurs twice and is complete."""
+    matches: list[tuple[str, str, str]] = LINK.findall(reply)
+    assert all(link == direct for _, link, direct in matches)
+    return [(int(figure), link) for figure, link, _ in matches]
 
 
 def download(url: str) -> bytes:
-    with urllib.request.urlopen(url) as found:  # noqa: S310 - a URL of the embedded AWS
-        assert found.headers["Content-Type"] == "image/png"
-        return found.read()
+    with urllib.request.urlopen(url) as response:  # noqa: S310 - a URL of the embedded AWS
+        assert response.headers["Content-Type"] == "image/png"
+        return response.read()
 
 
 def size_of(png: bytes) -> tuple[int, int]:
@@ -293,9 +293,9 @@ def frame(name: str, body: Any) -> bytes:
 def invoke(url: str, payload: object) -> Any:
     data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     request = urllib.request.Request(f"{url}/invocations", data, {"Content-Type": "application/json"})  # noqa: S310
-    with urllib.request.urlopen(request) as found:  # noqa: S310 - a loopback URL
-        assert found.headers["Content-Type"] == "application/json"
-        return json.load(found)
+    with urllib.request.urlopen(request) as response:  # noqa: S310 - a loopback URL
+        assert response.headers["Content-Type"] == "application/json"
+        return json.load(response)
 
 
 def test_the_sales_question_returns_the_growth_and_a_link_to_the_chart(agent: DeployedAgent) -> None:
@@ -421,10 +421,10 @@ def test_without_a_bucket_a_figure_is_returned_as_base64_but_not_sent_to_the_mod
     assert (debug["s3_available"], debug["fallback_reason"]) == (False, "no bucket is configured")
     model = ScriptedModel({QUESTION: ONE_FIGURE})
     reply = asyncio.run(answer(replace(agent.settings, bucket=None), model, QUESTION))
-    (found,) = re.findall(r"\*\*Figure 1\*\*: data:image/png;base64,(.+)$", reply, re.MULTILINE)
-    size_of(base64.b64decode(found, validate=True))
+    (data,) = re.findall(r"\*\*Figure 1\*\*: data:image/png;base64,(.+)$", reply, re.MULTILINE)
+    size_of(base64.b64decode(data, validate=True))
     assert model.read[0]["structuredContent"]["images"] == [{"i": 1, "d": "(appended to the answer)"}]
-    assert found not in json.dumps(model.read)
+    assert data not in json.dumps(model.read)
 
 
 def test_failing_code_is_an_error_for_the_model_and_its_figures_are_saved(agent: DeployedAgent) -> None:

@@ -78,14 +78,14 @@ def test_start_env_status_and_stop(state: Path) -> None:
     assert "ready after" in started.stderr
     running = running_instance.find(StateDirectory(state))
     assert running is not None
-    parts = processes_below(running.pid)
+    components = processes_below(running.pid)
 
     again = sandpiper("local", "start", "--state", state)
     assert (again.returncode, again.stderr) == (0, f"already running: {running.url}, process {running.pid}\n")
 
     shell = f'eval "$({COMMAND} local env --state {state})" && {sys.executable} -c "{WHO_AM_I}"'
-    who = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True, cwd=PROJECT)
-    assert who.stdout == "arn:aws:iam::123456789012:root\n"
+    identity = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True, cwd=PROJECT)
+    assert identity.stdout == "arn:aws:iam::123456789012:root\n"
 
     unset = subprocess.run(
         ["sh", "-c", f'eval "$({COMMAND} local env --state {state})"; eval "$({COMMAND} local env --unset)"; env'],
@@ -108,7 +108,7 @@ def test_start_env_status_and_stop(state: Path) -> None:
     stopped = sandpiper("local", "stop", "--state", state)
     assert (stopped.returncode, stopped.stderr) == (0, stop_message(state))
     assert sandpiper("local", "status", "--state", state).returncode == 1
-    wait_until_gone(parts | {running.pid})
+    wait_until_gone(components | {running.pid})
     assert not StateDirectory(state).running.exists()
 
 
@@ -128,7 +128,7 @@ def test_the_version_is_printed() -> None:
     assert sandpiper("--version").stdout == f"{version('sandpiper')}\n"
 
 
-NAMES_A_HOST = """
+CONNECT_TO_HOST = """
 import socket, sys
 try:
     print(socket.create_connection(("db.internal", 5432), 5).recv(4))
@@ -140,18 +140,18 @@ except OSError:
 @pytest.mark.parametrize("mode", ["VPC", "PUBLIC"])
 def test_code_reaches_the_hosts_of_the_start_options(state: Path, mode: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        named = f"db.internal:5432=127.0.0.1:{server.getsockname()[1]}"
+        value = f"db.internal:5432=127.0.0.1:{server.getsockname()[1]}"
         option = f"--{mode.lower()}-host"
-        started = sandpiper("local", "start", "--state", state, option, named, "--public-hosts-only")
+        started = sandpiper("local", "start", "--state", state, option, value, "--public-hosts-only")
         assert started.returncode == 0, started.stderr
-        again = sandpiper("local", "start", "--state", state, option, named).stderr
+        again = sandpiper("local", "start", "--state", state, option, value).stderr
         assert "it runs with other options" in again
         running = wait_for_record(StateDirectory(state))
         with running_code(running, mode) as run:
             threading.Thread(target=lambda: server.accept()[0].sendall(b"here"), daemon=True).start()
-            assert run(NAMES_A_HOST) == "b'here'"
+            assert run(CONNECT_TO_HOST) == "b'here'"
         with running_code(running, "PUBLIC" if mode == "VPC" else "VPC") as run:
-            assert run(NAMES_A_HOST) == "refused"
+            assert run(CONNECT_TO_HOST) == "refused"
 
 
 @contextmanager
@@ -161,31 +161,31 @@ def running_code(running: running_instance.RunningInstance, mode: str) -> Genera
     control: Any = session.client("bedrock-agentcore-control", endpoint_url=running.agentcore_url)
     data: Any = session.client("bedrock-agentcore", endpoint_url=running.agentcore_url)
     vpc = {"vpcConfig": {"subnets": ["subnet-12345678"], "securityGroups": ["sg-12345678"]}} if mode == "VPC" else {}
-    made = control.create_code_interpreter(name=f"of_{mode}", networkConfiguration={"networkMode": mode, **vpc})
-    names = {"codeInterpreterIdentifier": made["codeInterpreterId"]}
-    names["sessionId"] = data.start_code_interpreter_session(**names)["sessionId"]
+    created = control.create_code_interpreter(name=f"of_{mode}", networkConfiguration={"networkMode": mode, **vpc})
+    identifiers = {"codeInterpreterIdentifier": created["codeInterpreterId"]}
+    identifiers["sessionId"] = data.start_code_interpreter_session(**identifiers)["sessionId"]
 
     def run(code: str) -> str:
         arguments = {"language": "python", "code": code}
-        (event,) = data.invoke_code_interpreter(**names, name="executeCode", arguments=arguments)["stream"]
+        (event,) = data.invoke_code_interpreter(**identifiers, name="executeCode", arguments=arguments)["stream"]
         return event["result"]["structuredContent"]["stdout"]
 
     yield run
-    data.stop_code_interpreter_session(**names)
+    data.stop_code_interpreter_session(**identifiers)
 
 
 @pytest.mark.parametrize("option", ["--vpc-host", "--public-host"])
-def test_an_invalid_host_is_named(state: Path, option: str) -> None:
-    said = sandpiper("local", "start", "--state", state, option, "db.internal")
+def test_invalid_host_option_is_rejected_with_the_expected_form(state: Path, option: str) -> None:
+    result = sandpiper("local", "start", "--state", state, option, "db.internal")
     form = "NAME:PORT=HOST:PORT, for example db.internal:5432=127.0.0.1:5432"
-    assert (said.returncode, said.stderr) == (2, f"error: {option}: db.internal is not of the form {form}\n")
+    assert (result.returncode, result.stderr) == (2, f"error: {option}: db.internal is not of the form {form}\n")
 
 
 def test_two_concurrent_starts_start_one_instance(state: Path) -> None:
     with ThreadPoolExecutor(2) as threads:
         starts = [threads.submit(sandpiper, "local", "start", "--state", state) for _ in range(2)]
-        said = sorted("already running" in start.result().stderr for start in starts)
-    assert said == [False, True]
+        already_running = sorted("already running" in start.result().stderr for start in starts)
+    assert already_running == [False, True]
 
 
 def wait_for_record(directory: StateDirectory) -> running_instance.RunningInstance:
@@ -211,13 +211,13 @@ def stop_message(state: Path) -> str:
     return f"stopped the embedded AWS in {state}/.sandpiper/local\n"
 
 
-def test_stop_names_the_current_folder(state: Path, tmp_path: Path) -> None:
+def test_stop_in_another_folder_stops_nothing_and_reports_the_folder(state: Path, tmp_path: Path) -> None:
     other = tmp_path / "[red]elsewhere"
     other.mkdir()
     assert sandpiper("local", "start", cwd=state).returncode == 0
-    said = sandpiper("local", "stop", cwd=other)
-    assert (said.returncode, said.stdout) == (0, "")
-    assert said.stderr.startswith(f"no embedded AWS runs in {other}/.sandpiper/local: nothing was stopped.")
+    result = sandpiper("local", "stop", cwd=other)
+    assert (result.returncode, result.stdout) == (0, "")
+    assert result.stderr.startswith(f"no embedded AWS runs in {other}/.sandpiper/local: nothing was stopped.")
     assert running_instance.find(StateDirectory(state)) is not None
     assert sandpiper("local", "stop", cwd=state).stderr == stop_message(state)
     other.rmdir()
@@ -225,72 +225,72 @@ def test_stop_names_the_current_folder(state: Path, tmp_path: Path) -> None:
 
 def test_stop_leaves_the_state_folder_unchanged(state: Path) -> None:
     (state / "work").mkdir()
-    (state / "work" / "thesis.txt").write_text("mine")
-    (state / "running.json").write_text("mine too")
+    (state / "work" / "thesis.txt").write_text("original")
+    (state / "running.json").write_text("original too")
     state.chmod(0o755)
     assert sandpiper("local", "start", "--state", state).returncode == 0
     assert sandpiper("local", "stop", "--state", state).stderr == stop_message(state)
-    assert (state / "work" / "thesis.txt").read_text() == "mine"
-    assert (state / "running.json").read_text() == "mine too"
+    assert (state / "work" / "thesis.txt").read_text() == "original"
+    assert (state / "running.json").read_text() == "original too"
     assert state.stat().st_mode & 0o777 == 0o755
     assert {path.name for path in state.iterdir()} == {"work", "running.json", ".sandpiper"}
     assert StateDirectory(state).path.stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize("command", ["start", "status", "stop", "env"])
-def test_a_file_instead_of_the_state_folder_is_named(tmp_path: Path, command: str) -> None:
+def test_file_instead_of_the_state_folder_is_reported_with_the_remedy(tmp_path: Path, command: str) -> None:
     file = tmp_path / "file"
     file.touch()
-    said = sandpiper("local", command, "--state", file)
-    assert said.returncode == 2
-    assert said.stderr == (f"error: {file} cannot be used: Not a directory; choose another folder with --state\n")
+    result = sandpiper("local", command, "--state", file)
+    assert result.returncode == 2
+    assert result.stderr == (f"error: {file} cannot be used: Not a directory; choose another folder with --state\n")
 
 
-def test_status_reports_that_agentcore_does_not_answer(state: Path) -> None:
-    own = os.getpid()
+def test_status_reports_that_agentcore_does_not_respond(state: Path) -> None:
+    pid = os.getpid()
     directory = StateDirectory(state)
     directory.path.mkdir(parents=True)
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    started = running_instance.process_start(own) or 0
-    running_instance.RunningInstance(own, started, url, url, "1", "us-east-1", "key", "secret", "token").save(directory)
-    said = sandpiper("local", "status", "--state", state)
+    started = running_instance.process_start(pid) or 0
+    running_instance.RunningInstance(pid, started, url, url, "1", "us-east-1", "key", "secret", "token").save(directory)
+    result = sandpiper("local", "status", "--state", state)
     directory.running.unlink()
-    assert said.returncode == 2
-    assert said.stderr.startswith(f"error: AgentCore does not respond at {url} (")
-    assert said.stderr.count("\n") == 1
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"error: AgentCore does not respond at {url} (")
+    assert result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_an_interrupted_start_leaves_no_process(state: Path, number: signal.Signals) -> None:
+def test_interrupted_start_leaves_no_process(state: Path, number: signal.Signals) -> None:
     starter = subprocess.Popen([COMMAND, "local", "start", "--state", state], stderr=subprocess.PIPE)
     end = time.monotonic() + 30
-    while not (begun := services(state)):
+    while not (services_started := services(state)):
         assert time.monotonic() < end
         time.sleep(0.01)
     starter.send_signal(number)
     starter.communicate(timeout=60)
     assert starter.returncode == 128 + number
-    wait_until_gone(begun)
+    wait_until_gone(services_started)
     assert not services(state)
 
 
 @pytest.mark.parametrize("command", ["start", "stop"])
-def test_a_killed_start_leaves_one_service_that_other_commands_find(state: Path, command: str) -> None:
+def test_service_of_a_killed_start_is_found_by_other_commands(state: Path, command: str) -> None:
     starter = subprocess.Popen([COMMAND, "local", "start", "--state", state], stderr=subprocess.PIPE)
     end = time.monotonic() + 30
-    while not (begun := services(state)):
+    while not (services_started := services(state)):
         assert time.monotonic() < end
         time.sleep(0.01)
     starter.kill()
     starter.communicate(timeout=60)
-    said = sandpiper("local", command, "--state", state)
-    assert said.returncode == 0, said.stderr
+    result = sandpiper("local", command, "--state", state)
+    assert result.returncode == 0, result.stderr
     if command == "start":
-        assert "already running" in said.stderr
-        assert services(state) == begun
+        assert "already running" in result.stderr
+        assert services(state) == services_started
     else:
-        assert said.stderr == stop_message(state)
+        assert result.stderr == stop_message(state)
         assert not services(state)
 
 
@@ -361,11 +361,11 @@ def test_the_embedded_aws_of_tests_ends_when_the_test_run_is_killed(
     )
     assert starter.stdout is not None
     service = int(starter.stdout.readline())
-    begun = {service} | processes_below(service)
+    services_started = {service} | processes_below(service)
     starter.send_signal(number)
     starter.communicate(timeout=60)
     assert starter.returncode == -number
-    wait_until_gone(begun)
+    wait_until_gone(services_started)
     assert {path.name for path in state.iterdir()} <= {".sandpiper", "log"}
 
 
@@ -387,7 +387,7 @@ FOREIGN = {
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
     "AWS_ENDPOINT_URL_STS": "http://192.0.2.1",
     "AWS_PROFILE": "customer",
-    "AWS_SESSION_TOKEN": "theirs",
+    "AWS_SESSION_TOKEN": "other",
     "AWS_USE_FIPS_ENDPOINT": "true",
     "http_proxy": "http://192.0.2.1:3128",
     "HTTPS_PROXY": "http://192.0.2.1:3128",
@@ -397,11 +397,11 @@ FOREIGN = {
 def test_env_overrides_the_account_and_proxy_of_the_shell(running_state: Path) -> None:
     assert sandpiper("local", "status", "--state", running_state, variables=FOREIGN).returncode == 0
     shell = f'eval "$({COMMAND} local env --state {running_state})" && {sys.executable} -c "{WHO_AM_I}"'
-    who = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, env={**os.environ, **FOREIGN})
-    assert who.stdout == "arn:aws:iam::123456789012:root\n", who.stderr
+    identity = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, env={**os.environ, **FOREIGN})
+    assert identity.stdout == "arn:aws:iam::123456789012:root\n", identity.stderr
 
 
-def test_env_keeps_variables_that_are_not_of_aws() -> None:
+def test_env_keeps_other_variables() -> None:
     running = running_instance.RunningInstance(
         1, 1, "http://127.0.0.1:1", "http://127.0.0.1:2", "1", "us-east-1", "key", "secret", "token"
     )
@@ -435,17 +435,19 @@ def listening_addresses(pid: int) -> set[str]:
 def test_every_port_listens_on_loopback(running_state: Path) -> None:
     running = running_instance.find(StateDirectory(running_state))
     assert running is not None
-    ours = {address for pid in {running.pid} | processes_below(running.pid) for address in listening_addresses(pid)}
-    assert ours == {"127.0.0.1"}
+    addresses = {
+        address for pid in {running.pid} | processes_below(running.pid) for address in listening_addresses(pid)
+    }
+    assert addresses == {"127.0.0.1"}
 
 
 def test_a_killed_service_ends_its_components_and_the_next_start_cleans_up(state: Path) -> None:
     assert sandpiper("local", "start", "--state", state).returncode == 0
     first = running_instance.find(StateDirectory(state))
     assert first is not None
-    parts = processes_below(first.pid)
+    components = processes_below(first.pid)
     os.kill(first.pid, signal.SIGKILL)
-    wait_until_gone(parts)
+    wait_until_gone(components)
     assert sandpiper("local", "status", "--state", state).returncode == 1
     assert sandpiper("local", "start", "--state", state).returncode == 0
     second = running_instance.find(StateDirectory(state))
@@ -454,9 +456,9 @@ def test_a_killed_service_ends_its_components_and_the_next_start_cleans_up(state
 
 
 @pytest.mark.parametrize("option", ["--port", "--agentcore-port"])
-def test_a_port_in_use_is_named_with_the_remedy(state: Path, option: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+def test_port_in_use_is_reported_with_the_remedy(state: Path, option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
         started = sandpiper("local", "start", "--state", state, option, str(port))
     assert started.returncode == 2
     assert started.stderr == (
@@ -466,7 +468,7 @@ def test_a_port_in_use_is_named_with_the_remedy(state: Path, option: str) -> Non
     assert running_instance.find(StateDirectory(state)) is None
 
 
-def test_a_full_disk_is_named_with_the_remedy(tmp_path: Path) -> None:
+def test_full_disk_is_reported_with_the_remedy(tmp_path: Path) -> None:
     script = f"mount -t tmpfs -o size=1m none {tmp_path} && exec {COMMAND} local start --state {tmp_path}"
     started = subprocess.run(
         ["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, env={**os.environ, "COLUMNS": "400"}
@@ -483,9 +485,9 @@ def test_without_bubblewrap_start_reports_that_no_code_can_run(
 ) -> None:
     tools = tmp_path_factory.mktemp("bin")
     for tool in ("sh", "env"):
-        found = shutil.which(tool)
-        assert found is not None
-        (tools / tool).symlink_to(found)
+        executable = shutil.which(tool)
+        assert executable is not None
+        (tools / tool).symlink_to(executable)
     started = sandpiper("local", "start", "--state", state, variables={"PATH": str(tools)})
     assert started.returncode == 0, started.stderr
     assert "no code can run" in started.stderr
@@ -528,18 +530,18 @@ def test_run_prints_its_result_also_when_files_cannot_be_saved(product: Product,
 
 
 def test_run_keeps_existing_files_without_overwrite(product: Product, tmp_path: Path) -> None:
-    (tmp_path / "claims.csv").write_text("mine")
+    (tmp_path / "claims.csv").write_text("original")
     run = sandpiper("run", "examples/csv_report.py", "--out", tmp_path)
-    said = f"error: {tmp_path}/claims.csv exists already: choose another folder with --out, or add"
+    message = f"error: {tmp_path}/claims.csv exists already: choose another folder with --out, or add"
     assert (run.returncode, run.stdout) == (2, "Report created\n")
-    assert f"{said} --overwrite\n" in run.stderr
+    assert f"{message} --overwrite\n" in run.stderr
     assert f"s3://{product.deployment.bucket}/" in run.stderr
-    assert (tmp_path / "claims.csv").read_text() == "mine"
+    assert (tmp_path / "claims.csv").read_text() == "original"
     assert sandpiper("run", "examples/csv_report.py", "--out", tmp_path, "--overwrite").returncode == 0
     assert (tmp_path / "claims.csv").stat().st_size == 65
 
 
-LEAVES = """
+PROGRAM = """
 import matplotlib.pyplot as plt, os
 plt.plot([1, 2])
 os.makedirs("deep/er")
@@ -562,23 +564,23 @@ for name in ("a.txt", "b.log", "deep/er/c.txt"):
     ],
 )
 def test_run_downloads_the_requested_files(tmp_path: Path, options: tuple[str, ...], downloaded: set[str]) -> None:
-    run = sandpiper("run", "-", *options, "--out", tmp_path / "out", text=LEAVES)
+    run = sandpiper("run", "-", *options, "--out", tmp_path / "out", text=PROGRAM)
     assert run.returncode == 0, run.stderr
-    found = (path for path in (tmp_path / "out").rglob("*") if path.is_file())
-    assert {str(path.relative_to(tmp_path / "out")) for path in found} == downloaded
+    paths = (path for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert {str(path.relative_to(tmp_path / "out")) for path in paths} == downloaded
 
 
 def test_run_reads_inputs_and_the_program_from_s3(product: Product, tmp_path: Path) -> None:
-    """Each input is at its path, which is its own name or another one."""
+    """Each input has the path in the option, or its name in S3."""
     bucket, folder = product.deployment.bucket, f"{product.deployment.prefix}/inputs/{uuid.uuid4()}"
     address = f"s3://{bucket}/{folder}"
     code = "import glob; print(sorted(glob.glob('**/*.csv', recursive=True)))"
     for key, text in (("a.csv", "1"), ("year=2026/b.csv", "2"), ("year=2026/more/c.csv", "3"), ("list.py", code)):
         product.session.client("s3").put_object(Bucket=bucket, Key=f"{folder}/{key}", Body=text.encode())
     (tmp_path / "d=1.csv").write_text("4")
-    given = (f"{address}/a.csv", f"raw/x.csv={address}/a.csv", f"{address}/year=2026/", f"all={address}/year=2026/")
+    remote = (f"{address}/a.csv", f"raw/x.csv={address}/a.csv", f"{address}/year=2026/", f"all={address}/year=2026/")
     local = (tmp_path / "d=1.csv", f"raw/d.csv={tmp_path}/d=1.csv")
-    inputs = [word for one in (*given, *local) for word in ("--input", one)]
+    inputs = [argument for value in (*remote, *local) for argument in ("--input", value)]
     run = sandpiper("run", f"{address}/list.py", *inputs, "--out", tmp_path)
     of_folders = ["all/b.csv", "all/more/c.csv", "year=2026/b.csv", "year=2026/more/c.csv"]
     assert run.stdout == f"{sorted(['a.csv', 'd=1.csv', 'raw/d.csv', 'raw/x.csv', *of_folders])}\n", run.stderr
@@ -640,7 +642,7 @@ def test_run_saves_a_file_that_could_not_be_stored_in_s3(product: Product, tmp_p
 
 
 class CutOff(BaseHTTPRequestHandler):
-    """An S3 server that closes the connection before it has sent the whole object."""
+    """An S3 server that closes the connection before it has sent the complete object."""
 
     def do_HEAD(self) -> None:
         self.send_response(200)
@@ -657,7 +659,7 @@ class CutOff(BaseHTTPRequestHandler):
 
 
 @pytest.mark.usefixtures("product")
-def test_run_names_a_truncated_download_and_leaves_no_partial_file(tmp_path: Path) -> None:
+def test_run_reports_a_truncated_download_and_leaves_no_partial_file(tmp_path: Path) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), CutOff) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         variables = {"AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{server.server_port}"}
@@ -681,16 +683,16 @@ def test_run_shows_its_progress_in_a_terminal(tmp_path: Path) -> None:
     assert run.stdin is not None
     run.stdin.write(code.encode())
     run.stdin.close()
-    shown = b""
+    output = b""
     with suppress(OSError):  # end of the output: the terminal is closed
         while read := os.read(reader, 1 << 16):
-            shown += read
+            output += read
     os.close(reader)
-    assert run.wait() == 0, shown
+    assert run.wait() == 0, output
     assert (tmp_path / "copy.bin").stat().st_size == 20 << 20
-    whole = "[0-9,]+ of 20,971,520 bytes"
-    for said in (f"uploading large.bin, {whole}", "running, [1-9] s", f"saving file 1 of 1, {whole}"):
-        assert re.search(said.encode(), shown)
+    size = "[0-9,]+ of 20,971,520 bytes"
+    for pattern in (f"uploading large.bin, {size}", "running, [1-9] s", f"saving file 1 of 1, {size}"):
+        assert re.search(pattern.encode(), output)
 
 
 def test_run_validates_before_it_uploads(product: Product, tmp_path: Path) -> None:
@@ -732,20 +734,20 @@ def test_the_suffix_of_a_program_sets_its_language(
     assert (run.returncode, run.stdout) == (0, printed), run.stderr
 
 
-def test_run_names_its_endpoint_and_does_not_use_aws_instead_of_the_embedded_aws(
+def test_run_without_environment_variables_does_not_use_aws_instead_of_the_embedded_aws(
     running_state: Path, tmp_path: Path
 ) -> None:
-    """Without the variables that `local env` prints, even if the shell has credentials and a Region."""
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    """The variables of `local env` are not set, but the shell has credentials and a region."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     # No process listens at this proxy, so a request to AWS would fail.
-    bare |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
-    bare |= {"HTTPS_PROXY": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1", "COLUMNS": "400"}
+    variables |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
+    variables |= {"HTTPS_PROXY": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1", "COLUMNS": "400"}
 
     def run(*options: str, cwd: Path = running_state) -> str:
         command = [COMMAND, "run", "-", *options]
-        done = subprocess.run(command, cwd=cwd, env=bare, input="1", capture_output=True, text=True)
-        assert (done.returncode, done.stdout) == (2, "")
-        return done.stderr
+        process = subprocess.run(command, cwd=cwd, env=variables, input="1", capture_output=True, text=True)
+        assert (process.returncode, process.stdout) == (2, "")
+        return process.stderr
 
     running = wait_for_record(StateDirectory(running_state))
     aws = "https://cloudformation.us-east-1.amazonaws.com"
@@ -765,8 +767,8 @@ def test_logs_are_printed_below_the_name_of_each_component(running_state: Path) 
 @pytest.mark.usefixtures("product")
 def test_an_environment_is_selected_by_its_file_and_its_only_tenant_by_default(tmp_path: Path) -> None:
     file = tmp_path / "first.yaml"
-    made = ("--name", "first", "--account", "123456789012", "--region", "us-east-1", "--owner", "a test")
-    assert sandpiper("init", *made, "--output", file).returncode == 0
+    options = ("--name", "first", "--account", "123456789012", "--region", "us-east-1", "--owner", "a test")
+    assert sandpiper("init", *options, "--output", file).returncode == 0
     run = sandpiper("run", "examples/claims_total.py", "--environment", file)
     assert run.stderr.startswith("error: stack sandpiper-first-main is not deployed at "), run.stderr
     local = shutil.copy(PROJECT / "environments" / "local.yaml", tmp_path)
@@ -797,9 +799,9 @@ def test_an_interrupted_run_reports_what_continues(product: Product, tmp_path: P
         time.sleep(0.05)
     run.send_signal(signal.SIGINT)
     assert run.stderr is not None
-    said = run.stderr.read().decode()
+    stderr = run.stderr.read().decode()
     assert run.wait(30) == 130
-    assert "interrupted: the execution was stopped; code that is already running continues" in said
+    assert "interrupted: the execution was stopped; code that is already running continues" in stderr
     while product.live_sessions():
         assert time.monotonic() < end
         time.sleep(0.1)
@@ -880,8 +882,8 @@ def test_run_reports_an_error_in_one_message(product: Product, arguments: list[s
     before = product.executions()
     run = sandpiper("run", *arguments, text="")
     endpoint = os.environ["AWS_ENDPOINT_URL"]
-    said = run.stderr.removeprefix(f"account 123456789012 at {endpoint}\n")
-    assert (run.returncode, run.stdout, said) == (2, "", message.format(endpoint=endpoint))
+    error = run.stderr.removeprefix(f"account 123456789012 at {endpoint}\n")
+    assert (run.returncode, run.stdout, error) == (2, "", message.format(endpoint=endpoint))
     assert product.executions() == before
 
 
@@ -900,12 +902,14 @@ def test_a_demo_that_is_interrupted_during_deployment_leaves_no_process(tmp_path
     directory = StateDirectory(tmp_path, "demo")
     running = wait_for_record(directory)
     end = time.monotonic() + 120
-    while not any(b"jsii-runtime" in command_of(pid) for pid in processes_below(demo.pid)):  # of the app's own
+    while not any(
+        b"jsii-runtime" in command_of(pid) for pid in processes_below(demo.pid)
+    ):  # the jsii runtime of the CDK app
         assert time.monotonic() < end
         time.sleep(0.05)
     started = {running.pid} | processes_below(running.pid) | processes_below(demo.pid)
     assert any(b"app.py" in command_of(pid) for pid in started)
-    demo.send_signal(number)  # to it alone: a terminal's Ctrl-C would go to all that it started
+    demo.send_signal(number)  # only to this process, unlike the Ctrl-C of a terminal
     output, _ = demo.communicate(timeout=60)
     assert demo.returncode == 128 + number, output
     assert not alive(started)

@@ -64,7 +64,7 @@ class Runner:
     product: Product
     sent: list[str] = field(default_factory=list[str])
     not_stopped: list[str] = field(default_factory=list[str])
-    left: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    file_counts: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
 
     def run(self, request: RunCode, seconds: float = 900, run: Run | None = None) -> RunResult:
         self.sent.clear()
@@ -79,7 +79,7 @@ class Runner:
             clients=RecordingClients(AwsClients(), self.watch),
             deadline=Deadline.after(seconds),
             on_stop_failed=lambda session_id, _: self.not_stopped.append(session_id),
-            on_files_collected=lambda kept, skipped: self.left.append((kept, skipped)),
+            on_files_collected=lambda stored, skipped: self.file_counts.append((stored, skipped)),
         )
 
     def open(self, seconds: float, lifetime_seconds: int = 300) -> AbstractContextManager[CodeSession]:
@@ -94,7 +94,7 @@ class Runner:
         )
 
     def stored(self, folder: str, data: bytes | None) -> S3Object:
-        """Returns the address of an object below the tenant's prefix; creates the object if `data` is given."""
+        """Returns the address of an object below the tenant's prefix; creates the object unless `data` is None."""
         deployment = self.product.deployment
         source = S3Object(deployment.bucket, f"{deployment.prefix}/{folder}/{uuid.uuid4()}.py")
         if data is not None:
@@ -114,7 +114,7 @@ class Runner:
 
 @pytest.fixture
 def runner(product: Product, monkeypatch: pytest.MonkeyPatch) -> Generator[Runner]:
-    """A runner without retry delays. Afterwards, all of its sessions must be stopped."""
+    """Returns a runner without retry delays. Asserts that all of its sessions are stopped after the test."""
     monkeypatch.setattr("code_runner.agentcore.client.RETRY_DELAYS_SECONDS", (0.01, 0.01))
     runner = Runner(product)
     yield runner
@@ -123,26 +123,26 @@ def runner(product: Product, monkeypatch: pytest.MonkeyPatch) -> Generator[Runne
 
 
 @pytest.fixture
-def hurried(monkeypatch: pytest.MonkeyPatch) -> int:
-    """Returns a short time in seconds in which a run still begins; normally a run needs 40 s to begin."""
+def short_run_seconds(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Returns a time in seconds that is enough for a run to start. Without this fixture it would need 40 s."""
     for name in ("MIN_REMAINING_SECONDS", "MIN_EXECUTION_SECONDS"):
         monkeypatch.setattr(f"code_runner.operations.{name}", 1)
     return 35
 
 
-LEAVES_A_FILE = RunCode(
+WRITES_A_FILE = RunCode(
     code="open('out.txt', 'w').write('1'); print('ran')", inputs=(InputFile.from_bytes("in.txt", b"1"),)
 )
-WHOLE_RUN = ["start", "writeFiles", "executeCode", "executeCommand", "readFiles", "stop"]
+ALL_CALLS = ["start", "writeFiles", "executeCode", "executeCommand", "readFiles", "stop"]
 
 
-def test_a_run_costs_as_many_calls_as_it_needs_and_no_more(runner: Runner) -> None:
+def test_run_sends_only_the_required_calls(runner: Runner) -> None:
     assert runner.run(RunCode(code="print(1)")).files == ()
     assert runner.sent == ["start", "executeCode", "executeCommand", "stop"]
     assert len(runner.run(RunCode(code="for n in range(10): open(f'{n}', 'w').write('x')")).files) == 10
     assert runner.sent == ["start", "executeCode", "executeCommand", "readFiles", "stop"]
-    assert [file.path for file in runner.run(LEAVES_A_FILE).files] == ["out.txt"]
-    assert runner.sent == WHOLE_RUN
+    assert [file.path for file in runner.run(WRITES_A_FILE).files] == ["out.txt"]
+    assert runner.sent == ALL_CALLS
 
 
 def test_figures_are_collected_in_addition_to_the_requested_files(runner: Runner) -> None:
@@ -152,19 +152,19 @@ def test_figures_are_collected_in_addition_to_the_requested_files(runner: Runner
     assert [file.path for file in result.skipped] == ["other.txt"]
 
 
-def test_a_command_that_is_stopped_leaves_its_files_and_no_session(runner: Runner) -> None:
+def test_stopped_command_returns_its_files_and_its_session_ends(runner: Runner) -> None:
     task = runner.operations().start_command(StartCommand(command="echo 1 > a.txt; sleep 600")).task
     until = time.monotonic() + 60
-    while not (found := runner.operations().collect_files(CollectFiles(session=task.session)).files):
+    while not (files := runner.operations().collect_files(CollectFiles(session=task.session)).files):
         assert time.monotonic() < until
         time.sleep(0.1)
-    assert [file.path for file in found] == ["a.txt"]
+    assert [file.path for file in files] == ["a.txt"]
     assert not runner.operations().poll_command(PollCommand(task=task)).ended
 
     run = Run(str(uuid.uuid4()))
     stopped = runner.operations(run=run).stop_command(StopCommand(task=task))
     assert (stopped.status, stopped.ended) == ("canceled", True)
-    assert [(file.path, file.sha256) for file in stopped.files] == [("a.txt", found[0].sha256)]
+    assert [(file.path, file.sha256) for file in stopped.files] == [("a.txt", files[0].sha256)]
     assert runner.product.live_sessions() == []
     assert runner.operations(run=run).stop_command(StopCommand(task=task)) == stopped
     with pytest.raises(SessionLost):
@@ -175,20 +175,20 @@ def test_a_command_that_is_stopped_leaves_its_files_and_no_session(runner: Runne
 def test_a_stopped_command_is_polled_until_it_has_ended(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     """The service may report a stopped command as running; the emulator ends it immediately."""
     task = runner.operations().start_command(StartCommand(command="sleep 600")).task
-    still = iter([Task(task.task_id, "working")] * 3)
+    pending = iter([Task(task.task_id, "working")] * 3)
     get_task = CodeInterpreterClient.get_task
 
-    def ask(calls: CodeInterpreterClient, task_id: str) -> Task:
-        return next(still, None) or get_task(calls, task_id)
+    def delayed_get_task(client: CodeInterpreterClient, task_id: str) -> Task:
+        return next(pending, None) or get_task(client, task_id)
 
-    monkeypatch.setattr(CodeInterpreterClient, "get_task", ask)
+    monkeypatch.setattr(CodeInterpreterClient, "get_task", delayed_get_task)
     stopped = runner.operations().stop_command(StopCommand(task=task))
     assert (stopped.status, stopped.ended) == ("canceled", True)
-    assert next(still, None) is None
+    assert next(pending, None) is None
 
 
-def test_a_command_that_does_not_end_in_time_is_reported_as_running_and_can_be_stopped_again(
-    runner: Runner, hurried: int, monkeypatch: pytest.MonkeyPatch
+def test_command_that_does_not_end_in_time_is_running_and_can_be_stopped_again(
+    runner: Runner, short_run_seconds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, task = Run(str(uuid.uuid4())), runner.operations().start_command(StartCommand(command="sleep 600")).task
 
@@ -197,7 +197,7 @@ def test_a_command_that_does_not_end_in_time_is_reported_as_running_and_can_be_s
 
     with monkeypatch.context() as patch:
         patch.setattr(CodeInterpreterClient, "get_task", working)
-        stopped = runner.operations(hurried, run).stop_command(StopCommand(task=task))
+        stopped = runner.operations(short_run_seconds, run).stop_command(StopCommand(task=task))
     assert (stopped.status, stopped.ended) == ("working", False)
     assert runner.operations(run=run).stop_command(StopCommand(task=task)).ended
 
@@ -243,7 +243,7 @@ def test_code_for_an_ended_session_is_reported_as_not_run(runner: Runner) -> Non
             attempt()
 
 
-def test_a_session_of_an_old_handle_may_have_ended_while_the_code_was_running(runner: Runner) -> None:
+def test_code_for_an_old_handle_of_an_ended_session_may_have_run(runner: Runner) -> None:
     session = runner.operations().open_session(OpenSession()).session
     assert runner.operations().close_session(CloseSession(session=session)).closed
     with pytest.raises(SessionLost, match=r"is not active; it may have run$"):
@@ -259,19 +259,19 @@ def test_a_link_needs_no_credentials_and_is_renewed_for_a_stored_result(runner: 
     with pytest.raises(HTTPError, match="403"):
         download(str(file.link).partition("?")[0])
 
-    claim = {"Bucket": deployment.bucket, "Key": f"{deployment.prefix}/runs/{run.key}/claim.json"}
-    entry = json.loads(s3.get_object(**claim)["Body"].read())
-    entry["result"]["files"][0]["link"] = "https://example.org/ended"
-    s3.put_object(**claim, Body=json.dumps(entry))
-    (again,) = runner.run(request, run=run).files
+    location = {"Bucket": deployment.bucket, "Key": f"{deployment.prefix}/runs/{run.key}/claim.json"}
+    record = json.loads(s3.get_object(**location)["Body"].read())
+    record["result"]["files"][0]["link"] = "https://example.org/ended"
+    s3.put_object(**location, Body=json.dumps(record))
+    (renewed,) = runner.run(request, run=run).files
     assert runner.sent == []
-    assert replace(again, link=file.link) == file
-    assert download(again.link) == b"a"
+    assert replace(renewed, link=file.link) == file
+    assert download(renewed.link) == b"a"
 
 
 def download(link: str | None) -> bytes:
-    with urlopen(str(link)) as found:  # noqa: S310 - of the embedded AWS
-        return found.read()
+    with urlopen(str(link)) as response:  # noqa: S310 - a URL of the embedded AWS
+        return response.read()
 
 
 @pytest.mark.parametrize("code", FAULTS)
@@ -280,7 +280,7 @@ def test_a_failure_after_the_code_ran_skips_files_and_keeps_the_result(
     runner: Runner, faults: FaultInjector, call: str, code: str
 ) -> None:
     faults.inject(Rule("error", call, code=code))
-    result = runner.run(LEAVES_A_FILE)
+    result = runner.run(WRITES_A_FILE)
     assert (result.stdout, result.exit_code, result.files) == ("ran", 0, ())
     assert [file.path for file in result.skipped] == [{"executeCommand": ".", "readFiles": "out.txt"}[call]]
     assert runner.sent.count("executeCode") == 1
@@ -302,7 +302,7 @@ def test_code_is_sent_again_only_after_a_throttle(
 ) -> None:
     faults.inject(Rule("error", "executeCode", code=code))
     with pytest.raises(RunError) as raised:
-        runner.run(LEAVES_A_FILE)
+        runner.run(WRITES_A_FILE)
     assert type(raised.value).__name__ == error
     assert runner.sent == ["start", "writeFiles", *["executeCode"] * times, "stop"]
 
@@ -320,7 +320,7 @@ def test_a_failure_before_the_code_is_reported_and_nothing_ran(
 ) -> None:
     faults.inject(Rule("error", "writeFiles", code=code))
     with pytest.raises(RunError) as raised:
-        runner.run(LEAVES_A_FILE)
+        runner.run(WRITES_A_FILE)
     assert type(raised.value).__name__ == error
     assert "executeCode" not in runner.sent
     assert runner.sent[-1] == "stop"
@@ -328,7 +328,7 @@ def test_a_failure_before_the_code_is_reported_and_nothing_ran(
 
 def test_throttled_code_is_retried(runner: Runner, faults: FaultInjector) -> None:
     faults.inject(Rule("throttling", "executeCode", times=1))
-    assert runner.run(LEAVES_A_FILE).stdout == "ran"
+    assert runner.run(WRITES_A_FILE).stdout == "ran"
     assert runner.sent.count("executeCode") == 2
 
 
@@ -338,7 +338,7 @@ def test_code_whose_response_is_lost_may_have_run_and_is_not_sent_again(
 ) -> None:
     faults.inject(Rule("disconnect", "executeCode", at=at))
     with pytest.raises(SessionLost, match="may have run"):
-        runner.run(LEAVES_A_FILE)
+        runner.run(WRITES_A_FILE)
     assert runner.sent == ["start", "writeFiles", "executeCode", "stop"]
 
 
@@ -363,20 +363,22 @@ def test_a_session_that_cannot_be_stopped_is_reported_and_does_not_affect_the_re
     )
 
 
-def test_code_that_outlasts_its_session_is_a_deadline_error_and_was_sent_once(runner: Runner) -> None:
-    over = r"the session's lifetime \(sessionTimeoutSeconds\) ended before the program did"
-    with pytest.raises(DeadlineExceeded, match=over), runner.open(300, lifetime_seconds=5) as session:
+def test_code_that_outlasts_its_session_raises_deadline_exceeded_and_was_sent_once(runner: Runner) -> None:
+    message = r"the session's lifetime \(sessionTimeoutSeconds\) ended before the program did"
+    with pytest.raises(DeadlineExceeded, match=message), runner.open(300, lifetime_seconds=5) as session:
         session.run(Code("import time; time.sleep(60)"))
     assert runner.sent.count("executeCode") == 1
 
 
-def test_code_that_outlasts_the_deadline_was_sent_once_and_its_session_is_stopped(runner: Runner, hurried: int) -> None:
+def test_code_that_outlasts_the_deadline_was_sent_once_and_its_session_is_stopped(
+    runner: Runner, short_run_seconds: int
+) -> None:
     with pytest.raises(DeadlineExceeded, match="no response within the available time"):
-        runner.run(RunCode(code="import time; time.sleep(60)"), seconds=hurried)
+        runner.run(RunCode(code="import time; time.sleep(60)"), seconds=short_run_seconds)
     assert runner.sent == ["start", "executeCode", "stop"]
 
 
-def test_a_run_does_not_begin_with_too_little_time_left(runner: Runner) -> None:
+def test_run_does_not_start_with_too_little_time_left(runner: Runner) -> None:
     with pytest.raises(DeadlineExceeded, match="at least 10 s are needed"):
         runner.run(RunCode(code="1"), seconds=35)
     assert runner.sent == []
@@ -387,11 +389,11 @@ def test_code_is_not_sent_when_its_inputs_have_used_up_the_time(
 ) -> None:
     monkeypatch.setattr("code_runner.operations.MIN_EXECUTION_SECONDS", 900)
     with pytest.raises(DeadlineExceeded, match="sending the code"):
-        runner.run(LEAVES_A_FILE)
+        runner.run(WRITES_A_FILE)
     assert runner.sent == ["start", "writeFiles", "stop"]
 
 
-def test_a_session_is_stopped_in_time_while_another_call_is_waiting(
+def test_session_is_stopped_in_time_while_another_call_is_waiting(
     runner: Runner, product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Calls to S3 do not end at the deadline."""
@@ -412,15 +414,14 @@ def test_an_interrupted_caller_leaves_no_session(runner: Runner) -> None:
     assert runner.sent == ["start", "stop"]
 
 
-def test_very_many_files_are_listed_without_being_read(runner: Runner) -> None:
-    """All files are listed, and none beyond the limits is read."""
+def test_files_beyond_the_limits_are_listed_but_not_read(runner: Runner) -> None:
     code = "import os\nfor n in range(12_000):\n    with open(f'{n:05}', 'wb') as f: f.truncate(100_000)\nprint('ran')"
     result = runner.run(RunCode(code=code), seconds=90)
     assert result.stdout == "ran"
     assert [file.path for file in result.files] == [f"{n:05}" for n in range(10)]
     assert result.manifest_uri is not None
     assert len(result.skipped) < 9_991
-    assert runner.left == [(10, 9_991)]  # the listing ends with a row for what it has no room for
+    assert runner.file_counts == [(10, 9_991)]  # the last row counts the files for which the result has no space
 
 
 PROGRAMS: list[tuple[str, bytes | None, str]] = [
@@ -431,7 +432,9 @@ PROGRAMS: list[tuple[str, bytes | None, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("folder", "data", "error"), PROGRAMS, ids=["missing", "no text", "elsewhere", "too large"])
+@pytest.mark.parametrize(
+    ("folder", "data", "error"), PROGRAMS, ids=["missing", "not UTF-8", "outside inputs", "too large"]
+)
 def test_an_invalid_program_in_s3_is_rejected_and_starts_no_session(
     runner: Runner, folder: str, data: bytes | None, error: str
 ) -> None:

@@ -27,8 +27,8 @@ def test_a_run_stores_files_in_a_bucket_with_its_own_key(environments: Environme
     assert kms.get_key_rotation_status(KeyId=key)["KeyRotationEnabled"] is True
 
     program = {"code": "open('left.txt', 'w').write('kept')"}
-    done = workflow.run(boto3.Session(), deployment, program, [], environments.folder / "out", lambda _: None)
-    assert [(each.name, each.size) for each in done.files] == [("left.txt", 4)]
+    finished = workflow.run(boto3.Session(), deployment, program, [], environments.folder / "out", lambda _: None)
+    assert [(each.name, each.size) for each in finished.files] == [("left.txt", 4)]
 
-    again = environments.deploy(file)
-    assert again.count("(no changes)") == 3, again
+    second = environments.deploy(file)
+    assert second.count("(no changes)") == 3, second

@@ -88,8 +88,8 @@ def test_environment_is_deployed_changed_and_destroyed_with_its_own_policies(
     deployment = environments.tenant(small, "main")
     assert deployment.interpreters["sandbox"] != before
     program = {"code": "print(6 * 7)"}
-    done = workflow.run(boto3.Session(), deployment, program, [], environments.folder / "out", lambda _: None)
-    assert done.result["stdout"].strip() == "42"
+    finished = workflow.run(boto3.Session(), deployment, program, [], environments.folder / "out", lambda _: None)
+    assert finished.result["stdout"].strip() == "42"
 
     assert_runs_no_code(deployment.interpreters["sandbox"])
     assert_cannot_change_other_resources()
@@ -118,14 +118,14 @@ def assert_runs_no_code(interpreter: str) -> None:
 def statements(policy_arn: str) -> list[dict[str, Any]]:
     policies: Any = boto3.client("iam")
     version = policies.get_policy(PolicyArn=policy_arn)["Policy"]["DefaultVersionId"]
-    found = policies.get_policy_version(PolicyArn=policy_arn, VersionId=version)["PolicyVersion"]["Document"]
-    return found["Statement"]
+    policy_document = policies.get_policy_version(PolicyArn=policy_arn, VersionId=version)["PolicyVersion"]["Document"]
+    return policy_document["Statement"]
 
 
 def assert_cannot_change_other_resources() -> None:
     """CloudFormation fails with the role for each resource that is not the environment's."""
     tags = {"sandpiper:environment": "small"}
-    mine = {"Name": "small__main__sandbox_1", "NetworkConfiguration": {"NetworkMode": "SANDBOX"}, "Tags": tags}
+    properties = {"Name": "small__main__sandbox_1", "NetworkConfiguration": {"NetworkMode": "SANDBOX"}, "Tags": tags}
     trust: Any = {"Version": "2012-10-17", "Statement": []}
     function = {
         "Runtime": "python3.14",
@@ -139,8 +139,12 @@ def assert_cannot_change_other_resources() -> None:
     foreign_role = f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-deploy-role-{ACCOUNT}-{REGION}"
     cases: tuple[tuple[str, dict[str, Any], str], ...] = (
         ("AWS::S3::Bucket", {"BucketName": f"sandpiper-other-{ACCOUNT}-{REGION}"}, "s3:CreateBucket"),
-        (INTERPRETER, mine | {"Tags": {"sandpiper:environment": "other"}}, "bedrock-agentcore:CreateCodeInterpreter"),
-        (INTERPRETER, mine | {"ExecutionRoleArn": foreign_role}, "iam:PassRole"),
+        (
+            INTERPRETER,
+            properties | {"Tags": {"sandpiper:environment": "other"}},
+            "bedrock-agentcore:CreateCodeInterpreter",
+        ),
+        (INTERPRETER, properties | {"ExecutionRoleArn": foreign_role}, "iam:PassRole"),
         ("AWS::Lambda::Function", function | {"Role": foreign_role}, "iam:PassRole"),
         ("AWS::IAM::Role", {"RoleName": "sandpiper-other-x", "AssumeRolePolicyDocument": trust}, "iam:CreateRole"),
         ("AWS::IAM::Role", {"RoleName": "sandpiper-small-x", "AssumeRolePolicyDocument": trust}, "iam:CreateRole"),

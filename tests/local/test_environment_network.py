@@ -108,10 +108,10 @@ def any_client(service: str) -> Any:
 
 def run(environments: Environments, file: Path, code: str, tenant: str = TENANT) -> str:
     tenant_deployment = environments.tenant(file, tenant)
-    done = workflow.run(
+    finished = workflow.run(
         boto3.Session(), tenant_deployment, {"code": code}, [], environments.folder / "out", lambda _: None
     )
-    return str(done.result["stdout"]).strip()
+    return str(finished.result["stdout"]).strip()
 
 
 def stub_resources(state: StateDirectory) -> dict[str, list[dict[str, Any]]]:
@@ -171,9 +171,9 @@ def test_network_referenced_by_parameters_has_no_drift(
     deployed: tuple[Environments, Path],
 ) -> None:
     command = [Path(sys.executable).parent / "sandpiper", "status", "-e", deployed[1], "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT)
-    assert json.loads(done.stdout)["drift"] == [], done.stderr
-    assert done.returncode == 0
+    process = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT)
+    assert json.loads(process.stdout)["drift"] == [], process.stderr
+    assert process.returncode == 0
 
 
 def test_buckets_match_the_template(deployed: tuple[Environments, Path]) -> None:
@@ -255,10 +255,10 @@ def test_networks_and_firewalls_of_others_cannot_be_changed(
     group = ec2.create_security_group(VpcId=vpc, GroupName="others", Description="x")["GroupId"]
     table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
     ec2.create_tags(Resources=[vpc, group], Tags=[{"Key": "sandpiper:environment", "Value": "dev"}])
-    mine = {"Tags": [{"Key": "sandpiper:environment", "Value": "prod"}]}
+    tags = {"Tags": [{"Key": "sandpiper:environment", "Value": "prod"}]}
     rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIp": "10.0.0.0/8", "GroupId": group}
-    endpoint = {"ServiceName": f"com.amazonaws.{REGION}.s3", "VpcId": vpc, **mine}
-    log = {"ResourceType": "VPC", "ResourceId": vpc, "TrafficType": "ALL", **mine}
+    endpoint = {"ServiceName": f"com.amazonaws.{REGION}.s3", "VpcId": vpc, **tags}
+    log = {"ResourceType": "VPC", "ResourceId": vpc, "TrafficType": "ALL", **tags}
     cases: tuple[tuple[str, dict[str, Any], str], ...] = (
         ("AWS::EC2::SecurityGroupIngress", rule, "ec2:AuthorizeSecurityGroupIngress"),
         (
@@ -266,9 +266,9 @@ def test_networks_and_firewalls_of_others_cannot_be_changed(
             {"SubnetId": subnet, "RouteTableId": table},
             "ec2:AssociateRouteTable",
         ),
-        ("AWS::EC2::Subnet", {"VpcId": vpc, "CidrBlock": "10.1.0.16/28", **mine}, "ec2:CreateSubnet"),
-        ("AWS::EC2::RouteTable", {"VpcId": vpc, **mine}, "ec2:CreateRouteTable"),
-        ("AWS::EC2::SecurityGroup", {"VpcId": vpc, "GroupDescription": "x", **mine}, "ec2:CreateSecurityGroup"),
+        ("AWS::EC2::Subnet", {"VpcId": vpc, "CidrBlock": "10.1.0.16/28", **tags}, "ec2:CreateSubnet"),
+        ("AWS::EC2::RouteTable", {"VpcId": vpc, **tags}, "ec2:CreateRouteTable"),
+        ("AWS::EC2::SecurityGroup", {"VpcId": vpc, "GroupDescription": "x", **tags}, "ec2:CreateSecurityGroup"),
         ("AWS::EC2::VPCEndpoint", endpoint, "ec2:CreateVpcEndpoint"),
         ("AWS::EC2::FlowLog", log, "ec2:CreateFlowLogs"),
         ("AWS::EC2::VPC", {"CidrBlock": "10.2.0.0/24"}, "ec2:CreateVpc"),

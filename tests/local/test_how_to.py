@@ -115,8 +115,8 @@ def whole_file(block: str) -> str:
 
 def interpreters() -> list[str]:
     control: Any = boto3.client("bedrock-agentcore-control")
-    found = control.list_code_interpreters(type="CUSTOM", maxResults=100)["codeInterpreterSummaries"]
-    return sorted(each["name"].rpartition("_")[0] for each in found if each["name"].startswith("dev__"))
+    summaries = control.list_code_interpreters(type="CUSTOM", maxResults=100)["codeInterpreterSummaries"]
+    return sorted(each["name"].rpartition("_")[0] for each in summaries if each["name"].startswith("dev__"))
 
 
 def test_rename_and_remove_a_tenant_and_an_interpreter(checkout_with_aws: Path) -> None:
@@ -125,8 +125,8 @@ def test_rename_and_remove_a_tenant_and_an_interpreter(checkout_with_aws: Path) 
     assert interpreters() == ["dev__claims__charts", "dev__claims__sandbox", "dev__motor__sandbox"]
 
     control: Any = boto3.client("bedrock-agentcore-control")
-    found = control.list_code_interpreters(type="CUSTOM", maxResults=100)["codeInterpreterSummaries"]
-    (old,) = [each["codeInterpreterId"] for each in found if each["name"].startswith("dev__claims__sandbox_")]
+    summaries = control.list_code_interpreters(type="CUSTOM", maxResults=100)["codeInterpreterSummaries"]
+    (old,) = [each["codeInterpreterId"] for each in summaries if each["name"].startswith("dev__claims__sandbox_")]
     boto3.client("bedrock-agentcore").start_code_interpreter_session(codeInterpreterIdentifier=old)
 
     s3: Any = boto3.client("s3")

@@ -250,9 +250,9 @@ class Stack:
     def interpreter(self) -> Response:
         """Returns the response of GetCodeInterpreter for the stack's interpreter."""
         resources: Any = boto3.client("cloudformation").describe_stack_resources(StackName=self.name)["StackResources"]
-        (found,) = (each["PhysicalResourceId"] for each in resources if each["ResourceType"] == INTERPRETER)
+        (identifier,) = (each["PhysicalResourceId"] for each in resources if each["ResourceType"] == INTERPRETER)
         control: Any = boto3.client("bedrock-agentcore-control")
-        return control.get_code_interpreter(codeInterpreterId=found)
+        return control.get_code_interpreter(codeInterpreterId=identifier)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The nine tools as typed methods, in both modes: the managed interpreter and a custom one.
 
-What a method sends and what it makes of an answer are compared with the service's own, where those were published.
+The requests and results of the methods are compared with published requests and responses of the service.
 """
 
 from __future__ import annotations
@@ -250,11 +250,11 @@ def test_an_ended_task_has_its_status_and_cannot_be_stopped(tools: Tools) -> Non
     ended = tools.until_ended(started.task_id)
     assert (ended.stdout + ended.stderr, ended.exit_code) == ("out\r\n", 3)
     assert ended.seconds is not None
-    done = tools.session.client.start_command_execution(Command("echo done"))
-    assert tools.until_ended(done.task_id).status == "completed"
+    task = tools.session.client.start_command_execution(Command("echo done"))
+    assert tools.until_ended(task.task_id).status == "completed"
     refusal = published("stop_task_completed_error")[1]["content"][0]["text"]
     with pytest.raises(InvalidRequest) as raised:
-        tools.session.client.stop_task(done.task_id)
+        tools.session.client.stop_task(task.task_id)
     assert str(raised.value).endswith(refusal)
 
 
@@ -499,9 +499,9 @@ TAIL = ["x   y", "5  5  25", "6  6  36", "7  7  49", "8  8  64", "9  9  81"]
 
 def run_script(script: str, variables: dict[str, str]) -> str:
     """Runs a script in a new process and returns its output."""
-    done = subprocess.run([sys.executable, "-"], input=script, env=variables, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    process = subprocess.run([sys.executable, "-"], input=script, env=variables, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
 def test_the_five_minute_trial_runs_with_the_official_sdk(agentcore_endpoint: str) -> None:

@@ -38,9 +38,9 @@ UV = str(Path(sys.executable).parent / "uv")
 
 def run(*command: str, **variables: str) -> str:
     """Runs a command, asserts that it succeeds, and returns its stdout."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | variables)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    process = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | variables)
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
 @pytest.mark.parametrize(("name", "options"), [("default", []), ("longer", ["--extra", "longer"])])

@@ -46,9 +46,9 @@ RENAMED = CHANGED.replace("claims", "payments")
 
 def plan(code: int, *arguments: str | Path) -> str:
     """Returns what the command prints, after checking its exit code."""
-    done = sandpiper("plan", *arguments)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout
+    process = sandpiper("plan", *arguments)
+    assert process.returncode == code, process.stdout + process.stderr
+    return process.stdout
 
 
 def test_the_plan_reports_changes_before_their_deployment_and_none_after(environments: Environments) -> None:
@@ -106,12 +106,12 @@ def test_an_environment_name_is_resolved_in_the_current_folder(tmp_path: Path) -
     (tmp_path / "environments").mkdir()
     text = f"name: elsewhere\n{HEAD}{FIRST}".replace("us-east-1", "us-east-9")
     (tmp_path / "environments" / "elsewhere.yaml").write_text(text)
-    done = sandpiper("plan", "-e", "elsewhere", cwd=tmp_path)
-    assert done.returncode == CHANGES, done.stderr
-    assert "region: us-east-9 was not known to offer code interpreters" in done.stdout
+    process = sandpiper("plan", "-e", "elsewhere", cwd=tmp_path)
+    assert process.returncode == CHANGES, process.stderr
+    assert "region: us-east-9 was not known to offer code interpreters" in process.stdout
     assert (
         "is not bootstrapped, so nothing can be deployed: run `cdk bootstrap aws://123456789012/us-east-9`"
-        in done.stdout
+        in process.stdout
     )
 
 
@@ -129,10 +129,10 @@ def test_an_environment_name_is_resolved_in_the_current_folder(tmp_path: Path) -
 def test_an_error_is_one_message_without_a_traceback(
     arguments: tuple[str, ...], variables: dict[str, str], message: str
 ) -> None:
-    done = sandpiper("plan", *arguments, variables=variables)
-    assert (done.returncode, done.stdout) == (ERROR, "")
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+    process = sandpiper("plan", *arguments, variables=variables)
+    assert (process.returncode, process.stdout) == (ERROR, "")
+    assert message in process.stderr
+    assert "Traceback" not in process.stderr
 
 
 @pytest.mark.usefixtures("bootstrapped")
@@ -146,14 +146,14 @@ def test_missing_credentials_or_a_missing_region_are_reported(environments: Envi
     }
     file = environments.write("signedout", FIRST)
     assembly = environments.synthesise(file)
-    done = sandpiper("plan", "--assembly", assembly, variables=no_credentials)
-    assert (done.returncode, done.stderr.count("\n")) == (ERROR, 1)
-    assert "error: no credentials: sign in" in done.stderr
+    process = sandpiper("plan", "--assembly", assembly, variables=no_credentials)
+    assert (process.returncode, process.stderr.count("\n")) == (ERROR, 1)
+    assert "error: no credentials: sign in" in process.stderr
 
     manifest = assembly / "manifest.json"
     manifest.write_text(manifest.read_text().replace("/us-east-1", "/unknown-region"))
-    done = sandpiper(
+    process = sandpiper(
         "plan", "--assembly", assembly, variables={"AWS_REGION": "", "AWS_DEFAULT_REGION": "", **no_credentials}
     )
-    assert done.returncode == ERROR
-    assert "no region: set AWS_REGION" in done.stderr
+    assert process.returncode == ERROR
+    assert "no region: set AWS_REGION" in process.stderr

@@ -230,9 +230,9 @@ def test_a_role_that_may_not_stop_sessions_fails_with_a_remedy(stack: Stack) -> 
     iam.delete_role_policy(RoleName=role, PolicyName=grant)
     assert stack.delete() == "DELETE_FAILED"
     events: Any = boto3.client("cloudformation").describe_stack_events(StackName=stack.name)["StackEvents"]
-    told = " ".join(each.get("ResourceStatusReason", "") for each in events)
-    assert f"stop-code-interpreter-session --code-interpreter-identifier {interpreter} --session-id ID" in told
-    assert "AccessDenied" in told
+    reasons = " ".join(each.get("ResourceStatusReason", "") for each in events)
+    assert f"stop-code-interpreter-session --code-interpreter-identifier {interpreter} --session-id ID" in reasons
+    assert "AccessDenied" in reasons
     # MiniStack, unlike AWS, has deleted the function that the entry needs.
     stop_all(boto3.client("bedrock-agentcore"), interpreter, Deadline.after(60))
     (entry,) = (name for name, each in stack.template["Resources"].items() if each["Type"] == ENTRY)
@@ -240,16 +240,16 @@ def test_a_role_that_may_not_stop_sessions_fails_with_a_remedy(stack: Stack) -> 
 
 
 @pytest.fixture
-def alone(aws: RunningInstance) -> Generator[str]:  # noqa: ARG001 - boto3 talks to it
+def interpreter_id(aws: RunningInstance) -> Generator[str]:  # noqa: ARG001 - boto3 talks to it
     """Creates an interpreter outside any stack."""
     control: Any = boto3.client("bedrock-agentcore-control")
-    made = control.create_code_interpreter(
+    identifier = control.create_code_interpreter(
         name=f"alone_{uuid.uuid4().hex[:8]}", networkConfiguration={"networkMode": "SANDBOX"}
     )["codeInterpreterId"]
-    yield made
-    if exists(made):
-        stop_all(boto3.client("bedrock-agentcore"), made, Deadline.after(60))
-        control.delete_code_interpreter(codeInterpreterId=made)
+    yield identifier
+    if exists(identifier):
+        stop_all(boto3.client("bedrock-agentcore"), identifier, Deadline.after(60))
+        control.delete_code_interpreter(codeInterpreterId=identifier)
 
 
 def before_stops(data: Any, do: Callable[[], object]) -> None:
@@ -261,25 +261,27 @@ def before_stops(data: Any, do: Callable[[], object]) -> None:
     data.meta.events.register("before-call.bedrock-agentcore.StopCodeInterpreterSession", before)
 
 
-def test_a_session_that_starts_meanwhile_is_stopped_too(alone: str) -> None:
-    first, late = start(alone), list[str]()
+def test_a_session_that_starts_meanwhile_is_stopped_too(interpreter_id: str) -> None:
+    first, late = start(interpreter_id), list[str]()
     data: Any = boto3.client("bedrock-agentcore")
-    before_stops(data, lambda: late or late.extend(start(alone)))
-    stop_all(data, alone, Deadline.after(60))
-    assert (len(first), len(late), live(alone)) == (1, 1, [])
+    before_stops(data, lambda: late or late.extend(start(interpreter_id)))
+    stop_all(data, interpreter_id, Deadline.after(60))
+    assert (len(first), len(late), live(interpreter_id)) == (1, 1, [])
 
 
-def test_a_session_that_another_caller_stops_counts_as_stopped(alone: str) -> None:
-    (session,) = start(alone)
+def test_a_session_that_another_caller_stops_counts_as_stopped(interpreter_id: str) -> None:
+    (session,) = start(interpreter_id)
     data, other = boto3.client("bedrock-agentcore"), boto3.client("bedrock-agentcore")
-    before_stops(data, lambda: other.stop_code_interpreter_session(codeInterpreterIdentifier=alone, sessionId=session))
-    stop_all(data, alone, Deadline.after(60))
-    assert live(alone) == []
+    before_stops(
+        data, lambda: other.stop_code_interpreter_session(codeInterpreterIdentifier=interpreter_id, sessionId=session)
+    )
+    stop_all(data, interpreter_id, Deadline.after(60))
+    assert live(interpreter_id) == []
 
 
-def test_it_ends_in_time_and_reports_live_sessions(alone: str) -> None:
-    start(alone, 2)
+def test_it_ends_in_time_and_reports_live_sessions(interpreter_id: str) -> None:
+    start(interpreter_id, 2)
     data = boto3.client("bedrock-agentcore")
-    before_stops(data, lambda: start(alone))
-    with pytest.raises(SessionsStillLive, match=f"sessions of {alone} may still be live"):
-        stop_all(data, alone, Deadline.after(2))
+    before_stops(data, lambda: start(interpreter_id))
+    with pytest.raises(SessionsStillLive, match=f"sessions of {interpreter_id} may still be live"):
+        stop_all(data, interpreter_id, Deadline.after(2))

@@ -156,9 +156,9 @@ def test_every_example_of_input_runs(tools: CodeInterpreterTools) -> None:
     results = example("workspace_read", 1)
     assert isinstance(results, WorkspaceFile)
     assert (results.text, results.content_type) == ("{}", "application/json")
-    found = example("workspace_list")
-    assert isinstance(found, WorkspaceListing)
-    assert {file.path for file in found.files} == {f"code-interpreter/{name}" for name in names}
+    listing = example("workspace_list")
+    assert isinstance(listing, WorkspaceListing)
+    assert {file.path for file in listing.files} == {f"code-interpreter/{name}" for name in names}
     assert done == {f"{tool.name}-{index}" for tool in TOOLS.values() for index in range(len(tool.examples))}
 
 
@@ -465,8 +465,8 @@ def test_the_latest_file_replaces_earlier_versions_which_are_kept(
     assert isinstance(latest, WorkspaceFile)
     assert latest.text == "2"
     s3 = boto3.client("s3")
-    found = s3.list_object_versions(Bucket=product.deployment.bucket, Prefix="agents/")
-    keys = {version.get("VersionId"): version.get("Key", "") for version in found.get("Versions", [])}
+    listing = s3.list_object_versions(Bucket=product.deployment.bucket, Prefix="agents/")
+    keys = {version.get("VersionId"): version.get("Key", "") for version in listing.get("Versions", [])}
     assert len(set(versions)) == 2
     older = s3.get_object(Bucket=product.deployment.bucket, Key=keys[versions[0]], VersionId=versions[0] or "")
     assert older["Body"].read() == b"1"
@@ -538,9 +538,9 @@ def test_two_files_with_the_same_name_are_rejected_and_no_file_is_saved(tools: C
     message = failed(tools.ci_push_to_workspace(["a/x.csv", "b/x.csv"])).message
     assert "paths[1] is 'b/x.csv', and paths[0] has the same file name" in message
     assert tools.workspace_list("code-interpreter/") == WorkspaceListing(files=())
-    alone = tools.ci_push_to_workspace(["b/x.csv"])
-    assert isinstance(alone, FilesPushed)
-    assert [file.path for file in alone.saved] == ["code-interpreter/x.csv"]
+    pushed = tools.ci_push_to_workspace(["b/x.csv"])
+    assert isinstance(pushed, FilesPushed)
+    assert [file.path for file in pushed.saved] == ["code-interpreter/x.csv"]
 
 
 def test_an_error_of_s3_is_reported_for_the_file_and_the_result_is_returned(make: Make) -> None:
@@ -640,9 +640,9 @@ def test_objects_outside_the_workspace_are_not_listed_or_read(make: Make, produc
     for name in ("code-interpreter/in.txt", "code-interpreter-2/out.txt", "out.txt"):
         s3.put_object(Bucket=product.deployment.bucket, Key=f"{prefix}/{name}", Body=b"x")
     tools = make(prefix=prefix)
-    found = tools.workspace_list("code-interpreter")
-    assert isinstance(found, WorkspaceListing)
-    assert [file.path for file in found.files] == ["code-interpreter/in.txt"]
+    listing = tools.workspace_list("code-interpreter")
+    assert isinstance(listing, WorkspaceListing)
+    assert [file.path for file in listing.files] == ["code-interpreter/in.txt"]
     assert isinstance(tools.workspace_read("code-interpreter/in.txt"), WorkspaceFile)
     for path in ("out.txt", "code-interpreter-2/out.txt", "code-interpreter/../out.txt"):
         failed(tools.workspace_read(path))
@@ -661,9 +661,9 @@ def test_a_failing_program_is_a_result_without_a_traceback_of_the_product(tools:
 def test_long_output_is_truncated_in_json_and_complete_in_python(tools: CodeInterpreterTools) -> None:
     answer = ran(tools.execute_code("print('x' * 100_000)"))
     assert answer.stdout == "x" * 100_000
-    shown = str(answer.to_json()["stdout"])
-    assert "60,000 characters omitted" in shown
-    assert len(shown) < MAX_SHOWN_CHARACTERS + 200
+    stdout = str(answer.to_json()["stdout"])
+    assert "60,000 characters omitted" in stdout
+    assert len(stdout) < MAX_SHOWN_CHARACTERS + 200
 
 
 def test_results_are_json(tools: CodeInterpreterTools) -> None:

@@ -155,7 +155,7 @@ def roles_of(logical_id: str, environment: str = "watched") -> list[str]:
 def test_an_error_is_one_message_without_a_traceback(
     arguments: tuple[str, ...], variables: dict[str, str], message: str
 ) -> None:
-    done = status(*arguments, **variables)
-    assert (done.returncode, done.stdout) == (ERROR, "")
-    assert message in " ".join(done.stderr.split())
-    assert "Traceback" not in done.stderr
+    process = status(*arguments, **variables)
+    assert (process.returncode, process.stdout) == (ERROR, "")
+    assert message in " ".join(process.stderr.split())
+    assert "Traceback" not in process.stderr

@@ -45,9 +45,9 @@ def ended(invoke: Invoke, task: str) -> dict[str, Any]:
     """Waits until a task has ended and returns getTask's result."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
-        answer = invoke("getTask", taskId=task)
-        if answer["structuredContent"]["taskStatus"] != "working":
-            return answer
+        response = invoke("getTask", taskId=task)
+        if response["structuredContent"]["taskStatus"] != "working":
+            return response
         time.sleep(0.02)
     raise TimeoutError(task)
 
@@ -57,22 +57,22 @@ def test_a_task_runs_without_a_caller_and_its_id_is_a_uuid(invoke: Invoke) -> No
     assert str(uuid.UUID(task)) == task
     assert invoke("getTask", taskId=task)["structuredContent"]["taskStatus"] == "working"
     invoke("executeCommand", command="touch go")
-    answer = ended(invoke, task)
-    assert answer["structuredContent"].pop("executionTime") > 0
-    assert answer["structuredContent"] == {
+    response = ended(invoke, task)
+    assert response["structuredContent"].pop("executionTime") > 0
+    assert response["structuredContent"] == {
         "taskStatus": "completed",
         "stdout": "finished\r\n",
         "stderr": "",
         "exitCode": 0,
     }
-    assert answer["isError"] is False
+    assert response["isError"] is False
 
 
 def test_a_task_that_fails_has_its_output_on_stderr(invoke: Invoke) -> None:
-    answer = ended(invoke, start(invoke, "echo out; echo err >&2; exit 3"))
-    content = answer["structuredContent"]
+    response = ended(invoke, start(invoke, "echo out; echo err >&2; exit 3"))
+    content = response["structuredContent"]
     assert (content["taskStatus"], content["stdout"], content["stderr"]) == ("failed", "", "out\r\nerr\r\n")
-    assert (content["exitCode"], answer["isError"]) == (3, True)
+    assert (content["exitCode"], response["isError"]) == (3, True)
 
 
 def test_a_canceled_task_has_no_processes(invoke: Invoke) -> None:
@@ -88,9 +88,9 @@ def test_a_canceled_task_has_no_processes(invoke: Invoke) -> None:
 
 def test_an_unknown_task_id_is_a_tool_error(invoke: Invoke) -> None:
     for name in ("getTask", "stopTask"):
-        answer = invoke(name, taskId="570c94a7-db4a-4b6e-ad7d-45fc722a3aee")
-        assert answer["isError"]
-        assert "570c94a7-db4a-4b6e-ad7d-45fc722a3aee" in answer["content"][0]["text"]
+        response = invoke(name, taskId="570c94a7-db4a-4b6e-ad7d-45fc722a3aee")
+        assert response["isError"]
+        assert "570c94a7-db4a-4b6e-ad7d-45fc722a3aee" in response["content"][0]["text"]
 
 
 def test_outputs_of_many_concurrent_tasks_do_not_mix(invoke: Invoke) -> None:
@@ -163,25 +163,25 @@ def test_concurrent_calls_of_all_tools_complete_without_mixing(invoke: Invoke) -
 
     def code(number: int, language: str, text: str) -> None:
         for turn in range(4):
-            answer = invoke("executeCode", language=language, code=text.replace("WORD", f"{number}-{turn}"))
-            expect(answer["structuredContent"]["stdout"], "\n".join([f"{number}-{turn}"] * 100))
+            response = invoke("executeCode", language=language, code=text.replace("WORD", f"{number}-{turn}"))
+            expect(response["structuredContent"]["stdout"], "\n".join([f"{number}-{turn}"] * 100))
 
     def command(number: int) -> None:
         for turn in range(8):
-            answer = invoke("executeCommand", command=f"for i in $(seq 100); do echo {number}-{turn}; done")
-            expect(answer["structuredContent"]["stdout"], f"{number}-{turn}\r\n" * 100)
+            response = invoke("executeCommand", command=f"for i in $(seq 100); do echo {number}-{turn}; done")
+            expect(response["structuredContent"]["stdout"], f"{number}-{turn}\r\n" * 100)
 
     def task(number: int) -> None:
         for turn in range(4):
-            answer = ended(invoke, start(invoke, f"for i in $(seq 100); do echo {number}-{turn}; done"))
-            expect(answer["structuredContent"]["stdout"], f"{number}-{turn}\r\n" * 100)
+            response = ended(invoke, start(invoke, f"for i in $(seq 100); do echo {number}-{turn}; done"))
+            expect(response["structuredContent"]["stdout"], f"{number}-{turn}\r\n" * 100)
 
     def files(number: int) -> None:
         for turn in range(8):
             path = f"file-{number}"
             invoke("writeFiles", content=[{"path": path, "text": f"{number}-{turn}" * 10_000}])
-            answer = invoke("readFiles", paths=[path])
-            expect(answer["content"][0]["resource"]["text"], f"{number}-{turn}" * 10_000)
+            response = invoke("readFiles", paths=[path])
+            expect(response["content"][0]["resource"]["text"], f"{number}-{turn}" * 10_000)
 
     python, javascript = "for _ in range(100): print('WORD')", "for (let i = 0; i < 100; i++) console.log('WORD')"
     jobs: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
@@ -214,12 +214,12 @@ def test_tasks_and_files_survive_a_kernel_crash(invoke: Invoke) -> None:
 
 
 def test_a_session_at_its_process_limit_reports_errors_and_continues(invoke: Invoke) -> None:
-    answer: dict[str, Any] = {"isError": False}
+    response: dict[str, Any] = {"isError": False}
     for _ in range(400):
-        if answer["isError"]:
+        if response["isError"]:
             break
-        answer = invoke("startCommandExecution", command="exec sleep 600")
-    assert "cannot be started: Resource temporarily unavailable" in answer["content"][0]["text"]
+        response = invoke("startCommandExecution", command="exec sleep 600")
+    assert "cannot be started: Resource temporarily unavailable" in response["content"][0]["text"]
     for name, arguments in (
         ("executeCommand", {"command": "echo 1"}),
         ("executeCode", {"language": "javascript", "code": "1"}),
@@ -283,8 +283,8 @@ def test_a_task_that_ends_just_before_its_stop_is_not_canceled(agentcore_runtime
 
             async def invoke(name: str, **arguments: Any) -> dict[str, Any]:
                 call = {"codeInterpreterIdentifier": MANAGED_INTERPRETER, "sessionId": started["sessionId"]}
-                answer = await emulator.call("InvokeCodeInterpreter", {**call, "name": name, "arguments": arguments})
-                result: dict[str, Any] = answer["stream"][0]["result"]
+                response = await emulator.call("InvokeCodeInterpreter", {**call, "name": name, "arguments": arguments})
+                result: dict[str, Any] = response["stream"][0]["result"]
                 return result
 
             wait_for_file = "until [ -e go ]; do sleep 0.01; done; echo finished"

@@ -50,7 +50,7 @@ def evaluated(case: Case) -> Outcome:
 
 def simulation(case: Case) -> dict[str, Any]:
     """Returns the case as input of the simulator."""
-    found: dict[str, Any] = {
+    simulation: dict[str, Any] = {
         "request": {
             "principal": case.principal,
             "action": case.action,
@@ -62,12 +62,12 @@ def simulation(case: Case) -> dict[str, Any]:
         "resourceControlPolicies": [],
     }
     if case.boundary is not None:
-        found["permissionBoundaryPolicies"] = [{"name": "boundary", "policy": case.boundary}]
+        simulation["permissionBoundaryPolicies"] = [{"name": "boundary", "policy": case.boundary}]
     if case.session is not None:
-        found["sessionPolicy"] = case.session
+        simulation["sessionPolicy"] = case.session
     if case.resource_policy is not None:
-        found["resourcePolicy"] = case.resource_policy
-    return found
+        simulation["resourcePolicy"] = case.resource_policy
+    return simulation
 
 
 def simulate(batch: list[Case]) -> list[dict[str, Any]]:

@@ -56,7 +56,7 @@ def allows(statement: dict[str, Any], keys: dict[str, Value] | None = None, **re
 
 
 @pytest.mark.parametrize(
-    ("element", "given", "allowed"),
+    ("element", "value", "allowed"),
     [
         ("Action", "s3:GetObject", True),
         ("Action", "S3:getOBJECT", True),
@@ -76,10 +76,10 @@ def allows(statement: dict[str, Any], keys: dict[str, Value] | None = None, **re
         ("NotResource", [f"{BUCKET}/c/*", f"{BUCKET}/*"], False),
     ],
 )
-def test_actions_and_resources(element: str, given: Any, allowed: bool) -> None:
+def test_actions_and_resources(element: str, value: Any, allowed: bool) -> None:
     statement = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     del statement[element.removeprefix("Not")]
-    policies = Policies([identity(statement | {element: given})])
+    policies = Policies([identity(statement | {element: value})])
     assert decide_request(policies).allowed is allowed
 
 

@@ -37,16 +37,16 @@ async def request_credentials(metadata: Metadata, count: int) -> list[int]:
     async def send(method: str, path: str, name: str, value: str) -> h11.Response:
         request = h11.Request(method=method, target=path, headers=[("Host", "169.254.169.254"), (name, value)])
         writer.write((caller.send(request) or b"") + (caller.send(h11.EndOfMessage()) or b""))
-        found = None
+        response = None
         while not isinstance(event := caller.next_event(), h11.EndOfMessage):
             if event is h11.NEED_DATA:
                 caller.receive_data(await asyncio.wait_for(reader.read(65536), 10))
             assert not isinstance(event, h11.ConnectionClosed), "the connection was closed"
-            found = event if isinstance(event, h11.Response) else found
+            response = event if isinstance(event, h11.Response) else response
             tokens.extend([bytes(event.data)] if isinstance(event, h11.Data) else [])
         caller.start_next_cycle()
-        assert found is not None
-        return found
+        assert response is not None
+        return response
 
     tokens: list[bytes] = []
     await send("PUT", TOKEN_PATH, TTL_HEADER, "60")

@@ -61,8 +61,9 @@ def test_file_tools_do_not_follow_links_out_of_the_working_directory(attacker: A
         assert refused(attacker.invoke("listFiles", directoryPath=path)), path
     assert attacker.shell("echo -n kept >/tmp/kept")["exitCode"] == 0
     assert refused(attacker.invoke("removeFiles", paths=["folder/kept"]))
-    left = PYTHON.attempt_all(attacker, {name: attempt("read", f"/tmp/{name}") for name in ("planted", "x", "kept")})  # noqa: S108
-    assert left == {"planted": "ENOENT", "x": "ENOENT", "kept": "kept"}
+    reads = {name: attempt("read", f"/tmp/{name}") for name in ("planted", "x", "kept")}  # noqa: S108
+    outcomes = PYTHON.attempt_all(attacker, reads)
+    assert outcomes == {"planted": "ENOENT", "x": "ENOENT", "kept": "kept"}
     links = [path for path in AS_FILES if "/" not in path]
     removed = attacker.invoke(
         "removeFiles", paths=[*links, "up", "folder", "root"]

@@ -305,10 +305,10 @@ if os.geteuid() == 0:  # only root can create the simulated internet
             sessions = [NetworkSession(host, "PUBLIC") for _ in range(2)]
             assert len(_slirp_processes(host.process)) == 2
             sessions[0].stop()
-            left = _slirp_processes(host.process)
-            assert len(left) == 1
+            remaining = _slirp_processes(host.process)
+            assert len(remaining) == 1
             os.kill(host.process, number)
-            wait_until(lambda: not any(Path(f"/proc/{process}").exists() for process in left))
+            wait_until(lambda: not any(Path(f"/proc/{process}").exists() for process in remaining))
 
     def test_slirp_has_no_rights_on_the_host(public_host: Host) -> None:
         session = NetworkSession(public_host, "PUBLIC")

@@ -44,8 +44,8 @@ class Wire:
             data = self.connection.recv(65536)
             assert data, self.read
             self.read += data
-        found, _, self.read = self.read.partition(mark)
-        return found + mark
+        head, _, self.read = self.read.partition(mark)
+        return head + mark
 
     def rest(self) -> bytes:
         """Returns the bytes received until the other end closed the connection."""

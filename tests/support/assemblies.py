@@ -59,13 +59,13 @@ class Assembly:
 
     @property
     def region(self) -> str:
-        """The Region of all its stacks."""
-        (found,) = {
+        """Returns the region of all stacks."""
+        (region,) = {
             str(each["environment"]).rpartition("/")[2]
             for each in self.manifest["artifacts"].values()
             if "environment" in each
         }
-        return found
+        return region
 
     def __getitem__(self, stack: str) -> Template:
         return self.templates[stack]

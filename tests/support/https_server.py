@@ -135,5 +135,5 @@ def _make_certificates(folder: Path) -> bytes:
     (folder / "server.key").write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
-    own = certificate(authority, authority_key.public_key(), ca=True).sign(authority_key, hashes.SHA256())
-    return own.public_bytes(serialization.Encoding.PEM)
+    ca_certificate = certificate(authority, authority_key.public_key(), ca=True).sign(authority_key, hashes.SHA256())
+    return ca_certificate.public_bytes(serialization.Encoding.PEM)

@@ -22,6 +22,6 @@ def status(*arguments: str | Path, **variables: str) -> subprocess.CompletedProc
 
 def read_status(file: Path, code: int) -> dict[str, Any]:
     """Returns the JSON report for an environment file, after checking the exit code."""
-    done = status("-e", file, "--json")
-    assert done.returncode == code, done.stdout + done.stderr
-    return json.loads(done.stdout)
+    process = status("-e", file, "--json")
+    assert process.returncode == code, process.stdout + process.stderr
+    return json.loads(process.stdout)

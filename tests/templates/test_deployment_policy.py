@@ -24,15 +24,15 @@ def test_every_resource_type_of_an_environment_has_a_grant(tmp_path: Path) -> No
         interpreters={"one": {"callers": ("arn:aws:iam::123456789012:role/agent",)}},
     )
     private = private_network.synthesised(tmp_path / "private")
-    found = {
+    resource_types = {
         resource["Type"]
         for assembly in (full, private)
         for template in assembly.templates.values()
         for resource in template.content["Resources"].values()
     }
-    assert len(found) > 20
+    assert len(resource_types) > 20
     known = {kind for grant in GRANTS for kind in grant.resource_types} | NO_SERVICE
-    assert found <= known, f"add grants for {found - known} to sandpiper/deployment_policy/grants"
+    assert resource_types <= known, f"add grants for {resource_types - known} to sandpiper/deployment_policy/grants"
 
 
 def test_resources_that_are_limited_by_tag_are_created_with_it(tmp_path: Path) -> None:

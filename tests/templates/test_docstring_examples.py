@@ -43,29 +43,29 @@ def _names(stack: cdk.Stack) -> dict[str, Any]:
     names["s3_names"] = import_module("sandpiper_constructs.dns_firewall").s3_names
     names |= {"stack": stack, "datetime": datetime, "sfn": sfn, "CfnOutput": cdk.CfnOutput}
 
-    given = Construct(stack, "given")
-    bucket = s3.Bucket(given, "Bucket")
+    examples = Construct(stack, "given")
+    bucket = s3.Bucket(examples, "Bucket")
     folder = names["BucketFolder"](bucket=bucket, path="tenants/claims")
-    interpreter = names["CodeInterpreter"](given, "Interpreter", name_prefix="given")
+    interpreter = names["CodeInterpreter"](examples, "Interpreter", name_prefix="given")
     function = names["SessionFunction"](
-        given,
+        examples,
         "Function",
         service="claims",
         interpreters={"python": interpreter},
         folder=folder,
         code=lambda_.Code.from_inline("# a placeholder"),
     )
-    workflow = names["RunCodeWorkflow"](given, "Workflow", name="given", session_function=function)
+    workflow = names["RunCodeWorkflow"](examples, "Workflow", name="given", session_function=function)
     return names | {
         "bucket": bucket,
         "folder": folder,
         "interpreter": interpreter,
         "function": function,
         "workflow": workflow,
-        "alarms": names["TenantAlarms"](given, "Alarms", service="claims", workflow=workflow, name_prefix="given"),
-        "role": iam.Role(given, "Role", assumed_by=service_principal("lambda")),
-        "vpc": ec2.Vpc(given, "Vpc", max_azs=1),
-        "scope": given,
+        "alarms": names["TenantAlarms"](examples, "Alarms", service="claims", workflow=workflow, name_prefix="given"),
+        "role": iam.Role(examples, "Role", assumed_by=service_principal("lambda")),
+        "vpc": ec2.Vpc(examples, "Vpc", max_azs=1),
+        "scope": examples,
     }
 
 

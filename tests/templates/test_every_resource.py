@@ -41,15 +41,15 @@ def _resources(assembly: Assembly) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def _tags(resource: dict[str, Any]) -> dict[str, str]:
     """Returns the tags of a resource. Templates contain them as a list or as a mapping, depending on the type."""
-    found = resource.get("Properties", {}).get(TAGS.get(resource["Type"], "Tags"), {})
-    if isinstance(found, dict):
-        return cast("dict[str, str]", found)
-    return {tag["Key"]: tag["Value"] for tag in found}
+    tags_property = resource.get("Properties", {}).get(TAGS.get(resource["Type"], "Tags"), {})
+    if isinstance(tags_property, dict):
+        return cast("dict[str, str]", tags_property)
+    return {tag["Key"]: tag["Value"] for tag in tags_property}
 
 
 def test_every_resource_has_the_tags(rich: Assembly) -> None:
     shared = {"sandpiper:environment": "one", "cost-centre": "42"}
-    own = {
+    tenants = {
         "sandpiper-one-claims": {"sandpiper:tenant": "claims", "sandpiper:owner": "claims team", "stage": "trial"},
         "sandpiper-one-analytics": {"sandpiper:tenant": "analytics", "sandpiper:owner": "platform team"},
     }
@@ -60,7 +60,7 @@ def test_every_resource_has_the_tags(rich: Assembly) -> None:
             continue
         checked_stacks.add(stack)
         tags = {tag: value for tag, value in _tags(resource).items() if tag != "Name"}
-        assert tags == {**shared, **environments, **own.get(stack, {})}, (stack, name, resource["Type"])
+        assert tags == {**shared, **environments, **tenants.get(stack, {})}, (stack, name, resource["Type"])
     assert checked_stacks == set(rich.templates)
 
 

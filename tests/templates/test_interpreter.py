@@ -99,25 +99,28 @@ def test_other_folders_are_limited_to_their_account_and_to_their_key_through_s3(
     key = "arn:aws:kms:eu-west-1:999999999999:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
     def fill(stack: cdk.Stack) -> None:
-        theirs = s3.Bucket.from_bucket_name(stack, "Theirs", "theirs")
-        ours = s3.Bucket.from_bucket_name(stack, "Ours", "ours")
+        other_bucket = s3.Bucket.from_bucket_name(stack, "Theirs", "theirs")
+        own_bucket = s3.Bucket.from_bucket_name(stack, "Ours", "ours")
         CodeInterpreter(
             stack,
             "One",
             name_prefix="one",
-            read=[BucketFolder(bucket=theirs, path="in", account="999999999999", key_arn=key)],
-            write=[BucketFolder(bucket=ours, path="out", key_arn=key)],
+            read=[BucketFolder(bucket=other_bucket, path="in", account="999999999999", key_arn=key)],
+            write=[BucketFolder(bucket=own_bucket, path="out", key_arn=key)],
         )
 
     (policy,) = render(fill).only("AWS::IAM::Role")["Policies"]
-    found = {
+    statements = {
         str(each["Action"]): each for each in policy["PolicyDocument"]["Statement"] if "s3:List" not in each["Action"]
     }
-    reading, writing = found["s3:GetObject"], found["['s3:AbortMultipartUpload', 's3:GetObject', 's3:PutObject']"]
+    reading, writing = (
+        statements["s3:GetObject"],
+        statements["['s3:AbortMultipartUpload', 's3:GetObject', 's3:PutObject']"],
+    )
     assert (reading["Resource"], writing["Resource"]) == ("arn:aws:s3:::theirs/in/*", "arn:aws:s3:::ours/out/*")
     assert reading["Condition"] == {"StringEquals": {"aws:ResourceAccount": "999999999999"}}
     assert writing["Condition"] == {"StringEquals": {"aws:ResourceAccount": "123456789012"}}
-    decrypting, encrypting = found["kms:Decrypt"], found["['kms:Decrypt', 'kms:GenerateDataKey']"]
+    decrypting, encrypting = statements["kms:Decrypt"], statements["['kms:Decrypt', 'kms:GenerateDataKey']"]
     for statement, bucket, objects in ((decrypting, "theirs", "theirs/in/*"), (encrypting, "ours", "ours/out/*")):
         assert statement["Resource"] == key
         assert statement["Condition"]["StringEquals"] == {

@@ -349,8 +349,8 @@ INTERPRETER = "AWS::BedrockAgentCore::CodeInterpreterCustom"
 
 def interpreters(assembly: Assembly) -> dict[str, dict[str, Any]]:
     """Returns the interpreters by the key in their names."""
-    found = assembly["sandpiper-private-claims"].resources(INTERPRETER).values()
-    return {each["Name"].split("__")[2].rpartition("_")[0]: each for each in found}
+    interpreters = assembly["sandpiper-private-claims"].resources(INTERPRETER).values()
+    return {each["Name"].split("__")[2].rpartition("_")[0]: each for each in interpreters}
 
 
 def test_interpreters_without_subnets_use_the_network(private: Assembly, network: Template) -> None:

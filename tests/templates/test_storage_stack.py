@@ -17,8 +17,8 @@ NAME = "sandpiper-dev-111122223333-eu-west-1"
 
 
 def _bucket(assembly: Assembly, stack: str, name: str) -> dict[str, Any]:
-    (found,) = (each for each in assembly[stack].resources(BUCKET).values() if each["BucketName"] == name)
-    return found
+    (bucket,) = (each for each in assembly[stack].resources(BUCKET).values() if each["BucketName"] == name)
+    return bucket
 
 
 @pytest.mark.parametrize("name", [NAME, f"{NAME}-logs"])

@@ -277,7 +277,7 @@ def test_session_function_has_the_properties_of_its_options(tmp_path: Path) -> N
 def test_interpreter_has_the_options_of_the_environment_and_no_finding(tmp_path: Path) -> None:
     secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:roots-AbCdEf"  # noqa: S105 - its ARN
     caller, stranger = f"arn:aws:iam::{ACCOUNT}:role/app/notebooks", "arn:aws:iam::999999999999:role/partner"
-    theirs = f"arn:aws:iam::{ACCOUNT}:role/theirs"
+    role_arn = f"arn:aws:iam::{ACCOUNT}:role/theirs"
     vpc = {"subnets": ["subnet-0123456789abcdef0"], "security_groups": ["sg-0123456789abcdef0"]}
     interpreters: dict[str, Any] = {
         "own": {
@@ -287,23 +287,23 @@ def test_interpreter_has_the_options_of_the_environment_and_no_finding(tmp_path:
             "callers": [caller, stranger],
         },
         "in-vpc": {"network": "VPC", **vpc, "execution_role": "none", "callers": [stranger]},
-        "theirs": {"execution_role": theirs},
+        "theirs": {"execution_role": role_arn},
     }
     app = new_app(tmp_path)
     add_stacks(app, _environment(tenants={"demo": {"interpreters": interpreters}}))
     cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
     app.synth()
     template = read_assembly(tmp_path)["sandpiper-one-demo"]
-    found = {each["Name"].split("__")[2]: each for each in template.resources(INTERPRETER).values()}
+    interpreters = {each["Name"].split("__")[2]: each for each in template.resources(INTERPRETER).values()}
     own, in_vpc, arguments = (
-        next(each for name, each in found.items() if name.startswith(key)) for key in ("own", "in_vpc", "theirs")
+        next(each for name, each in interpreters.items() if name.startswith(key)) for key in ("own", "in_vpc", "theirs")
     )
     assert own["Certificates"] == [{"CertificateLocation": {"SecretArn": secret}}]
     assert in_vpc["NetworkConfiguration"]["VpcConfig"] == {
         "Subnets": vpc["subnets"],
         "SecurityGroups": vpc["security_groups"],
     }
-    assert ("ExecutionRoleArn" in in_vpc, arguments["ExecutionRoleArn"]) == (False, theirs)
+    assert ("ExecutionRoleArn" in in_vpc, arguments["ExecutionRoleArn"]) == (False, role_arn)
     policies = {name: str(role.get("Policies")) for name, role in template.resources("AWS::IAM::Role").items()}
     (folders,) = (text for name, text in policies.items() if name.startswith("InterpreterownExecutionRole"))
     for part in ("reference/tables/*", "partner/in/*", "999999999999", "reports/claims/*", "sandbox/own/*"):

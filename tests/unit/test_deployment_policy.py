@@ -139,16 +139,16 @@ def test_action_with_resource_types_has_a_matching_resource(options: dict[str, A
 def test_page_lists_every_unscoped_grant_with_its_reason() -> None:
     page = (PROJECT / "docs" / "how-to" / "deploy-with-a-small-role.md").read_text()
     rows = [line for line in page.splitlines() if re.match(r"\| `\w+` \|", line)]
-    made = list(policy_statements(Environment.model_validate(FULL)))
+    statements = list(policy_statements(Environment.model_validate(FULL)))
     reasons = unscoped_grants(Environment.model_validate(FULL))
     written = [
         f"| `{each['Sid']}` | {', '.join(f'`{action}`' for action in each['Action'])} | {condition_keys(each)} | "
         f"{reasons[each['Sid']]} |"
-        for each in made
+        for each in statements
         if each["Sid"] in reasons
     ]
     assert rows == written, "\n".join(written)
-    assert {each["Sid"] for each in made if "*" in each["Resource"]} <= reasons.keys()
+    assert {each["Sid"] for each in statements if "*" in each["Resource"]} <= reasons.keys()
     assert len(rows) > len(unscoped_grants(Environment.model_validate(SMALL))) > 0
 
 
@@ -248,7 +248,7 @@ def on(action: str, kind: str) -> str:
 
 def changes() -> dict[str, set[str]]:
     """Returns the actions that change or delete existing resources, with the ARN patterns that they are allowed on."""
-    found: dict[str, set[str]] = {}
+    grants: dict[str, set[str]] = {}
     for action, statement in allowed(FULL):
         service, _, name = action.partition(":")
         if service in BY_TAG and action not in (*CREATING, *TAGGING, "kms:CreateKey"):
@@ -256,8 +256,8 @@ def changes() -> dict[str, set[str]]:
                 continue
             # A rule does not exist yet: its group is checked.
             patterns = {each for each in statement["Resource"] if not each.endswith(":security-group-rule/*")}
-            found.setdefault(action, set()).update(patterns)
-    return found
+            grants.setdefault(action, set()).update(patterns)
+    return grants
 
 
 @pytest.mark.parametrize("action", sorted(changes()))

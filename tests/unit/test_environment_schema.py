@@ -63,8 +63,8 @@ BROKEN = {
 
 def _parsed(text: str) -> Any:
     """Returns the document as an editor parses it: a date is text."""
-    found: object = YAML(typ="safe", pure=True).load(text)
-    return json.loads(json.dumps(found, default=str))
+    loaded: object = YAML(typ="safe", pure=True).load(text)
+    return json.loads(json.dumps(loaded, default=str))
 
 
 def _errors(text: str) -> list[str]:
@@ -73,10 +73,10 @@ def _errors(text: str) -> list[str]:
 
 
 def test_schema_file_is_current(tmp_path: Path) -> None:
-    made = tmp_path / "schema.json"
-    subprocess.run([sys.executable, str(PROJECT / "tools" / "environment_schema.py"), str(made)], check=True)
+    generated = tmp_path / "schema.json"
+    subprocess.run([sys.executable, str(PROJECT / "tools" / "environment_schema.py"), str(generated)], check=True)
     expected = (PROJECT / "docs" / "environment.schema.json").read_text()
-    assert made.read_text() == expected, "run: python tools/environment_schema.py"
+    assert generated.read_text() == expected, "run: python tools/environment_schema.py"
 
 
 def test_schema_is_valid_and_every_option_has_a_title_and_a_description() -> None:

@@ -31,8 +31,8 @@ GLOBS = st.lists(PIECES | PARTS, min_size=1, max_size=3).map("".join) | st.text(
 @given(st.lists(st.just("**") | GLOBS, min_size=1, max_size=4), st.lists(PARTS, min_size=1, max_size=4))
 def test_glob_matches_like_fnmatch(globs: list[str], parts: list[str]) -> None:
     expression = Pattern("/".join(globs)).regex()
-    found = re.compile(expression, re.DOTALL).fullmatch("/".join(parts)) is not None
-    assert found is matches(globs, parts), expression
+    matched = re.compile(expression, re.DOTALL).fullmatch("/".join(parts)) is not None
+    assert matched is matches(globs, parts), expression
 
 
 @pytest.mark.parametrize(

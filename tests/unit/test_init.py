@@ -46,47 +46,49 @@ def _typed(folder: Path, answers: str, *arguments: str) -> subprocess.CompletedP
         os.close(terminal)
 
 
-def _written(folder: Path, done: subprocess.CompletedProcess[str]) -> Environment:
-    assert done.returncode == 0, done.stderr
+def _written(folder: Path, process: subprocess.CompletedProcess[str]) -> Environment:
+    assert process.returncode == 0, process.stderr
     environment = load(folder / "environments" / "first.yaml")
     assert find_warnings(environment) == ()
     return environment
 
 
 def test_flags_write_a_file_and_next_commands_are_printed(tmp_path: Path) -> None:
-    done = _run(tmp_path, *NEEDED)
-    environment = _written(tmp_path, done)
+    process = _run(tmp_path, *NEEDED)
+    environment = _written(tmp_path, process)
     assert (environment.account, environment.region, environment.owner) == (
         "111122223333",
         "eu-west-1",
         "platform team",
     )
     assert [one.network for one in (environment.interpreters or {}).values()] == ["SANDBOX"]
-    assert done.stderr == "created the folder environments\nwrote environments/first.yaml\n"
-    assert "cdk synth --quiet -c environment=first\n" in done.stdout
-    assert "cdk bootstrap aws://111122223333/eu-west-1\n" in done.stdout
-    assert "local" not in done.stdout
+    assert process.stderr == "created the folder environments\nwrote environments/first.yaml\n"
+    assert "cdk synth --quiet -c environment=first\n" in process.stdout
+    assert "cdk bootstrap aws://111122223333/eu-west-1\n" in process.stdout
+    assert "local" not in process.stdout
 
 
 def test_next_commands_start_the_embedded_aws(tmp_path: Path) -> None:
-    done = _run(tmp_path, *NEEDED, "--account", "123456789012", "--network", "PUBLIC", "--reason", "pip")
-    (web,) = (_written(tmp_path, done).interpreters or {}).values()
+    process = _run(tmp_path, *NEEDED, "--account", "123456789012", "--network", "PUBLIC", "--reason", "pip")
+    (web,) = (_written(tmp_path, process).interpreters or {}).values()
     assert isinstance(web, PublicInterpreter)
-    assert 'sandpiper local start\n  eval "$(sandpiper local env)"\n' in done.stdout
+    assert 'sandpiper local start\n  eval "$(sandpiper local env)"\n' in process.stdout
 
 
 def test_output_can_be_in_any_existing_folder(tmp_path: Path) -> None:
     (tmp_path / "a b").mkdir()
-    done = _run(tmp_path, *NEEDED, "--output", "a b/first.yaml")
-    assert (done.returncode, done.stderr) == (0, "wrote a b/first.yaml\n")
-    assert "cdk deploy --all -c environment='a b/first.yaml'\n" in done.stdout
+    process = _run(tmp_path, *NEEDED, "--output", "a b/first.yaml")
+    assert (process.returncode, process.stderr) == (0, "wrote a b/first.yaml\n")
+    assert "cdk deploy --all -c environment='a b/first.yaml'\n" in process.stdout
     assert load(tmp_path / "a b" / "first.yaml").name == "first"
 
 
 def test_warnings_are_printed_after_the_file_is_written(tmp_path: Path) -> None:
-    done = _run(tmp_path, *NEEDED, "--region", "eu-west-9")
-    assert done.returncode == 0
-    assert "warning: environments/first.yaml: region: eu-west-9 was not known to offer code interpreters" in done.stderr
+    process = _run(tmp_path, *NEEDED, "--region", "eu-west-9")
+    assert process.returncode == 0
+    assert (
+        "warning: environments/first.yaml: region: eu-west-9 was not known to offer code interpreters" in process.stderr
+    )
 
 
 def test_prefix_list_flag_in_a_region_without_a_default(tmp_path: Path) -> None:
@@ -130,9 +132,9 @@ def test_existing_file_is_not_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "environments" / "first.yaml"
     file.parent.mkdir()
     file.write_text("mine")
-    done = _run(tmp_path, *NEEDED)
-    assert (done.returncode, file.read_text()) == (2, "mine")
-    assert "already exists and is not overwritten" in done.stderr
+    process = _run(tmp_path, *NEEDED)
+    assert (process.returncode, file.read_text()) == (2, "mine")
+    assert "already exists and is not overwritten" in process.stderr
 
 
 @pytest.mark.parametrize(
@@ -217,18 +219,18 @@ def test_existing_file_is_not_overwritten(tmp_path: Path) -> None:
 def test_all_invalid_flags_are_reported_as_flags_and_nothing_is_written(
     tmp_path: Path, arguments: list[str], messages: list[str]
 ) -> None:
-    done = _run(tmp_path, *NEEDED, *arguments)
-    assert done.returncode == 2
-    first, *lines = done.stderr.splitlines()
+    process = _run(tmp_path, *NEEDED, *arguments)
+    assert process.returncode == 2
+    first, *lines = process.stderr.splitlines()
     assert first.startswith("error: nothing was written")
     assert [line[: len(start)] for line, start in zip(lines, messages, strict=True)] == messages
     assert not list(tmp_path.iterdir())
 
 
 def test_no_prompts_without_a_terminal(tmp_path: Path) -> None:
-    done = _run(tmp_path, "--name", "First")
-    assert done.returncode == 2
-    first, *lines = done.stderr.splitlines()
+    process = _run(tmp_path, "--name", "First")
+    assert process.returncode == 2
+    first, *lines = process.stderr.splitlines()
     assert first == "error: nothing was written; run the command in a terminal to be asked for missing values"
     assert [line.partition(";")[0] for line in lines] == [
         "--name is 'First'",
@@ -239,17 +241,17 @@ def test_no_prompts_without_a_terminal(tmp_path: Path) -> None:
 
 
 def test_no_prompts_while_a_flag_is_invalid(tmp_path: Path) -> None:
-    done = _typed(tmp_path, "", "--name", "First", "--zone", "eu-west-1a=euw1-az1")
-    assert done.returncode == 2
-    assert [line.partition(" ")[0] for line in done.stderr.splitlines()] == ["error:", "--name", "--zone"]
+    process = _typed(tmp_path, "", "--name", "First", "--zone", "eu-west-1a=euw1-az1")
+    assert process.returncode == 2
+    assert [line.partition(" ")[0] for line in process.stderr.splitlines()] == ["error:", "--name", "--zone"]
 
 
 def test_prompt_repeats_until_the_answer_is_valid(tmp_path: Path) -> None:
-    done = _typed(tmp_path, "First\nfirst\n111122223333\nIreland\neu-west-1\nplatform team\n\n")
-    environment = _written(tmp_path, done)
+    process = _typed(tmp_path, "First\nfirst\n111122223333\nIreland\neu-west-1\nplatform team\n\n")
+    environment = _written(tmp_path, process)
     assert [one.network for one in (environment.interpreters or {}).values()] == ["SANDBOX"]
-    assert "name is 'First'; allowed: 1 to 20 characters a-z and 0-9, starting with a letter\n" in done.stderr
-    assert "region is 'Ireland'; allowed: an AWS region such as us-east-1\n" in done.stderr
+    assert "name is 'First'; allowed: 1 to 20 characters a-z and 0-9, starting with a letter\n" in process.stderr
+    assert "region is 'Ireland'; allowed: an AWS region such as us-east-1\n" in process.stderr
 
 
 def test_prompt_asks_for_another_name_if_its_file_exists(tmp_path: Path) -> None:
@@ -259,34 +261,34 @@ def test_prompt_asks_for_another_name_if_its_file_exists(tmp_path: Path) -> None
 
 
 def test_name_prompt_defaults_to_the_output_file(tmp_path: Path) -> None:
-    done = _typed(tmp_path, "other\n\n\n", *NEEDED[2:], "--output", "first.yaml")
-    assert done.returncode == 0, done.stderr
+    process = _typed(tmp_path, "other\n\n\n", *NEEDED[2:], "--output", "first.yaml")
+    assert process.returncode == 0, process.stderr
     assert load(tmp_path / "first.yaml").name == "first"
 
 
 def test_prompts_for_public_network(tmp_path: Path) -> None:
     answers = "first\n111122223333\neu-west-1\nplatform team\nPUBLIC\nPackages from PyPI\n20290101\n2999-06-30\n"
-    done = _typed(tmp_path, answers)
-    (web,) = (_written(tmp_path, done).interpreters or {}).values()
+    process = _typed(tmp_path, answers)
+    (web,) = (_written(tmp_path, process).interpreters or {}).values()
     assert isinstance(web, PublicInterpreter)
-    assert "expires is '20290101'; allowed: a date" in done.stderr
+    assert "expires is '20290101'; allowed: a date" in process.stderr
 
 
 def test_prompts_for_zones_in_vpc_mode(tmp_path: Path) -> None:
     answers = "VPC\neu-west-1a=euw1-az1\neu-west-1a=euw1-az1,eu-west-1b=euw1-az2\n"
-    done = _typed(tmp_path, "platform team\n" + answers, *NEEDED[:-2])
-    assert len(_written(tmp_path, done).availability_zones) == 2
-    assert "AgentCore supports euw1-az1, euw1-az2, euw1-az3" in done.stderr
-    assert "zones is set only once; allowed: 2 or more" in done.stderr
+    process = _typed(tmp_path, "platform team\n" + answers, *NEEDED[:-2])
+    assert len(_written(tmp_path, process).availability_zones) == 2
+    assert "AgentCore supports euw1-az1, euw1-az2, euw1-az3" in process.stderr
+    assert "zones is set only once; allowed: 2 or more" in process.stderr
 
 
 def test_end_of_input_ends_the_command_without_a_file(tmp_path: Path) -> None:
-    done = _typed(tmp_path, "first\n\x04")
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
+    process = _typed(tmp_path, "first\n\x04")
+    assert process.returncode == 1
+    assert "Traceback" not in process.stderr
     assert not list(tmp_path.rglob("*.yaml"))
 
 
 def test_help_has_examples() -> None:
-    done = _run(PROJECT, "--help")
-    assert "sandpiper init --name web" in done.stdout
+    process = _run(PROJECT, "--help")
+    assert "sandpiper init --name web" in process.stdout

@@ -90,8 +90,8 @@ def test_ten_thousand_skipped_files_are_listed_in_a_manifest() -> None:
 
 def test_files_that_fit_neither_in_s3_nor_in_the_result_are_counted() -> None:
     files = tuple(inline_file(f"file-{n:03}", b"1" * 60, "0" * 64) for n in range(1_000))
-    whole = RunResult("a" * 200_000, "b" * 200_000, 0, 1.0, files=files)
-    result = truncate_result(whole, lambda _name, _text: None)
+    complete = RunResult("a" * 200_000, "b" * 200_000, 0, 1.0, files=files)
+    result = truncate_result(complete, lambda _name, _text: None)
     assert len(json.dumps(result.to_json())) < STATE_BYTES
     assert 0 < len(result.files) < 1_000
     row = SkippedFile(f"(and {1_000 - len(result.files)} more)", 0, SkipReason.NOT_STORED)

@@ -113,10 +113,10 @@ def test_an_update_of_a_type_without_update_actions_is_a_replacement() -> None:
 
 def test_condition_keys_include_tags_permissions_boundary_and_passed_to_service() -> None:
     tags = [{"Key": "team", "Value": "a"}, {"Key": "aws:cloudformation:stack-name", "Value": "s"}]
-    made = create_permissions(
+    permissions = create_permissions(
         "AWS::IAM::Role", "runs", {"Tags": tags, "PermissionsBoundary": "arn:aws:iam::aws:policy/x"}, LOCATION
     )
-    assert made == [
+    assert permissions == [
         Permission(
             action,
             "arn:aws:iam::123456789012:role/runs",
@@ -138,11 +138,11 @@ def test_condition_keys_include_tags_permissions_boundary_and_passed_to_service(
 def test_creation_is_evaluated_on_parents_and_later_calls_on_the_tags_of_the_resource() -> None:
     tags = {"Tags": [{"Key": "team", "Value": "a"}]}
     request_keys = {"aws:RequestTag/team": "a", "aws:TagKeys": ["team"]}
-    made = create_permissions(
+    permissions = create_permissions(
         "AWS::EC2::SecurityGroup", "x", {"VpcId": "vpc-1", "SecurityGroupIngress": [], **tags}, LOCATION
     )
     group, vpc = (f"arn:aws:ec2:us-east-1:123456789012:{each}" for each in ("security-group/*", "vpc/vpc-1"))
-    assert made == [
+    assert permissions == [
         Permission("ec2:CreateSecurityGroup", group, request_keys),
         Permission("ec2:CreateSecurityGroup", vpc),
         Permission("ec2:AuthorizeSecurityGroupIngress", group, {"aws:ResourceTag/team": "a"}),
