@@ -59,8 +59,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     order = {name: number for number, name in enumerate((*SHARED, *LONGEST_FIRST))}
 
     def group(path: Path) -> str:
-        alone = "templates" if path.parent.name == "templates" else path.stem  # templates share synthesised apps
-        return next((name for name in SHARED if name in fixtures[path]), alone)
+        default = "templates" if path.parent.name == "templates" else path.stem  # templates share synthesised apps
+        return next((name for name in SHARED if name in fixtures[path]), default)
 
     groups = {item: _own_group(item) or group(item.path) for item in items}
     for item, name in groups.items():

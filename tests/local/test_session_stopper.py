@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from local_aws.running_instance import RunningInstance
 
-pytestmark = pytest.mark.skipif(ON_AWS, reason="it deploys an example, and takes grants away")
+pytestmark = pytest.mark.skipif(ON_AWS, reason="it deploys an example and removes grants")
 
 EXAMPLE = PROJECT / "examples" / "ten_line_app" / "app.py"
 PATIENCE_SECONDS = 120
@@ -41,16 +41,16 @@ def example(aws: RunningInstance, tmp_path_factory: pytest.TempPathFactory) -> T
     return json.loads((output / "ten-lines.template.json").read_text())
 
 
-def test_the_ten_lines_run_code(example: Template) -> None:
+def test_deployed_example_runs_code(example: Template) -> None:
     assert example["Resources"]
     stacks: Any = boto3.client("cloudformation")
     (output,) = stacks.describe_stacks(StackName="ten-lines")["Stacks"][0]["Outputs"]
     request = {"operation": "run_code", "run": {"execution": "a", "state": "b"}, "request": {"code": "print(6 * 7)"}}
     function: Any = boto3.client("lambda")
-    answer = json.loads(
+    result = json.loads(
         function.invoke(FunctionName=output["OutputValue"], Payload=json.dumps(request))["Payload"].read()
     )
-    assert (answer["stdout"].strip(), answer["exitCode"]) == ("42", 0)
+    assert (result["stdout"].strip(), result["exitCode"]) == ("42", 0)
 
 
 @dataclass
@@ -62,38 +62,38 @@ class Stack:
 
     @property
     def interpreter_id(self) -> str:
-        """The id of the stack's present interpreter."""
+        """Returns the id of the current interpreter of the stack."""
         resources: Any = boto3.client("cloudformation").describe_stack_resources(StackName=self.name)["StackResources"]
-        (found,) = (each["PhysicalResourceId"] for each in resources if each["ResourceType"] == INTERPRETER)
-        return found
+        (identifier,) = (each["PhysicalResourceId"] for each in resources if each["ResourceType"] == INTERPRETER)
+        return identifier
 
     def resource(self, type_: str) -> Template:
         """Returns the only resource of a type in the template."""
-        (found,) = (each for each in self.template["Resources"].values() if each["Type"] == type_)
-        return found
+        (resource,) = (each for each in self.template["Resources"].values() if each["Type"] == type_)
+        return resource
 
     def create(self) -> str:
         """Creates the stack and returns its status."""
         boto3.client("cloudformation").create_stack(
             StackName=self.name, TemplateBody=json.dumps(self.template), Capabilities=["CAPABILITY_IAM"]
         )
-        return self.settled()
+        return self.wait_until_settled()
 
     def update(self) -> str:
-        """Updates the stack to the present template and returns its status."""
+        """Updates the stack to the current template and returns its status."""
         boto3.client("cloudformation").update_stack(
             StackName=self.name, TemplateBody=json.dumps(self.template), Capabilities=["CAPABILITY_IAM"]
         )
-        return self.settled()
+        return self.wait_until_settled()
 
     def delete(self, keep: Sequence[str] = ()) -> str:
         """Deletes the stack, with a second attempt that retains some resources, and returns its status."""
         stacks: Any = boto3.client("cloudformation")
         identifier = stacks.describe_stacks(StackName=self.name)["Stacks"][0]["StackId"]
         stacks.delete_stack(StackName=self.name, RetainResources=list(keep))
-        return self.settled(identifier)
+        return self.wait_until_settled(identifier)
 
-    def settled(self, identifier: str = "") -> str:
+    def wait_until_settled(self, identifier: str = "") -> str:
         """Waits for the final status and returns it."""
         until, stacks = time.monotonic() + PATIENCE_SECONDS, boto3.client("cloudformation")
         while time.monotonic() < until:
@@ -101,14 +101,14 @@ class Stack:
             if not status.endswith("IN_PROGRESS"):
                 return status
             time.sleep(0.1)
-        raise AssertionError(f"{self.name} does not settle")
+        raise AssertionError(f"{self.name} is still in progress")
 
-    def replaced(self) -> None:
+    def replace_interpreter(self) -> None:
         """Changes a create-only property together with the name, as the construct does."""
         properties = self.resource(INTERPRETER)["Properties"]
         properties["Name"] = properties["Name"][:-8] + uuid.uuid4().hex[:8]
         properties["Description"] = "Changed"
-        # The construct replaces the role with the interpreter, for the trust holds its name.
+        # The construct also replaces the role, because its trust policy contains the name of the interpreter.
         text = json.dumps(self.template["Resources"])
         self.template["Resources"] = json.loads(text.replace(self._name, properties["Name"]))
         self._name = properties["Name"]
@@ -122,15 +122,15 @@ def stack(example: Template) -> Generator[Stack]:
     """Deploys the example under other names and deletes it after the test."""
     unique = f"s{uuid.uuid4().hex[:8]}"
     text = json.dumps(example).replace("ten_lines", unique).replace("ten-lines", unique)
-    found = Stack(f"stack-{unique}", json.loads(text))
-    assert found.create() == "CREATE_COMPLETE"
-    yield found
+    stack = Stack(f"stack-{unique}", json.loads(text))
+    assert stack.create() == "CREATE_COMPLETE"
+    yield stack
     names = [
         each["StackName"]
         for each in boto3.client("cloudformation").list_stacks()["StackSummaries"]
         if each["StackStatus"] != "DELETE_COMPLETE"
     ]
-    assert found.name not in names or found.delete() == "DELETE_COMPLETE"
+    assert stack.name not in names or stack.delete() == "DELETE_COMPLETE"
 
 
 def start(interpreter_id: str, count: int = 1) -> list[str]:
@@ -142,8 +142,8 @@ def start(interpreter_id: str, count: int = 1) -> list[str]:
 
 def live(interpreter_id: str) -> list[str]:
     data: Any = boto3.client("bedrock-agentcore")
-    found = data.list_code_interpreter_sessions(codeInterpreterIdentifier=interpreter_id, status="READY")["items"]
-    return [each["sessionId"] for each in found]
+    sessions = data.list_code_interpreter_sessions(codeInterpreterIdentifier=interpreter_id, status="READY")["items"]
+    return [each["sessionId"] for each in sessions]
 
 
 def exists(interpreter_id: str) -> bool:
@@ -155,7 +155,7 @@ def exists(interpreter_id: str) -> bool:
     return True
 
 
-def test_a_stack_with_live_sessions_is_deleted(stack: Stack) -> None:
+def test_stack_with_live_sessions_is_deleted(stack: Stack) -> None:
     interpreter = stack.interpreter_id
     start(interpreter, 3)
     assert stack.delete() == "DELETE_COMPLETE"
@@ -177,7 +177,7 @@ def test_without_the_custom_resource_the_deletion_fails(stack: Stack) -> None:
 def test_an_interpreter_with_live_sessions_is_replaced(stack: Stack) -> None:
     before = stack.interpreter_id
     start(before, 2)
-    stack.replaced()
+    stack.replace_interpreter()
     assert stack.update() == "UPDATE_COMPLETE"
     after = stack.interpreter_id
     assert before != after
@@ -188,7 +188,7 @@ def test_an_interpreter_with_live_sessions_is_replaced(stack: Stack) -> None:
 def test_a_rollback_stops_no_session_of_the_remaining_interpreter(stack: Stack) -> None:
     before = stack.interpreter_id
     sessions = start(before, 2)
-    stack.replaced()
+    stack.replace_interpreter()
     (entry,) = (name for name, each in stack.template["Resources"].items() if each["Type"] == ENTRY)
     broken = {"Name": "broken", "NetworkConfiguration": {"NetworkMode": "SANDBOX"}, "ExecutionRoleArn": "none"}
     stack.template["Resources"]["Broken"] = {"Type": INTERPRETER, "Properties": broken, "DependsOn": [entry]}
@@ -216,7 +216,7 @@ def test_an_already_deleted_interpreter_does_not_fail_the_deletion(stack: Stack)
     assert stack.delete() == "DELETE_COMPLETE"
 
 
-def test_a_role_that_may_not_stop_sessions_fails_with_a_remedy(stack: Stack) -> None:
+def test_deletion_without_permission_to_stop_sessions_fails_with_a_remedy(stack: Stack) -> None:
     iam: Any = boto3.client("iam")
     resources: Any = boto3.client("cloudformation").describe_stack_resources(StackName=stack.name)["StackResources"]
     (role,) = (
@@ -244,7 +244,7 @@ def interpreter_id(aws: RunningInstance) -> Generator[str]:  # noqa: ARG001 - bo
     """Creates an interpreter outside any stack."""
     control: Any = boto3.client("bedrock-agentcore-control")
     identifier = control.create_code_interpreter(
-        name=f"alone_{uuid.uuid4().hex[:8]}", networkConfiguration={"networkMode": "SANDBOX"}
+        name=f"separate_{uuid.uuid4().hex[:8]}", networkConfiguration={"networkMode": "SANDBOX"}
     )["codeInterpreterId"]
     yield identifier
     if exists(identifier):
@@ -261,7 +261,7 @@ def before_stops(data: Any, do: Callable[[], object]) -> None:
     data.meta.events.register("before-call.bedrock-agentcore.StopCodeInterpreterSession", before)
 
 
-def test_a_session_that_starts_meanwhile_is_stopped_too(interpreter_id: str) -> None:
+def test_session_that_starts_during_the_deletion_is_stopped(interpreter_id: str) -> None:
     first, late = start(interpreter_id), list[str]()
     data: Any = boto3.client("bedrock-agentcore")
     before_stops(data, lambda: late or late.extend(start(interpreter_id)))
@@ -279,7 +279,7 @@ def test_a_session_that_another_caller_stops_counts_as_stopped(interpreter_id: s
     assert live(interpreter_id) == []
 
 
-def test_it_ends_in_time_and_reports_live_sessions(interpreter_id: str) -> None:
+def test_stopping_ends_at_the_deadline_and_reports_live_sessions(interpreter_id: str) -> None:
     start(interpreter_id, 2)
     data = boto3.client("bedrock-agentcore")
     before_stops(data, lambda: start(interpreter_id))

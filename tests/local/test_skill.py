@@ -1,4 +1,4 @@
-"""The agent tools: the examples of input, the six usage patterns, uploads and the workspace."""
+"""The agent tools: examples of tool input, six usage patterns, sessions, uploads and the workspace."""
 
 from __future__ import annotations
 
@@ -94,15 +94,15 @@ def tools(make: Make) -> CodeInterpreterTools:
     return make()
 
 
-def ran(answer: object) -> ExecutionResult:
-    assert isinstance(answer, ExecutionResult), answer
-    return answer
+def executed(result: object) -> ExecutionResult:
+    assert isinstance(result, ExecutionResult), result
+    return result
 
 
-def failed(answer: object) -> Failed:
-    assert isinstance(answer, Failed), answer
-    assert "Traceback" not in answer.message
-    return answer
+def failed(result: object) -> Failed:
+    assert isinstance(result, Failed), result
+    assert "Traceback" not in result.message
+    return result
 
 
 def end_session(product: Product) -> None:
@@ -113,35 +113,35 @@ def end_session(product: Product) -> None:
     )
 
 
-# The examples of input, in one session.
+# Examples of tool input, in one session.
 
 
-def test_every_example_of_input_runs(tools: CodeInterpreterTools) -> None:
-    done: set[str] = set()
+def test_every_example_of_tool_input_runs(tools: CodeInterpreterTools) -> None:
+    called: set[str] = set()
 
     def example(tool: str, index: int = 0) -> Any:
-        done.add(f"{tool}-{index}")
+        called.add(f"{tool}-{index}")
         return tools.call(tool, TOOLS[tool].examples[index])
 
-    assert "mean   2.0  5.0" in ran(example("execute_code")).stdout
-    chart = ran(example("execute_code", 1))
+    assert "mean   2.0  5.0" in executed(example("execute_code")).stdout
+    chart = executed(example("execute_code", 1))
     assert (chart.stdout, chart.exit_code) == ("Done", 0)
     assert [file.path for file in chart.saved] == ["code-interpreter/sine.png"]
-    checked = ran(example("execute_command", 1))
+    checked = executed(example("execute_command", 1))
     assert checked.stdout.startswith("Python 3.")
     assert checked.exit_code == 0
-    ran(tools.execute_command("pip config set global.retries 0"))  # its interpreter has no network
-    assert "No matching distribution" in ran(example("execute_command")).stderr
+    executed(tools.execute_command("pip config set global.retries 0"))  # the interpreter has no network
+    assert "No matching distribution" in executed(example("execute_command")).stderr
     assert example("file_operations") == FilesChanged(operation="write", paths=("config.json",))
-    assert json.loads(ran(tools.execute_command("cat config.json")).stdout) == {"key": "value"}
+    assert json.loads(executed(tools.execute_command("cat config.json")).stdout) == {"key": "value"}
     listed = example("file_operations", 1)
     assert isinstance(listed, FilesListed)
     assert {"config.json", "sine.png"} <= {entry.path for entry in listed.entries if entry.kind == "file"}
-    ran(tools.execute_code("open('output.csv', 'w').write('a,b\\n1,2\\n')"))
+    executed(tools.execute_code("open('output.csv', 'w').write('a,b\\n1,2\\n')"))
     read = example("file_operations", 2)
     assert isinstance(read, FilesRead)
     assert [file.text for file in read.files] == ["a,b\n1,2\n"]
-    ran(tools.execute_code("open('results.json', 'w').write('{}'); open('chart.png', 'wb').write(b'\\x89PNG')"))
+    executed(tools.execute_code("open('results.json', 'w').write('{}'); open('chart.png', 'wb').write(b'\\x89PNG')"))
     pushed = example("ci_push_to_workspace")
     assert isinstance(pushed, FilesPushed)
     assert [file.path for file in pushed.saved] == ["code-interpreter/chart.png", "code-interpreter/results.json"]
@@ -159,23 +159,23 @@ def test_every_example_of_input_runs(tools: CodeInterpreterTools) -> None:
     listing = example("workspace_list")
     assert isinstance(listing, WorkspaceListing)
     assert {file.path for file in listing.files} == {f"code-interpreter/{name}" for name in names}
-    assert done == {f"{tool.name}-{index}" for tool in TOOLS.values() for index in range(len(tool.examples))}
+    assert called == {f"{tool.name}-{index}" for tool in TOOLS.values() for index in range(len(tool.examples))}
 
 
 # The six usage patterns.
 
 
-def test_pattern_1_data_analysis(tools: CodeInterpreterTools) -> None:
-    answer = ran(tools.execute_code(program("data_analysis")))
-    assert answer.exit_code == 0
-    assert answer.stdout.startswith("=== Summary Statistics ===")
-    assert "Profit Margin: " in answer.stdout
+def test_data_analysis_pattern(tools: CodeInterpreterTools) -> None:
+    result = executed(tools.execute_code(program("data_analysis")))
+    assert result.exit_code == 0
+    assert result.stdout.startswith("=== Summary Statistics ===")
+    assert "Profit Margin: " in result.stdout
 
 
-def test_pattern_2_visualization(tools: CodeInterpreterTools) -> None:
-    answer = ran(tools.execute_code(program("visualization"), output_filename="dashboard.png"))
-    assert answer.stdout == "Dashboard saved"
-    (saved,) = answer.saved
+def test_visualization_pattern(tools: CodeInterpreterTools) -> None:
+    result = executed(tools.execute_code(program("visualization"), output_filename="dashboard.png"))
+    assert result.stdout == "Dashboard saved"
+    (saved,) = result.saved
     picture = tools.workspace_read(saved.path)
     assert isinstance(picture, WorkspaceFile)
     assert picture.base64 is not None
@@ -183,29 +183,29 @@ def test_pattern_2_visualization(tools: CodeInterpreterTools) -> None:
     assert hashlib.sha256(picture.base64).hexdigest() == saved.sha256 == picture.sha256
 
 
-def test_pattern_3_machine_learning(tools: CodeInterpreterTools) -> None:
-    answer = ran(tools.execute_code(program("machine_learning")))
-    assert answer.exit_code == 0, answer.stderr
-    assert "virginica" in answer.stdout
+def test_machine_learning_pattern(tools: CodeInterpreterTools) -> None:
+    result = executed(tools.execute_code(program("machine_learning")))
+    assert result.exit_code == 0, result.stderr
+    assert "virginica" in result.stdout
 
 
-def test_pattern_4_sql(tools: CodeInterpreterTools) -> None:
-    answer = ran(tools.execute_code(program("sql_with_duckdb")))
-    assert answer.exit_code == 0, answer.stderr
-    assert answer.stdout.splitlines()[1].split() == ["Customer_19", "5", "1282.5"]
+def test_sql_pattern(tools: CodeInterpreterTools) -> None:
+    result = executed(tools.execute_code(program("sql_with_duckdb")))
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines()[1].split() == ["Customer_19", "5", "1282.5"]
 
 
-def test_pattern_6_several_steps(tools: CodeInterpreterTools) -> None:
+def test_several_steps_pattern(tools: CodeInterpreterTools) -> None:
     load = "import pandas as pd\ndf = pd.DataFrame({'sales': [10, None, 30]}).dropna()\nprint(len(df))"
-    assert ran(tools.execute_code(load)).stdout == "2"
+    assert executed(tools.execute_code(load)).stdout == "2"
     chart = (
         "import matplotlib\nmatplotlib.use('Agg')\nimport matplotlib.pyplot as plt\n"
         "df['sales'].plot()\nplt.savefig('sales.png')"
     )
-    assert [file.path for file in ran(tools.execute_code(chart, output_filename="sales.png")).saved] == [
+    assert [file.path for file in executed(tools.execute_code(chart, output_filename="sales.png")).saved] == [
         "code-interpreter/sales.png"
     ]
-    assert ran(tools.execute_code("df.to_csv('clean.csv', index=False)")).exit_code == 0
+    assert executed(tools.execute_code("df.to_csv('clean.csv', index=False)")).exit_code == 0
     read = tools.file_operations("read", ["clean.csv"])
     assert isinstance(read, FilesRead)
     assert [file.text for file in read.files] == ["sales\n10.0\n30.0\n"]
@@ -215,22 +215,22 @@ def test_pattern_6_several_steps(tools: CodeInterpreterTools) -> None:
 def public_agentcore(
     agentcore_runtime: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[tuple[str, str, bytes]]:
-    """An emulator with local web servers: its address, a PUBLIC interpreter and the servers' certificate."""
+    """Starts an emulator with local web servers. Returns its address, a PUBLIC interpreter and the certificate."""
     with https_server.serving(tmp_path_factory.mktemp("web")) as served:
         hosts = [f"--public-host={name}:443=127.0.0.1:{served.port}" for name in (https_server.API, https_server.INDEX)]
         with running_emulator(
             agentcore_runtime, tmp_path_factory.mktemp("agentcore"), *hosts, "--public-hosts-only"
         ) as emulator:
             control = client("bedrock-agentcore-control", emulator.address, "us-east-1")
-            made = control.create_code_interpreter(name="public", networkConfiguration={"networkMode": "PUBLIC"})
-            yield emulator.address, made["codeInterpreterId"], served.certificate
+            created = control.create_code_interpreter(name="public", networkConfiguration={"networkMode": "PUBLIC"})
+            yield emulator.address, created["codeInterpreterId"], served.certificate
 
 
 @pytest.fixture
 def public_tools(
     make: Make, public_agentcore: tuple[str, str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> CodeInterpreterTools:
-    """Tools whose code can access the local web servers and trusts their certificate."""
+    """Returns tools whose code can access the local web servers and trusts their certificate."""
     address, interpreter, certificate = public_agentcore
     monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_AGENTCORE", address)
     uploads = {"ca.pem": certificate, ".config/pip/pip.conf": PIP}
@@ -239,11 +239,11 @@ def public_tools(
     return make(interpreter_id=interpreter, uploads=uploads, clients=clients)
 
 
-def test_pattern_5_data_from_the_web(public_tools: CodeInterpreterTools) -> None:
-    ran(public_tools.execute_code("import os; os.environ['REQUESTS_CA_BUNDLE'] = 'ca.pem'"))
-    answer = ran(public_tools.execute_code(program("fetch_data_from_web")))
-    assert answer.exit_code == 0, answer.stderr
-    assert [line.split() for line in answer.stdout.splitlines()] == [
+def test_data_from_the_web_pattern(public_tools: CodeInterpreterTools) -> None:
+    executed(public_tools.execute_code("import os; os.environ['REQUESTS_CA_BUNDLE'] = 'ca.pem'"))
+    result = executed(public_tools.execute_code(program("fetch_data_from_web")))
+    assert result.exit_code == 0, result.stderr
+    assert [line.split() for line in result.stdout.splitlines()] == [
         ["name", "value"],
         ["0", "first", "1"],
         ["1", "second", "2"],
@@ -251,25 +251,25 @@ def test_pattern_5_data_from_the_web(public_tools: CodeInterpreterTools) -> None
 
 
 def test_a_package_can_be_installed_with_network_access(public_tools: CodeInterpreterTools) -> None:
-    installed = ran(public_tools.call("execute_command", TOOLS["execute_command"].examples[0]))
+    installed = executed(public_tools.call("execute_command", TOOLS["execute_command"].examples[0]))
     assert (installed.exit_code, installed.hint) == (0, None), installed.stderr
-    assert ran(public_tools.execute_code("import yfinance; print(yfinance.__version__)")).stdout == "0.0.1"
+    assert executed(public_tools.execute_code("import yfinance; print(yfinance.__version__)")).stdout == "0.0.1"
 
 
 def test_installing_a_package_without_network_access_returns_a_hint(tools: CodeInterpreterTools) -> None:
-    refused = ran(tools.call("execute_command", TOOLS["execute_command"].examples[0]))
-    assert refused.exit_code == 1
-    assert refused.hint is not None
-    assert "network mode PUBLIC" in refused.hint
+    result = executed(tools.call("execute_command", TOOLS["execute_command"].examples[0]))
+    assert result.exit_code == 1
+    assert result.hint is not None
+    assert "network mode PUBLIC" in result.hint
 
 
 def test_an_expired_session_is_replaced_with_a_notice(
     public_tools: CodeInterpreterTools, public_agentcore: tuple[str, str, bytes]
 ) -> None:
-    assert ran(public_tools.execute_code("x = 1; print(x)")).notice is None
+    assert executed(public_tools.execute_code("x = 1; print(x)")).notice is None
     EmulatorClock(public_agentcore[0]).advance(901)
-    answer = ran(public_tools.execute_code("print('x' in globals())"))
-    assert (answer.stdout, answer.notice) == ("False", SESSION_REPLACED)
+    result = executed(public_tools.execute_code("print('x' in globals())"))
+    assert (result.stdout, result.notice) == ("False", SESSION_REPLACED)
     listed = public_tools.file_operations("list")
     assert isinstance(listed, FilesListed)
     assert "ca.pem" in {entry.path for entry in listed.entries}
@@ -284,7 +284,7 @@ def test_the_session_starts_when_needed_and_stops_at_the_end(make: Make, product
         assert isinstance(tools.workspace_list("code-interpreter/"), WorkspaceListing)
         failed(tools.execute_code(""))
         assert product.live_sessions() == []
-        ran(tools.execute_code("1"))
+        executed(tools.execute_code("1"))
         assert len(product.live_sessions()) == 1
     assert product.live_sessions() == []
     assert "closed" in failed(tools.execute_code("1")).message
@@ -293,14 +293,14 @@ def test_the_session_starts_when_needed_and_stops_at_the_end(make: Make, product
 
 def test_concurrent_calls_share_one_session(tools: CodeInterpreterTools, product: Product) -> None:
     results = list(ThreadPoolExecutor(4).map(tools.execute_code, [f"x{n} = 1; print({n})" for n in range(4)]))
-    assert [ran(answer).stdout for answer in results] == ["0", "1", "2", "3"]
+    assert [executed(result).stdout for result in results] == ["0", "1", "2", "3"]
     assert len(product.live_sessions()) == 1
-    assert ran(tools.execute_code("print(x0 + x1 + x2 + x3)")).stdout == "4"
+    assert executed(tools.execute_code("print(x0 + x1 + x2 + x3)")).stdout == "4"
 
 
 def test_an_exception_stops_the_session(make: Make, product: Product) -> None:
     with pytest.raises(KeyError), make() as tools:
-        ran(tools.execute_code("1"))
+        executed(tools.execute_code("1"))
         raise KeyError
     assert product.live_sessions() == []
 
@@ -308,11 +308,11 @@ def test_an_exception_stops_the_session(make: Make, product: Product) -> None:
 CALLS: dict[str, Callable[[CodeInterpreterTools], Any]] = {
     "execute_code": lambda tools: tools.execute_code("print('ran')"),
     "execute_command": lambda tools: tools.execute_command("echo ran"),
-    "read": lambda tools: tools.file_operations("read", ["given.txt"]),
+    "read": lambda tools: tools.file_operations("read", ["input.txt"]),
     "write": lambda tools: tools.file_operations("write", content=[{"path": "a.txt", "text": "a"}]),
     "list": lambda tools: tools.file_operations("list", ["."]),
-    "remove": lambda tools: tools.file_operations("remove", ["given.txt"]),
-    "push": lambda tools: tools.ci_push_to_workspace(["given.txt"]),
+    "remove": lambda tools: tools.file_operations("remove", ["input.txt"]),
+    "push": lambda tools: tools.ci_push_to_workspace(["input.txt"]),
     "push all": lambda tools: tools.ci_push_to_workspace(),
 }
 
@@ -321,46 +321,48 @@ CALLS: dict[str, Callable[[CodeInterpreterTools], Any]] = {
 def test_an_ended_session_is_replaced_once_with_a_notice(
     make: Make, product: Product, call: Callable[[CodeInterpreterTools], Any]
 ) -> None:
-    tools = make(uploads={"given.txt": b"given"})
-    ran(tools.execute_code("x = 1; open('made.txt', 'w').write('made')"))
+    tools = make(uploads={"input.txt": b"input"})
+    executed(tools.execute_code("x = 1; open('new.txt', 'w').write('new')"))
     end_session(product)
-    answer = call(tools)
-    assert (answer.ok, answer.notice) == (True, SESSION_REPLACED)
-    if isinstance(answer, FilesPushed):
-        assert [file.source for file in answer.saved] == ["given.txt"]
-    after = ran(tools.execute_code("import os; print('x' in globals(), os.path.exists('made.txt'))"))
+    result = call(tools)
+    assert (result.ok, result.notice) == (True, SESSION_REPLACED)
+    if isinstance(result, FilesPushed):
+        assert [file.source for file in result.saved] == ["input.txt"]
+    after = executed(tools.execute_code("import os; print('x' in globals(), os.path.exists('new.txt'))"))
     assert (after.stdout, after.notice) == ("False False", None)
 
 
-def test_a_failed_call_has_the_notice_too(tools: CodeInterpreterTools, product: Product, faults: FaultInjector) -> None:
-    ran(tools.execute_code("1"))
+def test_failed_call_after_a_replaced_session_has_the_notice(
+    tools: CodeInterpreterTools, product: Product, faults: FaultInjector
+) -> None:
+    executed(tools.execute_code("1"))
     end_session(product)
     faults.inject(Rule("error", "StartCodeInterpreterSession", code="AccessDeniedException"))
-    answer = failed(tools.execute_code("print(1)"))
-    assert (answer.error, answer.notice) == ("AccessDenied", SESSION_REPLACED)
+    result = failed(tools.execute_code("print(1)"))
+    assert (result.error, result.notice) == ("AccessDenied", SESSION_REPLACED)
     faults.clear()
-    assert ran(tools.execute_code("print(1)")).stdout == "1"
+    assert executed(tools.execute_code("print(1)")).stdout == "1"
 
 
 def test_code_that_may_have_run_is_not_repeated(
     tools: CodeInterpreterTools, product: Product, faults: FaultInjector
 ) -> None:
-    ran(tools.execute_code("count = 0"))
+    executed(tools.execute_code("count = 0"))
     faults.inject(Rule("disconnect", "executeCode", at="after", times=1))
-    answer = failed(tools.execute_code("count += 1"))
-    assert (answer.error, answer.retryable) == ("SessionLost", False)
-    assert "may have run" in answer.message
-    assert ran(tools.execute_code("print(count)")).stdout == "1"
+    result = failed(tools.execute_code("count += 1"))
+    assert (result.error, result.retryable) == ("SessionLost", False)
+    assert "may have run" in result.message
+    assert executed(tools.execute_code("print(count)")).stdout == "1"
     faults.inject(Rule("session_dies", "executeCode", seconds=0.2, times=1))
-    answer = failed(tools.execute_code("while True: pass"))
-    assert (answer.error, answer.notice) == ("SessionLost", None)
+    result = failed(tools.execute_code("while True: pass"))
+    assert (result.error, result.notice) == ("SessionLost", None)
     assert product.live_sessions() == []
-    assert ran(tools.execute_code("print(1)")).notice == SESSION_REPLACED
+    assert executed(tools.execute_code("print(1)")).notice == SESSION_REPLACED
 
 
 @pytest.fixture
 def starts(monkeypatch: pytest.MonkeyPatch) -> tuple[AwsClients, list[str]]:
-    """Clients that record each start of a session. Allows session lifetimes of a few seconds."""
+    """Returns clients that record each start of a session. Allows session lifetimes of a few seconds."""
     monkeypatch.setattr("code_runner.agent_tools.tools.SESSION_TIMEOUT_SECONDS", (1, 900))
     clients, recorded = AwsClients(), list[str]()
 
@@ -376,10 +378,10 @@ def test_code_interrupted_by_the_end_of_the_lifetime_is_not_repeated(
 ) -> None:
     clients, recorded = starts
     tools = make(clients=clients, session_timeout_seconds=3)
-    answer = failed(tools.execute_code("import time; time.sleep(60)"))
-    assert (answer.error, answer.retryable, answer.notice) == ("DeadlineExceeded", False, SESSION_REPLACED)
+    result = failed(tools.execute_code("import time; time.sleep(60)"))
+    assert (result.error, result.retryable, result.notice) == ("DeadlineExceeded", False, SESSION_REPLACED)
     assert recorded == ["start"]
-    assert ran(tools.execute_code("print(1)")).notice is None
+    assert executed(tools.execute_code("print(1)")).notice is None
     assert recorded == ["start", "start"]
 
 
@@ -388,12 +390,12 @@ def test_code_after_the_end_of_the_lifetime_runs_in_a_new_session(
 ) -> None:
     clients, recorded = starts
     tools = make(clients=clients, session_timeout_seconds=3)
-    ran(tools.execute_code("x = 1"))
+    executed(tools.execute_code("x = 1"))
     while product.live_sessions():
         time.sleep(0.2)
     time.sleep(1)  # until the latest possible end of the lifetime by the clock of the tools
-    answer = ran(tools.execute_code("print('x' in globals())"))
-    assert (answer.stdout, answer.notice, recorded) == ("False", SESSION_REPLACED, ["start", "start"])
+    result = executed(tools.execute_code("print('x' in globals())"))
+    assert (result.stdout, result.notice, recorded) == ("False", SESSION_REPLACED, ["start", "start"])
 
 
 # Uploads.
@@ -419,7 +421,7 @@ def test_uploads_are_written_before_the_first_call(make: Make, product: Product)
     contents = [file.base64 if file.text is None else file.text for file in read.files]
     assert contents == [archive(), "ünï", PIXEL, ""]
     unpack = "import zipfile; print(zipfile.ZipFile('in.zip').read('inside.csv').decode())"
-    assert ran(tools.execute_code(unpack)).stdout == "a,b\n1,2"
+    assert executed(tools.execute_code(unpack)).stdout == "a,b\n1,2"
 
 
 @pytest.mark.parametrize("path", ["/a", "../a", "a/../b", "", "log/x"])
@@ -447,9 +449,9 @@ def test_uploads_that_cannot_be_written_leave_no_running_session(
 
 
 def test_a_missing_output_file_is_reported_in_the_result(tools: CodeInterpreterTools) -> None:
-    answer = ran(tools.execute_code("print('Done')", output_filename="chart.png"))
-    assert (answer.stdout, answer.exit_code, answer.saved) == ("Done", 0, ())
-    (missing,) = answer.not_saved
+    result = executed(tools.execute_code("print('Done')", output_filename="chart.png"))
+    assert (result.stdout, result.exit_code, result.saved) == ("Done", 0, ())
+    (missing,) = result.not_saved
     assert missing.path == "chart.png"
     assert "no such file" in missing.reason
 
@@ -459,8 +461,8 @@ def test_the_latest_file_replaces_earlier_versions_which_are_kept(
 ) -> None:
     versions: list[str | None] = []
     for number in (1, 2):
-        answer = ran(tools.execute_code(f"open('n.txt', 'w').write('{number}')", output_filename="n.txt"))
-        versions.append(answer.saved[0].version_id)
+        result = executed(tools.execute_code(f"open('n.txt', 'w').write('{number}')", output_filename="n.txt"))
+        versions.append(result.saved[0].version_id)
     latest = tools.workspace_read("code-interpreter/n.txt")
     assert isinstance(latest, WorkspaceFile)
     assert latest.text == "2"
@@ -474,26 +476,26 @@ def test_the_latest_file_replaces_earlier_versions_which_are_kept(
 
 
 def test_binary_content_and_special_names_are_preserved(tools: CodeInterpreterTools) -> None:
-    every = bytes(range(256)) * 40
+    content = bytes(range(256)) * 40
     names = ["a b.bin", "[x]*.bin", "ünï.bin"]
     code = (
         f"for name in {names!r}:\n    with open(name, 'wb') as f: f.write(bytes(range(256)) * 40)\nopen('xx.bin','w')"
     )
-    ran(tools.execute_code(code))
+    executed(tools.execute_code(code))
     pushed = tools.ci_push_to_workspace(names)
     assert isinstance(pushed, FilesPushed)
     assert pushed.not_saved == ()
     assert {file.source for file in pushed.saved} == set(names)
-    assert {file.sha256 for file in pushed.saved} == {hashlib.sha256(every).hexdigest()}
+    assert {file.sha256 for file in pushed.saved} == {hashlib.sha256(content).hexdigest()}
     for file in pushed.saved:
-        back = tools.workspace_read(file.path)
-        assert isinstance(back, WorkspaceFile)
-        assert back.base64 == every
+        saved = tools.workspace_read(file.path)
+        assert isinstance(saved, WorkspaceFile)
+        assert saved.base64 == content
 
 
 def test_a_path_can_begin_with_dot_slash(tools: CodeInterpreterTools) -> None:
     assert tools.file_operations("write", content=[{"path": "./sub/a.txt", "text": "a"}]).ok
-    saved = ran(tools.execute_code("open('b.txt', 'w').write('b')", output_filename="./b.txt")).saved
+    saved = executed(tools.execute_code("open('b.txt', 'w').write('b')", output_filename="./b.txt")).saved
     assert [file.source for file in saved] == ["b.txt"]
     pushed = tools.ci_push_to_workspace(["./sub/a.txt"])
     assert isinstance(pushed, FilesPushed)
@@ -509,7 +511,7 @@ def test_a_path_can_begin_with_dot_slash(tools: CodeInterpreterTools) -> None:
 def test_a_large_file_is_complete_or_reported(tools: CodeInterpreterTools) -> None:
     code = "import hashlib, os\nopen('large.bin', 'wb').truncate(100_000_001)\nfor n in (12, 20):\n"
     code += "    data = os.urandom(n << 20); open(f'{n}.bin', 'wb').write(data)"
-    printed = ran(tools.execute_code(f"{code}\n    print(hashlib.sha256(data).hexdigest())")).stdout.split()
+    printed = executed(tools.execute_code(f"{code}\n    print(hashlib.sha256(data).hexdigest())")).stdout.split()
     pushed = tools.ci_push_to_workspace()
     assert isinstance(pushed, FilesPushed)
     assert [(file.source, file.size, file.sha256) for file in pushed.saved] == [
@@ -518,15 +520,15 @@ def test_a_large_file_is_complete_or_reported(tools: CodeInterpreterTools) -> No
     ]
     assert [file.path for file in pushed.not_saved] == ["large.bin"]
     assert "compress or split it" in pushed.not_saved[0].reason
-    back = tools.workspace_read("code-interpreter/20.bin")
-    assert isinstance(back, WorkspaceFile)
-    assert back.sha256 == printed[1]
+    saved = tools.workspace_read("code-interpreter/20.bin")
+    assert isinstance(saved, WorkspaceFile)
+    assert saved.sha256 == printed[1]
     assert "exceeds the size limit of a response" in failed(tools.file_operations("read", ["20.bin"])).message
 
 
 def test_push_without_paths_saves_the_files_of_the_root_folder_only(tools: CodeInterpreterTools) -> None:
     code = "import os\nos.mkdir('sub')\nfor n in ('a.txt', '.hidden', 'sub/b.txt', 'log/c.txt'): open(n, 'w').write(n)"
-    assert ran(tools.execute_code(f"{code}\nos.symlink('a.txt', 'link')")).exit_code == 0
+    assert executed(tools.execute_code(f"{code}\nos.symlink('a.txt', 'link')")).exit_code == 0
     pushed = tools.ci_push_to_workspace()
     assert isinstance(pushed, FilesPushed)
     assert {file.source for file in pushed.saved} == {"a.txt", ".hidden"}
@@ -534,7 +536,7 @@ def test_push_without_paths_saves_the_files_of_the_root_folder_only(tools: CodeI
 
 
 def test_two_files_with_the_same_name_are_rejected_and_no_file_is_saved(tools: CodeInterpreterTools) -> None:
-    ran(tools.execute_code("import os\nfor d in 'ab':\n    os.mkdir(d); open(f'{d}/x.csv', 'w').write(d)"))
+    executed(tools.execute_code("import os\nfor d in 'ab':\n    os.mkdir(d); open(f'{d}/x.csv', 'w').write(d)"))
     message = failed(tools.ci_push_to_workspace(["a/x.csv", "b/x.csv"])).message
     assert "paths[1] is 'b/x.csv', and paths[0] has the same file name" in message
     assert tools.workspace_list("code-interpreter/") == WorkspaceListing(files=())
@@ -545,20 +547,20 @@ def test_two_files_with_the_same_name_are_rejected_and_no_file_is_saved(tools: C
 
 def test_an_error_of_s3_is_reported_for_the_file_and_the_result_is_returned(make: Make) -> None:
     tools = make(bucket="a-bucket-that-does-not-exist")
-    answer = ran(tools.execute_code("open('a.txt', 'w').write('a'); print('ran')", output_filename="a.txt"))
-    assert (answer.stdout, answer.saved) == ("ran", ())
-    assert "NoSuchBucket" in answer.not_saved[0].reason
+    result = executed(tools.execute_code("open('a.txt', 'w').write('a'); print('ran')", output_filename="a.txt"))
+    assert (result.stdout, result.saved) == ("ran", ())
+    assert "NoSuchBucket" in result.not_saved[0].reason
 
 
 # Invalid input from a model.
 
 
 def test_existing_files_are_read_if_others_are_missing(tools: CodeInterpreterTools) -> None:
-    ran(tools.execute_code("open('a.txt', 'w').write('a')"))
-    answer = tools.file_operations("read", ["a.txt", "none.txt"])
-    assert isinstance(answer, FilesRead)
-    assert [file.path for file in answer.files] == ["a.txt"]
-    assert [file.path for file in answer.not_read] == ["none.txt"]
+    executed(tools.execute_code("open('a.txt', 'w').write('a')"))
+    result = tools.file_operations("read", ["a.txt", "none.txt"])
+    assert isinstance(result, FilesRead)
+    assert [file.path for file in result.files] == ["a.txt"]
+    assert [file.path for file in result.not_read] == ["none.txt"]
     assert "no readable file" in failed(tools.file_operations("read", ["none.txt"])).message
 
 
@@ -628,9 +630,9 @@ INVALID: list[tuple[str, dict[str, Any], str]] = [
 def test_invalid_input_is_reported_and_starts_no_session(
     tools: CodeInterpreterTools, product: Product, tool: str, tool_input: dict[str, Any], message: str
 ) -> None:
-    answer = failed(tools.call(tool, tool_input))
-    assert answer.error == "InvalidRequest"
-    assert message in answer.message
+    result = failed(tools.call(tool, tool_input))
+    assert result.error == "InvalidRequest"
+    assert message in result.message
     assert product.live_sessions() == []
 
 
@@ -652,23 +654,25 @@ def test_objects_outside_the_workspace_are_not_listed_or_read(make: Make, produc
 
 
 def test_a_failing_program_is_a_result_without_a_traceback_of_the_product(tools: CodeInterpreterTools) -> None:
-    answer = ran(tools.execute_code("1 / 0"))
-    assert answer.exit_code == 1
-    assert "ZeroDivisionError" in answer.stderr
-    assert "code_runner" not in answer.stderr
+    result = executed(tools.execute_code("1 / 0"))
+    assert result.exit_code == 1
+    assert "ZeroDivisionError" in result.stderr
+    assert "code_runner" not in result.stderr
 
 
 def test_long_output_is_truncated_in_json_and_complete_in_python(tools: CodeInterpreterTools) -> None:
-    answer = ran(tools.execute_code("print('x' * 100_000)"))
-    assert answer.stdout == "x" * 100_000
-    stdout = str(answer.to_json()["stdout"])
+    result = executed(tools.execute_code("print('x' * 100_000)"))
+    assert result.stdout == "x" * 100_000
+    stdout = str(result.to_json()["stdout"])
     assert "60,000 characters omitted" in stdout
     assert len(stdout) < MAX_SHOWN_CHARACTERS + 200
 
 
 def test_results_are_json(tools: CodeInterpreterTools) -> None:
-    answer = ran(tools.execute_code("open('p.png', 'wb').write(b'\\x89PNG\\0'); print(1)", output_filename="p.png"))
-    parsed = json.loads(json.dumps(answer.to_json()))
+    result = executed(
+        tools.execute_code("open('p.png', 'wb').write(b'\\x89PNG\\0'); print(1)", output_filename="p.png")
+    )
+    parsed = json.loads(json.dumps(result.to_json()))
     assert (parsed["stdout"], parsed["exitCode"], parsed["saved"][0]["path"]) == ("1", 0, "code-interpreter/p.png")
     read = json.loads(json.dumps(tools.workspace_read("code-interpreter/p.png").to_json()))
     assert base64.b64decode(read["base64"]) == b"\x89PNG\0"

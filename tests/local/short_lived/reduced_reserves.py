@@ -1,4 +1,4 @@
-"""The session function's handler with reserved times divided by three, so that attempts may be short.
+"""The handler of the session function with reserved times divided by three, so that attempts can be short.
 
 It runs in Lambda instead of `code_runner.handlers`; PYTHONPATH contains this folder.
 """
