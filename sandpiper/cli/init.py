@@ -29,7 +29,7 @@ EXAMPLES = """
   sandpiper init --name web --account 111122223333 --region eu-west-1 --owner 'platform team'
   --network PUBLIC --reason 'Packages from PyPI' --expires 2027-06-30
 
-  sandpiper init --name inside --account 111122223333 --region eu-west-1 --owner 'platform team'
+  sandpiper init --name private --account 111122223333 --region eu-west-1 --owner 'platform team'
   --network VPC --zone eu-west-1a=euw1-az1 --zone eu-west-1b=euw1-az2
 """
 

@@ -36,7 +36,9 @@ START_EXAMPLES = """
 State = Annotated[
     Path,
     typer.Option(
-        help="Keep the files of the embedded AWS in DIR/.sandpiper/local. Default: the current folder.", metavar="DIR"
+        help="Keep the files of the embedded AWS in DIR/.sandpiper/local. Default: the current folder.",
+        metavar="DIR",
+        show_default=False,
     ),
 ]
 STATE = Path()
@@ -44,13 +46,17 @@ STATE = Path()
 
 @app.command(epilog=START_EXAMPLES)
 def start(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the AWS endpoint. Default: a free port.")] = 0,
-    agentcore_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of AgentCore. Default: a free port.")] = 0,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the AWS endpoint. Default: a free port.", show_default=False)
+    ] = 0,
+    agentcore_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of AgentCore. Default: a free port.", show_default=False)
+    ] = 0,
     vpc_hosts: Annotated[
         list[str] | None,
         typer.Option(
             "--vpc-host",
-            help="Service that VPC interpreters reach at NAME:PORT. Repeatable.",
+            help="Let VPC interpreters reach the service HOST:PORT as NAME:PORT. Repeatable.",
             metavar="NAME:PORT=HOST:PORT",
         ),
     ] = None,
@@ -58,7 +64,7 @@ def start(
         list[str] | None,
         typer.Option(
             "--public-host",
-            help="Service that PUBLIC interpreters reach at NAME:PORT. Repeatable.",
+            help="Let PUBLIC interpreters reach the service HOST:PORT as NAME:PORT. Repeatable.",
             metavar="NAME:PORT=HOST:PORT",
         ),
     ] = None,
@@ -95,7 +101,10 @@ def env(
     state: State = STATE,
     unset: Annotated[bool, typer.Option("--unset", help="Print commands that remove these settings.")] = False,
 ) -> None:
-    """Print shell commands that point boto3, the AWS CLI and the CDK CLI to it: eval "$(sandpiper local env)"."""
+    """Print shell commands that point boto3, the AWS CLI and the CDK CLI to the embedded AWS.
+
+    Use them with: eval "$(sandpiper local env)".
+    """
     with errors_as_messages():
         print(environment.unset() if unset else environment.shell(_running(state)))
 
@@ -143,7 +152,10 @@ def status(
 
 @app.command()
 def stop(state: State = STATE) -> None:
-    """Stop the embedded AWS. Ends its sessions and deletes what was deployed. Exits with 0 also when none runs."""
+    """Stop the embedded AWS, end its sessions and delete its deployments.
+
+    Exits with 0 even when no embedded AWS runs.
+    """
     with errors_as_messages():
         directory = _state_directory(state)
         if control.stop(directory):

@@ -11,4 +11,5 @@ ENVIRONMENT: Any = typer.Option(
     "-e",
     envvar="SANDPIPER_ENVIRONMENT",
     help="Name or file of the environment. Default: local.",
+    show_default=False,
 )

@@ -80,8 +80,8 @@ def run(
         list[str] | None,
         typer.Option(
             "--input",
-            help="Input file at PATH, by default its own name: a file, or an S3 object or folder (ending with /) below "
-            "the tenant's inputs. Repeatable.",
+            help="Input file at PATH in the sandbox, by default its name: a local file, or an S3 object or folder "
+            "(ending with /) below the tenant's inputs. Repeatable.",
             metavar="[PATH=]SOURCE",
         ),
     ] = None,
@@ -107,7 +107,7 @@ def run(
     link_seconds: Annotated[
         int | None,
         typer.Option(
-            help="Print a download link for each file, which works for anyone for this number of seconds: "
+            help="Print a download link for each file. Anyone can use it for this number of seconds: "
             f"{LINK_SECONDS[0]:,} to {LINK_SECONDS[1]:,}."
         ),
     ] = None,

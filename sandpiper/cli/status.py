@@ -26,13 +26,16 @@ def status(
     environment: Annotated[str | None, ENVIRONMENT] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the status as JSON.")] = False,
     drift: Annotated[
-        bool, typer.Option("--drift/--no-drift", help="Compare deployed resources with their templates; takes longest.")
+        bool,
+        typer.Option(
+            "--drift/--no-drift", help="Compare deployed resources with their templates, which takes longest."
+        ),
     ] = True,
 ) -> None:
     """Show what is deployed: stacks, interpreters, sessions, failed executions, alarms and drift.
 
-    Changes nothing. Exits with 0, with 2 when something drifted, and with 1 on an error. For the state of the
-    embedded AWS, use sandpiper local status.
+    Changes nothing. Exits with 0 when there is no drift, 2 when there is drift, and 1 on an error. For the state of
+    the embedded AWS, use sandpiper local status.
     """
     with errors_as_messages(ERROR):
         from sandpiper.plan.environments import select_environment  # here, so that --help does not import boto3
