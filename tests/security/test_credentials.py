@@ -25,7 +25,7 @@ class UnavailableAuthorizer:
 
     async def credentials(self, *_: str) -> None:
         self.requests += 1
-        raise InternalServerError("IAM could not be asked")
+        raise InternalServerError("IAM could not be called")
 
 
 async def request_credentials(metadata: Metadata, count: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Code in a sandbox sees nothing of the host, and nothing of the supervisor that would help an attack."""
+"""Code in a sandbox can read no secrets of the host and nothing of the supervisor that would help an attack."""
 
 from __future__ import annotations
 

@@ -32,13 +32,13 @@ def _app(directory: Path) -> tuple[cdk.App, cdk.Stack]:
 
 @pytest.mark.parametrize("environment", ["dev", "local", "prod"])
 def test_every_finding_has_a_reason_at_its_resource(assemblies: dict[str, Assembly], environment: str) -> None:
-    assert "missing" not in assemblies[environment].manifest, "what AWS was to be asked"
+    assert "missing" not in assemblies[environment].manifest, "synthesis makes no lookups"
     for finding in findings(assemblies[environment]):
         assert len(finding["reason"]) > REASON_CHARACTERS, finding["ruleName"]
         (construct,) = finding["violatingConstructs"]
         at = finding["acknowledgedAt"]
         assert construct["constructPath"].startswith(f"{at}/"), "acknowledged at its own resource"
-        assert at.count("/") >= 2, "not for a whole stack"
+        assert at.count("/") >= 2, "not for an entire stack"
 
 
 def test_interpreter_with_a_bucket_of_the_same_stack(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A code interpreter is safe unless its author says otherwise, and a changed one can be deployed over the old one."""
+"""A code interpreter is secure by default, and a change of a create-only property can be deployed."""
 
 from __future__ import annotations
 

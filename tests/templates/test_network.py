@@ -153,7 +153,7 @@ def test_s3_endpoint_allows_the_folders_of_this_network_in_their_accounts(networ
         if set(statement["Action"]) - {LIST, "s3:GetObject"}
         for bucket in statement["Resource"]
     }
-    assert written == {f"arn:aws:s3:::{name}/*" for name in folders if name != "reference-data/rates"}, "read alone"
+    assert written == {f"arn:aws:s3:::{name}/*" for name in folders if name != "reference-data/rates"}, "read-only"
 
 
 def test_s3_endpoint_denies_inputs_runs_and_other_folders_for_all_credentials(network: Template) -> None:

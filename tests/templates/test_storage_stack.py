@@ -1,4 +1,4 @@
-"""The data is private, encrypted, and deletion_policies for the periods of the environment."""
+"""The data is private and encrypted, and is kept for the periods of the environment file."""
 
 from __future__ import annotations
 
