@@ -61,9 +61,9 @@ def _fields(record: type[Record]) -> str:
         for field in fields_of(record)
     ]
     paragraphs = inspect.cleandoc(record.__doc__ or "").split("\n\n")
-    about = "\n\n".join(textwrap.fill(paragraph, 100, break_long_words=False) for paragraph in paragraphs)
+    description = "\n\n".join(textwrap.fill(paragraph, 100, break_long_words=False) for paragraph in paragraphs)
     return (
-        f"\n## {record.__name__}\n\n{about}\n\n| Field | Default | Description |\n|---|---|---|\n"
+        f"\n## {record.__name__}\n\n{description}\n\n| Field | Default | Description |\n|---|---|---|\n"
         + "\n".join(rows)
         + "\n"
     )

@@ -116,15 +116,17 @@ def _section(title: str, model: type[BaseModel]) -> str:
         for name, field in model.model_fields.items()
         if common is None or name == "network" or name not in common.model_fields
     }
-    about = inspect.cleandoc(model.__doc__ or "")
+    description = inspect.cleandoc(model.__doc__ or "")
     if common is not None:
-        about += " It has these options and those of every interpreter:"
-    about = "\n\n".join(map(_wrap, about.split("\n\n")))
+        description += " It has these options and those of every interpreter:"
+    description = "\n\n".join(map(_wrap, description.split("\n\n")))
     rows = "".join(
         f"| `{name}` | {_default(field)} | {_cell(field.description)} | {_cell(field.title)} |\n"
         for name, field in fields.items()
     )
-    return f"\n## {title}\n\n{about}\n\n| Option | Default | Allowed values | Purpose |\n|---|---|---|---|\n{rows}"
+    return (
+        f"\n## {title}\n\n{description}\n\n| Option | Default | Allowed values | Purpose |\n|---|---|---|---|\n{rows}"
+    )
 
 
 def _wrap(paragraph: str) -> str:

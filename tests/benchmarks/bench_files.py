@@ -72,7 +72,7 @@ with open("out", "wb") as file:
 print(sha256.hexdigest())
 """
 DIGEST = "import hashlib; print(hashlib.file_digest(open('in', 'rb'), 'sha256').hexdigest())"
-HOW = "peak of a process that runs the handler's code (VmHWM)"
+METHOD = "peak of a process that runs the handler's code (VmHWM)"
 
 
 def measurements() -> list[Measurement]:
@@ -82,8 +82,10 @@ def measurements() -> list[Measurement]:
         through = _peak_mib(_run(target, "through", COPY, THROUGH_BYTES, _create_input(target, THROUGH_BYTES)))
         direct = _peak_mib(_run(target, "direct", COPY, DIRECT_BYTES, _create_input(target, DIRECT_BYTES)))
     return [
-        Measurement("memory of a small run", small, "MiB", None, HOW),
-        Measurement("90 MB in and out", through, "MiB", MAX_MIB, f"{HOW}; the file is transferred in parts of 16 MiB"),
+        Measurement("memory of a small run", small, "MiB", None, METHOD),
+        Measurement(
+            "90 MB in and out", through, "MiB", MAX_MIB, f"{METHOD}; the file is transferred in parts of 16 MiB"
+        ),
         Measurement(
             "512 MB in and out",
             direct - small,
