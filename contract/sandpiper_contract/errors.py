@@ -24,7 +24,7 @@ from typing import ClassVar, Self
 
 
 class RunError(Exception):
-    """Base class of the errors of runs. The message states what happened and where.
+    """Base class of the errors of runs. The message states the problem and its location.
 
     Attributes:
         retryable: Whether the same request can be sent again for the same run without running the code twice.

@@ -113,7 +113,7 @@ class SkipReason(StrEnum):
     TOO_MANY_BYTES = "more bytes in all than outputs.maxBytes"
     NOT_REGULAR = "not a regular file"
     NOT_FOUND = "no such file"
-    NOT_CHOSEN = "not among outputs.paths"
+    NOT_REQUESTED = "not among outputs.paths"
     UNREADABLE = "it could not be read"
     PATH_TOO_LONG = "its path is longer than 255 characters"
     CONTROL_CHARACTERS = "its path has control characters"

@@ -64,7 +64,7 @@ def require_instance(location: str, value: object, expected: type[T]) -> T:
 
 
 def _describe(value: object) -> str:
-    """Returns the shape of a value: its type, and its size where it has one."""
+    """Returns the shape of a value: its type, and its size if it has one."""
     if value is MISSING:
         return "missing"
     if value is None:

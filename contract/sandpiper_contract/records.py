@@ -115,7 +115,7 @@ class Record:
 
         Args:
             raw: The object as `json.loads` returns it.
-            location: Where the object is. Error messages begin with it, unless it is `request`.
+            location: Path of the object. Error messages begin with it, unless it is `request`.
 
         Example:
             >>> Outputs.from_json({"maxFiles": -1}, "outputs")

@@ -146,7 +146,7 @@ class StopCommand(Record):
 
 @record(kw_only=True)
 class OpenSession(Record):
-    """Opens a session for several programs, which share variables and files. The caller has to close it."""
+    """Opens a session for several programs, which share variables and files. The caller must close it."""
 
     RULES = (DISTINCT_INPUT_PATHS,)
 

@@ -9,8 +9,8 @@ def ask(bedrock, model_id, tools, question):
     """Returns the model's final answer. `bedrock` is a bedrock-runtime client, `tools` a CodeInterpreterTools."""
     messages = [{"role": "user", "content": [{"text": question}]}]
     for _ in range(MAX_TURNS):
-        answer = bedrock.converse(modelId=model_id, messages=messages, toolConfig={"tools": list(TOOL_SPECS)})
-        message = answer["output"]["message"]
+        response = bedrock.converse(modelId=model_id, messages=messages, toolConfig={"tools": list(TOOL_SPECS)})
+        message = response["output"]["message"]
         messages.append(message)
         uses = [block["toolUse"] for block in message["content"] if "toolUse" in block]
         if not uses:
@@ -21,6 +21,6 @@ def ask(bedrock, model_id, tools, question):
 
 def result(use, tools):
     """Calls a tool and returns its result for the model."""
-    answer = tools.call(use["name"], use["input"])
-    status = "success" if answer.ok else "error"
-    return {"toolResult": {"toolUseId": use["toolUseId"], "content": [{"json": answer.to_json()}], "status": status}}
+    tool_result = tools.call(use["name"], use["input"])
+    status = "success" if tool_result.ok else "error"
+    return {"toolResult": {"toolUseId": use["toolUseId"], "content": [{"json": tool_result.to_json()}], "status": status}}

@@ -351,7 +351,7 @@ class Operations:
         return Code(cast("str", text), request.language, request.runtime, clear_context)
 
     def _raise_if_failed(self, fail_on_error: bool, result: Ended) -> Ended:
-        """Returns the result, or raises CodeFailed if the request asks for that. The stored result remains."""
+        """Returns the result, or raises CodeFailed if `fail_on_error` is set. The stored result remains."""
         if fail_on_error and result.exit_code:
             uri = self._record_address.uri
             raise CodeFailed(f"the program ended with exit code {result.exit_code}; the complete result is at {uri}")

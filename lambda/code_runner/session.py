@@ -211,7 +211,7 @@ class CodeSession:
         request = StartCommand(**_request_fields(program), inputs=cast("tuple[InputFile, ...]", inputs))
         command, program_files = as_command(program)
         if self._write_before_code([*request.inputs, *program_files]):
-            self.mark_files_seen()  # later calls that collect the command's files do not know the inputs
+            self.mark_files_seen()  # later calls, which collect the command's files, have no list of the inputs
         listener.before_execution()
         return self.client.start_command_execution(command, on_rejected=listener.on_rejected)
 

@@ -112,14 +112,14 @@ def access_denied_message(request: Request, decision: Decision) -> str:
     """
     layer = (decision.layer or Layer.IDENTITY).value
     article = "an" if layer[0] in "aeiou" else "a"
-    why = (
+    cause = (
         f"with an explicit deny in {article} {layer}"
         if decision.outcome is Outcome.DENIED
         else f"because no {layer} allows the {request.action} action"
     )
     resource = f'"{request.resource}"' if request.action.startswith("s3:") else request.resource
     operation = f"perform: {request.action} on resource: {resource}"
-    return f"User: {request.principal.name} is not authorized to {operation} {why}"
+    return f"User: {request.principal.name} is not authorized to {operation} {cause}"
 
 
 def evaluate(request: Request, policies: Policies) -> Decision:

@@ -111,7 +111,7 @@ def _match(kind: str, name: str, principal: Principal) -> PrincipalMatch:
     if kind == "Federated":
         is_named = principal.kind is PrincipalKind.PROVIDER and principal.name == name
         return PrincipalMatch.EXACT if is_named else PrincipalMatch.NONE
-    if kind == "CanonicalUser":  # another name of an account, which only S3 knows
+    if kind == "CanonicalUser":  # another identifier of an account, used only by S3
         return PrincipalMatch.NONE
     if name == principal.name and principal.kind is not PrincipalKind.ROOT:
         return PrincipalMatch.EXACT

@@ -297,7 +297,7 @@ def test_a_file_that_changes_after_the_listing_is_skipped(
     monkeypatch.setattr("code_runner.files.s3_transfer.send", after_change(s3_transfer.send))
     result = runner.run(f"{WRITE}write('other', {size}, 'x')\nwrite('out', {size}, 'x')", outputs=ONLY_OUT)
     assert result.files == ()
-    assert {file.path: file.reason for file in result.skipped} == {"out": reason, "other": SkipReason.NOT_CHOSEN}
+    assert {file.path: file.reason for file in result.skipped} == {"out": reason, "other": SkipReason.NOT_REQUESTED}
 
 
 def send_other_bytes(monkeypatch: pytest.MonkeyPatch, runner: Runner) -> None:  # noqa: ARG001 - same signature as the other faults

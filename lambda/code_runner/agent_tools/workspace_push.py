@@ -85,7 +85,7 @@ def _escape(path: str) -> str:
 def _save(collected: CollectedOutputs, requested: Sequence[str], workspace: Workspace) -> Saved:
     """Saves the collected files. Reports every requested file that was not saved."""
     saved: list[SavedFile] = []
-    skipped = (file for file in collected.skipped if file.reason is not SkipReason.NOT_CHOSEN)
+    skipped = (file for file in collected.skipped if file.reason is not SkipReason.NOT_REQUESTED)
     not_saved = [UnsavedFile(path=file.path, reason=NOT_SAVED.get(file.reason, file.reason)) for file in skipped]
     for file in collected.files:
         try:

@@ -349,8 +349,8 @@ def _payload_bytes(value: object) -> int:
 def _is_retryable(error: Exception) -> bool:
     """Returns whether a call may be repeated.
 
-    A contract error was raised by `_invoke_repeatable`, where service faults are retryable. Any other error belongs to
-    a call that must not run twice, where only a throttle is.
+    A contract error comes from `_invoke_repeatable`, whose calls can be repeated after a throttle or a service fault.
+    Any other error comes from a call that must not run twice, which can be repeated only after a throttle.
     """
     if isinstance(error, RunError):
         return isinstance(error, Throttled | ServiceFault)

@@ -121,9 +121,9 @@ def _is_access_denied(error: Exception | None) -> bool:
 
 def _advice(interpreter_id: str, error: Exception | None, live: list[str] | None = None) -> str:
     count = f"{len(live)} sessions" if live else "Sessions"
-    why = f" ({type(error).__name__}: {error})" if error else ""
+    cause = f" ({type(error).__name__}: {error})" if error else ""
     return (
-        f"{count} of {interpreter_id} may still be live{why}. Prevent new sessions, stop these with `aws "
+        f"{count} of {interpreter_id} may still be live{cause}. Prevent new sessions, stop these with `aws "
         f"bedrock-agentcore stop-code-interpreter-session --code-interpreter-identifier {interpreter_id} --session-id "
         "ID` or wait for their timeout, then delete or update the stack again"
     )

@@ -21,7 +21,7 @@ _ADDITIONAL_TYPES = {
     ".yaml": "application/yaml",
     ".yml": "application/yaml",
 }
-"""Types of files that programs often create and that some Python version does not know."""
+"""Types of files that programs often create and that are missing from the table of some Python versions."""
 
 
 @cache

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 _KIND_REASONS = {
     FileKind.OTHER: SkipReason.NOT_REGULAR,
     FileKind.UNREADABLE: SkipReason.UNREADABLE,
-    FileKind.NOT_REQUESTED: SkipReason.NOT_CHOSEN,
+    FileKind.NOT_REQUESTED: SkipReason.NOT_REQUESTED,
     FileKind.PATH_TOO_LONG: SkipReason.PATH_TOO_LONG,
     FileKind.CONTROL_CHARACTERS: SkipReason.CONTROL_CHARACTERS,
 }

@@ -71,7 +71,7 @@ class Staging:
 
     @property
     def region(self) -> str:
-        """The bucket's Region, which the AWS CLI in the sandbox needs and may not know."""
+        """The bucket's Region, which the AWS CLI in the sandbox needs and cannot always determine."""
         return self.clients.s3.meta.region_name
 
     def copy_in(self, source: StoredObject, target: S3Object, deadline: Deadline) -> str:

@@ -217,7 +217,7 @@ class Storage:
     ) -> OutputFile:
         """Copies a file from staging to the run's folder, within S3; otherwise like `put_output`.
 
-        The digest in the result is the one that S3 computed. A copied object that is not the sandbox's file remains in
+        The result has the digest that S3 computed. A copied object that is not the sandbox's file remains in
         the run's folder but is not part of the result, because objects of a run are never deleted.
 
         Args:

@@ -1,15 +1,16 @@
 """The idempotency record of a run, which makes accepted code run at most once across all retries and redrives.
 
 A record is one S3 object that changes only by conditional writes, `claimed → accepted → done`. `accepted` is written
-just before the code is sent. So an attempt that finds a record accepted and without a result knows that the code may
-have run, and does not send it again. Of two attempts that hold the same run, the one that writes second is rejected and
+just before the code is sent. If a later attempt finds an accepted record without a result, the code may have run, so
+that attempt does not send it again. If two attempts hold the same run, the second write is rejected and its attempt
 sends nothing.
 
 `accepted` includes how long its attempt may live, so that a second attempt waits for the result as long as one may
 arrive. That time is measured by S3's clock alone, from the object's `Last-Modified` to the `Date` of the response: the
 clocks of two functions are never compared.
 
-A write that reaches S3 after botocore has given up on it is harmless, because the ETag in its condition is outdated.
+A write that reaches S3 after botocore has stopped waiting for it is harmless, because the ETag in its condition is
+outdated.
 """
 
 from __future__ import annotations

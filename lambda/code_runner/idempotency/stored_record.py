@@ -24,7 +24,7 @@ CLOCK_SKEW_SECONDS = 5
 """S3 reports whole seconds, and the clocks of its hosts may differ slightly; an attempt is certainly over this much
 later."""
 MAX_WRITE_ATTEMPTS = 3
-"""How often one change is tried when S3 reports a concurrent write or an earlier response was lost."""
+"""Maximum number of attempts to write one change when S3 reports a concurrent write or an earlier response was lost."""
 PRECONDITION_FAILED = "PreconditionFailed"
 CONFLICT = "ConditionalRequestConflict"
 """S3 received a concurrent write of the object; the request must be repeated.

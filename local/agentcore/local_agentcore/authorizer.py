@@ -1,7 +1,7 @@
 """Client of the authorizer: the AWS emulator that evaluates IAM policies and assumes execution roles.
 
 Requests go over HTTP on loopback, as JSON with a bearer token that both processes get at start. The authorizer's own
-calls to the emulator carry the same token and are not authorized again: its only thread is waiting for their response.
+calls to the emulator have the same token and are not authorized again: its only thread is waiting for their response.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class Authorizer:
         self._threads = ThreadPoolExecutor(CONNECTIONS, "authorizer")
         self._pool = urllib3.PoolManager(maxsize=CONNECTIONS, block=True)
 
-    def sent(self, headers: Mapping[str, str]) -> bool:
-        """Whether the authorizer sent a request with these headers."""
+    def is_sender(self, headers: Mapping[str, str]) -> bool:
+        """Returns whether the authorizer itself sent a request with these headers."""
         return hmac.compare_digest(headers.get("authorization", "").encode(), self._token.encode())
 
     async def authorize(self, request: HttpRequest, permission: RequiredPermission) -> str:

@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 class Emulator:
     """Emulates the service: `open` starts it, `call` executes an operation, `close` ends it.
 
-    Where code cannot be isolated, the emulator opens and rejects new sessions. It never runs code outside a sandbox.
+    If code cannot be isolated, the emulator starts but rejects new sessions. It never runs code outside a sandbox.
     """
 
     def __init__(self, settings: Settings, clock: Clock = system_clock) -> None:

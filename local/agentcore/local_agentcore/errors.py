@@ -128,7 +128,7 @@ class ValidationError(ServiceError):
 
     Attributes:
         reason: A value of the model's ValidationExceptionReason.
-        problems: The invalid members, where known.
+        problems: The invalid members, if known.
     """
 
     code, status = "ValidationException", 400
@@ -141,7 +141,7 @@ class ValidationError(ServiceError):
         self.problems = tuple(problems)
 
     def body(self) -> dict[str, object]:
-        """Returns the members of the response body, with `fieldList` where members are known."""
+        """Returns the members of the response body, with `fieldList` if the members are known."""
         fields = [{"name": problem.name, "message": problem.message} for problem in self.problems]
         body: dict[str, object] = {"message": self.message, "reason": self.reason}
         return body | {"fieldList": fields} if fields else body

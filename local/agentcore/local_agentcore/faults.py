@@ -31,7 +31,7 @@ MAX_CALLS = 1_000_000
 
 @dataclass(frozen=True)
 class _RuleSchema:
-    """The members of one kind of rule besides the common ones, and the values of `on` and `at`."""
+    """The members of one kind of rule in addition to the common members, and the values of `on` and `at`."""
 
     members: tuple[str, ...]
     on: tuple[str, ...]
@@ -244,7 +244,7 @@ class Faults:
     def set_plan(self, plan: Plan) -> None:
         """Replaces the plan and resets all counts."""
         self._seed = plan.seed
-        # Not for secrets: the same seed has to give the same faults.
+        # Not for secrets: the same seed must select the same faults.
         randoms = [random.Random(f"{plan.seed} {number}") for number in range(len(plan.rules))]  # noqa: S311
         self._counters = [_RuleCounter(rule, source) for rule, source in zip(plan.rules, randoms, strict=True)]
 

@@ -1,4 +1,4 @@
-"""The emulator's interpreters: the custom ones, and the managed one that every account has."""
+"""The emulator's interpreters: custom interpreters, and the managed interpreter that every account has."""
 
 from __future__ import annotations
 

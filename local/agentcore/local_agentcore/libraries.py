@@ -228,7 +228,7 @@ def _cache_fonts(environment: Path, python: str) -> None:
 
 
 def _make_readable(environment: Path) -> None:
-    """Makes all files readable: a sandbox runs as another user than the one that installed them."""
+    """Makes all files readable, because a sandbox does not run as the user that installed them."""
     for folder, folders, files in os.walk(environment):
         for name in (".", *folders, *files):
             path = Path(folder, name)

@@ -42,7 +42,7 @@ class Permissions:
             ValidationError: The service cannot assume the new interpreter's execution role.
             InternalServerError: The authorizer does not respond.
         """
-        if self._authorizer is None or self._authorizer.sent(request.headers):
+        if self._authorizer is None or self._authorizer.is_sender(request.headers):
             return
         for permission in self.required(operation, parameters):
             await self._authorizer.authorize(request, permission)

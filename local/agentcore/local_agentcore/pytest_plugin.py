@@ -75,7 +75,7 @@ def agentcore_endpoint(
 ) -> Generator[str]:
     """Starts an emulator for the test session and returns its URL, which serves both planes.
 
-    Where code cannot be isolated, the fixture fails instead of skipping; the message states the remedy.
+    If code cannot be isolated, the fixture fails instead of skipping; the message states the remedy.
 
     Example:
         ```python

@@ -1,6 +1,6 @@
 """Results of tools: the members of CodeInterpreterResult, as the service sets them.
 
-Messages and shapes come from published responses of the service. Unpublished ones are in `assumptions.py`.
+Messages and shapes come from published responses of the service. Unpublished ones are assumptions (`assumptions.py`).
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ def file_listing(directory: str, entries: list[Entry]) -> Result:
 
 
 def file_contents(files: list[tuple[str, bytes]]) -> Result:
-    """Returns readFiles' result: text where the bytes are UTF-8 text, a blob otherwise."""
+    """Returns readFiles' result: text if the bytes are UTF-8 text, otherwise a blob."""
     return {"content": [_resource_block(path, data) for path, data in files], "isError": False}
 
 

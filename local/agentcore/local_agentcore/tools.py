@@ -147,7 +147,7 @@ async def read_files(invocation: Invocation) -> Result:
 
     async def read(path: str) -> None:
         files.append((path, await invocation.sandbox.read_file(path)))
-        # Code decides how long files are. A response of this size could not be sent anyway.
+        # Code determines the size of files. A response of this size could not be sent.
         if sum(len(data) for _, data in files) > invocation.limits.read_bytes:
             raise OperationError(errno.EFBIG, f"the files are too large together: {os.strerror(errno.EFBIG)}")
 
@@ -187,7 +187,7 @@ async def _for_each_file(
     for path, item in items:
         try:
             await asyncio.sleep(invocation.file_delay(path))
-            if len(path) >= PATH_MAX:  # the kernel rejects these too, but very long ones do not fit into a frame
+            if len(path) >= PATH_MAX:  # the kernel also rejects such paths, but very long paths do not fit into a frame
                 raise OperationError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
             await action(item)
         except OperationError as problem:

@@ -50,7 +50,7 @@ def start(
     hosts: Hosts | None = None,
     parent_pipe: int | None = None,
 ) -> tuple[running_instance.RunningInstance, bool]:
-    """Starts the embedded AWS in the background, or returns the one that already runs.
+    """Starts the embedded AWS in the background, or returns the instance that already runs.
 
     It runs until `stop`, or until `parent_pipe` is closed.
 

@@ -39,7 +39,7 @@ def mount_paths(paths: list[Path]) -> None:
         os.close(descriptor)
 
 
-def become(user: int) -> None:
+def drop_privileges(user: int) -> None:
     """Drops root privileges permanently."""
     os.setgroups([])
     os.setresgid(user, user, user)
@@ -50,4 +50,4 @@ def become(user: int) -> None:
 if "ORDINARY_USER" in os.environ:  # child processes run as the ordinary user already
     os.umask(0o022)
     mount_paths([Path(path) for path in os.environ.pop("ORDINARY_USER_NEEDS").split(":")])
-    become(int(os.environ.pop("ORDINARY_USER")))
+    drop_privileges(int(os.environ.pop("ORDINARY_USER")))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FAILURE_CACHE_TIME = timedelta(seconds=1)
 """How long a failure is cached, so that code in a loop floods neither the authorizer nor the log."""
 REFRESH_MARGIN = timedelta(minutes=20)
-"""Earlier than botocore's refresh (15 minutes before expiry), but no earlier than half of the credentials' life."""
+"""Earlier than botocore's refresh (15 minutes before expiry), but no earlier than half of the credentials' lifetime."""
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +73,8 @@ class SessionRole:
                     )
                     self._failure, self._failed_until = error, now + FAILURE_CACHE_TIME
                     raise
-                life = self._credentials.expiration - now
-                self._valid_until = self._credentials.expiration - min(REFRESH_MARGIN, life / 2)
+                lifetime = self._credentials.expiration - now
+                self._valid_until = self._credentials.expiration - min(REFRESH_MARGIN, lifetime / 2)
             return self._credentials
 
 

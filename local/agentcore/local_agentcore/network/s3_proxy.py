@@ -31,7 +31,7 @@ MAX_BODY_BYTES = 256 * 1024 * 1024
 """Maximum size of a request body. An S3 in memory stores all of it, and S3's limit (5 GiB) exceeds the memory of many
 machines."""
 MAX_CONCURRENT_UPLOADS = 4
-"""Maximum number of concurrent requests with a body per sandbox. Further ones wait."""
+"""Maximum number of concurrent requests with a body per sandbox. Further requests wait."""
 MAX_TOTAL_BODY_BYTES = 2 * MAX_CONCURRENT_UPLOADS * MAX_BODY_BYTES
 """Maximum total size of the bodies in transit of all sandboxes. Further bodies are rejected. One sandbox cannot use the
 entire limit."""

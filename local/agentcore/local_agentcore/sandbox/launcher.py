@@ -39,10 +39,10 @@ ROUTE = "L16s16x16sH62x"
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def check(result: int, what: str) -> None:
+def check(result: int, action: str) -> None:
     """Exits with a message if a system call failed."""
     if result != 0:
-        sys.exit(f"{what}: {os.strerror(ctypes.get_errno())}")
+        sys.exit(f"{action}: {os.strerror(ctypes.get_errno())}")
 
 
 def try_mount(source: str, target: str, kind: str, flags: int, data: str = "") -> bool:
@@ -94,7 +94,7 @@ def stage_directory(descriptor: int, index: int) -> None:
         )  # a kernel before 5.11, or a file system that does not support overlays
 
 
-def become(uid: int) -> None:
+def drop_privileges(uid: int) -> None:
     """Drops root privileges permanently."""
     os.setgroups([])
     os.setresgid(uid, uid, uid)
@@ -187,7 +187,7 @@ def main(plan: dict[str, Any]) -> None:
     if plan["uid"] is not None:
         unshare(user=False)
         stage(plan["sources"], list(writable))
-        become(plan["uid"])
+        drop_privileges(plan["uid"])
         unshare(user=True)
     else:
         unshare(user=True)

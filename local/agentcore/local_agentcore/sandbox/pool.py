@@ -36,7 +36,7 @@ class Pool:
         return len(self._ready)
 
     async def acquire(self) -> Sandbox:
-        """Returns a sandbox, which the caller has to end.
+        """Returns a sandbox, which the caller must end.
 
         Raises:
             SandboxUnavailableError: No sandbox can be started.

@@ -26,7 +26,7 @@ DIAGNOSIS_BYTES = 16 * 1024
 
 
 class ProcessTree:
-    """The launcher, which becomes bubblewrap, and all its descendants. The caller of `spawn` has to call `end`."""
+    """The launcher, which becomes bubblewrap, and all its descendants. The caller of `spawn` must call `end`."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
@@ -60,7 +60,7 @@ class ProcessTree:
         self._init = os.pidfd_open(int(children[0]))
 
     def kill(self) -> None:
-        """Kills process 1 and thereby all processes of the sandbox."""
+        """Kills process 1, which ends all processes of the sandbox."""
         if self._init is None:  # not started completely: kill the launcher or bubblewrap, and its descendants
             _kill_with_descendants(self.root_pid)
             return

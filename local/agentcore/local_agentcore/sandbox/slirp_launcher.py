@@ -20,10 +20,10 @@ CLONE_NEWNS, MS_NOSUID, MS_REC, MS_PRIVATE = 0x00020000, 2, 16384, 1 << 18
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def check(result: int, what: str) -> None:
+def check(result: int, action: str) -> None:
     """Exits with a message if a system call failed."""
     if result != 0:
-        sys.exit(f"{what}: {os.strerror(ctypes.get_errno())}")
+        sys.exit(f"{action}: {os.strerror(ctypes.get_errno())}")
 
 
 def provide_tunnel() -> None:

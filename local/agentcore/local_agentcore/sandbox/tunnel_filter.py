@@ -36,15 +36,15 @@ Instruction = tuple[int, int, int, int]
 """Opcode, instructions to skip if true and if false, and operand (classic BPF)."""
 
 
-def program(name_server: str, refused: Iterable[str]) -> list[Instruction]:
-    """Returns the filter. It accepts ARP, DNS to the name server, and IPv4 to networks that are not refused.
+def program(name_server: str, blocked: Iterable[str]) -> list[Instruction]:
+    """Returns the filter. It accepts ARP, DNS to the name server, and IPv4 to networks that are not blocked.
 
     slirp4netns forwards packets for `name_server` to the resolver of this host, which may be this host itself. Which
     ports it forwards depends on its version, so the filter accepts only the DNS port.
 
     Args:
         name_server: Address of slirp's name server.
-        refused: Networks in CIDR notation.
+        blocked: Networks in CIDR notation.
     """
     to_name_server = _if_dns()
     instructions = [
@@ -56,7 +56,7 @@ def program(name_server: str, refused: Iterable[str]) -> list[Instruction]:
         (IF_EQUAL, 0, len(to_name_server), _address_number(name_server)),
         *to_name_server,
     ]
-    for network in refused:
+    for network in blocked:
         address, _, length = network.partition("/")
         mask = (1 << 32) - (1 << 32 - int(length))
         instructions += [

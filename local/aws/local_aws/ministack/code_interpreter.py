@@ -1,8 +1,8 @@
 """`AWS::BedrockAgentCore::CodeInterpreterCustom`: CloudFormation creates interpreters with AgentCore's API.
 
 `patches.cloudformation` checks the permissions of the stack's role first. The API call itself uses the token of the
-authorizer and not the role: local-agentcore would ask MiniStack about the role, and MiniStack's only thread is busy
-with this call.
+authorizer and not the role: local-agentcore would request a decision from MiniStack, whose only thread is busy with
+this call.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class CodeInterpreterCustom:
 
 
 def _require_assumable(role: str, name: str) -> None:
-    """Checks the trust policy. For other callers, local-agentcore asks MiniStack, whose only thread is busy here."""
+    """Checks the trust policy here: MiniStack's only thread cannot respond to local-agentcore during this call."""
     interpreter = f"arn:aws:bedrock-agentcore:{REGION}:{ACCOUNT}:code-interpreter-custom/{name}-0000000000"
     try:
         iam_roles.assume_role(SERVICE_PRINCIPAL, role, interpreter)

@@ -77,9 +77,9 @@ def make_shell() -> None:
     gc.freeze()
 
 
-def start_failure(what: str, error: OSError) -> Outcome:
+def start_failure(name: str, error: OSError) -> Outcome:
     """Returns the outcome of a call whose process could not be started. The session stays usable."""
-    return Outcome(CANNOT_EXECUTE, b"", f"{what} cannot be started: {error.strerror}\n".encode())
+    return Outcome(CANNOT_EXECUTE, b"", f"{name} cannot be started: {error.strerror}\n".encode())
 
 
 class Kernel:

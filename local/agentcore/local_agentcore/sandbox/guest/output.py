@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 
 READ_BYTES = 256 * 1024
-LAST_READS = 16  # empties a pipe of 1 MiB twice; a process that prints forever must not block the call
+MAX_FINAL_READS = 16  # empties a pipe of 1 MiB twice; a process that prints forever must not block the call
 
 
 @dataclass
@@ -28,11 +28,11 @@ class Budget:
 
     def consume(self, data: bytes) -> bytes:
         """Returns the part of `data` within the budget, and counts it."""
-        kept = data[: self.remaining] if self.shared is None else self.shared.consume(data[: self.remaining])
-        self.remaining -= len(kept)
-        self.consumed += len(kept)
-        self.exceeded = self.exceeded or len(kept) < len(data)
-        return kept
+        part = data[: self.remaining] if self.shared is None else self.shared.consume(data[: self.remaining])
+        self.remaining -= len(part)
+        self.consumed += len(part)
+        self.exceeded = self.exceeded or len(part) < len(data)
+        return part
 
     def release(self) -> None:
         """Returns the consumed bytes to the shared budget, after the output was removed."""
@@ -66,7 +66,7 @@ class Collector:
 
     def finish(self) -> bytes:
         """Reads the rest of the pipe, stops reading, and returns all collected output."""
-        for _ in range(LAST_READS):
+        for _ in range(MAX_FINAL_READS):
             if not self._read():
                 break
         self._loop.remove_reader(self._descriptor)

@@ -19,7 +19,7 @@ MINISTACK_VERSION = "1.5.33"
 ENCRYPTION_HEADER = "x-amz-server-side-encryption"
 KEY_HEADER = f"{ENCRYPTION_HEADER}-aws-kms-key-id"
 AWS_MANAGED_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aws/s3"
-"""The AWS managed key for S3. It encrypts objects when a request asks for KMS and names no key."""
+"""The AWS managed key for S3. It encrypts objects when a request specifies KMS without a key."""
 _extract_resource_arn = iam_actions.extract_resource_arn
 _copy_object = s3._copy_object
 _encryption_of_write = s3._resolve_sse_write_headers
@@ -60,6 +60,6 @@ def copy_object(bucket: str, key: str, headers: dict[str, str]) -> tuple[int, di
 
 
 def encryption_of_write(headers: Mapping[str, str], bucket: str) -> Any:
-    """Returns the encryption of an object that is written. MiniStack rejects KMS encryption that names no key."""
-    names_no_key = headers.get(ENCRYPTION_HEADER) == "aws:kms" and not headers.get(KEY_HEADER)
-    return _encryption_of_write({**headers, KEY_HEADER: AWS_MANAGED_KEY} if names_no_key else headers, bucket)
+    """Returns the encryption of an object that is written. MiniStack rejects KMS encryption without a key."""
+    has_no_key = headers.get(ENCRYPTION_HEADER) == "aws:kms" and not headers.get(KEY_HEADER)
+    return _encryption_of_write({**headers, KEY_HEADER: AWS_MANAGED_KEY} if has_no_key else headers, bucket)

@@ -157,7 +157,7 @@ def _property_condition_keys(
     """Returns the condition keys of a call that sets a property of a new resource.
 
     The call that sets tags has the tags as request keys; EC2 adds the action that creates the resource. Other calls
-    come later and have the tags of the resource.
+    are made later and have the tags of the resource.
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html
     """
     if action != actions.property_actions.get("Tags"):
