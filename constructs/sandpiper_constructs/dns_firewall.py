@@ -56,8 +56,8 @@ def s3_names(stack: Stack, buckets: Sequence[str]) -> list[str]:
 class DnsFirewall(Construct):
     """Allows a list of DNS names in a VPC, answers NXDOMAIN for all others, and logs every query.
 
-    It fails closed, which is the default of Route 53 Resolver: a query that the firewall does not answer is not
-    resolved. CloudFormation has no type for that setting.
+    It fails closed, which is the default of Route 53 Resolver: a query to which the firewall does not respond
+    is not resolved. CloudFormation has no type for that setting.
     https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/resolver-dns-firewall-vpc-configuration.html
 
     Example:

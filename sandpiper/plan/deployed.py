@@ -144,7 +144,7 @@ class Account:
         return Objects(total=total, older=older, older_bytes=older_bytes, is_all=True)
 
     def has_bucket(self, name: str) -> bool:
-        """Returns whether the account has a bucket of this name; False also when AWS does not answer."""
+        """Returns whether the account has a bucket of this name; False also if AWS does not respond."""
         try:
             self.session.client("s3").head_bucket(Bucket=name)
         except (ClientError, BotoCoreError):

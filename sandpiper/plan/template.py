@@ -1,6 +1,6 @@
 """CloudFormation templates: resources with readable labels, and values with text in place of intrinsic functions.
 
-Hashes in names are replaced, so that two templates differ only where their configuration differs.
+Hashes in names are replaced, so that two templates differ only in their configuration.
 """
 
 from __future__ import annotations

@@ -179,7 +179,7 @@ FIXED = (
     "process's.",
     "getTask returns a task's output after the task has ended, as executeCommand does; of a canceled task, never.",
     "A task that ends with a nonzero exit code, or at its time limit, is `failed`, with isError.",
-    "A client that disconnects stops nothing: its call continues in the session until it ends.",
+    "If a client disconnects, its call continues in the session until it ends.",
     "The response of an operation contains an interpreter's id, also if the request contains its ARN.",
     "A rejected request counts against the call rate like an accepted one, unless it violates the model.",
     "Ended sessions stay in lists as TERMINATED, the latest 10,000; lists begin with the newest session.",

@@ -1,4 +1,4 @@
-"""Client tokens: a repeated call with the same token gets the first call's result, so a retry starts nothing twice."""
+"""Client tokens: a repeated call with the same token gets the first call's result and has no other effect."""
 
 from __future__ import annotations
 
