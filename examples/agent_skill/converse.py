@@ -23,4 +23,6 @@ def result(use, tools):
     """Calls a tool and returns its result for the model."""
     tool_result = tools.call(use["name"], use["input"])
     status = "success" if tool_result.ok else "error"
-    return {"toolResult": {"toolUseId": use["toolUseId"], "content": [{"json": tool_result.to_json()}], "status": status}}
+    return {
+        "toolResult": {"toolUseId": use["toolUseId"], "content": [{"json": tool_result.to_json()}], "status": status}
+    }
