@@ -24,9 +24,9 @@ SHARED = ("deployed", "aws")
 the deployed product, and an embedded AWS for modules that deploy environments themselves."""
 LONGEST_FIRST = (
     "test_environment_network",
-    "test_floods",
-    "test_other_sessions",
-    "test_survivors",
+    "test_resource_exhaustion",
+    "test_session_isolation",
+    "test_process_cleanup",
     "templates",
     "test_network",
     "test_agentcore_api",

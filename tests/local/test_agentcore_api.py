@@ -510,7 +510,7 @@ def test_without_bubblewrap_no_code_runs_but_the_control_plane_works(agentcore_r
         assert "sudo apt-get install bubblewrap" in message
 
 
-def test_a_missing_runtime_is_named(tmp_path: Path) -> None:
+def test_a_missing_runtime_is_reported(tmp_path: Path) -> None:
     with running_emulator(tmp_path / "none", tmp_path) as emulator:
         assert not emulator.runs_code
         assert str(tmp_path / "none") in emulator.state

@@ -265,7 +265,7 @@ def test_calls_times_and_rate_select_calls() -> None:
     assert injected_calls(Rule("throttling", rate=1.0), 3) == "xxx"
 
 
-def test_a_share_depends_only_on_the_seed() -> None:
+def test_a_rate_selects_calls_by_the_seed_only() -> None:
     rule = Rule("throttling", "executeCode", rate=0.3)
     single = injected_calls(rule, 60, seed=5)
     faults = Faults()

@@ -349,7 +349,7 @@ def test_an_invalid_option_is_reported_in_one_line(tmp_path: Path, option: str, 
 
 
 @pytest.mark.parametrize("when", ["at its start", "once it runs"])
-def test_an_unwritable_state_folder_is_named_when_a_session_starts(
+def test_an_unwritable_state_folder_is_reported_when_a_session_starts(
     agentcore_runtime: Path, tmp_path: Path, when: str
 ) -> None:
     state = Path("/proc") if when == "at its start" else tmp_path
@@ -374,7 +374,7 @@ def test_an_unwritable_state_folder_is_named_when_a_session_starts(
     assert "hoose another folder with --state" in message
 
 
-def test_command_line_defaults_and_the_runtime_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_runtime_option_overrides_the_runtime_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCAL_AGENTCORE_RUNTIME", "/an/environment")
     assert arguments(["serve"]).port == 5200
     assert arguments(["serve"]).runtime == Path("/an/environment")

@@ -161,7 +161,7 @@ INVALID: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("changes", "names"), INVALID)
-def test_each_invalid_member_is_named(changes: dict[str, Any], names: list[str]) -> None:
+def test_each_invalid_member_is_reported(changes: dict[str, Any], names: list[str]) -> None:
     assert invalid_members("CreateCodeInterpreter", EVERY_MEMBER | changes) == names
 
 

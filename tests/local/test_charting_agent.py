@@ -309,7 +309,7 @@ def test_the_sales_question_returns_the_growth_and_a_link_to_the_chart(agent: De
     assert height > 200
 
 
-def test_the_sales_question_over_http(agent: DeployedAgent) -> None:
+def test_the_sales_question_is_answered_over_http(agent: DeployedAgent) -> None:
     with served(agent.settings, ScriptedModel({QUESTION: SALES})) as url:
         reply = invoke(url, {"prompt": QUESTION})
         with urllib.request.urlopen(f"{url}/ping") as pong:  # noqa: S310 - a loopback URL
@@ -319,7 +319,7 @@ def test_the_sales_question_over_http(agent: DeployedAgent) -> None:
     size_of(download(link))
 
 
-def test_the_sales_question_through_the_client_of_bedrock(
+def test_the_sales_question_is_answered_with_the_bedrock_client(
     agent: DeployedAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with bedrock_of(ScriptedModel({QUESTION: SALES})) as (url, paths):
@@ -472,7 +472,7 @@ def test_concurrent_prompts_share_no_state(agent: DeployedAgent) -> None:
         assert size_of(download(link)) == (int(prompt[-1]) * 100, 100)
 
 
-def test_a_start_without_a_model_names_the_missing_variable() -> None:
+def test_a_start_without_a_model_reports_the_missing_variable() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "MODEL_ID"}
     main = PROJECT / "examples" / "charting_agent" / "main.py"
     completed = subprocess.run([sys.executable, main], env=environment, capture_output=True, text=True, timeout=60)
@@ -480,7 +480,7 @@ def test_a_start_without_a_model_names_the_missing_variable() -> None:
     assert completed.stderr == "MODEL_ID is not set; allowed: a model or an inference profile of Amazon Bedrock\n"
 
 
-def test_settings_come_from_the_environment_and_a_missing_one_is_named() -> None:
+def test_settings_are_read_from_the_environment_and_a_missing_one_is_reported() -> None:
     with pytest.raises(MissingSetting, match="MODEL_ID is not set; allowed: "):
         Settings.from_environment({"S3_BUCKET": "b"})
     assert Settings.from_environment({"MODEL_ID": "m", "S3_BUCKET": ""}) == Settings("m")

@@ -18,7 +18,7 @@ interpreters:
 """
 
 
-def test_a_run_stores_files_in_a_bucket_with_its_own_key(environments: Environments) -> None:
+def test_a_run_stores_files_in_a_bucket_with_a_customer_managed_key(environments: Environments) -> None:
     file = environments.write("keyed", OWN_KEY)
     environments.deploy(file)
     deployment = environments.tenant(file, "main")

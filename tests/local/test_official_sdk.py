@@ -78,7 +78,7 @@ def stdout_of(answer: Any) -> str:
     return str(result_of(answer)["structuredContent"]["stdout"])
 
 
-def test_this_file_uses_every_public_member(sdk: Any) -> None:
+def test_every_public_member_of_the_client_is_tested(sdk: Any) -> None:
     of_the_client: dict[str, Any] = dict(inspect.getmembers_static(sdk.CodeInterpreter))
     of_the_module: dict[str, Any] = dict(inspect.getmembers_static(sdk))
     members = [name for name in of_the_client if not name.startswith("_")]

@@ -45,7 +45,7 @@ RENAMED = CHANGED.replace("claims", "payments")
 
 
 def plan(code: int, *arguments: str | Path) -> str:
-    """Returns what the command prints, after checking its exit code."""
+    """Runs the command, asserts its exit code, and returns its output."""
     process = sandpiper("plan", *arguments)
     assert process.returncode == code, process.stdout + process.stderr
     return process.stdout

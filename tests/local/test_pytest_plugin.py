@@ -50,7 +50,7 @@ def test_many_calls_are_not_throttled(agentcore_control):
 """
 LEFTOVERS = """
 @pytest.fixture(scope="module")
-def kept(agentcore):
+def module_session(agentcore):
     session = start(agentcore)
     yield session
     agentcore.stop_code_interpreter_session(**session)
@@ -61,12 +61,12 @@ def tidy(agentcore):
     yield session
     agentcore.stop_code_interpreter_session(**session)
 
-def test_leaves_one(agentcore, kept, tidy):
+def test_leaves_a_session_running(agentcore, module_session, tidy):
     start(agentcore)
 
-def test_what_is_live(agentcore, kept, record_property):
+def test_lists_live_sessions(agentcore, module_session, record_property):
     items = agentcore.list_code_interpreter_sessions(**MANAGED, status="READY")["items"]
-    print("live", len(items), kept["sessionId"] in {item["sessionId"] for item in items})
+    print("live", len(items), module_session["sessionId"] in {item["sessionId"] for item in items})
 """
 
 
@@ -111,7 +111,7 @@ def test_emulator_options_are_forwarded(project: pytest.Pytester) -> None:
     project.makepyfile(
         HEAD
         + """
-def test_throttled(agentcore_control):
+def test_calls_are_throttled(agentcore_control):
     with pytest.raises(ClientError, match="ThrottlingException"):
         for _ in range(50):
             agentcore_control.list_code_interpreters()

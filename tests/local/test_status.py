@@ -1,4 +1,4 @@
-"""`sandpiper status`: what is deployed, and what was changed outside CloudFormation."""
+"""`sandpiper status`: the deployed stacks, and changes outside CloudFormation."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_changes_outside_cloudformation_are_reported(environments: Environments)
     assert (quick.returncode, quick.stdout.count("! drift: ")) == (IN_SYNC, 0)
 
 
-def test_what_cannot_be_compared_is_listed_and_hides_no_drift(environments: Environments) -> None:
+def test_properties_that_cannot_be_compared_are_listed_and_hide_no_drift(environments: Environments) -> None:
     file = environments.write("keyed", "  key: own\ninterpreters:\n  run:\n")
     environments.deploy(file)
     account = Account(boto3.Session(), None)

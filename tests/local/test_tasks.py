@@ -144,7 +144,7 @@ def test_tasks_end_with_their_session(agentcore: Any) -> None:
 
 
 def sleeping(mark: str) -> bool:
-    """Whether a process on this machine runs `sleep` with this argument."""
+    """Returns whether a process on this machine runs `sleep` with this argument."""
     for line in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             if f"sleep\0{mark}\0".encode() == line.read_bytes():
@@ -237,7 +237,7 @@ IGNORES_SIGNALS = (
 
 
 def still_writes(invoke: Invoke) -> bool:
-    """Whether the process that ignores signals still writes."""
+    """Returns whether the process that ignores signals still writes."""
     command = "before=$(wc -l < alive); sleep 0.5; [ $(wc -l < alive) -gt $before ]"
     result: dict[str, Any] = invoke("executeCommand", command=command)
     return not result["isError"]

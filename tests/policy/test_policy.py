@@ -76,7 +76,7 @@ def allows(statement: dict[str, Any], keys: dict[str, Value] | None = None, **re
         ("NotResource", [f"{BUCKET}/c/*", f"{BUCKET}/*"], False),
     ],
 )
-def test_actions_and_resources(element: str, value: Any, allowed: bool) -> None:
+def test_actions_and_resources_are_matched(element: str, value: Any, allowed: bool) -> None:
     statement = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     del statement[element.removeprefix("Not")]
     policies = Policies([identity(statement | {element: value})])
@@ -114,7 +114,7 @@ def test_wildcards_match_within_one_part_of_an_arn(pattern: str, arn: str, allow
         ("a/${?}", {}, False),
     ],
 )
-def test_variables(resource: str, keys: dict[str, Value], allowed: bool) -> None:
+def test_variables_are_replaced_by_context_values(resource: str, keys: dict[str, Value], allowed: bool) -> None:
     assert allows({"Resource": f"{BUCKET}/{resource}"}, keys) is allowed
 
 
@@ -214,7 +214,7 @@ CONDITIONS: list[tuple[str, Any, Value | None, bool]] = [
 
 
 @pytest.mark.parametrize(("operator", "operand", "value", "holds"), CONDITIONS)
-def test_conditions(operator: str, operand: Any, value: Value | None, holds: bool) -> None:
+def test_condition_operators_are_evaluated(operator: str, operand: Any, value: Value | None, holds: bool) -> None:
     keys = {} if value is None else {"X:Key": value}
     assert allows({"Condition": {operator: {"x:key": operand}}}, keys) is holds
 
@@ -267,7 +267,7 @@ def test_the_decision_names_the_layer_that_lacks_an_allow() -> None:
         assert (decision.outcome, decision.layer, decision.statements) == (Outcome.NOT_ALLOWED, layer, ())
 
 
-def test_the_access_denied_message_of_services() -> None:
+def test_the_access_denied_message_matches_the_message_of_services() -> None:
     request = Request(Principal.parse(SESSION), "s3:GetObject", f"{BUCKET}/a", ACCOUNT)
     prefix = f'User: {SESSION} is not authorized to perform: s3:GetObject on resource: "{BUCKET}/a"'
     for policies, why in (

@@ -168,7 +168,7 @@ def test_lease_or_lock_on_a_file_does_not_block_file_tools(new_attacker: Callabl
     assert not attacker.invoke("readFiles", paths=["leased"])["isError"]
 
 
-def test_listing_of_many_long_names_and_deep_directories(attacker: Attacker) -> None:
+def test_many_long_names_and_deep_directories_are_listed(attacker: Attacker) -> None:
     created = attacker.python("""import os
 os.mkdir('many')
 for number in range(10_000): os.close(os.open(f'many/{number:0250d}', os.O_CREAT))

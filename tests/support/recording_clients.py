@@ -1,4 +1,4 @@
-"""The product's clients with a hook, with which a test or a benchmark records their calls."""
+"""Clients of the product with a hook that records their calls."""
 
 from __future__ import annotations
 

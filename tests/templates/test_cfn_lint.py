@@ -54,22 +54,22 @@ def lint_assembly(directory: Path, region: str) -> list[str]:
 
 
 @pytest.mark.parametrize("environment", [file.stem for file in (PROJECT / "environments").glob("*.yaml")])
-def test_environments(assemblies: dict[str, Assembly], environment: str) -> None:
+def test_templates_of_environments_are_valid(assemblies: dict[str, Assembly], environment: str) -> None:
     assembly = assemblies[environment]
     assert lint_assembly(assembly.directory, assembly.region) == []
 
 
-def test_an_environment_with_a_network(tmp_path: Path) -> None:
+def test_templates_of_an_environment_with_a_network_are_valid(tmp_path: Path) -> None:
     assembly = private_network.synthesised(tmp_path / "private")
     assert "sandpiper-private-network" in assembly.templates
     assert lint_assembly(assembly.directory, assembly.region) == []
 
 
-def test_the_charting_agent(tmp_path: Path) -> None:
+def test_template_of_the_charting_agent_is_valid(tmp_path: Path) -> None:
     assert lint_assembly(charting_agent.synthesise(tmp_path).directory, REGION) == []
 
 
-def test_the_workflows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_template_of_the_workflow_examples_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(WORKFLOWS)
     app = new_app(tmp_path)
     runpy.run_path(str(WORKFLOWS / "app.py"))["WorkflowExamples"](app)
@@ -78,7 +78,7 @@ def test_the_workflows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert lint_assembly(tmp_path, REGION) == []
 
 
-def test_the_ten_line_app_needs_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ten_line_app_is_synthesised_without_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(("AWS_", "CDK_")):
             monkeypatch.delenv(name)

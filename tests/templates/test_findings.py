@@ -41,7 +41,7 @@ def test_every_finding_has_a_reason_at_its_resource(assemblies: dict[str, Assemb
         assert at.count("/") >= 2, "not for an entire stack"
 
 
-def test_interpreter_with_a_bucket_of_the_same_stack(tmp_path: Path) -> None:
+def test_interpreter_with_a_bucket_of_the_same_stack_has_no_finding(tmp_path: Path) -> None:
     app, stack = _app(tmp_path)
     data = DataBucket(stack, "Data", name="existing-data")
     CodeInterpreter(stack, "One", name_prefix="one", folder=BucketFolder(bucket=data.bucket, path="code"))

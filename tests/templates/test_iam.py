@@ -27,7 +27,7 @@ ENVIRONMENTS = ("dev", "local", "prod")
 
 
 def _allowed(assembly: Assembly) -> list[tuple[str, dict[str, Any]]]:
-    """Returns every statement that allows an identity something, without trust policies and denials."""
+    """Returns every statement of identity policies that allows actions."""
     return [
         (location, statement)
         for location, document in documents(assembly).items()

@@ -296,7 +296,7 @@ def test_invalid_vpc_access_is_rejected(subnets: list[str], groups: list[str], w
         VpcAccess(subnets=subnets, security_groups=groups)
 
 
-def test_interpreter_without_a_role(render: Render) -> None:
+def test_interpreter_can_have_no_role(render: Render) -> None:
     template = render(lambda stack: CodeInterpreter(stack, "One", name_prefix="one", execution_role="none"))
     assert "ExecutionRoleArn" not in template.only(TYPE)
     assert not template.resources("AWS::IAM::Role")
@@ -327,7 +327,7 @@ def test_role_that_does_not_trust_the_service_fails_synthesis(render: Render, se
         render(fill)
 
 
-def test_folders_require_the_own_role() -> None:
+def test_folders_require_the_role_of_the_construct() -> None:
     stack = cdk.Stack()
     bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "data")
     with pytest.raises(
@@ -339,7 +339,7 @@ def test_folders_require_the_own_role() -> None:
 
 
 def _names(options: dict[str, Any], construct_id: str = "One") -> tuple[str, str]:
-    """The interpreter's name, and the logical id of its role."""
+    """Returns the name of the interpreter and the logical id of its role."""
     stack = cdk.Stack()
     arguments: dict[str, Any] = {"name_prefix": "one", **options}
     interpreter = CodeInterpreter(stack, construct_id, **arguments)

@@ -1,4 +1,4 @@
-"""The network has no way out except to listed targets, and resolves no other DNS names."""
+"""The network allows connections only to the listed targets and resolves only the listed DNS names."""
 
 from __future__ import annotations
 
@@ -289,7 +289,7 @@ def test_firewall_is_associated_with_the_vpc_and_fails_closed(network: Template)
     assert "FailOpen" not in json.dumps(network.content)
 
 
-def test_log_retention_of_queries_and_connections(network: Template) -> None:
+def test_query_and_flow_logs_have_the_configured_retention(network: Template) -> None:
     (vpc,) = network.resources("AWS::EC2::VPC")
     groups = network.resources("AWS::Logs::LogGroup")
     assert [group["RetentionInDays"] for group in groups.values()] == [365, 365]

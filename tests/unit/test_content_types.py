@@ -22,5 +22,5 @@ from code_runner.files.content_types import content_type
         ("", "application/octet-stream"),
     ],
 )
-def test_a_type_by_its_name(path: str, type_: str) -> None:
+def test_the_content_type_follows_from_the_file_name(path: str, type_: str) -> None:
     assert content_type(path) == type_

@@ -501,7 +501,7 @@ def test_unknown_network_does_not_hide_other_issues_of_the_interpreter(file: Pat
         ),
     ],
 )
-def test_file_without_an_environment(file: Path, content: str | bytes, message: str) -> None:
+def test_file_without_an_environment_is_rejected(file: Path, content: str | bytes, message: str) -> None:
     assert _message(file, content) == f"dev.yaml:{message}"
 
 

@@ -46,7 +46,7 @@ def test_glob_matches_like_fnmatch(globs: list[str], parts: list[str]) -> None:
         ("Grüße ?.txt", ["Grüße 1.txt"], ["Grüße /.txt"]),
     ],
 )
-def test_globs_by_example(glob: str, matching: list[str], other: list[str]) -> None:
+def test_example_globs_match_only_the_expected_paths(glob: str, matching: list[str], other: list[str]) -> None:
     expression = re.compile(Pattern(glob).regex(), re.DOTALL)
     assert [path for path in matching + other if expression.fullmatch(path)] == matching
 

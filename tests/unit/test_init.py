@@ -91,7 +91,7 @@ def test_warnings_are_printed_after_the_file_is_written(tmp_path: Path) -> None:
     )
 
 
-def test_prefix_list_flag_in_a_region_without_a_default(tmp_path: Path) -> None:
+def test_prefix_list_flag_is_written_in_a_region_without_a_default(tmp_path: Path) -> None:
     vpc = ["--network", "VPC", "--zone", "eu-south-1a=eus1-az1", "--zone", "eu-south-1b=eus1-az2"]
     environment = _written(
         tmp_path, _run(tmp_path, *NEEDED, *vpc, "--region", "eu-south-1", "--s3-prefix-list", "pl-12345678")
@@ -266,7 +266,7 @@ def test_name_prompt_defaults_to_the_output_file(tmp_path: Path) -> None:
     assert load(tmp_path / "first.yaml").name == "first"
 
 
-def test_prompts_for_public_network(tmp_path: Path) -> None:
+def test_public_network_prompts_for_its_reason_and_expiry_date(tmp_path: Path) -> None:
     answers = "first\n111122223333\neu-west-1\nplatform team\nPUBLIC\nPackages from PyPI\n20290101\n2999-06-30\n"
     process = _typed(tmp_path, answers)
     (web,) = (_written(tmp_path, process).interpreters or {}).values()
@@ -274,7 +274,7 @@ def test_prompts_for_public_network(tmp_path: Path) -> None:
     assert "expires is '20290101'; allowed: a date" in process.stderr
 
 
-def test_prompts_for_zones_in_vpc_mode(tmp_path: Path) -> None:
+def test_vpc_mode_prompts_for_zones(tmp_path: Path) -> None:
     answers = "VPC\neu-west-1a=euw1-az1\neu-west-1a=euw1-az1,eu-west-1b=euw1-az2\n"
     process = _typed(tmp_path, "platform team\n" + answers, *NEEDED[:-2])
     assert len(_written(tmp_path, process).availability_zones) == 2

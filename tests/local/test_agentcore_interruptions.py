@@ -1,4 +1,4 @@
-"""Operations in progress while something else ends or fails: no resources leak, and later calls succeed."""
+"""Operations that are interrupted by a shutdown or a failure: no resources leak, and later calls succeed."""
 
 from __future__ import annotations
 

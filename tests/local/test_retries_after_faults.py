@@ -1,4 +1,4 @@
-"""Faults of AgentCore and S3, then the same event again: the outcomes of both attempts, and how often code ran."""
+"""Retries after faults of AgentCore and S3: the outcomes of both attempts, and the number of executions."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def attempts(deployed: Deployment) -> Generator[Attempts]:
 
 @pytest.fixture
 def job(request: pytest.FixtureRequest, product: Product, attempts: Attempts) -> Generator[Job]:
-    """A job for the operation of the test, in an open session if it needs one."""
+    """Returns a job for the operation of the test, in an open session if it needs one."""
     job = Job(product, attempts, request.param)
     if job.operation == "run_in_session":
         job.open()

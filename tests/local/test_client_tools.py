@@ -416,7 +416,7 @@ def test_a_call_after_the_deadline_is_not_sent(clients: RecordingClients, interp
         (("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), AccessDenied, "PROFILE"),
     ],
 )
-def test_missing_settings_of_the_shell_are_named_in_the_error(
+def test_missing_aws_settings_are_named_in_the_error(
     shell: pytest.MonkeyPatch,
     missing: tuple[str, ...],
     error: type[RunError],
@@ -439,7 +439,7 @@ def test_missing_settings_of_the_shell_are_named_in_the_error(
 # The operations of the contract as methods, without a bucket.
 
 
-def test_programs_and_commands_share_the_session_s_files_which_are_returned_as_bytes(tools: Tools) -> None:
+def test_programs_and_commands_share_the_files_of_a_session(tools: Tools) -> None:
     session = tools.session
     first = session.run(
         Code("open('a.bin', 'wb').write(bytes(range(256)))"), inputs=[InputFile.from_bytes("in.txt", b"1")]

@@ -119,7 +119,7 @@ def interpreters() -> list[str]:
     return sorted(each["name"].rpartition("_")[0] for each in summaries if each["name"].startswith("dev__"))
 
 
-def test_rename_and_remove_a_tenant_and_an_interpreter(checkout_with_aws: Path) -> None:
+def test_the_steps_rename_and_remove_a_tenant_and_an_interpreter(checkout_with_aws: Path) -> None:
     completed = run(checkout_with_aws, steps("rename.md"))
     assert completed.stdout.count("Total claims: $44,700") == 2
     assert interpreters() == ["dev__claims__charts", "dev__claims__sandbox", "dev__motor__sandbox"]
@@ -145,7 +145,7 @@ def test_rename_and_remove_a_tenant_and_an_interpreter(checkout_with_aws: Path) 
     assert not [each["Key"] for each in remaining if each["Key"].startswith("tenants/motor/")]
 
 
-def test_move_an_interpreter_to_another_network_and_back(checkout_with_aws: Path) -> None:
+def test_the_steps_move_an_interpreter_to_another_network_and_back(checkout_with_aws: Path) -> None:
     first = "interpreters:\n  tools:\n"
     (checkout_with_aws / "environments" / "dev.yaml").write_text(f"name: dev\n{HEAD}{first}")
     run(checkout_with_aws, SHELL + "cdk deploy --all -c environment=dev --require-approval never")
@@ -154,7 +154,7 @@ def test_move_an_interpreter_to_another_network_and_back(checkout_with_aws: Path
     assert interpreters() == ["dev__main__tools"]
 
 
-def test_rotate_and_replace_the_key(checkout_with_aws: Path) -> None:
+def test_the_steps_rotate_and_replace_the_key(checkout_with_aws: Path) -> None:
     completed = run(checkout_with_aws, steps("rotate-the-key.md"))
     assert "true" in completed.stdout
     (new,) = re.findall(r"^arn:aws:kms:.*$", completed.stdout, re.MULTILINE)
@@ -163,7 +163,7 @@ def test_rotate_and_replace_the_key(checkout_with_aws: Path) -> None:
     assert "Total claims: $44,700" in completed.stdout
 
 
-def test_use_an_existing_bucket(checkout_with_aws: Path) -> None:
+def test_the_steps_use_an_existing_bucket(checkout_with_aws: Path) -> None:
     s3: Any = boto3.client("s3")
     s3.create_bucket(Bucket="existing-data")
     completed = run(checkout_with_aws, steps("use-existing-resources.md", "A bucket"))
@@ -172,7 +172,7 @@ def test_use_an_existing_bucket(checkout_with_aws: Path) -> None:
     assert "sandpiper-dev-storage" not in {each["StackName"] for each in stacks}
 
 
-def test_use_an_existing_interpreter_in_another_app(checkout_with_aws: Path) -> None:
+def test_the_steps_use_an_existing_interpreter_in_another_app(checkout_with_aws: Path) -> None:
     control: Any = boto3.client("bedrock-agentcore-control")
     interpreter = control.create_code_interpreter(name="before", networkConfiguration={"networkMode": "SANDBOX"})
     page = (PROJECT / "docs" / "how-to" / "use-existing-resources.md").read_text()
@@ -186,7 +186,7 @@ def test_use_an_existing_interpreter_in_another_app(checkout_with_aws: Path) -> 
     control.delete_code_interpreter(codeInterpreterId=interpreter["codeInterpreterId"])
 
 
-def test_deploy_an_environment_with_a_small_role(checkout_with_aws: Path) -> None:
+def test_the_steps_deploy_an_environment_with_a_small_role(checkout_with_aws: Path) -> None:
     (checkout_with_aws / "environments" / "dev.yaml").write_text(f"name: dev\n{HEAD}interpreters:\n  sandbox:\n")
     try:
         run(checkout_with_aws, steps("deploy-with-a-small-role.md"))
