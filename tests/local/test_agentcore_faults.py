@@ -82,8 +82,8 @@ def test_injecting_something_other_than_a_rule_is_a_type_error(agentcore_faults:
 def test_latency_delays_the_call(agentcore_faults: FaultInjector, invoke: Callable[..., Any]) -> None:
     agentcore_faults.inject(Rule("latency", "executeCode", seconds=0.3))
     code = "import time; print(time.time())"
-    begun = time.time()
-    assert float(invoke("executeCode", language="python", code=code)["structuredContent"]["stdout"]) > begun + 0.3
+    started_at = time.time()
+    assert float(invoke("executeCode", language="python", code=code)["structuredContent"]["stdout"]) > started_at + 0.3
 
 
 @pytest.mark.parametrize("code", MODEL_STATUSES)

@@ -117,8 +117,8 @@ def answer_of_a_model(running: running_instance.RunningInstance) -> str:
     session: Any = boto3.Session(running.access_key_id, running.secret_access_key, None, running.region)
     models = session.client("bedrock-runtime", endpoint_url=running.url)
     question = [{"role": "user", "content": [{"text": "Draw a chart."}]}]
-    answer = models.converse(modelId="anthropic.claude-sonnet-4-5-20250929-v1:0", messages=question)
-    return answer["output"]["message"]["content"][0]["text"]
+    response = models.converse(modelId="anthropic.claude-sonnet-4-5-20250929-v1:0", messages=question)
+    return response["output"]["message"]["content"][0]["text"]
 
 
 WHO_AM_I = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
@@ -198,13 +198,13 @@ def wait_for_record(directory: StateDirectory) -> running_instance.RunningInstan
 
 def services(state: Path) -> set[int]:
     """Returns the processes of services with this state directory, ready or not."""
-    found = set[int]()
+    processes = set[int]()
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             arguments = (folder / "cmdline").read_bytes().split(b"\0")
             if b"local_aws.service" in arguments and str(state).encode() in arguments:
-                found.add(int(folder.name))
-    return found
+                processes.add(int(folder.name))
+    return processes
 
 
 def stop_message(state: Path) -> str:
@@ -422,14 +422,14 @@ def listening_addresses(pid: int) -> set[str]:
     with suppress(PermissionError):  # a sandbox, which is hidden and has a separate network
         links += [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
     sockets = {link.removeprefix("socket:[").removesuffix("]") for link in links if link.startswith("socket:[")}
-    found = set[str]()
+    addresses = set[str]()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
             _, local, _, state, *_, inode = line.split()[:10]
             if state == "0A" and inode in sockets:
                 address = local.partition(":")[0]
-                found.add(socket.inet_ntoa(bytes.fromhex(address)[::-1]) if table == "tcp" else "other")
-    return found
+                addresses.add(socket.inet_ntoa(bytes.fromhex(address)[::-1]) if table == "tcp" else "other")
+    return addresses
 
 
 def test_every_port_listens_on_loopback(running_state: Path) -> None:

@@ -210,8 +210,8 @@ def test_execute_code_accepts_the_services_languages_and_runtimes(
 ) -> None:
     outcome = tools.session.client.execute_code(Code(program, language, runtime=runtime))
     assert (outcome.stdout.strip(), outcome.stderr, outcome.exit_code) == ("42", "", 0)
-    given = {} if runtime is None else {"runtime": runtime}
-    assert tools.sent == ("executeCode", {"code": program, "language": language, **given})
+    options = {} if runtime is None else {"runtime": runtime}
+    assert tools.sent == ("executeCode", {"code": program, "language": language, **options})
 
 
 def test_execute_code_keeps_variables_until_the_context_is_cleared(tools: Tools) -> None:

@@ -107,9 +107,9 @@ def any_client(service: str) -> Any:
 
 
 def run(environments: Environments, file: Path, code: str, tenant: str = TENANT) -> str:
-    tenant_deployment = environments.tenant(file, tenant)
+    deployment = environments.tenant(file, tenant)
     finished = workflow.run(
-        boto3.Session(), tenant_deployment, {"code": code}, [], environments.folder / "out", lambda _: None
+        boto3.Session(), deployment, {"code": code}, [], environments.folder / "out", lambda _: None
     )
     return str(finished.result["stdout"]).strip()
 
@@ -130,13 +130,13 @@ def test_code_reaches_the_service_in_the_vpc_only(deployed: tuple[Environments, 
 
 def test_code_can_use_its_own_folder(deployed: tuple[Environments, Path]) -> None:
     environments, file = deployed
-    tenant_deployment = environments.tenant(file, TENANT)
+    deployment = environments.tenant(file, TENANT)
     program = f"""
 import boto3
 s3 = boto3.client("s3")
-key = "{tenant_deployment.prefix}/sandbox/private/kept.txt"
-s3.put_object(Bucket="{tenant_deployment.bucket}", Key=key, Body=b"kept")
-print(s3.get_object(Bucket="{tenant_deployment.bucket}", Key=key)["Body"].read().decode())
+key = "{deployment.prefix}/sandbox/private/kept.txt"
+s3.put_object(Bucket="{deployment.bucket}", Key=key, Body=b"kept")
+print(s3.get_object(Bucket="{deployment.bucket}", Key=key)["Body"].read().decode())
 """
     assert run(environments, file, program) == "kept"
 
@@ -286,8 +286,8 @@ def test_stub_resources_are_listed_with_their_properties(
     deployed: tuple[Environments, Path],  # noqa: ARG001 - its resources are listed
     state: StateDirectory,
 ) -> None:
-    found = stub_resources(state)
-    assert {kind.removeprefix("AWS::"): len(each) for kind, each in found.items()} == {
+    resources = stub_resources(state)
+    assert {kind.removeprefix("AWS::"): len(each) for kind, each in resources.items()} == {
         "Budgets::Budget": 1,
         "EC2::FlowLog": 1,
         "EC2::SecurityGroupEgress": 1,
@@ -297,10 +297,10 @@ def test_stub_resources_are_listed_with_their_properties(
         "Route53Resolver::ResolverQueryLoggingConfig": 1,
         "Route53Resolver::ResolverQueryLoggingConfigAssociation": 1,
     }
-    (budget,) = found["AWS::Budgets::Budget"]
+    (budget,) = resources["AWS::Budgets::Budget"]
     assert budget["properties"]["Budget"]["BudgetLimit"] == {"Amount": 2000, "Unit": "USD"}
-    (group,) = found["AWS::Route53Resolver::FirewallRuleGroup"]
-    lists = {each["identifier"]: each["properties"] for each in found["AWS::Route53Resolver::FirewallDomainList"]}
+    (group,) = resources["AWS::Route53Resolver::FirewallRuleGroup"]
+    lists = {each["identifier"]: each["properties"] for each in resources["AWS::Route53Resolver::FirewallDomainList"]}
     rules = sorted(group["properties"]["FirewallRules"], key=lambda rule: int(rule["Priority"]))
     assert [(rule["Action"], rule["FirewallDomainListId"] in lists) for rule in rules] == [
         ("ALLOW", True),

@@ -80,13 +80,13 @@ def test_failed_update_keeps_the_interpreter_and_its_sessions(
     session = data.start_code_interpreter_session(codeInterpreterIdentifier=old)["sessionId"]
 
     def in_session(code: str) -> str:
-        answer = data.invoke_code_interpreter(
+        response = data.invoke_code_interpreter(
             codeInterpreterIdentifier=old,
             sessionId=session,
             name="executeCode",
             arguments={"code": code, "language": "python"},
         )
-        (result,) = [event["result"] for event in answer["stream"] if "result" in event]
+        (result,) = [event["result"] for event in response["stream"] if "result" in event]
         return result["structuredContent"]["stdout"].strip()
 
     in_session("kept = 6 * 7")
@@ -111,14 +111,14 @@ def test_failed_update_keeps_the_interpreter_and_its_sessions(
 
 
 def test_failed_first_deployment_keeps_the_bucket(environments: Environments, faults: FaultInjector) -> None:
-    file = environments.write("begun", BEFORE)
+    file = environments.write("first", BEFORE)
     faults.inject(QUOTA)
     with pytest.raises(CliError, match="ServiceQuotaExceededException"):
         environments.deploy(file)
-    assert status("sandpiper-begun-main") == "ROLLBACK_COMPLETE"
-    assert remaining_resources("begun") == RemainingResources([], [], [], [], [])
-    assert status("sandpiper-begun-storage") == "CREATE_COMPLETE"
-    assert named(boto3.client("s3").list_buckets()["Buckets"], "Name", "sandpiper-begun-")
+    assert status("sandpiper-first-main") == "ROLLBACK_COMPLETE"
+    assert remaining_resources("first") == RemainingResources([], [], [], [], [])
+    assert status("sandpiper-first-storage") == "CREATE_COMPLETE"
+    assert named(boto3.client("s3").list_buckets()["Buckets"], "Name", "sandpiper-first-")
 
     faults.clear()
     environments.deploy(file)

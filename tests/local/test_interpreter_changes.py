@@ -281,10 +281,10 @@ def run(interpreter_id: str, code: str) -> str:
         "sessionId": data.start_code_interpreter_session(codeInterpreterIdentifier=interpreter_id)["sessionId"],
     }
     try:
-        answer = data.invoke_code_interpreter(
+        response = data.invoke_code_interpreter(
             **session, name="executeCode", arguments={"language": "python", "code": code}
         )
-        (result,) = (event["result"] for event in answer["stream"] if "result" in event)
+        (result,) = (event["result"] for event in response["stream"] if "result" in event)
         return result["structuredContent"]["stdout"].strip()
     finally:
         data.stop_code_interpreter_session(**session)

@@ -80,9 +80,9 @@ class PackageIndex:
         """Creates a package and returns a list that pins it, with a wrong hash unless `valid`."""
         name, data = wheel("tiny", version)
         (self._folder / name).write_bytes(data)
-        found = hashlib.sha256(data).hexdigest() if valid else "0" * 64
+        digest = hashlib.sha256(data).hexdigest() if valid else "0" * 64
         requirements = self._folder / f"{version}-{valid}.txt"
-        requirements.write_text(f"tiny=={version} \\\n    --hash=sha256:{found}\n")
+        requirements.write_text(f"tiny=={version} \\\n    --hash=sha256:{digest}\n")
         return requirements
 
 
@@ -94,7 +94,7 @@ def package_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PackageInd
 
 
 def printed(directory: Path) -> str:
-    """Returns what the package in an environment prints."""
+    """Runs the package in an environment and returns its output."""
     return run(str(directory / "bin" / "python"), "-I", "-c", "import tiny; tiny.main()").strip()
 
 
@@ -108,7 +108,7 @@ def test_an_environment_is_relocated_to_the_sandbox_path(
             return None
 
         monkeypatch.setattr(libraries.shutil, "which", no_uv)
-    directory = tmp_path / "a place" / "environment"
+    directory = tmp_path / "a folder" / "environment"
     assert libraries.install(directory, package_index.requirements("1.0"))
     assert printed(directory) == "1.0"
     assert Runtime.load(directory).directory == directory
@@ -117,7 +117,7 @@ def test_an_environment_is_relocated_to_the_sandbox_path(
     assert os.access(script, os.X_OK)
     (bytecode,) = directory.glob("lib/python3.*/site-packages/__pycache__/tiny.*.pyc")
     expected = bytecode.parent.parent / "tiny.py"
-    compiled_path = marshal.loads(bytecode.read_bytes()[16:]).co_filename  # noqa: S302  what was just compiled
+    compiled_path = marshal.loads(bytecode.read_bytes()[16:]).co_filename  # noqa: S302  bytecode of this test
     assert compiled_path == f"{VIRTUAL_ENVIRONMENT}/{expected.relative_to(directory)}"
     with_host_path = [
         path for path in directory.rglob("*") if path.is_file() and os.fsencode(tmp_path) in path.read_bytes()
@@ -166,7 +166,7 @@ def test_a_failed_installation_leaves_no_environment(package_index: PackageIndex
 
 @pytest.mark.parametrize("name", ["thesis.txt", "pyvenv.cfg"])
 def test_a_folder_with_other_files_is_not_changed(package_index: PackageIndex, tmp_path: Path, name: str) -> None:
-    folder = tmp_path / "mine"
+    folder = tmp_path / "other"
     folder.mkdir()
     (folder / name).write_text("finished")
     with pytest.raises(libraries.InstallError, match="contains other files"):
@@ -231,8 +231,8 @@ def test_the_installed_wheel_serves(program: Path, agentcore_runtime: Path, tmp_
         assert address is not None, ready
         data_plane: Any = client("bedrock-agentcore", address[0], "us-east-1")
         session = data_plane.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)["sessionId"]
-        answer = tool_caller(data_plane, session)("executeCode", language="python", code="6 * 7")
-        assert answer["structuredContent"]["stdout"] == "42"
+        result = tool_caller(data_plane, session)("executeCode", language="python", code="6 * 7")
+        assert result["structuredContent"]["stdout"] == "42"
 
     served(program, tmp_path, check)
 

@@ -56,7 +56,7 @@ def interpreter(client: Any) -> Generator[str]:
         name=f"sdk_{uuid.uuid4().hex[:12]}",
         execution_role_arn=ROLE,
         network_configuration={"networkMode": "SANDBOX"},
-        description="Of the SDK",
+        description="SDK test",
         tags={"team": "a"},
         client_token=uuid.uuid4().hex + uuid.uuid4().hex,
     )
@@ -66,25 +66,25 @@ def interpreter(client: Any) -> Generator[str]:
     client.delete_code_interpreter(identifier)
 
 
-def result_of(answer: Any) -> dict[str, Any]:
+def result_of(response: Any) -> dict[str, Any]:
     """Returns the only result of a response stream."""
-    (event,) = answer["stream"]
+    (event,) = response["stream"]
     result: dict[str, Any] = event["result"]
     return result
 
 
-def stdout_of(answer: Any) -> str:
+def stdout_of(response: Any) -> str:
     """Returns the standard output of code."""
-    return str(result_of(answer)["structuredContent"]["stdout"])
+    return str(result_of(response)["structuredContent"]["stdout"])
 
 
 def test_every_public_member_of_the_client_is_tested(sdk: Any) -> None:
-    of_the_client: dict[str, Any] = dict(inspect.getmembers_static(sdk.CodeInterpreter))
-    of_the_module: dict[str, Any] = dict(inspect.getmembers_static(sdk))
-    members = [name for name in of_the_client if not name.startswith("_")]
+    client_members: dict[str, Any] = dict(inspect.getmembers_static(sdk.CodeInterpreter))
+    module_members: dict[str, Any] = dict(inspect.getmembers_static(sdk))
+    members = [name for name in client_members if not name.startswith("_")]
     functions = [
         name
-        for name, value in of_the_module.items()
+        for name, value in module_members.items()
         if inspect.isfunction(value) and value.__module__ == MODULE and not name.startswith("_")
     ]
     assert len(members) > 10
@@ -95,9 +95,9 @@ def test_every_public_member_of_the_client_is_tested(sdk: Any) -> None:
 
 
 def test_an_interpreter_is_created_found_and_listed(client: Any, interpreter: str) -> None:
-    found = client.get_code_interpreter(interpreter)
-    assert (found["status"], found["description"]) == ("READY", "Of the SDK")
-    assert found["executionRoleArn"] == ROLE
+    described = client.get_code_interpreter(interpreter)
+    assert (described["status"], described["description"]) == ("READY", "SDK test")
+    assert described["executionRoleArn"] == ROLE
     listed: list[str] = []
     token: str | None = None
     while True:
@@ -112,17 +112,19 @@ def test_an_interpreter_is_created_found_and_listed(client: Any, interpreter: st
 def test_a_deleted_interpreter_does_not_exist(client: Any) -> None:
     created = client.create_code_interpreter(name=f"sdk_{uuid.uuid4().hex[:12]}", execution_role_arn=ROLE)
     identifier = created["codeInterpreterId"]
-    assert client.get_code_interpreter(identifier)["networkConfiguration"] == {"networkMode": "PUBLIC"}  # its default
+    assert client.get_code_interpreter(identifier)["networkConfiguration"] == {
+        "networkMode": "PUBLIC"
+    }  # the default of the SDK
     assert client.delete_code_interpreter(identifier)["status"] == "DELETING"
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         client.get_code_interpreter(identifier)
 
 
 def test_a_session_is_started_described_listed_and_stopped(client: Any, interpreter: str) -> None:
-    identifier = client.start(identifier=interpreter, name="of the sdk", session_timeout_seconds=60)
+    identifier = client.start(identifier=interpreter, name="sdk test", session_timeout_seconds=60)
     assert (client.identifier, client.session_id) == (interpreter, identifier)
-    found = client.get_session()
-    assert (found["name"], found["status"], found["sessionTimeoutSeconds"]) == ("of the sdk", "READY", 60)
+    described = client.get_session()
+    assert (described["name"], described["status"], described["sessionTimeoutSeconds"]) == ("sdk test", "READY", 60)
     assert [item["sessionId"] for item in client.list_sessions(status="READY")["items"]] == [identifier]
     assert client.stop() is True
     assert (client.identifier, client.session_id) == (None, None)
@@ -169,8 +171,8 @@ def test_files_are_uploaded_and_downloaded_as_text_and_as_bytes(client: Any) -> 
     assert result_of(client.upload_files(files))["content"][0]["text"] == "Successfully wrote all 2 files"
     assert client.download_file("notes/a.txt") == "ä text"
     assert client.download_file("c.png") == image
-    found = client.download_files(["notes/a.txt", "b.csv", "c.png"])
-    assert found == {"/notes/a.txt": "ä text", "/b.csv": "x,y\n1,2\n", "/c.png": image}
+    downloaded = client.download_files(["notes/a.txt", "b.csv", "c.png"])
+    assert downloaded == {"/notes/a.txt": "ä text", "/b.csv": "x,y\n1,2\n", "/c.png": image}
     with pytest.raises(FileNotFoundError):
         client.download_file("none.txt")
 

@@ -24,10 +24,10 @@ def test_code_runs(agentcore, agentcore_control, agentcore_endpoint):
     assert agentcore.meta.endpoint_url == agentcore_endpoint
     assert agentcore_control.list_code_interpreters()["codeInterpreterSummaries"]
     session = start(agentcore)
-    answer = agentcore.invoke_code_interpreter(
+    response = agentcore.invoke_code_interpreter(
         **session, name="executeCode", arguments={"language": "python", "code": "6 * 7"}
     )
-    (event,) = answer["stream"]  # read to the end, or the connection stays open
+    (event,) = response["stream"]  # read to the end, or the connection stays open
     assert event["result"]["structuredContent"]["stdout"] == "42"
     agentcore.stop_code_interpreter_session(**session)
 

@@ -34,10 +34,10 @@ def test_changes_outside_cloudformation_are_reported(environments: Environments)
     identifiers = environments.tenant(file, "main").interpreters
     data = boto3.client("bedrock-agentcore")
     session = data.start_code_interpreter_session(codeInterpreterIdentifier=identifiers["run"])["sessionId"]
-    found = read_status(file, IN_SYNC)
-    assert found["drift"] == []
-    assert [stack["status"] for stack in found["stacks"]] == ["CREATE_COMPLETE"] * 3
-    (tenant,) = found["tenants"]
+    initial = read_status(file, IN_SYNC)
+    assert initial["drift"] == []
+    assert [stack["status"] for stack in initial["stacks"]] == ["CREATE_COMPLETE"] * 3
+    (tenant,) = initial["tenants"]
     assert (tenant["name"], tenant["functionState"], tenant["lastFailures"]) == ("main", "Active", [])
     assert [(one["key"], one["network"], one["status"], one["liveSessions"]) for one in tenant["interpreters"]] == [
         ("run", "SANDBOX", "READY", 1),
@@ -63,7 +63,7 @@ def test_changes_outside_cloudformation_are_reported(environments: Environments)
         ("interpreter spare", "the resource itself"): ("exists", "is deleted"),
         (run, "Tags.sandpiper:owner"): ("a test", "another team"),
         (run, "Tags.sandpiper:tenant"): ("main", "nothing"),
-        (run, "Tags.mine"): ("nothing", "too"),
+        (run, "Tags.added"): ("nothing", "value"),
         ("bucket", "VersioningConfiguration.Status"): ("Enabled", "Suspended"),
         ("bucket", "BucketEncryption.SSEAlgorithm"): ("AES256", "aws:kms"),
         ("bucket", "BucketEncryption.KMSMasterKeyID"): ("nothing", "alias/other"),
@@ -116,7 +116,7 @@ def retag(identifier: str) -> None:
     control: Any = boto3.client("bedrock-agentcore-control")
     arn = control.get_code_interpreter(codeInterpreterId=identifier)["codeInterpreterArn"]
     control.untag_resource(resourceArn=arn, tagKeys=["sandpiper:tenant"])
-    control.tag_resource(resourceArn=arn, tags={"sandpiper:owner": "another team", "mine": "too"})
+    control.tag_resource(resourceArn=arn, tags={"sandpiper:owner": "another team", "added": "value"})
 
 
 def loosen(bucket: str) -> None:

@@ -41,7 +41,7 @@ def start(invoke: Invoke, command: str) -> str:
     return identifier
 
 
-def ended(invoke: Invoke, task: str) -> dict[str, Any]:
+def wait_until_ended(invoke: Invoke, task: str) -> dict[str, Any]:
     """Waits until a task has ended and returns getTask's result."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
@@ -57,7 +57,7 @@ def test_a_task_runs_without_a_caller_and_its_id_is_a_uuid(invoke: Invoke) -> No
     assert str(uuid.UUID(task)) == task
     assert invoke("getTask", taskId=task)["structuredContent"]["taskStatus"] == "working"
     invoke("executeCommand", command="touch go")
-    response = ended(invoke, task)
+    response = wait_until_ended(invoke, task)
     assert response["structuredContent"].pop("executionTime") > 0
     assert response["structuredContent"] == {
         "taskStatus": "completed",
@@ -69,7 +69,7 @@ def test_a_task_runs_without_a_caller_and_its_id_is_a_uuid(invoke: Invoke) -> No
 
 
 def test_a_task_that_fails_has_its_output_on_stderr(invoke: Invoke) -> None:
-    response = ended(invoke, start(invoke, "echo out; echo err >&2; exit 3"))
+    response = wait_until_ended(invoke, start(invoke, "echo out; echo err >&2; exit 3"))
     content = response["structuredContent"]
     assert (content["taskStatus"], content["stdout"], content["stderr"]) == ("failed", "", "out\r\nerr\r\n")
     assert (content["exitCode"], response["isError"]) == (3, True)
@@ -96,37 +96,37 @@ def test_an_unknown_task_id_is_a_tool_error(invoke: Invoke) -> None:
 def test_outputs_of_many_concurrent_tasks_do_not_mix(invoke: Invoke) -> None:
     tasks = [start(invoke, f"for i in $(seq 200); do echo {number}; done") for number in range(40)]
     for number, task in enumerate(tasks):
-        assert ended(invoke, task)["structuredContent"]["stdout"] == f"{number}\r\n" * 200
+        assert wait_until_ended(invoke, task)["structuredContent"]["stdout"] == f"{number}\r\n" * 200
 
 
 @pytest.fixture(scope="module")
-def small(agentcore_runtime: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Any]:
+def limited_client(agentcore_runtime: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Any]:
     """Starts an emulator with low output limits and returns its client."""
     options = ("--output-mib", "1", "--task-output-mib", "2", "--task-seconds", "2", "--calls-per-second", "0")
-    with running_emulator(agentcore_runtime, tmp_path_factory.mktemp("small"), *options) as emulator:
+    with running_emulator(agentcore_runtime, tmp_path_factory.mktemp("limited"), *options) as emulator:
         yield client("bedrock-agentcore", emulator.address, "us-east-1")
 
 
 @pytest.fixture
-def small_session(small: Any) -> Generator[Invoke]:
+def limited_session(limited_client: Any) -> Generator[Invoke]:
     """Returns a function that calls a tool in a new session of that emulator."""
-    session = small.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)["sessionId"]
-    yield tool_caller(small, session)
-    small.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session)
+    session = limited_client.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)["sessionId"]
+    yield tool_caller(limited_client, session)
+    limited_client.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session)
 
 
-def test_output_is_limited_per_task_and_per_session(small_session: Invoke) -> None:
+def test_output_is_limited_per_task_and_per_session(limited_session: Invoke) -> None:
     flood = "head -c 3M /dev/zero | tr '\\0' x"
     lengths: list[int] = []
     for _ in range(3):
-        content = ended(small_session, start(small_session, flood))["structuredContent"]
+        content = wait_until_ended(limited_session, start(limited_session, flood))["structuredContent"]
         lengths.append(len(content["stdout"]))
         assert "output limit" in content["stderr"]
     assert lengths == [1 << 20, 1 << 20, 0]
 
 
-def test_a_task_ends_at_its_time_limit(small_session: Invoke) -> None:
-    content = ended(small_session, start(small_session, "echo begun; sleep 600"))["structuredContent"]
+def test_a_task_ends_at_its_time_limit(limited_session: Invoke) -> None:
+    content = wait_until_ended(limited_session, start(limited_session, "echo begun; sleep 600"))["structuredContent"]
     assert content["taskStatus"] == "failed"
     assert content["stderr"].splitlines() == ["begun", "The time limit of 2 s was reached and the code was stopped."]
 
@@ -135,9 +135,9 @@ def test_tasks_end_with_their_session(agentcore: Any) -> None:
     session = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)["sessionId"]
     mark = f"6{uuid.uuid4().int % 10**8}"
     start(tool_caller(agentcore, session), f"sleep {mark}")
-    begun = time.monotonic()
+    started_at = time.monotonic()
     while not sleeping(mark):  # the response comes before the process exists
-        assert time.monotonic() - begun < 60
+        assert time.monotonic() - started_at < 60
         time.sleep(0.02)
     agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session)
     assert not sleeping(mark)
@@ -173,7 +173,7 @@ def test_concurrent_calls_of_all_tools_complete_without_mixing(invoke: Invoke) -
 
     def task(number: int) -> None:
         for turn in range(4):
-            response = ended(invoke, start(invoke, f"for i in $(seq 100); do echo {number}-{turn}; done"))
+            response = wait_until_ended(invoke, start(invoke, f"for i in $(seq 100); do echo {number}-{turn}; done"))
             expect(response["structuredContent"]["stdout"], f"{number}-{turn}\r\n" * 100)
 
     def files(number: int) -> None:
@@ -210,7 +210,7 @@ def test_tasks_and_files_survive_a_kernel_crash(invoke: Invoke) -> None:
         assert (killed["structuredContent"]["exitCode"], killed["isError"]) == (137, True)
     assert invoke("getTask", taskId=task)["structuredContent"]["taskStatus"] == "working"
     invoke("executeCommand", command="mv go-on go")
-    assert ended(invoke, task)["structuredContent"]["stdout"] == "finished\r\n"
+    assert wait_until_ended(invoke, task)["structuredContent"]["stdout"] == "finished\r\n"
 
 
 def test_a_session_at_its_process_limit_reports_errors_and_continues(invoke: Invoke) -> None:
@@ -225,9 +225,11 @@ def test_a_session_at_its_process_limit_reports_errors_and_continues(invoke: Inv
         ("executeCode", {"language": "javascript", "code": "1"}),
         ("executeCode", {"language": "python", "code": "1", "clearContext": True}),
     ):
-        refused = invoke(name, **arguments)
-        assert "cannot be started: Resource temporarily unavailable" in refused["structuredContent"]["stderr"], refused
-        assert refused["isError"]
+        rejected = invoke(name, **arguments)
+        assert "cannot be started: Resource temporarily unavailable" in rejected["structuredContent"]["stderr"], (
+            rejected
+        )
+        assert rejected["isError"]
     assert invoke("executeCode", language="python", code="print(2)")["structuredContent"]["stdout"] == "2"
 
 
@@ -264,12 +266,15 @@ def test_a_timed_out_command_leaves_no_process_but_a_finished_one_may(agentcore_
         assert still_writes(invoke)
 
 
-def test_output_of_canceled_tasks_does_not_count_against_the_limit(small_session: Invoke) -> None:
+def test_output_of_canceled_tasks_does_not_count_against_the_limit(limited_session: Invoke) -> None:
     for number in range(3):
-        task = start(small_session, f"head -c 1M /dev/zero | tr '\\0' x; touch {number}; sleep 600")
-        small_session("executeCommand", command=f"until [ -e {number} ]; do sleep 0.01; done")
-        assert small_session("stopTask", taskId=task)["isError"] is False
-    assert ended(small_session, start(small_session, "echo room"))["structuredContent"]["stdout"] == "room\r\n"
+        task = start(limited_session, f"head -c 1M /dev/zero | tr '\\0' x; touch {number}; sleep 600")
+        limited_session("executeCommand", command=f"until [ -e {number} ]; do sleep 0.01; done")
+        assert limited_session("stopTask", taskId=task)["isError"] is False
+    assert (
+        wait_until_ended(limited_session, start(limited_session, "echo room"))["structuredContent"]["stdout"]
+        == "room\r\n"
+    )
 
 
 def test_a_task_that_ends_just_before_its_stop_is_not_canceled(agentcore_runtime: Path, tmp_path: Path) -> None:
@@ -290,19 +295,19 @@ def test_a_task_that_ends_just_before_its_stop_is_not_canceled(agentcore_runtime
             wait_for_file = "until [ -e go ]; do sleep 0.01; done; echo finished"
             task = (await invoke("startCommandExecution", command=wait_for_file))["structuredContent"]["taskId"]
             (session,) = emulator.sessions.live()
-            ask = session.sandbox.task
+            query = session.sandbox.task
 
             async def query_and_let_it_end(identifier: str) -> TaskReport:
-                session.sandbox.task = ask
-                report = await ask(identifier)
+                session.sandbox.task = query
+                report = await query(identifier)
                 await invoke("executeCommand", command="touch go")
-                while (await ask(identifier)).state == "working":
+                while (await query(identifier)).state == "working":
                     await asyncio.sleep(0.01)
                 return report
 
             session.sandbox.task = query_and_let_it_end
-            refused = await invoke("stopTask", taskId=task)
-            assert refused["content"][0]["text"].endswith("(current status: TaskStatus.COMPLETED)")
+            rejected = await invoke("stopTask", taskId=task)
+            assert rejected["content"][0]["text"].endswith("(current status: TaskStatus.COMPLETED)")
             assert (await invoke("getTask", taskId=task))["structuredContent"]["stdout"] == "finished\r\n"
         finally:
             await emulator.close()

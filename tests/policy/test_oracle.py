@@ -71,7 +71,7 @@ def simulation(case: Case) -> dict[str, Any]:
 
 
 def simulate(batch: list[Case]) -> list[dict[str, Any]]:
-    """Returns the answers of the simulator."""
+    """Returns the results of the simulator."""
     ran = subprocess.run(
         [node(), "simulate.mjs"],
         cwd=ORACLE,
@@ -85,13 +85,13 @@ def simulate(batch: list[Case]) -> list[dict[str, Any]]:
 
 def test_evaluator_and_simulator_agree_on_all_generated_cases() -> None:
     generated = cases(CASES, SEED)
-    answers = simulate(generated)
+    results = simulate(generated)
     rejected = [
-        (case, answer) for case, answer in zip(generated, answers, strict=True) if answer["errors"] or answer["ignored"]
+        (case, result) for case, result in zip(generated, results, strict=True) if result["errors"] or result["ignored"]
     ]
     assert rejected == []
     pairs = [
-        (case, OUTCOMES[answer["result"]], evaluated(case)) for case, answer in zip(generated, answers, strict=True)
+        (case, OUTCOMES[result["result"]], evaluated(case)) for case, result in zip(generated, results, strict=True)
     ]
     assert [pair for pair in pairs if pair[1] is not pair[2]] == []
     counts = Counter(outcome for _, _, outcome in pairs)
@@ -139,5 +139,5 @@ DIFFERENCES: Mapping[str, tuple[Case, Outcome, Outcome]] = {
 @pytest.mark.parametrize("name", DIFFERENCES)
 def test_where_evaluator_and_simulator_differ_the_evaluator_follows_the_documentation(name: str) -> None:
     case, documented, simulator = DIFFERENCES[name]
-    (answer,) = simulate([case])
-    assert (evaluated(case), OUTCOMES[answer["result"]]) == (documented, simulator)
+    (result,) = simulate([case])
+    assert (evaluated(case), OUTCOMES[result["result"]]) == (documented, simulator)

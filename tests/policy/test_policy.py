@@ -90,7 +90,7 @@ def test_actions_and_resources_are_matched(element: str, value: Any, allowed: bo
         ("arn:aws:lambda:*:function:f", "arn:aws:lambda:us-east-1:1:function:f", False),
         ("arn:aws:lambda:us-east-1:*:function:f", "arn:aws:lambda:us-east-1:1:function:f", True),
         ("arn:aws:logs:us-east-1:1:log-group:*", "arn:aws:logs:us-east-1:1:log-group:a:log-stream:b", True),
-        # A resource type takes no wildcard. A name without a resource type does.
+        # A resource type cannot contain a wildcard. A name without a resource type can.
         ("arn:aws:iam::1:rol*/x", "arn:aws:iam::1:role/x", False),
         ("arn:aws:iam::1:*", "arn:aws:iam::1:role/x", True),
         ("arn:aws:iam::1:role/*", "arn:aws:iam::1:role/x/y", True),

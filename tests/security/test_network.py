@@ -80,8 +80,8 @@ class Services:
 def host_addresses() -> list[str]:
     """Returns the host's addresses without loopback."""
     links = json.loads(subprocess.run(["ip", "-j", "addr"], capture_output=True, check=True).stdout)
-    found = [item for link in links for item in link["addr_info"] if item["scope"] == "global"]
-    return [item["local"] for item in found if not item.get("tentative")]
+    addresses = [item for link in links for item in link["addr_info"] if item["scope"] == "global"]
+    return [item["local"] for item in addresses if not item.get("tentative")]
 
 
 @pytest.fixture(scope="module")

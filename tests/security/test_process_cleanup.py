@@ -39,7 +39,7 @@ for detach in (False, True):
             os._exit(0)
         os.closerange(0, 64)
         os.execv(sys.executable, ['python', '-I', '-S', '-c', stubborn, 'MARK'])"""
-"""Starts processes in new sessions that answer every signal with a fork. MARK is in their command lines."""
+"""Starts processes in new sessions that fork on every signal. MARK is in their command lines."""
 
 
 def start_survivors(attacker: Attacker) -> str:

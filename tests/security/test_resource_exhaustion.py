@@ -104,15 +104,15 @@ def test_busy_processes_leave_processor_time_for_other_sessions(
 
 def running(host: Host) -> list[int]:
     """Returns the runnable processes below an emulator."""
-    found: list[int] = []
+    runnable: list[int] = []
     for process in descendants(host.process):
         try:
             state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
             continue
         if state == "R":
-            found.append(process)
-    return found
+            runnable.append(process)
+    return runnable
 
 
 PRIVATE_MEMORY = {

@@ -22,10 +22,10 @@ def tool_caller(data_plane: Any, session: str) -> Invoke:
     """Returns a function that calls a tool in a session and returns its result."""
 
     def call(name: str, **arguments: Any) -> dict[str, Any]:
-        answer = data_plane.invoke_code_interpreter(
+        response = data_plane.invoke_code_interpreter(
             codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session, name=name, arguments=arguments
         )
-        (event,) = answer["stream"]
+        (event,) = response["stream"]
         result: dict[str, Any] = event["result"]
         return result
 

@@ -22,29 +22,31 @@ POLICIES = {
 
 def documents(assembly: Assembly) -> dict[str, dict[str, Any]]:
     """Returns every policy document by stack, resource and purpose."""
-    found: dict[str, dict[str, Any]] = {}
+    by_location: dict[str, dict[str, Any]] = {}
     for stack, template in sorted(assembly.templates.items()):
         for name, role in template.resources("AWS::IAM::Role").items():
-            found[f"{stack}/{name}/trust"] = role["AssumeRolePolicyDocument"]
+            by_location[f"{stack}/{name}/trust"] = role["AssumeRolePolicyDocument"]
             for policy in role.get("Policies", []):
-                found[f"{stack}/{name}/{policy['PolicyName']}"] = policy["PolicyDocument"]
+                by_location[f"{stack}/{name}/{policy['PolicyName']}"] = policy["PolicyDocument"]
         for type_, property_ in POLICIES.items():
             for name, policy in template.resources(type_).items():
                 document = policy[property_]
-                found[f"{stack}/{name}"] = document if "Statement" in document else json.loads(template_text(document))
-    return found
+                by_location[f"{stack}/{name}"] = (
+                    document if "Statement" in document else json.loads(template_text(document))
+                )
+    return by_location
 
 
 def statements(document: dict[str, Any]) -> list[dict[str, Any]]:
     """Returns the statements of a policy, with actions and resources as lists."""
-    found = cast("list[dict[str, Any]]", document["Statement"])
+    entries = cast("list[dict[str, Any]]", document["Statement"])
     return [
         {
             **statement,
             "Action": _as_list(statement["Action"]),
             **({"Resource": _as_list(statement["Resource"])} if "Resource" in statement else {}),
         }
-        for statement in found
+        for statement in entries
     ]
 
 

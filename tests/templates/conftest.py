@@ -40,7 +40,7 @@ def assemblies(in_the_repository: None, tmp_path_factory: pytest.TempPathFactory
     from stacks.accepted_findings import acknowledge
     from stacks.environment_stacks import add_stacks
 
-    found: dict[str, Assembly] = {}
+    by_name: dict[str, Assembly] = {}
     for file in sorted((PROJECT / "environments").glob("*.yaml")):
         directory, environment = tmp_path_factory.mktemp(file.stem), load(file)
         app = new_app(directory)
@@ -48,8 +48,8 @@ def assemblies(in_the_repository: None, tmp_path_factory: pytest.TempPathFactory
         acknowledge(app, environment, file)
         cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
         app.synth()
-        found[file.stem] = read_assembly(directory)
-    return found
+        by_name[file.stem] = read_assembly(directory)
+    return by_name
 
 
 @pytest.fixture(scope="session")

@@ -108,8 +108,8 @@ def test_code_in_the_sandbox_has_a_role_without_permissions(template: Template) 
 
 
 def test_every_finding_is_acknowledged_at_its_resource(assembly: Assembly) -> None:
-    found = findings(assembly)
-    assert len(found) == 4
-    for finding in found:
+    acknowledged = findings(assembly)
+    assert len(acknowledged) == 4
+    for finding in acknowledged:
         assert len(finding["reason"]) > REASON_CHARACTERS, finding["ruleName"]
         assert finding["acknowledgedAt"] == f"{NAME}/Role"

@@ -30,10 +30,12 @@ def serve_dns(sock: socket.socket, address: str) -> None:
     while True:
         query, sender = sock.recvfrom(2048)
         end = query.index(b"\0", 12) + 5
-        found = query[end - 4 : end - 2] == TYPE_A
-        answer = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x01\x00\x04" + socket.inet_aton(address) if found else b""
-        counts = b"\x00\x01" + (b"\x00\x01" if found else b"\x00\x00") + b"\x00" * 4
-        sock.sendto(query[:2] + RESPONSE_FLAGS + counts + query[12:end] + answer, sender)
+        is_known = query[end - 4 : end - 2] == TYPE_A
+        answer_record = (
+            b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x01\x00\x04" + socket.inet_aton(address) if is_known else b""
+        )
+        counts = b"\x00\x01" + (b"\x00\x01" if is_known else b"\x00\x00") + b"\x00" * 4
+        sock.sendto(query[:2] + RESPONSE_FLAGS + counts + query[12:end] + answer_record, sender)
 
 
 def datagram_socket(port: int) -> socket.socket:
