@@ -155,7 +155,7 @@ def test_code_has_no_credentials_of_a_role_that_does_not_trust_the_interpreter(
         line
         for log in logs
         for line in log.read_text().splitlines()
-        if f" has no credentials of {role['Arn']}: " in line
+        if f" gets no credentials of {role['Arn']}: " in line
     ]
     assert lines
     arn = "arn:aws:bedrock-agentcore:us-east-1:123456789012:code-interpreter-custom/local__demo__sandbox"
