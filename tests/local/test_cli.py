@@ -865,7 +865,7 @@ def test_an_interrupted_run_reports_what_continues(product: Product, tmp_path: P
         ),
         (
             ["examples/claims_total.py", "--runtime", "deno"],
-            "error: --runtime is 'deno' where --language is python; allowed: python\n",
+            "error: --runtime is 'deno', but --language is python; allowed: python\n",
         ),
         (
             ["examples/claims_total.py", "--interpreter", "vpc"],
