@@ -26,7 +26,7 @@ demo: ## deploy to the embedded AWS and write a chart to out/
 test: check pytest ## run everything that CI runs
 
 test-fast: setup ## run the unit, template and policy tests: no sandbox, under a minute
-	@pytest -q -n 2 --dist loadgroup --no-loadscope-reorder tests/unit tests/templates tests/policy
+	@pytest -q -n 2 --dist loadscope --no-loadscope-reorder tests/unit tests/templates tests/policy
 
 check: setup tools/prose/node_modules/.ready ## check format, lint, imports, prose and types
 	@$(MAKE) -s --no-print-directory -j 2 check-types check-style
@@ -40,7 +40,7 @@ check-style:
 	@echo "· prose"; tools/prose-lint
 
 pytest: setup ## run the tests, or some of them: ARGS="tests/unit -k name"
-	@pytest -q -n 2 --dist loadgroup --no-loadscope-reorder --durations 10 --durations-min 1 $(ARGS)
+	@pytest -q -n 2 --dist loadscope --no-loadscope-reorder --durations 10 --durations-min 1 $(ARGS)
 
 format: setup ## format the code
 	@ruff format -q . $(ASSEMBLIES:%=--exclude %) && ruff check -q --fix . $(ASSEMBLIES:%=--extend-exclude %)

@@ -6,37 +6,18 @@ import functools
 import gc
 import os
 import signal
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import botocore.session
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Generator
-    from pathlib import Path
+from tests.support.schedule import GROUPS, GroupScheduling, group_of, order_of
 
+if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
+    from xdist.remote import Producer
 
 NEVER_SKIPPED = ("tests/security/", "tests/local/")
-SHARED = ("deployed", "aws")
-"""Session fixtures that take long to set up. All modules that use one run on the same worker, which sets it up once:
-the deployed product, and an embedded AWS for modules that deploy environments themselves."""
-LONGEST_FIRST = (
-    "test_environment_network",
-    "test_resource_exhaustion",
-    "test_session_isolation",
-    "test_process_cleanup",
-    "templates",
-    "test_network",
-    "test_agentcore_api",
-    "test_secrets",
-    "test_deployment_policy",
-    "test_agentcore_wire",
-    "test_oracle",
-    "test_records",
-)
-"""The other modules that take longest, so that no worker is left with a long one at the end."""
 
 
 def pytest_configure() -> None:
@@ -50,28 +31,22 @@ def pytest_configure() -> None:
     botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 
-@pytest.hookimpl(wrapper=True)  # xdist reads the groups in a hook that runs before those of conftest files
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
-    """Keeps each module, and all users of a shared fixture, on one worker. Starts what takes longest first."""
-    fixtures: dict[Path, set[str]] = defaultdict(set)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Starts what takes longest first.
+
+    Raises:
+        pytest.UsageError: A module uses a shared fixture and is not in its group in `tests.support.schedule`.
+    """
     for item in items:
-        fixtures[item.path] |= set(getattr(item, "fixturenames", ()))
-    order = {name: number for number, name in enumerate((*SHARED, *LONGEST_FIRST))}
-
-    def group(path: Path) -> str:
-        default = "templates" if path.parent.name == "templates" else path.stem  # templates share synthesised apps
-        return next((name for name in SHARED if name in fixtures[path]), default)
-
-    groups = {item: _own_group(item) or group(item.path) for item in items}
-    for item, name in groups.items():
-        item.add_marker(pytest.mark.xdist_group(name))
-    items.sort(key=lambda item: order.get(groups[item], len(order)))
-    yield
+        for fixture in GROUPS:
+            if fixture in getattr(item, "fixturenames", ()) and group_of(item.path.as_posix()) not in GROUPS:
+                raise pytest.UsageError(f"{item.path} uses `{fixture}`: add it to GROUPS in tests/support/schedule.py")
+    items.sort(key=lambda item: order_of(item.path.as_posix()))
 
 
-def _own_group(item: pytest.Item) -> str | None:
-    mark = item.get_closest_marker("xdist_group")
-    return None if mark is None else mark.args[0]
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling:
+    """Distributes groups of modules to the workers."""
+    return GroupScheduling(config, log)
 
 
 def pytest_collection_finish() -> None:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tests.support.internet import Internet
     from tests.support.sandbox_host import Host
 
-pytestmark = pytest.mark.xdist_group("internet")  # one worker creates the simulated internet
 
 SO_ATTACH_FILTER = 26
 ICMP, MORE_FRAGMENTS = 1, 0x2000

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from tests.support.internet import Internet
     from tests.support.sandbox_host import Host
 
-pytestmark = pytest.mark.xdist_group("internet")  # one worker creates the simulated internet
 
 TUNNEL = Path("/dev/net/tun")
 GROUP, GROUP_PORT = "239.77.77.77", 7779
