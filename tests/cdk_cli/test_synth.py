@@ -24,7 +24,7 @@ def test_synthesis_needs_no_network_or_credentials_and_passes_validation(tmp_pat
     report = json.loads((tmp_path / "out" / "validation-report.json").read_text())
     conclusions = {plugin["pluginName"]: plugin["conclusion"] for plugin in report["pluginReports"]}
     assert conclusions["AwsSolutions"] == "success"
-    assert "CloudFormation Validate" not in conclusions, "it reports only when it finds something"
+    assert "CloudFormation Validate" not in conclusions, "the report has findings"
 
 
 def test_invalid_environment_is_reported_without_a_traceback(tmp_path: Path) -> None:

@@ -365,7 +365,7 @@ def test_tenant_that_fails_after_its_network_was_replaced_keeps_running_and_move
     assert run(environments, file, "print('still')") == "still"
     (flow_log,) = stub_resources(state)["AWS::EC2::FlowLog"]
     (vpc,) = any_client("ec2").describe_vpcs(VpcIds=[flow_log["properties"]["ResourceId"]])["Vpcs"]
-    assert vpc["CidrBlock"] == "10.128.0.0/20", "and the parameters in the tenant's template are deleted"
+    assert vpc["CidrBlock"] == "10.128.0.0/20", "the network was not replaced"
     command = [Path(sys.executable).with_name("sandpiper"), "status", "-e", file]
     output = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT).stdout
     drifted = "drift: interpreter private of sandpiper-prod-analytics, NetworkConfiguration.VpcConfig.Subnets"

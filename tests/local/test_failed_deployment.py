@@ -73,9 +73,9 @@ def run(environments: Environments, file: Path, code: str) -> str:
 def test_failed_update_keeps_the_interpreter_and_its_sessions(
     environments: Environments, faults: FaultInjector
 ) -> None:
-    file = environments.write("halfway", BEFORE)
+    file = environments.write("updated", BEFORE)
     environments.deploy(file)
-    old, before = environments.tenant(file, "main").interpreters["sandbox"], remaining_resources("halfway")
+    old, before = environments.tenant(file, "main").interpreters["sandbox"], remaining_resources("updated")
     data: Any = boto3.client("bedrock-agentcore")
     session = data.start_code_interpreter_session(codeInterpreterIdentifier=old)["sessionId"]
 
@@ -91,22 +91,22 @@ def test_failed_update_keeps_the_interpreter_and_its_sessions(
 
     in_session("kept = 6 * 7")
 
-    environments.write("halfway", AFTER)
+    environments.write("updated", AFTER)
     faults.inject(QUOTA)
     with pytest.raises(CliError, match="ServiceQuotaExceededException"):
         environments.deploy(file)
-    assert status("sandpiper-halfway-main") == "UPDATE_ROLLBACK_COMPLETE"
-    assert "ServiceQuotaExceededException" in reasons(boto3.client("cloudformation"), "sandpiper-halfway-main")
+    assert status("sandpiper-updated-main") == "UPDATE_ROLLBACK_COMPLETE"
+    assert "ServiceQuotaExceededException" in reasons(boto3.client("cloudformation"), "sandpiper-updated-main")
     assert in_session("print(kept)") == "42"
-    assert run(environments, file, "print('still')") == "still"
-    assert remaining_resources("halfway") == before
+    assert run(environments, file, "print('unchanged')") == "unchanged"
+    assert remaining_resources("updated") == before
     assert before.interpreters == [old]
 
     faults.clear()
     environments.deploy(file)
-    assert status("sandpiper-halfway-main") == "UPDATE_COMPLETE"
+    assert status("sandpiper-updated-main") == "UPDATE_COMPLETE"
     assert run(environments, file, "print('again')") == "again"
-    (new,) = remaining_resources("halfway").interpreters
+    (new,) = remaining_resources("updated").interpreters
     assert new != old
 
 
@@ -143,7 +143,7 @@ def test_failed_first_storage_deployment_does_not_block_the_second(
     assert {kind: created.count(kind) for kind in ("AWS::KMS::Key", "AWS::S3::Bucket")} == {
         "AWS::KMS::Key": 1,
         "AWS::S3::Bucket": 2,
-    }, "created before the failure"
+    }, "the key and the buckets must be created before the failure"
     assert named(s3.list_buckets()["Buckets"], "Name", "sandpiper-denied-") == []
 
     iam.delete_role_policy(**policy)

@@ -455,7 +455,7 @@ def execute(machine_arn: str) -> Mapping[str, Any]:
         if described["status"] != "RUNNING":
             return dict(described)
         time.sleep(0.05)
-    raise AssertionError(f"{execution} does not end")
+    raise AssertionError(f"{execution} is still running")
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.resource)

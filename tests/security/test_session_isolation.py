@@ -126,8 +126,8 @@ import hashlib, os
 for folder in {WRITABLE_DIRECTORIES!r}:
     for path, folders, files in sorted(os.walk(folder)):
         for name in sorted(files):
-            whole = os.path.join(path, name)
-            print(whole + '=' + hashlib.sha256(open(whole, 'rb').read()).hexdigest())
+            full = os.path.join(path, name)
+            print(full + '=' + hashlib.sha256(open(full, 'rb').read()).hexdigest())
 for name in ('numpy', 'json', 'IPython'):
     print(f'{{name}}={{__import__(name).__file__}}')
 print('environment=' + repr(sorted(os.environ.items())).replace(chr(10), ' '))"""

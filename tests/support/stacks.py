@@ -23,7 +23,7 @@ def wait_until_settled(stack_id: str) -> str:
         if not status.endswith("IN_PROGRESS"):
             return status
         time.sleep(0.05)
-    raise AssertionError(f"{stack_id} does not settle")
+    raise AssertionError(f"{stack_id} is still in progress")
 
 
 def reasons(stack_id: str, status: str) -> list[str]:

@@ -34,7 +34,7 @@ def test_iam_documents_match_their_reviewed_state(assembly: Assembly) -> None:
     text = json.dumps(documents(assembly), indent=2, sort_keys=True) + "\n"
     if os.environ.get("REWRITE_GOLDEN"):
         GOLDEN.write_text(text)
-    assert text == GOLDEN.read_text(), "if this is meant: REWRITE_GOLDEN=1 pytest tests/templates"
+    assert text == GOLDEN.read_text(), "if this change is intended: REWRITE_GOLDEN=1 pytest tests/templates"
 
 
 def agent_statements(template: Template) -> list[dict[str, Any]]:

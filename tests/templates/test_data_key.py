@@ -86,7 +86,7 @@ def test_tenants_read_the_key_from_a_parameter_and_import_nothing(tmp_path: Path
 @pytest.mark.parametrize("key", ["own", EXISTING])
 def test_roles_use_the_key_only_through_s3_and_for_their_bucket(tmp_path: Path, key: str) -> None:
     by_document = _key_statements(_synthesised(tmp_path, key=key))
-    assert len(by_document) == 2, "the session function's and the interpreter's"
+    assert len(by_document) == 2, "one document for the session function and one for the interpreter"
     for statement in (each for found_statements in by_document.values() for each in found_statements):
         assert set(statement["Action"]) <= {"kms:Decrypt", "kms:GenerateDataKey"}
         (resource,) = statement["Resource"]

@@ -37,8 +37,8 @@ def test_every_finding_has_a_reason_at_its_resource(assemblies: dict[str, Assemb
         assert len(finding["reason"]) > REASON_CHARACTERS, finding["ruleName"]
         (construct,) = finding["violatingConstructs"]
         at = finding["acknowledgedAt"]
-        assert construct["constructPath"].startswith(f"{at}/"), "acknowledged at its own resource"
-        assert at.count("/") >= 2, "not for an entire stack"
+        assert construct["constructPath"].startswith(f"{at}/"), "the finding is not acknowledged at its resource"
+        assert at.count("/") >= 2, "the finding is acknowledged for an entire stack"
 
 
 def test_interpreter_with_a_bucket_of_the_same_stack_has_no_finding(tmp_path: Path) -> None:

@@ -169,14 +169,14 @@ def test_s3_endpoint_denies_inputs_runs_and_other_folders_for_all_credentials(ne
         ):
             assert not is_allowed(network, action, f"{DATA}/{key}"), key
     assert is_allowed(network, "s3:GetObject", "partner.data/inbox/a", owner=OTHER_ACCOUNT)
-    assert not is_allowed(network, "s3:GetObject", "partner.data/inbox/a"), "the bucket has become another account's"
+    assert not is_allowed(network, "s3:GetObject", "partner.data/inbox/a"), "the bucket is in another account"
 
 
 def test_only_keys_of_allowed_folders_can_be_listed(network: Template) -> None:
     for prefix in ("", "i", "inputs/a", "sandbox/private-2/", "sandbox/privat", "sandbox/sandbox/"):
         assert not is_allowed(network, LIST, DATA, s3__prefix=f"tenants/claims/{prefix}"), prefix
     assert not is_allowed(network, LIST, DATA, s3__prefix="")
-    assert not is_allowed(network, LIST, DATA), "all keys"
+    assert not is_allowed(network, LIST, DATA), "all keys can be listed"
     # Prefixes in requests of `aws s3 ls`, `cp --recursive` and `sync`.
     for prefix in ("", "staging/"):
         assert is_allowed(network, LIST, DATA, s3__prefix=f"tenants/claims/sandbox/private/{prefix}")

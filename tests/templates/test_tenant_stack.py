@@ -178,7 +178,7 @@ def test_alarms_count_failed_runs_and_throttled_calls(dev: Assembly) -> None:
     assert throttles_alarm["Dimensions"] == [{"Name": "service", "Value": "sandpiper-dev-analytics"}]
     for alarm in alarms.values():
         assert alarm["TreatMissingData"] == "notBreaching"
-        assert "Metrics" not in alarm, "the form of metric math, which the embedded AWS refuses"
+        assert "Metrics" not in alarm, "the embedded AWS rejects metric math"
 
 
 def test_every_alarm_is_on_the_dashboard(demo: Template) -> None:

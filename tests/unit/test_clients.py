@@ -14,7 +14,7 @@ from code_runner.files.storage import Storage
 from sandpiper_contract.s3_objects import S3Object
 
 
-@pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="this platform has another option")
+@pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="this platform has no TCP_KEEPIDLE")
 def test_a_connection_that_waits_for_code_is_probed_before_a_nat_gateway_drops_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -323,7 +323,7 @@ def test_policies_are_written_only_to_roles_with_the_boundary() -> None:
     assert not may("iam:PutRolePolicy", role, {"iam:PermissionsBoundary": f"{BOUNDARY}-other"})
     assert not may("iam:PutRolePolicy", role)
     assert may("iam:PutRolePolicy", role, options=SMALL)
-    assert may("iam:PutRolePolicy", CALLER), "callers' roles are not created here and may have no boundary"
+    assert may("iam:PutRolePolicy", CALLER), "roles of callers exist already and may have no boundary"
 
 
 def test_every_role_needs_the_boundary_and_it_cannot_be_removed() -> None:

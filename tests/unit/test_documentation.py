@@ -34,7 +34,7 @@ def test_environment_page_is_up_to_date(tmp_path: Path) -> None:
     generated = tmp_path / "environment.md"
     subprocess.run([sys.executable, str(PROJECT / "tools" / "environment_page.py"), str(generated)], check=True)
     page = (PROJECT / "docs" / "environment.md").read_text()
-    assert generated.read_text() == page, "run: python tools/environment_page.py docs/environment.md"
+    assert generated.read_text() == page, "run: python tools/environment_page.py"
 
 
 @pytest.mark.parametrize("model", all_subclasses(Options))
