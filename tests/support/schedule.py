@@ -45,10 +45,10 @@ GROUPS = {
 }
 """The modules of tests/local that use a session fixture, by the name of the fixture."""
 LONGEST_FIRST = (
-    "test_floods",
-    "test_survivors",
+    "test_resource_exhaustion",
+    "test_process_cleanup",
     "test_agentcore_api",
-    "test_other_sessions",
+    "test_session_isolation",
     "test_agentcore_wire",
     "templates",
     "test_oracle",
