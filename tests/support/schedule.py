@@ -10,7 +10,6 @@ from xdist.scheduler import LoadScopeScheduling
 
 GROUPS = {
     "deployed": (  # the product, deployed to the embedded AWS
-        "test_agent_tools",
         "test_at_most_once",
         "test_boto3",
         "test_cli",
@@ -18,12 +17,6 @@ GROUPS = {
         "test_environment_network",
         "test_file_transfer",
         "test_iam",
-        "test_idempotency_record",
-        "test_retries_after_faults",
-        "test_run_code",
-        "test_runs_in_workflows",
-        "test_sandbox_role",
-        "test_service_roles",
     ),
     "aws": (  # an embedded AWS to which modules deploy their own environments
         "test_callers",
@@ -42,8 +35,18 @@ GROUPS = {
         "test_status",
         "test_workflow_examples",
     ),
+    "deployed later": (  # the rest of the users of the product: the second deployment takes 6 s, one group 3 minutes
+        "test_agent_tools",
+        "test_idempotency_record",
+        "test_retries_after_faults",
+        "test_run_code",
+        "test_runs_in_workflows",
+        "test_sandbox_role",
+        "test_service_roles",
+    ),
 }
-"""The modules of tests/local that use a session fixture, by the name of the fixture."""
+"""The modules of tests/local that share session fixtures, by group."""
+SHARED_FIXTURES = ("aws", "deployed")
 LONGEST_FIRST = (
     "test_resource_exhaustion",
     "test_process_cleanup",
@@ -60,15 +63,15 @@ INTERNET = ("test_network", "test_name_server")
 
 
 def group_of(path: str) -> str:
-    """Returns the group of the module at `path`: its fixture, its folder or its own name.
+    """Returns the name of the group of the module at `path`.
 
     Example:
-        >>> group_of("tests/local/test_run_code.py"), group_of("tests/unit/test_output.py")
-        ('deployed', 'unit/test_output')
+        >>> group_of("tests/local/test_cli.py"), group_of("tests/unit/test_globs.py")
+        ('deployed', 'unit/test_globs')
     """
     folder, module = path.removesuffix(".py").split("/")[-2:]
     if folder == "local":
-        return next((fixture for fixture, modules in GROUPS.items() if module in modules), module)
+        return next((group for group, modules in GROUPS.items() if module in modules), module)
     if folder == "security" and module in INTERNET:
         return "internet"
     if folder == "templates":
