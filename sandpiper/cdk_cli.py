@@ -24,6 +24,8 @@ GRACE_SECONDS = 5
 """How long the CDK CLI and its app may take to end after SIGTERM; then they get SIGKILL."""
 MAX_TERMINATION_SECONDS = 10
 POLL_SECONDS = 0.02
+QUICK_POLLS = f'--require "{Path(__file__).with_name("quick_polls.cjs")}"'
+"""The Node.js option with which the CDK CLI polls the embedded AWS every 250 ms."""
 
 
 def cdk(arguments: Sequence[str], directory: Path, progress: Callable[[str], None]) -> None:
@@ -47,7 +49,7 @@ def cdk(arguments: Sequence[str], directory: Path, progress: Callable[[str], Non
             process = subprocess.Popen(  # noqa: S603 - the pinned CLI with fixed arguments
                 [str(node()), str(command_line), *arguments],
                 cwd=directory,
-                env={**os.environ, "JSII_NODE": str(node()), "CI": "true"},
+                env={**os.environ, **_node_options(), "JSII_NODE": str(node()), "CI": "true"},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -79,6 +81,13 @@ def _terminate(process: subprocess.Popen[str]) -> None:
             os.killpg(process.pid, signal.SIGKILL if waited > GRACE_SECONDS else 0)
             time.sleep(POLL_SECONDS)
     process.wait()
+
+
+def _node_options() -> dict[str, str]:
+    """Returns the variables of the CDK CLI for the embedded AWS; none for AWS."""
+    if "AWS_ENDPOINT_URL" not in os.environ:
+        return {}
+    return {"NODE_OPTIONS": f"{os.environ.get('NODE_OPTIONS', '')} {QUICK_POLLS}".strip()}
 
 
 def node() -> Path:

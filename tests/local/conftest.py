@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
@@ -14,7 +13,7 @@ from local_agentcore.admin_client import FaultInjector
 from local_aws import control, environment, running_instance
 from local_aws.settings import StateDirectory
 from sandpiper import deployment
-from sandpiper.cdk_cli import cdk
+from sandpiper.cdk_cli import QUICK_POLLS, cdk
 from tests.support.checkout import CREATED_BY_COMMANDS
 from tests.support.environments import Environments
 from tests.support.product import Product
@@ -23,6 +22,7 @@ from tests.support.target import ENVIRONMENT, ON_AWS, TENANT
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from sandpiper.deployment import Deployment
 
@@ -48,12 +48,12 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Generator[running_instance.
 
 @pytest.fixture(scope="session")
 def quick_polls() -> Generator[None]:
-    """Shortens the poll interval of the CDK CLI, because the embedded AWS deploys faster than AWS."""
+    """Shortens the poll interval of the CDK CLI when tests run it as a command."""
     if ON_AWS:
         yield
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NODE_OPTIONS", f'--require "{Path(__file__).with_name("quick_polls.cjs")}"')
+        patch.setenv("NODE_OPTIONS", QUICK_POLLS)
         yield
 
 
