@@ -95,8 +95,11 @@ def _long_lines(path: Path, text: str) -> list[str]:
 
 
 def _textlint() -> list[str]:
+    textlint = RULES / "node_modules" / ".bin" / "textlint"
+    if not textlint.exists():
+        raise SystemExit(f"{textlint} is not installed: run `tools/prose-lint` or `make check`, which install it")
     command = [
-        *(str(RULES / "node_modules" / ".bin" / "textlint"), "--config", str(RULES / "textlintrc.json")),
+        *(str(textlint), "--config", str(RULES / "textlintrc.json")),
         *("--rules-base-directory", str(RULES / "node_modules"), "--format", "unix", str(OUTPUT)),
     ]
     done = subprocess.run(command, cwd=RULES, capture_output=True, check=False, text=True)  # noqa: S603

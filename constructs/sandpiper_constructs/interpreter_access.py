@@ -123,7 +123,7 @@ class CodeInterpreterBase(Construct):
         return self.metric(OperationMetric.USER_ERRORS, operation=operation)
 
     def metric_latency(self, operation: Operation = Operation.INVOKE) -> cloudwatch.Metric:
-        """Returns the time to the first byte of the response in milliseconds, as p90."""
+        """Returns the time until a response begins, in milliseconds, as p90."""
         return self.metric(OperationMetric.LATENCY, operation=operation)
 
     def metric_duration(self) -> cloudwatch.Metric:

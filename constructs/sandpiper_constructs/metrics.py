@@ -36,7 +36,7 @@ class Operation(StrEnum):
 
 
 class OperationMetric(StrEnum):
-    """Metrics that AgentCore publishes for each operation: counts, and `Latency` in milliseconds."""
+    """Metrics that AgentCore publishes for each operation: counts, `Latency` in milliseconds, and `Duration`."""
 
     INVOCATIONS = "Invocations"
     THROTTLES = "Throttles"

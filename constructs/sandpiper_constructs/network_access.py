@@ -27,7 +27,7 @@ _Configuration = agentcore.CfnCodeInterpreterCustom.CodeInterpreterNetworkConfig
 
 @dataclass(frozen=True)
 class SandboxAccess:
-    """S3 only. Use the constant `SANDBOX`."""
+    """S3 only. Do not rely on the absence of DNS. Use the constant `SANDBOX`."""
 
     mode: ClassVar = "SANDBOX"
 

@@ -97,7 +97,8 @@ class Outputs(Record):
     link_seconds: Annotated[
         int | None,
         Integer(*LINK_SECONDS, "seconds"),
-        "Add a download link to each file, valid for this time. Anyone with the link can download the file.",
+        "Add a download link to each file, valid for this time. Anyone with the link can download the file. Execution "
+        "histories contain the link.",
     ] = None
 
     @property

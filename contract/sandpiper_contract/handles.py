@@ -22,7 +22,7 @@ class SessionHandle(Record):
     ends: Annotated[
         int | None,
         Integer(0, MAX_NUMBER, "seconds"),
-        "When the session's lifetime ends, in seconds since 1970. A call that fails after this time ran no code.",
+        "When the session's lifetime ends, in seconds since 1970. A call that is sent after this time runs no code.",
     ] = None
 
 

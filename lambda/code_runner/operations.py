@@ -72,7 +72,7 @@ class Operations:
     """The operations of one invocation for one run.
 
     Every method takes a request of the contract and returns its result, or raises a RunError. Only if the code did not
-    run is the error retryable. Requests are validated when they are created; the methods do not validate them again.
+    run is the error retryable. Requests are validated when they are created.
 
     Attributes:
         run: The run.

@@ -55,7 +55,7 @@ log = logging.getLogger(__name__)
 
 LIFETIME = Integer(1, SESSION_TIMEOUT_SECONDS[1], "seconds")
 """The service's limits for the lifetime of a session."""
-MAX_INPUTS = 1_000
+MAX_WRITTEN_FILES = 1_000
 """Maximum number of inputs of one call: the maximum number of objects in an input folder."""
 COLLECTION_SECONDS = 10
 """Time reserved for listing and reading files."""
@@ -239,7 +239,7 @@ class CodeSession:
 
     def write_inputs(self, inputs: Sequence[InputFile]) -> dict[str, WrittenInput]:
         """Writes files to the working directory and returns how each was written, by path."""
-        return self._write_inputs(ListOf(Nested(InputFile), MAX_INPUTS).validate("inputs", inputs))
+        return self._write_inputs(ListOf(Nested(InputFile), MAX_WRITTEN_FILES).validate("inputs", inputs))
 
     def collect_files(self, outputs: Outputs | None = None) -> CollectedOutputs:
         """Collects the files that changed since the last listing, or those that `outputs` requests.

@@ -29,7 +29,7 @@ NOT_SAVED: dict[SkipReason, str] = {
     SkipReason.NOT_REGULAR: "it is a link, a pipe or a device; save a regular file",
     SkipReason.TOO_MANY_FILES: f"one call saves at most {MAX_FILES:,} files; save it in another call",
     SkipReason.TOO_MANY_BYTES: f"one call saves at most {MAX_SAVED_BYTES:,} bytes in total; save it in another call, "
-    "or compress or split it if it exceeds the limit alone",
+    "or compress or split it if it exceeds the limit on its own",
 }
 
 Saved = tuple[tuple[SavedFile, ...], tuple[UnsavedFile, ...]]

@@ -49,7 +49,7 @@ START_LATENCY_SECONDS = 60
 """A session may end this much later than computed: its lifetime begins at its start, and the response may be late."""
 PATHS = ListOf(AnyString(), MAX_NUMBER)
 SECONDS = Number("seconds")
-TASK_ID = Text(255)
+IDENTIFIER = Text(255)
 
 
 def ignore_rejection() -> None:
@@ -88,8 +88,8 @@ class CodeInterpreterClient:
         self.clients = clients
         self.lifetime = lifetime
         self.deadline = deadline
-        self.interpreter_id = interpreter_id
-        self.session_id = session_id
+        self.interpreter_id = IDENTIFIER.validate("interpreter", interpreter_id)
+        self.session_id = IDENTIFIER.validate("sessionId", session_id)
 
     def execute_code(
         self, code: Code, *, seconds: float = MAX_CALL_SECONDS, on_rejected: Callable[[], None] = ignore_rejection
@@ -160,13 +160,13 @@ class CodeInterpreterClient:
 
     def get_task(self, task_id: str) -> Task:
         """Returns the state of a started command."""
-        TASK_ID.validate("taskId", task_id)
+        IDENTIFIER.validate("taskId", task_id)
         result = self._invoke_repeatable("getTask", {"taskId": task_id})
         return result.task(f"getTask in session {self.session_id}", task_id)
 
     def stop_task(self, task_id: str) -> None:
         """Stops a started command. Raises InvalidRequest when it has already ended."""
-        TASK_ID.validate("taskId", task_id)
+        IDENTIFIER.validate("taskId", task_id)
         self._invoke_successful("stopTask", {"taskId": task_id})
 
     def write_files(self, files: Mapping[str, bytes]) -> None:
@@ -288,16 +288,13 @@ class CodeInterpreterClient:
 
     def _retry(self, action: str, send: Callable[[], ToolResult]) -> ToolResult:
         """Sends a call and repeats it after retryable errors, while time remains."""
-
-        def call() -> ToolResult:
-            self.deadline.require(MIN_REMAINING_SECONDS, action)
-            return send()
+        self.deadline.require(MIN_REMAINING_SECONDS, action)
 
         def is_retryable(error: Exception, delay: float) -> bool:
             return _is_retryable(error) and self.deadline.seconds_left >= delay + MIN_REMAINING_SECONDS
 
         delays = (random.uniform(0.5, 1.5) * delay for delay in RETRY_DELAYS_SECONDS)  # noqa: S311 - jitter, no secret
-        return with_retries(call, delays, is_retryable)
+        return with_retries(send, delays, is_retryable)
 
     def _send(self, tool: str, arguments: dict[str, Any], seconds: float) -> ToolResult:
         """Sends one InvokeCodeInterpreter request once. Raises one of AWS_ERRORS, or PayloadTooLarge before sending."""

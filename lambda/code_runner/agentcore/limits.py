@@ -35,7 +35,7 @@ S = TypeVar("S", bound=Sized)
 
 
 def batches(files: Sequence[S]) -> Iterator[list[S]]:
-    """Groups files, in order, into batches of at most BATCH_BYTES; a larger file is a batch alone."""
+    """Groups files, in order, into batches of at most BATCH_BYTES; a larger file forms its own batch."""
     batch: list[S] = []
     size = 0
     for file in files:
