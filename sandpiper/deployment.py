@@ -94,7 +94,7 @@ def only_tenant(environment: str) -> str:
     Raises:
         CliError: The environment has several tenants, or its file is invalid.
     """
-    from sandpiper.environment import load
+    from sandpiper.environment import InvalidEnvironment, load
 
     file = environment_file(environment)
     if not file.exists():
@@ -147,7 +147,10 @@ def _remedy(environment: str, tenant: str) -> str:
     if not file.exists():
         names = " | ".join(sorted(path.stem for path in file.parent.glob("*.yaml")))
         return f"choose another --environment{f' of {names}' if names else ''}, and one of its tenants with --tenant"
-    tenants = load(file).all_tenants
+    try:
+        tenants = load(file).all_tenants
+    except InvalidEnvironment as error:  # the missing stack stays the first thing that the message states
+        return str(error)
     if tenant not in tenants:
         return f"--tenant is {tenant!r}; allowed: {' | '.join(tenants)}"
     return f"run `cdk bootstrap` once and `cdk deploy --all -c environment={environment}`"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 from sandpiper_policy.errors import PolicyError
+from sandpiper_policy.syntax import PRINCIPAL_TYPES
 
 ACCOUNT_ID = re.compile(r"\d{12}")
 ARN = re.compile(r"arn:[\w-]+:(?P<service>iam|sts)::(?P<account>\d{12}):(?P<kind>[\w-]+)(/(?P<path>.+))?")
@@ -93,10 +94,10 @@ def parse_principals(names: tuple[tuple[str, str], ...]) -> Principals:
 
 
 def _check(kind: str, name: str) -> tuple[str, str]:
-    if kind not in ("*", "AWS", "Service", "Federated", "CanonicalUser"):
-        raise PolicyError(f"{kind!r} is not a principal type; allowed: AWS | Service | Federated | CanonicalUser")
-    if kind in ("*", "AWS") and name == "*":
+    if (kind, name) in (("*", "*"), ("AWS", "*")):
         return "*", "*"
+    if kind not in PRINCIPAL_TYPES:
+        raise PolicyError(f"{kind!r} is not a principal type; allowed: {' | '.join(PRINCIPAL_TYPES)}")
     if "*" in name or "?" in name:
         raise PolicyError(f"the principal {name!r} has a wildcard; allowed: a full name, or * alone")
     return kind, name

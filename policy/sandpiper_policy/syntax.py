@@ -14,6 +14,9 @@ from typing import Any, cast
 
 from sandpiper_policy.errors import PolicyError
 
+PRINCIPAL_TYPES = ("AWS", "Service", "Federated", "CanonicalUser")
+"""https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html"""
+
 VERSIONS = ("2012-10-17", "2008-10-17")
 """The older version, which is the default, has no variables."""
 DOCUMENT_ELEMENTS = {"Version", "Id", "Statement"}
@@ -167,6 +170,8 @@ def _principal(elements: Mapping[str, Any]) -> PrincipalElement | None:
         return PrincipalElement((("*", "*"),), negated)
     if not isinstance(value, Mapping) or not value:
         raise PolicyError(f"the principal {value!r} is neither * nor an object")
+    if "*" in value:  # ("*", "*") stands for everyone below, which a policy states as "*" or {"AWS": "*"} only
+        raise PolicyError(f"'*' is not a principal type; allowed: {' | '.join(PRINCIPAL_TYPES)}")
     return PrincipalElement(
         tuple(
             (kind, _principal_name(name))

@@ -67,12 +67,12 @@ class Comparison:
 
 
 def split_document(name: str, document: Mapping[str, Any]) -> Iterator[Permission]:
-    """Yields the permissions of a resolved policy document; none for an empty document.
+    """Yields the permissions of a resolved policy document; none for a document without statements.
 
     Raises:
         CliError: The document is not a policy; `name` identifies it.
     """
-    if not document:
+    if not document.get("Statement"):
         return
     try:
         statements = parse_syntax(name, document).statements

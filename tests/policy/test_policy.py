@@ -408,6 +408,8 @@ def test_an_invalid_policy_is_rejected_with_its_location(invalid: Any, message: 
         ({"AWS": f"arn:aws:iam::{ACCOUNT}:role/*"}, "has a wildcard"),
         ({"Service": "*"}, "has a wildcard"),
         ({"Robot": "x"}, "'Robot' is not a principal type"),
+        ({"*": "*"}, "'\\*' is not a principal type"),
+        ({"*": "anyone"}, "'\\*' is not a principal type"),
         ({}, "neither \\* nor an object"),
         ("x", "neither \\* nor an object"),
         ({"AWS": [1]}, "is not a string"),
