@@ -94,7 +94,7 @@ def only_tenant(environment: str) -> str:
     Raises:
         CliError: The environment has several tenants, or its file is invalid.
     """
-    from sandpiper.environment import InvalidEnvironment, load
+    from sandpiper.environment import load
 
     file = environment_file(environment)
     if not file.exists():
@@ -141,7 +141,7 @@ def find(session: boto3.Session, environment: str, tenant: str) -> Deployment:
 
 def _remedy(environment: str, tenant: str) -> str:
     """Returns the remedy for a missing stack: choose another environment or tenant, or deploy."""
-    from sandpiper.environment import load
+    from sandpiper.environment import InvalidEnvironment, load
 
     file = environment_file(environment)
     if not file.exists():
