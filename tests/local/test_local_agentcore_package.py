@@ -8,6 +8,7 @@ import marshal
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tomllib
@@ -28,12 +29,23 @@ from tests.support.project import PROJECT
 from tests.support.wheels import wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
 WORKSPACE = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
 PARTS = [PROJECT, *(PROJECT / member for member in WORKSPACE)]
 """Folders of all distributions."""
 UV = str(Path(sys.executable).parent / "uv")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def use_the_cache_without_a_network() -> Generator[None]:
+    """Makes uv install from its cache on a machine without a network, instead of failing after retries."""
+    with pytest.MonkeyPatch.context() as patch:
+        try:
+            socket.getaddrinfo("pypi.org", 443)
+        except OSError:
+            patch.setenv("UV_OFFLINE", "1")
+        yield
 
 
 def run(*command: str, **variables: str) -> str:
