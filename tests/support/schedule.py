@@ -35,7 +35,7 @@ GROUPS = {
         "test_status",
         "test_workflow_examples",
     ),
-    "deployed later": (  # the rest of the users of the product: the second deployment takes 6 s, one group 3 minutes
+    "deployed later": (  # the other users of the product: one group of all would end last, with one core idle
         "test_agent_tools",
         "test_idempotency_record",
         "test_retries_after_faults",
