@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from local_aws import signals
 from sandpiper.errors import CliError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
 PROJECT = Path(__file__).resolve().parents[1]
 TAIL_LINES = 30
@@ -29,7 +30,7 @@ QUICK_POLLS = f'--require "{Path(__file__).with_name("quick_polls.cjs")}"'
 
 
 def cdk(arguments: Sequence[str], directory: Path, progress: Callable[[str], None]) -> None:
-    """Runs `cdk ARGUMENTS`. On an interrupt, terminates the CLI and its app, then re-raises the interrupt.
+    """Runs `cdk ARGUMENTS` and waits for its end.
 
     Args:
         arguments: the arguments of the CLI.
@@ -39,10 +40,34 @@ def cdk(arguments: Sequence[str], directory: Path, progress: Callable[[str], Non
     Raises:
         CliError: The CLI is not installed, or ends with an error; the message has its last 30 lines.
     """
+    with running_cdk(arguments, directory) as command:
+        command.wait(progress)
+
+
+@contextmanager
+def running_cdk(arguments: Sequence[str], directory: Path) -> Generator[CdkCommand]:
+    """Runs `cdk ARGUMENTS` while the block does other work.
+
+    If the block raises an error or is interrupted, the CLI and its app are terminated.
+
+    Args:
+        arguments: the arguments of the CLI.
+        directory: the current folder of the CLI.
+
+    Yields:
+        The command, for which the block must wait.
+
+    Raises:
+        CliError: The CLI is not installed.
+
+    Example:
+        >>> with running_cdk(["synth", "--quiet"], PROJECT) as synthesis:
+        ...     start_the_embedded_aws()
+        ...     synthesis.wait(print)
+    """
     command_line = PROJECT / "node_modules" / "aws-cdk" / "bin" / "cdk"
     if not command_line.exists():
         raise CliError(f"{command_line} is not installed: run `make setup`")
-    lines: list[str] = []
     process: subprocess.Popen[str] | None = None
     try:
         with signals.deferred_signals():
@@ -57,18 +82,30 @@ def cdk(arguments: Sequence[str], directory: Path, progress: Callable[[str], Non
                 errors="replace",
                 process_group=0,  # a new group, so that the CLI's app and the app's Node.js end with the CLI
             )
-        for line in process.stdout or ():
-            lines.append(line.rstrip())
-            progress(lines[-1])
-        code = process.wait()
+        yield CdkCommand(arguments, process)
     except BaseException:
         if process is not None:
             with signals.deferred_signals():
                 _terminate(process)
         raise
-    if code:
-        tail = "\n".join(lines[-TAIL_LINES:])
-        raise CliError(f"cdk {' '.join(arguments)} exited with {code}:\n{tail}")
+
+
+@dataclass(frozen=True)
+class CdkCommand:
+    """A command of the CDK CLI that is running."""
+
+    arguments: Sequence[str]
+    process: subprocess.Popen[str]
+
+    def wait(self, progress: Callable[[str], None]) -> None:
+        """Passes each line that the CLI prints to `progress`. Raises CliError if the CLI ends with an error."""
+        lines: list[str] = []
+        for line in self.process.stdout or ():
+            lines.append(line.rstrip())
+            progress(lines[-1])
+        if code := self.process.wait():
+            tail = "\n".join(lines[-TAIL_LINES:])
+            raise CliError(f"cdk {' '.join(self.arguments)} exited with {code}:\n{tail}")
 
 
 def _terminate(process: subprocess.Popen[str]) -> None:

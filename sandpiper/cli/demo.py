@@ -13,18 +13,21 @@ import typer
 from local_aws import control, environment
 from local_aws.lock import try_lock
 from local_aws.settings import StateDirectory
-from sandpiper.cdk_cli import PROJECT, cdk
+from sandpiper.cdk_cli import PROJECT, cdk, running_cdk
 from sandpiper.cli.output import errors_as_messages, human_time, notes, print_files, print_skipped, report
 from sandpiper.errors import CliError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from contextlib import AbstractContextManager
 
     from local_aws.running_instance import RunningInstance
+    from sandpiper.cdk_cli import CdkCommand
     from sandpiper.environment import Environment
     from sandpiper.workflow import FinishedRun
 
 STATE = StateDirectory(Path(), "demo")
+ASSEMBLY = STATE.path / "cdk.out"
 EXAMPLES = ("claims_total", "bar_chart", "csv_report")
 NEXT = """[bold]Next[/]
   export PATH="$PWD/.venv/bin:$PWD/node_modules/.bin:$PATH"
@@ -63,13 +66,17 @@ def demo(
         tenant = next(iter(_environment().all_tenants))
         phases = Phases()
         try:
-            with phases.phase("embedded AWS ready"):
-                control.stop(STATE)  # from a demo that was killed
-                running, _ = control.start(STATE)
-                environment.apply(running)
-            if not (sandbox := control.health(running)["sandbox"])["available"]:
-                raise CliError(f"no code can run: {sandbox['reason']}. {sandbox['fix'] or ''}")
-            _deploy(running, phases)
+            with _running_synthesis() as synthesis:
+                with phases.phase("embedded AWS ready"):
+                    control.stop(STATE)  # from a demo that was killed
+                    running, _ = control.start(STATE)
+                    environment.apply(running)
+                if not (sandbox := control.health(running)["sandbox"])["available"]:
+                    raise CliError(f"no code can run: {sandbox['reason']}. {sandbox['fix'] or ''}")
+                _bootstrap(running, phases)
+                with phases.phase("cdk synth") as detail:
+                    synthesis.wait(detail)
+            _deploy(phases)
             finished = _run_examples(tenant, out, phases)
         finally:
             control.stop(STATE)
@@ -106,15 +113,23 @@ def _environment() -> Environment:
     return load(PROJECT / "environments" / "local.yaml")
 
 
-def _deploy(running: RunningInstance, phases: Phases) -> None:
+def _running_synthesis() -> AbstractContextManager[CdkCommand]:
+    """Synthesises the app while the embedded AWS starts: neither needs the other, and each uses one core."""
+    options = ["--quiet", "--context", "environment=local", "--output", str(ASSEMBLY.resolve())]
+    return running_cdk(["synth", *options], PROJECT)
+
+
+def _bootstrap(running: RunningInstance, phases: Phases) -> None:
     with phases.phase("cdk bootstrap") as detail:
         # Not in the project folder, where the CLI would synthesise the app first, which bootstrapping does not need.
         cdk(["bootstrap", f"aws://{running.account}/{running.region}"], STATE.path, detail)
+
+
+def _deploy(phases: Phases) -> None:
     with phases.phase("cdk deploy") as detail:
-        output = (STATE.path / "cdk.out").resolve()
-        options = ["--all", "--context", "environment=local", "--output", str(output)]
         # A new account has nothing to compare with: without a change set, each stack takes one call less.
-        cdk(["deploy", *options, "--method", "direct", "--require-approval", "never"], PROJECT, detail)
+        options = ["--all", "--method", "direct", "--require-approval", "never"]
+        cdk(["deploy", "--app", str(ASSEMBLY.resolve()), *options], PROJECT, detail)
 
 
 def _run_examples(tenant: str, out: Path, phases: Phases) -> dict[str, FinishedRun]:
