@@ -29,6 +29,7 @@ GROUPS = {
         "test_interpreter_changes",
         "test_kms_object_checks",
         "test_plan",
+        "test_presigned_urls",
         "test_python_page",
         "test_session_stopper",
         "test_stack_resources",

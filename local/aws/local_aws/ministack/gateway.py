@@ -6,6 +6,7 @@ loopback (DNS rebinding) sends that domain as `Host`.
 
 from __future__ import annotations
 
+import contextvars
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,10 @@ class Request:
     query: str
     headers: dict[str, str]
     body: bytes
+
+
+current_request: contextvars.ContextVar[Request | None] = contextvars.ContextVar("current_request", default=None)
+"""The HTTP request that MiniStack handles."""
 
 
 @dataclass(frozen=True)

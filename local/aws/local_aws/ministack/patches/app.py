@@ -14,8 +14,8 @@ import ministack.app
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
-from local_aws.ministack.gateway import Gateway
-from local_aws.ministack.patches import kms, sigv4
+from local_aws.ministack.gateway import Gateway, current_request
+from local_aws.ministack.patches import sigv4
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ def serve(port: int, authorizer: Authorizer, on_stop: Callable[[], None]) -> Non
         return authorizer.reject(request) if authorizer.handles(request) else sigv4.reject_before_body(request)
 
     def with_body(request: Request) -> Response | None:
-        kms.current_request.set(request)
+        current_request.set(request)
         return authorizer.respond(request) if authorizer.handles(request) else sigv4.reject(request)
 
     def stop(*_: object) -> None:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from ministack.core import iam_evaluator
 from ministack.services import iam
 
+from local_aws.ministack import s3_signatures
+from local_aws.ministack.gateway import current_request
 from local_aws.settings import ACCOUNT
 from sandpiper_policy.document import Policy, PolicyKind, parse_policy
 from sandpiper_policy.evaluate import Decision, Policies, Request, evaluate
@@ -116,7 +118,9 @@ def _to_policy(parsed: Any) -> Policy:
 def _condition_keys(context: Any, principal: Principal, account: str) -> dict[str, Value]:
     """Returns the global condition keys and those of the request. Keys with the value None are absent."""
     now = datetime.now(UTC)
+    request = current_request.get()
     keys: dict[str, Any] = {
+        **(s3_signatures.condition_keys(request, now) if request and context.action.startswith("s3:") else {}),
         "aws:currenttime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "aws:epochtime": str(int(now.timestamp())),
         "aws:requestedregion": context.region,

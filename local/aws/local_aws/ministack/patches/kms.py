@@ -8,13 +8,13 @@ The check applies to HTTP requests. Step Functions and CloudFormation access S3 
 
 from __future__ import annotations
 
-import contextvars
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from ministack.core import iam_evaluator
 from ministack.services import kms, s3
 
+from local_aws.ministack.gateway import current_request
 from local_aws.ministack.patches import iam, iam_roles
 from local_aws.ministack.patches.s3 import AWS_MANAGED_KEY, ENCRYPTION_HEADER, KEY_HEADER
 from local_aws.settings import ACCOUNT, REGION
@@ -22,14 +22,10 @@ from local_aws.settings import ACCOUNT, REGION
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from local_aws.ministack.gateway import Request
-
 MINISTACK_VERSION = "1.5.33"
 S3_ARN = "arn:aws:s3:::"
 READ_ACTIONS = ("s3:GetObject", "s3:GetObjectVersion")
 WRITE_ACTIONS = ("s3:PutObject",)
-current_request: contextvars.ContextVar[Request | None] = contextvars.ContextVar("current_request", default=None)
-"""The HTTP request that MiniStack handles."""
 _enforce = iam_evaluator.enforce
 
 

@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 import secrets
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
 import ministack.app
 from ministack.core import iam_evaluator, router, sigv4
+from ministack.services import s3
 
+from local_aws.ministack import s3_signatures
 from local_aws.ministack.gateway import Request, Response
+from local_aws.ministack.s3_signatures import S3SignatureError
 from local_aws.settings import ACCOUNT
 
 MINISTACK_VERSION = "1.5.33"
@@ -34,7 +38,7 @@ def reject_before_body(request: Request) -> Response | None:
     """
     try:
         verify(request, body_arrived=False)
-    except SignatureError as error:
+    except (SignatureError, S3SignatureError) as error:
         return _error_response(request, error)
     return None
 
@@ -44,7 +48,7 @@ def reject(request: Request) -> Response | None:
     try:
         verify(request)
         _require_s3_routing(request)
-    except SignatureError as error:
+    except (SignatureError, S3SignatureError) as error:
         return _error_response(request, error)
     return None
 
@@ -62,8 +66,11 @@ def verify(request: Request, service: str | None = None, *, body_arrived: bool =
 
     Raises:
         SignatureError: The signature is wrong, or the access key does not exist.
+        S3SignatureError: S3 rejects the signed request for another reason.
     """
     query = _query(request)
+    if s3_signatures.is_presigned_for_s3(request):
+        s3_signatures.require_valid_url(request, datetime.now(UTC))
     presigned = "authorization" not in request.headers
     if presigned and "X-Amz-Signature" not in query:
         return _verify_presigned_v2(request, query)
@@ -76,7 +83,8 @@ def verify(request: Request, service: str | None = None, *, body_arrived: bool =
         raise SignatureError("IncompleteSignature", "Only Signature Version 4 (AWS4-HMAC-SHA256) is supported")
     if service not in (None, signature.service):
         raise SignatureError("SignatureDoesNotMatch", f"Credential should be scoped to correct service: '{service}'.")
-    if not (presigned and signature.service == "s3"):  # MiniStack's S3 checks the expiry of its presigned URLs
+    for_s3 = signature.service == "s3"
+    if not (presigned and for_s3):
         skew_error = sigv4.request_time_failure(signature)
         if skew_error:
             raise SignatureError(*skew_error)
@@ -84,8 +92,10 @@ def verify(request: Request, service: str | None = None, *, body_arrived: bool =
     credential = iam_evaluator.resolve_credential(signature.access_key_id, ACCOUNT, token)
     if isinstance(credential, iam_evaluator.CredentialResolutionError):
         raise SignatureError(credential.code, credential.message)
-    if not (body_arrived or (presigned and signature.service == "s3") or _has_body_digest(request)):
+    if not (body_arrived or (presigned and for_s3) or _has_body_digest(request)):
         return credential
+    if for_s3:
+        s3_signatures.require_signed_headers_present(request.headers, signature.signed_headers)
     failure = sigv4.header_signature_failure(
         signature,
         credential.secret_access_key,
@@ -98,6 +108,8 @@ def verify(request: Request, service: str | None = None, *, body_arrived: bool =
     )
     if failure:
         raise SignatureError(*failure)
+    if for_s3:
+        s3_signatures.require_amz_headers_signed(request.headers, signature.signed_headers)
     return credential
 
 
@@ -137,7 +149,9 @@ def _routed_service(request: Request) -> str:
     return router.detect_service(request.method, path, request.headers, routing)
 
 
-def _error_response(request: Request, error: SignatureError) -> Response:
+def _error_response(request: Request, error: SignatureError | S3SignatureError) -> Response:
+    if isinstance(error, S3SignatureError):
+        return Response(*s3._error(error.code, error.message, error.status, request.raw_path, error.details))
     failure = iam_evaluator.AuthError(error.code, error.message)
     service, request_id = _routed_service(request), secrets.token_hex(16)
     return Response(*ministack.app._credential_failure(service, "", request_id, failure, request.headers))
