@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, cast
 
 from sandpiper.errors import CliError
-from sandpiper_contract.truncation import truncate
+from sandpiper_contract.truncation import MAX_SHOWN_CHARACTERS, truncate
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+MAX_SHOWN_ISSUES = 50
 KeyPath = tuple[str | int, ...]
 """The path of an option in the file: mapping keys, and list indexes from 0."""
 
@@ -50,25 +52,47 @@ class ConfigIssue:
 
 
 class InvalidEnvironment(CliError):  # noqa: N818 - named like the run errors of the contract
-    """Raised for an environment file that cannot be used. The text has one line for each issue."""
+    """Raised for an environment file that cannot be used.
 
-    def __init__(self, *issues: ConfigIssue) -> None:
-        super().__init__("\n".join(map(str, issues)))
+    The text has one line for each of the first 50 issues, and the number of the others.
+
+    Args:
+        issues: The issues.
+        omitted: How many more problems the file has that are no issues.
+    """
+
+    def __init__(self, *issues: ConfigIssue, omitted: int = 0) -> None:
+        lines = [str(issue) for issue in issues[:MAX_SHOWN_ISSUES]]
+        if more := len(issues) - len(lines) + omitted:
+            lines.append(f"and {more:,} more problems")
+        super().__init__("\n".join(lines))
         self.issues = issues
 
 
 def format_key_path(key_path: KeyPath) -> str:
     """Returns a key path as text, such as `tenants.claims.interpreters.web.read[0]`."""
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in key_path)
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{truncate(step)}" for step in key_path)
     return _on_one_line(text.removeprefix(".")) or "the file"
 
 
 def format_value(value: object) -> str:
     """Returns a value as a message quotes it: on one line, truncated if it is long."""
     try:
-        return truncate(_on_one_line(str(value) if isinstance(value, datetime.date) else repr(value)))
+        return truncate(_on_one_line(str(value) if isinstance(value, datetime.date) else repr(_head(value))))
     except (ValueError, RecursionError):  # more digits than Python converts to text, or a value that contains itself
         return f"a value of type {type(value).__name__} that is too long to show"
+
+
+def _head(value: object) -> object:
+    """Returns the part of a value that a message can show, because the whole can have megabytes."""
+    if isinstance(value, str):
+        return value[:MAX_SHOWN_CHARACTERS]
+    if isinstance(value, list):
+        return [_head(item) for item in cast("list[object]", value)[:MAX_SHOWN_CHARACTERS]]
+    if isinstance(value, dict):
+        items = islice(cast("dict[object, object]", value).items(), MAX_SHOWN_CHARACTERS)
+        return {_head(key): _head(item) for key, item in items}
+    return value
 
 
 def _on_one_line(text: str) -> str:

@@ -12,11 +12,12 @@ from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from sandpiper.environment.checks import check
+from sandpiper.environment.document_limits import MAX_FILE_BYTES, DocumentLimitError, LimitedParser
 from sandpiper.environment.errors import ConfigIssue, InvalidEnvironment, KeyPath, format_value
 from sandpiper.environment.model import Environment
 from sandpiper.environment.partial import without_invalid_values
 from sandpiper.environment.source_positions import SourcePositions
-from sandpiper.environment.validation import issues_from
+from sandpiper.environment.validation import MAX_ISSUES, issues_from, relevant_errors
 
 if TYPE_CHECKING:
     import datetime
@@ -66,19 +67,24 @@ def from_text(text: str, file: Path, *, today: datetime.date | None = None) -> E
     document, positions = _parse(file, text)
     context = {"today": today} if today else None
     issues: list[ConfigIssue] = []
+    omitted = 0
     environment, removed = None, set[KeyPath]()
     try:
         environment = Environment.model_validate(document, context=context)
     except ValidationError as error:
-        issues = issues_from(document, error)
-        environment, removed = without_invalid_values(document, context)
+        details = relevant_errors(error)
+        issues = issues_from(document, details[:MAX_ISSUES])
+        omitted = max(0, len(details) - MAX_ISSUES)
+        if not omitted:  # otherwise the file is too broken for the checks between its options
+            environment, removed = without_invalid_values(document, context)
     if environment is not None:
         invalid = removed | {issue.key_path for issue in issues}
         cross_option_issues = [*_name_issues(environment, file), *check(environment)]
         issues += [issue for issue in cross_option_issues if not _depends_on_any(issue, invalid)]
     issues += _duplicate_key_issues(positions)
+    omitted += max(0, len(positions.duplicate_keys) - MAX_ISSUES)
     if issues or environment is None:
-        raise InvalidEnvironment(*locate_issues(file, positions, issues))
+        raise InvalidEnvironment(*locate_issues(file, positions, issues), omitted=omitted)
     return environment
 
 
@@ -123,13 +129,19 @@ def _duplicate_key_issues(positions: SourcePositions) -> list[ConfigIssue]:
             allowed="each key once",
             remedy="remove one of the two",
         )
-        for key_path, first_line, line in positions.duplicate_keys
+        for key_path, first_line, line in positions.duplicate_keys[:MAX_ISSUES]
     ]
 
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        if file.exists() and not file.is_file() and not file.is_dir():  # reading a pipe or a device may never end
+            raise _unusable(file, "is not a regular file", "a YAML file", "name a file that can be read")
+        with file.open("rb") as opened:
+            data = opened.read(MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
+            raise _unusable(file, "is too large", f"up to {MAX_FILE_BYTES:,} bytes", "remove what is not needed")
+        return data.decode()
     except FileNotFoundError:
         names = sorted(each.name for each in file.parent.glob("*.yaml"))
         allowed = "one of " + ", ".join(names) if names else "a YAML file"
@@ -160,6 +172,7 @@ def _parse(file: Path, text: str) -> tuple[object, SourcePositions]:
     # Pure Python: the C parser reads YAML 1.1, in which `on` is true and 012 is ten.
     parser = YAML(typ="safe", pure=True)
     parser.Constructor = _Constructor
+    parser.Parser = LimitedParser
     try:
         root = cast("Node | None", parser.compose(text))
         if root is None:
@@ -167,6 +180,8 @@ def _parse(file: Path, text: str) -> tuple[object, SourcePositions]:
         positions = SourcePositions(root)  # before construction, which resolves `<<` in the nodes
         constructor: Any = parser.constructor
         return cast("object", constructor.construct_document(root)), positions
+    except DocumentLimitError as error:
+        raise _unusable(file, error.problem, error.allowed, "remove what is not needed", error.line) from None
     except MarkedYAMLError as error:
         line, problem = _position_and_problem(error)
         raise _not_yaml(file, line, f"is not YAML ({problem})") from None

@@ -1,12 +1,16 @@
 """Contains the regions that are known to offer custom code interpreters.
 
-An unlisted region causes a warning, never an error, because the service may be available there before it is listed
-here. Source: the CloudFormation registry's regional schemas for AWS::BedrockAgentCore::CodeInterpreterCustom, November
-2026. AWS's page lists the same regions without the two in China:
+An unlisted region that exists causes a warning and no error, because the service may be available there before it is
+listed here. Source: the CloudFormation registry's regional schemas for AWS::BedrockAgentCore::CodeInterpreterCustom,
+November 2026. AWS's page lists the same regions without the two in China:
 https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/agentcore-regions.html
 """
 
 from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
 
 INTERPRETER_REGIONS = frozenset(
     {
@@ -60,3 +64,11 @@ cannot look it up. AWS publishes no list; these are from published responses of 
 from public templates that agree. `network.s3_prefix_list` sets it for any other region, and corrects a wrong entry. A
 wrong prefix list fails the deployment or blocks access to S3.
 """
+
+
+@cache
+def aws_regions() -> list[str]:
+    """Returns the regions of all partitions that the installed botocore knows."""
+    partitions = json.loads(files("botocore").joinpath("data", "partitions.json").read_text())["partitions"]
+    regions = (region for partition in partitions for region in partition["regions"])
+    return sorted(region for region in regions if not region.endswith("-global"))

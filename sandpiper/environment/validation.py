@@ -16,10 +16,12 @@ from sandpiper.environment.interpreter import INTERPRETER_TYPES, BaseInterpreter
 from sandpiper.environment.option_lookup import UNKNOWN_NETWORK, OptionLookup, without_annotations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pydantic_core import ErrorDetails
 
+MAX_ISSUES = 200
+"""Further problems of a file are counted and not explained. People correct the first ones and read the file again."""
 UNKNOWN_KEY = ("extra_forbidden", "invalid_key")
 _INTERPRETER_OPTIONS = {name for model in INTERPRETER_TYPES.values() for name in model.model_fields}
 _REMEDIES: tuple[tuple[str, Callable[[object], bool], str], ...] = (
@@ -32,10 +34,9 @@ _REMEDIES: tuple[tuple[str, Callable[[object], bool], str], ...] = (
 """Remedies by pydantic's error type and a condition on the value."""
 
 
-def issues_from(document: object, error: ValidationError) -> list[ConfigIssue]:
+def issues_from(document: object, details: Sequence[ErrorDetails]) -> list[ConfigIssue]:
     """Returns the issues of single options, one for each key path."""
     issues: dict[KeyPath, ConfigIssue] = {}
-    details = relevant_errors(error)
     hidden = (each for detail in details if detail["type"] == UNKNOWN_NETWORK for each in _hidden_errors(detail))
     for detail in (*details, *hidden):
         option = OptionLookup.from_error(document, detail)

@@ -104,13 +104,13 @@ def test_the_plan_reports_changes_before_their_deployment_and_none_after(environ
 @pytest.mark.usefixtures("bootstrapped")
 def test_an_environment_name_is_resolved_in_the_current_folder(tmp_path: Path) -> None:
     (tmp_path / "environments").mkdir()
-    text = f"name: elsewhere\n{HEAD}{FIRST}".replace("us-east-1", "us-east-9")
+    text = f"name: elsewhere\n{HEAD}{FIRST}".replace("us-east-1", "ca-west-1")
     (tmp_path / "environments" / "elsewhere.yaml").write_text(text)
     process = sandpiper("plan", "-e", "elsewhere", cwd=tmp_path)
     assert process.returncode == CHANGES, process.stderr
-    assert "region: us-east-9 was not known to offer code interpreters" in process.stdout
+    assert "region: ca-west-1 was not known to offer code interpreters" in process.stdout
     assert (
-        "is not bootstrapped, so nothing can be deployed: run `cdk bootstrap aws://123456789012/us-east-9`"
+        "is not bootstrapped, so nothing can be deployed: run `cdk bootstrap aws://123456789012/ca-west-1`"
         in process.stdout
     )
 

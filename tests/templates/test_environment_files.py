@@ -71,7 +71,7 @@ def test_longest_names_are_truncated_to_service_limits(tmp_path: Path) -> None:
 
 
 def test_unknown_region_is_a_warning_of_the_synthesis(tmp_path: Path) -> None:
-    environment = Environment.model_validate({**HEAD, "region": "eu-central-9", "interpreters": {"sandbox": None}})
+    environment = Environment.model_validate({**HEAD, "region": "eu-central-2", "interpreters": {"sandbox": None}})
     _assembly(environment, tmp_path)
     report = json.loads((tmp_path / "validation-report.json").read_text())
-    assert "region: eu-central-9 was not known to offer code interpreters" in json.dumps(report)
+    assert "region: eu-central-2 was not known to offer code interpreters" in json.dumps(report)

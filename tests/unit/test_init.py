@@ -84,10 +84,11 @@ def test_output_can_be_in_any_existing_folder(tmp_path: Path) -> None:
 
 
 def test_warnings_are_printed_after_the_file_is_written(tmp_path: Path) -> None:
-    process = _run(tmp_path, *NEEDED, "--region", "eu-west-9")
+    process = _run(tmp_path, *NEEDED, "--region", "eu-central-2")
     assert process.returncode == 0
     assert (
-        "warning: environments/first.yaml: region: eu-west-9 was not known to offer code interpreters" in process.stderr
+        "warning: environments/first.yaml: region: eu-central-2 was not known to offer code interpreters"
+        in process.stderr
     )
 
 
