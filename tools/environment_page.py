@@ -62,7 +62,10 @@ credentials. Without `-c environment=NAME`, the environment is `local`.
 longer.
 
 An invalid file fails synthesis with one line for each issue. A line contains the file and line
-number, the option, its value, the allowed values and the remedy.
+number, the option, its value, the allowed values and the remedy. The first 50 issues are listed.
+
+A file has at most 512 KiB, 20,000 keys and values, and 50 levels. An alias or a merge key (`<<`)
+counts as all the values that it stands for.
 
 ## With tenants
 
