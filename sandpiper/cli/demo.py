@@ -14,7 +14,16 @@ from local_aws import control, environment
 from local_aws.lock import try_lock
 from local_aws.settings import StateDirectory
 from sandpiper.cdk_cli import PROJECT, cdk, running_cdk
-from sandpiper.cli.output import errors_as_messages, human_time, notes, print_files, print_skipped, report
+from sandpiper.cli.output import (
+    errors_as_messages,
+    human_time,
+    notes,
+    print_files,
+    print_skipped,
+    progress,
+    report,
+    styled,
+)
 from sandpiper.errors import CliError
 
 if TYPE_CHECKING:
@@ -29,7 +38,7 @@ if TYPE_CHECKING:
 STATE = StateDirectory(Path(), "demo")
 ASSEMBLY = STATE.path / "cdk.out"
 EXAMPLES = ("claims_total", "bar_chart", "csv_report")
-NEXT = """[bold]Next[/]
+NEXT = """
   export PATH="$PWD/.venv/bin:$PWD/node_modules/.bin:$PATH"
   sandpiper local start                     start the embedded AWS and keep it running
   eval "$(sandpiper local env)"             use it with boto3, the AWS CLI and the CDK CLI
@@ -49,10 +58,10 @@ class Phases:
     def phase(self, name: str) -> Generator[Callable[[str], None]]:
         """Runs a phase. Yields a function that shows a line of detail until the phase ends."""
         started = time.monotonic()
-        with notes.status(name) as status:
-            yield lambda detail: status.update(f"{name}: {detail[:100].replace('[', '(')}")
+        with progress(name) as show:
+            yield lambda detail: show(f"{name}: {detail[:100]}")
         self.seconds[name] = time.monotonic() - started
-        notes.print(f"[green]✓[/] {name} [dim]{self.seconds[name]:.1f} s[/]")
+        notes.print(styled(("✓", "green"), f" {name} ", (f"{self.seconds[name]:.1f} s", "dim")))
 
 
 def demo(
@@ -82,14 +91,15 @@ def demo(
             control.stop(STATE)
         for name, result in finished.items():
             duration = human_time(result.result["executionTimeMs"])
-            report.print(f"\n[bold]examples/{name}.py[/]  exit code {result.exit_code}, {duration}")
-            report.print(result.result["stdout"] + result.result["stderr"], markup=False)
+            report.print(styled("\n", (f"examples/{name}.py", "bold"), f"  exit code {result.exit_code}, {duration}"))
+            report.print(result.result["stdout"] + result.result["stderr"])
         report.print()
         print_files(report, [file for result in finished.values() for file in result.files])
         for result in finished.values():
             print_skipped(report, result.result)
         seconds = time.monotonic() - started
-        report.print(f"\ndone in {seconds:.1f} s; the embedded AWS is stopped\n\n{NEXT}", soft_wrap=True)
+        done = f"\ndone in {seconds:.1f} s; the embedded AWS is stopped\n\n"
+        report.print(styled(done, ("Next", "bold"), NEXT), soft_wrap=True)
         if problems := [problem for result in finished.values() for problem in result.problems]:
             raise CliError("\n".join(problems))
         if any(result.exit_code for result in finished.values()):

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sandpiper.cli.options import ENVIRONMENT
-from sandpiper.cli.output import errors_as_messages, notes, printable
+from sandpiper.cli.output import errors_as_messages, notes
 from sandpiper.errors import CliError
 from sandpiper_contract.aws import BOOTSTRAP_QUALIFIER
 
@@ -53,7 +53,7 @@ def deployment_policy(
                 soft_wrap=True,
             )
         for sid, reason in unscoped_grants(loaded).items():
-            notes.print(printable(f"{sid} is not limited to this environment's resources: {reason}"), soft_wrap=True)
+            notes.print(f"{sid} is not limited to this environment's resources: {reason}", soft_wrap=True)
         if out is None:
             print(json.dumps(policies, indent=2))
             return
@@ -62,6 +62,6 @@ def deployment_policy(
             for name, document in policies.items():
                 path = out / f"{name}.json"
                 path.write_text(json.dumps(document, separators=(",", ":")) + "\n")
-                notes.print(printable(f"wrote {path}"), soft_wrap=True)
+                notes.print(f"wrote {path}", soft_wrap=True)
         except OSError as error:
             raise CliError(f"--out {out}: {error.strerror}") from None

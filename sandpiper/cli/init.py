@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sandpiper.cli.output import errors_as_messages, notes, printable
+from sandpiper.cli.output import errors_as_messages, notes, styled
 from sandpiper.errors import CliError
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _prompt_network(scaffold: EnvironmentScaffold, output: Path | None) -> Envir
     from sandpiper.environment.scaffold import NETWORKS
 
     for network, description in NETWORKS.items():
-        notes.print(f"  {network}: {description}")
+        notes.print(f"  {network}: {description}", soft_wrap=True)
     return _prompt(scaffold, "network", output, default="SANDBOX")
 
 
@@ -148,7 +148,7 @@ def _prompt(
             return answered
         for issue in issues:
             subject = issue.key_path[1] if len(issue.key_path) > 1 else name
-            notes.print(f"  {printable(f'{subject} {issue.problem}; allowed: {issue.allowed}')}", soft_wrap=True)
+            notes.print(f"  {subject} {issue.problem}; allowed: {issue.allowed}", soft_wrap=True)
 
 
 def _print_zones(scaffold: EnvironmentScaffold) -> None:
@@ -176,16 +176,16 @@ def _write(scaffold: EnvironmentScaffold, output: Path | None) -> None:
     try:
         if not output and not file.parent.exists():
             file.parent.mkdir()
-            notes.print(f"created the folder {file.parent}")
+            notes.print(f"created the folder {file.parent}", soft_wrap=True)
         with file.open("x", encoding="utf-8") as stream:
             stream.write(text)
     except FileExistsError:
         raise CliError(f"{file} already exists and is not overwritten: choose another --name or --output") from None
     except OSError as error:
         raise CliError(f"{file} cannot be written ({error.strerror}): choose another --output") from None
-    notes.print(f"wrote {printable(str(file))}", soft_wrap=True)
+    notes.print(f"wrote {file}", soft_wrap=True)
     for warning in find_warnings(from_text(text, file)):
-        notes.print(f"[yellow]warning:[/] {printable(f'{file}: {warning.at}: {warning.text}')}", soft_wrap=True)
+        notes.print(styled(("warning:", "yellow"), f" {file}: {warning.at}: {warning.text}"), soft_wrap=True)
     print(_next_commands(shlex.quote(str(output or scaffold.name)), scaffold))
 
 

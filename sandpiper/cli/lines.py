@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandpiper.cli.output import printable, report
+from sandpiper.cli.output import report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,4 +24,4 @@ STYLES: dict[Tone, str] = {
 def print_lines(lines: Iterable[Line]) -> None:
     """Prints each line without wrapping, so that searches find it."""
     for line in lines:
-        report.print("  " * line.depth + printable(line.text), style=STYLES[line.tone], soft_wrap=True)
+        report.print("  " * line.depth + line.text, style=STYLES[line.tone], soft_wrap=True)

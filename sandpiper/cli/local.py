@@ -12,7 +12,7 @@ import typer
 
 from local_aws import control, environment, running_instance
 from local_aws.settings import COMPONENTS, Hosts, LocalAwsError, StateDirectory
-from sandpiper.cli.output import errors_as_messages, notes, printable, report
+from sandpiper.cli.output import errors_as_messages, notes, progress, report, styled
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -77,7 +77,7 @@ def start(
     with errors_as_messages():
         started = time.monotonic()
         hosts = Hosts(vpc_hosts or (), public_hosts or (), public_hosts_only)
-        with notes.status("starting the embedded AWS"):
+        with progress("starting the embedded AWS"):
             running, is_new = control.start(
                 _state_directory(state), port=port, agentcore_port=agentcore_port, hosts=hosts
             )
@@ -123,7 +123,7 @@ def status(
             if as_json:
                 print(json.dumps({"running": False}, indent=2))
             else:
-                report.print(printable(_not_running(state)), soft_wrap=True)
+                report.print(_not_running(state), soft_wrap=True)
             raise typer.Exit(1)
         health = control.health(running)
         environment.apply(running)
@@ -159,10 +159,10 @@ def stop(state: State = STATE) -> None:
     with errors_as_messages():
         directory = _state_directory(state)
         if control.stop(directory):
-            notes.print(f"stopped the embedded AWS in {printable(str(directory.path))}", soft_wrap=True)
+            notes.print(f"stopped the embedded AWS in {directory.path}", soft_wrap=True)
         else:
             notes.print(
-                f"no embedded AWS runs in {printable(str(directory.path))}: nothing was stopped. To stop one that was "
+                f"no embedded AWS runs in {directory.path}: nothing was stopped. To stop one that was "
                 "started in another folder, run the command there or use --state DIR",
                 soft_wrap=True,
             )
@@ -182,7 +182,7 @@ def logs(
             log = _state_directory(state).log(name)
             text = log.read_text(errors="replace") if log.exists() else ""
             # On stdout like the lines, so that the heading stays above them when the output is redirected.
-            report.print(f"[bold]{name}[/] {log}" if text else f"[bold]{name}[/] has no log in {log}", soft_wrap=True)
+            report.print(styled((name, "bold"), f" {log}" if text else f" has no log in {log}"), soft_wrap=True)
             print("\n".join(text.splitlines()[-lines:]))
 
 
@@ -215,4 +215,5 @@ def _option(state: Path) -> str:
 def _print_sandbox(console: Console, health: dict[str, object]) -> None:
     sandbox = health["sandbox"]
     if isinstance(sandbox, dict) and not sandbox["available"]:
-        console.print(f"[yellow]no code can run:[/] {sandbox['reason']}. {sandbox['fix'] or ''}", soft_wrap=True)
+        reason = f" {sandbox['reason']}. {sandbox['fix'] or ''}"
+        console.print(styled(("no code can run:", "yellow"), reason), soft_wrap=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import signal
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from local_aws.settings import LocalAwsError
 from local_aws.signals import TERMINATION_SIGNALS
@@ -17,14 +17,28 @@ from sandpiper.errors import CliError, CommandInterruptedError
 from sandpiper.plan.lines import human_size
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
-    from typing import Any
+    from collections.abc import Callable, Generator, Iterable, Mapping
+
+    from rich.style import Style
 
     from sandpiper.workflow import SavedFile
 
-notes = Console(stderr=True, highlight=False)
+
+class PlainConsole(Console):
+    """A console that prints every string as it is. Styles are added with `styled` or `style=`.
+
+    A string is a value that users, AWS or untrusted code chose. Rich would interpret `[word]` in it as markup and
+    `:word:` as an emoji, and a terminal would interpret its control characters.
+    """
+
+    def render_str(self, text: str, *, style: str | Style = "", **_: Any) -> Text:
+        """Returns the text for a string that is printed, or that is the cell of a table."""
+        return Text(printable(text), style=style)
+
+
+notes = PlainConsole(stderr=True)
 """Console for progress and messages."""
-report = Console(highlight=False)
+report = PlainConsole()
 """Console for reports that people read."""
 FAILED = 2
 """Exit code of a command that failed. 1 is the exit code of a program that failed in the sandbox."""
@@ -43,10 +57,10 @@ def errors_as_messages(code: int = FAILED) -> Generator[None]:
         try:
             yield
         except CommandInterruptedError as interrupted:
-            notes.print(printable(str(interrupted)), soft_wrap=True)
+            notes.print(str(interrupted), soft_wrap=True)
             raise typer.Exit(SIGNAL_EXIT_CODE + received[0]) from None
         except (CliError, LocalAwsError) as failure:
-            notes.print(f"[bold red]error:[/] {printable(str(failure))}", soft_wrap=True)
+            notes.print(styled(("error:", "bold red"), f" {failure}"), soft_wrap=True)
             raise typer.Exit(code) from None
         except KeyboardInterrupt:
             notes.print("interrupted")
@@ -74,8 +88,22 @@ def _as_interrupts() -> Generator[list[int]]:
 
 
 def printable(text: str) -> str:
-    """Returns text without markup for Rich and without control characters, which could control the terminal."""
-    return escape("".join(character if character.isprintable() or character == "\n" else "�" for character in text))
+    """Returns text without control characters, which could control the terminal."""
+    return "".join(character if character.isprintable() or character in "\n\t" else "�" for character in text)
+
+
+def styled(*parts: str | tuple[str, str]) -> Text:
+    """Returns text for a console. Each part is text, or text with a style such as `("error:", "bold red")`."""
+    return Text.assemble(
+        *((printable(part), "") if isinstance(part, str) else (printable(part[0]), part[1]) for part in parts)
+    )
+
+
+@contextmanager
+def progress(text: str) -> Generator[Callable[[str], None]]:
+    """Shows a line on stderr while the block runs. Yields a function that replaces the line."""
+    with notes.status(styled(text)) as status:
+        yield lambda line: status.update(styled(line))
 
 
 def printable_name(path: str) -> str:
@@ -86,24 +114,24 @@ def printable_name(path: str) -> str:
 def print_stream(stream: TextIO, text: str) -> None:
     """Prints the output of a program, without control characters when the stream is a terminal."""
     if text and stream.isatty():
-        text = "".join(character if character.isprintable() or character in "\n\t" else "�" for character in text)
+        text = printable(text)
     if text:
         print(text, file=stream)
 
 
 def print_files(console: Console, files: Iterable[SavedFile]) -> None:
     """Prints a table of files. It may be wider than the terminal, so that S3 URIs are not wrapped."""
-    links: list[str] = []
+    links: list[Text] = []
     table = Table("file", "type", "size", "S3 URI", "saved to", box=None, pad_edge=False, header_style="bold")
     for file in files:
-        saved_to = "[red]not saved[/]" if file.problem else printable_name(str(file.saved_to))
+        saved_to = styled(("not saved", "red")) if file.problem else printable_name(str(file.saved_to))
         table.add_row(
             printable_name(file.name), file.content_type, human_size(file.size), printable_name(file.s3_uri), saved_to
         )
         if file.link:
-            links.append(f"[bold]link[/] {printable_name(file.name)}: {printable_name(file.link)}")
+            links.append(styled(("link", "bold"), f" {printable_name(file.name)}: {printable_name(file.link)}"))
     if table.row_count:
-        Console(file=console.file, width=MAX_TABLE_WIDTH).print(table)
+        PlainConsole(file=console.file, width=MAX_TABLE_WIDTH).print(table)
     for link in links:
         console.print(link, soft_wrap=True)
 
@@ -111,14 +139,13 @@ def print_files(console: Console, files: Iterable[SavedFile]) -> None:
 def print_skipped(console: Console, result: Mapping[str, Any]) -> None:
     """Prints a line for each skipped file, and the address of each result that was truncated."""
     for file in result["skipped"]:
-        console.print(
-            f"[yellow]skipped[/] {printable_name(file['path'])} ({human_size(file['size'])}): {file['reason']}"
-        )
+        name, size = printable_name(file["path"]), human_size(file["size"])
+        console.print(styled(("skipped", "yellow"), f" {name} ({size}): {file['reason']}"))
     for stream in ("stdout", "stderr"):
         if address := result.get(f"{stream}Uri"):
-            console.print(f"[yellow]truncated[/] {stream}: complete at {printable(address)}", soft_wrap=True)
+            console.print(styled(("truncated", "yellow"), f" {stream}: complete at {address}"), soft_wrap=True)
     if address := result.get("manifestUri"):
-        console.print(f"[yellow]truncated[/] list of files: complete at {printable(address)}", soft_wrap=True)
+        console.print(styled(("truncated", "yellow"), f" list of files: complete at {address}"), soft_wrap=True)
 
 
 def human_time(milliseconds: float) -> str:

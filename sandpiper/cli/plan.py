@@ -11,7 +11,7 @@ import typer
 from sandpiper.cli.exit_codes import CHANGES, ERROR
 from sandpiper.cli.lines import print_lines
 from sandpiper.cli.options import ENVIRONMENT
-from sandpiper.cli.output import errors_as_messages, notes, printable
+from sandpiper.cli.output import errors_as_messages, progress
 
 if TYPE_CHECKING:
     from sandpiper.plan.assembly import Assembly
@@ -45,8 +45,8 @@ def plan(
 
         provided: Assembly | None = read_assembly(assembly) if assembly else None
         selected = environments.select_environment(environment, provided)
-        with notes.status(f"reading {selected.name}") as status:
-            synthesised = provided or selected.synthesise(lambda line: status.update(printable(line[:100])))
+        with progress(f"reading {selected.name}") as show:
+            synthesised = provided or selected.synthesise(lambda line: show(line[:100]))
             account = selected.account(synthesised.target)
             found = compare.create_plan(
                 synthesised, account.stacks(selected.name), account, selected.quotas, selected.warnings

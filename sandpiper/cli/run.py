@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from sandpiper.cli.options import ENVIRONMENT
-from sandpiper.cli.output import errors_as_messages, notes, print_files, print_skipped, print_stream
+from sandpiper.cli.output import errors_as_messages, notes, print_files, print_skipped, print_stream, progress
 from sandpiper.errors import CliError, NoResultError
 from sandpiper_contract.files import DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES, LINK_SECONDS, MAX_FILE_BYTES, MAX_FILES
 from sandpiper_contract.requests import LANGUAGES, RUNTIMES, SESSION_TIMEOUT_SECONDS
@@ -155,13 +155,13 @@ def run(
         name = environment or "local"
         session = deployment.session_for(name)
         deployment.require_intended_endpoint(session, name)
-        with notes.status("starting") as status:
+        with progress("starting") as show:
             target = deployment.find(session, name, tenant or deployment.only_tenant(name))
             notes.print(f"account {target.account} at {target.endpoint}", soft_wrap=True)
             if interpreter is not None and interpreter not in target.interpreters:
                 raise CliError(f"--interpreter is {interpreter!r}; allowed: {' | '.join(target.interpreters)}")
             try:
-                finished = workflow.run(session, target, request, local, out, status.update, overwrite=overwrite)
+                finished = workflow.run(session, target, request, local, out, show, overwrite=overwrite)
             except NoResultError as failed:
                 raise CliError(in_flags(str(failed))) from None
         if as_json:

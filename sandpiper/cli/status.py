@@ -9,7 +9,7 @@ import typer
 from sandpiper.cli.exit_codes import CHANGES, ERROR
 from sandpiper.cli.lines import print_lines
 from sandpiper.cli.options import ENVIRONMENT
-from sandpiper.cli.output import errors_as_messages, notes
+from sandpiper.cli.output import errors_as_messages, progress
 
 EXAMPLES = """
 [bold]Examples[/]
@@ -43,7 +43,7 @@ def status(
         from sandpiper.status.render import report
 
         selected = select_environment(environment)
-        with notes.status(f"reading {selected.name}"):
+        with progress(f"reading {selected.name}"):
             found = collect_status(selected.account(), selected.name, with_drift=drift)
         if as_json:
             print(found.model_dump_json(by_alias=True, indent=2))
