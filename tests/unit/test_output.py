@@ -6,7 +6,6 @@ import io
 from typing import TYPE_CHECKING
 
 import pytest
-
 from rich.table import Table
 
 from sandpiper.cli import output

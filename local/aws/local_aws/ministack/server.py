@@ -20,6 +20,7 @@ from local_aws.ministack.patches import (
     lambda_svc,
     s3,
     s3_buckets,
+    s3_permissions,
     stepfunctions,
 )
 from local_aws.ministack.stub_resources import STUB_RESOURCES
@@ -42,6 +43,7 @@ def main() -> None:
     lambda_svc.install(functions)
     s3_buckets.install()
     kms.install()
+    s3_permissions.install()
     cloudformation.install()
     cloudformation_deletion.install()
     stepfunctions.install()
