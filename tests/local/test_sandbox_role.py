@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
+import urllib3
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
+from local_agentcore.faults import Rule
 from sandpiper_contract.aws import MANAGED_INTERPRETER
+from tests.support.account import ACCOUNT
+from tests.support.iam import document
 from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from local_agentcore.admin_client import FaultInjector
     from tests.support.product import Product
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="writes to the deployed bucket")
@@ -132,6 +141,64 @@ def test_the_credentials_belong_to_the_role_of_the_interpreter(product: Product)
     for interpreter, other in (("sandbox", "public"), ("public", "sandbox")):
         code = f"s3.put_object(Bucket=bucket, Key=own.rpartition('/')[0] + '/{other}/x', Body=b'1')"
         assert "(AccessDenied)" in run_code(product, "boto3", code, interpreter)["stderr"]
+
+
+def start_session(product: Product) -> tuple[Any, dict[str, str]]:
+    session: Any = product.session
+    data = session.client("bedrock-agentcore")
+    target = {"codeInterpreterIdentifier": product.deployment.interpreters["sandbox"]}
+    return data, target | {"sessionId": data.start_code_interpreter_session(**target)["sessionId"]}
+
+
+def assume_another_role(product: Product, session: Any) -> Any:
+    """Creates a role that trusts the role of a session. Returns a client of STS with the credentials of that role."""
+    name, caller = f"chained-{uuid.uuid4().hex[:8]}", session.client("sts").get_caller_identity()["Arn"]
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": caller}}
+    product.session.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=document(trust))
+    assumed = session.client("sts").assume_role(
+        RoleArn=f"arn:aws:iam::{ACCOUNT}:role/{name}", RoleSessionName="chained"
+    )
+    keys = assumed["Credentials"]
+    credentials = (keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+    chained: Any = boto3.Session(*credentials, region_name=session.region_name)
+    return chained.client("sts")
+
+
+PRINT_CREDENTIALS = """
+import boto3
+print(*boto3.Session().get_credentials().get_frozen_credentials()[:3])"""
+
+
+@pytest.mark.parametrize("end", ["stopped", "failed"])
+def test_printed_credentials_are_revoked_when_the_session_ends(
+    product: Product, faults: FaultInjector, end: str
+) -> None:
+    data, target = start_session(product)
+
+    def run(code: str) -> str:
+        arguments = {"language": "python", "code": code}
+        (event,) = data.invoke_code_interpreter(**target, name="executeCode", arguments=arguments)["stream"]
+        return event["result"]["structuredContent"]["stdout"]
+
+    stolen: Any = boto3.Session(*run(PRINT_CREDENTIALS).split(), region_name=product.session.region_name)
+    s3 = stolen.client("s3", config=Config(signature_version="s3v4"))
+    item = {"Bucket": product.deployment.bucket, "Key": f"{product.deployment.prefix}/sandbox/sandbox/stolen"}
+    s3.put_object(**item, Body=b"x")
+    url = s3.generate_presigned_url("get_object", item)
+    assert urllib3.request("GET", url).status == 200
+    chained = assume_another_role(product, stolen)
+    assert ":assumed-role/chained-" in chained.get_caller_identity()["Arn"]
+    if end == "stopped":
+        data.stop_code_interpreter_session(**target)
+    else:
+        faults.inject(Rule("session_dies", "executeCode", times=1))
+        with pytest.raises(ClientError):
+            run("1")
+    with pytest.raises(ClientError, match="ExpiredToken"):
+        s3.get_object(**item)
+    with pytest.raises(ClientError, match="ExpiredToken"):
+        chained.get_caller_identity()
+    assert urllib3.request("GET", url).status in (400, 403)
 
 
 def test_code_has_no_credentials_of_a_role_that_does_not_trust_the_interpreter(

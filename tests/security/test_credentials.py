@@ -27,6 +27,10 @@ class UnavailableAuthorizer:
         self.requests += 1
         raise InternalServerError("IAM could not be called")
 
+    async def revoke(self, _: str) -> None:
+        self.requests += 1
+        raise InternalServerError("IAM could not be called")
+
 
 async def request_credentials(metadata: Metadata, count: int) -> list[int]:
     """Requests credentials repeatedly on one connection. Returns the status codes."""
@@ -69,3 +73,20 @@ def test_failed_credentials_are_requested_and_logged_once(
     assert authorizer.requests == 1
     logged = [record for record in caplog.records if record.name.startswith("local_agentcore")]
     assert len(logged) == 1
+
+
+def test_session_ends_although_its_credentials_cannot_be_revoked(caplog: pytest.LogCaptureFixture) -> None:
+    authorizer = UnavailableAuthorizer()
+
+    async def use_and_end(*, use: bool) -> list[int]:
+        session = role.SessionRole(authorizer, "role", "interpreter", "session")  # pyright: ignore[reportArgumentType]
+        statuses = await request_credentials(Metadata(session, "us-east-1"), 1) if use else []
+        await session.revoke()
+        return [*statuses, *await request_credentials(Metadata(session, "us-east-1"), 1)]
+
+    with caplog.at_level(logging.WARNING):
+        assert asyncio.run(use_and_end(use=False)) == [500]
+        assert authorizer.requests == 0
+        assert asyncio.run(use_and_end(use=True)) == [500, 500]
+    assert authorizer.requests == 2
+    assert "The credentials of session session are valid until they expire: IAM could not be called" in caplog.text

@@ -63,7 +63,7 @@ class Authorizer:
     """Sends requests to the authorizer over persistent connections."""
 
     def __init__(self, url: str, token: str) -> None:
-        """Creates the client. `url` is the parent of `/authorize`, `/assumable` and `/credentials`."""
+        """Creates the client. `url` is the parent of `/authorize`, `/assumable`, `/credentials` and `/revoke`."""
         self._url, self._token = url.rstrip("/"), f"Bearer {token}"
         # Separate threads: a slow authorizer must not block the work in asyncio's threads.
         self._threads = ThreadPoolExecutor(CONNECTIONS, "authorizer")
@@ -100,6 +100,14 @@ class Authorizer:
             raise RoleNotAssumableError(str(response["refused"]))
         expiration = datetime.fromisoformat(response.pop("expiration"))
         return Credentials(expiration=expiration, **response)
+
+    async def revoke(self, session_id: str) -> None:
+        """Revokes the credentials of a session, and those that were obtained with them.
+
+        Raises:
+            InternalServerError: The authorizer does not respond.
+        """
+        await self._in_thread(lambda: self._post("revoke", {"session": session_id}))
 
     async def require_assumable(self, role_arn: str, interpreter_arn: str) -> None:
         """Checks that the service can assume a role for an interpreter, which may not exist yet.

@@ -146,7 +146,8 @@ class Emulator:
 
     def connect(self, session: Session) -> None:
         """Serves the network of a session's sandbox, with the execution role of its interpreter."""
-        session.sandbox.serve(self._networks.handlers(session.interpreter, session.identifier))
+        session.role = self._networks.session_role(session.interpreter, session.identifier)
+        session.sandbox.serve(self._networks.handlers(session.interpreter, session.role))
 
     async def call(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Executes an operation, at most once per client token.

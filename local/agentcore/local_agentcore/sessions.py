@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .assumptions import Assumptions
     from .clock import Clock
     from .interpreters import Interpreter
+    from .network.role import SessionRole
     from .sandbox.host import Sandbox
 
 MAX_REMEMBERED_SESSIONS = 10_000
@@ -62,6 +63,7 @@ class Session:
         echoed: Members of the request that the emulator returns but does not act on.
         end_reason: Why the session ended, or None.
         updated: When the session ended.
+        role: The credentials of its code. None: its interpreter has no execution role.
     """
 
     number: int
@@ -74,6 +76,7 @@ class Session:
     echoed: dict[str, Any]
     end_reason: EndReason | None = None
     updated: datetime | None = None
+    role: SessionRole | None = field(default=None, repr=False)
 
     @property
     def expires(self) -> datetime:
@@ -190,11 +193,13 @@ class Sessions:
             await self.end(session, EndReason.STOPPED)
 
     async def end(self, session: Session, reason: EndReason) -> None:
-        """Ends a session and its sandbox."""
+        """Ends a session and its sandbox, then revokes its credentials."""
         if session.end_reason is None:
             session.end_reason, session.updated = reason, self._clock()
             log.info("Session %s %s", session.identifier, reason.value)
         await session.sandbox.end()
+        if session.role is not None and not self._closed:  # when the emulator ends, so does the authorizer
+            await session.role.revoke()
 
     def count(self, interpreter: Interpreter | None = None) -> int:
         """Returns the number of live and starting sessions, of one interpreter or of all."""

@@ -89,14 +89,17 @@ class Networks:
             return f"but no session can be started: {error.reason}. Remedy: {error.fix}"
         return "the internet by slirp4netns, without this host and private networks"
 
-    def handlers(self, interpreter: Interpreter, session_id: str) -> list[Handler]:
-        """Returns the connection handlers of a session's sandbox, in the order of the listeners in its NetworkSpec."""
+    def session_role(self, interpreter: Interpreter, session_id: str) -> SessionRole | None:
+        """Returns the execution role of a session, or None for an interpreter without a role."""
         role = interpreter.echoed.get("executionRoleArn")
-        session_role = None
-        if role is not None and self._authorizer is not None:
-            session_role = SessionRole(self._authorizer, role, interpreter.arn, session_id)
+        if role is None or self._authorizer is None:
+            return None
+        return SessionRole(self._authorizer, role, interpreter.arn, session_id)
+
+    def handlers(self, interpreter: Interpreter, role: SessionRole | None) -> list[Handler]:
+        """Returns the connection handlers of a session's sandbox, in the order of the listeners in its NetworkSpec."""
         hosts = named_hosts.handlers(self._hosts[interpreter.network_mode])
-        return [self._s3_proxy.handler(), Metadata(session_role, self._region).serve, *hosts]
+        return [self._s3_proxy.handler(), Metadata(role, self._region).serve, *hosts]
 
 
 def _host_list(hosts: Sequence[named_hosts.NamedHost]) -> str:

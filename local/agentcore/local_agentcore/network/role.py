@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class SessionRole:
-    """Fetches credentials on demand, caches them, and refreshes them before they expire. Never logs them."""
+    """Fetches credentials on demand, caches and refreshes them, and revokes them at the end. Never logs them."""
 
     def __init__(self, authorizer: Authorizer, role_arn: str, interpreter_arn: str, session_id: str) -> None:
         self._authorizer = authorizer
@@ -32,6 +32,7 @@ class SessionRole:
         self._valid_until = datetime.min.replace(tzinfo=UTC)
         self._failure: RoleNotAssumableError | InternalServerError | None = None
         self._failed_until = self._valid_until
+        self._requested = self._revoked = False
 
     async def document(self) -> dict[str, Any]:
         """Returns the metadata service's document for the role.
@@ -40,7 +41,7 @@ class SessionRole:
         credentials. That AgentCore does the same is an assumption.
 
         Raises:
-            InternalServerError: The authorizer does not respond.
+            InternalServerError: The authorizer does not respond, or the session has ended.
         """
         now = datetime.now(UTC)
         try:
@@ -59,8 +60,21 @@ class SessionRole:
             "Expiration": _iso(credentials.expiration),
         }
 
+    async def revoke(self) -> None:
+        """Revokes all credentials of the session: code may have printed or stored them."""
+        async with self._lock:  # a pending request for credentials ends first
+            if self._requested and not self._revoked:
+                try:
+                    await self._authorizer.revoke(self._names[2])
+                except InternalServerError as error:
+                    log.warning("The credentials of session %s are valid until they expire: %s", self._names[2], error)
+            self._revoked = True
+
     async def _current(self, now: datetime) -> Credentials:
         async with self._lock:
+            if self._revoked:
+                raise InternalServerError("The session has ended")
+            self._requested = True
             if self._failure is not None and now < self._failed_until:
                 raise self._failure
             if self._credentials is None or now >= self._valid_until:

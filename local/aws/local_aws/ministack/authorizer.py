@@ -1,7 +1,7 @@
 """IAM for local-agentcore, which runs outside MiniStack: signatures, permissions and execution roles.
 
-Serves `POST /_local/authorize`, `POST /_local/assumable` and `POST /_local/credentials` on the AWS endpoint. They
-require a bearer token that only local-agentcore has.
+Serves `POST /_local/authorize`, `/_local/assumable`, `/_local/credentials` and `/_local/revoke` on the AWS endpoint.
+They require a bearer token that only local-agentcore has.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Authorizer:
 
     def __init__(self, token: str) -> None:
         self._bearer = f"Bearer {token}".encode()
-        self._routes = {f"{PATH}{handler.__name__}": handler for handler in (authorize, assumable, credentials)}
+        self._routes = {f"{PATH}{handler.__name__}": handler for handler in (authorize, assumable, credentials, revoke)}
 
     def handles(self, request: Request) -> bool:
         """Returns whether a request is for these routes."""
@@ -107,6 +107,11 @@ def credentials(parameters: Mapping[str, Any]) -> dict[str, Any]:
         return {"refused": str(error)}
     session = sts.create_session(role, parameters["session"], SESSION_SECONDS)
     return {**session, "expiration": datetime.fromtimestamp(session["expiration"], UTC).isoformat()}
+
+
+def revoke(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Revokes the credentials of a session of AgentCore, and those that were obtained with them."""
+    return {"revoked": sts.revoke_sessions(parameters["session"])}
 
 
 def _condition_keys(values: Mapping[str, list[str]]) -> dict[str, str | list[str]]:

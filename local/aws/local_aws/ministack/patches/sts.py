@@ -50,6 +50,28 @@ def create_session(role: Mapping[str, Any], session_name: str, duration_seconds:
     }
 
 
+def revoke_sessions(session_name: str) -> int:
+    """Lets the credentials of a session name expire now, and those of roles that were assumed with them.
+
+    Returns:
+        The number of access keys that were valid.
+    """
+    revoked = {
+        key
+        for key, session in sts._sessions.items()
+        if session.get("PrincipalType") == "AssumedRole" and session["Arn"].endswith(f"/{session_name}")
+    }
+    while chained := {
+        key
+        for key, session in sts._sessions.items()
+        if key not in revoked and session.get("SourceAccessKeyId") in revoked
+    }:
+        revoked |= chained
+    for key in revoked:
+        sts._sessions[key] = {**sts._sessions[key], "Expiration": time.time()}
+    return len(revoked)
+
+
 def replace_secret(access_key_id: str) -> tuple[str, str]:
     """Replaces the secret and the token of a session: MiniStack derives those of functions from public names.
 
