@@ -185,6 +185,11 @@ FIXED = (
     "Ended sessions stay in lists as TERMINATED, the latest 10,000; lists begin with the newest session.",
     "A client token gets the first response again, also after its session has ended or its interpreter was deleted.",
     "A command at its time limit and a canceled task end with all processes that their shell started, after 2 s.",
+    "A cell, a command and a task have the same environment variables, limits and Python flags. A cell has one "
+    "argument, its name, as a script without arguments has.",
+    "Cells run outside an event loop, so that asyncio.run() and run_until_complete() work, as in a script. Top-level "
+    "await also works. In Jupyter, a loop runs during a cell, and both functions fail.",
+    "Python writes no bytecode files, so that no `__pycache__` appears and a rewritten module is imported again.",
     "The request header content-type has no effect.",
     "writeFiles checks all paths before it writes; on a full disk the files before the failing one remain.",
 )

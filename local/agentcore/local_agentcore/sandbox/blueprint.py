@@ -27,9 +27,12 @@ GUEST_SOURCE = Path(__file__).parent / "guest"
 SYSTEM_DIRECTORIES = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 MIN_VERSION_DISABLE_USERNS = (0, 8, 0)
 START_SUPERVISOR = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from guest.supervisor import main; "
-    "del sys.path[0]; main(*sys.argv[2:])"
+    "import sys; sys.path[0] = sys.argv[1]; from guest.supervisor import main; del sys.path[0]; main(*sys.argv[2:])"
 )
+"""The program of process 1. Without `-I`, so that kernels have the flags of any other Python: with it, they would
+ignore PYTHONDONTWRITEBYTECODE, and their child processes would also be isolated. The sandbox sets the environment, and
+the working directory, still empty, is not on the import path.
+"""
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,6 @@ class Blueprint:
             "options": self._options([target for _, target in sources], filter_descriptor),
             "command": [
                 self.runtime.guest_python,
-                "-I",
                 "-c",
                 START_SUPERVISOR,
                 str(Path(layout.GUEST_PACKAGE).parent),

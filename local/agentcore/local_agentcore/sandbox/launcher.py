@@ -13,6 +13,7 @@ import ctypes
 import fcntl
 import json
 import os
+import signal
 import socket
 import stat
 import struct
@@ -36,6 +37,10 @@ SIOCADDRT, REJECT = 0x890B, 0x0201
 ROUTE = "L16s16x16sH62x"
 """Format of `struct rtentry`: padding, destination, gateway, mask and flags (RTF_UP | RTF_REJECT)."""
 
+UMASK = 0o022
+FIXED_SIGNALS = {signal.SIGKILL, signal.SIGSTOP}
+"""Signals whose handling cannot be changed."""
+
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -43,6 +48,18 @@ def check(result: int, action: str) -> None:
     """Exits with a message if a system call failed."""
     if result != 0:
         sys.exit(f"{action}: {os.strerror(ctypes.get_errno())}")
+
+
+def reset_inherited_state() -> None:
+    """Resets what the programs of the sandbox would inherit from the process that started the emulator.
+
+    A shell may have started it in the background, where SIGINT and SIGQUIT are ignored, by `nohup`, or with a umask
+    that hides staged files from the user of the sandbox.
+    """
+    os.umask(UMASK)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in signal.valid_signals() - FIXED_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def try_mount(source: str, target: str, kind: str, flags: int, data: str = "") -> bool:
@@ -177,6 +194,7 @@ def memory_file(name: str, text: str) -> int:
 
 def main(plan: dict[str, Any]) -> None:
     """Performs the steps of the plan, then executes bwrap."""
+    reset_inherited_state()
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)

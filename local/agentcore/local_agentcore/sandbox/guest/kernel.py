@@ -6,39 +6,24 @@ A fork takes a few ms, so another fork replaces a kernel that died or whose cont
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import fcntl
-import gc
-import importlib
-import io
 import os
 import signal
 import socket
-import struct
-import sys
-import traceback
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
-from .displays import MAX_ENCODED_BYTES, Displays, capture_displays, select_inline_backend
+from .cells import INT32, READY, KernelDescriptors
+from .displays import MAX_ENCODED_BYTES
 from .output import Budget, Collector
-from .processes import NICENESS, ChildProcesses, signal_group
+from .processes import ChildProcesses, signal_group
 
 if TYPE_CHECKING:
-    from types import FrameType
-    from typing import TextIO
+    from .forks import Fork, ForkingLoop
 
-INT32 = struct.Struct("!i")
-READY = 0
-CONTROL_DESCRIPTOR = 3
 PIPE_BYTES = 1024 * 1024  # a program that prints less never blocks on the pipe
 CANNOT_EXECUTE = 126  # exit code of a shell
-KERNEL_SETUP_FAILED = 70  # EX_SOFTWARE in sysexits.h
-SET_DUMPABLE = 4  # prctl(2)
-DISPLAYS = Displays()
 
 
 @dataclass(frozen=True)
@@ -64,48 +49,41 @@ class Outcome:
     displays: bytes = b""
 
 
-def make_shell() -> None:
-    """Creates the shell that all kernels copy by a fork, and keeps the garbage collector from writing to its pages.
-
-    Runs a cell, so that the memory of the first cell is shared as well: 5 of a session's 25 MiB. Removes directories
-    that code can write from the import path of process 1.
-    """
-    _shell().run_cell("pass", silent=True)
-    _import_path()
-    sys.path[:] = [directory for directory in sys.path if not Path(directory).is_relative_to(sys.prefix)]
-    gc.collect()
-    gc.freeze()
-
-
 def start_failure(name: str, error: OSError) -> Outcome:
     """Returns the outcome of a call whose process could not be started. The session stays usable."""
-    return Outcome(CANNOT_EXECUTE, b"", f"{name} cannot be started: {error.strerror}\n".encode())
+    return Outcome(CANNOT_EXECUTE, b"", f"{name} cannot be started: {error.strerror or error}\n".encode())
 
 
 class Kernel:
     """A forked kernel as the supervisor controls it."""
 
-    def __init__(self, processes: ChildProcesses) -> None:
-        self._control, kernel_control = socket.socketpair()
-        self._stdout, kernel_stdout = nonblocking_pipe()
-        self._stderr, kernel_stderr = nonblocking_pipe()
-        try:
-            with processes.oom_victims:
-                process = os.fork()
-        except OSError:
-            self._control.close()
-            kernel_control.close()
-            for descriptor in (self._stdout, self._stderr, kernel_stdout, kernel_stderr):
-                os.close(descriptor)
-            raise
-        if process == 0:
-            _become_kernel(kernel_control, kernel_stdout, kernel_stderr)
-        self._process = process
-        self._end = processes.exit_of(process)
+    def __init__(self, fork: Fork, control: socket.socket, stdout: int, stderr: int) -> None:
+        self._process, self._end = fork.process, fork.end
+        self._control, self._stdout, self._stderr = control, stdout, stderr
         self._control.setblocking(False)
-        kernel_control.close()
-        os.close(kernel_stdout)
-        os.close(kernel_stderr)
+
+    @classmethod
+    async def start(cls, loop: ForkingLoop[KernelDescriptors], processes: ChildProcesses) -> Kernel:
+        """Forks a kernel.
+
+        Raises:
+            OSError: No process can be started.
+        """
+        control, kernel_control = socket.socketpair()
+        stdout, kernel_stdout = nonblocking_pipe()
+        stderr, kernel_stderr = nonblocking_pipe()
+        try:
+            fork = await loop.fork(KernelDescriptors(kernel_control.fileno(), kernel_stdout, kernel_stderr), processes)
+        except BaseException:
+            control.close()
+            os.close(stdout)
+            os.close(stderr)
+            raise
+        finally:
+            kernel_control.close()
+            os.close(kernel_stdout)
+            os.close(kernel_stderr)
+        return cls(fork, control, stdout, stderr)
 
     async def wait_ready(self) -> bool:
         """Waits until the kernel accepts code. Returns False if it died first."""
@@ -185,111 +163,3 @@ def nonblocking_pipe() -> tuple[int, int]:
         fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     os.set_blocking(reading, False)
     return reading, writing
-
-
-def _become_kernel(control: socket.socket, stdout: int, stderr: int) -> NoReturn:
-    """Turns the forked process into a kernel. Closes all descriptors of the supervisor."""
-    try:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, _ignore)
-        os.setsid()
-        stdin = os.open(os.devnull, os.O_RDONLY)
-        for target, source in enumerate((stdin, stdout, stderr)):
-            os.dup2(source, target)
-        os.dup2(control.fileno(), CONTROL_DESCRIPTOR, inheritable=False)
-        control.detach()
-        os.closerange(CONTROL_DESCRIPTOR + 1, 1 << 16)
-        # Code may read its own entries in /proc. Only those of the supervisor are inaccessible.
-        ctypes.CDLL(None).prctl(SET_DUMPABLE, 1, 0, 0, 0)
-        os.nice(NICENESS)
-        _serve(socket.socket(fileno=CONTROL_DESCRIPTOR))
-    finally:
-        os._exit(KERNEL_SETUP_FAILED)
-
-
-def _ignore(_number: int, _frame: FrameType | None) -> None:
-    """Ignores an interrupt between two cells."""
-
-
-def _serve(control: socket.socket) -> NoReturn:
-    stdout, stderr = sys.stdout, sys.stderr = _text_stream(1), _text_stream(2)
-    sys.path[:] = ["", *_import_path()]  # the working directory first, as in a notebook
-    select_inline_backend()
-    shell, kernel, flush_c_streams = _shell(), os.getpid(), ctypes.CDLL(None).fflush
-    _show_tracebacks(shell, stderr)
-    control.sendall(INT32.pack(READY))
-    while True:
-        size = control.recv(INT32.size, socket.MSG_WAITALL)
-        if len(size) < INT32.size:
-            os._exit(0)
-        code = control.recv(INT32.unpack(size)[0], socket.MSG_WAITALL).decode("utf-8", "replace")
-        succeeded = _run_cell(shell, code, stderr)
-        if os.getpid() != kernel:
-            os._exit(0)  # a fork of the code returned here; only the kernel responds
-        for stream in (stdout, stderr, sys.stdout, sys.stderr):
-            _flush(stream)
-        flush_c_streams(None)
-        displays = DISPLAYS.drain()
-        control.sendall(INT32.pack(int(not succeeded)) + INT32.pack(len(displays)) + displays)
-
-
-def _run_cell(shell: Any, code: str, stderr: TextIO) -> bool:
-    try:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        return bool(shell.run_cell(code, store_history=True).success)
-    except KeyboardInterrupt:
-        _write(stderr, "KeyboardInterrupt\n")
-        return False
-    except Exception:  # an error of IPython, for example after code replaced sys.stderr
-        _write(stderr, traceback.format_exc())
-        return False
-    finally:
-        signal.signal(signal.SIGINT, _ignore)
-
-
-def _show_tracebacks(shell: Any, stderr: TextIO) -> None:
-    """Writes tracebacks to the kernel's original stderr, as in the service, even if code replaced sys.stderr."""
-
-    def show(_kind: object, _error: object, lines: list[str]) -> None:
-        _write(stderr, shell.InteractiveTB.stb2text(lines) + "\n")
-
-    shell._showtraceback = show
-
-
-def _write(stream: TextIO, text: str) -> None:
-    with suppress(OSError, ValueError):  # code closed the stream
-        stream.write(text)
-
-
-def _flush(stream: Any) -> None:
-    with suppress(Exception):  # code closed or replaced the stream
-        stream.flush()
-
-
-def _text_stream(descriptor: int) -> io.TextIOWrapper:
-    raw = open(descriptor, "wb", closefd=False)  # noqa: SIM115  open as long as the process
-    return io.TextIOWrapper(raw, "utf-8", "backslashreplace", line_buffering=True)
-
-
-def _enable_no_gui(_name: str | None = None) -> None:
-    """Enables no GUI event loop. `%matplotlib inline` needs none."""
-
-
-@cache
-def _import_path() -> list[str]:
-    return list(sys.path)
-
-
-@cache
-def _shell() -> Any:
-    """Returns an IPython shell that behaves as the service: plain tracebacks on stderr, values without `Out[n]`."""
-    interactive_shell = importlib.import_module("IPython.core.interactiveshell").InteractiveShell
-    configuration = importlib.import_module("traitlets.config").Config()
-    configuration.HistoryManager.enabled = False
-    shell = interactive_shell.instance(config=configuration, colors="nocolor", xmode="Context")
-    shell.displayhook.write_output_prompt = lambda: None
-    shell.enable_gui = _enable_no_gui
-    shell.ask_exit = lambda: None  # exit() and quit() do not end the session
-    capture_displays(shell, DISPLAYS)
-    return shell

@@ -20,10 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .cells import SET_DUMPABLE, KernelDescriptors, become_kernel, make_shell
 from .commands import run_command
 from .files import Files
+from .forks import ForkingLoop
 from .frames import Frame, FrameError, receive, send
-from .kernel import SET_DUMPABLE, Kernel, Outcome, make_shell, start_failure
+from .kernel import Kernel, Outcome, start_failure
 from .output import Budget
 from .processes import ChildProcesses, OomVictims
 from .scripts import run_script
@@ -51,14 +53,21 @@ class Configuration:
 class Supervisor:
     """Serves requests: one cell at a time, commands and file operations in parallel."""
 
-    def __init__(self, configuration: Configuration, oom_victims: OomVictims) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        loop: ForkingLoop[KernelDescriptors],
+        processes: ChildProcesses,
+        kernel: Kernel,
+    ) -> None:
         self._configuration = configuration
         self._files = Files(configuration.working_directory)
-        self._processes = ChildProcesses(oom_victims)
+        self._loop = loop
+        self._processes = processes
+        self._kernel = kernel
         self._tasks = Tasks(self._processes, self._new_task_budget, configuration.grace_seconds)
         self._task_budget = Budget(configuration.task_output_bytes)
         self._cell_lock = asyncio.Lock()
-        self._kernel = Kernel(self._processes)
         self._operations: dict[str, Callable[[dict[str, Any], bytes], Awaitable[Frame]]] = {
             "execute": self._execute,
             "command": self._command,
@@ -163,7 +172,7 @@ class Supervisor:
         return Frame({})
 
     async def _replace_kernel(self) -> None:
-        old, self._kernel = self._kernel, Kernel(self._processes)
+        old, self._kernel = self._kernel, await Kernel.start(self._loop, self._processes)
         old.close()
         await self._kernel.wait_ready()
 
@@ -205,10 +214,18 @@ def _prepare(configuration: Configuration) -> None:
 
 
 def main(descriptor: str) -> NoReturn:
-    """Runs the supervisor. Reads its configuration from standard input and reports start errors on stderr.
+    """Runs the supervisor, and the kernels that it forks.
 
     Args:
         descriptor: Number of the inherited socket.
+    """
+    become_kernel(_supervise(descriptor))
+
+
+def _supervise(descriptor: str) -> KernelDescriptors:
+    """Serves the host. Reads the configuration from standard input and reports start errors on stderr.
+
+    Returns only in the fork that becomes a kernel, so that no object of the supervisor is in the stack of a kernel.
     """
     configuration = Configuration(**json.load(sys.stdin))
     channel = socket.socket(fileno=int(descriptor))
@@ -223,12 +240,19 @@ def main(descriptor: str) -> NoReturn:
     for standard in range(3):
         os.dup2(null, standard)
     os.close(null)
-    # With a handler of Python or asyncio.run, SIGINT from the code would end process 1. With SIG_DFL, the kernel
-    # discards it. Not SIG_IGN, because commands would inherit it.
+    # With a handler of Python, SIGINT from the code would end process 1. With SIG_DFL, the kernel discards it. Not
+    # SIG_IGN, because commands would inherit it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    asyncio.run(_run(channel, configuration, oom_victims))
-    os._exit(0)
+    loop: ForkingLoop[KernelDescriptors] = ForkingLoop()
+    return loop.run(_run(channel, configuration, oom_victims, loop))
 
 
-async def _run(channel: socket.socket, configuration: Configuration, oom_victims: OomVictims) -> None:
-    await Supervisor(configuration, oom_victims).serve(channel)
+async def _run(
+    channel: socket.socket,
+    configuration: Configuration,
+    oom_victims: OomVictims,
+    loop: ForkingLoop[KernelDescriptors],
+) -> None:
+    processes = ChildProcesses(oom_victims)
+    kernel = await Kernel.start(loop, processes)
+    await Supervisor(configuration, loop, processes, kernel).serve(channel)
