@@ -193,6 +193,49 @@ def test_interrupted_cell_does_not_continue_in_the_next_one(session: Session) ->
     assert printed(session, "await asyncio.sleep(0.2); print(continued)", clear=False) == "False"
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import sys; sys.stdout = sys.stderr = None",
+        "import sys; sys.stdout.close(); sys.stderr.close()",
+        "import sys; del sys.stdout.write; sys.__stdout__.close()",
+    ],
+)
+def test_streams_that_a_cell_removed_are_back_in_the_next_one(session: Session, code: str) -> None:
+    session.python(code, clearContext=True)
+    assert printed(session, "import sys; print('out'); print('', end='', file=sys.stderr)", clear=False) == "out"
+    content = session.python("print('first', file=sys.stderr); 1/0")
+    assert content["stderr"].startswith("first\n---")
+    assert content["stderr"].endswith("ZeroDivisionError: division by zero")
+
+
+def test_output_is_complete_and_in_order_for_each_stream_object(session: Session) -> None:
+    code = "import os, sys\nprint('a'); sys.__stdout__.write('b'); sys.stdout.flush(); os.write(1, b'c')"
+    assert printed(session, f"{code};") == "a\nbc"
+    forked = "process = os.fork()\nif process: print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))\n"
+    assert printed(session, f"{forked}else: print('child', end=' ')", clear=False) == "child 0"
+    content = session.python(f"{forked}else: raise ValueError")
+    assert (content["exitCode"], content["stdout"]) == (0, "1")
+
+
+def test_output_is_not_kept_in_the_memory_of_the_kernel(session: Session) -> None:
+    usage = "print(int(open('/proc/self/statm').read().split()[1]) * 4096 // 1_000_000)"
+    before = int(printed(session, usage))
+    printed(session, "for _ in range(10): print('x' * 1_000_000)", clear=False)
+    assert int(printed(session, usage, clear=False)) < before + 5
+
+
+def test_text_that_no_program_can_contain_is_an_error_of_the_call(session: Session) -> None:
+    command = session.invoke("executeCommand", command="echo a\0b")
+    assert command["structuredContent"]["exitCode"] == 126
+    assert "must not contain NUL characters" in command["structuredContent"]["stderr"]
+    task = session.invoke("startCommandExecution", command="echo a\0b")
+    assert (task["isError"], "NUL" in task["content"][0]["text"]) == (True, True)
+    assert "null bytes" in session.python("print('a\0b')")["stderr"]
+    assert "surrogates not allowed" in session.python("print('\ud800')")["stderr"]
+    assert printed(session, "print('é\\N{PARTY POPPER}')", clear=False) == "é🎉"
+
+
 HELD = """
 import asyncio, gc, os, signal, sys, threading
 def frames():

@@ -74,6 +74,8 @@ def environment(base_prefix: str) -> dict[str, str]:
         "USER": "genesis1ptools",
         "LANG": "C.UTF-8",
         "TERM": "xterm",
+        "PAGER": "cat",  # as in a notebook: on the terminal of a command, another pager waits for a key
+        "GIT_PAGER": "cat",
         "TZ": "UTC",
         "TMPDIR": "/tmp",  # noqa: S108  in the sandbox
         "IPYTHONDIR": f"{WORKING_DIRECTORY}/.ipython",

@@ -16,7 +16,7 @@ import socket
 import struct
 import sys
 import traceback
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -86,25 +86,27 @@ def _ignore(_number: int, _frame: FrameType | None) -> None:
 
 def _serve(control: socket.socket) -> NoReturn:
     stdout, stderr = _text_stream(1, "<stdout>"), _text_stream(2, "<stderr>")
+    tracebacks = _text_stream(2, "<tracebacks>")  # a separate object, which code cannot close
     _set_up_interpreter(stdout, stderr)
     select_inline_backend()
     shell, kernel, flush_c_streams = _shell(), os.getpid(), ctypes.CDLL(None).fflush
     shell.loop_runner = event_loop.run
-    _show_tracebacks(shell, stderr)
+    _show_tracebacks(shell, tracebacks)
     control.sendall(INT32.pack(READY))
     while True:
         size = control.recv(INT32.size, socket.MSG_WAITALL)
         if len(size) < INT32.size:
             os._exit(0)
-        code = control.recv(INT32.unpack(size)[0], socket.MSG_WAITALL).decode("utf-8", "replace")
+        code = control.recv(INT32.unpack(size)[0], socket.MSG_WAITALL).decode("utf-8", "surrogatepass")
         event_loop.ensure_current()
         _forget_listed_files()
-        succeeded = _run_cell(shell, code, stderr)
-        if os.getpid() != kernel:
-            os._exit(0)  # a fork of the code returned here; only the kernel responds
-        for stream in (stdout, stderr, sys.stdout, sys.stderr):
+        _replace_unusable_streams()
+        succeeded = _run_cell(shell, code, tracebacks)
+        for stream in (stdout, stderr, sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__, tracebacks):
             _flush(stream)
         flush_c_streams(None)
+        if os.getpid() != kernel:
+            os._exit(int(not succeeded))  # a fork of the code returned here; only the kernel responds
         displays = DISPLAYS.drain()
         control.sendall(INT32.pack(int(not succeeded)) + INT32.pack(len(displays)) + displays)
 
@@ -135,31 +137,40 @@ def _forget_listed_files() -> None:
             invalidate()
 
 
-def _run_cell(shell: Any, code: str, stderr: TextIO) -> bool:
+def _replace_unusable_streams() -> None:
+    """Replaces standard streams that an earlier cell closed or removed. Others that it assigned remain."""
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
+        for attribute in (name, f"__{name}__"):
+            if getattr(getattr(sys, attribute), "closed", True):
+                setattr(sys, attribute, _text_stream(descriptor, f"<{name}>"))
+
+
+def _run_cell(shell: Any, code: str, tracebacks: TextIO) -> bool:
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         return bool(shell.run_cell(code, store_history=True).success)
     except KeyboardInterrupt:
-        _write(stderr, "KeyboardInterrupt\n")
+        _write(tracebacks, "KeyboardInterrupt\n")
         return False
     except Exception:  # an error of IPython, for example after code replaced sys.stderr
-        _write(stderr, traceback.format_exc())
+        _write(tracebacks, traceback.format_exc())
         return False
     finally:
         signal.signal(signal.SIGINT, _ignore)
 
 
-def _show_tracebacks(shell: Any, stderr: TextIO) -> None:
-    """Writes tracebacks to the kernel's original stderr, as in the service, even if code replaced sys.stderr."""
+def _show_tracebacks(shell: Any, tracebacks: TextIO) -> None:
+    """Writes tracebacks to the kernel's stderr, as in the service, even if code replaced sys.stderr."""
 
     def show(_kind: object, _error: object, lines: list[str]) -> None:
-        _write(stderr, shell.InteractiveTB.stb2text(lines) + "\n")
+        _write(tracebacks, shell.InteractiveTB.stb2text(lines) + "\n")
 
     shell._showtraceback = show
 
 
 def _write(stream: TextIO, text: str) -> None:
-    with suppress(OSError, ValueError):  # code closed the stream
+    _flush(sys.stderr)  # earlier output first
+    with suppress(OSError):  # code closed the descriptor
         stream.write(text)
 
 
@@ -183,6 +194,11 @@ def _enable_no_gui(_name: str | None = None) -> None:
     """Enables no GUI event loop. `%matplotlib inline` needs none."""
 
 
+def _keep_no_output(channel: str) -> nullcontext[None]:  # noqa: ARG001  IPython passes it by name
+    """Replaces IPython's copy of all output in memory, which also fails if code removes a stream."""
+    return nullcontext()
+
+
 @cache
 def _import_path() -> list[str]:
     return list(sys.path)
@@ -198,5 +214,6 @@ def _shell() -> Any:
     shell.displayhook.write_output_prompt = lambda: None
     shell.enable_gui = _enable_no_gui
     shell.ask_exit = lambda: None  # exit() and quit() do not end the session
+    shell._tee = _keep_no_output
     capture_displays(shell, DISPLAYS)
     return shell

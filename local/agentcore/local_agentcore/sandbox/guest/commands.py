@@ -6,6 +6,7 @@ one terminal, which does not distinguish them.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import pty
@@ -36,6 +37,8 @@ class RunningCommand:
     """A started command on a separate terminal."""
 
     def __init__(self, command: bytes, budget: Budget, processes: ChildProcesses) -> None:
+        if b"\0" in command:
+            raise OSError(errno.EINVAL, "a command must not contain NUL characters")
         self._budget = budget
         self._terminal, child_end = pty.openpty()
         try:
