@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from fnmatch import fnmatchcase
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -234,18 +235,26 @@ BY_TAG = ("ec2", "route53resolver", "kms")
 
 def may(action: str, resource: str, *keys: dict[str, str], options: dict[str, Any] = FULL) -> bool:
     """Returns whether the policies together allow an action."""
-    documents = policy_documents(Environment.model_validate(options))
     principal = Principal.parse("arn:aws:iam::111122223333:role/cfn-exec-role")
     context = {key: value for each in keys for key, value in each.items()}
     request = Request(principal, action, resource, "111122223333", context)
-    policies = [parse_policy(name, PolicyKind.IDENTITY, document) for name, document in documents.items()]
-    return evaluate(request, Policies(identity=policies)).allowed
+    return evaluate(request, policies_of(json.dumps(options))).allowed
+
+
+@cache
+def policies_of(options: str) -> Policies:
+    """Returns the parsed policies of an environment, whose options are JSON."""
+    documents = policy_documents(Environment.model_validate(json.loads(options)))
+    return Policies(
+        identity=[parse_policy(name, PolicyKind.IDENTITY, document) for name, document in documents.items()]
+    )
 
 
 def on(action: str, kind: str) -> str:
     return f"{IN_EC2 if action.startswith('ec2:') else IN_RESOLVER}{kind}/x-0123456789abcdef0"
 
 
+@cache
 def changes() -> dict[str, set[str]]:
     """Returns the actions that change or delete existing resources, with the ARN patterns that they are allowed on."""
     grants: dict[str, set[str]] = {}
