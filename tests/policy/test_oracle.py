@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ORACLE = Path(__file__).parent / "oracle"
-CASES, SEED = 10_000, 3
+CASES, SEED = 4_000, 3
 OUTCOMES = {
     "Allowed": Outcome.ALLOWED,
     "ExplicitlyDenied": Outcome.DENIED,

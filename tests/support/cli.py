@@ -26,6 +26,12 @@ COLUMNS = "400"
 """Wide enough that no message is wrapped. Rich reads it when it is imported."""
 TIMEOUT_SECONDS = 120
 MAX_REQUEST_BYTES = 1 << 20
+PRELOADED = (
+    *("sandpiper.__main__", "sandpiper.cli.init_flags", "sandpiper.deployment", "sandpiper.environment.scaffold"),
+    *("sandpiper.local_inputs", "sandpiper.workflow", "boto3.s3.transfer", "encodings.idna", "rich.ansi"),
+    *("rich.live", "rich.status", "s3transfer.subscribers", "typer._adapters", "typer.rich_utils"),
+)
+"""Modules that commands import when they run."""
 _LOCK = threading.Lock()
 
 
@@ -107,16 +113,7 @@ def _serve(listener: socket.socket) -> None:
     import selectors
     import signal
 
-    import boto3
-
-    import sandpiper.cli
-    import sandpiper.deployment
-    import sandpiper.workflow
-
-    assert boto3
-    assert sandpiper.cli
-    assert sandpiper.deployment
-    assert sandpiper.workflow
+    _preload()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     selector = selectors.DefaultSelector()
     selector.register(listener, selectors.EVENT_READ)
@@ -130,6 +127,24 @@ def _serve(listener: socket.socket) -> None:
             listener.close()
             _monitor(connection)
         connection.close()
+
+
+def _preload() -> None:
+    """Imports what commands import when they run, and parses the models of the services that they call."""
+    import gc
+    import importlib
+
+    import boto3
+    import botocore.session
+
+    for module in PRELOADED:
+        importlib.import_module(module)
+    botocore.session.create_loader = functools.cache(botocore.session.create_loader)
+    session = boto3.Session("access key", "secret", region_name="us-east-1")
+    for service in ("cloudformation", "s3", "stepfunctions", "sts"):
+        assert session.client(service)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    gc.collect()
+    gc.freeze()  # a collection would copy the pages of all these objects to each child
 
 
 def _monitor(connection: socket.socket) -> None:

@@ -77,7 +77,7 @@ def test_each_schema_is_valid_and_describes_every_field(name: str) -> None:
 def test_a_schema_accepts_what_from_json_accepts(record: type[Record]) -> None:
     validator, outcomes = Validator(schema_of(record)), set[bool]()
 
-    @settings(deadline=None, max_examples=150)
+    @settings(deadline=None, max_examples=60)
     @given(nearly_valid(record))
     def check(value: object) -> None:
         parsed = parse(record, value)
@@ -100,7 +100,7 @@ def test_arbitrary_json_is_accepted_or_has_an_error_message(record: type[Record]
 def test_the_event_schema_accepts_what_the_function_accepts() -> None:
     validator, outcomes = Validator(schemas()["event"]), set[bool]()
 
-    @settings(deadline=None, max_examples=200)
+    @settings(deadline=None, max_examples=100)
     @given(nearly_valid_events())
     def check(value: object) -> None:
         try:
