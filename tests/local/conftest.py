@@ -13,7 +13,8 @@ from local_agentcore.admin_client import FaultInjector
 from local_aws import control, environment, running_instance
 from local_aws.settings import StateDirectory
 from sandpiper import deployment
-from sandpiper.cdk_cli import QUICK_POLLS, cdk
+from sandpiper.cdk_cli import QUICK_POLLS
+from tests.support.cdk_commands import cdk
 from tests.support.checkout import CREATED_BY_COMMANDS
 from tests.support.environments import Environments
 from tests.support.product import Product

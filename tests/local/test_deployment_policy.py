@@ -10,10 +10,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandpiper import deployment_policy, workflow
-from sandpiper.cdk_cli import cdk
 from sandpiper.environment import load
 from sandpiper_contract.aws import MANAGED_INTERPRETER
 from tests.support.account import ACCOUNT, REGION
+from tests.support.cdk_commands import cdk
 from tests.support.iam import allow, document, user
 from tests.support.stacks import access_denied_reason, create, reasons
 from tests.support.target import ON_AWS

@@ -21,10 +21,11 @@ from local_agentcore.faults import Rule
 from local_aws import control, environment, running_instance
 from local_aws.settings import Hosts, StateDirectory
 from sandpiper import deployment_policy, workflow
-from sandpiper.cdk_cli import PROJECT, cdk
+from sandpiper.cdk_cli import PROJECT
 from sandpiper.environment import load
 from sandpiper.errors import CliError
 from tests.support.account import ACCOUNT, REGION
+from tests.support.cdk_commands import cdk
 from tests.support.environments import Environments
 from tests.support.stacks import access_denied_reason, create, reasons, wait_until_settled
 from tests.support.target import ON_AWS

@@ -1,7 +1,7 @@
 """Runs the steps of the pages in docs/how-to in an account with an environment called `dev`.
 
-The commands of the CDK CLI are those of the pages. The app that the CLI runs requests the environment's assembly from
-the test process, in which the CDK is already loaded.
+The commands are those of the pages. `cdk` sends its arguments to the test process, which has a process of the CDK CLI.
+The app that the CLI runs requests the environment's assembly from the test process, in which the CDK is already loaded.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import sys
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ import pytest
 
 from local_aws.settings import ACCOUNT, REGION
 from sandpiper.environment import InvalidEnvironment
+from tests.support import cdk_commands
 from tests.support.checkout import run
 from tests.support.environments import HEAD, Environments, synthesise
 from tests.support.project import PROJECT
@@ -43,45 +45,68 @@ except urllib.error.HTTPError as error:
     sys.exit(error.read().decode())
 """
 """Replaces `app.py`. It requests the assembly from the test process."""
+REQUESTING_CDK = """\
+#!{python} -IS
+import http.client, json, os, sys
+connection = http.client.HTTPConnection("127.0.0.1", {port})
+command = {{"arguments": sys.argv[1:], "directory": os.getcwd(), "environment": dict(os.environ)}}
+connection.request("POST", "/cdk", json.dumps(command))
+response = json.load(connection.getresponse())
+sys.stderr.write(response["output"])
+sys.exit(response["code"])
+"""
+"""Replaces `cdk`. It requests the command from the test process."""
 
 
-class SynthesisHandler(BaseHTTPRequestHandler):
-    """Writes the assembly of an environment file to a folder. The response contains the errors of the file."""
+class RequestHandler(BaseHTTPRequestHandler):
+    """Writes the assembly of an environment file to a folder, or runs a command of the CDK CLI (at `/cdk`)."""
 
     def do_POST(self) -> None:
-        file, output = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        code, body = 200, ""
-        try:
-            synthesise(Path(file), Path(output), {})
-        except InvalidEnvironment as error:
-            code, body = 422, str(error)
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        code, body = self._run(**request) if self.path == "/cdk" else self._synthesise(*request)
         self.send_response(code)
         self.end_headers()
         self.wfile.write(body.encode())
 
+    def _synthesise(self, file: str, output: str) -> tuple[int, str]:
+        """Returns the status and the errors of the file."""
+        try:
+            synthesise(Path(file), Path(output), {})
+        except InvalidEnvironment as error:
+            return 422, str(error)
+        return 200, ""
+
+    def _run(self, arguments: list[str], directory: str, environment: dict[str, str]) -> tuple[int, str]:
+        """Returns the status, and the exit code and output of the command as JSON."""
+        lines: list[str] = []
+        code = cdk_commands.run(arguments, Path(directory), environment, lines.append)
+        return 200, json.dumps({"code": code, "output": "".join(f"{line}\n" for line in lines)})
+
 
 @pytest.fixture(scope="module")
-def synthesiser() -> Generator[str]:
-    """Yields the URL of the synthesis server."""
-    server = HTTPServer(("127.0.0.1", 0), SynthesisHandler)
+def port() -> Generator[int]:
+    """Yields the port of the server to which the app and `cdk` send requests."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), RequestHandler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
+    yield server.server_port
     server.shutdown()
 
 
 @pytest.fixture
-def checkout_with_aws(checkout: Path, environments: Environments, synthesiser: str) -> Generator[Path]:
+def checkout_with_aws(checkout: Path, environments: Environments, port: int) -> Generator[Path]:
     """Yields a checkout without environments and with the AWS CLI. Its environment `dev` is deleted after the test."""
     (checkout / "environments").unlink()
     (checkout / "environments").mkdir()
     tools = checkout / "test-tools"
     tools.mkdir()
     (tools / "aws").write_text(f'#!/bin/sh\nexec {AWS_CLI} -m awscli "$@"\n')
-    (tools / "aws").chmod(0o755)
+    (tools / "cdk").write_text(REQUESTING_CDK.format(python=sys.executable, port=port))
+    for tool in ("aws", "cdk"):
+        (tools / tool).chmod(0o755)
     (tools / "app.py").write_text(REQUESTING_APP)
     settings = json.loads((checkout / "cdk.json").read_text())
     (checkout / "cdk.json").unlink()
-    app = f".venv/bin/python -I test-tools/app.py {synthesiser}"
+    app = f".venv/bin/python -I test-tools/app.py http://127.0.0.1:{port}/"
     (checkout / "cdk.json").write_text(json.dumps({**settings, "app": app}))
     environments.folder = checkout
     yield checkout
@@ -177,11 +202,12 @@ def test_the_steps_use_an_existing_interpreter_in_another_app(checkout_with_aws:
     interpreter = control.create_code_interpreter(name="before", networkConfiguration={"networkMode": "SANDBOX"})
     page = (PROJECT / "docs" / "how-to" / "use-existing-resources.md").read_text()
     (checkout_with_aws / "adopt.py").write_text(page.partition("```python\n")[2].partition("```")[0])
-    command = f"INTERPRETER_ARN={interpreter['codeInterpreterArn']} cdk {{}} adopted --app '.venv/bin/python adopt.py'"
-    run(checkout_with_aws, f"{SHELL}{command.format('deploy')} --require-approval never -o adopted.out")
+    app = f"INTERPRETER_ARN={interpreter['codeInterpreterArn']} .venv/bin/python adopt.py"
+    options = "--require-approval never -o adopted.out"
+    run(checkout_with_aws, f"{SHELL}cdk deploy adopted --app {shlex.quote(app)} {options}")
     machines = boto3.client("stepfunctions").list_state_machines()["stateMachines"]
     assert "adopted-run-code" in {each["name"] for each in machines}
-    run(checkout_with_aws, f"{SHELL}{command.format('destroy')} --force -o adopted.out")
+    run(checkout_with_aws, f"{SHELL}cdk destroy adopted --app adopted.out --force")
     assert control.get_code_interpreter(codeInterpreterId=interpreter["codeInterpreterId"])["status"] == "READY"
     control.delete_code_interpreter(codeInterpreterId=interpreter["codeInterpreterId"])
 

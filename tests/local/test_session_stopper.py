@@ -14,7 +14,8 @@ import pytest
 
 from code_runner.agentcore.deadline import Deadline
 from code_runner.custom_resources.session_stopper import SessionsStillLive, stop_all
-from sandpiper.cdk_cli import PROJECT, cdk
+from sandpiper.cdk_cli import PROJECT
+from tests.support.cdk_commands import cdk
 from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
@@ -32,10 +33,12 @@ Template = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def example(aws: RunningInstance, tmp_path_factory: pytest.TempPathFactory) -> Template:
+def example(
+    bootstrapped: None,  # noqa: ARG001
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Template:
     """Returns the example's template, deployed by the CDK CLI, which also uploads its code to S3."""
     output = tmp_path_factory.mktemp("cdk.out")
-    cdk(["bootstrap", f"aws://{aws.account}/{aws.region}"], output, print)
     app = f"{sys.executable} {EXAMPLE}"
     cdk(["deploy", "--app", app, "--require-approval", "never", "--output", str(output)], PROJECT, print)
     return json.loads((output / "ten-lines.template.json").read_text())

@@ -17,14 +17,14 @@ import boto3
 import pytest
 
 from local_agentcore.faults import Rule
-from sandpiper.cdk_cli import PROJECT, cdk
+from sandpiper.cdk_cli import PROJECT
+from tests.support.cdk_commands import cdk
 from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from local_agentcore.admin_client import FaultInjector
-    from local_aws.running_instance import RunningInstance
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="it deploys the examples and injects faults")
 
@@ -64,10 +64,12 @@ class Workflows:
 
 
 @pytest.fixture(scope="module")
-def stack(aws: RunningInstance, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def stack(
+    bootstrapped: None,  # noqa: ARG001
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, str]:
     """Deploys the stack of the examples with the command of the page. Returns its outputs."""
     assembly = str(tmp_path_factory.mktemp("cdk.out"))
-    cdk(["bootstrap", f"aws://{aws.account}/{aws.region}"], Path(assembly), print)
     app = f"{sys.executable} {EXAMPLES / 'workflows' / 'app.py'}"
     cdk(["deploy", "--app", app, "--require-approval", "never", "--output", assembly], PROJECT, print)
     deployed: Any = boto3.client("cloudformation").describe_stacks(StackName="workflow-examples")["Stacks"][0]

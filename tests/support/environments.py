@@ -15,9 +15,10 @@ import boto3
 
 from local_aws.settings import ACCOUNT
 from sandpiper import deployment
-from sandpiper.cdk_cli import PROJECT, cdk
+from sandpiper.cdk_cli import PROJECT
 from sandpiper.environment import load
 from tests.support.assemblies import new_app
+from tests.support.cdk_commands import cdk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
