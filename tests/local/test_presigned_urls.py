@@ -8,10 +8,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import http.client
+import itertools
+import random
 import time
 import uuid
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
@@ -23,11 +26,14 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 
 from tests.support.account import REGION
+from tests.support.agentcore_sessions import Session
 from tests.support.iam import Role, allow, any_client, document
 from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
+
+    from local_aws.running_instance import RunningInstance
 
 pytestmark = [
     pytest.mark.skipif(ON_AWS, reason="creates a bucket and a role"),
@@ -378,3 +384,107 @@ def test_bucket_policy_can_deny_presigned_requests(signer: Signer, bucket: str) 
     assert signer.session.client("s3").get_object(Bucket=bucket, Key="in/a.txt")["Body"].read() == BODY
     s3.delete_bucket_policy(Bucket=bucket)
     assert get.send()[0] == 200
+
+
+# Large objects, which the embedded AWS holds in files
+
+LARGE_BYTES = 512 * MEBIBYTE
+
+
+def anonymous_memory(running: RunningInstance) -> int:
+    """Returns the memory of the processes of the embedded AWS in bytes, without pages of files."""
+    total = 0
+    for child in Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split():
+        total += int(Path(f"/proc/{child}/status").read_text().partition("RssAnon:")[2].split()[0]) * 1024
+    return total
+
+
+SEND_LARGE_FILE = """
+import base64, hashlib, http.client, os, time, urllib.error, urllib.parse, urllib.request
+
+def send(method, url, body=None, headers={{}}):
+    request = urllib.request.Request(url, body, headers, method=method)
+    try:
+        with urllib.request.urlopen(request) as response:
+            digest = hashlib.sha256()
+            while chunk := response.read(1024 * 1024):
+                digest.update(chunk)
+            return response.status, digest.hexdigest()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode().partition("<Code>")[2].partition("<")[0]
+
+with open("large.bin", "wb") as file:
+    file.truncate({size})
+    file.write(b"begin")
+with open("large.bin", "rb") as file:
+    print(send("PUT", {put!r}, file, {headers!r}))
+print(send("GET", {get!r}))
+print(send("GET", {get!r}.replace("Expires=60", "Expires=61")))
+print([name for name in os.environ if "SECRET" in name or "TOKEN" in name])
+"""
+
+
+def test_sandbox_without_a_role_sends_and_reads_a_file_of_512_mib(
+    aws: RunningInstance, signer: Signer, key: str
+) -> None:
+    """The managed interpreter has no role, and its network is SANDBOX."""
+    digest = hashlib.sha256(b"begin")
+    for size in (MEBIBYTE - 5, *itertools.repeat(MEBIBYTE, LARGE_BYTES // MEBIBYTE - 1)):
+        digest.update(bytes(size))
+    put = signer.sign(
+        "put_object",
+        key,
+        600,
+        ChecksumSHA256=base64.b64encode(digest.digest()).decode(),
+        ContentLength=LARGE_BYTES,
+        ContentType="application/octet-stream",
+        IfNoneMatch="*",
+    )
+    get = signer.sign("get_object", key)
+    code = SEND_LARGE_FILE.format(size=LARGE_BYTES, put=put.url, headers=dict(put.headers), get=get.url)
+    session = Session(boto3.client("bedrock-agentcore"))
+    before = anonymous_memory(aws)
+    result = session.python(code)
+    after = anonymous_memory(aws)
+    session.stop()
+    assert (result["stderr"], result["stdout"].splitlines()) == (
+        "",
+        [
+            f"(200, '{hashlib.sha256().hexdigest()}')",
+            f"(200, '{digest.hexdigest()}')",
+            "(403, 'SignatureDoesNotMatch')",
+            "[]",
+        ],
+    )
+    assert after - before < LARGE_BYTES / 4
+    s3 = any_client("s3")
+    head = s3.head_object(Bucket=signer.bucket, Key=key, ChecksumMode="ENABLED")
+    assert (head["ContentLength"], head["ChecksumSHA256"]) == (LARGE_BYTES, put.headers["x-amz-checksum-sha256"])
+    s3.delete_object(Bucket=signer.bucket, Key=key)
+
+
+def test_large_object_behaves_like_a_small_one(tmp_path: Path) -> None:
+    """Uploads in one request and in parts, ranges, copies, versions and conditions."""
+    s3, bucket = any_client("s3"), f"large-{uuid.uuid4().hex[:8]}"
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    content = random.Random(1).randbytes(20 * MEBIBYTE) + b"\n"
+    (tmp_path / "large").write_bytes(content)
+    first = s3.put_object(Bucket=bucket, Key="put", Body=content, ChecksumAlgorithm="SHA256")
+    assert first["ETag"] == f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
+    s3.upload_file(str(tmp_path / "large"), bucket, "parts")
+    s3.copy_object(Bucket=bucket, Key="copy", CopySource=f"{bucket}/parts", ChecksumAlgorithm="SHA256")
+    for key in ("put", "parts", "copy"):
+        s3.download_file(bucket, key, str(tmp_path / key))
+        assert (tmp_path / key).read_bytes() == content
+        for start, end in ((0, 0), (5, 20), (1, 17 * MEBIBYTE), (20 * MEBIBYTE, 20 * MEBIBYTE)):
+            part = s3.get_object(Bucket=bucket, Key=key, Range=f"bytes={start}-{end}")
+            assert part["Body"].read() == content[start : end + 1]
+    s3.put_object(Bucket=bucket, Key="put", Body=b"small")
+    old = s3.get_object(Bucket=bucket, Key="put", VersionId=first["VersionId"])
+    assert old["Body"].read() == content
+    with pytest.raises(s3.exceptions.ClientError, match="PreconditionFailed"):
+        s3.put_object(Bucket=bucket, Key="put", Body=content, IfNoneMatch="*")
+    assert s3.get_object_attributes(Bucket=bucket, Key="copy", ObjectAttributes=["Checksum"])["Checksum"][
+        "ChecksumSHA256"
+    ] == sha256(content)

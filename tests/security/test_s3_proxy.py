@@ -220,19 +220,20 @@ PUT = b"PUT /bucket/key HTTP/1.1\r\nHost: HOST\r\n" + SIGNED
 
 
 def test_body_with_too_large_a_content_length_is_refused(proxy: ProxyUnderTest) -> None:
-    caller = proxy.call(PUT + b"Content-Length: 268435457\r\n\r\n")
+    caller = proxy.call(PUT + b"Content-Length: 5368709121\r\n\r\n")
     response = caller.rest()
-    assert (b" 413 " in response, b"<Code>EntityTooLarge</Code>" in response, b"256 MiB" in response) == (
+    assert (b" 413 " in response, b"<Code>EntityTooLarge</Code>" in response, b"5 GiB" in response) == (
         True,
         True,
         True,
     )
     assert proxy.nothing_arrived()
-    proxy.call(PUT + b"Content-Length: 268435456\r\n\r\n")
+    proxy.call(PUT + b"Content-Length: 5368709120\r\n\r\n")
     proxy.arrived()
 
 
-def test_chunked_body_over_the_limit_is_aborted(proxy: ProxyUnderTest) -> None:
+def test_chunked_body_over_the_limit_is_aborted(proxy: ProxyUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3_proxy, "MAX_BODY_BYTES", 64 * MEBIBYTE)
     caller = proxy.call(PUT + b"Transfer-Encoding: chunked\r\n\r\n")
     s3 = proxy.arrived()
     arrived: list[int] = []
@@ -240,11 +241,11 @@ def test_chunked_body_over_the_limit_is_aborted(proxy: ProxyUnderTest) -> None:
     reading.start()
     chunk = b"100000\r\n" + bytes(MEBIBYTE) + b"\r\n"
     with contextlib.suppress(ConnectionError):
-        for _ in range(300):
+        for _ in range(100):
             caller.connection.sendall(chunk)
     assert caller.rest().startswith(b"HTTP/1.1 413 ")
     reading.join()
-    assert 255 * MEBIBYTE < arrived[0] < 257 * MEBIBYTE
+    assert 63 * MEBIBYTE < arrived[0] < 65 * MEBIBYTE
 
 
 def _count(connection: socket.socket) -> int:
@@ -270,30 +271,30 @@ def test_parallel_uploads_of_a_sandbox_are_limited(proxy: ProxyUnderTest) -> Non
     control.connection.close()
 
 
-@pytest.fixture
-def small_body_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Limits the bodies of all sandboxes together to 3 MiB, for proxies that are created afterwards."""
-    monkeypatch.setattr(s3_proxy, "MAX_TOTAL_BODY_BYTES", 3 * MEBIBYTE)
+@pytest.fixture(params=["MAX_TOTAL_BODY_BYTES", "MAX_SANDBOX_BODY_BYTES"])
+def second_sandbox(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Limits the bodies of all sandboxes, or of one, to 3 MiB. Returns a sandbox to which the same limit applies."""
+    monkeypatch.setattr(s3_proxy, request.param, 3 * MEBIBYTE)
+    return 1 if request.param == "MAX_TOTAL_BODY_BYTES" else 0
 
 
-@pytest.mark.usefixtures("small_body_limit")
 @pytest.mark.parametrize(
     "length", [b"Content-Length: 2097152", b"Transfer-Encoding: chunked"], ids=["length", "chunked"]
 )
-def test_bodies_of_all_sandboxes_share_a_limit(proxy: ProxyUnderTest, length: bytes) -> None:
+def test_bodies_in_transit_share_a_limit(second_sandbox: int, proxy: ProxyUnderTest, length: bytes) -> None:
     mark = b"200000\r\n" if length.endswith(b"chunked") else b""
     upload = PUT + length + b"\r\n\r\n" + mark + bytes(2 * MEBIBYTE - 1)  # without the last byte
     first = proxy.call(upload, sandbox=0)
     s3 = proxy.arrived()
     assert _read(s3, 2 * MEBIBYTE - 1)
-    refused = proxy.call(upload, sandbox=1).rest()
+    refused = proxy.call(upload, sandbox=second_sandbox).rest()
     assert (b" 503 " in refused, b"<Code>SlowDown</Code>" in refused) == (True, True)
     proxy.arrived().connection.close()
     s3.connection.sendall(OK)
     assert first.until(b"ok") == OK
     first.connection.shutdown(socket.SHUT_WR)
     first.rest()  # the proxy has closed the connection
-    proxy.call(upload, sandbox=1)  # within the limit again
+    proxy.call(upload, sandbox=second_sandbox)  # within the limit again
     assert _read(proxy.arrived(), 2 * MEBIBYTE - 1)
 
 

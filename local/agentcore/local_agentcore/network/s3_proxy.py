@@ -27,18 +27,20 @@ LOOPBACK = ("127.0.0.1", "localhost")
 PORT_WITHOUT_UPSTREAM = 4566
 IDLE_SECONDS = 75.0
 CONNECT_SECONDS = 10.0
-MAX_BODY_BYTES = 256 * 1024 * 1024
-"""Maximum size of a request body. An S3 in memory stores all of it, and S3's limit (5 GiB) exceeds the memory of many
-machines."""
+MAX_BODY_BYTES = 5 * 1024**3
+"""Maximum size of a request body, which is that of S3. Bodies are forwarded as they arrive; S3 stores them.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html
+"""
 MAX_CONCURRENT_UPLOADS = 4
 """Maximum number of concurrent requests with a body per sandbox. Further requests wait."""
-MAX_TOTAL_BODY_BYTES = 2 * MAX_CONCURRENT_UPLOADS * MAX_BODY_BYTES
-"""Maximum total size of the bodies in transit of all sandboxes. Further bodies are rejected. One sandbox cannot use the
-entire limit."""
+MAX_SANDBOX_BODY_BYTES = MAX_BODY_BYTES
+"""Maximum total size of the bodies in transit of one sandbox. Further bodies are rejected."""
+MAX_TOTAL_BODY_BYTES = 2 * MAX_SANDBOX_BODY_BYTES
+"""Maximum total size of the bodies in transit of all sandboxes. One sandbox cannot use the entire limit."""
 TOO_LARGE = (
     413,
     "EntityTooLarge",
-    f"The body is too large; allowed: {MAX_BODY_BYTES // 2**20} MiB per request. Use a multipart upload.",
+    f"The body is too large; allowed: {MAX_BODY_BYTES // 2**30} GiB per request. Use a multipart upload.",
 )
 BUDGET_EXCEEDED = (
     503,
@@ -84,35 +86,37 @@ class _BodyRejectedError(Exception):
 
 @dataclass
 class _ByteBudget:
-    """The remaining bytes for bodies in transit, shared by all sandboxes."""
+    """The remaining bytes for bodies in transit: of one sandbox, or of all."""
 
     remaining: int
 
 
 class _BodyCounter:
-    """Counts the bytes of one body against the budget, and returns them to the budget at the end."""
+    """Counts the bytes of one body against budgets, and returns them to the budgets at the end."""
 
-    def __init__(self, budget: _ByteBudget) -> None:
-        self._budget, self._bytes = budget, 0
+    def __init__(self, *budgets: _ByteBudget) -> None:
+        self._budgets, self._bytes = budgets, 0
 
     def __enter__(self) -> _BodyCounter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._budget.remaining += self._bytes
+        for budget in self._budgets:
+            budget.remaining += self._bytes
 
     def add(self, count: int) -> None:
         """Counts received bytes.
 
         Raises:
-            _BodyRejectedError: The bytes exceed the limit of a body or the budget.
+            _BodyRejectedError: The bytes exceed the limit of a body or a budget.
         """
         if self._bytes + count > MAX_BODY_BYTES:
             raise _BodyRejectedError(*TOO_LARGE)
-        if count > self._budget.remaining:
+        if any(count > budget.remaining for budget in self._budgets):
             raise _BodyRejectedError(*BUDGET_EXCEEDED)
         self._bytes += count
-        self._budget.remaining -= count
+        for budget in self._budgets:
+            budget.remaining -= count
 
 
 class S3Proxy:
@@ -129,18 +133,18 @@ class S3Proxy:
 
     def handler(self) -> Handler:
         """Returns the connection handler of one sandbox."""
-        uploads = asyncio.Semaphore(MAX_CONCURRENT_UPLOADS)
+        uploads, budget = asyncio.Semaphore(MAX_CONCURRENT_UPLOADS), _ByteBudget(MAX_SANDBOX_BODY_BYTES)
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await self._serve(Peer(h11.SERVER, reader, writer), uploads)
+            await self._serve(Peer(h11.SERVER, reader, writer), uploads, budget)
 
         return serve
 
-    async def _serve(self, client: Peer, uploads: asyncio.Semaphore) -> None:
+    async def _serve(self, client: Peer, uploads: asyncio.Semaphore, budget: _ByteBudget) -> None:
         try:
             while isinstance(request := await client.receive(IDLE_SECONDS), h11.Request):
                 async with uploads if _has_body(request) else nullcontext():
-                    keep_alive = await self._handle(client, request)
+                    keep_alive = await self._handle(client, request, budget)
                 if not keep_alive:
                     await client.linger()
                     return
@@ -149,7 +153,7 @@ class S3Proxy:
                 await _reject(client, error.error_status_hint, "BadRequest", str(error))
                 await client.linger()
 
-    async def _handle(self, client: Peer, request: h11.Request) -> bool:
+    async def _handle(self, client: Peer, request: h11.Request, budget: _ByteBudget) -> bool:
         """Serves one request. Returns whether the connection stays open."""
         if self._upstream is None:
             await _reject(client, 503, "ServiceUnavailable", "The emulator has no S3. Start it with --s3 URL.")
@@ -170,7 +174,7 @@ class S3Proxy:
             return False
         upstream = Peer(h11.CLIENT, *streams)
         try:
-            with _BodyCounter(self._budget) as body:
+            with _BodyCounter(budget, self._budget) as body:
                 return await _exchange(client, upstream, request, body)
         except _BodyRejectedError as rejected:
             if client.state.our_state is h11.SEND_RESPONSE:  # no part of a response has been forwarded yet

@@ -62,7 +62,7 @@ class Authorizer:
         handler = self._routes.get(request.raw_path)
         if handler is None or request.method != "POST":
             return _json(404, {"message": f"Unknown route; allowed: POST {' | '.join(self._routes)}"})
-        return _json(200, handler(json.loads(request.body)))
+        return _json(200, handler(json.loads(bytes(request.body))))
 
 
 def authorize(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from local_aws.ministack.request_body import Body, BodyWriter, DiskFullError
+from local_aws.settings import MIN_FREE_BYTES
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
@@ -19,8 +22,12 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
 
 MEBIBYTE = 1024 * 1024
+MAX_OBJECT_BYTES = 5 * 1024 * MEBIBYTE
+"""Limit of an object or part that is uploaded to S3, which is held in a file. It is that of S3.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html
+"""
 MAX_BODY_BYTES = 256 * MEBIBYTE
-"""Limit of a request body, which MiniStack holds in memory. S3 accepts 5 GiB; multipart uploads work here too."""
+"""Limit of other request bodies, which are held in memory."""
 MAX_UNSIGNED_BODY_BYTES = MEBIBYTE
 """Limit of a request body without a signature. CloudFormation accepts 4 KiB from a custom resource."""
 MAX_DRAINED_BYTES = 64 * MEBIBYTE
@@ -40,7 +47,7 @@ class Request:
     raw_path: str
     query: str
     headers: dict[str, str]
-    body: bytes
+    body: Body
 
 
 current_request: contextvars.ContextVar[Request | None] = contextvars.ContextVar("current_request", default=None)
@@ -73,6 +80,8 @@ class Gateway:
         before_body: Called before the body is read, with a request whose body is empty. Its response rejects the
             request, whatever the body.
         with_body: Called with the complete request. Its response is sent instead of forwarding the request.
+        is_upload: Returns whether a request, whose body is empty yet, uploads an object to S3. Large bodies of these
+            requests are held in a file.
     """
 
     def __init__(
@@ -81,10 +90,11 @@ class Gateway:
         port: int,
         before_body: Callable[[Request], Response | None],
         with_body: Callable[[Request], Response | None],
+        is_upload: Callable[[Request], bool],
     ) -> None:
         self._application = application
         self._hosts = {f"127.0.0.1:{port}".encode(), f"localhost:{port}".encode()}
-        self._before_body, self._with_body = before_body, with_body
+        self._before_body, self._with_body, self._is_upload = before_body, with_body, is_upload
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serves one ASGI connection."""
@@ -110,18 +120,21 @@ class Gateway:
         headers = [*scope["headers"], (b"x-forwarded-proto", b"https")]
         await self._application({**scope, "headers": headers}, receive, send)
 
-    async def _check(self, scope: Message, receive: Receive) -> tuple[Response | None, bytes]:
+    async def _check(self, scope: Message, receive: Receive) -> tuple[Response | None, Body]:
         """Returns the response to a request that is not forwarded, and the body of one that is."""
         is_unsigned = _needs_no_signature(scope["method"], scope["path"])
-        limit = MAX_UNSIGNED_BODY_BYTES if is_unsigned else MAX_BODY_BYTES
         head = _request(scope, b"")
         rejection = None if is_unsigned else self._before_body(head)
+        is_upload = rejection is None and not is_unsigned and self._is_upload(head)
+        limit = MAX_UNSIGNED_BODY_BYTES if is_unsigned else MAX_OBJECT_BYTES if is_upload else MAX_BODY_BYTES
         if rejection is None and int(head.headers.get("content-length", "0")) > limit:
             rejection = _too_large(limit)
         try:
-            body = await _read_body(receive, 0 if rejection else limit)
+            body = await _read_body(receive, BodyWriter(in_file=is_upload), 0 if rejection else limit)
         except _TooLargeError:
             return rejection or _too_large(limit), b""
+        except DiskFullError:
+            return _disk_full(), b""
         if is_unsigned or rejection:
             return rejection, body
         return self._with_body(_request(scope, body)), body
@@ -144,7 +157,20 @@ def _access_denied(message: str) -> Response:
 
 def _too_large(limit: int) -> Response:
     """Returns S3's error, because only requests to S3 have bodies of this size."""
-    message = f"The request body exceeds {limit // MEBIBYTE} MiB: use a multipart upload for larger objects"
+    return _entity_too_large(
+        f"The request body exceeds {limit // MEBIBYTE} MiB: use a multipart upload for larger objects"
+    )
+
+
+def _disk_full() -> Response:
+    """Returns S3's error for a body that is too large, which clients do not retry."""
+    return _entity_too_large(
+        f"The disk of the embedded AWS has less than {MIN_FREE_BYTES // MEBIBYTE} MiB free besides this object: free "
+        "some space, or start the embedded AWS with another --state"
+    )
+
+
+def _entity_too_large(message: str) -> Response:
     body = f"{XML}<Error><Code>EntityTooLarge</Code><Message>{message}</Message></Error>"
     return Response(413, {"content-type": "application/xml"}, body.encode())
 
@@ -153,14 +179,15 @@ def _needs_no_signature(method: str, path: str) -> bool:
     return (method, path) == HEALTH or (method == CUSTOM_RESOURCE[0] and path.startswith(CUSTOM_RESOURCE[1]))
 
 
-async def _read_body(receive: Receive, limit: int) -> bytes:
-    """Returns the body. Holds at most `limit` bytes in memory.
+async def _read_body(receive: Receive, writer: BodyWriter, limit: int) -> Body:
+    """Returns the body, which `writer` collects. Holds at most `limit` bytes.
 
     Raises:
         _DisconnectedError: The client closed the connection.
         _TooLargeError: The body exceeds `limit`.
+        DiskFullError: The disk has too little free space.
     """
-    body, size, more = bytearray(), 0, True
+    size, more = 0, True
     while more and size <= limit + MAX_DRAINED_BYTES:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -168,16 +195,16 @@ async def _read_body(receive: Receive, limit: int) -> bytes:
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size <= limit:
-            body += chunk
+            writer.write(chunk)
         else:
-            body.clear()
+            writer = BodyWriter(in_file=False)  # releases what has been collected
         more = message.get("more_body", False)
     if size > limit:
         raise _TooLargeError
-    return bytes(body)
+    return writer.body()
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
+def _replay(body: Body, receive: Receive) -> Receive:
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:
@@ -186,7 +213,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def _request(scope: Message, body: bytes) -> Request:
+def _request(scope: Message, body: Body) -> Request:
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("utf-8", "replace")

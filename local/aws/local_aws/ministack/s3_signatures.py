@@ -6,9 +6,12 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-condition
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
+
+from local_aws.ministack.request_body import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 ALGORITHM = "AWS4-HMAC-SHA256"
 MAX_VALID_SECONDS = 604_800
 CLOCK_SKEW = timedelta(minutes=15)
+SHA256 = re.compile(r"[0-9a-f]{64}")
 DATE_FORMAT = "%Y%m%dT%H%M%SZ"
 ONE_MECHANISM = (
     "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or "
@@ -116,6 +120,26 @@ def require_amz_headers_signed(headers: Mapping[str, str], signed_headers: str) 
     if unsigned:
         message = "There were headers present in the request which were not signed"
         raise S3SignatureError(403, "AccessDenied", message, HeadersNotSigned=", ".join(unsigned))
+
+
+def require_signed_content(request: Request) -> None:
+    """Checks the body against its signed digest, if the request has one.
+
+    Raises:
+        S3SignatureError: The body is another one.
+    """
+    signed = request.headers.get("x-amz-content-sha256", "")
+    if not SHA256.fullmatch(signed):
+        return
+    computed = digest_of(request.body, "sha256").hex()
+    if computed != signed:
+        raise S3SignatureError(
+            400,
+            "XAmzContentSHA256Mismatch",
+            "The provided 'x-amz-content-sha256' header does not match what was computed.",
+            ClientComputedContentSHA256=signed,
+            S3ComputedContentSHA256=computed,
+        )
 
 
 def condition_keys(request: Request, now: datetime) -> dict[str, str]:

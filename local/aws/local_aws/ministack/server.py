@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from local_aws.ministack.patches import (
     kms,
     lambda_svc,
     s3,
+    s3_bodies,
     s3_buckets,
     s3_permissions,
     stepfunctions,
@@ -28,16 +30,22 @@ from local_aws.ministack.stub_resources import STUB_RESOURCES
 FUNCTION_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK_AGENTCORE", "AWS_EC2_METADATA_DISABLED")
 """Variables that every function receives in addition to those of AWS, so that it calls the embedded AWS."""
 
+MAX_OPEN_FILES = 65_536
+"""Each large object in S3 holds one file. The usual limit of a process is 1,024."""
+
 
 def main() -> None:
     """Installs the patches and serves until SIGTERM."""
     port, work, lambda_python = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, MAX_OPEN_FILES)), hard))
     token = os.environ.pop(TOKEN_VARIABLE)  # removed: child processes must not inherit it
     functions = Functions(work, lambda_python, {name: os.environ[name] for name in FUNCTION_VARIABLES})
     iam.install()
     cloudformation_types.add_resource_type("AWS::BedrockAgentCore::CodeInterpreterCustom", CodeInterpreterCustom(token))
     for name, stub in STUB_RESOURCES.items():
         cloudformation_types.add_stub_resource(name, stub)
+    s3_bodies.install()
     s3.install()
     cloudformation_conditions.install()
     lambda_svc.install(functions)

@@ -47,5 +47,5 @@ def serve(port: int, authorizer: Authorizer, on_stop: Callable[[], None]) -> Non
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
     config.accesslog = None
-    gateway = Gateway(ministack.app.app, port, before_body, with_body)
+    gateway = Gateway(ministack.app.app, port, before_body, with_body, sigv4.is_object_upload)
     asyncio.run(hypercorn_serve(gateway, config, shutdown_trigger=never))  # pyright: ignore[reportArgumentType] - ASGI

@@ -1,0 +1,54 @@
+"""Request bodies of the embedded AWS, in memory and in files."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+import tempfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local_aws.ministack import request_body
+from local_aws.ministack.request_body import MEMORY_BYTES, BodyWriter, DiskFullError, FileBody, digest_of, in_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONTENT = bytes(range(256)) * (MEMORY_BYTES // 256) + b"end"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The temporary folder of the test."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_large_body_is_in_a_file_without_a_name(folder: Path) -> None:
+    body = in_file(CONTENT)
+    assert isinstance(body, FileBody)
+    assert (bytes(body), len(body), body[:3], body[-3:], body[5]) == (CONTENT, len(CONTENT), b"\0\1\2", b"end", 5)
+    assert list(folder.iterdir()) == []
+    assert isinstance(body[1:], memoryview)
+    assert body[1:] == CONTENT[1:]
+    assert copy.deepcopy({"body": body})["body"] is body
+    for name in ("md5", "sha256"):
+        assert digest_of(body, name) == digest_of(CONTENT, name) == hashlib.new(name, CONTENT).digest()
+
+
+def test_other_bodies_are_in_memory() -> None:
+    assert type(in_file(CONTENT[:MEMORY_BYTES])) is bytes
+    writer = BodyWriter(in_file=False)
+    writer.write(CONTENT)
+    assert type(writer.body()) is bytes
+    assert BodyWriter(in_file=True).body() == b""
+
+
+def test_body_that_leaves_too_little_space_is_refused(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    space = os.statvfs(folder)
+    monkeypatch.setattr(request_body, "MIN_FREE_BYTES", space.f_bavail * space.f_frsize)
+    with pytest.raises(DiskFullError):
+        in_file(CONTENT)
+    assert type(in_file(b"small")) is bytes
