@@ -10,6 +10,7 @@ import json
 import re
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,8 @@ NOT_COMPARED = {
 }
 """Published responses that no test reads, each with the reason."""
 
+MAX_SESSION_SECONDS = 28_800
+
 
 def case(name: str) -> dict[str, Any]:
     """Returns a published response."""
@@ -54,12 +57,12 @@ def test_each_published_response_is_compared_or_listed_as_not_compared() -> None
     ]  # only in NOT_COMPARED
 
 
-@pytest.fixture
-def session(agentcore: Any) -> Generator[str]:
-    """Starts a session of the managed interpreter and returns its id."""
-    identifier: str = agentcore.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)[
-        "sessionId"
-    ]
+@contextmanager
+def started_session(agentcore: Any, seconds: int = 900) -> Generator[str]:
+    """Starts a session of the managed interpreter and yields its id."""
+    identifier: str = agentcore.start_code_interpreter_session(
+        codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionTimeoutSeconds=seconds
+    )["sessionId"]
     yield identifier
     try:
         agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=identifier)
@@ -69,8 +72,7 @@ def session(agentcore: Any) -> Generator[str]:
             raise
 
 
-@pytest.fixture
-def invoke(agentcore: Any, session: str) -> Invoke:
+def tool_calls(agentcore: Any, session: str) -> Invoke:
     """Returns a function that calls a tool in the session and returns its result."""
 
     def call(name: str, arguments: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -82,6 +84,32 @@ def invoke(agentcore: Any, session: str) -> Invoke:
         return result
 
     return call
+
+
+@pytest.fixture(scope="module")
+def shared_session(agentcore: Any) -> Generator[str]:
+    """The id of a session for tests that need no new one. Tests that advance the clock do not end it."""
+    with started_session(agentcore, MAX_SESSION_SECONDS) as session:
+        yield session
+
+
+@pytest.fixture
+def session(agentcore: Any) -> Generator[str]:
+    """The id of a new session."""
+    with started_session(agentcore) as session:
+        yield session
+
+
+@pytest.fixture
+def invoke(agentcore: Any, shared_session: str) -> Invoke:
+    """Calls a tool in the shared session."""
+    return tool_calls(agentcore, shared_session)
+
+
+@pytest.fixture
+def invoke_new(agentcore: Any, session: str) -> Invoke:
+    """Calls a tool in the new session."""
+    return tool_calls(agentcore, session)
 
 
 def code_of(error: Any) -> str:
@@ -191,9 +219,9 @@ def test_pip_without_a_network_matches_the_published_response(invoke: Invoke) ->
     assert response["isError"] is published["isError"]
 
 
-def test_the_working_directory_of_commands_matches_the_published_response(invoke: Invoke) -> None:
+def test_the_working_directory_of_commands_matches_the_published_response(invoke_new: Invoke) -> None:
     published = case("execute_command_uname_pwd_ls_2026")
-    response = invoke("executeCommand", published["request"]["arguments"])["structuredContent"]["stdout"]
+    response = invoke_new("executeCommand", published["request"]["arguments"])["structuredContent"]["stdout"]
     lines, expected = response.splitlines(), published["printed_text"].splitlines()
     assert lines[0] == expected[0]  # the working directory
     assert {line.split()[-1]: line.split()[2:4] for line in lines[4:-1]} == {
@@ -214,10 +242,10 @@ def test_writing_one_file_uses_the_plural_as_published(invoke: Invoke) -> None:
     assert response == published
 
 
-def test_a_traceback_matches_the_published_response(invoke: Invoke) -> None:
+def test_a_traceback_matches_the_published_response(invoke_new: Invoke) -> None:
     for _ in range(3):
-        invoke("executeCode", {"code": "pass", "language": "python"})
-    response, published = replay(invoke, "execute_code_error_langchain_eda_c32_0")
+        invoke_new("executeCode", {"code": "pass", "language": "python"})
+    response, published = replay(invoke_new, "execute_code_error_langchain_eda_c32_0")
     assert response == published
 
 
@@ -264,16 +292,16 @@ def test_a_completed_task_matches_the_published_responses(invoke: Invoke) -> Non
 
 
 @pytest.mark.parametrize("name", ["list_files_root", "list_files_root_csv_py"])
-def test_listed_files_have_a_media_type_and_folders_have_none(invoke: Invoke, name: str) -> None:
+def test_listed_files_have_a_media_type_and_folders_have_none(invoke_new: Invoke, name: str) -> None:
     published = {block["name"]: block for block in case(name)["events"][0]["result"]["content"]}
     files = [block["name"] for block in published.values() if block["description"] == "File"]
-    invoke("writeFiles", {"content": [{"path": file, "text": "x"} for file in files]})
-    listed = {block["name"]: block for block in invoke("listFiles", {"path": ""})["content"]}
+    invoke_new("writeFiles", {"content": [{"path": file, "text": "x"} for file in files]})
+    listed = {block["name"]: block for block in invoke_new("listFiles", {"path": ""})["content"]}
     assert {name: listed[name] for name in published} == published
 
 
-def test_the_files_of_a_new_session_match_the_published_list(invoke: Invoke) -> None:
-    listed = invoke("listFiles", {"directoryPath": "."})["content"]
+def test_the_files_of_a_new_session_match_the_published_list(invoke_new: Invoke) -> None:
+    listed = invoke_new("listFiles", {"directoryPath": "."})["content"]
     names = case("list_files_fresh_2026")["names"]
     for description, expected in names.items():
         assert sorted(block["name"] for block in listed if block["description"] == description) == sorted(expected)
@@ -290,7 +318,7 @@ def test_a_binary_file_is_read_as_a_blob(invoke: Invoke) -> None:
     assert response == expected
 
 
-def test_the_members_of_each_result_match_the_published_ones(invoke: Invoke) -> None:
+def test_the_members_of_each_result_match_the_published_ones(invoke_new: Invoke) -> None:
     calls: dict[str, tuple[str, dict[str, Any]]] = {
         "executeCode python": ("executeCode", {"code": "print(1)", "language": "python"}),
         "executeCommand": ("executeCommand", {"command": "echo 1"}),
@@ -300,7 +328,7 @@ def test_the_members_of_each_result_match_the_published_ones(invoke: Invoke) -> 
         "executeCode raising": ("executeCode", {"code": "1/0", "language": "python"}),
     }
     for row in case("result_matrix_observed")["rows"]:
-        result = invoke(*calls[row["call"]])
+        result = invoke_new(*calls[row["call"]])
         content = result.get("structuredContent")
         observed = {
             "call": row["call"],
@@ -364,14 +392,17 @@ def test_absolute_paths_and_path_traversal_are_rejected(invoke: Invoke) -> None:
         assert text in result["content"][0]["text"], name
 
 
-def test_the_response_headers_match_the_published_ones(agentcore: Any, session: str) -> None:
+def test_the_response_headers_match_the_published_ones(agentcore: Any, shared_session: str) -> None:
     published = case("invoke_http_headers")["response_metadata"]["HTTPHeaders"]
     response = agentcore.invoke_code_interpreter(
-        codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session, name="listFiles", arguments={"path": ""}
+        codeInterpreterIdentifier=MANAGED_INTERPRETER,
+        sessionId=shared_session,
+        name="listFiles",
+        arguments={"path": ""},
     )
     headers = response["ResponseMetadata"]["HTTPHeaders"]
     assert list(response["stream"])
-    assert response["sessionId"] == headers["x-amzn-code-interpreter-session-id"] == session
+    assert response["sessionId"] == headers["x-amzn-code-interpreter-session-id"] == shared_session
     assert headers["content-type"] == published["content-type"]
     assert headers["transfer-encoding"] == published["transfer-encoding"]
     assert set(headers) >= set(published) - {"connection"}  # uvicorn uses HTTP/1.1's default
@@ -395,18 +426,20 @@ def test_an_ended_session_rejects_invoke_and_stop_as_published(agentcore: Any, s
         assert response["ResponseMetadata"]["HTTPStatusCode"] == published["http_status"]
 
 
-def test_stopping_a_session_fails_its_running_call_as_published(agentcore: Any, session: str, invoke: Invoke) -> None:
+def test_stopping_a_session_fails_its_running_call_as_published(
+    agentcore: Any, session: str, invoke_new: Invoke
+) -> None:
     refusals: list[Any] = []
 
     def run() -> None:
         try:
-            invoke("executeCode", {"code": "open('begun', 'w')\nwhile True: pass", "language": "python"})
+            invoke_new("executeCode", {"code": "open('begun', 'w')\nwhile True: pass", "language": "python"})
         except ClientError as error:
             refusals.append(error.response)
 
     running = threading.Thread(target=run)
     running.start()
-    while not any(block["name"] == "begun" for block in invoke("listFiles", {"path": ""})["content"]):
+    while not any(block["name"] == "begun" for block in invoke_new("listFiles", {"path": ""})["content"]):
         time.sleep(0.02)
     agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER, sessionId=session)
     running.join()
@@ -419,8 +452,8 @@ def test_stopping_a_session_fails_its_running_call_as_published(agentcore: Any, 
     assert response["ResponseMetadata"]["HTTPStatusCode"] == published["http_status"]
 
 
-def test_a_session_id_is_a_ulid(session: str) -> None:
-    for identifier in (session, *case("session_lifecycle_shapes")["session_id_examples"]):
+def test_a_session_id_is_a_ulid(shared_session: str) -> None:
+    for identifier in (shared_session, *case("session_lifecycle_shapes")["session_id_examples"]):
         assert re.fullmatch("[0-7][0-9A-HJKMNP-TV-Z]{25}", identifier)
 
 
@@ -503,11 +536,11 @@ def test_a_stream_error_matches_the_published_one(invoke: Invoke, agentcore_faul
     assert f"code '{kind}'" in published["raised"]
 
 
-def test_string_arguments_are_rejected_by_the_client(agentcore: Any, session: str) -> None:
+def test_string_arguments_are_rejected_by_the_client(agentcore: Any, shared_session: str) -> None:
     with pytest.raises(ParamValidationError) as raised:
         agentcore.invoke_code_interpreter(
             codeInterpreterIdentifier=MANAGED_INTERPRETER,
-            sessionId=session,
+            sessionId=shared_session,
             name="executeCode",
             arguments='{"code": "1"}',
         )

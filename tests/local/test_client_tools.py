@@ -133,6 +133,26 @@ def tools(clients: RecordingClients, interpreter: str) -> Generator[Tools]:
         yield Tools(session, clients)
 
 
+@pytest.fixture(scope="module")
+def shared_sessions(agentcore: Any, custom: str) -> Generator[dict[str, str]]:
+    """A session of each interpreter, for tests that need no new one."""
+    sessions = {
+        interpreter: agentcore.start_code_interpreter_session(codeInterpreterIdentifier=interpreter)["sessionId"]
+        for interpreter in (MANAGED_INTERPRETER, custom)
+    }
+    yield sessions
+    for interpreter, session in sessions.items():
+        agentcore.stop_code_interpreter_session(codeInterpreterIdentifier=interpreter, sessionId=session)
+
+
+@pytest.fixture
+def shared_tools(clients: RecordingClients, interpreter: str, shared_sessions: dict[str, str]) -> Tools:
+    """The shared session of the interpreter."""
+    deadline = Deadline.after(2 * PATIENCE_SECONDS)
+    client = CodeInterpreterClient(clients, interpreter, shared_sessions[interpreter], deadline)
+    return Tools(CodeSession(client), clients)
+
+
 def environment(endpoint: str) -> dict[str, str]:
     """Environment variables that point boto3 and the official SDK to an endpoint."""
     return {
@@ -179,12 +199,12 @@ def command(tools: CodeInterpreterClient, arguments: Any) -> Any:
     ],
     ids=lambda run: run.name,
 )
-def test_execute_code_and_execute_command_match_the_published_examples(tools: Tools, run: Run) -> None:
+def test_execute_code_and_execute_command_match_the_published_examples(shared_tools: Tools, run: Run) -> None:
     if run.before:
-        tools.session.client.write_files(run.before)
+        shared_tools.session.client.write_files(run.before)
     sent, result = published(run.name)
-    outcome = run.call(tools.session.client, sent[1])
-    assert tools.sent == sent
+    outcome = run.call(shared_tools.session.client, sent[1])
+    assert shared_tools.sent == sent
     structured = result["structuredContent"]
     assert (outcome.stdout, outcome.stderr, outcome.exit_code) == (
         structured["stdout"],
@@ -206,72 +226,76 @@ def test_execute_code_and_execute_command_match_the_published_examples(tools: To
     ],
 )
 def test_execute_code_accepts_the_services_languages_and_runtimes(
-    tools: Tools, language: Any, runtime: Any, program: str
+    shared_tools: Tools, language: Any, runtime: Any, program: str
 ) -> None:
-    outcome = tools.session.client.execute_code(Code(program, language, runtime=runtime))
+    outcome = shared_tools.session.client.execute_code(Code(program, language, runtime=runtime))
     assert (outcome.stdout.strip(), outcome.stderr, outcome.exit_code) == ("42", "", 0)
     options = {} if runtime is None else {"runtime": runtime}
-    assert tools.sent == ("executeCode", {"code": program, "language": language, **options})
+    assert shared_tools.sent == ("executeCode", {"code": program, "language": language, **options})
 
 
-def test_execute_code_keeps_variables_until_the_context_is_cleared(tools: Tools) -> None:
-    tools.session.client.execute_code(Code("x = 41"))
-    assert tools.session.client.execute_code(Code("print(x + 1)")).stdout == "42"
-    assert tools.session.client.execute_code(Code("print('x' in globals())", clear_context=True)).stdout == "False"
-    assert tools.sent[1]["clearContext"] is published("execute_code_clear_context_describe")[0][1]["clearContext"]
+def test_execute_code_keeps_variables_until_the_context_is_cleared(shared_tools: Tools) -> None:
+    shared_tools.session.client.execute_code(Code("x = 41"))
+    assert shared_tools.session.client.execute_code(Code("print(x + 1)")).stdout == "42"
+    assert (
+        shared_tools.session.client.execute_code(Code("print('x' in globals())", clear_context=True)).stdout == "False"
+    )
+    assert (
+        shared_tools.sent[1]["clearContext"] is published("execute_code_clear_context_describe")[0][1]["clearContext"]
+    )
 
 
-def test_a_failing_program_returns_an_outcome(tools: Tools) -> None:
-    outcome = tools.session.client.execute_code(Code("print('before'); 1/0"))
+def test_a_failing_program_returns_an_outcome(shared_tools: Tools) -> None:
+    outcome = shared_tools.session.client.execute_code(Code("print('before'); 1/0"))
     assert (outcome.stdout, outcome.exit_code) == ("before", 1)
     assert "ZeroDivisionError: division by zero" in outcome.stderr
 
 
-def test_start_command_execution_get_task_and_stop_task_match_the_published_examples(tools: Tools) -> None:
+def test_start_command_execution_get_task_and_stop_task_match_the_published_examples(shared_tools: Tools) -> None:
     sent, result = published("start_command_execution_ok")
-    started = tools.session.client.start_command_execution(Command(sent[1]["command"]))
-    assert tools.sent == sent
+    started = shared_tools.session.client.start_command_execution(Command(sent[1]["command"]))
+    assert shared_tools.sent == sent
     structured = result["structuredContent"]
     assert replace(started, task_id="") == replace(started, task_id="", status=structured["taskStatus"], stdout="")
     assert len(started.task_id) == len(structured["taskId"])
 
-    working = tools.session.client.get_task(started.task_id)
-    assert tools.sent == ("getTask", {"taskId": started.task_id})
+    working = shared_tools.session.client.get_task(started.task_id)
+    assert shared_tools.sent == ("getTask", {"taskId": started.task_id})
     assert (working.status, working.stdout, working.exit_code) == ("working", "", None)
     assert working.status == published("get_task_working")[1]["structuredContent"]["taskStatus"]
 
-    tools.session.client.stop_task(started.task_id)
-    assert tools.sent == ("stopTask", {"taskId": started.task_id})
-    assert tools.session.client.get_task(started.task_id).status == "canceled"
+    shared_tools.session.client.stop_task(started.task_id)
+    assert shared_tools.sent == ("stopTask", {"taskId": started.task_id})
+    assert shared_tools.session.client.get_task(started.task_id).status == "canceled"
 
 
-def test_an_ended_task_has_its_status_and_cannot_be_stopped(tools: Tools) -> None:
-    started = tools.session.client.start_command_execution(Command("echo out; exit 3"))
-    ended = tools.until_ended(started.task_id)
+def test_an_ended_task_has_its_status_and_cannot_be_stopped(shared_tools: Tools) -> None:
+    started = shared_tools.session.client.start_command_execution(Command("echo out; exit 3"))
+    ended = shared_tools.until_ended(started.task_id)
     assert (ended.stdout + ended.stderr, ended.exit_code) == ("out\r\n", 3)
     assert ended.seconds is not None
-    task = tools.session.client.start_command_execution(Command("echo done"))
-    assert tools.until_ended(task.task_id).status == "completed"
+    task = shared_tools.session.client.start_command_execution(Command("echo done"))
+    assert shared_tools.until_ended(task.task_id).status == "completed"
     refusal = published("stop_task_completed_error")[1]["content"][0]["text"]
     with pytest.raises(InvalidRequest) as raised:
-        tools.session.client.stop_task(task.task_id)
+        shared_tools.session.client.stop_task(task.task_id)
     assert str(raised.value).endswith(refusal)
 
 
-def test_write_files_and_read_files_preserve_binary_content(tools: Tools) -> None:
+def test_write_files_and_read_files_preserve_binary_content(shared_tools: Tools) -> None:
     files = {
         "data.txt": b"pikachu",
         "deep/er/all.bin": bytes(range(256)),
         "empty": b"",
         "gr\u00fc\u00dfe 1.txt": b"\xff\r\n",
     }
-    tools.session.client.write_files(files)
-    name, arguments = tools.sent
+    shared_tools.session.client.write_files(files)
+    name, arguments = shared_tools.sent
     assert (name, [set(entry) for entry in arguments["content"]]) == ("writeFiles", [{"path", "blob"}] * len(files))
-    assert tools.session.client.read_files(list(files)) == files
-    assert tools.session.client.read_files(["data.txt"]) == {"data.txt": b"pikachu"}
-    assert tools.sent == published("read_files_text_ok")[0]
-    assert tools.session.client.read_files(["none.txt"]) is None
+    assert shared_tools.session.client.read_files(list(files)) == files
+    assert shared_tools.session.client.read_files(["data.txt"]) == {"data.txt": b"pikachu"}
+    assert shared_tools.sent == published("read_files_text_ok")[0]
+    assert shared_tools.session.client.read_files(["none.txt"]) is None
 
 
 def test_list_files_returns_the_entries_of_a_folder(tools: Tools) -> None:
@@ -313,21 +337,21 @@ REFUSED: list[Callable[[CodeInterpreterClient], object]] = [
 
 @pytest.mark.parametrize("call", REFUSED)
 def test_a_rejection_by_a_tool_is_an_invalid_request_with_the_tools_name(
-    tools: Tools, call: Callable[[CodeInterpreterClient], object]
+    shared_tools: Tools, call: Callable[[CodeInterpreterClient], object]
 ) -> None:
-    with pytest.raises(InvalidRequest, match=f" in session {tools.session.session_id}: "):
-        call(tools.session.client)
+    with pytest.raises(InvalidRequest, match=f" in session {shared_tools.session.session_id}: "):
+        call(shared_tools.session.client)
 
 
 # The service's quotas, as far as the client can detect them.
 
 
-def test_a_request_above_the_size_limit_is_rejected_before_it_is_sent(tools: Tools) -> None:
+def test_a_request_above_the_size_limit_is_rejected_before_it_is_sent(shared_tools: Tools) -> None:
     too_much = b"x" * (MAX_REQUEST_BYTES // 2)
     with pytest.raises(PayloadTooLarge, match=r"writeFiles .* allowed: 100,000,000 in one call; .* S3"):
-        tools.session.client.write_files({"a": too_much, "b": too_much, "c": b""})
+        shared_tools.session.client.write_files({"a": too_much, "b": too_much, "c": b""})
     refusals: list[None] = []
-    client, text = tools.session.client, "#" * (MAX_REQUEST_BYTES + 1)
+    client, text = shared_tools.session.client, "#" * (MAX_REQUEST_BYTES + 1)
     calls: tuple[Callable[..., object], ...] = (
         partial(client.execute_code, Code(text)),
         partial(client.execute_command, Command(text)),
@@ -337,7 +361,7 @@ def test_a_request_above_the_size_limit_is_rejected_before_it_is_sent(tools: Too
         with pytest.raises(PayloadTooLarge, match="in one call"):
             call(on_rejected=lambda: refusals.append(None))
     assert len(refusals) == 3
-    assert tools.clients.calls == []
+    assert shared_tools.clients.calls == []
 
 
 def test_a_response_above_the_size_limit_is_an_error_and_a_smaller_one_is_returned(tools: Tools) -> None:

@@ -56,7 +56,7 @@ def test_the_plan_reports_changes_before_their_deployment_and_none_after(environ
         return plan(code, "--assembly", environments.synthesise(environments.write("planned", rest)))
 
     file = environments.write("planned", FIRST)
-    text = plan(CHANGES, "-e", file)
+    text = changed(FIRST)
     assert "sandpiper-planned-claims (tenant claims): new" in text
     assert "+ interpreter run is created with network SANDBOX" in text
     environments.deploy(file)
