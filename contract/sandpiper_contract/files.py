@@ -31,7 +31,10 @@ DEFAULT_MAX_FILES = 10
 DEFAULT_MAX_BYTES = 10 * 1024 * 1024
 MAX_FILES = 1_000
 MAX_FILE_BYTES = 5 * 1024**3
-"""5 GiB, the service's limit for a file in S3 and S3's limit for a single copy."""
+"""5 GiB, the service's limit for a file in S3 and S3's limit for a single PUT.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html
+"""
 MAX_INPUTS = 100
 MAX_PATTERNS = 100
 MAX_PATTERN_CHARACTERS = 255
@@ -48,6 +51,17 @@ SERVICE_FILES: tuple[str, ...] = (
     "run",
 )
 """The service's own files in the working directory of a new session, as observed in 2026-03 and 2026-08."""
+CACHE_FOLDERS: tuple[str, ...] = (
+    ".cache",
+    ".ipynb_checkpoints",
+    ".matplotlib",
+    ".mypy_cache",
+    ".npm",
+    ".pytest_cache",
+    ".ruff_cache",
+    "__pycache__",
+)
+"""Folders that Python, its libraries and its tools create for themselves and create again when they are missing."""
 
 
 @record
@@ -87,7 +101,8 @@ class Outputs(Record):
     paths: Annotated[
         tuple[Pattern, ...] | None,
         ListOf(Glob(), MAX_PATTERNS),
-        "Paths and globs to return, whether changed or not. Default: all new and changed files. `[]` returns none.",
+        "Paths and globs to return, whether changed or not. Default: all new and changed files. `[]` returns none. "
+        "Files in cache folders such as `__pycache__` are returned only if a path or glob contains the folder's name.",
     ] = None
     max_files: Annotated[int, Integer(0, MAX_FILES, "files"), "Maximum number of files to return."] = DEFAULT_MAX_FILES
     max_bytes: Annotated[
@@ -119,10 +134,10 @@ class SkipReason(StrEnum):
     PATH_TOO_LONG = "its path is longer than 255 characters"
     CONTROL_CHARACTERS = "its path has control characters"
     CHANGED = "it changed while it was read"
-    TOO_LARGE = "larger than can be carried without an execution role"
+    TOO_LARGE = "larger than 100 MB, and the session could not send it to S3"
     NOT_STORED = "S3 did not take it, and it is too large for the result"
     NOT_LISTED = "the files could not be listed"
-    NO_FIGURES = "the figures could not be kept"
+    NO_FIGURES = "the figure could not be saved"
 
 
 @record

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from code_runner.agentcore.client import CodeInterpreterClient
 from code_runner.agentcore.deadline import Deadline
 from code_runner.agentcore.programs import Code, Command
-from code_runner.files.staging import Staging
 from code_runner.files.storage import Storage
 from code_runner.idempotency.fingerprint import fingerprints
 from code_runner.idempotency.record import Abandoned, Completed, IdempotencyRecord, acquire
@@ -30,7 +29,7 @@ from sandpiper_contract import requests, results
 from sandpiper_contract.errors import CodeFailed, RunError, SessionLost
 from sandpiper_contract.files import SkipReason
 from sandpiper_contract.handles import SessionHandle, TaskHandle
-from sandpiper_contract.settings import INPUTS, RUNS, SANDBOX, STAGING
+from sandpiper_contract.settings import INPUTS, RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -185,7 +184,7 @@ class Operations:
                 timeout_seconds=self.tenant.lifetime_seconds(request),
                 deadline=self._work_deadline,
                 on_stop_failed=self._stop_failure_callback(record),
-                files=self._files(key),
+                files=self._files,
                 client_token=record.client_token,
             ) as session:
                 listener = self._listener(record, session, owns_session=True)
@@ -324,7 +323,7 @@ class Operations:
             timeout_seconds=timeout_seconds,
             deadline=self._work_deadline,
             on_stop_failed=on_stop_failed,
-            files=self._files(interpreter),
+            files=self._files,
             client_token=record.client_token,
         )
         try:
@@ -343,7 +342,7 @@ class Operations:
             self._work_deadline,
             lifetime=None if handle.ends is None else Deadline.after(handle.ends - time.time()),
         )
-        return CodeSession(client, files=self._files(key), scanned_at_us=handle.seen)
+        return CodeSession(client, files=self._files, scanned_at_us=handle.seen)
 
     def _code(self, request: requests.RunCode | requests.StartCommand | requests.RunInSession) -> Code:
         text = request.code if request.code_s3_uri is None else self._storage.read_code(request.code_s3_uri)
@@ -369,9 +368,9 @@ class Operations:
     def _storage(self) -> Storage:
         return Storage(self.clients.s3, self.tenant.folder(INPUTS), self.tenant.folder(RUNS, self.run.key))
 
-    def _files(self, interpreter: str) -> Files:
-        staging = Staging(self.clients, self.tenant.folder(SANDBOX, interpreter, STAGING, self.run.key))
-        return Files(replace(self._storage, staging=staging), INLINE_BYTES)
+    @property
+    def _files(self) -> Files:
+        return Files(self._storage, INLINE_BYTES)
 
     @property
     def _work_deadline(self) -> Deadline:

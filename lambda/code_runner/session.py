@@ -23,7 +23,7 @@ from code_runner.agentcore.deadline import Deadline
 from code_runner.agentcore.programs import Code, Command, as_command
 from code_runner.agentcore.service_errors import AWS_ERRORS, error_code, from_service, was_accepted
 from code_runner.files.discovery import fits_in_command
-from code_runner.files.figures import remember_shown_figures
+from code_runner.files.figures import save_figures_of_next_program
 from code_runner.files.outputs import CollectedOutputs, OutputSink, collect
 from sandpiper_contract.aws import MANAGED_INTERPRETER
 from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, RunError, SessionLost
@@ -176,12 +176,13 @@ class CodeSession:
         if written and outputs.collects_files and not fits_in_command(written, outputs):
             self.mark_files_seen()
             written = {}
+        figures = None
         if outputs.figures and isinstance(program, Code):
-            remember_shown_figures(self.client, clear_context=program.clear_context)
+            figures = save_figures_of_next_program(self.client, clear_context=program.clear_context)
             program = replace(program, clear_context=False)
         listener.before_execution()
         outcome = self._execute(program, listener)
-        collected = self._collect(outputs, written)
+        collected = self._collect(outputs, written, figures)
         return RunResult(
             stdout=outcome.stdout,
             stderr=outcome.stderr,
@@ -297,10 +298,12 @@ class CodeSession:
             skipped=tuple(collected.skipped),
         )
 
-    def _collect(self, outputs: Outputs, written: dict[str, WrittenInput]) -> CollectedOutputs:
+    def _collect(
+        self, outputs: Outputs, written: dict[str, WrittenInput], figures: str | None = None
+    ) -> CollectedOutputs:
         """Collects files, except inputs that are unchanged since they were written. Raises no errors."""
         sink = OutputSink(self._files.storage, self._files.inline_bytes)
-        collected = collect(self.client, written, outputs, self.scanned_at_us, sink)
+        collected = collect(self.client, written, outputs, self.scanned_at_us, sink, figures)
         self.scanned_at_us = collected.clock
         return collected
 

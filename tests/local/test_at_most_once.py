@@ -32,13 +32,12 @@ FIRST: dict[str, tuple[Row, Row]] = {
     "accepted": (ONCE, UNSENT),
 }
 LAST: dict[str, tuple[Row, Row]] = {
-    "readFiles": (LOST, LOST),
     "file": (LOST, LOST),
     "stop": (LOST, LOST),
     "done": (LOST, ONCE),
 }
 """Once the code may have been sent, a retry returns SessionLost unless the record contains the result."""
-COLLECTED = ("executeCommand", "readFiles", "file")
+COLLECTED = ("executeCommand", "file")
 KILLS: dict[str, dict[str, tuple[Row, Row]]] = {
     # step: outcome of a kill before the request, and after the response
     "run_code": {**FIRST, "executeCode": (UNSENT, LOST), "executeCommand": (LOST, LOST), **LAST},

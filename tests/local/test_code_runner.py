@@ -133,13 +133,17 @@ def short_run_seconds(monkeypatch: pytest.MonkeyPatch) -> int:
 WRITES_A_FILE = RunCode(
     code="open('out.txt', 'w').write('1'); print('ran')", inputs=(InputFile.from_bytes("in.txt", b"1"),)
 )
-ALL_CALLS = ["start", "writeFiles", "executeCode", "executeCommand", "readFiles", "stop"]
+WRITES_A_LONGER_FILE = RunCode(code="open('out.txt', 'w').write('1' * 5_000_000); print('ran')")
+"""The file is too long for the response to the listing."""
+ALL_CALLS = ["start", "writeFiles", "executeCode", "executeCommand", "stop"]
 
 
 def test_run_sends_only_the_required_calls(runner: Runner) -> None:
     assert runner.run(RunCode(code="print(1)")).files == ()
     assert runner.sent == ["start", "executeCode", "executeCommand", "stop"]
     assert len(runner.run(RunCode(code="for n in range(10): open(f'{n}', 'w').write('x')")).files) == 10
+    assert runner.sent == ["start", "executeCode", "executeCommand", "stop"]
+    assert [file.path for file in runner.run(WRITES_A_LONGER_FILE).files] == ["out.txt"]
     assert runner.sent == ["start", "executeCode", "executeCommand", "readFiles", "stop"]
     assert [file.path for file in runner.run(WRITES_A_FILE).files] == ["out.txt"]
     assert runner.sent == ALL_CALLS
@@ -280,7 +284,7 @@ def test_a_failure_after_the_code_ran_skips_files_and_keeps_the_result(
     runner: Runner, faults: FaultInjector, call: str, code: str
 ) -> None:
     faults.inject(Rule("error", call, code=code))
-    result = runner.run(WRITES_A_FILE)
+    result = runner.run(WRITES_A_LONGER_FILE)
     assert (result.stdout, result.exit_code, result.files) == ("ran", 0, ())
     assert [file.path for file in result.skipped] == [{"executeCommand": ".", "readFiles": "out.txt"}[call]]
     assert runner.sent.count("executeCode") == 1

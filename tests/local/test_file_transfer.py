@@ -1,57 +1,57 @@
-"""Inputs and outputs of every size and name are transferred exactly, and no temporary objects remain."""
+"""Inputs and outputs of every size and name are transferred exactly, in few calls, and no temporary objects remain."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import json
+import logging
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.awsrequest import AWSResponse
-from botocore.compat import HTTPHeaders
-from botocore.exceptions import ReadTimeoutError
 
 from code_runner.agentcore.boto_clients import AwsClients
 from code_runner.agentcore.deadline import Deadline
-from code_runner.agentcore.limits import DIRECT_TRANSFER_BYTES
+from code_runner.agentcore.limits import FUNCTION_TRANSFER_BYTES
 from code_runner.agentcore.programs import Code
 from code_runner.files import chunked_transfer, s3_transfer
-from code_runner.files.errors import FileSkipped
-from code_runner.files.staging import Staging
 from code_runner.files.storage import Storage
 from code_runner.operations import Operations
 from code_runner.sandbox_scripts import runner as script_runner
 from code_runner.session import Files, open_session
 from code_runner.tenant_config import TenantConfig
 from local_agentcore.faults import Rule
-from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, PayloadTooLarge, RunError, StorageError
+from sandpiper_contract.aws import MANAGED_INTERPRETER
+from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge, RunError, StorageError
 from sandpiper_contract.files import InputFile, Outputs, SkipReason
 from sandpiper_contract.globs import Pattern
 from sandpiper_contract.requests import RunCode
 from sandpiper_contract.run import Run
 from sandpiper_contract.s3_objects import S3Object
+from tests.support.recording_clients import RecordingClients
 from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
 
     from code_runner.files.s3_objects import StoredObject
     from local_agentcore.admin_client import FaultInjector
-    from sandpiper_contract.files import OutputFile
     from sandpiper_contract.results import RunResult
     from tests.support.product import Product
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="it writes to the deployed bucket and injects faults")
 
 MIB = 1024 * 1024
-DIRECT_LIMIT = 20_000_000
-"""Size in bytes above which most tests transfer files directly: a fifth of the limit of the product, for speed."""
-DIRECT_SIZE = DIRECT_LIMIT + 500_000
+FUNCTION_LIMIT = 20_000_000
+"""Size in bytes above which most tests need S3 to be reachable from the session: a fifth of the product's limit."""
+LARGE = FUNCTION_LIMIT + 500_000
+MEDIUM = 17 * MIB
+"""A size that is too large for one call."""
+NO_S3 = "http://127.0.0.1:9/"
+"""An address at which no server listens."""
 ALL_OUTPUTS = Outputs(max_bytes=1024 * MIB, max_files=100)
 ONLY_OUT = Outputs(paths=(Pattern("out"),), max_bytes=1024 * MIB)
 BLOCK = bytes(range(256)) * 4096
@@ -79,18 +79,13 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-class RawResponse(io.BytesIO):
-    """A response body as botocore reads it."""
-
-    def stream(self, *_: object) -> Generator[bytes]:
-        yield self.read()
-
-
 @dataclass
 class Runner:
     """Runs requests like the deployed function, and reads the bucket."""
 
     product: Product
+    calls: list[str] = field(default_factory=list[str])
+    """The tools of the calls of the last run."""
 
     def __post_init__(self) -> None:
         self.s3: Any = self.product.session.client("s3")
@@ -101,13 +96,22 @@ class Runner:
     def run(self, code: str, *, inputs: tuple[InputFile, ...] = (), outputs: Outputs = ALL_OUTPUTS) -> RunResult:
         deployment, run = self.product.deployment, Run(str(uuid.uuid4()))
         self.last = run.key
+        self.calls.clear()
         return Operations(
             run=run,
             tenant=TenantConfig(deployment.interpreters, deployment.bucket, deployment.prefix),
-            clients=AwsClients(),
+            clients=RecordingClients(AwsClients(), self._watch),
             deadline=Deadline.after(900),
             on_stop_failed=lambda session_id, error: pytest.fail(f"{session_id} not stopped: {error}"),
         ).run_code(RunCode(code=code, inputs=inputs, outputs=outputs))
+
+    def _watch(self, client: Any) -> Any:
+        def record(params: dict[str, Any], **_: object) -> None:
+            self.calls.append(json.loads(params["body"])["name"])
+
+        event = "before-call.bedrock-agentcore.InvokeCodeInterpreter"
+        client.meta.events.register(event, record, unique_id="test_file_transfer")
+        return client
 
     def s3_input(self, path: str, size: int, name: str) -> InputFile:
         """Creates an object and returns an input that refers to it."""
@@ -131,31 +135,30 @@ class Runner:
 
 @pytest.fixture
 def runner(product: Product, monkeypatch: pytest.MonkeyPatch) -> Generator[Runner]:
-    """Returns a runner. Asserts that no session, staged object or unfinished upload remains after the test."""
+    """Returns a runner. Asserts that no session or unfinished upload remains after the test."""
     monkeypatch.setattr("code_runner.agentcore.client.RETRY_DELAYS_SECONDS", (0.01, 0.01))
-    _set_direct_limit(monkeypatch, DIRECT_LIMIT)
+    _set_function_limit(monkeypatch, FUNCTION_LIMIT)
     runner = Runner(product)
     yield runner
     assert product.live_sessions() == []
-    assert [key for key in runner.keys("sandbox/") if "/staging/" in key] == []
     assert runner.uploads() == []
     for key in (*runner.keys("runs/"), *runner.keys("inputs/")):  # MiniStack stores objects in memory
         runner.s3.delete_object(Bucket=runner.bucket, Key=key)
 
 
-def _set_direct_limit(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+def _set_function_limit(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     for module in ("inputs", "outputs"):
-        monkeypatch.setattr(f"code_runner.files.{module}.DIRECT_TRANSFER_BYTES", size)
+        monkeypatch.setattr(f"code_runner.files.{module}.FUNCTION_TRANSFER_BYTES", size)
 
 
 @pytest.fixture
 def full_size_runner(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> Runner:
-    """Returns a runner with the limit of the product for direct transfers."""
-    _set_direct_limit(monkeypatch, DIRECT_TRANSFER_BYTES)
+    """Returns a runner with the product's limit for transfers through the function."""
+    _set_function_limit(monkeypatch, FUNCTION_TRANSFER_BYTES)
     return runner
 
 
-SIZES = {"0 bytes": 0, "17 MiB": 17 * MIB, "18 MiB": 18 * MIB, "90 MB": 90_000_000, "120 MB": 120_000_000}
+SIZES = {"0 bytes": 0, "4 MiB": 4 * MIB, "16 MiB": 16 * MIB, "17 MiB": 17 * MIB, "120 MB": 120_000_000}
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
@@ -181,15 +184,13 @@ def test_a_file_is_transferred_exactly_in_both_directions(full_size_runner: Runn
     assert runner.get(address) == content(size, "out")
     stored = runner.s3.head_object(Bucket=runner.bucket, Key=address.key, ChecksumMode="ENABLED")
     assert stored["ContentType"] == "application/octet-stream"
-    if size > DIRECT_TRANSFER_BYTES:
-        assert base64.b64decode(stored["ChecksumSHA256"]).hex() == file.sha256
-    else:
-        assert stored["Metadata"] == {"sha256": file.sha256}
+    assert base64.b64decode(stored["ChecksumSHA256"]).hex() == file.sha256
+    assert stored["Metadata"] == {"sha256": file.sha256}
     assert result.skipped == ()
 
 
 def test_files_of_all_transfers_are_returned_in_the_order_of_their_paths(runner: Runner) -> None:
-    sizes = {"a": DIRECT_SIZE + 1_000, "b": 1, "c": 17 * MIB, "d": DIRECT_SIZE, "e": 0}
+    sizes = {"a": LARGE + 1_000, "b": 1, "c": 17 * MIB, "d": LARGE, "e": 0}
     code = WRITE + "".join(f"write({path!r}, {size}, {path!r})\n" for path, size in sizes.items())
     files = runner.run(code).files
     assert {file.path: (file.size, file.sha256) for file in files} == {
@@ -199,7 +200,7 @@ def test_files_of_all_transfers_are_returned_in_the_order_of_their_paths(runner:
     assert all(runner.get(file.s3_uri) == content(file.size, file.path) for file in files if file.s3_uri)
 
 
-@pytest.mark.parametrize("size", [3, 17 * MIB, DIRECT_SIZE], ids=["small", "chunked", "direct"])
+@pytest.mark.parametrize("size", [3, MEDIUM, LARGE], ids=["small", "medium", "large"])
 def test_an_input_is_returned_only_if_it_was_changed(runner: Runner, size: int) -> None:
     inputs = (runner.s3_input("same.bin", size, "same"), runner.s3_input("changed.bin", size, "before"))
     result = runner.run(f"{WRITE}write('changed.bin', {size}, 'after!')", inputs=inputs)
@@ -211,7 +212,7 @@ NAMES = ("Ünïcode 日本語 🎉.bin", "Case.txt", "case.txt", "-rf", "a b'c\"
 
 
 def test_names_are_unchanged_at_every_size(runner: Runner) -> None:
-    sizes = dict.fromkeys(NAMES, 5) | {f"large/{NAMES[0]}": 17 * MIB, "large/-rf $(x)'": DIRECT_SIZE}
+    sizes = dict.fromkeys(NAMES, 5) | {f"large/{NAMES[0]}": 17 * MIB, "large/-rf $(x)'": LARGE}
     inputs = tuple(runner.s3_input(path, size, path) for path, size in sizes.items())
     code = (
         "import os, pathlib\n"
@@ -227,7 +228,7 @@ def test_names_are_unchanged_at_every_size(runner: Runner) -> None:
 
 
 def test_a_folder_in_s3_is_copied_with_its_subfolders(runner: Runner) -> None:
-    sizes = {"a.txt": 3, "A.txt": 4, "sub/b ü.bin": 17 * MIB, "sub/er/empty": 0, "sub/large.bin": DIRECT_SIZE}
+    sizes = {"a.txt": 3, "A.txt": 4, "sub/b ü.bin": 17 * MIB, "sub/er/empty": 0, "sub/large.bin": LARGE}
     for path, size in sizes.items():
         runner.put(f"inputs/set/{path}", content(size, path))
     runner.put("inputs/set/sub/", b"")
@@ -243,27 +244,8 @@ def test_a_folder_in_s3_is_copied_with_its_subfolders(runner: Runner) -> None:
     assert result.files == ()
 
 
-def test_staged_objects_are_deleted_in_one_call_and_not_long_after_the_deadline(runner: Runner) -> None:
-    clients, sent = AwsClients(), list[str]()
-    events: Any = clients.s3.meta.events
-
-    def record(model: Any, **_: object) -> None:
-        sent.append(model.name)
-
-    events.register("before-call.s3", record)
-    staging = Staging(clients, S3Object(runner.bucket, f"{runner.prefix}/sandbox/sandbox/staging/{uuid.uuid4()}"))
-    with staging.temporary_objects(3, Deadline.after(60)) as addresses:
-        for address in addresses:
-            runner.s3.put_object(Bucket=address.bucket, Key=address.key)
-    assert sent == ["DeleteObjects"]
-    assert not set(runner.keys("sandbox/")) & {address.key for address in addresses}
-    with staging.temporary_objects(3, Deadline.after(-60)):
-        pass
-    assert sent == ["DeleteObjects"]
-
-
 def test_a_symbolic_link_to_a_large_file_is_not_followed(runner: Runner) -> None:
-    code = f"{WRITE}import os\nwrite('real', {DIRECT_SIZE}, 'x')\nos.symlink('real', 'link')\nos.mkfifo('pipe')\n"
+    code = f"{WRITE}import os\nwrite('real', {LARGE}, 'x')\nos.symlink('real', 'link')\nos.mkfifo('pipe')\n"
     result = runner.run(code)
     assert [file.path for file in result.files] == ["real"]
     assert {file.path: file.reason for file in result.skipped} == dict.fromkeys(
@@ -279,10 +261,10 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("size", [17 * MIB, DIRECT_SIZE], ids=["chunked", "direct"])
+@pytest.mark.parametrize("s3_reachable", [True, False], ids=["to S3", "through the function"])
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_file_that_changes_after_the_listing_is_skipped(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch, size: int, change: str
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, change: str, s3_reachable: bool
 ) -> None:
     command, reason = CHANGES[change]
 
@@ -293,171 +275,150 @@ def test_a_file_that_changes_after_the_listing_is_skipped(
 
         return change_and_run
 
-    monkeypatch.setattr("code_runner.files.chunked_transfer.split", after_change(chunked_transfer.split))
-    monkeypatch.setattr("code_runner.files.s3_transfer.send", after_change(s3_transfer.send))
-    result = runner.run(f"{WRITE}write('other', {size}, 'x')\nwrite('out', {size}, 'x')", outputs=ONLY_OUT)
+    if s3_reachable:
+        monkeypatch.setattr("code_runner.files.s3_transfer.upload", after_change(s3_transfer.upload))
+    else:
+        make_s3_unreachable(monkeypatch)
+        monkeypatch.setattr("code_runner.files.chunked_transfer.split", after_change(chunked_transfer.split))
+    result = runner.run(f"{WRITE}write('other', 5, 'x')\nwrite('out', {MEDIUM}, 'x')", outputs=ONLY_OUT)
     assert result.files == ()
     assert {file.path: file.reason for file in result.skipped} == {"out": reason, "other": SkipReason.NOT_REQUESTED}
 
 
-def send_other_bytes(monkeypatch: pytest.MonkeyPatch, runner: Runner) -> None:  # noqa: ARG001 - same signature as the other faults
-    """The sandbox sends other bytes than it reports."""
-    text = script_runner.script_text
-
-    def program_text(program: str) -> str:
-        return text(program).replace("pipe.write(block)", "pipe.write(bytes(len(block)))")
-
-    assert program_text("transfer") != text("transfer")
-    monkeypatch.setattr("code_runner.sandbox_scripts.runner.script_text", program_text)
+def make_s3_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signs URLs whose host the session cannot reach, like a network without an endpoint of S3."""
+    for method in ("put_url", "get_url"):
+        monkeypatch.setattr(Storage, method, lambda *_: NO_S3 + "key?X-Amz-Signature=0")
 
 
-def replace_staged_object(monkeypatch: pytest.MonkeyPatch, runner: Runner) -> None:
-    """Another session of the interpreter, whose role can reach staging, replaces the object before the copy."""
-    head = Staging.head
-
-    def replace_and_head(staging: Staging, address: S3Object) -> StoredObject:
-        runner.s3.put_object(Bucket=address.bucket, Key=address.key, Body=bytes(DIRECT_SIZE))
-        return head(staging, address)
-
-    monkeypatch.setattr(Staging, "head", replace_and_head)
+def invalidate_signatures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes the signature of each URL, so that S3 rejects it."""
+    for method in ("put_url", "get_url"):
+        sign = getattr(Storage, method)
+        monkeypatch.setattr(Storage, method, lambda *arguments, sign=sign: sign(*arguments)[:-8] + "0" * 8)
 
 
-@pytest.mark.parametrize("inject_fault", [send_other_bytes, replace_staged_object])
-def test_a_large_file_that_was_replaced_in_staging_is_skipped(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch, inject_fault: Callable[[pytest.MonkeyPatch, Runner], None]
+NO_TRANSFER = pytest.mark.parametrize("prevent", [make_s3_unreachable, invalidate_signatures])
+
+
+@NO_TRANSFER
+def test_without_s3_files_pass_through_the_function_and_larger_ones_are_skipped(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, prevent: Any
 ) -> None:
-    inject_fault(monkeypatch, runner)
-    result = runner.run(f"{WRITE}write('out', {DIRECT_SIZE}, 'x')")
-    assert result.files == ()
-    assert {file.path: file.reason for file in result.skipped} == {"out": SkipReason.CHANGED}
+    prevent(monkeypatch)
+    sizes = {"a": 1_000, "b": MEDIUM, "c": 5 * MIB}
+    code = WRITE + "".join(f"write({path!r}, {size}, {path!r})\n" for path, size in sizes.items())
+    result = runner.run(f"{code}write('large', {LARGE}, 'x')")
+    assert {file.path: file.sha256 for file in result.files} == {
+        path: digest(content(size, path)) for path, size in sizes.items()
+    }
+    assert [(file.path, file.size, file.reason) for file in result.skipped] == [("large", LARGE, SkipReason.TOO_LARGE)]
 
 
-def test_a_large_input_that_was_replaced_in_staging_fails_the_run_before_the_code(
+@NO_TRANSFER
+def test_without_s3_inputs_pass_through_the_function_and_larger_ones_are_rejected(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, prevent: Any
+) -> None:
+    prevent(monkeypatch)
+    inputs = (runner.s3_input("a.bin", MEDIUM, "a"), runner.s3_input("b.bin", 5, "b"), InputFile("c", text=b"c"))
+    code = (
+        "import hashlib\nfor path in ('a.bin', 'b.bin', 'c'):\n"
+        "    print(hashlib.sha256(open(path, 'rb').read()).hexdigest())"
+    )
+    expected = [digest(content(MEDIUM, "a")), digest(content(5, "b")), digest(b"c")]
+    result = runner.run(code, inputs=inputs)
+    assert (result.stdout.splitlines(), result.files, result.skipped) == (expected, (), ())
+    large = runner.s3_input("in.bin", LARGE, "in")
+    status = "unreachable" if prevent is make_s3_unreachable else "403 SignatureDoesNotMatch"
+    message = rf"inputs\[0\].s3Uri: {LARGE:,} bytes; allowed: {FUNCTION_LIMIT:,}, or a session .*: {status}$"
+    with pytest.raises(PayloadTooLarge, match=message):
+        runner.run("print('ran')", inputs=(large,))
+    assert "executeCode" not in runner.calls
+
+
+def test_an_upload_that_the_sandbox_only_claims_is_not_a_file_in_s3(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy_in = Staging.copy_in
+    text = script_runner.script_text
 
-    def copy_and_replace(staging: Staging, source: StoredObject, address: S3Object, deadline: Deadline) -> str:
-        sha256 = copy_in(staging, source, address, deadline)
-        runner.s3.put_object(Bucket=address.bucket, Key=address.key, Body=bytes(DIRECT_SIZE))
-        return sha256
+    def script_text(script: str) -> str:
+        return text(script).replace('exchange("PUT", ', 'exchange("HEAD", ').replace('{200: "sent"', '{403: "sent"')
 
-    monkeypatch.setattr(Staging, "copy_in", copy_and_replace)
-    input_file = InputFile("in", s3_uri=runner.put("inputs/large", b"x" * DIRECT_SIZE))
-    with pytest.raises(StorageError, match=r"^inputs\[0\].s3Uri: the staged object was replaced"):
-        runner.run("print(1)", inputs=(input_file,))
-
-
-def test_a_staged_file_is_copied_once_and_only_if_unchanged(runner: Runner) -> None:
-    clients = AwsClients()
-    run = S3Object(runner.bucket, f"{runner.prefix}/runs/staged")
-    storage = Storage(clients.s3, S3Object(runner.bucket, f"{runner.prefix}/inputs"), run)
-    address = runner.put("inputs/staged", b"first")
-
-    def copy(staged: StoredObject, sha256: str) -> OutputFile:
-        return storage.copy_staged_output("out", staged, sha256, clients.s3_copy, Deadline.after(60), None)
-
-    old = Staging(clients, address).head(address)
-    runner.put("inputs/staged", b"other")
-    with pytest.raises(FileSkipped, match=SkipReason.CHANGED):
-        copy(old, digest(b"first"))
-    assert runner.keys("runs/staged/") == []
-    current = Staging(clients, address).head(address)
-    output = copy(current, digest(b"other"))
-    assert (output.size, output.sha256) == (5, digest(b"other"))
-    assert copy(current, digest(b"other")) == output  # repeated after a lost response
-    with pytest.raises(StorageError, match="PreconditionFailed"):
-        copy(current, digest(b"another"))
-    with pytest.raises(DeadlineExceeded, match=r"1\.\d s are left; at least 105 s are needed"):
-        storage.copy_staged_output(
-            "late", replace(current, size=5_000_000_000), "", clients.s3_copy, Deadline.after(1.4), None
-        )
+    assert script_text("transfer") != text("transfer")
+    monkeypatch.setattr("code_runner.sandbox_scripts.runner.script_text", script_text)
+    result = runner.run(f"{WRITE}write('out', {MEDIUM}, 'x')\nwrite('large', {LARGE}, 'x')")
+    assert [(file.path, file.sha256) for file in result.files] == [("out", digest(content(MEDIUM, "x")))]
+    assert {file.path: file.reason for file in result.skipped} == {"large": SkipReason.TOO_LARGE}
 
 
-def throttle(clients: AwsClients) -> None:
-    """Throttles the next copy."""
-    body: Any = RawResponse(b"<Error><Code>SlowDown</Code></Error>")
-    responses = [AWSResponse("", 503, HTTPHeaders(), body)]
-
-    def refuse(**_: object) -> Any:
-        return responses.pop() if responses else None
-
-    clients.s3_copy.meta.events.register("before-send.s3.CopyObject", refuse)
+def test_a_repeated_upload_finds_its_objects(runner: Runner, faults: FaultInjector) -> None:
+    faults.inject(Rule("disconnect", "executeCommand", at="unanswered", calls=(2,)))
+    result = runner.run(f"{WRITE}write('out', {LARGE}, 'x')")
+    assert runner.calls == ["executeCode", "executeCommand", "executeCommand", "executeCommand"]
+    assert [(file.path, file.sha256) for file in result.files] == [("out", digest(content(LARGE, "x")))]
 
 
-def lose_response(clients: AwsClients) -> None:
-    """Loses the response of the next copy, which succeeds."""
-    errors = [ReadTimeoutError(endpoint_url="here")]
-
-    def lose(**_: object) -> None:
-        if errors:
-            raise errors.pop()
-
-    clients.s3_copy.meta.events.register("after-call.s3.CopyObject", lose)
-
-
-@pytest.mark.parametrize("inject_fault", [throttle, lose_response])
-def test_a_copy_is_repeated_when_s3_is_busy_or_the_response_is_lost(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch, inject_fault: Callable[[AwsClients], None]
+def test_an_upload_without_a_response_is_checked_in_s3(
+    runner: Runner, faults: FaultInjector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("code_runner.files.storage.COPY_RETRY_DELAYS_SECONDS", (0.01,))
-    clients = AwsClients()
-    inject_fault(clients)
-    address = runner.put("inputs/staged", b"once")
-    run = S3Object(runner.bucket, f"{runner.prefix}/runs/{inject_fault.__name__}")
-    storage = Storage(clients.s3, S3Object(runner.bucket, f"{runner.prefix}/inputs"), run)
-    staged = Staging(clients, address).head(address)
-    output = storage.copy_staged_output("out", staged, digest(b"once"), clients.s3_copy, Deadline.after(60), None)
-    assert (output.size, output.sha256, output.s3_uri) == (
-        4,
-        digest(b"once"),
-        S3Object(run.bucket, f"{run.key}/files/out"),
-    )
-    assert runner.get(S3Object(run.bucket, f"{run.key}/files/out")) == b"once"
+    monkeypatch.setattr("code_runner.agentcore.client.RETRY_DELAYS_SECONDS", ())
+    faults.inject(Rule("disconnect", "executeCommand", at="unanswered", calls=(2,)))
+    result = runner.run(f"{WRITE}write('out', {LARGE}, 'x')")
+    assert [(file.path, file.sha256) for file in result.files] == [("out", digest(content(LARGE, "x")))]
 
 
-@pytest.fixture
-def no_role(runner: Runner) -> Generator[Runner]:
-    """Denies the role of the interpreter access to its staging folder during the test."""
-    iam: Any = runner.product.session.client("iam")
-    (name,) = [r["RoleName"] for r in iam.list_roles()["Roles"] if "InterpretersandboxExecutionRol" in r["RoleName"]]
-    denied = {"Effect": "Deny", "Action": "s3:*", "Resource": f"arn:aws:s3:::{runner.bucket}/*/staging/*"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [denied]})
-    iam.put_role_policy(RoleName=name, PolicyName="NoStaging", PolicyDocument=document)
-    yield runner
-    iam.delete_role_policy(RoleName=name, PolicyName="NoStaging")
+def test_another_object_under_the_same_key_is_not_replaced(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    sign = Storage.put_url
+
+    def put_first(storage: Storage, path: str, *arguments: Any) -> str:
+        key = f"{storage.run.key}/files/{path}"
+        runner.s3.put_object(Bucket=storage.run.bucket, Key=key, Body=b"another")
+        return sign(storage, path, *arguments)
+
+    monkeypatch.setattr(Storage, "put_url", put_first)
+    result = runner.run(f"{WRITE}write('out', {MEDIUM}, 'x')")
+    assert [(file.path, file.reason) for file in result.skipped] == [("out", SkipReason.NOT_STORED)]
+    assert runner.get(S3Object(runner.bucket, f"{runner.prefix}/runs/{runner.last}/files/out")) == b"another"
 
 
-def test_without_a_role_a_large_file_is_skipped_and_the_others_are_returned(no_role: Runner) -> None:
-    result = no_role.run(f"{WRITE}write('large', {DIRECT_SIZE}, 'x')\nwrite('small', 17_000_000, 'x')")
-    assert [file.path for file in result.files] == ["small"]
-    assert [(file.path, file.size, file.reason) for file in result.skipped] == [
-        ("large", DIRECT_SIZE, SkipReason.TOO_LARGE)
-    ]
+def test_an_input_that_changes_before_it_is_fetched_fails_the_run_before_the_code(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign = Storage.get_url
+
+    def sign_and_replace(storage: Storage, stored: StoredObject, seconds: float) -> str:
+        url = sign(storage, stored, seconds)
+        runner.s3.put_object(Bucket=stored.address.bucket, Key=stored.address.key, Body=bytes(stored.size))
+        return url
+
+    monkeypatch.setattr(Storage, "get_url", sign_and_replace)
+    with pytest.raises(StorageError, match=r"^inputs\[0\].s3Uri: the object changed while it was read"):
+        runner.run("print(1)", inputs=(runner.s3_input("in", MEDIUM, "in"),))
+    assert runner.calls == ["executeCommand"]
 
 
-def test_without_a_role_a_large_input_is_rejected_before_the_code(no_role: Runner) -> None:
-    input_file = no_role.s3_input("in.bin", DIRECT_SIZE, "in")
-    with pytest.raises(StorageError, match=rf"inputs\[0\].s3Uri: {DIRECT_SIZE:,} bytes, .* needs an execution role"):
-        no_role.run("print('ran')", inputs=(input_file,))
+def test_urls_are_not_logged(runner: Runner, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    invalidate_signatures(monkeypatch)
+    runner.run(f"{WRITE}write('out', {MEDIUM}, 'x')", inputs=(runner.s3_input("in", MEDIUM, "in"),))
+    assert "out not sent to S3 by the session: 403 SignatureDoesNotMatch" in caplog.text
+    assert "X-Amz" not in caplog.text
 
 
 @pytest.mark.parametrize("step", ["writeFiles", "executeCommand"])
-@pytest.mark.parametrize("size", [17 * MIB, DIRECT_SIZE], ids=["chunked", "direct"])
-def test_a_failed_input_leaves_no_objects(runner: Runner, faults: FaultInjector, size: int, step: str) -> None:
-    input_file = runner.s3_input("in.bin", size, "in")
+def test_a_failed_input_fails_the_run_before_the_code(runner: Runner, faults: FaultInjector, step: str) -> None:
+    input_file = runner.s3_input("in.bin", 5 if step == "writeFiles" else MEDIUM, "in")
     faults.inject(Rule("error", step, code="AccessDeniedException"))
-    if size == DIRECT_SIZE and step == "writeFiles":
-        assert (
-            runner.run("print('ran')", inputs=(input_file,)).stdout == "ran"
-        )  # direct transfers do not call writeFiles
-        return
     with pytest.raises(RunError) as raised:
         runner.run("print('ran')", inputs=(input_file,))
     assert type(raised.value).__name__ == "AccessDenied"
+    assert runner.calls == [step]
 
 
-def test_an_unreadable_chunk_skips_its_file_and_leaves_no_upload(runner: Runner, faults: FaultInjector) -> None:
+def test_an_unreadable_chunk_skips_its_file_and_leaves_no_upload(
+    runner: Runner, faults: FaultInjector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_s3_unreachable(monkeypatch)
     faults.inject(Rule("error", "readFiles", code="AccessDeniedException"))
     result = runner.run(f"{WRITE}write('out', 19_000_000, 'x')")
     assert [(file.path, file.reason) for file in result.skipped] == [("out", SkipReason.UNREADABLE)]
@@ -478,8 +439,70 @@ def test_without_a_bucket_chunks_are_joined_in_memory(runner: Runner) -> None:
         )
         assert [file.base64 for file in result.files] == [content(18 * MIB, "in")]
         assert "sandpiper" not in str(session.client.list_files())
-        large = session.run(Code(f"{WRITE}write('large', {DIRECT_SIZE}, 'x')"), outputs=ALL_OUTPUTS)
+        large = session.run(Code(f"{WRITE}write('large', {LARGE}, 'x')"), outputs=ALL_OUTPUTS)
         assert [(file.path, file.reason) for file in large.skipped] == [("large", SkipReason.TOO_LARGE)]
+
+
+def test_the_managed_interpreter_without_a_role_transfers_large_files(runner: Runner) -> None:
+    """A link in the place of a folder of an input is not followed."""
+    folder = f"{runner.prefix}/runs/{uuid.uuid4()}"
+    inputs = S3Object(runner.bucket, f"{runner.prefix}/inputs")
+    files = Files(Storage(AwsClients().s3, inputs, S3Object(runner.bucket, folder)), 0)
+    with open_session(interpreter_id=MANAGED_INTERPRETER, timeout_seconds=300, files=files) as session:
+        result = session.run(
+            Code(f"{WRITE}write('out', {LARGE}, 'out'); import os; os.symlink('/tmp', 'link')"),
+            inputs=(runner.s3_input("in", LARGE, "in"),),
+            outputs=ALL_OUTPUTS,
+        )
+        assert [(file.path, file.sha256) for file in result.files] == [("out", digest(content(LARGE, "out")))]
+        assert [(file.path, file.reason) for file in result.skipped] == [("link", SkipReason.NOT_REGULAR)]
+        with pytest.raises(StorageError, match=r"inputs\[0\].s3Uri: link/in cannot be written: unwritable: Not a dir"):
+            session.run(Code("1"), inputs=(runner.s3_input("link/in", MEDIUM, "in"),))
+
+
+COLLECT, NONE = {"max_bytes": 1024 * MIB, "max_files": 1000}, Outputs(paths=())
+CALLS: dict[str, tuple[str, int]] = {
+    "no file": ("1", 2),
+    "1 file": ("write('a', 5, 'x')", 2),
+    "10 files": ("[write(f'{n}', 5, 'x') for n in range(10)]", 2),
+    "100 files": ("[write(f'{n}', 5, 'x') for n in range(100)]", 2),
+    "3 MiB": (f"write('a', {3 * MIB}, 'x')", 2),
+    "4 MiB in 1,000 files": ("[write(f'{n}', 4_000, 'x') for n in range(1000)]", 2),
+    "10 MiB": (f"[write(f'{{n}}', {MIB}, 'x') for n in range(10)]", 3),
+    "20 MiB": (f"[write(f'{{n}}', {5 * MIB}, 'x') for n in range(4)]", 3),
+    "25 MB in 1,000 files": ("[write(f'{n:0100}', 25_000, 'x') for n in range(1000)]", 3),
+    "mixed": (f"write('a', {LARGE}, 'x'); write('b', {MEDIUM}, 'x'); [write(f'{{n}}', 5, 'x') for n in range(9)]", 3),
+}
+
+
+@pytest.mark.parametrize("case", CALLS)
+def test_a_job_takes_two_calls_or_three_for_large_files(runner: Runner, case: str) -> None:
+    code, calls = CALLS[case]
+    result = runner.run(f"{WRITE}{code}\n", outputs=Outputs(**COLLECT))
+    assert (len(runner.calls), result.exit_code, result.skipped) == (calls, 0, ()), (runner.calls, result.stderr)
+    assert all(runner.get(file.s3_uri) == content(file.size, "x") for file in result.files[:1] if file.s3_uri)
+
+
+INPUTS: dict[str, dict[str, int]] = {
+    "small objects": {"a": 5, "b": 5 * MIB, "text": 5},
+    "large objects": {"a": LARGE, "b": MEDIUM, "c": 5},
+    "large objects and text": {"a": LARGE, "b": 5, "text": 5},
+}
+
+
+@pytest.mark.parametrize("case", INPUTS)
+def test_inputs_take_one_call(runner: Runner, case: str) -> None:
+    inputs = [
+        InputFile(path, text=b"12345") if path == "text" else runner.s3_input(path, size, path)
+        for path, size in INPUTS[case].items()
+    ]
+    result = runner.run(
+        "import os; print([os.stat(p).st_size for p in sorted(os.listdir()) if p in 'abctext'])", inputs=tuple(inputs)
+    )
+    assert (len(runner.calls), result.stdout) == (3, str(list(INPUTS[case].values()))), result
+    assert (result.files, result.skipped) == ((), ())
+    without = runner.run("print(len(open('a').read()))", inputs=(InputFile("a", text=b"1"),), outputs=NONE)
+    assert (runner.calls, without.stdout) == (["writeFiles", "executeCode"], "1")
 
 
 def test_invalid_inputs_are_rejected_with_name_and_limit(runner: Runner) -> None:
@@ -519,13 +542,13 @@ def test_invalid_inputs_are_rejected_with_name_and_limit(runner: Runner) -> None
     )
     assert_rejected(
         PayloadTooLarge,
-        rf"inputs\[0\]: {DIRECT_SIZE:,} bytes; allowed: an object in S3",
-        InputFile.from_bytes("a", bytes(DIRECT_SIZE)),
+        rf"inputs\[0\]: {LARGE:,} bytes; allowed: {FUNCTION_LIMIT:,}, or an object in S3",
+        InputFile.from_bytes("a", bytes(LARGE)),
     )
 
 
 def test_the_deployed_functions_role_allows_all_transfers(runner: Runner) -> None:
-    sizes = {"small": 3, "chunked": 17 * MIB, "direct": 101_000_000}
+    sizes = {"small": 3, "medium": 17 * MIB, "large": 101_000_000}
     for path, size in sizes.items():
         runner.put(f"inputs/role/{path}", content(size, path))
     address = f"s3://{runner.bucket}/{runner.prefix}/inputs/role/"

@@ -19,7 +19,6 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError, WaiterError
 
-from code_runner.agentcore.limits import DIRECT_TRANSFER_BYTES
 from sandpiper.errors import CliError
 from sandpiper_contract.aws import MANAGED_INTERPRETER
 from tests.support.account import ACCOUNT, REGION
@@ -134,20 +133,6 @@ def run_with_folder(product: Product) -> None:
     product.run("print(1)", inputs=[{"path": "in", "s3Prefix": f"s3://{product.deployment.bucket}/{folder}"}])
 
 
-def run_with_large_files(product: Product) -> None:
-    """Transfers a large input and a large output through the staging folder, which is empty afterwards."""
-    s3, bucket, prefix = product.session.client("s3"), product.deployment.bucket, product.deployment.prefix
-    s3.put_object(Bucket=bucket, Key=f"{prefix}/inputs/iam/large.bin", Body=bytes(DIRECT_TRANSFER_BYTES + 1))
-    large = [{"path": "large.bin", "s3Uri": f"s3://{bucket}/{prefix}/inputs/iam/large.bin"}]
-    code = f"open('made.bin', 'wb').truncate({DIRECT_TRANSFER_BYTES + 1})"
-    result = product.run(code, inputs=large, outputs={"maxBytes": 2 * DIRECT_TRANSFER_BYTES}).result
-    staged = s3.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/sandbox/sandbox/staging/").get("Contents", [])
-    for item in staged:
-        s3.delete_object(Bucket=bucket, Key=item.get("Key", ""))
-    if result["skipped"] or staged:
-        raise CliError(f"skipped: {result['skipped']}, staged: {staged}")
-
-
 def run_again(product: Product) -> None:
     """Repeats an event: the second result comes from the idempotency record of the first."""
     client = product.session.client("lambda")
@@ -217,15 +202,6 @@ USES: Mapping[Permission, tuple[Callable[[Product], None], str]] = {
         r"^StorageError: writing the idempotency record .*\(AccessDenied\)",
     ),
     Permission(SESSION_FUNCTION, "s3:ListBucket"): (run_with_folder, r"^StorageError: .*\(AccessDenied\)"),
-    Permission(SESSION_FUNCTION, "s3:PutObject", "staging"): (
-        run_with_large_files,
-        r"^StorageError: .*\(AccessDenied\)",
-    ),
-    Permission(SESSION_FUNCTION, "s3:GetObject", "staging"): (
-        run_with_large_files,
-        r"^skipped: \[\{'path': 'made.bin'",
-    ),
-    Permission(SESSION_FUNCTION, "s3:DeleteObject", "staging"): (run_with_large_files, r"^skipped: \[\], staged: \[\{"),
     Permission(STATE_MACHINE, "lambda:InvokeFunction"): (
         run,
         r"not authorized to perform: lambda:InvokeFunction on resource: arn:",
@@ -252,6 +228,9 @@ NOT_USED_HERE = {
         Permission(SESSION_FUNCTION, "s3:AbortMultipartUpload", "runs"),
         Permission(SANDBOX, "s3:AbortMultipartUpload"),
         Permission(PUBLIC, "s3:AbortMultipartUpload"),
+    ],
+    "large files do not pass through the staging folder any more": [
+        Permission(SESSION_FUNCTION, f"s3:{action}Object", "staging") for action in ("Get", "Put", "Delete")
     ],
     "Step Functions delivers logs and traces with them; MiniStack does not": [
         Permission(STATE_MACHINE, action)

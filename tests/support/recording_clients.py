@@ -31,11 +31,6 @@ class RecordingClients:
         """Returns the client for S3."""
         return self.real.s3
 
-    @property
-    def s3_copy(self) -> S3Client:
-        """Returns the client for copies within S3."""
-        return self.real.s3_copy
-
     def invoke(self, timeout_seconds: float) -> BedrockAgentCoreClient:
         """Returns the watched client for InvokeCodeInterpreter."""
         return self.watch(self.real.invoke(timeout_seconds))

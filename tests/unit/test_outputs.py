@@ -8,9 +8,10 @@ import pytest
 
 from code_runner.files.discovery import FileKind, FoundFile, parse_listing
 from code_runner.files.outputs import CollectedOutputs, select_files
+from code_runner.files.presigned_urls import shortened
 from code_runner.files.storage import inline_file
 from code_runner.result_truncation import truncate_result
-from code_runner.sandbox_scripts.runner import MARKER
+from code_runner.sandbox_scripts.list_files import natural_key
 from sandpiper_contract.errors import ServiceFault
 from sandpiper_contract.files import Outputs, SkippedFile, SkipReason
 from sandpiper_contract.results import RunResult
@@ -50,17 +51,42 @@ def test_a_file_that_is_too_large_is_skipped_and_a_later_smaller_one_selected() 
     [
         {"clock": 2**60, "files": []},
         {"clock": -1, "files": []},
-        {"clock": 1, "files": [["a", 2**60, None, "file"]]},
-        {"clock": 1, "files": [["a", -1, None, "file"]]},
-        {"clock": 1, "files": [["a", 1, None, "folder"]]},
+        {"clock": 1, "files": [["a", 2**60, None, "file", None]]},
+        {"clock": 1, "files": [["a", -1, None, "file", None]]},
+        {"clock": 1, "files": [["a", 1, None, "folder", None]]},
+        {"clock": 1, "files": [["a", 1, None, "file", "no base64"]]},
+        {"clock": 1, "files": [["a", 1, None, "file"]]},
         {"clock": 1, "files": "a"},
     ],
 )
 def test_a_forged_listing_is_rejected(forged: object) -> None:
     """A value outside the contract would make the stored result unreadable for retries."""
-    assert parse_listing(f'{MARKER}{{"clock": 1, "files": [["a", 1, null, "file"]]}}').files == (file("a"),)
+    assert parse_listing({"clock": 1, "files": [["a", 1, None, "file", None]]}).files == (file("a"),)
     with pytest.raises(ServiceFault):
-        parse_listing(MARKER + json.dumps(forged))
+        parse_listing(forged)
+
+
+def test_numbered_names_are_in_numeric_order() -> None:
+    names = [
+        *(f"figure-{n}.png" for n in range(1, 31)),
+        "part-007",
+        "part-7",
+        "part-08",
+        "x2y10",
+        "x10y2",
+        "²",
+        "a",
+        "",
+    ]
+    ordered = ["", "a", *(f"figure-{n}.png" for n in range(1, 31)), "part-007", "part-7", "part-08", "x2y10", "x10y2"]
+    assert sorted(names, key=lambda name: (natural_key(name), name)) == [*ordered, "²"]
+
+
+def test_urls_are_shortened_without_a_loss() -> None:
+    urls = [f"https://b.s3.eu-west-1.amazonaws.com/t/{n}%20x?X-Date=1{n // 2}&X-Signature={n:064x}" for n in range(4)]
+    short = shortened(urls)
+    assert len(short["queries"]) == 2
+    assert [short["base"] + tail + short["queries"][query] + sign for tail, query, sign in short["urls"]] == urls
 
 
 def test_a_small_result_is_unchanged() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from code_runner.agent_tools.results import FilesPushed, SavedFile, UnsavedFile
 from code_runner.agent_tools.specs import ROOT
 from code_runner.agent_tools.workspace import workspace_path
-from code_runner.agentcore.limits import DIRECT_TRANSFER_BYTES
+from code_runner.agentcore.limits import FUNCTION_TRANSFER_BYTES
 from code_runner.files.outputs import CollectedOutputs, OutputSink, collect
 from sandpiper_contract.errors import InvalidRequest, StorageError
 from sandpiper_contract.files import MAX_FILES, Outputs, SkipReason
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from code_runner.agent_tools.workspace import Workspace
     from code_runner.session import CodeSession
 
-MAX_SAVED_BYTES = DIRECT_TRANSFER_BYTES
+MAX_SAVED_BYTES = FUNCTION_TRANSFER_BYTES
 """Maximum total size of the files that one call saves. They are held in memory."""
 NOTHING_CHANGED = 2**63 - 1
 """A time of the last scan at which no file counts as changed, so that only the requested files are listed."""

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 10
 """AWS publishes latencies under 2 s for sessions and S3; a longer wait is treated as a lost response."""
-COPY_TIMEOUT_SECONDS = 120
-"""S3 may respond to a copy only when the copy is complete, and an object may have 5 GiB."""
 READ_TIMEOUT_STEP_SECONDS = 10
 """Read timeouts of invoke clients are rounded down to multiples of this, so that runs share clients: creating a client
 takes milliseconds."""
@@ -47,11 +45,6 @@ class Clients(Protocol):
     @property
     def s3(self) -> S3Client:
         """Client that reads inputs and writes outputs."""
-        ...
-
-    @property
-    def s3_copy(self) -> S3Client:
-        """Client that copies large objects within S3, without retries and with a timeout of COPY_TIMEOUT_SECONDS."""
         ...
 
     def invoke(self, timeout_seconds: float) -> BedrockAgentCoreClient:
@@ -91,20 +84,6 @@ class AwsClients:
     def s3(self) -> S3Client:
         """Returns the client that reads inputs and writes outputs."""
         return self._retrying_clients[1]
-
-    @property
-    def s3_copy(self) -> S3Client:
-        """Returns the client that copies large objects within S3."""
-        return self._s3_copy
-
-    @cached_property
-    def _s3_copy(self) -> S3Client:
-        config = Config(
-            connect_timeout=CONNECT_TIMEOUT_SECONDS,
-            read_timeout=COPY_TIMEOUT_SECONDS,
-            retries={"total_max_attempts": 1},
-        )
-        return self._create("s3", config=config)
 
     @cached_property
     def _retrying_clients(self) -> tuple[BedrockAgentCoreClient, S3Client]:

@@ -1,6 +1,7 @@
 """Size limits of calls and files, and the grouping of files into calls.
 
-A file's size decides how it is transferred: with others in one call, in chunks, or directly between S3 and the sandbox.
+A file's size decides how it is transferred: with the listing, with others in one call, or directly between the sandbox
+and S3.
 """
 
 from __future__ import annotations
@@ -18,8 +19,12 @@ MAX_WRITE_BYTES = 70 * 1024 * 1024
 content a third longer."""
 MAX_REQUEST_BYTES = 100_000_000
 """The service's limit for the payload of one call (AgentCore quotas)."""
-DIRECT_TRANSFER_BYTES = 100_000_000
-"""Larger files are transferred between the sandbox and S3 with the execution role, not through the session function."""
+FUNCTION_TRANSFER_BYTES = 100_000_000
+"""Maximum size of a file that passes through the session function, in chunks, when the session cannot reach S3."""
+LISTED_CONTENT_BYTES = 4 * 1024 * 1024
+"""Maximum total size of the files that the listing returns. The listing is standard output, which the service returns
+twice, and base64 makes content a third longer: 4 MiB need 10.7 MiB of an event of 24 MiB. Measured, see
+docs/benchmarks.md: above that size a further call is cheaper than the second copy."""
 
 
 class Sized(Protocol):

@@ -32,15 +32,6 @@ class Source:
     size: int
     content: bytes | StoredObject
 
-    @property
-    def stored(self) -> StoredObject:
-        """The object in S3. Raises PayloadTooLarge for bytes, which cannot be copied within S3."""
-        if isinstance(self.content, bytes):
-            raise PayloadTooLarge(
-                f"{self.location}: {self.size:,} bytes; allowed: an object in S3 for a file of this size"
-            )
-        return self.content
-
     def read(self, storage: Storage | None, start: int, end: int) -> bytes:
         """Returns the bytes from `start` up to, but not including, `end`. Raises StorageError."""
         if isinstance(self.content, bytes):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from typing import TYPE_CHECKING
 
-from code_runner.agentcore.limits import BATCH_BYTES, DIRECT_TRANSFER_BYTES, batches
-from code_runner.files import s3_transfer
+from code_runner.agentcore.limits import BATCH_BYTES, FUNCTION_TRANSFER_BYTES, batches
 from code_runner.files.chunked_transfer import write_in_chunks
 from code_runner.files.discovery import WrittenInput
 from code_runner.files.input_sources import list_sources
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from code_runner.files.input_sources import Source
     from code_runner.files.storage import Storage
     from sandpiper_contract.files import InputFile
+
+log = logging.getLogger(__name__)
 
 
 def write_inputs(
@@ -40,25 +42,49 @@ def write_inputs(
         StorageError: S3 failed.
     """
     sources = list_sources(inputs, storage)
-    small = [source for source in sources if source.size <= BATCH_BYTES]
-    medium = [source for source in sources if BATCH_BYTES < source.size <= DIRECT_TRANSFER_BYTES]
-    large = [source for source in sources if source.size > DIRECT_TRANSFER_BYTES]
-    staging = None if storage is None else storage.staging
-    for source in large:
-        if staging is None:
-            raise PayloadTooLarge(f"{source.location}: {source.size:,} bytes; allowed: {DIRECT_TRANSFER_BYTES:,}")
-        _ = source.stored
+    for source in sources:
+        if isinstance(source.content, bytes):
+            _require_function_size(source, "an object in S3 for a file of this size")
     written: dict[str, WrittenInput] = {}
-    for batch in batches(small):
+    if storage is not None and sum(source.size for source in sources) > BATCH_BYTES:
+        written = _download(client, sources, storage)
+    remaining = [source for source in sources if source.path not in written]
+    for batch in batches([source for source in remaining if source.size <= BATCH_BYTES]):
         files = {source.path: source.read(storage, 0, source.size) for source in batch}
         client.write_files(files)
         written |= {path: WrittenInput(len(data), hashlib.sha256(data).hexdigest()) for path, data in files.items()}
-    for source in medium:
-        sha256 = write_in_chunks(client, source.path, _chunks(source, storage))
-        written[source.path] = WrittenInput(source.size, sha256)
-    if large and staging is not None:
-        written |= s3_transfer.fetch(client, staging, large)
+    for source in remaining:
+        if source.size > BATCH_BYTES:
+            sha256 = write_in_chunks(client, source.path, _chunks(source, storage))
+            written[source.path] = WrittenInput(source.size, sha256)
     return written
+
+
+def _download(client: CodeInterpreterClient, sources: Sequence[Source], storage: Storage) -> dict[str, WrittenInput]:
+    """Lets the sandbox fetch the objects. Returns what it has written.
+
+    Raises:
+        StorageError: A large object could not be fetched, or an object has changed.
+    """
+    from code_runner.files import s3_transfer  # imported here to keep cold starts fast
+
+    objects = [source for source in sources if not isinstance(source.content, bytes)]
+    if not objects:
+        return {}
+    all_at_once = s3_transfer.fits_in_download(sources)
+    written, failed = s3_transfer.download(client, storage, sources if all_at_once else objects)
+    for source in objects:
+        if (status := failed.get(source.path)) is not None:
+            log.warning("%s not fetched by the session: %s", source.location, status)
+            _require_function_size(source, f"a session that can fetch it from S3, which returned: {status}")
+    return written
+
+
+def _require_function_size(source: Source, alternative: str) -> None:
+    if source.size > FUNCTION_TRANSFER_BYTES:
+        raise PayloadTooLarge(
+            f"{source.location}: {source.size:,} bytes; allowed: {FUNCTION_TRANSFER_BYTES:,}, or {alternative}"
+        )
 
 
 def _chunks(source: Source, storage: Storage | None) -> Iterator[bytes]:

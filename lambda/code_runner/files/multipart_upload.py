@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from code_runner.agentcore.service_errors import AWS_ERRORS, error_code
+from code_runner.files.s3_objects import SHA256_METADATA, has_content
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SHA256_METADATA = "sha256"
-"""Metadata key for the SHA-256 of a file that the function uploaded, by which a repeated upload is recognised."""
 ALREADY_COMPLETED = ("PreconditionFailed", "NoSuchUpload")
 """Error codes when an earlier attempt of the same call succeeded and its response was lost."""
 
@@ -35,6 +34,7 @@ class Upload:
     target: S3Object
     upload_id: str
     parts: list[CompletedPartTypeDef] = field(default_factory=list["CompletedPartTypeDef"])
+    size: int = 0
 
     def put(self, data: bytes) -> None:
         """Uploads the next part, which has at least 5 MiB unless it is the last."""
@@ -43,6 +43,7 @@ class Upload:
             Bucket=self.target.bucket, Key=self.target.key, UploadId=self.upload_id, PartNumber=number, Body=data
         )
         self.parts.append({"PartNumber": number, "ETag": response["ETag"]})
+        self.size += len(data)
 
     def complete(self, sha256: str) -> None:
         """Creates the object unless the key is in use. An existing object with this SHA-256 counts as this upload."""
@@ -55,7 +56,7 @@ class Upload:
                 IfNoneMatch="*",
             )
         except ClientError as error:
-            if error_code(error) not in ALREADY_COMPLETED or not has_sha256(self.s3, self.target, sha256):
+            if error_code(error) not in ALREADY_COMPLETED or not has_content(self.s3, self.target, self.size, sha256):
                 raise
             self.abort()
 
@@ -83,9 +84,3 @@ def multipart_upload(s3: S3Client, target: S3Object, sha256: str, content_type: 
     except BaseException:
         upload.abort()
         raise
-
-
-def has_sha256(s3: S3Client, target: S3Object, sha256: str) -> bool:
-    """Returns whether the object's metadata has this SHA-256, because an earlier call uploaded it."""
-    response = s3.head_object(Bucket=target.bucket, Key=target.key)
-    return response["Metadata"].get(SHA256_METADATA) == sha256

@@ -7,10 +7,10 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from code_runner.agentcore.limits import BATCH_BYTES, DIRECT_TRANSFER_BYTES, batches
+from code_runner.agentcore.limits import BATCH_BYTES, FUNCTION_TRANSFER_BYTES, batches
 from code_runner.files.discovery import FileKind, find_files
 from code_runner.files.errors import FileSkipped
-from code_runner.files.figures import find_files_and_figures
+from code_runner.files.figures import save_open_figures
 from code_runner.files.storage import inline_file
 from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, PayloadTooLarge, RunError, StorageError
 from sandpiper_contract.files import SkippedFile, SkipReason
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from code_runner.agentcore.client import CodeInterpreterClient
     from code_runner.files.chunked_transfer import Chunks
     from code_runner.files.discovery import FoundFile, Listing, WrittenInput
-    from code_runner.files.s3_objects import StoredObject
     from code_runner.files.storage import Storage
     from sandpiper_contract.files import OutputFile, Outputs
 
@@ -33,7 +32,10 @@ _KIND_REASONS = {
     FileKind.NOT_REQUESTED: SkipReason.NOT_REQUESTED,
     FileKind.PATH_TOO_LONG: SkipReason.PATH_TOO_LONG,
     FileKind.CONTROL_CHARACTERS: SkipReason.CONTROL_CHARACTERS,
+    FileKind.NO_FIGURE: SkipReason.NO_FIGURES,
 }
+UPLOAD_REASONS = {"changed": SkipReason.CHANGED, "unreadable": SkipReason.UNREADABLE}
+"""The reason for each status of an upload that no other transfer would change."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def collect(
     outputs: Outputs,
     scanned_at_us: int,
     sink: OutputSink,
+    figures: str | None = None,
 ) -> CollectedOutputs:
     """Collects the files that were created or changed, or that are requested by name.
 
@@ -74,12 +77,15 @@ def collect(
         outputs: The requested files and the limits.
         scanned_at_us: The sandbox's clock, in µs, at the last listing; later changes are collected.
         sink: The destination of the files.
+        figures: The folder that the figures of the program were saved to; None if no program has just run.
     """
     collected = CollectedOutputs(clock=scanned_at_us)
     if not outputs.collects_files:
         return collected
+    if outputs.figures and figures is None:
+        figures = _open_figures(client, collected)
     try:
-        listing = _list(client, inputs, outputs, scanned_at_us, collected)
+        listing = find_files(client, inputs, outputs, scanned_at_us, figures)
     except RunError as error:
         log.warning("files not listed: %s: %s", type(error).__name__, error)
         collected.skipped.append(SkippedFile(".", 0, SkipReason.NOT_LISTED))
@@ -87,33 +93,66 @@ def collect(
     collected.clock = listing.clock
     _skip_missing(listing, outputs, collected)
     selected = select_files(listing.files, outputs, collected)
-    for batch in batches([file for file in selected if file.size <= BATCH_BYTES]):
-        for file, content in _read_batch(client, batch):
-            _store_content(client, file, content, outputs, sink, collected)
     for file in selected:
-        if BATCH_BYTES < file.size <= DIRECT_TRANSFER_BYTES:
-            _store_in_chunks(client, file, outputs, sink, collected)
-    if large := [file for file in selected if file.size > DIRECT_TRANSFER_BYTES]:
-        _store_directly(client, large, outputs, sink, collected)
-    collected.files.sort(key=lambda file: file.path)
+        if file.content is not None:
+            _store_content(client, file, file.content, outputs, sink, collected)
+    remaining = [file for file in selected if file.content is None]
+    if sink.storage is not None and sum(file.size for file in remaining) > BATCH_BYTES:
+        remaining = _upload(client, remaining, outputs, sink.storage, collected)
+    _store_through_function(client, remaining, outputs, sink, collected)
+    order = {file.path: number for number, file in enumerate(selected)}
+    collected.files.sort(key=lambda file: order[file.path])
     return collected
 
 
-def _list(
+def _open_figures(client: CodeInterpreterClient, collected: CollectedOutputs) -> str | None:
+    """Saves the figures that are open in the interpreter, and skips them if that fails."""
+    try:
+        return save_open_figures(client)
+    except RunError as error:
+        log.warning("figures not saved: %s: %s", type(error).__name__, error)
+        collected.skipped.append(SkippedFile("figures", 0, SkipReason.NO_FIGURES))
+        return None
+
+
+def _upload(
     client: CodeInterpreterClient,
-    inputs: Mapping[str, WrittenInput],
+    files: Sequence[FoundFile],
     outputs: Outputs,
-    scanned_at_us: int,
+    storage: Storage,
     collected: CollectedOutputs,
-) -> Listing:
-    """Lists files. Saves requested figures first, and skips them if that fails."""
-    if outputs.figures:
-        try:
-            return find_files_and_figures(client, inputs, outputs, scanned_at_us)
-        except RunError as error:
-            log.warning("figures not saved: %s: %s", type(error).__name__, error)
-            collected.skipped.append(SkippedFile("figures", 0, SkipReason.NO_FIGURES))
-    return find_files(client, inputs, outputs, scanned_at_us)
+) -> list[FoundFile]:
+    """Lets the sandbox send files to S3. Returns the files that S3 did not take from it."""
+    from code_runner.files import s3_transfer  # imported here to keep cold starts fast
+
+    remaining: list[FoundFile] = []
+    for file, status in zip(files, s3_transfer.upload(client, storage, files), strict=True):
+        if status is None:
+            stored = storage.output_file(file.path, file.size, str(file.sha256), outputs.link_seconds)
+            collected.files.append(stored)
+        elif status in UPLOAD_REASONS:
+            collected.skip(file, UPLOAD_REASONS[status])
+        else:
+            log.warning("%s not sent to S3 by the session: %s", file.path, status)
+            remaining.append(file)
+    return remaining
+
+
+def _store_through_function(
+    client: CodeInterpreterClient,
+    files: Sequence[FoundFile],
+    outputs: Outputs,
+    sink: OutputSink,
+    collected: CollectedOutputs,
+) -> None:
+    for batch in batches([file for file in files if file.size <= BATCH_BYTES]):
+        for file, content in _read_batch(client, batch):
+            _store_content(client, file, content, outputs, sink, collected)
+    for file in files:
+        if file.size > FUNCTION_TRANSFER_BYTES:
+            collected.skip(file, SkipReason.TOO_LARGE)
+        elif file.size > BATCH_BYTES:
+            _store_in_chunks(client, file, outputs, sink, collected)
 
 
 def _skip_missing(listing: Listing, outputs: Outputs, collected: CollectedOutputs) -> None:
@@ -217,42 +256,6 @@ def _store_chunks(
     if not _fits_inline(file, sink, collected):
         raise FileSkipped(SkipReason.NOT_STORED)
     return inline_file(file.path, b"".join(chunks.read()), sha256)
-
-
-def _store_directly(
-    client: CodeInterpreterClient,
-    files: Sequence[FoundFile],
-    outputs: Outputs,
-    sink: OutputSink,
-    collected: CollectedOutputs,
-) -> None:
-    """Stores files that are too large for the function, if the interpreter has a role that can reach S3."""
-    storage = sink.storage
-    if storage is None or storage.staging is None:
-        for file in files:
-            collected.skip(file, SkipReason.TOO_LARGE)
-        return
-    from code_runner.files import s3_transfer  # imported here to keep cold starts fast
-
-    s3_copy = storage.staging.clients.s3_copy
-
-    def store(file: FoundFile, staged: StoredObject) -> OutputFile:
-        return storage.copy_staged_output(
-            file.path, staged, str(file.sha256), s3_copy, client.deadline, outputs.link_seconds
-        )
-
-    remaining = list(files)
-    try:
-        for file, stored in s3_transfer.send(client, storage.staging, files, store):
-            remaining.remove(file)
-            if isinstance(stored, SkipReason):
-                collected.skip(file, stored)
-            else:
-                collected.files.append(stored)
-    except RunError as error:
-        log.warning("%d large files not sent: %s: %s", len(remaining), type(error).__name__, error)
-        for file in remaining:
-            collected.skip(file, SkipReason.UNREADABLE)
 
 
 def _read_batch(

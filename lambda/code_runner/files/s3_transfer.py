@@ -1,126 +1,155 @@
-"""Transfers files directly between a sandbox and S3 with the interpreter's execution role.
+"""Transfers files directly between a sandbox and S3, with one command for all files.
 
-The role reaches only the interpreter's own folder. So each file is staged there: the function copies it to or from the
-folder within S3, and always deletes the staged object.
+The sandbox needs no permissions: the function gives it a presigned URL for each file. What the sandbox reports is not
+trusted: an output exists only if S3 confirms it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import secrets
+from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from code_runner.agentcore.client import MAX_CALL_SECONDS
-from code_runner.agentcore.limits import DIRECT_TRANSFER_BYTES
-from code_runner.files.chunked_transfer import TRANSFER, temporary_folder
+from code_runner.agentcore.client import MAX_CALL_SECONDS, MIN_REMAINING_SECONDS
+from code_runner.files.chunked_transfer import TRANSFER
+from code_runner.files.content_types import content_type
 from code_runner.files.discovery import WrittenInput
-from code_runner.files.errors import FileSkipped
-from code_runner.sandbox_scripts.runner import run_script
-from sandpiper_contract.errors import DeadlineExceeded, ServiceFault, StorageError
-from sandpiper_contract.files import SkipReason
+from code_runner.files.presigned_urls import shortened
+from code_runner.sandbox_scripts.runner import MAX_COMMAND_BYTES, run_script, script_command
+from sandpiper_contract.errors import RunError, ServiceFault, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from code_runner.agentcore.client import CodeInterpreterClient
     from code_runner.files.discovery import FoundFile
     from code_runner.files.input_sources import Source
-    from code_runner.files.s3_objects import StoredObject
-    from code_runner.files.staging import Staging
-    from sandpiper_contract.files import OutputFile
-    from sandpiper_contract.s3_objects import S3Object
+    from code_runner.files.storage import Storage
 
 log = logging.getLogger(__name__)
 
-SKIP_REASONS = {
-    "unreadable": SkipReason.UNREADABLE,
-    "changed": SkipReason.CHANGED,
-    "refused": SkipReason.TOO_LARGE,
-}
-"""The reason for each status of the script other than `sent`."""
+SHA256_PREFIX_DIGITS = 16
+"""Number of digits of a file's SHA-256 by which the sandbox recognises that the file changed. The URL contains all."""
+STOP_SECONDS = 10
+"""The script stops this long before its call times out, so that it can return what it transferred."""
+CONCURRENT_HEADS = 8
+MAX_CONTENT_BYTES = 64 * 1024
+"""Maximum size of the contents in a command of downloads."""
+CHANGED = "changed"
+UNREADABLE = "unreadable"
+FAILED = "failed"
 
 
-def send(
-    client: CodeInterpreterClient,
-    staging: Staging,
-    files: Sequence[FoundFile],
-    store: Callable[[FoundFile, StoredObject], OutputFile],
-) -> Iterator[tuple[FoundFile, OutputFile | SkipReason]]:
-    """Sends all files to staging with one command and stores each from there.
-
-    Args:
-        client: The client of the session.
-        staging: The staging folder.
-        files: The files to send.
-        store: Copies a staged file to the run's folder and returns the output file.
-
-    Yields:
-        Each file with the output file, or with the reason why it was skipped.
-
-    Raises:
-        RunError: The command failed.
-    """
-    with staging.temporary_objects(len(files), client.deadline) as addresses:
-        rows = [
-            (file.path, file.size, file.sha256, address.uri) for file, address in zip(files, addresses, strict=True)
-        ]
-        task = {"operation": "send", "region": staging.region, "files": rows}
-        output = run_script(client, "sending large files to S3", TRANSFER, task, MAX_CALL_SECONDS)
-        for file, address, status in zip(files, addresses, _per_file(output, len(files)), strict=True):
-            yield file, _store(file, status, staging, address, store)
-
-
-def _store(
-    file: FoundFile,
-    status: object,
-    staging: Staging,
-    address: S3Object,
-    store: Callable[[FoundFile, StoredObject], OutputFile],
-) -> OutputFile | SkipReason:
-    """Stores a file for which the script returned `status`, or returns why it is skipped."""
-    if status != "sent":
-        return SKIP_REASONS.get(str(status), SkipReason.UNREADABLE)
-    try:
-        staged = staging.head(address)
-        return store(file, staged) if staged.size == file.size else SkipReason.CHANGED
-    except FileSkipped as error:
-        return error.reason
-    except (StorageError, DeadlineExceeded) as error:
-        log.warning("%s", error)
-        return SkipReason.NOT_STORED
-
-
-def fetch(client: CodeInterpreterClient, staging: Staging, sources: Sequence[Source]) -> dict[str, WrittenInput]:
-    """Stages all inputs and fetches them with one command. Raises RunError.
+def upload(client: CodeInterpreterClient, storage: Storage, files: Sequence[FoundFile]) -> list[str | None]:
+    """Sends files to the run's folder, with as few commands as their URLs need: one for about a thousand files.
 
     Returns:
-        The written inputs by path.
+        For each file None if it is in S3, or the status of the script.
     """
-    written: dict[str, WrittenInput] = {}
-    objects = staging.temporary_objects(len(sources), client.deadline)
-    with objects as addresses, temporary_folder(client) as folder:
-        rows = [
-            (address.uri, staging.copy_in(source.stored, address, client.deadline), source.path)
-            for source, address in zip(sources, addresses, strict=True)
-        ]
-        task = {"operation": "fetch", "region": staging.region, "folder": folder, "files": rows}
-        output = run_script(client, "fetching large inputs from S3", TRANSFER, task, MAX_CALL_SECONDS)
-        for source, changed_at in zip(sources, _per_file(output, len(sources)), strict=True):
-            if changed_at == "changed":
-                raise StorageError(f"{source.location}: the staged object was replaced before the session read it")
-            if not isinstance(changed_at, int):
-                raise StorageError(
-                    f"{source.location}: {source.size:,} bytes, which the session could not copy from S3; an input of "
-                    f"more than {DIRECT_TRANSFER_BYTES:,} bytes needs an execution role that can read "
-                    f"{staging.folder.uri}"
-                )
-            written[source.path] = WrittenInput(source.size, changed_at)
-    return written
+    seconds = _seconds(client)
+    rows = [
+        (
+            [file.path, file.size, str(file.sha256)[:SHA256_PREFIX_DIGITS], content_type(file.path)],
+            storage.put_url(file.path, file.size, str(file.sha256), seconds),
+        )
+        for file in files
+    ]
+    statuses: list[object] = []
+    for batch in _command_batches("upload", rows):
+        try:
+            statuses += _run(client, f"sending {len(batch)} files to S3", "upload", batch)
+        except RunError as error:  # some of the files may have been stored
+            log.warning("%d files not sent: %s: %s", len(batch), type(error).__name__, error)
+            statuses += [FAILED] * len(batch)
+
+    def status(file: FoundFile, reported: object) -> str | None:
+        if reported in {CHANGED, UNREADABLE}:
+            return str(reported)
+        return None if storage.has_output(file.path, file.size, str(file.sha256)) else str(reported)
+
+    with ThreadPoolExecutor(CONCURRENT_HEADS) as threads:
+        return list(threads.map(status, files, statuses))
 
 
-def _per_file(output: Any, count: int) -> list[object]:
-    """Returns the script's result for each file. Raises ServiceFault if their number is different."""
+def download(
+    client: CodeInterpreterClient, storage: Storage, sources: Sequence[Source]
+) -> tuple[dict[str, WrittenInput], dict[str, str]]:
+    """Writes inputs, with as few commands as their URLs need. Small contents of the request are part of the command.
+
+    Returns:
+        The written inputs by path, and the status of the script for the paths of objects that could not be read.
+
+    Raises:
+        StorageError: An object has changed, or a file cannot be written.
+        RunError: The call failed.
+    """
+    seconds = _seconds(client)
+    contents = [(source, source.content) for source in sources if isinstance(source.content, bytes)]
+    objects = [(source, source.content) for source in sources if not isinstance(source.content, bytes)]
+    rows = [([source.path, source.size, at.etag], storage.get_url(at, seconds)) for source, at in objects]
+    small = [[source.path, b64encode(data).decode()] for source, data in contents]
+    written = {s.path: WrittenInput(s.size, hashlib.sha256(data).hexdigest()) for s, data in contents}
+    failed: dict[str, str] = {}
+    by_path = {source.path: source for source in sources}
+    for batch in _command_batches("download", rows, small):
+        reported = _run(client, f"fetching {len(batch)} inputs from S3", "download", batch, small)
+        paths = [path for path, _ in small] + [row[0] for row, _ in batch]
+        small = []
+        for path, result in zip(paths, reported, strict=True):
+            source = by_path[path]
+            if result == CHANGED:
+                raise StorageError(f"{source.location}: the object changed while it was read; run it again")
+            if str(result).startswith("unwritable"):
+                raise StorageError(f"{source.location}: {path} cannot be written: {result}; correct the path")
+            if isinstance(result, int):
+                written.setdefault(path, WrittenInput(source.size, result))
+            else:
+                failed[path] = str(result)
+    return written, failed
+
+
+def fits_in_download(sources: Sequence[Source]) -> bool:
+    """Returns whether the contents that the request itself contains fit in a command of downloads."""
+    return sum(source.size for source in sources if isinstance(source.content, bytes)) <= MAX_CONTENT_BYTES
+
+
+def _seconds(client: CodeInterpreterClient) -> float:
+    return min(MAX_CALL_SECONDS, client.deadline.seconds_left)
+
+
+Rows = list[tuple[list[Any], str]]
+"""Rows of the script and their URLs."""
+
+
+def _task(operation: str, rows: Rows, contents: list[list[str]], seconds: float) -> dict[str, Any]:
+    folder = f".sandpiper-{secrets.token_hex(8)}"
+    files, urls = [row for row, _ in rows], [url for _, url in rows]
+    task = {"operation": operation, "seconds": seconds, "files": files, **shortened(urls)}
+    return task if operation == "upload" else task | {"folder": folder, "contents": contents}
+
+
+def _command_batches(operation: str, rows: Rows, contents: Sequence[list[str]] = ()) -> Iterator[Rows]:
+    """Groups rows so that each command is short enough. The first batch has room for the contents."""
+    command = script_command(TRANSFER, _task(operation, rows, list(contents), 0))
+    if len(command) + 100 <= MAX_COMMAND_BYTES or len(rows) <= 1:
+        yield rows
+        return
+    middle = len(rows) // 2
+    yield from _command_batches(operation, rows[:middle], contents)
+    yield from _command_batches(operation, rows[middle:])
+
+
+def _run(
+    client: CodeInterpreterClient, action: str, operation: str, rows: Rows, contents: Sequence[list[str]] = ()
+) -> list[object]:
+    """Runs the script and returns a result for each of the contents and rows. Raises RunError."""
+    seconds = max(_seconds(client) - STOP_SECONDS, MIN_REMAINING_SECONDS)
+    output = run_script(client, action, TRANSFER, _task(operation, rows, list(contents), seconds), MAX_CALL_SECONDS)
     match output:
-        case [*each] if len(each) == count:
+        case [*each] if len(each) == len(rows) + len(contents):
             return each
         case _:
-            raise ServiceFault("the script's output does not match the requested files")
+            raise ServiceFault(f"{action}: the script's output does not match the files")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from code_runner.agentcore.retries import with_retries
-from code_runner.agentcore.service_errors import AWS_ERRORS, error_code, storage_errors, was_accepted
+from code_runner.agentcore.service_errors import AWS_ERRORS, error_code, storage_errors
 from code_runner.files.content_types import content_type
-from code_runner.files.errors import FileSkipped
-from code_runner.files.multipart_upload import SHA256_METADATA, has_sha256, multipart_upload
-from code_runner.files.s3_objects import StoredObject, sha256_of
+from code_runner.files.multipart_upload import multipart_upload
+from code_runner.files.presigned_urls import get_url, put_url
+from code_runner.files.s3_objects import SHA256_METADATA, StoredObject, has_content
 from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge, StorageError
-from sandpiper_contract.files import MAX_FILE_BYTES, OutputFile, SkipReason
+from sandpiper_contract.files import MAX_FILE_BYTES, OutputFile
 from sandpiper_contract.s3_objects import S3Object, S3Uri
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from code_runner.agentcore.deadline import Deadline
-    from code_runner.files.staging import Staging
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +31,6 @@ MAX_CODE_BYTES = 10 * 1024 * 1024
 """Maximum size of a program in S3."""
 MIN_PUT_SECONDS = 5
 """No further object is written when less time remains."""
-COPY_BYTES_PER_SECOND = 50_000_000
-"""The rate of a slow copy within S3, from which the time for a copy is computed."""
-COPY_RETRY_DELAYS_SECONDS = (1.0, 3.0)
-"""Delays before a copy within S3 is repeated."""
 HEAD_ERRORS = {
     "404": "the object or the bucket does not exist; create the object or correct the URI",
     "403": "the object does not exist or this role cannot read it; create the object, correct the URI, or grant the "
@@ -56,7 +51,6 @@ class Storage:
         s3: Client for S3.
         inputs: The folder that inputs may be read from, without a slash at its end.
         run: The folder that the run writes to, without a slash at its end.
-        staging: The staging folder for large files; None if the interpreter has no role that can reach it.
 
     Example:
         >>> storage = Storage(AwsClients().s3, S3Object("my-bucket", "inputs"), S3Object("my-bucket", "runs/1"))
@@ -65,7 +59,6 @@ class Storage:
     s3: S3Client
     inputs: S3Object
     run: S3Object
-    staging: Staging | None = None
 
     def __post_init__(self) -> None:
         """Validates the addresses before anything is sent. Raises InvalidRequest."""
@@ -180,11 +173,12 @@ class Storage:
                     Key=target.key,
                     Body=data,
                     ContentType=content_type(path),
+                    ChecksumSHA256=base64.b64encode(bytes.fromhex(sha256)).decode(),
                     Metadata={SHA256_METADATA: sha256},
                     IfNoneMatch="*",
                 )
             except ClientError as error:
-                if error_code(error) != "PreconditionFailed" or not has_sha256(self.s3, target, sha256):
+                if error_code(error) != "PreconditionFailed" or not has_content(self.s3, target, len(data), sha256):
                     raise
         return self._output_file(path, len(data), sha256, target, link_seconds)
 
@@ -206,56 +200,26 @@ class Storage:
                 size += len(chunk)
         return self._output_file(path, size, sha256, target, link_seconds)
 
-    def copy_staged_output(
-        self,
-        path: str,
-        staged: StoredObject,
-        sha256: str,
-        s3_copy: S3Client,
-        deadline: Deadline,
-        link_seconds: int | None,
-    ) -> OutputFile:
-        """Copies a file from staging to the run's folder, within S3; otherwise like `put_output`.
+    def put_url(self, path: str, size: int, sha256: str, seconds: float) -> str:
+        """Returns a presigned URL with which a sandbox can store exactly this file, once. Raises StorageError."""
+        return put_url(self.s3, self._target(f"files/{path}"), path, size, sha256, seconds)
 
-        The result has the digest that S3 computed. A copied object that is not the sandbox's file remains in
-        the run's folder but is not part of the result, because objects of a run are never deleted.
+    def get_url(self, stored: StoredObject, seconds: float) -> str:
+        """Returns a presigned URL with which a sandbox can read this input."""
+        return get_url(self.s3, stored, seconds)
 
-        Args:
-            path: Its path in the sandbox.
-            staged: The staged object.
-            sha256: The digest of the file in the sandbox.
-            s3_copy: A client whose timeout allows for a whole copy.
-            deadline: The deadline of the run.
-            link_seconds: Lifetime of a presigned link to the object; None for no link.
-
-        Raises:
-            FileSkipped: `staged` has changed or is not the sandbox's file: other sessions can reach staging too.
-        """
+    def has_output(self, path: str, size: int, sha256: str) -> bool:
+        """Returns whether S3 has a file of the run with this content, by the checksum that S3 verified."""
         target = self._target(f"files/{path}")
-        with storage_errors("writing", target.uri):
-            try:
-                digest = _copy(staged, target, content_type(path), s3_copy, deadline)
-            except ClientError as error:
-                if error_code(error) != "PreconditionFailed":
-                    raise
-                digest = self._sha256_of(target)
-                if digest is None:
-                    raise FileSkipped(SkipReason.CHANGED) from error
-                if digest != sha256:
-                    raise
-        if digest is None:
-            raise StorageError(f"writing {target.uri}: the response of S3 has no SHA-256")
-        if digest != sha256:
-            log.warning("%s is not the file that the sandbox sent: the staged object was replaced", target.uri)
-            raise FileSkipped(SkipReason.CHANGED)
-        return self._output_file(path, staged.size, digest, target, link_seconds)
-
-    def _sha256_of(self, target: S3Object) -> str | None:
-        """Returns the SHA-256 of an object that an earlier attempt copied, or None if it does not exist."""
         try:
-            return sha256_of(self.s3.head_object(Bucket=target.bucket, Key=target.key, ChecksumMode="ENABLED"))
-        except ClientError:
-            return None
+            return has_content(self.s3, target, size, sha256)
+        except AWS_ERRORS as error:
+            log.warning("%s: %s", target.uri, error)
+            return False
+
+    def output_file(self, path: str, size: int, sha256: str, link_seconds: int | None) -> OutputFile:
+        """Returns the output file for an object that `has_output` found."""
+        return self._output_file(path, size, sha256, self._target(f"files/{path}"), link_seconds)
 
     def _output_file(self, path: str, size: int, sha256: str, target: S3Object, link_seconds: int | None) -> OutputFile:
         return OutputFile(
@@ -295,39 +259,6 @@ class Storage:
         return self.s3.generate_presigned_url(
             "get_object", Params={"Bucket": target.bucket, "Key": target.key}, ExpiresIn=seconds
         )
-
-
-def _copy(
-    source: StoredObject, target: S3Object, content_type: str, s3_copy: S3Client, deadline: Deadline
-) -> str | None:
-    """Copies an object within S3 to an unused key, and returns the SHA-256 that S3 computed.
-
-    The copy is repeated when S3 failed or did not respond, while there is time for another whole copy.
-    """
-
-    def copy() -> str | None:
-        deadline.require(MIN_PUT_SECONDS + source.size / COPY_BYTES_PER_SECOND, f"copying {source.address.uri}")
-        # A single copy, not parts: S3 computes no SHA-256 of the whole object for a multipart upload (S3 User Guide,
-        # "Checking object integrity").
-        response = s3_copy.copy_object(
-            Bucket=target.bucket,
-            Key=target.key,
-            CopySource={"Bucket": source.address.bucket, "Key": source.address.key},
-            CopySourceIfMatch=source.etag,
-            IfNoneMatch="*",
-            ChecksumAlgorithm="SHA256",
-            ContentType=content_type,
-            MetadataDirective="REPLACE",  # the sandbox's metadata is not trusted
-        )
-        return sha256_of(response["CopyObjectResult"])
-
-    def is_retryable(error: Exception, _delay: float) -> bool:
-        if not isinstance(error, AWS_ERRORS) or (isinstance(error, ClientError) and not was_accepted(error)):
-            return False
-        log.warning("copying %s: %s", source.address.uri, error)
-        return True
-
-    return with_retries(copy, COPY_RETRY_DELAYS_SECONDS, is_retryable)
 
 
 def inline_file(path: str, data: bytes, sha256: str) -> OutputFile:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 import shlex
 import zlib
 from functools import cache
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
 
     from code_runner.agentcore.client import CodeInterpreterClient
 
-MARKER = "sandpiper-answer:"
-"""Precedes the JSON of a script in its standard output."""
+MARKER = "sandpiper-answer"
+"""Precedes the JSON of a script in its standard output, followed by a random number that no file name can contain."""
+
+
+MAX_COMMAND_BYTES = 120 * 1024
+"""Maximum size of a command: Linux limits one argument of a program to 128 KiB."""
 
 
 @cache
@@ -28,19 +33,19 @@ def script_text(script: str) -> str:
     return (Path(__file__).parent / f"{script}.py").read_text()
 
 
-def script_command(script: str, task: Mapping[str, Any]) -> list[str]:
-    """Returns the command, as a list of words, that runs a script with a task; `parse_output` parses its output.
+def script_command(script: str, task: Mapping[str, Any], marker: str = MARKER) -> str:
+    """Returns the command that runs a script with a task, whose output `parse_output` parses.
 
-    `python3 -I` prevents imports of modules that the user's code left in the working directory.
+    `python3 -I -S` prevents imports of modules that the user's code left in the working directory or in packages.
     """
-    packed = base64.b85encode(zlib.compress(json.dumps({**task, "marker": MARKER}).encode())).decode()
-    return ["python3", "-I", "-c", script_text(script), packed]
+    packed = base64.b85encode(zlib.compress(json.dumps({**task, "marker": marker}).encode(), 9)).decode()
+    return shlex.join(["python3", "-I", "-S", "-c", script_text(script), packed])
 
 
-def parse_output(action: str, stdout: str) -> Any:
+def parse_output(action: str, stdout: str, marker: str = MARKER) -> Any:
     """Returns the JSON that a script printed. Raises ServiceFault if there is none."""
     try:
-        return json.loads(stdout.rpartition(MARKER)[2])
+        return json.loads(stdout.rpartition(marker)[2])
     except (ValueError, RecursionError):
         raise ServiceFault(f"{action}: the script printed no JSON") from None
 
@@ -64,7 +69,8 @@ def run_script(
     Raises:
         RunError: The call failed, or the script failed or printed no JSON.
     """
-    outcome = client.execute_idempotent_command(shlex.join(script_command(script, task)), seconds)
+    marker = f"{MARKER}-{secrets.token_hex(8)}:"
+    outcome = client.execute_idempotent_command(script_command(script, task, marker), seconds)
     if outcome.exit_code:
         raise ServiceFault(f"{action}: exit code {outcome.exit_code}")
-    return parse_output(action, outcome.stdout)
+    return parse_output(action, outcome.stdout, marker)
