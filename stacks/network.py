@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import aws_cdk as cdk
 from aws_cdk import aws_ssm as ssm
 
-from sandpiper.environment.network_folders import network_folders
+from sandpiper.environment.network_folders import network_folders, network_tenants
 from sandpiper.environment.regions import S3_PREFIX_LISTS
 from sandpiper.names import NETWORK, stack_name
 from sandpiper_constructs.network_access import VpcAccess
@@ -62,6 +62,7 @@ class NetworkStack(cdk.Stack):
             s3_prefix_list=_s3_prefix_list(environment, network),
             buckets=writable,
             read_only_buckets=read_only,
+            tenant_folders=network_tenants(environment),
             cidr=network.cidr,
             endpoints=network.endpoints,
             domains=network.domains,

@@ -76,6 +76,7 @@ class SandboxNetwork(Construct):
         s3_prefix_list: str,
         buckets: Mapping[str, Sequence[str]],
         read_only_buckets: Mapping[str, Sequence[str]] | None = None,
+        tenant_folders: Mapping[str, Sequence[str]] | None = None,
         cidr: str = "10.64.0.0/20",
         endpoints: Sequence[str] = (),
         domains: Sequence[str] = (),
@@ -94,14 +95,17 @@ class SandboxNetwork(Construct):
                 account that owns them.
             read_only_buckets: the same for buckets that code may only read. Without any bucket, S3 is not reachable.
                 Default: none.
+            tenant_folders: the same for the folders of session functions, with `inputs/` and `runs/`. Code can use
+                URLs that their roles presigned: to read inputs and to write files of runs. Default: none.
             cidr: a private IPv4 range of 16 to 24 bits. Default: `10.64.0.0/20`.
             endpoints: AWS services by the name of their endpoint, such as `logs`. Default: none.
             domains: further DNS names that are resolved. This does not make them reachable. Default: none.
             log_retention: how long DNS queries and connections are kept. Default: three months.
         """
         subnets = _subnets(cidr, zones)
-        read_only = read_only_buckets or {}
-        locations = [each for by_owner in (buckets, read_only) for owned in by_owner.values() for each in owned]
+        read_only, tenants = read_only_buckets or {}, tenant_folders or {}
+        folders = (buckets, read_only, tenants)
+        locations = [each for by_owner in folders for owned in by_owner.values() for each in owned]
         _require_valid(locations)
         super().__init__(scope, id)
         stack = Stack.of(self)
@@ -137,7 +141,7 @@ class SandboxNetwork(Construct):
             vpc_endpoint_type="Gateway",
             service_name=ec2.GatewayVpcEndpointAwsService.S3.name,
             route_table_ids=[routes.ref],
-            policy_document=_bucket_policy(stack, buckets, read_only),
+            policy_document=_bucket_policy(stack, buckets, read_only, tenants),
         )
         if endpoints:
             self._interface_endpoints(endpoints)
@@ -299,17 +303,20 @@ def _require_valid(locations: Iterable[str]) -> None:
 
 
 def _bucket_policy(
-    stack: Stack, buckets: Mapping[str, Sequence[str]], read_only: Mapping[str, Sequence[str]]
+    stack: Stack,
+    buckets: Mapping[str, Sequence[str]],
+    read_only: Mapping[str, Sequence[str]],
+    tenants: Mapping[str, Sequence[str]],
 ) -> iam.PolicyDocument:
     """Returns the policy of the S3 endpoint: the buckets or folders of each account, for this account's principals.
 
-    Only the keys of these folders can be listed. Without any bucket the policy denies everything, because an
-    endpoint without a policy allows everything.
+    Only the keys of `buckets` and `read_only` can be listed. Without any bucket the policy denies everything, because
+    an endpoint without a policy allows everything.
 
     The principal in the policy of a gateway endpoint must be `*`. Conditions limit it.
     https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html
     """
-    allowed = endpoint_statements(stack.partition, stack.account, buckets, read_only)
+    allowed = endpoint_statements(stack.partition, stack.account, buckets, read_only, tenants)
     statements = [iam.PolicyStatement.from_json(statement) for statement in allowed]
     all_principals = [cast("iam.IPrincipal", iam.StarPrincipal())]
     deny_all = iam.PolicyStatement(effect=iam.Effect.DENY, principals=all_principals, actions=["s3:*"], resources=["*"])

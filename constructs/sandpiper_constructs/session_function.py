@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Literal, cast
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration, RemovalPolicy, Tags
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -19,6 +19,7 @@ from sandpiper_constructs.bundle import bundle
 from sandpiper_constructs.nag_suppressions import acknowledge_wildcards
 from sandpiper_constructs.principals import service_principal
 from sandpiper_contract import metrics, settings
+from sandpiper_contract.aws import COMPONENT_TAG, SESSION_FUNCTION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -148,6 +149,7 @@ def _role(
 ) -> iam.IRole:
     """Creates the role without managed policies: log group, `inputs/`, `runs/` and the staging folders."""
     role = iam.Role(scope, "Role", assumed_by=service_principal("lambda"))
+    Tags.of(role).add(COMPONENT_TAG, SESSION_FUNCTION)
     log_group.grant_write(role)
     inputs, runs, sandbox = (folder.subfolder(name) for name in (settings.INPUTS, settings.RUNS, settings.SANDBOX))
     staging = [sandbox.subfolder(key).subfolder(settings.STAGING) for key in interpreters]

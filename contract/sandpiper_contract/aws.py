@@ -63,6 +63,10 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 ENVIRONMENT_TAG = "sandpiper:environment"
 TENANT_TAG = "sandpiper:tenant"
 OWNER_TAG = "sandpiper:owner"
+COMPONENT_TAG = "sandpiper:component"
+"""Tag of the roles of session functions, with the value `SESSION_FUNCTION`. The S3 endpoint of a network allows the
+presigned URLs of these roles: their names do not exist before the roles, which are created after the network."""
+SESSION_FUNCTION = "session-function"
 
 SESSION_STOPPER_TYPE = "Custom::SandpiperLiveSessions"
 """CloudFormation type of the custom resource that stops an interpreter's sessions before its deletion."""

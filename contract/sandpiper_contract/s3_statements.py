@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sandpiper_contract.aws import COMPONENT_TAG, SESSION_FUNCTION
+from sandpiper_contract.settings import INPUTS, RUNS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -24,6 +27,14 @@ MIN_CHARACTERS_BEFORE_WILDCARD = 6
 """A resource or prefix in an endpoint policy needs this many characters before a wildcard.
 
 https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html
+"""
+PRESIGNED_BY_SESSION_FUNCTION = {
+    f"aws:PrincipalTag/{COMPONENT_TAG}": SESSION_FUNCTION,
+    "s3:authType": "REST-QUERY-STRING",
+}
+"""Condition keys of a request with a URL that the role of a session function presigned.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html
 """
 
 
@@ -58,7 +69,9 @@ def key_statement(key_arn: str, via_service: object, context_arns: Sequence[str]
     )
 
 
-def endpoint_statements(partition: str, account: str, writable: Folders, readable: Folders) -> list[Statement]:
+def endpoint_statements(
+    partition: str, account: str, writable: Folders, readable: Folders, tenants: Folders
+) -> list[Statement]:
     """Returns the statements of S3's gateway endpoint policy.
 
     In the bucket of a folder, only the keys of the folder can be listed. The principal of a gateway endpoint's policy
@@ -70,18 +83,32 @@ def endpoint_statements(partition: str, account: str, writable: Folders, readabl
         account: The account whose principals are allowed.
         writable: Buckets or folders that can be read and written.
         readable: Buckets or folders that can only be read.
+        tenants: Folders of tenants, with `inputs/` and `runs/`. Code can use URLs that session functions presigned:
+            to read inputs, and to write files of runs.
     """
     arn = f"arn:{partition}:s3:::"
 
-    def allow(owner: str, actions: Sequence[str], resources: Iterable[str], prefixes: Sequence[str] = ()) -> Statement:
-        accounts = {"aws:PrincipalAccount": account, "aws:ResourceAccount": owner}
-        conditions = {"StringEquals": accounts, **({"StringLike": {"s3:prefix": list(prefixes)}} if prefixes else {})}
+    def allow(
+        owner: str,
+        actions: Sequence[str],
+        resources: Iterable[str],
+        prefixes: Sequence[str] = (),
+        keys: Mapping[str, str] | None = None,
+    ) -> Statement:
+        equal = {"aws:PrincipalAccount": account, "aws:ResourceAccount": owner, **(keys or {})}
+        conditions = {"StringEquals": equal, **({"StringLike": {"s3:prefix": list(prefixes)}} if prefixes else {})}
         return _allow(actions, [arn + resource for resource in resources], conditions) | {"Principal": "*"}
 
     statements = [
         allow(owner, actions, [f"{folder}/*" for folder in folders])
         for by_owner, actions in ((writable, WRITE_ACTIONS), (readable, READ_ACTIONS))
         for owner, folders in by_owner.items()
+        if folders
+    ]
+    statements += [
+        allow(owner, actions, [f"{folder}/{part}/*" for folder in folders], keys=PRESIGNED_BY_SESSION_FUNCTION)
+        for actions, part in ((["s3:GetObject"], INPUTS), (["s3:PutObject"], RUNS))
+        for owner, folders in tenants.items()
         if folders
     ]
     for owner in dict.fromkeys([*writable, *readable]):

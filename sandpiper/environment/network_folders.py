@@ -22,26 +22,41 @@ def network_folders(environment: Environment) -> tuple[Folders, Folders]:
     """Returns the folders that code in the network can write, and those that it can only read.
 
     In the data bucket, these are the folders of the network's interpreters, regardless of the credentials that the
-    code uses. Inputs and outputs of tenants and folders of other interpreters are not included.
+    code uses. Inputs and outputs of tenants (`network_tenants`) and folders of other interpreters are not included.
     """
     interpreters = list(_interpreters_in_network(environment))
-    writable = {(environment.account, own) for own, each in interpreters if each.execution_role != "none"}
-    writable |= {folder for _, each in interpreters for folder in _by_owner(environment, each.write)}
-    readable = {folder for _, each in interpreters for folder in _by_owner(environment, each.read)} - writable
+    writable = {(environment.account, own) for _, own, each in interpreters if each.execution_role != "none"}
+    writable |= {folder for _, _, each in interpreters for folder in _by_owner(environment, each.write)}
+    readable = {folder for _, _, each in interpreters for folder in _by_owner(environment, each.read)} - writable
     return _grouped(writable), _grouped(readable)
+
+
+def network_tenants(environment: Environment) -> Folders:
+    """Returns the folders of tenants with an interpreter in the network, such as `bucket/tenants/claims`.
+
+    Large files of their runs are transferred between the network and S3 with presigned URLs.
+    """
+    folders = {tenant_folder(environment, name) for name, _, _ in _interpreters_in_network(environment)}
+    return _grouped({(environment.account, folder) for folder in folders})
+
+
+def tenant_folder(environment: Environment, tenant: str) -> str:
+    """Returns a tenant's folder in the data bucket, such as `bucket/tenants/claims`."""
+    bucket = environment.data_bucket.name or data_bucket_name(environment.name, environment.account, environment.region)
+    return f"{bucket}/{tenant_prefix(tenant)}"
 
 
 def interpreter_prefix(environment: Environment, tenant: str, interpreter: str) -> str:
     """Returns an interpreter's own folder in the data bucket, such as `bucket/tenants/claims/sandbox/web`."""
-    bucket = environment.data_bucket.name or data_bucket_name(environment.name, environment.account, environment.region)
-    return f"{bucket}/{tenant_prefix(tenant)}/{settings.SANDBOX}/{interpreter}"
+    return f"{tenant_folder(environment, tenant)}/{settings.SANDBOX}/{interpreter}"
 
 
-def _interpreters_in_network(environment: Environment) -> Iterator[tuple[str, VpcInterpreter]]:
+def _interpreters_in_network(environment: Environment) -> Iterator[tuple[str, str, VpcInterpreter]]:
+    """Yields the name of the tenant, the interpreter's own folder, and the interpreter."""
     for name, tenant in environment.all_tenants.items():
         for key, interpreter in tenant.interpreters.items():
             if isinstance(interpreter, VpcInterpreter) and not interpreter.subnets:
-                yield interpreter_prefix(environment, name, key), interpreter
+                yield name, interpreter_prefix(environment, name, key), interpreter
 
 
 def _by_owner(environment: Environment, folders: Iterable[S3Access]) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 from sandpiper.environment.errors import ConfigIssue
-from sandpiper.environment.network_folders import interpreter_prefix, network_folders
+from sandpiper.environment.network_folders import interpreter_prefix, network_folders, network_tenants
 from sandpiper.environment.traversal import iter_interpreters
 from sandpiper.names import DEFAULT_TENANT
 from sandpiper_contract.aws import MAX_INLINE_POLICY_CHARACTERS, partition_of
@@ -41,7 +41,8 @@ _NEW_KEY = "?" * 120
 def endpoint_policy_size(environment: Environment) -> int:
     """Returns the characters of the S3 endpoint policy in the environment's network, with white space."""
     partition = partition_of(environment.region)
-    statements = endpoint_statements(partition, environment.account, *network_folders(environment))
+    folders = (*network_folders(environment), network_tenants(environment))
+    statements = endpoint_statements(partition, environment.account, *folders)
     return len(json.dumps(_document(statements)))
 
 
@@ -108,7 +109,8 @@ def _check_endpoint_policy(environment: Environment) -> Iterator[ConfigIssue]:
         return
     size = endpoint_policy_size(environment)
     if size > MAX_ENDPOINT_POLICY_CHARACTERS:
-        count = sum(len(folders) for by_account in network_folders(environment) for folders in by_account.values())
+        by_account = (*network_folders(environment), network_tenants(environment))
+        count = sum(len(folders) for each in by_account for folders in each.values())
         yield ConfigIssue(
             key_path=("network",),
             problem=f"gives access to {count} S3 folders, for which the endpoint policy has {size} characters",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import urllib.error
+import urllib.request
 import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.support.account import ACCOUNT, REGION
@@ -98,6 +101,22 @@ def test_kms_decrypt_allows_reads_and_part_uploads_only(bucket: str, key: str) -
     with user(S3_ALLOWED, allow("kms:Decrypt", resource=key)) as session:
         written = {"put": "kms:GenerateDataKey", "create an upload": "kms:GenerateDataKey", "upload a part": ""}
         assert denied_actions(bucket, session) == dict.fromkeys(READS, "") | written | WITHOUT_KEY
+
+
+@pytest.mark.parametrize("permitted", [False, True])
+def test_a_presigned_url_needs_the_signers_permission_to_use_the_key(bucket: str, key: str, permitted: bool) -> None:
+    grants = [allow("kms:Decrypt", "kms:GenerateDataKey", resource=key)] if permitted else []
+    with user(S3_ALLOWED, *grants) as session:
+        s3 = session.client("s3", config=Config(signature_version="s3v4"))
+        for operation, action in (("put_object", "kms:GenerateDataKey"), ("get_object", "kms:Decrypt")):
+            url = s3.generate_presigned_url(operation, Params={"Bucket": bucket, "Key": "a.txt"})
+            request = urllib.request.Request(url, method=operation[:3].upper())  # noqa: S310 - the embedded AWS
+            if permitted:
+                urllib.request.urlopen(request).close()  # noqa: S310 - the embedded AWS
+                continue
+            with pytest.raises(urllib.error.HTTPError) as denied:
+                urllib.request.urlopen(request)  # noqa: S310 - the embedded AWS
+            assert f"is not authorized to perform: {action} on resource" in denied.value.read().decode()
 
 
 @pytest.mark.parametrize("bucket_key", [False, True])

@@ -127,6 +127,8 @@ def test_s3_endpoint_allows_the_folders_of_this_network_in_their_accounts(networ
     listed: dict[str, list[str]] = {}
     for statement in statements(s3_policy(network)):
         assert statement["Effect"] == "Allow"
+        if "s3:authType" in statement["Condition"]["StringEquals"]:  # of session functions
+            continue
         assert set(statement["Action"]) <= {LIST, "s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"}
         assert statement["Condition"]["StringEquals"]["aws:PrincipalAccount"] == "111122223333"
         owner = statement["Condition"]["StringEquals"]["aws:ResourceAccount"]
@@ -151,6 +153,7 @@ def test_s3_endpoint_allows_the_folders_of_this_network_in_their_accounts(networ
         bucket
         for statement in statements(s3_policy(network))
         if set(statement["Action"]) - {LIST, "s3:GetObject"}
+        and "s3:authType" not in statement["Condition"]["StringEquals"]
         for bucket in statement["Resource"]
     }
     assert written == {f"arn:aws:s3:::{name}/*" for name in folders if name != "reference-data/rates"}, "read-only"
@@ -159,7 +162,7 @@ def test_s3_endpoint_allows_the_folders_of_this_network_in_their_accounts(networ
 def test_s3_endpoint_denies_inputs_runs_and_other_folders_for_all_credentials(network: Template) -> None:
     reached = f"{DATA}/tenants/claims/sandbox/private"
     for action in ("s3:GetObject", "s3:PutObject"):
-        assert is_allowed(network, action, f"{reached}/staging/table.csv")
+        assert is_allowed(network, action, f"{reached}/reports/table.csv")
         for key in (
             "tenants/claims/inputs/sandbox/payroll.csv",
             "tenants/claims/runs/report/e1/S/files/sandbox/x.png",
@@ -172,13 +175,52 @@ def test_s3_endpoint_denies_inputs_runs_and_other_folders_for_all_credentials(ne
     assert not is_allowed(network, "s3:GetObject", "partner.data/inbox/a"), "the bucket is in another account"
 
 
+PRESIGNED = {"s3__authType": "REST-QUERY-STRING", "aws__PrincipalTag/sandpiper__component": "session-function"}
+INPUT = "tenants/claims/inputs/sandbox/payroll.csv"
+OUTPUT = "tenants/claims/runs/report/e1/S/files/sandbox/x.png"
+
+
+def test_s3_endpoint_allows_urls_that_the_tenants_session_function_presigned(network: Template) -> None:
+    allowed = {("s3:GetObject", INPUT), ("s3:PutObject", OUTPUT)}
+    assert {
+        (action, key)
+        for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:PutObjectAcl")
+        for key in (INPUT, OUTPUT, "tenants/claims/x", "tenants/other/inputs/x", "tenants/other/runs/x", "x")
+        if is_allowed(network, action, f"{DATA}/{key}", **PRESIGNED)
+    } == allowed
+    for changed in (
+        {"s3__authType": "REST-HEADER"},
+        {"aws__PrincipalTag/sandpiper__component": "other"},
+        {"aws__PrincipalAccount": OTHER_ACCOUNT},
+        {"aws__ResourceAccount": OTHER_ACCOUNT},
+    ):
+        for action, key in allowed:
+            assert not is_allowed(network, action, f"{DATA}/{key}", **{**PRESIGNED, **changed}), changed
+    assert not is_allowed(network, LIST, DATA, **PRESIGNED, s3__prefix="tenants/claims/inputs/")
+
+
+def test_role_of_the_session_function_has_the_tag_and_the_permissions_of_its_urls(private: Assembly) -> None:
+    (role,) = (
+        each
+        for name, each in private["sandpiper-private-claims"].resources("AWS::IAM::Role").items()
+        if name.startswith("SessionFunctionRole")
+    )
+    assert {"Key": "sandpiper:component", "Value": "session-function"} in role["Tags"]
+    tagged = [
+        name
+        for name, each in private["sandpiper-private-claims"].resources("AWS::IAM::Role").items()
+        if any(tag["Key"] == "sandpiper:component" for tag in each.get("Tags", ()))
+    ]
+    assert len(tagged) == 1
+
+
 def test_only_keys_of_allowed_folders_can_be_listed(network: Template) -> None:
     for prefix in ("", "i", "inputs/a", "sandbox/private-2/", "sandbox/privat", "sandbox/sandbox/"):
         assert not is_allowed(network, LIST, DATA, s3__prefix=f"tenants/claims/{prefix}"), prefix
     assert not is_allowed(network, LIST, DATA, s3__prefix="")
     assert not is_allowed(network, LIST, DATA), "all keys can be listed"
     # Prefixes in requests of `aws s3 ls`, `cp --recursive` and `sync`.
-    for prefix in ("", "staging/"):
+    for prefix in ("", "reports/"):
         assert is_allowed(network, LIST, DATA, s3__prefix=f"tenants/claims/sandbox/private/{prefix}")
         assert is_allowed(network, LIST, "reference-data", s3__prefix=f"rates/{prefix}")
 

@@ -279,9 +279,9 @@ BAD: dict[str, tuple[str, str, str]] = {
         "is too long: the role's policy for 9 folders has 12705 characters",
     ),
     "more folders than an endpoint policy can hold": (
-        in_the_network(12, 26),
+        in_the_network(12, 25),
         "network",
-        "gives access to 324 S3 folders, for which the endpoint policy has 21005 characters",
+        "gives access to 313 S3 folders, for which the endpoint policy has 21003 characters",
     ),
 }
 
@@ -334,7 +334,7 @@ GOOD: dict[str, str] = {
     "the maximum of reserved concurrency": reserving(500, 400),
     "the maximum of lifecycle rules": many(499, 1),
     "as many folders as a role policy can hold": one(f"read: {folders(40)}"),
-    "as many folders as an endpoint policy can hold": in_the_network(12, 25),
+    "as many folders as an endpoint policy can hold": in_the_network(12, 24),
     "more folders outside the network": one(f"read: {folders(40)}") + ZONES + "network:\n",
     "a new VPC": one("network: VPC") + ZONES + "network:\n",
     "an existing VPC": one("network: VPC", f"subnets: {SUBNETS}", f"security_groups: {GROUPS}"),
