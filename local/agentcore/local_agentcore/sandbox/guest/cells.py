@@ -215,5 +215,7 @@ def _shell() -> Any:
     shell.enable_gui = _enable_no_gui
     shell.ask_exit = lambda: None  # exit() and quit() do not end the session
     shell._tee = _keep_no_output
+    for pager in ("less", "more"):  # %less waits for a key; a notebook shows the file
+        shell.alias_manager.define_alias(pager, "cat")
     capture_displays(shell, DISPLAYS)
     return shell
