@@ -8,7 +8,7 @@ import pytest
 
 from code_runner.agentcore.programs import Code
 from code_runner.session import open_session
-from sandpiper_contract.files import Outputs
+from sandpiper_contract.files import Outputs, SkipReason
 from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
@@ -114,3 +114,52 @@ def test_program_without_matplotlib_returns_its_result(session: CodeSession) -> 
     session.run(Code("import sys; sys.modules['matplotlib'] = None"))
     result = session.run(Code("print('ran')"), outputs=FIGURES)
     assert (result.stdout, result.files, result.skipped) == ("ran", (), ())
+
+
+OPEN_FIGURES = "\n".join(f"plt.figure({number}, figsize=({number % 9 + 1}, 1), dpi=100)" for number in range(1, 31))
+HOSTILE = """
+import builtins, io, os, sys
+os.environ.clear(); os.umask(0o777); os.chdir('/tmp')
+sys.stdout = sys.stderr = io.StringIO()
+builtins.print = lambda *_: 1 / 0
+exec = compile = dict = vars = id = len = sorted = set = print = open = str = get_ipython = None
+"""
+
+
+def test_figures_are_in_numeric_order(session: CodeSession) -> None:
+    result = session.run(Code(f"import matplotlib.pyplot as plt\n{OPEN_FIGURES}"), outputs=FIGURES)
+    assert [file.path for file in result.files] == [f"figure-{number}.png" for number in range(1, 11)]
+    assert [file.path for file in result.skipped] == [f"figure-{number}.png" for number in range(11, 31)]
+    assert {file.reason for file in result.skipped} == {SkipReason.TOO_MANY_FILES}
+
+
+def test_a_program_that_replaces_names_functions_and_directories_returns_its_files(session: CodeSession) -> None:
+    code = (
+        "import matplotlib.pyplot as plt\nopen('result.csv', 'w').write('a,b')\nfor id in range(3): plt.bar(id, id)\n"
+    )
+    assert [file.path for file in session.run(Code(code), outputs=FIGURES).files] == ["figure-1.png", "result.csv"]
+    session.run(Code("plt.close('all'); import os; os.remove('figure-1.png')"))
+    result = session.run(Code(f"{DRAW}draw(2)\nopen('new.csv', 'w').write('c')\n{HOSTILE}"), outputs=FIGURES)
+    assert ([file.path for file in result.files], result.skipped) == (["figure-1.png", "new.csv"], ()), result.stderr
+    later = session.run(Code("x = 1"), outputs=FIGURES)
+    assert ([file.path for file in later.files], later.exit_code) == (["figure-1-2.png"], 0), later.stderr
+
+
+def test_figures_of_a_kernel_that_ended_are_reported(session: CodeSession) -> None:
+    code = f"{DRAW}draw(2)\nopen('kept.txt', 'w').write('1')\nimport os; os._exit(3)"
+    result = session.run(Code(code), outputs=FIGURES)
+    assert [file.path for file in result.files] == ["kept.txt"]
+    assert [(file.path, file.reason) for file in result.skipped] == [("figures", SkipReason.NO_FIGURES)]
+    assert inches(session.run(Code(f"{DRAW}draw(3)"), outputs=FIGURES)) == {"figure-1.png": 3}
+
+
+def test_a_figure_that_cannot_be_drawn_is_reported_and_the_others_are_returned(session: CodeSession) -> None:
+    result = session.run(Code(f"{DRAW}draw(2)\nplt.title('$')\ndraw(3)\nplt.title(r'$\\none$')"), outputs=FIGURES)
+    assert [file.path for file in result.files] == ["figure-1.png"]
+    assert [(file.path, file.reason) for file in result.skipped] == [("figure-2.png", SkipReason.NO_FIGURES)]
+
+
+def test_open_figures_can_be_collected_without_a_program(session: CodeSession) -> None:
+    session.run(Code(f"{DRAW}draw(2)"))
+    collected = session.collect_files(FIGURES)
+    assert ([file.path for file in collected.files], collected.skipped) == (["figure-1.png"], [])

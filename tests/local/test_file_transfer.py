@@ -35,7 +35,7 @@ from tests.support.recording_clients import RecordingClients
 from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from code_runner.files.s3_objects import StoredObject
     from local_agentcore.admin_client import FaultInjector
@@ -287,15 +287,22 @@ def test_a_file_that_changes_after_the_listing_is_skipped(
 
 def make_s3_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Signs URLs whose host the session cannot reach, like a network without an endpoint of S3."""
-    for method in ("put_url", "get_url"):
-        monkeypatch.setattr(Storage, method, lambda *_: NO_S3 + "key?X-Amz-Signature=0")
+
+    def sign(*_: object) -> str:
+        return f"{NO_S3}key?X-Amz-Signature=0"
+
+    monkeypatch.setattr(Storage, "put_url", sign)
+    monkeypatch.setattr(Storage, "get_url", sign)
 
 
 def invalidate_signatures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Changes the signature of each URL, so that S3 rejects it."""
-    for method in ("put_url", "get_url"):
-        sign = getattr(Storage, method)
-        monkeypatch.setattr(Storage, method, lambda *arguments, sign=sign: sign(*arguments)[:-8] + "0" * 8)
+
+    def invalid(sign: Callable[..., str]) -> Callable[..., str]:
+        return lambda *arguments: sign(*arguments)[:-8] + "0" * 8
+
+    monkeypatch.setattr(Storage, "put_url", invalid(Storage.put_url))
+    monkeypatch.setattr(Storage, "get_url", invalid(Storage.get_url))
 
 
 NO_TRANSFER = pytest.mark.parametrize("prevent", [make_s3_unreachable, invalidate_signatures])
@@ -460,7 +467,6 @@ def test_the_managed_interpreter_without_a_role_transfers_large_files(runner: Ru
             session.run(Code("1"), inputs=(runner.s3_input("link/in", MEDIUM, "in"),))
 
 
-COLLECT, NONE = {"max_bytes": 1024 * MIB, "max_files": 1000}, Outputs(paths=())
 CALLS: dict[str, tuple[str, int]] = {
     "no file": ("1", 2),
     "1 file": ("write('a', 5, 'x')", 2),
@@ -478,7 +484,7 @@ CALLS: dict[str, tuple[str, int]] = {
 @pytest.mark.parametrize("case", CALLS)
 def test_a_job_takes_two_calls_or_three_for_large_files(runner: Runner, case: str) -> None:
     code, calls = CALLS[case]
-    result = runner.run(f"{WRITE}{code}\n", outputs=Outputs(**COLLECT))
+    result = runner.run(f"{WRITE}{code}\n", outputs=Outputs(max_bytes=1024 * MIB, max_files=1_000))
     assert (len(runner.calls), result.exit_code, result.skipped) == (calls, 0, ()), (runner.calls, result.stderr)
     assert all(runner.get(file.s3_uri) == content(file.size, "x") for file in result.files[:1] if file.s3_uri)
 
@@ -501,7 +507,7 @@ def test_inputs_take_one_call(runner: Runner, case: str) -> None:
     )
     assert (len(runner.calls), result.stdout) == (3, str(list(INPUTS[case].values()))), result
     assert (result.files, result.skipped) == ((), ())
-    without = runner.run("print(len(open('a').read()))", inputs=(InputFile("a", text=b"1"),), outputs=NONE)
+    without = runner.run("print(len(open('a').read()))", inputs=(InputFile("a", text=b"1"),), outputs=Outputs(paths=()))
     assert (runner.calls, without.stdout) == (["writeFiles", "executeCode"], "1")
 
 

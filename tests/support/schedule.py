@@ -21,6 +21,7 @@ GROUPS = {
     "aws": (  # an embedded AWS to which modules deploy their own environments
         "test_callers",
         "test_charting_agent",
+        "test_collected_files",
         "test_data_key",
         "test_deployment_policy",
         "test_failed_deployment",

@@ -1,0 +1,106 @@
+"""Files are collected by a separate command, so nothing that a program does to its own process prevents it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from code_runner.agentcore.programs import Code, Command
+from code_runner.session import open_session
+from sandpiper_contract.files import CACHE_FOLDERS, InputFile, Outputs, SkipReason
+from sandpiper_contract.globs import Pattern
+from tests.support.target import ON_AWS
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from code_runner.session import CodeSession
+    from local_aws.running_instance import RunningInstance
+
+pytestmark = pytest.mark.skipif(ON_AWS, reason="it starts sessions of the managed interpreter")
+
+PRINT_AND_EXIT = "print('{}'); raise SystemExit(7)"
+PROGRAMS = {
+    "another directory": "import os; os.chdir('/tmp'); open('elsewhere.txt', 'w').write('x')",
+    "no such directory": "import os; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')",
+    "environment": "import os; os.environ.clear(); os.environ.update(PATH='', HOME='/', PYTHONHOME='/', LC_ALL='x')",
+    "mode of new files": "import os; os.umask(0o777)",
+    "print": "import builtins; builtins.print = None; print = None",
+    "streams": "import os, sys; sys.stdout = sys.stderr = None; os.close(1); os.close(2)",
+    "limits": (
+        "import resource\nfor name in (resource.RLIMIT_FSIZE, resource.RLIMIT_CPU):\n"
+        "    resource.setrlimit(name, (10, 10))"
+    ),
+    "end of the kernel": "import os; os._exit(3)",
+    "kill of the kernel": "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+    "modules in the working directory": (
+        "for name in ('json', 'base64', 'os', 'zlib', 'sitecustomize'):\n"
+        f"    open(f'{{name}}.py', 'w').write({PRINT_AND_EXIT!r})"
+    ),
+    "modules in packages": (
+        "import os, site\nfor folder in (*site.getsitepackages(), site.getusersitepackages()):\n    try:\n"
+        "        os.makedirs(folder, exist_ok=True)\n"
+        "        for name in ('sitecustomize', 'usercustomize'):\n"
+        f"            open(f'{{folder}}/{{name}}.py', 'w').write({PRINT_AND_EXIT!r})\n"
+        "        open(f'{folder}/x.pth', 'w').write('import sys; sys.exit(7)')\n"
+        "    except OSError: pass"
+    ),
+    "commands in the working directory": (
+        "import os\nfor name in ('python3', 'python', 'sh'):\n    open(name, 'w').write('#!/bin/false')\n"
+        "    os.chmod(name, 0o755)"
+    ),
+    "start-up files": "for name in ('.profile', '.bashrc', '.bash_profile'): open(name, 'w').write('exit 7')",
+    "names of files": "for name in ('sandpiper-answer', 'sandpiper-answer-0:{}', '[]'): open(name, 'w').close()",
+}
+
+
+@pytest.fixture(scope="module")
+def session(aws: RunningInstance) -> Generator[CodeSession]:
+    assert aws.agentcore_url
+    with open_session() as session:
+        yield session
+
+
+@pytest.mark.parametrize("change", PROGRAMS)
+def test_files_are_returned_whatever_the_program_changes(session: CodeSession, change: str) -> None:
+    program = f"with open('result.csv', 'w') as file: file.write({change!r})\n{PROGRAMS[change]}"
+    result = session.run(Code(program, clear_context=True), outputs=Outputs(max_files=20))
+    assert {file.path: file.data for file in result.files}["result.csv"] == change.encode()
+    assert result.skipped == ()
+
+
+def test_a_folder_that_cannot_be_read_is_in_skipped(session: CodeSession) -> None:
+    command = "mkdir -p closed && touch closed/file open.txt && chmod 0 closed"
+    result = session.run(Command(command))
+    session.run(Command("chmod 700 closed"))
+    assert [file.path for file in result.files] == ["open.txt"]
+    assert [(file.path, file.reason) for file in result.skipped] == [("closed", SkipReason.UNREADABLE)]
+
+
+def test_files_of_caches_are_returned_only_by_name(session: CodeSession) -> None:
+    modules = [InputFile(f"caching/module_{number:02}.py", text=b"N = 1") for number in range(12)]
+    command = (
+        "python3 -I -S -m compileall -q caching && echo a,b > caching/result.csv"
+        f" && for folder in {' '.join(CACHE_FOLDERS)}; do mkdir -p caching/$folder; touch caching/$folder/x; done"
+    )
+    result = session.run(Command(command), inputs=modules)
+    assert ([file.path for file in result.files], result.skipped) == (["caching/result.csv"], ())
+    everything = session.collect_files(Outputs(paths=(Pattern("caching/**"),), max_files=100))
+    assert len(everything.files) == 13
+    compiled = session.collect_files(Outputs(paths=(Pattern("caching/__pycache__/*.pyc"),), max_files=100))
+    assert len(compiled.files) == 12
+
+
+def test_numbered_files_are_selected_in_numeric_order(session: CodeSession) -> None:
+    result = session.run(Command("for n in $(seq 1 30); do echo $n > part-$n.txt; done"), outputs=Outputs(max_files=9))
+    assert [file.path for file in result.files] == [f"part-{number}.txt" for number in range(1, 10)]
+    assert [file.path for file in result.skipped] == [f"part-{number}.txt" for number in range(10, 31)]
+
+
+def test_content_is_exact_at_the_limit_of_the_listing(session: CodeSession) -> None:
+    """The output of a command has CRLF line ends, and content has any bytes."""
+    block = bytes(range(256)) + b"\r\n\n\r\x1b[0m"
+    code = f"block = {block!r}\nopen('exact.bin', 'wb').write((block * 20_000)[:4 * 1024 * 1024])"
+    (file,) = session.run(Code(code)).files
+    assert file.data == (block * 20_000)[: 4 * 1024 * 1024]
