@@ -33,3 +33,7 @@ class TaskHandle(Record):
     session: Annotated[SessionHandle, Nested(SessionHandle), "The session that the command runs in."]
     task_id: Annotated[str, Text(255), "The service's identifier of the command."]
     closes: Annotated[bool, Boolean(), "Whether the session ends with the command."] = True
+    output: Annotated[str | None, Text(64), "Identifies the command's output in the session."] = None
+    timeout_seconds: Annotated[
+        int | None, Integer(1, MAX_NUMBER, "seconds"), "How long the command may run at most."
+    ] = None

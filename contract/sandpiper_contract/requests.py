@@ -8,7 +8,7 @@ from sandpiper_contract.field_types import Boolean, Choice, DependentChoice, Int
 from sandpiper_contract.files import DEFAULT_OUTPUTS, DISTINCT_INPUT_PATHS, MAX_INPUTS, InputFile, Outputs
 from sandpiper_contract.handles import SessionHandle, TaskHandle
 from sandpiper_contract.records import Nested, Record, record
-from sandpiper_contract.rules import DependentValues, ExactlyOne, ForbiddenValue, RequiresValue
+from sandpiper_contract.rules import AtMostLess, DependentValues, ExactlyOne, ForbiddenValue, RequiresValue
 from sandpiper_contract.s3_objects import S3Object, S3Uri
 
 Language = Literal["python", "javascript", "typescript"]
@@ -26,7 +26,18 @@ SESSION_TIMEOUT_SECONDS = (60, 28_800)
 """Minimum and maximum, as in the workflow connector. The service itself accepts 1 to 28,800 s."""
 DEFAULT_SESSION_TIMEOUT_SECONDS = 300
 DEFAULT_COMMAND_TIMEOUT_SECONDS = 3_600
-"""Default for started commands, which run until their session ends."""
+"""Default lifetime of the session of a started command."""
+TIMEOUT_RESERVE_SECONDS = 20
+"""Time between a program's timeout and the end of its session or of its call: to end the program, which takes up to
+14 s, and to collect its files."""
+COMMAND_RESERVE_SECONDS = 300
+"""The same for a started command, whose files are collected by the next poll, if its session's lifetime is an hour or
+more. For a shorter lifetime, it is a twelfth of it, 20 s at least."""
+TIMEOUT_SECONDS = (1, 840)
+"""Minimum and maximum for a call that waits for its program. The service and Lambda limit a call to 900 s, of which 60
+s are for the start of the session, the files and the record."""
+COMMAND_TIMEOUT_SECONDS = (1, SESSION_TIMEOUT_SECONDS[1] - TIMEOUT_RESERVE_SECONDS)
+"""Minimum and maximum for a started command."""
 
 _Code = Annotated[str | None, Text(), "The program's source code."]
 _CodeS3Uri = Annotated[S3Object | None, S3Uri(), "The object that contains the program, as an alternative to `code`."]
@@ -43,6 +54,16 @@ _SessionTimeout = Annotated[
     Integer(*SESSION_TIMEOUT_SECONDS, "seconds"),
     _TIMEOUT_DESCRIPTION.format(default=f"as configured for the interpreter, or {DEFAULT_SESSION_TIMEOUT_SECONDS} s"),
 ]
+_PROGRAM_TIMEOUT_DESCRIPTION = (
+    "Maximum time that the program may run. After it, the program is ended and the result has `timedOut`. Default: "
+    "until the session's lifetime{or_call} ends, less the time for ending the program and collecting its files."
+)
+_Timeout = Annotated[
+    int | None,
+    Integer(*TIMEOUT_SECONDS, "seconds"),
+    _PROGRAM_TIMEOUT_DESCRIPTION.format(or_call=" or the function's time"),
+]
+_TIMEOUT_LEAVES_RESERVE = AtMostLess("timeout_seconds", "session_timeout_seconds", TIMEOUT_RESERVE_SECONDS, "seconds")
 _Inputs = Annotated[
     tuple[InputFile, ...],
     ListOf(Nested(InputFile), MAX_INPUTS),
@@ -68,13 +89,20 @@ _Session = Annotated[
 class RunCode(Record):
     """Runs a program once in a new session."""
 
-    RULES = (ExactlyOne(("code", "code_s3_uri")), _RUNTIME, _FIGURES, DISTINCT_INPUT_PATHS)
+    RULES = (
+        ExactlyOne(("code", "code_s3_uri")),
+        _RUNTIME,
+        _TIMEOUT_LEAVES_RESERVE,
+        _FIGURES,
+        DISTINCT_INPUT_PATHS,
+    )
 
     code: _Code = None
     code_s3_uri: _CodeS3Uri = None
     language: _Language = "python"
     runtime: _Runtime = None
     interpreter: _Interpreter = None
+    timeout_seconds: _Timeout = None
     session_timeout_seconds: _SessionTimeout = None
     inputs: _Inputs = ()
     outputs: _Outputs = DEFAULT_OUTPUTS
@@ -85,10 +113,11 @@ class RunCode(Record):
 class RunCommand(Record):
     """Runs a shell command once in a new session."""
 
-    RULES = (_NO_FIGURES, DISTINCT_INPUT_PATHS)
+    RULES = (_TIMEOUT_LEAVES_RESERVE, _NO_FIGURES, DISTINCT_INPUT_PATHS)
 
     command: Annotated[str, Text(), "A command for /bin/sh, run in the working directory."]
     interpreter: _Interpreter = None
+    timeout_seconds: _Timeout = None
     session_timeout_seconds: _SessionTimeout = None
     inputs: _Inputs = ()
     outputs: _Outputs = DEFAULT_OUTPUTS
@@ -102,7 +131,13 @@ class StartCommand(Record):
     A program is written to a file and run as a command, because only commands can run longer than 15 minutes.
     """
 
-    RULES = (ExactlyOne(("command", "code", "code_s3_uri")), _RUNTIME, *_LANGUAGE_OF_CODE, DISTINCT_INPUT_PATHS)
+    RULES = (
+        ExactlyOne(("command", "code", "code_s3_uri")),
+        _RUNTIME,
+        *_LANGUAGE_OF_CODE,
+        _TIMEOUT_LEAVES_RESERVE,
+        DISTINCT_INPUT_PATHS,
+    )
 
     command: Annotated[str | None, Text(), "A command for /bin/sh, run in the working directory."] = None
     code: _Code = None
@@ -110,6 +145,11 @@ class StartCommand(Record):
     language: _Language = "python"
     runtime: _Runtime = None
     interpreter: _Interpreter = None
+    timeout_seconds: Annotated[
+        int | None,
+        Integer(*COMMAND_TIMEOUT_SECONDS, "seconds"),
+        _PROGRAM_TIMEOUT_DESCRIPTION.format(or_call=""),
+    ] = None
     session_timeout_seconds: Annotated[
         int | None,
         Integer(*SESSION_TIMEOUT_SECONDS, "seconds"),
@@ -125,7 +165,10 @@ _Task = Annotated[TaskHandle, Nested(TaskHandle), "The handle that `start_comman
 
 @record(kw_only=True)
 class PollCommand(Record):
-    """Returns the state of a started command. When it has ended, returns its files and stops its session."""
+    """Returns the state of a started command. When it has ended, returns its files and stops its session.
+
+    The state of a running command has its last lines of output, at most 64 KiB.
+    """
 
     RULES = (_NO_FIGURES,)
 
@@ -136,7 +179,7 @@ class PollCommand(Record):
 
 @record(kw_only=True)
 class StopCommand(Record):
-    """Stops a started command, returns the files that it has written and stops its session."""
+    """Stops a started command, returns its output and the files that it has written, and stops its session."""
 
     RULES = (_NO_FIGURES,)
 
@@ -175,6 +218,7 @@ class RunInSession(Record):
     command: Annotated[str | None, Text(), "A command for /bin/sh, run in the working directory."] = None
     language: _Language = "python"
     runtime: _Runtime = None
+    timeout_seconds: _Timeout = None
     clear_context: Annotated[bool, Boolean(), "Whether to delete the variables of earlier programs first."] = False
     inputs: _Inputs = ()
     outputs: _Outputs = DEFAULT_OUTPUTS

@@ -32,9 +32,15 @@ _Stdout = Annotated[str, AnyString(), "The program's output to stdout, truncated
 _Stderr = Annotated[str, AnyString(), "The program's output to stderr, truncated in the middle if it is long."]
 _StdoutUri = Annotated[S3Object | None, S3Uri(), "The address of the complete stdout, if it is truncated."]
 _StderrUri = Annotated[S3Object | None, S3Uri(), "The address of the complete stderr, if it is truncated."]
+_PATH_DESCRIPTION = "While the command runs: the file in the session that contains the last 32 MiB of {stream}."
+_StdoutPath = Annotated[str | None, AnyString(), _PATH_DESCRIPTION.format(stream="stdout")]
+_StderrPath = Annotated[str | None, AnyString(), _PATH_DESCRIPTION.format(stream="stderr")]
 EXIT_CODE = Integer(-(2**31), 2**32, "exit code")
 MILLISECONDS = Number("ms")
-_ExitCode = Annotated[int, EXIT_CODE, "0 means success."]
+TIMED_OUT_EXIT_CODE = 124
+"""The exit code of a program that timed out, as of timeout(1)."""
+_ExitCode = Annotated[int, EXIT_CODE, f"0 means success, and {TIMED_OUT_EXIT_CODE} with `timedOut` a timeout."]
+_TimedOut = Annotated[bool, Boolean(), "Whether the program was ended because it ran longer than its timeout."]
 
 
 @record
@@ -45,6 +51,7 @@ class RunResult(Record):
     stderr: _Stderr
     exit_code: _ExitCode
     execution_time_ms: Annotated[float, MILLISECONDS, "Execution time as measured by the service, in milliseconds."]
+    timed_out: _TimedOut = False
     files: _Files = ()
     skipped: _Skipped = ()
     stdout_uri: _StdoutUri = None
@@ -65,18 +72,26 @@ class StartedCommand(Record):
 
 @record
 class CommandState(Record):
-    """The state of a started command. Output, exit code and files are present when it has ended."""
+    """The state of a started command. Complete output, exit code and files are present when it has ended.
+
+    While it runs, `stdout` and `stderr` are the last lines, at most 64 KiB together.
+    """
 
     status: Annotated[TaskStatus, Choice(TASK_STATUSES), "The service's status of the command."]
     ended: Annotated[bool, Boolean(), "Whether the status is final."]
     stdout: _Stdout = ""
     stderr: _Stderr = ""
-    exit_code: Annotated[int | None, EXIT_CODE, "0 means success."] = None
+    exit_code: Annotated[
+        int | None, EXIT_CODE, f"0 means success, and {TIMED_OUT_EXIT_CODE} with `timedOut` a timeout."
+    ] = None
     execution_time_ms: Annotated[
         float | None, MILLISECONDS, "Execution time as measured by the service, in milliseconds."
     ] = None
+    timed_out: _TimedOut = False
     files: _Files = ()
     skipped: _Skipped = ()
+    stdout_path: _StdoutPath = None
+    stderr_path: _StderrPath = None
     stdout_uri: _StdoutUri = None
     stderr_uri: _StderrUri = None
     manifest_uri: _Manifest = None

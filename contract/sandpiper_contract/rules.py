@@ -117,6 +117,27 @@ class ForbiddenValue:
         return {"not": _condition(self.field, (self.value,), required=True)}
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class AtMostLess:
+    """If both fields are set, the first is at most the second less `reserve`."""
+
+    field: str
+    other_field: str
+    reserve: int
+    unit: str
+
+    def check(self, record: Record) -> None:
+        value, other = _value_of(record, self.field), _value_of(record, self.other_field)
+        if isinstance(value, int) and isinstance(other, int) and value > other - self.reserve:
+            raise InvalidRequest(
+                f"{camel_case(self.field)} is {value:,}; allowed: at most {other - self.reserve:,} {self.unit}, which "
+                f"is {camel_case(self.other_field)} less {self.reserve}"
+            )
+
+    def schema(self, record: type[Record]) -> dict[str, object]:  # noqa: ARG002 - JSON Schema cannot compare fields
+        return {}
+
+
 def _value_of(record: Record, field: str) -> object:
     return reduce(getattr, field.split("."), record)
 

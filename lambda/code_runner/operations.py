@@ -28,7 +28,7 @@ from code_runner.session import (
 from sandpiper_contract import requests, results
 from sandpiper_contract.errors import CodeFailed, RunError, SessionLost
 from sandpiper_contract.files import SkipReason
-from sandpiper_contract.handles import SessionHandle, TaskHandle
+from sandpiper_contract.handles import SessionHandle
 from sandpiper_contract.settings import INPUTS, RUNS
 
 if TYPE_CHECKING:
@@ -116,8 +116,11 @@ class Operations:
             program = Command(request.command) if request.command is not None else self._code(request)
             with self._start_session(record, key, self.tenant.lifetime_seconds(request)) as session:
                 listener = self._listener(record, session, owns_session=True)
-                task = session.start(program, inputs=request.inputs, listener=listener)
-            return results.StartedCommand(TaskHandle(_handle(key, session), task.task_id), task.status)
+                task = session.start(
+                    program, inputs=request.inputs, timeout_seconds=request.timeout_seconds, listener=listener
+                )
+            handle = replace(session.task_handle(task.task_id), session=_handle(key, session))
+            return results.StartedCommand(handle, task.status)
 
         return self._run_once(request, results.StartedCommand, work)
 
@@ -148,7 +151,13 @@ class Operations:
             session = self._join_session(request.session)
             program = Command(request.command) if request.command is not None else self._code(request)
             listener = self._listener(record, session, owns_session=False)
-            result = session.run(program, inputs=request.inputs, outputs=request.outputs, listener=listener)
+            result = session.run(
+                program,
+                inputs=request.inputs,
+                outputs=request.outputs,
+                timeout_seconds=request.timeout_seconds,
+                listener=listener,
+            )
             return replace(result, session=replace(request.session, seen=session.scanned_at_us))
 
         return self._raise_if_failed(request.fail_on_error, self._run_once(request, results.RunResult, work))
@@ -188,7 +197,13 @@ class Operations:
                 client_token=record.client_token,
             ) as session:
                 listener = self._listener(record, session, owns_session=True)
-                return session.run(loaded, inputs=request.inputs, outputs=request.outputs, listener=listener)
+                return session.run(
+                    loaded,
+                    inputs=request.inputs,
+                    outputs=request.outputs,
+                    timeout_seconds=request.timeout_seconds,
+                    listener=listener,
+                )
 
         return self._raise_if_failed(request.fail_on_error, self._run_once(request, results.RunResult, work))
 
@@ -196,12 +211,12 @@ class Operations:
         self, request: requests.PollCommand | requests.StopCommand, *, stop: bool = False
     ) -> results.CommandState:
         """Returns the state of a command. Once it has ended, the state is stored before its session is stopped."""
-        handle, task_id = request.task.session, request.task.task_id
+        handle = request.task.session
 
         def work(_: IdempotencyRecord) -> results.CommandState:
             session = self._join_session(handle)
             method = session.stop_command if stop else session.poll_command
-            return method(task_id, outputs=request.outputs)
+            return method(request.task, outputs=request.outputs)
 
         state = self._run_once(request, results.CommandState, work, is_final=lambda found: found.ended)
         if state.ended and request.task.closes:

@@ -25,6 +25,15 @@ from code_runner.agentcore.service_errors import AWS_ERRORS, error_code, from_se
 from code_runner.files.discovery import fits_in_command
 from code_runner.files.figures import save_figures_of_next_program
 from code_runner.files.outputs import CollectedOutputs, OutputSink, collect
+from code_runner.program_timeout import program_seconds, run_for
+from code_runner.started_commands import (
+    as_started_command,
+    has_timed_out,
+    new_output_token,
+    running_state,
+    started_command_seconds,
+    with_stopped_output,
+)
 from sandpiper_contract.aws import MANAGED_INTERPRETER
 from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, RunError, SessionLost
 from sandpiper_contract.field_types import Integer, ListOf, Text
@@ -40,16 +49,17 @@ from sandpiper_contract.requests import (
     RunInSession,
     StartCommand,
 )
-from sandpiper_contract.results import CommandState, RunResult
+from sandpiper_contract.results import TIMED_OUT_EXIT_CODE, CommandState, RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from typing import Any
 
     from code_runner.agentcore.boto_clients import Clients
-    from code_runner.agentcore.responses import Outcome, Task
+    from code_runner.agentcore.responses import Task
     from code_runner.files.discovery import WrittenInput
     from code_runner.files.storage import Storage
+    from code_runner.program_timeout import TimedOutcome
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +71,6 @@ COLLECTION_SECONDS = 10
 """Time reserved for listing and reading files."""
 STOP_GRACE_SECONDS = 8
 """How long after its deadline a session is stopped in any case: calls to S3 do not end at the deadline."""
-LATE_RESPONSE_SECONDS = 20
-"""How much longer than the session's lifetime to wait for a response, so that the service reports the end first.
-
-Clients round timeouts down to multiples of 10 s, so at least 10 s remain.
-"""
 
 
 class ExecutionListener(Protocol):
@@ -130,6 +135,7 @@ class CodeSession:
         self.scanned_at_us = scanned_at_us
         self._files = Files() if files is None else require_instance("files", files, Files)
         self._handle = SessionHandle(client.interpreter_id, client.session_id)
+        self._started: dict[str, TaskHandle] = {}
 
     @property
     def session_id(self) -> str:
@@ -142,17 +148,20 @@ class CodeSession:
         *,
         inputs: Sequence[InputFile] = (),
         outputs: Outputs | None = None,
+        timeout_seconds: int | None = None,
         listener: ExecutionListener = NO_LISTENER,
     ) -> RunResult:
         """Runs a program or a command once and collects its files.
 
-        Variables of Python programs remain for later programs of the session. A program that fails returns a
-        result and does not raise an error.
+        Variables of Python programs remain for later programs of the session, also after a timeout. A program that
+        fails or times out returns a result and does not raise an error.
 
         Args:
             program: The program or command.
             inputs: Files that are written to the working directory first.
             outputs: Which files to collect; by default new and changed files, at most 10 files and 10 MiB.
+            timeout_seconds: How long the program may run, 1 to 840 s. By default and at most, until the lifetime or the
+                deadline ends, less 20 s for ending the program and collecting its files.
             listener: Callbacks around the sending of the code.
 
         Raises:
@@ -168,6 +177,7 @@ class CodeSession:
             session=self._handle,
             **_request_fields(program),
             clear_context=clear_context,
+            timeout_seconds=timeout_seconds,
             inputs=cast("tuple[InputFile, ...]", inputs),
             outputs=self._resolve(outputs),
         )
@@ -181,13 +191,15 @@ class CodeSession:
             figures = save_figures_of_next_program(self.client, clear_context=program.clear_context)
             program = replace(program, clear_context=False)
         listener.before_execution()
-        outcome = self._execute(program, listener)
+        execution = self._execute(program, request.timeout_seconds, listener)
+        outcome = execution.outcome
         collected = self._collect(outputs, written, figures)
         return RunResult(
             stdout=outcome.stdout,
             stderr=outcome.stderr,
             exit_code=outcome.exit_code,
             execution_time_ms=_milliseconds(outcome.seconds),
+            timed_out=execution.timed_out,
             files=tuple(collected.files),
             skipped=tuple(collected.skipped),
         )
@@ -197,6 +209,7 @@ class CodeSession:
         program: Code | Command,
         *,
         inputs: Sequence[InputFile] = (),
+        timeout_seconds: int | None = None,
         listener: ExecutionListener = NO_LISTENER,
     ) -> Task:
         """Starts a program or a command once. It continues without a caller, for up to eight hours.
@@ -204,32 +217,55 @@ class CodeSession:
         Args:
             program: The program or command.
             inputs: Files that are written to the working directory first.
+            timeout_seconds: How long the program may run, 1 to 28,780 s. By default and at most, until the lifetime
+                ends, less a twelfth of it, 20 to 300 s, for ending the program and collecting its files.
             listener: Callbacks around the sending of the code.
 
         Returns:
             The task, whose `task_id` is the argument of `poll_command` and `stop_command`.
         """
-        request = StartCommand(**_request_fields(program), inputs=cast("tuple[InputFile, ...]", inputs))
+        request = StartCommand(
+            **_request_fields(program),
+            timeout_seconds=timeout_seconds,
+            inputs=cast("tuple[InputFile, ...]", inputs),
+        )
         command, program_files = as_command(program)
         if self._write_before_code([*request.inputs, *program_files]):
             self.mark_files_seen()  # later calls, which collect the command's files, have no list of the inputs
+        seconds = started_command_seconds(self.client, request.timeout_seconds)
+        token = new_output_token()
+        command = as_started_command(command, token, seconds)
         listener.before_execution()
-        return self.client.start_command_execution(command, on_rejected=listener.on_rejected)
+        task = self.client.start_command_execution(command, on_rejected=listener.on_rejected)
+        handle = TaskHandle(self._handle, task.task_id, output=token, timeout_seconds=max(int(seconds), 1))
+        self._started[task.task_id] = handle
+        return task
 
-    def poll_command(self, task_id: str, *, outputs: Outputs | None = None) -> CommandState:
-        """Returns the state of a started command and, once it has ended, its output and files."""
-        request = PollCommand(task=TaskHandle(self._handle, task_id), outputs=self._resolve(outputs))
-        return self._poll(request)
+    def task_handle(self, task_id: str) -> TaskHandle:
+        """Returns the handle of a started command, which another CodeSession of the same session accepts."""
+        return self._started.get(task_id) or TaskHandle(self._handle, task_id)
 
-    def stop_command(self, task_id: str, *, outputs: Outputs | None = None) -> CommandState:
-        """Stops a started command unless it has ended, and returns its final state and files.
+    def poll_command(self, task: str | TaskHandle, *, outputs: Outputs | None = None) -> CommandState:
+        """Returns the state of a started command with its last output and, once it has ended, all output and files.
 
-        The service may report the command as running for some time after the stop, so this polls until it has ended. A
-        state whose `ended` is false means that no time was left to wait for that.
+        Args:
+            task: The id of a command that this object has started, or the handle of any command of the session.
+            outputs: Which files to collect.
         """
-        request = PollCommand(task=TaskHandle(self._handle, task_id), outputs=self._resolve(outputs))
+        handle = task if isinstance(task, TaskHandle) else self.task_handle(task)
+        return self._poll(PollCommand(task=handle, outputs=self._resolve(outputs)))
+
+    def stop_command(self, task: str | TaskHandle, *, outputs: Outputs | None = None) -> CommandState:
+        """Stops a started command unless it has ended, and returns its final state with its output and files.
+
+        The arguments are those of `poll_command`. The service may report the command as running for some time after the
+        stop, so this polls until it has ended. A state whose `ended` is false means that no time was left to wait for
+        that.
+        """
+        handle = task if isinstance(task, TaskHandle) else self.task_handle(task)
+        request = PollCommand(task=handle, outputs=self._resolve(outputs))
         with suppress(InvalidRequest):
-            self.client.stop_task(task_id)
+            self.client.stop_task(handle.task_id)
         delays = chain(RETRY_DELAYS_SECONDS, repeat(RETRY_DELAYS_SECONDS[-1]))
         while not (state := self._poll(request)).ended:
             delay = next(delays)
@@ -283,17 +319,21 @@ class CodeSession:
             raise SessionLost(f"{lost}; it has not run") from lost
 
     def _poll(self, request: PollCommand) -> CommandState:
-        task = self.client.get_task(request.task.task_id)
+        handle = request.task
+        task = self.client.get_task(handle.task_id)
         if task.running:
-            return CommandState(task.status, ended=False)
+            return running_state(self.client, task, handle)
+        task = with_stopped_output(self.client, task, handle)
+        timed_out = has_timed_out(task, handle)
         collected = self._collect(request.outputs, {})
         return CommandState(
             status=task.status,
             ended=True,
             stdout=task.stdout,
             stderr=task.stderr,
-            exit_code=task.exit_code,
+            exit_code=TIMED_OUT_EXIT_CODE if timed_out else task.exit_code,
             execution_time_ms=None if task.seconds is None else _milliseconds(task.seconds),
+            timed_out=timed_out,
             files=tuple(collected.files),
             skipped=tuple(collected.skipped),
         )
@@ -307,16 +347,15 @@ class CodeSession:
         self.scanned_at_us = collected.clock
         return collected
 
-    def _execute(self, program: Code | Command, listener: ExecutionListener) -> Outcome:
+    def _execute(
+        self, program: Code | Command, timeout_seconds: int | None, listener: ExecutionListener
+    ) -> TimedOutcome:
         """Sends the program. Raises DeadlineExceeded instead of SessionLost when the session's lifetime ended."""
         lifetime = self.client.lifetime
         lifetime_seconds = MAX_CALL_SECONDS if lifetime is None else lifetime.seconds_left
-        seconds_left = self.client.deadline.earlier(COLLECTION_SECONDS).seconds_left
-        seconds = min(lifetime_seconds + LATE_RESPONSE_SECONDS, seconds_left)
+        seconds = program_seconds(self.client, timeout_seconds)
         try:
-            if isinstance(program, Command):
-                return self.client.execute_command(program, seconds=seconds, on_rejected=listener.on_rejected)
-            return self.client.execute_code(program, seconds=seconds, on_rejected=listener.on_rejected)
+            return run_for(self.client, program, seconds, listener.on_rejected)
         except SessionLost as lost:
             if lifetime is None or lifetime.seconds_left > 0 or lifetime_seconds <= 0:
                 raise

@@ -44,21 +44,35 @@ class TenantConfig:
         return self.interpreters[self.interpreter_key(key)]
 
     def lifetime_seconds(self, request: requests.StartRequest) -> int:
-        """Returns the lifetime of the session that a request starts. Raises InvalidRequest above the maximum."""
+        """Returns the lifetime of the session that a request starts.
+
+        It is at least as long as the requested timeout of the program and the time reserved after it.
+
+        Raises:
+            InvalidRequest: The lifetime or the timeout is above the interpreter's maximum.
+        """
         key = self.interpreter_key(request.interpreter)
         default, maximum = self.session_seconds.get(key, _DEFAULT_SESSION_SECONDS)
         requested = request.session_timeout_seconds
-        if requested is None:
-            is_command = isinstance(request, requests.StartCommand)
-            return min(requests.DEFAULT_COMMAND_TIMEOUT_SECONDS, maximum) if is_command else default
-        if requested > maximum:
+        if requested is not None:
             minimum = requests.SESSION_TIMEOUT_SECONDS[0]
-            raise InvalidRequest(
-                f"sessionTimeoutSeconds is {requested}; allowed: {minimum} to {maximum:,} seconds for the interpreter "
-                f"{key}"
-            )
-        return requested
+            _require("sessionTimeoutSeconds", requested, minimum, maximum, key)
+            return requested
+        is_started = isinstance(request, requests.StartCommand)
+        if is_started:
+            default = min(requests.DEFAULT_COMMAND_TIMEOUT_SECONDS, maximum)
+        timeout = None if isinstance(request, requests.OpenSession) else request.timeout_seconds
+        if timeout is None:
+            return default
+        _require("timeoutSeconds", timeout, 1, maximum - requests.TIMEOUT_RESERVE_SECONDS, key)
+        reserve = requests.COMMAND_RESERVE_SECONDS if is_started else requests.TIMEOUT_RESERVE_SECONDS
+        return max(default, min(timeout + reserve, maximum))
 
     def folder(self, *parts: str) -> S3Object:
         """Returns a folder below the tenant's prefix, without a slash at its end."""
         return S3Object(self.bucket, "/".join((self.prefix, *parts)))
+
+
+def _require(field: str, value: int, minimum: int, maximum: int, key: str) -> None:
+    if value > maximum:
+        raise InvalidRequest(f"{field} is {value}; allowed: {minimum} to {maximum:,} seconds for the interpreter {key}")

@@ -14,7 +14,7 @@ from sandpiper.cli.options import ENVIRONMENT
 from sandpiper.cli.output import errors_as_messages, notes, print_files, print_skipped, print_stream, progress
 from sandpiper.errors import CliError, NoResultError
 from sandpiper_contract.files import DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES, LINK_SECONDS, MAX_FILE_BYTES, MAX_FILES
-from sandpiper_contract.requests import LANGUAGES, RUNTIMES, SESSION_TIMEOUT_SECONDS
+from sandpiper_contract.requests import LANGUAGES, RUNTIMES, SESSION_TIMEOUT_SECONDS, TIMEOUT_SECONDS
 
 SUFFIXES = {".py": "python", ".js": "javascript", ".mjs": "javascript", ".ts": "typescript"}
 """Languages by the suffix of the file."""
@@ -24,6 +24,7 @@ FLAGS = {
     "language": "--language",
     "runtime": "--runtime",
     "interpreter": "--interpreter",
+    "timeoutSeconds": "--timeout",
     "sessionTimeoutSeconds": "--session-timeout",
     "inputs": "--input",
     "outputs.paths": "--outputs",
@@ -48,7 +49,7 @@ EXAMPLES = """
 
   sandpiper run chart.py --figures --no-outputs
 
-  sandpiper run train.py --outputs 'models/**' --outputs '*.log' --session-timeout 3600
+  sandpiper run train.py --outputs 'models/**' --outputs '*.log' --timeout 600 --session-timeout 3600
 
   sandpiper run tool.ts --runtime nodejs --interpreter sandbox
 
@@ -113,6 +114,13 @@ def run(
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for downloaded files.", metavar="DIR")] = Path("out"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files in the folder.")] = False,
+    timeout: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Maximum time that the program may run, {TIMEOUT_SECONDS[0]} to {TIMEOUT_SECONDS[1]} seconds. After "
+            "it, its output and files so far are returned. Default: nearly the lifetime of the session.",
+        ),
+    ] = None,
     session_timeout: Annotated[
         int | None,
         typer.Option(
@@ -128,7 +136,7 @@ def run(
 ) -> None:
     """Run a program in a sandbox, print its output and download its files.
 
-    Exits with the program's exit code, or with 2 when there is no result or a file could not be saved.
+    Exits with the program's exit code, 124 if it timed out, or 2 if there is no result or a file could not be saved.
     """
     with errors_as_messages():
         from sandpiper import deployment, local_inputs, workflow  # here, so that --help does not import boto3
@@ -147,6 +155,7 @@ def run(
                 language=language or _language(file),
                 runtime=runtime,
                 interpreter=interpreter,
+                timeoutSeconds=timeout,
                 sessionTimeoutSeconds=session_timeout,
                 inputs=remote or None,
             ),
@@ -171,6 +180,9 @@ def run(
             print_stream(sys.stderr, finished.result["stderr"])
             print_files(notes, finished.files)
             print_skipped(notes, finished.result)
+            if finished.result.get("timedOut"):
+                seconds = finished.result["executionTimeMs"] / 1_000
+                notes.print(f"timed out after {seconds:.0f} s; these are its output and files so far")
         if finished.problems:
             raise CliError("\n".join(finished.problems))
     raise typer.Exit(finished.exit_code)

@@ -16,6 +16,7 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import boto3
 import botocore.session
@@ -374,8 +375,9 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> tuple[AwsClients, list[str]]:
 
 
 def test_code_interrupted_by_the_end_of_the_lifetime_is_not_repeated(
-    make: Make, starts: tuple[AwsClients, list[str]]
+    make: Make, starts: tuple[AwsClients, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("code_runner.session.program_seconds", Mock(return_value=60))  # after the lifetime
     clients, recorded = starts
     tools = make(clients=clients, session_timeout_seconds=3)
     result = failed(tools.execute_code("import time; time.sleep(60)"))
@@ -383,6 +385,18 @@ def test_code_interrupted_by_the_end_of_the_lifetime_is_not_repeated(
     assert recorded == ["start"]
     assert executed(tools.execute_code("print(1)")).notice is None
     assert recorded == ["start", "start"]
+
+
+def test_code_and_commands_that_time_out_have_a_result_and_keep_the_session(make: Make) -> None:
+    tools = make()
+    arguments = {"code": "kept = 41\nprint('tick')\nwhile True: pass", "timeout_seconds": 1}
+    result = executed(tools.call("execute_code", arguments))
+    assert (result.timed_out, result.exit_code, result.stdout) == (True, 124, "tick")
+    assert result.to_json()["timedOut"] is True
+    result = executed(tools.call("execute_command", {"command": "echo tick; sleep 60", "timeout_seconds": 1}))
+    assert (result.timed_out, result.exit_code) == (True, 124)
+    assert executed(tools.execute_code("print(kept + 1)")).stdout == "42"
+    assert failed(tools.call("execute_command", {"command": "ls", "timeout_seconds": 0})).error == "InvalidRequest"
 
 
 def test_code_after_the_end_of_the_lifetime_runs_in_a_new_session(
@@ -729,8 +743,9 @@ def test_the_tools_have_the_documented_parameters_and_defaults() -> None:
     signatures = {name: str(inspect.signature(getattr(CodeInterpreterTools, name))) for name in TOOLS}
     parameters = {name: signature.partition(" ->")[0] for name, signature in signatures.items()}
     assert parameters == {
-        "execute_code": "(self, code: 'str', language: 'str' = 'python', output_filename: 'str' = '')",
-        "execute_command": "(self, command: 'str')",
+        "execute_code": "(self, code: 'str', language: 'str' = 'python', output_filename: 'str' = '', "
+        "timeout_seconds: 'int | None' = None)",
+        "execute_command": "(self, command: 'str', timeout_seconds: 'int | None' = None)",
         "file_operations": "(self, operation: 'str', paths: 'list[str] | None' = None, "
         "content: 'list[dict[str, str]] | None' = None)",
         "ci_push_to_workspace": "(self, paths: 'list[str] | None' = None)",

@@ -26,6 +26,7 @@ EXPECTED_OUTPUT = [
     ["figure-1.png image/png SIZE SIZE", "summary.csv text/csv 169 169", "[]"],
     [],
     ["s3://my-bucket/runs/2026-11-21/files/total.txt"],
+    ["True 124", "True"],
     ["completed 0 ['score.txt']"],
 ]
 

@@ -153,6 +153,12 @@ def test_session_timeout_above_the_maximum_of_the_interpreter_is_rejected(handle
     assert message.startswith("sessionTimeoutSeconds is 601; allowed: 60 to 600 seconds for the interpreter short")
 
 
+def test_timeout_that_the_interpreter_has_no_session_for_is_rejected(handlers: Any) -> None:
+    request = {"code": "1", "interpreter": "short", "timeoutSeconds": 581}
+    message = rejection(handlers, {"operation": "run_code", "run": EVENT["run"], "request": request})
+    assert message.startswith("timeoutSeconds is 581; allowed: 1 to 580 seconds for the interpreter short")
+
+
 @pytest.mark.parametrize(
     ("request_type", "fields", "seconds"),
     [
@@ -164,6 +170,13 @@ def test_session_timeout_above_the_maximum_of_the_interpreter_is_rejected(handle
         # A command continues without a waiting caller, so its default is longer.
         (StartCommand, {"command": "make"}, 3_600),
         (StartCommand, {"command": "make", "interpreter": "short"}, 600),
+        # The session outlasts the program, so that its files can be collected.
+        (RunCode, {"code": "1", "timeout_seconds": 1}, 300),
+        (RunCode, {"code": "1", "timeout_seconds": 840}, 860),
+        (RunCode, {"code": "1", "timeout_seconds": 40, "session_timeout_seconds": 60}, 60),
+        (RunCode, {"code": "1", "interpreter": "short", "timeout_seconds": 580}, 600),
+        (StartCommand, {"command": "make", "timeout_seconds": 3_600}, 3_900),
+        (StartCommand, {"command": "make", "timeout_seconds": 28_780}, 28_800),
     ],
 )
 def test_request_or_interpreter_determines_the_session_lifetime(

@@ -13,7 +13,10 @@ from sandpiper_contract.requests import RunCode
 from sandpiper_contract.s3_objects import S3Object
 
 CODE: dict[str, Any] = {"code": "print(1)"}
-FIELDS = "code, codeS3Uri, language, runtime, interpreter, sessionTimeoutSeconds, inputs, outputs, failOnError"
+FIELDS = (
+    "code, codeS3Uri, language, runtime, interpreter, timeoutSeconds, sessionTimeoutSeconds, inputs, outputs, "
+    "failOnError"
+)
 OUTPUTS = "paths, maxFiles, maxBytes, figures, linkSeconds"
 CONTENTS = "text, base64, s3Uri, s3Prefix"
 SECONDS = "a whole number of seconds from 60 to 28,800"
@@ -91,6 +94,14 @@ INVALID: list[tuple[object, str]] = [
     (CODE | {"sessionTimeoutSeconds": 59}, f"sessionTimeoutSeconds is 59; allowed: {SECONDS}"),
     (CODE | {"sessionTimeoutSeconds": 28_801}, f"sessionTimeoutSeconds is 28801; allowed: {SECONDS}"),
     (CODE | {"sessionTimeoutSeconds": True}, f"sessionTimeoutSeconds is True; allowed: {SECONDS}"),
+    (
+        CODE | {"timeoutSeconds": 841},
+        "timeoutSeconds is 841; allowed: a whole number of seconds from 1 to 840",
+    ),
+    (
+        CODE | {"timeoutSeconds": 41, "sessionTimeoutSeconds": 60},
+        "timeoutSeconds is 41; allowed: at most 40 seconds, which is sessionTimeoutSeconds less 20",
+    ),
     (CODE | {"timeout": 60}, f"timeout is an unknown field; allowed: {FIELDS}"),
     (CODE | {"inputs": {}}, "inputs is an object of 0; allowed: a list"),
     (CODE | {"inputs": [{"path": "x", "text": ""}] * 101}, "inputs is a list of 101; allowed: a list of at most 100"),

@@ -28,8 +28,10 @@ BEYOND_JSON_SCHEMA = (
     "allowed: a path outside the service's own files",
     "unpaired surrogate",
     "allowed: a string that can be encoded as UTF-8",
+    "which is sessionTimeoutSeconds less",
 )
-"""Errors that JSON Schema cannot express: colliding input paths, and strings that UTF-8 cannot encode."""
+"""Errors that JSON Schema cannot express: colliding input paths, strings that UTF-8 cannot encode, and fields that are
+compared."""
 
 
 def pattern(_: Any, expression: str, instance: object, __: Any) -> Iterator[ValidationError]:

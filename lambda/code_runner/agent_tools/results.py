@@ -89,6 +89,7 @@ class ExecutionResult(ToolResult):
     stderr: Annotated[str, AnyString(), "Output to stderr. In JSON, long output is truncated in the middle."]
     exit_code: Annotated[int, Integer(-(2**31), 2**32, "exit code"), "0 means success."]
     execution_time_ms: Annotated[float, Number("ms"), "Execution time as measured by the service, in milliseconds."]
+    timed_out: Annotated[bool, Boolean(), "Whether it was ended because it ran longer than its timeout."] = False
     saved: _Saved = ()
     not_saved: _NotSaved = ()
     hint: Annotated[str | None, AnyString(), "A hint, if the cause of a failure is known."] = None

@@ -14,10 +14,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from sandpiper_contract.errors import InvalidRequest
-from sandpiper_contract.field_types import MAX_PATH_CHARACTERS, PATH_PATTERN, Choice, ListOf, RelativePath, Text, Utf8
+from sandpiper_contract.field_types import (
+    MAX_PATH_CHARACTERS,
+    PATH_PATTERN,
+    Choice,
+    Integer,
+    ListOf,
+    RelativePath,
+    Text,
+    Utf8,
+)
 from sandpiper_contract.invalid_values import invalid_without_value, require_instance
 from sandpiper_contract.records import Record, fields_of
-from sandpiper_contract.requests import LANGUAGES
+from sandpiper_contract.requests import LANGUAGES, TIMEOUT_SECONDS
 from sandpiper_contract.truncation import truncate
 
 if TYPE_CHECKING:
@@ -188,6 +197,13 @@ _CHART = (
 )
 _TABLE = "import pandas as pd\ndf = pd.DataFrame({'A': [1,2,3], 'B': [4,5,6]})\nprint(df.describe())"
 
+TIMEOUT = Parameter(
+    "timeout_seconds",
+    Integer(*TIMEOUT_SECONDS, "seconds"),
+    "Maximum time that it may run. After it, the result has timedOut, and the output and files so far.",
+    None,
+)
+
 TOOLS: dict[str, Tool] = {
     tool.name: tool
     for tool in (
@@ -205,6 +221,7 @@ TOOLS: dict[str, Tool] = {
                     "File to save to the workspace after execution. The code must write a file with exactly this name.",
                     "",
                 ),
+                TIMEOUT,
             ),
             (
                 {"code": _TABLE, "language": "python"},
@@ -214,7 +231,10 @@ TOOLS: dict[str, Tool] = {
         Tool(
             "execute_command",
             "Execute a shell command in the sandbox. Files persist across calls; each call is a new shell.",
-            (Parameter("command", Text(), 'Shell command to execute (e.g., "ls -la", "pip install requests").'),),
+            (
+                Parameter("command", Text(), 'Shell command to execute (e.g., "ls -la", "pip install requests").'),
+                TIMEOUT,
+            ),
             ({"command": "pip install yfinance"}, {"command": "python --version && pip list | head -20"}),
         ),
         Tool(

@@ -145,19 +145,27 @@ class CodeInterpreterTools:
             return Failed.from_error(error)
         return getattr(self, name)(**arguments)
 
-    def execute_code(self, code: str, language: str = "python", output_filename: str = "") -> ExecutionResult | Failed:
+    def execute_code(
+        self, code: str, language: str = "python", output_filename: str = "", timeout_seconds: int | None = None
+    ) -> ExecutionResult | Failed:
         """Runs code in the session and saves the file `output_filename` to the workspace.
 
-        If the code does not write the file, the result lists it in `not_saved`.
+        If the code does not write the file, the result lists it in `not_saved`. Code that runs longer than
+        `timeout_seconds` is ended, and the result has `timed_out`.
         """
 
         def work() -> ExecutionResult:
-            program, program_language, path = parse_arguments(
-                "execute_code", code=code, language=language, output_filename=output_filename
+            program, program_language, path, seconds = parse_arguments(
+                "execute_code",
+                code=code,
+                language=language,
+                output_filename=output_filename,
+                timeout_seconds=timeout_seconds,
             )
 
             def run(session: CodeSession) -> ExecutionResult:
-                result = _to_execution_result(session.run(Code(program, program_language), outputs=NO_OUTPUTS))
+                executed = session.run(Code(program, program_language), outputs=NO_OUTPUTS, timeout_seconds=seconds)
+                result = _to_execution_result(executed)
                 if not path:
                     return result
                 saved, not_saved = save(session, path, self._workspace)
@@ -167,14 +175,18 @@ class CodeInterpreterTools:
 
         return self._run(work)
 
-    def execute_command(self, command: str) -> ExecutionResult | Failed:
-        """Runs a shell command in the session's working directory."""
+    def execute_command(self, command: str, timeout_seconds: int | None = None) -> ExecutionResult | Failed:
+        """Runs a shell command in the session's working directory.
+
+        A command that runs longer than `timeout_seconds` is ended, and the result has `timed_out`.
+        """
 
         def work() -> ExecutionResult:
-            (command_line,) = parse_arguments("execute_command", command=command)
+            command_line, seconds = parse_arguments("execute_command", command=command, timeout_seconds=timeout_seconds)
 
             def run(session: CodeSession) -> ExecutionResult:
-                return _to_execution_result(session.run(Command(command_line), outputs=NO_OUTPUTS))
+                executed = session.run(Command(command_line), outputs=NO_OUTPUTS, timeout_seconds=seconds)
+                return _to_execution_result(executed)
 
             return self._session.execute(run, runs_code=True)
 
@@ -249,5 +261,6 @@ def _to_execution_result(result: RunResult) -> ExecutionResult:
         stderr=result.stderr,
         exit_code=result.exit_code,
         execution_time_ms=result.execution_time_ms,
+        timed_out=result.timed_out,
         hint=NO_NETWORK if without_network else None,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 from code_runner.agentcore.limits import MAX_REQUEST_BYTES
@@ -30,6 +30,7 @@ from sandpiper_contract.invalid_values import require_instance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
+    from contextlib import AbstractContextManager
 
     from code_runner.agentcore.boto_clients import Clients
     from code_runner.agentcore.deadline import Deadline
@@ -92,7 +93,12 @@ class CodeInterpreterClient:
         self.session_id = IDENTIFIER.validate("sessionId", session_id)
 
     def execute_code(
-        self, code: Code, *, seconds: float = MAX_CALL_SECONDS, on_rejected: Callable[[], None] = ignore_rejection
+        self,
+        code: Code,
+        *,
+        seconds: float = MAX_CALL_SECONDS,
+        on_rejected: Callable[[], None] = ignore_rejection,
+        while_sent: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> Outcome:
         """Runs code once. A program that fails returns an outcome and does not raise an error.
 
@@ -100,6 +106,7 @@ class CodeInterpreterClient:
             code: The program.
             seconds: How long to wait for the end of the program.
             on_rejected: Called when the code certainly did not run.
+            while_sent: Returns a context that is entered for each call that is sent, until its response.
 
         Raises:
             SessionLost: The session ended. Unless the message says "it has not run", the code may have run.
@@ -109,10 +116,15 @@ class CodeInterpreterClient:
             require_instance("code", code, Code)
             SECONDS.validate("seconds", seconds)
         arguments = _code_arguments(code)
-        return self._execute_once("executeCode", "running the code", arguments, seconds, on_rejected)
+        return self._execute_once("executeCode", "running the code", arguments, seconds, on_rejected, while_sent)
 
     def execute_command(
-        self, command: Command, *, seconds: float = MAX_CALL_SECONDS, on_rejected: Callable[[], None] = ignore_rejection
+        self,
+        command: Command,
+        *,
+        seconds: float = MAX_CALL_SECONDS,
+        on_rejected: Callable[[], None] = ignore_rejection,
+        while_sent: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> Outcome:
         """Runs a command once, in a new shell in the working directory.
 
@@ -122,6 +134,7 @@ class CodeInterpreterClient:
             command: The command.
             seconds: How long to wait for the end of the command.
             on_rejected: Called when the command certainly did not run.
+            while_sent: Returns a context that is entered for each call that is sent, until its response.
 
         Raises:
             SessionLost: The session ended. Unless the message says "it has not run", the command may have run.
@@ -131,7 +144,7 @@ class CodeInterpreterClient:
             require_instance("command", command, Command)
             SECONDS.validate("seconds", seconds)
         arguments = {"command": command.text}
-        return self._execute_once("executeCommand", "running the command", arguments, seconds, on_rejected)
+        return self._execute_once("executeCommand", "running the command", arguments, seconds, on_rejected, while_sent)
 
     def start_command_execution(self, command: Command, *, on_rejected: Callable[[], None] = ignore_rejection) -> Task:
         """Starts a command once. It continues without a caller, for up to eight hours.
@@ -207,10 +220,16 @@ class CodeInterpreterClient:
         self._invoke_successful("removeFiles", {"paths": list(PATHS.validate("paths", paths))})
 
     def _execute_once(
-        self, tool: str, action: str, arguments: dict[str, Any], seconds: float, on_rejected: Callable[[], None]
+        self,
+        tool: str,
+        action: str,
+        arguments: dict[str, Any],
+        seconds: float,
+        on_rejected: Callable[[], None],
+        while_sent: Callable[[], AbstractContextManager[object]],
     ) -> Outcome:
         action = f"{action} in session {self.session_id}"
-        outcome = self._invoke_once(tool, action, arguments, seconds, on_rejected).outcome()
+        outcome = self._invoke_once(tool, action, arguments, seconds, on_rejected, while_sent).outcome()
         if outcome is None:
             raise SessionLost(f"{action}: the response has no outcome; it may have run")
         return outcome
@@ -222,7 +241,13 @@ class CodeInterpreterClient:
         return outcome
 
     def _invoke_once(
-        self, tool: str, action: str, arguments: dict[str, Any], seconds: float, on_rejected: Callable[[], None]
+        self,
+        tool: str,
+        action: str,
+        arguments: dict[str, Any],
+        seconds: float,
+        on_rejected: Callable[[], None],
+        while_sent: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> ToolResult:
         """Sends a caller's code. Only throttled calls are repeated, because they were not accepted."""
         sent_at = 0.0
@@ -230,7 +255,8 @@ class CodeInterpreterClient:
         def send() -> ToolResult:
             nonlocal sent_at
             sent_at = time.monotonic()
-            return self._send(tool, arguments, seconds)
+            with while_sent():
+                return self._send(tool, arguments, seconds)
 
         try:
             return self._retry(action, send)

@@ -190,6 +190,11 @@ FIXED = (
     "Cells run outside an event loop, so that asyncio.run() and run_until_complete() work, as in a script. Top-level "
     "await also works. In Jupyter, a loop runs during a cell, and both functions fail.",
     "Python writes no bytecode files, so that no `__pycache__` appears and a rewritten module is imported again.",
+    "Calls of a session run at the same time, commands as the user of the Python kernel. So a command can interrupt "
+    "code: the kernel's name or command line contains ipykernel.",
+    "Code that gets SIGINT returns its output so far and the traceback of KeyboardInterrupt; the kernel keeps its "
+    "variables. After SIGKILL, the call returns the output so far and exit code 1.",
+    "/bin/sh is bash, and timeout(1) is installed.",
     "The request header content-type has no effect.",
     "writeFiles checks all paths before it writes; on a full disk the files before the failing one remain.",
 )

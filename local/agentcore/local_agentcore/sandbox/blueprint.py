@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .network_spec import NetworkSpec
 
 GUEST_SOURCE = Path(__file__).parent / "guest"
+SHELL, BASH = Path("/bin/sh"), Path("/usr/bin/bash")
+"""On Amazon Linux, /bin/sh is bash. Other shells have other messages and another syntax."""
 SYSTEM_DIRECTORIES = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 MIN_VERSION_DISABLE_USERNS = (0, 8, 0)
 START_SUPERVISOR = (
@@ -169,6 +171,8 @@ class Blueprint:
                 options += ["--symlink", str(directory.readlink()), str(directory)]
             elif directory.is_dir():
                 options += ["--ro-bind", str(directory), str(directory)]
+        if BASH.exists() and not SHELL.samefile(BASH):
+            options += ["--ro-bind", str(BASH), str(SHELL.resolve())]
         options += ["--proc", "/proc", "--dev", "/dev"]
         for name, target in {**layout.DISK_MOUNTS, "tmp": "/tmp", "shm": "/dev/shm"}.items():  # noqa: S108  in the sandbox
             options += ["--bind", f"{STAGE}/{name}", target]

@@ -35,6 +35,8 @@ READY = 0
 CONTROL_DESCRIPTOR = 3
 KERNEL_SETUP_FAILED = 70  # EX_SOFTWARE in sysexits.h
 SET_DUMPABLE = 4  # prctl(2)
+SET_NAME = 15  # prctl(2)
+KERNEL_NAME = b"ipykernel"  # as in the command line of the service's kernel, which commands find to interrupt it
 SCRIPT_NAME = "ipykernel_launcher.py"
 """`sys.argv[0]`, as in a notebook. A relative path, so that its folder is the working directory, as for a script."""
 DISPLAYS = Displays()
@@ -74,6 +76,7 @@ def become_kernel(descriptors: KernelDescriptors) -> NoReturn:
         os.closerange(CONTROL_DESCRIPTOR + 1, 1 << 16)
         # Code may read its own entries in /proc. Only those of the supervisor are inaccessible.
         ctypes.CDLL(None).prctl(SET_DUMPABLE, 1, 0, 0, 0)
+        ctypes.CDLL(None).prctl(SET_NAME, KERNEL_NAME, 0, 0, 0)
         lower_priority(os.getpid())
         _serve(socket.socket(fileno=CONTROL_DESCRIPTOR))
     finally:
