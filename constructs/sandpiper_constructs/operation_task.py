@@ -64,8 +64,7 @@ class OperationTask(tasks.LambdaInvoke):
         operation: str,
         request: Mapping[str, Any] | None = None,
         result_path: str | None = None,
-        in_map: bool = False,
-        iteration_path: str | None = None,
+        item_path: str | None = None,
     ) -> None:
         """Creates the state.
 
@@ -76,9 +75,9 @@ class OperationTask(tasks.LambdaInvoke):
             operation: the operation's name in the contract, such as `run_code`.
             request: fields of the request, as values or `sfn.JsonPath`. Default: the state's input.
             result_path: path in the state's input for the result. Default: the result replaces the input.
-            in_map: whether the state is in an inline Map, in which each item is a separate run. Default: False.
-            iteration_path: path of a number in the input that counts the iterations of a loop. Without it, a second
-                iteration returns the result of the first. Default: no loop.
+            item_path: required in an inline Map: path in the state's input of a text or number that differs for each
+                item, such as the index that `item_selector` passes (`$$.Map.Item.Index`). Each item is a separate run.
+                Default: no Map.
         """
         if operation not in OPERATIONS:
             raise ValueError(f"operation is {operation!r}; allowed: {' | '.join(OPERATIONS)}")
@@ -90,11 +89,12 @@ class OperationTask(tasks.LambdaInvoke):
             "execution": sfn.JsonPath.execution_id,
             "state": sfn.JsonPath.state_name,
             "started": sfn.JsonPath.execution_start_time,
+            "entered": sfn.JsonPath.state_entered_time,
+            "retry": sfn.JsonPath.number_at("$$.State.RetryCount"),
+            "redrive": sfn.JsonPath.number_at("$$.Execution.RedriveCount"),
         }
-        if in_map:
-            run["index"] = sfn.JsonPath.number_at("$$.Map.Item.Index")
-        if iteration_path is not None:
-            run["iteration"] = sfn.JsonPath.number_at(iteration_path)
+        if item_path is not None:
+            run["item"] = sfn.JsonPath.format("{}", sfn.JsonPath.string_at(item_path))
         super().__init__(
             scope,
             id,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, cast
 
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
@@ -10,8 +11,10 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from sandpiper_constructs.map_items import tasks_without_item
 from sandpiper_constructs.nag_suppressions import acknowledge_wildcards
 from sandpiper_constructs.principals import service_principal
+from sandpiper_constructs.template_text import template_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +87,9 @@ class SessionWorkflow(Construct):
                 lifetimes must end earlier.
             comment: the state machine's comment. Default: none.
             log_retention: how long execution logs are kept. Default: one month.
+
+        Raises:
+            ValueError: a task is in an inline Map and has no `item_path`, so that its items would be one run.
         """
         super().__init__(scope, id)
         # Step Functions writes to log groups with this prefix without listing them in the resource policy, whose size
@@ -106,6 +112,13 @@ class SessionWorkflow(Construct):
             logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=False),
             tracing_enabled=True,
         )
+        resource = cast("sfn.CfnStateMachine", self.state_machine.node.default_child)
+        definition = json.loads(template_text(Stack.of(self).resolve(resource.definition_string)))
+        for map_name, task in tasks_without_item(definition):
+            raise ValueError(
+                f"{task} is in the inline Map {map_name} and has no item_path, so that all items would be one run; "
+                'pass item_path="$.index" to the task, and to the Map item_selector={"index.$": "$$.Map.Item.Index", …}'
+            )
 
 
 def _role(scope: Construct, name: str, session_function: SessionFunction) -> iam.Role:

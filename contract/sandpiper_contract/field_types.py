@@ -30,7 +30,9 @@ CHARACTER_PATTERN = r"[^\u0000-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff]"
 """A character that is not a control character, a line terminator or a surrogate."""
 PATH_PATTERN = rf"(?!(?:.*/)?\.{{0,2}}(?:/|$)){CHARACTER_PATTERN}+"
 BASE64_PATTERN = "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
+TIMESTAMP_PATTERN = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z"
 _PATH = re.compile(PATH_PATTERN)
+_TIMESTAMP = re.compile(TIMESTAMP_PATTERN)
 _ENCODABLE = "a string that can be encoded as UTF-8"
 
 
@@ -88,6 +90,18 @@ class Text(_JsonNative):
     def schema(self) -> dict[str, object]:
         length = {} if self.max_characters is None else {"maxLength": self.max_characters}
         return {"type": "string", "pattern": r"\S", **length}
+
+
+class Timestamp(_JsonNative):
+    """A time in UTC, as Step Functions writes it, such as `2026-11-21T07:00:00.000Z`."""
+
+    def parse(self, location: str, value: object) -> str:
+        if not isinstance(value, str) or not _TIMESTAMP.fullmatch(value):
+            raise invalid_value(location, value, "a time such as 2026-11-21T07:00:00.000Z")
+        return value
+
+    def schema(self) -> dict[str, object]:
+        return {"type": "string", "pattern": f"^{TIMESTAMP_PATTERN}$"}
 
 
 def _surrogate_index(value: str) -> int | None:

@@ -7,11 +7,12 @@ import re
 from typing import Annotated
 from urllib.parse import quote
 
-from sandpiper_contract.field_types import Integer, Text
+from sandpiper_contract.field_types import Integer, Text, Timestamp
 from sandpiper_contract.records import Record, record
 
 MAX_KEY_PART_BYTES = 120
-"""Maximum length of one part of a run's key. Five parts leave files' paths half of S3's limit of 1,024 bytes."""
+"""Maximum length of one part of a run's key. Four names leave files' paths more than a third of S3's limit of 1,024
+bytes."""
 ABSENT_PART = "=none"
 """Stands for an absent part. A quoted part never contains `=`."""
 _ARN = re.compile(
@@ -21,35 +22,70 @@ _ARN = re.compile(
 
 @record
 class Run(Record):
-    """A state of a workflow execution, identified by values of Step Functions' context object.
+    """A visit of a state in a workflow execution, identified by values of Step Functions' context object.
 
-    Retries of the state and a redrive of the execution are the same run. In a loop, a state that is entered again is
-    another run if the workflow counts the rounds in `iteration`.
+    Retries of the state and a redrive of the execution are the same run. `entered` distinguishes the visits of a loop,
+    and `item` the items of an inline Map, which can enter the state in the same millisecond. `retry` and `redrive` are
+    no part of the identity: with them, a second item that sends the run of another is recognized and rejected.
     https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html
     """
 
     execution: Annotated[str, Text(2048), "`$$.Execution.Id`, an ARN. Outside Step Functions any unique name."]
     state: Annotated[str | None, Text(80), "`$$.State.Name`."] = None
-    index: Annotated[int | None, Integer(0, 2**31, "items"), "`$$.Map.Item.Index`, in an inline Map."] = None
+    index: Annotated[
+        int | None,
+        Integer(0, 2**31, "items"),
+        "In an inline Map, the number of the item. `item` accepts any text instead.",
+    ] = None
     iteration: Annotated[int | None, Integer(0, 2**31, "rounds"), "The number of the round, in a loop."] = None
     started: Annotated[
         str | None,
         Text(64),
         "`$$.Execution.StartTime`. Distinguishes an execution from an earlier one with the same name.",
     ] = None
+    entered: Annotated[str | None, Timestamp(), "`$$.State.EnteredTime`. Distinguishes the visits of a state."] = None
+    item: Annotated[
+        str | None,
+        Text(64),
+        "In an inline Map, a text that differs for each item and is the same for its retries. It comes from the "
+        "state's input: an identifier of a Pass state with `States.UUID()`, or the index that `ItemSelector` passes.",
+    ] = None
+    retry: Annotated[int | None, Integer(0, 2**31, "retries"), "`$$.State.RetryCount`."] = None
+    redrive: Annotated[int | None, Integer(0, 2**31, "redrives"), "`$$.Execution.RedriveCount`."] = None
 
     @property
     def key(self) -> str:
-        """The run's folder below the tenant's runs: `WORKFLOW/EXECUTION/STATE[/item=INDEX][/round=ITERATION]`.
+        """The run's folder below the tenant's runs, unique in an account and Region.
 
-        Keys are unique in an account and Region, and no key is inside the files of another run.
+        `WORKFLOW/EXECUTION/STATE[/entered=TIME][/item=INDEX][/id=ITEM][/round=ITERATION]`, without the colons of the
+        time. No key is inside the files of another run.
         """
         # The name of an express execution contains a colon, the workflow of a distributed map a slash. Quote both.
         arn = _ARN.fullmatch(self.execution)
         names = (arn["workflow"], arn["name"]) if arn else (None, self.execution)
-        numbers = {"item": self.index, "round": self.iteration}
-        counters = [f"{label}={value}" for label, value in numbers.items() if value is not None]
-        return "/".join([*(ABSENT_PART if name is None else _quote(name) for name in (*names, self.state)), *counters])
+        labels = {
+            "entered": self.entered and self.entered.replace(":", ""),
+            "item": self.index,
+            "id": self.item and _quote(self.item),
+            "round": self.iteration,
+        }
+        parts = [f"{label}={value}" for label, value in labels.items() if value is not None]
+        return "/".join([*(ABSENT_PART if name is None else _quote(name) for name in (*names, self.state)), *parts])
+
+    @property
+    def attempt(self) -> tuple[int, int] | None:
+        """The numbers of the redrive and of the retry, which increase with each attempt. None if they are unknown."""
+        return None if self.retry is None or self.redrive is None else (self.redrive, self.retry)
+
+    @property
+    def identifies_visit(self) -> bool:
+        """Whether the run identifies one visit of the state.
+
+        Without a value that distinguishes visits, a retry looks like another item of a Map or another round of a loop.
+        A name from outside Step Functions is always an identity.
+        """
+        values = (self.entered, self.item, self.index, self.iteration)
+        return _ARN.fullmatch(self.execution) is None or any(value is not None for value in values)
 
 
 def _quote(name: str) -> str:

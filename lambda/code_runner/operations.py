@@ -26,7 +26,7 @@ from code_runner.session import (
     stop_session,
 )
 from sandpiper_contract import requests, results
-from sandpiper_contract.errors import CodeFailed, RunError, SessionLost
+from sandpiper_contract.errors import CodeFailed, InvalidRequest, RunError, SessionLost
 from sandpiper_contract.files import SkipReason
 from sandpiper_contract.handles import SessionHandle
 from sandpiper_contract.settings import INPUTS, RUNS
@@ -250,11 +250,18 @@ class Operations:
             self.clients.s3,
             self._record_address,
             fingerprints(self.run, request),
+            retry=self.run.attempt,
             wait_until=self._work_deadline,
             deadline=self.deadline,
         ):
             case Completed(RunError() as error):
                 raise error
+            case Completed() if not self.run.identifies_visit:
+                raise InvalidRequest(
+                    f"{self._record_address.uri}: the run has a result, and the event does not state whether it is a "
+                    "retry, another item of a Map or another round of a loop; allowed: run.entered with "
+                    "$$.State.EnteredTime, and in a Map a run.item that differs for each item"
+                )
             case Completed(stored):
                 return self._with_new_links(request, result_type.from_json(stored, "result"))
             case Abandoned(uri, session):

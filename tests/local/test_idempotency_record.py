@@ -36,11 +36,17 @@ class OneRun:
     address: S3Object
 
     def acquire(
-        self, *fingerprints: str, attempt_seconds: float = 900, wait_seconds: float = 0
+        self,
+        *fingerprints: str,
+        retry: tuple[int, int] | None = None,
+        attempt_seconds: float = 900,
+        wait_seconds: float = 0,
     ) -> IdempotencyRecord | Completed | Abandoned:
         """Starts an attempt of `attempt_seconds` that waits `wait_seconds` for the result of another attempt."""
         wait_until, deadline = Deadline.after(wait_seconds), Deadline.after(attempt_seconds)
-        return record.acquire(self.s3, self.address, fingerprints or ("a",), wait_until=wait_until, deadline=deadline)
+        return record.acquire(
+            self.s3, self.address, fingerprints or ("a",), retry=retry, wait_until=wait_until, deadline=deadline
+        )
 
     def accepted(self, attempt_seconds: float = 900) -> IdempotencyRecord:
         """Returns the record of an attempt that is about to send its code."""
@@ -91,3 +97,25 @@ def test_request_is_recognised_by_the_fingerprint_of_older_releases(run: OneRun)
     assert run.acquire("new", "old") == Completed({})
     with pytest.raises(InvalidRequest, match="by an earlier execution of that name"):
         run.acquire("new", "another")
+
+
+def test_attempt_with_a_number_that_was_used_belongs_to_another_map_item(run: OneRun) -> None:
+    """A standard workflow sends each pair of the numbers of redrives and retries once for a visit of a state."""
+    first = run.acquire(retry=(0, 1))
+    assert isinstance(first, IdempotencyRecord)
+    for used in ((0, 0), (0, 1)):
+        with pytest.raises(InvalidRequest, match=r"another item of a Map.*run\.item that differs for each item"):
+            run.acquire(retry=used)
+    first.accept(SESSION)
+    first.complete(result={"exitCode": 0})
+    for later in ((0, 2), (1, 0)):
+        assert run.acquire(retry=later) == Completed({"exitCode": 0})
+    with pytest.raises(InvalidRequest, match="another item of a Map"):
+        run.acquire(retry=(0, 1))
+
+
+def test_retry_takes_over_a_run_whose_code_was_not_sent(run: OneRun) -> None:
+    assert isinstance(run.acquire(retry=(0, 0)), IdempotencyRecord)
+    assert isinstance(run.acquire(retry=(0, 1)), IdempotencyRecord)
+    with pytest.raises(InvalidRequest, match="another item of a Map"):
+        run.acquire(retry=(0, 1))

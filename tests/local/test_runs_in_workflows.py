@@ -19,6 +19,7 @@ import pytest
 
 from local_agentcore.faults import Rule
 from tests.support.jobs import PATIENCE_SECONDS, Job
+from tests.support.project import PROJECT
 from tests.support.run_attempts import Attempts
 from tests.support.target import ENVIRONMENT, ON_AWS, TENANT
 
@@ -86,8 +87,18 @@ def machine(product: Product, function: str) -> Generator[Callable[[States], str
     yield create
     for arn in created:
         workflows.delete_state_machine(stateMachineArn=arn)
-    iam.delete_role_policy(RoleName=name, PolicyName="invoke")
+    for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+        iam.delete_role_policy(RoleName=name, PolicyName=policy)
     iam.delete_role(RoleName=name)
+
+
+def allow_start(job: Job, machine: str) -> None:
+    """Grants the role of a state machine to start its own child executions, as a Distributed Map does."""
+    role = job.product.session.client("stepfunctions").describe_state_machine(stateMachineArn=machine)["roleArn"]
+    statement = {"Effect": "Allow", "Action": "states:StartExecution", "Resource": machine}
+    job.product.session.client("iam").put_role_policy(
+        RoleName=role.rpartition("/")[2], PolicyName="start", PolicyDocument=_policy(statement)
+    )
 
 
 def _policy(statement: dict[str, Any]) -> str:
@@ -108,6 +119,14 @@ def task(
         },
         **({"Retry": [{"ErrorEquals": retried, **RETRY}]} if retried else {}),
     }
+
+
+VISIT = {
+    "entered.$": "$$.State.EnteredTime",
+    "retry.$": "$$.State.RetryCount",
+    "redrive.$": "$$.Execution.RedriveCount",
+}
+"""Fields of a run that distinguish the visits of a state."""
 
 
 def start(job: Job, machine: str, request: Any, name: str | None = None) -> str:
@@ -228,6 +247,88 @@ def test_executions_with_the_same_name_in_two_workflows_are_separate_runs(
     assert job.executions() == 2
 
 
+def documented(function: str) -> dict[str, Any]:
+    """Returns the state machine of docs/workflows.md, which has the states Identify and Run."""
+    shown = (PROJECT / "docs" / "workflows.md").read_text().partition("## Without the CDK\n")[2]
+    machine = json.loads(shown.partition("```json\n")[2].partition("```")[0])
+    machine["States"]["Run"]["Resource"] = function
+    return machine
+
+
+RANDOM = {"code": "import random; print(random.random())"}
+
+
+@pytest.mark.parametrize("nested", [False, True], ids=["one Map", "a Map in a Map"])
+def test_documented_state_machine_runs_each_item_of_a_map(
+    job: Job, function: str, machine: Callable[[States], str], nested: bool
+) -> None:
+    inner: dict[str, Any] = {"Type": "Map", "ItemProcessor": documented(function), "End": True}
+    outer = {"Type": "Map", "ItemProcessor": {"StartAt": "Inner", "States": {"Inner": inner}}, "End": True}
+    items: list[Any] = [[RANDOM] * 3] * 2 if nested else [RANDOM] * 6
+    ended = wait_until_ended(job, start(job, machine({"Each": outer if nested else inner}), items))
+    assert ended["status"] == "SUCCEEDED", ended
+    results = json.loads(ended["output"])
+    if nested:
+        results = [result for inner_results in results for result in inner_results]
+    assert len({result["stdout"] for result in results}) == 6, results
+
+
+def test_items_of_a_distributed_map_are_separate_runs(
+    job: Job, function: str, machine: Callable[[States], str]
+) -> None:
+    processor = documented(function)
+    processor["ProcessorConfig"] = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    del processor["States"]["Run"]["Parameters"]["run"]["item.$"]
+    arn = machine({"Each": {"Type": "Map", "ItemProcessor": processor, "End": True}})
+    allow_start(job, arn)
+    ended = wait_until_ended(job, start(job, arn, [RANDOM] * 3))
+    assert ended["status"] == "SUCCEEDED", ended
+    assert len({result["stdout"] for result in json.loads(ended["output"])}) == 3
+
+
+@pytest.mark.parametrize("target", ["Identify", "Run"])
+def test_documented_state_machine_runs_in_each_round_of_a_loop(
+    job: Job, function: str, machine: Callable[[States], str], target: str
+) -> None:
+    states = documented(function)["States"]
+    del states["Run"]["End"]
+    states |= {
+        "Identify": states["Identify"],
+        "Run": {**states["Run"], "ResultPath": "$.last", "Next": "Count"},
+        "Count": {
+            "Type": "Pass",
+            "Parameters": {
+                "code.$": "$.code",
+                "run.$": "$.run",
+                "outputs.$": "States.Format('{}{}', $.outputs, $.last.stdout)",
+            },
+            "Next": "Again",
+        },
+        "Again": {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.outputs", "StringMatches": "#*#*#*", "Next": "Done"}],
+            "Default": target,
+        },
+        "Done": {"Type": "Succeed"},
+    }
+    request = {"code": "import random; print('#', random.random())", "outputs": ""}
+    ended = wait_until_ended(job, start(job, machine(states), request))
+    assert ended["status"] == "SUCCEEDED", ended
+    assert len(set(json.loads(ended["output"])["outputs"].split("#")[1:])) == 3
+
+
+def test_items_that_send_the_same_run_are_rejected_with_the_cause(
+    job: Job, function: str, machine: Callable[[States], str]
+) -> None:
+    """Without `entered` and `item`, as in earlier releases, no item gets the result of another one."""
+    item = {"StartAt": "Run", "States": {"Run": {**task(function), "End": True}}}
+    each = {"Type": "Map", "MaxConcurrency": 1, "ItemProcessor": item, "End": True}
+    ended = wait_until_ended(job, start(job, machine({"Each": each}), [job.event["request"]] * 3))
+    assert (ended["status"], ended["error"]) == ("FAILED", "InvalidRequest"), ended
+    assert "another item of a Map" in ended["cause"]
+    assert job.executions() == 1
+
+
 def test_map_items_are_separate_runs(job: Job, function: str, machine: Callable[[States], str]) -> None:
     items = {"Run": {**task(function, "$.request", run={"index.$": "$.index"}), "End": True}}
     states = {
@@ -271,14 +372,17 @@ def test_loop_iterations_are_separate_runs(job: Job, function: str, machine: Cal
     assert job.executions() == 3
 
 
-def test_event_of_a_completed_run_returns_the_stored_result(
+def test_retry_and_redrive_of_a_completed_run_return_the_stored_result(
     job: Job, function: str, machine: Callable[[States], str]
 ) -> None:
-    """A redrive sends the same event."""
-    state = {**task(function), "End": True}
+    state = {**task(function, run=dict(VISIT)), "End": True}
     execution = start(job, machine({"Run": state}), job.event["request"])
     result = json.loads(wait_until_ended(job, execution)["output"])
-    event = {**job.event, "run": {"execution": execution, "state": "Run"}}
-    again = job.product.session.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
-    assert json.load(again["Payload"]) == result
+    (key,) = [file["s3Uri"].split("entered=")[1] for file in result["files"]]
+    entered = f"{key[:13]}:{key[13:15]}:{key[15:22]}"
+    for retry, redrive in ((1, 0), (0, 1)):
+        run = {"execution": execution, "state": "Run", "entered": entered, "retry": retry, "redrive": redrive}
+        event = {**job.event, "run": run}
+        again = job.product.session.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
+        assert json.load(again["Payload"]) == result
     assert job.executions() == 1

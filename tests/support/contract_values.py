@@ -61,6 +61,7 @@ def _numbers(minimum: int, maximum: int) -> SearchStrategy[Json]:
 
 VALID: dict[type, Callable[[Any], SearchStrategy[Json]]] = {
     field_types.Text: lambda _: st.sampled_from(["x", " x", "é\n"]),
+    field_types.Timestamp: lambda _: st.sampled_from(["2026-11-21T07:00:00.000Z", "2026-11-21T07:00:00Z"]),
     field_types.AnyString: lambda _: ANY_TEXT,
     field_types.JsonValue: lambda _: JSON,
     field_types.Choice: lambda choice: st.sampled_from(choice.choices),
@@ -83,6 +84,16 @@ VALID: dict[type, Callable[[Any], SearchStrategy[Json]]] = {
 BOUNDARY: dict[type, Callable[[Any], SearchStrategy[Json]]] = {
     field_types.Text: lambda text: st.sampled_from(
         ["", " ", "\x1c", "\ud800", "x" * (text.max_characters or 1), "x" * 2049]
+    ),
+    field_types.Timestamp: lambda _: st.sampled_from(
+        [
+            "",
+            "2026-11-21",
+            "2026-11-21T07:00:00",
+            "2026-11-21T07:00:00.Z",
+            "2026-11-21T07:00:00Z\n",
+            "٢026-11-21T07:00:00Z",
+        ]
     ),
     field_types.DependentChoice: lambda choice: st.sampled_from([*choice.choices, "", "python3"]),
     field_types.Integer: lambda integer: st.sampled_from(

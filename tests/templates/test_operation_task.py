@@ -17,6 +17,7 @@ from sandpiper_constructs.interpreter import CodeInterpreter
 from sandpiper_constructs.operation_task import OperationTask
 from sandpiper_constructs.session_function import SessionFunction
 from sandpiper_constructs.session_workflow import SessionWorkflow
+from sandpiper_constructs.template_text import template_text
 from sandpiper_contract.errors import RETRYABLE
 from sandpiper_contract.operations import OPERATIONS
 from sandpiper_contract.records import fields_of
@@ -31,7 +32,14 @@ if TYPE_CHECKING:
 
     Render = Callable[[Callable[[cdk.Stack], object]], Template]
 
-RUN = {"execution.$": "$$.Execution.Id", "state.$": "$$.State.Name", "started.$": "$$.Execution.StartTime"}
+RUN = {
+    "execution.$": "$$.Execution.Id",
+    "state.$": "$$.State.Name",
+    "started.$": "$$.Execution.StartTime",
+    "entered.$": "$$.State.EnteredTime",
+    "retry.$": "$$.State.RetryCount",
+    "redrive.$": "$$.Execution.RedriveCount",
+}
 
 
 def session_function(stack: cdk.Stack) -> SessionFunction:
@@ -81,10 +89,34 @@ def test_request_is_the_input_of_the_state_by_default(render: Render) -> None:
     assert (task["Parameters"]["request.$"], task["ResultPath"]) == ("$", "$.result")
 
 
-def test_map_items_and_loop_iterations_are_separate_runs(render: Render) -> None:
-    template = render(lambda stack: workflow(stack, operation="run_code", in_map=True, iteration_path="$.round"))
-    run = states_of(template)["States"]["Task"]["Parameters"]["run"]
-    assert run == {**RUN, "index.$": "$$.Map.Item.Index", "iteration.$": "$.round"}
+def map_workflow(stack: cdk.Stack, mode: str, **task: Any) -> SessionWorkflow:
+    """Creates a workflow whose task is in a Map, below a Parallel state."""
+    function = session_function(stack)
+
+    def states(scope: Any) -> Any:
+        run = OperationTask(scope, "Task", session_function=function, operation="run_code", **task)
+        branches = sfn.Parallel(scope, "Both").branch(run)
+        each = sfn.Map(scope, "Each") if mode == "INLINE" else sfn.DistributedMap(scope, "Each")
+        return each.item_processor(branches)
+
+    return SessionWorkflow(
+        stack, "Workflow", name="one", session_function=function, states=states, timeout_seconds=3_600
+    )
+
+
+def test_items_of_an_inline_map_are_separate_runs(render: Render) -> None:
+    template = render(lambda stack: map_workflow(stack, "INLINE", item_path="$.index"))
+    (branch,) = states_of(template)["States"]["Each"]["ItemProcessor"]["States"]["Both"]["Branches"]
+    assert branch["States"]["Task"]["Parameters"]["run"] == {**RUN, "item.$": "States.Format('{}', $.index)"}
+
+
+def test_task_of_an_inline_map_without_an_item_fails_synthesis() -> None:
+    with pytest.raises(ValueError, match=r"^Task is in the inline Map Each and has no item_path, .*Map\.Item\.Index"):
+        map_workflow(cdk.Stack(), "INLINE")
+
+
+def test_task_of_a_distributed_map_needs_no_item(render: Render) -> None:
+    assert render(lambda stack: map_workflow(stack, "DISTRIBUTED"))
 
 
 @pytest.mark.parametrize(
@@ -122,11 +154,16 @@ def test_workflow_role_can_invoke_only_its_function(render: Render) -> None:
 
 
 def test_examples_of_the_workflows_page_are_synthesised(render: Render) -> None:
-    (program,) = re.findall(r"```python\n(.*?)```", (PROJECT / "docs" / "workflows.md").read_text(), re.DOTALL)
+    programs = re.findall(r"```python\n(.*?)```", (PROJECT / "docs" / "workflows.md").read_text(), re.DOTALL)
 
     def fill(stack: cdk.Stack) -> None:
-        exec(program, {"self": stack, "sfn": sfn, "session_function": session_function(stack)})  # noqa: S102 - our page
+        names = {"self": stack, "sfn": sfn, "session_function": session_function(stack)}
+        for program in programs:
+            exec(program, names)  # noqa: S102 - our page
 
-    task = states_of(render(fill))["States"]["Count"]
-    assert task["Parameters"]["request"] == {"command.$": "$.command", "outputs": {"paths": []}}
-    assert task["ResultPath"] == "$.counted"
+    machines = render(fill).resources("AWS::StepFunctions::StateMachine").values()
+    one, each = [json.loads(template_text(machine["DefinitionString"]))["States"] for machine in machines]
+    assert one["Count"]["Parameters"]["request"] == {"command.$": "$.command", "outputs": {"paths": []}}
+    assert one["Count"]["ResultPath"] == "$.counted"
+    run = each["Each"]["ItemProcessor"]["States"]["Score"]["Parameters"]["run"]
+    assert run["item.$"] == "States.Format('{}', $.index)"

@@ -130,6 +130,9 @@ def test_workflow_sends_the_operation_with_the_identity_of_the_run(demo: Templat
             "execution.$": "$$.Execution.Id",
             "state.$": "$$.State.Name",
             "started.$": "$$.Execution.StartTime",
+            "entered.$": "$$.State.EnteredTime",
+            "retry.$": "$$.State.RetryCount",
+            "redrive.$": "$$.Execution.RedriveCount",
         },
         "request.$": "$",
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sandpiper_contract.records import Record, fields_of
@@ -21,8 +22,10 @@ def fingerprints(run: Run, request: Record) -> tuple[str, str]:
     """Returns the fingerprint of a request, and the one that earlier releases stored for it.
 
     Both are SHA-256 hashes in hexadecimal. The first includes the run, because a run's key contains neither the account
-    and Region nor the start of its execution: a later execution may have the same name.
+    and Region nor the start of its execution: a later execution may have the same name. The numbers of the attempt are
+    excluded, because they differ for each attempt of a run.
     """
+    run = replace(run, retry=None, redrive=None)
     operation = type(request).__name__
     current = _sha256([operation, non_default_fields(request), non_default_fields(run)])
     return current, _sha256([operation, request.to_json()])

@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 LEGACY_ATTEMPT_SECONDS = 30
 """How long to wait for the result of a record that has no expiry (written by older releases)."""
 POLL_INTERVAL_SECONDS = 1.0
+DISTINCT = "a run.item that differs for each item, and run.entered for the rounds of a loop"
+"""What an error allows when two visits of a state send the same run."""
 MAX_TAKEOVERS = 5
 """How often other attempts may take over a run before this attempt gives up."""
 
@@ -139,7 +141,13 @@ class IdempotencyRecord:
 
 
 def acquire(
-    s3: S3Client, address: S3Object, fingerprints: Sequence[str], *, wait_until: Deadline, deadline: Deadline
+    s3: S3Client,
+    address: S3Object,
+    fingerprints: Sequence[str],
+    *,
+    retry: tuple[int, int] | None = None,
+    wait_until: Deadline,
+    deadline: Deadline,
 ) -> IdempotencyRecord | Completed | Abandoned:
     """Acquires the run at `address` for this attempt, unless it has ended or been accepted.
 
@@ -149,23 +157,30 @@ def acquire(
         s3: Client for S3.
         address: The object of the idempotency record.
         fingerprints: Fingerprints of the request. A run with any of them is the same run; a new run stores the first.
+        retry: The numbers of the redrive and of the retry, from Step Functions, which increase with each attempt.
         wait_until: How long to wait for another attempt's result.
         deadline: When this attempt ends in any case.
 
     Raises:
-        InvalidRequest: The run was started with another request.
+        InvalidRequest: The run belongs to another item of a Map, or was started with another request.
         RunUnderWay: The other attempt may still be alive at `wait_until`.
         StorageError: S3 failed.
     """
-    new = StoredRecord(Status.CLAIMED, secrets.token_hex(16), 1, fingerprints[0])
+    new = StoredRecord(Status.CLAIMED, secrets.token_hex(16), 1, fingerprints[0], retry=retry)
     if etag := write_record(s3, address, new, if_match=None):
         return IdempotencyRecord(s3, address, new, etag, deadline)
     for _ in range(MAX_TAKEOVERS):
         found = read_record(s3, address)
         if found.record.fingerprint not in fingerprints:
             raise InvalidRequest(
-                f"the run at {address.uri} was started with another request, or by an earlier execution of that name; "
-                "allowed: the same request again"
+                f"the run at {address.uri} was started with another request, by another item of a Map, by another "
+                "round of a loop, or by an earlier execution of that name; allowed: the same request again, or "
+                f"{DISTINCT}"
+            )
+        if retry is not None and found.record.retry is not None and retry <= found.record.retry:
+            raise InvalidRequest(
+                f"the run at {address.uri} was started by another item of a Map, which entered the state in the same "
+                f"millisecond; allowed: {DISTINCT}"
             )
         if found.record.status is Status.ACCEPTED:
             found = _wait_for_result(s3, address, wait_until)

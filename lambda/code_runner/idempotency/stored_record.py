@@ -58,6 +58,7 @@ class StoredRecord:
         attempt: A random identifier of the invocation that wrote the record.
         generation: Counts the attempts that may have started a session. A session's clientToken derives from it.
         fingerprint: The fingerprint of the request; `request` in JSON.
+        retry: The numbers of the redrive and of the retry, from Step Functions, if the event has them.
         first_live_generation: Sessions of this and later generations may still be live; `unended` in JSON.
         expires_in_seconds: Set with `accepted`. This many seconds after the write, the attempt has ended or Lambda has
             ended it; `over_in` in JSON.
@@ -75,6 +76,7 @@ class StoredRecord:
     session: OwnSession | None = None
     result: Mapping[str, Any] | None = None
     error: Mapping[str, str] | None = None
+    retry: tuple[int, int] | None = None
 
     def to_bytes(self) -> bytes:
         """Returns the record as JSON."""
@@ -88,10 +90,16 @@ class StoredRecord:
         try:
             values = cast("dict[str, Any]", json.loads(data))
             session = values.pop("session", None)
+            retry = values.pop("retry", None)
             own = OwnSession(session["interpreter"], session["session"]) if session else None
             status = Status(values.pop("state"))
-            return cls(status=status, session=own, **{_ATTRIBUTES[name]: value for name, value in values.items()})
-        except (KeyError, TypeError, AttributeError) as error:
+            return cls(
+                status=status,
+                session=own,
+                retry=retry and (int(retry[0]), int(retry[1])),
+                **{_ATTRIBUTES[name]: value for name, value in values.items()},
+            )
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise ValueError(f"not an idempotency record: {error}") from error
 
 
@@ -105,6 +113,7 @@ _ATTRIBUTES = {
     "session": "session",
     "result": "result",
     "error": "error",
+    "retry": "retry",
 }
 """The attribute for each JSON key, in the order of the JSON."""
 

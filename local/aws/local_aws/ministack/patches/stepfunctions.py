@@ -1,6 +1,7 @@
 """Tasks of state machines use the role of their state machine. MiniStack itself runs them as the account root.
 
-A task without permission fails with AWS's error and cause, so that `Retry` and `Catch` apply.
+A task without permission fails with AWS's error and cause, so that `Retry` and `Catch` apply. The context object of a
+task has the redrive count, and a child execution of a Distributed Map has its own.
 """
 
 # MiniStack is installed in a separate environment, which the type checker does not see.
@@ -60,6 +61,7 @@ _run_map, _read_items, _read_object = (
     stepfunctions._read_map_items,
     stepfunctions._s3_object_text,
 )
+_execute_task, _run_sub_machine = stepfunctions._execute_task, stepfunctions._run_sub_machine
 _call_service = ministack.app.call_service_handler_sync
 
 
@@ -68,6 +70,8 @@ def install() -> None:
     stepfunctions._run_execution = run_execution
     stepfunctions._test_state = test_state
     stepfunctions._call_lambda = call_lambda
+    stepfunctions._execute_task = execute_task
+    stepfunctions._run_sub_machine = run_sub_machine
     stepfunctions._invoke_with_callback = invoke_with_callback
     stepfunctions._invoke_aws_sdk_integration = invoke_sdk
     stepfunctions._invoke_nested_start_execution = _start_execution(_start)
@@ -102,6 +106,27 @@ def test_state(parameters: Input) -> Any:
         return _test_state(parameters)
     finally:
         _execution.reset(token)
+
+
+def execute_task(state: Input, raw_input: Any, execution: Input, context: Input) -> Any:
+    """Runs a Task state, whose context object has the number of redrives. RedriveExecution is not emulated."""
+    context["Execution"].setdefault("RedriveCount", 0)
+    return _execute_task(state, raw_input, execution, context)
+
+
+def run_sub_machine(states: Input, start_at: str, raw_input: Any, execution: Input, context: Input) -> Any:
+    """Runs a branch, or an item of a Map. The items of a Distributed Map are executions with their own identity.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html
+    """
+    if execution["executionArn"] != context["Execution"]["Id"]:
+        context["Execution"] = {
+            "Id": execution["executionArn"],
+            "Input": raw_input,
+            "Name": execution["name"],
+            "StartTime": execution["startDate"],
+        }
+    return _run_sub_machine(states, start_at, raw_input, execution, context)
 
 
 def call_lambda(function: str, event: object) -> object:
