@@ -34,6 +34,8 @@ def main() -> int:
         environment = load(file)
         add_stacks(app, environment)
         acknowledge(app, environment, file)
+        # cdk.json turns annotationsInValidationReport off: with it, an error of one stack (such as a permission that
+        # has expired) would also stop the deployment of every other stack that has a warning.
         cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
         require_used(Path(app.synth().directory), environment, file)
     except InvalidEnvironment as error:

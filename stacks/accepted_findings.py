@@ -5,6 +5,7 @@ They are listed in the validation report. An accepted finding that does not occu
 
 from __future__ import annotations
 
+import datetime
 import json
 from typing import TYPE_CHECKING
 
@@ -28,10 +29,13 @@ REPORT = "validation-report.json"
 def acknowledge(app: cdk.App, environment: Environment, file: Path) -> None:
     """Acknowledges every accepted finding. Call it before synthesis.
 
+    The stack of a finding whose acceptance has expired gets an error and cannot be deployed. All other stacks can.
+
     Raises:
         InvalidEnvironment: the app has no construct at the path of an accepted finding.
     """
     issues: list[ConfigIssue] = []
+    today = datetime.datetime.now(datetime.UTC).date()
     for index, accepted in enumerate(environment.accepted_findings):
         scope = _find_construct(app, accepted.at)
         if scope is None:
@@ -44,6 +48,11 @@ def acknowledge(app: cdk.App, environment: Environment, file: Path) -> None:
                 )
             )
             continue
+        if accepted.expires is not None and accepted.expires < today:
+            cdk.Annotations.of(scope).add_error(
+                f"accepted_findings[{index}], {accepted.finding}, expired on {accepted.expires} (owner: "
+                f"{accepted.owner}): renew it, or correct the resource"
+            )
         until = "" if accepted.expires is None else f", until {accepted.expires}"
         reason = f"{accepted.reason} (accepted by {accepted.owner}{until})"
         cdk.Validations.of(scope).acknowledge(

@@ -5,12 +5,13 @@ Grants and metrics are in `interpreter_access`, the permissions of its code in `
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import re
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import jsii
-from aws_cdk import Arn, ArnFormat, Stack, Token
+from aws_cdk import Annotations, Arn, ArnFormat, Stack, Token
 from aws_cdk import aws_bedrockagentcore as agentcore
 from aws_cdk import aws_iam as iam
 from constructs import IValidation
@@ -19,7 +20,7 @@ from sandpiper_constructs.execution_role import ExecutionRole
 from sandpiper_constructs.interpreter_access import CodeInterpreterBase
 from sandpiper_constructs.network_access import SANDBOX, NetworkAccess, PublicAccess
 from sandpiper_constructs.tokens import DIGEST_CHARACTERS, digest, is_valid
-from sandpiper_contract.aws import AGENTCORE, INTERPRETER_ID, MANAGED_INTERPRETER, MAX_CERTIFICATES
+from sandpiper_contract.aws import AGENTCORE, EMBEDDED_ACCOUNT, INTERPRETER_ID, MANAGED_INTERPRETER, MAX_CERTIFICATES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,6 +104,7 @@ class CodeInterpreter(CodeInterpreterBase):
                 "execution_role: none of them, because no permission is added to that role"
             )
         super().__init__(scope, id)
+        _require_approval(self, network)
         self.certificates = tuple(sorted(certificates))
         self.network = network.mode
         create_only: dict[str, Any] = {
@@ -213,6 +215,29 @@ def _require_valid(name_prefix: str, description: str | None, certificates: Sequ
     for arn in certificates:
         if not is_valid(_SECRET, arn):
             raise ValueError(f"certificates contains {arn!r}; {allowed}")
+
+
+def _require_approval(interpreter: CodeInterpreterBase, network: NetworkAccess) -> None:
+    """Raises ValueError for internet access without an expiry date. After that date, its stack cannot be deployed.
+
+    The CDK CLI refuses to deploy a stack with an error annotation and deploys the others.
+    """
+    if not isinstance(network, NetworkAccess):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
+        allowed = "SANDBOX, PublicAccess(reason=…, owner=…, expires=…), VpcAccess(subnets=…, security_groups=…)"
+        raise ValueError(f"network is {network!r}; allowed: {allowed}")
+    if not isinstance(network, PublicAccess):
+        return
+    if network.expires is None:
+        if Stack.of(interpreter).account != EMBEDDED_ACCOUNT:
+            raise ValueError(
+                "expires is missing; allowed: a date such as datetime.date(2027, 6, 30); optional only on "
+                f"the embedded AWS, account {EMBEDDED_ACCOUNT}"
+            )
+    elif network.expires < datetime.datetime.now(datetime.UTC).date():
+        Annotations.of(interpreter).add_error(
+            f"the approval of internet access expired on {network.expires} (owner: {network.owner}): renew it, or "
+            "remove the internet access"
+        )
 
 
 def _role_identity(role: Literal["none"] | iam.IRole) -> str:

@@ -5,6 +5,7 @@ This module refers to an existing VPC. `sandbox_network` creates one.
 
 from __future__ import annotations
 
+import datetime
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -16,7 +17,6 @@ from sandpiper_constructs.tokens import is_valid
 from sandpiper_contract.aws import MAX_SECURITY_GROUPS, MAX_SUBNETS
 
 if TYPE_CHECKING:
-    import datetime
     from collections.abc import Sequence
 
 _PARAMETER = r"\{\{resolve:ssm:[^{}]+\}\}"
@@ -56,10 +56,11 @@ class PublicAccess:
     Attributes:
         reason: why the code needs the internet.
         owner: the person or team that is responsible.
-        expires: the last day of the approval. Default: no expiry, which is for the embedded AWS.
+        expires: the last day of the approval. After it, the stack of the interpreter cannot be deployed, and all
+            other stacks can. Default: no expiry, which `CodeInterpreter` accepts only on the embedded AWS.
 
     Raises:
-        ValueError: for an empty reason or owner.
+        ValueError: for an empty reason or owner, or for an `expires` that is not a date.
     """
 
     reason: str
@@ -71,6 +72,8 @@ class PublicAccess:
         for name in ("reason", "owner"):
             if not str(getattr(self, name)).strip():
                 raise ValueError(f"{name} is empty; allowed: a sentence that a reviewer can judge")
+        if self.expires is not None and type(self.expires) is not datetime.date:
+            raise ValueError(f"expires is {self.expires!r}; allowed: a date such as datetime.date(2027, 6, 30)")
 
     @property
     def create_only_properties(self) -> dict[str, object]:

@@ -31,6 +31,8 @@ BOOTSTRAP_QUALIFIER = "hnb659fds"
 https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-customizing.html
 """
 
+EMBEDDED_ACCOUNT = "123456789012"
+"""The account of the embedded AWS. AWS uses this number in examples and never assigns it."""
 AGENTCORE = "bedrock-agentcore"
 """The service's name in IAM actions, ARNs and service principals."""
 MANAGED_INTERPRETER = "aws.codeinterpreter.v1"

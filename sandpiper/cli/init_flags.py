@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandpiper.environment.errors import ConfigIssue, InvalidEnvironment, format_value
 from sandpiper.environment.file import from_text
+from sandpiper.environment.interpreter import ALLOWED_EXPIRY
 from sandpiper.environment.model import Environment
 from sandpiper.environment.scaffold import NETWORKS, EnvironmentScaffold
 from sandpiper.environment.zones import SUPPORTED_ZONES
@@ -63,6 +66,7 @@ def find_issues(scaffold: EnvironmentScaffold, output: Path | None) -> list[Conf
     issues = [
         *_flags_of_other_networks(scaffold, network),
         *_zone_issues(scaffold, network),
+        *_expiry_issues(scaffold),
         *_output_issues(scaffold, output),
     ]
     reported = {issue.key_path for issue in issues}
@@ -128,6 +132,13 @@ def _zone_issues(scaffold: EnvironmentScaffold, network: str) -> Iterator[Config
 
 def _zone_text(zone: tuple[str, str]) -> str:
     return "=".join(filter(None, zone))
+
+
+def _expiry_issues(scaffold: EnvironmentScaffold) -> Iterator[ConfigIssue]:
+    """Yields an issue for a past date, with which the new environment could not be deployed."""
+    with suppress(ValueError):  # not a date: an issue of the file
+        if scaffold.expires and date.fromisoformat(scaffold.expires) < datetime.now(UTC).date():
+            yield _issue("expires", f"is {scaffold.expires}", ALLOWED_EXPIRY, "use today or a later date")
 
 
 def _output_issues(scaffold: EnvironmentScaffold, output: Path | None) -> Iterator[ConfigIssue]:

@@ -44,7 +44,7 @@ def status(
 
         selected = select_environment(environment)
         with progress(f"reading {selected.name}"):
-            found = collect_status(selected.account(), selected.name, with_drift=drift)
+            found = collect_status(selected.account(), selected, with_drift=drift)
         if as_json:
             print(found.model_dump_json(by_alias=True, indent=2))
         else:

@@ -20,22 +20,21 @@ from sandpiper.environment.source_positions import SourcePositions
 from sandpiper.environment.validation import MAX_ISSUES, issues_from, relevant_errors
 
 if TYPE_CHECKING:
-    import datetime
     from collections.abc import Sequence
 
     from ruamel.yaml.error import StringMark
     from ruamel.yaml.nodes import Node, ScalarNode
 
 
-def load(path: Path | str, *, today: datetime.date | None = None) -> Environment:
+def load(path: Path | str) -> Environment:
     """Reads an environment file.
 
     Args:
         path: The YAML file. Its name without `.yaml` must be the environment's name.
-        today: The date that decides what has expired. Defaults to the current date in UTC.
 
     Returns:
-        The validated environment. It is immutable.
+        The validated environment. It is immutable. A permission that has expired is no issue of the file:
+        `find_warnings` names it, and the stack that it belongs to cannot be deployed.
 
     Raises:
         InvalidEnvironment: The file is missing, is not YAML or is not a valid environment. No other exception is
@@ -50,33 +49,31 @@ def load(path: Path | str, *, today: datetime.date | None = None) -> Environment
         ['claims', 'analytics']
     """
     file = Path(path)
-    return from_text(_read(file), file, today=today)
+    return from_text(_read(file), file)
 
 
-def from_text(text: str, file: Path, *, today: datetime.date | None = None) -> Environment:
+def from_text(text: str, file: Path) -> Environment:
     """Reads an environment from a text.
 
     Args:
         text: The YAML text.
         file: The name that issues are reported for. The file does not have to exist.
-        today: The date that decides what has expired. Defaults to the current date in UTC.
 
     Raises:
         InvalidEnvironment: The text is not a valid environment.
     """
     document, positions = _parse(file, text)
-    context = {"today": today} if today else None
     issues: list[ConfigIssue] = []
     omitted = 0
     environment, removed = None, set[KeyPath]()
     try:
-        environment = Environment.model_validate(document, context=context)
+        environment = Environment.model_validate(document)
     except ValidationError as error:
         details = relevant_errors(error)
         issues = issues_from(document, details[:MAX_ISSUES])
         omitted = max(0, len(details) - MAX_ISSUES)
         if not omitted:  # otherwise the file is too broken for the checks between its options
-            environment, removed = without_invalid_values(document, context)
+            environment, removed = without_invalid_values(document)
     if environment is not None:
         invalid = removed | {issue.key_path for issue in issues}
         cross_option_issues = [*_name_issues(environment, file), *check(environment)]

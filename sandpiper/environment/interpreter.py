@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Annotated, Literal, cast
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationInfo
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from sandpiper.environment.options import (
     ACCOUNT,
@@ -31,17 +31,8 @@ SUBNET_EXAMPLE, SECURITY_GROUP_EXAMPLE = "subnet-0123456789abcdef0", "sg-0123456
 Description = Annotated[str, Field(pattern=r"^[A-Za-z0-9_ -]{1,200}$")]
 
 
-def _reject_expired(day: datetime.date, info: ValidationInfo) -> datetime.date:
-    context = cast("Mapping[str, datetime.date]", info.context or {})
-    today = context.get("today", datetime.datetime.now(datetime.UTC).date())
-    if day < today:
-        raise ValueError("renew it with a later date, or remove what it permits")
-    return day
-
-
-ExpiryDay = Annotated[datetime.date, AfterValidator(_reject_expired)]
-ALLOWED_EXPIRY = "a date such as 2027-06-30, today or later (optional only on the embedded AWS)"
-EXPIRY_TITLE = "last day; synthesis fails after it, with a warning in the 30 days before"
+ALLOWED_EXPIRY = "a date such as 2027-06-30 (optional only on the embedded AWS)"
+EXPIRY_TITLE = "last day; the stack cannot be deployed after it, with a warning in the 30 days before"
 ALLOWED_OWNER = "a team or person, 1 to 200 characters"
 OWNER_TITLE = "who is responsible, for the security review"
 
@@ -172,7 +163,7 @@ class PublicInterpreter(BaseInterpreter):
         examples=["Packages from PyPI"],
     )
     owner: ReviewText = option(OWNER_TITLE, ALLOWED_OWNER, examples=["platform team"])
-    expires: ExpiryDay | None = option(EXPIRY_TITLE, ALLOWED_EXPIRY, None)
+    expires: datetime.date | None = option(EXPIRY_TITLE, ALLOWED_EXPIRY, None)
 
 
 class VpcInterpreter(BaseInterpreter):

@@ -4,6 +4,7 @@
 resources from an environment; this package does not import it.
 """
 
+import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -13,7 +14,6 @@ from sandpiper.environment.interpreter import (
     ALLOWED_OWNER,
     EXPIRY_TITLE,
     OWNER_TITLE,
-    ExpiryDay,
     Interpreter,
 )
 from sandpiper.environment.network import Network
@@ -35,9 +35,8 @@ from sandpiper.environment.options import (
 )
 from sandpiper.environment.storage import DataBucket
 from sandpiper.names import DEFAULT_TENANT, FLEET, NETWORK, STORAGE
+from sandpiper_contract.aws import EMBEDDED_ACCOUNT
 
-EMBEDDED_ACCOUNT = "123456789012"
-"""The account of the embedded AWS. AWS uses this number in examples, so it is not a customer's account."""
 RESERVED_TENANT_NAMES = (STORAGE, NETWORK, FLEET)
 """Names of the environment's own stacks, which a tenant cannot have."""
 
@@ -147,7 +146,7 @@ class AcceptedFinding(Options):
         examples=["The log bucket has no access logs"],
     )
     owner: ReviewText = option(OWNER_TITLE, ALLOWED_OWNER, examples=["platform team"])
-    expires: ExpiryDay | None = option(EXPIRY_TITLE, ALLOWED_EXPIRY, None)
+    expires: datetime.date | None = option(EXPIRY_TITLE, ALLOWED_EXPIRY, None)
 
 
 def _not_reserved(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, cast
+from typing import cast
 
 from pydantic import ValidationError
 
@@ -12,16 +12,11 @@ from sandpiper.environment.model import Environment
 from sandpiper.environment.option_lookup import OptionLookup, value_at
 from sandpiper.environment.validation import relevant_errors
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 MAX_ROUNDS = 100
 """Each round removes at least one value. The maximum bounds the time that a hostile file can take."""
 
 
-def without_invalid_values(
-    document: object, context: Mapping[str, Any] | None
-) -> tuple[Environment | None, set[KeyPath]]:
+def without_invalid_values(document: object) -> tuple[Environment | None, set[KeyPath]]:
     """Returns the environment without the invalid values of a document, and the key paths that were removed.
 
     An example replaces an invalid value that is required. The environment is None if nothing valid remains.
@@ -29,7 +24,7 @@ def without_invalid_values(
     remaining, removed = copy.deepcopy(document), set[KeyPath]()
     for _ in range(MAX_ROUNDS):
         try:
-            return Environment.model_validate(remaining, context=context), removed
+            return Environment.model_validate(remaining), removed
         except ValidationError as error:
             for detail in relevant_errors(error):
                 removed.add(_remove(remaining, OptionLookup.from_error(remaining, detail)))

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sandpiper.environment.model import EMBEDDED_ACCOUNT
+from sandpiper_contract.aws import EMBEDDED_ACCOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +106,7 @@ def _public(scaffold: EnvironmentScaffold) -> list[str]:
         "    network: PUBLIC # code reaches the internet",
         *_line("    reason", scaffold.reason),
         *_line("    owner", scaffold.owner),
-        *([] if expires is None else [f"    expires: {_date(expires)} # synthesis fails after this day"]),
+        *([] if expires is None else [f"    expires: {_date(expires)} # the stack cannot be deployed after this day"]),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Finds warnings about a valid environment: permissions that expire soon, and regions unknown to this version."""
+"""Finds warnings about a valid environment: permissions that expire soon or have expired, and unknown regions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def find_warnings(environment: Environment, *, today: datetime.date | None = Non
 
     Example:
         >>> [str(warning.text) for warning in find_warnings(environment)]
-        ['expires on 2027-06-30; synthesis fails after that until you renew it']
+        ['expires on 2027-06-30; its stack cannot be deployed after that until you renew it']
     """
     day = today or datetime.datetime.now(datetime.UTC).date()
     found = (*_unknown_regions(environment), *_expiring(environment, day))
@@ -59,7 +59,13 @@ def _unknown_regions(environment: Environment) -> Iterator[tuple[KeyPath, str]]:
 def _expiring(environment: Environment, today: datetime.date) -> Iterator[tuple[KeyPath, str]]:
     for key_path, last_day in _last_days(environment):
         if last_day is not None and last_day <= today + EXPIRY_NOTICE:
-            yield key_path, f"expires on {last_day}; synthesis fails after that until you renew it"
+            yield key_path, _expiry_text(last_day, today)
+
+
+def _expiry_text(last_day: datetime.date, today: datetime.date) -> str:
+    if last_day < today:
+        return f"expired on {last_day}; its stack cannot be deployed until you renew it or remove what it permits"
+    return f"expires on {last_day}; its stack cannot be deployed after that until you renew it"
 
 
 def _last_days(environment: Environment) -> Iterator[tuple[KeyPath, datetime.date | None]]:

@@ -17,7 +17,7 @@ from sandpiper.plan.target import DeploymentTarget
 from sandpiper.plan.template import Template, parse_template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 STACK_NAME = re.compile(rf"sandpiper-({ENVIRONMENT_NAME})-([a-z0-9-]+)")
 """The name of a stack: the name of the environment, which has no hyphen, and the name of the part."""
@@ -28,12 +28,13 @@ BOOTSTRAP_PARAMETER = re.compile(r"/cdk-bootstrap/[^/]+/version")
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack of the assembly; `size` is that of its template in bytes."""
+    """A stack of the assembly; `size` is that of its template in bytes, and `errors` are why it cannot be deployed."""
 
     name: str
     template: Template
     size: int
     is_protected: bool
+    errors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ def synthesise(file: Path, progress: Callable[[str], None]) -> Assembly:
         CliError: The synthesis fails; the message contains the output of the CDK CLI.
     """
     with tempfile.TemporaryDirectory(prefix="sandpiper-plan-") as output:
-        cdk(["synth", "--quiet", "-c", f"environment={file}", "--output", output], PROJECT, progress)
+        # Stacks that cannot be deployed are synthesised too. `Stack.errors` has the reasons.
+        options = ["--quiet", "--ignore-errors", "-c", f"environment={file}", "--output", output]
+        cdk(["synth", *options], PROJECT, progress)
         return read_assembly(Path(output))
 
 
@@ -104,7 +107,8 @@ def read_assembly(directory: Path) -> Assembly:
         environments.add((parts[1], account_and_region[1], account_and_region[2]))
         text = _read(directory / str(options.get("templateFile")))
         template = parse_template(name, text, DeploymentTarget(account_and_region[1], account_and_region[2]))
-        stacks[name] = Stack(name, template, len(text.encode()), bool(options.get("terminationProtection")))
+        protected, errors = bool(options.get("terminationProtection")), tuple(_errors(directory, artifact))
+        stacks[name] = Stack(name, template, len(text.encode()), protected, errors)
         if BOOTSTRAP_PARAMETER.fullmatch(parameter := str(options.get("bootstrapStackVersionSsmParameter"))):
             bootstraps.add(Bootstrap(parameter, int(options.get("requiresBootstrapStackVersion", 0))))
     if not stacks:
@@ -114,6 +118,15 @@ def read_assembly(directory: Path) -> Assembly:
         raise _invalid(directory, f"it has stacks of more than one environment, account or region: {names}")
     ((environment, account, region),) = environments
     return Assembly(environment, DeploymentTarget(account, region), stacks, frozenset(bootstraps))
+
+
+def _errors(directory: Path, artifact: dict[str, Any]) -> Iterator[str]:
+    """Yields the error annotations of a stack, with which the CDK CLI refuses to deploy it."""
+    metadata: dict[str, Any] = artifact.get("metadata", {})
+    if additional := artifact.get("additionalMetadataFile"):
+        metadata = {**metadata, **json.loads(_read(directory / str(additional)))}
+    for path, entries in metadata.items():
+        yield from (f"{path}: {entry['data']}" for entry in entries if entry.get("type") == "aws:cdk:error")
 
 
 def _artifacts(directory: Path) -> dict[str, dict[str, Any]]:

@@ -79,7 +79,7 @@ def create_plan(
         environment=assembly.environment,
         account=assembly.target.account,
         region=assembly.target.region,
-        notes=(*warnings, *notes.bootstrap_notes(assembly, resources.bootstrap_version)),
+        notes=(*warnings, *notes.error_notes(assembly), *notes.bootstrap_notes(assembly, resources.bootstrap_version)),
         stacks=tuple(stacks),
         quotas=tuple(quota_usage(quotas, assembly.stacks, [one.template for one in removed.values()])),
     )

@@ -13,6 +13,7 @@ from sandpiper.environment import find_warnings, load
 from sandpiper.environment.model import Environment, Quotas
 from sandpiper.environment.options import ENVIRONMENT_NAME, REGION, is_match
 from sandpiper.errors import CliError
+from sandpiper.names import FLEET, NETWORK, STORAGE, stack_name
 from sandpiper.plan import assembly
 from sandpiper.plan.deployed import Account
 from sandpiper.plan.target import DeploymentTarget
@@ -43,6 +44,17 @@ class SelectedEnvironment:
     def warnings(self) -> tuple[str, ...]:
         """The warnings about the file."""
         return tuple(f"{one.at}: {one.text}" for one in find_warnings(self.environment)) if self.environment else ()
+
+    def has_stack(self, name: str) -> bool:
+        """Returns whether the file has a stack; True without a file."""
+        if self.environment is None:
+            return True
+        parts = [*self.environment.all_tenants, FLEET]
+        if self.environment.network:
+            parts.append(NETWORK)
+        if not self.environment.data_bucket.name:
+            parts.append(STORAGE)
+        return name in {stack_name(self.name, part) for part in parts}
 
     def synthesise(self, progress: Callable[[str], None]) -> Assembly:
         """Synthesises the environment. Raises CliError when that fails."""

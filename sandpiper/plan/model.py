@@ -174,8 +174,8 @@ class Plan(JsonModel):
 
     @property
     def has_changes(self) -> bool:
-        """Whether a deployment would change anything."""
-        return any(stack.change != "unchanged" for stack in self.stacks)
+        """Whether a deployment would change anything. It does not delete the stacks of removed tenants."""
+        return any(stack.change in ("new", "changed") for stack in self.stacks)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the JSON that the command prints."""

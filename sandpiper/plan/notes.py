@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from sandpiper.plan.template import Template
 
 
+def error_notes(assembly: Assembly) -> Iterator[str]:
+    """Yields why `cdk deploy` refuses stacks, such as a permission that has expired."""
+    for name, stack in assembly.stacks.items():
+        yield from (f"{name} cannot be deployed: {error}" for error in stack.errors)
+
+
 def bootstrap_notes(assembly: Assembly, bootstrap_version: Callable[[str], int | None]) -> Iterator[str]:
     """Yields the `cdk bootstrap` commands without which `cdk deploy` fails."""
     target = f"{assembly.target.account}/{assembly.target.region}"
@@ -69,7 +75,7 @@ def removed_stack_notes(deployed: DeployedStack) -> Iterator[str]:
     if deployed.is_protected:
         allow = "aws cloudformation update-termination-protection --no-enable-termination-protection"
         delete = f"{allow} --stack-name {deployed.name}` and `{delete}"
-    yield f"`cdk deploy` does not delete this stack; to delete it, with everything that is listed here, run `{delete}`"
+    yield f"to delete this stack, with everything that is listed here, run `{delete}`"
     outputs = deployed.template.resolve(deployed.template.content.get("Outputs", {}))
     if {"DataBucketName", "DataPrefix"} <= set(outputs):
         bucket, prefix = outputs["DataBucketName"]["Value"], outputs["DataPrefix"]["Value"]

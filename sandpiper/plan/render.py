@@ -35,7 +35,7 @@ VERBS: dict[Change, str] = {
 STACK_HEADINGS = {
     "new": "new",
     "changed": "changed",
-    "gone": "no longer in the environment file, but still deployed",
+    "gone": "no longer in the environment file, but still deployed. `cdk deploy` leaves it; if you delete it:",
 }
 QUOTA_NAMES = {"functions at once": "concurrent executions", "template bytes": "template size in bytes"}
 """Names of quotas that differ from those in the JSON."""
@@ -45,7 +45,7 @@ def report(plan: Plan) -> Iterator[Line]:
     """Yields the lines of the report."""
     yield Line(f"Plan for environment {plan.environment} in account {plan.account}, {plan.region}", tone="head")
     yield from (Line(note, 1, "less") for note in plan.notes)
-    losses = [line for stack in plan.stacks for line in _losses(stack)]
+    losses = [line for stack in plan.stacks if stack.change != "gone" for line in _losses(stack)]
     if losses:
         yield Line("! Data loss", tone="loss")
         yield from losses
@@ -60,13 +60,12 @@ def report(plan: Plan) -> Iterator[Line]:
 
 
 def _losses(stack: StackPlan) -> Iterator[Line]:
-    if_deleted = ", if you delete that stack" if stack.change == "gone" else ""
     for one in stack.data:
         if one.loses_data:
-            yield Line(f"! {stack.name}: {data_sentence(one)}{if_deleted}", 1, "loss")
+            yield Line(f"! {stack.name}: {data_sentence(one)}", 1, "loss")
     for each in stack.interpreters:
         if each.sessions:
-            yield Line(f"! {stack.name}: {_ended_sessions(each)}{if_deleted}", 1, "loss")
+            yield Line(f"! {stack.name}: {_ended_sessions(each)}", 1, "loss")
 
 
 def _stack(stack: StackPlan) -> Iterator[Line]:

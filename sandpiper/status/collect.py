@@ -18,22 +18,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sandpiper.plan.deployed import Account, DeployedStack
+    from sandpiper.plan.environments import SelectedEnvironment
 
 MAX_FAILURES = 3
 DELETED = "DELETED"
 
 
-def collect_status(account: Account, environment: str, *, with_drift: bool) -> Status:
+def collect_status(account: Account, selected: SelectedEnvironment, *, with_drift: bool) -> Status:
     """Returns the status of an environment.
 
     Args:
         account: where the environment is deployed.
-        environment: the name of the environment.
+        selected: the environment.
         with_drift: whether to compare resources with their templates, which takes longest.
 
     Raises:
         CliError: No stack of the environment is deployed, or AWS refuses a call.
     """
+    environment = selected.name
     stacks = list(account.stacks(environment).values())
     if not stacks:
         raise CliError(
@@ -46,7 +48,13 @@ def collect_status(account: Account, environment: str, *, with_drift: bool) -> S
             environment=environment,
             account=account.target.account,
             region=account.target.region,
-            stacks=tuple(StackStatus(name=one.name, status=one.status, changed=one.changed) for one in stacks),
+            warnings=selected.warnings,
+            stacks=tuple(
+                StackStatus(
+                    name=one.name, status=one.status, changed=one.changed, orphaned=not selected.has_stack(one.name)
+                )
+                for one in stacks
+            ),
             tenants=tuple(_tenant(account, environment, one) for one in stacks if "Interpreters" in one.outputs),
             alarms=tuple(_alarms(account, environment)),
             drift=tuple(drift),

@@ -6,11 +6,12 @@ from sandpiper.plan.model import JsonModel
 
 
 class StackStatus(JsonModel):
-    """A stack, and the time of its last change."""
+    """A stack, and the time of its last change; `orphaned` if the environment file no longer has it."""
 
     name: str
     status: str
     changed: datetime.datetime
+    orphaned: bool
 
 
 class InterpreterStatus(JsonModel):
@@ -63,12 +64,14 @@ class Status(JsonModel):
     """Everything that is deployed of an environment.
 
     Attributes:
+        warnings: warnings about the environment file, such as permissions that have expired.
         unchecked: resources and properties that could not be compared with their templates.
     """
 
     environment: str
     account: str
     region: str
+    warnings: tuple[str, ...]
     stacks: tuple[StackStatus, ...]
     tenants: tuple[TenantStatus, ...]
     alarms: tuple[AlarmStatus, ...]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def report(status: Status) -> Iterator[Line]:
     """Yields the lines of the report."""
     yield Line(f"Status of environment {status.environment} in account {status.account}, {status.region}", tone="head")
+    yield from (Line(warning, 1, "less") for warning in status.warnings)
     for one in status.drift:
         location = f"{one.resource} of {one.stack}, {one.property}"
         yield Line(f"! drift: {location}: expected: {one.expected}; found: {one.found}; {one.remedy}", 1, "loss")
@@ -24,6 +25,9 @@ def report(status: Status) -> Iterator[Line]:
         is_healthy = stack.status.endswith("_COMPLETE") and "ROLLBACK" not in stack.status
         text = f"stack {stack.name}: {stack.status} since {stack.changed:{MINUTE_FORMAT}}"
         yield Line(text, 1, "plain" if is_healthy else "loss")
+        if stack.orphaned:
+            delete = f"aws cloudformation delete-stack --stack-name {stack.name}"
+            yield Line(f"orphaned: the environment file no longer has it; to delete it, run `{delete}`", 2, "less")
     for tenant in status.tenants:
         yield from _tenant(tenant)
     if status.unchecked:

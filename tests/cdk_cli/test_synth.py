@@ -27,6 +27,21 @@ def test_synthesis_needs_no_network_or_credentials_and_passes_validation(tmp_pat
     assert "CloudFormation Validate" not in conclusions, "the report has findings"
 
 
+def test_expired_permission_stops_the_deployment_of_its_own_stack_alone(tmp_path: Path) -> None:
+    public = "{network: PUBLIC, reason: pip, owner: me, expires: 2020-06-30}"
+    file = tmp_path / "one.yaml"
+    file.write_text(
+        'name: one\naccount: "111122223333"\nregion: eu-west-1\nowner: me\ntenants:\n'
+        f"  claims: {{interpreters: {{web: {public}}}}}\n  billing: {{interpreters: {{run: }}}}\n"
+    )
+    options = ["-c", f"environment={file}"]
+    all_stacks = _synth(tmp_path, *options)
+    assert all_stacks.returncode == 1
+    assert "the approval of internet access expired on 2020-06-30 (owner: me): renew it, or remove" in all_stacks.stderr
+    others = _synth(tmp_path, *options, "sandpiper-one-billing", "sandpiper-one-fleet")
+    assert others.returncode == 0, others.stderr
+
+
 def test_invalid_environment_is_reported_without_a_traceback(tmp_path: Path) -> None:
     completed = _synth(tmp_path, "-c", "environment=nowhere")
     assert completed.returncode == 1

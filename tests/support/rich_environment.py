@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 RICH: dict[str, Any] = {
@@ -25,7 +26,12 @@ RICH: dict[str, Any] = {
         },
         "analytics": {
             "interpreters": {
-                "two": {"network": "PUBLIC", "reason": "pip", "owner": "analysts", "expires": None},
+                "two": {
+                    "network": "PUBLIC",
+                    "reason": "pip",
+                    "owner": "analysts",
+                    "expires": datetime.date(2999, 6, 30),
+                },
                 "three": {
                     "callers": (
                         "arn:aws:iam::111122223333:role/agent",

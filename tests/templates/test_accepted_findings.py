@@ -18,7 +18,7 @@ POLICY = "stack/Role/DefaultPolicy/Resource"
 WILDCARD = "AwsSolutions-IAM5[Resource::*]"
 
 
-def _environment(folder: Path, finding: str, at: str) -> tuple[Environment, Path]:
+def _environment(folder: Path, finding: str, at: str, expires: str = "2999-06-30") -> tuple[Environment, Path]:
     file = folder / "dev.yaml"
     file.write_text(f"""\
 name: dev
@@ -32,7 +32,7 @@ accepted_findings:
   at: {at}
   reason: Nothing narrower is possible
   owner: platform team
-  expires: 2999-06-30
+  expires: {expires}
 """)
     return load(file), file
 
@@ -79,3 +79,13 @@ def test_finding_that_does_not_occur_fails_after_synthesis(tmp_path: Path) -> No
     (problem,) = error.value.issues
     assert (problem.line, problem.at) == (8, "accepted_findings[0].finding")
     assert problem.problem == f"is 'AwsSolutions-S1', which does not occur at {POLICY}"
+
+
+def test_expired_finding_is_an_error_of_its_stack_and_stays_acknowledged(tmp_path: Path) -> None:
+    environment, file = _environment(tmp_path, WILDCARD, POLICY, expires="2020-06-30")
+    app = _app(tmp_path)
+    acknowledge(app, environment, file)
+    assembly = Path(app.synth().directory)  # a finding that is not acknowledged would fail the synthesis of all stacks
+    require_used(assembly, environment, file)
+    errors = (assembly / "stack.metadata.json").read_text()
+    assert f"accepted_findings[0], {WILDCARD}, expired on 2020-06-30 (owner: platform team): renew it" in errors

@@ -19,6 +19,7 @@ from sandpiper_constructs.interpreter import MAX_NAME_CHARACTERS, CodeInterprete
 from sandpiper_constructs.metrics import Operation, OperationMetric, Usage
 from sandpiper_constructs.network_access import PublicAccess, VpcAccess
 from sandpiper_constructs.principals import service_principal
+from sandpiper_contract.aws import EMBEDDED_ACCOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +57,30 @@ def test_public_without_a_reason_or_an_owner_is_rejected(missing: str) -> None:
     arguments = {"reason": "Packages", "owner": "platform team", missing: "  "}
     with pytest.raises(ValueError, match=f"{missing} is empty"):
         PublicAccess(**arguments, expires=datetime.date(2099, 1, 1))
+
+
+def test_public_without_an_expiry_date_is_accepted_on_the_embedded_aws_alone() -> None:
+    unlimited = PublicAccess(reason="Packages", owner="platform team")
+    for account in ("111122223333", None):
+        stack = cdk.Stack(env=cdk.Environment(account=account, region="us-east-1"))
+        with pytest.raises(ValueError, match="expires is missing; allowed: a date such as"):
+            CodeInterpreter(stack, "One", name_prefix="one", network=unlimited)
+    embedded = cdk.Stack(env=cdk.Environment(account=EMBEDDED_ACCOUNT, region="us-east-1"))
+    assert CodeInterpreter(embedded, "One", name_prefix="one", network=unlimited)
+
+
+@pytest.mark.parametrize("expires", ["2099-01-01", datetime.datetime(2099, 1, 1, tzinfo=datetime.UTC), 2099])
+def test_public_with_an_expiry_that_is_no_date_is_rejected(expires: Any) -> None:
+    with pytest.raises(ValueError, match=r"allowed: a date such as datetime\.date"):
+        PublicAccess(reason="Packages", owner="platform team", expires=expires)
+
+
+@pytest.mark.parametrize("network", ["PUBLIC", None, PublicAccess])
+def test_network_that_is_no_network_access_is_rejected(render: Render, network: Any) -> None:
+    with pytest.raises(
+        ValueError, match=r"network is .*; allowed: SANDBOX, PublicAccess\(reason=…, owner=…, expires=…"
+    ):
+        render(lambda stack: CodeInterpreter(stack, "One", name_prefix="one", network=network))
 
 
 def test_role_trusts_exactly_this_interpreter(render: Render) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,13 @@ def _options(region: str, partition: str) -> dict[str, Any]:
             "claims": {
                 "interpreters": {
                     "one": {"read": ["s3://their-data/shared/"], "write": ["s3://their-data/ours/"]},
-                    "two": {"network": "PUBLIC", "reason": "pip", "owner": "tests", "callers": [role]},
+                    "two": {
+                        "network": "PUBLIC",
+                        "reason": "pip",
+                        "owner": "tests",
+                        "expires": datetime.date(2999, 6, 30),
+                        "callers": [role],
+                    },
                 }
             }
         },

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import datetime
 import os
-import re
 from io import StringIO
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from sandpiper.environment import (
@@ -55,7 +53,7 @@ INTERPRETER = "description, read, write, session, certificates, execution_role, 
 NOT_YAML = "allowed: YAML 1.2; correct this line or the line above"
 KEY = "1 to 24 characters a-z, 0-9 and single hyphens, starting with a letter"
 NAME = "1 to 20 characters a-z and 0-9, starting with a letter, equal to the file's name"
-EXPIRY = "a date such as 2027-06-30, today or later (optional only on the embedded AWS)"
+EXPIRY = "a date such as 2027-06-30 (optional only on the embedded AWS)"
 TENANT = f"{KEY}, except storage, network, fleet"
 NETWORKS = "SANDBOX | PUBLIC | VPC"
 OPTIONAL = "change the value, or remove it to use the default"
@@ -69,14 +67,14 @@ def file(tmp_path: Path) -> Path:
 
 def _read(file: Path, text: str) -> Environment:
     file.write_text(text)
-    return load(file, today=TODAY)
+    return load(file)
 
 
 def _issues(file: Path, content: str | bytes) -> tuple[ConfigIssue, ...]:
     """Returns the issues of an invalid file."""
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(InvalidEnvironment) as caught:
-        load(file, today=TODAY)
+        load(file)
     issues = caught.value.issues
     assert str(caught.value).splitlines()[:50] == [str(issue) for issue in issues[:50]]
     assert all(issue.file == file for issue in issues)
@@ -140,23 +138,25 @@ def test_environment_is_immutable(file: Path) -> None:
         environment.region = "us-east-1"
 
 
-def test_expired_interpreter_is_rejected_without_a_file() -> None:
-    options = {"network": "PUBLIC", "reason": "Packages from PyPI", "owner": "platform team"}
-    assert PublicInterpreter.model_validate({**options, "expires": datetime.date(2999, 1, 1)})
-    with pytest.raises(ValidationError):
-        PublicInterpreter.model_validate({**options, "expires": datetime.date(2020, 1, 1)})
-
-
 def test_unknown_region_is_a_warning(file: Path) -> None:
     environment = _read(file, GOOD.replace("eu-west-1", "eu-central-2").replace("2027-06-30", "2027-12-31"))
     assert [warning.at for warning in find_warnings(environment, today=TODAY)] == ["region"]
 
 
-def test_expiry_date_includes_its_last_day(file: Path) -> None:
-    file.write_text(GOOD)
-    assert load(file, today=TODAY)
-    with pytest.raises(InvalidEnvironment, match=re.escape(f"web.expires is 2027-06-30; allowed: {EXPIRY}")):
-        load(file, today=TODAY + datetime.timedelta(days=1))
+@pytest.mark.parametrize(
+    ("days", "text"),
+    [
+        (-31, None),
+        (-30, "expires on 2027-06-30; its stack cannot be deployed after that until you renew it"),
+        (0, "expires on 2027-06-30; its stack cannot be deployed after that until you renew it"),
+        (1, "expired on 2027-06-30; its stack cannot be deployed until you renew it or remove what it permits"),
+    ],
+)
+def test_expiry_is_a_warning_that_no_other_tenant_depends_on(file: Path, days: int, text: str | None) -> None:
+    warnings = find_warnings(_read(file, GOOD), today=TODAY + datetime.timedelta(days=days))
+    assert [(one.at, one.text) for one in warnings] == (
+        [] if text is None else [("tenants.claims.interpreters.web.expires", text)]
+    )
 
 
 @pytest.mark.parametrize(
@@ -291,12 +291,6 @@ def test_expiry_date_includes_its_last_day(file: Path) -> None:
             "PUBLIC",
             "[PUBLIC]",
             "10: tenants.claims.interpreters.web.network is ['PUBLIC']; allowed: SANDBOX | PUBLIC | VPC; write PUBLIC",
-        ),
-        (
-            "expires: 2027-06-30",
-            "expires: 2027-06-29",
-            f"13: tenants.claims.interpreters.web.expires is 2027-06-29; allowed: {EXPIRY}; "
-            "renew it with a later date, or remove what it permits",
         ),
         (
             "expires: 2027-06-30",
@@ -477,7 +471,7 @@ def test_merged_key_is_no_duplicate_and_has_its_own_line(file: Path) -> None:
 
 def test_unknown_network_does_not_hide_other_issues_of_the_interpreter(file: Path) -> None:
     bad = GOOD.replace("PUBLIC", "NAT\n        session: {default_seconds: 1}\n        subnet: x").replace(
-        "2027-06", "2020-06"
+        "2027-06-30", "soon"
     )
     assert [issue.at.removeprefix("tenants.claims.interpreters.web.") for issue in _issues(file, bad)] == [
         "subnet",
@@ -704,7 +698,7 @@ def _assert_environment_or_issues(folders: pytest.TempPathFactory, text: str) ->
     file = folders.getbasetemp() / "dev.yaml"
     file.write_text(text, encoding="utf-8", errors="surrogatepass")
     try:
-        assert isinstance(load(file, today=TODAY), Environment)
+        assert isinstance(load(file), Environment)
     except InvalidEnvironment as error:
         assert error.issues
         for issue in error.issues:
