@@ -187,10 +187,13 @@ def test_all_cells_share_one_event_loop_and_its_tasks(session: Session) -> None:
 
 
 def test_interrupted_cell_does_not_continue_in_the_next_one(session: Session) -> None:
-    code = "import asyncio, os, signal\ncontinued = False\nasync def interrupt(): os.kill(os.getpid(), signal.SIGINT)\n"
-    cell = "asyncio.ensure_future(interrupt())\nawait asyncio.sleep(0.1)\ncontinued = True"
-    assert session.python(code + cell, clearContext=True)["exitCode"] == 1
-    assert printed(session, "await asyncio.sleep(0.2); print(continued)", clear=False) == "False"
+    code = "import asyncio, os, subprocess\ncontinued = False\n"
+    interrupt = "subprocess.Popen(['sh', '-c', f'sleep 0.2; kill -INT {os.getpid()}'])\n"
+    cell = f"{interrupt}await asyncio.sleep(1)\ncontinued = True"
+    content = session.python(code + cell, clearContext=True)
+    assert (content["exitCode"], content["stderr"].count("Traceback"), "guest" in content["stderr"]) == (1, 1, False)
+    assert content["stderr"].rstrip().endswith("CancelledError:")
+    assert printed(session, "await asyncio.sleep(1.2); print(continued)", clear=False) == "False"
 
 
 @pytest.mark.parametrize(
@@ -207,6 +210,25 @@ def test_streams_that_a_cell_removed_are_back_in_the_next_one(session: Session, 
     content = session.python("print('first', file=sys.stderr); 1/0")
     assert content["stderr"].startswith("first\n---")
     assert content["stderr"].endswith("ZeroDivisionError: division by zero")
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("input()", "EOFError: EOF when reading a line"),
+        ("breakpoint(); 1 / 0", "bdb.BdbQuit: the debugger has no input"),
+    ],
+)
+def test_program_that_asks_for_input_fails_with_a_message(session: Session, code: str, error: str) -> None:
+    content = session.python(code)
+    assert (content["exitCode"], content["stderr"].endswith(error)) == (1, True)
+
+
+def test_pagers_print_without_waiting_for_a_key(session: Session) -> None:
+    session.invoke("writeFiles", content=[{"path": "long.txt", "text": "".join(f"{n}\n" for n in range(100))}])
+    assert printed(session, "%less long.txt").endswith("99")
+    command = session.invoke("executeCommand", command='"${PAGER:-less}" long.txt')
+    assert command["structuredContent"]["stdout"].split()[-1] == "99"
 
 
 def test_output_is_complete_and_in_order_for_each_stream_object(session: Session) -> None:

@@ -6,6 +6,7 @@ supervisor's objects.
 
 from __future__ import annotations
 
+import bdb
 import ctypes
 import gc
 import importlib
@@ -151,7 +152,10 @@ def _replace_unusable_streams() -> None:
 def _run_cell(shell: Any, code: str, tracebacks: TextIO) -> bool:
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        return bool(shell.run_cell(code, store_history=True).success)
+        result = shell.run_cell(code, store_history=True)
+        if isinstance(result.error_in_exec, bdb.BdbQuit):  # IPython shows no message
+            _write(tracebacks, "bdb.BdbQuit: the debugger has no input\n")
+        return bool(result.success)
     except KeyboardInterrupt:
         _write(tracebacks, "KeyboardInterrupt\n")
         return False

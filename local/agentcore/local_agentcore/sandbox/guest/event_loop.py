@@ -37,11 +37,8 @@ def run(coroutine: Coroutine[object, object, Result]) -> Result:
     """Runs a cell with a top-level `await` in the current loop. An interrupt cancels the cell but no other task."""
     loop = asyncio.get_event_loop()
     cell = loop.create_task(coroutine)
-    try:
+    with suppress(KeyboardInterrupt):
         return loop.run_until_complete(cell)
-    except BaseException:
-        if not cell.done():  # interrupted: without this, the cell would continue in the next one
-            cell.cancel()
-            with suppress(asyncio.CancelledError):
-                loop.run_until_complete(cell)
-        raise
+    # The interrupt came while the cell waited. Without this, the cell would continue when the loop runs again.
+    cell.cancel()
+    return loop.run_until_complete(cell)
