@@ -5,6 +5,7 @@ from __future__ import annotations
 import aws_cdk as cdk
 import cdk_nag
 
+from batch import batch
 from connector import connector
 from long_command import MAX_LIFETIME_SECONDS, long_command
 from one_session import one_session
@@ -17,6 +18,7 @@ from sandpiper_contract.settings import SANDBOX
 
 NAME = "workflow-examples"
 WORKFLOWS = {
+    "batch": (batch, 10_800),
     "connector": (connector, 3_600),
     "long-command": (long_command, MAX_LIFETIME_SECONDS + 3_600),
     "one-session": (one_session, 7_200),
@@ -25,7 +27,7 @@ WORKFLOWS = {
 
 
 class WorkflowExamples(cdk.Stack):
-    """A bucket, an interpreter, a session function and the three workflows."""
+    """A bucket, an interpreter, a session function and the workflows."""
 
     def __init__(self, scope: cdk.App) -> None:
         super().__init__(scope, NAME)

@@ -39,7 +39,7 @@ class Workflows:
 
     outputs: dict[str, str]
 
-    def run(self, name: str, **request: Any) -> dict[str, Any]:
+    def run(self, name: str, **request: Any) -> Any:
         """Runs a workflow to its end. Returns its output, or its error as `failed`."""
         workflows: Any = boto3.client("stepfunctions")
         execution = workflows.start_execution(
@@ -126,13 +126,18 @@ def matches_example(shown: Any, actual: Any) -> bool:
     return shown == actual
 
 
-PAGE = (PROJECT / "docs" / "workflows.md").read_text().partition("### Start them\n")[2].partition("\n## ")[0]
+PAGE = (
+    (PROJECT / "docs" / "workflows.md")
+    .read_text()
+    .partition("### Start them\n")[2]
+    .partition("\n## What ends a session")[0]
+)
 
 
 @pytest.mark.parametrize(
     ("command", "shown"),
     re.findall(r"```sh\n(.*?)```.*?```json\n(.*?)```", PAGE, re.DOTALL),
-    ids=["connector", "long command", "one session"],
+    ids=["connector", "long command", "one session", "batch"],
 )
 def test_commands_of_the_page_print_the_shown_results(workflows: Workflows, command: str, shown: str) -> None:
     assert workflows.outputs
@@ -226,6 +231,13 @@ def test_three_programs_share_one_session(workflows: Workflows) -> None:
     result = workflows.run("OneSession", csv=CSV)
     assert (result["stdout"], result["exitCode"]) == ("drawn", 0)
     assert [file["path"] for file in result["files"]] == ["figure-1.png"]
+
+
+def test_batch_has_a_result_for_each_item_and_closes_its_session(workflows: Workflows, faults: FaultInjector) -> None:
+    code = "import json; print(json.load(open('item.json')))"
+    faults.inject(Rule("error", "writeFiles", code="AccessDeniedException", times=1))
+    results = workflows.run("Batch", code=code, items=['it\'s "1"', {"n": [2]}], timeoutSeconds=60)
+    assert results == [{"error": "AccessDenied"}, {"stdout": "{'n': [2]}", "exitCode": 0, "timedOut": False}]
 
 
 @pytest.mark.parametrize("csv", ["", "Other\n1\n", "Status,Amount\nRejected,none\n"], ids=["first", "second", "third"])
