@@ -64,6 +64,7 @@ def clients(agentcore_endpoint: str) -> Generator[AwsClients]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {
             "AWS_ENDPOINT_URL": agentcore_endpoint,
+            "AWS_ENDPOINT_URL_BEDROCK_AGENTCORE": agentcore_endpoint,  # the embedded AWS of other modules sets it
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_DEFAULT_REGION": REGION,
