@@ -9,6 +9,7 @@ RunError
 ├── InterpreterNotFound
 ├── Throttled             retryable
 ├── QuotaExceeded         retryable
+├── NotStarted            retryable
 ├── SessionLost
 ├── RunUnderWay           retryable
 ├── PayloadTooLarge
@@ -74,6 +75,16 @@ class QuotaExceeded(RunError):  # noqa: N818
 
     retryable = True
     remedy = "Send the request again when other sessions have ended, or request a quota increase from AWS."
+
+
+class NotStarted(RunError):  # noqa: N818
+    """A temporary failure before the code was sent. The code has not run.
+
+    The session did not start or has ended, the service or S3 failed, or too little time was left.
+    """
+
+    retryable = True
+    remedy = "Send the request again. If its session has ended, send it to another session."
 
 
 class SessionLost(RunError):  # noqa: N818

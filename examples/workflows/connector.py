@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sandpiper_constructs.session_function import SessionFunction
 
 SESSION_TIMEOUT_SECONDS = 300
-BUSY_ERRORS = ["Throttled", "QuotaExceeded", "Lambda.TooManyRequestsException"]
+BUSY_ERRORS = ["Throttled", "QuotaExceeded", "NotStarted", "Lambda.TooManyRequestsException"]
 NOT_RUN_ERRORS = ["InvalidRequest", "AccessDenied", "InterpreterNotFound", "StorageError"]
 
 
@@ -42,7 +42,7 @@ def connector(scope: Construct, session_function: SessionFunction) -> sfn.IChain
         },
     )
     for errors, name in (
-        (BUSY_ERRORS, "Try later"),  # the service was busy during all retries
+        (BUSY_ERRORS, "Try later"),  # the service was busy or failed during all retries
         (NOT_RUN_ERRORS, "Correct the request"),
         (["States.ALL"], "Check for side effects"),  # for any other error, the code may have run
     ):

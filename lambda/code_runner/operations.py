@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from code_runner.agentcore.client import CodeInterpreterClient
 from code_runner.agentcore.deadline import Deadline
 from code_runner.agentcore.programs import Code, Command
+from code_runner.agentcore.service_errors import is_temporary_storage_error
 from code_runner.files.storage import Storage
 from code_runner.idempotency.fingerprint import fingerprints
 from code_runner.idempotency.record import Abandoned, Completed, IdempotencyRecord, acquire
@@ -26,7 +27,16 @@ from code_runner.session import (
     stop_session,
 )
 from sandpiper_contract import requests, results
-from sandpiper_contract.errors import CodeFailed, InvalidRequest, RunError, SessionLost
+from sandpiper_contract.errors import (
+    CodeFailed,
+    DeadlineExceeded,
+    InvalidRequest,
+    NotStarted,
+    RunError,
+    ServiceFault,
+    SessionLost,
+    StorageError,
+)
 from sandpiper_contract.files import SkipReason
 from sandpiper_contract.handles import SessionHandle
 from sandpiper_contract.settings import INPUTS, RUNS
@@ -58,6 +68,8 @@ _WITH_OUTPUTS = (
     requests.CollectFiles,
 )
 _STARTING = (requests.RunCode, requests.RunCommand, requests.StartCommand, requests.OpenSession)
+_WITH_CODE = (*_STARTING, requests.RunInSession)
+"""Requests that run code or open a session for it."""
 Result = TypeVar("Result", bound="Record")
 Ended = TypeVar("Ended", results.RunResult, results.CommandState)
 
@@ -241,19 +253,25 @@ class Operations:
 
         Raises:
             SessionLost: An earlier attempt sent the code and left no result.
+            NotStarted: A temporary failure before the code was sent.
             RunError: The work failed, now or in an earlier attempt.
         """
         if isinstance(request, _STARTING):
             self.tenant.lifetime_seconds(request)  # raises an error before any call to AWS
-        self.deadline.earlier(CLEANUP_SECONDS + COLLECTION_SECONDS).require(MIN_REMAINING_SECONDS, "beginning the run")
-        match acquire(
-            self.clients.s3,
-            self._record_address,
-            fingerprints(self.run, request),
-            retry=self.run.attempt,
-            wait_until=self._work_deadline,
-            deadline=self.deadline,
-        ):
+        try:
+            work_deadline = self.deadline.earlier(CLEANUP_SECONDS + COLLECTION_SECONDS)
+            work_deadline.require(MIN_REMAINING_SECONDS, "beginning the run")
+            acquired = acquire(
+                self.clients.s3,
+                self._record_address,
+                fingerprints(self.run, request),
+                retry=self.run.attempt,
+                wait_until=self._work_deadline,
+                deadline=self.deadline,
+            )
+        except (DeadlineExceeded, StorageError) as error:
+            raise _unless_permanent(error, "this attempt sent no code") from error
+        match acquired:
             case Completed(RunError() as error):
                 raise error
             case Completed() if not self.run.identifies_visit:
@@ -280,6 +298,8 @@ class Operations:
             result = truncate_result(complete, self._storage.put_run_artifact)
         except RunError as error:
             record.complete(error=error)
+            if isinstance(request, _WITH_CODE) and not record.is_accepted:
+                raise _unless_permanent(error, "the code has not run") from error
             raise
         record.complete(result=result.to_json() if is_final(result) else None)
         return result
@@ -397,6 +417,22 @@ class Operations:
     @property
     def _work_deadline(self) -> Deadline:
         return self.deadline.earlier(CLEANUP_SECONDS)
+
+
+def _unless_permanent(error: RunError, consequence: str) -> RunError:
+    """Returns NotStarted for a temporary failure, and the error itself if a retry without a change would fail too.
+
+    Args:
+        error: An error before the code was sent.
+        consequence: What the error means for the code.
+    """
+    is_temporary = isinstance(error, DeadlineExceeded | ServiceFault | SessionLost) or (
+        isinstance(error, StorageError) and is_temporary_storage_error(error)
+    )
+    if not is_temporary:
+        return error
+    message = str(error).removesuffix("; it has not run")
+    return NotStarted(f"{message}; {consequence}")
 
 
 def _handle(interpreter: str, session: CodeSession) -> SessionHandle:

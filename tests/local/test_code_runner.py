@@ -23,7 +23,7 @@ from code_runner.operations import Operations
 from code_runner.session import CodeSession, open_session
 from code_runner.tenant_config import TenantConfig
 from local_agentcore.faults import Rule
-from sandpiper_contract.errors import DeadlineExceeded, RunError, SessionLost
+from sandpiper_contract.errors import NotStarted, RunError, SessionLost
 from sandpiper_contract.files import InputFile, Outputs
 from sandpiper_contract.requests import (
     CloseSession,
@@ -235,10 +235,12 @@ def test_code_for_an_ended_session_is_reported_as_not_run(runner: Runner) -> Non
         assert runner.operations().close_session(CloseSession(session=handle)).closed
     run = Run(str(uuid.uuid4()))
     for inputs in ((), (InputFile.from_bytes("a", b""),)):
-        with pytest.raises(SessionLost, match=r"is not active; it has not run$") as lost:
-            runner.operations(run=run).run_in_session(RunInSession(session=session, code="1", inputs=inputs))
-        assert "send it to another session" in str(lost.value.with_remedy())
-        run = Run(str(uuid.uuid4()))
+        for handle in (session, replace(session, ends=int(time.time()) - 5)):
+            with pytest.raises(NotStarted, match=r"is not active; the code has not run$") as not_started:
+                runner.operations(run=run).run_in_session(RunInSession(session=handle, code="1", inputs=inputs))
+            assert "Retryable: yes" in str(not_started.value.with_remedy())
+            assert "send it to another session" in str(not_started.value.with_remedy())
+            run = Run(str(uuid.uuid4()))
     for attempt in (
         lambda: runner.operations().poll_command(PollCommand(task=task)),
         lambda: runner.operations().collect_files(CollectFiles(session=session)),
@@ -316,7 +318,7 @@ def test_code_is_sent_again_only_after_a_throttle(
     [
         ("ThrottlingException", "Throttled"),
         ("AccessDeniedException", "AccessDenied"),
-        ("InternalServerException", "ServiceFault"),
+        ("InternalServerException", "NotStarted"),
     ],
 )
 def test_a_failure_before_the_code_is_reported_and_nothing_ran(
@@ -386,7 +388,7 @@ def test_code_that_outlasts_the_deadline_is_sent_once_and_interrupted_before(
 
 
 def test_run_does_not_start_with_too_little_time_left(runner: Runner) -> None:
-    with pytest.raises(DeadlineExceeded, match="at least 10 s are needed"):
+    with pytest.raises(NotStarted, match="at least 10 s are needed; this attempt sent no code"):
         runner.run(RunCode(code="1"), seconds=35)
     assert runner.sent == []
 
@@ -395,7 +397,7 @@ def test_code_is_not_sent_when_its_inputs_have_used_up_the_time(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("code_runner.operations.MIN_EXECUTION_SECONDS", 900)
-    with pytest.raises(DeadlineExceeded, match="sending the code"):
+    with pytest.raises(NotStarted, match="sending the code"):
         runner.run(WRITES_A_FILE)
     assert runner.sent == ["start", "writeFiles", "stop"]
 

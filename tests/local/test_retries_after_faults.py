@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(ON_AWS, reason="faults can be injected only into
 START, STOP = "StartCodeInterpreterSession", "StopCodeInterpreterSession"
 QUOTA, DENIED, INVALID = "ServiceQuotaExceededException", "AccessDeniedException", "ValidationException"
 
-OK, LOST = "result", "SessionLost"
+OK, LOST, UNSENT = "result", "SessionLost", "NotStarted"
 COMPLETE = "complete result"
 """A result with every file; `result` is one with skipped files."""
 
@@ -36,15 +36,15 @@ FAULTS: list[tuple[str, Rule, str, str, int]] = [
     ("run_code", Rule("throttling", START), "Throttled", COMPLETE, 1),
     ("run_code", Rule("error", START, code=QUOTA), "QuotaExceeded", COMPLETE, 1),
     ("run_code", Rule("error", START, code=DENIED), "AccessDenied", COMPLETE, 1),
-    ("run_code", Rule("error", START), "ServiceFault", COMPLETE, 1),
-    ("run_code", Rule("error", START, at="after"), "ServiceFault", COMPLETE, 1),
-    ("run_code", Rule("disconnect", START, at="unanswered"), "ServiceFault", COMPLETE, 1),
+    ("run_code", Rule("error", START), UNSENT, COMPLETE, 1),
+    ("run_code", Rule("error", START, at="after"), UNSENT, COMPLETE, 1),
+    ("run_code", Rule("disconnect", START, at="unanswered"), UNSENT, COMPLETE, 1),
     ("run_code", Rule("disconnect", START, at="unanswered", times=1), COMPLETE, COMPLETE, 1),
     ("run_code", Rule("latency", START, seconds=2.5, times=1), COMPLETE, COMPLETE, 1),
     ("run_code", Rule("throttling", "writeFiles"), "Throttled", COMPLETE, 1),
-    ("run_code", Rule("error", "writeFiles"), "ServiceFault", COMPLETE, 1),
-    ("run_code", Rule("disconnect", "writeFiles", at="unanswered"), "ServiceFault", COMPLETE, 1),
-    ("run_code", Rule("session_dies", "writeFiles"), LOST, COMPLETE, 1),
+    ("run_code", Rule("error", "writeFiles"), UNSENT, COMPLETE, 1),
+    ("run_code", Rule("disconnect", "writeFiles", at="unanswered"), UNSENT, COMPLETE, 1),
+    ("run_code", Rule("session_dies", "writeFiles"), UNSENT, COMPLETE, 1),
     ("run_code", Rule("slow_file", "writeFiles", seconds=0.2), COMPLETE, COMPLETE, 1),
     ("run_code", Rule("throttling", "executeCode"), "Throttled", COMPLETE, 1),
     ("run_code", Rule("error", "executeCode", code=QUOTA), "QuotaExceeded", COMPLETE, 1),
@@ -78,19 +78,19 @@ FAULTS: list[tuple[str, Rule, str, str, int]] = [
     ("run_in_session", Rule("error", "executeCode"), LOST, LOST, 0),
     ("run_in_session", Rule("disconnect", "executeCode", at="unanswered"), LOST, LOST, 1),
     ("run_in_session", Rule("session_dies", "executeCode"), LOST, LOST, 0),
-    ("open_session", Rule("error", START, at="after"), "ServiceFault", OK, 0),
-    ("open_session", Rule("error", "writeFiles"), "ServiceFault", OK, 0),
+    ("open_session", Rule("error", START, at="after"), UNSENT, OK, 0),
+    ("open_session", Rule("error", "writeFiles"), UNSENT, OK, 0),
     ("open_session", Rule("disconnect", "writeFiles", at="unanswered", times=1), OK, OK, 0),
 ]
 AT_S3: list[tuple[str, str, Fault, str, str, int]] = [
     # operation, step, fault, outcome of the first attempt, outcome of the second, executions of the code
     ("run_code", "claimed", "denied", "StorageError", COMPLETE, 1),
-    ("run_code", "claimed", "down", "StorageError", COMPLETE, 1),
-    ("run_code", "claimed", "lost", "StorageError", COMPLETE, 1),
+    ("run_code", "claimed", "down", UNSENT, COMPLETE, 1),
+    ("run_code", "claimed", "lost", UNSENT, COMPLETE, 1),
     ("run_code", "claimed", "lost once", COMPLETE, COMPLETE, 1),
     ("run_code", "accepted", "denied", "StorageError", COMPLETE, 1),
-    ("run_code", "accepted", "down", "StorageError", COMPLETE, 1),
-    ("run_code", "accepted", "lost", "StorageError", COMPLETE, 1),
+    ("run_code", "accepted", "down", UNSENT, COMPLETE, 1),
+    ("run_code", "accepted", "lost", UNSENT, COMPLETE, 1),
     ("run_code", "accepted", "lost once", COMPLETE, COMPLETE, 1),
     ("run_code", "file", "denied", COMPLETE, COMPLETE, 1),
     ("run_code", "file", "down", COMPLETE, COMPLETE, 1),
@@ -100,11 +100,11 @@ AT_S3: list[tuple[str, str, Fault, str, str, int]] = [
     ("run_code", "done", "down", COMPLETE, LOST, 1),
     ("run_code", "done", "lost", COMPLETE, COMPLETE, 1),
     ("run_code", "done", "lost once", COMPLETE, COMPLETE, 1),
-    ("run_command", "accepted", "lost", "StorageError", COMPLETE, 1),
-    ("run_in_session", "accepted", "lost", "StorageError", COMPLETE, 1),
+    ("run_command", "accepted", "lost", UNSENT, COMPLETE, 1),
+    ("run_in_session", "accepted", "lost", UNSENT, COMPLETE, 1),
     ("run_in_session", "done", "denied", COMPLETE, LOST, 1),
-    ("start_command", "accepted", "lost", "StorageError", COMPLETE, 1),
-    ("open_session", "claimed", "lost", "StorageError", OK, 0),
+    ("start_command", "accepted", "lost", UNSENT, COMPLETE, 1),
+    ("open_session", "claimed", "lost", UNSENT, OK, 0),
 ]
 
 

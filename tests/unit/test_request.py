@@ -159,5 +159,5 @@ def test_an_error_does_not_repeat_code_or_data(field: str, value: object) -> Non
 
 
 def test_only_errors_before_the_code_ran_are_retryable() -> None:
-    assert set(RETRYABLE) == {"Throttled", "QuotaExceeded", "RunUnderWay"}
+    assert set(RETRYABLE) == {"Throttled", "QuotaExceeded", "NotStarted", "RunUnderWay"}
     assert {"SessionLost", "DeadlineExceeded", "ServiceFault"} <= ERRORS.keys() - set(RETRYABLE)

@@ -259,6 +259,7 @@ class CodeInterpreterClient:
                 return self._send(tool, arguments, seconds)
 
         try:
+            self._require_session(action)
             return self._retry(action, send)
         except AWS_ERRORS as error:
             contract_error = from_service(action, error)
@@ -275,6 +276,18 @@ class CodeInterpreterClient:
         except RunError:  # not sent: no time was left, or the request is too large
             on_rejected()
             raise
+
+    def _require_session(self, action: str) -> None:
+        """Raises SessionLost if the session has ended with its lifetime, before the code is sent.
+
+        After the code is sent, the same error of the service does not show whether the code ran.
+        """
+        if self.lifetime is None or self.lifetime.seconds_left > 0:
+            return
+        try:
+            self.list_files()
+        except SessionLost as lost:
+            raise SessionLost(f"{action}: {lost}; it has not run") from lost
 
     def _ended_before(self, sent_at: float) -> bool:
         """Returns whether the session certainly ended before a call to which the service responded that it has ended.

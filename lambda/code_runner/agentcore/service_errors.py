@@ -152,6 +152,17 @@ def storage_errors(action: str, uri: str) -> Generator[None]:
         raise StorageError(f"{action} {uri}: {error}") from error
 
 
+def is_temporary_storage_error(error: StorageError) -> bool:
+    """Returns whether S3 may succeed later: it failed or did not respond, or other attempts wrote at the same time.
+
+    A rejection (HTTP 4xx), such as a missing object, and an object with invalid content are permanent.
+    """
+    cause = error.__cause__
+    if isinstance(cause, ConnectTimeoutError | EndpointConnectionError):
+        return True
+    return cause is None or (isinstance(cause, AWS_ERRORS) and was_accepted(cause))
+
+
 def session_had_ended(error: BaseException | None) -> bool:
     """Returns whether the service reports that the session has ended, for the error or one of its causes.
 

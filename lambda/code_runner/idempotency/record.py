@@ -85,6 +85,11 @@ class IdempotencyRecord:
     session_may_be_live: bool = False
 
     @property
+    def is_accepted(self) -> bool:
+        """Whether the code may have been sent."""
+        return self.stored.status is Status.ACCEPTED
+
+    @property
     def client_token(self) -> str:
         """The clientToken for starting a session: a repeated start of the same attempt returns the same session."""
         return self._client_token(self.stored.generation)
@@ -105,14 +110,14 @@ class IdempotencyRecord:
             session: The session that ends with the run, if any.
 
         Raises:
-            SessionLost: Another attempt has taken the run over. The code must not be sent.
+            RunUnderWay: Another attempt has taken the run over. The code must not be sent.
             StorageError: The result of the write is unknown. The code must not be sent.
         """
         expires_in = math.ceil(self.deadline.seconds_left)
         stored = replace(self.stored, status=Status.ACCEPTED, session=session, expires_in_seconds=expires_in)
         etag = write_record(self.s3, self.address, stored, if_match=self.etag)
         if etag is None:
-            raise SessionLost(f"another attempt has taken over the run at {self.address.uri}; this one sent no code")
+            raise RunUnderWay(f"another attempt has taken over the run at {self.address.uri}; this one sent no code")
         self.stored, self.etag = stored, etag
 
     def mark_not_accepted(self) -> None:
@@ -126,7 +131,7 @@ class IdempotencyRecord:
         """
         if result is not None:
             stored = replace(self.stored, status=Status.DONE, result=result)
-        elif self.stored.status is Status.ACCEPTED:
+        elif self.is_accepted:
             stored = replace(self.stored, status=Status.DONE, error=_error_to_json(error))
         else:
             live_from = self.stored.first_live_generation if self.session_may_be_live else self.stored.generation + 1
