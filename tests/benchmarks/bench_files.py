@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 THROUGH_BYTES, DIRECT_BYTES = 90_000_000, 512_000_000
 LARGEST_BYTES = 5 * 1024**3 - 1
-"""The default of the environment variable with this name. The embedded AWS needs about three times this memory: for the
-file in the sandbox, the parts of the upload, and the object that MiniStack creates from them."""
+"""The default of the environment variable with this name. The embedded AWS needs about this much memory for the file
+in the sandbox, and as much disk for the object."""
 MEBIBYTE = 1024 * 1024
 MAX_MIB = 350
 MAX_ADDITIONAL_MIB = 8
@@ -46,10 +46,13 @@ import json, sys, time
 from pathlib import Path
 from code_runner.handlers import CLIENTS, TENANT
 from code_runner.agentcore.deadline import Deadline
+from code_runner.files.storage import Storage
 from code_runner.operations import Operations
 from sandpiper_contract.events import Event
 
 event = Event.from_json(json.loads(sys.argv[1]), "event")
+if event.run.execution == "bench-through":  # as in a sandbox that cannot reach S3
+    Storage.put_url = Storage.get_url = lambda *_: "http://127.0.0.1:9/key?X-Amz-Signature=0"
 def on_stop_failed(session_id, error):
     raise SystemExit(f"{session_id} not stopped: {error}")
 operations = Operations(event.run, TENANT, CLIENTS, Deadline.after(900), on_stop_failed)

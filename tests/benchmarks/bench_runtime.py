@@ -43,10 +43,11 @@ SETTINGS = {
 CALLS_PER_SECOND = 30
 """AgentCore's quota of InvokeCodeInterpreter calls for an account."""
 FILES = (1, 10, 100)
+LARGE_FILES, LARGE_FILE_BYTES = 4, 5 * 1024 * 1024
 INPUTS = [{"path": "in.txt", "text": "1"}]
 COLD_STARTS, WARM_JOBS = 11, 30
 WARM_PAUSE_SECONDS = 0.1
-"""Delay before each job. Without it, the four calls of a job are throttled."""
+"""Delay before each job. Without it, the three calls of a job are throttled."""
 MEBIBYTE = 1024 * 1024
 
 COLD = {
@@ -77,14 +78,17 @@ def _calls() -> Iterator[Measurement]:
         outputs = {"maxFiles": files}
         yield _job(
             f"calls of a job with {files} files",
-            3,
+            2,
             files,
             benchmark_targets.ours(TENANT, {"code": code, "outputs": outputs}),
         )
         yield _job("  like the connector", None, files, benchmark_targets.connector(code))
         yield _job("  like the skill", None, files, benchmark_targets.skill(code))
+    code = f"for n in range({LARGE_FILES}): open(f'file-{{n}}.txt', 'wb').write(bytes({LARGE_FILE_BYTES}))"
+    large = benchmark_targets.ours(TENANT, {"code": code, "outputs": {"maxBytes": 10 * LARGE_FILE_BYTES}})
+    yield _job("calls of a job with files of 20 MiB", 3, LARGE_FILES, large)
     code = "open('file.txt', 'w').write('1')"
-    yield _job("calls of a job with inputs", 4, 1, benchmark_targets.ours(TENANT, {"code": code, "inputs": INPUTS}))
+    yield _job("calls of a job with inputs", 3, 1, benchmark_targets.ours(TENANT, {"code": code, "inputs": INPUTS}))
     nothing = benchmark_targets.ours(TENANT, {"code": code, "outputs": {"paths": []}})
     yield _job("calls of a job that collects no files", 1, 0, nothing)
 

@@ -101,6 +101,6 @@ def test_numbered_files_are_selected_in_numeric_order(session: CodeSession) -> N
 def test_content_is_exact_at_the_limit_of_the_listing(session: CodeSession) -> None:
     """The output of a command has CRLF line ends, and content has any bytes."""
     block = bytes(range(256)) + b"\r\n\n\r\x1b[0m"
-    code = f"block = {block!r}\nopen('exact.bin', 'wb').write((block * 20_000)[:4 * 1024 * 1024])"
+    code = f"block = {block!r}\nopen('exact.bin', 'wb').write((block * 20_000)[:3 * 1024 * 1024])"
     (file,) = session.run(Code(code)).files
-    assert file.data == (block * 20_000)[: 4 * 1024 * 1024]
+    assert file.data == (block * 20_000)[: 3 * 1024 * 1024]

@@ -10,6 +10,8 @@ import uuid
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -142,6 +144,7 @@ def runner(product: Product, monkeypatch: pytest.MonkeyPatch) -> Generator[Runne
     yield runner
     assert product.live_sessions() == []
     assert runner.uploads() == []
+    assert runner.keys("sandbox/") == []  # no data of a run where other sessions can reach it
     for key in (*runner.keys("runs/"), *runner.keys("inputs/")):  # MiniStack stores objects in memory
         runner.s3.delete_object(Bucket=runner.bucket, Key=key)
 
@@ -158,7 +161,7 @@ def full_size_runner(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> Runner:
     return runner
 
 
-SIZES = {"0 bytes": 0, "4 MiB": 4 * MIB, "16 MiB": 16 * MIB, "17 MiB": 17 * MIB, "120 MB": 120_000_000}
+SIZES = {"0 bytes": 0, "3 MiB": 3 * MIB, "16 MiB": 16 * MIB, "17 MiB": 17 * MIB, "120 MB": 120_000_000}
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
@@ -404,6 +407,39 @@ def test_an_input_that_changes_before_it_is_fetched_fails_the_run_before_the_cod
     assert runner.calls == ["executeCommand"]
 
 
+def test_a_url_creates_one_object_with_one_content_once(runner: Runner) -> None:
+    run = S3Object(runner.bucket, f"{runner.prefix}/runs/{uuid.uuid4()}")
+    storage = Storage(AwsClients().s3, S3Object(runner.bucket, f"{runner.prefix}/inputs"), run)
+    data, headers = b"12345", {"content-type": "text/csv", "if-none-match": "*", "x-amz-meta-sha256": digest(b"12345")}
+    headers["x-amz-checksum-sha256"] = base64.b64encode(bytes.fromhex(digest(data))).decode()
+    url = storage.put_url("a.csv", len(data), digest(data), 60)
+
+    def send(method: str, address: str, body: bytes | None, **changed: str) -> int:
+        sent = {name.replace("_", "-"): value for name, value in changed.items()}
+        request = Request(address, body, {**headers, **sent}, method=method)  # noqa: S310 - of the embedded AWS
+        try:
+            with urlopen(request) as response:  # noqa: S310
+                return response.status
+        except HTTPError as error:
+            return error.code
+
+    other = digest(b"other")
+    assert send("PUT", url, b"other") == 400
+    assert send("PUT", url, b"123456") == 403
+    assert send("PUT", url, b"other", x_amz_checksum_sha256=base64.b64encode(bytes.fromhex(other)).decode()) == 403
+    assert send("PUT", url, data, if_none_match="x") == 403
+    assert send("PUT", url, data, content_type="text/html") == 403
+    assert send("PUT", url.replace("/a.csv", "/b.csv"), data) == 403
+    assert send("PUT", url.replace("X-Amz-Expires=60", "X-Amz-Expires=600"), data) == 403
+    assert send("GET", url, None) == 403
+    assert send("DELETE", url, None) == 403
+    assert not storage.has_output("a.csv", len(data), digest(data))
+    assert send("PUT", url, data) == 200
+    assert send("PUT", url, data) == 412
+    assert storage.has_output("a.csv", len(data), digest(data))
+    assert not storage.has_output("a.csv", len(data), other)
+
+
 def test_urls_are_not_logged(runner: Runner, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     invalidate_signatures(monkeypatch)
@@ -473,7 +509,7 @@ CALLS: dict[str, tuple[str, int]] = {
     "10 files": ("[write(f'{n}', 5, 'x') for n in range(10)]", 2),
     "100 files": ("[write(f'{n}', 5, 'x') for n in range(100)]", 2),
     "3 MiB": (f"write('a', {3 * MIB}, 'x')", 2),
-    "4 MiB in 1,000 files": ("[write(f'{n}', 4_000, 'x') for n in range(1000)]", 2),
+    "3 MB in 1,000 files": ("[write(f'{n}', 3_000, 'x') for n in range(1000)]", 2),
     "10 MiB": (f"[write(f'{{n}}', {MIB}, 'x') for n in range(10)]", 3),
     "20 MiB": (f"[write(f'{{n}}', {5 * MIB}, 'x') for n in range(4)]", 3),
     "25 MB in 1,000 files": ("[write(f'{n:0100}', 25_000, 'x') for n in range(1000)]", 3),
