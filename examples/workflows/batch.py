@@ -42,7 +42,7 @@ def batch(scope: Construct, session_function: SessionFunction) -> sfn.IChainable
         "timeoutSeconds": sfn.JsonPath.number_at("$.timeoutSeconds"),
         "outputs": {"paths": []},
     }
-    run = task("Run the item", "run_in_session", program, "$.result", in_map=True)
+    run = task("Run the item", "run_in_session", program, "$.result", item_path="$.index")
     # Only what the next state needs: all results together have at most 256 KiB.
     selected = {
         "stdout": sfn.JsonPath.string_at("$.result.stdout"),
@@ -61,6 +61,7 @@ def batch(scope: Construct, session_function: SessionFunction) -> sfn.IChainable
             "code": sfn.JsonPath.string_at("$.code"),
             "timeoutSeconds": sfn.JsonPath.number_at("$.timeoutSeconds"),
             "item": sfn.JsonPath.object_at("$$.Map.Item.Value"),
+            "index": sfn.JsonPath.number_at("$$.Map.Item.Index"),
         },
         max_concurrency=1,  # the items share an interpreter, and a timeout interrupts the running program
         result_path="$.results",
