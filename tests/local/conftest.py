@@ -93,10 +93,16 @@ def deployed(
     return deployment.find(boto3.Session(), ENVIRONMENT, TENANT)
 
 
+@pytest.fixture(scope="module")
+def boto_session(deployed: Deployment) -> boto3.Session:  # noqa: ARG001 - it sets the variables of the account
+    """Returns a session for the account of the deployed product."""
+    return boto3.Session()
+
+
 @pytest.fixture
-def product(deployed: Deployment, tmp_path: Path) -> Product:
+def product(deployed: Deployment, boto_session: boto3.Session, tmp_path: Path) -> Product:
     """Returns the deployed product with an empty folder for output files."""
-    return Product(boto3.Session(), deployed, tmp_path / "out")
+    return Product(boto_session, deployed, tmp_path / "out")
 
 
 @pytest.fixture

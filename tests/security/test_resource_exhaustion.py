@@ -96,9 +96,8 @@ def test_busy_processes_leave_processor_time_for_other_sessions(
 ) -> None:
     attacker, other = new_attacker(), new_attacker()
     language.run(attacker, BUSY[language.name])
-    for _ in range(2):
-        assert other.is_responsive()
-        assert attacker.is_responsive()
+    assert other.is_responsive()
+    assert attacker.is_responsive()
     assert len(running(host)) >= 20
 
 

@@ -9,6 +9,7 @@ import uuid
 from base64 import b64decode
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sandpiper_contract.run import Run
@@ -146,7 +147,7 @@ class Job:
         opened = self.session["sessionId"] if self.session else None
         return [session for session in self.product.live_sessions() if session != opened]
 
-    @property
+    @cached_property
     def _s3(self) -> Any:
         return self.product.session.client("s3")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sandpiper import workflow
@@ -30,16 +31,23 @@ class Product:
 
     def live_sessions(self) -> list[str]:
         """Returns the ids of live sessions of all interpreters of the tenant."""
-        data = self.session.client("bedrock-agentcore")
         return [
             item["sessionId"]
             for identifier in self.deployment.interpreters.values()
-            for item in data.list_code_interpreter_sessions(codeInterpreterIdentifier=identifier, status="READY")[
+            for item in self._data.list_code_interpreter_sessions(codeInterpreterIdentifier=identifier, status="READY")[
                 "items"
             ]
         ]
 
     def executions(self) -> int:
         """Returns the number of executions of the workflow."""
-        pages = self.session.client("stepfunctions").get_paginator("list_executions")
+        pages = self._workflows.get_paginator("list_executions")
         return sum(len(page["executions"]) for page in pages.paginate(stateMachineArn=self.deployment.run_code_arn))
+
+    @cached_property
+    def _data(self) -> Any:
+        return self.session.client("bedrock-agentcore")
+
+    @cached_property
+    def _workflows(self) -> Any:
+        return self.session.client("stepfunctions")
