@@ -180,16 +180,19 @@ for _ in range(COUNT * 32):  # reading allocates a page table of 4 KiB per 2 MiB
 }
 
 
+# Each test starts a new kernel in the shared session, and asserts that the session is still usable.
+
+
 @each_user  # a control group or a watchdog counts memory
 @pytest.mark.parametrize("program", KERNEL_MEMORY.values(), ids=list(KERNEL_MEMORY))
-def test_kernel_memory_is_bounded(attacker: Attacker, program: str) -> None:
-    allowed = PYTHON.run(attacker, program.replace("COUNT", "2"))
+def test_kernel_memory_is_bounded(shared_attacker: Attacker, program: str) -> None:
+    allowed = PYTHON.run(shared_attacker, program.replace("COUNT", "2"))
     assert (allowed["exitCode"], allowed["stderr"]) == (0, "")
-    attacker.python("1", clear=True)  # releases the memory
-    content = PYTHON.run(attacker, program.replace("COUNT", "12"))
+    shared_attacker.python("1", clear=True)  # releases the memory
+    content = PYTHON.run(shared_attacker, program.replace("COUNT", "12"))
     assert f"memory limit of {MEMORY_MIB} MiB was reached" in content["stderr"], content
-    attacker.python("1")
-    assert attacker.is_responsive()
+    shared_attacker.python("1")
+    assert shared_attacker.is_responsive()
 
 
 MEMORY_PROGRAMS = [
@@ -203,9 +206,10 @@ MEMORY_PROGRAMS = [
 @each_user  # a control group or a watchdog counts memory
 @pytest.mark.parametrize(("language", "program", "refused"), MEMORY_PROGRAMS)
 def test_memory_is_bounded_and_the_session_stays_usable(
-    attacker: Attacker, language: Language, program: str, refused: tuple[str, ...], host: Host
+    shared_attacker: Attacker, language: Language, program: str, refused: tuple[str, ...], host: Host
 ) -> None:
-    attacker.python("kept = 1")
+    attacker = shared_attacker
+    attacker.python("kept = 1", clear=True)
     allowed = language.run(attacker, program.replace("COUNT", "2"))
     assert (allowed["exitCode"], allowed["stderr"]) == (0, "") or any(text in allowed["stderr"] for text in refused)
     content = language.run(attacker, program.replace("COUNT", "12"))
@@ -250,7 +254,8 @@ for (let number = 0; number < 1000; number++) { Deno.stdout.writeSync(x); Deno.s
 
 
 @each_language  # output comes from pipes or from a terminal
-def test_output_over_the_limit_is_truncated_with_a_note(attacker: Attacker, language: Language) -> None:
+def test_output_over_the_limit_is_truncated_with_a_note(shared_attacker: Attacker, language: Language) -> None:
+    attacker = shared_attacker
     assert attacker.python("print('x' * 1000)")["stdout"] == "x" * 1000
     content = language.run(attacker, MUCH_OUTPUT[language.name])
     assert content["exitCode"] == 0
