@@ -15,8 +15,9 @@ from ..errors import SandboxUnavailableError
 from . import layout, seccomp
 from .guest.supervisor import Configuration
 from .internet_access import NAME_SERVER, blocked_networks
-from .launcher import EMPTY_DIRECTORY, STAGE
+from .launcher import DEVICE_NUMBERS, DEVICES, EMPTY_DIRECTORY, EMPTY_FILE, STAGE
 from .runtime import Runtime
+from .system_directories import Source, root_links, system_directories
 
 if TYPE_CHECKING:
     from .cgroups import ControlGroups
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 GUEST_SOURCE = Path(__file__).parent / "guest"
 SHELL, BASH = Path("/bin/sh"), Path("/usr/bin/bash")
 """On Amazon Linux, /bin/sh is bash. Other shells have other messages and another syntax."""
-SYSTEM_DIRECTORIES = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+PYVENV_CFG, LIBRARIES_PTH = FILES = ("pyvenv.cfg", "libraries.pth")
+"""Files that are mounted into directories which bubblewrap mounts."""
 MIN_VERSION_DISABLE_USERNS = (0, 8, 0)
 START_SUPERVISOR = (
     "import sys; sys.path[0] = sys.argv[1]; from guest.supervisor import main; del sys.path[0]; main(*sys.argv[2:])"
@@ -96,9 +98,8 @@ class Blueprint:
         etc.mkdir(parents=True)
         for name, text in layout.etc_files(network.hosts, NAME_SERVER if network.internet else None).items():
             (etc / name).write_text(text)
-        (directory / "pyvenv.cfg").write_text(python.guest_pyvenv_cfg())
-        (directory / "libraries.pth").write_text(python.guest_libraries_pth())
-        (directory / "empty").touch()
+        (directory / PYVENV_CFG).write_text(python.guest_pyvenv_cfg())
+        (directory / LIBRARIES_PTH).write_text(python.guest_libraries_pth())
         guest = directory / "guest"
         guest.mkdir()
         for module in GUEST_SOURCE.glob("*.py"):
@@ -112,22 +113,25 @@ class Blueprint:
 
     def plan(self, *, uid: int | None, procs_files: list[Path], channel: int, filter_descriptor: int) -> dict[str, Any]:
         """Returns the launcher's plan for one sandbox, as JSON values."""
-        sources = self._mounts()
+        sources = self._sources()
         writable = {
             name: {"bytes": size, "files": self.limits.files} for name, size in self.limits.file_systems().items()
         }
         return {
             "uid": uid,
             "control_groups": [str(file) for file in procs_files],
-            "sources": [str(source) for source, _ in sources],
+            "sources": [asdict(source) for source in sources],
+            "devices": self._devices(),
+            "terminals": self.limits.terminals,
             "writable": writable,
             "directories": list(layout.DISK_MOUNTS),
+            "mount_points": [target.lstrip("/") for target in layout.DISK_MOUNTS.values()],
             "listeners": self.network.listeners,
             "internet": self.network.internet,
             "blocked_networks": blocked_networks() if self.network.internet else [],
             "channel": channel,
             "bwrap": self.bubblewrap.path,
-            "options": self._options([target for _, target in sources], filter_descriptor),
+            "options": self._options(filter_descriptor),
             "command": [
                 self.runtime.guest_python,
                 "-c",
@@ -138,25 +142,30 @@ class Blueprint:
             "configuration": json.dumps(asdict(self._configuration())),
         }
 
-    def _mounts(self) -> list[tuple[Path, str]]:
-        """Returns the read-only mounts that are staged: path on the host and path in the sandbox."""
-        mounts = [
-            (self.runtime.directory, layout.VIRTUAL_ENVIRONMENT),
-            (self.directory / "pyvenv.cfg", f"{layout.VIRTUAL_ENVIRONMENT}/pyvenv.cfg"),
-            (self.directory / "pyvenv.cfg", f"{layout.SESSION_ENVIRONMENT}/pyvenv.cfg"),
-            (
-                self.directory / "libraries.pth",
-                f"{layout.SESSION_ENVIRONMENT}/{self.runtime.site_packages}/libraries.pth",
-            ),
-            (self.directory / "guest", layout.GUEST_PACKAGE),
-            *((self.directory / "etc" / name, f"/etc/{name}") for name in layout.etc_files({})),
-            *((Path("/etc", name), f"/etc/{name}") for name in layout.HOST_ETC_ENTRIES if Path("/etc", name).exists()),
-        ]
-        # Staged once, and mounted over each masked file.
-        mounts.append((self.directory / "empty", layout.MASKED_FILES[0]))
-        return [*mounts, (self.runtime.base, layout.BASE_PYTHON)] if self.runtime.needs_base else mounts
+    def _sources(self) -> list[Source]:
+        """Returns what is staged for all sandboxes, read-only. Names are paths in the sandbox, except of FILES."""
+        host_etc = (Path("/etc", name) for name in layout.HOST_ETC_ENTRIES)
+        paths = {
+            **{name: self.directory / name for name in FILES},
+            layout.VIRTUAL_ENVIRONMENT: self.runtime.directory,
+            layout.GUEST_PACKAGE: self.directory / "guest",
+            **{f"/etc/{name}": self.directory / "etc" / name for name in layout.etc_files({})},
+            **{str(path): path for path in host_etc if path.exists()},
+        }
+        if self.runtime.needs_base:
+            paths[layout.BASE_PYTHON] = self.runtime.base
+        return [*system_directories(), *(Source(str(path), name.lstrip("/")) for name, path in paths.items())]
 
-    def _options(self, targets: list[str], filter_descriptor: int) -> list[str]:
+    def _devices(self) -> dict[str, str]:
+        """Returns the device by the name of its node."""
+        devices = {name: name for name in DEVICE_NUMBERS}
+        if not self.groups.counts_memory:
+            # Neither rlimits nor file systems nor the watchdog count a shared mapping of /dev/zero. /dev/full also
+            # reads as zeros and cannot be mapped, but writing to it fails.
+            devices["zero"] = "full"
+        return devices
+
+    def _options(self, filter_descriptor: int) -> list[str]:
         """Returns bubblewrap's options. The network namespace is that of the launcher."""
         flags = "--unshare-user --unshare-ipc --unshare-pid --unshare-uts --unshare-cgroup-try --as-pid-1 --new-session"
         options = flags.split()
@@ -164,32 +173,27 @@ class Blueprint:
             options += ["--disable-userns"]  # in addition to the system-call filter
         options += ["--cap-drop", "ALL", "--hostname", layout.HOST_NAME]
         options += ["--uid", str(layout.SANDBOX_UID), "--gid", str(layout.SANDBOX_UID)]
-        options += ["--ro-bind", "/usr", "/usr"]
-        for name in SYSTEM_DIRECTORIES:
-            directory = Path("/", name)
-            if directory.is_symlink():
-                options += ["--symlink", str(directory.readlink()), str(directory)]
-            elif directory.is_dir():
-                options += ["--ro-bind", str(directory), str(directory)]
+        roots = {source.name.split("/")[0] for source in self._sources()} - set(FILES)
+        for name in sorted(roots):
+            options += ["--ro-bind", f"{STAGE}/{name}", f"/{name}"]
+        for path, target in root_links().items():
+            options += ["--symlink", target, path]
         if BASH.exists() and not SHELL.samefile(BASH):
-            options += ["--ro-bind", str(BASH), str(SHELL.resolve())]
-        options += ["--proc", "/proc", "--dev", "/dev"]
+            options += ["--ro-bind", f"{STAGE}{BASH}", str(SHELL.resolve())]
+        options += ["--proc", "/proc", "--dev-bind", DEVICES, "/dev"]
         for name, target in {**layout.DISK_MOUNTS, "tmp": "/tmp", "shm": "/dev/shm"}.items():  # noqa: S108  in the sandbox
             options += ["--bind", f"{STAGE}/{name}", target]
         for path, source in self.runtime.guest_links.items():
             options += ["--symlink", source, f"{layout.SESSION_ENVIRONMENT}/{path}"]
-        for index, target in enumerate(targets):
-            options += ["--ro-bind", f"{STAGE}/{index}", target]
-        empty = f"{STAGE}/{targets.index(layout.MASKED_FILES[0])}"
-        for source, masked in ((empty, layout.MASKED_FILES[1:]), (EMPTY_DIRECTORY, layout.MASKED_DIRECTORIES)):
-            for target in masked:
-                if Path(target).exists():  # depends on the kernel, which host and sandbox share
-                    options += ["--ro-bind", source, target]
-        if not self.groups.counts_memory:
-            # Neither rlimits nor file systems nor the watchdog count a shared mapping of /dev/zero. /dev/full also
-            # reads as zeros and cannot be mapped, but writing to it fails.
-            options += ["--dev-bind", "/dev/full", "/dev/zero"]
-        options += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", layout.WORKING_DIRECTORY]
+        for name, target in (
+            (PYVENV_CFG, f"{layout.VIRTUAL_ENVIRONMENT}/pyvenv.cfg"),
+            (PYVENV_CFG, f"{layout.SESSION_ENVIRONMENT}/pyvenv.cfg"),
+            (LIBRARIES_PTH, f"{layout.SESSION_ENVIRONMENT}/{self.runtime.site_packages}/libraries.pth"),
+        ):
+            options += ["--ro-bind", f"{STAGE}/{name}", target]
+        for path in layout.masked_in_proc():
+            options += ["--ro-bind", EMPTY_DIRECTORY if path.is_dir() else EMPTY_FILE, str(path)]
+        options += ["--remount-ro", "/", "--chdir", layout.WORKING_DIRECTORY]
         for name, value in {**layout.environment(self.runtime.guest_base), **self.network.environment}.items():
             options += ["--setenv", name, value]
         return [*options, "--seccomp", str(filter_descriptor)]

@@ -18,17 +18,28 @@ import socket
 import stat
 import struct
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 STAGE = "/tmp"  # noqa: S108  covered by a tmpfs in a private mount namespace
-LOWER, EMPTY_DIRECTORY = "lower", f"{STAGE}/nothing"
-STAGE_OPTIONS = "size=8m,nr_inodes=256,mode=755"
+LOWER, HIDDEN, EMPTY_DIRECTORY, EMPTY_FILE = "lower", "hidden", f"{STAGE}/nothing", f"{STAGE}/empty"
+STAGE_OPTIONS = "size=8m,nr_inodes=4096,mode=755"
+DEVICES = f"{STAGE}/dev"
+DEVICE_NUMBERS = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
+DEVICE_LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+    "ptmx": "pts/ptmx",
+}
+WHITEOUT = os.makedev(0, 0)
+"""The device that hides a name in a lower directory of an overlay. Every user may create it (since Linux 5.8)."""
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000
-MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
+MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 SET_DUMPABLE = 4
-USER_NAMESPACE_LIMITS = {"max_inotify_instances": 32, "max_inotify_watches": 16_384}
+INOTIFY_INSTANCES, INOTIFY_WATCHES = 32, 16_384
 """Limits of the user namespace. Without them, sandboxes of an ordinary user would share that user's inotify limits."""
 SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFNETMASK, IFF_UP = 0x8913, 0x8914, 0x8916, 0x891C, 0x1
 LOOPBACK_NETWORK = "127."
@@ -77,38 +88,98 @@ def make_mounts_private() -> None:
     mount("none", "/", "", MS_REC | MS_PRIVATE)
 
 
-def stage(sources: list[str], directories: list[str]) -> None:
-    """Makes each source readable for every user at `STAGE/INDEX`, and creates directories below STAGE."""
-    descriptors = [os.open(source, os.O_RDONLY) for source in sources]  # before /tmp is covered, which may contain them
+def stage(sources: list[dict[str, Any]], directories: list[str], devices: dict[str, str]) -> bool:
+    """Makes each source readable for every user below STAGE, and creates directories there.
+
+    Returns:
+        Whether code cannot observe the host's use of the sources by inotify.
+    """
+    # Opened before /tmp is covered, which may contain them.
+    descriptors = [os.open(source["path"], os.O_RDONLY) for source in sources]
     mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, STAGE_OPTIONS)
     os.chdir(STAGE)
-    for directory in (LOWER, EMPTY_DIRECTORY, *directories):
-        Path(directory).mkdir()
-    for index, descriptor in enumerate(descriptors):
+    for directory in (LOWER, HIDDEN, EMPTY_DIRECTORY, *directories):
+        Path(directory).mkdir(parents=True)
+    Path(EMPTY_FILE).touch()
+    overlaid: list[bool] = []
+    for index, (source, descriptor) in enumerate(zip(sources, descriptors, strict=True)):
+        name = source["name"]
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            stage_directory(descriptor, index)
+            overlaid.append(stage_directory(descriptor, index, name, source["shown"]))
         else:
-            with open(descriptor, "rb") as source, Path(STAGE, str(index)).open("wb") as copy:  # noqa: PTH123
-                copy.write(source.read())
+            with open(descriptor, "rb") as file, Path(name).open("wb") as copy:  # noqa: PTH123
+                copy.write(file.read())
+    stage_devices(devices)
     os.chdir("/")
+    return all(overlaid)
 
 
-def stage_directory(descriptor: int, index: int) -> None:
-    """Mounts a directory through an overlay, because /proc/self/mountinfo shows the source path of a bind mount.
+def stage_directory(descriptor: int, index: int, name: str, shown: dict[str, list[str]]) -> bool:
+    """Mounts a directory through an overlay. Returns False if it had to be bound instead.
 
-    The paths are relative to the stage, because mountinfo shows the options of an overlay as well.
+    An overlay has its own inodes, so that inotify does not report what the host does with the files, and hides names.
+    /proc/self/mountinfo shows the source path of a bind mount and the options of an overlay, so its paths are relative
+    to the stage.
+
+    Args:
+        descriptor: The directory.
+        index: Number of the source.
+        name: Path of the mount in the stage.
+        shown: Names that are visible, by the path of a directory in it. All others there are hidden.
     """
-    lower, target = f"{LOWER}/{index}", str(index)
-    Path(lower).mkdir()
-    Path(target).mkdir()
+    lower, hidden = f"{LOWER}/{index}", f"{HIDDEN}/{index}"
+    for directory in (lower, name):
+        Path(directory).mkdir(exist_ok=True)
     mount(f"/proc/self/fd/{descriptor}", lower, "", MS_BIND | MS_REC)
     os.close(descriptor)
-    if not try_mount(
-        "overlay", target, "overlay", MS_NOSUID | MS_NODEV, f"lowerdir={lower}:{Path(EMPTY_DIRECTORY).name}"
-    ):
-        mount(
-            lower, target, "", MS_BIND | MS_REC
-        )  # a kernel before 5.11, or a file system that does not support overlays
+    unwanted = [
+        os.path.join(directory, entry)  # noqa: PTH118  strings; pathlib is slower
+        for directory, entries in shown.items()
+        if Path(lower, directory).is_dir()
+        for entry in os.listdir(Path(lower, directory))  # noqa: PTH208
+        if entry not in entries
+    ]
+    try:
+        for path in unwanted:
+            Path(hidden, path).parent.mkdir(parents=True, exist_ok=True)
+            os.mknod(Path(hidden, path), stat.S_IFCHR, WHITEOUT)
+        # Linux requires two lower directories if there is no upper one.
+        layers = f"{hidden}:{lower}" if unwanted else f"{lower}:{Path(EMPTY_DIRECTORY).name}"
+        overlaid = try_mount("overlay", name, "overlay", MS_NOSUID | MS_NODEV, f"lowerdir={layers}")
+    except PermissionError:  # a kernel before 5.8
+        overlaid = False
+    if not overlaid:  # a kernel before 5.11, or a file system that does not support overlays
+        for path in unwanted:
+            covered = Path(lower, path)
+            if not covered.is_symlink():  # the name of a link discloses nothing
+                mount(EMPTY_DIRECTORY if covered.is_dir() else EMPTY_FILE, str(covered), "", MS_BIND)
+        mount(lower, name, "", MS_BIND | MS_REC)
+    return overlaid
+
+
+def stage_devices(devices: dict[str, str]) -> None:
+    """Creates the device nodes. An ordinary user cannot create any, so those of the host are bound.
+
+    Args:
+        devices: Names of devices by file name.
+    """
+    mount("tmpfs", DEVICES, "tmpfs", MS_NOSUID | MS_NOEXEC, "size=64k,nr_inodes=64,mode=755")
+    for name, device in devices.items():
+        node = Path(DEVICES, name)
+        try:
+            os.mknod(node, stat.S_IFCHR, os.makedev(*DEVICE_NUMBERS[device]))
+        except PermissionError:
+            node.touch()
+            mount(f"/dev/{device}", str(node), "", MS_BIND)
+        else:
+            node.chmod(0o666)
+    for name, target in DEVICE_LINKS.items():
+        Path(DEVICES, name).symlink_to(target)
+    for name in ("pts", "shm"):
+        Path(DEVICES, name).mkdir()
+    # Not by bwrap's --remount-ro, which also adds "nodev".
+    mount("none", DEVICES, "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NOEXEC)
 
 
 def drop_privileges(uid: int) -> None:
@@ -126,10 +197,18 @@ def unshare(*, user: bool) -> None:
     if user:
         for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
             Path(f"/proc/self/{name}").write_text(text)
-        for name, limit in USER_NAMESPACE_LIMITS.items():
-            with suppress(OSError):  # an older kernel, or a container whose /proc/sys is read-only
-                Path("/proc/sys/user", name).write_text(str(limit))
     make_mounts_private()
+
+
+def limit_inotify(*, private: bool) -> None:
+    """Limits the use of inotify in this user namespace. Prevents it if code could observe the host."""
+    watches = INOTIFY_WATCHES if private else 0
+    for name, limit in (("max_inotify_instances", INOTIFY_INSTANCES), ("max_inotify_watches", watches)):
+        try:
+            Path("/proc/sys/user", name).write_text(str(limit))
+        except OSError as error:  # an older kernel, or a container whose /proc/sys is read-only
+            if not private:
+                sys.exit(f"code could observe the host's files: no overlay, and {name} is not writable: {error}")
 
 
 def enable_loopback() -> None:
@@ -202,14 +281,19 @@ def main(plan: dict[str, Any]) -> None:
     for group in plan["control_groups"]:
         Path(group).write_text(str(os.getpid()))
     writable: dict[str, dict[str, int]] = plan["writable"]
+    staged = plan["sources"], [*writable, *plan["mount_points"], "dev"], plan["devices"]
     if plan["uid"] is not None:
         unshare(user=False)
-        stage(plan["sources"], list(writable))
+        private = stage(*staged)
         drop_privileges(plan["uid"])
         unshare(user=True)
     else:
         unshare(user=True)
-        stage(plan["sources"], list(writable))
+        private = stage(*staged)
+    limit_inotify(private=private)
+    # A separate instance, because the limit of the machine (/proc/sys/kernel/pty/max) is shared by all.
+    terminals = f"newinstance,ptmxmode=0666,mode=620,max={plan['terminals']}"
+    mount("devpts", f"{DEVICES}/pts", "devpts", MS_NOSUID | MS_NOEXEC, terminals)
     for name, size in writable.items():
         options = f"size={size['bytes']},nr_inodes={size['files']},mode=755"
         mount("tmpfs", f"{STAGE}/{name}", "tmpfs", MS_NOSUID | MS_NODEV, options)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+USR = Path("/usr")
 
 WORKING_DIRECTORY = "/opt/amazon/genesis1p-tools/var"
 VIRTUAL_ENVIRONMENT = "/opt/amazon/genesis1p-tools/venv"
@@ -31,14 +34,40 @@ INITIAL_FILES = {
 
 HOST_ETC_ENTRIES = ["alternatives", "fonts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ssl/certs"]
 """Entries of the host's /etc that programs in /usr need and that contain nothing about the host."""
-MASKED_FILES = (
-    *("/proc/cmdline", "/proc/config.gz", "/proc/consoles", "/proc/diskstats", "/proc/interrupts", "/proc/iomem"),
-    *("/proc/ioports", "/proc/kallsyms", "/proc/key-users", "/proc/keys", "/proc/locks", "/proc/modules"),
-    *("/proc/partitions", "/proc/sched_debug"),
+SHOWN_BELOW_USR = {
+    "": ["bin", "include", "lib", "lib32", "lib64", "libexec", "libx32", "local", "sbin", "share"],
+    "local": ["bin", "include", "lib", "lib32", "lib64", "libexec", "sbin", "share"],
+}
+"""Entries of the host's /usr and /usr/local that are visible. Others, such as /usr/local/etc and /usr/src, contain
+configuration and sources of the host."""
+SHOWN_IN_PROC = (
+    *("cgroups", "cpuinfo", "filesystems", "loadavg", "meminfo", "mounts", "net", "self", "stat", "swaps", "sys"),
+    *("sysvipc", "thread-self", "uptime", "version", "vmstat"),
 )
-MASKED_DIRECTORIES = ("/proc/bus", "/proc/fs", "/proc/scsi")
-"""Entries of /proc that show the host's boot parameters, devices, keys and modules to every user. Entries that only
-root may read are not masked. Processors and memory stay visible, because libraries read them."""
+"""Entries of /proc, besides processes, that are visible, because libraries read them or they belong to a namespace.
+Others show the host's boot parameters, devices, keys, modules or pressure (which can be written) to every user."""
+OTHERS_PERMISSIONS = 0o007
+
+
+def is_shown_below_usr(path: Path) -> bool:
+    """Returns whether a path of the host is visible at the same path in a sandbox."""
+    return path.is_relative_to(USR) and all(
+        path == USR / directory or path.relative_to(USR / directory).parts[0] in names
+        for directory, names in SHOWN_BELOW_USR.items()
+        if path.is_relative_to(USR / directory)
+    )
+
+
+def masked_in_proc(proc: Path = Path("/proc")) -> Iterator[Path]:
+    """Yields the entries of /proc that have to be covered. Those that only root may access need no cover.
+
+    Args:
+        proc: The host's /proc. The entries depend on the kernel, which host and sandbox share.
+    """
+    for entry in sorted(proc.iterdir()):
+        hidden = not entry.name.isdigit() and entry.name not in SHOWN_IN_PROC
+        if hidden and entry.lstat().st_mode & OTHERS_PERMISSIONS:
+            yield entry
 
 
 def etc_files(hosts: Mapping[str, str], name_server: str | None = None) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import SandboxUnavailableError
 from ..libraries import can_install_into
-from .layout import BASE_PYTHON, SESSION_ENVIRONMENT, VIRTUAL_ENVIRONMENT
+from .layout import BASE_PYTHON, SESSION_ENVIRONMENT, VIRTUAL_ENVIRONMENT, is_shown_below_usr
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Runtime:
     Attributes:
         directory: Path of the environment on the host.
         base: Path on the host of the Python installation that it was created from.
-        guest_base: Path of that installation in a sandbox. A path below /usr is the same on the host.
+        guest_base: Path of that installation in a sandbox. A path that is visible below /usr is the same on the host.
         site_packages: Path of its libraries, relative to `directory`.
     """
 
@@ -50,12 +50,12 @@ class Runtime:
         lines = (line.partition("=") for line in configuration.read_text().splitlines())
         settings = {name.strip(): value.strip() for name, _, value in lines}
         base = Path(settings["home"]).resolve().parent
-        guest_base = str(base) if base.is_relative_to("/usr") else BASE_PYTHON
+        guest_base = str(base) if is_shown_below_usr(base) else BASE_PYTHON
         return cls(directory, base, guest_base, site_packages.relative_to(directory))
 
     @property
     def needs_base(self) -> bool:
-        """Whether the base installation has to be mounted in addition to /usr."""
+        """Whether the base installation has to be mounted, because it is not visible below /usr."""
         return self.guest_base == BASE_PYTHON
 
     def guest_pyvenv_cfg(self) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import pty
 import signal
 import struct
 import subprocess
@@ -23,6 +22,10 @@ from .processes import ChildProcesses, lower_priority, shell_exit_code, wait_or_
 WINDOW = struct.pack("HHHH", 24, 80, 0, 0)
 SHELL_NAME = "/bin/sh"
 SHELLS = ("/usr/bin/bash", "/bin/bash", SHELL_NAME)  # on Amazon Linux /bin/sh is bash: same messages, same syntax
+NO_TERMINAL = (
+    "every terminal of the session is in use (ENOSPC). End commands that run in the background, or programs that keep "
+    "/dev/ptmx open"
+)
 
 
 async def run_command(
@@ -40,7 +43,7 @@ class RunningCommand:
         if b"\0" in command:
             raise OSError(errno.EINVAL, "a command must not contain NUL characters")
         self._budget = budget
-        self._terminal, child_end = pty.openpty()
+        self._terminal, child_end = _open_terminal()
         try:
             fcntl.ioctl(child_end, termios.TIOCSWINSZ, WINDOW)
             os.set_blocking(self._terminal, False)
@@ -74,3 +77,17 @@ class RunningCommand:
     async def cancel(self, grace_seconds: float) -> None:
         """Ends the command with SIGTERM, then with SIGKILL after `grace_seconds`. Pending `outcome` calls return."""
         await wait_or_terminate(self._end, self._process.pid, 0, grace_seconds, signal.SIGTERM)
+
+
+def _open_terminal() -> tuple[int, int]:
+    """Opens a pseudo terminal. Returns the descriptors of both ends.
+
+    Raises:
+        OSError: There is none. `strerror` states the cause.
+    """
+    try:
+        return os.openpty()
+    except OSError as error:
+        if error.errno != errno.ENOSPC:  # the limit of the sandbox or of the machine
+            raise
+        raise OSError(error.errno, NO_TERMINAL) from error
