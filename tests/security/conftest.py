@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.host_health import harm_since, measure
 from tests.support.internet import Internet, public_emulator, simulated_internet
 from tests.support.sandbox_host import LIMITS, USERS, Attacker, Host, User, running_host
 
@@ -16,9 +17,33 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def host_of(agentcore_runtime: Path) -> Generator[Callable[[User], Host]]:
+def hosts() -> dict[User, Host]:
+    """The emulators that were started, by user."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def unharmed_machine() -> Generator[None]:
+    """Fails a test that leaves resources in use which all processes of the machine share."""
+    before = measure()
+    yield
+    assert harm_since(before) == {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unharmed_hosts(hosts: dict[User, Host]) -> Generator[None]:
+    """Fails a module after which an emulator cannot start a session that runs code."""
+    yield
+    for host in hosts.values():
+        attacker = host.new_attacker()
+        responsive = attacker.is_responsive()
+        attacker.stop()
+        assert responsive
+
+
+@pytest.fixture(scope="session")
+def host_of(agentcore_runtime: Path, hosts: dict[User, Host]) -> Generator[Callable[[User], Host]]:
     """Returns a user's emulator. Starts it at the first request and keeps it until the end of the test session."""
-    hosts: dict[User, Host] = {}
     with contextlib.ExitStack() as running:
 
         def start(user: User) -> Host:

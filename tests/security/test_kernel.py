@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWNET, SIGCHLD = 0x10000000, 0x00020000, 0x40000000, 17
 AT_FDCWD = -100
+SOL_SOCKET, UPPER = 1, 1 << 40
+NETLINK_PROTOCOLS = (2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 16, 18, 19, 20, 21, 22)
+"""All except NETLINK_ROUTE (0)."""
 
 ALLOWED_FOR_EVERY_USER = {
     "a process in a user namespace": call("clone", CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0),
@@ -29,6 +32,11 @@ ALLOWED_FOR_EVERY_USER = {
     "keys": call("keyctl", 0, -3, 0),
     "a key": call("add_key", "user", "mine", "x", 1, -3),
     "io_uring": call("io_uring_setup", 8, Buffer(256)),
+    "an asynchronous I/O context": call("io_setup", 1, Buffer(8)),
+    "a message queue": call("mq_open", "mine", 0o102, 0o600, 0),
+    "System V messages": call("msgget", 0, 0o1600),
+    "System V semaphores": call("semget", 0, 1, 0o1600),
+    "System V memory": call("shmget", 0, 4096, 0o1600),
     "a user namespace": call("unshare", CLONE_NEWUSER),
     "a network namespace": call("unshare", CLONE_NEWUSER | CLONE_NEWNET),
 }
@@ -55,6 +63,7 @@ ALLOWED_FOR_ROOT = {
     "locked memory": call("mlockall", 1),
     "disk priority": call("ioprio_set", 1, 0, 1 << 13),
     "input for a terminal": call("ioctl", 1, 0x5412, "x"),
+    **({"a segment table": call("modify_ldt", 0, Buffer(8), 8)} if os.uname().machine == "x86_64" else {}),
 }
 """On the host, these calls succeed for root."""
 PERMITTED_BUT_INVALID = {
@@ -73,6 +82,28 @@ PERMITTED_BUT_INVALID = {
     "a restart": call("reboot", 0, 0, 0, 0),  # without the magic number
     "swap": call("swapon", "/tmp", 0),  # noqa: S108
     "input for the console": call("ioctl", 1, 0x541C, "x"),
+    # Without a program and without a socket, so that no filter exists even if the call is allowed.
+    "a socket filter": call("setsockopt", 0, SOL_SOCKET, 26, 0, 0),
+    "a BPF socket filter": call("setsockopt", 0, SOL_SOCKET, 50, 0, 0),
+    "a port-sharing filter": call("setsockopt", 0, SOL_SOCKET, 51, 0, 0),
+    "a BPF port-sharing filter": call("setsockopt", 0, SOL_SOCKET, 52, 0, 0),
+    "a socket filter, upper half set": call("setsockopt", 0, SOL_SOCKET | UPPER, 26 | UPPER, 0, 0),
+    "a nested filter": call("seccomp", 1, 0, 0),
+    "a nested filter by prctl": call("prctl", 22, 2, 0, 0, 0),
+    "a nested filter by prctl, upper half set": call("prctl", 22 | UPPER, 2, 0, 0, 0),
+    "a mount's description": call("statmount", 0, 0, 0, 0),
+    "a list of mounts": call("listmount", 0, 0, 0, 0),
+    "the page cache": call("cachestat", -1, 0, 0, 0),
+    "secret memory": call("memfd_secret", -1),
+    "memory on a node": call("mbind", 1, 0, 99, 0, 0, 0),
+    "quotas by descriptor": call("quotactl_fd", -1, 0, 0, 0),
+    "another process's advice": call("process_madvise", -1, 0, 0, 0, 0),
+    "gifted pages": call("vmsplice", -1, 0, 0, 0),
+    "security modules": call("lsm_list_modules", 0, 0, 1),
+    "a Landlock rule set": call("landlock_create_ruleset", 0, 1, 9),
+    "observed directories": call("fcntl", -1, 1026, 0),
+    "huge pages": call("mmap", 0, 0, 3, 0x40022, -1, 0),
+    "a kernel's multipath protocol": call("socketpair", 2, 1, 262, 0),
 }
 """On the host, root may make these calls. They fail because of their arguments, with another errno than EPERM."""
 REFUSED = ALLOWED_FOR_EVERY_USER | ALLOWED_FOR_ROOT | PERMITTED_BUT_INVALID
@@ -86,10 +117,27 @@ REFUSED_WITH_OTHER_ERRNO = {
     "a hypervisor's socket": (call("socket", 40, 1, 0), "EAFNOSUPPORT"),
     "the kernel's cryptography": (call("socket", 38, 5, 0), "EAFNOSUPPORT"),
     "Bluetooth": (call("socket", 31, 3, 0), "EAFNOSUPPORT"),
+    "cluster messages": (call("socket", 30, 5, 0), "EAFNOSUPPORT"),
+    "a pair for cluster messages": (call("socketpair", 30, 5, 0, Buffer(8)), "EAFNOSUPPORT"),
+    "a network card's queue": (call("socket", 44, 3, 0), "EAFNOSUPPORT"),
+    "multipath TCP": (call("socket", 2, 1, 262), "EPERM"),
+    "a raw socket": (call("socket", 2, 3, 1), "EPERM"),
+    **{f"netlink protocol {number}": (call("socket", 16, 3, number), "EPERM") for number in NETLINK_PROTOCOLS},
 }
 """On the host, these calls succeed for root, unless the kernel was built without the feature."""
-MAY_BE_ABSENT = {"a hypervisor's socket", "the kernel's cryptography", "Bluetooth"}
-ALLOWED_IN_SANDBOX = {"its own id": call("getpid"), "a FIFO": call("mknodat", AT_FDCWD, "fifo", 0o10644, 0)}
+MAY_BE_ABSENT = {
+    *("a hypervisor's socket", "the kernel's cryptography", "Bluetooth", "cluster messages", "multipath TCP"),
+    *("a pair for cluster messages", "a network card's queue"),
+    *(name for name in REFUSED_WITH_OTHER_ERRNO if name.startswith("netlink")),
+}
+ALLOWED_IN_SANDBOX = {
+    "its own id": call("getpid"),
+    "a FIFO": call("mknodat", AT_FDCWD, "fifo", 0o10644, 0),
+    "a stream": call("socket", 2, 1, 0),
+    "a pair": call("socketpair", 1, 1, 0, Buffer(8)),
+    "routes": call("socket", 16, 3, 0),
+    "a name": call("prctl", 15, "x", 0, 0, 0),
+}
 
 
 @each_user  # the filter depends on whether a control group counts memory
@@ -111,7 +159,7 @@ def assert_not_refused_on_host(others: dict[str, Attempt]) -> None:
     assert {name for name in PERMITTED_BUT_INVALID if outcomes.pop(name) in {"ok", "EPERM"}} == set()
     refused = {name: outcome for name, outcome in outcomes.items() if outcome != "ok"}
     assert {name: outcome for name, outcome in refused.items() if name not in MAY_BE_ABSENT} == {}
-    assert set(refused.values()) <= {"EAFNOSUPPORT"}
+    assert set(refused.values()) <= {"EAFNOSUPPORT", "EPROTONOSUPPORT"}
 
 
 CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")

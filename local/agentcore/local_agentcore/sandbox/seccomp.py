@@ -32,7 +32,7 @@ UNKNOWN_CALL = -1
 def program(*, memory_is_counted: bool) -> bytes:
     """Returns the filter as a BPF program for `bwrap --seccomp`.
 
-    Calls of other architectures (32-bit, x32) kill the process, which is the default of libseccomp.
+    Calls of other architectures (32-bit, x32), which have other numbers, end the process.
 
     Args:
         memory_is_counted: Whether a control group counts memory.
@@ -46,6 +46,7 @@ def program(*, memory_is_counted: bool) -> bytes:
 
     seccomp: Any = pyseccomp
     compiled = seccomp.SyscallFilter(seccomp.ERRNO(errno.EPERM))
+    compiled.set_attr(seccomp.Attr.ACT_BADARCH, seccomp.KILL_PROCESS)
     with suppress(OSError):  # libseccomp before 2.5
         compiled.set_attr(seccomp.Attr.CTL_OPTIMIZE, BINARY_TREE)
 

@@ -110,7 +110,7 @@ IOCTLS = (
     # SIOCGIFNETMASK SIOCGIFMTU SIOCGIFHWADDR SIOCGIFINDEX SIOCETHTOOL
     *(0x8905, 0x8906, 0x8907, 0x8910, 0x8912, 0x8913, 0x8915, 0x8919, 0x891B, 0x8921, 0x8927, 0x8933, 0x8946),
 )
-"""Requests that may be made. TIOCSTI and TIOCLINUX, which insert characters into the input of a terminal, are missing."""
+"""Requests that may be made. TIOCSTI and TIOCLINUX, which insert characters into a terminal's input, are missing."""
 FCNTL_COMMANDS = (*range(12), 15, 16, 17, 36, 37, 38, 1024, 1025, *range(1028, 1039))
 """All commands except F_NOTIFY (1026), which observes directories and has no limit."""
 PRCTL_OPTIONS = (
@@ -164,9 +164,7 @@ UNCOUNTED_MEMORY = {
     "memfd_create": Restriction("refused", ()),
     "mmap": Restriction(
         "no shared memory without a file",
-        tuple(
-            (Match(3, value, MAP_SHARED_ANONYMOUS | MAP_HUGETLB),) for value in (0, MAP_SHARED, MAP_ANONYMOUS)
-        ),
+        tuple((Match(3, value, MAP_SHARED_ANONYMOUS | MAP_HUGETLB),) for value in (0, MAP_SHARED, MAP_ANONYMOUS)),
     ),
     "setsockopt": Restriction(
         "SO_SNDBUF and SO_RCVBUF have no effect",

@@ -112,15 +112,15 @@ UNSUPPORTED = {
 }
 """Calls that fail with ENOSYS instead of EPERM, because libc then uses another call."""
 FIRST_UNKNOWN, LAST_UNKNOWN = 462, 511
-"""Numbers of calls that are newer than this table (mseal of Linux 6.10, and later ones). They fail with ENOSYS as on an older kernel, so that
-programs use other calls. They are the same on every architecture."""
+"""Numbers of calls that are newer than this table (mseal of Linux 6.10, and later ones). They fail with ENOSYS, as on
+an older kernel, so that programs use other calls. They are the same on every architecture."""
 
 REFUSED = {
     "acct add_key adjtimex bpf clock_adjtime clock_settime delete_module finit_module init_module kexec_file_load "
     "kexec_load keyctl perf_event_open quotactl quotactl_fd reboot request_key settimeofday swapoff swapon syslog "
     "vhangup": "change or read the machine",
-    "chroot fsconfig fsmount fsopen fspick listmount mount mount_setattr move_mount open_tree pivot_root setns statmount "
-    "umount2 unshare": "change or list mounts and namespaces",
+    "chroot fsconfig fsmount fsopen fspick listmount mount mount_setattr move_mount open_tree pivot_root setns "
+    "statmount umount2 unshare": "change or list mounts and namespaces",
     "io_setup io_submit io_getevents io_pgetevents io_cancel io_destroy io_uring_setup io_uring_enter "
     "io_uring_register": "asynchronous I/O, whose contexts all processes of the machine share",
     "seccomp": "filters are compiled into memory that the whole machine shares",
