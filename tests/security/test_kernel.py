@@ -175,6 +175,14 @@ def test_process_has_no_capability_and_a_filter(shared_attacker: Attacker, langu
     assert (own["NoNewPrivs"], own["Seccomp"]) == ("0", "0")  # this process has neither
 
 
+@each_user  # an ordinary user may have the right to real-time priority
+def test_process_cannot_get_a_higher_priority(shared_attacker: Attacker) -> None:
+    limits = PYTHON.attempt_all(shared_attacker, {"limits": attempt("read", "/proc/self/limits")})["limits"]
+    values = {line[:26].strip(): line[26:].split()[:2] for line in limits.split("|")}
+    assert values["Max nice priority"] == values["Max realtime priority"] == values["Max locked memory"] == ["0", "0"]
+    assert values["Max processes"][0] != "0"  # the control
+
+
 @each_user
 def test_emulator_runs_with_the_rights_of_its_user(host: Host) -> None:
     lines = status_lines(Path(f"/proc/{host.process}/status").read_text())

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SandboxUnavailableError
 from . import layout, seccomp
 from .guest.supervisor import Configuration
-from .internet_access import NAME_SERVER, blocked_networks
+from .internet_access import NAME_SERVER, SLIRP_UNUSED_NETWORKS, blocked_networks
 from .launcher import DEVICE_NUMBERS, DEVICES, EMPTY_DIRECTORY, EMPTY_FILE, STAGE
 from .runtime import Runtime
 from .system_directories import Source, root_links, system_directories
@@ -128,7 +128,7 @@ class Blueprint:
             "mount_points": [target.lstrip("/") for target in layout.DISK_MOUNTS.values()],
             "listeners": self.network.listeners,
             "internet": self.network.internet,
-            "blocked_networks": blocked_networks() if self.network.internet else [],
+            "blocked_networks": [*blocked_networks(), *SLIRP_UNUSED_NETWORKS] if self.network.internet else [],
             "channel": channel,
             "bwrap": self.bubblewrap.path,
             "options": self._options(filter_descriptor),

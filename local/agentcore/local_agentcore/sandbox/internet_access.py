@@ -34,6 +34,11 @@ NON_PUBLIC_NETWORKS = (
 )  # fmt: skip
 """Private, shared, link-local, multicast and reserved networks (RFC 6890), and the address at which Azure provides
 secrets to virtual machines. slirp's own network is part of 10.0.0.0/8 and has a more specific route."""
+SLIRP_UNUSED_NETWORKS = (
+    "10.0.2.4/30", "10.0.2.8/29", "10.0.2.16/28", "10.0.2.32/27", "10.0.2.64/26", "10.0.2.128/25",
+)  # fmt: skip
+"""slirp's network without its gateway (10.0.2.2) and name server. All network namespaces of the machine share one
+neighbour table (`net.ipv4.neigh.default.gc_thresh3`), which packets to many neighbours would fill."""
 ROUTING_TABLE = Path("/proc/net/fib_trie")
 LOCAL_ADDRESS = re.compile(r"\|-- (\d+\.\d+\.\d+\.\d+)\n\s+/32 host LOCAL")
 DOCKER_OPTION = "--cap-add SYS_PTRACE"

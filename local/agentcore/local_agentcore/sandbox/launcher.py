@@ -18,6 +18,7 @@ import socket
 import stat
 import struct
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ INOTIFY_INSTANCES, INOTIFY_WATCHES = 32, 16_384
 SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFNETMASK, IFF_UP = 0x8913, 0x8914, 0x8916, 0x891C, 0x1
 LOOPBACK_NETWORK = "127."
 BACKLOG = 128
+IPV6_OF_NEW_DEVICES = Path("/proc/sys/net/ipv6/conf/default/disable_ipv6")
 SIOCADDRT, REJECT = 0x890B, 0x0201
 ROUTE = "L16s16x16sH62x"
 """Format of `struct rtentry`: padding, destination, gateway, mask and flags (RTF_UP | RTF_REJECT)."""
@@ -229,6 +231,9 @@ def add_address(number: int, address: str) -> None:
 
 def block_networks(networks: list[str]) -> None:
     """Adds routes that reject packets to these networks, before internet access adds a default route."""
+    if networks:
+        with suppress(OSError):  # a kernel without IPv6, or a container whose /proc/sys is read-only
+            IPV6_OF_NEW_DEVICES.write_text("1")  # slirp's tunnel needs no link-local neighbours
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         for network in networks:
             address, _, length = network.partition("/")

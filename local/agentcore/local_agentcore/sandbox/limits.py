@@ -61,6 +61,8 @@ class Limits:
             "CORE": 0,
             "MSGQUEUE": 0,
             "MEMLOCK": 0,
+            "NICE": 0,
+            "RTPRIO": 0,
             "SIGPENDING": 1024,
         }
         return limits if memory_in_cgroup else limits | {"DATA": self.private_memory_bytes}
