@@ -297,7 +297,7 @@ def test_a_session_expires_after_eight_hours_of_a_test_clock(agentcore_runtime: 
             now[0] += timedelta(minutes=1)
             with pytest.raises(ValidationError, match="is not active"):
                 await emulator.call("InvokeCodeInterpreter", call)
-            assert emulator.health()["sessions"] == 0
+            assert (await emulator.health())["sessions"] == 0
         finally:
             await emulator.close()
 

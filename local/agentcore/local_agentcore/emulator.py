@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import shutil
@@ -24,17 +25,20 @@ from .network.networks import Networks
 from .operations import CONTROL_PLANE, DATA_PLANE, OPERATIONS
 from .permissions import Permissions
 from .sandbox.blueprint import Blueprint
-from .sandbox.cgroups import MEMORY, ControlGroups, find_control_groups
-from .sandbox.host import Sandbox
+from .sandbox.budget import Budget
+from .sandbox.cgroups import MEMORY, RESOURCES, ControlGroups, create_control_groups
+from .sandbox.ownership import OwnedDirectory, new_emulator_name
 from .sandbox.pool import Pool
 from .sandbox.preflight import require_linux
-from .sandbox.sweep import emulator_name, sweep
+from .sandbox.sweep import sweep
+from .sandbox.totals import Totals
 from .sessions import Session, Sessions
 from .throttle import Throttle
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from .sandbox.host import Sandbox
     from .settings import Settings
 
 Handler = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
@@ -66,7 +70,9 @@ class Emulator:
             "the emulator has not started", "Wait"
         )
         self.groups = ControlGroups()
-        self._directory = settings.state / emulator_name()
+        self._name = new_emulator_name()
+        self._directory: OwnedDirectory | None = None
+        self._budget: Budget | None = None
         self._networks = Networks(settings.network, settings.region, self.authorizer)
         self._pools: dict[str, Pool] = {}
         self._idempotency = Idempotency(clock, assumptions)
@@ -86,30 +92,23 @@ class Emulator:
         """Removes files of killed emulators, and starts a sandbox to find out whether code can be isolated."""
         try:
             require_linux()
-            self._remove_leftovers()
-            self._make_directory()
-            blueprint = self._blueprint(SANDBOX)
-            pool = Pool(blueprint, self.settings.pool)
-            first = await Sandbox.start(blueprint)
+            self._budget = Budget(self.settings.totals(Totals.of_host()))
+            self._create_groups(self._budget.totals)
+            self._directory = self._create_directory()
+            for name in sweep(self.settings.state, self.groups):
+                log.info("Removed %s, left by an emulator that was killed", name)
+            await self._pool(SANDBOX).prove()
         except SandboxUnavailableError as error:
             self.unavailable = error
         else:
             self.unavailable = None
-            self._pools[SANDBOX] = pool
-            if self.settings.pool:
-                pool.add(first)
-                pool.fill()
-            else:
-                await first.end()
         self.sessions.watch_expiry()
 
-    def _remove_leftovers(self) -> None:
-        groups = find_control_groups(f"{emulator_name()}-probe", self.settings.limits)
-        for name in sweep(self.settings.state, groups):
-            log.info("Removed %s, left by an emulator that was killed", name)
-        self.groups = groups if self.settings.memory_by == "auto" else groups.without(MEMORY)
+    def _create_groups(self, totals: Totals) -> None:
+        resources = [name for name in RESOURCES if name != MEMORY or self.settings.memory_by == "auto"]
+        self.groups = create_control_groups(self._name, self.settings.limits, totals, resources)
 
-    def _make_directory(self) -> None:
+    def _create_directory(self) -> OwnedDirectory:
         state = self.settings.state
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         if state.stat().st_uid != os.geteuid() and state.parent.stat().st_mode & stat.S_IWOTH:
@@ -117,18 +116,24 @@ class Emulator:
                 f"The state folder {state} belongs to another user", "Choose another folder with --state"
             )
         try:
-            self._directory.mkdir()
+            return OwnedDirectory.create(state / self._name)
         except OSError as error:
             reason = f"The state folder {state} is not writable: {error.strerror}"
             raise SandboxUnavailableError(reason, "Choose another folder with --state") from error
 
+    def _pool(self, mode: str) -> Pool:
+        """Returns the pool of a network mode. It starts with the mode's first session."""
+        if mode not in self._pools and self._budget is not None:
+            self._pools[mode] = Pool(self._blueprint(mode), self.settings.pool, self._budget)
+        return self._pools[mode]
+
     def _blueprint(self, mode: str) -> Blueprint:
-        settings = self.settings
+        settings, directory = self.settings, self.settings.state / self._name / mode
         network = self._networks.network_spec(mode)
         try:
-            return Blueprint.create(self._directory / mode, settings.runtime, settings.limits, self.groups, network)
+            return Blueprint.create(directory, settings.runtime, settings.limits, self.groups, network)
         except OSError as error:
-            reason = f"The state folder {self._directory / mode} is not writable: {error.strerror}"
+            reason = f"The state folder {directory} is not writable: {error.strerror}"
             raise SandboxUnavailableError(reason, "Free disk space, or choose another folder with --state") from error
 
     async def acquire_sandbox(self, interpreter: Interpreter) -> Sandbox:
@@ -139,10 +144,7 @@ class Emulator:
         """
         if self.unavailable is not None:
             raise self.unavailable
-        mode = interpreter.network_mode
-        if mode not in self._pools:  # a mode's pool starts with its first session
-            self._pools[mode] = Pool(self._blueprint(mode), self.settings.pool)
-        return await self._pools[mode].acquire()
+        return await self._pool(interpreter.network_mode).acquire()
 
     def connect(self, session: Session) -> None:
         """Serves the network of a session's sandbox, with the execution role of its interpreter."""
@@ -182,7 +184,7 @@ class Emulator:
         """Returns the emulator's time."""
         return self._clock()
 
-    def health(self) -> dict[str, Any]:
+    async def health(self) -> dict[str, Any]:
         """Returns the health report."""
         report = health(
             self.settings,
@@ -192,14 +194,20 @@ class Emulator:
             len(self.sessions.live()),
             len(self.interpreters),
         )
-        return report | {"startedAhead": {mode: len(pool) for mode, pool in self._pools.items()}}
+        totals = await self._budget.report() if self._budget else {}
+        return report | {"totals": totals, "startedAhead": {mode: len(pool) for mode, pool in self._pools.items()}}
 
     async def close(self) -> None:
         """Ends every sandbox and removes all files of this emulator. Can be called more than once."""
         self.unavailable = self.unavailable or SandboxUnavailableError("the emulator is ending", "Start it again")
+        await asyncio.gather(*(pool.close() for pool in self._pools.values()))
         await self.sessions.close()
-        for pool in self._pools.values():
-            await pool.close()
+        if self._budget is not None:
+            self._budget.close()
         if self.authorizer is not None:
             self.authorizer.close()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        if self._directory is not None:
+            shutil.rmtree(self._directory.path, ignore_errors=True)
+            self._directory.release()
+        self.groups.remove()
+        self.groups = ControlGroups()

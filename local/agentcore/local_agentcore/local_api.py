@@ -35,7 +35,7 @@ def local_routes(emulator: Emulator) -> list[Route]:
     """Returns the routes. An invalid request gets 400 and a message that states the allowed values."""
 
     async def health(_request: Request) -> Response:
-        return JSONResponse(emulator.health())
+        return JSONResponse(await emulator.health())
 
     async def clock(request: Request) -> Response:
         if request.method == "POST":

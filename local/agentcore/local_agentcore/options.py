@@ -33,7 +33,7 @@ from .settings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 BANNER = (
     "local-agentcore emulates Amazon Bedrock AgentCore Code Interpreter for development and tests. "
@@ -90,6 +90,14 @@ LIMITS = (
     Amount("task_output_mib", "task_output_bytes", MEBIBYTES, "maximum output of a session's tasks in MiB", MEBIBYTE),
     Amount("task_seconds", "task_seconds", SECONDS, "maximum duration of a task in seconds"),
 )  # fmt: skip
+TOTALS = (
+    Amount("total_memory_mib", "memory_bytes", integer(MIN_MEMORY_BYTES // MEBIBYTE, 100_000_000),
+           "memory of all sessions in MiB", MEBIBYTE),
+    Amount("total_disk_mib", "disk_bytes", integer(1, 100_000_000), "disk space of all sessions in MiB", MEBIBYTE),
+    Amount("total_processes", "processes", integer(16, 10_000_000), "processes and threads of all sessions"),
+    Amount("total_open_files", "open_files", integer(256, 100_000_000), "open files of all sessions"),
+)  # fmt: skip
+"""Limits of all sessions together. Their defaults depend on the machine (`Totals.of_host`)."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -171,6 +179,9 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
                 metavar="N",
                 help=f"{amount.help} (%(default)s)",
             )
+    for amount in TOTALS:
+        flag = f"--{amount.option.replace('_', '-')}"
+        add(flag, type=amount.type, metavar="N", help=f"{amount.help} (those of this machine minus a reserve)")
     add(
         "--memory-by",
         choices=get_args(MemoryBy),
@@ -240,10 +251,11 @@ def settings_of(options: argparse.Namespace) -> Settings:
             options.s3, tuple(options.vpc_host), tuple(options.public_host), options.public_hosts_only
         ),
         limits=Limits(**_members(LIMITS, options)),
+        total_limits=_members([amount for amount in TOTALS if getattr(options, amount.option)], options),
         quotas=Quotas(**_members(QUOTAS, options)),
         assumptions=assumptions.Assumptions() if options.assumptions is None else assumptions.load(options.assumptions),
     )
 
 
-def _members(amounts: tuple[Amount, ...], options: argparse.Namespace) -> dict[str, Any]:
+def _members(amounts: Sequence[Amount], options: argparse.Namespace) -> dict[str, Any]:
     return {amount.member: amount.value(options) for amount in amounts}

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 MAX_REMEMBERED_SESSIONS = 10_000
 EXPIRY_SCAN_SECONDS = 0.2
+CLOSE_POLL_SECONDS = 0.01
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,9 @@ class Session:
             case EndReason.STOPPED:
                 return ConflictError(assumptions.session_terminated.format(identifier=self.identifier))
             case EndReason.FAILED:
-                return InternalServerError(assumptions.session_failed.format(identifier=self.identifier))
+                message = assumptions.session_failed.format(identifier=self.identifier)
+                reason = self.sandbox.end_reason
+                return InternalServerError(message if reason is None else f"{message}: {reason}")
             case _:
                 return not_active_error(self.identifier)
 
@@ -133,16 +136,16 @@ class Sessions:
         self._starting[interpreter.identifier] += 1
         try:
             sandbox = await sandboxes.acquire_sandbox(interpreter)
+            if self._closed:
+                await sandbox.end()
+                raise SandboxUnavailableError("the emulator is ending", "Start it again")
+            now = self._clock()
+            session = Session(
+                next(self._numbers), new_session_id(now), interpreter, name, timeout_seconds, now, sandbox, echoed
+            )
+            self._by_id[session.identifier] = session
         finally:
             self._starting[interpreter.identifier] -= 1
-        if self._closed:
-            await sandbox.end()
-            raise SandboxUnavailableError("the emulator is ending", "Start it again")
-        now = self._clock()
-        session = Session(
-            next(self._numbers), new_session_id(now), interpreter, name, timeout_seconds, now, sandbox, echoed
-        )
-        self._by_id[session.identifier] = session
         sandboxes.connect(session)
         self._forget_old()
         log.info("Session %s of %s started, for %d s", session.identifier, interpreter.identifier, timeout_seconds)
@@ -196,7 +199,7 @@ class Sessions:
         """Ends a session and its sandbox, then revokes its credentials."""
         if session.end_reason is None:
             session.end_reason, session.updated = reason, self._clock()
-            log.info("Session %s %s", session.identifier, reason.value)
+            log.info("Session %s %s", session.identifier, session.sandbox.end_reason or reason.value)
         await session.sandbox.end()
         if session.role is not None and not self._closed:  # when the emulator ends, so does the authorizer
             await session.role.revoke()
@@ -224,12 +227,14 @@ class Sessions:
         self._expiring = asyncio.create_task(self._expire())
 
     async def close(self) -> None:
-        """Ends all sessions. A session that is starting ends as soon as it has started."""
+        """Ends all sessions, and waits for those that are starting: they end as soon as they have started."""
         self._closed = True
         if self._expiring is not None:
             self._expiring.cancel()
         open_sessions = [session for session in self._by_id.values() if session.end_reason is None]
         await asyncio.gather(*(self.end(session, EndReason.STOPPED) for session in open_sessions))
+        while self._starting.total():
+            await asyncio.sleep(CLOSE_POLL_SECONDS)
 
     async def expire(self) -> None:
         """Ends the sessions that have expired and those whose sandbox has ended."""

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from .assumptions import Assumptions
 from .network.networks import NetworkSettings
 from .sandbox.limits import MEBIBYTE, Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .sandbox.totals import Totals
 
 MemoryBy = Literal["auto", "watchdog"]
 
@@ -62,6 +67,7 @@ class Settings:
         admin_token: The token of the admin API. None: with an authorizer, the admin API rejects every call.
         network: The destinations that sandboxes can reach.
         limits: The limits of each sandbox.
+        total_limits: The limits of all sandboxes together that differ from those for this machine, by name.
         quotas: The quotas of the account.
         assumptions: The assumptions about the service.
     """
@@ -76,5 +82,11 @@ class Settings:
     admin_token: str | None = field(default=None, repr=False)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     limits: Limits = field(default_factory=Limits)
+    total_limits: Mapping[str, int] = field(default_factory=dict[str, int])
     quotas: Quotas = field(default_factory=Quotas)
     assumptions: Assumptions = field(default_factory=Assumptions)
+
+    def totals(self, of_host: Totals) -> Totals:
+        """Returns the limits of all sandboxes together. Files are in memory, so that disk is at most memory."""
+        totals = replace(of_host, **self.total_limits)
+        return replace(totals, disk_bytes=min(totals.disk_bytes, totals.memory_bytes))

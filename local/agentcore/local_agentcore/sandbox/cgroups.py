@@ -1,23 +1,30 @@
-"""Control groups, by which the kernel limits the memory and processors of a sandbox, if this user may create them."""
+"""Control groups, by which the kernel limits memory, processors and processes, if this user may create them.
+
+An emulator has one group with the limits of all its sandboxes together. Each sandbox has a group in it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
+import signal
 import subprocess
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .ownership import OwnedDirectory
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Sequence
 
     from .limits import Limits
+    from .totals import Totals
 
 ROOT = Path("/sys/fs/cgroup")
-PROCS_FILE = "cgroup.procs"
+PROCS_FILE, KILL_FILE, SUBTREE_FILE = "cgroup.procs", "cgroup.kill", "cgroup.subtree_control"
 PERIOD_MICROSECONDS = 100_000
 MAX_REMOVAL_ATTEMPTS = 200
 
@@ -31,41 +38,67 @@ class Controller:
     Attributes:
         name: Name of the controller.
         version: Version of the interface, 1 or 2.
-        files: Returns the limits to write, by file name.
+        files: Returns the limits of a sandbox to write, by file name.
         optional_files: Returns limits to write to files that only some kernels have.
+        total_files: Returns the limits of all sandboxes together, by file name. Those that do not exist are omitted.
     """
 
     name: str
     version: int
     files: Callable[[Limits], dict[str, str]]
     optional_files: Callable[[Limits], dict[str, str]] = lambda _: {}
+    total_files: Callable[[Totals], dict[str, str]] = lambda _: {}
 
 
 def _quota(limits: Limits) -> int:
     return round(limits.processors * PERIOD_MICROSECONDS)
 
 
-MEMORY, PROCESSORS = "memory", "cpu"
+def _process_limit(limits: Limits) -> dict[str, str]:
+    return {"pids.max": str(limits.processes + HOST_PROCESSES)}
+
+
+def _total_processes(totals: Totals) -> dict[str, str]:
+    return {"pids.max": str(totals.processes)}
+
+
+MEMORY, PROCESSORS, PROCESSES = "memory", "cpu", "pids"
+RESOURCES = (MEMORY, PROCESSORS, PROCESSES)
+HOST_PROCESSES = 16
+"""Processes and threads of a sandbox that its limit of processes does not count: bubblewrap and slirp4netns."""
 CONTROLLERS = (
     Controller(MEMORY, 1, lambda limits: {"memory.limit_in_bytes": str(limits.memory_bytes)},
-               lambda limits: {"memory.memsw.limit_in_bytes": str(limits.memory_bytes)}),  # memory and swap together
+               lambda limits: {"memory.memsw.limit_in_bytes": str(limits.memory_bytes)},  # memory and swap together
+               lambda totals: {"memory.use_hierarchy": "1", "memory.limit_in_bytes": str(totals.memory_bytes),
+                               "memory.memsw.limit_in_bytes": str(totals.memory_bytes)}),
     Controller(MEMORY, 2, lambda limits: {"memory.max": str(limits.memory_bytes)},
-               lambda _: {"memory.swap.max": "0"}),
+               lambda _: {"memory.swap.max": "0"},
+               lambda totals: {"memory.max": str(totals.memory_bytes), "memory.swap.max": "0"}),
     Controller(PROCESSORS, 1, lambda limits: {
         "cpu.cfs_period_us": str(PERIOD_MICROSECONDS), "cpu.cfs_quota_us": str(_quota(limits))
     }),
     Controller(PROCESSORS, 2, lambda limits: {"cpu.max": f"{_quota(limits)} {PERIOD_MICROSECONDS}"}),
+    Controller(PROCESSES, 1, _process_limit, total_files=_total_processes),
+    Controller(PROCESSES, 2, _process_limit, total_files=_total_processes),
 )  # fmt: skip
 OOM_EVENT_FILES = ("memory.oom_control", "memory.events")
+USAGE_FILES = ("memory.usage_in_bytes", "memory.current")
+FILE_CACHE_FIELDS = ("total_active_file", "total_inactive_file", "active_file", "inactive_file")
+"""Fields of memory.stat: of version 1 for a group with its children, and of version 2."""
 
 
 @dataclass(frozen=True)
 class CgroupParent:
-    """A control group below which this process may create groups: its own group or one above it."""
+    """The group of the emulator in one hierarchy, with its controllers."""
 
     version: int
-    path: Path
+    directory: OwnedDirectory
     controllers: tuple[Controller, ...]
+
+    @property
+    def path(self) -> Path:
+        """The path of the group."""
+        return self.directory.path
 
 
 @dataclass(frozen=True)
@@ -89,13 +122,50 @@ class SandboxCgroups:
                             return int(line.split()[1])
         return 0
 
+    def processes(self) -> int:
+        """Returns the number of processes and threads."""
+        for path in self.paths:
+            with suppress(OSError):
+                return int((path / "pids.current").read_text())
+        return 0
+
+    def memory_bytes(self, *, with_cache: bool) -> int:
+        """Returns the memory of the sandbox with its files, in bytes.
+
+        Args:
+            with_cache: Whether to include the cache of the host's files, which the kernel frees when it needs memory.
+        """
+        for path in self.paths:
+            for name in USAGE_FILES:
+                with suppress(OSError):
+                    used = int((path / name).read_text())
+                    if with_cache:
+                        return used
+                    fields = dict(line.split() for line in (path / "memory.stat").read_text().splitlines())
+                    is_version_1 = FILE_CACHE_FIELDS[0] in fields
+                    cache = FILE_CACHE_FIELDS[:2] if is_version_1 else FILE_CACHE_FIELDS[2:]
+                    return max(used - sum(int(fields.get(field, 0)) for field in cache), 0)
+        return 0
+
+    def kill(self) -> None:
+        """Kills the processes in the groups."""
+        for path in self.paths:
+            with suppress(OSError):
+                if (path / KILL_FILE).exists():
+                    (path / KILL_FILE).write_text("1")
+                    continue
+                for pid in (path / PROCS_FILE).read_text().split():
+                    if pid != "0":  # in another PID namespace
+                        os.kill(int(pid), signal.SIGKILL)
+
     async def remove(self) -> None:
-        """Removes the groups as soon as their last process has ended."""
+        """Removes the groups. Kills processes that are left in them, and waits for their end."""
         for path in self.paths:
             for _ in range(MAX_REMOVAL_ATTEMPTS):
                 with suppress(OSError):
                     path.rmdir()
                     break
+                self.kill()
                 await asyncio.sleep(0.01)
             else:
                 log.warning("The control group %s is still in use; the next emulator removes it", path)
@@ -103,7 +173,7 @@ class SandboxCgroups:
 
 @dataclass(frozen=True)
 class ControlGroups:
-    """The groups below which this process may create groups. Without parents, it creates none and limits nothing."""
+    """The groups of an emulator. Without parents, it creates none and limits nothing."""
 
     parents: tuple[CgroupParent, ...] = ()
 
@@ -119,76 +189,79 @@ class ControlGroups:
         """Whether control groups limit memory."""
         return self.version_of(MEMORY) is not None
 
-    def without(self, name: str) -> ControlGroups:
-        """Returns a copy that does not limit a resource."""
-        remaining = [
-            CgroupParent(
-                parent.version,
-                parent.path,
-                tuple(controller for controller in parent.controllers if controller.name != name),
-            )
-            for parent in self.parents
-        ]
-        return ControlGroups(tuple(parent for parent in remaining if parent.controllers))
-
-    def create(self, name: str, limits: Limits) -> SandboxCgroups:
-        """Creates the groups of one sandbox."""
+    def create(self, number: int, limits: Limits) -> SandboxCgroups:
+        """Creates the groups of the `number`-th sandbox."""
+        paths: list[Path] = []
         with ExitStack() as undo:
             for parent in self.parents:
-                path = parent.path / name
+                path = parent.path / f"{parent.path.name}-{number}"
                 path.mkdir()
+                paths.append(path)
                 undo.callback(path.rmdir)
                 for controller in parent.controllers:
                     for file, text in controller.files(limits).items():
                         (path / file).write_text(text)
-                    for file, text in controller.optional_files(limits).items():
-                        if (path / file).exists():
-                            (path / file).write_text(text)
+                    _write_existing(path, controller.optional_files(limits))
             undo.pop_all()
-        return SandboxCgroups(tuple(parent.path / name for parent in self.parents))
+        return SandboxCgroups(tuple(paths))
 
-    def with_prefix(self, prefix: str) -> Iterator[Path]:
-        """Yields existing groups below the parents whose name starts with `prefix`."""
+    def remove(self) -> None:
+        """Removes the groups of the emulator. Those of its sandboxes have been removed."""
         for parent in self.parents:
-            yield from (path for path in parent.path.glob(f"{prefix}*") if path.is_dir())
+            try:
+                parent.path.rmdir()
+            except OSError:
+                log.warning("The control group %s is still in use; the next emulator removes it", parent.path)
+            parent.directory.release()
 
 
-def find_control_groups(probe_name: str, limits: Limits) -> ControlGroups:
-    """Finds the nearest group for each controller below which this process may create groups, by creating a probe."""
-    parents: list[CgroupParent] = []
-    for name in (MEMORY, PROCESSORS):
-        found = next(
-            filter(
-                None,
-                (_find_parent(controller, probe_name, limits) for controller in CONTROLLERS if controller.name == name),
-            ),
-            None,
-        )
-        same = [parent for parent in parents if found and (parent.version, parent.path) == (found.version, found.path)]
-        if found and same:  # in version 2, one group limits both resources
-            parents[parents.index(same[0])] = CgroupParent(
-                found.version, found.path, same[0].controllers + found.controllers
-            )
-        elif found:
-            parents.append(found)
-    return ControlGroups(tuple(parents))
+def create_control_groups(
+    name: str, limits: Limits, totals: Totals, resources: Sequence[str] = RESOURCES
+) -> ControlGroups:
+    """Creates the groups of an emulator, for each resource in the nearest group that allows it.
+
+    Args:
+        name: The name of the groups.
+        limits: The limits of each sandbox.
+        totals: The limits of all sandboxes together.
+        resources: The resources to limit, if possible.
+    """
+    created: dict[Path, CgroupParent] = {}
+    for resource in resources:
+        for controller in CONTROLLERS:
+            if controller.name == resource and _create_parent(controller, name, limits, totals, created):
+                break
+    return ControlGroups(tuple(created.values()))
 
 
-def _find_parent(controller: Controller, probe_name: str, limits: Limits) -> CgroupParent | None:
-    """Returns the nearest group, at or above this process's group, below which a group with limits can be created.
+def _create_parent(
+    controller: Controller, name: str, limits: Limits, totals: Totals, created: dict[Path, CgroupParent]
+) -> bool:
+    """Creates the emulator's group for a controller in the nearest possible group, at or above that of this process.
 
     In version 2, a group that contains processes cannot have limited child groups, so the result may be further up.
     """
     root = ROOT / controller.name if controller.version == 1 else ROOT
     own = _own_group(controller)
     if own is None or not (root / own).is_dir():
-        return None
-    for parent in (root / own, *(root / own).parents):
-        if not parent.is_relative_to(root):
-            return None
-        if _is_usable(parent / probe_name, controller.files(limits)):
-            return CgroupParent(controller.version, parent, (controller,))
-    return None
+        return False
+    for ancestor in (root / own, *(root / own).parents):
+        if not ancestor.is_relative_to(root):
+            return False
+        path = ancestor / name
+        existing = created.get(path)  # in version 2, one group limits several resources
+        try:
+            directory = existing.directory if existing else OwnedDirectory.create(path)
+        except OSError:
+            continue
+        if _is_usable(path, controller, limits, totals):
+            others = existing.controllers if existing else ()
+            created[path] = CgroupParent(controller.version, directory, (*others, controller))
+            return True
+        if existing is None:
+            path.rmdir()
+            directory.release()
+    return False
 
 
 def _own_group(controller: Controller) -> str | None:
@@ -200,15 +273,27 @@ def _own_group(controller: Controller) -> str | None:
     return None
 
 
-def _is_usable(probe: Path, files: dict[str, str]) -> bool:
+def _is_usable(group: Path, controller: Controller, limits: Limits, totals: Totals) -> bool:
+    """Applies the total limits to the emulator's group. Returns whether a group with limits can be created in it."""
+    probe = group / f"{group.name}-probe"
     try:
+        _write_existing(group, controller.total_files(totals))
+        if controller.version == 2:
+            (group / SUBTREE_FILE).write_text(f"+{controller.name}")
         probe.mkdir()
     except OSError:
         return False
+    files = controller.files(limits)
     try:
         return all(os.access(probe / file, os.W_OK) for file in files) and _accepts(probe, files)
     finally:
         probe.rmdir()
+
+
+def _write_existing(group: Path, files: dict[str, str]) -> None:
+    for file, text in files.items():
+        if (group / file).exists():
+            (group / file).write_text(text)
 
 
 def _accepts(group: Path, files: dict[str, str]) -> bool:

@@ -16,14 +16,15 @@ from contextlib import AsyncExitStack, ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SandboxEndedError
+from .budget import Use
+from .cgroups import PROCESSES
 from .channel import Channel
 from .internet_access import InternetAccess
 from .listeners import Handler, Listener, receive_descriptors
-from .memory import watch
+from .memory import Scan, resident_bytes, scan, watch
 from .preflight import explain_start_failure
 from .process_tree import ProcessTree
 from .responses import TaskReport, parse_entries, parse_execution, raise_for_error
-from .sweep import cgroup_name
 from .uid_allocation import allocate_uid
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Sandbox:
 
     def __init__(
         self, blueprint: Blueprint, processes: ProcessTree, channel: Channel, listeners: list[Listener],
-        groups: SandboxCgroups, clean_up: AsyncExitStack,
+        file_systems: list[int], groups: SandboxCgroups, clean_up: AsyncExitStack,
     ) -> None:  # fmt: skip
         """Takes over the parts of a sandbox.
 
@@ -56,6 +57,7 @@ class Sandbox:
             processes: Its processes.
             channel: Connection to its supervisor.
             listeners: Its listeners, in the order of the network spec.
+            file_systems: Descriptors of its writable file systems.
             groups: Its control groups.
             clean_up: Ends and removes all of these.
         """
@@ -63,12 +65,15 @@ class Sandbox:
         self._processes = processes
         self._channel = channel
         self._listeners = listeners
+        self._file_systems = file_systems
         self._groups = groups
+        self.end_reason: str | None = None
         self._clean_up = clean_up
         self._watchdog_kills = 0
         self._ending: asyncio.Task[None] | None = None
         self._cell_lock = asyncio.Lock()
         self._uses_watchdog = not blueprint.groups.counts_memory
+        self._counts_processes = blueprint.groups.version_of(PROCESSES) is not None
         if self._uses_watchdog:
             clean_up.callback(asyncio.create_task(self._watch_memory()).cancel)
 
@@ -82,18 +87,21 @@ class Sandbox:
         number, network = next(_numbers), blueprint.network
         uid = allocate_uid(number)
         async with AsyncExitStack() as clean_up:
-            groups = blueprint.groups.create(cgroup_name(number), blueprint.limits)
+            groups = blueprint.groups.create(number, blueprint.limits)
             clean_up.push_async_callback(groups.remove)
             host_end, guest_end = socket.socketpair()
             clean_up.callback(host_end.close)
             with guest_end:
                 processes = ProcessTree.spawn(blueprint, guest_end, groups, uid)
             clean_up.push_async_callback(processes.end)
-            descriptors = await receive_descriptors(host_end, len(network.listeners) + (2 if network.internet else 0))
-            opened, namespaces = descriptors[: len(network.listeners)], descriptors[len(network.listeners) :]
+            counts = (len(network.listeners), len(blueprint.limits.file_systems()), 2 if network.internet else 0)
+            descriptors = iter(await receive_descriptors(host_end, sum(counts)))
+            opened, file_systems, namespaces = (list(itertools.islice(descriptors, count)) for count in counts)
             listeners = [Listener(socket.socket(fileno=descriptor)) for descriptor in opened]
             for listener in listeners:
                 clean_up.push_async_callback(listener.close)
+            for descriptor in file_systems:
+                clean_up.callback(os.close, descriptor)
             with ExitStack() as namespace_descriptors:
                 for descriptor in namespaces:
                     namespace_descriptors.callback(os.close, descriptor)
@@ -110,7 +118,7 @@ class Sandbox:
                     diagnosis = await processes.read_startup_error()
                     raise explain_start_failure(diagnosis or str(error), blueprint.bubblewrap.version) from error
             processes.close_stderr()
-            return cls(blueprint, processes, channel, listeners, groups, clean_up.pop_all())
+            return cls(blueprint, processes, channel, listeners, file_systems, groups, clean_up.pop_all())
 
     @property
     def alive(self) -> bool:
@@ -118,9 +126,32 @@ class Sandbox:
         return not self._channel.ended.is_set()
 
     @property
+    def ended(self) -> bool:
+        """Whether all processes of the sandbox have ended."""
+        return self._ending is not None and self._ending.done()
+
+    @property
     def process(self) -> int:
         """The id on the host of the root process of the sandbox."""
         return self._processes.root_pid
+
+    def use(self, *, exact: bool) -> Use:
+        """Returns what the sandbox uses. May take long if code in the sandbox makes it slow.
+
+        Args:
+            exact: Whether to return the use instead of upper bounds. Upper bounds do not have the open files.
+        """
+        if self._ending is not None:
+            return Use()
+        disk = sum(map(_used_bytes, self._file_systems))
+        needs_scan = exact or self._uses_watchdog or not self._counts_processes
+        scanned = scan(self.process) if needs_scan else Scan()
+        if self._uses_watchdog:
+            memory = disk + (resident_bytes(self.process) if exact else scanned.memory_bytes)
+        else:
+            memory = self._groups.memory_bytes(with_cache=not exact)
+        processes = self._groups.processes() if self._counts_processes else scanned.processes
+        return Use(memory, disk, processes, scanned.open_files if exact else 0)
 
     def serve(self, handlers: Sequence[Handler]) -> None:
         """Starts to serve the listeners. Handlers are in the order of the network spec's listeners."""
@@ -221,6 +252,11 @@ class Sandbox:
             self._ending = asyncio.create_task(self._end())
         await asyncio.shield(self._ending)
 
+    async def end_because(self, reason: str) -> None:
+        """Ends the sandbox like `end`, with a reason for its session."""
+        self.end_reason = self.end_reason or reason
+        await self.end()
+
     async def _run(self, message: Mapping[str, Any], text: str, seconds: float) -> Execution:
         kills_before, started = self._oom_kills(), time.monotonic()
         request = self._channel.request({**message, "seconds": seconds}, text.encode("utf-8", "surrogatepass"))
@@ -260,3 +296,10 @@ class Sandbox:
         except Exception:  # a sandbox must not run without a memory limit
             log.exception("The memory of a sandbox cannot be checked; the sandbox is ended")
             self._processes.kill()
+
+
+def _used_bytes(file_system: int) -> int:
+    with suppress(OSError):  # closed meanwhile: the sandbox is ending
+        status = os.fstatvfs(file_system)
+        return (status.f_blocks - status.f_bfree) * status.f_frsize
+    return 0

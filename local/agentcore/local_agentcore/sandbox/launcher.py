@@ -246,10 +246,13 @@ def socket_address(address: str) -> bytes:
     return struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(address))
 
 
-def send_descriptors(addresses: list[tuple[str, int]], channel: int, *, namespaces: bool) -> None:
+def send_descriptors(
+    addresses: list[tuple[str, int]], file_systems: list[str], channel: int, *, namespaces: bool
+) -> None:
     """Opens listeners in this network namespace and sends them to the emulator, which is outside of it.
 
-    With `namespaces`, also sends descriptors of the user and network namespaces, which internet access joins.
+    Also sends descriptors of the writable file systems, for their use. With `namespaces`, also sends those of the user
+    and network namespaces, which internet access joins.
     """
     listeners: list[socket.socket] = []
     for number, (address, port) in enumerate(addresses):
@@ -259,7 +262,8 @@ def send_descriptors(addresses: list[tuple[str, int]], channel: int, *, namespac
         listener.bind((address, port))
         listener.listen(BACKLOG)
         listeners.append(listener)
-    descriptors = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY) for kind in ("user", "net") if namespaces]
+    descriptors = [os.open(file_system, os.O_PATH | os.O_DIRECTORY) for file_system in file_systems]
+    descriptors += [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY) for kind in ("user", "net") if namespaces]
     with socket.socket(fileno=os.dup(channel)) as emulator:
         socket.send_fds(emulator, [b"L"], [*(listener.fileno() for listener in listeners), *descriptors])
     for listener in listeners:
@@ -307,7 +311,8 @@ def main(plan: dict[str, Any]) -> None:
         Path(STAGE, directory).chmod(0o755)
     enable_loopback()
     block_networks(plan["blocked_networks"])
-    send_descriptors(plan["listeners"], plan["channel"], namespaces=plan["internet"])
+    file_systems = [f"{STAGE}/{name}" for name in writable]
+    send_descriptors(plan["listeners"], file_systems, plan["channel"], namespaces=plan["internet"])
     # By descriptor, because every process can read the command line.
     options_descriptor = memory_file("options", "".join(f"{option}\0" for option in plan["options"]))
     configuration_descriptor = memory_file("configuration", plan["configuration"])

@@ -7,6 +7,7 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 SCAN_SECONDS = 0.05
 SCANS_AFTER_KILL = 10
-STATUS_FIELDS = re.compile(rb"^(FDSize|Pss_Anon|RssAnon|VmPTE):\s+(\d+)", re.MULTILINE)
+STATUS_FIELDS = re.compile(rb"^(FDSize|Pss_Anon|RssAnon|Threads|VmPTE):\s+(\d+)", re.MULTILINE)
 SOCKET_BYTES = 212_992
 """Data that a socket buffers before its writer blocks (`net.core.wmem_default`). Without a control group, the
 system-call filter prevents larger buffers."""
@@ -33,20 +34,47 @@ def descendants(process: int) -> Iterator[int]:
                 yield from descendants(int(child))
 
 
-def upper_bound_bytes(process: int) -> int:
-    """Returns an upper bound of the anonymous memory of a process and all its descendants, in bytes.
+@dataclass(frozen=True)
+class Scan:
+    """What a process and all its descendants use at most.
 
-    Counts pages that forks share once for each process, and every slot for a descriptor as a full socket.
+    Attributes:
+        memory_bytes: Anonymous memory. Pages that forks share count once for each process, and every slot for a
+            descriptor as a full socket.
+        processes: Processes and threads.
+        open_files: Slots for descriptors.
     """
-    return sum(map(_upper_bound_bytes, descendants(process)))
+
+    memory_bytes: int = 0
+    processes: int = 0
+    open_files: int = 0
 
 
-def _upper_bound_bytes(process: int) -> int:
+def scan(process: int) -> Scan:
+    """Returns what a process and all its descendants use at most."""
+    fields = [_status(pid) for pid in descendants(process)]
+    return Scan(
+        sum(map(_memory_bytes, fields)),
+        sum(each.get(b"Threads", 0) for each in fields),
+        sum(each.get(b"FDSize", 0) for each in fields),
+    )
+
+
+def upper_bound_bytes(process: int) -> int:
+    """Returns an upper bound of the anonymous memory of a process and all its descendants, in bytes."""
+    return scan(process).memory_bytes
+
+
+def _status(process: int) -> dict[bytes, int]:
     with suppress(FileNotFoundError, ProcessLookupError):  # the process has ended
-        status = dict(STATUS_FIELDS.findall(Path(f"/proc/{process}/status").read_bytes()))
-        kibibytes = int(status.get(b"RssAnon", 0)) + int(status.get(b"VmPTE", 0))
-        return kibibytes * 1024 + int(status.get(b"FDSize", 0)) * SOCKET_BYTES
-    return 0
+        status = STATUS_FIELDS.findall(Path(f"/proc/{process}/status").read_bytes())
+        return {name: int(value) for name, value in status}
+    return {}
+
+
+def _memory_bytes(status: dict[bytes, int]) -> int:
+    kibibytes = status.get(b"RssAnon", 0) + status.get(b"VmPTE", 0)
+    return kibibytes * 1024 + status.get(b"FDSize", 0) * SOCKET_BYTES
 
 
 def resident_bytes(process: int) -> int:
@@ -62,7 +90,7 @@ def resident_bytes(process: int) -> int:
         except (FileNotFoundError, ProcessLookupError):  # the process has ended
             continue
         except OSError:  # the process is not readable, so its upper bound counts
-            total += _upper_bound_bytes(pid)
+            total += _memory_bytes(_status(pid))
     return total + len(sockets) * SOCKET_BYTES
 
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import SandboxUnavailableError
@@ -13,6 +14,7 @@ from .host import Sandbox
 
 if TYPE_CHECKING:
     from .blueprint import Blueprint
+    from .budget import Budget
 
 IDLE_SECONDS = 0.05
 """Time in s without a request before a sandbox is started ahead. A start takes processor time from the caller."""
@@ -23,11 +25,11 @@ log = logging.getLogger(__name__)
 class Pool:
     """Provides started sandboxes and replaces them. Owns the sandboxes that are not acquired yet."""
 
-    def __init__(self, blueprint: Blueprint, size: int) -> None:
-        self._blueprint = blueprint
-        self._size = size
+    def __init__(self, blueprint: Blueprint, size: int, budget: Budget) -> None:
+        self._blueprint, self._size, self._budget = blueprint, size, budget
         self._ready: deque[Sandbox] = deque()
         self._filling: asyncio.Task[None] | None = None
+        self._starts: set[asyncio.Task[Sandbox]] = set()
         self._closed = False
         self._last_request = time.monotonic()
 
@@ -39,7 +41,7 @@ class Pool:
         """Returns a sandbox, which the caller must end.
 
         Raises:
-            SandboxUnavailableError: No sandbox can be started.
+            SandboxUnavailableError: No sandbox can be started, or the pool is closed.
         """
         self._last_request = time.monotonic()
         while self._ready:
@@ -52,9 +54,18 @@ class Pool:
         self.fill()
         return sandbox
 
-    def add(self, sandbox: Sandbox) -> None:
-        """Adds a new sandbox that was started elsewhere."""
-        self._ready.append(sandbox)
+    async def prove(self) -> None:
+        """Starts a first sandbox, to find out whether code can be isolated. Keeps it if the pool has a size.
+
+        Raises:
+            SandboxUnavailableError: Code cannot be isolated on this machine.
+        """
+        sandbox = await self._start()
+        if self._size:
+            self._ready.append(sandbox)
+            self.fill()
+        else:
+            await sandbox.end()
 
     def fill(self) -> None:
         """Starts missing sandboxes in the background."""
@@ -62,8 +73,11 @@ class Pool:
             self._filling = asyncio.create_task(self._fill())
 
     async def close(self) -> None:
-        """Ends every sandbox that was not acquired."""
+        """Cancels all starts, and ends every sandbox that was not acquired. Further starts fail."""
         self._closed = True
+        for start in list(self._starts):
+            start.cancel()
+        await asyncio.gather(*self._starts, return_exceptions=True)
         if self._filling is not None:
             await self._filling
         await asyncio.gather(*(sandbox.end() for sandbox in self._ready))
@@ -81,11 +95,34 @@ class Pool:
                 return
 
     async def _start(self) -> Sandbox:
+        if self._closed:
+            raise _closed_error()
+        start = asyncio.create_task(self._start_within_budget())
+        self._starts.add(start)
+        start.add_done_callback(self._starts.discard)
         try:
-            return await Sandbox.start(self._blueprint)
-        except OSError as error:  # out of descriptors, processes or memory
-            reason, fix = (
-                f"another sandbox cannot be started: {error.strerror}",
-                "Stop sessions, or raise `ulimit -n -u`",
-            )
-            raise SandboxUnavailableError(reason, fix) from error
+            return await asyncio.shield(start)
+        except asyncio.CancelledError:
+            if start.cancelled():
+                raise _closed_error() from None
+            start.cancel()
+            with suppress(asyncio.CancelledError, SandboxUnavailableError):
+                await (await start).end()  # it had started
+            raise
+
+    async def _start_within_budget(self) -> Sandbox:
+        async with self._budget.starting():
+            try:
+                sandbox = await Sandbox.start(self._blueprint)
+            except OSError as error:  # out of descriptors, processes or memory
+                reason, fix = (
+                    f"another sandbox cannot be started: {error.strerror}",
+                    "Stop sessions, or raise `ulimit -n -u`",
+                )
+                raise SandboxUnavailableError(reason, fix) from error
+            self._budget.add(sandbox)
+            return sandbox
+
+
+def _closed_error() -> SandboxUnavailableError:
+    return SandboxUnavailableError("the emulator is ending", "Start it again")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import SandboxEndedError
-from .memory import descendants
 
 if TYPE_CHECKING:
     import socket
@@ -31,6 +31,7 @@ class ProcessTree:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self._init: int | None = None
+        self._unfinished: list[int] = []
 
     @classmethod
     def spawn(
@@ -54,18 +55,36 @@ class ProcessTree:
         Raises:
             SandboxEndedError: Process 1 does not exist.
         """
-        children = Path(f"/proc/{self.root_pid}/task/{self.root_pid}/children").read_text().split()
+        children = _children(self.root_pid)
         if len(children) != 1:
             raise SandboxEndedError("bubblewrap has no single child")
-        self._init = os.pidfd_open(int(children[0]))
+        self._init = os.pidfd_open(children[0])
 
     def kill(self) -> None:
         """Kills process 1, which ends all processes of the sandbox."""
-        if self._init is None:  # not started completely: kill the launcher or bubblewrap, and its descendants
-            _kill_with_descendants(self.root_pid)
+        if self._init is None:
+            self._kill_unfinished()
             return
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._init, signal.SIGKILL)
+
+    def _kill_unfinished(self) -> None:
+        """Kills the launcher or bubblewrap, and the child that will be process 1.
+
+        If only bubblewrap were killed, the child would wait for it forever (bubblewrap's `child_wait_fd`). The stop
+        signal prevents that the child is created between the look-up and the kill: a process with a pending signal
+        cannot fork. The child of a bubblewrap that has ended is in its process group.
+        """
+        if self._process.returncode is not None:  # reaped: another process may have its id
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(self.root_pid, signal.SIGSTOP)
+        for child in _children(self.root_pid):
+            with suppress(ProcessLookupError):
+                self._unfinished.append(os.pidfd_open(child))
+                signal.pidfd_send_signal(self._unfinished[-1], signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(self.root_pid, signal.SIGKILL)
 
     async def read_startup_error(self) -> str:
         """Kills a sandbox that did not start. Returns its error output."""
@@ -84,18 +103,27 @@ class ProcessTree:
     async def end(self) -> None:
         """Kills all processes and waits for their end. Call it once."""
         self.kill()
-        while self._process.poll() is None:  # bubblewrap exits after process 1
+        descriptors = [*self._unfinished, *([] if self._init is None else [self._init])]
+        # Process 1 ends after all other processes in its namespace, and bubblewrap after process 1.
+        while self._process.poll() is None or not all(map(_has_ended, descriptors)):
             await asyncio.sleep(0.002)
-        if self._init is not None:
-            os.close(self._init)
-            self._init = None
+        self._init, self._unfinished = None, []
+        for descriptor in descriptors:
+            os.close(descriptor)
         self.close_stderr()
 
 
-def _kill_with_descendants(process: int) -> None:
-    for pid in list(descendants(process)):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+def _children(process: int) -> list[int]:
+    with suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    return []
+
+
+def _has_ended(process: int) -> bool:
+    """Returns whether the process of a descriptor has ended."""
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _spawn(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 
 FIRST_UID, ALL_UIDS = 1 << 30, (1 << 32) - 1
-UIDS_PER_EMULATOR = 512
 MIN_MAPPED_UIDS = 10_000
+_START = secrets.randbelow(ALL_UIDS)
+"""Where the user ids of this emulator begin. At random among 3 billion, because other emulators may be in other PID
+namespaces, where they share neither process ids nor files with this one."""
 
 
 def allocate_uid(number: int) -> int | None:
@@ -19,9 +22,8 @@ def allocate_uid(number: int) -> int | None:
     if os.geteuid() != 0:
         return None
     mapped = max(int(line.split()[2]) for line in Path("/proc/self/uid_map").read_text().splitlines())
-    offset = os.getpid() * UIDS_PER_EMULATOR + number % UIDS_PER_EMULATOR
     if mapped >= ALL_UIDS:
-        return FIRST_UID + offset
+        return FIRST_UID + (_START + number) % (ALL_UIDS - FIRST_UID)
     if mapped < MIN_MAPPED_UIDS:
         return None
-    return mapped // 2 + offset % (mapped // 4)  # in a container with mapped users
+    return mapped // 2 + (_START + number) % (mapped // 4)  # in a container with mapped users
