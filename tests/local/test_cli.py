@@ -26,8 +26,10 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
-from local_aws import environment, loopback, running_instance
+from local_aws import environment, loopback, process_tree, running_instance
 from local_aws.settings import StateDirectory
 from sandpiper_contract.results import RunResult
 from tests.support.cli import COMMAND, sandpiper
@@ -63,7 +65,7 @@ def processes_below(pid: int) -> set[int]:
 
 
 def alive(pids: set[int]) -> set[int]:
-    return {pid for pid in pids if running_instance.process_start(pid) is not None}
+    return {pid for pid in pids if process_tree.start_time(pid) is not None}
 
 
 def wait_until_gone(pids: set[int]) -> None:
@@ -277,9 +279,11 @@ def test_status_reports_that_agentcore_does_not_respond(state: Path) -> None:
     directory.path.mkdir(parents=True)
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    started = running_instance.process_start(pid) or 0
-    running_instance.RunningInstance(pid, started, url, url, "1", "us-east-1", "key", "secret", "token").save(directory)
-    result = sandpiper("local", "status", "--state", state)
+    started = process_tree.start_time(pid) or 0
+    record = running_instance.RunningInstance(pid, started, url, url, "1", "us-east-1", "key", "secret", "token")
+    with record.save(directory):
+        result = sandpiper("local", "status", "--state", state)
+    assert sandpiper("local", "status", "--state", state).returncode == 1  # the process that wrote it has ended
     directory.running.unlink()
     assert result.returncode == 2
     assert result.stderr.startswith(f"error: AgentCore does not respond at {url} (")
@@ -322,14 +326,23 @@ def test_service_of_a_killed_start_is_found_by_other_commands(state: Path, comma
 BUSY = "import subprocess, time\ndef handler(event, context):\n    subprocess.Popen(['sleep', '600']); time.sleep(600)"
 
 
-def start_with_a_busy_worker(state: Path) -> tuple[running_instance.RunningInstance, set[int]]:
+DETACHED = """
+import subprocess, time
+def handler(event, context):
+    subprocess.Popen(['sh', '-c', 'setsid sleep 600 & exit'])
+    time.sleep(600)
+"""
+"""A function whose process leaves the session and the process group of its worker."""
+
+
+def start_with_a_busy_worker(state: Path, handler: str = BUSY) -> tuple[running_instance.RunningInstance, set[int]]:
     """Returns a running embedded AWS and all its processes, including a function that runs its handler."""
     assert sandpiper("local", "start", "--state", state).returncode == 0
     running = wait_for_record(StateDirectory(state))
     session = boto3.Session(running.access_key_id, running.secret_access_key, None, running.region)
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as files:
-        files.writestr("index.py", BUSY)
+        files.writestr("index.py", handler)
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     iam = session.client("iam", endpoint_url=running.url)
@@ -355,6 +368,54 @@ def command_of(pid: int) -> bytes:
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""
+
+
+def test_stop_while_sessions_start_leaves_no_process(state: Path) -> None:
+    running, seen = start_with_a_busy_worker(state, DETACHED)
+    session = boto3.Session(running.access_key_id, running.secret_access_key, None, running.region)
+    data: Any = session.client(
+        "bedrock-agentcore", endpoint_url=running.agentcore_url, config=Config(retries={"total_max_attempts": 1})
+    )
+
+    def start_session(_: int) -> str:
+        try:
+            return data.start_code_interpreter_session(codeInterpreterIdentifier="aws.codeinterpreter.v1")["sessionId"]
+        except (BotoCoreError, ClientError) as error:
+            return str(error)
+
+    with ThreadPoolExecutor(8) as threads:
+        starts = [threads.submit(start_session, number) for number in range(8)]
+        end = time.monotonic() + 60
+        while sum(b"launcher.py" in command_of(pid) or b"bwrap" in command_of(pid) for pid in seen) < 4:
+            assert time.monotonic() < end
+            seen |= processes_below(running.pid)
+        stopping = threads.submit(sandpiper, "local", "stop", "--state", state)
+        while not stopping.done():
+            seen |= processes_below(running.pid)
+        assert not alive(seen)
+    assert stopping.result().stderr == stop_message(state)
+    assert [start for start in starts if start.exception()] == []
+
+
+IN_ANOTHER_NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc")
+"""Starts a command in a new PID namespace. Only root can do this without a user namespace."""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can create a PID namespace")
+def test_commands_in_another_pid_namespace_find_the_running_instance(running_state: Path) -> None:
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [*IN_ANOTHER_NAMESPACE, COMMAND, "local", *map(str, arguments), "--state", str(running_state)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    running = running_instance.find(StateDirectory(running_state))
+    assert running is not None
+    assert run("start").stderr == f"already running: {running.url}, process {running.pid}\n"
+    assert json.loads(run("status", "--json").stdout)["url"] == running.url
+    stopped = run("stop")
+    assert stopped.returncode == 2
+    assert "runs in another PID namespace, such as that of a container, as process" in stopped.stderr
+    assert running.is_alive()
+    assert running_instance.find(StateDirectory(running_state)) == running
 
 
 TEMPORARY = """

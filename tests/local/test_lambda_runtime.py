@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local_aws import running_instance
+from local_aws import process_tree
 from local_aws.lambda_runtime.functions import Functions
 from local_aws.settings import Runtimes
 
@@ -151,7 +151,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 def test_an_event_succeeds_after_an_idle_worker_was_killed(functions: Functions) -> None:
     first = invoke(functions, {}).body["pid"]
     os.kill(first, signal.SIGKILL)
-    wait_until(lambda: running_instance.process_start(first) is None)
+    wait_until(lambda: process_tree.start_time(first) is None)
     second = invoke(functions, {})
     assert not second.failed
     assert second.body["pid"] != first
@@ -173,7 +173,7 @@ def test_a_busy_worker_of_old_code_finishes_its_event_and_ends(functions: Functi
         time.sleep(0.3)
         assert not invoke(functions, {}, CodeSha256="2").failed
         assert future.result().body["pid"] == pid
-    wait_until(lambda: running_instance.process_start(pid) is None)
+    wait_until(lambda: process_tree.start_time(pid) is None)
 
 
 def test_stopped_workers_leave_no_thread(functions: Functions) -> None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import ctypes
 import os
 import signal
+import subprocess
+import sys
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from local_agentcore.process import client, running_emulator
+from local_agentcore.sandbox.memory import descendants
+from local_agentcore.sandbox.process_tree import ProcessTree
 from tests.support.account import REGION
 from tests.support.languages import LANGUAGES, PYTHON
 from tests.support.processes import processes_matching, wait_until
@@ -22,6 +29,7 @@ from tests.support.sandbox_host import LIMITS, USERS, Attacker, each_user, runni
 if TYPE_CHECKING:
     from tests.support.sandbox_host import Host, User
 
+PR_SET_CHILD_SUBREAPER = 36
 SURVIVORS = """
 import sys
 stubborn = '''
@@ -144,6 +152,81 @@ def test_no_process_survives_the_emulator(user: User, agentcore_runtime: Path, n
 
 def _groups_of(emulator: int) -> list[Path]:
     return list(Path("/sys/fs/cgroup").rglob(f"local-agentcore-{emulator}-*"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can create a PID namespace")
+def test_sweep_keeps_files_and_groups_of_emulators_in_other_pid_namespaces(host: Host, agentcore_runtime: Path) -> None:
+    attacker = host.new_attacker()
+    attacker.python("x = 1")
+    command = [
+        *("unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-m", "local_agentcore", "serve"),
+        *("--port", "0", "--pool", "0", "--until-end-of-input"),
+        *("--runtime", str(agentcore_runtime), "--state", str(host.state)),
+    ]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        ready = next(line for line in other.stdout if line.startswith("Ready"))
+        assert "in sandboxes" in ready  # it has removed what killed emulators left
+        other.stdin.close()
+    assert attacker.python("print(x)")["stdout"] == "1"
+    attacker.stop()
+    assert host.new_attacker().is_responsive()
+
+
+def test_stop_while_sessions_start_leaves_no_process(agentcore_runtime: Path, tmp_path: Path) -> None:
+    """Orphans become children of this process, which can therefore see them."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        with running_emulator(agentcore_runtime, tmp_path, "--pool", "3", "--calls-per-second", "0") as emulator:
+            before = set(descendants(os.getpid())) - set(descendants(emulator.process.pid))
+            data_plane = client("bedrock-agentcore", emulator.address, REGION)
+
+            def start(_: int) -> None:
+                with suppress(BotoCoreError, ClientError):
+                    Attacker(data_plane)
+
+            with ThreadPoolExecutor(6) as threads:
+                for number in range(6):
+                    threads.submit(start, number)
+                wait_until(lambda: len(set(descendants(emulator.process.pid))) > 4)
+                emulator.process.terminate()
+                emulator.process.wait()
+                assert {pid for pid in set(descendants(os.getpid())) - before if is_running(pid)} == set()
+        assert list(tmp_path.glob("local-agentcore-*")) == []
+    finally:
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+def test_kill_of_a_starting_sandbox_leaves_no_child_of_bubblewrap() -> None:
+    """Kills bubblewrap at different times of its start. Its child must not wait for it forever."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    options = "--unshare-user --unshare-pid --as-pid-1 --new-session --ro-bind / / --proc /proc sleep 60"
+    before = set(descendants(os.getpid()))
+
+    async def kill_after(seconds: float) -> None:
+        process = subprocess.Popen(["bwrap", *options.split()], start_new_session=True, stderr=subprocess.DEVNULL)
+        tree = ProcessTree(process)
+        await asyncio.sleep(seconds)
+        await tree.end()
+
+    async def kill_all() -> None:
+        for number in range(40):
+            await kill_after(number * 0.0001)
+
+    try:
+        asyncio.run(kill_all())
+        assert {pid for pid in set(descendants(os.getpid())) - before if is_running(pid)} == set()
+    finally:
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+def is_running(process: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
 
 
 def test_sweep_keeps_files_and_groups_of_live_emulators(host: Host, user: User, agentcore_runtime: Path) -> None:

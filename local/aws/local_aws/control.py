@@ -12,8 +12,8 @@ import time
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
-from local_aws import loopback, running_instance, signals
-from local_aws.lock import try_lock
+from local_aws import loopback, process_tree, running_instance, signals
+from local_aws.lock import is_locked, try_lock
 from local_aws.ministack.stub_resources import STUB_RESOURCES
 from local_aws.settings import MIN_FREE_BYTES, Hosts, LocalAwsError, StateDirectory, state_directory_error
 
@@ -37,7 +37,7 @@ DIFFERENCES = (
     "CloudFormation's role needs the actions that create, change and delete a resource, but not those that read it",
 )
 """Differences from AWS outside AgentCore. The health report of local-agentcore lists its own."""
-STOP_SECONDS = 30
+STOP_SECONDS, KILL_SECONDS = 40, 10
 POLL_SECONDS = 0.05
 HEALTH_SECONDS = 5
 
@@ -164,23 +164,38 @@ def _start(
 
 
 def stop(state: StateDirectory) -> bool:
-    """Stops the embedded AWS and waits until its process has ended.
+    """Stops the embedded AWS and waits until all its processes have ended.
 
     Returns:
         False when none runs with this state directory.
+
+    Raises:
+        LocalAwsError: It runs in another PID namespace, or some of its processes do not end.
     """
     running = _find_or_wait(state)
     if running is None:
         return False
+    if not running.is_alive():
+        if running_instance.find(state) is None:  # it has ended meanwhile
+            return True
+        raise LocalAwsError(
+            f"the embedded AWS in {state.path} runs in another PID namespace, such as that of a container, as process "
+            f"{running.pid} there: stop it there"
+        )
+    processes = {running.pid: running.started}
     with suppress(ProcessLookupError):
         os.kill(running.pid, signal.SIGTERM)
     end = time.monotonic() + STOP_SECONDS
     while running.is_alive() and time.monotonic() < end:
+        processes |= process_tree.descendants(running.pid)
         with suppress(ChildProcessError):  # it is a child process only if this process started it
             os.waitpid(running.pid, os.WNOHANG)
         time.sleep(0.02)
-    if running.is_alive():
-        os.kill(running.pid, signal.SIGKILL)  # the kernel then signals its child processes
+    if remaining := process_tree.kill_remaining(processes, KILL_SECONDS):
+        raise LocalAwsError(
+            f"the embedded AWS in {state.path} was stopped, but these processes did not end: "
+            f"{process_tree.describe(remaining)}"
+        )
     return True
 
 
@@ -195,7 +210,7 @@ def _find_or_wait(state: StateDirectory) -> running_instance.RunningInstance | N
 def _is_locked(state: StateDirectory) -> bool:
     try:
         with state.lock.open() as lock:
-            return not try_lock(lock)
+            return is_locked(lock)
     except FileNotFoundError:
         return False
 

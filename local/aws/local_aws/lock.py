@@ -1,4 +1,7 @@
-"""File locks. The kernel releases a lock when the last process that holds it ends, even after SIGKILL."""
+"""File locks. The kernel releases a lock when the last process that holds it ends, even after SIGKILL.
+
+Unlike a file with a process ID, a lock is valid in every PID namespace, such as that of a container.
+"""
 
 from __future__ import annotations
 
@@ -22,3 +25,13 @@ def try_lock(file: IO[str]) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def is_locked(file: IO[str]) -> bool:
+    """Returns whether another process holds the lock on `file`."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(file, fcntl.LOCK_UN)
+    return False

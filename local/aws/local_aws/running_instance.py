@@ -1,4 +1,4 @@
-"""The record of a running embedded AWS: addresses and credentials, valid while its process runs.
+"""The record of a running embedded AWS: addresses and credentials, valid while its process holds a lock on it.
 
 `sandpiper local start` writes it and the other commands read it.
 """
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
+from local_aws.lock import is_locked, try_lock
+from local_aws.process_tree import start_time
 from local_aws.settings import ADMIN_TOKEN_VARIABLE, state_directory_error
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class RunningInstance:
     """A running embedded AWS.
 
     Attributes:
-        pid: Process ID of the service.
+        pid: Process ID of the service, in its PID namespace.
         started: Start time of that process, in clock ticks since boot. A process ID alone may be reused.
         url: The AWS endpoint.
         agentcore_url: The AgentCore endpoint.
@@ -66,15 +66,23 @@ class RunningInstance:
         }
 
     def is_alive(self) -> bool:
-        """Returns whether the process that wrote this record still runs."""
-        return process_start(self.pid) == self.started
+        """Returns whether the process that wrote this record runs, and is in the PID namespace of this process."""
+        return start_time(self.pid) == self.started
 
-    def save(self, state: StateDirectory) -> None:
-        """Writes the record atomically. Only the owner can read it, because it holds the secret access key."""
+    def save(self, state: StateDirectory) -> IO[str]:
+        """Writes the record atomically. Only the owner can read it, because it holds the secret access key.
+
+        Returns:
+            The open file. The record is valid until it is closed, at the latest when this process ends.
+        """
         draft = state.running.with_suffix(".new")
-        draft.touch(mode=0o600)
-        draft.write_text(json.dumps(asdict(self)))
+        draft.unlink(missing_ok=True)
+        file = os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
+        try_lock(file)
+        file.write(json.dumps(asdict(self)))
+        file.flush()
         draft.replace(state.running)
+        return file
 
 
 def find(state: StateDirectory) -> RunningInstance | None:
@@ -84,21 +92,11 @@ def find(state: StateDirectory) -> RunningInstance | None:
         LocalAwsError: The record cannot be read.
     """
     try:
-        running = RunningInstance(**json.loads(state.running.read_text()))
+        with state.running.open() as file:
+            if not is_locked(file):  # left by a process that was killed
+                return None
+            return RunningInstance(**json.loads(file.read()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
     except OSError as error:
         raise state_directory_error(state, error) from None
-    return running if running.is_alive() else None
-
-
-def process_start(pid: int) -> int | None:
-    """Returns the start time of a process in clock ticks since boot (proc(5), stat).
-
-    Returns:
-        None when there is no such process or it has ended.
-    """
-    with suppress(OSError, IndexError, ValueError):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return None if fields[0] == "Z" else int(fields[19])
-    return None

@@ -25,14 +25,14 @@ import sandpiper_policy
 from local_agentcore import lifetime
 from local_agentcore.network.named_hosts import NamedHost, require_distinct
 from local_agentcore.settings import ADMIN_TOKEN_VARIABLE, AUTHORIZER_TOKEN_VARIABLE
-from local_aws import loopback, running_instance
+from local_aws import loopback, process_tree, running_instance
 from local_aws.settings import ACCOUNT, REGION, ROOT_ACCESS_KEY_ID, Hosts, LocalAwsError, Runtimes, StateDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 READY_SECONDS = 30
-STOP_SECONDS = 10
+STOP_SECONDS, KILL_SECONDS = 15, 10
 POLL_SECONDS = 0.02
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 PR_SET_PDEATHSIG = 1
@@ -61,6 +61,7 @@ def main() -> int:
     hosts = Hosts(arguments.vpc_host, arguments.public_host, arguments.public_hosts_only)
     for number in STOP_SIGNALS:
         signal.signal(number, _raise_stopped)
+    process_tree.adopt_orphans()
     if arguments.until_end_of_input:
         lifetime.end_with_input()
     try:
@@ -94,7 +95,7 @@ def _serve(state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, 
     port, agentcore_port = free_port(port), free_port(agentcore_port)
     running = running_instance.RunningInstance(
         pid=os.getpid(),
-        started=running_instance.process_start(os.getpid()) or 0,
+        started=process_tree.start_time(os.getpid()) or 0,
         url=f"http://127.0.0.1:{port}",
         agentcore_url=f"http://127.0.0.1:{agentcore_port}",
         account=ACCOUNT,
@@ -103,6 +104,7 @@ def _serve(state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, 
         secret_access_key=secrets.token_urlsafe(30),
         steering_token=secrets.token_urlsafe(30),
     )
+    record = cleanup.enter_context(ExitStack())  # closed last: other commands see this process until it has stopped
     cleanup.callback(shutil.rmtree, state.work, ignore_errors=True)
     cleanup.callback(state.running.unlink, missing_ok=True)
     agentcore = [
@@ -119,17 +121,18 @@ def _serve(state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, 
         *(str(runtimes.ministack_python), "-I", str(Path(__file__).parent / "ministack" / "start.py"), *packages, "--"),
         *(str(port), str(state.work), str(runtimes.lambda_python)),
     ]
-    processes = {
-        "agentcore": _start(state, "agentcore", agentcore, cleanup, os.environ | authorizer_token | admin_token),
-        "aws": _start(state, "aws", ministack, cleanup, _ministack_environment(running, state.work) | authorizer_token),
-    }
+    processes: dict[str, subprocess.Popen[bytes]] = {}
+    cleanup.callback(_stop, processes)
+    processes["agentcore"] = _start(state, "agentcore", agentcore, os.environ | authorizer_token | admin_token)
+    processes["aws"] = _start(state, "aws", ministack, _ministack_environment(running, state.work) | authorizer_token)
     _wait_until_ready(
         state,
         processes,
         {"agentcore": f"{running.agentcore_url}/_local/health", "aws": f"{running.url}/_ministack/health"},
     )
-    running.save(state)
+    record.enter_context(running.save(state))
     while all(process.poll() is None for process in processes.values()):
+        process_tree.reap_orphans(process.pid for process in processes.values())
         time.sleep(0.2)
     ended = [name for name, process in processes.items() if process.poll() is not None]
     raise LocalAwsError(f"{' and '.join(ended)} ended unexpectedly; see {state.log(ended[0])}")
@@ -165,7 +168,7 @@ def _ministack_environment(running: running_instance.RunningInstance, work: Path
 
 
 def _start(
-    state: StateDirectory, name: str, command: Sequence[str], cleanup: ExitStack, environment: Mapping[str, str]
+    state: StateDirectory, name: str, command: Sequence[str], environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
     libc = ctypes.CDLL(None)  # loaded before the fork: a preexec function must not load libraries
 
@@ -173,7 +176,7 @@ def _start(
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
     with state.log(name).open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - a fixed command of this package
+        return subprocess.Popen(  # noqa: S603 - a fixed command of this package
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -182,17 +185,20 @@ def _start(
             start_new_session=True,
             preexec_fn=die_with_parent,
         )
-    cleanup.callback(_stop, process)
-    return process
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def _stop(processes: Mapping[str, subprocess.Popen[bytes]]) -> None:
+    """Stops the processes, then kills everything that they left. Reports processes that do not end in the log."""
+    for process in processes.values():
+        process.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    for name, process in processes.items():
+        try:
+            process.wait(max(deadline - time.monotonic(), 0))
+        except subprocess.TimeoutExpired:
+            print(f"{name} did not stop within {STOP_SECONDS} s and was killed", file=sys.stderr, flush=True)
+    if remaining := process_tree.end_descendants(KILL_SECONDS):
+        print(f"did not end: {process_tree.describe(remaining)}", file=sys.stderr, flush=True)
 
 
 def _wait_until_ready(

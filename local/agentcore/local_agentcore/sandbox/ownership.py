@@ -9,23 +9,30 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 PREFIX = "local-agentcore-"
+NAME = re.compile(rf"{PREFIX}\d+-\d+-e[0-9a-f]{{8}}")
+"""Directories with other names belong to releases without locks."""
 MAX_ATTEMPTS = 100
 RETRY_SECONDS = 0.01
 
 
 def new_emulator_name() -> str:
-    """Returns a unique name for the directories of an emulator. The process id in it is for people who read it."""
-    return f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+    """Returns a unique name for the directories of an emulator.
+
+    Emulators of releases without locks compare its process id and start time with those of running processes.
+    """
+    started = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+    return f"{PREFIX}{os.getpid()}-{started}-e{secrets.token_hex(4)}"
 
 
 class OwnedDirectory:
@@ -61,6 +68,8 @@ class OwnedDirectory:
 def abandoned(parent: Path) -> Iterator[Path]:
     """Yields directories in `parent` whose emulator has ended. Each is locked until the next one is requested."""
     for path in parent.glob(f"{PREFIX}*"):
+        if not NAME.fullmatch(path.name):
+            continue
         descriptor = None
         with suppress(OSError):  # not a directory, removed meanwhile, or on a file system without locks
             descriptor = _lock(path)
