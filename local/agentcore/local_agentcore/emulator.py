@@ -27,7 +27,7 @@ from .permissions import Permissions
 from .sandbox.blueprint import Blueprint
 from .sandbox.budget import Budget
 from .sandbox.cgroups import MEMORY, RESOURCES, ControlGroups, create_control_groups
-from .sandbox.ownership import OwnedDirectory, new_emulator_name
+from .sandbox.ownership import OwnedDirectory, emulator_name
 from .sandbox.pool import Pool
 from .sandbox.preflight import require_linux
 from .sandbox.sweep import sweep
@@ -70,7 +70,7 @@ class Emulator:
             "the emulator has not started", "Wait"
         )
         self.groups = ControlGroups()
-        self._name = new_emulator_name()
+        self._name = emulator_name()
         self._directory: OwnedDirectory | None = None
         self._budget: Budget | None = None
         self._networks = Networks(settings.network, settings.region, self.authorizer)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
-import secrets
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -20,19 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PREFIX = "local-agentcore-"
-NAME = re.compile(rf"{PREFIX}\d+-\d+-e[0-9a-f]{{8}}")
-"""Directories with other names belong to releases without locks."""
 MAX_ATTEMPTS = 100
 RETRY_SECONDS = 0.01
 
 
-def new_emulator_name() -> str:
-    """Returns a unique name for the directories of an emulator.
-
-    Emulators of releases without locks compare its process id and start time with those of running processes.
-    """
-    started = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
-    return f"{PREFIX}{os.getpid()}-{started}-e{secrets.token_hex(4)}"
+def emulator_name() -> str:
+    """Returns the name of the directories of this emulator, `local-agentcore-PID-START`."""
+    return f"{PREFIX}{os.getpid()}-{_start_time(os.getpid())}"
 
 
 class OwnedDirectory:
@@ -68,7 +60,7 @@ class OwnedDirectory:
 def abandoned(parent: Path) -> Iterator[Path]:
     """Yields directories in `parent` whose emulator has ended. Each is locked until the next one is requested."""
     for path in parent.glob(f"{PREFIX}*"):
-        if not NAME.fullmatch(path.name):
+        if _belongs_to_running_process(path.name):
             continue
         descriptor = None
         with suppress(OSError):  # not a directory, removed meanwhile, or on a file system without locks
@@ -78,6 +70,21 @@ def abandoned(parent: Path) -> Iterator[Path]:
                 yield path
             finally:
                 os.close(descriptor)
+
+
+def _belongs_to_running_process(name: str) -> bool:
+    """Returns whether the process in a name runs: an emulator of a release without locks, in this PID namespace."""
+    pid, start = [*name.removeprefix(PREFIX).split("-"), ""][:2]
+    return pid.isdigit() and start == _start_time(int(pid))
+
+
+def _start_time(process: int) -> str | None:
+    """Returns the start time of a process in ticks since boot, or None. With the process id it is a unique name."""
+    try:
+        text = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return None
+    return text.rpartition(")")[2].split()[19]
 
 
 def _lock(path: Path) -> int | None:

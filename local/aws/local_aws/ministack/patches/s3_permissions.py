@@ -21,11 +21,14 @@ from local_aws.ministack.patches import iam_roles, kms
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from local_aws.ministack.request_body import Body
+
     Query = Mapping[str, Any]
     Check = tuple[str, str]
 
 MINISTACK_VERSION = "1.5.33"
 S3_ARN = "arn:aws:s3:::"
+MAX_TAGGING_BYTES = 1024 * 1024
 ACL_HEADERS = (
     "x-amz-acl",
     "x-amz-grant-full-control",
@@ -152,7 +155,7 @@ def _form_fields(headers: Mapping[str, str], body: bytes) -> dict[str, str]:
 
 
 def condition_keys(
-    action: str, query: Query | None, path: str = "", headers: Mapping[str, str] | None = None, body: bytes = b""
+    action: str, query: Query | None, path: str = "", headers: Mapping[str, str] | None = None, body: Body = b""
 ) -> dict[str, Any]:
     """Returns the condition keys of a request: MiniStack's, those of headers, and the tags of requests and objects."""
     query, headers = query or {}, headers or {}
@@ -229,9 +232,9 @@ def _tags(arn: str, version: str) -> Mapping[str, str]:
     return s3.object_tags_for_condition(bucket, key, {"versionId": [version]} if version else {})
 
 
-def _tags_of_body(body: bytes) -> Mapping[str, str]:
+def _tags_of_body(body: Body) -> Mapping[str, str]:
     try:
-        return s3._parse_tags_xml(body)
+        return s3._parse_tags_xml(body[:MAX_TAGGING_BYTES])
     except Exception:  # the operation rejects the body later, with the error of S3
         return {}
 

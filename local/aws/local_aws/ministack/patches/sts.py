@@ -56,7 +56,7 @@ def revoke_sessions(session_name: str) -> int:
     Returns:
         The number of access keys that were valid.
     """
-    revoked = {
+    revoked: set[str] = {
         key
         for key, session in sts._sessions.items()
         if session.get("PrincipalType") == "AssumedRole" and session["Arn"].endswith(f"/{session_name}")
