@@ -65,11 +65,6 @@ class StorageStack(cdk.Stack):
             access_log_days=days.access_logs,
             old_version_days=days.old_versions,
             expiration_days=_expiration_days(environment),
-            transient_prefixes=[
-                f"{tenant_prefix(name)}/{settings.SANDBOX}/{key}/{settings.STAGING}"
-                for name, tenant in environment.all_tenants.items()
-                for key in tenant.interpreters
-            ],
         )
 
     def _key(self, environment: Environment) -> kms.IKey | None:

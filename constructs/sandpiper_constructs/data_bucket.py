@@ -15,15 +15,13 @@ from constructs import Construct
 from sandpiper_constructs.tokens import is_valid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from aws_cdk import aws_kms as kms
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,56}[a-z0-9]")
 LOGS_SUFFIX = "-logs"
 INCOMPLETE_UPLOAD_DAYS = 1
-TRANSIENT_DAYS = 1
-"""Lifetime of objects below a transient prefix, and then of their old versions."""
 
 
 class DataBucket(Construct):
@@ -53,7 +51,6 @@ class DataBucket(Construct):
         access_log_days: int = 30,
         old_version_days: int = 30,
         expiration_days: Mapping[str, int] | None = None,
-        transient_prefixes: Sequence[str] = (),
     ) -> None:
         """Creates both buckets.
 
@@ -70,7 +67,6 @@ class DataBucket(Construct):
             old_version_days: how long an overwritten or deleted object can be restored. Default: 30.
             expiration_days: lifetime of objects in days by folder, such as `tenants/claims/runs`. Default: no
                 expiration.
-            transient_prefixes: folders that objects only pass through, with a lifetime of one day. Default: none.
         """
         lifetimes = dict(expiration_days or {})
         if not is_valid(_NAME, name):
@@ -122,15 +118,6 @@ class DataBucket(Construct):
                 *(
                     s3.LifecycleRule(id=folder, prefix=f"{folder}/", expiration=Duration.days(days))
                     for folder, days in lifetimes.items()
-                ),
-                *(
-                    s3.LifecycleRule(
-                        id=folder,
-                        prefix=f"{folder}/",
-                        expiration=Duration.days(TRANSIENT_DAYS),
-                        noncurrent_version_expiration=Duration.days(TRANSIENT_DAYS),
-                    )
-                    for folder in transient_prefixes
                 ),
             ],
         )

@@ -41,8 +41,9 @@ def interpreter_ids(interpreters: Mapping[str, CodeInterpreterBase]) -> str:
 class SessionFunction(Construct):
     """Creates a function that runs each request in a session of one of the tenant's interpreters.
 
-    A request names an interpreter by its key. IAM limits the function to these interpreters, to reading `inputs/`, to
-    reading and writing `runs/`, and to the staging folder of each interpreter.
+    A request names an interpreter by its key. IAM limits the function to these interpreters, to reading `inputs/`, and
+    to reading and writing `runs/`. Sandboxes transfer large files with URLs that the function presigns, which have no
+    more permissions.
 
     Example:
         ```python
@@ -115,7 +116,7 @@ class SessionFunction(Construct):
             architecture=lambda_.Architecture.custom(architecture),
             handler=HANDLER,
             code=code or packed_code_runner(runtime),
-            role=_role(self, log_group, folder, interpreters),
+            role=_role(self, log_group, folder),
             memory_size=memory_mib,
             timeout=Duration.seconds(timeout_seconds),
             reserved_concurrent_executions=reserved_concurrency,
@@ -144,38 +145,28 @@ def packed_code_runner(runtime: str) -> lambda_.Code:
     return lambda_.Code.from_asset(str(packed.directory.absolute()), asset_hash=packed.digest)
 
 
-def _role(
-    scope: Construct, log_group: logs.LogGroup, folder: BucketFolder, interpreters: Mapping[str, CodeInterpreterBase]
-) -> iam.IRole:
-    """Creates the role without managed policies: log group, `inputs/`, `runs/` and the staging folders."""
+def _role(scope: Construct, log_group: logs.LogGroup, folder: BucketFolder) -> iam.IRole:
+    """Creates the role without managed policies: log group, `inputs/` and `runs/`."""
     role = iam.Role(scope, "Role", assumed_by=service_principal("lambda"))
     Tags.of(role).add(COMPONENT_TAG, SESSION_FUNCTION)
     log_group.grant_write(role)
-    inputs, runs, sandbox = (folder.subfolder(name) for name in (settings.INPUTS, settings.RUNS, settings.SANDBOX))
-    staging = [sandbox.subfolder(key).subfolder(settings.STAGING) for key in interpreters]
+    inputs, runs = (folder.subfolder(name) for name in (settings.INPUTS, settings.RUNS))
     role.add_to_policy(inputs.list_statement())
     for part, actions, reason in (
         (inputs, ("s3:GetObject",), "A request chooses its inputs in the tenant's folder of inputs."),
         (
             runs,
-            # Reading is needed for idempotency records and for presigned links, which have their signer's permissions.
+            # Reading is needed for idempotency records and for presigned links, writing also for presigned uploads:
+            # URLs have their signer's permissions.
             ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"),
             "A program chooses the names of its files, which are stored in the tenant's folder of runs.",
-        ),
-        *(
-            (
-                part,
-                ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
-                "Large files of a run are staged here between the session and the other folders.",
-            )
-            for part in staging
         ),
     ):
         role.add_to_policy(part.object_statement(*actions))
         acknowledge_wildcards(role, {part.objects_arn: reason})
     for statement in (
         *folder.key_statements(write=False, parts=[inputs]),
-        *folder.key_statements(write=True, parts=[runs, *staging]),
+        *folder.key_statements(write=True, parts=[runs]),
     ):
         role.add_to_policy(statement)
     return cast("iam.IRole", role)

@@ -29,12 +29,12 @@ MAX_TAGS = 45
 def lifecycle_rules(environment: Environment) -> int:
     """Returns the number of lifecycle rules of the data bucket.
 
-    There is one rule for the bucket, one for each retention period of each tenant, and one for each interpreter.
+    There is one rule for the bucket, and one for each retention period of each tenant.
     """
     days = environment.data_bucket.retention_days
     periods = sum(each is not None for each in (days.runs, days.inputs, days.sandbox))
     tenant_rules = periods * len(environment.all_tenants) + len(days.removed_tenants)
-    return 1 + tenant_rules + sum(1 for _ in iter_interpreters(environment))
+    return 1 + tenant_rules
 
 
 def _check_reserved_concurrency(environment: Environment) -> Iterator[ConfigIssue]:

@@ -97,11 +97,7 @@ s3.Bucket(
             noncurrent_version_expiration=cdk.Duration.days(30),
             abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
         ),
-        *(
-            s3.LifecycleRule(prefix=f"tenants/{tenant}/{folder}/", expiration=cdk.Duration.days(90))
-            for tenant in TENANTS
-            for folder in ("runs", *(f"sandbox/{key}/staging" for key in KEYS))
-        ),
+        *(s3.LifecycleRule(prefix=f"tenants/{tenant}/runs/", expiration=cdk.Duration.days(90)) for tenant in TENANTS),
     ],
     **private,
 )
@@ -151,7 +147,6 @@ def tenant_stack(tenant: str) -> None:
     for actions, folder in (
         (["s3:GetObject"], "inputs"),
         (["s3:GetObject", "s3:PutObject"], "runs"),
-        *((["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], f"sandbox/{key}/staging") for key in KEYS),
     ):
         objects = f"arn:aws:s3:::{NAME}/tenants/{tenant}/{folder}/*"
         role.add_to_policy(iam.PolicyStatement(actions=actions, resources=[objects]))

@@ -189,10 +189,8 @@ def test_buckets_match_the_template(deployed: tuple[Environments, Path]) -> None
         "": (None, 90),
         "tenants/claims/runs/": (365, None),
         "tenants/claims/inputs/": (365, None),
-        "tenants/claims/sandbox/sandbox/staging/": (1, 1),
         "tenants/analytics/runs/": (365, None),
         "tenants/analytics/inputs/": (365, None),
-        "tenants/analytics/sandbox/private/staging/": (1, 1),
     }
     s3 = any_client("s3")
     assert s3.get_bucket_versioning(Bucket=data)["Status"] == "Enabled"

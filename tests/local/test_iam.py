@@ -229,9 +229,6 @@ NOT_USED_HERE = {
         Permission(SANDBOX, "s3:AbortMultipartUpload"),
         Permission(PUBLIC, "s3:AbortMultipartUpload"),
     ],
-    "large files do not pass through the staging folder any more": [
-        Permission(SESSION_FUNCTION, f"s3:{action}Object", "staging") for action in ("Get", "Put", "Delete")
-    ],
     "Step Functions delivers logs and traces with them; MiniStack does not": [
         Permission(STATE_MACHINE, action)
         for action in (

@@ -156,7 +156,6 @@ def test_lifecycle_rules_match_the_retention_days(tmp_path: Path) -> None:
         "tenants/demo/runs/": 20,
         "tenants/demo/inputs/": 30,
         "tenants/demo/sandbox/": 40,
-        "tenants/demo/sandbox/sandbox/staging/": 1,
         "tenants/former/": 70,
         "AccessLogs": 60,
     }

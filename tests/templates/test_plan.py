@@ -254,7 +254,6 @@ def test_data_of_a_removed_tenant_expires_when_the_file_sets_its_retention(plans
     assert retention == {
         "tenants/claims/": (None, 30),
         "tenants/claims/runs/": (90, 30),
-        "tenants/claims/sandbox/run/staging/": (1, 30),
     }
     text = rendered(plans.plan(after, {**before, "tenants": {"motor": before["tenants"]["motor"]}}))
     assert "the data of tenant claims stays in s3://sandpiper-one-123456789012-us-east-1/tenants/claims/" in text

@@ -63,20 +63,12 @@ def test_overwritten_data_can_be_restored_for_30_days(dev: Assembly) -> None:
     assert rules["Leftovers"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
 
 
-def test_only_runs_and_staging_of_each_tenant_expire(dev: Assembly) -> None:
+def test_only_runs_of_each_tenant_expire(dev: Assembly) -> None:
     rules = _bucket(dev, "sandpiper-dev-storage", NAME)["LifecycleConfiguration"]["Rules"]
     assert {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule} == {
         "tenants/claims/runs/": 90,
         "tenants/analytics/runs/": 90,
-        "tenants/claims/sandbox/sandbox/staging/": 1,
-        "tenants/analytics/sandbox/sandbox/staging/": 1,
     }
-
-
-def test_staging_keeps_no_old_versions(dev: Assembly) -> None:
-    rules = _bucket(dev, "sandpiper-dev-storage", NAME)["LifecycleConfiguration"]["Rules"]
-    old = [rule for rule in rules if rule.get("Prefix", "").endswith("/staging/")]
-    assert [rule["NoncurrentVersionExpiration"] for rule in old] == [{"NoncurrentDays": 1}] * 2
 
 
 @pytest.mark.parametrize(("environment", "policy"), [("dev", "RetainExceptOnCreate"), ("local", "Delete")])

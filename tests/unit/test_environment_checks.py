@@ -236,9 +236,13 @@ BAD: dict[str, tuple[str, str, str]] = {
         "quotas.interpreters",
         "is 1, but the file has 2 interpreters",
     ),
-    "more lifecycle rules than S3 allows": (many(500, 1), "tenants", "need 1001 lifecycle rules of the data bucket"),
+    "more lifecycle rules than S3 allows": (
+        many(500, 1) + "data_bucket: {retention_days: {inputs: 1}}\n",
+        "tenants",
+        "need 1001 lifecycle rules of the data bucket",
+    ),
     "one lifecycle rule too many, for a removed tenant": (
-        many(499, 1) + "data_bucket: {retention_days: {removed_tenants: {a: 1, b: 1}}}\n",
+        many(499, 1) + "data_bucket: {retention_days: {inputs: 1, removed_tenants: {a: 1, b: 1}}}\n",
         "tenants",
         "need 1001 lifecycle rules of the data bucket",
     ),
@@ -327,7 +331,8 @@ GOOD: dict[str, str] = {
     ),
     "a boundary managed by AWS": one() + "permissions_boundary: arn:aws:iam::aws:policy/PowerUserAccess\n",
     "the maximum of reserved concurrency": reserving(500, 400),
-    "the maximum of lifecycle rules": many(499, 1),
+    "the maximum of lifecycle rules": many(499, 1)
+    + "data_bucket: {retention_days: {inputs: 1, removed_tenants: {a: 1}}}\n",
     "as many folders as a role policy can hold": one(f"read: {folders(40)}"),
     "as many folders as an endpoint policy can hold": in_the_network(12, 24),
     "more folders outside the network": one(f"read: {folders(40)}") + ZONES + "network:\n",
