@@ -195,7 +195,7 @@ USES: Mapping[Permission, tuple[Callable[[Product], None], str]] = {
     ),
     Permission(SESSION_FUNCTION, "s3:GetObject", "runs"): (
         run_again,
-        r"^StorageError: reading the idempotency record .*\(AccessDenied\)",
+        r"^StorageError: (reading|writing) the idempotency record .*\(AccessDenied\).*s3:GetObject",
     ),
     Permission(SESSION_FUNCTION, "s3:PutObject", "runs"): (
         run,

@@ -19,6 +19,7 @@ GROUPS = {
         "test_iam",
     ),
     "aws": (  # an embedded AWS to which modules deploy their own environments
+        "test_assumptions",
         "test_callers",
         "test_charting_agent",
         "test_collected_files",

@@ -195,6 +195,8 @@ FIXED = (
     "Code that gets SIGINT returns its output so far and the traceback of KeyboardInterrupt; the kernel keeps its "
     "variables. After SIGKILL, the call returns the output so far and exit code 1.",
     "/bin/sh is bash, and timeout(1) is installed.",
+    "Code in the mode SANDBOX reaches S3 with presigned URLs, also without an execution role: PUT and GET.",
+    "S3 applies If-None-Match, a signed length and a signed SHA-256 to a presigned PUT.",
     "The request header content-type has no effect.",
     "writeFiles checks all paths before it writes; on a full disk the files before the failing one remain.",
 )
