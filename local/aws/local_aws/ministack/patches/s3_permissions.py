@@ -192,7 +192,9 @@ def enforce(
         query = parse_qs(request.query, keep_blank_values=True)
         headers = s3._merge_hoisted_amz_headers(request.headers, query)
         path = f"/{resource_arn.removeprefix(S3_ARN)}"
-        keys = condition_keys(action, query, path, headers, request.body)
+        # A body in a file is the content of an object: it has no tags.
+        body = request.body if isinstance(request.body, bytes) else b""
+        keys = condition_keys(action, query, path, headers, body)
         service_context = {**keys, **(service_context or {})}
     return kms.enforce(access_key_id, action, service, region, resource_arn, service_context=service_context, **options)
 
