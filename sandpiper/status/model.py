@@ -6,7 +6,7 @@ from sandpiper.plan.model import JsonModel
 
 
 class StackStatus(JsonModel):
-    """A stack, and the time of its last change; `orphaned` if the environment file no longer has it."""
+    """A stack, and the time of its last change; `orphaned` if the environment file no longer contains it."""
 
     name: str
     status: str

@@ -27,7 +27,7 @@ def report(status: Status) -> Iterator[Line]:
         yield Line(text, 1, "plain" if is_healthy else "loss")
         if stack.orphaned:
             delete = f"aws cloudformation delete-stack --stack-name {stack.name}"
-            yield Line(f"orphaned: the environment file no longer has it; to delete it, run `{delete}`", 2, "less")
+            yield Line(f"orphaned: the environment file no longer contains it; to delete it, run `{delete}`", 2, "less")
     for tenant in status.tenants:
         yield from _tenant(tenant)
     if status.unchecked:
