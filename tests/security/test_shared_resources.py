@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from local_agentcore.process import client, running_emulator
 from local_agentcore.sandbox.layout import SHOWN_BELOW_USR
+from local_agentcore.sandbox.process_tree import LAUNCHER
+from tests.support.account import REGION
 from tests.support.host_health import harm_since, measure
 from tests.support.languages import PYTHON
-from tests.support.sandbox_host import each_user
+from tests.support.sandbox_host import Attacker, each_user
 from tests.support.system_calls import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tests.support.sandbox_host import Attacker
 
 FILTERS = """
 import struct
@@ -151,6 +152,35 @@ def test_session_does_not_see_which_files_the_host_uses(attacker: Attacker, agen
     assert PYTHON.outcomes(attacker, REPORT_EVENTS) == {"before": "", "after": "/tmp"}  # noqa: S108  in the sandbox
 
 
+WITHOUT_OVERLAYS = """
+from pathlib import Path
+from local_agentcore.sandbox import process_tree
+process_tree.LAUNCHER = Path({launcher!r})
+"""
+
+
+def test_without_overlays_code_cannot_watch_files_of_the_host(agentcore_runtime: Path, tmp_path: Path) -> None:
+    text = LAUNCHER.read_text()
+    launcher = tmp_path / "launcher.py"
+    launcher.write_text(text.replace('try_mount("overlay", name, "overlay"', 'try_mount("overlay", name, "missing"'))
+    assert launcher.read_text() != text
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT_OVERLAYS.format(launcher=str(launcher)))
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    with running_emulator(agentcore_runtime, tmp_path, environment=environment) as emulator:
+        attacker = Attacker(client("bedrock-agentcore", emulator.address, REGION))
+        assert attacker.python("import numpy; print(numpy.ones(1))")["stdout"] == "[1.]"
+        watch = f"{WATCH_ONE}\nreport('own', lambda: watch('/tmp'))\nreport('host', lambda: watch('/usr/bin'))"
+        names = "".join(f"\nreport({path!r}, lambda: names({path!r}))" for path in HIDDEN_DIRECTORIES)
+        outcomes = PYTHON.outcomes(attacker, watch + names)
+        assert (outcomes["own"], outcomes["host"]) == ("ENOSPC", "ENOSPC")  # no watch is allowed
+        assert {outcomes[path] for path in HIDDEN_DIRECTORIES} <= {"", "ENOENT"}
+
+
+WATCH_ONE = """
+notifications = _libc.inotify_init1(0)
+def watch(path):
+    if _libc.inotify_add_watch(notifications, path.encode(), 0xFFF) < 0:
+        raise OSError(ctypes.get_errno(), '')"""
 HIDDEN_DIRECTORIES = ("/usr/local/etc", "/usr/src", "/usr/etc", "/usr/games")
 
 
