@@ -24,6 +24,8 @@ from tests.support.system_calls import attempt
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.support.sandbox_host import Host
+
 FILTERS = """
 import struct
 program = ctypes.create_string_buffer(struct.pack('=HBBI', 0x06, 0, 0, 0xFFFF))  # one instruction: accept
@@ -50,6 +52,7 @@ def test_session_cannot_attach_socket_or_system_call_filters(attacker: Attacker)
 INT_80 = bytes.fromhex("53 b814000000 cd80 5b c3")  # push rbx; mov eax, 20 (getpid of i386); int 0x80; pop rbx; ret
 X32 = bytes.fromhex("b827000040 0f05 c3")  # mov eax, 39 | X32_BIT (getpid); syscall; ret
 NATIVE = bytes.fromhex("b827000000 0f05 c3")  # mov eax, 39 (getpid); syscall; ret
+SIGSYS = 31
 OTHER_ARCHITECTURE = """
 import mmap
 def ended_by(code):
@@ -67,11 +70,27 @@ def ended_by(code):
 def test_system_calls_of_other_architectures_end_the_process(attacker: Attacker) -> None:
     programs = {"native": NATIVE, "i386": INT_80, "x32": X32}
     report = "\n".join(f"report({name!r}, lambda: ended_by({code!r}))" for name, code in programs.items())
-    sigsys = str(31 | 0x80)  # with a core dump, whose size is limited to 0
     outcomes = PYTHON.outcomes(attacker, OTHER_ARCHITECTURE + report)
-    assert outcomes.pop("native") == "0"
-    assert set(outcomes) == {"i386", "x32"}
-    assert set(outcomes.values()) <= {"31", sigsys}
+    assert outcomes == {"native": "0", "i386": str(SIGSYS), "x32": str(SIGSYS)}
+
+
+CORE_LIMITS = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+for name in ('NOFILE', 'CORE'):
+    print(f"{name}={resource.getrlimit(getattr(resource, 'RLIMIT_' + name))}")
+child = os.fork()
+if child == 0:
+    signal.signal(signal.SIGSEGV, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGSEGV)
+print(f'dumped={os.WCOREDUMP(os.waitpid(child, 0)[1])}')"""
+
+
+@each_user
+def test_crash_of_code_does_not_start_the_core_dump_handler_of_the_host(attacker: Attacker) -> None:
+    # The kernel starts a handler for a limit of 0, and none for 1 (core(5)).
+    assert PYTHON.outcomes(attacker, CORE_LIMITS) == {"NOFILE": "(200, 200)", "CORE": "(1, 1)", "dumped": "False"}
 
 
 TERMINALS = """
@@ -138,15 +157,20 @@ def events_on_host(path: str, action: Callable[[], object]) -> bool:
 
 
 @each_user  # an overlay needs other rights for an ordinary user
-def test_session_does_not_see_which_files_the_host_uses(attacker: Attacker, agentcore_runtime: Path) -> None:
+def test_session_does_not_see_which_files_the_host_uses(
+    attacker: Attacker, host: Host, agentcore_runtime: Path
+) -> None:
     def use() -> None:
         subprocess.run([PROGRAM_OF_HOST, "true"], check=True)
         os.listdir("/usr/lib")  # noqa: PTH208
         next((agentcore_runtime / "bin").iterdir()).read_bytes()
         Path("/etc/ssl/certs").is_dir()
+        Path(os.devnull).write_text("x")
 
     venv = "/opt/amazon/genesis1p-tools/venv"
     watched = ["/usr", "/usr/bin", "/usr/lib", PROGRAM_OF_HOST, venv, f"{venv}/bin", "/etc", "/etc/ssl/certs", "/tmp"]  # noqa: S108
+    if host.user.name == "root":  # an ordinary user cannot create device nodes
+        watched += [os.devnull, "/dev"]
     assert attacker.python(f"{PYTHON.prelude}\nPATHS = {watched!r}{WATCH}")["stderr"] == ""
     assert events_on_host("/usr/bin", use)
     assert PYTHON.outcomes(attacker, REPORT_EVENTS) == {"before": "", "after": "/tmp"}  # noqa: S108  in the sandbox

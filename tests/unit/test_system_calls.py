@@ -33,7 +33,7 @@ TRIED_AND_REFUSED = {
 """Recorded calls that fail in a sandbox, and what happens then."""
 UNCOUNTED_ONLY = {("memfd_create",), ("mmap", 0x21), ("mmap", 0x4021)}
 """Recorded calls that are refused as well if no control group counts memory."""
-NO_EFFECT = {"sync", "setsockopt"}
+NO_EFFECT = {"prlimit64", "setsockopt", "sync"}
 """Recorded calls that succeed without effect; `setsockopt` for buffer sizes if no control group counts memory."""
 UPPER_HALF = 0xDEADBEEF << 32
 
@@ -213,3 +213,17 @@ def test_calls_that_affect_all_file_systems_have_no_effect() -> None:
     assert errno_of(result_of(program, number_of("fadvise64"), dont_need)) == 0
     assert result_of(program, number_of("fadvise64"), sequential) == ALLOW
     assert result_of(program, number_of("fsync")) == ALLOW
+
+
+RLIMIT_CORE, RLIMIT_NOFILE, POINTER = 4, 7, 0x7FFF_0000_0000
+
+
+@pytest.mark.parametrize("upper", [0, UPPER_HALF], ids=["", "upper half"])
+def test_limit_of_core_dumps_can_be_read_and_not_set(upper: int) -> None:
+    program = seccomp.program(memory_is_counted=True)
+    number = number_of("prlimit64")
+    assert errno_of(result_of(program, number, [0, RLIMIT_CORE | upper, POINTER, POINTER])) == 0
+    assert result_of(program, number, [0, RLIMIT_CORE | upper, 0, POINTER]) == ALLOW
+    assert result_of(program, number, [0, RLIMIT_NOFILE | upper, POINTER, 0]) == ALLOW
+    assert errno_of(result_of(program, number_of("setrlimit"), [RLIMIT_CORE | upper, POINTER])) == 0
+    assert result_of(program, number_of("setrlimit"), [RLIMIT_NOFILE | upper, POINTER]) == ALLOW

@@ -13,6 +13,7 @@ import ctypes
 import fcntl
 import json
 import os
+import resource
 import signal
 import socket
 import stat
@@ -44,6 +45,9 @@ INOTIFY_INSTANCES, INOTIFY_WATCHES = 32, 16_384
 """Limits of the user namespace. Without them, sandboxes of an ordinary user would share that user's inotify limits."""
 SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFNETMASK, IFF_UP = 0x8913, 0x8914, 0x8916, 0x891C, 0x1
 LOOPBACK_NETWORK = "127."
+NO_CORE_DUMP = 1
+"""With a limit of 0 bytes, a crash would still start the host's handler of core dumps (`kernel.core_pattern`), as root
+and outside of the sandbox. Linux treats 1 as "no handler", and no dump fits into it."""
 BACKLOG = 128
 IPV6_OF_NEW_DEVICES = Path("/proc/sys/net/ipv6/conf/default/disable_ipv6")
 SIOCADDRT, REJECT = 0x890B, 0x0201
@@ -70,6 +74,8 @@ def reset_inherited_state() -> None:
     that hides staged files from the user of the sandbox.
     """
     os.umask(UMASK)
+    with suppress(ValueError):  # the hard limit of an ordinary user is 0
+        resource.setrlimit(resource.RLIMIT_CORE, (NO_CORE_DUMP, NO_CORE_DUMP))
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for number in signal.valid_signals() - FIXED_SIGNALS:
         signal.signal(number, signal.SIG_DFL)

@@ -54,11 +54,13 @@ class Limits:
         return {"work": min(self.disk_bytes, available - temporary - shared), "tmp": temporary, "shm": shared}
 
     def resource_limits(self, *, memory_in_cgroup: bool) -> dict[str, int]:
-        """Returns the rlimits by name. The memory limit is omitted if a control group counts memory."""
+        """Returns the rlimits by name. The memory limit is omitted if a control group counts memory.
+
+        The launcher sets the limit of core dumps, because the system-call filter ignores changes of it.
+        """
         limits = {
             "NPROC": self.processes,
             "NOFILE": self.open_files,
-            "CORE": 0,
             "MSGQUEUE": 0,
             "MEMLOCK": 0,
             "NICE": 0,

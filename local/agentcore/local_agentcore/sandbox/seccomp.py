@@ -14,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SandboxUnavailableError
-from .syscall_arguments import FAMILIES, restrictions
+from .syscall_arguments import FAMILIES, Match, NotNull, restrictions
 from .syscalls import ALLOWED, FIRST_UNKNOWN, LAST_UNKNOWN, NUMBERS, UNSUPPORTED
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ def program(*, memory_is_counted: bool) -> bytes:
         if number is None:
             return
         for rule in rules:
-            conditions = (seccomp.Arg(one.index, seccomp.MASKED_EQ, one.mask, one.value) for one in rule)
-            compiled.add_rule(action, number, *conditions)
+            compiled.add_rule(action, number, *(_condition(seccomp, one) for one in rule))
 
     restricted = restrictions(memory_is_counted=memory_is_counted)
     for call in ALLOWED:
@@ -76,6 +75,12 @@ def program(*, memory_is_counted: bool) -> bytes:
         compiled.export_bpf(file)
         file.seek(0)
         return file.read()
+
+
+def _condition(seccomp: Any, one: Match | NotNull) -> Any:
+    if isinstance(one, NotNull):
+        return seccomp.Arg(one.index, seccomp.NE, 0)
+    return seccomp.Arg(one.index, seccomp.MASKED_EQ, one.mask, one.value)
 
 
 def _resolve(seccomp: Any, call: str) -> int | None:

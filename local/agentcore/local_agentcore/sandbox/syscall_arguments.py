@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-LOW_HALF = 0xFFFF_FFFF
+LOW_HALF, ALL_BITS = 0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,14 @@ class Match:
     mask: int = LOW_HALF
 
 
-Rule = tuple[Match, ...]
+@dataclass(frozen=True)
+class NotNull:
+    """A condition on one argument: a pointer that is not null."""
+
+    index: int
+
+
+Rule = tuple[Match | NotNull, ...]
 """Conditions that all have to be true."""
 
 
@@ -133,6 +140,9 @@ POSIX_FADV_DONTNEED = 4
 FILE_TYPES = (0, 0o010000, 0o100000, 0o140000)
 """No type (a regular file), FIFO, regular file, socket. Devices are missing."""
 FILE_TYPE_MASK = 0o170000
+RLIMIT_CORE = 4
+OTHER_RLIMITS = (*range(RLIMIT_CORE), *range(RLIMIT_CORE + 1, 16))
+"""Every limit except that of core dumps, whose value prevents dumps (`NO_CORE_DUMP` in the launcher)."""
 MAP_SHARED_ANONYMOUS, MAP_SHARED, MAP_ANONYMOUS, MAP_HUGETLB = 0x21, 0x01, 0x20, 0x40000
 MFD_HUGETLB = 4
 
@@ -149,6 +159,14 @@ RESTRICTIONS = {
     "mknodat": Restriction("no devices", tuple((Match(2, kind, FILE_TYPE_MASK),) for kind in FILE_TYPES)),
     "mmap": Restriction("no huge pages", ((Match(3, 0, MAP_HUGETLB),),)),
     "prctl": Restriction("no system-call filter, no memory map of another program", _one_of(0, PRCTL_OPTIONS)),
+    "prlimit64": Restriction(
+        "setting RLIMIT_CORE has no effect",
+        (*_one_of(1, OTHER_RLIMITS), (Match(1, RLIMIT_CORE), Match(2, 0, ALL_BITS))),
+        ((Match(1, RLIMIT_CORE), NotNull(2)),),
+    ),
+    "setrlimit": Restriction(
+        "setting RLIMIT_CORE has no effect", _one_of(0, OTHER_RLIMITS), _one_of(0, (RLIMIT_CORE,))
+    ),
     "setsockopt": Restriction(
         "no socket filters",
         tuple(rule for level, names in SOCKET_OPTIONS.items() for rule in _one_of(2, names, Match(1, level))),
