@@ -152,6 +152,7 @@ def _role(scope: Construct, log_group: logs.LogGroup, folder: BucketFolder) -> i
     log_group.grant_write(role)
     inputs, runs = (folder.subfolder(name) for name in (settings.INPUTS, settings.RUNS))
     role.add_to_policy(inputs.list_statement())
+    role.add_to_policy(runs.list_statement())  # the records of an execution that was stopped
     for part, actions, reason in (
         (inputs, ("s3:GetObject",), "A request chooses its inputs in the tenant's folder of inputs."),
         (

@@ -6,6 +6,8 @@ import json
 from typing import TYPE_CHECKING, cast
 
 from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
@@ -119,6 +121,33 @@ class SessionWorkflow(Construct):
                 f"{task} is in the inline Map {map_name} and has no item_path, so that all items would be one run; "
                 'pass item_path="$.index" to the task, and to the Map item_selector={"index.$": "$$.Map.Item.Index", …}'
             )
+        _stop_sessions_of_stopped_executions(self, self.state_machine.state_machine_arn, session_function)
+
+
+def _stop_sessions_of_stopped_executions(
+    scope: Construct, state_machine_arn: str, session_function: SessionFunction
+) -> None:
+    """Creates a rule that stops the sessions of executions that were stopped or timed out, which run no Catch.
+
+    Executions of a Distributed Map have the name of the Map after the state machine's ARN and a slash.
+    https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
+    """
+    execution = {"execution": events.EventField.from_path("$.detail.executionArn")}
+    rule = events.Rule(
+        scope,
+        "Stopped",
+        description="Stops the sessions of executions that were stopped or timed out",
+        event_pattern=events.EventPattern(
+            source=["aws.states"],
+            detail_type=["Step Functions Execution Status Change"],
+            detail={
+                "status": ["ABORTED", "TIMED_OUT"],
+                "stateMachineArn": [state_machine_arn, {"prefix": f"{state_machine_arn}/"}],
+            },
+        ),
+    )
+    event = events.RuleTargetInput.from_object({"operation": "stop_sessions", "run": execution, "request": {}})
+    rule.add_target(cast("events.IRuleTarget", targets.LambdaFunction(session_function.function, event=event)))
 
 
 def _role(scope: Construct, name: str, session_function: SessionFunction) -> iam.Role:

@@ -29,5 +29,6 @@ OPERATIONS: dict[str, Operation] = {
     "run_in_session": Operation(requests.RunInSession, results.RunResult),
     "close_session": Operation(requests.CloseSession, results.ClosedSession),
     "collect_files": Operation(requests.CollectFiles, results.CollectedFiles),
+    "stop_sessions": Operation(requests.StopSessions, results.StoppedSessions),
 }
 """The operations by name."""

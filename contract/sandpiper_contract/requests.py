@@ -240,5 +240,10 @@ class CollectFiles(Record):
     outputs: _Outputs = DEFAULT_OUTPUTS
 
 
+@record(kw_only=True)
+class StopSessions(Record):
+    """Stops all sessions of the execution in `run`. Send it when the execution was stopped or has timed out."""
+
+
 StartRequest = RunCode | RunCommand | StartCommand | OpenSession
 """The requests that start a session."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from sandpiper_contract.field_types import AnyString, Boolean, Choice, Integer, ListOf, Number
+from sandpiper_contract.field_types import AnyString, Boolean, Choice, Integer, ListOf, Number, Text
 from sandpiper_contract.files import MAX_FILES, OutputFile, SkippedFile
 from sandpiper_contract.handles import SessionHandle, TaskHandle
 from sandpiper_contract.records import Nested, Record, record
@@ -109,6 +109,15 @@ class ClosedSession(Record):
     """A closed session."""
 
     closed: Annotated[bool, Boolean(), "Whether this call ended the session; false if it had already ended."]
+
+
+@record
+class StoppedSessions(Record):
+    """The stopped sessions of an execution."""
+
+    session_ids: Annotated[
+        tuple[str, ...], ListOf(Text(255), MAX_SKIPPED), "The sessions that this call ended. Others had already ended."
+    ]
 
 
 @record

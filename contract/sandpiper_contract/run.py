@@ -73,6 +73,11 @@ class Run(Record):
         return "/".join([*(ABSENT_PART if name is None else _quote(name) for name in (*names, self.state)), *parts])
 
     @property
+    def execution_key(self) -> str:
+        """The folder of all runs of the execution, `WORKFLOW/EXECUTION`."""
+        return "/".join(self.key.split("/", 2)[:2])
+
+    @property
     def attempt(self) -> tuple[int, int] | None:
         """The numbers of the redrive and of the retry, which increase with each attempt. None if they are unknown."""
         return None if self.retry is None or self.redrive is None else (self.redrive, self.retry)

@@ -13,6 +13,8 @@ SESSION_SECONDS = "SANDPIPER_SESSION_SECONDS"
 
 RUNS = "runs"
 """Folder of the runs, with their idempotency records and outputs."""
+RECORD_NAME = "claim.json"
+"""Name of the idempotency record in the folder of its run."""
 INPUTS = "inputs"
 """Folder of the files that requests read."""
 SANDBOX = "sandbox"

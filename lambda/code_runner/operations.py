@@ -11,6 +11,7 @@ from code_runner.agentcore.client import CodeInterpreterClient
 from code_runner.agentcore.deadline import Deadline
 from code_runner.agentcore.programs import Code, Command
 from code_runner.agentcore.service_errors import is_temporary_storage_error
+from code_runner.execution_sessions import stop_sessions_of
 from code_runner.files.storage import Storage
 from code_runner.idempotency.fingerprint import fingerprints
 from code_runner.idempotency.record import Abandoned, Completed, IdempotencyRecord, acquire
@@ -39,7 +40,7 @@ from sandpiper_contract.errors import (
 )
 from sandpiper_contract.files import SkipReason
 from sandpiper_contract.handles import SessionHandle
-from sandpiper_contract.settings import INPUTS, RUNS
+from sandpiper_contract.settings import INPUTS, RECORD_NAME, RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -179,6 +180,11 @@ class Operations:
         handle = request.session
         interpreter_id = self.tenant.interpreter_id(handle.interpreter)
         return results.ClosedSession(stop_session(self.clients, interpreter_id, handle.session_id))
+
+    def stop_sessions(self, request: requests.StopSessions) -> results.StoppedSessions:  # noqa: ARG002 - has no fields
+        """Stops the sessions of the execution in `run`. This is idempotent by nature and needs no record."""
+        stopped = stop_sessions_of(self.run, self.tenant, self.clients, self._work_deadline, self.on_stop_failed)
+        return results.StoppedSessions(stopped)
 
     def collect_files(self, request: requests.CollectFiles) -> results.CollectedFiles:
         """Collects files of an open session."""
@@ -404,7 +410,7 @@ class Operations:
 
     @property
     def _record_address(self) -> S3Object:
-        return self.tenant.folder(RUNS, self.run.key, "claim.json")
+        return self.tenant.folder(RUNS, self.run.key, RECORD_NAME)
 
     @property
     def _storage(self) -> Storage:

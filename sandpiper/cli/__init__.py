@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sandpiper.cli import demo, deployment_policy, init, local, plan, run, status
+from sandpiper.cli import demo, deployment_policy, init, local, plan, run, status, stop
 from sandpiper.cli.exit_codes import ChangeReportCommand
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.add_typer(local.app, name="local")
 app.command(epilog=run.EXAMPLES)(run.run)
+app.command(epilog=stop.EXAMPLES)(stop.stop)
 app.command(cls=ChangeReportCommand, epilog=plan.EXAMPLES)(plan.plan)
 app.command(cls=ChangeReportCommand, epilog=status.EXAMPLES)(status.status)
 app.command()(demo.demo)

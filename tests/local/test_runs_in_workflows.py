@@ -18,6 +18,9 @@ import boto3
 import pytest
 
 from local_agentcore.faults import Rule
+from sandpiper import stopping
+from sandpiper.errors import CliError
+from sandpiper_contract.run import Run
 from tests.support.jobs import PATIENCE_SECONDS, Job
 from tests.support.project import PROJECT
 from tests.support.run_attempts import Attempts
@@ -386,3 +389,59 @@ def test_retry_and_redrive_of_a_completed_run_return_the_stored_result(
         again = job.product.session.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
         assert json.load(again["Payload"]) == result
     assert job.executions() == 1
+
+
+def wait_until(condition: Callable[[], Any]) -> Any:
+    """Returns the first true value of a condition."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not (value := condition()):
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    return value
+
+
+def test_the_session_of_a_stopped_execution_ends_and_its_run_is_recorded_as_lost(product: Product) -> None:
+    workflows, s3 = product.session.client("stepfunctions"), product.session.client("s3")
+    request = {"code": "open('started', 'w')\nwhile True: pass", "sessionTimeoutSeconds": 28_800}
+    execution = workflows.start_execution(
+        stateMachineArn=product.deployment.run_code_arn, name=str(uuid.uuid4()), input=json.dumps(request)
+    )["executionArn"]
+    bucket, prefix = product.deployment.bucket, f"{product.deployment.prefix}/runs/{Run(execution).execution_key}/"
+
+    def record() -> dict[str, Any]:
+        for item in s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", []):
+            return json.loads(s3.get_object(Bucket=bucket, Key=item.get("Key", ""))["Body"].read())
+        return {}
+
+    wait_until(lambda: record().get("state") == "accepted")
+    workflows.stop_execution(executionArn=execution)
+    wait_until(lambda: not product.live_sessions())
+    assert wait_until(lambda: record().get("error"))["name"] == "SessionLost"
+
+
+def test_one_command_stops_an_execution_with_its_open_session_or_one_session(
+    product: Product, function: str, machine: Callable[[States], str]
+) -> None:
+    workflows = product.session.client("stepfunctions")
+    run = {"execution.$": "$$.Execution.Id", "state": "Open", "entered.$": "$$.State.EnteredTime"}
+    opened = {"operation": "open_session", "request": {}, "run": run}
+    states: States = {
+        "Open": {"Type": "Task", "Resource": function, "Parameters": opened, "Next": "Wait"},
+        "Wait": {"Type": "Wait", "Seconds": 3600, "End": True},
+    }
+    arn = machine(states)
+    executions = [workflows.start_execution(stateMachineArn=arn)["executionArn"] for _ in range(2)]
+    wait_until(lambda: len(product.live_sessions()) == 2)
+    (stopped,) = stopping.stop_execution(product.session, product.deployment, executions[0])
+    assert workflows.describe_execution(executionArn=executions[0])["status"] == "ABORTED"
+    (live,) = product.live_sessions()
+    assert live != stopped
+
+    assert stopping.stop_one_session(product.session, product.deployment, live)
+    assert not stopping.stop_one_session(product.session, product.deployment, live)
+    assert product.live_sessions() == []
+    assert stopping.stop_execution(product.session, product.deployment, executions[1]) == ()
+    with pytest.raises(CliError, match="cannot be stopped"):
+        stopping.stop_execution(product.session, product.deployment, "none")
+    with pytest.raises(CliError, match="allowed: a session of the interpreters"):
+        stopping.stop_one_session(product.session, product.deployment, "none")

@@ -64,11 +64,27 @@ def test_only_reviewed_documents_grant_access(assemblies: dict[str, Assembly], e
     ]
     known = {"AWS::IAM::Role", *POLICIES}
     assert {each["Type"] for each in resources if _contains_statements(each.get("Properties"))} <= known
-    # Types such as AWS::Lambda::Permission, whose grants are not policy documents.
+    # Types whose grants are not policy documents, such as AWS::SNS::TopicPolicy.
     granting_types = {
         each["Type"] for each in resources if each["Type"].endswith(("Permission", "Permissions", "Policy", "Grant"))
     }
-    assert granting_types <= known
+    assert granting_types <= {*known, "AWS::Lambda::Permission"}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_only_the_rule_of_a_workflow_may_invoke_a_function(assemblies: dict[str, Assembly], environment: str) -> None:
+    for template in assemblies[environment].templates.values():
+        resources = template.content["Resources"]
+        functions = [name for name, each in resources.items() if each["Type"] == "AWS::Lambda::Function"]
+        for name, each in resources.items():
+            if each["Type"] != "AWS::Lambda::Permission":
+                continue
+            granted = each["Properties"]
+            assert (granted["Action"], granted["Principal"]) == ("lambda:InvokeFunction", "events.amazonaws.com"), name
+            function, rule = (granted[field]["Fn::GetAtt"][0] for field in ("FunctionName", "SourceArn"))
+            assert function in functions
+            assert function.startswith("SessionFunction")
+            assert resources[rule]["Type"] == "AWS::Events::Rule"
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

@@ -19,6 +19,7 @@ from sandpiper_constructs.session_function import SessionFunction
 from sandpiper_constructs.session_workflow import SessionWorkflow
 from sandpiper_constructs.template_text import template_text
 from sandpiper_contract.errors import RETRYABLE
+from sandpiper_contract.events import Event
 from sandpiper_contract.operations import OPERATIONS
 from sandpiper_contract.records import fields_of
 from tests.support.assemblies import states_of
@@ -167,3 +168,19 @@ def test_examples_of_the_workflows_page_are_synthesised(render: Render) -> None:
     assert one["Count"]["ResultPath"] == "$.counted"
     run = each["Each"]["ItemProcessor"]["States"]["Score"]["Parameters"]["run"]
     assert run["item.$"] == "States.Format('{}', $.index)"
+
+
+def test_a_workflow_stops_the_sessions_of_its_stopped_executions(render: Render) -> None:
+    template = render(lambda stack: workflow(stack, operation="run_code"))
+    (rule,) = template.resources("AWS::Events::Rule").values()
+    (machine,) = template.resources("AWS::StepFunctions::StateMachine")
+    (function,) = template.resources("AWS::Lambda::Function")
+    pattern, (target,) = rule["EventPattern"], rule["Targets"]
+    assert pattern["detail"]["status"] == ["ABORTED", "TIMED_OUT"]
+    assert pattern["detail"]["stateMachineArn"][0] == {"Ref": machine}
+    assert target["Arn"] == {"Fn::GetAtt": [function, "Arn"]}
+    paths, text = target["InputTransformer"]["InputPathsMap"], target["InputTransformer"]["InputTemplate"]
+    ((name, path),) = paths.items()
+    event = json.loads(text.replace(f"<{name}>", '"arn:aws:states:eu-west-1:123456789012:execution:a:b"'))
+    assert path == "$.detail.executionArn"
+    assert Event.from_json(event, "event").run.execution_key == "a/b"

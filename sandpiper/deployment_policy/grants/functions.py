@@ -30,6 +30,24 @@ FUNCTION_GRANTS = (
         (_FUNCTIONS + "SessionStopper*",),
     ),
     Grant(
+        # The rules that stop the sessions of stopped executions, and their permission to invoke the function.
+        "Rules",
+        ("AWS::Events::Rule",),
+        actions(
+            "events",
+            *("PutRule", "DescribeRule", "DeleteRule", "PutTargets", "RemoveTargets", "ListTargetsByRule"),
+            *("TagResource", "UntagResource", "ListTagsForResource"),
+        ),
+        ("arn:{partition}:events:{region}:{account}:rule/{name_prefix}*",),
+    ),
+    Grant(
+        "InvocationsByRules",
+        ("AWS::Lambda::Permission",),
+        actions("lambda", "AddPermission", "RemovePermission", "GetPolicy"),
+        (_FUNCTIONS + "SessionFunction*",),
+        {"StringEqualsIfExists": {"lambda:Principal": "events.amazonaws.com"}},
+    ),
+    Grant(
         "CodeOfFunctions",
         ("AWS::Lambda::Function",),
         actions("s3", "GetObject"),

@@ -1,0 +1,57 @@
+"""`sandpiper stop`: stop an execution with its sessions, or one session."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sandpiper.cli.options import ENVIRONMENT
+from sandpiper.cli.output import errors_as_messages, notes
+from sandpiper.errors import CliError
+
+EXAMPLES = """
+[bold]Examples[/]
+
+  sandpiper stop arn:aws:states:eu-west-1:123456789012:execution:report:daily-1 -e prod
+
+  sandpiper stop --session 01K0Z3M5W7Q9S2T4V6X8Y0A1B3 -e prod
+"""
+
+
+def stop(
+    execution: Annotated[
+        str | None,
+        typer.Argument(help="ARN of an execution, or its name if it is of the workflow run-code.", metavar="EXECUTION"),
+    ] = None,
+    session_id: Annotated[
+        str | None, typer.Option("--session", help="Stop only this session of the tenant.", metavar="ID")
+    ] = None,
+    environment: Annotated[str | None, ENVIRONMENT] = None,
+    tenant: Annotated[
+        str | None, typer.Option(envvar="SANDPIPER_TENANT", help="Tenant. Default: the environment's only tenant.")
+    ] = None,
+) -> None:
+    """Stop an execution and its sessions, or one session.
+
+    Code that runs in a stopped session ends. Its run fails with SessionLost and is not repeated.
+    """
+    with errors_as_messages():
+        from sandpiper import deployment, stopping  # here, so that --help does not import boto3
+
+        if (execution is None) == (session_id is None):
+            raise CliError("EXECUTION and --session: allowed: exactly one of them")
+        name = environment or "local"
+        session = deployment.session_for(name)
+        deployment.require_intended_endpoint(session, name)
+        target = deployment.find(session, name, tenant or deployment.only_tenant(name))
+        if session_id is not None:
+            live = stopping.stop_one_session(session, target, session_id)
+            stopped = (session_id,) if live else ()
+        else:
+            with notes.status("stopping"):
+                stopped = stopping.stop_execution(session, target, execution or "")
+        for stopped_id in stopped:
+            print(f"stopped session {stopped_id}")
+        if not stopped:
+            print("no live session")
