@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -16,11 +17,15 @@ if TYPE_CHECKING:
     from sandpiper_contract.s3_objects import S3Object
 
 MAX_STREAM_BYTES = 64 * 1024
+"""Maximum size of a stream as UTF-8. A longer one is truncated."""
 MAX_LISTS_BYTES = 96 * 1024
-"""Maximum size of the file lists as JSON. Two streams and the lists total 224 KiB, which leaves room for the state
-around the result."""
+"""Maximum size of the file lists as JSON."""
+MAX_RESULT_BYTES = 224 * 1024
+"""Maximum size of the streams and the lists as JSON, which leaves room for the state around the result."""
 ROW_BYTES = 200
 """Size of the row with the number of files that were left out."""
+NOTE_BYTES = 400
+"""Size of the note in a truncated stream: a key in S3 has at most 1,024 bytes, of which a run's has less than half."""
 
 Result = TypeVar("Result", bound="Record")
 
@@ -35,10 +40,18 @@ def truncate_result(result: Result, put_artifact: Callable[[str, str], S3Object 
     """
     names = {field.name for field in fields(cast("Any", result))}
     truncated = cast("Any", result)
-    for stream in sorted({"stdout", "stderr"} & names):
-        text, uri = _truncate_stream(f"{stream}.txt", getattr(truncated, stream), put_artifact)
-        truncated = replace(truncated, **{stream: text, f"{stream}_uri": uri})
-    return _truncate_lists(truncated, put_artifact) if "manifest_uri" in names else truncated
+    if "manifest_uri" in names:
+        truncated = _truncate_lists(truncated, put_artifact)
+    streams = {stream: getattr(truncated, stream) for stream in sorted({"stdout", "stderr"} & names)}
+    left = MAX_RESULT_BYTES - sum(_size(_json(getattr(truncated, part))) for part in {"files", "skipped"} & names)
+    # Characters such as line ends and quotation marks are longer in JSON: two streams of 64 KiB can exceed the rest.
+    fair_share = left if sum(map(_size, streams.values())) <= left else left // 2
+    for stream, text in streams.items():
+        if _size(text) > fair_share or len(text.encode("utf-8", "surrogatepass")) > MAX_STREAM_BYTES:
+            limit = min(fair_share, MAX_STREAM_BYTES)
+            text, uri = _truncate_stream(f"{stream}.txt", text, limit, put_artifact)
+            truncated = replace(truncated, **{stream: text, f"{stream}_uri": uri})
+    return truncated
 
 
 def _truncate_lists(result: Any, put_artifact: Callable[[str, str], S3Object | None]) -> Any:
@@ -63,17 +76,16 @@ def _json(records: Sequence[Record]) -> list[object]:
 
 
 def _truncate_stream(
-    name: str, text: str, put_artifact: Callable[[str, str], S3Object | None]
+    name: str, text: str, max_bytes: int, put_artifact: Callable[[str, str], S3Object | None]
 ) -> tuple[str, S3Object | None]:
-    if len(text) * 6 <= MAX_STREAM_BYTES or _size(text) <= MAX_STREAM_BYTES:
-        return text, None
+    """Returns the head and the tail of a text, with the same number of characters, in at most `max_bytes` as JSON."""
     address = put_artifact(name, text)
-    half = MAX_STREAM_BYTES // 2
-    while _size(text[:half]) + _size(text[-half:]) > MAX_STREAM_BYTES - 200:
-        half = half * 3 // 4
     note = f"the complete text is at {address.uri}" if address else "S3 did not store the complete text"
-    return truncate_middle(text, half, note), address
+    counts = range(1, min(max_bytes, len(text)) // 2)
+    fitting = bisect_right(counts, max_bytes - NOTE_BYTES, key=lambda count: _size(text[:count] + text[-count:]))
+    return truncate_middle(text, counts[max(fitting - 1, 0)], note), address
 
 
 def _size(value: object) -> int:
-    return len(json.dumps(value))
+    """Returns the size of a value in the response: Lambda's runtime sends JSON as UTF-8."""
+    return len(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))

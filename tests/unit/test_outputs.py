@@ -95,6 +95,31 @@ def test_a_small_result_is_unchanged() -> None:
     assert not artifacts
 
 
+@pytest.mark.parametrize(
+    "text", ["я" * 30_000, "я" * 32_768, "a" * 65_536, "a\n" * 32_768, '"' * 65_536], ids=lambda text: text[:2]
+)
+def test_a_stream_of_64_kib_is_unchanged(text: str) -> None:
+    artifacts = Artifacts()
+    assert truncate_result(RunResult(text, "", 0, 1.0), artifacts.put).stdout == text
+    assert not artifacts
+
+
+@pytest.mark.parametrize("character", ["a", "я", "🙂", "\n", "\x00"])
+def test_two_long_streams_keep_as_much_as_fits(character: str) -> None:
+    text, artifacts = character * 70_000, Artifacts()
+    result = truncate_result(RunResult(text, text, 0, 1.0), artifacts.put)
+    response = json.dumps(result.to_json(), ensure_ascii=False).encode()
+    assert 2 * 64_000 < len(response) < 2 * 66_000
+    assert set(artifacts) == {"stdout.txt", "stderr.txt"}
+
+
+def test_two_streams_that_are_longer_as_json_fit_into_a_state() -> None:
+    text, artifacts = "\n" * 65_536, Artifacts()
+    result = truncate_result(RunResult(text, text, 0, 1.0), artifacts.put)
+    assert len(json.dumps(result.to_json(), ensure_ascii=False).encode()) < STATE_BYTES - 16 * 1024
+    assert result.stdout_uri == S3Object("bucket", "stdout.txt")
+
+
 def test_a_long_stdout_is_truncated_in_the_middle_and_stored_complete_in_s3() -> None:
     text, artifacts = "first line\n" + "é\n" * 1_000_000 + "last line", Artifacts()
     result = truncate_result(RunResult(text, "", 0, 1.0), artifacts.put)

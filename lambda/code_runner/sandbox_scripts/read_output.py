@@ -18,10 +18,10 @@ STREAMS = ("stdout", "stderr")
 
 
 def main(task: dict[str, Any]) -> None:
-    """Prints the last output, at most `maxBytes` together as JSON."""
+    """Prints the last output, at most `maxBytes` together as JSON in UTF-8."""
     limit = task["maxBytes"]
     texts = [tail(f"{task['folder']}/{stream}", limit) for stream in STREAMS]
-    while sum(len(json.dumps(text)) for text in texts if text) > task["maxBytes"]:
+    while sum(len(json.dumps(text, ensure_ascii=False).encode()) for text in texts if text) > task["maxBytes"]:
         limit = limit * 3 // 4
         texts = [tail(f"{task['folder']}/{stream}", limit) for stream in STREAMS]
     print("\n" + task["marker"] + json.dumps(texts))
