@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 
+NO_CREDENTIALS = "no credentials: sign in (`aws sso login`) or set AWS_PROFILE"
+
+
 def error_code(error: ClientError) -> str:
     """Returns the error code of a response, such as `ResourceNotFoundException`."""
     return str(cast("dict[str, Any]", error.response).get("Error", {}).get("Code", ""))
@@ -28,7 +31,7 @@ def aws_errors_as_cli_errors(actions: str) -> Generator[None]:
     try:
         yield
     except NoCredentialsError:
-        raise CliError("no credentials: sign in (`aws sso login`) or set AWS_PROFILE") from None
+        raise CliError(NO_CREDENTIALS) from None
     except NoRegionError:
         raise CliError("no region: set AWS_REGION") from None
     except ClientError as error:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from local_aws import running_instance
 from local_aws.settings import StateDirectory
+from sandpiper.aws_errors import NO_CREDENTIALS
 from sandpiper.errors import CliError
 from sandpiper.names import stack_name
 
@@ -92,13 +93,18 @@ def only_tenant(environment: str) -> str:
     """Returns the tenant of an environment with one tenant. Without a file, returns the tenant of `local`.
 
     Raises:
-        CliError: The environment has several tenants, or its file is invalid.
+        CliError: The environment has several tenants, has no file and is not `local`, or its file is invalid.
     """
     from sandpiper.environment import load
 
     file = environment_file(environment)
     if not file.exists():
-        return LOCAL_TENANT
+        if environment == "local":
+            return LOCAL_TENANT
+        raise CliError(
+            f"no file {file} in {Path.cwd()}, which names the tenants of the environment; run the command where the "
+            "file is, pass its path with --environment, or pass --tenant"
+        )
     tenants = list(load(file).all_tenants)
     if len(tenants) > 1:
         raise CliError(f"--tenant is missing, and {file} has several tenants; allowed: {' | '.join(tenants)}")
@@ -122,7 +128,8 @@ def find(session: boto3.Session, environment: str, tenant: str) -> Deployment:
         raise CliError(f"stack {name} is not deployed at {client.meta.endpoint_url}: {remedy}") from None
     except BotoCoreError as error:
         hint = f"; {USE_EMBEDDED_AWS}" if environment == "local" or "AWS_ENDPOINT_URL" in os.environ else ""
-        raise CliError(f"AWS cannot be reached ({error}){hint}") from None
+        problem = NO_CREDENTIALS if isinstance(error, NoCredentialsError) else f"AWS cannot be reached: {error}"
+        raise CliError(f"{problem}{hint}") from None
     outputs = {output.get("OutputKey"): output.get("OutputValue", "") for output in stacks[0].get("Outputs", [])}
     try:
         return Deployment(

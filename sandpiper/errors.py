@@ -3,6 +3,7 @@
 CliError
 ├── CommandInterruptedError
 ├── NoResultError
+│   └── InvalidOptionsError
 └── InvalidEnvironment (in `sandpiper.environment.errors`)
 """
 
@@ -19,3 +20,7 @@ class CommandInterruptedError(CliError):
 
 class NoResultError(CliError):
     """A request ended without a result. The message starts with the error's name and uses the contract's fields."""
+
+
+class InvalidOptionsError(NoResultError):
+    """The options form no valid request. The whole message is about fields of the request; nothing was sent."""

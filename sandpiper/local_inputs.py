@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sandpiper.errors import CliError
+from sandpiper_contract.field_types import parse_relative_path
+from sandpiper_contract.files import MAX_INPUTS
 from sandpiper_contract.settings import INPUTS
 
 if TYPE_CHECKING:
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
     from sandpiper.deployment import Deployment
 
+MAX_FOLDER_FILES = 1_000
+"""The maximum number of files of one input folder in S3."""
 MAX_REQUEST_BYTES = 192 * 1024
 """The largest request as JSON. A state of Step Functions holds 256 KiB, which includes the result."""
 S3 = "s3://"
@@ -33,6 +38,8 @@ class LocalFile:
 
     path: str
     source: Path
+    folder: str = ""
+    """The path in the sandbox of the folder that was named, if the file belongs to one."""
 
     @property
     def size(self) -> int:
@@ -44,13 +51,13 @@ def parse_inputs(options: Sequence[str]) -> tuple[list[LocalFile], list[dict[str
     """Parses the `[PATH=]SOURCE` values of `--input`.
 
     Without PATH, the path in the sandbox is the name of the source. A value that is the name of an existing file is
-    not split at `=`.
+    not split at `=`. A folder stands for its files and those of its subfolders.
 
     Returns:
         The files of this machine, and the inputs in S3 as in a request.
 
     Raises:
-        CliError: A source is not a readable file.
+        CliError: A source is not a readable file or folder, or a folder contains a link.
     """
     local: list[LocalFile] = []
     remote: list[dict[str, str]] = []
@@ -59,9 +66,30 @@ def parse_inputs(options: Sequence[str]) -> tuple[list[LocalFile], list[dict[str
         if source.startswith(S3):
             field = "s3Prefix" if source.endswith("/") else "s3Uri"
             remote.append({"path": path or source.rstrip("/").rpartition("/")[2], field: source})
+        elif Path(source).is_dir():
+            local += _folder_files(path.rstrip("/") or Path(source).resolve().name, Path(source))
         else:
             local.append(LocalFile(path or Path(source).name, _require_file(Path(source))))
     return local, remote
+
+
+def _folder_files(path: str, folder: Path) -> list[LocalFile]:
+    """Returns the files of a folder and its subfolders. Raises CliError for links, other objects and no files."""
+    files: list[LocalFile] = []
+
+    def fail(error: OSError) -> None:
+        raise CliError(f"--input {error.filename}: {error.strerror}")
+
+    for parent, folders, names in os.walk(folder, onerror=fail):
+        folders.sort()
+        for entry in (Path(parent, name) for name in (*folders, *sorted(names))):
+            if entry.is_symlink():
+                raise CliError(f"--input {entry} is a symbolic link; allowed: files and folders")
+        for entry in (Path(parent, name) for name in sorted(names)):
+            files.append(LocalFile(f"{path}/{entry.relative_to(folder).as_posix()}", _require_file(entry), path))
+    if not 0 < len(files) <= MAX_FOLDER_FILES:
+        raise CliError(f"--input {folder} has {len(files):,} files; allowed: 1 to {MAX_FOLDER_FILES:,}")
+    return files
 
 
 def _split(option: str) -> tuple[str, str]:
@@ -80,14 +108,25 @@ def _require_file(source: Path) -> Path:
     except OSError as error:
         raise CliError(f"--input {source}: {error.strerror}") from None
     raise CliError(
-        f"--input {source} is not a file; allowed: a file of this machine, s3://BUCKET/KEY, or s3://BUCKET/FOLDER/ "
-        "for a folder below the tenant's inputs"
+        f"--input {source} is neither a file nor a folder; allowed: a file or a folder of this machine, "
+        "s3://BUCKET/KEY, or s3://BUCKET/FOLDER/ for a folder below the tenant's inputs"
     )
 
 
 def with_empty_files(request: Mapping[str, Any], files: Sequence[LocalFile]) -> dict[str, Any]:
     """Returns the request as if every file were empty, so that it can be validated before a file is read."""
-    return _with_inputs(request, [{"path": file.path, "base64": ""} for file in files])
+    inline, folders = [file for file in files if not file.folder], _folders(files)
+    if len(files) <= MAX_INPUTS:
+        return _with_inputs(request, [{"path": file.path, "base64": ""} for file in files])
+    for file in files:
+        parse_relative_path("inputs.path", file.path)
+    prefixes = [{"path": folder, "s3Prefix": "s3://bucket/folder/"} for folder in folders]
+    return _with_inputs(request, [*({"path": file.path, "base64": ""} for file in inline), *prefixes])
+
+
+def _folders(files: Sequence[LocalFile]) -> list[str]:
+    """Returns the paths of the folders that were named."""
+    return list(dict.fromkeys(file.folder for file in files if file.folder))
 
 
 def with_files(
@@ -111,9 +150,15 @@ def with_files(
     """
     uploads = _Uploads(session, deployment, progress)
     complete = with_empty_files(request, files)
-    if _size(complete) + sum(-(-file.size // 3) * 4 for file in files) <= MAX_REQUEST_BYTES:
+    encoded = sum(-(-file.size // 3) * 4 for file in files)
+    if len(files) <= MAX_INPUTS and _size(complete) + encoded <= MAX_REQUEST_BYTES:
         return _with_inputs(request, [_inline(file) for file in files])
-    complete = _with_inputs(request, [{"path": file.path, "s3Uri": uploads.put_file(file)} for file in files])
+    addresses = {file: uploads.put_file(file) for file in files}
+    uploaded: list[Mapping[str, object]] = [
+        {"path": file.path, "s3Uri": address} for file, address in addresses.items() if not file.folder
+    ]
+    uploaded += [{"path": folder, "s3Prefix": uploads.folder_address(folder)} for folder in _folders(files)]
+    complete = _with_inputs(request, uploaded)
     if _size(complete) > MAX_REQUEST_BYTES and "code" in complete:
         complete["codeS3Uri"] = uploads.put_program(complete.pop("code"))
     return complete
@@ -160,6 +205,10 @@ class _Uploads:
             key,
             lambda: self._s3.upload_file(str(file.source), self._bucket, key, Callback=report),
         )
+
+    def folder_address(self, path: str) -> str:
+        """Returns the S3 URI of an uploaded folder."""
+        return f"{S3}{self._bucket}/{self._folder}/{path}/"
 
     def put_program(self, code: str) -> str:
         """Uploads the program next to the folder of the files, and returns its S3 URI."""

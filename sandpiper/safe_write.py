@@ -52,6 +52,15 @@ def write_file(out: Path, path: str, sha256: str, fill: Callable[[IO[bytes]], No
     return True
 
 
+def has_content(out: Path, path: str, sha256: str) -> bool:
+    """Returns whether a regular file below the folder has this content. No link is followed."""
+    try:
+        with _open_folder(out, path) as (folder, name):
+            return _has_content(folder, name, sha256)
+    except OSError:
+        return False
+
+
 @contextmanager
 def _open_folder(out: Path, path: str) -> Generator[tuple[int, str]]:
     """Opens the folder of a file, one component after the other from `out`, and yields it with the name of the file."""

@@ -12,9 +12,10 @@ from typing import IO, TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from s3transfer.exceptions import RetriesExceededError
 
-from sandpiper.errors import CliError, CommandInterruptedError, NoResultError
+from sandpiper.errors import CliError, CommandInterruptedError, InvalidOptionsError, NoResultError
 from sandpiper.local_inputs import with_empty_files, with_files
 from sandpiper.safe_write import write_file
+from sandpiper.saved_files import SavedFiles
 from sandpiper_contract.errors import InvalidRequest
 from sandpiper_contract.field_types import parse_relative_path
 from sandpiper_contract.requests import RunCode
@@ -61,10 +62,12 @@ class FinishedRun:
     Attributes:
         result: the output of the workflow.
         files: its downloaded files.
+        execution: the ARN of the execution.
         problem: why `files` may be incomplete; None when it is complete.
     """
 
     result: Mapping[str, Any]
+    execution: str
     files: Sequence[SavedFile] = field(default_factory=list[SavedFile])
     problem: str | None = None
 
@@ -98,45 +101,65 @@ def run(
         inputs: the input files of this machine.
         out: the folder for the files of the result.
         progress: called with a line about what the command is doing.
-        overwrite: whether to replace existing files in the folder.
+        overwrite: whether to replace existing files in the folder that no earlier run has saved.
 
     Raises:
-        NoResultError: The request is invalid, or the execution failed.
+        InvalidOptionsError: The request is invalid.
+        NoResultError: The execution failed.
         CliError: An AWS call failed. A file that cannot be saved does not raise; see SavedFile.problem.
     """
-    _validate(with_empty_files(request, inputs))
+    try:
+        RunCode.from_json(with_empty_files(request, inputs))
+    except InvalidRequest as error:
+        raise InvalidOptionsError(str(error)) from None
     complete = with_files(session, deployment, request, inputs, progress)
-    result = _execute(session, deployment, complete, lambda seconds: progress(f"running, {seconds:.0f} s"))
-    objects = session.client("s3")
+    execution = _start(session, deployment, complete)
+    return show(session, execution, out, progress, overwrite=overwrite)
+
+
+def show(
+    session: boto3.Session, execution: str, out: Path, progress: Callable[[str], None], *, overwrite: bool = False
+) -> FinishedRun:
+    """Waits for an execution of `run-code`, and downloads the files of its result.
+
+    Args:
+        session: the credentials.
+        execution: the ARN of the execution, which may have ended.
+        out: the folder for the files of the result.
+        progress: called with a line about what the command is doing.
+        overwrite: whether to replace existing files in the folder that no earlier run has saved.
+
+    Raises:
+        NoResultError: The execution failed.
+        CliError: An AWS call failed.
+    """
+    result = _wait(session, execution, lambda seconds: progress(f"running, {seconds:.0f} s"))
+    if not {"stdout", "exitCode", "files"} <= result.keys():
+        raise CliError(f"{execution} is not an execution of a run-code state machine")
+    objects, earlier = session.client("s3"), SavedFiles.read(out)
     files, problem = _files(objects, result)
     saved = [
-        _download(objects, file, out, overwrite=overwrite, progress=progress, position=f"{number} of {len(files)}")
+        _download(objects, file, earlier, overwrite=overwrite, progress=progress, position=f"{number} of {len(files)}")
         for number, file in enumerate(files, 1)
     ]
-    return FinishedRun(result, saved, problem)
+    return FinishedRun(result, execution, saved, problem)
 
 
-def _validate(request: Mapping[str, object]) -> None:
-    try:
-        RunCode.from_json(request)
-    except InvalidRequest as error:
-        raise NoResultError(f"{InvalidRequest.__name__}: {error}") from None
-
-
-def _execute(
-    session: boto3.Session,
-    deployment: Deployment,
-    request: Mapping[str, object],
-    waiting: Callable[[float], None],
-) -> dict[str, Any]:
+def _start(session: boto3.Session, deployment: Deployment, request: Mapping[str, object]) -> str:
+    """Starts an execution and returns its ARN."""
     workflows = session.client("stepfunctions")
-    started = time.monotonic()
     try:
-        execution = workflows.start_execution(
+        return workflows.start_execution(
             stateMachineArn=deployment.run_code_arn, name=str(uuid.uuid4()), input=json.dumps(request)
         )["executionArn"]
     except (BotoCoreError, ClientError) as error:
         raise CliError(f"the workflow cannot be started: {error}") from None
+
+
+def _wait(session: boto3.Session, execution: str, waiting: Callable[[float], None]) -> dict[str, Any]:
+    """Waits until an execution has ended and returns its output."""
+    workflows = session.client("stepfunctions")
+    started = time.monotonic()
     interval, max_interval = POLL_SECONDS
     try:
         while (state := workflows.describe_execution(executionArn=execution))["status"] == "RUNNING":
@@ -144,7 +167,7 @@ def _execute(
             time.sleep(interval)
             interval = min(interval * 1.2, max_interval)
     except (BotoCoreError, ClientError) as error:
-        raise CliError(f"the run continues, but its status cannot be read: {error}\nexecution: {execution}") from None
+        raise CliError(f"the status of the run cannot be read: {error}\nexecution: {execution}") from None
     except KeyboardInterrupt:
         workflows.stop_execution(executionArn=execution, error="Interrupted", cause="the caller was interrupted")
         raise CommandInterruptedError(
@@ -180,13 +203,14 @@ def _files(objects: S3Client, result: Mapping[str, Any]) -> tuple[list[Mapping[s
 def _download(
     objects: S3Client,
     file: Mapping[str, Any],
-    out: Path,
+    earlier: SavedFiles,
     *,
     overwrite: bool,
     progress: Callable[[str], None],
     position: str,
 ) -> SavedFile:
     """Writes one file into the folder. Untrusted code chose its path, so the path is validated again."""
+    out = earlier.folder
     target, problem = out, None
     received, size = 0, int(file["size"])
 
@@ -206,7 +230,9 @@ def _download(
     try:
         path = parse_relative_path("path", file["path"])
         target = out / path
-        if not write_file(out, path, file["sha256"], fill, overwrite=overwrite):
+        if write_file(out, path, file["sha256"], fill, overwrite=overwrite or earlier.may_replace(path)):
+            earlier.add(path, file["sha256"])
+        else:
             problem = f"{target} exists already: choose another folder with --out, or add --overwrite"
     except OSError as error:
         problem = f"{target} cannot be written: {error.strerror}; choose another folder with --out"

@@ -42,7 +42,7 @@ class RunError(Exception):
             >>> Throttled("starting a session: rate exceeded").with_remedy()
             Throttled('starting a session: rate exceeded. Retryable: yes. Send the request again later.')
         """
-        return type(self)(f"{self}. Retryable: {'yes' if self.retryable else 'no'}. {self.remedy}")
+        return type(self)(f"{str(self).rstrip('.')}. Retryable: {'yes' if self.retryable else 'no'}. {self.remedy}")
 
 
 class InvalidRequest(RunError):  # noqa: N818 - the names are part of the contract

@@ -393,7 +393,11 @@ class Operations:
         return CodeSession(client, files=self._files, scanned_at_us=handle.seen)
 
     def _code(self, request: requests.RunCode | requests.StartCommand | requests.RunInSession) -> Code:
-        text = request.code if request.code_s3_uri is None else self._storage.read_code(request.code_s3_uri)
+        text = (
+            request.code
+            if request.code_s3_uri is None
+            else self._storage.read_code(request.code_s3_uri, request.language)
+        )
         clear_context = isinstance(request, requests.RunInSession) and request.clear_context
         return Code(cast("str", text), request.language, request.runtime, clear_context)
 

@@ -12,8 +12,10 @@ import typer
 
 from sandpiper.cli.options import ENVIRONMENT
 from sandpiper.cli.output import errors_as_messages, notes, print_files, print_skipped, print_stream, progress
-from sandpiper.errors import CliError, NoResultError
+from sandpiper.errors import CliError, InvalidOptionsError, NoResultError
+from sandpiper_contract.errors import InvalidRequest
 from sandpiper_contract.files import DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES, LINK_SECONDS, MAX_FILE_BYTES, MAX_FILES
+from sandpiper_contract.program_source import decode_program
 from sandpiper_contract.requests import LANGUAGES, RUNTIMES, SESSION_TIMEOUT_SECONDS, TIMEOUT_SECONDS
 
 SUFFIXES = {".py": "python", ".js": "javascript", ".mjs": "javascript", ".ts": "typescript"}
@@ -36,6 +38,8 @@ FLAGS = {
 }
 """The flag for each field of the request."""
 _QUOTED_OR_FIELD = re.compile(rf"'[^']*'|(?<![\w./-])({'|'.join(map(re.escape, FLAGS))})\b(?!/)(?:\[\d+])?(?:\.\w+)?")
+_LOCATION = re.compile(rf"({'|'.join(map(re.escape, FLAGS))})(?:\[\d+])?(?:\.\w+)?(?= is | s3://|:)")
+"""The field that a message of the contract begins with."""
 EXAMPLES = """
 [bold]Examples[/]
 
@@ -59,12 +63,13 @@ EXAMPLES = """
 
 def run(
     file: Annotated[
-        str,
+        str | None,
         typer.Argument(
             help="Program to run; - reads it from standard input. An S3 object must be below the tenant's inputs.",
             metavar="FILE|-|s3://BUCKET/KEY",
+            show_default=False,
         ),
-    ],
+    ] = None,
     interpreter: Annotated[
         str | None, typer.Option(help="Key of the interpreter. Default: the tenant's first interpreter.")
     ] = None,
@@ -81,7 +86,7 @@ def run(
         list[str] | None,
         typer.Option(
             "--input",
-            help="Input file at PATH in the sandbox, by default its name: a local file, or an S3 object or folder "
+            help="Input at PATH in the sandbox, by default its name: a local file or folder, or an S3 object or folder "
             "(ending with /) below the tenant's inputs. Repeatable.",
             metavar="[PATH=]SOURCE",
         ),
@@ -113,7 +118,16 @@ def run(
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for downloaded files.", metavar="DIR")] = Path("out"),
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files in the folder.")] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace existing files in the folder that no earlier run has saved, too."),
+    ] = False,
+    show: Annotated[
+        str | None,
+        typer.Option(
+            "--show", help="Show the result of an earlier run and download its files, without FILE.", metavar="ARN"
+        ),
+    ] = None,
     timeout: Annotated[
         int | None,
         typer.Option(
@@ -141,6 +155,8 @@ def run(
     with errors_as_messages():
         from sandpiper import deployment, local_inputs, workflow  # here, so that --help does not import boto3
 
+        if (file is None) is (show is None):
+            raise CliError("FILE is missing" if file is None else "FILE and --show exclude each other; allowed: one")
         if no_outputs and outputs:
             raise CliError(f"--no-outputs and --outputs {outputs[0]!r} exclude each other; allowed: one of them")
         local, remote = local_inputs.parse_inputs(inputs or ())
@@ -149,10 +165,11 @@ def run(
             "figures": figures or None,
             "linkSeconds": link_seconds,
         }
+        used_language = language or _language(file or STANDARD_INPUT)
         request: dict[str, Any] = {
-            **_program(file),
+            **(_program(file, used_language) if file else {}),
             **_without_none(
-                language=language or _language(file),
+                language=used_language,
                 runtime=runtime,
                 interpreter=interpreter,
                 timeoutSeconds=timeout,
@@ -164,15 +181,20 @@ def run(
         name = environment or "local"
         session = deployment.session_for(name)
         deployment.require_intended_endpoint(session, name)
-        with progress("starting") as show:
-            target = deployment.find(session, name, tenant or deployment.only_tenant(name))
-            notes.print(f"account {target.account} at {target.endpoint}", soft_wrap=True)
-            if interpreter is not None and interpreter not in target.interpreters:
-                raise CliError(f"--interpreter is {interpreter!r}; allowed: {' | '.join(target.interpreters)}")
+        with progress("starting") as line:
             try:
-                finished = workflow.run(session, target, request, local, out, show, overwrite=overwrite)
+                if show is not None:
+                    finished = workflow.show(session, show, out, line, overwrite=overwrite)
+                else:
+                    target = deployment.find(session, name, tenant or deployment.only_tenant(name))
+                    notes.print(f"account {target.account} at {target.endpoint}", soft_wrap=True)
+                    if interpreter is not None and interpreter not in target.interpreters:
+                        raise CliError(f"--interpreter is {interpreter!r}; allowed: {' | '.join(target.interpreters)}")
+                    finished = workflow.run(session, target, request, local, out, line, overwrite=overwrite)
+            except InvalidOptionsError as invalid:
+                raise CliError(in_flags(str(invalid))) from None
             except NoResultError as failed:
-                raise CliError(in_flags(str(failed))) from None
+                raise CliError(location_as_flag(str(failed))) from None
         if as_json:
             print(json.dumps(finished.result, indent=2))
         else:
@@ -183,14 +205,24 @@ def run(
             if finished.result.get("timedOut"):
                 seconds = finished.result["executionTimeMs"] / 1_000
                 notes.print(f"timed out after {seconds:.0f} s; these are its output and files so far")
+        notes.print(f"execution {finished.execution}", soft_wrap=True)
         if finished.problems:
             raise CliError("\n".join(finished.problems))
     raise typer.Exit(finished.exit_code)
 
 
-def in_flags(failure: str) -> str:
-    """Returns the message of an invalid request with flags in place of fields. Quoted values are kept."""
+def location_as_flag(failure: str) -> str:
+    """Returns the message of a failed run with a flag in place of the field that it begins with.
+
+    The rest is the message of the session function or of the service, and is not changed.
+    """
     message = failure.removeprefix("InvalidRequest: ")
+    found = _LOCATION.match(message)
+    return FLAGS[found[1]] + message[found.end() :] if found else message
+
+
+def in_flags(message: str) -> str:
+    """Returns the message of an invalid request with flags in place of fields. Quoted values are kept."""
     return _QUOTED_OR_FIELD.sub(lambda found: FLAGS[found[1]] if found[1] else found[0], message)
 
 
@@ -207,18 +239,17 @@ def _language(file: str) -> str:
     return language
 
 
-def _program(file: str) -> dict[str, str]:
+def _program(file: str, language: str) -> dict[str, str]:
     if file.startswith(S3):
         return {"codeS3Uri": file}
     name = "standard input" if file == STANDARD_INPUT else file
     try:
-        # Read as bytes: decoding as utf-8-sig removes a byte order mark, which Python rejects.
         data = sys.stdin.buffer.read() if file == STANDARD_INPUT else Path(file).read_bytes()
-        code = data.decode("utf-8-sig")
+        code = decode_program(name, data, language)
     except OSError as error:
         raise CliError(f"{name}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise CliError(f"{name}: not UTF-8 at byte {error.start}; allowed: a program in UTF-8") from None
+    except InvalidRequest as error:
+        raise CliError(str(error)) from None
     if not code.strip():
         raise CliError(f"{name}: the program is empty; allowed: a program")
     return {"code": code}

@@ -31,7 +31,8 @@ def report(status: Status) -> Iterator[Line]:
     for tenant in status.tenants:
         yield from _tenant(tenant)
     if status.unchecked:
-        yield Line("not checked for drift, because their current values cannot be compared:", 1, "note")
+        count = count_of(len(status.unchecked), "resource or property", "resources or properties")
+        yield Line(f"{count} not checked for drift, because current values cannot be compared:", 1, "note")
         yield from (Line(one, 2, "note") for one in status.unchecked)
 
 

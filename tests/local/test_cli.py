@@ -627,6 +627,78 @@ def test_run_keeps_existing_files_without_overwrite(product: Product, tmp_path: 
     assert (tmp_path / "claims.csv").stat().st_size == 65
 
 
+def test_run_replaces_the_files_of_earlier_runs_but_not_changed_ones(product: Product, tmp_path: Path) -> None:
+    out, code = tmp_path / "out", "open('a.txt', 'w').write('{}')"
+    for content in ("first", "second"):
+        run = sandpiper("run", "-", "--out", out, text=code.format(content))
+        assert (run.returncode, (out / "a.txt").read_text()) == (0, content), run.stderr
+    (out / "a.txt").write_text("edited")
+    run = sandpiper("run", "-", "--out", out, text=code.format("third"))
+    assert (run.returncode, (out / "a.txt").read_text()) == (2, "edited")
+    assert "exists already" in run.stderr
+    assert product.live_sessions() == []
+
+
+def test_run_uploads_a_folder_with_its_subfolders(product: Product, tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    (folder / "e").mkdir(parents=True)
+    (folder / "e" / "a.txt").write_text("a")
+    (folder / "b.bin").write_bytes(bytes(1000))
+    code = "import glob; print(sorted(glob.glob('{}/**', recursive=True)))"
+    run = sandpiper("run", "-", "--no-outputs", "--input", f"{folder}/", text=code.format("d"))
+    assert run.stdout == "['d/', 'd/b.bin', 'd/e', 'd/e/a.txt']\n", run.stderr
+    (folder / "b.bin").write_bytes(bytes(200_000))
+    run = sandpiper("run", "-", "--no-outputs", "--input", f"x/y={folder}", text=code.format("x/y"))
+    assert run.stdout == "['x/y/', 'x/y/b.bin', 'x/y/e', 'x/y/e/a.txt']\n", run.stderr
+    (folder / "link").symlink_to("/etc/hostname")
+    run = sandpiper("run", "-", "--input", folder, text="1")
+    assert (run.returncode, run.stderr) == (
+        2,
+        f"error: --input {folder}/link is a symbolic link; allowed: files and folders\n",
+    )
+    assert product.live_sessions() == []
+
+
+@pytest.mark.usefixtures("product")
+def test_run_shows_an_earlier_execution(tmp_path: Path) -> None:
+    run = sandpiper("run", "examples/csv_report.py", "--out", tmp_path / "one")
+    (arn,) = re.findall(r"^execution (arn:aws:states:\S+)$", run.stderr, re.MULTILINE)
+    again = sandpiper("run", "--show", arn, "--out", tmp_path / "two")
+    assert (again.returncode, again.stdout) == (0, "Report created\n"), again.stderr
+    assert (tmp_path / "two" / "claims.csv").read_bytes() == (tmp_path / "one" / "claims.csv").read_bytes()
+    as_json = sandpiper("run", "--show", arn, "--json", "--out", tmp_path / "two")
+    assert json.loads(as_json.stdout)["stdout"] == "Report created"
+    assert f"execution {arn}\n" in as_json.stderr
+
+
+@pytest.mark.usefixtures("product")
+def test_run_replaces_characters_that_the_output_cannot_encode() -> None:
+    run = subprocess.run(
+        [str(COMMAND), "run", "-"],
+        input=b"print('\xc3\xa9')",
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert (run.returncode, run.stdout) == (0, b"?\n"), run.stderr
+
+
+@pytest.mark.usefixtures("product")
+@pytest.mark.parametrize(
+    "program",
+    [b"\xef\xbb\xbfprint('bom')", b"# -*- coding: latin-1 -*-\nprint('b' + 'om' if '\xe9' == chr(233) else 0)"],
+    ids=["byte order mark", "latin-1"],
+)
+def test_program_is_decoded_as_python_reads_a_source_file(product: Product, tmp_path: Path, program: bytes) -> None:
+    file = tmp_path / "program.py"
+    file.write_bytes(program)
+    deployment = product.deployment
+    key = f"{deployment.prefix}/inputs/{tmp_path.name}.py"
+    product.session.client("s3").put_object(Bucket=deployment.bucket, Key=key, Body=program)
+    for source in (file, f"s3://{deployment.bucket}/{key}"):
+        run = sandpiper("run", source, "--no-outputs")
+        assert (run.returncode, run.stdout) == (0, "bom\n"), run.stderr
+
+
 OPEN_FIGURE = """
 import matplotlib.pyplot as plt
 plt.plot([1, 2])
@@ -845,7 +917,7 @@ def test_run_without_environment_variables_does_not_use_aws_instead_of_the_embed
     assert run().startswith(
         f"error: the command would use {aws} instead of the embedded AWS that runs here at {running.url}"
     )
-    assert "AWS cannot be reached" in run("--environment", "dev")
+    assert "AWS cannot be reached" in run("--environment", "dev", "--tenant", "claims")
     assert "AWS cannot be reached" in run(cwd=tmp_path)
 
 
@@ -918,8 +990,8 @@ def test_an_interrupted_run_reports_what_continues(product: Product, tmp_path: P
         ),
         (
             ["examples/claims_total.py", "--environment", "nowhere"],
-            "error: stack sandpiper-nowhere-demo is not deployed at {endpoint}: "
-            "choose another --environment of dev | local | prod, and one of its tenants with --tenant\n",
+            f"error: no file environments/nowhere.yaml in {PROJECT}, which names the tenants of the environment; run "
+            "the command where the file is, pass its path with --environment, or pass --tenant\n",
         ),
         (
             ["examples/claims_total.py", "--environment", "dev"],
@@ -937,9 +1009,9 @@ def test_an_interrupted_run_reports_what_continues(product: Product, tmp_path: P
         ),
         (["examples/claims_total.py", "--input", "gone.csv"], "error: --input gone.csv: No such file or directory\n"),
         (
-            ["examples/claims_total.py", "--input", "examples"],
-            "error: --input examples is not a file; allowed: a file of this machine, s3://BUCKET/KEY, or "
-            "s3://BUCKET/FOLDER/ for a folder below the tenant's inputs\n",
+            ["examples/claims_total.py", "--input", "/dev/null"],
+            "error: --input /dev/null is neither a file nor a folder; allowed: a file or a folder of this machine, "
+            "s3://BUCKET/KEY, or s3://BUCKET/FOLDER/ for a folder below the tenant's inputs\n",
         ),
         (
             ["examples/claims_total.py", "--input", "../a=README.md"],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from typer.main import get_command
 
 from sandpiper.cli import app, run
-from sandpiper.cli.run import FLAGS, in_flags
+from sandpiper.cli.run import FLAGS, in_flags, location_as_flag
 from sandpiper_contract.files import Outputs
 from sandpiper_contract.records import fields_of
 from sandpiper_contract.requests import RunCode
@@ -43,7 +45,7 @@ def test_the_run_code_page_has_every_option() -> None:
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        ("InvalidRequest: outputs.maxFiles is 9; allowed: 1", "--max-files is 9; allowed: 1"),
+        ("outputs.maxFiles is 9; allowed: 1", "--max-files is 9; allowed: 1"),
         ("inputs[3].path is '../inputs'; allowed: x", "--input is '../inputs'; allowed: x"),
         (
             "outputs.figures is true; allowed: only if language is python",
@@ -61,3 +63,39 @@ def test_the_run_code_page_has_every_option() -> None:
 )
 def test_an_error_names_flags_instead_of_fields(error: str, message: str) -> None:
     assert in_flags(error) == message
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        ("InvalidRequest: interpreter is 'a'; allowed: sandbox", "--interpreter is 'a'; allowed: sandbox"),
+        (
+            "InvalidRequest: codeS3Uri s3://b/language: not UTF-8 at byte 3; allowed: a program in UTF-8",
+            "FILE s3://b/language: not UTF-8 at byte 3; allowed: a program in UTF-8",
+        ),
+        ("inputs[3].s3Uri is outside s3://b/inputs/", "--input is outside s3://b/inputs/"),
+        (
+            "SessionLost: running the code: ValidationException: Code interpreter session 01 is not active; it may",
+            "SessionLost: running the code: ValidationException: Code interpreter session 01 is not active; it may",
+        ),
+        ("InvalidRequest: language models are unavailable", "language models are unavailable"),
+    ],
+)
+def test_a_message_of_the_service_is_not_changed(failure: str, message: str) -> None:
+    assert location_as_flag(failure) == message
+
+
+@pytest.mark.parametrize(
+    ("redirection", "message"),
+    [
+        (">&-", "error: standard output is closed; nothing was run\n"),
+        (">/dev/full", "error: standard output cannot be written: No space left on device\n"),
+        ("2>&-", ""),
+        ("| true", ""),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_one_message(redirection: str, message: str) -> None:
+    command = f"{shlex.quote(sys.executable)} -m sandpiper --version {redirection}"
+    process = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert process.stderr == message
+    assert process.returncode == (2 if message else 0)

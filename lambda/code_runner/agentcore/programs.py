@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sandpiper_contract.field_types import Boolean
 from sandpiper_contract.files import InputFile
+from sandpiper_contract.program_source import encode_program, without_mark
 from sandpiper_contract.requests import RUNTIMES, RunCommand, StartCommand
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ class Code:
     """A program for executeCode, for example `Code("console.log(1)", "javascript", "nodejs")`.
 
     Args:
-        text: The source code.
+        text: The source code. A byte order mark at its start is removed.
         language: `python`, `javascript` or `typescript`.
         runtime: `python`, `deno` or `nodejs`; None for the language's default.
         clear_context: Whether variables of earlier programs are deleted first.
@@ -37,6 +38,7 @@ class Code:
         """Validates the values, so that later steps need not validate them."""
         StartCommand(code=self.text, language=self.language, runtime=self.runtime)
         Boolean().validate("clearContext", self.clear_context)
+        object.__setattr__(self, "text", without_mark(self.text))
 
 
 @dataclass(frozen=True)
@@ -73,4 +75,6 @@ def as_command(program: Code | Command) -> tuple[Command, list[InputFile]]:
         return program, []
     suffix, launcher = _LAUNCHERS[program.language, program.runtime or RUNTIMES[program.language][0]]
     path = f"sandpiper-program.{suffix}"
-    return Command(shlex.join([*launcher, path])), [InputFile(path, text=program.text.encode())]
+    return Command(shlex.join([*launcher, path])), [
+        InputFile.from_bytes(path, encode_program(program.text, program.language))
+    ]

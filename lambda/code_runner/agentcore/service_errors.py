@@ -100,13 +100,13 @@ def from_service(action: str, error: Exception) -> RunError:
         case NoRegionError():
             return InvalidRequest(f"{action}: no Region; set AWS_DEFAULT_REGION or pass a boto3.Session to AwsClients")
         case _ if isinstance(error, CREDENTIAL_ERRORS):
-            return AccessDenied(f"{action}: {error}; set AWS_PROFILE or pass a boto3.Session to AwsClients")
+            return AccessDenied(f"{action}: {_clause(error)}; set AWS_PROFILE or pass a boto3.Session to AwsClients")
         case ParamValidationError():
-            return InvalidRequest(f"{action}: {error}")
+            return InvalidRequest(f"{action}: {_clause(error)}")
         case InvalidPayloadLength():
-            return PayloadTooLarge(f"{action}: {error}")
+            return PayloadTooLarge(f"{action}: {_clause(error)}")
         case _:
-            return ServiceFault(f"{action}: {error}")
+            return ServiceFault(f"{action}: {_clause(error)}")
 
 
 def _from_client_error(action: str, error: ClientError) -> RunError:
@@ -116,7 +116,12 @@ def _from_client_error(action: str, error: ClientError) -> RunError:
         error_type = SessionLost
     if error_type is InterpreterNotFound and error.operation_name != START_OPERATION:
         error_type = SessionLost
-    return error_type(f"{action}: {code}: {message}")
+    return error_type(f"{action}: {code}: {_clause(message)}")
+
+
+def _clause(message: object) -> str:
+    """Returns a message without the full stop at its end, because other clauses follow it."""
+    return str(message).rstrip(". ")
 
 
 def was_accepted(error: Exception) -> bool:
@@ -149,7 +154,7 @@ def storage_errors(action: str, uri: str) -> Generator[None]:
     try:
         yield
     except AWS_ERRORS as error:
-        raise StorageError(f"{action} {uri}: {error}") from error
+        raise StorageError(f"{action} {uri}: {_clause(error)}") from error
 
 
 def is_temporary_storage_error(error: StorageError) -> bool:

@@ -16,6 +16,7 @@ from code_runner.files.presigned_urls import get_url, put_url
 from code_runner.files.s3_objects import SHA256_METADATA, StoredObject, has_content
 from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge, StorageError
 from sandpiper_contract.files import MAX_FILE_BYTES, OutputFile
+from sandpiper_contract.program_source import decode_program
 from sandpiper_contract.s3_objects import S3Object, S3Uri
 
 if TYPE_CHECKING:
@@ -65,13 +66,10 @@ class Storage:
         S3Uri().validate("inputs", self.inputs)
         S3Uri().validate("run", self.run)
 
-    def read_code(self, source: S3Object) -> str:
+    def read_code(self, source: S3Object, language: str = "python") -> str:
         """Reads a program from the input folder. Raises InvalidRequest, PayloadTooLarge or StorageError."""
         data = self.read_input("codeS3Uri", source, MAX_CODE_BYTES)
-        try:
-            return data.decode()
-        except UnicodeDecodeError as error:
-            raise InvalidRequest(f"codeS3Uri {source.uri}: not UTF-8 at byte {error.start}") from None
+        return decode_program(f"codeS3Uri {source.uri}", data, language)
 
     def read_input(self, location: str, source: S3Object, max_bytes: int) -> bytes:
         """Reads a whole object from the input folder.
