@@ -14,7 +14,7 @@ LOCKED := locked/default.txt locked/longer.txt
 ASSEMBLIES := $(patsubst %/cdk.out,%,$(wildcard */cdk.out */*/cdk.out))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check check-types check-style pytest format bench setup clean FORCE
+.PHONY: help demo test test-fast check check-types check-style pytest run-tests format bench setup clean FORCE
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -23,7 +23,8 @@ demo: ## deploy to the embedded AWS and write a chart to out/
 	@$(MAKE) -s --no-print-directory -j 2 $(PRODUCT)
 	@sandpiper demo
 
-test: check pytest ## run everything that CI runs
+test: setup tools/prose/node_modules/.ready ## run everything that CI runs
+	@$(MAKE) -s --no-print-directory -j 3 check-types check-style run-tests
 
 test-fast: setup ## run the unit, template and policy tests: no sandbox, under a minute
 	@pytest -q -n 2 --dist loadscope --no-loadscope-reorder tests/unit tests/templates tests/policy
@@ -31,8 +32,9 @@ test-fast: setup ## run the unit, template and policy tests: no sandbox, under a
 check: setup tools/prose/node_modules/.ready ## check format, lint, imports, prose and types
 	@$(MAKE) -s --no-print-directory -j 2 check-types check-style
 
+# One thread for a minute. At low priority it uses the time in which tests wait.
 check-types:
-	@echo "· basedpyright"; basedpyright --level error
+	@echo "· basedpyright"; nice basedpyright --level error
 
 check-style:
 	@echo "· ruff"; ruff format --check -q . $(ASSEMBLIES:%=--exclude %) && ruff check -q . $(ASSEMBLIES:%=--extend-exclude %)
@@ -40,6 +42,9 @@ check-style:
 	@echo "· prose"; tools/prose-lint
 
 pytest: setup ## run the tests, or some of them: ARGS="tests/unit -k name"
+	@$(MAKE) -s --no-print-directory run-tests
+
+run-tests:
 	@pytest -q -n 2 --dist loadscope --no-loadscope-reorder --durations 10 --durations-min 1 $(ARGS)
 
 format: setup ## format the code
