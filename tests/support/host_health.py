@@ -21,7 +21,7 @@ class Health:
 
     Attributes:
         aio_contexts: Events of asynchronous I/O contexts.
-        terminals: Pseudo terminals.
+        terminals: Pseudo-terminals.
         bpf_bytes: Memory of BPF programs. 0 if this user may not read it.
         processes: Processes of the machine, without kernel workers.
         workers: Kernel workers.

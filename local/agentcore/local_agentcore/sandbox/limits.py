@@ -28,7 +28,7 @@ class Limits:
     processes: int = 256
     open_files: int = 1024
     terminals: int = 256
-    """Pseudo terminals, one for each running command and task. The machine has 3,072 for all sandboxes, and 1,024 more
+    """Pseudo-terminals, one for each running command and task. The machine has 3,072 for all sandboxes, and 1,024 more
     that only the host can open (kernel/pty/max and reserve)."""
     output_bytes: int = 32 * MEBIBYTE
     """Output of one call, stdout and stderr together. The service limits a response to 24 MiB."""
