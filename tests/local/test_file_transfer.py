@@ -377,6 +377,33 @@ def test_an_upload_without_a_response_is_checked_in_s3(
     assert [(file.path, file.sha256) for file in result.files] == [("out", digest(content(LARGE, "x")))]
 
 
+UPLOAD_FAULTS = {
+    "throttled": (Rule("throttling", "executeCommand", calls=(2,)), ("large", "medium")),
+    "failed before": (Rule("error", "executeCommand", calls=(2,)), ("large", "medium")),
+    "failed after": (Rule("error", "executeCommand", at="after", calls=(2,)), ("large", "medium")),
+    "closed before": (Rule("disconnect", "executeCommand", at="before", calls=(2,)), ("large", "medium")),
+    "closed during": (Rule("disconnect", "executeCommand", at="during", calls=(2,)), ("large", "medium")),
+    "denied": (Rule("error", "executeCommand", code="AccessDeniedException", calls=(2,)), ("medium",)),
+    "always denied": (Rule("error", "executeCommand", code="AccessDeniedException", calls=tuple(range(2, 9))), ()),
+    "no session": (Rule("session_dies", "executeCommand", calls=(2,)), ()),
+}
+
+
+@pytest.mark.parametrize("fault", UPLOAD_FAULTS)
+def test_after_a_fault_of_an_upload_each_file_is_returned_or_skipped(
+    runner: Runner, faults: FaultInjector, fault: str
+) -> None:
+    rule, returned = UPLOAD_FAULTS[fault]
+    faults.inject(rule)
+    code = f"{WRITE}write('large', {LARGE}, 'x'); write('medium', {MEDIUM}, 'x'); write('small', 5, 'x'); print('ran')"
+    result = runner.run(code)
+    assert result.stdout == "ran"
+    assert [file.path for file in result.files] == [*returned, "small"]
+    assert [file.path for file in result.skipped] == [path for path in ("large", "medium") if path not in returned]
+    assert all(runner.get(file.s3_uri) == content(file.size, "x") for file in result.files if file.s3_uri)
+    assert runner.calls.count("executeCode") == 1
+
+
 def test_another_object_under_the_same_key_is_not_replaced(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     sign = Storage.put_url
 

@@ -11,7 +11,7 @@ from code_runner.agentcore.client import TOOL_TIMEOUT_SECONDS
 from code_runner.agentcore.limits import LISTED_CONTENT_BYTES
 from code_runner.sandbox_scripts.runner import MAX_COMMAND_BYTES, run_script, script_command
 from sandpiper_contract.errors import InvalidRequest, ServiceFault
-from sandpiper_contract.field_types import MAX_NUMBER, MAX_PATH_CHARACTERS, parse_relative_path
+from sandpiper_contract.field_types import MAX_NUMBER, MAX_PATH_CHARACTERS, PATH_PATTERN, parse_relative_path
 from sandpiper_contract.files import CACHE_FOLDERS, SERVICE_FILES
 
 if TYPE_CHECKING:
@@ -135,6 +135,8 @@ def _list_files_task(
         "patterns": None if outputs.paths is None else [pattern.regex() for pattern in outputs.paths],
         "maxFiles": outputs.max_files,
         "maxBytes": outputs.max_bytes,
+        "path": f"{PATH_PATTERN}\\Z",
+        "maxPath": MAX_PATH_CHARACTERS,
         "maxRows": MAX_ROWS,
         "maxRowBytes": MAX_ROW_BYTES,
         "contentBytes": LISTED_CONTENT_BYTES,

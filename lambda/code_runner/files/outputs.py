@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from code_runner.agentcore.limits import BATCH_BYTES, FUNCTION_TRANSFER_BYTES, batches
 from code_runner.files.discovery import FileKind, find_files
@@ -16,7 +16,7 @@ from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, PayloadT
 from sandpiper_contract.files import SkippedFile, SkipReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from code_runner.agentcore.client import CodeInterpreterClient
     from code_runner.files.chunked_transfer import Chunks
@@ -36,6 +36,10 @@ _KIND_REASONS = {
 }
 UPLOAD_REASONS = {"changed": SkipReason.CHANGED, "unreadable": SkipReason.UNREADABLE}
 """The reason for each status of an upload that no other transfer would change."""
+CONCURRENT_PUTS = 8
+"""Number of files that the function stores at the same time. botocore keeps at most 10 connections."""
+Item = TypeVar("Item")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -93,9 +97,8 @@ def collect(
     collected.clock = listing.clock
     _skip_missing(listing, outputs, collected)
     selected = select_files(listing.files, outputs, collected)
-    for file in selected:
-        if file.content is not None:
-            _store_content(client, file, file.content, outputs, sink, collected)
+    listed = [(file, file.content) for file in selected if file.content is not None]
+    _store_contents(client, listed, outputs, sink, collected)
     remaining = [file for file in selected if file.content is None]
     if sink.storage is not None and sum(file.size for file in remaining) > BATCH_BYTES:
         remaining = _upload(client, remaining, outputs, sink.storage, collected)
@@ -146,8 +149,7 @@ def _store_through_function(
     collected: CollectedOutputs,
 ) -> None:
     for batch in batches([file for file in files if file.size <= BATCH_BYTES]):
-        for file, content in _read_batch(client, batch):
-            _store_content(client, file, content, outputs, sink, collected)
+        _store_contents(client, list(_read_batch(client, batch)), outputs, sink, collected)
     for file in files:
         if file.size > FUNCTION_TRANSFER_BYTES:
             collected.skip(file, SkipReason.TOO_LARGE)
@@ -185,34 +187,49 @@ def _skip_reason(file: FoundFile, selected: int, bytes_left: int, outputs: Outpu
     return None
 
 
-def _store_content(
+def _store_contents(
     client: CodeInterpreterClient,
-    file: FoundFile,
-    content: bytes | SkipReason,
+    contents: Sequence[tuple[FoundFile, bytes | SkipReason]],
     outputs: Outputs,
     sink: OutputSink,
     collected: CollectedOutputs,
 ) -> None:
-    """Verifies a file's content against the listing and stores it."""
-    if isinstance(content, SkipReason):
-        collected.skip(file, content)
-        return
-    sha256 = hashlib.sha256(content).hexdigest()
-    if len(content) != file.size or sha256 != file.sha256:
-        collected.skip(file, SkipReason.CHANGED)
-        return
-    if sink.storage is not None:
+    """Verifies the contents against the listing and stores them, several at the same time."""
+
+    def put(item: tuple[FoundFile, bytes | SkipReason]) -> OutputFile | SkipReason | None:
+        file, content = item
+        if isinstance(content, SkipReason):
+            return content
+        sha256 = hashlib.sha256(content).hexdigest()
+        if len(content) != file.size or sha256 != file.sha256:
+            return SkipReason.CHANGED
+        if sink.storage is None:
+            return None
         try:
-            stored = sink.storage.put_output(file.path, content, sha256, client.deadline, outputs.link_seconds)
+            return sink.storage.put_output(file.path, content, sha256, client.deadline, outputs.link_seconds)
         except (StorageError, DeadlineExceeded) as error:
             log.warning("%s", error)
-        else:
+            return None
+
+    for (file, content), stored in zip(contents, _map(put, contents), strict=True):
+        if isinstance(stored, SkipReason):
+            collected.skip(file, stored)
+        elif stored is not None:
             collected.files.append(stored)
-            return
-    if _fits_inline(file, sink, collected):
-        collected.files.append(inline_file(file.path, content, sha256))
-    else:
-        collected.skip(file, SkipReason.NOT_STORED)
+        elif isinstance(content, bytes) and _fits_inline(file, sink, collected):
+            collected.files.append(inline_file(file.path, content, str(file.sha256)))
+        else:
+            collected.skip(file, SkipReason.NOT_STORED)
+
+
+def _map(function: Callable[[Item], Value], items: Sequence[Item]) -> list[Value]:
+    """Calls a function with each item, in threads if there are several."""
+    if len(items) <= 1:
+        return [function(item) for item in items]
+    from concurrent.futures import ThreadPoolExecutor  # imported here to keep cold starts fast
+
+    with ThreadPoolExecutor(CONCURRENT_PUTS) as threads:
+        return list(threads.map(function, items))
 
 
 def _fits_inline(file: FoundFile, sink: OutputSink, collected: CollectedOutputs) -> bool:

@@ -37,7 +37,7 @@ def main(task: dict[str, Any]) -> None:
     listed, size = list[str](), 0
     rows = [*select(rows, task, patterns, figures), *figure_rows]
     for row in rows:
-        row[0] = os.fsencode(row[0]).decode("utf-8", "backslashreplace")
+        row[0] = display(row[0])
         content = row[5] if len(row) > 5 else None
         text = json.dumps([*row[:4], content])
         size += len(text) - len(content or "")
@@ -46,6 +46,16 @@ def main(task: dict[str, Any]) -> None:
             break
         listed.append(text)
     print(f'\n{task["marker"]}{{"clock": {clock}, "files": [{", ".join(listed)}]}}')
+
+
+def display(path: str) -> str:
+    """Returns a path as text, in which bytes that are not UTF-8 are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def is_returnable(path: str, task: dict[str, Any]) -> bool:
+    """Returns whether a result can contain this path."""
+    return len(display(path)) <= task["maxPath"] and re.match(task["path"], display(path)) is not None
 
 
 def natural_key(path: str) -> list[Any]:
@@ -102,7 +112,7 @@ def select(
                     continue
                 if not matches:
                     row[3] = "not requested"
-                elif files_left > 0 and size <= bytes_left:
+                elif files_left > 0 and size <= bytes_left and is_returnable(path, task):
                     row[2], content = read(path, size if size <= content_left else -1)
                     files_left, bytes_left = files_left - 1, bytes_left - size
                     if content is not None:
