@@ -230,6 +230,15 @@ def test_names_are_unchanged_at_every_size(runner: Runner) -> None:
     }, (result.stderr, result.skipped)
 
 
+def test_a_file_whose_key_is_too_long_for_s3_is_skipped_and_the_others_are_returned(runner: Runner) -> None:
+    path = "/".join(["🎉" * 60] * 4)
+    folder = path.rpartition("/")[0]
+    code = f"import os; os.makedirs({folder!r}); write({path!r}, {MEDIUM}, 'x'); write('b', {MEDIUM}, 'x')"
+    result = runner.run(f"{WRITE}{code}")
+    assert [(file.path, file.sha256) for file in result.files] == [("b", digest(content(MEDIUM, "x")))]
+    assert [(file.path, file.reason) for file in result.skipped] == [(path, SkipReason.NOT_STORED)]
+
+
 def test_a_folder_in_s3_is_copied_with_its_subfolders(runner: Runner) -> None:
     sizes = {"a.txt": 3, "A.txt": 4, "sub/b ü.bin": 17 * MIB, "sub/er/empty": 0, "sub/large.bin": LARGE}
     for path, size in sizes.items():

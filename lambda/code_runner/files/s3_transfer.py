@@ -50,28 +50,30 @@ def upload(client: CodeInterpreterClient, storage: Storage, files: Sequence[Foun
         For each file None if it is in S3, or the status of the script.
     """
     seconds = _seconds(client)
-    rows = [
-        (
-            [file.path, file.size, str(file.sha256)[:SHA256_PREFIX_DIGITS], content_type(file.path)],
-            storage.put_url(file.path, file.size, str(file.sha256), seconds),
-        )
-        for file in files
-    ]
-    statuses: list[object] = []
-    for batch in _command_batches("upload", rows):
+    rows: Rows = []
+    for file in files:
+        row = [file.path, file.size, str(file.sha256)[:SHA256_PREFIX_DIGITS], content_type(file.path)]
         try:
-            statuses += _run(client, f"sending {len(batch)} files to S3", "upload", batch)
+            rows.append((row, storage.put_url(file.path, file.size, str(file.sha256), seconds)))
+        except StorageError as error:
+            log.warning("%s", error)
+    statuses: dict[str, object] = {}
+    for batch in _command_batches("upload", rows):
+        paths = [row[0] for row, _ in batch]
+        try:
+            reported = _run(client, f"sending {len(batch)} files to S3", "upload", batch)
         except RunError as error:  # some of the files may have been stored
             log.warning("%d files not sent: %s: %s", len(batch), type(error).__name__, error)
-            statuses += [FAILED] * len(batch)
+            reported = [FAILED] * len(batch)
+        statuses |= zip(paths, reported, strict=True)
 
-    def status(file: FoundFile, reported: object) -> str | None:
-        if reported in {CHANGED, UNREADABLE}:
-            return str(reported)
-        return None if storage.has_output(file.path, file.size, str(file.sha256)) else str(reported)
+    def status(file: FoundFile) -> str | None:
+        reported = str(statuses.get(file.path, FAILED))
+        may_be_stored = reported not in {CHANGED, UNREADABLE} and file.path in statuses
+        return None if may_be_stored and storage.has_output(file.path, file.size, str(file.sha256)) else reported
 
     with ThreadPoolExecutor(CONCURRENT_HEADS) as threads:
-        return list(threads.map(status, files, statuses))
+        return list(threads.map(status, files))
 
 
 def download(
@@ -135,7 +137,8 @@ def _command_batches(operation: str, rows: Rows, contents: Sequence[list[str]] =
     """Groups rows so that each command is short enough. The first batch has room for the contents."""
     command = script_command(TRANSFER, _task(operation, rows, list(contents), 0))
     if len(command) + 100 <= MAX_COMMAND_BYTES or len(rows) <= 1:
-        yield rows
+        if rows or contents:
+            yield rows
         return
     middle = len(rows) // 2
     yield from _command_batches(operation, rows[:middle], contents)

@@ -200,11 +200,14 @@ class Storage:
 
     def put_url(self, path: str, size: int, sha256: str, seconds: float) -> str:
         """Returns a presigned URL with which a sandbox can store exactly this file, once. Raises StorageError."""
-        return put_url(self.s3, self._target(f"files/{path}"), path, size, sha256, seconds)
+        target = self._target(f"files/{path}")
+        with storage_errors("signing a URL for", target.uri):
+            return put_url(self.s3, target, path, size, sha256, seconds)
 
     def get_url(self, stored: StoredObject, seconds: float) -> str:
-        """Returns a presigned URL with which a sandbox can read this input."""
-        return get_url(self.s3, stored, seconds)
+        """Returns a presigned URL with which a sandbox can read this input. Raises StorageError."""
+        with storage_errors("signing a URL for", stored.address.uri):
+            return get_url(self.s3, stored, seconds)
 
     def has_output(self, path: str, size: int, sha256: str) -> bool:
         """Returns whether S3 has a file of the run with this content, by the checksum that S3 verified."""

@@ -65,8 +65,8 @@ class Recorder:
         if earlier is not None:
             earlier.uninstall()
         self.shell._sandpiper_figures = self
-        self.shell.events.register("pre_run_cell", self.arm)
-        self.shell.events.register("post_run_cell", self.end)
+        self.shell.events.register("pre_execute", self.arm)
+        self.shell.events.register("post_execute", self.end)
         if pyplot is not None:
             pyplot.show = remembering(pyplot.show, self, lambda _caller: True)
             pyplot.close = remembering(pyplot.close, self, lambda caller: caller.endswith(".backend_inline"))
@@ -74,7 +74,7 @@ class Recorder:
     def uninstall(self) -> None:
         """Removes the callbacks. The wrappers of pyplot's functions stay and remember nothing."""
         self.armed = False
-        for event, callback in (("pre_run_cell", self.arm), ("post_run_cell", self.end)):
+        for event, callback in (("pre_execute", self.arm), ("post_execute", self.end)):
             with contextlib.suppress(ValueError):
                 self.shell.events.unregister(event, callback)
 
