@@ -107,12 +107,16 @@ def test_content_is_exact_at_the_limit_of_the_listing(session: CodeSession) -> N
 
 
 def test_a_name_that_cannot_be_returned_does_not_use_up_the_limits(session: CodeSession) -> None:
-    code = "for name in ('a\\n', 'b' * 200 + '/' + 'c' * 200, 'd', b'e\\xff'.decode('utf8', 'surrogateescape'), 'f'):\n"
-    code += "    import os; os.makedirs(os.path.dirname(name) or '.', exist_ok=True); open(name, 'w').write(name[0])"
-    result = session.run(Code(code, clear_context=True), outputs=Outputs(max_files=2, max_bytes=3))
-    assert [(file.path, file.data) for file in result.files] == [("d", b"d"), ("e\\xff", b"e")]
+    names = [b"a\n", b"b" * 200 + b"/" + b"c" * 200, b"d", b"e\xff", b"f", b"g"]
+    code = (
+        f"import os\nfor name in {names}:\n"
+        "    os.makedirs(os.path.dirname(name) or b'.', exist_ok=True)\n    open(name, 'wb').write(name[:1])"
+    )
+    result = session.run(Code(code, clear_context=True), outputs=Outputs(max_files=2, max_bytes=2))
+    assert [(file.path, file.data) for file in result.files] == [("d", b"d"), ("f", b"f")]
     assert [file.reason for file in result.skipped] == [
         SkipReason.CONTROL_CHARACTERS,
         SkipReason.PATH_TOO_LONG,
+        SkipReason.UNREADABLE,
         SkipReason.TOO_MANY_FILES,
     ]

@@ -55,7 +55,7 @@ def display(path: str) -> str:
 
 def is_returnable(path: str, task: dict[str, Any]) -> bool:
     """Returns whether a result can contain this path."""
-    return len(display(path)) <= task["maxPath"] and re.match(task["path"], display(path)) is not None
+    return len(path) <= task["maxPath"] and re.match(task["path"], path) is not None
 
 
 def natural_key(path: str) -> list[Any]:
@@ -112,6 +112,8 @@ def select(
                     continue
                 if not matches:
                     row[3] = "not requested"
+                elif display(path) != path:
+                    row[3] = "unreadable"  # by the service, whose tools take paths as text
                 elif files_left > 0 and size <= bytes_left and is_returnable(path, task):
                     row[2], content = read(path, size if size <= content_left else -1)
                     files_left, bytes_left = files_left - 1, bytes_left - size
