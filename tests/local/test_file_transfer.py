@@ -27,7 +27,7 @@ from code_runner.session import Files, open_session
 from code_runner.tenant_config import TenantConfig
 from local_agentcore.faults import Rule
 from sandpiper_contract.aws import MANAGED_INTERPRETER
-from sandpiper_contract.errors import InvalidRequest, PayloadTooLarge, RunError, StorageError
+from sandpiper_contract.errors import InvalidRequest, NotStarted, PayloadTooLarge, RunError, StorageError
 from sandpiper_contract.files import InputFile, Outputs, SkipReason
 from sandpiper_contract.globs import Pattern
 from sandpiper_contract.requests import RunCode
@@ -145,8 +145,10 @@ def runner(product: Product, monkeypatch: pytest.MonkeyPatch) -> Generator[Runne
     assert product.live_sessions() == []
     assert runner.uploads() == []
     assert runner.keys("sandbox/") == []  # no data of a run where other sessions can reach it
-    for key in (*runner.keys("runs/"), *runner.keys("inputs/")):  # MiniStack stores objects in memory
-        runner.s3.delete_object(Bucket=runner.bucket, Key=key)
+    keys = [*runner.keys("runs/"), *runner.keys("inputs/")]  # MiniStack stores objects in memory
+    for start in range(0, len(keys), 1_000):
+        objects = [{"Key": key} for key in keys[start : start + 1_000]]
+        runner.s3.delete_objects(Bucket=runner.bucket, Delete={"Objects": objects})
 
 
 def _set_function_limit(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
@@ -438,7 +440,7 @@ def test_an_input_that_changes_before_it_is_fetched_fails_the_run_before_the_cod
         return url
 
     monkeypatch.setattr(Storage, "get_url", sign_and_replace)
-    with pytest.raises(StorageError, match=r"^inputs\[0\].s3Uri: the object changed while it was read"):
+    with pytest.raises(NotStarted, match=r"^inputs\[0\].s3Uri: the object changed while it was read"):
         runner.run("print(1)", inputs=(runner.s3_input("in", MEDIUM, "in"),))
     assert runner.calls == ["executeCommand"]
 
@@ -545,7 +547,6 @@ CALLS: dict[str, tuple[str, int]] = {
     "10 files": ("[write(f'{n}', 5, 'x') for n in range(10)]", 2),
     "100 files": ("[write(f'{n}', 5, 'x') for n in range(100)]", 2),
     "3 MiB": (f"write('a', {3 * MIB}, 'x')", 2),
-    "3 MB in 1,000 files": ("[write(f'{n}', 3_000, 'x') for n in range(1000)]", 2),
     "10 MiB": (f"[write(f'{{n}}', {MIB}, 'x') for n in range(10)]", 3),
     "20 MiB": (f"[write(f'{{n}}', {5 * MIB}, 'x') for n in range(4)]", 3),
     "25 MB in 1,000 files": ("[write(f'{n:0100}', 25_000, 'x') for n in range(1000)]", 3),
