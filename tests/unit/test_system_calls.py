@@ -49,6 +49,8 @@ def number_of(call: str) -> int:
 def refused_calls(recorded: Recorded, program: bytes) -> Iterator[tuple[str, ...] | tuple[str, int]]:
     """Yields the recorded calls, with one restricted argument, that a filter neither allows nor ignores."""
     for call, values in ((call, values) for calls in recorded.values() for call, values in calls.items()):
+        if number_of(call) < 0:
+            continue  # recorded on another architecture
         rules = RESTRICTIONS[call].allowed if call in RESTRICTIONS else ()
         indexes = sorted({match.index for rule in rules for match in rule})
         for chosen in values:
