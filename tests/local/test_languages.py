@@ -133,7 +133,7 @@ def test_remote_package_is_reported_as_unavailable(invoke: Invoke) -> None:
 @pytest.fixture(scope="module")
 def limited_client(agentcore_runtime: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Any]:
     """Starts an emulator with low limits and without control groups, and returns its client."""
-    options = ("--memory-by", "watchdog", "--memory-mib", "512", "--output-mib", "1", "--call-seconds", "2")
+    options = ("--memory-by", "watchdog", "--memory-mib", "256", "--output-mib", "1", "--call-seconds", "4")
     with running_emulator(agentcore_runtime, tmp_path_factory.mktemp("limited"), *options) as emulator:
         yield client("bedrock-agentcore", emulator.address, "us-east-1")
 
@@ -143,9 +143,9 @@ def test_memory_output_and_time_are_limited_and_the_session_continues(limited_cl
     session = limited_client.start_code_interpreter_session(codeInterpreterIdentifier=MANAGED_INTERPRETER)["sessionId"]
     invoke = tool_caller(limited_client, session)
     for code, expected in (
-        ("const hoard = []; while (true) hoard.push(new Uint8Array(1 << 24).fill(1))", "memory limit of 512 MiB"),
+        ("const hoard = []; while (true) hoard.push(new Uint8Array(1 << 24).fill(1))", "memory limit of 256 MiB"),
         ("console.log('x'.repeat(2 << 20))", "output limit of 1 MiB"),
-        ("console.log('begun'); while (true);", "time limit of 2 s"),
+        ("console.log('begun'); setInterval(() => {}, 1000);", "time limit of 4 s"),
     ):
         content = run(invoke, code, "javascript", runtime)
         assert expected in content["stderr"], content["stderr"][-500:]
