@@ -276,7 +276,7 @@ class Operations:
                 deadline=self.deadline,
             )
         except (DeadlineExceeded, StorageError) as error:
-            raise _unless_permanent(error, "this attempt sent no code") from error
+            raise unless_permanent(error, "this attempt sent no code") from error
         match acquired:
             case Completed(RunError() as error):
                 raise error
@@ -305,7 +305,7 @@ class Operations:
         except RunError as error:
             record.complete(error=error)
             if isinstance(request, _WITH_CODE) and not record.is_accepted:
-                raise _unless_permanent(error, "the code has not run") from error
+                raise unless_permanent(error, "the code has not run") from error
             raise
         record.complete(result=result.to_json() if is_final(result) else None)
         return result
@@ -429,7 +429,7 @@ class Operations:
         return self.deadline.earlier(CLEANUP_SECONDS)
 
 
-def _unless_permanent(error: RunError, consequence: str) -> RunError:
+def unless_permanent(error: RunError, consequence: str) -> RunError:
     """Returns NotStarted for a temporary failure, and the error itself if a retry without a change would fail too.
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sandpiper.plan.lines import count_of
 from sandpiper.plan.model import Quota
 from sandpiper.plan.resource_types import FUNCTION
 from sandpiper_contract import settings
@@ -62,7 +63,7 @@ def _live_sessions(quotas: Quotas, session_functions: list[Resource], reserved: 
     if unreserved:
         available = max(0, quotas.functions_at_once - reserved)
         left = quotas.live_sessions - used
-        functions = "1 function" if unreserved == 1 else f"{unreserved} functions"
+        functions = count_of(unreserved, "function")
         rejected = f", of which AgentCore rejects those over {max(0, left):,}" if available > left else ""
         note += f"; {functions} without reserved concurrency can use up to {available:,} more{rejected}"
     return Quota(quota="live sessions", stack=None, used=used, limit=quotas.live_sessions, note=note)

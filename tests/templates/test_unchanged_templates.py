@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 GOLDEN = Path(__file__).parent / "golden"
 ENVIRONMENTS = ("local", "dev", "prod", "rich")
 REWRITE = "REWRITE_GOLDEN"
-UNCOMPARED_SECTIONS = {"Description", "Parameters", "Rules"}
-"""Sections of a template that hold descriptions or the CDK's own bootstrap check."""
+UNCOMPARED_SECTIONS = {"Description"}
+"""Sections of a template that hold descriptions."""
 DESCRIPTIONS = {"AlarmDescription", "Comment", "Description"}
 CREATE_ONLY_DESCRIPTIONS = {"AWS::BedrockAgentCore::CodeInterpreterCustom"}
 """Types that CloudFormation replaces when their description changes, so that it is compared.
@@ -30,7 +30,6 @@ CREATE_ONLY_DESCRIPTIONS = {"AWS::BedrockAgentCore::CodeInterpreterCustom"}
 `GroupDescription` of a security group is create-only too. It has another name, so it is compared as well.
 """
 ASSETS = {"S3Bucket", "S3Key"}
-DASHBOARD_TEXTS = {"label", "markdown", "title"}
 MOVED_HANDLERS = {
     "code_runner.session_stopper.handle": "code_runner.custom_resources.session_stopper.handle",
 }
@@ -53,8 +52,7 @@ def normalised(templates: dict[str, Template]) -> list[str]:
 def _comparable(entry: dict[str, Any]) -> dict[str, Any]:
     kind = entry.get("Type")
     if kind == "AWS::CloudWatch::Dashboard":
-        entry = _with_parsed(entry, "DashboardBody")
-        return _without(entry, DASHBOARD_TEXTS)
+        return _with_parsed(entry, "DashboardBody")
     if kind == "AWS::StepFunctions::StateMachine":
         entry = _with_parsed(entry, "DefinitionString")
     if kind == "AWS::Lambda::Function":
