@@ -163,3 +163,11 @@ def test_open_figures_can_be_collected_without_a_program(session: CodeSession) -
     session.run(Code(f"{DRAW}draw(2)"))
     collected = session.collect_files(FIGURES)
     assert ([file.path for file in collected.files], collected.skipped) == (["figure-1.png"], [])
+
+
+def test_figures_of_a_program_that_times_out_are_returned(session: CodeSession) -> None:
+    code = f"{DRAW}draw(2)\nplt.show()\ndraw(3)\nopen('first.csv', 'w').write('1')\nwhile True: pass"
+    result = session.run(Code(code), outputs=FIGURES, timeout_seconds=3)
+    assert result.timed_out
+    assert [file.path for file in result.files] == ["figure-1.png", "figure-2.png", "first.csv"]
+    assert result.skipped == ()
