@@ -203,8 +203,7 @@ def run(
             print_files(notes, finished.files)
             print_skipped(notes, finished.result)
             if finished.result.get("timedOut"):
-                seconds = finished.result["executionTimeMs"] / 1_000
-                notes.print(f"timed out after {seconds:.0f} s; these are its output and files so far")
+                notes.print("timed out; these are the output and files so far")
         notes.print(f"execution {finished.execution}", soft_wrap=True)
         if finished.problems:
             raise CliError("\n".join(finished.problems))

@@ -599,6 +599,19 @@ def test_run_reads_standard_input_and_sends_input_files(product: Product, tmp_pa
     assert product.live_sessions() == []
 
 
+def test_run_prints_the_output_and_downloads_the_files_of_a_program_that_times_out(
+    product: Product, tmp_path: Path
+) -> None:
+    code = "print('tick', flush=True)\nopen('left.txt', 'w').write('x')\nwhile True: pass"
+    run = sandpiper("run", "-", "--timeout", "1", "--out", tmp_path, text=code)
+    assert (run.returncode, run.stdout) == (124, "tick\n")
+    assert "timed out; these are the output and files so far" in run.stderr
+    assert (tmp_path / "left.txt").read_text() == "x"
+    rejected = sandpiper("run", "-", "--timeout", "41", "--session-timeout", "60", text=code)
+    assert "--timeout is 41; allowed: at most 40 seconds" in rejected.stderr
+    assert product.live_sessions() == []
+
+
 def test_run_exits_with_the_programs_exit_code_and_prints_json_on_request(product: Product, tmp_path: Path) -> None:
     run = sandpiper("run", "-", "--json", "--out", tmp_path, text="print('x'); raise SystemExit(5)")
     assert run.returncode == 1

@@ -23,7 +23,7 @@ from code_runner.operations import Operations
 from code_runner.session import CodeSession, open_session
 from code_runner.tenant_config import TenantConfig
 from local_agentcore.faults import Rule
-from sandpiper_contract.errors import NotStarted, RunError, SessionLost
+from sandpiper_contract.errors import CodeFailed, NotStarted, RunError, SessionLost
 from sandpiper_contract.files import InputFile, Outputs
 from sandpiper_contract.requests import (
     CloseSession,
@@ -157,17 +157,18 @@ def test_figures_are_collected_in_addition_to_the_requested_files(runner: Runner
 
 
 def test_stopped_command_returns_its_files_and_its_session_ends(runner: Runner) -> None:
-    task = runner.operations().start_command(StartCommand(command="echo 1 > a.txt; sleep 600")).task
+    task = runner.operations().start_command(StartCommand(command="echo out; echo 1 > a.txt; sleep 600")).task
     until = time.monotonic() + 60
     while not (files := runner.operations().collect_files(CollectFiles(session=task.session)).files):
         assert time.monotonic() < until
         time.sleep(0.1)
     assert [file.path for file in files] == ["a.txt"]
-    assert not runner.operations().poll_command(PollCommand(task=task)).ended
+    running = runner.operations().poll_command(PollCommand(task=task))
+    assert (running.ended, running.stdout, running.exit_code) == (False, "out\n", None)
 
     run = Run(str(uuid.uuid4()))
     stopped = runner.operations(run=run).stop_command(StopCommand(task=task))
-    assert (stopped.status, stopped.ended) == ("canceled", True)
+    assert (stopped.status, stopped.ended, stopped.stdout) == ("canceled", True, "out\n")
     assert [(file.path, file.sha256) for file in stopped.files] == [("a.txt", files[0].sha256)]
     assert runner.product.live_sessions() == []
     assert runner.operations(run=run).stop_command(StopCommand(task=task)) == stopped
@@ -385,6 +386,19 @@ def test_code_that_outlasts_the_deadline_is_sent_once_and_interrupted_before(
     assert runner.sent == ["start", "executeCode", "executeCommand", "executeCommand", "stop"]
     assert runner.run(request, short_run_seconds, run) == result
     assert runner.sent == []
+
+
+def test_a_program_that_times_out_fails_the_state_only_on_request(runner: Runner) -> None:
+    run, code = Run(str(uuid.uuid4())), "print(1, flush=True)\nwhile True: pass"
+    with pytest.raises(CodeFailed, match="exit code 124"):
+        runner.run(RunCode(code=code, timeout_seconds=1, fail_on_error=True), run=run)
+    task = runner.operations().start_command(StartCommand(code=code, timeout_seconds=1)).task
+    until = time.monotonic() + 60
+    while not (state := runner.operations().poll_command(PollCommand(task=task))).ended:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    assert (state.timed_out, state.exit_code) == (True, 124)
+    assert (state.stdout + state.stderr).startswith("1")
 
 
 def test_run_does_not_start_with_too_little_time_left(runner: Runner) -> None:

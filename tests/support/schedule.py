@@ -56,6 +56,7 @@ LONGEST_FIRST = (
     "test_process_cleanup",
     "test_agentcore_api",
     "test_session_isolation",
+    "test_timeouts",
     "test_agentcore_wire",
     "templates",
     "test_oracle",
