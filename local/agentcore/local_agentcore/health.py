@@ -52,6 +52,8 @@ def health(
             "temporaryMiB": limits.file_systems()["tmp"] // MEBIBYTE,
             "files": limits.files,
             "processes": limits.processes,
+            "openFilesPerProcess": limits.open_files,
+            "terminals": limits.terminals,
             "outputMiB": limits.output_bytes // MEBIBYTE,
             "callSeconds": limits.call_seconds,
             "taskSeconds": limits.task_seconds,

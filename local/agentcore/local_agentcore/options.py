@@ -96,6 +96,7 @@ TOTALS = (
     Amount("total_disk_mib", "disk_bytes", integer(1, 100_000_000), "disk space of all sessions in MiB", MEBIBYTE),
     Amount("total_processes", "processes", integer(16, 10_000_000), "processes and threads of all sessions"),
     Amount("total_open_files", "open_files", integer(256, 100_000_000), "open files of all sessions"),
+    Amount("total_terminals", "terminals", integer(2, 1_000_000), "pseudo-terminals of all sessions"),
 )  # fmt: skip
 """Limits of all sessions together. Their defaults depend on the machine (`Totals.of_host`)."""
 

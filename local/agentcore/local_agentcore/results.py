@@ -87,7 +87,8 @@ def stderr_notes(execution: Execution, limits: Limits, seconds: float) -> list[s
         notes.append(f"{execution.displays.dropped} more displays were dropped: they exceed the limits of one result.")
     if execution.out_of_memory:
         notes.append(
-            f"The sandbox's memory limit of {limits.memory_bytes // MEBIBYTE} MiB was reached: its files count, too."
+            f"The sandbox's memory limit of {limits.memory_bytes // MEBIBYTE} MiB was reached, or that of all sessions "
+            "together: files count, too."
         )
     if execution.kernel_exit_code is not None:
         notes.append(

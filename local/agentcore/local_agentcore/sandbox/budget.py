@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from contextlib import asynccontextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,32 +18,27 @@ from ..errors import SandboxUnavailableError
 from .limits import MEBIBYTE, MIN_PROCESS_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 
     from .host import Sandbox
     from .totals import Totals
 
 SCAN_SECONDS = 0.1
-MAX_LOAD = 0.05
+MAX_LOAD = 0.5
 """The part of the time that scans take, if one takes long."""
 FILES_OF_HOST = Path("/proc/sys/fs/file-nr")
-TERMINALS_OF_HOST = Path("/proc/sys/kernel/pty/nr")
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Use:
-    """What a sandbox uses. The names are those of `Totals`."""
+    """What a sandbox uses at most. The names are those of `Totals`. Open files are counted only if necessary."""
 
-    memory_bytes: int = 0
-    disk_bytes: int = 0
-    processes: int = 0
-    open_files: int = 0
-
-    def __add__(self, other: Use) -> Use:
-        """Returns the sum."""
-        return Use(*map(sum, zip(astuple(self), astuple(other), strict=True)))
+    memory_bytes: int
+    disk_bytes: int
+    processes: int
+    terminals: int
 
 
 @dataclass(frozen=True)
@@ -52,36 +47,59 @@ class Resource:
 
     Attributes:
         member: The name in `Use` and `Totals`.
+        name: The name in reports.
         option: The option that sets the limit.
         noun: The resource in messages, with the unit.
         start: What a sandbox uses when it has started.
+        count: Returns what a sandbox uses exactly. None: what it uses at most is exact.
         unit: The unit of the option and of messages.
         margin: The part of the limit that is kept free, because the kernel enforces the limit itself.
     """
 
     member: str
+    name: str
     option: str
     noun: str
     start: int
+    count: Callable[[Sandbox], int] | None = None
     unit: int = 1
     margin: float = 0.0
 
-    def amount(self, use: Use | Totals) -> int:
-        """Returns the use or the limit of this resource."""
-        amount: int = getattr(use, self.member)
-        return amount
+    def limit(self, totals: Totals) -> int:
+        """Returns the total limit."""
+        limit: int = getattr(totals, self.member)
+        return limit
 
-    def exceeds(self, use: Use, totals: Totals, starts: int = 0) -> bool:
-        """Returns whether a use, and that of sandboxes that start, exceed the limit."""
-        return self.amount(use) + starts * self.start > self.amount(totals) * (1 - self.margin)
+    def exceeds(self, amount: int, totals: Totals, starts: int) -> bool:
+        """Returns whether an amount, and that of sandboxes that start, exceed the limit."""
+        return amount + starts * self.start > self.limit(totals) * (1 - self.margin)
+
+    def at_most(self, uses: Iterable[Use]) -> int:
+        """Returns an upper bound of the total use: for open files, those of the host."""
+        if self.member == "open_files":
+            return int(FILES_OF_HOST.read_text().split()[0])
+        return sum(getattr(use, self.member) for use in uses)
+
+    def amounts(self, uses: Mapping[Sandbox, Use]) -> dict[Sandbox, int]:
+        """Returns what each sandbox uses exactly. May take long."""
+        if self.count is not None:
+            return {sandbox: self.count(sandbox) for sandbox in uses}
+        return {sandbox: getattr(use, self.member) for sandbox, use in uses.items()}
+
+    def describe(self, amount: int, totals: Totals) -> str:
+        """Returns text such as `100 of 200 MiB of memory`."""
+        return f"{amount // self.unit} of {self.limit(totals) // self.unit} {self.noun}"
 
 
 RESOURCES = (
-    Resource("memory_bytes", "--total-memory-mib", "MiB of memory", MIN_PROCESS_BYTES, MEBIBYTE, 1 / 32),
-    Resource("disk_bytes", "--total-disk-mib", "MiB of disk", 0, MEBIBYTE),
-    Resource("processes", "--total-processes", "processes", 16, margin=1 / 32),
-    Resource("open_files", "--total-open-files", "open files", 256),
-)
+    Resource("disk_bytes", "diskMiB", "--total-disk-mib", "MiB of disk", 0, unit=MEBIBYTE),
+    Resource("processes", "processes", "--total-processes", "processes", 16, margin=1 / 32),
+    Resource("terminals", "terminals", "--total-terminals", "terminals", 2, margin=1 / 32),
+    Resource("open_files", "openFiles", "--total-open-files", "open files", 256, lambda sandbox: sandbox.open_files()),
+    Resource("memory_bytes", "memoryMiB", "--total-memory-mib", "MiB of memory", MIN_PROCESS_BYTES,
+             lambda sandbox: sandbox.memory_bytes(), MEBIBYTE, 1 / 32),
+)  # fmt: skip
+"""In the order of the checks: those that take long are last."""
 
 
 class Budget:
@@ -102,14 +120,12 @@ class Budget:
         """
         self._starting += 1
         try:
-            used = await self._used(self._starting)
-            for resource in RESOURCES:
-                if resource.exceeds(used, self.totals, self._starting):
-                    raise SandboxUnavailableError(
-                        f"all sessions together use {resource.amount(used) // resource.unit} of "
-                        f"{resource.amount(self.totals) // resource.unit} {resource.noun}",
-                        f"Stop sessions, or raise {resource.option}",
-                    )
+            if (exceeded := await self._exceeded(self._starting)) is not None:
+                resource, amounts = exceeded
+                raise SandboxUnavailableError(
+                    f"all sessions together use {resource.describe(sum(amounts.values()), self.totals)}",
+                    f"Stop sessions, or raise {resource.option}",
+                )
             yield
         finally:
             self._starting -= 1
@@ -122,33 +138,37 @@ class Budget:
 
     async def report(self) -> dict[str, dict[str, int]]:
         """Returns the limit and the present use of each resource, in the unit of its option."""
-        used = sum((await self._uses(exact=True)).values(), Use())
-        report = {
-            resource.option.removeprefix("--total-"): {
-                "limit": resource.amount(self.totals) // resource.unit,
-                "used": resource.amount(used) // resource.unit,
-            }
-            for resource in RESOURCES
+        uses = await self._uses()
+        used = await asyncio.to_thread(lambda: [sum(resource.amounts(uses).values()) for resource in RESOURCES])
+        return {
+            resource.name: {"limit": resource.limit(self.totals) // resource.unit, "used": amount // resource.unit}
+            for resource, amount in zip(RESOURCES, used, strict=True)
         }
-        return report | {"terminals": {"limit": self.totals.terminals, "used": _first_number(TERMINALS_OF_HOST)}}
 
     def close(self) -> None:
         """Stops watching."""
         if self._watching is not None:
             self._watching.cancel()
 
-    async def _uses(self, *, exact: bool) -> dict[Sandbox, Use]:
+    async def _uses(self) -> dict[Sandbox, Use]:
         self._sandboxes = [sandbox for sandbox in self._sandboxes if not sandbox.ended]
         present = list(self._sandboxes)
-        uses = await asyncio.to_thread(lambda: [sandbox.use(exact=exact) for sandbox in present])
+        uses = await asyncio.to_thread(lambda: [sandbox.use() for sandbox in present])
         return dict(zip(present, uses, strict=True))
 
-    async def _used(self, starts: int) -> Use:
-        """Returns the total use. Upper bounds are enough if they exceed no limit."""
-        used = sum((await self._uses(exact=False)).values(), Use(open_files=_first_number(FILES_OF_HOST)))
-        if any(resource.exceeds(used, self.totals, starts) for resource in RESOURCES):
-            used = sum((await self._uses(exact=True)).values(), Use())
-        return used
+    async def _exceeded(self, starts: int) -> tuple[Resource, dict[Sandbox, int]] | None:
+        """Returns a resource whose total exceeds the limit, with the amount of each sandbox. Counts only if necessary.
+
+        Args:
+            starts: The number of sandboxes that start.
+        """
+        uses = await self._uses()
+        for resource in RESOURCES:
+            if resource.exceeds(resource.at_most(uses.values()), self.totals, starts):
+                amounts = await asyncio.to_thread(resource.amounts, uses)
+                if resource.exceeds(sum(amounts.values()), self.totals, starts):
+                    return resource, amounts
+        return None
 
     async def _watch(self) -> None:
         pause = SCAN_SECONDS
@@ -156,25 +176,16 @@ class Budget:
             await asyncio.sleep(pause)
             started = time.monotonic()
             try:
-                used = await self._used(0)
-                for resource in RESOURCES:
-                    if resource.exceeds(used, self.totals):
-                        await self._end_largest(resource)
-                        break
+                if (exceeded := await self._exceeded(0)) is not None:
+                    await self._end_largest(*exceeded)
             except Exception:
                 log.exception("The total use of the sandboxes could not be checked")
             pause = max(SCAN_SECONDS, (time.monotonic() - started) / MAX_LOAD)
 
-    async def _end_largest(self, resource: Resource) -> None:
-        uses = await self._uses(exact=True)
-        if not uses:
-            return
-        sandbox = max(uses, key=lambda sandbox: resource.amount(uses[sandbox]))
-        await sandbox.end_because(
-            f"all sessions together reached the limit of {resource.amount(self.totals) // resource.unit} "
-            f"{resource.noun}, and this session used most: {resource.amount(uses[sandbox]) // resource.unit}"
-        )
-
-
-def _first_number(file: Path) -> int:
-    return int(file.read_text().split()[0])
+    async def _end_largest(self, resource: Resource, amounts: dict[Sandbox, int]) -> None:
+        sandbox = max(amounts, key=lambda sandbox: amounts[sandbox], default=None)
+        if sandbox is not None:
+            await sandbox.end_because(
+                f"all sessions together reached the limit of {resource.limit(self.totals) // resource.unit} "
+                f"{resource.noun}, and this session used most: {amounts[sandbox] // resource.unit}"
+            )

@@ -21,7 +21,7 @@ from .cgroups import PROCESSES
 from .channel import Channel
 from .internet_access import InternetAccess
 from .listeners import Handler, Listener, receive_descriptors
-from .memory import Scan, resident_bytes, scan, watch
+from .memory import Scan, count_open_files, resident_bytes, scan, watch
 from .preflight import explain_start_failure
 from .process_tree import ProcessTree
 from .responses import TaskReport, parse_entries, parse_execution, raise_for_error
@@ -48,7 +48,7 @@ class Sandbox:
 
     def __init__(
         self, blueprint: Blueprint, processes: ProcessTree, channel: Channel, listeners: list[Listener],
-        file_systems: list[int], groups: SandboxCgroups, clean_up: AsyncExitStack,
+        file_systems: list[int], terminals: int, groups: SandboxCgroups, clean_up: AsyncExitStack,
     ) -> None:  # fmt: skip
         """Takes over the parts of a sandbox.
 
@@ -58,6 +58,7 @@ class Sandbox:
             channel: Connection to its supervisor.
             listeners: Its listeners, in the order of the network spec.
             file_systems: Descriptors of its writable file systems.
+            terminals: Descriptor of the directory of its terminals.
             groups: Its control groups.
             clean_up: Ends and removes all of these.
         """
@@ -65,7 +66,7 @@ class Sandbox:
         self._processes = processes
         self._channel = channel
         self._listeners = listeners
-        self._file_systems = file_systems
+        self._file_systems, self._terminals = file_systems, terminals
         self._groups = groups
         self.end_reason: str | None = None
         self._clean_up = clean_up
@@ -94,13 +95,13 @@ class Sandbox:
             with guest_end:
                 processes = ProcessTree.spawn(blueprint, guest_end, groups, uid)
             clean_up.push_async_callback(processes.end)
-            counts = (len(network.listeners), len(blueprint.limits.file_systems()), 2 if network.internet else 0)
+            counts = (len(network.listeners), len(blueprint.limits.file_systems()) + 1, 2 if network.internet else 0)
             descriptors = iter(await receive_descriptors(host_end, sum(counts)))
-            opened, file_systems, namespaces = (list(itertools.islice(descriptors, count)) for count in counts)
+            opened, directories, namespaces = (list(itertools.islice(descriptors, count)) for count in counts)
             listeners = [Listener(socket.socket(fileno=descriptor)) for descriptor in opened]
             for listener in listeners:
                 clean_up.push_async_callback(listener.close)
-            for descriptor in file_systems:
+            for descriptor in directories:
                 clean_up.callback(os.close, descriptor)
             with ExitStack() as namespace_descriptors:
                 for descriptor in namespaces:
@@ -118,7 +119,8 @@ class Sandbox:
                     diagnosis = await processes.read_startup_error()
                     raise explain_start_failure(diagnosis or str(error), blueprint.bubblewrap.version) from error
             processes.close_stderr()
-            return cls(blueprint, processes, channel, listeners, file_systems, groups, clean_up.pop_all())
+            *file_systems, terminals = directories
+            return cls(blueprint, processes, channel, listeners, file_systems, terminals, groups, clean_up.pop_all())
 
     @property
     def alive(self) -> bool:
@@ -135,23 +137,23 @@ class Sandbox:
         """The id on the host of the root process of the sandbox."""
         return self._processes.root_pid
 
-    def use(self, *, exact: bool) -> Use:
-        """Returns what the sandbox uses. May take long if code in the sandbox makes it slow.
-
-        Args:
-            exact: Whether to return the use instead of upper bounds. Upper bounds do not have the open files.
-        """
-        if self._ending is not None:
-            return Use()
+    def use(self) -> Use:
+        """Returns what the sandbox uses at most."""
         disk = sum(map(_used_bytes, self._file_systems))
-        needs_scan = exact or self._uses_watchdog or not self._counts_processes
-        scanned = scan(self.process) if needs_scan else Scan()
-        if self._uses_watchdog:
-            memory = disk + (resident_bytes(self.process) if exact else scanned.memory_bytes)
-        else:
-            memory = self._groups.memory_bytes(with_cache=not exact)
+        scanned = scan(self.process) if self._uses_watchdog or not self._counts_processes else Scan()
+        memory = disk + scanned.memory_bytes if self._uses_watchdog else self._groups.memory_bytes(with_cache=True)
         processes = self._groups.processes() if self._counts_processes else scanned.processes
-        return Use(memory, disk, processes, scanned.open_files if exact else 0)
+        return Use(memory, disk, processes, _count_terminals(self._terminals))
+
+    def memory_bytes(self) -> int:
+        """Returns the memory of the sandbox with its files. May take long."""
+        if self._uses_watchdog:
+            return resident_bytes(self.process) + sum(map(_used_bytes, self._file_systems))
+        return self._groups.memory_bytes(with_cache=False)
+
+    def open_files(self) -> int:
+        """Returns the number of open files of all processes. May take long."""
+        return count_open_files(self.process)
 
     def serve(self, handlers: Sequence[Handler]) -> None:
         """Starts to serve the listeners. Handlers are in the order of the network spec's listeners."""
@@ -302,4 +304,10 @@ def _used_bytes(file_system: int) -> int:
     with suppress(OSError):  # closed meanwhile: the sandbox is ending
         status = os.fstatvfs(file_system)
         return (status.f_blocks - status.f_bfree) * status.f_frsize
+    return 0
+
+
+def _count_terminals(directory: int) -> int:
+    with suppress(OSError):  # closed meanwhile: the sandbox is ending
+        return len(os.listdir(directory)) - 1  # without ptmx
     return 0

@@ -27,6 +27,7 @@ STAGE = "/tmp"  # noqa: S108  covered by a tmpfs in a private mount namespace
 LOWER, HIDDEN, EMPTY_DIRECTORY, EMPTY_FILE = "lower", "hidden", f"{STAGE}/nothing", f"{STAGE}/empty"
 STAGE_OPTIONS = "size=8m,nr_inodes=4096,mode=755"
 DEVICES = f"{STAGE}/dev"
+TERMINALS = f"{DEVICES}/pts"
 DEVICE_NUMBERS = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 DEVICE_LINKS = {
     "fd": "/proc/self/fd",
@@ -257,8 +258,8 @@ def send_descriptors(
 ) -> None:
     """Opens listeners in this network namespace and sends them to the emulator, which is outside of it.
 
-    Also sends descriptors of the writable file systems, for their use. With `namespaces`, also sends those of the user
-    and network namespaces, which internet access joins.
+    Also sends descriptors of the writable file systems and of the terminals, which show their use. With `namespaces`,
+    also sends those of the user and network namespaces, which internet access joins.
     """
     listeners: list[socket.socket] = []
     for number, (address, port) in enumerate(addresses):
@@ -269,6 +270,7 @@ def send_descriptors(
         listener.listen(BACKLOG)
         listeners.append(listener)
     descriptors = [os.open(file_system, os.O_PATH | os.O_DIRECTORY) for file_system in file_systems]
+    descriptors.append(os.open(TERMINALS, os.O_RDONLY | os.O_DIRECTORY))
     descriptors += [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY) for kind in ("user", "net") if namespaces]
     with socket.socket(fileno=os.dup(channel)) as emulator:
         socket.send_fds(emulator, [b"L"], [*(listener.fileno() for listener in listeners), *descriptors])
@@ -308,7 +310,7 @@ def main(plan: dict[str, Any]) -> None:
     limit_inotify(private=private)
     # A separate instance, because the limit of the machine (/proc/sys/kernel/pty/max) is shared by all.
     terminals = f"newinstance,ptmxmode=0666,mode=620,max={plan['terminals']}"
-    mount("devpts", f"{DEVICES}/pts", "devpts", MS_NOSUID | MS_NOEXEC, terminals)
+    mount("devpts", TERMINALS, "devpts", MS_NOSUID | MS_NOEXEC, terminals)
     for name, size in writable.items():
         options = f"size={size['bytes']},nr_inodes={size['files']},mode=755"
         mount("tmpfs", f"{STAGE}/{name}", "tmpfs", MS_NOSUID | MS_NODEV, options)

@@ -42,12 +42,10 @@ class Scan:
         memory_bytes: Anonymous memory. Pages that forks share count once for each process, and every slot for a
             descriptor as a full socket.
         processes: Processes and threads.
-        open_files: Slots for descriptors.
     """
 
     memory_bytes: int = 0
     processes: int = 0
-    open_files: int = 0
 
 
 def scan(process: int) -> Scan:
@@ -56,8 +54,18 @@ def scan(process: int) -> Scan:
     return Scan(
         sum(map(_memory_bytes, fields)),
         sum(each.get(b"Threads", 0) for each in fields),
-        sum(each.get(b"FDSize", 0) for each in fields),
     )
+
+
+def count_open_files(process: int) -> int:
+    """Returns the number of open files of a process and all its descendants. Before Linux 6.2, at most."""
+    return sum(_count_open_files(pid) for pid in descendants(process))
+
+
+def _count_open_files(process: int) -> int:
+    with suppress(OSError):  # the process has ended
+        return Path(f"/proc/{process}/fd").stat().st_size or _status(process).get(b"FDSize", 0)
+    return 0
 
 
 def upper_bound_bytes(process: int) -> int:
