@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from local_aws import control, environment, running_instance
-from local_aws.settings import COMPONENTS, Hosts, LocalAwsError, StateDirectory
+from local_aws.settings import COMPONENTS, TOTAL_LIMITS, Hosts, LocalAwsError, StateDirectory, parse_totals
 from sandpiper.cli.output import errors_as_messages, notes, progress, report, styled
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
 app = typer.Typer(
@@ -42,6 +44,14 @@ State = Annotated[
     ),
 ]
 STATE = Path()
+TOTALS = {
+    "diskMiB": "MiB of disk",
+    "processes": "processes",
+    "terminals": "terminals",
+    "openFiles": "open files",
+    "memoryMiB": "MiB of memory",
+}
+"""Limits of all sessions together, as in the health report, with their names."""
 
 
 @app.command(epilog=START_EXAMPLES)
@@ -71,19 +81,29 @@ def start(
     public_hosts_only: Annotated[
         bool, typer.Option("--public-hosts-only", help="Let PUBLIC interpreters reach nothing else.")
     ] = False,
+    limits: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--total",
+            help=f"Limit all sessions together. NAME: {', '.join(TOTAL_LIMITS)}. Default: this machine minus a "
+            "reserve. Repeatable.",
+            metavar="NAME=N",
+        ),
+    ] = None,
     state: State = STATE,
 ) -> None:
     """Start the embedded AWS and wait until it is ready. For development and tests; its sandbox is not a microVM."""
     with errors_as_messages():
         started = time.monotonic()
         hosts = Hosts(vpc_hosts or (), public_hosts or (), public_hosts_only)
+        totals = parse_totals(limits or ())
         with progress("starting the embedded AWS"):
             running, is_new = control.start(
-                _state_directory(state), port=port, agentcore_port=agentcore_port, hosts=hosts
+                _state_directory(state), port=port, agentcore_port=agentcore_port, hosts=hosts, totals=totals
             )
         if not is_new:
             notes.print(f"already running: {running.url}, process {running.pid}", soft_wrap=True)
-            if port or agentcore_port or hosts != Hosts():
+            if port or agentcore_port or hosts != Hosts() or totals:
                 stop = f"sandpiper local stop{_option(state)}"
                 notes.print(
                     f"it runs with other options: to apply these, run `{stop}` and start it again", soft_wrap=True
@@ -139,9 +159,12 @@ def status(
         limits = health["limits"]
         report.print(
             f"a session has {limits['cpus']:g} processors ({limits['processors']}), {limits['memoryMiB']} MiB of "
-            f"memory ({limits['memory']}), {limits['diskMiB']} MiB of disk and {limits['processes']} processes",
+            f"memory ({limits['memory']}), {limits['diskMiB']} MiB of disk, {limits['processes']} processes with "
+            f"{limits['openFilesPerProcess']} open files each, and {limits['terminals']} terminals",
             soft_wrap=True,
         )
+        if used := ", ".join(_describe_total(name, total) for name, total in health["totals"].items()):
+            report.print(f"all sessions together use {used}", soft_wrap=True)
         for mode, destinations in health["networks"].items():
             report.print(f"{mode} reaches {destinations}", soft_wrap=True)
         for one in stub_resources:
@@ -210,6 +233,11 @@ def _not_running(state: Path) -> str:
 def _option(state: Path) -> str:
     """Returns the option that selects the same folder; empty for the current folder."""
     return "" if state == STATE else f" --state {shlex.quote(str(state))}"
+
+
+def _describe_total(name: str, total: Mapping[str, int]) -> str:
+    """Returns text such as `22 of 21,091 MiB of memory`."""
+    return f"{total['used']:,} of {total['limit']:,} {TOTALS[name]}"
 
 
 def _print_sandbox(console: Console, health: dict[str, object]) -> None:

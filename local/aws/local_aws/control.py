@@ -15,10 +15,17 @@ from typing import IO, TYPE_CHECKING, Any
 from local_aws import loopback, process_tree, running_instance, signals
 from local_aws.lock import is_locked, try_lock
 from local_aws.ministack.stub_resources import STUB_RESOURCES
-from local_aws.settings import MIN_FREE_BYTES, Hosts, LocalAwsError, StateDirectory, state_directory_error
+from local_aws.settings import (
+    MIN_FREE_BYTES,
+    Hosts,
+    LocalAwsError,
+    StateDirectory,
+    state_directory_error,
+    total_options,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
 
 START_SECONDS = 60
 WARNING = "For development and tests: an emulation in Linux namespaces, not a microVM."
@@ -48,6 +55,7 @@ def start(
     port: int = 0,
     agentcore_port: int = 0,
     hosts: Hosts | None = None,
+    totals: Mapping[str, int] | None = None,
     parent_pipe: int | None = None,
 ) -> tuple[running_instance.RunningInstance, bool]:
     """Starts the embedded AWS in the background, or returns the instance that already runs.
@@ -59,6 +67,7 @@ def start(
         port: Port of the AWS endpoint. Default: a free port.
         agentcore_port: Port of the AgentCore endpoint. Default: a free port.
         hosts: Hosts that code in VPC and PUBLIC interpreters can reach by name. Default: none.
+        totals: Limits of all sessions together, by name (`TOTAL_LIMITS`). Default: this machine minus a reserve.
         parent_pipe: The read end of a pipe. The instance stops when the write end is closed, for example because
             the process that holds it was killed.
 
@@ -88,7 +97,8 @@ def start(
                     f"see {state.log('service')}"
                 )
             time.sleep(POLL_SECONDS)
-        return _start(state, port, agentcore_port, hosts or Hosts(), lock, parent_pipe), True
+        options = [*(hosts or Hosts()).options(), *total_options(totals or {})]
+        return _start(state, port, agentcore_port, options, lock, parent_pipe), True
 
 
 @contextmanager
@@ -124,14 +134,14 @@ def temporary(state: StateDirectory) -> Generator[running_instance.RunningInstan
 
 
 def _start(
-    state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, lock: IO[str], parent_pipe: int | None
+    state: StateDirectory, port: int, agentcore_port: int, options: list[str], lock: IO[str], parent_pipe: int | None
 ) -> running_instance.RunningInstance:
     state.running.unlink(missing_ok=True)  # left by a service that was killed
     command = [
         *(sys.executable, "-m", "local_aws.service"),
         *("--state", str(state.directory.resolve()), "--name", state.name),
         *("--port", str(port), "--agentcore-port", str(agentcore_port)),
-        *hosts.options(),
+        *options,
         *([] if parent_pipe is None else ["--until-end-of-input"]),
     ]
     service: subprocess.Popen[bytes] | None = None

@@ -26,7 +26,17 @@ from local_agentcore import lifetime
 from local_agentcore.network.named_hosts import NamedHost, require_distinct
 from local_agentcore.settings import ADMIN_TOKEN_VARIABLE, AUTHORIZER_TOKEN_VARIABLE
 from local_aws import loopback, process_tree, running_instance
-from local_aws.settings import ACCOUNT, REGION, ROOT_ACCESS_KEY_ID, Hosts, LocalAwsError, Runtimes, StateDirectory
+from local_aws.settings import (
+    ACCOUNT,
+    REGION,
+    ROOT_ACCESS_KEY_ID,
+    TOTAL_LIMITS,
+    Hosts,
+    LocalAwsError,
+    Runtimes,
+    StateDirectory,
+    total_options,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,6 +66,8 @@ def main() -> int:
         "--public-host", action="append", default=[], help="NAME:PORT=HOST:PORT, as for local-agentcore"
     )
     parser.add_argument("--public-hosts-only", action="store_true", help="as for local-agentcore")
+    for name in TOTAL_LIMITS:
+        parser.add_argument(f"--total-{name}", type=int, dest=name, help="as for local-agentcore")
     parser.add_argument(lifetime.OPTION, action="store_true", help=lifetime.HELP)
     arguments = parser.parse_args()
     hosts = Hosts(arguments.vpc_host, arguments.public_host, arguments.public_hosts_only)
@@ -67,7 +79,11 @@ def main() -> int:
     try:
         with ExitStack() as cleanup:
             state = StateDirectory(arguments.state, arguments.name)
-            _serve(state, arguments.port, arguments.agentcore_port, hosts, cleanup)
+            given = {name: getattr(arguments, name) for name in TOTAL_LIMITS}
+            totals = {name: number for name, number in given.items() if number is not None}
+            options = [*hosts.options(), *total_options(totals)]
+            _validate(hosts)
+            _serve(state, arguments.port, arguments.agentcore_port, options, cleanup)
     except LocalAwsError as error:
         print(error, file=sys.stderr, flush=True)
         return 2
@@ -86,8 +102,7 @@ def _raise_stopped(*_: object) -> None:
     raise _Stopped
 
 
-def _serve(state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, cleanup: ExitStack) -> None:
-    _validate(hosts)
+def _serve(state: StateDirectory, port: int, agentcore_port: int, options: list[str], cleanup: ExitStack) -> None:
     runtimes = Runtimes.from_checkout()
     runtimes.require()
     shutil.rmtree(state.work, ignore_errors=True)
@@ -111,7 +126,7 @@ def _serve(state: StateDirectory, port: int, agentcore_port: int, hosts: Hosts, 
         *(sys.executable, "-m", "local_agentcore", "serve", "--port", str(agentcore_port)),
         *("--runtime", str(runtimes.sandbox), "--account", ACCOUNT, "--region", REGION),
         *("--authority", f"{running.url}/_local", "--s3", running.url),
-        *hosts.options(),
+        *options,
     ]
     authorizer_token = {AUTHORIZER_TOKEN_VARIABLE: secrets.token_urlsafe(30)}
     admin_token = {ADMIN_TOKEN_VARIABLE: running.steering_token}

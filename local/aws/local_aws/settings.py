@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -121,6 +121,30 @@ class Hosts:
             (f"--{mode}-host", host) for mode, hosts in (("vpc", self.vpc), ("public", self.public)) for host in hosts
         ]
         return [*chain.from_iterable(named), *(["--public-hosts-only"] if self.public_only else [])]
+
+
+TOTAL_LIMITS = ("memory-mib", "disk-mib", "processes", "open-files", "terminals")
+"""Limits of all sessions together: options `--total-NAME` of `local-agentcore serve`."""
+
+
+def parse_totals(values: Sequence[str]) -> Mapping[str, int]:
+    """Returns limits of all sessions together by name, from values of the form `NAME=N`.
+
+    Raises:
+        LocalAwsError: A value has another form.
+    """
+    totals: dict[str, int] = {}
+    for value in values:
+        name, _, number = value.partition("=")
+        if name not in TOTAL_LIMITS or not (number.isascii() and number.isdigit()):
+            raise LocalAwsError(f"--total: {value!r} is not NAME=N with a NAME of {' | '.join(TOTAL_LIMITS)}")
+        totals[name] = int(number)
+    return totals
+
+
+def total_options(totals: Mapping[str, int]) -> list[str]:
+    """Returns the command line options of `local-agentcore serve` for limits of all sessions together."""
+    return [part for name, number in totals.items() for part in (f"--total-{name}", str(number))]
 
 
 def state_directory_error(state: StateDirectory, error: OSError) -> LocalAwsError:
