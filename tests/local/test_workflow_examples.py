@@ -201,7 +201,8 @@ def test_handwritten_state_machine_handles_errors_as_documented(handwritten: Wor
     assert handwritten.run("Connector", code="") == {"failed": "InvalidRequest"}
     faults.inject(Rule("error", "StartCodeInterpreterSession", code="ServiceQuotaExceededException", times=1))
     assert handwritten.run("Connector", code="print(6 * 7)")["stdout"] == "42"
-    faults.inject(Rule("session_dies", "executeCode", seconds=0.2, times=1))
+    # The first call prepares the figures. If the session ended during it, the code would be sent in a new session.
+    faults.inject(Rule("session_dies", "executeCode", seconds=0.2, calls=(2,)))
     lost = handwritten.run("Connector", code="while True: pass")
     assert lost["error"]["Error"] == "SessionLost"
 
