@@ -28,9 +28,14 @@ def main() -> None:
 
 
 def _prepare_streams() -> None:
-    """Replaces characters that a stream cannot encode, and exits if standard output is closed."""
-    if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison] - the stream is closed
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - open until the process ends
+    """Replaces characters that a stream cannot encode, and exits if standard output is closed.
+
+    Closed standard input is empty, and closed standard error discards its output.
+    """
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison] - the stream is closed
+        sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123 - open until the process ends
+    if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123
     if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
         print("error: standard output is closed; nothing was run", file=sys.stderr)
         sys.exit(OUTPUT_FAILED)

@@ -11,6 +11,8 @@ import io
 from sandpiper_contract.errors import InvalidRequest
 
 BYTE_ORDER_MARK = "\ufeff"
+COMMENT = "# coding: "
+"""The beginning of the comment that declares an encoding."""
 
 
 def decode_program(location: str, data: bytes, language: str) -> str:
@@ -33,6 +35,8 @@ def decode_program(location: str, data: bytes, language: str) -> str:
     except UnicodeDecodeError as error:
         encoding = "UTF-8" if error.encoding in ("utf-8", "utf8") else error.encoding
         raise InvalidRequest(f"{location}: not {encoding} at byte {error.start}; allowed: a program in UTF-8") from None
+    except UnicodeError as error:  # of encodings such as idna, which report no position
+        raise InvalidRequest(f"{location}: {error}; allowed: a program in UTF-8") from None
     except SyntaxError as error:
         raise InvalidRequest(f"{location}: {error.msg}; allowed: a program in UTF-8") from None
 
@@ -43,7 +47,7 @@ def encode_program(text: str, language: str) -> bytes:
     A Python program with a comment for another encoding is written in that encoding, as in the file that it came from.
     """
     data = text.encode()
-    if language != "python":
+    if language != "python" or text.isascii():
         return data
     try:
         return text.encode(declared_encoding(data))
@@ -57,14 +61,25 @@ def without_mark(text: str) -> str:
 
 
 def declared_encoding(data: bytes) -> str:
-    """Returns the encoding in which Python reads a source file. Raises SyntaxError for an unknown encoding."""
+    """Returns the encoding in which Python reads a source file.
+
+    Raises:
+        SyntaxError: The encoding is unknown, or does not encode a comment in ASCII, such as UTF-16 or rot13.
+    """
     if b"coding" not in data[:1024]:
         return "utf-8"  # without the import below, which slows cold starts
     import tokenize
 
     try:
-        return tokenize.detect_encoding(io.BytesIO(data).readline)[0]
+        encoding = tokenize.detect_encoding(io.BytesIO(data).readline)[0]
     except SyntaxError as error:
         if "invalid or missing encoding declaration" in str(error):
             return "utf-8"  # the content is not UTF-8, which decoding reports with the position
         raise
+    try:
+        is_readable = COMMENT.encode().decode(encoding) == COMMENT
+    except (LookupError, UnicodeError):  # LookupError: an encoding of bytes or of text only, such as hex
+        is_readable = False
+    if not is_readable:
+        raise SyntaxError(f"encoding problem: {encoding}")  # as Python
+    return encoding

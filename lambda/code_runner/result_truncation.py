@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from bisect import bisect_right
+from bisect import bisect_left
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -45,12 +45,12 @@ def truncate_result(result: Result, put_artifact: Callable[[str, str], S3Object 
     streams = {stream: getattr(truncated, stream) for stream in sorted({"stdout", "stderr"} & names)}
     left = MAX_RESULT_BYTES - sum(_size(_json(getattr(truncated, part))) for part in {"files", "skipped"} & names)
     # Characters such as line ends and quotation marks are longer in JSON: two streams of 64 KiB can exceed the rest.
-    fair_share = left if sum(map(_size, streams.values())) <= left else left // 2
+    sizes = {stream: _shown_size(text, left) for stream, text in streams.items()}
     for stream, text in streams.items():
-        if _size(text) > fair_share or len(text.encode("utf-8", "surrogatepass")) > MAX_STREAM_BYTES:
-            limit = min(fair_share, MAX_STREAM_BYTES)
-            text, uri = _truncate_stream(f"{stream}.txt", text, limit, put_artifact)
-            truncated = replace(truncated, **{stream: text, f"{stream}_uri": uri})
+        max_bytes = max(left // 2, left - sum(sizes[other] for other in streams if other != stream))
+        if not _fits(text, max_bytes):
+            shown, uri = _truncate_stream(f"{stream}.txt", text, max_bytes, put_artifact)
+            truncated = replace(truncated, **{stream: shown, f"{stream}_uri": uri})
     return truncated
 
 
@@ -78,12 +78,33 @@ def _json(records: Sequence[Record]) -> list[object]:
 def _truncate_stream(
     name: str, text: str, max_bytes: int, put_artifact: Callable[[str, str], S3Object | None]
 ) -> tuple[str, S3Object | None]:
-    """Returns the head and the tail of a text, with the same number of characters, in at most `max_bytes` as JSON."""
+    """Returns the head and the tail of a text that fit into `max_bytes` as JSON, and the address of the whole text."""
     address = put_artifact(name, text)
     note = f"the complete text is at {address.uri}" if address else "S3 did not store the complete text"
-    counts = range(1, min(max_bytes, len(text)) // 2)
-    fitting = bisect_right(counts, max_bytes - NOTE_BYTES, key=lambda count: _size(text[:count] + text[-count:]))
-    return truncate_middle(text, counts[max(fitting - 1, 0)], note), address
+    return truncate_middle(text, _fitting_characters(text, max_bytes), note), address
+
+
+def _fitting_characters(text: str, max_bytes: int) -> int:
+    """Returns how many characters of both ends of a text fit beside a note, at least 1 of each."""
+    counts = range(1, min(MAX_STREAM_BYTES, len(text)) // 2)
+    fitting = bisect_left(
+        counts, True, key=lambda count: not _fits(text[:count] + text[-count:], max_bytes, NOTE_BYTES)
+    )
+    return counts[max(fitting - 1, 0)]
+
+
+def _shown_size(text: str, max_bytes: int) -> int:
+    """Returns the size as JSON of a text that is truncated if it does not fit into `max_bytes`."""
+    if _fits(text, max_bytes):
+        return _size(text)
+    count = _fitting_characters(text, max_bytes)
+    return _size(text[:count] + text[-count:]) + NOTE_BYTES
+
+
+def _fits(text: str, max_bytes: int, note_bytes: int = 0) -> bool:
+    """Returns whether a text fits into a stream as UTF-8, and into `max_bytes` as JSON."""
+    utf8 = len(text.encode("utf-8", "surrogatepass"))
+    return utf8 <= MAX_STREAM_BYTES - note_bytes and _size(text) <= max_bytes - note_bytes
 
 
 def _size(value: object) -> int:

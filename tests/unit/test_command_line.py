@@ -99,3 +99,10 @@ def test_an_output_that_cannot_be_written_is_one_message(redirection: str, messa
     process = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert process.stderr == message
     assert process.returncode == (2 if message else 0)
+
+
+def test_closed_standard_input_is_an_empty_program() -> None:
+    command = f"{shlex.quote(sys.executable)} -m sandpiper run - <&-"
+    process = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert process.stderr == "error: standard input: the program is empty; allowed: a program\n"
+    assert process.returncode == 2

@@ -104,13 +104,29 @@ def test_a_stream_of_64_kib_is_unchanged(text: str) -> None:
     assert not artifacts
 
 
+@pytest.mark.parametrize("character", ["a", "я", "🙂", '"', "\n", "\r\n"])
+def test_a_long_stream_keeps_64_kib_in_utf_8(character: str) -> None:
+    result = truncate_result(RunResult(character * 70_000, "", 0, 1.0), Artifacts().put)
+    assert 65_000 < len(result.stdout.encode()) <= 65_536
+
+
 @pytest.mark.parametrize("character", ["a", "я", "🙂", "\n", "\x00"])
 def test_two_long_streams_keep_as_much_as_fits(character: str) -> None:
     text, artifacts = character * 70_000, Artifacts()
     result = truncate_result(RunResult(text, text, 0, 1.0), artifacts.put)
-    response = json.dumps(result.to_json(), ensure_ascii=False).encode()
-    assert 2 * 64_000 < len(response) < 2 * 66_000
+    response = len(json.dumps(result.to_json(), ensure_ascii=False).encode())
+    size = len(result.stdout.encode())
+    assert response <= 225 * 1024
+    assert 65_000 < size <= 65_536 or response > 223 * 1024
+    assert len(result.stderr) == len(result.stdout)
     assert set(artifacts) == {"stdout.txt", "stderr.txt"}
+
+
+@pytest.mark.parametrize("text", ["a" * 30_000, '"' * 30_000, "a" * 200_000])
+def test_a_short_stream_leaves_its_room_to_the_other(text: str) -> None:
+    result = truncate_result(RunResult(text, "\n" * 65_536, 0, 1.0), Artifacts().put)
+    assert result.stderr == "\n" * 65_536
+    assert result.stderr_uri is None
 
 
 def test_two_streams_that_are_longer_as_json_fit_into_a_state() -> None:

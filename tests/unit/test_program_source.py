@@ -26,6 +26,14 @@ def test_python_programs_have_the_declared_encoding() -> None:
     assert file.data == data
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "rot13", "unicode_escape", "utf-7"])
+def test_a_started_program_is_written_as_text_that_python_reads_or_reports(encoding: str) -> None:
+    """Python reports an encoding that it cannot read; the program is not an error of the session function."""
+    text = f"# coding: {encoding}\nprint(1)\n"
+    _, (file,) = as_command(Code(text))
+    assert file.data == text.encode()
+
+
 def test_javascript_is_utf_8_whatever_a_comment_says() -> None:
     text = "// coding: latin-1\nconsole.log('é')"
     assert decode_program("codeS3Uri", text.encode(), "javascript") == text
@@ -38,6 +46,12 @@ def test_javascript_is_utf_8_whatever_a_comment_says() -> None:
         (b"# coding: utf-8\nprint('\xe9')", r"^codeS3Uri: not UTF-8 at byte 23; "),
         (b"# coding: klingon\n", r"^codeS3Uri: unknown encoding: klingon; "),
         (b"\xef\xbb\xbf# coding: latin-1\n", r"^codeS3Uri: encoding problem: .*; "),
+        (b"# coding: utf-16\nprint(1)\n", r"^codeS3Uri: encoding problem: utf-16; "),
+        (b"# coding: utf-16-le\nprint(1)\n", r"^codeS3Uri: encoding problem: utf-16-le; "),
+        (b"# coding: rot13\nprint(1)\n", r"^codeS3Uri: encoding problem: rot13; "),
+        (b"# coding: hex\nprint(1)\n", r"^codeS3Uri: encoding problem: hex; "),
+        (b"# coding: undefined\nprint(1)\n", r"^codeS3Uri: encoding problem: undefined; "),
+        (b"# coding: idna\nprint('\xe9')\n", r"^codeS3Uri: .*; allowed: a program in UTF-8$"),
     ],
 )
 def test_a_program_in_another_encoding_is_rejected(data: bytes, message: str) -> None:
