@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from code_runner.agentcore.programs import Code, as_command
 from local_agentcore.process import client, running_emulator
 from tests.support.account import REGION
 from tests.support.agentcore_sessions import Session
@@ -103,6 +104,17 @@ def test_programs_see_the_same_process_however_they_are_started(session: Session
         assert different == DIFFERENCES.get(name, set()), name
     assert command["options", ""][2] is True
     assert command["directory", ""] == command["first directory", ""]
+
+
+@pytest.mark.parametrize("language", ["javascript", "typescript"])
+@pytest.mark.parametrize("runtime", ["deno", "nodejs"])
+def test_a_started_program_prints_the_same_as_code(session: Session, language: Any, runtime: Any) -> None:
+    """Started commands have a terminal, on which the runtimes would color values and show their progress."""
+    code = "console.log(1, 'a', [2, null])"
+    command, (program,) = as_command(Code(code, language, runtime))
+    session.invoke("writeFiles", content=[{"path": program.path, "text": code}])
+    called = session.invoke("executeCode", code=code, language=language, runtime=runtime)["structuredContent"]
+    assert output_of_task(session, command.text).rstrip() == called["stdout"] == "1 a [ 2, null ]"
 
 
 def test_programs_inherit_nothing_from_the_shell_that_started_the_emulator(

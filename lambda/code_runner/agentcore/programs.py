@@ -56,12 +56,14 @@ class Command:
         RunCommand(command=self.text)
 
 
+_PLAIN = ("env", "NO_COLOR=1")
+"""Started commands write to a terminal, on which Node and Deno color the values that `console.log` shows."""
 _LAUNCHERS: dict[tuple[Language, Runtime], tuple[str, tuple[str, ...]]] = {
     ("python", "python"): ("py", ("python3", "-u")),
-    ("javascript", "deno"): ("mjs", ("deno", "run", "--allow-all")),
-    ("javascript", "nodejs"): ("cjs", ("node",)),
-    ("typescript", "deno"): ("ts", ("deno", "run", "--allow-all")),
-    ("typescript", "nodejs"): ("mts", ("node", "--experimental-strip-types")),
+    ("javascript", "deno"): ("mjs", (*_PLAIN, "deno", "run", "--quiet", "--allow-all")),
+    ("javascript", "nodejs"): ("cjs", (*_PLAIN, "node")),
+    ("typescript", "deno"): ("ts", (*_PLAIN, "deno", "run", "--quiet", "--allow-all")),
+    ("typescript", "nodejs"): ("mts", (*_PLAIN, "node", "--experimental-strip-types")),
 }
 """The file suffix and the command for each language and runtime."""
 
