@@ -47,6 +47,12 @@ class Deployment:
     prefix: str
     interpreters: Mapping[str, str]
 
+    def execution_arn(self, execution: str) -> str:
+        """Returns the ARN of an execution, given by its ARN or by its name in the tenant's `run-code` workflow."""
+        if execution.startswith("arn:"):
+            return execution
+        return f"{self.run_code_arn.replace(':stateMachine:', ':execution:', 1)}:{execution}"
+
 
 def environment_file(environment: str) -> Path:
     """Returns the file of an environment, given by its name or by the path of the file."""

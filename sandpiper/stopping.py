@@ -21,20 +21,13 @@ if TYPE_CHECKING:
     from sandpiper.deployment import Deployment
 
 
-def execution_arn(deployment: Deployment, execution: str) -> str:
-    """Returns the ARN of an execution, given by its ARN or by its name in the tenant's `run-code` workflow."""
-    if execution.startswith("arn:"):
-        return execution
-    return f"{deployment.run_code_arn.replace(':stateMachine:', ':execution:', 1)}:{execution}"
-
-
 def stop_execution(session: boto3.Session, deployment: Deployment, execution: str) -> tuple[str, ...]:
     """Stops an execution unless it has ended, and its sessions. Returns the ids of the sessions that were live.
 
     Raises:
         CliError: The execution does not exist, or an AWS call failed.
     """
-    arn = execution_arn(deployment, execution)
+    arn = deployment.execution_arn(execution)
     workflows = session.client("stepfunctions")
     try:
         if workflows.describe_execution(executionArn=arn)["status"] == "RUNNING":

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from s3transfer.exceptions import RetriesExceededError
 
+from sandpiper.aws_errors import error_code
 from sandpiper.errors import CliError, CommandInterruptedError, InvalidOptionsError, NoResultError
 from sandpiper.local_inputs import with_empty_files, with_files
 from sandpiper.safe_write import write_file
@@ -106,6 +107,7 @@ def run(
     Raises:
         InvalidOptionsError: The request is invalid.
         NoResultError: The execution failed.
+        CommandInterruptedError: The command was interrupted. The execution is stopped if it is running.
         CliError: An AWS call failed. A file that cannot be saved does not raise; see SavedFile.problem.
     """
     try:
@@ -113,8 +115,13 @@ def run(
     except InvalidRequest as error:
         raise InvalidOptionsError(str(error)) from None
     complete = with_files(session, deployment, request, inputs, progress)
-    execution = _start(session, deployment, complete)
-    return show(session, execution, out, progress, overwrite=overwrite)
+    name = str(uuid.uuid4())
+    execution = deployment.execution_arn(name)
+    try:
+        _start(session, deployment, name, complete)
+        return show(session, execution, out, progress, overwrite=overwrite)
+    except KeyboardInterrupt:
+        raise CommandInterruptedError(_stop(session, execution)) from None
 
 
 def show(
@@ -145,15 +152,28 @@ def show(
     return FinishedRun(result, execution, saved, problem)
 
 
-def _start(session: boto3.Session, deployment: Deployment, request: Mapping[str, object]) -> str:
-    """Starts an execution and returns its ARN."""
+def _start(session: boto3.Session, deployment: Deployment, name: str, request: Mapping[str, object]) -> None:
     workflows = session.client("stepfunctions")
     try:
-        return workflows.start_execution(
-            stateMachineArn=deployment.run_code_arn, name=str(uuid.uuid4()), input=json.dumps(request)
-        )["executionArn"]
+        workflows.start_execution(stateMachineArn=deployment.run_code_arn, name=name, input=json.dumps(request))
     except (BotoCoreError, ClientError) as error:
         raise CliError(f"the workflow cannot be started: {error}") from None
+
+
+def _stop(session: boto3.Session, execution: str) -> str:
+    """Stops an execution if it is running, and returns the message about it."""
+    workflows = session.client("stepfunctions")
+    try:
+        if workflows.describe_execution(executionArn=execution)["status"] != "RUNNING":
+            return f"interrupted: the execution has ended; show it again with `sandpiper run --show {execution}`"
+        workflows.stop_execution(executionArn=execution, error="Interrupted", cause="the caller was interrupted")
+    except ClientError as error:
+        if error_code(error) == "ExecutionDoesNotExist":
+            return "interrupted: no execution was started"
+        return f"interrupted: the execution cannot be stopped ({error}); it continues\nexecution: {execution}"
+    except BotoCoreError as error:
+        return f"interrupted: the execution cannot be stopped ({error}); it continues\nexecution: {execution}"
+    return f"interrupted: the execution was stopped, and its session ends within a minute\nexecution: {execution}"
 
 
 def _wait(session: boto3.Session, execution: str, waiting: Callable[[float], None]) -> dict[str, Any]:
@@ -168,12 +188,6 @@ def _wait(session: boto3.Session, execution: str, waiting: Callable[[float], Non
             interval = min(interval * 1.2, max_interval)
     except (BotoCoreError, ClientError) as error:
         raise CliError(f"the status of the run cannot be read: {error}\nexecution: {execution}") from None
-    except KeyboardInterrupt:
-        workflows.stop_execution(executionArn=execution, error="Interrupted", cause="the caller was interrupted")
-        raise CommandInterruptedError(
-            "interrupted: the execution was stopped; code that is already running continues until it ends or its "
-            f"session expires (--session-timeout)\nexecution: {execution}"
-        ) from None
     if state["status"] != "SUCCEEDED":
         error, cause = state.get("error", state["status"]), _cause(state.get("cause", ""))
         raise NoResultError(f"{error}: {cause}\nexecution: {execution}")

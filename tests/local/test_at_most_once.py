@@ -56,7 +56,9 @@ KILLS: dict[str, dict[str, tuple[Row, Row]]] = {
     },
     # Operations that send no code are repeated.
     "poll_command": dict.fromkeys(("claimed", "getTask", *COLLECTED, "done", "stop"), (ONCE, ONCE)),
-    "stop_command": dict.fromkeys(("claimed", "stopTask", "getTask", *COLLECTED, "done", "stop"), (ONCE, ONCE)),
+    "stop_command": dict.fromkeys(  # the first command reads the output so far
+        ("claimed", "stopTask", "getTask", "executeCommand", "executeCommand 2", "file", "done", "stop"), (ONCE, ONCE)
+    ),
     "collect_files": dict.fromkeys(("claimed", *COLLECTED, "done"), (ONCE, ONCE)),
     "open_session": dict.fromkeys(("claimed", "start", "writeFiles", "executeCommand", "done"), (NO_CODE, NO_CODE)),
 }

@@ -94,6 +94,8 @@ def folder_of(statement: Mapping[str, Any], role: str) -> str:
     """Returns the folder in a permission of the session function. Every other role has each action once."""
     resources = statement["Resource"]
     objects: str = resources if isinstance(resources, str) else resources[0]
+    if listed := statement.get("Condition", {}).get("StringLike", {}).get("s3:prefix"):
+        objects = f"arn:aws:s3:::/{listed if isinstance(listed, str) else listed[0]}"
     return objects.split("/")[-2] if role == SESSION_FUNCTION and re.match(r"arn:aws:s3:::.*/", objects) else ""
 
 
@@ -135,18 +137,28 @@ def run_with_folder(product: Product) -> None:
 
 def run_again(product: Product) -> None:
     """Repeats an event: the second result comes from the idempotency record of the first."""
+    event = {"operation": "run_code", "run": {"execution": str(uuid.uuid4())}, "request": {"code": "print(1)"}}
+    for _ in range(2):
+        invoke(product, event)
+
+
+def stop_sessions(product: Product) -> None:
+    """Looks for the sessions of an execution, as after its end."""
+    invoke(product, {"operation": "stop_sessions", "run": {"execution": str(uuid.uuid4())}, "request": {}})
+
+
+def invoke(product: Product, event: Mapping[str, Any]) -> None:
+    """Sends an event to the session function. Raises CliError for its error."""
     client = product.session.client("lambda")
     (name,) = [
         name
         for each in client.list_functions()["Functions"]
         if "SessionFunction" in (name := each.get("FunctionName", ""))
     ]
-    event = {"operation": "run_code", "run": {"execution": str(uuid.uuid4())}, "request": {"code": "print(1)"}}
-    for _ in range(2):
-        response = client.invoke(FunctionName=name, Payload=json.dumps(event).encode())
-        if "FunctionError" in response:
-            error = json.load(response["Payload"])
-            raise CliError(f"{error['errorType']}: {error['errorMessage']}")
+    response = client.invoke(FunctionName=name, Payload=json.dumps(event).encode())
+    if "FunctionError" in response:
+        error = json.load(response["Payload"])
+        raise CliError(f"{error['errorType']}: {error['errorMessage']}")
 
 
 def run_and_end(product: Product) -> None:
@@ -201,7 +213,8 @@ USES: Mapping[Permission, tuple[Callable[[Product], None], str]] = {
         run,
         r"^StorageError: writing the idempotency record .*\(AccessDenied\)",
     ),
-    Permission(SESSION_FUNCTION, "s3:ListBucket"): (run_with_folder, r"^StorageError: .*\(AccessDenied\)"),
+    Permission(SESSION_FUNCTION, "s3:ListBucket", "inputs"): (run_with_folder, r"^StorageError: .*\(AccessDenied\)"),
+    Permission(SESSION_FUNCTION, "s3:ListBucket", "runs"): (stop_sessions, r"^StorageError: .*\(AccessDenied\)"),
     Permission(STATE_MACHINE, "lambda:InvokeFunction"): (
         run,
         r"not authorized to perform: lambda:InvokeFunction on resource: arn:",
