@@ -15,6 +15,13 @@ TENANTS_PREFIX = "tenants"
 DEFAULT_TENANT = "main"
 """The name of the unnamed tenant of an environment file with `interpreters`."""
 
+VPC_PARAMETER = "vpc"
+"""Last part of the name of the SSM parameter with the id of the network's VPC."""
+SESSION_FUNCTION_ROLE = "SessionFunctionRole"
+"""First part of the logical ID of the role of a session function in a tenant's stack."""
+STACK_NAME_CHARACTERS = 23
+"""CloudFormation keeps at least this many characters of the stack's name in the name of a role."""
+
 
 def stack_name(environment: str, part: str) -> str:
     """Returns the name of a tenant's stack, or of the environment's storage, network or fleet stack."""
@@ -31,6 +38,35 @@ def data_key_parameter(environment: str) -> str:
     return f"/sandpiper/{environment}/data-key-arn"
 
 
+def network_parameter(environment: str, digest: str) -> str:
+    """Returns the first part of the names of the SSM parameters with the ids of the environment's network.
+
+    Args:
+        environment: The environment's name.
+        digest: The network's digest of 8 characters, which changes when the network is replaced.
+    """
+    return f"/sandpiper/{environment}/network/{digest}"
+
+
 def tenant_prefix(tenant: str) -> str:
     """Returns the tenant's prefix in the data bucket, without a trailing slash."""
     return f"{TENANTS_PREFIX}/{tenant}"
+
+
+def role_name_pattern(environment: str, logical_id: str = "") -> str:
+    """Returns a pattern of the names that CloudFormation gives to roles in the stacks of an environment.
+
+    A name contains the stack's name and the logical ID. Both are shortened if it would exceed 64 characters.
+
+    Args:
+        environment: The environment's name.
+        logical_id: The first part of the logical ID. Default: all roles.
+
+    Example:
+        >>> role_name_pattern("dev"), role_name_pattern("dev", "SessionFunctionRole")
+        ('sandpiper-dev-*', 'sandpiper-dev-*-SessionFunctionRole*')
+        >>> role_name_pattern("averylongenvironment")
+        'sandpiper-averylongenvi*'
+    """
+    prefix = stack_name(environment, "")[:STACK_NAME_CHARACTERS]
+    return f"{prefix}*-{logical_id}*" if logical_id else f"{prefix}*"

@@ -13,7 +13,7 @@ from aws_cdk import aws_ssm as ssm
 
 from sandpiper.environment.network_folders import network_folders, network_tenants
 from sandpiper.environment.regions import S3_PREFIX_LISTS
-from sandpiper.names import NETWORK, stack_name
+from sandpiper.names import NETWORK, VPC_PARAMETER, network_parameter, stack_name
 from sandpiper_constructs.network_access import VpcAccess
 from sandpiper_constructs.sandbox_network import SandboxNetwork
 from stacks.log_retention import RETENTION
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class NetworkStack(cdk.Stack):
-    """Creates the network and the SSM parameters with the ids of its subnets and security group.
+    """Creates the network and the SSM parameters with the ids of its VPC, subnets and security group.
 
     Other stacks use these parameters instead of exports, which CloudFormation does not change while they are in use.
     The names of the parameters change when the network is replaced. Then the names of interpreters in the network
@@ -68,16 +68,17 @@ class NetworkStack(cdk.Stack):
             domains=network.domains,
             log_retention=RETENTION[network.query_log_days],
         )
-        self._parameter_prefix = f"/sandpiper/{environment.name}/network/{sandbox_network.digest}"
+        self._prefix = network_parameter(environment.name, sandbox_network.digest)
         self.access = VpcAccess(
             subnets=[self._parameter(f"subnets/{zone}", subnet) for zone, subnet in sandbox_network.subnet_ids.items()],
             security_groups=[self._parameter("security-group", sandbox_network.security_group_id)],
+            s3_vpc=self._parameter(VPC_PARAMETER, sandbox_network.vpc_id),
         )
         cdk.CfnOutput(self, "VpcId", value=sandbox_network.vpc_id)
 
     def _parameter(self, name: str, value: str) -> str:
         """Stores an id in a parameter. Returns the dynamic reference that CloudFormation replaces with the id."""
-        parameter_name = f"{self._parameter_prefix}/{name}"
+        parameter_name = f"{self._prefix}/{name}"
         ssm.StringParameter(self, name, parameter_name=parameter_name, string_value=value)
         return f"{{{{resolve:ssm:{parameter_name}}}}}"
 

@@ -14,6 +14,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_ssm as ssm
 
+from sandpiper.environment.object_access import object_access
 from sandpiper.names import STORAGE, data_bucket_name, data_key_parameter, stack_name, tenant_prefix
 from sandpiper_constructs.bucket_folder import BucketFolder
 from sandpiper_constructs.data_bucket import DataBucket
@@ -65,6 +66,7 @@ class StorageStack(cdk.Stack):
             access_log_days=days.access_logs,
             old_version_days=days.old_versions,
             expiration_days=_expiration_days(environment),
+            object_access=object_access(environment),
         )
 
     def _key(self, environment: Environment) -> kms.IKey | None:

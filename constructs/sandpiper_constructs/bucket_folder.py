@@ -72,13 +72,24 @@ class BucketFolder:
         """The ARN pattern of all objects in the folder."""
         return self.bucket.arn_for_objects(self.key_pattern)
 
-    def object_statement(self, *actions: str) -> iam.PolicyStatement:
-        """Returns a statement that allows actions on the objects, such as `s3:GetObject`."""
-        return _statement(s3_statements.object_statement(actions, self.objects_arn, self._owner))
+    def object_statement(self, *actions: str, vpc: str | None = None) -> iam.PolicyStatement:
+        """Returns a statement that allows actions on the objects, such as `s3:GetObject`.
 
-    def list_statement(self) -> iam.PolicyStatement:
-        """Returns a statement that allows listing the keys of the folder and no others."""
-        return _statement(s3_statements.list_statement(self.bucket.bucket_arn, self.key_pattern, self._owner))
+        Args:
+            actions: the actions.
+            vpc: id of the VPC that requests must come from, through an endpoint for S3. Default: requests from
+                anywhere.
+        """
+        return _statement(s3_statements.object_statement(actions, self.objects_arn, self._owner, vpc))
+
+    def list_statement(self, vpc: str | None = None) -> iam.PolicyStatement:
+        """Returns a statement that allows listing the keys of the folder and no others.
+
+        Args:
+            vpc: id of the VPC that requests must come from, through an endpoint for S3. Default: requests from
+                anywhere.
+        """
+        return _statement(s3_statements.list_statement(self.bucket.bucket_arn, self.key_pattern, self._owner, vpc))
 
     def key_statements(self, *, write: bool, parts: Sequence[BucketFolder] = ()) -> list[iam.PolicyStatement]:
         """Returns statements that allow S3 to use the bucket's KMS key for a role, or none without a KMS key.

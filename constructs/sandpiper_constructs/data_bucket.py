@@ -1,6 +1,7 @@
 """The bucket of inputs and outputs, and the bucket of its access logs.
 
-The buckets grant no access. The policies of roles grant access to folders.
+The buckets grant no access. The policies of roles grant access to folders, and the policy of the data bucket can limit
+who has access to its objects at all.
 """
 
 from __future__ import annotations
@@ -8,24 +9,31 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from sandpiper_constructs.tokens import is_valid
+from sandpiper_contract.bucket_policy import customer_key_statement, object_access_statements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aws_cdk import aws_kms as kms
 
+    from sandpiper_contract.bucket_policy import ObjectAccess
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,56}[a-z0-9]")
 LOGS_SUFFIX = "-logs"
 INCOMPLETE_UPLOAD_DAYS = 1
+MIN_TLS_VERSION = 1.2
 
 
 class DataBucket(Construct):
-    """Creates a private, encrypted, versioned bucket that requires TLS, and a second bucket for its access logs.
+    """Creates a private, encrypted, versioned bucket that requires TLS 1.2, and a second bucket for its access logs.
+
+    Objects cannot be encrypted with a key that a request contains (SSE-C), because no other principal could read them.
 
     Example:
         ```python
@@ -51,6 +59,7 @@ class DataBucket(Construct):
         access_log_days: int = 30,
         old_version_days: int = 30,
         expiration_days: Mapping[str, int] | None = None,
+        object_access: ObjectAccess | None = None,
     ) -> None:
         """Creates both buckets.
 
@@ -67,6 +76,8 @@ class DataBucket(Construct):
             old_version_days: how long an overwritten or deleted object can be restored. Default: 30.
             expiration_days: lifetime of objects in days by folder, such as `tenants/claims/runs`. Default: no
                 expiration.
+            object_access: the principals that can have access to objects. The bucket's policy denies it to all others.
+                Default: all principals whose own policies allow it.
         """
         lifetimes = dict(expiration_days or {})
         if not is_valid(_NAME, name):
@@ -92,6 +103,7 @@ class DataBucket(Construct):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
+            minimum_tls_version=MIN_TLS_VERSION,
             removal_policy=removal_policy,
             lifecycle_rules=[s3.LifecycleRule(id="AccessLogs", expiration=Duration.days(access_log_days))],
         )
@@ -106,6 +118,7 @@ class DataBucket(Construct):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
+            minimum_tls_version=MIN_TLS_VERSION,
             versioned=True,
             removal_policy=removal_policy,
             server_access_logs_bucket=logs,
@@ -121,6 +134,13 @@ class DataBucket(Construct):
                 ),
             ],
         )
+        stack, arn = Stack.of(self), self.bucket.bucket_arn
+        statements = [customer_key_statement(arn)]
+        if object_access is not None:
+            roles = f"arn:{stack.partition}:iam::{stack.account}:role/"
+            statements += object_access_statements(arn, roles, object_access)
+        for statement in statements:
+            self.bucket.add_to_resource_policy(iam.PolicyStatement.from_json(statement))
         for bucket in (logs, self.bucket):
             if bucket.policy is not None:  # a retained bucket must still require TLS
                 bucket.policy.apply_removal_policy(removal_policy)

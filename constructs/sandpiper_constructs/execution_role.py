@@ -53,6 +53,7 @@ class ExecutionRole(iam.Role):
         interpreter_name: str,
         read: Sequence[BucketFolder] = (),
         write: Sequence[BucketFolder] = (),
+        vpc: str | None = None,
     ) -> None:
         """Creates the role.
 
@@ -62,6 +63,8 @@ class ExecutionRole(iam.Role):
             interpreter_name: the name of the interpreter that may assume the role.
             read: folders that code may list and read. Default: none.
             write: folders that code may list, read and write. Default: none.
+            vpc: id of the VPC of the interpreter, from which alone S3 is accessible. Credentials that code has printed
+                are useless elsewhere. The VPC needs an endpoint for S3. Default: access from anywhere.
         """
         if not re.fullmatch(INTERPRETER_NAME, interpreter_name):
             raise ValueError(
@@ -78,8 +81,8 @@ class ExecutionRole(iam.Role):
                 for folders, actions in ((read, READ_ACTIONS), (write, WRITE_ACTIONS))
                 for folder in folders
                 for statement in (
-                    folder.object_statement(*actions),
-                    folder.list_statement(),
+                    folder.object_statement(*actions, vpc=vpc),
+                    folder.list_statement(vpc),
                     *folder.key_statements(write=actions is WRITE_ACTIONS),
                 )
             ],

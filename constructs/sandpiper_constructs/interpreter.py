@@ -18,7 +18,7 @@ from constructs import IValidation
 
 from sandpiper_constructs.execution_role import ExecutionRole
 from sandpiper_constructs.interpreter_access import CodeInterpreterBase
-from sandpiper_constructs.network_access import SANDBOX, NetworkAccess, PublicAccess
+from sandpiper_constructs.network_access import SANDBOX, NetworkAccess, PublicAccess, VpcAccess
 from sandpiper_constructs.tokens import DIGEST_CHARACTERS, digest, is_valid
 from sandpiper_contract.aws import AGENTCORE, EMBEDDED_ACCOUNT, INTERPRETER_ID, MANAGED_INTERPRETER, MAX_CERTIFICATES
 
@@ -121,7 +121,12 @@ class CodeInterpreter(CodeInterpreterBase):
         self.execution_role: iam.IRole | None = None
         if execution_role == "own":
             role = ExecutionRole(
-                self, f"ExecutionRole{suffix}", interpreter_name=self.interpreter_name, read=read, write=writes
+                self,
+                f"ExecutionRole{suffix}",
+                interpreter_name=self.interpreter_name,
+                read=read,
+                write=writes,
+                vpc=network.s3_vpc if isinstance(network, VpcAccess) else None,
             )
             self.execution_role = cast("iam.IRole", role)
         elif execution_role != "none":

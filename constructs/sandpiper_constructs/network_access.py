@@ -103,6 +103,8 @@ class VpcAccess:
     Attributes:
         subnets: 1 to 16 subnets, by id or as constructs.
         security_groups: 1 to 16 security groups, by id or as constructs.
+        s3_vpc: id of the VPC if code reaches S3 only through an endpoint of that VPC. The execution role then allows
+            access to S3 only from there. It can be a reference to an SSM parameter. Default: access from anywhere.
 
     Raises:
         ValueError: for an invalid id, a repeated item, no item, or more than 16 items.
@@ -110,6 +112,7 @@ class VpcAccess:
 
     subnets: Sequence[str | ec2.ISubnet]
     security_groups: Sequence[str | ec2.ISecurityGroup]
+    s3_vpc: str | None = None
     mode: ClassVar = "VPC"
 
     def __post_init__(self) -> None:

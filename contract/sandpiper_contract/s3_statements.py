@@ -38,14 +38,28 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-condition
 """
 
 
-def object_statement(actions: Sequence[str], objects_arn: str, account: str) -> Statement:
-    """Returns a statement that allows actions on objects, in a bucket of one account."""
-    return _allow(actions, [objects_arn], {"StringEquals": {"aws:ResourceAccount": account}})
+def object_statement(actions: Sequence[str], objects_arn: str, account: str, vpc: str | None = None) -> Statement:
+    """Returns a statement that allows actions on objects, in a bucket of one account.
+
+    Args:
+        actions: The actions.
+        objects_arn: The ARN pattern of the objects.
+        account: The account that owns the bucket.
+        vpc: The VPC that requests must come from, through an endpoint for S3. Default: requests from anywhere.
+    """
+    return _allow(actions, [objects_arn], {"StringEquals": _origin(account, vpc)})
 
 
-def list_statement(bucket_arn: str, keys: str, account: str) -> Statement:
-    """Returns a statement that allows listing the keys of a pattern, in a bucket of one account."""
-    conditions = {"StringEquals": {"aws:ResourceAccount": account}, "StringLike": {"s3:prefix": keys}}
+def list_statement(bucket_arn: str, keys: str, account: str, vpc: str | None = None) -> Statement:
+    """Returns a statement that allows listing the keys of a pattern, in a bucket of one account.
+
+    Args:
+        bucket_arn: The bucket.
+        keys: The pattern.
+        account: The account that owns the bucket.
+        vpc: The VPC that requests must come from, through an endpoint for S3. Default: requests from anywhere.
+    """
+    conditions = {"StringEquals": _origin(account, vpc), "StringLike": {"s3:prefix": keys}}
     return _allow(["s3:ListBucket"], [bucket_arn], conditions)
 
 
@@ -129,6 +143,14 @@ def _listed_prefixes(bucket: str, folders: Sequence[str]) -> list[str]:
         return []
     prefixes = [folder.removeprefix(f"{bucket}/") + "/" for folder in folders if folder.startswith(f"{bucket}/")]
     return [prefix + ("*" if len(prefix) >= MIN_CHARACTERS_BEFORE_WILDCARD else "") for prefix in prefixes]
+
+
+def _origin(account: str, vpc: str | None) -> dict[str, str]:
+    """Returns conditions on the owner of the bucket and on the network of the request.
+
+    https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-s3.html
+    """
+    return {"aws:ResourceAccount": account, **({"aws:SourceVpc": vpc} if vpc else {})}
 
 
 def _allow(actions: Sequence[str], resources: Sequence[str], conditions: Mapping[str, Any]) -> Statement:

@@ -54,6 +54,8 @@ def _arns(environment: Environment) -> Iterator[tuple[KeyPath, str]]:
         ("data_bucket", "key"): environment.data_bucket.key,
     }
     yield from ((key_path, arn) for key_path, arn in options.items() if arn is not None and arn.startswith("arn:"))
+    for name in ("readers", "writers", "administrators"):
+        yield from (((name, index), arn) for index, arn in enumerate(getattr(environment, name)))
     for key_path, interpreter in iter_interpreters(environment):
         if interpreter.execution_role.startswith("arn:"):
             yield (*key_path, "execution_role"), interpreter.execution_role

@@ -14,6 +14,7 @@ from sandpiper.environment.folder_checks import FOLDER_CHECKS
 from sandpiper.environment.interpreter import ALLOWED_EXPIRY, PublicInterpreter, VpcInterpreter
 from sandpiper.environment.limit_checks import LIMIT_CHECKS
 from sandpiper.environment.network_checks import NETWORK_CHECKS
+from sandpiper.environment.object_access import OBJECT_ACCESS_CHECKS
 from sandpiper.environment.policy_checks import POLICY_CHECKS
 from sandpiper.environment.regions import INTERPRETER_REGIONS, aws_regions
 from sandpiper.environment.traversal import iter_interpreters
@@ -173,4 +174,5 @@ CHECKS: tuple[Check, ...] = (
     *FOLDER_CHECKS,
     *NETWORK_CHECKS,
     *POLICY_CHECKS,
+    *OBJECT_ACCESS_CHECKS,
 )

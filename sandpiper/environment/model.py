@@ -25,6 +25,7 @@ from sandpiper.environment.options import (
     REGION,
     AsTuple,
     EmptyAsDefault,
+    ExactRoleArn,
     LogRetentionDays,
     NotEmpty,
     Options,
@@ -187,6 +188,9 @@ TagValue = Annotated[
 Tags = Annotated[dict[TagName, TagValue], Field(max_length=40)]
 ALLOWED_TAGS = f"a mapping of at most 40 tags, values of at most 256 {_TAG_CHARACTERS}"
 
+Roles = Annotated[tuple[ExactRoleArn, ...], Field(max_length=50), AsTuple]
+ALLOWED_ROLES = "a list of at most 50 ARNs of roles in this account"
+
 TenantName = Annotated[
     str,
     Field(
@@ -268,6 +272,19 @@ class Environment(Options):
     )
     data_bucket: Annotated[DataBucket, EmptyAsDefault] = option(
         "the bucket for all data", "a mapping of " + ", ".join(DataBucket.model_fields), DataBucket()
+    )
+    readers: Roles = option(
+        "roles that can read the objects of all tenants, if their own policies allow it", ALLOWED_ROLES, ()
+    )
+    writers: Roles = option(
+        "roles that can read the objects of all tenants and write inputs, if their own policies allow it",
+        ALLOWED_ROLES,
+        (),
+    )
+    administrators: Roles = option(
+        "roles that can read and write all objects except idempotency records, if their own policies allow it",
+        ALLOWED_ROLES,
+        (),
     )
     logs: Annotated[Logs, EmptyAsDefault] = option(
         "logs of functions and workflows", "a mapping of retention_days", Logs()

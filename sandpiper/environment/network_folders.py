@@ -11,7 +11,7 @@ from sandpiper_contract import settings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sandpiper.environment.interpreter import S3Access
+    from sandpiper.environment.interpreter import Interpreter, S3Access
     from sandpiper.environment.model import Environment
 
     Folders = dict[str, list[str]]
@@ -51,11 +51,16 @@ def interpreter_prefix(environment: Environment, tenant: str, interpreter: str) 
     return f"{tenant_folder(environment, tenant)}/{settings.SANDBOX}/{interpreter}"
 
 
+def is_in_network(interpreter: Interpreter) -> bool:
+    """Returns whether an interpreter is in the environment's network, and not in other subnets."""
+    return isinstance(interpreter, VpcInterpreter) and not interpreter.subnets
+
+
 def _interpreters_in_network(environment: Environment) -> Iterator[tuple[str, str, VpcInterpreter]]:
     """Yields the name of the tenant, the interpreter's own folder, and the interpreter."""
     for name, tenant in environment.all_tenants.items():
         for key, interpreter in tenant.interpreters.items():
-            if isinstance(interpreter, VpcInterpreter) and not interpreter.subnets:
+            if isinstance(interpreter, VpcInterpreter) and is_in_network(interpreter):
                 yield name, interpreter_prefix(environment, name, key), interpreter
 
 

@@ -106,6 +106,16 @@ RoleArn = Annotated[
         pattern=rf"^arn:{PARTITION}:iam::{ACCOUNT}:role/([!-~]+/)?{_ROLE_NAME}$",
     ),
 ]
+ExactRoleArn = Annotated[
+    str,
+    item(
+        f"{ALLOWED_ROLE_ARN}, without wildcards",
+        "arn:aws:iam::111122223333:role/NAME",
+        pattern=rf"^arn:{PARTITION}:iam::{ACCOUNT}:role/([A-Za-z0-9_+=,.@/-]+/)?{_ROLE_NAME}$",
+        max_length=600,
+    ),
+]
+"""A role in a condition of a policy, in which `*` would be a wildcard."""
 KeyArn = Annotated[str, Field(pattern=rf"^arn:{PARTITION}:kms:[a-z0-9-]+:{ACCOUNT}:key/[A-Za-z0-9-]+$")]
 ALLOWED_KEY_ARN = "the ARN of a KMS key, such as arn:aws:kms:eu-west-1:111122223333:key/ID (not an alias)"
 

@@ -10,9 +10,14 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 from sandpiper.environment.errors import ConfigIssue
-from sandpiper.environment.network_folders import interpreter_prefix, network_folders, network_tenants
+from sandpiper.environment.network_folders import (
+    interpreter_prefix,
+    is_in_network,
+    network_folders,
+    network_tenants,
+)
 from sandpiper.environment.traversal import iter_interpreters
-from sandpiper.names import DEFAULT_TENANT
+from sandpiper.names import DEFAULT_TENANT, VPC_PARAMETER, network_parameter
 from sandpiper_contract.aws import MAX_INLINE_POLICY_CHARACTERS, partition_of
 from sandpiper_contract.s3_statements import (
     READ_ACTIONS,
@@ -61,17 +66,23 @@ def execution_role_size(environment: Environment, own_folder: str, interpreter: 
         *((WRITE_ACTIONS, f"{each.bucket}/{each.folder}", each.account, each.key) for each in interpreter.write),
         (WRITE_ACTIONS, own_folder, None, data_key),
     )
+    vpc = _vpc_reference(environment) if is_in_network(interpreter) else None
     statements: list[dict[str, Any]] = []
     for actions, location, owner, key in grants:
         account = owner or environment.account
         bucket, _, folder = location.partition("/")
         bucket_arn, objects_arn = f"{arn}{bucket}", f"{arn}{location}/*"
-        statements.append(object_statement(actions, objects_arn, account))
-        statements.append(list_statement(bucket_arn, f"{folder}/*", account))
+        statements.append(object_statement(actions, objects_arn, account, vpc))
+        statements.append(list_statement(bucket_arn, f"{folder}/*", account, vpc))
         if key is not None:
             via_s3 = _s3_service_name(environment, key)
             statements.append(key_statement(key, via_s3, [bucket_arn, objects_arn], write=actions is WRITE_ACTIONS))
     return len(json.dumps(_document(_merge(statements)), separators=(",", ":")))
+
+
+def _vpc_reference(environment: Environment) -> str:
+    """Returns the reference to the VPC of the environment's network, with a placeholder for the digest."""
+    return f"{{{{resolve:ssm:{network_parameter(environment.name, '?' * 8)}/{VPC_PARAMETER}}}}}"
 
 
 def _s3_service_name(environment: Environment, key: str) -> object:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
 from sandpiper.aws_errors import error_code
 from sandpiper.status.difference import Difference
+from sandpiper.status.dynamic_references import resolve_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from sandpiper.plan.deployed import Account
     from sandpiper.status.physical_template import PhysicalTemplate
 
-_SSM_REFERENCE = re.compile(r"\{\{resolve:ssm:([^:{}]+)\}\}")
 PROPERTIES = ("Name", "Description", "ExecutionRoleArn", "NetworkConfiguration", "Tags")
 
 
@@ -37,7 +36,7 @@ def compare(account: Account, template: PhysicalTemplate, logical_id: str) -> It
     if found is None:
         yield Difference.deleted()
         return
-    properties = template.resolve_properties(template.resources[logical_id])
+    properties = resolve_references(account, template.resolve_properties(template.resources[logical_id]))
     network, actual = properties["NetworkConfiguration"], found["networkConfiguration"]
     vpc, actual_vpc = network.get("VpcConfig", {}), actual.get("vpcConfig", {})
     for name, expected, value in (
@@ -47,12 +46,12 @@ def compare(account: Account, template: PhysicalTemplate, logical_id: str) -> It
         ("NetworkConfiguration.NetworkMode", network["NetworkMode"], actual["networkMode"]),
         (
             "NetworkConfiguration.VpcConfig.Subnets",
-            _resolve_ids(account, vpc.get("Subnets")),
+            vpc.get("Subnets"),
             actual_vpc.get("subnets"),
         ),
         (
             "NetworkConfiguration.VpcConfig.SecurityGroups",
-            _resolve_ids(account, vpc.get("SecurityGroups")),
+            vpc.get("SecurityGroups"),
             actual_vpc.get("securityGroups"),
         ),
     ):
@@ -68,27 +67,3 @@ def _tags(account: Account, arn: str) -> dict[str, str]:
     session: Any = account.session  # its type has no AgentCore client
     tags: dict[str, str] = session.client("bedrock-agentcore-control").list_tags_for_resource(resourceArn=arn)["tags"]
     return {key: value for key, value in tags.items() if not key.startswith("aws:")}
-
-
-def _resolve_ids(account: Account, values: list[str] | None) -> list[str] | None:
-    """Returns IDs with the values of SSM parameters. A reference to a missing parameter is returned unchanged.
-
-    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references-ssm.html
-    """
-    if values is None:
-        return None
-    session: Any = account.session  # its type has no SSM client
-    client = session.client("ssm")
-
-    def resolve(value: str) -> str:
-        reference = _SSM_REFERENCE.fullmatch(value)
-        if reference is None:
-            return value
-        try:
-            return client.get_parameter(Name=reference[1])["Parameter"].get("Value", value)
-        except ClientError as error:
-            if error_code(error) == "ParameterNotFound":
-                return value
-            raise
-
-    return [resolve(value) for value in values]

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from sandpiper.aws_errors import error_code
 from sandpiper.plan.template import referenced_id
 from sandpiper.status.difference import Difference
+from sandpiper.status.dynamic_references import resolve_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +49,7 @@ def compare(account: Account, template: PhysicalTemplate, logical_id: str) -> It
         for page in iam.get_paginator("list_role_policies").paginate(RoleName=name)
         for policy in page["PolicyNames"]
     }
-    expected = _expected_policies(template, logical_id)
+    expected = resolve_references(account, _expected_policies(template, logical_id))
     for policy in dict.fromkeys((*expected, *found)):
         yield from Difference.compare_policies(f"policy {policy}", expected.get(policy, {}), found.get(policy, {}))
 

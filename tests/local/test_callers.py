@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(ON_AWS, reason="creates roles and an environment")
 INTERPRETERS = """\
   key: own
+readers: [{reader.arn}]
+writers: [{writer.arn}]
+administrators: [{administrator.arn}]
 interpreters:
   first:
     callers: [{agent.arn}]
@@ -84,11 +87,12 @@ class Sessions:
 
 @pytest.fixture
 def roles(bootstrapped: None) -> Generator[dict[str, Role]]:  # noqa: ARG001 - used by boto3
-    """Two callers, a role that is no caller, and the execution role of the second interpreter."""
+    """Two callers, a role that is no caller, roles for data, and the execution role of the second interpreter."""
     iam, unique = boto3.client("iam"), uuid.uuid4().hex[:8]
     account = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
     service = {"Service": "bedrock-agentcore.amazonaws.com"}
-    trusted = {"agent": account, "other": account, "stranger": account, "existing": service}
+    callers = ("agent", "other", "stranger", "reader", "writer", "administrator")
+    trusted = {**dict.fromkeys(callers, account), "existing": service}
     roles = {name: Role(f"{name}-{unique}") for name in trusted}
     for name, principal in trusted.items():
         trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
@@ -160,7 +164,52 @@ def test_callers_run_code_in_their_interpreter_with_the_permissions_of_its_role(
     check_permissions_of_an_existing_role(
         deployment, Sessions(other, deployment.interpreters["second"]), roles["existing"], second
     )
+    check_access_of_named_roles(deployment, roles)
     check_drift(file, deployment, roles["agent"])
+
+
+def check_access_of_named_roles(deployment: Deployment, roles: dict[str, Role]) -> None:
+    """With the same permissions, each role has the access that the environment file gives it."""
+    s3: Any = boto3.client("s3")
+    parts = {
+        "input": f"{deployment.prefix}/inputs/a.csv",
+        "output": f"{deployment.prefix}/runs/report/e1/S/files/a.csv",
+        "record": f"{deployment.prefix}/runs/report/e1/S/claim.json",
+    }
+    for key in parts.values():
+        s3.put_object(Bucket=deployment.bucket, Key=key, Body=b"existing")
+    expected = {"stranger": ("", ""), "reader": ("input output record", ""), "writer": ("input output record", "input"),
+                "administrator": ("input output record", "input output")}  # fmt: skip
+    for name, (readable, writable) in expected.items():
+        roles[name].set_permissions(allow("s3:*", "kms:*"))
+        client: Any = roles[name].session().client("s3")
+        assert (
+            " ".join(part for part, key in parts.items() if not is_denied(client.get_object, deployment.bucket, key))
+            == readable
+        )
+        writes: list[tuple[Any, dict[str, Any]]] = [
+            (client.put_object, {"Body": b"changed"}),
+            (client.put_object_tagging, {"Tagging": {"TagSet": []}}),
+            (client.delete_object, {}),
+        ]
+        for call, arguments in writes:
+            assert (
+                " ".join(
+                    part for part, key in parts.items() if not is_denied(call, deployment.bucket, key, **arguments)
+                )
+                == writable
+            )
+        for key in parts.values():
+            s3.put_object(Bucket=deployment.bucket, Key=key, Body=b"existing")
+
+
+def is_denied(call: Any, bucket: str, key: str, **arguments: Any) -> bool:
+    try:
+        call(Bucket=bucket, Key=key, **arguments)
+    except ClientError as error:
+        assert "explicit deny in a resource-based policy" in str(error)
+        return True
+    return False
 
 
 def check_permissions_of_an_existing_role(deployment: Deployment, others: Sessions, role: Role, folder: str) -> None:

@@ -142,6 +142,35 @@ print(s3.get_object(Bucket="{deployment.bucket}", Key=key)["Body"].read().decode
     assert run(environments, file, program) == "kept"
 
 
+def test_credentials_of_code_in_the_network_are_useless_elsewhere(deployed: tuple[Environments, Path]) -> None:
+    environments, file = deployed
+    deployment = environments.tenant(file, TENANT)
+    data: Any = any_client("bedrock-agentcore")
+    (identifier,) = deployment.interpreters.values()
+    session = data.start_code_interpreter_session(codeInterpreterIdentifier=identifier)["sessionId"]
+    program = f"""
+import boto3, json
+session = boto3.Session()
+session.client("s3").put_object(
+    Bucket="{deployment.bucket}", Key="{deployment.prefix}/sandbox/private/a.txt", Body=b"from the VPC"
+)
+print(json.dumps(session.get_credentials().get_frozen_credentials()))
+"""
+    response = data.invoke_code_interpreter(
+        codeInterpreterIdentifier=identifier,
+        sessionId=session,
+        name="executeCode",
+        arguments={"code": program, "language": "python"},
+    )
+    (result,) = [event["result"]["structuredContent"] for event in response["stream"] if "result" in event]
+    assert result["exitCode"] == 0, result["stderr"]
+    printed: Any = boto3.Session(*json.loads(result["stdout"])[:3], region_name=REGION)
+    printed.client("sts").get_caller_identity()  # the credentials are valid
+    with pytest.raises(ClientError, match="s3:GetObject"):
+        printed.client("s3").get_object(Bucket=deployment.bucket, Key=f"{deployment.prefix}/sandbox/private/a.txt")
+    data.stop_code_interpreter_session(codeInterpreterIdentifier=identifier, sessionId=session)
+
+
 def test_code_of_another_tenant_does_not_reach_the_network(deployed: tuple[Environments, Path], port: int) -> None:
     program = f"""
 import urllib.request
@@ -199,12 +228,10 @@ def test_buckets_match_the_template(deployed: tuple[Environments, Path]) -> None
         owner = s3.get_bucket_ownership_controls(Bucket=name)["OwnershipControls"]["Rules"]
         assert owner == [{"ObjectOwnership": "BucketOwnerEnforced"}]
         assert set(s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"].values()) == {True}
-        (denied,) = (
-            each
-            for each in json.loads(s3.get_bucket_policy(Bucket=name)["Policy"])["Statement"]
-            if each["Effect"] == "Deny"
-        )
-        assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        statements = json.loads(s3.get_bucket_policy(Bucket=name)["Policy"])["Statement"]
+        conditions = [each["Condition"] for each in statements if each["Effect"] == "Deny"]
+        assert {"Bool": {"aws:SecureTransport": "false"}} in conditions
+        assert {"NumericLessThan": {"s3:TlsVersion": 1.2}} in conditions
         tags = {each["Key"]: each["Value"] for each in s3.get_bucket_tagging(Bucket=name)["TagSet"]}
         assert (tags["sandpiper:environment"], tags["cost-center"]) == ("prod", "4711")
 

@@ -29,6 +29,7 @@ SIGNED = (
 PRESIGNED = b"X-Amz-Credential=AKIAEXAMPLE%2F20260101%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Signature=00"
 OK = b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nETag: "x"\r\n\r\nok'
 MEBIBYTE = 1024 * 1024
+SUBNET = "subnet-0123456789abcdef0"
 
 
 class Wire:
@@ -92,7 +93,7 @@ class ProxyUnderTest:
 
 @contextlib.contextmanager
 def running_proxy(upstream: Upstream | None, sandboxes: int = 1) -> Generator[list[int]]:
-    """Serves a proxy as the emulator does. Yields the port of each sandbox."""
+    """Serves a proxy as the emulator does. Yields the port of each sandbox, of which the second is in a VPC."""
     loop, s3 = asyncio.new_event_loop(), S3Proxy(upstream)
     listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(sandboxes)]
     thread = threading.Thread(target=loop.run_forever)
@@ -100,8 +101,8 @@ def running_proxy(upstream: Upstream | None, sandboxes: int = 1) -> Generator[li
 
     async def serve() -> list[Listener]:
         serving = [Listener(listener) for listener in listeners]
-        for one in serving:
-            one.serve(s3.handler())
+        for one, subnet in zip(serving, (None, SUBNET), strict=False):
+            one.serve(s3.handler(subnet))
         return serving
 
     async def close(serving: list[Listener]) -> None:
@@ -141,6 +142,14 @@ def test_request_is_forwarded_unchanged(proxy: ProxyUnderTest) -> None:
     assert lines[1:5] == [b"Host: " + proxy.host, b"X-Amz-Date: 1", b"X-Odd-Case: v", SIGNED.strip()]
     s3.connection.sendall(OK)
     assert caller.until(b"ok") == OK
+
+
+@pytest.mark.parametrize(("sandbox", "sent"), [(0, []), (1, [f"x-local-source-subnet: {SUBNET}".encode()])])
+def test_only_the_proxy_states_the_subnet_of_a_sandbox(proxy: ProxyUnderTest, sandbox: int, sent: list[bytes]) -> None:
+    forged = b"X-Local-Source-Subnet: subnet-other\r\n"
+    proxy.call(b"GET /bucket/key HTTP/1.1\r\nHost: HOST\r\n" + forged + SIGNED + b"\r\n", sandbox)
+    lines = proxy.arrived().until(b"\r\n\r\n").split(b"\r\n")
+    assert [line for line in lines if line.lower().startswith(b"x-local")] == sent
 
 
 @pytest.mark.parametrize("query", [PRESIGNED, b"AWSAccessKeyId=AKIAEXAMPLE&Signature=x%3D&Expires=1"], ids=["v4", "v2"])
@@ -326,7 +335,7 @@ def test_exchange_can_be_cancelled_while_it_ends(monkeypatch: pytest.MonkeyPatch
         client, upstream, body = AsyncMock(), AsyncMock(), MagicMock()
         request = h11.Request(method="GET", target="/", headers=[("Host", "s3")])
         exchange = s3_proxy._exchange  # pyright: ignore[reportPrivateUsage]
-        exchanging = asyncio.create_task(exchange(client, upstream, request, body))
+        exchanging = asyncio.create_task(exchange(client, upstream, request, [], body))
         await asyncio.wait_for(ending.wait(), 10)
         exchanging.cancel()
         with pytest.raises(asyncio.CancelledError):

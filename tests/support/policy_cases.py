@@ -28,6 +28,8 @@ SERVICE = "bedrock-agentcore.amazonaws.com"
 SERVICES = (SERVICE, "lambda.amazonaws.com", "states.amazonaws.com")
 PRINCIPAL_ARNS = {SESSION: ROLE, FOREIGN: FOREIGN_ROLE, USER: USER}
 
+VPC, OTHER_VPC = "vpc-0123456789abcdef0", "vpc-0fedcba9876543210"
+CUSTOMER_KEY = "s3:x-amz-server-side-encryption-customer-algorithm"
 STRING = (
     *("StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase"),
     *("StringLike", "StringNotLike"),
@@ -125,12 +127,18 @@ def _object(rng: random.Random) -> Case:
     action = rng.choice(("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"))
     folders = ("tenants/demo/sandbox/*", "tenants/demo/*", "tenants/*/inputs/*", "${aws:username}/*", "*", "top", "t?p")
     by_tag = ("${aws:PrincipalTag/team, 'alice'}/*", "tenants/${aws:PrincipalTag/team}/*", "${*}/d")
+    context = {"s3:TlsVersion": rng.choice(("1.1", "1.2", "1.3")), "aws:SourceVpc": rng.choice((VPC, OTHER_VPC))}
+    keys = {**COMMON, "s3:TlsVersion": Key("number", ("1.2", "1.3")), "aws:SourceVpc": Key("text", (VPC, "vpc-*"))}
+    if action == "s3:PutObject":
+        keys[CUSTOMER_KEY] = Key("text", ("AES256",))
+        context[CUSTOMER_KEY] = "AES256"
     request = Request(
         action,
         f"{BUCKET}/{path}",
         ("s3:GetObject", "s3:PutObject", "s3:Get*", "s3:*Object", "s3:*", "s3:DeleteObject", "s3:getobject"),
         (*(f"{BUCKET}/{folder}" for folder in (*folders, *by_tag)), BUCKET, "arn:aws:s3:::*", "arn:aws:s3:::*/top"),
-        COMMON,
+        keys,
+        _sample(rng, context),
     )
     return _case(rng, request, with_resource_policy=0.6)
 

@@ -38,13 +38,15 @@ def documents(assembly: Assembly) -> dict[str, dict[str, Any]]:
 
 
 def statements(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """Returns the statements of a policy, with actions and resources as lists."""
+    """Returns the statements of a policy, with actions and resources as lists.
+
+    Statements that deny can have `NotAction` and `NotResource` instead.
+    """
     entries = cast("list[dict[str, Any]]", document["Statement"])
     return [
         {
             **statement,
-            "Action": _as_list(statement["Action"]),
-            **({"Resource": _as_list(statement["Resource"])} if "Resource" in statement else {}),
+            **{name: _as_list(statement[name]) for name in ("Action", "Resource") if name in statement},
         }
         for statement in entries
     ]

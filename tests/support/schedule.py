@@ -17,6 +17,7 @@ GROUPS = {
         "test_environment_network",
         "test_file_transfer",
         "test_iam",
+        "test_object_access",
     ),
     "aws": (  # an embedded AWS to which modules deploy their own environments
         "test_assumptions",

@@ -395,12 +395,28 @@ def interpreters(assembly: Assembly) -> dict[str, dict[str, Any]]:
     return {each["Name"].split("__")[2].rpartition("_")[0]: each for each in interpreters}
 
 
+def policies_of_role(assembly: Assembly, prefix: str) -> list[dict[str, Any]]:
+    """Returns the statements on S3 of an interpreter's role."""
+    return [
+        statement
+        for name, each in assembly["sandpiper-private-claims"].resources("AWS::IAM::Role").items()
+        if name.startswith(prefix)
+        for policy in each.get("Policies", ())
+        for statement in statements(policy["PolicyDocument"])
+        if statement["Action"][0].startswith("s3:")
+    ]
+
+
 def test_interpreters_without_subnets_use_the_network(private: Assembly, network: Template) -> None:
     references = {f"{{{{resolve:ssm:{name}}}}}" for name in parameter_names(network)}
     configured = {key: each["NetworkConfiguration"] for key, each in interpreters(private).items()}
     vpc = configured["private"]["VpcConfig"]
     assert len(vpc["Subnets"]) == 2
-    assert {*vpc["Subnets"], *vpc["SecurityGroups"]} == references
+    role = policies_of_role(private, "Interpreterprivate")
+    (vpc_id,) = {each["Condition"]["StringEquals"]["aws:SourceVpc"] for each in role}
+    assert {*vpc["Subnets"], *vpc["SecurityGroups"], vpc_id} == references
+    for key in ("Interpreterelsewhere", "Interpretersandbox"):
+        assert "aws:SourceVpc" not in str(policies_of_role(private, key))
     assert configured["elsewhere"]["VpcConfig"]["Subnets"] == ["subnet-0123456789abcdef0"]
     assert configured["sandbox"] == {"NetworkMode": "SANDBOX"}
 

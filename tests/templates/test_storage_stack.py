@@ -31,15 +31,20 @@ def test_both_buckets_are_private_encrypted_and_without_acls(dev: Assembly, name
     assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
 
 
-def test_both_buckets_deny_requests_without_tls(dev: Assembly) -> None:
+def test_both_buckets_require_tls_1_2(dev: Assembly) -> None:
     policies = dev["sandpiper-dev-storage"].resources("AWS::S3::BucketPolicy").values()
     assert len(policies) == 2
     for policy in policies:
-        (denied,) = (each for each in policy["PolicyDocument"]["Statement"] if each["Effect"] == "Deny")
-        assert denied["Action"] == "s3:*"
-        assert denied["Principal"] == {"AWS": "*"}
-        assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-        assert len(denied["Resource"]) == 2
+        denied = [
+            each
+            for each in policy["PolicyDocument"]["Statement"]
+            if each["Effect"] == "Deny" and each["Principal"] == {"AWS": "*"} and len(each["Resource"]) == 2
+        ]
+        assert [each["Action"] for each in denied] == ["s3:*", "s3:*"]
+        assert [each["Condition"] for each in denied] == [
+            {"Bool": {"aws:SecureTransport": "false"}},
+            {"NumericLessThan": {"s3:TlsVersion": 1.2}},
+        ]
 
 
 def test_bucket_policies_allow_only_the_logging_service(dev: Assembly) -> None:

@@ -46,8 +46,9 @@ tenants:
         expires: 2027-06-30
 """
 TOP_LEVEL = (
-    "name, account, region, owner, interpreters, tenants, tags, availability_zones, network, data_bucket, logs, "
-    "alarm_topic_arn, budget, quotas, permissions_boundary, accepted_findings, termination_protection"
+    "name, account, region, owner, interpreters, tenants, tags, availability_zones, network, data_bucket, "
+    "readers, writers, administrators, logs, alarm_topic_arn, budget, quotas, "
+    "permissions_boundary, accepted_findings, termination_protection"
 )
 INTERPRETER = "description, read, write, session, certificates, execution_role, callers, network"
 NOT_YAML = "allowed: YAML 1.2; correct this line or the line above"

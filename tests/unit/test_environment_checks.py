@@ -62,6 +62,11 @@ def folders(count: int, parent: str = "bucket/exports") -> str:
     return "[" + ", ".join(f"s3://{parent}/folder-{number:03}/" for number in range(count)) + "]"
 
 
+def roles(prefix: str, count: int) -> str:
+    """Returns a list of roles."""
+    return "[" + ", ".join(f"{ROLE}/path/of/the/role/{prefix}-{number}" for number in range(count)) + "]"
+
+
 def in_the_network(interpreters: int, each: int) -> str:
     """Returns interpreters in the environment's network that each read a number of folders."""
     lines = (
@@ -109,6 +114,27 @@ BAD: dict[str, tuple[str, str, str]] = {
         one(f"callers: [{ROLE}/AWSReservedSSO_Admin_0123]"),
         f"{WEB}.callers[0]",
         "is managed by AWS: 'arn:aws:iam::111122223333:role/AWSReservedSSO_Admin_0123'",
+    ),
+    "an administrator from another account": (
+        one() + f"administrators: [{OTHER_ROLE}]\n",
+        "administrators[0]",
+        f"is in another account: '{OTHER_ROLE}'",
+    ),
+    "a reader who is also a writer": (
+        one() + f"readers: [{ROLE}/audit, {ROLE}/a]\nwriters: [{ROLE}/a]\n",
+        "readers[1]",
+        "is 'arn:aws:iam::111122223333:role/a', the same as writers[0]",
+    ),
+    "a reader of an existing bucket": (
+        one() + f"readers: [{ROLE}/audit]\ndata_bucket: {{name: existing}}\n",
+        "readers",
+        "is set, but Sandpiper does not manage the policy of the existing bucket existing",
+    ),
+    "more roles than the bucket's policy can hold": (
+        one() + "".join(f"{option}: {roles(option, 50)}\n" for option in ("readers", "writers")),
+        "readers",
+        "is too long: the policy of the data bucket names 100 roles and 0 existing execution roles, and has up to "
+        "33,646 bytes",
     ),
     "folders without a role": (
         one("execution_role: none", "write: [s3://bucket/out/]"),
@@ -403,8 +429,12 @@ def test_missing_option_has_the_line_of_the_option_that_requires_it(file: Path) 
             ["certificates[0]", "certificates[1]"],
         ),
         (one(f"callers: [me, {ROLE}/AWSReservedSSO_Admin_0123]"), ["callers[0]", "callers[1]"]),
+        (
+            one() + f"readers: ['*', {ROLE}/*, {ROLE}/*/a, '{ROLE}/a*', {ROLE[:-4]}user/a, {OTHER_ROLE}]\n",
+            [*(f"readers[{index}]" for index in range(5)), "readers[5]"],
+        ),
     ],
-    ids=["folders", "subnets", "secrets", "callers"],
+    ids=["folders", "subnets", "secrets", "callers", "readers"],
 )
 def test_invalid_item_of_a_list_hides_no_issue_of_its_other_items(file: Path, rest: str, at: list[str]) -> None:
     assert [issue.at.removeprefix(f"{WEB}.") for issue in _issues(file, HEAD + rest)] == at

@@ -48,6 +48,12 @@ class Interpreter:
         return str(self.network["networkMode"])
 
     @property
+    def subnet(self) -> str | None:
+        """Returns the first subnet of an interpreter in VPC mode. All its subnets are in the same VPC."""
+        subnets: list[str] = self.network.get("vpcConfig", {}).get("subnets", [])
+        return subnets[0] if subnets else None
+
+    @property
     def is_managed(self) -> bool:
         """Whether this is AWS's managed interpreter."""
         return self.identifier == MANAGED_INTERPRETER

@@ -18,9 +18,11 @@ from .http import Peer
 from .s3_requests import rejection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from ..sandbox.listeners import Handler
+
+    Header = tuple[bytes, bytes]
 
 XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
 LOOPBACK = ("127.0.0.1", "localhost")
@@ -47,10 +49,13 @@ BUDGET_EXCEEDED = (
     "SlowDown",
     "The sandboxes of this emulator send too much data at the same time. Try again later.",
 )
+SOURCE_SUBNET = b"x-local-source-subnet"
+"""Header with a subnet of the interpreter in VPC mode whose sandbox sends the request. An emulator of S3 can derive the
+condition key `aws:SourceVpc` from it. The header is removed from what sandboxes send."""
 HOP_BY_HOP = frozenset(
     (b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
      b"trailer", b"upgrade", b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port",
-     b"x-forwarded-proto", b"x-real-ip")
+     b"x-forwarded-proto", b"x-real-ip", SOURCE_SUBNET)
 )  # fmt: skip
 """Headers of one connection (RFC 9110, section 7.6.1), and headers that proxies add about their clients."""
 
@@ -131,20 +136,27 @@ class S3Proxy:
         self.address = ("127.0.0.1", port)
         self.url = upstream.url if upstream else f"http://127.0.0.1:{port}"
 
-    def handler(self) -> Handler:
-        """Returns the connection handler of one sandbox."""
+    def handler(self, subnet: str | None = None) -> Handler:
+        """Returns the connection handler of one sandbox.
+
+        Args:
+            subnet: A subnet of the interpreter in VPC mode. Default: another mode.
+        """
+        added = [] if subnet is None else [(SOURCE_SUBNET, subnet.encode())]
         uploads, budget = asyncio.Semaphore(MAX_CONCURRENT_UPLOADS), _ByteBudget(MAX_SANDBOX_BODY_BYTES)
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await self._serve(Peer(h11.SERVER, reader, writer), uploads, budget)
+            await self._serve(Peer(h11.SERVER, reader, writer), added, uploads, budget)
 
         return serve
 
-    async def _serve(self, client: Peer, uploads: asyncio.Semaphore, budget: _ByteBudget) -> None:
+    async def _serve(
+        self, client: Peer, added: Sequence[Header], uploads: asyncio.Semaphore, budget: _ByteBudget
+    ) -> None:
         try:
             while isinstance(request := await client.receive(IDLE_SECONDS), h11.Request):
                 async with uploads if _has_body(request) else nullcontext():
-                    keep_alive = await self._handle(client, request, budget)
+                    keep_alive = await self._handle(client, request, added, budget)
                 if not keep_alive:
                     await client.linger()
                     return
@@ -153,7 +165,7 @@ class S3Proxy:
                 await _reject(client, error.error_status_hint, "BadRequest", str(error))
                 await client.linger()
 
-    async def _handle(self, client: Peer, request: h11.Request, budget: _ByteBudget) -> bool:
+    async def _handle(self, client: Peer, request: h11.Request, added: Sequence[Header], budget: _ByteBudget) -> bool:
         """Serves one request. Returns whether the connection stays open."""
         if self._upstream is None:
             await _reject(client, 503, "ServiceUnavailable", "The emulator has no S3. Start it with --s3 URL.")
@@ -175,7 +187,7 @@ class S3Proxy:
         upstream = Peer(h11.CLIENT, *streams)
         try:
             with _BodyCounter(budget, self._budget) as body:
-                return await _exchange(client, upstream, request, body)
+                return await _exchange(client, upstream, request, added, body)
         except _BodyRejectedError as rejected:
             if client.state.our_state is h11.SEND_RESPONSE:  # no part of a response has been forwarded yet
                 await _reject(client, *rejected.args)
@@ -193,8 +205,17 @@ def _has_body(request: h11.Request) -> bool:
     return _length(request) > 0 or b"transfer-encoding" in dict(request.headers)
 
 
-async def _exchange(client: Peer, upstream: Peer, request: h11.Request, body: _BodyCounter) -> bool:
+async def _exchange(
+    client: Peer, upstream: Peer, request: h11.Request, added: Sequence[Header], body: _BodyCounter
+) -> bool:
     """Forwards a request and its response concurrently: S3 can respond before it has read the whole body.
+
+    Args:
+        client: The sandbox.
+        upstream: The S3 endpoint.
+        request: The request of the sandbox.
+        added: Headers that are added to the request.
+        body: The counter of the body.
 
     Raises:
         _BodyRejectedError: The body exceeds a limit.
@@ -203,7 +224,7 @@ async def _exchange(client: Peer, upstream: Peer, request: h11.Request, body: _B
         h11.Request(
             method=request.method,
             target=request.target,
-            headers=[*_end_to_end(request.headers.raw_items()), (b"Connection", b"close")],
+            headers=[*_end_to_end(request.headers.raw_items()), *added, (b"Connection", b"close")],
         )
     )
     sending = asyncio.create_task(_forward_body(client, upstream, body))

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ministack.core import iam_evaluator
-from ministack.services import iam
+from ministack.services import ec2, iam
 
 from local_aws.ministack import s3_signatures
 from local_aws.ministack.gateway import current_request
@@ -33,6 +33,10 @@ MINISTACK_VERSION = "1.5.33"
 PRINCIPAL_TYPES = {"Root": "Account"}
 """MiniStack's principal types that differ from the values of `aws:PrincipalType`."""
 RESOURCE_POLICY_NAME = "the resource's policy"
+SOURCE_SUBNET = "x-local-source-subnet"
+"""Header that local-agentcore adds to requests of sandboxes in a VPC (`local_agentcore.network.s3_proxy`)."""
+TLS_VERSION = "1.3"
+"""The value of `s3:TlsVersion` of a request that counts as TLS. Clients of AWS negotiate this version."""
 log = logging.getLogger("iam")
 
 
@@ -136,6 +140,10 @@ def _condition_keys(context: Any, principal: Principal, account: str) -> dict[st
         **{name.lower(): value for name, value in context.principal_keys.items()},
         **{name.lower(): value for name, value in context.service_context.items()},
     }
+    if request and (subnet := ec2._subnets.get(request.headers.get(SOURCE_SUBNET, ""))):
+        keys["aws:sourcevpc"] = subnet["VpcId"]
+    if context.action.startswith("s3:") and context.secure_transport:
+        keys["s3:tlsversion"] = TLS_VERSION
     if principal.account:
         keys |= {"aws:principalarn": _principal_arn(principal), "aws:principalaccount": principal.account}
     return {name: _value(value) for name, value in keys.items() if value is not None}
