@@ -85,7 +85,7 @@ def _truncate_stream(
 
 
 def _fitting_characters(text: str, max_bytes: int) -> int:
-    """Returns how many characters of both ends of a text fit beside a note, at least 1 of each."""
+    """Returns how many characters of both ends of a text fit together with a note, at least 1 of each."""
     counts = range(1, min(MAX_STREAM_BYTES, len(text)) // 2)
     fitting = bisect_left(
         counts, True, key=lambda count: not _fits(text[:count] + text[-count:], max_bytes, NOTE_BYTES)
