@@ -36,6 +36,8 @@ MAX_FILE_BYTES = 5 * 1024**3
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html
 """
 MAX_INPUTS = 100
+MAX_NAME_BYTES = 255
+"""Linux's limit for the name of a file or folder: NAME_MAX in limits.h."""
 MAX_PATTERNS = 100
 MAX_PATTERN_CHARACTERS = 255
 LINK_SECONDS = (60, 43_200)
@@ -174,7 +176,7 @@ def check_input_paths(inputs: tuple[InputFile, ...]) -> None:
 
 
 def check_distinct_paths(files: Iterable[tuple[str, str]]) -> None:
-    """Raises InvalidRequest if two paths collide, or a path belongs to the service's own files.
+    """Raises InvalidRequest if two paths collide, a name in one is too long, or one belongs to the service's own files.
 
     Two paths collide if they are equal, or if one is a folder of the other.
 
@@ -191,6 +193,8 @@ def check_distinct_paths(files: Iterable[tuple[str, str]]) -> None:
         if parts[0] in SERVICE_FILES:
             own = ", ".join(SERVICE_FILES)
             raise InvalidRequest(f"{problem}; allowed: a path outside the service's own files: {own}")
+        if max(len(part.encode()) for part in parts) > MAX_NAME_BYTES:
+            raise InvalidRequest(f"{problem}; allowed: names of at most {MAX_NAME_BYTES} bytes in UTF-8")
         parents = {"/".join(parts[:length]) for length in range(1, len(parts))}
         if path in paths or path in folders or parents & paths:
             raise InvalidRequest(f"{problem}; allowed: unique paths, none below another file")

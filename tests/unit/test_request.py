@@ -117,6 +117,10 @@ INVALID: list[tuple[object, str]] = [
         CODE | {"inputs": [{"path": "a/b", "text": ""}, {"path": "a", "text": ""}]},
         f"inputs[1].path is 'a'; allowed: {UNIQUE}",
     ),
+    (
+        CODE | {"inputs": [{"path": "я" * 128, "text": ""}]},
+        f"inputs[0].path is '{'я' * 58}…; allowed: names of at most 255 bytes in UTF-8",
+    ),
     (CODE | {"inputs": [{"path": "a"}]}, f"inputs[0]: none of {CONTENTS} is set; allowed: exactly one of them"),
     (
         CODE | {"inputs": [{"path": "a", "base64": "%"}]},

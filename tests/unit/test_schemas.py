@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 BEYOND_JSON_SCHEMA = (
     "allowed: unique paths, none below another file",
     "allowed: a path outside the service's own files",
+    "allowed: names of at most 255 bytes in UTF-8",
     "unpaired surrogate",
     "allowed: a string that can be encoded as UTF-8",
     "which is sessionTimeoutSeconds less",
 )
-"""Errors that JSON Schema cannot express: colliding input paths, strings that UTF-8 cannot encode, and fields that are
-compared."""
+"""Errors that JSON Schema cannot express: colliding input paths, sizes in UTF-8, strings that UTF-8 cannot encode, and
+fields that are compared."""
 
 
 def pattern(_: Any, expression: str, instance: object, __: Any) -> Iterator[ValidationError]:
