@@ -1,6 +1,7 @@
 """Writes files of untrusted code, which chooses their names and contents, into a folder of this machine.
 
 Links below the folder are not followed, nothing is written outside it, and existing files are kept by default.
+Names are written in UTF-8, as in the session, in every locale.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def write_file(out: Path, path: str, sha256: str, fill: Callable[[IO[bytes]], No
         OSError: The file cannot be written. No partial file remains, even when `fill` raises.
     """
     with _open_folder(out, path) as (folder, name):
-        written = f".{uuid.uuid4().hex}.part" if overwrite else name
+        written = f".{uuid.uuid4().hex}.part".encode() if overwrite else name
         try:
             file = os.fdopen(os.open(written, _NEW_FILE_FLAGS, MODE, dir_fd=folder), "wb")
         except FileExistsError:
@@ -62,10 +63,10 @@ def has_content(out: Path, path: str, sha256: str) -> bool:
 
 
 @contextmanager
-def _open_folder(out: Path, path: str) -> Generator[tuple[int, str]]:
+def _open_folder(out: Path, path: str) -> Generator[tuple[int, bytes]]:
     """Opens the folder of a file, one component after the other from `out`, and yields it with the name of the file."""
     out.mkdir(parents=True, exist_ok=True)
-    *folders, name = path.split("/")
+    *folders, name = path.encode().split(b"/")
     current = os.open(out, _FOLDER_FLAGS)
     try:
         for folder in folders:
@@ -79,7 +80,7 @@ def _open_folder(out: Path, path: str) -> Generator[tuple[int, str]]:
         os.close(current)
 
 
-def _has_content(folder: int, name: str, sha256: str) -> bool:
+def _has_content(folder: int, name: bytes, sha256: str) -> bool:
     """Returns whether a regular file with this content exists."""
     try:
         existing = os.open(name, _EXISTING_FILE_FLAGS, dir_fd=folder)

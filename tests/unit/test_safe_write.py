@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
 from typing import IO, TYPE_CHECKING
 
 import pytest
@@ -46,6 +48,17 @@ def test_a_file_is_written_into_its_subfolder(out: Path, overwrite: bool) -> Non
     assert (out / "a/b/c.txt").read_bytes() == NEW
     assert names(out) == {"a", "a/b", "a/b/c.txt"}
     assert (out / "a/b/c.txt").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("overwrite", ["False", "True"])
+def test_a_name_that_the_locale_cannot_encode_is_written_as_in_the_session(tmp_path: Path, overwrite: str) -> None:
+    program = (
+        "import pathlib, sys\nfrom sandpiper.safe_write import write_file\n"
+        f"write_file(pathlib.Path(sys.argv[1]), '\\u4e2d/\\xfc.txt', '', lambda _: None, overwrite={overwrite})"
+    )
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", program, tmp_path], env=environment, check=True)
+    assert names(tmp_path) == {"中", "中/ü.txt"}
 
 
 def test_an_existing_file_is_kept_without_overwrite(out: Path) -> None:
