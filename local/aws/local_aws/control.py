@@ -37,6 +37,7 @@ DIFFERENCES = (
     "stub resources are stored and have no effect; `sandpiper local status` lists the deployed ones",
     "Step Functions accepts definitions and input that AWS rejects: a path that selects nothing (null here), a Wait "
     "path that selects no number, and input that is not JSON or exceeds 256 KiB",
+    "Lambda accepts a synchronous request of more than 6 MB, which AWS rejects; larger responses fail as on AWS",
     "CloudFormation applies these properties of a bucket: encryption, lifecycle, logging, ownership, tags, versioning, "
     "CORS, notifications, website and public access block; access logs are not delivered and objects do not expire",
     "IAM evaluates every role, but the access key of `sandpiper local env` belongs to the account root",
