@@ -12,6 +12,7 @@ from code_runner.execution_sessions import MAX_SECONDS, stop_sessions_of
 from code_runner.session import stop_session
 from code_runner.tenant_config import TenantConfig
 from sandpiper.errors import CliError
+from sandpiper.workflow import is_missing_execution, missing_execution
 from sandpiper_contract.errors import InvalidRequest, RunError, SessionLost
 from sandpiper_contract.run import Run
 
@@ -33,6 +34,8 @@ def stop_execution(session: boto3.Session, deployment: Deployment, execution: st
         if workflows.describe_execution(executionArn=arn)["status"] == "RUNNING":
             workflows.stop_execution(executionArn=arn, cause="sandpiper stop")
     except (BotoCoreError, ClientError) as error:
+        if is_missing_execution(error):
+            raise CliError(missing_execution(arn)) from None
         raise CliError(f"execution {arn} cannot be stopped: {error}") from None
     failed = dict[str, RunError]()
     tenant = TenantConfig(deployment.interpreters, deployment.bucket, deployment.prefix)

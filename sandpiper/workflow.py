@@ -63,12 +63,10 @@ class FinishedRun:
     Attributes:
         result: the output of the workflow.
         files: its downloaded files.
-        execution: the ARN of the execution.
         problem: why `files` may be incomplete; None when it is complete.
     """
 
     result: Mapping[str, Any]
-    execution: str
     files: Sequence[SavedFile] = field(default_factory=list[SavedFile])
     problem: str | None = None
 
@@ -92,6 +90,7 @@ def run(
     progress: Callable[[str], None],
     *,
     overwrite: bool = False,
+    on_started: Callable[[str], None] = lambda _: None,
 ) -> FinishedRun:
     """Runs a program: starts the state machine, waits for it, and downloads the files of the result.
 
@@ -103,6 +102,7 @@ def run(
         out: the folder for the files of the result.
         progress: called with a line about what the command is doing.
         overwrite: whether to replace existing files in the folder that no earlier run has saved.
+        on_started: called with the ARN of the execution.
 
     Raises:
         InvalidOptionsError: The request is invalid.
@@ -119,6 +119,7 @@ def run(
     execution = deployment.execution_arn(name)
     try:
         _start(session, deployment, name, complete)
+        on_started(execution)
         return show(session, execution, out, progress, overwrite=overwrite)
     except KeyboardInterrupt:
         raise CommandInterruptedError(_stop(session, execution)) from None
@@ -149,7 +150,7 @@ def show(
         _download(objects, file, earlier, overwrite=overwrite, progress=progress, position=f"{number} of {len(files)}")
         for number, file in enumerate(files, 1)
     ]
-    return FinishedRun(result, execution, saved, problem)
+    return FinishedRun(result, saved, problem)
 
 
 def _start(session: boto3.Session, deployment: Deployment, name: str, request: Mapping[str, object]) -> None:
@@ -187,11 +188,26 @@ def _wait(session: boto3.Session, execution: str, waiting: Callable[[float], Non
             time.sleep(interval)
             interval = min(interval * 1.2, max_interval)
     except (BotoCoreError, ClientError) as error:
-        raise CliError(f"the status of the run cannot be read: {error}\nexecution: {execution}") from None
+        if is_missing_execution(error):
+            raise CliError(missing_execution(execution)) from None
+        raise CliError(f"the status of the run cannot be read: {error}") from None
     if state["status"] != "SUCCEEDED":
         error, cause = state.get("error", state["status"]), _cause(state.get("cause", ""))
-        raise NoResultError(f"{error}: {cause}\nexecution: {execution}")
+        raise NoResultError(f"{error}: {cause}")
     return json.loads(state.get("output", "{}"))
+
+
+def is_missing_execution(error: Exception) -> bool:
+    """Returns whether Step Functions rejected a call because it does not know the execution."""
+    return isinstance(error, ClientError) and error_code(error) in ("ExecutionDoesNotExist", "InvalidArn")
+
+
+def missing_execution(execution: str) -> str:
+    """Returns the message for an execution that Step Functions does not know."""
+    return (
+        f"{execution!r} is not an execution; allowed: the ARN of an execution of this account and Region, as "
+        "`sandpiper run` prints it. Step Functions keeps an execution for 90 days after its end"
+    )
 
 
 def _cause(cause: str) -> str:

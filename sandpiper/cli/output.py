@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -61,6 +63,9 @@ def errors_as_messages(code: int = FAILED) -> Generator[None]:
             raise typer.Exit(SIGNAL_EXIT_CODE + received[0]) from None
         except (CliError, LocalAwsError) as failure:
             notes.print(styled(("error:", "bold red"), f" {failure}"), soft_wrap=True)
+            raise typer.Exit(code) from None
+        except BrokenPipeError:  # the reader of the output has ended; Typer would exit with 1
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the flush at exit would fail again
             raise typer.Exit(code) from None
         except KeyboardInterrupt:
             notes.print("interrupted")

@@ -132,7 +132,7 @@ def run(
         int | None,
         typer.Option(
             help=f"Maximum time that the program may run, {TIMEOUT_SECONDS[0]} to {TIMEOUT_SECONDS[1]} seconds. After "
-            "it, its output and files so far are returned. Default: nearly the lifetime of the session.",
+            "it, its output and files so far are returned. Default: until 20 s before the session's lifetime ends.",
         ),
     ] = None,
     session_timeout: Annotated[
@@ -156,7 +156,11 @@ def run(
         from sandpiper import deployment, local_inputs, workflow  # here, so that --help does not import boto3
 
         if (file is None) is (show is None):
-            raise CliError("FILE is missing" if file is None else "FILE and --show exclude each other; allowed: one")
+            raise CliError(
+                "FILE is missing; allowed: a program's file, - for standard input, s3://BUCKET/KEY, or --show ARN"
+                if file is None
+                else "FILE and --show exclude each other; allowed: one of them"
+            )
         if no_outputs and outputs:
             raise CliError(f"--no-outputs and --outputs {outputs[0]!r} exclude each other; allowed: one of them")
         local, remote = local_inputs.parse_inputs(inputs or ())
@@ -181,16 +185,23 @@ def run(
         name = environment or "local"
         session = deployment.session_for(name)
         deployment.require_intended_endpoint(session, name)
+
+        def print_execution(execution: str) -> None:
+            notes.print(f"execution {execution}", soft_wrap=True)
+
         with progress("starting") as line:
             try:
                 if show is not None:
                     finished = workflow.show(session, show, out, line, overwrite=overwrite)
+                    print_execution(show)
                 else:
                     target = deployment.find(session, name, tenant or deployment.only_tenant(name))
                     notes.print(f"account {target.account} at {target.endpoint}", soft_wrap=True)
                     if interpreter is not None and interpreter not in target.interpreters:
                         raise CliError(f"--interpreter is {interpreter!r}; allowed: {' | '.join(target.interpreters)}")
-                    finished = workflow.run(session, target, request, local, out, line, overwrite=overwrite)
+                    finished = workflow.run(
+                        session, target, request, local, out, line, overwrite=overwrite, on_started=print_execution
+                    )
             except InvalidOptionsError as invalid:
                 raise CliError(in_flags(str(invalid))) from None
             except NoResultError as failed:
@@ -204,7 +215,6 @@ def run(
             print_skipped(notes, finished.result)
             if finished.result.get("timedOut"):
                 notes.print("timed out; these are the output and files so far")
-        notes.print(f"execution {finished.execution}", soft_wrap=True)
         if finished.problems:
             raise CliError("\n".join(finished.problems))
     raise typer.Exit(finished.exit_code)
@@ -231,6 +241,8 @@ def _without_none(**fields: object) -> dict[str, object]:
 
 def _language(file: str) -> str:
     """Returns the language by the suffix of the file; Python for standard input."""
+    if Path(file).is_dir():
+        raise CliError(f"{file}: is a folder; allowed: a program's file. To send a folder of files, use --input")
     language = SUFFIXES.get(Path(file).suffix.lower()) if file != STANDARD_INPUT else SUFFIXES[".py"]
     if language is None:
         suffixes = " | ".join(SUFFIXES)

@@ -40,7 +40,11 @@ def stop(
         from sandpiper import deployment, stopping  # here, so that --help does not import boto3
 
         if (execution is None) == (session_id is None):
-            raise CliError("EXECUTION and --session: allowed: exactly one of them")
+            raise CliError(
+                "EXECUTION or --session is missing"
+                if execution is None
+                else "EXECUTION and --session exclude each other; allowed: one of them"
+            )
         name = environment or "local"
         session = deployment.session_for(name)
         deployment.require_intended_endpoint(session, name)

@@ -30,7 +30,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws import environment, loopback, process_tree, running_instance
-from local_aws.settings import StateDirectory
+from local_aws.settings import ACCOUNT, StateDirectory
 from sandpiper_contract.results import RunResult
 from tests.support.cli import COMMAND, sandpiper
 from tests.support.project import PROJECT
@@ -686,6 +686,36 @@ def test_run_shows_an_earlier_execution(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("product")
+@pytest.mark.parametrize("execution", ["nothing", f"arn:aws:states:us-east-1:{ACCOUNT}:execution:none:none"])
+def test_an_execution_that_does_not_exist_is_reported_with_the_allowed_values(execution: str) -> None:
+    shown, stopped = sandpiper("run", "--show", execution), sandpiper("stop", execution)
+    message = " is not an execution; allowed: the ARN of an execution of this account and Region, as"
+    assert (shown.returncode, stopped.returncode) == (2, 2)
+    assert f"error: '{execution}'{message}" in shown.stderr
+    assert f"{execution}'{message}" in stopped.stderr
+
+
+@pytest.mark.usefixtures("product")
+@pytest.mark.parametrize("full", [True, False], ids=["full disk", "reader that has ended"])
+def test_run_prints_the_execution_although_its_result_cannot_be_printed(full: bool) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    if full:
+        os.close(writer)
+        writer = os.open("/dev/full", os.O_WRONLY)
+    try:
+        run = subprocess.run(
+            [COMMAND, "run", "-", "--no-outputs"], input=b"print('x' * 9_000)", stdout=writer, stderr=subprocess.PIPE
+        )
+    finally:
+        os.close(writer)
+    assert run.returncode == 2
+    (arn,) = re.findall(r"^execution (arn:aws:states:\S+)$", run.stderr.decode(), re.MULTILINE)
+    assert sandpiper("run", "--show", arn).stdout == "x" * 9_000 + "\n"
+    assert ("standard output cannot be written" in run.stderr.decode()) is full
+
+
+@pytest.mark.usefixtures("product")
 def test_run_replaces_characters_that_the_output_cannot_encode() -> None:
     run = subprocess.run(
         [str(COMMAND), "run", "-"],
@@ -962,7 +992,7 @@ def test_file_names_cannot_control_the_terminal(tmp_path: Path) -> None:
     assert "\nskipped forged" not in run.stderr
 
 
-def test_an_interrupted_run_reports_what_continues(product: Product, tmp_path: Path) -> None:
+def test_an_interrupted_run_reports_when_its_session_ends(product: Product, tmp_path: Path) -> None:
     run = subprocess.Popen(
         [COMMAND, "run", "-", "--out", tmp_path], stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=PROJECT
     )
@@ -989,6 +1019,14 @@ def test_an_interrupted_run_reports_what_continues(product: Product, tmp_path: P
     [
         (["no-such-file.py"], "error: no-such-file.py: No such file or directory\n"),
         (["-"], "error: standard input: the program is empty; allowed: a program\n"),
+        (
+            [],
+            "error: FILE is missing; allowed: a program's file, - for standard input, s3://BUCKET/KEY, or --show ARN\n",
+        ),
+        (
+            ["examples"],
+            "error: examples: is a folder; allowed: a program's file. To send a folder of files, use --input\n",
+        ),
         (
             ["examples/claims_total.py", "--session-timeout", "59"],
             "error: --session-timeout is 59; allowed: a whole number of seconds from 60 to 28,800\n",

@@ -419,6 +419,25 @@ def test_the_session_of_a_stopped_execution_ends_and_its_run_is_recorded_as_lost
     assert wait_until(lambda: record().get("error"))["name"] == "SessionLost"
 
 
+def test_a_stopped_execution_stays_stopped_when_its_running_task_fails(
+    product: Product, function: str, machine: Callable[[States], str]
+) -> None:
+    workflows = product.session.client("stepfunctions")
+    run = {"execution.$": "$$.Execution.Id", "state": "Run", "entered.$": "$$.State.EnteredTime"}
+    event = {"operation": "run_code", "request": {"code": "while True: pass"}, "run": run}
+    arn = machine({"Run": {"Type": "Task", "Resource": function, "Parameters": event, "End": True}})
+    execution = workflows.start_execution(stateMachineArn=arn)["executionArn"]
+    wait_until(product.live_sessions)
+    assert len(stopping.stop_execution(product.session, product.deployment, execution)) == 1
+
+    def types() -> list[str]:
+        return [event["type"] for event in workflows.get_execution_history(executionArn=execution)["events"]]
+
+    wait_until(lambda: "TaskFailed" in types())
+    assert workflows.describe_execution(executionArn=execution)["status"] == "ABORTED"
+    assert "ExecutionFailed" not in types()
+
+
 def test_one_command_stops_an_execution_with_its_open_session_or_one_session(
     product: Product, function: str, machine: Callable[[States], str]
 ) -> None:
@@ -441,7 +460,7 @@ def test_one_command_stops_an_execution_with_its_open_session_or_one_session(
     assert not stopping.stop_one_session(product.session, product.deployment, live)
     assert product.live_sessions() == []
     assert stopping.stop_execution(product.session, product.deployment, executions[1]) == ()
-    with pytest.raises(CliError, match="cannot be stopped"):
+    with pytest.raises(CliError, match="run-code:none' is not an execution; allowed: the ARN of an execution"):
         stopping.stop_execution(product.session, product.deployment, "none")
     with pytest.raises(CliError, match="allowed: a session of the interpreters"):
         stopping.stop_one_session(product.session, product.deployment, "none")

@@ -1,7 +1,8 @@
 """Tasks of state machines use the role of their state machine. MiniStack itself runs them as the account root.
 
 A task without permission fails with AWS's error and cause, so that `Retry` and `Catch` apply. The context object of a
-task has the redrive count, and a child execution of a Distributed Map has its own.
+task has the redrive count, and a child execution of a Distributed Map has its own. An execution that was stopped stays
+`ABORTED` when its running task fails.
 """
 
 # MiniStack is installed in a separate environment, which the type checker does not see.
@@ -49,8 +50,9 @@ class _Execution:
 _execution: contextvars.ContextVar[_Execution] = contextvars.ContextVar("execution")
 _sdk_call: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVar("sdk_call", default=None)
 """Service and operation of the `aws-sdk` task that is about to send its request, as its resource names them."""
-_run_execution, _test_state, _call_lambda = (
+_run_execution, _fail_execution, _test_state, _call_lambda = (
     stepfunctions._run_execution,
+    stepfunctions._fail_execution,
     stepfunctions._test_state,
     stepfunctions._call_lambda,
 )
@@ -68,6 +70,7 @@ _call_service = ministack.app.call_service_handler_sync
 def install() -> None:
     """Replaces functions of MiniStack's Step Functions."""
     stepfunctions._run_execution = run_execution
+    stepfunctions._fail_execution = fail_execution
     stepfunctions._test_state = test_state
     stepfunctions._call_lambda = call_lambda
     stepfunctions._execute_task = execute_task
@@ -96,6 +99,12 @@ def run_execution(execution_arn: str) -> None:
             _execution.reset(token)
     else:
         _run_execution(execution_arn)
+
+
+def fail_execution(execution: Input, error: str, cause: str) -> None:
+    """Fails an execution, unless it has ended. MiniStack fails also an execution that was stopped before."""
+    if execution["status"] == "RUNNING":
+        _fail_execution(execution, error, cause)
 
 
 def test_state(parameters: Input) -> Any:
