@@ -405,7 +405,8 @@ class Operations:
         """Returns the result, or raises CodeFailed if `fail_on_error` is set. The stored result remains."""
         if fail_on_error and result.exit_code:
             uri = self._record_address.uri
-            raise CodeFailed(f"the program ended with exit code {result.exit_code}; the complete result is at {uri}")
+            how = "timed out and was ended" if result.timed_out else f"ended with exit code {result.exit_code}"
+            raise CodeFailed(f"the program {how}; the complete result is at {uri}")
         return result
 
     def _listener(self, record: IdempotencyRecord, session: CodeSession, *, owns_session: bool) -> _RecordListener:
