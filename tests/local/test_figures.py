@@ -171,3 +171,39 @@ def test_figures_of_a_program_that_times_out_are_returned(session: CodeSession) 
     assert result.timed_out
     assert [file.path for file in result.files] == ["figure-1.png", "figure-2.png", "first.csv"]
     assert result.skipped == ()
+
+
+CHANGED_FOLDERS = {
+    "nothing": ("pass", True),
+    "working directory without permission": ("os.chmod('.', 0o555)", False),
+    "pipe as the record": ("os.mkfifo(f'{folder}/moved')", True),
+    "pipe as the new record": ("os.mkfifo(f'{folder}/moved.new')", True),
+    "folder as the record": ("os.mkdir(f'{folder}/moved')", False),
+    "record of another type": ("open(f'{folder}/moved', 'w').write('[[1], {}, 2]')", True),
+    "record without JSON": ("open(f'{folder}/moved', 'w').write('[' * 100_000)", True),
+    "files with other names": ("[open(f'{folder}/{name}.png', 'w').close() for name in ('x', '-1', '1' * 100)]", True),
+    "pipe as a figure": ("os.unlink(f'{folder}/1.png'); os.mkfifo(f'{folder}/1.png')", False),
+    "folder as a figure": ("os.unlink(f'{folder}/1.png'); os.mkdir(f'{folder}/1.png')", False),
+    "link as a figure": ("os.unlink(f'{folder}/1.png'); os.symlink('/dev/zero', f'{folder}/1.png')", False),
+}
+"""What a program does with the folder of its saved figures, and whether the figure is returned."""
+
+
+@pytest.mark.parametrize(("change", "returned"), CHANGED_FOLDERS.values(), ids=CHANGED_FOLDERS)
+def test_a_figure_that_cannot_be_moved_does_not_prevent_the_listing(
+    shared_session: CodeSession, change: str, returned: bool
+) -> None:
+    """The program's own callback runs after the hook that saves the figures."""
+    code = (
+        f"import os\nos.chmod('.', 0o755)\n{DRAW}{CLEAN}draw(2)\nopen('kept.csv', 'w').write({change!r})\n"
+        "folder = get_ipython()._sandpiper_figures.save.__globals__['FOLDER']\n"
+        "def change():\n"
+        "    get_ipython().events.unregister('post_execute', change)\n"
+        f"    {change}\n"
+        "get_ipython().events.register('post_execute', change)"
+    )
+    result = shared_session.run(Code(code), outputs=FIGURES)
+    assert (result.exit_code, result.stderr) == (0, "")
+    files, skipped = [file.path for file in result.files], [(file.path, file.reason) for file in result.skipped]
+    assert files == [*(["figure-1.png"] if returned else []), "kept.csv"]
+    assert skipped == ([] if returned else [("figure-1.png", SkipReason.NO_FIGURES)])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,17 +14,21 @@ from code_runner.files.outputs import CollectedOutputs, select_files
 from code_runner.files.presigned_urls import shortened
 from code_runner.files.storage import inline_file
 from code_runner.result_truncation import truncate_result
-from code_runner.sandbox_scripts.list_files import natural_key
+from code_runner.sandbox_scripts.list_files import natural_key, read
 from sandpiper_contract.errors import ServiceFault
 from sandpiper_contract.files import Outputs, SkippedFile, SkipReason
 from sandpiper_contract.results import RunResult
 from sandpiper_contract.s3_objects import S3Object
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 STATE_BYTES = 256 * 1024
+SHA256 = hashlib.sha256(b"a").hexdigest()
 
 
 def file(path: str, size: int = 1) -> FoundFile:
-    return FoundFile(path, size, None, FileKind.FILE)
+    return FoundFile(path, size, SHA256, FileKind.FILE)
 
 
 class Artifacts(dict[str, str]):
@@ -56,14 +63,40 @@ def test_a_file_that_is_too_large_is_skipped_and_a_later_smaller_one_selected() 
         {"clock": 1, "files": [["a", 1, None, "folder", None]]},
         {"clock": 1, "files": [["a", 1, None, "file", "no base64"]]},
         {"clock": 1, "files": [["a", 1, None, "file"]]},
+        {"clock": 1, "files": [["a", 1, "no digest", "file", None]]},
+        {"clock": 1, "files": [["a", 1, SHA256[1:], "file", None]]},
+        {"clock": 1, "files": [["a", 1, SHA256 + "\n", "file", None]]},
+        {"clock": 1, "files": [["a", 1, "\u0661" * 64, "file", None]]},
         {"clock": 1, "files": "a"},
     ],
 )
 def test_a_forged_listing_is_rejected(forged: object) -> None:
     """A value outside the contract would make the stored result unreadable for retries."""
-    assert parse_listing({"clock": 1, "files": [["a", 1, None, "file", None]]}).files == (file("a"),)
+    assert parse_listing({"clock": 1, "files": [["a", 1, SHA256, "file", None]]}).files == (file("a"),)
     with pytest.raises(ServiceFault):
         parse_listing(forged)
+
+
+def test_a_file_whose_digest_is_missing_in_a_forged_listing_is_skipped() -> None:
+    collected = CollectedOutputs()
+    listed = parse_listing({"clock": 1, "files": [["a", 1, None, "file", None], ["b", 1, SHA256, "file", None]]})
+    assert select_files(listed.files, Outputs(), collected) == [file("b")]
+    assert collected.skipped == [SkippedFile("a", 1, SkipReason.UNREADABLE)]
+
+
+def test_a_file_that_changes_while_it_is_listed_is_not_read_without_end(tmp_path: Path) -> None:
+    regular, pipe, link = tmp_path / "regular", tmp_path / "pipe", tmp_path / "link"
+    regular.write_bytes(b"ab" * 1_000_000)
+    os.mkfifo(pipe)
+    link.symlink_to(regular)
+    whole = hashlib.sha256(regular.read_bytes()).hexdigest()
+    assert read(str(regular), 2_000_000) == (whole, None)
+    assert read(str(regular), 2_000_000, keep=True) == (whole, regular.read_bytes())
+    assert read(str(regular), 1, keep=True) == (hashlib.sha256(b"ab").hexdigest(), None)
+    assert read(str(regular), 3_000_000, keep=True) == (whole, None)
+    for path in ("/dev/zero", str(pipe), str(link), str(tmp_path)):
+        with pytest.raises(OSError):
+            read(path, 1)
 
 
 def test_numbered_names_are_in_numeric_order() -> None:

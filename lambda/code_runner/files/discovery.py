@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ MAX_ROWS = 10_000
 MAX_ROW_BYTES = 4 * 1024 * 1024
 """Maximum total size of the rows without content: the service returns the listing twice, in an event of 24 MiB."""
 MAX_NAME_CHARACTERS = 4_096
+SHA256 = re.compile(r"[0-9a-f]{64}")
 SHA256_PREFIX_DIGITS = 32
 """Number of digits of an input's SHA-256 that are sent to recognise it. A prefix keeps the command short."""
 DIGEST_BYTES_PER_SECOND = 100_000_000
@@ -163,7 +165,7 @@ def _file_from(row: object) -> FoundFile:
     """Parses one row. A path outside the working directory is listed but never read."""
     match row:
         case [str(path), int(size), str() | None as sha256, str(kind), str() | None as content] if (
-            0 <= size <= MAX_NUMBER and kind in FILE_KINDS
+            0 <= size <= MAX_NUMBER and kind in FILE_KINDS and (sha256 is None or SHA256.fullmatch(sha256))
         ):
             path = path.encode("utf-8", "backslashreplace").decode()[:MAX_NAME_CHARACTERS]
             reported = FILE_KINDS[kind]

@@ -184,7 +184,7 @@ def _skip_reason(file: FoundFile, selected: int, bytes_left: int, outputs: Outpu
         return SkipReason.TOO_MANY_FILES
     if file.size > bytes_left:
         return SkipReason.TOO_MANY_BYTES
-    return None
+    return None if file.sha256 else SkipReason.UNREADABLE  # the listing has the digest of every file within the limits
 
 
 def _store_contents(

@@ -4,11 +4,15 @@ It does not import other modules of the product. It is started with `python3 -I 
 left in the working directory or in its packages are not imported. It prints one line of JSON after a marker:
 {"clock": µs, "files": [[path, size in bytes, sha256 or null, kind, content in base64 or null]]}. Links are listed and
 never followed. Content is read only for files within the limits and for inputs. Unchanged inputs are left out.
+
+Processes of the program may still run and change or create files at any time. So no file can make this script wait
+forever, and a figure that cannot be moved does not prevent the listing.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -17,7 +21,7 @@ import stat
 import sys
 import time
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +30,9 @@ CLOCK_REALTIME_COARSE = 5
 """The kernel uses this clock for change times, so no later change has an earlier time."""
 CLOCK_TICK_SECONDS = 0.01
 """The longest interval of that clock."""
+BLOCK_BYTES = 1 << 20
+FIGURE = re.compile(r"([0-9]{1,18})\.png")
+"""The names of saved figures."""
 
 
 def main(task: dict[str, Any]) -> None:
@@ -115,7 +122,7 @@ def select(
                 elif display(path) != path:
                     row[3] = "unreadable"  # by the service, whose tools take paths as text
                 elif files_left > 0 and size <= bytes_left and is_returnable(path, task):
-                    row[2], content = read(path, size if size <= content_left else -1)
+                    row[2], content = read(path, size, keep=size <= content_left)
                     files_left, bytes_left = files_left - 1, bytes_left - size
                     if content is not None:
                         content_left -= size
@@ -133,19 +140,31 @@ def is_unchanged(row: list[Any], inputs: dict[str, Any]) -> bool:
     if path not in inputs or inputs[path][0] != size:
         return False
     version = inputs[path][1]
-    return version == changed if isinstance(version, int) else read(path)[0].startswith(version)
+    return version == changed if isinstance(version, int) else read(path, size)[0].startswith(version)
 
 
-def read(path: str, size: int = -1) -> tuple[str, bytes | None]:
-    """Returns the SHA-256 of a regular file, and its content if it has exactly `size` bytes."""
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123
-        content = file.read(size + 1) if size >= 0 else b""
-        sha256 = hashlib.sha256(content)
-        if len(content) == size:
-            return sha256.hexdigest(), content
-        while block := file.read(1 << 20):
+def read(path: str, size: int, *, keep: bool = False) -> tuple[str, bytes | None]:
+    """Returns the SHA-256 of a regular file, and with `keep` its content if it still has exactly `size` bytes.
+
+    At most one byte more than `size` is read, because another process may write without end.
+    """
+    sha256, blocks, remaining = hashlib.sha256(), list[bytes](), size + 1
+    with open_regular(path) as file:
+        while block := file.read(min(BLOCK_BYTES, remaining)):
             sha256.update(block)
-    return sha256.hexdigest(), None
+            remaining -= len(block)
+            if keep:
+                blocks.append(block)
+    return sha256.hexdigest(), b"".join(blocks) if keep and remaining == 1 else None
+
+
+def open_regular(path: str) -> IO[bytes]:
+    """Opens a regular file. Another process may have replaced it. Raises OSError for any other file."""
+    file = open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")  # noqa: PTH123, SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(path)
+    return file
 
 
 def take_figures(folder: str) -> tuple[set[str], list[list[Any]]]:
@@ -160,26 +179,63 @@ def take_figures(folder: str) -> tuple[set[str], list[list[Any]]]:
         names = os.listdir(folder)  # noqa: PTH208 - only names are needed
     except OSError:
         return set(), [["figures", 0, None, "no figure"]]
-    import shutil  # imported here because most listings have no figures
-
     record = f"{folder}/moved"
-    moved: list[str] = json.loads(open(record).read()) if "moved" in names else []  # noqa: PTH123, SIM115
-    numbers = sorted(int(name.removesuffix(".png")) for name in names if name.endswith(".png"))
-    for number in numbers:
+    moved = read_record(record)
+    failed = [f"figure-{name.removesuffix('.failed')}.png" for name in names if name.endswith(".failed")]
+    for number in sorted(int(match[1]) for match in map(FIGURE.fullmatch, names) if match):
         path, copy = f"figure-{number}.png", 1
         while os.path.lexists(path):
             copy += 1
             path = f"figure-{number}-{copy}.png"
-        moved.append(path)
-        with open(record, "w") as file:  # noqa: PTH123
-            json.dump(moved, file)
-        shutil.move(f"{folder}/{number}.png", path)
-        os.chmod(path, 0o644)  # noqa: PTH101 - the program's umask may have removed all permissions
+        try:
+            write_record(record, [*moved, path])
+            move(f"{folder}/{number}.png", path)
+        except OSError:  # the disk is full, or the program has removed permissions or replaced files
+            failed.append(f"figure-{number}.png")
+        else:
+            moved.append(path)
     time.sleep(CLOCK_TICK_SECONDS)  # so that the figures are older than this listing
-    failed = [f"figure-{name.removesuffix('.failed')}.png" for name in names if name.endswith(".failed")]
     if "done" not in names:
         failed.append("figures")
     return set(moved), [[path, 0, None, "no figure"] for path in failed]
+
+
+def read_record(path: str) -> list[str]:
+    """Returns the paths that an earlier call recorded, or none if there is no valid record."""
+    try:
+        with open_regular(path) as file:
+            paths: Any = json.load(file)
+    except (OSError, ValueError, RecursionError):
+        return []
+    if not isinstance(paths, list):
+        return []
+    return [item for item in cast("list[Any]", paths) if isinstance(item, str)]
+
+
+def write_record(path: str, paths: list[str]) -> None:
+    """Replaces the record. Raises OSError."""
+    new = f"{path}.new"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(new)  # noqa: PTH108
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123
+        json.dump(paths, file)
+    os.replace(new, path)  # noqa: PTH105
+
+
+def move(source: str, path: str) -> None:
+    """Moves a regular file to an unused path, or leaves no file there and raises OSError."""
+    import shutil  # imported here because most listings have no figures
+
+    if not stat.S_ISREG(os.lstat(source).st_mode):
+        raise OSError(source)
+    try:
+        shutil.move(source, path)
+        os.chmod(path, 0o644)  # noqa: PTH101 - the program's umask may have removed all permissions
+    except OSError:
+        if os.path.lexists(source):
+            with contextlib.suppress(OSError):
+                os.unlink(path)  # noqa: PTH108 - an incomplete copy
+        raise
 
 
 if __name__ == "__main__":
