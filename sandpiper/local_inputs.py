@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sandpiper.errors import CliError
 from sandpiper_contract.field_types import parse_relative_path
 from sandpiper_contract.files import MAX_INPUTS
+from sandpiper_contract.program_source import encode_program
 from sandpiper_contract.settings import INPUTS
 
 if TYPE_CHECKING:
@@ -160,7 +161,8 @@ def with_files(
     uploaded += [{"path": folder, "s3Prefix": uploads.folder_address(folder)} for folder in _folders(files)]
     complete = _with_inputs(request, uploaded)
     if _size(complete) > MAX_REQUEST_BYTES and "code" in complete:
-        complete["codeS3Uri"] = uploads.put_program(complete.pop("code"))
+        program = encode_program(complete.pop("code"), complete.get("language", "python"))
+        complete["codeS3Uri"] = uploads.put_program(program)
     return complete
 
 
@@ -210,13 +212,11 @@ class _Uploads:
         """Returns the S3 URI of an uploaded folder."""
         return f"{S3}{self._bucket}/{self._folder}/{path}/"
 
-    def put_program(self, code: str) -> str:
+    def put_program(self, program: bytes) -> str:
         """Uploads the program next to the folder of the files, and returns its S3 URI."""
         key = f"{self._folder}-program"
         self._progress("uploading the program")
-        return self._put(
-            "the program", key, lambda: self._s3.put_object(Bucket=self._bucket, Key=key, Body=code.encode())
-        )
+        return self._put("the program", key, lambda: self._s3.put_object(Bucket=self._bucket, Key=key, Body=program))
 
     def _put(self, subject: str, key: str, put: Callable[[], object]) -> str:
         address = f"{S3}{self._bucket}/{key}"

@@ -47,12 +47,20 @@ def encode_program(text: str, language: str) -> bytes:
     A Python program with a comment for another encoding is written in that encoding, as in the file that it came from.
     """
     data = text.encode()
-    if language != "python" or text.isascii():
+    if language != "python":
         return data
     try:
-        return text.encode(declared_encoding(data))
+        encoding = declared_encoding(data)
+        return data if _is_read_as(text, data, encoding) else text.encode(encoding)
     except (SyntaxError, UnicodeError):  # Python reports the comment
         return data
+
+
+def _is_read_as(text: str, data: bytes, encoding: str) -> bool:
+    try:
+        return data.decode(encoding) == text
+    except UnicodeError:
+        return False
 
 
 def without_mark(text: str) -> str:

@@ -799,8 +799,10 @@ def test_run_reads_inputs_and_the_program_from_s3(product: Product, tmp_path: Pa
 
 @pytest.mark.usefixtures("product")
 def test_run_uploads_a_program_that_is_too_long_for_a_request(tmp_path: Path) -> None:
-    run = sandpiper("run", "-", "--out", tmp_path, text=f"# {'x' * 300_000}\nprint('ran')")
-    assert (run.returncode, run.stdout) == (0, "ran\n"), run.stderr
+    program = tmp_path / "long.py"
+    program.write_text(f"# coding: latin-1\n# {'x' * 300_000}\nprint('ran', 'é')", encoding="latin-1")
+    run = sandpiper("run", program, "--out", tmp_path)
+    assert (run.returncode, run.stdout) == (0, "ran é\n"), run.stderr
 
 
 @pytest.mark.usefixtures("product")

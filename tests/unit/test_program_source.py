@@ -6,7 +6,7 @@ import pytest
 
 from code_runner.agentcore.programs import Code, as_command
 from sandpiper_contract.errors import InvalidRequest
-from sandpiper_contract.program_source import decode_program
+from sandpiper_contract.program_source import decode_program, encode_program
 
 
 @pytest.mark.parametrize("language", ["python", "javascript", "typescript"])
@@ -24,6 +24,14 @@ def test_python_programs_have_the_declared_encoding() -> None:
     assert "é" in text
     _, (file,) = as_command(Code(text))
     assert file.data == data
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "cp1252", "utf-7", "unicode_escape", "raw_unicode_escape"])
+@pytest.mark.parametrize("program", ["print('\xe9')\r\n", "x = 1 + 1 # é", "x = '~\\\\'"])
+def test_an_encoded_program_is_decoded_as_the_same_text(encoding: str, program: str) -> None:
+    """A program that is too long for a request passes through S3."""
+    text = f"#!python\n# coding: {encoding}\n{program}"
+    assert decode_program("codeS3Uri", encode_program(text, "python"), "python") == text
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "rot13", "unicode_escape", "utf-7"])
