@@ -38,8 +38,8 @@ FLAGS = {
 }
 """The flag for each field of the request."""
 _QUOTED_OR_FIELD = re.compile(rf"'[^']*'|(?<![\w./-])({'|'.join(map(re.escape, FLAGS))})\b(?!/)(?:\[\d+])?(?:\.\w+)?")
-_LOCATION = re.compile(rf"({'|'.join(map(re.escape, FLAGS))})(?:\[\d+])?(?:\.\w+)?(?= is | s3://|:)")
-"""The field that a message of the contract begins with."""
+_LOCATION = re.compile(rf"([A-Z]\w+: )?({'|'.join(map(re.escape, FLAGS))})(?:\[\d+])?(?:\.\w+)?(?= is | s3://|:)")
+"""The name of an error, and the field that its message begins with."""
 EXAMPLES = """
 [bold]Examples[/]
 
@@ -225,9 +225,9 @@ def location_as_flag(failure: str) -> str:
 
     The rest is the message of the session function or of the service, and is not changed.
     """
-    message = failure.removeprefix("InvalidRequest: ")
-    found = _LOCATION.match(message)
-    return FLAGS[found[1]] + message[found.end() :] if found else message
+    found = _LOCATION.match(failure)
+    message = f"{found[1] or ''}{FLAGS[found[2]]}{failure[found.end() :]}" if found else failure
+    return message.removeprefix("InvalidRequest: ")
 
 
 def in_flags(message: str) -> str:

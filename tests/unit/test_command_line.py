@@ -78,6 +78,11 @@ def test_an_error_names_flags_instead_of_fields(error: str, message: str) -> Non
             "SessionLost: running the code: ValidationException: Code interpreter session 01 is not active; it may",
             "SessionLost: running the code: ValidationException: Code interpreter session 01 is not active; it may",
         ),
+        (
+            "StorageError: inputs[0].s3Uri s3://b/inputs/a: the object does not exist",
+            "StorageError: --input s3://b/inputs/a: the object does not exist",
+        ),
+        ("InvalidRequest: inputs[0] is 1; allowed: an object", "--input is 1; allowed: an object"),
         ("InvalidRequest: language models are unavailable", "language models are unavailable"),
     ],
 )
