@@ -21,6 +21,7 @@ from xml.etree import ElementTree
 
 import boto3
 import pytest
+import urllib3
 from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
@@ -488,3 +489,41 @@ def test_large_object_behaves_like_a_small_one(tmp_path: Path) -> None:
     assert s3.get_object_attributes(Bucket=bucket, Key="copy", ObjectAttributes=["Checksum"])["Checksum"][
         "ChecksumSHA256"
     ] == sha256(content)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "code"),
+    [((1, 2), ""), ((2, 1), "InvalidPartOrder"), ((1, 1), "InvalidPartOrder"), ((1, 2, 2), "InvalidPartOrder")],
+)
+def test_parts_are_listed_once_in_ascending_order(signer: Signer, numbers: tuple[int, ...], code: str) -> None:
+    """A part that is listed many times would make an object of any size, in memory."""
+    s3, target = any_client("s3"), {"Bucket": signer.bucket, "Key": f"parts-{uuid.uuid4().hex}"}
+    upload = {**target, "UploadId": s3.create_multipart_upload(**target)["UploadId"]}
+    first, last = b"a" * 5 * MEBIBYTE, b"b"
+    etags = {
+        number: s3.upload_part(**upload, PartNumber=number, Body=content)["ETag"]
+        for number, content in ((1, first), (2, last))
+    }
+    parts = [{"PartNumber": number, "ETag": etags[number]} for number in numbers]
+    try:
+        s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+    except s3.exceptions.ClientError as error:
+        assert error.response["Error"]["Code"] == code
+    else:
+        assert code == ""
+        assert s3.get_object(**target)["Body"].read() == first + last
+
+
+def test_list_of_parts_without_a_number_does_not_hide_its_order(signer: Signer) -> None:
+    s3, target = any_client("s3"), {"Bucket": signer.bucket, "Key": f"parts-{uuid.uuid4().hex}"}
+    upload = {**target, "UploadId": s3.create_multipart_upload(**target)["UploadId"]}
+    s3.upload_part(**upload, PartNumber=1, Body=b"a")
+    url = s3.generate_presigned_url("complete_multipart_upload", Params=upload)
+    part = "<Part><PartNumber>1</PartNumber></Part>"
+
+    def complete(parts: str) -> bytes:
+        xml = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>"
+        return urllib3.request("POST", url, body=xml).data
+
+    assert b"InvalidPartOrder" in complete(f"<Part><PartNumber/></Part>{part * 3}")
+    assert b"CompleteMultipartUploadResult" in complete(part)

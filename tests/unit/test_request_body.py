@@ -6,12 +6,23 @@ import copy
 import hashlib
 import os
 import tempfile
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
 
 from local_aws.ministack import request_body
-from local_aws.ministack.request_body import MEMORY_BYTES, BodyWriter, DiskFullError, FileBody, digest_of, in_file
+from local_aws.ministack.request_body import (
+    MEMORY_BYTES,
+    MIN_AVAILABLE_BYTES,
+    BodyWriter,
+    DiskFullError,
+    FileBody,
+    MemoryFullError,
+    digest_of,
+    in_file,
+    require_memory,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,6 +55,17 @@ def test_other_bodies_are_in_memory() -> None:
     writer.write(CONTENT)
     assert type(writer.body()) is bytes
     assert BodyWriter(in_file=True).body() == b""
+
+
+@pytest.mark.parametrize(("size", "accepted"), [(100, True), (101, False)])
+def test_object_that_leaves_too_little_memory_is_refused(
+    size: int, accepted: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    info = tmp_path / "meminfo"
+    info.write_text(f"MemTotal: 9999999 kB\nMemAvailable: {MIN_AVAILABLE_BYTES // 1024 + 100} kB\nHugePages_Total: 0\n")
+    monkeypatch.setattr(request_body, "MEMORY_INFO", info)
+    with nullcontext() if accepted else pytest.raises(MemoryFullError):
+        require_memory(size * 1024)
 
 
 def test_body_that_leaves_too_little_space_is_refused(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

@@ -11,7 +11,14 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from local_aws.ministack.request_body import Body, BodyWriter, DiskFullError
+from local_aws.ministack.request_body import (
+    MIN_AVAILABLE_BYTES,
+    Body,
+    BodyWriter,
+    DiskFullError,
+    MemoryFullError,
+    require_memory,
+)
 from local_aws.settings import MIN_FREE_BYTES
 
 if TYPE_CHECKING:
@@ -32,6 +39,10 @@ MAX_UNSIGNED_BODY_BYTES = MEBIBYTE
 """Limit of a request body without a signature. CloudFormation accepts 4 KiB from a custom resource."""
 MAX_DRAINED_BYTES = 64 * MEBIBYTE
 """Bytes of a rejected body that are read and discarded: a client that is still sending may miss the response."""
+MEMORY_FULL = (
+    f"The machine of the embedded AWS has less than {MIN_AVAILABLE_BYTES // MEBIBYTE} MiB of memory available besides "
+    "this object: delete objects, or end other programs"
+)
 HEALTH = ("GET", "/_ministack/health")
 CUSTOM_RESOURCE = ("PUT", "/_ministack/cfn-response/")
 """The response of a custom resource. Like `HEALTH`, it needs no signature: its URL is secret, as on AWS."""
@@ -133,8 +144,12 @@ class Gateway:
             body = await _read_body(receive, BodyWriter(in_file=is_upload), 0 if rejection else limit)
         except _TooLargeError:
             return rejection or _too_large(limit), b""
+            if isinstance(body, bytes) and (head.method == "PUT" or len(body) > MEBIBYTE):
+                require_memory()  # the content of an object stays in memory
         except DiskFullError:
             return _disk_full(), b""
+        except MemoryFullError:
+            return _entity_too_large(MEMORY_FULL), b""
         if is_unsigned or rejection:
             return rejection, body
         return self._with_body(_request(scope, body)), body

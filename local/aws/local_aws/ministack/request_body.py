@@ -10,6 +10,7 @@ import hashlib
 import mmap
 import os
 import tempfile
+from pathlib import Path
 from typing import IO, Any, cast
 
 from local_aws.settings import MIN_FREE_BYTES
@@ -19,12 +20,19 @@ MEMORY_BYTES = 16 * MEBIBYTE
 """Larger objects are held in a file, and larger parts of an object are views of it."""
 SPACE_CHECK_BYTES = 64 * MEBIBYTE
 """Number of bytes after which the free space is checked again."""
+MIN_AVAILABLE_BYTES = 512 * MEBIBYTE
+"""Memory of the machine that objects have to leave, so that code in a sandbox cannot exhaust it by uploads."""
+MEMORY_INFO = Path("/proc/meminfo")
 HASHES = ("md5", "sha256")
 """The hashes that are computed while a body arrives: S3 stores an MD5, and clients sign a SHA-256."""
 
 
 class DiskFullError(Exception):
     """The disk of the temporary folder has less free space than uploads have to leave (`MIN_FREE_BYTES`)."""
+
+
+class MemoryFullError(Exception):
+    """The machine has less available memory than objects have to leave (`MIN_AVAILABLE_BYTES`)."""
 
 
 class FileBody(mmap.mmap):
@@ -123,3 +131,14 @@ def in_file(content: bytes) -> Body:
 def digest_of(body: Body, name: str) -> bytes:
     """Returns the MD5 or SHA-256 digest of a body."""
     return body.digests[name] if isinstance(body, FileBody) else hashlib.new(name, body, usedforsecurity=False).digest()
+
+
+def require_memory(size: int = 0) -> None:
+    """Checks that the machine has memory for `size` more bytes.
+
+    Raises:
+        MemoryFullError: It has too little.
+    """
+    fields = dict(line.split(":") for line in MEMORY_INFO.read_text().splitlines())
+    if int(fields["MemAvailable"].split()[0]) * 1024 < MIN_AVAILABLE_BYTES + size:
+        raise MemoryFullError

@@ -7,21 +7,35 @@ from __future__ import annotations
 
 import base64
 import logging
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+from xml.etree.ElementTree import ParseError
 
 import ministack.app
+from defusedxml.ElementTree import fromstring
 from ministack.services import s3
 
-from local_aws.ministack.request_body import MEBIBYTE, DiskFullError, FileBody, digest_of, in_file
+from local_aws.ministack.gateway import MEMORY_FULL
+from local_aws.ministack.request_body import (
+    MEBIBYTE,
+    DiskFullError,
+    FileBody,
+    MemoryFullError,
+    digest_of,
+    in_file,
+    require_memory,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from local_aws.ministack.request_body import Body
 
     Message = dict[str, Any]
 
 MINISTACK_VERSION = "1.5.33"
+PART_ORDER = "The list of parts was not in ascending order. The parts list must be specified in order by part number."
+"""The message of S3: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html"""
 log = logging.getLogger("s3")
 _read_request_body = ministack.app._read_request_body
 _send_response = ministack.app._send_response
@@ -87,9 +101,21 @@ def get_object_data(*arguments: Any, **options: Any) -> bytes | None:
     return bytes(content) if isinstance(content, FileBody) else content
 
 
-def complete_multipart_upload(bucket: str, key: str, *arguments: Any, **options: Any) -> Any:
-    """Completes a multipart upload. MiniStack joins the parts in memory; the object is then moved to a file."""
-    response = _complete_multipart_upload(bucket, key, *arguments, **options)
+def complete_multipart_upload(bucket: str, key: str, body: bytes, query: Mapping[str, Any], *arguments: Any) -> Any:
+    """Completes a multipart upload. MiniStack joins the parts in memory; the object is then moved to a file.
+
+    MiniStack sorts the parts and accepts a part that is listed several times. S3 rejects both, and the joined object
+    could have any size.
+    """
+    numbers = _part_numbers(body)
+    if any(number >= following for number, following in pairwise(numbers)):
+        return s3._error("InvalidPartOrder", PART_ORDER, 400, f"/{bucket}/{key}")
+    parts = s3._multipart_uploads.get(s3._qp(query, "uploadId"), {}).get("parts", {})
+    try:
+        require_memory(sum(len(parts[number]["body"]) for number in numbers if number in parts))
+    except MemoryFullError:
+        return s3._error("EntityTooLarge", MEMORY_FULL, 413, f"/{bucket}/{key}")
+    response = _complete_multipart_upload(bucket, key, body, query, *arguments)
     stored = (s3._ensure_bucket(bucket) or {"objects": {}})["objects"].get(key, {})
     content = stored.get("body")
     if response[0] != 200 or not isinstance(content, bytes):
@@ -106,3 +132,12 @@ def complete_multipart_upload(bucket: str, key: str, *arguments: Any, **options:
         if record.get(name) is content:
             record[name] = moved
     return response
+
+
+def _part_numbers(body: bytes) -> list[int]:
+    """Returns the numbers of the listed parts, or none if the list is not valid: MiniStack then responds."""
+    try:
+        texts = [element.text for element in fromstring(body).iter() if element.tag.rpartition("}")[2] == "PartNumber"]
+        return [int(text) for text in texts if text is not None]
+    except (ParseError, ValueError):
+        return []
