@@ -160,7 +160,7 @@ def test_the_variables_of_every_function_fit_lambdas_quota(largest: Assembly) ->
 def test_the_bucket_has_a_lifecycle_rule_for_every_folder_within_the_quota(largest: Assembly) -> None:
     buckets = largest["sandpiper-" + "e" * 20 + "-storage"].resources("AWS::S3::Bucket").values()
     rules = [rule for bucket in buckets for rule in bucket["LifecycleConfiguration"]["Rules"]]
-    assert len({rule.get("Prefix") for rule in rules} - {None}) == 100 * (3 + 5)
+    assert len({rule.get("Prefix") for rule in rules} - {None}) == 100 * 3
     assert max(len(bucket["LifecycleConfiguration"]["Rules"]) for bucket in buckets) <= LIFECYCLE_RULES
 
 

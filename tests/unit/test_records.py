@@ -97,7 +97,7 @@ def test_a_record_parsed_from_json_equals_the_record_created_in_python(record: t
     assert outcomes == {True, False}
 
 
-@pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
+@pytest.mark.parametrize("record", [record for record in RECORDS.values() if fields_of(record)])
 def test_a_record_accepts_exactly_the_values_that_survive_a_round_trip(record: type[Record]) -> None:
     outcomes = set[bool]()
 

@@ -245,6 +245,8 @@ def _create_parent(
     own = _own_group(controller)
     if own is None or not (root / own).is_dir():
         return False
+    if controller.version == 2 and not (root / "cgroup.controllers").is_file():
+        return False  # version 2 is mounted elsewhere, next to version 1: this folder is no control group
     for ancestor in (root / own, *(root / own).parents):
         if not ancestor.is_relative_to(root):
             return False
