@@ -49,17 +49,20 @@ def with_emulator(agentcore_runtime: Path, tmp_path: Path) -> Generator[Callable
 def test_a_session_that_starts_during_close_ends(with_emulator: Callable[[Work], None]) -> None:
     async def work(emulator: Emulator) -> None:
         acquire, acquired = emulator.acquire_sandbox, asyncio.get_running_loop().create_future()
+        closing: list[asyncio.Task[None]] = []
 
         async def acquire_and_close(interpreter: Interpreter) -> Sandbox:
             acquired.set_result(await acquire(interpreter))
-            await emulator.sessions.close()
+            closing.append(asyncio.create_task(emulator.sessions.close()))
+            await asyncio.sleep(0)  # it begins, and waits for this start
             sandbox: Sandbox = acquired.result()
             assert sandbox.alive
             return sandbox
 
         emulator.acquire_sandbox = acquire_and_close
         with pytest.raises(InternalServerError, match="the emulator is ending"):
-            await emulator.call("StartCodeInterpreterSession", MANAGED)
+            await asyncio.wait_for(emulator.call("StartCodeInterpreterSession", MANAGED), TIMEOUT_SECONDS)
+        await asyncio.wait_for(closing[0], TIMEOUT_SECONDS)
         assert not acquired.result().alive
         assert emulator.sessions.live() == []
 
