@@ -7,10 +7,12 @@ read repeatedly until no attempt is starting. An invocation whose session is sto
 from __future__ import annotations
 
 import logging
+import re
 import time
-from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import TYPE_CHECKING
 
+from code_runner.agentcore.concurrency import map_concurrently
 from code_runner.agentcore.service_errors import storage_errors
 from code_runner.idempotency.stored_record import OwnSession, Status, StoredRecord, read_record
 from code_runner.session import stop_session
@@ -33,7 +35,8 @@ POLL_INTERVAL_SECONDS = 5
 """Time until the second reading: an invocation writes its first record within seconds of its start."""
 MAX_SECONDS = 45
 """How long to wait for attempts that are starting a session."""
-PARALLEL_READS = 8
+_RECORD = re.compile(rf"[^/]+(?:/[a-z]+=[^/]+)*/{re.escape(RECORD_NAME)}")
+"""A record's key below the folder of its execution. A file of a program, of any name, is below `files/`."""
 
 
 def stop_sessions_of(
@@ -45,26 +48,31 @@ def stop_sessions_of(
 ) -> tuple[str, ...]:
     """Stops all sessions of the run's execution and returns the ids of those that were live.
 
+    `on_stop_failed` is called for each session that could not be stopped, with the last error.
+
     Raises:
         StorageError: The records cannot be listed.
     """
     folder = tenant.folder(RUNS, run.execution_key)
     until = min(deadline.at, time.monotonic() + MAX_SECONDS)
-    stopped, handled = list[str](), set[OwnSession]()
-    for reading in range(2 + MAX_SECONDS // POLL_INTERVAL_SECONDS):
+    stopped, ended, failed = list[str](), set[OwnSession](), dict[OwnSession, RunError]()
+    for reading in count():
         if reading:
             time.sleep(POLL_INTERVAL_SECONDS)
         records = _records(clients, folder)
-        for session in {found for record in records for found in _sessions(record, tenant)} - handled:
+        for session in {found for record in records for found in _sessions(record, tenant)} - ended:
             try:
                 if stop_session(clients, session.interpreter_id, session.session_id):
                     stopped.append(session.session_id)
-                handled.add(session)
+                ended.add(session)
+                failed.pop(session, None)
             except RunError as error:
-                on_stop_failed(session.session_id, error)
+                failed[session] = error
         starting = any(record.status is Status.CLAIMED for record in records)
         if time.monotonic() + POLL_INTERVAL_SECONDS > until or (reading and not starting):
             break
+    for session, error in failed.items():
+        on_stop_failed(session.session_id, error)
     return tuple(stopped)
 
 
@@ -73,7 +81,8 @@ def _records(clients: Clients, folder: S3Object) -> list[StoredRecord]:
     with storage_errors("listing the records of the execution", folder.uri):
         pages = clients.s3.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=f"{folder.key}/")
         keys = [item.get("Key", "") for page in pages for item in page.get("Contents", [])]
-    addresses = [S3Object(folder.bucket, key) for key in keys if key.endswith(f"/{RECORD_NAME}")]
+    start = len(folder.key) + 1
+    addresses = [S3Object(folder.bucket, key) for key in keys if _RECORD.fullmatch(key[start:])]
 
     def read(address: S3Object) -> StoredRecord | None:
         try:
@@ -82,8 +91,7 @@ def _records(clients: Clients, folder: S3Object) -> list[StoredRecord]:
             log.warning("record not read: %s", error)
             return None
 
-    with ThreadPoolExecutor(PARALLEL_READS) as pool:
-        return [record for record in pool.map(read, addresses) if record is not None]
+    return [record for record in map_concurrently(read, addresses) if record is not None]
 
 
 def _sessions(record: StoredRecord, tenant: TenantConfig) -> Iterator[OwnSession]:

@@ -538,7 +538,9 @@ def test_the_managed_interpreter_without_a_role_transfers_large_files(runner: Ru
         )
         assert [(file.path, file.sha256) for file in result.files] == [("out", digest(content(LARGE, "out")))]
         assert [(file.path, file.reason) for file in result.skipped] == [("link", SkipReason.NOT_REGULAR)]
-        with pytest.raises(StorageError, match=r"inputs\[0\].s3Uri: link/in cannot be written: unwritable: Not a dir"):
+        with pytest.raises(
+            InvalidRequest, match=r"inputs\[0\].s3Uri: link/in cannot be written: unwritable: Not a dir"
+        ):
             session.run(Code("1"), inputs=(runner.s3_input("link/in", MEDIUM, "in"),))
 
 

@@ -438,6 +438,15 @@ def test_a_stopped_execution_stays_stopped_when_its_running_task_fails(
     assert "ExecutionFailed" not in types()
 
 
+def _save_record_as_file(product: Product, source: str, target: str) -> None:
+    """Saves the record of an execution as an output file of another one, as a program can do."""
+    objects, bucket = product.session.client("s3"), product.deployment.bucket
+    folders = [f"{product.deployment.prefix}/runs/{Run(execution).execution_key}/" for execution in (source, target)]
+    (record,) = objects.list_objects_v2(Bucket=bucket, Prefix=folders[0]).get("Contents", [])
+    content = objects.get_object(Bucket=bucket, Key=record.get("Key", ""))["Body"].read()
+    objects.put_object(Bucket=bucket, Key=f"{folders[1]}Open/files/claim.json", Body=content)
+
+
 def test_one_command_stops_an_execution_with_its_open_session_or_one_session(
     product: Product, function: str, machine: Callable[[States], str]
 ) -> None:
@@ -451,6 +460,7 @@ def test_one_command_stops_an_execution_with_its_open_session_or_one_session(
     arn = machine(states)
     executions = [workflows.start_execution(stateMachineArn=arn)["executionArn"] for _ in range(2)]
     wait_until(lambda: len(product.live_sessions()) == 2)
+    _save_record_as_file(product, executions[1], executions[0])
     (stopped,) = stopping.stop_execution(product.session, product.deployment, executions[0])
     assert workflows.describe_execution(executionArn=executions[0])["status"] == "ABORTED"
     (live,) = product.live_sessions()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
+from code_runner.agentcore.concurrency import map_concurrently
 from code_runner.agentcore.limits import BATCH_BYTES, FUNCTION_TRANSFER_BYTES, batches
 from code_runner.files.discovery import FileKind, find_files
 from code_runner.files.errors import FileSkipped
@@ -16,7 +17,7 @@ from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, PayloadT
 from sandpiper_contract.files import SkippedFile, SkipReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from code_runner.agentcore.client import CodeInterpreterClient
     from code_runner.files.chunked_transfer import Chunks
@@ -34,12 +35,6 @@ _KIND_REASONS = {
     FileKind.CONTROL_CHARACTERS: SkipReason.CONTROL_CHARACTERS,
     FileKind.NO_FIGURE: SkipReason.NO_FIGURES,
 }
-UPLOAD_REASONS = {"changed": SkipReason.CHANGED, "unreadable": SkipReason.UNREADABLE}
-"""The reason for each status of an upload that no other transfer would change."""
-CONCURRENT_PUTS = 8
-"""Number of files that the function stores at the same time. botocore keeps at most 10 connections."""
-Item = TypeVar("Item")
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -125,7 +120,7 @@ def _upload(
     storage: Storage,
     collected: CollectedOutputs,
 ) -> list[FoundFile]:
-    """Lets the sandbox send files to S3. Returns the files that S3 did not take from it."""
+    """Lets the sandbox send files to S3. Returns the files that were not stored."""
     from code_runner.files import s3_transfer  # imported here to keep cold starts fast
 
     remaining: list[FoundFile] = []
@@ -133,8 +128,8 @@ def _upload(
         if status is None:
             stored = storage.output_file(file.path, file.size, str(file.sha256), outputs.link_seconds)
             collected.files.append(stored)
-        elif status in UPLOAD_REASONS:
-            collected.skip(file, UPLOAD_REASONS[status])
+        elif status in s3_transfer.UPLOAD_REASONS:
+            collected.skip(file, s3_transfer.UPLOAD_REASONS[status])
         else:
             log.warning("%s not sent to S3 by the session: %s", file.path, status)
             remaining.append(file)
@@ -211,7 +206,7 @@ def _store_contents(
             log.warning("%s", error)
             return None
 
-    for (file, content), stored in zip(contents, _map(put, contents), strict=True):
+    for (file, content), stored in zip(contents, map_concurrently(put, contents), strict=True):
         if isinstance(stored, SkipReason):
             collected.skip(file, stored)
         elif stored is not None:
@@ -220,16 +215,6 @@ def _store_contents(
             collected.files.append(inline_file(file.path, content, str(file.sha256)))
         else:
             collected.skip(file, SkipReason.NOT_STORED)
-
-
-def _map(function: Callable[[Item], Value], items: Sequence[Item]) -> list[Value]:
-    """Calls a function with each item, in threads if there are several."""
-    if len(items) <= 1:
-        return [function(item) for item in items]
-    from concurrent.futures import ThreadPoolExecutor  # imported here to keep cold starts fast
-
-    with ThreadPoolExecutor(CONCURRENT_PUTS) as threads:
-        return list(threads.map(function, items))
 
 
 def _fits_inline(file: FoundFile, sink: OutputSink, collected: CollectedOutputs) -> bool:

@@ -10,16 +10,17 @@ import hashlib
 import logging
 import secrets
 from base64 import b64encode
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from code_runner.agentcore.client import MAX_CALL_SECONDS, MIN_REMAINING_SECONDS
+from code_runner.agentcore.concurrency import map_concurrently
 from code_runner.files.chunked_transfer import TRANSFER
 from code_runner.files.content_types import content_type
 from code_runner.files.discovery import WrittenInput
 from code_runner.files.presigned_urls import shortened
 from code_runner.sandbox_scripts.runner import MAX_COMMAND_BYTES, run_script, script_command
-from sandpiper_contract.errors import RunError, ServiceFault, StorageError
+from sandpiper_contract.errors import InvalidRequest, RunError, ServiceFault, StorageError
+from sandpiper_contract.files import SkipReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,16 +32,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SHA256_PREFIX_DIGITS = 16
-"""Number of digits of a file's SHA-256 by which the sandbox recognises that the file changed. The URL contains all."""
+SENT_SHA256_DIGITS = 16
+"""Number of digits of a file's SHA-256 by which the sandbox recognizes that the file changed. The signature of the URL
+covers the whole digest."""
 STOP_SECONDS = 10
 """The script stops this long before its call times out, so that it can return what it transferred."""
-CONCURRENT_HEADS = 8
 MAX_CONTENT_BYTES = 64 * 1024
 """Maximum size of the contents in a command of downloads."""
 CHANGED = "changed"
 UNREADABLE = "unreadable"
+UNREACHABLE = "unreachable"
+"""The session cannot connect to S3. Nothing was sent."""
 FAILED = "failed"
+UPLOAD_REASONS = {CHANGED: SkipReason.CHANGED, UNREADABLE: SkipReason.UNREADABLE}
+"""The reason for each status of an upload that no other transfer would change."""
 
 
 def upload(client: CodeInterpreterClient, storage: Storage, files: Sequence[FoundFile]) -> list[str | None]:
@@ -52,7 +57,7 @@ def upload(client: CodeInterpreterClient, storage: Storage, files: Sequence[Foun
     seconds = _seconds(client)
     rows: Rows = []
     for file in files:
-        row = [file.path, file.size, str(file.sha256)[:SHA256_PREFIX_DIGITS], content_type(file.path)]
+        row = [file.path, file.size, str(file.sha256)[:SENT_SHA256_DIGITS], content_type(file.path)]
         try:
             rows.append((row, storage.put_url(file.path, file.size, str(file.sha256), seconds)))
         except StorageError as error:
@@ -69,11 +74,10 @@ def upload(client: CodeInterpreterClient, storage: Storage, files: Sequence[Foun
 
     def status(file: FoundFile) -> str | None:
         reported = str(statuses.get(file.path, FAILED))
-        may_be_stored = reported not in {CHANGED, UNREADABLE} and file.path in statuses
+        may_be_stored = reported not in {CHANGED, UNREADABLE, UNREACHABLE} and file.path in statuses
         return None if may_be_stored and storage.has_output(file.path, file.size, str(file.sha256)) else reported
 
-    with ThreadPoolExecutor(CONCURRENT_HEADS) as threads:
-        return list(threads.map(status, files))
+    return map_concurrently(status, files)
 
 
 def download(
@@ -85,7 +89,8 @@ def download(
         The written inputs by path, and the status of the script for the paths of objects that could not be read.
 
     Raises:
-        StorageError: An object has changed, or a file cannot be written.
+        StorageError: An object has changed.
+        InvalidRequest: A file cannot be written to its path.
         RunError: The call failed.
     """
     seconds = _seconds(client)
@@ -105,7 +110,7 @@ def download(
             if result == CHANGED:
                 raise StorageError(f"{source.location}: the object changed while it was read; run it again")
             if str(result).startswith("unwritable"):
-                raise StorageError(f"{source.location}: {path} cannot be written: {result}; correct the path")
+                raise InvalidRequest(f"{source.location}: {path} cannot be written: {result}; correct the path")
             if isinstance(result, int):
                 written.setdefault(path, WrittenInput(source.size, result))
             else:
@@ -136,7 +141,7 @@ def _task(operation: str, rows: Rows, contents: list[list[str]], seconds: float)
 def _command_batches(operation: str, rows: Rows, contents: Sequence[list[str]] = ()) -> Iterator[Rows]:
     """Groups rows so that each command is short enough. The first batch has room for the contents."""
     command = script_command(TRANSFER, _task(operation, rows, list(contents), 0))
-    if len(command) + 100 <= MAX_COMMAND_BYTES or len(rows) <= 1:
+    if len(command) <= MAX_COMMAND_BYTES or len(rows) <= 1:
         if rows or contents:
             yield rows
         return

@@ -178,7 +178,7 @@ class Storage:
             except ClientError as error:
                 if error_code(error) != "PreconditionFailed" or not has_content(self.s3, target, len(data), sha256):
                     raise
-        return self._output_file(path, len(data), sha256, target, link_seconds)
+        return self.output_file(path, len(data), sha256, link_seconds)
 
     def put_output_chunks(
         self, path: str, chunks: Iterable[bytes], sha256: str, deadline: Deadline, link_seconds: int | None
@@ -189,14 +189,12 @@ class Storage:
         """
         deadline.require(MIN_PUT_SECONDS, f"writing {path}")
         target = self._target(f"files/{path}")
-        size = 0
         upload = multipart_upload(self.s3, target, sha256, content_type(path))
         with storage_errors("writing", target.uri), upload as parts:
             for chunk in chunks:
                 deadline.require(MIN_PUT_SECONDS, f"writing {path}")
                 parts.put(chunk)
-                size += len(chunk)
-        return self._output_file(path, size, sha256, target, link_seconds)
+        return self.output_file(path, parts.size, sha256, link_seconds)
 
     def put_url(self, path: str, size: int, sha256: str, seconds: float) -> str:
         """Returns a presigned URL with which a sandbox can store exactly this file, once. Raises StorageError."""
@@ -219,10 +217,8 @@ class Storage:
             return False
 
     def output_file(self, path: str, size: int, sha256: str, link_seconds: int | None) -> OutputFile:
-        """Returns the output file for an object that `has_output` found."""
-        return self._output_file(path, size, sha256, self._target(f"files/{path}"), link_seconds)
-
-    def _output_file(self, path: str, size: int, sha256: str, target: S3Object, link_seconds: int | None) -> OutputFile:
+        """Returns the output file for an object that was written or that `has_output` found."""
+        target = self._target(f"files/{path}")
         return OutputFile(
             path=path,
             name=path.rpartition("/")[2],
