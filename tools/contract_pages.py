@@ -61,12 +61,11 @@ def _fields(record: type[Record]) -> str:
         for field in fields_of(record)
     ]
     paragraphs = inspect.cleandoc(record.__doc__ or "").split("\n\n")
-    description = "\n\n".join(textwrap.fill(paragraph, 100, break_long_words=False) for paragraph in paragraphs)
-    return (
-        f"\n## {record.__name__}\n\n{description}\n\n| Field | Default | Description |\n|---|---|---|\n"
-        + "\n".join(rows)
-        + "\n"
+    description = "\n\n".join(
+        textwrap.fill(paragraph, 100, break_long_words=False, break_on_hyphens=False) for paragraph in paragraphs
     )
+    table = ["", "| Field | Default | Description |", "|---|---|---|", *rows] if rows else []
+    return "\n".join([f"\n## {record.__name__}\n", description, *table, ""])
 
 
 def _default(field: Field) -> str:

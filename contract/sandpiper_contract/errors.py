@@ -80,11 +80,12 @@ class QuotaExceeded(RunError):  # noqa: N818
 class NotStarted(RunError):  # noqa: N818
     """A temporary failure before the code was sent. The code has not run.
 
-    The session did not start or has ended, the service or S3 failed, or too little time was left.
+    The session did not start or has ended, the service or S3 failed, or too little time was left. If the message states
+    only that this attempt sent no code, an earlier attempt of the same run may have sent it.
     """
 
     retryable = True
-    remedy = "Send the request again. If its session has ended, send it to another session."
+    remedy = "Send the request again for the same run. If its session has ended, send it to another session."
 
 
 class SessionLost(RunError):  # noqa: N818
@@ -100,7 +101,10 @@ class SessionLost(RunError):  # noqa: N818
 
 
 class RunUnderWay(RunError):  # noqa: N818
-    """An earlier attempt may still be running, and this attempt could not wait longer. The code may have run."""
+    """Another attempt may be running or has sent the code, and this attempt could not wait for its result.
+
+    The code may have run.
+    """
 
     retryable = True
     remedy = "Send the request again for the same run. A new execution may run the code twice."

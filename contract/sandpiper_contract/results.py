@@ -32,7 +32,10 @@ _Stdout = Annotated[str, AnyString(), "The program's output to stdout, truncated
 _Stderr = Annotated[str, AnyString(), "The program's output to stderr, truncated in the middle if it is long."]
 _StdoutUri = Annotated[S3Object | None, S3Uri(), "The address of the complete stdout, if it is truncated."]
 _StderrUri = Annotated[S3Object | None, S3Uri(), "The address of the complete stderr, if it is truncated."]
-_PATH_DESCRIPTION = "While the command runs: the file in the session that contains the last 32 MiB of {stream}."
+_PATH_DESCRIPTION = (
+    "While the command runs: the file in the session that {stream} is written to. At 16 MiB it is renamed to the same "
+    "path with `.1`."
+)
 _StdoutPath = Annotated[str | None, AnyString(), _PATH_DESCRIPTION.format(stream="stdout")]
 _StderrPath = Annotated[str | None, AnyString(), _PATH_DESCRIPTION.format(stream="stderr")]
 EXIT_CODE = Integer(-(2**31), 2**32, "exit code")

@@ -34,6 +34,7 @@ from sandpiper_contract.errors import (
     InvalidRequest,
     NotStarted,
     RunError,
+    RunUnderWay,
     ServiceFault,
     SessionLost,
     StorageError,
@@ -260,13 +261,13 @@ class Operations:
         Raises:
             SessionLost: An earlier attempt sent the code and left no result.
             NotStarted: A temporary failure before the code was sent.
+            RunUnderWay: A temporary failure in a retry, before it was known whether an earlier attempt sent the code.
             RunError: The work failed, now or in an earlier attempt.
         """
         if isinstance(request, _STARTING):
             self.tenant.lifetime_seconds(request)  # raises an error before any call to AWS
         try:
-            work_deadline = self.deadline.earlier(CLEANUP_SECONDS + COLLECTION_SECONDS)
-            work_deadline.require(MIN_REMAINING_SECONDS, "beginning the run")
+            self._work_deadline.earlier(COLLECTION_SECONDS).require(MIN_REMAINING_SECONDS, "beginning the run")
             acquired = acquire(
                 self.clients.s3,
                 self._record_address,
@@ -276,7 +277,10 @@ class Operations:
                 deadline=self.deadline,
             )
         except (DeadlineExceeded, StorageError) as error:
-            raise unless_permanent(error, "this attempt sent no code") from error
+            reported = unless_permanent(error, "this attempt sent no code")
+            if isinstance(reported, NotStarted) and self.run.attempt not in (None, (0, 0)):
+                reported = RunUnderWay(str(reported))  # an earlier attempt may have sent the code
+            raise reported from error
         match acquired:
             case Completed(RunError() as error):
                 raise error

@@ -14,14 +14,15 @@ import signal
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from code_runner.agentcore import boto_clients
 from code_runner.agentcore.client import MAX_CALL_SECONDS
 from code_runner.agentcore.programs import Code, Command
 from code_runner.agentcore.responses import Outcome
-from code_runner.sandbox_scripts.runner import run_script
+from code_runner.sandbox_scripts.runner import MAX_ARGUMENT_BYTES, run_script
 from sandpiper_contract.errors import DeadlineExceeded, PayloadTooLarge, RunError, SessionLost
 from sandpiper_contract.requests import TIMEOUT_RESERVE_SECONDS
 from sandpiper_contract.results import TIMED_OUT_EXIT_CODE
@@ -41,8 +42,6 @@ INTERRUPT_CALL_SECONDS = 10
 """Timeout of the call that interrupts a program."""
 MAX_LATENCY_SECONDS = 2
 """How long the interrupting call may take until its script runs."""
-MAX_ARGUMENT_BYTES = 128 * 1024 - 1
-"""Linux limits one argument of a program, here the shell's, to 128 KiB with its final null byte (MAX_ARG_STRLEN)."""
 TIMED_OUT_EXIT_CODES = (TIMED_OUT_EXIT_CODE, 128 + signal.SIGKILL)
 """The exit codes of timeout(1) after a timeout: the second if it needed SIGKILL, which ends timeout(1) itself."""
 _LOST_OUTPUT_ERRORS = (DeadlineExceeded, PayloadTooLarge, SessionLost)
@@ -94,26 +93,25 @@ def run_for(
     """
     step = boto_clients.READ_TIMEOUT_STEP_SECONDS
     wait_seconds = math.ceil((seconds + RESPONSE_SECONDS) / step) * step  # clients round it down
-    is_command = isinstance(program, Command)
-    timer = _Timer(seconds, _do_not_interrupt if is_command else _Interrupter(client, program))
+    if isinstance(program, Command):
+        execute = partial(client.execute_command, command_with_timeout(program, seconds))
+        timer = _Timer(seconds, _do_not_interrupt)
+    else:
+        execute = partial(client.execute_code, program)
+        timer = _Timer(seconds, _Interrupter(client, program))
+
+    def reject() -> None:
+        timer.expired = False  # a program that did not run has not timed out
+        on_rejected()
+
     try:
-        if is_command:
-            outcome = client.execute_command(
-                command_with_timeout(program, seconds),
-                seconds=wait_seconds,
-                on_rejected=on_rejected,
-                while_sent=timer.running,
-            )
-        else:
-            outcome = client.execute_code(
-                program, seconds=wait_seconds, on_rejected=on_rejected, while_sent=timer.running
-            )
+        outcome = execute(seconds=wait_seconds, on_rejected=reject, while_sent=timer.running)
     except _LOST_OUTPUT_ERRORS as error:
         if not timer.expired:
             raise
         text = f"The program ran longer than its timeout of {seconds:g} s. Its output is not available: {error}"
         return TimedOutcome(Outcome("", text, TIMED_OUT_EXIT_CODE, timer.seconds), timed_out=True)
-    if not timer.expired or (is_command and outcome.exit_code not in TIMED_OUT_EXIT_CODES):
+    if not timer.expired or (isinstance(program, Command) and outcome.exit_code not in TIMED_OUT_EXIT_CODES):
         return TimedOutcome(outcome)
     return TimedOutcome(replace(outcome, exit_code=TIMED_OUT_EXIT_CODE), timed_out=True)
 
@@ -143,18 +141,17 @@ class _Timer:
     interrupt: Callable[[signal.Signals, float], None]
     expired: bool = False
     seconds: float = 0.0
-    _responded: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
     def running(self) -> Generator[None]:
         """Runs the timer during the block. No signal is sent after the block, so none reaches a later program."""
-        self.expired, self._responded, sent_at = False, threading.Event(), time.monotonic()
-        thread = threading.Thread(target=self._signal_when_expired, args=(self._responded, sent_at), daemon=True)
+        self.expired, responded, sent_at = False, threading.Event(), time.monotonic()
+        thread = threading.Thread(target=self._signal_when_expired, args=(responded, sent_at), daemon=True)
         thread.start()
         try:
             yield
         finally:
-            self._responded.set()
+            responded.set()
             self.seconds = time.monotonic() - sent_at
             thread.join()
 

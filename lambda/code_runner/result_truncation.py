@@ -25,7 +25,8 @@ MAX_RESULT_BYTES = 224 * 1024
 ROW_BYTES = 200
 """Size of the row with the number of files that were left out."""
 NOTE_BYTES = 400
-"""Size of the note in a truncated stream: a key in S3 has at most 1,024 bytes, of which a run's has less than half."""
+"""Size that is reserved for the note in a truncated stream. It contains the S3 URI of the whole stream: a URI that is
+longer, at most 1,092 bytes, makes the stream that much longer."""
 
 Result = TypeVar("Result", bound="Record")
 

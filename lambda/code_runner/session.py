@@ -217,8 +217,8 @@ class CodeSession:
         Args:
             program: The program or command.
             inputs: Files that are written to the working directory first.
-            timeout_seconds: How long the program may run, 1 to 28,780 s. By default and at most, until the lifetime
-                ends, less a twelfth of it, 20 to 300 s, for ending the program and collecting its files.
+            timeout_seconds: How long the program may run, 1 to 28,780 s, at most until 20 s before the lifetime ends.
+                Default: until the lifetime ends, less a twelfth of it, 20 to 300 s, for collecting the files.
             listener: Callbacks around the sending of the code.
 
         Returns:

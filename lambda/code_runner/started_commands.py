@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 from code_runner.agentcore.programs import Command
 from code_runner.program_timeout import (
     GRACE_SECONDS,
-    MAX_ARGUMENT_BYTES,
     TIMED_OUT_EXIT_CODES,
     command_with_timeout,
 )
-from code_runner.sandbox_scripts.runner import run_script, script_command
+from code_runner.sandbox_scripts.runner import MAX_ARGUMENT_BYTES, run_script, script_command
 from sandpiper_contract.errors import RunError, ServiceFault
 from sandpiper_contract.requests import COMMAND_RESERVE_SECONDS, SESSION_TIMEOUT_SECONDS, TIMEOUT_RESERVE_SECONDS
 from sandpiper_contract.results import CommandState
@@ -37,7 +36,8 @@ STOPPED_OUTPUT_BYTES = 4 * 1024 * 1024
 def started_command_seconds(client: CodeInterpreterClient, requested: int | None) -> float:
     """Returns how long a started command may run, in seconds.
 
-    A twelfth of the session's lifetime, 20 to 300 s, is reserved for the polls that collect the files.
+    Without a requested timeout, a twelfth of the session's lifetime, 20 to 300 s, is reserved for the polls that
+    collect the files; with one, 20 s.
 
     Args:
         client: The client of the session.

@@ -56,7 +56,7 @@ class TenantConfig:
         requested = request.session_timeout_seconds
         if requested is not None:
             minimum = requests.SESSION_TIMEOUT_SECONDS[0]
-            _require("sessionTimeoutSeconds", requested, minimum, maximum, key)
+            _require_at_most("sessionTimeoutSeconds", requested, minimum, maximum, key)
             return requested
         is_started = isinstance(request, requests.StartCommand)
         if is_started:
@@ -64,7 +64,7 @@ class TenantConfig:
         timeout = None if isinstance(request, requests.OpenSession) else request.timeout_seconds
         if timeout is None:
             return default
-        _require("timeoutSeconds", timeout, 1, maximum - requests.TIMEOUT_RESERVE_SECONDS, key)
+        _require_at_most("timeoutSeconds", timeout, 1, maximum - requests.TIMEOUT_RESERVE_SECONDS, key)
         reserve = requests.COMMAND_RESERVE_SECONDS if is_started else requests.TIMEOUT_RESERVE_SECONDS
         return max(default, min(timeout + reserve, maximum))
 
@@ -73,6 +73,6 @@ class TenantConfig:
         return S3Object(self.bucket, "/".join((self.prefix, *parts)))
 
 
-def _require(field: str, value: int, minimum: int, maximum: int, key: str) -> None:
+def _require_at_most(field: str, value: int, minimum: int, maximum: int, key: str) -> None:
     if value > maximum:
         raise InvalidRequest(f"{field} is {value}; allowed: {minimum} to {maximum:,} seconds for the interpreter {key}")

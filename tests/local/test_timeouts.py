@@ -11,6 +11,7 @@ from code_runner import program_timeout, started_commands
 from code_runner.agentcore import boto_clients
 from code_runner.agentcore.boto_clients import AwsClients
 from code_runner.agentcore.programs import Code, Command
+from code_runner.sandbox_scripts.runner import MAX_ARGUMENT_BYTES
 from code_runner.session import CodeSession, open_session, start_session
 from local_agentcore.faults import Rule
 from sandpiper_contract.aws import MANAGED_INTERPRETER
@@ -192,7 +193,7 @@ def test_a_command_keeps_its_own_exit_code_text_and_background_children(session:
 
 
 def test_a_command_of_the_maximum_size_runs_with_a_timeout(session: CodeSession) -> None:
-    text = "echo " + "'" * 2 + "x" * (program_timeout.MAX_ARGUMENT_BYTES - 7)
+    text = "echo " + "'" * 2 + "x" * (MAX_ARGUMENT_BYTES - 7)
     assert len(session.run(Command(text), timeout_seconds=30).stdout) == len(text) - 7 + 2
 
 

@@ -123,7 +123,7 @@ def find_files(
 
 def fits_in_command(inputs: Mapping[str, WrittenInput], outputs: Outputs) -> bool:
     """Returns whether the listing's command has room for all these inputs."""
-    return len(script_command(LIST_FILES, _list_files_task(inputs, outputs, 0, None))) + 100 <= MAX_COMMAND_BYTES
+    return len(script_command(LIST_FILES, _list_files_task(inputs, outputs, 0, None))) <= MAX_COMMAND_BYTES
 
 
 def _list_files_task(

@@ -1,8 +1,8 @@
 """Script that runs inside the sandbox and signals the program of another call, which runs at the same time.
 
-It does not import other modules of the product and is started with `python3 -I`. It signals the Python kernel, or the
-JavaScript runtimes that were started since the call, with their descendants. It never signals process 1, itself or its
-own ancestors. It prints the number of signalled processes as JSON after a marker.
+It does not import other modules of the product and is started with `python3 -I -S`. It signals the Python kernel, or
+the JavaScript runtimes that were started since the call, with their descendants. It never signals process 1, itself or
+its own ancestors. It prints the number of signalled processes as JSON after a marker.
 """
 
 from __future__ import annotations

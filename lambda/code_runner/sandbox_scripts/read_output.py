@@ -1,6 +1,6 @@
 """Script that runs inside the sandbox and reads the last output that the script `task` has kept.
 
-It does not import other modules of the product and is started with `python3 -I`. It prints the two streams as JSON
+It does not import other modules of the product and is started with `python3 -I -S`. It prints the two streams as JSON
 after a marker: each as a text, or null if there is no file. A text that does not begin with the first output begins
 with a complete line.
 """

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 MARKER = "sandpiper-answer"
 """Precedes the JSON of a script in its standard output, followed by a random number that no file name can contain."""
 
-
+MAX_ARGUMENT_BYTES = 128 * 1024 - 1
+"""Linux limits one argument of a program, here the shell's, to 128 KiB with its final null byte (MAX_ARG_STRLEN)."""
 MAX_COMMAND_BYTES = 120 * 1024
-"""Maximum size of a command: Linux limits one argument of a program to 128 KiB."""
+"""Maximum size of a command whose data are grouped to fit. The rest is for values that are known only when it is sent,
+such as the marker."""
 
 
 @cache

@@ -1,9 +1,9 @@
 """Script that runs inside the sandbox: runs a started command, keeps its output in files, and ends it at its timeout.
 
-It does not import other modules of the product and is started with `python3 -I`. The output also goes to this process's
-own stdout and stderr, as without this script. A terminal stays a terminal for the command, so that programs write each
-line immediately. The command stays in this process's group, so that a signal to the group reaches both. The exit code
-is the command's, or 124 after a timeout, as of timeout(1).
+It does not import other modules of the product and is started with `python3 -I -S`. The output also goes to this
+process's own stdout and stderr, as without this script. A terminal stays a terminal for the command, so that programs
+write each line immediately. The command stays in this process's group, so that a signal to the group reaches both. The
+exit code is the command's, or 124 after a timeout, as of timeout(1).
 """
 
 from __future__ import annotations
@@ -84,10 +84,10 @@ def main(task: dict[str, Any]) -> int:
     """Runs the command of `task` and returns its exit code."""
     with suppress(OSError):
         os.mkdir(task["folder"], 0o700)  # noqa: PTH102
-    wake, woken = os.pipe()
-    for descriptor in (wake, woken):
+    wake_reader, wake_writer = os.pipe()
+    for descriptor in (wake_reader, wake_writer):
         os.set_blocking(descriptor, False)
-    signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+    signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, ignore)
     streams, ends = open_streams(task["folder"], task["logBytes"])
     command = subprocess.Popen(  # noqa: S603
@@ -107,9 +107,9 @@ def main(task: dict[str, Any]) -> int:
     deadline, timed_out = time.monotonic() + limits[0][0], False
     while command.poll() is None:
         seconds_left = max(deadline - time.monotonic(), 0)
-        ready, _, _ = select.select([wake, *(stream.source for stream in streams)], [], [], seconds_left)
+        ready, _, _ = select.select([wake_reader, *(stream.source for stream in streams)], [], [], seconds_left)
         with suppress(BlockingIOError):
-            os.read(wake, READ_BYTES)
+            os.read(wake_reader, READ_BYTES)
         streams = [stream for stream in streams if stream.source not in ready or stream.copy()]
         if time.monotonic() >= deadline:
             timed_out = True
