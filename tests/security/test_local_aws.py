@@ -210,6 +210,7 @@ def test_url_presigned_for_s3_gives_no_access_to_other_services(
     assert send(plain, {}) == (200, "content")
     other = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "functions"})
     assert send(other, {})[0] == 403
+    assert send(f"{running.agentcore_url}/code-interpreters?{urlsplit(plain).query}", {}, "POST")[0] == 403
 
 
 # Request bodies: one process serves all callers, and holds only objects of S3 in files

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import hashlib
 import os
 import tempfile
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from local_aws.ministack import request_body
+from local_aws.ministack.gateway import Gateway
 from local_aws.ministack.request_body import (
     MEMORY_BYTES,
     MIN_AVAILABLE_BYTES,
@@ -66,6 +68,31 @@ def test_object_that_leaves_too_little_memory_is_refused(
     monkeypatch.setattr(request_body, "MEMORY_INFO", info)
     with nullcontext() if accepted else pytest.raises(MemoryFullError):
         require_memory(size * 1024)
+
+
+@pytest.mark.parametrize(("available", "status"), [(MIN_AVAILABLE_BYTES, 200), (0, 413)])
+@pytest.mark.parametrize("method", ["PUT", "GET"])
+def test_gateway_holds_no_object_that_leaves_too_little_memory(
+    method: str, available: int, status: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    info = tmp_path / "meminfo"
+    info.write_text(f"MemAvailable: {available // 1024 + 1} kB\n")
+    monkeypatch.setattr(request_body, "MEMORY_INFO", info)
+    sent: list[dict[str, Any]] = []
+
+    async def application(_scope: object, _receive: object, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200})
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"content"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    gateway = Gateway(application, 80, lambda _: None, lambda _: None, lambda _: True)
+    scope = {"type": "http", "method": method, "path": "/b/k", "raw_path": b"/b/k", "query_string": b""}
+    asyncio.run(gateway({**scope, "headers": [(b"host", b"127.0.0.1:80")]}, receive, send))
+    assert sent[0]["status"] == (status if method == "PUT" else 200)
 
 
 def test_body_that_leaves_too_little_space_is_refused(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

@@ -91,7 +91,7 @@ class Gateway:
         before_body: Called before the body is read, with a request whose body is empty. Its response rejects the
             request, whatever the body.
         with_body: Called with the complete request. Its response is sent instead of forwarding the request.
-        is_upload: Returns whether a request, whose body is empty yet, uploads an object to S3. Large bodies of these
+        is_upload: Returns whether a request uploads an object to S3. The request has no body yet. Large bodies of these
             requests are held in a file.
     """
 
@@ -142,10 +142,11 @@ class Gateway:
             rejection = _too_large(limit)
         try:
             body = await _read_body(receive, BodyWriter(in_file=is_upload), 0 if rejection else limit)
+            stays_in_memory = isinstance(body, bytes) and (head.method == "PUT" or len(body) > MEBIBYTE)
+            if stays_in_memory and not (is_unsigned or rejection):
+                require_memory()
         except _TooLargeError:
             return rejection or _too_large(limit), b""
-            if isinstance(body, bytes) and (head.method == "PUT" or len(body) > MEBIBYTE):
-                require_memory()  # the content of an object stays in memory
         except DiskFullError:
             return _disk_full(), b""
         except MemoryFullError:

@@ -69,7 +69,7 @@ def verify(request: Request, service: str | None = None, *, body_arrived: bool =
         S3SignatureError: S3 rejects the signed request for another reason.
     """
     query = _query(request)
-    if s3_signatures.is_presigned_for_s3(request):
+    if service in (None, "s3") and s3_signatures.is_presigned_for_s3(request):
         s3_signatures.require_valid_url(request, datetime.now(UTC))
     presigned = "authorization" not in request.headers
     if presigned and "X-Amz-Signature" not in query:

@@ -51,24 +51,23 @@ def create_session(role: Mapping[str, Any], session_name: str, duration_seconds:
 
 
 def revoke_sessions(session_name: str) -> int:
-    """Lets the credentials of a session name expire now, and those of roles that were assumed with them.
+    """Expires the credentials of a session name, and those of roles that were assumed with them.
 
     Returns:
-        The number of access keys that were valid.
+        The number of their access keys, including expired ones.
     """
+    sessions: dict[str, Any] = {**sts._sessions}  # other threads add sessions meanwhile
     revoked: set[str] = {
         key
-        for key, session in sts._sessions.items()
+        for key, session in sessions.items()
         if session.get("PrincipalType") == "AssumedRole" and session["Arn"].endswith(f"/{session_name}")
     }
     while chained := {
-        key
-        for key, session in sts._sessions.items()
-        if key not in revoked and session.get("SourceAccessKeyId") in revoked
+        key for key, session in sessions.items() if key not in revoked and session.get("SourceAccessKeyId") in revoked
     }:
         revoked |= chained
-    for key in revoked:
-        sts._sessions[key] = {**sts._sessions[key], "Expiration": time.time()}
+    for key in revoked & sts._sessions.keys():
+        sts._sessions[key] = {**sessions[key], "Expiration": time.time()}
     return len(revoked)
 
 
