@@ -227,12 +227,12 @@ class Sessions:
         self._expiring = asyncio.create_task(self._expire())
 
     async def close(self) -> None:
-        """Ends all sessions, and waits for those that are starting: they end as soon as they have started."""
+        """Ends all sessions and waits for their end. A session that is starting ends once it has started."""
         self._closed = True
         if self._expiring is not None:
             self._expiring.cancel()
-        open_sessions = [session for session in self._by_id.values() if session.end_reason is None]
-        await asyncio.gather(*(self.end(session, EndReason.STOPPED) for session in open_sessions))
+        remaining = [session for session in self._by_id.values() if not session.sandbox.ended]
+        await asyncio.gather(*(self.end(session, EndReason.STOPPED) for session in remaining))
         while self._starting.total():
             await asyncio.sleep(CLOSE_POLL_SECONDS)
 

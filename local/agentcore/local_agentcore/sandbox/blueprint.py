@@ -20,6 +20,8 @@ from .runtime import Runtime
 from .system_directories import Source, root_links, system_directories
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .cgroups import ControlGroups
     from .limits import Limits
     from .network_spec import NetworkSpec
@@ -131,7 +133,7 @@ class Blueprint:
             "blocked_networks": [*blocked_networks(), *SLIRP_UNUSED_NETWORKS] if self.network.internet else [],
             "channel": channel,
             "bwrap": self.bubblewrap.path,
-            "options": self._options(filter_descriptor),
+            "options": self._options(sources, filter_descriptor),
             "command": [
                 self.runtime.guest_python,
                 "-c",
@@ -165,7 +167,7 @@ class Blueprint:
             devices["zero"] = "full"
         return devices
 
-    def _options(self, filter_descriptor: int) -> list[str]:
+    def _options(self, sources: Sequence[Source], filter_descriptor: int) -> list[str]:
         """Returns bubblewrap's options. The network namespace is that of the launcher."""
         flags = "--unshare-user --unshare-ipc --unshare-pid --unshare-uts --unshare-cgroup-try --as-pid-1 --new-session"
         options = flags.split()
@@ -173,7 +175,7 @@ class Blueprint:
             options += ["--disable-userns"]  # in addition to the system-call filter
         options += ["--cap-drop", "ALL", "--hostname", layout.HOST_NAME]
         options += ["--uid", str(layout.SANDBOX_UID), "--gid", str(layout.SANDBOX_UID)]
-        roots = {source.name.split("/")[0] for source in self._sources()} - set(FILES)
+        roots = {source.name.split("/")[0] for source in sources} - set(FILES)
         for name in sorted(roots):
             options += ["--ro-bind", f"{STAGE}/{name}", f"/{name}"]
         for path, target in root_links().items():

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from .totals import Totals
 
 SCAN_SECONDS = 0.1
-MAX_LOAD = 0.5
-"""The part of the time that scans take, if one takes long."""
 FILES_OF_HOST = Path("/proc/sys/fs/file-nr")
 
 log = logging.getLogger(__name__)
@@ -176,11 +174,12 @@ class Budget:
             await asyncio.sleep(pause)
             started = time.monotonic()
             try:
-                if (exceeded := await self._exceeded(0)) is not None:
+                exceeded = await self._exceeded(0)
+                pause = max(SCAN_SECONDS, time.monotonic() - started)  # scans take at most half of the time
+                if exceeded is not None:
                     await self._end_largest(*exceeded)
             except Exception:
                 log.exception("The total use of the sandboxes could not be checked")
-            pause = max(SCAN_SECONDS, (time.monotonic() - started) / MAX_LOAD)
 
     async def _end_largest(self, resource: Resource, amounts: dict[Sandbox, int]) -> None:
         sandbox = max(amounts, key=lambda sandbox: amounts[sandbox], default=None)

@@ -13,6 +13,7 @@ import signal
 import socket
 import time
 from contextlib import AsyncExitStack, ExitStack, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SandboxEndedError
@@ -139,16 +140,22 @@ class Sandbox:
 
     def use(self) -> Use:
         """Returns what the sandbox uses at most."""
-        disk = sum(map(_used_bytes, self._file_systems))
+        disk = self._disk_bytes()
         scanned = scan(self.process) if self._uses_watchdog or not self._counts_processes else Scan()
         memory = disk + scanned.memory_bytes if self._uses_watchdog else self._groups.memory_bytes(with_cache=True)
         processes = self._groups.processes() if self._counts_processes else scanned.processes
-        return Use(memory, disk, processes, _count_terminals(self._terminals))
+        terminals = _count_terminals(self._terminals) if self._ending is None else 0
+        return Use(memory, disk, processes, terminals)
+
+    def _disk_bytes(self) -> int:
+        """Returns the size of the files. 0 while the sandbox ends: its descriptors may already be other files."""
+        used = sum(map(_used_bytes, self._file_systems))
+        return used if self._ending is None else 0
 
     def memory_bytes(self) -> int:
         """Returns the memory of the sandbox with its files. May take long."""
         if self._uses_watchdog:
-            return resident_bytes(self.process) + sum(map(_used_bytes, self._file_systems))
+            return resident_bytes(self.process) + self._disk_bytes()
         return self._groups.memory_bytes(with_cache=False)
 
     def open_files(self) -> int:
@@ -309,5 +316,6 @@ def _used_bytes(file_system: int) -> int:
 
 def _count_terminals(directory: int) -> int:
     with suppress(OSError):  # closed meanwhile: the sandbox is ending
-        return len(os.listdir(directory)) - 1  # without ptmx
+        # Through /proc, so that scans at the same time do not share the position of the descriptor. Without ptmx.
+        return len(list(Path(f"/proc/self/fd/{directory}").iterdir())) - 1
     return 0

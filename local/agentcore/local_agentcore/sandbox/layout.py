@@ -64,9 +64,8 @@ def masked_in_proc(proc: Path = Path("/proc")) -> Iterator[Path]:
     Args:
         proc: The host's /proc. The entries depend on the kernel, which host and sandbox share.
     """
-    for entry in sorted(proc.iterdir()):
-        hidden = not entry.name.isdigit() and entry.name not in SHOWN_IN_PROC
-        if hidden and entry.lstat().st_mode & OTHERS_PERMISSIONS:
+    for entry in sorted(entry for entry in proc.iterdir() if not entry.name.isdigit()):
+        if entry.name not in SHOWN_IN_PROC and entry.lstat().st_mode & OTHERS_PERMISSIONS:
             yield entry
 
 

@@ -28,10 +28,18 @@ _scanner = ThreadPoolExecutor(1, "memory")
 def descendants(process: int) -> Iterator[int]:
     """Yields a process and all its descendants. Processes that end meanwhile are skipped."""
     yield process
-    for children in Path(f"/proc/{process}/task").glob("*/children"):
-        with suppress(OSError):
-            for child in children.read_text().split():
-                yield from descendants(int(child))
+    for child in children(process):
+        yield from descendants(child)
+
+
+def children(process: int) -> list[int]:
+    """Returns the children of all threads of a process. A process that has ended has none."""
+    found: list[int] = []
+    with suppress(OSError):  # the process has ended
+        for thread in Path(f"/proc/{process}/task").iterdir():
+            with suppress(OSError):  # the thread has ended
+                found += map(int, (thread / "children").read_text().split())
+    return found
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,7 @@ def scan(process: int) -> Scan:
 
 
 def count_open_files(process: int) -> int:
-    """Returns the number of open files of a process and all its descendants. Before Linux 6.2, at most."""
+    """Returns the number of open files of a process and its descendants; an upper bound before Linux 6.2."""
     return sum(_count_open_files(pid) for pid in descendants(process))
 
 

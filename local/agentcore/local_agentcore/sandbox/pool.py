@@ -111,17 +111,14 @@ class Pool:
             raise
 
     async def _start_within_budget(self) -> Sandbox:
-        async with self._budget.starting():
-            try:
+        try:
+            async with self._budget.starting():
                 sandbox = await Sandbox.start(self._blueprint)
-            except OSError as error:  # out of descriptors, processes or memory
-                reason, fix = (
-                    f"another sandbox cannot be started: {error.strerror}",
-                    "Stop sessions, or raise `ulimit -n -u`",
-                )
-                raise SandboxUnavailableError(reason, fix) from error
-            self._budget.add(sandbox)
-            return sandbox
+                self._budget.add(sandbox)
+                return sandbox
+        except OSError as error:  # out of descriptors, processes or memory
+            reason = f"another sandbox cannot be started: {error.strerror or error}"
+            raise SandboxUnavailableError(reason, "Stop sessions, or raise `ulimit -n -u`") from error
 
 
 def _closed_error() -> SandboxUnavailableError:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import SandboxEndedError
+from .memory import children
 
 if TYPE_CHECKING:
     import socket
@@ -55,10 +56,10 @@ class ProcessTree:
         Raises:
             SandboxEndedError: Process 1 does not exist.
         """
-        children = _children(self.root_pid)
-        if len(children) != 1:
+        found = children(self.root_pid)
+        if len(found) != 1:
             raise SandboxEndedError("bubblewrap has no single child")
-        self._init = os.pidfd_open(children[0])
+        self._init = os.pidfd_open(found[0])
 
     def kill(self) -> None:
         """Kills process 1, which ends all processes of the sandbox."""
@@ -71,15 +72,15 @@ class ProcessTree:
     def _kill_unfinished(self) -> None:
         """Kills the launcher or bubblewrap, and the child that will be process 1.
 
-        If only bubblewrap were killed, the child would wait for it forever (bubblewrap's `child_wait_fd`). The stop
-        signal prevents that the child is created between the look-up and the kill: a process with a pending signal
-        cannot fork. The child of a bubblewrap that has ended is in its process group.
+        If only bubblewrap were killed, the child would wait for it forever (bubblewrap's `child_wait_fd`). A process
+        with a pending signal cannot fork, so no child appears after SIGSTOP. The child of a bubblewrap that has ended
+        is in its process group.
         """
         if self._process.returncode is not None:  # reaped: another process may have its id
             return
         with suppress(ProcessLookupError):
             os.killpg(self.root_pid, signal.SIGSTOP)
-        for child in _children(self.root_pid):
+        for child in children(self.root_pid):
             with suppress(ProcessLookupError):
                 self._unfinished.append(os.pidfd_open(child))
                 signal.pidfd_send_signal(self._unfinished[-1], signal.SIGKILL)
@@ -111,12 +112,6 @@ class ProcessTree:
         for descriptor in descriptors:
             os.close(descriptor)
         self.close_stderr()
-
-
-def _children(process: int) -> list[int]:
-    with suppress(OSError):
-        return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
-    return []
 
 
 def _has_ended(process: int) -> bool:

@@ -1,4 +1,4 @@
-"""The Python kernel of a session: an IPython shell, forked from the supervisor so that IPython is imported once.
+"""The Python kernel of a session, as the supervisor starts and controls it.
 
 A fork takes a few ms, so another fork replaces a kernel that died or whose context is cleared.
 """
