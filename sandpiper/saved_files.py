@@ -35,12 +35,14 @@ class SavedFiles:
         pairs = cast("dict[str, object]", found).items() if isinstance(found, dict) else ()
         return cls(folder, {path: sha256 for path, sha256 in pairs if isinstance(sha256, str)})
 
-    def may_replace(self, path: str) -> bool:
-        """Returns whether an earlier run saved the file and it has not changed since."""
-        return path in self.hashes and has_content(self.folder, path, self.hashes[path])
+    def may_replace(self, path: str, sha256: str) -> bool:
+        """Returns whether an earlier run saved the file with other content and it has not changed since."""
+        return self.hashes.get(path) not in (None, sha256) and has_content(self.folder, path, self.hashes[path])
 
     def add(self, path: str, sha256: str) -> None:
         """Adds a saved file to the list. If the list cannot be written, later runs keep the file."""
+        if self.hashes.get(path) == sha256:
+            return
         self.hashes[path] = sha256
         with suppress(OSError, RuntimeError):
             target = _list_of(self.folder)

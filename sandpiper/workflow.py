@@ -168,11 +168,9 @@ def _stop(session: boto3.Session, execution: str) -> str:
         if workflows.describe_execution(executionArn=execution)["status"] != "RUNNING":
             return f"interrupted: the execution has ended; show it again with `sandpiper run --show {execution}`"
         workflows.stop_execution(executionArn=execution, error="Interrupted", cause="the caller was interrupted")
-    except ClientError as error:
-        if error_code(error) == "ExecutionDoesNotExist":
+    except (BotoCoreError, ClientError) as error:
+        if isinstance(error, ClientError) and error_code(error) == "ExecutionDoesNotExist":
             return "interrupted: no execution was started"
-        return f"interrupted: the execution cannot be stopped ({error}); it continues\nexecution: {execution}"
-    except BotoCoreError as error:
         return f"interrupted: the execution cannot be stopped ({error}); it continues\nexecution: {execution}"
     return f"interrupted: the execution was stopped, and its session ends within a minute\nexecution: {execution}"
 
@@ -260,8 +258,9 @@ def _download(
     try:
         path = parse_relative_path("path", file["path"])
         target = out / path
-        if write_file(out, path, file["sha256"], fill, overwrite=overwrite or earlier.may_replace(path)):
-            earlier.add(path, file["sha256"])
+        sha256 = file["sha256"]
+        if write_file(out, path, sha256, fill, overwrite=overwrite or earlier.may_replace(path, sha256)):
+            earlier.add(path, sha256)
         else:
             problem = f"{target} exists already: choose another folder with --out, or add --overwrite"
     except OSError as error:

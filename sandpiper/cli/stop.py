@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sandpiper.cli.options import ENVIRONMENT
-from sandpiper.cli.output import errors_as_messages, notes
+from sandpiper.cli.output import errors_as_messages, progress
 from sandpiper.errors import CliError
 
 EXAMPLES = """
@@ -41,7 +41,7 @@ def stop(
 
         if (execution is None) == (session_id is None):
             raise CliError(
-                "EXECUTION or --session is missing"
+                "EXECUTION is missing; allowed: the ARN or name of an execution, or --session ID"
                 if execution is None
                 else "EXECUTION and --session exclude each other; allowed: one of them"
             )
@@ -53,7 +53,7 @@ def stop(
             live = stopping.stop_one_session(session, target, session_id)
             stopped = (session_id,) if live else ()
         else:
-            with notes.status("stopping"):
+            with progress("stopping"):
                 stopped = stopping.stop_execution(session, target, execution or "")
         for stopped_id in stopped:
             print(f"stopped session {stopped_id}")

@@ -141,7 +141,7 @@ def _check_region(environment: Environment) -> Iterator[ConfigIssue]:
     near.sort(key=lambda name: (sorted(name) != sorted(region), name not in INTERPRETER_REGIONS))
     yield ConfigIssue(
         key_path=("region",),
-        problem=f"is {format_value(region)}, which is no AWS region",
+        problem=f"is {format_value(region)}, which is not an AWS region",
         allowed="an AWS region such as us-east-1",
         remedy=f"write {near[0]}"
         if near

@@ -58,7 +58,7 @@ class InvalidEnvironment(CliError):  # noqa: N818 - named like the run errors of
 
     Args:
         issues: The issues.
-        omitted: How many more problems the file has that are no issues.
+        omitted: The number of further problems that are not in `issues`.
     """
 
     def __init__(self, *issues: ConfigIssue, omitted: int = 0) -> None:

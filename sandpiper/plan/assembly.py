@@ -28,7 +28,12 @@ BOOTSTRAP_PARAMETER = re.compile(r"/cdk-bootstrap/[^/]+/version")
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack of the assembly; `size` is that of its template in bytes, and `errors` are why it cannot be deployed."""
+    """A stack of the assembly.
+
+    Attributes:
+        size: The size of its template in bytes.
+        errors: The reasons why it cannot be deployed.
+    """
 
     name: str
     template: Template

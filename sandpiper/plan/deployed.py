@@ -59,6 +59,7 @@ class Account:
             CliError: There are no credentials, or they belong to another account than the target's.
         """
         self.session = session
+        self._parameters: dict[str, str | None] = {}
         with aws_errors_as_cli_errors("sts:GetCallerIdentity"):
             account = session.client("sts").get_caller_identity()["Account"]
         self.target = DeploymentTarget(account, session.region_name)
@@ -153,14 +154,25 @@ class Account:
 
     def bootstrap_version(self, parameter: str) -> int | None:
         """Returns the version in the SSM parameter of a bootstrap stack, or None when there is no such parameter."""
+        value = self.parameter(parameter)
+        return None if value is None else int(value)
+
+    def parameter(self, name: str) -> str | None:
+        """Returns the value of an SSM parameter, or None when it does not exist. Each parameter is read once."""
+        if name not in self._parameters:
+            with aws_errors_as_cli_errors(f"ssm:GetParameter for {name}"):
+                try:
+                    self._parameters[name] = self._ssm.get_parameter(Name=name)["Parameter"]["Value"]
+                except ClientError as error:
+                    if error_code(error) != "ParameterNotFound":
+                        raise
+                    self._parameters[name] = None
+        return self._parameters[name]
+
+    @cached_property
+    def _ssm(self) -> Any:
         session: Any = self.session  # its type has no SSM client
-        with aws_errors_as_cli_errors("ssm:GetParameter for the version of the bootstrap stack"):
-            try:
-                return int(session.client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"])
-            except ClientError as error:
-                if error_code(error) == "ParameterNotFound":
-                    return None
-                raise
+        return session.client("ssm")
 
     @cached_property
     def _agentcore(self) -> Any:

@@ -8,10 +8,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, cast
 
-from botocore.exceptions import ClientError
-
-from sandpiper.aws_errors import error_code
-
 if TYPE_CHECKING:
     from sandpiper.plan.deployed import Account
 
@@ -30,14 +26,4 @@ def resolve_references(account: Account, value: Any) -> Any:
     if isinstance(value, dict):
         return {key: resolve_references(account, item) for key, item in cast("dict[str, Any]", value).items()}
     reference = _SSM_REFERENCE.fullmatch(value) if isinstance(value, str) else None
-    return value if reference is None else _parameter(account, reference[1]) or value
-
-
-def _parameter(account: Account, name: str) -> str | None:
-    session: Any = account.session  # its type has no SSM client
-    try:
-        return session.client("ssm").get_parameter(Name=name)["Parameter"].get("Value")
-    except ClientError as error:
-        if error_code(error) == "ParameterNotFound":
-            return None
-        raise
+    return value if reference is None else account.parameter(reference[1]) or value
