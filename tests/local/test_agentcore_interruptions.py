@@ -102,11 +102,11 @@ def test_a_start_without_free_descriptors_fails_and_live_sessions_end(
         await emulator.call("StartCodeInterpreterSession", MANAGED)
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         highest = max(int(descriptor.name) for descriptor in Path("/proc/self/fd").iterdir())
-        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1 + FREE_DESCRIPTORS, hard))
         held: list[int] = []
         try:
             with suppress(OSError):
-                while True:  # as many as fit below the highest open descriptor
+                while True:  # all that are free below the limit
                     held.append(os.open(os.devnull, os.O_RDONLY))
             for _ in range(FREE_DESCRIPTORS):
                 os.close(held.pop())
