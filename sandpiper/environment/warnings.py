@@ -1,4 +1,4 @@
-"""Finds warnings about a valid environment: permissions that expire soon or have expired, and unknown regions."""
+"""Finds warnings about a valid environment: expiring permissions, unknown regions, and resources of other owners."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandpiper.environment.errors import format_key_path
+from sandpiper.environment.external_resources import external_resource_warnings
 from sandpiper.environment.interpreter import PublicInterpreter
 from sandpiper.environment.regions import INTERPRETER_REGIONS
 from sandpiper.environment.traversal import iter_interpreters
@@ -41,7 +42,7 @@ def find_warnings(environment: Environment, *, today: datetime.date | None = Non
         ['expires on 2027-06-30; its stack cannot be deployed after that until you renew it']
     """
     day = today or datetime.datetime.now(datetime.UTC).date()
-    found = (*_unknown_regions(environment), *_expiring(environment, day))
+    found = (*_unknown_regions(environment), *_expiring(environment, day), *external_resource_warnings(environment))
     return tuple(EnvironmentWarning(format_key_path(key_path), text) for key_path, text in found)
 
 

@@ -11,6 +11,7 @@ from sandpiper.aws_errors import aws_errors_as_cli_errors, error_code
 from sandpiper.errors import CliError
 from sandpiper.names import stack_name
 from sandpiper.status.drift import detect_drift
+from sandpiper.status.external.collect import check_external_resources
 from sandpiper.status.interpreters import get_interpreter
 from sandpiper.status.model import AlarmStatus, FailedRun, InterpreterStatus, StackStatus, Status, TenantStatus
 
@@ -59,6 +60,7 @@ def collect_status(account: Account, selected: SelectedEnvironment, *, with_drif
             alarms=tuple(_alarms(account, environment)),
             drift=tuple(drift),
             unchecked=tuple(unchecked),
+            external_resources=tuple(check_external_resources(account, environment, stacks)),
         )
 
 

@@ -1,7 +1,7 @@
 """Detects drift: deployed resources that differ from their templates.
 
-CloudFormation detects drift of most types. Interpreters, roles and buckets are read and compared here, because
-CloudFormation does not support all of them in every region, nor policies that are separate resources.
+CloudFormation detects drift of most types. Interpreters, roles, buckets and SSM parameters are read and compared here,
+because CloudFormation does not support all of them in every region, nor policies that are separate resources.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from sandpiper.aws_errors import aws_errors_as_cli_errors
 from sandpiper.errors import CliError
 from sandpiper.plan.resource_types import BUCKET, INTERPRETER, ROLE
-from sandpiper.status import buckets, interpreters, roles
+from sandpiper.status import buckets, interpreters, parameters, roles
 from sandpiper.status.difference import Difference
 from sandpiper.status.model import Drift
 from sandpiper.status.physical_template import PhysicalTemplate
@@ -36,6 +36,7 @@ COMPARERS: dict[str, tuple[Comparer, tuple[str, ...]]] = {
     BUCKET: (buckets.compare, buckets.PROPERTIES),
     INTERPRETER: (interpreters.compare, interpreters.PROPERTIES),
     ROLE: (roles.compare, roles.PROPERTIES),
+    parameters.PARAMETER: (parameters.compare, parameters.PROPERTIES),
     roles.POLICY: (roles.compare_policy, roles.POLICY_PROPERTIES),
 }
 """Types that are compared here, with the properties for which the result of CloudFormation is ignored."""
@@ -143,5 +144,5 @@ def _differences(resource_type: str, drift: Mapping[str, Any]) -> Iterator[Diffe
 def _compared_here(account: Account, template: PhysicalTemplate) -> Iterator[tuple[str, Difference]]:
     for logical_id, one in template.resources.items():
         if one.type in COMPARERS and logical_id in template.physical_ids:
-            with aws_errors_as_cli_errors("the read actions of IAM, S3 and AgentCore; or use --no-drift"):
+            with aws_errors_as_cli_errors("the read actions of IAM, S3, SSM and AgentCore; or use --no-drift"):
                 yield from ((logical_id, each) for each in COMPARERS[one.type][0](account, template, logical_id))

@@ -60,11 +60,20 @@ class Drift(JsonModel):
     remedy: str
 
 
+class ExternalResource(JsonModel):
+    """A problem of an existing role or bucket, which the environment uses and does not manage."""
+
+    resource: str
+    problem: str
+    remedy: str
+
+
 class Status(JsonModel):
     """Everything that is deployed of an environment.
 
     Attributes:
         warnings: warnings about the environment file, such as permissions that have expired.
+        external_resources: problems of existing roles and buckets, and those that could not be checked.
         unchecked: resources and properties that could not be compared with their templates.
     """
 
@@ -77,3 +86,4 @@ class Status(JsonModel):
     alarms: tuple[AlarmStatus, ...]
     drift: tuple[Drift, ...]
     unchecked: tuple[str, ...]
+    external_resources: tuple[ExternalResource, ...] = ()

@@ -1,4 +1,4 @@
-"""Prints a status as sentences: drift and alarms first, then stacks and tenants."""
+"""Prints a status as sentences: drift, existing resources and alarms first, then stacks and tenants."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ def report(status: Status) -> Iterator[Line]:
     for one in status.drift:
         location = f"{one.resource} of {one.stack}, {one.property}"
         yield Line(f"! drift: {location}: expected: {one.expected}; found: {one.found}; {one.remedy}", 1, "loss")
+    for problem in status.external_resources:
+        yield Line(f"! {problem.resource} {problem.problem}; {problem.remedy}", 1, "loss")
     for alarm in status.alarms:
         yield Line(f"! alarm {alarm.name}: {alarm.reason}", 1, "loss")
     for stack in status.stacks:

@@ -505,3 +505,61 @@ def test_expiry_dates_are_optional_on_the_embedded_aws(file: Path) -> None:
     text = HEAD.replace("111122223333", "123456789012") + one("network: PUBLIC", "reason: pip", "owner: me")
     file.write_text(text + f"accepted_findings: [{{{FINDING}}}]\n")
     assert find_warnings(load(file)) == ()
+
+
+EXTERNAL: dict[str, tuple[str, list[tuple[str, str]]]] = {
+    "an existing role": (
+        one(f"execution_role: {ROLE}/code"),
+        [(f"{WEB}.execution_role", "is an existing role: Sandpiper manages neither its trust policy nor its")],
+    ),
+    "an existing data bucket": (
+        one() + "data_bucket: {name: lake}\n",
+        [("data_bucket.name", "lake is an existing bucket: Sandpiper does not manage its policy")],
+    ),
+    "a key of another account": (
+        one() + "data_bucket: {key: 'arn:aws:kms:eu-west-1:444455556666:key/1'}\n",
+        [("data_bucket.key", "is a key of account 444455556666: no data can be read after that account disables")],
+    ),
+    "reading a bucket of another account": (
+        one("read: [{uri: s3://partner/in/, account: '444455556666'}]"),
+        [(f"{WEB}.read[0]", "bucket partner of account 444455556666 is not managed by Sandpiper: code trusts what")],
+    ),
+    "writing a bucket of another account": (
+        one("write: [{uri: s3://partner/in/, account: '444455556666'}]"),
+        [(f"{WEB}.write[0]", "bucket partner of account 444455556666 is not managed by Sandpiper: code writes data")],
+    ),
+    "writing a bucket of this account": (
+        one("write: [s3://lake/in/]"),
+        [(f"{WEB}.write[0]", "bucket lake of this account is not managed by Sandpiper: code writes data to it")],
+    ),
+    "one warning for each bucket, where it is written": (
+        one("read: [s3://lake/a/, s3://lake/b/]", "write: [s3://lake/c/, s3://lake/d/]"),
+        [(f"{WEB}.write[0]", "bucket lake of this account")],
+    ),
+    "internet access and a folder to write": (
+        one(
+            *("network: PUBLIC", "reason: pip", "owner: me", "expires: 2999-01-01"),
+            "write: [{uri: s3://partner/in/, account: '444455556666'}]",
+        ),
+        [
+            (f"{WEB}.write[0]", "bucket partner of account 444455556666"),
+            (f"{WEB}.write", "code that reaches the internet can write to s3://partner/in/: a program from the"),
+        ],
+    ),
+    "reading a bucket of this account": (one("read: [{uri: s3://lake/a/, account: '111122223333'}]"), []),
+    "writing next to the tenants of the data bucket": (
+        one("write: [s3://sandpiper-dev-111122223333-eu-west-1/shared/]"),
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize(("rest", "expected"), EXTERNAL.values(), ids=EXTERNAL)
+def test_resources_that_sandpiper_does_not_manage_are_warnings(
+    file: Path, rest: str, expected: list[tuple[str, str]]
+) -> None:
+    file.write_text(HEAD + rest)
+    warnings = find_warnings(load(file), today=TODAY)
+    assert [warning.at for warning in warnings] == [at for at, _ in expected]
+    for warning, (_, text) in zip(warnings, expected, strict=True):
+        assert text in warning.text
