@@ -77,6 +77,8 @@ def parse_condition_arn(source: str, *, variables: bool) -> ArnPattern:
 
 def _split(source: str) -> list[str]:
     """Splits an ARN at its colons, except at those in the name of a variable."""
+    if "{" not in source:
+        return source.split(":", PARTS - 1)
     parts, depth = [""], 0
     for character in source:
         if character == ":" and depth == 0 and len(parts) < PARTS:

@@ -16,7 +16,6 @@ from sandpiper_policy.errors import PolicyError
 if TYPE_CHECKING:
     from sandpiper_policy.context import Context
 
-WILDCARDS = {"*": ".*", "?": "."}
 VARIABLE = re.compile(r"\$\{([^}]*)\}")
 UNCLOSED_VARIABLE = re.compile(r"\$\{[^}]*$")
 VARIABLE_WITH_DEFAULT = re.compile(r"([^,]*),\s*'(.*)'", re.DOTALL)
@@ -66,8 +65,9 @@ def _compile(expression: str, ignore_case: bool) -> re.Pattern[str]:
     return re.compile(expression, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
 
 
+@lru_cache(maxsize=4096)
 def parse_text_pattern(source: str, *, wildcards: bool, variables: bool) -> TextPattern:
-    """Parses a string of a policy.
+    """Parses a string of a policy. Results are cached.
 
     Args:
         source: The string as it is in the document.
@@ -95,6 +95,5 @@ def parse_text_pattern(source: str, *, wildcards: bool, variables: bool) -> Text
 
 
 def _to_regex(part: str, wildcards: bool) -> str:
-    if not wildcards:
-        return re.escape(part)
-    return "".join(WILDCARDS.get(character) or re.escape(character) for character in part)
+    escaped = re.escape(part)
+    return escaped.replace(r"\*", ".*").replace(r"\?", ".") if wildcards else escaped
