@@ -6,6 +6,8 @@ tenant's stack needs no export of the storage stack, which CloudFormation would 
 
 from __future__ import annotations
 
+from sandpiper_contract.aws import STACK_NAME_CHARACTERS
+
 STORAGE = "storage"
 NETWORK = "network"
 FLEET = "fleet"
@@ -19,8 +21,6 @@ VPC_PARAMETER = "vpc"
 """Last part of the name of the SSM parameter with the id of the network's VPC."""
 SESSION_FUNCTION_ROLE = "SessionFunctionRole"
 """First part of the logical ID of the role of a session function in a tenant's stack."""
-STACK_NAME_CHARACTERS = 23
-"""CloudFormation keeps at least this many characters of the stack's name in the name of a role."""
 
 
 def stack_name(environment: str, part: str) -> str:

@@ -9,6 +9,7 @@ from aws_cdk import aws_iam as iam
 
 from sandpiper.environment import find_warnings
 from sandpiper_contract.aws import ENVIRONMENT_TAG, OWNER_TAG, TENANT_TAG
+from stacks.data_key import has_own_key
 from stacks.fleet import FleetStack
 from stacks.network import NetworkStack
 from stacks.storage import StorageStack
@@ -35,6 +36,9 @@ def add_stacks(app: cdk.App, environment: Environment) -> None:
     vpc = None
     if environment.network is not None:
         network = NetworkStack(app, environment=environment, network=environment.network)
+        if has_own_key(environment):
+            for storage in shared:
+                network.add_stack_dependency(storage)
         shared.append(network)
         vpc = network.access
     for name, tenant in environment.all_tenants.items():

@@ -16,6 +16,7 @@ from sandpiper.environment.regions import S3_PREFIX_LISTS
 from sandpiper.names import NETWORK, VPC_PARAMETER, network_parameter, stack_name
 from sandpiper_constructs.network_access import VpcAccess
 from sandpiper_constructs.sandbox_network import SandboxNetwork
+from stacks.data_key import import_own_key
 from stacks.log_retention import RETENTION
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class NetworkStack(cdk.Stack):
             endpoints=network.endpoints,
             domains=network.domains,
             log_retention=RETENTION[network.query_log_days],
+            key=import_own_key(self, environment),
         )
         self._prefix = network_parameter(environment.name, sandbox_network.digest)
         self.access = VpcAccess(

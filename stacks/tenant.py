@@ -20,6 +20,7 @@ from sandpiper_constructs.run_code_workflow import RunCodeWorkflow
 from sandpiper_constructs.session_function import SessionFunction, interpreter_ids
 from sandpiper_constructs.session_stopper import SessionStopper
 from sandpiper_contract import settings
+from stacks.data_key import import_own_key
 from stacks.log_retention import RETENTION
 from stacks.storage import data_folder
 
@@ -58,12 +59,12 @@ class TenantStack(cdk.Stack):
             termination_protection=environment.termination_protection,
         )
         folder = data_folder(self, environment, name)
-        retention = RETENTION[environment.logs.retention_days]
+        retention, key = RETENTION[environment.logs.retention_days], import_own_key(self, environment)
 
         self._vpc = vpc
         interpreters = self._interpreters(environment, name, tenant, folder)
         stopper = SessionStopper(
-            self, "SessionStopper", service=full_name, interpreters=interpreters, log_retention=retention
+            self, "SessionStopper", service=full_name, interpreters=interpreters, log_retention=retention, key=key
         )
         session_function = SessionFunction(
             self,
@@ -83,6 +84,7 @@ class TenantStack(cdk.Stack):
             },
             log_level=tenant.session_function.log_level,
             log_retention=retention,
+            key=key,
         )
         session_function.node.add_dependency(*stopper.custom_resources)
         workflow = RunCodeWorkflow(
@@ -91,6 +93,7 @@ class TenantStack(cdk.Stack):
             name=f"{full_name}-run-code",
             session_function=session_function,
             log_retention=retention,
+            key=key,
         )
         alarms = TenantAlarms(
             self,

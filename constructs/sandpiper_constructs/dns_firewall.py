@@ -18,6 +18,8 @@ from sandpiper_constructs.principals import service_principal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from aws_cdk import aws_kms as kms
+
 GLOBAL_S3_REGION = "us-east-1"
 """The region in which SDKs can call S3 by its global endpoint."""
 FIRST_PRIORITY = 101
@@ -75,6 +77,7 @@ class DnsFirewall(Construct):
         aws_names: Sequence[str],
         domains: Sequence[str] = (),
         log_retention: logs.RetentionDays = logs.RetentionDays.THREE_MONTHS,
+        key: kms.IKey | None = None,
     ) -> None:
         """Creates the firewall and the query log.
 
@@ -86,6 +89,7 @@ class DnsFirewall(Construct):
             domains: further names, such as `*.example.com`. The targets of their aliases must be listed too. Default:
                 none.
             log_retention: how long queries are kept. Default: three months.
+            key: KMS key of the log group. The policy of the key must allow it. Default: keys of AWS.
         """
         super().__init__(scope, id)
         # The first matching rule decides.
@@ -97,7 +101,7 @@ class DnsFirewall(Construct):
         resolver.CfnFirewallRuleGroupAssociation(
             self, "Association", firewall_rule_group_id=group.ref, vpc_id=vpc_id, priority=FIRST_PRIORITY
         )
-        self._log_queries(vpc_id, log_retention)
+        self._log_queries(vpc_id, log_retention, key)
 
     def _rule(
         self,
@@ -118,12 +122,16 @@ class DnsFirewall(Construct):
             block_response=block_response,
         )
 
-    def _log_queries(self, vpc_id: str, retention: logs.RetentionDays) -> None:
+    def _log_queries(self, vpc_id: str, retention: logs.RetentionDays, key: kms.IKey | None) -> None:
         """Logs every query with its answer and the firewall's action."""
         stack = Stack.of(self)
         # The log outlives the firewall, because an incident may be investigated later. Its entries still expire.
         group = logs.LogGroup(
-            self, "Queries", retention=retention, removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+            self,
+            "Queries",
+            retention=retention,
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+            encryption_key=key,
         )
         # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-CWL.html
         allowed = group.add_to_resource_policy(

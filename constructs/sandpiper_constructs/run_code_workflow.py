@@ -12,6 +12,7 @@ from sandpiper_constructs.session_workflow import SessionWorkflow
 from sandpiper_contract.errors import ERRORS
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_kms as kms
     from constructs import Construct
 
     from sandpiper_constructs.session_function import SessionFunction
@@ -37,6 +38,7 @@ class RunCodeWorkflow(SessionWorkflow):
         name: str,
         session_function: SessionFunction,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
+        key: kms.IKey | None = None,
     ) -> None:
         """Creates the state machine.
 
@@ -46,6 +48,7 @@ class RunCodeWorkflow(SessionWorkflow):
             name: the state machine's name, unique in its account and region.
             session_function: the function that runs the code.
             log_retention: how long execution logs are kept. Default: one month.
+            key: KMS key of the executions and of their log group, as of `SessionWorkflow`. Default: keys of AWS.
         """
 
         def states(scope: Construct) -> sfn.IChainable:
@@ -67,4 +70,5 @@ class RunCodeWorkflow(SessionWorkflow):
             timeout_seconds=max_task_seconds(session_function),
             comment="Runs untrusted code in its own session",
             log_retention=log_retention,
+            key=key,
         )

@@ -23,6 +23,8 @@ from sandpiper_contract.s3_statements import bucket_names, endpoint_statements
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from aws_cdk import aws_kms as kms
+
 HTTPS = 443
 
 
@@ -81,6 +83,7 @@ class SandboxNetwork(Construct):
         endpoints: Sequence[str] = (),
         domains: Sequence[str] = (),
         log_retention: logs.RetentionDays = logs.RetentionDays.THREE_MONTHS,
+        key: kms.IKey | None = None,
     ) -> None:
         """Creates the network.
 
@@ -101,6 +104,7 @@ class SandboxNetwork(Construct):
             endpoints: AWS services by the name of their endpoint, such as `logs`. Default: none.
             domains: further DNS names that are resolved. This does not make them reachable. Default: none.
             log_retention: how long DNS queries and connections are kept. Default: three months.
+            key: KMS key of the log groups. The policy of the key must allow it. Default: keys of AWS.
         """
         subnets = _subnets(cidr, zones)
         read_only, tenants = read_only_buckets or {}, tenant_folders or {}
@@ -115,7 +119,7 @@ class SandboxNetwork(Construct):
         routes = ec2.CfnRouteTable(self, "Routes", vpc_id=vpc.ref)
         self.vpc_id = vpc.ref
         self.subnet_ids = {zone: self._subnet(zone, block, routes) for zone, block in subnets.items()}
-        self._log_connections(log_retention)
+        self._log_connections(log_retention, key)
 
         interpreters = ec2.CfnSecurityGroup(
             self,
@@ -155,6 +159,7 @@ class SandboxNetwork(Construct):
             ],
             domains=domains,
             log_retention=log_retention,
+            key=key,
         )
 
     def _subnet(self, zone: str, block: str, routes: ec2.CfnRouteTable) -> str:
@@ -223,12 +228,16 @@ class SandboxNetwork(Construct):
                 policy_document=policy,
             )
 
-    def _log_connections(self, retention: logs.RetentionDays) -> None:
+    def _log_connections(self, retention: logs.RetentionDays, key: kms.IKey | None) -> None:
         """Logs every accepted and rejected connection: addresses, ports and sizes, but no content."""
         stack = Stack.of(self)
         # The log outlives the network, because an incident may be investigated later. Its entries still expire.
         group = logs.LogGroup(
-            self, "Connections", retention=retention, removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+            self,
+            "Connections",
+            retention=retention,
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+            encryption_key=key,
         )
         any_flow_log = stack.format_arn(service="ec2", resource="vpc-flow-log", resource_name="*")
         role = iam.Role(

@@ -16,6 +16,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from sandpiper_constructs.bundle import bundle
+from sandpiper_constructs.key_statements import function_key_statement
 from sandpiper_constructs.nag_suppressions import acknowledge_wildcards
 from sandpiper_constructs.principals import service_principal
 from sandpiper_contract import metrics, settings
@@ -23,6 +24,8 @@ from sandpiper_contract.aws import COMPONENT_TAG, SESSION_FUNCTION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from aws_cdk import aws_kms as kms
 
     from sandpiper_constructs.bucket_folder import BucketFolder
     from sandpiper_constructs.interpreter_access import CodeInterpreterBase
@@ -78,6 +81,7 @@ class SessionFunction(Construct):
         session_seconds: Mapping[str, tuple[int, int]] | None = None,
         log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO",
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
+        key: kms.IKey | None = None,
     ) -> None:
         """Creates the function, its role and its log group.
 
@@ -98,6 +102,8 @@ class SessionFunction(Construct):
                 28,800.
             log_level: Default: `INFO`.
             log_retention: how long logs are kept. Default: one month.
+            key: KMS key of the environment variables and of the log group. The policy of the key must allow both.
+                Default: keys of AWS.
         """
         if not interpreters:
             raise ValueError("interpreters is empty; allowed: one or more, the default first")
@@ -106,7 +112,9 @@ class SessionFunction(Construct):
         super().__init__(scope, id)
 
         # Log entries contain no data of runs, so the log group is deleted with the stack.
-        log_group = logs.LogGroup(self, "Logs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY)
+        log_group = logs.LogGroup(
+            self, "Logs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY, encryption_key=key
+        )
         self.timeout_seconds = timeout_seconds
         function = lambda_.Function(
             self,
@@ -116,7 +124,7 @@ class SessionFunction(Construct):
             architecture=lambda_.Architecture.custom(architecture),
             handler=HANDLER,
             code=code or packed_code_runner(runtime),
-            role=_role(self, log_group, folder),
+            role=_role(self, log_group, folder, key),
             memory_size=memory_mib,
             timeout=Duration.seconds(timeout_seconds),
             reserved_concurrent_executions=reserved_concurrency,
@@ -132,6 +140,7 @@ class SessionFunction(Construct):
                 "POWERTOOLS_METRICS_NAMESPACE": metrics.NAMESPACE,
                 "POWERTOOLS_LOG_LEVEL": log_level,
             },
+            environment_encryption=key,
         )
         for interpreter in interpreters.values():
             interpreter.grant_run(function)
@@ -145,8 +154,8 @@ def packed_code_runner(runtime: str) -> lambda_.Code:
     return lambda_.Code.from_asset(str(packed.directory.absolute()), asset_hash=packed.digest)
 
 
-def _role(scope: Construct, log_group: logs.LogGroup, folder: BucketFolder) -> iam.IRole:
-    """Creates the role without managed policies: log group, `inputs/` and `runs/`."""
+def _role(scope: Construct, log_group: logs.LogGroup, folder: BucketFolder, key: kms.IKey | None) -> iam.IRole:
+    """Creates the role without managed policies: log group, `inputs/`, `runs/` and environment variables."""
     role = iam.Role(scope, "Role", assumed_by=service_principal("lambda"))
     Tags.of(role).add(COMPONENT_TAG, SESSION_FUNCTION)
     log_group.grant_write(role)
@@ -170,4 +179,6 @@ def _role(scope: Construct, log_group: logs.LogGroup, folder: BucketFolder) -> i
         *folder.key_statements(write=True, parts=[runs]),
     ):
         role.add_to_policy(statement)
+    if key is not None:
+        role.add_to_policy(function_key_statement(scope, key))
     return cast("iam.IRole", role)

@@ -14,12 +14,15 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from sandpiper_constructs.execution_role import ANY_ID
+from sandpiper_constructs.key_statements import function_key_statement
 from sandpiper_constructs.principals import service_principal
 from sandpiper_constructs.session_function import DEFAULT_RUNTIME, packed_code_runner
 from sandpiper_contract.aws import AGENTCORE, SESSION_STOPPER_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from aws_cdk import aws_kms as kms
 
     from sandpiper_constructs.interpreter import CodeInterpreter
 
@@ -57,6 +60,7 @@ class SessionStopper(Construct):
         service: str,
         interpreters: Mapping[str, CodeInterpreter],
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
+        key: kms.IKey | None = None,
     ) -> None:
         """Creates the function and the custom resources.
 
@@ -66,11 +70,17 @@ class SessionStopper(Construct):
             service: the service name in the function's logs.
             interpreters: interpreters by key. The key is part of the construct id.
             log_retention: how long logs are kept. Default: one month.
+            key: KMS key of the environment variables and of the log group. The policy of the key must allow both.
+                Default: keys of AWS.
         """
         super().__init__(scope, id)
-        log_group = logs.LogGroup(self, "Logs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY)
+        log_group = logs.LogGroup(
+            self, "Logs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY, encryption_key=key
+        )
         role = iam.Role(self, "Role", assumed_by=service_principal("lambda"))
         log_group.grant_write(role)
+        if key is not None:
+            role.add_to_policy(function_key_statement(self, key))
         function = lambda_.Function(
             self,
             "Resource",
@@ -84,6 +94,7 @@ class SessionStopper(Construct):
             timeout=Duration.seconds(FUNCTION_SECONDS),
             log_group=log_group,
             environment={"POWERTOOLS_SERVICE_NAME": service},
+            environment_encryption=key,
         )
         self.custom_resources = tuple(
             _custom_resource(self, key, interpreter, role, function) for key, interpreter in interpreters.items()

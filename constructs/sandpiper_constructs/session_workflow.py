@@ -13,6 +13,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from sandpiper_constructs.key_statements import workflow_key_statements
 from sandpiper_constructs.map_items import tasks_without_item
 from sandpiper_constructs.nag_suppressions import acknowledge_wildcards
 from sandpiper_constructs.principals import service_principal
@@ -20,6 +21,8 @@ from sandpiper_constructs.template_text import template_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from aws_cdk import aws_kms as kms
 
     from sandpiper_constructs.session_function import SessionFunction
 
@@ -41,6 +44,13 @@ TRACE_ACTIONS = (
     "xray:PutTraceSegments",
 )
 """https://docs.aws.amazon.com/step-functions/latest/dg/concepts-xray-tracing.html"""
+
+
+KEY_REUSE_SECONDS = 300
+"""How long Step Functions reuses a data key, and so the time after which a disabled key takes effect: 60 to 900.
+
+https://docs.aws.amazon.com/step-functions/latest/apireference/API_EncryptionConfiguration.html
+"""
 
 
 class SessionWorkflow(Construct):
@@ -75,6 +85,7 @@ class SessionWorkflow(Construct):
         timeout_seconds: int,
         comment: str | None = None,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
+        key: kms.IKey | None = None,
     ) -> None:
         """Creates the state machine, its role and its log.
 
@@ -89,6 +100,8 @@ class SessionWorkflow(Construct):
                 lifetimes must end earlier.
             comment: the state machine's comment. Default: none.
             log_retention: how long execution logs are kept. Default: one month.
+            key: KMS key of the definition, of the executions with their input and output, and of the log group. The
+                policy of the key must allow this. Callers need `kms:Decrypt` to read executions. Default: keys of AWS.
 
         Raises:
             ValueError: a task is in an inline Map and has no `item_path`, so that its items would be one run.
@@ -102,6 +115,7 @@ class SessionWorkflow(Construct):
             log_group_name=f"/aws/vendedlogs/states/{name}",
             retention=log_retention,
             removal_policy=RemovalPolicy.DESTROY,
+            encryption_key=key,
         )
         self.state_machine = sfn.StateMachine(
             self,
@@ -110,11 +124,12 @@ class SessionWorkflow(Construct):
             comment=comment,
             definition_body=sfn.DefinitionBody.from_chainable(states(self)),
             timeout=Duration.seconds(timeout_seconds),
-            role=_role(self, name, session_function).without_policy_updates(),
+            role=_role(self, name, session_function, key).without_policy_updates(),
             logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=False),
             tracing_enabled=True,
         )
         resource = cast("sfn.CfnStateMachine", self.state_machine.node.default_child)
+        resource.encryption_configuration = _encryption(key)
         definition = json.loads(template_text(Stack.of(self).resolve(resource.definition_string)))
         for map_name, task in tasks_without_item(definition):
             raise ValueError(
@@ -150,7 +165,20 @@ def _stop_sessions_of_stopped_executions(
     rule.add_target(cast("events.IRuleTarget", targets.LambdaFunction(session_function.function, event=event)))
 
 
-def _role(scope: Construct, name: str, session_function: SessionFunction) -> iam.Role:
+def _encryption(key: kms.IKey | None) -> sfn.CfnStateMachine.EncryptionConfigurationProperty:
+    """Returns the encryption, also for the default: CloudFormation keeps the key if the property is removed.
+
+    The CDK's `EncryptionConfiguration` would also let all log deliveries of the account use a key of this app.
+    """
+    properties = sfn.CfnStateMachine.EncryptionConfigurationProperty
+    if key is None:
+        return properties(type="AWS_OWNED_KEY")
+    return properties(
+        type="CUSTOMER_MANAGED_KMS_KEY", kms_key_id=key.key_arn, kms_data_key_reuse_period_seconds=KEY_REUSE_SECONDS
+    )
+
+
+def _role(scope: Construct, name: str, session_function: SessionFunction, key: kms.IKey | None) -> iam.Role:
     """Creates a role for one state machine, which can invoke one function and write logs and traces."""
     stack = Stack.of(scope)
     state_machine_arn = f"arn:{stack.partition}:states:{stack.region}:{stack.account}:stateMachine:{name}"
@@ -172,6 +200,7 @@ def _role(scope: Construct, name: str, session_function: SessionFunction) -> iam
                     ),
                     iam.PolicyStatement(actions=list(LOG_ACTIONS), resources=["*"]),
                     iam.PolicyStatement(actions=list(TRACE_ACTIONS), resources=["*"]),
+                    *(() if key is None else workflow_key_statements(scope, key, state_machine_arn)),
                 ]
             )
         },

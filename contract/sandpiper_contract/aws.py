@@ -62,6 +62,9 @@ MAX_INLINE_POLICY_CHARACTERS = 10_240
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 """
 
+STACK_NAME_CHARACTERS = 23
+"""CloudFormation keeps at least this many characters of the stack's name in the name of a role or a function."""
+
 ENVIRONMENT_TAG = "sandpiper:environment"
 TENANT_TAG = "sandpiper:tenant"
 OWNER_TAG = "sandpiper:owner"

@@ -22,7 +22,7 @@ def own_bucket(environment: Environment) -> bool:
 
 def own_key(environment: Environment) -> bool:
     """The environment creates the data bucket's KMS key."""
-    return own_bucket(environment) and environment.data_bucket.key == "own"
+    return environment.data_bucket.key == "own"
 
 
 def network(environment: Environment) -> bool:

@@ -8,7 +8,7 @@ from sandpiper.deployment_policy.grant import passed_to
 from sandpiper.deployment_policy.grants import GRANTS
 from sandpiper.environment.options import account_of
 from sandpiper.names import data_bucket_name
-from sandpiper_contract.aws import BOOTSTRAP_QUALIFIER, partition_of
+from sandpiper_contract.aws import BOOTSTRAP_QUALIFIER, dns_suffix_of, partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -62,6 +62,7 @@ def placeholders(environment: Environment, qualifier: str) -> dict[str, str]:
         "name_prefix": generated_name_prefix(environment.name),
         "bucket": data_bucket_name(environment.name, environment.account, environment.region),
         "boundary": environment.permissions_boundary or "",
+        "dns_suffix": dns_suffix_of(partition_of(environment.region)),
         "qualifier": qualifier,
     }
 

@@ -131,6 +131,18 @@ def _check_removed_tenants(environment: Environment) -> Iterator[ConfigIssue]:
             )
 
 
+def _check_own_key(environment: Environment) -> Iterator[ConfigIssue]:
+    bucket = environment.data_bucket.name
+    if bucket is not None and environment.data_bucket.key == "own":
+        yield ConfigIssue(
+            key_path=("data_bucket", "key"),
+            problem=f"is own, but Sandpiper does not manage the encryption of the existing bucket {bucket}",
+            allowed="own only without data_bucket.name",
+            remedy="set the ARN of the key that encrypts that bucket, or remove key",
+            depends_on=(("data_bucket", "name"),),
+        )
+
+
 def _check_region(environment: Environment) -> Iterator[ConfigIssue]:
     """Rejects a Region that does not exist. A Region that may lack code interpreters is a warning instead."""
     region = environment.region
@@ -167,6 +179,7 @@ CHECKS: tuple[Check, ...] = (
     _check_session_limits,
     _check_duplicate_items,
     _check_removed_tenants,
+    _check_own_key,
     _check_region,
     _check_budget_region,
     *LIMIT_CHECKS,

@@ -49,7 +49,8 @@ class DataBucket(Options):
         pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
     )
     key: Literal["aws", "own"] | KeyArn = option(
-        "encryption key: S3's key (aws), a new KMS key that is rotated every year (own), or an existing KMS key",
+        "encryption key: S3's key (aws), a new KMS key that is rotated every year (own), or an existing KMS key. "
+        "A new key also encrypts workflows with their executions, variables of functions and all logs",
         f"aws | own | {ALLOWED_KEY_ARN}",
         "aws",
         union_mode="left_to_right",

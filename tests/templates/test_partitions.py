@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.support.assemblies import Assembly
 
 PARTITIONS = {"us-gov-west-1": "aws-us-gov", "cn-north-1": "aws-cn"}
-SERVICES = {"bedrock-agentcore", "lambda", "states", "logging.s3"}
+SERVICES = {"bedrock-agentcore", "lambda", "states", "logging.s3", "delivery.logs"}
 
 
 def _options(region: str, partition: str) -> dict[str, Any]:
@@ -85,7 +85,8 @@ def test_trust_policies_use_the_service_principals_of_the_partition(
         for statement in document["Statement"]
         if "Service" in statement.get("Principal", {})
     }
-    assert trusted == {f"{name}.amazonaws.com" for name in SERVICES}, partition
+    logs = {"aws-us-gov": "logs.us-gov-west-1.amazonaws.com", "aws-cn": "logs.cn-north-1.amazonaws.com.cn"}[partition]
+    assert trusted == {*(f"{name}.amazonaws.com" for name in SERVICES), logs}, partition
 
 
 def test_region_with_the_service_has_no_warning(other_partition: tuple[Assembly, str, Path]) -> None:

@@ -59,12 +59,12 @@ UNNEEDED: dict[str, tuple[str, ...]] = {
     "AWS::IAM::Role": ("iam:AttachRolePolicy", "iam:DetachRolePolicy", "iam:DeleteRolePermissionsBoundary"),
     "AWS::KMS::Key": ("kms:DisableKey*", "kms:EnableKey"),
     "AWS::Lambda::Function": (
-        *("s3:GetObjectVersion", "elasticfilesystem:*", "s3files:*", "kms:*", "ec2:DescribeNetworkInterfaces"),
+        *("s3:GetObjectVersion", "elasticfilesystem:*", "s3files:*", "ec2:DescribeNetworkInterfaces"),
         *("lambda:*CodeSigningConfig", "lambda:Put*Config", "lambda:GetLayerVersion", "lambda:PublishVersion"),
         *("lambda:PassCapacityProvider", "lambda:AssociateRuntimeAlias"),
     ),
     "AWS::Logs::LogGroup": (
-        *("logs:*DataProtectionPolicy", "logs:*IndexPolicy", "logs:*KmsKey", "logs:PutBearerTokenAuthentication"),
+        *("logs:*DataProtectionPolicy", "logs:*IndexPolicy", "logs:PutBearerTokenAuthentication"),
         *("logs:PutLogGroupDeletionProtection", "s3:REST.PUT.OBJECT", "firehose:*"),
     ),
     "AWS::Route53Resolver::FirewallDomainList": ("route53resolver:ImportFirewallDomains",),
@@ -77,7 +77,7 @@ UNNEEDED: dict[str, tuple[str, ...]] = {
         *("s3:*Metadata*TableConfiguration", "s3:DeleteObject", "s3:DeleteBucketEncryption"),
         *("s3:DeleteBucketLifecycle", "s3tables:*"),
     ),
-    "AWS::StepFunctions::StateMachine": ("s3:GetObjectVersion", "kms:*"),
+    "AWS::StepFunctions::StateMachine": ("s3:GetObjectVersion",),
 }
 """Actions that handlers list for properties that no template uses, and for services that IAM does not have."""
 SMALL: dict[str, Any] = {key: FULL[key] for key in ("name", "account", "region", "owner")} | {
@@ -269,14 +269,51 @@ def changes() -> dict[str, set[str]]:
     return grants
 
 
+IN_ACCOUNT = "eu-west-1:111122223333"
+WORKFLOW_KEY_USE = {
+    "kms:ViaService": "states.eu-west-1.amazonaws.com",
+    "kms:EncryptionContext:aws:states:stateMachineArn": (
+        f"arn:aws:states:{IN_ACCOUNT}:stateMachine:sandpiper-prod-main-run-code"
+    ),
+}
+FUNCTION_KEY_USE = {
+    "kms:ViaService": "lambda.eu-west-1.amazonaws.com",
+    "kms:EncryptionContext:aws:lambda:FunctionArn": (
+        f"arn:aws:lambda:{IN_ACCOUNT}:function:sandpiper-prod-main-SessionFunction"
+    ),
+}
+GRANT = {"kms:ViaService": "lambda.eu-west-1.amazonaws.com", "kms:GrantIsForAWSResource": "true"}
+KEY_USES = {
+    "kms:CreateGrant": (GRANT,),
+    "kms:Decrypt": (WORKFLOW_KEY_USE, FUNCTION_KEY_USE),
+    "kms:Encrypt": (FUNCTION_KEY_USE,),
+    "kms:GenerateDataKey": (WORKFLOW_KEY_USE, FUNCTION_KEY_USE),
+}
+"""Condition keys of the calls of services that use the key for a deployment, by action."""
+
+
 @pytest.mark.parametrize("action", sorted(changes()))
 def test_only_resources_with_the_environment_tag_can_be_changed(action: str) -> None:
     for pattern in changes()[action]:
         resource = pattern.replace("*", "x-0123456789abcdef0")
-        assert may(action, resource, OWN_TAG)
-        assert not may(action, resource, OTHER_TAG)
-        assert not may(action, resource)
-        assert not may(action, resource, REQUEST_TAG)
+        for context in KEY_USES.get(action, ({},)):
+            assert may(action, resource, OWN_TAG, context)
+            assert not may(action, resource, OTHER_TAG, context)
+            assert not may(action, resource, context)
+            assert not may(action, resource, REQUEST_TAG, context)
+
+
+@pytest.mark.parametrize("action", KEY_USES)
+def test_key_is_used_only_by_services_for_resources_of_the_environment(action: str) -> None:
+    key = f"arn:aws:kms:{IN_ACCOUNT}:key/x"
+    for context in KEY_USES[action]:
+        assert may(action, key, OWN_TAG, context)
+        for name, value in context.items():
+            assert not may(action, key, OWN_TAG, {each: context[each] for each in context if each != name})
+            other = (
+                value.replace("prod", "prod2").replace("true", "false").replace("west-1.amazonaws", "west-2.amazonaws")
+            )
+            assert not may(action, key, OWN_TAG, {**context, name: other})
 
 
 def test_changing_actions_of_each_service_are_covered() -> None:

@@ -78,6 +78,11 @@ def in_the_network(interpreters: int, each: int) -> str:
 WEB = "interpreters.web"
 LONG = "bucket/" + "x" * 1000
 BAD: dict[str, tuple[str, str, str]] = {
+    "a new key for an existing bucket": (
+        one() + "data_bucket: {name: lake, key: own}\n",
+        "data_bucket.key",
+        "is own, but Sandpiper does not manage the encryption of the existing bucket lake",
+    ),
     "both tenants and interpreters": (one() + two("", ""), "tenants", "is set together with interpreters"),
     "no tenants": ("", "tenants", "is missing, and interpreters is missing too"),
     "public without expiry": (

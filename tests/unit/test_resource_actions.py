@@ -174,3 +174,36 @@ def test_a_type_outside_the_table_needs_every_action_of_its_service() -> None:
     assert create_permissions("Custom::Thing", "x", {"ServiceToken": function}, LOCATION) == [
         Permission("lambda:InvokeFunction", function)
     ]
+
+
+KEY = "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012"
+ENCRYPTED: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
+    "AWS::Lambda::Function": (
+        {"FunctionName": "one", "KmsKeyArn": KEY},
+        {("kms:Encrypt", "lambda"), ("kms:CreateGrant", "lambda")},
+    ),
+    "AWS::StepFunctions::StateMachine": (
+        {"StateMachineName": "one", "EncryptionConfiguration": {"KmsKeyId": KEY}},
+        {("kms:GenerateDataKey", "states")},
+    ),
+}
+
+
+@pytest.mark.parametrize("resource_type", ENCRYPTED)
+def test_encrypted_resources_need_their_key_through_their_service(resource_type: str) -> None:
+    properties, expected = ENCRYPTED[resource_type]
+    plain = {name: value for name, value in properties.items() if name.endswith("Name")}
+    created = create_permissions(resource_type, "one", properties, LOCATION)
+    changed = update_permissions(resource_type, "one", plain, properties, LOCATION)
+    for permissions in (created, changed):
+        uses = [each for each in permissions if each.action.startswith("kms:")]
+        assert {each.resource for each in uses} == {KEY}
+        services = {(each.action, str(each.condition_keys["kms:ViaService"]).partition(".")[0]) for each in uses}
+        assert services == expected
+    for permissions in (
+        create_permissions(resource_type, "one", plain, LOCATION),
+        update_permissions(
+            resource_type, "one", properties, properties | {"Tags": [{"Key": "a", "Value": "b"}]}, LOCATION
+        ),
+    ):
+        assert not [each for each in permissions if each.action.startswith("kms:")]

@@ -19,6 +19,13 @@ MONITORING_GRANTS = (
         (_LOG_GROUPS + "{prefix}*", _LOG_GROUPS + "/aws/vendedlogs/states/{prefix}*"),
     ),
     Grant(
+        "EncryptLogs",
+        ("AWS::Logs::LogGroup",),
+        actions("logs", "AssociateKmsKey", "DisassociateKmsKey"),
+        (_LOG_GROUPS + "{prefix}*", _LOG_GROUPS + "/aws/vendedlogs/states/{prefix}*"),
+        applies_to=features.own_key,
+    ),
+    Grant(
         "FindLogs",
         ("AWS::Logs::LogGroup",),
         actions("logs", "DescribeLogGroups", "DescribeResourcePolicies", "DescribeIndexPolicies"),

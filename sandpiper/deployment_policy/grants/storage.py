@@ -14,6 +14,8 @@ from sandpiper.deployment_policy.grant import (
 
 _KEY_TYPES = ("AWS::KMS::Key",)
 _KEYS = "arn:{partition}:kms:{region}:{account}:key/*"
+_FUNCTION_TYPES = ("AWS::Lambda::Function",)
+_VIA_LAMBDA = {**RESOURCE_TAG["StringEquals"], "kms:ViaService": "lambda.{region}.{dns_suffix}"}
 _PARAMETER_TYPES = ("AWS::SSM::Parameter",)
 _PARAMETERS = "arn:{partition}:ssm:{region}:{account}:parameter"
 
@@ -63,6 +65,46 @@ STORAGE_GRANTS = (
         ),
         (_KEYS,),
         RESOURCE_TAG,
+        features.own_key,
+    ),
+    Grant(
+        # https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
+        "EncryptWorkflows",
+        ("AWS::StepFunctions::StateMachine",),
+        actions("kms", "Decrypt", "GenerateDataKey"),
+        (_KEYS,),
+        {
+            "StringEquals": {**RESOURCE_TAG["StringEquals"], "kms:ViaService": "states.{region}.{dns_suffix}"},
+            "ArnLike": {
+                "kms:EncryptionContext:aws:states:stateMachineArn": (
+                    "arn:{partition}:states:{region}:{account}:stateMachine:{prefix}*"
+                )
+            },
+        },
+        features.own_key,
+    ),
+    Grant(
+        # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
+        "EncryptFunctions",
+        _FUNCTION_TYPES,
+        actions("kms", "Decrypt", "Encrypt", "GenerateDataKey"),
+        (_KEYS,),
+        {
+            "StringEquals": _VIA_LAMBDA,
+            "ArnLike": {
+                "kms:EncryptionContext:aws:lambda:FunctionArn": (
+                    "arn:{partition}:lambda:{region}:{account}:function:{name_prefix}*"
+                )
+            },
+        },
+        features.own_key,
+    ),
+    Grant(
+        "GrantKeysToFunctions",
+        _FUNCTION_TYPES,
+        actions("kms", "CreateGrant"),
+        (_KEYS,),
+        {"StringEquals": _VIA_LAMBDA, "Bool": {"kms:GrantIsForAWSResource": "true"}},
         features.own_key,
     ),
     Grant(

@@ -24,6 +24,7 @@ from local_aws.ministack.patches import (
     s3_buckets,
     s3_permissions,
     stepfunctions,
+    stepfunctions_encryption,
 )
 from local_aws.ministack.stub_resources import STUB_RESOURCES
 
@@ -55,6 +56,7 @@ def main() -> None:
     cloudformation.install()
     cloudformation_deletion.install()
     stepfunctions.install()
+    stepfunctions_encryption.install()
     app.serve(port, Authorizer(token), functions.watcher.close)
 
 

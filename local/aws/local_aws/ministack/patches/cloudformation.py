@@ -11,10 +11,10 @@ from __future__ import annotations
 import contextvars
 from typing import TYPE_CHECKING, Any
 
-from ministack.services import iam
+from ministack.services import iam, lambda_svc
 from ministack.services.cloudformation import changesets, handlers, helpers, provisioners, stacks
 
-from local_aws.ministack.patches import iam_roles
+from local_aws.ministack.patches import iam_roles, kms
 from local_aws.ministack.resource_actions import permissions
 from local_aws.ministack.resource_actions.table import actions_for
 from local_aws.settings import ACCOUNT, REGION
@@ -35,7 +35,8 @@ OPERATIONS = (
     *("CreateStack", "UpdateStack", "DeleteStack", "RollbackStack", "ContinueUpdateRollback"),
     *("CreateChangeSet", "ExecuteChangeSet"),
 )
-GENERATED_NAMES = {"AWS::Logs::LogGroup"}
+LOG_GROUP = "AWS::Logs::LogGroup"
+GENERATED_NAMES = {LOG_GROUP}
 """Types for which MiniStack generates other names than CloudFormation, whose names policies refer to."""
 LOCATION = {"account": ACCOUNT, "region": REGION}
 
@@ -131,8 +132,9 @@ def create(resource_type: str, logical_id: str, properties: Properties, stack_na
     _require(permissions.create_permissions(resource_type, str(name), properties, LOCATION))
     if resource_type in GENERATED_NAMES:
         properties = {actions.name_property: name, **properties}
+    _require_key_of_log_group(resource_type, str(name), properties)
     created = _provision(resource_type, logical_id, properties, stack_name)
-    _set_permissions_boundary(resource_type, created[0], properties)
+    _set_missing_properties(resource_type, created[0], properties)
     return created
 
 
@@ -143,8 +145,9 @@ def update(
     _require(permissions.update_permissions(resource_type, physical_id, before, after, LOCATION))
     if resource_type in GENERATED_NAMES:
         after = {actions_for(resource_type).name_property: physical_id, **after}
+    _require_key_of_log_group(resource_type, physical_id, after)
     updated = _update(resource_type, physical_id, before, after, *arguments, **options)
-    _set_permissions_boundary(resource_type, updated[0], after)
+    _set_missing_properties(resource_type, updated[0], after)
     return updated
 
 
@@ -156,8 +159,25 @@ def delete(
     _delete(resource_type, physical_id, properties, stack_name, logical_id)
 
 
-def _set_permissions_boundary(resource_type: str, physical_id: str, properties: Properties) -> None:
-    """Sets the permissions boundary of a role, which MiniStack ignores."""
+def _require_key_of_log_group(resource_type: str, name: str, properties: Properties) -> None:
+    """Checks that the policy of a log group's key lets CloudWatch Logs use it.
+
+    Raises:
+        ValueError: It does not. The event of the stack shows AWS's message.
+    """
+    key = properties.get("KmsKeyId") if resource_type == LOG_GROUP else None
+    arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}"
+    if key and not kms.is_allowed_to_service(f"logs.{REGION}.amazonaws.com", key, {"aws:logs:arn": arn}):
+        raise ValueError(
+            f'Resource handler returned message: "The specified KMS key does not exist or is not allowed to be used '
+            f"with Arn '{arn}' (Service: CloudWatchLogs, Status Code: 400)\" (HandlerErrorCode: InvalidRequest)"
+        )
+
+
+def _set_missing_properties(resource_type: str, physical_id: str, properties: Properties) -> None:
+    """Sets properties that MiniStack ignores: the permissions boundary of a role, and the key of a function."""
+    if resource_type == "AWS::Lambda::Function" and physical_id in lambda_svc._functions:
+        lambda_svc._functions[physical_id]["config"]["KMSKeyArn"] = properties.get("KmsKeyArn", "")
     if resource_type == "AWS::IAM::Role" and physical_id in iam._roles:
         iam._roles[physical_id]["PermissionsBoundary"] = properties.get("PermissionsBoundary")
 

@@ -21,7 +21,7 @@ from local_aws.ministack.gateway import current_request
 from local_aws.ministack.patches import iam, iam_requests
 from local_aws.settings import ACCOUNT, REGION
 from sandpiper_policy.errors import PolicyError
-from sandpiper_policy.evaluate import access_denied_message, evaluate
+from sandpiper_policy.evaluate import Policies, access_denied_message, evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,6 +142,17 @@ def require_permission(
     # `result.decision` would allow every AssumeRole, which the trust policy decides later.
     if not result.policy_decision.allowed:
         raise AccessDeniedError(access_denied_message(iam_requests.to_request(context), result.policy_decision))
+
+
+def is_allowed_to_service(service: str, action: str, resource: str, condition_keys: Mapping[str, Any]) -> bool:
+    """Returns whether the policy of a resource allows an action to a service that uses no role."""
+    resource_policy = iam_evaluator._resource_policy(action.partition(":")[0], resource)
+    if resource_policy is None:
+        return False
+    context = _context(service, "Service", action, resource, condition_keys)
+    policy, owner = resource_policy
+    policies = Policies(resource=iam_requests.resource_policy(policy), resource_policy_required=True)
+    return iam_requests.decide(context, policies, owner).allowed
 
 
 def require_identity_permission(principal: Any, action: str, resource: str, condition_keys: Mapping[str, Any]) -> None:

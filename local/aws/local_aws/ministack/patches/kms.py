@@ -62,6 +62,19 @@ def enforce(
     return None
 
 
+def key_arn(key_id: str) -> str:
+    """Returns the ARN of a key by its ID or ARN."""
+    record: Mapping[str, Any] = kms._resolve_key(key_id) or {}
+    default_arn = key_id if key_id.startswith("arn:") else f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{key_id}"
+    return str(record.get("Arn", default_arn))
+
+
+def is_allowed_to_service(service: str, key_id: str, encryption_context: Mapping[str, str]) -> bool:
+    """Returns whether the policy of a key lets a service without a role encrypt data."""
+    keys = {f"kms:EncryptionContext:{name}": value for name, value in encryption_context.items()}
+    return iam_roles.is_allowed_to_service(service, "kms:Encrypt", key_arn(key_id), keys)
+
+
 def _key_use(action: str, bucket: str, key: str) -> tuple[str, str] | None:
     """Returns the KMS action and the ARN of the key, or None when no permission is needed.
 
@@ -86,9 +99,7 @@ def _key_use(action: str, bucket: str, key: str) -> tuple[str, str] | None:
     key_id = encryption.get(KEY_HEADER, AWS_MANAGED_KEY) if is_kms else AWS_MANAGED_KEY
     if key_id == AWS_MANAGED_KEY:
         return None
-    record: Mapping[str, Any] = kms._resolve_key(key_id) or {}
-    default_arn = key_id if key_id.startswith("arn:") else f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{key_id}"
-    return kms_action, str(record.get("Arn", default_arn))
+    return kms_action, key_arn(key_id)
 
 
 def _stored_encryption(bucket: str, key: str, version: str) -> Mapping[str, str]:

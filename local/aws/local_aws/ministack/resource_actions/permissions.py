@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from local_aws.ministack.resource_actions.table import COVERED_BY_CREATE, ResourceActions, actions_for
+from local_aws.ministack.stub_resources import property_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -68,6 +69,7 @@ def create_permissions(
             for arn in set_on
         ),
         *_pass_role_permissions(actions, properties, properties),
+        *_key_permissions(actions, name, properties, location),
     ]
 
 
@@ -104,6 +106,7 @@ def update_permissions(
             for arn in _arns(actions.arn, name, after, location)
         ),
         *_pass_role_permissions(actions, after, changed),
+        *(_key_permissions(actions, name, after, location) if without_own_action else ()),
     ]
 
 
@@ -140,6 +143,23 @@ def _pass_role_permissions(actions: ResourceActions, properties: Properties, nam
         for name in names
         if name in actions.passed_roles
         for role in _roles(properties.get(name))
+    ]
+
+
+def _key_permissions(
+    actions: ResourceActions, name: str, properties: Properties, location: Mapping[str, str]
+) -> list[Permission]:
+    """Returns the permissions with which a service uses the KMS key of a resource on behalf of the principal."""
+    use = actions.key_use
+    key = property_at(properties, use.property) if use else None
+    if use is None or key is None:
+        return []
+    via = {"kms:ViaService": f"{use.service}.{location['region']}.amazonaws.com"}
+    (arn,) = _arns(actions.arn, name, properties, location)
+    grant = Permission("kms:CreateGrant", key, {**via, "kms:GrantIsForAWSResource": "true"})
+    return [
+        *(Permission(action, key, {**via, f"kms:EncryptionContext:{use.context}": arn}) for action in use.actions),
+        *((grant,) if use.creates_grant else ()),
     ]
 
 

@@ -14,6 +14,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class KeyUse:
+    """The use of a KMS key by a service, with the permissions of the principal that creates or changes a resource.
+
+    Attributes:
+        property: Path of the property that holds the key, separated by dots.
+        service: The service, as in `kms:ViaService`.
+        actions: Actions on the key.
+        context: Key of the encryption context, whose value is the ARN of the resource.
+        creates_grant: Whether the service also creates a grant for itself.
+    """
+
+    property: str
+    service: str
+    actions: Sequence[str]
+    context: str
+    creates_grant: bool = False
+
+
+@dataclass(frozen=True)
 class ResourceActions:
     """The actions that CloudFormation needs for resources of a type.
 
@@ -30,6 +49,7 @@ class ResourceActions:
         property_actions: Actions that set a property, at creation and later.
         property_delete_actions: Additional actions for deletion when a property is set.
         passed_roles: The service that receives the role of a property, as `iam:PassedToService`.
+        key_use: The use of a KMS key, or None.
         lower_case_name: Whether a generated name is in lower case.
         max_name_length: Maximum number of characters of a generated name.
     """
@@ -44,6 +64,7 @@ class ResourceActions:
     property_actions: Mapping[str, str] = field(default_factory=dict[str, str])
     property_delete_actions: Mapping[str, str] = field(default_factory=dict[str, str])
     passed_roles: Mapping[str, str] = field(default_factory=dict[str, str])
+    key_use: KeyUse | None = None
     lower_case_name: bool = False
     max_name_length: int = 64
 
@@ -65,7 +86,9 @@ _NO_ACTIONS = ResourceActions("*")
 
 COVERED_BY_CREATE: frozenset[str] = frozenset(_TABLE["covered_by_create"])
 RESOURCE_ACTIONS: Mapping[str, ResourceActions] = {
-    name: ResourceActions(**entry) for name, entry in _TABLE.items() if "::" in name
+    name: ResourceActions(**entry | ({"key_use": KeyUse(**entry["key_use"])} if "key_use" in entry else {}))
+    for name, entry in _TABLE.items()
+    if "::" in name
 }
 
 

@@ -1,0 +1,89 @@
+"""KMS permissions for state machines with a customer managed key.
+
+An execution needs the permissions of the state machine's role, and reading it those of the caller. MiniStack encrypts
+nothing and checks neither.
+"""
+
+# MiniStack is installed in a separate environment, which the type checker does not see.
+# pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ministack.core.responses import error_response_json
+from ministack.services import stepfunctions
+
+from local_aws.ministack.patches import iam_roles, kms
+from local_aws.settings import REGION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    Operation = Callable[[dict[str, Any]], Any]
+
+MINISTACK_VERSION = "1.5.33"
+SERVICE_PRINCIPAL = "states.amazonaws.com"
+READS = (
+    "_describe_execution",
+    "_get_execution_history",
+    "_describe_state_machine",
+    "_describe_state_machine_for_execution",
+)
+"""MiniStack's functions for operations that return encrypted data. `includedData` has no effect: they always do."""
+_start = stepfunctions._start_execution
+
+
+def install() -> None:
+    """Adds the checks to MiniStack's operations."""
+    stepfunctions._start_execution = start_execution
+    for name in READS:
+        setattr(stepfunctions, name, _checked(getattr(stepfunctions, name)))
+
+
+def start_execution(parameters: dict[str, Any]) -> Any:
+    """Starts an execution, if the role of the state machine can encrypt it.
+
+    Step Functions uses the role itself, so that `kms:ViaService` is absent.
+    https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
+    """
+    arn = stepfunctions._resolve_state_machine_arn(parameters.get("stateMachineArn", ""))
+    machine: Mapping[str, Any] = stepfunctions._state_machines.get(arn) or {}
+
+    def role() -> Any:
+        record = iam_roles.assume_role(SERVICE_PRINCIPAL, machine["roleArn"], machine["stateMachineArn"])
+        return iam_roles.session_principal(record, "encryption")
+
+    denial = _denial(role, ("kms:GenerateDataKey", "kms:Decrypt"), machine, machine.get("stateMachineArn", ""), {})
+    return denial or _start(parameters)
+
+
+def _checked(operation: Operation) -> Operation:
+    def read(parameters: dict[str, Any]) -> Any:
+        execution: Mapping[str, Any] = stepfunctions._executions.get(parameters.get("executionArn", "")) or {}
+        arn = execution.get("stateMachineArn") or parameters.get("stateMachineArn", "")
+        record = execution or stepfunctions._state_machines.get(arn) or {}
+        via = {"kms:ViaService": f"states.{REGION}.amazonaws.com"}
+        return _denial(iam_roles.calling_principal, ("kms:Decrypt",), record, arn, via) or operation(parameters)
+
+    return read
+
+
+def _denial(
+    principal: Callable[[], Any],
+    actions: Sequence[str],
+    record: Mapping[str, Any],
+    state_machine_arn: str,
+    condition_keys: Mapping[str, str],
+) -> Any:
+    """Returns the error response if the principal may not use the key in a record, or None."""
+    key = record.get("encryptionConfiguration", {}).get("kmsKeyId")
+    if key is None:
+        return None
+    keys = {**condition_keys, "kms:EncryptionContext:aws:states:stateMachineArn": state_machine_arn}
+    try:
+        for action in actions:
+            iam_roles.require_permission(principal(), action, kms.key_arn(key), keys)
+    except iam_roles.AccessDeniedError as error:
+        return error_response_json("KmsAccessDeniedException", str(error), 400)
+    return None

@@ -1,0 +1,151 @@
+"""The KMS key of an environment with `data_bucket.key: own`: its policy, and its use in other stacks.
+
+The key encrypts the data bucket, the workflows with their executions, the variables of functions and all log groups.
+Other stacks read its ARN from an SSM parameter.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_ssm as ssm
+
+from sandpiper.names import data_bucket_name, data_key_parameter, role_name_pattern, stack_name
+from sandpiper_constructs.key_statements import STATE_MACHINE_CONTEXT
+from sandpiper_contract.aws import dns_suffix_of, partition_of
+
+if TYPE_CHECKING:
+    from sandpiper.environment import Environment
+
+KEY_MANAGEMENT = tuple(
+    f"kms:{name}"
+    for name in (
+        *("DescribeKey", "UpdateKeyDescription", "EnableKey", "DisableKey"),
+        *("GetKeyPolicy", "PutKeyPolicy", "ListKeyPolicies"),
+        *("EnableKeyRotation", "DisableKeyRotation", "GetKeyRotationStatus", "ListKeyRotations", "RotateKeyOnDemand"),
+        *("CreateAlias", "UpdateAlias", "DeleteAlias", "ListGrants", "RevokeGrant"),
+        *("TagResource", "UntagResource", "ListResourceTags", "ScheduleKeyDeletion", "CancelKeyDeletion"),
+    )
+)
+"""Actions that manage the key. None of them reads or writes data."""
+LOG_ACTIONS = (
+    *("kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"),
+    *("kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:DescribeKey"),
+)
+"""Actions of CloudWatch Logs on the key of a log group.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+"""
+
+
+def has_own_key(environment: Environment) -> bool:
+    """Returns whether the environment creates a key."""
+    return environment.data_bucket.key == "own"
+
+
+def create_data_key(stack: cdk.Stack, environment: Environment) -> kms.IKey:
+    """Creates the key and the SSM parameter with its ARN."""
+    key = kms.Key(
+        stack,
+        "DataKey",
+        description=f"Sandpiper {environment.name}: data of all tenants",
+        enable_key_rotation=True,
+        policy=_key_policy(stack, environment),
+        removal_policy=(
+            cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+            if environment.data_bucket.retain
+            else cdk.RemovalPolicy.DESTROY
+        ),
+    )
+    ssm.StringParameter(
+        stack,
+        "DataKeyArn",
+        parameter_name=data_key_parameter(environment.name),
+        description="ARN of the KMS key of the data bucket, for tenant stacks",
+        string_value=key.key_arn,
+    )
+    return cast("kms.IKey", key)
+
+
+def data_key_arn(stack: cdk.Stack, environment: Environment) -> str:
+    """Returns the ARN of the environment's key as a parameter of another stack."""
+    return ssm.StringParameter.value_for_string_parameter(stack, data_key_parameter(environment.name))
+
+
+def import_own_key(stack: cdk.Stack, environment: Environment) -> kms.IKey | None:
+    """Returns the environment's key for use in another stack, or None if the environment creates no key."""
+    if not has_own_key(environment):
+        return None
+    return kms.Key.from_key_arn(stack, "DataKey", data_key_arn(stack, environment))
+
+
+def _key_policy(stack: cdk.Stack, environment: Environment) -> iam.PolicyDocument:
+    """Returns a key policy that lets IAM policies grant management of the key, and its use for this environment only.
+
+    The default policy of KMS also allows use for any purpose. Each statement on use names the encryption context that
+    the service sets, so that the key decrypts only what the service has encrypted for this environment.
+    https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
+
+    The roles of workflows and functions use the key themselves. All others use it through the service.
+    https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
+
+    CloudWatch Logs and its log delivery are services without a role.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+    """
+    region, suffix = environment.region, stack.url_suffix
+    prefix = stack_name(environment.name, "")
+    arn = f"arn:{stack.partition}"
+    here = f"{region}:{environment.account}"
+    bucket = f"{arn}:s3:::" + data_bucket_name(environment.name, environment.account, region)
+    workflows = {STATE_MACHINE_CONTEXT: f"{arn}:states:{here}:stateMachine:{prefix}*"}
+    functions = {
+        "kms:EncryptionContext:aws:lambda:FunctionArn": (
+            f"{arn}:lambda:{here}:function:{role_name_pattern(environment.name)}"
+        )
+    }
+    log_groups = [f"{arn}:logs:{here}:log-group:{folder}{prefix}*" for folder in ("", "/aws/vendedlogs/states/")]
+    delivery = {"StringEquals": {"kms:EncryptionContext:SourceArn": f"{arn}:logs:{here}:*"}}
+    via_lambda = {"StringEquals": {"kms:ViaService": f"lambda.{region}.{suffix}"}}
+    account = iam.AccountRootPrincipal()
+    logs = iam.ServicePrincipal(f"logs.{region}.{dns_suffix_of(partition_of(region))}")
+    log_delivery = iam.ServicePrincipal("delivery.logs.amazonaws.com")
+    rows: tuple[tuple[str, Any, tuple[str, ...], dict[str, Any]], ...] = (
+        ("Manage", account, KEY_MANAGEMENT, {}),
+        (
+            "UseForTheDataBucket",
+            account,
+            ("kms:Decrypt", "kms:GenerateDataKey"),
+            {
+                "StringEquals": {"kms:ViaService": f"s3.{region}.{suffix}"},
+                "ArnLike": {"kms:EncryptionContext:aws:s3:arn": [bucket, f"{bucket}/*"]},
+            },
+        ),
+        ("UseForWorkflows", account, ("kms:Decrypt", "kms:GenerateDataKey"), {"ArnLike": workflows}),
+        ("UseForFunctions", account, ("kms:Decrypt",), {"ArnLike": functions}),
+        ("DeployFunctions", account, ("kms:Encrypt", "kms:GenerateDataKey"), {**via_lambda, "ArnLike": functions}),
+        (
+            "GrantToFunctions",
+            account,
+            ("kms:CreateGrant",),
+            {**via_lambda, "Bool": {"kms:GrantIsForAWSResource": "true"}},
+        ),
+        ("UseForLogGroups", logs, LOG_ACTIONS, {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}}),
+        ("SendLogsOfWorkflows", account, ("kms:GenerateDataKey",), delivery),
+        ("DeliverLogsOfWorkflows", log_delivery, ("kms:Decrypt",), delivery),
+    )
+    return iam.PolicyDocument(
+        statements=[
+            iam.PolicyStatement(
+                sid=sid,
+                principals=[cast("iam.IPrincipal", principal)],
+                actions=list(actions),
+                resources=["*"],
+                conditions=conditions,
+            )
+            for sid, principal, actions, conditions in rows
+        ]
+    )
