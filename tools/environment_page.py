@@ -1,4 +1,4 @@
-"""Writes docs/environment.md from the types of `sandpiper.environment`: each option, its default and allowed values."""
+"""Writes docs/environment.md from the types of `sandpiper.environment`, and the effects of a change of each option."""
 
 from __future__ import annotations
 
@@ -29,9 +29,13 @@ from sandpiper.environment.model import (
 )
 from sandpiper.environment.network import Network
 from sandpiper.environment.storage import DataBucket, Retention
+from sandpiper.plan.effects import EFFECT_TEXTS
+from sandpiper.plan.option_effects import effects_of
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
+
+    from sandpiper.environment.options import Options
 
 PROJECT = Path(__file__).resolve().parents[1]
 COLUMNS = 100
@@ -78,9 +82,19 @@ _AFTER = """```
 
 Values are not converted: `"90"` is not a number, and `111122223333` is not an account. An empty
 mapping such as `sandbox:` has all defaults.
+
+## Effects of a change
+
+The last column states what a change of an option does, in the worst direction. [`sandpiper
+plan`](plan.md) uses the same names for the effects of a specific change.
+
+"""
+_EFFECTS = """
+*Nothing* means that no resource changes. A replaced resource is named: *replaces VPC* is an effect
+of the kind *replaces resources*.
 """
 
-_SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
+_SECTIONS: tuple[tuple[str, type[Options]], ...] = (
     ("The environment", Environment),
     ("`tenants.NAME`", Tenant),
     ("`interpreters.KEY`", SandboxInterpreter),
@@ -109,10 +123,12 @@ def main() -> None:
 def page() -> str:
     """Returns the page."""
     tenants = (PROJECT / "environments" / "dev.yaml").read_text()
-    return _HEAD + tenants + _AFTER + "".join(_section(title, model) for title, model in _SECTIONS)
+    effects = "".join(f"| {effect} | {text} |\n" for effect, text in EFFECT_TEXTS.items())
+    table = f"| Effect | Meaning |\n|---|---|\n{effects}"
+    return _HEAD + tenants + _AFTER + table + _EFFECTS + "".join(_section(title, model) for title, model in _SECTIONS)
 
 
-def _section(title: str, model: type[BaseModel]) -> str:
+def _section(title: str, model: type[Options]) -> str:
     common = SandboxInterpreter if issubclass(model, PublicInterpreter | VpcInterpreter) else None
     fields = {
         name: field
@@ -124,12 +140,12 @@ def _section(title: str, model: type[BaseModel]) -> str:
         description += " It has these options and those of every interpreter:"
     description = "\n\n".join(map(_wrap, description.split("\n\n")))
     rows = "".join(
-        f"| `{name}` | {_default(field)} | {_cell(field.description)} | {_cell(field.title)} |\n"
+        f"| `{name}` | {_default(field)} | {_cell(field.description)} | {_cell(field.title)} | "
+        f"{effects_of(model, name).text} |\n"
         for name, field in fields.items()
     )
-    return (
-        f"\n## {title}\n\n{description}\n\n| Option | Default | Allowed values | Purpose |\n|---|---|---|---|\n{rows}"
-    )
+    head = "| Option | Default | Allowed values | Purpose | A change |\n|---|---|---|---|---|\n"
+    return f"\n## {title}\n\n{description}\n\n{head}{rows}"
 
 
 def _wrap(paragraph: str) -> str:

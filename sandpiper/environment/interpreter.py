@@ -148,9 +148,11 @@ class BaseInterpreter(Options):
 
 
 class SandboxInterpreter(BaseInterpreter):
-    """An interpreter whose code reaches S3 and no other network destination."""
+    """An interpreter whose code reaches S3, in every account and Region, and no other network destination."""
 
-    network: Literal["SANDBOX"] = option("network mode: code reaches S3 only", NETWORKS, "SANDBOX")
+    network: Literal["SANDBOX"] = option(
+        "network mode: code reaches S3 in every account, and nothing else", NETWORKS, "SANDBOX"
+    )
 
 
 class PublicInterpreter(BaseInterpreter):

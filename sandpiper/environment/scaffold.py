@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NETWORKS = {
-    "SANDBOX": "S3 only",
+    "SANDBOX": "S3 only, in every account",
     "PUBLIC": "the internet, with a reason and an expiry date",
     "VPC": "a new VPC without internet access, with a route to S3 only",
 }

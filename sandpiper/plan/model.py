@@ -6,10 +6,11 @@ Names and values of a change are only ever added, so that existing consumers kee
 import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 from pydantic.alias_generators import to_camel
 
 from sandpiper.plan.create_only import Effect
+from sandpiper.plan.effects import DeploymentEffect, stack_effects
 
 Change = Literal["made", "changed", "replaced", "deleted"]
 
@@ -134,6 +135,7 @@ class StackPlan(JsonModel):
     Attributes:
         change: `gone` is a deployed stack that the environment no longer has; `cdk deploy` does not delete it.
         follows: resources that change only because a resource that they refer to changes.
+        effects: what the deployment does to resources, sessions and data.
     """
 
     name: str
@@ -145,6 +147,12 @@ class StackPlan(JsonModel):
     permissions: tuple[PermissionChange, ...] = ()
     resources: tuple[ResourceChange, ...] = ()
     follows: tuple[str, ...] = ()
+
+    @computed_field
+    @property
+    def effects(self) -> tuple[DeploymentEffect, ...]:
+        """The effects, from the least to the most severe."""
+        return stack_effects(self)
 
 
 class Quota(JsonModel):
@@ -176,6 +184,12 @@ class Plan(JsonModel):
     def has_changes(self) -> bool:
         """Whether a deployment would change anything. It does not delete the stacks of removed tenants."""
         return any(stack.change in ("new", "changed") for stack in self.stacks)
+
+    @property
+    def effects(self) -> tuple[DeploymentEffect, ...]:
+        """The effects on all stacks, each once, from the least to the most severe."""
+        found = {effect for stack in self.stacks for effect in stack.effects}
+        return tuple(effect for effect in DeploymentEffect if effect in found)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the JSON that the command prints."""

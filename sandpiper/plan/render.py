@@ -1,10 +1,11 @@
-"""Prints a plan as sentences: data loss first, then each stack, then the quotas."""
+"""Prints a plan as sentences: data loss and effects first, then each stack, then the quotas."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from sandpiper.plan.effects import EFFECT_TEXTS
 from sandpiper.plan.lines import MAX_VALUE_CHARACTERS, MINUTE_FORMAT, Line, count_of
 from sandpiper.plan.render_data import data_sentence
 from sandpiper.plan.render_permissions import permission_lines
@@ -49,6 +50,9 @@ def report(plan: Plan) -> Iterator[Line]:
     if losses:
         yield Line("! Data loss", tone="loss")
         yield from losses
+    if plan.effects:
+        yield Line("Effects", tone="head")
+        yield from (Line(f"{effect}: {EFFECT_TEXTS[effect]}", 1) for effect in plan.effects)
     for stack in plan.stacks:
         if stack.change != "unchanged":
             yield from _stack(stack)

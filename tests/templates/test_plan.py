@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import runpy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,93 +14,22 @@ from sandpiper.errors import CliError
 from sandpiper.plan import create_only
 from sandpiper.plan.assembly import read_assembly
 from sandpiper.plan.compare import create_plan
-from sandpiper.plan.deployed import DeployedStack
 from sandpiper.plan.model import Objects, Plan, Session, StackPlan
 from sandpiper.plan.render import report
 from sandpiper.plan.resource_types import ROLE
-from tests.support.assemblies import synthesise
+from tests.support.plans import STARTED, FakeAccount, Plans, deployed
 from tests.support.project import PROJECT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sandpiper.plan.assembly import Assembly as Synthesised
     from tests.support.assemblies import Assembly
 
-STARTED = datetime.datetime(2026, 11, 21, 18, 3, tzinfo=datetime.UTC)
 PUBLIC = {"network": "PUBLIC", "reason": "pip", "owner": "analysts"}
 
 
 def one_tenant(interpreters: dict[str, Any], **options: Any) -> dict[str, Any]:
     return {"tenants": {"claims": {"interpreters": interpreters, **options}}}
-
-
-@dataclass
-class FakeAccount:
-    """An account with live sessions and with objects in its folders."""
-
-    live: tuple[Session, ...] = ()
-    objects: Objects | None = field(default_factory=lambda: Objects(total=5, older=2, older_bytes=2048, is_all=True))
-    listed: list[str] = field(default_factory=list[str])
-    bootstrap: int | None = 30
-    buckets: tuple[str, ...] = ()
-
-    def physical_ids(self, stack: str) -> dict[str, str]:
-        return {name: f"{name}-id" for name in self.stacks[stack].template.resources}
-
-    def sessions(self, interpreter: str) -> tuple[Session, ...]:
-        self.listed.append(interpreter)
-        return self.live
-
-    def count(self, bucket: str, folder: str, days: int) -> Objects | None:  # noqa: ARG002 - the interface
-        return self.objects
-
-    def has_bucket(self, name: str) -> bool:
-        return name in self.buckets
-
-    def bootstrap_version(self, parameter: str) -> int | None:
-        assert parameter == "/cdk-bootstrap/hnb659fds/version"
-        return self.bootstrap
-
-    stacks: dict[str, DeployedStack] = field(default_factory=dict[str, DeployedStack])
-
-
-@dataclass
-class Plans:
-    """Synthesises each environment once, and plans from one to another."""
-
-    folder: Path
-    folders: dict[str, Path] = field(default_factory=dict[str, "Path"])
-
-    def synthesise(self, options: dict[str, Any]) -> Synthesised:
-        text = json.dumps(options)
-        if text not in self.folders:
-            self.folders[text] = self.folder / str(len(self.folders))
-            synthesise(self.folders[text], {"termination_protection": False, **options})
-        return read_assembly(self.folders[text])
-
-    def plan(
-        self, before: dict[str, Any], after: dict[str, Any], account: FakeAccount | None = None, **quotas: int
-    ) -> Plan:
-        account = account or FakeAccount()
-        account.stacks = deployed(self.synthesise(before))
-        return create_plan(self.synthesise(after), account.stacks, account, Quotas(**quotas))
-
-
-def deployed(assembly: Synthesised) -> dict[str, DeployedStack]:
-    return {
-        name: DeployedStack(
-            name=name,
-            status="CREATE_COMPLETE",
-            is_protected=one.is_protected,
-            changed=STARTED,
-            parameters={},
-            outputs={},
-            tags={},
-            template=one.template,
-        )
-        for name, one in assembly.stacks.items()
-    }
 
 
 @pytest.fixture(scope="module")
@@ -400,7 +328,8 @@ def test_the_json_can_be_parsed_into_the_same_plan(plans: Plans) -> None:
     assert Plan.model_validate(printed) == plan
     assert list(printed) == ["environment", "account", "region", "notes", "stacks", "quotas"]
     assert list(printed["stacks"][0]) == [
-        *("name", "tenant", "change", "notes", "data", "interpreters", "permissions", "resources", "follows")
+        *("name", "tenant", "change", "notes", "data", "interpreters", "permissions", "resources", "follows"),
+        "effects",
     ]
 
 
