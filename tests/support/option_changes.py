@@ -197,4 +197,4 @@ CHANGES: tuple[OptionChange, ...] = (
         }.items()
     ),
 )
-"""One change of every option that has an effect of its own. Options that only contain others are not listed."""
+"""One change of every option, except those that only contain other options."""

@@ -63,7 +63,7 @@ def in_both_directions(plans: Plans, before: dict[str, Any], after: dict[str, An
 
 @pytest.fixture(scope="module")
 def tenant_plans(plans: Plans) -> list[Plan]:
-    """Plans the changes that affect one tenant only together, each in a tenant of its own."""
+    """Plans the changes that affect one tenant only together, each in its own tenant."""
     environments = [copy.deepcopy(BASE), copy.deepcopy(BASE)]
     for number, change in enumerate(each for each in CHANGES if each.is_of_one_tenant):
         for environment, one in zip(environments, change.environments(), strict=True):
@@ -119,7 +119,8 @@ def test_every_option_has_effects_and_a_change_in_the_test() -> None:
 
 
 def _own_fields(model: type[Options]) -> dict[str, Any]:
-    inherited = {name for base in model.__mro__[1:] if base in OPTION_EFFECTS for name in base.model_fields}
+    bases = [base for base in OPTION_EFFECTS if base is not model and issubclass(model, base)]
+    inherited = {name for base in bases for name in base.model_fields}
     return {name: field for name, field in model.model_fields.items() if name not in inherited or name == "network"}
 
 
