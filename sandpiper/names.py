@@ -6,7 +6,7 @@ tenant's stack needs no export of the storage stack, which CloudFormation would 
 
 from __future__ import annotations
 
-from sandpiper_contract.aws import STACK_NAME_CHARACTERS
+from sandpiper_contract.aws import MIN_STACK_NAME_CHARACTERS
 
 STORAGE = "storage"
 NETWORK = "network"
@@ -66,7 +66,7 @@ def role_name_pattern(environment: str, logical_id: str = "") -> str:
         >>> role_name_pattern("dev"), role_name_pattern("dev", "SessionFunctionRole")
         ('sandpiper-dev-*', 'sandpiper-dev-*-SessionFunctionRole*')
         >>> role_name_pattern("averylongenvironment")
-        'sandpiper-averylongenvi*'
+        'sandpiper-averylongenvir*'
     """
-    prefix = stack_name(environment, "")[:STACK_NAME_CHARACTERS]
+    prefix = stack_name(environment, "")[:MIN_STACK_NAME_CHARACTERS]
     return f"{prefix}*-{logical_id}*" if logical_id else f"{prefix}*"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from aws_cdk import Stack, Token
 from aws_cdk import aws_iam as iam
 
-from sandpiper_contract.aws import STACK_NAME_CHARACTERS
+from sandpiper_contract.aws import MIN_STACK_NAME_CHARACTERS
 
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
@@ -32,7 +32,7 @@ def function_key_statement(scope: Construct, key: kms.IKey) -> iam.PolicyStateme
         key: the key of the environment variables.
     """
     stack = Stack.of(scope)
-    names = "*" if Token.is_unresolved(stack.stack_name) else f"{stack.stack_name[:STACK_NAME_CHARACTERS]}*"
+    names = "*" if Token.is_unresolved(stack.stack_name) else f"{stack.stack_name[:MIN_STACK_NAME_CHARACTERS]}*"
     arn = f"arn:{stack.partition}:lambda:{stack.region}:{stack.account}:function:{names}"
     return _statement(key, ["kms:Decrypt"], {"ArnLike": {"kms:EncryptionContext:aws:lambda:FunctionArn": arn}})
 

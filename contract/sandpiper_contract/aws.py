@@ -62,8 +62,14 @@ MAX_INLINE_POLICY_CHARACTERS = 10_240
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 """
 
-STACK_NAME_CHARACTERS = 23
-"""CloudFormation keeps at least this many characters of the stack's name in the name of a role or a function."""
+MIN_STACK_NAME_CHARACTERS = 24
+"""CloudFormation keeps at least this many characters of a stack's name, and of a logical ID, in a generated name of 64.
+
+AWS does not document it. `IdentifierUtils` of CloudFormation's resource types splits 50 characters evenly
+(https://github.com/aws-cloudformation/cloudformation-cli-java-plugin), as in the name of the role
+`IamDeniedCustomResourceSt-CrHandlerServiceRole2D0F6-UlztxgkpoGK1` (https://github.com/aws/aws-cdk-cli/pull/1676). Older
+names have a suffix of 13 instead of 12 characters.
+"""
 
 ENVIRONMENT_TAG = "sandpiper:environment"
 TENANT_TAG = "sandpiper:tenant"

@@ -8,16 +8,12 @@ from sandpiper.deployment_policy.grant import passed_to
 from sandpiper.deployment_policy.grants import GRANTS
 from sandpiper.environment.options import account_of
 from sandpiper.names import data_bucket_name
-from sandpiper_contract.aws import BOOTSTRAP_QUALIFIER, dns_suffix_of, partition_of
+from sandpiper_contract.aws import BOOTSTRAP_QUALIFIER, MIN_STACK_NAME_CHARACTERS, dns_suffix_of, partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from sandpiper.environment import Environment
-
-MIN_STACK_NAME_CHARACTERS = 24
-"""CloudFormation truncates generated names to 64 characters and keeps at least this many of a long stack's name. AWS
-does not document it; names such as `infrastructure-prod-vpc--CustomVpcRestrictDefaultSG-0123456789AB` show it."""
 
 
 def policy_statements(environment: Environment, qualifier: str = BOOTSTRAP_QUALIFIER) -> Iterator[dict[str, Any]]:

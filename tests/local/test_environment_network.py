@@ -166,8 +166,17 @@ print(json.dumps(session.get_credentials().get_frozen_credentials()))
     assert result["exitCode"] == 0, result["stderr"]
     printed: Any = boto3.Session(*json.loads(result["stdout"])[:3], region_name=REGION)
     printed.client("sts").get_caller_identity()  # the credentials are valid
-    with pytest.raises(ClientError, match="s3:GetObject"):
-        printed.client("s3").get_object(Bucket=deployment.bucket, Key=f"{deployment.prefix}/sandbox/private/a.txt")
+    vpc = any_client("bedrock-agentcore-control").get_code_interpreter(codeInterpreterId=identifier)
+    (subnet, *_) = vpc["networkConfiguration"]["vpcConfig"]["subnets"]
+    for forged in ({}, {"x-local-source-subnet": subnet}):
+        s3 = printed.client("s3")
+
+        def add_header(request: Any, forged: dict[str, str] = forged, **_: object) -> None:
+            request.headers.update(forged)
+
+        s3.meta.events.register("before-send.s3", add_header)
+        with pytest.raises(ClientError, match="s3:GetObject"):
+            s3.get_object(Bucket=deployment.bucket, Key=f"{deployment.prefix}/sandbox/private/a.txt")
     data.stop_code_interpreter_session(codeInterpreterIdentifier=identifier, sessionId=session)
 
 

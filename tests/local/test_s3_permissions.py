@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import urllib3
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.support.account import ACCOUNT, REGION
+from tests.support.account import ACCOUNT
 from tests.support.iam import Role, allow, any_client, document
+from tests.support.s3_forms import post_form
 from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
@@ -192,17 +191,7 @@ def test_form_needs_the_permissions_of_its_fields(role: Role, bucket: str, aws: 
     credentials = session.get_credentials()
 
     def post(**fields: str) -> int:
-        """Sends a form that a header signs. S3 accepts only signed forms; MiniStack also accepts signed requests."""
-        lines = [
-            f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()
-        ]
-        body = "".join(
-            [*lines, '--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\nx\r\n--b--\r\n']
-        )
-        request = AWSRequest("POST", f"{aws.url}/{bucket}", {"content-type": "multipart/form-data; boundary=b"}, body)
-        S3SigV4Auth(credentials, "s3", REGION).add_auth(request)
-        prepared = request.prepare()
-        return urllib3.request("POST", str(prepared.url), body=body, headers=dict(prepared.headers)).status
+        return post_form(credentials, f"{aws.url}/{bucket}", fields)
 
     role.set_permissions(allow("s3:PutObject", resource=[f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/forms/*"]))
     assert post(key="forms/a") == 204

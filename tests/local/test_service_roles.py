@@ -479,6 +479,18 @@ def test_a_task_requires_the_permission_of_the_state_machines_role(
             assert f"is not authorized to perform: {task.action} on resource: " in failed["cause"]
 
 
+def test_the_tags_of_the_state_machines_role_are_condition_keys(machine_role: Role, queue_url: str) -> None:  # noqa: ARG001 - creates the bucket
+    parameters = {"Bucket": "task-target", "Key": "in/there.txt"}
+    resource = "arn:aws:states:::aws-sdk:s3:headObject"
+    state = {"Type": "Task", "Resource": resource, "Parameters": parameters, "End": True}
+    condition = {"StringEquals": {"aws:PrincipalTag/Team": "a"}}
+    machine_role.set_permissions(allow("s3:GetObject", Condition=condition))
+    with machine(machine_role, ("Do", state)) as arn:
+        assert execute(arn)["status"] == "FAILED"
+        boto3.client("iam").tag_role(RoleName=machine_role.name, Tags=[{"Key": "Team", "Value": "a"}])
+        assert execute(arn)["status"] == "SUCCEEDED"
+
+
 def test_an_access_denied_error_can_be_caught(machine_role: Role, queue_url: str) -> None:  # noqa: ARG001 - creates the bucket
     deletion = {
         "Type": "Task",

@@ -34,6 +34,7 @@ GROUPS = {
         "test_plan",
         "test_presigned_urls",
         "test_python_page",
+        "test_s3_condition_keys",
         "test_s3_permissions",
         "test_session_stopper",
         "test_stack_resources",

@@ -73,6 +73,11 @@ class Authorizer:
         """Returns whether the authorizer itself sent a request with these headers."""
         return hmac.compare_digest(headers.get("authorization", "").encode(), self._token.encode())
 
+    def sign(self, value: str) -> str:
+        """Returns a value that the AWS emulator accepts only from this process: the value and its signature."""
+        signature = hmac.new(self._token.encode(), value.encode(), hashlib.sha256).hexdigest()
+        return f"{value} {signature}"
+
     async def authorize(self, request: HttpRequest, permission: RequiredPermission) -> str:
         """Returns the ARN of the principal that signed `request` and has the permission.
 

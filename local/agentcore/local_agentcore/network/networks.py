@@ -99,7 +99,9 @@ class Networks:
     def handlers(self, interpreter: Interpreter, role: SessionRole | None) -> list[Handler]:
         """Returns the connection handlers of a session's sandbox, in the order of the listeners in its NetworkSpec."""
         hosts = named_hosts.handlers(self._hosts[interpreter.network_mode])
-        return [self._s3_proxy.handler(interpreter.subnet), Metadata(role, self._region).serve, *hosts]
+        subnet = interpreter.subnet
+        source = self._authorizer.sign(subnet) if self._authorizer and subnet else subnet
+        return [self._s3_proxy.handler(source), Metadata(role, self._region).serve, *hosts]
 
 
 def _host_list(hosts: Sequence[named_hosts.NamedHost]) -> str:

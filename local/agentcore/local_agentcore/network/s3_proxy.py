@@ -51,7 +51,8 @@ BUDGET_EXCEEDED = (
 )
 SOURCE_SUBNET = b"x-local-source-subnet"
 """Header with a subnet of the interpreter in VPC mode whose sandbox sends the request. An emulator of S3 can derive the
-condition key `aws:SourceVpc` from it. The header is removed from what sandboxes send."""
+condition key `aws:SourceVpc` from it. The header is removed from what sandboxes send. With an authorizer, the value is
+signed (`Authorizer.sign`)."""
 HOP_BY_HOP = frozenset(
     (b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
      b"trailer", b"upgrade", b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port",
@@ -136,13 +137,13 @@ class S3Proxy:
         self.address = ("127.0.0.1", port)
         self.url = upstream.url if upstream else f"http://127.0.0.1:{port}"
 
-    def handler(self, subnet: str | None = None) -> Handler:
+    def handler(self, source: str | None = None) -> Handler:
         """Returns the connection handler of one sandbox.
 
         Args:
-            subnet: A subnet of the interpreter in VPC mode. Default: another mode.
+            source: The value of SOURCE_SUBNET. Default: the interpreter is in another mode.
         """
-        added = [] if subnet is None else [(SOURCE_SUBNET, subnet.encode())]
+        added = [] if source is None else [(SOURCE_SUBNET, source.encode())]
         uploads, budget = asyncio.Semaphore(MAX_CONCURRENT_UPLOADS), _ByteBudget(MAX_SANDBOX_BODY_BYTES)
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

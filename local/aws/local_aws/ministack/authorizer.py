@@ -6,14 +6,17 @@ They require a bearer token that only local-agentcore has.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from local_aws.ministack.code_interpreter import SERVICE_PRINCIPAL
 from local_aws.ministack.gateway import Request, Response
 from local_aws.ministack.patches import iam_roles, sts
+from local_aws.ministack.patches.iam_requests import SOURCE_SUBNET
 from local_aws.ministack.patches.sigv4 import SignatureError, verify
 
 if TYPE_CHECKING:
@@ -54,6 +57,20 @@ class Authorizer:
         if hmac.compare_digest(request.headers.get("authorization", "").encode(), self._bearer):
             return None
         return _json(403, {"message": f"The token in {TOKEN_VARIABLE} is required"})
+
+    def with_verified_source(self, request: Request) -> Request:
+        """Returns the request with the subnet of the sandbox that sent it, without a signature.
+
+        A subnet that local-agentcore did not sign is removed: any other program could name a subnet.
+        """
+        value = request.headers.get(SOURCE_SUBNET)
+        if value is None:
+            return request
+        subnet, _, signature = value.partition(" ")
+        expected = hmac.new(self._bearer, subnet.encode(), hashlib.sha256).hexdigest()
+        is_verified = hmac.compare_digest(signature.encode(), expected.encode())
+        others = {name: each for name, each in request.headers.items() if name != SOURCE_SUBNET}
+        return replace(request, headers={**others, **({SOURCE_SUBNET: subnet} if is_verified else {})})
 
     def respond(self, request: Request) -> Response:
         """Returns the response to a request."""

@@ -15,6 +15,7 @@ from local_aws.ministack.patches import (
     cloudformation,
     cloudformation_conditions,
     cloudformation_deletion,
+    cloudformation_names,
     cloudformation_types,
     iam,
     kms,
@@ -49,6 +50,7 @@ def main() -> None:
     s3_bodies.install()
     s3.install()
     cloudformation_conditions.install()
+    cloudformation_names.install()
     lambda_svc.install(functions)
     s3_buckets.install()
     kms.install()

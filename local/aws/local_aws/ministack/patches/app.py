@@ -33,7 +33,7 @@ def serve(port: int, authorizer: Authorizer, on_stop: Callable[[], None]) -> Non
         return authorizer.reject(request) if authorizer.handles(request) else sigv4.reject_before_body(request)
 
     def with_body(request: Request) -> Response | None:
-        current_request.set(request)
+        current_request.set(authorizer.with_verified_source(request))
         return authorizer.respond(request) if authorizer.handles(request) else sigv4.reject(request)
 
     def stop(*_: object) -> None:

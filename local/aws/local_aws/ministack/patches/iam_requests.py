@@ -34,7 +34,8 @@ PRINCIPAL_TYPES = {"Root": "Account"}
 """MiniStack's principal types that differ from the values of `aws:PrincipalType`."""
 RESOURCE_POLICY_NAME = "the resource's policy"
 SOURCE_SUBNET = "x-local-source-subnet"
-"""Header that local-agentcore adds to requests of sandboxes in a VPC (`local_agentcore.network.s3_proxy`)."""
+"""Header that local-agentcore adds to requests of sandboxes in a VPC (`local_agentcore.network.s3_proxy`).
+`Authorizer.with_verified_source` has verified and removed its signature."""
 TLS_VERSION = "1.3"
 """The value of `s3:TlsVersion` of a request that counts as TLS. Clients of AWS negotiate this version."""
 log = logging.getLogger("iam")

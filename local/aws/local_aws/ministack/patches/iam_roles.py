@@ -72,13 +72,14 @@ def assume_role(service: str, role_arn: str, source_arn: str) -> dict[str, Any]:
 
 
 def session_principal(role: Mapping[str, Any], session_name: str) -> Any:
-    """Returns MiniStack's `PrincipalInfo` of a session of a role, with the present policies of the role."""
+    """Returns MiniStack's `PrincipalInfo` of a session of a role, with the present policies and tags of the role."""
+    tags = {f"aws:principaltag/{tag['Key'].lower()}": tag["Value"] for tag in role.get("Tags") or ()}
     return iam_evaluator.PrincipalInfo(
         arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/{role['RoleName']}/{session_name}",
         type="AssumedRole",
         account=ACCOUNT,
         policies=iam_evaluator._gather_role_policies(role["RoleName"], ACCOUNT),
-        keys={},
+        keys={"aws:userid": f"{role['RoleId']}:{session_name}", **tags},
         limits=iam.boundary_of_role(role["RoleName"], ACCOUNT),
     )
 

@@ -194,6 +194,8 @@ def enforce(
         path = f"/{resource_arn.removeprefix(S3_ARN)}"
         # A body in a file is the content of an object: it has no tags.
         body = request.body if isinstance(request.body, bytes) else b""
+        if request.method == "POST" and not query:  # a form, whose fields have the names of headers
+            headers = {**headers, **_form_fields(headers, body)}
         keys = condition_keys(action, query, path, headers, body)
         service_context = {**keys, **(service_context or {})}
     return kms.enforce(access_key_id, action, service, region, resource_arn, service_context=service_context, **options)
