@@ -111,9 +111,9 @@ class RunUnderWay(RunError):  # noqa: N818
 
 
 class PayloadTooLarge(RunError):  # noqa: N818
-    """The inputs or the program's output exceed the size limit of a call. If the inputs do, the code has not run."""
+    """The program or its inputs exceed the size limit of a call. The code has not run."""
 
-    remedy = "Send fewer or smaller inputs in one call. Write large output to a file instead of printing it."
+    remedy = "Send fewer or smaller inputs in one call, or let the code read them from S3."
 
 
 class DeadlineExceeded(RunError):  # noqa: N818

@@ -23,7 +23,7 @@ from code_runner.agentcore.client import MAX_CALL_SECONDS
 from code_runner.agentcore.programs import Code, Command
 from code_runner.agentcore.responses import Outcome
 from code_runner.sandbox_scripts.runner import MAX_ARGUMENT_BYTES, run_script
-from sandpiper_contract.errors import DeadlineExceeded, PayloadTooLarge, RunError, SessionLost
+from sandpiper_contract.errors import DeadlineExceeded, RunError, SessionLost
 from sandpiper_contract.requests import TIMEOUT_RESERVE_SECONDS
 from sandpiper_contract.results import TIMED_OUT_EXIT_CODE
 
@@ -44,7 +44,7 @@ MAX_LATENCY_SECONDS = 2
 """How long the interrupting call may take until its script runs."""
 TIMED_OUT_EXIT_CODES = (TIMED_OUT_EXIT_CODE, 128 + signal.SIGKILL)
 """The exit codes of timeout(1) after a timeout: the second if it needed SIGKILL, which ends timeout(1) itself."""
-_LOST_OUTPUT_ERRORS = (DeadlineExceeded, PayloadTooLarge, SessionLost)
+_LOST_OUTPUT_ERRORS = (DeadlineExceeded, SessionLost)
 
 
 @dataclass(frozen=True)

@@ -238,6 +238,10 @@ def test_program_of_the_run_code_page_starts_a_run() -> None:
     assert (process.stdout, process.stderr) == ("42\n", "")
 
 
-def test_output_larger_than_a_response_is_reported(product: Product) -> None:
-    with pytest.raises(CliError, match=r"PayloadTooLarge: .*the program ran, but its output exceeds one response"):
-        product.run("print('x' * 20_000_000)")
+def test_output_larger_than_a_response_is_shortened_in_the_result(product: Product) -> None:
+    finished = product.run("open('file.txt', 'w').write('x')\nprint('first' + 'x' * 20_000_000 + 'last')\n1 / 0")
+    result = finished.result
+    assert (result["exitCode"], [file["path"] for file in result["files"]]) == (1, ["file.txt"])
+    assert re.fullmatch(r"firstx+\n… about 19,9\d\d,\d{3} bytes omitted; the output is .* …\nx+last", result["stdout"])
+    assert "ZeroDivisionError" in result["stderr"]
+    assert "stdoutUri" not in result  # nowhere is a complete text

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
+from code_runner.agentcore.event_stream import read_events
 from code_runner.agentcore.limits import MAX_REQUEST_BYTES
 from code_runner.agentcore.programs import Code, Command
 from code_runner.agentcore.responses import ListedFile, Outcome, Task, ToolResult
@@ -174,7 +175,7 @@ class CodeInterpreterClient:
     def get_task(self, task_id: str) -> Task:
         """Returns the state of a started command."""
         IDENTIFIER.validate("taskId", task_id)
-        result = self._invoke_repeatable("getTask", {"taskId": task_id})
+        result = self._invoke_repeatable("getTask", {"taskId": task_id}, shorten=True)
         return result.task(f"getTask in session {self.session_id}", task_id)
 
     def stop_task(self, task_id: str) -> None:
@@ -256,7 +257,7 @@ class CodeInterpreterClient:
             nonlocal sent_at
             sent_at = time.monotonic()
             with while_sent():
-                return self._send(tool, arguments, seconds)
+                return self._send(tool, arguments, seconds, shorten=True)
 
         try:
             self._require_session(action)
@@ -267,9 +268,6 @@ class CodeInterpreterClient:
                 on_rejected()
                 if isinstance(contract_error, SessionLost):
                     raise SessionLost(f"{contract_error}; it has not run") from error
-            elif isinstance(contract_error, PayloadTooLarge):
-                message = f"{contract_error}: the program ran, but its output exceeds one response; write it to a file"
-                raise PayloadTooLarge(message) from error
             elif not isinstance(contract_error, DeadlineExceeded):
                 raise SessionLost(f"{contract_error}; it may have run") from error
             raise contract_error from error
@@ -312,14 +310,14 @@ class CodeInterpreterClient:
         return result
 
     def _invoke_repeatable(
-        self, tool: str, arguments: dict[str, Any], seconds: float = TOOL_TIMEOUT_SECONDS
+        self, tool: str, arguments: dict[str, Any], seconds: float = TOOL_TIMEOUT_SECONDS, *, shorten: bool = False
     ) -> ToolResult:
         """Calls a tool that is safe to repeat, and repeats it when throttled and after a service fault."""
         action = f"{tool} in session {self.session_id}"
 
         def send() -> ToolResult:
             try:
-                return self._send(tool, arguments, seconds)
+                return self._send(tool, arguments, seconds, shorten=shorten)
             except AWS_ERRORS as error:
                 raise from_service(action, error) from error
 
@@ -335,8 +333,19 @@ class CodeInterpreterClient:
         delays = (random.uniform(0.5, 1.5) * delay for delay in RETRY_DELAYS_SECONDS)  # noqa: S311 - jitter, no secret
         return with_retries(send, delays, is_retryable)
 
-    def _send(self, tool: str, arguments: dict[str, Any], seconds: float) -> ToolResult:
-        """Sends one InvokeCodeInterpreter request once. Raises one of AWS_ERRORS, or PayloadTooLarge before sending."""
+    def _send(self, tool: str, arguments: dict[str, Any], seconds: float, *, shorten: bool) -> ToolResult:
+        """Sends one InvokeCodeInterpreter request once.
+
+        Args:
+            tool: Name of the tool.
+            arguments: Its arguments.
+            seconds: How long to wait for the response.
+            shorten: Whether long texts of a response over the limit of one event are shortened.
+
+        Raises:
+            PayloadTooLarge: The request is too large. Nothing was sent.
+            Exception: One of AWS_ERRORS.
+        """
         if (size := _payload_bytes(arguments)) > MAX_REQUEST_BYTES:
             raise PayloadTooLarge(
                 f"{tool} in session {self.session_id}: {size:,} bytes; allowed: {MAX_REQUEST_BYTES:,} in one call; "
@@ -349,7 +358,8 @@ class CodeInterpreterClient:
             name=cast("Any", tool),
             arguments=cast("Any", arguments),
         )
-        return ToolResult.from_events(event["result"] for event in response["stream"] if "result" in event)
+        events = read_events(response["stream"], shorten=shorten)
+        return ToolResult.from_events(event["result"] for event in events if "result" in event)
 
 
 @contextmanager
