@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from code_runner.agentcore.programs import Code, Command
+from code_runner.files import discovery
 from code_runner.session import open_session
-from sandpiper_contract.files import CACHE_FOLDERS, InputFile, Outputs, SkipReason
+from sandpiper_contract.files import CACHE_FOLDERS, InputFile, Outputs, SkippedFile, SkipReason
 from sandpiper_contract.globs import Pattern
 from tests.support.target import ON_AWS
 
@@ -68,6 +69,61 @@ def test_files_are_returned_whatever_the_program_changes(session: CodeSession, c
     result = session.run(Code(program, clear_context=True), outputs=Outputs(max_files=20))
     assert {file.path: file.data for file in result.files}["result.csv"] == change.encode()
     assert result.skipped == ()
+
+
+WITHOUT_COMMANDS = {
+    "no process is left": """
+try:
+    while True:
+        if os.fork() == 0:
+            time.sleep(600)
+            os._exit(0)
+except OSError:
+    pass
+""",
+    "each new process is stopped": """
+if os.fork() == 0:
+    present = set(os.listdir("/proc"))
+    while True:
+        for pid in set(os.listdir("/proc")) - present:
+            if pid.isdecimal():
+                os.kill(int(pid), signal.SIGSTOP)
+""",
+    "each new process is killed": """
+if os.fork() == 0:
+    present = set(os.listdir("/proc"))
+    while True:
+        for pid in set(os.listdir("/proc")) - present:
+            if pid.isdecimal():
+                os.kill(int(pid), signal.SIGKILL)
+""",
+}
+FILES = """
+import os, signal, time
+os.makedirs("out/deeper/__pycache__", exist_ok=True)
+os.mkdir("closed", 0)
+for name in ("out/2.txt", "out/10.txt", "out/deeper/é.bin", "out/deeper/__pycache__/a.pyc", "changed.txt"):
+    with open(name, "wb") as file: file.write(name.encode() + b"\\r\\n\\0")
+time.sleep(0.1)
+"""
+
+
+@pytest.mark.parametrize("prevention", WITHOUT_COMMANDS)
+def test_files_are_returned_when_no_command_can_run(
+    aws: RunningInstance, monkeypatch: pytest.MonkeyPatch, prevention: str
+) -> None:
+    assert aws.agentcore_url
+    monkeypatch.setattr(discovery, "TOOL_TIMEOUT_SECONDS", 5)
+    inputs = [InputFile(name, text=b"input") for name in ("changed.txt", "unchanged.txt")]
+    with open_session() as session:
+        code = FILES + WITHOUT_COMMANDS[prevention]
+        result = session.run(Code(code), inputs=inputs, outputs=Outputs(max_files=5))
+        named = session.collect_files(Outputs(paths=(Pattern("out/*.txt"), Pattern("none"))))
+    names = ["changed.txt", "out/2.txt", "out/10.txt", "out/deeper/é.bin"]
+    assert {file.path: file.data for file in result.files} == {name: name.encode() + b"\r\n\0" for name in names}
+    assert [(file.path, file.reason) for file in result.skipped] == [("closed", SkipReason.UNREADABLE)]
+    assert [file.path for file in named.files] == ["out/2.txt", "out/10.txt"]
+    assert SkippedFile("none", 0, SkipReason.NOT_FOUND) in named.skipped
 
 
 def test_a_folder_that_cannot_be_read_is_in_skipped(session: CodeSession) -> None:

@@ -93,6 +93,12 @@ class CodeInterpreterClient:
         self.interpreter_id = IDENTIFIER.validate("interpreter", interpreter_id)
         self.session_id = IDENTIFIER.validate("sessionId", session_id)
 
+    @property
+    def seconds_left(self) -> float:
+        """The time in seconds until the deadline or the end of the session, whichever is earlier."""
+        deadlines = (self.deadline, self.lifetime) if self.lifetime else (self.deadline,)
+        return min(deadline.seconds_left for deadline in deadlines)
+
     def execute_code(
         self,
         code: Code,

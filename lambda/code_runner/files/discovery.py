@@ -118,6 +118,8 @@ def find_files(
     """
     task = _list_files_task(inputs, outputs, scanned_at_us, figures)
     seconds = TOOL_TIMEOUT_SECONDS + outputs.max_bytes / DIGEST_BYTES_PER_SECOND
+    # The program may prevent every command, so that time must be left to collect the files without one.
+    seconds = min(seconds, client.seconds_left / 2)
     return parse_listing(run_script(client, _ACTION, LIST_FILES, task, seconds))
 
 
@@ -129,10 +131,9 @@ def fits_in_command(inputs: Mapping[str, WrittenInput], outputs: Outputs) -> boo
 def _list_files_task(
     inputs: Mapping[str, WrittenInput], outputs: Outputs, scanned_at_us: int, figures: str | None
 ) -> dict[str, object]:
-    named = "\n".join(pattern.glob for pattern in outputs.paths or ())
     return {
         "excluded": SERVICE_FILES,
-        "caches": [folder for folder in CACHE_FOLDERS if folder not in named],
+        "caches": unnamed_caches(outputs),
         "inputs": {path: (file.size, _short(file.version)) for path, file in inputs.items()},
         "patterns": None if outputs.paths is None else [pattern.regex() for pattern in outputs.paths],
         "maxFiles": outputs.max_files,
@@ -145,6 +146,12 @@ def _list_files_task(
         "changedSince": scanned_at_us,
         "figures": figures,
     }
+
+
+def unnamed_caches(outputs: Outputs) -> list[str]:
+    """Returns the names of the cache folders that are not searched, because no pattern contains them."""
+    named = "\n".join(pattern.glob for pattern in outputs.paths or ())
+    return [folder for folder in CACHE_FOLDERS if folder not in named]
 
 
 def _short(version: str | int) -> str | int:
@@ -169,7 +176,7 @@ def _file_from(row: object) -> FoundFile:
         ):
             path = path.encode("utf-8", "backslashreplace").decode()[:MAX_NAME_CHARACTERS]
             reported = FILE_KINDS[kind]
-            checked = _check_path(path) if reported is FileKind.FILE else reported
+            checked = kind_of_path(path) if reported is FileKind.FILE else reported
             return FoundFile(path, size, sha256, checked, _decode(content))
         case _:
             raise ServiceFault(f"{_ACTION}: a row is not a file")
@@ -182,7 +189,7 @@ def _decode(content: str | None) -> bytes | None:
         raise ServiceFault(f"{_ACTION}: a content is not base64") from None
 
 
-def _check_path(path: str) -> FileKind:
+def kind_of_path(path: str) -> FileKind:
     """Returns FILE, or the kind that states why a result cannot contain this path."""
     if len(path) > MAX_PATH_CHARACTERS:
         return FileKind.PATH_TOO_LONG

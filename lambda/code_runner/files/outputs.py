@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 from code_runner.agentcore.concurrency import map_concurrently
 from code_runner.agentcore.limits import BATCH_BYTES, FUNCTION_TRANSFER_BYTES, batches
+from code_runner.files.batch_reading import read_batch
 from code_runner.files.discovery import FileKind, find_files
 from code_runner.files.errors import FileSkipped
 from code_runner.files.figures import save_open_figures
 from code_runner.files.storage import inline_file
-from sandpiper_contract.errors import DeadlineExceeded, InvalidRequest, PayloadTooLarge, RunError, StorageError
+from sandpiper_contract.errors import DeadlineExceeded, RunError, ServiceFault, StorageError
 from sandpiper_contract.files import SkippedFile, SkipReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from code_runner.agentcore.client import CodeInterpreterClient
     from code_runner.files.chunked_transfer import Chunks
@@ -83,10 +84,8 @@ def collect(
         return collected
     if outputs.figures and figures is None:
         figures = _open_figures(client, collected)
-    try:
-        listing = find_files(client, inputs, outputs, scanned_at_us, figures)
-    except RunError as error:
-        log.warning("files not listed: %s: %s", type(error).__name__, error)
+    listing = _list(client, inputs, outputs, scanned_at_us, figures)
+    if listing is None:
         collected.skipped.append(SkippedFile(".", 0, SkipReason.NOT_LISTED))
         return collected
     collected.clock = listing.clock
@@ -101,6 +100,37 @@ def collect(
     order = {file.path: number for number, file in enumerate(selected)}
     collected.files.sort(key=lambda file: order[file.path])
     return collected
+
+
+def _list(
+    client: CodeInterpreterClient,
+    inputs: Mapping[str, WrittenInput],
+    outputs: Outputs,
+    scanned_at_us: int,
+    figures: str | None,
+) -> Listing | None:
+    """Lists the files with a command, or with the service's own tools if the session prevents the command.
+
+    Returns None if the files cannot be listed.
+    """
+    try:
+        return find_files(client, inputs, outputs, scanned_at_us, figures)
+    except RunError as error:
+        log.warning("files not listed by a command: %s: %s", type(error).__name__, error)
+        if not _is_prevented(error):
+            return None
+    from code_runner.files.tool_listing import find_files_with_tools  # imported here to keep cold starts fast
+
+    try:
+        return find_files_with_tools(client, inputs, outputs, scanned_at_us, figures=figures is not None)
+    except RunError as error:
+        log.warning("files not listed: %s: %s", type(error).__name__, error)
+        return None
+
+
+def _is_prevented(error: RunError) -> bool:
+    """Returns whether a command did not end in time, or failed in the session and not because of the service."""
+    return isinstance(error, DeadlineExceeded) or (isinstance(error, ServiceFault) and error.__cause__ is None)
 
 
 def _open_figures(client: CodeInterpreterClient, collected: CollectedOutputs) -> str | None:
@@ -144,7 +174,8 @@ def _store_through_function(
     collected: CollectedOutputs,
 ) -> None:
     for batch in batches([file for file in files if file.size <= BATCH_BYTES]):
-        _store_contents(client, list(_read_batch(client, batch)), outputs, sink, collected)
+        read = zip(batch, read_batch(client, [file.path for file in batch]), strict=True)
+        _store_contents(client, [(file, content) for file, (_, content) in read], outputs, sink, collected)
     for file in files:
         if file.size > FUNCTION_TRANSFER_BYTES:
             collected.skip(file, SkipReason.TOO_LARGE)
@@ -258,35 +289,3 @@ def _store_chunks(
     if not _fits_inline(file, sink, collected):
         raise FileSkipped(SkipReason.NOT_STORED)
     return inline_file(file.path, b"".join(chunks.read()), sha256)
-
-
-def _read_batch(
-    client: CodeInterpreterClient, files: Sequence[FoundFile]
-) -> Iterator[tuple[FoundFile, bytes | SkipReason]]:
-    """Reads files in one call, or in two halves if it fails, so that one bad file does not affect the others."""
-    contents, reason = _read_once(client, [file.path for file in files])
-    if contents is None and len(files) > 1 and reason is not None:
-        middle = len(files) // 2
-        yield from _read_batch(client, files[:middle])
-        yield from _read_batch(client, files[middle:])
-        return
-    for file in files:
-        yield file, (contents or {}).get(file.path, reason or SkipReason.UNREADABLE)
-
-
-def _read_once(client: CodeInterpreterClient, paths: list[str]) -> tuple[dict[str, bytes] | None, SkipReason | None]:
-    """Reads files in one call.
-
-    Returns:
-        The contents and the reason for missing ones. Without contents, a reason means that fewer files may succeed, and
-        no reason means that no call will.
-    """
-    try:
-        return client.read_files(paths), SkipReason.UNREADABLE
-    except PayloadTooLarge:
-        return None, SkipReason.TOO_LARGE
-    except InvalidRequest:
-        return None, SkipReason.UNREADABLE
-    except RunError as error:
-        log.warning("%d files not read: %s: %s", len(paths), type(error).__name__, error)
-        return None, None

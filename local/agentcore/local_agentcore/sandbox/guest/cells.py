@@ -78,7 +78,7 @@ def become_kernel(descriptors: KernelDescriptors) -> NoReturn:
         # Code may read its own entries in /proc. Only those of the supervisor are inaccessible.
         ctypes.CDLL(None).prctl(SET_DUMPABLE, 1, 0, 0, 0)
         ctypes.CDLL(None).prctl(SET_NAME, KERNEL_NAME, 0, 0, 0)
-        lower_priority(os.getpid())
+        lower_priority()
         _serve(socket.socket(fileno=CONTROL_DESCRIPTOR))
     finally:
         os._exit(KERNEL_SETUP_FAILED)

@@ -11,17 +11,19 @@ import fcntl
 import os
 import signal
 import struct
-import subprocess
 import termios
 from pathlib import Path
 
 from .kernel import Outcome
 from .output import Budget, Collector
-from .processes import ChildProcesses, lower_priority, shell_exit_code, wait_or_terminate
+from .processes import ChildProcesses, shell_exit_code, wait_or_terminate
+from .spawn import spawn
 
 WINDOW = struct.pack("HHHH", 24, 80, 0, 0)
 SHELL_NAME = "/bin/sh"
 SHELLS = ("/usr/bin/bash", "/bin/bash", SHELL_NAME)  # on Amazon Linux /bin/sh is bash: same messages, same syntax
+SUPERVISOR_INPUT = 0
+"""The supervisor's standard input, which is /dev/null."""
 NO_TERMINAL = (
     "every terminal of the session is in use (ENOSPC). End commands that run in the background, or programs that keep "
     "/dev/ptmx open"
@@ -48,17 +50,9 @@ class RunningCommand:
             fcntl.ioctl(child_end, termios.TIOCSWINSZ, WINDOW)
             os.set_blocking(self._terminal, False)
             shell = next(shell for shell in SHELLS if Path(shell).exists())
-            with processes.oom_victims:
-                self._process = subprocess.Popen(  # noqa: S603  runs the user's code
-                    [SHELL_NAME, "-c", command],
-                    executable=shell,
-                    stdin=subprocess.DEVNULL,
-                    stdout=child_end,
-                    stderr=child_end,
-                    start_new_session=True,
-                )
-            self._end = processes.exit_of(self._process.pid)
-            lower_priority(self._process.pid)
+            standard = (SUPERVISOR_INPUT, child_end, child_end)
+            self._process = spawn(processes, [SHELL_NAME, "-c", command], standard, os.environ, shell)
+            self._end = processes.exit_of(self._process)
         except BaseException:
             os.close(self._terminal)
             raise
@@ -68,15 +62,14 @@ class RunningCommand:
 
     async def outcome(self, seconds: float, grace_seconds: float) -> Outcome:
         """Waits until the command ends, or ends it at the time limit. Times are in s."""
-        timed_out = await wait_or_terminate(self._end, self._process.pid, seconds, grace_seconds, signal.SIGINT)
-        self._process.returncode = self._end.result()
+        timed_out = await wait_or_terminate(self._end, self._process, seconds, grace_seconds, signal.SIGINT)
         output = self._collector.finish()
         os.close(self._terminal)
-        return Outcome(shell_exit_code(self._process.returncode), output, b"", timed_out, self._budget.exceeded)
+        return Outcome(shell_exit_code(self._end.result()), output, b"", timed_out, self._budget.exceeded)
 
     async def cancel(self, grace_seconds: float) -> None:
         """Ends the command with SIGTERM, then with SIGKILL after `grace_seconds`. Pending `outcome` calls return."""
-        await wait_or_terminate(self._end, self._process.pid, 0, grace_seconds, signal.SIGTERM)
+        await wait_or_terminate(self._end, self._process, 0, grace_seconds, signal.SIGTERM)
 
 
 def _open_terminal() -> tuple[int, int]:

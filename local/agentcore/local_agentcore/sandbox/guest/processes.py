@@ -82,6 +82,8 @@ async def wait_or_terminate(
     with suppress(TimeoutError):
         await asyncio.wait_for(_wait_for_group_exit(process), grace_seconds)
     signal_group(process, signal.SIGKILL)
+    if not end.done():
+        os.kill(process, signal.SIGKILL)  # code may have stopped it before it led a group
     await asyncio.wait({end})
     return True
 
@@ -94,10 +96,9 @@ async def _wait_for_group_exit(process: int) -> None:
             await asyncio.sleep(GROUP_POLL_SECONDS)
 
 
-def lower_priority(process: int) -> None:
-    """Lowers the priority of a program's process group, which may already contain children."""
-    with suppress(OSError):  # the group has ended
-        os.setpriority(os.PRIO_PGRP, process, NICENESS)
+def lower_priority() -> None:
+    """Lowers the priority of this process."""
+    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
 
 
 def shell_exit_code(code: int) -> int:

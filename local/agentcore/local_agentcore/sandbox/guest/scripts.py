@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import tempfile
 
 from .kernel import Outcome, nonblocking_pipe
 from .output import Budget, Collector
-from .processes import ChildProcesses, lower_priority, shell_exit_code, wait_or_terminate
+from .processes import ChildProcesses, shell_exit_code, wait_or_terminate
+from .spawn import spawn
 
 DENO = ["deno", "run", "--allow-all", "--no-lock", "--quiet"]  # the sandbox isolates; a lock file would be listed
 RUNTIMES = {
@@ -53,17 +53,9 @@ async def run_script(
         with tempfile.TemporaryFile() as program:  # a file without a name
             program.write(code)
             program.seek(0)
-            with processes.oom_victims:
-                process = subprocess.Popen(  # noqa: S603  runs the user's code
-                    RUNTIMES[kind],
-                    env=os.environ | PLAIN,
-                    stdin=program,
-                    stdout=child_stdout,
-                    stderr=child_stderr,
-                    start_new_session=True,
-                )
-        end = processes.exit_of(process.pid)
-        lower_priority(process.pid)
+            standard = (program.fileno(), child_stdout, child_stderr)
+            process = spawn(processes, RUNTIMES[kind], standard, os.environ | PLAIN)
+        end = processes.exit_of(process)
     except BaseException:
         os.close(stdout)
         os.close(stderr)
@@ -72,9 +64,8 @@ async def run_script(
         os.close(child_stdout)
         os.close(child_stderr)
     streams = Collector(stdout, budget), Collector(stderr, budget)
-    timed_out = await wait_or_terminate(end, process.pid, seconds, grace_seconds, signal.SIGINT)
-    process.returncode = end.result()
+    timed_out = await wait_or_terminate(end, process, seconds, grace_seconds, signal.SIGINT)
     output, errors = (stream.finish() for stream in streams)
     os.close(stdout)
     os.close(stderr)
-    return Outcome(shell_exit_code(process.returncode), output, errors, timed_out, budget.exceeded)
+    return Outcome(shell_exit_code(end.result()), output, errors, timed_out, budget.exceeded)
