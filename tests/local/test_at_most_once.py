@@ -38,9 +38,12 @@ LAST: dict[str, tuple[Row, Row]] = {
 }
 """Once the code may have been sent, a retry returns SessionLost unless the record contains the result."""
 COLLECTED = ("executeCommand", "file")
+DIRECT = ("executeCommand", "executeCommand 2", "file")
 KILLS: dict[str, dict[str, tuple[Row, Row]]] = {
     # step: outcome of a kill before the request, and after the response
     "run_code": {**FIRST, "executeCode": (UNSENT, LOST), "executeCommand": (LOST, LOST), **LAST},
+    # The second command sends the file to S3, and the function asks S3 for it.
+    "run_code direct": {**FIRST, "executeCode": (UNSENT, LOST), **dict.fromkeys(DIRECT, (LOST, LOST)), **LAST},
     "run_command": {**FIRST, "executeCommand": (UNSENT, LOST), "executeCommand 2": (LOST, LOST), **LAST},
     "start_command": {
         **dict.fromkeys(("claimed", "start", "writeFiles", "executeCommand"), (ONCE, ONCE)),
@@ -69,7 +72,7 @@ CASES = [
     for operation, steps in KILLS.items()
     for step, rows in steps.items()
     for number, moment in enumerate(("before", "after"))
-    if operation == "run_code" or number == AFTER
+    if operation == "run_code" or (step in DIRECT if operation == "run_code direct" else number == AFTER)
 ]
 """AWS is in the same state after one step and before the next, so that other operations are killed only after steps."""
 
@@ -84,7 +87,7 @@ def attempts(deployed: Deployment) -> Generator[Attempts]:
 @pytest.fixture
 def job(request: pytest.FixtureRequest, product: Product, attempts: Attempts) -> Generator[Job]:
     """Returns a job for the operation of the test, with an open session or a started command if it needs one."""
-    job = Job(product, attempts, request.param)
+    job = Job.named(product, attempts, request.param)
     if job.operation in ("run_in_session", "collect_files"):
         job.open()
     if job.operation == "collect_files":
@@ -99,7 +102,7 @@ def job(request: pytest.FixtureRequest, product: Product, attempts: Attempts) ->
 @pytest.mark.parametrize("job", KILLS, indirect=True)
 def test_successful_attempt_takes_exactly_the_steps_of_the_table(job: Job) -> None:
     attempt = job.attempt()
-    assert attempt.sent == tuple(KILLS[job.operation])
+    assert attempt.sent == tuple(KILLS[f"{job.operation} direct" if job.direct else job.operation])
     _check_result(job, attempt.result)
 
 

@@ -100,6 +100,8 @@ AT_S3: list[tuple[str, str, Fault, str, str, int]] = [
     ("run_code", "done", "down", COMPLETE, LOST, 1),
     ("run_code", "done", "lost", COMPLETE, COMPLETE, 1),
     ("run_code", "done", "lost once", COMPLETE, COMPLETE, 1),
+    ("run_code direct", "file", "denied", COMPLETE, COMPLETE, 1),
+    ("run_code direct", "file", "lost once", COMPLETE, COMPLETE, 1),
     ("run_command", "accepted", "lost", UNSENT, COMPLETE, 1),
     ("run_in_session", "accepted", "lost", UNSENT, COMPLETE, 1),
     ("run_in_session", "done", "denied", COMPLETE, LOST, 1),
@@ -118,7 +120,7 @@ def attempts(deployed: Deployment) -> Generator[Attempts]:
 @pytest.fixture
 def job(request: pytest.FixtureRequest, product: Product, attempts: Attempts) -> Generator[Job]:
     """Returns a job for the operation of the test, in an open session if it needs one."""
-    job = Job(product, attempts, request.param)
+    job = Job.named(product, attempts, request.param)
     if job.operation == "run_in_session":
         job.open()
     yield job

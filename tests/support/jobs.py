@@ -43,10 +43,18 @@ class Job:
     """The handle of an open session, for operations that need one."""
     task: Mapping[str, Any] | None = None
     """The handle of a started command, for an operation that needs one."""
+    direct: bool = False
+    """Whether the session sends the output file to S3, as it sends files that are too large for a response."""
+
+    @classmethod
+    def named(cls, product: Product, attempts: Attempts, name: str) -> Job:
+        """Returns the job for `OPERATION`, or for `OPERATION direct`."""
+        operation, _, direct = name.partition(" ")
+        return cls(product, attempts, operation, direct=direct == "direct")
 
     def attempt(self, *, kill: tuple[str, Moment] | None = None, faults: Mapping[str, Fault] | None = None) -> Attempt:
         """Makes one attempt of the same run in a separate process, after the earlier attempts are over."""
-        return self.attempts.run(self.event, kill=kill, faults=faults)
+        return self.attempts.run(self.event, kill=kill, faults=faults, direct=self.direct)
 
     def wait_until_accepted(self) -> None:
         """Waits until an attempt is about to send the code."""

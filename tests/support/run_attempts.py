@@ -46,7 +46,7 @@ Fault = Literal["denied", "down", "lost", "lost once"]
 MAX_WAIT_SECONDS = 0.02
 LEGACY_ATTEMPT_SECONDS = 0.05
 """Replaces the 30 s for which a record without expiry is polled."""
-PRELOADED = ("code_runner.handlers", "code_runner.files.inputs", "encodings.idna")
+PRELOADED = ("code_runner.handlers", "code_runner.files.inputs", "code_runner.files.s3_transfer", "encodings.idna")
 """Modules that the handler would import in each process."""
 CLOCK_ADVANCE_SECONDS = 3_600
 """Longer than any attempt can take."""
@@ -108,10 +108,12 @@ class Attempts:
         kill: tuple[str, Moment] | None = None,
         faults: Mapping[str, Fault] | None = None,
         other_attempts_live: bool = False,
+        direct: bool = False,
     ) -> Attempt:
-        """Runs one attempt of an event in a new process."""
+        """Runs one attempt of an event in a new process. With `direct`, all files are too large for a response."""
         clock_advance = 0 if other_attempts_live else CLOCK_ADVANCE_SECONDS
         request = {"event": event, "kill": kill, "faults": faults or {}, "clock_advance": clock_advance}
+        request["direct"] = direct
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         self._server.stdin.write(json.dumps(request) + "\n")
@@ -200,7 +202,10 @@ def _body(request: Any) -> bytes:
 
 def _attempt(request: Mapping[str, Any]) -> dict[str, Any]:
     from code_runner import handlers  # imported before the fork, because the import is slow
+    from code_runner.files import discovery, outputs
 
+    if request["direct"]:
+        discovery.LISTED_CONTENT_BYTES = outputs.BATCH_BYTES = 0
     connection = _Connection(
         tuple(request["kill"]) if request["kill"] else None, request["faults"], request["clock_advance"]
     )
