@@ -74,7 +74,7 @@ def _default(field: Field) -> str:
 
 def _row(name: str, error: type[RunError]) -> tuple[str, ...]:
     cause = " ".join((error.__doc__ or "").split())
-    return f"`{name}`", cause, "yes" if error.retryable else "no", error.remedy
+    return f"`{name}`", cause, error.retryable_text(), error.remedy
 
 
 if __name__ == "__main__":

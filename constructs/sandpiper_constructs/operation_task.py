@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from sandpiper_constructs.session_function import SessionFunction
 
 RETRIED_ERRORS = (*RETRYABLE, "Lambda.TooManyRequestsException")
-"""Errors after which a retry cannot run code twice: the contract's retryable errors and Lambda's throttling.
+"""Errors after which a retry cannot run code twice and may succeed: the contract's and Lambda's throttling.
 
+`SessionEnded` is not one of them: the session of the request cannot come back.
 Other Lambda service errors are excluded on purpose: after them the function may have run.
 https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception
 """

@@ -10,6 +10,7 @@ RunError
 ├── Throttled             retryable
 ├── QuotaExceeded         retryable
 ├── NotStarted            retryable
+│   └── SessionEnded      retryable in another session
 ├── SessionLost
 ├── RunUnderWay           retryable
 ├── PayloadTooLarge
@@ -29,10 +30,12 @@ class RunError(Exception):
 
     Attributes:
         retryable: Whether the same request can be sent again for the same run without running the code twice.
+        needs_other_session: Whether that fails again unless the request is sent to another session.
         remedy: What to do about the error.
     """
 
     retryable: ClassVar[bool] = False
+    needs_other_session: ClassVar[bool] = False
     remedy: ClassVar[str]
 
     def with_remedy(self) -> Self:
@@ -42,7 +45,13 @@ class RunError(Exception):
             >>> Throttled("starting a session: rate exceeded").with_remedy()
             Throttled('starting a session: rate exceeded. Retryable: yes. Send the request again later.')
         """
-        return type(self)(f"{str(self).rstrip('.')}. Retryable: {'yes' if self.retryable else 'no'}. {self.remedy}")
+        return type(self)(f"{str(self).rstrip('.')}. Retryable: {self.retryable_text()}. {self.remedy}")
+
+    @classmethod
+    def retryable_text(cls) -> str:
+        """Returns whether the request can be sent again, as text."""
+        where = ", in another session" if cls.needs_other_session else ""
+        return f"yes{where}" if cls.retryable else "no"
 
 
 class InvalidRequest(RunError):  # noqa: N818 - the names are part of the contract
@@ -80,12 +89,19 @@ class QuotaExceeded(RunError):  # noqa: N818
 class NotStarted(RunError):  # noqa: N818
     """A temporary failure before the code was sent. The code has not run.
 
-    The session did not start or has ended, the service or S3 failed, or too little time was left. If the message states
-    only that this attempt sent no code, an earlier attempt of the same run may have sent it.
+    The session did not start, the service or S3 failed, or too little time was left. If the message states only that
+    this attempt sent no code, an earlier attempt of the same run may have sent it.
     """
 
     retryable = True
-    remedy = "Send the request again for the same run. If its session has ended, send it to another session."
+    remedy = "Send the request again for the same run."
+
+
+class SessionEnded(NotStarted):
+    """The session of the request has ended or does not exist. The code has not run."""
+
+    needs_other_session = True
+    remedy = "Open another session and send the request to it. In the same session it fails again."
 
 
 class SessionLost(RunError):  # noqa: N818
@@ -140,8 +156,13 @@ class CodeFailed(RunError):  # noqa: N818
     remedy = "Correct the program."
 
 
-ERRORS: dict[str, type[RunError]] = {error.__name__: error for error in RunError.__subclasses__()}
+ERRORS: dict[str, type[RunError]] = {
+    error.__name__: error for direct in RunError.__subclasses__() for error in (direct, *direct.__subclasses__())
+}
 """The errors by the name that Step Functions matches."""
 
-RETRYABLE: tuple[str, ...] = tuple(name for name, error in ERRORS.items() if error.retryable)
-"""Names of the errors after which the same request can be sent again for the same run without running code twice."""
+RETRYABLE: tuple[str, ...] = tuple(
+    name for name, error in ERRORS.items() if error.retryable and not error.needs_other_session
+)
+"""Names of the errors that a workflow retries: the same request can be sent again for the same run without running code
+twice, and may succeed."""

@@ -36,6 +36,7 @@ from sandpiper_contract.errors import (
     RunError,
     RunUnderWay,
     ServiceFault,
+    SessionEnded,
     SessionLost,
     StorageError,
 )
@@ -309,7 +310,8 @@ class Operations:
         except RunError as error:
             record.complete(error=error)
             if isinstance(request, _WITH_CODE) and not record.is_accepted:
-                raise unless_permanent(error, "the code has not run") from error
+                joined = isinstance(request, requests.RunInSession)
+                raise unless_permanent(error, "the code has not run", joined=joined) from error
             raise
         record.complete(result=result.to_json() if is_final(result) else None)
         return result
@@ -434,12 +436,15 @@ class Operations:
         return self.deadline.earlier(CLEANUP_SECONDS)
 
 
-def unless_permanent(error: RunError, consequence: str) -> RunError:
+def unless_permanent(error: RunError, consequence: str, *, joined: bool = False) -> RunError:
     """Returns NotStarted for a temporary failure, and the error itself if a retry without a change would fail too.
+
+    If the request's own session has ended, this is SessionEnded, which workflows do not retry.
 
     Args:
         error: An error before the code was sent.
         consequence: What the error means for the code.
+        joined: Whether the request is for an open session. A retry of other requests starts another session.
     """
     is_temporary = isinstance(error, DeadlineExceeded | ServiceFault | SessionLost) or (
         isinstance(error, StorageError) and is_temporary_storage_error(error)
@@ -447,7 +452,8 @@ def unless_permanent(error: RunError, consequence: str) -> RunError:
     if not is_temporary:
         return error
     message = str(error).removesuffix("; it has not run")
-    return NotStarted(f"{message}; {consequence}")
+    error_type = SessionEnded if joined and isinstance(error, SessionLost) else NotStarted
+    return error_type(f"{message}; {consequence}")
 
 
 def _handle(interpreter: str, session: CodeSession) -> SessionHandle:

@@ -23,7 +23,7 @@ from code_runner.operations import Operations
 from code_runner.session import CodeSession, open_session
 from code_runner.tenant_config import TenantConfig
 from local_agentcore.faults import Rule
-from sandpiper_contract.errors import CodeFailed, NotStarted, RunError, SessionLost
+from sandpiper_contract.errors import CodeFailed, NotStarted, RunError, SessionEnded, SessionLost
 from sandpiper_contract.files import InputFile, Outputs
 from sandpiper_contract.requests import (
     CloseSession,
@@ -237,10 +237,9 @@ def test_code_for_an_ended_session_is_reported_as_not_run(runner: Runner) -> Non
     run = Run(str(uuid.uuid4()))
     for inputs in ((), (InputFile.from_bytes("a", b""),)):
         for handle in (session, replace(session, ends=int(time.time()) - 5)):
-            with pytest.raises(NotStarted, match=r"is not active; the code has not run$") as not_started:
+            with pytest.raises(SessionEnded, match=r"is not active; the code has not run$") as ended:
                 runner.operations(run=run).run_in_session(RunInSession(session=handle, code="1", inputs=inputs))
-            assert "Retryable: yes" in str(not_started.value.with_remedy())
-            assert "send it to another session" in str(not_started.value.with_remedy())
+            assert "Retryable: yes, in another session" in str(ended.value.with_remedy())
             run = Run(str(uuid.uuid4()))
     for attempt in (
         lambda: runner.operations().poll_command(PollCommand(task=task)),

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 
 from code_runner.agentcore.service_errors import from_service
 from code_runner.operations import unless_permanent
-from sandpiper_contract.errors import ERRORS, DeadlineExceeded, NotStarted, RunError, SessionLost, StorageError
+from sandpiper_constructs.operation_task import RETRIED_ERRORS
+from sandpiper_contract.errors import (
+    ERRORS,
+    RETRYABLE,
+    DeadlineExceeded,
+    NotStarted,
+    RunError,
+    SessionLost,
+    StorageError,
+)
 
 START = "StartCodeInterpreterSession"
 URL = "https://s3.example.com"
@@ -60,6 +71,20 @@ def test_temporary_errors_before_the_code_are_not_started(error: RunError, repor
         assert "Retryable: yes" in str(result.with_remedy())
 
 
+@pytest.mark.parametrize(("joined", "reported"), [(True, "SessionEnded"), (False, "NotStarted")])
+def test_only_an_open_session_that_has_ended_is_not_retried_by_workflows(joined: bool, reported: str) -> None:
+    """A retry of any other request starts another session."""
+    lost = SessionLost("writing the inputs: the session is not active; it has not run")
+    result = unless_permanent(lost, "the code has not run", joined=joined)
+    assert (type(result).__name__, result.retryable, reported in RETRIED_ERRORS) == (reported, True, not joined)
+    assert str(result).endswith("not active; the code has not run")
+    where = r"yes, in another session\. Open another session" if joined else r"yes\. Send the request again"
+    assert re.search(f"Retryable: {where}", str(result.with_remedy()))
+    temporary = unless_permanent(DeadlineExceeded("4 s are left"), "the code has not run", joined=joined)
+    assert type(temporary) is NotStarted
+
+
 def test_retryable_errors_state_that_the_same_run_can_be_sent_again() -> None:
     retryable = {name for name, error in ERRORS.items() if error.retryable}
-    assert retryable == {"Throttled", "QuotaExceeded", "NotStarted", "RunUnderWay"}
+    assert retryable == {"Throttled", "QuotaExceeded", "NotStarted", "SessionEnded", "RunUnderWay"}
+    assert retryable - set(RETRYABLE) == {"SessionEnded"}
