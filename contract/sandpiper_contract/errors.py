@@ -17,7 +17,8 @@ RunError
 ├── DeadlineExceeded
 ├── StorageError
 ├── ServiceFault
-└── CodeFailed
+├── CodeFailed
+└── BatchFailed
 """
 
 from __future__ import annotations
@@ -154,6 +155,12 @@ class CodeFailed(RunError):  # noqa: N818
     """The program ended with a non-zero exit code, and the request has `failOnError`."""
 
     remedy = "Correct the program."
+
+
+class BatchFailed(RunError):  # noqa: N818
+    """More items of a batch failed than `toleratedFailures` allows. The results and the summary are stored."""
+
+    remedy = "Read the errors in the results, correct their causes, and start a batch with the failed items."
 
 
 ERRORS: dict[str, type[RunError]] = {

@@ -31,7 +31,9 @@ CHARACTER_PATTERN = r"[^\u0000-\u001f\u007f-\u009f\u2028\u2029\ud800-\udfff]"
 PATH_PATTERN = rf"(?!(?:.*/)?\.{{0,2}}(?:/|$)){CHARACTER_PATTERN}+"
 BASE64_PATTERN = "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 TIMESTAMP_PATTERN = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z"
+PERCENTAGE_PATTERN = "(?:100|[0-9]{1,2})%"
 _PATH = re.compile(PATH_PATTERN)
+_PERCENTAGE = re.compile(PERCENTAGE_PATTERN)
 _TIMESTAMP = re.compile(TIMESTAMP_PATTERN)
 _ENCODABLE = "a string that can be encoded as UTF-8"
 
@@ -219,6 +221,27 @@ class Number(_JsonNative):
 
     def schema(self) -> dict[str, object]:
         return {"type": "number", "minimum": 0, "maximum": MAX_NUMBER}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CountOrPercentage(_JsonNative):
+    """An integer from 0 to `maximum`, or a whole percentage such as `5%`."""
+
+    maximum: int
+    unit: str
+
+    def parse(self, location: str, value: object) -> int | str:
+        if isinstance(value, str) and _PERCENTAGE.fullmatch(value):
+            return value
+        number = int(value) if isinstance(value, float) and value.is_integer() else value
+        if type(number) is not int or not 0 <= number <= self.maximum:
+            allowed = f"a whole number of {self.unit} from 0 to {self.maximum:,}, or a percentage from 0% to 100%"
+            raise invalid_value(location, value, allowed)
+        return number
+
+    def schema(self) -> dict[str, object]:
+        count = {"type": "integer", "minimum": 0, "maximum": self.maximum}
+        return {"anyOf": [count, {"type": "string", "pattern": f"^{PERCENTAGE_PATTERN}$"}]}
 
 
 class Boolean(_JsonNative):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sandpiper_contract import requests, results
+from sandpiper_contract import batches, requests, results
 
 if TYPE_CHECKING:
     from sandpiper_contract.records import Record
@@ -30,5 +30,8 @@ OPERATIONS: dict[str, Operation] = {
     "close_session": Operation(requests.CloseSession, results.ClosedSession),
     "collect_files": Operation(requests.CollectFiles, results.CollectedFiles),
     "stop_sessions": Operation(requests.StopSessions, results.StoppedSessions),
+    "prepare_batch": Operation(batches.RunBatch, batches.PreparedBatch),
+    "run_items": Operation(batches.RunItems, batches.ItemsState),
+    "finish_batch": Operation(batches.FinishBatch, batches.BatchState),
 }
 """The operations by name."""

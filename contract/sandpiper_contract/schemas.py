@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from sandpiper_contract.batches import ItemResult
 from sandpiper_contract.events import Event
 from sandpiper_contract.field_types import ListOf
 from sandpiper_contract.operations import OPERATIONS
@@ -23,13 +24,13 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schemas() -> dict[str, dict[str, object]]:
-    """Returns the schemas by name: `run_code.request`, `run_code.result`, …, `event`.
+    """Returns the schemas by name: `run_code.request`, `run_code.result`, …, `item_result`, `event`.
 
     Example:
         >>> schemas()["run_code.request"]["properties"]["language"]["enum"]
         ['python', 'javascript', 'typescript']
     """
-    by_name = {"event": _event()}
+    by_name = {"event": _event(), "item_result": schema_of(ItemResult)}
     for name, operation in OPERATIONS.items():
         by_name[f"{name}.request"] = schema_of(operation.request)
         by_name[f"{name}.result"] = schema_of(operation.result)
@@ -47,8 +48,9 @@ def all_records() -> Iterator[type[Record]]:
         for record in (operation.request, operation.result):
             yield record
             yield from _nested_records(record)
-    yield Event
-    yield from _nested_records(Event)
+    for record in (ItemResult, Event):
+        yield record
+        yield from _nested_records(record)
 
 
 def schema_of(record: type[Record]) -> dict[str, object]:

@@ -33,11 +33,14 @@ logger = Logger()
 metrics = Metrics(namespace=NAMESPACE)
 DEFAULT_TRACEBACK_LIMIT = 1_000
 """Python's own limit."""
+BATCH_LIMITS = json.loads(os.environ.get(settings.BATCH_LIMITS, "{}"))
 TENANT = TenantConfig(
     interpreters=json.loads(os.environ[settings.INTERPRETERS]),
     bucket=os.environ[settings.BUCKET],
     prefix=os.environ[settings.PREFIX],
     session_seconds=json.loads(os.environ.get(settings.SESSION_SECONDS, "{}")),
+    max_batch_concurrency=BATCH_LIMITS.get("maxConcurrency"),
+    seconds_between_calls=BATCH_LIMITS.get("secondsBetweenCalls", 0.0),
 )
 CLIENTS = AwsClients()
 # During initialisation, because Lambda provides more CPU then than in the first call.
@@ -93,7 +96,12 @@ def _perform(raw: dict[str, Any], context: LambdaContext) -> Record:
         on_stop_failed=_on_stop_failed,
         on_files_collected=_on_files_collected,
     )
-    return getattr(operations, event.operation)(event.typed_request())
+    request = event.typed_request()
+    if hasattr(operations, event.operation):
+        return getattr(operations, event.operation)(request)
+    from code_runner.batches.batch_operations import BatchOperations  # imported here to keep cold starts fast
+
+    return getattr(BatchOperations(operations), event.operation)(request)
 
 
 def _on_files_collected(stored: int, skipped: int) -> None:

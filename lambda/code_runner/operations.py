@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -45,7 +46,7 @@ from sandpiper_contract.handles import SessionHandle
 from sandpiper_contract.settings import INPUTS, RECORD_NAME, RUNS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
 
     from code_runner.agentcore.boto_clients import Clients
     from code_runner.tenant_config import TenantConfig
@@ -59,6 +60,7 @@ MIN_REMAINING_SECONDS = 10
 """A run does not begin when less time remains for its code."""
 MIN_EXECUTION_SECONDS = 5
 """The code is not sent when less time remains for it."""
+SESSION_NAME_PREFIX = "sandpiper-"
 INLINE_BYTES = 64 * 1024
 """Maximum size of the files in a result: base64 adds a third, and a workflow's state has at most 256 KiB."""
 
@@ -95,6 +97,7 @@ class Operations:
         deadline: When the invocation must have ended.
         on_stop_failed: Called with the session id and the error when a session could not be stopped.
         on_files_collected: Called once per run with the numbers of stored and skipped files.
+        usage: Returns the calls and seconds that the run took, for its record. None: they are not counted.
 
     Example:
         >>> operations = Operations(
@@ -114,6 +117,7 @@ class Operations:
     deadline: Deadline
     on_stop_failed: Callable[[str, RunError], None]
     on_files_collected: Callable[[int, int], None] = _ignore_files
+    usage: Callable[[], Mapping[str, float]] | None = None
 
     def run_code(self, request: requests.RunCode) -> results.RunResult:
         """Runs a program in a new session."""
@@ -122,6 +126,31 @@ class Operations:
     def run_command(self, request: requests.RunCommand) -> results.RunResult:
         """Runs a command in a new session."""
         return self._run_in_new_session(request, lambda: Command(request.command))
+
+    def run_code_in(self, request: requests.RunCode, session: Callable[[], CodeSession]) -> results.RunResult:
+        """Runs a program in a session that is used for several runs and ends with this invocation.
+
+        Args:
+            request: The request.
+            session: Returns the session; called after the run is acquired.
+        """
+
+        def work(record: IdempotencyRecord) -> results.RunResult:
+            program = self._code(request)
+            shared = session()
+            own = CodeSession(shared.client, files=self._files, scanned_at_us=shared.scanned_at_us)
+            try:
+                return own.run(
+                    program,
+                    inputs=request.inputs,
+                    outputs=request.outputs,
+                    timeout_seconds=request.timeout_seconds,
+                    listener=self._listener(record, own, owns_session=True),
+                )
+            finally:
+                shared.scanned_at_us = own.scanned_at_us
+
+        return self._raise_if_failed(request.fail_on_error, self.run_once(request, results.RunResult, work))
 
     def start_command(self, request: requests.StartCommand) -> results.StartedCommand:
         """Starts a command, or a program as a file, in a new session that continues after the response."""
@@ -137,7 +166,7 @@ class Operations:
             handle = replace(session.task_handle(task.task_id), session=_handle(key, session))
             return results.StartedCommand(handle, task.status)
 
-        return self._run_once(request, results.StartedCommand, work)
+        return self.run_once(request, results.StartedCommand, work)
 
     def poll_command(self, request: requests.PollCommand) -> results.CommandState:
         """Returns the state of a command. Once it has ended, collects its files and stops its session."""
@@ -157,7 +186,7 @@ class Operations:
                     session.mark_files_seen()
             return results.OpenedSession(_handle(key, session))
 
-        return self._run_once(request, results.OpenedSession, work)
+        return self.run_once(request, results.OpenedSession, work)
 
     def run_in_session(self, request: requests.RunInSession) -> results.RunResult:
         """Runs a program or a command in an open session, with whose programs it shares variables and files."""
@@ -175,7 +204,7 @@ class Operations:
             )
             return replace(result, session=replace(request.session, seen=session.scanned_at_us))
 
-        return self._raise_if_failed(request.fail_on_error, self._run_once(request, results.RunResult, work))
+        return self._raise_if_failed(request.fail_on_error, self.run_once(request, results.RunResult, work))
 
     def close_session(self, request: requests.CloseSession) -> results.ClosedSession:
         """Stops an open session. This is idempotent by nature and needs no record: an ended session is no error."""
@@ -185,7 +214,7 @@ class Operations:
 
     def stop_sessions(self, request: requests.StopSessions) -> results.StoppedSessions:  # noqa: ARG002 - has no fields
         """Stops the sessions of the execution in `run`. This is idempotent by nature and needs no record."""
-        stopped = stop_sessions_of(self.run, self.tenant, self.clients, self._work_deadline, self.on_stop_failed)
+        stopped = stop_sessions_of(self.run, self.tenant, self.clients, self.work_deadline, self.on_stop_failed)
         return results.StoppedSessions(stopped)
 
     def collect_files(self, request: requests.CollectFiles) -> results.CollectedFiles:
@@ -199,7 +228,7 @@ class Operations:
             handle = replace(request.session, seen=session.scanned_at_us)
             return results.CollectedFiles(tuple(collected.files), tuple(collected.skipped), handle)
 
-        return self._run_once(request, results.CollectedFiles, work)
+        return self.run_once(request, results.CollectedFiles, work)
 
     def _run_in_new_session(
         self, request: requests.RunCode | requests.RunCommand, program: Callable[[], Code | Command]
@@ -211,10 +240,11 @@ class Operations:
                 self.clients,
                 self.tenant.interpreters[key],
                 timeout_seconds=self.tenant.lifetime_seconds(request),
-                deadline=self._work_deadline,
+                deadline=self.work_deadline,
                 on_stop_failed=self._stop_failure_callback(record),
                 files=self._files,
                 client_token=record.client_token,
+                name=self.session_name,
             ) as session:
                 listener = self._listener(record, session, owns_session=True)
                 return session.run(
@@ -225,7 +255,7 @@ class Operations:
                     listener=listener,
                 )
 
-        return self._raise_if_failed(request.fail_on_error, self._run_once(request, results.RunResult, work))
+        return self._raise_if_failed(request.fail_on_error, self.run_once(request, results.RunResult, work))
 
     def _task_state(
         self, request: requests.PollCommand | requests.StopCommand, *, stop: bool = False
@@ -238,13 +268,13 @@ class Operations:
             method = session.stop_command if stop else session.poll_command
             return method(request.task, outputs=request.outputs)
 
-        state = self._run_once(request, results.CommandState, work, is_final=lambda found: found.ended)
+        state = self.run_once(request, results.CommandState, work, is_final=lambda found: found.ended)
         if state.ended and request.task.closes:
             interpreter_id = self.tenant.interpreter_id(handle.interpreter)
             stop_or_report(self.clients, interpreter_id, handle.session_id, self.on_stop_failed)
         return state
 
-    def _run_once(
+    def run_once(
         self,
         request: Record,
         result_type: type[Result],
@@ -268,13 +298,13 @@ class Operations:
         if isinstance(request, _STARTING):
             self.tenant.lifetime_seconds(request)  # raises an error before any call to AWS
         try:
-            self._work_deadline.earlier(COLLECTION_SECONDS).require(MIN_REMAINING_SECONDS, "beginning the run")
+            self.work_deadline.earlier(COLLECTION_SECONDS).require(MIN_REMAINING_SECONDS, "beginning the run")
             acquired = acquire(
                 self.clients.s3,
                 self._record_address,
                 fingerprints(self.run, request),
                 retry=self.run.attempt,
-                wait_until=self._work_deadline,
+                wait_until=self.work_deadline,
                 deadline=self.deadline,
             )
         except (DeadlineExceeded, StorageError) as error:
@@ -308,11 +338,13 @@ class Operations:
             self.on_files_collected(len(getattr(complete, "files", ())), len(getattr(complete, "skipped", ())))
             result = truncate_result(complete, self._storage.put_run_artifact)
         except RunError as error:
+            record.usage = self.usage and self.usage()
             record.complete(error=error)
             if isinstance(request, _WITH_CODE) and not record.is_accepted:
                 joined = isinstance(request, requests.RunInSession)
                 raise unless_permanent(error, "the code has not run", joined=joined) from error
             raise
+        record.usage = self.usage and self.usage()
         record.complete(result=result.to_json() if is_final(result) else None)
         return result
 
@@ -339,16 +371,17 @@ class Operations:
         on_stop_failed = self._stop_failure_callback(record)
         for token in record.abandoned_tokens:
             try:
-                self._work_deadline.earlier(COLLECTION_SECONDS).require(
+                self.work_deadline.earlier(COLLECTION_SECONDS).require(
                     MIN_REMAINING_SECONDS, "stopping an earlier session"
                 )
                 session = start_session(
                     self.clients,
                     interpreter_id,
                     timeout_seconds=self.tenant.lifetime_seconds(request),
-                    deadline=self._work_deadline,
+                    deadline=self.work_deadline,
                     on_stop_failed=_ignore_stop_failure,
                     client_token=token,
+                    name=self.session_name,
                 )
             except RunError as error:
                 on_stop_failed("unknown", error)
@@ -375,10 +408,11 @@ class Operations:
             self.clients,
             interpreter_id,
             timeout_seconds=timeout_seconds,
-            deadline=self._work_deadline,
+            deadline=self.work_deadline,
             on_stop_failed=on_stop_failed,
             files=self._files,
             client_token=record.client_token,
+            name=self.session_name,
         )
         try:
             with stop_after_deadline(session.client, on_stop_failed):
@@ -393,7 +427,7 @@ class Operations:
             self.clients,
             self.tenant.interpreters[key],
             handle.session_id,
-            self._work_deadline,
+            self.work_deadline,
             lifetime=None if handle.ends is None else Deadline.after(handle.ends - time.time()),
         )
         return CodeSession(client, files=self._files, scanned_at_us=handle.seen)
@@ -417,7 +451,7 @@ class Operations:
 
     def _listener(self, record: IdempotencyRecord, session: CodeSession, *, owns_session: bool) -> _RecordListener:
         own = OwnSession(session.client.interpreter_id, session.session_id) if owns_session else None
-        return _RecordListener(record, own, self._work_deadline)
+        return _RecordListener(record, own, self.work_deadline)
 
     @property
     def _record_address(self) -> S3Object:
@@ -432,8 +466,14 @@ class Operations:
         return Files(self._storage, INLINE_BYTES)
 
     @property
-    def _work_deadline(self) -> Deadline:
+    def work_deadline(self) -> Deadline:
+        """When the work must have ended, so that time is left for stopping the session and writing the record."""
         return self.deadline.earlier(CLEANUP_SECONDS)
+
+    @property
+    def session_name(self) -> str:
+        """The name of sessions of the run's execution, by which they can be found without their records."""
+        return session_name(self.run.execution)
 
 
 def unless_permanent(error: RunError, consequence: str, *, joined: bool = False) -> RunError:
@@ -454,6 +494,11 @@ def unless_permanent(error: RunError, consequence: str, *, joined: bool = False)
     message = str(error).removesuffix("; it has not run")
     error_type = SessionEnded if joined and isinstance(error, SessionLost) else NotStarted
     return error_type(f"{message}; {consequence}")
+
+
+def session_name(execution: str) -> str:
+    """Returns the name of all sessions of an execution: `sandpiper-` and 40 hexadecimal digits."""
+    return f"{SESSION_NAME_PREFIX}{hashlib.sha256(execution.encode()).hexdigest()[:40]}"
 
 
 def _handle(interpreter: str, session: CodeSession) -> SessionHandle:

@@ -65,6 +65,8 @@ log = logging.getLogger(__name__)
 
 LIFETIME = Integer(1, SESSION_TIMEOUT_SECONDS[1], "seconds")
 """The service's limits for the lifetime of a session."""
+SESSION_NAME = "sandpiper-run"
+"""Default name of sessions."""
 MAX_WRITTEN_FILES = 1_000
 """Maximum number of inputs of one call: the maximum number of objects in an input folder."""
 COLLECTION_SECONDS = 10
@@ -394,6 +396,7 @@ def open_session(
     on_stop_failed: Callable[[str, RunError], None] = log_stop_failure,
     files: Files | None = None,
     client_token: str | None = None,
+    name: str = SESSION_NAME,
 ) -> Generator[CodeSession]:
     """Starts a session and stops it at the end of the block, also after an error.
 
@@ -407,6 +410,7 @@ def open_session(
             no response; the session then ends when its lifetime expires. The block's own result or error is unaffected.
         files: Storage of inputs and outputs. By default there is no bucket: requests and results contain the files.
         client_token: A repeated start with the same token returns the same session.
+        name: The name of the session in the console and in listings.
 
     Raises:
         InvalidRequest: An argument is not allowed. Nothing was sent.
@@ -426,6 +430,7 @@ def open_session(
         on_stop_failed=on_stop_failed,
         files=files,
         client_token=client_token,
+        name=name,
     )
     try:
         with stop_after_deadline(session.client, on_stop_failed):
@@ -462,6 +467,7 @@ def start_session(
     on_stop_failed: Callable[[str, RunError], None] = log_stop_failure,
     files: Files | None = None,
     client_token: str | None = None,
+    name: str = SESSION_NAME,
 ) -> CodeSession:
     """Starts a session that the caller must stop. The arguments and errors are those of `open_session`."""
     if not hasattr(type(clients), "invoke"):
@@ -480,7 +486,7 @@ def start_session(
     try:
         started = clients.sessions.start_code_interpreter_session(
             codeInterpreterIdentifier=interpreter_id,
-            name="sandpiper-run",
+            name=name,
             sessionTimeoutSeconds=timeout_seconds,
             clientToken=client_token or secrets.token_hex(32),
         )

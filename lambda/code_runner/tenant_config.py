@@ -24,12 +24,16 @@ class TenantConfig:
         bucket: Name of the data bucket.
         prefix: The tenant's prefix, without a slash at its end.
         session_seconds: Default and maximum lifetime of a session in seconds, by interpreter key.
+        max_batch_concurrency: Maximum number of concurrent sessions of a batch. None if the tenant runs no batches.
+        seconds_between_calls: The least time between two calls to a session of a batch.
     """
 
     interpreters: Mapping[str, str]
     bucket: str
     prefix: str
     session_seconds: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, "tuple[int, int]"])
+    max_batch_concurrency: int | None = None
+    seconds_between_calls: float = 0.0
 
     def interpreter_key(self, key: str | None) -> str:
         """Returns the key, or the default for None. Raises InterpreterNotFound with the existing keys."""
@@ -67,6 +71,10 @@ class TenantConfig:
         _require_at_most("timeoutSeconds", timeout, 1, maximum - requests.TIMEOUT_RESERVE_SECONDS, key)
         reserve = requests.COMMAND_RESERVE_SECONDS if is_started else requests.TIMEOUT_RESERVE_SECONDS
         return max(default, min(timeout + reserve, maximum))
+
+    def max_lifetime_seconds(self, key: str) -> int:
+        """Returns the maximum lifetime of a session of an interpreter."""
+        return self.session_seconds.get(key, _DEFAULT_SESSION_SECONDS)[1]
 
     def folder(self, *parts: str) -> S3Object:
         """Returns a folder below the tenant's prefix, without a slash at its end."""

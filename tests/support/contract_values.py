@@ -68,6 +68,9 @@ VALID: dict[type, Callable[[Any], SearchStrategy[Json]]] = {
     field_types.DependentChoice: lambda choice: st.sampled_from(choice.choices),
     field_types.EnumMember: lambda member: st.sampled_from([each.value for each in member.enum]),
     field_types.Integer: lambda integer: _numbers(integer.minimum, integer.maximum),
+    field_types.CountOrPercentage: lambda either: (
+        _numbers(0, either.maximum) | st.integers(0, 100).map("{}%".format) | st.just("05%")
+    ),
     field_types.Number: lambda _: _numbers(0, field_types.MAX_NUMBER) | st.floats(0, 1e6),
     field_types.Boolean: lambda _: st.booleans(),
     field_types.RelativePath: lambda _: PATHS,
@@ -98,6 +101,9 @@ BOUNDARY: dict[type, Callable[[Any], SearchStrategy[Json]]] = {
     field_types.DependentChoice: lambda choice: st.sampled_from([*choice.choices, "", "python3"]),
     field_types.Integer: lambda integer: st.sampled_from(
         [integer.minimum - 1, integer.maximum + 1, integer.minimum + 0.5, 1e300, True]
+    ),
+    field_types.CountOrPercentage: lambda either: st.sampled_from(
+        [-1, either.maximum + 1, 0.5, True, "101%", "-1%", "5", "%", "5%\n", "1.5%"]
     ),
     field_types.Number: lambda _: st.sampled_from([-1, -0.0, field_types.MAX_NUMBER + 2, 1e300, 10**400, False]),
     field_types.RelativePath: lambda _: INVALID_PATHS | st.sampled_from(["x" * 255, "x" * 256]),

@@ -89,7 +89,7 @@ class Storage:
 
     def head_input(self, location: str, source: S3Object, max_bytes: int = MAX_FILE_BYTES) -> StoredObject:
         """Returns size and ETag of an object in the input folder. Arguments and errors are those of `read_input`."""
-        self._require_input_uri(location, source)
+        self.require_input_uri(location, source)
         with storage_errors(f"{location}: reading", source.uri):
             try:
                 response = self.s3.head_object(Bucket=source.bucket, Key=source.key)
@@ -108,7 +108,7 @@ class Storage:
             location: The field that names the folder, for error messages.
             folder: The folder, with a slash at its end.
         """
-        self._require_input_uri(location, folder)
+        self.require_input_uri(location, folder)
         with storage_errors(f"{location}: listing", folder.uri):
             response = self.s3.list_objects_v2(Bucket=folder.bucket, Prefix=folder.key, MaxKeys=MAX_FOLDER_OBJECTS)
         # The S3 console creates an empty object whose key ends with a slash for each folder.
@@ -141,7 +141,8 @@ class Storage:
             )
             return response["Body"].read()
 
-    def _require_input_uri(self, location: str, source: S3Object) -> None:
+    def require_input_uri(self, location: str, source: S3Object) -> None:
+        """Raises InvalidRequest if an object is outside of the input folder."""
         allowed = f"{self.inputs.uri}/"
         if not source.uri.startswith(allowed):
             raise InvalidRequest(f"{location} is {source.uri!r}; allowed: objects below {allowed}")

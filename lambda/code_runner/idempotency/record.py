@@ -74,6 +74,7 @@ class IdempotencyRecord:
         stored: Its content.
         etag: Its ETag.
         deadline: When this attempt ends.
+        usage: The calls and seconds that the run took, if they are counted.
         session_may_be_live: Set when a session of the run could not be stopped, so that the next attempt stops it.
     """
 
@@ -83,6 +84,7 @@ class IdempotencyRecord:
     etag: str
     deadline: Deadline
     session_may_be_live: bool = False
+    usage: Mapping[str, float] | None = None
 
     @property
     def is_accepted(self) -> bool:
@@ -130,12 +132,13 @@ class IdempotencyRecord:
         A failed write is only logged: a later attempt then finds the run accepted and treats it as abandoned.
         """
         if result is not None:
-            stored = replace(self.stored, status=Status.DONE, result=result)
+            stored = replace(self.stored, status=Status.DONE, result=result, usage=self.usage)
         elif self.is_accepted:
-            stored = replace(self.stored, status=Status.DONE, error=_error_to_json(error))
+            stored = replace(self.stored, status=Status.DONE, error=_error_to_json(error), usage=self.usage)
         else:
             live_from = self.stored.first_live_generation if self.session_may_be_live else self.stored.generation + 1
-            stored = replace(self.stored, status=Status.RELEASED, first_live_generation=live_from)
+            reason = None if error is None else _error_to_json(error)
+            stored = replace(self.stored, status=Status.RELEASED, first_live_generation=live_from, error=reason)
         try:
             etag = write_record(self.s3, self.address, stored, if_match=self.etag)
         except StorageError as problem:

@@ -64,7 +64,8 @@ class StoredRecord:
             ended it; `over_in` in JSON.
         session: The session that ends with the run.
         result: The result as JSON, with `done`.
-        error: Name and message of the error, with `done`.
+        error: Name and message of the error, with `done` and `released`.
+        usage: In a batch, the calls to AgentCore and the seconds that the run took.
     """
 
     status: Status
@@ -77,6 +78,7 @@ class StoredRecord:
     result: Mapping[str, Any] | None = None
     error: Mapping[str, str] | None = None
     retry: tuple[int, int] | None = None
+    usage: Mapping[str, float] | None = None
 
     def to_bytes(self) -> bytes:
         """Returns the record as JSON."""
@@ -114,6 +116,7 @@ _ATTRIBUTES = {
     "result": "result",
     "error": "error",
     "retry": "retry",
+    "usage": "usage",
 }
 """The attribute for each JSON key, in the order of the JSON."""
 

@@ -1,0 +1,1 @@
+"""Batches: one program that runs once for each of many items."""
