@@ -1,4 +1,4 @@
-"""The objects of a batch: they are in the folder of its execution, beside the runs of its states."""
+"""The objects of a batch: they are in the folder of its execution, with the runs of its states."""
 
 from __future__ import annotations
 
