@@ -9,6 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
 from sandpiper.environment import PublicInterpreter, SessionLimits, VpcInterpreter
+from sandpiper.environment.workflows import RUN_CODE
 from sandpiper.names import stack_name
 from sandpiper_constructs.alarms import TenantAlarms, Thresholds
 from sandpiper_constructs.bucket_folder import BucketFolder
@@ -19,6 +20,7 @@ from sandpiper_constructs.network_access import SANDBOX, PublicAccess, VpcAccess
 from sandpiper_constructs.run_code_workflow import RunCodeWorkflow
 from sandpiper_constructs.session_function import SessionFunction, interpreter_ids
 from sandpiper_constructs.session_stopper import SessionStopper
+from sandpiper_constructs.workflow_access import ReaderAccess, StarterAccess
 from sandpiper_contract import settings
 from stacks.data_key import import_own_key
 from stacks.log_retention import RETENTION
@@ -27,11 +29,13 @@ from stacks.storage import data_folder
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from aws_cdk import aws_kms as kms
     from constructs import Construct
 
     from sandpiper.environment import Environment, Interpreter, Tenant
     from sandpiper.environment.interpreter import S3Access
     from sandpiper_constructs.network_access import NetworkAccess
+    from sandpiper_constructs.session_workflow import SessionWorkflow
 
 
 class TenantStack(cdk.Stack):
@@ -90,7 +94,7 @@ class TenantStack(cdk.Stack):
         workflow = RunCodeWorkflow(
             self,
             "RunCode",
-            name=f"{full_name}-run-code",
+            name=f"{full_name}-{RUN_CODE}",
             session_function=session_function,
             log_retention=retention,
             key=key,
@@ -121,6 +125,7 @@ class TenantStack(cdk.Stack):
             "SessionFunctionName": session_function.function.function_name,
             "DashboardName": dashboard.dashboard_name,
             **self._caller_roles(tenant, interpreters, stopper),
+            **self._workflow_roles(tenant, {RUN_CODE: workflow}, folder, key),
         }
         for output, value in outputs.items():
             cdk.CfnOutput(self, output, value=value)
@@ -188,6 +193,35 @@ class TenantStack(cdk.Stack):
         roles = {key: access.role for key, access in accesses.items() if access.role}
         return {f"CallerRole{_pascal_case(key)}": role.role_arn for key, role in roles.items()}
 
+    def _workflow_roles(
+        self,
+        tenant: Tenant,
+        workflows: Mapping[str, SessionWorkflow],
+        folder: BucketFolder,
+        key: kms.IKey | None,
+    ) -> dict[str, str]:
+        """Grants access to starters and readers. Returns the roles that they assume, by output name."""
+        outputs: dict[str, str] = {}
+        for name, workflow in workflows.items():
+            options = tenant.workflows[name]
+            if options.starters:
+                starters = StarterAccess(
+                    self, f"Starters-{name}", workflow=workflow, role_arns=options.starters, key=key
+                )
+                if starters.role:
+                    outputs[f"StarterRole{_pascal_case(name)}"] = starters.role.role_arn
+            if options.readers:
+                readers = ReaderAccess(
+                    self,
+                    f"Readers-{name}",
+                    workflow=workflow,
+                    folder=folder,
+                    role_arns=options.readers,
+                    key=key,
+                )
+                outputs[f"ReaderRole{_pascal_case(name)}"] = readers.role.role_arn
+        return outputs
+
     def _execution_role(self, key: str, options: Interpreter) -> Literal["own", "none"] | iam.IRole:
         role = options.execution_role
         if role in ("own", "none"):
@@ -196,5 +230,5 @@ class TenantStack(cdk.Stack):
 
 
 def _pascal_case(key: str) -> str:
-    """Returns an interpreter's key in PascalCase, because names of outputs have only letters and digits."""
+    """Returns a key or a name in PascalCase, because names of outputs have only letters and digits."""
     return "".join(part.capitalize() for part in key.split("-"))

@@ -6,7 +6,7 @@ import inspect
 import sys
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pydantic import BaseModel
 
@@ -29,6 +29,7 @@ from sandpiper.environment.model import (
 )
 from sandpiper.environment.network import Network
 from sandpiper.environment.storage import DataBucket, Retention
+from sandpiper.environment.workflows import WorkflowOptions
 from sandpiper.plan.effects import EFFECT_TEXTS
 from sandpiper.plan.option_effects import effects_of
 
@@ -103,6 +104,7 @@ _SECTIONS: tuple[tuple[str, type[Options]], ...] = (
     ("`interpreters.KEY.read` and `write`", S3Access),
     ("`interpreters.KEY.session`", SessionLimits),
     ("`tenants.NAME.session_function`", SessionFunctionOptions),
+    ("`tenants.NAME.workflows.WORKFLOW`", WorkflowOptions),
     ("`tenants.NAME.alarms`", AlarmThresholds),
     ("`network`", Network),
     ("`data_bucket`", DataBucket),
@@ -161,7 +163,9 @@ def _default(field: FieldInfo) -> str:
     names: dict[object, str] = {None: "unset", True: "true", False: "false"}
     if default is None or isinstance(default, bool):
         return names[default]
-    return str(default) if default not in ((), {}) else "none"
+    if default in ((), {}):
+        return "none"
+    return ", ".join(map(str, cast("dict[str, object]", default))) if isinstance(default, dict) else str(default)
 
 
 def _cell(text: str | None) -> str:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sandpiper_constructs.session_function import SessionFunction
     from sandpiper_constructs.session_stopper import SessionStopper
     from sandpiper_constructs.session_workflow import SessionWorkflow
+    from sandpiper_constructs.workflow_access import ReaderAccess, StarterAccess
 
 _NAMES_BY_MODULE = {
     "alarms": ("TenantAlarms", "Thresholds"),
@@ -44,6 +45,7 @@ _NAMES_BY_MODULE = {
     "session_function": ("SessionFunction",),
     "session_stopper": ("SessionStopper",),
     "session_workflow": ("SessionWorkflow",),
+    "workflow_access": ("ReaderAccess", "StarterAccess"),
 }
 _MODULES = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 
@@ -59,11 +61,13 @@ __all__ = [
     "OperationMetric",
     "OperationTask",
     "PublicAccess",
+    "ReaderAccess",
     "RunCodeWorkflow",
     "SandboxNetwork",
     "SessionFunction",
     "SessionStopper",
     "SessionWorkflow",
+    "StarterAccess",
     "TenantAlarms",
     "TenantDashboard",
     "Thresholds",

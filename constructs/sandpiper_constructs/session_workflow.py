@@ -72,6 +72,7 @@ class SessionWorkflow(Construct):
 
     Attributes:
         state_machine: the state machine.
+        executions_arn: the ARN pattern of its executions, without child executions of a Distributed Map.
     """
 
     def __init__(
@@ -107,6 +108,9 @@ class SessionWorkflow(Construct):
             ValueError: a task is in an inline Map and has no `item_path`, so that its items would be one run.
         """
         super().__init__(scope, id)
+        stack = Stack.of(self)
+        # The name instead of an attribute of the resource, so that `sandpiper status` can compare policies.
+        self.executions_arn = f"arn:{stack.partition}:states:{stack.region}:{stack.account}:execution:{name}:*"
         # Step Functions writes to log groups with this prefix without listing them in the resource policy, whose size
         # is limited. https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
         log_group = logs.LogGroup(
@@ -130,7 +134,7 @@ class SessionWorkflow(Construct):
         )
         resource = cast("sfn.CfnStateMachine", self.state_machine.node.default_child)
         resource.encryption_configuration = _encryption(key)
-        definition = json.loads(template_text(Stack.of(self).resolve(resource.definition_string)))
+        definition = json.loads(template_text(stack.resolve(resource.definition_string)))
         for map_name, task in tasks_without_item(definition):
             raise ValueError(
                 f"{task} is in the inline Map {map_name} and has no item_path, so that all items would be one run; "

@@ -75,9 +75,14 @@ ENVIRONMENT_TAG = "sandpiper:environment"
 TENANT_TAG = "sandpiper:tenant"
 OWNER_TAG = "sandpiper:owner"
 COMPONENT_TAG = "sandpiper:component"
-"""Tag of the roles of session functions, with the value `SESSION_FUNCTION`. The S3 endpoint of a network allows the
-presigned URLs of these roles: their names do not exist before the roles, which are created after the network."""
+"""Tag of the roles of session functions and of the roles that readers of a workflow assume.
+
+The S3 endpoint of a network and the policy of the data bucket name roles by this tag: their names do not exist before
+the roles, which are created after the network and the bucket.
+"""
 SESSION_FUNCTION = "session-function"
+WORKFLOW_READER = "workflow-reader"
+"""The values of `COMPONENT_TAG`."""
 
 SESSION_STOPPER_TYPE = "Custom::SandpiperLiveSessions"
 """CloudFormation type of the custom resource that stops an interpreter's sessions before its deletion."""

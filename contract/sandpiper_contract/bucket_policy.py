@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sandpiper_contract.aws import ENVIRONMENT_TAG, TENANT_TAG
+from sandpiper_contract.aws import COMPONENT_TAG, ENVIRONMENT_TAG, TENANT_TAG, WORKFLOW_READER
 from sandpiper_contract.settings import INPUTS, RECORD_NAME, RUNS, SANDBOX
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def object_access_statements(bucket_arn: str, role_arn_prefix: str, access: Obje
     every_action = {"Action": "s3:*"}
     writes = {"NotAction": list(OBJECT_READS)}
     all_tenants = {"Resource": f"{tenants}/*"}
+    reader = {f"aws:PrincipalTag/{COMPONENT_TAG}": WORKFLOW_READER}
 
     statements = [
         _deny("OnlyRolesOfTenants", every_action, all_tenants, _unless(tenant_roles, *named)),
@@ -99,8 +100,16 @@ def object_access_statements(bucket_arn: str, role_arn_prefix: str, access: Obje
             "InputsAndRunsOfSessionFunctions",
             every_action,
             {"Resource": [f"{own_tenant}/{part}/*" for part in (INPUTS, RUNS)]},
-            _unless(session_functions, *named),
+            {**_unless(session_functions, *named), "StringNotEquals": reader},
         ),
+        # Not limited to a name: a role with the tag is never more than a reader, whatever its name.
+        _deny(
+            "WorkflowReadersOnlyRuns",
+            every_action,
+            {"NotResource": [bucket_arn, f"{own_tenant}/{RUNS}/*"]},
+            {"StringEquals": reader},
+        ),
+        _deny("WorkflowReadersOnlyRead", writes, all_tenants, {"StringEquals": reader}),
         _deny(
             "RecordsOfSessionFunctions",
             writes,

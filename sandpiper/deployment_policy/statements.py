@@ -72,11 +72,16 @@ def _statements_for_arns(environment: Environment) -> Iterator[dict[str, Any]]:
         # AgentCore reads them with the permissions of the principal that creates the interpreter.
         # https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/code-interpreter-root-ca-certificates.html
         yield _statement("ReadCertificates", ["secretsmanager:GetSecretValue"], secrets)
-    if callers := sorted(
-        {role for each in interpreters for role in each.callers if account_of(role) == environment.account}
-    ):
+    callers = {role for each in interpreters for role in each.callers}
+    callers |= {
+        role
+        for tenant in environment.all_tenants.values()
+        for workflow in tenant.workflows.values()
+        for role in workflow.starters
+    }
+    if own := sorted(role for role in callers if account_of(role) == environment.account):
         role_policy_actions = ["iam:PutRolePolicy", "iam:GetRolePolicy", "iam:DeleteRolePolicy"]
-        yield _statement("PoliciesOfCallers", role_policy_actions, callers)
+        yield _statement("PoliciesOfCallers", role_policy_actions, own)
 
 
 def _statement(

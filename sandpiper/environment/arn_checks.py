@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sandpiper.environment.errors import ConfigIssue, format_value
 from sandpiper.environment.options import account_of
-from sandpiper.environment.traversal import iter_interpreters
+from sandpiper.environment.traversal import iter_interpreters, iter_workflows
 from sandpiper_contract.aws import partition_of
 
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ def _arns(environment: Environment) -> Iterator[tuple[KeyPath, str]]:
     yield from ((key_path, arn) for key_path, arn in options.items() if arn is not None and arn.startswith("arn:"))
     for name in ("readers", "writers", "administrators"):
         yield from (((name, index), arn) for index, arn in enumerate(getattr(environment, name)))
+    for key_path, workflow in iter_workflows(environment):
+        for name in ("starters", "readers"):
+            yield from (((*key_path, name, index), arn) for index, arn in enumerate(getattr(workflow, name)))
     for key_path, interpreter in iter_interpreters(environment):
         if interpreter.execution_role.startswith("arn:"):
             yield (*key_path, "execution_role"), interpreter.execution_role
@@ -92,12 +95,14 @@ def _check_execution_roles(environment: Environment) -> Iterator[ConfigIssue]:
             )
 
 
-def _check_callers(environment: Environment) -> Iterator[ConfigIssue]:
-    for key_path, interpreter in iter_interpreters(environment):
-        for index, role in enumerate(interpreter.callers):
+def _check_roles_that_get_a_policy(environment: Environment) -> Iterator[ConfigIssue]:
+    lists = {(*key_path, "callers"): each.callers for key_path, each in iter_interpreters(environment)}
+    lists |= {(*key_path, "starters"): each.starters for key_path, each in iter_workflows(environment)}
+    for key_path, roles in lists.items():
+        for index, role in enumerate(roles):
             if account_of(role) == environment.account and _AWS_MANAGED_ROLE.search(role):
                 yield ConfigIssue(
-                    key_path=(*key_path, "callers", index),
+                    key_path=(*key_path, index),
                     problem=f"is managed by AWS: {format_value(role)}",
                     allowed="a role in this account to which a policy can be attached",
                     remedy="name a role that its users assume, or add the grant to their permission set",
@@ -120,6 +125,6 @@ def _check_boundary_account(environment: Environment) -> Iterator[ConfigIssue]:
 ARN_CHECKS = (
     _check_partition_and_region,
     _check_execution_roles,
-    _check_callers,
+    _check_roles_that_get_a_policy,
     _check_boundary_account,
 )

@@ -17,7 +17,7 @@ from sandpiper.environment.network_checks import NETWORK_CHECKS
 from sandpiper.environment.object_access import OBJECT_ACCESS_CHECKS
 from sandpiper.environment.policy_checks import POLICY_CHECKS
 from sandpiper.environment.regions import INTERPRETER_REGIONS, aws_regions
-from sandpiper.environment.traversal import iter_interpreters
+from sandpiper.environment.traversal import iter_interpreters, iter_workflows
 from sandpiper.names import TENANTS_PREFIX
 
 if TYPE_CHECKING:
@@ -43,6 +43,17 @@ def _check_tenants_or_interpreters(environment: Environment) -> Iterator[ConfigI
             allowed="either interpreters, for one unnamed tenant, or tenants",
             remedy="move the interpreters into a tenant" if both else "add one of them",
             depends_on=(("interpreters",),),
+        )
+
+
+def _check_workflows(environment: Environment) -> Iterator[ConfigIssue]:
+    if environment.workflows is not None and environment.tenants is not None:
+        yield ConfigIssue(
+            key_path=("workflows",),
+            problem="is set together with tenants",
+            allowed="workflows here only together with interpreters",
+            remedy="move it into the tenants: tenants.NAME.workflows",
+            depends_on=(("tenants",),),
         )
 
 
@@ -89,6 +100,8 @@ def _check_duplicate_items(environment: Environment) -> Iterator[ConfigIssue]:
                 (*path, "subnets"): interpreter.subnets,
                 (*path, "security_groups"): interpreter.security_groups,
             }
+    for path, workflow in iter_workflows(environment):
+        lists |= {(*path, "starters"): workflow.starters, (*path, "readers"): workflow.readers}
     if environment.network is not None:
         lists["network", "endpoints"] = environment.network.endpoints
         lists["network", "domains"] = environment.network.domains
@@ -175,6 +188,7 @@ def _check_budget_region(environment: Environment) -> Iterator[ConfigIssue]:
 
 CHECKS: tuple[Check, ...] = (
     _check_tenants_or_interpreters,
+    _check_workflows,
     _check_expiry_dates,
     _check_session_limits,
     _check_duplicate_items,

@@ -35,6 +35,7 @@ from sandpiper.environment.options import (
     option,
 )
 from sandpiper.environment.storage import DataBucket
+from sandpiper.environment.workflows import ALLOWED_WORKFLOWS, DEFAULT_WORKFLOWS, Workflows
 from sandpiper.names import DEFAULT_TENANT, FLEET, NETWORK, STORAGE
 from sandpiper_contract.aws import EMBEDDED_ACCOUNT
 
@@ -219,6 +220,9 @@ class Tenant(Options):
         "a mapping of " + ", ".join(SessionFunctionOptions.model_fields),
         SessionFunctionOptions(),
     )
+    workflows: Workflows = option(
+        "workflows by name, with the roles that use them", ALLOWED_WORKFLOWS, DEFAULT_WORKFLOWS
+    )
     alarms: Annotated[AlarmThresholds, EmptyAsDefault] = option(
         "thresholds of the tenant's alarms", "a mapping of errors, throttles", AlarmThresholds()
     )
@@ -250,6 +254,9 @@ class Environment(Options):
     )
     tenants: Annotated[Annotated[dict[TenantName, Tenant], Field(min_length=1)] | None, NotEmpty] = option(
         "tenants by name, one stack each; instead of interpreters", "a mapping with at least one tenant", None
+    )
+    workflows: Annotated[Workflows | None, NotEmpty] = option(
+        "workflows of an environment with interpreters, as in tenants.NAME.workflows", ALLOWED_WORKFLOWS, None
     )
     tags: Tags = option("tags of all resources", ALLOWED_TAGS, {})
     availability_zones: dict[
@@ -328,7 +335,9 @@ class Environment(Options):
     def all_tenants(self) -> dict[str, Tenant]:
         """Returns all tenants by name, including the unnamed tenant of `interpreters`."""
         if self.interpreters is not None:
-            return {DEFAULT_TENANT: Tenant(interpreters=self.interpreters)}
+            return {
+                DEFAULT_TENANT: Tenant(interpreters=self.interpreters, workflows=self.workflows or DEFAULT_WORKFLOWS)
+            }
         return self.tenants or {}
 
     @property

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from sandpiper.environment.errors import KeyPath
     from sandpiper.environment.interpreter import Interpreter
     from sandpiper.environment.model import Environment, Tenant
+    from sandpiper.environment.workflows import WorkflowOptions
 
 
 def iter_tenants(environment: Environment) -> Iterator[tuple[KeyPath, Tenant]]:
@@ -25,3 +26,12 @@ def iter_interpreters(environment: Environment) -> Iterator[tuple[KeyPath, Inter
     for key_path, tenant in iter_tenants(environment):
         for key, interpreter in tenant.interpreters.items():
             yield (*key_path, "interpreters", key), interpreter
+
+
+def iter_workflows(environment: Environment) -> Iterator[tuple[KeyPath, WorkflowOptions]]:
+    """Yields the options of each workflow with their key path."""
+    for name, workflow in (environment.workflows or {}).items():
+        yield ("workflows", name), workflow
+    for key_path, tenant in iter_tenants(environment):
+        for name, workflow in tenant.workflows.items():
+            yield (*key_path, "workflows", name), workflow

@@ -28,6 +28,7 @@ from sandpiper.environment.model import (
 )
 from sandpiper.environment.network import Network
 from sandpiper.environment.storage import DataBucket, Retention
+from sandpiper.environment.workflows import WorkflowOptions
 from sandpiper.plan.effects import DeploymentEffect as Effect
 from sandpiper.plan.resource_types import type_name
 
@@ -95,6 +96,7 @@ OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
             *(Effect.IN_PLACE, Effect.NEW_STACK, Effect.STACK_REMAINS, Effect.DATA_REMAINS),
             note="the stack and the data of a removed or renamed tenant remain",
         ),
+        "workflows": SEE_OPTIONS,
         "tags": TAGS,
         "availability_zones": _of(
             *(Effect.IN_PLACE, Effect.REPLACES, Effect.ENDS_SESSIONS),
@@ -119,6 +121,7 @@ OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
         "owner": IN_PLACE,
         "tags": IN_PLACE,
         "session_function": SEE_OPTIONS,
+        "workflows": SEE_OPTIONS,
         "alarms": SEE_OPTIONS,
     },
     BaseInterpreter: {
@@ -152,6 +155,7 @@ OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
         "reserved_concurrency": NEXT_RUN,
         "log_level": NEXT_RUN,
     },
+    WorkflowOptions: {"starters": IN_PLACE, "readers": IN_PLACE},
     AlarmThresholds: {"errors": IN_PLACE, "throttles": IN_PLACE},
     Network: {
         "cidr": _of(
@@ -171,7 +175,7 @@ OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
         ),
         "key": _of(
             *(Effect.IN_PLACE, Effect.DATA_REMAINS),
-            note="objects keep their key; without `own`, its key is retained",
+            note="objects, log events and earlier executions keep their key; without `own`, its key is retained",
         ),
         "retain": _of(Effect.IN_PLACE, note="takes effect when the stack is deleted"),
         "retention_days": SEE_OPTIONS,

@@ -30,10 +30,14 @@ MANAGED_POLICY = "managed policy "
 
 @dataclass
 class PolicyHolder:
-    """A role, or a resource with a resource policy, and its permissions."""
+    """A role, or a resource with a resource policy, and its permissions.
+
+    An existing role is one that the stack does not contain. Only the policies that the stack adds to it are known.
+    """
 
     logical_id: str
     is_role: bool
+    is_existing: bool = False
     permissions: set[Permission] = field(default_factory=set[Permission])
     trust: set[Permission] = field(default_factory=set[Permission])
     boundary: str | None = None
@@ -48,8 +52,8 @@ def compare_permissions(before: Template | None, after: Template | None) -> Iter
     old, new = _holders(before), _holders(after)
     for label in dict.fromkeys((*new, *old)):
         was, now = old.get(label), new.get(label)
-        if was and not now and before and before.resources[was.logical_id].deletion_policy != "Delete":
-            continue  # the policy remains with the retained resource
+        if was and not now and before and _is_retained(before, was):
+            continue
         change = _change(was, now)
         known = cast("PolicyHolder", now or was)
         nothing = PolicyHolder("", known.is_role)
@@ -74,25 +78,36 @@ def compare_permissions(before: Template | None, after: Template | None) -> Iter
 
 
 def _change(was: PolicyHolder | None, now: PolicyHolder | None) -> Change:
+    if (was or now or PolicyHolder("", is_role=True)).is_existing:
+        return "changed"
     if was is None or now is None:
         return "made" if was is None else "deleted"
     return "changed" if was.logical_id == now.logical_id else "replaced"
 
 
+def _is_retained(template: Template, holder: PolicyHolder) -> bool:
+    """Returns whether the policy remains with a resource that CloudFormation retains."""
+    return not holder.is_existing and template.resources[holder.logical_id].deletion_policy != "Delete"
+
+
 def _holders(template: Template | None) -> dict[str, PolicyHolder]:
-    """Returns the roles and the resource policies of a template by label."""
+    """Returns the roles, existing roles and resource policies of a template by label."""
     if template is None:
         return {}
+    existing: dict[str, PolicyHolder] = {}
     roles = {logical_id: _role(template, logical_id) for logical_id in template.of_type(ROLE)}
     for policy_type in ROLE_POLICY_TYPES:
         for logical_id, policy in template.of_type(policy_type).items():
             document = template.resolve(policy.properties["PolicyDocument"])
             for role in policy.properties.get("Roles", []):
-                if holder := roles.get(referenced_id(role)):
+                holder = roles.get(referenced_id(role))
+                if isinstance(role, str):
+                    name = f"existing role {role}"
+                    holder = existing.setdefault(name, PolicyHolder(role, is_role=True, is_existing=True))
+                if holder is not None:
                     holder.permissions |= set(split_document(template.labels[logical_id], document))
-    return {template.labels[logical_id]: holder for logical_id, holder in roles.items()} | dict(
-        _resource_policies(template)
-    )
+    by_label = {template.labels[logical_id]: holder for logical_id, holder in roles.items()}
+    return by_label | existing | dict(_resource_policies(template))
 
 
 def _role(template: Template, logical_id: str) -> PolicyHolder:

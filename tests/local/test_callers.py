@@ -1,8 +1,10 @@
-"""Callers run code in their interpreter only, and the code has the permissions of the execution role."""
+"""Callers run code in their interpreter only, with the permissions of its role. Starters start their workflow only."""
 
 from __future__ import annotations
 
 import json
+import re
+import time
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,7 @@ from botocore.exceptions import ClientError
 from sandpiper_contract.aws import MANAGED_INTERPRETER
 from tests.support.account import ACCOUNT
 from tests.support.iam import Role, allow, document
-from tests.support.status import DRIFTED, IN_SYNC, read_status
+from tests.support.status import DRIFTED, read_status
 from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
@@ -36,6 +38,10 @@ interpreters:
   second:
     execution_role: {existing.arn}
     callers: [{other.arn}]
+workflows:
+  run-code:
+    starters: [{starter.arn}]
+    readers: [{auditor.arn}]
 """
 PROGRAM = """
 import boto3
@@ -87,11 +93,11 @@ class Sessions:
 
 @pytest.fixture
 def roles(bootstrapped: None) -> Generator[dict[str, Role]]:  # noqa: ARG001 - used by boto3
-    """Two callers, a role that is no caller, roles for data, and the execution role of the second interpreter."""
+    """Two callers, a role that is no caller, roles for data and workflows, and the second execution role."""
     iam, unique = boto3.client("iam"), uuid.uuid4().hex[:8]
     account = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
     service = {"Service": "bedrock-agentcore.amazonaws.com"}
-    callers = ("agent", "other", "stranger", "reader", "writer", "administrator")
+    callers = ("agent", "other", "stranger", "reader", "writer", "administrator", "starter", "auditor")
     trusted = {**dict.fromkeys(callers, account), "existing": service}
     roles = {name: Role(f"{name}-{unique}") for name in trusted}
     for name, principal in trusted.items():
@@ -165,6 +171,8 @@ def test_callers_run_code_in_their_interpreter_with_the_permissions_of_its_role(
         deployment, Sessions(other, deployment.interpreters["second"]), roles["existing"], second
     )
     check_access_of_named_roles(deployment, roles)
+    reader = check_readers_of_the_workflow(deployment, roles)
+    check_starters_of_the_workflow(deployment, roles["starter"], reader)
     check_drift(file, deployment, roles["agent"])
 
 
@@ -203,6 +211,116 @@ def check_access_of_named_roles(deployment: Deployment, roles: dict[str, Role]) 
             s3.put_object(Bucket=deployment.bucket, Key=key, Body=b"existing")
 
 
+def outputs_of(stack: str) -> dict[str, str]:
+    (found,) = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    return {each.get("OutputKey", ""): each.get("OutputValue", "") for each in found.get("Outputs", [])}
+
+
+def refuses(call: Any, **arguments: Any) -> bool:
+    """Returns whether a call lacks a permission."""
+    try:
+        call(**arguments)
+    except ClientError as error:
+        assert "not authorized to perform" in str(error), error
+        return True
+    return False
+
+
+def check_readers_of_the_workflow(deployment: Deployment, roles: dict[str, Role]) -> str:
+    """A reader assumes a role that reads executions and `runs/`, and does nothing else. Returns the ARN of the role."""
+    s3, states = boto3.client("s3"), boto3.client("stepfunctions")
+    workflow = deployment.run_code_arn
+    started = states.start_execution(stateMachineArn=workflow, input=json.dumps({"code": "print('secret')"}))
+    execution = wait_for(states, started["executionArn"])
+    other = workflow.replace("-main-", "-other-")
+    result, secret = f"{deployment.prefix}/runs/read/e1/S/files/a.csv", "tenants/other/runs/read/e1/S/files/a.csv"
+    for key in (result, secret, f"{deployment.prefix}/inputs/b.csv", f"{deployment.prefix}/sandbox/first/b.csv"):
+        s3.put_object(Bucket=deployment.bucket, Key=key, Body=b"existing")
+
+    arn = outputs_of("sandpiper-called-main")["ReaderRoleRunCode"]
+    for name in ("stranger", "starter", "reader"):
+        session: Any = roles[name].session()
+        assert refuses(session.client("sts").assume_role, RoleArn=arn, RoleSessionName="test"), name
+    auditor: Any = roles["auditor"].session()
+    assert refuses(auditor.client("stepfunctions").list_executions, stateMachineArn=workflow)
+    assumed = auditor.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+    session = boto3.Session(assumed["AccessKeyId"], assumed["SecretAccessKey"], assumed["SessionToken"])
+    client: Any = session.client("stepfunctions")
+    assert execution in [
+        each["executionArn"] for each in client.list_executions(stateMachineArn=workflow)["executions"]
+    ]
+    assert "secret" in client.describe_execution(executionArn=execution)["output"]
+    assert client.get_execution_history(executionArn=execution)["events"]
+    assert refuses(client.start_execution, stateMachineArn=workflow, input="{}")
+    assert refuses(client.stop_execution, executionArn=execution)
+    assert refuses(client.describe_state_machine, stateMachineArn=workflow)
+    assert refuses(client.list_executions, stateMachineArn=other)
+    assert refuses(client.describe_execution, executionArn=execution.replace("-main-", "-other-"))
+
+    objects: Any = session.client("s3")
+    bucket = {"Bucket": deployment.bucket}
+    assert objects.get_object(**bucket, Key=result)["Body"].read() == b"existing"
+    assert objects.list_objects_v2(**bucket, Prefix=f"{deployment.prefix}/runs/")["KeyCount"] > 0
+    assert refuses(objects.list_objects_v2, **bucket, Prefix="tenants/other/runs/")
+    for key in (secret, f"{deployment.prefix}/inputs/b.csv", f"{deployment.prefix}/sandbox/first/b.csv"):
+        assert refuses(objects.get_object, **bucket, Key=key), key
+    for call, arguments in ((objects.put_object, {"Body": b"forged"}), (objects.delete_object, {})):
+        assert refuses(call, **bucket, Key=result, **arguments)
+    assert refuses(session.client("lambda").invoke, FunctionName=function_of(workflow))
+    return arn
+
+
+def check_starters_of_the_workflow(deployment: Deployment, starter: Role, reader: str) -> None:
+    """A starter starts, describes and stops executions of one workflow, and does nothing else."""
+    session: Any = starter.session()
+    client: Any = session.client("stepfunctions")
+    workflow = deployment.run_code_arn
+    started = client.start_execution(stateMachineArn=workflow, input=json.dumps({"code": "print('started')"}))
+    execution = wait_for(client, started["executionArn"])
+    assert "started" in client.describe_execution(executionArn=execution)["output"]
+    long = client.start_execution(stateMachineArn=workflow, input=json.dumps({"code": "import time; time.sleep(60)"}))
+    client.stop_execution(executionArn=long["executionArn"])
+    assert client.describe_execution(executionArn=long["executionArn"])["status"] == "ABORTED"
+
+    other = workflow.replace("-main-", "-other-")
+    calls: list[tuple[Any, dict[str, Any]]] = [
+        (client.start_execution, {"stateMachineArn": other, "input": "{}"}),
+        (client.describe_execution, {"executionArn": execution.replace("-main-", "-other-")}),
+        (client.stop_execution, {"executionArn": execution.replace("-main-", "-other-")}),
+        (client.list_executions, {"stateMachineArn": workflow}),
+        (client.get_execution_history, {"executionArn": execution}),
+        (client.describe_state_machine, {"stateMachineArn": workflow}),
+        (client.update_state_machine, {"stateMachineArn": workflow, "definition": "{}"}),
+        (session.client("lambda").invoke, {"FunctionName": function_of(workflow)}),
+        (session.client("sts").assume_role, {"RoleArn": reader, "RoleSessionName": "test"}),
+    ]
+    s3, bucket = session.client("s3"), {"Bucket": deployment.bucket}
+    for tenant in (deployment.prefix, "tenants/other"):
+        calls.append((s3.list_objects_v2, {**bucket, "Prefix": f"{tenant}/runs/"}))
+        calls.append((s3.get_object, {**bucket, "Key": f"{tenant}/runs/read/e1/S/files/a.csv"}))
+        calls.append((s3.put_object, {**bucket, "Key": f"{tenant}/inputs/a.csv", "Body": b""}))
+    for call, arguments in calls:
+        assert refuses(call, **arguments), arguments
+    assert_denied(lambda: Sessions(session, deployment.interpreters["first"]).start(), "StartCodeInterpreterSession")
+
+
+def wait_for(states: Any, execution: str) -> str:
+    """Waits until an execution has succeeded. Returns its ARN."""
+    for _ in range(600):
+        described = states.describe_execution(executionArn=execution)
+        if described["status"] != "RUNNING":
+            assert described["status"] == "SUCCEEDED", described
+            return execution
+        time.sleep(0.1)
+    raise AssertionError(f"{execution} still runs")
+
+
+def function_of(workflow: str) -> str:
+    """Returns the name of the session function in the stack of a workflow."""
+    stack = workflow.rpartition(":")[2].removesuffix("-run-code")
+    return outputs_of(stack)["SessionFunctionName"]
+
+
 def is_denied(call: Any, bucket: str, key: str, **arguments: Any) -> bool:
     try:
         call(Bucket=bucket, Key=key, **arguments)
@@ -227,7 +345,10 @@ def check_permissions_of_an_existing_role(deployment: Deployment, others: Sessio
 
 def check_drift(file: Path, deployment: Deployment, agent: Role) -> None:
     """`sandpiper status` shows a caller with an additional permission and a bucket without its KMS key."""
-    assert read_status(file, IN_SYNC)["drift"] == []
+    before = read_status(file, DRIFTED)  # the existing execution role has too wide permissions
+    assert before["drift"] == []
+    assert before["externalResources"]
+    assert not [each for each in before["unchecked"] if re.search("Callers|Starters|Readers", each)]
     iam, s3 = boto3.client("iam"), boto3.client("s3")
     (name,) = iam.list_role_policies(RoleName=agent.name)["PolicyNames"]
     extra = allow("bedrock-agentcore:ListCodeInterpreterSessions")

@@ -32,6 +32,7 @@ PRINCIPALS = {
         for role in (
             f"{ROLES}sandpiper-dev-claims-SessionFunctionRole1A2B3C4D-ABCDEFGHIJKL",
             f"{ROLES}sandpiper-dev-claims-InterpreteroneExecutionRole0a-ABCDEFGHIJKL",
+            f"{ROLES}sandpiper-dev-claims-ReadersruncodeRole0a-ABCDEFGHIJKL",
             f"{ROLES}sandpiper-test-claims-SessionFunctionRole1A2B3C4D-ABCDEFGHIJKL",
             f"{ROLES}reader",
             EXISTING,
@@ -95,6 +96,7 @@ def _context(rng: random.Random, principal: str, action: str) -> dict[str, Any]:
             "aws:PrincipalTag/sandpiper:tenant": rng.choice(TENANTS),
             "aws:PrincipalTag/sandpiper:environment": rng.choice(("dev", "dev", "dev", "test")),
         }
+        tags |= sample(rng, {"aws:PrincipalTag/sandpiper:component": "workflow-reader"}, 0.4)
         context |= {"aws:PrincipalArn": arn, "aws:PrincipalAccount": arn.split(":")[4], **sample(rng, tags, 0.8)}
     return context
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 ROLE = "arn:aws:iam::111122223333:role"
+OTHER_ROLE = "arn:aws:iam::444455556666:role"
 CERTIFICATE = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:root"
 ZONES = {"eu-west-1a": "euw1-az1", "eu-west-1b": "euw1-az2"}
 PUBLIC = {"network": "PUBLIC", "reason": "pip", "owner": "me", "expires": datetime.date(2999, 1, 1)}
@@ -87,6 +88,7 @@ _BUDGET = (("budget",), {"usd_a_month": 5, "emails": ("a@example.com",)})
 _DAYS = ("data_bucket", "retention_days")
 _SESSION = (*INTERPRETER, "session")
 _FUNCTION = (*TENANT, "session_function")
+_RUN_CODE = (*TENANT, "workflows", "run-code")
 
 CHANGES: tuple[OptionChange, ...] = (
     _in_file("name", "one", "two"),
@@ -119,6 +121,8 @@ CHANGES: tuple[OptionChange, ...] = (
     _in("SessionFunctionOptions", _FUNCTION, "timeout_seconds", 900, 600),
     _in("SessionFunctionOptions", _FUNCTION, "reserved_concurrency", MISSING, 5),
     _in("SessionFunctionOptions", _FUNCTION, "log_level", "INFO", "DEBUG"),
+    _in("WorkflowOptions", _RUN_CODE, "starters", MISSING, (f"{ROLE}/orders", f"{OTHER_ROLE}/orders")),
+    _in("WorkflowOptions", _RUN_CODE, "readers", MISSING, (f"{ROLE}/auditor", f"{OTHER_ROLE}/auditor")),
     _in("AlarmThresholds", (*TENANT, "alarms"), "errors", 1, 2),
     _in("AlarmThresholds", (*TENANT, "alarms"), "throttles", 5, 6),
     _in("BaseInterpreter", INTERPRETER, "description", MISSING, "Totals"),

@@ -23,6 +23,15 @@ RICH: dict[str, Any] = {
             },
             "owner": "claims team",
             "tags": {"stage": "trial"},
+            "workflows": {
+                "run-code": {
+                    "starters": (
+                        "arn:aws:iam::111122223333:role/starter",
+                        "arn:aws:iam::444455556666:role/starter",
+                    ),
+                    "readers": ("arn:aws:iam::111122223333:role/path/reader", "arn:aws:iam::444455556666:role/reader"),
+                }
+            },
         },
         "analytics": {
             "interpreters": {

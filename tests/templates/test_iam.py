@@ -153,12 +153,20 @@ INTERPRETER: dict[str, Any] = {
     "callers": (f"arn:aws:iam::{ACCOUNT}:role/agent", "arn:aws:iam::444455556666:role/agent"),
     "certificates": (f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:root-AbCdEf",),
 }
+WORKFLOWS: dict[str, Any] = {
+    "run-code": {
+        "starters": (f"arn:aws:iam::{ACCOUNT}:role/orders", "arn:aws:iam::444455556666:role/orders"),
+        "readers": (f"arn:aws:iam::{ACCOUNT}:role/auditor",),
+    }
+}
 ON_THE_PAGE = {
     "execution role": r"Interpreter\w*ExecutionRole",
     "session function": "SessionFunctionRole",
     "workflow": "RunCodeRole",
     "session stopper": "SessionStopper",
     "callers": "Callers",
+    "starters": "Starters",
+    "readers": "Readers",
     "log of connections": "NetworkConnectionsRole",
     "bucket of data": "DataBucketDataPolicy",
     "bucket of access logs": "DataBucketAccessLogsPolicy",
@@ -171,7 +179,7 @@ ON_THE_PAGE = {
 
 
 def test_permissions_page_lists_every_role_action_and_policy(tmp_path: Path) -> None:
-    assembly = synthesise(tmp_path, FULL, interpreters={"one": INTERPRETER})
+    assembly = synthesise(tmp_path, FULL, interpreters={"one": INTERPRETER}, workflows=WORKFLOWS)
     found: dict[str, set[str]] = {}
     on_everything = set[str]()
     for location, document in documents(assembly).items():

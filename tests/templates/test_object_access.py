@@ -175,6 +175,22 @@ def test_code_has_access_to_sandbox_folders_only_with_any_file_name(policy: Poli
     assert not is_allowed(policy, EXISTING, READ, "tenants/claims-2/runs/a")
 
 
+WORKFLOW_READER = role("sandpiper-one-claims-ReadersruncodeRole1A2B3C4D-ABCDEFGHIJKL")
+READER_TAG = {"sandpiper:component": "workflow-reader"}
+
+
+def test_reader_of_a_workflow_reads_runs_of_its_tenant_only(policy: Policy) -> None:
+    found = accessible(policy, WORKFLOW_READER, CLAIMS | READER_TAG)
+    assert found == {(action, key) for action in READS for key in (OUTPUT, RECORD)}
+    assert not is_allowed(policy, WORKFLOW_READER, READ, "shared/rates.csv", CLAIMS | READER_TAG)
+    assert accessible(policy, WORKFLOW_READER, CLAIMS_2 | READER_TAG) == set()
+    assert OUTPUT not in {key for _, key in accessible(policy, WORKFLOW_READER, CLAIMS)}, "the tag is necessary"
+    for stranger in ("administrator with the tags of a tenant", "session function of another environment"):
+        arn, tags = STRANGERS[stranger]
+        assert accessible(policy, arn, {**tags, **READER_TAG}) == set(), "the tag alone is not enough"
+    assert not {key for action, key in accessible(policy, SESSION_FUNCTION, CLAIMS | READER_TAG) if action == WRITE}
+
+
 def test_named_roles_have_access_to_all_tenants_and_never_write_records(policy: Policy) -> None:
     reads = {(action, key) for action in READS for key in (*KEYS, OWN_FILE.replace("/one/", "/two/"))}
     writes = {(action, key) for action in WRITES for _, key in reads}

@@ -121,6 +121,43 @@ def test_a_readable_folder_is_a_grant_and_replaces_nothing(plans: Plans) -> None
     assert "is no longer allowed s3:GetObject on arn:aws:s3:::shared-data/prices/*" in rendered(back)
 
 
+ROLES = "arn:aws:iam::123456789012:role"
+
+
+def test_starters_and_readers_of_a_workflow_are_grants(plans: Plans) -> None:
+    workflows = {"run-code": {"starters": (f"{ROLES}/path/orders",), "readers": (f"{ROLES}/auditor",)}}
+    before = {**one_tenant({"sandbox": {}}), "data_bucket": {"key": "own"}}
+    after = {**one_tenant({"sandbox": {}}, workflows=workflows), "data_bucket": {"key": "own"}}
+    text = rendered(plans.plan(before, after))
+    workflow = "sandpiper-one-claims-run-code"
+    executions = f"arn:aws:states:us-east-1:123456789012:execution:{workflow}:*"
+    assert "~ existing role orders" in text
+    assert f"is now allowed states:DescribeExecution, states:StopExecution on {executions}" in text
+    assert "is now allowed states:StartExecution on " in text
+    assert "can now be assumed by arn:aws:iam::123456789012:role/auditor (sts:AssumeRole)" in text
+    assert f"is now allowed states:DescribeExecution, states:GetExecutionHistory on {executions}" in text
+    assert "kms:ViaService is states.us-east-1.amazonaws.com" in text
+    removed = rendered(plans.plan(after, before))
+    assert "~ existing role orders" in removed
+    assert f"is no longer allowed states:DescribeExecution, states:StopExecution on {executions}" in removed
+
+
+def test_a_caller_of_this_account_is_an_existing_role_with_grants(plans: Plans) -> None:
+    text = rendered(plans.plan(one_tenant({"sandbox": {}}), one_tenant({"sandbox": {"callers": (f"{ROLES}/agent",)}})))
+    assert "~ existing role agent" in text
+    assert "bedrock-agentcore:StartCodeInterpreterSession" in text
+
+
+def test_an_own_key_replaces_nothing_except_the_key(plans: Plans) -> None:
+    before, after = ({**one_tenant({"sandbox": {}}), "data_bucket": {"key": key}} for key in ("aws", "own"))
+    for first, second in ((before, after), (after, before)):
+        plan = plans.plan(first, second)
+        changes = {(one.resource, one.change) for stack in plan.stacks for one in stack.resources}
+        assert not [one for one in changes if one[1] == "replaced"]
+        assert {one[0] for one in changes if one[1] == "changed"} >= {"workflow RunCode", "function SessionFunction"}
+        assert not [each for stack in plan.stacks for each in stack.interpreters]
+
+
 def test_a_permissions_boundary_is_reported_for_every_role(plans: Plans) -> None:
     boundary = "arn:aws:iam::123456789012:policy/most"
     before = one_tenant({"run": {}})

@@ -47,6 +47,10 @@ def _tags(resource: dict[str, Any]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in tags_property}
 
 
+COMPONENTS = {"SessionFunctionRole": "session-function", "ReadersruncodeRole": "workflow-reader"}
+"""The tag of roles that policies identify by it, by the start of their logical id."""
+
+
 def test_every_resource_has_the_tags(rich: Assembly) -> None:
     shared = {"sandpiper:environment": "one", "cost-centre": "42"}
     tenants = {
@@ -60,7 +64,9 @@ def test_every_resource_has_the_tags(rich: Assembly) -> None:
             continue
         checked_stacks.add(stack)
         tags = {tag: value for tag, value in _tags(resource).items() if tag != "Name"}
-        component = {"sandpiper:component": "session-function"} if name.startswith("SessionFunctionRole") else {}
+        component = next(
+            ({"sandpiper:component": COMPONENTS[start]} for start in COMPONENTS if name.startswith(start)), {}
+        )
         expected = {**shared, **environments, **tenants.get(stack, {})}
         # The policy of the role has the same prefix, and no tags.
         assert tags == (expected | component if resource["Type"] == "AWS::IAM::Role" else expected), (stack, name)

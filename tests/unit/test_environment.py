@@ -46,7 +46,7 @@ tenants:
         expires: 2027-06-30
 """
 TOP_LEVEL = (
-    "name, account, region, owner, interpreters, tenants, tags, availability_zones, network, data_bucket, "
+    "name, account, region, owner, interpreters, tenants, workflows, tags, availability_zones, network, data_bucket, "
     "readers, writers, administrators, logs, alarm_topic_arn, budget, quotas, "
     "permissions_boundary, accepted_findings, termination_protection"
 )
@@ -173,8 +173,8 @@ def test_expiry_is_a_warning_that_no_other_tenant_depends_on(file: Path, days: i
         (
             "  claims:\n",
             "  claims:\n    alarm: {}\n",
-            "7: tenants.claims.alarm is not an option; allowed: interpreters, owner, tags, session_function, alarms; "
-            "rename it to alarms, or remove it",
+            "7: tenants.claims.alarm is not an option; allowed: interpreters, owner, tags, session_function, "
+            "workflows, alarms; rename it to alarms, or remove it",
         ),
         (
             "  claims:\n",

@@ -83,6 +83,26 @@ BAD: dict[str, tuple[str, str, str]] = {
         "data_bucket.key",
         "is own, but Sandpiper does not manage the encryption of the existing bucket lake",
     ),
+    "workflows of the environment with tenants": (
+        two("", "") + "workflows: {run-code: {}}\n",
+        "workflows",
+        "is set together with tenants",
+    ),
+    "a starter that cannot get a policy": (
+        one() + f"workflows: {{run-code: {{starters: [{ROLE}/AWSReservedSSO_Admin_0123]}}}}\n",
+        "workflows.run-code.starters[0]",
+        "is managed by AWS: 'arn:aws:iam::111122223333:role/AWSReservedSSO_Admin_0123'",
+    ),
+    "a reader in another partition": (
+        one() + "workflows: {run-code: {readers: [arn:aws-cn:iam::444455556666:role/a]}}\n",
+        "workflows.run-code.readers[0]",
+        "is in aws-cn: 'arn:aws-cn:iam::444455556666:role/a'",
+    ),
+    "a starter twice": (
+        one() + f"workflows: {{run-code: {{starters: [{ROLE}/a, {ROLE}/a]}}}}\n",
+        "workflows.run-code.starters[1]",
+        "is 'arn:aws:iam::111122223333:role/a', the same as starters[0]",
+    ),
     "both tenants and interpreters": (one() + two("", ""), "tenants", "is set together with interpreters"),
     "no tenants": ("", "tenants", "is missing, and interpreters is missing too"),
     "public without expiry": (
@@ -139,7 +159,7 @@ BAD: dict[str, tuple[str, str, str]] = {
         one() + "".join(f"{option}: {roles(option, 50)}\n" for option in ("readers", "writers")),
         "readers",
         "is too long: the policy of the data bucket names 100 roles and 0 existing execution roles, and has up to "
-        "33,646 bytes",
+        "34,357 bytes",
     ),
     "folders without a role": (
         one("execution_role: none", "write: [s3://bucket/out/]"),

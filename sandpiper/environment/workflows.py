@@ -1,0 +1,35 @@
+"""Contains the options of workflows: the roles that start them and read their executions."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from sandpiper.environment.options import ALLOWED_ROLE_ARN, AsTuple, EmptyAsDefault, ExactRoleArn, Options, option
+
+RUN_CODE = "run-code"
+"""The workflow that every tenant has."""
+
+WorkflowRoles = Annotated[tuple[ExactRoleArn, ...], Field(max_length=50), AsTuple]
+ALLOWED_WORKFLOW_ROLES = f"a list of at most 50, each {ALLOWED_ROLE_ARN}"
+
+
+class WorkflowOptions(Options):
+    """The roles that use a workflow. Without them, only other policies of the account allow it."""
+
+    starters: WorkflowRoles = option(
+        "roles that can start, describe and stop executions, and nothing else; roles of other accounts assume a role "
+        "here",
+        ALLOWED_WORKFLOW_ROLES,
+        (),
+    )
+    readers: WorkflowRoles = option(
+        "roles that can assume a role here, which reads executions and the files of runs",
+        ALLOWED_WORKFLOW_ROLES,
+        (),
+    )
+
+
+WorkflowName = Annotated[str, Field(pattern=f"^{RUN_CODE}$", description=f"{RUN_CODE}, the workflow of every tenant")]
+Workflows = Annotated[dict[WorkflowName, Annotated[WorkflowOptions, EmptyAsDefault]], Field(min_length=1)]
+DEFAULT_WORKFLOWS = {RUN_CODE: WorkflowOptions()}
+ALLOWED_WORKFLOWS = f"a mapping such as {RUN_CODE}: {{starters: [ROLE], readers: [ROLE]}}"
