@@ -8,6 +8,7 @@ the policy can always restore access.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from sandpiper_contract.aws import COMPONENT_TAG, ENVIRONMENT_TAG, TENANT_TAG, WORKFLOW_READER
@@ -73,6 +74,9 @@ def object_access_statements(bucket_arn: str, role_arn_prefix: str, access: Obje
     """
     existing = access.execution_roles
     named = [*access.readers, *access.writers, *access.administrators, *existing]
+    # The first statement denies all roles that are neither named nor of tenants. The others have to exempt only the
+    # named roles that have such a name, so that the policy contains a long list once.
+    exempt = [arn for arn in named if fnmatchcase(arn.partition(":role/")[2], access.role_names)]
     tenant_roles = f"{role_arn_prefix}{access.role_names}"
     session_functions = f"{role_arn_prefix}{access.session_function_names}"
     tenants = f"{bucket_arn}/{access.tenants_prefix}"
@@ -88,19 +92,23 @@ def object_access_statements(bucket_arn: str, role_arn_prefix: str, access: Obje
             "OnlyOfThisEnvironment",
             every_action,
             all_tenants,
-            {**_unless(*named), "StringNotEquals": {f"aws:PrincipalTag/{ENVIRONMENT_TAG}": access.environment}},
+            {
+                **_only(tenant_roles),
+                **_unless(*exempt),
+                "StringNotEquals": {f"aws:PrincipalTag/{ENVIRONMENT_TAG}": access.environment},
+            },
         ),
         _deny(
             "OnlyTheirOwnTenant",
             every_action,
             {"NotResource": [bucket_arn, f"{own_tenant}/*", *(f"{bucket_arn}/{each}/*" for each in access.shared)]},
-            {**_unless(*named), **_only(tenant_roles)},
+            {**_only(tenant_roles), **_unless(*exempt)},
         ),
         _deny(
             "InputsAndRunsOfSessionFunctions",
             every_action,
             {"Resource": [f"{own_tenant}/{part}/*" for part in (INPUTS, RUNS)]},
-            {**_unless(session_functions, *named), "StringNotEquals": reader},
+            {**_only(tenant_roles), **_unless(session_functions, *exempt), "StringNotEquals": reader},
         ),
         # Not limited to a name: a role with the tag is never more than a reader, whatever its name.
         _deny(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from sandpiper.environment import Environment
+from sandpiper.environment.checks import check
 from sandpiper.environment.object_access import bucket_policy_size
 from sandpiper.names import data_bucket_name
 from sandpiper_contract.bucket_policy import MAX_BUCKET_POLICY_BYTES
@@ -15,12 +16,13 @@ from sandpiper_policy.document import Policy, PolicyKind, parse_policy
 from sandpiper_policy.evaluate import Policies, Request, evaluate
 from sandpiper_policy.principals import Principal
 from tests.support.account import REGION
-from tests.support.assemblies import synthesise
+from tests.support.assemblies import new_app, read_assembly, synthesise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from sandpiper.environment.errors import ConfigIssue
     from tests.support.assemblies import Assembly
 
     Tags = Mapping[str, str]
@@ -236,21 +238,66 @@ def test_roles_of_tenants_have_the_names_and_tags_that_the_policy_expects(assemb
         assert (tags["sandpiper:environment"], tags["sandpiper:tenant"]) == ("one", "claims")
 
 
+def environment_of(**options: Any) -> Environment:
+    values = {"name": "one", "account": ACCOUNT, "region": REGION, "owner": "tests", **options}
+    return Environment.model_validate(values)
+
+
+def written_size(directory: Path, environment: Environment) -> int:
+    """Returns the bytes of the data bucket's policy in the template of the storage stack."""
+    from stacks.storage import StorageStack
+
+    app = new_app(directory)
+    StorageStack(app, environment=environment)
+    app.synth()
+    policies = read_assembly(directory)["sandpiper-one-storage"].resources("AWS::S3::BucketPolicy").values()
+    return max(len(json.dumps(resolved(each["PolicyDocument"]), separators=(",", ":"))) for each in policies)
+
+
 @pytest.mark.parametrize("tenants", [1, 100, 500])
 def test_policy_has_the_same_size_for_any_number_of_tenants(
     in_the_repository: None,  # noqa: ARG001
     tmp_path: Path,
     tenants: int,
 ) -> None:
-    options: dict[str, Any] = {
-        "tenants": {f"tenant-{number}": {"interpreters": {"one": {}}} for number in range(tenants)}
-    }
-    environment = Environment.model_validate(
-        {"name": "one", "account": ACCOUNT, "region": REGION, "owner": "tests", **options}
+    environment = environment_of(
+        tenants={f"tenant-{number}": {"interpreters": {"one": {}}} for number in range(tenants)}
     )
-    size = bucket_policy_size(environment)
-    assert size < 4_096 < MAX_BUCKET_POLICY_BYTES
-    if tenants == 1:
-        template = synthesise(tmp_path, options, account=ACCOUNT)["sandpiper-one-storage"]
-        documents = [resolved(each["PolicyDocument"]) for each in template.resources("AWS::S3::BucketPolicy").values()]
-        assert max(len(json.dumps(each, separators=(",", ":"))) for each in documents) <= size
+    assert 2_000 < written_size(tmp_path, environment) <= bucket_policy_size(environment) < 4_096
+
+
+def named_roles(count: int, length: int) -> dict[str, tuple[str, ...]]:
+    """Returns the options that name a number of roles, whose ARNs have a length."""
+    arns = [f"arn:aws:iam::{ACCOUNT}:role/".ljust(length - 4, "a") + f"/{number:03}" for number in range(count)]
+    return {option: tuple(arns[index::3]) for index, option in enumerate(("readers", "writers", "administrators"))}
+
+
+def with_existing_roles(count: int, length: int) -> dict[str, Any]:
+    """Returns the option of tenants, with a number of existing execution roles, whose ARNs have a length."""
+    arns = [f"arn:aws:iam::{ACCOUNT}:role/".ljust(length - 4, "b") + f"/{number:03}" for number in range(count)]
+    return {f"tenant-{number}": {"interpreters": {"one": {"execution_role": arn}}} for number, arn in enumerate(arns)}
+
+
+def test_policy_that_fits_is_written_and_a_longer_one_is_an_issue(in_the_repository: None, tmp_path: Path) -> None:  # noqa: ARG001
+    """The roles of IAM Identity Center have ARNs of about 125 characters."""
+
+    def too_long(roles: int, existing: int) -> list[ConfigIssue]:
+        environment = environment_of(**named_roles(roles, 125), tenants=with_existing_roles(existing, 125))
+        return [issue for issue in check(environment) if "policy of the data bucket" in issue.problem]
+
+    most = max(number for number in range(150) if not too_long(number, 1))
+    fitting = environment_of(**named_roles(most, 125), tenants=with_existing_roles(1, 125))
+    assert most >= 70
+    assert MAX_BUCKET_POLICY_BYTES - 2_048 < written_size(tmp_path, fitting) <= MAX_BUCKET_POLICY_BYTES
+    (issue,) = too_long(most + 1, 1)
+    assert issue.allowed == "at most 20,480 bytes, which is S3's limit"
+
+
+@pytest.mark.parametrize(("roles", "existing"), [(150, 0), (0, 50), (150, 50)])
+def test_most_and_longest_names_are_an_issue_before_a_deployment(roles: int, existing: int) -> None:
+    environment = environment_of(
+        **named_roles(roles, 500), tenants=with_existing_roles(existing, 500) or {"a": {"interpreters": {"one": {}}}}
+    )
+    (issue,) = (each for each in check(environment) if "policy of the data bucket" in each.problem)
+    assert f"names {roles} roles and {existing} existing execution roles" in issue.problem
+    assert issue.remedy == "name fewer roles that more people assume, or use execution_role: own"
