@@ -27,6 +27,7 @@ from sandpiper.errors import CliError
 from tests.support.account import ACCOUNT, REGION
 from tests.support.cdk_commands import cdk
 from tests.support.environments import Environments
+from tests.support.source_vpc import check_credentials_are_useless_elsewhere
 from tests.support.stacks import access_denied_reason, create, reasons, wait_until_settled
 from tests.support.target import ON_AWS
 
@@ -144,40 +145,7 @@ print(s3.get_object(Bucket="{deployment.bucket}", Key=key)["Body"].read().decode
 
 def test_credentials_of_code_in_the_network_are_useless_elsewhere(deployed: tuple[Environments, Path]) -> None:
     environments, file = deployed
-    deployment = environments.tenant(file, TENANT)
-    data: Any = any_client("bedrock-agentcore")
-    (identifier,) = deployment.interpreters.values()
-    session = data.start_code_interpreter_session(codeInterpreterIdentifier=identifier)["sessionId"]
-    program = f"""
-import boto3, json
-session = boto3.Session()
-session.client("s3").put_object(
-    Bucket="{deployment.bucket}", Key="{deployment.prefix}/sandbox/private/a.txt", Body=b"from the VPC"
-)
-print(json.dumps(session.get_credentials().get_frozen_credentials()))
-"""
-    response = data.invoke_code_interpreter(
-        codeInterpreterIdentifier=identifier,
-        sessionId=session,
-        name="executeCode",
-        arguments={"code": program, "language": "python"},
-    )
-    (result,) = [event["result"]["structuredContent"] for event in response["stream"] if "result" in event]
-    assert result["exitCode"] == 0, result["stderr"]
-    printed: Any = boto3.Session(*json.loads(result["stdout"])[:3], region_name=REGION)
-    printed.client("sts").get_caller_identity()  # the credentials are valid
-    vpc = any_client("bedrock-agentcore-control").get_code_interpreter(codeInterpreterId=identifier)
-    (subnet, *_) = vpc["networkConfiguration"]["vpcConfig"]["subnets"]
-    for forged in ({}, {"x-local-source-subnet": subnet}):
-        s3 = printed.client("s3")
-
-        def add_header(request: Any, forged: dict[str, str] = forged, **_: object) -> None:
-            request.headers.update(forged)
-
-        s3.meta.events.register("before-send.s3", add_header)
-        with pytest.raises(ClientError, match="s3:GetObject"):
-            s3.get_object(Bucket=deployment.bucket, Key=f"{deployment.prefix}/sandbox/private/a.txt")
-    data.stop_code_interpreter_session(codeInterpreterIdentifier=identifier, sessionId=session)
+    check_credentials_are_useless_elsewhere(environments.tenant(file, TENANT))
 
 
 def test_code_of_another_tenant_does_not_reach_the_network(deployed: tuple[Environments, Path], port: int) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import uuid
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 
 from local_agentcore.faults import Rule
-from sandpiper.names import SESSION_FUNCTION_ROLE, role_name_pattern, stack_name
 from tests.support.stacks import create, delete, reasons, wait_until_settled
 from tests.support.target import ON_AWS
 
@@ -269,22 +267,3 @@ def test_a_resource_that_a_rollback_cannot_delete_stays_in_the_stack(faults: Fau
     faults.clear()
     assert delete(stack) == "DELETE_COMPLETE"
     assert name not in interpreters()
-
-
-def test_generated_names_of_roles_match_the_patterns_of_policies() -> None:
-    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Statement": trust}}}
-    ids = ("SessionFunctionRole1A2B3C4D", "InterpreterwithalongnameExecutionRole1a2b3c4d9F8E7D6C", "Role")
-    longest = "averylongenvironment", "averylongtenantsname0001"
-    for environment, tenant in (("dev", "a"), ("thirteenchars", "claims"), longest):
-        stack = stack_name(environment, tenant)
-        body = json.dumps(template(**dict.fromkeys(ids, role)))
-        boto3.client("cloudformation").create_stack(StackName=stack, TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
-        assert wait_until_settled(stack) == "CREATE_COMPLETE"
-        summaries = boto3.client("cloudformation").list_stack_resources(StackName=stack)["StackResourceSummaries"]
-        names = {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in summaries}
-        assert max(map(len, names.values())) <= 64
-        assert all(fnmatchcase(name, role_name_pattern(environment)) for name in names.values())
-        of_session_functions = role_name_pattern(environment, SESSION_FUNCTION_ROLE)
-        assert [name for name in ids if fnmatchcase(names[name], of_session_functions)] == [ids[0]]
-        boto3.client("cloudformation").delete_stack(StackName=stack)

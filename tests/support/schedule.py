@@ -32,6 +32,7 @@ GROUPS = {
         "test_interpreter_changes",
         "test_kms_object_checks",
         "test_plan",
+        "test_policy_assumptions",
         "test_presigned_urls",
         "test_python_page",
         "test_s3_condition_keys",

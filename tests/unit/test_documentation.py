@@ -125,3 +125,12 @@ def test_documentation_index_links_every_page() -> None:
     listed |= linked_in_table(docs / "decisions" / "README.md")
     pages = [*docs.rglob("*.md"), *(PROJECT / "local").glob("agentcore/*.md"), *(PROJECT / "examples").rglob("*.md")]
     assert {path.resolve() for path in pages} - {docs / "README.md"} <= listed
+
+
+def test_every_assumption_about_policies_has_its_probe() -> None:
+    rows = (PROJECT / "docs" / "embedded-aws.md").read_text().partition("| Assumption | Source | Probe |")[2]
+    documented = re.findall(r"`(test_\w+)`", rows.partition("\n\n")[0])
+    probes = re.findall(
+        r"^def (test_\w+)", (PROJECT / "tests/local/test_policy_assumptions.py").read_text(), re.MULTILINE
+    )
+    assert sorted(documented) == sorted(probes)

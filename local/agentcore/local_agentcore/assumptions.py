@@ -197,16 +197,6 @@ FIXED = (
     "/bin/sh is bash, and timeout(1) is installed.",
     "Code in the mode SANDBOX reaches S3 with presigned URLs, also without an execution role: PUT and GET.",
     "S3 applies If-None-Match, a signed length and a signed SHA-256 to a presigned PUT.",
-    "Requests to S3 from a session in VPC mode have aws:SourceVpc if the VPC has a gateway endpoint. A probe: an "
-    "execution role that requires the VPC reads an object in a session, and its credentials are useless elsewhere.",
-    "A bucket policy that denies objects by aws:PrincipalArn also denies service-linked roles, by their own ARN, and "
-    "does not affect CloudFormation. A probe: Macie's role is denied until it is named; the stack can be updated.",
-    "A bucket policy with NotResource, and with a default of a policy variable in it, is accepted and applied. A "
-    "probe: a role without the tag is denied, and a role with the tag reads its own folder only.",
-    "A bucket policy with Null on s3:x-amz-server-side-encryption-customer-algorithm denies SSE-C, also of multipart "
-    "uploads, and s3:TlsVersion is the negotiated version. A probe: `aws s3 cp --sse-c`, and a client with TLS 1.1.",
-    "CloudFormation keeps at least 23 characters of a stack's name in the name of a role. A probe: a stack with a name "
-    "of 60 characters.",
     "The request header content-type has no effect.",
     "writeFiles checks all paths before it writes; on a full disk the files before the failing one remain.",
 )
