@@ -130,7 +130,6 @@ def test_documentation_index_links_every_page() -> None:
 def test_every_assumption_about_policies_has_its_probe() -> None:
     rows = (PROJECT / "docs" / "embedded-aws.md").read_text().partition("| Assumption | Source | Probe |")[2]
     documented = re.findall(r"`(test_\w+)`", rows.partition("\n\n")[0])
-    probes = re.findall(
-        r"^def (test_\w+)", (PROJECT / "tests/local/test_policy_assumptions.py").read_text(), re.MULTILINE
-    )
+    module = (PROJECT / "tests" / "local" / "test_policy_assumptions.py").read_text()
+    probes = re.findall(r"^ *def (test_\w+)", module, re.MULTILINE)
     assert sorted(documented) == sorted(probes)
