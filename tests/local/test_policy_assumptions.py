@@ -132,7 +132,7 @@ def test_bucket_policy_selects_the_tenant_by_the_arn_and_the_tags_of_a_role(buck
         own, others = "tenants/claims/sandbox/one/a", "tenants/motor/sandbox/one/a"
         assert [denied(code, key) for key in (own, others, "tenants/claims/inputs/a")] == [False, True, True]
         assert [denied(name, own) for name in (untagged, other_name)] == [True, True]
-        # Whoever may change the policy is not locked out.
+        # A principal that may change the policy is not locked out.
         clients[other_name].delete_bucket_policy(Bucket=bucket)
 
 
