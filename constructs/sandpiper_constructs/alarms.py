@@ -83,6 +83,9 @@ class Alarms(Construct):
             specs: the alarms.
             topic_arn: SNS topic that receives a message when an alarm starts and ends. Default: no notification.
         """
+        for spec in specs:
+            if spec.threshold < 1:
+                raise ValueError(f"the threshold of {spec.name} is {spec.threshold}; allowed: 1 or more")
         super().__init__(scope, id)
         self.alarms = [self._alarm(spec, f"{name_prefix}-{spec.name}") for spec in specs]
         if topic_arn is not None:

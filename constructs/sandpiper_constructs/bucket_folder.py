@@ -51,8 +51,10 @@ class BucketFolder:
 
     def __post_init__(self) -> None:
         parts = self.path.split("/")
-        if not all(parts) or any(character in self.path for character in "*?$"):
-            raise ValueError(f"path is {self.path!r}; allowed: names joined by single slashes, without * ? $")
+        if not all(parts) or re.search(r"[*?$\x00-\x1f]", self.path):
+            raise ValueError(
+                f"path is {self.path!r}; allowed: names joined by single slashes, without * ? $ and control characters"
+            )
         if self.account and not is_valid(_ACCOUNT, self.account):
             raise ValueError(
                 f"account is {self.account!r}; allowed: 12 digits, or None for the account of the bucket's stack"

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy, Stack, Token
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from sandpiper_constructs.tokens import is_valid
+from sandpiper_contract.aws import ROLE_ARN
 from sandpiper_contract.bucket_policy import customer_key_statement, object_access_statements
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ class DataBucket(Construct):
         bucket: the bucket of inputs and outputs.
 
     Raises:
-        ValueError: before any resource is created, for an invalid name and for a lifetime under one day.
+        ValueError: before any resource is created, for an invalid name, for a lifetime under one day, and for a role in
+            `object_access` that is not the ARN of one role of the account.
     """
 
     def __init__(
@@ -88,6 +90,8 @@ class DataBucket(Construct):
         for option, days in days_by_option.items():
             if days < 1:
                 raise ValueError(f"{option} is {days}; allowed: whole days, 1 or more")
+        if object_access is not None:
+            _require_roles(object_access, Stack.of(scope).account)
         super().__init__(scope, id)
         # Log delivery needs a bucket policy, because BUCKET_OWNER_ENFORCED disables ACLs. In the CDK this is a feature
         # flag, which an older app may not set.
@@ -144,3 +148,15 @@ class DataBucket(Construct):
         for bucket in (logs, self.bucket):
             if bucket.policy is not None:  # a retained bucket must still require TLS
                 bucket.policy.apply_removal_policy(removal_policy)
+
+
+def _require_roles(access: ObjectAccess, account: str) -> None:
+    """Raises ValueError for a value that is not one role: a pattern in a condition could match every identity."""
+    named = (*access.readers, *access.writers, *access.administrators, *access.execution_roles)
+    for arn in named:
+        match = re.fullmatch(ROLE_ARN, arn)
+        is_in_account = match is not None and (Token.is_unresolved(account) or match[1] == account)
+        if not (Token.is_unresolved(arn) or is_in_account) or named.count(arn) > 1:
+            raise ValueError(
+                f"object_access names {arn!r}; allowed: ARNs of roles of the account, without wildcards, each once"
+            )

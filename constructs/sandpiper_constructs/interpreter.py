@@ -20,7 +20,15 @@ from sandpiper_constructs.execution_role import ExecutionRole
 from sandpiper_constructs.interpreter_access import CodeInterpreterBase
 from sandpiper_constructs.network_access import SANDBOX, NetworkAccess, PublicAccess, VpcAccess
 from sandpiper_constructs.tokens import DIGEST_CHARACTERS, digest, is_valid
-from sandpiper_contract.aws import AGENTCORE, EMBEDDED_ACCOUNT, INTERPRETER_ID, MANAGED_INTERPRETER, MAX_CERTIFICATES
+from sandpiper_contract.aws import (
+    AGENTCORE,
+    AWS_MANAGED_ROLE,
+    EMBEDDED_ACCOUNT,
+    INTERPRETER_ID,
+    MANAGED_INTERPRETER,
+    MAX_CERTIFICATES,
+    ROLE_ARN,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,6 +111,10 @@ class CodeInterpreter(CodeInterpreterBase):
                 "folder, read and write are permissions of the role that this construct creates; allowed with another "
                 "execution_role: none of them, because no permission is added to that role"
             )
+        stack = Stack.of(scope)
+        _require_usable_role(stack, execution_role)
+        _require_own_region(stack, certificates)
+        _require_distinct_folders(writes, read)
         super().__init__(scope, id)
         _require_approval(self, network)
         self.certificates = tuple(sorted(certificates))
@@ -220,6 +232,38 @@ def _require_valid(name_prefix: str, description: str | None, certificates: Sequ
     for arn in certificates:
         if not is_valid(_SECRET, arn):
             raise ValueError(f"certificates contains {arn!r}; {allowed}")
+
+
+def _require_usable_role(stack: Stack, role: Literal["own", "none"] | iam.IRole) -> None:
+    if isinstance(role, str) or Token.is_unresolved(role.role_arn):
+        return
+    match = re.fullmatch(ROLE_ARN, role.role_arn)
+    account = stack.account
+    if match is None or not (Token.is_unresolved(account) or match[1] == account):
+        raise ValueError(
+            f"execution_role is {role.role_arn!r}; allowed: a role of the stack's account, because a role can be "
+            "passed only within its account"
+        )
+    if re.search(AWS_MANAGED_ROLE, role.role_arn):
+        raise ValueError(
+            f"execution_role is {role.role_arn!r}, which is managed by AWS; allowed: a role that trusts "
+            f"{AGENTCORE}.amazonaws.com"
+        )
+
+
+def _require_own_region(stack: Stack, certificates: Sequence[str]) -> None:
+    for arn in certificates:
+        if not Token.is_unresolved(arn) and not Token.is_unresolved(stack.region) and arn.split(":")[3] != stack.region:
+            raise ValueError(f"certificates contains {arn!r}; allowed: secrets in {stack.region}, the stack's region")
+
+
+def _require_distinct_folders(write: Sequence[BucketFolder], read: Sequence[BucketFolder]) -> None:
+    """Raises ValueError for a folder in another one. The wider permission would count."""
+    uris = [f"{one.bucket.bucket_name}/{one.path}/" for one in (*write, *read)]
+    for index, inner in enumerate(uris):
+        for outer in (*uris[:index], *uris[index + 1 :]):
+            if inner.startswith(outer):
+                raise ValueError(f"s3://{inner} is in s3://{outer}; allowed: each folder once, to read or to write")
 
 
 def _require_approval(interpreter: CodeInterpreterBase, network: NetworkAccess) -> None:

@@ -14,7 +14,7 @@ from aws_cdk import aws_bedrockagentcore as agentcore
 from aws_cdk import aws_ec2 as ec2
 
 from sandpiper_constructs.tokens import is_valid
-from sandpiper_contract.aws import MAX_SECURITY_GROUPS, MAX_SUBNETS
+from sandpiper_contract.aws import MAX_REVIEW_CHARACTERS, MAX_SECURITY_GROUPS, MAX_SUBNETS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ class PublicAccess:
             other stacks can. Default: no expiry, which `CodeInterpreter` accepts only on the embedded AWS.
 
     Raises:
-        ValueError: for an empty reason or owner, or for an `expires` that is not a date.
+        ValueError: for an empty or long reason or owner, or for an `expires` that is not a date.
     """
 
     reason: str
@@ -70,8 +70,11 @@ class PublicAccess:
 
     def __post_init__(self) -> None:
         for name in ("reason", "owner"):
-            if not str(getattr(self, name)).strip():
+            text = getattr(self, name)
+            if not str(text).strip():
                 raise ValueError(f"{name} is empty; allowed: a sentence that a reviewer can judge")
+            if len(str(text)) > MAX_REVIEW_CHARACTERS:
+                raise ValueError(f"{name} has {len(text)} characters; allowed: at most {MAX_REVIEW_CHARACTERS}")
         if self.expires is not None and type(self.expires) is not datetime.date:
             raise ValueError(f"expires is {self.expires!r}; allowed: a date such as datetime.date(2027, 6, 30)")
 

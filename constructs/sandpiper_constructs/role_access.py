@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, cast
 from aws_cdk import Names, Token
 from aws_cdk import aws_iam as iam
 
+from sandpiper_contract.aws import AWS_MANAGED_ROLE, ROLE_ARN
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from constructs import Construct
 
-_ROLE = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):role/(?:[!-~]+/)?([A-Za-z0-9_+=,.@-]{1,64})")
+_ROLE = re.compile(ROLE_ARN)
 MAX_POLICY_NAME_CHARACTERS = 128
 """https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePolicy.html"""
 
@@ -51,9 +53,15 @@ class RolesByAccount:
             match = _ROLE.fullmatch(arn)
             if match is None:
                 raise ValueError(
-                    f"role_arns contains {arn!r}; allowed: arn:aws:iam::ACCOUNT:role/NAME, with or without a path"
+                    f"role_arns contains {arn!r}; allowed: arn:aws:iam::ACCOUNT:role/NAME, with or without a path, and "
+                    "without wildcards"
                 )
             if match[1] == account:
+                if re.search(AWS_MANAGED_ROLE, arn):
+                    raise ValueError(
+                        f"role_arns contains {arn!r}, which is managed by AWS; allowed: roles of this account to which "
+                        "a policy can be attached"
+                    )
                 own.append(match[2])
             else:
                 others.append(arn)

@@ -6,6 +6,7 @@ The network limits connections with any credentials. The permissions of code are
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import TYPE_CHECKING, cast
 
 from aws_cdk import RemovalPolicy, Stack, Tags
@@ -16,7 +17,7 @@ from constructs import Construct
 
 from sandpiper_constructs.dns_firewall import DnsFirewall, endpoint_names, s3_names
 from sandpiper_constructs.principals import service_principal
-from sandpiper_constructs.tokens import digest
+from sandpiper_constructs.tokens import digest, is_valid
 from sandpiper_contract.aws import ZONE_LETTERS
 from sandpiper_contract.s3_statements import bucket_names, endpoint_statements
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
 
 HTTPS = 443
+_PREFIX_LIST = re.compile("pl-[0-9a-f]{8,17}")
+_ENDPOINT = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
+_DOMAIN = re.compile(r"(\*\.)?([a-z0-9-]{1,63}\.)+[a-z]{2,63}")
 
 
 class SandboxNetwork(Construct):
@@ -111,6 +115,7 @@ class SandboxNetwork(Construct):
         folders = (buckets, read_only, tenants)
         locations = [each for by_owner in folders for owned in by_owner.values() for each in owned]
         _require_valid(locations)
+        _require_valid_names(s3_prefix_list, endpoints, domains)
         super().__init__(scope, id)
         stack = Stack.of(self)
 
@@ -309,6 +314,17 @@ def _require_valid(locations: Iterable[str]) -> None:
             raise ValueError(
                 f"buckets contains {location!r}; allowed: a bucket, or a folder such as data/rates, without * ? $"
             )
+
+
+def _require_valid_names(s3_prefix_list: str, endpoints: Sequence[str], domains: Sequence[str]) -> None:
+    for option, values, pattern, allowed in (
+        ("s3_prefix_list", [s3_prefix_list], _PREFIX_LIST, "an id such as pl-6da54004"),
+        ("endpoints", endpoints, _ENDPOINT, "names of endpoints such as logs, each once"),
+        ("domains", domains, _DOMAIN, "names such as *.example.com in lower case, each once, and not *"),
+    ):
+        for value in values:
+            if not is_valid(pattern, value) or list(values).count(value) > 1:
+                raise ValueError(f"{option} contains {value!r}; allowed: {allowed}")
 
 
 def _bucket_policy(

@@ -21,6 +21,7 @@ from sandpiper_constructs.nag_suppressions import acknowledge_wildcards
 from sandpiper_constructs.principals import service_principal
 from sandpiper_contract import metrics, settings
 from sandpiper_contract.aws import COMPONENT_TAG, SESSION_FUNCTION
+from sandpiper_contract.requests import SESSION_TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 DEFAULT_RUNTIME = "python3.14"
 HANDLER = "code_runner.handlers.run_operation"
 MAX_TIMEOUT_SECONDS = 900
+MEMORY_MIB = (128, 10_240)
+MAX_CONCURRENCY = 1_000
 """https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
 
@@ -61,7 +64,7 @@ class SessionFunction(Construct):
         timeout_seconds: the function's timeout in seconds.
 
     Raises:
-        ValueError: before any resource is created, without an interpreter and for an invalid timeout.
+        ValueError: before any resource is created, without an interpreter and for an invalid number.
     """
 
     def __init__(
@@ -107,8 +110,16 @@ class SessionFunction(Construct):
         """
         if not interpreters:
             raise ValueError("interpreters is empty; allowed: one or more, the default first")
-        if not 1 <= timeout_seconds <= MAX_TIMEOUT_SECONDS:
-            raise ValueError(f"timeout_seconds is {timeout_seconds}; allowed: 1 to {MAX_TIMEOUT_SECONDS}")
+        for name, number, minimum, maximum in (
+            ("timeout_seconds", timeout_seconds, 1, MAX_TIMEOUT_SECONDS),
+            ("memory_mib", memory_mib, *MEMORY_MIB),
+            ("reserved_concurrency", reserved_concurrency or 1, 1, MAX_CONCURRENCY),
+        ):
+            if not minimum <= number <= maximum:
+                raise ValueError(f"{name} is {number}; allowed: {minimum} to {maximum}")
+        if reserved_concurrency == 0:
+            raise ValueError("reserved_concurrency is 0, so that no code would run; allowed: 1 or more, or None")
+        _require_valid_lifetimes(session_seconds or {}, interpreters)
         super().__init__(scope, id)
 
         # Log entries contain no data of runs, so the log group is deleted with the stack.
@@ -145,6 +156,20 @@ class SessionFunction(Construct):
         for interpreter in interpreters.values():
             interpreter.grant_run(function)
         self.function = cast("lambda_.IFunction", function)
+
+
+def _require_valid_lifetimes(
+    session_seconds: Mapping[str, tuple[int, int]], interpreters: Mapping[str, CodeInterpreterBase]
+) -> None:
+    shortest, longest = SESSION_TIMEOUT_SECONDS
+    for key, (default, maximum) in session_seconds.items():
+        if key not in interpreters:
+            raise ValueError(f"session_seconds has {key!r}; allowed: {' | '.join(interpreters)}")
+        if not shortest <= default <= maximum <= longest:
+            raise ValueError(
+                f"session_seconds of {key!r} is {default}, {maximum}; allowed: a default and a maximum of {shortest} "
+                f"to {longest} seconds, the default at most the maximum"
+            )
 
 
 def packed_code_runner(runtime: str) -> lambda_.Code:

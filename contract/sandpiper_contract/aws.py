@@ -56,6 +56,16 @@ ZONE_LETTERS = "abcdefgh"
 """The letters of the availability zones that an environment's network can use. Each zone gets an eighth of its
 addresses."""
 
+ROLE_ARN = r"arn:aws[a-z-]*:iam::([0-9]{12}):role/(?:[!-#%-)+->@-~]+/)?([A-Za-z0-9_+=,.@-]{1,64})"
+"""Pattern of the ARN of one role, with its account and name as groups. Paths have no `*`, `?` or `$`."""
+AWS_MANAGED_ROLE = r":role/aws-service-role/|:role/.*AWSReservedSSO_"
+"""Pattern of service-linked roles and roles of IAM Identity Center. Only AWS can change their trust and policies.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create-service-linked-role.html
+"""
+MAX_REVIEW_CHARACTERS = 200
+"""Maximum length of the reason and the owner of a permission."""
+
 MAX_INLINE_POLICY_CHARACTERS = 10_240
 """Maximum number of characters of all inline policies of a role together, not counting white space.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sandpiper.environment.errors import ConfigIssue, format_value
 from sandpiper.environment.options import account_of
 from sandpiper.environment.traversal import iter_interpreters, iter_workflows
-from sandpiper_contract.aws import partition_of
+from sandpiper_contract.aws import AWS_MANAGED_ROLE, partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,11 +16,7 @@ if TYPE_CHECKING:
     from sandpiper.environment.errors import KeyPath
     from sandpiper.environment.model import Environment
 
-_AWS_MANAGED_ROLE = re.compile(r":role/aws-service-role/|:role/.*AWSReservedSSO_")
-"""Service-linked roles and roles of IAM Identity Center. Only AWS can change their trust and policies.
-
-https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create-service-linked-role.html
-"""
+_AWS_MANAGED_ROLE = re.compile(AWS_MANAGED_ROLE)
 _ACCOUNT: KeyPath = ("account",)
 _REGION: KeyPath = ("region",)
 

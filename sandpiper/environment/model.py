@@ -22,6 +22,7 @@ from sandpiper.environment.options import (
     ALLOWED_LOG_RETENTION,
     ENVIRONMENT_NAME,
     PARTITION,
+    PATH,
     REGION,
     AsTuple,
     EmptyAsDefault,
@@ -310,7 +311,8 @@ class Environment(Options):
         "IAM permissions boundary of every role that Sandpiper creates",
         "the ARN of a managed policy, such as arn:aws:iam::111122223333:policy/NAME",
         None,
-        pattern=rf"^arn:{PARTITION}:iam::({ACCOUNT}|aws):policy/[!-~]{{1,512}}$",
+        pattern=rf"^arn:{PARTITION}:iam::({ACCOUNT}|aws):policy/{PATH}[A-Za-z0-9_+=,.@-]{{1,128}}$",
+        max_length=600,
     )
     accepted_findings: Annotated[
         tuple[

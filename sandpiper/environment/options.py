@@ -96,6 +96,8 @@ ACCOUNT = "[0-9]{12}"
 ENVIRONMENT_NAME = "[a-z][a-z0-9]{0,19}"
 REGION = "[a-z]{2,4}(-[a-z]+)+-[0-9]"
 PARTITION = "aws[a-z-]*"
+PATH = "([!-#%-)+->@-~]+/)?"
+"""The path of a role or policy. IAM also accepts the characters `*`, `?` and `$`, which are mistakes in practice."""
 _ROLE_NAME = r"[A-Za-z0-9_+=,.@-]{1,64}"
 ALLOWED_ROLE_ARN = "the ARN of an IAM role, such as arn:aws:iam::111122223333:role/NAME"
 RoleArn = Annotated[
@@ -103,7 +105,7 @@ RoleArn = Annotated[
     item(
         ALLOWED_ROLE_ARN,
         "arn:aws:iam::111122223333:role/NAME",
-        pattern=rf"^arn:{PARTITION}:iam::{ACCOUNT}:role/([!-~]+/)?{_ROLE_NAME}$",
+        pattern=rf"^arn:{PARTITION}:iam::{ACCOUNT}:role/{PATH}{_ROLE_NAME}$",
     ),
 ]
 ExactRoleArn = Annotated[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
+from sandpiper.errors import CliError
 from tests.support.cli import sandpiper
 from tests.support.environments import HEAD
 
@@ -42,6 +43,7 @@ tenants:
 """
 FOLDER = CHANGED.replace("prices/]", "prices/, s3://shared-data/rates/]")
 RENAMED = CHANGED.replace("claims", "payments")
+EXPIRED = CHANGED.replace("owner: a test\n", "owner: a test\n        expires: 2020-01-01\n")
 
 
 def plan(code: int, *arguments: str | Path) -> str:
@@ -99,6 +101,24 @@ def test_the_plan_reports_changes_before_their_deployment_and_none_after(environ
     assert "sandpiper-planned-payments (tenant payments): new" in text
     assert "sandpiper-planned-claims (tenant claims): no longer in the environment file, but still deployed" in text
     assert f"its data stays in s3://{tenant.bucket}/tenants/claims/" in text
+    read = sandpiper("status", "-e", file, "--no-drift")
+    assert read.returncode == NO_CHANGES
+    orphaned = read.stdout.partition("stack sandpiper-planned-claims: ")[2].splitlines()[1]
+    assert orphaned.strip().startswith("orphaned: the environment file no longer contains it; to delete it, run `aws")
+    assert read.stdout.count("orphaned") == 1
+
+    # Commands that read do not depend on an approval, and an expired one stops its own stack only.
+    text = changed(EXPIRED)
+    assert "sandpiper-planned-claims cannot be deployed: " in text
+    assert "the approval of internet access expired on 2020-01-01 (owner: a test)" in text
+    read = sandpiper("status", "-e", file, "--no-drift")
+    assert read.returncode == NO_CHANGES
+    warning = "tenants.claims.interpreters.run.expires: expired on 2020-01-01; its stack cannot be deployed until you"
+    assert warning in read.stdout
+    assert sandpiper("deployment-policy", "-e", file).returncode == NO_CHANGES
+    environments.deploy(file, "sandpiper-planned-storage", "sandpiper-planned-fleet")
+    with pytest.raises(CliError, match="the approval of internet access expired on 2020-01-01"):
+        environments.deploy(file, "sandpiper-planned-claims")
 
 
 @pytest.mark.usefixtures("bootstrapped")

@@ -14,6 +14,7 @@ from sandpiper.errors import CliError
 from sandpiper.plan import create_only
 from sandpiper.plan.assembly import read_assembly
 from sandpiper.plan.compare import create_plan
+from sandpiper.plan.effects import DeploymentEffect
 from sandpiper.plan.model import Objects, Plan, Session, StackPlan
 from sandpiper.plan.render import report
 from sandpiper.plan.resource_types import ROLE
@@ -190,6 +191,24 @@ def test_a_renamed_tenant_is_a_new_stack_and_a_removed_one(plans: Plans) -> None
     assert "expire after 90 days; there are none yet" in text
     assert "tenants/claims/runs/" not in text, "the folder is empty"
     assert "termination protection is turned off" in text
+
+
+def test_a_plan_that_only_keeps_stacks_of_removed_tenants_has_no_changes(plans: Plans) -> None:
+    after: dict[str, Any] = {"tenants": {"payments": {"interpreters": {"run": {}}}}}
+    removed = "sandpiper-one-claims"
+    account = FakeAccount(live=(Session(id="01ABC", since=STARTED),))
+    assembly = plans.synthesise(after)
+    account.stacks = {
+        **deployed(assembly),
+        removed: deployed(plans.synthesise(one_tenant({"run": {}})))[removed],
+    }
+    plan = create_plan(assembly, account.stacks, account, Quotas())
+    assert not plan.has_changes
+    assert only_changed(plan).name == removed
+    assert plan.effects == (DeploymentEffect.STACK_REMAINS,)
+    text = rendered(plan)
+    assert "! Data loss" not in text, "the deployment does not delete the stack"
+    assert "no longer in the environment file, but still deployed" in text
 
 
 def test_data_of_a_removed_tenant_is_reported_with_the_ways_to_delete_it(plans: Plans) -> None:
