@@ -91,12 +91,13 @@ def role(
     iam.delete_role(RoleName=name)
 
 
-def client_of(name: str) -> Any:
-    """Returns an S3 client with a session of a role."""
+def client_of(name: str, service: str = "s3") -> Any:
+    """Returns a client of a service with a session of a role."""
     arn = f"arn:aws:iam::{account()}:role/{name}"
     found = eventually(lambda: boto3.client("sts").assume_role(RoleArn=arn, RoleSessionName="probe"))["Credentials"]
-    return boto3.client(
-        "s3",
+    session: Any = boto3
+    return session.client(
+        service,
         aws_access_key_id=found["AccessKeyId"],
         aws_secret_access_key=found["SecretAccessKey"],
         aws_session_token=found["SessionToken"],
@@ -207,6 +208,39 @@ def test_executions_need_the_key_of_their_state_machine_without_via_service(key:
         time.sleep(PROPAGATION_SECONDS)
         with pytest.raises(ClientError, match="KmsAccessDeniedException"):
             states.start_execution(stateMachineArn=arn)
+        states.delete_state_machine(stateMachineArn=arn)
+
+
+def test_readers_of_executions_need_the_key_through_step_functions(key: str) -> None:
+    states, name, region = (
+        any_client("stepfunctions"),
+        f"sandpiper-probe-{uuid.uuid4().hex[:8]}",
+        boto3.Session().region_name,
+    )
+    arn = f"arn:aws:states:{region}:{account()}:stateMachine:{name}"
+    context = {"kms:EncryptionContext:aws:states:stateMachineArn": arn}
+    use = allow("kms:Decrypt", "kms:GenerateDataKey", resource=key, Condition={"StringEquals": context})
+    through = {"StringEquals": {**context, "kms:ViaService": f"states.{region}.amazonaws.com"}}
+    reads = allow("states:DescribeExecution")
+    definition = json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}})
+    with (
+        role({"Service": "states.amazonaws.com"}, use) as runner,
+        role({"AWS": account()}, reads, allow("kms:Decrypt", resource=key, Condition=through)) as reader,
+        role({"AWS": account()}, reads) as stranger,
+    ):
+        eventually(
+            lambda: states.create_state_machine(
+                name=name,
+                roleArn=f"arn:aws:iam::{account()}:role/{runner}",
+                definition=definition,
+                encryptionConfiguration={"type": "CUSTOMER_MANAGED_KMS_KEY", "kmsKeyId": key},
+            )
+        )
+        execution = eventually(lambda: states.start_execution(stateMachineArn=arn))["executionArn"]
+        allowed, denied = (client_of(each, "stepfunctions") for each in (reader, stranger))
+        assert eventually(lambda: allowed.describe_execution(executionArn=execution))["executionArn"] == execution
+        with pytest.raises(ClientError, match="KmsAccessDeniedException"):
+            denied.describe_execution(executionArn=execution)
         states.delete_state_machine(stateMachineArn=arn)
 
 
