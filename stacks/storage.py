@@ -12,11 +12,11 @@ import aws_cdk as cdk
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 
+from sandpiper.environment.lifecycle import expiration_days
 from sandpiper.environment.object_access import object_access
 from sandpiper.names import STORAGE, data_bucket_name, stack_name, tenant_prefix
 from sandpiper_constructs.bucket_folder import BucketFolder
 from sandpiper_constructs.data_bucket import DataBucket
-from sandpiper_contract import settings
 from stacks.data_key import create_data_key, data_key_arn, has_own_key
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class StorageStack(cdk.Stack):
             key=self._key(environment),
             access_log_days=days.access_logs,
             old_version_days=days.old_versions,
-            expiration_days=_expiration_days(environment),
+            expiration_days=expiration_days(environment),
             object_access=object_access(environment),
         )
 
@@ -64,19 +64,6 @@ class StorageStack(cdk.Stack):
         if not has_own_key(environment):
             return kms.Key.from_key_arn(self, "DataKey", options.key)
         return create_data_key(self, environment)
-
-
-def _expiration_days(environment: Environment) -> dict[str, int]:
-    """Returns the lifetime of objects in days by folder. Other objects do not expire."""
-    days = environment.data_bucket.retention_days
-    parts = {settings.RUNS: days.runs, settings.INPUTS: days.inputs, settings.SANDBOX: days.sandbox}
-    by_folder = {
-        f"{tenant_prefix(tenant)}/{part}": lifetime
-        for tenant in environment.all_tenants
-        for part, lifetime in parts.items()
-        if lifetime is not None
-    }
-    return by_folder | {tenant_prefix(tenant): lifetime for tenant, lifetime in days.removed_tenants.items()}
 
 
 def data_folder(stack: cdk.Stack, environment: Environment, tenant: str) -> BucketFolder:

@@ -102,7 +102,7 @@ class SessionFunction(Construct):
             reserved_concurrency: maximum number of parallel executions, which are also reserved for this function.
                 Default: no reservation.
             session_seconds: default and maximum session lifetime in seconds by interpreter key. Default: 300 and
-                28,800.
+                3,600.
             log_level: Default: `INFO`.
             log_retention: how long logs are kept. Default: one month.
             key: KMS key of the environment variables and of the log group. The policy of the key must allow both.

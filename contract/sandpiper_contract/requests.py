@@ -25,6 +25,9 @@ _ALL_RUNTIMES: tuple[Runtime, ...] = ("deno", "nodejs", "python")
 SESSION_TIMEOUT_SECONDS = (60, 28_800)
 """Minimum and maximum, as in the workflow connector. The service itself accepts 1 to 28,800 s."""
 DEFAULT_SESSION_TIMEOUT_SECONDS = 300
+DEFAULT_MAX_SESSION_TIMEOUT_SECONDS = 3_600
+"""Maximum lifetime that a request can set for sessions of an interpreter that configures none. A forgotten session is
+billed for at most an hour."""
 DEFAULT_COMMAND_TIMEOUT_SECONDS = 3_600
 """Default lifetime of the session of a started command."""
 TIMEOUT_RESERVE_SECONDS = 20

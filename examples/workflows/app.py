@@ -14,6 +14,7 @@ from sandpiper_constructs.data_bucket import DataBucket
 from sandpiper_constructs.interpreter import CodeInterpreter
 from sandpiper_constructs.session_function import SessionFunction
 from sandpiper_constructs.session_workflow import SessionWorkflow
+from sandpiper_contract.requests import DEFAULT_SESSION_TIMEOUT_SECONDS
 from sandpiper_contract.settings import SANDBOX
 
 NAME = "workflow-examples"
@@ -37,7 +38,13 @@ class WorkflowExamples(cdk.Stack):
         own = folder.subfolder(SANDBOX).subfolder(key)
         interpreter = CodeInterpreter(self, "Interpreter", name_prefix="workflow_examples", folder=own)
         function = SessionFunction(
-            self, "SessionFunction", service=NAME, interpreters={key: interpreter}, folder=folder
+            self,
+            "SessionFunction",
+            service=NAME,
+            interpreters={key: interpreter},
+            folder=folder,
+            # By default, a session may last an hour.
+            session_seconds={key: (DEFAULT_SESSION_TIMEOUT_SECONDS, MAX_LIFETIME_SECONDS)},
         )
         for name, (states, seconds) in WORKFLOWS.items():
             workflow = SessionWorkflow(

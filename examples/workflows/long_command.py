@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from sandpiper_constructs.session_function import SessionFunction
 
 MAX_LIFETIME_SECONDS = 28_800
-"""The service's maximum lifetime of a session: eight hours. A command that has not ended by then is lost."""
+"""The service's maximum lifetime of a session: eight hours. A command that has not ended by then is lost. The session
+function must allow it (`session_seconds`, or `session.longest_seconds` in an environment file)."""
 
 
 def long_command(scope: Construct, session_function: SessionFunction) -> sfn.IChainable:

@@ -12,7 +12,7 @@ from sandpiper_contract.s3_objects import S3Object
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_DEFAULT_SESSION_SECONDS = (requests.DEFAULT_SESSION_TIMEOUT_SECONDS, requests.SESSION_TIMEOUT_SECONDS[1])
+_DEFAULT_SESSION_SECONDS = (requests.DEFAULT_SESSION_TIMEOUT_SECONDS, requests.DEFAULT_MAX_SESSION_TIMEOUT_SECONDS)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

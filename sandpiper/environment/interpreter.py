@@ -21,7 +21,11 @@ from sandpiper.environment.options import (
     option,
 )
 from sandpiper_contract.aws import MAX_CERTIFICATES, MAX_SECURITY_GROUPS, MAX_SUBNETS
-from sandpiper_contract.requests import SESSION_TIMEOUT_SECONDS
+from sandpiper_contract.requests import (
+    DEFAULT_MAX_SESSION_TIMEOUT_SECONDS,
+    DEFAULT_SESSION_TIMEOUT_SECONDS,
+    SESSION_TIMEOUT_SECONDS,
+)
 
 NETWORKS = "SANDBOX | PUBLIC | VPC"
 MIN_SESSION_SECONDS, MAX_SESSION_SECONDS = SESSION_TIMEOUT_SECONDS
@@ -91,14 +95,14 @@ class SessionLimits(Options):
     default_seconds: int = option(
         "lifetime in seconds if a request does not set one",
         _SESSION_SECONDS,
-        300,
+        DEFAULT_SESSION_TIMEOUT_SECONDS,
         ge=MIN_SESSION_SECONDS,
         le=MAX_SESSION_SECONDS,
     )
     longest_seconds: int = option(
         "maximum lifetime in seconds that a request can set",
         f"{_SESSION_SECONDS}, at least default_seconds",
-        MAX_SESSION_SECONDS,
+        DEFAULT_MAX_SESSION_TIMEOUT_SECONDS,
         ge=MIN_SESSION_SECONDS,
         le=MAX_SESSION_SECONDS,
     )

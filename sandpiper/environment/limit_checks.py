@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandpiper.environment.errors import ConfigIssue
+from sandpiper.environment.lifecycle import expiration_days
 from sandpiper.environment.traversal import iter_interpreters, iter_tenants
 from sandpiper.names import data_bucket_name
 
@@ -27,14 +28,8 @@ MAX_TAGS = 45
 
 
 def lifecycle_rules(environment: Environment) -> int:
-    """Returns the number of lifecycle rules of the data bucket.
-
-    There is one rule for the bucket, and one for each retention period of each tenant.
-    """
-    days = environment.data_bucket.retention_days
-    periods = sum(each is not None for each in (days.runs, days.inputs, days.sandbox))
-    tenant_rules = periods * len(environment.all_tenants) + len(days.removed_tenants)
-    return 1 + tenant_rules
+    """Returns the number of lifecycle rules of the data bucket: one for the bucket, and one for each folder."""
+    return 1 + len(expiration_days(environment))
 
 
 def _check_reserved_concurrency(environment: Environment) -> Iterator[ConfigIssue]:
@@ -70,7 +65,8 @@ def _check_lifecycle_rules(environment: Environment) -> Iterator[ConfigIssue]:
             key_path=("tenants",),
             problem=f"need {count} lifecycle rules of the data bucket",
             allowed=f"at most {MAX_LIFECYCLE_RULES}, which is S3's limit",
-            remedy="move some tenants to another environment",
+            remedy="set the same retention for runs, inputs and sandbox, which needs one rule per tenant, or move some "
+            "tenants to another environment",
         )
 
 

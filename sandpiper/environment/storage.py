@@ -7,8 +7,9 @@ from pydantic import Field
 from sandpiper.environment.options import ALLOWED_KEY_ARN, EmptyAsDefault, KeyArn, Options, ShortName, item, option
 
 MAX_DAYS = 3_650
+DEFAULT_DAYS = 90
 _DAYS = f"a whole number of days from 1 to {MAX_DAYS}"
-_OPTIONAL_DAYS = f"{_DAYS}, or no value to keep objects forever"
+_OPTIONAL_DAYS = f"{_DAYS}, or null to keep objects forever"
 
 
 class Retention(Options):
@@ -19,13 +20,18 @@ class Retention(Options):
     runs: int = option(
         "outputs, results and records of runs",
         f"a whole number of days from 14 to {MAX_DAYS}",
-        90,
+        DEFAULT_DAYS,
         ge=14,
         le=MAX_DAYS,
     )
-    inputs: int | None = option("input files of requests", _OPTIONAL_DAYS, None, ge=1, le=MAX_DAYS)
+    # As long as runs: a run can be reviewed together with its inputs, and no folder grows for ever.
+    inputs: int | None = option("input files of requests", _OPTIONAL_DAYS, DEFAULT_DAYS, ge=1, le=MAX_DAYS)
     sandbox: int | None = option(
-        "files that code in sessions stores in its interpreter's folder", _OPTIONAL_DAYS, None, ge=1, le=MAX_DAYS
+        "files that code in sessions stores in its interpreter's folder",
+        _OPTIONAL_DAYS,
+        DEFAULT_DAYS,
+        ge=1,
+        le=MAX_DAYS,
     )
     old_versions: int = option(
         "how long an overwritten or deleted object can be restored", _DAYS, 30, ge=1, le=MAX_DAYS

@@ -402,7 +402,7 @@ def wait_until(condition: Callable[[], Any]) -> Any:
 
 def test_the_session_of_a_stopped_execution_ends_and_its_run_is_recorded_as_lost(product: Product) -> None:
     workflows, s3 = product.session.client("stepfunctions"), product.session.client("s3")
-    request = {"code": "open('started', 'w')\nwhile True: pass", "sessionTimeoutSeconds": 28_800}
+    request = {"code": "open('started', 'w')\nwhile True: pass", "sessionTimeoutSeconds": 3_600}
     execution = workflows.start_execution(
         stateMachineArn=product.deployment.run_code_arn, name=str(uuid.uuid4()), input=json.dumps(request)
     )["executionArn"]

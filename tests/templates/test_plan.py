@@ -187,7 +187,7 @@ def test_a_renamed_tenant_is_a_new_stack_and_a_removed_one(plans: Plans) -> None
     assert "`aws cloudformation update-termination-protection --no-enable-termination-protection" in text
     assert "`aws cloudformation delete-stack --stack-name sandpiper-one-claims`" in text
     assert "its data stays in s3://sandpiper-one-123456789012-us-east-1/tenants/claims/" in text
-    assert "objects below tenants/payments/runs/ of bucket" in text
+    assert "objects below tenants/payments/ of bucket" in text
     assert "expire after 90 days; there are none yet" in text
     assert "tenants/claims/runs/" not in text, "the folder is empty"
     assert "termination protection is turned off" in text
@@ -236,8 +236,7 @@ def test_data_of_a_removed_tenant_expires_when_the_file_sets_its_retention(plans
     storage = next(each for each in plans.plan(before, after).stacks if each.name == "sandpiper-one-storage")
     retention = {each.folder: (each.before_days, each.after_days) for each in storage.data if not each.of_old_versions}
     assert retention == {
-        "tenants/claims/": (None, 30),
-        "tenants/claims/runs/": (90, 30),
+        "tenants/claims/": (90, 30),
     }
     text = rendered(plans.plan(after, {**before, "tenants": {"motor": before["tenants"]["motor"]}}))
     assert "the data of tenant claims stays in s3://sandpiper-one-123456789012-us-east-1/tenants/claims/" in text
@@ -260,6 +259,14 @@ def test_a_shorter_retention_loses_data_and_a_longer_one_does_not(plans: Plans) 
     longer = plans.plan(with_retention(14), with_retention(90))
     assert [one.loses_data for one in only_changed(longer).data] == [False]
     assert "! Data loss" not in rendered(longer)
+
+
+def test_the_default_retention_of_inputs_and_sandbox_is_reported_as_data_loss(plans: Plans) -> None:
+    before = {**one_tenant({"run": {}}), "data_bucket": {"retention_days": {"inputs": None, "sandbox": None}}}
+    text = rendered(plans.plan(before, one_tenant({"run": {}})))
+    lost = "objects below tenants/claims/ of bucket sandpiper-one-123456789012-us-east-1 expire after 90 days instead"
+    assert f"! sandpiper-one-storage: {lost} of never; 2 (2,048 B) are older and expire" in text
+    assert "tenants/claims/runs/" not in text, "the retention of runs stays the same"
 
 
 def test_a_deleted_key_is_data_loss_and_a_retained_key_is_reported(plans: Plans) -> None:

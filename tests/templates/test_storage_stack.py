@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import aws_cdk as cdk
 import pytest
 
+from sandpiper.environment import Environment
+from sandpiper.environment.lifecycle import expiration_days
 from sandpiper_constructs.data_bucket import DataBucket
 
 if TYPE_CHECKING:
@@ -68,11 +70,32 @@ def test_overwritten_data_can_be_restored_for_30_days(dev: Assembly) -> None:
     assert rules["Leftovers"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
 
 
-def test_only_runs_of_each_tenant_expire(dev: Assembly) -> None:
+def test_all_data_of_each_tenant_expires_after_90_days(dev: Assembly) -> None:
     rules = _bucket(dev, "sandpiper-dev-storage", NAME)["LifecycleConfiguration"]["Rules"]
     assert {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule} == {
-        "tenants/claims/runs/": 90,
-        "tenants/analytics/runs/": 90,
+        "tenants/claims/": 90,
+        "tenants/analytics/": 90,
+    }
+
+
+@pytest.mark.parametrize(
+    ("periods", "expected"),
+    [
+        ({}, {"": 90}),
+        ({"runs": 30}, {"": 90, "runs/": 30}),
+        ({"runs": 30, "sandbox": 7}, {"": 90, "runs/": 30, "sandbox/": 7}),
+        ({"inputs": None}, {"runs/": 90, "sandbox/": 90}),
+        ({"inputs": None, "sandbox": None}, {"runs/": 90}),
+    ],
+)
+def test_each_folder_has_its_own_retention_with_as_few_rules_as_possible(
+    periods: dict[str, int | None], expected: dict[str, int]
+) -> None:
+    options = {"name": "one", "account": "111122223333", "region": "eu-west-1", "owner": "tests"}
+    retention = {"data_bucket": {"retention_days": periods}}
+    environment = Environment.model_validate({**options, **retention, "tenants": {"a": {"interpreters": {"run": {}}}}})
+    assert {f"{folder}/": days for folder, days in expiration_days(environment).items()} == {
+        f"tenants/a/{part}": days for part, days in expected.items()
     }
 
 

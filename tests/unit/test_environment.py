@@ -18,6 +18,7 @@ from sandpiper.environment import (
     InvalidEnvironment,
     PublicInterpreter,
     SandboxInterpreter,
+    SessionLimits,
     Tenant,
     VpcInterpreter,
     find_warnings,
@@ -110,7 +111,11 @@ def test_missing_options_have_secure_defaults(file: Path) -> None:
     assert environment.data_bucket.retain
     assert environment.termination_protection
     assert environment.logs.retention_days == 30
-    assert environment.data_bucket.retention_days.runs == 90
+    days = environment.data_bucket.retention_days
+    assert (days.runs, days.inputs, days.sandbox) == (90, 90, 90)
+    assert _tenant(environment).interpreters["sandbox"].session == SessionLimits(
+        default_seconds=300, longest_seconds=3_600
+    )
     assert environment.alarm_topic_arn is None
     tenant = _tenant(environment)
     assert (tenant.session_function.memory_mib, tenant.session_function.timeout_seconds) == (512, 900)

@@ -48,8 +48,8 @@ def handlers() -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(variables.BUCKET, "data")
         patch.setenv(variables.PREFIX, "tenants/one")
-        patch.setenv(variables.INTERPRETERS, json.dumps({"sandbox": "sandbox-1", "short": "short-1"}))
-        patch.setenv(variables.SESSION_SECONDS, json.dumps({"short": [120, 600]}))
+        patch.setenv(variables.INTERPRETERS, json.dumps({"sandbox": "sandbox-1", "short": "short-1", "long": "long-1"}))
+        patch.setenv(variables.SESSION_SECONDS, json.dumps({"short": [120, 600], "long": [300, 28_800]}))
         patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
         patch.setenv("POWERTOOLS_SERVICE_NAME", "one")
         patch.setattr(sys, "tracebacklimit", 1_000, raising=False)  # the function changes it
@@ -153,6 +153,12 @@ def test_session_timeout_above_the_maximum_of_the_interpreter_is_rejected(handle
     assert message.startswith("sessionTimeoutSeconds is 601; allowed: 60 to 600 seconds for the interpreter short")
 
 
+def test_session_timeout_above_an_hour_is_rejected_unless_the_interpreter_allows_it(handlers: Any) -> None:
+    request = {"code": "1", "sessionTimeoutSeconds": 3_601}
+    message = rejection(handlers, {"operation": "run_code", "run": EVENT["run"], "request": request})
+    assert message.startswith("sessionTimeoutSeconds is 3601; allowed: 60 to 3,600 seconds for the interpreter sandbox")
+
+
 def test_timeout_that_the_interpreter_has_no_session_for_is_rejected(handlers: Any) -> None:
     request = {"code": "1", "interpreter": "short", "timeoutSeconds": 581}
     message = rejection(handlers, {"operation": "run_code", "run": EVENT["run"], "request": request})
@@ -163,7 +169,8 @@ def test_timeout_that_the_interpreter_has_no_session_for_is_rejected(handlers: A
     ("request_type", "fields", "seconds"),
     [
         (RunCode, {"code": "1"}, 300),
-        (RunCode, {"code": "1", "session_timeout_seconds": 28_800}, 28_800),
+        (RunCode, {"code": "1", "session_timeout_seconds": 3_600}, 3_600),
+        (RunCode, {"code": "1", "interpreter": "long", "session_timeout_seconds": 28_800}, 28_800),
         (RunCode, {"code": "1", "interpreter": "short"}, 120),
         (RunCode, {"code": "1", "interpreter": "short", "session_timeout_seconds": 600}, 600),
         (OpenSession, {"interpreter": "short"}, 120),
@@ -175,8 +182,9 @@ def test_timeout_that_the_interpreter_has_no_session_for_is_rejected(handlers: A
         (RunCode, {"code": "1", "timeout_seconds": 840}, 860),
         (RunCode, {"code": "1", "timeout_seconds": 40, "session_timeout_seconds": 60}, 60),
         (RunCode, {"code": "1", "interpreter": "short", "timeout_seconds": 580}, 600),
-        (StartCommand, {"command": "make", "timeout_seconds": 3_600}, 3_900),
-        (StartCommand, {"command": "make", "timeout_seconds": 28_780}, 28_800),
+        (StartCommand, {"command": "make", "timeout_seconds": 3_300}, 3_600),
+        (StartCommand, {"command": "make", "interpreter": "long", "timeout_seconds": 3_600}, 3_900),
+        (StartCommand, {"command": "make", "interpreter": "long", "timeout_seconds": 28_780}, 28_800),
     ],
 )
 def test_request_or_interpreter_determines_the_session_lifetime(
