@@ -15,6 +15,7 @@ from aws_cdk import aws_ssm as ssm
 
 from sandpiper.names import data_bucket_name, data_key_parameter, role_name_pattern, stack_name
 from sandpiper_constructs.key_statements import STATE_MACHINE_CONTEXT
+from sandpiper_constructs.removal import removal_policy
 from sandpiper_contract.aws import dns_suffix_of, partition_of
 
 if TYPE_CHECKING:
@@ -54,11 +55,7 @@ def create_data_key(stack: cdk.Stack, environment: Environment) -> kms.IKey:
         description=f"Sandpiper {environment.name}: data of all tenants",
         enable_key_rotation=True,
         policy=_key_policy(stack, environment),
-        removal_policy=(
-            cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
-            if environment.data_bucket.retain
-            else cdk.RemovalPolicy.DESTROY
-        ),
+        removal_policy=removal_policy(retain=environment.data_bucket.retain),
     )
     ssm.StringParameter(
         stack,

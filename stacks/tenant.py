@@ -64,11 +64,18 @@ class TenantStack(cdk.Stack):
         )
         folder = data_folder(self, environment, name)
         retention, key = RETENTION[environment.logs.retention_days], import_own_key(self, environment)
+        retain_logs = environment.data_bucket.retain
 
         self._vpc = vpc
         interpreters = self._interpreters(environment, name, tenant, folder)
         stopper = SessionStopper(
-            self, "SessionStopper", service=full_name, interpreters=interpreters, log_retention=retention, key=key
+            self,
+            "SessionStopper",
+            service=full_name,
+            interpreters=interpreters,
+            log_retention=retention,
+            retain_logs=retain_logs,
+            key=key,
         )
         session_function = SessionFunction(
             self,
@@ -89,6 +96,7 @@ class TenantStack(cdk.Stack):
             log_level=tenant.session_function.log_level,
             log_retention=retention,
             key=key,
+            retain_logs=retain_logs,
         )
         session_function.node.add_dependency(*stopper.custom_resources)
         workflow = RunCodeWorkflow(
@@ -98,6 +106,7 @@ class TenantStack(cdk.Stack):
             session_function=session_function,
             log_retention=retention,
             key=key,
+            retain_logs=retain_logs,
         )
         alarms = TenantAlarms(
             self,

@@ -7,13 +7,15 @@ who has access to its objects at all.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from aws_cdk import Duration, RemovalPolicy, Stack, Token
+from aws_cdk import Duration, Stack, Token
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from sandpiper_constructs.log_bucket import MIN_TLS_VERSION, LogBucket
+from sandpiper_constructs.removal import removal_policy
 from sandpiper_constructs.tokens import is_valid
 from sandpiper_contract.aws import ROLE_ARN
 from sandpiper_contract.bucket_policy import customer_key_statement, object_access_statements
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,56}[a-z0-9]")
 LOGS_SUFFIX = "-logs"
 INCOMPLETE_UPLOAD_DAYS = 1
-MIN_TLS_VERSION = 1.2
 
 
 class DataBucket(Construct):
@@ -44,6 +45,7 @@ class DataBucket(Construct):
 
     Attributes:
         bucket: the bucket of inputs and outputs.
+        access_logs: the bucket of its access logs.
 
     Raises:
         ValueError: before any resource is created, for an invalid name, for a lifetime under one day, and for a role in
@@ -75,7 +77,7 @@ class DataBucket(Construct):
             key: KMS key of the bucket. Default: SSE-S3, which the access logs always use because S3 does not deliver
                 logs to a bucket with a customer managed key.
             access_log_days: lifetime of access logs. Default: 30.
-            old_version_days: how long an overwritten or deleted object can be restored. Default: 30.
+            old_version_days: how long an overwritten or deleted object, or access log, can be restored. Default: 30.
             expiration_days: lifetime of objects in days by folder, such as `tenants/claims/runs`. Default: no
                 expiration.
             object_access: the principals that can have access to objects. The bucket's policy denies it to all others.
@@ -97,19 +99,13 @@ class DataBucket(Construct):
         # flag, which an older app may not set.
         self.node.set_context("@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy", True)
 
-        # A failed first deployment deletes its empty buckets. Otherwise their names would block the second deployment.
-        removal_policy = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if retain else RemovalPolicy.DESTROY
-        logs = s3.Bucket(
+        self.access_logs = LogBucket(
             self,
             "AccessLogs",
-            bucket_name=name + LOGS_SUFFIX,
-            encryption=s3.BucketEncryption.S3_MANAGED,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            enforce_ssl=True,
-            minimum_tls_version=MIN_TLS_VERSION,
-            removal_policy=removal_policy,
-            lifecycle_rules=[s3.LifecycleRule(id="AccessLogs", expiration=Duration.days(access_log_days))],
+            name=name + LOGS_SUFFIX,
+            expiration_days=access_log_days,
+            old_version_days=old_version_days,
+            retain=retain,
         )
         self.bucket = s3.Bucket(
             self,
@@ -124,8 +120,8 @@ class DataBucket(Construct):
             enforce_ssl=True,
             minimum_tls_version=MIN_TLS_VERSION,
             versioned=True,
-            removal_policy=removal_policy,
-            server_access_logs_bucket=logs,
+            removal_policy=removal_policy(retain=retain),
+            server_access_logs_bucket=cast("s3.IBucket", self.access_logs),
             lifecycle_rules=[
                 s3.LifecycleRule(
                     id="Leftovers",
@@ -145,9 +141,8 @@ class DataBucket(Construct):
             statements += object_access_statements(arn, roles, object_access)
         for statement in statements:
             self.bucket.add_to_resource_policy(iam.PolicyStatement.from_json(statement))
-        for bucket in (logs, self.bucket):
-            if bucket.policy is not None:  # a retained bucket must still require TLS
-                bucket.policy.apply_removal_policy(removal_policy)
+        if self.bucket.policy is not None:  # a retained bucket must still require TLS
+            self.bucket.policy.apply_removal_policy(removal_policy(retain=retain))
 
 
 def _require_roles(access: ObjectAccess, account: str) -> None:

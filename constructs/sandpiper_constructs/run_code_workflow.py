@@ -39,6 +39,7 @@ class RunCodeWorkflow(SessionWorkflow):
         session_function: SessionFunction,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         key: kms.IKey | None = None,
+        retain_logs: bool = True,
     ) -> None:
         """Creates the state machine.
 
@@ -49,6 +50,7 @@ class RunCodeWorkflow(SessionWorkflow):
             session_function: the function that runs the code.
             log_retention: how long execution logs are kept. Default: one month.
             key: KMS key of the executions and of their log group, as of `SessionWorkflow`. Default: keys of AWS.
+            retain_logs: whether the log group stays when its stack is deleted, until its events expire. Default: True.
         """
 
         def states(scope: Construct) -> sfn.IChainable:
@@ -71,4 +73,5 @@ class RunCodeWorkflow(SessionWorkflow):
             comment="Runs untrusted code in its own session",
             log_retention=log_retention,
             key=key,
+            retain_logs=retain_logs,
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Literal, cast
 
-from aws_cdk import Duration, RemovalPolicy, Tags
+from aws_cdk import Duration, Tags
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -19,6 +19,7 @@ from sandpiper_constructs.bundle import bundle
 from sandpiper_constructs.key_statements import function_key_statement
 from sandpiper_constructs.nag_suppressions import acknowledge_wildcards
 from sandpiper_constructs.principals import service_principal
+from sandpiper_constructs.removal import removal_policy
 from sandpiper_contract import metrics, settings
 from sandpiper_contract.aws import COMPONENT_TAG, SESSION_FUNCTION
 from sandpiper_contract.requests import SESSION_TIMEOUT_SECONDS
@@ -85,6 +86,7 @@ class SessionFunction(Construct):
         log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO",
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         key: kms.IKey | None = None,
+        retain_logs: bool = True,
     ) -> None:
         """Creates the function, its role and its log group.
 
@@ -107,6 +109,7 @@ class SessionFunction(Construct):
             log_retention: how long logs are kept. Default: one month.
             key: KMS key of the environment variables and of the log group. The policy of the key must allow both.
                 Default: keys of AWS.
+            retain_logs: whether the log group stays when its stack is deleted, until its events expire. Default: True.
         """
         if not interpreters:
             raise ValueError("interpreters is empty; allowed: one or more, the default first")
@@ -122,9 +125,12 @@ class SessionFunction(Construct):
         _require_valid_lifetimes(session_seconds or {}, interpreters)
         super().__init__(scope, id)
 
-        # Log entries contain no data of runs, so the log group is deleted with the stack.
         log_group = logs.LogGroup(
-            self, "Logs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY, encryption_key=key
+            self,
+            "Logs",
+            retention=log_retention,
+            removal_policy=removal_policy(retain=retain_logs),
+            encryption_key=key,
         )
         self.timeout_seconds = timeout_seconds
         function = lambda_.Function(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import CustomResource, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -16,6 +16,7 @@ from constructs import Construct
 from sandpiper_constructs.execution_role import ANY_ID
 from sandpiper_constructs.key_statements import function_key_statement
 from sandpiper_constructs.principals import service_principal
+from sandpiper_constructs.removal import removal_policy
 from sandpiper_constructs.session_function import DEFAULT_RUNTIME, packed_code_runner
 from sandpiper_contract.aws import AGENTCORE, SESSION_STOPPER_TYPE
 
@@ -61,6 +62,7 @@ class SessionStopper(Construct):
         interpreters: Mapping[str, CodeInterpreter],
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         key: kms.IKey | None = None,
+        retain_logs: bool = True,
     ) -> None:
         """Creates the function and the custom resources.
 
@@ -72,10 +74,15 @@ class SessionStopper(Construct):
             log_retention: how long logs are kept. Default: one month.
             key: KMS key of the environment variables and of the log group. The policy of the key must allow both.
                 Default: keys of AWS.
+            retain_logs: whether the log group stays when its stack is deleted, until its events expire. Default: True.
         """
         super().__init__(scope, id)
         log_group = logs.LogGroup(
-            self, "Logs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY, encryption_key=key
+            self,
+            "Logs",
+            retention=log_retention,
+            removal_policy=removal_policy(retain=retain_logs),
+            encryption_key=key,
         )
         role = iam.Role(self, "Role", assumed_by=service_principal("lambda"))
         log_group.grant_write(role)

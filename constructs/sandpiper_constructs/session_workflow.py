@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, cast
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Aws, Duration, Fn, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
@@ -17,6 +17,7 @@ from sandpiper_constructs.key_statements import workflow_key_statements
 from sandpiper_constructs.map_items import tasks_without_item
 from sandpiper_constructs.nag_suppressions import acknowledge_wildcards
 from sandpiper_constructs.principals import service_principal
+from sandpiper_constructs.removal import removal_policy
 from sandpiper_constructs.template_text import template_text
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class SessionWorkflow(Construct):
         comment: str | None = None,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         key: kms.IKey | None = None,
+        retain_logs: bool = True,
     ) -> None:
         """Creates the state machine, its role and its log.
 
@@ -103,6 +105,7 @@ class SessionWorkflow(Construct):
             log_retention: how long execution logs are kept. Default: one month.
             key: KMS key of the definition, of the executions with their input and output, and of the log group. The
                 policy of the key must allow this. Callers need `kms:Decrypt` to read executions. Default: keys of AWS.
+            retain_logs: whether the log group stays when its stack is deleted, until its events expire. Default: True.
 
         Raises:
             ValueError: a task is in an inline Map and has no `item_path`, so that its items would be one run.
@@ -113,13 +116,14 @@ class SessionWorkflow(Construct):
         self.executions_arn = f"arn:{stack.partition}:states:{stack.region}:{stack.account}:execution:{name}:*"
         # Step Functions writes to log groups with this prefix without listing them in the resource policy, whose size
         # is limited. https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
+        # The name contains the id of the stack: a retained log group of an earlier stack does not block a new one.
         log_group = logs.LogGroup(
             self,
             "Logs",
-            log_group_name=f"/aws/vendedlogs/states/{name}",
+            log_group_name=f"/aws/vendedlogs/states/{name}/{_stack_uuid()}",
             retention=log_retention,
-            removal_policy=RemovalPolicy.DESTROY,
             encryption_key=key,
+            removal_policy=removal_policy(retain=retain_logs),
         )
         self.state_machine = sfn.StateMachine(
             self,
@@ -141,6 +145,11 @@ class SessionWorkflow(Construct):
                 'pass item_path="$.index" to the task, and to the Map item_selector={"index.$": "$$.Map.Item.Index", …}'
             )
         _stop_sessions_of_stopped_executions(self, self.state_machine.state_machine_arn, session_function)
+
+
+def _stack_uuid() -> str:
+    """Returns the last part of the stack's ARN, which differs for each stack of the same name."""
+    return Fn.select(2, Fn.split("/", Aws.STACK_ID))
 
 
 def _stop_sessions_of_stopped_executions(

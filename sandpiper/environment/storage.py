@@ -34,7 +34,7 @@ class Retention(Options):
         le=MAX_DAYS,
     )
     old_versions: int = option(
-        "how long an overwritten or deleted object can be restored", _DAYS, 30, ge=1, le=MAX_DAYS
+        "how long an overwritten or deleted object, or access log, can be restored", _DAYS, 30, ge=1, le=MAX_DAYS
     )
     access_logs: int = option("logs of reads and writes", _DAYS, 365, ge=1, le=MAX_DAYS)
     removed_tenants: dict[ShortName, Annotated[int, item(_DAYS, 90, ge=1, le=MAX_DAYS)]] = option(
@@ -62,8 +62,8 @@ class DataBucket(Options):
         union_mode="left_to_right",
     )
     retain: bool = option(
-        "whether the bucket is kept when its stack is deleted; with `false`, AWS refuses to delete a bucket that "
-        "contains objects",
+        "whether buckets, their key, and the logs of functions and workflows are kept when their stack is deleted; "
+        "with `false`, AWS refuses to delete a bucket that contains objects",
         "true or false",
         True,
     )

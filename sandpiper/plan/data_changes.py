@@ -27,13 +27,13 @@ def compare_data(before: Template | None, after: Template | None, count: CountOb
         if was is None or before is None or was.type not in DATA_TYPES:
             continue
         if now is None or after is None:
-            yield _removed(label, was.deletion_policy)
+            yield _removed(label, was, was.deletion_policy)
             continue
         old, new = before.resolve(was.properties), after.resolve(now.properties)
         if was.logical_id != now.logical_id:
-            yield _removed(label, was.deletion_policy)
+            yield _removed(label, was, was.deletion_policy)
         elif any(one.effect == "replaced" for one in property_changes(was.type, old, new)):
-            yield _removed(label, now.replace_policy)
+            yield _removed(label, was, now.replace_policy)
         else:
             yield from _deletion_policy(label, was, now)
             yield from _retention_times(label, was.type, old, new, count)
@@ -59,10 +59,13 @@ def lifetimes(properties: Mapping[str, Any]) -> dict[tuple[str, bool], int]:
     return found
 
 
-def _removed(label: str, policy: str) -> DataChange:
+def _removed(label: str, was: Resource, policy: str) -> DataChange:
     """Returns the change of a resource that is removed from its stack under a deletion policy."""
-    deleted = policy == "Delete"
-    return DataChange(resource=label, change="deleted" if deleted else "retained", loses_data=deleted)
+    if policy == "Delete":
+        return DataChange(resource=label, change="deleted", loses_data=True)
+    return DataChange(
+        resource=label, change="retained", loses_data=False, after_days=was.properties.get("RetentionInDays")
+    )
 
 
 def _deletion_policy(label: str, was: Resource, now: Resource) -> Iterator[DataChange]:
@@ -85,6 +88,8 @@ def _retention_times(
     for folder, of_old_versions in sorted({*was, *now}):
         if any(folder.startswith(one) for one in abandoned):
             continue
+        if of_old_versions and not _is_versioned(old):
+            continue  # there are none
         before, after = (_lifetime(folder, of_old_versions, one) for one in (was, now))
         objects = count(bucket, folder, after) if before != after and after is not None else None
         if (folder, of_old_versions) not in was and objects is not None and objects.total == 0:

@@ -18,7 +18,8 @@ def data_sentence(change: DataChange) -> str:
     subject = _subject(change)
     return {
         "deleted": f"{resource} is deleted{_consequence(resource)}",
-        "retained": f"{resource} is retained: it stays in the account, but no stack manages it any longer",
+        "retained": f"{resource} is retained: it stays in the account, but no stack manages it any longer"
+        f"{_last_events(change)}",
         "retention shortened": f"{subject} {_expiry(change)}{_expired_objects(change)}",
         "retention lengthened": f"{subject} {_expiry(change)}",
         "retention set": f"{subject} {_expiry(change)}; there are none yet",
@@ -64,6 +65,11 @@ def _abandoned_folder(change: DataChange) -> str:
         f"`data_bucket: {{retention_days: {{removed_tenants: {{{tenant}: DAYS}}}}}}`, or delete it with "
         f"`aws s3 rm --recursive {address}`"
     )
+
+
+def _last_events(change: DataChange) -> str:
+    """Returns when the events of a retained log group expire."""
+    return "" if change.after_days is None else f"; its events expire after {count_of(change.after_days, 'day')}"
 
 
 def _consequence(resource: str) -> str:

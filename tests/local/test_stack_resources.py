@@ -10,11 +10,13 @@ import boto3
 import pytest
 
 from local_agentcore.faults import Rule
+from tests.support.assemblies import synthesise
 from tests.support.stacks import create, delete, reasons, wait_until_settled
 from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from local_agentcore.admin_client import FaultInjector
 
@@ -39,6 +41,11 @@ def bucket(name: str, **properties: Any) -> dict[str, Any]:
 def interpreter(name: str, **attributes: Any) -> dict[str, Any]:
     properties = {"Name": name, "NetworkConfiguration": {"NetworkMode": "SANDBOX"}, **attributes.pop("Properties", {})}
     return {"Type": INTERPRETER, "Properties": properties, **attributes}
+
+
+def log_groups(prefix: str) -> set[str]:
+    groups = boto3.client("logs").describe_log_groups(logGroupNamePrefix=prefix)["logGroups"]
+    return {each.get("logGroupName", "") for each in groups}
 
 
 def new_name() -> str:
@@ -267,3 +274,23 @@ def test_a_resource_that_a_rollback_cannot_delete_stays_in_the_stack(faults: Fau
     faults.clear()
     assert delete(stack) == "DELETE_COMPLETE"
     assert name not in interpreters()
+
+
+def test_a_stack_that_is_created_again_keeps_the_log_group_of_the_first(tmp_path: Path) -> None:
+    """Uses the log group of a workflow, as in the template of a tenant."""
+    assembly = synthesise(tmp_path, {"interpreters": {"run": {}}})
+    (group,) = (
+        each
+        for name, each in assembly["sandpiper-one-main"].content["Resources"].items()
+        if name.startswith("RunCodeLogs")
+    )
+    cloudformation, name = boto3.client("cloudformation"), new_name()
+    body = json.dumps(template(Logs=group))
+    for _ in range(2):
+        stack = cloudformation.create_stack(StackName=name, TemplateBody=body)["StackId"]
+        assert wait_until_settled(stack) == "CREATE_COMPLETE"
+        assert delete(stack) == "DELETE_COMPLETE"
+    kept = log_groups("/aws/vendedlogs/states/sandpiper-one-main-run-code/")
+    assert len(kept) == 2
+    for each in kept:
+        boto3.client("logs").delete_log_group(logGroupName=each)

@@ -269,6 +269,28 @@ def test_the_default_retention_of_inputs_and_sandbox_is_reported_as_data_loss(pl
     assert "tenants/claims/runs/" not in text, "the retention of runs stays the same"
 
 
+def test_versioning_of_a_bucket_without_versions_loses_nothing(plans: Plans) -> None:
+    environment = one_tenant({"run": {}})
+    account, assembly = FakeAccount(), plans.synthesise(environment)
+    account.stacks = deployed(plans.synthesise(environment))
+    storage = account.stacks["sandpiper-one-storage"].template
+    buckets = (each for each in storage.content["Resources"].values() if each["Type"] == "AWS::S3::Bucket")
+    (logs,) = (each for each in buckets if each["Properties"]["BucketName"].endswith("-logs"))
+    del logs["Properties"]["VersioningConfiguration"]
+    del logs["Properties"]["LifecycleConfiguration"]["Rules"][0]["NoncurrentVersionExpiration"]
+    assert only_changed(create_plan(assembly, account.stacks, account, Quotas())).data == ()
+
+
+def test_logs_of_a_removed_tenant_are_kept_until_their_events_expire(plans: Plans) -> None:
+    after: dict[str, Any] = {"tenants": {"payments": {"interpreters": {"run": {}}}}}
+    text = rendered(plans.plan({**one_tenant({"run": {}}), "logs": {"retention_days": 14}}, after))
+    kept = "log group {} is retained: it stays in the account, but no stack manages it any longer; its events expire"
+    for name in ("RunCodeLogs", "SessionFunctionLogs", "SessionStopperLogs"):
+        assert f"{kept.format(name)} after 14 days" in text
+    deleted = {**one_tenant({"run": {}}), "data_bucket": {"retain": False}}
+    assert "! log group RunCodeLogs is deleted" in rendered(plans.plan(deleted, after))
+
+
 def test_a_deleted_key_is_data_loss_and_a_retained_key_is_reported(plans: Plans) -> None:
     def keyed(key: str, retain: bool) -> dict[str, Any]:
         return {**one_tenant({"run": {}}), "data_bucket": {"key": key, "retain": retain}}

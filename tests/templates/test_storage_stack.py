@@ -70,6 +70,13 @@ def test_overwritten_data_can_be_restored_for_30_days(dev: Assembly) -> None:
     assert rules["Leftovers"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
 
 
+def test_access_logs_are_versioned_and_expire(dev: Assembly) -> None:
+    bucket = _bucket(dev, "sandpiper-dev-storage", f"{NAME}-logs")
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    assert (rule["ExpirationInDays"], rule["NoncurrentVersionExpiration"]) == (365, {"NoncurrentDays": 30})
+
+
 def test_all_data_of_each_tenant_expires_after_90_days(dev: Assembly) -> None:
     rules = _bucket(dev, "sandpiper-dev-storage", NAME)["LifecycleConfiguration"]["Rules"]
     assert {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule} == {
@@ -83,7 +90,8 @@ def test_all_data_of_each_tenant_expires_after_90_days(dev: Assembly) -> None:
     [
         ({}, {"": 90}),
         ({"runs": 30}, {"": 90, "runs/": 30}),
-        ({"runs": 30, "sandbox": 7}, {"": 90, "runs/": 30, "sandbox/": 7}),
+        ({"runs": 30, "sandbox": 7}, {"runs/": 30, "inputs/": 90, "sandbox/": 7}),
+        ({"runs": 365, "inputs": 365}, {"": 365, "sandbox/": 90}),
         ({"inputs": None}, {"runs/": 90, "sandbox/": 90}),
         ({"inputs": None, "sandbox": None}, {"runs/": 90}),
     ],

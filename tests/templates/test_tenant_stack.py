@@ -48,6 +48,21 @@ def test_tenants_depend_on_the_storage_and_import_nothing_from_it(dev: Assembly)
         assert not any("Export" in output for output in template.content.get("Outputs", {}).values())
 
 
+@pytest.mark.parametrize(
+    ("environment", "tenant", "deletion", "replacement"),
+    [("dev", "claims", "RetainExceptOnCreate", "Retain"), ("local", "demo", "Delete", "Delete")],
+)
+def test_logs_outlive_their_tenant_unless_the_environment_retains_nothing(
+    assemblies: dict[str, Assembly], environment: str, tenant: str, deletion: str, replacement: str
+) -> None:
+    resources = assemblies[environment][f"sandpiper-{environment}-{tenant}"].content["Resources"].values()
+    groups = [each for each in resources if each["Type"] == "AWS::Logs::LogGroup"]
+    assert [(each["DeletionPolicy"], each["UpdateReplacePolicy"]) for each in groups] == [(deletion, replacement)] * 3
+    # A retained group must not have the name of a group of the tenant's next stack.
+    names = [json.dumps(each["Properties"].get("LogGroupName", "AWS::StackId")) for each in groups]
+    assert all("AWS::StackId" in name for name in names)
+
+
 @pytest.mark.parametrize(("environment", "protected"), [("dev", True), ("local", None)])
 def test_termination_protection_follows_the_environment(
     assemblies: dict[str, Assembly], environment: str, protected: bool | None
