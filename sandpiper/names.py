@@ -33,6 +33,16 @@ def data_bucket_name(environment: str, account: str, region: str) -> str:
     return f"sandpiper-{environment}-{account}-{region}"
 
 
+def audit_trail_name(environment: str) -> str:
+    """Returns the name of the audit trail, if the environment creates one."""
+    return f"sandpiper-{environment}-audit"
+
+
+def interpreter_name_prefix(environment: str) -> str:
+    """Returns the start of the names of an environment's interpreters. Two underscores separate the parts of a name."""
+    return f"{environment}__"
+
+
 def data_key_parameter(environment: str) -> str:
     """Returns the name of the SSM parameter with the ARN of the data bucket's key, if the environment creates one."""
     return f"/sandpiper/{environment}/data-key-arn"

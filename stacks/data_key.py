@@ -1,6 +1,7 @@
 """The KMS key of an environment with `data_bucket.key: own`: its policy, and its use in other stacks.
 
-The key encrypts the data bucket, the workflows with their executions, the variables of functions and all log groups.
+The key encrypts the data bucket, the workflows with their executions, the variables of functions, all log groups, and
+the log files of the audit trail.
 Other stacks read its ARN from an SSM parameter.
 """
 
@@ -13,7 +14,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_ssm as ssm
 
-from sandpiper.names import data_bucket_name, data_key_parameter, role_name_pattern, stack_name
+from sandpiper.names import audit_trail_name, data_bucket_name, data_key_parameter, role_name_pattern, stack_name
+from sandpiper_constructs.audit_trail import trail_arn, trail_key_statements
 from sandpiper_constructs.key_statements import STATE_MACHINE_CONTEXT
 from sandpiper_constructs.removal import removal_policy
 from sandpiper_contract.aws import dns_suffix_of, partition_of
@@ -145,4 +147,13 @@ def _key_policy(stack: cdk.Stack, environment: Environment) -> iam.PolicyDocumen
             )
             for sid, principal, actions, conditions in rows
         ]
+        + _trail_statements(stack, environment)
     )
+
+
+def _trail_statements(stack: cdk.Stack, environment: Environment) -> list[iam.PolicyStatement]:
+    """Returns the statements for the audit trail, if the environment creates one."""
+    if environment.audit is None or not environment.audit.is_own:
+        return []
+    via_s3 = f"s3.{environment.region}.{stack.url_suffix}"
+    return trail_key_statements(trail_arn(stack, audit_trail_name(environment.name)), via_s3)

@@ -31,8 +31,7 @@ def add_stacks(app: cdk.App, environment: Environment) -> None:
     fleet = FleetStack(app, environment=environment)
     for warning in find_warnings(environment):
         cdk.Annotations.of(fleet).add_warning_v2(f"sandpiper:{warning.at}", f"{warning.at}: {warning.text}")
-    # An existing bucket is not part of the app.
-    shared: list[cdk.Stack] = [] if environment.data_bucket.name else [StorageStack(app, environment=environment)]
+    shared: list[cdk.Stack] = [StorageStack(app, environment=environment)] if environment.has_storage else []
     vpc = None
     if environment.network is not None:
         network = NetworkStack(app, environment=environment, network=environment.network)

@@ -1,22 +1,29 @@
 """The storage stack of an environment. It is separate, so that tenant stacks can be replaced and deleted independently.
 
+It also contains the audit trail. The trail uses the same key, is kept as long as the data, and records from before the
+first tenant is deployed. A separate stack would take the name of a tenant, and would need the key of this one.
+
 Tenant stacks refer to the bucket by name and to the KMS key by an SSM parameter. They use no exports, which
 CloudFormation does not change while they are in use.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 
+from sandpiper.environment.audit import event_selectors
 from sandpiper.environment.lifecycle import expiration_days
 from sandpiper.environment.object_access import object_access
-from sandpiper.names import STORAGE, data_bucket_name, stack_name, tenant_prefix
+from sandpiper.names import STORAGE, audit_trail_name, data_bucket_name, stack_name, tenant_prefix
+from sandpiper_constructs.audit_trail import AuditTrail
 from sandpiper_constructs.bucket_folder import BucketFolder
 from sandpiper_constructs.data_bucket import DataBucket
+from sandpiper_constructs.log_bucket import LogBucket
+from sandpiper_contract.settings import ACCESS_LOGS_SUFFIX, AUDIT_SUFFIX
 from stacks.data_key import create_data_key, data_key_arn, has_own_key
 
 if TYPE_CHECKING:
@@ -26,7 +33,10 @@ if TYPE_CHECKING:
 
 
 class StorageStack(cdk.Stack):
-    """Creates one bucket with a folder for each tenant, and its KMS key. It is not used with an existing bucket."""
+    """Creates one bucket with a folder for each tenant, its KMS key, and the audit trail.
+
+    With an existing bucket, it contains the audit trail only, and without a trail it is not used.
+    """
 
     def __init__(self, scope: Construct, *, environment: Environment) -> None:
         """Creates the stack.
@@ -39,21 +49,61 @@ class StorageStack(cdk.Stack):
             scope,
             stack_name(environment.name, STORAGE),
             env=cdk.Environment(account=environment.account, region=environment.region),
-            description=f"Sandpiper {environment.name}: data of all tenants",
+            description=f"Sandpiper {environment.name}: data of all tenants, and their audit trail",
             termination_protection=environment.termination_protection,
         )
         options = environment.data_bucket
         days = options.retention_days
-        DataBucket(
+        key = self._key(environment) if options.name is None else None
+        access_logs = self._data_bucket(environment, key) if options.name is None else None
+        if environment.audit is None or not environment.audit.is_own:
+            return
+        bucket_name = data_bucket_name(environment.name, environment.account, environment.region)
+        AuditTrail(
+            self,
+            "Audit",
+            name=audit_trail_name(environment.name),
+            bucket_name=bucket_name + AUDIT_SUFFIX,
+            selectors=event_selectors(environment),
+            access_logs=access_logs or self._access_logs(environment),
+            # The policy of an existing key may not allow CloudTrail, which would fail the deployment.
+            key=key if options.key == "own" else None,
+            retention_days=environment.audit.retention_days,
+            old_version_days=days.old_versions,
+            retain=options.retain,
+        )
+
+    def _data_bucket(self, environment: Environment, key: kms.IKey | None) -> s3.IBucket:
+        """Creates the data bucket. Returns the bucket of its access logs."""
+        options = environment.data_bucket
+        days = options.retention_days
+        created = DataBucket(
             self,
             "DataBucket",
             name=data_bucket_name(environment.name, environment.account, environment.region),
             retain=options.retain,
-            key=self._key(environment),
+            key=key,
             access_log_days=days.access_logs,
             old_version_days=days.old_versions,
             expiration_days=expiration_days(environment),
             object_access=object_access(environment),
+        )
+        return cast("s3.IBucket", created.access_logs)
+
+    def _access_logs(self, environment: Environment) -> s3.IBucket:
+        """Creates a bucket for the access logs of the audit trail. An existing data bucket has its own."""
+        days = environment.data_bucket.retention_days
+        name = data_bucket_name(environment.name, environment.account, environment.region) + ACCESS_LOGS_SUFFIX
+        return cast(
+            "s3.IBucket",
+            LogBucket(
+                self,
+                "AccessLogs",
+                name=name,
+                expiration_days=days.access_logs,
+                old_version_days=days.old_versions,
+                retain=environment.data_bucket.retain,
+            ),
         )
 
     def _key(self, environment: Environment) -> kms.IKey | None:

@@ -10,7 +10,7 @@ from aws_cdk import aws_s3 as s3
 
 from sandpiper.environment import PublicInterpreter, SessionLimits, VpcInterpreter
 from sandpiper.environment.workflows import RUN_CODE
-from sandpiper.names import stack_name
+from sandpiper.names import interpreter_name_prefix, stack_name
 from sandpiper_constructs.alarms import TenantAlarms, Thresholds
 from sandpiper_constructs.bucket_folder import BucketFolder
 from sandpiper_constructs.caller_access import CallerAccess
@@ -143,7 +143,7 @@ class TenantStack(cdk.Stack):
         self, environment: Environment, name: str, tenant: Tenant, folder: BucketFolder
     ) -> dict[str, CodeInterpreter]:
         return {
-            key: self._interpreter(f"{environment.name}__{name}__{key}", key, options, folder)
+            key: self._interpreter(f"{interpreter_name_prefix(environment.name)}{name}__{key}", key, options, folder)
             for key, options in tenant.interpreters.items()
         }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from pydantic import BaseModel
 
+from sandpiper.environment.audit import Audit
 from sandpiper.environment.interpreter import (
     PublicInterpreter,
     S3Access,
@@ -110,6 +111,7 @@ _SECTIONS: tuple[tuple[str, type[Options]], ...] = (
     ("`data_bucket`", DataBucket),
     ("`data_bucket.retention_days`", Retention),
     ("`logs`", Logs),
+    ("`audit`", Audit),
     ("`budget`", Budget),
     ("`quotas`", Quotas),
     ("`accepted_findings`", AcceptedFinding),

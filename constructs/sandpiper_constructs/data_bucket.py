@@ -19,6 +19,7 @@ from sandpiper_constructs.removal import removal_policy
 from sandpiper_constructs.tokens import is_valid
 from sandpiper_contract.aws import ROLE_ARN
 from sandpiper_contract.bucket_policy import customer_key_statement, object_access_statements
+from sandpiper_contract.settings import ACCESS_LOGS_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from sandpiper_contract.bucket_policy import ObjectAccess
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,56}[a-z0-9]")
-LOGS_SUFFIX = "-logs"
 INCOMPLETE_UPLOAD_DAYS = 1
 
 
@@ -102,7 +102,7 @@ class DataBucket(Construct):
         self.access_logs = LogBucket(
             self,
             "AccessLogs",
-            name=name + LOGS_SUFFIX,
+            name=name + ACCESS_LOGS_SUFFIX,
             expiration_days=access_log_days,
             old_version_days=old_version_days,
             retain=retain,

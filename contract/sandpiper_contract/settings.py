@@ -1,4 +1,4 @@
-"""Names of the session function's environment variables and of the S3 folders below a tenant's prefix."""
+"""Names of the session function's environment variables, of S3 folders below a tenant's prefix, and of log buckets."""
 
 from __future__ import annotations
 
@@ -24,3 +24,7 @@ INPUTS = "inputs"
 """Folder of the files that requests read."""
 SANDBOX = "sandbox"
 """Folder that code itself reads and writes, with a subfolder for each interpreter key."""
+
+ACCESS_LOGS_SUFFIX = "-logs"
+AUDIT_SUFFIX = "-audit"
+"""Follow the name of the data bucket in the names of the buckets for its access logs and for the audit trail."""

@@ -40,6 +40,7 @@ def plan(
     Changes nothing. Exits with 0 when there are no changes, 2 when there are changes, and 1 on an error.
     """
     with errors_as_messages(ERROR):
+        from sandpiper.audit.check import existing_trail_problems
         from sandpiper.plan import compare, environments, render  # here, so that --help does not import boto3
         from sandpiper.plan.assembly import read_assembly
 
@@ -48,9 +49,8 @@ def plan(
         with progress(f"reading {selected.name}") as show:
             synthesised = provided or selected.synthesise(lambda line: show(line[:100]))
             account = selected.account(synthesised.target)
-            found = compare.create_plan(
-                synthesised, account.stacks(selected.name), account, selected.quotas, selected.warnings
-            )
+            warnings = (*selected.warnings, *existing_trail_problems(account, selected.environment))
+            found = compare.create_plan(synthesised, account.stacks(selected.name), account, selected.quotas, warnings)
         if as_json:
             print(json.dumps(found.to_json(), indent=2))
         else:

@@ -34,9 +34,9 @@ def status(
 ) -> None:
     """Show what is deployed: stacks, interpreters, sessions, failed executions, alarms, drift and external resources.
 
-    Changes nothing. Exits with 0 when there is no drift, 2 when there is drift or when the policy of an existing role
-    or data bucket has a problem or cannot be read, and 1 on an error. For the state of the embedded AWS, use sandpiper
-    local status.
+    Changes nothing. Exits with 0 when there is no drift, 2 when there is drift, when the policy of an existing role or
+    data bucket has a problem or cannot be read, or when the audit trail does not record, and 1 on an error. For the
+    state of the embedded AWS, use sandpiper local status.
     """
     with errors_as_messages(ERROR):
         from sandpiper.plan.environments import select_environment  # here, so that --help does not import boto3
@@ -50,4 +50,4 @@ def status(
             print(found.model_dump_json(by_alias=True, indent=2))
         else:
             print_lines(report(found))
-    raise typer.Exit(CHANGES if found.drift or found.external_resources else 0)
+    raise typer.Exit(0 if found.is_as_described else CHANGES)

@@ -20,6 +20,11 @@ def own_bucket(environment: Environment) -> bool:
     return environment.data_bucket.name is None
 
 
+def own_trail(environment: Environment) -> bool:
+    """The environment creates an audit trail."""
+    return environment.audit is not None and environment.audit.is_own
+
+
 def own_key(environment: Environment) -> bool:
     """The environment creates the data bucket's KMS key."""
     return environment.data_bucket.key == "own"

@@ -28,8 +28,8 @@ def _check_partition_and_region(environment: Environment) -> Iterator[ConfigIssu
         if arn_partition != partition:
             actual, scope = arn_partition, "partition"
             allowed = f"an ARN in {partition}, the partition of {region}"
-        # The key of an S3 folder is in the bucket's region, which can differ.
-        elif arn_region not in ("", region) and not {"read", "write"} & set(key_path):
+        # The key of an S3 folder is in the bucket's region, and a trail in its home region. Both can differ.
+        elif arn_region not in ("", region) and not {"read", "write", "audit"} & set(key_path):
             actual, scope = arn_region, "region"
             allowed = f"an ARN in {region}, the environment's region"
         else:
@@ -48,6 +48,7 @@ def _arns(environment: Environment) -> Iterator[tuple[KeyPath, str]]:
         ("alarm_topic_arn",): environment.alarm_topic_arn,
         ("permissions_boundary",): environment.permissions_boundary,
         ("data_bucket", "key"): environment.data_bucket.key,
+        ("audit", "trail"): environment.audit.trail if environment.audit else None,
     }
     yield from ((key_path, arn) for key_path, arn in options.items() if arn is not None and arn.startswith("arn:"))
     for name in ("readers", "writers", "administrators"):

@@ -9,6 +9,7 @@ import difflib
 from typing import TYPE_CHECKING
 
 from sandpiper.environment.arn_checks import ARN_CHECKS
+from sandpiper.environment.audit import AUDIT_CHECKS
 from sandpiper.environment.errors import ConfigIssue, format_value
 from sandpiper.environment.folder_checks import FOLDER_CHECKS
 from sandpiper.environment.interpreter import ALLOWED_EXPIRY, PublicInterpreter, VpcInterpreter
@@ -201,5 +202,6 @@ CHECKS: tuple[Check, ...] = (
     *FOLDER_CHECKS,
     *NETWORK_CHECKS,
     *POLICY_CHECKS,
+    *AUDIT_CHECKS,
     *OBJECT_ACCESS_CHECKS,
 )

@@ -8,6 +8,7 @@ from sandpiper.environment.errors import ConfigIssue
 from sandpiper.environment.lifecycle import expiration_days
 from sandpiper.environment.traversal import iter_interpreters, iter_tenants
 from sandpiper.names import data_bucket_name
+from sandpiper_contract.settings import ACCESS_LOGS_SUFFIX, AUDIT_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +22,8 @@ https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
 """
 MAX_LIFECYCLE_RULES = 1_000
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lifecycle-mgmt.html"""
-MAX_BUCKET_NAME_CHARACTERS = 58
-"""S3 allows 63, and the bucket of the access logs adds `-logs`."""
+MAX_BUCKET_NAME_CHARACTERS = 63
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
 MAX_TAGS = 45
 """A resource can have 50 tags. Sandpiper and the CDK set up to five."""
 
@@ -72,11 +73,14 @@ def _check_lifecycle_rules(environment: Environment) -> Iterator[ConfigIssue]:
 
 def _check_bucket_name(environment: Environment) -> Iterator[ConfigIssue]:
     name = data_bucket_name(environment.name, environment.account, environment.region)
-    if environment.data_bucket.name is None and len(name) > MAX_BUCKET_NAME_CHARACTERS:
+    has_trail = environment.audit is not None and environment.audit.is_own
+    suffix, purpose = (AUDIT_SUFFIX, "audit trail") if has_trail else (ACCESS_LOGS_SUFFIX, "access logs")
+    maximum = MAX_BUCKET_NAME_CHARACTERS - len(suffix)
+    if (environment.data_bucket.name is None or has_trail) and len(name) > maximum:
         yield ConfigIssue(
             key_path=("name",),
             problem=f"makes the bucket's name {name} {len(name)} characters long",
-            allowed=f"at most {MAX_BUCKET_NAME_CHARACTERS}, and 5 more for the bucket of the access logs",
+            allowed=f"at most {maximum}, and {len(suffix)} more for the bucket of the {purpose}",
             remedy="choose a shorter name",
             depends_on=(("region",), ("account",)),
         )

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from sandpiper.environment.audit import Audit
 from sandpiper.environment.interpreter import (
     ALLOWED_EXPIRY,
     ALLOWED_OWNER,
@@ -297,6 +298,9 @@ class Environment(Options):
     logs: Annotated[Logs, EmptyAsDefault] = option(
         "logs of functions and workflows", "a mapping of retention_days", Logs()
     )
+    audit: Annotated[Audit | None, NotEmpty] = option(
+        "audit trail of data and code; without it, there is none", "a mapping of trail, retention_days", None
+    )
     alarm_topic_arn: str | None = option(
         "SNS topic that is notified when an alarm starts and ends",
         "the ARN of an SNS topic",
@@ -341,6 +345,11 @@ class Environment(Options):
                 DEFAULT_TENANT: Tenant(interpreters=self.interpreters, workflows=self.workflows or DEFAULT_WORKFLOWS)
             }
         return self.tenants or {}
+
+    @property
+    def has_storage(self) -> bool:
+        """Returns whether the environment has a storage stack: it creates the data bucket, the audit trail or both."""
+        return self.data_bucket.name is None or (self.audit is not None and self.audit.is_own)
 
     @property
     def is_embedded(self) -> bool:

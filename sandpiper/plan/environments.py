@@ -52,7 +52,7 @@ class SelectedEnvironment:
         parts = [*self.environment.all_tenants, FLEET]
         if self.environment.network:
             parts.append(NETWORK)
-        if not self.environment.data_bucket.name:
+        if self.environment.has_storage:
             parts.append(STORAGE)
         return name in {stack_name(self.name, part) for part in parts}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sandpiper.environment.audit import Audit
 from sandpiper.environment.interpreter import (
     BaseInterpreter,
     PublicInterpreter,
@@ -83,6 +84,10 @@ TAGS = _of(Effect.IN_PLACE, Effect.REPLACES, replaced=(QUERY_LOG,), note="the lo
 ELSEWHERE = _of(Effect.NEW_STACK, note="everything is created there; the existing stacks and data remain")
 REPLACES_INTERPRETER = _of(Effect.IN_PLACE, Effect.ENDS_SESSIONS, note="the interpreter is replaced")
 INTERPRETERS = _of(Effect.IN_PLACE, Effect.ENDS_SESSIONS, note="sessions of removed and renamed interpreters end")
+AUDIT = _of(
+    *(Effect.IN_PLACE, Effect.DATA_REMAINS),
+    note="log files remain when a new trail is removed, and its bucket must be emptied and deleted before it is added again",
+)
 SHORTER = _of(Effect.IN_PLACE, Effect.LOSES_DATA, note="data is lost if the time is shortened or set")
 
 OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
@@ -109,6 +114,7 @@ OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
         "writers": IN_PLACE,
         "administrators": IN_PLACE,
         "logs": SEE_OPTIONS,
+        "audit": AUDIT,
         "alarm_topic_arn": IN_PLACE,
         "budget": IN_PLACE,
         "quotas": SEE_OPTIONS,
@@ -192,6 +198,7 @@ OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
         ),
     },
     Logs: {"retention_days": SHORTER},
+    Audit: {"trail": AUDIT, "retention_days": SHORTER},
     Budget: {"usd_a_month": IN_PLACE, "emails": _of(Effect.REPLACES, replaced=("AWS::Budgets::Budget",))},
     Quotas: {
         "live_sessions": IN_PLACE,

@@ -17,6 +17,7 @@ DATA_TYPES = (BUCKET, KEY, LOG_GROUP)
 ROLE_PROPERTIES = {INTERPRETER: "ExecutionRoleArn", FUNCTION: "Role", WORKFLOW: "RoleArn"}
 """The property that names the role of a resource, by type."""
 TYPE_NAMES = {
+    "AWS::CloudTrail::Trail": "audit trail",
     "AWS::CloudWatch::Alarm": "alarm",
     "AWS::CloudWatch::Dashboard": "dashboard",
     "AWS::EC2::SecurityGroup": "security group",

@@ -7,13 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from sandpiper.audit.check import check_trail
 from sandpiper.aws_errors import aws_errors_as_cli_errors, error_code
 from sandpiper.errors import CliError
 from sandpiper.names import stack_name
 from sandpiper.status.drift import detect_drift
 from sandpiper.status.external.collect import check_external_resources
 from sandpiper.status.interpreters import get_interpreter
-from sandpiper.status.model import AlarmStatus, FailedRun, InterpreterStatus, StackStatus, Status, TenantStatus
+from sandpiper.status.model import (
+    AlarmStatus,
+    AuditStatus,
+    FailedRun,
+    InterpreterStatus,
+    StackStatus,
+    Status,
+    TenantStatus,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +67,7 @@ def collect_status(account: Account, selected: SelectedEnvironment, *, with_drif
             ),
             tenants=tuple(_tenant(account, environment, one) for one in stacks if "Interpreters" in one.outputs),
             alarms=tuple(_alarms(account, environment)),
+            audit=_audit(account, selected),
             drift=tuple(drift),
             unchecked=tuple(unchecked),
             external_resources=tuple(check_external_resources(account, environment, stacks)),
@@ -75,6 +85,11 @@ def _tenant(account: Account, environment: str, stack: DeployedStack) -> TenantS
         interpreters=tuple(_interpreter(account, key, identifier) for key, identifier in identifiers.items()),
         last_failures=tuple(_failures(account, workflow)),
     )
+
+
+def _audit(account: Account, selected: SelectedEnvironment) -> AuditStatus | None:
+    checked = check_trail(account, selected.environment) if selected.environment else None
+    return AuditStatus(trail=checked.name, problems=checked.problems) if checked else None
 
 
 def _function_state(account: Account, function: str) -> str:

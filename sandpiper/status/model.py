@@ -68,12 +68,20 @@ class ExternalResource(JsonModel):
     remedy: str
 
 
+class AuditStatus(JsonModel):
+    """The audit trail; `problems` are what it does not record, each with the remedy."""
+
+    trail: str
+    problems: tuple[str, ...]
+
+
 class Status(JsonModel):
     """Everything that is deployed of an environment.
 
     Attributes:
         warnings: warnings about the environment file, such as permissions that have expired.
         external_resources: problems of existing roles and buckets, and those that could not be checked.
+        audit: the audit trail of the environment file; None without one.
         unchecked: resources and properties that could not be compared with their templates.
     """
 
@@ -84,6 +92,12 @@ class Status(JsonModel):
     stacks: tuple[StackStatus, ...]
     tenants: tuple[TenantStatus, ...]
     alarms: tuple[AlarmStatus, ...]
+    audit: AuditStatus | None = None
     drift: tuple[Drift, ...]
     unchecked: tuple[str, ...]
     external_resources: tuple[ExternalResource, ...] = ()
+
+    @property
+    def is_as_described(self) -> bool:
+        """Whether there is no drift, no problem of an existing role or bucket, and the audit trail records."""
+        return not (self.drift or self.external_resources or (self.audit and self.audit.problems))

@@ -23,6 +23,10 @@ def report(status: Status) -> Iterator[Line]:
         yield Line(f"! {problem.resource} {problem.problem}; {problem.remedy}", 1, "loss")
     for alarm in status.alarms:
         yield Line(f"! alarm {alarm.name}: {alarm.reason}", 1, "loss")
+    if status.audit is not None:
+        yield from (Line(f"! audit: {problem}", 1, "loss") for problem in status.audit.problems)
+        if not status.audit.problems:
+            yield Line(f"audit trail {status.audit.trail}: records this environment", 1)
     for stack in status.stacks:
         is_healthy = stack.status.endswith("_COMPLETE") and "ROLLBACK" not in stack.status
         text = f"stack {stack.name}: {stack.status} since {stack.changed:{MINUTE_FORMAT}}"

@@ -33,6 +33,7 @@ BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/sandbox-boundary"
 FIRST = f"""\
   key: own
 permissions_boundary: {BOUNDARY}
+audit: {{trail: own}}
 budget: {{usd_a_month: 10, emails: [a@example.com]}}
 interpreters:
   sandbox:
@@ -40,6 +41,7 @@ interpreters:
 CHANGED = f"""\
   key: own
 permissions_boundary: {BOUNDARY}
+audit: {{trail: own, retention_days: 30}}
 budget: {{usd_a_month: 20, emails: [a@example.com]}}
 logs: {{retention_days: 14}}
 tags: {{cost-center: "4711"}}

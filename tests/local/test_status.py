@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from tests.support.environments import Environments
 
 TWO_INTERPRETERS = """\
+audit:
+  trail: own
 interpreters:
   run:
   spare:
@@ -47,6 +49,7 @@ def test_changes_outside_cloudformation_are_reported(environments: Environments)
     session = data.start_code_interpreter_session(codeInterpreterIdentifier=identifiers["run"])["sessionId"]
     initial = read_status(file, IN_SYNC)
     assert initial["drift"] == []
+    assert initial["audit"] == {"trail": "sandpiper-watched-audit", "problems": []}
     assert [stack["status"] for stack in initial["stacks"]] == ["CREATE_COMPLETE"] * 3
     (tenant,) = initial["tenants"]
     assert (tenant["name"], tenant["functionState"], tenant["lastFailures"]) == ("main", "Active", [])
@@ -63,6 +66,7 @@ def test_changes_outside_cloudformation_are_reported(environments: Environments)
     boto3.client("bedrock-agentcore-control").delete_code_interpreter(codeInterpreterId=identifiers["spare"])
     retag(identifiers["run"])
     loosen(environments.tenant(file, "main").bucket)
+    cloudtrail().stop_logging(Name="sandpiper-watched-audit")
 
     drift = read_status(file, DRIFTED)["drift"]
     changed = {
@@ -89,9 +93,12 @@ def test_changes_outside_cloudformation_are_reported(environments: Environments)
     report = status("-e", file)
     assert report.returncode == DRIFTED
     assert report.stdout.count("! drift: ") == len(changed)
+    assert "! audit: the trail " in report.stdout
     assert f"interpreter spare ({identifiers['spare']}): DELETED, 0 live sessions" in report.stdout
     quick = status("-e", file, "--no-drift")
-    assert (quick.returncode, quick.stdout.count("! drift: ")) == (IN_SYNC, 0)
+    assert (quick.returncode, quick.stdout.count("! drift: ")) == (DRIFTED, 0), "the audit trail does not record"
+    cloudtrail().start_logging(Name="sandpiper-watched-audit")
+    assert status("-e", file, "--no-drift").returncode == IN_SYNC
 
 
 def test_properties_that_cannot_be_compared_are_listed_and_hide_no_drift(environments: Environments) -> None:
@@ -126,6 +133,11 @@ def test_properties_that_cannot_be_compared_are_listed_and_hide_no_drift(environ
     (one,), unchecked = detect_drift(account, unresolved)
     assert (one.expected, one.found) == ("nothing", "allows s3:GetObject on arn:aws:s3:::secret/*")
     assert policy in unchecked
+
+
+def cloudtrail() -> Any:
+    session: Any = boto3.Session()  # its type has no CloudTrail client
+    return session.client("cloudtrail")
 
 
 INTERPRETERS = f"arn:aws:bedrock-agentcore:{REGION}:{ACCOUNT}:code-interpreter-custom"

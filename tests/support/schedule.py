@@ -21,6 +21,7 @@ GROUPS = {
     ),
     "aws": (  # an embedded AWS to which modules deploy their own environments
         "test_assumptions",
+        "test_audit_trail",
         "test_callers",
         "test_charting_agent",
         "test_collected_files",

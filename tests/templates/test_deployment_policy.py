@@ -20,7 +20,11 @@ NO_SERVICE = {"AWS::CDK::Metadata"}
 def test_every_resource_type_of_an_environment_has_a_grant(tmp_path: Path) -> None:
     full = synthesise(
         tmp_path / "full",
-        {"budget": {"usd_a_month": 400, "emails": ("a@example.com",)}, "data_bucket": {"key": "own"}},
+        {
+            "budget": {"usd_a_month": 400, "emails": ("a@example.com",)},
+            "data_bucket": {"key": "own"},
+            "audit": {"trail": "own"},
+        },
         interpreters={"one": {"callers": ("arn:aws:iam::123456789012:role/agent",)}},
     )
     private = private_network.synthesised(tmp_path / "private")

@@ -39,7 +39,12 @@ NEVER = (INTERPRETER, BUCKET, KEY)
 """Types of which every replacement loses sessions or data."""
 CHECKED = ("Value", *POLICIES)
 """Properties and attributes whose changes are reviewed too, although they replace nothing themselves."""
-REVIEWED: dict[Replacement, str] = {}
+_LOGS = "AWS::Logs::LogGroup"
+REVIEWED: dict[Replacement, str] = {
+    Replacement(_LOGS, "LogGroupName"): "the name contains the ID of the stack; the old log group is retained",
+    Replacement(_LOGS, "DeletionPolicy"): "logs outlive their tenant",
+    Replacement(_LOGS, "UpdateReplacePolicy"): "logs outlive their tenant",
+}
 """Other replacements since the previous release, with the reason why each is acceptable. Empty after a release."""
 
 

@@ -43,6 +43,7 @@ FULL: dict[str, Any] = {
     "network": {"endpoints": ("logs",)},
     "data_bucket": {"key": "own"},
     "budget": {"usd_a_month": 400, "emails": ("a@example.com",)},
+    "audit": {"trail": "own"},
     "permissions_boundary": BOUNDARY,
     "interpreters": {
         "inside": {"network": "VPC", "callers": (CALLER, "arn:aws:iam::444455556666:role/agent")},
@@ -52,6 +53,10 @@ FULL: dict[str, Any] = {
 SCHEMAS = files("cfnlint") / "data/schemas"
 """Schemas of the CloudFormation registry, from cfn-lint."""
 UNNEEDED: dict[str, tuple[str, ...]] = {
+    "AWS::CloudTrail::Trail": (
+        *("CloudTrail:PutInsightSelectors", "CloudTrail:PutEventConfiguration"),
+        "organizations:*",
+    ),
     "AWS::EC2::Subnet": ("ec2:*SubnetCidrBlock",),
     "AWS::EC2::VPC": ("ec2:CreateVpcEncryptionControl", "ec2:ModifyVpcTenancy"),
     "AWS::EC2::VPCEndpoint": ("vpc-lattice:*", "vpce:AllowMultiRegion"),

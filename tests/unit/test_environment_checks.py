@@ -287,6 +287,16 @@ BAD: dict[str, tuple[str, str, str]] = {
         "quotas.interpreters",
         "is 1, but the file has 2 interpreters",
     ),
+    "a retention of an existing trail": (
+        one() + "audit: {trail: organization, retention_days: 30}\n",
+        "audit.retention_days",
+        "is set, but Sandpiper does not manage the log files of the trail organization",
+    ),
+    "a trail in another partition": (
+        one() + "audit: {trail: 'arn:aws-cn:cloudtrail:cn-north-1:111122223333:trail/all'}\n",
+        "audit.trail",
+        "is in aws-cn: 'arn:aws-cn:cloudtrail:cn-north-1:111122223333:trail/all'",
+    ),
     "more lifecycle rules than S3 allows": (
         many(500, 1) + "data_bucket: {retention_days: {inputs: 1}}\n",
         "tenants",

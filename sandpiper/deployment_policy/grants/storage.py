@@ -11,6 +11,7 @@ from sandpiper.deployment_policy.grant import (
     Grant,
     actions,
 )
+from sandpiper_contract.settings import ACCESS_LOGS_SUFFIX, AUDIT_SUFFIX
 
 _KEY_TYPES = ("AWS::KMS::Key",)
 _KEYS = "arn:{partition}:kms:{region}:{account}:key/*"
@@ -19,22 +20,52 @@ _VIA_LAMBDA = {**RESOURCE_TAG["StringEquals"], "kms:ViaService": "lambda.{region
 _PARAMETER_TYPES = ("AWS::SSM::Parameter",)
 _PARAMETERS = "arn:{partition}:ssm:{region}:{account}:parameter"
 
+_BUCKET_TYPES = ("AWS::S3::Bucket", "AWS::S3::BucketPolicy")
+_BUCKET_ACTIONS = actions(
+    "s3",
+    *("CreateBucket", "DeleteBucket", "ListBucket", "GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy"),
+    *("GetEncryptionConfiguration", "PutEncryptionConfiguration"),
+    *("GetLifecycleConfiguration", "PutLifecycleConfiguration", "GetBucketLogging", "PutBucketLogging"),
+    *("GetBucketOwnershipControls", "PutBucketOwnershipControls"),
+    *("GetBucketPublicAccessBlock", "PutBucketPublicAccessBlock"),
+    *("GetBucketVersioning", "PutBucketVersioning", "GetBucketTagging", "PutBucketTagging"),
+    *("ListTagsForResource", "TagResource", "UntagResource"),
+)
+
 STORAGE_GRANTS = (
     Grant(
         "Buckets",
-        ("AWS::S3::Bucket", "AWS::S3::BucketPolicy"),
-        actions(
-            "s3",
-            *("CreateBucket", "DeleteBucket", "ListBucket", "GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy"),
-            *("GetEncryptionConfiguration", "PutEncryptionConfiguration"),
-            *("GetLifecycleConfiguration", "PutLifecycleConfiguration", "GetBucketLogging", "PutBucketLogging"),
-            *("GetBucketOwnershipControls", "PutBucketOwnershipControls"),
-            *("GetBucketPublicAccessBlock", "PutBucketPublicAccessBlock"),
-            *("GetBucketVersioning", "PutBucketVersioning", "GetBucketTagging", "PutBucketTagging"),
-            *("ListTagsForResource", "TagResource", "UntagResource"),
-        ),
-        ("arn:{partition}:s3:::{bucket}", "arn:{partition}:s3:::{bucket}-logs"),
+        _BUCKET_TYPES,
+        _BUCKET_ACTIONS,
+        ("arn:{partition}:s3:::{bucket}", f"arn:{{partition}}:s3:::{{bucket}}{ACCESS_LOGS_SUFFIX}"),
         applies_to=features.own_bucket,
+    ),
+    Grant(
+        "BucketsOfTheAuditTrail",
+        _BUCKET_TYPES,
+        _BUCKET_ACTIONS,
+        (f"arn:{{partition}}:s3:::{{bucket}}{AUDIT_SUFFIX}", f"arn:{{partition}}:s3:::{{bucket}}{ACCESS_LOGS_SUFFIX}"),
+        applies_to=features.own_trail,
+    ),
+    Grant(
+        "AuditTrail",
+        ("AWS::CloudTrail::Trail",),
+        actions(
+            "cloudtrail",
+            *("CreateTrail", "UpdateTrail", "DeleteTrail", "StartLogging", "StopLogging", "PutEventSelectors"),
+            *("GetTrail", "GetTrailStatus", "GetEventSelectors", "GetInsightSelectors", "GetEventConfiguration"),
+            *("AddTags", "RemoveTags", "ListTags"),
+        ),
+        ("arn:{partition}:cloudtrail:{region}:{account}:trail/{prefix}audit",),
+        applies_to=features.own_trail,
+    ),
+    Grant(
+        "FindTrails",
+        ("AWS::CloudTrail::Trail",),
+        actions("cloudtrail", "DescribeTrails"),
+        ("*",),
+        applies_to=features.own_trail,
+        unscoped_reason="IAM has no resource for this search; it reads settings and no events",
     ),
     Grant(
         "MakeKeys",

@@ -17,6 +17,7 @@ from local_aws.ministack.patches import (
     cloudformation_deletion,
     cloudformation_names,
     cloudformation_types,
+    cloudtrail,
     iam,
     kms,
     lambda_svc,
@@ -44,7 +45,9 @@ def main() -> None:
     token = os.environ.pop(TOKEN_VARIABLE)  # removed: child processes must not inherit it
     functions = Functions(work, lambda_python, {name: os.environ[name] for name in FUNCTION_VARIABLES})
     iam.install()
-    cloudformation_types.add_resource_type("AWS::BedrockAgentCore::CodeInterpreterCustom", CodeInterpreterCustom(token))
+    interpreters = CodeInterpreterCustom(token)
+    cloudformation_types.add_resource_type("AWS::BedrockAgentCore::CodeInterpreterCustom", interpreters, tags="map")
+    cloudformation_types.add_resource_type("AWS::CloudTrail::Trail", cloudtrail.Trail(), tags="list")
     for name, stub in STUB_RESOURCES.items():
         cloudformation_types.add_stub_resource(name, stub)
     s3_bodies.install()

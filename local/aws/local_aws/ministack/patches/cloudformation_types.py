@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ministack.services import cloudcontrol
 from ministack.services.cloudformation import provisioners
@@ -20,7 +20,7 @@ MINISTACK_VERSION = "1.5.33"
 
 
 class ResourceType(Protocol):
-    """The handlers of a resource type. Its `Tags` property is a mapping.
+    """The handlers of a resource type.
 
     Attributes:
         create_only: Properties whose change replaces the resource.
@@ -50,15 +50,21 @@ class ResourceType(Protocol):
         ...
 
 
-def add_resource_type(name: str, resource_type: ResourceType) -> None:
-    """Adds a resource type. Its handlers run on MiniStack's only thread: they must not call its HTTP endpoint."""
+def add_resource_type(name: str, resource_type: ResourceType, *, tags: Literal["map", "list"]) -> None:
+    """Adds a resource type. Its handlers run on MiniStack's only thread: they must not call its HTTP endpoint.
+
+    Args:
+        name: The type, such as `AWS::CloudTrail::Trail`.
+        resource_type: Its handlers.
+        tags: The form of its property `Tags`, to which MiniStack adds the tags of the stack.
+    """
     provisioners._RESOURCE_HANDLERS[name] = {
         "create": resource_type.create,
         "update": resource_type.update,
         "delete": resource_type.delete,
     }
     provisioners._REPLACING_PROPERTIES[name] = resource_type.create_only
-    provisioners._STACK_TAG_PROPERTY[name] = ("Tags", "map")
+    provisioners._STACK_TAG_PROPERTY[name] = ("Tags", tags)
 
 
 def add_stub_resource(name: str, stub: StubResource) -> None:
