@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from sandpiper.environment import find_warnings
+from sandpiper.environment import find_cost_warnings, find_warnings
 from sandpiper_contract.aws import ENVIRONMENT_TAG, OWNER_TAG, TENANT_TAG
 from stacks.data_key import has_own_key
 from stacks.fleet import FleetStack
@@ -29,7 +29,7 @@ def add_stacks(app: cdk.App, environment: Environment) -> None:
     """
     add_tags(app, {**environment.tags, ENVIRONMENT_TAG: environment.name, OWNER_TAG: environment.owner})
     fleet = FleetStack(app, environment=environment)
-    for warning in find_warnings(environment):
+    for warning in (*find_warnings(environment), *find_cost_warnings(environment)):
         cdk.Annotations.of(fleet).add_warning_v2(f"sandpiper:{warning.at}", f"{warning.at}: {warning.text}")
     shared: list[cdk.Stack] = [StorageStack(app, environment=environment)] if environment.has_storage else []
     vpc = None

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from sandpiper.environment import Environment
     from sandpiper.environment.model import Budget
 
-LIVE_SESSIONS_RATIO = 0.8
-"""Ratio of the live sessions quota that triggers the alarm. The rest leaves time to request a higher quota."""
 TENANT_GRAPHS = {
     "Runs": Metric.RUNS,
     "Runs without a result": Metric.ERRORS,
@@ -69,7 +67,7 @@ class FleetStack(cdk.Stack):
             AlarmSpec(
                 name="live-sessions",
                 metric=live_sessions_metric(),
-                threshold=max(1, int(live_sessions * LIVE_SESSIONS_RATIO)),
+                threshold=environment.quotas.live_sessions_alarm,
                 description=f"The account is close to its quota of {live_sessions} live sessions. Request a "
                 "higher quota, or use shorter session lifetimes.",
             ),

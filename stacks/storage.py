@@ -49,7 +49,7 @@ class StorageStack(cdk.Stack):
             scope,
             stack_name(environment.name, STORAGE),
             env=cdk.Environment(account=environment.account, region=environment.region),
-            description=f"Sandpiper {environment.name}: data of all tenants, and their audit trail",
+            description=f"Sandpiper {environment.name}: data of all tenants",
             termination_protection=environment.termination_protection,
         )
         options = environment.data_bucket

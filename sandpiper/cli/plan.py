@@ -35,7 +35,7 @@ def plan(
         typer.Option(help="Read the cloud assembly in this folder instead of synthesising.", metavar="DIR"),
     ] = None,
 ) -> None:
-    """Show what cdk deploy would change: stacks, interpreters, sessions, permissions, data and quotas.
+    """Show what cdk deploy would change: stacks, interpreters, sessions, permissions, data, quotas and cost.
 
     Changes nothing. Exits with 0 when there are no changes, 2 when there are changes, and 1 on an error.
     """
@@ -43,6 +43,7 @@ def plan(
         from sandpiper.audit.check import existing_trail_problems
         from sandpiper.plan import compare, environments, render  # here, so that --help does not import boto3
         from sandpiper.plan.assembly import read_assembly
+        from sandpiper.plan.costs import maximum_costs
 
         provided: Assembly | None = read_assembly(assembly) if assembly else None
         selected = environments.select_environment(environment, provided)
@@ -50,7 +51,9 @@ def plan(
             synthesised = provided or selected.synthesise(lambda line: show(line[:100]))
             account = selected.account(synthesised.target)
             warnings = (*selected.warnings, *existing_trail_problems(account, selected.environment))
-            found = compare.create_plan(synthesised, account.stacks(selected.name), account, selected.quotas, warnings)
+            costs = maximum_costs(selected.environment) if selected.environment else None
+            stacks = account.stacks(selected.name)
+            found = compare.create_plan(synthesised, stacks, account, selected.quotas, warnings, costs)
         if as_json:
             print(json.dumps(found.to_json(), indent=2))
         else:

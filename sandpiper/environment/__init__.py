@@ -11,6 +11,7 @@ Example:
     ...         print(issue.file, issue.line, issue.at, issue.problem, issue.remedy)
 """
 
+from sandpiper.environment.cost_warnings import find_cost_warnings
 from sandpiper.environment.errors import ConfigIssue, InvalidEnvironment
 from sandpiper.environment.file import load
 from sandpiper.environment.interpreter import (
@@ -36,6 +37,7 @@ __all__ = [
     "SessionLimits",
     "Tenant",
     "VpcInterpreter",
+    "find_cost_warnings",
     "find_warnings",
     "load",
 ]

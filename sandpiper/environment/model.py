@@ -41,6 +41,8 @@ from sandpiper.environment.workflows import ALLOWED_WORKFLOWS, DEFAULT_WORKFLOWS
 from sandpiper.names import DEFAULT_TENANT, FLEET, NETWORK, STORAGE
 from sandpiper_contract.aws import EMBEDDED_ACCOUNT
 
+LIVE_SESSIONS_RATIO = 0.8
+"""Ratio of the quota of live sessions that raises the alarm."""
 RESERVED_TENANT_NAMES = (STORAGE, NETWORK, FLEET)
 """Names of the environment's own stacks, which a tenant cannot have."""
 
@@ -127,6 +129,11 @@ class Quotas(Options):
     calls_per_second: int = option("calls per second of each session operation", "a whole number, 1 or more", 30, ge=1)
     interpreters: int = option("custom interpreters", "a whole number, 1 or more", 1_000, ge=1)
     functions_at_once: int = option("Lambda's concurrent executions", "a whole number, 1 or more", 1_000, ge=1)
+
+    @property
+    def live_sessions_alarm(self) -> int:
+        """Returns the number of live sessions that raises an alarm, which leaves time to request a higher quota."""
+        return max(1, int(self.live_sessions * LIVE_SESSIONS_RATIO))
 
 
 class AcceptedFinding(Options):

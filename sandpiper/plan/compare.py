@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sandpiper.environment.model import Quotas
     from sandpiper.plan.assembly import Assembly, Stack
     from sandpiper.plan.deployed import DeployedStack
-    from sandpiper.plan.model import Objects, Session
+    from sandpiper.plan.model import Costs, Objects, Session
 
 FAILED_CREATION = "ROLLBACK_COMPLETE"
 """Status of a stack whose creation failed. It has no resources, and the CDK deletes it before it deploys again."""
@@ -59,6 +59,7 @@ def create_plan(
     resources: DeployedResources,
     quotas: Quotas,
     warnings: Sequence[str] = (),
+    costs: Costs | None = None,
 ) -> Plan:
     """Returns the plan of `cdk deploy --all` for an environment.
 
@@ -68,6 +69,7 @@ def create_plan(
         resources: reads the deployed resources.
         quotas: the quotas of the account.
         warnings: the warnings about the environment file, which become notes.
+        costs: the maximum cost, if the environment file is known.
     """
     removed = {name: one for name, one in deployed.items() if name not in assembly.stacks}
     stacks = [_stack(one, deployed.get(name), removed, resources) for name, one in assembly.stacks.items()]
@@ -82,6 +84,7 @@ def create_plan(
         notes=(*warnings, *notes.error_notes(assembly), *notes.bootstrap_notes(assembly, resources.bootstrap_version)),
         stacks=tuple(stacks),
         quotas=tuple(quota_usage(quotas, assembly.stacks, [one.template for one in removed.values()])),
+        costs=costs,
     )
 
 

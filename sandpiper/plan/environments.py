@@ -9,7 +9,7 @@ import boto3
 from botocore.exceptions import BotoCoreError
 
 from sandpiper import deployment
-from sandpiper.environment import find_warnings, load
+from sandpiper.environment import find_cost_warnings, find_warnings, load
 from sandpiper.environment.model import Environment, Quotas
 from sandpiper.environment.options import ENVIRONMENT_NAME, REGION, is_match
 from sandpiper.errors import CliError
@@ -43,7 +43,10 @@ class SelectedEnvironment:
     @property
     def warnings(self) -> tuple[str, ...]:
         """The warnings about the file."""
-        return tuple(f"{one.at}: {one.text}" for one in find_warnings(self.environment)) if self.environment else ()
+        if self.environment is None:
+            return ()
+        found = (*find_warnings(self.environment), *find_cost_warnings(self.environment))
+        return tuple(f"{one.at}: {one.text}" for one in found)
 
     def has_stack(self, name: str) -> bool:
         """Returns whether the file has a stack; True without a file."""

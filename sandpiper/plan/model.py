@@ -170,6 +170,60 @@ class Quota(JsonModel):
         return self.limit - self.used
 
 
+class CostLimit(JsonModel):
+    """A limit of the cost; `tenant` is the tenant that it applies to, None for the account or environment."""
+
+    limit: str
+    value: int
+    tenant: str | None = None
+
+
+class TenantCost(JsonModel):
+    """The maximum cost of a tenant, in US dollars.
+
+    Attributes:
+        sessions: the most sessions that run at the same time.
+        limited_by: what limits them.
+        session_usd: one session of the longest lifetime.
+        live_sessions_usd: what sessions that just started still cost if no other session starts.
+    """
+
+    tenant: str
+    sessions: int
+    limited_by: str
+    longest_session_seconds: int
+    session_usd: float
+    live_sessions_usd: float
+    hour_usd: float
+    month_usd: float
+
+
+class Costs(JsonModel):
+    """The maximum cost of sessions and functions, in US dollars, as an estimate from list prices.
+
+    Attributes:
+        as_of: the month of the prices.
+        session_hour_usd: an hour of a session that uses all its processors and memory.
+        sessions: the most sessions of all tenants that run at the same time, if each ends with its call.
+        open_sessions: the most sessions, if workflows open sessions that outlive their call.
+        stopped_by: limits that stop further cost.
+        notified_by: limits that only notify.
+    """
+
+    as_of: str
+    sources: tuple[str, ...]
+    session_hour_usd: float
+    tenants: tuple[TenantCost, ...]
+    sessions: int
+    hour_usd: float
+    month_usd: float
+    open_sessions: int
+    open_sessions_hour_usd: float
+    open_sessions_month_usd: float
+    stopped_by: tuple[CostLimit, ...]
+    notified_by: tuple[CostLimit, ...]
+
+
 class Plan(JsonModel):
     """What `cdk deploy --all` would change in an environment; `notes` list what to check or do before deploying."""
 
@@ -179,6 +233,7 @@ class Plan(JsonModel):
     notes: tuple[str, ...] = ()
     stacks: tuple[StackPlan, ...]
     quotas: tuple[Quota, ...]
+    costs: Costs | None = None
 
     @property
     def has_changes(self) -> bool:
@@ -192,5 +247,6 @@ class Plan(JsonModel):
         return tuple(effect for effect in DeploymentEffect if effect in found)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the JSON that the command prints."""
-        return {"hasChanges": self.has_changes, **self.model_dump(mode="json", by_alias=True)}
+        """Returns the JSON that the command prints. Without the environment file, it has no costs."""
+        unknown = {"costs"} if self.costs is None else None
+        return {"hasChanges": self.has_changes, **self.model_dump(mode="json", by_alias=True, exclude=unknown)}

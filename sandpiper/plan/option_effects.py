@@ -86,7 +86,7 @@ REPLACES_INTERPRETER = _of(Effect.IN_PLACE, Effect.ENDS_SESSIONS, note="the inte
 INTERPRETERS = _of(Effect.IN_PLACE, Effect.ENDS_SESSIONS, note="sessions of removed and renamed interpreters end")
 AUDIT = _of(
     *(Effect.IN_PLACE, Effect.DATA_REMAINS),
-    note="log files remain when a new trail is removed, and its bucket must be emptied and deleted before it is added again",
+    note="log files of a removed trail remain; delete their bucket before you add the trail again",
 )
 SHORTER = _of(Effect.IN_PLACE, Effect.LOSES_DATA, note="data is lost if the time is shortened or set")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sandpiper.plan.effects import EFFECT_TEXTS
 from sandpiper.plan.lines import MAX_VALUE_CHARACTERS, MINUTE_FORMAT, Line, count_of
+from sandpiper.plan.render_costs import cost_lines
 from sandpiper.plan.render_data import data_sentence
 from sandpiper.plan.render_permissions import permission_lines
 
@@ -61,6 +62,8 @@ def report(plan: Plan) -> Iterator[Line]:
         yield from (Line(f"{stack.name}: {note}", 1, "note") for stack in unchanged for note in stack.notes)
     yield Line("Quotas after this deployment, counting only this environment", tone="head")
     yield from (Line(_quota(one), 1, "loss" if one.left < 0 else "plain") for one in _shown_quotas(plan.quotas))
+    if plan.costs is not None:
+        yield from cost_lines(plan.costs)
 
 
 def _losses(stack: StackPlan) -> Iterator[Line]:

@@ -1,0 +1,45 @@
+"""List prices of the services that a run uses, for estimates.
+
+On-demand prices in US dollars of us-east-1, November 2026, without free tier, discounts and taxes. Other regions can
+differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prices:
+    """Prices in US dollars.
+
+    Attributes:
+        vcpu_hour: an hour of a processor of a session. AgentCore bills what a session uses, by the second.
+        gb_hour: an hour of a gigabyte of memory of a session, by its peak.
+        lambda_gb_second: a second of a gigabyte of memory of a function, by architecture. First tier.
+        as_of: the month of the prices.
+        sources: the pages of the prices.
+    """
+
+    vcpu_hour: float = 0.0895
+    gb_hour: float = 0.00945
+    lambda_gb_second: Mapping[str, float] = field(
+        default_factory=lambda: {"arm64": 0.0000133334, "x86_64": 0.0000166667}
+    )
+    as_of: str = "2026-11"
+    sources: tuple[str, ...] = (
+        "https://aws.amazon.com/bedrock/agentcore/pricing/",
+        "https://aws.amazon.com/lambda/pricing/",
+    )
+
+
+LIST_PRICES = Prices()
+SESSION_VCPUS, SESSION_GB = 2, 8
+"""Processors and memory of a session.
+
+https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/bedrock-agentcore-limits.html
+"""
