@@ -19,12 +19,12 @@ def cost_lines(costs: Costs) -> Iterator[Line]:
         tone="head",
     )
     yield from (Line(_tenant(one), 1) for one in costs.tenants)
-    sessions = f"{count_of(costs.sessions, 'session')} at once"
+    sessions = f"{count_of(costs.sessions, 'concurrent session')}"
     yield Line(f"all tenants: {_usd(costs.hour_usd, costs.month_usd)} ({sessions})", 1)
     open_sessions = _usd(costs.open_sessions_hour_usd, costs.open_sessions_month_usd)
     yield Line(
         f"workflows that open sessions (open_session, start_command) are limited by the session quota only: "
-        f"{open_sessions} ({count_of(costs.open_sessions, 'session')} at once)",
+        f"{open_sessions} ({count_of(costs.open_sessions, 'concurrent session')})",
         1,
     )
     yield Line(f"stopped by: {_limits(costs.stopped_by)}", 1)
@@ -34,7 +34,7 @@ def cost_lines(costs: Costs) -> Iterator[Line]:
 def _tenant(one: TenantCost) -> str:
     longest = f"a session of {one.longest_session_seconds:,} s costs at most ${one.session_usd:,.2f}"
     last = f"sessions that are live when no more start cost at most ${one.live_sessions_usd:,.2f}"
-    sessions = f"{count_of(one.sessions, 'session')} at once, limited by {one.limited_by}"
+    sessions = f"{count_of(one.sessions, 'concurrent session')}, limited by {one.limited_by}"
     return f"tenant {one.tenant}: {_usd(one.hour_usd, one.month_usd)} ({sessions}); {longest}, and {last}"
 
 

@@ -107,7 +107,7 @@ def test_report_separates_limits_that_stop_from_those_that_only_notify() -> None
     )
     text = [line.text for line in cost_lines(found)]
     assert text[1] == (
-        "tenant t0: $5.57 per hour, $4,068 per month (20 sessions at once, limited by reserved concurrency); "
+        "tenant t0: $5.57 per hour, $4,068 per month (20 concurrent sessions, limited by reserved concurrency); "
         "a session of 3,600 s costs at most $0.25, and sessions that are live when no more start cost at most $5.09"
     )
     assert text[-1] == "only notify: budget in USD per month 400, alarm on live sessions 800"
@@ -124,14 +124,14 @@ def test_each_tenant_without_reserved_concurrency_is_a_warning() -> None:
     assert find_cost_warnings(environment({"b": tenant()}, account="123456789012")) == ()
 
 
-@pytest.mark.parametrize("name", ["local", "dev", "prod"])
+@pytest.mark.parametrize("name", ["local", "prod"])
 def test_environments_of_the_repository_limit_concurrency(name: str) -> None:
     assert find_cost_warnings(load(PROJECT / "environments" / f"{name}.yaml")) == ()
 
 
-def test_page_shows_the_report_of_the_development_environment() -> None:
+def test_page_shows_the_report_of_the_production_environment() -> None:
     page = (PROJECT / "docs" / "plan.md").read_text()
-    report = cost_lines(maximum_costs(load(PROJECT / "environments" / "dev.yaml")))
+    report = cost_lines(maximum_costs(load(PROJECT / "environments" / "prod.yaml")))
     assert "".join(f"{'  ' * line.depth}{line.text}\n" for line in report) in page
 
 
