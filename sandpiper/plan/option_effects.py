@@ -199,7 +199,15 @@ OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
     },
     Logs: {"retention_days": SHORTER},
     Audit: {"trail": AUDIT, "retention_days": SHORTER},
-    Budget: {"usd_a_month": IN_PLACE, "emails": _of(Effect.REPLACES, replaced=("AWS::Budgets::Budget",))},
+    Budget: {
+        "usd_a_month": IN_PLACE,
+        # https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/365
+        "emails": _of(
+            Effect.REPLACES,
+            replaced=("AWS::Budgets::Budget",),
+            note="AWS refuses two budgets of one name; remove `budget`, deploy, and add it again",
+        ),
+    },
     Quotas: {
         "live_sessions": IN_PLACE,
         "calls_per_second": IN_PLACE,
