@@ -5,7 +5,12 @@ from __future__ import annotations
 import copy
 import datetime
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Path = tuple[str | int, ...]
 
 ROLE = "arn:aws:iam::111122223333:role"
 OTHER_ROLE = "arn:aws:iam::444455556666:role"
@@ -13,7 +18,13 @@ CERTIFICATE = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:root"
 ZONES = {"eu-west-1a": "euw1-az1", "eu-west-1b": "euw1-az2"}
 PUBLIC = {"network": "PUBLIC", "reason": "pip", "owner": "me", "expires": datetime.date(2999, 1, 1)}
 SUBNETS = {"network": "VPC", "subnets": ("subnet-01234567",), "security_groups": ("sg-01234567",)}
-FINDING = {"finding": "AwsSolutions-S1", "at": "a/b", "reason": "why", "owner": "me"}
+_FINDING: dict[str, Any] = {
+    "finding": "AwsSolutions-S1",
+    "at": "a/b",
+    "reason": "why",
+    "owner": "me",
+    "expires": datetime.date(2999, 1, 1),
+}
 MISSING = object()
 """The value of an option that is not set."""
 
@@ -53,13 +64,34 @@ class OptionChange:
 
     def environments(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Returns the environment before and after."""
-        return self._environment(self.before), self._environment(self.after)
+        return together([self])
 
-    def _environment(self, value: Any) -> dict[str, Any]:
-        environment = copy.deepcopy(BASE)
-        for path, each in (*self.context, (self.path, value)):
-            _set(environment, path, each)
-        return environment
+    def conflicts_with(self, other: OptionChange) -> bool:
+        """Returns whether the two changes cannot be made in one environment."""
+        contexts, others = dict(self.context), dict(other.context)
+        return (
+            _is_within(self.path, other.path)
+            or _is_within(other.path, self.path)
+            or any(_is_within(path, self.path) for path in others)
+            or any(_is_within(path, other.path) for path in contexts)
+            or any(contexts[path] != others[path] for path in {*contexts} & {*others})
+        )
+
+
+def together(changes: Sequence[OptionChange]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the environments before and after changes that do not conflict."""
+    before, after = copy.deepcopy(BASE), copy.deepcopy(BASE)
+    for environment in (before, after):
+        for path, value in {path: value for change in changes for path, value in change.context}.items():
+            _set(environment, path, value)
+    for change in changes:
+        _set(before, change.path, change.before)
+        _set(after, change.path, change.after)
+    return before, after
+
+
+def _is_within(path: Path, other: Path) -> bool:
+    return path[: len(other)] == other
 
 
 def _set(environment: dict[str, Any], path: tuple[str | int, ...], value: Any) -> None:
@@ -105,13 +137,12 @@ CHANGES: tuple[OptionChange, ...] = (
     _in_file("availability_zones", ZONES, {**ZONES, "eu-west-1c": "euw1-az3"}, *_NETWORK),
     _in_file("network", MISSING, {}, _ZONES),
     _in_file("readers", MISSING, (f"{ROLE}/audit",)),
-    _in_file("writers", MISSING, (f"{ROLE}/audit",)),
-    _in_file("administrators", MISSING, (f"{ROLE}/audit",)),
+    _in_file("writers", MISSING, (f"{ROLE}/author",)),
+    _in_file("administrators", MISSING, (f"{ROLE}/rescue",)),
     _in_file("audit", MISSING, {"trail": "own"}),
     _in_file("alarm_topic_arn", MISSING, "arn:aws:sns:eu-west-1:111122223333:alarms"),
     _in_file("budget", MISSING, _BUDGET[1]),
     _in_file("permissions_boundary", MISSING, "arn:aws:iam::111122223333:policy/most"),
-    _in_file("accepted_findings", MISSING, ({**FINDING, "expires": datetime.date(2999, 1, 1)},)),
     _in_file("termination_protection", True, False),
     _in("Tenant", TENANT, "interpreters", {"run": {}}, {"run": {}, "more": {}}),
     _in("Tenant", TENANT, "owner", MISSING, "claims team"),
@@ -192,16 +223,21 @@ CHANGES: tuple[OptionChange, ...] = (
     *(
         OptionChange(
             ("AcceptedFinding", name),
-            ("accepted_findings",),
-            ({**FINDING, "expires": datetime.date(2999, 1, 1)},),
-            ({**FINDING, "expires": datetime.date(2999, 1, 1), name: value},),
+            ("accepted_findings", number, name),
+            _FINDING[name],
+            value,
+            ((("accepted_findings",), [_FINDING] * 5),),
         )
-        for name, value in {
-            **dict.fromkeys(("reason", "owner"), "another"),
-            "finding": "AwsSolutions-S10",
-            "at": "a/c",
-            "expires": datetime.date(2999, 2, 1),
-        }.items()
+        for number, (name, value) in enumerate(
+            {
+                "finding": "AwsSolutions-S10",
+                "at": "a/c",
+                "reason": "another",
+                "owner": "another",
+                "expires": datetime.date(2999, 2, 1),
+            }.items()
+        )
     ),
+    _in_file("accepted_findings", MISSING, (_FINDING,)),
 )
 """One change of every option, except those that only contain other options."""

@@ -14,18 +14,20 @@ from sandpiper.plan.compare import create_plan
 from sandpiper.plan.effects import EFFECT_TEXTS, DeploymentEffect
 from sandpiper.plan.model import Objects
 from sandpiper.plan.option_effects import OPTION_EFFECTS, effects_of
-from tests.support.option_changes import BASE, CHANGES
+from tests.support.option_changes import BASE, CHANGES, together
 from tests.support.plans import FakeAccount, Plans, deployed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from sandpiper.plan.model import Plan, StackPlan
+    from sandpiper.plan.option_effects import OptionEffects
     from tests.support.option_changes import OptionChange
 
 LOCATION = ("name", "account", "region")
 """Options that select which stacks a plan compares with."""
+IN_PLACE = DeploymentEffect.IN_PLACE
 REMOVED = "sandpiper-one-former"
 EMPTY = Objects(total=0, older=0, older_bytes=0, is_all=True)
 
@@ -71,25 +73,59 @@ def tenant_plans(plans: Plans) -> list[Plan]:
     return list(in_both_directions(plans, *environments))
 
 
-def stacks_of(change: OptionChange, plans: Plans, tenant_plans: list[Plan]) -> list[StackPlan]:
-    """Returns the stacks that a change affects, in both directions."""
-    if not change.is_of_one_tenant:
-        both = in_both_directions(plans, *change.environments())
+@pytest.fixture(scope="module")
+def harmless_plans(plans: Plans) -> list[tuple[list[OptionChange], list[Plan]]]:
+    """Plans changes of the whole environment together that have the same effect: nothing, or in place.
+
+    A plan of several changes has no effect that none of them has, and each synthesis takes time.
+    """
+    groups: dict[frozenset[DeploymentEffect], list[OptionChange]] = {frozenset({IN_PLACE}): [], frozenset(): []}
+    for change in CHANGES:
+        group = groups.get(expected(change).effects)
+        if group is not None and not change.is_of_one_tenant and not any(map(change.conflicts_with, group)):
+            group.append(change)
+    return [(group, list(in_both_directions(plans, *together(group)))) for group in groups.values()]
+
+
+@pytest.fixture(scope="module")
+def stacks_of(
+    plans: Plans, tenant_plans: list[Plan], harmless_plans: list[tuple[list[OptionChange], list[Plan]]]
+) -> Callable[[OptionChange], list[StackPlan]]:
+    """Returns a function that returns the stacks that a change affects, in both directions."""
+
+    def find(change: OptionChange) -> list[StackPlan]:
+        if change.is_of_one_tenant:
+            name = f"t{[each for each in CHANGES if each.is_of_one_tenant].index(change)}"
+            return [stack for plan in tenant_plans for stack in plan.stacks if stack.tenant == name]
+        planned = next((both for group, both in harmless_plans if change in group), None)
+        both = planned or in_both_directions(plans, *change.environments())
         return [stack for plan in both for stack in plan.stacks]
-    name = f"t{[each for each in CHANGES if each.is_of_one_tenant].index(change)}"
-    return [stack for plan in tenant_plans for stack in plan.stacks if stack.tenant == name]
+
+    return find
+
+
+def expected(change: OptionChange) -> OptionEffects:
+    model, option = change.option
+    (options,) = [options for each, options in OPTION_EFFECTS.items() if each.__name__ == model]
+    return options[option]
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: ".".join(change.option))
 def test_the_effects_of_an_option_are_those_of_a_plan(
-    plans: Plans, tenant_plans: list[Plan], change: OptionChange
+    stacks_of: Callable[[OptionChange], list[StackPlan]], change: OptionChange
 ) -> None:
-    stacks = stacks_of(change, plans, tenant_plans)
+    stacks = stacks_of(change)
     found = {effect for stack in stacks for effect in stack.effects}
     replaced = {one.type for stack in stacks for one in stack.resources if one.change == "replaced"}
-    model, option = change.option
-    (table,) = [options for each, options in OPTION_EFFECTS.items() if each.__name__ == model]
-    assert (found, replaced) == (set(table[option].effects), set(table[option].replaced))
+    assert (found, replaced) == (set(expected(change).effects), set(expected(change).replaced))
+
+
+def test_changes_that_are_planned_together_are_of_many_options(
+    harmless_plans: list[tuple[list[OptionChange], list[Plan]]],
+) -> None:
+    (in_place, _), (nothing, _) = harmless_plans
+    assert len(in_place) > 10
+    assert len(nothing) > 5
 
 
 def test_options_of_tenants_change_shared_stacks_in_place(tenant_plans: list[Plan]) -> None:
