@@ -1,11 +1,13 @@
 """Assumptions about AWS on which the policies that Sandpiper deploys depend.
 
 The tests run against the embedded AWS, and against AWS with SANDPIPER_TARGET=aws. There they need permissions to create
-and delete buckets, KMS keys, log groups, roles, stacks and state machines. Keys are deleted after seven days.
+and delete buckets, KMS keys, log groups, roles, stacks, state machines, interpreters and trails. Keys are deleted after
+seven days.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
 import uuid
@@ -18,20 +20,28 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandpiper import deployment
-from sandpiper.names import SESSION_FUNCTION_ROLE, role_name_pattern, stack_name
+from sandpiper.audit.check import check_trail
+from sandpiper.environment import Environment
+from sandpiper.names import SESSION_FUNCTION_ROLE, data_bucket_name, role_name_pattern, stack_name
+from sandpiper.plan.deployed import Account
 from sandpiper_contract.bucket_policy import ObjectAccess, customer_key_statement, object_access_statements
+from sandpiper_contract.settings import ACCESS_LOGS_SUFFIX, AUDIT_SUFFIX
+from tests.support.assemblies import synthesise
 from tests.support.iam import allow, any_client, document
 from tests.support.source_vpc import check_credentials_are_useless_elsewhere
-from tests.support.stacks import wait_until_settled
+from tests.support.stacks import delete, wait_until_settled
 from tests.support.target import ENVIRONMENT, ON_AWS, TENANT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
+    from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("aws")
 
 PROPAGATION_SECONDS = 60 if ON_AWS else 0
 """How long IAM on AWS may take until a new policy applies."""
+DELIVERY_SECONDS = 1_800
+"""How long the delivery of a log file may take. CloudTrail delivers in about five minutes on average."""
 TENANT_TAGS = {"sandpiper:environment": "probe", "sandpiper:tenant": "claims"}
 CUSTOMER_KEY: Any = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
 
@@ -40,9 +50,9 @@ def account() -> str:
     return boto3.client("sts").get_caller_identity()["Account"]
 
 
-def eventually(call: Callable[[], Any]) -> Any:
-    """Returns the result of a call. Retries it while IAM may not have applied a change."""
-    end = time.monotonic() + PROPAGATION_SECONDS
+def eventually(call: Callable[[], Any], *, seconds: int = PROPAGATION_SECONDS) -> Any:
+    """Returns the result of a call. Retries it while AWS may not have applied a change, by default of IAM."""
+    end = time.monotonic() + seconds
     while True:
         try:
             return call()
@@ -271,3 +281,51 @@ def test_generated_names_of_roles_match_the_patterns_of_policies() -> None:
         of_session_functions = role_name_pattern(environment, SESSION_FUNCTION_ROLE)
         assert [name for name in ids if fnmatchcase(names[name], of_session_functions)] == [ids[0]]
         boto3.client("cloudformation").delete_stack(StackName=stack)
+
+
+def test_trail_delivers_events_of_an_interpreter_to_its_bucket(tmp_path: Path) -> None:
+    """On the embedded AWS, which delivers no log files, it checks only that the trail records."""
+    cloudformation, region = boto3.client("cloudformation"), boto3.Session().region_name or ""
+    options: dict[str, Any] = {"name": "probe", "account": account(), "region": region, "owner": "a probe"}
+    environment: dict[str, Any] = {
+        **options,
+        "interpreters": {"run": {}},
+        "audit": {"trail": "own"},
+        "data_bucket": {"retain": False},
+    }
+    resources = synthesise(tmp_path, environment)["sandpiper-probe-storage"].content["Resources"]
+    body = json.dumps({"Resources": resources})
+    stack = cloudformation.create_stack(StackName=f"probe-{uuid.uuid4().hex[:8]}", TemplateBody=body)["StackId"]
+    control: Any = boto3.client("bedrock-agentcore-control")
+    name = f"probe__{uuid.uuid4().hex[:8]}"
+    interpreter = control.create_code_interpreter(name=name, networkConfiguration={"networkMode": "SANDBOX"})
+    try:
+        assert wait_until_settled(stack) == "CREATE_COMPLETE"
+        checked = check_trail(Account(boto3.Session(), None), Environment.model_validate(environment))
+        assert checked is not None
+        assert checked.problems == ()
+        data: Any = boto3.client("bedrock-agentcore")
+        identifier = interpreter["codeInterpreterId"]
+        session = data.start_code_interpreter_session(codeInterpreterIdentifier=identifier)["sessionId"]
+        data.stop_code_interpreter_session(codeInterpreterIdentifier=identifier, sessionId=session)
+        bucket = data_bucket_name("probe", account(), region) + AUDIT_SUFFIX
+        if ON_AWS:
+            event = eventually(lambda: event_in(bucket, identifier), seconds=DELIVERY_SECONDS)
+            assert event["eventName"] == "StartCodeInterpreterSession"
+        boto3.client("s3").delete_bucket_policy(Bucket=bucket)  # it denies every deletion of a log file
+        for each in (bucket, bucket.removesuffix(AUDIT_SUFFIX) + ACCESS_LOGS_SUFFIX):
+            boto3.resource("s3").Bucket(each).object_versions.delete()
+    finally:
+        control.delete_code_interpreter(codeInterpreterId=interpreter["codeInterpreterId"])
+        delete(stack)
+
+
+def event_in(bucket: str, interpreter: str) -> dict[str, Any]:
+    """Returns the start of a session in a log file. Raises ClientError, for `eventually`, while there is none."""
+    for item in boto3.resource("s3").Bucket(bucket).objects.all():
+        if item.key.endswith(".json.gz"):
+            for event in json.loads(gzip.decompress(item.get()["Body"].read())).get("Records", []):
+                resources = {each.get("ARN", "") for each in event.get("resources", [])}
+                if event["eventName"].startswith("Start") and any(arn.endswith(interpreter) for arn in resources):
+                    return event
+    raise ClientError({"Error": {"Code": "NotDelivered", "Message": "no event yet"}}, "GetObject")
