@@ -64,7 +64,7 @@ def folders(count: int, parent: str = "bucket/exports") -> str:
 
 def roles(prefix: str, count: int) -> str:
     """Returns a list of roles."""
-    return "[" + ", ".join(f"{ROLE}/path/of/the/role/{prefix}-{number}" for number in range(count)) + "]"
+    return "[" + ", ".join(f"{ROLE}/a/very/long/path/of/the/role/{prefix}-{number}" for number in range(count)) + "]"
 
 
 def in_the_network(interpreters: int, each: int) -> str:
@@ -156,10 +156,10 @@ BAD: dict[str, tuple[str, str, str]] = {
         "is set, but Sandpiper does not manage the policy of the existing bucket existing",
     ),
     "more roles than the bucket's policy can hold": (
-        one() + "".join(f"{option}: {roles(option, 50)}\n" for option in ("readers", "writers")),
+        one() + "".join(f"{option}: {roles(option, 50)}\n" for option in ("readers", "writers", "administrators")),
         "readers",
-        "is too long: the policy of the data bucket names 100 roles and 0 existing execution roles, and has up to "
-        "34,357 bytes",
+        "is too long: the policy of the data bucket names 150 roles and 0 existing execution roles, and has up to "
+        "22,599 bytes",
     ),
     "folders without a role": (
         one("execution_role: none", "write: [s3://bucket/out/]"),
