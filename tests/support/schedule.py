@@ -25,6 +25,7 @@ GROUPS = {
         "test_callers",
         "test_charting_agent",
         "test_collected_files",
+        "test_data_access_attacks",
         "test_data_key",
         "test_deployment_policy",
         "test_failed_deployment",
