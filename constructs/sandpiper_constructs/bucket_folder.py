@@ -74,15 +74,17 @@ class BucketFolder:
         """The ARN pattern of all objects in the folder."""
         return self.bucket.arn_for_objects(self.key_pattern)
 
-    def object_statement(self, *actions: str, vpc: str | None = None) -> iam.PolicyStatement:
+    def object_statement(self, *actions: str, names: str = "*", vpc: str | None = None) -> iam.PolicyStatement:
         """Returns a statement that allows actions on the objects, such as `s3:GetObject`.
 
         Args:
             actions: the actions.
+            names: pattern of the objects in the folder. Default: all objects.
             vpc: id of the VPC that requests must come from, through an endpoint for S3. Default: requests from
                 anywhere.
         """
-        return _statement(s3_statements.object_statement(actions, self.objects_arn, self._owner, vpc))
+        objects = self.bucket.arn_for_objects(f"{self.path}/{names}")
+        return _statement(s3_statements.object_statement(actions, objects, self._owner, vpc))
 
     def list_statement(self, vpc: str | None = None) -> iam.PolicyStatement:
         """Returns a statement that allows listing the keys of the folder and no others.

@@ -63,6 +63,10 @@ class CodeInterpreterBase(Construct):
         """Allows `grantee` to start sessions, run code in them and stop them, which is all that a run needs."""
         return self._grant_start(grantee, RUN_ACTIONS)
 
+    def grant_list_sessions(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allows `grantee` to list the sessions of all callers."""
+        return self._grant(grantee, ("ListCodeInterpreterSessions",))
+
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allows `grantee` to run code in sessions that other principals start, and to get their state."""
         return self._grant(grantee, INVOKE_ACTIONS)

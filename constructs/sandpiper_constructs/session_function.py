@@ -7,6 +7,7 @@ Its role is limited to the tenant's interpreters and folder. By default the func
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 from aws_cdk import Duration, Tags
@@ -43,6 +44,24 @@ MAX_CONCURRENCY = 1_000
 def interpreter_ids(interpreters: Mapping[str, CodeInterpreterBase]) -> str:
     """Returns a JSON object of interpreter keys and identifiers, the default first, for the function and the CLI."""
     return json.dumps({key: interpreter.interpreter_id for key, interpreter in interpreters.items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchLimits:
+    """What batches may use of the account's quotas.
+
+    A session of a batch lives only during an invocation, so the function's reserved concurrency limits the sessions of
+    all batches together.
+
+    Attributes:
+        max_concurrency: maximum number of concurrent sessions of one batch.
+        seconds_between_calls: the least time between two calls to a session of a batch. Default: no limit. With the
+            total number of concurrent sessions divided by the calls per second that batches may use, batches stay below
+            that rate.
+    """
+
+    max_concurrency: int
+    seconds_between_calls: float = 0
 
 
 class SessionFunction(Construct):
@@ -83,6 +102,7 @@ class SessionFunction(Construct):
         timeout_seconds: int = MAX_TIMEOUT_SECONDS,
         reserved_concurrency: int | None = None,
         session_seconds: Mapping[str, tuple[int, int]] | None = None,
+        batch_limits: BatchLimits | None = None,
         log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO",
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         key: kms.IKey | None = None,
@@ -105,6 +125,7 @@ class SessionFunction(Construct):
                 Default: no reservation.
             session_seconds: default and maximum session lifetime in seconds by interpreter key. Default: 300 and
                 3,600.
+            batch_limits: limits of batches. Default: the function runs no batches.
             log_level: Default: `INFO`.
             log_retention: how long logs are kept. Default: one month.
             key: KMS key of the environment variables and of the log group. The policy of the key must allow both.
@@ -153,6 +174,7 @@ class SessionFunction(Construct):
                 settings.PREFIX: folder.path,
                 settings.INTERPRETERS: interpreter_ids(interpreters),
                 **({settings.SESSION_SECONDS: json.dumps(session_seconds)} if session_seconds else {}),
+                **_batch_environment(batch_limits),
                 "POWERTOOLS_SERVICE_NAME": service,
                 "POWERTOOLS_METRICS_NAMESPACE": metrics.NAMESPACE,
                 "POWERTOOLS_LOG_LEVEL": log_level,
@@ -161,6 +183,8 @@ class SessionFunction(Construct):
         )
         for interpreter in interpreters.values():
             interpreter.grant_run(function)
+            if batch_limits is not None:
+                interpreter.grant_list_sessions(function)  # to stop those of a batch that was stopped
         self.function = cast("lambda_.IFunction", function)
 
 
@@ -176,6 +200,13 @@ def _require_valid_lifetimes(
                 f"session_seconds of {key!r} is {default}, {maximum}; allowed: a default and a maximum of {shortest} "
                 f"to {longest} seconds, the default at most the maximum"
             )
+
+
+def _batch_environment(limits: BatchLimits | None) -> dict[str, str]:
+    if limits is None:
+        return {}
+    values = {"maxConcurrency": limits.max_concurrency, "secondsBetweenCalls": limits.seconds_between_calls}
+    return {settings.BATCH_LIMITS: json.dumps(values)}
 
 
 def packed_code_runner(runtime: str) -> lambda_.Code:

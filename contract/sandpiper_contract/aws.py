@@ -85,13 +85,14 @@ ENVIRONMENT_TAG = "sandpiper:environment"
 TENANT_TAG = "sandpiper:tenant"
 OWNER_TAG = "sandpiper:owner"
 COMPONENT_TAG = "sandpiper:component"
-"""Tag of the roles of session functions and of the roles that readers of a workflow assume.
+"""Tag of the roles of session functions and of batch workflows, and of the roles that readers of a workflow assume.
 
 The S3 endpoint of a network and the policy of the data bucket name roles by this tag: their names do not exist before
 the roles, which are created after the network and the bucket.
 """
 SESSION_FUNCTION = "session-function"
 WORKFLOW_READER = "workflow-reader"
+BATCH_WORKFLOW = "batch-workflow"
 """The values of `COMPONENT_TAG`."""
 
 SESSION_STOPPER_TYPE = "Custom::SandpiperLiveSessions"

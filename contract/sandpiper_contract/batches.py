@@ -202,7 +202,7 @@ class BatchSummary(Record):
 class BatchState(Record):
     """The results of a batch, as far as they are written."""
 
-    finished: Annotated[bool, Boolean(), "Whether all results and the summary are written."]
+    finished: Annotated[bool, Boolean(), "Whether all results and the summary are written, if the batch was prepared."]
     written: Annotated[int, _Count, "The number of items whose results are written."]
     results_uri: Annotated[
         S3Object, S3Uri(), "One line for each item, in their order: `index` and `result` or `error`."

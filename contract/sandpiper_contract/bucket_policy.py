@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from sandpiper_contract.aws import COMPONENT_TAG, ENVIRONMENT_TAG, TENANT_TAG, WORKFLOW_READER
-from sandpiper_contract.settings import INPUTS, RECORD_NAME, RUNS, SANDBOX
+from sandpiper_contract.aws import BATCH_WORKFLOW, COMPONENT_TAG, ENVIRONMENT_TAG, TENANT_TAG, WORKFLOW_READER
+from sandpiper_contract.settings import BATCH_ITEMS_NAME, INPUTS, RECORD_NAME, RUNS, SANDBOX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,7 +84,10 @@ def object_access_statements(bucket_arn: str, role_arn_prefix: str, access: Obje
     every_action = {"Action": "s3:*"}
     writes = {"NotAction": list(OBJECT_READS)}
     all_tenants = {"Resource": f"{tenants}/*"}
-    reader = {f"aws:PrincipalTag/{COMPONENT_TAG}": WORKFLOW_READER}
+    component = f"aws:PrincipalTag/{COMPONENT_TAG}"
+    reader = {component: WORKFLOW_READER}
+    batch_workflow = {component: BATCH_WORKFLOW}
+    readers_of_runs = {component: [WORKFLOW_READER, BATCH_WORKFLOW]}
 
     statements = [
         _deny("OnlyRolesOfTenants", every_action, all_tenants, _unless(tenant_roles, *named)),
@@ -108,7 +111,7 @@ def object_access_statements(bucket_arn: str, role_arn_prefix: str, access: Obje
             "InputsAndRunsOfSessionFunctions",
             every_action,
             {"Resource": [f"{own_tenant}/{part}/*" for part in (INPUTS, RUNS)]},
-            {**_only(tenant_roles), **_unless(session_functions, *exempt), "StringNotEquals": reader},
+            {**_only(tenant_roles), **_unless(session_functions, *exempt), "StringNotEquals": readers_of_runs},
         ),
         # Not limited to a name: a role with the tag is never more than a reader, whatever its name.
         _deny(
@@ -117,7 +120,13 @@ def object_access_statements(bucket_arn: str, role_arn_prefix: str, access: Obje
             {"NotResource": [bucket_arn, f"{own_tenant}/{RUNS}/*"]},
             {"StringEquals": reader},
         ),
-        _deny("WorkflowReadersOnlyRead", writes, all_tenants, {"StringEquals": reader}),
+        _deny(
+            "BatchWorkflowsOnlyItems",
+            every_action,
+            {"NotResource": [bucket_arn, f"{own_tenant}/{RUNS}/*/{BATCH_ITEMS_NAME}"]},
+            {"StringEquals": batch_workflow},
+        ),
+        _deny("WorkflowReadersOnlyRead", writes, all_tenants, {"StringEquals": readers_of_runs}),
         _deny(
             "RecordsOfSessionFunctions",
             writes,

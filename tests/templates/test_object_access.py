@@ -193,6 +193,22 @@ def test_reader_of_a_workflow_reads_runs_of_its_tenant_only(policy: Policy) -> N
     assert not {key for action, key in accessible(policy, SESSION_FUNCTION, CLAIMS | READER_TAG) if action == WRITE}
 
 
+BATCH_WORKFLOW = role("sandpiper-one-claims-RunBatchRole1A2B3C4D-ABCDEFGHIJKL")
+BATCH_TAG = {"sandpiper:component": "batch-workflow"}
+
+
+def test_workflow_of_batches_reads_only_their_items(policy: Policy) -> None:
+    items = "tenants/claims/runs/sandpiper-one-claims-run-batch/nightly-1/items.jsonl"
+    assert is_allowed(policy, BATCH_WORKFLOW, READ, items, CLAIMS | BATCH_TAG)
+    assert not is_allowed(policy, BATCH_WORKFLOW, WRITE, items, CLAIMS | BATCH_TAG)
+    assert accessible(policy, BATCH_WORKFLOW, CLAIMS | BATCH_TAG) == set()
+    assert not is_allowed(policy, BATCH_WORKFLOW, READ, items, CLAIMS_2 | BATCH_TAG)
+    assert not is_allowed(policy, BATCH_WORKFLOW, READ, items, CLAIMS), "the tag is necessary"
+    for stranger in ("administrator with the tags of a tenant", "session function of another environment"):
+        arn, tags = STRANGERS[stranger]
+        assert not is_allowed(policy, arn, READ, items, {**tags, **BATCH_TAG}), "the tag alone is not enough"
+
+
 def test_named_roles_have_access_to_all_tenants_and_never_write_records(policy: Policy) -> None:
     reads = {(action, key) for action in READS for key in (*KEYS, OWN_FILE.replace("/one/", "/two/"))}
     writes = {(action, key) for action in WRITES for _, key in reads}

@@ -69,6 +69,8 @@ def finish(operations: Operations, folder: BatchFolder, request: FinishBatch) ->
         StorageError: S3 failed.
     """
     batch = folder.read_batch()
+    if batch is None and request.stopped:
+        return BatchState(True, 0, folder.address(RESULTS_NAME), folder.address(SUMMARY_NAME))
     if batch is None:
         raise InvalidRequest(f"no batch has been prepared for {folder.execution}; allowed: after prepare_batch")
     progress = _load(folder, [request.stopped, operations.run.redrive])

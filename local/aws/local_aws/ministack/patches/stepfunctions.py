@@ -27,6 +27,7 @@ from local_aws.ministack.patches.stepfunctions_integrations import (
     sdk_error,
     sdk_permissions,
 )
+from local_aws.ministack.patches.stepfunctions_map import run_distributed_map
 from local_aws.settings import ACCOUNT, REGION
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class _Execution:
 
 
 _execution: contextvars.ContextVar[_Execution] = contextvars.ContextVar("execution")
+_task_execution: contextvars.ContextVar[Input | None] = contextvars.ContextVar("task_execution", default=None)
+"""The record of the execution whose task runs."""
 _sdk_call: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVar("sdk_call", default=None)
 """Service and operation of the `aws-sdk` task that is about to send its request, as its resource names them."""
 _run_execution, _fail_execution, _test_state, _call_lambda = (
@@ -58,8 +61,7 @@ _run_execution, _fail_execution, _test_state, _call_lambda = (
 )
 _invoke_with_callback, _invoke_sdk = stepfunctions._invoke_with_callback, stepfunctions._invoke_aws_sdk_integration
 _start, _start_sync = stepfunctions._invoke_nested_start_execution, stepfunctions._invoke_nested_start_execution_sync
-_run_map, _read_items, _read_object = (
-    stepfunctions._run_distributed_map,
+_read_items, _read_object = (
     stepfunctions._read_map_items,
     stepfunctions._s3_object_text,
 )
@@ -120,7 +122,11 @@ def test_state(parameters: Input) -> Any:
 def execute_task(state: Input, raw_input: Any, execution: Input, context: Input) -> Any:
     """Runs a Task state, whose context object has the number of redrives. RedriveExecution is not emulated."""
     context["Execution"].setdefault("RedriveCount", 0)
-    return _execute_task(state, raw_input, execution, context)
+    token = _task_execution.set(execution)
+    try:
+        return _execute_task(state, raw_input, execution, context)
+    finally:
+        _task_execution.reset(token)
 
 
 def run_sub_machine(states: Input, start_at: str, raw_input: Any, execution: Input, context: Input) -> Any:
@@ -139,7 +145,9 @@ def run_sub_machine(states: Input, start_at: str, raw_input: Any, execution: Inp
 
 
 def call_lambda(function: str, event: object) -> object:
-    """Invokes a function, if the role has the permission."""
+    """Invokes a function, if the role has the permission. A retry after the execution was stopped invokes nothing."""
+    if (_task_execution.get() or {"status": "RUNNING"})["status"] != "RUNNING":
+        raise stepfunctions._ExecutionError("States.Runtime", "The execution was stopped")
     _require_function(function)
     return _call_lambda(function, event)
 
@@ -188,7 +196,7 @@ def call_service(
 def run_map(state: Input, raw_input: Any, effective: Any, iterator: Input, execution: Input, context: Input) -> Any:
     """Runs a Distributed Map. Its role needs the permission to start the child executions."""
     _require("states:StartExecution", _execution.get().state_machine_arn, START_EXECUTION_ERROR)
-    return _run_map(state, raw_input, effective, iterator, execution, context)
+    return run_distributed_map(state, raw_input, effective, iterator, execution, context)
 
 
 def read_items(reader: Input, effective: Any, context: Input) -> Any:
