@@ -190,23 +190,25 @@ def test_buckets_match_the_template(deployed: tuple[Environments, Path]) -> None
     key = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": parameter["Parameter"]["Value"]}
     assert encryption(data) == {"ApplyServerSideEncryptionByDefault": key, "BucketKeyEnabled": True}
     assert encryption(f"{data}-logs")["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
-    assert expirations(f"{data}-logs") == {"": (365, None)}
+    assert expirations(f"{data}-logs") == {"": (365, 90)}
     assert expirations(data) == {
         "": (None, 90),
-        "tenants/claims/runs/": (365, None),
-        "tenants/claims/inputs/": (365, None),
-        "tenants/analytics/runs/": (365, None),
-        "tenants/analytics/inputs/": (365, None),
+        "tenants/claims/": (365, None),
+        "tenants/claims/sandbox/": (90, None),
+        "tenants/analytics/": (365, None),
+        "tenants/analytics/sandbox/": (90, None),
     }
+    assert expirations(f"{data}-audit") == {"": (400, 90)}
     s3 = any_client("s3")
-    assert s3.get_bucket_versioning(Bucket=data)["Status"] == "Enabled"
-    assert s3.get_bucket_logging(Bucket=data)["LoggingEnabled"]["TargetBucket"] == f"{data}-logs"
-    for name in (data, f"{data}-logs"):
+    for name in (data, f"{data}-audit"):
+        assert s3.get_bucket_logging(Bucket=name)["LoggingEnabled"]["TargetBucket"] == f"{data}-logs"
+    for name in (data, f"{data}-logs", f"{data}-audit"):
+        assert s3.get_bucket_versioning(Bucket=name)["Status"] == "Enabled"
         owner = s3.get_bucket_ownership_controls(Bucket=name)["OwnershipControls"]["Rules"]
         assert owner == [{"ObjectOwnership": "BucketOwnerEnforced"}]
         assert set(s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"].values()) == {True}
         statements = json.loads(s3.get_bucket_policy(Bucket=name)["Policy"])["Statement"]
-        conditions = [each["Condition"] for each in statements if each["Effect"] == "Deny"]
+        conditions = [each.get("Condition") for each in statements if each["Effect"] == "Deny"]
         assert {"Bool": {"aws:SecureTransport": "false"}} in conditions
         assert {"NumericLessThan": {"s3:TlsVersion": 1.2}} in conditions
         tags = {each["Key"]: each["Value"] for each in s3.get_bucket_tagging(Bucket=name)["TagSet"]}
