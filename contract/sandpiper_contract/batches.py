@@ -195,7 +195,9 @@ class BatchSummary(Record):
     calls: Annotated[int, Integer(0, 2**53, "calls"), "Calls to AgentCore, as far as known."] = 0
     session_seconds: Annotated[float, Number("seconds"), "Total time of sessions, as far as known."] = 0.0
     bytes: Annotated[int, Integer(0, 2**53, "bytes"), "Total size of the returned files."] = 0
-    estimated_usd: Annotated[float | None, Number("USD"), "Estimated cost at list prices."] = None
+    estimated_usd: Annotated[
+        float | None, Number("USD"), "Estimated cost at list prices: AgentCore, Lambda and Step Functions."
+    ] = None
 
 
 @record

@@ -21,6 +21,7 @@ class Prices:
         vcpu_hour: an hour of a processor of a session. AgentCore bills what a session uses, by the second.
         gb_hour: an hour of a gigabyte of memory of a session, by its peak.
         lambda_gb_second: a second of a gigabyte of memory of a function, by architecture. First tier.
+        state_transition: a state transition of a standard workflow.
         as_of: the month of the prices.
         sources: the pages of the prices.
     """
@@ -30,10 +31,12 @@ class Prices:
     lambda_gb_second: Mapping[str, float] = field(
         default_factory=lambda: {"arm64": 0.0000133334, "x86_64": 0.0000166667}
     )
+    state_transition: float = 0.000025
     as_of: str = "2026-11"
     sources: tuple[str, ...] = (
         "https://aws.amazon.com/bedrock/agentcore/pricing/",
         "https://aws.amazon.com/lambda/pricing/",
+        "https://aws.amazon.com/step-functions/pricing/",
     )
 
 

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from code_runner.batches import item_formats
+from code_runner.batches.cost import estimated_usd
 from code_runner.batches.item_results import outcome_of
 from code_runner.batches.item_runner import item_request
 from code_runner.batches.metered_clients import MeteredClients
@@ -191,7 +192,7 @@ def test_a_summary_can_be_stored_at_any_item_and_continued(outcomes: list[Any], 
             else:
                 counter.add_result({**RESULT, "exitCode": outcome or 0, "files": [{"size": 5}]})
                 counter.add_usage({"calls": 5, "seconds": 1.5})
-    assert whole.summary() == continued.summary()
+    assert whole.summary(1.5) == continued.summary(1.5)
     summary = whole.summary()
     results = [outcome for outcome in outcomes if not isinstance(outcome, str)]
     assert (summary.count, summary.succeeded, summary.failed) == (
@@ -203,6 +204,17 @@ def test_a_summary_can_be_stored_at_any_item_and_continued(outcomes: list[Any], 
         sum(1 for result in results if result),
         5 * len(results),
         5 * len(results),
+    )
+
+
+def test_the_cost_is_estimated_from_list_prices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1024")
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    counter = SummaryCounter()
+    counter.add_result({**RESULT, "executionTimeMs": 3_600_000})
+    counter.add_usage({"calls": 5, "seconds": 7_200})
+    assert estimated_usd(counter, 10) == pytest.approx(
+        0.0895 + 2 * 0.00945 + 7_200 * 0.0000133334 + 30 * 0.000025, abs=1e-6
     )
 
 

@@ -10,6 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from code_runner.agentcore.service_errors import AWS_ERRORS, from_service
+from code_runner.batches.cost import estimated_usd
 from code_runner.batches.item_results import WINDOW_ITEMS, outcomes
 from code_runner.batches.item_runner import STOPPED_NAME
 from code_runner.batches.stream_upload import StreamUpload
@@ -81,7 +82,8 @@ def finish(operations: Operations, folder: BatchFolder, request: FinishBatch) ->
         _save(folder, progress)
         return _state(folder, progress)
     progress.upload.complete()
-    summary = progress.counter.summary()
+    children = -(-batch.count // (batch.request.items_per_session or 1))
+    summary = progress.counter.summary(estimated_usd(progress.counter, children))
     folder.write_json(SUMMARY_NAME, summary.to_json())
     folder.write_json(PROGRESS_NAME, {})
     if not request.stopped:

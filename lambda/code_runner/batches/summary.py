@@ -52,6 +52,7 @@ class SummaryCounter:
 
     succeeded: int = 0
     programs_failed: int = 0
+    execution_seconds: float = 0.0
     calls: int = 0
     session_seconds: float = 0.0
     bytes: int = 0
@@ -64,6 +65,7 @@ class SummaryCounter:
         self.programs_failed += result["exitCode"] != 0
         self.bytes += sum(file["size"] for file in result["files"])
         self.durations.add(result["executionTimeMs"])
+        self.execution_seconds += result["executionTimeMs"] / 1000
 
     def add_error(self, name: str) -> None:
         """Counts an item with an error."""
@@ -74,7 +76,7 @@ class SummaryCounter:
         self.calls += int(usage["calls"])
         self.session_seconds += usage["seconds"]
 
-    def summary(self) -> BatchSummary:
+    def summary(self, estimated_usd: float | None = None) -> BatchSummary:
         """Returns the summary of the items so far."""
         failed = self.failures.total()
         return BatchSummary(
@@ -88,6 +90,7 @@ class SummaryCounter:
             calls=self.calls,
             session_seconds=round(self.session_seconds, 3),
             bytes=self.bytes,
+            estimated_usd=estimated_usd,
         )
 
     def to_json(self) -> dict[str, object]:
