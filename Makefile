@@ -7,6 +7,7 @@ UV := .venv/bin/uv
 UV_VERSION := 0.13.8
 RUNTIMES := $(patsubst %,local/runtimes/%/.venv/.ready,sandbox ministack lambda)
 PRODUCT := .venv/.product node_modules/.ready $(RUNTIMES)
+CHECKERS := tests/policy/oracle/node_modules/.ready tools/checkov/.venv/.ready
 LOCKED := locked/default.txt locked/longer.txt
 
 # Folders that `cdk synth -o DIR` wrote. They contain copies of Python sources, which are not checked. The CDK writes a
@@ -54,11 +55,11 @@ bench: setup ## measure speed and size, as ratios within one run: ARGS=synth for
 	@python -m tests.benchmarks $(ARGS)
 
 setup: ## install what is missing, from the lock files
-	@$(MAKE) -s --no-print-directory -j 2 $(PRODUCT) .venv/.ready tests/policy/oracle/node_modules/.ready
+	@$(MAKE) -s --no-print-directory -j 2 $(PRODUCT) .venv/.ready $(CHECKERS)
 
 clean: ## stop the embedded AWS and remove what was installed and built
 	-@[ ! -x .venv/bin/sandpiper ] || sandpiper local stop
-	rm -rf .venv node_modules tools/prose/node_modules tests/policy/oracle/node_modules build out cdk.out .sandpiper local/runtimes/*/.venv
+	rm -rf .venv node_modules tools/prose/node_modules $(CHECKERS:/.ready=) build out cdk.out .sandpiper local/runtimes/*/.venv
 
 # Each stamp is inside the folder whose state it records, so that deleting the folder deletes the stamp.
 
@@ -102,6 +103,11 @@ tools/prose/node_modules/.ready: .venv/.ready tools/prose/package-lock.json
 tests/policy/oracle/node_modules/.ready: .venv/.product tests/policy/oracle/package-lock.json
 	@echo "· reference policy evaluator"
 	@npm ci --silent --no-fund --no-audit --prefix tests/policy/oracle
+	@touch $@
+
+tools/checkov/.venv/.ready: .venv/bin/uv tools/checkov/uv.lock
+	@echo "· checkov"
+	@$(UV) sync -q --frozen --compile-bytecode --no-progress --project tools/checkov
 	@touch $@
 
 local/runtimes/sandbox/.venv/.ready: .venv/.product $(addprefix local/agentcore/local_agentcore/,libraries.py $(LOCKED))

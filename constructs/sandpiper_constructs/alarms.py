@@ -14,6 +14,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from sandpiper_constructs.metrics import execution_metric, run_metric
+from sandpiper_constructs.nag_suppressions import ALARM_ACTION, accept
 from sandpiper_contract.metrics import Metric
 
 if TYPE_CHECKING:
@@ -94,6 +95,9 @@ class Alarms(Construct):
             for alarm in self.alarms:
                 alarm.add_alarm_action(action)
                 alarm.add_ok_action(action)
+        else:
+            for alarm in self.alarms:
+                accept(alarm, {ALARM_ACTION: "No topic is set. The alarm is visible in CloudWatch and its dashboard."})
 
     def _alarm(self, spec: AlarmSpec, name: str) -> cloudwatch.Alarm:
         return cloudwatch.Alarm(

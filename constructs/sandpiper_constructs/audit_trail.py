@@ -10,6 +10,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from sandpiper_constructs.log_bucket import LogBucket
+from sandpiper_constructs.nag_suppressions import TRAIL_KEY, TRAIL_LOG_GROUP, TRAIL_REGIONS, accept
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,6 +112,18 @@ class AuditTrail(Construct):
         )
         # The same form as in the API, with which `sandpiper status` compares it.
         trail.add_property_override("AdvancedEventSelectors", [each.to_json() for each in selectors])
+        accept(
+            trail,
+            {
+                TRAIL_LOG_GROUP: "CloudTrail stores the events in S3, where they can be queried.",
+                TRAIL_REGIONS: "The trail records one environment, whose resources are all in one region.",
+                **(
+                    {TRAIL_KEY: "Without a key, S3 encrypts log files with keys of AWS (SSE-S3)."}
+                    if key is None
+                    else {}
+                ),
+            },
+        )
         # CloudTrail checks at creation whether it can write.
         trail.node.add_dependency(cast("Construct", self.bucket.policy))
 

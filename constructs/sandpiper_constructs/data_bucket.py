@@ -15,6 +15,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from sandpiper_constructs.log_bucket import MIN_TLS_VERSION, LogBucket
+from sandpiper_constructs.nag_suppressions import BUCKET_KEY, BUCKET_REPLICATION, accept
 from sandpiper_constructs.removal import removal_policy
 from sandpiper_constructs.tokens import is_valid
 from sandpiper_contract.aws import ROLE_ARN
@@ -134,6 +135,11 @@ class DataBucket(Construct):
                 ),
             ],
         )
+        no_replica = (
+            "Old versions restore objects. A replica would be a second copy of data, with separate access rules."
+        )
+        no_key = "Without a key, S3 encrypts objects with keys of AWS (SSE-S3)."
+        accept(self.bucket, {BUCKET_REPLICATION: no_replica, **({BUCKET_KEY: no_key} if key is None else {})})
         stack, arn = Stack.of(self), self.bucket.bucket_arn
         statements = [customer_key_statement(arn)]
         if object_access is not None:

@@ -13,6 +13,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_route53resolver as resolver
 from constructs import Construct
 
+from sandpiper_constructs.nag_suppressions import accept_log
 from sandpiper_constructs.principals import service_principal
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ class DnsFirewall(Construct):
             removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
             encryption_key=key,
         )
+        accept_log(group, key, "The log of DNS queries contains names and addresses of hosts.")
         # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-CWL.html
         allowed = group.add_to_resource_policy(
             iam.PolicyStatement(

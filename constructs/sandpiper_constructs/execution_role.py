@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 
-from sandpiper_constructs.nag_suppressions import acknowledge_wildcards
+from sandpiper_constructs.nag_suppressions import accept_policies
 from sandpiper_constructs.principals import service_principal
 from sandpiper_contract.aws import AGENTCORE, INTERPRETER_NAME, MAX_INLINE_POLICY_CHARACTERS
 from sandpiper_contract.s3_statements import READ_ACTIONS, WRITE_ACTIONS
@@ -106,11 +106,12 @@ class ExecutionRole(iam.Role):
             description=f"Permissions of code in sessions of {interpreter_name}",
             inline_policies={} if folders.is_empty else {"Folders": folders},
         )
-        acknowledge_wildcards(
-            self,
-            {
-                folder.objects_arn: f"Code chooses the names of its files, in a folder that it may {verb}."
-                for folders, verb in ((read, "read"), (write, "write"))
-                for folder in folders
-            },
-        )
+        if read or write:
+            accept_policies(
+                self,
+                {
+                    folder.objects_arn: f"Code chooses the names of its files, in a folder that it may {verb}."
+                    for folders, verb in ((read, "read"), (write, "write"))
+                    for folder in folders
+                },
+            )

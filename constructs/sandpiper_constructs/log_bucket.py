@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from aws_cdk import Duration
 from aws_cdk import aws_s3 as s3
 
+from sandpiper_constructs.nag_suppressions import BUCKET_ACCESS_LOG, BUCKET_KEY, BUCKET_REPLICATION, accept
 from sandpiper_constructs.removal import removal_policy
 
 if TYPE_CHECKING:
@@ -66,6 +67,16 @@ class LogBucket(s3.Bucket):
                     noncurrent_version_expiration=Duration.days(old_version_days),
                 )
             ],
+        )
+        accept(
+            self,
+            {
+                BUCKET_KEY: "S3 does not deliver access logs to a bucket with a customer managed key. It uses SSE-S3.",
+                BUCKET_REPLICATION: "Log files expire. Old versions restore those that were overwritten or deleted.",
+                **(
+                    {BUCKET_ACCESS_LOG: "Every delivery of a log would be logged again."} if access_logs is None else {}
+                ),
+            },
         )
         if self.policy is not None:  # a retained bucket must still require TLS
             self.policy.apply_removal_policy(removal_policy(retain=retain))

@@ -1,38 +1,121 @@
-"""Acknowledges cdk-nag findings about wildcards in policies, each with its reason.
+"""Accepts findings of cdk-nag and checkov at their resource, each with its reason. No rule is disabled.
 
-An acknowledgement belongs in the file that creates the role. No rule is disabled.
+An acceptance belongs in the file that creates the resource. It is used by the rule packs that an app adds and has no
+effect without them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
-from aws_cdk import Acknowledgment, Stack, Validations
+from aws_cdk import Stack, Validations
 
 from sandpiper_constructs.template_text import template_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aws_cdk import CfnResource
+    from aws_cdk import aws_kms as kms
     from constructs import IConstruct
 
+NIST, HIPAA, PCI, SERVERLESS = "NIST.800.53.R5", "HIPAA.Security", "PCI.DSS.321", "Serverless"
+"""Names of rule packs of cdk-nag. https://github.com/cdklabs/cdk-nag/blob/main/RULES.md"""
+_OWN_POLICY = "An inline policy belongs to one role and is deleted with it. A managed policy can be attached elsewhere."
+_ACKNOWLEDGED = Validations.ACKNOWLEDGED_RULES_METADATA_KEY
 
-def acknowledge_wildcards(role: IConstruct, reasons: Mapping[str, str]) -> None:
-    """Accepts resources with a `*` in the role's policies (rule IAM5).
 
-    The id of an acknowledgement includes the name of the rule pack. Without it, cdk-nag removes the finding from the
-    report instead of listing it with its reason.
+@dataclass(frozen=True)
+class Rule:
+    """A rule of cdk-nag, and the check of checkov for the same property.
+
+    Attributes:
+        name: the name of the rule in cdk-nag. Default: cdk-nag has no such rule.
+        packs: the rule packs that contain it.
+        checkov: the id of the check. Default: checkov has no such check.
+    """
+
+    name: str = ""
+    packs: tuple[str, ...] = ()
+    checkov: str | None = None
+
+
+ALARM_ACTION = Rule("CloudWatchAlarmAction", (NIST, HIPAA))
+ASYNCHRONOUS_DESTINATION = Rule("LambdaAsyncFailureDestination", (SERVERLESS,))
+BUCKET_ACCESS_LOG = Rule(checkov="CKV_AWS_18")
+BUCKET_KEY = Rule("S3DefaultEncryptionKMS", (NIST, HIPAA, PCI))
+BUCKET_REPLICATION = Rule("S3BucketReplicationEnabled", (NIST, HIPAA, PCI))
+DEFAULT_SECURITY_GROUP = Rule("VPCDefaultSecurityGroupClosed", (NIST, HIPAA, PCI))
+EVENT_QUEUE = Rule("EventBusDLQ", (SERVERLESS,))
+FUNCTION_CONCURRENCY = Rule("LambdaConcurrency", (NIST, HIPAA), "CKV_AWS_115")
+FUNCTION_KEY = Rule(checkov="CKV_AWS_173")
+FUNCTION_QUEUE = Rule("LambdaDLQ", (NIST, HIPAA, SERVERLESS), "CKV_AWS_116")
+FUNCTION_TRACES = Rule("LambdaTracing", (SERVERLESS,))
+FUNCTION_VPC = Rule("LambdaInsideVPC", (NIST, HIPAA, PCI), "CKV_AWS_117")
+INLINE_POLICY = Rule("IAMNoInlinePolicy", (NIST, HIPAA, PCI))
+LOG_KEY = Rule("CloudWatchLogGroupEncrypted", (NIST, HIPAA, PCI), "CKV_AWS_158")
+TRAIL_KEY = Rule("CloudTrailEncryptionEnabled", (NIST, HIPAA, PCI), "CKV_AWS_35")
+TRAIL_LOG_GROUP = Rule("CloudTrailCloudWatchLogsEnabled", (NIST, HIPAA, PCI))
+TRAIL_REGIONS = Rule(checkov="CKV_AWS_67")
+
+
+def accept(resource: IConstruct, reasons: Mapping[Rule, str]) -> None:
+    """Accepts findings at a resource and below it in the construct tree. Call it once for each resource.
+
+    cdk-nag lists them with their reason. checkov reads the metadata of the resource in the template.
+    https://www.checkov.io/2.Basics/Suppressing%20and%20Skipping%20Policies.html
 
     Args:
-        role: the role, which also covers the policies below it in the construct tree.
-        reasons: the reason for each ARN. An ARN may contain tokens.
+        resource: the construct of the resource.
+        reasons: the reason for each rule.
     """
-    resolve = Stack.of(role).resolve
-    Validations.of(role).acknowledge(
-        *(
-            Acknowledgment(
-                id=f"AwsSolutions::AwsSolutions-IAM5[Resource::{template_text(resolve(arn))}]", reason=reason
-            )
-            for arn, reason in reasons.items()
-        )
+    _acknowledge(
+        resource, {f"{pack}::{pack}-{rule.name}": reason for rule, reason in reasons.items() for pack in rule.packs}
     )
+    skipped = [{"id": rule.checkov, "comment": reason} for rule, reason in reasons.items() if rule.checkov]
+    if skipped:
+        # A construct of a single resource has no child.
+        cast("CfnResource", resource.node.default_child or resource).add_metadata("checkov", {"skip": skipped})
+
+
+def accept_log(log_group: IConstruct, key: kms.IKey | None, content: str) -> None:
+    """Accepts that a log group has no customer managed key.
+
+    Args:
+        log_group: the log group.
+        key: its key. With a key, nothing is accepted.
+        content: a sentence about what the log contains.
+    """
+    if key is None:
+        accept(log_group, {LOG_KEY: f"{content} Without a key, CloudWatch Logs encrypts it with a key of AWS."})
+
+
+def accept_policies(role: IConstruct, wildcards: Mapping[str, str] | None = None) -> None:
+    """Accepts that a role has inline policies, and resources with a `*` in them.
+
+    Args:
+        role: the role, which also covers the policies below it in the construct tree, or a policy.
+        wildcards: the reason for each ARN with a `*`, which may contain tokens. Default: no such ARN.
+    """
+    reasons = wildcards or {}
+    arns: list[str] = list(reasons)
+    if any("${" in arn for arn in arns):  # only then can an ARN contain a token
+        arns = list(map(template_text, Stack.of(role).resolve(arns)))
+    _acknowledge(
+        role,
+        {f"{pack}::{pack}-{INLINE_POLICY.name}": _OWN_POLICY for pack in INLINE_POLICY.packs}
+        | {
+            f"AwsSolutions::AwsSolutions-IAM5[Resource::{arn}]": reason
+            for arn, reason in zip(arns, reasons.values(), strict=True)
+        },
+    )
+
+
+def _acknowledge(resource: IConstruct, reasons: Mapping[str, str]) -> None:
+    """Acknowledges findings by id, as `Validations.acknowledge` does, which takes four times as long.
+
+    The id includes the name of the rule pack. Without it, cdk-nag removes the finding from the report instead of
+    listing it with its reason.
+    """
+    resource.node.add_metadata(_ACKNOWLEDGED, {id_.replace(" ", "-"): reason for id_, reason in reasons.items()})

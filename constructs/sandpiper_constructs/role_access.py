@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, cast
 from aws_cdk import Names, Token
 from aws_cdk import aws_iam as iam
 
+from sandpiper_constructs.nag_suppressions import accept_policies
 from sandpiper_contract.aws import AWS_MANAGED_ROLE, ROLE_ARN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from constructs import Construct
 
@@ -69,7 +70,12 @@ class RolesByAccount:
 
 
 def grant_to_roles(
-    scope: Construct, roles: RolesByAccount, *, description: str, grant: Callable[[iam.IGrantable], None]
+    scope: Construct,
+    roles: RolesByAccount,
+    *,
+    description: str,
+    grant: Callable[[iam.IGrantable], None],
+    wildcards: Mapping[str, str] | None = None,
 ) -> iam.IRole | None:
     """Grants permissions to roles: a policy for roles of this account, a role to assume for roles of other accounts.
 
@@ -78,6 +84,7 @@ def grant_to_roles(
         roles: the roles.
         description: description of the role to assume.
         grant: grants the permissions to a policy or a role.
+        wildcards: the reason for each ARN with a `*` in the permissions. Default: no such ARN.
 
     Returns:
         The role that roles of other accounts assume, or None without such roles.
@@ -92,10 +99,12 @@ def grant_to_roles(
             roles=[iam.Role.from_role_name(scope, name, name) for name in roles.own],
         )
         grant(cast("iam.IGrantable", policy))
+        accept_policies(policy, wildcards)
     if not roles.others:
         return None
     role = assumable_role(scope, roles.others, description)
     grant(cast("iam.IGrantable", role))
+    accept_policies(role, wildcards)
     return cast("iam.IRole", role)
 
 

@@ -16,6 +16,12 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from sandpiper_constructs.dns_firewall import DnsFirewall, endpoint_names, s3_names
+from sandpiper_constructs.nag_suppressions import (
+    DEFAULT_SECURITY_GROUP,
+    accept,
+    accept_log,
+    accept_policies,
+)
 from sandpiper_constructs.principals import service_principal
 from sandpiper_constructs.tokens import digest, is_valid
 from sandpiper_contract.aws import ZONE_LETTERS
@@ -121,6 +127,7 @@ class SandboxNetwork(Construct):
 
         vpc = ec2.CfnVPC(self, "Vpc", cidr_block=cidr, enable_dns_support=True, enable_dns_hostnames=True)
         Tags.of(vpc).add("Name", self.node.path)
+        accept(vpc, {DEFAULT_SECURITY_GROUP: "No resource uses the default group. CloudFormation cannot change it."})
         routes = ec2.CfnRouteTable(self, "Routes", vpc_id=vpc.ref)
         self.vpc_id = vpc.ref
         self.subnet_ids = {zone: self._subnet(zone, block, routes) for zone, block in subnets.items()}
@@ -268,6 +275,8 @@ class SandboxNetwork(Construct):
                 )
             },
         )
+        accept_log(group, key, "The log of connections contains addresses and sizes, but no content.")
+        accept_policies(role)
         ec2.CfnFlowLog(
             self,
             "FlowLog",

@@ -18,7 +18,17 @@ from constructs import Construct
 
 from sandpiper_constructs.bundle import bundle
 from sandpiper_constructs.key_statements import function_key_statement
-from sandpiper_constructs.nag_suppressions import acknowledge_wildcards
+from sandpiper_constructs.nag_suppressions import (
+    ASYNCHRONOUS_DESTINATION,
+    FUNCTION_CONCURRENCY,
+    FUNCTION_KEY,
+    FUNCTION_QUEUE,
+    FUNCTION_TRACES,
+    FUNCTION_VPC,
+    accept,
+    accept_log,
+    accept_policies,
+)
 from sandpiper_constructs.principals import service_principal
 from sandpiper_constructs.removal import removal_policy
 from sandpiper_contract import metrics, settings
@@ -186,6 +196,27 @@ class SessionFunction(Construct):
             if batch_limits is not None:
                 interpreter.grant_list_sessions(function)  # to stop those of a batch that was stopped
         self.function = cast("lambda_.IFunction", function)
+        accept_log(log_group, key, "The log of the session function contains no code and no data.")
+        unlimited = "Without reserved_concurrency, the account's quota limits executions of the session function."
+        no_key = "Without a key, Lambda encrypts the variables, which are settings and names, with a key of AWS."
+        accept(
+            function,
+            {
+                **ACCEPTED,
+                **({FUNCTION_CONCURRENCY: unlimited} if reserved_concurrency is None else {}),
+                **({FUNCTION_KEY: no_key} if key is None else {}),
+            },
+        )
+
+
+_STOP_EVENT = "The only asynchronous event stops the sessions of an execution, which otherwise end by their lifetime."
+ACCEPTED = {
+    ASYNCHRONOUS_DESTINATION: _STOP_EVENT,
+    FUNCTION_QUEUE: f"Step Functions waits for the session function and records its error. {_STOP_EVENT}",
+    FUNCTION_TRACES: "The workflow's trace includes each invocation. Tracing needs actions on all resources.",
+    FUNCTION_VPC: "The session function runs no user code. It calls AWS with TLS and its own role.",
+}
+"""Findings at the function that are accepted, with their reasons."""
 
 
 def _require_valid_lifetimes(
@@ -224,18 +255,10 @@ def _role(scope: Construct, log_group: logs.LogGroup, folder: BucketFolder, key:
     inputs, runs = (folder.subfolder(name) for name in (settings.INPUTS, settings.RUNS))
     role.add_to_policy(inputs.list_statement())
     role.add_to_policy(runs.list_statement())  # the records of an execution that was stopped
-    for part, actions, reason in (
-        (inputs, ("s3:GetObject",), "A request chooses its inputs in the tenant's folder of inputs."),
-        (
-            runs,
-            # Reading is needed for idempotency records and for presigned links, writing also for presigned uploads:
-            # URLs have their signer's permissions.
-            ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"),
-            "A program chooses the names of its files, which are stored in the tenant's folder of runs.",
-        ),
-    ):
-        role.add_to_policy(part.object_statement(*actions))
-        acknowledge_wildcards(role, {part.objects_arn: reason})
+    role.add_to_policy(inputs.object_statement("s3:GetObject"))
+    # Reading is needed for idempotency records and for presigned links, writing also for presigned uploads: URLs have
+    # their signer's permissions.
+    role.add_to_policy(runs.object_statement("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"))
     for statement in (
         *folder.key_statements(write=False, parts=[inputs]),
         *folder.key_statements(write=True, parts=[runs]),
@@ -243,4 +266,11 @@ def _role(scope: Construct, log_group: logs.LogGroup, folder: BucketFolder, key:
         role.add_to_policy(statement)
     if key is not None:
         role.add_to_policy(function_key_statement(scope, key))
+    accept_policies(
+        role,
+        {
+            inputs.objects_arn: "A request chooses its inputs in the tenant's folder of inputs.",
+            runs.objects_arn: "A program chooses the names of its files, stored in the tenant's folder of runs.",
+        },
+    )
     return cast("iam.IRole", role)

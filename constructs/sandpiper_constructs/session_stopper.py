@@ -15,6 +15,16 @@ from constructs import Construct
 
 from sandpiper_constructs.execution_role import ANY_ID
 from sandpiper_constructs.key_statements import function_key_statement
+from sandpiper_constructs.nag_suppressions import (
+    FUNCTION_CONCURRENCY,
+    FUNCTION_KEY,
+    FUNCTION_QUEUE,
+    FUNCTION_TRACES,
+    FUNCTION_VPC,
+    accept,
+    accept_log,
+    accept_policies,
+)
 from sandpiper_constructs.principals import service_principal
 from sandpiper_constructs.removal import removal_policy
 from sandpiper_constructs.session_function import DEFAULT_RUNTIME, packed_code_runner
@@ -32,6 +42,14 @@ FUNCTION_SECONDS = 300
 """Timeout of the function. It stops 1,000 sessions, the default quota of an account, in about a minute."""
 STACK_SECONDS = 900
 """How long CloudFormation waits for the response: long enough for one retry of the function by Lambda."""
+ACCEPTED = {
+    FUNCTION_CONCURRENCY: "CloudFormation alone invokes the session stopper. A reservation would reduce the account's "
+    "quota.",
+    FUNCTION_QUEUE: "CloudFormation waits for the response of the session stopper and shows its error.",
+    FUNCTION_TRACES: "The session stopper logs each session. Tracing needs actions on all resources.",
+    FUNCTION_VPC: "The session stopper runs no user code. It calls AWS with TLS and its own role.",
+}
+"""Findings at the function that are accepted, with their reasons."""
 
 
 class SessionStopper(Construct):
@@ -88,6 +106,8 @@ class SessionStopper(Construct):
         log_group.grant_write(role)
         if key is not None:
             role.add_to_policy(function_key_statement(self, key))
+        accept_policies(role)
+        accept_log(log_group, key, "The log of the session stopper contains ids of sessions.")
         function = lambda_.Function(
             self,
             "Resource",
@@ -103,6 +123,8 @@ class SessionStopper(Construct):
             environment={"POWERTOOLS_SERVICE_NAME": service},
             environment_encryption=key,
         )
+        no_key = "Without a key, Lambda encrypts the only variable, the name of the service, with a key of AWS."
+        accept(function, ACCEPTED | ({FUNCTION_KEY: no_key} if key is None else {}))
         self.custom_resources = tuple(
             _custom_resource(self, key, interpreter, role, function) for key, interpreter in interpreters.items()
         )
@@ -134,6 +156,7 @@ def _custom_resource(
             )
         ],
     )
+    accept_policies(grant)
     custom_resource = CustomResource(
         parent,
         "Entry",

@@ -15,7 +15,12 @@ from constructs import Construct
 
 from sandpiper_constructs.key_statements import workflow_key_statements
 from sandpiper_constructs.map_items import tasks_without_item
-from sandpiper_constructs.nag_suppressions import acknowledge_wildcards
+from sandpiper_constructs.nag_suppressions import (
+    EVENT_QUEUE,
+    accept,
+    accept_log,
+    accept_policies,
+)
 from sandpiper_constructs.principals import service_principal
 from sandpiper_constructs.removal import removal_policy
 from sandpiper_constructs.template_text import template_text
@@ -125,6 +130,7 @@ class SessionWorkflow(Construct):
             encryption_key=key,
             removal_policy=removal_policy(retain=retain_logs),
         )
+        accept_log(log_group, key, "The log of the workflow contains no input and no output.")
         self.state_machine = sfn.StateMachine(
             self,
             "Resource",
@@ -175,6 +181,7 @@ def _stop_sessions_of_stopped_executions(
         ),
     )
     event = events.RuleTargetInput.from_object({"operation": "stop_sessions", "run": execution, "request": {}})
+    accept(rule, {EVENT_QUEUE: "EventBridge retries for 24 hours, longer than any session lives."})
     rule.add_target(cast("events.IRuleTarget", targets.LambdaFunction(session_function.function, event=event)))
 
 
@@ -219,5 +226,5 @@ def _role(scope: Construct, name: str, session_function: SessionFunction, key: k
         },
     )
     reason = "IAM supports only * as the resource of these log delivery and X-Ray actions."
-    acknowledge_wildcards(role, {"*": reason})
+    accept_policies(role, {"*": reason})
     return role

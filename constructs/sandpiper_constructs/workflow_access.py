@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from sandpiper_constructs.key_statements import execution_key_statement
-from sandpiper_constructs.nag_suppressions import acknowledge_wildcards
+from sandpiper_constructs.nag_suppressions import accept_policies
 from sandpiper_constructs.role_access import RolesByAccount, assumable_role, grant_to_roles
 from sandpiper_contract import settings
 from sandpiper_contract.aws import COMPONENT_TAG, WORKFLOW_READER
@@ -85,9 +85,7 @@ class StarterAccess(Construct):
             roles,
             description="Assumed by roles of other accounts to start executions of one workflow",
             grant=grant,
-        )
-        acknowledge_wildcards(
-            self, {workflow.executions_arn: "A caller chooses the name of an execution of this state machine."}
+            wildcards={workflow.executions_arn: "A caller chooses the name of an execution of this state machine."},
         )
 
 
@@ -151,8 +149,8 @@ class ReaderAccess(Construct):
             *folder.key_statements(write=False, parts=[runs]),
         ):
             role.add_to_policy(statement)
-        acknowledge_wildcards(
-            self,
+        accept_policies(
+            role,
             {
                 workflow.executions_arn: "A reader reads every execution of this state machine.",
                 runs.objects_arn: "A program chooses the names of its files, which are in the tenant's folder of runs.",

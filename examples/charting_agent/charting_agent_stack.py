@@ -17,7 +17,7 @@ from charting_agent import settings
 from sandpiper_constructs.bucket_folder import BucketFolder
 from sandpiper_constructs.data_bucket import DataBucket
 from sandpiper_constructs.interpreter import CodeInterpreter
-from sandpiper_constructs.nag_suppressions import acknowledge_wildcards
+from sandpiper_constructs.nag_suppressions import accept_policies
 from sandpiper_constructs.principals import service_principal
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _role(stack: cdk.Stack, figures: BucketFolder, model: InferenceProfile, code
     ):
         role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=[resource]))
     log_reason = "The service names the log group after the runtime's identifier, which is unknown before deployment."
-    acknowledge_wildcards(
+    accept_policies(
         role,
         {
             figures.objects_arn: "Every figure has a new key in a folder that contains only figures.",

@@ -12,6 +12,7 @@ from tests.support.account import ACCOUNT, REGION
 from tests.support.assemblies import new_app, read_assembly, synthesise
 from tests.support.project import PROJECT
 from tests.support.rich_environment import RICH
+from tests.support.rules.review import synthesise_included
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,23 +34,7 @@ def in_the_repository() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def assemblies(in_the_repository: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Assembly]:  # noqa: ARG001
     """Returns the cloud assembly of each environment in the repository by name, with its cdk-nag report."""
-    import aws_cdk as cdk
-    import cdk_nag
-
-    from sandpiper.environment import load
-    from stacks.accepted_findings import acknowledge
-    from stacks.environment_stacks import add_stacks
-
-    by_name: dict[str, Assembly] = {}
-    for file in sorted((PROJECT / "environments").glob("*.yaml")):
-        directory, environment = tmp_path_factory.mktemp(file.stem), load(file)
-        app = new_app(directory)
-        add_stacks(app, environment)
-        acknowledge(app, environment, file)
-        cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
-        app.synth()
-        by_name[file.stem] = read_assembly(directory)
-    return by_name
+    return synthesise_included(tmp_path_factory.mktemp("included"))
 
 
 @pytest.fixture(scope="session")
