@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+import random
+from typing import Any
 
+from sandpiper_contract.aws import BATCH_WORKFLOW, SESSION_FUNCTION, WORKFLOW_READER
 from sandpiper_contract.bucket_policy import ObjectAccess, customer_key_statement, object_access_statements
 from tests.support.policy_generator import (
     ACCOUNT,
@@ -18,9 +20,6 @@ from tests.support.policy_generator import (
     is_service,
     sample,
 )
-
-if TYPE_CHECKING:
-    import random
 
 ROLES = f"arn:aws:iam::{ACCOUNT}:role/"
 READERS, WRITERS, ADMINISTRATORS = ([f"{ROLES}{name}"] for name in ("audit/reader", "author", "admin"))
@@ -53,6 +52,7 @@ ACTIONS = (
     *("PutObject", "PutObjectTagging", "DeleteObject", "AbortMultipartUpload", "PutObjectRetention"),
 )
 TENANTS = ("claims", "claims-2", "motor", "-", "*")
+COMPONENTS = (SESSION_FUNCTION, WORKFLOW_READER, BATCH_WORKFLOW)
 OTHER_OPERATORS = {
     "ArnNotLike": ("ArnNotEquals", "ArnLike", "StringNotLike", "ArnNotLikeIfExists"),
     "ArnLike": ("ArnEquals", "ArnNotLike", "StringEquals"),
@@ -63,7 +63,13 @@ OTHER_OPERATORS = {
 """Operators that a variant of a policy may have instead."""
 
 
-def bucket_policy_case(rng: random.Random) -> Case:
+def bucket_policy_cases(count: int, seed: int) -> list[Case]:
+    """Returns the cases of a seed."""
+    rng = random.Random(seed)
+    return [_case(rng) for _ in range(count)]
+
+
+def _case(rng: random.Random) -> Case:
     """Returns a case of a principal that is allowed everything by its own policies."""
     principal = rng.choice(list(PRINCIPALS))
     action = f"s3:{rng.choice(ACTIONS)}"
@@ -96,7 +102,7 @@ def _context(rng: random.Random, principal: str, action: str) -> dict[str, Any]:
             "aws:PrincipalTag/sandpiper:tenant": rng.choice(TENANTS),
             "aws:PrincipalTag/sandpiper:environment": rng.choice(("dev", "dev", "dev", "test")),
         }
-        tags |= sample(rng, {"aws:PrincipalTag/sandpiper:component": "workflow-reader"}, 0.4)
+        tags |= sample(rng, {"aws:PrincipalTag/sandpiper:component": rng.choice(COMPONENTS)}, 0.4)
         context |= {"aws:PrincipalArn": arn, "aws:PrincipalAccount": arn.split(":")[4], **sample(rng, tags, 0.8)}
     return context
 

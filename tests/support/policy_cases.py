@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from tests.support.bucket_policy_cases import bucket_policy_case
 from tests.support.policy_generator import (
     ACCOUNT,
     BUCKET,
@@ -226,5 +225,4 @@ def _function(rng: random.Random) -> Case:
 
 KINDS: Sequence[Callable[[random.Random], Case]] = (
     *(_object, _object, _list, _trust, _pass_role, _key, _session, _create, _function),
-    bucket_policy_case,
 )
