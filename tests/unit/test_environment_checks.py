@@ -159,7 +159,7 @@ BAD: dict[str, tuple[str, str, str]] = {
         one() + "".join(f"{option}: {roles(option, 50)}\n" for option in ("readers", "writers", "administrators")),
         "readers",
         "is too long: the policy of the data bucket names 150 roles and 0 existing execution roles, and has up to "
-        "22,599 bytes",
+        "22,995 bytes",
     ),
     "folders without a role": (
         one("execution_role: none", "write: [s3://bucket/out/]"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sandpiper.names import SESSION_FUNCTION_ROLE, stack_name, tenant_prefix
 from sandpiper_contract import settings
-from sandpiper_contract.aws import COMPONENT_TAG, ENVIRONMENT_TAG, TENANT_TAG, WORKFLOW_READER
+from sandpiper_contract.aws import BATCH_WORKFLOW, COMPONENT_TAG, ENVIRONMENT_TAG, TENANT_TAG, WORKFLOW_READER
 from sandpiper_policy.document import PolicyKind, parse_policy
 from sandpiper_policy.evaluate import Policies, Request, evaluate
 from sandpiper_policy.principals import ANONYMOUS, Principal
@@ -123,13 +123,14 @@ def _attempts(bucket: Bucket, tenant: str) -> Iterator[_Attempt]:
             yield _Attempt(f"{everyone} read objects", copy, "s3:GetObject", key)
     other = bucket.role_of_tenant(OTHER_TENANT, SESSION_FUNCTION_ROLE)
     yield _Attempt("does not deny the roles of one tenant the objects of another", other, "s3:GetObject", output)
-    reader, tags = bucket.role_of_tenant(tenant, "WorkflowReaderRole")
-    reader_of_runs = (reader, {**tags, f"aws:PrincipalTag/{COMPONENT_TAG}": WORKFLOW_READER})
-    for verb, action, key in (
-        ("read inputs", "s3:GetObject", f"{settings.INPUTS}/a.csv"),
-        ("write", "s3:PutObject", output),
+    for users, component, verb, action, key in (
+        ("readers of workflows", WORKFLOW_READER, "read inputs", "s3:GetObject", f"{settings.INPUTS}/a.csv"),
+        ("readers of workflows", WORKFLOW_READER, "write", "s3:PutObject", output),
+        ("workflows of batches", BATCH_WORKFLOW, "read files of runs", "s3:GetObject", output),
     ):
-        yield _Attempt(f"does not deny readers of workflows to {verb}", reader_of_runs, action, key)
+        role, tags = bucket.role_of_tenant(tenant, "Role")
+        tags = {**tags, f"aws:PrincipalTag/{COMPONENT_TAG}": component}
+        yield _Attempt(f"does not deny {users} to {verb}", (role, tags), action, key)
     yield _Attempt("does not deny code in sessions to forge the records of runs", code, "s3:PutObject", record)
     for text, context in (
         ("without TLS", {"aws:SecureTransport": "false"}),
