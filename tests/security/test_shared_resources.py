@@ -6,6 +6,7 @@ import ctypes
 import os
 import select
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -235,8 +236,7 @@ def test_session_can_neither_read_nor_write_the_pressure_of_the_host(shared_atta
 WRITABLE_IN_PROC = """
 def opened():
     for folder, folders, files in os.walk('/proc'):
-        if folder == '/proc':
-            folders[:] = [name for name in folders if not name.isdigit() and name not in ('self', 'thread-self')]
+        folders[:] = [name for name in folders if name != 'fd']  # links to the process's own files
         for name in files:
             try:
                 os.close(os.open(f'{folder}/{name}', os.O_WRONLY | os.O_NONBLOCK))
@@ -244,16 +244,46 @@ def opened():
             except OSError:
                 pass
 print('writable=' + ' '.join(opened()))
-report('control', lambda: os.close(os.open('/proc/self/comm', os.O_WRONLY)))"""
-OF_THE_PROCESS_NAMESPACE = {"/proc/sys/kernel/ns_last_pid"}
-"""Everyone may open this file. Writing needs a capability."""
+report('control', lambda: os.close(os.open('/tmp/control', os.O_WRONLY | os.O_CREAT)))"""
+OUT_OF_MEMORY_SCORES = """
+import pathlib, subprocess
+def write(path):
+    with open(path, 'w') as file: file.write('0')
+own = '/proc/self/oom_score_adj'
+def score(): return pathlib.Path(own).read_text().strip()
+print('kernel=' + score())
+for path in (own, '/proc/thread-self/../../oom_score_adj', '/proc/1/oom_score_adj'):
+    report('write ' + path, lambda: write(path))
+report('control', lambda: write('/tmp/control'))
+print('still=' + score())
+print('child=' + subprocess.run(['cat', own], capture_output=True, text=True).stdout.strip())"""
 
 
 @each_user
 def test_session_cannot_open_files_of_proc_for_writing(shared_attacker: Attacker) -> None:
     outcomes = PYTHON.outcomes(shared_attacker, WRITABLE_IN_PROC)
     assert outcomes["control"] == "ok"
-    assert set(outcomes["writable"].split()) <= OF_THE_PROCESS_NAMESPACE
+    assert outcomes["writable"] == ""
+
+
+@each_user
+def test_session_cannot_let_processes_of_other_sessions_be_ended_first(shared_attacker: Attacker) -> None:
+    """The kernel ends the process with the highest score at the memory limit of all sessions together."""
+    outcomes = PYTHON.outcomes(shared_attacker, OUT_OF_MEMORY_SCORES)
+    refused = {name: outcomes.pop(name) for name in list(outcomes) if name.startswith("write ")}
+    assert len(refused) == 3
+    assert set(refused.values()) <= {"EROFS", "EACCES"}
+    assert outcomes == {"control": "ok", **dict.fromkeys(("kernel", "still", "child"), "1000")}
+    for score in shared_attacker.shell("cat /proc/self/oom_score_adj")["stdout"], task_score(shared_attacker):
+        assert score.strip() == "1000"
+
+
+def task_score(attacker: Attacker) -> str:
+    """Returns the score of a background command."""
+    task = attacker.invoke("startCommandExecution", command="cat /proc/self/oom_score_adj")["structuredContent"]
+    while (state := attacker.invoke("getTask", taskId=task["taskId"])["structuredContent"])["taskStatus"] == "working":
+        time.sleep(0.05)
+    return state["stdout"]
 
 
 def test_the_health_probe_notices_harm() -> None:

@@ -195,7 +195,7 @@ class Blueprint:
             options += ["--ro-bind", f"{STAGE}/{name}", target]
         for path in layout.masked_in_proc():
             options += ["--ro-bind", EMPTY_DIRECTORY if path.is_dir() else EMPTY_FILE, str(path)]
-        options += ["--remount-ro", "/", "--chdir", layout.WORKING_DIRECTORY]
+        options += ["--remount-ro", "/proc", "--remount-ro", "/", "--chdir", layout.WORKING_DIRECTORY]
         for name, value in {**layout.environment(self.runtime.guest_base), **self.network.environment}.items():
             options += ["--setenv", name, value]
         return [*options, "--seccomp", str(filter_descriptor)]

@@ -23,6 +23,7 @@ from .channel import Channel
 from .internet_access import InternetAccess
 from .listeners import Handler, Listener, receive_descriptors
 from .memory import Scan, count_open_files, resident_bytes, scan, watch
+from .oom_score import send_oom_score
 from .preflight import explain_start_failure
 from .process_tree import ProcessTree
 from .responses import TaskReport, parse_entries, parse_execution, raise_for_error
@@ -107,9 +108,10 @@ class Sandbox:
             with ExitStack() as namespace_descriptors:
                 for descriptor in namespaces:
                     namespace_descriptors.callback(os.close, descriptor)
-                channel = await Channel.wrap(host_end)
-                clean_up.push_async_callback(channel.close)
                 try:
+                    await send_oom_score(host_end, processes, START_SECONDS)
+                    channel = await Channel.wrap(host_end)
+                    clean_up.push_async_callback(channel.close)
                     if namespaces:
                         user_namespace, network_namespace = namespaces
                         internet = await InternetAccess.join(user_namespace, network_namespace, uid, groups.procs_files)

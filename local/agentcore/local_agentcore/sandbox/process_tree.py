@@ -32,6 +32,7 @@ class ProcessTree:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self._init: int | None = None
+        self.init_pid: int | None = None
         self._unfinished: list[int] = []
 
     @classmethod
@@ -53,13 +54,18 @@ class ProcessTree:
     def pin_init(self) -> None:
         """Opens a descriptor of the sandbox's process 1, so that `kill` cannot signal another process with the same id.
 
+        Further calls have no effect. `init_pid` is the id of process 1 on the host afterwards.
+
         Raises:
             SandboxEndedError: Process 1 does not exist.
         """
+        if self._init is not None:
+            return
         found = children(self.root_pid)
         if len(found) != 1:
             raise SandboxEndedError("bubblewrap has no single child")
-        self._init = os.pidfd_open(found[0])
+        (self.init_pid,) = found
+        self._init = os.pidfd_open(self.init_pid)
 
     def kill(self) -> None:
         """Kills process 1, which ends all processes of the sandbox."""

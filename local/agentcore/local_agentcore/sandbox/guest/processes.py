@@ -5,29 +5,36 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 from contextlib import suppress
 
 NICENESS = 10  # gives the supervisor precedence over code
 GROUP_POLL_SECONDS = 0.01
+SCORE_REQUEST = b"S"
+"""Asks the host for the supervisor's out-of-memory score, before the first frame."""
 
 
 class OomVictims:
     """A context in which started processes become the first victims of the out-of-memory killer.
 
     Child processes inherit the score that the supervisor has during the fork. Setting the score of a child afterwards
-    would be too late for its own children. The file is opened before the supervisor's entries in /proc become
-    inaccessible.
+    would be too late for its own children. /proc is read-only, so the host opens the file of the score.
     """
 
-    def __init__(self) -> None:
-        self._score = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
-        self._own = os.pread(self._score, 8, 0)
+    def __init__(self, channel: socket.socket) -> None:
+        """Asks the host for the file, before the supervisor's entries in /proc become inaccessible."""
+        channel.send(SCORE_REQUEST)
+        _, descriptors, _, _ = socket.recv_fds(channel, len(SCORE_REQUEST), 1, socket.MSG_CMSG_CLOEXEC)
+        self._score = descriptors[0] if descriptors else None  # the host may be unable to open it
+        self._own = b"" if self._score is None else os.pread(self._score, 8, 0)
 
     def __enter__(self) -> None:
-        os.pwrite(self._score, b"1000", 0)
+        if self._score is not None:
+            os.pwrite(self._score, b"1000", 0)
 
     def __exit__(self, *_error: object) -> None:
-        os.pwrite(self._score, self._own, 0)
+        if self._score is not None:
+            os.pwrite(self._score, self._own, 0)
 
 
 class ChildProcesses:

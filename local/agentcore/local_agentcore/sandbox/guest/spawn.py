@@ -67,12 +67,12 @@ def _execute(
     """Replaces this fork by the program. Nothing of the supervisor is finalised."""
     try:
         os.setsid()
-        lower_priority()
         for number in RESET_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
         for number, descriptor in enumerate(standard):
             os.dup2(descriptor, number)
         os.closerange(FIRST_DESCRIPTOR, os.sysconf("SC_OPEN_MAX"))
+        lower_priority()
         os.execve(path, [*arguments], environment)  # noqa: S606  runs the user's code
     finally:
         os._exit(CANNOT_EXECUTE)

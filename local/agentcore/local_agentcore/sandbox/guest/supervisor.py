@@ -230,7 +230,7 @@ def _supervise(descriptor: str) -> KernelDescriptors:
     configuration = Configuration(**json.load(sys.stdin))
     channel = socket.socket(fileno=int(descriptor))
     channel.set_inheritable(False)
-    oom_victims = OomVictims()
+    oom_victims = OomVictims(channel)
     ctypes.CDLL(None).prctl(SET_DUMPABLE, 0, 0, 0, 0)
     for name, value in configuration.resource_limits.items():
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
