@@ -189,6 +189,7 @@ FIXED = (
     "argument, its name, as a script without arguments has.",
     "Cells run outside an event loop, so that asyncio.run() and run_until_complete() work, as in a script. Top-level "
     "await also works. In Jupyter, a loop runs during a cell, and both functions fail.",
+    "/proc is read-only, unlike that of a usual machine.",
     "Python writes no bytecode files, so that no `__pycache__` appears and a rewritten module is imported again.",
     "Calls of a session run at the same time, commands as the user of the Python kernel. So a command can interrupt "
     "code: the kernel's name or command line contains ipykernel.",
