@@ -19,6 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from code_runner.agentcore import boto_clients
+from code_runner.agentcore.alarms import ALARMS
 from code_runner.agentcore.client import MAX_CALL_SECONDS
 from code_runner.agentcore.programs import Code, Command
 from code_runner.agentcore.responses import Outcome
@@ -146,22 +147,19 @@ class _Timer:
     def running(self) -> Generator[None]:
         """Runs the timer during the block. No signal is sent after the block, so none reaches a later program."""
         self.expired, responded, sent_at = False, threading.Event(), time.monotonic()
-        thread = threading.Thread(target=self._signal_when_expired, args=(responded, sent_at), daemon=True)
-        thread.start()
+        alarm = ALARMS.call_after(self.limit_seconds, partial(self._expire, responded, sent_at))
         try:
             yield
         finally:
             responded.set()
             self.seconds = time.monotonic() - sent_at
-            thread.join()
+            alarm.cancel()
 
-    def _signal_when_expired(self, responded: threading.Event, sent_at: float) -> None:
-        waits = ((self.limit_seconds, signal.SIGINT), (GRACE_SECONDS, signal.SIGKILL))
-        for seconds, number in waits:
-            if responded.wait(seconds):
-                return
-            self.expired = True
-            self.interrupt(number, time.monotonic() - sent_at)
+    def _expire(self, responded: threading.Event, sent_at: float) -> None:
+        self.expired = True
+        self.interrupt(signal.SIGINT, time.monotonic() - sent_at)
+        if not responded.wait(GRACE_SECONDS):
+            self.interrupt(signal.SIGKILL, time.monotonic() - sent_at)
 
 
 def _do_not_interrupt(_number: signal.Signals, _elapsed_seconds: float) -> None:

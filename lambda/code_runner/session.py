@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import logging
 import secrets
-import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Protocol, cast
 
 from botocore.exceptions import ClientError
 
+from code_runner.agentcore.alarms import ALARMS
 from code_runner.agentcore.boto_clients import AwsClients
 from code_runner.agentcore.client import MAX_CALL_SECONDS, RETRY_DELAYS_SECONDS, CodeInterpreterClient
 from code_runner.agentcore.deadline import Deadline
@@ -447,15 +448,13 @@ def stop_after_deadline(
 
     Lambda ends a function without notice, so the session must be stopped before, even while a call to S3 is waiting.
     """
-    seconds = min(max(client.deadline.seconds_left, 0) + STOP_GRACE_SECONDS, threading.TIMEOUT_MAX)
-    arguments = (client.clients, client.interpreter_id, client.session_id, on_stop_failed)
-    timer = threading.Timer(seconds, stop_or_report, arguments)
-    timer.daemon = True
-    timer.start()
+    seconds = max(client.deadline.seconds_left, 0) + STOP_GRACE_SECONDS
+    stop = partial(stop_or_report, client.clients, client.interpreter_id, client.session_id, on_stop_failed)
+    alarm = ALARMS.call_after(seconds, stop)
     try:
         yield
     finally:
-        timer.cancel()
+        alarm.cancel()
 
 
 def start_session(
