@@ -12,7 +12,6 @@ from code_runner.agentcore.client import CodeInterpreterClient
 from code_runner.agentcore.deadline import Deadline
 from code_runner.agentcore.programs import Code, Command
 from code_runner.agentcore.service_errors import is_temporary_storage_error
-from code_runner.execution_sessions import stop_sessions_of
 from code_runner.files.storage import Storage
 from code_runner.idempotency.fingerprint import fingerprints
 from code_runner.idempotency.record import Abandoned, Completed, IdempotencyRecord, acquire
@@ -214,6 +213,8 @@ class Operations:
 
     def stop_sessions(self, request: requests.StopSessions) -> results.StoppedSessions:  # noqa: ARG002 - has no fields
         """Stops the sessions of the execution in `run`. This is idempotent by nature and needs no record."""
+        from code_runner.execution_sessions import stop_sessions_of  # imported here to keep cold starts fast
+
         stopped = stop_sessions_of(self.run, self.tenant, self.clients, self.work_deadline, self.on_stop_failed)
         return results.StoppedSessions(stopped)
 

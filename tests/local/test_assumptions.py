@@ -1,4 +1,4 @@
-"""Assumptions about AWS on which the transfer of large files depends.
+"""Assumptions about AWS on which the transfer of large files and the result of a long output depend.
 
 The tests run against the embedded AWS, and against AWS with SANDPIPER_TARGET=aws. There they need permissions to create
 and delete a bucket, and to use AWS's managed interpreter, which has the network mode SANDBOX and no execution role.
@@ -15,6 +15,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from code_runner.agentcore.programs import Code
+from code_runner.session import open_session
 from tests.support.agentcore_sessions import Session
 
 if TYPE_CHECKING:
@@ -77,3 +79,12 @@ def test_sandbox_mode_reaches_s3_with_presigned_urls_and_s3_applies_their_condit
             "(200, 'content')",
         ],
     )
+
+
+def test_a_response_over_the_limit_of_botocore_is_sent() -> None:
+    with open_session() as session:
+        result = session.run(Code("open('file.txt', 'w').write('x')\nprint('first' + 'x' * 20_000_000 + 'last')"))
+    assert (result.exit_code, [file.data for file in result.files]) == (0, [b"x"])
+    assert result.stdout.startswith("firstx")
+    assert " bytes omitted; " in result.stdout
+    assert result.stdout.endswith("xlast")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Alarm:
-    """A function that is called later, in a thread of its own. `Alarms.call_after` creates it."""
+    """A function that is called later, in a separate thread. `Alarms.call_after` creates it."""
 
     def __init__(self, function: Callable[[], object], lock: threading.Condition) -> None:
         self._function: Callable[[], object] | None = function
