@@ -7,7 +7,7 @@ UV := .venv/bin/uv
 UV_VERSION := 0.13.8
 RUNTIMES := $(patsubst %,local/runtimes/%/.venv/.ready,sandbox ministack lambda)
 PRODUCT := .venv/.product node_modules/.ready $(RUNTIMES)
-CHECKERS := tests/policy/oracle/node_modules/.ready tools/checkov/.venv/.ready
+CHECKERS := tests/policy/oracle/node_modules/.ready tests/templates/asl/node_modules/.ready tools/checkov/.venv/.ready
 LOCKED := locked/default.txt locked/longer.txt
 
 # Folders that `cdk synth -o DIR` wrote. They contain copies of Python sources, which are not checked. The CDK writes a
@@ -108,6 +108,11 @@ tests/policy/oracle/node_modules/.ready: .venv/.product tests/policy/oracle/pack
 tools/checkov/.venv/.ready: .venv/bin/uv tools/checkov/uv.lock
 	@echo "· checkov"
 	@$(UV) sync -q --frozen --compile-bytecode --no-progress --project tools/checkov
+	@touch $@
+
+tests/templates/asl/node_modules/.ready: .venv/.product tests/templates/asl/package-lock.json
+	@echo "· state machine validator"
+	@npm ci --silent --no-fund --no-audit --prefix tests/templates/asl
 	@touch $@
 
 local/runtimes/sandbox/.venv/.ready: .venv/.product $(addprefix local/agentcore/local_agentcore/,libraries.py $(LOCKED))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import aws_cdk as cdk
@@ -9,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
 from sandpiper.environment import PublicInterpreter, SessionLimits, VpcInterpreter
-from sandpiper.environment.workflows import RUN_CODE
+from sandpiper.environment.workflows import RUN_CODE, RUN_CODE_EXPRESS, RUN_COMMAND, RUN_SESSION
 from sandpiper.names import interpreter_name_prefix, stack_name
 from sandpiper_constructs.alarms import TenantAlarms, Thresholds
 from sandpiper_constructs.bucket_folder import BucketFolder
@@ -17,7 +18,10 @@ from sandpiper_constructs.caller_access import CallerAccess
 from sandpiper_constructs.dashboard import TenantDashboard
 from sandpiper_constructs.interpreter import CodeInterpreter
 from sandpiper_constructs.network_access import SANDBOX, PublicAccess, VpcAccess
+from sandpiper_constructs.run_code_express_workflow import RunCodeExpressWorkflow
 from sandpiper_constructs.run_code_workflow import RunCodeWorkflow
+from sandpiper_constructs.run_command_workflow import RunCommandWorkflow
+from sandpiper_constructs.run_session_workflow import RunSessionWorkflow
 from sandpiper_constructs.session_function import SessionFunction, interpreter_ids
 from sandpiper_constructs.session_stopper import SessionStopper
 from sandpiper_constructs.workflow_access import ReaderAccess, StarterAccess
@@ -27,7 +31,7 @@ from stacks.log_retention import RETENTION
 from stacks.storage import data_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from aws_cdk import aws_kms as kms
     from constructs import Construct
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
 
 
 class TenantStack(cdk.Stack):
-    """Creates a tenant's interpreters, session function, workflow, alarms, dashboard and outputs."""
+    """Creates a tenant's interpreters, session function, workflows, alarms, dashboard and outputs."""
 
     def __init__(self, scope: Construct, *, environment: Environment, name: str, vpc: VpcAccess | None = None) -> None:
         """Creates the stack.
@@ -99,20 +103,26 @@ class TenantStack(cdk.Stack):
             retain_logs=retain_logs,
         )
         session_function.node.add_dependency(*stopper.custom_resources)
-        workflow = RunCodeWorkflow(
-            self,
-            "RunCode",
-            name=f"{full_name}-{RUN_CODE}",
-            session_function=session_function,
-            log_retention=retention,
-            key=key,
-            retain_logs=retain_logs,
-        )
+        workflows = {
+            name: create(
+                self,
+                _pascal_case(name),
+                name=f"{full_name}-{name}",
+                session_function=session_function,
+                log_retention=retention,
+                key=key,
+                retain_logs=retain_logs,
+            )
+            for name, create in _workflow_constructs(environment).items()
+            if name in tenant.deployed_workflows
+        }
+        others = {name: workflow for name, workflow in workflows.items() if name != RUN_CODE}
         alarms = TenantAlarms(
             self,
             "Alarms",
             service=full_name,
-            workflow=workflow,
+            workflow=workflows[RUN_CODE],
+            other_workflows=others,
             name_prefix=full_name,
             thresholds=Thresholds(errors=tenant.alarms.errors, throttles=tenant.alarms.throttles),
             topic_arn=environment.alarm_topic_arn,
@@ -122,19 +132,23 @@ class TenantStack(cdk.Stack):
             "Dashboard",
             name=full_name,
             service=full_name,
-            workflow=workflow,
+            workflow=workflows[RUN_CODE],
+            other_workflows=others,
             interpreters=interpreters,
             alarms=alarms.alarms,
         )
         outputs = {
-            "RunCodeStateMachineArn": workflow.state_machine.state_machine_arn,
+            **{
+                f"{_pascal_case(name)}StateMachineArn": workflow.state_machine.state_machine_arn
+                for name, workflow in workflows.items()
+            },
             "DataBucketName": folder.bucket.bucket_name,
             "DataPrefix": folder.path,
             "Interpreters": interpreter_ids(interpreters),
             "SessionFunctionName": session_function.function.function_name,
             "DashboardName": dashboard.dashboard_name,
             **self._caller_roles(tenant, interpreters, stopper),
-            **self._workflow_roles(tenant, {RUN_CODE: workflow}, folder, key),
+            **self._workflow_roles(tenant, workflows, folder, key),
         }
         for output, value in outputs.items():
             cdk.CfnOutput(self, output, value=value)
@@ -212,7 +226,7 @@ class TenantStack(cdk.Stack):
         """Grants access to starters and readers. Returns the roles that they assume, by output name."""
         outputs: dict[str, str] = {}
         for name, workflow in workflows.items():
-            options = tenant.workflows[name]
+            options = tenant.deployed_workflows[name]
             if options.starters:
                 starters = StarterAccess(
                     self, f"Starters-{name}", workflow=workflow, role_arns=options.starters, key=key
@@ -236,6 +250,16 @@ class TenantStack(cdk.Stack):
         if role in ("own", "none"):
             return role
         return iam.Role.from_role_arn(self, f"ExecutionRole-{key}", role, mutable=False)
+
+
+def _workflow_constructs(environment: Environment) -> dict[str, Callable[..., SessionWorkflow]]:
+    """Returns what creates each workflow, by name."""
+    return {
+        RUN_CODE: RunCodeWorkflow,
+        RUN_CODE_EXPRESS: RunCodeExpressWorkflow,
+        RUN_COMMAND: RunCommandWorkflow,
+        RUN_SESSION: partial(RunSessionWorkflow, topic_arn=environment.alarm_topic_arn),
+    }
 
 
 def _pascal_case(key: str) -> str:

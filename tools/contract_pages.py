@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sandpiper_contract.errors import ERRORS, RunError
 from sandpiper_contract.records import fields_of
 from sandpiper_contract.schemas import all_records, schemas
+from sandpiper_contract.workflows import APPROVAL_ERRORS
 
 if TYPE_CHECKING:
     from sandpiper_contract.records import Field, Record
@@ -29,6 +30,14 @@ Messages of the session function end with the last two columns of this table.
 |---|---|---|---|
 """
 
+APPROVALS_HEAD = """
+## Errors of `run-session`
+
+An execution of `run-session` can also fail with these. Their cause is JSON with the results so far.
+
+| Error | Cause |
+|---|---|
+"""
 FIELDS_HEAD = """# Fields
 
 The JSON objects of the contract. Unknown fields and null are rejected: omit a field to use its
@@ -52,7 +61,9 @@ def pages() -> dict[str, str]:
     rows = [" | ".join(_row(name, error)) for name, error in ERRORS.items()]
     records = {record.__name__: record for record in all_records()}
     fields = FIELDS_HEAD + "".join(map(_fields, records.values()))
-    return files | {"fields.md": fields, "errors.md": ERRORS_HEAD + "".join(f"| {row} |\n" for row in rows)}
+    errors = ERRORS_HEAD + "".join(f"| {row} |\n" for row in rows)
+    approvals = APPROVALS_HEAD + "".join(f"| `{name}` | {cause} |\n" for name, cause in APPROVAL_ERRORS.items())
+    return files | {"fields.md": fields, "errors.md": errors + approvals}
 
 
 def _fields(record: type[Record]) -> str:

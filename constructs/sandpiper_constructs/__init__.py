@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from sandpiper_constructs.metrics import Operation, OperationMetric, Usage
     from sandpiper_constructs.network_access import SANDBOX, PublicAccess, VpcAccess
     from sandpiper_constructs.operation_task import OperationTask
+    from sandpiper_constructs.run_code_express_workflow import RunCodeExpressWorkflow
     from sandpiper_constructs.run_code_workflow import RunCodeWorkflow
+    from sandpiper_constructs.run_command_workflow import RunCommandWorkflow
+    from sandpiper_constructs.run_session_workflow import RunSessionWorkflow
     from sandpiper_constructs.sandbox_network import SandboxNetwork
     from sandpiper_constructs.session_function import SessionFunction
     from sandpiper_constructs.session_stopper import SessionStopper
@@ -40,7 +43,10 @@ _NAMES_BY_MODULE = {
     "metrics": ("Operation", "OperationMetric", "Usage"),
     "network_access": ("SANDBOX", "PublicAccess", "VpcAccess"),
     "operation_task": ("OperationTask",),
+    "run_code_express_workflow": ("RunCodeExpressWorkflow",),
     "run_code_workflow": ("RunCodeWorkflow",),
+    "run_command_workflow": ("RunCommandWorkflow",),
+    "run_session_workflow": ("RunSessionWorkflow",),
     "sandbox_network": ("SandboxNetwork",),
     "session_function": ("SessionFunction",),
     "session_stopper": ("SessionStopper",),
@@ -62,7 +68,10 @@ __all__ = [
     "OperationTask",
     "PublicAccess",
     "ReaderAccess",
+    "RunCodeExpressWorkflow",
     "RunCodeWorkflow",
+    "RunCommandWorkflow",
+    "RunSessionWorkflow",
     "SandboxNetwork",
     "SessionFunction",
     "SessionStopper",

@@ -18,9 +18,9 @@ from sandpiper_constructs.nag_suppressions import ALARM_ACTION, accept
 from sandpiper_contract.metrics import Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from sandpiper_constructs.run_code_workflow import RunCodeWorkflow
+    from sandpiper_constructs.session_workflow import SessionWorkflow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +114,7 @@ class Alarms(Construct):
 
 
 class TenantAlarms(Alarms):
-    """Creates a tenant's alarms: one for failed runs and one for throttled calls.
+    """Creates a tenant's alarms: for failed runs of each workflow, and for throttled calls.
 
     Example:
         ```python
@@ -128,12 +128,13 @@ class TenantAlarms(Alarms):
         id: str,  # noqa: A002 - the parameter's name in every construct
         *,
         service: str,
-        workflow: RunCodeWorkflow,
+        workflow: SessionWorkflow,
         name_prefix: str,
+        other_workflows: Mapping[str, SessionWorkflow] | None = None,
         thresholds: Thresholds | None = None,
         topic_arn: str | None = None,
     ) -> None:
-        """Creates the alarms `NAME_PREFIX-errors` and `NAME_PREFIX-throttles`.
+        """Creates the alarms `NAME_PREFIX-errors`, `NAME_PREFIX-throttles`, and `NAME_PREFIX-errors-WORKFLOW`.
 
         Args:
             scope: parent construct.
@@ -141,6 +142,7 @@ class TenantAlarms(Alarms):
             service: the `service` of the session function.
             workflow: the workflow whose failed executions are counted.
             name_prefix: first part of each alarm's name.
+            other_workflows: further workflows by name, with an alarm each. Default: none.
             thresholds: events in five minutes that trigger each alarm. Default: 1 failed run, 5 throttled calls.
             topic_arn: SNS topic that receives a message when an alarm starts and ends. Default: no notification.
         """
@@ -158,6 +160,15 @@ class TenantAlarms(Alarms):
                 metric=run_metric(service, Metric.THROTTLED),
                 threshold=limits.throttles,
                 description="AgentCore throttles calls. Run fewer programs in parallel, or request a higher quota.",
+            ),
+            *(
+                AlarmSpec(
+                    name=f"errors-{name}",
+                    metric=execution_metric(other.state_machine, "ExecutionsFailed"),
+                    threshold=limits.errors,
+                    description=f"Executions of {name} failed. The error of each names the cause.",
+                )
+                for name, other in (other_workflows or {}).items()
             ),
         )
         super().__init__(scope, id, name_prefix=name_prefix, specs=specs, topic_arn=topic_arn)

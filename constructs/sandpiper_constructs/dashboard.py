@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sandpiper_constructs.interpreter_access import CodeInterpreterBase
-    from sandpiper_constructs.run_code_workflow import RunCodeWorkflow
+    from sandpiper_constructs.session_workflow import SessionWorkflow
 
 DASHBOARD_WIDTH = 24
 """Width of a dashboard in CloudWatch's grid units."""
@@ -64,8 +64,9 @@ class TenantDashboard(Construct):
         *,
         name: str,
         service: str,
-        workflow: RunCodeWorkflow,
+        workflow: SessionWorkflow,
         interpreters: Mapping[str, CodeInterpreterBase],
+        other_workflows: Mapping[str, SessionWorkflow] | None = None,
         alarms: Sequence[cloudwatch.Alarm],
     ) -> None:
         """Creates the dashboard.
@@ -77,6 +78,7 @@ class TenantDashboard(Construct):
             service: the `service` of the session function.
             workflow: the workflow whose executions are shown.
             interpreters: interpreters by key. The key is in the title of each graph.
+            other_workflows: further workflows by name, whose executions are shown. Default: none.
             alarms: alarms whose state is shown.
         """
         super().__init__(scope, id)
@@ -88,6 +90,7 @@ class TenantDashboard(Construct):
             widgets=[
                 [cloudwatch.AlarmStatusWidget(title=f"Alarms: {service}", alarms=list(alarms), width=DASHBOARD_WIDTH)],
                 _run_graphs(service, workflow),
+                *([_other_graphs(other_workflows)] if other_workflows else []),
                 *(_interpreter_graphs(key, interpreter) for key, interpreter in interpreters.items()),
                 _usage_graphs(interpreters),
             ],
@@ -100,13 +103,24 @@ def _row(graphs: Mapping[str, Sequence[cloudwatch.IMetric]]) -> list[cloudwatch.
     return [cloudwatch.GraphWidget(title=title, left=list(lines), width=width) for title, lines in graphs.items()]
 
 
-def _run_graphs(service: str, workflow: RunCodeWorkflow) -> list[cloudwatch.IWidget]:
+def _run_graphs(service: str, workflow: SessionWorkflow) -> list[cloudwatch.IWidget]:
     state_machine = workflow.state_machine
     return _row(
         {
             "Workflow executions": [execution_metric(state_machine, name, label) for name, label in EXECUTIONS.items()],
             "Execution time (ms)": [execution_metric(state_machine, "ExecutionTime", "average")],
             "Runs": [run_metric(service, metric) for metric in Metric],
+        }
+    )
+
+
+def _other_graphs(workflows: Mapping[str, SessionWorkflow]) -> list[cloudwatch.IWidget]:
+    return _row(
+        {
+            f"Executions of {name}": [
+                execution_metric(workflow.state_machine, metric, label) for metric, label in EXECUTIONS.items()
+            ]
+            for name, workflow in workflows.items()
         }
     )
 

@@ -8,10 +8,11 @@ https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 ITEM_FIELDS = {"item", "item.$", "index", "index.$"}
 """Fields of a run that distinguish the items of a Map."""
@@ -25,7 +26,8 @@ def tasks_without_item(definition: Mapping[str, Any], map_name: str | None = Non
         map_name: The inline Map that contains it, if any. The items of a Distributed Map are separate executions.
     """
     for name, state in definition["States"].items():
-        run: Mapping[str, Any] | None = state.get("Parameters", {}).get("run")
+        arguments = state.get("Parameters") or state.get("Arguments")
+        run = cast("Mapping[str, Any]", arguments).get("run") if isinstance(arguments, Mapping) else None
         if map_name is not None and run is not None and not ITEM_FIELDS & run.keys():
             yield map_name, name
         for branch in state.get("Branches", ()):

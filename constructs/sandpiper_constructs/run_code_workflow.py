@@ -9,7 +9,7 @@ from aws_cdk import aws_stepfunctions as sfn
 
 from sandpiper_constructs.operation_task import OperationTask, max_task_seconds
 from sandpiper_constructs.session_workflow import SessionWorkflow
-from sandpiper_contract.errors import ERRORS
+from sandpiper_constructs.workflow_ending import JSONATA, catch, failed, stop_sessions
 
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
@@ -54,12 +54,18 @@ class RunCodeWorkflow(SessionWorkflow):
         """
 
         def states(scope: Construct) -> sfn.IChainable:
-            run = OperationTask(scope, "RunCode", session_function=session_function, operation="run_code")
-            failed = sfn.Fail(scope, "RunFailed", error_path="$.Error", cause_path="$.Cause")
-            # The contract's errors are listed by name, so that the definition documents them. States.ALL covers
-            # Lambda's own errors.
-            run.add_catch(failed, errors=list(ERRORS))
-            run.add_catch(failed, errors=["States.ALL"])
+            run = OperationTask(
+                scope,
+                "RunCode",
+                session_function=session_function,
+                operation="run_code",
+                query_language=JSONATA,
+                comment="Runs the program in a new session, which ends with it",
+            )
+            not_done = failed(scope)
+            # The contract's errors are listed by name, so that the definition documents them. After others, such as
+            # those of Lambda, the function may have ended without stopping its session.
+            catch(run, not_done, stop_sessions(scope, session_function, not_done))
             return run
 
         super().__init__(
@@ -71,6 +77,7 @@ class RunCodeWorkflow(SessionWorkflow):
             # The timeout of the task ends a run that hangs, as a failure that alarms count. This is the upper limit.
             timeout_seconds=max_task_seconds(session_function),
             comment="Runs untrusted code in its own session",
+            query_language=JSONATA,
             log_retention=log_retention,
             key=key,
             retain_logs=retain_logs,

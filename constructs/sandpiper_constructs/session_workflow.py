@@ -26,7 +26,7 @@ from sandpiper_constructs.removal import removal_policy
 from sandpiper_constructs.template_text import template_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from aws_cdk import aws_kms as kms
 
@@ -60,7 +60,7 @@ https://docs.aws.amazon.com/step-functions/latest/apireference/API_EncryptionCon
 
 
 class SessionWorkflow(Construct):
-    """Creates a standard state machine whose role can invoke one session function and write logs and traces.
+    """Creates a state machine whose role can invoke one session function and write logs and traces.
 
     Execution logs contain no input or output, because a request contains user code.
 
@@ -91,6 +91,9 @@ class SessionWorkflow(Construct):
         states: Callable[[Construct], sfn.IChainable],
         timeout_seconds: int,
         comment: str | None = None,
+        query_language: sfn.QueryLanguage = sfn.QueryLanguage.JSON_PATH,
+        express: bool = False,
+        statements: Sequence[iam.PolicyStatement] = (),
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         key: kms.IKey | None = None,
         retain_logs: bool = True,
@@ -107,6 +110,10 @@ class SessionWorkflow(Construct):
             timeout_seconds: maximum duration of an execution. A timeout runs no catch handler, so tasks and session
                 lifetimes must end earlier.
             comment: the state machine's comment. Default: none.
+            query_language: the language of the states. Default: JSONPath.
+            express: whether it is an Express state machine: at most five minutes, no history, and no events, so that
+                nothing stops the sessions of executions that time out. Default: false, a standard state machine.
+            statements: further permissions of the role. Default: none.
             log_retention: how long execution logs are kept. Default: one month.
             key: KMS key of the definition, of the executions with their input and output, and of the log group. The
                 policy of the key must allow this. Callers need `kms:Decrypt` to read executions. Default: keys of AWS.
@@ -136,9 +143,11 @@ class SessionWorkflow(Construct):
             "Resource",
             state_machine_name=name,
             comment=comment,
+            state_machine_type=sfn.StateMachineType.EXPRESS if express else None,
+            query_language=query_language if query_language == sfn.QueryLanguage.JSONATA else None,
             definition_body=sfn.DefinitionBody.from_chainable(states(self)),
             timeout=Duration.seconds(timeout_seconds),
-            role=_role(self, name, session_function, key).without_policy_updates(),
+            role=_role(self, name, session_function, key, statements).without_policy_updates(),
             logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=False),
             tracing_enabled=True,
         )
@@ -149,8 +158,10 @@ class SessionWorkflow(Construct):
             raise ValueError(
                 f"{task} is in the inline Map {map_name} and has no item_path, so that all items would be one run; "
                 'pass item_path="$.index" to the task, and to the Map item_selector={"index.$": "$$.Map.Item.Index", …}'
+                '; in JSONata item="{% $string($states.input.index) %}"'
             )
-        _stop_sessions_of_stopped_executions(self, self.state_machine.state_machine_arn, session_function)
+        if not express:
+            _stop_sessions_of_stopped_executions(self, self.state_machine.state_machine_arn, session_function)
 
 
 def _stack_uuid() -> str:
@@ -198,7 +209,13 @@ def _encryption(key: kms.IKey | None) -> sfn.CfnStateMachine.EncryptionConfigura
     )
 
 
-def _role(scope: Construct, name: str, session_function: SessionFunction, key: kms.IKey | None) -> iam.Role:
+def _role(
+    scope: Construct,
+    name: str,
+    session_function: SessionFunction,
+    key: kms.IKey | None,
+    statements: Sequence[iam.PolicyStatement],
+) -> iam.Role:
     """Creates a role for one state machine, which can invoke one function and write logs and traces."""
     stack = Stack.of(scope)
     state_machine_arn = f"arn:{stack.partition}:states:{stack.region}:{stack.account}:stateMachine:{name}"
@@ -220,6 +237,7 @@ def _role(scope: Construct, name: str, session_function: SessionFunction, key: k
                     ),
                     iam.PolicyStatement(actions=list(LOG_ACTIONS), resources=["*"]),
                     iam.PolicyStatement(actions=list(TRACE_ACTIONS), resources=["*"]),
+                    *statements,
                     *(() if key is None else workflow_key_statements(scope, key, state_machine_arn)),
                 ]
             )

@@ -335,6 +335,7 @@ class ListOf:
 
     item_type: FieldType
     max_items: int
+    min_items: int = 0
 
     def parse(self, location: str, value: object) -> tuple[Any, ...]:
         if not isinstance(value, list):
@@ -349,12 +350,14 @@ class ListOf:
         return tuple(self.item_type.validate(f"{location}[{index}]", item) for index, item in enumerate(items))
 
     def _require_length(self, location: str, items: Sequence[object]) -> Sequence[object]:
-        if len(items) > self.max_items:
-            raise invalid_without_value(location, items, f"a list of at most {self.max_items:,}")
+        if not self.min_items <= len(items) <= self.max_items:
+            length = f"{self.min_items:,} to {self.max_items:,}" if self.min_items else f"at most {self.max_items:,}"
+            raise invalid_without_value(location, items, f"a list of {length}")
         return items
 
     def serialize(self, value: tuple[Any, ...]) -> object:
         return [self.item_type.serialize(item) for item in value]
 
     def schema(self) -> dict[str, object]:
-        return {"type": "array", "items": self.item_type.schema(), "maxItems": self.max_items}
+        minimum = {"minItems": self.min_items} if self.min_items else {}
+        return {"type": "array", "items": self.item_type.schema(), **minimum, "maxItems": self.max_items}

@@ -40,6 +40,9 @@ MAX_NAME_BYTES = 255
 """Linux's limit for the name of a file or folder: NAME_MAX in limits.h."""
 MAX_PATTERNS = 100
 MAX_PATTERN_CHARACTERS = 255
+RESULT_BYTES = (4_096, 224 * 1024)
+"""Minimum and maximum size of a result as JSON. The maximum leaves room for the rest of a workflow's state of 256
+KiB."""
 LINK_SECONDS = (60, 43_200)
 """Minimum and maximum. A link expires with the credentials that signed it: for a role, after at most 12 hours."""
 SERVICE_FILES: tuple[str, ...] = (
@@ -117,6 +120,13 @@ class Outputs(Record):
         "Add a download link to each file, valid for this time. Anyone with the link can download the file. Execution "
         "histories contain the link.",
     ] = None
+
+    max_result_bytes: Annotated[
+        int,
+        Integer(*RESULT_BYTES, "bytes"),
+        "Maximum size of the result as JSON, in bytes. Longer output and lists of files are truncated; the complete "
+        "ones are stored in S3.",
+    ] = RESULT_BYTES[1]
 
     @property
     def collects_files(self) -> bool:

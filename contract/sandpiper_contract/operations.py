@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sandpiper_contract import batches, requests, results
+from sandpiper_contract import batches, requests, results, workflows
 
 if TYPE_CHECKING:
     from sandpiper_contract.records import Record
@@ -33,5 +33,7 @@ OPERATIONS: dict[str, Operation] = {
     "prepare_batch": Operation(batches.RunBatch, batches.PreparedBatch),
     "run_items": Operation(batches.RunItems, batches.ItemsState),
     "finish_batch": Operation(batches.FinishBatch, batches.BatchState),
+    "check_request": Operation(workflows.CheckRequest, workflows.CheckedRequest),
+    "await_approval": Operation(workflows.AwaitApproval, workflows.AwaitedApproval),
 }
 """The operations by name."""

@@ -42,17 +42,19 @@ s are for the start of the session, the files and the record."""
 COMMAND_TIMEOUT_SECONDS = (1, SESSION_TIMEOUT_SECONDS[1] - TIMEOUT_RESERVE_SECONDS)
 """Minimum and maximum for a started command."""
 
-_Code = Annotated[str | None, Text(), "The program's source code."]
-_CodeS3Uri = Annotated[S3Object | None, S3Uri(), "The object that contains the program, as an alternative to `code`."]
-_Language = Annotated[Language, Choice(LANGUAGES), "The program's language."]
-_Runtime = Annotated[
+SourceCode = Annotated[str | None, Text(), "The program's source code."]
+CodeS3UriField = Annotated[
+    S3Object | None, S3Uri(), "The object that contains the program, as an alternative to `code`."
+]
+LanguageField = Annotated[Language, Choice(LANGUAGES), "The program's language."]
+RuntimeField = Annotated[
     Runtime | None,
     DependentChoice(_ALL_RUNTIMES),
     "The runtime. Default: deno for JavaScript and TypeScript, python for Python.",
 ]
-_Interpreter = Annotated[str | None, Text(255), "The key of one of the tenant's interpreters. Default: the first."]
+InterpreterField = Annotated[str | None, Text(255), "The key of one of the tenant's interpreters. Default: the first."]
 _TIMEOUT_DESCRIPTION = "Maximum lifetime of the session from its start. Default: {default}."
-_SessionTimeout = Annotated[
+SessionTimeoutField = Annotated[
     int | None,
     Integer(*SESSION_TIMEOUT_SECONDS, "seconds"),
     _TIMEOUT_DESCRIPTION.format(default=f"as configured for the interpreter, or {DEFAULT_SESSION_TIMEOUT_SECONDS} s"),
@@ -61,26 +63,26 @@ _PROGRAM_TIMEOUT_DESCRIPTION = (
     "Maximum time that the program may run. After it, the program is ended and the result has `timedOut`. Default: "
     "until the session's lifetime{or_call} ends, less the time for ending the program and collecting its files."
 )
-_Timeout = Annotated[
+TimeoutField = Annotated[
     int | None,
     Integer(*TIMEOUT_SECONDS, "seconds"),
     _PROGRAM_TIMEOUT_DESCRIPTION.format(or_call=" or the function's time"),
 ]
-_TIMEOUT_LEAVES_RESERVE = AtMostLess("timeout_seconds", "session_timeout_seconds", TIMEOUT_RESERVE_SECONDS, "seconds")
-_Inputs = Annotated[
+TIMEOUT_LEAVES_RESERVE = AtMostLess("timeout_seconds", "session_timeout_seconds", TIMEOUT_RESERVE_SECONDS, "seconds")
+InputsField = Annotated[
     tuple[InputFile, ...],
     ListOf(Nested(InputFile), MAX_INPUTS),
     "Files to write to the working directory before the program runs.",
 ]
-_Outputs = Annotated[Outputs, Nested(Outputs), "Which files to return."]
-_FailOnError = Annotated[bool, Boolean(), "Fail with `CodeFailed` if the exit code is not 0."]
-_RUNTIME = DependentValues("runtime", {**RUNTIMES}, "language")
-_LANGUAGE_OF_CODE = (
+OutputsField = Annotated[Outputs, Nested(Outputs), "Which files to return."]
+FailOnErrorField = Annotated[bool, Boolean(), "Fail with `CodeFailed` if the exit code is not 0."]
+RUNTIME_OF_LANGUAGE = DependentValues("runtime", {**RUNTIMES}, "language")
+LANGUAGE_OF_CODE = (
     RequiresValue("language", ("javascript", "typescript"), "command", (None,)),
     RequiresValue("runtime", _ALL_RUNTIMES, "command", (None,)),
 )
-_FIGURES = RequiresValue("outputs.figures", (True,), "language", ("python",))
-_NO_FIGURES = ForbiddenValue(
+FIGURES_OF_PYTHON = RequiresValue("outputs.figures", (True,), "language", ("python",))
+NO_FIGURES = ForbiddenValue(
     "outputs.figures", True, "figures are collected from programs only; let the command save its figures as files"
 )
 _Session = Annotated[
@@ -94,37 +96,37 @@ class RunCode(Record):
 
     RULES = (
         ExactlyOne(("code", "code_s3_uri")),
-        _RUNTIME,
-        _TIMEOUT_LEAVES_RESERVE,
-        _FIGURES,
+        RUNTIME_OF_LANGUAGE,
+        TIMEOUT_LEAVES_RESERVE,
+        FIGURES_OF_PYTHON,
         DISTINCT_INPUT_PATHS,
     )
 
-    code: _Code = None
-    code_s3_uri: _CodeS3Uri = None
-    language: _Language = "python"
-    runtime: _Runtime = None
-    interpreter: _Interpreter = None
-    timeout_seconds: _Timeout = None
-    session_timeout_seconds: _SessionTimeout = None
-    inputs: _Inputs = ()
-    outputs: _Outputs = DEFAULT_OUTPUTS
-    fail_on_error: _FailOnError = False
+    code: SourceCode = None
+    code_s3_uri: CodeS3UriField = None
+    language: LanguageField = "python"
+    runtime: RuntimeField = None
+    interpreter: InterpreterField = None
+    timeout_seconds: TimeoutField = None
+    session_timeout_seconds: SessionTimeoutField = None
+    inputs: InputsField = ()
+    outputs: OutputsField = DEFAULT_OUTPUTS
+    fail_on_error: FailOnErrorField = False
 
 
 @record(kw_only=True)
 class RunCommand(Record):
     """Runs a shell command once in a new session."""
 
-    RULES = (_TIMEOUT_LEAVES_RESERVE, _NO_FIGURES, DISTINCT_INPUT_PATHS)
+    RULES = (TIMEOUT_LEAVES_RESERVE, NO_FIGURES, DISTINCT_INPUT_PATHS)
 
     command: Annotated[str, Text(), "A command for /bin/sh, run in the working directory."]
-    interpreter: _Interpreter = None
-    timeout_seconds: _Timeout = None
-    session_timeout_seconds: _SessionTimeout = None
-    inputs: _Inputs = ()
-    outputs: _Outputs = DEFAULT_OUTPUTS
-    fail_on_error: _FailOnError = False
+    interpreter: InterpreterField = None
+    timeout_seconds: TimeoutField = None
+    session_timeout_seconds: SessionTimeoutField = None
+    inputs: InputsField = ()
+    outputs: OutputsField = DEFAULT_OUTPUTS
+    fail_on_error: FailOnErrorField = False
 
 
 @record(kw_only=True)
@@ -136,18 +138,18 @@ class StartCommand(Record):
 
     RULES = (
         ExactlyOne(("command", "code", "code_s3_uri")),
-        _RUNTIME,
-        *_LANGUAGE_OF_CODE,
-        _TIMEOUT_LEAVES_RESERVE,
+        RUNTIME_OF_LANGUAGE,
+        *LANGUAGE_OF_CODE,
+        TIMEOUT_LEAVES_RESERVE,
         DISTINCT_INPUT_PATHS,
     )
 
     command: Annotated[str | None, Text(), "A command for /bin/sh, run in the working directory."] = None
-    code: _Code = None
-    code_s3_uri: _CodeS3Uri = None
-    language: _Language = "python"
-    runtime: _Runtime = None
-    interpreter: _Interpreter = None
+    code: SourceCode = None
+    code_s3_uri: CodeS3UriField = None
+    language: LanguageField = "python"
+    runtime: RuntimeField = None
+    interpreter: InterpreterField = None
     timeout_seconds: Annotated[
         int | None,
         Integer(*COMMAND_TIMEOUT_SECONDS, "seconds"),
@@ -160,7 +162,7 @@ class StartCommand(Record):
             default=f"{DEFAULT_COMMAND_TIMEOUT_SECONDS} s, or the interpreter's maximum if that is less"
         ),
     ] = None
-    inputs: _Inputs = ()
+    inputs: InputsField = ()
 
 
 _Task = Annotated[TaskHandle, Nested(TaskHandle), "The handle that `start_command` returned."]
@@ -173,21 +175,21 @@ class PollCommand(Record):
     The state of a running command has its last lines of output, at most 64 KiB.
     """
 
-    RULES = (_NO_FIGURES,)
+    RULES = (NO_FIGURES,)
 
     task: _Task
-    outputs: _Outputs = DEFAULT_OUTPUTS
-    fail_on_error: _FailOnError = False
+    outputs: OutputsField = DEFAULT_OUTPUTS
+    fail_on_error: FailOnErrorField = False
 
 
 @record(kw_only=True)
 class StopCommand(Record):
     """Stops a started command, returns its output and the files that it has written, and stops its session."""
 
-    RULES = (_NO_FIGURES,)
+    RULES = (NO_FIGURES,)
 
     task: _Task
-    outputs: _Outputs = DEFAULT_OUTPUTS
+    outputs: OutputsField = DEFAULT_OUTPUTS
 
 
 @record(kw_only=True)
@@ -196,9 +198,9 @@ class OpenSession(Record):
 
     RULES = (DISTINCT_INPUT_PATHS,)
 
-    interpreter: _Interpreter = None
-    session_timeout_seconds: _SessionTimeout = None
-    inputs: _Inputs = ()
+    interpreter: InterpreterField = None
+    session_timeout_seconds: SessionTimeoutField = None
+    inputs: InputsField = ()
 
 
 @record(kw_only=True)
@@ -207,25 +209,25 @@ class RunInSession(Record):
 
     RULES = (
         ExactlyOne(("code", "code_s3_uri", "command")),
-        _RUNTIME,
-        *_LANGUAGE_OF_CODE,
-        _FIGURES,
+        RUNTIME_OF_LANGUAGE,
+        *LANGUAGE_OF_CODE,
+        FIGURES_OF_PYTHON,
         RequiresValue("outputs.figures", (True,), "command", (None,)),
         RequiresValue("clear_context", (True,), "command", (None,)),
         DISTINCT_INPUT_PATHS,
     )
 
     session: _Session
-    code: _Code = None
-    code_s3_uri: _CodeS3Uri = None
+    code: SourceCode = None
+    code_s3_uri: CodeS3UriField = None
     command: Annotated[str | None, Text(), "A command for /bin/sh, run in the working directory."] = None
-    language: _Language = "python"
-    runtime: _Runtime = None
-    timeout_seconds: _Timeout = None
+    language: LanguageField = "python"
+    runtime: RuntimeField = None
+    timeout_seconds: TimeoutField = None
     clear_context: Annotated[bool, Boolean(), "Whether to delete the variables of earlier programs first."] = False
-    inputs: _Inputs = ()
-    outputs: _Outputs = DEFAULT_OUTPUTS
-    fail_on_error: _FailOnError = False
+    inputs: InputsField = ()
+    outputs: OutputsField = DEFAULT_OUTPUTS
+    fail_on_error: FailOnErrorField = False
 
 
 @record(kw_only=True)
@@ -240,7 +242,7 @@ class CollectFiles(Record):
     """Returns files of an open session without running code."""
 
     session: _Session
-    outputs: _Outputs = DEFAULT_OUTPUTS
+    outputs: OutputsField = DEFAULT_OUTPUTS
 
 
 @record(kw_only=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import reduce
+from itertools import combinations
 from typing import TYPE_CHECKING, cast
 
 from sandpiper_contract.errors import InvalidRequest
@@ -41,6 +42,43 @@ class ExactlyOne:
 
     def schema(self, record: type[Record]) -> dict[str, object]:  # noqa: ARG002 - signature of Rule
         return {"oneOf": [{"required": [camel_case(field)]} for field in self.fields]}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AtMostOne:
+    """At most one of these fields is set."""
+
+    fields: tuple[str, ...]
+
+    def check(self, record: Record) -> None:
+        present = [camel_case(field) for field in self.fields if _value_of(record, field) is not None]
+        if len(present) > 1:
+            fields = ", ".join(map(camel_case, self.fields))
+            raise InvalidRequest(f"{' and '.join(present)} are set; allowed: at most one of {fields}")
+
+    def schema(self, record: type[Record]) -> dict[str, object]:  # noqa: ARG002 - signature of Rule
+        pairs = combinations(map(camel_case, self.fields), 2)
+        return {"not": {"anyOf": [{"required": list(pair)} for pair in pairs]}}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RequiresOneOf:
+    """A value of a field requires that one of `fields` is set."""
+
+    field: str
+    value: object
+    fields: tuple[str, ...]
+
+    def check(self, record: Record) -> None:
+        if _value_of(record, self.field) == self.value and all(_value_of(record, name) is None for name in self.fields):
+            fields = " or ".join(map(camel_case, self.fields))
+            raise InvalidRequest(f"{camel_case(self.field)} is {_format(self.value)}; allowed: only with {fields}")
+
+    def schema(self, record: type[Record]) -> dict[str, object]:  # noqa: ARG002 - signature of Rule
+        return {
+            "if": _condition(self.field, (self.value,), required=True),
+            "then": {"anyOf": [{"required": [camel_case(field)]} for field in self.fields]},
+        }
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -13,6 +13,7 @@ from sandpiper_contract.events import Event
 from sandpiper_contract.field_types import ListOf
 from sandpiper_contract.operations import OPERATIONS
 from sandpiper_contract.records import Nested, fields_of
+from sandpiper_contract.workflows import WORKFLOWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schemas() -> dict[str, dict[str, object]]:
-    """Returns the schemas by name: `run_code.request`, `run_code.result`, …, `item_result`, `event`.
+    """Returns the schemas by name: `run_code.request`, …, `workflow.run-code.request`, …, `item_result`, `event`.
 
     Example:
         >>> schemas()["run_code.request"]["properties"]["language"]["enum"]
@@ -34,6 +35,9 @@ def schemas() -> dict[str, dict[str, object]]:
     for name, operation in OPERATIONS.items():
         by_name[f"{name}.request"] = schema_of(operation.request)
         by_name[f"{name}.result"] = schema_of(operation.result)
+    for name, workflow in WORKFLOWS.items():
+        by_name[f"workflow.{name}.request"] = schema_of(workflow.request)
+        by_name[f"workflow.{name}.result"] = schema_of(workflow.result)
     return by_name
 
 
@@ -44,8 +48,8 @@ def all_records() -> Iterator[type[Record]]:
         >>> {record.__name__ for record in all_records()} >= {"RunCode", "InputFile", "Event"}
         True
     """
-    for operation in OPERATIONS.values():
-        for record in (operation.request, operation.result):
+    for types in (*OPERATIONS.values(), *WORKFLOWS.values()):
+        for record in (types.request, types.result):
             yield record
             yield from _nested_records(record)
     for record in (ItemResult, Event):

@@ -27,7 +27,7 @@ from code_runner.session import (
     stop_or_report,
     stop_session,
 )
-from sandpiper_contract import requests, results
+from sandpiper_contract import requests, results, workflows
 from sandpiper_contract.errors import (
     CodeFailed,
     DeadlineExceeded,
@@ -40,7 +40,7 @@ from sandpiper_contract.errors import (
     SessionLost,
     StorageError,
 )
-from sandpiper_contract.files import SkipReason
+from sandpiper_contract.files import RESULT_BYTES, SkipReason
 from sandpiper_contract.handles import SessionHandle
 from sandpiper_contract.settings import INPUTS, RECORD_NAME, RUNS
 
@@ -231,6 +231,18 @@ class Operations:
 
         return self.run_once(request, results.CollectedFiles, work)
 
+    def check_request(self, request: workflows.CheckRequest) -> workflows.CheckedRequest:
+        """Validates the input of a workflow and returns it with all defaults."""
+        valid = workflows.WORKFLOWS[request.workflow].request.from_json(request.request)
+        starting = valid.opening if isinstance(valid, workflows.SessionRequest) else valid
+        if isinstance(starting, _STARTING):
+            self.tenant.lifetime_seconds(starting)
+        return workflows.CheckedRequest(valid.to_json())
+
+    def await_approval(self, request: workflows.AwaitApproval) -> workflows.AwaitedApproval:  # noqa: ARG002
+        """Accepts the task token of a state that waits. The state ends when a person answers."""
+        return workflows.AwaitedApproval()
+
     def _run_in_new_session(
         self, request: requests.RunCode | requests.RunCommand, program: Callable[[], Code | Command]
     ) -> results.RunResult:
@@ -337,7 +349,8 @@ class Operations:
             self._stop_abandoned_sessions(record, request)
             complete = work(record)
             self.on_files_collected(len(getattr(complete, "files", ())), len(getattr(complete, "skipped", ())))
-            result = truncate_result(complete, self._storage.put_run_artifact)
+            max_bytes = request.outputs.max_result_bytes if isinstance(request, _WITH_OUTPUTS) else RESULT_BYTES[1]
+            result = truncate_result(complete, self._storage.put_run_artifact, max_bytes)
         except RunError as error:
             record.usage = self.usage and self.usage()
             record.complete(error=error)

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from sandpiper_contract.files import SkippedFile, SkipReason
+from sandpiper_contract.files import RESULT_BYTES, SkippedFile, SkipReason
 from sandpiper_contract.truncation import truncate_middle
 
 if TYPE_CHECKING:
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 
 MAX_STREAM_BYTES = 64 * 1024
 """Maximum size of a stream as UTF-8. A longer one is truncated."""
-MAX_LISTS_BYTES = 96 * 1024
-"""Maximum size of the file lists as JSON."""
-MAX_RESULT_BYTES = 224 * 1024
-"""Maximum size of the streams and the lists as JSON, which leaves room for the state around the result."""
+LISTS_SHARE = 3 / 7
+"""Maximum share of the file lists in a result: 96 of 224 KiB, which leaves room for two streams of 64 KiB."""
 ROW_BYTES = 200
 """Size of the row with the number of files that were left out."""
 NOTE_BYTES = 400
@@ -31,37 +29,40 @@ longer, at most 1,092 bytes, makes the stream that much longer."""
 Result = TypeVar("Result", bound="Record")
 
 
-def truncate_result(result: Result, put_artifact: Callable[[str, str], S3Object | None]) -> Result:
+def truncate_result(
+    result: Result, put_artifact: Callable[[str, str], S3Object | None], max_bytes: int = RESULT_BYTES[1]
+) -> Result:
     """Truncates long streams in the middle and long file lists at the end.
 
     Args:
         result: The complete result.
         put_artifact: Stores a text under a name and returns its address, or None when that failed. A file list whose
             complete form could not be stored ends with a row that states how many files were left out.
+        max_bytes: Maximum size of the streams and the lists as JSON.
     """
     names = {field.name for field in fields(cast("Any", result))}
     truncated = cast("Any", result)
     if "manifest_uri" in names:
-        truncated = _truncate_lists(truncated, put_artifact)
+        truncated = _truncate_lists(truncated, int(max_bytes * LISTS_SHARE), put_artifact)
     streams = {stream: getattr(truncated, stream) for stream in sorted({"stdout", "stderr"} & names)}
-    left = MAX_RESULT_BYTES - sum(_size(_json(getattr(truncated, part))) for part in {"files", "skipped"} & names)
+    left = max_bytes - sum(_size(_json(getattr(truncated, part))) for part in {"files", "skipped"} & names)
     # Characters such as line ends and quotation marks are longer in JSON: two streams of 64 KiB can exceed the rest.
     sizes = {stream: _shown_size(text, left) for stream, text in streams.items()}
     for stream, text in streams.items():
-        max_bytes = max(left // 2, left - sum(sizes[other] for other in streams if other != stream))
-        if not _fits(text, max_bytes):
-            shown, uri = _truncate_stream(f"{stream}.txt", text, max_bytes, put_artifact)
+        share = max(left // 2, left - sum(sizes[other] for other in streams if other != stream))
+        if not _fits(text, share):
+            shown, uri = _truncate_stream(f"{stream}.txt", text, share, put_artifact)
             truncated = replace(truncated, **{stream: shown, f"{stream}_uri": uri})
     return truncated
 
 
-def _truncate_lists(result: Any, put_artifact: Callable[[str, str], S3Object | None]) -> Any:
+def _truncate_lists(result: Any, max_bytes: int, put_artifact: Callable[[str, str], S3Object | None]) -> Any:
     lists = {"files": _json(result.files), "skipped": _json(result.skipped)}
-    if _size(lists) <= MAX_LISTS_BYTES:
+    if _size(lists) <= max_bytes:
         return result
     uri = put_artifact("manifest.json", json.dumps(lists))
     files, skipped = result.files, result.skipped
-    while _size(_json((*files, *skipped))) > MAX_LISTS_BYTES - ROW_BYTES:
+    while _size(_json((*files, *skipped))) > max_bytes - ROW_BYTES:
         if skipped:  # first, because a stored file matters more than the name of a skipped one
             skipped = skipped[: len(skipped) * 3 // 4]
         else:

@@ -37,7 +37,13 @@ from sandpiper.environment.options import (
     option,
 )
 from sandpiper.environment.storage import DataBucket
-from sandpiper.environment.workflows import ALLOWED_WORKFLOWS, DEFAULT_WORKFLOWS, Workflows
+from sandpiper.environment.workflows import (
+    ALLOWED_WORKFLOWS,
+    DEFAULT_WORKFLOWS,
+    RUN_CODE,
+    WorkflowOptions,
+    Workflows,
+)
 from sandpiper.names import DEFAULT_TENANT, FLEET, NETWORK, STORAGE
 from sandpiper_contract.aws import EMBEDDED_ACCOUNT
 
@@ -230,11 +236,18 @@ class Tenant(Options):
         SessionFunctionOptions(),
     )
     workflows: Workflows = option(
-        "workflows by name, with the roles that use them", ALLOWED_WORKFLOWS, DEFAULT_WORKFLOWS
+        "deployed workflows by name, with the roles that use them; run-code is deployed in any case",
+        ALLOWED_WORKFLOWS,
+        DEFAULT_WORKFLOWS,
     )
     alarms: Annotated[AlarmThresholds, EmptyAsDefault] = option(
         "thresholds of the tenant's alarms", "a mapping of errors, throttles", AlarmThresholds()
     )
+
+    @property
+    def deployed_workflows(self) -> dict[str, WorkflowOptions]:
+        """Returns the options of each deployed workflow by name, `run-code` first."""
+        return {RUN_CODE: WorkflowOptions(), **self.workflows}
 
 
 class Environment(Options):

@@ -1,4 +1,4 @@
-"""Contains the options of workflows: the roles that start them and read their executions."""
+"""Contains the options of workflows: which are deployed, the roles that start them and read their executions."""
 
 from typing import Annotated
 
@@ -7,7 +7,9 @@ from pydantic import Field
 from sandpiper.environment.options import ALLOWED_ROLE_ARN, AsTuple, EmptyAsDefault, ExactRoleArn, Options, option
 
 RUN_CODE = "run-code"
-"""The workflow that every tenant has."""
+"""The workflow that every tenant has, because `sandpiper run` uses it."""
+RUN_CODE_EXPRESS, RUN_COMMAND, RUN_SESSION = "run-code-express", "run-command", "run-session"
+WORKFLOW_NAMES = (RUN_CODE, RUN_CODE_EXPRESS, RUN_COMMAND, RUN_SESSION)
 
 WorkflowRoles = Annotated[tuple[ExactRoleArn, ...], Field(max_length=50), AsTuple]
 ALLOWED_WORKFLOW_ROLES = f"a list of at most 50, each {ALLOWED_ROLE_ARN}"
@@ -29,7 +31,7 @@ class WorkflowOptions(Options):
     )
 
 
-WorkflowName = Annotated[str, Field(pattern=f"^{RUN_CODE}$", description=f"{RUN_CODE}, the workflow of every tenant")]
+WorkflowName = Annotated[str, Field(pattern=f"^({'|'.join(WORKFLOW_NAMES)})$", description=" | ".join(WORKFLOW_NAMES))]
 Workflows = Annotated[dict[WorkflowName, Annotated[WorkflowOptions, EmptyAsDefault]], Field(min_length=1)]
-DEFAULT_WORKFLOWS = {RUN_CODE: WorkflowOptions()}
-ALLOWED_WORKFLOWS = f"a mapping such as {RUN_CODE}: {{starters: [ROLE], readers: [ROLE]}}"
+DEFAULT_WORKFLOWS = {RUN_CODE: WorkflowOptions(), RUN_COMMAND: WorkflowOptions()}
+ALLOWED_WORKFLOWS = f"a mapping of {', '.join(WORKFLOW_NAMES)}, each {{}} or {{starters: [ROLE], readers: [ROLE]}}"

@@ -88,6 +88,7 @@ AUDIT = _of(
     *(Effect.IN_PLACE, Effect.DATA_REMAINS),
     note="log files of a removed trail remain; delete their bucket before you add the trail again",
 )
+WORKFLOWS = _of(Effect.IN_PLACE, Effect.DATA_REMAINS, note="executions of a removed workflow end; its log remains")
 SHORTER = _of(Effect.IN_PLACE, Effect.LOSES_DATA, note="data is lost if the time is shortened or set")
 
 OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
@@ -101,7 +102,7 @@ OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
             *(Effect.IN_PLACE, Effect.NEW_STACK, Effect.STACK_REMAINS, Effect.DATA_REMAINS),
             note="the stack and the data of a removed or renamed tenant remain",
         ),
-        "workflows": SEE_OPTIONS,
+        "workflows": WORKFLOWS,
         "tags": TAGS,
         "availability_zones": _of(
             *(Effect.IN_PLACE, Effect.REPLACES, Effect.ENDS_SESSIONS),
@@ -127,7 +128,7 @@ OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
         "owner": IN_PLACE,
         "tags": IN_PLACE,
         "session_function": SEE_OPTIONS,
-        "workflows": SEE_OPTIONS,
+        "workflows": WORKFLOWS,
         "alarms": SEE_OPTIONS,
     },
     BaseInterpreter: {

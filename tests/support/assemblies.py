@@ -114,6 +114,15 @@ def findings(assembly: Assembly) -> list[dict[str, Any]]:
     return nag["suppressedViolations"]
 
 
-def states_of(template: Template) -> dict[str, Any]:
-    """Returns the definition of the template's only state machine."""
-    return json.loads(template_text(template.only("AWS::StepFunctions::StateMachine")["DefinitionString"]))
+def state_machine(template: Template, name: str = "run-code") -> dict[str, Any]:
+    """Returns the properties of the state machine of a workflow of a tenant."""
+    machines = template.resources("AWS::StepFunctions::StateMachine").values()
+    (found,) = (each for each in machines if each["StateMachineName"] == f"{template.name}-{name}")
+    return found
+
+
+def states_of(template: Template, workflow: str | None = None) -> dict[str, Any]:
+    """Returns the definition of a workflow of a tenant. Default: of the template's only state machine."""
+    only = "AWS::StepFunctions::StateMachine"
+    machine = template.only(only) if workflow is None else state_machine(template, workflow)
+    return json.loads(template_text(machine["DefinitionString"]))

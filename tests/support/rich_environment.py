@@ -31,7 +31,10 @@ RICH: dict[str, Any] = {
                         "arn:aws:iam::444455556666:role/starter",
                     ),
                     "readers": ("arn:aws:iam::111122223333:role/path/reader", "arn:aws:iam::444455556666:role/reader"),
-                }
+                },
+                "run-code-express": {},
+                "run-command": {"starters": ("arn:aws:iam::111122223333:role/starter",)},
+                "run-session": {},
             },
         },
         "analytics": {

@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import aws_cdk as cdk
 import pytest
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 
-from sandpiper_constructs.bucket_folder import BucketFolder
-from sandpiper_constructs.interpreter import CodeInterpreter
 from sandpiper_constructs.operation_task import OperationTask
-from sandpiper_constructs.session_function import SessionFunction
 from sandpiper_constructs.session_workflow import SessionWorkflow
 from sandpiper_constructs.template_text import template_text
 from sandpiper_contract.errors import RETRYABLE
@@ -25,6 +20,7 @@ from sandpiper_contract.records import fields_of
 from tests.support.assemblies import states_of
 from tests.support.policy_documents import statements
 from tests.support.project import PROJECT
+from tests.support.session_functions import session_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,19 +37,6 @@ RUN = {
     "retry.$": "$$.State.RetryCount",
     "redrive.$": "$$.Execution.RedriveCount",
 }
-
-
-def session_function(stack: cdk.Stack) -> SessionFunction:
-    """Creates a session function with placeholder code."""
-    bucket = s3.Bucket.from_bucket_name(stack, "Bucket", "bucket")
-    return SessionFunction(
-        stack,
-        "Function",
-        service="a",
-        interpreters={"one": CodeInterpreter(stack, "One", name_prefix="one")},
-        folder=BucketFolder(bucket=bucket, path="tenants/a"),
-        code=lambda_.Code.from_inline("pass"),
-    )
 
 
 def workflow(stack: cdk.Stack, **task: Any) -> SessionWorkflow:

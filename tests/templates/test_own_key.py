@@ -13,7 +13,7 @@ from sandpiper_policy.document import Policy, PolicyKind, parse_policy
 from sandpiper_policy.evaluate import Policies, Request, evaluate
 from sandpiper_policy.principals import Principal
 from tests.support.account import ACCOUNT, REGION
-from tests.support.assemblies import Assembly, synthesise
+from tests.support.assemblies import Assembly, state_machine, synthesise
 from tests.support.policy_documents import documents, statements
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ def test_own_key_encrypts_every_workflow_log_group_and_function(own: Assembly) -
     found = keys_by_type(own)
     assert {resource_type: len(values) for resource_type, values in found.items()} == {
         "AWS::Lambda::Function": 2,
-        "AWS::Logs::LogGroup": 5,  # two functions, a workflow, connections and DNS queries
-        "AWS::StepFunctions::StateMachine": 1,
+        "AWS::Logs::LogGroup": 6,  # two functions, two workflows, connections and DNS queries
+        "AWS::StepFunctions::StateMachine": 2,
     }
     for values in found.values():
         for value in values:
@@ -101,7 +101,7 @@ def test_own_key_encrypts_every_workflow_log_group_and_function(own: Assembly) -
 def test_without_an_own_key_only_the_bucket_has_a_customer_managed_key(tmp_path: Path, key: str) -> None:
     assembly = synthesise(tmp_path, OPTIONS, data_bucket={"key": key})
     assert {value for values in keys_by_type(assembly).values() for value in values} == {None}
-    encryption = assembly["sandpiper-one-demo"].only("AWS::StepFunctions::StateMachine")["EncryptionConfiguration"]
+    encryption = state_machine(assembly["sandpiper-one-demo"])["EncryptionConfiguration"]
     assert encryption == {"Type": "AWS_OWNED_KEY"}, "otherwise CloudFormation would keep an earlier key"
     contexts = {"kms:EncryptionContext:aws:s3:arn"}
     for location, document in documents(assembly).items():
@@ -123,12 +123,15 @@ def test_roles_use_the_key_for_their_own_workflow_and_stack_only(own: Assembly) 
         for statement in statements(document)
         if statement["Action"][0].startswith("kms:") and "aws:s3:arn" not in json.dumps(statement["Condition"])
     }
-    state_machine = {"StringEquals": WORKFLOW}
+    run_code = {"StringEquals": WORKFLOW}
+    run_command = json.loads(json.dumps(run_code).replace("run-code", "run-command"))
     functions = f"arn:aws:lambda:{HERE}:function:sandpiper-one-demo*"
     in_functions = {"ArnLike": {"kms:EncryptionContext:aws:lambda:FunctionArn": functions}}
     expected = {
-        ("RunCodeRole", "['kms:Decrypt', 'kms:GenerateDataKey']", json.dumps(state_machine)),
+        ("RunCodeRole", "['kms:Decrypt', 'kms:GenerateDataKey']", json.dumps(run_code)),
         ("RunCodeRole", "['kms:GenerateDataKey']", json.dumps({"StringEquals": DELIVERY})),
+        ("RunCommandRole", "['kms:Decrypt', 'kms:GenerateDataKey']", json.dumps(run_command)),
+        ("RunCommandRole", "['kms:GenerateDataKey']", json.dumps({"StringEquals": DELIVERY})),
         ("SessionFunctionRole", "['kms:Decrypt']", json.dumps(in_functions)),
         ("SessionStopperRole", "['kms:Decrypt']", json.dumps(in_functions)),
     }

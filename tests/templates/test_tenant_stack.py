@@ -48,15 +48,17 @@ def test_tenants_depend_on_the_storage_and_import_nothing_from_it(dev: Assembly)
 
 
 @pytest.mark.parametrize(
-    ("environment", "tenant", "deletion", "replacement"),
-    [("dev", "claims", "RetainExceptOnCreate", "Retain"), ("local", "demo", "Delete", "Delete")],
+    ("environment", "tenant", "deletion", "replacement", "count"),
+    [("dev", "claims", "RetainExceptOnCreate", "Retain", 4), ("local", "demo", "Delete", "Delete", 6)],
 )
 def test_logs_outlive_their_tenant_unless_the_environment_retains_nothing(
-    assemblies: dict[str, Assembly], environment: str, tenant: str, deletion: str, replacement: str
+    assemblies: dict[str, Assembly], environment: str, tenant: str, deletion: str, replacement: str, count: int
 ) -> None:
     resources = assemblies[environment][f"sandpiper-{environment}-{tenant}"].content["Resources"].values()
     groups = [each for each in resources if each["Type"] == "AWS::Logs::LogGroup"]
-    assert [(each["DeletionPolicy"], each["UpdateReplacePolicy"]) for each in groups] == [(deletion, replacement)] * 3
+    assert [(each["DeletionPolicy"], each["UpdateReplacePolicy"]) for each in groups] == [
+        (deletion, replacement)
+    ] * count
     # A retained group must not have the name of a group of the tenant's next stack.
     names = [json.dumps(each["Properties"].get("LogGroupName", "AWS::StackId")) for each in groups]
     assert all("AWS::StackId" in name for name in names)
@@ -87,6 +89,9 @@ def test_outputs_match_what_the_cli_reads(demo: Template) -> None:
     outputs = {name: template_text(output["Value"]) for name, output in demo.content["Outputs"].items()}
     assert set(outputs) == {
         "RunCodeStateMachineArn",
+        "RunCodeExpressStateMachineArn",
+        "RunCommandStateMachineArn",
+        "RunSessionStateMachineArn",
         "DataBucketName",
         "DataPrefix",
         "Interpreters",
@@ -137,23 +142,23 @@ def test_lambda_does_not_retry(demo: Template) -> None:
 
 
 def test_workflow_sends_the_operation_with_the_identity_of_the_run(demo: Template) -> None:
-    states = states_of(demo)
-    assert states["States"][states["StartAt"]]["Parameters"] == {
+    states = states_of(demo, "run-code")
+    assert states["States"][states["StartAt"]]["Arguments"] == {
         "operation": "run_code",
         "run": {
-            "execution.$": "$$.Execution.Id",
-            "state.$": "$$.State.Name",
-            "started.$": "$$.Execution.StartTime",
-            "entered.$": "$$.State.EnteredTime",
-            "retry.$": "$$.State.RetryCount",
-            "redrive.$": "$$.Execution.RedriveCount",
+            "execution": "{% $states.context.Execution.Id %}",
+            "state": "{% $states.context.State.Name %}",
+            "started": "{% $states.context.Execution.StartTime %}",
+            "entered": "{% $states.context.State.EnteredTime %}",
+            "retry": "{% $states.context.State.RetryCount %}",
+            "redrive": "{% $states.context.Execution.RedriveCount %}",
         },
-        "request.$": "$",
+        "request": "{% $states.input %}",
     }
 
 
 def test_workflow_retries_only_errors_that_cannot_run_code_twice(demo: Template) -> None:
-    (retry,) = states_of(demo)["States"]["RunCode"]["Retry"]
+    (retry,) = states_of(demo, "run-code")["States"]["RunCode"]["Retry"]
     assert retry["ErrorEquals"] == [*RETRYABLE, "Lambda.TooManyRequestsException"]
     assert retry["JitterStrategy"] == "FULL"
     assert retry["MaxDelaySeconds"] == 60
@@ -161,24 +166,27 @@ def test_workflow_retries_only_errors_that_cannot_run_code_twice(demo: Template)
 
 
 def test_failed_execution_has_the_error_and_the_cause(demo: Template) -> None:
-    states = states_of(demo)["States"]
-    named, catch = states["RunCode"]["Catch"]
-    assert (set(named["ErrorEquals"]), named["Next"]) == (set(ERRORS), catch["Next"])
-    assert catch == {"ErrorEquals": ["States.ALL"], "Next": "RunFailed"}
-    assert states["RunFailed"] == {"Type": "Fail", "ErrorPath": "$.Error", "CausePath": "$.Cause"}
+    states = states_of(demo, "run-code")["States"]
+    named, others = states["RunCode"]["Catch"]
+    assert (set(named["ErrorEquals"]), named["Next"]) == (set(ERRORS), "Failed")
+    assert (others["ErrorEquals"], others["Next"]) == (["States.ALL"], "Stop sessions")
+    assert states["Stop sessions"]["Next"] == "Failed"
+    assert named["Assign"] == others["Assign"] == {"failure": "{% $states.errorOutput %}"}
+    failed = states["Failed"]
+    assert (failed["Error"], failed["Cause"]) == ("{% $failure.Error %}", "{% $failure.Cause %}")
 
 
 def test_timeouts_increase_from_function_to_task_to_workflow(demo: Template) -> None:
-    states = states_of(demo)
+    states = states_of(demo, "run-code")
     task = states["States"]["RunCode"]["TimeoutSeconds"]
     assert session_function_of(demo)["Timeout"] < task < states["TimeoutSeconds"]
 
 
 def test_execution_logs_contain_no_data(demo: Template) -> None:
-    logging = demo.only("AWS::StepFunctions::StateMachine")["LoggingConfiguration"]
-    assert logging["Level"] == "ALL"
-    assert logging["IncludeExecutionData"] is False
-    assert demo.only("AWS::StepFunctions::StateMachine")["TracingConfiguration"] == {"Enabled": True}
+    for machine in demo.resources("AWS::StepFunctions::StateMachine").values():
+        assert machine["LoggingConfiguration"]["Level"] == "ALL"
+        assert machine["LoggingConfiguration"]["IncludeExecutionData"] is False
+        assert machine["TracingConfiguration"] == {"Enabled": True}
 
 
 def test_alarms_count_failed_runs_and_throttled_calls(dev: Assembly) -> None:
@@ -265,7 +273,25 @@ def test_every_alarm_notifies_the_alarm_topic(tmp_path: Path) -> None:
     add_stacks(app, _environment(alarm_topic_arn=topic))
     app.synth()
     alarms = read_assembly(tmp_path)["sandpiper-one-demo"].resources("AWS::CloudWatch::Alarm").values()
-    assert [(alarm["AlarmActions"], alarm["OKActions"]) for alarm in alarms] == [([topic], [topic])] * 2
+    assert [(alarm["AlarmActions"], alarm["OKActions"]) for alarm in alarms] == [([topic], [topic])] * 3
+
+
+def _workflows(directory: Path, workflows: Any) -> list[str]:
+    app = new_app(directory)
+    tenant = Tenant.model_validate({"interpreters": {"sandbox": {}}, "workflows": workflows})
+    add_stacks(app, _environment(tenants={"demo": tenant}))
+    app.synth()
+    machines = read_assembly(directory)["sandpiper-one-demo"].resources("AWS::StepFunctions::StateMachine").values()
+    return sorted(machine["StateMachineName"].removeprefix("sandpiper-one-demo-") for machine in machines)
+
+
+def test_the_listed_workflows_are_deployed_and_run_code_in_any_case(tmp_path: Path) -> None:
+    assert _workflows(tmp_path / "1", {"run-code": {}}) == ["run-code"]
+    assert _workflows(tmp_path / "2", {"run-session": None, "run-code-express": {}}) == [
+        "run-code",
+        "run-code-express",
+        "run-session",
+    ]
 
 
 def test_unknown_region_is_a_warning_without_unexplained_findings(tmp_path: Path) -> None:

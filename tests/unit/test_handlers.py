@@ -96,6 +96,48 @@ def test_all_files_of_a_run_are_counted_even_if_the_result_lists_only_some(
     assert (counted["FilesKept"], counted["FilesSkipped"]) == ([10], [11_990])
 
 
+def checked(handlers: Any, workflow: str, request: object) -> Any:
+    """Returns a valid input of a workflow with its defaults."""
+    event = {
+        "operation": "check_request",
+        "run": {"execution": "1"},
+        "request": {"workflow": workflow, "request": request},
+    }
+    return handlers.run_operation(event, Context())["request"]
+
+
+def test_an_input_of_a_workflow_is_returned_with_its_defaults(handlers: Any) -> None:
+    request = checked(handlers, "run-command", {"command": "make", "outputs": {"paths": ["*.log"]}})
+    assert (request["command"], request["failOnError"], request["outputs"]["maxFiles"]) == ("make", False, 10)
+    (step,) = checked(handlers, "run-session", {"steps": [{"inputs": [{"path": "a", "text": "b"}]}]})["steps"]
+    assert (step["continueOnError"], step["clearContext"], "command" in step) == (False, False, False)
+    step["approval"] = {"message": "Publish?"}
+    (again,) = checked(handlers, "run-session", {"steps": [step]})["steps"]
+    assert again["approval"] == {"message": "Publish?", "timeoutSeconds": 86_400}
+
+
+SHORT = {"interpreter": "short", "sessionTimeoutSeconds": 601}
+APPROVAL = {"message": "?", "timeoutSeconds": 1}
+INVALID_INPUTS: list[tuple[str, Any, str]] = [
+    ("run-session", {"steps": []}, "steps is a list of 0; allowed: a list of 1 to 50"),
+    ("run-session", {"steps": [{}] * 51}, "steps is a list of 51; allowed: a list of 1 to 50"),
+    ("run-session", {"steps": [{}, {"code": "1", "command": "2"}]}, "steps[1]: code and command are set; allowed: at "),
+    ("run-session", {"steps": [{"outputs": {"figures": True}}]}, "steps[0]: outputs.figures is true; allowed: only wi"),
+    ("run-session", {"steps": [{"approval": APPROVAL}]}, "steps[0].approval.timeoutSeconds is 1; allowed: a whole num"),
+    ("run-session", {"steps": [{}], **SHORT}, "sessionTimeoutSeconds is 601; allowed: 60 to 600 seconds for the inter"),
+    ("run-command", {"command": "make", **SHORT}, "sessionTimeoutSeconds is 601; allowed: 60 to 600 seconds for the "),
+    ("run-command", {"command": "make", "outputs": {"figures": True}}, "outputs.figures is true; not allowed: "),
+    ("run-code", {}, "none of code, codeS3Uri is set; allowed: exactly one of them"),
+    ("run-codes", {}, "workflow is 'run-codes'; allowed: run-code | run-command | run-session"),
+]
+
+
+@pytest.mark.parametrize(("workflow", "request_", "message"), INVALID_INPUTS)
+def test_an_invalid_input_of_a_workflow_is_rejected(handlers: Any, workflow: str, request_: Any, message: str) -> None:
+    event = {"operation": "check_request", "run": {"execution": "1"}}
+    assert rejection(handlers, event | {"request": {"workflow": workflow, "request": request_}}).startswith(message)
+
+
 QUIET = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 

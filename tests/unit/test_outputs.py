@@ -16,7 +16,7 @@ from code_runner.files.storage import inline_file
 from code_runner.result_truncation import truncate_result
 from code_runner.sandbox_scripts.list_files import natural_key, read
 from sandpiper_contract.errors import ServiceFault
-from sandpiper_contract.files import Outputs, SkippedFile, SkipReason
+from sandpiper_contract.files import RESULT_BYTES, Outputs, SkippedFile, SkipReason
 from sandpiper_contract.results import RunResult
 from sandpiper_contract.s3_objects import S3Object
 
@@ -196,6 +196,16 @@ def test_files_that_fit_neither_in_s3_nor_in_the_result_are_counted() -> None:
     assert 0 < len(result.files) < 1_000
     row = SkippedFile(f"(and {1_000 - len(result.files)} more)", 0, SkipReason.NOT_STORED)
     assert result.skipped == (row,)
+
+
+def test_a_result_of_a_session_step_has_at_most_the_requested_size() -> None:
+    skipped = tuple(SkippedFile(f"folder/file-{n}", n, SkipReason.TOO_MANY_FILES) for n in range(100))
+    complete, artifacts = RunResult("first" + "a" * 9_000, '"' * 9_000 + "last", 0, 1.0, skipped=skipped), Artifacts()
+    result = truncate_result(complete, artifacts.put, RESULT_BYTES[0])
+    assert 3_500 < len(json.dumps(result.to_json())) < RESULT_BYTES[0] + 500
+    assert result.stdout.startswith("first")
+    assert result.stderr.endswith("last")
+    assert artifacts.keys() == {"stdout.txt", "stderr.txt", "manifest.json"}
 
 
 def test_a_stream_that_s3_did_not_store_is_truncated_with_a_note() -> None:

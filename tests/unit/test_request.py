@@ -17,7 +17,7 @@ FIELDS = (
     "code, codeS3Uri, language, runtime, interpreter, timeoutSeconds, sessionTimeoutSeconds, inputs, outputs, "
     "failOnError"
 )
-OUTPUTS = "paths, maxFiles, maxBytes, figures, linkSeconds"
+OUTPUTS = "paths, maxFiles, maxBytes, figures, linkSeconds, maxResultBytes"
 CONTENTS = "text, base64, s3Uri, s3Prefix"
 SECONDS = "a whole number of seconds from 60 to 28,800"
 PATH = "a relative path of at most 255 characters, no control characters, no part that is '.', '..' or empty"

@@ -1,5 +1,8 @@
 """Tasks of state machines use the role of their state machine. MiniStack itself runs them as the account root.
 
+Variables of one state are assigned together, from their values before; `TimeoutSeconds` can be JSONata; and the history
+has the parameters of tasks that wait for a task token.
+
 A task without permission fails with AWS's error and cause, so that `Retry` and `Catch` apply. The context object of a
 task has the redrive count, and a child execution of a Distributed Map has its own. An execution that was stopped stays
 `ABORTED` when its running task fails.
@@ -11,6 +14,7 @@ task has the redrive count, and a child execution of a Distributed Map has its o
 from __future__ import annotations
 
 import contextvars
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +70,7 @@ _read_items, _read_object = (
     stepfunctions._s3_object_text,
 )
 _execute_task, _run_sub_machine = stepfunctions._execute_task, stepfunctions._run_sub_machine
+_assign = stepfunctions._apply_state_assign
 _call_service = ministack.app.call_service_handler_sync
 
 
@@ -77,6 +82,7 @@ def install() -> None:
     stepfunctions._call_lambda = call_lambda
     stepfunctions._execute_task = execute_task
     stepfunctions._run_sub_machine = run_sub_machine
+    stepfunctions._apply_state_assign = assign
     stepfunctions._invoke_with_callback = invoke_with_callback
     stepfunctions._invoke_aws_sdk_integration = invoke_sdk
     stepfunctions._invoke_nested_start_execution = _start_execution(_start)
@@ -122,11 +128,33 @@ def test_state(parameters: Input) -> Any:
 def execute_task(state: Input, raw_input: Any, execution: Input, context: Input) -> Any:
     """Runs a Task state, whose context object has the number of redrives. RedriveExecution is not emulated."""
     context["Execution"].setdefault("RedriveCount", 0)
+    if isinstance(state.get("TimeoutSeconds"), str):
+        timeout = stepfunctions._jsonata_state_field(state, "TimeoutSeconds", "number", raw_input, context)
+        state = {**state, "TimeoutSeconds": timeout}
     token = _task_execution.set(execution)
     try:
         return _execute_task(state, raw_input, execution, context)
     finally:
         _task_execution.reset(token)
+
+
+def assign(
+    state: Input, raw_input: Any, context: Input | None = None, result: Any = None, error_output: Any = None
+) -> None:
+    """Assigns the variables of a state, all from their values before. MiniStack assigns one after another.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/workflow-variables.html#variables-assign-evaluation-order
+    """
+    if context is None:
+        return
+    before = context.setdefault("variables", {})
+    assigned: Input = {}
+    for name, template in (state.get("Assign") or {}).items():
+        one = {**context, "variables": dict(before)}
+        _assign({**state, "Assign": {name: template}}, raw_input, one, result, error_output)
+        if name in one["variables"]:
+            assigned[name] = one["variables"][name]
+    before.update(assigned)
 
 
 def run_sub_machine(states: Input, start_at: str, raw_input: Any, execution: Input, context: Input) -> Any:
@@ -155,8 +183,15 @@ def call_lambda(function: str, event: object) -> object:
 def invoke_with_callback(resource: str, task_input: Input, task_token: str, state: Input) -> Any:
     """Starts a task that waits for its task token.
 
-    Checks the permission to invoke a function first: without it, MiniStack would wait for the token.
+    Checks the permission to invoke a function first: without it, MiniStack would wait for the token. Adds the
+    parameters to the history, which has them on AWS.
     """
+    events = (_task_execution.get() or {}).get("events", [])
+    for event in reversed(events):
+        details = event.get("taskScheduledEventDetails")
+        if details is not None and details["resource"] == resource:
+            details["parameters"] = json.dumps(task_input)
+            break
     if "states:::lambda:invoke" in resource:
         name = task_input.get("FunctionName", "")
         _require_function(stepfunctions._resolve_lambda_function_ref(name, optimized=True))
