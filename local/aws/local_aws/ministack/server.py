@@ -21,6 +21,7 @@ from local_aws.ministack.patches import (
     iam,
     kms,
     lambda_svc,
+    pass_role,
     s3,
     s3_bodies,
     s3_buckets,
@@ -58,6 +59,7 @@ def main() -> None:
     s3_buckets.install()
     kms.install()
     s3_permissions.install()
+    pass_role.install()
     cloudformation.install()
     cloudformation_deletion.install()
     stepfunctions.install()
