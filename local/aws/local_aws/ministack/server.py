@@ -28,6 +28,10 @@ from local_aws.ministack.patches import (
     s3_permissions,
     stepfunctions,
     stepfunctions_encryption,
+    stepfunctions_express,
+    stepfunctions_history,
+    stepfunctions_outcomes,
+    stepfunctions_states,
 )
 from local_aws.ministack.stub_resources import STUB_RESOURCES
 
@@ -62,6 +66,10 @@ def main() -> None:
     pass_role.install()
     cloudformation.install()
     cloudformation_deletion.install()
+    stepfunctions_outcomes.install()
+    stepfunctions_history.install()
+    stepfunctions_states.install()
+    stepfunctions_express.install()
     stepfunctions.install()
     stepfunctions_encryption.install()
     app.serve(port, Authorizer(token), functions.watcher.close)
