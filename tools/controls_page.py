@@ -122,8 +122,9 @@ This page lists every rule of [cdk-nag](https://github.com/cdklabs/cdk-nag/blob/
 Sandpiper: why it is accepted, or how it is met. It is generated, and a test fails on a finding
 without a reason.
 
-The rules check the environments in `environments/`, and two with ten tenants and nearly every
-option. They check properties of templates: a met rule does not prove compliance with a standard.
+The rules check the environments in `environments/`, and two with nearly every option: ten tenants
+with a new bucket, and four with an existing one. They check properties of templates: a met rule
+does not prove compliance with a standard.
 [Permissions](permissions.md) describes every role and policy.
 
 *Controls* are those that the pack assigns to the rule. An enhancement such as AC-2(6) is listed as

@@ -1,4 +1,4 @@
-"""All rule packs of cdk-nag, and checkov, over the included environments and two with ten tenants and most options.
+"""All rule packs of cdk-nag, and checkov, over the included environments and two with most options.
 
 Every finding has a reason at its resource, and every reason has a finding.
 """

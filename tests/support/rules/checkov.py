@@ -113,9 +113,13 @@ def _as_text(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     members = cast("dict[str, Any]", value)
-    if members.keys() <= REFERENCES:
-        return template_text(members) if members else {}
-    return {name: _as_text(member) for name, member in members.items()}
+    if members and members.keys() <= REFERENCES:
+        return template_text(members)
+    copied = {name: _as_text(member) for name, member in members.items()}
+    if copied.keys() == {"Fn::Join"}:
+        delimiter, parts = copied["Fn::Join"]
+        return delimiter.join(map(str, parts))
+    return copied
 
 
 def _write(file: Path, template: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Environments that the rule packs check in addition to the included ones: ten tenants with nearly every option.
+"""Environments that the rule packs check in addition to the included ones: nearly every option, in ten tenants.
 
 An environment has either its own bucket or an existing one, so there are two.
 """
@@ -36,5 +36,6 @@ EXISTING_BUCKET: dict[str, Any] = {
         "name": "existing-data",
         "key": f"arn:aws:kms:eu-west-1:{_ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     },
+    "tenants": {name: _MORE_TENANTS[name] for name in ("defaults", "existing-role", "internet", "private")},
 }
-"""The same tenants, with an existing bucket and its key, and without notifications."""
+"""Four of the tenants, with an existing bucket and its key, and without notifications."""

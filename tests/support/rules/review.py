@@ -65,7 +65,7 @@ def synthesise_included(folder: Path) -> dict[str, Assembly]:
 
 
 def review(folder: Path, included: Mapping[str, Assembly]) -> Review:
-    """Returns the result for the included environments and for those with ten tenants."""
+    """Returns the result for the included environments and for those of `environments`."""
     from sandpiper.environment import Environment
     from stacks.environment_stacks import add_stacks
 
