@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import aws_cdk as cdk
 import cdk_nag
+from aws_cdk import aws_stepfunctions as sfn
 
 from batch import batch
 from connector import connector
@@ -54,6 +55,7 @@ class WorkflowExamples(cdk.Stack):
                 session_function=function,
                 states=lambda scope, states=states: states(scope, function),
                 timeout_seconds=seconds,
+                query_language=sfn.QueryLanguage.JSONATA,
             )
             output = "".join(map(str.capitalize, name.split("-")))
             cdk.CfnOutput(self, f"{output}Arn", value=workflow.state_machine.state_machine_arn)

@@ -24,56 +24,67 @@ LIFETIME_SECONDS = 7_200
 def batch(scope: Construct, session_function: SessionFunction) -> sfn.IChainable:
     """Returns the states: open, run each item, close."""
 
-    def task(name: str, operation: str, request: dict[str, Any], result_path: str, **more: Any) -> OperationTask:
+    def task(name: str, operation: str, request: dict[str, Any], comment: str, **more: Any) -> OperationTask:
         return OperationTask(
             scope,
             name,
             session_function=session_function,
             operation=operation,
+            query_language=sfn.QueryLanguage.JSONATA,
             request=request,
-            result_path=result_path,
+            comment=comment,
             **more,
         )
 
-    program: dict[str, Any] = {
-        "session": sfn.JsonPath.object_at("$.session"),
-        "code": sfn.JsonPath.string_at("$.code"),
-        "inputs": [{"path": "item.json", "text": sfn.JsonPath.json_to_string(sfn.JsonPath.object_at("$.item"))}],
-        "timeoutSeconds": sfn.JsonPath.number_at("$.timeoutSeconds"),
-        "outputs": {"paths": []},
-    }
-    run = task("Run the item", "run_in_session", program, "$.result", item_path="$.index")
-    # Only what the next state needs: all results together have at most 256 KiB.
-    selected = {
-        "stdout": sfn.JsonPath.string_at("$.result.stdout"),
-        "exitCode": sfn.JsonPath.number_at("$.result.exitCode"),
-        "timedOut": sfn.JsonPath.object_at("$.result.timedOut"),
-    }
-    succeeded = sfn.Pass(scope, "Result of the item", parameters=selected)
-    failed = sfn.Pass(scope, "Error of the item", parameters={"error": sfn.JsonPath.string_at("$.error.Error")})
-    run.add_catch(failed, errors=["States.ALL"], result_path="$.error")
-    items = sfn.Map(
+    run = task(
+        "Run the item",
+        "run_in_session",
+        {
+            "session": "{% $session %}",
+            "code": "{% $request.code %}",
+            "inputs": [{"path": "item.json", "text": "{% $string($states.input.item) %}"}],
+            "timeoutSeconds": "{% $request.timeoutSeconds %}",
+            "outputs": {"paths": []},
+        },
+        "Runs the program, which reads its item from item.json",
+        item="{% $string($states.input.index) %}",
+        # Only what the next state needs: all results together have at most 256 KiB.
+        outputs={name: f"{{% $states.result.{name} %}}" for name in ("stdout", "exitCode", "timedOut")},
+    )
+    failed_item = sfn.Pass.jsonata(
+        scope, "Error of the item", comment="The next item runs", outputs={"error": "{% $states.input.Error %}"}
+    )
+    run.add_catch(failed_item, errors=["States.ALL"])
+    items = sfn.Map.jsonata(
         scope,
         "For each item",
-        items_path="$.items",
+        comment="One item after another: they share an interpreter, and a timeout interrupts the running program",
+        items=sfn.ProvideItems.jsonata("{% $request.items %}"),
         item_selector={
-            "session": sfn.JsonPath.object_at("$.opened.session"),
-            "code": sfn.JsonPath.string_at("$.code"),
-            "timeoutSeconds": sfn.JsonPath.number_at("$.timeoutSeconds"),
-            "item": sfn.JsonPath.object_at("$$.Map.Item.Value"),
-            "index": sfn.JsonPath.number_at("$$.Map.Item.Index"),
+            "item": "{% $states.context.Map.Item.Value %}",
+            "index": "{% $states.context.Map.Item.Index %}",
         },
-        max_concurrency=1,  # the items share an interpreter, and a timeout interrupts the running program
-        result_path="$.results",
-    ).item_processor(run.next(succeeded))
+        max_concurrency=1,
+    ).item_processor(run)
 
-    opened = {"session": sfn.JsonPath.object_at("$.opened.session")}
-    close_failed = task("Close after a failure", "close_session", opened, "$.closed")
-    not_done = sfn.Fail(scope, "Failed", error_path="$.failed.Error", cause_path="$.failed.Cause")
-    items.add_catch(close_failed, errors=["States.ALL"], result_path="$.failed")
-    close_failed.add_catch(not_done, errors=["States.ALL"], result_path="$.notClosed")
-    close_failed.next(not_done)
-
-    opening = task("Open", "open_session", {"sessionTimeoutSeconds": LIFETIME_SECONDS}, "$.opened")
-    closing = task("Close", "close_session", opened, "$.closed")
-    return opening.next(items).next(closing).next(sfn.Pass(scope, "Done", output_path="$.results"))
+    session = {"session": "{% $session %}"}
+    opening = task(
+        "Open",
+        "open_session",
+        {"sessionTimeoutSeconds": LIFETIME_SECONDS},
+        "Starts the session of all items",
+        assign={"session": "{% $states.result.session %}", "request": "{% $states.input %}"},
+    )
+    closing = task("Close", "close_session", session, "Ends the session", outputs="{% $states.input %}")
+    close_failed = task("Close after a failure", "close_session", session, "Ends the session")
+    failed = sfn.Fail.jsonata(
+        scope,
+        "Failed",
+        comment="Fails with the first error",
+        error="{% $failure.Error %}",
+        cause="{% $failure.Cause %}",
+    )
+    items.add_catch(close_failed, errors=["States.ALL"], assign={"failure": "{% $states.errorOutput %}"})
+    close_failed.add_catch(failed, errors=["States.ALL"])
+    close_failed.next(failed)
+    return opening.next(items).next(closing)

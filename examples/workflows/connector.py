@@ -28,17 +28,20 @@ def connector(scope: Construct, session_function: SessionFunction) -> sfn.IChain
         "Execute code",
         session_function=session_function,
         operation="run_code",
-        request={"code": sfn.JsonPath.string_at("$.code"), "sessionTimeoutSeconds": SESSION_TIMEOUT_SECONDS},
-        result_path="$.codeResult",  # the result variable
+        query_language=sfn.QueryLanguage.JSONATA,
+        request={"code": "{% $states.input.code %}", "sessionTimeoutSeconds": SESSION_TIMEOUT_SECONDS},
+        assign={"codeResult": "{% $states.result %}"},  # the result variable
+        comment="Runs the program in a new session",
     )
-    mapped = sfn.Pass(
+    mapped = sfn.Pass.jsonata(
         scope,
         "Map the result",
-        parameters={
-            "codeResult": sfn.JsonPath.object_at("$.codeResult"),
+        comment="Selects what the next tasks of the process need",
+        outputs={
+            "codeResult": "{% $codeResult %}",
             # the result expression = {output: stdout, files: files}
-            "output": sfn.JsonPath.string_at("$.codeResult.stdout"),
-            "files": sfn.JsonPath.object_at("$.codeResult.files"),
+            "output": "{% $codeResult.stdout %}",
+            "files": "{% $codeResult.files %}",
         },
     )
     for errors, name in (
@@ -46,6 +49,7 @@ def connector(scope: Construct, session_function: SessionFunction) -> sfn.IChain
         (NOT_RUN_ERRORS, "Correct the request"),
         (["States.ALL"], "Check for side effects"),  # for any other error, the code may have run
     ):
-        next_step = sfn.Pass(scope, name, result=sfn.Result.from_string(name), result_path="$.toDo")
-        execute.add_catch(next_step, errors=errors, result_path="$.error")
+        to_do = {"error": "{% $states.input %}", "toDo": name}
+        next_step = sfn.Pass.jsonata(scope, name, comment="What a person or the process does next", outputs=to_do)
+        execute.add_catch(next_step, errors=errors)
     return execute.next(mapped)

@@ -7,7 +7,7 @@ session limits the command.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aws_cdk import aws_stepfunctions as sfn
 
@@ -25,34 +25,47 @@ function must allow it (`session_seconds`, or `session.longest_seconds` in an en
 
 def long_command(scope: Construct, session_function: SessionFunction) -> sfn.IChainable:
     """Returns the states: start, then wait and poll until the command has ended."""
-    task = {"task": sfn.JsonPath.object_at("$.started.task")}
-    start = OperationTask(
-        scope,
-        "Start",
-        session_function=session_function,
-        operation="start_command",
-        request={"command": sfn.JsonPath.string_at("$.command"), "sessionTimeoutSeconds": MAX_LIFETIME_SECONDS},
-        result_path="$.started",
-    )
-    wait = sfn.Wait(scope, "Wait", time=sfn.WaitTime.seconds_path("$.pollSeconds"))
-    poll = OperationTask(
-        scope, "Poll", session_function=session_function, operation="poll_command", request=task, result_path="$.state"
-    )
-    done = sfn.Pass(scope, "Done", output_path="$.state")
-    ended = sfn.Choice(scope, "Has it ended?")
 
-    stop = OperationTask(
-        scope,
-        "Stop",
-        session_function=session_function,
-        operation="stop_command",
-        request=task,
-        result_path="$.stopped",
+    def task(name: str, operation: str, request: dict[str, Any], comment: str, **more: Any) -> OperationTask:
+        return OperationTask(
+            scope,
+            name,
+            session_function=session_function,
+            operation=operation,
+            query_language=sfn.QueryLanguage.JSONATA,
+            request=request,
+            comment=comment,
+            **more,
+        )
+
+    start = task(
+        "Start",
+        "start_command",
+        {"command": "{% $states.input.command %}", "sessionTimeoutSeconds": MAX_LIFETIME_SECONDS},
+        "Starts the command, which continues after the response",
+        assign={"task": "{% $states.result.task %}", "pollSeconds": "{% $states.input.pollSeconds %}"},
     )
-    failed = sfn.Fail(scope, "Failed", error_path="$.failed.Error", cause_path="$.failed.Cause")
-    poll.add_catch(stop, errors=["States.ALL"], result_path="$.failed")
-    stop.add_catch(failed, errors=["States.ALL"], result_path="$.notStopped")
+    wait = sfn.Wait.jsonata(
+        scope, "Wait", comment="The interval between two polls", time=sfn.WaitTime.seconds("{% $pollSeconds %}")
+    )
+    handle = {"task": "{% $task %}"}
+    poll = task("Poll", "poll_command", handle, "Its output is the state of the command")
+    done = sfn.Succeed.jsonata(scope, "Done", comment="The output is the final state of the command")
+    ended = sfn.Choice.jsonata(scope, "Has it ended?", comment="Ends the loop")
+
+    failure = {"failure": "{% $states.errorOutput %}"}
+    stop = task("Stop", "stop_command", handle, "Ends the command and its session after a failed poll")
+    failed = sfn.Fail.jsonata(
+        scope,
+        "Failed",
+        comment="Fails with the first error",
+        error="{% $failure.Error %}",
+        cause="{% $failure.Cause %}",
+    )
+    start.add_catch(failed, errors=["States.ALL"], assign=failure)
+    poll.add_catch(stop, errors=["States.ALL"], assign=failure)
+    stop.add_catch(failed, errors=["States.ALL"])
     stop.next(failed)
 
-    ended.when(sfn.Condition.boolean_equals("$.state.ended", value=True), done).otherwise(wait)
+    ended.when(sfn.Condition.jsonata("{% $states.input.ended %}"), done).otherwise(wait)
     return start.next(wait).next(poll).next(ended)

@@ -188,7 +188,7 @@ def handwritten(workflows: Workflows) -> Generator[Workflows]:
     run = definition["States"]["Run"]
     fields = ("Retry", "TimeoutSeconds")
     assert [run[field] for field in fields] == [execute[field] for field in fields]
-    assert run["Parameters"]["run"] == {**execute["Parameters"]["run"], "item.$": "$.run.item"}
+    assert run["Arguments"]["run"] == {**execute["Arguments"]["run"], "item": "{% $states.input.item %}"}
     run["Resource"] = execute["Resource"]
     client.update_state_machine(stateMachineArn=connector["stateMachineArn"], definition=json.dumps(definition))
     yield workflows
