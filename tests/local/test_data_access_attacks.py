@@ -93,7 +93,7 @@ OF_POWER_USERS = {
 }
 OF_IAM_ADMINISTRATORS = {
     *("change the trust of the role", "create a role with the name and the tags"),
-    "deploy a template with such a role",
+    *("deploy a template with such a role", "pass the role to a new function"),
 }
 SUCCEEDING: dict[str, set[str]] = {
     "administrator of the account": OF_POWER_USERS | OF_IAM_ADMINISTRATORS,

@@ -697,6 +697,55 @@ def test_creating_an_interpreter_with_a_role_requires_iam_passrole(session_with:
         boto3.client("bedrock-agentcore-control").delete_code_interpreter(codeInterpreterId=identifier)
 
 
+PASSING: dict[str, tuple[str, Callable[[Any, str], object]]] = {
+    "lambda:CreateFunction": (
+        "lambda",
+        lambda client, role: client.create_function(
+            FunctionName="passing", Role=role, Runtime="python3.13", Handler="a.b", Code={"ZipFile": b"x"}
+        ),
+    ),
+    "lambda:UpdateFunctionConfiguration": (
+        "lambda",
+        lambda client, role: client.update_function_configuration(FunctionName="passing", Role=role),
+    ),
+    "states:CreateStateMachine": (
+        "states",
+        lambda client, role: client.create_state_machine(name="passing", roleArn=role, definition=SUCCEED),
+    ),
+    "states:UpdateStateMachine": (
+        "states",
+        lambda client, role: client.update_state_machine(stateMachineArn=f"{MACHINES}:passing", roleArn=role),
+    ),
+}
+"""Calls that pass a role, with the service that it is passed to, by action."""
+SUCCEED = json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}})
+MACHINES = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine"
+
+
+@pytest.mark.parametrize("action", PASSING)
+def test_passing_a_role_to_a_function_or_a_state_machine_requires_iam_passrole(
+    session_with: Callable[..., boto3.Session], action: str
+) -> None:
+    service, call = PASSING[action]
+    principal, role = f"{service}.amazonaws.com", f"passed-to-{service}"
+    iam: Any = boto3.client("iam")
+    with suppress(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust(Service=principal))
+    arn = f"arn:aws:iam::{ACCOUNT}:role/{role}"
+    passed = {"Action": "iam:PassRole", "Resource": arn}
+    for to, denied in (("ecs.amazonaws.com", True), (principal, False)):
+        condition = {"Condition": {"StringEquals": {"iam:PassedToService": to}}}
+        session: Any = session_with({"Action": action, "Resource": "*"}, passed | condition)
+        client = session.client({"states": "stepfunctions"}.get(service, service))
+        message = ""
+        try:
+            call(client, arn)
+        except ClientError as error:  # the function or state machine to update does not exist
+            message = str(error)
+        assert (f"not authorized to perform: iam:PassRole on resource: {arn}" in message) is denied, message
+        assert denied or "not authorized" not in message, message
+
+
 def trust_of(name: str, account: str = ACCOUNT) -> str:
     """Returns a trust policy for the interpreters with a name."""
     document = json.loads(trust(Service="bedrock-agentcore.amazonaws.com"))

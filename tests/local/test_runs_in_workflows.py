@@ -1,8 +1,4 @@
-"""Runs that Step Functions starts: retries after a function died, Map items, loop iterations and concurrent workflows.
-
-The embedded Step Functions does not support RedriveExecution. A redrive sends the same event again, which a test does
-with a direct invocation.
-"""
+"""Runs that Step Functions starts: retries after a function died, Map items, rounds of loops, separate workflows."""
 
 from __future__ import annotations
 

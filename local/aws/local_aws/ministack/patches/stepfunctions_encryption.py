@@ -31,31 +31,36 @@ READS = (
     "_describe_state_machine_for_execution",
 )
 """MiniStack's functions for operations that return encrypted data. `includedData` has no effect: they always do."""
-_start = stepfunctions._start_execution
+STARTS = ("_start_execution", "_start_sync_execution")
 
 
 def install() -> None:
     """Adds the checks to MiniStack's operations."""
-    stepfunctions._start_execution = start_execution
+    for name in STARTS:
+        setattr(stepfunctions, name, _with_encryption(getattr(stepfunctions, name)))
     for name in READS:
         setattr(stepfunctions, name, _checked(getattr(stepfunctions, name)))
 
 
-def start_execution(parameters: dict[str, Any]) -> Any:
-    """Starts an execution, if the role of the state machine can encrypt it.
+def _with_encryption(operation: Operation) -> Operation:
+    """Returns the operation that starts an execution if the role of the state machine can encrypt it.
 
     Step Functions uses the role itself, so that `kms:ViaService` is absent.
     https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
     """
-    arn = stepfunctions._resolve_state_machine_arn(parameters.get("stateMachineArn", ""))
-    machine: Mapping[str, Any] = stepfunctions._state_machines.get(arn) or {}
 
-    def role() -> Any:
-        record = iam_roles.assume_role(SERVICE_PRINCIPAL, machine["roleArn"], machine["stateMachineArn"])
-        return iam_roles.session_principal(record, "encryption")
+    def start(parameters: dict[str, Any]) -> Any:
+        arn = stepfunctions._resolve_state_machine_arn(parameters.get("stateMachineArn", ""))
+        machine: Mapping[str, Any] = stepfunctions._state_machines.get(arn) or {}
 
-    denial = _denial(role, ("kms:GenerateDataKey", "kms:Decrypt"), machine, machine.get("stateMachineArn", ""), {})
-    return denial or _start(parameters)
+        def role() -> Any:
+            record = iam_roles.assume_role(SERVICE_PRINCIPAL, machine["roleArn"], machine["stateMachineArn"])
+            return iam_roles.session_principal(record, "encryption")
+
+        actions = ("kms:GenerateDataKey", "kms:Decrypt")
+        return _denial(role, actions, machine, machine.get("stateMachineArn", ""), {}) or operation(parameters)
+
+    return start
 
 
 def _checked(operation: Operation) -> Operation:

@@ -1,7 +1,7 @@
-"""Distributed Maps: JSONata, ItemBatcher, paths and expressions in all fields, and stops.
+"""Distributed Maps: JSONata, ItemBatcher, paths and expressions in all fields, stops and redrives.
 
-MiniStack's own implementation supports JSONPath only, ignores ItemBatcher, and runs all items although the execution
-was stopped or too many have failed.
+MiniStack's own implementation supports JSONPath only, ignores ItemBatcher, runs all items although the execution was
+stopped or too many have failed, and cannot run the failed ones again.
 https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html
 """
 
@@ -15,6 +15,7 @@ import contextvars
 import copy
 import json
 import threading
+import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,15 +23,21 @@ from typing import TYPE_CHECKING, Any
 from ministack.core.responses import new_uuid, now_iso
 from ministack.services import stepfunctions
 
+from local_aws.ministack.patches import stepfunctions_outcomes as outcomes
+from local_aws.ministack.patches import stepfunctions_states as states
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from concurrent.futures import Future
+
+    from local_aws.ministack.patches.stepfunctions_outcomes import Attempt
 
     Json = Any
 
 MINISTACK_VERSION = "1.5.33"
 MAX_THREADS = 64
 """Child executions at the same time if MaxConcurrency is 0. AWS starts up to 10,000."""
+MAX_EXPRESS_SECONDS = 300
 POLL_SECONDS = 0.2
 """How often a Map looks whether its execution was stopped."""
 MAX_INPUT_BYTES = 262_144
@@ -141,53 +148,59 @@ class MapRun:
 
     Attributes:
         state: The Map state.
-        execution: The record of its execution.
+        attempt: The attempt of its execution.
         processor: The item processor.
-        record: The record that DescribeMapRun returns.
+        record: The record that DescribeMapRun returns. `_inputs` has the input of each child execution and its number
+            of items, and `_children` the child execution, or None if it has not started.
         failures: The number of items whose child execution failed.
     """
 
     state: MapState
-    execution: dict[str, Json]
+    attempt: Attempt
     processor: dict[str, Json]
     record: dict[str, Json]
     failures: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self, inputs: Sequence[tuple[Json, int]]) -> list[Json]:
+    def run(self) -> list[Json]:
         """Runs a child execution for each input. Returns the outputs of those that succeeded, in order.
 
-        Stops when the execution was stopped or more items have failed than are tolerated. Running child executions are
-        aborted then; their tasks continue, but start nothing else.
+        Stops when the execution has ended or more items have failed than are tolerated. Running child executions are
+        aborted then; their tasks continue, but start nothing else. A redrive runs those that have not succeeded.
         """
-        outputs: list[Json] = [_NO_OUTPUT] * len(inputs)
+        inputs: list[tuple[Json, int]] = self.record["_inputs"]
+        children: list[dict[str, Json] | None] = self.record["_children"]
         threads = int(self.record["maxConcurrency"]) or min(len(inputs), MAX_THREADS) or 1
         pool = ThreadPoolExecutor(threads)
         running: dict[Future[None], dict[str, Json]] = {}
         try:
             for index, (child_input, items) in enumerate(inputs):
+                earlier = children[index]
+                if earlier is not None and earlier["status"] == "SUCCEEDED":
+                    continue
                 while len(running) == threads and self._is_going_on():
                     self._collect(running)
                 if not self._is_going_on():
                     break
-                child = self._child(child_input)
-                self._count(items, pending=-1, running=1)
+                child = earlier or self._child(child_input, items)
+                children[index] = child
+                self._begin(child, is_redriven=earlier is not None)
                 context = contextvars.copy_context()
-                future = pool.submit(context.run, self._run_child, child, child_input, items, outputs, index)
-                running[future] = child
+                running[pool.submit(context.run, self._run_child, child, child_input)] = child
             while running and self._is_going_on():
                 self._collect(running)
         finally:
             self._end(list(running.values()))
             pool.shutdown(wait=False, cancel_futures=True)
+        self.attempt.require_running()
         if self.record["status"] == "FAILED":
             raise stepfunctions._ExecutionError(
                 "States.ExceedToleratedFailureThreshold", "The specified tolerated failure threshold was exceeded"
             )
-        return [output for output in outputs if output is not _NO_OUTPUT]
+        return [json.loads(child["output"]) for child in children if child and child["status"] == "SUCCEEDED"]
 
     def _is_going_on(self) -> bool:
-        return self.execution["status"] == "RUNNING" and not self._exceeds()
+        return self.attempt.is_running and not self._exceeds()
 
     def _exceeds(self) -> bool:
         """Without a threshold, the first failure exceeds it."""
@@ -206,77 +219,94 @@ class MapRun:
             future.result()
 
     def _end(self, running: Sequence[dict[str, Json]]) -> None:
-        with self.lock:
-            for child in running:
-                child.update(status="ABORTED", stopDate=now_iso())
-                self._count_locked(child["_items"], running=-1, aborted=1)
-            if self.execution["status"] != "RUNNING":
-                status = "ABORTED"
-            else:
-                status = "FAILED" if self._exceeds() else "SUCCEEDED"
-            self.record.update(status=status, stopDate=now_iso())
+        for child in running:
+            if outcomes.Attempt(child, outcomes.redrive_count(child)).end("ABORTED"):
+                self._count(child, running=-1, aborted=1)
+        is_running = self.attempt.is_running
+        status = "ABORTED" if not is_running else "FAILED" if self._exceeds() else "SUCCEEDED"
+        name = f"MapRun{status.capitalize()}"
+        if is_running:
+            stepfunctions._add_event(self.attempt.record, name, {f"m{name[1:]}EventDetails": {}})
+        self.record.update(status=status, stopDate=now_iso())
 
-    def _child(self, child_input: Json) -> dict[str, Json]:
+    def _child(self, child_input: Json, items: int) -> dict[str, Json]:
         name, machine = new_uuid(), self.record["_stateMachineArn"]
-        items = len(child_input["Items"]) if "ItemBatcher" in self.state.definition else 1
-        child = {
+        execution_input, started = json.dumps(child_input), now_iso()
+        details = {"input": execution_input, "roleArn": self.state.context["Execution"]["RoleArn"]}
+        event = {"id": 1, "type": "ExecutionStarted", "timestamp": started, "executionStartedEventDetails": details}
+        child: dict[str, Json] = {
             "executionArn": f"{machine.replace(':stateMachine:', ':execution:')}:{name}",
             "stateMachineArn": machine,
             "name": name,
             "status": "RUNNING",
-            "startDate": now_iso(),
+            "startDate": started,
             "stopDate": None,
-            "input": json.dumps(child_input),
+            "input": execution_input,
             "inputDetails": {"included": True},
             "output": None,
             "outputDetails": {"included": True},
             "mapRunArn": self.record["mapRunArn"],
-            "events": [],
-            "testCase": self.execution.get("testCase"),
+            "events": [event],
+            "testCase": self.attempt.record.get("testCase"),
             "mockAttempts": {},
+            "express": self.processor["ProcessorConfig"].get("ExecutionType") == "EXPRESS",
             "_items": items,
         }
         stepfunctions._executions[child["executionArn"]] = child
         return child
 
-    def _run_child(
-        self, child: dict[str, Json], child_input: Json, items: int, outputs: list[Json], index: int
-    ) -> None:
-        context = copy.deepcopy(self.state.context)
-        states, start_at = self.processor.get("States", {}), self.processor.get("StartAt")
+    def _begin(self, child: dict[str, Json], *, is_redriven: bool) -> None:
+        if is_redriven:
+            self._count(child, **{_COUNTED[child["status"]]: -1, "running": 1})
+            states.begin_redrive(child)
+        else:
+            self._count(child, pending=-1, running=1)
+        outcomes.emit_status_event(child)
+
+    def _run_child(self, child: dict[str, Json], child_input: Json) -> None:
+        attempt = outcomes.Attempt(child, outcomes.redrive_count(child))
+        limit = MAX_EXPRESS_SECONDS if child["express"] else None
         try:
-            output = stepfunctions._run_sub_machine(states, start_at, child_input, child, context)
-            change, outcome = {"status": "SUCCEEDED", "output": json.dumps(output)}, "succeeded"
+            with outcomes.limited(attempt, limit):
+                context = copy.deepcopy(self.state.context)
+                output = states.run_child_execution(self.processor, child_input, child, context)
+            ended = attempt.end("SUCCEEDED", output=json.dumps(output))
         except stepfunctions._ExecutionError as error:
-            output, outcome = _NO_OUTPUT, "failed"
-            change = {"status": "FAILED", "error": error.error, "cause": error.cause}
+            ended = attempt.end("FAILED", error=error.error, cause=error.cause)
+        if ended or child["status"] == "TIMED_OUT":
+            self._count(child, **{"running": -1, _COUNTED[child["status"]]: 1})
+            if child["status"] == "SUCCEEDED":
+                del child["_progress"]
+            else:
+                self.failures += child["_items"]
+
+    def _count(self, child: dict[str, Json], **changes: int) -> None:
         with self.lock:
-            if child["status"] != "RUNNING":
-                return
-            outputs[index] = output
-            child.update(change, stopDate=now_iso())
-            self.failures += items if outcome == "failed" else 0
-            self._count_locked(items, running=-1, **{outcome: 1})
-
-    def _count(self, items: int, **changes: int) -> None:
-        with self.lock:
-            self._count_locked(items, **changes)
-
-    def _count_locked(self, items: int, **changes: int) -> None:
-        for name, change in changes.items():
-            self.record["executionCounts"][name] += change
-            self.record["itemCounts"][name] += change * items
+            for name, change in changes.items():
+                self.record["executionCounts"][name] += change
+                self.record["itemCounts"][name] += change * child["_items"]
 
 
-def run_distributed_map(
-    definition: Json, raw_input: Json, effective: Json, processor: Json, execution: Json, context: Json
-) -> tuple[Json, str | None]:
-    """Runs a Distributed Map. Replaces MiniStack's function with the same parameters and result."""
-    state = MapState(definition, raw_input, effective, context)
-    inputs = state.child_inputs()
-    machine = execution["stateMachineArn"]
+_COUNTED = {"SUCCEEDED": "succeeded", "FAILED": "failed", "TIMED_OUT": "timedOut", "ABORTED": "aborted"}
+
+
+def _redriven(execution: dict[str, Json]) -> dict[str, Json] | None:
+    """Returns the record of an unsuccessful run of the same visit of the Map, which a redrive continues, or None."""
+    visit = states.current_path()
+    for record in list(stepfunctions._map_runs.values()):
+        if record["executionArn"] == execution["executionArn"] and record["_visit"] == visit:
+            while record["status"] == "RUNNING":  # its thread has not seen yet that the attempt has ended
+                time.sleep(POLL_SECONDS)
+            record.update(status="RUNNING", redriveCount=record["redriveCount"] + 1, redriveDate=now_iso())
+            details = {"mapRunArn": record["mapRunArn"], "redriveCount": record["redriveCount"]}
+            stepfunctions._add_event(execution, "MapRunRedriven", {"mapRunRedrivenEventDetails": details})
+            return record
+    return None
+
+
+def _new_record(state: MapState, execution: dict[str, Json]) -> dict[str, Json]:
+    machine, definition, inputs = execution["stateMachineArn"], state.definition, state.child_inputs()
     label = definition.get("Label") or new_uuid()
-    items = sum(each for _, each in inputs)
 
     def counts(total: int) -> dict[str, int]:
         return {**dict.fromkeys(COUNTS, 0), "total": total, "pending": total}
@@ -289,13 +319,28 @@ def run_distributed_map(
         "maxConcurrency": int(state.number(definition, "MaxConcurrency") or 0),
         "toleratedFailurePercentage": float(state.number(definition, "ToleratedFailurePercentage") or 0),
         "toleratedFailureCount": int(state.number(definition, "ToleratedFailureCount") or 0),
-        "itemCounts": counts(items),
+        "itemCounts": counts(sum(items for _, items in inputs)),
         "executionCounts": counts(len(inputs)),
         "redriveCount": 0,
         "_stateMachineArn": f"{machine}/{label}",
+        "_visit": states.current_path(),
+        "_inputs": inputs,
+        "_children": [None] * len(inputs),
     }
     stepfunctions._map_runs[record["mapRunArn"]] = record
-    result = MapRun(state, execution, processor, record).run(inputs)
+    details = {"mapRunArn": record["mapRunArn"]}
+    stepfunctions._add_event(execution, "MapRunStarted", {"mapRunStartedEventDetails": details})
+    return record
+
+
+def run_distributed_map(
+    definition: Json, raw_input: Json, effective: Json, processor: Json, execution: Json, context: Json
+) -> tuple[Json, str | None]:
+    """Runs a Distributed Map. Replaces MiniStack's function with the same parameters and result."""
+    state = MapState(definition, raw_input, effective, context)
+    attempt = outcomes.current_attempt(execution)
+    record = _redriven(execution) or _new_record(state, execution)
+    result = MapRun(state, attempt, processor, record).run()
     if state.is_jsonata:
         output = stepfunctions._apply_jsonata_output(definition, raw_input, context, result=result, default=result)
         stepfunctions._apply_state_assign(definition, raw_input, context, result=result)
