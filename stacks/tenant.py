@@ -10,7 +10,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
 from sandpiper.environment import PublicInterpreter, SessionLimits, VpcInterpreter
-from sandpiper.environment.workflows import RUN_CODE, RUN_CODE_EXPRESS, RUN_COMMAND, RUN_SESSION
+from sandpiper.environment.batch_limits import max_batch_concurrency, seconds_between_calls
+from sandpiper.environment.workflows import RUN_BATCH, RUN_CODE, RUN_CODE_EXPRESS, RUN_COMMAND, RUN_SESSION
 from sandpiper.names import interpreter_name_prefix, stack_name
 from sandpiper_constructs.alarms import TenantAlarms, Thresholds
 from sandpiper_constructs.bucket_folder import BucketFolder
@@ -18,11 +19,12 @@ from sandpiper_constructs.caller_access import CallerAccess
 from sandpiper_constructs.dashboard import TenantDashboard
 from sandpiper_constructs.interpreter import CodeInterpreter
 from sandpiper_constructs.network_access import SANDBOX, PublicAccess, VpcAccess
+from sandpiper_constructs.run_batch_workflow import RunBatchWorkflow
 from sandpiper_constructs.run_code_express_workflow import RunCodeExpressWorkflow
 from sandpiper_constructs.run_code_workflow import RunCodeWorkflow
 from sandpiper_constructs.run_command_workflow import RunCommandWorkflow
 from sandpiper_constructs.run_session_workflow import RunSessionWorkflow
-from sandpiper_constructs.session_function import SessionFunction, interpreter_ids
+from sandpiper_constructs.session_function import BatchLimits, SessionFunction, interpreter_ids
 from sandpiper_constructs.session_stopper import SessionStopper
 from sandpiper_constructs.workflow_access import ReaderAccess, StarterAccess
 from sandpiper_contract import settings
@@ -97,6 +99,7 @@ class TenantStack(cdk.Stack):
                 for key, options in tenant.interpreters.items()
                 if options.session != SessionLimits()
             },
+            batch_limits=_batch_limits(environment, tenant),
             log_level=tenant.session_function.log_level,
             log_retention=retention,
             key=key,
@@ -113,7 +116,7 @@ class TenantStack(cdk.Stack):
                 key=key,
                 retain_logs=retain_logs,
             )
-            for name, create in _workflow_constructs(environment).items()
+            for name, create in _workflow_constructs(environment, folder).items()
             if name in tenant.deployed_workflows
         }
         others = {name: workflow for name, workflow in workflows.items() if name != RUN_CODE}
@@ -252,10 +255,19 @@ class TenantStack(cdk.Stack):
         return iam.Role.from_role_arn(self, f"ExecutionRole-{key}", role, mutable=False)
 
 
-def _workflow_constructs(environment: Environment) -> dict[str, Callable[..., SessionWorkflow]]:
+def _batch_limits(environment: Environment, tenant: Tenant) -> BatchLimits | None:
+    """Returns the limits of batches, or None for a tenant without them."""
+    concurrency = max_batch_concurrency(tenant)
+    if concurrency is None:
+        return None
+    return BatchLimits(max_concurrency=concurrency, seconds_between_calls=seconds_between_calls(environment))
+
+
+def _workflow_constructs(environment: Environment, folder: BucketFolder) -> dict[str, Callable[..., SessionWorkflow]]:
     """Returns what creates each workflow, by name."""
     return {
         RUN_CODE: RunCodeWorkflow,
+        RUN_BATCH: partial(RunBatchWorkflow, folder=folder),
         RUN_CODE_EXPRESS: RunCodeExpressWorkflow,
         RUN_COMMAND: RunCommandWorkflow,
         RUN_SESSION: partial(RunSessionWorkflow, topic_arn=environment.alarm_topic_arn),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast
 
 from aws_cdk import Aws, Duration, Fn, Stack
 from aws_cdk import aws_events as events
@@ -26,7 +28,7 @@ from sandpiper_constructs.removal import removal_policy
 from sandpiper_constructs.template_text import template_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from aws_cdk import aws_kms as kms
 
@@ -57,6 +59,27 @@ KEY_REUSE_SECONDS = 300
 
 https://docs.aws.amazon.com/step-functions/latest/apireference/API_EncryptionConfiguration.html
 """
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopHandling:
+    """What happens when an execution ends without a Catch: an event is sent to the session function.
+
+    Attributes:
+        operation: the operation; its run has the execution.
+        request: the request of the operation.
+        statuses: the statuses of executions.
+        child_executions: whether this includes executions of a Distributed Map.
+    """
+
+    operation: str = "stop_sessions"
+    request: Mapping[str, Any] = field(default_factory=dict[str, "Any"])
+    statuses: Sequence[str] = ("ABORTED", "TIMED_OUT")
+    child_executions: bool = True
+
+
+STOP_SESSIONS = StopHandling()
+NO_WILDCARDS: Mapping[str, str] = MappingProxyType({})
 
 
 class SessionWorkflow(Construct):
@@ -94,6 +117,8 @@ class SessionWorkflow(Construct):
         query_language: sfn.QueryLanguage = sfn.QueryLanguage.JSON_PATH,
         express: bool = False,
         statements: Sequence[iam.PolicyStatement] = (),
+        wildcards: Mapping[str, str] = NO_WILDCARDS,
+        stop_handling: StopHandling = STOP_SESSIONS,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         key: kms.IKey | None = None,
         retain_logs: bool = True,
@@ -114,6 +139,8 @@ class SessionWorkflow(Construct):
             express: whether it is an Express state machine: at most five minutes, no history, and no events, so that
                 nothing stops the sessions of executions that time out. Default: false, a standard state machine.
             statements: further permissions of the role. Default: none.
+            wildcards: the reasons for ARNs with a `*` in them. Default: none.
+            stop_handling: what happens when an execution was stopped or timed out. Default: its sessions are stopped.
             log_retention: how long execution logs are kept. Default: one month.
             key: KMS key of the definition, of the executions with their input and output, and of the log group. The
                 policy of the key must allow this. Callers need `kms:Decrypt` to read executions. Default: keys of AWS.
@@ -147,7 +174,7 @@ class SessionWorkflow(Construct):
             query_language=query_language if query_language == sfn.QueryLanguage.JSONATA else None,
             definition_body=sfn.DefinitionBody.from_chainable(states(self)),
             timeout=Duration.seconds(timeout_seconds),
-            role=_role(self, name, session_function, key, statements).without_policy_updates(),
+            role=_role(self, name, session_function, key, statements, wildcards).without_policy_updates(),
             logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=False),
             tracing_enabled=True,
         )
@@ -161,7 +188,7 @@ class SessionWorkflow(Construct):
                 '; in JSONata item="{% $string($states.input.index) %}"'
             )
         if not express:
-            _stop_sessions_of_stopped_executions(self, self.state_machine.state_machine_arn, session_function)
+            _handle_stopped_executions(self, self.state_machine.state_machine_arn, session_function, stop_handling)
 
 
 def _stack_uuid() -> str:
@@ -169,10 +196,10 @@ def _stack_uuid() -> str:
     return Fn.select(2, Fn.split("/", Aws.STACK_ID))
 
 
-def _stop_sessions_of_stopped_executions(
-    scope: Construct, state_machine_arn: str, session_function: SessionFunction
+def _handle_stopped_executions(
+    scope: Construct, state_machine_arn: str, session_function: SessionFunction, handling: StopHandling
 ) -> None:
-    """Creates a rule that stops the sessions of executions that were stopped or timed out, which run no Catch.
+    """Creates a rule for executions that were stopped or timed out, which run no Catch.
 
     Executions of a Distributed Map have the name of the Map after the state machine's ARN and a slash.
     https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
@@ -186,12 +213,17 @@ def _stop_sessions_of_stopped_executions(
             source=["aws.states"],
             detail_type=["Step Functions Execution Status Change"],
             detail={
-                "status": ["ABORTED", "TIMED_OUT"],
-                "stateMachineArn": [state_machine_arn, {"prefix": f"{state_machine_arn}/"}],
+                "status": list(handling.statuses),
+                "stateMachineArn": [
+                    state_machine_arn,
+                    *([{"prefix": f"{state_machine_arn}/"}] if handling.child_executions else []),
+                ],
             },
         ),
     )
-    event = events.RuleTargetInput.from_object({"operation": "stop_sessions", "run": execution, "request": {}})
+    event = events.RuleTargetInput.from_object(
+        {"operation": handling.operation, "run": execution, "request": dict(handling.request)}
+    )
     accept(rule, {EVENT_QUEUE: "EventBridge retries for 24 hours, longer than any session lives."})
     rule.add_target(cast("events.IRuleTarget", targets.LambdaFunction(session_function.function, event=event)))
 
@@ -215,6 +247,7 @@ def _role(
     session_function: SessionFunction,
     key: kms.IKey | None,
     statements: Sequence[iam.PolicyStatement],
+    wildcards: Mapping[str, str],
 ) -> iam.Role:
     """Creates a role for one state machine, which can invoke one function and write logs and traces."""
     stack = Stack.of(scope)
@@ -244,5 +277,5 @@ def _role(
         },
     )
     reason = "IAM supports only * as the resource of these log delivery and X-Ray actions."
-    accept_policies(role, {"*": reason})
+    accept_policies(role, {"*": reason, **wildcards})
     return role

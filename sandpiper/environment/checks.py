@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sandpiper.environment.arn_checks import ARN_CHECKS
 from sandpiper.environment.audit import AUDIT_CHECKS
+from sandpiper.environment.batch_limits import BATCH_CHECKS
 from sandpiper.environment.errors import ConfigIssue, format_value
 from sandpiper.environment.folder_checks import FOLDER_CHECKS
 from sandpiper.environment.interpreter import ALLOWED_EXPIRY, PublicInterpreter, VpcInterpreter
@@ -198,6 +199,7 @@ CHECKS: tuple[Check, ...] = (
     _check_region,
     _check_budget_region,
     *LIMIT_CHECKS,
+    *BATCH_CHECKS,
     *ARN_CHECKS,
     *FOLDER_CHECKS,
     *NETWORK_CHECKS,

@@ -8,8 +8,8 @@ from sandpiper.environment.options import ALLOWED_ROLE_ARN, AsTuple, EmptyAsDefa
 
 RUN_CODE = "run-code"
 """The workflow that every tenant has, because `sandpiper run` uses it."""
-RUN_CODE_EXPRESS, RUN_COMMAND, RUN_SESSION = "run-code-express", "run-command", "run-session"
-WORKFLOW_NAMES = (RUN_CODE, RUN_CODE_EXPRESS, RUN_COMMAND, RUN_SESSION)
+RUN_BATCH, RUN_CODE_EXPRESS, RUN_COMMAND, RUN_SESSION = "run-batch", "run-code-express", "run-command", "run-session"
+WORKFLOW_NAMES = (RUN_CODE, RUN_BATCH, RUN_CODE_EXPRESS, RUN_COMMAND, RUN_SESSION)
 
 WorkflowRoles = Annotated[tuple[ExactRoleArn, ...], Field(max_length=50), AsTuple]
 ALLOWED_WORKFLOW_ROLES = f"a list of at most 50, each {ALLOWED_ROLE_ARN}"

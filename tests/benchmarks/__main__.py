@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import bench_agentcore, bench_demo, bench_files, bench_local, bench_runtime, bench_synth
+from tests.benchmarks import (
+    bench_agentcore,
+    bench_batch,
+    bench_demo,
+    bench_files,
+    bench_local,
+    bench_runtime,
+    bench_synth,
+)
 
 if TYPE_CHECKING:
     from tests.benchmarks.measurement import Measurement
@@ -22,8 +30,8 @@ BENCHMARKS = {
     "demo": bench_demo.measurements,
     "files": bench_files.measurements,
 }
-ON_REQUEST = {"largest": bench_files.largest_measurements}
-"""Benchmarks that run only by name, because they need more memory than a machine may have."""
+ON_REQUEST = {"largest": bench_files.largest_measurements, "batch": bench_batch.measurements}
+"""Benchmarks that run only by name, because they need more memory than a machine may have, or most of an hour."""
 
 
 TABLE_WIDTH = 160

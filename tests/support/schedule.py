@@ -48,6 +48,7 @@ GROUPS = {
     ),
     "deployed later": (  # the other users of the product: one group of all would end last, with one core idle
         "test_agent_tools",
+        "test_batch_workflow",
         "test_idempotency_record",
         "test_retries_after_faults",
         "test_run_code",

@@ -117,7 +117,7 @@ def test_s3_is_allowed_by_folder_and_in_this_account_only(assemblies: dict[str, 
             path = statement["Condition"]["StringLike"]["s3:prefix"] if listing else resource.split("/", 1)[1]
             tenant = location.split("/")[0].rpartition("-")[2]
             assert path.startswith(f"tenants/{tenant}/")
-            assert path.endswith("/*")
+            assert path.endswith(("/*", "/*/items.jsonl"))
 
 
 def test_code_in_a_session_cannot_access_inputs_or_results_of_runs(local: Assembly) -> None:

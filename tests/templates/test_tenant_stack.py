@@ -49,7 +49,7 @@ def test_tenants_depend_on_the_storage_and_import_nothing_from_it(dev: Assembly)
 
 @pytest.mark.parametrize(
     ("environment", "tenant", "deletion", "replacement", "count"),
-    [("dev", "claims", "RetainExceptOnCreate", "Retain", 4), ("local", "demo", "Delete", "Delete", 6)],
+    [("dev", "claims", "RetainExceptOnCreate", "Retain", 4), ("local", "demo", "Delete", "Delete", 7)],
 )
 def test_logs_outlive_their_tenant_unless_the_environment_retains_nothing(
     assemblies: dict[str, Assembly], environment: str, tenant: str, deletion: str, replacement: str, count: int
@@ -89,6 +89,7 @@ def test_outputs_match_what_the_cli_reads(demo: Template) -> None:
     outputs = {name: template_text(output["Value"]) for name, output in demo.content["Outputs"].items()}
     assert set(outputs) == {
         "RunCodeStateMachineArn",
+        "RunBatchStateMachineArn",
         "RunCodeExpressStateMachineArn",
         "RunCommandStateMachineArn",
         "RunSessionStateMachineArn",

@@ -161,6 +161,27 @@ BAD: dict[str, tuple[str, str, str]] = {
         "is too long: the policy of the data bucket names 150 roles and 0 existing execution roles, and has up to "
         "22,995 bytes",
     ),
+    "batches without a limit of their sessions": (
+        "tenants:\n  a: {interpreters: {web: }, workflows: {run-batch: }}\n",
+        "tenants.a.workflows.run-batch",
+        "is deployed, but the number of its sessions is not limited",
+    ),
+    "batches of an unnamed tenant": (
+        one() + "workflows: {run-batch: }\n",
+        "workflows.run-batch",
+        "is deployed, but the number of its sessions is not limited",
+    ),
+    "batches with more sessions than the quota": (
+        "tenants:\n"
+        + "".join(
+            f"  {name}: {{interpreters: {{web: }}, workflows: {{run-batch: }}, "
+            "session_function: {reserved_concurrency: 60}}\n"
+            for name in ("a", "b")
+        )
+        + "quotas: {live_sessions: 100}\n",
+        "quotas.live_sessions",
+        "is 100, but the tenants with run-batch reserve 120 concurrent runs",
+    ),
     "folders without a role": (
         one("execution_role: none", "write: [s3://bucket/out/]"),
         f"{WEB}.write",
