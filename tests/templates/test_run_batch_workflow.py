@@ -1,0 +1,131 @@
+"""The workflow `run-batch`: a valid definition, retries that run no item twice, and exact permissions."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3 as s3
+
+from sandpiper_constructs.bucket_folder import BucketFolder
+from sandpiper_constructs.interpreter import CodeInterpreter
+from sandpiper_constructs.run_batch_workflow import RunBatchWorkflow
+from sandpiper_constructs.session_function import BatchLimits, SessionFunction
+from sandpiper_constructs.template_text import template_text
+from sandpiper_contract.errors import ERRORS, RETRYABLE
+from tests.support.account import ACCOUNT, REGION
+from tests.support.assemblies import new_app
+from tests.support.project import PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    Definition = dict[str, Any]
+
+VALIDATOR = PROJECT / "tests" / "templates" / "asl" / "node_modules" / ".bin" / "asl-validator"
+STATES = f"arn:aws:states:{REGION}:{ACCOUNT}"
+
+
+@pytest.fixture(scope="module")
+def resources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Returns the resources of a stack with the workflow by logical id."""
+    app = new_app(tmp_path_factory.mktemp("batch"))
+    stack = cdk.Stack(app, "stack", env=cdk.Environment(account=ACCOUNT, region=REGION))
+    folder = BucketFolder(bucket=s3.Bucket.from_bucket_name(stack, "Bucket", "bucket"), path="tenants/a")
+    function = SessionFunction(
+        stack,
+        "Function",
+        service="a",
+        interpreters={"one": CodeInterpreter(stack, "One", name_prefix="one")},
+        folder=folder,
+        code=lambda_.Code.from_inline("pass"),
+        batch_limits=BatchLimits(max_concurrency=9, seconds_between_calls=0.5),
+    )
+    RunBatchWorkflow(stack, "RunBatch", name="run-batch", session_function=function, folder=folder)
+    return app.synth().get_stack_by_name("stack").template["Resources"]
+
+
+@pytest.fixture
+def definition(resources: dict[str, dict[str, Any]]) -> Definition:
+    """Returns the definition with an ARN in place of the function's attribute."""
+    (machine,) = of_type(resources, "AWS::StepFunctions::StateMachine")
+    text = template_text(machine["DefinitionString"]).replace("<AWS::Partition>", "aws")
+    return json.loads(re.sub("<[^<>]+[.]Arn>", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:session", text))
+
+
+def of_type(resources: dict[str, dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [each["Properties"] for each in resources.values() if each["Type"] == kind]
+
+
+def states(definition: Definition) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields every state, also those of the child executions."""
+    for name, state in definition["States"].items():
+        yield name, state
+        if "ItemProcessor" in state:
+            yield from states(state["ItemProcessor"])
+
+
+def test_definition_is_valid_and_every_state_has_a_comment(definition: Definition, tmp_path: Path) -> None:
+    file = tmp_path / "run-batch.json"
+    file.write_text(json.dumps(definition))
+    process = subprocess.run([VALIDATOR, "--json-path", file], capture_output=True, text=True)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert all(state["Comment"] for _, state in states(definition))
+    assert definition["QueryLanguage"] == "JSONata"
+
+
+def test_no_state_has_a_catch_so_that_a_redrive_continues_where_the_batch_failed(definition: Definition) -> None:
+    assert {name for name, state in states(definition) if "Catch" in state} == set()
+
+
+def test_items_are_retried_after_lambda_errors_and_never_after_other_errors_of_the_contract(
+    definition: Definition,
+) -> None:
+    found = dict(states(definition))
+    retried = {error for entry in found["RunItems"]["Retry"] for error in entry["ErrorEquals"]}
+    assert retried & ERRORS.keys() == set(RETRYABLE)
+    assert {"Lambda.Unknown", "States.Timeout"} <= retried
+    (waiting,) = [
+        each for each in found["RunItems"]["Retry"] if "Lambda.TooManyRequestsException" in each["ErrorEquals"]
+    ]
+    assert waiting["MaxAttempts"] * 5 < 25_000, "events of a history"
+
+
+def test_role_starts_its_own_children_and_reads_the_items_of_its_batches(resources: dict[str, dict[str, Any]]) -> None:
+    (role,) = [each for each in of_type(resources, "AWS::IAM::Role") if "RunCode" in json.dumps(each)]
+    statements = {
+        tuple([each["Action"]] if isinstance(each["Action"], str) else each["Action"]): template_text(each["Resource"])
+        for each in role["Policies"][0]["PolicyDocument"]["Statement"]
+    }
+    assert statements[("states:StartExecution",)] == f"{STATES}:stateMachine:run-batch"
+    children = ("states:DescribeExecution", "states:RedriveExecution", "states:StopExecution")
+    assert statements[children] == f"{STATES}:execution:run-batch/Items:*"
+    s3_actions = {actions: resource for actions, resource in statements.items() if actions[0].startswith("s3:")}
+    assert {actions: resource.split(":::")[1] for actions, resource in s3_actions.items()} == {
+        ("s3:GetObject",): "bucket/tenants/a/runs/run-batch/*/items.jsonl"
+    }
+    assert {"Key": "sandpiper:component", "Value": "batch-workflow"} in role["Tags"]
+
+
+def test_function_has_the_limits_and_may_list_sessions(resources: dict[str, dict[str, Any]]) -> None:
+    (function,) = of_type(resources, "AWS::Lambda::Function")
+    limits = function["Environment"]["Variables"]["SANDPIPER_BATCH_LIMITS"]
+    assert json.loads(limits) == {"maxConcurrency": 9, "secondsBetweenCalls": 0.5}
+    policies = json.dumps(of_type(resources, "AWS::IAM::Policy"))
+    assert "bedrock-agentcore:ListCodeInterpreterSessions" in policies
+
+
+def test_rule_finishes_batches_that_failed_or_were_stopped(resources: dict[str, dict[str, Any]]) -> None:
+    (rule,) = of_type(resources, "AWS::Events::Rule")
+    assert rule["EventPattern"]["detail"]["status"] == ["FAILED", "ABORTED", "TIMED_OUT"]
+    assert len(rule["EventPattern"]["detail"]["stateMachineArn"]) == 1, "child executions are part of the batch"
+    template = json.loads(
+        rule["Targets"][0]["InputTransformer"]["InputTemplate"].replace("<detail-executionArn>", '"x"')
+    )
+    assert template == {"operation": "finish_batch", "run": {"execution": "x"}, "request": {"stopped": True}}
