@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from sandpiper_constructs.metrics import Operation, OperationMetric, Usage
     from sandpiper_constructs.network_access import SANDBOX, PublicAccess, VpcAccess
     from sandpiper_constructs.operation_task import OperationTask
+    from sandpiper_constructs.run_batch_workflow import RunBatchWorkflow
     from sandpiper_constructs.run_code_express_workflow import RunCodeExpressWorkflow
     from sandpiper_constructs.run_code_workflow import RunCodeWorkflow
     from sandpiper_constructs.run_command_workflow import RunCommandWorkflow
     from sandpiper_constructs.run_session_workflow import RunSessionWorkflow
     from sandpiper_constructs.sandbox_network import SandboxNetwork
-    from sandpiper_constructs.session_function import SessionFunction
+    from sandpiper_constructs.session_function import BatchLimits, SessionFunction
     from sandpiper_constructs.session_stopper import SessionStopper
     from sandpiper_constructs.session_workflow import SessionWorkflow
     from sandpiper_constructs.workflow_access import ReaderAccess, StarterAccess
@@ -43,12 +44,13 @@ _NAMES_BY_MODULE = {
     "metrics": ("Operation", "OperationMetric", "Usage"),
     "network_access": ("SANDBOX", "PublicAccess", "VpcAccess"),
     "operation_task": ("OperationTask",),
+    "run_batch_workflow": ("RunBatchWorkflow",),
     "run_code_express_workflow": ("RunCodeExpressWorkflow",),
     "run_code_workflow": ("RunCodeWorkflow",),
     "run_command_workflow": ("RunCommandWorkflow",),
     "run_session_workflow": ("RunSessionWorkflow",),
     "sandbox_network": ("SandboxNetwork",),
-    "session_function": ("SessionFunction",),
+    "session_function": ("BatchLimits", "SessionFunction"),
     "session_stopper": ("SessionStopper",),
     "session_workflow": ("SessionWorkflow",),
     "workflow_access": ("ReaderAccess", "StarterAccess"),
@@ -57,6 +59,7 @@ _MODULES = {name: module for module, names in _NAMES_BY_MODULE.items() for name 
 
 __all__ = [
     "SANDBOX",
+    "BatchLimits",
     "BucketFolder",
     "CallerAccess",
     "CodeInterpreter",
@@ -68,6 +71,7 @@ __all__ = [
     "OperationTask",
     "PublicAccess",
     "ReaderAccess",
+    "RunBatchWorkflow",
     "RunCodeExpressWorkflow",
     "RunCodeWorkflow",
     "RunCommandWorkflow",

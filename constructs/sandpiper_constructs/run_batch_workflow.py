@@ -56,7 +56,7 @@ class RunBatchWorkflow(SessionWorkflow):
         ```python
         function = SessionFunction(
             stack,
-            "Run",
+            "BatchFunction",
             service="claims",
             interpreters={"python": interpreter},
             folder=folder,

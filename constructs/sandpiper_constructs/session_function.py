@@ -63,6 +63,11 @@ class BatchLimits:
     A session of a batch lives only during an invocation, so the function's reserved concurrency limits the sessions of
     all batches together.
 
+    Example:
+        ```python
+        limits = BatchLimits(max_concurrency=24, seconds_between_calls=25 / 24)
+        ```
+
     Attributes:
         max_concurrency: maximum number of concurrent sessions of one batch.
         seconds_between_calls: the least time between two calls to a session of a batch. Default: no limit. With the

@@ -79,4 +79,4 @@ def test_examples_can_be_synthesised(tmp_path: Path) -> None:
         (block,) = re.findall(r"```python\n(.*?)```", inspect.getdoc(names[name]) or "", re.DOTALL)
         exec(compile(textwrap.dedent(block), f"example of {name}", "exec"), dict(names))  # noqa: S102 - the code under test
     app.synth()
-    assert len(read_assembly(tmp_path)["stack"].resources("AWS::StepFunctions::StateMachine")) == 6
+    assert len(read_assembly(tmp_path)["stack"].resources("AWS::StepFunctions::StateMachine")) == 7
