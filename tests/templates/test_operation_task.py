@@ -147,10 +147,57 @@ def test_examples_of_the_workflows_page_are_synthesised(render: Render) -> None:
 
     machines = render(fill).resources("AWS::StepFunctions::StateMachine").values()
     one, each = [json.loads(template_text(machine["DefinitionString"]))["States"] for machine in machines]
-    assert one["Count"]["Parameters"]["request"] == {"command.$": "$.command", "outputs": {"paths": []}}
-    assert one["Count"]["ResultPath"] == "$.counted"
+    count = one["Count"]
+    assert count["Arguments"]["request"] == {"command": "{% $states.input.command %}", "outputs": {"paths": []}}
+    assert (count["QueryLanguage"], count["Output"]) == ("JSONata", {"counted": "{% $states.result.stdout %}"})
     run = each["Each"]["ItemProcessor"]["States"]["Score"]["Parameters"]["run"]
     assert run["item.$"] == "States.Format('{}', $.index)"
+
+
+JSONATA = sfn.QueryLanguage.JSONATA
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"outputs": "{% 1 %}"}, "Task: outputs is set; allowed with this query_language: result_path, item_path"),
+        (
+            {"query_language": JSONATA, "item_path": "$.i"},
+            "Task: item_path is set; allowed with this query_language: outputs",
+        ),
+    ],
+)
+def test_an_argument_of_the_other_query_language_fails_synthesis(
+    render: Render, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        render(lambda stack: workflow(stack, operation="run_code", **options))
+
+
+def test_a_jsonata_task_in_a_map_needs_an_item(render: Render) -> None:
+    def each(stack: cdk.Stack, **options: Any) -> SessionWorkflow:
+        function = session_function(stack)
+
+        def states(scope: Any) -> sfn.IChainable:
+            task = OperationTask(
+                scope, "Task", session_function=function, operation="run_code", query_language=JSONATA, **options
+            )
+            return sfn.Map.jsonata(scope, "Each").item_processor(task)
+
+        return SessionWorkflow(
+            stack,
+            "Workflow",
+            name="one",
+            session_function=function,
+            states=states,
+            timeout_seconds=3_600,
+            query_language=JSONATA,
+        )
+
+    with pytest.raises(ValueError, match="Task is in the inline Map Each and has no item_path"):
+        render(each)
+    states = states_of(render(lambda stack: each(stack, item="{% $states.input.id %}")))["States"]
+    assert states["Each"]["ItemProcessor"]["States"]["Task"]["Arguments"]["run"]["item"] == "{% $states.input.id %}"
 
 
 def test_a_workflow_stops_the_sessions_of_its_stopped_executions(render: Render) -> None:
