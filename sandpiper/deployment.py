@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 LOOPBACK = ("127.0.0.1", "localhost")
 LOCAL_TENANT = "demo"
 """The tenant of environments/local.yaml in the repository."""
+STATE_MACHINE_OUTPUT = "StateMachineArn"
+"""How the names of the stack's outputs end that contain the ARN of a workflow's state machine."""
 USE_EMBEDDED_AWS = 'for the embedded AWS, run `sandpiper local start` and `eval "$(sandpiper local env)"`'
 
 
@@ -38,6 +40,7 @@ class Deployment:
         bucket: the data bucket.
         prefix: the tenant's folder in the bucket, without a slash at its end.
         interpreters: the identifiers by key, the default interpreter first.
+        workflows: the ARNs of the tenant's state machines by the name of the workflow, such as `run-code`.
     """
 
     account: str
@@ -46,6 +49,7 @@ class Deployment:
     bucket: str
     prefix: str
     interpreters: Mapping[str, str]
+    workflows: Mapping[str, str]
 
     def execution_arn(self, execution: str) -> str:
         """Returns the ARN of an execution, given by its ARN or by its name in the tenant's `run-code` workflow."""
@@ -93,6 +97,22 @@ def require_intended_endpoint(session: boto3.Session, environment: str) -> None:
             'run `eval "$(sandpiper local env)"`; to use AWS, choose another --environment or run '
             "`sandpiper local stop`"
         )
+
+
+def connect(environment: str | None, tenant: str | None) -> tuple[boto3.Session, Deployment]:
+    """Returns a session and the deployed tenant for the options of a command.
+
+    Args:
+        environment: the name or the file of the environment. Default: `local`.
+        tenant: the tenant. Default: the only one of the environment.
+
+    Raises:
+        CliError: The tenant is not deployed or not determined, or AWS cannot be reached.
+    """
+    name = environment or "local"
+    session = session_for(name)
+    require_intended_endpoint(session, name)
+    return session, find(session, name, tenant or only_tenant(name))
 
 
 def only_tenant(environment: str) -> str:
@@ -145,11 +165,18 @@ def find(session: boto3.Session, environment: str, tenant: str) -> Deployment:
             bucket=outputs["DataBucketName"],
             prefix=outputs["DataPrefix"],
             interpreters=json.loads(outputs["Interpreters"]),
+            workflows=_workflows(outputs, name),
         )
     except KeyError as missing:
         raise CliError(
             f"stack {name} is not the stack of a tenant, because it has no output {missing}: choose another --tenant"
         ) from None
+
+
+def _workflows(outputs: Mapping[str | None, str], stack: str) -> dict[str, str]:
+    """Returns the state machines by the name of the workflow, which follows the name of the stack."""
+    arns = [value for key, value in outputs.items() if key and key.endswith(STATE_MACHINE_OUTPUT)]
+    return {arn.rpartition(":")[2].removeprefix(f"{stack}-"): arn for arn in sorted(arns)}
 
 
 def _remedy(environment: str, tenant: str) -> str:

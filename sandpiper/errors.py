@@ -3,7 +3,8 @@
 CliError
 ├── CommandInterruptedError
 ├── NoResultError
-│   └── InvalidOptionsError
+│   ├── InvalidOptionsError
+│   └── ProgramFailedError
 └── InvalidEnvironment (in `sandpiper.environment.errors`)
 """
 
@@ -24,3 +25,7 @@ class NoResultError(CliError):
 
 class InvalidOptionsError(NoResultError):
     """The options form no valid request. The whole message is about fields of the request; nothing was sent."""
+
+
+class ProgramFailedError(NoResultError):
+    """The program failed, and its request has `failOnError`. Its result is in the records of the execution."""

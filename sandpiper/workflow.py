@@ -2,58 +2,41 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 import uuid
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from s3transfer.exceptions import RetriesExceededError
 
 from sandpiper.aws_errors import error_code
-from sandpiper.errors import CliError, CommandInterruptedError, InvalidOptionsError, NoResultError
+from sandpiper.downloads import SavedFile, download_files
+from sandpiper.errors import (
+    CliError,
+    CommandInterruptedError,
+    InvalidOptionsError,
+    NoResultError,
+    ProgramFailedError,
+)
 from sandpiper.local_inputs import with_empty_files, with_files
-from sandpiper.safe_write import write_file
-from sandpiper.saved_files import SavedFiles
-from sandpiper_contract.errors import InvalidRequest
-from sandpiper_contract.field_types import parse_relative_path
+from sandpiper.runs.executions import error_message, is_result
+from sandpiper.runs.follow import follow
+from sandpiper.runs.records import read_records, recorded_results
+from sandpiper_contract.errors import CodeFailed, InvalidRequest
 from sandpiper_contract.requests import RunCode
-from sandpiper_contract.s3_objects import S3Object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import boto3
-    from mypy_boto3_s3 import S3Client
 
     from sandpiper.deployment import Deployment
     from sandpiper.local_inputs import LocalFile
 
 POLL_SECONDS = (0.05, 1.0)
 """First and longest interval between two polls of an execution."""
-
-
-@dataclass(frozen=True)
-class SavedFile:
-    """A file of the result.
-
-    Attributes:
-        s3_uri: its address; empty when it could not be stored in S3 and is part of the result.
-        link: a presigned URL; empty when none was requested.
-        saved_to: its path on this machine.
-        problem: why it was not saved, with the remedy; None when it was saved.
-    """
-
-    name: str
-    content_type: str
-    size: int
-    s3_uri: str
-    link: str
-    saved_to: Path
-    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +74,8 @@ def run(
     *,
     overwrite: bool = False,
     on_started: Callable[[str], None] = lambda _: None,
+    on_event: Callable[[str], None] | None = None,
+    on_interrupt: Callable[[str], str] | None = None,
 ) -> FinishedRun:
     """Runs a program: starts the state machine, waits for it, and downloads the files of the result.
 
@@ -103,12 +88,37 @@ def run(
         progress: called with a line about what the command is doing.
         overwrite: whether to replace existing files in the folder that no earlier run has saved.
         on_started: called with the ARN of the execution.
+        on_event: called with a line about each state and failed attempt of the execution. Default: none.
+        on_interrupt: called with the ARN of the execution after Ctrl-C; returns the message. Default: stop it.
 
     Raises:
         InvalidOptionsError: The request is invalid.
         NoResultError: The execution failed.
-        CommandInterruptedError: The command was interrupted. The execution is stopped if it is running.
+        CommandInterruptedError: The command was interrupted. The message states whether the execution continues.
         CliError: An AWS call failed. A file that cannot be saved does not raise; see SavedFile.problem.
+    """
+    execution = start(session, deployment, request, inputs, progress)
+    try:
+        on_started(execution)
+        return finish(session, deployment, execution, out, progress, overwrite=overwrite, on_event=on_event)
+    except KeyboardInterrupt:
+        message = on_interrupt(execution) if on_interrupt else _stop(session, execution)
+        raise CommandInterruptedError(message) from None
+
+
+def start(
+    session: boto3.Session,
+    deployment: Deployment,
+    request: Mapping[str, Any],
+    inputs: Sequence[LocalFile],
+    progress: Callable[[str], None],
+) -> str:
+    """Starts a program, and returns the ARN of the execution. The arguments are those of `run`.
+
+    Raises:
+        InvalidOptionsError: The request is invalid.
+        CommandInterruptedError: The command was interrupted. The execution is stopped if it was started.
+        CliError: An AWS call failed.
     """
     try:
         RunCode.from_json(with_empty_files(request, inputs))
@@ -119,10 +129,38 @@ def run(
     execution = deployment.execution_arn(name)
     try:
         _start(session, deployment, name, complete)
-        on_started(execution)
-        return show(session, execution, out, progress, overwrite=overwrite)
     except KeyboardInterrupt:
         raise CommandInterruptedError(_stop(session, execution)) from None
+    return execution
+
+
+def finish(
+    session: boto3.Session,
+    deployment: Deployment,
+    execution: str,
+    out: Path,
+    progress: Callable[[str], None],
+    *,
+    overwrite: bool = False,
+    on_event: Callable[[str], None] | None = None,
+) -> FinishedRun:
+    """Waits for a started program, and downloads its files. The arguments are those of `run`.
+
+    With `failOnError`, a program that failed has the result of its record, because a failed execution has no output.
+
+    Raises:
+        NoResultError: The execution failed, and there is no record of a result.
+        CliError: An AWS call failed.
+    """
+    if on_event is not None:
+        follow(session, execution, on_event)
+    try:
+        return show(session, execution, out, progress, overwrite=overwrite)
+    except ProgramFailedError:
+        results = recorded_results(read_records(session, deployment, execution))
+        if not results:
+            raise
+        return _finished(session, results[-1].result, out, progress, overwrite=overwrite)
 
 
 def show(
@@ -142,14 +180,15 @@ def show(
         CliError: An AWS call failed.
     """
     result = _wait(session, execution, lambda seconds: progress(f"running, {seconds:.0f} s"))
-    if not {"stdout", "exitCode", "files"} <= result.keys():
+    if not is_result(result):
         raise CliError(f"{execution} is not an execution of a run-code state machine")
-    objects, earlier = session.client("s3"), SavedFiles.read(out)
-    files, problem = _files(objects, result)
-    saved = [
-        _download(objects, file, earlier, overwrite=overwrite, progress=progress, position=f"{number} of {len(files)}")
-        for number, file in enumerate(files, 1)
-    ]
+    return _finished(session, result, out, progress, overwrite=overwrite)
+
+
+def _finished(
+    session: boto3.Session, result: Mapping[str, Any], out: Path, progress: Callable[[str], None], *, overwrite: bool
+) -> FinishedRun:
+    saved, problem = download_files(session, result, out, progress, overwrite=overwrite)
     return FinishedRun(result, saved, problem)
 
 
@@ -190,8 +229,8 @@ def _wait(session: boto3.Session, execution: str, waiting: Callable[[float], Non
             raise CliError(missing_execution(execution)) from None
         raise CliError(f"the status of the run cannot be read: {error}") from None
     if state["status"] != "SUCCEEDED":
-        error, cause = state.get("error", state["status"]), _cause(state.get("cause", ""))
-        raise NoResultError(f"{error}: {cause}")
+        error, cause = state.get("error", state["status"]), error_message(state.get("cause", ""))
+        raise (ProgramFailedError if error == CodeFailed.__name__ else NoResultError)(f"{error}: {cause}")
     return json.loads(state.get("output", "{}"))
 
 
@@ -205,68 +244,4 @@ def missing_execution(execution: str) -> str:
     return (
         f"{execution!r} is not an execution; allowed: the ARN of an execution of this account and Region, as "
         "`sandpiper run` prints it. Step Functions keeps an execution for 90 days after its end"
-    )
-
-
-def _cause(cause: str) -> str:
-    """Returns the message in the cause of a failed Lambda task, which is JSON; any other cause unchanged."""
-    try:
-        return str(json.loads(cause)["errorMessage"])
-    except (ValueError, KeyError, TypeError):
-        return cause
-
-
-def _files(objects: S3Client, result: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], str | None]:
-    """Returns the files of a result, from its manifest if it has one, and why the manifest cannot be read."""
-    if "manifestUri" not in result:
-        return result["files"], None
-    try:
-        source = S3Object.parse("manifestUri", result["manifestUri"])
-        response = objects.get_object(Bucket=source.bucket, Key=source.key)
-        return json.loads(response["Body"].read())["files"], None
-    except (InvalidRequest, BotoCoreError, ClientError, ValueError) as error:
-        return result["files"], f"the list of all files, {result['manifestUri']}, cannot be read: {error}"
-
-
-def _download(
-    objects: S3Client,
-    file: Mapping[str, Any],
-    earlier: SavedFiles,
-    *,
-    overwrite: bool,
-    progress: Callable[[str], None],
-    position: str,
-) -> SavedFile:
-    """Writes one file into the folder. Untrusted code chose its path, so the path is validated again."""
-    out = earlier.folder
-    target, problem = out, None
-    received, size = 0, int(file["size"])
-
-    def report(count: int) -> None:
-        nonlocal received
-        received += count
-        progress(f"saving file {position}, {received:,} of {size:,} bytes")
-
-    def fill(saved: IO[bytes]) -> None:
-        report(0)
-        if "s3Uri" not in file:  # it could not be stored in S3, so the result contains it
-            saved.write(base64.b64decode(file["base64"]))
-            return
-        source = S3Object.parse("s3Uri", file["s3Uri"])
-        objects.download_fileobj(source.bucket, source.key, saved, Callback=report)
-
-    try:
-        path = parse_relative_path("path", file["path"])
-        target = out / path
-        sha256 = file["sha256"]
-        if write_file(out, path, sha256, fill, overwrite=overwrite or earlier.may_replace(path, sha256)):
-            earlier.add(path, sha256)
-        else:
-            problem = f"{target} exists already: choose another folder with --out, or add --overwrite"
-    except OSError as error:
-        problem = f"{target} cannot be written: {error.strerror}; choose another folder with --out"
-    except (InvalidRequest, BotoCoreError, ClientError, RetriesExceededError) as error:
-        problem = f"{file.get('s3Uri', file['path'])} cannot be downloaded: {error}"
-    return SavedFile(
-        file["path"], file["contentType"], size, file.get("s3Uri", ""), file.get("link", ""), target, problem
     )

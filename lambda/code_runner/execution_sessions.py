@@ -76,13 +76,23 @@ def stop_sessions_of(
     return tuple(stopped)
 
 
+def is_record(key: str) -> bool:
+    """Returns whether a key below the folder of an execution is the key of an idempotency record.
+
+    Example:
+        >>> is_record("RunCode/entered=2026-11-30T100000.000Z/claim.json"), is_record("RunCode/files/claim.json")
+        (True, False)
+    """
+    return _RECORD.fullmatch(key) is not None
+
+
 def _records(clients: Clients, folder: S3Object) -> list[StoredRecord]:
     """Returns the idempotency records below a folder. A record that cannot be read is logged."""
     with storage_errors("listing the records of the execution", folder.uri):
         pages = clients.s3.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=f"{folder.key}/")
         keys = [item.get("Key", "") for page in pages for item in page.get("Contents", [])]
     start = len(folder.key) + 1
-    addresses = [S3Object(folder.bucket, key) for key in keys if _RECORD.fullmatch(key[start:])]
+    addresses = [S3Object(folder.bucket, key) for key in keys if is_record(key[start:])]
 
     def read(address: S3Object) -> StoredRecord | None:
         try:

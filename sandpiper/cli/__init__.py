@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sandpiper.cli import demo, deployment_policy, init, local, plan, run, status, stop
+from sandpiper.cli import demo, deployment_policy, init, local, plan, run, runs, status, stop
 from sandpiper.cli.exit_codes import ChangeReportCommand
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(local.app, name="local")
+app.add_typer(runs.app, name="runs")
 app.command(epilog=run.EXAMPLES)(run.run)
 app.command(epilog=stop.EXAMPLES)(stop.stop)
 app.command(cls=ChangeReportCommand, epilog=plan.EXAMPLES)(plan.plan)

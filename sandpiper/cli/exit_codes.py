@@ -1,4 +1,14 @@
-"""Exit codes of commands that report changes: 0 for none, 2 for some, 1 for an error."""
+"""Exit codes of the commands.
+
+| Command | 0 | 1 | 2 |
+|---|---|---|---|
+| `run`, `runs show --follow` | the program's exit code | the program's exit code | no result, or a file was not saved |
+| `plan`, `status` | no changes | an error | changes |
+| other commands | done | | an error |
+
+`run` and `runs show --follow` can also exit with another exit code of the program, such as 124 if it timed out. A
+command that a signal ended exits with 128 plus the number of the signal: 130 for Ctrl-C, 143 for SIGTERM.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +17,10 @@ from typing import Any
 from typer import TyperException
 from typer.core import TyperCommand
 
+FAILED = 2
+"""Exit code of a command that failed. 1 is the exit code of a program that failed in the sandbox."""
+SIGNAL_EXIT_CODE = 128
+"""Exit code of a command that a signal ended, plus the number of the signal."""
 ERROR = 1
 """Exit code for an error of a command whose exit code 2 means that there are changes."""
 CHANGES = 2

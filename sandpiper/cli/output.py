@@ -15,6 +15,7 @@ from rich.text import Text
 
 from local_aws.settings import LocalAwsError
 from local_aws.signals import TERMINATION_SIGNALS
+from sandpiper.cli.exit_codes import FAILED, SIGNAL_EXIT_CODE
 from sandpiper.errors import CliError, CommandInterruptedError
 from sandpiper.plan.lines import human_size
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from rich.style import Style
 
-    from sandpiper.workflow import SavedFile
+    from sandpiper.downloads import SavedFile
 
 
 class PlainConsole(Console):
@@ -42,10 +43,6 @@ notes = PlainConsole(stderr=True)
 """Console for progress and messages."""
 report = PlainConsole()
 """Console for reports that people read."""
-FAILED = 2
-"""Exit code of a command that failed. 1 is the exit code of a program that failed in the sandbox."""
-SIGNAL_EXIT_CODE = 128
-"""Exit code of a command that a signal ended, plus the number of the signal: 130 for Ctrl-C, 143 for SIGTERM."""
 MAX_TABLE_WIDTH = 1_000
 
 
@@ -109,6 +106,11 @@ def progress(text: str) -> Generator[Callable[[str], None]]:
     """Shows a line on stderr while the block runs. Yields a function that replaces the line."""
     with notes.status(styled(text)) as status:
         yield lambda line: status.update(styled(line))
+
+
+def print_note(line: str) -> None:
+    """Prints a line to stderr without wrapping."""
+    notes.print(line, soft_wrap=True)
 
 
 def printable_name(path: str) -> str:

@@ -5,13 +5,23 @@ from __future__ import annotations
 import json
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from sandpiper.cli.options import ENVIRONMENT
-from sandpiper.cli.output import errors_as_messages, notes, print_files, print_skipped, print_stream, progress
+from sandpiper.cli.options import ENVIRONMENT, OUT, OVERWRITE, TENANT
+from sandpiper.cli.output import (
+    errors_as_messages,
+    notes,
+    print_files,
+    print_note,
+    print_skipped,
+    print_stream,
+    progress,
+)
+from sandpiper.cli.runs.reconnection import interrupted, reconnection
 from sandpiper.errors import CliError, InvalidOptionsError, NoResultError
 from sandpiper_contract.errors import InvalidRequest
 from sandpiper_contract.files import DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES, LINK_SECONDS, MAX_FILE_BYTES, MAX_FILES
@@ -35,6 +45,7 @@ FLAGS = {
     "outputs.maxBytes": "--max-bytes",
     "outputs.linkSeconds": "--link-seconds",
     "codeS3Uri": "FILE",
+    "failOnError": "--fail-on-error",
 }
 """The flag for each field of the request."""
 _QUOTED_OR_FIELD = re.compile(rf"'[^']*'|(?<![\w./-])({'|'.join(map(re.escape, FLAGS))})\b(?!/)(?:\[\d+])?(?:\.\w+)?")
@@ -58,6 +69,8 @@ EXAMPLES = """
   sandpiper run tool.ts --runtime nodejs --interpreter sandbox
 
   sandpiper run examples/claims_total.py --json | jq .exitCode
+
+  sandpiper run train.py --timeout 800 --detach
 """
 
 
@@ -117,17 +130,27 @@ def run(
             f"{LINK_SECONDS[0]:,} to {LINK_SECONDS[1]:,}."
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for downloaded files.", metavar="DIR")] = Path("out"),
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="Replace existing files in the folder that no earlier run has saved, too."),
-    ] = False,
+    out: Annotated[Path, OUT] = Path("out"),
+    overwrite: Annotated[bool, OVERWRITE] = False,
     show: Annotated[
         str | None,
         typer.Option(
             "--show", help="Show the result of an earlier run and download its files, without FILE.", metavar="ARN"
         ),
     ] = None,
+    detach: Annotated[
+        bool,
+        typer.Option(
+            "--detach",
+            help="Start the program, print the ARN of the execution and exit. Also after Ctrl-C "
+            "with --follow, the execution continues.",
+        ),
+    ] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Print the states and failed attempts of the run.")] = False,
+    fail_on_error: Annotated[
+        bool,
+        typer.Option("--fail-on-error", help="Fail the execution, too, if the program's exit code is not 0."),
+    ] = False,
     timeout: Annotated[
         int | None,
         typer.Option(
@@ -143,14 +166,13 @@ def run(
         ),
     ] = None,
     environment: Annotated[str | None, ENVIRONMENT] = None,
-    tenant: Annotated[
-        str | None, typer.Option(envvar="SANDPIPER_TENANT", help="Tenant. Default: the environment's only tenant.")
-    ] = None,
+    tenant: Annotated[str | None, TENANT] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the complete result as JSON.")] = False,
 ) -> None:
     """Run a program in a sandbox, print its output and download its files.
 
     Exits with the program's exit code, 124 if it timed out, or 2 if there is no result or a file could not be saved.
+    With --detach, exits with 0 when the program is started.
     """
     with errors_as_messages():
         from sandpiper import deployment, local_inputs, workflow  # here, so that --help does not import boto3
@@ -161,6 +183,8 @@ def run(
                 if file is None
                 else "FILE and --show exclude each other; allowed: one of them"
             )
+        if show is not None and (detach or follow):
+            raise CliError("--show excludes --detach and --follow; to follow a run, use `sandpiper runs show --follow`")
         if no_outputs and outputs:
             raise CliError(f"--no-outputs and --outputs {outputs[0]!r} exclude each other; allowed: one of them")
         local, remote = local_inputs.parse_inputs(inputs or ())
@@ -179,6 +203,7 @@ def run(
                 timeoutSeconds=timeout,
                 sessionTimeoutSeconds=session_timeout,
                 inputs=remote or None,
+                failOnError=fail_on_error or None,
             ),
             "outputs": {"maxFiles": max_files, "maxBytes": max_bytes, **_without_none(**output_options)},
         }
@@ -187,7 +212,7 @@ def run(
         deployment.require_intended_endpoint(session, name)
 
         def print_execution(execution: str) -> None:
-            notes.print(f"execution {execution}", soft_wrap=True)
+            print_note(f"execution {execution}")
 
         with progress("starting") as line:
             try:
@@ -199,8 +224,22 @@ def run(
                     notes.print(f"account {target.account} at {target.endpoint}", soft_wrap=True)
                     if interpreter is not None and interpreter not in target.interpreters:
                         raise CliError(f"--interpreter is {interpreter!r}; allowed: {' | '.join(target.interpreters)}")
+                    if detach and not follow:
+                        started = workflow.start(session, target, request, local, line)
+                        print(json.dumps({"arn": started}, indent=2) if as_json else started)
+                        print_note(reconnection(started, environment, tenant))
+                        return
                     finished = workflow.run(
-                        session, target, request, local, out, line, overwrite=overwrite, on_started=print_execution
+                        session,
+                        target,
+                        request,
+                        local,
+                        out,
+                        line,
+                        overwrite=overwrite,
+                        on_started=print_execution,
+                        on_event=print_note if follow else None,
+                        on_interrupt=partial(interrupted, environment=environment, tenant=tenant) if detach else None,
                     )
             except InvalidOptionsError as invalid:
                 raise CliError(in_flags(str(invalid))) from None

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from sandpiper.cli.options import ENVIRONMENT
+from sandpiper.cli.options import ENVIRONMENT, TENANT
 from sandpiper.cli.output import errors_as_messages, progress
+from sandpiper.cli.runs.stop import print_stopped
 from sandpiper.errors import CliError
 
 EXAMPLES = """
@@ -28,9 +29,7 @@ def stop(
         str | None, typer.Option("--session", help="Stop only this session of the tenant.", metavar="ID")
     ] = None,
     environment: Annotated[str | None, ENVIRONMENT] = None,
-    tenant: Annotated[
-        str | None, typer.Option(envvar="SANDPIPER_TENANT", help="Tenant. Default: the environment's only tenant.")
-    ] = None,
+    tenant: Annotated[str | None, TENANT] = None,
 ) -> None:
     """Stop an execution and its sessions, or one session.
 
@@ -45,17 +44,11 @@ def stop(
                 if execution is None
                 else "EXECUTION and --session exclude each other; allowed: one of them"
             )
-        name = environment or "local"
-        session = deployment.session_for(name)
-        deployment.require_intended_endpoint(session, name)
-        target = deployment.find(session, name, tenant or deployment.only_tenant(name))
+        session, target = deployment.connect(environment, tenant)
         if session_id is not None:
             live = stopping.stop_one_session(session, target, session_id)
             stopped = (session_id,) if live else ()
         else:
             with progress("stopping"):
                 stopped = stopping.stop_execution(session, target, execution or "")
-        for stopped_id in stopped:
-            print(f"stopped session {stopped_id}")
-        if not stopped:
-            print("no live session")
+        print_stopped(stopped)

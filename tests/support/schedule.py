@@ -18,6 +18,7 @@ GROUPS = {
         "test_file_transfer",
         "test_iam",
         "test_object_access",
+        "test_runs",
         "test_workflows",
     ),
     "aws": (  # an embedded AWS to which modules deploy their own environments

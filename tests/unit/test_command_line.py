@@ -30,9 +30,9 @@ def test_an_example_in_the_help_is_valid(example: str) -> None:
 
 
 def test_every_field_of_a_request_has_a_flag() -> None:
-    """Except `code`, which is FILE, and `failOnError`, because the exit code is that of the program."""
-    assert len(EXAMPLES) == 8
-    fields = {field.name for field in fields_of(RunCode)} - {"outputs", "code", "failOnError"}
+    """Except `code`, which is FILE."""
+    assert len(EXAMPLES) == 9
+    fields = {field.name for field in fields_of(RunCode)} - {"outputs", "code"}
     assert fields | {f"outputs.{field.name}" for field in fields_of(Outputs)} == set(FLAGS)
     assert set(FLAGS.values()) - {"FILE"} <= OPTIONS
 

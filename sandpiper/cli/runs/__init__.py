@@ -1,0 +1,16 @@
+"""`sandpiper runs`: the executions of a tenant's workflows. Each module is one command."""
+
+from __future__ import annotations
+
+import typer
+
+from sandpiper.cli.runs import files, listing, retry, show, stop
+
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode="rich", help="List, show, download, stop and repeat runs of a tenant."
+)
+app.command("list", epilog=listing.EXAMPLES)(listing.list_runs)
+app.command("show", epilog=show.EXAMPLES)(show.show)
+app.command("files", epilog=files.EXAMPLES)(files.files)
+app.command("stop", epilog=stop.EXAMPLES)(stop.stop)
+app.command("retry", epilog=retry.EXAMPLES)(retry.retry)

@@ -1,0 +1,56 @@
+"""`sandpiper runs files`: download the files of an execution."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sandpiper.cli.options import ENVIRONMENT, OUT, OVERWRITE, TENANT
+from sandpiper.cli.output import errors_as_messages, notes, print_files, print_skipped, progress, report
+from sandpiper.cli.runs.arguments import EXECUTION
+from sandpiper.errors import CliError
+
+EXAMPLES = """
+[bold]Examples[/]
+
+  sandpiper runs files daily-1 --out out/daily
+
+  sandpiper runs files daily-1 --json | jq -r '.[].savedTo'
+"""
+
+
+def files(
+    execution: Annotated[str, EXECUTION],
+    out: Annotated[Path, OUT] = Path("out"),
+    overwrite: Annotated[bool, OVERWRITE] = False,
+    environment: Annotated[str | None, ENVIRONMENT] = None,
+    tenant: Annotated[str | None, TENANT] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the list of files as JSON.")] = False,
+) -> None:
+    """Download the files of an execution that has ended, also of one that failed.
+
+    The files of an execution with several programs are in a folder for each, such as step-0.
+    """
+    with errors_as_messages():
+        from sandpiper import deployment  # here, so that --help does not import boto3
+        from sandpiper.runs.as_json import file_json
+        from sandpiper.runs.files import download_run
+        from sandpiper.runs.finding import find_execution
+
+        session, target = deployment.connect(environment, tenant)
+        found = find_execution(session, target, execution)
+        with progress("reading the execution") as line:
+            run = download_run(session, target, found, out, line, overwrite=overwrite)
+        if as_json:
+            print(json.dumps([file_json(file) for file in run.files], indent=2))
+        else:
+            print_files(report, run.files)
+            for one in run.execution.results:
+                print_skipped(notes, one.result)
+            if not run.files:
+                notes.print("the execution has no files")
+        if run.problems:
+            raise CliError("\n".join(run.problems))

@@ -1,0 +1,73 @@
+"""`sandpiper runs show`: show one execution in full."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from sandpiper.cli.exit_codes import FAILED
+from sandpiper.cli.options import ENVIRONMENT, TENANT
+from sandpiper.cli.output import errors_as_messages, print_note, progress, report
+from sandpiper.cli.runs.arguments import EXECUTION
+from sandpiper.cli.runs.reconnection import interrupted
+from sandpiper.errors import CommandInterruptedError
+
+EXAMPLES = """
+[bold]Examples[/]
+
+  sandpiper runs show 4b3c0d9e-7d0f-4c0e-9d6b-2f1d1f0e8a11
+
+  sandpiper runs show arn:aws:states:eu-west-1:123456789012:execution:sandpiper-prod-claims-run-code:daily-1 -e prod
+
+  sandpiper runs show daily-1 --follow
+
+  sandpiper runs show daily-1 --json | jq .steps
+"""
+
+
+def show(
+    execution: Annotated[str, EXECUTION],
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Print its progress until it ends. Ctrl-C does not stop the execution.")
+    ] = False,
+    code: Annotated[
+        bool, typer.Option("--code", help="Show the programs and files in the request instead of their lengths.")
+    ] = False,
+    environment: Annotated[str | None, ENVIRONMENT] = None,
+    tenant: Annotated[str | None, TENANT] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the execution as JSON.")] = False,
+) -> None:
+    """Show an execution: request, steps with attempts, sessions, error, output and files.
+
+    With --follow, exits with the program's exit code, or 2 if there is no result.
+    """
+    with errors_as_messages():
+        from sandpiper import deployment  # here, so that --help does not import boto3
+        from sandpiper.cli.runs.tables import print_run
+        from sandpiper.runs.as_json import run_json
+        from sandpiper.runs.finding import find_execution
+        from sandpiper.runs.follow import follow as follow_execution
+        from sandpiper.runs.history import read_events, steps_of
+        from sandpiper.runs.records import read_records, recorded_results
+
+        session, target = deployment.connect(environment, tenant)
+        found = find_execution(session, target, execution)
+        if follow:
+            try:
+                follow_execution(session, found.arn, print_note)
+            except KeyboardInterrupt:
+                raise CommandInterruptedError(interrupted(found.arn, environment, tenant)) from None
+            found = find_execution(session, target, found.arn)
+        with progress("reading the execution"):
+            steps = steps_of(read_events(session, found.arn))
+            records = read_records(session, target, found.arn)
+            found = replace(found, results=found.results or recorded_results(records))
+        if as_json:
+            print(json.dumps(run_json(found, steps, records, with_code=code), indent=2))
+        else:
+            print_run(report, found, steps, records, with_code=code)
+    if follow:
+        raise typer.Exit(FAILED if found.exit_code is None else found.exit_code)

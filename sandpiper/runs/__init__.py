@@ -1,0 +1,1 @@
+"""Finds, lists, describes, downloads and repeats the executions of a tenant's workflows."""

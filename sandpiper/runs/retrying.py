@@ -1,0 +1,79 @@
+"""Starts a new execution with the input of an earlier one."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING
+
+from sandpiper.aws_errors import aws_errors_as_cli_errors
+from sandpiper.errors import CliError
+from sandpiper.runs.records import read_records
+
+if TYPE_CHECKING:
+    import boto3
+
+    from sandpiper.deployment import Deployment
+    from sandpiper.runs.executions import Execution
+
+NOT_RUN = (
+    "InvalidRequest",
+    "AccessDenied",
+    "InterpreterNotFound",
+    "Throttled",
+    "QuotaExceeded",
+    "NotStarted",
+    "SessionEnded",
+    "PayloadTooLarge",
+    "StorageError",
+)
+"""The errors of the contract after which the code of the request has not run."""
+
+
+def retry_execution(
+    session: boto3.Session, deployment: Deployment, execution: Execution, *, runs_code_again: bool
+) -> tuple[str, str]:
+    """Starts a new execution with the same input. Returns its ARN, and why the code may run again.
+
+    Args:
+        session: the credentials.
+        deployment: the tenant.
+        execution: the earlier execution.
+        runs_code_again: whether the caller accepts that code runs again whose first run may have had effects.
+
+    Raises:
+        CliError: The execution is running, its code may have run and the caller does not accept that, or an AWS call
+            failed.
+    """
+    if execution.is_running:
+        raise CliError(
+            f"{execution.arn} is running; allowed: an execution that has ended. Stop it with "
+            f"`sandpiper runs stop {execution.name}`"
+        )
+    if has_not_run(session, deployment, execution):
+        reason = f"the code of the earlier run has not run: it failed with {execution.error} before"
+    elif runs_code_again:
+        reason = "the code runs again, as requested with --yes"
+    else:
+        ended = execution.error or execution.status
+        raise CliError(
+            f"the code of {execution.arn} may have run ({ended}), and a new execution runs it again; look for its "
+            "effects, such as files and calls to other services, and add --yes if it may run twice"
+        )
+    arn = deployment.workflows[execution.workflow]
+    with aws_errors_as_cli_errors("states:StartExecution"):
+        started = session.client("stepfunctions").start_execution(
+            stateMachineArn=arn, name=str(uuid.uuid4()), input=json.dumps(execution.request)
+        )
+    return started["executionArn"], reason
+
+
+def has_not_run(session: boto3.Session, deployment: Deployment, execution: Execution) -> bool:
+    """Returns whether no code of an execution has run.
+
+    Its error states that for one attempt of one state. The records show that no other attempt or state sent code. They
+    do not suffice, because S3 deletes them after the retention of runs.
+    """
+    if execution.error not in NOT_RUN:
+        return False
+    return not any(record.may_have_run for record in read_records(session, deployment, execution.arn))
