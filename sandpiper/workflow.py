@@ -1,4 +1,4 @@
-"""Runs code through a deployed `run-code` state machine, with input and output files on this machine."""
+"""Runs code through a deployed `run-code` or `run-command` workflow, with input and output files on this machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sandpiper.runs.executions import error_message, is_result
 from sandpiper.runs.follow import follow
 from sandpiper.runs.records import read_records, recorded_results
 from sandpiper_contract.errors import CodeFailed, InvalidRequest
-from sandpiper_contract.requests import RunCode
+from sandpiper_contract.workflows import WORKFLOWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from sandpiper.deployment import Deployment
     from sandpiper.local_inputs import LocalFile
 
+RUN_CODE, RUN_COMMAND = "run-code", "run-command"
 POLL_SECONDS = (0.05, 1.0)
 """First and longest interval between two polls of an execution."""
 
@@ -120,15 +121,22 @@ def start(
         CommandInterruptedError: The command was interrupted. The execution is stopped if it was started.
         CliError: An AWS call failed.
     """
+    workflow = RUN_COMMAND if "command" in request else RUN_CODE
     try:
-        RunCode.from_json(with_empty_files(request, inputs))
+        WORKFLOWS[workflow].request.from_json(with_empty_files(request, inputs))
     except InvalidRequest as error:
         raise InvalidOptionsError(str(error)) from None
+    machine = deployment.workflows.get(workflow)
+    if machine is None:
+        raise CliError(
+            f"the tenant has no workflow {workflow}; deployed: {', '.join(deployment.workflows)}. Add it to "
+            "`workflows` of the tenant in the environment file, and deploy it"
+        )
     complete = with_files(session, deployment, request, inputs, progress)
     name = str(uuid.uuid4())
-    execution = deployment.execution_arn(name)
+    execution = f"{machine.replace(':stateMachine:', ':execution:', 1)}:{name}"
     try:
-        _start(session, deployment, name, complete)
+        _start(session, machine, name, complete)
     except KeyboardInterrupt:
         raise CommandInterruptedError(_stop(session, execution)) from None
     return execution
@@ -181,7 +189,7 @@ def show(
     """
     result = _wait(session, execution, lambda seconds: progress(f"running, {seconds:.0f} s"))
     if not is_result(result):
-        raise CliError(f"{execution} is not an execution of a run-code state machine")
+        raise CliError(f"{execution} is not an execution of run-code or run-command")
     return _finished(session, result, out, progress, overwrite=overwrite)
 
 
@@ -192,10 +200,10 @@ def _finished(
     return FinishedRun(result, saved, problem)
 
 
-def _start(session: boto3.Session, deployment: Deployment, name: str, request: Mapping[str, object]) -> None:
+def _start(session: boto3.Session, machine: str, name: str, request: Mapping[str, object]) -> None:
     workflows = session.client("stepfunctions")
     try:
-        workflows.start_execution(stateMachineArn=deployment.run_code_arn, name=name, input=json.dumps(request))
+        workflows.start_execution(stateMachineArn=machine, name=name, input=json.dumps(request))
     except (BotoCoreError, ClientError) as error:
         raise CliError(f"the workflow cannot be started: {error}") from None
 

@@ -26,7 +26,13 @@ from sandpiper.errors import CliError, InvalidOptionsError, NoResultError
 from sandpiper_contract.errors import InvalidRequest
 from sandpiper_contract.files import DEFAULT_MAX_BYTES, DEFAULT_MAX_FILES, LINK_SECONDS, MAX_FILE_BYTES, MAX_FILES
 from sandpiper_contract.program_source import decode_program
-from sandpiper_contract.requests import LANGUAGES, RUNTIMES, SESSION_TIMEOUT_SECONDS, TIMEOUT_SECONDS
+from sandpiper_contract.requests import (
+    COMMAND_TIMEOUT_SECONDS,
+    LANGUAGES,
+    RUNTIMES,
+    SESSION_TIMEOUT_SECONDS,
+    TIMEOUT_SECONDS,
+)
 
 SUFFIXES = {".py": "python", ".js": "javascript", ".mjs": "javascript", ".ts": "typescript"}
 """Languages by the suffix of the file."""
@@ -71,6 +77,8 @@ EXAMPLES = """
   sandpiper run examples/claims_total.py --json | jq .exitCode
 
   sandpiper run train.py --timeout 800 --detach
+
+  sandpiper run --command 'pip list; python -m pytest' --input tests --timeout 7200 --follow
 """
 
 
@@ -81,6 +89,12 @@ def run(
             help="Program to run; - reads it from standard input. An S3 object must be below the tenant's inputs.",
             metavar="FILE|-|s3://BUCKET/KEY",
             show_default=False,
+        ),
+    ] = None,
+    command: Annotated[
+        str | None,
+        typer.Option(
+            help="Run this shell command instead of FILE, for up to eight hours, with the workflow run-command."
         ),
     ] = None,
     interpreter: Annotated[
@@ -154,8 +168,9 @@ def run(
     timeout: Annotated[
         int | None,
         typer.Option(
-            help=f"Maximum time that the program may run, {TIMEOUT_SECONDS[0]} to {TIMEOUT_SECONDS[1]} seconds. After "
-            "it, its output and files so far are returned. Default: until 20 s before the session's lifetime ends.",
+            help=f"Maximum time that the program may run, {TIMEOUT_SECONDS[0]} to {TIMEOUT_SECONDS[1]} seconds, or to "
+            f"{COMMAND_TIMEOUT_SECONDS[1]:,} with --command. After it, its output and files so far are returned. "
+            "Default: until 20 s before the session's lifetime ends.",
         ),
     ] = None,
     session_timeout: Annotated[
@@ -177,11 +192,15 @@ def run(
     with errors_as_messages():
         from sandpiper import deployment, local_inputs, workflow  # here, so that --help does not import boto3
 
-        if (file is None) is (show is None):
+        given = [
+            name for name, value in (("FILE", file), ("--command", command), ("--show", show)) if value is not None
+        ]
+        if len(given) != 1:
             raise CliError(
-                "FILE is missing; allowed: a program's file, - for standard input, s3://BUCKET/KEY, or --show ARN"
-                if file is None
-                else "FILE and --show exclude each other; allowed: one of them"
+                f"{' and '.join(given)} exclude each other; allowed: one of them"
+                if given
+                else "FILE is missing; allowed: a program's file, - for standard input, s3://BUCKET/KEY, --command CMD "
+                "or --show ARN"
             )
         if show is not None and (detach or follow):
             raise CliError("--show excludes --detach and --follow; to follow a run, use `sandpiper runs show --follow`")
@@ -193,10 +212,11 @@ def run(
             "figures": figures or None,
             "linkSeconds": link_seconds,
         }
-        used_language = language or _language(file or STANDARD_INPUT)
+        used_language = language or (_language(file) if file else None)
         request: dict[str, Any] = {
-            **(_program(file, used_language) if file else {}),
+            **(_program(file, used_language or "") if file else {}),
             **_without_none(
+                command=command,
                 language=used_language,
                 runtime=runtime,
                 interpreter=interpreter,

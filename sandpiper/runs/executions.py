@@ -100,6 +100,7 @@ def from_list(item: ExecutionListItemTypeDef, workflow: str) -> Execution:
 def from_description(described: DescribeExecutionOutputTypeDef, workflow: str) -> Execution:
     """Returns the execution of a response of DescribeExecution."""
     output = _as_object(described.get("output", "")) if described["status"] == SUCCEEDED else None
+    cause = described.get("cause", "")
     return Execution(
         arn=described["executionArn"],
         name=described.get("name", ""),
@@ -111,8 +112,8 @@ def from_description(described: DescribeExecutionOutputTypeDef, workflow: str) -
         request=_as_json(described.get("input", "")),
         output=output,
         error=described.get("error", ""),
-        message=error_message(described.get("cause", "")),
-        results=list(_results(output)),
+        message=error_message(cause),
+        results=list(_results(output or _as_object(cause))),  # the cause of a failed run-session has those of its steps
     )
 
 

@@ -6,11 +6,13 @@ import json
 import signal
 import subprocess
 import time
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 
+from sandpiper import approvals
 from tests.support.cli import COMMAND, sandpiper
 from tests.support.project import PROJECT
 
@@ -148,6 +150,42 @@ def test_only_code_that_has_not_run_is_repeated_without_consent(product: Product
     assert (again["retryOf"], product.executions()) == (done, before + 1)
     followed = sandpiper("runs", "show", again["arn"], "--follow", "--json")
     assert (followed.returncode, json.loads(followed.stdout)["results"][0]["stdout"]) == (0, "42")
+
+
+def test_a_command_is_followed_with_its_last_lines_and_its_files(product: Product, tmp_path: Path) -> None:
+    run = sandpiper("run", "--command", "echo one; sleep 4; echo two > b.txt", "--follow", "--out", tmp_path)
+    assert (run.returncode, run.stdout.strip()) == (0, "one"), run.stderr
+    assert "\n  one\n" in run.stderr
+    assert (tmp_path / "b.txt").read_text() == "two\n"
+    assert product.live_sessions() == []
+
+
+def test_an_approval_is_answered_once(product: Product, tmp_path: Path) -> None:
+    workflows: Any = product.session.client("stepfunctions")
+    steps = [
+        {"code": "open('c.txt', 'w').write('0'); print('first')", "approval": {"message": "Send [bold]it[/]?"}},
+        {"code": "open('c.txt', 'w').write('1'); print('second')"},
+    ]
+    machine, name = product.deployment.workflows["run-session"], f"nightly-{uuid.uuid4()}"
+    started = workflows.start_execution(stateMachineArn=machine, name=name, input=json.dumps({"steps": steps}))
+    until = time.monotonic() + PATIENCE_SECONDS
+    while approvals.pending_approval(product.session, started["executionArn"]) is None:
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    approved = sandpiper("runs", "approve", name, "--by", "ana")
+    assert (approved.returncode, approved.stderr) == (0, "approved step 0: Send [bold]it[/]?\n")
+    again = sandpiper("runs", "reject", name, "--reason", "late")
+    assert (again.returncode, "does not wait for an approval" in again.stderr) == (2, True), again.stderr
+    followed = sandpiper("runs", "show", name, "--follow", "--json")
+    shown_run = json.loads(followed.stdout)
+    assert [(one["label"], one["stdout"]) for one in shown_run["results"]] == [
+        ("step 0", "first"),
+        ("step 1", "second"),
+    ]
+    assert shown_run["output"]["steps"][0]["approval"]["by"] == "ana"
+    files = sandpiper("runs", "files", name, "--out", tmp_path)
+    assert files.returncode == 0, files.stderr
+    assert [(tmp_path / f"step-{number}" / "c.txt").read_text() for number in (0, 1)] == ["0", "1"]
 
 
 @pytest.mark.usefixtures("product")

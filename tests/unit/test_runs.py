@@ -169,6 +169,9 @@ def test_an_execution_has_the_results_of_its_programs() -> None:
     steps_output = {"steps": [{"index": 0, "result": RESULT}, {"index": 1, "error": "Throttled"}]}
     several = described(output=json.dumps(steps_output))
     assert [result.label for result in several.results] == ["step 0"]
+    session = {"errorMessage": "step 1 failed", "errorType": "CodeFailed", "steps": steps_output["steps"]}
+    failed_session = described(status="FAILED", error="CodeFailed", cause=json.dumps(session))
+    assert (failed_session.message, len(failed_session.results)) == ("step 1 failed", 1)
     failed = described(status="FAILED", output='{"Error": "x"}', error="SessionLost")  # as in the embedded AWS
     assert (failed.results, failed.output) == ([], None)
 
