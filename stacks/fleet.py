@@ -1,4 +1,4 @@
-"""The fleet stack: a dashboard of all tenants, alarms on the account's quotas, and the budget.
+"""The fleet stack: a dashboard of all tenants, alarms on the account's quotas and usage, and the budget.
 
 It has no dependency on another stack, and no stack depends on it, because it refers to tenants by name only. So it can
 be deployed and deleted at any time. Alarms and dashboards of single tenants are in their stacks.
@@ -12,7 +12,8 @@ import aws_cdk as cdk
 from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from sandpiper.names import FLEET, stack_name
+from sandpiper.names import FLEET, NETWORK, stack_name
+from sandpiper_constructs.alarm_table import AlarmStack, alarm_row
 from sandpiper_constructs.alarms import Alarms, AlarmSpec, Thresholds
 from sandpiper_constructs.dashboard import DASHBOARD_WIDTH
 from sandpiper_constructs.metrics import (
@@ -20,15 +21,22 @@ from sandpiper_constructs.metrics import (
     lambda_throttles_metric,
     live_sessions_metric,
     run_metric,
+    vcpu_hours_metric,
 )
 from sandpiper_contract.aws import ENVIRONMENT_TAG
 from sandpiper_contract.metrics import Metric
+from sandpiper_contract.prices import Prices
+from stacks.network import BLOCKED_NAMES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aws_cdk.interfaces.aws_cloudwatch import IAlarmRef
     from constructs import Construct
 
     from sandpiper.environment import Environment
     from sandpiper.environment.model import Budget
+    from sandpiper_constructs.metrics import MetricData, MetricQuery
 
 TENANT_GRAPHS = {
     "Runs": Metric.RUNS,
@@ -42,6 +50,9 @@ CloudWatch draws at most 500 lines in a graph and 2,500 on a dashboard. Live ses
 AgentCore publishes them for the account only.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html
 """
+
+VCPU_HOURS_PERIODS = 3
+"""AgentCore publishes the vCPU hours up to an hour late, after the period that they belong to."""
 
 
 class FleetStack(cdk.Stack):
@@ -63,49 +74,22 @@ class FleetStack(cdk.Stack):
             termination_protection=environment.termination_protection,
         )
         live_sessions = environment.quotas.live_sessions
-        specs = [
-            AlarmSpec(
-                name="live-sessions",
-                metric=live_sessions_metric(),
-                threshold=environment.quotas.live_sessions_alarm,
-                description=f"The account is close to its quota of {live_sessions} live sessions. Request a "
-                "higher quota, or use shorter session lifetimes.",
-            ),
-            AlarmSpec(
-                name="refused-functions",
-                metric=lambda_throttles_metric(),
-                threshold=Thresholds().throttles,
-                description="Lambda throttles functions in this account. Request a higher quota of concurrent "
-                "executions, or start fewer runs in parallel.",
-            ),
-        ]
-        if not environment.is_embedded:
-            # The embedded AWS does not support alarms on Metrics Insights queries.
-            specs.append(
-                AlarmSpec(
-                    name="throttles",
-                    metric=account_throttles_metric(),
-                    threshold=Thresholds().throttles,
-                    description="AgentCore throttles calls of this account. Its quota is "
-                    f"{environment.quotas.calls_per_second} calls per second for each operation.",
-                )
-            )
+        specs = list(_alarm_specs(environment))
         alarms = Alarms(self, "Alarms", name_prefix=name, specs=specs, topic_arn=environment.alarm_topic_arn)
+        shown: list[IAlarmRef] = [*alarms.alarms]
+        if environment.network is not None:
+            shown.append(cloudwatch.Alarm.from_alarm_arn(self, "BlockedNames", _network_alarm_arn(self, environment)))
         services = {tenant: stack_name(environment.name, tenant) for tenant in environment.all_tenants}
         cloudwatch.Dashboard(
             self,
             "Dashboard",
             dashboard_name=name,
             widgets=[
-                [
-                    cloudwatch.AlarmStatusWidget(
-                        title=f"Alarms: {name}", alarms=list(alarms.alarms), width=DASHBOARD_WIDTH
-                    )
-                ],
+                [cloudwatch.AlarmStatusWidget(title=f"Alarms: {name}", alarms=shown, width=DASHBOARD_WIDTH)],
                 [
                     cloudwatch.GraphWidget(
                         title="Live sessions in the account",
-                        left=[live_sessions_metric()],
+                        left=[live_sessions_metric().as_metric()],
                         left_annotations=[cloudwatch.HorizontalAnnotation(value=live_sessions, label="quota")],
                         width=DASHBOARD_WIDTH,
                     )
@@ -122,6 +106,47 @@ class FleetStack(cdk.Stack):
         )
         if environment.budget is not None:
             _budget(self, environment.name, environment.budget)
+
+
+def _alarm_specs(environment: Environment) -> Iterator[AlarmSpec]:
+    """Yields the alarms on quotas and usage of the account."""
+    quotas = environment.quotas
+    yield _spec(
+        "live-sessions",
+        live_sessions_metric(),
+        quotas.live_sessions_alarm,
+        f"The quota is {quotas.live_sessions} live sessions.",
+    )
+    yield _spec("refused-functions", lambda_throttles_metric(), Thresholds().throttles)
+    if not environment.is_embedded:
+        # The embedded AWS does not support alarms on Metrics Insights queries.
+        yield _spec(
+            "throttles",
+            account_throttles_metric(),
+            Thresholds().throttles,
+            f"The quota is {quotas.calls_per_second} calls per second for each operation.",
+        )
+    hours = environment.alarms.vcpu_hours
+    yield _spec(
+        "vcpu-hours",
+        vcpu_hours_metric(),
+        hours,
+        f"The threshold of {hours} costs about {hours * Prices().vcpu_hour:,.2f} USD an hour.",
+        periods=VCPU_HOURS_PERIODS,
+    )
+
+
+def _spec(
+    name: str, metric: MetricData | MetricQuery, threshold: int, detail: str = "", *, periods: int = 1
+) -> AlarmSpec:
+    description = alarm_row(AlarmStack.FLEET, name).description(detail)
+    return AlarmSpec(name=name, metric=metric, threshold=threshold, description=description, periods=periods)
+
+
+def _network_alarm_arn(stack: FleetStack, environment: Environment) -> str:
+    """Returns the ARN of the alarm in the network's stack, by name, so that neither stack depends on the other."""
+    name = f"{stack_name(environment.name, NETWORK)}-{BLOCKED_NAMES}"
+    return f"arn:{stack.partition}:cloudwatch:{stack.region}:{stack.account}:alarm:{name}"
 
 
 def _budget(stack: FleetStack, name: str, budget: Budget) -> None:

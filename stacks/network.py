@@ -14,6 +14,8 @@ from aws_cdk import aws_ssm as ssm
 from sandpiper.environment.network_folders import network_folders, network_tenants
 from sandpiper.environment.regions import S3_PREFIX_LISTS
 from sandpiper.names import NETWORK, VPC_PARAMETER, network_parameter, stack_name
+from sandpiper_constructs.alarm_table import AlarmStack, alarm_row
+from sandpiper_constructs.alarms import Alarms, AlarmSpec
 from sandpiper_constructs.network_access import VpcAccess
 from sandpiper_constructs.sandbox_network import SandboxNetwork
 from stacks.data_key import import_own_key
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
     from sandpiper.environment import Environment
     from sandpiper.environment.network import Network
+
+BLOCKED_NAMES = "blocked-names"
+"""The name of the network's alarm, which the dashboard of the fleet shows."""
 
 
 class NetworkStack(cdk.Stack):
@@ -69,6 +74,19 @@ class NetworkStack(cdk.Stack):
             domains=network.domains,
             log_retention=RETENTION[network.query_log_days],
             key=import_own_key(self, environment),
+        )
+        blocked_names = AlarmSpec(
+            name=BLOCKED_NAMES,
+            metric=sandbox_network.blocked_names,
+            threshold=environment.alarms.blocked_names,
+            description=alarm_row(AlarmStack.NETWORK, BLOCKED_NAMES).description(),
+        )
+        Alarms(
+            self,
+            "Alarms",
+            name_prefix=stack_name(environment.name, NETWORK),
+            specs=[blocked_names],
+            topic_arn=environment.alarm_topic_arn,
         )
         self._prefix = network_parameter(environment.name, sandbox_network.digest)
         self.access = VpcAccess(

@@ -127,7 +127,7 @@ class TenantStack(cdk.Stack):
             workflow=workflows[RUN_CODE],
             other_workflows=others,
             name_prefix=full_name,
-            thresholds=Thresholds(errors=tenant.alarms.errors, throttles=tenant.alarms.throttles),
+            thresholds=Thresholds(**tenant.alarms.model_dump()),
             topic_arn=environment.alarm_topic_arn,
         )
         dashboard = TenantDashboard(

@@ -1,20 +1,27 @@
-"""Alarms as data: a table of specifications and one loop that creates them.
+"""Creates alarms from specifications as data, in one loop.
 
-Alarms use plain metrics without metric math, which the embedded AWS does not evaluate.
+`alarm_table` lists all alarms of an environment.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, TypedDict
 
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
-from aws_cdk import aws_sns as sns
+from aws_cdk import aws_events as events
 from constructs import Construct
 
-from sandpiper_constructs.metrics import execution_metric, run_metric
-from sandpiper_constructs.nag_suppressions import ALARM_ACTION, accept
+from sandpiper_constructs.alarm_table import AlarmStack, alarm_row
+from sandpiper_constructs.metrics import (
+    MetricData,
+    MetricQuery,
+    execution_count_metric,
+    matched_events_metric,
+    run_count_metric,
+)
+from sandpiper_constructs.nag_suppressions import ALARM_ACTION, EVENT_QUEUE, accept
+from sandpiper_contract.errors import AUTHOR_FAULTS
 from sandpiper_contract.metrics import Metric
 
 if TYPE_CHECKING:
@@ -22,13 +29,33 @@ if TYPE_CHECKING:
 
     from sandpiper_constructs.session_workflow import SessionWorkflow
 
+_QUERY_ID = "expr_1"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """The number of events in five minutes that triggers each alarm."""
+    """The number of events in five minutes that triggers each alarm of a tenant.
+
+    Attributes:
+        errors: failed runs, without those that their author has to correct.
+        throttles: throttled calls.
+        timed_out: executions that reached the maximum duration of the workflow.
+        aborted: executions that a caller stopped.
+        sessions_not_stopped: sessions that could not be stopped.
+        access_denied: runs to which AgentCore or S3 denied access.
+    """
 
     errors: int = 1
     throttles: int = 5
+    timed_out: int = 1
+    aborted: int = 5
+    sessions_not_stopped: int = 1
+    access_denied: int = 1
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a threshold below 1."""
+        for name, threshold in asdict(self).items():
+            _require_positive(name, threshold)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +67,24 @@ class AlarmSpec:
         metric: the metric, whose period is the evaluation period.
         threshold: the alarm triggers when the metric is at least this value in one period.
         description: the cause and the remedy, for the person who receives the notification.
+        periods: number of latest periods, of which one has to reach the threshold. More than one is for metrics that
+            are published late.
     """
 
     name: str
-    metric: cloudwatch.IMetric
+    metric: MetricData | MetricQuery
     threshold: int
     description: str
+    periods: int = 1
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a threshold below 1, which would trigger the alarm without an event."""
+        _require_positive(self.name, self.threshold)
+
+
+def _require_positive(name: str, threshold: int) -> None:
+    if threshold < 1:
+        raise ValueError(f"the threshold of {name} is {threshold}; allowed: 1 or more")
 
 
 class Alarms(Construct):
@@ -84,37 +123,62 @@ class Alarms(Construct):
             specs: the alarms.
             topic_arn: SNS topic that receives a message when an alarm starts and ends. Default: no notification.
         """
-        for spec in specs:
-            if spec.threshold < 1:
-                raise ValueError(f"the threshold of {spec.name} is {spec.threshold}; allowed: 1 or more")
         super().__init__(scope, id)
-        self.alarms = [self._alarm(spec, f"{name_prefix}-{spec.name}") for spec in specs]
-        if topic_arn is not None:
-            topic = sns.Topic.from_topic_arn(self, "Topic", topic_arn)
-            action = cast("cloudwatch.IAlarmAction", actions.SnsAction(topic))
-            for alarm in self.alarms:
-                alarm.add_alarm_action(action)
-                alarm.add_ok_action(action)
-        else:
-            for alarm in self.alarms:
-                accept(alarm, {ALARM_ACTION: "No topic is set. The alarm is visible in CloudWatch and its dashboard."})
+        actions = None if topic_arn is None else [topic_arn]
+        self.alarms = [self._alarm(spec, f"{name_prefix}-{spec.name}", actions) for spec in specs]
+        if topic_arn is None:
+            accept(self, {ALARM_ACTION: "No topic is set. The alarm is visible in CloudWatch and its dashboard."})
 
-    def _alarm(self, spec: AlarmSpec, name: str) -> cloudwatch.Alarm:
-        return cloudwatch.Alarm(
-            self,
-            spec.name.title(),
+    def _alarm(self, spec: AlarmSpec, name: str, actions: list[str] | None) -> cloudwatch.CfnAlarm:
+        """Creates an alarm, with the ids of `cloudwatch.Alarm`, which takes twice as long."""
+        return cloudwatch.CfnAlarm(
+            Construct(self, spec.name.title()),
+            "Resource",
             alarm_name=name,
             alarm_description=spec.description,
-            metric=spec.metric,
             threshold=spec.threshold,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            evaluation_periods=spec.periods,
+            datapoints_to_alarm=None if spec.periods == 1 else 1,
+            comparison_operator="GreaterThanOrEqualToThreshold",
+            treat_missing_data="notBreaching",
+            alarm_actions=actions,
+            ok_actions=actions,
+            **_metric(spec.metric),
         )
 
 
+class _MetricProperties(TypedDict, total=False):
+    """The properties of an alarm that refer to its metric."""
+
+    namespace: str
+    metric_name: str
+    dimensions: list[cloudwatch.CfnAlarm.DimensionProperty]
+    statistic: str
+    period: int
+    metrics: list[cloudwatch.CfnAlarm.MetricDataQueryProperty]
+
+
+def _metric(metric: MetricData | MetricQuery) -> _MetricProperties:
+    """Returns the properties of an alarm that refer to its metric."""
+    if isinstance(metric, MetricQuery):
+        query = cloudwatch.CfnAlarm.MetricDataQueryProperty(
+            id=_QUERY_ID, expression=metric.expression, period=metric.period_minutes * 60, return_data=True
+        )
+        return {"metrics": [query]}
+    dimensions = [
+        cloudwatch.CfnAlarm.DimensionProperty(name=name, value=value) for name, value in metric.dimensions.items()
+    ]
+    properties: _MetricProperties = {
+        "namespace": metric.namespace,
+        "metric_name": metric.name,
+        "statistic": metric.statistic,
+        "period": metric.period_minutes * 60,
+    }
+    return properties | {"dimensions": dimensions} if dimensions else properties
+
+
 class TenantAlarms(Alarms):
-    """Creates a tenant's alarms: for failed runs of each workflow, and for throttled calls.
+    """Creates the alarms of a tenant, which `alarm_table` lists, and rules that count failures of the platform.
 
     Example:
         ```python
@@ -134,41 +198,83 @@ class TenantAlarms(Alarms):
         thresholds: Thresholds | None = None,
         topic_arn: str | None = None,
     ) -> None:
-        """Creates the alarms `NAME_PREFIX-errors`, `NAME_PREFIX-throttles`, and `NAME_PREFIX-errors-WORKFLOW`.
+        """Creates the alarms. Those of a further workflow have its name at the end: `NAME_PREFIX-errors-WORKFLOW`.
 
         Args:
             scope: parent construct.
             id: construct id, unique in its scope.
             service: the `service` of the session function.
-            workflow: the workflow whose failed executions are counted.
+            workflow: the workflow whose executions are counted.
             name_prefix: first part of each alarm's name.
-            other_workflows: further workflows by name, with an alarm each. Default: none.
-            thresholds: events in five minutes that trigger each alarm. Default: 1 failed run, 5 throttled calls.
+            other_workflows: further workflows by name, each with its own alarms. Default: none.
+            thresholds: events in five minutes that trigger each alarm. Default: those of `Thresholds`.
             topic_arn: SNS topic that receives a message when an alarm starts and ends. Default: no notification.
         """
         limits = thresholds or Thresholds()
-        specs = (
-            AlarmSpec(
-                name="errors",
-                metric=execution_metric(workflow.state_machine, "ExecutionsFailed"),
-                threshold=limits.errors,
-                description="Runs failed without a result. The error of each failed execution names the cause and "
-                "whether the run can be retried.",
+        specs = [
+            *_workflow_specs(scope, f"{id}-PlatformFailures", workflow, limits),
+            _spec("throttles", run_count_metric(service, Metric.THROTTLED), limits.throttles),
+            _spec(
+                "sessions-not-stopped",
+                run_count_metric(service, Metric.SESSIONS_NOT_STOPPED),
+                limits.sessions_not_stopped,
             ),
-            AlarmSpec(
-                name="throttles",
-                metric=run_metric(service, Metric.THROTTLED),
-                threshold=limits.throttles,
-                description="AgentCore throttles calls. Run fewer programs in parallel, or request a higher quota.",
-            ),
-            *(
-                AlarmSpec(
-                    name=f"errors-{name}",
-                    metric=execution_metric(other.state_machine, "ExecutionsFailed"),
-                    threshold=limits.errors,
-                    description=f"Executions of {name} failed. The error of each names the cause.",
-                )
-                for name, other in (other_workflows or {}).items()
-            ),
-        )
+            _spec("access-denied", run_count_metric(service, Metric.ACCESS_DENIED), limits.access_denied),
+        ]
+        for name, other in (other_workflows or {}).items():
+            specs += _workflow_specs(scope, f"{id}-PlatformFailures-{name}", other, limits, name)
         super().__init__(scope, id, name_prefix=name_prefix, specs=specs, topic_arn=topic_arn)
+
+
+def _workflow_specs(
+    scope: Construct, rule_id: str, workflow: SessionWorkflow, limits: Thresholds, name: str = ""
+) -> list[AlarmSpec]:
+    """Returns the alarms on the executions of one workflow.
+
+    Step Functions sends no events of Express executions, so that all their failures are counted. They cannot
+    be stopped.
+    """
+    arn = workflow.state_machine.state_machine_arn
+    timed_out = _spec("timed-out", execution_count_metric(arn, "ExecutionsTimedOut"), limits.timed_out, name)
+    if workflow.is_express:
+        return [_spec("errors", execution_count_metric(arn, "ExecutionsFailed"), limits.errors, name), timed_out]
+    return [
+        _spec("errors", matched_events_metric(_platform_failures(scope, rule_id, arn)), limits.errors, name),
+        timed_out,
+        _spec("aborted", execution_count_metric(arn, "ExecutionsAborted"), limits.aborted, name),
+    ]
+
+
+def _spec(name: str, metric: MetricData, threshold: int, workflow: str = "") -> AlarmSpec:
+    description = alarm_row(AlarmStack.TENANT, name).description(f"Workflow: {workflow}." if workflow else "")
+    return AlarmSpec(
+        name=f"{name}-{workflow}" if workflow else name, metric=metric, threshold=threshold, description=description
+    )
+
+
+def _platform_failures(scope: Construct, id_: str, state_machine_arn: str) -> str:
+    """Creates a rule that matches failed executions, without those that their author has to correct.
+
+    The metric ExecutionsFailed has no dimension for the error. CloudWatch counts the events that a rule matches, so the
+    rule has no target. A failure without an error is counted.
+    https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
+
+    Returns:
+        The name of the rule.
+    """
+    rule = events.CfnRule(
+        scope,
+        id_,
+        description="Counts failed executions that their author cannot correct",
+        event_pattern={
+            "source": ["aws.states"],
+            "detail-type": ["Step Functions Execution Status Change"],
+            "detail": {
+                "status": ["FAILED"],
+                "stateMachineArn": [state_machine_arn],
+                "error": [{"anything-but": list(AUTHOR_FAULTS)}, {"exists": False}],
+            },
+        },
+    )
+    accept(rule, {EVENT_QUEUE: "The rule has no target. CloudWatch counts the events that it matches."})
+    return rule.ref

@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from sandpiper_constructs.metrics import Operation, OperationMetric, Usage, execution_metric, run_metric
+from sandpiper_constructs.metrics import (
+    Operation,
+    OperationMetric,
+    Usage,
+    execution_metric,
+    failed_runs_by_error,
+    run_metric,
+)
 from sandpiper_contract.metrics import Metric
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from aws_cdk.interfaces.aws_cloudwatch import IAlarmRef
 
     from sandpiper_constructs.interpreter_access import CodeInterpreterBase
     from sandpiper_constructs.session_workflow import SessionWorkflow
@@ -23,6 +32,7 @@ EXECUTIONS = {
     "ExecutionsSucceeded": "succeeded",
     "ExecutionsFailed": "failed",
     "ExecutionsTimedOut": "timed out",
+    "ExecutionsAborted": "stopped",
 }
 OPERATIONS = {Operation.START: "start", Operation.INVOKE: "invoke", Operation.STOP: "stop"}
 OPERATION_GRAPHS = {
@@ -67,7 +77,7 @@ class TenantDashboard(Construct):
         workflow: SessionWorkflow,
         interpreters: Mapping[str, CodeInterpreterBase],
         other_workflows: Mapping[str, SessionWorkflow] | None = None,
-        alarms: Sequence[cloudwatch.Alarm],
+        alarms: Sequence[IAlarmRef],
     ) -> None:
         """Creates the dashboard.
 
@@ -110,6 +120,7 @@ def _run_graphs(service: str, workflow: SessionWorkflow) -> list[cloudwatch.IWid
             "Workflow executions": [execution_metric(state_machine, name, label) for name, label in EXECUTIONS.items()],
             "Execution time (ms)": [execution_metric(state_machine, "ExecutionTime", "average")],
             "Runs": [run_metric(service, metric) for metric in Metric],
+            "Failed runs by error": [failed_runs_by_error(service)],
         }
     )
 

@@ -13,6 +13,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_route53resolver as resolver
 from constructs import Construct
 
+from sandpiper_constructs.metrics import blocked_names_metric
 from sandpiper_constructs.nag_suppressions import accept_log
 from sandpiper_constructs.principals import service_principal
 
@@ -67,6 +68,9 @@ class DnsFirewall(Construct):
         ```python
         DnsFirewall(stack, "DnsFirewall", vpc_id=vpc.vpc_id, aws_names=s3_names(stack, ["claims-data"]))
         ```
+
+    Attributes:
+        blocked: the number of queries that the firewall blocked.
     """
 
     def __init__(
@@ -97,8 +101,10 @@ class DnsFirewall(Construct):
         rules = [self._rule("AwsNames", 100, aws_names, action="ALLOW", redirection="TRUST_REDIRECTION_DOMAIN")]
         if domains:
             rules.append(self._rule("Domains", 200, domains, action="ALLOW", redirection="INSPECT_REDIRECTION_DOMAIN"))
-        rules.append(self._rule("AllOthers", 900, ["*"], action="BLOCK", block_response="NXDOMAIN"))
+        all_others = self._rule("AllOthers", 900, ["*"], action="BLOCK", block_response="NXDOMAIN")
+        rules.append(all_others)
         group = resolver.CfnFirewallRuleGroup(self, "Rules", firewall_rules=rules)
+        self.blocked = blocked_names_metric(group.ref, str(all_others.firewall_domain_list_id))
         resolver.CfnFirewallRuleGroupAssociation(
             self, "Association", firewall_rule_group_id=group.ref, vpc_id=vpc_id, priority=FIRST_PRIORITY
         )

@@ -74,6 +74,7 @@ class SandboxNetwork(Construct):
         digest: a hash that changes when the subnets or the security group are replaced. Use it in the names of
             parameters that hold their ids: these ids are create-only properties of an interpreter, which cannot be
             replaced under its old name.
+        blocked_names: the number of DNS queries that the firewall blocked.
 
     Raises:
         ValueError: before any resource is created, for a missing or invalid argument.
@@ -161,7 +162,7 @@ class SandboxNetwork(Construct):
         )
         if endpoints:
             self._interface_endpoints(endpoints)
-        DnsFirewall(
+        firewall = DnsFirewall(
             self,
             "DnsFirewall",
             vpc_id=vpc.ref,
@@ -173,6 +174,7 @@ class SandboxNetwork(Construct):
             log_retention=log_retention,
             key=key,
         )
+        self.blocked_names = firewall.blocked
 
     def _subnet(self, zone: str, block: str, routes: ec2.CfnRouteTable) -> str:
         """Creates a private subnet with routes to the VPC itself and to S3 only."""

@@ -102,6 +102,7 @@ class SessionWorkflow(Construct):
     Attributes:
         state_machine: the state machine.
         executions_arn: the ARN pattern of its executions, without child executions of a Distributed Map.
+        is_express: whether it is an Express state machine, whose executions cause no events.
     """
 
     def __init__(
@@ -150,6 +151,7 @@ class SessionWorkflow(Construct):
             ValueError: a task is in an inline Map and has no `item_path`, so that its items would be one run.
         """
         super().__init__(scope, id)
+        self.is_express = express
         stack = Stack.of(self)
         # The name instead of an attribute of the resource, so that `sandpiper status` can compare policies.
         self.executions_arn = f"arn:{stack.partition}:states:{stack.region}:{stack.account}:execution:{name}:*"

@@ -32,11 +32,14 @@ class RunError(Exception):
     Attributes:
         retryable: Whether the same request can be sent again for the same run without running the code twice.
         needs_other_session: Whether that fails again unless the request is sent to another session.
+        is_author_fault: Whether the author of the request or of the program has to correct it, and not the platform
+            team. Such an error triggers no alarm.
         remedy: What to do about the error.
     """
 
     retryable: ClassVar[bool] = False
     needs_other_session: ClassVar[bool] = False
+    is_author_fault: ClassVar[bool] = False
     remedy: ClassVar[str]
 
     def with_remedy(self) -> Self:
@@ -58,6 +61,7 @@ class RunError(Exception):
 class InvalidRequest(RunError):  # noqa: N818 - the names are part of the contract
     """A field is missing, unknown or not valid, or the service rejected the call. The code has not run."""
 
+    is_author_fault = True
     remedy = "Correct the field named in the message."
 
 
@@ -70,6 +74,7 @@ class AccessDenied(RunError):  # noqa: N818
 class InterpreterNotFound(RunError):  # noqa: N818
     """No interpreter has this key or identifier. The code has not run."""
 
+    is_author_fault = True
     remedy = "Deploy the interpreter, or use one of those named in the message."
 
 
@@ -102,6 +107,7 @@ class SessionEnded(NotStarted):
     """The session of the request has ended or does not exist. The code has not run."""
 
     needs_other_session = True
+    is_author_fault = True
     remedy = "Open another session and send the request to it. In the same session it fails again."
 
 
@@ -130,12 +136,14 @@ class RunUnderWay(RunError):  # noqa: N818
 class PayloadTooLarge(RunError):  # noqa: N818
     """The program or its inputs exceed the size limit of a call. The code has not run."""
 
+    is_author_fault = True
     remedy = "Send fewer or smaller inputs in one call, or let the code read them from S3."
 
 
 class DeadlineExceeded(RunError):  # noqa: N818
     """The code did not finish in time. It was stopped, or is still running in a session that remains open."""
 
+    is_author_fault = True
     remedy = "Allow more time or reduce the work. Use `start_command` for more than 15 minutes."
 
 
@@ -154,12 +162,14 @@ class ServiceFault(RunError):  # noqa: N818
 class CodeFailed(RunError):  # noqa: N818
     """The program ended with a non-zero exit code, and the request has `failOnError`."""
 
+    is_author_fault = True
     remedy = "Correct the program."
 
 
 class BatchFailed(RunError):  # noqa: N818
     """More items of a batch failed than `toleratedFailures` allows. The results and the summary are stored."""
 
+    is_author_fault = True
     remedy = "Read the errors in the results, correct their causes, and start a batch with the failed items."
 
 
@@ -173,3 +183,6 @@ RETRYABLE: tuple[str, ...] = tuple(
 )
 """Names of the errors that a workflow retries: the same request can be sent again for the same run without running code
 twice, and may succeed."""
+
+AUTHOR_FAULTS: tuple[str, ...] = tuple(name for name, error in ERRORS.items() if error.is_author_fault)
+"""Names of the errors that the author of a request or of a program has to correct."""

@@ -7,10 +7,14 @@ from enum import StrEnum
 NAMESPACE = "Sandpiper"
 SERVICE_DIMENSION = "service"
 """The dimension that Powertools Metrics sets to its service name: here a tenant of an environment."""
+FAILED_RUNS = "FailedRuns"
+"""The number of runs that ended with an error, with the dimensions `service` and `error`."""
+ERROR_DIMENSION = "error"
+"""The name of the error in the contract."""
 
 
 class Metric(StrEnum):
-    """The metrics. Each is a count with one data point per run."""
+    """The metrics with the dimension `service` only. Each is a count with one data point per run."""
 
     RUNS = "Runs"
     PROGRAMS_FAILED = "ProgramsFailed"
@@ -19,3 +23,5 @@ class Metric(StrEnum):
     THROTTLED = "Throttled"
     ERRORS = "Errors"
     SESSIONS_NOT_STOPPED = "SessionsNotStopped"
+    ACCESS_DENIED = "AccessDenied"
+    """Runs to which AgentCore or S3 denied access."""

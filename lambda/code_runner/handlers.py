@@ -13,16 +13,17 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import Metrics, MetricUnit
+from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
 
 from code_runner.agentcore.boto_clients import AwsClients
 from code_runner.agentcore.deadline import Deadline
+from code_runner.agentcore.service_errors import is_access_denied
 from code_runner.operations import Operations
 from code_runner.tenant_config import TenantConfig
 from sandpiper_contract import settings
 from sandpiper_contract.errors import CodeFailed, RunError, ServiceFault, Throttled
 from sandpiper_contract.events import Event
-from sandpiper_contract.metrics import NAMESPACE, Metric
+from sandpiper_contract.metrics import ERROR_DIMENSION, FAILED_RUNS, NAMESPACE, Metric
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -68,15 +69,20 @@ def run_operation(event: dict[str, Any], context: LambdaContext) -> dict[str, ob
         result = _perform(event, context)
     except CodeFailed as error:
         _count(Metric.PROGRAMS_FAILED)
+        _count_failed_run(error)
         raise _without_traceback(error) from error
     except RunError as error:
         _count(Metric.THROTTLED if isinstance(error, Throttled) else Metric.ERRORS)
+        if is_access_denied(error):
+            _count(Metric.ACCESS_DENIED)
+        _count_failed_run(error)
         logger.warning("run failed", extra={"error": type(error).__name__, "retryable": error.retryable})
         raise _without_traceback(error) from error
     except Exception as error:
         _count(Metric.ERRORS)
         logger.exception("run failed because of a fault in the session function")
         fault = ServiceFault(f"a fault in the session function ({type(error).__name__}); the code may have run")
+        _count_failed_run(fault)
         raise _without_traceback(fault) from None
     response = result.to_json()
     _count(Metric.PROGRAMS_FAILED, int(response.get("exitCode", 0) != 0))
@@ -127,3 +133,9 @@ def _on_stop_failed(session_id: str, error: RunError) -> None:
 
 def _count(metric: Metric, value: int = 1) -> None:
     metrics.add_metric(metric.value, MetricUnit.Count, value)
+
+
+def _count_failed_run(error: RunError) -> None:
+    """Counts the run by the name of its error, in a separate log line, because the other metrics have no `error`."""
+    with single_metric(name=FAILED_RUNS, unit=MetricUnit.Count, value=1, namespace=NAMESPACE) as metric:
+        metric.add_dimension(ERROR_DIMENSION, type(error).__name__)

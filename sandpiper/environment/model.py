@@ -83,10 +83,42 @@ class SessionFunctionOptions(Options):
 
 
 class AlarmThresholds(Options):
-    """How many events in five minutes raise an alarm."""
+    """How many events in five minutes raise an alarm.
+
+    `errors` counts failed runs without those that their author has to correct, such as `InvalidRequest`.
+    """
 
     errors: int = option("failed runs", "a whole number of failed runs in five minutes, 1 or more", 1, ge=1)
     throttles: int = option("throttled calls", "a whole number of throttled calls in five minutes, 1 or more", 5, ge=1)
+    timed_out: int = option(
+        "executions that reached the workflow's maximum duration",
+        "a whole number of executions in five minutes, 1 or more",
+        1,
+        ge=1,
+    )
+    aborted: int = option(
+        "executions that a caller stopped", "a whole number of executions in five minutes, 1 or more", 5, ge=1
+    )
+    sessions_not_stopped: int = option(
+        "sessions that could not be stopped", "a whole number of sessions in five minutes, 1 or more", 1, ge=1
+    )
+    access_denied: int = option(
+        "runs to which AgentCore or S3 denied access", "a whole number of runs in five minutes, 1 or more", 1, ge=1
+    )
+
+
+class FleetAlarmThresholds(Options):
+    """Thresholds of the alarms on the account's usage and on the network."""
+
+    vcpu_hours: int = option(
+        "vCPU hours of all sessions in the account in one hour", "a whole number of vCPU hours, 1 or more", 100, ge=1
+    )
+    blocked_names: int = option(
+        "DNS queries that the network's firewall blocked",
+        "a whole number of queries in five minutes, 1 or more",
+        20,
+        ge=1,
+    )
 
 
 class Logs(Options):
@@ -241,7 +273,9 @@ class Tenant(Options):
         DEFAULT_WORKFLOWS,
     )
     alarms: Annotated[AlarmThresholds, EmptyAsDefault] = option(
-        "thresholds of the tenant's alarms", "a mapping of errors, throttles", AlarmThresholds()
+        "thresholds of the tenant's alarms",
+        "a mapping of " + ", ".join(AlarmThresholds.model_fields),
+        AlarmThresholds(),
     )
 
     @property
@@ -326,6 +360,11 @@ class Environment(Options):
         "the ARN of an SNS topic",
         None,
         pattern=rf"^arn:{PARTITION}:sns:[a-z0-9-]+:{ACCOUNT}:[A-Za-z0-9_-]{{1,256}}$",
+    )
+    alarms: Annotated[FleetAlarmThresholds, EmptyAsDefault] = option(
+        "thresholds of the alarms on the account's usage and on the network",
+        "a mapping of " + ", ".join(FleetAlarmThresholds.model_fields),
+        FleetAlarmThresholds(),
     )
     budget: Annotated[Budget | None, NotEmpty] = option("monthly budget", "a mapping of usd_a_month, emails", None)
     quotas: Annotated[Quotas, EmptyAsDefault] = option(

@@ -15,6 +15,7 @@ import aws_cdk as cdk
 import cdk_nag
 from aws_cdk import aws_bedrockagentcore as agentcore
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -29,8 +30,9 @@ DESTROY = cdk.RemovalPolicy.DESTROY
 NAME = "sandpiper-big-111122223333-eu-west-1"
 RUN_METRICS = (
     *("Runs", "ProgramsFailed", "FilesKept", "FilesSkipped", "Throttled", "Errors"),
-    "SessionsNotStopped",
+    *("SessionsNotStopped", "AccessDenied"),
 )
+RUN_ALARMS = ("Throttled", "SessionsNotStopped", "AccessDenied")
 OPERATIONS = ("StartCodeInterpreterSession", "InvokeCodeInterpreter", "StopCodeInterpreterSession")
 env = cdk.Environment(account="111122223333", region="eu-west-1")
 
@@ -56,7 +58,7 @@ def account_metric(namespace: str, name: str) -> cloudwatch.Metric:
 fleet = cdk.Stack(app, "flat-fleet", env=env)
 fleet_alarms = [
     cloudwatch.Alarm(fleet, name, metric=account_metric("AWS/Account", name), threshold=1, evaluation_periods=1)
-    for name in ("Sessions", "Functions", "Throttles")
+    for name in ("Sessions", "Functions", "Throttles", "Hours")
 ]
 cloudwatch.Dashboard(
     fleet,
@@ -210,8 +212,16 @@ def tenant_stack(tenant: str) -> None:
     )
     alarms = [
         cloudwatch.Alarm(stack, "Errors", metric=workflow.metric_failed(), threshold=1, evaluation_periods=1),
-        cloudwatch.Alarm(stack, "Throttles", metric=run_metric(tenant, "Throttled"), threshold=5, evaluation_periods=1),
+        *(
+            cloudwatch.Alarm(stack, name, metric=run_metric(tenant, name), threshold=1, evaluation_periods=1)
+            for name in RUN_ALARMS
+        ),
+        cloudwatch.Alarm(stack, "TimedOut", metric=workflow.metric_timed_out(), threshold=1, evaluation_periods=1),
+        cloudwatch.Alarm(stack, "Aborted", metric=workflow.metric_aborted(), threshold=1, evaluation_periods=1),
     ]
+    events.Rule(
+        stack, "Failures", event_pattern=events.EventPattern(source=["aws.states"], detail={"status": ["FAILED"]})
+    )
     dashboard(stack, tenant, workflow, interpreters, alarms)
     for output, value in {
         "RunCodeStateMachineArn": workflow.state_machine_arn,
@@ -281,6 +291,7 @@ def dashboard(
                     workflow.metric_succeeded(),
                     workflow.metric_failed(),
                     workflow.metric_timed_out(),
+                    workflow.metric_aborted(),
                 ],
             ),
             cloudwatch.GraphWidget(title="Time", left=[workflow.metric_time()]),

@@ -22,6 +22,7 @@ GROUPS = {
         "test_workflows",
     ),
     "aws": (  # an embedded AWS to which modules deploy their own environments
+        "test_alarms",
         "test_assumptions",
         "test_audit_trail",
         "test_callers",

@@ -77,7 +77,9 @@ def test_every_alarm_notifies_the_topic(fleet: Template) -> None:
 
 def test_local_environment_has_only_alarms_that_the_embedded_aws_supports(local: Assembly) -> None:
     alarms = _alarms(local["sandpiper-local-fleet"])
-    assert set(alarms) == {f"sandpiper-local-fleet-{name}" for name in ("live-sessions", "refused-functions")}
+    assert set(alarms) == {
+        f"sandpiper-local-fleet-{name}" for name in ("live-sessions", "refused-functions", "vcpu-hours")
+    }
     assert not [name for name, alarm in alarms.items() if "Metrics" in alarm]
 
 

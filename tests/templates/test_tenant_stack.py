@@ -190,14 +190,14 @@ def test_execution_logs_contain_no_data(demo: Template) -> None:
         assert machine["TracingConfiguration"] == {"Enabled": True}
 
 
-def test_alarms_count_failed_runs_and_throttled_calls(dev: Assembly) -> None:
+def test_alarms_have_the_thresholds_of_the_environment(dev: Assembly) -> None:
     alarms = {
         alarm["AlarmName"]: alarm
         for alarm in dev["sandpiper-dev-analytics"].resources("AWS::CloudWatch::Alarm").values()
     }
     errors_alarm = alarms["sandpiper-dev-analytics-errors"]
     throttles_alarm = alarms["sandpiper-dev-analytics-throttles"]
-    assert (errors_alarm["Namespace"], errors_alarm["MetricName"]) == ("AWS/States", "ExecutionsFailed")
+    assert (errors_alarm["Namespace"], errors_alarm["MetricName"]) == ("AWS/Events", "MatchedEvents")
     assert errors_alarm["Threshold"] == 3
     assert (throttles_alarm["Namespace"], throttles_alarm["MetricName"]) == ("Sandpiper", "Throttled")
     assert throttles_alarm["Dimensions"] == [{"Name": "service", "Value": "sandpiper-dev-analytics"}]
@@ -274,7 +274,7 @@ def test_every_alarm_notifies_the_alarm_topic(tmp_path: Path) -> None:
     add_stacks(app, _environment(alarm_topic_arn=topic))
     app.synth()
     alarms = read_assembly(tmp_path)["sandpiper-one-demo"].resources("AWS::CloudWatch::Alarm").values()
-    assert [(alarm["AlarmActions"], alarm["OKActions"]) for alarm in alarms] == [([topic], [topic])] * 3
+    assert [(alarm["AlarmActions"], alarm["OKActions"]) for alarm in alarms] == [([topic], [topic])] * 9
 
 
 def _workflows(directory: Path, workflows: Any) -> list[str]:

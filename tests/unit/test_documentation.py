@@ -37,6 +37,13 @@ def test_environment_page_is_up_to_date(tmp_path: Path) -> None:
     assert generated.read_text() == page, "run: python tools/environment_page.py"
 
 
+def test_alarms_page_is_up_to_date(tmp_path: Path) -> None:
+    generated = tmp_path / "alarms.md"
+    subprocess.run([sys.executable, str(PROJECT / "tools" / "alarms_page.py"), str(generated)], check=True)
+    page = (PROJECT / "docs" / "alarms.md").read_text()
+    assert generated.read_text() == page, "run: python tools/alarms_page.py"
+
+
 @pytest.mark.parametrize("model", all_subclasses(Options))
 def test_environment_page_describes_every_option(model: type[Options]) -> None:
     page = (PROJECT / "docs" / "environment.md").read_text()
@@ -122,7 +129,7 @@ def test_documentation_index_links_every_page() -> None:
     docs = PROJECT / "docs"
     listed = linked_in_table(docs / "README.md")
     assert all(path.exists() for path in listed)
-    listed |= linked_in_table(docs / "decisions" / "README.md")
+    listed |= linked_in_table(docs / "decisions" / "README.md") | linked_in_table(docs / "alarms.md")
     pages = [*docs.rglob("*.md"), *(PROJECT / "local").glob("agentcore/*.md"), *(PROJECT / "examples").rglob("*.md")]
     assert {path.resolve() for path in pages} - {docs / "README.md"} <= listed
 

@@ -48,7 +48,7 @@ tenants:
 """
 TOP_LEVEL = (
     "name, account, region, owner, interpreters, tenants, workflows, tags, availability_zones, network, data_bucket, "
-    "readers, writers, administrators, logs, audit, alarm_topic_arn, budget, quotas, "
+    "readers, writers, administrators, logs, audit, alarm_topic_arn, alarms, budget, quotas, "
     "permissions_boundary, accepted_findings, termination_protection"
 )
 INTERPRETER = "description, read, write, session, certificates, execution_role, callers, network"
@@ -240,7 +240,8 @@ def test_expiry_is_a_warning_that_no_other_tenant_depends_on(file: Path, days: i
         (
             "  claims:\n",
             "  claims:\n    alarms: 5\n",
-            f"7: tenants.claims.alarms is 5; allowed: a mapping of errors, throttles; {OPTIONAL}",
+            f"7: tenants.claims.alarms is 5; allowed: a mapping of errors, throttles, timed_out, aborted, "
+            f"sessions_not_stopped, access_denied; {OPTIONAL}",
         ),
         (
             "      sandbox:\n",

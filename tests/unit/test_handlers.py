@@ -8,14 +8,15 @@ import json
 import sys
 import traceback
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from sandpiper_contract import settings as variables
-from sandpiper_contract.errors import InvalidRequest, ServiceFault
+from sandpiper_contract.errors import AccessDenied, CodeFailed, InvalidRequest, RunError, ServiceFault, StorageError
 from sandpiper_contract.events import Event
 from sandpiper_contract.requests import OpenSession, RunCode, StartCommand
 from sandpiper_contract.results import RunResult
@@ -136,6 +137,47 @@ INVALID_INPUTS: list[tuple[str, Any, str]] = [
 def test_an_invalid_input_of_a_workflow_is_rejected(handlers: Any, workflow: str, request_: Any, message: str) -> None:
     event = {"operation": "check_request", "run": {"execution": "1"}}
     assert rejection(handlers, event | {"request": {"workflow": workflow, "request": request_}}).startswith(message)
+
+
+def storage_error(code: str) -> StorageError:
+    """Returns the error of a run to which S3 responded with an error code."""
+    error = StorageError("reading s3://data/a")
+    error.__cause__ = ClientError({"Error": {"Code": code}}, "GetObject")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "is_denied"),
+    [
+        (AccessDenied("starting a session"), True),
+        (storage_error("AccessDenied"), True),
+        # The code of HeadObject, also for an object that does not exist.
+        (storage_error("403"), False),
+        (storage_error("NoSuchKey"), False),
+        (InvalidRequest("code is missing"), False),
+        (CodeFailed("exit code 1"), False),
+    ],
+)
+def test_failed_runs_are_counted_by_error_and_denials_by_service(
+    handlers: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: RunError,
+    is_denied: bool,
+) -> None:
+    def run_code(_: Any, __: object) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(handlers.Operations, "run_code", run_code)
+    with pytest.raises(type(error)):
+        handlers.run_operation(EVENT, Context())
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    by_error, by_service = sorted(lines, key=lambda line: "FailedRuns" not in line)
+    assert (by_error["FailedRuns"], by_error["error"], by_error["service"]) == ([1], type(error).__name__, "one")
+    (metrics,) = by_error["_aws"]["CloudWatchMetrics"]
+    assert (metrics["Namespace"], sorted(metrics["Dimensions"][0])) == ("Sandpiper", ["error", "service"])
+    assert by_service.get("AccessDenied") == ([1] if is_denied else None)
+    assert by_service["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
 
 
 QUIET = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])

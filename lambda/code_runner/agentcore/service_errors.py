@@ -139,6 +139,15 @@ def was_accepted(error: Exception) -> bool:
     return not isinstance(error, NOT_SENT_ERRORS)
 
 
+def is_access_denied(error: RunError) -> bool:
+    """Returns whether AgentCore or S3 denied access.
+
+    False for the 403 of HeadObject, which S3 also returns for a missing object.
+    """
+    cause = error.__cause__
+    return isinstance(error, AccessDenied) or (isinstance(cause, ClientError) and error_code(cause) == "AccessDenied")
+
+
 def error_code(error: ClientError) -> str:
     """Returns the error code of a response, such as `AccessDeniedException`."""
     return error.response.get("Error", {}).get("Code", "")

@@ -1,0 +1,115 @@
+"""Every alarm is triggered by its metric at the threshold, and not below it.
+
+The data is put directly, because the embedded AWS publishes only the metrics of Lambda. It does not evaluate Metrics
+Insights queries, so that the alarm `throttles` of the fleet is tested as a template only.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+import boto3
+import pytest
+
+from sandpiper_constructs.alarm_table import ROWS, AlarmStack
+from sandpiper_constructs.template_text import template_text
+from sandpiper_contract.errors import AUTHOR_FAULTS, ERRORS
+from tests.support.assemblies import synthesise
+from tests.support.rich_environment import RICH
+from tests.support.target import ON_AWS
+
+if TYPE_CHECKING:
+    from tests.support.assemblies import Assembly, Template
+
+pytestmark = [
+    pytest.mark.skipif(ON_AWS, reason="puts data of AWS namespaces"),
+    pytest.mark.usefixtures("aws"),
+]
+
+STACKS = {
+    AlarmStack.TENANT: "sandpiper-one-claims",
+    AlarmStack.FLEET: "sandpiper-one-fleet",
+    AlarmStack.NETWORK: "sandpiper-one-network",
+}
+NOT_EVALUATED = ("sandpiper-one-fleet-throttles",)
+ALARMS = [name for row in ROWS if (name := f"{STACKS[row.stack]}-{row.name}") not in NOT_EVALUATED]
+
+
+@pytest.fixture(scope="module")
+def rich(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
+    return synthesise(tmp_path_factory.mktemp("rich"), RICH)
+
+
+@pytest.fixture(scope="module")
+def alarms(rich: Assembly) -> dict[str, dict[str, Any]]:
+    """Creates the alarms of the templates, without actions and with logical ids as the values of dimensions."""
+    found = {
+        each["AlarmName"]: each
+        for stack in STACKS.values()
+        for each in rich[stack].resources("AWS::CloudWatch::Alarm").values()
+        if each["AlarmName"] not in NOT_EVALUATED
+    }
+    for alarm in found.values():
+        arguments: Any = {name: value for name, value in alarm.items() if name not in ("AlarmActions", "OKActions")}
+        boto3.client("cloudwatch").put_metric_alarm(**arguments | {"Dimensions": dimensions_of(alarm)})
+    return found
+
+
+def dimensions_of(alarm: dict[str, Any]) -> list[Any]:
+    return [{"Name": each["Name"], "Value": template_text(each["Value"])} for each in alarm.get("Dimensions", ())]
+
+
+def put(alarm: dict[str, Any], value: float) -> None:
+    data: Any = {"MetricName": alarm["MetricName"], "Dimensions": dimensions_of(alarm), "Value": value}
+    boto3.client("cloudwatch").put_metric_data(Namespace=alarm["Namespace"], MetricData=[data])
+
+
+def state_of(name: str) -> str:
+    (alarm,) = boto3.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    return alarm.get("StateValue", "")
+
+
+def pattern_of(template: Template) -> dict[str, Any]:
+    """Returns the pattern of a rule that counts failures, with the logical id of the state machine as its ARN."""
+    rule = next(each for each in template.resources("AWS::Events::Rule").values() if "Targets" not in each)
+    pattern = rule["EventPattern"]
+    (state_machine,) = pattern["detail"]["stateMachineArn"]
+    return {**pattern, "detail": {**pattern["detail"], "stateMachineArn": [template_text(state_machine)]}}
+
+
+def matches(pattern: dict[str, Any], **detail: object) -> bool:
+    event: dict[str, Any] = {
+        "id": "1",
+        "account": "111122223333",
+        "source": "aws.states",
+        "time": "2026-11-30T00:00:00Z",
+        "region": "eu-west-1",
+        "resources": [],
+        "detail-type": "Step Functions Execution Status Change",
+        "detail": {"status": "FAILED", "stateMachineArn": pattern["detail"]["stateMachineArn"][0], **detail},
+    }
+    client = cast("Any", boto3).client("events")  # no stubs of this service are installed
+    return client.test_event_pattern(EventPattern=json.dumps(pattern), Event=json.dumps(event))["Result"]
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_alarm_is_triggered_at_its_threshold(alarms: dict[str, dict[str, Any]], name: str) -> None:
+    alarm = alarms[name]
+    put(alarm, alarm["Threshold"] - 1)
+    assert state_of(name) != "ALARM"
+    put(alarm, alarm["Threshold"])
+    assert state_of(name) == "ALARM"
+
+
+@pytest.mark.parametrize("error", [*ERRORS, "States.Timeout", "Lambda.Unknown"])
+def test_rule_of_the_errors_alarm_matches_failures_of_the_platform_only(rich: Assembly, error: str) -> None:
+    pattern = pattern_of(rich["sandpiper-one-claims"])
+    assert matches(pattern, error=error) == (error not in AUTHOR_FAULTS)
+
+
+def test_rule_of_the_errors_alarm_matches_a_failure_without_an_error(rich: Assembly) -> None:
+    pattern = pattern_of(rich["sandpiper-one-claims"])
+    assert matches(pattern)
+    assert not matches(pattern, stateMachineArn="another", error="ServiceFault")
+    assert not matches(pattern, status="ABORTED", error="ServiceFault")

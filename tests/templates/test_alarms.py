@@ -1,0 +1,152 @@
+"""Every alarm of the table is deployed with its metric, threshold and runbook, and is on a dashboard."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandpiper.environment import AlarmThresholds
+from sandpiper.environment.model import FleetAlarmThresholds
+from sandpiper.environment.workflows import WORKFLOW_NAMES
+from sandpiper_constructs.alarm_table import ROWS, AlarmRow, AlarmStack
+from sandpiper_constructs.alarms import Thresholds
+from sandpiper_constructs.template_text import template_text
+from sandpiper_contract.errors import AUTHOR_FAULTS
+from tests.support.project import PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.assemblies import Assembly, Template
+
+STACKS = {
+    "sandpiper-one-claims": AlarmStack.TENANT,
+    "sandpiper-one-analytics": AlarmStack.TENANT,
+    "sandpiper-one-fleet": AlarmStack.FLEET,
+    "sandpiper-one-network": AlarmStack.NETWORK,
+}
+RUNBOOK_HEADINGS = ("## What happened", "## Where to look", "## What to do")
+MAX_RUNBOOK_LINES = 60
+"""About one page."""
+
+
+def alarms_of(template: Template) -> dict[str, dict[str, Any]]:
+    """Returns the alarms by their name without the name of the stack."""
+    alarms = template.resources("AWS::CloudWatch::Alarm").values()
+    return {alarm["AlarmName"].removeprefix(f"{template.name}-"): alarm for alarm in alarms}
+
+
+def row_name(alarm: str) -> str:
+    """Returns the name of the row of an alarm, which may end with the name of a workflow."""
+    (suffix,) = [name for name in WORKFLOW_NAMES if alarm.endswith(f"-{name}")] or [""]
+    return alarm.removesuffix(f"-{suffix}") if suffix else alarm
+
+
+def deployed(assembly: Assembly) -> Iterator[tuple[AlarmRow, dict[str, Any]]]:
+    """Yields every alarm with its row."""
+    for stack, kind in STACKS.items():
+        for name, alarm in alarms_of(assembly[stack]).items():
+            (row,) = (each for each in ROWS if (each.stack, each.name) == (kind, row_name(name)))
+            yield row, alarm
+
+
+def test_table_and_templates_have_the_same_alarms(rich: Assembly) -> None:
+    found = {(STACKS.get(name), row_name(alarm)) for name, each in rich.templates.items() for alarm in alarms_of(each)}
+    assert found == {(row.stack, row.name) for row in ROWS}
+
+
+def test_metric_period_and_threshold_are_those_of_the_table(rich: Assembly) -> None:
+    for row, alarm in deployed(rich):
+        if "Metrics" in alarm:
+            (query,) = alarm["Metrics"]
+            namespace, metric = row.metric.split()
+            assert namespace in query["Expression"]
+            assert metric in query["Expression"]
+            period = query["Period"]
+        else:
+            is_express = alarm["AlarmName"].endswith("express")
+            metric = "AWS/States ExecutionsFailed" if is_express and row.name == "errors" else row.metric
+            assert f"{alarm['Namespace']} {alarm['MetricName']}" == metric
+            period = alarm["Period"]
+        assert period == (3_600 if row.period.startswith("1 hour") else 300)
+        assert alarm["Threshold"] == (800 if row.name == "live-sessions" else row.threshold)
+
+
+def test_defaults_of_the_environment_file_are_those_of_the_constructs() -> None:
+    tenant = {row.name.replace("-", "_"): row.threshold for row in ROWS if row.stack == AlarmStack.TENANT}
+    assert AlarmThresholds().model_dump() == vars(Thresholds()) == tenant
+    others = {row.name.replace("-", "_"): row.threshold for row in ROWS if (row.option or "").startswith("alarms.")}
+    assert FleetAlarmThresholds().model_dump() == others
+
+
+def test_every_alarm_links_a_runbook_of_at_most_a_page(rich: Assembly) -> None:
+    for row, alarm in deployed(rich):
+        assert alarm["AlarmDescription"].startswith(row.meaning)
+        assert alarm["AlarmDescription"].endswith(f"For the {row.team}. Runbook: {row.runbook_path}")
+        runbook = (PROJECT / row.runbook_path).read_text()
+        assert [line for line in runbook.splitlines() if line.startswith("## ")] == list(RUNBOOK_HEADINGS)
+        where = runbook.split(RUNBOOK_HEADINGS[1])[1].split(RUNBOOK_HEADINGS[2])[0]
+        assert "```sh\n" in where, f"{row.runbook_path} has no command"
+        assert len(runbook.splitlines()) <= MAX_RUNBOOK_LINES
+    files = {f"docs/runbooks/{path.name}" for path in (PROJECT / "docs" / "runbooks").iterdir()}
+    assert files == {row.runbook_path for row in ROWS}
+
+
+def test_every_alarm_is_on_a_dashboard(rich: Assembly) -> None:
+    shown = json.dumps(
+        [template_text(each) for each in _alarm_widgets(rich)],
+    )
+    for stack in STACKS:
+        for name, alarm in rich[stack].resources("AWS::CloudWatch::Alarm").items():
+            assert name in shown or f":alarm:{alarm['AlarmName']}" in shown
+
+
+def _alarm_widgets(assembly: Assembly) -> Iterator[Any]:
+    for template in assembly.templates.values():
+        for dashboard in template.resources("AWS::CloudWatch::Dashboard").values():
+            for widget in json.loads(template_text(dashboard["DashboardBody"]))["widgets"]:
+                if widget["type"] == "alarm":
+                    yield json.dumps(widget["properties"]["alarms"])
+
+
+@pytest.mark.parametrize("stack", ["sandpiper-one-claims", "sandpiper-one-analytics"])
+@pytest.mark.parametrize("workflow", ["run-code", "run-command"])
+def test_errors_alarm_counts_failures_that_the_author_cannot_correct(rich: Assembly, stack: str, workflow: str) -> None:
+    alarm = "errors" if workflow == "run-code" else f"errors-{workflow}"
+    ((name,),) = (each["Value"].values() for each in alarms_of(rich[stack])[alarm]["Dimensions"])
+    rule = rich[stack].resources("AWS::Events::Rule")[name]
+    detail = rule["EventPattern"]["detail"]
+    state_machines = rich[stack].resources("AWS::StepFunctions::StateMachine")
+    (state_machine,) = (
+        name for name, each in state_machines.items() if each["StateMachineName"] == f"{stack}-{workflow}"
+    )
+    assert (detail["status"], detail["stateMachineArn"]) == (["FAILED"], [{"Ref": state_machine}])
+    assert detail["error"] == [{"anything-but": list(AUTHOR_FAULTS)}, {"exists": False}]
+    assert "Targets" not in rule
+
+
+def test_blocked_names_are_those_of_the_rule_that_blocks(rich: Assembly) -> None:
+    template = rich["sandpiper-one-network"]
+    dimensions = {each["Name"]: each["Value"]["Ref"] for each in alarms_of(template)["blocked-names"]["Dimensions"]}
+    ((group, properties),) = template.resources("AWS::Route53Resolver::FirewallRuleGroup").items()
+    (blocking,) = (rule for rule in properties["FirewallRules"] if rule["Action"] == "BLOCK")
+    assert dimensions == {
+        "FirewallRuleGroupId": group,
+        "FirewallDomainListId": blocking["FirewallDomainListId"]["Ref"],
+    }
+
+
+def test_environment_without_a_network_has_no_alarm_on_names(dev: Assembly) -> None:
+    assert not [name for each in dev.templates.values() for name in alarms_of(each) if "blocked" in name]
+
+
+def test_dashboard_of_a_tenant_shows_failed_runs_by_error(rich: Assembly) -> None:
+    body = rich["sandpiper-one-claims"].only("AWS::CloudWatch::Dashboard")["DashboardBody"]
+    widgets = json.loads(template_text(body))["widgets"]
+    (graph,) = (each for each in widgets if each["properties"]["title"] == "Failed runs by error")
+    ((search,),) = graph["properties"]["metrics"]
+    assert search["expression"] == (
+        "SEARCH('{Sandpiper,service,error} MetricName=\"FailedRuns\" service=\"sandpiper-one-claims\"', 'Sum', 300)"
+    )

@@ -1,0 +1,113 @@
+"""Writes docs/alarms.md from the table of alarms in `sandpiper_constructs.alarm_table`."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections import Counter
+from pathlib import Path
+
+from sandpiper_constructs.alarm_table import ROWS, AlarmRow, AlarmStack
+from sandpiper_contract.errors import AUTHOR_FAULTS
+from sandpiper_contract.metrics import Metric
+
+PROJECT = Path(__file__).resolve().parents[1]
+USD_A_MONTH = 0.10
+"""The price of an alarm on one metric in us-east-1. https://aws.amazon.com/cloudwatch/pricing/"""
+_PREFIXES = {
+    AlarmStack.TENANT: "sandpiper-ENV-TENANT",
+    AlarmStack.FLEET: "sandpiper-ENV-fleet",
+    AlarmStack.NETWORK: "sandpiper-ENV-network",
+}
+_HEAD = """# Alarms
+
+Each tenant, the [fleet](glossary.md#fleet) and the network of an environment have alarms. All
+notify the topic `alarm_topic_arn`, when they start and when they end. Without a topic, they are
+visible in CloudWatch, on the dashboards and in `sandpiper status`. The description of an alarm
+names the team that it is for and its runbook.
+
+An alarm triggers when its metric is at least the threshold in one period. Options of the
+[environment file](environment.md#tenantsnamealarms) set the thresholds.
+
+| Alarm | Metric | Threshold | Period | Meaning | For | Runbook |
+|---|---|---|---|---|---|---|
+"""
+_TAIL = """
+## Faults of authors
+
+The alarm `errors` does not count executions that failed with {faults}. Their author corrects them.
+The dashboard of the tenant shows all failed runs by the name of the error. The alarm counts the
+events that an EventBridge rule of the tenant matches, because `ExecutionsFailed` has no dimension
+for the error. Failures of `run-code-express` are all counted, because Step Functions sends no events of
+Express executions.
+
+The alarms `errors`, `timed-out` and `aborted` are those of `run-code`. Each further workflow of the tenant
+has its own, such as `errors-run-command`. The other alarms of a tenant include the calls of workflows that
+authors write.
+
+`StorageError` is counted, because its cause may be the bucket, its key or a permission. An author
+who names an input that does not exist causes it, too. An interpreter that was deleted by hand causes
+`InterpreterNotFound`, which is not counted: `sandpiper status` reports it.
+
+## Custom metrics
+
+The session function publishes these metrics in the namespace `Sandpiper`:
+
+| Metric | Dimensions | Meaning |
+|---|---|---|
+| `Throttled`, `SessionsNotStopped`, `AccessDenied` and others | `service` | events by tenant |
+| `FailedRuns` | `service`, `error` | runs that ended with an error, by its name |
+
+`AccessDenied` counts denials by AgentCore and S3. A missing input is not one, although S3 responds
+to it with 403.
+
+## Cost
+
+CloudWatch bills ${price:.2f} a month for each alarm, so ${tenant:.2f} for a tenant with `run-code` (${further:.2f} more
+for each further workflow), ${fleet:.2f} for
+the fleet and ${network:.2f} for a network. The alarm `throttles` of the fleet costs that for each metric
+that its query reads. Each custom metric with data costs $0.30 a month: up to {metrics} of a tenant, and
+one for each error that its runs had.
+"""
+
+
+def main() -> None:
+    """Writes the page to the file in the first argument, or to docs/alarms.md."""
+    file = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "docs" / "alarms.md"
+    file.write_text(page())
+
+
+def page() -> str:
+    """Returns the page."""
+    cost = {stack.value: count * USD_A_MONTH for stack, count in Counter(row.stack for row in ROWS).items()}
+    faults = ", ".join(f"`{name}`" for name in AUTHOR_FAULTS[:-1]) + f" or `{AUTHOR_FAULTS[-1]}`"
+    tail = _wrapped(
+        _TAIL.format(faults=faults, price=USD_A_MONTH, metrics=len(Metric), further=3 * USD_A_MONTH, **cost)
+    )
+    return _HEAD + "".join(map(_row, ROWS)) + tail
+
+
+def _row(row: AlarmRow) -> str:
+    option = f", `{row.option}`" if row.option else ""
+    name = f"`{_PREFIXES[row.stack]}-{row.name}`"
+    runbook = Path(row.runbook_path)
+    link = f"[{runbook.stem}](runbooks/{runbook.name})"
+    cells = (name, f"`{row.metric}`", f"{row.threshold}{option}", row.period, row.meaning, row.team.value, link)
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _wrapped(text: str) -> str:
+    """Wraps the lines of paragraphs, whose length depends on the values in them."""
+    return (
+        "\n\n".join(
+            paragraph
+            if paragraph.lstrip().startswith(("|", "#"))
+            else textwrap.fill(paragraph, 100, break_on_hyphens=False)
+            for paragraph in text.rstrip("\n").split("\n\n")
+        )
+        + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
