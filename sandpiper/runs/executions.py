@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_stepfunctions.type_defs import DescribeExecutionOutputTypeDef, ExecutionListItemTypeDef
 
+RUN_BATCH = "run-batch"
+"""The workflow whose results are objects in S3."""
 RUNNING = "RUNNING"
 SUCCEEDED = "SUCCEEDED"
 STATUSES = (RUNNING, SUCCEEDED, "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE")

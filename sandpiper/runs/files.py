@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 from sandpiper.downloads import SavedFile, download_files
 from sandpiper.errors import CliError
+from sandpiper.runs.executions import RUN_BATCH
 from sandpiper.runs.records import read_records, recorded_results
+from sandpiper_contract.run import Run
+from sandpiper_contract.settings import RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,12 +59,18 @@ def download_run(
         overwrite: whether to replace existing files in the folder that no earlier run has saved.
 
     Raises:
-        CliError: The execution is running, has no result, or its records cannot be read.
+        CliError: The execution is running, is a batch, has no result, or its records cannot be read.
     """
     if execution.is_running:
         raise CliError(
             f"{execution.arn} is running; allowed: an execution that has ended. Wait for it with "
             f"`sandpiper runs show --follow {execution.name}`"
+        )
+    if execution.workflow == RUN_BATCH:
+        folder = f"s3://{deployment.bucket}/{deployment.prefix}/{RUNS}/{Run(execution.arn).execution_key}/"
+        raise CliError(
+            f"{execution.arn} is a batch, whose results and files are objects below {folder}; download them with "
+            f"`aws s3 cp --recursive {folder} {out}`"
         )
     if not execution.results:
         execution = replace(execution, results=recorded_results(read_records(session, deployment, execution.arn)))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from code_runner.agentcore.boto_clients import AwsClients
 from code_runner.agentcore.concurrency import map_concurrently
 from code_runner.agentcore.service_errors import storage_errors
+from code_runner.batches.batch_folder import ITEMS_STATE
 from code_runner.execution_sessions import is_record
 from code_runner.idempotency.stored_record import Status, StoredRecord, read_record
 from sandpiper.errors import CliError
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 MAX_OBJECTS = 10_000
 """The number of objects of an execution that are searched for records. A batch has millions."""
+ITEMS = f"{ITEMS_STATE}/"
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class StateRecord:
 def read_records(session: boto3.Session, deployment: Deployment, execution: str) -> list[StateRecord]:
     """Returns the records of an execution, given by its ARN, in the order in which its states were entered.
 
+    Those of the items of a batch are not read.
+
     Raises:
         CliError: A record cannot be read.
     """
@@ -76,7 +80,7 @@ def read_records(session: boto3.Session, deployment: Deployment, execution: str)
         with storage_errors("listing the records of the execution", f"s3://{deployment.bucket}/{folder}"):
             pages = s3.get_paginator("list_objects_v2").paginate(Bucket=deployment.bucket, Prefix=folder)
             keys = (item.get("Key", "").removeprefix(folder) for page in pages for item in page.get("Contents", []))
-            found = [key for key in islice(keys, MAX_OBJECTS) if is_record(key)]
+            found = [key for key in islice(keys, MAX_OBJECTS) if is_record(key) and not key.startswith(ITEMS)]
         stored = map_concurrently(lambda key: read_record(s3, S3Object(deployment.bucket, folder + key)).record, found)
     except RunError as error:
         raise CliError(f"{error}; required: s3:ListBucket and s3:GetObject below {folder}") from None

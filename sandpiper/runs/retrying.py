@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 from sandpiper.aws_errors import aws_errors_as_cli_errors
 from sandpiper.errors import CliError
+from sandpiper.plan.lines import count_of
+from sandpiper.runs.batch_retry import read_failed_items, request_for
+from sandpiper.runs.executions import RUN_BATCH
 from sandpiper.runs.records import read_records
 
 if TYPE_CHECKING:
@@ -33,7 +36,7 @@ NOT_RUN = (
 def retry_execution(
     session: boto3.Session, deployment: Deployment, execution: Execution, *, runs_code_again: bool
 ) -> tuple[str, str]:
-    """Starts a new execution with the same input. Returns its ARN, and why the code may run again.
+    """Starts a new execution with the same input; of a batch, with its failed items. Returns its ARN, and the reason.
 
     Args:
         session: the credentials.
@@ -50,22 +53,42 @@ def retry_execution(
             f"{execution.arn} is running; allowed: an execution that has ended. Stop it with "
             f"`sandpiper runs stop {execution.name}`"
         )
+    if execution.workflow == RUN_BATCH:
+        return _retry_batch(session, deployment, execution, runs_code_again=runs_code_again)
     if has_not_run(session, deployment, execution):
         reason = f"the code of the earlier run has not run: it failed with {execution.error} before"
     elif runs_code_again:
         reason = "the code runs again, as requested with --yes"
     else:
-        ended = execution.error or execution.status
-        raise CliError(
-            f"the code of {execution.arn} may have run ({ended}), and a new execution runs it again; look for its "
-            "effects, such as files and calls to other services, and add --yes if it may run twice"
-        )
-    arn = deployment.workflows[execution.workflow]
+        raise CliError(_may_have_run(f"the code of {execution.arn}", execution.error or execution.status))
+    return _start(session, deployment, execution, execution.request), reason
+
+
+def _retry_batch(
+    session: boto3.Session, deployment: Deployment, execution: Execution, *, runs_code_again: bool
+) -> tuple[str, str]:
+    failed = read_failed_items(session, deployment, execution)
+    count = count_of(len(failed.errors), "failed item")
+    may_have_run = sorted(set(failed.errors.values()) - set(NOT_RUN))
+    if may_have_run and not runs_code_again:
+        raise CliError(_may_have_run(f"the code of {count} of {execution.arn}", ", ".join(may_have_run)))
+    request = request_for(failed, session, deployment, execution.request)
+    how = "runs again, as requested with --yes" if may_have_run else "has not run"
+    return _start(session, deployment, execution, request), f"{count}, whose code {how}"
+
+
+def _may_have_run(code: str, ended: str) -> str:
+    return (
+        f"{code} may have run ({ended}), and a new execution runs it again; look for its effects, such as files and "
+        "calls to other services, and add --yes if it may run twice"
+    )
+
+
+def _start(session: boto3.Session, deployment: Deployment, execution: Execution, request: object) -> str:
     with aws_errors_as_cli_errors("states:StartExecution"):
-        started = session.client("stepfunctions").start_execution(
-            stateMachineArn=arn, name=str(uuid.uuid4()), input=json.dumps(execution.request)
-        )
-    return started["executionArn"], reason
+        return session.client("stepfunctions").start_execution(
+            stateMachineArn=deployment.workflows[execution.workflow], name=str(uuid.uuid4()), input=json.dumps(request)
+        )["executionArn"]
 
 
 def has_not_run(session: boto3.Session, deployment: Deployment, execution: Execution) -> bool:

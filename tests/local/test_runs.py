@@ -39,10 +39,10 @@ def failed(deployed: object, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     return arn, run
 
 
-def start(product: Product, **request: Any) -> str:
+def start(product: Product, workflow: str = "run-code", **request: Any) -> str:
     """Starts an execution as an application does, and waits for its end. Returns its ARN."""
     workflows: Any = product.session.client("stepfunctions")
-    machine = product.deployment.run_code_arn
+    machine = product.deployment.workflows[workflow]
     arn = workflows.start_execution(stateMachineArn=machine, input=json.dumps(request))["executionArn"]
     until = time.monotonic() + PATIENCE_SECONDS
     while workflows.describe_execution(executionArn=arn)["status"] == "RUNNING":
@@ -186,6 +186,26 @@ def test_an_approval_is_answered_once(product: Product, tmp_path: Path) -> None:
     files = sandpiper("runs", "files", name, "--out", tmp_path)
     assert files.returncode == 0, files.stderr
     assert [(tmp_path / f"step-{number}" / "c.txt").read_text() for number in (0, 1)] == ["0", "1"]
+
+
+def test_only_the_failed_items_of_a_batch_are_repeated(product: Product) -> None:
+    bucket, prefix = product.deployment.bucket, product.deployment.prefix
+    key = f"{prefix}/inputs/{uuid.uuid4()}.jsonl"
+    product.session.client("s3").put_object(Bucket=bucket, Key=key, Body=b'{"n": 1}\n{"n": 0}\n{"n": 2}\n')
+    code = "import json; print(6 / json.load(open('item.json'))['n'])"
+    batch = start(
+        product,
+        workflow="run-batch",
+        items={"location": f"s3://{bucket}/{key}", "format": "jsonl"},
+        request={"code": code, "failOnError": True, "outputs": {"paths": []}},
+    )
+    refused = sandpiper("runs", "retry", batch)
+    assert (refused.returncode, "the code of 1 failed item of" in refused.stderr) == (2, True), refused.stderr
+    retried = sandpiper("runs", "retry", batch, "--yes")
+    assert retried.returncode == 0, retried.stderr
+    again = json.loads(sandpiper("runs", "show", retried.stdout.strip(), "--follow", "--json").stdout)
+    assert (again["output"]["summary"]["count"], again["output"]["summary"]["failed"]) == (1, 1)
+    assert again["estimatedUsd"] > 0
 
 
 @pytest.mark.usefixtures("product")

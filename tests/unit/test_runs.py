@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from sandpiper.deployment import Deployment
 from sandpiper.errors import CliError
 from sandpiper.runs.as_json import run_json
 from sandpiper.runs.executions import Execution, from_description
+from sandpiper.runs.files import download_run
 from sandpiper.runs.finding import find_execution
 from sandpiper.runs.follow import new_text, progress_lines
 from sandpiper.runs.history import last_output, steps_of
@@ -31,6 +33,7 @@ from sandpiper_contract.errors import ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from sandpiper.runs.history import Step
 
@@ -312,6 +315,15 @@ def test_the_most_recent_of_thousands_of_executions_are_read_page_by_page(limit:
     assert len(found) == limit
     assert archive.calls.count("ListExecutions") == pages + 1
     assert archive.calls.count("DescribeExecution") == limit
+
+
+def test_the_files_of_a_batch_are_named_and_not_downloaded(tmp_path: Path) -> None:
+    batch = replace(described(stopDate=START), workflow="run-batch")
+    session = boto3.Session("key", "secret", region_name="eu-west-1")
+    with pytest.raises(
+        CliError, match=r"below s3://data/tenants/claims/runs/sandpiper-prod-claims-run-code/daily-1/; "
+    ):
+        download_run(session, DEPLOYMENT, batch, tmp_path, print)
 
 
 def test_a_time_is_shown_in_utc() -> None:

@@ -31,7 +31,7 @@ def retry(
     tenant: Annotated[str | None, TENANT] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the new execution as JSON.")] = False,
 ) -> None:
-    """Start a new execution with the same input, and print its ARN.
+    """Start a new execution with the same input, or of a batch with its failed items, and print its ARN.
 
     The code runs again. Without --yes, this is refused unless the code of the earlier run certainly did not run.
     """
