@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tests.support.product import Product
 
 
-pytestmark = pytest.mark.skipif(ON_AWS, reason="it needs the workflows of environments/local.yaml, and injects faults")
+embedded_only = pytest.mark.skipif(ON_AWS, reason="it injects faults, or writes records as the session function does")
 
 PATIENCE_SECONDS = 120
 START = "StartCodeInterpreterSession"
@@ -306,6 +306,7 @@ def test_more_failures_in_shared_sessions_than_tolerated_fail_the_batch_after_it
     assert batch.errors() == {1: "CodeFailed", 3: "CodeFailed"}
 
 
+@embedded_only
 def test_items_with_faults_and_throttling(batches: Batches, faults: FaultInjector) -> None:
     faults.inject(
         Rule("session_dies", "executeCode", calls=(20,)),
@@ -352,6 +353,7 @@ def test_a_stopped_batch_has_the_results_of_what_ran_and_lists_the_rest(batches:
     assert batches.product.live_sessions() == []
 
 
+@embedded_only
 def test_results_larger_than_a_part_are_written_in_several_invocations(batches: Batches) -> None:
     deployment = batches.product.deployment
     tenant = TenantConfig(deployment.interpreters, deployment.bucket, deployment.prefix)
