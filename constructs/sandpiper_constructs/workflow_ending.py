@@ -36,12 +36,12 @@ def expression(text: str) -> str:
     return f"{{% {' '.join(text.split())} %}}"
 
 
-def failed(scope: Construct, cause: str = "$failure.Cause") -> sfn.Fail:
+def failed(scope: Construct, cause: str = "$exists($failure.Cause) ? $failure.Cause : ''") -> sfn.Fail:
     """Creates the state that fails the execution with the variable `failure`.
 
     Args:
         scope: parent construct.
-        cause: a JSONata expression for the cause.
+        cause: a JSONata expression for the cause. Default: the cause of the error, which a timeout does not have.
     """
     return sfn.Fail.jsonata(
         scope,

@@ -82,7 +82,7 @@ def batch(scope: Construct, session_function: SessionFunction) -> sfn.IChainable
         "Failed",
         comment="Fails with the first error",
         error="{% $failure.Error %}",
-        cause="{% $failure.Cause %}",
+        cause="{% $exists($failure.Cause) ? $failure.Cause : '' %}",
     )
     items.add_catch(close_failed, errors=["States.ALL"], assign={"failure": "{% $states.errorOutput %}"})
     close_failed.add_catch(failed, errors=["States.ALL"])

@@ -60,7 +60,7 @@ def long_command(scope: Construct, session_function: SessionFunction) -> sfn.ICh
         "Failed",
         comment="Fails with the first error",
         error="{% $failure.Error %}",
-        cause="{% $failure.Cause %}",
+        cause="{% $exists($failure.Cause) ? $failure.Cause : '' %}",
     )
     start.add_catch(failed, errors=["States.ALL"], assign=failure)
     poll.add_catch(stop, errors=["States.ALL"], assign=failure)

@@ -64,7 +64,7 @@ def one_session(scope: Construct, session_function: SessionFunction) -> sfn.ICha
         "Failed",
         comment="Fails with the first error",
         error="{% $failure.Error %}",
-        cause="{% $failure.Cause %}",
+        cause="{% $exists($failure.Cause) ? $failure.Cause : '' %}",
     )
     close_failed.add_catch(failed, errors=["States.ALL"])
     close_failed.next(failed)

@@ -185,7 +185,9 @@ class SimulatedFunction:
 
 
 def _cause(error: str, message: str) -> str:
-    """Returns the cause of an error: JSON from the session function, text from Step Functions."""
+    """Returns the cause of an error: JSON from the session function, text from Step Functions, none of a timeout."""
+    if error == "States.Timeout":
+        return ""
     if error not in ERRORS:
         return message
     return json.dumps({"errorMessage": message, "errorType": error, "stackTrace": []})

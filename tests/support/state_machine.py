@@ -117,7 +117,7 @@ class StateMachine:
                     self.now += 2 ** attempts[index]
                     continue
                 index = _matching(state.get("Catch", []), error.name)
-                output = {"Error": error.name, "Cause": error.cause}
+                output = {"Error": error.name, **({"Cause": error.cause} if error.cause else {})}
                 if index is None:
                     self.error = (error.name, error.cause)
                     return None, None
