@@ -354,6 +354,23 @@ def test_a_stopped_batch_has_the_results_of_what_ran_and_lists_the_rest(batches:
 
 
 @embedded_only
+def test_a_redrive_runs_the_items_that_have_not_run_and_writes_the_results_again(
+    batches: Batches, faults: FaultInjector
+) -> None:
+    faults.inject(Rule("error", START, code="AccessDeniedException", calls=(2,)))
+    code = "import json, uuid; print(json.load(open('item.json'))['n'], uuid.uuid4())"
+    failed = batches.run([{"n": number} for number in range(4)], code, toleratedFailures=0, maxConcurrency=1)
+    faults.clear()
+    assert (failed.status, failed.error) == ("FAILED", "States.ExceedToleratedFailureThreshold")
+    assert failed.errors() == {1: "AccessDenied", 2: "NotStarted", 3: "NotStarted"}
+    boto3.client("stepfunctions").redrive_execution(executionArn=failed.execution)
+    redriven = batches.wait(failed.execution)
+    assert (redriven.status, redriven.errors()) == ("SUCCEEDED", {})
+    assert [stdout and stdout.split()[0] for stdout in redriven.stdouts()] == ["0", "1", "2", "3"]
+    assert redriven.stdouts()[0] == failed.stdouts()[0], "the first item does not run again"
+
+
+@embedded_only
 def test_results_larger_than_a_part_are_written_in_several_invocations(batches: Batches) -> None:
     deployment = batches.product.deployment
     tenant = TenantConfig(deployment.interpreters, deployment.bucket, deployment.prefix)

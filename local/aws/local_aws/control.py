@@ -39,8 +39,7 @@ DIFFERENCES = (
     "path that selects no number, and input that is not JSON or exceeds 256 KiB",
     "Step Functions runs a branch or an item to its end after another one has failed, runs an express execution "
     "exactly once, and has no events of Lambda functions, branches and items in the history",
-    "a Distributed Map ignores ResultWriter, its output has no child executions that failed, and RedriveExecution is "
-    "not supported",
+    "a Distributed Map ignores ResultWriter, and its output has no child executions that failed",
     "Lambda accepts a synchronous request of more than 6 MB, which AWS rejects; larger responses fail as on AWS",
     "CloudFormation applies these properties of a bucket: encryption, lifecycle, logging, ownership, tags, versioning, "
     "CORS, notifications, website and public access block; access logs are not delivered and objects do not expire",
