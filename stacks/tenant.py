@@ -26,6 +26,7 @@ from sandpiper_constructs.run_command_workflow import RunCommandWorkflow
 from sandpiper_constructs.run_session_workflow import RunSessionWorkflow
 from sandpiper_constructs.session_function import BatchLimits, SessionFunction, interpreter_ids
 from sandpiper_constructs.session_stopper import SessionStopper
+from sandpiper_constructs.session_sweep import SessionSweep
 from sandpiper_constructs.workflow_access import ReaderAccess, StarterAccess
 from sandpiper_contract import settings
 from stacks.data_key import import_own_key
@@ -119,6 +120,13 @@ class TenantStack(cdk.Stack):
             for name, create in _workflow_constructs(environment, folder).items()
             if name in tenant.deployed_workflows
         }
+        SessionSweep(
+            self,
+            "SessionSweep",
+            session_function=session_function,
+            interpreters=interpreters,
+            workflows=[*workflows.values()],
+        )
         others = {name: workflow for name, workflow in workflows.items() if name != RUN_CODE}
         alarms = TenantAlarms(
             self,

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 CACHE = Path("build")
 BOTOCORE_DATA = ("botocore", "data")
-SERVICES = ("bedrock-agentcore", "s3", "sts")
+SERVICES = ("bedrock-agentcore", "s3", "stepfunctions", "sts")
 """Services whose botocore models are included. The models of all services are 30 MB."""
 COMPILED_SUFFIXES = frozenset({".so", ".pyd", ".dylib", ".dll"})
 EXCLUDED = (

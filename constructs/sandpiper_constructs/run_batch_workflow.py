@@ -117,7 +117,6 @@ class RunBatchWorkflow(SessionWorkflow):
             stop_handling=StopHandling(
                 operation="finish_batch",
                 request={"stopped": True},
-                statuses=("FAILED", "ABORTED", "TIMED_OUT"),
                 child_executions=False,
             ),
             log_retention=log_retention,

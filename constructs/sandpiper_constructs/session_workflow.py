@@ -63,18 +63,18 @@ https://docs.aws.amazon.com/step-functions/latest/apireference/API_EncryptionCon
 
 @dataclass(frozen=True, kw_only=True)
 class StopHandling:
-    """What happens when an execution ends without a Catch: an event is sent to the session function.
+    """What happens when an execution does not succeed: an event is sent to the session function.
 
     Attributes:
         operation: the operation; its run has the execution.
-        request: the request of the operation.
+        request: the request of the operation. A value that begins with `$.` is a path in the status event.
         statuses: the statuses of executions.
         child_executions: whether this includes executions of a Distributed Map.
     """
 
     operation: str = "stop_sessions"
-    request: Mapping[str, Any] = field(default_factory=dict[str, "Any"])
-    statuses: Sequence[str] = ("ABORTED", "TIMED_OUT")
+    request: Mapping[str, Any] = field(default_factory=lambda: {"status": "$.detail.status"})
+    statuses: Sequence[str] = ("FAILED", "TIMED_OUT", "ABORTED")
     child_executions: bool = True
 
 
@@ -102,6 +102,7 @@ class SessionWorkflow(Construct):
     Attributes:
         state_machine: the state machine.
         executions_arn: the ARN pattern of its executions, without child executions of a Distributed Map.
+        all_executions_arns: the ARN patterns of its executions and of their child executions.
         is_express: whether it is an Express state machine, whose executions cause no events.
     """
 
@@ -141,7 +142,7 @@ class SessionWorkflow(Construct):
                 nothing stops the sessions of executions that time out. Default: false, a standard state machine.
             statements: further permissions of the role. Default: none.
             wildcards: the reasons for ARNs with a `*` in them. Default: none.
-            stop_handling: what happens when an execution was stopped or timed out. Default: its sessions are stopped.
+            stop_handling: what happens when an execution does not succeed. Default: its sessions are stopped.
             log_retention: how long execution logs are kept. Default: one month.
             key: KMS key of the definition, of the executions with their input and output, and of the log group. The
                 policy of the key must allow this. Callers need `kms:Decrypt` to read executions. Default: keys of AWS.
@@ -155,6 +156,7 @@ class SessionWorkflow(Construct):
         stack = Stack.of(self)
         # The name instead of an attribute of the resource, so that `sandpiper status` can compare policies.
         self.executions_arn = f"arn:{stack.partition}:states:{stack.region}:{stack.account}:execution:{name}:*"
+        self.all_executions_arns = (self.executions_arn, f"{self.executions_arn.removesuffix(':*')}/*")
         # Step Functions writes to log groups with this prefix without listing them in the resource policy, whose size
         # is limited. https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
         # The name contains the id of the stack: a retained log group of an earlier stack does not block a new one.
@@ -201,16 +203,23 @@ def _stack_uuid() -> str:
 def _handle_stopped_executions(
     scope: Construct, state_machine_arn: str, session_function: SessionFunction, handling: StopHandling
 ) -> None:
-    """Creates a rule for executions that were stopped or timed out, which run no Catch.
+    """Creates a rule for executions that were stopped, timed out or failed.
+
+    The first two run no Catch, and an execution can fail without one, or in it. A redrive could continue in an open
+    session only while its lifetime lasts, for which every failed execution would be billed.
 
     Executions of a Distributed Map have the name of the Map after the state machine's ARN and a slash.
     https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
     """
-    execution = {"execution": events.EventField.from_path("$.detail.executionArn")}
+    run = {"execution": events.EventField.from_path("$.detail.executionArn")}
+    request = {
+        name: events.EventField.from_path(value) if str(value).startswith("$.") else value
+        for name, value in handling.request.items()
+    }
     rule = events.Rule(
         scope,
         "Stopped",
-        description="Stops the sessions of executions that were stopped or timed out",
+        description="Stops the sessions of executions that failed, were stopped or timed out",
         event_pattern=events.EventPattern(
             source=["aws.states"],
             detail_type=["Step Functions Execution Status Change"],
@@ -223,9 +232,7 @@ def _handle_stopped_executions(
             },
         ),
     )
-    event = events.RuleTargetInput.from_object(
-        {"operation": handling.operation, "run": execution, "request": dict(handling.request)}
-    )
+    event = events.RuleTargetInput.from_object({"operation": handling.operation, "run": run, "request": request})
     accept(rule, {EVENT_QUEUE: "EventBridge retries for 24 hours, longer than any session lives."})
     rule.add_target(cast("events.IRuleTarget", targets.LambdaFunction(session_function.function, event=event)))
 

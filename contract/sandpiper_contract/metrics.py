@@ -25,3 +25,7 @@ class Metric(StrEnum):
     SESSIONS_NOT_STOPPED = "SessionsNotStopped"
     ACCESS_DENIED = "AccessDenied"
     """Runs to which AgentCore or S3 denied access."""
+    SESSIONS_STOPPED = "SessionsStopped"
+    """Live sessions of an execution that failed, was stopped or timed out."""
+    SESSIONS_SWEPT = "SessionsSwept"
+    """Live sessions that only the hourly sweep found after their execution had ended."""

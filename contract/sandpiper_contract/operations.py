@@ -30,6 +30,7 @@ OPERATIONS: dict[str, Operation] = {
     "close_session": Operation(requests.CloseSession, results.ClosedSession),
     "collect_files": Operation(requests.CollectFiles, results.CollectedFiles),
     "stop_sessions": Operation(requests.StopSessions, results.StoppedSessions),
+    "sweep_sessions": Operation(requests.SweepSessions, results.StoppedSessions),
     "prepare_batch": Operation(batches.RunBatch, batches.PreparedBatch),
     "run_items": Operation(batches.RunItems, batches.ItemsState),
     "finish_batch": Operation(batches.FinishBatch, batches.BatchState),

@@ -26,6 +26,7 @@ SESSION_TIMEOUT_SECONDS = (60, 28_800)
 """Minimum and maximum, as in the workflow connector. The service itself accepts 1 to 28,800 s."""
 DEFAULT_SESSION_TIMEOUT_SECONDS = 300
 DEFAULT_MAX_SESSION_TIMEOUT_SECONDS = 3_600
+MAX_WORKFLOWS = 100
 """Maximum lifetime that a request can set for sessions of an interpreter that configures none. A forgotten session is
 billed for at most an hour."""
 DEFAULT_COMMAND_TIMEOUT_SECONDS = 3_600
@@ -247,7 +248,25 @@ class CollectFiles(Record):
 
 @record(kw_only=True)
 class StopSessions(Record):
-    """Stops all sessions of the execution in `run`. Send it when the execution was stopped or has timed out."""
+    """Stops all sessions of the execution in `run`. Send it when the execution has failed, was stopped or timed out."""
+
+    status: Annotated[
+        str | None,
+        Choice(("FAILED", "TIMED_OUT", "ABORTED")),
+        "How the execution has ended. When it failed, no state is about to start a session, and the call takes less "
+        "time.",
+    ] = None
+
+
+@record(kw_only=True)
+class SweepSessions(Record):
+    """Stops the sessions of all executions that have ended. Sessions that are younger than 16 minutes stay."""
+
+    workflows: Annotated[
+        tuple[str, ...],
+        ListOf(Text(2048), MAX_WORKFLOWS),
+        "ARNs of state machines. Sessions of other executions, and of callers outside of workflows, stay.",
+    ]
 
 
 StartRequest = RunCode | RunCommand | StartCommand | OpenSession

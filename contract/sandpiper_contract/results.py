@@ -116,7 +116,7 @@ class ClosedSession(Record):
 
 @record
 class StoppedSessions(Record):
-    """The stopped sessions of an execution."""
+    """The stopped sessions of executions that have ended."""
 
     session_ids: Annotated[
         tuple[str, ...], ListOf(Text(255), MAX_SKIPPED), "The sessions that this call ended. Others had already ended."

@@ -45,8 +45,12 @@ def stop_sessions_of(
     clients: Clients,
     deadline: Deadline,
     on_stop_failed: Callable[[str, RunError], None],
+    *,
+    may_start: bool = True,
 ) -> tuple[str, ...]:
     """Stops all sessions of the run's execution and returns the ids of those that were live.
+
+    Without `may_start`, the states of the execution have ended, so that none is about to write its first record.
 
     `on_stop_failed` is called for each session that could not be stopped, with the last error.
 
@@ -69,7 +73,7 @@ def stop_sessions_of(
             except RunError as error:
                 failed[session] = error
         starting = any(record.status is Status.CLAIMED for record in records)
-        if time.monotonic() + POLL_INTERVAL_SECONDS > until or (reading and not starting):
+        if time.monotonic() + POLL_INTERVAL_SECONDS > until or ((reading or not may_start) and not starting):
             break
     for session, error in failed.items():
         on_stop_failed(session.session_id, error)

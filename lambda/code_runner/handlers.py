@@ -24,6 +24,8 @@ from sandpiper_contract import settings
 from sandpiper_contract.errors import CodeFailed, RunError, ServiceFault, Throttled
 from sandpiper_contract.events import Event
 from sandpiper_contract.metrics import ERROR_DIMENSION, FAILED_RUNS, NAMESPACE, Metric
+from sandpiper_contract.requests import SweepSessions
+from sandpiper_contract.results import StoppedSessions
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -43,6 +45,8 @@ TENANT = TenantConfig(
     max_batch_concurrency=BATCH_LIMITS.get("maxConcurrency"),
     seconds_between_calls=BATCH_LIMITS.get("secondsBetweenCalls", 0.0),
 )
+STOPPED_METRICS = {"stop_sessions": Metric.SESSIONS_STOPPED, "sweep_sessions": Metric.SESSIONS_SWEPT}
+"""The metric for the number of sessions that an operation has stopped."""
 CLIENTS = AwsClients()
 # During initialisation, because Lambda provides more CPU then than in the first call.
 CLIENTS.warm_up()
@@ -86,6 +90,8 @@ def run_operation(event: dict[str, Any], context: LambdaContext) -> dict[str, ob
         raise _without_traceback(fault) from None
     response = result.to_json()
     _count(Metric.PROGRAMS_FAILED, int(response.get("exitCode", 0) != 0))
+    if isinstance(result, StoppedSessions):
+        _count(STOPPED_METRICS[event["operation"]], len(result.session_ids))
     names = ("exitCode", "executionTimeMs", "status")
     logger.info("run done", extra={name: response[name] for name in names if name in response})
     return response
@@ -103,6 +109,10 @@ def _perform(raw: dict[str, Any], context: LambdaContext) -> Record:
         on_files_collected=_on_files_collected,
     )
     request = event.typed_request()
+    if isinstance(request, SweepSessions):
+        from code_runner.session_sweep import sweep_sessions
+
+        return sweep_sessions(request, operations, CLIENTS.executions)
     if hasattr(operations, event.operation):
         return getattr(operations, event.operation)(request)
     from code_runner.batches.batch_operations import BatchOperations  # imported here to keep cold starts fast

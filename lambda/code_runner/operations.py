@@ -211,11 +211,18 @@ class Operations:
         interpreter_id = self.tenant.interpreter_id(handle.interpreter)
         return results.ClosedSession(stop_session(self.clients, interpreter_id, handle.session_id))
 
-    def stop_sessions(self, request: requests.StopSessions) -> results.StoppedSessions:  # noqa: ARG002 - has no fields
+    def stop_sessions(self, request: requests.StopSessions) -> results.StoppedSessions:
         """Stops the sessions of the execution in `run`. This is idempotent by nature and needs no record."""
         from code_runner.execution_sessions import stop_sessions_of  # imported here to keep cold starts fast
 
-        stopped = stop_sessions_of(self.run, self.tenant, self.clients, self.work_deadline, self.on_stop_failed)
+        stopped = stop_sessions_of(
+            self.run,
+            self.tenant,
+            self.clients,
+            self.work_deadline,
+            self.on_stop_failed,
+            may_start=request.status != "FAILED",
+        )
         return results.StoppedSessions(stopped)
 
     def collect_files(self, request: requests.CollectFiles) -> results.CollectedFiles:

@@ -147,6 +147,12 @@ def stop_sessions(product: Product) -> None:
     invoke(product, {"operation": "stop_sessions", "run": {"execution": str(uuid.uuid4())}, "request": {}})
 
 
+def sweep_sessions(product: Product) -> None:
+    """Looks for sessions of executions that have ended, as every hour."""
+    request = {"workflows": [product.deployment.run_code_arn]}
+    invoke(product, {"operation": "sweep_sessions", "run": {"execution": "sweep"}, "request": request})
+
+
 def invoke(product: Product, event: Mapping[str, Any]) -> None:
     """Sends an event to the session function. Raises CliError for its error."""
     client = product.session.client("lambda")
@@ -201,6 +207,10 @@ USES: Mapping[Permission, tuple[Callable[[Product], None], str]] = {
         r"^AccessDenied: .*not authorized to perform: bedrock-agentcore:InvokeCodeInterpreter on resource: arn:",
     ),
     Permission(SESSION_FUNCTION, "bedrock-agentcore:StopCodeInterpreterSession"): (run_and_end, "^1 session stayed"),
+    Permission(SESSION_FUNCTION, "bedrock-agentcore:ListCodeInterpreterSessions"): (
+        sweep_sessions,
+        r"^AccessDenied: .*not authorized to perform: bedrock-agentcore:ListCodeInterpreterSessions on resource: arn:",
+    ),
     Permission(SESSION_FUNCTION, "s3:GetObject", "inputs"): (
         run_with_input,
         r"^StorageError: .*: the object does not exist or this role cannot read it;",
@@ -236,6 +246,9 @@ NOT_USED_HERE = {
     "Lambda writes the log of the function with them; MiniStack needs none": [
         Permission(SESSION_FUNCTION, "logs:CreateLogStream"),
         Permission(SESSION_FUNCTION, "logs:PutLogEvents"),
+    ],
+    "the sweep describes executions whose sessions are older than 16 minutes": [
+        Permission(SESSION_FUNCTION, "states:DescribeExecution"),
     ],
     "a failed upload is aborted with it; otherwise, the lifecycle of the bucket aborts it a day later": [
         Permission(SESSION_FUNCTION, "s3:AbortMultipartUpload", "runs"),

@@ -57,6 +57,7 @@ GROUPS = {
         "test_runs_in_workflows",
         "test_sandbox_role",
         "test_service_roles",
+        "test_session_clean_up",
     ),
 }
 """The modules of tests/local that share session fixtures, by group."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import boto3
     from mypy_boto3_bedrock_agentcore import BedrockAgentCoreClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_stepfunctions import SFNClient
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 10
@@ -32,6 +33,11 @@ KEEPALIVE_OPTIONS = tuple(
 """NAT gateways and firewalls drop connections that are idle for minutes (350 s on AWS), and a connection that waits for
 code is idle. The kernel's default is a probe after two hours.
 https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html#nat-gateway-troubleshooting-timeout"""
+_RETRYING = Config(
+    connect_timeout=CONNECT_TIMEOUT_SECONDS,
+    read_timeout=READ_TIMEOUT_SECONDS,
+    retries={"mode": "standard", "total_max_attempts": 3},
+)
 
 
 class Clients(Protocol):
@@ -86,18 +92,18 @@ class AwsClients:
         return self._retrying_clients[1]
 
     @cached_property
+    def executions(self) -> SFNClient:
+        """The client that describes executions."""
+        return self._create("stepfunctions", config=_RETRYING)
+
+    @cached_property
     def _retrying_clients(self) -> tuple[BedrockAgentCoreClient, S3Client]:
-        config = Config(
-            connect_timeout=CONNECT_TIMEOUT_SECONDS,
-            read_timeout=READ_TIMEOUT_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": 3},
-        )
         # By default, botocore signs links for us-east-1 and other old Regions with version 2, which does not cover
         # added parameters and cannot open objects encrypted with KMS. It also signs them for the bucket's global host
         # name, which S3 redirects or rejects outside us-east-1 (botocore.signers, _should_use_global_endpoint;
         # https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html).
-        signing = config.merge(Config(signature_version="s3v4", s3={"addressing_style": "virtual"}))
-        return self._create("bedrock-agentcore", config=config), self._create("s3", config=signing)
+        signing = _RETRYING.merge(Config(signature_version="s3v4", s3={"addressing_style": "virtual"}))
+        return self._create("bedrock-agentcore", config=_RETRYING), self._create("s3", config=signing)
 
     def warm_up(self) -> None:
         """Creates the clients that every run needs, which takes tens of milliseconds."""

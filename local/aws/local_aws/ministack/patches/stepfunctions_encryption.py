@@ -9,9 +9,10 @@ nothing and checks neither.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
-from ministack.core.responses import error_response_json
+from ministack.core.responses import error_response_json, json_response
 from ministack.services import stepfunctions
 
 from local_aws.ministack.patches import iam_roles, kms
@@ -30,7 +31,12 @@ READS = (
     "_describe_state_machine",
     "_describe_state_machine_for_execution",
 )
-"""MiniStack's functions for operations that return encrypted data. `includedData` has no effect: they always do."""
+"""MiniStack's functions for operations that return encrypted data."""
+DATA = ("input", "output", "cause", "error", "definition")
+"""What `includedData: METADATA_ONLY` leaves out, for which the caller needs no permission on the key.
+
+https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
+"""
 STARTS = ("_start_execution", "_start_sync_execution")
 
 
@@ -65,6 +71,10 @@ def _with_encryption(operation: Operation) -> Operation:
 
 def _checked(operation: Operation) -> Operation:
     def read(parameters: dict[str, Any]) -> Any:
+        if parameters.get("includedData") == "METADATA_ONLY":
+            status, _, body = response = operation(parameters)
+            metadata = {name: value for name, value in json.loads(body).items() if name not in DATA}
+            return json_response(metadata) if status == 200 else response
         execution: Mapping[str, Any] = stepfunctions._executions.get(parameters.get("executionArn", "")) or {}
         arn = execution.get("stateMachineArn") or parameters.get("stateMachineArn", "")
         record = execution or stepfunctions._state_machines.get(arn) or {}
