@@ -126,8 +126,8 @@ class Alarms(Construct):
         super().__init__(scope, id)
         actions = None if topic_arn is None else [topic_arn]
         self.alarms = [self._alarm(spec, f"{name_prefix}-{spec.name}", actions) for spec in specs]
-        if topic_arn is None:
-            accept(self, {ALARM_ACTION: "No topic is set. The alarm is visible in CloudWatch and its dashboard."})
+        for alarm in self.alarms if topic_arn is None else ():
+            accept(alarm, {ALARM_ACTION: "No topic is set. The alarm is visible in CloudWatch and its dashboard."})
 
     def _alarm(self, spec: AlarmSpec, name: str, actions: list[str] | None) -> cloudwatch.CfnAlarm:
         """Creates an alarm, with the ids of `cloudwatch.Alarm`, which takes twice as long."""
