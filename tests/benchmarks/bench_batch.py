@@ -49,7 +49,7 @@ print(n, uuid.uuid4())
 assert n % 100 != 7
 """
 ITEMS = int(os.environ.get("BATCH_ITEMS", "10000"))
-ISOLATED_ITEMS = int(os.environ.get("BATCH_ISOLATED_ITEMS", "500"))
+ISOLATED_ITEMS = int(os.environ.get("BATCH_ISOLATED_ITEMS", "100"))
 ITEMS_PER_SESSION = 50
 CALLS_PER_ITEM, CALLS_PER_SESSION = 3, 2
 """Without a throttle: write the item, run, collect the files; and start and stop."""

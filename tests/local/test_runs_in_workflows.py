@@ -247,10 +247,15 @@ def test_executions_with_the_same_name_in_two_workflows_are_separate_runs(
 
 
 def documented(function: str) -> dict[str, Any]:
-    """Returns the state machine of docs/workflows.md, which has the states Identify and Run."""
+    """Returns the state machine of docs/workflows.md, which has the states Identify and Run.
+
+    Its states name their language, so that they can be part of machines in JSONPath.
+    """
     shown = (PROJECT / "docs" / "workflows.md").read_text().partition("## Without the CDK\n")[2]
     machine = json.loads(shown.partition("```json\n")[2].partition("```")[0])
     machine["States"]["Run"]["Resource"] = function
+    language = machine.pop("QueryLanguage")
+    machine["States"] = {name: {**state, "QueryLanguage": language} for name, state in machine["States"].items()}
     return machine
 
 
@@ -277,7 +282,7 @@ def test_items_of_a_distributed_map_are_separate_runs(
 ) -> None:
     processor = documented(function)
     processor["ProcessorConfig"] = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
-    del processor["States"]["Run"]["Parameters"]["run"]["item.$"]
+    del processor["States"]["Run"]["Arguments"]["run"]["item"]
     arn = machine({"Each": {"Type": "Map", "ItemProcessor": processor, "End": True}})
     allow_start(job, arn)
     ended = wait_until_ended(job, start(job, arn, [RANDOM] * 3))
@@ -293,12 +298,16 @@ def test_documented_state_machine_runs_in_each_round_of_a_loop(
     del states["Run"]["End"]
     states |= {
         "Identify": states["Identify"],
-        "Run": {**states["Run"], "ResultPath": "$.last", "Next": "Count"},
+        "Run": {
+            **states["Run"],
+            "Output": "{% $merge([$states.input, {'last': $states.result}]) %}",
+            "Next": "Count",
+        },
         "Count": {
             "Type": "Pass",
             "Parameters": {
                 "code.$": "$.code",
-                "run.$": "$.run",
+                "item.$": "$.item",
                 "outputs.$": "States.Format('{}{}', $.outputs, $.last.stdout)",
             },
             "Next": "Again",
