@@ -16,6 +16,7 @@ import cdk_nag
 from aws_cdk import aws_bedrockagentcore as agentcore
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -181,47 +182,20 @@ def tenant_stack(tenant: str) -> None:
 
     function.node.add_dependency(*stopper)
 
-    workflow_logs = logs.LogGroup(stack, "WorkflowLogs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=DESTROY)
-    workflow_role = iam.Role(
-        stack,
-        "WorkflowRole",
-        assumed_by=iam.ServicePrincipal("states.amazonaws.com"),
-        inline_policies={
-            "RunCode": iam.PolicyDocument(
-                statements=[
-                    iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn]),
-                    iam.PolicyStatement(actions=["logs:CreateLogDelivery", "xray:PutTraceSegments"], resources=["*"]),
-                ]
-            )
-        },
-    )
-    acknowledge(workflow_role, "*")
-    run = tasks.LambdaInvoke(
-        stack, "RunCode", lambda_function=function, payload_response_only=True, retry_on_service_exceptions=False
-    )
-    run.add_retry(errors=["Throttled"], interval=cdk.Duration.seconds(2), max_attempts=8)
+    run = task(stack, "RunCode", function)
     run.add_catch(sfn.Fail(stack, "RunFailed", error_path="$.Error", cause_path="$.Cause"))
-    workflow = sfn.StateMachine(
-        stack,
-        "Workflow",
-        definition_body=sfn.DefinitionBody.from_chainable(run),
-        timeout=cdk.Duration.seconds(1_442),
-        role=workflow_role.without_policy_updates(),
-        logs=sfn.LogOptions(destination=workflow_logs, level=sfn.LogLevel.ALL, include_execution_data=False),
-        tracing_enabled=True,
-    )
+    workflow = state_machine(stack, "RunCode", run, function)
+    command = state_machine(stack, "RunCommand", run_command(stack, function), function)
+    sweep = events.Rule(stack, "Sweep", schedule=events.Schedule.rate(cdk.Duration.hours(1)))
+    sweep.add_target(targets.LambdaFunction(function))
     alarms = [
-        cloudwatch.Alarm(stack, "Errors", metric=workflow.metric_failed(), threshold=1, evaluation_periods=1),
-        *(
-            cloudwatch.Alarm(stack, name, metric=run_metric(tenant, name), threshold=1, evaluation_periods=1)
-            for name in RUN_ALARMS
-        ),
-        cloudwatch.Alarm(stack, "TimedOut", metric=workflow.metric_timed_out(), threshold=1, evaluation_periods=1),
-        cloudwatch.Alarm(stack, "Aborted", metric=workflow.metric_aborted(), threshold=1, evaluation_periods=1),
+        cloudwatch.Alarm(stack, name, metric=metric, threshold=1, evaluation_periods=1)
+        for name, metric in {
+            **{name: run_metric(tenant, name) for name in RUN_ALARMS},
+            **workflow_metrics("", workflow),
+            **workflow_metrics("Command", command),
+        }.items()
     ]
-    events.Rule(
-        stack, "Failures", event_pattern=events.EventPattern(source=["aws.states"], detail={"status": ["FAILED"]})
-    )
     dashboard(stack, tenant, workflow, interpreters, alarms)
     for output, value in {
         "RunCodeStateMachineArn": workflow.state_machine_arn,
@@ -232,6 +206,70 @@ def tenant_stack(tenant: str) -> None:
         "DashboardName": "flat",
     }.items():
         cdk.CfnOutput(stack, output, value=value)
+
+
+def workflow_metrics(prefix: str, workflow: sfn.StateMachine) -> dict[str, cloudwatch.Metric]:
+    return {
+        f"{prefix}Errors": workflow.metric_failed(),
+        f"{prefix}TimedOut": workflow.metric_timed_out(),
+        f"{prefix}Aborted": workflow.metric_aborted(),
+    }
+
+
+def task(stack: cdk.Stack, name: str, function: lambda_.Function) -> tasks.LambdaInvoke:
+    run = tasks.LambdaInvoke(
+        stack, name, lambda_function=function, payload_response_only=True, retry_on_service_exceptions=False
+    )
+    run.add_retry(errors=["Throttled"], interval=cdk.Duration.seconds(2), max_attempts=8)
+    return run
+
+
+def run_command(stack: cdk.Stack, function: lambda_.Function) -> sfn.IChainable:
+    start, poll, close = (task(stack, name, function) for name in ("Start", "Poll", "Close"))
+    failed = task(stack, "StopSessions", function).next(sfn.Fail(stack, "CommandFailed"))
+    for each in (start, poll, close):
+        each.add_catch(failed)
+    wait = sfn.Wait(stack, "Wait", time=sfn.WaitTime.duration(cdk.Duration.seconds(5)))
+    ended = sfn.Choice(stack, "Ended").when(sfn.Condition.boolean_equals("$.ended", True), close).otherwise(wait)
+    return task(stack, "Check", function).next(start).next(wait).next(poll).next(ended)
+
+
+def state_machine(
+    stack: cdk.Stack, name: str, definition: sfn.IChainable, function: lambda_.Function
+) -> sfn.StateMachine:
+    workflow_logs = logs.LogGroup(stack, f"{name}Logs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=DESTROY)
+    workflow_role = iam.Role(
+        stack,
+        f"{name}Role",
+        assumed_by=iam.ServicePrincipal("states.amazonaws.com"),
+        inline_policies={
+            name: iam.PolicyDocument(
+                statements=[
+                    iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn]),
+                    iam.PolicyStatement(actions=["logs:CreateLogDelivery", "xray:PutTraceSegments"], resources=["*"]),
+                ]
+            )
+        },
+    )
+    acknowledge(workflow_role, "*")
+    workflow = sfn.StateMachine(
+        stack,
+        f"{name}Workflow",
+        definition_body=sfn.DefinitionBody.from_chainable(definition),
+        timeout=cdk.Duration.seconds(1_442),
+        role=workflow_role.without_policy_updates(),
+        logs=sfn.LogOptions(destination=workflow_logs, level=sfn.LogLevel.ALL, include_execution_data=False),
+        tracing_enabled=True,
+    )
+    for statuses in (["FAILED"], ["FAILED", "ABORTED", "TIMED_OUT"]):
+        rule = events.Rule(
+            stack,
+            f"{name}{len(statuses)}",
+            event_pattern=events.EventPattern(source=["aws.states"], detail={"status": statuses}),
+        )
+        if len(statuses) > 1:
+            rule.add_target(targets.LambdaFunction(function))
+    return workflow
 
 
 def session_stopper(
