@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from tests.support.rules.checkov import CHECKOV
 from tests.support.rules.pack_rules import pack_rules
-from tests.support.rules.review import review, synthesise_included
+from tests.support.rules.review import review, synthesize_included
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -161,7 +161,7 @@ def main() -> None:
     file = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "docs" / "controls.md"
     os.chdir(PROJECT)
     with tempfile.TemporaryDirectory() as folder:
-        file.write_text(page(review(Path(folder), synthesise_included(Path(folder)))))
+        file.write_text(page(review(Path(folder), synthesize_included(Path(folder)))))
 
 
 def page(reviewed: Review) -> str:

@@ -46,19 +46,19 @@ def catalogue() -> dict[str, str]:
     commands = json.loads(CATALOGUE.read_text())["commands"]
     (text,) = [command["printed_text"] for command in commands if command["command"] == "pip list"]
     rows = [line.split() for line in text.splitlines()[2:] if line.strip()]
-    return {normalised(name): version for name, version in rows}
+    return {normalized(name): version for name, version in rows}
 
 
 def pins(name: str) -> dict[str, str]:
     """Returns the versions of the packages in a locked list."""
     versions: dict[str, str] = {}
     for package, version in PIN.findall((LOCKED / f"{name}.txt").read_text()):
-        package = normalised(package)
+        package = normalized(package)
         versions[package] = f"{versions[package]}, {version}" if package in versions else version
     return versions
 
 
-def normalised(name: str) -> str:
+def normalized(name: str) -> str:
     """Returns a package's normalized name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 

@@ -212,7 +212,7 @@ def _write(parts: list[Distribution], compilers: Iterable[str], directory: Path)
             _write_metadata(part, unfinished)
         for compiler in compilers:
             _compile(unfinished, compiler)
-        _normalise(unfinished)
+        _normalize(unfinished)
         try:
             unfinished.rename(directory)
         except OSError:
@@ -278,7 +278,7 @@ def _compile(root: Path, python: str) -> None:
         raise NotBundleable(f"{python} cannot compile the bundle: {output}")
 
 
-def _normalise(root: Path) -> None:
+def _normalize(root: Path) -> None:
     """Sets the same modification time and mode for all files."""
     for path in sorted(root.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import gc
 
-gc.disable()  # objects created during initialisation remain, so there is nothing to collect
+gc.disable()  # objects created during initialization remain, so there is nothing to collect
 
 import json
 import os
@@ -48,9 +48,9 @@ TENANT = TenantConfig(
 STOPPED_METRICS = {"stop_sessions": Metric.SESSIONS_STOPPED, "sweep_sessions": Metric.SESSIONS_SWEPT}
 """The metric for the number of sessions that an operation has stopped."""
 CLIENTS = AwsClients()
-# During initialisation, because Lambda provides more CPU then than in the first call.
+# During initialization, because Lambda provides more CPU then than in the first call.
 CLIENTS.warm_up()
-gc.freeze()  # later collections skip the objects of the initialisation
+gc.freeze()  # later collections skip the objects of the initialization
 gc.enable()
 
 

@@ -45,7 +45,7 @@ NEXT = """
   cdk bootstrap && cdk deploy --all --require-approval never
                                             deploy environments/local.yaml, as the demo did
   sandpiper run examples/bar_chart.py       run your own code through the same workflow
-  cdk synth -c environment=dev              synthesise environments/dev.yaml for an AWS account"""
+  cdk synth -c environment=dev              synthesize environments/dev.yaml for an AWS account"""
 
 
 @dataclass
@@ -124,14 +124,14 @@ def _environment() -> Environment:
 
 
 def _running_synthesis() -> AbstractContextManager[CdkCommand]:
-    """Synthesises the app while the embedded AWS starts: neither needs the other, and each uses one core."""
+    """Synthesizes the app while the embedded AWS starts: neither needs the other, and each uses one core."""
     options = ["--quiet", "--context", "environment=local", "--output", str(ASSEMBLY.resolve())]
     return running_cdk(["synth", *options], PROJECT)
 
 
 def _bootstrap(running: RunningInstance, phases: Phases) -> None:
     with phases.phase("cdk bootstrap") as detail:
-        # Not in the project folder, where the CLI would synthesise the app first, which bootstrapping does not need.
+        # Not in the project folder, where the CLI would synthesize the app first, which bootstrapping does not need.
         cdk(["bootstrap", f"aws://{running.account}/{running.region}"], STATE.path, detail)
 
 

@@ -191,7 +191,7 @@ def _write(scaffold: EnvironmentScaffold, output: Path | None) -> None:
 
 def _next_commands(environment: str, scaffold: EnvironmentScaffold) -> str:
     return (
-        "Next, synthesise the templates, which needs no credentials:\n"
+        "Next, synthesize the templates, which needs no credentials:\n"
         f"  cdk synth --quiet -c environment={environment}\n"
         "and deploy them:\n"
         f"{START_EMBEDDED_AWS if scaffold.is_embedded else ''}"

@@ -1,4 +1,4 @@
-"""Prints the lines of a report in the colours of a terminal."""
+"""Prints the lines of a report in the colors of a terminal."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
     assembly: Annotated[
         Path | None,
-        typer.Option(help="Read the cloud assembly in this folder instead of synthesising.", metavar="DIR"),
+        typer.Option(help="Read the cloud assembly in this folder instead of synthesizing.", metavar="DIR"),
     ] = None,
 ) -> None:
     """Show what cdk deploy would change: stacks, interpreters, sessions, permissions, data, quotas and cost.
@@ -48,12 +48,12 @@ def plan(
         provided: Assembly | None = read_assembly(assembly) if assembly else None
         selected = environments.select_environment(environment, provided)
         with progress(f"reading {selected.name}") as show:
-            synthesised = provided or selected.synthesise(lambda line: show(line[:100]))
-            account = selected.account(synthesised.target)
+            synthesized = provided or selected.synthesize(lambda line: show(line[:100]))
+            account = selected.account(synthesized.target)
             warnings = (*selected.warnings, *existing_trail_problems(account, selected.environment))
             costs = maximum_costs(selected.environment) if selected.environment else None
             stacks = account.stacks(selected.name)
-            found = compare.create_plan(synthesised, stacks, account, selected.quotas, warnings, costs)
+            found = compare.create_plan(synthesized, stacks, account, selected.quotas, warnings, costs)
         if as_json:
             print(json.dumps(found.to_json(), indent=2))
         else:

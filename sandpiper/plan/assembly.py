@@ -72,8 +72,8 @@ def tenant_of(stack: str) -> str | None:
     return None if part in (STORAGE, NETWORK, FLEET) else part
 
 
-def synthesise(file: Path, progress: Callable[[str], None]) -> Assembly:
-    """Synthesises an environment with the pinned CDK CLI.
+def synthesize(file: Path, progress: Callable[[str], None]) -> Assembly:
+    """Synthesizes an environment with the pinned CDK CLI.
 
     Args:
         file: the absolute path of the environment file.
@@ -83,7 +83,7 @@ def synthesise(file: Path, progress: Callable[[str], None]) -> Assembly:
         CliError: The synthesis fails; the message contains the output of the CDK CLI.
     """
     with tempfile.TemporaryDirectory(prefix="sandpiper-plan-") as output:
-        # Stacks that cannot be deployed are synthesised too. `Stack.errors` has the reasons.
+        # Stacks that cannot be deployed are synthesized too. `Stack.errors` has the reasons.
         options = ["--quiet", "--ignore-errors", "-c", f"environment={file}", "--output", output]
         cdk(["synth", *options], PROJECT, progress)
         return read_assembly(Path(output))

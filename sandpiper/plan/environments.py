@@ -59,10 +59,10 @@ class SelectedEnvironment:
             parts.append(STORAGE)
         return name in {stack_name(self.name, part) for part in parts}
 
-    def synthesise(self, progress: Callable[[str], None]) -> Assembly:
-        """Synthesises the environment. Raises CliError when that fails."""
+    def synthesize(self, progress: Callable[[str], None]) -> Assembly:
+        """Synthesizes the environment. Raises CliError when that fails."""
         # The CDK CLI runs in the project folder, where a relative path may name another file.
-        return assembly.synthesise(self.file.resolve(), progress)
+        return assembly.synthesize(self.file.resolve(), progress)
 
     def account(self, target: DeploymentTarget | None = None) -> Account:
         """Returns the account that the environment is deployed to.

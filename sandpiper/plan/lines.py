@@ -1,4 +1,4 @@
-"""Lines of a report, with their indentation and their meaning for the terminal's colours."""
+"""Lines of a report, with their indentation and their meaning for the terminal's colors."""
 
 from __future__ import annotations
 

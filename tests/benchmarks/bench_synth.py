@@ -29,7 +29,7 @@ MAX_GROWTH = 1.3
 
 
 def measurements() -> list[Measurement]:
-    """Synthesises both apps alternately. Raises ValueError if their numbers of resources differ for any type."""
+    """Synthesizes both apps alternately. Raises ValueError if their numbers of resources differ for any type."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         packed = bundle(runtime=SessionFunctionOptions().runtime, cache=folder / "build")
@@ -69,7 +69,7 @@ def _compare(folder: Path, code: Path, size: int, tenants: int, interpreters: in
     resources: dict[str, dict[str, int]] = {}
     for repetition in range(REPETITIONS[size] + 1):
         for name, arguments in scripts.items():
-            cpu_seconds, resources[name] = _synthesise(folder, arguments)
+            cpu_seconds, resources[name] = _synthesize(folder, arguments)
             if repetition:
                 seconds[name].append(cpu_seconds)
     if resources["ours"] != resources["flat"]:
@@ -92,7 +92,7 @@ def _environment(tenants: int, interpreters: int) -> str:
     )
 
 
-def _synthesise(folder: Path, arguments: list[str]) -> tuple[float, dict[str, int]]:
+def _synthesize(folder: Path, arguments: list[str]) -> tuple[float, dict[str, int]]:
     """Returns the CPU seconds of one process with its children, and the number of resources of each type."""
     with tempfile.TemporaryDirectory() as directory:
         # The CDK CLI passes the output folder and the context of cdk.json to an app.

@@ -352,7 +352,7 @@ def test_replacing_the_standard_streams_does_not_break_the_kernel(
     assert failed["stderr"].endswith("ZeroDivisionError: division by zero")
 
 
-def test_concurrent_calls_in_one_session_are_serialised(sessions: Callable[..., Session]) -> None:
+def test_concurrent_calls_in_one_session_are_serialized(sessions: Callable[..., Session]) -> None:
     session, responses = sessions(), list[dict[str, Any]]()
     cell = "import time\nbegun = globals().get('begun', 0) + 1\ntime.sleep(0.05)\nprint(begun)"
     threads = [threading.Thread(target=lambda: responses.append(session.python(cell))) for _ in range(4)]

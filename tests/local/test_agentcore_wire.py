@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Invoke = Callable[..., dict[str, Any]]
 
 CASES = Path(__file__).resolve().parents[1] / "wire"
-COLOUR = re.compile("\x1b\\[[0-9;]*m")
+COLOR = re.compile("\x1b\\[[0-9;]*m")
 
 NOT_COMPARED = {
     "environment_commands_2025_08": "the software installed on the service's machines",
@@ -209,7 +209,7 @@ def test_pip_without_a_network_matches_the_published_response(invoke: Invoke) ->
     published = case("execute_command_pip_install_sandbox_fails")
     response = invoke(published["request"]["name"], published["request"]["arguments"])
     content, expected = response["structuredContent"], published["structuredContent"]
-    lines, expected_lines = COLOUR.sub("", content["stderr"]).splitlines(), expected["stderr"].splitlines()
+    lines, expected_lines = COLOR.sub("", content["stderr"]).splitlines(), expected["stderr"].splitlines()
     assert len(lines) == len(expected_lines)
     assert (lines[0], lines[-2:]) == (
         expected_lines[0],

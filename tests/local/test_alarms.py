@@ -15,7 +15,7 @@ import pytest
 from sandpiper_constructs.alarm_table import ROWS, AlarmStack
 from sandpiper_constructs.template_text import template_text
 from sandpiper_contract.errors import ERRORS
-from tests.support.assemblies import synthesise
+from tests.support.assemblies import synthesize
 from tests.support.rich_environment import RICH
 from tests.support.target import ON_AWS
 
@@ -43,7 +43,7 @@ ALARMS = [name for row in ROWS if (name := f"{STACKS[row.stack]}-{row.name}") no
 
 @pytest.fixture(scope="module")
 def rich(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
-    return synthesise(tmp_path_factory.mktemp("rich"), RICH)
+    return synthesize(tmp_path_factory.mktemp("rich"), RICH)
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,7 @@ def test_printed_commands_make_an_existing_trail_record_the_environment(environm
 @pytest.mark.usefixtures("bootstrapped")
 def test_trail_in_a_template_records_and_can_be_changed(environments: Environments) -> None:
     file = environments.write("traced", "audit: {trail: own}\ninterpreters:\n  run:\n")
-    environments.synthesise(file)
+    environments.synthesize(file)
     resources = environments.template(file, "sandpiper-traced-storage")["Resources"]
     (template,) = (each for each in resources.values() if each["Type"] == "AWS::CloudTrail::Trail")
     template["Properties"]["S3BucketName"] = "logs"

@@ -36,7 +36,7 @@ from charting_agent.server import bedrock, create_app
 from charting_agent.settings import MANAGED_INTERPRETER, MissingSetting, Settings
 from local_agentcore.admin_client import FaultInjector
 from local_agentcore.faults import Rule
-from tests.support.charting_agent import NAME, synthesise
+from tests.support.charting_agent import NAME, synthesize
 from tests.support.project import PROJECT
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def deployed_agent(aws: RunningInstance | None, tmp_path_factory: pytest.TempPat
     """Deploys the agent's stack without the runtime. The settings are the runtime's environment variables."""
     if aws is None:
         pytest.fail("these tests revoke permissions of the agent; allowed: the embedded AWS only")
-    template = synthesise(tmp_path_factory.mktemp("agent"))[NAME].content
+    template = synthesize(tmp_path_factory.mktemp("agent"))[NAME].content
     (runtime,) = (name for name, each in template["Resources"].items() if each["Type"].endswith("::Runtime"))
     properties = template["Resources"].pop(runtime)["Properties"]
     variables: dict[str, Any] = properties["EnvironmentVariables"] | {"ROLE": properties["RoleArn"]}

@@ -22,7 +22,7 @@ from local_aws.settings import ACCOUNT, REGION
 from sandpiper.environment import InvalidEnvironment
 from tests.support import cdk_commands
 from tests.support.checkout import run
-from tests.support.environments import HEAD, Environments, synthesise
+from tests.support.environments import HEAD, Environments, synthesize
 from tests.support.project import PROJECT
 from tests.support.target import ON_AWS
 
@@ -63,15 +63,15 @@ class RequestHandler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        code, body = self._run(**request) if self.path == "/cdk" else self._synthesise(*request)
+        code, body = self._run(**request) if self.path == "/cdk" else self._synthesize(*request)
         self.send_response(code)
         self.end_headers()
         self.wfile.write(body.encode())
 
-    def _synthesise(self, file: str, output: str) -> tuple[int, str]:
+    def _synthesize(self, file: str, output: str) -> tuple[int, str]:
         """Returns the status and the errors of the file."""
         try:
-            synthesise(Path(file), Path(output), {})
+            synthesize(Path(file), Path(output), {})
         except InvalidEnvironment as error:
             return 422, str(error)
         return 200, ""

@@ -90,7 +90,7 @@ def test_record_without_expiry_is_polled_for_a_limited_time(run: OneRun, monkeyp
     assert run.acquire(wait_seconds=600) == Abandoned(run.address.uri, SESSION)
 
 
-def test_request_is_recognised_by_the_fingerprint_of_older_releases(run: OneRun) -> None:
+def test_request_is_recognized_by_the_fingerprint_of_older_releases(run: OneRun) -> None:
     first = run.acquire("old")
     assert isinstance(first, IdempotencyRecord)
     first.complete(result={})

@@ -206,7 +206,7 @@ def existing(aws: RunningInstance) -> Existing:  # noqa: ARG001 - boto3 uses it
 
 @dataclass
 class Stack:
-    """A stack with one interpreter. Each deployment synthesises it again."""
+    """A stack with one interpreter. Each deployment synthesizes it again."""
 
     existing: Existing
     folder: Path

@@ -55,7 +55,7 @@ def plan(code: int, *arguments: str | Path) -> str:
 
 def test_the_plan_reports_changes_before_their_deployment_and_none_after(environments: Environments) -> None:
     def changed(rest: str, code: int = CHANGES) -> str:
-        return plan(code, "--assembly", environments.synthesise(environments.write("planned", rest)))
+        return plan(code, "--assembly", environments.synthesize(environments.write("planned", rest)))
 
     file = environments.write("planned", FIRST)
     text = changed(FIRST)
@@ -89,7 +89,7 @@ def test_the_plan_reports_changes_before_their_deployment_and_none_after(environ
     assert environments.tenant(file, "claims").interpreters["run"] != identifier
     assert "No changes: " in changed(CHANGED, NO_CHANGES)
     assert "There were no differences" in environments.cdk("diff", file)
-    printed = json.loads(plan(NO_CHANGES, "--json", "--assembly", environments.synthesise(file)))
+    printed = json.loads(plan(NO_CHANGES, "--json", "--assembly", environments.synthesize(file)))
     assert printed["hasChanges"] is False
     assert {stack["change"] for stack in printed["stacks"]} == {"unchanged"}
 
@@ -165,7 +165,7 @@ def test_missing_credentials_or_a_missing_region_are_reported(environments: Envi
         "AWS_CONFIG_FILE": str(tmp_path / "none"),
     }
     file = environments.write("signedout", FIRST)
-    assembly = environments.synthesise(file)
+    assembly = environments.synthesize(file)
     process = sandpiper("plan", "--assembly", assembly, variables=no_credentials)
     assert (process.returncode, process.stderr.count("\n")) == (ERROR, 1)
     assert "error: no credentials: sign in" in process.stderr

@@ -26,7 +26,7 @@ from sandpiper.names import SESSION_FUNCTION_ROLE, data_bucket_name, role_name_p
 from sandpiper.plan.deployed import Account
 from sandpiper_contract.bucket_policy import ObjectAccess, customer_key_statement, object_access_statements
 from sandpiper_contract.settings import ACCESS_LOGS_SUFFIX, AUDIT_SUFFIX
-from tests.support.assemblies import synthesise
+from tests.support.assemblies import synthesize
 from tests.support.iam import allow, any_client, document
 from tests.support.source_vpc import check_credentials_are_useless_elsewhere
 from tests.support.stacks import delete, wait_until_settled
@@ -293,7 +293,7 @@ def test_trail_delivers_events_of_an_interpreter_to_its_bucket(tmp_path: Path) -
         "audit": {"trail": "own"},
         "data_bucket": {"retain": False},
     }
-    resources = synthesise(tmp_path, environment)["sandpiper-probe-storage"].content["Resources"]
+    resources = synthesize(tmp_path, environment)["sandpiper-probe-storage"].content["Resources"]
     body = json.dumps({"Resources": resources})
     stack = cloudformation.create_stack(StackName=f"probe-{uuid.uuid4().hex[:8]}", TemplateBody=body)["StackId"]
     control: Any = boto3.client("bedrock-agentcore-control")

@@ -37,7 +37,7 @@ def test_agent_tools_commands_print_their_results(checkout: Path) -> None:
     assert process.stderr.endswith(f"stopped the embedded AWS in {checkout}/.sandpiper/local\n")
 
 
-def test_your_own_account_command_synthesises_the_templates(checkout: Path) -> None:
+def test_your_own_account_command_synthesizes_the_templates(checkout: Path) -> None:
     command = commands("Your own account").splitlines()[0]
     path = f"{checkout}/.venv/bin:{checkout}/node_modules/.bin:{os.environ['PATH']}"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}

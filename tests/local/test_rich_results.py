@@ -61,7 +61,7 @@ def test_a_displayed_image_is_the_only_block(session: Invoke, code: str) -> None
 
 
 def test_images_follow_the_text_in_order(session: Invoke) -> None:
-    code = "for colour in ('red', 'lime'): display(Image.new('RGB', (1, 1), colour))\nprint('text')"
+    code = "for color in ('red', 'lime'): display(Image.new('RGB', (1, 1), color))\nprint('text')"
     text, red, green = run(session, code)
     assert text == {"type": "text", "text": "text"}
     assert red["data"] != green["data"]

@@ -163,7 +163,7 @@ def test_s3_inputs_are_accepted_only_below_the_tenants_inputs_folder(product: Pr
             "sessionTimeoutSeconds is 28801; allowed: .* from 60 to 28,800",
         ),
         ({"code": "1", "inputs": [{"path": "../x", "text": ""}]}, "inputs\\[0\\].path is '../x'; allowed: "),
-        ({"code": "1", "colour": "red"}, "colour is an unknown field; allowed: "),
+        ({"code": "1", "color": "red"}, "color is an unknown field; allowed: "),
         ({"code": "1", "inputs": [{"path": "run", "text": ""}]}, "inputs\\[0\\].path is 'run'; allowed: "),
     ],
 )

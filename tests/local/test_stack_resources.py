@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from local_agentcore.faults import Rule
-from tests.support.assemblies import synthesise
+from tests.support.assemblies import synthesize
 from tests.support.stacks import create, delete, reasons, wait_until_settled
 from tests.support.target import ON_AWS
 
@@ -278,7 +278,7 @@ def test_a_resource_that_a_rollback_cannot_delete_stays_in_the_stack(faults: Fau
 
 def test_a_stack_that_is_created_again_keeps_the_log_group_of_the_first(tmp_path: Path) -> None:
     """Uses the log group of a workflow, as in the template of a tenant."""
-    assembly = synthesise(tmp_path, {"interpreters": {"run": {}}})
+    assembly = synthesize(tmp_path, {"interpreters": {"run": {}}})
     (group,) = (
         each
         for name, each in assembly["sandpiper-one-main"].content["Resources"].items()

@@ -17,7 +17,7 @@ from sandpiper.status.drift import detect_drift
 from sandpiper.status.external.collect import check_external_resources
 from sandpiper.status.external.trust import SERVICE
 from tests.support.account import ACCOUNT, REGION
-from tests.support.assemblies import synthesise
+from tests.support.assemblies import synthesize
 from tests.support.iam import allow, any_client, document, user
 from tests.support.status import DRIFTED, ERROR, IN_SYNC, read_status, status
 
@@ -178,7 +178,7 @@ def existing_bucket(aws: object) -> Generator[str]:  # noqa: ARG001 - it sets th
 def as_deployed(directory: Path, role: str, bucket: str) -> list[DeployedStack]:
     """Returns the stacks of an environment with an existing role and bucket, as if they were deployed."""
     interpreters = {"run": {"execution_role": role}, "own": {}}
-    synthesise(directory, {"interpreters": interpreters, "data_bucket": {"name": bucket}})
+    synthesize(directory, {"interpreters": interpreters, "data_bucket": {"name": bucket}})
     outputs = {"DataBucketName": bucket, "DataPrefix": "tenants/main"}
     return [
         DeployedStack(

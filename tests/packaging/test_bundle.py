@@ -20,7 +20,7 @@ from sandpiper_constructs import bundle as bundling
 from sandpiper_constructs.bundle import Bundle, NotBundleable, bundle, digest_of
 from sandpiper_contract import settings
 from sandpiper_contract.aws import MANAGED_INTERPRETER
-from tests.support.assemblies import synthesise
+from tests.support.assemblies import synthesize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ OFFLINE: dict[str, tuple[str, dict[str, str]]] = {
     "s3": ("get_object", {"Bucket": "data", "Key": "file"}),
     "sts": ("get_caller_identity", {}),
 }
-"""A request per service that uses its complete model (endpoint, serialisation, signature) and needs no network."""
+"""A request per service that uses its complete model (endpoint, serialization, signature) and needs no network."""
 SERVICES = set(OFFLINE)
 
 
@@ -80,7 +80,7 @@ BUILD_ENVIRONMENTS = [
     ("022", {"TZ": "UTC", "LC_ALL": "C", "PYTHONHASHSEED": "1"}),
     ("077", {"TZ": "Asia/Kolkata", "LC_ALL": "tr_TR.UTF-8", "PYTHONHASHSEED": "2", "PYTHONOPTIMIZE": "2"}),
 ]
-"""Umask and variables of two build environments: time zone, locale, hash seed and optimisation differ."""
+"""Umask and variables of two build environments: time zone, locale, hash seed and optimization differ."""
 
 
 def test_bundle_is_identical_in_different_build_environments(packed: Bundle, tmp_path: Path) -> None:
@@ -133,11 +133,11 @@ def test_unchanged_synthesis_writes_no_files(tmp_path: Path, monkeypatch: pytest
     def built() -> dict[Path, int]:
         return {path: path.stat().st_ctime_ns for path in Path("build").rglob("*")}
 
-    synthesise(tmp_path / "first", options)
+    synthesize(tmp_path / "first", options)
     before = built()
     assert any(path.name == "handlers.py" for path in before)
     digest_of.cache_clear()
-    synthesise(tmp_path / "second", options)
+    synthesize(tmp_path / "second", options)
     assert built() == before
 
 

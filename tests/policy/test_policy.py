@@ -1,4 +1,4 @@
-"""The evaluator against the documented behaviour of IAM, and the documents that the parser rejects."""
+"""The evaluator against the documented behavior of IAM, and the documents that the parser rejects."""
 
 from __future__ import annotations
 

@@ -296,16 +296,16 @@ if os.geteuid() == 0:  # only root can create the simulated internet
         assert len(services.received) == before
         session.stop()
 
-    def test_public_session_cannot_fill_the_neighbour_table_of_the_machine(
+    def test_public_session_cannot_fill_the_neighbor_table_of_the_machine(
         public_host: Host, internet: Internet
     ) -> None:
         session = NetworkSession(public_host, "PUBLIC")
         assert session.connect_all(("tcp", internet.address, TCP_PORT)) == ["internet"]
-        neighbours = [f"10.0.2.{number}" for number in (1, 4, 9, 31, 63, 77, 127, 200, 254)]
-        attempts = {address: attempt("udp", address, 9) for address in neighbours}
+        neighbors = [f"10.0.2.{number}" for number in (1, 4, 9, 31, 63, 77, 127, 200, 254)]
+        attempts = {address: attempt("udp", address, 9) for address in neighbors}
         table = {"table": attempt("read", "/proc/net/arp"), "ipv6": attempt("read", "/proc/net/if_inet6")}
         outcomes = PYTHON.attempt_all(session, attempts | table)
-        assert {outcomes[address] for address in neighbours[1:]} <= {"ENETUNREACH", "EHOSTUNREACH"}
+        assert {outcomes[address] for address in neighbors[1:]} <= {"ENETUNREACH", "EHOSTUNREACH"}
         known = {line.split()[0] for line in outcomes["table"].split("|")[1:] if line}
         assert "10.0.2.2" in known  # the control
         assert known <= {f"10.0.2.{number}" for number in range(4)}

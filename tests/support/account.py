@@ -1,4 +1,4 @@
-"""The account and Region of the embedded AWS and of synthesised test environments."""
+"""The account and Region of the embedded AWS and of synthesized test environments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Synthesises cloud assemblies of environments and of single constructs, and reads their templates."""
+"""Synthesizes cloud assemblies of environments and of single constructs, and reads their templates."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if _node is not None and _node.origin is not None:
 
 @dataclass(frozen=True)
 class Template:
-    """A synthesised template."""
+    """A synthesized template."""
 
     name: str
     content: dict[str, Any]
@@ -94,8 +94,8 @@ def new_app(directory: Path, context: Mapping[str, str] | None = None) -> cdk.Ap
     )
 
 
-def synthesise(directory: Path, options: Mapping[str, Any], **more: Any) -> Assembly:
-    """Synthesises an environment. The default account, Region, name and owner are those of the tests."""
+def synthesize(directory: Path, options: Mapping[str, Any], **more: Any) -> Assembly:
+    """Synthesizes an environment. The default account, Region, name and owner are those of the tests."""
     from sandpiper.environment import Environment
     from stacks.environment_stacks import add_stacks
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 NAME = "charting-agent"
 
 
-def synthesise(directory: Path) -> Assembly:
+def synthesize(directory: Path) -> Assembly:
     """Returns the cloud assembly after cdk-nag, which fails for a finding without an acknowledgement."""
     import aws_cdk as cdk
     import cdk_nag

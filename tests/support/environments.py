@@ -1,6 +1,6 @@
 """Deploys separate environments for tests on the embedded AWS with the CDK CLI, and deletes them after the test.
 
-The stacks are synthesised in the process of the test, so that Python, Node and the CDK start once. The CLI deploys the
+The stacks are synthesized in the process of the test, so that Python, Node and the CDK start once. The CLI deploys the
 assembly. `deployed` in tests/local/conftest.py and tests/cdk_cli/test_synth.py run the app through the CLI.
 """
 
@@ -75,15 +75,15 @@ class Environments:
     def cdk(self, command: str, file: Path, *arguments: str) -> str:
         """Runs a command of the CDK CLI for the current file of an environment. Returns its output."""
         lines: list[str] = []
-        cdk([command, *arguments, "--app", str(self.synthesise(file))], PROJECT, lines.append)
+        cdk([command, *arguments, "--app", str(self.synthesize(file))], PROJECT, lines.append)
         return "\n".join(lines)
 
-    def synthesise(self, file: Path) -> Path:
+    def synthesize(self, file: Path) -> Path:
         """Returns the folder of the cloud assembly."""
-        return synthesise(file, self.folder / f"{file.stem}.out", self.context)
+        return synthesize(file, self.folder / f"{file.stem}.out", self.context)
 
     def template(self, file: Path, stack: str) -> dict[str, Any]:
-        """Returns the template that was synthesised last."""
+        """Returns the template that was synthesized last."""
         return json.loads((self.folder / f"{file.stem}.out" / f"{stack}.template.json").read_text())
 
     def tenant(self, file: Path, name: str) -> Deployment:
@@ -102,7 +102,7 @@ class Environments:
             _delete(shared)
 
 
-def synthesise(file: Path, output: Path, context: Mapping[str, str]) -> Path:
+def synthesize(file: Path, output: Path, context: Mapping[str, str]) -> Path:
     """Writes the cloud assembly of an environment into a folder and returns the folder. Raises InvalidEnvironment."""
     from stacks.environment_stacks import (
         add_stacks,

@@ -1,4 +1,4 @@
-"""Plans from one environment, whose templates are deployed, to another, whose templates are synthesised."""
+"""Plans from one environment, whose templates are deployed, to another, whose templates are synthesized."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from sandpiper.plan.assembly import read_assembly
 from sandpiper.plan.compare import create_plan
 from sandpiper.plan.deployed import DeployedStack
 from sandpiper.plan.model import Objects, Plan, Session
-from tests.support.assemblies import synthesise
+from tests.support.assemblies import synthesize
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sandpiper.plan.assembly import Assembly as Synthesised
+    from sandpiper.plan.assembly import Assembly as Synthesized
 
 STARTED = datetime.datetime(2026, 11, 21, 18, 3, tzinfo=datetime.UTC)
 
@@ -54,27 +54,27 @@ class FakeAccount:
 
 @dataclass
 class Plans:
-    """Synthesises each environment once, and plans from one to another."""
+    """Synthesizes each environment once, and plans from one to another."""
 
     folder: Path
     folders: dict[str, Path] = field(default_factory=dict[str, "Path"])
 
-    def synthesise(self, options: dict[str, Any]) -> Synthesised:
+    def synthesize(self, options: dict[str, Any]) -> Synthesized:
         text = json.dumps(options, default=str)
         if text not in self.folders:
             self.folders[text] = self.folder / str(len(self.folders))
-            synthesise(self.folders[text], {"termination_protection": False, **options})
+            synthesize(self.folders[text], {"termination_protection": False, **options})
         return read_assembly(self.folders[text])
 
     def plan(
         self, before: dict[str, Any], after: dict[str, Any], account: FakeAccount | None = None, **quotas: int
     ) -> Plan:
         account = account or FakeAccount()
-        account.stacks = deployed(self.synthesise(before))
-        return create_plan(self.synthesise(after), account.stacks, account, Quotas(**quotas))
+        account.stacks = deployed(self.synthesize(before))
+        return create_plan(self.synthesize(after), account.stacks, account, Quotas(**quotas))
 
 
-def deployed(assembly: Synthesised) -> dict[str, DeployedStack]:
+def deployed(assembly: Synthesized) -> dict[str, DeployedStack]:
     return {
         name: DeployedStack(
             name=name,

@@ -39,8 +39,8 @@ tenants:
 """
 
 
-def synthesised(directory: Path, **changes: str) -> Assembly:
-    """Synthesises the environment, with replacements in its file. cdk-nag findings without a reason fail it."""
+def synthesized(directory: Path, **changes: str) -> Assembly:
+    """Synthesizes the environment, with replacements in its file. cdk-nag findings without a reason fail it."""
     text = ENVIRONMENT
     for old, new in changes.items():
         assert old in text

@@ -1,7 +1,7 @@
 """The previous release's templates, reduced to what decides whether an upgrade replaces or removes a resource.
 
 When a version is released, `python -m tests.support.released_templates` writes the files `released-*.jsonl` from the
-reviewed templates. Until the next release, a test compares the synthesised templates with them.
+reviewed templates. Until the next release, a test compares the synthesized templates with them.
 """
 
 from __future__ import annotations

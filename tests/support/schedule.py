@@ -91,7 +91,7 @@ def group_of(path: str) -> str:
     if folder == "security" and module in INTERNET:
         return "internet"
     if folder == "templates":
-        return folder  # its modules share synthesised apps
+        return folder  # its modules share synthesized apps
     return module if module in LONGEST_FIRST else f"{folder}/{module}"
 
 

@@ -1,4 +1,4 @@
-"""Fixtures that synthesise templates of environments and of single constructs."""
+"""Fixtures that synthesize templates of environments and of single constructs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.account import ACCOUNT, REGION
-from tests.support.assemblies import new_app, read_assembly, synthesise
+from tests.support.assemblies import new_app, read_assembly, synthesize
 from tests.support.project import PROJECT
 from tests.support.rich_environment import RICH
-from tests.support.rules.review import synthesise_included
+from tests.support.rules.review import synthesize_included
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ def in_the_repository() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def assemblies(in_the_repository: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Assembly]:  # noqa: ARG001
     """Returns the cloud assembly of each environment in the repository by name, with its cdk-nag report."""
-    return synthesise_included(tmp_path_factory.mktemp("included"))
+    return synthesize_included(tmp_path_factory.mktemp("included"))
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +50,7 @@ def dev(assemblies: dict[str, Assembly]) -> Assembly:
 @pytest.fixture(scope="session")
 def rich(in_the_repository: None, tmp_path_factory: pytest.TempPathFactory) -> Assembly:  # noqa: ARG001
     """Returns the cloud assembly of RICH."""
-    return synthesise(tmp_path_factory.mktemp("rich"), RICH)
+    return synthesize(tmp_path_factory.mktemp("rich"), RICH)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from sandpiper_policy.document import PolicyKind, parse_policy
 from sandpiper_policy.evaluate import Policies, Request, evaluate
 from sandpiper_policy.principals import Principal
 from tests.support.account import ACCOUNT, REGION
-from tests.support.assemblies import synthesise
+from tests.support.assemblies import synthesize
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ ADMINISTRATOR = f"arn:aws:iam::{ACCOUNT}:role/administrator"
 @pytest.fixture(scope="module")
 def storage(in_the_repository: None, tmp_path_factory: pytest.TempPathFactory) -> Template:  # noqa: ARG001
     """The storage stack of an environment with an audit trail."""
-    return synthesise(tmp_path_factory.mktemp("audit"), OWN)["sandpiper-one-storage"]
+    return synthesize(tmp_path_factory.mktemp("audit"), OWN)["sandpiper-one-storage"]
 
 
 def bucket_of(template: Template, name: str = NAME) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -147,13 +147,13 @@ def test_log_files_are_encrypted_with_the_key_of_the_environment(rich: Assembly)
 
 @pytest.mark.parametrize("audit", [{}, {"audit": {"trail": "organization"}}])
 def test_no_trail_is_created_by_default_or_with_an_existing_one(tmp_path: Path, audit: dict[str, Any]) -> None:
-    template = synthesise(tmp_path, {"interpreters": {"run": {}}, **audit})["sandpiper-one-storage"]
+    template = synthesize(tmp_path, {"interpreters": {"run": {}}, **audit})["sandpiper-one-storage"]
     assert template.resources(TRAIL) == {}
     assert len(template.resources(BUCKET)) == 2
 
 
 def test_trail_of_an_existing_data_bucket_is_in_the_storage_stack(tmp_path: Path) -> None:
-    assembly = synthesise(tmp_path, {**OWN, "data_bucket": {"name": "lake"}})
+    assembly = synthesize(tmp_path, {**OWN, "data_bucket": {"name": "lake"}})
     template = assembly["sandpiper-one-storage"]
     names = {each["BucketName"] for each in template.resources(BUCKET).values()}
     assert names == {NAME, NAME.replace("-audit", "-logs")}
@@ -163,7 +163,7 @@ def test_trail_of_an_existing_data_bucket_is_in_the_storage_stack(tmp_path: Path
 
 
 def test_buckets_of_the_trail_are_deleted_with_an_environment_that_retains_nothing(tmp_path: Path) -> None:
-    template = synthesise(tmp_path, {**OWN, "data_bucket": {"retain": False}})["sandpiper-one-storage"]
+    template = synthesize(tmp_path, {**OWN, "data_bucket": {"retain": False}})["sandpiper-one-storage"]
     assert bucket_of(template)[0]["DeletionPolicy"] == "Delete"
 
 

@@ -60,13 +60,13 @@ def test_templates_of_environments_are_valid(assemblies: dict[str, Assembly], en
 
 
 def test_templates_of_an_environment_with_a_network_are_valid(tmp_path: Path) -> None:
-    assembly = private_network.synthesised(tmp_path / "private")
+    assembly = private_network.synthesized(tmp_path / "private")
     assert "sandpiper-private-network" in assembly.templates
     assert lint_assembly(assembly.directory, assembly.region) == []
 
 
 def test_template_of_the_charting_agent_is_valid(tmp_path: Path) -> None:
-    assert lint_assembly(charting_agent.synthesise(tmp_path).directory, REGION) == []
+    assert lint_assembly(charting_agent.synthesize(tmp_path).directory, REGION) == []
 
 
 def test_template_of_the_workflow_examples_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +78,7 @@ def test_template_of_the_workflow_examples_is_valid(tmp_path: Path, monkeypatch:
     assert lint_assembly(tmp_path, REGION) == []
 
 
-def test_the_ten_line_app_is_synthesised_without_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ten_line_app_is_synthesized_without_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(("AWS_", "CDK_")):
             monkeypatch.delenv(name)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.assemblies import REASON_CHARACTERS, findings
-from tests.support.charting_agent import NAME, synthesise
+from tests.support.charting_agent import NAME, synthesize
 from tests.support.policy_documents import documents, statements
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ GOLDEN = Path(__file__).parent / "golden" / "iam-charting-agent.json"
 
 @pytest.fixture(scope="module")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
-    return synthesise(tmp_path_factory.mktemp("agent"))
+    return synthesize(tmp_path_factory.mktemp("agent"))
 
 
 @pytest.fixture(scope="module")

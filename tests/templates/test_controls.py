@@ -17,7 +17,7 @@ from aws_cdk import aws_logs as logs
 from sandpiper_constructs.nag_suppressions import accept_log
 from tests.support.assemblies import REASON_CHARACTERS
 from tests.support.project import PROJECT
-from tests.support.rules.cdk_nag import nag_acceptances, nag_findings, synthesise_with_packs
+from tests.support.rules.cdk_nag import nag_acceptances, nag_findings, synthesize_with_packs
 from tests.support.rules.pack_rules import PACK_FILES, pack_rules
 from tests.support.rules.review import Review, review
 
@@ -74,7 +74,7 @@ def test_finding_without_a_reason_and_reason_without_a_finding_are_reported(tmp_
         encrypted = logs.LogGroup(stack, "Encrypted", retention=days, encryption_key=kms.Key(stack, "Key"))
         accept_log(encrypted, None, "The log group has a key.")
 
-    assembly = synthesise_with_packs(tmp_path, fill)
+    assembly = synthesize_with_packs(tmp_path, fill)
     unaccepted = {(finding.rule, finding.at) for finding in nag_findings(assembly) if finding.reason is None}
     rules = {f"{pack}-CloudWatchLogGroupEncrypted" for pack in ("HIPAA.Security", "NIST.800.53.R5", "PCI.DSS.321")}
     assert unaccepted >= {(rule, "stack/Unaccepted/Resource") for rule in rules}

@@ -25,7 +25,7 @@ PARAMETER = "/sandpiper/one/data-key-arn"
 S3_CONTEXT = "kms:EncryptionContext:aws:s3:arn"
 
 
-def _synthesised(directory: Path, **data_bucket: Any) -> Assembly:
+def _synthesized(directory: Path, **data_bucket: Any) -> Assembly:
     environment = Environment(
         name="one",
         account=ACCOUNT,
@@ -59,14 +59,14 @@ def _encryption(assembly: Assembly) -> dict[str, dict[str, Any]]:
 
 
 def test_own_key_is_rotated_and_retained(tmp_path: Path) -> None:
-    storage = _synthesised(tmp_path, key="own")[STORAGE]
+    storage = _synthesized(tmp_path, key="own")[STORAGE]
     assert storage.only("AWS::KMS::Key")["EnableKeyRotation"] is True
     (key,) = (each for each in storage.content["Resources"].values() if each["Type"] == "AWS::KMS::Key")
     assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 def test_key_encrypts_data_but_not_access_logs(tmp_path: Path) -> None:
-    data, logs = _encryption(_synthesised(tmp_path, key="own")).values()
+    data, logs = _encryption(_synthesized(tmp_path, key="own")).values()
     if data["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256":
         data, logs = logs, data
     assert data["BucketKeyEnabled"] is True
@@ -75,7 +75,7 @@ def test_key_encrypts_data_but_not_access_logs(tmp_path: Path) -> None:
 
 
 def test_tenants_read_the_key_from_a_parameter_and_import_nothing(tmp_path: Path) -> None:
-    assembly = _synthesised(tmp_path, key="own")
+    assembly = _synthesized(tmp_path, key="own")
     assert assembly[STORAGE].only("AWS::SSM::Parameter")["Name"] == PARAMETER
     parameters = assembly[TENANT].content["Parameters"].values()
     assert PARAMETER in [each["Default"] for each in parameters]
@@ -84,7 +84,7 @@ def test_tenants_read_the_key_from_a_parameter_and_import_nothing(tmp_path: Path
 
 @pytest.mark.parametrize("key", ["own", EXISTING])
 def test_roles_use_the_key_only_through_s3_and_for_their_bucket(tmp_path: Path, key: str) -> None:
-    by_document = _key_statements(_synthesised(tmp_path, key=key))
+    by_document = _key_statements(_synthesized(tmp_path, key=key))
     assert len(by_document) == 2, "one document for the session function and one for the interpreter"
     for statement in (each for found_statements in by_document.values() for each in found_statements):
         assert set(statement["Action"]) <= {"kms:Decrypt", "kms:GenerateDataKey"}
@@ -99,7 +99,7 @@ def test_roles_use_the_key_only_through_s3_and_for_their_bucket(tmp_path: Path, 
 
 @pytest.mark.parametrize("key", ["own", EXISTING])
 def test_roles_use_the_key_only_for_folders_that_they_read_or_write(tmp_path: Path, key: str) -> None:
-    assembly = _synthesised(tmp_path, key=key)
+    assembly = _synthesized(tmp_path, key=key)
     for name, key_statements in _key_statements(assembly).items():
         all_statements = [*statements(documents(assembly)[name]), *key_statements]
 
@@ -113,11 +113,11 @@ def test_roles_use_the_key_only_for_folders_that_they_read_or_write(tmp_path: Pa
 
 
 def test_without_a_key_no_role_has_kms_permissions(tmp_path: Path) -> None:
-    assert _key_statements(_synthesised(tmp_path)) == {}
+    assert _key_statements(_synthesized(tmp_path)) == {}
 
 
 def test_existing_bucket_is_used_without_a_storage_stack(tmp_path: Path) -> None:
-    assembly = _synthesised(tmp_path, name="lake", key=EXISTING)
+    assembly = _synthesized(tmp_path, name="lake", key=EXISTING)
     assert set(assembly.templates) == {TENANT, "sandpiper-one-fleet"}
     (function,) = (
         each
@@ -131,7 +131,7 @@ def test_existing_bucket_is_used_without_a_storage_stack(tmp_path: Path) -> None
 def test_lifecycle_rules_match_the_retention_days(tmp_path: Path) -> None:
     days = {"runs": 20, "inputs": 30, "sandbox": 40, "old_versions": 50, "access_logs": 60}
     days |= {"removed_tenants": {"former": 70}}
-    buckets = _synthesised(tmp_path, retention_days=days)[STORAGE].resources("AWS::S3::Bucket").values()
+    buckets = _synthesized(tmp_path, retention_days=days)[STORAGE].resources("AWS::S3::Bucket").values()
     rules = {
         rule.get("Prefix", rule["Id"]): rule for bucket in buckets for rule in bucket["LifecycleConfiguration"]["Rules"]
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandpiper.deployment_policy import GRANTS
 from tests.support import private_network
-from tests.support.assemblies import synthesise
+from tests.support.assemblies import synthesize
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ NO_SERVICE = {"AWS::CDK::Metadata"}
 
 
 def test_every_resource_type_of_an_environment_has_a_grant(tmp_path: Path) -> None:
-    full = synthesise(
+    full = synthesize(
         tmp_path / "full",
         {
             "budget": {"usd_a_month": 400, "emails": ("a@example.com",)},
@@ -27,7 +27,7 @@ def test_every_resource_type_of_an_environment_has_a_grant(tmp_path: Path) -> No
         },
         interpreters={"one": {"callers": ("arn:aws:iam::123456789012:role/agent",)}},
     )
-    private = private_network.synthesised(tmp_path / "private")
+    private = private_network.synthesized(tmp_path / "private")
     resource_types = {
         resource["Type"]
         for assembly in (full, private)
@@ -41,7 +41,7 @@ def test_every_resource_type_of_an_environment_has_a_grant(tmp_path: Path) -> No
 
 def test_resources_that_are_limited_by_tag_are_created_with_it(tmp_path: Path) -> None:
     """The template sets the tag, and according to the registry the resource handler applies it at creation."""
-    private = private_network.synthesised(tmp_path / "private")
+    private = private_network.synthesized(tmp_path / "private")
     tagged_services = ("AWS::EC2::", "AWS::Route53Resolver::", "AWS::KMS::")
     resources = [
         resource

@@ -1,4 +1,4 @@
-"""The examples in the docstrings of the constructs can be synthesised."""
+"""The examples in the docstrings of the constructs can be synthesized."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _names(stack: cdk.Stack) -> dict[str, Any]:
     }
 
 
-def test_examples_can_be_synthesised(tmp_path: Path) -> None:
+def test_examples_can_be_synthesized(tmp_path: Path) -> None:
     import aws_cdk as cdk
 
     app = new_app(tmp_path)

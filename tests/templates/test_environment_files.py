@@ -26,7 +26,7 @@ def _assembly(environment: Environment, directory: Path) -> Assembly:
     return read_assembly(directory)
 
 
-def test_shortest_file_on_the_page_is_synthesised(tmp_path: Path) -> None:
+def test_shortest_file_on_the_page_is_synthesized(tmp_path: Path) -> None:
     file = tmp_path / "first.yaml"
     file.write_text((PROJECT / "docs" / "environment.md").read_text().split("```yaml\n")[1].split("```")[0])
     assembly = _assembly(load(file), tmp_path / "out")

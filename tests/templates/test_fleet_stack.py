@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandpiper_constructs.template_text import template_text
-from tests.support.assemblies import synthesise
+from tests.support.assemblies import synthesize
 
 if TYPE_CHECKING:
     from tests.support.assemblies import Assembly, Template
@@ -18,7 +18,7 @@ TOPIC = "arn:aws:sns:eu-west-1:111122223333:alarms"
 
 @pytest.fixture(scope="module")
 def fleet_assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
-    return synthesise(
+    return synthesize(
         tmp_path_factory.mktemp("fleet"),
         {
             "account": "111122223333",

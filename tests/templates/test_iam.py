@@ -15,7 +15,7 @@ import pytest
 
 from local_aws.ministack.resource_actions.table import RESOURCE_ACTIONS
 from tests.support.account import ACCOUNT, REGION
-from tests.support.assemblies import synthesise
+from tests.support.assemblies import synthesize
 from tests.support.policy_documents import POLICIES, documents, statements
 from tests.support.project import PROJECT
 
@@ -179,7 +179,7 @@ ON_THE_PAGE = {
 
 
 def test_permissions_page_lists_every_role_action_and_policy(tmp_path: Path) -> None:
-    assembly = synthesise(tmp_path, FULL, interpreters={"one": INTERPRETER}, workflows=WORKFLOWS)
+    assembly = synthesize(tmp_path, FULL, interpreters={"one": INTERPRETER}, workflows=WORKFLOWS)
     found: dict[str, set[str]] = {}
     on_everything = set[str]()
     for location, document in documents(assembly).items():

@@ -17,7 +17,7 @@ from sandpiper_policy.evaluate import Policies, Request, evaluate
 from sandpiper_policy.principals import Principal
 from tests.support.account import ACCOUNT, REGION
 from tests.support.policy_documents import statements
-from tests.support.private_network import synthesised
+from tests.support.private_network import synthesized
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ FOLDERS = """\
 
 @pytest.fixture(scope="module")
 def private(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
-    return synthesised(tmp_path_factory.mktemp("private") / "one")
+    return synthesized(tmp_path_factory.mktemp("private") / "one")
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +226,7 @@ def test_only_keys_of_allowed_folders_can_be_listed(network: Template) -> None:
 
 
 def test_folder_with_a_short_name_is_listed_without_a_wildcard(tmp_path: Path) -> None:
-    short = synthesised(tmp_path / "short", **{"s3://reference-data/rates/": "s3://reference-data/in/"})
+    short = synthesized(tmp_path / "short", **{"s3://reference-data/rates/": "s3://reference-data/in/"})
     template = short["sandpiper-private-network"]
     patterns = [
         pattern
@@ -243,13 +243,13 @@ def test_folder_with_a_short_name_is_listed_without_a_wildcard(tmp_path: Path) -
 @pytest.mark.parametrize(("role", "reaches"), [("arn:aws:iam::111122223333:role/warehouse", True), ("none", False)])
 def test_own_folder_is_allowed_only_with_an_execution_role(tmp_path: Path, role: str, reaches: bool) -> None:
     # Large files are staged in the interpreter's folder, if the execution role can write to it.
-    changed = synthesised(tmp_path / "one", **{FOLDERS: f"        execution_role: {role}\n"})
+    changed = synthesized(tmp_path / "one", **{FOLDERS: f"        execution_role: {role}\n"})
     template = changed["sandpiper-private-network"]
     assert is_allowed(template, "s3:GetObject", f"{DATA}/tenants/claims/sandbox/private/a") is reaches
 
 
 def test_network_without_interpreters_denies_s3(tmp_path: Path) -> None:
-    none = synthesised(
+    none = synthesized(
         tmp_path / "none", **{"        network: VPC\n        read: [s3://ref": "        read: [s3://ref"}
     )
     template = none["sandpiper-private-network"]
@@ -360,7 +360,7 @@ def subnets(template: Template) -> dict[str, str]:
 
 
 def test_another_zone_does_not_move_existing_subnets(private: Assembly, network: Template, tmp_path: Path) -> None:
-    more = synthesised(tmp_path / "more", **{"eu-west-1a: euw1-az1": "eu-west-1b: euw1-az2, eu-west-1a: euw1-az1"})
+    more = synthesized(tmp_path / "more", **{"eu-west-1a: euw1-az1": "eu-west-1b: euw1-az2, eu-west-1a: euw1-az1"})
     assert subnets(network) == {"eu-west-1a": "10.64.0.0/23", "eu-west-1c": "10.64.4.0/23"}
     assert subnets(more["sandpiper-private-network"]) == subnets(network) | {"eu-west-1b": "10.64.2.0/23"}
     before, after = (
@@ -380,9 +380,9 @@ def test_replaced_network_has_other_parameter_names(network: Template, tmp_path:
         "zones": {"eu-west-1c: euw1-az3": "eu-west-1b: euw1-az2"},
     }
     for what, change in changes.items():
-        other = synthesised(tmp_path / what, **change)["sandpiper-private-network"]
+        other = synthesized(tmp_path / what, **change)["sandpiper-private-network"]
         assert not parameter_names(other) & parameter_names(network), what
-    same = synthesised(tmp_path / "same", **{"[logs, ecr.dkr]": "[logs]"})["sandpiper-private-network"]
+    same = synthesized(tmp_path / "same", **{"[logs, ecr.dkr]": "[logs]"})["sandpiper-private-network"]
     assert parameter_names(same) == parameter_names(network)
 
 
@@ -422,8 +422,8 @@ def test_interpreters_without_subnets_use_the_network(private: Assembly, network
 
 
 def test_replaced_network_changes_interpreter_names(private: Assembly, tmp_path: Path) -> None:
-    other = synthesised(tmp_path / "cidr", **{"  endpoints:": "  cidr: 10.96.0.0/20\n  endpoints:"})
-    same = synthesised(tmp_path / "same", **{"[logs, ecr.dkr]": "[logs]"})
+    other = synthesized(tmp_path / "cidr", **{"  endpoints:": "  cidr: 10.96.0.0/20\n  endpoints:"})
+    same = synthesized(tmp_path / "same", **{"[logs, ecr.dkr]": "[logs]"})
     names, of_other, of_same = (
         {key: each["Name"] for key, each in interpreters(each).items()} for each in (private, other, same)
     )
@@ -446,9 +446,9 @@ def test_synthesis_makes_no_lookups(private: Assembly) -> None:
 def test_region_without_a_known_prefix_list_requires_the_option(tmp_path: Path) -> None:
     other_region = {"eu-west-1": "ap-southeast-7", "euw1": "apse7"}
     with pytest.raises(Exception, match=r"network\.s3_prefix_list .*ap-southeast-7"):
-        synthesised(tmp_path / "without", **other_region)
+        synthesized(tmp_path / "without", **other_region)
     prefix_list = {"  endpoints:": "  s3_prefix_list: pl-0123abcd\n  endpoints:"}
-    assembly = synthesised(tmp_path / "with", **other_region, **prefix_list)
+    assembly = synthesized(tmp_path / "with", **other_region, **prefix_list)
     assert "pl-0123abcd" in json.dumps(assembly["sandpiper-private-network"].content)
 
 

@@ -16,7 +16,7 @@ from sandpiper_policy.document import Policy, PolicyKind, parse_policy
 from sandpiper_policy.evaluate import Policies, Request, evaluate
 from sandpiper_policy.principals import Principal
 from tests.support.account import REGION
-from tests.support.assemblies import new_app, read_assembly, synthesise
+from tests.support.assemblies import new_app, read_assembly, synthesize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +63,7 @@ CLAIMS_2 = {"sandpiper:environment": "one", "sandpiper:tenant": "claims-2"}
 
 @pytest.fixture(scope="module")
 def assembly(in_the_repository: None, tmp_path_factory: pytest.TempPathFactory) -> Assembly:  # noqa: ARG001
-    return synthesise(tmp_path_factory.mktemp("one"), OPTIONS)
+    return synthesize(tmp_path_factory.mktemp("one"), OPTIONS)
 
 
 @pytest.fixture(scope="module")

@@ -137,7 +137,7 @@ def test_workflow_role_can_invoke_only_its_function(render: Render) -> None:
     assert granted == {"lambda:InvokeFunction": [{"Fn::GetAtt": [function, "Arn"]}]}
 
 
-def test_examples_of_the_workflows_page_are_synthesised(render: Render) -> None:
+def test_examples_of_the_workflows_page_are_synthesized(render: Render) -> None:
     programs = re.findall(r"```python\n(.*?)```", (PROJECT / "docs" / "workflows.md").read_text(), re.DOTALL)
 
     def fill(stack: cdk.Stack) -> None:

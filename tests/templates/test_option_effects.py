@@ -59,8 +59,8 @@ def in_both_directions(plans: Plans, before: dict[str, Any], after: dict[str, An
     for old, new in ((before, after), (after, before)):
         account = AccountWithData()
         if all(old[option] == new[option] for option in LOCATION):
-            account.stacks = deployed(plans.synthesise(old))
-        yield create_plan(plans.synthesise(new), account.stacks, account, Quotas())
+            account.stacks = deployed(plans.synthesize(old))
+        yield create_plan(plans.synthesize(new), account.stacks, account, Quotas())
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from sandpiper_policy.document import Policy, PolicyKind, parse_policy
 from sandpiper_policy.evaluate import Policies, Request, evaluate
 from sandpiper_policy.principals import Principal
 from tests.support.account import ACCOUNT, REGION
-from tests.support.assemblies import Assembly, state_machine, synthesise
+from tests.support.assemblies import Assembly, state_machine, synthesize
 from tests.support.policy_documents import documents, statements
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def keys_by_type(assembly: Assembly) -> dict[str, list[Any]]:
 
 @pytest.fixture(scope="module")
 def own(in_the_repository: None, tmp_path_factory: pytest.TempPathFactory) -> Assembly:  # noqa: ARG001
-    return synthesise(tmp_path_factory.mktemp("own"), OPTIONS, data_bucket={"key": "own"})
+    return synthesize(tmp_path_factory.mktemp("own"), OPTIONS, data_bucket={"key": "own"})
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_own_key_encrypts_every_workflow_log_group_and_function(own: Assembly) -
 
 @pytest.mark.parametrize("key", ["aws", EXISTING])
 def test_without_an_own_key_only_the_bucket_has_a_customer_managed_key(tmp_path: Path, key: str) -> None:
-    assembly = synthesise(tmp_path, OPTIONS, data_bucket={"key": key})
+    assembly = synthesize(tmp_path, OPTIONS, data_bucket={"key": key})
     assert {value for values in keys_by_type(assembly).values() for value in values} == {None}
     encryption = state_machine(assembly["sandpiper-one-demo"])["EncryptionConfiguration"]
     assert encryption == {"Type": "AWS_OWNED_KEY"}, "otherwise CloudFormation would keep an earlier key"

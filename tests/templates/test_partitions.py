@@ -57,7 +57,7 @@ def _options(region: str, partition: str) -> dict[str, Any]:
 def other_partition(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Assembly, str, Path]:
-    """Returns the environment in another partition, synthesised with cdk-nag."""
+    """Returns the environment in another partition, synthesized with cdk-nag."""
     region: str = request.param
     directory = tmp_path_factory.mktemp(region)
     app = new_app(directory)

@@ -1,4 +1,4 @@
-"""The plan from one environment, whose templates are deployed, to another, whose templates are synthesised."""
+"""The plan from one environment, whose templates are deployed, to another, whose templates are synthesized."""
 
 from __future__ import annotations
 
@@ -197,10 +197,10 @@ def test_a_plan_that_only_keeps_stacks_of_removed_tenants_has_no_changes(plans: 
     after: dict[str, Any] = {"tenants": {"payments": {"interpreters": {"run": {}}}}}
     removed = "sandpiper-one-claims"
     account = FakeAccount(live=(Session(id="01ABC", since=STARTED),))
-    assembly = plans.synthesise(after)
+    assembly = plans.synthesize(after)
     account.stacks = {
         **deployed(assembly),
-        removed: deployed(plans.synthesise(one_tenant({"run": {}})))[removed],
+        removed: deployed(plans.synthesize(one_tenant({"run": {}})))[removed],
     }
     plan = create_plan(assembly, account.stacks, account, Quotas())
     assert not plan.has_changes
@@ -271,8 +271,8 @@ def test_the_default_retention_of_inputs_and_sandbox_is_reported_as_data_loss(pl
 
 def test_versioning_of_a_bucket_without_versions_loses_nothing(plans: Plans) -> None:
     environment = one_tenant({"run": {}})
-    account, assembly = FakeAccount(), plans.synthesise(environment)
-    account.stacks = deployed(plans.synthesise(environment))
+    account, assembly = FakeAccount(), plans.synthesize(environment)
+    account.stacks = deployed(plans.synthesize(environment))
     storage = account.stacks["sandpiper-one-storage"].template
     buckets = (each for each in storage.content["Resources"].values() if each["Type"] == "AWS::S3::Bucket")
     (logs,) = (each for each in buckets if each["Properties"]["BucketName"].endswith("-logs"))
@@ -356,7 +356,7 @@ def test_functions_without_reserved_concurrency_can_use_what_is_left(plans: Plan
 
 def test_a_missing_or_old_bootstrap_is_reported_with_the_command_to_run(plans: Plans) -> None:
     environment = one_tenant({"run": {}})
-    account, assembly = FakeAccount(), plans.synthesise(environment)
+    account, assembly = FakeAccount(), plans.synthesize(environment)
     account.stacks = deployed(assembly)
     assert create_plan(assembly, account.stacks, account, Quotas()).notes == ()
     account.bootstrap = None
@@ -374,7 +374,7 @@ def test_a_missing_or_old_bootstrap_is_reported_with_the_command_to_run(plans: P
 
 
 def test_a_bucket_that_exists_already_is_reported_before_the_deployment_fails(plans: Plans) -> None:
-    assembly = plans.synthesise(one_tenant({"run": {}}))
+    assembly = plans.synthesize(one_tenant({"run": {}}))
     existing = FakeAccount(buckets=("sandpiper-one-123456789012-us-east-1",))
     (storage,) = [
         one for one in create_plan(assembly, {}, existing, Quotas()).stacks if one.name == "sandpiper-one-storage"
@@ -385,7 +385,7 @@ def test_a_bucket_that_exists_already_is_reported_before_the_deployment_fails(pl
 
 
 def test_a_stack_whose_creation_failed_is_created_again(plans: Plans) -> None:
-    assembly, account = plans.synthesise(one_tenant({"run": {}})), FakeAccount()
+    assembly, account = plans.synthesize(one_tenant({"run": {}})), FakeAccount()
     stacks = deployed(assembly)
     name = "sandpiper-one-storage"
     stacks[name] = replace(stacks[name], status="ROLLBACK_COMPLETE")
@@ -421,11 +421,11 @@ def test_the_json_can_be_parsed_into_the_same_plan(plans: Plans) -> None:
 def test_non_ascii_characters_that_cloudformation_replaces_are_no_change(plans: Plans) -> None:
     environment = one_tenant({"run": {**PUBLIC, "reason": "Schätzung"}})
     account = FakeAccount()
-    account.stacks = deployed(plans.synthesise(environment))
+    account.stacks = deployed(plans.synthesize(environment))
     for stack in account.stacks.values():
         text = json.dumps(stack.template.content, ensure_ascii=False)
         object.__setattr__(stack.template, "content", json.loads(text.replace("ä", "?")))
-    assert not create_plan(plans.synthesise(environment), account.stacks, account, Quotas()).has_changes
+    assert not create_plan(plans.synthesize(environment), account.stacks, account, Quotas()).has_changes
 
 
 @pytest.mark.parametrize(

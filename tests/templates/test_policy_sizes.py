@@ -11,7 +11,7 @@ from sandpiper.environment import Environment
 from sandpiper.environment.network_folders import interpreter_prefix
 from sandpiper.environment.policy_checks import endpoint_policy_size, execution_role_size
 from tests.support.account import ACCOUNT, REGION
-from tests.support.assemblies import synthesise
+from tests.support.assemblies import synthesize
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +54,7 @@ def test_checked_policy_sizes_match_the_templates(tmp_path: Path, folders: dict[
     environment = Environment.model_validate(
         {"name": "one", "account": ACCOUNT, "region": REGION, "owner": "tests", **options}
     )
-    assembly = synthesise(tmp_path, options)
+    assembly = synthesize(tmp_path, options)
     endpoint = assembly["sandpiper-one-network"].only("AWS::EC2::VPCEndpoint")["PolicyDocument"]
     assert endpoint_policy_size(environment) == len(json.dumps(endpoint))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.assemblies import synthesise
+from tests.support.assemblies import synthesize
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ GROWN: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module")
 def before(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     directory = tmp_path_factory.mktemp("before")
-    synthesise(directory, {**NETWORK, "tenants": SMALL})
+    synthesize(directory, {**NETWORK, "tenants": SMALL})
     return _bytes(directory)
 
 
@@ -45,7 +45,7 @@ def _bytes(directory: Path) -> dict[str, bytes]:
 def test_additions_do_not_change_other_tenants(
     before: dict[str, bytes], tmp_path: Path, what: str, changed: set[str], added: set[str]
 ) -> None:
-    synthesise(tmp_path, {**NETWORK, "tenants": GROWN[what]})
+    synthesize(tmp_path, {**NETWORK, "tenants": GROWN[what]})
     after = _bytes(tmp_path)
     assert after.keys() - before.keys() == {f"sandpiper-one-{name}" for name in added}
     assert {name for name in before if after[name] != before[name]} == {f"sandpiper-one-{name}" for name in changed}
@@ -57,7 +57,7 @@ def test_additions_do_not_change_other_tenants(
 
 
 def test_removing_a_tenant_does_not_change_other_tenants(before: dict[str, bytes], tmp_path: Path) -> None:
-    synthesise(tmp_path, {**NETWORK, "tenants": {"analytics": SMALL["analytics"]}})
+    synthesize(tmp_path, {**NETWORK, "tenants": {"analytics": SMALL["analytics"]}})
     after = _bytes(tmp_path)
     assert "sandpiper-one-claims" not in after
     assert after["sandpiper-one-analytics"] == before["sandpiper-one-analytics"]

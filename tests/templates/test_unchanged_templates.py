@@ -36,7 +36,7 @@ MOVED_HANDLERS = {
 """Handlers whose module moved after the golden files were written."""
 
 
-def normalised(templates: dict[str, Template]) -> list[str]:
+def normalized(templates: dict[str, Template]) -> list[str]:
     """Returns one line of JSON for each resource, output and condition of the templates, sorted."""
     lines: list[str] = []
     for stack, template in templates.items():
@@ -82,12 +82,12 @@ def _without(value: Any, names: set[str]) -> Any:
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_only_descriptions_and_assets_differ(assemblies: dict[str, Assembly], rich: Assembly, environment: str) -> None:
-    lines = normalised((assemblies | {"rich": rich})[environment].templates)
+    lines = normalized((assemblies | {"rich": rich})[environment].templates)
     golden = GOLDEN / f"templates-{environment}.jsonl"
     if os.environ.get(REWRITE):
         golden.write_text("\n".join(lines) + "\n", encoding="utf-8")
     text = golden.read_text(encoding="utf-8")
     for old, new in MOVED_HANDLERS.items():
         text = text.replace(json.dumps(old), json.dumps(new))
-    difference = "\n".join(difflib.unified_diff(text.splitlines(), lines, "reviewed", "synthesised", n=0, lineterm=""))
+    difference = "\n".join(difflib.unified_diff(text.splitlines(), lines, "reviewed", "synthesized", n=0, lineterm=""))
     assert not difference, f"{difference}\nif this change is intended: {REWRITE}=1 pytest {Path(__file__).name}"

@@ -88,9 +88,9 @@ def _target(assembly: Assembly) -> DeploymentTarget:
 @pytest.fixture(scope="module")
 def upgrade(assemblies: dict[str, Assembly], rich: Assembly) -> dict[str, tuple[dict[str, Template], ...]]:
     """The reduced templates of the previous release and of this version, by environment."""
-    synthesised = assemblies | {"rich": rich}
+    synthesized = assemblies | {"rich": rich}
     return {
-        name: (released(name, _target(synthesised[name])), _today(synthesised[name], _target(synthesised[name])))
+        name: (released(name, _target(synthesized[name])), _today(synthesized[name], _target(synthesized[name])))
         for name in ENVIRONMENTS
     }
 

@@ -1,4 +1,4 @@
-"""ARNs in an environment file: each that cannot work is one issue that names it, and nothing is synthesised."""
+"""ARNs in an environment file: each that cannot work is one issue that names it, and nothing is synthesized."""
 
 from __future__ import annotations
 

@@ -327,9 +327,9 @@ def test_other_statements_hide_no_problem_and_cause_those_that_they_are() -> Non
     assert bucket_problems(only_claims) == ["denies its session function to read inputs/ (tenant claims)"]
     # Allows of other identities do not count, because the denies do.
     assert bucket_problems(with_statement("Allow")) == []
-    organisation = {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}
+    organization = {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}
     public: dict[str, Any] = {"Version": "2012-10-17"}
-    public["Statement"] = [with_statement("Allow", Condition=organisation)["Statement"][-1], *TLS]
+    public["Statement"] = [with_statement("Allow", Condition=organization)["Statement"][-1], *TLS]
     assert bucket_problems(public)[0] == "allows identities of other accounts"
     public["Statement"] = [with_statement("Allow")["Statement"][-1], *TLS]
     assert bucket_problems(public)[:2] == ["allows requests without credentials", "allows identities of other accounts"]

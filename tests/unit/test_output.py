@@ -59,7 +59,7 @@ def test_a_skipped_file_has_its_reason_unchanged(console: PlainConsole) -> None:
     assert printed(console) == "skipped [b]x:smile: (1 B): not [/] kept\n"
 
 
-def test_styled_words_are_coloured_in_a_terminal() -> None:
+def test_styled_words_are_colored_in_a_terminal() -> None:
     console = PlainConsole(file=io.StringIO(), force_terminal=True, color_system="standard")
     console.print(styled(("error:", "bold red"), " text"))
     assert "\x1b[1;31merror:" in printed(console)

@@ -29,7 +29,7 @@ MAX_ROW_BYTES = 4 * 1024 * 1024
 MAX_NAME_CHARACTERS = 4_096
 SHA256 = re.compile(r"[0-9a-f]{64}")
 SHA256_PREFIX_DIGITS = 32
-"""Number of digits of an input's SHA-256 that are sent to recognise it. A prefix keeps the command short."""
+"""Number of digits of an input's SHA-256 that are sent to recognize it. A prefix keeps the command short."""
 DIGEST_BYTES_PER_SECOND = 100_000_000
 """Rate at which a slow sandbox reads files for their digests. The timeout of a listing depends on it."""
 _ACTION = "listing the files that the program created"

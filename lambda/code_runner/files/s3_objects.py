@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sandpiper_contract.s3_objects import S3Object
 
 SHA256_METADATA = "sha256"
-"""Metadata key for the SHA-256 of an output file, by which a repeated upload is recognised."""
+"""Metadata key for the SHA-256 of an output file, by which a repeated upload is recognized."""
 
 
 @dataclass(frozen=True)

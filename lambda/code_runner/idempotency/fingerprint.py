@@ -1,6 +1,6 @@
-"""The fingerprint of a request, by which a run recognises its own request when it is sent again.
+"""The fingerprint of a request, by which a run recognizes its own request when it is sent again.
 
-Only fields that differ from their defaults are included, so that a release that adds fields with defaults recognises
+Only fields that differ from their defaults are included, so that a release that adds fields with defaults recognizes
 the runs of earlier releases.
 """
 

@@ -1,7 +1,7 @@
-"""Assumptions about unpublished behaviour of the service, each with its reason. A file can override them.
+"""Assumptions about unpublished behavior of the service, each with its reason. A file can override them.
 
 `local-agentcore guesses` prints the table as a file to edit, `serve --guesses FILE` loads it, and `assumptions.md` in
-the distribution's folder documents it. Once the service's behaviour is known, it is implemented
+the distribution's folder documents it. Once the service's behavior is known, it is implemented
 and the assumption is removed.
 """
 

@@ -1,6 +1,6 @@
 """Converts HTTP requests to parameters and results to HTTP responses, driven by the service models.
 
-Only this module uses moto's internals. moto parses requests and serialises responses by botocore's models, the files
+Only this module uses moto's internals. moto parses requests and serializes responses by botocore's models, the files
 that every client uses.
 """
 
@@ -146,7 +146,7 @@ def _parameters(request: HttpRequest, operation: OperationModel, path_parameters
     return {name: value for name, value in parsed.items() if value is not None}
 
 
-def serialise(call: Call, result: dict[str, Any], request_id: str) -> HttpResponse:
+def serialize(call: Call, result: dict[str, Any], request_id: str) -> HttpResponse:
     """Returns the response of a successful operation. An event stream is one body."""
     serializer: Any = get_serializer_class(call.operation.service, PROTOCOL)(operation_model=call.operation.model)
     response = serializer.serialize(result)
@@ -178,7 +178,7 @@ def with_stream_error(response: HttpResponse, error: ServiceError) -> HttpRespon
     return HttpResponse(response.status, response.headers, encoded)
 
 
-def serialise_error(error: ServiceError, request_id: str) -> HttpResponse:
+def serialize_error(error: ServiceError, request_id: str) -> HttpResponse:
     """Returns the response of a call that failed before its event stream began."""
     headers = {"content-type": "application/json", "x-amzn-errortype": error.code, "x-amzn-requestid": request_id}
     return HttpResponse(error.status, headers, json.dumps(error.body()).encode())

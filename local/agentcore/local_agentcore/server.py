@@ -71,11 +71,11 @@ def create_application(emulator: Emulator) -> Starlette:
         except ClientDisconnect:
             return Response()  # not sent: the client is gone
         except ServiceError as error:
-            return _response(protocol.serialise_error(error, request_id))
+            return _response(protocol.serialize_error(error, request_id))
         except Exception as error:
             log.exception("Request %s failed", request_id)
             failure = InternalServerError(f"The emulator failed: {error!r}")
-            return _response(protocol.serialise_error(failure, request_id))
+            return _response(protocol.serialize_error(failure, request_id))
 
     return Starlette(
         routes=[*local_routes(emulator), Route("/{path:path}", operation, methods=METHODS)],
@@ -95,7 +95,7 @@ async def _call_with_faults(emulator: Emulator, call: protocol.Call, request_id:
     try:
         response = await _execute(emulator, call, request_id, faults)
     except ServiceError as error:
-        response = protocol.serialise_error(error, request_id)
+        response = protocol.serialize_error(error, request_id)
     return InterruptedResponse(disconnects[0].timing, response) if disconnects else _response(response)
 
 
@@ -106,7 +106,7 @@ async def _execute(
         if rule.kind in ("throttling", "error") and rule.timing == "before":
             raise InjectedFault(rule.error_code)
     result = await emulator.call(call.operation.name, call.parameters)
-    response = _limited(await asyncio.to_thread(protocol.serialise, call, result, request_id), emulator.settings)
+    response = _limited(await asyncio.to_thread(protocol.serialize, call, result, request_id), emulator.settings)
     for rule in faults:
         if rule.kind == "error":
             raise InjectedFault(rule.error_code)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sandpiper.runs.records import StateRecord
 
 STYLES = {"RUNNING": "cyan", "SUCCEEDED": "green", "FAILED": "red", "TIMED_OUT": "red", "ABORTED": "yellow"}
-"""The colour of each status."""
+"""The color of each status."""
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S UTC"
 NONE = "-"
 MAX_ERROR_CHARACTERS = 100

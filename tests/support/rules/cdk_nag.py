@@ -20,8 +20,8 @@ REPORT_ONLY = {"@aws-cdk/core:failSynthOnValidationErrors": "false"}
 """Context with which findings that are not accepted do not fail synthesis."""
 
 
-def synthesise_with_packs(directory: Path, fill: Callable[[cdk.App], object]) -> Assembly:
-    """Synthesises an app with all rule packs, after `fill` has added its stacks."""
+def synthesize_with_packs(directory: Path, fill: Callable[[cdk.App], object]) -> Assembly:
+    """Synthesizes an app with all rule packs, after `fill` has added its stacks."""
     import aws_cdk as cdk
 
     from stacks.rule_packs import RULE_PACKS

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.support.project import PROJECT
-from tests.support.rules.cdk_nag import nag_acceptances, nag_findings, synthesise_with_packs
+from tests.support.rules.cdk_nag import nag_acceptances, nag_findings, synthesize_with_packs
 from tests.support.rules.checkov import CHECKOV, checkov_acceptances, run_checkov
 from tests.support.rules.environments import EXISTING_BUCKET, OWN_BUCKET
 
@@ -49,7 +49,7 @@ class Review:
         }
 
 
-def synthesise_included(folder: Path) -> dict[str, Assembly]:
+def synthesize_included(folder: Path) -> dict[str, Assembly]:
     """Returns the cloud assembly of each environment in the repository by name, with the report of all rule packs."""
     from sandpiper.environment import load
     from stacks.accepted_findings import acknowledge
@@ -61,7 +61,7 @@ def synthesise_included(folder: Path) -> dict[str, Assembly]:
         acknowledge(app, environment, file)
 
     files = sorted((PROJECT / "environments").glob("*.yaml"))
-    return {file.stem: synthesise_with_packs(folder / file.stem, partial(fill, file=file)) for file in files}
+    return {file.stem: synthesize_with_packs(folder / file.stem, partial(fill, file=file)) for file in files}
 
 
 def review(folder: Path, included: Mapping[str, Assembly]) -> Review:
@@ -73,7 +73,7 @@ def review(folder: Path, included: Mapping[str, Assembly]) -> Review:
     for options in (OWN_BUCKET, EXISTING_BUCKET):
         environment = Environment.model_validate(options)
         fill = partial(add_stacks, environment=environment)
-        assemblies[environment.name] = synthesise_with_packs(folder / environment.name, fill)
+        assemblies[environment.name] = synthesize_with_packs(folder / environment.name, fill)
     checkov = run_checkov(folder / CHECKOV, assemblies)
     return Review(
         assemblies=assemblies,

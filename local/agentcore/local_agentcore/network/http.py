@@ -1,6 +1,6 @@
 """One end of an HTTP/1.1 connection: h11, a dependency of uvicorn, over asyncio streams, with limits.
 
-h11 parses the received bytes into events and serialises events again, so that only well-formed requests are forwarded.
+h11 parses the received bytes into events and serializes events again, so that only well-formed requests are forwarded.
 It does not change the target or the headers.
 """
 

@@ -38,7 +38,7 @@ SLIRP_UNUSED_NETWORKS = (
     "10.0.2.4/30", "10.0.2.8/29", "10.0.2.16/28", "10.0.2.32/27", "10.0.2.64/26", "10.0.2.128/25",
 )  # fmt: skip
 """slirp's network without its gateway (10.0.2.2) and name server. All network namespaces of the machine share one
-neighbour table (`net.ipv4.neigh.default.gc_thresh3`), which packets to many neighbours would fill."""
+neighbor table (`net.ipv4.neigh.default.gc_thresh3`), which packets to many neighbors would fill."""
 ROUTING_TABLE = Path("/proc/net/fib_trie")
 LOCAL_ADDRESS = re.compile(r"\|-- (\d+\.\d+\.\d+\.\d+)\n\s+/32 host LOCAL")
 DOCKER_OPTION = "--cap-add SYS_PTRACE"

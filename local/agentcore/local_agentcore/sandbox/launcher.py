@@ -240,7 +240,7 @@ def block_networks(networks: list[str]) -> None:
     """Adds routes that reject packets to these networks, before internet access adds a default route."""
     if networks:
         with suppress(OSError):  # a kernel without IPv6, or a container whose /proc/sys is read-only
-            IPV6_OF_NEW_DEVICES.write_text("1")  # slirp's tunnel needs no link-local neighbours
+            IPV6_OF_NEW_DEVICES.write_text("1")  # slirp's tunnel needs no link-local neighbors
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         for network in networks:
             address, _, length = network.partition("/")

@@ -32,7 +32,7 @@ class Files:
 
     def write(self, path: str, data: bytes) -> None:
         """Writes a file and creates its parent directories."""
-        # The string is passed to openat2 and must not be normalised.
+        # The string is passed to openat2 and must not be normalized.
         self._make_directories(os.path.dirname(path))  # noqa: PTH120
         with self._open_below(path, os.O_WRONLY | os.O_CREAT, FILE_MODE) as descriptor:
             _require_regular(descriptor, path)
