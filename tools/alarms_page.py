@@ -38,12 +38,14 @@ _TAIL = """
 The alarm `errors` does not count executions that failed with {faults}. Their author corrects them.
 The dashboard of the tenant shows all failed runs by the name of the error. The alarm counts the
 events that an EventBridge rule of the tenant matches, because `ExecutionsFailed` has no dimension
-for the error. Failures of `run-code-express` are all counted, because Step Functions sends no events of
-Express executions.
+for the error. Failures of `run-code-express` are all counted, with the metric `ExecutionsFailed`,
+because Step Functions sends no events of Express executions.
 
 The alarms `errors`, `timed-out` and `aborted` are those of `run-code`. Each further workflow of the tenant
-has its own, such as `errors-run-command`. The other alarms of a tenant include the calls of workflows that
-authors write.
+has its own, such as `errors-run-command`. `run-code-express` has no alarm `aborted`, because its
+executions cannot be stopped. The other alarms of a tenant include the calls of custom workflows.
+
+An approval of `run-session` that is rejected, or not answered in time, fails the execution and is counted.
 
 `StorageError` is counted, because its cause may be the bucket, its key or a permission. An author
 who names an input that does not exist causes it, too. An interpreter that was deleted by hand causes
@@ -63,8 +65,9 @@ to it with 403.
 
 ## Cost
 
-CloudWatch bills ${price:.2f} a month for each alarm, so ${tenant:.2f} for a tenant with `run-code` (${further:.2f} more
-for each further workflow), ${fleet:.2f} for
+CloudWatch bills ${price:.2f} a month for each alarm, so ${tenant:.2f} for a tenant with `run-code` alone
+(${further:.2f} more
+for each further workflow, ${express:.2f} for `run-code-express`), ${fleet:.2f} for
 the fleet and ${network:.2f} for a network. The alarm `throttles` of the fleet costs that for each metric
 that its query reads. Each custom metric with data costs $0.30 a month: up to {metrics} of a tenant, and
 one for each error that its runs had.
@@ -81,9 +84,8 @@ def page() -> str:
     """Returns the page."""
     cost = {stack.value: count * USD_A_MONTH for stack, count in Counter(row.stack for row in ROWS).items()}
     faults = ", ".join(f"`{name}`" for name in AUTHOR_FAULTS[:-1]) + f" or `{AUTHOR_FAULTS[-1]}`"
-    tail = _wrapped(
-        _TAIL.format(faults=faults, price=USD_A_MONTH, metrics=len(Metric), further=3 * USD_A_MONTH, **cost)
-    )
+    cost |= {"price": USD_A_MONTH, "further": 3 * USD_A_MONTH, "express": 2 * USD_A_MONTH}
+    tail = _wrapped(_TAIL.format(faults=faults, metrics=len(Metric), **cost))
     return _HEAD + "".join(map(_row, ROWS)) + tail
 
 

@@ -42,6 +42,8 @@ _NO_SECRETS = "Variables and parameters contain settings and ids."
 _OWN_KEY = "With `data_bucket.key: own`, that key encrypts logs, workflows and variables of functions."
 _OWN_TRAIL_KEY = "With `data_bucket.key: own`, that key encrypts the log files of the trail."
 _VALIDATED = "CloudTrail signs the log files of the trail."
+_ONLY_RULES = "Only EventBridge rules of the tenant invoke the function: one of each workflow, and an hourly one."
+_NAMED_PRINCIPALS = "Every trust policy names one service, or the roles in `callers`, `starters` or `readers`."
 MET = {
     "CKV2_AWS_75": "No function has a URL.",
     "CKV_AWS_107": _NO_WIDE_POLICY,
@@ -62,7 +64,7 @@ MET = {
     "CKV_AWS_35": _OWN_TRAIL_KEY,
     "CKV_AWS_36": _VALIDATED,
     "CKV_AWS_363": "Functions use the newest Python by default.",
-    "CKV_AWS_364": "Only one EventBridge rule of the workflow invokes the function asynchronously.",
+    "CKV_AWS_364": _ONLY_RULES,
     "CKV_AWS_384": _NO_SECRETS,
     "CKV_AWS_40": "Policies are attached to roles. There are no users.",
     "CKV_AWS_45": _NO_SECRETS,
@@ -71,8 +73,8 @@ MET = {
     "CKV_AWS_55": _PRIVATE_BUCKETS,
     "CKV_AWS_56": _PRIVATE_BUCKETS,
     "CKV_AWS_57": _PRIVATE_BUCKETS,
-    "CKV_AWS_60": "Every trust policy names one service, or the roles in `callers`.",
-    "CKV_AWS_61": "Every trust policy names one service, or the roles in `callers`.",
+    "CKV_AWS_60": _NAMED_PRINCIPALS,
+    "CKV_AWS_61": _NAMED_PRINCIPALS,
     "CKV_AWS_62": _NO_WIDE_POLICY,
     "CKV_AWS_63": _NO_WIDE_POLICY,
     "CKV_AWS_66": "Every log expires after `logs.retention_days` or `network.query_log_days`.",
@@ -94,7 +96,7 @@ MET = {
     "LambdaConcurrency": "With `session_function.reserved_concurrency`, the function has a limit.",
     "LambdaDefaultMemorySize": "Every function has an explicit size of memory.",
     "LambdaDefaultTimeout": "Every function has an explicit timeout.",
-    "LambdaFunctionPublicAccessProhibited": "Only one EventBridge rule of the workflow invokes the function.",
+    "LambdaFunctionPublicAccessProhibited": _ONLY_RULES,
     "LambdaLatestVersion": "Functions use the newest Python by default.",
     "LambdaStarPermissions": "Roles of functions have no actions on all resources.",
     "S3BucketLevelPublicAccessProhibited": _PRIVATE_BUCKETS,
