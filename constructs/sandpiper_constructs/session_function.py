@@ -214,7 +214,7 @@ class SessionFunction(Construct):
         )
 
 
-_STOP_EVENT = "The only asynchronous event stops the sessions of an execution, which otherwise end by their lifetime."
+_STOP_EVENT = "Asynchronous events stop sessions of executions that have ended, which otherwise end by their lifetime."
 ACCEPTED = {
     ASYNCHRONOUS_DESTINATION: _STOP_EVENT,
     FUNCTION_QUEUE: f"Step Functions waits for the session function and records its error. {_STOP_EVENT}",

@@ -84,6 +84,7 @@ def object_access_statements(bucket_arn: str, role_arn_prefix: str, access: Obje
     every_action = {"Action": "s3:*"}
     writes = {"NotAction": list(OBJECT_READS)}
     all_tenants = {"Resource": f"{tenants}/*"}
+    records = {"Resource": f"{tenants}/*/{RUNS}/*/{RECORD_NAME}"}
     component = f"aws:PrincipalTag/{COMPONENT_TAG}"
     reader = {component: WORKFLOW_READER}
     batch_workflow = {component: BATCH_WORKFLOW}
@@ -127,13 +128,11 @@ def object_access_statements(bucket_arn: str, role_arn_prefix: str, access: Obje
             {"StringEquals": batch_workflow},
         ),
         _deny("WorkflowReadersOnlyRead", writes, all_tenants, {"StringEquals": readers_of_runs}),
-        _deny(
-            "RecordsOfSessionFunctions",
-            writes,
-            {"Resource": f"{tenants}/*/{RUNS}/*/{RECORD_NAME}"},
-            _unless(tenant_roles, *existing),
-        ),
+        _deny("RecordsOfSessionFunctions", writes, records, _unless(tenant_roles, *existing)),
     ]
+    named_like_tenants = [arn for arn in access.administrators if arn in exempt]
+    if named_like_tenants:
+        statements.append(_deny("AdministratorsKeepRecords", writes, records, _only(*named_like_tenants)))
     if access.readers:
         statements.append(_deny("ReadersOnlyRead", writes, all_tenants, _only(*access.readers)))
     if access.writers:

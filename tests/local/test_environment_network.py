@@ -239,9 +239,11 @@ def test_unchanged_template_is_rejected_unless_it_has_a_dynamic_reference(
 
     def update(tenant: str) -> str:
         stack = f"sandpiper-prod-{tenant}"
-        body = json.dumps(environments.template(file, stack))
+        bucket, key = f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}", f"{stack}.json"  # larger than a TemplateBody can be
+        boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=json.dumps(environments.template(file, stack)))
+        url = f"https://{bucket}.s3.{REGION}.amazonaws.com/{key}"
         return boto3.client("cloudformation").update_stack(
-            StackName=stack, TemplateBody=body, Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
+            StackName=stack, TemplateURL=url, Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
         )["StackId"]
 
     with pytest.raises(ClientError, match="No updates are to be performed"):

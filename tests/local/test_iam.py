@@ -340,7 +340,7 @@ def code_of(error: pytest.ExceptionInfo[ClientError]) -> str:
 def test_a_service_role_can_be_assumed_by_its_service_only(product: Product, callers: dict[str, boto3.Session]) -> None:
     roles = {role["RoleName"]: role["Arn"] for role in product.session.client("iam").list_roles()["Roles"]}
     service_roles = [arn for name, arn in roles.items() if name.startswith("sandpiper-")]
-    assert len(service_roles) == 8
+    assert len(service_roles) == 9
     for arn in service_roles:
         for session in callers.values():
             with pytest.raises(

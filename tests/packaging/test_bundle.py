@@ -29,6 +29,10 @@ MEBIBYTE = 1024 * 1024
 OFFLINE: dict[str, tuple[str, dict[str, str]]] = {
     "bedrock-agentcore": ("list_code_interpreter_sessions", {"codeInterpreterIdentifier": MANAGED_INTERPRETER}),
     "s3": ("get_object", {"Bucket": "data", "Key": "file"}),
+    "stepfunctions": (
+        "describe_execution",
+        {"executionArn": "arn:aws:states:eu-west-1:111122223333:execution:run-code:a"},
+    ),
     "sts": ("get_caller_identity", {}),
 }
 """A request per service that uses its complete model (endpoint, serialization, signature) and needs no network."""

@@ -206,11 +206,15 @@ def test_a_workflow_stops_the_sessions_of_its_stopped_executions(render: Render)
     (machine,) = template.resources("AWS::StepFunctions::StateMachine")
     (function,) = template.resources("AWS::Lambda::Function")
     pattern, (target,) = rule["EventPattern"], rule["Targets"]
-    assert pattern["detail"]["status"] == ["ABORTED", "TIMED_OUT"]
+    assert pattern["detail"]["status"] == ["FAILED", "TIMED_OUT", "ABORTED"]
     assert pattern["detail"]["stateMachineArn"][0] == {"Ref": machine}
     assert target["Arn"] == {"Fn::GetAtt": [function, "Arn"]}
     paths, text = target["InputTransformer"]["InputPathsMap"], target["InputTransformer"]["InputTemplate"]
-    ((name, path),) = paths.items()
-    event = json.loads(text.replace(f"<{name}>", '"arn:aws:states:eu-west-1:123456789012:execution:a:b"'))
-    assert path == "$.detail.executionArn"
+    values = {
+        "$.detail.executionArn": '"arn:aws:states:eu-west-1:123456789012:execution:a:b"',
+        "$.detail.status": '"FAILED"',
+    }
+    for name, path in paths.items():
+        text = text.replace(f"<{name}>", values[path])
+    event = json.loads(text)
     assert Event.from_json(event, "event").run.execution_key == "a/b"

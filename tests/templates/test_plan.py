@@ -310,7 +310,7 @@ def test_identical_tag_changes_share_one_line(plans: Plans) -> None:
     before = one_tenant({"run": {}})
     text = rendered(plans.plan({**before, "owner": "old owner"}, {**before, "owner": "new owner"}))
     assert text.count("Tags.sandpiper:owner old owner → new owner") < 10
-    assert "alarm AlarmsErrors, alarm AlarmsThrottles" in text
+    assert "alarm AlarmsErrors, alarm AlarmsTimedOut, alarm AlarmsAborted" in text
 
 
 def test_quotas_show_what_is_left_after_the_deployment(plans: Plans) -> None:

@@ -123,7 +123,7 @@ def test_function_has_the_limits_and_may_list_sessions(resources: dict[str, dict
 
 def test_rule_finishes_batches_that_failed_or_were_stopped(resources: dict[str, dict[str, Any]]) -> None:
     (rule,) = of_type(resources, "AWS::Events::Rule")
-    assert rule["EventPattern"]["detail"]["status"] == ["FAILED", "ABORTED", "TIMED_OUT"]
+    assert rule["EventPattern"]["detail"]["status"] == ["FAILED", "TIMED_OUT", "ABORTED"]
     assert len(rule["EventPattern"]["detail"]["stateMachineArn"]) == 1, "child executions are part of the batch"
     template = json.loads(
         rule["Targets"][0]["InputTransformer"]["InputTemplate"].replace("<detail-executionArn>", '"x"')
