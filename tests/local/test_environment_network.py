@@ -241,7 +241,7 @@ def test_unchanged_template_is_rejected_unless_it_has_a_dynamic_reference(
         stack = f"sandpiper-prod-{tenant}"
         bucket, key = f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}", f"{stack}.json"  # larger than a TemplateBody can be
         boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=json.dumps(environments.template(file, stack)))
-        url = f"https://{bucket}.s3.{REGION}.amazonaws.com/{key}"
+        url = f"https://s3.{REGION}.amazonaws.com/{bucket}/{key}"
         return boto3.client("cloudformation").update_stack(
             StackName=stack, TemplateURL=url, Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
         )["StackId"]
