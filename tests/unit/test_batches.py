@@ -35,7 +35,7 @@ JSON = st.recursive(
 )
 ITEMS = st.lists(JSON, max_size=6)
 SIZES = st.integers(1, 40)
-RESULT = {
+RESULT: dict[str, Any] = {
     "stdout": "",
     "stderr": "",
     "exitCode": 0,
@@ -121,7 +121,7 @@ def test_an_invalid_item_is_named_by_its_line_and_never_shown(
 
 def test_a_compressed_file_is_read_in_bounded_parts() -> None:
     data = b"0" * 5_000_000
-    parts = list(item_formats._decompressed([gzip.compress(data)]))
+    parts = list(item_formats.decompressed([gzip.compress(data)]))
     assert b"".join(parts) == data
     assert max(map(len, parts)) <= item_formats.CHUNK_BYTES
 
@@ -250,7 +250,11 @@ def test_an_invalid_batch_is_rejected_with_the_field(change: dict[str, Any], pro
 
 def test_calls_to_a_session_are_paced_and_counted() -> None:
     sent: list[float] = []
-    clients: Any = SimpleNamespace(invoke=lambda _: sent.append(time.monotonic()), sessions=None, s3=None)
+
+    def invoke(_: object) -> None:
+        sent.append(time.monotonic())
+
+    clients: Any = SimpleNamespace(invoke=invoke, sessions=None, s3=None)
     metered = MeteredClients(clients, 0.05)
     for _ in range(3):
         metered.invoke(1)

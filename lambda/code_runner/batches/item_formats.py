@@ -201,7 +201,7 @@ def _inventory(s3: S3Client, storage: Storage, location: S3Object) -> Iterator[I
         raise InvalidRequest(f"{location.uri} is not an inventory; allowed: {allowed}") from error
     size_at = columns.index("Size") if "Size" in columns else None
     for key in keys:
-        for number, row in _csv(_decompressed(_chunks(s3, storage, S3Object(bucket, key)))):
+        for number, row in _csv(decompressed(_chunks(s3, storage, S3Object(bucket, key)))):
             if len(row) != len(columns):
                 raise InvalidRequest(f"{key}: line {number} has {len(row)} fields; allowed: {len(columns)}")
             size = int(row[size_at]) if size_at is not None and row[size_at].isdigit() else None
@@ -213,7 +213,8 @@ def _object_item(address: S3Object, size: int | None) -> str:
     return json.dumps({"s3Uri": address.uri, "key": address.key, **known}, ensure_ascii=False)
 
 
-def _decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yields the content of a gzip file in parts of at most CHUNK_BYTES. Raises InvalidRequest."""
     decompressor = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
         for chunk in chunks:
