@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sandpiper.plan.model import CostLimit, Costs, TenantCost
 from sandpiper_contract.prices import LIST_PRICES, SESSION_GB, SESSION_VCPUS
+from sandpiper_contract.requests import SESSION_TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -88,7 +89,7 @@ def _tenant(name: str, tenant: Tenant, concurrency: int, session_quota: int, pri
     is_reserved = tenant.session_function.reserved_concurrency is not None
     sessions = session_quota if has_callers else min(concurrency, session_quota)
     limited_by = SESSION_QUOTA if sessions == session_quota else RESERVED if is_reserved else UNRESERVED
-    longest = max(interpreter.session.longest_seconds for interpreter in tenant.interpreters.values())
+    longest = _longest_session_seconds(tenant)
     hour = sessions * session_hour_usd(prices) + concurrency * function_hour_usd(tenant.session_function, prices)
     return TenantCost(
         tenant=name,
@@ -99,6 +100,18 @@ def _tenant(name: str, tenant: Tenant, concurrency: int, session_quota: int, pri
         live_sessions_usd=sessions * longest / SECONDS_AN_HOUR * session_hour_usd(prices),
         hour_usd=hour,
         month_usd=hour * HOURS_A_MONTH,
+    )
+
+
+def _longest_session_seconds(tenant: Tenant) -> int:
+    """Returns the longest lifetime that a session of a tenant can have.
+
+    The session function applies `session.longest_seconds`. Callers start sessions without it, up to the service's
+    maximum.
+    """
+    return max(
+        SESSION_TIMEOUT_SECONDS[1] if interpreter.callers else interpreter.session.longest_seconds
+        for interpreter in tenant.interpreters.values()
     )
 
 
@@ -117,8 +130,7 @@ def _stopping(environment: Environment) -> Iterator[CostLimit]:
         function = tenant.session_function
         if function.reserved_concurrency:
             yield CostLimit(limit=RESERVED, value=function.reserved_concurrency, tenant=name)
-        longest = max(interpreter.session.longest_seconds for interpreter in tenant.interpreters.values())
-        yield CostLimit(limit="session lifetime in seconds", value=longest, tenant=name)
+        yield CostLimit(limit="session lifetime in seconds", value=_longest_session_seconds(tenant), tenant=name)
     yield CostLimit(limit=SESSION_QUOTA, value=environment.quotas.live_sessions)
 
 

@@ -92,6 +92,17 @@ def test_callers_are_limited_by_the_session_quota_only() -> None:
     assert one.hour_usd == pytest.approx(1_000 * SESSION_HOUR + 5 * FUNCTION_HOUR)
 
 
+def test_callers_can_start_sessions_of_eight_hours_whatever_the_interpreter_allows_in_requests() -> None:
+    short = {"session": {"longest_seconds": 1_800}}
+    both = {**tenant(5), "interpreters": {"run": short, "agent": {**short, "callers": [CALLER]}}}
+    found = costs(both)
+    (one,) = found.tenants
+    # 28,800 s = 8 h: 8 x 0.2546, and 1,000 sessions of it
+    assert one.longest_session_seconds == 28_800
+    assert (one.session_usd, one.live_sessions_usd) == (pytest.approx(2.0368), pytest.approx(2_036.8))
+    assert CostLimit(limit="session lifetime in seconds", value=28_800, tenant="t0") in found.stopped_by
+
+
 def test_report_separates_limits_that_stop_from_those_that_only_notify() -> None:
     budget = {"usd_a_month": 400, "emails": ["a@example.com"]}
     found = costs(tenant(20), tenant(), budget=budget, alarm_topic_arn="arn:aws:sns:eu-west-1:111122223333:alarms")
