@@ -135,6 +135,12 @@ def test_each_tenant_without_reserved_concurrency_is_a_warning() -> None:
     assert find_cost_warnings(environment({"b": tenant()}, account="123456789012")) == ()
 
 
+def test_callers_are_a_warning_because_no_reservation_limits_their_sessions() -> None:
+    found = find_cost_warnings(environment({"a": tenant(20, {"callers": [CALLER]}), "b": tenant(20)}))
+    assert [one.at for one in found] == ["tenants.a.interpreters.run.callers"]
+    assert "only the session quota of the account limits their number and their cost" in found[0].text
+
+
 @pytest.mark.parametrize("name", ["local", "prod"])
 def test_environments_of_the_repository_limit_concurrency(name: str) -> None:
     assert find_cost_warnings(load(PROJECT / "environments" / f"{name}.yaml")) == ()
