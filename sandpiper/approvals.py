@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sandpiper.aws_errors import error_code
 from sandpiper.errors import CliError
-from sandpiper.workflow import is_missing_execution, missing_execution
+from sandpiper.runs.finding import is_missing_execution, missing_execution
 from sandpiper_contract.workflows import APPROVAL_REJECTED
 
 if TYPE_CHECKING:

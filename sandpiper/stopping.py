@@ -12,7 +12,7 @@ from code_runner.execution_sessions import MAX_SECONDS, stop_sessions_of
 from code_runner.session import stop_session
 from code_runner.tenant_config import TenantConfig
 from sandpiper.errors import CliError
-from sandpiper.workflow import is_missing_execution, missing_execution
+from sandpiper.runs.finding import is_missing_execution, missing_execution
 from sandpiper_contract.errors import InvalidRequest, RunError, SessionLost
 from sandpiper_contract.run import Run
 

@@ -21,6 +21,7 @@ from sandpiper.errors import (
 )
 from sandpiper.local_inputs import with_empty_files, with_files
 from sandpiper.runs.executions import error_message, is_result
+from sandpiper.runs.finding import is_missing_execution, missing_execution
 from sandpiper.runs.follow import follow
 from sandpiper.runs.records import read_records, recorded_results
 from sandpiper_contract.errors import CodeFailed, InvalidRequest
@@ -240,16 +241,3 @@ def _wait(session: boto3.Session, execution: str, waiting: Callable[[float], Non
         error, cause = state.get("error", state["status"]), error_message(state.get("cause", ""))
         raise (ProgramFailedError if error == CodeFailed.__name__ else NoResultError)(f"{error}: {cause}")
     return json.loads(state.get("output", "{}"))
-
-
-def is_missing_execution(error: Exception) -> bool:
-    """Returns whether Step Functions rejected a call because it does not know the execution."""
-    return isinstance(error, ClientError) and error_code(error) in ("ExecutionDoesNotExist", "InvalidArn")
-
-
-def missing_execution(execution: str) -> str:
-    """Returns the message for an execution that Step Functions does not know."""
-    return (
-        f"{execution!r} is not an execution; allowed: the ARN of an execution of this account and Region, as "
-        "`sandpiper run` prints it. Step Functions keeps an execution for 90 days after its end"
-    )

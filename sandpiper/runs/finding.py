@@ -1,4 +1,4 @@
-"""Finds an execution of a tenant by its ARN or its name."""
+"""Finds an execution of a tenant by its ARN or its name, and explains why there is none."""
 
 from __future__ import annotations
 
@@ -57,6 +57,29 @@ def find_execution(session: boto3.Session, deployment: Deployment, execution: st
     return candidates[0]
 
 
+def is_missing_execution(error: Exception) -> bool:
+    """Returns whether Step Functions rejected a call because it does not know the execution."""
+    return isinstance(error, ClientError) and error_code(error) in _UNKNOWN_CODES
+
+
+def missing_execution(execution: str) -> str:
+    """Returns the message for an execution that Step Functions does not know. It knows no Express execution."""
+    if _is_express(execution):
+        return (
+            f"{execution} is an Express execution, which Step Functions does not keep: StartSyncExecution returns its "
+            "result"
+        )
+    return (
+        f"{execution!r} is not an execution; allowed: the ARN of an execution of this account and Region, as "
+        f"`sandpiper run` prints it. {KEPT}"
+    )
+
+
+def _is_express(execution: str) -> bool:
+    parts = _ARN.fullmatch(execution)
+    return parts is not None and parts["type"] == "express"
+
+
 def _workflow_of(deployment: Deployment, arn: str) -> str:
     """Returns the workflow of an execution's ARN. Raises CliError if it is none of the tenant's."""
     parts = _ARN.fullmatch(arn)
@@ -73,10 +96,8 @@ def _workflow_of(deployment: Deployment, arn: str) -> str:
             f"{arn} is of state machine {parts['machine']}; allowed: executions of {' | '.join(machines)}. Choose "
             "another tenant with --tenant and --environment"
         )
-    if parts["type"] == "express":
-        raise CliError(
-            f"{arn} is an Express execution, which Step Functions does not keep: StartSyncExecution returns its result"
-        )
+    if _is_express(arn):
+        raise CliError(missing_execution(arn))
     return machines[parts["machine"]]
 
 
@@ -89,6 +110,6 @@ def _describe(session: boto3.Session, arn: str, workflow: str) -> Execution | No
         try:
             return from_description(session.client("stepfunctions").describe_execution(executionArn=arn), workflow)
         except ClientError as error:
-            if error_code(error) in _UNKNOWN_CODES:
+            if is_missing_execution(error):
                 return None
             raise

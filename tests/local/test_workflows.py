@@ -13,7 +13,7 @@ from unittest.mock import Mock
 import pytest
 from botocore.config import Config
 
-from sandpiper import approvals
+from sandpiper import approvals, stopping
 from sandpiper.errors import CliError
 from sandpiper_contract.workflows import SessionResult
 from tests.support.target import ON_AWS
@@ -209,3 +209,6 @@ def test_an_express_run_returns_its_result_and_runs_again_under_the_same_name(wo
         stateMachineArn=machine, input=json.dumps({"code": "1", "sessionTimeoutSeconds": 300})
     )
     assert (rejected["status"], rejected["error"]) == ("FAILED", "InvalidRequest")
+    product = workflows.product
+    with pytest.raises(CliError, match="is an Express execution, which Step Functions does not keep"):
+        stopping.stop_execution(product.session, product.deployment, rejected["executionArn"])
