@@ -5,7 +5,6 @@ The constraints of a single option are in its type. `find_warnings` returns what
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 from sandpiper.environment.arn_checks import ARN_CHECKS
@@ -18,7 +17,6 @@ from sandpiper.environment.limit_checks import LIMIT_CHECKS
 from sandpiper.environment.network_checks import NETWORK_CHECKS
 from sandpiper.environment.object_access import OBJECT_ACCESS_CHECKS
 from sandpiper.environment.policy_checks import POLICY_CHECKS
-from sandpiper.environment.regions import INTERPRETER_REGIONS, aws_regions
 from sandpiper.environment.traversal import iter_interpreters, iter_workflows
 from sandpiper.names import TENANTS_PREFIX
 
@@ -158,24 +156,6 @@ def _check_own_key(environment: Environment) -> Iterator[ConfigIssue]:
         )
 
 
-def _check_region(environment: Environment) -> Iterator[ConfigIssue]:
-    """Rejects a Region that does not exist. A Region that may lack code interpreters is a warning instead."""
-    region = environment.region
-    if region in INTERPRETER_REGIONS or region in (known := aws_regions()):
-        return
-    near = difflib.get_close_matches(region, known, n=len(known))
-    # Swapped letters are the most frequent mistake. Of equal matches, a Region with code interpreters comes first.
-    near.sort(key=lambda name: (sorted(name) != sorted(region), name not in INTERPRETER_REGIONS))
-    yield ConfigIssue(
-        key_path=("region",),
-        problem=f"is {format_value(region)}, which is not an AWS region",
-        allowed="an AWS region such as us-east-1",
-        remedy=f"write {near[0]}"
-        if near
-        else "correct it; a Region that is newer than botocore needs a newer botocore",
-    )
-
-
 def _check_budget_region(environment: Environment) -> Iterator[ConfigIssue]:
     """Rejects a budget in GovCloud, where AWS::Budgets::Budget is unavailable and an outside account pays."""
     if environment.budget is not None and environment.region.startswith("us-gov-"):
@@ -196,7 +176,6 @@ CHECKS: tuple[Check, ...] = (
     _check_duplicate_items,
     _check_removed_tenants,
     _check_own_key,
-    _check_region,
     _check_budget_region,
     *LIMIT_CHECKS,
     *BATCH_CHECKS,

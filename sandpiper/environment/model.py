@@ -36,6 +36,7 @@ from sandpiper.environment.options import (
     item,
     option,
 )
+from sandpiper.environment.regions import require_region
 from sandpiper.environment.storage import DataBucket
 from sandpiper.environment.workflows import (
     ALLOWED_WORKFLOWS,
@@ -296,11 +297,11 @@ class Environment(Options):
     account: str = option(
         "AWS account to deploy to", "12 digits in quotes", pattern=f"^{ACCOUNT}$", examples=["111122223333"]
     )
-    region: str = option(
+    region: Annotated[str, AfterValidator(require_region)] = option(
         "AWS region to deploy to; AgentCore must be available there",
         "an AWS region such as us-east-1",
-        pattern=f"^{REGION}$",
         examples=["eu-west-1"],
+        json_schema_extra={"pattern": f"^{REGION}$"},
     )
     owner: Owner = option("who is responsible; a tag of every resource", ALLOWED_OWNER_TAG, examples=["platform team"])
     interpreters: Annotated[Interpreters | None, NotEmpty] = option(

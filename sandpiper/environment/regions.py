@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/agentcore-regions.
 
 from __future__ import annotations
 
+import difflib
 import json
 from functools import cache
 from importlib.resources import files
@@ -72,3 +73,33 @@ def aws_regions() -> list[str]:
     partitions = json.loads(files("botocore").joinpath("data", "partitions.json").read_text())["partitions"]
     regions = (region for partition in partitions for region in partition["regions"])
     return sorted(region for region in regions if not region.endswith("-global"))
+
+
+def require_region(region: str) -> str:
+    """Returns a region. A region that may lack code interpreters is a warning, not an error.
+
+    Raises:
+        ValueError: No such region exists; the message is the remedy.
+    """
+    if region in INTERPRETER_REGIONS or region in aws_regions():
+        return region
+    closest = closest_region(region)
+    raise ValueError(f"write {closest}" if closest else "change the value")
+
+
+def closest_region(text: str) -> str | None:
+    """Returns the region that a wrong value most probably means; None if it is like none.
+
+    Example:
+        >>> closest_region("us-esat-1"), closest_region("us-east1"), closest_region("US_EAST_1"), closest_region("x")
+        ('us-east-1', 'us-east-1', 'us-east-1', None)
+    """
+    near = difflib.get_close_matches(text.lower(), aws_regions(), n=len(aws_regions()))
+    # Swapped letters are the most frequent mistake. Of equal matches, a region with code interpreters comes first.
+    near.sort(key=lambda name: (_characters(name) != _characters(text), name not in INTERPRETER_REGIONS))
+    return near[0] if near else None
+
+
+def _characters(text: str) -> list[str]:
+    """Returns the letters and digits of a name in any order, case and separation."""
+    return sorted(filter(str.isalnum, text.lower()))

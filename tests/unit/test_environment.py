@@ -592,7 +592,17 @@ def test_file_that_is_no_regular_file_is_rejected(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("region", "near"), [("us-esat-1", "us-east-1"), ("eu-wets-3", "eu-west-3"), ("US-EAST-1", "")]
+    ("region", "near"),
+    [
+        ("us-esat-1", "us-east-1"),
+        ("eu-wets-3", "eu-west-3"),
+        ("us-east1", "us-east-1"),
+        ("ap-southeast3", "ap-southeast-3"),
+        ("EU-WEST-2", "eu-west-2"),
+        ("us_east_2", "us-east-2"),
+        ("eu-west-1a", "eu-west-1"),
+        ("Ireland", ""),
+    ],
 )
 def test_region_that_does_not_exist_is_rejected_with_the_closest_one(file: Path, region: str, near: str) -> None:
     message = _message(file, GOOD.replace("eu-west-1", region))
