@@ -30,6 +30,9 @@ READER_ACTIONS = ("states:DescribeExecution", "states:GetExecutionHistory")
 class StarterAccess(Construct):
     """Allows roles to start the executions of one workflow, and to describe and stop them.
 
+    Starters of an Express workflow can also call `StartSyncExecution`, the only call that returns the result of an
+    Express execution. Step Functions cannot describe or stop such an execution.
+
     A role of the stack's account gets an inline policy. Roles of other accounts assume a role that this construct
     creates and that trusts exactly them.
 
@@ -74,7 +77,8 @@ class StarterAccess(Construct):
         """
         roles = RolesByAccount.from_arns(role_arns, Stack.of(scope).account)
         super().__init__(scope, id)
-        statements = _statements(self, workflow, "states:StartExecution", STARTER_ACTIONS, key)
+        start = ["states:StartExecution", *(["states:StartSyncExecution"] if workflow.is_express else [])]
+        statements = _statements(self, workflow, start, STARTER_ACTIONS, key)
 
         def grant(grantee: iam.IGrantable) -> None:
             for statement in statements:
@@ -143,7 +147,7 @@ class ReaderAccess(Construct):
         Tags.of(role).add(COMPONENT_TAG, WORKFLOW_READER)
         runs = folder.subfolder(settings.RUNS)
         for statement in (
-            *_statements(self, workflow, "states:ListExecutions", READER_ACTIONS, key),
+            *_statements(self, workflow, ["states:ListExecutions"], READER_ACTIONS, key),
             runs.list_statement(),
             runs.object_statement("s3:GetObject"),
             *folder.key_statements(write=False, parts=[runs]),
@@ -162,13 +166,13 @@ class ReaderAccess(Construct):
 def _statements(
     scope: Construct,
     workflow: SessionWorkflow,
-    state_machine_action: str,
+    state_machine_actions: Sequence[str],
     execution_actions: Sequence[str],
     key: kms.IKey | None,
 ) -> list[iam.PolicyStatement]:
     arn = workflow.state_machine.state_machine_arn
     return [
-        iam.PolicyStatement(actions=[state_machine_action], resources=[arn]),
+        iam.PolicyStatement(actions=list(state_machine_actions), resources=[arn]),
         iam.PolicyStatement(actions=list(execution_actions), resources=[workflow.executions_arn]),
         *(() if key is None else (execution_key_statement(scope, key, arn),)),
     ]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from sandpiper_contract.aws import MANAGED_INTERPRETER
@@ -42,6 +43,8 @@ workflows:
   run-code:
     starters: [{starter.arn}]
     readers: [{auditor.arn}]
+  run-code-express:
+    starters: [{starter.arn}]
 """
 PROGRAM = """
 import boto3
@@ -271,7 +274,7 @@ def check_readers_of_the_workflow(deployment: Deployment, roles: dict[str, Role]
 
 
 def check_starters_of_the_workflow(deployment: Deployment, starter: Role, reader: str) -> None:
-    """A starter starts, describes and stops executions of one workflow, and does nothing else."""
+    """A starter starts, describes and stops executions of its workflows, and does nothing else."""
     session: Any = starter.session()
     client: Any = session.client("stepfunctions")
     workflow = deployment.run_code_arn
@@ -282,9 +285,16 @@ def check_starters_of_the_workflow(deployment: Deployment, starter: Role, reader
     client.stop_execution(executionArn=long["executionArn"])
     assert client.describe_execution(executionArn=long["executionArn"])["status"] == "ABORTED"
 
+    # The client sends StartSyncExecution to a host with the prefix `sync-`, which does not exist on loopback.
+    express: Any = session.client("stepfunctions", config=Config(inject_host_prefix=False))
+    request = json.dumps({"code": "print('express')"})
+    result = express.start_sync_execution(stateMachineArn=f"{workflow}-express", input=request)
+    assert "express" in json.loads(result["output"])["stdout"]
+
     other = workflow.replace("-main-", "-other-")
     calls: list[tuple[Any, dict[str, Any]]] = [
         (client.start_execution, {"stateMachineArn": other, "input": "{}"}),
+        (express.start_sync_execution, {"stateMachineArn": f"{other}-express", "input": "{}"}),
         (client.describe_execution, {"executionArn": execution.replace("-main-", "-other-")}),
         (client.stop_execution, {"executionArn": execution.replace("-main-", "-other-")}),
         (client.list_executions, {"stateMachineArn": workflow}),

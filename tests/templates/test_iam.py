@@ -157,12 +157,13 @@ WORKFLOWS: dict[str, Any] = {
     "run-code": {
         "starters": (f"arn:aws:iam::{ACCOUNT}:role/orders", "arn:aws:iam::444455556666:role/orders"),
         "readers": (f"arn:aws:iam::{ACCOUNT}:role/auditor",),
-    }
+    },
+    "run-code-express": {"starters": (f"arn:aws:iam::{ACCOUNT}:role/orders",)},
 }
 ON_THE_PAGE = {
     "execution role": r"Interpreter\w*ExecutionRole",
     "session function": "SessionFunctionRole",
-    "workflow": "RunCodeRole",
+    "workflow": "RunCode(Express)?Role",
     "session stopper": "SessionStopper",
     "callers": "Callers",
     "starters": "Starters",

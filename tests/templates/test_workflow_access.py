@@ -39,6 +39,10 @@ OPTIONS: dict[str, Any] = {
             },
         },
         "other": {"interpreters": {"sandbox": {}}, "workflows": {"run-code": None}},
+        "short": {
+            "interpreters": {"sandbox": {}},
+            "workflows": {"run-code-express": {"starters": (f"{OWN}/team/orders", f"{OTHER}/orders")}},
+        },
     },
 }
 START = {"states:StartExecution", "states:DescribeExecution", "states:StopExecution"}
@@ -66,12 +70,12 @@ def assembly(
     return read_assembly(directory)
 
 
-def granted(assembly: Assembly, part: str) -> list[dict[str, Any]]:
+def granted(assembly: Assembly, part: str, stack: str = TENANT) -> list[dict[str, Any]]:
     """Returns the statements of the policies whose logical ID contains a text."""
     return [
         statement
         for location, document in documents(assembly).items()
-        if location.startswith(f"{TENANT}/{part}") and not location.endswith("/trust")
+        if location.startswith(f"{stack}/{part}") and not location.endswith("/trust")
         for statement in statements(document)
     ]
 
@@ -126,6 +130,17 @@ def test_permissions_are_exact(assembly: Assembly) -> None:
                 assert statement["Condition"]["StringLike"] == {"s3:prefix": "tenants/claims/runs/*"}
             elif statement["Action"] == ["s3:GetObject"]:
                 assert "tenants/claims/runs/*" in text
+
+
+def test_starters_of_an_express_workflow_can_receive_its_result(assembly: Assembly) -> None:
+    stack = "sandpiper-one-short"
+    machines = assembly[stack].resources("AWS::StepFunctions::StateMachine")
+    (express,) = (name for name, each in machines.items() if each["StateMachineName"].endswith("-express"))
+    starts = [each for each in granted(assembly, "Starters", stack) if "states:StartExecution" in each["Action"]]
+    assert len(starts) == 2, "the policy and the role"
+    for start in starts:
+        assert set(start["Action"]) == {"states:StartExecution", "states:StartSyncExecution"}
+        assert start["Resource"] == [{"Ref": express}]
 
 
 def test_the_key_is_used_through_step_functions_and_s3_only(assembly: Assembly) -> None:
