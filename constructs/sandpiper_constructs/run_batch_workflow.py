@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from aws_cdk import Duration, Stack, Tags
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 
 from sandpiper_constructs.operation_task import MAX_RETRY_SECONDS, OperationTask
-from sandpiper_constructs.session_workflow import SessionWorkflow, StopHandling
+from sandpiper_constructs.session_workflow import SessionWorkflow, StopHandling, WorkflowOptions
 from sandpiper_contract.aws import BATCH_WORKFLOW, COMPONENT_TAG
 from sandpiper_contract.settings import BATCH_ITEMS_NAME, RUNS
 
 if TYPE_CHECKING:
-    from aws_cdk import aws_kms as kms
     from constructs import Construct
 
     from sandpiper_constructs.bucket_folder import BucketFolder
@@ -76,9 +74,7 @@ class RunBatchWorkflow(SessionWorkflow):
         session_function: SessionFunction,
         folder: BucketFolder,
         timeout_seconds: int = MAX_TIMEOUT_SECONDS,
-        log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
-        key: kms.IKey | None = None,
-        retain_logs: bool = True,
+        **options: Unpack[WorkflowOptions],
     ) -> None:
         """Creates the state machine.
 
@@ -89,9 +85,7 @@ class RunBatchWorkflow(SessionWorkflow):
             session_function: the function that runs the items.
             folder: the tenant's folder, as of the function.
             timeout_seconds: maximum duration of a batch. Default: 14 days.
-            log_retention: how long execution logs are kept. Default: one month.
-            key: KMS key of the executions and of their log group, as of `SessionWorkflow`. Default: keys of AWS.
-            retain_logs: whether the log group stays when its stack is deleted, until its events expire. Default: True.
+            **options: `log_retention`, `key` and `retain_logs` of `WorkflowOptions`.
         """
         runs = folder.subfolder(RUNS).subfolder(name)
         items, children = f"*/{BATCH_ITEMS_NAME}", _children_arn(Stack.of(scope), name)
@@ -119,9 +113,7 @@ class RunBatchWorkflow(SessionWorkflow):
                 request={"stopped": True},
                 child_executions=False,
             ),
-            log_retention=log_retention,
-            key=key,
-            retain_logs=retain_logs,
+            **options,
         )
         Tags.of(self.node.find_child("Role")).add(
             COMPONENT_TAG, BATCH_WORKFLOW

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 
 from sandpiper_constructs.operation_task import OperationTask
-from sandpiper_constructs.session_workflow import SessionWorkflow
+from sandpiper_constructs.session_workflow import SessionWorkflow, WorkflowOptions
 from sandpiper_constructs.workflow_ending import JSONATA, catch, failed
 from sandpiper_contract.requests import TIMEOUT_RESERVE_SECONDS
 
 if TYPE_CHECKING:
-    from aws_cdk import aws_kms as kms
     from constructs import Construct
 
     from sandpiper_constructs.session_function import SessionFunction
@@ -58,9 +56,7 @@ class RunCodeExpressWorkflow(SessionWorkflow):
         *,
         name: str,
         session_function: SessionFunction,
-        log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
-        key: kms.IKey | None = None,
-        retain_logs: bool = True,
+        **options: Unpack[WorkflowOptions],
     ) -> None:
         """Creates the state machine.
 
@@ -69,9 +65,7 @@ class RunCodeExpressWorkflow(SessionWorkflow):
             id: construct id, unique in its scope.
             name: the state machine's name, unique in its account and region.
             session_function: the function that runs the code.
-            log_retention: how long execution logs are kept. Default: one month.
-            key: KMS key of the executions and of their log group, as of `SessionWorkflow`. Default: keys of AWS.
-            retain_logs: whether the log group stays when its stack is deleted, until its events expire. Default: True.
+            **options: `log_retention`, `key` and `retain_logs` of `WorkflowOptions`.
         """
 
         def states(scope: Construct) -> sfn.IChainable:
@@ -107,7 +101,5 @@ class RunCodeExpressWorkflow(SessionWorkflow):
             comment="Runs untrusted code in its own session and returns the result to the caller",
             query_language=JSONATA,
             express=True,
-            log_retention=log_retention,
-            key=key,
-            retain_logs=retain_logs,
+            **options,
         )

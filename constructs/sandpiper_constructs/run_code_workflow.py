@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from aws_cdk import aws_logs as logs
-from aws_cdk import aws_stepfunctions as sfn
+from typing import TYPE_CHECKING, Unpack
 
 from sandpiper_constructs.operation_task import OperationTask, max_task_seconds
-from sandpiper_constructs.session_workflow import SessionWorkflow
+from sandpiper_constructs.session_workflow import SessionWorkflow, WorkflowOptions
 from sandpiper_constructs.workflow_ending import JSONATA, catch, failed, stop_sessions
 
 if TYPE_CHECKING:
-    from aws_cdk import aws_kms as kms
+    from aws_cdk import aws_stepfunctions as sfn
     from constructs import Construct
 
     from sandpiper_constructs.session_function import SessionFunction
@@ -37,9 +34,7 @@ class RunCodeWorkflow(SessionWorkflow):
         *,
         name: str,
         session_function: SessionFunction,
-        log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
-        key: kms.IKey | None = None,
-        retain_logs: bool = True,
+        **options: Unpack[WorkflowOptions],
     ) -> None:
         """Creates the state machine.
 
@@ -48,9 +43,7 @@ class RunCodeWorkflow(SessionWorkflow):
             id: construct id, unique in its scope.
             name: the state machine's name, unique in its account and region.
             session_function: the function that runs the code.
-            log_retention: how long execution logs are kept. Default: one month.
-            key: KMS key of the executions and of their log group, as of `SessionWorkflow`. Default: keys of AWS.
-            retain_logs: whether the log group stays when its stack is deleted, until its events expire. Default: True.
+            **options: `log_retention`, `key` and `retain_logs` of `WorkflowOptions`.
         """
 
         def states(scope: Construct) -> sfn.IChainable:
@@ -78,7 +71,5 @@ class RunCodeWorkflow(SessionWorkflow):
             timeout_seconds=max_task_seconds(session_function),
             comment="Runs untrusted code in its own session",
             query_language=JSONATA,
-            log_retention=log_retention,
-            key=key,
-            retain_logs=retain_logs,
+            **options,
         )

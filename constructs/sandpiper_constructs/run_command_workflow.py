@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 
 from sandpiper_constructs.operation_task import OperationTask, max_task_seconds
-from sandpiper_constructs.session_workflow import SessionWorkflow
+from sandpiper_constructs.session_workflow import SessionWorkflow, WorkflowOptions
 from sandpiper_constructs.workflow_ending import FAILURE, JSONATA, NO_FAILURE, catch, expression, failed, stop_sessions
 from sandpiper_contract.requests import SESSION_TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
-    from aws_cdk import aws_kms as kms
     from constructs import Construct
 
     from sandpiper_constructs.session_function import SessionFunction
@@ -61,9 +59,7 @@ class RunCommandWorkflow(SessionWorkflow):
         *,
         name: str,
         session_function: SessionFunction,
-        log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
-        key: kms.IKey | None = None,
-        retain_logs: bool = True,
+        **options: Unpack[WorkflowOptions],
     ) -> None:
         """Creates the state machine.
 
@@ -72,9 +68,7 @@ class RunCommandWorkflow(SessionWorkflow):
             id: construct id, unique in its scope.
             name: the state machine's name, unique in its account and region.
             session_function: the function that runs the command.
-            log_retention: how long execution logs are kept. Default: one month.
-            key: KMS key of the executions and of their log group, as of `SessionWorkflow`. Default: keys of AWS.
-            retain_logs: whether the log group stays when its stack is deleted, until its events expire. Default: True.
+            **options: `log_retention`, `key` and `retain_logs` of `WorkflowOptions`.
         """
         super().__init__(
             scope,
@@ -86,9 +80,7 @@ class RunCommandWorkflow(SessionWorkflow):
             timeout_seconds=SESSION_TIMEOUT_SECONDS[1] + 4 * max_task_seconds(session_function),
             comment="Runs a command for up to eight hours in its own session",
             query_language=JSONATA,
-            log_retention=log_retention,
-            key=key,
-            retain_logs=retain_logs,
+            **options,
         )
 
 

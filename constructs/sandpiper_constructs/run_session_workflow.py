@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 
 from sandpiper_constructs.operation_task import MAX_RETRIES, MIN_RETRY_SECONDS, RUN_JSONATA, OperationTask
-from sandpiper_constructs.session_workflow import SessionWorkflow
+from sandpiper_constructs.session_workflow import SessionWorkflow, WorkflowOptions
 from sandpiper_constructs.workflow_ending import FAILURE, JSONATA, NO_FAILURE, catch, expression, failed, stop_sessions
 from sandpiper_contract.workflows import APPROVAL_TIMED_OUT, AWAIT_APPROVAL_STATE
 
 if TYPE_CHECKING:
-    from aws_cdk import aws_kms as kms
     from constructs import Construct
 
     from sandpiper_constructs.session_function import SessionFunction
@@ -113,9 +111,7 @@ class RunSessionWorkflow(SessionWorkflow):
         name: str,
         session_function: SessionFunction,
         topic_arn: str | None = None,
-        log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
-        key: kms.IKey | None = None,
-        retain_logs: bool = True,
+        **options: Unpack[WorkflowOptions],
     ) -> None:
         """Creates the state machine.
 
@@ -125,9 +121,7 @@ class RunSessionWorkflow(SessionWorkflow):
             name: the state machine's name, unique in its account and region.
             session_function: the function that runs the steps.
             topic_arn: SNS topic that receives a message when an approval waits. Default: no notification.
-            log_retention: how long execution logs are kept. Default: one month.
-            key: KMS key of the executions and of their log group, as of `SessionWorkflow`. Default: keys of AWS.
-            retain_logs: whether the log group stays when its stack is deleted, until its events expire. Default: True.
+            **options: `log_retention`, `key` and `retain_logs` of `WorkflowOptions`.
         """
         publish = iam.PolicyStatement(actions=["sns:Publish"], resources=[topic_arn]) if topic_arn else None
         super().__init__(
@@ -140,9 +134,7 @@ class RunSessionWorkflow(SessionWorkflow):
             comment="Runs steps in one session, with approvals between them",
             query_language=JSONATA,
             statements=[publish] if publish else [],
-            log_retention=log_retention,
-            key=key,
-            retain_logs=retain_logs,
+            **options,
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from aws_cdk import Aws, Duration, Fn, Stack
 from aws_cdk import aws_events as events
@@ -52,8 +52,6 @@ TRACE_ACTIONS = (
     "xray:PutTraceSegments",
 )
 """https://docs.aws.amazon.com/step-functions/latest/dg/concepts-xray-tracing.html"""
-
-
 KEY_REUSE_SECONDS = 300
 """How long Step Functions reuses a data key, and so the time after which a disabled key takes effect: 60 to 900.
 
@@ -80,6 +78,20 @@ class StopHandling:
 
 STOP_SESSIONS = StopHandling()
 NO_WILDCARDS: Mapping[str, str] = MappingProxyType({})
+
+
+class WorkflowOptions(TypedDict, total=False):
+    """The options that every workflow passes to `SessionWorkflow`.
+
+    Attributes:
+        log_retention: how long execution logs are kept. Default: one month.
+        key: KMS key of the executions and of their log group, as of `SessionWorkflow`. Default: keys of AWS.
+        retain_logs: whether the log group stays when its stack is deleted, until its events expire. Default: True.
+    """
+
+    log_retention: logs.RetentionDays
+    key: kms.IKey | None
+    retain_logs: bool
 
 
 class SessionWorkflow(Construct):
