@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
 from aws_cdk import aws_stepfunctions as sfn
@@ -86,12 +87,10 @@ class RunCommandWorkflow(SessionWorkflow):
 
 def _states(scope: Construct, session_function: SessionFunction) -> sfn.IChainable:
     """Returns the states: check, start, then wait and poll until the command has ended, and stop it after a failure."""
-    check = OperationTask(
-        scope,
+    task = partial(OperationTask, scope, session_function=session_function, query_language=JSONATA)
+    check = task(
         "Check request",
-        session_function=session_function,
         operation="check_request",
-        query_language=JSONATA,
         request={"workflow": "run-command", "request": "{% $states.input %}"},
         comment="Validates the input before anything is started",
         assign={
@@ -101,12 +100,9 @@ def _states(scope: Construct, session_function: SessionFunction) -> sfn.IChainab
             **NO_FAILURE,
         },
     )
-    start = OperationTask(
-        scope,
+    start = task(
         "Start",
-        session_function=session_function,
         operation="start_command",
-        query_language=JSONATA,
         request="{% $start %}",
         comment="Starts a session and the command in it, which continues after the response",
         outputs={},
@@ -124,14 +120,11 @@ def _states(scope: Construct, session_function: SessionFunction) -> sfn.IChainab
         time=sfn.WaitTime.seconds("{% $wait %}"),
         outputs={},
     )
-    task = {"task": "{% $task %}", "outputs": "{% $outputs %}"}
-    poll = OperationTask(
-        scope,
+    handle = {"task": "{% $task %}", "outputs": "{% $outputs %}"}
+    poll = task(
         "Poll",
-        session_function=session_function,
         operation="poll_command",
-        query_language=JSONATA,
-        request={**task, "failOnError": "{% $failOnError %}"},
+        request={**handle, "failOnError": "{% $failOnError %}"},
         comment="Its output has the last lines of a running command, or the result and the files of one that has ended",
         assign={"wait": expression(NEXT_WAIT), "failedPolls": 0},
     )
@@ -141,13 +134,10 @@ def _states(scope: Construct, session_function: SessionFunction) -> sfn.IChainab
     poll_again = sfn.Choice.jsonata(
         scope, "Poll again?", comment="A failed poll has no effect on the command, so it is repeated"
     )
-    stop = OperationTask(
-        scope,
+    stop = task(
         "Stop",
-        session_function=session_function,
         operation="stop_command",
-        query_language=JSONATA,
-        request=task,
+        request=handle,
         comment="Ends the command, collects its files and ends the session",
         outputs="{% $failure = null ? $merge([$states.result, {'timedOut': true, 'exitCode': 124}]) : {} %}",
         assign={

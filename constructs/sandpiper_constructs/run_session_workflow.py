@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
 from aws_cdk import Duration, Stack
@@ -140,14 +141,10 @@ class RunSessionWorkflow(SessionWorkflow):
 
 def _states(scope: Construct, session_function: SessionFunction, topic_arn: str | None) -> sfn.IChainable:
     """Returns the states: check the input, then decide what comes next until all steps have run or one has failed."""
-
-    def task(name: str, operation: str, **options: object) -> OperationTask:
-        arguments = {"session_function": session_function, "operation": operation, "query_language": JSONATA}
-        return OperationTask(scope, name, **(arguments | options))  # pyright: ignore[reportArgumentType] - a dictionary
-
+    task = partial(OperationTask, scope, session_function=session_function, query_language=JSONATA)
     check = task(
         "Check request",
-        "check_request",
+        operation="check_request",
         request={"workflow": "run-session", "request": "{% $states.input %}"},
         comment="Validates the input before anything is started",
         outputs={},
@@ -174,7 +171,7 @@ def _states(scope: Construct, session_function: SessionFunction, topic_arn: str 
     )
     open_session = task(
         "Open session",
-        "open_session",
+        operation="open_session",
         request="{% $opening %}",
         comment="Before the first step, and again when the session has ended",
         outputs={},
@@ -182,7 +179,7 @@ def _states(scope: Construct, session_function: SessionFunction, topic_arn: str 
     )
     run_step = task(
         "Run step",
-        "run_in_session",
+        operation="run_in_session",
         request=expression(STEP_REQUEST),
         comment="Runs the step. Its result is stored in S3 as well, so that no retry runs it again",
         assign={
@@ -217,7 +214,7 @@ def _states(scope: Construct, session_function: SessionFunction, topic_arn: str 
     no_session = {"session": "{% null %}", "unusable": False}
     close_lost = task(
         "Close lost session",
-        "close_session",
+        operation="close_session",
         request={"session": "{% $session %}"},
         comment="The program of a step may be running in it, or it accepts no more",
         outputs={},
@@ -225,7 +222,7 @@ def _states(scope: Construct, session_function: SessionFunction, topic_arn: str 
     )
     close = task(
         "Close session",
-        "close_session",
+        operation="close_session",
         request={"session": "{% $session %}"},
         comment="After the last step, and after a failure",
         outputs={},
