@@ -9,7 +9,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 
 from sandpiper_constructs.operation_task import MAX_RETRY_SECONDS, OperationTask
-from sandpiper_constructs.session_workflow import SessionWorkflow, StopHandling, WorkflowOptions
+from sandpiper_constructs.session_workflow import SessionWorkflow, StopHandling, WorkflowOptions, state_machine_arn
+from sandpiper_constructs.workflow_ending import JSONATA
 from sandpiper_contract.aws import BATCH_WORKFLOW, COMPONENT_TAG
 from sandpiper_contract.settings import BATCH_ITEMS_NAME, RUNS
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from sandpiper_constructs.bucket_folder import BucketFolder
     from sandpiper_constructs.session_function import SessionFunction
 
-JSONATA = sfn.QueryLanguage.JSONATA
 ITEMS_LABEL = "Items"
 """Part of the ARNs of the child executions: `…:execution:NAME/Items:UUID`."""
 MAX_TIMEOUT_SECONDS = 14 * 24 * 3_600
@@ -215,9 +215,8 @@ def _map_statements(stack: Stack, name: str) -> list[iam.PolicyStatement]:
 
     https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
     """
-    machine = f"arn:{stack.partition}:states:{stack.region}:{stack.account}:stateMachine:{name}"
     return [
-        iam.PolicyStatement(actions=["states:StartExecution"], resources=[machine]),
+        iam.PolicyStatement(actions=["states:StartExecution"], resources=[state_machine_arn(stack, name)]),
         iam.PolicyStatement(
             actions=["states:DescribeExecution", "states:StopExecution", "states:RedriveExecution"],
             resources=[_children_arn(stack, name)],

@@ -207,6 +207,11 @@ class SessionWorkflow(Construct):
             _handle_stopped_executions(self, self.state_machine.state_machine_arn, session_function, stop_handling)
 
 
+def state_machine_arn(stack: Stack, name: str) -> str:
+    """Returns the ARN of a state machine by its name, for its role, which exists before it."""
+    return f"arn:{stack.partition}:states:{stack.region}:{stack.account}:stateMachine:{name}"
+
+
 def _stack_uuid() -> str:
     """Returns the last part of the stack's ARN, which differs for each stack of the same name."""
     return Fn.select(2, Fn.split("/", Aws.STACK_ID))
@@ -272,7 +277,7 @@ def _role(
 ) -> iam.Role:
     """Creates a role for one state machine, which can invoke one function and write logs and traces."""
     stack = Stack.of(scope)
-    state_machine_arn = f"arn:{stack.partition}:states:{stack.region}:{stack.account}:stateMachine:{name}"
+    arn = state_machine_arn(stack, name)
     role = iam.Role(
         scope,
         "Role",
@@ -280,7 +285,7 @@ def _role(
             "states",
             conditions={
                 "StringEquals": {"aws:SourceAccount": stack.account},
-                "ArnEquals": {"aws:SourceArn": state_machine_arn},
+                "ArnEquals": {"aws:SourceArn": arn},
             },
         ),
         inline_policies={
@@ -292,7 +297,7 @@ def _role(
                     iam.PolicyStatement(actions=list(LOG_ACTIONS), resources=["*"]),
                     iam.PolicyStatement(actions=list(TRACE_ACTIONS), resources=["*"]),
                     *statements,
-                    *(() if key is None else workflow_key_statements(scope, key, state_machine_arn)),
+                    *(() if key is None else workflow_key_statements(scope, key, arn)),
                 ]
             )
         },
