@@ -22,8 +22,6 @@ JSONATA = sfn.QueryLanguage.JSONATA
 FAILURE = {"failure": "{% $states.errorOutput %}"}
 """The variable that a Catch sets."""
 NO_FAILURE = {"failure": "{% null %}"}
-STEP_FUNCTIONS_ERRORS = ("States.ALL",)
-"""Errors of Lambda and of Step Functions itself, after the errors of the contract: the function may have started."""
 
 
 def expression(text: str) -> str:
@@ -75,17 +73,13 @@ def stop_sessions(scope: Construct, session_function: SessionFunction, after: sf
     return stop
 
 
-def catch(
-    task: sfn.TaskStateBase | sfn.CustomState,
-    contract_errors: sfn.IChainable,
-    others: sfn.IChainable,
-) -> None:
+def catch(task: OperationTask, contract_errors: sfn.IChainable, others: sfn.IChainable) -> None:
     """Catches every error: those of the contract by their names, and those of Lambda and Step Functions.
 
     Args:
         task: the state.
         contract_errors: the next state after an error of the contract.
-        others: the next state after any other error.
+        others: the next state after any other error, before which the function may have started a session.
     """
     task.add_catch(contract_errors, errors=list(ERRORS), assign=FAILURE)
-    task.add_catch(others, errors=list(STEP_FUNCTIONS_ERRORS), assign=FAILURE)
+    task.add_catch(others, errors=["States.ALL"], assign=FAILURE)
