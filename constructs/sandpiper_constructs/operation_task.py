@@ -135,33 +135,27 @@ class OperationTask(tasks.LambdaInvoke):
         if unknown:
             raise ValueError(f"{id}: {unknown[0]} is not a field of {operation}; allowed: {', '.join(known)}")
         is_jsonata = query_language == sfn.QueryLanguage.JSONATA
-        arguments = {"result_path": result_path, "item_path": item_path}
+        jsonpath_arguments = {"result_path": result_path, "item_path": item_path}
         jsonata_arguments = {"outputs": outputs, "assign": assign, "item": item}
-        for name, value in (arguments if is_jsonata else jsonata_arguments).items():
+        allowed, others = jsonpath_arguments, jsonata_arguments
+        if is_jsonata:
+            allowed, others = others, allowed
+        for name, value in others.items():
             if value is not None:
-                allowed = jsonata_arguments if is_jsonata else arguments
                 raise ValueError(f"{id}: {name} is set; allowed with this query_language: {', '.join(allowed)}")
         run: dict[str, Any] = dict(RUN_JSONATA if is_jsonata else RUN_JSONPATH)
         if item is not None:
             run["item"] = item
         if item_path is not None:
             run["item"] = sfn.JsonPath.format("{}", sfn.JsonPath.string_at(item_path))
-        whole_input = "{% $states.input %}" if is_jsonata else sfn.JsonPath.object_at("$")
+        sent: Any = dict(request) if isinstance(request, Mapping) else request
+        if sent is None:
+            sent = "{% $states.input %}" if is_jsonata else sfn.JsonPath.object_at("$")
         super().__init__(
             scope,
             id,
             lambda_function=session_function.function,
-            payload=sfn.TaskInput.from_object(
-                {
-                    "operation": operation,
-                    "run": run,
-                    "request": whole_input
-                    if request is None
-                    else request
-                    if isinstance(request, str)
-                    else dict(request),
-                }
-            ),
+            payload=sfn.TaskInput.from_object({"operation": operation, "run": run, "request": sent}),
             payload_response_only=True,
             query_language=query_language if is_jsonata else None,
             result_path=result_path,
