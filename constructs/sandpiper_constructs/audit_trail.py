@@ -84,8 +84,6 @@ class AuditTrail(Construct):
         if not selectors:
             raise ValueError("selectors is empty; allowed: one or more, because a trail without any records nothing")
         super().__init__(scope, id)
-        # See DataBucket.
-        self.node.set_context("@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy", True)
         self.trail_arn = trail_arn(Stack.of(self), name)
         self.bucket = LogBucket(
             self,
