@@ -12,15 +12,16 @@ import re
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tests.support.rules.checkov import CHECKOV
 from tests.support.rules.pack_rules import pack_rules
 from tests.support.rules.review import review, synthesize_included
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from tests.support.rules.review import Review
 
@@ -158,6 +159,22 @@ class Row:
         return f"| `{self.rule}` | {self.controls} | {state} | {self.text} | {self.resources} |\n"
 
 
+class Applicable(NamedTuple):
+    """A rule that applies to a resource.
+
+    Attributes:
+        id: the id of the rule in its pack.
+        name: its name in `MET`.
+        controls: the controls that the pack assigns to it.
+        types: the types of the resources.
+    """
+
+    id: str
+    name: str
+    controls: str
+    types: set[str]
+
+
 def main() -> None:
     """Writes the page to the file in the first argument, or to docs/controls.md."""
     file = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "docs" / "controls.md"
@@ -168,11 +185,11 @@ def main() -> None:
 
 def page(reviewed: Review) -> str:
     """Returns the page. Raises ValueError if `MET` has no text for a rule that is met, or a text for no rule."""
-    tables = {pack: sorted(_rows(pack, reviewed)) for pack in TITLES}
-    texts = {row.text for rows in tables.values() for row in rows}
-    unused = [rule for rule, text in MET.items() if text not in texts]
+    applicable = {pack: list(_applicable(pack, reviewed)) for pack in TITLES}
+    unused = MET.keys() - {rule.name for rules in applicable.values() for rule in rules}
     if unused:
-        raise ValueError(f"MET has {unused}, which apply to no resource: remove them")
+        raise ValueError(f"MET has {sorted(unused)}, which apply to no resource: remove them")
+    tables = {pack: sorted(_rows(pack, rules, reviewed)) for pack, rules in applicable.items()}
     summary = "".join(
         f"| [{TITLES[pack]}](#{_anchor(TITLES[pack])}) | {len({row.rule for row in rows})} "
         f"| {len({row.rule for row in rows if not row.is_met})} | {len({row.rule for row in rows if row.is_met})} |\n"
@@ -181,32 +198,36 @@ def page(reviewed: Review) -> str:
     return HEAD + summary + "".join(_section(pack, rows) for pack, rows in tables.items())
 
 
-def _rows(pack: str, reviewed: Review) -> Iterable[Row]:
-    """Returns a row for each rule that is accepted at a resource, and one for each rule that is met."""
+def _rows(pack: str, rules: Iterable[Applicable], reviewed: Review) -> Iterator[Row]:
+    """Yields a row for each rule that is accepted at a resource, and one for each rule that is met."""
     findings = [finding for finding in reviewed.findings if finding.pack == pack]
-    for rule, name, controls, types in _applicable(pack, reviewed):
-        accepted = [finding for finding in findings if finding.rule.partition("[")[0] == rule]
+    for rule in rules:
+        accepted = [finding for finding in findings if finding.rule.partition("[")[0] == rule.id]
+        row = partial(Row, rule=rule.id, controls=rule.controls)
         if accepted:
             reasons = sorted({finding.reason or f"not accepted at {finding.at}" for finding in accepted})
             at = {finding.type for finding in accepted}
-            yield Row(is_met=False, rule=rule, text="<br>".join(reasons), controls=controls, resources=_names(at))
-        if name in MET:
-            yield Row(is_met=True, rule=rule, text=MET[name], controls=controls, resources=_names(types))
+            yield row(is_met=False, text="<br>".join(reasons), resources=_names(at))
+        if rule.name in MET:
+            yield row(is_met=True, text=MET[rule.name], resources=_names(rule.types))
         elif not accepted:
-            raise ValueError(f"MET has no text for {name}, a rule of {pack} that applies to {sorted(types)}")
+            raise ValueError(f"MET has no text for {rule.name}, a rule of {pack} that applies to {sorted(rule.types)}")
 
 
-def _applicable(pack: str, reviewed: Review) -> Iterable[tuple[str, str, str, set[str]]]:
-    """Returns the id, name, controls and resource types of the rules that apply to a resource."""
+def _applicable(pack: str, reviewed: Review) -> Iterator[Applicable]:
+    """Yields the rules that apply to a resource."""
     if pack == CHECKOV:
-        failed = {finding.rule: finding.type for finding in reviewed.findings if finding.pack == CHECKOV}
-        for check in sorted(reviewed.passed.keys() | failed.keys()):
-            yield check, check, "", set(reviewed.passed.get(check, ())) | {failed.get(check, "")} - {""}
+        by_check = {check: set(types) for check, types in reviewed.passed.items()}
+        for finding in reviewed.findings:
+            if finding.pack == CHECKOV:
+                by_check.setdefault(finding.rule, set()).add(finding.type)
+        yield from (Applicable(check, check, "", types) for check, types in sorted(by_check.items()))
         return
+    all_types = reviewed.types()
     for rule in pack_rules(pack):
-        types = {type_ for type_ in reviewed.types() if type_.removeprefix("AWS::").lower() in rule.resources}
+        types = {type_ for type_ in all_types if type_.removeprefix("AWS::").lower() in rule.resources}
         if types:
-            yield rule.id, rule.name, _controls(rule.controls), types
+            yield Applicable(rule.id, rule.name, _controls(rule.controls), types)
 
 
 def _controls(controls: Iterable[str]) -> str:
