@@ -16,7 +16,7 @@ from sandpiper_constructs.alarm_table import AlarmStack, alarm_row
 from sandpiper_constructs.metrics import (
     MetricData,
     MetricQuery,
-    execution_count_metric,
+    execution_metric,
     matched_events_metric,
     run_count_metric,
 )
@@ -235,13 +235,13 @@ def _workflow_specs(
     be stopped.
     """
     arn = workflow.state_machine.state_machine_arn
-    timed_out = _spec("timed-out", execution_count_metric(arn, "ExecutionsTimedOut"), limits.timed_out, name)
+    timed_out = _spec("timed-out", execution_metric(arn, "ExecutionsTimedOut"), limits.timed_out, name)
     if workflow.is_express:
-        return [_spec("errors", execution_count_metric(arn, "ExecutionsFailed"), limits.errors, name), timed_out]
+        return [_spec("errors", execution_metric(arn, "ExecutionsFailed"), limits.errors, name), timed_out]
     return [
         _spec("errors", matched_events_metric(_platform_failures(scope, rule_id, arn)), limits.errors, name),
         timed_out,
-        _spec("aborted", execution_count_metric(arn, "ExecutionsAborted"), limits.aborted, name),
+        _spec("aborted", execution_metric(arn, "ExecutionsAborted"), limits.aborted, name),
     ]
 
 

@@ -114,11 +114,11 @@ def _row(graphs: Mapping[str, Sequence[cloudwatch.IMetric]]) -> list[cloudwatch.
 
 
 def _run_graphs(service: str, workflow: SessionWorkflow) -> list[cloudwatch.IWidget]:
-    state_machine = workflow.state_machine
+    duration = execution_metric(workflow.state_machine.state_machine_arn, "ExecutionTime", "Average")
     return _row(
         {
-            "Workflow executions": [execution_metric(state_machine, name, label) for name, label in EXECUTIONS.items()],
-            "Execution time (ms)": [execution_metric(state_machine, "ExecutionTime", "average")],
+            "Workflow executions": _execution_lines(workflow),
+            "Execution time (ms)": [duration.as_metric("average")],
             "Runs": [run_metric(service, metric) for metric in Metric],
             "Failed runs by error": [failed_runs_by_error(service)],
         }
@@ -126,14 +126,12 @@ def _run_graphs(service: str, workflow: SessionWorkflow) -> list[cloudwatch.IWid
 
 
 def _other_graphs(workflows: Mapping[str, SessionWorkflow]) -> list[cloudwatch.IWidget]:
-    return _row(
-        {
-            f"Executions of {name}": [
-                execution_metric(workflow.state_machine, metric, label) for metric, label in EXECUTIONS.items()
-            ]
-            for name, workflow in workflows.items()
-        }
-    )
+    return _row({f"Executions of {name}": _execution_lines(workflow) for name, workflow in workflows.items()})
+
+
+def _execution_lines(workflow: SessionWorkflow) -> list[cloudwatch.Metric]:
+    arn = workflow.state_machine.state_machine_arn
+    return [execution_metric(arn, name).as_metric(label) for name, label in EXECUTIONS.items()]
 
 
 def _interpreter_graphs(key: str, interpreter: CodeInterpreterBase) -> list[cloudwatch.IWidget]:

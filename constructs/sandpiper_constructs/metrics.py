@@ -5,6 +5,7 @@ Metrics of one interpreter are methods of `interpreter_access.CodeInterpreterBas
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
@@ -17,13 +18,12 @@ from sandpiper_contract import metrics as contract
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aws_cdk import aws_stepfunctions as sfn
-
 AGENTCORE_NAMESPACE = "AWS/Bedrock-AgentCore"
 """https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/observability-tool-metrics.html"""
-PERIOD = Duration.minutes(5)
+_minutes = functools.cache(Duration.minutes)
+PERIOD = _minutes(5)
 SERVICE = "AgentCore.CodeInterpreter"
-SUM, AVERAGE, MAXIMUM = cloudwatch.Stats.SUM, cloudwatch.Stats.AVERAGE, cloudwatch.Stats.MAXIMUM
+SUM, AVERAGE = cloudwatch.Stats.SUM, cloudwatch.Stats.AVERAGE
 PERCENTILE_90 = cloudwatch.Stats.percentile(90)
 """Computed once: each call of the CDK goes to another process, and a dashboard has hundreds of metrics."""
 
@@ -56,18 +56,6 @@ class Usage(StrEnum):
     MEMORY = "MemoryUsed-GBHours"
 
 
-def execution_metric(state_machine: sfn.IStateMachine, name: str, label: str) -> cloudwatch.Metric:
-    """Returns a metric of a state machine's executions, for a graph.
-
-    Args:
-        state_machine: the state machine.
-        name: a count such as `ExecutionsFailed`, or `ExecutionTime` in milliseconds.
-        label: name of the line in the graph.
-    """
-    statistic = AVERAGE if name == "ExecutionTime" else SUM
-    return state_machine.metric(name, label=label, statistic=statistic, period=PERIOD)
-
-
 @dataclass(frozen=True, kw_only=True)
 class MetricData:
     """A metric as data. It costs no call to the CDK's process, unlike `cloudwatch.Metric`.
@@ -94,7 +82,7 @@ class MetricData:
             metric_name=self.name,
             dimensions_map=dict(self.dimensions),
             statistic=self.statistic,
-            period=Duration.minutes(self.period_minutes),
+            period=_minutes(self.period_minutes),
         )
 
 
@@ -147,12 +135,18 @@ def matched_events_metric(rule_name: str) -> MetricData:
     return MetricData(namespace="AWS/Events", name="MatchedEvents", dimensions={"RuleName": rule_name})
 
 
-def execution_count_metric(state_machine_arn: str, name: str) -> MetricData:
-    """Returns a count of a state machine's executions, such as `ExecutionsTimedOut`.
+def execution_metric(state_machine_arn: str, name: str, statistic: str = "Sum") -> MetricData:
+    """Returns a metric of a state machine's executions.
 
     https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
+
+    Args:
+        state_machine_arn: the state machine.
+        name: a count such as `ExecutionsFailed`, or `ExecutionTime` in milliseconds.
+        statistic: the statistic over one period. Default: `Sum`.
     """
-    return MetricData(namespace="AWS/States", name=name, dimensions={"StateMachineArn": state_machine_arn})
+    dimensions = {"StateMachineArn": state_machine_arn}
+    return MetricData(namespace="AWS/States", name=name, dimensions=dimensions, statistic=statistic)
 
 
 def blocked_names_metric(rule_group_id: str, domain_list_id: str) -> MetricData:
