@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import aws_cdk as cdk
@@ -20,7 +18,7 @@ from sandpiper_constructs.template_text import template_text
 from sandpiper_contract.errors import ERRORS, RETRYABLE
 from tests.support.account import ACCOUNT, REGION
 from tests.support.assemblies import new_app
-from tests.support.project import PROJECT
+from tests.support.workflow_definitions import definition_of, validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
     Definition = dict[str, Any]
 
-VALIDATOR = PROJECT / "tests" / "templates" / "asl" / "node_modules" / ".bin" / "asl-validator"
 STATES = f"arn:aws:states:{REGION}:{ACCOUNT}"
 
 
@@ -53,10 +50,8 @@ def resources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, A
 
 @pytest.fixture
 def definition(resources: dict[str, dict[str, Any]]) -> Definition:
-    """Returns the definition with an ARN in place of the function's attribute."""
     (machine,) = of_type(resources, "AWS::StepFunctions::StateMachine")
-    text = template_text(machine["DefinitionString"]).replace("<AWS::Partition>", "aws")
-    return json.loads(re.sub("<[^<>]+[.]Arn>", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:session", text))
+    return definition_of(machine)
 
 
 def of_type(resources: dict[str, dict[str, Any]], kind: str) -> list[dict[str, Any]]:
@@ -72,10 +67,7 @@ def states(definition: Definition) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_definition_is_valid_and_every_state_has_a_comment(definition: Definition, tmp_path: Path) -> None:
-    file = tmp_path / "run-batch.json"
-    file.write_text(json.dumps(definition))
-    process = subprocess.run([VALIDATOR, "--json-path", file], capture_output=True, text=True)
-    assert process.returncode == 0, process.stdout + process.stderr
+    validate(definition, tmp_path / "run-batch.json")
     assert all(state["Comment"] for _, state in states(definition))
     assert definition["QueryLanguage"] == "JSONata"
 

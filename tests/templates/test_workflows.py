@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import subprocess
 from typing import TYPE_CHECKING, Any, cast
 
 import aws_cdk as cdk
@@ -16,15 +14,14 @@ from sandpiper_constructs.run_code_express_workflow import RunCodeExpressWorkflo
 from sandpiper_constructs.run_code_workflow import RunCodeWorkflow
 from sandpiper_constructs.run_command_workflow import MAX_WAIT_SECONDS, RunCommandWorkflow
 from sandpiper_constructs.run_session_workflow import RunSessionWorkflow
-from sandpiper_constructs.template_text import template_text
 from sandpiper_contract.errors import ERRORS
 from sandpiper_contract.workflows import MAX_STEPS, SessionResult
 from tests.support.account import ACCOUNT, REGION
 from tests.support.assemblies import new_app
-from tests.support.project import PROJECT
 from tests.support.session_functions import session_function
 from tests.support.simulated_function import Fault, SimulatedFunction
 from tests.support.state_machine import StateMachine, TaskError
+from tests.support.workflow_definitions import definition_of, validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +29,6 @@ if TYPE_CHECKING:
 
     Definitions = dict[str, dict[str, Any]]
 
-VALIDATOR = PROJECT / "tests" / "templates" / "asl"
 WORKFLOWS = {
     "run-code": RunCodeWorkflow,
     "run-code-express": RunCodeExpressWorkflow,
@@ -70,12 +66,6 @@ def definitions(tmp_path_factory: pytest.TempPathFactory) -> Definitions:
     return {machine["StateMachineName"]: definition_of(machine) for machine in machines}
 
 
-def definition_of(machine: dict[str, Any]) -> dict[str, Any]:
-    """Returns a definition with an ARN in place of the function's attribute."""
-    text = template_text(machine["DefinitionString"]).replace("<AWS::Partition>", "aws")
-    return json.loads(re.sub("<[^<>]+[.]Arn>", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:session", text))
-
-
 def run(
     definition: dict[str, Any], input_: Any, function: SimulatedFunction, **options: Any
 ) -> tuple[StateMachine, Any]:
@@ -100,11 +90,7 @@ def test_every_state_has_a_comment_and_every_definition_is_in_jsonata(definition
 
 def test_every_definition_is_valid(definitions: Definitions, tmp_path: Path) -> None:
     for name, definition in definitions.items():
-        file = tmp_path / f"{name}.json"
-        file.write_text(json.dumps(definition))
-        command = [VALIDATOR / "node_modules" / ".bin" / "asl-validator", "--json-path", file]
-        process = subprocess.run(command, capture_output=True, text=True)
-        assert process.returncode == 0, process.stdout + process.stderr
+        validate(definition, tmp_path / f"{name}.json")
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
