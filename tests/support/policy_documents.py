@@ -52,5 +52,19 @@ def statements(document: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def resolved(value: Any, bucket_arn: str) -> Any:
+    """Returns a bucket's policy with the bucket's ARN in place of references to it."""
+    if isinstance(value, list):
+        return [resolved(each, bucket_arn) for each in cast("list[Any]", value)]
+    if not isinstance(value, dict):
+        return value
+    mapping = cast("dict[str, Any]", value)
+    if "Fn::GetAtt" in mapping:
+        return bucket_arn
+    if "Fn::Join" in mapping:
+        return "".join(resolved(mapping["Fn::Join"][1], bucket_arn))
+    return {name: resolved(each, bucket_arn) for name, each in mapping.items()}
+
+
 def _as_list(value: object) -> list[Any]:
     return cast("list[Any]", value) if isinstance(value, list) else [value]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import aws_cdk as cdk
 import pytest
@@ -15,6 +14,7 @@ from sandpiper_policy.evaluate import Policies, Request, evaluate
 from sandpiper_policy.principals import Principal
 from tests.support.account import ACCOUNT, REGION
 from tests.support.assemblies import synthesize
+from tests.support.policy_documents import resolved
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,22 +47,7 @@ def bucket_of(template: Template, name: str = NAME) -> tuple[dict[str, Any], dic
         for one in template.resources("AWS::S3::BucketPolicy").values()
         if one["Bucket"] == {"Ref": logical_id}
     )
-    text = json.dumps(policy).replace(
-        json.dumps({"Fn::GetAtt": [logical_id, "Arn"]}), json.dumps(f"arn:aws:s3:::{name}")
-    )
-    return resources[logical_id], joined(json.loads(text))
-
-
-def joined(value: Any) -> Any:
-    """Returns the value with every Fn::Join as text."""
-    if isinstance(value, list):
-        return [joined(each) for each in cast("list[Any]", value)]
-    if isinstance(value, dict):
-        members = cast("dict[str, Any]", value)
-        if set(members) == {"Fn::Join"}:
-            return "".join(members["Fn::Join"][1])
-        return {name: joined(each) for name, each in members.items()}
-    return value
+    return resources[logical_id], resolved(policy, f"arn:aws:s3:::{name}")
 
 
 def test_trail_records_data_events_of_the_environment_and_validates_its_files(storage: Template) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +17,7 @@ from sandpiper_policy.evaluate import Policies, Request, evaluate
 from sandpiper_policy.principals import Principal
 from tests.support.account import REGION
 from tests.support.assemblies import new_app, read_assembly, synthesize
+from tests.support.policy_documents import resolved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 ACCOUNT, OTHER_ACCOUNT = "111122223333", "444455556666"
 BUCKET = data_bucket_name("one", ACCOUNT, REGION)
+ARN = f"arn:aws:s3:::{BUCKET}"
 EXISTING = f"arn:aws:iam::{ACCOUNT}:role/existing"
 OPTIONS: dict[str, Any] = {
     "account": ACCOUNT,
@@ -73,25 +75,11 @@ def assembly(in_the_repository: None, tmp_path_factory: pytest.TempPathFactory) 
 def policy(assembly: Assembly) -> Policy:
     """The policy of the data bucket."""
     documents = [
-        resolved(each["PolicyDocument"])
+        resolved(each["PolicyDocument"], ARN)
         for each in assembly["sandpiper-one-storage"].resources("AWS::S3::BucketPolicy").values()
     ]
     (document,) = (each for each in documents if "OnlyTheirOwnTenant" in json.dumps(each))
     return parse_policy("the bucket policy", PolicyKind.RESOURCE, document)
-
-
-def resolved(value: Any) -> Any:
-    """Returns a policy of the template with the ARN of the data bucket instead of references."""
-    if isinstance(value, list):
-        return [resolved(each) for each in cast("list[Any]", value)]
-    if not isinstance(value, dict):
-        return value
-    mapping = cast("dict[str, Any]", value)
-    if "Fn::GetAtt" in mapping:
-        return f"arn:aws:s3:::{BUCKET}"
-    if "Fn::Join" in mapping:
-        return "".join(resolved(mapping["Fn::Join"][1]))
-    return {name: resolved(each) for name, each in mapping.items()}
 
 
 def role(name: str) -> str:
@@ -271,7 +259,7 @@ def written_size(directory: Path, environment: Environment) -> int:
     StorageStack(app, environment=environment)
     app.synth()
     policies = read_assembly(directory)["sandpiper-one-storage"].resources("AWS::S3::BucketPolicy").values()
-    return max(len(json.dumps(resolved(each["PolicyDocument"]), separators=(",", ":"))) for each in policies)
+    return max(len(json.dumps(resolved(each["PolicyDocument"], ARN), separators=(",", ":"))) for each in policies)
 
 
 @pytest.mark.parametrize("tenants", [1, 100, 500])
