@@ -153,7 +153,7 @@ def _key_policy(stack: cdk.Stack, environment: Environment) -> iam.PolicyDocumen
 
 def _trail_statements(stack: cdk.Stack, environment: Environment) -> list[iam.PolicyStatement]:
     """Returns the statements for the audit trail, if the environment creates one."""
-    if environment.audit is None or not environment.audit.is_own:
+    if environment.own_trail is None:
         return []
     via_s3 = f"s3.{environment.region}.{stack.url_suffix}"
     return trail_key_statements(trail_arn(stack, audit_trail_name(environment.name)), via_s3)

@@ -53,10 +53,13 @@ class StorageStack(cdk.Stack):
             termination_protection=environment.termination_protection,
         )
         options = environment.data_bucket
-        days = options.retention_days
-        key = self._key(environment) if options.name is None else None
-        access_logs = self._data_bucket(environment, key) if options.name is None else None
-        if environment.audit is None or not environment.audit.is_own:
+        if options.name is None:
+            key = self._key(environment)
+            access_logs = self._data_bucket(environment, key)
+        else:
+            key, access_logs = None, self._access_logs(environment)
+        trail = environment.own_trail
+        if trail is None:
             return
         bucket_name = data_bucket_name(environment.name, environment.account, environment.region)
         AuditTrail(
@@ -65,11 +68,11 @@ class StorageStack(cdk.Stack):
             name=audit_trail_name(environment.name),
             bucket_name=bucket_name + AUDIT_SUFFIX,
             selectors=event_selectors(environment),
-            access_logs=access_logs or self._access_logs(environment),
+            access_logs=access_logs,
             # The policy of an existing key may not allow CloudTrail, which would fail the deployment.
-            key=key if options.key == "own" else None,
-            retention_days=environment.audit.retention_days,
-            old_version_days=days.old_versions,
+            key=key if has_own_key(environment) else None,
+            retention_days=trail.retention_days,
+            old_version_days=options.retention_days.old_versions,
             retain=options.retain,
         )
 

@@ -22,7 +22,7 @@ def own_bucket(environment: Environment) -> bool:
 
 def own_trail(environment: Environment) -> bool:
     """The environment creates an audit trail."""
-    return environment.audit is not None and environment.audit.is_own
+    return environment.own_trail is not None
 
 
 def own_key(environment: Environment) -> bool:

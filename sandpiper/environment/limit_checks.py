@@ -73,7 +73,7 @@ def _check_lifecycle_rules(environment: Environment) -> Iterator[ConfigIssue]:
 
 def _check_bucket_name(environment: Environment) -> Iterator[ConfigIssue]:
     name = data_bucket_name(environment.name, environment.account, environment.region)
-    has_trail = environment.audit is not None and environment.audit.is_own
+    has_trail = environment.own_trail is not None
     suffix, purpose = (AUDIT_SUFFIX, "audit trail") if has_trail else (ACCESS_LOGS_SUFFIX, "access logs")
     maximum = MAX_BUCKET_NAME_CHARACTERS - len(suffix)
     if (environment.data_bucket.name is None or has_trail) and len(name) > maximum:

@@ -409,7 +409,12 @@ class Environment(Options):
     @property
     def has_storage(self) -> bool:
         """Returns whether the environment has a storage stack: it creates the data bucket, the audit trail or both."""
-        return self.data_bucket.name is None or (self.audit is not None and self.audit.is_own)
+        return self.data_bucket.name is None or self.own_trail is not None
+
+    @property
+    def own_trail(self) -> Audit | None:
+        """Returns the options of the audit trail that the environment creates, or None if it creates none."""
+        return self.audit if self.audit is not None and self.audit.is_own else None
 
     @property
     def is_embedded(self) -> bool:
