@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sandpiper_constructs.sandbox_network import SandboxNetwork
     from sandpiper_constructs.session_function import BatchLimits, SessionFunction
     from sandpiper_constructs.session_stopper import SessionStopper
+    from sandpiper_constructs.session_sweep import SessionSweep
     from sandpiper_constructs.session_workflow import SessionWorkflow
     from sandpiper_constructs.workflow_access import ReaderAccess, StarterAccess
 
@@ -52,6 +53,7 @@ _NAMES_BY_MODULE = {
     "sandbox_network": ("SandboxNetwork",),
     "session_function": ("BatchLimits", "SessionFunction"),
     "session_stopper": ("SessionStopper",),
+    "session_sweep": ("SessionSweep",),
     "session_workflow": ("SessionWorkflow",),
     "workflow_access": ("ReaderAccess", "StarterAccess"),
 }
@@ -79,6 +81,7 @@ __all__ = [
     "SandboxNetwork",
     "SessionFunction",
     "SessionStopper",
+    "SessionSweep",
     "SessionWorkflow",
     "StarterAccess",
     "TenantAlarms",

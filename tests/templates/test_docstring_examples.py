@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 WITHOUT_EXAMPLE = {"SANDBOX", "Operation", "OperationMetric", "Usage", "Thresholds"}
 """Public names that are no constructs: a constant, enumerations and plain data."""
-FURTHER = {"alarms": ("Alarms", "AlarmSpec"), "dns_firewall": ("DnsFirewall",)}
+FURTHER = {"alarms": ("Alarms", "AlarmSpec"), "audit_trail": ("AuditTrail",), "dns_firewall": ("DnsFirewall",)}
 """Documented classes that the package does not export, by module."""
-EXAMPLES = [*sorted(set(sandpiper_constructs.__all__) - WITHOUT_EXAMPLE), "Alarms", "DnsFirewall"]
+EXAMPLES = [*sorted(set(sandpiper_constructs.__all__) - WITHOUT_EXAMPLE), "Alarms", "AuditTrail", "DnsFirewall"]
 
 
 def _names(stack: cdk.Stack) -> dict[str, Any]:
@@ -41,6 +41,7 @@ def _names(stack: cdk.Stack) -> dict[str, Any]:
         names |= {name: getattr(import_module(f"sandpiper_constructs.{module}"), name) for name in classes}
     names["live_sessions_metric"] = import_module("sandpiper_constructs.metrics").live_sessions_metric
     names["s3_names"] = import_module("sandpiper_constructs.dns_firewall").s3_names
+    names["EventSelector"] = import_module("sandpiper_contract.audit").EventSelector
     names |= {"stack": stack, "datetime": datetime, "sfn": sfn, "CfnOutput": cdk.CfnOutput}
 
     examples = Construct(stack, "given")
@@ -58,6 +59,7 @@ def _names(stack: cdk.Stack) -> dict[str, Any]:
     workflow = names["RunCodeWorkflow"](examples, "Workflow", name="given", session_function=function)
     return names | {
         "bucket": bucket,
+        "data": names["DataBucket"](examples, "Data", name="given-data"),
         "folder": folder,
         "interpreter": interpreter,
         "function": function,
