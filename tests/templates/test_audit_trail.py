@@ -102,7 +102,7 @@ def test_bucket_of_the_trail_is_private_versioned_and_kept(storage: Template) ->
         (ADMINISTRATOR, "s3:GetObject", FILE, {"s3:TlsVersion": "1.1"}, False),
     ],
 )
-def test_only_the_trail_writes_log_files_and_nobody_deletes_them(
+def test_only_the_trail_writes_log_files_and_no_principal_deletes_them(
     storage: Template, principal: str, action: str, resource: str, keys: dict[str, str], allowed: bool
 ) -> None:
     everything = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
