@@ -13,6 +13,7 @@ from tests.benchmarks import (
     bench_agentcore,
     bench_batch,
     bench_demo,
+    bench_environment,
     bench_files,
     bench_local,
     bench_runtime,
@@ -29,6 +30,7 @@ BENCHMARKS = {
     "local": bench_local.measurements,
     "demo": bench_demo.measurements,
     "files": bench_files.measurements,
+    "environment": bench_environment.measurements,
 }
 ON_REQUEST = {"largest": bench_files.largest_measurements, "batch": bench_batch.measurements}
 """Benchmarks that run only by name, because they need more memory than a machine may have, or most of an hour."""

@@ -119,6 +119,8 @@ def test_the_plan_reports_changes_before_their_deployment_and_none_after(environ
     environments.deploy(file, "sandpiper-planned-storage", "sandpiper-planned-fleet")
     with pytest.raises(CliError, match="the approval of internet access expired on 2020-01-01"):
         environments.deploy(file, "sandpiper-planned-claims")
+    environments.cdk("destroy", file, "sandpiper-planned-claims", "--force")
+    assert "sandpiper-planned-claims (tenant claims): new" in plan(CHANGES, "-e", file)
 
 
 @pytest.mark.usefixtures("bootstrapped")

@@ -52,6 +52,8 @@ ROLE_OPTIONS = {
     "writers": ("writers: ['{}']\n", "writers[0]"),
     "administrators": ("administrators: ['{}']\n", "administrators[0]"),
     "callers": ("    callers: ['{}']\n", "interpreters.web.callers[0]"),
+    "starters": ("workflows: {{run-code: {{starters: ['{}']}}}}\n", "workflows.run-code.starters[0]"),
+    "readers of a workflow": ("workflows: {{run-code: {{readers: ['{}']}}}}\n", "workflows.run-code.readers[0]"),
     "execution_role": ("    execution_role: '{}'\n", "interpreters.web.execution_role"),
 }
 SERVICE_LINKED = f"{IAM}:role/aws-service-role/macie.amazonaws.com/AWSServiceRoleForAmazonMacie"
@@ -100,7 +102,7 @@ def test_roles_that_aws_manages_can_have_access_to_objects_and_nothing_else(
     tmp_path: Path, arn: str, option: str
 ) -> None:
     found = issues(tmp_path, ROLE_OPTIONS[option][0].format(arn))
-    if option in ("readers", "writers", "administrators"):
+    if option in ("readers", "writers", "administrators", "readers of a workflow"):
         assert found == ()
     else:
         (issue,) = found
@@ -111,7 +113,7 @@ UNUSABLE: dict[str, tuple[str, str, str]] = {
     **{
         f"{option} from another account": (text.format(f"{OTHER}:role/code"), at, "is in another account: ")
         for option, (text, at) in ROLE_OPTIONS.items()
-        if option != "callers"
+        if option not in ("callers", "starters", "readers of a workflow")
     },
     **{
         f"{option} from another partition": (
