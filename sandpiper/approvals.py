@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sandpiper.aws_errors import error_code
 from sandpiper.errors import CliError
 from sandpiper.runs.finding import is_missing_execution, missing_execution
-from sandpiper_contract.workflows import APPROVAL_REJECTED
+from sandpiper_contract.errors import APPROVAL_REJECTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

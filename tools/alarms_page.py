@@ -35,7 +35,8 @@ An alarm triggers when its metric is at least the threshold in one period. Optio
 _TAIL = """
 ## Faults of authors
 
-The alarm `errors` does not count executions that failed with {faults}. Their author corrects them.
+The alarm `errors` does not count executions that failed with {faults}. Their author corrects
+them, or a person did not approve a step of `run-session`.
 The dashboard of the tenant shows all failed runs by the name of the error. The alarm counts the
 events that an EventBridge rule of the tenant matches, because `ExecutionsFailed` has no dimension
 for the error. Failures of `run-code-express` are all counted, with the metric `ExecutionsFailed`,
@@ -44,8 +45,6 @@ because Step Functions sends no events of Express executions.
 The alarms `errors`, `timed-out` and `aborted` are those of `run-code`. Each further workflow of the tenant
 has its own, such as `errors-run-command`. `run-code-express` has no alarm `aborted`, because its
 executions cannot be stopped. The other alarms of a tenant include the calls of custom workflows.
-
-An approval of `run-session` that is rejected, or not answered in time, fails the execution and is counted.
 
 `StorageError` is counted, because its cause may be the bucket, its key or a permission. An author
 who names an input that does not exist causes it, too. An interpreter that was deleted by hand causes

@@ -9,10 +9,9 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandpiper_contract.errors import ERRORS, RunError
+from sandpiper_contract.errors import APPROVAL_ERRORS, ERRORS, RunError
 from sandpiper_contract.records import fields_of
 from sandpiper_contract.schemas import all_records, schemas
-from sandpiper_contract.workflows import APPROVAL_ERRORS
 
 if TYPE_CHECKING:
     from sandpiper_contract.records import Field, Record
@@ -34,6 +33,7 @@ APPROVALS_HEAD = """
 ## Errors of `run-session`
 
 An execution of `run-session` can also fail with these. Their cause is JSON with the results so far.
+They trigger no [alarm](../alarms.md#faults-of-authors).
 
 | Error | Cause |
 |---|---|

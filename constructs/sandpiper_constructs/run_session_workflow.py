@@ -14,7 +14,8 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from sandpiper_constructs.operation_task import MAX_RETRIES, MIN_RETRY_SECONDS, RUN_JSONATA, OperationTask
 from sandpiper_constructs.session_workflow import SessionWorkflow, WorkflowOptions
 from sandpiper_constructs.workflow_ending import FAILURE, JSONATA, NO_FAILURE, catch, expression, failed, stop_sessions
-from sandpiper_contract.workflows import APPROVAL_TIMED_OUT, AWAIT_APPROVAL_STATE
+from sandpiper_contract.errors import APPROVAL_TIMED_OUT
+from sandpiper_contract.workflows import AWAIT_APPROVAL_STATE
 
 if TYPE_CHECKING:
     from constructs import Construct

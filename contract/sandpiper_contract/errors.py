@@ -184,5 +184,14 @@ RETRYABLE: tuple[str, ...] = tuple(
 """Names of the errors that a workflow retries: the same request can be sent again for the same run without running code
 twice, and may succeed."""
 
-AUTHOR_FAULTS: tuple[str, ...] = tuple(name for name, error in ERRORS.items() if error.is_author_fault)
-"""Names of the errors that the author of a request or of a program has to correct."""
+APPROVAL_TIMED_OUT = "ApprovalTimedOut"
+APPROVAL_REJECTED = "ApprovalRejected"
+APPROVAL_ERRORS: dict[str, str] = {
+    APPROVAL_TIMED_OUT: "An approval was not answered in its time. The session is closed.",
+    APPROVAL_REJECTED: "An approval was rejected. The session is closed.",
+}
+"""The errors that only `run-session` fails with, with their causes."""
+
+AUTHOR_FAULTS: tuple[str, ...] = (*(name for name, error in ERRORS.items() if error.is_author_fault), *APPROVAL_ERRORS)
+"""Names of the errors that are no fault of the platform: the author of a request or of a program has to correct them,
+or a person did not approve."""

@@ -159,13 +159,6 @@ WORKFLOWS: dict[str, Workflow] = {
 
 AWAIT_APPROVAL_STATE = "Wait for approval"
 """The state of `run-session` whose task token answers an approval."""
-APPROVAL_TIMED_OUT = "ApprovalTimedOut"
-APPROVAL_REJECTED = "ApprovalRejected"
-APPROVAL_ERRORS: dict[str, str] = {
-    APPROVAL_TIMED_OUT: "An approval was not answered in its time. The session is closed.",
-    APPROVAL_REJECTED: "An approval was rejected. The session is closed.",
-}
-"""The errors that only `run-session` fails with, with their causes."""
 
 
 @record(kw_only=True)

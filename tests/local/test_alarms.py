@@ -14,7 +14,7 @@ import pytest
 
 from sandpiper_constructs.alarm_table import ROWS, AlarmStack
 from sandpiper_constructs.template_text import template_text
-from sandpiper_contract.errors import ERRORS
+from sandpiper_contract.errors import APPROVAL_ERRORS, ERRORS
 from tests.support.assemblies import synthesize
 from tests.support.rich_environment import RICH
 from tests.support.target import ON_AWS
@@ -34,7 +34,7 @@ STACKS = {
 }
 OF_AUTHORS = (
     *("InvalidRequest", "InterpreterNotFound", "PayloadTooLarge", "SessionEnded", "DeadlineExceeded"),
-    *("CodeFailed", "BatchFailed"),
+    *("CodeFailed", "BatchFailed", "ApprovalRejected", "ApprovalTimedOut"),
 )
 """The errors that must not trigger an alarm of the platform team."""
 NOT_EVALUATED = ("sandpiper-one-fleet-throttles",)
@@ -107,7 +107,7 @@ def test_alarm_is_triggered_at_its_threshold(alarms: dict[str, dict[str, Any]], 
     assert state_of(name) == "ALARM"
 
 
-@pytest.mark.parametrize("error", [*ERRORS, "States.Timeout", "Lambda.Unknown"])
+@pytest.mark.parametrize("error", [*ERRORS, *APPROVAL_ERRORS, "States.Timeout", "Lambda.Unknown"])
 def test_rule_of_the_errors_alarm_matches_failures_of_the_platform_only(rich: Assembly, error: str) -> None:
     pattern = pattern_of(rich["sandpiper-one-claims"])
     assert matches(pattern, error=error) == (error not in OF_AUTHORS)
