@@ -33,6 +33,21 @@ An alarm triggers when its metric is at least the threshold in one period. Optio
 |---|---|---|---|---|---|---|
 """
 _TAIL = """
+## List and test
+
+```sh
+sandpiper alarms -e prod
+sandpiper alarms test claims-throttles -e prod
+```
+
+`sandpiper alarms` lists the alarms with their state, threshold and runbook, those in the state
+`ALARM` first. It requires `cloudwatch:DescribeAlarms`. `--json` also prints the reason that
+CloudWatch states, and the topics.
+
+`sandpiper alarms test` sets an alarm to `ALARM` and back, so that its topic is notified as for a
+fault. The notification states that it is a test. Without a name, the first alarm with a topic is
+used. It requires `cloudwatch:SetAlarmState`.
+
 ## Faults of authors
 
 The alarm `errors` does not count executions that failed with {faults}. Their author corrects

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sandpiper.cli import demo, deployment_policy, init, local, plan, run, runs, status, stop
+from sandpiper.cli import alarms, demo, deployment_policy, init, local, plan, run, runs, status, stop
 from sandpiper.cli.exit_codes import ChangeReportCommand
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.add_typer(local.app, name="local")
 app.add_typer(runs.app, name="runs")
+app.add_typer(alarms.app, name="alarms")
 app.command(epilog=run.EXAMPLES)(run.run)
 app.command(epilog=stop.EXAMPLES)(stop.stop)
 app.command(cls=ChangeReportCommand, epilog=plan.EXAMPLES)(plan.plan)

@@ -16,10 +16,14 @@ from sandpiper_constructs.alarm_table import ROWS, AlarmStack
 from sandpiper_constructs.template_text import template_text
 from sandpiper_contract.errors import APPROVAL_ERRORS, ERRORS
 from tests.support.assemblies import synthesize
+from tests.support.cli import sandpiper
+from tests.support.project import PROJECT
 from tests.support.rich_environment import RICH
 from tests.support.target import ON_AWS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.support.assemblies import Assembly, Template
 
 pytestmark = [
@@ -118,3 +122,71 @@ def test_rule_of_the_errors_alarm_matches_a_failure_without_an_error(rich: Assem
     assert matches(pattern)
     assert not matches(pattern, stateMachineArn="another", error="ServiceFault")
     assert not matches(pattern, status="ABORTED", error="ServiceFault")
+
+
+@pytest.fixture
+def topic() -> Iterator[tuple[str, str]]:
+    """Creates a topic with a queue as its subscriber. Yields the ARN of the topic and the URL of the queue."""
+    clients = cast("Any", boto3)  # no stubs of these services are installed
+    queues, topics = clients.client("sqs"), clients.client("sns")
+    url = queues.create_queue(QueueName="alarms")["QueueUrl"]
+    queue = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    arn = topics.create_topic(Name="alarms")["TopicArn"]
+    topics.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue)
+    yield arn, url
+    topics.delete_topic(TopicArn=arn)
+    queues.delete_queue(QueueUrl=url)
+
+
+@pytest.fixture
+def two_alarms(topic: tuple[str, str]) -> Iterator[None]:
+    """Creates an alarm that notifies the topic, and one in the state ALARM without a topic."""
+    row = next(row for row in ROWS if row.name == "throttles")
+    client: Any = boto3.client("cloudwatch")
+    for name, threshold, actions in (("claims-throttles", 5, [topic[0]]), ("fleet-live-sessions", 800, [])):
+        client.put_metric_alarm(
+            AlarmName=f"sandpiper-two-{name}",
+            AlarmDescription=row.description(),
+            Namespace="Test",
+            MetricName=name,
+            Statistic="Sum",
+            Period=300,
+            EvaluationPeriods=1,
+            Threshold=threshold,
+            ComparisonOperator="GreaterThanOrEqualToThreshold",
+            TreatMissingData="notBreaching",
+            AlarmActions=actions,
+        )
+    client.set_alarm_state(AlarmName="sandpiper-two-fleet-live-sessions", StateValue="ALARM", StateReason="a test")
+    yield
+    client.delete_alarms(AlarmNames=["sandpiper-two-claims-throttles", "sandpiper-two-fleet-live-sessions"])
+
+
+@pytest.mark.usefixtures("two_alarms")
+def test_alarms_are_listed_with_state_condition_team_and_runbook() -> None:
+    urgent, other = json.loads(sandpiper("alarms", "-e", "two", "--json").stdout)
+    assert (urgent["name"], urgent["state"]) == ("sandpiper-two-fleet-live-sessions", "ALARM")
+    assert other["name"] == "sandpiper-two-claims-throttles"
+    assert other["state"] != "ALARM"
+    assert other["condition"] == "Test claims-throttles Sum >= 5.0 in 5 min"
+    assert other["meaning"] == "AgentCore throttles calls of this tenant."
+    assert (other["team"], other["runbook"]) == ("platform team", "docs/runbooks/throttles.md")
+    assert (PROJECT / other["runbook"]).is_file()
+    printed = sandpiper("alarms", "-e", "two")
+    assert "sandpiper-two-fleet-live-sessions" in printed.stdout.splitlines()[1]
+    assert "1 of 2 alarms notify no topic: set alarm_topic_arn" in printed.stderr
+
+
+@pytest.mark.usefixtures("two_alarms")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nothing", "-e", "two"), "no alarm sandpiper-two-nothing; allowed: sandpiper-two-fleet-live-sessions | "),
+        (("fleet-live-sessions", "-e", "two"), "fleet-live-sessions notifies no topic: set alarm_topic_arn and deploy"),
+        (("-e", "three"), "environment three has no alarms: deploy it first"),
+    ],
+)
+def test_an_alarm_that_cannot_be_tested_is_one_error(arguments: tuple[str, ...], message: str) -> None:
+    refused = sandpiper("alarms", "test", *arguments)
+    assert refused.returncode == 2
+    assert message in refused.stderr

@@ -1,0 +1,1 @@
+"""Reads the alarms of an environment, and tests one."""
