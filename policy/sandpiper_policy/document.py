@@ -134,13 +134,24 @@ def _parse(name: str, kind: PolicyKind, document: str) -> Policy:
     statements: list[Statement] = []
     for statement in syntax.statements:
         try:
-            statements.append(_statement(name, kind, statement, variables=syntax.version == "2012-10-17"))
+            statements.append(compile_statement(name, kind, statement, variables=syntax.version == "2012-10-17"))
         except PolicyError as error:
             raise statement_error(name, statement.index, error) from None
     return Policy(name, kind, tuple(statements))
 
 
-def _statement(name: str, kind: PolicyKind, syntax: StatementSyntax, *, variables: bool) -> Statement:
+def compile_statement(name: str, kind: PolicyKind, syntax: StatementSyntax, *, variables: bool) -> Statement:
+    """Returns a statement that is ready to match requests.
+
+    Args:
+        name: The name of the policy in decisions.
+        kind: The kind of the policy.
+        syntax: The elements of the statement.
+        variables: Whether `${…}` is a policy variable, as in documents of version 2012-10-17.
+
+    Raises:
+        PolicyError: IAM rejects the statement in a policy of this kind.
+    """
     _require_elements(kind, syntax)
     principal = syntax.principal
     return Statement(

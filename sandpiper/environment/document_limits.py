@@ -6,7 +6,8 @@ for more values than fit into memory. The values are counted while the text is p
 
 from __future__ import annotations
 
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
 
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 from ruamel.yaml.parser import Parser
@@ -16,6 +17,14 @@ MAX_VALUES = 20_000
 """Keys and values. A file with 500 tenants has about 10,000; the parser reads some 60,000 per second."""
 MAX_DEPTH = 50
 """An environment file nests about ten levels."""
+
+
+@dataclass(frozen=True)
+class DocumentLimits:
+    """Limits of a document: the number of keys and values, and the levels of nesting."""
+
+    values: int = MAX_VALUES
+    depth: int = MAX_DEPTH
 
 
 class DocumentLimitError(Exception):
@@ -35,8 +44,11 @@ class DocumentLimitError(Exception):
 class LimitedParser(Parser):
     """Counts the values of a document as they are after all aliases are replaced.
 
-    Raises DocumentLimitError for too many values, too many levels, or a value that contains itself.
+    Raises DocumentLimitError for too many values, too many levels, or a value that contains itself. A subclass for
+    other documents has other `limits`.
     """
+
+    limits: ClassVar[DocumentLimits] = DocumentLimits()
 
     def __init__(self, loader: Any) -> None:
         super().__init__(loader)
@@ -72,11 +84,12 @@ class LimitedParser(Parser):
         self._total += self._sizes.get(event.anchor, 1)
 
     def _check(self, event: Any) -> None:
-        if self._total > MAX_VALUES:
-            problem = f"is beyond the first {MAX_VALUES:,} keys and values"
-            raise DocumentLimitError(_line(event), problem, f"{MAX_VALUES:,}, with aliases replaced by their values")
-        if len(self._open) > MAX_DEPTH:
-            raise DocumentLimitError(_line(event), f"is below {MAX_DEPTH} levels", f"{MAX_DEPTH} levels of nesting")
+        values, depth = self.limits.values, self.limits.depth
+        if self._total > values:
+            problem = f"is beyond the first {values:,} keys and values"
+            raise DocumentLimitError(_line(event), problem, f"{values:,}, with aliases replaced by their values")
+        if len(self._open) > depth:
+            raise DocumentLimitError(_line(event), f"is below {depth} levels", f"{depth} levels of nesting")
 
 
 def _line(event: Any) -> int:

@@ -1,0 +1,116 @@
+"""What a review knows: the templates, their resources and the policy model."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import datetime
+    from collections.abc import Iterator, Mapping
+
+    from sandpiper.review.findings import Finding, Severity
+    from sandpiper.review.resources import Resource
+    from sandpiper.review.rule import Rule
+    from sandpiper_policy.model.model import PolicyModel
+
+
+@dataclass(frozen=True)
+class ReviewedTemplate:
+    """One template of the review.
+
+    Attributes:
+        name: The name of the stack, or the name of the file for a single template.
+        file: The path of the file.
+        account: The account ID; `UNKNOWN_ACCOUNT` for a template that is not bound to an account.
+        region: The region.
+        sha256: The digest of the file in hexadecimal.
+    """
+
+    name: str
+    file: str
+    account: str
+    region: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ReviewModel:
+    """Templates, resources and policies.
+
+    Attributes:
+        name: The name of the environment, of the assembly or of the template.
+        templates: The templates in the order of the assembly; nested templates follow their parents.
+        resources: Every resource, each once for each combination of conditions.
+        policies: The policy model. Addresses of its identities and nodes are those of `resources`.
+        labels: What reports show instead of an invented text, such as `⟨app/Role.Arn⟩` for the ARN of a role whose
+            name CloudFormation generates.
+    """
+
+    name: str
+    templates: tuple[ReviewedTemplate, ...]
+    resources: tuple[Resource, ...]
+    policies: PolicyModel
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @cached_property
+    def by_address(self) -> Mapping[str, Resource]:
+        """The resources by address; of a resource with conditions, the first combination."""
+        return {one.address: one for one in reversed(self.resources)}
+
+    @cached_property
+    def by_arn(self) -> Mapping[str, Resource]:
+        """The resources by ARN."""
+        return {one.arn: one for one in reversed(self.resources) if one.arn}
+
+    @cached_property
+    def _by_type(self) -> dict[str, list[Resource]]:
+        groups: dict[str, list[Resource]] = defaultdict(list)
+        for one in self.resources:
+            groups[one.type].append(one)
+        return groups
+
+    def of_type(self, *types: str) -> Iterator[Resource]:
+        """Yields the resources of the types, each once for each combination of conditions."""
+        for type_ in types:
+            yield from self._by_type.get(type_, ())
+
+    def readable(self, text: str) -> str:
+        """Returns a text with labels in place of invented names."""
+        for invented, label in self.labels.items():
+            if invented in text:
+                text = text.replace(invented, label)
+        return text
+
+
+@dataclass(frozen=True)
+class Review:
+    """The result of a review.
+
+    Attributes:
+        model: What the review knows; None when no template could be read.
+        findings: The findings, worst first.
+        rules: The rules that were applied.
+        date: The day on which the review was made, in UTC. Acceptances that ended before it do not count.
+    """
+
+    model: ReviewModel | None
+    findings: tuple[Finding, ...]
+    rules: tuple[Rule, ...]
+    date: datetime.date
+
+    @property
+    def open_findings(self) -> tuple[Finding, ...]:
+        """The findings that are not accepted, or whose acceptance has expired."""
+        return tuple(one for one in self.findings if not one.is_accepted(self.date))
+
+    @property
+    def accepted_findings(self) -> tuple[Finding, ...]:
+        """The findings that are accepted."""
+        return tuple(one for one in self.findings if one.is_accepted(self.date))
+
+    def fails_at(self, severity: Severity | None) -> bool:
+        """Returns whether an open finding is at least as severe; False for None."""
+        return severity is not None and any(one.severity >= severity for one in self.open_findings)
