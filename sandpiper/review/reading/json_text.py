@@ -68,7 +68,7 @@ def _check_limits(content: object, name: str) -> None:
 
 
 class JsonLines:
-    """The lines of the values of a valid JSON text, found when they are asked for."""
+    """The lines of the values of a valid JSON text, each found on request."""
 
     def __init__(self, text: str) -> None:
         self._text = text
