@@ -9,7 +9,6 @@ from pathlib import Path
 
 from sandpiper_constructs.alarm_table import ROWS, AlarmRow, AlarmStack
 from sandpiper_contract.errors import AUTHOR_FAULTS
-from sandpiper_contract.metrics import Metric
 
 PROJECT = Path(__file__).resolve().parents[1]
 USD_A_MONTH = 0.10
@@ -65,26 +64,13 @@ executions cannot be stopped. The other alarms of a tenant include the calls of 
 who names an input that does not exist causes it, too. An interpreter that was deleted by hand causes
 `InterpreterNotFound`, which is not counted: `sandpiper status` reports it.
 
-## Custom metrics
-
-The session function publishes these metrics in the namespace `Sandpiper`:
-
-| Metric | Dimensions | Meaning |
-|---|---|---|
-| `Throttled`, `SessionsNotStopped`, `AccessDenied` and others | `service` | events by tenant |
-| `FailedRuns` | `service`, `error` | runs that ended with an error, by its name |
-
-`AccessDenied` counts denials by AgentCore and S3. A missing input is not one, although S3 responds
-to it with 403.
-
 ## Cost
 
 CloudWatch bills ${price:.2f} a month for each alarm, so ${tenant:.2f} for a tenant with `run-code` alone
 (${further:.2f} more
 for each further workflow, ${express:.2f} for `run-code-express`), ${fleet:.2f} for
 the fleet and ${network:.2f} for a network. The alarm `throttles` of the fleet costs that for each metric
-that its query reads. Each custom metric with data costs $0.30 a month: up to {metrics} of a tenant, and
-one for each error that its runs had.
+that its query reads. [Metrics](metrics.md) states the cost of custom metrics.
 """
 
 
@@ -99,7 +85,7 @@ def page() -> str:
     cost = {stack.value: count * USD_A_MONTH for stack, count in Counter(row.stack for row in ROWS).items()}
     faults = ", ".join(f"`{name}`" for name in AUTHOR_FAULTS[:-1]) + f" or `{AUTHOR_FAULTS[-1]}`"
     cost |= {"price": USD_A_MONTH, "further": 3 * USD_A_MONTH, "express": 2 * USD_A_MONTH}
-    tail = _wrapped(_TAIL.format(faults=faults, metrics=len(Metric), **cost))
+    tail = _wrapped(_TAIL.format(faults=faults, **cost))
     return _HEAD + "".join(map(_row, ROWS)) + tail
 
 

@@ -1,4 +1,8 @@
-"""Names of the metrics of runs, shared by the session function, the dashboards and the alarms."""
+"""Names and units of the metrics that the session function publishes in CloudWatch's embedded metric format.
+
+`metric_table` describes them together with the metrics of AWS services. This module is separate, because the session
+function imports it at each cold start.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +15,32 @@ FAILED_RUNS = "FailedRuns"
 """The number of runs that ended with an error, with the dimensions `service` and `error`."""
 ERROR_DIMENSION = "error"
 """The name of the error in the contract."""
+REASON_DIMENSION = "reason"
+"""The name of the reason why a file was skipped. `FilesSkipped` has a second series for each reason."""
 
 
 class Metric(StrEnum):
-    """The metrics with the dimension `service` only. Each is a count with one data point per run."""
+    """The metrics with the dimension `service`. Each has one data point or none for an invocation."""
 
     RUNS = "Runs"
     PROGRAMS_FAILED = "ProgramsFailed"
-    FILES_KEPT = "FilesKept"
-    FILES_SKIPPED = "FilesSkipped"
-    THROTTLED = "Throttled"
     ERRORS = "Errors"
-    SESSIONS_NOT_STOPPED = "SessionsNotStopped"
+    THROTTLED = "Throttled"
     ACCESS_DENIED = "AccessDenied"
-    """Runs to which AgentCore or S3 denied access."""
+    DUPLICATE_EXECUTIONS = "DuplicateExecutions"
+    CALLS = "Calls"
+    FILES_KEPT = "FilesKept"
+    BYTES_KEPT = "BytesKept"
+    FILES_SKIPPED = "FilesSkipped"
+    SESSIONS_STARTED = "SessionsStarted"
+    SESSIONS_ENDED = "SessionsEnded"
+    SESSIONS_NOT_STOPPED = "SessionsNotStopped"
     SESSIONS_STOPPED = "SessionsStopped"
-    """Live sessions of an execution that failed, was stopped or timed out."""
     SESSIONS_SWEPT = "SessionsSwept"
-    """Live sessions that only the hourly sweep found after their execution had ended."""
+    SESSION_SECONDS = "SessionSeconds"
+    ESTIMATED_USD = "EstimatedUsd"
+
+
+COUNT = "Count"
+UNITS = {Metric.BYTES_KEPT: "Bytes", Metric.SESSION_SECONDS: "Seconds", Metric.ESTIMATED_USD: "None"}
+"""Units other than `COUNT`, as of CloudWatch, which has no unit for money."""

@@ -37,11 +37,12 @@ def test_environment_page_is_up_to_date(tmp_path: Path) -> None:
     assert generated.read_text() == page, "run: python tools/environment_page.py"
 
 
-def test_alarms_page_is_up_to_date(tmp_path: Path) -> None:
-    generated = tmp_path / "alarms.md"
-    subprocess.run([sys.executable, str(PROJECT / "tools" / "alarms_page.py"), str(generated)], check=True)
-    page = (PROJECT / "docs" / "alarms.md").read_text()
-    assert generated.read_text() == page, "run: python tools/alarms_page.py"
+@pytest.mark.parametrize("name", ["alarms", "metrics"])
+def test_page_of_a_table_is_up_to_date(tmp_path: Path, name: str) -> None:
+    generated = tmp_path / f"{name}.md"
+    subprocess.run([sys.executable, str(PROJECT / "tools" / f"{name}_page.py"), str(generated)], check=True)
+    page = (PROJECT / "docs" / f"{name}.md").read_text()
+    assert generated.read_text() == page, f"run: python tools/{name}_page.py"
 
 
 @pytest.mark.parametrize("model", all_subclasses(Options))

@@ -1,0 +1,68 @@
+"""Writes docs/metrics.md from the table of metrics in `sandpiper_contract.metric_table`."""
+
+from __future__ import annotations
+
+import sys
+from itertools import groupby
+from pathlib import Path
+
+from sandpiper_contract.metric_table import ROWS, SESSION_FUNCTION, MetricRow
+
+PROJECT = Path(__file__).resolve().parents[1]
+_HEAD = """# Metrics
+
+The dashboards and the [alarms](alarms.md) use these metrics. CloudWatch keeps a metric with other
+dimensions as a separate series, so such a metric has several rows.
+
+The session function writes its metrics to its log in CloudWatch's embedded metric format. Their
+dimension `service` is the name of the tenant's stack, such as `sandpiper-prod-claims`. AWS services
+publish all others.
+"""
+_TABLE = """
+## {namespace}
+
+{source}
+
+| Metric | Dimensions | Unit | Statistic | Period | Meaning |
+|---|---|---|---|---|---|
+"""
+_TAIL = """
+## Cost
+
+AWS publishes the metrics of its services without charge. A custom metric with data costs $0.30 a
+month: up to {own} of a tenant, and one for each name of an error or of a reason that its runs had.
+
+`EstimatedUsd` is an estimate at list prices. It does not know what a program used, so it assumes
+one processor while the program runs and one gigabyte while the session is live.
+"""
+_PERIODS = {5: "5 minutes", 60: "1 hour", 1_440: "1 day"}
+
+
+def main() -> None:
+    """Writes the page to the file in the first argument, or to docs/metrics.md."""
+    file = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "docs" / "metrics.md"
+    file.write_text(page())
+
+
+def page() -> str:
+    """Returns the page."""
+    rows = sorted(ROWS, key=lambda row: (row.source != SESSION_FUNCTION, row.namespace))
+    tables = "".join(_table(namespace, tuple(group)) for namespace, group in groupby(rows, lambda row: row.namespace))
+    own = sum(len(row.dimensions) == 1 for row in ROWS if row.source == SESSION_FUNCTION)
+    return _HEAD + tables + _TAIL.format(own=own)
+
+
+def _table(namespace: str, rows: tuple[MetricRow, ...]) -> str:
+    (source,) = {row.source for row in rows}
+    origin = f"Published by the {source}." if source == SESSION_FUNCTION else f"Source: [AWS documentation]({source})."
+    return _TABLE.format(namespace=namespace, source=origin) + "".join(map(_row, rows))
+
+
+def _row(row: MetricRow) -> str:
+    dimensions = ", ".join(f"`{name}`" for name in row.dimensions) or "none"
+    cells = (f"`{row.name}`", dimensions, row.unit, row.statistic, _PERIODS[row.period_minutes], row.meaning)
+    return f"| {' | '.join(cells)} |\n"
+
+
+if __name__ == "__main__":
+    main()
