@@ -21,10 +21,8 @@ publish all others.
 _TABLE = """
 ## {namespace}
 
-{source}
-
-| Metric | Dimensions | Unit | Statistic | Period | Meaning |
-|---|---|---|---|---|---|
+| Metric | Dimensions | Unit | Statistic | Period | Meaning | Source |
+|---|---|---|---|---|---|---|
 """
 _TAIL = """
 ## Cost
@@ -53,14 +51,13 @@ def page() -> str:
 
 
 def _table(namespace: str, rows: tuple[MetricRow, ...]) -> str:
-    (source,) = {row.source for row in rows}
-    origin = f"Published by the {source}." if source == SESSION_FUNCTION else f"Source: [AWS documentation]({source})."
-    return _TABLE.format(namespace=namespace, source=origin) + "".join(map(_row, rows))
+    return _TABLE.format(namespace=namespace) + "".join(map(_row, rows))
 
 
 def _row(row: MetricRow) -> str:
     dimensions = ", ".join(f"`{name}`" for name in row.dimensions) or "none"
-    cells = (f"`{row.name}`", dimensions, row.unit, row.statistic, _PERIODS[row.period_minutes], row.meaning)
+    source = row.source if row.source == SESSION_FUNCTION else f"[AWS]({row.source})"
+    cells = (f"`{row.name}`", dimensions, row.unit, row.statistic, _PERIODS[row.period_minutes], row.meaning, source)
     return f"| {' | '.join(cells)} |\n"
 
 
