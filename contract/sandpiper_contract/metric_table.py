@@ -152,7 +152,7 @@ USER_ERRORS = _operation("UserErrors", "Calls that AgentCore rejected because of
 THROTTLES = _operation("Throttles", "Calls that AgentCore rejected because a rate or a quota was exceeded.")
 SESSION_DURATION = _operation(
     "Duration",
-    "Time from the start to the end of a session. Only the operation CodeInterpreterSession has it.",
+    "Time from the start to the end of a session. Published for the operation CodeInterpreterSession only.",
     _MILLISECONDS,
     "Average",
 )
