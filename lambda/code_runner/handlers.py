@@ -10,20 +10,20 @@ gc.disable()  # objects created during initialization remain, so there is nothin
 import json
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
 
 from code_runner.agentcore.boto_clients import AwsClients
 from code_runner.agentcore.deadline import Deadline
-from code_runner.agentcore.service_errors import is_access_denied
+from code_runner.invocation_metrics import InvocationMetrics, metrics
 from code_runner.operations import Operations
 from code_runner.tenant_config import TenantConfig
 from sandpiper_contract import settings
-from sandpiper_contract.errors import CodeFailed, RunError, ServiceFault, Throttled
+from sandpiper_contract.errors import CodeFailed, RunError, ServiceFault
 from sandpiper_contract.events import Event
-from sandpiper_contract.metrics import ERROR_DIMENSION, FAILED_RUNS, NAMESPACE, Metric
+from sandpiper_contract.metrics import Metric
 from sandpiper_contract.requests import SweepSessions
 from sandpiper_contract.results import StoppedSessions
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from sandpiper_contract.records import Record
 
 logger = Logger()
-metrics = Metrics(namespace=NAMESPACE)
 DEFAULT_TRACEBACK_LIMIT = 1_000
 """Python's own limit."""
 BATCH_LIMITS = json.loads(os.environ.get(settings.BATCH_LIMITS, "{}"))
@@ -68,45 +67,44 @@ def run_operation(event: dict[str, Any], context: LambdaContext) -> dict[str, ob
             contain no code and no data.
     """
     sys.tracebacklimit = DEFAULT_TRACEBACK_LIMIT
-    _count(Metric.RUNS)
+    counted = InvocationMetrics(CLIENTS)
     try:
-        result = _perform(event, context)
+        result = _perform(event, context, counted)
     except CodeFailed as error:
-        _count(Metric.PROGRAMS_FAILED)
-        _count_failed_run(error)
+        counted.on_error(error)
+        counted.finish()
         raise _without_traceback(error) from error
     except RunError as error:
-        _count(Metric.THROTTLED if isinstance(error, Throttled) else Metric.ERRORS)
-        if is_access_denied(error):
-            _count(Metric.ACCESS_DENIED)
-        _count_failed_run(error)
-        logger.warning("run failed", extra={"error": type(error).__name__, "retryable": error.retryable})
+        counted.on_error(error)
+        extra = {"error": type(error).__name__, "retryable": error.retryable, **counted.finish()}
+        logger.warning("run failed", extra=extra)
         raise _without_traceback(error) from error
     except Exception as error:
-        _count(Metric.ERRORS)
         logger.exception("run failed because of a fault in the session function")
         fault = ServiceFault(f"a fault in the session function ({type(error).__name__}); the code may have run")
-        _count_failed_run(fault)
+        counted.on_error(fault)
+        counted.finish()
         raise _without_traceback(fault) from None
     response = result.to_json()
-    _count(Metric.PROGRAMS_FAILED, int(response.get("exitCode", 0) != 0))
+    counted.count(Metric.PROGRAMS_FAILED, int(response.get("exitCode", 0) != 0))
     if isinstance(result, StoppedSessions):
-        _count(STOPPED_METRICS[event["operation"]], len(result.session_ids))
+        counted.count(STOPPED_METRICS[event["operation"]], len(result.session_ids))
     names = ("exitCode", "executionTimeMs", "status")
-    logger.info("run done", extra={name: response[name] for name in names if name in response})
+    logger.info("run done", extra={name: response[name] for name in names if name in response} | counted.finish())
     return response
 
 
-def _perform(raw: dict[str, Any], context: LambdaContext) -> Record:
+def _perform(raw: dict[str, Any], context: LambdaContext, counted: InvocationMetrics) -> Record:
     event = Event.from_json(raw, "event")
     logger.append_keys(execution=event.run.execution, operation=event.operation)
     operations = Operations(
         run=event.run,
         tenant=TENANT,
-        clients=CLIENTS,
+        clients=counted.clients,
         deadline=Deadline.after(context.get_remaining_time_in_millis() / 1000),
-        on_stop_failed=_on_stop_failed,
-        on_files_collected=_on_files_collected,
+        on_stop_failed=partial(_on_stop_failed, counted),
+        on_result=counted.on_result,
+        on_duplicate=partial(_on_duplicate, counted),
     )
     request = event.typed_request()
     if isinstance(request, SweepSessions):
@@ -120,11 +118,6 @@ def _perform(raw: dict[str, Any], context: LambdaContext) -> Record:
     return getattr(BatchOperations(operations), event.operation)(request)
 
 
-def _on_files_collected(stored: int, skipped: int) -> None:
-    _count(Metric.FILES_KEPT, stored)
-    _count(Metric.FILES_SKIPPED, skipped)
-
-
 def _without_traceback(error: RunError) -> RunError:
     """Returns the error with its advice, and turns tracebacks off.
 
@@ -135,17 +128,12 @@ def _without_traceback(error: RunError) -> RunError:
     return error.with_remedy()
 
 
-def _on_stop_failed(session_id: str, error: RunError) -> None:
+def _on_stop_failed(counted: InvocationMetrics, session_id: str, error: RunError) -> None:
     extra = {"sessionId": session_id, "error": str(error)}
     logger.error("session not stopped; it ends when its lifetime expires", extra=extra)
-    _count(Metric.SESSIONS_NOT_STOPPED)
+    counted.count(Metric.SESSIONS_NOT_STOPPED)
 
 
-def _count(metric: Metric, value: int = 1) -> None:
-    metrics.add_metric(metric.value, MetricUnit.Count, value)
-
-
-def _count_failed_run(error: RunError) -> None:
-    """Counts the run by the name of its error, in a separate log line, because the other metrics have no `error`."""
-    with single_metric(name=FAILED_RUNS, unit=MetricUnit.Count, value=1, namespace=NAMESPACE) as metric:
-        metric.add_dimension(ERROR_DIMENSION, type(error).__name__)
+def _on_duplicate(counted: InvocationMetrics, record_uri: str) -> None:
+    logger.error("code accepted twice: another attempt has overwritten the record", extra={"record": record_uri})
+    counted.on_duplicate()

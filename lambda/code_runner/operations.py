@@ -78,8 +78,8 @@ Result = TypeVar("Result", bound="Record")
 Ended = TypeVar("Ended", results.RunResult, results.CommandState)
 
 
-def _ignore_files(stored: int, skipped: int) -> None:
-    """Does nothing: the default of `on_files_collected`."""
+def _ignore(_: object) -> None:
+    """Does nothing: the default of `on_result` and `on_duplicate`."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -95,7 +95,9 @@ class Operations:
         clients: The boto clients.
         deadline: When the invocation must have ended.
         on_stop_failed: Called with the session id and the error when a session could not be stopped.
-        on_files_collected: Called once per run with the numbers of stored and skipped files.
+        on_result: Called with the complete result of a run, before it is truncated. Not called for a stored result.
+        on_duplicate: Called with the URI of the record when another attempt has sent the code of the run too, which a
+            defect alone can cause.
         usage: Returns the calls and seconds that the run took, for its record. None: they are not counted.
 
     Example:
@@ -115,7 +117,8 @@ class Operations:
     clients: Clients
     deadline: Deadline
     on_stop_failed: Callable[[str, RunError], None]
-    on_files_collected: Callable[[int, int], None] = _ignore_files
+    on_result: Callable[[Record], None] = _ignore
+    on_duplicate: Callable[[str], None] = _ignore
     usage: Callable[[], Mapping[str, float]] | None = None
 
     def run_code(self, request: requests.RunCode) -> results.RunResult:
@@ -355,19 +358,26 @@ class Operations:
         try:
             self._stop_abandoned_sessions(record, request)
             complete = work(record)
-            self.on_files_collected(len(getattr(complete, "files", ())), len(getattr(complete, "skipped", ())))
+            self.on_result(complete)
             max_bytes = request.outputs.max_result_bytes if isinstance(request, _WITH_OUTPUTS) else RESULT_BYTES[1]
             result = truncate_result(complete, self._storage.put_run_artifact, max_bytes)
         except RunError as error:
-            record.usage = self.usage and self.usage()
-            record.complete(error=error)
+            self._complete(record, error=error)
             if isinstance(request, _WITH_CODE) and not record.is_accepted:
                 joined = isinstance(request, requests.RunInSession)
                 raise unless_permanent(error, "the code has not run", joined=joined) from error
             raise
-        record.usage = self.usage and self.usage()
-        record.complete(result=result.to_json() if is_final(result) else None)
+        self._complete(record, result=result.to_json() if is_final(result) else None)
         return result
+
+    def _complete(
+        self, record: IdempotencyRecord, *, result: Mapping[str, object] | None = None, error: RunError | None = None
+    ) -> None:
+        """Stores how the run ended."""
+        record.usage = self.usage and self.usage()
+        record.complete(result=result, error=error)
+        if record.is_accepted_twice:
+            self.on_duplicate(record.address.uri)
 
     def _with_new_links(self, request: Record, result: Result) -> Result:
         """Replaces the links in a stored result, because links expire."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from code_runner.batches.cost import ASSUMED_GB, ASSUMED_VCPUS
+from code_runner.cost import ASSUMED_GB, ASSUMED_VCPUS
 from sandpiper_contract.prices import LIST_PRICES
 from sandpiper_contract.requests import SESSION_TIMEOUT_SECONDS
 

@@ -35,6 +35,7 @@ from sandpiper_contract.requests import (
     StartCommand,
     StopCommand,
 )
+from sandpiper_contract.results import RunResult
 from sandpiper_contract.run import Run
 from sandpiper_contract.s3_objects import S3Object
 from tests.support.recording_clients import RecordingClients
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from local_agentcore.admin_client import FaultInjector
-    from sandpiper_contract.results import RunResult
+    from sandpiper_contract.records import Record
     from tests.support.product import Product
 
 FAULTS = (
@@ -79,8 +80,12 @@ class Runner:
             clients=RecordingClients(AwsClients(), self.watch),
             deadline=Deadline.after(seconds),
             on_stop_failed=lambda session_id, _: self.not_stopped.append(session_id),
-            on_files_collected=lambda stored, skipped: self.file_counts.append((stored, skipped)),
+            on_result=self.count_files,
         )
+
+    def count_files(self, result: Record) -> None:
+        assert isinstance(result, RunResult)
+        self.file_counts.append((len(result.files), len(result.skipped)))
 
     def open(self, seconds: float, lifetime_seconds: int = 300) -> AbstractContextManager[CodeSession]:
         """Opens a session without an idempotency record and without a bucket."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,6 +69,7 @@ def test_second_attempt_waits_for_the_result_while_the_first_may_be_running(run:
         run.acquire()
     assert raised.value.retryable
     first.complete(result={"exitCode": 0})
+    assert not first.is_accepted_twice
     assert run.acquire() == Completed({"exitCode": 0})
 
 
@@ -76,6 +77,16 @@ def test_attempt_that_ended_without_a_result_is_abandoned(run: OneRun) -> None:
     run.accepted(attempt_seconds=-CLOCK_SKEW_SECONDS)
     for _ in range(2):
         assert run.acquire(wait_seconds=60) == Abandoned(run.address.uri, SESSION)
+
+
+def test_accepted_record_that_another_attempt_overwrites_was_accepted_twice(run: OneRun) -> None:
+    """No attempt takes over an accepted run, so the test overwrites the record itself."""
+    first = run.accepted()
+    bucket, key = run.address.bucket, run.address.key
+    stored = replace(first.stored, attempt="another")
+    run.s3.put_object(Bucket=bucket, Key=key, Body=stored.to_bytes())
+    first.complete(result={"exitCode": 0})
+    assert first.is_accepted_twice
 
 
 def test_record_without_expiry_is_polled_for_a_limited_time(run: OneRun, monkeypatch: pytest.MonkeyPatch) -> None:

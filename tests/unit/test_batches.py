@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from code_runner.batches import item_formats
-from code_runner.batches.cost import estimated_usd
+from code_runner.batches.finishing import batch_usd
 from code_runner.batches.item_results import outcome_of
 from code_runner.batches.item_runner import item_request
 from code_runner.batches.metered_clients import MeteredClients
@@ -213,7 +213,7 @@ def test_the_cost_is_estimated_from_list_prices(monkeypatch: pytest.MonkeyPatch)
     counter = SummaryCounter()
     counter.add_result({**RESULT, "executionTimeMs": 3_600_000})
     counter.add_usage({"calls": 5, "seconds": 7_200})
-    assert estimated_usd(counter, 10) == pytest.approx(
+    assert batch_usd(counter, 10) == pytest.approx(
         0.0895 + 2 * 0.00945 + 7_200 * 0.0000133334 + 30 * 0.000025, abs=1e-6
     )
 

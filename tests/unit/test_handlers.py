@@ -7,7 +7,7 @@ import io
 import json
 import sys
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from sandpiper_contract import settings as variables
 from sandpiper_contract.errors import AccessDenied, CodeFailed, InvalidRequest, RunError, ServiceFault, StorageError
 from sandpiper_contract.events import Event
+from sandpiper_contract.files import OutputFile, SkippedFile, SkipReason
+from sandpiper_contract.metric_table import OWN
 from sandpiper_contract.requests import OpenSession, RunCode, StartCommand
 from sandpiper_contract.results import RunResult
 from tests.support.contract_values import JSON, nearly_valid_events
@@ -84,17 +86,73 @@ def test_valid_event_calls_aws(handlers: Any, monkeypatch: pytest.MonkeyPatch) -
     assert clients.accesses == 1
 
 
-def test_all_files_of_a_run_are_counted_even_if_the_result_lists_only_some(
+def metrics_of(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Returns the lines in the embedded metric format."""
+    return [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if "_aws" in line]
+
+
+class FakeSessions:
+    """A client whose sessions start and stop."""
+
+    def start_code_interpreter_session(self, **_: object) -> dict[str, str]:
+        return {"sessionId": "1"}
+
+    def stop_code_interpreter_session(self, **_: object) -> None: ...
+
+
+class FakeClients(FailingClients):
+    """Clients of which only `sessions` can be used."""
+
+    sessions: Any = FakeSessions()
+
+
+def test_invocation_publishes_files_sessions_calls_and_cost(
+    handlers: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = OutputFile(path="a.txt", name="a.txt", content_type="text/plain", size=7, sha256="0", base64=b"content")
+    many, unreadable = SkipReason.TOO_MANY_FILES, SkipReason.UNREADABLE
+    complete = RunResult(
+        stdout="",
+        stderr="",
+        exit_code=0,
+        execution_time_ms=3_600_000,
+        files=(file,),
+        skipped=tuple(SkippedFile(str(number), 1, reason) for number, reason in enumerate((many, many, unreadable))),
+    )
+
+    def run_code(operations: Any, _: object) -> RunResult:
+        session = operations.clients.sessions.start_code_interpreter_session(name="a")
+        operations.clients.sessions.stop_code_interpreter_session(sessionId=session["sessionId"])
+        operations.on_result(complete)
+        return replace(complete, files=(), skipped=())
+
+    monkeypatch.setattr(handlers, "CLIENTS", FakeClients())
+    monkeypatch.setattr(handlers.Operations, "run_code", run_code)
+    handlers.run_operation(EVENT, Context())
+    lines = metrics_of(capsys)
+    (own,) = (line for line in lines if "Runs" in line)
+    names = ("FilesKept", "BytesKept", "FilesSkipped", "Calls", "SessionsStarted", "SessionsEnded")
+    assert [sum(own[name]) for name in names] == [1, 7, 3, 2, 1, 1]
+    assert sum(own["DuplicateExecutions"]) == 0
+    # One vCPU hour, one state transition, and almost no time of a session and of the function.
+    assert own["EstimatedUsd"] == [pytest.approx(0.0895 + 0.000025, abs=0.00001)]
+    units = {metric["Name"]: metric["Unit"] for metric in own["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
+    assert units == {row.name: row.unit for row in OWN.values() if row.name in units}
+    reasons = {line["reason"]: sum(line["FilesSkipped"]) for line in lines if "reason" in line}
+    assert reasons == {"TOO_MANY_FILES": 2, "UNREADABLE": 1}
+
+
+def test_code_that_was_accepted_twice_is_counted(
     handlers: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def run_code(operations: Any, _: object) -> RunResult:
-        operations.on_files_collected(10, 11_990)
+        operations.on_duplicate("s3://data/claim.json")
         return RunResult(stdout="", stderr="", exit_code=0, execution_time_ms=1)
 
     monkeypatch.setattr(handlers.Operations, "run_code", run_code)
     handlers.run_operation(EVENT, Context())
-    (counted,) = (json.loads(line) for line in capsys.readouterr().out.splitlines() if "FilesKept" in line)
-    assert (counted["FilesKept"], counted["FilesSkipped"]) == ([10], [11_990])
+    (own,) = metrics_of(capsys)
+    assert sum(own["DuplicateExecutions"]) == 1
 
 
 def checked(handlers: Any, workflow: str, request: object) -> Any:
@@ -171,7 +229,7 @@ def test_failed_runs_are_counted_by_error_and_denials_by_service(
     monkeypatch.setattr(handlers.Operations, "run_code", run_code)
     with pytest.raises(type(error)):
         handlers.run_operation(EVENT, Context())
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    lines = metrics_of(capsys)
     by_error, by_service = sorted(lines, key=lambda line: "FailedRuns" not in line)
     assert (by_error["FailedRuns"], by_error["error"], by_error["service"]) == ([1], type(error).__name__, "one")
     (metrics,) = by_error["_aws"]["CloudWatchMetrics"]

@@ -10,11 +10,11 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from code_runner.agentcore.service_errors import AWS_ERRORS, from_service
-from code_runner.batches.cost import estimated_usd
 from code_runner.batches.item_results import WINDOW_ITEMS, outcomes
 from code_runner.batches.item_runner import STOPPED_NAME
 from code_runner.batches.stream_upload import StreamUpload
 from code_runner.batches.summary import SummaryCounter
+from code_runner.cost import estimated_usd
 from code_runner.session import stop_session
 from sandpiper_contract.batches import BatchState
 from sandpiper_contract.errors import BatchFailed, InvalidRequest, RunError
@@ -35,6 +35,8 @@ RESERVE_SECONDS = 15
 MAX_THREADS = 10
 """botocore keeps at most 10 connections of a client."""
 POLL_INTERVAL_SECONDS = 5
+CHILD_STATES = 3
+"""State transitions of a child execution that needs one invocation."""
 STOP_SECONDS = 45
 """How long sessions are stopped: an item may be starting one at that time."""
 
@@ -83,12 +85,27 @@ def finish(operations: Operations, folder: BatchFolder, request: FinishBatch) ->
         return _state(folder, progress)
     progress.upload.complete()
     children = -(-batch.count // (batch.request.items_per_session or 1))
-    summary = progress.counter.summary(estimated_usd(progress.counter, children))
+    summary = progress.counter.summary(batch_usd(progress.counter, children))
     folder.write_json(SUMMARY_NAME, summary.to_json())
     folder.write_json(PROGRESS_NAME, {})
     if not request.stopped:
         _require_tolerated(folder, batch, summary)
     return _state(folder, progress, summary)
+
+
+def batch_usd(counter: SummaryCounter, children: int) -> float:
+    """Returns the estimated cost of a batch in US dollars. The function runs as long as its sessions.
+
+    Args:
+        counter: The usage of the batch.
+        children: The number of child executions.
+    """
+    return estimated_usd(
+        execution_seconds=counter.execution_seconds,
+        session_seconds=counter.session_seconds,
+        function_seconds=counter.session_seconds,
+        state_transitions=children * CHILD_STATES,
+    )
 
 
 def _write(folder: BatchFolder, batch: StoredBatch, progress: _Progress, deadline: Deadline) -> None:

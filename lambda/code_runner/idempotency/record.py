@@ -85,6 +85,7 @@ class IdempotencyRecord:
     deadline: Deadline
     session_may_be_live: bool = False
     usage: Mapping[str, float] | None = None
+    is_accepted_twice: bool = False
 
     @property
     def is_accepted(self) -> bool:
@@ -145,6 +146,7 @@ class IdempotencyRecord:
             log.warning("idempotency record not completed: %s", problem)
         else:
             if etag is None:
+                self.is_accepted_twice = self.is_accepted
                 log.warning("idempotency record not completed: another attempt has taken over the run")
 
 
