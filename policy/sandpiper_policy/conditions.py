@@ -47,12 +47,14 @@ class Condition:
         operator: The operator as it is written, with its set operator and IfExists.
         key: The condition key.
         values: The values as they are written.
+        variables: Whether the values may have policy variables.
         holds: Returns whether the condition holds for the value of the key; None: the request does not have the key.
     """
 
     operator: str
     key: str
     values: tuple[str, ...]
+    variables: bool
     holds: Callable[[Value | None, Context], bool]
 
 
@@ -179,7 +181,7 @@ def parse_condition(operator: str, key: str, values: Sequence[str], *, variables
     """
     name = operator.lower()
     if name == NULL:
-        return Condition(operator, key, tuple(values), _null_test(values))
+        return Condition(operator, key, tuple(values), variables, _null_test(values))
     set_operator = next((prefix for prefix in (FOR_ALL, FOR_ANY) if name.startswith(prefix)), "")
     base_name = name.removeprefix(set_operator)
     definition = _BY_LOWER_CASE_NAME.get(base_name.removesuffix(IF_EXISTS))
@@ -205,7 +207,7 @@ def parse_condition(operator: str, key: str, values: Sequence[str], *, variables
         # Without a set operator, a multivalued key matches neither an operator nor its negation.
         return isinstance(value, str) and holds_for(value, context)
 
-    return Condition(operator, key, tuple(values), holds)
+    return Condition(operator, key, tuple(values), variables, holds)
 
 
 def _null_test(values: Sequence[str]) -> Callable[[Value | None, Context], bool]:

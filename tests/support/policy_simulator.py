@@ -30,10 +30,10 @@ UNKNOWN_KEYS = {"kms:EncryptionContext:": "aws:PrincipalTag/encryption-context-"
 """Prefixes of condition keys that the simulator does not know, with those of keys that it evaluates in the same way."""
 
 
-def evaluated(case: Case) -> Outcome:
-    """Returns the outcome of the evaluator."""
+def policies_of(case: Case) -> Policies:
+    """Returns the parsed policies of a case."""
     kind = PolicyKind.TRUST if case.is_trust else PolicyKind.RESOURCE
-    policies = Policies(
+    return Policies(
         identity=[
             parse_policy(f"identity {n}", PolicyKind.IDENTITY, document) for n, document in enumerate(case.identity)
         ],
@@ -42,8 +42,16 @@ def evaluated(case: Case) -> Outcome:
         resource=None if case.resource_policy is None else parse_policy("resource", kind, case.resource_policy),
         resource_policy_required=case.is_trust or case.action.startswith("kms:"),
     )
-    principal = Principal.parse(case.principal)
-    return evaluate(Request(principal, case.action, case.resource, case.account, case.context), policies).outcome
+
+
+def request_of(case: Case) -> Request:
+    """Returns the request of a case."""
+    return Request(Principal.parse(case.principal), case.action, case.resource, case.account, case.context)
+
+
+def evaluated(case: Case) -> Outcome:
+    """Returns the outcome of the evaluator."""
+    return evaluate(request_of(case), policies_of(case)).outcome
 
 
 def simulation(case: Case) -> dict[str, Any]:
