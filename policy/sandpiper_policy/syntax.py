@@ -107,7 +107,7 @@ def parse_syntax(name: str, document: object) -> DocumentSyntax:
     statements: list[StatementSyntax] = []
     for index, statement in enumerate(listed):
         try:
-            statements.append(_statement(index, statement))
+            statements.append(parse_statement(index, statement))
         except PolicyError as error:
             raise statement_error(name, index, error) from None
     return DocumentSyntax(str(version), tuple(statements))
@@ -123,7 +123,16 @@ def as_list(value: object) -> list[Any]:
     return cast("list[Any]", value) if isinstance(value, list) else [value]
 
 
-def _statement(index: int, statement: object) -> StatementSyntax:
+def parse_statement(index: int, statement: object) -> StatementSyntax:
+    """Splits one decoded statement into its elements.
+
+    Args:
+        index: Its position in the document, from 0.
+        statement: The decoded JSON.
+
+    Raises:
+        PolicyError: The statement does not follow the grammar.
+    """
     if not isinstance(statement, Mapping):
         raise PolicyError("not a JSON object")
     elements = cast("Mapping[str, Any]", statement)

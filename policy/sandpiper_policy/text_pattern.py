@@ -16,6 +16,8 @@ from sandpiper_policy.errors import PolicyError
 if TYPE_CHECKING:
     from sandpiper_policy.context import Context
 
+ANY_TEXT = ".*"
+"""The regular expression of `*`. Other characters are escaped, so that it occurs for wildcards only."""
 VARIABLE = re.compile(r"\$\{([^}]*)\}")
 UNCLOSED_VARIABLE = re.compile(r"\$\{[^}]*$")
 VARIABLE_WITH_DEFAULT = re.compile(r"([^,]*),\s*'(.*)'", re.DOTALL)
@@ -62,6 +64,12 @@ class TextPattern:
 
 @lru_cache(maxsize=4096)
 def _compile(expression: str, ignore_case: bool) -> re.Pattern[str]:
+    first, *rest = expression.split(ANY_TEXT)
+    if len(rest) > 1:
+        # The shortest match of each part between two wildcards is as good as any other. Atomic groups never try a
+        # second one, so that a hostile pattern with many wildcards matches in linear time.
+        middle = "".join(f"(?>{ANY_TEXT}?{part})" for part in rest[:-1] if part)
+        expression = f"{first}{middle}{ANY_TEXT}{rest[-1]}"
     return re.compile(expression, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
 
 
@@ -96,4 +104,4 @@ def parse_text_pattern(source: str, *, wildcards: bool, variables: bool) -> Text
 
 def _to_regex(part: str, wildcards: bool) -> str:
     escaped = re.escape(part)
-    return escaped.replace(r"\*", ".*").replace(r"\?", ".") if wildcards else escaped
+    return escaped.replace(r"\*", ANY_TEXT).replace(r"\?", ".") if wildcards else escaped

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from sandpiper.review.findings import Finding, Severity
+    from sandpiper.review.labels import Labels
     from sandpiper.review.resources import Resource
     from sandpiper.review.rule import Rule
     from sandpiper_policy.model.model import PolicyModel
@@ -45,15 +46,14 @@ class ReviewModel:
         templates: The templates in the order of the assembly; nested templates follow their parents.
         resources: Every resource, each once for each combination of conditions.
         policies: The policy model. Addresses of its identities and nodes are those of `resources`.
-        labels: What reports show instead of an invented text, such as `⟨app/Role.Arn⟩` for the ARN of a role whose
-            name CloudFormation generates.
+        labels: What reports show instead of the names that CloudFormation generates.
     """
 
     name: str
     templates: tuple[ReviewedTemplate, ...]
     resources: tuple[Resource, ...]
     policies: PolicyModel
-    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    labels: Labels
 
     @cached_property
     def by_address(self) -> Mapping[str, Resource]:
@@ -79,10 +79,7 @@ class ReviewModel:
 
     def readable(self, text: str) -> str:
         """Returns a text with labels in place of invented names."""
-        for invented, label in self.labels.items():
-            if invented in text:
-                text = text.replace(invented, label)
-        return text
+        return self.labels.readable(text)
 
 
 @dataclass(frozen=True)

@@ -46,16 +46,15 @@ def read_document(path: Path, name: str) -> Document:
     Raises:
         TemplateError: The file cannot be read, exceeds a limit, or is not a mapping in JSON or YAML.
     """
-    data = read_limited(path, name, MAX_TEMPLATE_BYTES)
+    return parse_document(read_limited(path, name, MAX_TEMPLATE_BYTES), name)
+
+
+def parse_document(data: bytes, name: str) -> Document:
+    """Parses the content of a JSON or YAML file; raises the errors of `read_document` except those of reading."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise TemplateError(name, f"is not UTF-8 at byte {error.start}", "save it as UTF-8") from None
-    return parse_document(text, name)
-
-
-def parse_document(text: str, name: str) -> Document:
-    """Parses the text of a JSON or YAML file; see `read_document`."""
     line_of: Callable[[KeyPath], int | None]
     if text.lstrip()[:1] == "{":
         content: object = parse_json(text, name)
@@ -64,7 +63,7 @@ def parse_document(text: str, name: str) -> Document:
         content, line_of = parse_yaml(text, name)
     if not isinstance(content, dict):
         raise TemplateError(name, "is not a mapping", _REMEDY)
-    return Document(name, cast("dict[str, Any]", content), line_of, hashlib.sha256(text.encode()).hexdigest())
+    return Document(name, cast("dict[str, Any]", content), line_of, hashlib.sha256(data).hexdigest())
 
 
 def read_limited(path: Path, name: str, limit: int) -> bytes:

@@ -22,8 +22,13 @@ class _DuplicateKeyError(ValueError):
     """A mapping has a key twice, of which parsers choose different values."""
 
 
-def parse_json(text: str, name: str) -> object:
+def parse_json(text: str, name: str, *, limited: bool = True) -> object:
     """Parses a JSON text.
+
+    Args:
+        text: The text.
+        name: The name of the file in messages.
+        limited: Whether the limits of templates apply.
 
     Raises:
         TemplateError: The text is not JSON, has a duplicate key, or exceeds a limit.
@@ -36,7 +41,8 @@ def parse_json(text: str, name: str) -> object:
         raise TemplateError(name, f"is not JSON ({error.msg})", "correct this line", error.lineno) from None
     except (ValueError, RecursionError) as error:
         raise TemplateError(name, f"is not JSON ({error})", "correct the file") from None
-    _check_limits(content, name)
+    if limited:
+        _check_limits(content, name)
     return content
 
 

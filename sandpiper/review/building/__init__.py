@@ -1,0 +1,1 @@
+"""Builds the model of a review from templates: resources, policies, identities and the graph between them."""

@@ -1,0 +1,311 @@
+"""Resolves the values of one template."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from sandpiper.plan.target import DeploymentTarget
+from sandpiper.review.reading.values import as_mapping
+from sandpiper.review.resolution.conditions import MAX_CHOICES, World, combinations, known_conditions, used_conditions
+from sandpiper.review.resolution.invented import IDENTIFIERS, Names, names_of
+from sandpiper_policy.model.statements import Choice, When
+from sandpiper_policy.model.symbols import literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sandpiper.review.reading.source import TemplateSource
+    from sandpiper.review.resolution.templates import Templates
+
+MAX_TEXT = 1024 * 1024
+"""Longest resolved text in characters, so that parameters that contain each other cannot exhaust the memory."""
+SUB_VARIABLE = re.compile(r"\$\{(!?)([^}]*)\}")
+DYNAMIC_REFERENCE = re.compile(r"\{\{resolve:([a-z-]+):([^}]*)\}\}")
+"""https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html"""
+
+
+class _NoValue:
+    """The value of `AWS::NoValue`, which removes what it is the value of."""
+
+
+NO_VALUE: Final = _NoValue()
+EVERY: World = {}
+
+
+class Scope:
+    """One template in which values are resolved."""
+
+    def __init__(self, source: TemplateSource, templates: Templates) -> None:
+        self.source, self._templates = source, templates
+        target = DeploymentTarget(source.account, source.region)
+        self._pseudo: dict[str, Any] = {
+            "AWS::AccountId": source.account,
+            "AWS::Partition": target.partition,
+            "AWS::Region": source.region,
+            "AWS::StackName": source.name,
+            "AWS::URLSuffix": target.url_suffix,
+            "AWS::StackId": f"arn:aws:cloudformation:{source.region}:{source.account}:stack/{source.name}",
+            "AWS::NotificationARNs": [],
+        }
+        self.target = (target.partition, source.region, source.account)
+        self._names: dict[str, Names | None] = {}
+        self._functions: dict[str, Callable[[Any, World], Any]] = {
+            "Ref": self._ref,
+            "Fn::Base64": self._base64,
+            "Fn::FindInMap": self._find_in_map,
+            "Fn::GetAtt": self._get_att,
+            "Fn::If": self._if,
+            "Fn::ImportValue": self._import_value,
+            "Fn::Join": self._join,
+            "Fn::Select": self._select,
+            "Fn::Split": self._split,
+            "Fn::Sub": self._sub,
+            "Fn::ToJsonString": self._to_json,
+        }
+        self._open: set[str] = set()
+        self.conditions = source.section("Conditions")
+        self._parameters_as_symbols = True
+        self.known = known_conditions(self.conditions, self.resolve)
+        self._parameters_as_symbols = False
+
+    def resolve(self, value: object, world: World = EVERY) -> Any:
+        """Replaces intrinsic functions in a value; `NO_VALUE` when nothing remains.
+
+        Args:
+            value: A value of the template.
+            world: The conditions that hold or do not hold. A condition that is neither in it nor known holds.
+        """
+        if isinstance(value, str):
+            return self._text(value) if "{{" in value else literal(value)
+        if isinstance(value, dict):
+            mapping = cast("dict[str, Any]", value)
+            if len(mapping) == 1:
+                ((name, argument),) = mapping.items()
+                if name in self._functions:
+                    return self._call(name, argument, world)
+                if name.startswith("Fn::"):
+                    return self._unknown(name.partition(":")[2].lstrip(":"), f"{name} cannot be resolved offline")
+            items = ((literal(key), self.resolve(one, world)) for key, one in mapping.items())
+            return {key: one for key, one in items if one is not NO_VALUE}
+        if isinstance(value, list):
+            resolved = (self.resolve(one, world) for one in cast("list[object]", value))
+            return [one for one in resolved if one is not NO_VALUE]
+        return value
+
+    def alternatives(self, value: object) -> list[tuple[When, Any]]:
+        """Returns the different results of a value, each with the conditions under which it exists.
+
+        A value that depends on more than four conditions is resolved as if all hold, and one symbol records that.
+        """
+        if not self.conditions:
+            return [((), self.resolve(value))]
+        names = sorted(used_conditions(value) - self.known.keys())
+        if len(names) > MAX_CHOICES:
+            self._unknown("conditions", f"a value depends on more than {MAX_CHOICES} conditions")
+            return [((Choice("more conditions", True),), self.resolve(value))]
+        results = [(world, self.resolve(value, world)) for world in combinations(names)]
+        first = results[0][1]
+        if all(result == first for _, result in results):
+            return [((), first)]
+        return [(tuple(Choice(name, holds) for name, holds in world.items()), result) for world, result in results]
+
+    def existence(self, condition: object) -> When | None:
+        """Returns the conditions under which a resource with a `Condition` exists; None when it never exists."""
+        if not isinstance(condition, str):
+            return ()
+        known = self.known.get(condition)
+        if known is None:
+            return (Choice(condition, True),)
+        return () if known else None
+
+    def names(self, logical_id: str) -> Names | None:
+        """Returns the identifiers of a resource; None for an unknown type or when the template has no such resource."""
+        if logical_id not in self._names:
+            self._names[logical_id] = None  # for a name that contains itself
+            resource = self.source.resources.get(logical_id)
+            if resource is not None:
+                self._names[logical_id] = self._create_names(logical_id, resource)
+        return self._names[logical_id]
+
+    def _create_names(self, logical_id: str, resource: dict[str, Any]) -> Names | None:
+        identifiers = IDENTIFIERS.get(resource["Type"])
+        if identifiers is None:
+            return None
+        properties = as_mapping(resource.get("Properties"))
+        given = self.resolve(properties.get(identifiers.name)) if identifiers.name else None
+        path = self.resolve(properties.get("Path", "/"))
+        return names_of(
+            resource["Type"],
+            self.source.address(logical_id),
+            given if isinstance(given, str) and given else None,
+            target=self.target,
+            path=path if isinstance(path, str) else "/",
+        )
+
+    def _unknown(self, name: str, reason: str) -> str:
+        return self._templates.unknown(f"{self.source.name}/{name}", reason)
+
+    def _call(self, name: str, argument: Any, world: World) -> Any:
+        try:
+            result = self._functions[name](argument, world)
+        except (TypeError, ValueError, KeyError, IndexError, AttributeError):
+            return self._unknown(name.removeprefix("Fn::"), f"{name} has arguments that CloudFormation rejects")
+        if isinstance(result, str) and len(result) > MAX_TEXT:
+            return self._unknown(name.removeprefix("Fn::"), f"{name} has more than {MAX_TEXT:,} characters")
+        return result
+
+    def _text(self, text: str) -> str:
+        """Replaces dynamic references, which CloudFormation resolves when it deploys the stack."""
+
+        def replacement(match: re.Match[str]) -> str:
+            service, name = match.groups()
+            if service == "ssm":
+                return str(self._templates.ssm(name))
+            return self._templates.unknown(f"{service}/{name}", f"{service} of the account holds it")
+
+        return DYNAMIC_REFERENCE.sub(replacement, literal(text))
+
+    def _ref(self, name: str, _world: World) -> Any:
+        if name == "AWS::NoValue":
+            return NO_VALUE
+        if name in self._pseudo:
+            return self._pseudo[name]
+        parameters = self.source.section("Parameters")
+        if name in parameters:
+            return self._parameter(name, parameters[name])
+        if name not in self.source.resources:
+            return self._unknown(name, f"the template has neither a parameter nor a resource {name!r}")
+        names = self.names(name)
+        return names.ref if names else self._unknown(name, "the identifier is generated by the deployment")
+
+    def _parameter(self, name: str, definition: Any) -> Any:
+        if self._parameters_as_symbols or name in self._open:
+            return self._unknown(name, "a parameter holds it")
+        options = as_mapping(definition)
+        type_ = str(options.get("Type", ""))
+        self._open.add(name)
+        try:
+            value = self._passed(name)
+            if value is None:
+                if "Default" not in options:
+                    return self._unknown(name, "a parameter without a default holds it")
+                value = literal(str(options["Default"]))
+            if type_.startswith("AWS::SSM::Parameter::Value"):
+                return self._templates.ssm(str(value))
+            if type_ == "CommaDelimitedList" or type_.startswith("List<"):
+                return [one.strip() for one in str(value).split(",")]
+            return cast("Any", value)
+        finally:
+            self._open.discard(name)
+
+    def _passed(self, name: str) -> Any:
+        """Returns the value that the parent of a nested template passes; None without one."""
+        parent, _, logical_id = self.source.parent.rpartition("/")
+        scope = self._templates.scopes.get(parent)
+        if scope is None:
+            return None
+        properties = as_mapping(scope.source.resources.get(logical_id, {}).get("Properties"))
+        parameters = as_mapping(properties.get("Parameters"))
+        return scope.resolve(parameters[name]) if name in parameters else None
+
+    def _get_att(self, argument: Any, world: World) -> Any:
+        logical_id, attribute = argument.split(".", 1) if isinstance(argument, str) else argument
+        attribute = self.resolve(attribute, world)
+        names = self.names(logical_id)
+        if names is not None and attribute in names.attributes:
+            return names.attributes[attribute]
+        resource = self.source.resources.get(logical_id)
+        if resource is None:
+            return self._unknown(f"{logical_id}.{attribute}", f"the template has no resource {logical_id!r}")
+        if attribute.startswith("Outputs."):
+            return self._nested_output(logical_id, attribute.removeprefix("Outputs."))
+        if resource["Type"] in ("AWS::Lambda::Alias", "AWS::Lambda::Version"):
+            return self._qualified(logical_id)
+        return self._unknown(f"{logical_id}.{attribute}", "the deployment generates it")
+
+    def _nested_output(self, logical_id: str, output: str) -> Any:
+        scope = self._templates.nested(self.source.address(logical_id))
+        outputs = scope.source.section("Outputs") if scope else {}
+        key = f"{logical_id}.Outputs.{output}"
+        if scope is None or output not in outputs or key in self._open:
+            return self._unknown(key, "the review has no template of the nested stack")
+        self._open.add(key)
+        try:
+            return scope.resolve(as_mapping(outputs[output]).get("Value"))
+        finally:
+            self._open.discard(key)
+
+    def _qualified(self, logical_id: str) -> str:
+        properties = self.source.resources[logical_id].get("Properties", {})
+        function = str(self.resolve(properties.get("FunctionName")))
+        qualifier = str(self.resolve(properties.get("Name", "1")))
+        if ":function:" not in function:
+            partition, region, account = self.target
+            function = f"arn:{partition}:lambda:{region}:{account}:function:{function}"
+        return f"{function}:{qualifier}"
+
+    def _join(self, argument: Any, world: World) -> str:
+        delimiter, parts = argument
+        resolved = self.resolve(parts, world)
+        if not isinstance(resolved, list):
+            return str(resolved)
+        return str(delimiter).join(_as_text(part) for part in cast("list[object]", resolved))
+
+    def _sub(self, argument: Any, world: World) -> str:
+        text: str = argument if isinstance(argument, str) else argument[0]
+        variables: Mapping[str, object] = {} if isinstance(argument, str) else argument[1]
+
+        def replacement(match: re.Match[str]) -> str:
+            is_literal, name = match.groups()
+            name = name.strip()
+            if is_literal:
+                return f"${{{name}}}"
+            if name in variables:
+                return _as_text(self.resolve(variables[name], world))
+            return _as_text(self._get_att(name, world) if "." in name else self._ref(name, world))
+
+        return SUB_VARIABLE.sub(replacement, self._text(text))
+
+    def _if(self, argument: Any, world: World) -> Any:
+        condition, yes, no = argument
+        holds = world.get(condition, self.known.get(condition, True))
+        return self.resolve(yes if holds else no, world)
+
+    def _select(self, argument: Any, world: World) -> Any:
+        index, values = (self.resolve(one, world) for one in argument)
+        if not isinstance(values, list):
+            return self._unknown(f"Select.{index}.{_as_text(values)[:40]}", "the list is known after the deployment")
+        return cast("list[Any]", values)[int(index)]
+
+    def _split(self, argument: Any, world: World) -> list[str]:
+        delimiter, text = argument
+        return str(self.resolve(text, world)).split(delimiter)
+
+    def _find_in_map(self, argument: Any, world: World) -> Any:
+        keys = [str(self.resolve(one, world)) for one in argument[:3]]
+        value: Any = self.source.section("Mappings")
+        for key in keys:
+            if not isinstance(value, dict) or key not in value:
+                return self._unknown("/".join(keys), "the mapping has no such key")
+            value = cast("dict[str, Any]", value)[key]
+        return self.resolve(value)
+
+    def _import_value(self, argument: Any, world: World) -> Any:
+        return self._templates.exported(str(self.resolve(argument, world)))
+
+    def _base64(self, argument: Any, world: World) -> str:
+        return base64.b64encode(str(self.resolve(argument, world)).encode()).decode()
+
+    def _to_json(self, argument: Any, world: World) -> str:
+        return json.dumps(self.resolve(argument, world), separators=(",", ":"))
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, list):
+        return ",".join(map(_as_text, cast("list[object]", value)))
+    return "" if value is NO_VALUE or value is None else str(value)
