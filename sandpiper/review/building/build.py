@@ -59,7 +59,7 @@ def build_model(name: str, sources: Sequence[TemplateSource]) -> ReviewModel:
         graph = finder.find(_program_edges(resources, collector.address_of))
     except TooManyEdgesError:
         problem = "has more grants than a review can hold"
-        raise TemplateError(name, problem, "review fewer stacks at once, or remove wildcards") from None
+        raise TemplateError(name, problem, "review fewer stacks together, or remove wildcards") from None
     policies = PolicyModel(identities, resource_policies, graph)
     return ReviewModel(
         name=name,

@@ -90,11 +90,11 @@ class _AssemblyReader:
         name = self._name(file)
         self.progress(name)
         if self.templates > MAX_TEMPLATES:
-            raise TemplateError(name, f"is beyond the first {MAX_TEMPLATES:,} templates", "review fewer stacks at once")
+            raise TemplateError(name, f"is beyond the first {MAX_TEMPLATES:,} templates", "review fewer stacks together")
         data = read_limited(file, name, MAX_TEMPLATE_BYTES)
         self.size += len(data)
         if self.size > MAX_ASSEMBLY_BYTES:
-            raise TemplateError(name, f"is beyond {MAX_ASSEMBLY_BYTES:,} bytes", "review fewer stacks at once")
+            raise TemplateError(name, f"is beyond {MAX_ASSEMBLY_BYTES:,} bytes", "review fewer stacks together")
         return parse_document(data, name)
 
     def _nested(self, directory: Path, parent: TemplateSource, level: int) -> Iterator[TemplateSource]:

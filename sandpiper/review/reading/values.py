@@ -18,7 +18,7 @@ def as_list(value: object) -> list[Any]:
 
 
 def as_text(value: object) -> str:
-    """Returns a text unchanged, a number or a boolean as JSON has it, and nothing for any other value."""
+    """Returns a text unchanged, the JSON of a number or a boolean, and nothing for any other value."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if isinstance(value, str | int | float) else ""

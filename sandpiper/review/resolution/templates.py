@@ -58,12 +58,12 @@ class Templates:
         return self._shared("ssm", self._parameters, name.partition(":")[0], "an SSM parameter of the account holds it")
 
     def nested(self, address: str) -> Scope | None:
-        """Returns the nested template of a resource, if the review has it."""
+        """Returns the nested template of a resource, if the review reads it."""
         return self._by_parent.get(address)
 
     def _shared(self, kind: str, values: dict[str, tuple[Scope, object]], name: str, reason: str) -> Any:
         if (kind, name) not in self._cache:
-            self._cache[kind, name] = self.unknown(f"{kind}/{name.lstrip('/')}", reason)  # for values that contain it
+            self._cache[kind, name] = self.unknown(f"{kind}/{name.lstrip('/')}", reason)  # for values that contain themselves
             if name in values:
                 scope, value = values[name]
                 self._cache[kind, name] = scope.resolve(value)
