@@ -90,7 +90,9 @@ class _AssemblyReader:
         name = self._name(file)
         self.progress(name)
         if self.templates > MAX_TEMPLATES:
-            raise TemplateError(name, f"is beyond the first {MAX_TEMPLATES:,} templates", "review fewer stacks together")
+            raise TemplateError(
+                name, f"is beyond the first {MAX_TEMPLATES:,} templates", "review fewer stacks together"
+            )
         data = read_limited(file, name, MAX_TEMPLATE_BYTES)
         self.size += len(data)
         if self.size > MAX_ASSEMBLY_BYTES:

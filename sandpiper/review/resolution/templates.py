@@ -63,7 +63,8 @@ class Templates:
 
     def _shared(self, kind: str, values: dict[str, tuple[Scope, object]], name: str, reason: str) -> Any:
         if (kind, name) not in self._cache:
-            self._cache[kind, name] = self.unknown(f"{kind}/{name.lstrip('/')}", reason)  # for values that contain themselves
+            # The symbol stands for a value that contains itself.
+            self._cache[kind, name] = self.unknown(f"{kind}/{name.lstrip('/')}", reason)
             if name in values:
                 scope, value = values[name]
                 self._cache[kind, name] = scope.resolve(value)
