@@ -118,14 +118,12 @@ def _alarm_specs(environment: Environment) -> Iterator[AlarmSpec]:
         f"The quota is {quotas.live_sessions} live sessions.",
     )
     yield _spec("refused-functions", lambda_throttles_metric(), Thresholds().throttles)
-    if not environment.is_embedded:
-        # The embedded AWS does not support alarms on Metrics Insights queries.
-        yield _spec(
-            "throttles",
-            account_throttles_metric(),
-            Thresholds().throttles,
-            f"The quota is {quotas.calls_per_second} calls per second for each operation.",
-        )
+    yield _spec(
+        "throttles",
+        account_throttles_metric(),
+        Thresholds().throttles,
+        f"The quota is {quotas.calls_per_second} calls per second for each operation.",
+    )
     hours = environment.alarms.vcpu_hours
     yield _spec(
         "vcpu-hours",

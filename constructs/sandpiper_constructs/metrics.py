@@ -88,7 +88,7 @@ class MetricData:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricQuery:
-    """A Metrics Insights query, which the embedded AWS does not evaluate.
+    """A Metrics Insights query.
 
     Attributes:
         expression: the query.

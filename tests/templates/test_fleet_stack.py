@@ -75,14 +75,6 @@ def test_every_alarm_notifies_the_topic(fleet: Template) -> None:
     assert {(*alarm["AlarmActions"], *alarm["OKActions"]) for alarm in _alarms(fleet).values()} == {(TOPIC, TOPIC)}
 
 
-def test_local_environment_has_only_alarms_that_the_embedded_aws_supports(local: Assembly) -> None:
-    alarms = _alarms(local["sandpiper-local-fleet"])
-    assert set(alarms) == {
-        f"sandpiper-local-fleet-{name}" for name in ("live-sessions", "refused-functions", "vcpu-hours")
-    }
-    assert not [name for name, alarm in alarms.items() if "Metrics" in alarm]
-
-
 def test_every_tenant_graph_has_a_line_for_each_tenant(fleet: Template) -> None:
     lines = {
         widget["properties"]["title"]: [

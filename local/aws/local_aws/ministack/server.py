@@ -18,14 +18,20 @@ from local_aws.ministack.patches import (
     cloudformation_names,
     cloudformation_types,
     cloudtrail,
+    cloudwatch_alarms,
+    cloudwatch_logs,
+    cloudwatch_metrics,
+    cloudwatch_resources,
     iam,
     kms,
     lambda_svc,
+    log_deliveries,
     pass_role,
     s3,
     s3_bodies,
     s3_buckets,
     s3_permissions,
+    service_metrics,
     stepfunctions,
     stepfunctions_encryption,
     stepfunctions_express,
@@ -53,8 +59,21 @@ def main() -> None:
     interpreters = CodeInterpreterCustom(token)
     cloudformation_types.add_resource_type("AWS::BedrockAgentCore::CodeInterpreterCustom", interpreters, tags="map")
     cloudformation_types.add_resource_type("AWS::CloudTrail::Trail", cloudtrail.Trail(), tags="list")
+    for name, resource_type in {
+        "AWS::CloudWatch::CompositeAlarm": cloudwatch_resources.CompositeAlarm(),
+        "AWS::Logs::Delivery": log_deliveries.Delivery(),
+        "AWS::Logs::DeliveryDestination": log_deliveries.DeliveryDestination(),
+        "AWS::Logs::DeliverySource": log_deliveries.DeliverySource(),
+    }.items():
+        cloudformation_types.add_resource_type(name, resource_type, tags="list")
     for name, stub in STUB_RESOURCES.items():
         cloudformation_types.add_stub_resource(name, stub)
+    cloudwatch_metrics.install()
+    cloudwatch_alarms.install()
+    cloudwatch_logs.install()
+    cloudwatch_resources.install()
+    log_deliveries.install()
+    service_metrics.install()
     s3_bodies.install()
     s3.install()
     cloudformation_conditions.install()

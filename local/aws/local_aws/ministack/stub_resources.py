@@ -65,9 +65,6 @@ def _resolver(kind: str, id_prefix: str, create_only: tuple[str, ...]) -> StubRe
 
 STUB_RESOURCES: Mapping[str, StubResource] = {
     "AWS::Budgets::Budget": StubResource("{name}", _ID, ("NotificationsWithSubscribers",), name="Budget.BudgetName"),
-    "AWS::CloudWatch::CompositeAlarm": StubResource(
-        "{name}", {"Arn": "arn:aws:cloudwatch:{region}:{account}:alarm:{id}"}, ("AlarmName",), name="AlarmName"
-    ),
     "AWS::EC2::FlowLog": StubResource(
         "fl-{hex}",
         _ID,
@@ -88,20 +85,6 @@ STUB_RESOURCES: Mapping[str, StubResource] = {
             *("GroupName", "SourcePrefixListId", "SourceSecurityGroupId", "SourceSecurityGroupName"),
             "SourceSecurityGroupOwnerId",
         ),
-    ),
-    "AWS::Logs::Delivery": StubResource(
-        "{hex}",
-        {"DeliveryId": "{id}", "Arn": "arn:aws:logs:{region}:{account}:delivery:{id}"},
-        ("DeliveryDestinationArn", "DeliverySourceName"),
-    ),
-    "AWS::Logs::DeliveryDestination": StubResource(
-        "{name}",
-        {"Arn": "arn:aws:logs:{region}:{account}:delivery-destination:{id}"},
-        ("DeliveryDestinationType", "DestinationResourceArn", "Name", "OutputFormat"),
-        name="Name",
-    ),
-    "AWS::Logs::DeliverySource": StubResource(
-        "{name}", {"Arn": "arn:aws:logs:{region}:{account}:delivery-source:{id}"}, ("Name",), name="Name"
     ),
     "AWS::Logs::QueryDefinition": StubResource("{hex}", {"QueryDefinitionId": "{id}"}),
     "AWS::Route53Resolver::FirewallDomainList": _resolver("firewall-domain-list", "rslvr-fdl", ("Name",)),

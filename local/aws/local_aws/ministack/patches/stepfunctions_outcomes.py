@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 from ministack.core.responses import error_response_json, json_response, now_iso
 from ministack.services import eventbridge, stepfunctions
 
+from local_aws.ministack.patches import service_metrics
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
@@ -77,6 +79,7 @@ class Attempt:
             event, key = _END_EVENTS[status]
             stepfunctions._add_event(self.record, event, {key: details})
             self.record["status"] = status  # last, so that a reader finds the rest
+        service_metrics.record_end(self.record)
         emit_status_event(self.record)
         return True
 

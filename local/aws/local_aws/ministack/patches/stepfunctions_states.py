@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ministack.core.responses import error_response_json, json_response, now_iso
 from ministack.services import stepfunctions
 
+from local_aws.ministack.patches import service_metrics
 from local_aws.ministack.patches.stepfunctions_history import log_event
 from local_aws.ministack.patches.stepfunctions_outcomes import (
     attempt_of,
@@ -149,6 +150,7 @@ def run_execution(execution_arn: str) -> None:
     with attempt_of(record) as attempt:
         try:
             if "_progress" not in record:
+                service_metrics.record_start(record)
                 _begin(record, json.loads(machine["definition"]))
             definition = record["_progress"].definition
             context = _context(record, machine, definition)
