@@ -32,7 +32,7 @@ WARNING = "For development and tests: an emulation in Linux namespaces, not a mi
 DIFFERENCES = (
     "deployed resources and data are lost when it stops",
     "a function runs on the Python version of this machine, whatever runtime its template specifies",
-    "dashboards and alarms are stored, but alarms do not evaluate metrics",
+    "CloudWatch evaluates what `docs/embedded-aws.md` lists, and data is available immediately; dashboards are stored",
     "a VPC and its resources are stored, but have no effect: code in VPC interpreters reaches the hosts of --vpc-host",
     "stub resources are stored and have no effect; `sandpiper local status` lists the deployed ones",
     "Step Functions accepts definitions and input that AWS rejects: a path that selects nothing (null here), a Wait "
