@@ -113,7 +113,7 @@ def put_metric_alarm(parameters: Any, request: Mapping[str, Any], is_cbor: bool,
 
 
 def with_expressions(record: Record, source: Mapping[str, Any]) -> Record:
-    """Sets the expressions of an alarm in its record, which then has no metric of its own."""
+    """Sets the expressions of an alarm in its record, which then has only these."""
     if source.get("Metrics"):
         for name in METRIC_FIELDS:
             record.pop(name, None)
