@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local_agentcore.process import client, running_emulator
+from local_agentcore.sandbox.blueprint import LAUNCHER
 from local_agentcore.sandbox.layout import SHOWN_BELOW_USR
-from local_agentcore.sandbox.process_tree import LAUNCHER
 from tests.support.account import REGION
 from tests.support.host_health import harm_since, measure
 from tests.support.languages import PYTHON
@@ -179,8 +179,8 @@ def test_session_does_not_see_which_files_the_host_uses(
 
 WITHOUT_OVERLAYS = """
 from pathlib import Path
-from local_agentcore.sandbox import process_tree
-process_tree.LAUNCHER = Path({launcher!r})
+from local_agentcore.sandbox import blueprint
+blueprint.LAUNCHER = Path({launcher!r})
 """
 
 

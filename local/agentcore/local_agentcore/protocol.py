@@ -1,7 +1,6 @@
 """Converts HTTP requests to parameters and results to HTTP responses, driven by the service models.
 
-Only this module uses moto's internals. moto parses requests and serializes responses by botocore's models, the files
-that every client uses.
+moto parses requests and serializes responses by botocore's models, the files that every client uses.
 """
 
 from __future__ import annotations
@@ -16,13 +15,10 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 from botocore.model import StructureShape
-from moto.core.eventstream import EventStreamEncoder  # pyright: ignore[reportMissingTypeStubs]
-from moto.core.parse import RestJSONParser  # pyright: ignore[reportMissingTypeStubs]
-from moto.core.serialize import get_serializer_class  # pyright: ignore[reportMissingTypeStubs]
-from moto.core.utils import get_service_model  # pyright: ignore[reportMissingTypeStubs]
 from werkzeug.datastructures import MultiDict
 
 from .errors import SerializationError, ServiceError, UnknownOperationError
+from .moto_modules import EventStreamEncoder, RestJSONParser, get_serializer_class, get_service_model
 from .operations import OPERATIONS, SERVICES
 from .validation import validate
 

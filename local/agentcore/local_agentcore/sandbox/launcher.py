@@ -1,13 +1,16 @@
 """The first process of a sandbox: joins control groups, drops privileges, creates namespaces and executes bwrap.
 
-Runs as `python -I -S launcher.py` and reads a plan, one JSON object, from standard input. It imports only the standard
-library, and before it changes the user: the new user may not be able to read this Python's directory.
+Runs as `python -I -S launcher.pyc` and reads a plan, one JSON object, from standard input. It imports only the standard
+library, and before it changes the user: the new user may not be able to read this Python's directory. Every start of a
+sandbox waits for these imports, so it uses strings instead of `pathlib`, and no `typing` or `contextlib`.
 
 As root, it first stages the files of the sandbox in a private mount namespace, because the unprivileged user may not be
 able to traverse their parent directories (such as /root), and then becomes a user that no other sandbox has. For every
 user, it then creates user, network and mount namespaces, enables loopback, opens the listeners that the emulator
 serves, and mounts the writable file systems, because bwrap cannot limit their number of files.
 """
+
+from __future__ import annotations
 
 import ctypes
 import fcntl
@@ -19,9 +22,10 @@ import socket
 import stat
 import struct
 import sys
-from contextlib import suppress
-from pathlib import Path
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 STAGE = "/tmp"  # noqa: S108  covered by a tmpfs in a private mount namespace
 LOWER, HIDDEN, EMPTY_DIRECTORY, EMPTY_FILE = "lower", "hidden", f"{STAGE}/nothing", f"{STAGE}/empty"
@@ -50,7 +54,7 @@ NO_CORE_DUMP = 1
 """With a limit of 0 bytes, a crash would still start the host's handler of core dumps (`kernel.core_pattern`), as root
 and outside of the sandbox. Linux treats 1 as "no handler", and no dump fits into it."""
 BACKLOG = 128
-IPV6_OF_NEW_DEVICES = Path("/proc/sys/net/ipv6/conf/default/disable_ipv6")
+IPV6_OF_NEW_DEVICES = "/proc/sys/net/ipv6/conf/default/disable_ipv6"
 SIOCADDRT, REJECT = 0x890B, 0x0201
 ROUTE = "L16s16x16sH62x"
 """Format of `struct rtentry`: padding, destination, gateway, mask and flags (RTF_UP | RTF_REJECT)."""
@@ -75,11 +79,19 @@ def reset_inherited_state() -> None:
     that hides staged files from the user of the sandbox.
     """
     os.umask(UMASK)
-    with suppress(ValueError):  # the hard limit of an ordinary user is 0
+    try:
         resource.setrlimit(resource.RLIMIT_CORE, (NO_CORE_DUMP, NO_CORE_DUMP))
+    except ValueError:  # the hard limit of an ordinary user is 0
+        pass
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for number in signal.valid_signals() - FIXED_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
+
+
+def write(path: str, content: bytes) -> None:
+    """Writes a file with one system call, as the files of the kernel require."""
+    with open(path, "wb", buffering=0) as file:
+        file.write(content)
 
 
 def try_mount(source: str, target: str, kind: str, flags: int, data: str = "") -> bool:
@@ -108,17 +120,17 @@ def stage(sources: list[dict[str, Any]], directories: list[str], devices: dict[s
     mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, STAGE_OPTIONS)
     os.chdir(STAGE)
     for directory in (LOWER, HIDDEN, EMPTY_DIRECTORY, *directories):
-        Path(directory).mkdir(parents=True)
-    Path(EMPTY_FILE).touch()
+        os.makedirs(directory)
+    write(EMPTY_FILE, b"")
     overlaid: list[bool] = []
     for index, (source, descriptor) in enumerate(zip(sources, descriptors, strict=True)):
         name = source["name"]
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             overlaid.append(stage_directory(descriptor, index, name, source["shown"]))
         else:
-            with open(descriptor, "rb") as file, Path(name).open("wb") as copy:  # noqa: PTH123
-                copy.write(file.read())
+            with open(descriptor, "rb") as file:
+                write(name, file.read())
     stage_devices(devices)
     os.chdir("/")
     return all(overlaid)
@@ -139,30 +151,30 @@ def stage_directory(descriptor: int, index: int, name: str, shown: dict[str, lis
     """
     lower, hidden = f"{LOWER}/{index}", f"{HIDDEN}/{index}"
     for directory in (lower, name):
-        Path(directory).mkdir(exist_ok=True)
+        os.makedirs(directory, exist_ok=True)
     mount(f"/proc/self/fd/{descriptor}", lower, "", MS_BIND | MS_REC)
     os.close(descriptor)
     unwanted = [
-        os.path.join(directory, entry)  # noqa: PTH118  strings; pathlib is slower
+        os.path.join(directory, entry)
         for directory, entries in shown.items()
-        if Path(lower, directory).is_dir()
-        for entry in os.listdir(Path(lower, directory))  # noqa: PTH208
+        if os.path.isdir(os.path.join(lower, directory))
+        for entry in os.listdir(os.path.join(lower, directory))
         if entry not in entries
     ]
     try:
         for path in unwanted:
-            Path(hidden, path).parent.mkdir(parents=True, exist_ok=True)
-            os.mknod(Path(hidden, path), stat.S_IFCHR, WHITEOUT)
+            os.makedirs(os.path.dirname(f"{hidden}/{path}"), exist_ok=True)
+            os.mknod(f"{hidden}/{path}", stat.S_IFCHR, WHITEOUT)
         # Linux requires two lower directories if there is no upper one.
-        layers = f"{hidden}:{lower}" if unwanted else f"{lower}:{Path(EMPTY_DIRECTORY).name}"
+        layers = f"{hidden}:{lower}" if unwanted else f"{lower}:{os.path.basename(EMPTY_DIRECTORY)}"
         overlaid = try_mount("overlay", name, "overlay", MS_NOSUID | MS_NODEV, f"lowerdir={layers}")
     except PermissionError:  # a kernel before 5.8
         overlaid = False
     if not overlaid:  # a kernel before 5.11, or a file system that does not support overlays
         for path in unwanted:
-            covered = Path(lower, path)
-            if not covered.is_symlink():  # the name of a link discloses nothing
-                mount(EMPTY_DIRECTORY if covered.is_dir() else EMPTY_FILE, str(covered), "", MS_BIND)
+            covered = f"{lower}/{path}"
+            if not os.path.islink(covered):  # the name of a link discloses nothing
+                mount(EMPTY_DIRECTORY if os.path.isdir(covered) else EMPTY_FILE, covered, "", MS_BIND)
         mount(lower, name, "", MS_BIND | MS_REC)
     return overlaid
 
@@ -175,18 +187,18 @@ def stage_devices(devices: dict[str, str]) -> None:
     """
     mount("tmpfs", DEVICES, "tmpfs", MS_NOSUID | MS_NOEXEC, "size=64k,nr_inodes=64,mode=755")
     for name, device in devices.items():
-        node = Path(DEVICES, name)
+        node = f"{DEVICES}/{name}"
         try:
             os.mknod(node, stat.S_IFCHR, os.makedev(*DEVICE_NUMBERS[device]))
         except PermissionError:
-            node.touch()
-            mount(f"/dev/{device}", str(node), "", MS_BIND)
+            write(node, b"")
+            mount(f"/dev/{device}", node, "", MS_BIND)
         else:
-            node.chmod(0o666)
+            os.chmod(node, 0o666)
     for name, target in DEVICE_LINKS.items():
-        Path(DEVICES, name).symlink_to(target)
+        os.symlink(target, f"{DEVICES}/{name}")
     for name in ("pts", "shm"):
-        Path(DEVICES, name).mkdir()
+        os.mkdir(f"{DEVICES}/{name}")
     # Not by bwrap's --remount-ro, which also adds "nodev".
     mount("none", DEVICES, "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NOEXEC)
 
@@ -205,7 +217,7 @@ def unshare(*, user: bool) -> None:
     check(libc.unshare(CLONE_NEWNS | (CLONE_NEWUSER | CLONE_NEWNET if user else 0)), "unshare")
     if user:
         for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
-            Path(f"/proc/self/{name}").write_text(text)
+            write(f"/proc/self/{name}", text.encode())
     make_mounts_private()
 
 
@@ -214,7 +226,7 @@ def limit_inotify(*, private: bool) -> None:
     watches = INOTIFY_WATCHES if private else 0
     for name, limit in (("max_inotify_instances", INOTIFY_INSTANCES), ("max_inotify_watches", watches)):
         try:
-            Path("/proc/sys/user", name).write_text(str(limit))
+            write(f"/proc/sys/user/{name}", str(limit).encode())
         except OSError as error:  # an older kernel, or a container whose /proc/sys is read-only
             if not private:
                 sys.exit(f"code could observe the host's files: no overlay, and {name} is not writable: {error}")
@@ -239,8 +251,10 @@ def add_address(number: int, address: str) -> None:
 def block_networks(networks: list[str]) -> None:
     """Adds routes that reject packets to these networks, before internet access adds a default route."""
     if networks:
-        with suppress(OSError):  # a kernel without IPv6, or a container whose /proc/sys is read-only
-            IPV6_OF_NEW_DEVICES.write_text("1")  # slirp's tunnel needs no link-local neighbors
+        try:
+            write(IPV6_OF_NEW_DEVICES, b"1")  # slirp's tunnel needs no link-local neighbors
+        except OSError:  # a kernel without IPv6, or a container whose /proc/sys is read-only
+            pass
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         for network in networks:
             address, _, length = network.partition("/")
@@ -296,7 +310,7 @@ def main(plan: dict[str, Any]) -> None:
     os.dup2(null, 1)
     os.close(null)
     for group in plan["control_groups"]:
-        Path(group).write_text(str(os.getpid()))
+        write(group, str(os.getpid()).encode())
     writable: dict[str, dict[str, int]] = plan["writable"]
     staged = plan["sources"], [*writable, *plan["mount_points"], "dev"], plan["devices"]
     if plan["uid"] is not None:
@@ -315,8 +329,8 @@ def main(plan: dict[str, Any]) -> None:
         options = f"size={size['bytes']},nr_inodes={size['files']},mode=755"
         mount("tmpfs", f"{STAGE}/{name}", "tmpfs", MS_NOSUID | MS_NODEV, options)
     for directory in plan["directories"]:
-        Path(STAGE, directory).mkdir()
-        Path(STAGE, directory).chmod(0o755)
+        os.mkdir(f"{STAGE}/{directory}")
+        os.chmod(f"{STAGE}/{directory}", 0o755)
     enable_loopback()
     block_networks(plan["blocked_networks"])
     file_systems = [f"{STAGE}/{name}" for name in writable]

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import SandboxEndedError
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from .blueprint import Blueprint
     from .cgroups import SandboxCgroups
 
-LAUNCHER = Path(__file__).parent / "launcher.py"
 DIAGNOSIS_BYTES = 16 * 1024
 
 
@@ -141,7 +139,7 @@ def _spawn(
             filter_descriptor=filter_descriptor,
         )
         process = subprocess.Popen(  # noqa: S603  the launcher
-            [sys.executable, "-I", "-S", str(LAUNCHER)],
+            [sys.executable, "-I", "-S", str(blueprint.launcher)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

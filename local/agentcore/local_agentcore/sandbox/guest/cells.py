@@ -53,7 +53,7 @@ class KernelDescriptors:
 
 
 def make_shell() -> None:
-    """Creates the shell that all kernels copy by a fork, and keeps the garbage collector from writing to its pages.
+    """Creates the shell that all kernels copy by a fork. Garbage collection starts here, without writing to its pages.
 
     Runs a cell, so that the memory of the first cell is shared as well: 5 of a session's 25 MiB. Removes directories
     that code can write from the import path of process 1.
@@ -61,8 +61,8 @@ def make_shell() -> None:
     _shell().run_cell("pass", silent=True)
     _import_path()
     sys.path[:] = [directory for directory in sys.path if not Path(directory).is_relative_to(sys.prefix)]
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def become_kernel(descriptors: KernelDescriptors) -> NoReturn:
