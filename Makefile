@@ -45,9 +45,9 @@ check-style:
 pytest: setup ## run the tests, or some of them: ARGS="tests/unit -k name"
 	@$(MAKE) -s --no-print-directory run-tests
 
-# Three workers for two cores: a third of the time of tests is waiting, for processes and timeouts.
+# Four workers for two cores: a third of the time of tests is waiting, for processes and timeouts.
 run-tests:
-	@pytest -q -n 3 --dist loadscope --no-loadscope-reorder --durations 10 --durations-min 1 $(ARGS)
+	@pytest -q -n 4 --dist loadscope --no-loadscope-reorder --durations 10 --durations-min 1 $(ARGS)
 
 format: setup ## format the code
 	@ruff format -q . $(ASSEMBLIES:%=--exclude %) && ruff check -q --fix . $(ASSEMBLIES:%=--extend-exclude %)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import botocore.session
 import pytest
 
-from tests.support.schedule import GROUPS, SHARED_FIXTURES, GroupScheduling, group_of, order_of
+from tests.support.schedule import GroupScheduling, order_of
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -32,15 +32,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Starts what takes longest first.
-
-    Raises:
-        pytest.UsageError: A module uses a shared fixture and is not in its group in `tests.support.schedule`.
-    """
-    for item in items:
-        for fixture in SHARED_FIXTURES:
-            if fixture in getattr(item, "fixturenames", ()) and group_of(item.path.as_posix()) not in GROUPS:
-                raise pytest.UsageError(f"{item.path} uses `{fixture}`: add it to GROUPS in tests/support/schedule.py")
+    """Starts what takes longest first."""
     items.sort(key=lambda item: order_of(item.path.as_posix()))
 
 

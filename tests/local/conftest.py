@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 from typing import TYPE_CHECKING
@@ -80,16 +81,30 @@ def environments(bootstrapped: None, tmp_path: Path) -> Generator[Environments]:
 
 
 @pytest.fixture(scope="session")
+def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Returns the cloud assembly of the product. One worker synthesizes it with `cdk synth` for all workers."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    output = shared / "product.out"
+    with (shared / "product.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not output.exists():
+            incomplete = own / "product.incomplete"
+            cdk(["synth", "--quiet", "-c", f"environment={ENVIRONMENT}", "--output", str(incomplete)], PROJECT, print)
+            incomplete.rename(output)
+    return output
+
+
+@pytest.fixture(scope="session")
 def deployed(
     aws: running_instance.RunningInstance | None,
     bootstrapped: None,  # noqa: ARG001
-    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
 ) -> Deployment:
     """Deploys the tenant with `cdk deploy` and returns it. On AWS it must be deployed already."""
     if aws is not None:
-        output = tmp_path_factory.mktemp("cdk.out")
-        arguments = ["deploy", "--all", "-c", f"environment={ENVIRONMENT}", "--require-approval", "never"]
-        cdk([*arguments, "--output", str(output)], PROJECT, print)
+        assembly = str(request.getfixturevalue("assembly"))
+        cdk(["deploy", "--all", "--app", assembly, "--require-approval", "never"], PROJECT, print)
     return deployment.find(boto3.Session(), ENVIRONMENT, TENANT)
 
 
