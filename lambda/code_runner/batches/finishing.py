@@ -77,8 +77,8 @@ def finish(operations: Operations, folder: BatchFolder, request: FinishBatch) ->
     if batch is None:
         raise InvalidRequest(f"no batch has been prepared for {folder.execution}; allowed: after prepare_batch")
     progress = _load(folder, [request.stopped, operations.run.redrive])
-    if request.stopped and progress.written == 0:
-        _stop_sessions(operations, folder)
+    if progress.written == 0:
+        (_stop_sessions if request.stopped else _stop_lost_sessions)(operations, folder)
     _write(folder, batch, progress, operations.work_deadline.earlier(RESERVE_SECONDS))
     if progress.written < batch.count:
         _save(folder, progress)
@@ -178,25 +178,40 @@ def _stop_sessions(operations: Operations, folder: BatchFolder) -> None:
     """
     folder.write_json(STOPPED_NAME, {})
     until = time.monotonic() + min(STOP_SECONDS, operations.work_deadline.seconds_left)
-    name, empty = operations.session_name, 0
+    empty = 0
     for reading in count():
         if reading:
             time.sleep(POLL_INTERVAL_SECONDS)
-        live = [
-            (interpreter_id, session_id)
-            for interpreter_id in operations.tenant.interpreters.values()
-            for session_id in _live_sessions(operations, interpreter_id, name)
-        ]
-        for interpreter_id, session_id in live:
+        live = _stop_live_sessions(operations)
+        empty = 0 if live else empty + 1
+        if empty == 2 or time.monotonic() + POLL_INTERVAL_SECONDS > until:
+            for session_id in live:
+                log.warning("session %s may be live until its lifetime expires", session_id)
+            return
+
+
+def _stop_lost_sessions(operations: Operations, _: BatchFolder) -> None:
+    """Stops sessions that are still live after all items have ended: of functions that Lambda ended.
+
+    A failure does not fail the batch. The sessions then end when their lifetime expires.
+    """
+    try:
+        _stop_live_sessions(operations)
+    except RunError as error:
+        log.warning("sessions of the batch not listed: %s", error)
+
+
+def _stop_live_sessions(operations: Operations) -> list[str]:
+    """Stops the sessions of the batch that are live and returns their ids. Raises RunError if they cannot be listed."""
+    found: list[str] = []
+    for interpreter_id in operations.tenant.interpreters.values():
+        for session_id in _live_sessions(operations, interpreter_id, operations.session_name):
+            found.append(session_id)
             try:
                 stop_session(operations.clients, interpreter_id, session_id)
             except RunError as error:
                 log.warning("session %s not stopped: %s", session_id, error)
-        empty = 0 if live else empty + 1
-        if empty == 2 or time.monotonic() + POLL_INTERVAL_SECONDS > until:
-            for _, session_id in live:
-                log.warning("session %s may be live until its lifetime expires", session_id)
-            return
+    return found
 
 
 def _live_sessions(operations: Operations, interpreter_id: str, name: str) -> list[str]:
