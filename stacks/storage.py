@@ -89,6 +89,7 @@ class StorageStack(cdk.Stack):
             access_log_days=days.access_logs,
             old_version_days=days.old_versions,
             expiration_days=expiration_days(environment),
+            events=options.events,
             object_access=object_access(environment),
         )
         return cast("s3.IBucket", created.access_logs)

@@ -278,7 +278,9 @@ def _workflow_constructs(environment: Environment, folder: BucketFolder) -> dict
         RUN_BATCH: partial(RunBatchWorkflow, folder=folder),
         RUN_CODE_EXPRESS: RunCodeExpressWorkflow,
         RUN_COMMAND: RunCommandWorkflow,
-        RUN_SESSION: partial(RunSessionWorkflow, topic_arn=environment.alarm_topic_arn),
+        RUN_SESSION: partial(
+            RunSessionWorkflow, topic_arn=environment.approval_topic_arn or environment.alarm_topic_arn
+        ),
     }
 
 

@@ -65,6 +65,7 @@ class DataBucket(Construct):
         old_version_days: int = 30,
         expiration_days: Mapping[str, int] | None = None,
         object_access: ObjectAccess | None = None,
+        events: bool = False,
     ) -> None:
         """Creates both buckets.
 
@@ -83,6 +84,8 @@ class DataBucket(Construct):
                 expiration.
             object_access: the principals that can have access to objects. The bucket's policy denies it to all others.
                 Default: all principals whose own policies allow it.
+            events: whether S3 sends an event to EventBridge for each object that is written or deleted. AWS bills each
+                event. Default: False.
         """
         lifetimes = dict(expiration_days or {})
         if not is_valid(_NAME, name):
@@ -135,6 +138,13 @@ class DataBucket(Construct):
                 ),
             ],
         )
+        if events:
+            # The CDK's `event_bridge_enabled` would deploy a function for this property.
+            resource = cast("s3.CfnBucket", self.bucket.node.default_child)
+            configuration = s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
+            resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+                event_bridge_configuration=configuration
+            )
         no_replica = (
             "Old versions restore objects. A replica would be a second copy of data, with separate access rules."
         )

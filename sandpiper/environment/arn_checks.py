@@ -46,6 +46,7 @@ def _check_partition_and_region(environment: Environment) -> Iterator[ConfigIssu
 def _arns(environment: Environment) -> Iterator[tuple[KeyPath, str]]:
     options = {
         ("alarm_topic_arn",): environment.alarm_topic_arn,
+        ("approval_topic_arn",): environment.approval_topic_arn,
         ("permissions_boundary",): environment.permissions_boundary,
         ("data_bucket", "key"): environment.data_bucket.key,
         ("audit", "trail"): environment.audit.trail if environment.audit else None,

@@ -156,6 +156,18 @@ def _check_own_key(environment: Environment) -> Iterator[ConfigIssue]:
         )
 
 
+def _check_events(environment: Environment) -> Iterator[ConfigIssue]:
+    bucket = environment.data_bucket.name
+    if bucket is not None and environment.data_bucket.events:
+        yield ConfigIssue(
+            key_path=("data_bucket", "events"),
+            problem=f"is true, but Sandpiper does not manage the notifications of the existing bucket {bucket}",
+            allowed="true only without data_bucket.name",
+            remedy="remove it, and enable EventBridge in the properties of that bucket",
+            depends_on=(("data_bucket", "name"),),
+        )
+
+
 def _check_budget_region(environment: Environment) -> Iterator[ConfigIssue]:
     """Rejects a budget in GovCloud, where AWS::Budgets::Budget is unavailable and an outside account pays."""
     if environment.budget is not None and environment.region.startswith("us-gov-"):
@@ -176,6 +188,7 @@ CHECKS: tuple[Check, ...] = (
     _check_duplicate_items,
     _check_removed_tenants,
     _check_own_key,
+    _check_events,
     _check_budget_region,
     *LIMIT_CHECKS,
     *BATCH_CHECKS,

@@ -50,6 +50,7 @@ from sandpiper_contract.aws import EMBEDDED_ACCOUNT
 
 LIVE_SESSIONS_RATIO = 0.8
 """Ratio of the quota of live sessions that raises the alarm."""
+TOPIC_ARN = rf"^arn:{PARTITION}:sns:[a-z0-9-]+:{ACCOUNT}:[A-Za-z0-9_-]{{1,256}}$"
 RESERVED_TENANT_NAMES = (STORAGE, NETWORK, FLEET)
 """Names of the environment's own stacks, which a tenant cannot have."""
 
@@ -360,7 +361,13 @@ class Environment(Options):
         "SNS topic that is notified when an alarm starts and ends",
         "the ARN of an SNS topic",
         None,
-        pattern=rf"^arn:{PARTITION}:sns:[a-z0-9-]+:{ACCOUNT}:[A-Za-z0-9_-]{{1,256}}$",
+        pattern=TOPIC_ARN,
+    )
+    approval_topic_arn: str | None = option(
+        "SNS topic that is notified when a run waits for an approval; without it, alarm_topic_arn is notified",
+        "the ARN of an SNS topic",
+        None,
+        pattern=TOPIC_ARN,
     )
     alarms: Annotated[FleetAlarmThresholds, EmptyAsDefault] = option(
         "thresholds of the alarms on the account's usage and on the network",

@@ -67,6 +67,12 @@ class DataBucket(Options):
         "true or false",
         True,
     )
+    events: bool = option(
+        "whether S3 sends an event to EventBridge for each object that is written or deleted, so that an upload can "
+        "start a workflow; AWS bills each event",
+        "true or false",
+        False,
+    )
     retention_days: Annotated[Retention, EmptyAsDefault] = Field(
         default=Retention(),
         title="how long objects are kept",

@@ -118,6 +118,7 @@ OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
         "logs": SEE_OPTIONS,
         "audit": AUDIT,
         "alarm_topic_arn": IN_PLACE,
+        "approval_topic_arn": IN_PLACE,
         "alarms": SEE_OPTIONS,
         "budget": IN_PLACE,
         "quotas": SEE_OPTIONS,
@@ -195,6 +196,7 @@ OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
             note="objects, log events and earlier executions keep their key; without `own`, its key is retained",
         ),
         "retain": _of(Effect.IN_PLACE, note="takes effect when the stack is deleted"),
+        "events": IN_PLACE,
         "retention_days": SEE_OPTIONS,
     },
     Retention: {

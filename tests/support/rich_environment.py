@@ -12,9 +12,10 @@ RICH: dict[str, Any] = {
     "tags": {"cost-centre": "42", "stage": "test"},
     "permissions_boundary": "arn:aws:iam::111122223333:policy/boundaries/sandbox",
     "alarm_topic_arn": "arn:aws:sns:eu-west-1:111122223333:alarms",
+    "approval_topic_arn": "arn:aws:sns:eu-west-1:111122223333:approvals",
     "budget": {"usd_a_month": 400, "emails": ("a@example.com",)},
     "audit": {"trail": "own", "retention_days": 400},
-    "data_bucket": {"key": "own", "retention_days": {"runs": 30, "removed_tenants": {"former": 10}}},
+    "data_bucket": {"key": "own", "events": True, "retention_days": {"runs": 30, "removed_tenants": {"former": 10}}},
     "availability_zones": {"eu-west-1a": "euw1-az1", "eu-west-1c": "euw1-az3"},
     "network": {"endpoints": ("logs", "ecr.dkr"), "domains": ("*.example.com",), "query_log_days": 365},
     "tenants": {

@@ -57,6 +57,8 @@ class StateMachine:
     visited: list[str] = field(default_factory=list[str])
     variables: dict[str, Any] = field(default_factory=dict[str, Any])
     error: tuple[str, str] | None = None
+    children: list[StateMachine] = field(default_factory=list["StateMachine"])
+    """The child executions of a Distributed Map, in order."""
     stop_in: str | None = None
     """Abort the execution when it enters this state."""
 
@@ -95,6 +97,8 @@ class StateMachine:
                     value, name = self._leave(rule, value, context), rule["Next"]
                 case "Task":
                     value, name = self._task(state, value, context)
+                case "Map":
+                    value, name = self._distributed_map(state, value, context)
                 case other:
                     raise NotImplementedError(other)
             assert len(json.dumps(value)) <= STATE_BYTES
@@ -123,6 +127,30 @@ class StateMachine:
                     return None, None
                 catcher = state["Catch"][index]
                 return self._leave(catcher, value, context, error=output, default=output), catcher["Next"]
+
+    def _distributed_map(self, state: Mapping[str, Any], value: Any, context: Any) -> tuple[Any, str | None]:
+        """Runs a child execution for each group of items, one after another, until too many items have failed.
+
+        https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html
+        """
+        items: list[Any] = self.tasks.run(
+            context["State"]["Name"], self._value(state["ItemReader"]["Arguments"], value, context), 0, self
+        )
+        batcher = self._value(state["ItemBatcher"], value, context)
+        size, failed = batcher["MaxItemsPerBatch"], 0
+        count = self._value(state["ToleratedFailureCount"], value, context)
+        percentage = self._value(state["ToleratedFailurePercentage"], value, context)
+        assert self._value(state["MaxConcurrency"], value, context) > 0
+        for start in range(0, len(items), size):
+            group = items[start : start + size]
+            child = StateMachine({**self.definition, **state["ItemProcessor"]}, self.tasks, now=self.now)
+            child.execute({"BatchInput": batcher["BatchInput"], "Items": group})
+            self.now, self.children = child.now, [*self.children, child]
+            failed += len(group) if child.error else 0
+            if failed > count or failed * 100 > percentage * len(items):
+                self.error = ("States.ExceedToleratedFailureThreshold", "")
+                return None, None
+        return self._leave(state, value, context), state["Next"]
 
     def _leave(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import aws_cdk as cdk
@@ -16,8 +17,11 @@ from sandpiper_constructs.run_batch_workflow import RunBatchWorkflow
 from sandpiper_constructs.session_function import BatchLimits, SessionFunction
 from sandpiper_constructs.template_text import template_text
 from sandpiper_contract.errors import ERRORS, RETRYABLE
+from sandpiper_contract.events import Event
 from tests.support.account import ACCOUNT, REGION
 from tests.support.assemblies import new_app
+from tests.support.batch_runs import RETRIED
+from tests.support.state_machine import StateMachine, TaskError
 from tests.support.workflow_definitions import definition_of, validate
 
 if TYPE_CHECKING:
@@ -87,6 +91,90 @@ def test_items_are_retried_after_lambda_errors_and_never_after_other_errors_of_t
         each for each in found["RunItems"]["Retry"] if "Lambda.TooManyRequestsException" in each["ErrorEquals"]
     ]
     assert waiting["MaxAttempts"] * 5 < 25_000, "events of a history"
+
+
+def test_the_driver_of_the_property_tests_repeats_the_errors_of_the_definition(definition: Definition) -> None:
+    found = dict(states(definition))
+    for state, errors in RETRIED.items():
+        retried = {error for entry in found[state]["Retry"] for error in entry["ErrorEquals"]}
+        assert {error for error in retried if error in {*ERRORS, "Lambda.Unknown"}} == {*RETRYABLE, *errors}, state
+
+
+@dataclass
+class SimulatedBatch:
+    """The tasks of a batch of four items, with an error in the attempts of one state from `first` on."""
+
+    state: str
+    error: str
+    times: int = 9_999
+    items_per_session: int = 2
+    tolerated: int = 4
+    ran: list[int] = field(default_factory=list[int])
+    finished: int = 0
+
+    def run(self, state: str, arguments: Any, timeout_seconds: float, machine: StateMachine) -> Any:  # noqa: ARG002
+        """Performs the task of a state. Raises TaskError."""
+        if state == "Items":
+            return [{"index": index, "item": "{}"} for index in range(4)]
+        if state == self.state and self.times:
+            self.times -= 1
+            raise TaskError(self.error, json.dumps({"errorMessage": "injected"}))
+        request = Event.from_json(arguments, "event").typed_request().to_json()
+        if state == "PrepareBatch":
+            prepared = {"bucket": "bucket", "key": "items.jsonl", "count": 4, "maxConcurrency": 2}
+            tolerated = {"toleratedCount": self.tolerated, "toleratedPercentage": 100.0}
+            return {**prepared, **tolerated, "itemsPerSession": self.items_per_session}
+        if state == "RunItems":  # one item in each invocation
+            (index, *rest) = [item["index"] for item in request["items"] if item["index"] not in self.ran]
+            self.ran.append(index)
+            return {"succeeded": 1, "failed": 0, "remaining": len(rest)}
+        self.finished += 1
+        return {"finished": self.finished == 2}
+
+
+BATCH = {
+    "items": {"location": "s3://bucket/tenants/a/inputs/a.jsonl", "format": "jsonl"},
+    "request": {"code": "1"},
+}
+LAMBDA_ERRORS = ("Lambda.Unknown", "Lambda.TooManyRequestsException", "States.Timeout")
+
+
+@pytest.mark.parametrize("state", RETRIED)
+def test_every_error_at_every_state_ends_the_batch_with_its_name_or_is_in_the_results(
+    definition: Definition, state: str
+) -> None:
+    for error in (*ERRORS, *LAMBDA_ERRORS):
+        tasks = SimulatedBatch(state, error, times=10)
+        machine = StateMachine(definition, tasks)
+        output = machine.execute(BATCH)
+        retried = error in {*RETRYABLE, "Lambda.TooManyRequestsException"}
+        if state == "RunItems" or retried:
+            assert (machine.error, output) == (None, {"finished": True}), error
+            failed = [child.error[0] for child in machine.children if child.error]
+            assert set(failed) <= {error}
+            assert bool(failed) is not retried
+            assert sorted(tasks.ran) == sorted(set(tasks.ran))
+        else:
+            assert machine.error is not None
+            assert machine.error[0] == error
+            assert (tasks.ran == []) is (state == "PrepareBatch")
+
+
+def test_every_retryable_error_that_happens_once_is_retried(definition: Definition) -> None:
+    for state in RETRIED:
+        for error in {error for entry in dict(states(definition))[state]["Retry"] for error in entry["ErrorEquals"]}:
+            tasks = SimulatedBatch(state, error, times=1)
+            machine = StateMachine(definition, tasks)
+            assert machine.execute(BATCH) == {"finished": True}, (state, error)
+            assert tasks.ran == [0, 1, 2, 3]
+
+
+def test_child_executions_end_when_too_many_items_have_failed(definition: Definition) -> None:
+    tasks = SimulatedBatch("RunItems", "AccessDenied", items_per_session=1, tolerated=1)
+    machine = StateMachine(definition, tasks)
+    assert machine.execute(BATCH) is None
+    assert machine.error == ("States.ExceedToleratedFailureThreshold", "")
+    assert (len(machine.children), tasks.finished) == (2, 0)  # the rule for failed executions writes the results
 
 
 def test_role_starts_its_own_children_and_reads_the_items_of_its_batches(resources: dict[str, dict[str, Any]]) -> None:

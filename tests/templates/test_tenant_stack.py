@@ -278,6 +278,28 @@ def test_every_alarm_notifies_the_alarm_topic(tmp_path: Path) -> None:
     assert [(alarm["AlarmActions"], alarm["OKActions"]) for alarm in alarms] == [([topic], [topic])] * 9
 
 
+@pytest.mark.parametrize("options", [{}, {"approval_topic_arn": "arn:aws:sns:us-east-1:123456789012:approvals"}], ids=str)
+def test_approvals_notify_their_own_topic_or_that_of_alarms(tmp_path: Path, options: dict[str, str]) -> None:
+    alarms = "arn:aws:sns:us-east-1:123456789012:alarms"
+    tenant = Tenant.model_validate({"interpreters": {"sandbox": {}}, "workflows": {"run-session": {}}})
+    app = new_app(tmp_path)
+    add_stacks(app, _environment(alarm_topic_arn=alarms, tenants={"demo": tenant}, **options))
+    app.synth()
+    assembly = read_assembly(tmp_path)["sandpiper-one-demo"]
+    topic = options.get("approval_topic_arn", alarms)
+    machines = assembly.resources("AWS::StepFunctions::StateMachine").values()
+    asked = [json.dumps(each) for each in machines if "Ask for approval" in json.dumps(each)]
+    assert [topic in text for text in asked] == [True]
+    published = [
+        statement["Resource"]
+        for role in assembly.resources("AWS::IAM::Role").values()
+        for policy in role.get("Policies", [])
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Action"] == "sns:Publish"
+    ]
+    assert published == [topic]
+
+
 def _workflows(directory: Path, workflows: Any) -> list[str]:
     app = new_app(directory)
     tenant = Tenant.model_validate({"interpreters": {"sandbox": {}}, "workflows": workflows})

@@ -48,7 +48,7 @@ tenants:
 """
 TOP_LEVEL = (
     "name, account, region, owner, interpreters, tenants, workflows, tags, availability_zones, network, data_bucket, "
-    "readers, writers, administrators, logs, audit, alarm_topic_arn, alarms, budget, quotas, "
+    "readers, writers, administrators, logs, audit, alarm_topic_arn, approval_topic_arn, alarms, budget, quotas, "
     "permissions_boundary, accepted_findings, termination_protection"
 )
 INTERPRETER = "description, read, write, session, certificates, execution_role, callers, network"

@@ -83,6 +83,11 @@ BAD: dict[str, tuple[str, str, str]] = {
         "data_bucket.key",
         "is own, but Sandpiper does not manage the encryption of the existing bucket lake",
     ),
+    "events of an existing bucket": (
+        one() + "data_bucket: {name: lake, events: true}\n",
+        "data_bucket.events",
+        "is true, but Sandpiper does not manage the notifications of the existing bucket lake",
+    ),
     "workflows of the environment with tenants": (
         two("", "") + "workflows: {run-code: {}}\n",
         "workflows",
