@@ -11,6 +11,8 @@ import re
 import shlex
 import sys
 import threading
+import time
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(ON_AWS, reason="the tests create their own environment")
 
+PATIENCE_SECONDS = 120
 AWS_CLI = PROJECT / "local" / "runtimes" / "sandbox" / ".venv" / "bin" / "python"
 """A Python with the AWS CLI of the sandbox."""
 
@@ -210,6 +213,72 @@ def test_the_steps_use_an_existing_interpreter_in_another_app(checkout_with_aws:
     run(checkout_with_aws, f"{SHELL}cdk destroy adopted --app adopted.out --force")
     assert control.get_code_interpreter(codeInterpreterId=interpreter["codeInterpreterId"])["status"] == "READY"
     control.delete_code_interpreter(codeInterpreterId=interpreter["codeInterpreterId"])
+
+
+TRIGGERS = ("nightly-batch", "run-on-upload", "claims-process")
+
+
+def test_the_steps_start_runs_by_clients_schedules_uploads_and_other_state_machines(checkout_with_aws: Path) -> None:
+    stepfunctions, schedules = boto3.client("stepfunctions"), boto3.client("scheduler")
+    try:
+        started = run(checkout_with_aws, steps("start-a-run.md")).stdout
+        assert ('"SUCCEEDED"' in started, '\\"stdout\\": \\"42\\"' in started) == (True, True)
+        assert '{"index": 1, "error": {"name": "CodeFailed"' in started
+        assert "TypeError" in started  # the output of the failed item
+        page = (PROJECT / "docs" / "how-to" / "start-a-run.md").read_text()
+        (checkout_with_aws / "start_run.py").write_text(page.partition("```python\n")[2].partition("```")[0])
+        assert run(checkout_with_aws, f"{SHELL}python start_run.py").stdout == "42\n"
+
+        listed = run(checkout_with_aws, triggered("run-on-a-schedule.md", is_first=True)).stdout
+        assert "run-batch" in listed
+        schedule = schedules.get_schedule(Name="nightly-batch")
+        machine = schedule["Target"]["Arn"]
+        before = len(stepfunctions.list_executions(stateMachineArn=machine)["executions"])
+        now = datetime.now(UTC).strftime("at(%Y-%m-%dT%H:%M:%S)")
+        schedules.create_schedule(
+            Name="once",
+            ScheduleExpression=now,
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target=schedule["Target"],
+            ActionAfterCompletion="DELETE",
+        )
+        until = time.monotonic() + PATIENCE_SECONDS
+        while len(executions := stepfunctions.list_executions(stateMachineArn=machine)["executions"]) == before:
+            assert time.monotonic() < until
+            time.sleep(0.5)
+        assert [each["status"] for each in wait_until_ended(executions)] == ["SUCCEEDED"] * len(executions)
+
+        uploaded = run(checkout_with_aws, triggered("run-on-upload.md")).stdout
+        assert json.loads(uploaded.splitlines()[-1])["stdout"] == "1500.0"
+
+        nested = run(checkout_with_aws, triggered("nested-state-machine.md")).stdout
+        assert '\\"score\\":\\"0.93\\"' in nested.replace(": ", ":")
+        assert '"CodeFailed"' in nested
+    finally:
+        for name in TRIGGERS:
+            boto3.client("cloudformation").delete_stack(StackName=name)
+
+
+def triggered(page: str, *, is_first: bool = False) -> str:
+    """Returns the steps of a page, without the repetition of what an earlier page has deployed or synthesized."""
+    script = steps(page)
+    if page != "run-on-upload.md":  # the others have the environment of the first page, or a part of it
+        head, _, rest = script.partition("cdk deploy --all -c environment=dev --require-approval never\n")
+        script = head.partition("printf %s")[0] + rest
+    app = '"python examples/triggers/app.py" -c environment=dev -c tenant=claims'
+    assert app in script
+    return script if is_first else script.replace(app, "triggers.out").replace(" -o triggers.out", "")
+
+
+def wait_until_ended(executions: list[Any]) -> list[Any]:
+    """Returns the descriptions of executions when they have ended."""
+    client, until = boto3.client("stepfunctions"), time.monotonic() + PATIENCE_SECONDS
+    while True:
+        described: list[Any] = [client.describe_execution(executionArn=each["executionArn"]) for each in executions]
+        if all(each["status"] != "RUNNING" for each in described):
+            return described
+        assert time.monotonic() < until
+        time.sleep(0.5)
 
 
 def test_the_steps_deploy_an_environment_with_a_small_role(checkout_with_aws: Path) -> None:

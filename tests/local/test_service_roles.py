@@ -32,7 +32,12 @@ TRUST = {
         "Version": "2012-10-17",
         "Statement": {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"},
     }
-    for service in ("cloudformation.amazonaws.com", "lambda.amazonaws.com", "states.amazonaws.com")
+    for service in (
+        "cloudformation.amazonaws.com",
+        "events.amazonaws.com",
+        "lambda.amazonaws.com",
+        "states.amazonaws.com",
+    )
 }
 
 
@@ -590,3 +595,49 @@ def test_a_state_machine_whose_role_does_not_trust_step_functions_fails(
     }
     with machine(other, ("Head", head)) as arn:
         assert "states.amazonaws.com is not authorized to perform: sts:AssumeRole" in execute(arn)["cause"]
+
+
+@pytest.fixture
+def rule_of(machine_role: Role) -> Generator[Callable[[Role], tuple[str, Callable[[], int]]]]:
+    """Creates a rule that starts a state machine with a role. It is deleted after the test.
+
+    Yields a function that returns the ARN of the state machine, and a function that publishes an event and returns the
+    number of executions.
+    """
+    rules, workflows, name = any_client("events"), boto3.client("stepfunctions"), f"evaluated-{uuid.uuid4().hex[:8]}"
+    with machine(machine_role, ("Done", {"Type": "Succeed"})) as arn:
+
+        def publish() -> int:
+            entry = {"Source": name, "DetailType": "test", "Detail": "{}"}
+            rules.put_events(Entries=[entry])
+            return len(workflows.list_executions(stateMachineArn=arn)["executions"])
+
+        def create(role: Role) -> tuple[str, Callable[[], int]]:
+            rules.put_rule(Name=name, EventPattern=json.dumps({"source": [name]}))
+            rules.put_targets(Rule=name, Targets=[{"Id": "1", "Arn": arn, "RoleArn": role.arn}])
+            return arn, publish
+
+        yield create
+        rules.remove_targets(Rule=name, Ids=["1"])
+        rules.delete_rule(Name=name)
+
+
+def test_a_rule_starts_a_state_machine_only_with_the_permission_of_its_role(
+    role: Callable[[str], Role], rule_of: Callable[[Role], tuple[str, Callable[[], int]]]
+) -> None:
+    target_role = role("events.amazonaws.com")
+    arn, publish = rule_of(target_role)
+    assert publish() == 0
+    target_role.set_permissions(allow("states:StartExecution", resource=f"{arn}-other"))
+    assert publish() == 0
+    target_role.set_permissions(allow("states:StartExecution", resource=arn))
+    assert publish() == 1
+
+
+def test_a_rule_whose_role_does_not_trust_eventbridge_starts_nothing(
+    role: Callable[[str], Role], rule_of: Callable[[Role], tuple[str, Callable[[], int]]]
+) -> None:
+    other = role("lambda.amazonaws.com")
+    other.set_permissions(allow("*"))
+    _, publish = rule_of(other)
+    assert publish() == 0

@@ -232,6 +232,20 @@ def parameter(machines: StateMachines) -> Generator[Callable[[], None]]:
     ssm.delete_parameter(Name=machines.name)
 
 
+def test_a_name_starts_one_execution(machines: StateMachines) -> None:
+    arn = machines.create({"Wait": {"Type": "Wait", "Seconds": 600, "End": True}})
+    first, again = (
+        machines.client.start_execution(stateMachineArn=arn, name="once", input='{"n": 1}') for _ in range(2)
+    )
+    assert (again["executionArn"], again["startDate"]) == (first["executionArn"], first["startDate"])
+    with pytest.raises(machines.client.exceptions.ExecutionAlreadyExists):
+        machines.client.start_execution(stateMachineArn=arn, name="once", input='{"n": 2}')
+    machines.client.stop_execution(executionArn=first["executionArn"])
+    with pytest.raises(machines.client.exceptions.ExecutionAlreadyExists):
+        machines.client.start_execution(stateMachineArn=arn, name="once", input='{"n": 1}')
+    assert len(machines.client.list_executions(stateMachineArn=arn)["executions"]) == 1
+
+
 def test_a_redrive_continues_at_the_failed_state(
     machines: StateMachines, status_events: Callable[[str], list[dict[str, Any]]], parameter: Callable[[], None]
 ) -> None:

@@ -22,6 +22,7 @@ from local_aws.ministack.patches import (
     cloudwatch_logs,
     cloudwatch_metrics,
     cloudwatch_resources,
+    eventbridge,
     iam,
     kms,
     lambda_svc,
@@ -91,6 +92,7 @@ def main() -> None:
     stepfunctions_express.install()
     stepfunctions.install()
     stepfunctions_encryption.install()
+    eventbridge.install()
     app.serve(port, Authorizer(token), functions.watcher.close)
 
 

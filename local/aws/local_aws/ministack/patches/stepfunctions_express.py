@@ -1,4 +1,4 @@
-"""Express executions: they are not stored, end after five minutes, and only StartSyncExecution returns their result.
+"""Starts of executions. Express ones are not stored, end after five minutes, and only StartSyncExecution has a result.
 
 MiniStack runs every state machine with StartSyncExecution, and lists and describes executions of both types.
 https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html
@@ -57,9 +57,24 @@ def start_execution(parameters: Record) -> Json:
     """Starts an execution. The result of an express execution is only in its log."""
     machine = _machine(parameters)
     if machine is None or machine["type"] != "EXPRESS":
-        return _start_standard(parameters)
+        return _running_execution(machine, parameters) or _start_standard(parameters)
     record = _record(machine, parameters)
     _run_in_thread(record)
+    return json_response({name: record[name] for name in ("executionArn", "startDate")})
+
+
+def _running_execution(machine: Record | None, parameters: Record) -> Json:
+    """Returns the response for a running standard execution with the same name and input, or None.
+
+    Starting it again has no effect. MiniStack rejects every name that is used again.
+    https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
+    """
+    if machine is None or "name" not in parameters:
+        return None
+    arn = machine["stateMachineArn"].replace(":stateMachine:", ":execution:", 1)
+    record = stepfunctions._executions.get(f"{arn}:{parameters['name']}")
+    if record is None or record["status"] != "RUNNING" or record["input"] != parameters.get("input", "{}"):
+        return None
     return json_response({name: record[name] for name in ("executionArn", "startDate")})
 
 
