@@ -278,7 +278,9 @@ def test_every_alarm_notifies_the_alarm_topic(tmp_path: Path) -> None:
     assert [(alarm["AlarmActions"], alarm["OKActions"]) for alarm in alarms] == [([topic], [topic])] * 9
 
 
-@pytest.mark.parametrize("options", [{}, {"approval_topic_arn": "arn:aws:sns:us-east-1:123456789012:approvals"}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"approval_topic_arn": "arn:aws:sns:us-east-1:123456789012:approvals"}], ids=str
+)
 def test_approvals_notify_their_own_topic_or_that_of_alarms(tmp_path: Path, options: dict[str, str]) -> None:
     alarms = "arn:aws:sns:us-east-1:123456789012:alarms"
     tenant = Tenant.model_validate({"interpreters": {"sandbox": {}}, "workflows": {"run-session": {}}})
