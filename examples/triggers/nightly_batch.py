@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aws_cdk import Duration, Stack, TimeZone
 from aws_cdk import aws_scheduler as scheduler
@@ -31,15 +31,16 @@ class NightlyBatch(Stack):
             "request": {"code": PROGRAM, "timeoutSeconds": 60},
             "toleratedFailures": "5%",
         }
+        target = targets.StepFunctionsStartExecution(
+            tenant.workflow(self, "run-batch"),
+            input=scheduler.ScheduleTargetInput.from_object(request),
+            # A start that fails is repeated for an hour: later, the batch would not end before the day begins.
+            max_event_age=Duration.hours(1),
+        )
         scheduler.Schedule(
             self,
             "Nightly",
             schedule_name=id,
             schedule=scheduler.ScheduleExpression.cron(hour="2", minute="0", time_zone=TimeZone.EUROPE_DUBLIN),
-            target=targets.StepFunctionsStartExecution(
-                tenant.workflow(self, "run-batch"),
-                input=scheduler.ScheduleTargetInput.from_object(request),
-                # A start that fails is repeated for an hour: later, the batch would not end before the day begins.
-                max_event_age=Duration.hours(1),
-            ),
+            target=cast("scheduler.IScheduleTarget", target),
         )

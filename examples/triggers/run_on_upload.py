@@ -7,7 +7,7 @@ the event is the name of the run, because EventBridge can deliver an event more 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aws_cdk import Stack
 from aws_cdk import aws_events as events
@@ -62,5 +62,5 @@ class RunOnUpload(Stack):
                     "object": {"key": [{"prefix": f"{tenant.inputs}uploads/"}]},
                 },
             ),
-            targets=[targets.SfnStateMachine(starter)],
+            targets=[cast("events.IRuleTarget", targets.SfnStateMachine(starter))],
         )

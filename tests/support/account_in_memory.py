@@ -1,3 +1,4 @@
+# ruff: noqa: N803 - the parameters have the names of the members of requests, as in boto3
 """S3 and AgentCore in the memory of a test, with virtual time, and with faults at chosen calls.
 
 Property tests run thousands of operations with it. The tests of tests/local run the same operations on the embedded
@@ -94,7 +95,7 @@ class AccountInMemory:
             patch.object(time, "sleep", sleep),
             patch.object(time, "monotonic", clock),
             patch.object(time, "time", clock),
-            patch("code_runner.agentcore.client.read_events", lambda stream, **_: stream),
+            patch("code_runner.agentcore.client.read_events", _events),
             patch("code_runner.session.ALARMS"),
         ):
             yield
@@ -232,7 +233,12 @@ def client_error(operation: str, code: str, status: int) -> ClientError:
     return ClientError(response, operation)
 
 
+def _events(stream: Any, **_: Any) -> Any:
+    """Returns the events of a response, which is already parsed."""
+    return stream
+
+
 def printed_item(files: dict[str, bytes]) -> tuple[str, int]:
-    """A program that prints its item, and fails with the exit code in it, if any."""
-    item: Any = json.loads(files["item.json"])
-    return files["item.json"].decode(), item.get("exit", 0) if isinstance(item, dict) else 0
+    """A program that prints its item, which is an object, and ends with the exit code in it, if any."""
+    item: dict[str, Any] = json.loads(files["item.json"])
+    return files["item.json"].decode(), item.get("exit", 0)

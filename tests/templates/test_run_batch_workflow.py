@@ -119,15 +119,15 @@ class SimulatedBatch:
         if state == self.state and self.times:
             self.times -= 1
             raise TaskError(self.error, json.dumps({"errorMessage": "injected"}))
-        request = Event.from_json(arguments, "event").typed_request().to_json()
+        request: Any = Event.from_json(arguments, "event").typed_request().to_json()
         if state == "PrepareBatch":
             prepared = {"bucket": "bucket", "key": "items.jsonl", "count": 4, "maxConcurrency": 2}
             tolerated = {"toleratedCount": self.tolerated, "toleratedPercentage": 100.0}
             return {**prepared, **tolerated, "itemsPerSession": self.items_per_session}
         if state == "RunItems":  # one item in each invocation
-            (index, *rest) = [item["index"] for item in request["items"] if item["index"] not in self.ran]
-            self.ran.append(index)
-            return {"succeeded": 1, "failed": 0, "remaining": len(rest)}
+            left: list[int] = [item["index"] for item in request["items"] if item["index"] not in self.ran]
+            self.ran.append(left[0])
+            return {"succeeded": 1, "failed": 0, "remaining": len(left) - 1}
         self.finished += 1
         return {"finished": self.finished == 2}
 

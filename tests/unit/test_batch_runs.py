@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from sandpiper_contract.batches import ItemResult
 from tests.support.account_in_memory import FAULTS, AccountInMemory, Fault, Stopped, printed_item
 from tests.support.batch_runs import BatchRun
+
+if TYPE_CHECKING:
+    from sandpiper_contract.batches import ItemResult
 
 ITEMS = st.lists(
     st.one_of(
@@ -31,7 +33,7 @@ NOT_RUN = ("NotStarted", "Throttled", "QuotaExceeded", "AccessDenied", "StorageE
 
 def run(items: list[Any], request: dict[str, Any], faults: dict[int, Fault] | None = None) -> BatchRun:
     """Runs a batch, whose program prints its item. The outputs are empty, so that no files are collected."""
-    program = {**request["request"], "outputs": {"paths": []}}
+    program: dict[str, Any] = {**request["request"], "outputs": {"paths": []}}
     batch = BatchRun(AccountInMemory(printed_item, faults or {}), {**request, "request": program})
     with batch.account.virtual_time(), suppress(Stopped):
         batch.execute([{"n": number, "item": item, **_exit(item)} for number, item in enumerate(items)])
@@ -39,7 +41,7 @@ def run(items: list[Any], request: dict[str, Any], faults: dict[int, Fault] | No
 
 
 def _exit(item: Any) -> dict[str, Any]:
-    return item if isinstance(item, dict) else {}
+    return cast("dict[str, Any]", item) if isinstance(item, dict) else {}
 
 
 @settings(deadline=None, max_examples=60)
@@ -116,7 +118,7 @@ def test_a_stopped_batch_keeps_its_results_and_a_redrive_runs_the_rest(
 
 
 def check_results(batch: BatchRun, count: int) -> list[ItemResult]:
-    """Compares the results with the programs that ran: none twice, and each result is that of its own item."""
+    """Compares the results with the programs that ran: none twice, and each result belongs to its item."""
     results, ran = batch.results(), Counter(batch.account.programs)
     assert set(ran.values()) <= {1}
     assert [each.index for each in results] == list(range(count))

@@ -39,8 +39,8 @@ DIFFERENCES = (
     "path that selects no number, and input that is not JSON or exceeds 256 KiB",
     "Step Functions runs a branch or an item to its end after another one has failed, runs an express execution "
     "exactly once, and has no events of Lambda functions, branches and items in the history",
-    "EventBridge and its Scheduler look for due schedules every ten seconds and in UTC; a changed schedule that was due "
-    "before does not start again",
+    "EventBridge and its Scheduler look for due schedules every ten seconds and in UTC; a schedule whose expression is "
+    "changed to one time does not start again",
     "a Distributed Map ignores ResultWriter, and its output has no child executions that failed",
     "Lambda accepts a synchronous request of more than 6 MB, which AWS rejects; larger responses fail as on AWS",
     "CloudFormation applies these properties of a bucket: encryption, lifecycle, logging, ownership, tags, versioning, "
