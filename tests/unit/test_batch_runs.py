@@ -88,7 +88,8 @@ def test_faults_at_any_call_run_no_item_twice_and_leave_no_session(
         assert account.programs == []
     else:
         check_results(batch, len(items))
-    assert account.live == {}
+    # A session stays only if its stop has failed, and the stop at the end of the batch as well.
+    assert len(account.live) <= max(sum(number < account.calls for number in faults) - 1, 0)
 
 
 @settings(deadline=None, max_examples=60)
@@ -98,7 +99,7 @@ def test_a_stopped_batch_keeps_its_results_and_a_redrive_runs_the_rest(
 ) -> None:
     batch = run(items, request, {at: "stopped"})
     account = batch.account
-    if account.calls > at + 1 or not batch.groups:  # it had ended or was not prepared
+    if batch.state is not None or not batch.groups:  # it had ended or was not prepared
         return
     before = len(account.programs)
     with account.virtual_time():
