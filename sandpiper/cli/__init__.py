@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sandpiper.cli import alarms, demo, deployment_policy, init, local, plan, run, runs, status, stop
+from sandpiper.cli import alarms, demo, deployment_policy, init, local, plan, review, run, runs, status, stop
 from sandpiper.cli.exit_codes import ChangeReportCommand
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command(epilog=run.EXAMPLES)(run.run)
 app.command(epilog=stop.EXAMPLES)(stop.stop)
 app.command(cls=ChangeReportCommand, epilog=plan.EXAMPLES)(plan.plan)
 app.command(cls=ChangeReportCommand, epilog=status.EXAMPLES)(status.status)
+app.command(cls=ChangeReportCommand, epilog=review.EXAMPLES)(review.review)
 app.command()(demo.demo)
 app.command(epilog=init.EXAMPLES)(init.init)
 app.command(epilog=deployment_policy.EXAMPLES)(deployment_policy.deployment_policy)

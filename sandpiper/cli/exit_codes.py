@@ -4,6 +4,7 @@
 |---|---|---|---|
 | `run`, `runs show --follow` | the program's exit code | the program's exit code | no result, or a file was not saved |
 | `plan`, `status` | no changes | an error | changes |
+| `review` | no finding as severe as `--fail-on` | an error | findings |
 | other commands | done | | an error |
 
 `run` and `runs show --follow` can also exit with another exit code of the program, such as 124 if it timed out. A
@@ -24,10 +25,12 @@ SIGNAL_EXIT_CODE = 128
 ERROR = 1
 """Exit code for an error of a command whose exit code 2 means that there are changes."""
 CHANGES = 2
+FINDINGS = 2
+"""Exit code of a review with open findings that are as severe as `--fail-on`."""
 
 
 class ChangeReportCommand(TyperCommand):
-    """A command that exits with 2 when there are changes, so that usage errors exit with 1 instead of Typer's 2."""
+    """A command that exits with 2 when there are changes or findings, so that its usage errors exit with 1."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parses the arguments; a usage error gets the exit code 1."""

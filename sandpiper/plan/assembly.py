@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,7 +18,7 @@ from sandpiper.plan.target import DeploymentTarget
 from sandpiper.plan.template import Template, parse_template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
 STACK_NAME = re.compile(rf"sandpiper-({ENVIRONMENT_NAME})-([a-z0-9-]+)")
 """The name of a stack: the name of the environment, which has no hyphen, and the name of the part."""
@@ -82,11 +83,26 @@ def synthesize(file: Path, progress: Callable[[str], None]) -> Assembly:
     Raises:
         CliError: The synthesis fails; the message contains the output of the CDK CLI.
     """
+    with synthesized(file, progress) as folder:
+        return read_assembly(folder)
+
+
+@contextmanager
+def synthesized(file: Path, progress: Callable[[str], None]) -> Generator[Path]:
+    """Synthesizes an environment, and yields the folder of the cloud assembly while the block runs.
+
+    Args:
+        file: the absolute path of the environment file.
+        progress: called with each line that the CDK CLI prints.
+
+    Raises:
+        CliError: The synthesis fails; the message contains the output of the CDK CLI.
+    """
     with tempfile.TemporaryDirectory(prefix="sandpiper-plan-") as output:
         # Stacks that cannot be deployed are synthesized too. `Stack.errors` has the reasons.
         options = ["--quiet", "--ignore-errors", "-c", f"environment={file}", "--output", output]
         cdk(["synth", *options], PROJECT, progress)
-        return read_assembly(Path(output))
+        yield Path(output)
 
 
 def read_assembly(directory: Path) -> Assembly:

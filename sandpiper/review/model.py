@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
     from sandpiper.review.findings import Finding, Severity
     from sandpiper.review.labels import Labels
+    from sandpiper.review.reading.document import Document
     from sandpiper.review.resources import Resource
     from sandpiper.review.rule import Rule
+    from sandpiper_policy.model.location import Location
     from sandpiper_policy.model.model import PolicyModel
 
 
@@ -46,6 +48,8 @@ class ReviewModel:
         templates: The templates in the order of the assembly; nested templates follow their parents.
         resources: Every resource, each once for each combination of conditions.
         policies: The policy model. Addresses of its identities and nodes are those of `resources`.
+        documents: The templates with the lines of their values, by name.
+        macros: The locations and names of macros that change a template when it is deployed.
         labels: What reports show instead of the names that CloudFormation generates.
     """
 
@@ -54,6 +58,8 @@ class ReviewModel:
     resources: tuple[Resource, ...]
     policies: PolicyModel
     labels: Labels
+    documents: Mapping[str, Document]
+    macros: tuple[tuple[Location, str], ...] = ()
 
     @cached_property
     def by_address(self) -> Mapping[str, Resource]:
@@ -77,6 +83,14 @@ class ReviewModel:
         for type_ in types:
             yield from self._by_type.get(type_, ())
 
+    def located(self, location: Location) -> Location:
+        """Returns a location with its line."""
+        name, _, logical_id = location.address.rpartition("/")
+        document = self.documents.get(name)
+        if location.line is not None or document is None:
+            return location
+        return replace(location, line=document.line_of(("Resources", logical_id, *location.path)))
+
     def readable(self, text: str) -> str:
         """Returns a text with labels in place of invented names."""
         return self.labels.readable(text)
@@ -87,13 +101,13 @@ class Review:
     """The result of a review.
 
     Attributes:
-        model: What the review knows; None when no template could be read.
+        model: What the review knows.
         findings: The findings, worst first.
         rules: The rules that were applied.
         date: The day on which the review was made, in UTC. Acceptances that ended before it do not count.
     """
 
-    model: ReviewModel | None
+    model: ReviewModel
     findings: tuple[Finding, ...]
     rules: tuple[Rule, ...]
     date: datetime.date

@@ -2,37 +2,116 @@
 
 from __future__ import annotations
 
+import datetime
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sandpiper.review.acceptance import with_acceptances
 from sandpiper.review.building.build import build_model
+from sandpiper.review.findings import Finding
+from sandpiper.review.model import Review
 from sandpiper.review.reading.assembly import is_assembly, read_assembly, read_template
+from sandpiper.review.rules import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from sandpiper.review.model import ReviewModel
+    from sandpiper.review.rule import Rule
 
 
-def load_model(paths: Sequence[Path], progress: Callable[[str], None] = lambda _: None) -> ReviewModel:
+@dataclass(frozen=True)
+class Target:
+    """A cloud assembly or a template.
+
+    Attributes:
+        path: The folder of the assembly, or the file of the template.
+        shown: The path in locations; empty for paths that are relative to the assembly.
+    """
+
+    path: Path
+    shown: str
+
+
+def load_model(
+    targets: Sequence[Target], progress: Callable[[str], None] = lambda _: None, *, name: str = ""
+) -> ReviewModel:
     """Reads cloud assemblies and templates into one model.
 
     Args:
-        paths: Folders of cloud assemblies, and files of templates.
+        targets: Cloud assemblies and templates.
         progress: Called with a line about each step.
+        name: The name of the review. Default: the paths of the targets.
 
     Raises:
         TemplateError: A file cannot be read, or exceeds a limit.
 
     Example:
-        >>> model = load_model([Path("cdk.out")])  # doctest: +SKIP
+        >>> model = load_model([Target(Path("cdk.out"), "cdk.out")])  # doctest: +SKIP
         >>> [one.address for one in model.of_type("AWS::BedrockAgentCore::CodeInterpreterCustom")]  # doctest: +SKIP
         ['sandpiper-prod-claims/Interpretersandbox3BC2AC0C']
     """
     sources = [
         source
-        for path in paths
-        for source in (read_assembly(path, progress) if is_assembly(path) else [read_template(path)])
+        for one in targets
+        for source in (
+            read_assembly(one.path, progress, one.shown)
+            if is_assembly(one.path)
+            else [read_template(one.path, one.shown)]
+        )
     ]
-    progress("building the model")
-    return build_model(", ".join(path.name for path in paths), sources)
+    progress("resolving values and building the model")
+    return build_model(name or ", ".join(one.shown for one in targets), sources)
+
+
+def review(
+    targets: Sequence[Target],
+    progress: Callable[[str], None] = lambda _: None,
+    *,
+    rules: Sequence[Rule] = RULES,
+    name: str = "",
+    today: datetime.date | None = None,
+) -> Review:
+    """Reviews cloud assemblies and templates.
+
+    Args:
+        targets: Cloud assemblies and templates.
+        progress: Called with a line about each step.
+        rules: The rules to apply.
+        name: The name of the review. Default: the paths of the targets.
+        today: The day with which expiry dates are compared. Default: today, in UTC.
+
+    Raises:
+        TemplateError: A file cannot be read, or exceeds a limit.
+    """
+    model = load_model(targets, progress, name=name)
+    progress(f"applying {len(rules)} rules")
+    return review_model(model, rules=rules, today=today)
+
+
+def review_model(model: ReviewModel, *, rules: Sequence[Rule] = RULES, today: datetime.date | None = None) -> Review:
+    """Applies rules to a model. Findings are sorted by severity, then in the order of the rules and the templates."""
+    order = {rule.id: index for index, rule in enumerate(rules)}
+    findings = with_acceptances(model, (finding for rule in rules for finding in _findings(model, rule)))
+    unique = {finding.key: finding for finding in findings}.values()
+    return Review(
+        model=model,
+        findings=tuple(sorted(unique, key=lambda one: (-one.severity, order[one.rule_id], one.resource))),
+        rules=tuple(rules),
+        date=today or datetime.datetime.now(datetime.UTC).date(),
+    )
+
+
+def _findings(model: ReviewModel, rule: Rule) -> Iterator[Finding]:
+    for one in rule.check(model):
+        yield Finding(
+            rule_id=rule.id,
+            severity=one.severity or rule.severity,
+            resource=one.location.address,
+            location=model.located(one.location),
+            message=one.message,
+            evidence=one.evidence,
+            remedy=rule.remedy,
+            acceptance=one.acceptance,
+        )

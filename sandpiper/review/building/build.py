@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sandpiper.plan.resource_types import INTERPRETER
 from sandpiper.review.building.documents import DocumentReader
 from sandpiper.review.building.identities import IdentityCollector
+from sandpiper.review.building.macros import find_macros
 from sandpiper.review.building.resource_policies import collect_resource_policies
 from sandpiper.review.building.resources import resolve_resources
 from sandpiper.review.building.types import NODE_KINDS, PROGRAM_ROLES
@@ -72,6 +73,8 @@ def build_model(name: str, sources: Sequence[TemplateSource]) -> ReviewModel:
             identities, resource_policies, graph, tuple(unresolved_values(resources, policies, templates.reasons))
         ),
         labels=labels,
+        documents={one.name: one.document for one in sources},
+        macros=tuple(macro for source in sources for macro in find_macros(source)),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from sandpiper.review.reading.document import parse_document, read_document, read_limited
@@ -19,29 +20,27 @@ from sandpiper.review.reading.values import as_list, as_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
 MANIFEST = "manifest.json"
 _TARGET = re.compile(r"aws://([^/]+)/(.+)")
 _STACK, _STAGE = "aws:cloudformation:stack", "cdk:cloud-assembly"
 _NESTED = "AWS::CloudFormation::Stack"
-_PLUGIN = "Sandpiper::"
-"""Prefix of acknowledgements of rules of this review; those of other tools are ignored."""
 _REMEDY = "create the cloud assembly again with `cdk synth`"
 MAX_STAGES = 5
 
 
-def read_assembly(directory: Path, progress: Callable[[str], None]) -> list[TemplateSource]:
+def read_assembly(directory: Path, progress: Callable[[str], None], shown: str) -> list[TemplateSource]:
     """Reads the templates of a cloud assembly.
 
     Args:
         directory: The folder with `manifest.json`.
         progress: Called with the name of each template before it is read.
+        shown: The folder in locations; empty for paths that are relative to the assembly.
 
     Raises:
         TemplateError: The folder is not a cloud assembly, a template cannot be read, or a limit is exceeded.
     """
-    reader = _AssemblyReader(directory, progress)
+    reader = _AssemblyReader(directory, progress, shown)
     return list(reader.read(directory, 0))
 
 
@@ -49,6 +48,7 @@ def read_assembly(directory: Path, progress: Callable[[str], None]) -> list[Temp
 class _AssemblyReader:
     root: Path
     progress: Callable[[str], None]
+    shown: str
     templates: int = 0
     size: int = 0
 
@@ -140,11 +140,7 @@ class _AssemblyReader:
                 if entry.get("type") == "aws:cdk:logicalId":
                     constructs[str(data)] = path.removeprefix("/")
                 elif entry.get("type") == "aws:cdk:acknowledged-rules":
-                    rules[path.removeprefix("/")] |= {
-                        key.removeprefix(_PLUGIN): str(reason)
-                        for key, reason in as_mapping(data).items()
-                        if key.startswith(_PLUGIN)
-                    }
+                    rules[path.removeprefix("/")] |= {key: str(reason) for key, reason in as_mapping(data).items()}
         return constructs, {key: found for key, path in constructs.items() if (found := _inherited(rules, path))}
 
     def _json(self, file: Path) -> dict[str, Any]:
@@ -163,7 +159,8 @@ class _AssemblyReader:
         return path
 
     def _name(self, file: Path) -> str:
-        return str(file)
+        inside = file.relative_to(self.root)
+        return str(Path(self.shown) / inside) if self.shown else str(inside)
 
 
 def _inherited(rules: Mapping[str, dict[str, str]], path: str) -> dict[str, str]:
@@ -180,15 +177,19 @@ def is_assembly(path: Path) -> bool:
     return path.is_dir() and (path / MANIFEST).exists()
 
 
-def read_template(path: Path) -> TemplateSource:
+def read_template(path: Path, shown: str) -> TemplateSource:
     """Reads a single template, which is bound to no account.
+
+    Args:
+        path: The file.
+        shown: The name of the file in locations.
 
     Raises:
         TemplateError: The file cannot be read, or is not a template.
     """
-    document = read_document(path, str(path))
+    document = read_document(path, shown)
     source = TemplateSource(path.name.split(".")[0] or path.name, document)
     if not source.resources:
         remedy = "name a CloudFormation template (JSON or YAML) or a cloud assembly"
-        raise TemplateError(str(path), "is not a CloudFormation template: it has no Resources", remedy)
+        raise TemplateError(shown, "is not a CloudFormation template: it has no Resources", remedy)
     return source

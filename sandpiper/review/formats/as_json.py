@@ -1,0 +1,91 @@
+"""Writes a review as JSON, for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sandpiper.review.findings import Acceptance, Finding
+    from sandpiper.review.model import Review
+    from sandpiper_policy.model.location import Location
+
+VERSION = 1
+
+
+def to_json(review: Review) -> str:
+    """Returns the review as JSON: date, templates, counts, findings, values that could not be resolved, and rules."""
+    model = review.model
+    content: dict[str, Any] = {
+        "version": VERSION,
+        "name": model.name,
+        "date": review.date.isoformat(),
+        "templates": [
+            {
+                "name": one.name,
+                "file": one.file,
+                "account": one.account,
+                "region": one.region,
+                "sha256": one.sha256,
+            }
+            for one in model.templates
+        ],
+        "counts": counts(review),
+        "findings": [_finding(review, one) for one in review.findings],
+        "unresolved": [
+            {**_location(one.location), "expression": model.readable(one.expression), "reason": one.reason}
+            for one in model.policies.unresolved
+        ],
+        "rules": [
+            {
+                "id": one.id,
+                "group": one.group,
+                "severity": one.severity.word,
+                "title": one.title,
+                "source": one.source,
+            }
+            for one in review.rules
+        ],
+    }
+    return json.dumps(content, indent=2, ensure_ascii=True) + "\n"
+
+
+def counts(review: Review) -> dict[str, int]:
+    """Returns the number of open findings of each severity, and the number of accepted findings."""
+    found = {"high": 0, "medium": 0, "low": 0, "accepted": len(review.accepted_findings)}
+    for one in review.open_findings:
+        found[one.severity.word] += 1
+    return found
+
+
+def _finding(review: Review, finding: Finding) -> dict[str, Any]:
+    return {
+        "key": finding.key,
+        "rule": finding.rule_id,
+        "severity": finding.severity.word,
+        "resource": finding.resource,
+        **_location(finding.location),
+        "message": finding.message,
+        "evidence": list(finding.evidence),
+        "remedy": finding.remedy,
+        "accepted": finding.is_accepted(review.date),
+        "acceptance": None if finding.acceptance is None else _acceptance(finding.acceptance),
+    }
+
+
+def _location(location: Location) -> dict[str, Any]:
+    return {
+        "file": location.file,
+        "line": location.line,
+        "path": list(location.path),
+        "construct": location.construct,
+    }
+
+
+def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
+    return {
+        "reason": acceptance.reason,
+        "owner": acceptance.owner,
+        "expires": None if acceptance.expires is None else acceptance.expires.isoformat(),
+        "source": acceptance.source,
+    }

@@ -1,0 +1,69 @@
+"""Writes a review as Markdown, for pull requests and wikis.
+
+Every text of a template is escaped, because a template can be hostile: it cannot add a link, an image or HTML.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from sandpiper.review.formats.as_json import counts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sandpiper.review.findings import Finding
+    from sandpiper.review.model import Review
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&@])")
+MAX_EVIDENCE = 10
+"""Lines of evidence of one finding; JSON has all of them."""
+
+
+def to_markdown(review: Review) -> str:
+    """Returns the review as Markdown."""
+    return "\n".join(_lines(review)) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Returns a text on one line in which no character is Markdown or HTML, and none is invisible."""
+    visible = "".join(character if character.isprintable() else "�" for character in text)
+    return _SPECIAL.sub(r"\\\1", visible).replace("://", ":\u200b//")
+
+
+def _lines(review: Review) -> Iterator[str]:
+    model, number = review.model, counts(review)
+    yield f"# Review of {escaped(model.name)}"
+    yield ""
+    yield (
+        f"{number['high']} high, {number['medium']} medium, {number['low']} low, {number['accepted']} accepted; "
+        f"{review.date}, {len(review.rules)} rules."
+    )
+    yield ""
+    yield "| Template | Account | Region | SHA-256 |"
+    yield "|---|---|---|---|"
+    for one in model.templates:
+        yield f"| {escaped(one.name)} | {escaped(one.account)} | {escaped(one.region)} | {one.sha256[:16]}… |"
+    yield from _section("Findings", review, review.open_findings)
+    yield from _section("Accepted findings", review, review.accepted_findings)
+
+
+def _section(title: str, review: Review, findings: Sequence[Finding]) -> Iterator[str]:
+    yield ""
+    yield f"## {title}"
+    yield ""
+    if not findings:
+        yield "None."
+    for one in findings:
+        place = one.location.construct or one.resource or one.location.file
+        yield f"- **{one.severity.word}** `{one.rule_id}` {escaped(place)} ({escaped(str(one.location))})"
+        yield f"  {escaped(one.message)}."
+        for line in one.evidence[:MAX_EVIDENCE]:
+            yield f"  - {escaped(line)}"
+        if one.is_accepted(review.date) and one.acceptance:
+            owner = f" by {escaped(one.acceptance.owner)}" if one.acceptance.owner else ""
+            until = f" until {one.acceptance.expires}" if one.acceptance.expires else ""
+            yield f"  Accepted{owner}{until}: {escaped(one.acceptance.reason)}"
+        else:
+            yield f"  Remedy: {escaped(one.remedy)}"

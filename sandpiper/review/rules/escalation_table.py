@@ -1,0 +1,121 @@
+"""The known ways to more permissions, as a table.
+
+Sources: pathfinding.cloud, Prowler's check iam_policy_allows_privilege_escalation, the catalogue of iamprover, and
+"AWS IAM Privilege Escalation Methods" of Rhino Security Labs, in the order of their publication.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PATHFINDING = "https://pathfinding.cloud/paths/"
+CREATE_INTERPRETER = "bedrock-agentcore:CreateCodeInterpreter"
+START, INVOKE = "bedrock-agentcore:StartCodeInterpreterSession", "bedrock-agentcore:InvokeCodeInterpreter"
+PASS_ROLE = "iam:PassRole"  # noqa: S105 - the name of an action
+
+
+@dataclass(frozen=True)
+class Escalation:
+    """A combination of actions that gives an identity the permissions of another one.
+
+    Attributes:
+        name: Its name in reports.
+        actions: The actions, all of which are required.
+        service: For combinations with iam:PassRole, the service that the role is passed to; otherwise empty.
+        any_resource: Whether the combination counts only when each statement has a wildcard as its resource. A grant on
+            one named resource is an edge of the graph instead.
+    """
+
+    name: str
+    actions: tuple[str, ...]
+    service: str = ""
+    any_resource: bool = False
+
+
+PASSING = tuple(
+    Escalation(name, (PASS_ROLE, *actions.split()), f"{service}.amazonaws.com")
+    for name, service, actions in (
+        (
+            "bedrock-001: create an interpreter with a role and run code in it",
+            "bedrock-agentcore",
+            f"{CREATE_INTERPRETER} {START} {INVOKE}",
+        ),
+        ("create an agent runtime with a role", "bedrock-agentcore", "bedrock-agentcore:CreateAgentRuntime"),
+        ("create a function with a role and invoke it", "lambda", "lambda:CreateFunction lambda:InvokeFunction"),
+        (
+            "create a function with a role and an event source",
+            "lambda",
+            "lambda:CreateFunction lambda:CreateEventSourceMapping",
+        ),
+        ("create a function with a role and open it", "lambda", "lambda:CreateFunction lambda:AddPermission"),
+        (
+            "create a state machine with a role and start it",
+            "states",
+            "states:CreateStateMachine states:StartExecution",
+        ),
+        (
+            "update a state machine with another role and start it",
+            "states",
+            "states:UpdateStateMachine states:StartExecution",
+        ),
+        ("create a schedule with a role", "scheduler", "scheduler:CreateSchedule"),
+        ("create a stack with a role", "cloudformation", "cloudformation:CreateStack"),
+        ("update a stack with a role", "cloudformation", "cloudformation:UpdateStack"),
+        (
+            "execute a change set with a role",
+            "cloudformation",
+            "cloudformation:CreateChangeSet cloudformation:ExecuteChangeSet",
+        ),
+        ("start an instance with a role", "ec2", "ec2:RunInstances"),
+        ("run a container with a role", "ecs-tasks", "ecs:RegisterTaskDefinition ecs:RunTask"),
+        ("run a container as a service with a role", "ecs-tasks", "ecs:RegisterTaskDefinition ecs:CreateService"),
+        ("create a Glue development endpoint with a role", "glue", "glue:CreateDevEndpoint"),
+        ("create a Glue job with a role", "glue", "glue:CreateJob glue:StartJobRun"),
+        ("update a Glue job with a role", "glue", "glue:UpdateJob glue:StartJobRun"),
+        ("create a build with a role", "codebuild", "codebuild:CreateProject codebuild:StartBuild"),
+        ("create a notebook with a role", "sagemaker", "sagemaker:CreateNotebookInstance"),
+        ("create a training job with a role", "sagemaker", "sagemaker:CreateTrainingJob"),
+        ("create a processing job with a role", "sagemaker", "sagemaker:CreateProcessingJob"),
+        (
+            "create a data pipeline with a role",
+            "datapipeline",
+            "datapipeline:CreatePipeline datapipeline:PutPipelineDefinition",
+        ),
+        ("create an automation with a role", "ssm", "ssm:StartAutomationExecution"),
+        ("create an App Runner service with a role", "tasks.apprunner", "apprunner:CreateService"),
+    )
+)
+"""A service of the identity's choice runs with a role that the identity passes."""
+OWN_POLICIES = (
+    Escalation("create a new version of a policy", ("iam:CreatePolicyVersion",)),
+    Escalation("choose another version of a policy", ("iam:SetDefaultPolicyVersion",)),
+    Escalation("create an access key of a user", ("iam:CreateAccessKey",)),
+    Escalation("create a password of a user", ("iam:CreateLoginProfile",)),
+    Escalation("change the password of a user", ("iam:UpdateLoginProfile",)),
+    Escalation("attach a policy to a user", ("iam:AttachUserPolicy",)),
+    Escalation("attach a policy to a group", ("iam:AttachGroupPolicy",)),
+    Escalation("attach a policy to a role", ("iam:AttachRolePolicy",)),
+    Escalation("write a policy of a user", ("iam:PutUserPolicy",)),
+    Escalation("write a policy of a group", ("iam:PutGroupPolicy",)),
+    Escalation("write a policy of a role", ("iam:PutRolePolicy",)),
+    Escalation("add a user to a group", ("iam:AddUserToGroup",)),
+    Escalation("change whom a role trusts", ("iam:UpdateAssumeRolePolicy",)),
+    Escalation("remove the boundary of a role", ("iam:DeleteRolePermissionsBoundary",)),
+    Escalation("remove the boundary of a user", ("iam:DeleteUserPermissionsBoundary",)),
+)
+"""An identity changes what it or another identity may do. Each is a finding on any resource."""
+CODE = (
+    Escalation("replace the code of any function", ("lambda:UpdateFunctionCode",), any_resource=True),
+    Escalation("add a layer to any function", ("lambda:UpdateFunctionConfiguration",), any_resource=True),
+    Escalation("replace any state machine", ("states:UpdateStateMachine",), any_resource=True),
+    Escalation("run commands on any instance", ("ssm:SendCommand",), any_resource=True),
+    Escalation("open a shell on any instance", ("ssm:StartSession",), any_resource=True),
+    Escalation("update any stack", ("cloudformation:UpdateStack",), any_resource=True),
+    Escalation("replace any build", ("codebuild:UpdateProject", "codebuild:StartBuild"), any_resource=True),
+    Escalation("assume any role that trusts the account", ("sts:AssumeRole",), any_resource=True),
+    Escalation("replace the policy of any key", ("kms:PutKeyPolicy",), any_resource=True),
+    Escalation("give away any key", ("kms:CreateGrant",), any_resource=True),
+    Escalation("replace the policy of any bucket", ("s3:PutBucketPolicy",), any_resource=True),
+)
+"""An identity changes a program or a policy of its choice."""
+ALL_ACTIONS = tuple(dict.fromkeys(action for one in (*PASSING, *OWN_POLICIES, *CODE) for action in one.actions))

@@ -1,0 +1,59 @@
+"""Finds what a command reviews: the names of environments, environment files, cloud assemblies and templates."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sandpiper.deployment import environment_file
+from sandpiper.environment import load
+from sandpiper.environment.options import ENVIRONMENT_NAME, is_match
+from sandpiper.plan.assembly import synthesized
+from sandpiper.review.reading.assembly import MANIFEST, is_assembly
+from sandpiper.review.reading.document import read_document
+from sandpiper.review.reading.errors import TemplateError
+from sandpiper.review.review import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+_REMEDY = "name an environment, a cloud assembly or a CloudFormation template"
+
+
+@contextmanager
+def reviewable(target: str, progress: Callable[[str], None]) -> Generator[Target]:
+    """Yields the cloud assembly or the template of a target. An environment is synthesized, which needs no network.
+
+    Args:
+        target: The name or the file of an environment, the folder of a cloud assembly, or a template.
+        progress: Called with a line about each step.
+
+    Raises:
+        CliError: The target does not exist, or cannot be synthesized.
+    """
+    path = Path(target)
+    if is_assembly(path):
+        yield Target(path, target)
+    elif path.is_dir():
+        raise TemplateError(target, f"is not a cloud assembly: it has no {MANIFEST}", _REMEDY)
+    elif is_match(ENVIRONMENT_NAME, target) and not path.exists():
+        with _synthesized(environment_file(target), progress) as folder:
+            yield Target(folder, "")
+    elif path.suffix == ".yaml" and path.exists() and _is_environment(path):
+        with _synthesized(path, progress) as folder:
+            yield Target(folder, "")
+    else:
+        yield Target(path, target)
+
+
+@contextmanager
+def _synthesized(file: Path, progress: Callable[[str], None]) -> Generator[Path]:
+    load(file)  # reports the issues of the file before the CDK CLI starts
+    with synthesized(file.resolve(), progress) as folder:
+        yield folder
+
+
+def _is_environment(path: Path) -> bool:
+    content = read_document(path, str(path)).content
+    return "Resources" not in content and "name" in content
