@@ -10,46 +10,28 @@ from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 from aws_cdk import aws_budgets as budgets
-from aws_cdk import aws_cloudwatch as cloudwatch
+from constructs import Construct
 
-from sandpiper.names import FLEET, NETWORK, stack_name
+from sandpiper.names import FLEET, stack_name
 from sandpiper_constructs.alarm_table import AlarmStack, alarm_row
 from sandpiper_constructs.alarms import Alarms, AlarmSpec, Thresholds
-from sandpiper_constructs.dashboard import DASHBOARD_WIDTH
+from sandpiper_constructs.dashboard_body import create_dashboard
 from sandpiper_constructs.metrics import (
     account_throttles_metric,
     lambda_throttles_metric,
     live_sessions_metric,
-    run_metric,
     vcpu_hours_metric,
 )
 from sandpiper_contract.aws import ENVIRONMENT_TAG
-from sandpiper_contract.metrics import Metric
 from sandpiper_contract.prices import Prices
-from stacks.network import BLOCKED_NAMES
+from stacks.fleet_dashboard import fleet_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aws_cdk.interfaces.aws_cloudwatch import IAlarmRef
-    from constructs import Construct
-
     from sandpiper.environment import Environment
     from sandpiper.environment.model import Budget
     from sandpiper_constructs.metrics import MetricData, MetricQuery
-
-TENANT_GRAPHS = {
-    "Runs": Metric.RUNS,
-    "Runs without a result": Metric.ERRORS,
-    "Throttled calls": Metric.THROTTLED,
-    "Sessions that could not be stopped": Metric.SESSIONS_NOT_STOPPED,
-}
-"""Metrics by the title of their graph. A graph has one line for each tenant, so that the number of widgets is fixed.
-
-CloudWatch draws at most 500 lines in a graph and 2,500 on a dashboard. Live sessions are not included, because
-AgentCore publishes them for the account only.
-https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html
-"""
 
 VCPU_HOURS_PERIODS = 3
 """AgentCore publishes the vCPU hours up to an hour late, after the period that they belong to."""
@@ -73,37 +55,10 @@ class FleetStack(cdk.Stack):
             description=f"Sandpiper {environment.name}: monitoring of all tenants",
             termination_protection=environment.termination_protection,
         )
-        live_sessions = environment.quotas.live_sessions
         specs = list(_alarm_specs(environment))
         alarms = Alarms(self, "Alarms", name_prefix=name, specs=specs, topic_arn=environment.alarm_topic_arn)
-        shown: list[IAlarmRef] = [*alarms.alarms]
-        if environment.network is not None:
-            shown.append(cloudwatch.Alarm.from_alarm_arn(self, "BlockedNames", _network_alarm_arn(self, environment)))
-        services = {tenant: stack_name(environment.name, tenant) for tenant in environment.all_tenants}
-        cloudwatch.Dashboard(
-            self,
-            "Dashboard",
-            dashboard_name=name,
-            widgets=[
-                [cloudwatch.AlarmStatusWidget(title=f"Alarms: {name}", alarms=shown, width=DASHBOARD_WIDTH)],
-                [
-                    cloudwatch.GraphWidget(
-                        title="Live sessions in the account",
-                        left=[live_sessions_metric().as_metric()],
-                        left_annotations=[cloudwatch.HorizontalAnnotation(value=live_sessions, label="quota")],
-                        width=DASHBOARD_WIDTH,
-                    )
-                ],
-                [
-                    cloudwatch.GraphWidget(
-                        title=title,
-                        left=[run_metric(service, metric, tenant) for tenant, service in services.items()],
-                        width=DASHBOARD_WIDTH // 2,
-                    )
-                    for title, metric in TENANT_GRAPHS.items()
-                ],
-            ],
-        )
+        rows = fleet_rows(environment, [alarm.attr_arn for alarm in alarms.alarms])
+        create_dashboard(Construct(self, "Dashboard"), name, rows)
         if environment.budget is not None:
             _budget(self, environment.name, environment.budget)
 
@@ -139,12 +94,6 @@ def _spec(
 ) -> AlarmSpec:
     description = alarm_row(AlarmStack.FLEET, name).description(detail)
     return AlarmSpec(name=name, metric=metric, threshold=threshold, description=description, periods=periods)
-
-
-def _network_alarm_arn(stack: FleetStack, environment: Environment) -> str:
-    """Returns the ARN of the alarm in the network's stack, by name, so that neither stack depends on the other."""
-    name = f"{stack_name(environment.name, NETWORK)}-{BLOCKED_NAMES}"
-    return f"arn:{stack.partition}:cloudwatch:{stack.region}:{stack.account}:alarm:{name}"
 
 
 def _budget(stack: FleetStack, name: str, budget: Budget) -> None:

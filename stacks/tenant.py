@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
+from constructs import Construct
 
 from sandpiper.environment import PublicInterpreter, SessionLimits, VpcInterpreter
 from sandpiper.environment.batch_limits import max_batch_concurrency, seconds_between_calls
@@ -18,6 +19,7 @@ from sandpiper_constructs.bucket_folder import BucketFolder
 from sandpiper_constructs.caller_access import CallerAccess
 from sandpiper_constructs.dashboard import TenantDashboard
 from sandpiper_constructs.interpreter import CodeInterpreter
+from sandpiper_constructs.log_queries import save_queries
 from sandpiper_constructs.network_access import SANDBOX, PublicAccess, VpcAccess
 from sandpiper_constructs.run_batch_workflow import RunBatchWorkflow
 from sandpiper_constructs.run_code_express_workflow import RunCodeExpressWorkflow
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from aws_cdk import aws_kms as kms
-    from constructs import Construct
 
     from sandpiper.environment import Environment, Interpreter, Tenant
     from sandpiper.environment.interpreter import S3Access
@@ -143,20 +144,22 @@ class TenantStack(cdk.Stack):
             "Dashboard",
             name=full_name,
             service=full_name,
-            workflow=workflows[RUN_CODE],
-            other_workflows=others,
+            session_function=session_function,
+            workflows=workflows,
             interpreters=interpreters,
-            alarms=alarms.alarms,
+            alarm_arns=[alarm.attr_arn for alarm in alarms.alarms],
+            notes=_dashboard_notes(environment.name, name),
         )
+        save_queries(Construct(self, "Queries"), full_name, session_function.log_group_name)
         outputs = {
             **{
-                f"{_pascal_case(name)}StateMachineArn": workflow.state_machine.state_machine_arn
+                f"{_pascal_case(name)}StateMachineArn": workflow.state_machine_arn
                 for name, workflow in workflows.items()
             },
             "DataBucketName": folder.bucket.bucket_name,
             "DataPrefix": folder.path,
             "Interpreters": interpreter_ids(interpreters),
-            "SessionFunctionName": session_function.function.function_name,
+            "SessionFunctionName": session_function.function_name,
             "DashboardName": dashboard.dashboard_name,
             **self._caller_roles(tenant, interpreters, stopper),
             **self._workflow_roles(tenant, workflows, folder, key),
@@ -282,6 +285,17 @@ def _workflow_constructs(environment: Environment, folder: BucketFolder) -> dict
             RunSessionWorkflow, topic_arn=environment.approval_topic_arn or environment.alarm_topic_arn
         ),
     }
+
+
+def _dashboard_notes(environment: str, tenant: str) -> str:
+    """Returns the text at the top of the dashboard: the commands for a closer look."""
+    options = f"-e {environment} --tenant {tenant}"
+    return (
+        f"# Tenant {tenant} of {environment}\n"
+        f"Next: `sandpiper runs list {options} --status failed`, then `sandpiper runs show ARN {options}` with an ARN "
+        f"of the list. `sandpiper alarms -e {environment}` names the runbook of each alarm (docs/runbooks).\n"
+        f"Saved queries of CloudWatch Logs Insights are in the folder `{stack_name(environment, tenant)}`."
+    )
 
 
 def _pascal_case(key: str) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sandpiper_constructs.execution_role import ExecutionRole
     from sandpiper_constructs.interpreter import CodeInterpreter
     from sandpiper_constructs.interpreter_access import CodeInterpreterBase
+    from sandpiper_constructs.interpreter_dashboard import InterpreterDashboard
     from sandpiper_constructs.metrics import Operation, OperationMetric, Usage
     from sandpiper_constructs.network_access import SANDBOX, PublicAccess, VpcAccess
     from sandpiper_constructs.operation_task import OperationTask
@@ -42,6 +43,7 @@ _NAMES_BY_MODULE = {
     "execution_role": ("ExecutionRole",),
     "interpreter": ("CodeInterpreter",),
     "interpreter_access": ("CodeInterpreterBase",),
+    "interpreter_dashboard": ("InterpreterDashboard",),
     "metrics": ("Operation", "OperationMetric", "Usage"),
     "network_access": ("SANDBOX", "PublicAccess", "VpcAccess"),
     "operation_task": ("OperationTask",),
@@ -68,6 +70,7 @@ __all__ = [
     "CodeInterpreterBase",
     "DataBucket",
     "ExecutionRole",
+    "InterpreterDashboard",
     "Operation",
     "OperationMetric",
     "OperationTask",

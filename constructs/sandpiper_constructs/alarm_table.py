@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 
 class AlarmStack(StrEnum):
@@ -174,3 +178,30 @@ def alarm_row(stack: AlarmStack, name: str) -> AlarmRow:
     """Returns the alarm of a stack with this name."""
     (row,) = (each for each in ROWS if (each.stack, each.name) == (stack, name))
     return row
+
+
+WORKFLOW_ALARMS = ("errors", "timed-out", "aborted")
+"""The alarms of a tenant of which each workflow has its own."""
+STANDARD_WORKFLOW_ALARMS = ("aborted",)
+"""Those that an Express workflow does not have."""
+
+
+def workflow_alarms(*, is_express: bool) -> tuple[str, ...]:
+    """Returns the names of the alarms of a workflow, without the name of the workflow."""
+    return tuple(name for name in WORKFLOW_ALARMS if not (is_express and name in STANDARD_WORKFLOW_ALARMS))
+
+
+def tenant_alarm_names(other_workflows: Mapping[str, bool]) -> Iterator[str]:
+    """Yields the names of the alarms of a tenant, so that another stack can refer to them.
+
+    Args:
+        other_workflows: the workflows whose alarms have their name as a suffix, and whether each is an Express
+            workflow.
+
+    Example:
+        >>> list(tenant_alarm_names({"run-code-express": True}))[-2:]
+        ['errors-run-code-express', 'timed-out-run-code-express']
+    """
+    yield from (row.name for row in ROWS if row.stack == AlarmStack.TENANT)
+    for name, is_express in other_workflows.items():
+        yield from (f"{alarm}-{name}" for alarm in workflow_alarms(is_express=is_express))

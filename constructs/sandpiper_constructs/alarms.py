@@ -21,6 +21,7 @@ from sandpiper_constructs.metrics import (
     run_count_metric,
 )
 from sandpiper_constructs.nag_suppressions import ALARM_ACTION, EVENT_QUEUE, accept
+from sandpiper_contract import metric_table as table
 from sandpiper_contract.errors import AUTHOR_FAULTS
 from sandpiper_contract.metrics import Metric
 
@@ -165,14 +166,15 @@ def _metric(metric: MetricData | MetricQuery) -> _MetricProperties:
             id=_QUERY_ID, expression=metric.expression, period=metric.period_minutes * 60, return_data=True
         )
         return {"metrics": [query]}
+    row = metric.row
     dimensions = [
-        cloudwatch.CfnAlarm.DimensionProperty(name=name, value=value) for name, value in metric.dimensions.items()
+        cloudwatch.CfnAlarm.DimensionProperty(name=name, value=metric.dimensions[name]) for name in row.dimensions
     ]
     properties: _MetricProperties = {
-        "namespace": metric.namespace,
-        "metric_name": metric.name,
-        "statistic": metric.statistic,
-        "period": metric.period_minutes * 60,
+        "namespace": row.namespace,
+        "metric_name": row.name,
+        "statistic": row.statistic,
+        "period": row.period_minutes * 60,
     }
     return properties | {"dimensions": dimensions} if dimensions else properties
 
@@ -234,14 +236,14 @@ def _workflow_specs(
     Step Functions sends no events of Express executions, so that all their failures are counted. They cannot
     be stopped.
     """
-    arn = workflow.state_machine.state_machine_arn
-    timed_out = _spec("timed-out", execution_metric(arn, "ExecutionsTimedOut"), limits.timed_out, name)
+    arn = workflow.state_machine_arn
+    timed_out = _spec("timed-out", execution_metric(arn, table.EXECUTIONS_TIMED_OUT), limits.timed_out, name)
     if workflow.is_express:
-        return [_spec("errors", execution_metric(arn, "ExecutionsFailed"), limits.errors, name), timed_out]
+        return [_spec("errors", execution_metric(arn, table.EXECUTIONS_FAILED), limits.errors, name), timed_out]
     return [
         _spec("errors", matched_events_metric(_platform_failures(scope, rule_id, arn)), limits.errors, name),
         timed_out,
-        _spec("aborted", execution_metric(arn, "ExecutionsAborted"), limits.aborted, name),
+        _spec("aborted", execution_metric(arn, table.EXECUTIONS_ABORTED), limits.aborted, name),
     ]
 
 

@@ -1,54 +1,67 @@
-"""A tenant's dashboard: its widgets and their order."""
+"""A tenant's dashboard: what runs, what fails, how long it takes, what is left running, and what it costs."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import Stack
 from constructs import Construct
 
-from sandpiper_constructs.metrics import (
-    Operation,
-    OperationMetric,
-    Usage,
-    execution_metric,
-    failed_runs_by_error,
-    run_metric,
+from sandpiper_constructs.dashboard_body import Row, Widget, create_dashboard
+from sandpiper_constructs.dashboard_widgets import (
+    Line,
+    alarm_rows,
+    graph,
+    heading,
+    log_table,
+    numbers,
+    percentiles,
+    text,
 )
+from sandpiper_constructs.interpreter_dashboard import interpreter_rows
+from sandpiper_constructs.log_queries import FAILURES_BY_CAUSE, MAX_MEMORY, SLOWEST_RUNS
+from sandpiper_constructs.metrics import execution_metric, function_metric, run_count_metric, search_expression
+from sandpiper_contract import metric_table as table
 from sandpiper_contract.metrics import Metric
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from aws_cdk.interfaces.aws_cloudwatch import IAlarmRef
-
     from sandpiper_constructs.interpreter_access import CodeInterpreterBase
+    from sandpiper_constructs.session_function import SessionFunction
     from sandpiper_constructs.session_workflow import SessionWorkflow
 
-DASHBOARD_WIDTH = 24
-"""Width of a dashboard in CloudWatch's grid units."""
 EXECUTIONS = {
-    "ExecutionsStarted": "started",
-    "ExecutionsSucceeded": "succeeded",
-    "ExecutionsFailed": "failed",
-    "ExecutionsTimedOut": "timed out",
-    "ExecutionsAborted": "stopped",
+    table.EXECUTIONS_STARTED: "started",
+    table.EXECUTIONS_SUCCEEDED: "succeeded",
+    table.EXECUTIONS_FAILED: "failed",
+    table.EXECUTIONS_TIMED_OUT: "timed out",
+    table.EXECUTIONS_ABORTED: "stopped",
 }
-OPERATIONS = {Operation.START: "start", Operation.INVOKE: "invoke", Operation.STOP: "stop"}
-OPERATION_GRAPHS = {
-    "Calls": (OperationMetric.INVOCATIONS,),
-    "Latency p90 (ms)": (OperationMetric.LATENCY,),
-    "Throttled and failed calls": (
-        OperationMetric.THROTTLES,
-        OperationMetric.USER_ERRORS,
-        OperationMetric.SYSTEM_ERRORS,
-    ),
+TOTALS = {
+    Metric.RUNS: "operations",
+    Metric.ERRORS: "without a result",
+    Metric.PROGRAMS_FAILED: "programs with exit code not 0",
+    Metric.THROTTLED: "throttled",
+    Metric.SESSIONS_NOT_STOPPED: "sessions leaked",
+    Metric.DUPLICATE_EXECUTIONS: "code run twice (always 0)",
+    Metric.ESTIMATED_USD: "estimated cost in USD",
 }
-USAGE_GRAPHS = {"vCPU hours": Usage.CPU, "Memory (GB hours)": Usage.MEMORY}
+SESSIONS = {
+    Metric.SESSIONS_STARTED: "started",
+    Metric.SESSIONS_ENDED: "stopped",
+    Metric.SESSIONS_STOPPED: "left by failed or stopped executions",
+    Metric.SESSIONS_SWEPT: "found by the sweep only",
+    Metric.SESSIONS_NOT_STOPPED: "leaked",
+}
+FILES = {Metric.FILES_KEPT: "returned", Metric.FILES_SKIPPED: "skipped"}
+CALLS_PER_OPERATION = "IF(operations > 0, calls / operations)"
+HOUR_SECONDS = 3_600
 
 
 class TenantDashboard(Construct):
-    """Creates a dashboard with a tenant's alarms, runs, AgentCore calls by interpreter, and billed usage.
+    """Creates a dashboard of a tenant, with a section for each interpreter.
 
     Example:
         ```python
@@ -57,9 +70,10 @@ class TenantDashboard(Construct):
             "Dashboard",
             name="claims",
             service="claims",
-            workflow=workflow,
+            session_function=function,
+            workflows={"run-code": workflow},
             interpreters={"python": interpreter},
-            alarms=alarms.alarms,
+            alarm_arns=[alarm.attr_arn for alarm in alarms.alarms],
         )
         ```
 
@@ -74,10 +88,11 @@ class TenantDashboard(Construct):
         *,
         name: str,
         service: str,
-        workflow: SessionWorkflow,
+        session_function: SessionFunction,
+        workflows: Mapping[str, SessionWorkflow],
         interpreters: Mapping[str, CodeInterpreterBase],
-        other_workflows: Mapping[str, SessionWorkflow] | None = None,
-        alarms: Sequence[IAlarmRef],
+        alarm_arns: Sequence[str],
+        notes: str = "",
     ) -> None:
         """Creates the dashboard.
 
@@ -86,73 +101,138 @@ class TenantDashboard(Construct):
             id: construct id, unique in its scope.
             name: the dashboard's name, unique in the account.
             service: the `service` of the session function.
-            workflow: the workflow whose executions are shown.
-            interpreters: interpreters by key. The key is in the title of each graph.
-            other_workflows: further workflows by name, whose executions are shown. Default: none.
-            alarms: alarms whose state is shown.
+            session_function: the session function.
+            workflows: the workflows by name, whose executions are shown.
+            interpreters: interpreters by key. The key is the heading of the interpreter's section.
+            alarm_arns: alarms whose state is shown.
+            notes: Markdown at the top, such as the commands for a closer look. Default: none.
+
+        Raises:
+            ValueError: the dashboard exceeds a limit of CloudWatch.
         """
         super().__init__(scope, id)
         self.dashboard_name = name
-        cloudwatch.Dashboard(
-            self,
-            "Resource",
-            dashboard_name=name,
-            widgets=[
-                [cloudwatch.AlarmStatusWidget(title=f"Alarms: {service}", alarms=list(alarms), width=DASHBOARD_WIDTH)],
-                _run_graphs(service, workflow),
-                *([_other_graphs(other_workflows)] if other_workflows else []),
-                *(_interpreter_graphs(key, interpreter) for key, interpreter in interpreters.items()),
-                _usage_graphs(interpreters),
-            ],
+        view = _TenantView(service=service, region=Stack.of(self).region, function=session_function)
+        rows: list[Row] = [
+            *([text(notes)] if notes else []),
+            *alarm_rows(f"Alarms of {service}: red needs action", alarm_arns),
+            *view.runs(workflows),
+            *view.failures(),
+            *view.durations(workflows),
+            *view.sessions_and_cost(),
+            *view.function_rows(),
+        ]
+        for key, interpreter in interpreters.items():
+            rows += interpreter_rows(f"Interpreter {key} ({interpreter.network})", interpreter, view.region)
+        create_dashboard(self, name, rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _TenantView:
+    """The sections of a tenant's dashboard, in the order of the questions of a user."""
+
+    service: str
+    region: str
+    function: SessionFunction
+
+    def runs(self, workflows: Mapping[str, SessionWorkflow]) -> list[Row]:
+        """What runs: totals, and the executions of each workflow."""
+        graphs = [
+            graph(
+                f"Executions of {name} (count in 5 minutes)",
+                [
+                    Line(metric=execution_metric(each.state_machine_arn, row), label=label)
+                    for row, label in EXECUTIONS.items()
+                ],
+                region=self.region,
+                width=8,
+                unit="executions",
+            )
+            for name, each in workflows.items()
+        ]
+        totals = numbers("Totals in the selected time range", self._own(TOTALS), region=self.region, width=24)
+        return [
+            heading("What runs"),
+            (totals,),
+            *(tuple(graphs[start : start + 3]) for start in range(0, len(graphs), 3)),
+        ]
+
+    def failures(self) -> list[Row]:
+        """What fails: errors by name, skipped files by reason, and causes from the log."""
+        by_error = Line(metric=search_expression(table.FAILED_RUNS_BY_ERROR, self.service), label="")
+        by_reason = Line(metric=search_expression(table.FILES_SKIPPED_BY_REASON, self.service), label="")
+        widgets = (
+            self._graph("Failed runs by error (count in 5 minutes)", [by_error], "operations"),
+            self._graph("Skipped files by reason (count in 5 minutes)", [by_reason], "files"),
+            self._log("Failures by cause (selected time range)", FAILURES_BY_CAUSE.line),
         )
+        return [heading("What fails"), widgets]
 
+    def durations(self, workflows: Mapping[str, SessionWorkflow]) -> list[Row]:
+        """How long it takes: the first workflow, the session function, and the slowest runs from the log."""
+        name, workflow = next(iter(workflows.items()))
+        time = execution_metric(workflow.state_machine_arn, table.EXECUTION_TIME)
+        function = function_metric(self.function.function_name, table.FUNCTION_DURATION)
+        widgets = (
+            self._graph(f"Time of executions of {name} (ms)", percentiles(time), "ms"),
+            self._graph("Time of operations in the session function (ms)", percentiles(function), "ms"),
+            self._log("Slowest runs (selected time range, ms)", SLOWEST_RUNS.line),
+        )
+        return [heading("How long it takes"), widgets]
 
-def _row(graphs: Mapping[str, Sequence[cloudwatch.IMetric]]) -> list[cloudwatch.IWidget]:
-    """Returns graphs of equal width that fill one row."""
-    width = DASHBOARD_WIDTH // len(graphs)
-    return [cloudwatch.GraphWidget(title=title, left=list(lines), width=width) for title, lines in graphs.items()]
+    def sessions_and_cost(self) -> list[Row]:
+        """What is left running, and what it costs."""
+        calls = [
+            Line(metric=run_count_metric(self.service, Metric.CALLS), id="calls", is_visible=False),
+            Line(metric=run_count_metric(self.service, Metric.RUNS), id="operations", is_visible=False),
+            Line(metric=CALLS_PER_OPERATION, label="AgentCore calls of an operation"),
+        ]
+        usd, seconds = (run_count_metric(self.service, each) for each in (Metric.ESTIMATED_USD, Metric.SESSION_SECONDS))
+        cost = [Line(metric=usd, label="USD", period_seconds=HOUR_SECONDS)]
+        live = [Line(metric=seconds, label="session seconds", period_seconds=HOUR_SECONDS)]
+        received = Line(metric=run_count_metric(self.service, Metric.BYTES_KEPT), label="bytes", is_on_the_right=True)
+        return [
+            heading("What is left running, and what it costs"),
+            (
+                self._graph("Sessions: started and stopped (count in 5 minutes)", self._own(SESSIONS), "sessions"),
+                self._graph("Estimated cost at list prices (USD an hour)", cost, "USD"),
+                self._graph("Time of sessions (seconds an hour)", live, "seconds"),
+            ),
+            (
+                self._graph("AgentCore calls of an operation (average)", calls, "calls"),
+                self._graph(
+                    "Files (count) and their size (bytes)", [*self._own(FILES), received], "files", right_unit="bytes"
+                ),
+                self._log("Memory of the session function (MB)", MAX_MEMORY.line),
+            ),
+        ]
 
+    def function_rows(self) -> list[Row]:
+        """The session function: concurrency, errors and throttles."""
+        name = self.function.function_name
+        concurrency = Line(metric=function_metric(name, table.FUNCTION_CONCURRENCY), label="at the same time")
+        faults = [
+            Line(metric=function_metric(name, row), label=label)
+            for row, label in (
+                (table.FUNCTION_INVOCATIONS, "invocations"),
+                (table.FUNCTION_ERRORS, "with an error"),
+                (table.FUNCTION_THROTTLES, "throttled by Lambda"),
+            )
+        ]
+        widgets = (
+            self._graph("Concurrent invocations (maximum in 5 minutes)", [concurrency], "invocations", width=12),
+            self._graph("Invocations (count in 5 minutes)", faults, "invocations", width=12),
+        )
+        return [heading("Session function (Lambda)"), widgets]
 
-def _run_graphs(service: str, workflow: SessionWorkflow) -> list[cloudwatch.IWidget]:
-    duration = execution_metric(workflow.state_machine.state_machine_arn, "ExecutionTime", "Average")
-    return _row(
-        {
-            "Workflow executions": _execution_lines(workflow),
-            "Execution time (ms)": [duration.as_metric("average")],
-            "Runs": [run_metric(service, metric) for metric in Metric],
-            "Failed runs by error": [failed_runs_by_error(service)],
-        }
-    )
+    def _own(self, labels: Mapping[Metric, str]) -> list[Line]:
+        """Returns a line for each metric of the session function."""
+        return [Line(metric=run_count_metric(self.service, metric), label=label) for metric, label in labels.items()]
 
+    def _graph(
+        self, title: str, lines: Sequence[Line], unit: str, width: int = 8, right_unit: str | None = None
+    ) -> Widget:
+        return graph(title, lines, region=self.region, width=width, unit=unit, right_unit=right_unit)
 
-def _other_graphs(workflows: Mapping[str, SessionWorkflow]) -> list[cloudwatch.IWidget]:
-    return _row({f"Executions of {name}": _execution_lines(workflow) for name, workflow in workflows.items()})
-
-
-def _execution_lines(workflow: SessionWorkflow) -> list[cloudwatch.Metric]:
-    arn = workflow.state_machine.state_machine_arn
-    return [execution_metric(arn, name).as_metric(label) for name, label in EXECUTIONS.items()]
-
-
-def _interpreter_graphs(key: str, interpreter: CodeInterpreterBase) -> list[cloudwatch.IWidget]:
-    return _row(
-        {
-            f"{key} ({interpreter.network}): {title}": [
-                interpreter.metric(metric, operation=operation, label=f"{verb} {metric.value}")
-                for metric in metrics
-                for operation, verb in OPERATIONS.items()
-            ]
-            for title, metrics in OPERATION_GRAPHS.items()
-        }
-    )
-
-
-def _usage_graphs(interpreters: Mapping[str, CodeInterpreterBase]) -> list[cloudwatch.IWidget]:
-    return _row(
-        {
-            f"{title} (up to an hour late)": [
-                interpreter.metric_usage(usage, label=key) for key, interpreter in interpreters.items()
-            ]
-            for title, usage in USAGE_GRAPHS.items()
-        }
-    )
+    def _log(self, title: str, query: str) -> Widget:
+        return log_table(title, query, self.function.log_group_name, region=self.region, width=8)

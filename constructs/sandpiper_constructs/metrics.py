@@ -1,6 +1,6 @@
-"""Metrics of a tenant and of the account: namespace, dimensions, statistic and period of each.
+"""Metrics of a tenant and of the account as data: rows of the table of metrics with the values of their dimensions.
 
-Metrics of one interpreter are methods of `interpreter_access.CodeInterpreterBase`.
+Metrics of one interpreter for other constructs of the CDK are methods of `interpreter_access.CodeInterpreterBase`.
 """
 
 from __future__ import annotations
@@ -8,24 +8,24 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 
+from sandpiper_contract import metric_table as table
 from sandpiper_contract import metrics as contract
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-AGENTCORE_NAMESPACE = "AWS/Bedrock-AgentCore"
-"""https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/observability-tool-metrics.html"""
+AGENTCORE_NAMESPACE = table.AGENTCORE_NAMESPACE
 _minutes = functools.cache(Duration.minutes)
 PERIOD = _minutes(5)
 SERVICE = "AgentCore.CodeInterpreter"
 SUM, AVERAGE = cloudwatch.Stats.SUM, cloudwatch.Stats.AVERAGE
 PERCENTILE_90 = cloudwatch.Stats.percentile(90)
-"""Computed once: each call of the CDK goes to another process, and a dashboard has hundreds of metrics."""
+"""Computed once: each call of the CDK goes to another process."""
 
 
 class Operation(StrEnum):
@@ -41,49 +41,38 @@ class Operation(StrEnum):
 class OperationMetric(StrEnum):
     """Metrics that AgentCore publishes for each operation: counts, `Latency` in milliseconds, and `Duration`."""
 
-    INVOCATIONS = "Invocations"
-    THROTTLES = "Throttles"
-    SYSTEM_ERRORS = "SystemErrors"
-    USER_ERRORS = "UserErrors"
-    LATENCY = "Latency"
-    DURATION = "Duration"
+    INVOCATIONS = table.INVOCATIONS.name
+    THROTTLES = table.THROTTLES.name
+    SYSTEM_ERRORS = table.SYSTEM_ERRORS.name
+    USER_ERRORS = table.USER_ERRORS.name
+    LATENCY = table.LATENCY.name
+    DURATION = table.SESSION_DURATION.name
 
 
 class Usage(StrEnum):
     """Billed usage, which AgentCore publishes up to an hour late."""
 
-    CPU = "CPUUsed-vCPUHours"
-    MEMORY = "MemoryUsed-GBHours"
+    CPU = table.VCPU_HOURS.name
+    MEMORY = table.GB_HOURS.name
 
 
 @dataclass(frozen=True, kw_only=True)
 class MetricData:
-    """A metric as data. It costs no call to the CDK's process, unlike `cloudwatch.Metric`.
+    """A row of the table with the values of its dimensions. It costs no call to the CDK's process.
 
     Attributes:
-        namespace: the namespace.
-        name: the metric's name.
-        dimensions: the value of each dimension, which may contain tokens.
-        statistic: the statistic over one period.
-        period_minutes: the period in minutes.
+        row: the row.
+        dimensions: the value of each dimension of the row, which may contain tokens.
     """
 
-    namespace: str
-    name: str
+    row: table.MetricRow
     dimensions: Mapping[str, str]
-    statistic: str = "Sum"
-    period_minutes: int = 5
 
-    def as_metric(self, label: str | None = None) -> cloudwatch.Metric:
-        """Returns the metric for a graph. `label` is the name of its line."""
-        return cloudwatch.Metric(
-            label=label,
-            namespace=self.namespace,
-            metric_name=self.name,
-            dimensions_map=dict(self.dimensions),
-            statistic=self.statistic,
-            period=_minutes(self.period_minutes),
-        )
+    def __post_init__(self) -> None:
+        """Raises ValueError for dimensions other than those of the row."""
+        if set(self.dimensions) != set(self.row.dimensions):
+            allowed = ", ".join(self.row.dimensions) or "none"
+            raise ValueError(f"dimensions of {self.row.name} are {', '.join(self.dimensions)}; allowed: {allowed}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,95 +80,100 @@ class MetricQuery:
     """A Metrics Insights query.
 
     Attributes:
+        row: the row that the query reads, with any values of its dimensions.
         expression: the query.
         period_minutes: the period in minutes.
     """
 
+    row: table.MetricRow
     expression: str
     period_minutes: int = 5
 
 
 def live_sessions_metric() -> MetricData:
     """Returns the maximum number of live sessions in the account. AgentCore does not publish it for an interpreter."""
-    return MetricData(
-        namespace=AGENTCORE_NAMESPACE,
-        name="ActiveSessionCount",
-        dimensions={"Service": SERVICE},
-        statistic="Maximum",
-    )
+    return MetricData(row=table.ACTIVE_SESSIONS, dimensions={"Service": SERVICE})
 
 
 def vcpu_hours_metric() -> MetricData:
     """Returns the vCPU hours that all interpreters of the account used in one hour. It is up to an hour late."""
-    return MetricData(
-        namespace=AGENTCORE_NAMESPACE, name=Usage.CPU.value, dimensions={"Service": SERVICE}, period_minutes=60
-    )
+    return MetricData(row=table.ACCOUNT_VCPU_HOURS, dimensions={"Service": SERVICE})
+
+
+def gb_hours_metric() -> MetricData:
+    """Returns the GB hours of memory of all interpreters of the account in one hour. It is up to an hour late."""
+    return MetricData(row=table.ACCOUNT_GB_HOURS, dimensions={"Service": SERVICE})
 
 
 def lambda_throttles_metric() -> MetricData:
     """Returns the number of invocations of any function of the account that Lambda throttled."""
-    return MetricData(namespace="AWS/Lambda", name="Throttles", dimensions={})
+    return MetricData(row=table.ACCOUNT_FUNCTION_THROTTLES, dimensions={})
+
+
+def lambda_concurrency_metric() -> MetricData:
+    """Returns the maximum number of concurrent invocations of all functions of the account."""
+    return MetricData(row=table.ACCOUNT_FUNCTION_CONCURRENCY, dimensions={})
 
 
 def account_throttles_metric() -> MetricQuery:
     """Returns the number of throttled AgentCore calls on all interpreters."""
-    query = f'SELECT SUM(Throttles) FROM SCHEMA("{AGENTCORE_NAMESPACE}", Operation, Resource)'  # noqa: S608 - no SQL
-    return MetricQuery(expression=query)
+    return MetricQuery(row=table.THROTTLES, expression=_sum_of_all(table.THROTTLES))
+
+
+def account_calls_metric(operation: Operation) -> MetricQuery:
+    """Returns the number of calls of an operation in one minute on all interpreters."""
+    query = f"{_sum_of_all(table.INVOCATIONS)} WHERE Operation = '{operation.value}'"
+    return MetricQuery(row=table.INVOCATIONS, expression=query, period_minutes=1)
+
+
+def _sum_of_all(row: table.MetricRow) -> str:
+    schema = ", ".join((f'"{row.namespace}"', *sorted(row.dimensions)))
+    return f"SELECT SUM({row.name}) FROM SCHEMA({schema})"  # noqa: S608 - no SQL
 
 
 def matched_events_metric(rule_name: str) -> MetricData:
-    """Returns the number of events that an EventBridge rule of the default bus matched.
-
-    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
-    """
-    return MetricData(namespace="AWS/Events", name="MatchedEvents", dimensions={"RuleName": rule_name})
+    """Returns the number of events that an EventBridge rule of the default bus matched."""
+    return MetricData(row=table.PLATFORM_FAILURES, dimensions={"RuleName": rule_name})
 
 
-def execution_metric(state_machine_arn: str, name: str, statistic: str = "Sum") -> MetricData:
-    """Returns a metric of a state machine's executions.
+def execution_metric(state_machine_arn: str, row: table.MetricRow) -> MetricData:
+    """Returns a metric of a state machine's executions."""
+    return MetricData(row=row, dimensions={"StateMachineArn": state_machine_arn})
 
-    https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
 
-    Args:
-        state_machine_arn: the state machine.
-        name: a count such as `ExecutionsFailed`, or `ExecutionTime` in milliseconds.
-        statistic: the statistic over one period. Default: `Sum`.
-    """
-    dimensions = {"StateMachineArn": state_machine_arn}
-    return MetricData(namespace="AWS/States", name=name, dimensions=dimensions, statistic=statistic)
+def function_metric(function_name: str, row: table.MetricRow) -> MetricData:
+    """Returns a metric of a function."""
+    return MetricData(row=row, dimensions={"FunctionName": function_name})
+
+
+def bucket_metric(bucket_name: str, row: table.MetricRow, storage_type: str) -> MetricData:
+    """Returns a daily metric of a bucket, such as its size for the storage type `StandardStorage`."""
+    return MetricData(row=row, dimensions={"BucketName": bucket_name, "StorageType": storage_type})
+
+
+def operation_metric(interpreter_arn: str, row: table.MetricRow, operation: Operation) -> MetricData:
+    """Returns a metric of an operation on an interpreter."""
+    return MetricData(row=row, dimensions={"Resource": interpreter_arn, "Operation": operation.value})
+
+
+def usage_metric(interpreter_arn: str, row: table.MetricRow) -> MetricData:
+    """Returns the billed usage of an interpreter."""
+    return MetricData(row=row, dimensions={"Service": SERVICE, "Resource": interpreter_arn})
 
 
 def blocked_names_metric(rule_group_id: str, domain_list_id: str) -> MetricData:
-    """Returns the number of DNS queries that matched a domain list of a DNS firewall, such as the list that it blocks.
-
-    https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/monitoring-resolver-dns-firewall-with-cloudwatch.html
-    """
-    return MetricData(
-        namespace="AWS/Route53Resolver",
-        name="FirewallRuleQueryVolume",
-        dimensions={"FirewallRuleGroupId": rule_group_id, "FirewallDomainListId": domain_list_id},
-    )
+    """Returns the number of DNS queries that matched a domain list of a DNS firewall, such as its blocked names."""
+    dimensions = {"FirewallRuleGroupId": rule_group_id, "FirewallDomainListId": domain_list_id}
+    return MetricData(row=table.BLOCKED_NAMES, dimensions=dimensions)
 
 
 def run_count_metric(service: str, metric: contract.Metric) -> MetricData:
-    """Returns a count that the session function of a service publishes."""
-    return MetricData(namespace=contract.NAMESPACE, name=metric.value, dimensions={contract.SERVICE_DIMENSION: service})
+    """Returns a metric that the session function of a service publishes."""
+    return MetricData(row=table.OWN[metric], dimensions={contract.SERVICE_DIMENSION: service})
 
 
-def failed_runs_by_error(service: str) -> cloudwatch.IMetric:
-    """Returns the number of failed runs of a service, with a line for each name of an error."""
-    schema = f"{contract.NAMESPACE},{contract.SERVICE_DIMENSION},{contract.ERROR_DIMENSION}"
-    terms = f'MetricName="{contract.FAILED_RUNS}" {contract.SERVICE_DIMENSION}="{service}"'
-    expression = f"SEARCH('{{{schema}}} {terms}', 'Sum', 300)"
-    return cast("cloudwatch.IMetric", cloudwatch.MathExpression(expression=expression, using_metrics={}, label=""))
-
-
-def run_metric(service: str, metric: contract.Metric, label: str | None = None) -> cloudwatch.Metric:
-    """Returns a count that a session function publishes, for a graph.
-
-    Args:
-        service: the `service` of the session function.
-        metric: the metric's name in the contract.
-        label: name of the line in the graph. Default: the metric's name.
-    """
-    return run_count_metric(service, metric).as_metric(label)
+def search_expression(row: table.MetricRow, service: str) -> str:
+    """Returns a search with a line for each value of the second dimension of a metric of the session function."""
+    schema = ",".join((row.namespace, *row.dimensions))
+    terms = f'MetricName="{row.name}" {contract.SERVICE_DIMENSION}="{service}"'
+    return f"SEARCH('{{{schema}}} {terms}', '{row.statistic}', {row.period_minutes * 60})"

@@ -96,6 +96,8 @@ class SessionFunction(Construct):
 
     Attributes:
         function: the Lambda function.
+        function_name: its name.
+        log_group_name: the name of its log group.
         timeout_seconds: the function's timeout in seconds.
 
     Raises:
@@ -201,6 +203,8 @@ class SessionFunction(Construct):
             if batch_limits is not None:
                 interpreter.grant_list_sessions(function)  # to stop those of a batch that was stopped
         self.function = cast("lambda_.IFunction", function)
+        self.function_name = function.function_name
+        self.log_group_name = log_group.log_group_name
         accept_log(log_group, key, "The log of the session function contains no code and no data.")
         unlimited = "Without reserved_concurrency, the account's quota limits executions of the session function."
         no_key = "Without a key, Lambda encrypts the variables, which are settings and names, with a key of AWS."

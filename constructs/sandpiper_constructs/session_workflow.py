@@ -113,6 +113,7 @@ class SessionWorkflow(Construct):
 
     Attributes:
         state_machine: the state machine.
+        state_machine_arn: its ARN, without a call to the process of the CDK.
         executions_arn: the ARN pattern of its executions, without child executions of a Distributed Map.
         all_executions_arns: the ARN patterns of its executions and of their child executions.
         is_express: whether it is an Express state machine, whose executions cause no events.
@@ -194,6 +195,7 @@ class SessionWorkflow(Construct):
             logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=False),
             tracing_enabled=True,
         )
+        self.state_machine_arn = self.state_machine.state_machine_arn
         resource = cast("sfn.CfnStateMachine", self.state_machine.node.default_child)
         resource.encryption_configuration = _encryption(key)
         definition = json.loads(template_text(stack.resolve(resource.definition_string)))
@@ -204,7 +206,7 @@ class SessionWorkflow(Construct):
                 '; in JSONata item="{% $string($states.input.index) %}"'
             )
         if not express:
-            _handle_stopped_executions(self, self.state_machine.state_machine_arn, session_function, stop_handling)
+            _handle_stopped_executions(self, self.state_machine_arn, session_function, stop_handling)
 
 
 def state_machine_arn(stack: Stack, name: str) -> str:

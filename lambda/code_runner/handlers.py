@@ -21,7 +21,7 @@ from code_runner.invocation_metrics import InvocationMetrics, metrics
 from code_runner.operations import Operations
 from code_runner.tenant_config import TenantConfig
 from sandpiper_contract import settings
-from sandpiper_contract.errors import CodeFailed, RunError, ServiceFault
+from sandpiper_contract.errors import RunError, ServiceFault
 from sandpiper_contract.events import Event
 from sandpiper_contract.metrics import Metric
 from sandpiper_contract.requests import SweepSessions
@@ -70,20 +70,16 @@ def run_operation(event: dict[str, Any], context: LambdaContext) -> dict[str, ob
     counted = InvocationMetrics(CLIENTS)
     try:
         result = _perform(event, context, counted)
-    except CodeFailed as error:
-        counted.on_error(error)
-        counted.finish()
-        raise _without_traceback(error) from error
     except RunError as error:
         counted.on_error(error)
         extra = {"error": type(error).__name__, "retryable": error.retryable, **counted.finish()}
         logger.warning("run failed", extra=extra)
         raise _without_traceback(error) from error
     except Exception as error:
-        logger.exception("run failed because of a fault in the session function")
         fault = ServiceFault(f"a fault in the session function ({type(error).__name__}); the code may have run")
         counted.on_error(fault)
-        counted.finish()
+        extra = {"error": ServiceFault.__name__, "retryable": fault.retryable, **counted.finish()}
+        logger.exception("run failed because of a fault in the session function", extra=extra)
         raise _without_traceback(fault) from None
     response = result.to_json()
     counted.count(Metric.PROGRAMS_FAILED, int(response.get("exitCode", 0) != 0))

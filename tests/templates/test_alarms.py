@@ -144,7 +144,9 @@ def test_environment_without_a_network_has_no_alarm_on_names(dev: Assembly) -> N
 def test_dashboard_of_a_tenant_shows_failed_runs_by_error(rich: Assembly) -> None:
     body = rich["sandpiper-one-claims"].only("AWS::CloudWatch::Dashboard")["DashboardBody"]
     widgets = json.loads(template_text(body))["widgets"]
-    (graph,) = (each for each in widgets if each["properties"]["title"] == "Failed runs by error")
+    (graph,) = (
+        each for each in widgets if each["properties"].get("title") == "Failed runs by error (count in 5 minutes)"
+    )
     ((search,),) = graph["properties"]["metrics"]
     assert search["expression"] == (
         "SEARCH('{Sandpiper,service,error} MetricName=\"FailedRuns\" service=\"sandpiper-one-claims\"', 'Sum', 300)"

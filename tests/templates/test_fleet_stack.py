@@ -86,18 +86,41 @@ def test_every_tenant_graph_has_a_line_for_each_tenant(fleet: Template) -> None:
     assert lines == {
         title: [(metric, f"sandpiper-one-{tenant}", tenant) for tenant in ("claims", "analytics")]
         for title, metric in {
-            "Runs": "Runs",
-            "Runs without a result": "Errors",
-            "Throttled calls": "Throttled",
-            "Sessions that could not be stopped": "SessionsNotStopped",
+            "Estimated cost of each tenant in the selected time range (USD)": "EstimatedUsd",
+            "Estimated cost of each tenant (USD an hour)": "EstimatedUsd",
+            "Operations (count in 5 minutes)": "Runs",
+            "Operations without a result (count in 5 minutes)": "Errors",
+            "Throttled operations (count in 5 minutes)": "Throttled",
+            "Leaked sessions (count in 5 minutes)": "SessionsNotStopped",
         }.items()
     }
 
 
+def _graph(fleet: Template, title: str) -> dict[str, Any]:
+    (widget,) = (each for each in _widgets(fleet) if each["properties"].get("title") == title)
+    return widget["properties"]
+
+
 def test_live_sessions_graph_shows_the_quota(fleet: Template) -> None:
-    (widget,) = (each for each in _widgets(fleet) if each["properties"]["title"] == "Live sessions in the account")
-    assert widget["properties"]["annotations"]["horizontal"] == [
-        {"value": 2_500, "label": "quota", "yAxis": "left"},
+    assert _graph(fleet, "Live sessions in the account")["annotations"]["horizontal"] == [
+        {"value": 2_000, "label": "alarm"},
+        {"value": 2_500, "label": "quota"},
+    ]
+
+
+def test_use_of_each_quota_is_in_percent(fleet: Template) -> None:
+    shares = [
+        (line[-1]["label"], line[-1]["expression"])
+        for line in _graph(fleet, "Use of each quota (percent of the quota)")["metrics"]
+        if line[-1].get("visible", True)
+    ]
+    assert shares == [
+        ("live sessions", "100 * live / 2500"),
+        ("Lambda concurrency", "100 * concurrent / 1000"),
+        # 30 calls per second in the 60 seconds of the period of the query.
+        ("starts per second", "100 * starts / 1800"),
+        ("invokes per second", "100 * invokes / 1800"),
+        ("stops per second", "100 * stops / 1800"),
     ]
 
 

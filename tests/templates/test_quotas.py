@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from sandpiper.environment import Environment
+from sandpiper_constructs.dashboard_body import require_within_limits
 from stacks.fleet import FleetStack
 from stacks.storage import StorageStack
 from stacks.tenant import TenantStack
@@ -28,8 +29,6 @@ VARIABLES_BYTES = 4_096
 """https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 LIFECYCLE_RULES = 1_000
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lifecycle-mgmt.html"""
-WIDGETS, METRICS_PER_GRAPH, METRICS = 500, 500, 2_500
-"""https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html"""
 KEY_CHARACTERS = NAME_CHARACTERS = 24
 INTERPRETER_ID_CHARACTERS = 48 + 1 + 10
 ENVIRONMENT = {
@@ -167,8 +166,5 @@ def test_the_bucket_has_a_lifecycle_rule_for_every_folder_within_the_quota(large
 def test_dashboards_fit_the_quotas_of_cloudwatch(largest: Assembly) -> None:
     for template in largest.templates.values():
         for dashboard in template.resources("AWS::CloudWatch::Dashboard").values():
-            widgets = json.loads(_resolved(template, dashboard["DashboardBody"]))["widgets"]
-            metrics = [len(widget["properties"].get("metrics", ())) for widget in widgets]
-            assert len(widgets) <= WIDGETS, template.name
-            assert max(metrics) <= METRICS_PER_GRAPH, template.name
-            assert sum(metrics) <= METRICS, template.name
+            body = _resolved(template, dashboard["DashboardBody"])
+            require_within_limits(template.name, json.loads(body)["widgets"], body)
