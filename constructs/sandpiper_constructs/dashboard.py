@@ -1,4 +1,4 @@
-"""A tenant's dashboard: what runs, what fails, how long it takes, what is left running, and what it costs."""
+"""A tenant's dashboard: what runs, what fails, how long it takes, which sessions remain, and what it costs."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ class _TenantView:
         return [heading("How long it takes"), widgets]
 
     def sessions_and_cost(self) -> list[Row]:
-        """What is left running, and what it costs."""
+        """Which sessions remain, and what it costs."""
         calls = [
             Line(metric=run_count_metric(self.service, Metric.CALLS), id="calls", is_visible=False),
             Line(metric=run_count_metric(self.service, Metric.RUNS), id="operations", is_visible=False),
@@ -192,7 +192,7 @@ class _TenantView:
         live = [Line(metric=seconds, label="session seconds", period_seconds=HOUR_SECONDS)]
         received = Line(metric=run_count_metric(self.service, Metric.BYTES_KEPT), label="bytes", is_on_the_right=True)
         return [
-            heading("What is left running, and what it costs"),
+            heading("Which sessions remain, and what it costs"),
             (
                 self._graph("Sessions: started and stopped (count in 5 minutes)", self._own(SESSIONS), "sessions"),
                 self._graph("Estimated cost at list prices (USD an hour)", cost, "USD"),

@@ -225,7 +225,7 @@ OPTION_EFFECTS: dict[type[Options], dict[str, OptionEffects]] = {
         "live_sessions": IN_PLACE,
         "calls_per_second": IN_PLACE,
         "interpreters": NOTHING,
-        "functions_at_once": NOTHING,
+        "functions_at_once": IN_PLACE,
     },
     AcceptedFinding: dict.fromkeys(("finding", "at", "reason", "owner", "expires"), NOTHING),
 }

@@ -197,6 +197,14 @@ def tenant_stack(tenant: str) -> None:
         }.items()
     ]
     dashboard(stack, tenant, workflow, interpreters, alarms)
+    for number in range(5):
+        logs.QueryDefinition(
+            stack,
+            f"Query{number}",
+            query_definition_name=f"flat-{tenant}/{number}",
+            query_string=logs.QueryString(fields=["@timestamp", "message"], limit=20),
+            log_groups=[function_logs],
+        )
     for output, value in {
         "RunCodeStateMachineArn": workflow.state_machine_arn,
         "DataBucketName": NAME,

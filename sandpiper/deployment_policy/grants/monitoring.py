@@ -1,4 +1,4 @@
-"""Grants for log groups, alarms, dashboards and the budget."""
+"""Grants for log groups, saved queries, alarms, dashboards and the budget."""
 
 from __future__ import annotations
 
@@ -31,6 +31,13 @@ MONITORING_GRANTS = (
         actions("logs", "DescribeLogGroups", "DescribeResourcePolicies", "DescribeIndexPolicies"),
         ("*",),
         unscoped_reason="IAM has no resource for these searches; they read settings and no log events",
+    ),
+    Grant(
+        "SavedQueries",
+        ("AWS::Logs::QueryDefinition",),
+        actions("logs", "PutQueryDefinition", "DeleteQueryDefinition", "DescribeQueryDefinitions"),
+        ("*",),
+        unscoped_reason="CloudWatch Logs has no resource for saved queries; they are text and contain no log events",
     ),
     Grant(
         "Alarms",
