@@ -71,6 +71,11 @@ class Assumptions:
     event_too_large: str = _assumption(
         "The result is larger than the {mebibytes} MiB that are allowed", "The message of that exception."
     )
+    # Telemetry
+    zero_counts: bool = _assumption(
+        False,
+        "Whether each call also publishes 0 for Throttles, SystemErrors and UserErrors that it does not have.",
+    )
     # Resources
     create_status: Literal["READY", "CREATING"] = _assumption(
         "READY", "The status in CreateCodeInterpreter's response; the emulated interpreter is ready immediately."

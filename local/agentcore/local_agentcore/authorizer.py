@@ -63,7 +63,7 @@ class Authorizer:
     """Sends requests to the authorizer over persistent connections."""
 
     def __init__(self, url: str, token: str) -> None:
-        """Creates the client. `url` is the parent of `/authorize`, `/assumable`, `/credentials` and `/revoke`."""
+        """Creates the client. `url` is the parent of `/authorize`, `/assumable` and the other paths."""
         self._url, self._token = url.rstrip("/"), f"Bearer {token}"
         # Separate threads: a slow authorizer must not block the work in asyncio's threads.
         self._threads = ThreadPoolExecutor(CONNECTIONS, "authorizer")
@@ -126,6 +126,14 @@ class Authorizer:
         if "refused" in response:
             raise RoleNotAssumableError(str(response["refused"]))
 
+    async def publish(self, document: Mapping[str, Any]) -> None:
+        """Sends telemetry records.
+
+        Raises:
+            InternalServerError: The authorizer does not respond.
+        """
+        await self._in_thread(lambda: self._post("telemetry", document))
+
     def close(self) -> None:
         """Closes all connections. Pending requests succeed or fail."""
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -137,7 +145,7 @@ class Authorizer:
     def _post(self, path: str, document: Mapping[str, Any]) -> dict[str, Any]:
         headers = {"authorization": self._token, "content-type": "application/json"}
         try:
-            # Retried if a persistent connection was closed in the meantime: requests have no side effects.
+            # Retried if a persistent connection was closed in the meantime: requests have no side effects, or a number.
             response = self._pool.request(
                 "POST",
                 f"{self._url}/{path}",

@@ -33,6 +33,9 @@ from .sandbox.preflight import require_linux
 from .sandbox.sweep import sweep
 from .sandbox.totals import Totals
 from .sessions import Session, Sessions
+from .telemetry.feed import Feed
+from .telemetry.recorder import Telemetry
+from .telemetry.records import Location
 from .throttle import Throttle
 
 if TYPE_CHECKING:
@@ -77,6 +80,16 @@ class Emulator:
         self._pools: dict[str, Pool] = {}
         self._idempotency = Idempotency(clock, assumptions)
         self.faults = Faults()
+        self._feed = Feed(None if self.authorizer is None else self.authorizer.publish)
+        self.telemetry = Telemetry(
+            self._feed,
+            clock,
+            Location(settings.account, settings.region),
+            lambda identifier: self.interpreters.arn_and_tags(identifier)[0],
+            lambda: len(self.sessions.live()),
+            zero_counts=assumptions.zero_counts,
+        )
+        self.sessions.observer = self.telemetry
         self._throttle = Throttle(quotas.calls_per_second, clock, assumptions)
         planes: Mapping[str, Any] = {
             CONTROL_PLANE: ControlPlane(self.interpreters, self.sessions, clock, assumptions),
@@ -103,6 +116,8 @@ class Emulator:
         else:
             self.unavailable = None
         self.sessions.watch_expiry()
+        self._feed.open()
+        self.telemetry.open()
 
     def _create_groups(self, totals: Totals) -> None:
         resources = [name for name in RESOURCES if name != MEMORY or self.settings.memory_by == "auto"]
@@ -176,13 +191,19 @@ class Emulator:
         Raises:
             ValueError: `seconds` is negative or too large.
         """
+        self.telemetry.sample_all()
         self._clock.advance(seconds)
+        self._feed.advance(seconds)
         await self.sessions.expire()
         return self._clock()
 
     def now(self) -> datetime:
         """Returns the emulator's time."""
         return self._clock()
+
+    def telemetry_after(self, number: int) -> dict[str, Any]:
+        """Returns the latest telemetry records with a number greater than `number`."""
+        return self._feed.kept(number)
 
     async def health(self) -> dict[str, Any]:
         """Returns the health report."""
@@ -200,6 +221,8 @@ class Emulator:
     async def close(self) -> None:
         """Ends every sandbox and removes all files of this emulator. Can be called more than once."""
         self.unavailable = self.unavailable or SandboxUnavailableError("the emulator is ending", "Start it again")
+        self.telemetry.close()
+        self._feed.close()
         await asyncio.gather(*(pool.close() for pool in self._pools.values()))
         await self.sessions.close()
         if self._budget is not None:

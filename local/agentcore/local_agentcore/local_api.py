@@ -1,4 +1,4 @@
-"""The emulator's admin API below /_local: health, clock, fault plan and live sessions.
+"""The emulator's admin API below /_local: health, clock, fault plan, live sessions and telemetry.
 
 The health report is open. With an authorizer, all other routes require the admin token.
 """
@@ -66,7 +66,14 @@ def local_routes(emulator: Emulator) -> list[Route]:
         await emulator.sessions.end_by_id(request.path_params["identifier"])
         return JSONResponse({})
 
+    async def telemetry(request: Request) -> Response:
+        after = request.query_params.get("after", "0")
+        if not after.isdecimal():
+            return _bad_request(ValueError(f"after is {after!r}; allowed: the number of a record"))
+        return JSONResponse(emulator.telemetry_after(int(after)))
+
     admin = [
+        ("/_local/telemetry", telemetry, ["GET"]),
         ("/_local/sessions", sessions, ["GET"]),
         ("/_local/sessions/{identifier:path}", session, ["DELETE"]),
         ("/_local/clock", clock, ["GET", "POST"]),

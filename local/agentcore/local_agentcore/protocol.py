@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 from botocore.model import StructureShape
-from werkzeug.datastructures import MultiDict
+from werkzeug.datastructures import Headers, MultiDict
 
 from .errors import SerializationError, ServiceError, UnknownOperationError
 from .moto_modules import EventStreamEncoder, RestJSONParser, get_serializer_class, get_service_model
@@ -131,7 +131,7 @@ def _parameters(request: HttpRequest, operation: OperationModel, path_parameters
                 "url_path": request.path,
                 "url_params": path_parameters,
                 "values": MultiDict(request.query),
-                "headers": request.headers,
+                "headers": Headers(dict(request.headers)),  # names in any case
                 "body": request.body,
             }
         )

@@ -7,7 +7,8 @@ import contextlib
 import logging
 import signal
 import socket
-from typing import TYPE_CHECKING, TypeVar
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import uvicorn
 from starlette.applications import Starlette
@@ -92,20 +93,37 @@ async def _call_with_faults(emulator: Emulator, call: protocol.Call, request_id:
     for rule in disconnects:
         if rule.timing == "before":
             return InterruptedResponse("before", None)
-    try:
-        response = await _execute(emulator, call, request_id, faults)
-    except ServiceError as error:
-        response = protocol.serialize_error(error, request_id)
+    response = await _recorded(emulator, call, request_id, faults)
     return InterruptedResponse(disconnects[0].timing, response) if disconnects else _response(response)
 
 
-async def _execute(
+async def _recorded(
     emulator: Emulator, call: protocol.Call, request_id: str, faults: list[Rule]
 ) -> protocol.HttpResponse:
+    """Executes a call, and records its metrics and its span."""
+    started, clock = emulator.now(), time.monotonic()
+    result: dict[str, Any] = {}
+    failure: ServiceError | None = None
+    try:
+        response = await _execute(emulator, call, request_id, faults, result)
+    except ServiceError as error:
+        failure, response = error, protocol.serialize_error(error, request_id)
+    latency_ms = (time.monotonic() - clock) * 1000
+    emulator.telemetry.call_ended(
+        call.operation.name, call.parameters, result or None, failure, started, latency_ms, request_id
+    )
+    return response
+
+
+async def _execute(
+    emulator: Emulator, call: protocol.Call, request_id: str, faults: list[Rule], output: dict[str, Any]
+) -> protocol.HttpResponse:
+    """Executes a call. Its output is added to `output`, also if a fault replaces the response."""
     for rule in faults:
         if rule.kind in ("throttling", "error") and rule.timing == "before":
             raise InjectedFault(rule.error_code)
     result = await emulator.call(call.operation.name, call.parameters)
+    output.update(result)
     response = _limited(await asyncio.to_thread(protocol.serialize, call, result, request_id), emulator.settings)
     for rule in faults:
         if rule.kind == "error":

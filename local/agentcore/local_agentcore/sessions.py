@@ -47,6 +47,18 @@ class SandboxProvider(Protocol):
         ...
 
 
+class SessionObserver(Protocol):
+    """Is notified of the start and the end of sessions."""
+
+    def session_started(self, session: Session) -> None:
+        """A session has started."""
+        ...
+
+    def session_ending(self, session: Session, *, has_expired: bool) -> None:
+        """A session ends. Its sandbox still runs, unless it failed."""
+        ...
+
+
 class EndReason(Enum):
     """The reason why a session ended."""
 
@@ -120,6 +132,7 @@ class Sessions:
         self._numbers = itertools.count()
         self._expiring: asyncio.Task[None] | None = None
         self._closed = False
+        self.observer: SessionObserver | None = None
 
     async def start(
         self, interpreter: Interpreter, sandboxes: SandboxProvider, *, name: str | None, timeout_seconds: int,
@@ -147,6 +160,8 @@ class Sessions:
         finally:
             self._starting[interpreter.identifier] -= 1
         sandboxes.connect(session)
+        if self.observer is not None:
+            self.observer.session_started(session)
         self._forget_old()
         log.info("Session %s of %s started, for %d s", session.identifier, interpreter.identifier, timeout_seconds)
         return session
@@ -200,6 +215,8 @@ class Sessions:
         if session.end_reason is None:
             session.end_reason, session.updated = reason, self._clock()
             log.info("Session %s %s", session.identifier, session.sandbox.end_reason or reason.value)
+            if self.observer is not None and not self._closed:
+                self.observer.session_ending(session, has_expired=reason is EndReason.EXPIRED)
         await session.sandbox.end()
         if session.role is not None and not self._closed:  # when the emulator ends, so does the authorizer
             await session.role.revoke()

@@ -147,6 +147,17 @@ class SandboxCgroups:
                     return max(used - sum(int(fields.get(field, 0)) for field in cache), 0)
         return 0
 
+    def processor_seconds(self) -> float | None:
+        """Returns the CPU time of all processes so far in seconds, or None if the groups do not count it."""
+        for path in self.paths:
+            with suppress(OSError):  # version 1
+                return int((path / "cpuacct.usage").read_text()) / 1e9
+            with suppress(OSError):
+                for line in (path / "cpu.stat").read_text().splitlines():
+                    if line.startswith("usage_usec "):
+                        return int(line.split()[1]) / 1e6
+        return None
+
     def kill(self) -> None:
         """Kills the processes in the groups."""
         for path in self.paths:

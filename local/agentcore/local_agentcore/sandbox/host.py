@@ -26,6 +26,7 @@ from .memory import Scan, count_open_files, resident_bytes, scan, watch
 from .oom_score import send_oom_score
 from .preflight import explain_start_failure
 from .process_tree import ProcessTree
+from .processor_time import processor_seconds
 from .responses import TaskReport, parse_entries, parse_execution, raise_for_error
 from .uid_allocation import allocate_uid
 
@@ -159,6 +160,15 @@ class Sandbox:
         if self._uses_watchdog:
             return resident_bytes(self.process) + self._disk_bytes()
         return self._groups.memory_bytes(with_cache=False)
+
+    def metered_bytes(self) -> int:
+        """Returns the memory with files in bytes: exactly with a control group, else an upper bound. Takes no long."""
+        return self.use().memory_bytes if self._uses_watchdog else self._groups.memory_bytes(with_cache=False)
+
+    def processor_seconds(self) -> float:
+        """Returns the CPU time of all processes so far in seconds: exactly with a control group, else an estimate."""
+        counted = self._groups.processor_seconds()
+        return processor_seconds(self.process) if counted is None else counted
 
     def open_files(self) -> int:
         """Returns the number of open files of all processes. May take long."""

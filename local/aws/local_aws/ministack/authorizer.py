@@ -1,6 +1,7 @@
-"""IAM for local-agentcore, which runs outside MiniStack: signatures, permissions and execution roles.
+"""IAM and telemetry for local-agentcore, which runs outside MiniStack.
 
-Serves `POST /_local/authorize`, `/_local/assumable`, `/_local/credentials` and `/_local/revoke` on the AWS endpoint.
+Serves `POST /_local/authorize`, `/_local/assumable`, `/_local/credentials`, `/_local/revoke` and `/_local/telemetry` on
+the AWS endpoint.
 They require a bearer token that only local-agentcore has.
 """
 
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from local_aws.ministack.code_interpreter import SERVICE_PRINCIPAL
 from local_aws.ministack.gateway import Request, Response
-from local_aws.ministack.patches import iam_roles, sts
+from local_aws.ministack.patches import agentcore_telemetry, iam_roles, sts
 from local_aws.ministack.patches.iam_requests import SOURCE_SUBNET
 from local_aws.ministack.patches.sigv4 import SignatureError, verify
 
@@ -46,7 +47,9 @@ class Authorizer:
 
     def __init__(self, token: str) -> None:
         self._bearer = f"Bearer {token}".encode()
-        self._routes = {f"{PATH}{handler.__name__}": handler for handler in (authorize, assumable, credentials, revoke)}
+        self._routes = {
+            f"{PATH}{handler.__name__}": handler for handler in (authorize, assumable, credentials, revoke, telemetry)
+        }
 
     def handles(self, request: Request) -> bool:
         """Returns whether a request is for these routes."""
@@ -129,6 +132,12 @@ def credentials(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def revoke(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Revokes the credentials of a session of AgentCore, and those that were obtained with them."""
     return {"revoked": sts.revoke_sessions(parameters["session"])}
+
+
+def telemetry(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Records the metrics and delivers the logs of AgentCore. Telemetry has the time of the emulator's clock."""
+    agentcore_telemetry.record(parameters)
+    return {}
 
 
 def _condition_keys(values: Mapping[str, list[str]]) -> dict[str, str | list[str]]:

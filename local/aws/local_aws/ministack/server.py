@@ -27,6 +27,7 @@ from local_aws.ministack.patches import (
     kms,
     lambda_svc,
     log_deliveries,
+    logs_insights,
     pass_role,
     s3,
     s3_bodies,
@@ -74,6 +75,7 @@ def main() -> None:
     cloudwatch_logs.install()
     cloudwatch_resources.install()
     log_deliveries.install()
+    logs_insights.install()
     service_metrics.install()
     s3_bodies.install()
     s3.install()

@@ -19,7 +19,7 @@ from ministack.services import cloudwatch
 from local_aws.cloudwatch.alarm import Alarm, Evaluation, reason
 from local_aws.cloudwatch.alarm_state import State
 from local_aws.cloudwatch.errors import InvalidQueryError
-from local_aws.ministack.patches import cloudwatch_events
+from local_aws.ministack.patches import cloudwatch_events, cloudwatch_metrics
 from local_aws.ministack.patches.cloudwatch_metrics import STORE
 
 if TYPE_CHECKING:
@@ -138,7 +138,8 @@ def set_alarm_state(parameters: Any, request: Mapping[str, Any], *flags: bool) -
     return _set_alarm_state(parameters, request, *flags)
 
 
-def end_holds() -> None:
-    """Ends the minute of SetAlarmState for all alarms, and evaluates them."""
+def advance(seconds: float) -> None:
+    """Lets time pass for metrics and alarms: all data becomes older, and no state of SetAlarmState stays."""
+    cloudwatch_metrics.make_older(seconds)
     _held_until.clear()
     evaluate_all()
