@@ -179,6 +179,11 @@ class Assumptions:
 
 
 FIXED = (
+    "An entry of USAGE_LOGS and APPLICATION_LOGS is one flat object with the documented fields. CPU time and memory are "
+    "those since the entry before.",
+    "A span has the structure of OpenTelemetry in the log group aws/spans, with the documented attributes.",
+    "Duration is in milliseconds. A call that IAM denies has no metrics, and no span.",
+    "A GB-hour has 2^30 bytes, and the memory of a session contains its files.",
     "Figures that are open when a cell ends are not displayed unless the code called plt.show(), which closes them.",
     "JavaScript and TypeScript run in one process per call: files persist, variables do not, and the exit code is the "
     "process's.",
