@@ -179,8 +179,8 @@ class Assumptions:
 
 
 FIXED = (
-    "An entry of USAGE_LOGS and APPLICATION_LOGS is one flat object with the documented fields. CPU time and memory are "
-    "those since the entry before.",
+    "An entry of USAGE_LOGS and APPLICATION_LOGS is one flat object with the documented fields. CPU time and memory "
+    "are those since the entry before.",
     "A span has the structure of OpenTelemetry in the log group aws/spans, with the documented attributes.",
     "Duration is in milliseconds. A call that IAM denies has no metrics, and no span.",
     "A GB-hour has 2^30 bytes, and the memory of a session contains its files.",
