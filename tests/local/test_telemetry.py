@@ -67,7 +67,7 @@ def messages(group: str, text: str) -> list[dict[str, Any]]:
 
 
 def run(created: dict[str, str], code: str) -> str:
-    """Runs code in a session of its own, and returns the session."""
+    """Runs code in a new session, and returns the session."""
     agentcore, identifier = client("bedrock-agentcore"), created["codeInterpreterId"]
     session = agentcore.start_code_interpreter_session(
         codeInterpreterIdentifier=identifier, name="run-1", traceId=TRACE_HEADER

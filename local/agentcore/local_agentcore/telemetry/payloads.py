@@ -11,7 +11,7 @@ MAX_ITEMS = 100
 def shortened(payload: Any) -> Any:
     """Returns a payload as JSON values, with at most about MAX_CHARACTERS of text. Bytes are replaced by their number.
 
-    Only what is kept is read, because a payload can have 100 MB.
+    Longer text is not copied, because a payload can have 100 MB.
     """
     return _shortened(payload, [MAX_CHARACTERS])
 
