@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sandpiper.cli import alarms, demo, deployment_policy, init, local, plan, review, run, runs, status, stop
+from sandpiper.cli import alarms, dashboards, demo, deployment_policy, init, local, plan, review, run, runs, status, stop
 from sandpiper.cli.exit_codes import ChangeReportCommand
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.add_typer(local.app, name="local")
 app.add_typer(runs.app, name="runs")
 app.add_typer(alarms.app, name="alarms")
+app.add_typer(dashboards.app, name="dashboards")
 app.command(epilog=run.EXAMPLES)(run.run)
 app.command(epilog=stop.EXAMPLES)(stop.stop)
 app.command(cls=ChangeReportCommand, epilog=plan.EXAMPLES)(plan.plan)

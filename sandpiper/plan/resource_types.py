@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+ALARM = "AWS::CloudWatch::Alarm"
 INTERPRETER = "AWS::BedrockAgentCore::CodeInterpreterCustom"
 ROLE = "AWS::IAM::Role"
 FUNCTION = "AWS::Lambda::Function"
@@ -18,7 +19,6 @@ ROLE_PROPERTIES = {INTERPRETER: "ExecutionRoleArn", FUNCTION: "Role", WORKFLOW: 
 """The property that names the role of a resource, by type."""
 TYPE_NAMES = {
     "AWS::CloudTrail::Trail": "audit trail",
-    "AWS::CloudWatch::Alarm": "alarm",
     "AWS::CloudWatch::Dashboard": "dashboard",
     "AWS::EC2::SecurityGroup": "security group",
     "AWS::EC2::Subnet": "subnet",
@@ -29,6 +29,7 @@ TYPE_NAMES = {
     "AWS::S3::BucketPolicy": "bucket policy",
     "AWS::SSM::Parameter": "parameter",
     "Custom::SandpiperLiveSessions": "session stopper entry",
+    ALARM: "alarm",
     BUCKET: "bucket",
     FUNCTION: "function",
     INTERPRETER: "interpreter",

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sandpiper.plan.resource_types import BUCKET, FUNCTION, INTERPRETER, KEY, LOG_GROUP, ROLE, WORKFLOW
+from sandpiper.plan.resource_types import ALARM, BUCKET, FUNCTION, INTERPRETER, KEY, LOG_GROUP, ROLE, WORKFLOW
 from sandpiper.plan.template import Template, split_get_att
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ARNS = {
+    ALARM: "arn:{partition}:cloudwatch:{region}:{account}:alarm:{name}",
     BUCKET: "arn:{partition}:s3:::{name}",
     FUNCTION: "arn:{partition}:lambda:{region}:{account}:function:{name}",
     INTERPRETER: "arn:{partition}:bedrock-agentcore:{region}:{account}:code-interpreter-custom/{name}",
