@@ -56,7 +56,7 @@ bench: setup ## measure speed and size, as ratios within one run: ARGS=synth for
 	@python -m tests.benchmarks $(ARGS)
 
 setup: ## install what is missing, from the lock files
-	@$(MAKE) -s --no-print-directory -j 2 $(PRODUCT) .venv/.ready $(CHECKERS)
+	@$(MAKE) -s --no-print-directory -j 2 $(PRODUCT) .venv/.ready $(CHECKERS) build/browser
 
 clean: ## stop the embedded AWS and remove what was installed and built
 	-@[ ! -x .venv/bin/sandpiper ] || sandpiper local stop
@@ -68,6 +68,11 @@ clean: ## stop the embedded AWS and remove what was installed and built
 build/system: tools/prerequisites
 	@tools/prerequisites $(PYTHON)
 	@mkdir -p build && touch $@
+
+# The browser that tests open pages in.
+build/browser: tools/prerequisites | build/system
+	@tools/prerequisites $(PYTHON) chromium
+	@touch $@
 
 # A virtual environment cannot be moved: this file changes with the path of the checkout and the version of uv.
 build/location: FORCE

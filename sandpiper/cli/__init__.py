@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from sandpiper.cli import alarms, dashboards, demo, deployment_policy, init, local, plan, review, run, runs, status, stop
+from sandpiper.cli import (
+    alarms,
+    dashboards,
+    demo,
+    deployment_policy,
+    init,
+    local,
+    plan,
+    review,
+    run,
+    runs,
+    status,
+    stop,
+)
 from sandpiper.cli.exit_codes import ChangeReportCommand
 
 app = typer.Typer(

@@ -52,8 +52,8 @@ def group_of(path: str) -> str:
     folder, module = path.removesuffix(".py").split("/")[-2:]
     if folder == "security" and module in INTERNET:
         return "internet"
-    if folder == "templates":
-        return folder  # its modules share synthesized apps
+    if folder in ("browser", "templates"):
+        return folder  # their modules share a browser, or synthesized apps
     return f"{folder}/{module}"
 
 
