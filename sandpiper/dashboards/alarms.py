@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import operator
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from sandpiper.dashboards.model import Metric
 from sandpiper.plan.resource_types import ALARM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from sandpiper.plan.template import Template
 
 COMPOSITE_ALARM = "AWS::CloudWatch::CompositeAlarm"
 State = Literal["ALARM", "OK", "INSUFFICIENT_DATA", "UNKNOWN"]
-COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "GreaterThanOrEqualToThreshold": operator.ge,
-    "GreaterThanThreshold": operator.gt,
-    "LessThanOrEqualToThreshold": operator.le,
-    "LessThanThreshold": operator.lt,
-}
 STACK_PREFIX = re.compile(r"^sandpiper-[a-z0-9]+-")
 """The start of the name of an alarm, which all alarms of an environment share."""
 SYMBOLS = {
@@ -42,6 +35,7 @@ class Alarm:
         threshold: the value that triggers it; None for a composite alarm and for an anomaly band.
         rule: the condition of a composite alarm; "" for other alarms.
         period: seconds that one data point covers; 0 for a composite alarm.
+        properties: the members of PutMetricAlarm; empty for a composite alarm.
     """
 
     name: str
@@ -52,6 +46,7 @@ class Alarm:
     comparison: str = ""
     period: int = 0
     rule: str = ""
+    properties: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def condition(self) -> str:
@@ -116,6 +111,7 @@ def _alarm(logical_id: str, properties: Mapping[str, Any]) -> Alarm:
         threshold=float(threshold) if isinstance(threshold, int | float) else None,
         comparison=str(properties.get("ComparisonOperator", "")),
         period=period,
+        properties=properties,
     )
 
 

@@ -24,7 +24,7 @@ _UNUSED = re.compile(r' (?:role|aria-[a-z]+|class|pointer-events)="[^"]*"')
 """Attributes without a use here. The page describes a chart as a whole, so that its parts need no role."""
 _CONFIG: dict[str, Any] = {
     "font": FONT,
-    "background": None,
+    "background": "transparent",
     "view": {"stroke": None},
     "axis": {
         "labelColor": color("muted"),
@@ -70,7 +70,18 @@ def draw(spec: dict[str, Any], width: int, height: int, name: str, padding: Padd
     """
     import vl_convert  # here, because it takes 0.4 s of CPU to start
 
-    complete = {
+    svg = vl_convert.vegalite_to_svg(complete(spec, width, height, padding), vl_version=VERSION, allowed_base_urls=[])
+    match = _ROOT.search(svg)
+    assert match is not None, "vl-convert returned no SVG"  # noqa: S101 - documented
+    content = _TAG.sub(lambda tag: _UNUSED.sub("", tag[0]), match[1])
+    numbers: dict[str, int] = {}  # vl-convert counts the clip paths of a process
+    content = _CLIP.sub(lambda clip: f"{clip[1]}{name}-clip{numbers.setdefault(clip[2], len(numbers))}", content)
+    return Chart(content, width, height)
+
+
+def complete(spec: dict[str, Any], width: int, height: int, padding: Padding) -> dict[str, Any]:
+    """Returns a specification with its size and colors."""
+    return {
         "width": max(1, width - padding.left - padding.right),
         "height": max(1, height - padding.top - padding.bottom),
         "padding": asdict(padding),
@@ -78,8 +89,3 @@ def draw(spec: dict[str, Any], width: int, height: int, name: str, padding: Padd
         "config": _CONFIG,
         **spec,
     }
-    svg = vl_convert.vegalite_to_svg(complete, vl_version=VERSION, allowed_base_urls=[])
-    match = _ROOT.search(svg)
-    assert match is not None, "vl-convert returned no SVG"  # noqa: S101 - documented
-    content = _TAG.sub(lambda tag: _UNUSED.sub("", tag[0]), match[1])
-    return Chart(_CLIP.sub(rf"\g<1>{name}-\2", content), width, height)

@@ -187,7 +187,7 @@ def _thresholds(marks: Sequence[Mark], y: dict[str, Any], scale: Scale, height: 
     free = float(height)
     for value in sorted(labels):
         bottom = min(scale.position(value, height) - 2, free)
-        rows.append({"v": value, "label": ", ".join(filter(None, labels[value])), "y": bottom})
+        rows.append({"v": value, "label": _joined(labels[value]), "y": bottom})
         free = bottom - LABEL_PIXELS
     top = min((row["y"] for row in rows), default=height) - LABEL_PIXELS
     for row in rows if top < 0 else ():
@@ -212,6 +212,11 @@ def _thresholds(marks: Sequence[Mark], y: dict[str, Any], scale: Scale, height: 
         {"data": data, "mark": text | halo, "encoding": place},
         {"data": data, "mark": text | {"color": color("threshold")}, "encoding": place},
     ]
+
+
+def _joined(labels: Sequence[str]) -> str:
+    first, *others = labels
+    return f"{first} and {len(others)} more" if others else first
 
 
 def _axis_width(scale: Scale, title: str) -> int:

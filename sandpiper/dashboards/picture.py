@@ -56,16 +56,21 @@ def render_picture(preview: DashboardPreview, source: DataSource, theme: Theme) 
     """Returns the PNG of a dashboard."""
     import vl_convert  # here, because it takes 0.4 s of CPU to start
 
-    rows = max((panel.place.y + panel.place.height for panel in preview.panels), default=1)
-    width, height = geometry.WIDTH + 2 * MARGIN, rows * geometry.ROW + HEADER + MARGIN
-    label = f"{preview.window.text}, {source.name}"
-    svg = (
+    width, height = _size(preview)
+    scale = min(1.0, (MAX_PIXELS / (width * height)) ** 0.5)
+    return compressed(vl_convert.svg_to_png(with_theme(picture_svg(preview, source), theme), scale=scale))
+
+
+def picture_svg(preview: DashboardPreview, source: DataSource) -> str:
+    """Returns the picture of a dashboard as SVG, with the names of colors."""
+    width, height = _size(preview)
+    return (
         templates()
         .get_template("picture.svg")
         .render(
             preview=preview,
             is_synthetic=source.is_synthetic,
-            label=label,
+            label=f"{preview.window.text}, {source.name}",
             width=width,
             height=height,
             margin=MARGIN,
@@ -79,8 +84,11 @@ def render_picture(preview: DashboardPreview, source: DataSource, theme: Theme) 
             title_of=_title,
         )
     )
-    scale = min(1.0, (MAX_PIXELS / (width * height)) ** 0.5)
-    return compressed(vl_convert.svg_to_png(with_theme(svg, theme), scale=scale))
+
+
+def _size(preview: DashboardPreview) -> tuple[int, int]:
+    rows = max((panel.place.y + panel.place.height for panel in preview.panels), default=1)
+    return geometry.WIDTH + 2 * MARGIN, rows * geometry.ROW + HEADER + MARGIN
 
 
 def _title(panel: Panel) -> str:
@@ -156,7 +164,7 @@ def _table(panel: Panel) -> Iterator[Words]:
 
 
 def _cut(words: list[Words], panel: Panel) -> list[Words]:
-    """Returns the lines that fit into the widget. If some do not, the last one says so."""
+    """Returns the lines that fit into the widget. If some do not, the last one is `…`."""
     box = geometry.box_of(panel.place)
     bottom = box.height - geometry.PADDING + 2
     fitting = [one for one in words if one.y <= bottom]

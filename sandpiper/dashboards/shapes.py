@@ -100,8 +100,8 @@ def draw_gauge(series: DrawnSeries, axis: Axis, marks: Sequence[Mark], width: in
     center = outer + 4
 
     def arc(start: float, end: float, fill: str, radius: float = outer) -> dict[str, Any]:
-        mark = {"type": "arc", "theta": start, "theta2": end, "innerRadius": inner, "outerRadius": radius}
-        return {"mark": mark | {"color": fill, "y": center, "x": width / 2}}
+        mark = {"type": "arc", "innerRadius": inner, "outerRadius": radius, "color": fill, "y": center, "x": width / 2}
+        return {"mark": mark, "encoding": {"theta": {"value": start}, "theta2": {"value": end}}}
 
     def text(value: str, dx: float, dy: float, size: int, fill: str) -> dict[str, Any]:
         mark = {"type": "text", "x": width / 2 + dx, "y": center + dy, "fontSize": size, "color": fill}

@@ -6,11 +6,12 @@ import datetime
 import re
 from typing import TYPE_CHECKING, Any
 
-from local_aws.cloudwatch import queries as cloudwatch
-from local_aws.cloudwatch import series as cloudwatch_series
+from local_aws.cloudwatch import alarm as cloudwatch
+from local_aws.cloudwatch import alarm_state
 from local_aws.cloudwatch.errors import InvalidQueryError
+from local_aws.cloudwatch.queries import QueryScope, parse_queries
 from local_aws.cloudwatch.series import Metric
-from sandpiper.dashboards.alarms import COMPARE
+from local_aws.cloudwatch.series import Window as QueryWindow
 from sandpiper.dashboards.data import NoDataError, Series
 from sandpiper.dashboards.model import MetricWidget
 from sandpiper.dashboards.synthetic_logs import invented_rows
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 NOW = datetime.datetime(2026, 1, 15, 12, 0, tzinfo=datetime.UTC)
 """The end of the time range. A fixed time makes pictures reproducible."""
+ALARM_RANGE = datetime.timedelta(hours=6)
+"""The time range of the data that alarms evaluate."""
 CHILD = re.compile(r"ALARM\(\s*[\"']?([^\"')]+)[\"']?\s*\)")
 """A reference to another alarm in the rule of a composite alarm."""
 
@@ -67,9 +70,9 @@ class SyntheticData:
     def series(self, queries: Sequence[Mapping[str, Any]], window: Window) -> list[Series]:
         """Returns the result of queries. Raises NoDataError for a query that cannot be evaluated."""
         store = _Store(self._metrics.values(), window)
-        scope = cloudwatch_series.Window(window.start, window.end)
+        scope = QueryWindow(window.start, window.end)
         try:
-            results = cloudwatch.QueryScope(cloudwatch.parse_queries(queries), store, scope).results()
+            results = QueryScope(parse_queries(queries), store, scope).results()
         except InvalidQueryError as error:
             raise NoDataError(f"The query cannot be evaluated: {error}") from None
         return [
@@ -85,17 +88,14 @@ class SyntheticData:
         if alarm.rule:
             children = [self._alarms[name] for name in CHILD.findall(alarm.rule) if name in self._alarms]
             return "ALARM" if any(self._state(child) == "ALARM" for child in children if not child.rule) else "OK"
-        if alarm.metric is None or alarm.threshold is None or alarm.comparison not in COMPARE:
-            return "OK"
-        period = alarm.period or 300
-        window = Window.until(NOW, datetime.timedelta(seconds=period))
-        metric = Metric(alarm.metric.namespace, alarm.metric.name, dict(alarm.metric.dimensions))
-        data = _Store((), window).data(metric)
-        found = cloudwatch_series.metric_series(
-            metric, data, cloudwatch_series.Window(window.start, window.end), period=period, stat=alarm.stat
-        )
-        values = list(found.values.values())
-        return "ALARM" if values and COMPARE[alarm.comparison](values[-1], alarm.threshold) else "OK"
+        try:
+            store = _Store(self._metrics.values(), Window.until(NOW, ALARM_RANGE))
+            evaluated = cloudwatch.Alarm.parse(alarm.properties).evaluate(
+                store, NOW.timestamp(), alarm_state.State.INSUFFICIENT_DATA
+            )
+        except (InvalidQueryError, LookupError, ValueError):  # CloudWatch would refuse the alarm
+            return "INSUFFICIENT_DATA"
+        return evaluated.state.value
 
     def log_rows(self, widget: model.LogWidget, window: Window) -> LogRows:
         """Returns invented rows with the columns of the query."""

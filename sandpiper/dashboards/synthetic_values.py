@@ -45,7 +45,7 @@ PROFILES: tuple[tuple[re.Pattern[str], Profile], ...] = tuple(
     for pattern, profile in (
         (r"Duplicate", Profile(0, 0, 1, True)),
         (r"Throttle|Fault|Fail|Denied|Skipped|NotStopped|TimedOut|Aborted|Leak|Swept|Blocked|MatchedEvents|QueryVolume"
-         r"|Error", Profile(1, 0.4, 0.015, True)),
+         r"|Error", Profile(1, 0.4, 0.01, True)),
         (r"(?i)percent|utilization|share", Profile(35, 0.2)),
         (r"vCPU", Profile(0.02)),
         (r"GBHours|GB-Hours", Profile(0.04)),
@@ -67,15 +67,22 @@ def invented_data(metric: Metric, start: float, end: float) -> Iterator[Datum]:
     """Yields the data of a metric in a time range. All metrics are busy at the same time."""
     profile = next(profile for pattern, profile in PROFILES if pattern.search(metric.name))
     dimensions = sorted(metric.dimensions.items())
-    own = random.Random(repr((metric.namespace, metric.name, dimensions)))  # noqa: S311 - no secret
+    # Each hour has its own numbers, so that they do not depend on the time range.
     size = 0.5 + random.Random(repr([pair for pair in dimensions if pair[0] != "Operation"])).random()  # noqa: S311
     step = MINUTE if end - start <= MAX_MINUTES else 5 * MINUTE
-    for timestamp in range(math.ceil(start / step) * step, math.ceil(end), step):
-        draw, noise = own.random(), own.gauss(0, 1)
-        if draw >= profile.rate:
-            continue
-        busy = 1 + 0.6 * math.sin(2 * math.pi * (timestamp / WAVE_SECONDS))
-        value = max(0.0, profile.typical * (busy * size if profile.rate == 1 else 1) * (1 + profile.spread * noise))
-        if profile.is_count:
-            value = max(round(value * step / MINUTE), int(profile.rate < 1 and profile.typical > 0))
-        yield Datum(timestamp, 1, value, value, value)
+    for hour in range(math.floor(start / HOUR), math.ceil(end / HOUR)):
+        own = random.Random(repr((metric.namespace, metric.name, dimensions, hour)))  # noqa: S311 - no secret
+        for timestamp in range(hour * HOUR, (hour + 1) * HOUR, step):
+            draw, noise = own.random(), own.gauss(0, 1)
+            if draw < profile.rate and start <= timestamp < end:
+                value = _value(profile, timestamp, size, noise, step)
+                yield Datum(timestamp, 1, value, value, value)
+
+
+def _value(profile: Profile, timestamp: int, size: float, noise: float, step: int) -> float:
+    is_rare = profile.rate < 1
+    busy = 1 if is_rare else size * (1 + 0.6 * math.sin(2 * math.pi * timestamp / WAVE_SECONDS))
+    value = max(0.0, profile.typical * busy * (1 + profile.spread * noise))
+    if not profile.is_count:
+        return value
+    return max(round(value * step / MINUTE), int(is_rare and profile.typical > 0))

@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -38,9 +38,8 @@ class OpenPage:
 
     def accessibility_violations(self) -> list[str]:
         """Returns the violated rules of axe-core, each with the elements that violate it."""
-        results: dict[str, Any] = (
-            Axe().run(self.page, options={"runOnly": RULES, "resultTypes": ["violations"]}).response
-        )
+        options = {"runOnly": RULES, "resultTypes": ["violations"]}
+        results = cast("dict[str, Any]", Axe().run(self.page, options=options).response)
         return [
             f"{violation['id']}: {[node['target'] for node in violation['nodes']]}"
             for violation in results["violations"]
