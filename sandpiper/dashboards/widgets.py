@@ -124,7 +124,9 @@ class Drawing:
             used.add(one.id)
             label = one.label or line.label or line.id
             dash = series_dash(index) if has_lines else ()
-            drawn.append(DrawnSeries(label, one.values, line.period, line.axis, shade, dash))
+            # A period that began before the time range is drawn at its start.
+            values = {max(time, self.window.start): value for time, value in one.values.items()}
+            drawn.append(DrawnSeries(label, values, line.period, line.axis, shade, dash))
         return drawn
 
     def _graph(
