@@ -16,6 +16,7 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from sandpiper_contract.errors import RETRYABLE
 from sandpiper_contract.operations import OPERATIONS
 from sandpiper_contract.records import fields_of
+from sandpiper_contract.workflows import TASK_RETRY_SECONDS
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -29,8 +30,7 @@ RETRIED_ERRORS = (*RETRYABLE, "Lambda.TooManyRequestsException")
 Other Lambda service errors are excluded on purpose: after them the function may have run.
 https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception
 """
-MIN_RETRY_SECONDS = 2
-MAX_RETRY_SECONDS = 60
+MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = TASK_RETRY_SECONDS
 MAX_RETRIES = 8
 TOTAL_RETRY_SECONDS = sum(min(MIN_RETRY_SECONDS * 2**retry, MAX_RETRY_SECONDS) for retry in range(MAX_RETRIES))
 """Maximum total wait before all retries."""

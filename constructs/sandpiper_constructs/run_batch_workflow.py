@@ -12,7 +12,9 @@ from sandpiper_constructs.operation_task import MAX_RETRY_SECONDS, OperationTask
 from sandpiper_constructs.session_workflow import SessionWorkflow, StopHandling, WorkflowOptions, state_machine_arn
 from sandpiper_constructs.workflow_ending import JSONATA
 from sandpiper_contract.aws import BATCH_WORKFLOW, COMPONENT_TAG
+from sandpiper_contract.batches import CHILD_INPUT_BYTES
 from sandpiper_contract.settings import BATCH_ITEMS_NAME, RUNS
+from sandpiper_contract.workflows import MAX_BATCH_SECONDS
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -22,11 +24,6 @@ if TYPE_CHECKING:
 
 ITEMS_LABEL = "Items"
 """Part of the ARNs of the child executions: `…:execution:NAME/Items:UUID`."""
-MAX_TIMEOUT_SECONDS = 14 * 24 * 3_600
-"""Step Functions redrives executions for 14 days, and records are kept at least as long."""
-CHILD_INPUT_BYTES = 200_000
-"""Maximum size of the items of a child execution, whose input has at most 256 KiB.
-https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
 WAITING_RETRIES = 1_000
 """Retries of a task that waits for the function while other batches use all of its concurrency: with at most 60 s in
 between, most of a day. Each takes five of the 25,000 events of an execution's history."""
@@ -73,7 +70,7 @@ class RunBatchWorkflow(SessionWorkflow):
         name: str,
         session_function: SessionFunction,
         folder: BucketFolder,
-        timeout_seconds: int = MAX_TIMEOUT_SECONDS,
+        timeout_seconds: int = MAX_BATCH_SECONDS,
         **options: Unpack[WorkflowOptions],
     ) -> None:
         """Creates the state machine.

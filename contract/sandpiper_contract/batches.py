@@ -33,6 +33,11 @@ MAX_CONCURRENCY = 10_000
 
 https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html
 """
+CHILD_INPUT_BYTES = 200_000
+"""Maximum size of the items of a child execution, whose input has at most 256 KiB.
+
+https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+"""
 MAX_ITEM_INPUTS = 20
 MAX_ITEM_BYTES = 64 * 1024
 """Maximum size of an item as JSON. A workflow's state has at most 256 KiB."""

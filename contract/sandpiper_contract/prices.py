@@ -21,7 +21,10 @@ class Prices:
         vcpu_hour: an hour of a processor of a session. AgentCore bills what a session uses, by the second.
         gb_hour: an hour of a gigabyte of memory of a session, by its peak.
         lambda_gb_second: a second of a gigabyte of memory of a function, by architecture. First tier.
+        lambda_request: an invocation of a function.
         state_transition: a state transition of a standard workflow.
+        s3_write: a request of S3 Standard that writes or lists.
+        s3_read: a request of S3 Standard that reads.
         as_of: the month of the prices.
         sources: the pages of the prices.
     """
@@ -31,12 +34,16 @@ class Prices:
     lambda_gb_second: Mapping[str, float] = field(
         default_factory=lambda: {"arm64": 0.0000133334, "x86_64": 0.0000166667}
     )
+    lambda_request: float = 0.0000002
     state_transition: float = 0.000025
+    s3_write: float = 0.000005
+    s3_read: float = 0.0000004
     as_of: str = "2026-11"
     sources: tuple[str, ...] = (
         "https://aws.amazon.com/bedrock/agentcore/pricing/",
         "https://aws.amazon.com/lambda/pricing/",
         "https://aws.amazon.com/step-functions/pricing/",
+        "https://aws.amazon.com/s3/pricing/",
     )
 
 

@@ -34,6 +34,10 @@ from sandpiper_contract.requests import (
 from sandpiper_contract.results import CommandState, RunResult
 from sandpiper_contract.rules import AtMostOne, RequiresOneOf, RequiresValue
 
+TASK_RETRY_SECONDS = (2, 60)
+"""Minimum and maximum of the time between two attempts of a task. It doubles with each, with full jitter."""
+MAX_BATCH_SECONDS = 14 * 86_400
+"""Step Functions redrives executions for 14 days, and records are kept at least as long."""
 MAX_STEPS = 50
 """Their results together must fit into a state of 256 KiB, and each has at least 4 KiB."""
 APPROVAL_SECONDS = (60, 30 * 86_400)

@@ -9,6 +9,7 @@ import typer
 
 from sandpiper.cli import (
     alarms,
+    capacity,
     dashboards,
     demo,
     deployment_policy,
@@ -40,6 +41,7 @@ app.command(epilog=stop.EXAMPLES)(stop.stop)
 app.command(cls=ChangeReportCommand, epilog=plan.EXAMPLES)(plan.plan)
 app.command(cls=ChangeReportCommand, epilog=status.EXAMPLES)(status.status)
 app.command(cls=ChangeReportCommand, epilog=review.EXAMPLES)(review.review)
+app.command(epilog=capacity.EXAMPLES)(capacity.capacity)
 app.command()(demo.demo)
 app.command(epilog=init.EXAMPLES)(init.init)
 app.command(epilog=deployment_policy.EXAMPLES)(deployment_policy.deployment_policy)

@@ -23,12 +23,18 @@ MAX_SECONDS_BETWEEN_CALLS = 10.0
 
 
 def seconds_between_calls(environment: Environment) -> float:
-    """Returns the least time between two calls to a session of a batch.
+    """Returns the least time between two calls to a session of a batch."""
+    return pacing_seconds(batch_sessions(environment), environment.quotas.calls_per_second)
 
-    It is the number of sessions of all batches divided by the calls per second that they may use.
+
+def pacing_seconds(sessions: int, calls_per_second: float) -> float:
+    """Returns the number of sessions of all batches divided by the calls per second that they may use.
+
+    Args:
+        sessions: The sessions of all batches together.
+        calls_per_second: The account's quota of calls.
     """
-    calls_per_second = environment.quotas.calls_per_second * CALLS_SHARE
-    return round(min(_batch_sessions(environment) / calls_per_second, MAX_SECONDS_BETWEEN_CALLS), 3)
+    return round(min(sessions / (calls_per_second * CALLS_SHARE), MAX_SECONDS_BETWEEN_CALLS), 3)
 
 
 def max_batch_concurrency(tenant: Tenant) -> int | None:
@@ -37,21 +43,23 @@ def max_batch_concurrency(tenant: Tenant) -> int | None:
     One invocation remains for preparing, finishing and stopping batches.
     """
     reserved = tenant.session_function.reserved_concurrency
-    return None if reserved is None or not _has_batches(tenant) else max(reserved - 1, 1)
+    return None if reserved is None or not has_batches(tenant) else max(reserved - 1, 1)
 
 
-def _batch_sessions(environment: Environment) -> int:
-    tenants = filter(_has_batches, environment.all_tenants.values())
+def batch_sessions(environment: Environment) -> int:
+    """Returns the largest number of sessions of all batches of all tenants together."""
+    tenants = filter(has_batches, environment.all_tenants.values())
     return sum(tenant.session_function.reserved_concurrency or 0 for tenant in tenants)
 
 
-def _has_batches(tenant: Tenant) -> bool:
+def has_batches(tenant: Tenant) -> bool:
+    """Returns whether a tenant can run batches."""
     return RUN_BATCH in tenant.deployed_workflows
 
 
 def _check_reservation(environment: Environment) -> Iterator[ConfigIssue]:
     for name, tenant in environment.all_tenants.items():
-        if _has_batches(tenant) and tenant.session_function.reserved_concurrency is None:
+        if has_batches(tenant) and tenant.session_function.reserved_concurrency is None:
             is_named = environment.tenants is not None
             yield ConfigIssue(
                 key_path=("tenants", name, "workflows", RUN_BATCH) if is_named else ("workflows", RUN_BATCH),
@@ -63,7 +71,7 @@ def _check_reservation(environment: Environment) -> Iterator[ConfigIssue]:
 
 
 def _check_session_quota(environment: Environment) -> Iterator[ConfigIssue]:
-    sessions, quota = _batch_sessions(environment), environment.quotas.live_sessions
+    sessions, quota = batch_sessions(environment), environment.quotas.live_sessions
     if sessions > quota:
         yield ConfigIssue(
             key_path=("quotas", "live_sessions"),

@@ -32,7 +32,11 @@ BENCHMARKS = {
     "files": bench_files.measurements,
     "environment": bench_environment.measurements,
 }
-ON_REQUEST = {"largest": bench_files.largest_measurements, "batch": bench_batch.measurements}
+ON_REQUEST = {
+    "largest": bench_files.largest_measurements,
+    "batch": bench_batch.measurements,
+    "jobs": bench_batch.comparison,
+}
 """Benchmarks that run only by name, because they need more memory than a machine may have, or most of an hour."""
 
 

@@ -33,6 +33,7 @@ class MeteredClients:
         # The first calls of sessions that start at the same time are distributed over the interval.
         self._next_at = time.monotonic() + random.uniform(0, seconds_between_calls)  # noqa: S311 - no secret
         self._calls = 0
+        self._waited = 0.0
         self._began = time.monotonic()
 
     @property
@@ -48,13 +49,16 @@ class MeteredClients:
 
     def invoke(self, timeout_seconds: float) -> BedrockAgentCoreClient:
         """Waits until the next call may be sent, and returns the client that sends it."""
-        time.sleep(max(self._next_at - time.monotonic(), 0))
+        wait = max(self._next_at - time.monotonic(), 0)
+        time.sleep(wait)
+        self._waited += wait
         self._next_at = time.monotonic() + self._seconds
         self._calls += 1
         return self._clients.invoke(timeout_seconds)
 
     def take_usage(self) -> dict[str, float]:
-        """Returns the calls and the seconds since the last time, and begins to count again."""
-        usage = {"calls": self._calls, "seconds": round(time.monotonic() - self._began, 3)}
-        self._calls, self._began = 0, time.monotonic()
+        """Returns the calls, the seconds and those spent waiting since the last time, and begins to count again."""
+        seconds = round(time.monotonic() - self._began, 3)
+        usage = {"calls": self._calls, "seconds": seconds, "waitSeconds": round(self._waited, 3)}
+        self._calls, self._waited, self._began = 0, 0.0, time.monotonic()
         return usage

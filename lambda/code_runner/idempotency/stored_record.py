@@ -65,7 +65,7 @@ class StoredRecord:
         session: The session that ends with the run.
         result: The result as JSON, with `done`.
         error: Name and message of the error, with `done` and `released`.
-        usage: In a batch, the calls to AgentCore and the seconds that the run took.
+        usage: In a batch, the calls to AgentCore, the seconds that the run took, and those it waited for its pace.
     """
 
     status: Status
