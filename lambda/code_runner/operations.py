@@ -6,7 +6,7 @@ import hashlib
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from code_runner.agentcore.client import CodeInterpreterClient
 from code_runner.agentcore.deadline import Deadline
@@ -119,7 +119,7 @@ class Operations:
     on_stop_failed: Callable[[str, RunError], None]
     on_result: Callable[[Record], None] = _ignore
     on_duplicate: Callable[[str], None] = _ignore
-    usage: Callable[[], Mapping[str, float]] | None = None
+    usage: Callable[[], Mapping[str, Any]] | None = None
 
     def run_code(self, request: requests.RunCode) -> results.RunResult:
         """Runs a program in a new session."""

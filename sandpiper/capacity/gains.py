@@ -83,7 +83,7 @@ CHANGES = (
     ),
     Change(
         "concurrency",
-        "twice the reserved concurrency, with the quotas of live sessions and of Lambda executions that it needs",
+        "twice the reserved concurrency, and the quotas that it needs",
         _with_limits(
             reserved_concurrency=lambda limits: limits.reserved_concurrency * FACTOR,
             live_sessions=lambda limits: max(limits.live_sessions, limits.reserved_concurrency * FACTOR),

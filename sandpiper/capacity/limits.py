@@ -46,10 +46,9 @@ def find_limits(
 def _of_environment(name: str, tenant: str | None) -> GivenLimits:
     environment = load(deployment.environment_file(name))
     tenants = environment.all_tenants
-    selected = tenant or (next(iter(tenants)) if len(tenants) == 1 else None)
+    selected = tenant or deployment.only_tenant(name)
     if selected not in tenants:
-        given = "is missing" if selected is None else f"is {selected!r}"
-        raise CliError(f"--tenant {given}; allowed: {' | '.join(tenants)}")
+        raise CliError(f"--tenant is {selected!r}; allowed: {' | '.join(tenants)}")
     function, quotas = tenants[selected].session_function, environment.quotas
     reserved = function.reserved_concurrency
     own = reserved or 0

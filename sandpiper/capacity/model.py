@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import ceil
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from code_runner.agentcore.limits import LISTED_CONTENT_BYTES
 from code_runner.batches.finishing import RESERVE_SECONDS as FINISH_RESERVE_SECONDS
@@ -23,6 +23,19 @@ MIB_PER_VCPU = 1_769
 UNRESERVED = 100
 """Executions of an account that cannot be reserved.
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html"""
+
+
+class Duration(Protocol):
+    """A random duration in seconds."""
+
+    @property
+    def mean(self) -> float:
+        """The mean in seconds."""
+        ...
+
+    def draw(self, random: Random) -> float:
+        """Returns a random duration in seconds."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -70,16 +83,16 @@ class ServiceTimes:
         finish_read: Time between two records that arrive, when ten are read at a time.
     """
 
-    child: Span = Span(0.1, 0.4)
-    cold_start: Span = Span(0.6, 1.2)
-    invocation: Span = Span(0.06, 0.16)
-    start: Span = Span(0.8, 1.7)
-    call: Span = Span(0.07, 0.24)
-    write: Span = Span(0.14, 0.14)
-    collect: Span = Span(0.07, 0.24)
-    stop: Span = Span(0.17, 0.17)
-    throttled: Span = Span(0.02, 0.06)
-    put: Span = Span(0.02, 0.08)
+    child: Duration = Span(0.1, 0.4)
+    cold_start: Duration = Span(0.6, 1.2)
+    invocation: Duration = Span(0.06, 0.16)
+    start: Duration = Span(0.8, 1.7)
+    call: Duration = Span(0.07, 0.24)
+    write: Duration = Span(0.14, 0.14)
+    collect: Duration = Span(0.07, 0.24)
+    stop: Duration = Span(0.17, 0.17)
+    throttled: Duration = Span(0.02, 0.06)
+    put: Duration = Span(0.02, 0.08)
     transfer_bytes_per_second: float = 50e6
     item_cpu: float = 0.0206
     prepare_cpu: float = 10e-6

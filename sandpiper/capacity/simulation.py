@@ -29,7 +29,7 @@ from sandpiper_contract.workflows import TASK_RETRY_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from sandpiper.capacity.model import Scenario
+    from sandpiper.capacity.model import Duration, Scenario
 
     Process = Generator[simpy.Event, object, None]
     Sending = Generator[simpy.Event, object, bool]
@@ -261,5 +261,5 @@ class BatchSimulation:
             yield self._env.timeout(self._draw(self._times.throttled) + backoff)
         return False
 
-    def _draw(self, span: Span) -> float:
-        return span.draw(self._random)
+    def _draw(self, duration: Duration) -> float:
+        return duration.draw(self._random)

@@ -19,9 +19,9 @@ EXAMPLES = """
 
   sandpiper capacity --items 1000000 --seconds 2 --items-per-session 50 --out capacity.svg
 
-  sandpiper capacity --items 200000 --profile claims.yaml -e prod -t claims
+  sandpiper capacity --items 200000 --profile claims.yaml -e prod --tenant claims
 
-  sandpiper capacity --items 200000 --measure program.py --item item.json -e dev -t claims
+  sandpiper capacity --items 200000 --measure program.py --item item.json -e dev --tenant claims
 
   sandpiper capacity --items 10000000 --seconds 1 --calls-per-second 300 --json | jq .usd.total
 """

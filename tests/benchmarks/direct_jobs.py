@@ -16,7 +16,7 @@ from tests.benchmarks.deployed_batches import CODE, CONCURRENCY
 def run_directly(interpreter_id: str, items: int) -> float:
     """Runs a job for each item with the concurrency of a batch, and returns the duration in seconds.
 
-    Each job sends the same calls as an item of a batch with a session of its own: start, write, run, collect and stop.
+    Each job sends the same calls as an item of a batch with a separate session: start, write, run, collect and stop.
     """
     clients = AwsClients()
 

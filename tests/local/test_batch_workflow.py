@@ -23,6 +23,8 @@ from code_runner.operations import Operations
 from code_runner.session import log_stop_failure
 from code_runner.tenant_config import TenantConfig
 from local_agentcore.faults import Rule
+from sandpiper.capacity.estimate import estimate
+from sandpiper.capacity.model import Job, Scenario
 from sandpiper_contract.batches import BatchSummary, FinishBatch, ItemResult, RunBatch
 from sandpiper_contract.results import RunResult
 from sandpiper_contract.run import Run
@@ -160,6 +162,27 @@ def test_each_item_runs_once_and_its_result_is_in_its_place(batches: Batches) ->
     assert batch.output["summary"] == batch.summary.to_json()
     assert (batch.summary.count, batch.summary.succeeded, batch.summary.failed) == (12, 12, 0)
     assert batch.summary.calls == 12 * 5  # start, write, run, collect, stop
+
+
+@embedded_only
+def test_a_simulated_batch_has_the_calls_sessions_transitions_and_events_of_a_real_one(batches: Batches) -> None:
+    batch = batches.run([{"n": number} for number in range(5)], itemsPerSession=2)
+    client: Any = boto3.client("stepfunctions")
+    (map_run,) = client.list_map_runs(executionArn=batch.execution)["mapRuns"]
+    children = client.list_executions(mapRunArn=map_run["mapRunArn"])["executions"]
+    executions = [batch.execution, *(child["executionArn"] for child in children)]
+    histories = [client.get_execution_history(executionArn=each, maxResults=1000)["events"] for each in executions]
+    types = [event["type"] for events in histories for event in events]
+    tasks = types.count("TaskScheduled")
+
+    simulated = estimate(Scenario(items=5, job=Job(items_per_session=2)))
+
+    assert batch.summary is not None
+    counts = simulated.counts
+    assert (counts.items, counts.children, counts.starts, counts.throttled) == (5, len(children), 3, 0)
+    assert batch.summary.calls == counts.calls + counts.starts  # sessions are stopped after the last item's record
+    assert simulated.transitions == sum(name.endswith("StateEntered") for name in types)
+    assert simulated.events == len(types) + tasks  # the embedded AWS has no TaskStarted
 
 
 def as_json(items: Sequence[object]) -> bytes:

@@ -211,6 +211,22 @@ def test_only_the_failed_items_of_a_batch_are_repeated(product: Product) -> None
 
 
 @pytest.mark.usefixtures("product")
+def test_the_capacity_of_a_batch_is_planned_from_trial_runs_of_its_program(tmp_path: Path) -> None:
+    program, item = tmp_path / "program.py", tmp_path / "item.json"
+    program.write_text("import json; open('out.txt', 'w').write('x' * json.load(open('item.json')))")
+    item.write_text("123")
+    planned = sandpiper("capacity", "--items", "100", "--measure", program, "--item", item, "--files", "2", "--json")
+    assert planned.returncode == 0, planned.stderr
+    job = json.loads(planned.stdout)["job"]
+    assert (job["files_per_item"], job["bytes_per_item"], job["item_bytes"]) == (2, 123, 3)
+    assert 0 < job["program_seconds"] < PATIENCE_SECONDS
+    program.write_text("raise SystemExit(3)")
+    failed = sandpiper("capacity", "--items", "100", "--measure", program)
+    assert (failed.returncode, failed.stdout) == (2, "")
+    assert "error: the program ended with exit code" in failed.stderr
+
+
+@pytest.mark.usefixtures("product")
 @pytest.mark.parametrize("command", ["show", "files", "stop", "retry"])
 def test_an_unknown_execution_is_one_message(command: str) -> None:
     for execution in ("nothing", ""):

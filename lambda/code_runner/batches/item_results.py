@@ -35,7 +35,7 @@ class ItemOutcome:
     index: int
     result: Mapping[str, Any] | None
     error: tuple[str, str] | None
-    usage: Mapping[str, float] | None = None
+    usage: Mapping[str, Any] | None = None
 
     def line(self) -> bytes:
         """Returns the line of the results."""

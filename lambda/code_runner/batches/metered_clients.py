@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mypy_boto3_bedrock_agentcore import BedrockAgentCoreClient
@@ -33,8 +33,8 @@ class MeteredClients:
         # The first calls of sessions that start at the same time are distributed over the interval.
         self._next_at = time.monotonic() + random.uniform(0, seconds_between_calls)  # noqa: S311 - no secret
         self._calls = 0
-        self._waited = 0.0
-        self._began = time.monotonic()
+        self._work: list[float] = []
+        self._began = self._sent_at = time.monotonic()
 
     @property
     def sessions(self) -> BedrockAgentCoreClient:
@@ -49,16 +49,24 @@ class MeteredClients:
 
     def invoke(self, timeout_seconds: float) -> BedrockAgentCoreClient:
         """Waits until the next call may be sent, and returns the client that sends it."""
-        wait = max(self._next_at - time.monotonic(), 0)
-        time.sleep(wait)
-        self._waited += wait
-        self._next_at = time.monotonic() + self._seconds
+        now = time.monotonic()
+        self._work.append(round(now - self._sent_at, 3))
+        time.sleep(max(self._next_at - now, 0))
+        self._sent_at = time.monotonic()
+        self._next_at = self._sent_at + self._seconds
         self._calls += 1
         return self._clients.invoke(timeout_seconds)
 
-    def take_usage(self) -> dict[str, float]:
-        """Returns the calls, the seconds and those spent waiting since the last time, and begins to count again."""
-        seconds = round(time.monotonic() - self._began, 3)
-        usage = {"calls": self._calls, "seconds": seconds, "waitSeconds": round(self._waited, 3)}
-        self._calls, self._waited, self._began = 0, 0.0, time.monotonic()
+    def take_usage(self) -> dict[str, Any]:
+        """Returns what was used since the last time, and begins to count again.
+
+        Returns:
+            `calls`; `seconds`; and `workSeconds`, the seconds before the first call was ready to be sent, and from each
+            call until the next was ready or the end. The rest of the time, calls waited for their pace.
+        """
+        now = time.monotonic()
+        work = [*self._work, round(now - self._sent_at, 3)]
+        usage = {"calls": self._calls, "seconds": round(now - self._began, 3), "workSeconds": work}
+        self._calls, self._work = 0, []
+        self._began = self._sent_at = now
         return usage

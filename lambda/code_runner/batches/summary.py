@@ -71,7 +71,7 @@ class SummaryCounter:
         """Counts an item with an error."""
         self.failures[name] += 1
 
-    def add_usage(self, usage: Mapping[str, float]) -> None:
+    def add_usage(self, usage: Mapping[str, Any]) -> None:
         """Adds what an item used."""
         self.calls += int(usage["calls"])
         self.session_seconds += usage["seconds"]

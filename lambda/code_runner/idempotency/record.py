@@ -84,7 +84,7 @@ class IdempotencyRecord:
     etag: str
     deadline: Deadline
     session_may_be_live: bool = False
-    usage: Mapping[str, float] | None = None
+    usage: Mapping[str, Any] | None = None
     is_accepted_twice: bool = False
 
     @property

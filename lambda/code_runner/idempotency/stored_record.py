@@ -65,7 +65,7 @@ class StoredRecord:
         session: The session that ends with the run.
         result: The result as JSON, with `done`.
         error: Name and message of the error, with `done` and `released`.
-        usage: In a batch, the calls to AgentCore, the seconds that the run took, and those it waited for its pace.
+        usage: In a batch, the calls to AgentCore and the seconds that the run took, in total and between calls.
     """
 
     status: Status
@@ -78,7 +78,7 @@ class StoredRecord:
     result: Mapping[str, Any] | None = None
     error: Mapping[str, str] | None = None
     retry: tuple[int, int] | None = None
-    usage: Mapping[str, float] | None = None
+    usage: Mapping[str, Any] | None = None
 
     def to_bytes(self) -> bytes:
         """Returns the record as JSON."""
