@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from code_runner.batches.cost import ASSUMED_GB, ASSUMED_VCPUS
+from code_runner.cost import ASSUMED_GB, ASSUMED_VCPUS
 from sandpiper_contract.prices import LIST_PRICES
 
 if TYPE_CHECKING:

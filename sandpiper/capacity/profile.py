@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from code_runner.batches.cost import ASSUMED_GB, ASSUMED_VCPUS
+from code_runner.cost import ASSUMED_GB, ASSUMED_VCPUS
 from sandpiper.capacity.model import Job
 from sandpiper.errors import CliError
 from sandpiper_contract.batches import MAX_ITEM_BYTES, MAX_ITEMS, MAX_ITEMS_PER_SESSION

@@ -17,7 +17,7 @@ EXAMPLES = """
 
   sandpiper capacity --items 1000000 --seconds 2
 
-  sandpiper capacity --items 1000000 --seconds 2 --items-per-session 50 --out capacity.svg
+  sandpiper capacity --items 1000000 --seconds 2 --items-per-session 50 --out build/capacity.svg
 
   sandpiper capacity --items 200000 --profile claims.yaml -e prod --tenant claims
 
